@@ -1,0 +1,69 @@
+"""What can go wrong, in words a user can act on.
+
+::
+
+    MinisearchError
+    ├── InputError               what was asked for makes no sense (an empty query, k = 0)
+    ├── IngestError              a file or folder that cannot be read
+    ├── ModelError               weights or tokenizer missing, damaged or of another kind
+    │   └── WeightsNotFound      looked everywhere; the message names the places and the cure
+    ├── StoreError               an index that cannot be used
+    │   ├── IndexNotFound        there is none here
+    │   ├── IndexCorrupt         the file is damaged
+    │   ├── IndexNotWritable     no permission, a read-only or a full disk
+    │   ├── IndexBusy            another process is writing to it
+    │   └── FingerprintMismatch  it was made with another model or another version
+    └── BackendUnavailable       the library behind a vector index is not installed
+
+Every message names the thing, what was expected, what came, and the cure.
+"""
+
+from __future__ import annotations
+
+
+class MinisearchError(Exception):
+    """The root of every error this library raises on purpose; its text is meant for the user."""
+
+
+class InputError(MinisearchError, ValueError):
+    """An argument that makes no sense."""
+
+
+class IngestError(MinisearchError):
+    """A file or folder that cannot be read."""
+
+
+class ModelError(MinisearchError):
+    """Weights, configuration or tokenizer that cannot be used."""
+
+
+class WeightsNotFound(ModelError):
+    """No weights in any of the places where they are looked for."""
+
+
+class StoreError(MinisearchError):
+    """An index that cannot be used."""
+
+
+class IndexNotFound(StoreError):
+    """No index where one was looked for."""
+
+
+class IndexCorrupt(StoreError):
+    """The index's database is damaged."""
+
+
+class IndexNotWritable(StoreError):
+    """The index cannot be written: no permission, a read-only or a full disk."""
+
+
+class IndexBusy(StoreError):
+    """Another process is writing to the index."""
+
+
+class FingerprintMismatch(StoreError):
+    """The index was made with another model, or by another version of this program."""
+
+
+class BackendUnavailable(MinisearchError):
+    """A vector index whose library is not installed."""

@@ -1,0 +1,220 @@
+"""The vocabulary every room shares: what travels from a file to a ranked answer.
+
+``path -> Document -> Chunks -> vectors -> Hits -> SearchResults``.  Everything here is frozen data or
+a protocol; nothing here reads, computes or stores.  Positions in a document's text count characters
+(Python code points), half-open, and ``document.text[chunk.start:chunk.end] == chunk.text`` always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading in a document's text: where its line begins, its level (1 is the outermost), its words."""
+
+    start: int
+    level: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a document's text came from: the decoded source, and how positions map onto it.
+
+    ``text_anchors[i]`` and ``source_anchors[i]`` are the same place; between two anchors both run
+    side by side.  A format kept verbatim has the single anchor pair (0, 0).
+
+    ``source`` decodes the file so that ``source.encode(encoding, "surrogateescape")``, after
+    ``n_bom_bytes`` bytes of byte-order mark, gives the file back byte for byte, undecodable bytes too.
+    """
+
+    source: str
+    encoding: str = "utf-8"
+    n_bom_bytes: int = 0
+    text_anchors: tuple[int, ...] = (0,)
+    source_anchors: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file as a reader understood it.
+
+    ``format`` names the reader ("markdown", "html" ...); ``notes`` says, in words for the user, what
+    the reader could not keep (undecodable bytes, say).  An empty ``title`` means the file gives none.
+    """
+
+    path: str
+    text: str
+    format: str
+    origin: Origin
+    title: str = ""
+    headings: tuple[Heading, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage that the encoder can see whole.
+
+    ``start:end`` are characters of the document's text; ``byte_start:byte_end`` bytes of the file;
+    ``line`` to ``end_line`` lines of the file, from 1, both included.  ``heading`` is the path of
+    headings above the passage, joined with " > ".
+    """
+
+    start: int
+    end: int
+    text: str
+    byte_start: int
+    byte_end: int
+    line: int
+    end_line: int
+    heading: str
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """The nearest chunks to one query vector, best first; equal scores by smaller id.
+
+    ``ids`` (k,) int64 chunk ids and ``scores`` (k,) float32 cosines, k the number found.
+    """
+
+    ids: IntArray
+    scores: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """One answer: a passage, its score, and where to find it.
+
+    ``path`` opens from the folder the index was opened from; ``score`` is the cosine similarity of
+    query and passage, in [-1, 1]; ``line`` and ``end_line`` count from 1, both included.
+    """
+
+    rank: int
+    score: float
+    path: str
+    line: int
+    end_line: int
+    heading: str
+    text: str
+    doc_id: int
+    chunk_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that was found but is not in the index as it now stands, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What one indexing run did: counts of documents, the files it passed over, and the work it took.
+
+    ``n_chunks`` counts the chunks of added and updated documents, ``n_encoded`` those among them
+    that went through the model (the rest kept a vector already stored).  ``notes`` are about files
+    that were indexed, though not entirely as they stand.
+    """
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[Skipped, ...] = ()
+    n_chunks: int = 0
+    n_encoded: int = 0
+    n_tokens: int = 0
+    elapsed_s: float = 0.0
+    encoding_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class IndexProgress:
+    """How far an indexing run has come; handed to the caller's callback after every step."""
+
+    n_files: int
+    n_files_done: int
+    n_bytes: int
+    n_bytes_done: int
+    n_chunks_done: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One indexing run as the store remembers it; ``outcome`` is running, complete, interrupted or failed."""
+
+    started_at: str
+    finished_at: str | None
+    outcome: str
+    roots: tuple[str, ...]
+    pid: int
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """What an index holds, for people and for scripts."""
+
+    path: str
+    n_documents: int
+    n_chunks: int
+    model: str
+    backend: str
+    index_state: str
+    generation: int
+    n_bytes: int
+    last_run: RunRecord | None
+    skipped: tuple[Skipped, ...]
+    notes: tuple[Skipped, ...]
+
+
+class Tokenizer(Protocol):
+    """Text to the model's tokens, for counting and for cutting."""
+
+    def spans(self, texts: Sequence[str]) -> list[IntArray]:
+        """Character spans of each text's tokens, one (n_tokens, 2) array a text, special tokens left out."""
+        ...
+
+
+class Encoder(Protocol):
+    """Texts to unit vectors.
+
+    ``fingerprint`` changes whenever the vectors would: it covers weights, pooling and vocabulary.
+    ``max_tokens`` is the longest text the model sees whole, special tokens left out.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """Unit vectors, (n, dimension) float32, in the order of the texts."""
+        ...
