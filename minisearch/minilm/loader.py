@@ -1,0 +1,198 @@
+"""A checkpoint's files into a model: settings from its JSON files, weights under our names, and no surprises.
+
+The rename table is data and works both ways.  Loading refuses what it does not understand: a missing,
+surplus or misshapen tensor is an error that names it, and so are weights with another hash than the
+catalog's.  What is left out on purpose is in the report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from minisearch.errors import ModelError
+from minisearch.minilm.catalog import WEIGHTS, Found
+from minisearch.minilm.components import MiniLMConfig
+
+logger = logging.getLogger(__name__)
+
+# Hugging Face's name, ours.  Each pair replaces whole dotted parts, so the table can be read backwards.
+RENAMES = [
+    ("embeddings.word_embeddings", "embeddings.token"),
+    ("embeddings.position_embeddings", "embeddings.position"),
+    ("embeddings.token_type_embeddings", "embeddings.segment"),
+    ("embeddings.LayerNorm", "embeddings.norm"),
+    ("encoder.layer.#.attention.self", "encoder.layers.#.attention"),
+    ("encoder.layer.#.attention.output.dense", "encoder.layers.#.attention_output.dense"),
+    ("encoder.layer.#.attention.output.LayerNorm", "encoder.layers.#.attention_output.norm"),
+    ("encoder.layer.#.intermediate.dense", "encoder.layers.#.expand"),
+    ("encoder.layer.#.output.dense", "encoder.layers.#.contract"),
+    ("encoder.layer.#.output.LayerNorm", "encoder.layers.#.norm"),
+]
+
+# In the file but not in an embedder: a constant, and the head of BERT's next-sentence task.
+IGNORED = {
+    "embeddings.position_ids": "a constant, 0 to 511",
+    "pooler.dense.weight": "BERT's pooler: sentence vectors do not pass it",
+    "pooler.dense.bias": "BERT's pooler: sentence vectors do not pass it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What was loaded, from which file, with its SHA-256; and what was left out, and why."""
+
+    source: str
+    sha256: str
+    n_tensors: int
+    n_parameters: int
+    n_bytes: int
+    ignored: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSettings:
+    """What a checkpoint's JSON files say; ``max_length`` counts tokens, special ones included."""
+
+    config: MiniLMConfig
+    pooling: Literal["mean", "cls", "max"]
+    max_length: int
+
+
+def read_settings(folder: Path) -> CheckpointSettings:
+    """The settings of the checkpoint in a folder; ModelError when it is no BERT with known pooling."""
+    config = _read_json(folder / "config.json")
+    expected = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}
+    for key, value in expected.items():
+        if config.get(key, value) != value:
+            raise ModelError(f"{folder / 'config.json'}: {key} is {config[key]!r}, expected {value!r}")
+    names = {field.name for field in fields(MiniLMConfig)}
+    architecture = MiniLMConfig(**{key: value for key, value in config.items() if key in names})
+    pooling = _read_json(folder / "1_Pooling" / "config.json", default={"pooling_mode_mean_tokens": True})
+    length = _read_json(folder / "sentence_bert_config.json", default={}).get("max_seq_length")
+    return CheckpointSettings(
+        architecture, _pooling(pooling, folder), length or architecture.max_position_embeddings
+    )
+
+
+def _pooling(modes: dict[str, Any], folder: Path) -> Literal["mean", "cls", "max"]:
+    asked = [key for key, value in modes.items() if key.startswith("pooling_mode") and value]
+    known: dict[str, Literal["mean", "cls", "max"]] = {
+        "pooling_mode_mean_tokens": "mean",
+        "pooling_mode_cls_token": "cls",
+        "pooling_mode_max_tokens": "max",
+    }
+    if len(asked) != 1 or asked[0] not in known:
+        raise ModelError(f"{folder / '1_Pooling'}: pooling is {asked}, expected one of {list(known)}")
+    return known[asked[0]]
+
+
+def load_weights(model: nn.Module, found: Found) -> LoadReport:
+    """Put the weights of a checkpoint into a model, every tensor of it or none.
+
+    Raises ModelError when the file is damaged or not the catalog's, and when its tensors are not the
+    model's: the message names the first that differs, what was expected and what came.
+    """
+    path = found.folder / WEIGHTS
+    digest = _sha256(path)
+    if found.sha256 not in {None, digest}:
+        raise ModelError(
+            f"{path} is not {found.name}: its SHA-256 is {digest}, expected {found.sha256}. "
+            f"Remove or download it again; to use it as it is, give its folder as the model"
+        )
+    try:
+        stored = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged or no safetensors file: {error}") from error
+    weights = {to_ours(name): tensor for name, tensor in stored.items() if name not in IGNORED}
+    _check(weights, model.state_dict(), path)
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+    logger.info("weights: %d tensors, SHA-256 %s", len(weights), digest)
+    return LoadReport(
+        source=str(path),
+        sha256=digest,
+        n_tensors=len(weights),
+        n_parameters=sum(tensor.numel() for tensor in weights.values()),
+        n_bytes=sum(tensor.numel() * tensor.element_size() for tensor in weights.values()),
+        ignored={name: IGNORED[name] for name in stored if name in IGNORED},
+    )
+
+
+def to_ours(name: str) -> str:
+    """Our name of a tensor, from Hugging Face's.
+
+    >>> to_ours("encoder.layer.3.attention.self.query.weight")
+    'encoder.layers.3.attention.query.weight'
+    """
+    return _rename(name, RENAMES)
+
+
+def to_hugging_face(name: str) -> str:
+    """Hugging Face's name of a tensor, from ours."""
+    return _rename(name, [(ours, theirs) for theirs, ours in RENAMES])
+
+
+def _rename(name: str, table: list[tuple[str, str]]) -> str:
+    layer = re.search(r"\.(\d+)\.", name)
+    number = layer.group(1) if layer else "#"
+    for old, new in table:
+        prefix = old.replace("#", number)
+        if name.startswith(prefix + "."):
+            return new.replace("#", number) + name[len(prefix) :]
+    return name
+
+
+def _check(weights: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
+    """ModelError unless the names and shapes are the expected ones and every tensor holds real numbers."""
+    missing, surplus = sorted(expected.keys() - weights.keys()), sorted(weights.keys() - expected.keys())
+    if missing or surplus:
+        raise ModelError(
+            f"{path} is of another architecture: "
+            f"missing {[to_hugging_face(name) for name in missing[:3]] or 'none'} ({len(missing)}), "
+            f"surplus {[to_hugging_face(name) for name in surplus[:3]] or 'none'} ({len(surplus)})"
+        )
+    for name, tensor in weights.items():
+        if tensor.shape != expected[name].shape:
+            raise ModelError(
+                f"{path}: {to_hugging_face(name)} has shape {tuple(tensor.shape)}, "
+                f"expected {tuple(expected[name].shape)}"
+            )
+        if not tensor.dtype.is_floating_point:
+            raise ModelError(f"{path}: {to_hugging_face(name)} is {tensor.dtype}, expected {torch.float32}")
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return _digest(file)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _digest(file: Any) -> str:  # noqa: ANN401
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_json(path: Path, *, default: dict[str, Any] | None = None) -> dict[str, Any]:
+    if default is not None and not path.exists():
+        return default
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds {type(content).__name__}, expected a JSON object")
+    return content
