@@ -1,0 +1,177 @@
+"""One SQLite connection: how it is opened, what runs in a transaction, what its errors mean to a user."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sqlite_utils import Database
+
+from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
+from minisearch.storage import schema
+from minisearch.storage.schema import migrations
+
+BUSY_TIMEOUT_S = 30.0
+MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
+
+
+class Connection:
+    """An open database whose errors are ours.
+
+    A writer creates the file when it is absent and brings its schema up to date; a reader opens it
+    read-only, and also from a folder that cannot be written to.  Raises StoreError.
+    """
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self.path = path
+        self.is_writable = writable
+        with named_errors(path):
+            self._db = _open_to_write(path) if writable else _open_to_read(path)
+            try:
+                _migrate(self._db, path, writable=writable)
+            except BaseException:
+                self._db.close()
+                raise
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is read inside is of one moment, all that is written is written or not; they nest."""
+        with named_errors(self.path), self._db.atomic():
+            yield
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Every row of a query."""
+        with named_errors(self.path):
+            return self._db.execute(sql, values).fetchall()
+
+    def rows_in(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Every row of a query that ends in "in", for any number of values."""
+        rows = []
+        for start in range(0, len(values), MAX_VARIABLES):
+            part = values[start : start + MAX_VARIABLES]
+            rows += self.rows(f"{sql} ({', '.join('?' * len(part))})", part)
+        return rows
+
+    def cursor(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """The rows one by one, for more than fits in memory twice."""
+        with named_errors(self.path):
+            return self._db.execute(sql, values)
+
+    def write(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Run a statement inside a transaction; the id of the row it inserted, if it did."""
+        assert self._db.conn.in_transaction, "a write outside a transaction"
+        return self._db.execute(sql, values).lastrowid or 0
+
+    def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement once a row, inside a transaction."""
+        assert self._db.conn.in_transaction, "a write outside a transaction"
+        self._db.conn.executemany(sql, rows)
+
+    def close(self) -> None:
+        """Close the file; a writer first moves its log into the database and onto the disk."""
+        if self.is_writable:
+            with contextlib.suppress(sqlite3.Error):  # a reader holds the log: the next close does it
+                self._db.execute("pragma wal_checkpoint(truncate)")
+        self._db.close()
+
+
+def _open_to_write(path: Path) -> Database:
+    db = _open(path, "mode=rwc")
+    db.execute("pragma journal_mode = wal")
+    # In WAL mode NORMAL survives a killed process whole; a power cut may lose the last documents, never
+    # half of one, and closing at the end of a run syncs.
+    db.execute("pragma synchronous = normal")
+    return db
+
+
+def _open(path: Path, mode: str) -> Database:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
+    )
+    db = Database(connection, execute_plugins=False)
+    try:
+        db.execute("pragma foreign_keys = on")
+        db.execute("pragma trusted_schema = off")  # a database that came from elsewhere runs nothing
+        db.execute("pragma cell_size_check = on")
+        db.execute("select count(*) from sqlite_master").fetchone()  # the first real read: is it a database?
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _open_to_read(path: Path) -> Database:
+    try:
+        return _open(path, "mode=ro")
+    except sqlite3.OperationalError:
+        # A WAL database needs its -shm file, which cannot be made in a read-only folder. Where nobody can
+        # write there is no writer to be protected from, unless one left its log behind.
+        wal = path.with_name(path.name + "-wal")
+        if os.access(path.parent, os.W_OK) or (wal.exists() and wal.stat().st_size):
+            raise
+        return _open(path, "immutable=1")
+
+
+def _migrate(db: Database, path: Path, *, writable: bool) -> None:
+    newer = [applied.name for applied in migrations.applied(db) if applied.name not in vars(schema)]
+    if newer:
+        raise StoreError(
+            f"{path} was made by a newer minisearch (its schema has {newer[-1]}): "
+            f"upgrade with: pip install --upgrade minisearch"
+        )
+    if not migrations.pending(db):
+        return
+    if not writable:
+        raise StoreError(f"{path} is unfinished or of an older version: run minisearch index again")
+    migrations.apply(db)
+
+
+@contextlib.contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours: each names the file, what is wrong and the cure."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _named(error, path) from error
+
+
+def _named(error: sqlite3.Error, path: Path) -> StoreError:
+    reason = str(error)
+    if any(sign in reason for sign in ("not a database", "malformed", "corrupt")):
+        return IndexCorrupt(
+            f"{path} is damaged ({reason}): restore it from a backup, or delete the folder {path.parent} "
+            f"and index again"
+        )
+    if "locked" in reason or "busy" in reason:
+        return IndexBusy(f"{path} is in use by another process ({reason}): try again in a moment")
+    if any(sign in reason for sign in ("readonly", "unable to open", "full", "disk I/O", "attempt to write")):
+        return IndexNotWritable(
+            f"cannot use {path} ({reason}): check the permissions and the free space of {path.parent}, "
+            f"or choose another folder with --index"
+        )
+    # "no such table", "no such column": the file is a database, but not one of ours
+    return IndexCorrupt(f"{path} is no minisearch index ({reason}): choose another folder with --index")
+
+
+@contextlib.contextmanager
+def writer_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder's one writer lock; IndexBusy at once when another process does.
+
+    The operating system lets go of it when its holder dies, however that happens.
+    """
+    lock = FileLock(folder / "writer.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise IndexBusy(f"another minisearch is writing to {folder}: wait until it has finished") from None
+    except OSError as error:
+        raise IndexNotWritable(f"cannot write to {folder}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()

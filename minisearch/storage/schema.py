@@ -1,0 +1,88 @@
+"""The tables, as a list of migrations: each runs once, in a transaction with the record of it.
+
+A released migration never changes; a new column is a new ``m00N_`` function at the end.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("minisearch")
+
+
+@migrations()
+def m001_create_tables(db: Database) -> None:
+    """Documents, their chunks, vectors and full text; what was passed over; runs; the vector index in use."""
+    for statement in _M001.split(";"):
+        db.execute(statement)
+    db.table("chunks").enable_fts(["text", "heading"], tokenize="porter unicode61", create_triggers=True)
+
+
+# Ids are never used twice (AUTOINCREMENT), so "every chunk newer than the index" is "every greater id".
+# Paths are bytes (os.fsencode): a file name need not be valid text.
+_M001 = """
+create table meta (
+    key text primary key,
+    value text not null
+) without rowid;
+
+create table documents (
+    id integer primary key autoincrement,
+    path blob not null unique,
+    format text not null,
+    title text not null,
+    n_bytes integer not null,
+    mtime_ns integer not null,
+    ctime_ns integer not null,
+    read_at_ns integer not null,
+    sha256 blob not null,
+    ingest text not null
+);
+
+create table chunks (
+    id integer primary key autoincrement,
+    document_id integer not null references documents (id) on delete cascade,
+    start_char integer not null,
+    end_char integer not null,
+    start_byte integer not null,
+    end_byte integer not null,
+    line integer not null,
+    end_line integer not null,
+    heading text not null,
+    text text not null,
+    n_tokens integer not null,
+    text_sha256 blob not null
+);
+create index chunks_document_id on chunks (document_id);
+create index chunks_text_sha256 on chunks (text_sha256);
+
+create table vectors (
+    chunk_id integer primary key references chunks (id) on delete cascade,
+    vector blob not null
+);
+
+create table problems (
+    path blob primary key,
+    reason text not null,
+    is_indexed integer not null
+) without rowid;
+
+create table runs (
+    id integer primary key autoincrement,
+    started_at text not null,
+    finished_at text,
+    outcome text not null,
+    roots text not null,
+    pid integer not null,
+    counts text not null
+);
+
+create table bases (
+    id integer primary key autoincrement,
+    backend text not null,
+    file text not null,
+    generation integer not null,
+    sha256 text not null,
+    ids blob not null
+)
+"""
