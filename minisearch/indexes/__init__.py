@@ -1,0 +1,55 @@
+"""Where the nearest vectors are found: one contract, several libraries, one row each.
+
+Naming a backend imports nothing; loading it imports its library.  A new one is a module beside
+these and a row in the table: choices, install hint and the contract's tests follow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from minisearch.errors import BackendUnavailable, InputError
+
+if TYPE_CHECKING:
+    from minisearch.indexes.base import VectorIndex
+
+__all__ = ["backend_names", "load_backend"]
+
+
+class _Backend(NamedTuple):
+    module: str
+    class_name: str
+    install: str
+
+
+_BACKENDS = {
+    "faiss": _Backend("minisearch.indexes.faiss", "FaissIndex", "pip install faiss-cpu"),
+    "annoy": _Backend("minisearch.indexes.annoy", "AnnoyIndex", 'pip install "minisearch[annoy]"'),
+    "flat": _Backend("minisearch.indexes.flat", "FlatIndex", "pip install numpy"),
+}
+
+
+def backend_names() -> tuple[str, ...]:
+    """Every backend by name, installed or not."""
+    return tuple(_BACKENDS)
+
+
+def load_backend(name: str) -> type[VectorIndex]:
+    """The index class called ``name``.
+
+    Raises InputError for a name that is not in ``backend_names()``, BackendUnavailable when the
+    library behind it does not import.
+    """
+    if name not in _BACKENDS:
+        raise InputError(f"there is no vector index called {name!r}; choose from {', '.join(_BACKENDS)}")
+    backend = _BACKENDS[name]
+    try:
+        module = import_module(backend.module)
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"the {name} index needs a library that cannot be imported ({error}); install it with: "
+            f"{backend.install}"
+        ) from error
+    index_class: type[VectorIndex] = getattr(module, backend.class_name)
+    return index_class
