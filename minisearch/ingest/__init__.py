@@ -1,0 +1,7 @@
+"""From a path to chunks: ``walk`` finds files, ``parse`` makes documents of their bytes, ``chunk`` cuts."""
+
+from minisearch.ingest.chunking import chunk
+from minisearch.ingest.readers import parse, read, read_bytes
+from minisearch.ingest.walk import Found, Unreadable, walk
+
+__all__ = ["Found", "Unreadable", "chunk", "parse", "read", "read_bytes", "walk"]

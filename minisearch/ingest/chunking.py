@@ -1,0 +1,237 @@
+"""A document in, passages out that the encoder sees whole: never more tokens than it takes.
+
+Sections first: a heading begins a chunk, and headings with nothing between them stay together with what
+follows.  A passage that fits is a chunk as it is; one that does not is cut by its own tokens, and its
+parts are counted again, each by itself, until all fit: so every count is exact, whatever the tokenizer
+does at the edges of a text.  Positions come from the characters; `places` turns them into bytes and lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from minisearch.ingest.places import places
+from minisearch.ingest.readers.decode import newlines
+from minisearch.ingest.readers.markdown import closed_regions
+from minisearch.types import Chunk, Document, Heading, IntArray, Tokenizer
+
+# A megabyte without a space is one unknown word to WordPiece, yet no passage: characters have a bound too.
+MAX_CHARACTERS_PER_TOKEN = 12
+
+PIECE = 50_000  # characters tokenised at a time, of one long passage or of many short ones
+
+LETTER = re.compile(r"[^\W_]")
+SPACE = re.compile(r"\s*")
+
+# Where to cut, the best first; a match ends where the next passage may begin.
+PARAGRAPH_AT_MARGIN = re.compile(r"\n[ \t]*\n(?=\S)")  # so that what is indented stays with its introduction
+PARAGRAPH = re.compile(r"\n[ \t]*\n")
+ITEM = re.compile(r"\n(?=[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t])")
+SENTENCE = re.compile(r"(?<![\d.])[.!?][\"'”’)\]]*\s+(?=[^\sa-z])|[。！？][」』”’）]*")
+LINE = re.compile(r"\n")
+WORD = re.compile(r"\s+")
+
+# A line break in wrapped prose is an accident, in code it is structure.
+PROSE_CUTS = (PARAGRAPH_AT_MARGIN, PARAGRAPH, ITEM, SENTENCE, LINE, WORD)
+CODE_CUTS = (PARAGRAPH_AT_MARGIN, PARAGRAPH, LINE, SENTENCE, WORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of the document that is, or will be cut into, chunks; no white space at either end."""
+
+    start: int
+    end: int
+    heading: str
+
+
+def chunk(document: Document, tokenizer: Tokenizer, *, max_tokens: int, overlap_tokens: int) -> list[Chunk]:
+    """The document's passages, in order; every character but white space is in at least one.
+
+    A chunk has at most ``max_tokens`` tokens, counted by itself, and at most 12 times as many characters.
+    Where a section had to be cut, a chunk begins again with whole sentences (or lines) of the one before,
+    ``overlap_tokens`` at most.  ``heading`` joins the titles above, outermost first, with " > ".
+    """
+    cutter = _Cutter(document, max_tokens, overlap_tokens)
+    fitting: list[tuple[Passage, int]] = []
+    waiting = list(_sections(document))
+    while waiting:
+        too_long: list[Passage] = []
+        for passage, tokens in _tokenised(waiting, document.text, tokenizer):
+            n_characters = passage.end - passage.start
+            fits = len(tokens) <= max_tokens and n_characters <= max_tokens * MAX_CHARACTERS_PER_TOKEN
+            if fits or n_characters == 1:
+                fitting.append((passage, len(tokens)))
+            else:
+                too_long += cutter.cut(passage, tokens)
+        waiting = too_long
+    fitting.sort(key=lambda fit: (fit[0].start, fit[0].end))
+    return _chunks(document, fitting)
+
+
+def _sections(document: Document) -> Iterator[Passage]:
+    """One passage a section; headings without a text of their own lead the next section that has one."""
+    text = document.text
+    path: list[Heading] = []
+    leading: int | None = None  # where headings began that wait for a text
+    starts = [heading.start for heading in document.headings] + [len(text)]
+    yield from _stripped(text, 0, starts[0], "")
+    for heading, end in zip(document.headings, starts[1:], strict=True):
+        while path and path[-1].level >= heading.level:
+            path.pop()
+        path.append(heading)
+        start = heading.start if leading is None else leading
+        if end < len(text) and not LETTER.search(text, _body_start(text, heading, end), end):
+            leading = start
+            continue
+        leading = None
+        yield from _stripped(text, start, end, " > ".join(above.title for above in path if above.title))
+
+
+def _body_start(text: str, heading: Heading, end: int) -> int:
+    """Where the heading's words are over: after the first line that holds them, and nothing else."""
+    position = first_line_end = 0
+    for line in text[heading.start : end].splitlines(keepends=True):
+        position += len(line)
+        first_line_end = first_line_end or position
+        if line.strip("# \t\r\n") == heading.title:
+            return heading.start + position
+    return heading.start + first_line_end
+
+
+def _stripped(text: str, start: int, end: int, heading: str) -> Iterator[Passage]:
+    """The passage between without the white space around it; none where there is nothing else."""
+    start = SPACE.match(text, start, end).end()  # type: ignore[union-attr]  # it matches the empty string
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if start < end:
+        yield Passage(start, end, heading)
+
+
+def _tokenised(
+    passages: Sequence[Passage], text: str, tokenizer: Tokenizer
+) -> Iterator[tuple[Passage, IntArray]]:
+    """Each passage with its tokens' first characters (positions in the document), about PIECE at a time."""
+    batch: list[Passage] = []
+    n_characters = 0
+    for passage in passages:
+        length = passage.end - passage.start
+        if batch and n_characters + length > PIECE:
+            yield from _token_starts(batch, text, tokenizer)
+            batch, n_characters = [], 0
+        batch.append(passage)
+        n_characters += length
+    if batch:
+        yield from _token_starts(batch, text, tokenizer)
+
+
+def _token_starts(
+    passages: Sequence[Passage], text: str, tokenizer: Tokenizer
+) -> Iterator[tuple[Passage, IntArray]]:
+    if len(passages) == 1:  # perhaps a long one
+        bounds = list(_pieces(text, passages[0].start, passages[0].end))
+        starts = [tokenizer.spans([text[a:b]])[0][:, 0] + a for a, b in pairwise(bounds)]
+        yield passages[0], np.concatenate(starts)
+        return
+    spans = tokenizer.spans([text[passage.start : passage.end] for passage in passages])
+    for passage, of_passage in zip(passages, spans, strict=True):
+        yield passage, of_passage[:, 0] + passage.start
+
+
+def _pieces(text: str, start: int, end: int) -> Iterator[int]:
+    """The bounds of pieces that are tokenised apart: at white space, unless there is none for long."""
+    while end - start > PIECE:
+        yield start
+        space = next(
+            (i for i in range(start + PIECE, start + PIECE // 2, -1) if text[i].isspace()), start + PIECE
+        )
+        start = space
+    yield start
+    yield end
+
+
+class _Cutter:
+    """Cuts passages of one document at the best places; what does not depend on the passage is kept."""
+
+    def __init__(self, document: Document, max_tokens: int, overlap_tokens: int) -> None:
+        self.text = document.text
+        self.flat = newlines(document.text)
+        self.max_tokens = max_tokens
+        self.overlap_tokens = overlap_tokens
+        self.cuts = CODE_CUTS if document.format == "code" else PROSE_CUTS
+        regions = closed_regions(self.flat) if document.format == "markdown" else []
+        self.regions = np.array(regions, np.int64).reshape(-1, 2)  # not to be cut at a blank line inside
+
+    def cut(self, passage: Passage, tokens: IntArray) -> Iterator[Passage]:
+        """The parts of a passage that is too long, each within the bounds by this count of its tokens."""
+        start = passage.start
+        while start < passage.end:
+            limit = min(self._token_limit(tokens, start), start + self.max_tokens * MAX_CHARACTERS_PER_TOKEN)
+            if limit >= passage.end:
+                yield from _stripped(self.text, start, passage.end, passage.heading)
+                return
+            cut = self._best_cut(start, limit)
+            yield from _stripped(self.text, start, cut, passage.heading)
+            start = self._next_start(tokens, start, cut)
+
+    def _token_limit(self, tokens: IntArray, start: int) -> int:
+        """The first character of the first token that is one too many."""
+        last = int(np.searchsorted(tokens, start)) + self.max_tokens
+        return max(int(tokens[last]), start + 1) if last < len(tokens) else len(self.text)
+
+    def _best_cut(self, start: int, limit: int) -> int:
+        """The last place of the best kind in the later half before ``limit``; ``limit`` if there is none."""
+        middle = (start + limit) // 2
+        for kind in self.cuts:
+            places = [found.end() for found in kind.finditer(self.flat, middle, limit + 1)]
+            for place in reversed(places):
+                is_within = middle < place <= limit
+                if is_within and not (kind is PARAGRAPH_AT_MARGIN and self._is_closed(place)):
+                    return place
+        return limit
+
+    def _is_closed(self, position: int) -> bool:
+        region = int(np.searchsorted(self.regions[:, 0], position)) - 1
+        return region >= 0 and position < self.regions[region, 1]
+
+    def _next_start(self, tokens: IntArray, start: int, cut: int) -> int:
+        """Where the part after ``cut`` begins: at the first sentence, else line, with room in the overlap.
+
+        Never in the first half of the part before, so that every part brings something new.
+        """
+        if not self.overlap_tokens or not len(tokens):
+            return cut
+        first = int(np.searchsorted(tokens, cut)) - self.overlap_tokens
+        earliest = max(int(tokens[max(first, 0)]), (start + cut) // 2 + 1)
+        for kind in (SENTENCE, LINE):
+            for found in kind.finditer(self.flat, start, cut):
+                if earliest <= found.end() < cut:
+                    return found.end()
+        return cut
+
+
+def _chunks(document: Document, passages: Sequence[tuple[Passage, int]]) -> list[Chunk]:
+    """Chunks with their places in the file."""
+    edges = np.array([(passage.start, passage.end) for passage, _ in passages], np.int64).reshape(-1)
+    positions, of_edge = np.unique(edges, return_inverse=True)
+    offsets, lines = places(document.origin, positions)
+    edge_offsets, edge_lines = offsets[of_edge].tolist(), lines[of_edge].tolist()
+    return [
+        Chunk(
+            start=passage.start,
+            end=passage.end,
+            text=document.text[passage.start : passage.end],
+            byte_start=edge_offsets[2 * i],
+            byte_end=edge_offsets[2 * i + 1],
+            line=edge_lines[2 * i],
+            end_line=edge_lines[2 * i + 1],
+            heading=passage.heading,
+            n_tokens=n_tokens,
+        )
+        for i, (passage, n_tokens) in enumerate(passages)
+    ]

@@ -1,0 +1,82 @@
+"""A path or its bytes in, a ``Document`` out: the reader is chosen by suffix, plain text is the default.
+
+One function a format, registered in ``READERS``; each gets a decoded ``Source`` and finds title and
+headings.  Whether a file was found, is wanted or has changed is not asked here.  An IngestError's text is
+the bare reason ("binary file"): whoever asked knows the path.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+
+from minisearch.errors import IngestError
+from minisearch.ingest.readers.decode import Source, decode
+from minisearch.ingest.readers.html import read_html
+from minisearch.ingest.readers.markdown import read_markdown
+from minisearch.ingest.readers.rst import read_rst
+from minisearch.types import Document
+
+CODE_SUFFIXES = """
+    .bash .c .cc .cfg .conf .cpp .cs .css .go .h .hpp .ini .java .js .json .jsonl .jsx .kt .lua .php .pl .ps1
+    .py .pyi .r .rb .rs .scala .sh .sql .swift .tf .toml .ts .tsx .xml .yaml .yml .zsh
+"""
+
+
+def read_text(source: Source) -> Document:
+    """The file as it stands."""
+    return Document(source.path, source.text, "text", source.origin, notes=source.notes)
+
+
+def read_code(source: Source) -> Document:
+    """The file as it stands; its lines are its structure."""
+    return Document(source.path, source.text, "code", source.origin, notes=source.notes)
+
+
+READERS: dict[str, Callable[[Source], Document]] = {
+    ".md": read_markdown,
+    ".markdown": read_markdown,
+    ".mdx": read_markdown,
+    ".rst": read_rst,
+    ".html": read_html,
+    ".htm": read_html,
+    ".xhtml": read_html,
+    **dict.fromkeys(CODE_SUFFIXES.split(), read_code),
+}
+
+
+def read(path: str, *, display: str | None = None) -> Document:
+    """The document in a file; its ``path`` is ``display`` where that is given.
+
+    Raises IngestError when the file cannot be read, or is binary.
+    """
+    return parse(path if display is None else display, read_bytes(path))
+
+
+def read_bytes(path: str) -> bytes:
+    """All bytes of a regular file.
+
+    Raises IngestError, with the OSError as its ``__cause__`` where there was one: this says that the file
+    could not be looked into, while an IngestError of ``parse`` is a verdict on its content.
+    """
+    try:
+        # Without O_NONBLOCK, opening a named pipe waits for someone to write into it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - pathlib opens no descriptors
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return file.read()
+    except IsADirectoryError as error:
+        raise IngestError("a folder, not a file") from error
+    except OSError as error:
+        raise IngestError(f"cannot be read: {error.strerror or error}") from error
+    raise IngestError("not a regular file")
+
+
+def parse(path: str, data: bytes) -> Document:
+    """The document that these bytes make under this name.
+
+    Raises IngestError when they are binary, or not in the encoding that their byte-order mark names.
+    """
+    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a plain string; pathlib would cost 5 µs a file
+    return READERS.get(suffix, read_text)(decode(path, data))

@@ -1,0 +1,121 @@
+"""Markdown, kept word for word; what is read is its outline.
+
+Headings are lines with leading ``#`` and paragraphs underlined with ``=`` or ``-``, as CommonMark has
+them, outside fenced code, HTML comments and the YAML block some files begin with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from minisearch.ingest.readers.decode import Source, newlines
+from minisearch.types import Document, Heading
+
+MAX_TITLE = 200  # a title stands in the heading of every chunk below it: a 5 MB "heading" must not
+
+FRONT_MATTER = re.compile(r"---[ \t]*\n(?:[^\n]*\n)*?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
+FRONT_TITLE = re.compile(r"^title:[ \t]*([^\n]*)$", re.MULTILINE)
+
+# A fence opens at the margin or behind the marker of a list item; it closes at any depth.
+FENCE = re.compile(
+    r"^(?: {0,3}|[ \t>]*(?:(?:[-*+>]|\d{1,9}[.)])[ \t]+)+)(?P<open>`{3,}(?=[^`\n]*$)|~{3,})"
+    r"|^[ \t>]*(?P<close>`{3,}|~{3,})[ \t]*$"
+    r"|^ {0,3}(?P<comment><!--)",
+    re.MULTILINE,
+)
+HEADING = re.compile(
+    r"^ {0,3}(?:(?P<marks>#{1,6})(?P<title>[ \t][^\n]*)?|(?P<rule>=+|-+)[ \t]*)$", re.MULTILINE
+)
+
+# What ends a paragraph when one looks upwards from its underline: a line of some other kind, or a list
+# item or quotation, whose text no rule at the margin can underline.
+INTERRUPTION = re.compile(r"[ \t]*$| {4}|\t| {0,3}(?:#{1,6}(?:[ \t]|$)|`{3}|~{3}|\||<|(?:=+|-+)[ \t]*$)")
+CONTAINER = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])")
+
+
+def read_markdown(source: Source) -> Document:
+    """The document, titled by its front matter or its first level-1 heading."""
+    flat = newlines(source.text)
+    front = FRONT_MATTER.match(flat)
+    headings = tuple(_headings(flat, front.end() if front else 0))
+    title = FRONT_TITLE.search(flat, 0, front.end()) if front else None
+    return Document(
+        source.path,
+        source.text,
+        "markdown",
+        source.origin,
+        title=title[1].strip().strip("\"'")[:MAX_TITLE] if title else first_title(headings),
+        headings=headings,
+        notes=source.notes,
+    )
+
+
+def first_title(headings: tuple[Heading, ...]) -> str:
+    """The words of the first level-1 heading, "" when there is none."""
+    return next((heading.title for heading in headings if heading.level == 1), "")
+
+
+def closed_regions(flat: str) -> list[tuple[int, int]]:
+    """Where fenced code and comments begin and end, in order; an open one reaches to the end."""
+    regions: list[tuple[int, int]] = []
+    position = 0
+    fence = ""
+    for mark in FENCE.finditer(flat):
+        if mark.start() < position:
+            continue
+        run = mark["open"] or mark["close"]
+        if fence:
+            if mark["close"] and run.startswith(fence):
+                regions[-1] = (regions[-1][0], mark.end())
+                fence = ""
+        elif run:
+            regions.append((mark.start(), len(flat)))
+            fence = run
+        else:
+            end = flat.find("-->", mark.end())
+            position = end + 3 if end >= 0 else len(flat)
+            regions.append((mark.start(), position))
+    return regions
+
+
+def _headings(flat: str, start: int) -> Iterator[Heading]:
+    regions = iter([*closed_regions(flat), (len(flat) + 1, len(flat) + 1)])
+    region = next(regions)
+    floor = start  # where the paragraph under way may at the earliest begin
+    for line in HEADING.finditer(flat, start):
+        while region[1] <= line.start():
+            floor = max(floor, region[1])
+            region = next(regions)
+        if region[0] <= line.start():
+            continue
+        if line["marks"]:
+            floor = line.end()
+            yield Heading(line.start(), len(line["marks"]), _words(line["title"] or ""))
+        else:
+            begin = _paragraph_start(flat, line.start(), floor)
+            floor = line.end()
+            if begin < line.start():
+                title = " ".join(flat[begin : line.start()].split())
+                yield Heading(begin, 1 if "=" in line["rule"] else 2, title[:MAX_TITLE])
+
+
+def _words(title: str) -> str:
+    words = title.strip()
+    bare = words.rstrip("#")
+    if not bare or bare[-1] in " \t":  # the marks that close "# Title #"
+        words = bare.rstrip()
+    return words[:MAX_TITLE]
+
+
+def _paragraph_start(flat: str, end: int, floor: int) -> int:
+    """Where the paragraph that ends at ``end`` begins; ``end`` when there is none."""
+    begin = end
+    while begin > floor:
+        line_start = flat.rfind("\n", floor, begin - 1) + 1 or floor
+        if CONTAINER.match(flat, line_start, begin - 1):
+            return end
+        if INTERRUPTION.match(flat, line_start, begin - 1):
+            break
+        begin = line_start
+    return begin
