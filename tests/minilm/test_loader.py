@@ -1,0 +1,179 @@
+"""Loading takes a checkpoint whole or not at all, and says what it took."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from minisearch.errors import ModelError
+from minisearch.minilm import MiniLMTokenizer, SentenceTransformer, load_pretrained_weights
+from minisearch.minilm.loader import to_hugging_face, to_ours
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, weights: Path) -> Path:
+    """A checkpoint folder in Hugging Face's layout: one layer of width 24, random weights, the real vocabulary."""
+    config = {"model_type": "bert", "hidden_act": "gelu", "hidden_size": 24, "num_hidden_layers": 1}
+    config |= {"num_attention_heads": 12, "intermediate_size": 48, "vocab_size": 30_522}
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 32}')
+    shutil.copy(weights / "tokenizer.json", folder)
+    model = SentenceTransformer(
+        num_hidden_layers=1,
+        config=_config(config),
+    )
+    state = {to_hugging_face(name): tensor for name, tensor in model.model.state_dict().items()}
+    state["embeddings.position_ids"] = torch.arange(512)[None]
+    save_file(state, folder / "model.safetensors")
+    return folder
+
+
+def _config(config: dict):
+    from minisearch.minilm import MiniLMConfig
+
+    return MiniLMConfig(
+        hidden_size=24, intermediate_size=48, num_attention_heads=config["num_attention_heads"]
+    )
+
+
+def rewrite(folder: Path, change) -> None:
+    path = folder / "model.safetensors"
+    state = load_file(path)
+    change(state)
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+
+
+def test_every_name_of_the_real_checkpoint_survives_renaming_there_and_back(weights: Path) -> None:
+    names = load_file(weights / "model.safetensors").keys()
+    assert [to_hugging_face(to_ours(name)) for name in names] == list(names)
+    assert len({to_ours(name) for name in names}) == len(names) == 104
+
+
+def test_the_report_counts_what_was_loaded(minilm: SentenceTransformer) -> None:
+    report = minilm.report
+    assert report.n_tensors == 101
+    assert report.n_parameters == sum(p.numel() for p in minilm.parameters()) == 22_565_376
+    assert report.n_bytes == 4 * 22_565_376
+    assert set(report.ignored) == {"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}
+    assert report.sha256 == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def test_a_folder_is_loaded_with_its_own_sizes(tiny: Path) -> None:
+    model = SentenceTransformer.from_pretrained(str(tiny), device="cpu")
+    assert model.encode(["hello", ""]).shape == (2, 24)
+    assert model.max_length == 32
+    assert model.max_tokens == 30
+    assert model.name == str(tiny)
+
+
+def test_half_precision_weights_are_computed_in_float32(tiny: Path) -> None:
+    def halve(state: dict) -> None:
+        for name in state:
+            if "position_ids" not in name:
+                state[name] = state[name].half()
+
+    before = SentenceTransformer.from_pretrained(str(tiny), device="cpu").encode(["hello world"])
+    rewrite(tiny, halve)
+    after = SentenceTransformer.from_pretrained(str(tiny), device="cpu").encode(["hello world"])
+    assert after.dtype == np.float32
+    assert after == pytest.approx(before, abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("encoder.layer.0.output.dense.bias"), "missing .*encoder.layer.0.output.dense.bias"),
+        (lambda s: s.update({"extra.weight": torch.ones(2)}), "surplus .*extra.weight"),
+        (
+            lambda s: s.update({"embeddings.LayerNorm.bias": torch.ones(7)}),
+            r"embeddings.LayerNorm.bias has shape \(7,\), expected \(24,\)",
+        ),
+        (
+            lambda s: s.update({"embeddings.LayerNorm.bias": torch.ones(24, dtype=torch.int64)}),
+            "embeddings.LayerNorm.bias is torch.int64",
+        ),
+    ],
+)
+def test_a_tensor_missing_surplus_or_misshapen_is_refused_by_name(tiny: Path, change, message: str) -> None:
+    rewrite(tiny, change)
+    with pytest.raises(ModelError, match=message):
+        SentenceTransformer.from_pretrained(str(tiny))
+
+
+@pytest.mark.parametrize("size", [0, 7, 1_000, 100_000])
+def test_a_truncated_weights_file_is_refused(tiny: Path, size: int) -> None:
+    path = tiny / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ModelError, match="damaged or no safetensors file"):
+        SentenceTransformer.from_pretrained(str(tiny))
+
+
+def test_weights_that_are_not_the_catalogs_are_refused(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.rename(tmp_path / "all-MiniLM-L6-v2")
+    monkeypatch.setenv("LLM_MODELS_PATH", str(tmp_path))
+    with pytest.raises(ModelError, match="its SHA-256 is [0-9a-f]{64}, expected 53aa5117"):
+        SentenceTransformer.from_pretrained("all-MiniLM-L6-v2")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("model_type", "gpt2"), ("hidden_act", "relu"), ("position_embedding_type", "relative_key")],
+)
+def test_another_architecture_is_refused(tiny: Path, key: str, value: str) -> None:
+    config = json.loads((tiny / "config.json").read_text())
+    (tiny / "config.json").write_text(json.dumps(config | {key: value}))
+    with pytest.raises(ModelError, match=f"{key} is '{value}', expected"):
+        SentenceTransformer.from_pretrained(str(tiny))
+
+
+def test_an_unknown_pooling_is_refused(tiny: Path) -> None:
+    (tiny / "1_Pooling").mkdir()
+    (tiny / "1_Pooling" / "config.json").write_text('{"pooling_mode_weightedmean_tokens": true}')
+    with pytest.raises(ModelError, match="pooling is .*weightedmean"):
+        SentenceTransformer.from_pretrained(str(tiny))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+@pytest.mark.parametrize("content", [None, "", "[]", "{", "\x00\xff"])
+def test_a_missing_or_broken_json_file_is_named(tiny: Path, name: str, content: str | None) -> None:
+    (tiny / name).unlink() if content is None else (tiny / name).write_text(content)
+    with pytest.raises(ModelError, match=name):
+        SentenceTransformer.from_pretrained(str(tiny))
+
+
+def test_a_model_built_by_hand_takes_pretrained_weights_and_keeps_its_length(
+    minilm: SentenceTransformer,
+) -> None:
+    model = SentenceTransformer(num_hidden_layers=6, max_length=64)
+    tokenizer = MiniLMTokenizer(model_name="all-MiniLM-L6-v2", max_length=64)
+    model = load_pretrained_weights(model, model_name="all-MiniLM-L6-v2")
+    encoded = tokenizer.encode(
+        ["The quick brown fox jumps over the lazy dog", "I love natural language processing"]
+    )
+    with torch.no_grad():
+        vectors = model(encoded["input_ids"], encoded["attention_mask"]).numpy()
+    expected = minilm.encode(
+        ["The quick brown fox jumps over the lazy dog", "I love natural language processing"]
+    )
+    assert np.abs(vectors - expected).max() < 1e-6
+    assert model.max_tokens == 62
+
+
+def test_a_model_with_another_number_of_layers_refuses_the_weights() -> None:
+    with pytest.raises(ModelError, match=r"another architecture: missing .*encoder.layer.10"):
+        load_pretrained_weights(SentenceTransformer(num_hidden_layers=12), model_name="all-MiniLM-L6-v2")
+
+
+def test_a_model_without_weights_says_how_to_get_them() -> None:
+    with pytest.raises(ModelError, match="load_pretrained_weights"):
+        SentenceTransformer(num_hidden_layers=1).encode(["hello"])

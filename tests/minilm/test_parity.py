@@ -1,0 +1,168 @@
+"""Our MiniLM gives the vectors of the original: against sentence-transformers and transformers in float32."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+from sentence_transformers import SentenceTransformer as Original
+from transformers import BertConfig, BertModel
+
+from minisearch.minilm import MiniLMConfig, MiniLMModel, SentenceTransformer
+from minisearch.minilm.loader import to_ours
+
+MAX_DELTA = 2e-6
+MIN_COSINE = 0.999999
+
+SCRIPTS = [
+    "Wie wiederhole ich eine fehlgeschlagene Aufgabe?",
+    "¿Cómo reintento una tarea que ha fallado?",
+    "失敗したタスクを再試行するにはどうすればよいですか",
+    "如何重试失败的任务？",
+    "실패한 작업을 다시 시도하려면 어떻게 하나요?",
+    "Как повторить неудавшуюся задачу?",
+    "كيف أعيد محاولة مهمة فاشلة؟",
+    "איך מנסים שוב משימה שנכשלה?",
+    "विफल कार्य को पुनः कैसे प्रयास करें?",
+    "Πώς επαναλαμβάνω μια αποτυχημένη εργασία;",
+]
+ODD = [
+    "",
+    " ",
+    "\n\t",
+    "a",
+    "Z",
+    "7",
+    ".",
+    "😀",
+    "👩‍👩‍👧‍👦 family",
+    "naïve café ﬁ ﬂ",
+    "e\u0301",
+    "\u200bzero\u200bwidth",
+]
+ODD += ["[CLS] [SEP] [MASK]", "x" * 150, "3.14159", "f(x) = x**2", "C:\\path\\file", "<b>bold</b>", "A\x00B"]
+
+
+def varied_texts() -> list[str]:
+    """240 texts: odd ones, other scripts, then random words from one to well past the model's length."""
+    generator = np.random.default_rng(7)
+    words = (
+        ["retry", "failed", "task", "vector", "index", "ocean", "bread", "sleep", "engine", "law", "music", "garden", "run", "of", "the", "and", "to"]
+    )
+    lengths = [1, 2, 3, 254, 255, 256, 257, 300, 400, *generator.integers(1, 320, 240)]
+    long = [" ".join(generator.choice(words, length)) for length in lengths]
+    return (ODD + SCRIPTS + long)[:240]
+
+
+@pytest.fixture(scope="module")
+def original(weights: Path) -> Original:
+    return Original(str(weights), device="cpu", local_files_only=True)
+
+
+@pytest.fixture(scope="module")
+def expected(original: Original) -> np.ndarray:
+    return original.encode(varied_texts(), convert_to_numpy=True)
+
+
+def assert_same(ours: np.ndarray, expected: np.ndarray) -> None:
+    assert ours.dtype == np.float32
+    assert ours.shape == expected.shape
+    assert np.abs(ours - expected).max() <= MAX_DELTA
+    cosines = (ours.astype(np.float64) * expected).sum(1)
+    assert (cosines / np.linalg.norm(ours.astype(np.float64), axis=1) >= MIN_COSINE).all()
+
+
+def test_encode_gives_the_originals_vectors(minilm: SentenceTransformer, expected: np.ndarray) -> None:
+    assert_same(minilm.encode(varied_texts()), expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_batches_with_random_padding_give_the_originals_vectors(
+    minilm: SentenceTransformer, expected: np.ndarray, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    ids = minilm.tokenizer.ids(varied_texts())
+    ours = np.empty_like(expected)
+    order = generator.permutation(len(ids))
+    while len(order):
+        rows, order = np.split(order, [generator.integers(1, 24)])
+        if not len(rows):
+            break
+        length = max(len(ids[row]) for row in rows) + generator.integers(0, 20)
+        input_ids = torch.from_numpy(generator.integers(0, 30_522, (len(rows), length)))  # padding is noise
+        mask = torch.zeros(len(rows), length, dtype=torch.int64)
+        for position, row in enumerate(rows):
+            input_ids[position, : len(ids[row])] = torch.tensor(ids[row])
+            mask[position, : len(ids[row])] = 1
+        with torch.inference_mode():
+            ours[rows] = minilm(input_ids, mask).numpy()
+    assert_same(ours, expected)
+
+
+def test_the_vector_of_hello_world_is_the_published_one(minilm: SentenceTransformer) -> None:
+    golden = [-0.034478, 0.03102, 0.00673, 0.02611, -0.039362]
+    assert minilm.encode(["hello world"])[0, :5] == pytest.approx(golden, abs=1e-3)
+
+
+def test_batch_size_does_not_change_a_vector(minilm: SentenceTransformer) -> None:
+    texts = varied_texts()[:60]
+    assert (
+        np.abs(minilm.encode(texts, batch_tokens=1) - minilm.encode(texts, batch_tokens=100_000)).max() < 1e-6
+    )
+
+
+def test_sts_benchmark_reaches_the_published_correlation(minilm: SentenceTransformer, shared: Path) -> None:
+    with (shared / "stsb" / "stsb-en-test.csv").open(encoding="utf-8", newline="") as file:
+        first, second, gold = zip(*csv.reader(file), strict=True)
+    similarity = (minilm.encode(first) * minilm.encode(second)).sum(1)
+    assert spearmanr(similarity, [float(score) for score in gold]).statistic == pytest.approx(
+        0.8203, abs=5e-4
+    )
+
+
+@pytest.mark.parametrize("n_layers", [1, 3, 6, 12])
+@pytest.mark.parametrize("is_training", [False, True])
+def test_random_weights_give_berts_token_vectors_and_gradients(n_layers: int, is_training: bool) -> None:
+    torch.manual_seed(n_layers)
+    sizes = {
+        "vocab_size": 200,
+        "hidden_size": 96,
+        "num_hidden_layers": n_layers,
+        "num_attention_heads": 12,
+        "intermediate_size": 384,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    bert = BertModel(BertConfig(**sizes), add_pooling_layer=False).train(is_training)
+    ours = MiniLMModel(MiniLMConfig(**sizes)).train(is_training)
+    state = {name: tensor for name, tensor in bert.state_dict().items() if "position_ids" not in name}
+    ours.load_state_dict({to_ours(name): tensor for name, tensor in state.items()})
+
+    input_ids = torch.randint(0, 200, (5, 40))
+    mask = (torch.rand(5, 40) < 0.7).long()
+    mask[:, 0] = 1
+    kept = mask[:, :, None].bool()
+    theirs_out = bert(input_ids, attention_mask=mask).last_hidden_state.masked_select(kept)
+    ours_out = ours(input_ids, mask).masked_select(kept)
+    assert (ours_out - theirs_out).abs().max() <= 1e-5
+
+    theirs_out.square().sum().backward()
+    ours_out.square().sum().backward()
+    gradients = {name: parameter.grad for name, parameter in ours.named_parameters()}
+    for name, parameter in bert.named_parameters():
+        assert torch.allclose(gradients[to_ours(name)], parameter.grad, atol=1e-4, rtol=1e-4), name
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
+def test_pooling_without_padding_equals_pooling_with_it(pooling: str) -> None:
+    model = SentenceTransformer(
+        MiniLMConfig(vocab_size=50, num_hidden_layers=1, hidden_dropout_prob=0.0), pooling=pooling
+    ).eval()
+    ids = torch.randint(0, 50, (3, 9))
+    padded = torch.cat([ids, torch.randint(0, 50, (3, 4))], dim=1)
+    mask = torch.cat([torch.ones(3, 9), torch.zeros(3, 4)], dim=1)
+    assert torch.allclose(model(ids), model(padded, mask), atol=1e-6)
