@@ -30,9 +30,6 @@ SPARE_CANDIDATES = 8
 # candidate is surely behind the k-th hit only where its score is lower by more than that.
 ROUNDING = 1e-6
 
-# Rows scored at a time in a scan: 6 MB at 384 dimensions.
-SCAN_ROWS = 4096
-
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -180,11 +177,7 @@ def score_rows(vectors: FloatArray, query: FloatArray) -> FloatArray:
     A row's score depends on the two vectors alone.  A matrix product's does not: BLAS sums in another
     order for other shapes, and two copies of a chunk would no longer tie.
     """
-    scores = np.empty(len(vectors), np.float32)
-    for start in range(0, len(vectors), SCAN_ROWS):
-        # Rows mapped from a file may sit at odd addresses, where einsum would take another path.
-        rows = np.require(vectors[start : start + SCAN_ROWS], requirements="A")
-        np.einsum("nd,d->n", rows, query, out=scores[start : start + SCAN_ROWS])
+    scores: FloatArray = np.einsum("nd,d->n", vectors, query)
     return scores
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from index_cases import ALL_BACKENDS, index_class
+
+from tests.indexes.index_cases import ALL_BACKENDS, index_class
 
 
 @pytest.fixture(params=ALL_BACKENDS)

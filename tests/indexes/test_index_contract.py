@@ -6,9 +6,9 @@ import threading
 
 import numpy as np
 import pytest
-from index_cases import ALL_BACKENDS, brute_force, index_class, some_ids, unit_rows
 
 from minisearch.errors import InputError
+from tests.indexes.index_cases import ALL_BACKENDS, brute_force, index_class, some_ids, unit_rows
 
 NO_IDS = np.empty(0, np.int64)
 
@@ -84,6 +84,30 @@ def test_the_last_place_goes_to_the_smallest_id_among_many_copies(backend):
     vectors[copies] = vectors[copies[0]]
     ids = some_ids(2000)
     assert_same_as_brute_force(backend.build(ids, vectors), ids, vectors, vectors[copies[0]], k=30)
+
+
+def test_scores_a_rounding_apart_are_ordered_by_the_one_score(backend):
+    """The same numbers in other orders, against equal weights: who sums otherwise ranks otherwise."""
+    rng = np.random.default_rng(3)
+    row = unit_rows(1, 384)[0]
+    vectors = np.array([rng.permutation(row) for _ in range(400)])
+    query = np.full((1, 384), 384**-0.5, np.float32)
+    expected = index_class("flat").build(some_ids(400), vectors).search(query, k=10)[0]
+    assert len(set(expected.scores.tolist())) > 1
+    assert backend.build(some_ids(400), vectors).search(query, k=10)[0].ids.tolist() == expected.ids.tolist()
+
+
+def test_what_a_graph_does_not_reach_is_no_hit_twice_and_no_hit_less():
+    class Sparse(index_class("hnsw")):
+        n_neighbours, ef_construction, ef_search = 2, 2, 1
+
+    ids, vectors, queries = some_ids(2000), unit_rows(2000), unit_rows(50, seed=1)
+    index = Sparse.build(ids, vectors)
+    assert any((index._index.search(query[None], 400)[1] < 0).any() for query in queries)  # FAISS gave up
+    for query, hits in zip(queries, index.search(queries, k=390), strict=True):
+        score_of = dict(brute_force(ids, vectors, query, 2000))
+        assert len(set(hits.ids.tolist())) == 390
+        np.testing.assert_allclose(hits.scores, [score_of[id_] for id_ in hits.ids.tolist()], atol=1e-6)
 
 
 def test_with_everything_removed_nothing_is_found(backend):

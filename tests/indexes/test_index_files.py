@@ -12,9 +12,9 @@ import sys
 
 import numpy as np
 import pytest
-from index_cases import some_ids, unit_rows
 
 from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
+from tests.indexes.index_cases import some_ids, unit_rows
 
 IDS = some_ids(500)
 VECTORS = unit_rows(500)
@@ -73,7 +73,9 @@ def test_a_faiss_index_of_another_kind_is_refused(tmp_path):
 
     from minisearch.indexes.faiss import FaissIndex
 
-    for index in (faiss.IndexFlatL2(24), faiss.IndexHNSWFlat(24, 8), faiss.IndexLSH(24, 16)):
+    quantized = faiss.IndexScalarQuantizer(24, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
+    for index in (faiss.IndexFlatL2(24), faiss.IndexHNSWFlat(24, 8), quantized):
+        index.train(VECTORS)
         index.add(VECTORS)
         faiss.write_index(index, str(tmp_path / "base.faiss"))
         with pytest.raises(IndexCorrupt, match="an inner product index was expected"):

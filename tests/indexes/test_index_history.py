@@ -10,7 +10,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from index_cases import ALL_BACKENDS, brute_force, index_class, unit_rows
+
+from tests.indexes.index_cases import ALL_BACKENDS, brute_force, index_class, unit_rows
 
 # Few enough that a history holds many copies of one vector.
 POOL = unit_rows(150, dimension=8)
