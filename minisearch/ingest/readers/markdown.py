@@ -17,10 +17,10 @@ MAX_TITLE = 200  # a title stands in the heading of every chunk below it: a 5 MB
 FRONT_MATTER = re.compile(r"---[ \t]*\n(?:[^\n]*\n)*?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
 FRONT_TITLE = re.compile(r"^title:[ \t]*([^\n]*)$", re.MULTILINE)
 
-# A fence opens at the margin or behind the marker of a list item; it closes at any depth.
+# A bare fence opens or closes, at any depth; one with words behind it opens, perhaps behind a list marker.
 FENCE = re.compile(
-    r"^(?: {0,3}|[ \t>]*(?:(?:[-*+>]|\d{1,9}[.)])[ \t]+)+)(?P<open>`{3,}(?=[^`\n]*$)|~{3,})"
-    r"|^[ \t>]*(?P<close>`{3,}|~{3,})[ \t]*$"
+    r"^[ \t>]*(?P<bare>`{3,}|~{3,})[ \t]*$"
+    r"|^(?: {0,3}|[ \t>]*(?:(?:[-*+>]|\d{1,9}[.)])[ \t]+)+)(?P<open>`{3,}(?=[^`\n]*$)|~{3,})"
     r"|^ {0,3}(?P<comment><!--)",
     re.MULTILINE,
 )
@@ -64,9 +64,9 @@ def closed_regions(flat: str) -> list[tuple[int, int]]:
     for mark in FENCE.finditer(flat):
         if mark.start() < position:
             continue
-        run = mark["open"] or mark["close"]
+        run = mark["bare"] or mark["open"]
         if fence:
-            if mark["close"] and run.startswith(fence):
+            if mark["bare"] and run.startswith(fence):
                 regions[-1] = (regions[-1][0], mark.end())
                 fence = ""
         elif run:

@@ -20,11 +20,14 @@ RULE = re.compile(r"^([!-/:-@[-`{-~])\1*[ \t]*$", re.MULTILINE)
 
 # Lines at the margin that begin something else, so that a rule below them is no underline: bullets,
 # fields, line blocks, doctests, explicit markup.  "1. Words" is a title when it is underlined.
-NOT_TITLE = re.compile(r"$|[-+*•‣⁃|][ \t]|:[^:\s][^:]*:[ \t]|>>>[ \t]|\.\.(?:[ \t]|$)|__[ \t]")
+NOT_TITLE = re.compile(
+    r"$|([!-/:-@[-`{-~])\1*$|[-+*•‣⁃|][ \t]|:[^:\s][^:]*:[ \t]|>>>[ \t]|\.\.(?:[ \t]|$)|__[ \t]"
+)
 # What may stand right above a title without a blank line between: markup of one line, indented lines.
 ENDED = re.compile(r"[ \t]|\.\.[ \t]|$")
-TARGETS = re.compile(r"(?:^\.\. _[^\n]*:[ \t]*\n(?:[ \t]*\n)*)+\Z", re.MULTILINE)
-MAX_TARGETS = 1000  # characters; labels further above a title are not looked for
+# Labels, and page marks like ":orphan:", belong to the title they stand above.
+LABELS = re.compile(r"(?:^(?:\.\. _[^\n]*:|:\w+:)[ \t]*\n(?:[ \t]*\n)*)+\Z", re.MULTILINE)
+MAX_LABELS = 1000  # characters; labels further above a title are not looked for
 
 
 def read_rst(source: Source) -> Document:
@@ -46,44 +49,47 @@ def _headings(flat: str) -> Iterator[Heading]:
     styles: list[tuple[str, bool]] = []
     floor = 0  # the end of the last title
     for rule in RULE.finditer(flat):
-        if rule.start() <= floor and floor:
+        if floor and rule.start() <= floor:
             continue
-        found = _overlined(flat, rule) or _underlined(flat, rule, floor)
+        found = _underlined(flat, rule, floor) or _overlined(flat, rule, floor)
         if not found:
             continue
         start, end, title = found
         style = (rule[1], start == rule.start())
         if style not in styles:
             styles.append(style)
-        labels = TARGETS.search(flat, max(floor, start - MAX_TARGETS), start)
+        labels = LABELS.search(flat, max(floor, start - MAX_LABELS), start)
         floor = end
         yield Heading(labels.start() if labels else start, styles.index(style) + 1, title[:MAX_TITLE])
 
 
-def _overlined(flat: str, rule: re.Match[str]) -> tuple[int, int, str] | None:
-    title_start = rule.end() + 1
-    title_end = _line_end(flat, title_start)
-    title = flat[title_start:title_end].strip()
-    below = flat[title_end + 1 : _line_end(flat, title_end + 1)].rstrip()
-    mark = rule.group().rstrip()
-    if title and below == mark and _is_long_enough(mark, title):
-        return rule.start(), title_end + 1 + len(below), title
-    return None
-
-
 def _underlined(flat: str, rule: re.Match[str], floor: int) -> tuple[int, int, str] | None:
-    title_end = rule.start() - 1
-    title_start = flat.rfind("\n", 0, max(title_end, 0)) + 1
-    if title_end <= floor and floor:
+    """Start, end and words of the title on the line above the rule."""
+    end = rule.start() - 1
+    if end <= floor:
         return None
-    title = flat[title_start : max(title_end, 0)].rstrip()
-    above_start = flat.rfind("\n", 0, max(title_start - 1, 0)) + 1
-    is_alone = title_start <= floor + 1 or ENDED.match(flat, above_start, max(title_start - 1, 0))
-    if title[:1].isspace() or NOT_TITLE.match(title) or RULE.match(title) or not is_alone:
+    start = flat.rfind("\n", 0, end) + 1
+    title = flat[start:end].rstrip()
+    if title[:1].isspace() or NOT_TITLE.match(title) or not _begins_here(flat, start, floor):
         return None
-    if not _is_long_enough(rule.group().rstrip(), title):
+    return (start, rule.end(), title) if _spans(rule.group().rstrip(), title) else None
+
+
+def _overlined(flat: str, rule: re.Match[str], floor: int) -> tuple[int, int, str] | None:
+    """Start, end and words of the title between the rule and its like two lines below."""
+    end = _line_end(flat, rule.end() + 1)
+    title = flat[rule.end() + 1 : end].strip()
+    below = flat[end + 1 : _line_end(flat, end + 1)].rstrip()
+    mark = rule.group().rstrip()
+    if not title or RULE.match(title) or below != mark or not _begins_here(flat, rule.start(), floor):
         return None
-    return title_start, rule.end(), title
+    return (rule.start(), end + 1 + len(below), title) if _spans(mark, title) else None
+
+
+def _begins_here(flat: str, start: int, floor: int) -> bool:
+    """Whether the line above belongs to something else, so that no paragraph goes on here."""
+    above = flat.rfind("\n", 0, max(start - 1, 0)) + 1
+    return start <= floor + 1 or ENDED.match(flat, above, start - 1) is not None
 
 
 def _line_end(flat: str, start: int) -> int:
@@ -91,6 +97,6 @@ def _line_end(flat: str, start: int) -> int:
     return end if end >= 0 else len(flat)
 
 
-def _is_long_enough(mark: str, title: str) -> bool:
+def _spans(mark: str, title: str) -> bool:
     """A rule of four marks or more always counts; a shorter one only when it spans the title."""
     return len(mark) >= 4 or len(mark) >= sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in title)
