@@ -1,1 +1,49 @@
-"""Search your own files by meaning."""
+"""Search your own files by meaning, offline.
+
+>>> from minisearch import MiniSearch  # doctest: +SKIP
+>>> ms = MiniSearch.open(".")  # doctest: +SKIP
+>>> ms.index("docs")  # doctest: +SKIP
+>>> ms.query("how do I retry a failed task")  # doctest: +SKIP
+
+Importing this is cheap: every name below is imported when it is first touched.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minisearch.config import Settings
+    from minisearch.engine import MiniSearch
+    from minisearch.errors import MinisearchError
+    from minisearch.minilm.model import SentenceTransformer
+    from minisearch.types import IndexStatus, IngestReport, SearchResult
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "IndexStatus",
+    "IngestReport",
+    "MiniSearch",
+    "MinisearchError",
+    "SearchResult",
+    "SentenceTransformer",
+    "Settings",
+]
+
+_HOMES = {
+    "IndexStatus": "types",
+    "IngestReport": "types",
+    "MiniSearch": "engine",
+    "MinisearchError": "errors",
+    "SearchResult": "types",
+    "SentenceTransformer": "minilm.model",
+    "Settings": "config",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -170,14 +170,14 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """What an index holds, for people and for scripts."""
+    """What an index holds; without a ready vector index, answers come from a scan of the stored vectors."""
 
     path: str
     n_documents: int
     n_chunks: int
     model: str
     backend: str
-    index_state: str
+    is_index_ready: bool
     generation: int
     n_bytes: int
     last_run: RunRecord | None

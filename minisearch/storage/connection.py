@@ -96,7 +96,6 @@ def _open(path: Path, mode: str) -> Database:
     db = Database(connection, execute_plugins=False)
     try:
         db.execute("pragma foreign_keys = on")
-        db.execute("pragma trusted_schema = off")  # a database that came from elsewhere runs nothing
         db.execute("pragma cell_size_check = on")
         db.execute("select count(*) from sqlite_master").fetchone()  # the first real read: is it a database?
     except BaseException:
@@ -106,6 +105,13 @@ def _open(path: Path, mode: str) -> Database:
 
 
 def _open_to_read(path: Path) -> Database:
+    db = _open_file_to_read(path)
+    # A database that came from elsewhere runs nothing. (A writer's full-text triggers need it on.)
+    db.execute("pragma trusted_schema = off")
+    return db
+
+
+def _open_file_to_read(path: Path) -> Database:
     try:
         return _open(path, "mode=ro")
     except sqlite3.OperationalError:

@@ -115,6 +115,11 @@ class Store:
         rows = self._connection.rows("select value from meta where key = 'generation'")
         return int(rows[0][0]) if rows else 0
 
+    def version(self) -> tuple[int, int]:
+        """Differs whenever documents, or the vector index in use, have changed."""
+        ((base,),) = self._connection.rows("select coalesce(max(id), 0) from bases")
+        return self.generation, base
+
     def counts(self) -> tuple[int, int]:
         """How many documents and how many chunks."""
         ((n_documents, n_chunks),) = self._connection.rows(

@@ -1,0 +1,197 @@
+"""The command line: each command is a thin call on the `MiniSearch` method of the same name.
+
+Nothing heavy is imported before a command needs it: ``--help`` and ``status`` load neither torch nor
+faiss.  Errors come out as one line on standard error and a non-zero exit code: 1, 2 for a wrong
+command line, 75 when another process is writing, 130 and 143 when interrupted or terminated.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from minisearch import __version__
+from minisearch.cli import show
+from minisearch.cli.progress import Progress
+from minisearch.engine import MiniSearch
+from minisearch.errors import IndexBusy, IndexNotFound, MinisearchError
+from minisearch.home import DATABASE, INDEX_FOLDER
+from minisearch.indexes import backend_names
+
+EXIT_BUSY, EXIT_INTERRUPTED, EXIT_TERMINATED = 75, 130, 143
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+
+
+class _Group(click.Group):
+    """Turns the library's errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        ctx.color = False if os.environ.get("NO_COLOR") else None
+        try:
+            return super().invoke(ctx)
+        except MinisearchError as error:
+            click.echo(f"Error: {show.printable(str(error))}", err=True)
+            ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else 1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="minisearch %(version)s")
+def cli() -> None:
+    r"""Search your own files by meaning.
+
+    \b
+      minisearch index ./docs
+      minisearch query "how do I retry a failed task"
+
+    The index is the folder .minisearch in the current one, unless --index or MINISEARCH_INDEX names
+    another; every command but "index" looks for it from the current folder upwards.
+    """
+
+
+def _common(command: AnyFunction) -> AnyFunction:
+    """The options every command has."""
+    command = click.option("-v", "--verbose", is_flag=True, help="Say what is being done.")(command)
+    return click.option(
+        "--index",
+        "index_folder",
+        metavar="DIR",
+        envvar="MINISEARCH_INDEX",
+        type=click.Path(path_type=Path),
+        help="The index folder.  [default: .minisearch; env: MINISEARCH_INDEX]",
+    )(command)
+
+
+_offline = click.option("--offline", is_flag=True, help="Never open a network connection.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+_backend = click.option(
+    "--backend", type=click.Choice(backend_names()), help="The kind of vector index.  [default: faiss]"
+)
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_backend
+@click.option("--model", metavar="NAME", help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]")
+@_offline
+@_json
+@_common
+def index(
+    paths: tuple[Path, ...],
+    backend: str | None,
+    model: str | None,
+    offline: bool,
+    as_json: bool,
+    index_folder: Path | None,
+    verbose: bool,
+) -> None:
+    """Bring the index up to date with files and folders.
+
+    New and changed files are read, cut into passages and embedded; files that are gone leave the index.
+    What has not changed is not embedded again. Files that .gitignore names, and hidden ones, are left out.
+    """
+    _set_up_logging(verbose)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    folder = index_folder or Path(INDEX_FOLDER)
+    with MiniSearch(folder, model=model, offline=offline) as ms, Progress() as progress:
+        try:
+            report = ms.index(*paths, backend=backend, on_progress=progress.update)
+        except KeyboardInterrupt:
+            progress.stop()
+            click.echo("Interrupted: every finished document is kept; the same command goes on", err=True)
+            sys.exit(EXIT_INTERRUPTED)
+    click.echo(show.as_json(report) if as_json else show.report(report, verbose=verbose))
+
+
+@cli.command()
+@click.argument("text")
+@click.option("-k", "k", type=int, default=10, show_default=True, metavar="N", help="How many results.")
+@click.option("--full", is_flag=True, help="Print passages whole.")
+@_offline
+@_json
+@_common
+def query(
+    text: str,
+    k: int,
+    full: bool,
+    offline: bool,
+    as_json: bool,
+    index_folder: Path | None,
+    verbose: bool,
+) -> None:
+    """Print the passages nearest in meaning to TEXT, best first.
+
+    With --json, one object a line: rank, score, path, line, end_line, heading, text, doc_id, chunk_id.
+    """
+    _set_up_logging(verbose)
+    with MiniSearch(_find(index_folder), offline=offline) as ms:
+        results = ms.query(text, k=k)
+    if as_json:
+        for result in results:
+            click.echo(show.as_json(result))
+    else:
+        click.echo(show.results(results, whole=full))
+
+
+@cli.command()
+@_json
+@_common
+def status(as_json: bool, index_folder: Path | None, verbose: bool) -> None:
+    """Say what the index holds, how its last run ended, and what it passed over."""
+    _set_up_logging(verbose)
+    with MiniSearch(_find(index_folder)) as ms:
+        found = ms.status()
+    click.echo(show.as_json(found) if as_json else show.status(found, verbose=verbose))
+
+
+@cli.command()
+@_backend
+@_common
+def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> None:
+    """Build the vector index again, with another backend if named; nothing is embedded again."""
+    _set_up_logging(verbose)
+    with MiniSearch(_find(index_folder)) as ms:
+        ms.rebuild(backend)
+        found = ms.status()
+    click.echo(f"Rebuilt: {show.count(found.n_chunks, 'chunk')} in a {found.backend} index")
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_common
+def remove(paths: tuple[Path, ...], index_folder: Path | None, verbose: bool) -> None:
+    """Take files or whole folders out of the index; the files themselves stay."""
+    _set_up_logging(verbose)
+    with MiniSearch(_find(index_folder)) as ms:
+        n_removed = ms.remove(*paths)
+    click.echo(f"Removed {show.count(n_removed, 'document')} from the index")
+
+
+def _find(index_folder: Path | None) -> Path:
+    """The index folder that was named, or the nearest one from here upwards."""
+    if index_folder is not None:
+        return index_folder
+    here = Path.cwd()
+    for n_up, folder in enumerate([here, *here.parents]):
+        if (folder / INDEX_FOLDER / DATABASE).is_file():
+            return Path(*[".."] * n_up, INDEX_FOLDER)
+    raise IndexNotFound(
+        f"there is no index in {here} or any folder above it: make one with: minisearch index FOLDER"
+    )
+
+
+def _set_up_logging(verbose: bool) -> None:
+    logging.basicConfig(format="minisearch: %(message)s", level=logging.WARNING)
+    logging.getLogger("minisearch").setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+def main() -> None:
+    """The ``minisearch`` command."""
+    cli(prog_name="minisearch")

@@ -1,0 +1,138 @@
+"""What the commands print: reports, results, status.
+
+File names and passages come from anywhere, so everything printed goes through `printable`: no control
+character of theirs reaches the terminal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from minisearch.types import IndexStatus, IngestReport, SearchResult, Skipped
+
+PASSAGE_LINES = 4
+LISTED_FILES = 5
+
+
+def printable(text: str) -> str:
+    r"""The text with every control character but line breaks and tabs written out.
+
+    >>> print(printable("red \x1b[31m"))
+    red \x1b[31m
+    """
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def count(n: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "file"), count(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def as_json(data: Any) -> str:  # noqa: ANN401 - any of our dataclasses
+    """A dataclass as one line of JSON, in ASCII so that any file name survives any terminal."""
+    return json.dumps(dataclasses.asdict(data))
+
+
+def report(done: IngestReport, *, verbose: bool) -> str:
+    """The closing lines of an indexing run."""
+    head = (
+        f"{count(done.added, 'document')} added, {done.updated:,} updated, {done.unchanged:,} unchanged, "
+        f"{done.removed:,} removed, {len(done.skipped):,} skipped"
+    )
+    rate = f", {done.n_encoded / done.encoding_s:,.0f} chunks/s" if done.encoding_s else ""
+    work = f"{count(done.n_encoded, 'chunk')} embedded in {_seconds(done.elapsed_s)}{rate}"
+    return "\n".join(
+        [head, work, *_problems("skipped", done.skipped, verbose), *_problems("note", done.notes, verbose)]
+    )
+
+
+def results(hits: Sequence[SearchResult], *, whole: bool) -> str:
+    """Ranked hits for people: score, place, heading, passage."""
+    width = min(shutil.get_terminal_size().columns, 110)
+    blocks = []
+    for hit in hits:
+        place = click.style(printable(f"{hit.path}:{hit.line}"), fg="cyan")
+        heading = click.style(printable(hit.heading), bold=True)
+        head = f"{hit.rank:>2}  {hit.score:.3f}  {place}  {heading}".rstrip()
+        blocks.append("\n".join([head, *_passage(hit.text, width, whole)]))
+    return "\n\n".join(blocks)
+
+
+def _passage(text: str, width: int, whole: bool) -> list[str]:
+    lines = [
+        line
+        for paragraph in printable(text).splitlines()
+        if paragraph.strip()
+        for line in textwrap.wrap(
+            paragraph.expandtabs(4),
+            width,
+            initial_indent="    ",
+            subsequent_indent="    ",
+            drop_whitespace=True,
+        )
+    ]
+    if whole or len(lines) <= PASSAGE_LINES:
+        return lines
+    return [*lines[: PASSAGE_LINES - 1], lines[PASSAGE_LINES - 1][: width - 2] + " …"]
+
+
+def status(found: IndexStatus, *, verbose: bool) -> str:
+    """An index's facts, one a line."""
+    ready = "" if found.is_index_ready else " (not built: queries scan the stored vectors)"
+    rows = [
+        ("index", found.path),
+        ("documents", f"{found.n_documents:,}"),
+        ("chunks", f"{found.n_chunks:,}"),
+        ("model", found.model),
+        ("backend", found.backend + ready),
+        ("on disk", _bytes(found.n_bytes)),
+    ]
+    if found.last_run:
+        run = found.last_run
+        counts = ", ".join(f"{n:,} {name}" for name, n in run.counts.items())
+        rows.append(("last run", f"{run.outcome}, {run.finished_at or run.started_at}"))
+        rows.append(("", f"{' '.join(run.roots)}: {counts}" if counts else " ".join(run.roots)))
+    lines = [printable(f"{name:<11}{value}").rstrip() for name, value in rows]
+    return "\n".join(
+        [*lines, *_problems("skipped", found.skipped, verbose), *_problems("note", found.notes, verbose)]
+    )
+
+
+def _problems(word: str, problems: Sequence[Skipped], verbose: bool) -> list[str]:
+    """How many files for which reason, most common first, with some of their names."""
+    lines = []
+    for reason, n in Counter(problem.reason for problem in problems).most_common():
+        names = [problem.path for problem in problems if problem.reason == reason]
+        listed = names if verbose else names[:LISTED_FILES]
+        more = f" and {len(names) - len(listed):,} more (-v lists all)" if len(names) > len(listed) else ""
+        lines.append(printable(f"{word:<11}{count(n, 'file')}: {reason}: {', '.join(listed)}{more}"))
+    return lines
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def _bytes(n: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if n < 1_000:
+            return f"{n:,.0f} {unit}" if unit == "bytes" else f"{n:.1f} {unit}"
+        n /= 1_000
+    return f"{n:.1f} GB"

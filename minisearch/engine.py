@@ -1,0 +1,347 @@
+"""MiniSearch: the one class most users meet, and the only place that knows every concrete part.
+
+    from minisearch import MiniSearch
+    ms = MiniSearch.open(".")
+    ms.index("docs")
+    ms.query("how do I retry a failed task")
+
+An index is a folder, ``.minisearch`` by default: the database, one file of the vector index, a lock.
+Opening creates nothing, asking writes nothing, and only one process writes at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from minisearch import minilm
+from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings, ingest_fingerprint
+from minisearch.errors import (
+    FingerprintMismatch,
+    InputError,
+)
+from minisearch.home import INDEX_FOLDER, Home, is_below, real_path
+from minisearch.indexes import load_backend
+from minisearch.indexes.base import VectorIndex
+from minisearch.ingestion import Run
+from minisearch.live_index import is_due, open_index, publish_index
+from minisearch.storage import Store, writer_lock
+from minisearch.types import (
+    Encoder,
+    IndexProgress,
+    IndexStatus,
+    IngestReport,
+    SearchResult,
+)
+
+
+class MiniSearch:
+    """An index over files, and the answers it gives.
+
+    >>> ms = MiniSearch.open(".")  # doctest: +SKIP
+    >>> ms.index("docs").added  # doctest: +SKIP
+    465
+    >>> ms.query("how do I retry a failed task", k=3)[0].path  # doctest: +SKIP
+    'docs/playbook_guide/playbooks_loops.rst'
+
+    Results' paths open from the folder that ``path`` was relative to.  Use it as a context manager, or
+    `close` it.  One object may be used from several threads; they take turns.
+    """
+
+    def __init__(
+        self,
+        index_folder: Path,
+        *,
+        model: str | None = None,
+        encoder: Encoder | None = None,
+        settings: Settings | None = None,
+        offline: bool = False,
+    ) -> None:
+        self._home = Home(index_folder)
+        self._model = model
+        self._encoder = encoder
+        self._settings = settings or Settings()
+        self._is_offline = offline
+        self._reader: Store | None = None
+        self._live: tuple[tuple[int, int], VectorIndex] | None = None
+        self._turn = threading.RLock()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str] = ".",
+        *,
+        index: str | os.PathLike[str] | None = None,
+        model: str | None = None,
+        encoder: Encoder | None = None,
+        settings: Settings | None = None,
+        offline: bool = False,
+    ) -> MiniSearch:
+        """The index in ``path/.minisearch``, or in the folder ``index``, whether or not it exists yet.
+
+        ``model`` is a checkpoint's name or folder; an existing index brings its own.  ``encoder`` takes
+        any other `Encoder` in its place.  ``offline`` never opens a socket.
+        """
+        folder = Path(index) if index is not None else Path(path) / INDEX_FOLDER
+        return cls(folder, model=model, encoder=encoder, settings=settings, offline=offline)
+
+    def __enter__(self) -> MiniSearch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database, if it is open."""
+        with self._turn:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+
+    # --- writing -----------------------------------------------------------------------------------
+
+    def index(
+        self,
+        *paths: str | os.PathLike[str],
+        backend: str | None = None,
+        on_progress: Callable[[IndexProgress], None] = lambda _: None,
+    ) -> IngestReport:
+        """Bring the index up to date with files and folders: new, changed and vanished ones.
+
+        Documents of other folders stay.  The first run creates the index.  Interrupted at any moment, the
+        index keeps every document stored so far and the next run goes on from there.  Raises IngestError
+        for a path that is not there or holds nothing to index; then nothing was changed.
+        """
+        if not paths:
+            raise InputError("nothing to index: name at least one file or folder")
+        if backend is not None:
+            load_backend(backend)  # an unknown or missing one shows now, not after an hour
+        roots = [real_path(path) for path in paths]
+        walks = [self._home.walk(root, given) for root, given in zip(roots, paths, strict=True)]
+        if not self._home.exists():
+            self._load_encoder(self._model or DEFAULT_MODEL)
+        with self._writer(create=True) as store:
+            meta = self._settle(store, backend)
+            files = {file.key: file for walked in walks for file in walked.files}
+            run = Run(
+                store,
+                list(files.values()),
+                encoder=lambda: self._encoder_of(meta),
+                settings=self._settings,
+                ingest=ingest_fingerprint(self._settings, int(meta["max_tokens"])),
+                on_progress=on_progress,
+            )
+            run.skip(skipped for walked in walks for skipped in walked.skipped)
+            kept = {key for walked in walks for key in walked.unreadable}
+            with self._recorded(run, store, [self._home.key(root) for root in roots]):
+                run.execute()
+                run.remove(_vanished(store, [self._home.key(root) for root in roots], kept | files.keys()))
+                self._publish_if_due(store, meta)
+            report = run.report()
+            return replace(
+                report,
+                skipped=self._home.shown_all(report.skipped),
+                notes=self._home.shown_all(report.notes),
+            )
+
+    def remove(self, *paths: str | os.PathLike[str]) -> int:
+        """Take documents out of the index, whole folders of them too; how many. The files stay."""
+        with self._writer() as store:
+            keys = [self._home.key(real_path(path, must_exist=False)) for path in paths]
+            gone = [doc.id for key, doc in store.documents().items() if is_below(key, keys)]
+            store.remove(gone)
+            self._publish_if_due(store, store.meta())
+        return len(gone)
+
+    def rebuild(self, backend: str | None = None) -> None:
+        """Build the vector index again from the stored vectors, with another backend if one is named.
+
+        Nothing is embedded again.  Raises BackendUnavailable when the backend's library is not installed.
+        """
+        if backend is not None:
+            load_backend(backend)
+        with self._writer() as store:
+            meta = store.meta()
+            chosen = backend or meta["backend"]
+            publish_index(store, self._home.folder, int(meta["dimension"]), chosen)
+            store.set_meta(backend=chosen)
+
+    @contextmanager
+    def _writer(self, *, create: bool = False) -> Iterator[Store]:
+        """The store, open for writing, with the writer's lock held."""
+        with self._turn:
+            if not create:
+                self._home.must_exist()
+            self.close()
+            self._home.create()
+            with writer_lock(self._home.folder), Store(self._home.database, writable=True) as store:
+                yield store
+
+    def _settle(self, store: Store, backend: str | None) -> dict[str, str]:
+        """The index's facts: written by its first run, checked by every later one."""
+        meta = store.meta()
+        if "model" not in meta:
+            encoder = self._load_encoder(self._model or DEFAULT_MODEL)
+            store.set_meta(
+                model=encoder.name,
+                model_fingerprint=encoder.fingerprint,
+                dimension=str(encoder.dimension),
+                max_tokens=str(encoder.max_tokens),
+                backend=backend or DEFAULT_BACKEND,
+            )
+        elif self._encoder is not None or self._model not in {None, meta["model"]}:
+            self._encoder_of(meta)  # asked for by name: say now if it is not the index's
+        if backend is not None:
+            store.set_meta(backend=backend)
+        return store.meta()
+
+    @contextmanager
+    def _recorded(self, run: Run, store: Store, roots: Sequence[str]) -> Iterator[None]:
+        """Note a run's beginning and its end, however it ends."""
+        run_id = store.journal.start_run(roots)
+        outcome = "failed"
+        try:
+            yield
+            outcome = "complete"
+        except (KeyboardInterrupt, SystemExit):
+            outcome = "interrupted"
+            raise
+        finally:
+            report = run.report()
+            if outcome == "complete":
+                forget = [problem.path for group in store.journal.problems() for problem in group]
+                forget = [path for path in forget if is_below(path, roots)]
+                store.journal.set_problems(forget, report.skipped, report.notes)
+            store.journal.finish_run(run_id, outcome, _counts(report))
+
+    def _publish_if_due(self, store: Store, meta: dict[str, str]) -> None:
+        if is_due(store, self._home.folder, meta["backend"]):
+            publish_index(store, self._home.folder, int(meta["dimension"]), meta["backend"])
+
+    # --- asking ------------------------------------------------------------------------------------
+
+    def query(self, text: str, k: int = 10) -> list[SearchResult]:
+        """The k passages nearest in meaning, best first; all of them where the index holds fewer.
+
+        Raises InputError for an empty query or k below 1, IndexNotFound before anything was indexed.
+        """
+        if not isinstance(text, str) or not text.strip():
+            raise InputError("the query is empty: say what you are looking for")
+        if k < 1:
+            raise InputError(f"k is {k}: ask for at least 1 result")
+        text = text.encode("utf-8", "replace").decode()  # a terminal can hand over halves of characters
+        with self._turn:
+            store = self._reading()
+            meta = store.meta()
+            vector = self._encoder_of(meta).encode([text])  # (1, dimension)
+            with store.snapshot():
+                (hits,) = self._live_index(store, int(meta["dimension"])).search(vector, k)
+                chunks = store.chunks(hits.ids.tolist())
+        ranked = zip(hits.ids.tolist(), hits.scores.tolist(), strict=True)
+        return [
+            SearchResult(
+                rank=rank,
+                score=score,
+                path=self._home.shown(chunks[chunk_id].path),
+                line=chunks[chunk_id].line,
+                end_line=chunks[chunk_id].end_line,
+                heading=chunks[chunk_id].heading,
+                text=chunks[chunk_id].text,
+                doc_id=chunks[chunk_id].document_id,
+                chunk_id=chunk_id,
+            )
+            for rank, (chunk_id, score) in enumerate(ranked, start=1)
+        ]
+
+    def status(self) -> IndexStatus:
+        """What the index holds, and how its last run ended."""
+        with self._turn:
+            store = self._reading()
+            with store.snapshot():
+                meta, base, last_run = store.meta(), store.base(), store.journal.last_run()
+                n_documents, n_chunks = store.counts()
+                skipped, notes = store.journal.problems()
+                generation = store.generation
+        if last_run and last_run.outcome == "running" and not _is_alive(last_run.pid):
+            last_run = replace(last_run, outcome="interrupted")
+        files = [path for path in self._home.folder.iterdir() if path.is_file()]
+        return IndexStatus(
+            path=str(self._home.folder),
+            n_documents=n_documents,
+            n_chunks=n_chunks,
+            model=meta["model"],
+            backend=meta["backend"],
+            is_index_ready=base is not None and (self._home.folder / base.file).exists(),
+            generation=generation,
+            n_bytes=sum(path.stat().st_size for path in files),
+            last_run=last_run,
+            skipped=self._home.shown_all(skipped),
+            notes=self._home.shown_all(notes),
+        )
+
+    def _reading(self) -> Store:
+        if self._reader is None:
+            self._home.must_exist()
+            self._reader = Store(self._home.database)
+        return self._reader
+
+    def _live_index(self, store: Store, dimension: int) -> VectorIndex:
+        """The vector index of the store's present generation, kept until that changes."""
+        version = store.version()
+        if self._live is None or self._live[0] != version:
+            self._live = version, open_index(store, self._home.folder, dimension)
+        return self._live[1]
+
+    # --- the model ---------------------------------------------------------------------------------
+
+    def _encoder_of(self, meta: dict[str, str]) -> Encoder:
+        """The encoder whose vectors the index holds; FingerprintMismatch when another one was asked for."""
+        encoder = self._load_encoder(self._model or meta["model"])
+        if encoder.fingerprint == meta["model_fingerprint"]:
+            return encoder
+        if encoder.name == meta["model"]:
+            raise FingerprintMismatch(
+                f"{self._home.folder} was made with other weights of {encoder.name} than are here now "
+                f"(fingerprint {meta['model_fingerprint']}, here {encoder.fingerprint}): bring the old ones "
+                f"back, or make a new index: minisearch index PATH --index NEW_FOLDER"
+            )
+        raise FingerprintMismatch(
+            f"{self._home.folder} was made with {meta['model']}, and vectors of {encoder.name} do not go "
+            f"with it: leave out --model, or make a new index: "
+            f"minisearch index PATH --index NEW_FOLDER --model {encoder.name}"
+        )
+
+    def _load_encoder(self, model: str) -> Encoder:
+        if self._encoder is None:
+            self._encoder = minilm.SentenceTransformer.from_pretrained(model, offline=self._is_offline)
+        return self._encoder
+
+
+def _vanished(store: Store, roots: Sequence[str], present: set[str]) -> list[str]:
+    """Stored documents below the roots that are not present, nor below anything present."""
+    below = [key for key in store.documents() if is_below(key, roots)]
+    return [key for key in below if not is_below(key, present)]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _counts(report: IngestReport) -> dict[str, int]:
+    return {
+        "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+        "skipped": len(report.skipped),
+    }
