@@ -18,9 +18,11 @@ MAKE_CORPUS = ROOT / "scripts" / "make_corpus.py"
 
 # Words that carry no subject; sharing them with a document helps no one to find it.
 STOP_WORDS = set(
-    """a about after an and any are as at be before by can do does every for from get go how i if in into is it
-    its keep may me might much my no not of off on one or out s should so still t than that the their then there
-    they this to up was what when where which who whom why will with won would you your""".split()  # noqa: SIM905 - a list to be read
+    """
+    a about after an and any are as at be before by can do does every for from get go how i if in into
+    is it its keep may me might much my no not of off on one or out s should so still t than that the
+    their then there they this to up was what when where which who whom why will with won would you your
+    """.split()  # noqa: SIM905 - a list to be read
 )
 
 
