@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,8 +30,10 @@ class Rules:
         self._rules: list[tuple[re.Pattern[str], bool]] = []
         for line in os.fsdecode(content.removeprefix(b"\xef\xbb\xbf")).split("\n"):
             try:
-                pattern = GitIgnoreSpecPattern(line.removesuffix("\r"))
-            except GitIgnorePatternError:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", FutureWarning)  # re's opinion on a set like [[a]
+                    pattern = GitIgnoreSpecPattern(line.removesuffix("\r"))
+            except (GitIgnorePatternError, re.error):  # pathspec lets [z-a] through to re
                 continue  # to git, a pattern that makes no sense matches nothing
             if pattern.regex is not None:
                 self._rules.insert(0, (pattern.regex, bool(pattern.include)))

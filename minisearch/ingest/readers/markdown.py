@@ -1,7 +1,7 @@
 """Markdown, kept word for word; what is read is its outline.
 
 Headings are lines with leading ``#`` and paragraphs underlined with ``=`` or ``-``, as CommonMark has
-them, outside fenced code, HTML comments and the YAML block some files begin with.
+them, outside fenced code, comments, ``<pre>`` and the YAML block that some files begin with.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ MAX_TITLE = 200  # a title stands in the heading of every chunk below it: a 5 MB
 FRONT_MATTER = re.compile(r"---[ \t]*\n(?:[^\n]*\n)*?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
 FRONT_TITLE = re.compile(r"^title:[ \t]*([^\n]*)$", re.MULTILINE)
 
-# A bare fence opens or closes, at any depth; one with words behind it opens, perhaps behind a list marker.
+# At any depth, for lists: a bare fence opens or closes, one with words behind it only opens.
 FENCE = re.compile(
     r"^[ \t>]*(?P<bare>`{3,}|~{3,})[ \t]*$"
-    r"|^(?: {0,3}|[ \t>]*(?:(?:[-*+>]|\d{1,9}[.)])[ \t]+)+)(?P<open>`{3,}(?=[^`\n]*$)|~{3,})"
-    r"|^ {0,3}(?P<comment><!--)",
+    r"|^[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(?P<open>`{3,}(?=[^`\n]*$)|~{3,})"
+    r"|^ {0,3}<(?P<block>!--|pre\b)",
     re.MULTILINE,
 )
+BLOCK_ENDS = {"!--": "-->", "pre": "</pre>"}
 HEADING = re.compile(
     r"^ {0,3}(?:(?P<marks>#{1,6})(?P<title>[ \t][^\n]*)?|(?P<rule>=+|-+)[ \t]*)$", re.MULTILINE
 )
@@ -57,7 +58,7 @@ def first_title(headings: tuple[Heading, ...]) -> str:
 
 
 def closed_regions(flat: str) -> list[tuple[int, int]]:
-    """Where fenced code and comments begin and end, in order; an open one reaches to the end."""
+    """Where fenced code, comments and ``<pre>`` begin and end, in order; an open one reaches to the end."""
     regions: list[tuple[int, int]] = []
     position = 0
     fence = ""
@@ -73,8 +74,9 @@ def closed_regions(flat: str) -> list[tuple[int, int]]:
             regions.append((mark.start(), len(flat)))
             fence = run
         else:
-            end = flat.find("-->", mark.end())
-            position = end + 3 if end >= 0 else len(flat)
+            block_end = BLOCK_ENDS[mark["block"]]
+            end = flat.find(block_end, mark.end())
+            position = end + len(block_end) if end >= 0 else len(flat)
             regions.append((mark.start(), position))
     return regions
 
