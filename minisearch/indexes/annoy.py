@@ -23,8 +23,13 @@ class AnnoyIndex(VectorIndex):
     name: ClassVar[str] = "annoy"
     suffix: ClassVar[str] = ".ann"
 
+    # recall@10 against the scan, one thread, at search_k 5,000 / 10,000 / 20,000, with 20 and with 50 trees:
+    #   Cranfield's 1,400 abstracts, all-MiniLM-L6-v2    .996 / 1.000 / 1.000    .992 / .997 / 1.000   0.6 ms
+    #   6,358 passages of manuals, the same model        .971 /  .989 /  .999    .971 / .985 /  .995   0.9 ms
+    #   50,000 synthetic vectors                         .853 /  .941 /  .980    .904 / .966 /  .994   3.4 ms
     n_trees: ClassVar[int] = 50
-    search_k_per_candidate: ClassVar[int] = 500
+    min_search_k: ClassVar[int] = 20_000
+    search_k_per_candidate: ClassVar[int] = 200
     seed: ClassVar[int] = 1
 
     def __init__(self, ids: IntArray, vectors: FloatArray, forest: Forest) -> None:
@@ -63,7 +68,8 @@ class AnnoyIndex(VectorIndex):
         return cls(ids, _vectors_in(path, len(ids), forest), forest)
 
     def _candidates(self, query: FloatArray, k: int) -> IntArray:
-        found = self._forest.get_nns_by_vector(query, k, k * self.search_k_per_candidate)
+        search_k = max(self.min_search_k, k * self.search_k_per_candidate)
+        found = self._forest.get_nns_by_vector(query, k, search_k)
         return np.asarray(found, np.int64)
 
 
@@ -77,7 +83,7 @@ def _vectors_in(path: Path, n: int, forest: Forest) -> FloatArray:
     node = np.dtype([("count", "i4"), ("children", "i4", 2), ("vector", "f4", (forest.f,))])
     vectors: FloatArray = np.memmap(path, node, mode="r").view(np.ndarray)["vector"][:n]
     if n and vectors[-1].tolist() != forest.get_item_vector(n - 1):
-        raise corrupt(path, ValueError("its layout is not that of Annoy 1.17"))
+        raise corrupt(path, "its layout is not that of Annoy 1.17")
     return vectors
 
 

@@ -90,9 +90,7 @@ class VectorIndex(ABC):
         """
         _check_rows(added_ids, added_vectors)
         assert added_vectors.shape[1] == self.dimension, "a delta has the dimension of its base"
-        assert not (len(added_ids) and self.n_base) or added_ids[0] > self._base_ids[-1], (
-            "a delta follows its base"
-        )
+        assert (added_ids[:1] > self._base_ids[-1:]).all(), "a delta follows its base"
         is_live = np.isin(added_ids, removed_ids, invert=True)
         base_is_live = np.isin(self._base_ids, removed_ids, invert=True)
         self._changes = Changes(
@@ -215,9 +213,9 @@ def check_base(path: Path, *, found: tuple[int, int], expected: tuple[int, int])
         )
 
 
-def corrupt(path: Path, error: Exception) -> IndexCorrupt:
-    """The error for an index file that its library refuses."""
-    return IndexCorrupt(f"{path}: the vector index cannot be read ({error}); rebuild it")
+def corrupt(path: Path, reason: str | Exception) -> IndexCorrupt:
+    """The error for an index file that its library, or we, refuse."""
+    return IndexCorrupt(f"{path}: the vector index cannot be read ({reason}); rebuild it")
 
 
 def _check_rows(ids: IntArray, vectors: FloatArray) -> None:

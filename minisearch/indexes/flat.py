@@ -43,7 +43,7 @@ class FlatIndex(VectorIndex):
         except (OSError, ValueError) as error:
             raise corrupt(path, error) from error
         if vectors.dtype != np.float32 or vectors.ndim != 2:
-            raise corrupt(path, ValueError(f"it holds {vectors.dtype} of shape {vectors.shape}"))
+            raise corrupt(path, f"it holds {vectors.dtype} of shape {vectors.shape}")
         check_base(path, found=vectors.shape, expected=(len(ids), dimension))
         return cls(ids, vectors.view(np.ndarray))
 
