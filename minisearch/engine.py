@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,10 +21,7 @@ from pathlib import Path
 
 from minisearch import minilm
 from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings, ingest_fingerprint
-from minisearch.errors import (
-    FingerprintMismatch,
-    InputError,
-)
+from minisearch.errors import FingerprintMismatch, IndexNotFound, InputError
 from minisearch.home import INDEX_FOLDER, Home, is_below, real_path
 from minisearch.indexes import load_backend
 from minisearch.indexes.base import VectorIndex
@@ -120,6 +118,7 @@ class MiniSearch:
             raise InputError("nothing to index: name at least one file or folder")
         if backend is not None:
             load_backend(backend)  # an unknown or missing one shows now, not after an hour
+        started_s = time.perf_counter()
         roots = [real_path(path) for path in paths]
         walks = [self._home.walk(root, given) for root, given in zip(roots, paths, strict=True)]
         if not self._home.exists():
@@ -144,6 +143,7 @@ class MiniSearch:
             report = run.report()
             return replace(
                 report,
+                elapsed_s=time.perf_counter() - started_s,
                 skipped=self._home.shown_all(report.skipped),
                 notes=self._home.shown_all(report.notes),
             )
@@ -151,10 +151,11 @@ class MiniSearch:
     def remove(self, *paths: str | os.PathLike[str]) -> int:
         """Take documents out of the index, whole folders of them too; how many. The files stay."""
         with self._writer() as store:
+            meta = self._facts(store)
             keys = [self._home.key(real_path(path, must_exist=False)) for path in paths]
             gone = [doc.id for key, doc in store.documents().items() if is_below(key, keys)]
             store.remove(gone)
-            self._publish_if_due(store, store.meta())
+            self._publish_if_due(store, meta)
         return len(gone)
 
     def rebuild(self, backend: str | None = None) -> None:
@@ -165,7 +166,7 @@ class MiniSearch:
         if backend is not None:
             load_backend(backend)
         with self._writer() as store:
-            meta = store.meta()
+            meta = self._facts(store)
             chosen = backend or meta["backend"]
             publish_index(store, self._home.folder, int(meta["dimension"]), chosen)
             store.set_meta(backend=chosen)
@@ -236,7 +237,7 @@ class MiniSearch:
         text = text.encode("utf-8", "replace").decode()  # a terminal can hand over halves of characters
         with self._turn:
             store = self._reading()
-            meta = store.meta()
+            meta = self._facts(store)
             vector = self._encoder_of(meta).encode([text])  # (1, dimension)
             with store.snapshot():
                 (hits,) = self._live_index(store, int(meta["dimension"])).search(vector, k)
@@ -262,7 +263,7 @@ class MiniSearch:
         with self._turn:
             store = self._reading()
             with store.snapshot():
-                meta, base, last_run = store.meta(), store.base(), store.journal.last_run()
+                meta, base, last_run = self._facts(store), store.base(), store.journal.last_run()
                 n_documents, n_chunks = store.counts()
                 skipped, notes = store.journal.problems()
                 generation = store.generation
@@ -282,6 +283,15 @@ class MiniSearch:
             skipped=self._home.shown_all(skipped),
             notes=self._home.shown_all(notes),
         )
+
+    def _facts(self, store: Store) -> dict[str, str]:
+        """The index's facts; IndexNotFound while its first run has not got as far as to set them."""
+        meta = store.meta()
+        if "model" not in meta:
+            raise IndexNotFound(
+                f"the index in {self._home.folder} is empty: fill it with: minisearch index FOLDER"
+            )
+        return meta
 
     def _reading(self) -> Store:
         if self._reader is None:

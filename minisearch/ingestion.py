@@ -79,7 +79,6 @@ class Run:
         self._n_added = self._n_updated = self._n_unchanged = self._n_removed = 0
         self._n_chunks = self._n_chunks_done = self._n_encoded = self._n_tokens = 0
         self._encoding_s = 0.0
-        self._started_s = time.perf_counter()
 
     def execute(self) -> None:
         """Bring every file's document up to date; one window is stored before the next is read."""
@@ -110,7 +109,6 @@ class Run:
             n_chunks=self._n_chunks,
             n_encoded=self._n_encoded,
             n_tokens=self._n_tokens,
-            elapsed_s=time.perf_counter() - self._started_s,
             encoding_s=self._encoding_s,
         )
 

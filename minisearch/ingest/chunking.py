@@ -55,7 +55,8 @@ def chunk(document: Document, tokenizer: Tokenizer, *, max_tokens: int, overlap_
 
     A chunk has at most ``max_tokens`` tokens, counted by itself, and at most 12 times as many characters.
     Where a section had to be cut, a chunk begins again with whole sentences (or lines) of the one before,
-    ``overlap_tokens`` at most.  ``heading`` joins the titles above, outermost first, with " > ".
+    ``overlap_tokens`` at most and never half of a chunk.  ``heading`` joins the titles above, outermost
+    first, with " > ".
     """
     cutter = _Cutter(document, max_tokens, overlap_tokens)
     fitting: list[tuple[Passage, int]] = []
@@ -70,8 +71,16 @@ def chunk(document: Document, tokenizer: Tokenizer, *, max_tokens: int, overlap_
             else:
                 too_long += cutter.cut(passage, tokens)
         waiting = too_long
-    fitting.sort(key=lambda fit: (fit[0].start, fit[0].end))
-    return _chunks(document, fitting)
+    return _chunks(document, _in_order(fitting))
+
+
+def _in_order(fitting: list[tuple[Passage, int]]) -> list[tuple[Passage, int]]:
+    """The passages by position, without those that lie inside another."""
+    ordered: list[tuple[Passage, int]] = []
+    for passage, n_tokens in sorted(fitting, key=lambda fit: (fit[0].start, -fit[0].end)):
+        if not ordered or passage.end > ordered[-1][0].end:
+            ordered.append((passage, n_tokens))
+    return ordered
 
 
 def _sections(document: Document) -> Iterator[Passage]:
@@ -162,36 +171,37 @@ class _Cutter:
         self.text = document.text
         self.flat = newlines(document.text)
         self.max_tokens = max_tokens
-        self.overlap_tokens = overlap_tokens
+        self.overlap_tokens = min(overlap_tokens, max_tokens // 2)
         self.cuts = CODE_CUTS if document.format == "code" else PROSE_CUTS
         regions = closed_regions(self.flat) if document.format == "markdown" else []
         self.regions = np.array(regions, np.int64).reshape(-1, 2)  # not to be cut at a blank line inside
 
     def cut(self, passage: Passage, tokens: IntArray) -> Iterator[Passage]:
         """The parts of a passage that is too long, each within the bounds by this count of its tokens."""
-        start = passage.start
-        while start < passage.end:
+        start = reached = passage.start
+        while True:
             limit = min(self._token_limit(tokens, start), start + self.max_tokens * MAX_CHARACTERS_PER_TOKEN)
+            limit = max(limit, reached + 1)
             if limit >= passage.end:
                 yield from _stripped(self.text, start, passage.end, passage.heading)
                 return
-            cut = self._best_cut(start, limit)
+            cut = self._best_cut(max((start + limit) // 2, reached), limit)
             yield from _stripped(self.text, start, cut, passage.heading)
+            reached = SPACE.match(self.text, cut).end()  # type: ignore[union-attr]
             start = self._next_start(tokens, start, cut)
 
     def _token_limit(self, tokens: IntArray, start: int) -> int:
         """The first character of the first token that is one too many."""
         last = int(np.searchsorted(tokens, start)) + self.max_tokens
-        return max(int(tokens[last]), start + 1) if last < len(tokens) else len(self.text)
+        return int(tokens[last]) if last < len(tokens) else len(self.text)
 
-    def _best_cut(self, start: int, limit: int) -> int:
-        """The last place of the best kind in the later half before ``limit``; ``limit`` if there is none."""
-        middle = (start + limit) // 2
+    def _best_cut(self, floor: int, limit: int) -> int:
+        """The last place of the best kind after ``floor``, up to ``limit``; ``limit`` if there is none."""
         for kind in self.cuts:
-            places = [found.end() for found in kind.finditer(self.flat, middle, limit + 1)]
+            places = [found.end() for found in kind.finditer(self.flat, floor, limit + 1)]
             for place in reversed(places):
-                is_within = middle < place <= limit
-                if is_within and not (kind is PARAGRAPH_AT_MARGIN and self._is_closed(place)):
+                is_closed = kind is PARAGRAPH_AT_MARGIN and self._is_closed(place)
+                if floor < place <= limit and not is_closed:
                     return place
         return limit
 

@@ -110,7 +110,7 @@ class SentenceTransformer(nn.Module):
         tokens = self.model(input_ids, attention_mask)  # (B, T, D)
         return F.normalize(pool(tokens, attention_mask, self.pooling), dim=1)
 
-    def encode(self, texts: Sequence[str], *, batch_tokens: int = 4_096) -> FloatArray:
+    def encode(self, texts: Sequence[str], *, batch_tokens: int = 2_048) -> FloatArray:
         """Unit vectors (n, D) float32 of n texts, in their order.
 
         Texts of like length share a batch of at most ``batch_tokens`` tokens, padding included.

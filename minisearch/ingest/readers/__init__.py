@@ -61,16 +61,16 @@ def read_bytes(path: str) -> bytes:
     could not be looked into, while an IngestError of ``parse`` is a verdict on its content.
     """
     try:
-        # Without O_NONBLOCK, opening a named pipe waits for someone to write into it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - pathlib opens no descriptors
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(path, "rb", opener=_open_at_once) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return file.read()
-    except IsADirectoryError as error:
-        raise IngestError("a folder, not a file") from error
     except OSError as error:
         raise IngestError(f"cannot be read: {error.strerror or error}") from error
     raise IngestError("not a regular file")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # opening a named pipe would wait for someone to write
 
 
 def parse(path: str, data: bytes) -> Document:

@@ -1,0 +1,318 @@
+"""The commands: what they print, for people and for scripts, and how they fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from minisearch import minilm
+from minisearch.cli import cli
+from minisearch.storage import writer_lock
+from tests.fakes import HashingEncoder
+
+RESULT_FIELDS = ["rank", "score", "path", "line", "end_line", "heading", "text", "doc_id", "chunk_id"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with two documents, and a quick model under every name."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "tasks.md").write_text("# Tasks\n\n## Retrying\n\nRun a failed task again.\n")
+    (tmp_path / "docs" / "bread.md").write_text("Flour, water, salt.\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MINISEARCH_INDEX", raising=False)
+    monkeypatch.setattr(
+        minilm.SentenceTransformer, "from_pretrained", lambda name, **_: HashingEncoder(name.split("/")[-1])
+    )
+    return tmp_path
+
+
+def run(*arguments: str | Path, code: int = 0) -> Result:
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="minisearch")
+    assert result.exit_code == code, result.output
+    return result
+
+
+def error_of(*arguments: str | Path, code: int = 1) -> str:
+    """The one line a mistake is answered with."""
+    result = run(*arguments, code=code)
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert result.stderr.startswith("Error: ")
+    return result.stderr
+
+
+# --- what is printed -------------------------------------------------------------------------------
+
+
+def test_index_prints_what_changed_and_why_files_were_skipped(folder: Path) -> None:
+    (folder / "docs" / "photo.md").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
+    first, second, *rest = run("index", "docs").stdout.splitlines()
+    assert first == "2 documents added, 0 updated, 0 unchanged, 0 removed, 1 skipped"
+    assert second.startswith("2 chunks embedded in ")
+    assert rest == ["skipped    1 file: binary file (PNG image): docs/photo.md"]
+    assert "0 documents added, 0 updated, 2 unchanged" in run("index", "docs").stdout
+
+
+def test_query_prints_score_place_heading_and_passage(folder: Path) -> None:
+    run("index", "docs")
+    first, *_ = run("query", "run a failed task again").stdout.split("\n\n")
+    head, *passage = first.splitlines()
+    assert head.startswith(" 1  0.")
+    assert head.endswith("docs/tasks.md:1  Tasks > Retrying")
+    assert passage == ["    # Tasks", "    ## Retrying", "    Run a failed task again."]
+
+
+def test_query_json_is_one_object_a_line_with_the_promised_fields(folder: Path) -> None:
+    run("index", "docs")
+    rows = [json.loads(line) for line in run("query", "failed task", "--json", "-k", "5").stdout.splitlines()]
+    assert [list(row) for row in rows] == [RESULT_FIELDS, RESULT_FIELDS]
+    assert rows[0] | {"score": 0} == {
+        "rank": 1,
+        "score": 0,
+        "path": "docs/tasks.md",
+        "line": 1,
+        "end_line": 5,
+        "heading": "Tasks > Retrying",
+        "text": "# Tasks\n\n## Retrying\n\nRun a failed task again.",
+        "doc_id": rows[0]["doc_id"],
+        "chunk_id": rows[0]["chunk_id"],
+    }
+
+
+def test_k_bounds_the_results(folder: Path) -> None:
+    run("index", "docs")
+    assert len(run("query", "water", "--json", "-k", "1").stdout.splitlines()) == 1
+
+
+def test_a_long_passage_is_shortened_unless_asked_for_whole(folder: Path) -> None:
+    (folder / "docs" / "long.md").write_text("\n".join(f"line {n}" for n in range(9)))
+    run("index", "docs")
+    short = run("query", "line", "-k", "1").stdout
+    assert short.splitlines()[-1] == "    line 3 …"
+    assert "line 8" in run("query", "line", "-k", "1", "--full").stdout
+
+
+def test_status_says_what_is_there(folder: Path) -> None:
+    (folder / "docs" / "empty.md").touch()
+    run("index", "docs", "--backend", "flat")
+    lines = run("status").stdout.splitlines()
+    rows = dict(line.split(maxsplit=1) for line in lines if line[:1].strip())
+    assert (rows["documents"], rows["chunks"]) == ("2", "2")
+    assert (rows["model"], rows["backend"]) == ("all-MiniLM-L6-v2", "flat")
+    assert rows["last"].startswith("run   complete, 20")
+    assert rows["skipped"] == "1 file: no text in it: docs/empty.md"
+
+
+def test_reports_and_status_as_json(folder: Path) -> None:
+    report = json.loads(run("index", "docs", "--json").stdout)
+    assert (report["added"], report["skipped"]) == (2, [])
+    status = json.loads(run("status", "--json").stdout)
+    assert (status["n_documents"], status["last_run"]["outcome"]) == (2, "complete")
+
+
+def test_rebuild_and_remove_say_what_they_did(folder: Path) -> None:
+    run("index", "docs")
+    assert run("rebuild", "--backend", "annoy").stdout == "Rebuilt: 2 chunks in a annoy index\n"
+    assert run("remove", "docs/bread.md").stdout == "Removed 1 document from the index\n"
+
+
+def test_verbose_says_what_is_being_done(tmp_path: Path, weights: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    done = run_for_real("index", "a.txt", "-v", cwd=tmp_path)
+    assert "minisearch: weights: installed package: found in" in done.stderr
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(folder: Path) -> None:
+    (folder / "docs" / "evil\x1b[31m\n.md").write_text("red \x1b]0;title\x07 \x9b31m alert")
+    (folder / "docs" / "evil\x1b.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
+    output = run("index", "docs").stdout + run("status").stdout + run("query", "red alert").stdout
+    assert not {char for char in output if not char.isprintable()} - {"\n"}
+    assert (
+        json.loads(run("query", "red alert", "--json").stdout.splitlines()[0])["path"]
+        == "docs/evil\x1b[31m\n.md"
+    )
+
+
+@pytest.mark.parametrize("command", ["", "index", "query", "status", "rebuild", "remove"])
+def test_every_command_has_help(command: str) -> None:
+    output = run(*command.split(), "--help").stdout
+    assert output.startswith("Usage: minisearch")
+    if command:
+        assert "--index DIR" in output
+    else:
+        assert all(f"  {name}  " in output for name in ["index", "query", "status", "rebuild", "remove"])
+
+
+def test_the_version_is_the_packages() -> None:
+    import minisearch
+
+    assert run("--version").stdout == f"minisearch {minisearch.__version__}\n"
+
+
+# --- where the index is ----------------------------------------------------------------------------
+
+
+def test_query_and_status_look_for_the_index_upwards(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("index", "docs")
+    monkeypatch.chdir(folder / "docs")
+    assert (
+        "../docs/tasks.md:1" in run("query", "failed task").stdout or "tasks.md:1" in run("query", "x").stdout
+    )
+    assert run("status").stdout.startswith("index      ../.minisearch")
+
+
+def test_the_option_beats_the_environment_and_that_beats_the_current_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("index", "docs")
+    run("index", "docs/bread.md", "--index", "one")
+    monkeypatch.setenv("MINISEARCH_INDEX", "one")
+    assert json.loads(run("status", "--json").stdout)["n_documents"] == 1
+    assert json.loads(run("status", "--json", "--index", ".minisearch").stdout)["n_documents"] == 2
+
+
+# --- what goes wrong -------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_not_there(folder: Path) -> None:
+    assert "cannot index nowhere: No such file or directory" in error_of("index", "nowhere")
+
+
+def test_an_empty_folder(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    assert "no files to index in empty" in error_of("index", "empty")
+    assert not (folder / ".minisearch").exists()
+
+
+def test_a_query_before_any_index(folder: Path) -> None:
+    assert "make one with: minisearch index FOLDER" in error_of("query", "x")
+    assert "make one with: minisearch index FOLDER" in error_of("status", "--index", "nowhere")
+
+
+def test_an_empty_query_and_k_zero(folder: Path) -> None:
+    run("index", "docs")
+    assert "the query is empty" in error_of("query", " ")
+    assert "k is 0: ask for at least 1 result" in error_of("query", "x", "-k", "0")
+
+
+@pytest.mark.parametrize("command", [["index", "docs"], ["rebuild"]])
+def test_an_unknown_backend_lists_the_known_ones(folder: Path, command: list[str]) -> None:
+    run("index", "docs")
+    result = run(*command, "--backend", "hnsw", code=2)
+    assert "'hnsw' is not one of 'faiss', 'annoy', 'flat'" in result.stderr
+
+
+def test_a_misspelt_option_or_command_is_named(folder: Path) -> None:
+    assert "No such option '--bakend'" in run("index", "docs", "--bakend", "flat", code=2).stderr
+    assert "No such command 'serach'" in run("serach", "x", code=2).stderr
+
+
+def test_an_index_made_with_another_model(folder: Path) -> None:
+    run("index", "docs")
+    message = error_of("index", "docs", "--model", "other")
+    assert "was made with all-MiniLM-L6-v2" in message
+    assert "--index NEW_FOLDER --model other" in message
+    assert json.loads(run("status", "--json").stdout)["n_documents"] == 2
+
+
+def test_a_corrupt_database(folder: Path) -> None:
+    run("index", "docs")
+    database = folder / ".minisearch" / "minisearch.db"
+    database.write_bytes(b"\x00" * 4_096)
+    for command in (["query", "x"], ["status"], ["index", "docs"]):
+        assert "minisearch.db" in error_of(*command)
+    assert database.read_bytes() == b"\x00" * 4_096, "nothing was done to it"
+
+
+def test_an_index_another_process_writes_to(folder: Path) -> None:
+    run("index", "docs")
+    with writer_lock(folder / ".minisearch"):
+        assert "another minisearch is writing to .minisearch" in error_of("index", "docs", code=75)
+
+
+def run_for_real(*arguments: str | Path, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
+    environment.pop("MINISEARCH_INDEX", None)
+    return subprocess.run(
+        [sys.executable, "-m", "minisearch", *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+def test_ctrl_c_keeps_finished_documents_and_the_next_run_goes_on(tmp_path: Path, weights: Path) -> None:
+    for number in range(300):
+        (tmp_path / f"{number}.txt").write_text(f"document {number}: " + "a sentence of some words. " * 40)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
+    command = [sys.executable, "-m", "minisearch", "index", "."]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    while n_documents(tmp_path) < 10:
+        assert process.poll() is None, "it ended before it could be interrupted"
+        time.sleep(0.1)
+    sent_s = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert time.monotonic() - sent_s < 5
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1] == "Interrupted: every finished document is kept; the same command goes on"
+    n_kept = n_documents(tmp_path)
+    assert 10 <= n_kept < 300
+    status = run_for_real("status", cwd=tmp_path).stdout
+    assert "last run   interrupted" in status
+    report = json.loads(run_for_real("index", ".", "--json", cwd=tmp_path).stdout)
+    assert (report["unchanged"], report["added"]) == (n_kept, 300 - n_kept)
+
+
+def n_documents(folder: Path) -> int:
+    status = run_for_real("status", "--json", cwd=folder)
+    return json.loads(status.stdout)["n_documents"] if status.returncode == 0 else 0
+
+
+def test_a_read_only_index_folder_answers_queries_and_refuses_to_be_written(weights: Path) -> None:
+    """In a mount namespace of its own: permissions do not bind root, a read-only mount does."""
+    import shutil
+    import tempfile
+
+    if not shutil.which("unshare"):
+        pytest.skip("no unshare here")
+    folder = Path(tempfile.mkdtemp())
+    try:
+        (folder / "a.txt").write_text("hello world")
+        assert run_for_real("index", "a.txt", cwd=folder).returncode == 0
+        script = (
+            "mount --bind .minisearch .minisearch && mount -o remount,ro,bind .minisearch && "
+            f"{sys.executable} -m minisearch query hello --json; "
+            f"{sys.executable} -m minisearch index a.txt; echo $?"
+        )
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
+        }
+        done = subprocess.run(
+            ["unshare", "-rm", "sh", "-c", script],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        if "mount" in done.stderr:
+            pytest.skip(f"no mounts here: {done.stderr}")
+        answer, code = done.stdout.splitlines()
+        assert json.loads(answer)["path"] == "a.txt"
+        assert code == "1"
+        assert done.stderr.count("\n") == 1
+        assert "cannot write to .minisearch: Read-only file system" in done.stderr
+    finally:
+        shutil.rmtree(folder)

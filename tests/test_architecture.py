@@ -1,0 +1,141 @@
+"""The import table of the house: which room may know of which, and what stays unloaded until it is needed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "minisearch"
+
+WORDS = {"types", "errors", "config"}
+ROOMS = {"minilm", "ingest", "indexes", "storage"}
+CORRIDOR = {"engine", "home", "ingestion", "live_index"}
+
+# A room may import itself, and these.
+MAY_IMPORT: dict[str, set[str]] = {
+    "types": set(),
+    "errors": set(),
+    "config": {"types", "errors"},
+    **dict.fromkeys(ROOMS, WORDS),
+    "search": WORDS,
+    "rag": WORDS,
+    "evaluate": WORDS,
+    **dict.fromkeys(CORRIDOR, WORDS | ROOMS | CORRIDOR | {"search", "rag"}),
+    "train": WORDS | {"minilm", "evaluate"},
+    "cli": WORDS | CORRIDOR | {"indexes"},  # of the indexes only their names, for --backend
+    "server": WORDS | CORRIDOR,
+    "integrations": WORDS | CORRIDOR,
+    "__main__": {"cli"},
+    "__init__": {"engine", "minilm"} | WORDS,
+}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported_rooms(module: Path) -> set[str]:
+    """Rooms of this package that a module imports, also inside functions."""
+    rooms = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import, line {node.lineno}"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "minisearch" and len(parts) > 1:
+                rooms.add(parts[1])
+    return rooms - {"__version__", "__name__"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
+def test_a_room_imports_only_what_the_table_allows(module: Path) -> None:
+    room = room_of(module)
+    forbidden = imported_rooms(module) - MAY_IMPORT[room] - {room}
+    assert not forbidden, f"{room} may not know of {sorted(forbidden)}"
+
+
+def test_the_table_names_every_room() -> None:
+    assert {room_of(module) for module in MODULES} <= MAY_IMPORT.keys()
+
+
+def loaded_by(code: str, *arguments: str) -> set[str]:
+    """Top-level modules loaded after running some code in a fresh process."""
+    report = "; import sys; sys.stderr.write(' '.join({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code + report, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+    )
+    return set(done.stderr.split())
+
+
+HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "annoy", "huggingface_hub", "rich"}
+RUN = "from minisearch.cli import cli; cli({!r}, standalone_mode=False)"
+
+
+def test_importing_the_package_loads_next_to_nothing() -> None:
+    loaded = loaded_by("import minisearch")
+    assert not loaded & (HEAVY | {"numpy", "sqlite_utils", "click"})
+
+
+def test_help_loads_nothing_heavy() -> None:
+    assert not loaded_by(RUN.format(["--help"])) & HEAVY
+
+
+def test_status_loads_nothing_heavy(tmp_path: Path) -> None:
+    index = (
+        "from minisearch import MiniSearch; from tests.fakes import HashingEncoder;"
+        f"MiniSearch.open({str(tmp_path)!r}, encoder=HashingEncoder()).index('LICENSE', backend='flat')"
+    )
+    subprocess.run([sys.executable, "-c", index], check=True, cwd=PACKAGE.parent)
+    loaded = loaded_by(RUN.format(["status", "--index", str(tmp_path / ".minisearch")]))
+    assert "sqlite_utils" in loaded
+    assert not loaded & HEAVY
+
+
+def test_counting_tokens_does_not_load_torch() -> None:
+    code = "from minisearch.minilm import MiniLMTokenizer; MiniLMTokenizer(offline=True).spans(['a'])"
+    assert not loaded_by(code) & {"torch", "transformers"}
+
+
+def test_embedding_loads_neither_transformers_nor_sentence_transformers() -> None:
+    code = (
+        "from minisearch import SentenceTransformer;"
+        "SentenceTransformer.from_pretrained('all-MiniLM-L6-v2', offline=True).encode(['a'])"
+    )
+    loaded = loaded_by(code)
+    assert "torch" in loaded
+    assert not loaded & {"transformers", "sentence_transformers"}
+
+
+def test_the_public_names_are_these() -> None:
+    import minisearch
+
+    assert (
+        minisearch.__all__
+        == sorted(minisearch.__all__)
+        == [
+            "IndexStatus",
+            "IngestReport",
+            "MiniSearch",
+            "MinisearchError",
+            "SearchResult",
+            "SentenceTransformer",
+            "Settings",
+        ]
+    )
+    for name in minisearch.__all__:
+        assert getattr(minisearch, name).__name__ == name
