@@ -263,15 +263,14 @@ def test_an_unreadable_folder_is_a_doubt_and_not_a_verdict(tmp_path, forbidden):
     assert list(walk(tmp_path)) == [Unreadable(str(tmp_path), "Permission denied")]
 
 
-def test_three_thousand_folders_deep_ends_with_a_reason_instead_of_an_error(tmp_path):
+def test_folders_deeper_than_a_path_can_say_end_with_a_reason(tmp_path):
     here = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(3000):
-        os.mkdir("dd", dir_fd=here)
-        deeper = os.open("dd", os.O_RDONLY, dir_fd=here)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=here)
+        deeper = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = deeper
     os.close(here)
     (item,) = walk(tmp_path)
     assert isinstance(item, Unreadable)
     assert item.reason == "File name too long"
-    subprocess.run(["rm", "-rf", tmp_path / "dd"], check=True)
