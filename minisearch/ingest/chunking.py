@@ -115,11 +115,17 @@ def _body_start(text: str, heading: Heading, end: int) -> int:
 
 def _stripped(text: str, start: int, end: int, heading: str) -> Iterator[Passage]:
     """The passage between without the white space around it; none where there is nothing else."""
-    start = SPACE.match(text, start, end).end()  # type: ignore[union-attr]  # it matches the empty string
+    start = _skip_space(text, start, end)
     while end > start and text[end - 1].isspace():
         end -= 1
     if start < end:
         yield Passage(start, end, heading)
+
+
+def _skip_space(text: str, start: int, end: int) -> int:
+    found = SPACE.match(text, start, end)
+    assert found  # it matches the empty string too
+    return found.end()
 
 
 def _tokenised(
@@ -154,13 +160,11 @@ def _token_starts(
 
 def _pieces(text: str, start: int, end: int) -> Iterator[int]:
     """The bounds of pieces that are tokenised apart: at white space, unless there is none for long."""
-    while end - start > PIECE:
-        yield start
-        space = next(
-            (i for i in range(start + PIECE, start + PIECE // 2, -1) if text[i].isspace()), start + PIECE
-        )
-        start = space
     yield start
+    while end - start > PIECE:
+        start += PIECE
+        start = next((i for i in range(start, start - PIECE // 2, -1) if text[i].isspace()), start)
+        yield start
     yield end
 
 
@@ -187,7 +191,7 @@ class _Cutter:
                 return
             cut = self._best_cut(max((start + limit) // 2, reached), limit)
             yield from _stripped(self.text, start, cut, passage.heading)
-            reached = SPACE.match(self.text, cut).end()  # type: ignore[union-attr]
+            reached = _skip_space(self.text, cut, passage.end)
             start = self._next_start(tokens, start, cut)
 
     def _token_limit(self, tokens: IntArray, start: int) -> int:
@@ -198,8 +202,8 @@ class _Cutter:
     def _best_cut(self, floor: int, limit: int) -> int:
         """The last place of the best kind after ``floor``, up to ``limit``; ``limit`` if there is none."""
         for kind in self.cuts:
-            places = [found.end() for found in kind.finditer(self.flat, floor, limit + 1)]
-            for place in reversed(places):
+            ends = [found.end() for found in kind.finditer(self.flat, floor, limit + 1)]
+            for place in reversed(ends):
                 is_closed = kind is PARAGRAPH_AT_MARGIN and self._is_closed(place)
                 if floor < place <= limit and not is_closed:
                     return place
