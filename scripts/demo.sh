@@ -2,12 +2,27 @@
 set -eu
 export MINISEARCH_INDEX="$INDEX"
 
-say() { printf '\n$ minisearch %s\n' "$*"; }
+run() {
+    printf '\n$ minisearch'
+    for word in "$@"; do
+        case $word in *' '*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
+    done
+    printf '\n'
+    "$BIN/minisearch" "$@"
+}
 
-say index data/docs
-"$BIN/minisearch" index data/docs
+run index data/docs
+run query "baguette is rock solid the next morning" -k 2
+run query "undo my last commit but keep the changes" -k 2
+run query "physics of gorgeous dusk hues" -k 2
 
-for question in "$@"; do
-    say "query \"$question\" -k 3"
-    "$BIN/minisearch" query "$question" -k 3
-done
+cat <<END
+
+Now try it on your own files:
+
+  . $BIN/activate
+  minisearch index ~/Documents/notes      # makes .minisearch here; again later, only what changed is embedded
+  minisearch query "what did we decide about the roof"
+  minisearch query "what did we decide about the roof" --json | head -1
+  minisearch status
+END

@@ -37,6 +37,9 @@ class _Group(click.Group):
         ctx.color = False if os.environ.get("NO_COLOR") else None
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
         except MinisearchError as error:
             click.echo(f"Error: {show.printable(str(error))}", err=True)
             ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else 1)
@@ -111,14 +114,14 @@ def index(
 
 
 @cli.command()
-@click.argument("text")
+@click.argument("text", nargs=-1, required=True)
 @click.option("-k", "k", type=int, default=10, show_default=True, metavar="N", help="How many results.")
 @click.option("--full", is_flag=True, help="Print passages whole.")
 @_offline
 @_json
 @_common
 def query(
-    text: str,
+    text: tuple[str, ...],
     k: int,
     full: bool,
     offline: bool,
@@ -132,7 +135,7 @@ def query(
     """
     _set_up_logging(verbose)
     with MiniSearch(_find(index_folder), offline=offline) as ms:
-        results = ms.query(text, k=k)
+        results = ms.query(" ".join(text), k=k)
     if as_json:
         for result in results:
             click.echo(show.as_json(result))

@@ -22,11 +22,12 @@ class Progress:
     def __init__(self) -> None:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
-        self._started_s = 0.0
+        self._started_s: float | None = None
 
     def __enter__(self) -> Progress:
         if sys.stderr.isatty():
             self._bar = _bar()
+            self._task = self._bar.add_task("", total=None, state="loading the model", rate="")
             self._bar.start()
         return self
 
@@ -41,17 +42,15 @@ class Progress:
 
     def update(self, done: IndexProgress) -> None:
         """Show how far a run has come."""
-        if self._bar is None:
+        if self._bar is None or self._task is None:
             return
-        if self._task is None:
-            self._task = self._bar.add_task("", n_files="", rate="")
-            self._started_s = time.perf_counter()
+        self._started_s = self._started_s or time.perf_counter()
         elapsed_s = time.perf_counter() - self._started_s
         self._bar.update(
             self._task,
             total=done.n_bytes,
             completed=done.n_bytes_done,
-            n_files=f"{done.n_files_done:,}/{done.n_files:,} files",
+            state=f"{done.n_files_done:,}/{done.n_files:,} files",
             rate=f"{done.n_chunks_done / elapsed_s:,.0f} chunks/s" if elapsed_s > 1 else "",
         )
 
@@ -65,7 +64,7 @@ def _bar() -> Bar:
     return Bar(
         TextColumn("indexing"),
         BarColumn(),  # counts bytes: files differ too much in size for a steady guess of the time left
-        TextColumn("{task.fields[n_files]}"),
+        TextColumn("{task.fields[state]}"),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),

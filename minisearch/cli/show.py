@@ -11,7 +11,8 @@ import json
 import shutil
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import dropwhile
 from typing import Any
 
 import click
@@ -19,6 +20,7 @@ import click
 from minisearch.types import IndexStatus, IngestReport, SearchResult, Skipped
 
 PASSAGE_LINES = 4
+HEADING_MARKS = "#=-~^*+_.:`\"' \t"
 LISTED_FILES = 5
 
 
@@ -64,31 +66,27 @@ def report(done: IngestReport, *, verbose: bool) -> str:
 def results(hits: Sequence[SearchResult], *, whole: bool) -> str:
     """Ranked hits for people: score, place, heading, passage."""
     width = min(shutil.get_terminal_size().columns, 110)
-    blocks = []
-    for hit in hits:
-        place = click.style(printable(f"{hit.path}:{hit.line}"), fg="cyan")
-        heading = click.style(printable(hit.heading), bold=True)
-        head = f"{hit.rank:>2}  {hit.score:.3f}  {place}  {heading}".rstrip()
-        blocks.append("\n".join([head, *_passage(hit.text, width, whole)]))
-    return "\n\n".join(blocks)
+    return "\n\n".join("\n".join(_result(hit, width, whole)) for hit in hits)
 
 
-def _passage(text: str, width: int, whole: bool) -> list[str]:
+def _result(hit: SearchResult, width: int, whole: bool) -> Iterator[str]:
+    yield f"{hit.rank:>2}  {hit.score:.3f}  " + click.style(printable(f"{hit.path}:{hit.line}"), fg="cyan")
+    if hit.heading:
+        yield "    " + click.style(printable(hit.heading), bold=True)
+    titles = {"", *hit.heading.split(" > ")}  # said already, so left out at the top of the passage
+    body = dropwhile(lambda line: line.strip(HEADING_MARKS) in titles, printable(hit.text).splitlines())
     lines = [
         line
-        for paragraph in printable(text).splitlines()
-        if paragraph.strip()
+        for paragraph in body
         for line in textwrap.wrap(
-            paragraph.expandtabs(4),
-            width,
-            initial_indent="    ",
-            subsequent_indent="    ",
-            drop_whitespace=True,
+            paragraph.expandtabs(4), width, initial_indent="    ", subsequent_indent="    "
         )
     ]
     if whole or len(lines) <= PASSAGE_LINES:
-        return lines
-    return [*lines[: PASSAGE_LINES - 1], lines[PASSAGE_LINES - 1][: width - 2] + " …"]
+        yield from lines
+    else:
+        yield from lines[: PASSAGE_LINES - 1]
+        yield lines[PASSAGE_LINES - 1][: width - 2] + " …"
 
 
 def status(found: IndexStatus, *, verbose: bool) -> str:

@@ -67,8 +67,8 @@ def test_query_prints_score_place_heading_and_passage(folder: Path) -> None:
     first, *_ = run("query", "run a failed task again").stdout.split("\n\n")
     head, *passage = first.splitlines()
     assert head.startswith(" 1  0.")
-    assert head.endswith("docs/tasks.md:1  Tasks > Retrying")
-    assert passage == ["    # Tasks", "    ## Retrying", "    Run a failed task again."]
+    assert head.endswith("docs/tasks.md:1")
+    assert passage == ["    Tasks > Retrying", "    Run a failed task again."]
 
 
 def test_query_json_is_one_object_a_line_with_the_promised_fields(folder: Path) -> None:

@@ -1,0 +1,60 @@
+"""What the README says can be typed, and works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from minisearch.cli import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+COMMANDS = [
+    line.partition("#")[0].strip("$ ")
+    for language, block in BLOCKS
+    if not language
+    for line in block.splitlines()
+    if re.match(r"(\$ )?minisearch \w", line)
+]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_line_in_the_readme_is_understood(line: str) -> None:
+    _, name, *arguments = shlex.split(line)
+    cli.commands[name].make_context(name, arguments)
+
+
+def test_the_readme_shows_every_command() -> None:
+    assert {shlex.split(line)[1] for line in COMMANDS} == set(cli.commands)
+
+
+def test_the_readmes_python_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "data" / "docs" / "programming", tmp_path / "docs")
+    monkeypatch.chdir(tmp_path)
+    program = "\n".join(block for language, block in BLOCKS if language == "python")
+    exec(compile(program, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "docs/retry.py:" in printed
+
+
+def test_every_make_target_in_the_readme_exists() -> None:
+    targets = set(re.findall(r"\bmake (\w+)", README))
+    assert (
+        {"demo", "test", "check"}
+        <= targets
+        <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+    )
+
+
+def test_the_changelog_speaks_of_this_version() -> None:
+    import minisearch
+
+    assert f"## {minisearch.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f'version = "{minisearch.__version__}"' in (ROOT / "pyproject.toml").read_text()
