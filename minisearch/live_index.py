@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from minisearch.errors import IndexCorrupt, IndexNotWritable
 from minisearch.indexes import load_backend
 from minisearch.indexes.base import VectorIndex
 from minisearch.storage import Base, Store
+from minisearch.types import IntArray
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 # milliseconds), so it may stay until it is a tenth of the base; merging costs a build of the whole.
 MERGE_ABOVE = 1_000
 MERGE_FRACTION = 0.1
+
+_FILE_NAME = re.compile(r"vectors-\d+-[0-9a-f]{12}\.\w+")  # a user's folder may hold a vectors.csv
 
 
 def open_index(store: Store, folder: Path, dimension: int) -> VectorIndex:
@@ -53,7 +57,7 @@ def _open_base(base: Base | None, folder: Path, dimension: int) -> VectorIndex |
     try:
         # Before any native parser sees the file: FAISS loads a zeroed block without a word and Annoy can
         # be made to crash. A file swapped between this line and the next is not defended against.
-        if _sha256(path) == base.sha256:
+        if _sha256(path, base.ids) == base.sha256:
             return load_backend(base.backend).load(path, base.ids, dimension)
         problem = "its checksum is wrong"
     except (OSError, IndexCorrupt) as error:
@@ -95,29 +99,34 @@ def publish_index(store: Store, folder: Path, dimension: int, backend: str) -> N
     try:
         index.save(temporary)
         _sync(temporary)
-        sha256 = _sha256(temporary)
+        sha256 = _sha256(temporary, ids)
         path = folder / f"vectors-{generation}-{sha256[:12]}{index_class.suffix}"
         temporary.replace(path)
         _sync(folder)
-    except OSError as error:
+    except (OSError, IndexNotWritable) as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise IndexNotWritable(f"cannot write the vector index to {folder}: {error}") from error
+        raise IndexNotWritable(
+            f"cannot write the vector index to {folder} ({error}): the documents are stored and answers stay "
+            f"exact; make room or check the permissions, then run: minisearch rebuild"
+        ) from error
     store.publish(Base(backend, path.name, generation, sha256, ids))
-    for old in folder.glob("vectors*"):
-        if old != path:
-            old.unlink(missing_ok=True)
+    for old in folder.iterdir():
+        if _FILE_NAME.fullmatch(old.name) and old != path:
+            with contextlib.suppress(OSError):  # nobody reads it any more, and the next publish tries again
+                old.unlink()
 
 
 def _is_intact(base: Base, folder: Path) -> bool:
     try:
-        return _sha256(folder / base.file) == base.sha256
+        return _sha256(folder / base.file, base.ids) == base.sha256
     except OSError:
         return False
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
+def _sha256(path: Path, ids: IntArray) -> str:
+    """Of a base whole: which vectors there are, and whose they are."""
+    digest = hashlib.sha256(ids.tobytes())
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)

@@ -17,6 +17,7 @@ from minisearch.storage import schema
 from minisearch.storage.schema import migrations
 
 BUSY_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
 MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
 
 
@@ -31,8 +32,11 @@ class Connection:
         self.path = path
         self.is_writable = writable
         with named_errors(path):
-            self._db = _open_to_write(path) if writable else _open_to_read(path)
+            self._db = _open(path, "mode=rwc") if writable else _open_to_read(path)
             try:
+                _refuse_strangers(self._db, path)
+                if writable:
+                    _prepare_to_write(self._db)
                 _migrate(self._db, path, writable=writable)
             except BaseException:
                 self._db.close()
@@ -76,17 +80,9 @@ class Connection:
         """Close the file; a writer first moves its log into the database and onto the disk."""
         if self.is_writable:
             with contextlib.suppress(sqlite3.Error):  # a reader holds the log: the next close does it
+                self._db.execute(f"pragma busy_timeout = {CLOSE_TIMEOUT_S * 1000:.0f}")
                 self._db.execute("pragma wal_checkpoint(truncate)")
         self._db.close()
-
-
-def _open_to_write(path: Path) -> Database:
-    db = _open(path, "mode=rwc")
-    db.execute("pragma journal_mode = wal")
-    # In WAL mode NORMAL survives a killed process whole; a power cut may lose the last documents, never
-    # half of one, and closing at the end of a run syncs.
-    db.execute("pragma synchronous = normal")
-    return db
 
 
 def _open(path: Path, mode: str) -> Database:
@@ -97,6 +93,7 @@ def _open(path: Path, mode: str) -> Database:
     try:
         db.execute("pragma foreign_keys = on")
         db.execute("pragma cell_size_check = on")
+        db.execute("pragma trusted_schema = off")  # a database that came from elsewhere runs nothing
         db.execute("select count(*) from sqlite_master").fetchone()  # the first real read: is it a database?
     except BaseException:
         db.close()
@@ -105,13 +102,6 @@ def _open(path: Path, mode: str) -> Database:
 
 
 def _open_to_read(path: Path) -> Database:
-    db = _open_file_to_read(path)
-    # A database that came from elsewhere runs nothing. (A writer's full-text triggers need it on.)
-    db.execute("pragma trusted_schema = off")
-    return db
-
-
-def _open_file_to_read(path: Path) -> Database:
     try:
         return _open(path, "mode=ro")
     except sqlite3.OperationalError:
@@ -121,6 +111,24 @@ def _open_file_to_read(path: Path) -> Database:
         if os.access(path.parent, os.W_OK) or (wal.exists() and wal.stat().st_size):
             raise
         return _open(path, "immutable=1")
+
+
+def _refuse_strangers(db: Database, path: Path) -> None:
+    """Leave a database of another program as it is."""
+    tables = [name for name in db.table_names() if name != migrations.migrations_table]
+    if tables and not migrations.applied(db):
+        raise IndexCorrupt(
+            f"{path} is no minisearch index (it has tables {', '.join(sorted(tables)[:3])}): "
+            f"choose another folder with --index"
+        )
+
+
+def _prepare_to_write(db: Database) -> None:
+    db.execute("pragma trusted_schema = on")  # the full-text triggers need it
+    db.execute("pragma journal_mode = wal")
+    # In WAL mode NORMAL survives a killed process whole; a power cut may lose the last documents, never
+    # half of one, and closing at the end of a run syncs.
+    db.execute("pragma synchronous = normal")
 
 
 def _migrate(db: Database, path: Path, *, writable: bool) -> None:
@@ -142,17 +150,14 @@ def named_errors(path: Path) -> Iterator[None]:
     """SQLite's errors as ours: each names the file, what is wrong and the cure."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # text that damage made undecodable
         raise _named(error, path) from error
 
 
-def _named(error: sqlite3.Error, path: Path) -> StoreError:
+def _named(error: Exception, path: Path) -> StoreError:
     reason = str(error)
-    if any(sign in reason for sign in ("not a database", "malformed", "corrupt")):
-        return IndexCorrupt(
-            f"{path} is damaged ({reason}): restore it from a backup, or delete the folder {path.parent} "
-            f"and index again"
-        )
+    if any(sign in reason for sign in ("not a database", "malformed", "corrupt", "decode")):
+        return damaged(path, reason)
     if "locked" in reason or "busy" in reason:
         return IndexBusy(f"{path} is in use by another process ({reason}): try again in a moment")
     if any(sign in reason for sign in ("readonly", "unable to open", "full", "disk I/O", "attempt to write")):
@@ -162,6 +167,14 @@ def _named(error: sqlite3.Error, path: Path) -> StoreError:
         )
     # "no such table", "no such column": the file is a database, but not one of ours
     return IndexCorrupt(f"{path} is no minisearch index ({reason}): choose another folder with --index")
+
+
+def damaged(path: Path, reason: str) -> IndexCorrupt:
+    """The error for a database that does not hold what was put into it."""
+    return IndexCorrupt(
+        f"{path} is damaged ({reason}): restore it from a backup, or delete the folder {path.parent} "
+        f"and index again"
+    )
 
 
 @contextlib.contextmanager
@@ -176,7 +189,10 @@ def writer_lock(folder: Path) -> Iterator[None]:
     except Timeout:
         raise IndexBusy(f"another minisearch is writing to {folder}: wait until it has finished") from None
     except OSError as error:
-        raise IndexNotWritable(f"cannot write to {folder}: {error.strerror}") from error
+        raise IndexNotWritable(
+            f"cannot write to {folder}: {error.strerror}; check its permissions and the free space, "
+            f"or choose another folder with --index"
+        ) from error
     try:
         yield
     finally:

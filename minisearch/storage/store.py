@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minisearch.storage.connection import Connection
+from minisearch.storage.connection import Connection, damaged
 from minisearch.storage.journal import Journal
 from minisearch.types import Chunk, FloatArray, IntArray
 
@@ -66,7 +66,7 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The file of the vector index in use: its SHA-256, the ids it holds, the generation they are of."""
+    """The file of the vector index in use: the ids it holds, their generation, the SHA-256 of ids and file."""
 
     backend: str
     file: str
@@ -241,6 +241,10 @@ class Store:
                 "select chunk_id, vector from vectors where chunk_id > ? order by chunk_id", [after]
             )
             for position, (chunk_id, vector) in enumerate(rows):
+                if not isinstance(vector, bytes) or len(vector) != vectors.itemsize * dimension:
+                    raise damaged(
+                        self._connection.path, f"chunk {chunk_id} has no vector of {dimension} numbers"
+                    )
                 ids[position] = chunk_id
                 vectors[position] = np.frombuffer(vector, np.float32)
         return ids, vectors

@@ -18,7 +18,7 @@ from minisearch.minilm.loader import to_hugging_face, to_ours
 
 @pytest.fixture
 def tiny(tmp_path: Path, weights: Path) -> Path:
-    """A checkpoint folder in Hugging Face's layout: one layer of width 24, random weights, the real vocabulary."""
+    """A checkpoint folder as Hugging Face lays it out: one layer of width 24, the real vocabulary."""
     config = {"model_type": "bert", "hidden_act": "gelu", "hidden_size": 24, "num_hidden_layers": 1}
     config |= {"num_attention_heads": 12, "intermediate_size": 48, "vocab_size": 30_522}
     folder = tmp_path / "tiny"
@@ -121,7 +121,7 @@ def test_weights_that_are_not_the_catalogs_are_refused(
 ) -> None:
     tiny.rename(tmp_path / "all-MiniLM-L6-v2")
     monkeypatch.setenv("LLM_MODELS_PATH", str(tmp_path))
-    with pytest.raises(ModelError, match="its SHA-256 is [0-9a-f]{64}, expected 53aa5117"):
+    with pytest.raises(ModelError, match=r"its SHA-256 is [0-9a-f]{64}, expected 53aa5117"):
         SentenceTransformer.from_pretrained("all-MiniLM-L6-v2")
 
 
@@ -139,7 +139,7 @@ def test_another_architecture_is_refused(tiny: Path, key: str, value: str) -> No
 def test_an_unknown_pooling_is_refused(tiny: Path) -> None:
     (tiny / "1_Pooling").mkdir()
     (tiny / "1_Pooling" / "config.json").write_text('{"pooling_mode_weightedmean_tokens": true}')
-    with pytest.raises(ModelError, match="pooling is .*weightedmean"):
+    with pytest.raises(ModelError, match=r"pooling is .*weightedmean"):
         SentenceTransformer.from_pretrained(str(tiny))
 
 

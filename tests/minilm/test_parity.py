@@ -50,9 +50,7 @@ ODD += ["[CLS] [SEP] [MASK]", "x" * 150, "3.14159", "f(x) = x**2", "C:\\path\\fi
 def varied_texts() -> list[str]:
     """240 texts: odd ones, other scripts, then random words from one to well past the model's length."""
     generator = np.random.default_rng(7)
-    words = (
-        ["retry", "failed", "task", "vector", "index", "ocean", "bread", "sleep", "engine", "law", "music", "garden", "run", "of", "the", "and", "to"]
-    )
+    words = "retry failed task vector index ocean bread sleep engine law music garden run of the".split()  # noqa: SIM905
     lengths = [1, 2, 3, 254, 255, 256, 257, 300, 400, *generator.integers(1, 320, 240)]
     long = [" ".join(generator.choice(words, length)) for length in lengths]
     return (ODD + SCRIPTS + long)[:240]
@@ -80,7 +78,7 @@ def test_encode_gives_the_originals_vectors(minilm: SentenceTransformer, expecte
     assert_same(minilm.encode(varied_texts()), expected)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_random_batches_with_random_padding_give_the_originals_vectors(
     minilm: SentenceTransformer, expected: np.ndarray, seed: int
 ) -> None:
