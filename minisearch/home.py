@@ -52,12 +52,13 @@ class Home:
             raise IndexNotFound(f"there is no index in {self.folder}: make one with: minisearch index FOLDER")
 
     def create(self) -> None:
-        """Make the folder, for its owner alone and never part of a repository around it."""
+        """Make the folder where there is none: for its owner alone, never part of a repository around it."""
         try:
-            if not self.folder.exists():
-                self.folder.mkdir(mode=0o700, parents=True)
-                (self.folder / ".gitignore").write_text("*\n")
+            self.folder.mkdir(mode=0o700, parents=True)
+            (self.folder / ".gitignore").write_text("*\n")
         except OSError as error:
+            if self.folder.is_dir() and isinstance(error, FileExistsError):
+                return
             raise IndexNotWritable(
                 f"cannot make the index folder {self.folder} ({error.strerror}): "
                 f"choose another one with --index"

@@ -25,10 +25,10 @@ from tests.fakes import HashingEncoder
 
 TEXTS = {
     "bread.md": "# Sourdough\n\nFlour, water and salt; the starter rises overnight.\n",
-    "sleep/insomnia.md": "# Insomnia\n\nGet up when sleep does not come.\n\n## Coffee\n\nNo coffee after noon.\n",
+    "sleep/insomnia.md": "# Insomnia\n\nGet up when awake.\n\n## Coffee\n\nNo coffee after noon.\n",
     "code/retry.py": "def retry(task):\n    '''Run a failed task again.'''\n",
     "stars.rst": "Stars\n=====\n\nA star fuses hydrogen into helium.\n",
-    "page.html": "<html><head><title>Tides</title></head><body><p>The moon pulls the sea.</p></body></html>\n",
+    "page.html": "<html><title>Tides</title><body><p>The moon pulls the sea.</p></body></html>\n",
 }
 
 
