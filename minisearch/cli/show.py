@@ -11,7 +11,7 @@ import json
 import shutil
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import dropwhile
 from typing import Any
 
@@ -20,6 +20,7 @@ import click
 from minisearch.types import IndexStatus, IngestReport, SearchResult, Skipped
 
 PASSAGE_LINES = 4
+WRAPPED_FROM = 60  # a line this long that goes on in the next was probably wrapped
 HEADING_MARKS = "#=-~^*+_.:`\"' \t"
 LISTED_FILES = 5
 
@@ -77,16 +78,28 @@ def _result(hit: SearchResult, width: int, whole: bool) -> Iterator[str]:
     body = dropwhile(lambda line: line.strip(HEADING_MARKS) in titles, printable(hit.text).splitlines())
     lines = [
         line
-        for paragraph in body
-        for line in textwrap.wrap(
-            paragraph.expandtabs(4), width, initial_indent="    ", subsequent_indent="    "
-        )
+        for paragraph in _rejoined(body)
+        for line in textwrap.wrap(paragraph, width, initial_indent="    ", subsequent_indent="    ")
     ]
     if whole or len(lines) <= PASSAGE_LINES:
         yield from lines
     else:
         yield from lines[: PASSAGE_LINES - 1]
         yield lines[PASSAGE_LINES - 1][: width - 2] + " …"
+
+
+def _rejoined(lines: Iterable[str]) -> list[str]:
+    """Lines with those put together again that look like one paragraph, wrapped by its author."""
+    joined: list[str] = []
+    previous = ""
+    for line in lines:
+        same_margin = len(line) - len(line.lstrip()) == len(previous) - len(previous.lstrip())
+        if len(previous) >= WRAPPED_FROM and same_margin and line.lstrip()[:1].isalpha():
+            joined[-1] += " " + line.strip()
+        else:
+            joined.append(line.expandtabs(4))
+        previous = line
+    return joined
 
 
 def status(found: IndexStatus, *, verbose: bool) -> str:

@@ -101,6 +101,20 @@ def test_a_long_passage_is_shortened_unless_asked_for_whole(folder: Path) -> Non
     assert "line 8" in run("query", "line", "-k", "1", "--full").stdout
 
 
+def test_wrapped_prose_is_put_together_again_and_code_is_not(folder: Path) -> None:
+    prose = "These words were wrapped by their author at some seventy characters, as one\ndoes in a letter.\n"
+    code = "if x:\n    y = 1\n    z = 2\n"
+    (folder / "docs" / "mixed.txt").write_text(f"{prose}\n{code}")
+    run("index", "docs")
+    passage = run("query", "wrapped by their author", "-k", "1").stdout.splitlines()[1:]
+    assert passage == [
+        "    These words were wrapped by their author at some seventy characters, as one",
+        "    does in a letter.",
+        "    if x:",
+        "        y = 1 …",
+    ]
+
+
 def test_status_says_what_is_there(folder: Path) -> None:
     (folder / "docs" / "empty.md").touch()
     run("index", "docs", "--backend", "flat")
