@@ -1,0 +1,387 @@
+"""What is put into the store comes out again, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from minisearch.storage import Base, FileStamp, Store
+from minisearch.types import Chunk, Skipped
+from tests.storage.store_cases import (
+    DIMENSION,
+    a_chunk,
+    a_document,
+    as_put,
+    assert_sound,
+    contents,
+    put,
+    sql,
+    vectors_of,
+)
+
+WORDS = ["kelp", "lava", "moth", "quartz"]  # words that stemming leaves as they are
+ODD_PATHS = [
+    "a b.md",
+    "-rf.md",
+    "line\nbreak\ttab.md",
+    "quo'te\".md",
+    "😀/שלום.md",
+    unicodedata.normalize("NFC", "é.md"),
+    unicodedata.normalize("NFD", "é.md"),
+    os.fsdecode(b"\xff\xfe invalid.md"),
+    os.fsdecode(b"half \xc3.md"),
+    "n" * 255,
+    "deep/" * 900 + "x.md",
+    "",
+]
+
+
+class History(RuleBasedStateMachine):
+    """Any order of changes, failures and reopenings, against a dictionary of texts by path."""
+
+    paths = st.sampled_from(["a.md", "b.md", "ü/c.md"])
+    texts = st.lists(
+        st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join), max_size=4
+    )  # often twice the same
+
+    @initialize()
+    def create(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "minisearch.db"
+        self.store = Store(self.path, writable=True)
+        self.held = {}
+        self.documents = {}
+        self.generation = 0
+        self.last_id = 0
+
+    @rule(path=paths, texts=texts, title=st.text(max_size=3))
+    def put(self, path, texts, title):
+        document = a_document(path, title=title, sha256=title.encode())
+        self.store.put(document, [a_chunk(text) for text in texts], vectors_of(texts))
+        new_ids = [id_ for id_, chunk in self.all_chunks().items() if chunk.path == path]
+        assert all(id_ > self.last_id for id_ in new_ids), "an id was used twice"
+        self.last_id = max([self.last_id, *new_ids])
+        self.held[path] = as_put(*texts)
+        self.documents[path] = document
+        self.generation += 1
+
+    @rule(path=paths, texts=texts, n_vectors=st.integers(0, 3))
+    def fail_to_put(self, path, texts, n_vectors):
+        vectors = broken_off(min(n_vectors, len(texts)))
+        with pytest.raises(RuntimeError, match="no more vectors"):
+            self.store.put(a_document(path, title="half"), [a_chunk(text) for text in texts], vectors)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def remove(self, data):
+        paths = data.draw(st.lists(st.sampled_from(sorted(self.held)), min_size=1, unique=True))
+        self.store.remove([self.store.documents()[path].id for path in paths])
+        for path in paths:
+            del self.held[path], self.documents[path]
+        self.generation += 1
+
+    @rule()
+    def remove_nothing(self):
+        self.store.remove([])
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), read_at_ns=st.integers(0, 2**62))
+    def restamp(self, data, read_at_ns):
+        path = data.draw(st.sampled_from(sorted(self.held)))
+        stamp = FileStamp(1, 2, 3, read_at_ns)
+        self.store.restamp(self.store.documents()[path].id, stamp)
+        self.documents[path] = a_document(
+            path, title=self.documents[path].title, sha256=self.documents[path].sha256, stamp=stamp
+        )
+
+    @rule(writable=st.booleans())
+    def reopen(self, writable):
+        self.store.close()
+        if not writable:
+            with Store(self.path) as reader:
+                assert contents(reader) == self.held
+        self.store = Store(self.path, writable=True)
+
+    @invariant()
+    def it_holds_what_was_put(self):
+        assert contents(self.store) == self.held
+        assert self.store.generation == self.generation
+        n_chunks = sum(map(len, self.held.values()))
+        assert self.store.counts() == (len(self.held), n_chunks)
+        known = self.store.known_vectors(sorted({text for held in self.held.values() for text, _ in held}))
+        assert {text: vector.tobytes() for text, vector in known.items()} == {
+            text: vector for held in self.held.values() for text, vector in held
+        }
+
+    @invariant()
+    def its_documents_are_as_described(self):
+        stored = self.store.documents()
+        assert {path: document.id > 0 for path, document in stored.items()} == dict.fromkeys(self.held, True)
+        for path, expected in self.documents.items():
+            found = stored[path]
+            assert (found.path, found.format, found.title) == (path, "markdown", expected.title)
+            assert (found.stamp, found.sha256, found.ingest) == (expected.stamp, expected.sha256, "ingest-1")
+
+    @invariant()
+    def full_text_is_in_step(self):
+        for word in WORDS:
+            rows = sql(self.path, "select rowid from chunks_fts where chunks_fts match ?", [word])
+            expected = [id_ for id_, chunk in self.all_chunks().items() if word in chunk.text.split()]
+            assert sorted(id_ for (id_,) in rows) == expected
+        assert_sound(self.path)
+
+    def all_chunks(self):
+        return dict(sorted(self.store.chunks(self.store.chunk_ids().tolist()).items()))
+
+    def teardown(self):
+        if hasattr(self, "store"):
+            self.store.close()
+            self.folder.cleanup()
+
+
+def broken_off(n):
+    """Vectors that end in an error after the first ``n``."""
+    yield from vectors_of(["x"] * n)
+    raise RuntimeError("no more vectors")
+
+
+def test_any_history_leaves_what_a_dictionary_would_hold():
+    quick = settings(
+        max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    run_state_machine_as_test(History, settings=quick)
+
+
+def test_an_empty_store_holds_nothing(store):
+    assert contents(store) == {}
+    assert (store.generation, store.counts(), store.meta(), store.base()) == (0, (0, 0), {}, None)
+    assert store.journal.last_run() is None
+    assert store.journal.problems() == ([], [])
+
+
+def test_a_document_without_chunks_is_held_all_the_same(store):
+    put(store, "empty.md")
+    assert contents(store) == {"empty.md": []}
+
+
+def test_vectors_come_back_bit_for_bit(store):
+    bits = [0x00000000, 0x80000000, 0x00000001, 0x7F7FFFFF, 0x7F800000, 0xFFC00001, 0x3F800001, 0x33333333]
+    strange = np.array([bits, bits[::-1]], np.uint32).view(np.float32)
+    for layout in (strange, np.asfortranarray(strange), np.repeat(strange, 2, axis=1)[:, ::2]):
+        store.put(a_document("a.md"), [a_chunk("one"), a_chunk("two")], layout)
+        ids, vectors = store.vectors(DIMENSION)
+        assert vectors.view(np.uint32).tolist() == [bits, bits[::-1]]
+        assert (ids.dtype, vectors.dtype) == (np.int64, np.float32)
+        known = store.known_vectors(["two"])["two"]
+        assert known.view(np.uint32).tolist() == bits[::-1]
+
+
+def test_vectors_after_an_id_are_those_of_newer_chunks(store):
+    put(store, "a.md", "one", "two")
+    newest = int(store.chunk_ids()[-1])
+    assert [len(part) for part in store.vectors(DIMENSION, after=newest)] == [0, 0]
+    put(store, "b.md", "three")
+    ids, vectors = store.vectors(DIMENSION, after=newest)
+    assert ids.tolist() == [newest + 1]
+    assert vectors.tobytes() == vectors_of(["three"]).tobytes()
+
+
+def test_a_known_text_is_found_in_whatever_document_holds_it(store):
+    put(store, "a.md", "one", "shared")
+    put(store, "b.md", "shared", "two")
+    assert sorted(store.known_vectors(["one", "two", "shared", "One", "", "one "])) == [
+        "one",
+        "shared",
+        "two",
+    ]
+    store.remove([store.documents()["a.md"].id])
+    assert sorted(store.known_vectors(["one", "two", "shared"])) == ["shared", "two"]
+    assert store.known_vectors([]) == {}
+
+
+def test_any_number_of_values_fit_into_one_lookup(store):
+    texts = [f"text {i}" for i in range(2_500)]
+    put(store, "long.md", *texts)
+    ids = store.chunk_ids().tolist()
+    chunks = store.chunks(ids)
+    assert [chunks[id_].text for id_ in ids] == texts
+    assert sorted(store.known_vectors([*texts, *map(str, range(999))])) == sorted(texts)
+    for n in (899, 900, 901, 1800):
+        assert len(store.chunks(ids[:n])) == len(store.known_vectors(texts[:n])) == n
+
+
+@pytest.mark.parametrize("n_vectors", [0, 1, 2, 4])
+def test_a_wrong_number_of_vectors_leaves_the_old_document_whole(store, path, n_vectors):
+    put(store, "a.md", "old one", "old two", title="old")
+    chunks = [a_chunk(text) for text in ("new one", "new two", "new three")]
+    with pytest.raises(ValueError, match=r"zip\(\) argument 2 is (shorter|longer) than argument 1"):
+        store.put(a_document("a.md", title="new"), chunks, vectors_of(["x"] * n_vectors))
+    assert contents(store) == {"a.md": as_put("old one", "old two")}
+    assert (store.documents()["a.md"].title, store.generation) == ("old", 1)
+    assert_sound(path)
+
+
+def test_a_failure_inside_a_snapshot_takes_back_all_that_was_written_in_it(store, path):
+    put(store, "a.md", "old")
+
+    def change_and_fail():
+        with store.snapshot():
+            put(store, "a.md", "new")
+            put(store, "b.md", "more")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        change_and_fail()
+    assert contents(store) == {"a.md": as_put("old")}
+    assert store.generation == 1
+    assert_sound(path)
+
+
+def test_a_chunk_keeps_every_number_and_word(store, path):
+    chunk = Chunk(3, 9, "text\0😀 ", 5, 17, 2, 4, "Title > Part", 6)
+    store.put(a_document("a.md"), [chunk], vectors_of(["x"]))
+    [[id_, stored]] = store.chunks(store.chunk_ids().tolist()).items()
+    document = store.documents()["a.md"]
+    assert (stored.id, stored.document_id, stored.path) == (id_, document.id, "a.md")
+    assert (stored.line, stored.end_line, stored.heading, stored.text) == (
+        2,
+        4,
+        "Title > Part",
+        "text\0😀 ",
+    )
+    columns = "start_char, end_char, start_byte, end_byte, n_tokens"
+    assert sql(path, f"select {columns} from chunks") == [(3, 9, 5, 17, 6)]
+
+
+def test_a_word_is_found_in_a_heading_and_by_its_stem(store, path):
+    store.put(a_document("a.md"), [a_chunk("the retries", heading="Queues")], vectors_of(["x"]))
+    [id_] = store.chunk_ids().tolist()
+    for words in ("retry", "retries", "QUEUE", "heading: queue"):
+        assert sql(path, "select rowid from chunks_fts where chunks_fts match ?", [words]) == [(id_,)]
+
+
+def test_chunks_that_fall_with_their_document_leave_the_full_text_too(store, path):
+    put(store, "a.md", *["kelp"] * 50)
+    put(store, "b.md", "lava")
+    store.remove([store.documents()["a.md"].id])
+    assert sql(path, "select count(*) from chunks_fts where chunks_fts match 'kelp'") == [(0,)]
+    assert sql(path, "select count(*) from chunks_fts where chunks_fts match 'lava'") == [(1,)]
+    assert_sound(path)
+
+
+def test_ids_are_never_used_twice(path):
+    used_documents, used_chunks = set(), set()
+    for _ in range(3):
+        with Store(path, writable=True) as store:
+            put(store, "a.md", "one", "two")
+            put(store, "a.md", "one")
+            document_ids = {document.id for document in store.documents().values()}
+            chunk_ids = set(store.chunk_ids().tolist())
+            assert not document_ids & used_documents
+            assert not chunk_ids & used_chunks
+            used_documents |= document_ids
+            used_chunks |= chunk_ids
+            store.remove(document_ids)
+            assert store.counts() == (0, 0)
+
+
+def test_a_document_keeps_its_id_when_it_is_replaced(store):
+    put(store, "a.md", "one")
+    before = store.documents()["a.md"].id
+    put(store, "b.md", "two")
+    put(store, "a.md", "three")
+    assert store.documents()["a.md"].id == before
+
+
+def test_odd_paths_come_back_as_they_are(path):
+    with Store(path, writable=True) as store:
+        for odd in ODD_PATHS:
+            put(store, odd, f"text of {odd!r}")
+        store.journal.set_problems([], [Skipped(odd, "odd") for odd in ODD_PATHS], [])
+    with Store(path) as store:
+        documents = store.documents()
+        assert sorted(documents) == sorted(ODD_PATHS)
+        assert [documents[odd].path for odd in ODD_PATHS] == ODD_PATHS
+        chunks = store.chunks(store.chunk_ids().tolist())
+        assert {chunk.path: chunk.text for chunk in chunks.values()} == {
+            odd: f"text of {odd!r}" for odd in ODD_PATHS
+        }
+        assert sorted(problem.path for problem in store.journal.problems()[0]) == sorted(ODD_PATHS)
+
+
+def test_facts_replace_one_another_and_leave_the_generation_alone(store):
+    put(store, "a.md", "one")
+    store.set_meta(model="first", backend="flat")
+    store.set_meta(model="second")
+    assert store.meta() == {"model": "second", "backend": "flat", "generation": "1"}
+
+
+def test_the_version_tells_every_change_that_an_answer_depends_on(store):
+    versions = [store.version()]
+    put(store, "a.md", "one")
+    versions.append(store.version())
+    for _ in range(2):
+        store.publish(Base("flat", "vectors-1.npy", 1, "abc", np.array([1], np.int64)))
+        versions.append(store.version())
+    store.remove([1])
+    versions.append(store.version())
+    assert len(set(versions)) == 5
+    store.set_meta(model="x")
+    store.journal.start_run(["."])
+    assert store.version() == versions[-1]
+
+
+def test_the_base_published_last_is_the_one_in_use(store, path):
+    ids = np.array([1, 2**31, 2**53 + 1, 2**63 - 1], np.int64)
+    store.publish(Base("annoy", "old.ann", 1, "aa", ids[:1]))
+    store.publish(Base("flat", "new.npy", 7, "bb", ids))
+    base = store.base()
+    assert (base.backend, base.file, base.generation, base.sha256) == ("flat", "new.npy", 7, "bb")
+    assert base.ids.tolist() == ids.tolist()
+    assert sql(path, "select count(*) from bases") == [(1,)]
+    store.publish(Base("flat", "empty.npy", 8, "cc", ids[:0]))
+    assert store.base().ids.tolist() == []
+
+
+def test_the_journal_tells_how_the_latest_run_went(store):
+    first = store.journal.start_run(["docs", os.fsdecode(b"\xff")])
+    running = store.journal.last_run()
+    assert (running.outcome, running.finished_at, running.pid) == ("running", None, os.getpid())
+    assert (running.roots, running.counts) == (("docs", os.fsdecode(b"\xff")), {})
+    second = store.journal.start_run([])
+    assert second != first
+    store.journal.finish_run(first, "complete", {"added": 1})
+    assert store.journal.last_run().outcome == "running"
+    store.journal.finish_run(second, "failed", {"added": 2, "removed": 0})
+    latest = store.journal.last_run()
+    assert (latest.outcome, latest.counts, latest.roots) == ("failed", {"added": 2, "removed": 0}, ())
+    assert latest.started_at <= latest.finished_at
+
+
+def test_problems_are_forgotten_by_path_and_noted_anew(store):
+    store.journal.set_problems(
+        [], [Skipped("b", "too large"), Skipped("a", "unreadable")], [Skipped("c", "odd bytes")]
+    )
+    assert store.journal.problems() == (
+        [Skipped("a", "unreadable"), Skipped("b", "too large")],
+        [Skipped("c", "odd bytes")],
+    )
+    store.journal.set_problems(["a", "c", "never noted"], [Skipped("c", "gone")], [])
+    assert store.journal.problems() == ([Skipped("b", "too large"), Skipped("c", "gone")], [])
+    store.journal.set_problems([], [], [Skipped("b", "read in part")])
+    assert store.journal.problems() == ([Skipped("c", "gone")], [Skipped("b", "read in part")])
