@@ -66,7 +66,7 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The file of the vector index in use: the ids it holds, their generation, the SHA-256 of ids and file."""
+    """The vector index in use: its file, the ids in it, the generation they are of, the SHA-256 of both."""
 
     backend: str
     file: str
