@@ -1,0 +1,475 @@
+"""The vector index in use answers like the stored vectors themselves, whatever happened to its file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from minisearch import live_index
+from minisearch.errors import BackendUnavailable, IndexNotWritable, InputError
+from minisearch.indexes import backend_names
+from minisearch.live_index import is_due, open_index, publish_index
+from minisearch.storage import Store
+from tests.indexes.index_cases import brute_force, index_class, unit_rows
+from tests.storage.store_cases import a_chunk, a_document
+
+DIMENSION = 8
+POOL = unit_rows(120, DIMENSION)  # few enough that an index holds many copies of one vector
+QUERIES = unit_rows(4, DIMENSION, seed=1)
+N_DOCUMENTS = 60  # of three chunks: enough for a backend to be asked before the rows are scanned
+
+
+@pytest.fixture(scope="module", params=backend_names())
+def backend(request):
+    index_class(request.param)  # skips where its library is missing
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def published(backend, tmp_path_factory):
+    """A folder with sixty documents and an index over all of them; tests work on copies."""
+    folder = tmp_path_factory.mktemp(backend)
+    with Store(folder / "minisearch.db", writable=True) as store:
+        for n in range(N_DOCUMENTS):
+            put(store, f"{n}.md", [2 * n, 2 * n + 1, n])
+        publish_index(store, folder, DIMENSION, backend)
+    return folder
+
+
+@pytest.fixture
+def folder(published, tmp_path):
+    return shutil.copytree(published, tmp_path / "index")
+
+
+@pytest.fixture
+def store(folder):
+    with Store(folder / "minisearch.db", writable=True) as store:
+        yield store
+
+
+def put(store, path, rows):
+    """A document whose chunks have these rows of POOL as vectors."""
+    store.put(a_document(path), [a_chunk(f"{path} {row}") for row in rows], POOL[rows])
+
+
+def remove(store, *paths):
+    documents = store.documents()
+    store.remove([documents[path].id for path in paths])
+
+
+def change(store):
+    """Something new, something replaced, something gone: all that a base cannot know."""
+    put(store, "new.md", [7, 7, 119])
+    put(store, "3.md", [100, 8])
+    remove(store, "0.md", "59.md")
+
+
+def base_file(folder):
+    [path] = [path for path in folder.iterdir() if path.name.startswith("vectors")]
+    return path
+
+
+def assert_exact(store, folder):
+    """The index finds what multiplying with every vector in the database finds."""
+    with store.snapshot():
+        ids, vectors = store.vectors(DIMENSION)
+        index = open_index(store, folder, DIMENSION)
+    assert index.ids.tolist() == ids.tolist()
+    for query in QUERIES:
+        for k in (1, 7, 1_000):
+            [hits] = index.search(query[None], k)
+            expected = brute_force(ids, vectors, query, k)
+            assert hits.ids.tolist() == [id_ for id_, _ in expected]
+            np.testing.assert_allclose(hits.scores, [score for _, score in expected], atol=1e-6)
+    return index
+
+
+# --- base, delta and tombstones --------------------------------------------------------------------
+
+
+def test_a_store_that_never_published_is_searched_exactly(tmp_path, caplog):
+    with Store(tmp_path / "minisearch.db", writable=True) as store:
+        assert len(assert_exact(store, tmp_path)) == 0
+        put(store, "a.md", [1, 2, 3])
+        assert len(assert_exact(store, tmp_path)) == 3
+        assert is_due(store, tmp_path, "flat")
+    assert caplog.records == []
+    assert [path.name for path in tmp_path.iterdir()] == ["minisearch.db"]
+
+
+def test_an_index_of_nothing_can_be_published_and_added_to(backend, tmp_path, caplog):
+    with Store(tmp_path / "minisearch.db", writable=True) as store:
+        publish_index(store, tmp_path, DIMENSION, backend)
+        assert not is_due(store, tmp_path, backend)
+        assert len(assert_exact(store, tmp_path)) == 0
+        put(store, "a.md", [1, 2, 3])
+        index = assert_exact(store, tmp_path)
+        assert (index.name, index.n_base, index.n_delta) == (backend, 0, 3)
+        publish_index(store, tmp_path, DIMENSION, backend)
+        assert assert_exact(store, tmp_path).n_base == 3
+        remove(store, "a.md")
+        assert len(assert_exact(store, tmp_path)) == 0
+    assert caplog.records == []
+
+
+paths = st.integers(0, N_DOCUMENTS + 9).map("{}.md".format)
+steps = st.one_of(
+    st.tuples(st.just("put"), paths, st.lists(st.integers(0, 119), max_size=5)),
+    st.tuples(st.just("remove"), st.lists(paths, min_size=1, max_size=20, unique=True)),
+    st.tuples(st.just("publish")),
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(history=st.lists(steps, min_size=1, max_size=12))
+def test_base_delta_and_tombstones_answer_like_the_stored_vectors(backend, published, history):
+    with tempfile.TemporaryDirectory() as parent:
+        folder = shutil.copytree(published, Path(parent) / "index")
+        with Store(folder / "minisearch.db", writable=True) as store:
+            for step, *arguments in history:
+                if step == "put":
+                    put(store, *arguments)
+                elif step == "remove":
+                    remove(store, *(path for path in arguments[0] if path in store.documents()))
+                else:
+                    publish_index(store, folder, DIMENSION, backend)
+            assert assert_exact(store, folder).name == backend
+
+
+def test_changes_since_the_base_are_beside_it(backend, store, folder, caplog):
+    change(store)
+    index = assert_exact(store, folder)
+    assert (index.name, index.n_base, index.n_delta, index.n_removed) == (backend, 180, 5, 9)
+    publish_index(store, folder, DIMENSION, backend)
+    index = assert_exact(store, folder)
+    assert (index.name, index.n_base, index.n_delta, index.n_removed) == (backend, 176, 0, 0)
+    assert caplog.records == []
+
+
+def test_another_backend_takes_over_without_new_vectors(backend, store, folder):
+    change(store)
+    for name in ("flat", backend):
+        publish_index(store, folder, DIMENSION, name)
+        assert assert_exact(store, folder).name == name
+        assert base_file(folder).suffix == index_class(name).suffix
+
+
+def test_a_snapshot_sees_the_index_of_its_own_generation(backend, store, folder):
+    with Store(folder / "minisearch.db") as reader:
+        with reader.snapshot():
+            before = reader.chunk_ids().tolist()
+            change(store)
+            assert open_index(reader, folder, DIMENSION).ids.tolist() == before
+            publish_index(store, folder, DIMENSION, backend)
+            assert open_index(reader, folder, DIMENSION).ids.tolist() == before
+        assert_exact(reader, folder)
+
+
+def test_an_open_index_outlives_its_file(backend, store, folder):
+    index = assert_exact(store, folder)
+    expected = [hits.ids.tolist() for hits in index.search(QUERIES, 20)]
+    change(store)
+    publish_index(store, folder, DIMENSION, backend)
+    assert [hits.ids.tolist() for hits in index.search(QUERIES, 20)] == expected
+
+
+def test_a_backend_whose_library_is_missing_is_named(backend, store, folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, f"minisearch.indexes.{backend}", None)
+    with pytest.raises(BackendUnavailable, match=f"the {backend} index needs .* pip install"):
+        open_index(store, folder, DIMENSION)
+    with pytest.raises(BackendUnavailable, match=f"the {backend} index needs .* pip install"):
+        publish_index(store, folder, DIMENSION, backend)
+
+
+def test_an_unknown_backend_changes_nothing(store, folder):
+    before = store.version(), base_file(folder)
+    with pytest.raises(InputError, match="no vector index called 'pinecone'; choose from"):
+        publish_index(store, folder, DIMENSION, "pinecone")
+    assert (store.version(), base_file(folder)) == before
+
+
+# --- when a merge is due ---------------------------------------------------------------------------
+
+
+def test_a_merge_is_due_past_a_number_of_changes(backend, store, folder, monkeypatch):
+    monkeypatch.setattr(live_index, "MERGE_ABOVE", 25)
+    assert not is_due(store, folder, backend)
+    put(store, "new.md", list(range(10)))  # 10 beside the base
+    put(store, "new.md", list(range(12)))  # 12: what came and went again does not count
+    put(store, "0.md", [1, 2, 3, 4, 5])  # 12 + 5 added + 3 removed = 20
+    remove(store, "1.md")  # 23
+    put(store, "2 more.md", [1, 2])  # 25
+    assert not is_due(store, folder, backend)
+    put(store, "1 more.md", [1])  # 26
+    assert is_due(store, folder, backend)
+    publish_index(store, folder, DIMENSION, backend)
+    assert not is_due(store, folder, backend)
+
+
+def test_a_merge_is_due_past_a_tenth_of_a_large_base(backend, store, folder, monkeypatch):
+    monkeypatch.setattr(live_index, "MERGE_ABOVE", 5)
+    put(store, "new.md", list(range(18)))
+    assert not is_due(store, folder, backend)  # a tenth of 180
+    remove(store, "0.md")
+    assert is_due(store, folder, backend)
+
+
+def test_another_backend_is_due_at_once(backend, store, folder):
+    others = [name for name in backend_names() if name != backend]
+    assert [is_due(store, folder, name) for name in (backend, *others)] == [False, True, True]
+
+
+# --- damaged files ---------------------------------------------------------------------------------
+
+
+def zero_a_page(path):
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + bytes(512) + whole[middle + 512 :])
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 4
+    path.write_bytes(content)
+
+
+def swap_for_another_base(path):
+    """One of as many vectors, which its library would load without a word."""
+    [backend] = [name for name in backend_names() if index_class(name).suffix == path.suffix]
+    older = path.with_name("older")
+    index_class(backend).build(np.arange(180), POOL[np.arange(180) % 119]).save(older)
+    older.replace(path)
+
+
+def put_a_folder_in_its_place(path):
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES = {
+    "missing": Path.unlink,
+    "empty": lambda path: path.write_bytes(b""),
+    "torn": lambda path: os.truncate(path, path.stat().st_size * 2 // 3),
+    "zero-filled": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "a page of zeros": zero_a_page,
+    "a flipped bit": flip_a_bit,
+    "swapped": swap_for_another_base,
+    "a folder": put_a_folder_in_its_place,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_gives_exact_answers_and_a_warning_until_it_is_made_again(
+    backend, store, folder, damage, caplog
+):
+    path = base_file(folder)
+    DAMAGES[damage](path)
+    for alter in (lambda _: None, change):
+        alter(store)
+        assert assert_exact(store, folder).name == "flat"
+        [warning] = caplog.messages
+        assert f"the vector index {path} cannot be used" in warning
+        assert "answering exactly from the stored vectors" in warning
+        assert "'minisearch rebuild' makes it again" in warning
+        assert is_due(store, folder, backend)
+        caplog.clear()
+    publish_index(store, folder, DIMENSION, backend)
+    assert not is_due(store, folder, backend)
+    assert assert_exact(store, folder).name == backend
+    assert caplog.records == []
+
+
+def test_damaged_ids_are_noticed_like_a_damaged_file(backend, store, folder, caplog):
+    """A base that gives a vector another chunk's id would answer with the wrong text."""
+    good = store.base().ids.copy()
+    swapped, zeroed, moved = good.copy(), good.copy(), good.copy()
+    swapped[[3, 4]] = swapped[[4, 3]]
+    zeroed[90:] = 0
+    moved[-1] += 1
+    for ids in (swapped, zeroed, moved, good[:-1]):
+        with store.snapshot():
+            store._connection.write("update bases set ids = ?", [ids.tobytes()])
+        assert assert_exact(store, folder).name == "flat"
+        assert "its checksum is wrong" in caplog.text
+        assert is_due(store, folder, backend)
+        caplog.clear()
+
+
+def test_a_damaged_file_that_is_made_again_at_the_same_generation_is_whole(backend, store, folder):
+    flip_a_bit(base_file(folder))
+    publish_index(store, folder, DIMENSION, backend)
+    assert not is_due(store, folder, backend)
+    assert assert_exact(store, folder).name == backend
+
+
+def test_opening_writes_nothing(folder, caplog):
+    def files():
+        ours = (path for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm")))
+        return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in ours}
+
+    for damage in (lambda path: None, flip_a_bit, Path.unlink):
+        damage(base_file(folder))
+        before = files()
+        with Store(folder / "minisearch.db") as reader:
+            assert_exact(reader, folder)
+            is_due(reader, folder, "flat")
+        assert files() == before
+    assert len(caplog.records) == 2
+
+
+# --- publishing that fails -------------------------------------------------------------------------
+
+
+def test_files_of_the_user_stay(backend, store, folder):
+    theirs = ["vectors.csv", "vectors-2024.npy", "vectors", "my-vectors-1-0123456789ab.npy"]
+    for name in theirs:
+        (folder / name).write_text("mine")
+    (folder / "vectors-1-0123456789ab.ann").write_text("left over by a publish that was killed")
+    change(store)
+    publish_index(store, folder, DIMENSION, backend)
+    assert sorted(path.name for path in folder.glob("*vectors*")) == sorted([*theirs, store.base().file])
+    assert {(folder / name).read_text() for name in theirs} == {"mine"}
+
+
+class Failing:
+    """Lets the first ``n`` of the calls that publishing makes pass, and fails the next with ``error``."""
+
+    def __init__(self, monkeypatch, n):
+        self.n_left = n
+        self.monkeypatch = monkeypatch
+
+    def at(self, owner, name, error, half_done=lambda *_: None):
+        real = getattr(owner, name)
+
+        def call(*arguments, **options):
+            self.n_left -= 1
+            if self.n_left == -1:
+                half_done(real, *arguments)
+                raise error
+            return real(*arguments, **options)
+
+        self.monkeypatch.setattr(owner, name, call)
+
+
+def half_a_file(_, index, path):
+    path.write_bytes(b"\x93NUMPY half of")
+
+
+def test_publishing_that_fails_at_any_call_leaves_the_old_or_the_new_index(backend, published, tmp_path):
+    disk_full = OSError(28, "No space left on device")
+    for n in range(100):
+        folder = shutil.copytree(published, tmp_path / str(n))
+        with Store(folder / "minisearch.db", writable=True) as store:
+            old = store.base().file
+            change(store)
+            with pytest.MonkeyPatch.context() as monkeypatch:
+                failing = Failing(monkeypatch, n)
+                cls = index_class(backend)
+                failing.at(cls, "save", IndexNotWritable(f"{folder}: No space left"), half_a_file)
+                failing.at(os, "open", disk_full)
+                failing.at(os, "fsync", disk_full)
+                failing.at(Path, "open", disk_full)
+                failing.at(Path, "replace", disk_full)
+                failing.at(Store, "publish", IndexNotWritable(f"cannot use {folder}: disk is full"))
+                failing.at(Path, "unlink", disk_full)
+                message = ""
+                try:
+                    publish_index(store, folder, DIMENSION, backend)
+                except IndexNotWritable as error:
+                    message = str(error)
+            is_published = store.base().file != old
+            assert is_published != (str(folder) in message)
+            assert not (folder / "vectors.tmp").exists()
+            assert_exact(store, folder)
+            publish_index(store, folder, DIMENSION, backend)
+            assert base_file(folder).name == store.base().file
+            assert assert_exact(store, folder).n_delta == 0
+        if failing.n_left >= 0:
+            break
+    assert n > 6, "there are more calls than that to fail at"
+
+
+def test_a_disk_without_room_says_what_still_works_and_what_to_do(backend, store, folder, monkeypatch):
+    Failing(monkeypatch, 0).at(os, "fsync", OSError(28, "No space left on device"))
+    change(store)
+    with pytest.raises(IndexNotWritable) as caught:
+        publish_index(store, folder, DIMENSION, backend)
+    assert str(folder) in str(caught.value)
+    assert "No space left on device" in str(caught.value)
+    assert "answers stay exact" in str(caught.value)
+    assert "minisearch rebuild" in str(caught.value)
+
+
+KILLED_AT_EACH_STEP = """
+import os, shutil, signal, sys
+from pathlib import Path
+from minisearch.indexes import load_backend
+from minisearch.live_index import publish_index
+from minisearch.storage import Store
+from tests.test_live_index import change
+
+published, copies, backend = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+n_left = 0
+
+def step():
+    global n_left
+    n_left -= 1
+    if n_left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def killed_around(owner, name):
+    real = getattr(owner, name)
+    def call(*arguments, **options):
+        step()
+        result = real(*arguments, **options)
+        step()
+        return result
+    setattr(owner, name, call)
+
+for n in range(100):
+    folder = shutil.copytree(published, copies / str(n))
+    if (child := os.fork()) == 0:
+        store = Store(folder / "minisearch.db", writable=True)
+        change(store)
+        n_left = n
+        killed_around(load_backend(backend), "save")
+        killed_around(os, "fsync")
+        killed_around(Path, "replace")
+        killed_around(Store, "publish")
+        killed_around(Path, "unlink")
+        publish_index(store, folder, 8, backend)
+        os._exit(0)
+    if os.waitpid(child, 0)[1] == 0:
+        break
+"""
+
+
+def test_publishing_that_is_killed_at_any_step_leaves_the_old_or_the_new_index(
+    backend, published, tmp_path, caplog
+):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    program = [sys.executable, "-c", KILLED_AT_EACH_STEP, str(published), str(tmp_path), backend]
+    subprocess.run(program, env=environment, check=True)
+    copies = sorted(tmp_path.iterdir(), key=lambda path: int(path.name))
+    assert len(copies) == 13  # before and after each of save, two fsyncs, rename, publish, unlink; and whole
+    bases = []
+    for folder in copies:
+        with Store(folder / "minisearch.db", writable=True) as store:
+            index = assert_exact(store, folder)
+            assert index.name == backend
+            bases.append("old" if index.n_delta else "new")
+            publish_index(store, folder, DIMENSION, backend)
+            assert base_file(folder).name == store.base().file
+            assert assert_exact(store, folder).n_delta == 0
+    assert bases == ["old"] * 9 + ["new"] * 4
+    assert caplog.records == []
