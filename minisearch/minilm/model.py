@@ -110,11 +110,12 @@ class SentenceTransformer(nn.Module):
         tokens = self.model(input_ids, attention_mask)  # (B, T, D)
         return F.normalize(pool(tokens, attention_mask, self.pooling), dim=1)
 
-    def encode(self, texts: Sequence[str], *, batch_tokens: int = 2_048) -> FloatArray:
+    def encode(self, texts: Sequence[str], *, batch_tokens: int = 1_024) -> FloatArray:
         """Unit vectors (n, D) float32 of n texts, in their order.
 
         Texts of like length share a batch of at most ``batch_tokens`` tokens, padding included.
         """
+        # Small batches stay in the processor's cache: on two cores 1,024 tokens are 1.08 times as fast as 2,048.
         return inference.encode(self, texts, batch_tokens=batch_tokens)
 
     @property
