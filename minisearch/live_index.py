@@ -16,11 +16,14 @@ import hashlib
 import logging
 import os
 import re
+import secrets
+import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from minisearch.errors import IndexCorrupt, IndexNotWritable
+from minisearch.errors import IndexCorrupt, IndexNotWritable, StoreError
 from minisearch.indexes import load_backend
 from minisearch.indexes.base import VectorIndex
 from minisearch.storage import Base, Store
@@ -33,24 +36,57 @@ logger = logging.getLogger(__name__)
 MERGE_ABOVE = 1_000
 MERGE_FRACTION = 0.1
 
-_FILE_NAME = re.compile(r"vectors-\d+-[0-9a-f]{12}\.\w+")  # a user's folder may hold a vectors.csv
+# Bases, and with ".tmp" those not yet in use; a user's folder may hold a vectors.csv or vectors.tmp.
+_FILE_NAME = re.compile(r"vectors-\d+-[0-9a-f]{12}\.\w+")
 
 
-def open_index(store: Store, folder: Path, dimension: int) -> VectorIndex:
-    """The index over every chunk in the store; call it inside one snapshot of the store.
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An index, the ids in its base, and where that came from: an open store, and its row for the base."""
 
-    Raises BackendUnavailable when the base's library is not installed.
+    index: VectorIndex
+    ids: IntArray
+    store: Store
+    base_id: int
+
+
+class LiveIndex:
+    """The vector index of one folder, kept from query to query.
+
+    Its base is checked and opened once; while other processes add and remove documents, only what came
+    and went since the base was built is read again.
     """
-    index = _open_base(store.base(), folder, dimension)
-    if index is None:
-        return load_backend("flat").build(*store.vectors(dimension))
-    newest = int(index.ids[-1]) if len(index.ids) else 0
-    removed = np.setdiff1d(index.ids, store.chunk_ids(), assume_unique=True)
-    index.set_changes(*store.vectors(dimension, after=newest), removed)
-    return index
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._opened: _Opened | None = None
+        self._generation = -1  # that the opened index was last brought up to
+
+    def current(self, store: Store, dimension: int) -> VectorIndex:
+        """The index over every chunk in the store; call it inside one snapshot of the store.
+
+        It stays the same object, changed in place, until another base is published or another store
+        is handed in.  Raises BackendUnavailable when the base's library is not installed.
+        """
+        generation, base_id = store.version()
+        opened = self._opened
+        if opened is None or opened.store is not store or opened.base_id != base_id:
+            index = _open_base(store, self._folder, dimension)
+            if index is None:
+                index = load_backend("flat").build(*store.vectors(dimension))
+            opened = _Opened(index, index.ids, store, base_id)
+            self._opened, self._generation = opened, -1
+        if generation != self._generation:
+            newest = int(opened.ids[-1]) if len(opened.ids) else 0
+            removed = np.setdiff1d(opened.ids, store.chunk_ids(), assume_unique=True)
+            opened.index.set_changes(*store.vectors(dimension, after=newest), removed)
+            self._generation = generation
+        return opened.index
 
 
-def _open_base(base: Base | None, folder: Path, dimension: int) -> VectorIndex | None:
+def _open_base(store: Store, folder: Path, dimension: int) -> VectorIndex | None:
+    """The base in use, as it was published; None when there is none that can be used."""
+    base = store.base()
     if base is None:
         return None
     path = folder / base.file
@@ -60,8 +96,11 @@ def _open_base(base: Base | None, folder: Path, dimension: int) -> VectorIndex |
         if _sha256(path, base.ids) == base.sha256:
             return load_backend(base.backend).load(path, base.ids, dimension)
         problem = "its checksum is wrong"
-    except (OSError, IndexCorrupt) as error:
+    except (OSError, ValueError, IndexCorrupt) as error:  # ValueError: no possible name, no known backend
         problem = str(error)
+    if not path.exists() and _is_behind(store):
+        logger.info("the vector index %s was replaced just now: answering from the stored vectors", path)
+        return None
     logger.warning(
         "the vector index %s cannot be used (%s): answering exactly from the stored vectors; "
         "the next 'minisearch index' or 'minisearch rebuild' makes it again",
@@ -69,6 +108,13 @@ def _open_base(base: Base | None, folder: Path, dimension: int) -> VectorIndex |
         problem,
     )
     return None
+
+
+def _is_behind(store: Store) -> bool:
+    try:
+        return store.is_behind()
+    except StoreError:
+        return False
 
 
 def is_due(store: Store, folder: Path, backend: str) -> bool:
@@ -95,7 +141,7 @@ def publish_index(store: Store, folder: Path, dimension: int, backend: str) -> N
         generation = store.generation
         ids, vectors = store.vectors(dimension)
     index = index_class.build(ids, vectors)
-    temporary = folder / "vectors.tmp"
+    temporary = folder / f"vectors-{generation}-{secrets.token_hex(6)}.tmp"
     try:
         index.save(temporary)
         _sync(temporary)
@@ -104,12 +150,13 @@ def publish_index(store: Store, folder: Path, dimension: int, backend: str) -> N
         temporary.replace(path)
         _sync(folder)
     except (OSError, IndexNotWritable) as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise IndexNotWritable(
             f"cannot write the vector index to {folder} ({error}): the documents are stored and answers stay "
             f"exact; make room or check the permissions, then run: minisearch rebuild"
         ) from error
+    finally:
+        with contextlib.suppress(OSError):  # what a full disk, or Ctrl-C, has left
+            temporary.unlink(missing_ok=True)
     store.publish(Base(backend, path.name, generation, sha256, ids))
     for old in folder.iterdir():
         if _FILE_NAME.fullmatch(old.name) and old != path:
@@ -120,12 +167,14 @@ def publish_index(store: Store, folder: Path, dimension: int, backend: str) -> N
 def _is_intact(base: Base, folder: Path) -> bool:
     try:
         return _sha256(folder / base.file, base.ids) == base.sha256
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
 def _sha256(path: Path, ids: IntArray) -> str:
-    """Of a base whole: which vectors there are, and whose they are."""
+    """Of a base whole: which vectors there are, and whose they are; OSError when it is no file."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(f"{path} is not a file")  # opening a pipe would wait for ever
     digest = hashlib.sha256(ids.tobytes())
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -124,11 +124,20 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something the reader could not keep of a file that is in the index."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """What one indexing run did: counts of documents, the files it passed over, and the work it took.
 
     ``n_chunks`` counts the chunks of added and updated documents, ``n_encoded`` those among them
-    that went through the model (the rest kept a vector already stored).  ``notes`` are about files
+    that went through the model (the rest kept a vector already stored).  ``n_hidden`` and ``n_ignored``
+    count files and folders that the walk left out on purpose.  ``notes`` are about files
     that were indexed, though not entirely as they stand.
     """
 
@@ -137,7 +146,9 @@ class IngestReport:
     unchanged: int = 0
     removed: int = 0
     skipped: tuple[Skipped, ...] = ()
-    notes: tuple[Skipped, ...] = ()
+    notes: tuple[Note, ...] = ()
+    n_hidden: int = 0
+    n_ignored: int = 0
     n_chunks: int = 0
     n_encoded: int = 0
     n_tokens: int = 0
@@ -182,7 +193,7 @@ class IndexStatus:
     n_bytes: int
     last_run: RunRecord | None
     skipped: tuple[Skipped, ...]
-    notes: tuple[Skipped, ...]
+    notes: tuple[Note, ...]
 
 
 class Tokenizer(Protocol):

@@ -31,8 +31,13 @@ class Connection:
     def __init__(self, path: Path, *, writable: bool) -> None:
         self.path = path
         self.is_writable = writable
+        self._is_immutable = False
+        stamp = _stamp(path)  # before opening: a file replaced in between counts as outdated, not as opened
         with named_errors(path):
-            self._db = _open(path, "mode=rwc") if writable else _open_to_read(path)
+            if writable:
+                self._db = _open(path, "mode=rwc")
+            else:
+                self._db, self._is_immutable = _open_to_read(path)
             try:
                 _refuse_strangers(self._db, path)
                 if writable:
@@ -41,6 +46,14 @@ class Connection:
             except BaseException:
                 self._db.close()
                 raise
+        self._stamp = stamp or _stamp(path)
+
+    def is_outdated(self) -> bool:
+        """Whether another file is at the path than was opened, or that file has changed unseen by SQLite."""
+        now = _stamp(self.path)
+        if now is None or self._stamp is None or now[:2] != self._stamp[:2]:
+            return True
+        return self._is_immutable and (now != self._stamp or _has_log(self.path))
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -101,16 +114,34 @@ def _open(path: Path, mode: str) -> Database:
     return db
 
 
-def _open_to_read(path: Path) -> Database:
+def _open_to_read(path: Path) -> tuple[Database, bool]:
+    """The database, and whether it is read as a file that never changes."""
     try:
-        return _open(path, "mode=ro")
+        return _open(path, "mode=ro"), False
     except sqlite3.OperationalError:
-        # A WAL database needs its -shm file, which cannot be made in a read-only folder. Where nobody can
-        # write there is no writer to be protected from, unless one left its log behind.
-        wal = path.with_name(path.name + "-wal")
-        if os.access(path.parent, os.W_OK) or (wal.exists() and wal.stat().st_size):
+        # A WAL database needs its -shm file, which cannot be made in a folder that this user cannot write
+        # to. Without a log the file alone is whole, and SQLite will read it if told that it never changes.
+        # Another user may write to it all the same: SQLite would not notice, `is_outdated` does.
+        if os.access(path.parent, os.W_OK) or _has_log(path):
             raise
-        return _open(path, "immutable=1")
+        return _open(path, "immutable=1"), True
+
+
+def _has_log(path: Path) -> bool:
+    """Whether a writer has put, or left, transactions beside the database."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _stamp(path: Path) -> tuple[int, int, int, int] | None:
+    """Which file is at the path (device, inode) and its state (bytes, time of change); None for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _refuse_strangers(db: Database, path: Path) -> None:
@@ -172,8 +203,8 @@ def _named(error: Exception, path: Path) -> StoreError:
 def damaged(path: Path, reason: str) -> IndexCorrupt:
     """The error for a database that does not hold what was put into it."""
     return IndexCorrupt(
-        f"{path} is damaged ({reason}): restore it from a backup, or delete the folder {path.parent} "
-        f"and index again"
+        f"{path} is damaged ({reason}): restore it from a backup, or delete {path.name}* and vectors-* "
+        f"in {path.parent} and index again"
     )
 
 

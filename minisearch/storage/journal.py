@@ -1,4 +1,4 @@
-"""What happened to an index: its runs, and the files they passed over or could not keep whole."""
+"""What happened to an index: its runs, and the files they passed over."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 
-from minisearch.storage.connection import Connection
+from minisearch.storage.connection import Connection, damaged
 from minisearch.types import RunRecord, Skipped
 
 
@@ -41,27 +41,24 @@ class Journal:
         if not rows:
             return None
         started_at, finished_at, outcome, roots, pid, counts = rows[0]
-        return RunRecord(started_at, finished_at, outcome, tuple(json.loads(roots)), pid, json.loads(counts))
+        try:
+            roots, counts = tuple(json.loads(roots)), dict(json.loads(counts))
+            return RunRecord(started_at, finished_at, outcome, roots, int(pid), counts)
+        except (ValueError, TypeError) as error:
+            raise damaged(self._connection.path, f"the record of its last run: {error}") from error
 
-    def problems(self) -> tuple[list[Skipped], list[Skipped]]:
-        """Files passed over, and notes about files that were indexed, each by path."""
-        rows = self._connection.rows("select path, reason, is_indexed from problems order by path")
-        skipped = [Skipped(os.fsdecode(row[0]), row[1]) for row in rows if not row[2]]
-        return skipped, [Skipped(os.fsdecode(row[0]), row[1]) for row in rows if row[2]]
+    def problems(self) -> list[Skipped]:
+        """The files passed over, by path."""
+        rows = self._connection.rows("select path, reason from problems order by path")
+        return [Skipped(os.fsdecode(path), reason) for path, reason in rows]
 
-    def set_problems(
-        self, forget: Iterable[str], skipped: Iterable[Skipped], notes: Iterable[Skipped]
-    ) -> None:
-        """Forget what was noted of some paths, then note anew."""
-        rows = [(os.fsencode(note.path), note.reason, 1) for note in notes]
-        rows += [(os.fsencode(problem.path), problem.reason, 0) for problem in skipped]
+    def set_problems(self, forget: Iterable[str], skipped: Iterable[Skipped]) -> None:
+        """Forget that some paths were passed over, then note anew."""
+        gone = [(os.fsencode(path),) for path in forget]
+        rows = [(os.fsencode(problem.path), problem.reason) for problem in skipped]
         with self._connection.transaction():
-            self._connection.write_many(
-                "delete from problems where path = ?", [(os.fsencode(path),) for path in forget]
-            )
-            self._connection.write_many(
-                "insert or replace into problems (path, reason, is_indexed) values (?, ?, ?)", rows
-            )
+            self._connection.write_many("delete from problems where path = ?", gone)
+            self._connection.write_many("insert or replace into problems (path, reason) values (?, ?)", rows)
 
 
 def _now() -> str:

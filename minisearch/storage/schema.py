@@ -12,7 +12,7 @@ migrations = Migrations("minisearch")
 
 @migrations()
 def m001_create_tables(db: Database) -> None:
-    """Documents, their chunks, vectors and full text; what was passed over; runs; the vector index in use."""
+    """Documents, their chunks, vectors, full text and notes; files passed over; runs; the vector index."""
     for statement in _M001.split(";"):
         db.execute(statement)
     db.table("chunks").enable_fts(["text", "heading"], tokenize="porter unicode61", create_triggers=True)
@@ -61,10 +61,15 @@ create table vectors (
     vector blob not null
 );
 
+create table notes (
+    document_id integer not null references documents (id) on delete cascade,
+    text text not null
+);
+create index notes_document_id on notes (document_id);
+
 create table problems (
     path blob primary key,
-    reason text not null,
-    is_indexed integer not null
+    reason text not null
 ) without rowid;
 
 create table runs (

@@ -1,6 +1,6 @@
 """The truth about an index: documents, chunks, vectors, full text, and what happened, in one SQLite file.
 
-A document goes in whole, with its chunks, their vectors and their full-text rows, in one transaction
+A document goes in whole, with its chunks, their vectors and full-text rows and its notes, in one transaction
 that raises the generation number by one.  Whatever else an index folder holds can be made again from
 here.  The store knows nothing of files, models or backends: it is handed what it keeps.
 """
@@ -19,7 +19,7 @@ import numpy as np
 
 from minisearch.storage.connection import Connection, damaged
 from minisearch.storage.journal import Journal
-from minisearch.types import Chunk, FloatArray, IntArray
+from minisearch.types import Chunk, FloatArray, IntArray, Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,15 @@ class Store:
         """One transaction: all that is read inside it is of one generation."""
         return self._connection.transaction()
 
+    def is_outdated(self) -> bool:
+        """Whether what is read here may no longer be what is at the path: then open the store again."""
+        return self._connection.is_outdated()
+
+    def is_behind(self) -> bool:
+        """Whether documents, or the vector index in use, have changed since the present snapshot began."""
+        with Store(self._connection.path) as now:
+            return now.version() != self.version()
+
     # --- what the index is -------------------------------------------------------------------------
 
     def meta(self) -> dict[str, str]:
@@ -112,8 +121,15 @@ class Store:
     @property
     def generation(self) -> int:
         """Grows by one with every change of documents; 0 for an empty store."""
-        rows = self._connection.rows("select value from meta where key = 'generation'")
-        return int(rows[0][0]) if rows else 0
+        return self._number("generation")
+
+    def _number(self, key: str) -> int:
+        """A fact that is a number; 0 before it is set."""
+        rows = self._connection.rows("select value from meta where key = ?", [key])
+        try:
+            return int(rows[0][0]) if rows else 0
+        except ValueError as error:
+            raise damaged(self._connection.path, f"its {key} is {rows[0][0]!r}") from error
 
     def version(self) -> tuple[int, int]:
         """Differs whenever documents, or the vector index in use, have changed."""
@@ -141,10 +157,17 @@ class Store:
         )
         return {document.path: document for document in documents}
 
-    def put(self, document: StoredDocument, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
+    def put(
+        self,
+        document: StoredDocument,
+        chunks: Sequence[Chunk],
+        vectors: FloatArray,
+        notes: Sequence[str] = (),
+    ) -> None:
         """Add a document, or replace the one of the same path, in one transaction.
 
-        ``vectors`` (len(chunks), dimension) are the chunks' unit vectors, in their order.
+        ``vectors`` (len(chunks), dimension) are the chunks' unit vectors, in their order.  ``notes`` say
+        what the reader could not keep.
         """
         stamp = document.stamp
         facts = [document.format, document.title, stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns]
@@ -155,6 +178,10 @@ class Store:
             chunk_ids = [self._insert_chunk(document_id, chunk) for chunk in chunks]
             rows = zip(chunk_ids, (vector.tobytes() for vector in vectors), strict=True)
             self._connection.write_many("insert into vectors (chunk_id, vector) values (?, ?)", rows)
+            self._connection.write("delete from notes where document_id = ?", [document_id])
+            self._connection.write_many(
+                "insert into notes (document_id, text) values (?, ?)", [(document_id, note) for note in notes]
+            )
             self._raise_generation()
 
     def _put_document(self, path: bytes, facts: list[Any]) -> int:
@@ -191,6 +218,14 @@ class Store:
                 [stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns, stamp.read_at_ns, document_id],
             )
 
+    def notes(self) -> list[Note]:
+        """What the readers could not keep of the documents, ordered by path."""
+        rows = self._connection.rows(
+            "select d.path, n.text from notes n join documents d on d.id = n.document_id "
+            "order by d.path, n.rowid"
+        )
+        return [Note(os.fsdecode(path), text) for path, text in rows]
+
     def remove(self, document_ids: Iterable[int]) -> None:
         """Remove documents with all that belongs to them, in one transaction."""
         ids = [(document_id,) for document_id in document_ids]
@@ -220,11 +255,12 @@ class Store:
         """The vectors already stored for any of these texts, in whatever document."""
         by_hash = {text_sha256(text): text for text in texts}
         rows = self._connection.rows_in(
-            "select c.text_sha256, v.vector from chunks c join vectors v on v.chunk_id = c.id "
+            "select c.text_sha256, c.id, v.vector from chunks c join vectors v on v.chunk_id = c.id "
             "where c.text_sha256 in",
             list(by_hash),
         )
-        return {by_hash[row[0]]: np.frombuffer(row[1], np.float32) for row in rows}
+        dimension = self._number("dimension")
+        return {by_hash[hash_]: self._vector(id_, vector, dimension) for hash_, id_, vector in rows}
 
     def chunk_ids(self) -> IntArray:
         """Every chunk's id, ascending."""
@@ -241,13 +277,16 @@ class Store:
                 "select chunk_id, vector from vectors where chunk_id > ? order by chunk_id", [after]
             )
             for position, (chunk_id, vector) in enumerate(rows):
-                if not isinstance(vector, bytes) or len(vector) != vectors.itemsize * dimension:
-                    raise damaged(
-                        self._connection.path, f"chunk {chunk_id} has no vector of {dimension} numbers"
-                    )
                 ids[position] = chunk_id
-                vectors[position] = np.frombuffer(vector, np.float32)
+                vectors[position] = self._vector(chunk_id, vector, dimension)
         return ids, vectors
+
+    def _vector(self, chunk_id: int, stored: object, dimension: int) -> FloatArray:
+        """A vector from its column, (dimension,); of whatever length where the dimension is not set."""
+        if not isinstance(stored, bytes) or len(stored) % 4 or (dimension and len(stored) != 4 * dimension):
+            numbers = f"{dimension} numbers" if dimension else "whole numbers"
+            raise damaged(self._connection.path, f"chunk {chunk_id} has no vector of {numbers}")
+        return np.frombuffer(stored, np.float32)
 
     # --- the vector index in use -------------------------------------------------------------------
 
@@ -259,7 +298,9 @@ class Store:
         if not rows:
             return None
         backend, file, generation, sha256, ids = rows[0]
-        return Base(backend, file, generation, sha256, np.frombuffer(ids, np.int64))
+        # Only a cache: ids that are damaged come back as they are and fail the checksum with the file.
+        whole = ids[: len(ids) // 8 * 8] if isinstance(ids, bytes) else b""
+        return Base(str(backend), str(file), generation, str(sha256), np.frombuffer(whole, np.int64))
 
     def publish(self, base: Base) -> None:
         """Make a file the vector index in use, in place of the one before."""

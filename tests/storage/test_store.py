@@ -23,9 +23,10 @@ from hypothesis.stateful import (
 )
 
 from minisearch.storage import Base, FileStamp, Store
-from minisearch.types import Chunk, Skipped
+from minisearch.types import Chunk, Note, Skipped
 from tests.storage.store_cases import (
     DIMENSION,
+    STAMP,
     a_chunk,
     a_document,
     as_put,
@@ -173,7 +174,7 @@ def test_an_empty_store_holds_nothing(store):
     assert contents(store) == {}
     assert (store.generation, store.counts(), store.meta(), store.base()) == (0, (0, 0), {}, None)
     assert store.journal.last_run() is None
-    assert store.journal.problems() == ([], [])
+    assert (store.journal.problems(), store.notes()) == ([], [])
 
 
 def test_a_document_without_chunks_is_held_all_the_same(store):
@@ -316,7 +317,7 @@ def test_odd_paths_come_back_as_they_are(path):
     with Store(path, writable=True) as store:
         for odd in ODD_PATHS:
             put(store, odd, f"text of {odd!r}")
-        store.journal.set_problems([], [Skipped(odd, "odd") for odd in ODD_PATHS], [])
+        store.journal.set_problems([], [Skipped(odd, "odd") for odd in ODD_PATHS])
     with Store(path) as store:
         documents = store.documents()
         assert sorted(documents) == sorted(ODD_PATHS)
@@ -325,7 +326,7 @@ def test_odd_paths_come_back_as_they_are(path):
         assert {chunk.path: chunk.text for chunk in chunks.values()} == {
             odd: f"text of {odd!r}" for odd in ODD_PATHS
         }
-        assert sorted(problem.path for problem in store.journal.problems()[0]) == sorted(ODD_PATHS)
+        assert sorted(problem.path for problem in store.journal.problems()) == sorted(ODD_PATHS)
 
 
 def test_facts_replace_one_another_and_leave_the_generation_alone(store):
@@ -377,15 +378,47 @@ def test_the_journal_tells_how_the_latest_run_went(store):
     assert latest.started_at <= latest.finished_at
 
 
-def test_problems_are_forgotten_by_path_and_noted_anew(store):
-    store.journal.set_problems(
-        [], [Skipped("b", "too large"), Skipped("a", "unreadable")], [Skipped("c", "odd bytes")]
-    )
-    assert store.journal.problems() == (
-        [Skipped("a", "unreadable"), Skipped("b", "too large")],
-        [Skipped("c", "odd bytes")],
-    )
-    store.journal.set_problems(["a", "c", "never noted"], [Skipped("c", "gone")], [])
-    assert store.journal.problems() == ([Skipped("b", "too large"), Skipped("c", "gone")], [])
-    store.journal.set_problems([], [], [Skipped("b", "read in part")])
-    assert store.journal.problems() == ([Skipped("c", "gone")], [Skipped("b", "read in part")])
+def test_skipped_files_are_forgotten_by_path_and_noted_anew(store):
+    store.journal.set_problems([], [Skipped("b", "too large"), Skipped("a", "unreadable")])
+    assert store.journal.problems() == [Skipped("a", "unreadable"), Skipped("b", "too large")]
+    store.journal.set_problems(["a", "never noted"], [Skipped("c", "gone")])
+    assert store.journal.problems() == [Skipped("b", "too large"), Skipped("c", "gone")]
+    store.journal.set_problems([], [Skipped("b", "still too large")])
+    assert store.journal.problems() == [Skipped("b", "still too large"), Skipped("c", "gone")]
+
+
+# --- notes -----------------------------------------------------------------------------------------
+
+
+def put_noted(store, path, *notes):
+    store.put(a_document(path), [a_chunk("kelp")], vectors_of(["kelp"]), notes)
+
+
+def test_every_note_of_a_document_is_kept_in_the_order_of_paths(store):
+    put_noted(store, "b.md", "read as Windows-1252", "1 byte lost", "1 byte lost")
+    put_noted(store, os.fsdecode(b"a\xff.md"), "odd name")
+    put_noted(store, "c.md")
+    assert store.notes() == [
+        Note(os.fsdecode(b"a\xff.md"), "odd name"),
+        Note("b.md", "read as Windows-1252"),
+        Note("b.md", "1 byte lost"),
+        Note("b.md", "1 byte lost"),
+    ]
+
+
+def test_notes_last_as_long_as_the_text_that_they_are_about(store):
+    for path in ("a.md", "b.md", "c.md"):
+        put_noted(store, path, "old")
+    put_noted(store, "a.md", "new")
+    put_noted(store, "b.md")
+    store.restamp(store.documents()["c.md"].id, STAMP)
+    assert store.notes() == [Note("a.md", "new"), Note("c.md", "old")]
+    store.remove([store.documents()["c.md"].id])
+    assert store.notes() == [Note("a.md", "new")]
+
+
+def test_a_document_that_cannot_be_stored_leaves_the_notes_of_the_one_before(store):
+    put_noted(store, "a.md", "old")
+    with pytest.raises(ValueError, match="zip"):
+        store.put(a_document("a.md"), [a_chunk("kelp")], vectors_of([]), ["new"])
+    assert store.notes() == [Note("a.md", "old")]
