@@ -98,7 +98,7 @@ def _open_base(store: Store, folder: Path, dimension: int) -> VectorIndex | None
         problem = "its checksum is wrong"
     except (OSError, ValueError, IndexCorrupt) as error:  # ValueError: no possible name, no known backend
         problem = str(error)
-    if not path.exists() and _is_behind(store):
+    if _is_replaced(store):  # by a writer, who then deleted it: nothing is wrong, the next query has the new
         logger.info("the vector index %s was replaced just now: answering from the stored vectors", path)
         return None
     logger.warning(
@@ -110,10 +110,10 @@ def _open_base(store: Store, folder: Path, dimension: int) -> VectorIndex | None
     return None
 
 
-def _is_behind(store: Store) -> bool:
+def _is_replaced(store: Store) -> bool:
     try:
-        return store.is_behind()
-    except StoreError:
+        return store.has_newer_base()
+    except StoreError:  # the database went too
         return False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -78,11 +79,11 @@ def base_file(folder):
     return path
 
 
-def assert_exact(store, folder):
+def assert_exact(store, folder, live=None):
     """The index finds what multiplying with every vector in the database finds."""
     with store.snapshot():
         ids, vectors = store.vectors(DIMENSION)
-        index = LiveIndex(folder).current(store, DIMENSION)
+        index = (live or LiveIndex(folder)).current(store, DIMENSION)
     assert index.ids.tolist() == ids.tolist()
     for query in QUERIES:
         for k in (1, 7, 1_000):
@@ -134,7 +135,11 @@ steps = st.one_of(
 def test_base_delta_and_tombstones_answer_like_the_stored_vectors(backend, published, history):
     with tempfile.TemporaryDirectory() as parent:
         folder = shutil.copytree(published, Path(parent) / "index")
-        with Store(folder / "minisearch.db", writable=True) as store:
+        live = LiveIndex(folder)
+        with (
+            Store(folder / "minisearch.db", writable=True) as store,
+            Store(folder / "minisearch.db") as reader,
+        ):
             for step, *arguments in history:
                 if step == "put":
                     put(store, *arguments)
@@ -142,6 +147,7 @@ def test_base_delta_and_tombstones_answer_like_the_stored_vectors(backend, publi
                     remove(store, *(path for path in arguments[0] if path in store.documents()))
                 else:
                     publish_index(store, folder, DIMENSION, backend)
+                assert assert_exact(reader, folder, live).name == backend
             assert assert_exact(store, folder).name == backend
 
 
@@ -195,6 +201,110 @@ def test_an_unknown_backend_changes_nothing(store, folder):
     with pytest.raises(InputError, match="no vector index called 'pinecone'; choose from"):
         publish_index(store, folder, DIMENSION, "pinecone")
     assert (store.version(), base_file(folder)) == before
+
+
+# --- kept from query to query ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def reader(store, folder):
+    with Store(folder / "minisearch.db") as reader:
+        yield reader
+
+
+def test_the_index_stays_while_nothing_changes(backend, store, folder, reader, monkeypatch):
+    live = LiveIndex(folder)
+    index = assert_exact(reader, folder, live)
+    store.set_meta(backend="flat")
+    monkeypatch.setattr(Store, "vectors", None)  # nothing is read again
+    assert live.current(reader, DIMENSION) is index
+
+
+def test_changes_by_another_process_leave_the_base_in_memory(backend, store, folder, reader, caplog):
+    live = LiveIndex(folder)
+    index = assert_exact(reader, folder, live)
+    base_file(folder).unlink()  # whoever reads it again finds nothing
+    change(store)
+    assert assert_exact(reader, folder, live) is index
+    put(store, "later.md", [5, 6])
+    remove(store, "new.md")
+    assert assert_exact(reader, folder, live) is index
+    assert (index.name, index.n_base, index.n_delta) == (backend, 180, 4)
+    assert caplog.records == []
+
+
+def test_another_base_is_opened(backend, store, folder, reader):
+    live = LiveIndex(folder)
+    old = assert_exact(reader, folder, live)
+    publish_index(store, folder, DIMENSION, backend)  # of the same content, at the same generation
+    again = assert_exact(reader, folder, live)
+    assert again is not old
+    change(store)
+    publish_index(store, folder, DIMENSION, backend)
+    assert assert_exact(reader, folder, live).n_delta == 0
+
+
+@pytest.mark.parametrize("is_published", [False, True])
+def test_exact_answers_without_a_base_follow_every_change(store, folder, reader, is_published, caplog):
+    if is_published:
+        base_file(folder).write_bytes(b"damaged")
+    else:
+        with store.snapshot():
+            store._connection.write("delete from bases")
+    live = LiveIndex(folder)
+    index = assert_exact(reader, folder, live)
+    change(store)
+    assert assert_exact(reader, folder, live) is index
+    remove(store, "new.md")
+    put(store, "4.md", [9])
+    assert assert_exact(reader, folder, live) is index
+    assert (index.name, len(caplog.records)) == ("flat", int(is_published))  # it warns once, not every time
+
+
+def test_another_store_gets_an_index_of_its_own(tmp_path):
+    """A folder replaced by another one, of the same generation: equal versions do not mean equal content."""
+    live = LiveIndex(tmp_path)
+    for name, rows in (("one.db", [1, 2]), ("two.db", [3])):
+        with Store(tmp_path / name, writable=True) as store:
+            put(store, "a.md", rows)
+            assert store.version() == (1, 0)
+            assert_exact(store, tmp_path, live)
+
+
+def test_an_index_that_could_not_be_brought_up_to_date_is_at_the_next_query(store, folder, reader):
+    live = LiveIndex(folder)
+    index = assert_exact(reader, folder, live)
+    change(store)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        Failing(monkeypatch, 0).at(Store, "chunk_ids", KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            live.current(reader, DIMENSION)
+    assert assert_exact(reader, folder, live) is index
+
+
+def test_a_base_that_is_missing_is_a_fault_also_in_an_old_snapshot(store, folder, reader, caplog):
+    base_file(folder).unlink()
+    live = LiveIndex(folder)
+    with reader.snapshot():
+        reader.version()
+        change(store)
+        assert_exact(reader, folder, live)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_a_base_replaced_after_the_snapshot_began_is_no_fault(backend, store, folder, reader, caplog):
+    caplog.set_level("INFO")
+    live = LiveIndex(folder)
+    with reader.snapshot():
+        reader.version()  # SQLite's snapshot begins with the first read
+        change(store)
+        publish_index(store, folder, DIMENSION, backend)
+        assert assert_exact(reader, folder, live).name == "flat"
+    assert [(record.levelname, "replaced just now" in record.message) for record in caplog.records] == [
+        ("INFO", True)
+    ]
+    assert assert_exact(reader, folder, live).name == backend
+    assert len(caplog.records) == 1
 
 
 # --- when a merge is due ---------------------------------------------------------------------------
@@ -256,6 +366,16 @@ def put_a_folder_in_its_place(path):
     path.mkdir()
 
 
+def put_a_pipe_in_its_place(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def put_an_endless_device_in_its_place(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
 DAMAGES = {
     "missing": Path.unlink,
     "empty": lambda path: path.write_bytes(b""),
@@ -265,9 +385,26 @@ DAMAGES = {
     "a flipped bit": flip_a_bit,
     "swapped": swap_for_another_base,
     "a folder": put_a_folder_in_its_place,
+    "a pipe": put_a_pipe_in_its_place,
+    "an endless device": put_an_endless_device_in_its_place,
 }
 
 
+@pytest.fixture
+def _in_time():
+    """Fails a test that waits for ever."""
+
+    def fail(*_):
+        raise AssertionError("still waiting")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("_in_time")
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_gives_exact_answers_and_a_warning_until_it_is_made_again(
     backend, store, folder, damage, caplog
@@ -296,13 +433,35 @@ def test_damaged_ids_are_noticed_like_a_damaged_file(backend, store, folder, cap
     swapped[[3, 4]] = swapped[[4, 3]]
     zeroed[90:] = 0
     moved[-1] += 1
-    for ids in (swapped, zeroed, moved, good[:-1]):
+    arrays = [ids.tobytes() for ids in (swapped, zeroed, moved, good[:-1])]
+    for ids in (*arrays, good.tobytes()[:-1], b"\7", b"", 7, "text"):
         with store.snapshot():
-            store._connection.write("update bases set ids = ?", [ids.tobytes()])
+            store._connection.write("update bases set ids = ?", [ids])
         assert assert_exact(store, folder).name == "flat"
         assert "its checksum is wrong" in caplog.text
         assert is_due(store, folder, backend)
         caplog.clear()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("backend", value) for value in ("pinecone", b"\xff")),
+        *(("file", value) for value in ("a\0b", "", b"\xff", "x" * 5_000)),
+        ("generation", "seven"),
+        ("sha256", 7),
+    ],
+)
+def test_a_damaged_record_of_a_file_is_no_worse_than_a_damaged_file(store, folder, column, value, caplog):
+    with store.snapshot():
+        store._connection.write(f"update bases set {column} = ?", [value])
+    assert assert_exact(store, folder).name == ("flat" if column != "generation" else store.base().backend)
+    assert ("answering exactly" in caplog.text) == (column != "generation")
+    is_due(store, folder, "flat")
+    publish_index(store, folder, DIMENSION, "flat")
+    caplog.clear()
+    assert_exact(store, folder)
+    assert caplog.records == []
 
 
 def test_a_damaged_file_that_is_made_again_at_the_same_generation_is_whole(backend, store, folder):
@@ -331,10 +490,11 @@ def test_opening_writes_nothing(folder, caplog):
 
 
 def test_files_of_the_user_stay(backend, store, folder):
-    theirs = ["vectors.csv", "vectors-2024.npy", "vectors", "my-vectors-1-0123456789ab.npy"]
+    theirs = ["vectors.csv", "vectors-2024.npy", "vectors", "vectors.tmp", "my-vectors-1-0123456789ab.npy"]
     for name in theirs:
         (folder / name).write_text("mine")
-    (folder / "vectors-1-0123456789ab.ann").write_text("left over by a publish that was killed")
+    for name in ("vectors-1-0123456789ab.ann", "vectors-2-0123456789ab.tmp"):
+        (folder / name).write_text("left over by a publish that was killed")
     change(store)
     publish_index(store, folder, DIMENSION, backend)
     assert sorted(path.name for path in folder.glob("*vectors*")) == sorted([*theirs, store.base().file])
@@ -399,6 +559,23 @@ def test_publishing_that_fails_at_any_call_leaves_the_old_or_the_new_index(backe
     assert n > 6, "there are more calls than that to fail at"
 
 
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_publishing_that_is_interrupted_leaves_no_temporary_file(backend, store, folder, interrupt):
+    before = {path.name for path in folder.iterdir()}
+    change(store)
+    for n in range(4):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            failing = Failing(monkeypatch, n)
+            failing.at(index_class(backend), "save", interrupt(), half_a_file)
+            failing.at(os, "fsync", interrupt())
+            failing.at(Path, "open", interrupt())
+            failing.at(Path, "replace", interrupt())
+            with pytest.raises(interrupt):
+                publish_index(store, folder, DIMENSION, backend)
+        assert {path.name for path in folder.iterdir()} == before
+        assert assert_exact(store, folder).name == backend
+
+
 def test_a_disk_without_room_says_what_still_works_and_what_to_do(backend, store, folder, monkeypatch):
     Failing(monkeypatch, 0).at(os, "fsync", OSError(28, "No space left on device"))
     change(store)
@@ -461,7 +638,8 @@ def test_publishing_that_is_killed_at_any_step_leaves_the_old_or_the_new_index(
     program = [sys.executable, "-c", KILLED_AT_EACH_STEP, str(published), str(tmp_path), backend]
     subprocess.run(program, env=environment, check=True)
     copies = sorted(tmp_path.iterdir(), key=lambda path: int(path.name))
-    assert len(copies) == 13  # before and after each of save, two fsyncs, rename, publish, unlink; and whole
+    # Before and after each of save, two fsyncs, rename, unlink (of nothing), publish, unlink; and whole.
+    assert len(copies) == 15
     bases = []
     for folder in copies:
         with Store(folder / "minisearch.db", writable=True) as store:
@@ -471,5 +649,5 @@ def test_publishing_that_is_killed_at_any_step_leaves_the_old_or_the_new_index(
             publish_index(store, folder, DIMENSION, backend)
             assert base_file(folder).name == store.base().file
             assert assert_exact(store, folder).n_delta == 0
-    assert bases == ["old"] * 9 + ["new"] * 4
+    assert bases == ["old"] * 11 + ["new"] * 4
     assert caplog.records == []

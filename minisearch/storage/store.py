@@ -100,11 +100,6 @@ class Store:
         """Whether what is read here may no longer be what is at the path: then open the store again."""
         return self._connection.is_outdated()
 
-    def is_behind(self) -> bool:
-        """Whether documents, or the vector index in use, have changed since the present snapshot began."""
-        with Store(self._connection.path) as now:
-            return now.version() != self.version()
-
     # --- what the index is -------------------------------------------------------------------------
 
     def meta(self) -> dict[str, str]:
@@ -301,6 +296,11 @@ class Store:
         # Only a cache: ids that are damaged come back as they are and fail the checksum with the file.
         whole = ids[: len(ids) // 8 * 8] if isinstance(ids, bytes) else b""
         return Base(str(backend), str(file), generation, str(sha256), np.frombuffer(whole, np.int64))
+
+    def has_newer_base(self) -> bool:
+        """Whether another file was published since the present snapshot began."""
+        with Store(self._connection.path) as now:
+            return now.version()[1] != self.version()[1]
 
     def publish(self, base: Base) -> None:
         """Make a file the vector index in use, in place of the one before."""

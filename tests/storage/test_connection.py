@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
-from minisearch.storage import Store, connection, writer_lock
+from minisearch.storage import Base, Store, connection, writer_lock
 from tests.storage.store_cases import as_put, assert_sound, contents, put, sql
 
 CHECKOUT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def filled_contents():
 def read_everything(path):
     with Store(path) as store, store.snapshot():
         store.meta(), store.counts(), store.version(), store.base()
-        store.journal.last_run(), store.journal.problems()
+        store.journal.last_run(), store.journal.problems(), store.notes()
         store.known_vectors(["lava", "kelp 3"])
         return contents(store)
 
@@ -202,6 +202,56 @@ def test_a_vector_of_another_length_is_damage_and_not_a_number(filled, vector):
         read_everything(filled)
 
 
+@pytest.mark.parametrize(
+    ("vector", "dimension"),
+    [(b"\0" * 31, None), (None, None), ("text" * 8, None), (7, "8"), (b"", "8"), (b"\0" * 28, "8")],
+)
+def test_a_known_vector_of_another_length_is_damage_too(filled, vector, dimension):
+    sql(filled, "drop table vectors")
+    sql(filled, "create table vectors (chunk_id integer primary key, vector)")
+    sql(filled, "insert into vectors values (4, ?)", [vector])
+    with Store(filled, writable=True) as store:
+        if dimension:
+            store.set_meta(dimension=dimension)
+        with pytest.raises(IndexCorrupt, match=named(filled, r"chunk 4 has no vector of .* index again")):
+            store.known_vectors(["kelp 3"])
+
+
+@pytest.mark.parametrize(
+    ("column", "junk"),
+    [
+        *(("roots", junk) for junk in ("no json", "", "7", b"\xff")),
+        *(("counts", junk) for junk in ("[1]", "null", "{")),
+        ("pid", "me"),
+    ],
+)
+def test_a_damaged_record_of_the_last_run_is_named(filled, column, junk):
+    with Store(filled, writable=True) as store:
+        store.journal.start_run(["docs"])
+    sql(filled, f"update runs set {column} = ?", [junk])
+    with pytest.raises(
+        IndexCorrupt, match=named(filled, r"damaged \(the record of its last run.* index again")
+    ):
+        read_everything(filled)
+
+
+def test_a_damaged_generation_is_named(filled):
+    sql(filled, "update meta set value = 'seven' where key = 'generation'")
+    with pytest.raises(
+        IndexCorrupt, match=named(filled, r"damaged \(its generation is 'seven'\).* index again")
+    ):
+        read_everything(filled)
+
+
+def test_the_cure_for_damage_names_our_files_and_not_the_folder_they_are_in(filled):
+    """With --index the folder may be one of the user's, with all their documents in it."""
+    sql(filled, "update documents set title = cast(x'ff00' as text)")
+    with pytest.raises(IndexCorrupt) as caught:
+        read_everything(filled)
+    assert f"delete minisearch.db* and vectors-* in {filled.parent} and index again" in str(caught.value)
+    assert "delete the folder" not in str(caught.value)
+
+
 def test_text_that_cannot_be_decoded_is_damage(filled):
     sql(filled, "update documents set title = cast(x'ff00' as text)")
     with pytest.raises(IndexCorrupt, match=named(filled, r"damaged \(Could not decode.* index again")):
@@ -271,6 +321,99 @@ def test_a_folder_that_cannot_be_written_to_can_be_read(writer):
         after = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
         assert after["minisearch.db"] == before["minisearch.db"]
         assert after.keys() == before.keys()
+
+
+READER_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from minisearch.storage import Store
+from tests.storage.store_cases import contents
+
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+path = Path(sys.argv[1])
+store = Store(path)
+for _ in sys.stdin:
+    is_outdated = store.is_outdated()
+    if is_outdated:
+        store.close()
+        store = Store(path)
+    print(int(is_outdated), len(contents(store)), flush=True)
+"""
+
+
+def test_a_reader_of_a_folder_that_it_cannot_write_to_notices_what_others_write():
+    """It reads the file as one that never changes, so SQLite gives it old pages for ever."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "minisearch.db"
+        fill(path)
+        os.chmod(folder, 0o555)
+        with python(READER_AS_NOBODY, path, stdin=subprocess.PIPE) as child:
+
+            def ask():
+                child.stdin.write("\n")
+                child.stdin.flush()
+                return child.stdout.readline().split()
+
+            assert [ask(), ask()] == [["0", "2"], ["0", "2"]]
+            os.chmod(folder, 0o755)
+            with Store(path, writable=True) as store:
+                put(store, "c.md", "in the log")
+                os.chmod(folder, 0o555)
+                assert ask() == ["1", "3"]
+                os.chmod(folder, 0o755)
+                put(store, "d.md", "in the log")
+                assert ask() == ["0", "4"]
+            os.chmod(folder, 0o555)
+            assert ask() == ["0", "4"]
+            child.stdin.close()
+
+
+# --- the file at the path --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_store_is_outdated_once_another_file_is_in_its_place(filled, writable):
+    with Store(filled, writable=writable) as store:
+        assert not store.is_outdated()
+        twin = filled.with_name("twin")
+        shutil.copy(filled, twin)
+        filled.rename(filled.with_name("moved"))
+        assert store.is_outdated()
+        twin.rename(filled)
+        assert store.is_outdated()
+        assert contents(store) == filled_contents()
+    with Store(filled) as store:
+        assert not store.is_outdated()
+
+
+def test_a_store_is_not_outdated_by_what_sqlite_shows_it(filled):
+    with Store(filled) as reader:
+        with Store(filled, writable=True) as store:
+            assert not store.is_outdated()
+            put(store, "c.md", "new")
+            assert not reader.is_outdated()
+        assert not reader.is_outdated()
+        assert "c.md" in contents(reader)
+
+
+def test_a_new_store_is_not_outdated(path):
+    with Store(path, writable=True) as store:
+        assert not store.is_outdated()
+
+
+def test_a_snapshot_has_a_newer_base_once_another_was_published(filled):
+    with Store(filled, writable=True) as store, Store(filled) as reader:
+        with reader.snapshot():
+            assert not reader.has_newer_base()
+            put(store, "c.md", "new")
+            assert not reader.has_newer_base()
+            store.publish(Base("flat", "vectors-1", 3, "", store.chunk_ids()))
+            assert reader.has_newer_base()
+            assert reader.base() is None
+        assert not reader.has_newer_base()
 
 
 def test_reading_leaves_nothing_behind_but_the_files_of_sqlite(filled):
