@@ -14,27 +14,32 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from minisearch import minilm
 from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings, ingest_fingerprint
 from minisearch.errors import FingerprintMismatch, IndexNotFound, InputError
 from minisearch.home import INDEX_FOLDER, Home, is_below, real_path
 from minisearch.indexes import load_backend
-from minisearch.indexes.base import VectorIndex
-from minisearch.ingestion import Run
-from minisearch.live_index import is_due, open_index, publish_index
-from minisearch.storage import Store, writer_lock
+from minisearch.ingestion import Run, find_files
+from minisearch.live_index import LiveIndex, is_due, publish_index
+from minisearch.storage import Store, StoredChunk, writer_lock
 from minisearch.types import (
     Encoder,
+    Hits,
     IndexProgress,
     IndexStatus,
     IngestReport,
+    Note,
     SearchResult,
+    Skipped,
 )
+
+Named = TypeVar("Named", Skipped, Note)
 
 
 class MiniSearch:
@@ -62,11 +67,12 @@ class MiniSearch:
         self._home = Home(index_folder)
         self._model = model
         self._encoder = encoder
-        self._settings = settings or Settings()
+        self._settings = settings
         self._is_offline = offline
         self._reader: Store | None = None
-        self._live: tuple[tuple[int, int], VectorIndex] | None = None
-        self._turn = threading.RLock()
+        self._live = LiveIndex(self._home.path)
+        self._reading_turn = threading.RLock()  # apart, so that a query never waits for an indexing run
+        self._writing_turn = threading.RLock()
 
     @classmethod
     def open(
@@ -82,7 +88,8 @@ class MiniSearch:
         """The index in ``path/.minisearch``, or in the folder ``index``, whether or not it exists yet.
 
         ``model`` is a checkpoint's name or folder; an existing index brings its own.  ``encoder`` takes
-        any other `Encoder` in its place.  ``offline`` never opens a socket.
+        any other `Encoder` in its place.  ``settings`` say how documents are cut; without them, as before.
+        ``offline`` never opens a socket.
         """
         folder = Path(index) if index is not None else Path(path) / INDEX_FOLDER
         return cls(folder, model=model, encoder=encoder, settings=settings, offline=offline)
@@ -95,10 +102,11 @@ class MiniSearch:
 
     def close(self) -> None:
         """Close the database, if it is open."""
-        with self._turn:
+        with self._reading_turn:
             if self._reader is not None:
                 self._reader.close()
-                self._reader = None
+            self._reader = None
+            self._live = LiveIndex(self._home.path)
 
     # --- writing -----------------------------------------------------------------------------------
 
@@ -117,44 +125,58 @@ class MiniSearch:
         if not paths:
             raise InputError("nothing to index: name at least one file or folder")
         if backend is not None:
-            load_backend(backend)  # an unknown or missing one shows now, not after an hour
+            load_backend(backend)  # an unknown one shows before anything is done
         started_s = time.perf_counter()
-        roots = [real_path(path) for path in paths]
-        walks = [self._home.walk(root, given) for root, given in zip(roots, paths, strict=True)]
+        self._home.must_be_free()
+        roots = {real_path(path): os.fspath(path) for path in paths}
+        walked = find_files(roots, self._home)
         if not self._home.exists():
             self._load_encoder(self._model or DEFAULT_MODEL)
         with self._writer(create=True) as store:
             meta = self._settle(store, backend)
-            files = {file.key: file for walked in walks for file in walked.files}
+            settings = _settings_of(meta)
+
+            def encoder() -> Encoder:
+                load_backend(meta["backend"])  # a library that is gone shows before the work, not after
+                return self._encoder_of(meta)
+
             run = Run(
                 store,
-                list(files.values()),
-                encoder=lambda: self._encoder_of(meta),
-                settings=self._settings,
-                ingest=ingest_fingerprint(self._settings, int(meta["max_tokens"])),
+                walked,
+                encoder=encoder,
+                settings=settings,
+                ingest=ingest_fingerprint(settings, int(meta["max_tokens"])),
                 on_progress=on_progress,
             )
-            run.skip(skipped for walked in walks for skipped in walked.skipped)
-            kept = {key for walked in walks for key in walked.unreadable}
-            with self._recorded(run, store, [self._home.key(root) for root in roots]):
+            below = {str(root) for root in roots}
+            with self._recorded(run, store, roots):
                 run.execute()
-                run.remove(_vanished(store, [self._home.key(root) for root in roots], kept | files.keys()))
+                run.remove_vanished(self._home, below)
                 self._publish_if_due(store, meta)
             report = run.report()
             return replace(
                 report,
                 elapsed_s=time.perf_counter() - started_s,
-                skipped=self._home.shown_all(report.skipped),
-                notes=self._home.shown_all(report.notes),
+                skipped=self._shown(report.skipped),
+                notes=self._shown(note for note in store.notes() if self._is_below(note.path, below)),
             )
 
     def remove(self, *paths: str | os.PathLike[str]) -> int:
-        """Take documents out of the index, whole folders of them too; how many. The files stay."""
+        """Take documents out of the index, whole folders of them too; how many. The files stay.
+
+        Raises InputError when nothing in the index is at or below these paths.
+        """
+        below = {str(real_path(path, must_exist=False)) for path in paths}
         with self._writer() as store:
             meta = self._facts(store)
-            keys = [self._home.key(real_path(path, must_exist=False)) for path in paths]
-            gone = [doc.id for key, doc in store.documents().items() if is_below(key, keys)]
+            gone = [document.id for key, document in store.documents().items() if self._is_below(key, below)]
+            forgotten = [
+                skipped.path for skipped in store.journal.problems() if self._is_below(skipped.path, below)
+            ]
+            if not gone and not forgotten:
+                raise InputError(f"nothing in the index is at or below {', '.join(map(str, paths))}")
             store.remove(gone)
+            store.journal.set_problems(forgotten, [])
             self._publish_if_due(store, meta)
         return len(gone)
 
@@ -168,18 +190,18 @@ class MiniSearch:
         with self._writer() as store:
             meta = self._facts(store)
             chosen = backend or meta["backend"]
-            publish_index(store, self._home.folder, int(meta["dimension"]), chosen)
             store.set_meta(backend=chosen)
+            publish_index(store, self._home.path, int(meta["dimension"]), chosen)
 
     @contextmanager
     def _writer(self, *, create: bool = False) -> Iterator[Store]:
         """The store, open for writing, with the writer's lock held."""
-        with self._turn:
-            if not create:
+        with self._writing_turn:
+            if create:
+                self._home.create()
+            else:
                 self._home.must_exist()
-            self.close()
-            self._home.create()
-            with writer_lock(self._home.folder), Store(self._home.database, writable=True) as store:
+            with writer_lock(self._home.path), Store(self._home.database, writable=True) as store:
                 yield store
 
     def _settle(self, store: Store, backend: str | None) -> dict[str, str]:
@@ -193,17 +215,20 @@ class MiniSearch:
                 dimension=str(encoder.dimension),
                 max_tokens=str(encoder.max_tokens),
                 backend=backend or DEFAULT_BACKEND,
+                **_as_meta(self._settings or Settings(), encoder.max_tokens),
             )
         elif self._encoder is not None or self._model not in {None, meta["model"]}:
             self._encoder_of(meta)  # asked for by name: say now if it is not the index's
+        if self._settings is not None and meta:
+            store.set_meta(**_as_meta(self._settings, int(meta["max_tokens"])))
         if backend is not None:
             store.set_meta(backend=backend)
         return store.meta()
 
     @contextmanager
-    def _recorded(self, run: Run, store: Store, roots: Sequence[str]) -> Iterator[None]:
+    def _recorded(self, run: Run, store: Store, roots: Iterable[Path]) -> Iterator[None]:
         """Note a run's beginning and its end, however it ends."""
-        run_id = store.journal.start_run(roots)
+        run_id = store.journal.start_run([self._home.key(root) for root in roots])
         outcome = "failed"
         try:
             yield
@@ -214,14 +239,14 @@ class MiniSearch:
         finally:
             report = run.report()
             if outcome == "complete":
-                forget = [problem.path for group in store.journal.problems() for problem in group]
-                forget = [path for path in forget if is_below(path, roots)]
-                store.journal.set_problems(forget, report.skipped, report.notes)
+                below = {str(root) for root in roots}
+                forget = [old.path for old in store.journal.problems() if self._is_below(old.path, below)]
+                store.journal.set_problems(forget, report.skipped)
             store.journal.finish_run(run_id, outcome, _counts(report))
 
     def _publish_if_due(self, store: Store, meta: dict[str, str]) -> None:
-        if is_due(store, self._home.folder, meta["backend"]):
-            publish_index(store, self._home.folder, int(meta["dimension"]), meta["backend"])
+        if is_due(store, self._home.path, meta["backend"]):
+            publish_index(store, self._home.path, int(meta["dimension"]), meta["backend"])
 
     # --- asking ------------------------------------------------------------------------------------
 
@@ -235,13 +260,8 @@ class MiniSearch:
         if k < 1:
             raise InputError(f"k is {k}: ask for at least 1 result")
         text = text.encode("utf-8", "replace").decode()  # a terminal can hand over halves of characters
-        with self._turn:
-            store = self._reading()
-            meta = self._facts(store)
-            vector = self._encoder_of(meta).encode([text])  # (1, dimension)
-            with store.snapshot():
-                (hits,) = self._live_index(store, int(meta["dimension"])).search(vector, k)
-                chunks = store.chunks(hits.ids.tolist())
+        with self._reading_turn:
+            hits, chunks = self._search(text, k)
         ranked = zip(hits.ids.tolist(), hits.scores.tolist(), strict=True)
         return [
             SearchResult(
@@ -258,30 +278,43 @@ class MiniSearch:
             for rank, (chunk_id, score) in enumerate(ranked, start=1)
         ]
 
+    def _search(self, text: str, k: int) -> tuple[Hits, dict[int, StoredChunk]]:
+        store = self._reading()
+        meta = self._facts(store)
+        vector = self._encoder_of(meta).encode([text])  # (1, dimension)
+        with store.snapshot():
+            (hits,) = self._live.current(store, int(meta["dimension"])).search(vector, k)
+            chunks = store.chunks(hits.ids.tolist())
+        if store.is_outdated():  # replaced, or written to where we could not have seen it
+            return self._search(text, k)
+        return hits, chunks
+
     def status(self) -> IndexStatus:
         """What the index holds, and how its last run ended."""
-        with self._turn:
+        with self._reading_turn:
             store = self._reading()
             with store.snapshot():
                 meta, base, last_run = self._facts(store), store.base(), store.journal.last_run()
                 n_documents, n_chunks = store.counts()
-                skipped, notes = store.journal.problems()
+                skipped, notes = store.journal.problems(), store.notes()
                 generation = store.generation
-        if last_run and last_run.outcome == "running" and not _is_alive(last_run.pid):
-            last_run = replace(last_run, outcome="interrupted")
-        files = [path for path in self._home.folder.iterdir() if path.is_file()]
+        if last_run:
+            is_dead = last_run.outcome == "running" and not _is_alive(last_run.pid)
+            outcome = "interrupted" if is_dead else last_run.outcome
+            roots = tuple(self._home.shown(root) for root in last_run.roots)
+            last_run = replace(last_run, outcome=outcome, roots=roots)
         return IndexStatus(
             path=str(self._home.folder),
             n_documents=n_documents,
             n_chunks=n_chunks,
             model=meta["model"],
             backend=meta["backend"],
-            is_index_ready=base is not None and (self._home.folder / base.file).exists(),
+            is_index_ready=base is not None and (self._home.path / base.file).is_file(),
             generation=generation,
-            n_bytes=sum(path.stat().st_size for path in files),
+            n_bytes=self._home.n_bytes(),
             last_run=last_run,
-            skipped=self._home.shown_all(skipped),
-            notes=self._home.shown_all(notes),
+            skipped=self._shown(skipped),
+            notes=self._shown(notes),
         )
 
     def _facts(self, store: Store) -> dict[str, str]:
@@ -294,17 +327,19 @@ class MiniSearch:
         return meta
 
     def _reading(self) -> Store:
+        if self._reader is not None and self._reader.is_outdated():
+            self.close()
         if self._reader is None:
             self._home.must_exist()
             self._reader = Store(self._home.database)
         return self._reader
 
-    def _live_index(self, store: Store, dimension: int) -> VectorIndex:
-        """The vector index of the store's present generation, kept until that changes."""
-        version = store.version()
-        if self._live is None or self._live[0] != version:
-            self._live = version, open_index(store, self._home.folder, dimension)
-        return self._live[1]
+    def _is_below(self, key: str, folders: Collection[str]) -> bool:
+        return is_below(self._home.absolute(key), folders)
+
+    def _shown(self, named: Iterable[Named]) -> tuple[Named, ...]:
+        """The same skipped files or notes, each under the path the user knows."""
+        return tuple(replace(one, path=self._home.shown(one.path)) for one in named)
 
     # --- the model ---------------------------------------------------------------------------------
 
@@ -326,15 +361,19 @@ class MiniSearch:
         )
 
     def _load_encoder(self, model: str) -> Encoder:
-        if self._encoder is None:
-            self._encoder = minilm.SentenceTransformer.from_pretrained(model, offline=self._is_offline)
-        return self._encoder
+        with self._reading_turn:
+            if self._encoder is None:
+                self._encoder = minilm.SentenceTransformer.from_pretrained(model, offline=self._is_offline)
+            return self._encoder
 
 
-def _vanished(store: Store, roots: Sequence[str], present: set[str]) -> list[str]:
-    """Stored documents below the roots that are not present, nor below anything present."""
-    below = [key for key in store.documents() if is_below(key, roots)]
-    return [key for key in below if not is_below(key, present)]
+def _as_meta(settings: Settings, encoder_max_tokens: int) -> dict[str, str]:
+    chunk_tokens = settings.chunk_tokens(encoder_max_tokens)
+    return {"chunk_tokens": str(chunk_tokens), "overlap_tokens": str(settings.overlap_tokens)}
+
+
+def _settings_of(meta: dict[str, str]) -> Settings:
+    return Settings(max_tokens=int(meta["chunk_tokens"]), overlap_tokens=int(meta["overlap_tokens"]))
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,46 +1,41 @@
-"""The folder an index lives in, and the names it gives to files.
+"""The folder an index lives in, and the names by which files are stored and shown.
 
-A file below the folder that holds the index folder is known by its path relative to that folder, so that a
-project can be moved together with its index; any other file by its absolute path.  What a user sees
-is that name as it opens from where they are.
+A file below the folder that holds the index folder is stored under its path relative to that folder, so that
+a project can be moved together with its index; any other file under its absolute path.  What a user
+sees is a path that opens from where they are.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from pathlib import Path
 
 from minisearch.errors import IndexNotFound, IndexNotWritable, IngestError
-from minisearch.ingest import Found, Unreadable, walk
-from minisearch.ingestion import SourceFile
-from minisearch.types import Skipped
 
 INDEX_FOLDER = ".minisearch"
 DATABASE = "minisearch.db"
 
-
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """What a walk found below one root; ``unreadable`` names what may still be there, though unseen."""
-
-    files: list[SourceFile] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
+# Names that only an index folder has in it; any other says that the folder is somebody's own.
+OWN_NAMES = (DATABASE, "vectors-", "writer.lock", ".gitignore")
 
 
 class Home:
-    """An index folder, whether or not it exists yet, at the path by which the user knows it."""
+    """An index folder, whether or not it exists yet.
+
+    ``folder`` is the path the user gave, for messages; ``path`` is where it really is, whatever the
+    current folder becomes.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._real_folder = real_path(folder, must_exist=False)
+        self.path = real_path(folder, must_exist=False)
 
     @property
     def database(self) -> Path:
         """The store's file."""
-        return self.folder / DATABASE
+        return self.path / DATABASE
 
     def exists(self) -> bool:
         """Whether there is an index."""
@@ -51,71 +46,94 @@ class Home:
         if not self.exists():
             raise IndexNotFound(f"there is no index in {self.folder}: make one with: minisearch index FOLDER")
 
-    def create(self) -> None:
-        """Make the folder where there is none: for its owner alone, never part of a repository around it."""
+    def must_be_free(self) -> None:
+        """IndexNotWritable when the folder holds anything else than an index: it is somebody's own."""
+        if self.exists() or not self.path.exists():
+            return
         try:
-            self.folder.mkdir(mode=0o700, parents=True)
-            (self.folder / ".gitignore").write_text("*\n")
+            names = sorted(path.name for path in self.path.iterdir())
         except OSError as error:
-            if self.folder.is_dir() and isinstance(error, FileExistsError):
-                return
+            raise self._unusable(error) from error
+        others = [name for name in names if not name.startswith(OWN_NAMES)]
+        if others:
             raise IndexNotWritable(
-                f"cannot make the index folder {self.folder} ({error.strerror}): "
-                f"choose another one with --index"
-            ) from error
+                f"{self.folder} holds other files ({others[0]}): an index needs a folder of its own, such as "
+                f"--index {self.folder / INDEX_FOLDER}"
+            )
+
+    def create(self) -> None:
+        """Make the folder, if need be: for its owner alone, never part of a repository around it."""
+        self.must_be_free()
+        if self.exists():
+            return
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.path / ".gitignore").write_text("*\n")
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> IndexNotWritable:
+        return IndexNotWritable(
+            f"cannot make the index folder {self.folder} ({error.strerror}): choose another with --index"
+        )
+
+    def n_bytes(self) -> int:
+        """What the index takes on the disk."""
+        total = 0
+        for path in self.path.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another process has just replaced it
+                total += path.stat().st_size
+        return total
 
     def key(self, path: Path) -> str:
-        """The name of a file with this real path."""
-        holder = self._real_folder.parent
+        """The name under which a file with this absolute path is stored."""
+        holder = self.path.parent
         return str(path.relative_to(holder) if path.is_relative_to(holder) else path)
 
+    def absolute(self, key: str) -> str:
+        """The absolute path of a file stored under this name."""
+        return str(self.path.parent / key)
+
     def shown(self, key: str) -> str:
-        """The name of a file as it opens from where the user is."""
-        return os.path.normpath(self.folder.parent / key)
-
-    def shown_all(self, problems: Iterable[Skipped]) -> tuple[Skipped, ...]:
-        """The same files, named for the user."""
-        return tuple(Skipped(self.shown(problem.path), problem.reason) for problem in problems)
-
-    def walk(self, root: Path, given: str | os.PathLike[str]) -> Walked:
-        """The files below a root, which the user gave as ``given``; IngestError when there are none."""
-        walked = Walked()
-        for item in walk(root):
-            if self._real_folder in Path(item.path).parents:
-                continue
-            key = self.key(Path(item.path))
-            if isinstance(item, Found):
-                walked.files.append(SourceFile(key, item))
-                continue
-            walked.skipped.append(Skipped(key, item.reason))
-            if isinstance(item, Unreadable):
-                walked.unreadable.append(key)
-        if not walked.files:
-            seen = "".join(
-                f"; {self.shown(problem.path)}: {problem.reason}" for problem in walked.skipped[:1]
-            )
-            raise IngestError(
-                f"no files to index in {os.fspath(given)} (hidden and ignored ones do not count){seen}; "
-                f"nothing was changed"
-            )
-        return walked
+        """A path to the file that opens from where the user is; absolute if the index was named so."""
+        path = self.absolute(key)
+        if self.folder.is_absolute() or os.path.isabs(key):  # noqa: PTH117 - a stored name is a string
+            return path
+        try:
+            return os.path.relpath(path)
+        except FileNotFoundError:  # the current folder has been deleted
+            return path
 
 
-def is_below(key: str, folders: Collection[str]) -> bool:
-    """Whether a file's name is one of these or lies below one; "." holds every relative name."""
-    if ("/" if key.startswith("/") else ".") in folders:
-        return True
-    while key:
-        if key in folders:
-            return True
-        key = key.rpartition(os.sep)[0]
-    return False
+def is_below(path: str, folders: Collection[str]) -> bool:
+    """Whether an absolute path is one of these or lies below one."""
+    while path not in folders:
+        parent = os.path.dirname(path)  # noqa: PTH120 - a hundred thousand strings
+        if parent == path:
+            return False
+        path = parent
+    return True
 
 
 def real_path(path: str | os.PathLike[str], *, must_exist: bool = True) -> Path:
-    """The absolute path without symbolic links; IngestError when nothing is there."""
+    """The absolute path, its folders without symbolic links; IngestError when nothing is there.
+
+    A linked folder is the folder it leads to; a linked file keeps its own name, as in a walk.
+    """
+    path = Path(path)
     try:
-        return Path(path).resolve(strict=must_exist)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        reason = getattr(error, "strerror", None) or str(error)
-        raise IngestError(f"cannot index {os.fspath(path)}: {reason}") from error
+        real = path.resolve(strict=must_exist)
+        return path.parent.resolve() / path.name if path.is_symlink() and real.is_file() else real
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links; a name with a NUL
+        raise IngestError(f"{str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def find_index() -> Path:
+    """The nearest index folder, from the current folder upwards, as git looks for its own."""
+    here = Path.cwd()
+    for n_up, folder in enumerate([here, *here.parents]):
+        if os.path.isfile(folder / INDEX_FOLDER / DATABASE):  # noqa: PTH113 - False where it may not look
+            return Path(*[".."] * n_up, INDEX_FOLDER)
+    raise IndexNotFound(
+        f"there is no index in {here} or any folder above it: make one with: minisearch index FOLDER"
+    )

@@ -1,4 +1,4 @@
-"""One indexing run: which files have changed, what they hold now, and what of it needs the model.
+"""One indexing run: which files there are and have changed, what they hold, what of it needs the model.
 
     found files -> changed documents -> chunks -> vectors -> one transaction a document
 
@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from minisearch.config import Settings
 from minisearch.errors import IngestError
-from minisearch.ingest import Found, chunk, parse, read_bytes
+from minisearch.home import Home, is_below
+from minisearch.ingest import Found, Unreadable, chunk, parse, read_bytes, walk
 from minisearch.storage import FileStamp, Store, StoredDocument
 from minisearch.types import Chunk, Document, Encoder, FloatArray, IndexProgress, IngestReport, Skipped
 
@@ -32,11 +35,42 @@ RACY_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file of the walk, and the name the store knows it by."""
+class Walked:
+    """What a walk found below some roots, by the names the store knows files by.
 
-    key: str
-    found: Found
+    ``unreadable`` are absolute paths: what lies below them was not seen, and may still be there.
+    """
+
+    files: dict[str, Found] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    unreadable: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def find_files(roots: Mapping[Path, str], home: Home) -> Walked:
+    """The files below every root (real path -> as the user named it); IngestError where there are none."""
+    walked = Walked()
+    for root, given in roots.items():
+        items = [
+            item for item in walk(root, counts=walked.counts) if not is_below(item.path, {str(home.path)})
+        ]
+        if not any(isinstance(item, Found) for item in items):
+            problem = "".join(
+                f"; {item.path}: {item.reason}" for item in items[:1] if not isinstance(item, Found)
+            )
+            raise IngestError(
+                f"no files to index in {given} (hidden and ignored ones do not count{problem}); nothing was "
+                f"changed. If what is indexed from there is gone for good: minisearch remove {given}"
+            )
+        for item in items:
+            key = home.key(Path(item.path))
+            if isinstance(item, Found):
+                walked.files[key] = item
+                continue
+            walked.skipped[key] = item.reason
+            if isinstance(item, Unreadable):
+                walked.unreadable.add(item.path)
+    return walked
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +79,7 @@ class CutDocument:
 
     row: StoredDocument
     chunks: list[Chunk]
+    notes: tuple[str, ...]
 
 
 class Run:
@@ -57,7 +92,7 @@ class Run:
     def __init__(
         self,
         store: Store,
-        files: Sequence[SourceFile],
+        walked: Walked,
         *,
         encoder: Callable[[], Encoder],
         settings: Settings,
@@ -65,16 +100,16 @@ class Run:
         on_progress: Callable[[IndexProgress], None],
     ) -> None:
         self._store = store
-        self._files = files
+        self._files = walked.files
+        self._unreadable = walked.unreadable
         self._encoder = encoder
         self._settings = settings
         self._ingest = ingest
         self._on_progress = on_progress
         self._stored = store.documents()
-        self._old_notes = {note.path: note for note in store.journal.problems()[1]}
-        self._skipped: list[Skipped] = []
-        self._notes: list[Skipped] = []
-        self._n_bytes = sum(file.found.size for file in files)
+        self._skipped = dict(walked.skipped)
+        self._counts = walked.counts
+        self._n_bytes = sum(found.size for found in walked.files.values())
         self._n_files_done = self._n_bytes_done = 0
         self._n_added = self._n_updated = self._n_unchanged = self._n_removed = 0
         self._n_chunks = self._n_chunks_done = self._n_encoded = self._n_tokens = 0
@@ -87,15 +122,18 @@ class Run:
             for document in window:
                 self._put(document, vectors)
 
-    def remove(self, keys: Iterable[str]) -> None:
-        """Remove the documents of files that are gone."""
+    def remove_vanished(self, home: Home, roots: Collection[str]) -> None:
+        """Remove the documents below the roots whose files are gone, but not what could not be looked for."""
+        self._remove(
+            key
+            for key in sorted(self._stored.keys() - self._files.keys())
+            if is_below(home.absolute(key), roots) and not is_below(home.absolute(key), self._unreadable)
+        )
+
+    def _remove(self, keys: Iterable[str]) -> None:
         gone = [self._stored[key].id for key in keys]
         self._store.remove(gone)
         self._n_removed += len(gone)
-
-    def skip(self, skipped: Iterable[Skipped]) -> None:
-        """Take into the report what the walk passed over."""
-        self._skipped += skipped
 
     def report(self) -> IngestReport:
         """What the run has done so far."""
@@ -104,8 +142,9 @@ class Run:
             updated=self._n_updated,
             unchanged=self._n_unchanged,
             removed=self._n_removed,
-            skipped=tuple(self._skipped),
-            notes=tuple(self._notes),
+            skipped=tuple(Skipped(key, reason) for key, reason in sorted(self._skipped.items())),
+            n_hidden=self._counts["hidden"],
+            n_ignored=self._counts["ignored"],
             n_chunks=self._n_chunks,
             n_encoded=self._n_encoded,
             n_tokens=self._n_tokens,
@@ -118,10 +157,10 @@ class Run:
         """Changed documents, as many at a time as are encoded well together."""
         window: list[CutDocument] = []
         n_tokens = 0
-        for file in self._files:
-            document = self._read(file)
+        for key, found in self._files.items():
+            document = self._read(key, found)
             if document is None:
-                self._done(file.found.size)
+                self._done(found.size)
                 continue
             window.append(document)
             n_tokens += sum(chunk.n_tokens for chunk in document.chunks)
@@ -130,37 +169,33 @@ class Run:
                 window, n_tokens = [], 0
         yield window
 
-    def _read(self, file: SourceFile) -> CutDocument | None:
+    def _read(self, key: str, found: Found) -> CutDocument | None:
         """The file's document, read and cut; None when it is stored as it is, or gives no text."""
-        stored = self._stored.get(file.key)
-        found = file.found
+        stored = self._stored.get(key)
         stamp = FileStamp(found.size, found.mtime_ns, found.ctime_ns, time.time_ns())
-        if stored and stored.ingest == self._ingest and _is_trusted(stored.stamp, stamp):
-            self._keep(file)
+        is_cut_so = stored is not None and stored.ingest == self._ingest
+        if stored and is_cut_so and _is_trusted(stored.stamp, stamp):
+            self._n_unchanged += 1
             return None
         try:
             data = read_bytes(found.path)
         except IngestError as error:  # what it held when it could last be read stays searchable
-            kept = "; its earlier text is kept" if stored else ""
-            self._skipped.append(Skipped(file.key, f"{error}{kept}"))
+            self._skipped[key] = f"{error}; its earlier text is kept" if stored else str(error)
             return None
         sha256 = hashlib.sha256(data).digest()
-        if stored and stored.ingest == self._ingest and stored.sha256 == sha256:
+        if stored and is_cut_so and stored.sha256 == sha256:
             self._store.restamp(stored.id, stamp)
-            self._keep(file)
+            self._n_unchanged += 1
             return None
         try:
             document = parse(found.path, data)
         except IngestError as error:
-            self._drop(file, str(error))
-            return None
+            return self._drop(key, str(error))
         chunks = self._cut(document)
         if not chunks:
-            self._drop(file, "no text in it")
-            return None
-        self._notes += [Skipped(file.key, note) for note in document.notes]
-        row = StoredDocument(file.key, document.format, document.title, stamp, sha256, self._ingest)
-        return CutDocument(row, chunks)
+            return self._drop(key, "no text in it")
+        row = StoredDocument(key, document.format, document.title, stamp, sha256, self._ingest)
+        return CutDocument(row, chunks, document.notes)
 
     def _cut(self, document: Document) -> list[Chunk]:
         encoder = self._encoder()
@@ -171,16 +206,13 @@ class Run:
             overlap_tokens=self._settings.overlap_tokens,
         )
 
-    def _keep(self, file: SourceFile) -> None:
-        self._n_unchanged += 1
-        if file.key in self._old_notes:
-            self._notes.append(self._old_notes[file.key])
-
-    def _drop(self, file: SourceFile, reason: str) -> None:
+    def _drop(self, key: str, reason: str) -> CutDocument | None:
         """Pass over a file that gives no text now; what it once gave is no longer true."""
-        self._skipped.append(Skipped(file.key, reason))
-        if file.key in self._stored:
-            self.remove([file.key])
+        self._skipped[key] = reason
+        if key in self._stored:
+            self._remove([key])
+            del self._stored[key]
+        return None
 
     # --- chunks -> vectors -> store ----------------------------------------------------------------
 
@@ -202,7 +234,7 @@ class Run:
 
     def _put(self, document: CutDocument, vectors: dict[str, FloatArray]) -> None:
         row, chunks = document.row, document.chunks
-        self._store.put(row, chunks, np.stack([vectors[chunk.text] for chunk in chunks]))
+        self._store.put(row, chunks, np.stack([vectors[chunk.text] for chunk in chunks]), document.notes)
         self._n_chunks += len(chunks)
         if row.path in self._stored:
             self._n_updated += 1

@@ -44,6 +44,10 @@ def test_the_readmes_python_runs_as_it_stands(
     assert "docs/retry.py:" in printed
 
 
+def test_nothing_in_the_readme_waits_to_be_filled_in() -> None:
+    assert not re.findall(r"^[A-Z]+$", README, re.MULTILINE)
+
+
 def test_every_make_target_in_the_readme_exists() -> None:
     targets = set(re.findall(r"\bmake (\w+)", README))
     assert (

@@ -7,6 +7,7 @@ command line, 75 when another process is writing, 130 and 143 when interrupted o
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -21,8 +22,8 @@ from minisearch import __version__
 from minisearch.cli import show
 from minisearch.cli.progress import Progress
 from minisearch.engine import MiniSearch
-from minisearch.errors import IndexBusy, IndexNotFound, MinisearchError
-from minisearch.home import DATABASE, INDEX_FOLDER
+from minisearch.errors import IndexBusy, MinisearchError
+from minisearch.home import INDEX_FOLDER, find_index
 from minisearch.indexes import backend_names
 
 EXIT_BUSY, EXIT_INTERRUPTED, EXIT_TERMINATED = 75, 130, 143
@@ -43,6 +44,11 @@ class _Group(click.Group):
         except MinisearchError as error:
             click.echo(f"Error: {show.printable(str(error))}", err=True)
             ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else 1)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise  # click knows what to do when `| head` has seen enough
+            click.echo(f"Error: {show.printable(str(error))}", err=True)
+            ctx.exit(1)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -74,8 +80,9 @@ def _common(command: AnyFunction) -> AnyFunction:
 
 _offline = click.option("--offline", is_flag=True, help="Never open a network connection.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+# Not a click.Choice: the engine knows the names, and says a wrong one in one line.
 _backend = click.option(
-    "--backend", type=click.Choice(backend_names()), help="The kind of vector index.  [default: faiss]"
+    "--backend", metavar="|".join(backend_names()), help="The kind of vector index.  [default: faiss]"
 )
 
 
@@ -134,7 +141,7 @@ def query(
     With --json, one object a line: rank, score, path, line, end_line, heading, text, doc_id, chunk_id.
     """
     _set_up_logging(verbose)
-    with MiniSearch(_find(index_folder), offline=offline) as ms:
+    with MiniSearch(index_folder or find_index(), offline=offline) as ms:
         results = ms.query(" ".join(text), k=k)
     if as_json:
         for result in results:
@@ -149,7 +156,7 @@ def query(
 def status(as_json: bool, index_folder: Path | None, verbose: bool) -> None:
     """Say what the index holds, how its last run ended, and what it passed over."""
     _set_up_logging(verbose)
-    with MiniSearch(_find(index_folder)) as ms:
+    with MiniSearch(index_folder or find_index()) as ms:
         found = ms.status()
     click.echo(show.as_json(found) if as_json else show.status(found, verbose=verbose))
 
@@ -160,7 +167,7 @@ def status(as_json: bool, index_folder: Path | None, verbose: bool) -> None:
 def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> None:
     """Build the vector index again, with another backend if named; nothing is embedded again."""
     _set_up_logging(verbose)
-    with MiniSearch(_find(index_folder)) as ms:
+    with MiniSearch(index_folder or find_index()) as ms:
         ms.rebuild(backend)
         found = ms.status()
     click.echo(f"Rebuilt: {show.count(found.n_chunks, 'chunk')} in a {found.backend} index")
@@ -172,22 +179,9 @@ def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> No
 def remove(paths: tuple[Path, ...], index_folder: Path | None, verbose: bool) -> None:
     """Take files or whole folders out of the index; the files themselves stay."""
     _set_up_logging(verbose)
-    with MiniSearch(_find(index_folder)) as ms:
+    with MiniSearch(index_folder or find_index()) as ms:
         n_removed = ms.remove(*paths)
     click.echo(f"Removed {show.count(n_removed, 'document')} from the index")
-
-
-def _find(index_folder: Path | None) -> Path:
-    """The index folder that was named, or the nearest one from here upwards."""
-    if index_folder is not None:
-        return index_folder
-    here = Path.cwd()
-    for n_up, folder in enumerate([here, *here.parents]):
-        if (folder / INDEX_FOLDER / DATABASE).is_file():
-            return Path(*[".."] * n_up, INDEX_FOLDER)
-    raise IndexNotFound(
-        f"there is no index in {here} or any folder above it: make one with: minisearch index FOLDER"
-    )
 
 
 def _set_up_logging(verbose: bool) -> None:
@@ -197,4 +191,9 @@ def _set_up_logging(verbose: bool) -> None:
 
 def main() -> None:
     """The ``minisearch`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a terminal that cannot show a text still shows where
     cli(prog_name="minisearch")

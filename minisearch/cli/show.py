@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from minisearch.types import IndexStatus, IngestReport, SearchResult, Skipped
+from minisearch.types import IndexStatus, IngestReport, SearchResult
 
 PASSAGE_LINES = 4
 WRAPPED_FROM = 60  # a line this long that goes on in the next was probably wrapped
@@ -59,9 +59,8 @@ def report(done: IngestReport, *, verbose: bool) -> str:
     )
     rate = f", {done.n_encoded / done.encoding_s:,.0f} chunks/s" if done.encoding_s else ""
     work = f"{count(done.n_encoded, 'chunk')} embedded in {_seconds(done.elapsed_s)}{rate}"
-    return "\n".join(
-        [head, work, *_problems("skipped", done.skipped, verbose), *_problems("note", done.notes, verbose)]
-    )
+    left_out = [f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden"]
+    return "\n".join([head, work, *(left_out if done.n_ignored else []), *_passed_over(done, verbose)])
 
 
 def results(hits: Sequence[SearchResult], *, whole: bool) -> str:
@@ -119,18 +118,23 @@ def status(found: IndexStatus, *, verbose: bool) -> str:
         rows.append(("last run", f"{run.outcome}, {run.finished_at or run.started_at}"))
         rows.append(("", f"{' '.join(run.roots)}: {counts}" if counts else " ".join(run.roots)))
     lines = [printable(f"{name:<11}{value}").rstrip() for name, value in rows]
-    return "\n".join(
-        [*lines, *_problems("skipped", found.skipped, verbose), *_problems("note", found.notes, verbose)]
+    return "\n".join([*lines, *_passed_over(found, verbose)])
+
+
+def _passed_over(done: IngestReport | IndexStatus, verbose: bool) -> list[str]:
+    skipped = [(one.path, one.reason) for one in done.skipped]
+    return _grouped("skipped", skipped, verbose) + _grouped(
+        "note", [(note.path, note.text) for note in done.notes], verbose
     )
 
 
-def _problems(word: str, problems: Sequence[Skipped], verbose: bool) -> list[str]:
+def _grouped(word: str, files: Sequence[tuple[str, str]], verbose: bool) -> list[str]:
     """How many files for which reason, most common first, with some of their names."""
     lines = []
-    for reason, n in Counter(problem.reason for problem in problems).most_common():
-        names = [problem.path for problem in problems if problem.reason == reason]
+    for reason, n in Counter(reason for _, reason in files).most_common():
+        names = [path for path, why in files if why == reason]
         listed = names if verbose else names[:LISTED_FILES]
-        more = f" and {len(names) - len(listed):,} more (-v lists all)" if len(names) > len(listed) else ""
+        more = f" and {n - len(listed):,} more (-v lists all)" if n > len(listed) else ""
         lines.append(printable(f"{word:<11}{count(n, 'file')}: {reason}: {', '.join(listed)}{more}"))
     return lines
 

@@ -49,7 +49,7 @@ def walk(
 
     Symbolic links come last: one to a file inside the root is taken unless the file was found under
     another name, none leads out of the root, and linked folders are not entered.  ``counts`` gathers how
-    many paths were passed over as "hidden", "ignored" and "linked folder" (a folder counts once).
+    many paths were passed over as "hidden" and "ignored" (a folder counts once).
 
     Raises IngestError, at the call, when there is nothing at ``root``.
     """
@@ -120,7 +120,7 @@ class _Walk:
             if not target.is_relative_to(Path(self.root).resolve()):
                 yield Skipped(link, f"symbolic link that leads out of the folder, to {target}")
             elif stat.S_ISDIR(status.st_mode):
-                self.counts["linked folder"] += 1
+                yield Skipped(link, f"a linked folder is not followed; this one leads to {target}")
             else:
                 yield self._take(link, status)
 
