@@ -271,6 +271,13 @@ def test_another_store_gets_an_index_of_its_own(tmp_path):
             assert_exact(store, tmp_path, live)
 
 
+def test_a_store_opened_again_gets_the_changes_too(store, folder, reader):
+    live = LiveIndex(folder)
+    change(store)
+    before = assert_exact(store, folder, live)
+    assert assert_exact(reader, folder, live) is not before
+
+
 def test_an_index_that_could_not_be_brought_up_to_date_is_at_the_next_query(store, folder, reader):
     live = LiveIndex(folder)
     index = assert_exact(reader, folder, live)
