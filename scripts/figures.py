@@ -55,10 +55,10 @@ def speed_ratio(texts: list[str]) -> float:
     from sentence_transformers import SentenceTransformer as Peer
 
     from minisearch import SentenceTransformer
-    from minisearch.minilm.catalog import find_checkpoint
+    from minisearch.minilm.catalog import locate
 
     ours = SentenceTransformer.from_pretrained("all-MiniLM-L6-v2", device="cpu", offline=True)
-    folder = find_checkpoint("all-MiniLM-L6-v2", offline=True).folder
+    folder = locate("all-MiniLM-L6-v2", offline=True).folder
     peer = Peer(str(folder), device="cpu", local_files_only=True)
     ratios = []
     for _ in range(ROUNDS + 1):

@@ -1,8 +1,10 @@
 """Which checkpoints there are, and where their weights may be: the only room that asks the environment.
 
-The places, in order: a folder given by its path; ``$LLM_MODELS_PATH/<name>``; an installed package that
-carries the weights; the Hugging Face cache; the hub at a pinned revision.  Weights asked for by name
-are those of the catalog: their SHA-256 is checked when they are loaded, wherever they were found.
+A name of the catalog is looked for in this order: a folder of that name here; ``$LLM_MODELS_PATH/<name>``;
+an installed package that carries the weights; the Hugging Face cache; the hub at a pinned revision.
+A place counts when it has all of ``FILES``.  The SHA-256 of its model.safetensors must then be the
+catalog's (the loader checks it); the small files beside it are taken as they are.  A folder given by
+its path is used for what it is: nothing there is held against a hash.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 WEIGHTS = "model.safetensors"
 # What a checkpoint needs of its repository; the rest there (ONNX, TensorFlow) is ten times as much.
-FILES = ["config.json", "modules.json", "sentence_bert_config.json", "1_Pooling/config.json"]
-FILES += ["tokenizer.json", WEIGHTS]
+FILES = [WEIGHTS, "config.json", "tokenizer.json"]
+FILES += ["modules.json", "sentence_bert_config.json", "1_Pooling/config.json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,11 @@ CATALOG = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A folder with a checkpoint's files, the place it was found at, and the hash its weights must have."""
+class Located:
+    """A checkpoint's folder, the place it was found at, and the hash its weights must have.
+
+    ``sha256`` is None for a folder given by its path.
+    """
 
     name: str
     folder: Path
@@ -59,37 +64,54 @@ class Found:
     sha256: str | None = None
 
 
-def find_checkpoint(name_or_path: str, *, offline: bool = False) -> Found:
-    """The folder of a checkpoint, from the first place that has it; every step is logged.
+def locate(name_or_path: str, *, offline: bool = False) -> Located:
+    """A checkpoint's folder, from the first place that has all of it; every step is logged.
 
+    A name of the catalog means that checkpoint; ``./name`` is a folder whatever it is called.
     Nothing is downloaded when ``offline`` or ``HF_HUB_OFFLINE`` is set.  Raises ModelError for an
     unknown name, WeightsNotFound when no place has the files.
     """
-    path = Path(name_or_path).expanduser()
-    if (path / WEIGHTS).is_file():
-        logger.info("weights: using the folder %s", path)
-        return Found(str(path.resolve()), path, "path")
     checkpoint = CATALOG.get(name_or_path)
     if checkpoint is None:
-        raise _unknown(name_or_path, path)
+        return _given_folder(name_or_path)
     tried = []
     for place, folder, problem in _places(checkpoint, offline=offline or _is_offline()):
-        if folder is not None and (folder / WEIGHTS).is_file():
+        problem = problem if folder is None else _what_is_missing(folder)
+        if folder is not None and not problem:
             logger.info("weights: %s: found in %s", place, folder)
-            return Found(checkpoint.name, folder, place, checkpoint.sha256)
-        problem = problem or f"no {WEIGHTS} in {folder}"
+            return Located(checkpoint.name, folder, place, checkpoint.sha256)
         logger.info("weights: %s: %s", place, problem)
         tried.append(f"  {place}: {problem}")
     raise WeightsNotFound(_not_found(checkpoint, tried))
 
 
+def _given_folder(name_or_path: str) -> Located:
+    path = Path(name_or_path).expanduser()
+    if (path / WEIGHTS).is_file():
+        logger.info("weights: using the folder %s", path)
+        return Located(str(path.resolve()), path, "path")
+    if path.is_dir():
+        raise ModelError(f"no {WEIGHTS} in {path}: a model folder holds {', '.join(FILES)}")
+    known = ", ".join(CATALOG)
+    raise ModelError(f"unknown model '{name_or_path}': expected a folder with {WEIGHTS}, or one of: {known}")
+
+
 def _places(checkpoint: Checkpoint, *, offline: bool) -> Iterator[tuple[str, Path | None, str]]:
     """Each place by name, with a folder to look into or the reason why there is none."""
     models = os.environ.get("LLM_MODELS_PATH")
+    yield "folder here", Path(checkpoint.name), ""
     yield "$LLM_MODELS_PATH", Path(models, checkpoint.name) if models else None, "not set"
     yield "installed package", *_package_folder(checkpoint)
     yield "Hugging Face cache", *_cached_folder(checkpoint)
     yield "Hugging Face hub", *_downloaded_folder(checkpoint, offline=offline)
+
+
+def _what_is_missing(folder: Path) -> str:
+    """Why this folder is not the whole checkpoint; empty when it is."""
+    missing = next((name for name in FILES if not (folder / name).is_file()), None)
+    if missing is None:
+        return ""
+    return f"no {WEIGHTS} in {folder}" if missing == WEIGHTS else f"incomplete: no {missing} in {folder}"
 
 
 def _package_folder(checkpoint: Checkpoint) -> tuple[Path | None, str]:
@@ -105,11 +127,15 @@ def _package_folder(checkpoint: Checkpoint) -> tuple[Path | None, str]:
 def _cached_folder(checkpoint: Checkpoint) -> tuple[Path | None, str]:
     from huggingface_hub import try_to_load_from_cache
 
+    folders = []
     for revision in (checkpoint.revision, "main"):  # any revision will do: the hash decides
         weights = try_to_load_from_cache(checkpoint.repository, WEIGHTS, revision=revision)
         if isinstance(weights, str):
-            return Path(weights).parent, ""
-    return None, f"{checkpoint.repository} is not in it"
+            folders.append(Path(weights).parent)
+    if not folders:
+        return None, f"{checkpoint.repository} is not in it"
+    # `transformers` caches only the files it reads, so one revision may be whole and the other not.
+    return min(folders, key=lambda folder: bool(_what_is_missing(folder))), ""
 
 
 def _downloaded_folder(checkpoint: Checkpoint, *, offline: bool) -> tuple[Path | None, str]:
@@ -130,13 +156,6 @@ def _is_offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
 
 
-def _unknown(name: str, path: Path) -> ModelError:
-    if path.is_dir():
-        return ModelError(f"no {WEIGHTS} in {path}: a model folder holds {', '.join(FILES)}")
-    known = ", ".join(CATALOG)
-    return ModelError(f"unknown model '{name}': expected a folder with {WEIGHTS}, or one of: {known}")
-
-
 def _not_found(checkpoint: Checkpoint, tried: list[str]) -> str:
     cures = [f"  hf download {checkpoint.repository} --revision {checkpoint.revision}"]
     if checkpoint.package:
@@ -144,7 +163,6 @@ def _not_found(checkpoint: Checkpoint, tried: list[str]) -> str:
     return "\n".join(
         [
             f"no weights for {checkpoint.name}. Looked in:",
-            f"  path: there is no folder {checkpoint.name} with {WEIGHTS} here",
             *tried,
             "Either of these cures it:",
             *cures,

@@ -37,8 +37,8 @@ def encode(model: SentenceTransformer, texts: Sequence[str], *, batch_tokens: in
     try:
         for rows in batches([len(text) for text in ids], batch_tokens):
             input_ids, mask = pad([ids[row] for row in rows], model.tokenizer.pad_id)
-            mask = None if mask is None else mask.to(device)
-            vectors[rows] = model(input_ids.to(device), mask).float().cpu().numpy()
+            needed = None if mask.all() else mask.to(device)
+            vectors[rows] = model(input_ids.to(device), needed).float().cpu().numpy()
     finally:
         model.train(was_training)
     return vectors
@@ -60,13 +60,11 @@ def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-def pad(ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor | None]:
-    """Ids and mask (B, T), 1 for tokens; no mask when all are equally long. The longest text comes first."""
-    longest = len(ids[0])
-    if len(ids[-1]) == longest:
-        return torch.tensor(ids), None
-    padded = torch.full((len(ids), longest), pad_id)
-    mask = torch.zeros(len(ids), longest, dtype=torch.int64)
+def pad(ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Ids and mask, int64 (B, T), T the longest text; the mask is 1 for tokens and 0 for padding."""
+    longest = max(map(len, ids), default=0)
+    padded = torch.full((len(ids), longest), pad_id, dtype=torch.int64)
+    mask = torch.zeros_like(padded)
     for row, text in enumerate(ids):
         padded[row, : len(text)] = torch.tensor(text)
         mask[row, : len(text)] = 1

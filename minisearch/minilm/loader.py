@@ -1,4 +1,4 @@
-"""A checkpoint's files into a model: settings from its JSON files, weights under our names, and no surprises.
+"""A checkpoint's weights into a model, under our names, and no surprises.
 
 The rename table is data and works both ways.  Loading refuses what it does not understand: a missing,
 surplus or misshapen tensor is an error that names it, and so are weights with another hash than the
@@ -8,12 +8,11 @@ catalog's.  What is left out on purpose is in the report.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO
 
 import torch
 from safetensors import SafetensorError
@@ -21,8 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from minisearch.errors import ModelError
-from minisearch.minilm.catalog import WEIGHTS, Found
-from minisearch.minilm.components import MiniLMConfig
+from minisearch.minilm.catalog import WEIGHTS, Located
 
 logger = logging.getLogger(__name__)
 
@@ -60,54 +58,17 @@ class LoadReport:
     ignored: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointSettings:
-    """What a checkpoint's JSON files say; ``max_length`` counts tokens, special ones included."""
-
-    config: MiniLMConfig
-    pooling: Literal["mean", "cls", "max"]
-    max_length: int
-
-
-def read_settings(folder: Path) -> CheckpointSettings:
-    """The settings of the checkpoint in a folder; ModelError when it is no BERT with known pooling."""
-    config = _read_json(folder / "config.json")
-    expected = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}
-    for key, value in expected.items():
-        if config.get(key, value) != value:
-            raise ModelError(f"{folder / 'config.json'}: {key} is {config[key]!r}, expected {value!r}")
-    names = {field.name for field in fields(MiniLMConfig)}
-    architecture = MiniLMConfig(**{key: value for key, value in config.items() if key in names})
-    pooling = _read_json(folder / "1_Pooling" / "config.json", default={"pooling_mode_mean_tokens": True})
-    length = _read_json(folder / "sentence_bert_config.json", default={}).get("max_seq_length")
-    return CheckpointSettings(
-        architecture, _pooling(pooling, folder), length or architecture.max_position_embeddings
-    )
-
-
-def _pooling(modes: dict[str, Any], folder: Path) -> Literal["mean", "cls", "max"]:
-    asked = [key for key, value in modes.items() if key.startswith("pooling_mode") and value]
-    known: dict[str, Literal["mean", "cls", "max"]] = {
-        "pooling_mode_mean_tokens": "mean",
-        "pooling_mode_cls_token": "cls",
-        "pooling_mode_max_tokens": "max",
-    }
-    if len(asked) != 1 or asked[0] not in known:
-        raise ModelError(f"{folder / '1_Pooling'}: pooling is {asked}, expected one of {list(known)}")
-    return known[asked[0]]
-
-
-def load_weights(model: nn.Module, found: Found) -> LoadReport:
+def load_weights(model: nn.Module, located: Located) -> LoadReport:
     """Put the weights of a checkpoint into a model, every tensor of it or none.
 
     Raises ModelError when the file is damaged or not the catalog's, and when its tensors are not the
     model's: the message names the first that differs, what was expected and what came.
     """
-    path = found.folder / WEIGHTS
+    path = located.folder / WEIGHTS
     digest = _sha256(path)
-    if found.sha256 not in {None, digest}:
+    if located.sha256 not in {None, digest}:
         raise ModelError(
-            f"{path} is not {found.name}: its SHA-256 is {digest}, expected {found.sha256}. "
+            f"{path} is not {located.name}: its SHA-256 is {digest}, expected {located.sha256}. "
             f"Remove or download it again; to use it as it is, give its folder as the model"
         )
     try:
@@ -179,20 +140,8 @@ def _sha256(path: Path) -> str:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _digest(file: Any) -> str:  # noqa: ANN401
+def _digest(file: IO[bytes]) -> str:
     digest = hashlib.sha256()
     while block := file.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
-
-
-def _read_json(path: Path, *, default: dict[str, Any] | None = None) -> dict[str, Any]:
-    if default is not None and not path.exists():
-        return default
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read {path}: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} holds {type(content).__name__}, expected a JSON object")
-    return content

