@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from minisearch import minilm
-from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings, ingest_fingerprint
-from minisearch.errors import FingerprintMismatch, IndexNotFound, InputError
+from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings
+from minisearch.errors import IndexNotFound, InputError
+from minisearch.facts import Facts
 from minisearch.home import INDEX_FOLDER, Home, is_below, real_path
 from minisearch.indexes import load_backend
 from minisearch.ingestion import Run, find_files
@@ -133,26 +134,25 @@ class MiniSearch:
         if not self._home.exists():
             self._load_encoder(self._model or DEFAULT_MODEL)
         with self._writer(create=True) as store:
-            meta = self._settle(store, backend)
-            settings = _settings_of(meta)
+            facts = self._settle(store, backend)
 
             def encoder() -> Encoder:
-                load_backend(meta["backend"])  # a library that is gone shows before the work, not after
-                return self._encoder_of(meta)
+                load_backend(facts.backend)  # a library that is gone shows before the work, not after
+                return self._encoder_of(facts)
 
             run = Run(
                 store,
                 walked,
                 encoder=encoder,
-                settings=settings,
-                ingest=ingest_fingerprint(settings, int(meta["max_tokens"])),
+                settings=facts.settings,
+                ingest=facts.ingest,
                 on_progress=on_progress,
             )
             below = {str(root) for root in roots}
             with self._recorded(run, store, roots):
                 run.execute()
                 run.remove_vanished(self._home, below)
-                self._publish_if_due(store, meta)
+                self._publish_if_due(store, facts)
             report = run.report()
             return replace(
                 report,
@@ -168,7 +168,7 @@ class MiniSearch:
         """
         below = {str(real_path(path, must_exist=False)) for path in paths}
         with self._writer() as store:
-            meta = self._facts(store)
+            facts = Facts.read(store, self._home.folder)
             gone = [document.id for key, document in store.documents().items() if self._is_below(key, below)]
             forgotten = [
                 skipped.path for skipped in store.journal.problems() if self._is_below(skipped.path, below)
@@ -177,7 +177,7 @@ class MiniSearch:
                 raise InputError(f"nothing in the index is at or below {', '.join(map(str, paths))}")
             store.remove(gone)
             store.journal.set_problems(forgotten, [])
-            self._publish_if_due(store, meta)
+            self._publish_if_due(store, facts)
         return len(gone)
 
     def rebuild(self, backend: str | None = None) -> None:
@@ -188,10 +188,10 @@ class MiniSearch:
         if backend is not None:
             load_backend(backend)
         with self._writer() as store:
-            meta = self._facts(store)
-            chosen = backend or meta["backend"]
-            store.set_meta(backend=chosen)
-            publish_index(store, self._home.path, int(meta["dimension"]), chosen)
+            facts = Facts.read(store, self._home.folder)
+            facts = replace(facts, backend=backend or facts.backend)
+            facts.write(store)
+            publish_index(store, self._home.path, facts.dimension, facts.backend)
 
     @contextmanager
     def _writer(self, *, create: bool = False) -> Iterator[Store]:
@@ -204,26 +204,20 @@ class MiniSearch:
             with writer_lock(self._home.path), Store(self._home.database, writable=True) as store:
                 yield store
 
-    def _settle(self, store: Store, backend: str | None) -> dict[str, str]:
-        """The index's facts: written by its first run, checked by every later one."""
-        meta = store.meta()
-        if "model" not in meta:
+    def _settle(self, store: Store, backend: str | None) -> Facts:
+        """The index's facts: set by its first run, kept to by every later one unless it says otherwise."""
+        try:
+            facts = Facts.read(store, self._home.folder)
+        except IndexNotFound:
             encoder = self._load_encoder(self._model or DEFAULT_MODEL)
-            store.set_meta(
-                model=encoder.name,
-                model_fingerprint=encoder.fingerprint,
-                dimension=str(encoder.dimension),
-                max_tokens=str(encoder.max_tokens),
-                backend=backend or DEFAULT_BACKEND,
-                **_as_meta(self._settings or Settings(), encoder.max_tokens),
-            )
-        elif self._encoder is not None or self._model not in {None, meta["model"]}:
-            self._encoder_of(meta)  # asked for by name: say now if it is not the index's
-        if self._settings is not None and meta:
-            store.set_meta(**_as_meta(self._settings, int(meta["max_tokens"])))
-        if backend is not None:
-            store.set_meta(backend=backend)
-        return store.meta()
+            facts = Facts.of(encoder, self._settings or Settings(), backend or DEFAULT_BACKEND)
+        if self._encoder is not None or self._model not in {None, facts.model}:
+            self._encoder_of(facts)  # asked for by name: say now if it is not the index's
+        if self._settings is not None:
+            facts = facts.cut_by(self._settings)
+        facts = replace(facts, backend=backend or facts.backend)
+        facts.write(store)
+        return facts
 
     @contextmanager
     def _recorded(self, run: Run, store: Store, roots: Iterable[Path]) -> Iterator[None]:
@@ -244,9 +238,9 @@ class MiniSearch:
                 store.journal.set_problems(forget, report.skipped)
             store.journal.finish_run(run_id, outcome, _counts(report))
 
-    def _publish_if_due(self, store: Store, meta: dict[str, str]) -> None:
-        if is_due(store, self._home.path, meta["backend"]):
-            publish_index(store, self._home.path, int(meta["dimension"]), meta["backend"])
+    def _publish_if_due(self, store: Store, facts: Facts) -> None:
+        if is_due(store, self._home.path, facts.backend):
+            publish_index(store, self._home.path, facts.dimension, facts.backend)
 
     # --- asking ------------------------------------------------------------------------------------
 
@@ -280,10 +274,10 @@ class MiniSearch:
 
     def _search(self, text: str, k: int) -> tuple[Hits, dict[int, StoredChunk]]:
         store = self._reading()
-        meta = self._facts(store)
-        vector = self._encoder_of(meta).encode([text])  # (1, dimension)
+        facts = Facts.read(store, self._home.folder)
+        vector = self._encoder_of(facts).encode([text])  # (1, dimension)
         with store.snapshot():
-            (hits,) = self._live.current(store, int(meta["dimension"])).search(vector, k)
+            (hits,) = self._live.current(store, facts.dimension).search(vector, k)
             chunks = store.chunks(hits.ids.tolist())
         if store.is_outdated():  # replaced, or written to where we could not have seen it
             return self._search(text, k)
@@ -294,7 +288,8 @@ class MiniSearch:
         with self._reading_turn:
             store = self._reading()
             with store.snapshot():
-                meta, base, last_run = self._facts(store), store.base(), store.journal.last_run()
+                facts = Facts.read(store, self._home.folder)
+                base, last_run = store.base(), store.journal.last_run()
                 n_documents, n_chunks = store.counts()
                 skipped, notes = store.journal.problems(), store.notes()
                 generation = store.generation
@@ -307,8 +302,8 @@ class MiniSearch:
             path=str(self._home.folder),
             n_documents=n_documents,
             n_chunks=n_chunks,
-            model=meta["model"],
-            backend=meta["backend"],
+            model=facts.model,
+            backend=facts.backend,
             is_index_ready=base is not None and (self._home.path / base.file).is_file(),
             generation=generation,
             n_bytes=self._home.n_bytes(),
@@ -316,15 +311,6 @@ class MiniSearch:
             skipped=self._shown(skipped),
             notes=self._shown(notes),
         )
-
-    def _facts(self, store: Store) -> dict[str, str]:
-        """The index's facts; IndexNotFound while its first run has not got as far as to set them."""
-        meta = store.meta()
-        if "model" not in meta:
-            raise IndexNotFound(
-                f"the index in {self._home.folder} is empty: fill it with: minisearch index FOLDER"
-            )
-        return meta
 
     def _reading(self) -> Store:
         if self._reader is not None and self._reader.is_outdated():
@@ -343,37 +329,17 @@ class MiniSearch:
 
     # --- the model ---------------------------------------------------------------------------------
 
-    def _encoder_of(self, meta: dict[str, str]) -> Encoder:
+    def _encoder_of(self, facts: Facts) -> Encoder:
         """The encoder whose vectors the index holds; FingerprintMismatch when another one was asked for."""
-        encoder = self._load_encoder(self._model or meta["model"])
-        if encoder.fingerprint == meta["model_fingerprint"]:
-            return encoder
-        if encoder.name == meta["model"]:
-            raise FingerprintMismatch(
-                f"{self._home.folder} was made with other weights of {encoder.name} than are here now "
-                f"(fingerprint {meta['model_fingerprint']}, here {encoder.fingerprint}): bring the old ones "
-                f"back, or make a new index: minisearch index PATH --index NEW_FOLDER"
-            )
-        raise FingerprintMismatch(
-            f"{self._home.folder} was made with {meta['model']}, and vectors of {encoder.name} do not go "
-            f"with it: leave out --model, or make a new index: "
-            f"minisearch index PATH --index NEW_FOLDER --model {encoder.name}"
-        )
+        encoder = self._load_encoder(self._model or facts.model)
+        facts.check(encoder, self._home.folder)
+        return encoder
 
     def _load_encoder(self, model: str) -> Encoder:
         with self._reading_turn:
             if self._encoder is None:
                 self._encoder = minilm.SentenceTransformer.from_pretrained(model, offline=self._is_offline)
             return self._encoder
-
-
-def _as_meta(settings: Settings, encoder_max_tokens: int) -> dict[str, str]:
-    chunk_tokens = settings.chunk_tokens(encoder_max_tokens)
-    return {"chunk_tokens": str(chunk_tokens), "overlap_tokens": str(settings.overlap_tokens)}
-
-
-def _settings_of(meta: dict[str, str]) -> Settings:
-    return Settings(max_tokens=int(meta["chunk_tokens"]), overlap_tokens=int(meta["overlap_tokens"]))
 
 
 def _is_alive(pid: int) -> bool:
