@@ -87,5 +87,6 @@ class Facts:
             )
         raise FingerprintMismatch(
             f"{folder} was made with {self.model}, and vectors of {encoder.name} do not go with it: leave "
-            f"out --model, or make a new index: minisearch index PATH --index NEW_FOLDER --model {encoder.name}"
+            f"out --model, or make a new index: "
+            f"minisearch index PATH --index NEW_FOLDER --model {encoder.name}"
         )

@@ -96,10 +96,15 @@ class SentenceTransformer(nn.Module):
 
     def _attach(self, located: Located) -> None:
         """Take the tokenizer and the name of the checkpoint whose weights were loaded."""
-        self._name = located.name
-        self._tokenizer = MiniLMTokenizer.from_file(
-            located.folder / "tokenizer.json", max_length=self.max_length
-        )
+        path = located.folder / "tokenizer.json"
+        tokenizer = MiniLMTokenizer.from_file(path, max_length=self.max_length)
+        n_known = self.model.config.vocab_size
+        if tokenizer.vocab_size > n_known:
+            raise ModelError(
+                f"{path} is another model's: its vocabulary has {tokenizer.vocab_size} tokens, "
+                f"expected at most the {n_known} that have a vector"
+            )
+        self._name, self._tokenizer = located.name, tokenizer
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Unit vectors (B, D) of token ids (B, T); mask (B, T) as in `MiniLMModel`."""

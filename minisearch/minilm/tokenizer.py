@@ -63,6 +63,7 @@ class MiniLMTokenizer:
         self.n_special_tokens = sum(specials)
         self._n_closing = len(specials) - 1 - max(i for i, special in enumerate(specials) if not special)
         self.pad_id = tokenizer.token_to_id("[PAD]") or 0
+        self.vocab_size = tokenizer.get_vocab_size()
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text with its special tokens, at most ``max_length``; a warning counts what was cut."""

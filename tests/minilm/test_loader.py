@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 
 from minisearch.errors import ModelError
 from minisearch.minilm import MiniLMConfig, MiniLMTokenizer, SentenceTransformer, load_pretrained_weights
@@ -93,6 +94,15 @@ def test_weights_that_are_not_the_catalogs_are_refused(
     monkeypatch.setenv("LLM_MODELS_PATH", str(tmp_path))
     with pytest.raises(ModelError, match=r"its SHA-256 is [0-9a-f]{64}, expected 53aa5117"):
         SentenceTransformer.from_pretrained("all-MiniLM-L6-v2")
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_has_vectors_is_refused(tiny: Path) -> None:
+    path = tiny / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.add_tokens(["a-token-of-another-model"])
+    tokenizer.save(str(path))
+    with pytest.raises(ModelError, match=r"tokenizer\.json is another model's: .* 30523 tokens, .* 30522"):
+        SentenceTransformer.from_pretrained(str(tiny))
 
 
 def test_a_model_built_by_hand_takes_pretrained_weights_and_keeps_its_length(
