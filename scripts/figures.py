@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 # Passages that both models embed, taken evenly from the index, and how often, in turn.
-SAMPLE, ROUNDS = 400, 5
+SAMPLE, ROUNDS = 200, 5
 
 
 class Finished(NamedTuple):
