@@ -79,13 +79,15 @@ def test_ten_questions_about_ansible_find_the_right_page_among_the_first_five(
     docs = shared / "docs" / "ansible"
     with MiniSearch.open(tmp_path, encoder=minilm) as ms:
         report = ms.index(docs)
-        assert report.added + len(report.skipped) == sum(path.is_file() for path in docs.rglob("*"))
+        n_files = sum(path.is_file() for path in docs.rglob("*"))
+        assert report.added + len(report.skipped) + report.n_hidden == n_files, "a file is unaccounted for"
         missed = {}
         for question, pages in ANSIBLE_QUESTIONS.items():
             found = [Path(result.path).relative_to(docs).as_posix() for result in ms.query(question, k=5)]
             if not pages & set(found):
                 missed[question] = found
-    assert len(missed) <= 2, missed
+    print(f"{len(ANSIBLE_QUESTIONS) - len(missed)} of {len(ANSIBLE_QUESTIONS)} found; missed: {missed}")
+    assert len(missed) <= 2
 
 
 @pytest.mark.slow
