@@ -11,6 +11,7 @@ DEMO_INDEX := .demo-index
 .PHONY: demo test check clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): about a minute, most of it torch"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[annoy]'

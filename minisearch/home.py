@@ -44,7 +44,10 @@ class Home:
     def must_exist(self) -> None:
         """IndexNotFound unless there is an index."""
         if not self.exists():
-            raise IndexNotFound(f"there is no index in {self.folder}: make one with: minisearch index FOLDER")
+            option = "" if self.folder == Path(INDEX_FOLDER) else f" --index {self.folder}"
+            raise IndexNotFound(
+                f"there is no index in {self.folder}: make one with: minisearch index FOLDER{option}"
+            )
 
     def must_be_free(self) -> None:
         """IndexNotWritable when the folder holds anything else than an index: it is somebody's own."""
@@ -125,7 +128,7 @@ def real_path(path: str | os.PathLike[str], *, must_exist: bool = True) -> Path:
         real = path.resolve(strict=must_exist)
         return path.parent.resolve() / path.name if path.is_symlink() and real.is_file() else real
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links; a name with a NUL
-        raise IngestError(f"{str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
+        raise IngestError(f"cannot index {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def find_index() -> Path:

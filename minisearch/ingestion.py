@@ -191,9 +191,9 @@ class Run:
             document = parse(found.path, data)
         except IngestError as error:
             return self._drop(key, str(error))
-        chunks = self._cut(document)
-        if not chunks:
+        if not document.text.strip():  # said before a model is loaded to cut it
             return self._drop(key, "no text in it")
+        chunks = self._cut(document)
         row = StoredDocument(key, document.format, document.title, stamp, sha256, self._ingest)
         return CutDocument(row, chunks, document.notes)
 

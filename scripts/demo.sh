@@ -21,7 +21,7 @@ cat <<END
 Now try it on your own files:
 
   . $BIN/activate
-  minisearch index ~/Documents/notes      # makes .minisearch here; again later, only what changed is embedded
+  minisearch index ~/Documents/notes     # makes .minisearch here; later runs embed only what changed
   minisearch query "what did we decide about the roof"
   minisearch query "what did we decide about the roof" --json | head -1
   minisearch status

@@ -157,6 +157,13 @@ def test_an_unchanged_tree_embeds_nothing_and_loads_no_model(folder: Path, ms: M
     assert report.n_encoded == 0
 
 
+def test_a_run_over_files_without_text_loads_no_model(folder: Path, ms: MiniSearch) -> None:
+    (folder / "docs" / "empty.md").touch()
+    ms.index("docs")
+    with MiniSearch.open(".") as later:
+        assert [skip.reason for skip in later.index("docs").skipped] == ["no text in it"]
+
+
 def test_one_edited_file_embeds_its_changed_chunks_only(
     folder: Path, ms: MiniSearch, encoder: HashingEncoder
 ) -> None:
@@ -502,7 +509,7 @@ def test_a_linked_file_can_be_removed_by_the_path_a_result_gave(folder: Path, ms
 def test_a_path_that_is_not_there_changes_nothing(folder: Path, ms: MiniSearch) -> None:
     ms.index("docs")
     before = ms.status()
-    with pytest.raises(IngestError, match=r"'nowhere': No such file"):
+    with pytest.raises(IngestError, match=r"cannot index nowhere: No such file"):
         ms.index("docs", "nowhere")
     assert ms.status() == before
 

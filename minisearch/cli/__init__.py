@@ -7,6 +7,7 @@ command line, 75 when another process is writing, 130 and 143 when interrupted o
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
@@ -22,7 +23,7 @@ from minisearch import __version__
 from minisearch.cli import show
 from minisearch.cli.progress import Progress
 from minisearch.engine import MiniSearch
-from minisearch.errors import IndexBusy, MinisearchError
+from minisearch.errors import IndexBusy, IndexNotFound, MinisearchError
 from minisearch.home import INDEX_FOLDER, find_index
 from minisearch.indexes import backend_names
 
@@ -54,7 +55,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="minisearch %(version)s")
 def cli() -> None:
-    r"""Search your own files by meaning.
+    """Search your own files by meaning.
 
     \b
       minisearch index ./docs
@@ -62,7 +63,7 @@ def cli() -> None:
 
     The index is the folder .minisearch in the current one, unless --index or MINISEARCH_INDEX names
     another; every command but "index" looks for it from the current folder upwards.
-    """
+    """  # noqa: D301 - click reads \b as "leave these lines as they are"
 
 
 def _common(command: AnyFunction) -> AnyFunction:
@@ -110,6 +111,8 @@ def index(
     _set_up_logging(verbose)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     folder = index_folder or Path(INDEX_FOLDER)
+    if index_folder is None:
+        _tell_of_an_index_above(folder)
     with MiniSearch(folder, model=model, offline=offline) as ms, Progress() as progress:
         try:
             report = ms.index(*paths, backend=backend, on_progress=progress.update)
@@ -138,7 +141,8 @@ def query(
 ) -> None:
     """Print the passages nearest in meaning to TEXT, best first.
 
-    With --json, one object a line: rank, score, path, line, end_line, heading, text, doc_id, chunk_id.
+    Put -- before a TEXT that begins with a dash. With --json, one object a line: rank, score, path, line,
+    end_line, heading, text, doc_id, chunk_id.
     """
     _set_up_logging(verbose)
     with MiniSearch(index_folder or find_index(), offline=offline) as ms:
@@ -146,8 +150,12 @@ def query(
     if as_json:
         for result in results:
             click.echo(show.as_json(result))
-    else:
+    elif results:
         click.echo(show.results(results, whole=full))
+    else:
+        click.echo(
+            "No results: the index holds no documents; fill it with: minisearch index FOLDER", err=True
+        )
 
 
 @cli.command()
@@ -170,7 +178,7 @@ def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> No
     with MiniSearch(index_folder or find_index()) as ms:
         ms.rebuild(backend)
         found = ms.status()
-    click.echo(f"Rebuilt: {show.count(found.n_chunks, 'chunk')} in a {found.backend} index")
+    click.echo(f"Rebuilt with {found.backend}: {show.count(found.n_chunks, 'chunk')}")
 
 
 @cli.command()
@@ -182,6 +190,18 @@ def remove(paths: tuple[Path, ...], index_folder: Path | None, verbose: bool) ->
     with MiniSearch(index_folder or find_index()) as ms:
         n_removed = ms.remove(*paths)
     click.echo(f"Removed {show.count(n_removed, 'document')} from the index")
+
+
+def _tell_of_an_index_above(folder: Path) -> None:
+    """Say so when a new index here will hide one that queries from here have used until now."""
+    with contextlib.suppress(IndexNotFound):
+        above = find_index()
+        if above != folder:
+            click.echo(
+                f"Note: there is an index in {above}; making another one here. "
+                f"To add to that one instead, use --index {above}",
+                err=True,
+            )
 
 
 def _set_up_logging(verbose: bool) -> None:

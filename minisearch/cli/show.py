@@ -57,8 +57,8 @@ def report(done: IngestReport, *, verbose: bool) -> str:
         f"{count(done.added, 'document')} added, {done.updated:,} updated, {done.unchanged:,} unchanged, "
         f"{done.removed:,} removed, {len(done.skipped):,} skipped"
     )
-    rate = f", {done.n_encoded / done.encoding_s:,.0f} chunks/s" if done.encoding_s else ""
-    work = f"{count(done.n_encoded, 'chunk')} embedded in {_seconds(done.elapsed_s)}{rate}"
+    rate = f" ({done.n_encoded / done.encoding_s:,.0f} a second)" if done.encoding_s else ""
+    work = f"{count(done.n_encoded, 'chunk')} embedded{rate}; {_seconds(done.elapsed_s)} in all"
     left_out = [f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden"]
     return "\n".join([head, work, *(left_out if done.n_ignored else []), *_passed_over(done, verbose)])
 
@@ -93,7 +93,8 @@ def _rejoined(lines: Iterable[str]) -> list[str]:
     previous = ""
     for line in lines:
         same_margin = len(line) - len(line.lstrip()) == len(previous) - len(previous.lstrip())
-        if len(previous) >= WRAPPED_FROM and same_margin and line.lstrip()[:1].isalpha():
+        goes_on = len(previous) >= WRAPPED_FROM and (previous[-1].isalnum() or previous[-1] in ",.;:-–—)")
+        if goes_on and same_margin and line.lstrip()[:1].isalpha():
             joined[-1] += " " + line.strip()
         else:
             joined.append(line.expandtabs(4))

@@ -59,7 +59,7 @@ def test_index_prints_what_changed_and_why_files_were_skipped(folder: Path) -> N
     (folder / "docs" / "photo.md").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
     first, second, *rest = run("index", "docs").stdout.splitlines()
     assert first == "2 documents added, 0 updated, 0 unchanged, 0 removed, 1 skipped"
-    assert second.startswith("2 chunks embedded in ")
+    assert second.startswith("2 chunks embedded (")
     assert rest == ["skipped    1 file: binary file (PNG image): docs/photo.md"]
     assert "0 documents added, 0 updated, 2 unchanged" in run("index", "docs").stdout
 
@@ -137,7 +137,7 @@ def test_reports_and_status_as_json(folder: Path) -> None:
 
 def test_rebuild_and_remove_say_what_they_did(folder: Path) -> None:
     run("index", "docs")
-    assert run("rebuild", "--backend", "annoy").stdout == "Rebuilt: 2 chunks in a annoy index\n"
+    assert run("rebuild", "--backend", "annoy").stdout == "Rebuilt with annoy: 2 chunks\n"
     assert run("remove", "docs/bread.md").stdout == "Removed 1 document from the index\n"
 
 
@@ -166,6 +166,28 @@ def test_every_command_has_help(command: str) -> None:
         assert "--index DIR" in output
     else:
         assert all(f"  {name}  " in output for name in ["index", "query", "status", "rebuild", "remove"])
+
+
+def test_the_help_shows_its_examples_a_line_each() -> None:
+    lines = run("--help").stdout.splitlines()
+    assert "    minisearch index ./docs" in lines
+    assert '    minisearch query "how do I retry a failed task"' in lines
+
+
+def test_an_index_without_documents_says_so(folder: Path) -> None:
+    run("index", "docs")
+    run("remove", "docs")
+    result = run("query", "anything")
+    assert (result.stdout, result.stderr.startswith("No results: the index holds no documents")) == ("", True)
+
+
+def test_a_second_index_below_a_first_is_made_with_a_word(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("index", "docs").stderr == ""
+    assert run("index", "docs").stderr == ""
+    monkeypatch.chdir(folder / "docs")
+    assert "there is an index in ../.minisearch; making another one here" in run("index", ".").stderr
 
 
 def test_the_version_is_the_packages() -> None:
@@ -200,7 +222,7 @@ def test_the_option_beats_the_environment_and_that_beats_the_current_folder(
 
 
 def test_a_folder_that_is_not_there(folder: Path) -> None:
-    assert "'nowhere': No such file or directory" in error_of("index", "nowhere")
+    assert "cannot index nowhere: No such file or directory" in error_of("index", "nowhere")
 
 
 def test_an_empty_folder(folder: Path) -> None:
@@ -211,7 +233,9 @@ def test_an_empty_folder(folder: Path) -> None:
 
 def test_a_query_before_any_index(folder: Path) -> None:
     assert "make one with: minisearch index FOLDER" in error_of("query", "x")
-    assert "make one with: minisearch index FOLDER" in error_of("status", "--index", "nowhere")
+    assert "make one with: minisearch index FOLDER --index nowhere" in error_of(
+        "status", "--index", "nowhere"
+    )
 
 
 def test_an_empty_query_and_k_zero(folder: Path) -> None:
