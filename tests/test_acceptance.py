@@ -76,7 +76,7 @@ def test_every_passage_is_what_stands_in_the_file_at_its_lines(own_data: MiniSea
 def test_ten_questions_about_ansible_find_the_right_page_among_the_first_five(
     shared: Path, tmp_path: Path, minilm: SentenceTransformer
 ) -> None:
-    docs = shared / "docs" / "ansible"
+    docs = (shared / "docs" / "ansible").resolve()
     with MiniSearch.open(tmp_path, encoder=minilm) as ms:
         report = ms.index(docs)
         n_files = sum(path.is_file() for path in docs.rglob("*"))

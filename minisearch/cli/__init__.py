@@ -206,7 +206,8 @@ def _tell_of_an_index_above(folder: Path) -> None:
 
 def _set_up_logging(verbose: bool) -> None:
     logging.basicConfig(format="minisearch: %(message)s", level=logging.WARNING)
-    logging.getLogger("minisearch").setLevel(logging.INFO if verbose else logging.WARNING)
+    if verbose:
+        logging.getLogger("minisearch").setLevel(logging.INFO)
 
 
 def main() -> None:
