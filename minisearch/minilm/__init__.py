@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from minisearch.minilm.components import (
         AttentionOutput,
         Embeddings,
-        MiniLMConfig,
         SelfAttention,
         TransformerEncoder,
         TransformerLayer,
     )
     from minisearch.minilm.loader import LoadReport
     from minisearch.minilm.model import MiniLMModel, SentenceTransformer, load_pretrained_weights
+    from minisearch.minilm.settings import MiniLMConfig
     from minisearch.minilm.tokenizer import MiniLMTokenizer
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
 
 _HOMES = dict.fromkeys(__all__, "components") | {
     "LoadReport": "loader",
+    "MiniLMConfig": "settings",
     "MiniLMModel": "model",
     "MiniLMTokenizer": "tokenizer",
     "SentenceTransformer": "model",

@@ -9,6 +9,7 @@ its path is used for what it is: nothing there is held against a hash.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import logging
 import os
@@ -83,6 +84,24 @@ def locate(name_or_path: str, *, offline: bool = False) -> Located:
         logger.info("weights: %s: %s", place, problem)
         tried.append(f"  {place}: {problem}")
     raise WeightsNotFound(_not_found(checkpoint, tried))
+
+
+def verified_sha256(located: Located) -> str:
+    """The SHA-256 of a checkpoint's weights; ModelError when it is not the one they must have."""
+    path = located.folder / WEIGHTS
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    if located.sha256 not in {None, digest.hexdigest()}:
+        raise ModelError(
+            f"{path} is not {located.name}: its SHA-256 is {digest.hexdigest()}, expected {located.sha256}. "
+            f"Remove or download it again; to use it as it is, give its folder as the model"
+        )
+    return digest.hexdigest()
 
 
 def _given_folder(name_or_path: str) -> Located:

@@ -9,51 +9,11 @@ Shapes: B texts, T tokens, H heads, D hidden width, d = D / H the width of a hea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name every PyTorch reader expects
 
-from minisearch.errors import ModelError
-
-MAX_SIZE = 1 << 20  # four times the largest vocabulary in use; keeps every tensor's size a sane number
-
-
-@dataclass(frozen=True, slots=True)
-class MiniLMConfig:
-    """The numbers that fix the architecture; the defaults are MiniLM-L6-H384's. Names as in config.json.
-
-    Raises ModelError, naming the number and its value, for one that makes no sense.
-    """
-
-    vocab_size: int = 30_522
-    hidden_size: int = 384
-    num_hidden_layers: int = 6
-    num_attention_heads: int = 12
-    intermediate_size: int = 1_536
-    max_position_embeddings: int = 512
-    type_vocab_size: int = 2
-    layer_norm_eps: float = 1e-12
-    hidden_dropout_prob: float = 0.1
-    attention_probs_dropout_prob: float = 0.1
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int":  # a string, as this module's annotations are
-                is_sensible = type(value) is int and 1 <= value <= MAX_SIZE
-                expected = f"a whole number from 1 to {MAX_SIZE}"
-            else:
-                is_sensible = type(value) in {int, float} and 0 <= value <= 1
-                expected = "a number from 0 to 1"
-            if not is_sensible:
-                raise ModelError(f"{field.name} is {value!r}, expected {expected}")
-        if self.hidden_size % self.num_attention_heads:
-            raise ModelError(
-                f"num_attention_heads is {self.num_attention_heads}, "
-                f"expected a divisor of hidden_size, {self.hidden_size}"
-            )
+from minisearch.minilm.settings import MiniLMConfig
 
 
 class Embeddings(nn.Module):

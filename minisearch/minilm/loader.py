@@ -7,12 +7,10 @@ catalog's.  What is left out on purpose is in the report.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import torch
 from safetensors import SafetensorError
@@ -20,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from minisearch.errors import ModelError
-from minisearch.minilm.catalog import WEIGHTS, Located
+from minisearch.minilm.catalog import WEIGHTS, Located, verified_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +63,7 @@ def load_weights(model: nn.Module, located: Located) -> LoadReport:
     model's: the message names the first that differs, what was expected and what came.
     """
     path = located.folder / WEIGHTS
-    digest = _sha256(path)
-    if located.sha256 not in {None, digest}:
-        raise ModelError(
-            f"{path} is not {located.name}: its SHA-256 is {digest}, expected {located.sha256}. "
-            f"Remove or download it again; to use it as it is, give its folder as the model"
-        )
+    digest = verified_sha256(located)
     try:
         stored = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -130,18 +123,3 @@ def _check(weights: dict[str, Tensor], expected: dict[str, Tensor], path: Path) 
             )
         if not tensor.dtype.is_floating_point:
             raise ModelError(f"{path}: {to_hugging_face(name)} is {tensor.dtype}, expected {torch.float32}")
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return _digest(file)
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _digest(file: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()

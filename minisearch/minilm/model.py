@@ -18,9 +18,9 @@ from minisearch.config import fingerprint
 from minisearch.errors import ModelError
 from minisearch.minilm import inference
 from minisearch.minilm.catalog import Located, locate
-from minisearch.minilm.components import Embeddings, MiniLMConfig, TransformerEncoder
+from minisearch.minilm.components import Embeddings, TransformerEncoder
 from minisearch.minilm.loader import LoadReport, load_weights
-from minisearch.minilm.settings import Pooling, read_settings
+from minisearch.minilm.settings import MiniLMConfig, Pooling, read_settings
 from minisearch.minilm.tokenizer import MiniLMTokenizer
 from minisearch.types import FloatArray
 

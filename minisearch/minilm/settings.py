@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from minisearch.errors import ModelError
-from minisearch.minilm.components import MiniLMConfig
 
 logger = logging.getLogger(__name__)
+
+MAX_SIZE = 1 << 20  # four times the largest vocabulary in use; keeps every tensor's size a sane number
 
 Pooling = Literal["mean", "cls", "max"]
 
@@ -41,6 +42,42 @@ POOLING_FLAGS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class MiniLMConfig:
+    """The numbers that fix the architecture; the defaults are MiniLM-L6-H384's. Names as in config.json.
+
+    Raises ModelError, naming the number and its value, for one that makes no sense.
+    """
+
+    vocab_size: int = 30_522
+    hidden_size: int = 384
+    num_hidden_layers: int = 6
+    num_attention_heads: int = 12
+    intermediate_size: int = 1_536
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    layer_norm_eps: float = 1e-12
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int":  # a string, as this module's annotations are
+                is_sensible = type(value) is int and 1 <= value <= MAX_SIZE
+                expected = f"a whole number from 1 to {MAX_SIZE}"
+            else:
+                is_sensible = type(value) in {int, float} and 0 <= value <= 1
+                expected = "a number from 0 to 1"
+            if not is_sensible:
+                raise ModelError(f"{field.name} is {value!r}, expected {expected}")
+        if self.hidden_size % self.num_attention_heads:
+            raise ModelError(
+                f"num_attention_heads is {self.num_attention_heads}, "
+                f"expected a divisor of hidden_size, {self.hidden_size}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
