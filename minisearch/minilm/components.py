@@ -27,10 +27,11 @@ class Embeddings(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def forward(self, input_ids: Tensor) -> Tensor:  # (B, T) -> (B, T, D)
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        # (B, T), (B, T) -> (B, T, D); a text that is no pair is of segment 0 throughout
         positions = torch.arange(input_ids.shape[1], device=input_ids.device)  # (T,)
-        # One text at a time, never a pair: every token is of segment 0.
-        x = self.token(input_ids) + self.position(positions) + self.segment.weight[0]  # (B, T, D)
+        segments = self.segment.weight[0] if token_type_ids is None else self.segment(token_type_ids)
+        x = self.token(input_ids) + self.position(positions) + segments  # (B, T, D)
         return self.dropout(self.norm(x))
 
 

@@ -34,14 +34,20 @@ class MiniLMModel(nn.Module):
         self.embeddings = Embeddings(self.config)
         self.encoder = TransformerEncoder(self.config)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+    ) -> Tensor:
         """Token vectors (B, T, D).
 
         ``attention_mask`` (B, T) is 1 for tokens and 0 for padding; None says that there is no padding.
-        The vectors at padded places mean nothing.
+        ``token_type_ids`` (B, T) is 0 for a pair's first text and 1 for its second; None says that there
+        are no pairs.  The vectors at padded places mean nothing.
         """
         mask = None if attention_mask is None else attention_mask.bool()
-        return self.encoder(self.embeddings(input_ids), mask)
+        return self.encoder(self.embeddings(input_ids, token_type_ids), mask)
 
 
 class SentenceTransformer(nn.Module):
