@@ -36,11 +36,19 @@ RENAMES = [
     ("encoder.layer.#.output.LayerNorm", "encoder.layers.#.norm"),
 ]
 
-# In the file but not in an embedder: a constant, and the head of BERT's next-sentence task.
+# Where the encoder is a part of a larger model, as in a cross-encoder or in BERT with its training heads.
+WRAPPED = [
+    ("bert.pooler.dense.weight", "pooler.weight"),
+    ("bert.pooler.dense.bias", "pooler.bias"),
+    ("bert.", "model."),
+]
+
+# How names that may be left out begin, and why; each only when the model has no such part.
 IGNORED = {
-    "embeddings.position_ids": "a constant, 0 to 511",
-    "pooler.dense.weight": "BERT's pooler: sentence vectors do not pass it",
-    "pooler.dense.bias": "BERT's pooler: sentence vectors do not pass it",
+    "embeddings.position_ids": "a constant, 0, 1, 2 and so on",
+    "pooler.": "BERT's pooler: sentence vectors do not pass it",
+    "cls.predictions.": "the head that guesses masked words in training",
+    "cls.seq_relationship.": "the head that guesses the next sentence in training",
 }
 
 
@@ -59,8 +67,9 @@ class LoadReport:
 def load_weights(model: nn.Module, located: Located) -> LoadReport:
     """Put the weights of a checkpoint into a model, every tensor of it or none.
 
-    Raises ModelError when the file is damaged or not the catalog's, and when its tensors are not the
-    model's: the message names the first that differs, what was expected and what came.
+    The model is a MiniLMModel, or a larger one that has it as ``model``.  Raises ModelError when the file
+    is damaged or not the catalog's, and when its tensors are not the model's: the message names the first
+    that differs, what was expected and what came.
     """
     path = located.folder / WEIGHTS
     digest = verified_sha256(located)
@@ -68,9 +77,14 @@ def load_weights(model: nn.Module, located: Located) -> LoadReport:
         stored = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is damaged or no safetensors file: {error}") from error
-    weights = {to_ours(name): tensor for name, tensor in stored.items() if name not in IGNORED}
-    _check(weights, model.state_dict(), path)
-    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+    expected = {_of_encoder(name): tensor for name, tensor in model.state_dict().items()}
+    ignored = {name: why for name in stored if (why := _why_ignored(name, expected))}
+    theirs = {_of_encoder(to_ours(name)): name for name in stored if name not in ignored}
+    weights = {name: stored[stored_name] for name, stored_name in theirs.items()}
+    _check(weights, expected, path)
+    model.load_state_dict(
+        {name: weights[_of_encoder(name)].float() for name in model.state_dict()}, assign=True
+    )
     logger.info("weights: %d tensors, SHA-256 %s", len(weights), digest)
     return LoadReport(
         source=str(path),
@@ -78,7 +92,7 @@ def load_weights(model: nn.Module, located: Located) -> LoadReport:
         n_tensors=len(weights),
         n_parameters=sum(tensor.numel() for tensor in weights.values()),
         n_bytes=sum(tensor.numel() * tensor.element_size() for tensor in weights.values()),
-        ignored={name: IGNORED[name] for name in stored if name in IGNORED},
+        ignored=ignored,
     )
 
 
@@ -87,13 +101,35 @@ def to_ours(name: str) -> str:
 
     >>> to_ours("encoder.layer.3.attention.self.query.weight")
     'encoder.layers.3.attention.query.weight'
+    >>> to_ours("bert.pooler.dense.bias")
+    'pooler.bias'
     """
+    for old, new in WRAPPED:
+        if name.startswith(old):
+            return new + _rename(name[len(old) :], RENAMES)
     return _rename(name, RENAMES)
 
 
 def to_hugging_face(name: str) -> str:
     """Hugging Face's name of a tensor, from ours."""
-    return _rename(name, [(ours, theirs) for theirs, ours in RENAMES])
+    backwards = [(ours, theirs) for theirs, ours in RENAMES]
+    for theirs, ours in WRAPPED:
+        if name.startswith(ours):
+            return theirs + _rename(name[len(ours) :], backwards)
+    return _rename(name, backwards)
+
+
+def _of_encoder(name: str) -> str:
+    """A tensor's name without the larger model's word for the encoder."""
+    return name.removeprefix("model.")
+
+
+def _why_ignored(name: str, expected: dict[str, Tensor]) -> str:
+    """Why a tensor of the file may be left out; empty when it may not."""
+    ours = _of_encoder(to_ours(name))
+    if ours in expected:
+        return ""
+    return next((why for start, why in IGNORED.items() if ours.startswith(start)), "")
 
 
 def _rename(name: str, table: list[tuple[str, str]]) -> str:
