@@ -1,0 +1,119 @@
+"""Every shape of MiniLM equals `transformers`: random weights, saved as its checkpoint and loaded by us."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer as Original
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from transformers import BertModel
+
+from minisearch.minilm import SentenceTransformer
+from minisearch.minilm.loader import to_ours
+from tests.minilm import checkpoints
+from tests.minilm.test_parity import ODD, SCRIPTS
+
+TEXTS = [*ODD, *SCRIPTS, "retry the failed task", "the ocean sleeps " * 30, "bread and law " * 250]
+LONG = [1, 2, 31, 200, 512]  # lengths, in tokens
+SHORT = [1, 9, 24, 17]
+
+MINILM = {"hidden_size": 384, "num_attention_heads": 12, "intermediate_size": 1_536}
+SMALL = {"hidden_size": 48, "num_attention_heads": 12, "intermediate_size": 192}
+VARIANTS = {
+    "3 layers": {"num_hidden_layers": 3, **MINILM},
+    "6 layers": {"num_hidden_layers": 6, **MINILM},
+    "12 layers": {"num_hidden_layers": 12, **MINILM},
+    "multilingual": {"vocab_size": checkpoints.MULTILINGUAL_VOCABULARY, "num_hidden_layers": 2, **SMALL},
+    "width 256": {
+        "hidden_size": 256,
+        "num_attention_heads": 8,
+        "intermediate_size": 1_024,
+        "num_hidden_layers": 4,
+    },
+}
+
+
+class Variant(NamedTuple):
+    """A checkpoint's folder, the model that was saved there, and ours made of it."""
+
+    folder: Path
+    bert: nn.Module
+    ours: SentenceTransformer
+
+    def batch(self, lengths: list[int]) -> tuple[Tensor, Tensor]:
+        return checkpoints.noisy_batch(lengths, self.bert.config.vocab_size)
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def variant(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, weights: Path
+) -> Variant:
+    folder = tmp_path_factory.mktemp("variant")
+    is_multilingual = request.param == "multilingual"
+    tokenizer = checkpoints.sentencepiece(TEXTS) if is_multilingual else checkpoints.wordpiece(weights)
+    bert = checkpoints.save(folder, BertModel, tokenizer, **VARIANTS[request.param])
+    ours = SentenceTransformer.from_pretrained(str(folder), device="cpu", dtype="float32")
+    return Variant(folder, bert, ours)
+
+
+def pooled(tokens: Tensor, mask: Tensor, pooling: str) -> Tensor:
+    """Unit vectors, one text at a time, from the tokens that are no padding."""
+    pool = {"mean": lambda x: x.mean(0), "cls": lambda x: x[0], "max": lambda x: x.amax(0)}[pooling]
+    kept = [pool(text[row.bool()]) for text, row in zip(tokens, mask, strict=True)]
+    return normalize(torch.stack(kept), dim=1)
+
+
+@pytest.mark.parametrize(("lengths", "is_training"), [(LONG, False), (SHORT, True)])
+def test_token_and_sentence_vectors_equal_berts(
+    variant: Variant, lengths: list[int], is_training: bool
+) -> None:
+    torch.manual_seed(1)
+    input_ids, mask = variant.batch(lengths)
+    bert, ours = variant.bert.train(is_training), variant.ours.train(is_training)
+    with torch.no_grad():
+        expected = bert(input_ids, attention_mask=mask).last_hidden_state
+        tokens, vectors = ours.model(input_ids, mask), ours(input_ids, mask)
+    assert (tokens - expected)[mask.bool()].abs().max() <= 1e-5
+    assert (vectors - pooled(expected, mask, "mean")).abs().max() <= 2e-6
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
+def test_each_pooling_equals_berts(variant: Variant, monkeypatch: pytest.MonkeyPatch, pooling: str) -> None:
+    torch.manual_seed(3)
+    input_ids, mask = variant.batch(SHORT)
+    monkeypatch.setattr(variant.ours, "pooling", pooling)
+    with torch.no_grad():
+        expected = variant.bert(input_ids, attention_mask=mask).last_hidden_state
+        vectors = variant.ours(input_ids, mask)
+    assert (vectors - pooled(expected, mask, pooling)).abs().max() <= 2e-6
+
+
+@pytest.mark.parametrize("is_training", [False, True])
+def test_gradients_equal_berts(variant: Variant, is_training: bool) -> None:
+    torch.manual_seed(2)
+    input_ids, mask = variant.batch(SHORT)
+    bert, ours = variant.bert.train(is_training), variant.ours.train(is_training)
+    # A random direction: the square sum of what a LayerNorm puts out hardly has a gradient.
+    direction = torch.randn(len(SHORT), ours.dimension)
+    bert.zero_grad()
+    ours.zero_grad()
+    expected = pooled(bert(input_ids, attention_mask=mask).last_hidden_state, mask, "mean")
+    (expected * direction).sum().backward()
+    (ours(input_ids, mask) * direction).sum().backward()
+    gradients = {name: parameter.grad for name, parameter in ours.model.named_parameters()}
+    for name, parameter in bert.named_parameters():
+        if not name.startswith("pooler."):
+            theirs = parameter.grad
+            assert (gradients[to_ours(name)] - theirs).norm() <= 1e-5 * theirs.norm() + 1e-6, name
+
+
+def test_texts_give_the_vectors_that_they_give_sentence_transformers(variant: Variant) -> None:
+    original = Original(str(variant.folder), device="cpu", local_files_only=True)
+    expected = original.encode(TEXTS, normalize_embeddings=True, batch_size=4)
+    assert variant.ours.max_length == original.max_seq_length
+    assert np.abs(variant.ours.encode(TEXTS) - expected).max() <= 2e-6
