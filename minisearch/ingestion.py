@@ -1,15 +1,15 @@
-"""One indexing run: which files there are and have changed, what they hold, what of it needs the model.
+"""One indexing run: which files there are, what of them has changed, what of that needs the model.
 
-    found files -> changed documents -> chunks -> vectors -> one transaction a document
+    found files -> outcomes, read ahead -> windows of documents -> vectors -> one transaction a document
 
-Changed documents are gathered until they fill the model's batches well, encoded together, and stored
-one by one.  A text whose vector is already stored, in whatever document, is never encoded again.  A run
-that is cut short has lost only the documents not yet stored; the next one goes on from there.
+A thread reads and cuts ahead; this one has the model and the store to itself.  Changed documents are
+gathered until they fill the model's batches well, encoded together, and stored one by one.  A text whose
+vector is already stored, in whatever document, is never encoded again.  A run that is cut short has lost
+only the documents not yet stored; the next one goes on from there.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,20 +18,18 @@ from pathlib import Path
 
 import numpy as np
 
+from minisearch.ahead import ahead
 from minisearch.config import Settings
 from minisearch.errors import IngestError
 from minisearch.home import Home, is_below
-from minisearch.ingest import Found, Unreadable, chunk, parse, read_bytes, walk
-from minisearch.storage import FileStamp, Store, StoredDocument
-from minisearch.types import Chunk, Document, Encoder, FloatArray, IndexProgress, IngestReport, Skipped
+from minisearch.ingest import Found, Unreadable, walk
+from minisearch.reading import CutDocument, Outcome, PassedOver, Reader, Unchanged
+from minisearch.storage import Store
+from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, Skipped
 
 # Texts are encoded once this many tokens wait: enough to sort them into full batches of like length, few
-# enough to show progress every few seconds and to lose little when interrupted.
+# enough to show progress every few seconds and to lose little when interrupted.  As many are read ahead.
 WINDOW_TOKENS = 16_384
-
-# A file changed this close before it was read may have changed again after, with the same time and size
-# (git's "racy" rule; FAT keeps times to 2 s), so such a file is read again.
-RACY_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +71,6 @@ def find_files(roots: Mapping[Path, str], home: Home) -> Walked:
     return walked
 
 
-@dataclass(frozen=True, slots=True)
-class CutDocument:
-    """A changed document, read and cut, waiting for its vectors."""
-
-    row: StoredDocument
-    chunks: list[Chunk]
-    notes: tuple[str, ...]
-
-
 class Run:
     """One run over the files of a walk: `execute` it, and at any time ask for its `report`.
 
@@ -103,10 +92,9 @@ class Run:
         self._files = walked.files
         self._unreadable = walked.unreadable
         self._encoder = encoder
-        self._settings = settings
-        self._ingest = ingest
         self._on_progress = on_progress
         self._stored = store.documents()
+        self._reader = Reader(self._stored, encoder=encoder, settings=settings, ingest=ingest)
         self._skipped = dict(walked.skipped)
         self._counts = walked.counts
         self._n_bytes = sum(found.size for found in walked.files.values())
@@ -116,11 +104,13 @@ class Run:
         self._encoding_s = 0.0
 
     def execute(self) -> None:
-        """Bring every file's document up to date; one window is stored before the next is read."""
-        for window in self._windows():
-            vectors = self._vectors([chunk for document in window for chunk in document.chunks])
-            for document in window:
-                self._put(document, vectors)
+        """Bring every file's document up to date; one window is stored before the next is encoded."""
+        outcomes = self._reader.outcomes(self._files)
+        with ahead(outcomes, limit=WINDOW_TOKENS, size=_n_waiting, stop=self._reader.stop) as read:
+            for window in self._windows(read):
+                vectors = self._vectors([chunk for document in window for chunk in document.chunks])
+                for document in window:
+                    self._put(document, vectors)
 
     def remove_vanished(self, home: Home, roots: Collection[str]) -> None:
         """Remove the documents below the roots whose files are gone, but not what could not be looked for."""
@@ -151,68 +141,34 @@ class Run:
             encoding_s=self._encoding_s,
         )
 
-    # --- path -> document -> chunks ----------------------------------------------------------------
+    # --- outcomes -> windows -----------------------------------------------------------------------
 
-    def _windows(self) -> Iterator[list[CutDocument]]:
-        """Changed documents, as many at a time as are encoded well together."""
+    def _windows(self, outcomes: Iterable[Outcome]) -> Iterator[list[CutDocument]]:
+        """Changed documents, as many at a time as are encoded well together; the rest is settled here."""
         window: list[CutDocument] = []
         n_tokens = 0
-        for key, found in self._files.items():
-            document = self._read(key, found)
-            if document is None:
-                self._done(found.size)
+        for outcome in outcomes:
+            if not isinstance(outcome, CutDocument):
+                self._settle(outcome)
                 continue
-            window.append(document)
-            n_tokens += sum(chunk.n_tokens for chunk in document.chunks)
+            window.append(outcome)
+            n_tokens += outcome.n_tokens
             if n_tokens >= WINDOW_TOKENS:
                 yield window
                 window, n_tokens = [], 0
         yield window
 
-    def _read(self, key: str, found: Found) -> CutDocument | None:
-        """The file's document, read and cut; None when it is stored as it is, or gives no text."""
-        stored = self._stored.get(key)
-        stamp = FileStamp(found.size, found.mtime_ns, found.ctime_ns, time.time_ns())
-        is_cut_so = stored is not None and stored.ingest == self._ingest
-        if stored and is_cut_so and _is_trusted(stored.stamp, stamp):
+    def _settle(self, outcome: Unchanged | PassedOver) -> None:
+        """Do what an outcome without a text to encode asks for."""
+        if isinstance(outcome, PassedOver):
+            self._skipped[outcome.path] = outcome.reason
+            if outcome.is_outdated:
+                self._remove([outcome.path])
+        else:
+            if outcome.stamp is not None:
+                self._store.restamp(self._stored[outcome.path].id, outcome.stamp)
             self._n_unchanged += 1
-            return None
-        try:
-            data = read_bytes(found.path)
-        except IngestError as error:  # what it held when it could last be read stays searchable
-            self._skipped[key] = f"{error}; its earlier text is kept" if stored else str(error)
-            return None
-        sha256 = hashlib.sha256(data).digest()
-        if stored and is_cut_so and stored.sha256 == sha256:
-            self._store.restamp(stored.id, stamp)
-            self._n_unchanged += 1
-            return None
-        try:
-            document = parse(found.path, data)
-        except IngestError as error:
-            return self._drop(key, str(error))
-        if not document.text.strip():  # said before a model is loaded to cut it
-            return self._drop(key, "no text in it")
-        chunks = self._cut(document)
-        row = StoredDocument(key, document.format, document.title, stamp, sha256, self._ingest)
-        return CutDocument(row, chunks, document.notes)
-
-    def _cut(self, document: Document) -> list[Chunk]:
-        encoder = self._encoder()
-        return chunk(
-            document,
-            encoder.tokenizer,
-            max_tokens=self._settings.chunk_tokens(encoder.max_tokens),
-            overlap_tokens=self._settings.overlap_tokens,
-        )
-
-    def _drop(self, key: str, reason: str) -> CutDocument | None:
-        """Pass over a file that gives no text now; what it once gave is no longer true."""
-        self._skipped[key] = reason
-        if key in self._stored:
-            self._remove([key])
-            del self._stored[key]
-        return None
+        self._done(outcome.path)
 
     # --- chunks -> vectors -> store ----------------------------------------------------------------
 
@@ -233,18 +189,19 @@ class Run:
         return vectors
 
     def _put(self, document: CutDocument, vectors: dict[str, FloatArray]) -> None:
-        row, chunks = document.row, document.chunks
-        self._store.put(row, chunks, np.stack([vectors[chunk.text] for chunk in chunks]), document.notes)
+        chunks = document.chunks
+        of_chunks = np.stack([vectors[chunk.text] for chunk in chunks])
+        self._store.put(document.row, chunks, of_chunks, document.notes)
         self._n_chunks += len(chunks)
-        if row.path in self._stored:
+        if document.path in self._stored:
             self._n_updated += 1
         else:
             self._n_added += 1
-        self._done(row.stamp.n_bytes)
+        self._done(document.path)
 
-    def _done(self, n_bytes: int) -> None:
+    def _done(self, path: str) -> None:
         self._n_files_done += 1
-        self._n_bytes_done += n_bytes
+        self._n_bytes_done += self._files[path].size
         self._report_progress()
 
     def _report_progress(self) -> None:
@@ -259,10 +216,9 @@ class Run:
         )
 
 
-def _is_trusted(stored: FileStamp, now: FileStamp) -> bool:
-    """Whether equal stamps prove that the file holds what it held."""
-    is_same = (stored.n_bytes, stored.mtime_ns, stored.ctime_ns) == (now.n_bytes, now.mtime_ns, now.ctime_ns)
-    return is_same and max(stored.mtime_ns, stored.ctime_ns) + RACY_NS < stored.read_at_ns
+def _n_waiting(outcome: Outcome) -> int:
+    """The room an outcome takes among those that wait; something, even where it has no tokens."""
+    return 1 + (outcome.n_tokens if isinstance(outcome, CutDocument) else 0)
 
 
 def _windowed(texts: Sequence[str], n_tokens: dict[str, int]) -> Iterator[list[str]]:

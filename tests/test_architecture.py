@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "minisearch"
 
 WORDS = {"types", "errors", "config"}
 ROOMS = {"minilm", "ingest", "indexes", "storage"}
-CORRIDOR = {"engine", "facts", "home", "ingestion", "live_index"}
+CORRIDOR = {"ahead", "engine", "facts", "home", "ingestion", "live_index", "reading"}
 
 # A room may import itself, and these.
 MAY_IMPORT: dict[str, set[str]] = {

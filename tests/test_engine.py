@@ -606,7 +606,7 @@ def test_an_unreadable_file_is_skipped_and_keeps_its_earlier_text(
             raise IngestError("Input/output error")
         return Path(path).read_bytes()
 
-    monkeypatch.setattr("minisearch.ingestion.read_bytes", read)
+    monkeypatch.setattr("minisearch.reading.read_bytes", read)
     report = ms.index("docs")
     assert [(skip.path, skip.reason) for skip in report.skipped] == [
         ("docs/bread.md", "Input/output error; its earlier text is kept")
