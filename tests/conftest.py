@@ -26,8 +26,8 @@ def weights() -> Path:
 
 @pytest.fixture(scope="session")
 def minilm() -> SentenceTransformer:
-    """The real model."""
-    return SentenceTransformer.from_pretrained("all-MiniLM-L6-v2", device="cpu")
+    """The real model, in float32: what others are compared with."""
+    return SentenceTransformer.from_pretrained("all-MiniLM-L6-v2", device="cpu", dtype="float32")
 
 
 @pytest.fixture

@@ -1,22 +1,31 @@
-"""How many texts become vectors quickly: sorted by length, batched by tokens, order restored.
+"""How many texts become vectors quickly: sorted by length, packed into batches, computed on every core.
 
-Sorting puts texts of like length into one batch, so that little of the work is padding; a batch whose
-texts are all equally long needs no mask at all.
+Each core takes batches of its own, longest first, on one thread: threads that share a batch wait for one
+another, and on a busy machine they mostly wait.  A job of one batch is computed by all threads together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from minisearch.types import FloatArray
+from minisearch.errors import InputError
+from minisearch.minilm.packed import Batch, Packed, Scratch, has_onednn
 
 if TYPE_CHECKING:
-    from minisearch.minilm.model import SentenceTransformer
+    from minisearch.minilm.model import MiniLMModel
+
+Dtype = Literal["auto", "float32", "bfloat16", "int8"]
+
+# Tokens a batch. On two cores 512, 1,024 and 2,048 run at like speed; 1,024 stay in the cache and leave the
+# cores evenly loaded to the end. A GPU wants to be filled.
+BATCH_TOKENS = {"cpu": 1_024, "cuda": 65_536, "mps": 16_384}
+LEAST_TOKENS = 256  # below this a batch does not keep even one core busy
 
 
 def best_device() -> str:
@@ -26,38 +35,158 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-@torch.inference_mode()
-def encode(model: SentenceTransformer, texts: Sequence[str], *, batch_tokens: int) -> FloatArray:
-    """Unit vectors (n, D) float32 of n texts; see `SentenceTransformer.encode`."""
-    ids = model.tokenizer.ids(texts)
-    vectors = np.empty((len(ids), model.dimension), np.float32)
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    try:
-        for rows in batches([len(text) for text in ids], batch_tokens):
-            input_ids, mask = pad([ids[row] for row in rows], model.tokenizer.pad_id)
-            needed = None if mask.all() else mask.to(device)
-            vectors[rows] = model(input_ids.to(device), needed).float().cpu().numpy()
-    finally:
-        model.train(was_training)
-    return vectors
+def check_dtype(dtype: str) -> None:
+    """InputError unless it is one of `Dtype`."""
+    if dtype not in get_args(Dtype):
+        raise InputError(f"unknown dtype '{dtype}': expected one of {', '.join(get_args(Dtype))}")
 
 
-def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Positions in batches of like length, longest first; none holds more than ``batch_tokens`` with padding.
+def compute_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
+    """What activations are computed in: bfloat16 where the device has it, unless float32 is asked for."""
+    if dtype in {"float32", "bfloat16"}:
+        return torch.float32 if dtype == "float32" else torch.bfloat16
+    return torch.bfloat16 if _has_bfloat16(device) else torch.float32
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is done in hardware: elsewhere it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu" or not has_onednn(device) or not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    abilities = torch.cpu.get_capabilities()
+    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+
+
+class Inference:
+    """A model's packed weights, made anew when the model's own have changed or moved."""
+
+    def __init__(self, model: MiniLMModel, dtype: Dtype = "auto") -> None:
+        self._model = model
+        self._dtype: Dtype = dtype
+        self._stamp: object = None
+        self._packed: Packed | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What activations are computed in."""
+        return compute_dtype(self._dtype, self._model.device)
+
+    @property
+    def packed(self) -> Packed:
+        """The weights as they are now."""
+        stamp = [(tensor.data_ptr(), tensor._version) for tensor in self._tensors()]
+        if self._packed is None or stamp != self._stamp:
+            self._packed = Packed(self._model, self.dtype)
+            self._stamp = stamp
+        return self._packed
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the model's weights and of their packed copies."""
+        return sum(tensor.nbytes for tensor in self._tensors()) + self.packed.n_bytes
+
+    def _tensors(self) -> list[Tensor]:
+        return [*self._model.parameters(), *self._model.buffers()]
+
+    def run(
+        self,
+        ids: Sequence[Sequence[int]],
+        consume: Callable[[list[int], Tensor], None],
+        *,
+        segments: Sequence[Sequence[int]] | None = None,
+        batch_tokens: int | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        """Hand the token vectors of all texts to ``consume``, texts of equal length at a time, in any order.
+
+        ``consume(rows, tokens)`` gets positions in ``ids`` and their token vectors, float32 (G, T, D) or
+        the computing dtype; it is called from several threads, never with the same row twice.
+        """
+        packed = self.packed
+        n_threads = torch.get_num_threads() if packed.device.type == "cpu" else 1
+        limit = batch_tokens or BATCH_TOKENS.get(packed.device.type, BATCH_TOKENS["cpu"])
+        lengths = [len(text) for text in ids]
+        if batch_tokens is None:  # two batches a thread, so that none is idle while the last is computed
+            limit = min(limit, max(LEAST_TOKENS, sum(lengths) // (2 * n_threads)))
+
+        def compute(rows: list[int], scratch: Scratch) -> None:
+            batch = Batch.of(
+                [ids[row] for row in rows], None if segments is None else [segments[row] for row in rows]
+            )
+            tokens = packed(batch.to(packed.device), scratch)  # (N, D)
+            start = n_done = 0
+            for G, T in batch.groups:  # noqa: N806 - shapes
+                consume(rows[n_done : n_done + G], tokens[start : start + G * T].view(G, T, -1))
+                start, n_done = start + G * T, n_done + G
+
+        planned = list(batches(lengths, limit, batch_size))
+        if n_threads > 1 and len(planned) > 1:
+            _on_every_core(planned, compute, n_threads)
+            return
+        scratch = Scratch()
+        with torch.inference_mode():
+            for rows in planned:
+                compute(rows, scratch)
+
+
+def batches(lengths: Sequence[int], batch_tokens: int, batch_size: int | None = None) -> Iterator[list[int]]:
+    """Positions in batches of like length, longest batch first; within a batch, shortest text first.
+
+    A batch holds at most ``batch_tokens`` tokens, or one text, and at most ``batch_size`` texts.
 
     >>> list(batches([2, 9, 3, 8], batch_tokens=18))
-    [[1, 3], [2, 0]]
+    [[3, 1], [0, 2]]
     """
     batch: list[int] = []
+    n_tokens = 0
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):  # stable: ties keep their order
-        if batch and (len(batch) + 1) * lengths[batch[0]] > batch_tokens:
-            yield batch
-            batch = []
+        if batch and (n_tokens + lengths[row] > batch_tokens or len(batch) == batch_size):
+            yield batch[::-1]
+            batch, n_tokens = [], 0
         batch.append(row)
+        n_tokens += lengths[row]
     if batch:
-        yield batch
+        yield batch[::-1]
+
+
+def _on_every_core(
+    planned: Sequence[list[int]], compute: Callable[[list[int], Scratch], None], n_threads: int
+) -> None:
+    """Compute the batches in threads of one core each; the first error, or an interrupt, stops them all."""
+    waiting = iter(planned)
+    turn = threading.Lock()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        torch.set_num_threads(1)  # of this thread
+        scratch = Scratch()
+        try:
+            with torch.inference_mode():
+                while not errors:
+                    with turn:
+                        rows = next(waiting, None)
+                    if rows is None:
+                        return
+                    compute(rows, scratch)
+        except BaseException as error:  # raised again by the caller's thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(n_threads, len(planned)))]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException as error:  # Ctrl-C: each thread ends with the batch that it is at
+        errors.append(error)
+        with contextlib.suppress(KeyboardInterrupt):
+            for thread in threads:
+                thread.join()
+    finally:
+        torch.set_num_threads(n_threads)  # a thread's number is what threads begun later start with
+    if errors:
+        raise errors[0]
 
 
 def pad(ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
