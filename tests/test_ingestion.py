@@ -1,0 +1,270 @@
+"""A run that reads ahead does what one that reads only when it must would do, and ends when it is told to."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from minisearch import MiniSearch
+from minisearch.errors import IngestError
+from minisearch.ingest import read_bytes
+from tests.fakes import HashingEncoder, WordTokenizer
+
+WORDS = [
+    "bread",
+    "salt",
+    "water",
+    "star",
+    "moon",
+    "tide",
+    "sleep",
+    "coffee",
+    "task",
+    "retry",
+    "failed",
+    "sea",
+]
+# These hold the time of day and a file's random name.
+APART = tuple(f'INSERT INTO "{table}"' for table in ("_sqlite_migrations", "bases", "runs"))
+
+
+@pytest.fixture(autouse=True)
+def no_thread_stays() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.fixture(autouse=True)
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minisearch.ingestion.WINDOW_TOKENS", 60)
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    """Twelve files of twenty tokens each, so that three fill a window."""
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number:02}.txt").write_text(" ".join([*WORDS[:10], f"number{number}", *WORDS[:9]]))
+    return folder
+
+
+# --- the same as without -----------------------------------------------------------------------------
+
+
+def change(folder: Path, dice: random.Random) -> None:
+    """New, longer, shorter, alike, empty, binary, oddly encoded, touched and deleted files."""
+    for number in range(30):
+        path = folder / f"{number:02}.txt"
+        match dice.randrange(10):
+            case 0:
+                path.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00")
+            case 1:
+                path.write_text(" \n")
+            case 2:
+                path.write_bytes(b"caf\xe9 and \xff")
+            case 3:
+                path.write_text("the same in many files")
+            case 4:
+                path.unlink(missing_ok=True)
+            case 5:
+                path.touch()
+            case 6 | 7:
+                path.write_text(" ".join(dice.choices(WORDS, k=dice.choice([3, 30, 300]))))
+
+
+def content(database: Path) -> list[str]:
+    """All that a store holds of documents: rows, vectors, the pages of the full text, the counters."""
+    with closing(sqlite3.connect(database)) as connection:
+        return [line for line in connection.iterdump() if not line.startswith(APART)]
+
+
+@contextmanager
+def as_needed(items, **_) -> Iterator[Iterator]:
+    """The reference for `ahead`: each item is made when it is asked for, by whoever asks."""
+    yield iter(items)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_that_reads_ahead_leaves_and_tells_the_same(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = random.Random(seed)
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    unreadable: set[str] = set()
+
+    def read(path: str) -> bytes:
+        if Path(path).name in unreadable:
+            raise IngestError("Input/output error")
+        return read_bytes(path)
+
+    monkeypatch.setattr("minisearch.reading.read_bytes", read)
+
+    def run(index: str) -> tuple[object, ...]:
+        clock = itertools.count(later_ns)  # one file, one moment, in both runs
+        monkeypatch.setattr("minisearch.reading.time", SimpleNamespace(time_ns=lambda: next(clock)))
+        progress = []
+        with MiniSearch.open(index=tmp_path / index, encoder=HashingEncoder()) as ms:
+            report = ms.index(folder, backend="flat", on_progress=progress.append)
+        counts = (report.added, report.updated, report.unchanged, report.removed, report.skipped)
+        work = (report.notes, report.n_chunks, report.n_encoded, report.n_tokens)
+        return counts, work, progress, content(tmp_path / index / "minisearch.db")
+
+    for _ in range(4):
+        change(folder, dice)
+        later_ns = time.time_ns() + 10**10  # so that no file counts as changed a moment ago
+        unreadable = {f"{dice.randrange(30):02}.txt" for _ in range(3)}
+        read_ahead = run("ahead")
+        with monkeypatch.context() as patched:
+            patched.setattr("minisearch.ingestion.ahead", as_needed)
+            assert read_ahead == run("as_needed")
+
+
+# --- how far ahead -----------------------------------------------------------------------------------
+
+
+def test_while_the_model_works_one_window_is_read_and_no_more(
+    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("minisearch.reading.read_bytes", lambda path: read.append(path) or read_bytes(path))
+    n_read = []
+
+    class Slow(HashingEncoder):
+        def encode(self, texts):
+            deadline_s = time.monotonic() + 10
+            while len(read) < min(12, self.n_encoded + 6) and time.monotonic() < deadline_s:
+                time.sleep(0.001)
+            time.sleep(0.02)
+            n_read.append(len(read))
+            return super().encode(texts)
+
+    with MiniSearch.open(index=tmp_path / "index", encoder=Slow()) as ms:
+        ms.index(docs, backend="flat")
+    assert n_read == [6, 9, 12, 12]
+
+
+def test_model_and_store_are_used_by_the_calling_thread_alone(
+    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded_in, tokenised_in = set(), set()
+
+    class Noted(HashingEncoder):
+        def encode(self, texts):
+            encoded_in.add(threading.current_thread())
+            return super().encode(texts)
+
+    class NotedTokenizer(WordTokenizer):
+        def spans(self, texts):
+            tokenised_in.add(threading.current_thread())
+            return super().spans(texts)
+
+    encoder = Noted()
+    encoder.tokenizer = NotedTokenizer()
+    connect = sqlite3.connect
+    monkeypatch.setattr(  # a connection that refuses every other thread
+        sqlite3, "connect", lambda *args, **options: connect(*args, **options | {"check_same_thread": True})
+    )
+    with MiniSearch.open(index=tmp_path / "index", encoder=encoder) as ms:
+        assert ms.index(docs, backend="flat").added == 12
+    assert encoded_in == {threading.current_thread()}
+    assert not tokenised_in & encoded_in
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------
+
+
+def test_an_error_while_reading_ends_the_run_after_the_windows_before_it(docs: Path, tmp_path: Path) -> None:
+    error = MemoryError("no room for this one")
+
+    class Failing(WordTokenizer):
+        def spans(self, texts):
+            if any("number7" in text for text in texts):
+                raise error
+            return super().spans(texts)
+
+    encoder = HashingEncoder()
+    encoder.tokenizer = Failing()
+    with MiniSearch.open(index=tmp_path / "index", encoder=encoder) as ms:
+        with pytest.raises(MemoryError) as caught:
+            ms.index(docs, backend="flat")
+        assert caught.value is error
+        assert ms.status().n_documents == 6
+        assert ms.status().last_run.outcome == "failed"
+
+
+class Interrupted(HashingEncoder):
+    """Ctrl-C is pressed while the second window is encoded, as soon as ``now`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = threading.Event()
+
+    def encode(self, texts):
+        if self.n_encoded:
+            assert self.now.wait(10)
+            signal.raise_signal(signal.SIGINT)
+        return super().encode(texts)
+
+
+def test_ctrl_c_stops_the_reader_in_the_middle_of_a_huge_document(docs: Path, tmp_path: Path) -> None:
+    (docs / "06.txt").write_text("a word or two " * 100_000)
+
+    class Slow(WordTokenizer):
+        n_calls = 0
+
+        def spans(self, texts):
+            self.n_calls += 1
+            if len(texts[0]) > 10_000:  # a piece of the huge one
+                encoder.now.set()
+                time.sleep(0.3)
+                return [np.zeros((0, 2), np.int64) for _ in texts]
+            return super().spans(texts)
+
+    encoder = Interrupted()
+    encoder.tokenizer = Slow()
+    with MiniSearch.open(index=tmp_path / "index", encoder=encoder) as ms:
+        started_s = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            ms.index(docs, backend="flat")
+        assert time.monotonic() - started_s < 3, "28 pieces take 8 seconds"
+        assert ms.status().last_run.outcome == "interrupted"
+        assert ms.status().n_documents == 3
+
+    (docs / "06.txt").write_text("short again")
+    with MiniSearch.open(index=tmp_path / "index", encoder=HashingEncoder()) as ms:
+        report = ms.index(docs)
+        assert (report.added, report.unchanged) == (9, 3)
+
+
+def test_ctrl_c_is_heard_while_the_run_waits_for_the_reader(docs: Path, tmp_path: Path) -> None:
+    class Waiting(WordTokenizer):
+        def spans(self, texts):
+            if any("number3" in text for text in texts):
+                while encoder.n_encoded < 3:  # then the model has nothing left to do
+                    time.sleep(0.001)
+                time.sleep(0.05)
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.2)
+            return super().spans(texts)
+
+    encoder = HashingEncoder()
+    encoder.tokenizer = Waiting()
+    with MiniSearch.open(index=tmp_path / "index", encoder=encoder) as ms:
+        with pytest.raises(KeyboardInterrupt):
+            ms.index(docs, backend="flat")
+        assert ms.status().n_documents == 3
