@@ -1,4 +1,4 @@
-"""``python -m minisearch.minilm TEXT TEXT...``: texts in, their similarity matrix out; to try a checkpoint."""
+"""``python -m minisearch.minilm TEXT TEXT...``: texts in, their similarity matrix out."""
 
 from __future__ import annotations
 

@@ -117,7 +117,9 @@ class SentenceTransformer(nn.Module):
         settings = read_settings(located.folder)
         with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
             model = cls(
-                settings.config, max_length=max_length or settings.max_length, pooling=settings.pooling
+                settings.config,
+                max_length=settings.max_length if max_length is None else max_length,
+                pooling=settings.pooling,
             )
         model.prompts, model.default_prompt = settings.prompts, settings.default_prompt
         model.report = load_weights(model.model, located)
@@ -129,15 +131,8 @@ class SentenceTransformer(nn.Module):
 
     def _attach(self, located: Located) -> None:
         """Take the tokenizer and the name of the checkpoint whose weights were loaded."""
-        path = located.folder / "tokenizer.json"
-        tokenizer = MiniLMTokenizer.from_file(path, max_length=self.max_length)
-        n_known = self.model.config.vocab_size
-        if tokenizer.vocab_size > n_known:
-            raise ModelError(
-                f"{path} is another model's: its vocabulary has {tokenizer.vocab_size} tokens, "
-                f"expected at most the {n_known} that have a vector"
-            )
-        self._name, self._tokenizer = located.name, tokenizer
+        self._tokenizer = load_tokenizer(located, self.model.config, max_length=self.max_length)
+        self._name = located.name
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Unit vectors (B, D) of token ids (B, T); mask (B, T) as in `MiniLMModel`."""
@@ -306,6 +301,18 @@ def pool(tokens: Tensor, attention_mask: Tensor | None, pooling: Pooling) -> Ten
     if pooling == "max":
         return tokens.masked_fill(~kept, -torch.inf).amax(1)
     return tokens.masked_fill(~kept, 0.0).sum(1) / kept.sum(1)
+
+
+def load_tokenizer(located: Located, config: MiniLMConfig, *, max_length: int) -> MiniLMTokenizer:
+    """A checkpoint's tokenizer; ModelError when it has more tokens than a model of this config has vectors."""
+    path = located.folder / "tokenizer.json"
+    tokenizer = MiniLMTokenizer.from_file(path, max_length=max_length)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise ModelError(
+            f"{path} is another model's: its vocabulary has {tokenizer.vocab_size} tokens, "
+            f"expected at most the {config.vocab_size} that have a vector"
+        )
+    return tokenizer
 
 
 def load_pretrained_weights(
