@@ -134,6 +134,21 @@ def test_a_run_that_reads_ahead_leaves_and_tells_the_same(
             assert read_ahead == run("as_needed")
 
 
+def test_a_touched_file_is_read_once_and_then_trusted_again(
+    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("minisearch.reading.read_bytes", lambda path: read.append(path) or read_bytes(path))
+    later_ns = time.time_ns() + 10**10  # so that no file counts as changed a moment ago
+    monkeypatch.setattr("minisearch.reading.time", SimpleNamespace(time_ns=lambda: later_ns))
+    with MiniSearch.open(index=tmp_path / "index", encoder=HashingEncoder()) as ms:
+        ms.index(docs)
+        (docs / "03.txt").touch()
+        read.clear()
+        assert [ms.index(docs).unchanged, ms.index(docs).unchanged] == [12, 12]
+    assert read == [str(docs / "03.txt")]
+
+
 # --- how far ahead -----------------------------------------------------------------------------------
 
 
