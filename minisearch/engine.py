@@ -28,7 +28,8 @@ from minisearch.home import INDEX_FOLDER, Home, is_below, real_path
 from minisearch.indexes import load_backend
 from minisearch.ingestion import Run, find_files
 from minisearch.live_index import LiveIndex, is_due, publish_index
-from minisearch.storage import Store, StoredChunk, writer_lock
+from minisearch.storage import Store, StoredChunk
+from minisearch.storage.lock import writer_lock
 from minisearch.types import (
     Encoder,
     Hits,

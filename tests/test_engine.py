@@ -22,7 +22,7 @@ from minisearch.errors import (
     InputError,
 )
 from minisearch.indexes import backend_names
-from minisearch.storage import writer_lock
+from minisearch.storage.lock import writer_lock
 from tests.fakes import HashingEncoder
 
 TEXTS = {

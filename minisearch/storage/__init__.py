@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from minisearch.storage.connection import writer_lock
 from minisearch.storage.store import Base, FileStamp, Store, StoredChunk, StoredDocument
 
-__all__ = ["Base", "FileStamp", "Store", "StoredChunk", "StoredDocument", "writer_lock"]
+__all__ = ["Base", "FileStamp", "Store", "StoredChunk", "StoredDocument"]

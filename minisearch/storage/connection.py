@@ -9,12 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-from sqlite_utils import Database
-
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
 from minisearch.storage import schema
-from minisearch.storage.schema import migrations
 
 BUSY_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
@@ -58,8 +54,17 @@ class Connection:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is read inside is of one moment, all that is written is written or not; they nest."""
-        with named_errors(self.path), self._db.atomic():
-            yield
+        with named_errors(self.path):
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute("begin")
+            try:
+                yield
+                self._db.commit()
+            except BaseException:
+                self._db.rollback()
+                raise
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Every row of a query."""
@@ -81,13 +86,13 @@ class Connection:
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run a statement inside a transaction; the id of the row it inserted, if it did."""
-        assert self._db.conn.in_transaction, "a write outside a transaction"
+        assert self._db.in_transaction, "a write outside a transaction"
         return self._db.execute(sql, values).lastrowid or 0
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a statement once a row, inside a transaction."""
-        assert self._db.conn.in_transaction, "a write outside a transaction"
-        self._db.conn.executemany(sql, rows)
+        assert self._db.in_transaction, "a write outside a transaction"
+        self._db.executemany(sql, rows)
 
     def close(self) -> None:
         """Close the file; a writer first moves its log into the database and onto the disk."""
@@ -98,11 +103,10 @@ class Connection:
         self._db.close()
 
 
-def _open(path: Path, mode: str) -> Database:
-    connection = sqlite3.connect(
+def _open(path: Path, mode: str) -> sqlite3.Connection:
+    db = sqlite3.connect(
         f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
     )
-    db = Database(connection, execute_plugins=False)
     try:
         db.execute("pragma foreign_keys = on")
         db.execute("pragma cell_size_check = on")
@@ -114,7 +118,7 @@ def _open(path: Path, mode: str) -> Database:
     return db
 
 
-def _open_to_read(path: Path) -> tuple[Database, bool]:
+def _open_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
     """The database, and whether it is read as a file that never changes."""
     try:
         return _open(path, "mode=ro"), False
@@ -144,36 +148,42 @@ def _stamp(path: Path) -> tuple[int, int, int, int] | None:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _refuse_strangers(db: Database, path: Path) -> None:
+def _refuse_strangers(db: sqlite3.Connection, path: Path) -> None:
     """Leave a database of another program as it is."""
-    tables = [name for name in db.table_names() if name != migrations.migrations_table]
-    if tables and not migrations.applied(db):
+    names = (name for (name,) in db.execute("select name from sqlite_master where type = 'table'"))
+    tables = sorted(name for name in names if name != schema.MIGRATIONS_TABLE)
+    if tables and not schema.applied(db):
         raise IndexCorrupt(
-            f"{path} is no minisearch index (it has tables {', '.join(sorted(tables)[:3])}): "
+            f"{path} is no minisearch index (it has tables {', '.join(tables[:3])}): "
             f"choose another folder with --index"
         )
 
 
-def _prepare_to_write(db: Database) -> None:
+def _prepare_to_write(db: sqlite3.Connection) -> None:
     db.execute("pragma trusted_schema = on")  # the full-text triggers need it
+    db.execute("pragma recursive_triggers = on")  # a row that is replaced leaves the full text too
     db.execute("pragma journal_mode = wal")
     # In WAL mode NORMAL survives a killed process whole; a power cut may lose the last documents, never
     # half of one, and closing at the end of a run syncs.
     db.execute("pragma synchronous = normal")
 
 
-def _migrate(db: Database, path: Path, *, writable: bool) -> None:
-    newer = [applied.name for applied in migrations.applied(db) if applied.name not in vars(schema)]
+def _migrate(db: sqlite3.Connection, path: Path, *, writable: bool) -> None:
+    applied, known = schema.applied(db), [step.__name__ for step in schema.STEPS]
+    newer = [name for name in applied if name not in known]
     if newer:
         raise StoreError(
             f"{path} was made by a newer minisearch (its schema has {newer[-1]}): "
             f"upgrade with: pip install --upgrade minisearch"
         )
-    if not migrations.pending(db):
+    if set(known) <= set(applied):
         return
     if not writable:
         raise StoreError(f"{path} is unfinished or of an older version: run minisearch index again")
-    migrations.apply(db)
+    # Here, because sqlite-utils takes 40 ms to import, and only a new database needs it.
+    from minisearch.storage.migrate import migrate
+
+    migrate(db)
 
 
 @contextlib.contextmanager
@@ -206,25 +216,3 @@ def damaged(path: Path, reason: str) -> IndexCorrupt:
         f"{path} is damaged ({reason}): restore it from a backup, or delete {path.name}* and vectors-* "
         f"in {path.parent} and index again"
     )
-
-
-@contextlib.contextmanager
-def writer_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's one writer lock; IndexBusy at once when another process does.
-
-    The operating system lets go of it when its holder dies, however that happens.
-    """
-    lock = FileLock(folder / "writer.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise IndexBusy(f"another minisearch is writing to {folder}: wait until it has finished") from None
-    except OSError as error:
-        raise IndexNotWritable(
-            f"cannot write to {folder}: {error.strerror}; check its permissions and the free space, "
-            f"or choose another folder with --index"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()

@@ -1,16 +1,32 @@
 """The tables, as a list of migrations: each runs once, in a transaction with the record of it.
 
-A released migration never changes; a new column is a new ``m00N_`` function at the end.
+A released migration never changes; a new column is a new ``m00N_`` function at the end.  Which of them a
+database has had is read without sqlite-utils, which makes them.
 """
 
 from __future__ import annotations
 
-from sqlite_utils import Database, Migrations
+import sqlite3
+from typing import TYPE_CHECKING
 
-migrations = Migrations("minisearch")
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+MIGRATION_SET = "minisearch"
+MIGRATIONS_TABLE = "_sqlite_migrations"  # sqlite-utils' name for it
 
 
-@migrations()
+def applied(db: sqlite3.Connection) -> list[str]:
+    """The migrations that a database has had, in their order."""
+    if not db.execute("select 1 from sqlite_master where name = ?", [MIGRATIONS_TABLE]).fetchone():
+        return []
+    rows = db.execute(
+        f"select name from {MIGRATIONS_TABLE} where migration_set = ? order by rowid",  # noqa: S608 - ours
+        [MIGRATION_SET],
+    )
+    return [name for (name,) in rows]
+
+
 def m001_create_tables(db: Database) -> None:
     """Documents, their chunks, vectors, full text and notes; files passed over; runs; the vector index."""
     for statement in _M001.split(";"):
@@ -91,3 +107,5 @@ create table bases (
     ids blob not null
 )
 """
+
+STEPS = [m001_create_tables]

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from minisearch import minilm
 from minisearch.cli import cli
-from minisearch.storage import writer_lock
+from minisearch.storage.lock import writer_lock
 from tests.fakes import HashingEncoder
 from tests.sockets import BLOCK_SOCKETS
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
-from minisearch.storage import Base, Store, connection, writer_lock
+from minisearch.storage import Base, Store, connection
+from minisearch.storage.lock import writer_lock
 from tests.storage.store_cases import as_put, assert_sound, contents, put, sql
 
 CHECKOUT = Path(__file__).parents[2]
@@ -275,7 +276,8 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from minisearch.errors import StoreError
-from minisearch.storage import Store, writer_lock
+from minisearch.storage import Store
+from minisearch.storage.lock import writer_lock
 from tests.storage.store_cases import contents, put
 
 if os.getuid() == 0:
@@ -524,7 +526,7 @@ def test_a_suspended_reader_does_not_hold_up_a_writer_that_closes(filled, monkey
 HOLD_LOCK = """
 import sys, time
 from pathlib import Path
-from minisearch.storage import writer_lock
+from minisearch.storage.lock import writer_lock
 
 with writer_lock(Path(sys.argv[1])):
     print("held", flush=True)

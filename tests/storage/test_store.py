@@ -219,7 +219,7 @@ def test_a_known_text_is_found_in_whatever_document_holds_it(store):
 
 def test_any_number_of_values_fit_into_one_lookup(store):
     if sys.version_info >= (3, 11):  # as in the oldest builds of SQLite still in use
-        store._connection._db.conn.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+        store._connection._db.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
     texts = [f"text {i}" for i in range(2_500)]
     put(store, "long.md", *texts)
     ids = store.chunk_ids().tolist()
