@@ -58,7 +58,7 @@ def ahead(
                 while waiting >= limit and not stop.is_set():
                     waiting -= taken.get()
                 if stop.is_set():
-                    return
+                    break
             made.put(_End())
         except BaseException as error:  # whatever it is, it belongs to whoever takes the items
             made.put(_End(error))

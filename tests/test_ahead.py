@@ -130,6 +130,15 @@ def test_an_error_that_was_not_taken_is_not_raised() -> None:
         assert next(numbers) == 1
 
 
+def test_items_end_where_they_are_taken_too_once_no_more_are_wanted() -> None:
+    stop = threading.Event()
+    numbers = Counted()
+    with ahead(numbers, limit=2, stop=stop) as taken:
+        assert numbers.settles_at(2)
+        stop.set()
+        assert list(taken) == [1, 2]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_is_heard_while_waiting_for_an_item() -> None:
     stop = threading.Event()
