@@ -103,6 +103,9 @@ class Inference:
         ``consume(rows, tokens)`` gets positions in ``ids`` and their token vectors, float32 (G, T, D) or
         the computing dtype; it is called from several threads, never with the same row twice.
         """
+        for name, least in (("batch_tokens", batch_tokens), ("batch_size", batch_size)):
+            if least is not None and least < 1:
+                raise InputError(f"{name} is {least}: expected at least 1")
         packed = self.packed
         n_threads = torch.get_num_threads() if packed.device.type == "cpu" else 1
         limit = batch_tokens or BATCH_TOKENS.get(packed.device.type, BATCH_TOKENS["cpu"])
@@ -172,7 +175,10 @@ def _on_every_core(
         except BaseException as error:  # raised again by the caller's thread
             errors.append(error)
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(n_threads, len(planned)))]
+    threads = [
+        threading.Thread(target=work, name=f"minisearch-encode-{n}", daemon=True)
+        for n in range(min(n_threads, len(planned)))
+    ]
     for thread in threads:
         thread.start()
     try:

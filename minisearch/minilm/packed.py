@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
@@ -32,13 +34,14 @@ ROW = 32
 Activation = Literal["none", "gelu"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
-    """Texts packed one after another: ``lengths`` of each, never decreasing; ids and segments (N,) int64."""
+    """Texts packed one after another, the shortest first; ids, segments and positions are int64 (N,)."""
 
     ids: Tensor
     segments: Tensor
-    lengths: tuple[int, ...]
+    positions: Tensor  # each token's place in its text
+    groups: tuple[tuple[int, int], ...]  # (G, T) of each run of texts of equal length
 
     @classmethod
     def of(cls, ids: Sequence[Sequence[int]], segments: Sequence[Sequence[int]] | None = None) -> Batch:
@@ -47,25 +50,28 @@ class Batch:
         flat_segments = torch.zeros_like(flat)
         if segments is not None:
             flat_segments = torch.tensor([segment for text in segments for segment in text])
-        return cls(flat, flat_segments, tuple(map(len, ids)))
+        groups = tuple((len(list(texts)), length) for length, texts in groupby(map(len, ids)))
+        positions = torch.cat([torch.arange(T).repeat(G) for G, T in groups])
+        return cls(flat, flat_segments, positions, groups)
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
-        return Batch(self.ids.to(device), self.segments.to(device), self.lengths)
+        if device.type == "cpu":
+            return self
+        return Batch(self.ids.to(device), self.segments.to(device), self.positions.to(device), self.groups)
 
-    @property
-    def groups(self) -> list[tuple[int, int]]:
-        """(G, T) of each run of texts of equal length."""
-        groups: list[tuple[int, int]] = []
-        for length in self.lengths:
-            n_before = groups.pop()[0] if groups and groups[-1][1] == length else 0
-            groups.append((n_before + 1, length))
-        return groups
+    @cached_property
+    def padded_size(self) -> tuple[int, int]:
+        """(B, T): how many texts there are, and how long the longest is."""
+        return sum(G for G, _ in self.groups), self.groups[-1][1]
 
-    @property
-    def positions(self) -> Tensor:
-        """Each token's place in its text, (N,) int64."""
-        return torch.cat([torch.arange(T).repeat(G) for G, T in self.groups]).to(self.ids.device)
+    @cached_property
+    def slots(self) -> Tensor:
+        """Each token's place in the flattened (B · T) padded batch, (N,) int64."""
+        n_texts, longest = self.padded_size
+        lengths = torch.tensor([T for G, T in self.groups for _ in range(G)])
+        rows = torch.arange(n_texts).repeat_interleave(lengths)  # (N,)
+        return rows.to(self.ids.device) * longest + self.positions
 
 
 class Scratch:
@@ -201,17 +207,17 @@ def _attend_by_length(qkv: Tensor, batch: Batch, n_heads: int, scratch: Scratch)
 
 def _attend_padded(qkv: Tensor, batch: Batch, n_heads: int, _: Scratch) -> Tensor:
     """The same in one call for all texts, padded for it only: what a GPU wants."""
-    n_texts, longest, width = len(batch.lengths), batch.lengths[-1], qkv.shape[1] // 3
-    lengths = torch.tensor(batch.lengths, device=qkv.device)
-    mask = torch.arange(longest, device=qkv.device) < lengths[:, None]  # (B, T)
-    padded = qkv.new_zeros(n_texts, longest, 3 * width)
-    padded[mask] = qkv
-    q, k, v = padded.view(n_texts, longest, 3, n_heads, -1).permute(2, 0, 3, 1, 4)  # (B, H, T, d)
-    is_full = batch.lengths[0] == longest
-    context = F.scaled_dot_product_attention(
-        q, k, v, attn_mask=None if is_full else mask[:, None, None, :], scale=1.0
-    )
-    return context.transpose(1, 2).reshape(n_texts, longest, width)[mask]
+    (B, T), width = batch.padded_size, qkv.shape[1] // 3  # noqa: N806 - shapes
+    padded = qkv.new_zeros(B * T, 3 * width)
+    padded[batch.slots] = qkv
+    q, k, v = padded.view(B, T, 3, n_heads, -1).permute(2, 0, 3, 1, 4)  # (B, H, T, d)
+    mask = None
+    if len(batch.groups) > 1:
+        mask = torch.zeros(B * T, dtype=torch.bool, device=qkv.device)
+        mask[batch.slots] = True
+        mask = mask.view(B, 1, 1, T)
+    context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+    return context.transpose(1, 2).reshape(B * T, width)[batch.slots]
 
 
 # --- linear layers --------------------------------------------------------------------------------
@@ -239,12 +245,7 @@ def _linear(
 
 def has_onednn(device: torch.device) -> bool:
     """Whether oneDNN's linear layer can be used: torch's private operators, but the compiler's own tongue."""
-    return (
-        device.type == "cpu"
-        and torch._C._has_mkldnn
-        and bool(torch.backends.mkldnn.enabled)
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    )
+    return device.type == "cpu" and torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 class _Plain:
