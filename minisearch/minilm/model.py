@@ -115,6 +115,8 @@ class SentenceTransformer(nn.Module):
         check_dtype(dtype)
         located = locate(name_or_path, offline=offline)
         settings = read_settings(located.folder)
+        if settings.n_labels is not None:
+            raise ModelError(f"{located.name} is a cross-encoder: use CrossEncoder.from_pretrained")
         with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
             model = cls(
                 settings.config,
@@ -206,6 +208,8 @@ class SentenceTransformer(nn.Module):
         for vectors in (a, b):
             if not isinstance(vectors, np.ndarray) or vectors.ndim != 2:
                 raise InputError("expected two arrays of vectors, (n, D) and (m, D): encode the texts first")
+        if a.shape[1] != b.shape[1]:
+            raise InputError(f"vectors of two models, {a.shape[1]} and {b.shape[1]} wide, have no cosine")
         units = [v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12) for v in (a, b)]
         return (units[0] @ units[1].T).astype(np.float32)
 
@@ -284,9 +288,11 @@ def _progress(n_texts: int, is_shown: bool) -> Iterator[Callable[[int], object]]
     if not is_shown:
         yield lambda _: None
         return
+    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Encoding", total=n_texts)
         yield lambda n_done: bar.update(task, advance=n_done)
 
@@ -304,7 +310,7 @@ def pool(tokens: Tensor, attention_mask: Tensor | None, pooling: Pooling) -> Ten
 
 
 def load_tokenizer(located: Located, config: MiniLMConfig, *, max_length: int) -> MiniLMTokenizer:
-    """A checkpoint's tokenizer; ModelError when it has more tokens than a model of this config has vectors."""
+    """A checkpoint's tokenizer; ModelError when it has more tokens than this config's model has vectors."""
     path = located.folder / "tokenizer.json"
     tokenizer = MiniLMTokenizer.from_file(path, max_length=max_length)
     if tokenizer.vocab_size > config.vocab_size:
