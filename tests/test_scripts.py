@@ -1,0 +1,118 @@
+"""The scripts that measure: what they cut, count and print is right, and a worker that fails says so."""
+
+from __future__ import annotations
+
+import io
+import random
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+@pytest.fixture(autouse=True)
+def scripts_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+
+
+@pytest.fixture
+def embedding() -> ModuleType:
+    return import_module("embedding")
+
+
+def test_a_text_is_a_run_of_consecutive_words_that_fills_the_tokens_drawn() -> None:
+    random_ = random.Random(0)
+    words = [f"w{i}" for i in range(500)]
+    counts = [random_.randint(1, 4) for _ in words]
+    texts = import_module("sample_texts").cut(words, counts, 20, 30, n=200)
+    assert len(texts) == 200
+    for text in texts:
+        run = text.split()
+        first = words.index(run[0])
+        assert run == words[first : first + len(run)]
+        # [CLS] and [SEP] count too, and the longest next word could lack 3 tokens of room.
+        assert 20 - 3 <= sum(counts[first : first + len(run)]) + 2 <= 30
+
+
+def test_the_same_words_give_the_same_texts() -> None:
+    cut = import_module("sample_texts").cut
+    words = [f"w{i}" for i in range(100)]
+    assert cut(words, [1] * 100, 8, 20, n=9) == cut(words, [1] * 100, 8, 20, n=9)
+    assert cut(words, [1] * 100, 8, 20, n=9, seed=1) != cut(words, [1] * 100, 8, 20, n=9)
+
+
+def test_a_ratio_compares_each_round_with_itself(embedding: ModuleType) -> None:
+    # Medians of each side would give 30 / 10 = 3; the rounds say 2, 3 and 1.5.
+    assert embedding.ratio([20.0, 30.0, 60.0], [10.0, 10.0, 40.0]) == 2.0
+
+
+def test_the_speed_table_shows_tokens_a_second_and_ratios_to_the_baselines(embedding: ModuleType) -> None:
+    ours = embedding.Kind("minisearch", "auto")
+    seconds = {embedding.PLAIN: [4.0, 4.0, 4.0], ours: [2.0, 1.0, 2.0]}
+    assert embedding.speed_table("long", seconds, 8_000, is_single=False).splitlines()[1:] == [
+        "| long | tok/s | × sentence-transformers float32 |",
+        "| --- | --- | --- |",
+        "| sentence-transformers float32 | 2,000 | 1.00 |",
+        "| minisearch auto | 4,000 | 2.00 |",
+    ]
+    assert "| minisearch auto | 2000.00 | 2.00 |" in embedding.speed_table(
+        "query", seconds, 0, is_single=True
+    )
+
+
+def test_cosines_do_not_depend_on_length(embedding: ModuleType) -> None:
+    found = embedding.cosines(np.array([[3.0, 4.0], [0.0, 9.0]]), np.array([[1.0, 0.0], [0.0, 2.0]]))
+    assert found.tolist() == pytest.approx([0.6, 1.0])
+
+
+def test_the_models_arithmetic_is_counted_as_pytorch_counts_it(embedding: ModuleType) -> None:
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from minisearch.minilm.model import MiniLMModel
+    from minisearch.minilm.settings import MiniLMConfig
+
+    config = MiniLMConfig(vocab_size=50, hidden_size=32, num_attention_heads=4, intermediate_size=64)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        MiniLMModel(config).eval()(torch.ones(1, 10, dtype=torch.int64))
+    assert embedding.flops_per_token(config, 10) * 10 == counter.get_total_flops()
+
+
+def test_the_worker_answers_a_line_a_request_and_saves_what_it_encoded(tmp_path: Path) -> None:
+    texts, answers = {"long": ["a", "bb"]}, io.StringIO()
+    requests = ["encode long\n", "single long\n", "peak\n", f"save {tmp_path / 'v.npz'}\n"]
+    serve = import_module("encoder_worker").serve
+    serve(lambda texts: np.array([[len(text)] for text in texts]), texts, requests, answers)
+    *numbers, done = answers.getvalue().splitlines()
+    assert all(float(number) > 0 for number in numbers)
+    assert done == "done"
+    assert np.load(tmp_path / "v.npz")["long"].tolist() == [[1], [2]]
+
+
+def test_a_worker_that_fails_ends_the_run(embedding: ModuleType) -> None:
+    with pytest.raises(SystemExit, match="OpenVINO bfloat16 ended with 3"):
+        embedding.Worker("OpenVINO bfloat16", sys.executable, "-c", "raise SystemExit(3)")
+
+
+def test_a_kind_that_is_not_there_is_refused_with_those_that_are(
+    embedding: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        embedding.parse(["--kinds", "OpenVINO bfloat16"])  # needs --openvino
+    assert "only sentence-transformers float32, " in capsys.readouterr().err
+    assert embedding.parse(["--kinds", "minisearch int8"]).kinds == [("minisearch", "int8", "cpu")]
+
+
+@pytest.mark.parametrize("name", ["embedding.py", "cold_query.py", "figures.py"])
+def test_help_says_how_to_call_it(name: str) -> None:
+    finished = subprocess.run(
+        [sys.executable, SCRIPTS / name, "--help"], capture_output=True, text=True, check=True
+    )
+    assert f"python scripts/{name}" in finished.stdout
