@@ -1,19 +1,22 @@
-"""Text to WordPiece ids and back: a thin coat over the checkpoint's own tokenizer.json.
+"""Text to ids and back: a thin coat over the checkpoint's own tokenizer.json.
 
 The work is done by the `tokenizers` library; this module adds what the rest needs: ids cut at the
-model's length but never in silence, and every token's place in the text.
+model's length but never in silence, every token's place in the text, and pairs of texts for a
+cross-encoder.  A checkpoint of BERT's time has only vocab.txt: its tokenizer is put together from that.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from minisearch.config import DEFAULT_MODEL
 from minisearch.errors import InputError, ModelError
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PADDING_TOKENS = ("[PAD]", "<pad>")  # BERT's and XLM-R's
+
 
 class MiniLMTokenizer:
     """A checkpoint's tokenizer.
@@ -33,37 +38,40 @@ class MiniLMTokenizer:
     >>> tokenizer.encode(["hello world"])["input_ids"]  # doctest: +SKIP
     tensor([[ 101, 7592, 2088,  102]])
 
-    ``max_length`` counts [CLS] and [SEP] too.  Raises ModelError when there is no usable tokenizer.json.
+    ``max_length`` counts special tokens ([CLS], [SEP]) too.  Raises ModelError when there is no usable
+    tokenizer, InputError for a length that leaves no room for text.
     """
 
     def __init__(
         self, model_name: str = DEFAULT_MODEL, max_length: int = 256, *, offline: bool = False
     ) -> None:
-        self._load(locate(model_name, offline=offline).folder / "tokenizer.json", max_length)
+        self._load(locate(model_name, offline=offline).folder, max_length)
+
+    @classmethod
+    def from_folder(cls, folder: Path, *, max_length: int) -> MiniLMTokenizer:
+        """The tokenizer of the checkpoint in a folder: its tokenizer.json, else its vocab.txt."""
+        tokenizer = cls.__new__(cls)
+        tokenizer._load(folder, max_length)
+        return tokenizer
 
     @classmethod
     def from_file(cls, path: Path, *, max_length: int) -> MiniLMTokenizer:
-        """The tokenizer in a tokenizer.json file."""
-        tokenizer = cls.__new__(cls)
-        tokenizer._load(path, max_length)
-        return tokenizer
+        """The tokenizer beside a file of its checkpoint."""
+        return cls.from_folder(path.parent, max_length=max_length)
 
-    def _load(self, path: Path, max_length: int) -> None:
-        try:
-            content = path.read_bytes()
-            tokenizer = tokenizers.Tokenizer.from_str(content.decode())
-        except Exception as error:  # tokenizers raises bare Exception
-            raise ModelError(f"no usable tokenizer at {path}: {error}") from error
+    def _load(self, folder: Path, max_length: int) -> None:
+        tokenizer, self.sha256 = _read(folder)
+        self.pad_id = _padding(tokenizer)
         tokenizer.no_padding()  # the published file pads to 128 and cuts there: both would be silent
         tokenizer.no_truncation()
-        self.sha256 = hashlib.sha256(content).hexdigest()
-        self.max_length = max_length
         self._tokenizer = tokenizer
-        specials = tokenizer.encode("a").special_tokens_mask  # [1, 0, 1] for [CLS] a [SEP]
-        self.n_special_tokens = sum(specials)
-        self._n_closing = len(specials) - 1 - max(i for i, special in enumerate(specials) if not special)
-        self.pad_id = tokenizer.token_to_id("[PAD]") or 0
+        self.max_length = max_length
         self.vocab_size = tokenizer.get_vocab_size()
+        opening, closing = _around(tokenizer.encode("a").special_tokens_mask)  # [1, 0, 1] for [CLS] a [SEP]
+        self.n_special_tokens = opening + closing
+        self._n_closing = closing
+        if max_length <= self.n_special_tokens:
+            raise InputError(f"max_length is {max_length}, expected at least {self.n_special_tokens + 1}")
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text with its special tokens, at most ``max_length``; a warning counts what was cut."""
@@ -75,11 +83,47 @@ class MiniLMTokenizer:
             if len(text_ids) > self.max_length:
                 n_cut += 1
                 keep = self.max_length - self._n_closing
-                text_ids = text_ids[:keep] + text_ids[-self._n_closing :]
+                text_ids = text_ids[:keep] + text_ids[len(text_ids) - self._n_closing :]
             ids.append(text_ids)
-        if n_cut:
-            logger.warning("%d of %d texts were cut at %d tokens", n_cut, len(ids), self.max_length)
+        self._warn_of(n_cut, len(ids), "texts")
         return ids
+
+    def pair_ids(self, query: str, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """Ids and segments (0 the query's, 1 the text's) of each text beside a query, for a cross-encoder.
+
+        A pair beyond ``max_length`` loses tokens of its longer text first, as with transformers'
+        "longest_first"; a warning counts the pairs that were cut.
+        """
+        layout = self._pair_layout()
+        room = self.max_length - sum(which is None for which, _, _ in layout)
+        if room < 2:
+            raise InputError(
+                f"max_length is {self.max_length}, expected at least {self.max_length - room + 2}"
+            )
+        encodings = self._tokenizer.encode_batch_fast(checked([query, *texts]), add_special_tokens=False)
+        first, *others = (encoding.ids for encoding in encodings)
+        pairs, n_cut = [], 0
+        for second in others:
+            n_first, n_second = _longest_first(len(first), len(second), room)
+            n_cut += n_first + n_second < len(first) + len(second)
+            kept = first[:n_first], second[:n_second]
+            ids: list[int] = []
+            segments: list[int] = []
+            for which, special, segment in layout:
+                part = [special] if which is None else kept[which]
+                ids += part
+                segments += [segment] * len(part)
+            pairs.append((ids, segments))
+        self._warn_of(n_cut, len(pairs), "pairs")
+        return pairs
+
+    def _pair_layout(self) -> list[tuple[int | None, int, int]]:
+        """What a pair is made of: 0 or 1 for its texts, None for a special token; then its id and segment."""
+        pair = self._tokenizer.encode("a", "a")
+        tokens = list(zip(pair.sequence_ids, pair.ids, pair.type_ids, strict=True))
+        return [
+            token for n, token in enumerate(tokens) if token[0] is None or tokens[n - 1][0] != token[0]
+        ]  # a text of several tokens counts once
 
     def encode(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """``input_ids`` and ``attention_mask``, int64 (B, T), padded to the longest text."""
@@ -90,13 +134,21 @@ class MiniLMTokenizer:
         return {"input_ids": input_ids, "attention_mask": mask}
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, special tokens left out; lower-cased, as the vocabulary is."""
+        """The text of ids, special tokens left out; lower-cased, where the vocabulary is."""
         return str(self._tokenizer.decode(list(ids)))
+
+    def decode_batch(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """The text of each list of ids, as `decode` gives it."""
+        return list(self._tokenizer.decode_batch([list(one) for one in ids]))
 
     def spans(self, texts: Sequence[str]) -> list[IntArray]:
         """Character spans of each text's tokens, one (n_tokens, 2) array a text, special tokens left out."""
         encodings = self._tokenizer.encode_batch(checked(texts), add_special_tokens=False)
         return [np.array(encoding.offsets, np.int64).reshape(-1, 2) for encoding in encodings]
+
+    def _warn_of(self, n_cut: int, n: int, what: str) -> None:
+        if n_cut:
+            logger.warning("%d of %d %s were cut at %d tokens", n_cut, n, what, self.max_length)
 
 
 def checked(texts: Sequence[str]) -> list[str]:
@@ -107,3 +159,81 @@ def checked(texts: Sequence[str]) -> list[str]:
         if not isinstance(text, str):
             raise InputError(f"expected texts, got {type(text).__name__} at position {position}")
     return list(texts)
+
+
+def _longest_first(n_first: int, n_second: int, room: int) -> tuple[int, int]:
+    """How many tokens of each text stay: the longer loses first, then both are cut to halves of the room."""
+    if n_first + n_second <= room:
+        return n_first, n_second
+    shorter = min(n_first, n_second)
+    longer = max(shorter, room - shorter)
+    if shorter + longer > room:
+        shorter, longer = room // 2, room - room // 2
+    return (longer, shorter) if n_first > n_second else (shorter, longer)
+
+
+def _read(folder: Path) -> tuple[tokenizers.Tokenizer, str]:
+    """The tokenizer of a checkpoint's folder, and a hash of all that made it."""
+    path = folder / "tokenizer.json"
+    if not path.exists() and (folder / "vocab.txt").exists():
+        path = folder / "vocab.txt"
+    try:
+        content = path.read_bytes()
+        if path.name == "vocab.txt":
+            tokenizer, extra = _word_piece(
+                path.read_text(encoding="utf-8"), _settings(folder / "tokenizer_config.json")
+            )
+        else:
+            tokenizer, extra = tokenizers.Tokenizer.from_str(content.decode()), ""
+    except Exception as error:  # tokenizers raises bare Exception
+        raise ModelError(f"no usable tokenizer at {path}: {error}") from error
+    if _settings(folder / "sentence_bert_config.json").get("do_lower_case"):
+        extra += "lower"
+        tokenizer.normalizer = _lower_first(tokenizer.normalizer)
+    return tokenizer, hashlib.sha256(content + extra.encode()).hexdigest()
+
+
+def _word_piece(vocabulary: str, settings: dict[str, Any]) -> tuple[tokenizers.Tokenizer, str]:
+    """BERT's own tokenizer over a vocab.txt, one piece a line, and what else than the vocabulary sets it."""
+    pieces = {piece: number for number, piece in enumerate(vocabulary.split("\n")) if piece}
+    lower, chinese = settings.get("do_lower_case", True), settings.get("tokenize_chinese_chars", True)
+    accents = settings.get("strip_accents")  # None: as lower
+    tokenizer = tokenizers.Tokenizer(models.WordPiece(pieces, unk_token="[UNK]"))  # noqa: S106 - no password
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        lowercase=lower, handle_chinese_chars=chinese, strip_accents=accents
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", pieces["[CLS]"]), ("[SEP]", pieces["[SEP]"])],
+    )
+    tokenizer.decoder = decoders.WordPiece()
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    tokenizer.add_special_tokens([token for token in special if token in pieces])
+    return tokenizer, f"{lower} {chinese} {accents}"
+
+
+def _lower_first(normalizer: Any) -> Any:  # noqa: ANN401 - the library's classes have no common public type
+    """The normalizer with lower-casing before it, as sentence-transformers does it."""
+    steps = [] if normalizer is None else [normalizer]
+    return normalizers.Sequence([normalizers.Lowercase(), *steps])
+
+
+def _padding(tokenizer: tokenizers.Tokenizer) -> int:
+    """The id of padding, as the file says, or by its usual names; any id will do where there is none."""
+    if tokenizer.padding:
+        return int(tokenizer.padding["pad_id"])
+    ids = (tokenizer.token_to_id(token) for token in PADDING_TOKENS)
+    return next((number for number in ids if number is not None), 0)
+
+
+def _around(special: list[int]) -> tuple[int, int]:
+    """How many special tokens (1) stand before and after the text's own (0)."""
+    n_before = special.index(0) if 0 in special else len(special)
+    return n_before, sum(special) - n_before
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return content if isinstance(content, dict) else {}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import BertTokenizerFast
+from sentence_transformers import SentenceTransformer as Original
+from transformers import AutoTokenizer, BertTokenizerFast
 
-from minisearch.errors import InputError
+from minisearch.errors import InputError, ModelError
 from minisearch.minilm import MiniLMTokenizer
+from tests.minilm.checkpoints import sentencepiece
 from tests.minilm.test_parity import varied_texts
 
 
@@ -75,3 +79,134 @@ def test_what_is_no_list_of_texts_is_refused(tokenizer: MiniLMTokenizer) -> None
         tokenizer.ids(["hello", 7])
     with pytest.raises(InputError, match="got ndarray at position 0"):
         tokenizer.ids([np.array(1)])
+
+
+def test_many_are_decoded_as_one_is(tokenizer: MiniLMTokenizer) -> None:
+    ids = tokenizer.ids(["Retry the task", "", "Größe 速い"])
+    assert tokenizer.decode_batch(ids) == [tokenizer.decode(one) for one in ids]
+    assert tokenizer.decode_batch(ids)[0] == "retry the task"
+
+
+def test_a_length_without_room_for_text_is_refused(weights: Path) -> None:
+    with pytest.raises(InputError, match="max_length is 2, expected at least 3"):
+        MiniLMTokenizer.from_folder(weights, max_length=2)
+
+
+# --- other kinds of tokenizer ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def unigram(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tokenizer.json of XLM-R's kind."""
+    folder = tmp_path_factory.mktemp("unigram")
+    sentencepiece(varied_texts()).save_pretrained(folder)
+    return folder
+
+
+def test_a_sentencepiece_vocabularys_special_tokens_are_found(unigram: Path) -> None:
+    tokenizer = MiniLMTokenizer.from_folder(unigram, max_length=16)
+    (ids,) = tokenizer.ids(["retry the task " * 9])
+    assert (ids[0], ids[-1], len(ids)) == (0, 2, 16)
+    assert tokenizer.pad_id == 1
+    assert tokenizer.n_special_tokens == 2
+    encoded = tokenizer.encode(["retry the task", ""])
+    assert encoded["input_ids"][1].tolist() == [0, 2, 1, 1, 1], "shorter texts are filled with <pad>"
+
+
+def test_padding_is_what_the_file_says_it_is(unigram: Path, tmp_path: Path) -> None:
+    shutil.copy(unigram / "tokenizer.json", tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    content["padding"] = {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None}
+    content["padding"] |= {"pad_id": 3, "pad_type_id": 0, "pad_token": "<unk>"}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    assert MiniLMTokenizer.from_folder(tmp_path, max_length=16).pad_id == 3
+
+
+@pytest.mark.parametrize("max_length", [6, 7, 16, 33, 64, 512])
+@pytest.mark.parametrize("kind", ["bert", "unigram"])
+def test_pairs_are_cut_as_transformers_cuts_them(
+    kind: str, max_length: int, weights: Path, unigram: Path
+) -> None:
+    folder = weights if kind == "bert" else unigram
+    theirs = AutoTokenizer.from_pretrained(str(folder))
+    ours = MiniLMTokenizer.from_folder(folder, max_length=max_length)
+    # No very long ones: transformers keeps every piece that it cuts off, for both texts crosswise.
+    texts = [text for text in varied_texts() if len(text) < 200][:60]
+    for query in ["", "task", "how do I retry a failed task " * 2, "word " * 30]:
+        room = {"truncation": "longest_first", "max_length": max_length}
+        expected = theirs([query] * len(texts), texts, return_token_type_ids=True, **room)
+        pairs = ours.pair_ids(query, texts)
+        assert [ids for ids, _ in pairs] == expected["input_ids"]
+        assert [segments for _, segments in pairs] == expected["token_type_ids"]
+
+
+def test_pairs_cut_short_are_counted_and_no_texts_give_no_pairs(
+    tokenizer: MiniLMTokenizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert tokenizer.pair_ids("a query", []) == []
+        tokenizer.pair_ids("a query", ["short", "long " * 99])
+    assert caplog.messages == ["1 of 2 pairs were cut at 64 tokens"]
+    with pytest.raises(InputError, match="got int at position 1"):
+        tokenizer.pair_ids("a query", [7])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        None,
+        {"do_lower_case": True},
+        {"do_lower_case": False},
+        {"do_lower_case": False, "strip_accents": True},
+        {"strip_accents": False, "tokenize_chinese_chars": False},
+    ],
+)
+def test_a_vocabulary_alone_makes_berts_own_tokenizer(
+    weights: Path, tmp_path: Path, settings: dict | None
+) -> None:
+    shutil.copy(weights / "vocab.txt", tmp_path)
+    if settings is not None:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    ours = MiniLMTokenizer.from_folder(tmp_path, max_length=64)
+    theirs = BertTokenizerFast(vocab=str(tmp_path / "vocab.txt"), **settings or {})
+    texts = varied_texts()
+    expected = theirs(texts, max_length=64, truncation=True)["input_ids"]
+    assert ours.ids(texts) == expected
+    assert ours.decode_batch(expected) == theirs.batch_decode(expected, skip_special_tokens=True)
+    assert ours.pad_id == 0
+
+
+def test_tokenizers_that_differ_have_hashes_that_differ(weights: Path, tmp_path: Path) -> None:
+    shutil.copy(weights / "vocab.txt", tmp_path)
+    lower = MiniLMTokenizer.from_folder(tmp_path, max_length=64).sha256
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    cased = MiniLMTokenizer.from_folder(tmp_path, max_length=64).sha256
+    (tmp_path / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    lower_first = MiniLMTokenizer.from_folder(tmp_path, max_length=64).sha256
+    assert len({lower, cased, lower_first}) == 3
+
+
+def test_lower_case_asked_for_is_done_with_a_cased_tokenizer(tiny: Path) -> None:
+    content = json.loads((tiny / "tokenizer.json").read_text())
+    content["normalizer"]["lowercase"] = False
+    (tiny / "tokenizer.json").write_text(json.dumps(content))
+    (tiny / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "BertTokenizer", "do_lower_case": false}'
+    )
+    (tiny / "sentence_bert_config.json").write_text('{"max_seq_length": 32, "do_lower_case": true}')
+    texts = ["Retry The FAILED Task", "ΑΒΓ Größe İ"]
+    ours = MiniLMTokenizer.from_folder(tiny, max_length=32)
+    theirs = Original(str(tiny), device="cpu", local_files_only=True).tokenizer
+    assert ours.ids(texts) == theirs(texts)["input_ids"]
+    assert ours.decode(ours.ids(texts)[0]) == "retry the failed task"
+    (spans,) = ours.spans(["Task The"])
+    assert spans.tolist() == [[0, 4], [5, 8]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("tokenizer.json", "{"), ("vocab.txt", "no special tokens"), ("vocab.txt", "")]
+)
+def test_a_tokenizer_that_cannot_be_used_is_named(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ModelError, match=f"no usable tokenizer at .*{name}"):
+        MiniLMTokenizer.from_folder(tmp_path, max_length=64)
