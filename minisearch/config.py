@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from minisearch.errors import InputError
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_BACKEND = "faiss"
+
+# What the model computes in. Vectors of one model go together whichever it was.
+Dtype = Literal["auto", "float32", "bfloat16", "int8"]
+DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
 # Raise when the same file would be read or cut otherwise than before: stored documents are then read again.
 INGEST_VERSION = 1
@@ -36,6 +41,14 @@ class Settings:
     def chunk_tokens(self, encoder_max_tokens: int) -> int:
         """The bound that holds with this encoder: never more than it sees."""
         return min(self.max_tokens or encoder_max_tokens, encoder_max_tokens)
+
+
+def as_dtype(name: str) -> Dtype:
+    """The dtype of this name; InputError when there is none."""
+    for dtype in DTYPES:
+        if dtype == name:
+            return dtype
+    raise InputError(f"unknown dtype '{name}': expected one of {', '.join(DTYPES)}")
 
 
 def fingerprint(*parts: object) -> str:

@@ -229,3 +229,7 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors, (n, dimension) float32, in the order of the texts."""
         ...
+
+    def encode_query(self, texts: Sequence[str]) -> FloatArray:
+        """As `encode`, for questions: some models are told which is which."""
+        ...

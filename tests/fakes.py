@@ -43,3 +43,6 @@ class HashingEncoder:
                     self.dimension, np.float32
                 )
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def encode_query(self, texts: Sequence[str]) -> FloatArray:
+        return self.encode(texts)

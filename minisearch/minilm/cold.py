@@ -66,8 +66,7 @@ class ColdEncoder:
         weights = map_weights(located.folder / WEIGHTS, settings.config)
         hashing = Hashing(located)
         try:
-            path = located.folder / "tokenizer.json"
-            tokenizer = MiniLMTokenizer.from_file(path, max_length=settings.max_length)
+            tokenizer = MiniLMTokenizer.from_folder(located.folder, max_length=settings.max_length)
         except ModelError as error:
             raise NotForCold(str(error)) from error
         if settings.n_labels is not None or tokenizer.vocab_size > settings.config.vocab_size:
