@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         TransformerEncoder,
         TransformerLayer,
     )
+    from minisearch.minilm.cross_encoder import CrossEncoder
     from minisearch.minilm.loader import LoadReport
     from minisearch.minilm.model import MiniLMModel, SentenceTransformer, load_pretrained_weights
     from minisearch.minilm.settings import MiniLMConfig
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AttentionOutput",
+    "CrossEncoder",
     "Embeddings",
     "LoadReport",
     "MiniLMConfig",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 _HOMES = dict.fromkeys(__all__, "components") | {
+    "CrossEncoder": "cross_encoder",
     "LoadReport": "loader",
     "MiniLMConfig": "settings",
     "MiniLMModel": "model",

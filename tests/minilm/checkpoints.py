@@ -1,8 +1,9 @@
 """Random checkpoints as Hugging Face writes them: what comes out is a folder and the model that was saved.
 
-Freshly made BERT weights are tame: biases are zero and attention is flat, so a lost bias or a wrong
-scale would hardly show.  Here every vector gets noise, and queries and keys are scaled until the
-largest weight of an attention row is about a half.
+Freshly made BERT weights are tame: biases are zero, attention is flat and a layer adds next to nothing to
+what goes through it, so that a lost bias or a wrong scale would hardly show.  Here every vector gets
+noise, every matrix about keeps the size of what it multiplies, and queries and keys are large enough for
+the largest weight of an attention row over hundreds of tokens to be about 0.4.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ def save(
 ) -> nn.Module:
     """A random model of this kind, saved with its tokenizer; its attention is the plain formula."""
     torch.manual_seed(0)
-    model = kind(BertConfig(**NO_DROPOUT, attn_implementation="eager", **config)).eval()
+    model = kind(BertConfig(**(NO_DROPOUT | config), attn_implementation="eager")).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim == 1:
                 parameter += 0.1 * torch.randn_like(parameter)
-            elif name.endswith(("query.weight", "key.weight")):
-                parameter *= 6
+            elif "embeddings" not in name:
+                gain = 2.0 if name.endswith(("query.weight", "key.weight")) else 0.7
+                parameter.normal_(std=gain / parameter.shape[1] ** 0.5)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return model

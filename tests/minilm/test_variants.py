@@ -109,7 +109,7 @@ def test_gradients_equal_berts(variant: Variant, is_training: bool) -> None:
     for name, parameter in bert.named_parameters():
         if not name.startswith("pooler."):
             theirs = parameter.grad
-            assert (gradients[to_ours(name)] - theirs).norm() <= 1e-5 * theirs.norm() + 1e-6, name
+            assert (gradients[to_ours(name)] - theirs).norm() <= 1e-4 * theirs.norm() + 1e-5, name
 
 
 def test_texts_give_the_vectors_that_they_give_sentence_transformers(variant: Variant) -> None:
