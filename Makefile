@@ -40,6 +40,8 @@ $(PEERS)/installed: scripts/peers.txt
 	@echo "Installing into $(PEERS): some minutes, most of it torch and OpenVINO"
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/pip install --quiet --requirement scripts/peers.txt
+	@# Pulled in but not needed, and built for a torch with GPU libraries: it breaks the one without.
+	$(PEERS)/bin/pip uninstall --quiet --yes torchvision
 	touch $@
 
 peers: $(VENV)/installed-test $(PEERS)/installed

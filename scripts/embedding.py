@@ -35,7 +35,6 @@ MODEL = "all-MiniLM-L6-v2"
 WORKER = Path(__file__).with_name("encoder_worker.py")
 # Each set's texts are of this many tokens, from and to; the queries are encoded one by one.
 LENGTHS = {"long": (224, 256), "short": (16, 31), "query": (12, 12)}
-N_QUERIES = 200
 
 
 class Kind(NamedTuple):
@@ -187,8 +186,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--gpu-tflops", type=float, help="measure on CUDA; the card's dense bfloat16 peak")
     parser.add_argument("--quick", action="store_true", help="96 texts, 2 rounds: does it work")
     options = parser.parse_args(arguments)
+    options.n_queries = 200
     if options.quick:
-        options.n_texts, options.n_peak, options.rounds = 96, 96, 2
+        options.n_texts, options.n_queries, options.n_peak, options.rounds = 96, 20, 96, 2
     kinds = GPU_KINDS if options.gpu_tflops else CPU_KINDS
     by_name = {str(kind): kind for kind in kinds if kind != OPENVINO or options.openvino}
     asked = options.kinds or list(by_name)
@@ -204,7 +204,7 @@ def main(arguments: Sequence[str]) -> int:
     folder = locate(MODEL, offline=True).folder
     tokenizer = MiniLMTokenizer(MODEL, offline=True)
     words, counts = read_words(options.texts, tokenizer)
-    n_texts = {"long": options.n_texts, "short": options.n_texts, "query": N_QUERIES}
+    n_texts = {"long": options.n_texts, "short": options.n_texts, "query": options.n_queries}
     sets = {name: cut(words, counts, *LENGTHS[name], n=n) for name, n in n_texts.items()}
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "sets.json")

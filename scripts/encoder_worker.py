@@ -66,7 +66,7 @@ def load_openvino(folder: str, dtype: str, device: str) -> tuple[Encode, About]:
     """The peer on OpenVINO, exported from the same weights; it ends here if the precision is not in force."""
     from sentence_transformers import SentenceTransformer
 
-    hint, expected = {"bfloat16": ("bf16", "bfloat16"), "float32": ("f32", "float32")}[dtype]
+    hint = {"bfloat16": "bf16", "float32": "f32"}[dtype]
     with tempfile.TemporaryDirectory() as copy:  # the export is written beside the weights
         shutil.copytree(folder, copy, dirs_exist_ok=True)
         options = {"export": True, "ov_config": {"INFERENCE_PRECISION_HINT": hint}}
@@ -76,7 +76,7 @@ def load_openvino(folder: str, dtype: str, device: str) -> tuple[Encode, About]:
         model.encode(["Compile it while the folder is here."])
     transformer: Any = model[0]
     in_force = transformer.auto_model.request.get_property("INFERENCE_PRECISION_HINT").to_string()
-    require(in_force == expected, f"OpenVINO computes in {in_force}")
+    require(in_force == hint, f"OpenVINO computes in {in_force}, expected {hint}")
     require(model.max_seq_length == 256, f"it sees {model.max_seq_length} tokens, expected 256")
     about = {"version": f"OpenVINO {version('openvino')}"}
     return lambda texts: model.encode(texts, batch_size=32, show_progress_bar=False), about
