@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from minisearch.errors import IndexCorrupt, IndexNotWritable, StoreError
-from minisearch.indexes import load_backend
+from minisearch.indexes import load_backend, open_base
 from minisearch.indexes.base import VectorIndex
 from minisearch.storage import Base, Store
 from minisearch.types import IntArray
@@ -66,7 +66,7 @@ class LiveIndex:
         """The index over every chunk in the store; call it inside one snapshot of the store.
 
         It stays the same object, changed in place, until another base is published or another store
-        is handed in.  Raises BackendUnavailable when the base's library is not installed.
+        is handed in.  Raises BackendUnavailable when the base needs a library that is not installed.
         """
         generation, base_id = store.version()
         opened = self._opened
@@ -94,7 +94,7 @@ def _open_base(store: Store, folder: Path, dimension: int) -> VectorIndex | None
         # Before any native parser sees the file: FAISS loads a zeroed block without a word and Annoy can
         # be made to crash. A file swapped between this line and the next is not defended against.
         if _sha256(path, base.ids) == base.sha256:
-            return load_backend(base.backend).load(path, base.ids, dimension)
+            return open_base(base.backend, path, base.ids, dimension)
         problem = "its checksum is wrong"
     except (OSError, ValueError, IndexCorrupt) as error:  # ValueError: no possible name, no known backend
         problem = str(error)

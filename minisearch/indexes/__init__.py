@@ -1,7 +1,8 @@
 """Where the nearest vectors are found: one contract, several libraries, one row each.
 
-Naming a backend imports nothing; loading it imports its library.  A new one is a module beside
-these and a row in the table: choices, install hint and the contract's tests follow.
+Naming a backend imports nothing; loading it imports its library; opening a file does where it must.  A
+new one is a module beside these and a row in the table: choices, install hint and the contract's tests
+follow.
 """
 
 from __future__ import annotations
@@ -12,19 +13,28 @@ from typing import TYPE_CHECKING, NamedTuple
 from minisearch.errors import BackendUnavailable, InputError
 
 if TYPE_CHECKING:
-    from minisearch.indexes.base import VectorIndex
+    from pathlib import Path
 
-__all__ = ["backend_names", "load_backend"]
+    from minisearch.indexes.base import VectorIndex
+    from minisearch.types import IntArray
+
+__all__ = ["backend_names", "load_backend", "open_base"]
 
 
 class _Backend(NamedTuple):
     module: str
     class_name: str
     install: str
+    opener: str | None = None  # "module:function" that opens some of its files without the library
 
 
 _BACKENDS = {
-    "faiss": _Backend("minisearch.indexes.faiss", "FaissIndex", "pip install faiss-cpu"),
+    "faiss": _Backend(
+        "minisearch.indexes.faiss",
+        "FaissIndex",
+        "pip install faiss-cpu",
+        "minisearch.indexes.faiss_file:open_list",
+    ),
     "annoy": _Backend("minisearch.indexes.annoy", "AnnoyIndex", 'pip install "minisearch[annoy]"'),
     "flat": _Backend("minisearch.indexes.flat", "FlatIndex", "pip install numpy"),
 }
@@ -53,3 +63,15 @@ def load_backend(name: str) -> type[VectorIndex]:
         ) from error
     index_class: type[VectorIndex] = getattr(module, backend.class_name)
     return index_class
+
+
+def open_base(name: str, path: Path, ids: IntArray, dimension: int) -> VectorIndex:
+    """The base that backend ``name`` saved at ``path``, its library imported only if the file needs it.
+
+    Raises as `load_backend` and as `VectorIndex.load`.
+    """
+    index: VectorIndex | None = None
+    if name in _BACKENDS and (opener := _BACKENDS[name].opener):
+        module, _, function = opener.partition(":")
+        index = getattr(import_module(module), function)(path, ids, dimension)
+    return index if index is not None else load_backend(name).load(path, ids, dimension)
