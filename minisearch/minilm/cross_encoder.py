@@ -128,7 +128,6 @@ class CrossEncoder(nn.Module):
                 raise InputError(f"expected pairs of texts, got {pair!r:.60} at position {position}")
         return self._scores(pairs)
 
-    @torch.inference_mode()
     def _scores(self, pairs: Sequence[tuple[str, str]]) -> FloatArray:
         if self.n_labels != 1:
             raise ModelError(

@@ -104,6 +104,16 @@ def test_a_long_query_and_a_long_text_are_cut_as_sentence_transformers_cuts_them
     assert np.abs(ours.score_pairs(pairs) - original.predict(pairs)).max() <= 1e-5
 
 
+def test_a_multilingual_tokenizers_pairs_are_scored_alike(tmp_path: Path) -> None:
+    tokenizer, sizes = checkpoints.sentencepiece([QUERY, *TEXTS]), {"vocab_size": 1_000, **SMALL}
+    checkpoints.save(tmp_path, BertForSequenceClassification, tokenizer, num_labels=1, **sizes)
+    original = Original(str(tmp_path), device="cpu", local_files_only=True)
+    ours = CrossEncoder.from_pretrained(str(tmp_path), device="cpu", dtype="float32")
+    expected = original.predict([(QUERY, text) for text in TEXTS])
+    assert np.ptp(expected) > 0.01
+    assert np.abs(ours.score(QUERY, TEXTS) - expected).max() <= 1e-5
+
+
 def test_score_pairs_takes_each_pair_by_itself(make: Make) -> None:
     folder, _, ours = make()
     pairs = [(TEXTS[row], TEXTS[-row]) for row in range(len(TEXTS))] + [(QUERY, "a"), (QUERY, "b")]
