@@ -104,6 +104,7 @@ def serve(encode: Encode, sets: dict[str, list[str]], requests: Iterable[str], a
         elif verb == "save":
             np.savez(argument, **vectors)
         elif verb == "peak":
+            # Linux counts it from the parent's peak: scripts/embedding.py loads no model, to stay small.
             answer = str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024)
         else:
             raise ValueError(f"request {request!r} is not known")

@@ -4,8 +4,9 @@
 
 Each folder is indexed from nothing and then again, unchanged, by the command line in a process of its
 own.  Directly after, another process encodes the same texts with nothing else to do: the speed that
-indexing could reach at most; then our model and its peer, sentence-transformers, embed a sample of them in
-turn.  The machine is named; the ratios travel, the seconds do not.
+indexing could reach at most (a small folder is over before the model's start has paid).  Then our model
+and its peer, sentence-transformers, embed a sample of them in turn.  The machine is named; the ratios
+travel, the seconds do not.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Finished(NamedTuple):
 
 def run(*command: str | Path) -> Finished:
     """Run a command to its end; the script ends with it when it fails."""
+    # Linux counts a child's peak from its parent's: this process loads no model, so that it stays small.
     started = time.perf_counter()
     with tempfile.TemporaryFile("w+") as printed:
         process = subprocess.Popen(list(map(str, command)), stdout=printed)

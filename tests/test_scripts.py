@@ -110,6 +110,15 @@ def test_a_kind_that_is_not_there_is_refused_with_those_that_are(
     assert embedding.parse(["--kinds", "minisearch int8"]).kinds == [("minisearch", "int8", "cpu")]
 
 
+def test_the_processes_that_start_others_load_no_model() -> None:
+    # A child's peak memory is never below its parent's, so a large parent would be what is reported.
+    program = "import sys, embedding, figures, minisearch.storage; print('torch' in sys.modules)"
+    finished = subprocess.run(
+        [sys.executable, "-c", program], cwd=SCRIPTS, capture_output=True, text=True, check=True
+    )
+    assert finished.stdout == "False\n"
+
+
 @pytest.mark.parametrize("name", ["embedding.py", "cold_query.py", "figures.py"])
 def test_help_says_how_to_call_it(name: str) -> None:
     finished = subprocess.run(
