@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from minisearch import MiniSearch, SentenceTransformer
+
 PACKAGE = Path(__file__).parents[1] / "minisearch"
 
 WORDS = {"types", "errors", "config"}
@@ -84,6 +86,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
 
 
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "annoy", "huggingface_hub", "rich"}
+STORING = {"sqlite_utils", "filelock", "pathspec"}  # what only a change to an index needs
 RUN = "from minisearch.cli import cli; cli({!r}, standalone_mode=False)"
 
 
@@ -92,8 +95,11 @@ def test_importing_the_package_loads_next_to_nothing() -> None:
     assert not loaded & (HEAVY | {"numpy", "sqlite_utils", "click"})
 
 
-def test_help_loads_nothing_heavy() -> None:
-    assert not loaded_by(RUN.format(["--help"])) & HEAVY
+@pytest.mark.parametrize(
+    "command", [[], ["index"], ["query"], ["status"]], ids=lambda command: " ".join(command)
+)
+def test_help_loads_nothing_heavy(command: list[str]) -> None:
+    assert not loaded_by(RUN.format([*command, "--help"])) & (HEAVY | STORING | {"numpy", "sqlite3"})
 
 
 def test_status_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -104,7 +110,18 @@ def test_status_loads_nothing_heavy(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", index], check=True, cwd=PACKAGE.parent)
     loaded = loaded_by(RUN.format(["status", "--index", str(tmp_path / ".minisearch")]))
     assert "sqlite3" in loaded
-    assert not loaded & (HEAVY | {"sqlite_utils"})
+    assert not loaded & (HEAVY | STORING)
+
+
+def test_a_query_loads_neither_torch_nor_faiss_nor_what_changes_an_index(
+    tmp_path: Path, minilm: SentenceTransformer
+) -> None:
+    with MiniSearch.open(tmp_path, encoder=minilm) as ms:
+        ms.index(PACKAGE.parent / "LICENSE")
+    assert [path.suffix for path in (tmp_path / ".minisearch").glob("vectors-*")] == [".faiss"]
+    loaded = loaded_by(RUN.format(["query", "may I sell it?", "--index", str(tmp_path / ".minisearch")]))
+    assert {"numpy", "tokenizers", "sqlite3"} <= loaded
+    assert not loaded & (HEAVY | STORING | {"safetensors"})
 
 
 def test_counting_tokens_does_not_load_torch() -> None:

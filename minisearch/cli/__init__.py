@@ -1,8 +1,8 @@
 """The command line: each command is a thin call on the `MiniSearch` method of the same name.
 
-Nothing heavy is imported before a command needs it: ``--help`` and ``status`` load neither torch nor
-faiss.  Errors come out as one line on standard error and a non-zero exit code: 1, 2 for a wrong
-command line, 75 when another process is writing, 130 and 143 when interrupted or terminated.
+Nothing heavy is imported before a command needs it: ``--help`` loads not even numpy, a query neither
+torch nor faiss.  Errors come out as one line on standard error and a non-zero exit code: 1, 2 for a
+wrong command line, 75 when another process is writing, 130 and 143 when interrupted or terminated.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 
 import click
 
-from minisearch import __version__
+import minisearch
 from minisearch.cli import show
 from minisearch.cli.progress import Progress
-from minisearch.engine import MiniSearch
+from minisearch.config import DTYPES
 from minisearch.errors import IndexBusy, IndexNotFound, MinisearchError
 from minisearch.home import INDEX_FOLDER, find_index
 from minisearch.indexes import backend_names
@@ -53,7 +53,7 @@ class _Group(click.Group):
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, message="minisearch %(version)s")
+@click.version_option(minisearch.__version__, message="minisearch %(version)s")
 def cli() -> None:
     """Search your own files by meaning.
 
@@ -91,6 +91,9 @@ _backend = click.option(
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_backend
 @click.option("--model", metavar="NAME", help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]")
+@click.option(
+    "--dtype", metavar="|".join(DTYPES), default="auto", help="What the model computes in.  [default: auto]"
+)
 @_offline
 @_json
 @_common
@@ -98,6 +101,7 @@ def index(
     paths: tuple[Path, ...],
     backend: str | None,
     model: str | None,
+    dtype: str,
     offline: bool,
     as_json: bool,
     index_folder: Path | None,
@@ -113,7 +117,10 @@ def index(
     folder = index_folder or Path(INDEX_FOLDER)
     if index_folder is None:
         _tell_of_an_index_above(folder)
-    with MiniSearch(folder, model=model, offline=offline) as ms, Progress() as progress:
+    with (
+        minisearch.MiniSearch(folder, model=model, dtype=dtype, offline=offline) as ms,
+        Progress() as progress,
+    ):
         try:
             report = ms.index(*paths, backend=backend, on_progress=progress.update)
         except KeyboardInterrupt:
@@ -145,7 +152,7 @@ def query(
     end_line, heading, text, doc_id, chunk_id.
     """
     _set_up_logging(verbose)
-    with MiniSearch(index_folder or find_index(), offline=offline) as ms:
+    with minisearch.MiniSearch(index_folder or find_index(), offline=offline) as ms:
         results = ms.query(" ".join(text), k=k)
     if as_json:
         for result in results:
@@ -164,7 +171,7 @@ def query(
 def status(as_json: bool, index_folder: Path | None, verbose: bool) -> None:
     """Say what the index holds, how its last run ended, and what it passed over."""
     _set_up_logging(verbose)
-    with MiniSearch(index_folder or find_index()) as ms:
+    with minisearch.MiniSearch(index_folder or find_index()) as ms:
         found = ms.status()
     click.echo(show.as_json(found) if as_json else show.status(found, verbose=verbose))
 
@@ -175,7 +182,7 @@ def status(as_json: bool, index_folder: Path | None, verbose: bool) -> None:
 def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> None:
     """Build the vector index again, with another backend if named; nothing is embedded again."""
     _set_up_logging(verbose)
-    with MiniSearch(index_folder or find_index()) as ms:
+    with minisearch.MiniSearch(index_folder or find_index()) as ms:
         ms.rebuild(backend)
         found = ms.status()
     click.echo(f"Rebuilt with {found.backend}: {show.count(found.n_chunks, 'chunk')}")
@@ -187,7 +194,7 @@ def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> No
 def remove(paths: tuple[Path, ...], index_folder: Path | None, verbose: bool) -> None:
     """Take files or whole folders out of the index; the files themselves stay."""
     _set_up_logging(verbose)
-    with MiniSearch(index_folder or find_index()) as ms:
+    with minisearch.MiniSearch(index_folder or find_index()) as ms:
         n_removed = ms.remove(*paths)
     click.echo(f"Removed {show.count(n_removed, 'document')} from the index")
 

@@ -13,11 +13,13 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import dropwhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from minisearch.types import IndexStatus, IngestReport, SearchResult
+if TYPE_CHECKING:
+    from minisearch.types import IndexStatus, IngestReport, SearchResult
+
 
 PASSAGE_LINES = 4
 WRAPPED_FROM = 60  # a line this long that goes on in the next was probably wrapped

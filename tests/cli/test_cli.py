@@ -250,6 +250,26 @@ def test_an_unknown_backend_lists_the_known_ones(folder: Path, command: list[str
     assert "called 'hnsw'; choose from faiss, annoy, flat" in error_of(*command, "--backend", "hnsw")
 
 
+def test_an_unknown_dtype_lists_the_known_ones(folder: Path) -> None:
+    error = error_of("index", "docs", "--dtype", "float8")
+    assert error == "Error: unknown dtype 'float8': expected one of auto, float32, bfloat16, int8\n"
+    assert not (folder / ".minisearch").exists()
+
+
+def test_the_dtype_reaches_the_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def from_pretrained(name: str, *, dtype: str, offline: bool) -> HashingEncoder:
+        asked.append(dtype)
+        return HashingEncoder(name)
+
+    monkeypatch.setattr(minilm.SentenceTransformer, "from_pretrained", from_pretrained)
+    run("index", "docs", "--dtype", "int8")
+    assert asked == ["int8"]
+    run("index", "docs/bread.md")
+    assert asked == ["int8"], "nothing changed: vectors of every dtype go together"
+
+
 def test_a_misspelt_option_or_command_is_named(folder: Path) -> None:
     assert "No such option '--bakend'" in run("index", "docs", "--bakend", "flat", code=2).stderr
     assert "No such command 'serach'" in run("serach", "x", code=2).stderr

@@ -1,0 +1,106 @@
+"""Which encoder answers: without torch while that is quicker, the same one as ever in all else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from minisearch import MiniSearch
+from minisearch.config import DTYPES
+from minisearch.encoders import COLD_TOKENS, Encoders
+from minisearch.errors import InputError
+from minisearch.minilm import SentenceTransformer, inference
+from minisearch.minilm.cold import ColdEncoder
+from minisearch.minilm.mapped import NotForCold
+from tests.fakes import HashingEncoder
+
+MODEL = "all-MiniLM-L6-v2"
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """How the model was loaded, each time, in a process that seems never to have seen torch."""
+    loads = []
+
+    def from_pretrained(name: str, **how: object) -> HashingEncoder:
+        loads.append({"name": name, **how})
+        return HashingEncoder(name)
+
+    monkeypatch.setattr(SentenceTransformer, "from_pretrained", from_pretrained)
+    monkeypatch.delitem(sys.modules, "torch")
+    return loads
+
+
+def test_the_first_questions_are_answered_without_torch_and_then_it_is_loaded_once(loads) -> None:
+    encoders = Encoders(given=None, model=None)
+    question = "word " * 98  # 100 tokens
+    for _ in range(COLD_TOKENS // 100):
+        assert isinstance(encoders.to_ask(MODEL, question), ColdEncoder)
+    assert loads == []
+    assert not isinstance(encoders.to_ask(MODEL, question), ColdEncoder)
+    assert not isinstance(encoders.to_ask(MODEL, "short"), ColdEncoder)
+    assert loads == [{"name": MODEL, "dtype": "auto", "offline": False}]
+
+
+def test_a_loaded_model_is_used(loads) -> None:
+    encoders = Encoders(given=None, model=None)
+    model = encoders.to_index(MODEL)
+    assert encoders.to_ask(MODEL, "short") is model
+
+
+def test_an_encoder_that_was_given_is_used(loads, encoder: HashingEncoder) -> None:
+    encoders = Encoders(given=encoder, model=None)
+    assert encoders.to_ask(MODEL, "short") is encoders.to_index(MODEL) is encoder
+    assert loads == []
+
+
+def test_where_torch_is_there_already_it_is_used(loads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", sys)
+    assert not isinstance(Encoders(given=None, model=None).to_ask(MODEL, "short"), ColdEncoder)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+def test_a_dtype_that_only_torch_has_is_honoured(loads, dtype: str) -> None:
+    Encoders(given=None, model=None, dtype=dtype).to_ask(MODEL, "short")
+    assert [load["dtype"] for load in loads] == [dtype]
+
+
+def test_weights_that_only_torch_reads_are_read_by_it_without_a_word(loads, monkeypatch, caplog) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise NotForCold("float16")
+
+    monkeypatch.setattr(ColdEncoder, "from_pretrained", refuse)
+    assert not isinstance(Encoders(given=None, model=None).to_ask(MODEL, "short"), ColdEncoder)
+    assert len(loads) == 1
+    assert caplog.text == ""
+
+
+def test_an_unknown_dtype_lists_the_choices(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match="unknown dtype 'float8': expected one of auto, float32, bfloat16, int8"
+    ):
+        MiniSearch.open(tmp_path, dtype="float8")
+
+
+def test_the_dtypes_that_can_be_asked_for_are_the_models() -> None:
+    assert get_args(inference.Dtype) == DTYPES
+
+
+def test_a_new_process_prints_what_the_model_answers(tmp_path: Path, minilm: SentenceTransformer) -> None:
+    question = "how do I try a failed task again?"
+    with MiniSearch.open(tmp_path, encoder=minilm) as ms:
+        ms.index(Path(__file__).parents[1] / "data" / "docs" / "programming")
+        expected = ms.query(question, k=5)
+    command = [sys.executable, "-m", "minisearch", "query", question, "-k", "5", "--json", "--index"]
+    done = subprocess.run([*command, tmp_path / ".minisearch"], capture_output=True, text=True, check=True)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == 5
+    assert [hit["chunk_id"] for hit in found] == [hit.chunk_id for hit in expected]
+    assert np.abs(np.subtract([hit["score"] for hit in found], [hit.score for hit in expected])).max() < 2e-6
+    assert done.stderr == ""
