@@ -216,7 +216,7 @@ def main(arguments: Sequence[str]) -> int:
 
         workers = {kind: start(kind, sets) for kind in options.kinds}
         peers = {worker.about["version"] for worker in workers.values() if "version" in worker.about}
-        print(f"Machine: {machine()}; {', '.join(sorted(peers))}")
+        print(f"Machine: {', '.join([machine(), *sorted(peers)])}")
         for name, texts in sets.items():
             lengths = [len(ids) for ids in tokenizer.ids(texts)]
             title = f"{name}: {len(texts):,} texts, {statistics.mean(lengths):.0f} tokens each"
