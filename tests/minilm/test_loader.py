@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +72,19 @@ def test_half_precision_weights_are_computed_in_float32(tiny: Path) -> None:
         ),
         (
             lambda s: s.update({"embeddings.LayerNorm.bias": torch.ones(24, dtype=torch.int64)}),
-            "embeddings.LayerNorm.bias is torch.int64",
+            "embeddings.LayerNorm.bias is int64, expected float32, float16, bfloat16",
+        ),
+        (
+            lambda s: s.update({"encoder.layer.0.output.dense.bias": torch.ones(24, dtype=torch.float64)}),
+            "encoder.layer.0.output.dense.bias is float64, expected float32, float16, bfloat16",
+        ),
+        (
+            lambda s: s.update({"embeddings.LayerNorm.gamma": torch.ones(24)}),
+            "embeddings.LayerNorm.(weight|gamma) is there twice",
+        ),
+        (
+            lambda s: s.update({"classifier.weight": torch.ones(1, 24), "classifier.bias": torch.ones(1)}),
+            "surplus .*classifier.weight.* load it with CrossEncoder",
         ),
     ],
 )
@@ -101,7 +116,9 @@ def test_a_tokenizer_with_more_tokens_than_the_model_has_vectors_is_refused(tiny
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.add_tokens(["a-token-of-another-model"])
     tokenizer.save(str(path))
-    with pytest.raises(ModelError, match=r"tokenizer\.json is another model's: .* 30523 tokens, .* 30522"):
+    with pytest.raises(
+        ModelError, match=r"tokenizer in .*tiny is another model's: .* 30523 tokens, .* 30522"
+    ):
         SentenceTransformer.from_pretrained(str(tiny))
 
 
@@ -138,3 +155,117 @@ def test_a_model_with_other_heads_refuses_the_weights_though_every_shape_fits() 
         load_pretrained_weights(
             SentenceTransformer(MiniLMConfig(num_attention_heads=6)), model_name="all-MiniLM-L6-v2"
         )
+
+
+# --- other ways in which a checkpoint may be saved ---------------------------------------------------
+
+
+def pickled(folder: Path, change=lambda state: state, **options) -> Path:
+    """The folder, its weights in a pytorch_model.bin instead."""
+    path = folder / "model.safetensors"
+    torch.save(change(load_file(path)), folder / "pytorch_model.bin", **options)
+    path.unlink()
+    return folder
+
+
+def vector(folder: Path) -> np.ndarray:
+    return SentenceTransformer.from_pretrained(str(folder), device="cpu", dtype="float32").encode(["hello"])
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pytorch_file_gives_the_vectors_of_the_safetensors(tiny: Path, zipped: bool) -> None:
+    before = vector(tiny)
+    pickled(tiny, _use_new_zipfile_serialization=zipped)
+    model = SentenceTransformer.from_pretrained(str(tiny), device="cpu", dtype="float32")
+    assert (model.encode(["hello"]) == before).all()
+    assert (model.report.format, model.report.dtypes) == ("pytorch", ("float32",))
+    assert model.report.source == str(tiny / "pytorch_model.bin")
+
+
+def with_training_heads(state: dict) -> dict:
+    """As BERT comes from its own training: the encoder as a part, old names, heads that nobody needs."""
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    renamed = {}
+    for name, tensor in state.items():
+        for new, spelling in old.items():
+            name = name.replace(new, spelling)
+        renamed[f"bert.{name}"] = tensor
+    renamed["cls.predictions.bias"] = torch.zeros(7)
+    renamed["cls.seq_relationship.weight"] = torch.zeros(2, 24)
+    return renamed
+
+
+def test_an_encoder_saved_with_its_training_heads_is_the_same_encoder(tiny: Path) -> None:
+    before = vector(tiny)
+    pickled(tiny, with_training_heads)
+    model = SentenceTransformer.from_pretrained(str(tiny), device="cpu", dtype="float32")
+    assert (model.encode(["hello"]) == before).all()
+    assert model.report.ignored == {
+        "bert.embeddings.position_ids": "a constant, 0, 1, 2 and so on",
+        "bert.pooler.dense.bias": "BERT's pooler: sentence vectors do not pass it",
+        "bert.pooler.dense.weight": "BERT's pooler: sentence vectors do not pass it",
+        "cls.predictions.bias": "the head that guesses masked words in training",
+        "cls.seq_relationship.weight": "the head that guesses the next sentence in training",
+    }
+
+
+def test_names_of_every_kind_of_checkpoint_survive_renaming_there_and_back(tiny: Path) -> None:
+    bare = list(load_file(tiny / "model.safetensors"))
+    heads = ["classifier.weight", "classifier.bias", "cls.predictions.transform.dense.weight"]
+    names = bare + [f"bert.{name}" for name in bare] + heads
+    assert [to_hugging_face(to_ours(name)) for name in names] == names
+    assert len({to_ours(name) for name in names}) == len(names)
+    assert to_ours("bert.pooler.dense.weight") == "pooler.weight"
+
+
+class Payload:
+    """What a malicious pickle holds: a call to be made while it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_would_run_code_is_refused_and_nothing_runs(
+    tiny: Path, tmp_path: Path, zipped: bool
+) -> None:
+    trace = tmp_path / "it-ran"
+    pickled(tiny, lambda state: state | {"x": Payload(trace)}, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ModelError, match=r"is refused, and nothing in it was run: it asks for posix\.system"):
+        vector(tiny)
+    assert not trace.exists()
+    with contextlib.suppress(Exception):
+        torch.load(tiny / "pytorch_model.bin", weights_only=False)
+    assert trace.exists(), "the payload is a real one"
+
+
+@pytest.mark.parametrize("size", [0, 7, 1_000, 100_000])
+def test_a_truncated_pytorch_file_is_refused(tiny: Path, size: int) -> None:
+    path = pickled(tiny) / "pytorch_model.bin"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin is (damaged or no PyTorch file|refused)"):
+        vector(tiny)
+
+
+@pytest.mark.parametrize("content", [[torch.ones(2)], {"model": {"a": torch.ones(2)}}])
+def test_a_pytorch_file_of_something_else_than_tensors_by_name_is_refused(tiny: Path, content) -> None:
+    pickled(tiny, lambda _: content)
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin holds (list|dict), expected tensors by name"):
+        vector(tiny)
+
+
+def test_the_report_tells_which_dtypes_there_were(tiny: Path) -> None:
+    rewrite(tiny, lambda s: s.update({"embeddings.LayerNorm.bias": torch.ones(24, dtype=torch.bfloat16)}))
+    report = SentenceTransformer.from_pretrained(str(tiny), device="cpu").report
+    assert report.dtypes == ("bfloat16", "float32")
+    assert (report.format, report.vouched_by) == ("safetensors", "")
+
+
+def test_a_checkpoint_with_only_a_vocabulary_is_whole(tiny: Path, weights: Path) -> None:
+    before = vector(tiny)
+    (tiny / "tokenizer.json").unlink()
+    shutil.copy(weights / "vocab.txt", tiny)
+    assert (vector(tiny) == before).all()

