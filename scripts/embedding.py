@@ -232,7 +232,8 @@ def main(arguments: Sequence[str]) -> int:
         many = {"long": cut(words, counts, *LENGTHS["long"], n=options.n_peak)}
         kinds = [kind for kind in PEAK_KINDS if kind in workers and options.n_peak]
         rows = [[str(kind), f"{peak_mb(start(kind, many)):,.0f}"] for kind in kinds]
-        print(table([f"a process that encodes {options.n_peak:,} long texts", "peak memory, MB"], rows))
+        if rows:
+            print(table([f"a process that encodes {options.n_peak:,} long texts", "peak memory, MB"], rows))
     return 0
 
 
