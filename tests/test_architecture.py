@@ -29,7 +29,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluate": WORDS,
     **dict.fromkeys(CORRIDOR, WORDS | ROOMS | CORRIDOR | {"search", "rag"}),
     "train": WORDS | {"minilm", "evaluate"},
-    "cli": WORDS | CORRIDOR | {"indexes"},  # of the indexes only their names, for --backend
+    # Of the indexes only their names, for --backend; of minilm the catalog, for `models`.
+    "cli": WORDS | CORRIDOR | {"indexes", "minilm"},
     "server": WORDS | CORRIDOR,
     "integrations": WORDS | CORRIDOR,
     "__main__": {"cli"},

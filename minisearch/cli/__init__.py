@@ -21,6 +21,7 @@ import click
 
 import minisearch
 from minisearch.cli import show
+from minisearch.cli.models import models
 from minisearch.cli.progress import Progress
 from minisearch.config import DTYPES
 from minisearch.errors import IndexBusy, IndexNotFound, MinisearchError
@@ -64,6 +65,9 @@ def cli() -> None:
     The index is the folder .minisearch in the current one, unless --index or MINISEARCH_INDEX names
     another; every command but "index" looks for it from the current folder upwards.
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
+
+
+cli.add_command(models)
 
 
 def _common(command: AnyFunction) -> AnyFunction:
@@ -152,6 +156,9 @@ def query(
     end_line, heading, text, doc_id, chunk_id.
     """
     _set_up_logging(verbose)
+    # NumPy's threads wait for one another in a loop that takes all they get: with as much as the weights'
+    # hash beside them on two cores, 20 ms of work took 300. It asks for their number when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with minisearch.MiniSearch(index_folder or find_index(), offline=offline) as ms:
         results = ms.query(" ".join(text), k=k)
     if as_json:

@@ -1,0 +1,172 @@
+"""``minisearch models``: which checkpoints there are, what one of them holds, and fetching one.
+
+Names come in; tables, or JSON for scripts, go out.  Only ``show`` loads a model, and only ``download``
+opens a connection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minisearch import minilm
+from minisearch.cli.show import printable
+from minisearch.errors import WeightsNotFound
+from minisearch.minilm.catalog import Located, download, locate
+from minisearch.minilm.checkpoints import CATALOG, Checkpoint, find
+from minisearch.minilm.settings import CheckpointSettings, read_settings
+
+if TYPE_CHECKING:
+    from minisearch.minilm.loader import LoadReport
+
+HEADINGS = {
+    "embedder": "embedders: texts to vectors",
+    "cross-encoder": "cross-encoders: a question and a passage to a score",
+    "encoder": "encoders: to be trained",
+}
+PLACES = {
+    "folder here": "folder",
+    "$LLM_MODELS_PATH": "models path",
+    "installed package": "package",
+    "Hugging Face cache": "cache",
+}
+NOT_HERE = "not here"
+VOUCHED = {
+    "catalog": "verified: it is the catalog's",
+    "hub": "verified: it is the hub's own",
+    "": "not verified: no hash is known for it",
+}
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+@click.group(invoke_without_command=True)
+@_json
+@click.pass_context
+def models(ctx: click.Context, as_json: bool) -> None:
+    """List the models that have a name, and which of them are on this machine."""
+    if ctx.invoked_subcommand is not None:
+        return
+    if as_json:
+        click.echo(json.dumps([_row(checkpoint) for checkpoint in CATALOG.values()]))
+    else:
+        click.echo("\n".join(_table()))
+
+
+@models.command("show")
+@click.argument("name")
+@_json
+def show_model(name: str, as_json: bool) -> None:
+    """Load a model and say what it holds.
+
+    That is its settings, its weights and where they are from, and what was left out. NAME is one of the
+    list, or a folder. Nothing is downloaded.
+    """
+    located = locate(name, offline=True)
+    settings = read_settings(located.folder)
+    kind = minilm.SentenceTransformer if settings.n_labels is None else minilm.CrossEncoder
+    report = kind.from_pretrained(name, device="cpu", dtype="float32", offline=True).report
+    assert report is not None
+    if as_json:
+        found: dict[str, Any] = {"name": located.name, "place": located.place}
+        found |= {"settings": dataclasses.asdict(settings), "report": dataclasses.asdict(report)}
+        click.echo(json.dumps(found))
+    else:
+        for label, value in _facts(located, settings, report):
+            click.echo(printable(f"{label:<12}{value}"))
+
+
+@models.command("download")
+@click.argument("name")
+@click.option("--offline", is_flag=True, help="Never open a network connection: verify what is here.")
+@_json
+def download_model(name: str, offline: bool, as_json: bool) -> None:
+    """Fetch a model into the Hugging Face cache, and verify it.
+
+    What is here already is only verified.
+    """
+    located, is_new = download(name, offline=offline)
+    if as_json:
+        found = {"name": located.name, "folder": str(located.folder.resolve()), "downloaded": is_new}
+        click.echo(json.dumps(found | {"sha256": located.sha256, "vouched_by": located.vouched_by}))
+        return
+    done = "Downloaded" if is_new else "Here already:"
+    click.echo(printable(f"{done} {located.name} ({located.folder.resolve()})"))
+    click.echo(f"SHA-256 {VOUCHED[located.vouched_by]}")
+
+
+def _place(checkpoint: Checkpoint) -> str | None:
+    """Where a checkpoint is on this machine, None where it is not."""
+    try:
+        return locate(checkpoint.name, offline=True).place
+    except WeightsNotFound:
+        return None
+
+
+def _row(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "name": checkpoint.name,
+        "kind": checkpoint.kind,
+        "about": checkpoint.about,
+        "repository": checkpoint.repository,
+        "revision": checkpoint.revision,
+        "n_layers": checkpoint.config.num_hidden_layers,
+        "n_parameters": checkpoint.n_parameters,
+        "place": _place(checkpoint),
+    }
+
+
+def _table() -> Iterator[str]:
+    """The list, with what each is good for where the terminal is wide enough for that."""
+    width = max(map(len, CATALOG))
+    is_wide = shutil.get_terminal_size().columns >= width + 95
+    yield f"{'':<{width + 2}}  layers  parameters    size  where"
+    for kind, heading in HEADINGS.items():
+        yield heading
+        for checkpoint in CATALOG.values():
+            if checkpoint.kind == kind:
+                about = f"  {checkpoint.about}" if is_wide else ""
+                n, n_layers = checkpoint.n_parameters, checkpoint.config.num_hidden_layers
+                place = _place(checkpoint)
+                yield (
+                    f"  {checkpoint.name:<{width}}  {n_layers:>6}  {n / 1e6:>9.1f}M"
+                    f"  {_megabytes(4 * n):>6}  {PLACES[place] if place else NOT_HERE:<15}{about}"
+                ).rstrip()
+
+
+def _facts(located: Located, settings: CheckpointSettings, report: LoadReport) -> Iterator[tuple[str, str]]:
+    """What there is to say of a loaded model, label and value, a line each."""
+    config, checkpoint = settings.config, find(located.name)
+    yield "name", located.name
+    if checkpoint is not None:
+        yield "about", checkpoint.about
+        yield "repository", f"{checkpoint.repository} at {checkpoint.revision}"
+    yield (
+        "layers",
+        f"{config.num_hidden_layers}, {config.hidden_size} wide, {config.num_attention_heads} heads",
+    )
+    yield "vocabulary", f"{config.vocab_size:,} tokens"
+    yield "max length", f"{settings.max_length} tokens"
+    if settings.n_labels is None:
+        yield "pooling", settings.pooling
+        for name, prompt in settings.prompts.items():
+            yield "prompt", f"{name}: {prompt!r}"
+    else:
+        yield "scores", f"{settings.n_labels} a pair, {settings.activation}"
+    yield "parameters", f"{report.n_parameters:,} in {report.n_tensors} tensors, {', '.join(report.dtypes)}"
+    yield "weights", f"{_megabytes(report.n_bytes)}, {report.format}"
+    yield "source", report.source
+    yield "place", located.place
+    yield "SHA-256", report.sha256
+    yield "", VOUCHED[report.vouched_by]
+    for name, why in report.ignored.items():
+        yield "left out", f"{name}: {why}"
+
+
+def _megabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:,.0f} MB"
