@@ -104,8 +104,7 @@ def serve(encode: Encode, sets: dict[str, list[str]], requests: Iterable[str], a
         elif verb == "save":
             np.savez(argument, **vectors)
         elif verb == "peak":
-            # Linux counts it from the parent's peak: scripts/embedding.py loads no model, to stay small.
-            answer = str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024)
+            answer = str(_peak_mb())
         else:
             raise ValueError(f"request {request!r} is not known")
         print(answer, file=answers, flush=True)
@@ -115,6 +114,14 @@ def require(is_so: bool, otherwise: str) -> None:
     """End this process, and with it the run, when a comparison would not be fair."""
     if not is_so:
         sys.exit(f"not comparable: {otherwise}")
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+    lines = (line.split() for line in status.read_text().splitlines())
+    return next(int(line[1]) for line in lines if line[0] == "VmHWM:") / 1_024  # ru_maxrss: the parent's too
 
 
 def _seconds(encode: Encode, text: str) -> float:

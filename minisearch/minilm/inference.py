@@ -63,6 +63,7 @@ class Inference:
 
     def __init__(self, model: MiniLMModel, dtype: Dtype = "auto") -> None:
         self._model = model
+        self._modules = list(model.modules())
         self._dtype: Dtype = dtype
         self._stamp: object = None
         self._packed: Packed | None = None
@@ -87,7 +88,13 @@ class Inference:
         return sum(tensor.nbytes for tensor in self._tensors()) + self.packed.n_bytes
 
     def _tensors(self) -> list[Tensor]:
-        return [*self._model.parameters(), *self._model.buffers()]
+        # Not parameters() and buffers(): they walk the tree of modules, which takes 5% of a single query.
+        return [
+            tensor
+            for module in self._modules
+            for tensor in (*module._parameters.values(), *module._buffers.values())
+            if tensor is not None
+        ]
 
     def run(
         self,

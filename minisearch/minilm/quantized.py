@@ -17,6 +17,8 @@ GROUP = 64
 
 def quantize(model: nn.Module) -> None:
     """Put 8-bit layers in the place of a model's linear layers and large embeddings."""
+    for parameter in model.parameters(recurse=False):  # a view of the file would keep all of it in memory
+        parameter.data = parameter.data.clone()
     for name, child in model.named_children():
         if isinstance(child, nn.Linear):
             setattr(model, name, Int8Linear(child))
