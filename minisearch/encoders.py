@@ -15,10 +15,11 @@ from minisearch.minilm.cold import ColdEncoder
 from minisearch.minilm.mapped import NotForCold
 from minisearch.types import Encoder
 
-# A process asks without torch until that has cost it as much as loading torch would have, and so never
-# waits more than twice what it need have: 1.4 s to load, against 0.6 ms a token (8 ms for a question of
-# 12 tokens, 0.15 s for one of 256) and next to nothing with torch.
-COLD_TOKENS = 2_400
+# A process asks without torch until that has cost it as much as loading torch would have, so that it never
+# waits for more than twice what it had to. On one core a question takes 15 ms and 0.6 ms a token (20 ms for
+# 12 tokens, 0.16 s for 256), with torch next to nothing; torch and the model take 1.7 s to load. In tokens:
+COLD_TOKENS = 2_800  # 75 questions of 12 tokens
+TOKENS_A_QUESTION = 25
 
 
 class Encoders:
@@ -65,5 +66,6 @@ class Encoders:
                 )
             except NotForCold:
                 return self.to_index(model)
-            self._n_cold_tokens += sum(map(len, self._cold.tokenizer.ids([text])))
+            n_tokens = len(self._cold.tokenizer.spans([text])[0])
+            self._n_cold_tokens += TOKENS_A_QUESTION + min(n_tokens, self._cold.max_tokens)
             return self._cold if self._n_cold_tokens <= COLD_TOKENS else self.to_index(model)

@@ -13,7 +13,7 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.config import DTYPES
-from minisearch.encoders import COLD_TOKENS, Encoders
+from minisearch.encoders import COLD_TOKENS, TOKENS_A_QUESTION, Encoders
 from minisearch.errors import InputError
 from minisearch.minilm import SentenceTransformer, inference
 from minisearch.minilm.cold import ColdEncoder
@@ -39,13 +39,18 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
 
 def test_the_first_questions_are_answered_without_torch_and_then_it_is_loaded_once(loads) -> None:
     encoders = Encoders(given=None, model=None)
-    question = "word " * 98  # 100 tokens
-    for _ in range(COLD_TOKENS // 100):
+    question = "word " * 100
+    for _ in range(COLD_TOKENS // (100 + TOKENS_A_QUESTION)):
         assert isinstance(encoders.to_ask(MODEL, question), ColdEncoder)
     assert loads == []
     assert not isinstance(encoders.to_ask(MODEL, question), ColdEncoder)
     assert not isinstance(encoders.to_ask(MODEL, "short"), ColdEncoder)
     assert loads == [{"name": MODEL, "dtype": "auto", "offline": False}]
+
+
+def test_a_text_longer_than_the_model_sees_costs_no_more_than_the_longest_it_sees(loads) -> None:
+    encoders = Encoders(given=None, model=None)
+    assert isinstance(encoders.to_ask(MODEL, "word " * (2 * COLD_TOKENS)), ColdEncoder)
 
 
 def test_a_loaded_model_is_used(loads) -> None:
