@@ -242,10 +242,10 @@ def test_a_download_that_is_not_what_the_hub_says_is_refused(tmp_path: Path, hub
     assert "Traceback" not in done.stderr
 
 
-def test_no_hub_at_all_is_one_clear_error(tmp_path: Path) -> None:
-    done = minisearch(tmp_path, "download", NAME, endpoint="http://127.0.0.1:9")
+def test_a_hub_that_has_it_not_is_one_clear_error(tmp_path: Path, hub: type[Hub]) -> None:
+    hub.files = {}
+    done = minisearch(tmp_path, "download", NAME, endpoint=f"{hub.address}/elsewhere")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1].startswith(
-        f"Error: {NAME} could not be downloaded: download failed: "
-    )
+    error = f"Error: {NAME} could not be downloaded: download failed: "
+    assert done.stderr.splitlines()[-1].startswith(error)
     assert "Traceback" not in done.stderr
