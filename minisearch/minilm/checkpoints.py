@@ -123,7 +123,6 @@ CATALOG = {
             revision="7b0235231ca2674cb8ca8f022859a6eba2b1c968",
             kind="cross-encoder",
             about="English; the same, with twice the layers",
-            sha256="1ed84b90cdf3518f76ec9bb93a16f97887eea7c4e7ee5dfb03cc297e394fbbc3",
             config=L12,
             former="cross-encoder/ms-marco-MiniLM-L-12-v2",
         ),
