@@ -6,16 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.config import DTYPES
 from minisearch.encoders import COLD_TOKENS, TOKENS_A_QUESTION, Encoders
 from minisearch.errors import InputError
-from minisearch.minilm import SentenceTransformer, inference
+from minisearch.minilm import SentenceTransformer
 from minisearch.minilm.cold import ColdEncoder
 from minisearch.minilm.mapped import NotForCold
 from tests.fakes import HashingEncoder
@@ -91,10 +89,6 @@ def test_an_unknown_dtype_lists_the_choices(tmp_path: Path) -> None:
         InputError, match="unknown dtype 'float8': expected one of auto, float32, bfloat16, int8"
     ):
         MiniSearch.open(tmp_path, dtype="float8")
-
-
-def test_the_dtypes_that_can_be_asked_for_are_the_models() -> None:
-    assert get_args(inference.Dtype) == DTYPES
 
 
 def test_a_new_process_prints_what_the_model_answers(tmp_path: Path, minilm: SentenceTransformer) -> None:

@@ -15,12 +15,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minisearch.config import fingerprint
 from minisearch.errors import ModelError
 from minisearch.minilm.catalog import Located, locate, verified_sha256
 from minisearch.minilm.checkpoints import WEIGHTS
 from minisearch.minilm.mapped import NotForCold, Weights, map_weights
-from minisearch.minilm.settings import CheckpointSettings, MiniLMConfig, read_settings
+from minisearch.minilm.settings import (
+    CheckpointSettings,
+    MiniLMConfig,
+    fingerprint_of_vectors,
+    read_settings,
+)
 from minisearch.minilm.tokenizer import MiniLMTokenizer, checked
 from minisearch.types import FloatArray, IntArray
 
@@ -102,9 +106,14 @@ class ColdEncoder:
     @property
     def fingerprint(self) -> str:
         """That of `SentenceTransformer`: the vectors are the same."""
-        settings, sha256 = self._settings, self._hashing.sha256()
-        return fingerprint(
-            sha256, settings.config, self.tokenizer.sha256, settings.pooling, settings.max_length
+        settings = self._settings
+        return fingerprint_of_vectors(
+            self._hashing.sha256(),
+            self.tokenizer.sha256,
+            settings.config,
+            pooling=settings.pooling,
+            max_length=settings.max_length,
+            default_prompt=settings.default_prompt,
         )
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from minisearch.config import Dtype, as_dtype
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm.catalog import locate
-from minisearch.minilm.inference import Dtype, Inference, best_device, check_dtype
+from minisearch.minilm.inference import Inference, best_device
 from minisearch.minilm.loader import LoadReport, load_weights
 from minisearch.minilm.model import MiniLMModel, load_tokenizer
 from minisearch.minilm.quantized import quantize
@@ -78,7 +79,7 @@ class CrossEncoder(nn.Module):
         float32 whatever ``dtype`` is.  Raises ModelError, also for a checkpoint that is no cross-encoder,
         and WeightsNotFound with the places that were searched and the cure.
         """
-        check_dtype(dtype)
+        dtype = as_dtype(dtype)
         located = locate(name_or_path, offline=offline)
         settings = read_settings(located.folder)
         if settings.n_labels is None:

@@ -9,18 +9,17 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from minisearch.config import Dtype
 from minisearch.errors import InputError
 from minisearch.minilm.packed import Batch, Packed, Scratch, has_onednn
 
 if TYPE_CHECKING:
     from minisearch.minilm.model import MiniLMModel
-
-Dtype = Literal["auto", "float32", "bfloat16", "int8"]
 
 # Tokens a batch. On two cores 512, 1,024 and 2,048 run at like speed; 1,024 stay in the cache and leave the
 # cores evenly loaded to the end. A GPU wants to be filled.
@@ -33,12 +32,6 @@ def best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def check_dtype(dtype: str) -> None:
-    """InputError unless it is one of `Dtype`."""
-    if dtype not in get_args(Dtype):
-        raise InputError(f"unknown dtype '{dtype}': expected one of {', '.join(get_args(Dtype))}")
 
 
 def compute_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:

@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name every PyTorch reader expects
 
-from minisearch.config import fingerprint
+from minisearch.config import Dtype, as_dtype
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm.catalog import Located, locate
 from minisearch.minilm.components import Embeddings, TransformerEncoder
-from minisearch.minilm.inference import Dtype, Inference, best_device, check_dtype
+from minisearch.minilm.inference import Inference, best_device
 from minisearch.minilm.loader import LoadReport, load_weights
 from minisearch.minilm.quantized import quantize
-from minisearch.minilm.settings import MiniLMConfig, Pooling, read_settings
+from minisearch.minilm.settings import MiniLMConfig, Pooling, fingerprint_of_vectors, read_settings
 from minisearch.minilm.tokenizer import MiniLMTokenizer, checked
 from minisearch.types import FloatArray
 
@@ -112,7 +112,7 @@ class SentenceTransformer(nn.Module):
         with the weights in 8 bits ("int8").  ``offline`` never opens a socket.  Raises ModelError,
         and WeightsNotFound with the places that were searched and the cure.
         """
-        check_dtype(dtype)
+        dtype = as_dtype(dtype)
         located = locate(name_or_path, offline=offline)
         settings = read_settings(located.folder)
         if settings.n_labels is not None:
@@ -274,11 +274,16 @@ class SentenceTransformer(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Differs whenever the vectors would: weights, architecture, vocabulary, pooling, length."""
+        """Differs whenever the vectors would, but for what they are computed in."""
         if self.report is None:
             raise ModelError("this model has no weights yet, so its vectors have no fingerprint")
-        return fingerprint(
-            self.report.sha256, self.model.config, self.tokenizer.sha256, self.pooling, self.max_length
+        return fingerprint_of_vectors(
+            self.report.sha256,
+            self.tokenizer.sha256,
+            self.model.config,
+            pooling=self.pooling,
+            max_length=self.max_length,
+            default_prompt=self.default_prompt,
         )
 
 
@@ -329,7 +334,8 @@ def load_pretrained_weights(
     pooling.  Raises ModelError when the checkpoint is of another architecture, naming what differs.
     """
     located = locate(model_name, offline=offline)
-    theirs = read_settings(located.folder).config
+    settings = read_settings(located.folder)
+    theirs = settings.config
     for name in ("num_attention_heads", "layer_norm_eps"):  # no tensor's shape shows these
         if getattr(model.model.config, name) != getattr(theirs, name):
             raise ModelError(
@@ -337,5 +343,6 @@ def load_pretrained_weights(
                 f"the model's {getattr(model.model.config, name)}"
             )
     model.report = load_weights(model.model, located)
+    model.prompts, model.default_prompt = settings.prompts, settings.default_prompt
     model._attach(located)
     return model.eval()

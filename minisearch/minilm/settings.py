@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from minisearch.config import fingerprint
 from minisearch.errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -119,6 +120,20 @@ class CheckpointSettings:
     normalize: bool = False
     n_labels: int | None = None
     activation: Activation = "identity"
+
+
+def fingerprint_of_vectors(
+    weights_sha256: str,
+    tokenizer_sha256: str,
+    config: MiniLMConfig,
+    *,
+    pooling: Pooling,
+    max_length: int,
+    default_prompt: str,
+) -> str:
+    """What differs whenever an embedder's vectors would, but for the dtype that they are computed in."""
+    prompt = [default_prompt] if default_prompt else []
+    return fingerprint(weights_sha256, config, tokenizer_sha256, pooling, max_length, *prompt)
 
 
 def read_settings(folder: Path) -> CheckpointSettings:

@@ -245,8 +245,10 @@ def test_prompts_go_before_the_texts(minilm: SentenceTransformer, monkeypatch: p
     assert not np.array_equal(minilm.encode(["a task"]), expected)
     with pytest.raises(InputError, match=r"unknown prompt_name 'passage': the prompts of .* are: query"):
         minilm.encode(["a task"], prompt_name="passage")
+    before = minilm.fingerprint
     monkeypatch.setattr(minilm, "default_prompt", "find: ")
     assert np.array_equal(minilm.encode(["a task"]), expected)
+    assert minilm.fingerprint != before, "these are other vectors"
 
 
 def test_a_max_length_of_ones_own_is_kept_and_one_beyond_the_model_refused(weights: Path) -> None:
