@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from minisearch.cli import cli
+from minisearch.minilm.checkpoints import CATALOG
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,6 +43,15 @@ def test_the_readmes_python_runs_as_it_stands(
     exec(compile(program, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "docs/retry.py:" in printed
+
+
+def test_the_readme_gives_every_checkpoint_its_layers_and_parameters() -> None:
+    rows = re.findall(r"^\| `([\w-]+)`[^|]*\| (\d+) \| ([\d,]+) \|", README, re.MULTILINE)
+    counted = [
+        (checkpoint.name, str(checkpoint.config.num_hidden_layers), f"{checkpoint.n_parameters:,}")
+        for checkpoint in CATALOG.values()
+    ]
+    assert sorted(rows) == sorted(counted)
 
 
 def test_nothing_in_the_readme_waits_to_be_filled_in() -> None:
