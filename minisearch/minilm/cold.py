@@ -123,20 +123,20 @@ class Hashing(threading.Thread):
     def __init__(self, located: Located) -> None:
         super().__init__(name="minisearch-hash")
         self._located = located
-        self._outcome: str | ModelError = ""
+        self._outcome: str | BaseException = ModelError(f"{located.weights} was not hashed")
         self.start()
 
     def run(self) -> None:
         """What the thread does."""
         try:
             self._outcome = verified_sha256(self._located)
-        except ModelError as error:
+        except BaseException as error:  # whatever went wrong, `sha256` raises it: no vector may go out
             self._outcome = error
 
     def sha256(self) -> str:
         """The hash, once it is there; ModelError when it is not the one that the weights must have."""
         self.join()
-        if isinstance(self._outcome, ModelError):
+        if isinstance(self._outcome, BaseException):
             raise self._outcome
         return self._outcome
 

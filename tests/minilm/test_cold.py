@@ -226,6 +226,21 @@ def test_another_models_vocabulary_is_left_to_the_model(tiny: Path) -> None:
         ColdEncoder.from_pretrained(str(tiny))
 
 
+def test_no_vector_is_given_out_when_the_hash_fails_for_any_reason(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> str:
+        raise ValueError("no hash today")
+
+    monkeypatch.setattr("minisearch.minilm.cold.verified_sha256", fail)
+    encoder = ColdEncoder.from_pretrained(str(tiny))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no hash today"):
+            encoder.encode(["a"])
+    with pytest.raises(ValueError, match="no hash today"):
+        _ = encoder.fingerprint
+
+
 def test_no_vector_is_given_out_of_weights_that_are_not_the_catalogs(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
