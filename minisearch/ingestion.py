@@ -180,7 +180,7 @@ class Run:
         self._n_chunks_done += len(n_tokens) - len(unknown)
         for texts in _windowed(unknown, n_tokens):
             started_s = time.perf_counter()
-            vectors.update(zip(texts, self._encoder().encode(texts), strict=True))
+            vectors.update(zip(texts, self._encoder().encode_document(texts), strict=True))
             self._encoding_s += time.perf_counter() - started_s
             self._n_encoded += len(texts)
             self._n_chunks_done += len(texts)

@@ -226,10 +226,10 @@ class Encoder(Protocol):
     @property
     def tokenizer(self) -> Tokenizer: ...
 
-    def encode(self, texts: Sequence[str]) -> FloatArray:
-        """Unit vectors, (n, dimension) float32, in the order of the texts."""
+    def encode_document(self, texts: Sequence[str]) -> FloatArray:
+        """Unit vectors, (n, dimension) float32, in the order of the texts, for texts to be found."""
         ...
 
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
-        """As `encode`, for questions: some models are told which is which."""
+        """The same for questions: some models are told which is which."""
         ...

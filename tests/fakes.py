@@ -44,5 +44,8 @@ class HashingEncoder:
                 )
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
+    def encode_document(self, texts: Sequence[str]) -> FloatArray:
+        return self.encode(texts)
+
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
         return self.encode(texts)

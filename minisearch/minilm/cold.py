@@ -22,7 +22,9 @@ from minisearch.minilm.mapped import NotForCold, Weights, map_weights
 from minisearch.minilm.settings import (
     CheckpointSettings,
     MiniLMConfig,
+    document_prompt,
     fingerprint_of_vectors,
+    query_prompt,
     read_settings,
 )
 from minisearch.minilm.tokenizer import MiniLMTokenizer, checked
@@ -83,15 +85,24 @@ class ColdEncoder:
         return self._encode(texts, self._settings.default_prompt)
 
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
-        """As `encode`, with the checkpoint's prompt for queries, if it has one."""
-        return self._encode(texts, self._settings.prompts.get("query", self._settings.default_prompt))
+        """As `encode`, with the checkpoint's prompt for questions, if it has one."""
+        return self._encode(texts, query_prompt(self._settings.prompts, self._settings.default_prompt))
+
+    def encode_document(self, texts: Sequence[str]) -> FloatArray:
+        """As `encode`, with the checkpoint's prompt for what is to be found, if it has one."""
+        return self._encode(texts, self._document_prompt)
 
     def _encode(self, texts: Sequence[str], prompt: str) -> FloatArray:
-        vectors = np.empty((len(texts), self.dimension), np.float32)
-        for row, ids in enumerate(self.tokenizer.ids([prompt + text for text in checked(texts)])):
+        all_ids = self.tokenizer.ids([prompt + text for text in checked(texts)])
+        vectors = np.empty((len(all_ids), self.dimension), np.float32)
+        for row, ids in enumerate(all_ids):
             vectors[row] = sentence_vector(self._weights, self._settings, np.array(ids))
         self._hashing.sha256()  # nothing goes out before it is known whose weights these are
         return vectors
+
+    @property
+    def _document_prompt(self) -> str:
+        return document_prompt(self._settings.prompts, self._settings.default_prompt)
 
     @property
     def dimension(self) -> int:
@@ -100,8 +111,8 @@ class ColdEncoder:
 
     @property
     def max_tokens(self) -> int:
-        """The longest text seen whole, in tokens, special tokens left out."""
-        return int(self._settings.max_length - self.tokenizer.n_special_tokens)
+        """The longest document seen whole, in tokens, beside its prompt and the special tokens."""
+        return self.tokenizer.room_after(self._document_prompt)
 
     @property
     def fingerprint(self) -> str:
@@ -113,7 +124,7 @@ class ColdEncoder:
             settings.config,
             pooling=settings.pooling,
             max_length=settings.max_length,
-            default_prompt=settings.default_prompt,
+            document_prompt=self._document_prompt,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import torch
@@ -45,20 +46,27 @@ def _has_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 is done in hardware: elsewhere it is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu" or not has_onednn(device) or not hasattr(torch.cpu, "get_capabilities"):
+    if (
+        device.type != "cpu"
+        or not has_onednn(device, torch.bfloat16)
+        or not hasattr(torch.cpu, "get_capabilities")
+    ):
         return False
     abilities = torch.cpu.get_capabilities()
     return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
 
 
 class Inference:
-    """A model's packed weights, made anew when the model's own have changed or moved."""
+    """A model's packed weights, made anew when the model's own have changed or moved.
+
+    What is changed behind torch's back, through ``parameter.data``, is not seen.
+    """
 
     def __init__(self, model: MiniLMModel, dtype: Dtype = "auto") -> None:
         self._model = model
         self._modules = list(model.modules())
         self._dtype: Dtype = dtype
-        self._stamp: object = None
+        self._held: list[tuple[Tensor, int, int]] = []
         self._packed: Packed | None = None
 
     @property
@@ -66,13 +74,21 @@ class Inference:
         """What activations are computed in."""
         return compute_dtype(self._dtype, self._model.device)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but what can be made again: oneDNN's layout of a weight cannot be copied."""
+        return {**self.__dict__, "_packed": None, "_held": []}
+
     @property
     def packed(self) -> Packed:
         """The weights as they are now."""
-        stamp = [(tensor.data_ptr(), tensor._version) for tensor in self._tensors()]
-        if self._packed is None or stamp != self._stamp:
-            self._packed = Packed(self._model, self.dtype)
-            self._stamp = stamp
+        # The tensors themselves are held, so that no new one can pass for an old one at the same address.
+        held = [(tensor, tensor.data_ptr(), _version(tensor)) for tensor in self._tensors()]
+        is_same = len(held) == len(self._held) and all(
+            a is b and (at, version) == (at_before, version_before)
+            for (a, at, version), (b, at_before, version_before) in zip(held, self._held, strict=True)
+        )
+        if self._packed is None or not is_same:
+            self._packed, self._held = Packed(self._model, self.dtype), held
         return self._packed
 
     @property
@@ -103,9 +119,9 @@ class Inference:
         ``consume(rows, tokens)`` gets positions in ``ids`` and their token vectors, float32 (G, T, D) or
         the computing dtype; it is called from several threads, never with the same row twice.
         """
-        for name, least in (("batch_tokens", batch_tokens), ("batch_size", batch_size)):
-            if least is not None and least < 1:
-                raise InputError(f"{name} is {least}: expected at least 1")
+        for name, given in (("batch_tokens", batch_tokens), ("batch_size", batch_size)):
+            if given is not None and given < 1:
+                raise InputError(f"{name} is {given}: expected at least 1")
         packed = self.packed
         n_threads = torch.get_num_threads() if packed.device.type == "cpu" else 1
         limit = batch_tokens or BATCH_TOKENS.get(packed.device.type, BATCH_TOKENS["cpu"])
@@ -123,7 +139,8 @@ class Inference:
                 consume(rows[n_done : n_done + G], tokens[start : start + G * T].view(G, T, -1))
                 start, n_done = start + G * T, n_done + G
 
-        planned = list(batches(lengths, limit, batch_size))
+        is_padded = packed.device.type != "cpu"
+        planned = list(batches(lengths, limit, batch_size, is_padded=is_padded))
         if n_threads > 1 and len(planned) > 1:
             _on_every_core(planned, compute, n_threads)
             return
@@ -133,10 +150,13 @@ class Inference:
                 compute(rows, scratch)
 
 
-def batches(lengths: Sequence[int], batch_tokens: int, batch_size: int | None = None) -> Iterator[list[int]]:
+def batches(
+    lengths: Sequence[int], batch_tokens: int, batch_size: int | None = None, *, is_padded: bool = False
+) -> Iterator[list[int]]:
     """Positions in batches of like length, longest batch first; within a batch, shortest text first.
 
-    A batch holds at most ``batch_tokens`` tokens, or one text, and at most ``batch_size`` texts.
+    A batch holds at most ``batch_tokens`` tokens, or one text, and at most ``batch_size`` texts; with
+    ``is_padded``, each text counts as many tokens as the longest of its batch.
 
     >>> list(batches([2, 9, 3, 8], batch_tokens=18))
     [[3, 1], [0, 2]]
@@ -144,11 +164,12 @@ def batches(lengths: Sequence[int], batch_tokens: int, batch_size: int | None = 
     batch: list[int] = []
     n_tokens = 0
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):  # stable: ties keep their order
-        if batch and (n_tokens + lengths[row] > batch_tokens or len(batch) == batch_size):
+        n_more = lengths[batch[0]] if batch and is_padded else lengths[row]
+        if batch and (n_tokens + n_more > batch_tokens or len(batch) == batch_size):
             yield batch[::-1]
-            batch, n_tokens = [], 0
+            batch, n_tokens, n_more = [], 0, lengths[row]
         batch.append(row)
-        n_tokens += lengths[row]
+        n_tokens += n_more
     if batch:
         yield batch[::-1]
 
@@ -157,42 +178,59 @@ def _on_every_core(
     planned: Sequence[list[int]], compute: Callable[[list[int], Scratch], None], n_threads: int
 ) -> None:
     """Compute the batches in threads of one core each; the first error, or an interrupt, stops them all."""
-    waiting = iter(planned)
-    turn = threading.Lock()
+    n_workers = min(n_threads, len(planned))
+    waiting: SimpleQueue[list[int] | None] = SimpleQueue()
+    for rows in [*planned, *[None] * n_workers]:
+        waiting.put(rows)
+    begun = threading.Semaphore(0)
     errors: list[BaseException] = []
 
-    def work() -> None:
-        torch.set_num_threads(1)  # of this thread
-        scratch = Scratch()
-        try:
-            with torch.inference_mode():
-                while not errors:
-                    with turn:
-                        rows = next(waiting, None)
-                    if rows is None:
-                        return
-                    compute(rows, scratch)
-        except BaseException as error:  # raised again by the caller's thread
-            errors.append(error)
-
-    threads = [
-        threading.Thread(target=work, name=f"minisearch-encode-{n}", daemon=True)
-        for n in range(min(n_threads, len(planned)))
-    ]
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
     try:
+        for n in range(n_workers):
+            shared = (waiting, compute, begun, errors)
+            threads.append(
+                threading.Thread(target=_work, args=shared, name=f"minisearch-encode-{n}", daemon=True)
+            )
+            threads[-1].start()
+            begun.acquire()
+        torch.set_num_threads(n_threads)  # what a thread that is begun from now on starts with
         for thread in threads:
             thread.join()
     except BaseException as error:  # Ctrl-C: each thread ends with the batch that it is at
         errors.append(error)
+        torch.set_num_threads(n_threads)
         with contextlib.suppress(KeyboardInterrupt):
-            for thread in threads:
+            for thread in filter(threading.Thread.is_alive, threads):
                 thread.join()
-    finally:
-        torch.set_num_threads(n_threads)  # a thread's number is what threads begun later start with
     if errors:
         raise errors[0]
+
+
+def _work(
+    waiting: SimpleQueue[list[int] | None],
+    compute: Callable[[list[int], Scratch], None],
+    begun: threading.Semaphore,
+    errors: list[BaseException],
+) -> None:
+    """Compute batches on one core until there are no more, or something has gone wrong in any thread."""
+    torch.get_num_threads()  # reads the process's number, once a thread, so that it is not read later
+    torch.set_num_threads(1)  # of this thread, and of the process, until the caller mends that
+    begun.release()
+    scratch = Scratch()
+    try:
+        with torch.inference_mode():
+            for rows in iter(waiting.get, None):
+                if errors:
+                    return
+                compute(rows, scratch)
+    except BaseException as error:  # raised again by the caller's thread
+        errors.append(error)
+
+
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was written to; one made in inference mode keeps no count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def pad(ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:

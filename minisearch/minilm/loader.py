@@ -95,8 +95,10 @@ def load_weights(model: nn.Module, located: Located) -> LoadReport:
             raise ModelError(f"{path}: {name} is there twice, once under another name; expected it once")
         weights[ours] = stored[name]
     _check(weights, expected, path)
+    is_empty = all(parameter.is_meta for parameter in model.parameters())  # else an optimiser may hold them
     model.load_state_dict(
-        {name: weights[_of_encoder(name)].float().contiguous() for name in model.state_dict()}, assign=True
+        {name: weights[_of_encoder(name)].float().contiguous() for name in model.state_dict()},
+        assign=is_empty,
     )
     logger.info("weights: %d tensors, SHA-256 %s", len(weights), digest)
     return LoadReport(

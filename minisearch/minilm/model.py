@@ -24,9 +24,21 @@ from minisearch.minilm.components import Embeddings, TransformerEncoder
 from minisearch.minilm.inference import Inference, best_device
 from minisearch.minilm.loader import LoadReport, load_weights
 from minisearch.minilm.quantized import quantize
-from minisearch.minilm.settings import MiniLMConfig, Pooling, fingerprint_of_vectors, read_settings
+from minisearch.minilm.settings import (
+    POOLINGS,
+    CheckpointSettings,
+    MiniLMConfig,
+    Pooling,
+    document_prompt,
+    fingerprint_of_vectors,
+    query_prompt,
+    read_settings,
+)
 from minisearch.minilm.tokenizer import MiniLMTokenizer, checked
 from minisearch.types import FloatArray
+
+# Takes positions in the list of texts and their token vectors (G, T, D), float32.
+Consumer = Callable[[list[int], Tensor], None]
 
 
 class MiniLMModel(nn.Module):
@@ -84,8 +96,10 @@ class SentenceTransformer(nn.Module):
             config = replace(config, num_hidden_layers=num_hidden_layers)
         if not 3 <= max_length <= config.max_position_embeddings:
             raise ModelError(f"max_length is {max_length}; expected 3 to {config.max_position_embeddings}")
+        if pooling not in POOLINGS:
+            raise ModelError(f"unknown pooling {pooling!r}: expected one of {', '.join(POOLINGS)}")
         self.model = MiniLMModel(config)
-        self.max_length = max_length
+        self._max_length = max_length
         self.pooling: Pooling = pooling
         self.report: LoadReport | None = None
         self.prompts: Mapping[str, str] = {}
@@ -123,18 +137,18 @@ class SentenceTransformer(nn.Module):
                 max_length=settings.max_length if max_length is None else max_length,
                 pooling=settings.pooling,
             )
-        model.prompts, model.default_prompt = settings.prompts, settings.default_prompt
+        tokenizer = load_tokenizer(located, settings.config, max_length=model.max_length)
         model.report = load_weights(model.model, located)
-        model._attach(located)
+        model._attach(located.name, tokenizer, settings)
         if dtype == "int8":
             quantize(model.model)
         model.inference = Inference(model.model, dtype)
         return model.eval().to(device or best_device())
 
-    def _attach(self, located: Located) -> None:
-        """Take the tokenizer and the name of the checkpoint whose weights were loaded."""
-        self._tokenizer = load_tokenizer(located, self.model.config, max_length=self.max_length)
-        self._name = located.name
+    def _attach(self, name: str, tokenizer: MiniLMTokenizer, settings: CheckpointSettings) -> None:
+        """Take what comes with the weights that were loaded."""
+        self._name, self._tokenizer = name, tokenizer
+        self.prompts, self.default_prompt = settings.prompts, settings.default_prompt
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Unit vectors (B, D) of token ids (B, T); mask (B, T) as in `MiniLMModel`."""
@@ -184,24 +198,27 @@ class SentenceTransformer(nn.Module):
         names one of the checkpoint's ``prompts``, to be put before each text.  Texts of like length are
         computed together, in batches of at most ``batch_tokens`` tokens and ``batch_size`` texts.
         """
-        prompt = self._prompt(prompt_name)
-        ids = self.tokenizer.ids([prompt + text for text in checked(texts)] if prompt else texts)
-        if output == "tokens":
-            return self._token_vectors(ids, normalize, batch_tokens, batch_size, show_progress)
-        vectors = np.empty((len(ids), self.dimension), np.float32)
-        with _progress(len(ids), show_progress) as advance:
-
-            def keep(rows: list[int], tokens: Tensor) -> None:  # (G, T, D)
-                pooled = pool(tokens.float(), None, self.pooling)
-                vectors[rows] = (F.normalize(pooled, dim=1) if normalize else pooled).cpu().numpy()
-                advance(len(rows))
-
-            self.inference.run(ids, keep, batch_tokens=batch_tokens, batch_size=batch_size)
-        return vectors
+        return self._encode(
+            texts,
+            self._prompt(prompt_name),
+            output=output,
+            normalize=normalize,
+            batch_tokens=batch_tokens,
+            batch_size=batch_size,
+            show_progress=show_progress,
+        )
 
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
-        """As `encode`, with the checkpoint's prompt for queries, if it has one."""
-        return self.encode(texts, prompt_name="query" if "query" in self.prompts else None)
+        """As `encode`, with the checkpoint's prompt for questions, if it has one."""
+        vectors = self._encode(texts, query_prompt(self.prompts, self.default_prompt))
+        assert isinstance(vectors, np.ndarray)
+        return vectors
+
+    def encode_document(self, texts: Sequence[str]) -> FloatArray:
+        """As `encode`, with the checkpoint's prompt for what is to be found, if it has one."""
+        vectors = self._encode(texts, self._document_prompt)
+        assert isinstance(vectors, np.ndarray)
+        return vectors
 
     def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """Cosine similarities (n, m) of n vectors and m others."""
@@ -213,26 +230,55 @@ class SentenceTransformer(nn.Module):
         units = [v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12) for v in (a, b)]
         return (units[0] @ units[1].T).astype(np.float32)
 
-    def _token_vectors(
+    def _encode(
         self,
-        ids: list[list[int]],
-        normalize: bool,
-        batch_tokens: int | None,
-        batch_size: int | None,
-        show_progress: bool,
-    ) -> list[FloatArray]:
-        vectors = [np.empty(0, np.float32)] * len(ids)
+        texts: Sequence[str],
+        prompt: str,
+        *,
+        output: str = "sentences",
+        normalize: bool = True,
+        show_progress: bool = False,
+        batch_tokens: int | None = None,
+        batch_size: int | None = None,
+    ) -> FloatArray | list[FloatArray]:
+        if output not in {"sentences", "tokens"}:
+            raise InputError(f"unknown output {output!r}: expected 'sentences' or 'tokens'")
+        ids = self.tokenizer.ids([prompt + text for text in checked(texts)])
+        start = self._sentence_vectors if output == "sentences" else self._token_vectors
+        vectors, keep = start(len(ids), normalize)
         with _progress(len(ids), show_progress) as advance:
 
-            def keep(rows: list[int], tokens: Tensor) -> None:  # (G, T, D)
-                tokens = tokens.float()
-                kept = (F.normalize(tokens, dim=2) if normalize else tokens).cpu().numpy()
-                for row, text in zip(rows, kept, strict=True):
-                    vectors[row] = text.copy()  # a slice would keep the whole batch alive
+            def consume(rows: list[int], tokens: Tensor) -> None:  # (G, T, D)
+                keep(rows, tokens.float())
                 advance(len(rows))
 
-            self.inference.run(ids, keep, batch_tokens=batch_tokens, batch_size=batch_size)
+            self.inference.run(ids, consume, batch_tokens=batch_tokens, batch_size=batch_size)
         return vectors
+
+    def _sentence_vectors(self, n_texts: int, normalize: bool) -> tuple[FloatArray, Consumer]:
+        """Room for (n, D) vectors, and what fills it."""
+        vectors = np.empty((n_texts, self.dimension), np.float32)
+
+        def keep(rows: list[int], tokens: Tensor) -> None:  # (G, T, D)
+            pooled = pool(tokens, None, self.pooling)
+            vectors[rows] = (F.normalize(pooled, dim=1) if normalize else pooled).cpu().numpy()
+
+        return vectors, keep
+
+    def _token_vectors(self, n_texts: int, normalize: bool) -> tuple[list[FloatArray], Consumer]:
+        """Room for n arrays (T, D), and what fills it."""
+        vectors = [np.empty((0, self.dimension), np.float32)] * n_texts
+
+        def keep(rows: list[int], tokens: Tensor) -> None:  # (G, T, D)
+            kept = (F.normalize(tokens, dim=2) if normalize else tokens).cpu().numpy()
+            for row, text in zip(rows, kept, strict=True):
+                vectors[row] = text.copy()  # a slice would keep the whole batch alive
+
+        return vectors, keep
+
+    @property
+    def _document_prompt(self) -> str:
+        return document_prompt(self.prompts, self.default_prompt)
 
     def _prompt(self, name: str | None) -> str:
         if name is None:
@@ -253,6 +299,11 @@ class SentenceTransformer(nn.Module):
         return self._tokenizer
 
     @property
+    def max_length(self) -> int:
+        """Where texts are cut, in tokens, prompts and special tokens included."""
+        return self._max_length
+
+    @property
     def name(self) -> str:
         """The checkpoint's name in the catalog, or the absolute path of its folder."""
         return self._name
@@ -269,12 +320,12 @@ class SentenceTransformer(nn.Module):
 
     @property
     def max_tokens(self) -> int:
-        """The longest text seen whole, in tokens, special tokens left out."""
-        return self.max_length - self.tokenizer.n_special_tokens
+        """The longest document seen whole, in tokens, beside its prompt and the special tokens."""
+        return self.tokenizer.room_after(self._document_prompt)
 
     @property
     def fingerprint(self) -> str:
-        """Differs whenever the vectors would, but for what they are computed in."""
+        """Differs whenever the vectors would, of the checkpoint as loaded; the dtype has no part in it."""
         if self.report is None:
             raise ModelError("this model has no weights yet, so its vectors have no fingerprint")
         return fingerprint_of_vectors(
@@ -283,7 +334,7 @@ class SentenceTransformer(nn.Module):
             self.model.config,
             pooling=self.pooling,
             max_length=self.max_length,
-            default_prompt=self.default_prompt,
+            document_prompt=self._document_prompt,
         )
 
 
@@ -342,7 +393,7 @@ def load_pretrained_weights(
                 f"{located.name} is of another architecture: its {name} is {getattr(theirs, name)}, "
                 f"the model's {getattr(model.model.config, name)}"
             )
+    tokenizer = load_tokenizer(located, model.model.config, max_length=model.max_length)
     model.report = load_weights(model.model, located)
-    model.prompts, model.default_prompt = settings.prompts, settings.default_prompt
-    model._attach(located)
+    model._attach(located.name, tokenizer, settings)
     return model.eval()

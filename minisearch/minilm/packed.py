@@ -96,7 +96,7 @@ class Scratch:
 
 
 class Packed:
-    """A MiniLMModel's weights, ready for `Batch`es; they are copied, so training does not reach them.
+    """A MiniLMModel's weights as they are now, ready for `Batch`es.
 
     Any number of threads may call it at once, each with a `Scratch` of its own.
     """
@@ -244,14 +244,17 @@ def _linear(
     if int8:
         return _Int8(int8, scales, bias.to(dtype))
     weight = torch.cat([layer.weight.detach().float() * s for layer, s in zip(layers, scales, strict=True)])
-    if has_onednn(weight.device):
+    if has_onednn(weight.device, dtype):
         return _OneDnn(weight.to(dtype), bias.to(dtype))
     return _Plain(weight.to(dtype), bias.to(dtype))
 
 
-def has_onednn(device: torch.device) -> bool:
+def has_onednn(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether oneDNN's linear layer can be used: torch's private operators, but the compiler's own tongue."""
-    return device.type == "cpu" and torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    is_there = (
+        device.type == "cpu" and torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
+    return is_there and (dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
 
 
 class _Plain:

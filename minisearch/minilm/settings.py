@@ -122,6 +122,16 @@ class CheckpointSettings:
     activation: Activation = "identity"
 
 
+def query_prompt(prompts: Mapping[str, str], default: str) -> str:
+    """What goes before a question."""
+    return prompts.get("query", default)
+
+
+def document_prompt(prompts: Mapping[str, str], default: str) -> str:
+    """What goes before a text that is to be found, under any of the names sentence-transformers knows."""
+    return next((prompts[name] for name in ("document", "passage", "corpus") if name in prompts), default)
+
+
 def fingerprint_of_vectors(
     weights_sha256: str,
     tokenizer_sha256: str,
@@ -129,10 +139,10 @@ def fingerprint_of_vectors(
     *,
     pooling: Pooling,
     max_length: int,
-    default_prompt: str,
+    document_prompt: str,
 ) -> str:
     """What differs whenever an embedder's vectors would, but for the dtype that they are computed in."""
-    prompt = [default_prompt] if default_prompt else []
+    prompt = [document_prompt] if document_prompt else []
     return fingerprint(weights_sha256, config, tokenizer_sha256, pooling, max_length, *prompt)
 
 

@@ -68,6 +68,11 @@ class MiniLMTokenizer:
         if max_length <= self.n_special_tokens:
             raise InputError(f"max_length is {max_length}, expected at least {self.n_special_tokens + 1}")
 
+    def room_after(self, prompt: str) -> int:
+        """How many tokens of a text are seen when this prompt goes before it."""
+        prompt_ids = self._tokenizer.encode(prompt, add_special_tokens=False).ids if prompt else []
+        return max(1, self.max_length - self.n_special_tokens - len(prompt_ids))
+
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text with its special tokens, at most ``max_length``; a warning counts what was cut."""
         encodings = self._tokenizer.encode_batch_fast(checked(texts))

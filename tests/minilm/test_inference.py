@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,7 +36,7 @@ def expected(models: dict[str, SentenceTransformer]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "min_cosine"), [("float32", 0.999999), ("bfloat16", 0.9998), ("int8", 0.998), ("auto", 0.9998)]
+    ("dtype", "min_cosine"), [("float32", 0.999999), ("bfloat16", 0.9998), ("int8", 0.999), ("auto", 0.9998)]
 )
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_vectors_keep_their_order_and_are_near_float32s(
@@ -96,14 +97,22 @@ def test_a_processor_without_bfloat16_gives_float32s_vectors(
     if missing == "bfloat16":
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
     elif missing == "oneDNN":
-        monkeypatch.setattr(inference, "has_onednn", lambda device: False)
-        monkeypatch.setattr("minisearch.minilm.packed.has_onednn", lambda device: False)
+        monkeypatch.setattr(inference, "has_onednn", lambda device, dtype: False)
+        monkeypatch.setattr("minisearch.minilm.packed.has_onednn", lambda device, dtype: False)
     else:  # an older torch
         monkeypatch.delattr(torch.cpu, "get_capabilities")
     monkeypatch.setattr(models["auto"], "inference", Inference(models["auto"].model))
     assert models["auto"].inference.dtype == torch.float32
     assert np.abs(models["auto"].encode(TEXTS) - expected).max() <= 2e-6
-    assert compute_dtype("bfloat16", CPU) == torch.bfloat16, "asked for by name, it is done all the same"
+
+
+def test_bfloat16_asked_for_by_name_is_done_without_help_from_the_processor(
+    models: dict[str, SentenceTransformer], expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minisearch.minilm.packed.has_onednn", lambda device, dtype: dtype == torch.float32)
+    model = models["bfloat16"]
+    monkeypatch.setattr(model, "inference", Inference(model.model, "bfloat16"))
+    assert (model.encode(TEXTS) * expected).sum(1).min() >= 0.9998
 
 
 def test_an_unknown_dtype_is_refused_with_the_choices() -> None:
@@ -203,14 +212,40 @@ def test_an_error_in_one_thread_stops_all_and_comes_out(
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("minisearch-encode")]
 
 
-def test_threads_begun_after_encode_still_use_every_core(minilm: SentenceTransformer) -> None:
+def test_threads_begun_during_and_after_encode_still_use_every_core(minilm: SentenceTransformer) -> None:
     n_before = torch.get_num_threads()
-    minilm.encode(TEXTS)
+    assert n_before > 1, "a claim about several cores"
     found: list[int] = []
-    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
-    thread.start()
-    thread.join()
-    assert [torch.get_num_threads(), *found] == [n_before, n_before]
+
+    def note() -> None:
+        thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+
+    minilm.inference.run([[1, 2, 3]] * 400, lambda rows, tokens: note(), batch_size=100)
+    note()
+    assert found == [n_before] * 5
+    assert torch.get_num_threads() == n_before
+
+
+def test_a_copy_of_a_model_that_has_encoded_encodes_alike(minilm: SentenceTransformer) -> None:
+    expected = minilm.encode(TEXTS[:4])
+    assert np.array_equal(copy.deepcopy(minilm).encode(TEXTS[:4]), expected)
+
+
+def test_a_layer_whose_weights_are_replaced_is_packed_anew() -> None:
+    model = SentenceTransformer(MiniLMConfig(vocab_size=50, num_hidden_layers=1), max_length=8)
+    packed = model.inference.packed
+    assert model.inference.packed is packed
+    layer = model.model.encoder.layers[0]
+    layer.expand.weight = torch.nn.Parameter(torch.zeros_like(layer.expand.weight))
+    assert model.inference.packed is not packed
+
+
+def test_batches_that_will_be_padded_are_counted_so() -> None:
+    lengths = [10] * 60 + [500]
+    assert [len(rows) for rows in batches(lengths, 1_000)] == [51, 10]
+    assert [len(rows) for rows in batches(lengths, 1_000, is_padded=True)] == [2, 59]
 
 
 def test_a_progress_bar_is_shown_on_a_terminal_when_asked_for(
@@ -249,6 +284,26 @@ def test_prompts_go_before_the_texts(minilm: SentenceTransformer, monkeypatch: p
     monkeypatch.setattr(minilm, "default_prompt", "find: ")
     assert np.array_equal(minilm.encode(["a task"]), expected)
     assert minilm.fingerprint != before, "these are other vectors"
+
+
+def test_documents_get_their_own_prompt_and_leave_room_for_it(
+    minilm: SentenceTransformer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected, before = minilm.encode(["passage: a task"]), (minilm.fingerprint, minilm.max_tokens)
+    monkeypatch.setattr(minilm, "prompts", {"query": "query: ", "passage": "passage: "})
+    assert np.array_equal(minilm.encode_document(["a task"]), expected)
+    assert minilm.fingerprint != before[0]
+    assert minilm.max_tokens == before[1] - 2  # "passage", ":"
+    minilm.encode_document(["word " * minilm.max_tokens])
+    assert "cut" not in caplog.text
+
+
+@pytest.mark.parametrize("wrong", [{"output": "token"}, {"output": None}])
+def test_an_output_that_there_is_not_is_refused(minilm: SentenceTransformer, wrong: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="expected 'sentences' or 'tokens'"):
+        minilm.encode(["a"], **wrong)
+    with pytest.raises(ModelError, match="unknown pooling 'avg': expected one of mean, cls, max"):
+        SentenceTransformer(pooling="avg")
 
 
 def test_a_max_length_of_ones_own_is_kept_and_one_beyond_the_model_refused(weights: Path) -> None:

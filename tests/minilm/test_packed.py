@@ -43,7 +43,7 @@ def by_the_readable_modules(model: MiniLMModel, ids: list[list[int]], segments: 
 @pytest.fixture(params=["oneDNN", "plain"])
 def linear(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "plain":  # a torch without oneDNN
-        monkeypatch.setattr(packed_module, "has_onednn", lambda device: False)
+        monkeypatch.setattr(packed_module, "has_onednn", lambda device, dtype: False)
 
 
 @pytest.fixture(params=["by length", "padded"])
