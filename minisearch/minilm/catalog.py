@@ -19,7 +19,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 from minisearch.errors import ModelError, WeightsNotFound
 from minisearch.minilm import hub
@@ -114,14 +114,14 @@ def download(name: str, *, offline: bool = False) -> tuple[Located, bool]:
     return located, True
 
 
-def verified_sha256(located: Located) -> str:
-    """The SHA-256 of a checkpoint's weights; ModelError when it is not the one they must have."""
+def verified_sha256(located: Located, content: memoryview | None = None) -> str:
+    """The SHA-256 of a checkpoint's weights; ModelError when it is not the one they must have.
+
+    With the file's ``content``, that is hashed.  Without, the file is read here, and whoever opens it anew
+    trusts that it was not replaced in between.
+    """
     path = located.weights
-    try:
-        with path.open("rb") as file:
-            digest = _sha256(file)
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    digest = _sha256(path) if content is None else hashlib.sha256(content).hexdigest()
     if located.sha256 not in {None, digest}:
         raise ModelError(
             f"{path} is not {located.name}: its SHA-256 is {digest}, expected {located.sha256}. "
@@ -131,12 +131,16 @@ def verified_sha256(located: Located) -> str:
     return digest
 
 
-def _sha256(file: BinaryIO) -> str:
+def _sha256(path: Path) -> str:
     """The hash of a file, mapped whole: other threads work meanwhile, which between blocks they would not."""
-    if not os.fstat(file.fileno()).st_size:
-        return hashlib.sha256().hexdigest()  # nothing cannot be mapped
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return hashlib.sha256(content).hexdigest()
+    try:
+        with path.open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                return hashlib.sha256().hexdigest()  # an empty file cannot be mapped
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return hashlib.sha256(content).hexdigest()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _located(checkpoint: Checkpoint, folder: Path, place: str, *, offline: bool) -> Located:

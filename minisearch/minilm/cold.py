@@ -70,8 +70,8 @@ class ColdEncoder:
         """
         located = locate(name_or_path, offline=offline)
         settings = read_settings(located.folder)
-        weights = map_weights(located.folder / WEIGHTS, settings.config)
-        hashing = Hashing(located)
+        weights, content = map_weights(located.folder / WEIGHTS, settings.config)
+        hashing = Hashing(located, content)
         try:
             tokenizer = MiniLMTokenizer.from_folder(located.tokenizer, max_length=settings.max_length)
         except ModelError as error:
@@ -131,16 +131,17 @@ class ColdEncoder:
 class Hashing(threading.Thread):
     """The check of the weights' hash, beside the rest of the work: it takes half as long as all of that."""
 
-    def __init__(self, located: Located) -> None:
+    def __init__(self, located: Located, content: memoryview) -> None:
         super().__init__(name="minisearch-hash")
         self._located = located
+        self._content = content
         self._outcome: str | BaseException = ModelError(f"{located.weights} was not hashed")
         self.start()
 
     def run(self) -> None:
         """What the thread does."""
         try:
-            self._outcome = verified_sha256(self._located)
+            self._outcome = verified_sha256(self._located, self._content)
         except BaseException as error:  # whatever went wrong, `sha256` raises it: no vector may go out
             self._outcome = error
 

@@ -1,8 +1,9 @@
 """An embedder's weights as NumPy arrays, where they lie in their file: mapped, checked, not copied.
 
-A safetensors file and the architecture it should be of come in, arrays by Hugging Face's names go out.
-Only what is as expected to the last byte is taken; anything else is `NotForCold`, and the loader, which has
-better words for it, gets to read it.  (safetensors' own NumPy reader copies: 0.1 s for this model.)
+A safetensors file and the architecture it should be of come in.  Arrays by Hugging Face's names go out, and
+the bytes that they are views of, to be hashed.  Only what is as expected to the last byte is taken; anything
+else is `NotForCold`, and the loader, which has better words for it, gets to read it.  (safetensors' own
+NumPy reader copies: 0.1 s for this model.)
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +35,14 @@ class NotForCold(Exception):
     """A checkpoint that is for `SentenceTransformer`, to load or to refuse."""
 
 
-def map_weights(path: Path, config: MiniLMConfig) -> Weights:
+class Mapped(NamedTuple):
+    """Weights, and the whole file as it lies in memory: what is hashed is then what is used."""
+
+    weights: Weights
+    content: memoryview
+
+
+def map_weights(path: Path, config: MiniLMConfig) -> Mapped:
     """The float32 tensors of an embedder; NotForCold when one is missing, of another kind or one too many."""
     try:
         content = np.memmap(path, np.uint8, mode="r").view(np.ndarray)
@@ -47,11 +56,12 @@ def map_weights(path: Path, config: MiniLMConfig) -> Weights:
     data = content[data_start:]
     bounds = {name: _bounds(entry) for name, entry in header.items() if name != METADATA}
     if sum(end - start for start, end in bounds.values()) != len(data):
-        raise NotForCold(f"{path} is not whole, or more than that")
-    return {
+        raise NotForCold(f"{path} has fewer or more bytes than its tensors")
+    weights = {
         name: _tensor(data, *bounds[name], shape, name=name, entry=header[name])
         for name, shape in expected.items()
     }
+    return Mapped(weights, content.data)
 
 
 def _bounds(entry: object) -> tuple[int, int]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from minisearch.errors import InputError, ModelError
 from minisearch.minilm import MiniLMConfig, MiniLMModel, SentenceTransformer
 from minisearch.minilm.cold import ColdEncoder, erf
 from minisearch.minilm.loader import to_hugging_face
-from minisearch.minilm.mapped import NotForCold, map_weights, shapes
+from minisearch.minilm.mapped import Mapped, NotForCold, map_weights, shapes
 from minisearch.minilm.settings import read_settings
 
 MAX_DELTA = 2e-6
@@ -198,7 +200,7 @@ def test_a_header_that_leads_astray_is_left_to_the_model(tiny: Path, said: str, 
 def test_bytes_beyond_the_last_tensor_are_left_to_the_model(tiny: Path) -> None:
     with (tiny / "model.safetensors").open("ab") as file:
         file.write(bytes(4))
-    with pytest.raises(NotForCold, match="not whole"):
+    with pytest.raises(NotForCold, match="fewer or more bytes than its tensors"):
         ColdEncoder.from_pretrained(str(tiny))
 
 
@@ -224,6 +226,23 @@ def test_another_models_vocabulary_is_left_to_the_model(tiny: Path) -> None:
     rewritten(tiny, {"embeddings.word_embeddings.weight": torch.zeros(100, 24)})
     with pytest.raises(NotForCold, match="vocabulary"):
         ColdEncoder.from_pretrained(str(tiny))
+
+
+def test_the_weights_that_are_hashed_are_those_that_are_used(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tiny / "model.safetensors"
+    used = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def map_and_replace(*arguments: Any) -> Mapped:
+        mapped = map_weights(*arguments)
+        (tiny / "new").write_bytes(b"what somebody else puts in its place")
+        (tiny / "new").replace(path)
+        return mapped
+
+    monkeypatch.setattr("minisearch.minilm.cold.map_weights", map_and_replace)
+    encoder = ColdEncoder.from_pretrained(str(tiny))
+    assert encoder._hashing.sha256() == used
 
 
 def test_no_vector_is_given_out_when_the_hash_fails_for_any_reason(
