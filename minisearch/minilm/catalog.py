@@ -3,9 +3,11 @@
 A name comes in, a folder goes out.  A name of the catalog is looked for in this order: a folder of that
 name here; ``$LLM_MODELS_PATH/<name>``; an installed package that carries the weights; the Hugging Face
 cache; the hub at a pinned revision.  A place counts when it has all that such a checkpoint needs.  The
-SHA-256 of its weights must then be the catalog's, or where the catalog knows none, the hub's own (the
-loader checks it); the small files beside them are taken as they are.  A folder given by its path is used
-for what it is: nothing there is held against a hash.  With `hub`, the only module that asks the environment.
+SHA-256 of its weights must then be the catalog's, or where the catalog knows none, the one that the hub's
+cache gives (the loader checks it).  Where neither knows one, a folder here is passed over, because it may be
+anybody's, and other weights are taken with a warning.  The small files beside the weights are taken as they
+are.  A folder given by its path is used for what it is: nothing there is held against a hash.  With `hub`,
+the only module that asks the environment.
 """
 
 from __future__ import annotations
@@ -122,6 +124,8 @@ def verified_sha256(located: Located, content: memoryview | None = None) -> str:
     """
     path = located.weights
     digest = _sha256(path) if content is None else hashlib.sha256(content).hexdigest()
+    if located.place != "path" and not located.vouched_by:
+        logger.warning("weights: no hash of %s is known: %s is taken unverified", located.name, path)
     if located.sha256 not in {None, digest}:
         raise ModelError(
             f"{path} is not {located.name}: its SHA-256 is {digest}, expected {located.sha256}. "
@@ -188,7 +192,11 @@ def _places(
 ) -> Iterator[tuple[str, Path | None, str]]:
     """Each place by name, with a folder to look into or the reason why there is none."""
     models = os.environ.get("LLM_MODELS_PATH")
-    yield "folder here", Path(checkpoint.name), ""
+    if checkpoint.sha256:
+        yield "folder here", Path(checkpoint.name), ""
+    else:
+        reason = f"passed over, no hash is known to verify it with; ./{checkpoint.name} means that folder"
+        yield "folder here", None, reason
     yield "$LLM_MODELS_PATH", Path(models, checkpoint.name) if models else None, "not set"
     yield "installed package", *_package_folder(checkpoint)
     yield "Hugging Face cache", *_cached_folder(checkpoint)

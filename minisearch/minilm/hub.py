@@ -32,10 +32,14 @@ def snapshots(repository: str, revision: str) -> list[Path]:
 def published_sha256(path: Path) -> str | None:
     """The SHA-256 that the hub gives for a large file in its cache, None when the cache does not say.
 
-    A snapshot holds links, and what a link to a large file leads to is named by that file's hash.
+    A snapshot holds links, and what a link to a large file leads to is named by that file's hash.  Anybody
+    can make such a link, so one outside the cache says nothing.
     """
-    name = path.resolve().name
-    return name if path.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", name) else None
+    cache, name = cache_folder(), path.resolve().name
+    # A download's folder is below the resolved one.
+    is_cached = any(folder in path.absolute().parents for folder in (cache.absolute(), cache.resolve()))
+    is_hash = re.fullmatch(r"[0-9a-f]{64}", name)
+    return name if is_cached and is_hash and path.is_symlink() else None
 
 
 def fetch(repository: str, revision: str, files: list[str], *, again: bool = False) -> Path:

@@ -341,13 +341,48 @@ def test_where_the_catalog_knows_no_hash_the_hubs_own_is_held_against_the_file(n
         verified_sha256(locate(PLAIN, offline=True))
 
 
-def test_a_bare_folder_with_a_checkpoints_name_has_nobody_to_vouch_for_it(nowhere: Path) -> None:
-    (nowhere / PLAIN).mkdir()
-    for name in ("pytorch_model.bin", "config.json", "vocab.txt"):
-        (nowhere / PLAIN / name).touch()
+def forge(folder: Path) -> Path:
+    """A checkpoint whose weights are a link to a file that is named by its own hash, as the hub's are."""
+    folder.mkdir(parents=True)
+    blob = folder / hashlib.sha256(b"forged").hexdigest()
+    blob.write_bytes(b"forged")
+    (folder / "pytorch_model.bin").symlink_to(blob.name)
+    for name in ("config.json", "vocab.txt"):
+        (folder / name).touch()
+    return folder
+
+
+def test_the_hub_vouches_for_nothing_outside_its_cache(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = forge(nowhere / "models" / PLAIN)
+    monkeypatch.setenv("LLM_MODELS_PATH", str(folder.parent))
     located = locate(PLAIN, offline=True)
-    assert (located.place, located.sha256, located.vouched_by) == ("folder here", None, "")
-    assert located.weights == Path(PLAIN, "pytorch_model.bin")
+    assert (located.place, located.sha256, located.vouched_by) == ("$LLM_MODELS_PATH", None, "")
+    verified_sha256(located)
+    assert caplog.messages == [f"weights: no hash of {PLAIN} is known: {located.weights} is taken unverified"]
+
+
+def test_the_hub_vouches_for_its_cache_where_that_is_a_link(nowhere: Path) -> None:
+    snapshot = put_as_the_hub_does(nowhere / "disk", b"weights", hashlib.sha256(b"weights").hexdigest())
+    (nowhere / "hub").symlink_to(nowhere / "disk" / "hub")
+    assert locate(PLAIN, offline=True).vouched_by == "hub"
+    assert hub.published_sha256(snapshot / "pytorch_model.bin"), "as snapshot_download names it"
+
+
+def test_a_folder_here_does_not_stand_for_a_checkpoint_of_which_no_hash_is_known(nowhere: Path) -> None:
+    forge(nowhere / PLAIN)
+    with pytest.raises(WeightsNotFound, match=rf"folder here: .* no hash .* \./{PLAIN} means that folder"):
+        locate(PLAIN, offline=True)
+    located = locate(f"./{PLAIN}", offline=True)
+    assert (located.place, located.weights) == ("path", Path(PLAIN, "pytorch_model.bin"))
+
+
+def test_a_folder_given_by_its_path_needs_nobody_to_vouch_for_it(
+    nowhere: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    verified_sha256(locate(str(forge(nowhere / "mine"))))
+    assert caplog.messages == []
 
 
 def test_a_known_hash_is_of_one_file_and_another_does_not_stand_for_it(nowhere: Path) -> None:
@@ -365,18 +400,22 @@ def test_of_two_files_of_weights_the_safe_one_is_read(tmp_path: Path) -> None:
     assert locate(str(folder)).weights == folder / "pytorch_model.bin"
 
 
-def test_a_checkpoint_without_a_tokenizer_takes_the_one_it_shares(nowhere: Path) -> None:
+def test_a_checkpoint_without_a_tokenizer_takes_the_one_it_shares(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name, owner = "Multilingual-MiniLM-L12-H384", "paraphrase-multilingual-MiniLM-L12-v2"
-    (nowhere / name).mkdir()
+    folder = nowhere / "models" / name
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("LLM_MODELS_PATH", str(folder.parent))
     for file in ("pytorch_model.bin", "config.json"):
-        (nowhere / name / file).touch()
+        (folder / file).touch()
     with pytest.raises(WeightsNotFound, match=f"minisearch models download {owner}"):
         locate(name, offline=True)
     (nowhere / owner).mkdir()
     (nowhere / owner / "tokenizer.json").touch()
     assert locate(name, offline=True).tokenizer == Path(owner)
-    (nowhere / name / "tokenizer.json").touch()
-    assert locate(name, offline=True).tokenizer == Path(name)
+    (folder / "tokenizer.json").touch()
+    assert locate(name, offline=True).tokenizer == folder
 
 
 # --- downloads, from a hub of our own ---------------------------------------------------------------
