@@ -55,7 +55,7 @@ IGNORED = {
     "cls.seq_relationship.": "the head that guesses the next sentence in training",
 }
 
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,9 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch has one class for each way in which a file can be broken
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"{path} is damaged or no PyTorch file: {reason[0]}") from error
-    if not isinstance(content, dict) or not all(isinstance(one, Tensor) for one in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(one, Tensor) for name, one in content.items()
+    ):
         raise ModelError(f"{path} holds {type(content).__name__}, expected tensors by name")
     return content
 
@@ -207,10 +209,10 @@ def _check(weights: dict[str, Tensor], expected: dict[str, Tensor], path: Path) 
                 f"{path}: {to_hugging_face(name)} has shape {tuple(tensor.shape)}, "
                 f"expected {tuple(expected[name].shape)}"
             )
-        if tensor.dtype not in DTYPES:
+        if tensor.dtype not in STORED_DTYPES:
             raise ModelError(
                 f"{path}: {to_hugging_face(name)} is {_word(tensor.dtype)}, "
-                f"expected {', '.join(map(_word, DTYPES))}"
+                f"expected {', '.join(map(_word, STORED_DTYPES))}"
             )
 
 

@@ -250,7 +250,7 @@ def test_a_truncated_pytorch_file_is_refused(tiny: Path, size: int) -> None:
         vector(tiny)
 
 
-@pytest.mark.parametrize("content", [[torch.ones(2)], {"model": {"a": torch.ones(2)}}])
+@pytest.mark.parametrize("content", [[torch.ones(2)], {"model": {"a": torch.ones(2)}}, {1: torch.ones(2)}])
 def test_a_pytorch_file_of_something_else_than_tensors_by_name_is_refused(tiny: Path, content) -> None:
     pickled(tiny, lambda _: content)
     with pytest.raises(ModelError, match=r"pytorch_model\.bin holds (list|dict), expected tensors by name"):
