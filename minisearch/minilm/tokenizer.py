@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PADDING_TOKENS = ("[PAD]", "<pad>")  # BERT's and XLM-R's
+# Texts. The library keeps about 20 KB for each long one until all that it was given are done.
+MAX_AT_ONCE = 1_024
 
 
 class MiniLMTokenizer:
@@ -65,6 +67,8 @@ class MiniLMTokenizer:
         opening, closing = _around(tokenizer.encode("a").special_tokens_mask)  # [1, 0, 1] for [CLS] a [SEP]
         self.n_special_tokens = opening + closing
         self._n_closing = closing
+        if not self.n_special_tokens:  # an empty text would have no tokens, and so no vector
+            raise ModelError(f"the tokenizer in {folder} adds no special tokens, expected some like [CLS]")
         if max_length <= self.n_special_tokens:
             raise InputError(f"max_length is {max_length}, expected at least {self.n_special_tokens + 1}")
 
@@ -75,11 +79,9 @@ class MiniLMTokenizer:
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text with its special tokens, at most ``max_length``; a warning counts what was cut."""
-        encodings = self._tokenizer.encode_batch_fast(checked(texts))
         n_cut = 0
         ids = []
-        for encoding in encodings:
-            text_ids = encoding.ids
+        for text_ids in self._ids_uncut(checked(texts), add_special_tokens=True):
             if len(text_ids) > self.max_length:
                 n_cut += 1
                 keep = self.max_length - self._n_closing
@@ -100,10 +102,9 @@ class MiniLMTokenizer:
             raise InputError(
                 f"max_length is {self.max_length}, expected at least {self.max_length - room + 2}"
             )
-        encodings = self._tokenizer.encode_batch_fast(checked([query, *texts]), add_special_tokens=False)
-        first, *others = (encoding.ids for encoding in encodings)
+        (first,) = self._ids_uncut(checked([query]), add_special_tokens=False)
         pairs, n_cut = [], 0
-        for second in others:
+        for second in self._ids_uncut(checked(texts), add_special_tokens=False):
             n_first, n_second = _longest_first(len(first), len(second), room)
             n_cut += n_first + n_second < len(first) + len(second)
             kept = first[:n_first], second[:n_second]
@@ -143,22 +144,43 @@ class MiniLMTokenizer:
 
     def spans(self, texts: Sequence[str]) -> list[IntArray]:
         """Character spans of each text's tokens, one (n_tokens, 2) array a text, special tokens left out."""
-        encodings = self._tokenizer.encode_batch(checked(texts), add_special_tokens=False)
-        return [np.array(encoding.offsets, np.int64).reshape(-1, 2) for encoding in encodings]
+        return [
+            np.array(encoding.offsets, np.int64).reshape(-1, 2)
+            for some in _slices(checked(texts))
+            for encoding in self._tokenizer.encode_batch(some, add_special_tokens=False)
+        ]
+
+    def _ids_uncut(self, texts: list[str], *, add_special_tokens: bool) -> Iterator[list[int]]:
+        """Ids of each text, however long it is."""
+        for some in _slices(texts):
+            for encoding in self._tokenizer.encode_batch_fast(some, add_special_tokens=add_special_tokens):
+                yield encoding.ids
 
     def _warn_of(self, n_cut: int, n: int, what: str) -> None:
         if n_cut:
             logger.warning("%d of %d %s were cut at %d tokens", n_cut, n, what, self.max_length)
 
 
-def checked(texts: Sequence[str]) -> list[str]:
-    """The texts as a list; InputError when they are not texts."""
+def checked(texts: Iterable[str]) -> list[str]:
+    """The texts as a list that the tokenizer takes; InputError when they are not texts.
+
+    Half of a surrogate pair, which is no character, becomes "?": one odd text among thousands is no reason
+    to stop.
+    """
     if isinstance(texts, str):
         raise InputError("expected a list of texts, got one str: put it in a list")
+    if not isinstance(texts, Iterable):
+        raise InputError(f"expected a list of texts, got {type(texts).__name__}")
+    texts = list(texts)
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise InputError(f"expected texts, got {type(text).__name__} at position {position}")
-    return list(texts)
+    return [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
+
+
+def _slices(texts: list[str]) -> Iterator[list[str]]:
+    """The texts in their order, at most `MAX_AT_ONCE` at a time."""
+    return (texts[start : start + MAX_AT_ONCE] for start in range(0, len(texts), MAX_AT_ONCE))
 
 
 def _longest_first(n_first: int, n_second: int, room: int) -> tuple[int, int]:

@@ -72,11 +72,15 @@ def test_it_is_known_as_the_model_is(cold: ColdEncoder, original: SentenceTransf
         assert getattr(cold, fact) == getattr(original, fact), fact
 
 
+def test_texts_that_can_be_read_but_once_give_their_vectors(cold: ColdEncoder) -> None:
+    assert delta(cold.encode(text for text in ["a", "b"]), cold.encode(["a", "b"])) == 0
+
+
 def test_no_texts_give_no_vectors(cold: ColdEncoder) -> None:
     assert cold.encode([]).shape == (0, 384)
 
 
-@pytest.mark.parametrize("wrong", ["text", [3]])
+@pytest.mark.parametrize("wrong", ["text", [3], None, 7])
 def test_what_is_no_list_of_texts_is_refused_in_the_models_words(
     cold: ColdEncoder, original: SentenceTransformer, wrong: object
 ) -> None:

@@ -79,6 +79,49 @@ def test_what_is_no_list_of_texts_is_refused(tokenizer: MiniLMTokenizer) -> None
         tokenizer.ids(["hello", 7])
     with pytest.raises(InputError, match="got ndarray at position 0"):
         tokenizer.ids([np.array(1)])
+    for none, kind in [(None, "NoneType"), (7, "int")]:
+        with pytest.raises(InputError, match=f"expected a list of texts, got {kind}"):
+            tokenizer.ids(none)
+
+
+def test_texts_that_can_be_read_but_once_are_read_once(tokenizer: MiniLMTokenizer) -> None:
+    texts = ["Retry the task", "Größe"]
+    assert tokenizer.ids(text for text in texts) == tokenizer.ids(texts)
+    assert tokenizer.pair_ids("a query", iter(texts)) == tokenizer.pair_ids("a query", texts)
+
+
+def test_half_a_character_is_a_question_mark_and_stops_no_other_text(tokenizer: MiniLMTokenizer) -> None:
+    odd, texts = "Größe\ud83d \udce9 task", ["one", "two"]
+    assert tokenizer.ids([*texts, odd]) == tokenizer.ids([*texts, "Größe? ? task"])
+    assert tokenizer.pair_ids(odd, [odd]) == tokenizer.pair_ids("Größe? ? task", ["Größe? ? task"])
+    (spans,) = tokenizer.spans([odd])
+    assert [odd[start:end] for start, end in spans][-2:] == ["\udce9", "task"], "places are the text's own"
+
+
+def test_many_texts_are_tokenised_a_slice_at_a_time_and_the_cut_counted_once(
+    tokenizer: MiniLMTokenizer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = ["one", "word " * 99, "three three", "word " * 98, "five"]
+    ids, pairs, spans = tokenizer.ids(texts), tokenizer.pair_ids("a", texts), tokenizer.spans(texts)
+    caplog.clear()
+    sizes = []
+
+    class Counting:
+        def __getattr__(self, name: str):
+            method = getattr(original, name)
+            if not name.startswith("encode_batch"):
+                return method
+            return lambda texts, **options: sizes.append(len(texts)) or method(texts, **options)
+
+    original = tokenizer._tokenizer
+    monkeypatch.setattr(tokenizer, "_tokenizer", Counting())
+    monkeypatch.setattr("minisearch.minilm.tokenizer.MAX_AT_ONCE", 2)
+    assert tokenizer.ids(texts) == ids
+    assert tokenizer.pair_ids("a", texts) == pairs
+    for ours, theirs in zip(tokenizer.spans(texts), spans, strict=True):
+        assert (ours == theirs).all()
+    assert max(sizes) == 2
+    assert caplog.messages == ["2 of 5 texts were cut at 64 tokens", "2 of 5 pairs were cut at 64 tokens"]
 
 
 def test_many_are_decoded_as_one_is(tokenizer: MiniLMTokenizer) -> None:
@@ -147,8 +190,10 @@ def test_pairs_cut_short_are_counted_and_no_texts_give_no_pairs(
         assert tokenizer.pair_ids("a query", []) == []
         tokenizer.pair_ids("a query", ["short", "long " * 99])
     assert caplog.messages == ["1 of 2 pairs were cut at 64 tokens"]
-    with pytest.raises(InputError, match="got int at position 1"):
+    with pytest.raises(InputError, match="got int at position 0"):
         tokenizer.pair_ids("a query", [7])
+    with pytest.raises(InputError, match="a list of texts, got one str"):
+        tokenizer.pair_ids("a query", "text")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +246,13 @@ def test_lower_case_asked_for_is_done_with_a_cased_tokenizer(tiny: Path) -> None
     assert ours.decode(ours.ids(texts)[0]) == "retry the failed task"
     (spans,) = ours.spans(["Task The"])
     assert spans.tolist() == [[0, 4], [5, 8]]
+
+
+def test_a_tokenizer_without_special_tokens_is_refused(weights: Path, tmp_path: Path) -> None:
+    content = json.loads((weights / "tokenizer.json").read_text()) | {"post_processor": None}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(ModelError, match=r"tokenizer in .* adds no special tokens, expected some"):
+        MiniLMTokenizer.from_folder(tmp_path, max_length=64)
 
 
 @pytest.mark.parametrize(
