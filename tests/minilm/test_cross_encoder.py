@@ -17,7 +17,7 @@ from minisearch.errors import InputError, ModelError
 from minisearch.minilm import CrossEncoder, SentenceTransformer
 from minisearch.minilm.loader import to_ours
 from tests.minilm import checkpoints
-from tests.minilm.test_parity import ODD, SCRIPTS
+from tests.minilm.texts import ODD, SCRIPTS
 
 QUERY = "how do I retry a failed task"
 TEXTS = [*ODD, *SCRIPTS, "Clear the task to run it again.", "salt " * 90, "bread and law " * 250, "Ocean."]

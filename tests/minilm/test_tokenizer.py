@@ -16,7 +16,7 @@ from transformers import AutoTokenizer, BertTokenizerFast
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm import MiniLMTokenizer
 from tests.minilm.checkpoints import sentencepiece
-from tests.minilm.test_parity import varied_texts
+from tests.minilm.texts import varied_texts
 
 
 @pytest.fixture(scope="module")

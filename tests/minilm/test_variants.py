@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,19 +18,23 @@ from transformers import BertModel
 from minisearch.minilm import SentenceTransformer
 from minisearch.minilm.loader import to_ours
 from tests.minilm import checkpoints
-from tests.minilm.test_parity import ODD, SCRIPTS
+from tests.minilm.texts import ODD, SCRIPTS
 
 TEXTS = [*ODD, *SCRIPTS, "retry the failed task", "the ocean sleeps " * 30, "bread and law " * 250]
 LONG = [1, 2, 31, 200, 512]  # lengths, in tokens
 SHORT = [1, 9, 24, 17]
+TWO = [17, 512]
 
 MINILM = {"hidden_size": 384, "num_attention_heads": 12, "intermediate_size": 1_536}
 SMALL = {"hidden_size": 48, "num_attention_heads": 12, "intermediate_size": 192}
+LARGEST = "multilingual, 12 layers"  # 20 s and 3 GB
+MULTILINGUAL = {"vocab_size": checkpoints.MULTILINGUAL_VOCABULARY}
 VARIANTS = {
     "3 layers": {"num_hidden_layers": 3, **MINILM},
     "6 layers": {"num_hidden_layers": 6, **MINILM},
     "12 layers": {"num_hidden_layers": 12, **MINILM},
-    "multilingual": {"vocab_size": checkpoints.MULTILINGUAL_VOCABULARY, "num_hidden_layers": 2, **SMALL},
+    "multilingual": MULTILINGUAL | {"num_hidden_layers": 2, **SMALL},
+    LARGEST: MULTILINGUAL | {"num_hidden_layers": 12, **MINILM},
     "width 256": {
         "hidden_size": 256,
         "num_attention_heads": 8,
@@ -49,16 +55,20 @@ class Variant(NamedTuple):
         return checkpoints.noisy_batch(lengths, self.bert.config.vocab_size)
 
 
-@pytest.fixture(scope="module", params=VARIANTS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name == LARGEST)) for name in VARIANTS],
+)
 def variant(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, weights: Path
-) -> Variant:
+) -> Iterator[Variant]:
     folder = tmp_path_factory.mktemp("variant")
-    is_multilingual = request.param == "multilingual"
+    is_multilingual = request.param.startswith("multilingual")
     tokenizer = checkpoints.sentencepiece(TEXTS) if is_multilingual else checkpoints.wordpiece(weights)
     bert = checkpoints.save(folder, BertModel, tokenizer, **VARIANTS[request.param])
     ours = SentenceTransformer.from_pretrained(str(folder), device="cpu", dtype="float32")
-    return Variant(folder, bert, ours)
+    yield Variant(folder, bert, ours)
+    shutil.rmtree(folder)  # pytest would keep half a gigabyte
 
 
 def pooled(tokens: Tensor, mask: Tensor, pooling: str) -> Tensor:
@@ -68,7 +78,7 @@ def pooled(tokens: Tensor, mask: Tensor, pooling: str) -> Tensor:
     return normalize(torch.stack(kept), dim=1)
 
 
-@pytest.mark.parametrize(("lengths", "is_training"), [(LONG, False), (SHORT, True)])
+@pytest.mark.parametrize(("lengths", "is_training"), [(LONG, False), (TWO, True)])
 def test_token_and_sentence_vectors_equal_berts(
     variant: Variant, lengths: list[int], is_training: bool
 ) -> None:
