@@ -40,7 +40,9 @@ def _with_hyphens(option: str) -> str:  # so that --max_length is --max-length
 )
 @click.option("--offline", is_flag=True, help="Never open a network connection.")
 def main(texts: tuple[str, ...], model: str, max_length: int | None, offline: bool) -> None:
-    """Print how alike texts are: the cosine of every pair, 1 for the same meaning, about 0 for none shared.
+    """Print how alike texts are: the cosine of every pair of them.
+
+    It is 1 for texts that mean the same, and about 0 for texts with nothing in common.
 
     Without texts, two example sentences are compared.
     """

@@ -1,8 +1,8 @@
 """Which checkpoints there are, one row each; their numbers follow from the architecture.
 
 Nothing comes in; `CATALOG` goes out, by name.  A new checkpoint is a row here and nothing else.  Revisions
-and hashes are those published on the Hugging Face hub; a hash that is not known for sure is left out, and
-the hub's own takes its place when the weights are loaded.
+and hashes are those published on the Hugging Face hub.  A hash that is not known for sure is left out; the
+one that the hub's cache gives then takes its place when the weights are loaded.
 """
 
 from __future__ import annotations

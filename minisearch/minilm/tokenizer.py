@@ -1,4 +1,4 @@
-"""Text to ids and back: a thin coat over the checkpoint's own tokenizer.json.
+"""Text to ids and back: a thin layer over the checkpoint's own tokenizer.json.
 
 The work is done by the `tokenizers` library; this module adds what the rest needs: ids cut at the
 model's length but never in silence, every token's place in the text, and pairs of texts for a
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PADDING_TOKENS = ("[PAD]", "<pad>")  # BERT's and XLM-R's
-# Texts. The library keeps about 20 KB for each long one until all that it was given are done.
+# How many texts the library is given at a time: it keeps about 20 KB for each long one until all are done.
 MAX_AT_ONCE = 1_024
 
 
@@ -119,12 +119,15 @@ class MiniLMTokenizer:
         return pairs
 
     def _pair_layout(self) -> list[tuple[int | None, int, int]]:
-        """What a pair is made of: 0 or 1 for its texts, None for a special token; then its id and segment."""
+        """The parts of a pair, in order, each with its id and segment.
+
+        A part is 0 for the first text, 1 for the second (their ids mean nothing), None for a special token.
+        """
         pair = self._tokenizer.encode("a", "a")
         tokens = list(zip(pair.sequence_ids, pair.ids, pair.type_ids, strict=True))
         return [
             token for n, token in enumerate(tokens) if token[0] is None or tokens[n - 1][0] != token[0]
-        ]  # a text of several tokens counts once
+        ]  # a text that became several tokens is still one part
 
     def encode(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """``input_ids`` and ``attention_mask``, int64 (B, T), padded to the longest text."""
@@ -135,11 +138,11 @@ class MiniLMTokenizer:
         return {"input_ids": input_ids, "attention_mask": mask}
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, special tokens left out; lower-cased, where the vocabulary is."""
+        """The text that ids stand for, without special tokens; in lower case if the vocabulary is."""
         return str(self._tokenizer.decode(list(ids)))
 
     def decode_batch(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """The text of each list of ids, as `decode` gives it."""
+        """The text that each list of ids stands for, as from `decode`."""
         return list(self._tokenizer.decode_batch([list(one) for one in ids]))
 
     def spans(self, texts: Sequence[str]) -> list[IntArray]:
@@ -195,7 +198,7 @@ def _longest_first(n_first: int, n_second: int, room: int) -> tuple[int, int]:
 
 
 def _read(folder: Path) -> tuple[tokenizers.Tokenizer, str]:
-    """The tokenizer of a checkpoint's folder, and a hash of all that made it."""
+    """The tokenizer in a checkpoint's folder, and a hash of everything it was made from."""
     path = folder / "tokenizer.json"
     if not path.exists() and (folder / "vocab.txt").exists():
         path = folder / "vocab.txt"
@@ -216,10 +219,10 @@ def _read(folder: Path) -> tuple[tokenizers.Tokenizer, str]:
 
 
 def _word_piece(vocabulary: str, settings: dict[str, Any]) -> tuple[tokenizers.Tokenizer, str]:
-    """BERT's own tokenizer over a vocab.txt, one piece a line, and what else than the vocabulary sets it."""
+    """BERT's own tokenizer, made of a vocab.txt with one piece a line, and the options it was made with."""
     pieces = {piece: number for number, piece in enumerate(vocabulary.split("\n")) if piece}
     lower, chinese = settings.get("do_lower_case", True), settings.get("tokenize_chinese_chars", True)
-    accents = settings.get("strip_accents")  # None: as lower
+    accents = settings.get("strip_accents")  # None: they go where letters are lower-cased
     tokenizer = tokenizers.Tokenizer(models.WordPiece(pieces, unk_token="[UNK]"))  # noqa: S106 - no password
     tokenizer.normalizer = normalizers.BertNormalizer(
         lowercase=lower, handle_chinese_chars=chinese, strip_accents=accents
@@ -237,13 +240,13 @@ def _word_piece(vocabulary: str, settings: dict[str, Any]) -> tuple[tokenizers.T
 
 
 def _lower_first(normalizer: Any) -> Any:  # noqa: ANN401 - the library's classes have no common public type
-    """The normalizer with lower-casing before it, as sentence-transformers does it."""
+    """A normalizer that lower-cases before it does what this one does, as in sentence-transformers."""
     steps = [] if normalizer is None else [normalizer]
     return normalizers.Sequence([normalizers.Lowercase(), *steps])
 
 
 def _padding(tokenizer: tokenizers.Tokenizer) -> int:
-    """The id of padding, as the file says, or by its usual names; any id will do where there is none."""
+    """The id of the padding token: the one the file gives, else the token of the usual name, else 0."""
     if tokenizer.padding:
         return int(tokenizer.padding["pad_id"])
     ids = (tokenizer.token_to_id(token) for token in PADDING_TOKENS)
@@ -251,7 +254,7 @@ def _padding(tokenizer: tokenizers.Tokenizer) -> int:
 
 
 def _around(special: list[int]) -> tuple[int, int]:
-    """How many special tokens (1) stand before and after the text's own (0)."""
+    """How many special tokens stand before and after a text's own, from a mask that has 1 for special."""
     n_before = special.index(0) if 0 in special else len(special)
     return n_before, sum(special) - n_before
 
