@@ -11,11 +11,11 @@ Shapes as in components.py; G texts of T tokens each are a group, S is T rounded
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,8 @@ from minisearch.minilm.quantized import Int8Linear
 if TYPE_CHECKING:
     from minisearch.minilm.model import MiniLMModel
 
-# The softmax of a row that is not a multiple of the vector width takes up to five times as long: rows are
-# filled up with -inf to this many scores. 5% on texts of 240 tokens, 10% on texts of 23.
+# The softmax of a row that is no multiple of the vector width takes up to five times as long: rows are filled
+# up with -inf to this many scores. 5% of all on texts of 240 tokens, 10% on texts of 23.
 ROW = 32
 # The products of a group as small as a single query have less overhead in float32: 6% of the whole query.
 FEW_ROWS = 64
@@ -36,25 +36,76 @@ FEW_ROWS = 64
 Activation = Literal["none", "gelu"]
 
 
+def _rounded(n: int) -> int:
+    """A number of rows, rounded up so that there are few different ones.
+
+    oneDNN makes and keeps a kernel for every shape that it meets: 1 ms and 0.8 MB each, beside 150 ms for
+    a batch of 1,024 tokens.
+    """
+    step = 16 if n > 64 else 8  # what is filled up is computed too, and weighs more where there is less
+    return -(-n // step) * step
+
+
+class Run(NamedTuple):
+    """Texts of equal length, side by side: G of T tokens."""
+
+    n_texts: int
+    length: int
+
+    @property
+    def n_tokens(self) -> int:
+        """In all of them."""
+        return self.n_texts * self.length
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Texts packed one after another, the shortest first; ids, segments and positions are int64 (N,)."""
+    """Texts packed one after another, the shortest first; ids, segments and positions are int64 (N,).
+
+    N is rounded up, and filled up with tokens that belong to no text.
+    """
 
     ids: Tensor
     segments: Tensor
     positions: Tensor  # each token's place in its text
-    groups: tuple[tuple[int, int], ...]  # (G, T) of each run of texts of equal length
+    groups: tuple[Run, ...]
 
     @classmethod
     def of(cls, ids: Sequence[Sequence[int]], segments: Sequence[Sequence[int]] | None = None) -> Batch:
         """A batch of texts that stand in the order of their length; segment 0 unless given."""
-        flat = torch.tensor([token for text in ids for token in text])
+        groups = tuple(Run(len(list(texts)), length) for length, texts in groupby(map(len, ids)))
+        n_tokens = sum(run.n_tokens for run in groups)
+        filling = [0] * (_rounded(n_tokens) - n_tokens)
+        flat = torch.tensor([token for text in ids for token in text] + filling)
         flat_segments = torch.zeros_like(flat)
         if segments is not None:
-            flat_segments = torch.tensor([segment for text in segments for segment in text])
-        groups = tuple((len(list(texts)), length) for length, texts in groupby(map(len, ids)))
-        positions = torch.cat([torch.arange(T).repeat(G) for G, T in groups])
+            flat_segments = torch.tensor([segment for text in segments for segment in text] + filling)
+        positions = torch.cat([*(torch.arange(T).repeat(G) for G, T in groups), flat.new_tensor(filling)])
         return cls(flat, flat_segments, positions, groups)
+
+    @property
+    def n_tokens(self) -> int:
+        """How many of the N are tokens of texts; the rest fills up."""
+        return sum(run.n_tokens for run in self.groups)
+
+    @cached_property
+    def blocks(self) -> list[list[Run]]:
+        """The runs whose lengths round up to the same, cut so that a block has 1, 2, 4, 8 ... texts."""
+        blocks = []
+        for _, alike in groupby(self.groups, key=lambda run: _rounded(run.length)):
+            runs = list(alike)
+            while runs:
+                block: list[Run] = []
+                room = 1 << (sum(G for G, _ in runs).bit_length() - 1)
+                while room:
+                    run = runs.pop(0)
+                    taken = min(room, run.n_texts)
+                    block.append(Run(taken, run.length))
+                    room -= taken
+                    if taken < run.n_texts:
+                        runs.insert(0, Run(run.n_texts - taken, run.length))
+                blocks.append(block)
+        return blocks
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
@@ -73,7 +124,7 @@ class Batch:
         n_texts, longest = self.padded_size
         lengths = torch.tensor([T for G, T in self.groups for _ in range(G)])
         rows = torch.arange(n_texts).repeat_interleave(lengths)  # (N,)
-        return rows.to(self.ids.device) * longest + self.positions
+        return rows.to(self.ids.device) * longest + self.positions[: self.n_tokens]
 
 
 class Scratch:
@@ -179,43 +230,52 @@ class _Norm:
 
 
 def _attend_by_length(qkv: Tensor, batch: Batch, n_heads: int, scratch: Scratch) -> Tensor:
-    """Attention within each text, (N, 3D) -> (N, D), queries scaled already; texts of a length at once.
+    """Attention within each text, (N, 3D) -> (N, D), queries scaled already; texts of like length at once.
 
     Two batched products and a softmax in scratch memory; torch's fused attention takes 1.6 times as long
     for heads as narrow as these.
     """
-    n_tokens, width = qkv.shape[0], qkv.shape[1] // 3
-    out = scratch.empty("context", n_tokens, width, like=qkv)
+    qkv = qkv.view(len(qkv), 3, n_heads, -1)  # (N, 3, H, d)
+    d = qkv.shape[-1]
+    out = scratch.empty("context", len(qkv), n_heads, d, like=qkv)
     start = 0
-    for G, T in batch.groups:  # noqa: N806 - shapes
-        S = -(-T // ROW) * ROW  # noqa: N806
-        q, k, v = qkv[start : start + G * T].view(G, T, 3, n_heads, -1).permute(2, 0, 3, 1, 4)  # (G, H, T, d)
-        d, dtype = q.shape[-1], torch.float32 if G * S <= FEW_ROWS else qkv.dtype
-        queries = scratch.empty("queries", G, n_heads, T, d, like=qkv, dtype=dtype)
-        keys = scratch.empty("keys", G, n_heads, S, d, like=qkv, dtype=dtype)
-        values = scratch.empty("values", G, n_heads, S, d, like=qkv, dtype=dtype)
-        queries.copy_(q)
-        keys[:, :, :T].copy_(k)
-        values[:, :, :T].copy_(v)
-        values[:, :, T:].zero_()  # whatever is there is multiplied by 0, and 0 · NaN is not 0
-        scores = scratch.empty("scores", G * n_heads, T, S, like=qkv, dtype=dtype)
-        torch.bmm(queries.flatten(0, 1), keys.flatten(0, 1).transpose(1, 2), out=scores)
-        scores[:, :, T:] = -torch.inf
+    for block in batch.blocks:
+        G, R = sum(run.n_texts for run in block), _rounded(block[0].length)  # noqa: N806 - shapes
+        S = -(-R // ROW) * ROW  # noqa: N806
+        dtype = torch.float32 if G * S <= FEW_ROWS else qkv.dtype
+        packed = scratch.empty("packed", 3, G, n_heads, S, d, like=qkv, dtype=dtype)
+        scores = scratch.empty("scores", G, n_heads, R, S, like=qkv, dtype=dtype)
+        context = scratch.empty("group", G, n_heads, R, d, like=qkv, dtype=dtype)
+        q, k, v = packed.flatten(1, 2)  # (G · H, S, d)
+        places = list(_places(block, start))
+        for texts, tokens, (n, T) in places:  # noqa: N806
+            packed[:, texts, :, :T] = qkv[tokens].view(n, T, 3, n_heads, d).permute(2, 0, 3, 1, 4)
+            packed[2, texts, :, T:] = 0  # what is there is multiplied by 0, and 0 · NaN is not 0
+        torch.bmm(q[:, :R], k.transpose(1, 2), out=scores.flatten(0, 1))
+        for texts, _, (_, T) in places:  # noqa: N806
+            scores[texts, :, :, T:] = -torch.inf
         torch.softmax(scores, -1, out=scores)
-        context = scratch.empty("group", G * n_heads, T, d, like=qkv, dtype=dtype)
-        torch.bmm(scores, values.flatten(0, 1), out=context)
-        out[start : start + G * T].view(G, T, n_heads, d).copy_(
-            context.view(G, n_heads, T, d).transpose(1, 2)
-        )
-        start += G * T
-    return out
+        torch.bmm(scores.flatten(0, 1), v, out=context.flatten(0, 1))
+        for texts, tokens, (n, T) in places:  # noqa: N806
+            out[tokens].view(n, T, n_heads, d).copy_(context[texts, :, :T].transpose(1, 2))
+            start = tokens.stop
+    out[start:] = 0  # of no text, but what it holds goes on through the layers
+    return out.view(len(out), -1)
+
+
+def _places(block: Sequence[Run], start: int) -> Iterator[tuple[slice, slice, Run]]:
+    """Each run's texts within its block, and its tokens within the batch, where the block begins at start."""
+    n_before = 0
+    for run in block:
+        yield slice(n_before, n_before + run.n_texts), slice(start, start + run.n_tokens), run
+        n_before, start = n_before + run.n_texts, start + run.n_tokens
 
 
 def _attend_padded(qkv: Tensor, batch: Batch, n_heads: int, _: Scratch) -> Tensor:
     """The same in one call for all texts, padded for it only: what a GPU wants."""
     (B, T), width = batch.padded_size, qkv.shape[1] // 3  # noqa: N806 - shapes
     padded = qkv.new_zeros(B * T, 3 * width)
-    padded[batch.slots] = qkv
+    padded[batch.slots] = qkv[: batch.n_tokens]
     q, k, v = padded.view(B, T, 3, n_heads, -1).permute(2, 0, 3, 1, 4)  # (B, H, T, d)
     mask = None
     if len(batch.groups) > 1:
@@ -223,7 +283,9 @@ def _attend_padded(qkv: Tensor, batch: Batch, n_heads: int, _: Scratch) -> Tenso
         mask[batch.slots] = True
         mask = mask.view(B, 1, 1, T)
     context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
-    return context.transpose(1, 2).reshape(B * T, width)[batch.slots]
+    out = qkv.new_zeros(len(qkv), width)
+    out[: batch.n_tokens] = context.transpose(1, 2).reshape(B * T, width)[batch.slots]
+    return out
 
 
 # --- linear layers --------------------------------------------------------------------------------
