@@ -124,6 +124,7 @@ class CrossEncoder(nn.Module):
 
     def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> FloatArray:
         """One score a pair (n,) float32, each pair a query and a text; errors as in `score`."""
+        pairs = list(pairs)
         for position, pair in enumerate(pairs):
             if not (isinstance(pair, tuple | list) and [type(part) for part in pair] == [str, str]):
                 raise InputError(f"expected pairs of texts, got {pair!r:.60} at position {position}")

@@ -182,27 +182,29 @@ def _on_every_core(
     waiting: SimpleQueue[list[int] | None] = SimpleQueue()
     for rows in [*planned, *[None] * n_workers]:
         waiting.put(rows)
-    begun = threading.Semaphore(0)
     errors: list[BaseException] = []
-
-    threads: list[threading.Thread] = []
+    # Not Thread.join: Python 3.11 takes a thread for ended when Ctrl-C interrupts that, and to leave a thread
+    # behind in torch ends the process with an abort. A SimpleQueue can be interrupted and asked again.
+    begun: SimpleQueue[None] = SimpleQueue()
+    ended: SimpleQueue[None] = SimpleQueue()
+    n_begun = n_ended = 0
     try:
         for n in range(n_workers):
-            shared = (waiting, compute, begun, errors)
-            threads.append(
-                threading.Thread(target=_work, args=shared, name=f"minisearch-encode-{n}", daemon=True)
-            )
-            threads[-1].start()
-            begun.acquire()
+            shared = (waiting, compute, begun, ended, errors)
+            threading.Thread(target=_work, args=shared, name=f"minisearch-encode-{n}").start()
+            n_begun += 1
+            begun.get()
         torch.set_num_threads(n_threads)  # what a thread that is begun from now on starts with
-        for thread in threads:
-            thread.join()
+        while n_ended < n_begun:
+            ended.get()
+            n_ended += 1
     except BaseException as error:  # Ctrl-C: each thread ends with the batch that it is at
         errors.append(error)
         torch.set_num_threads(n_threads)
-        with contextlib.suppress(KeyboardInterrupt):
-            for thread in filter(threading.Thread.is_alive, threads):
-                thread.join()
+        while n_ended < n_begun:
+            with contextlib.suppress(KeyboardInterrupt):
+                ended.get()
+                n_ended += 1
     if errors:
         raise errors[0]
 
@@ -210,13 +212,14 @@ def _on_every_core(
 def _work(
     waiting: SimpleQueue[list[int] | None],
     compute: Callable[[list[int], Scratch], None],
-    begun: threading.Semaphore,
+    begun: SimpleQueue[None],
+    ended: SimpleQueue[None],
     errors: list[BaseException],
 ) -> None:
     """Compute batches on one core until there are no more, or something has gone wrong in any thread."""
     torch.get_num_threads()  # reads the process's number, once a thread, so that it is not read later
     torch.set_num_threads(1)  # of this thread, and of the process, until the caller mends that
-    begun.release()
+    begun.put(None)
     scratch = Scratch()
     try:
         with torch.inference_mode():
@@ -226,6 +229,8 @@ def _work(
                 compute(rows, scratch)
     except BaseException as error:  # raised again by the caller's thread
         errors.append(error)
+    finally:
+        ended.put(None)
 
 
 def _version(tensor: Tensor) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -216,7 +218,41 @@ def test_an_error_in_one_thread_stops_all_and_comes_out(
     with pytest.raises(type(error)):
         minilm.inference.run([[1, 2, 3]] * 400, consume, batch_size=1)
     assert len(calls) < 10
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("minisearch-encode")]
+    for thread in threading.enumerate():
+        if thread.name.startswith("minisearch-encode"):
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+CTRL_C = """
+import os, signal, threading, time
+from minisearch.minilm import SentenceTransformer, packed
+at_work = []
+forward = packed.Packed.__call__
+def counted(*arguments):
+    at_work.append(None)
+    try:
+        return forward(*arguments)
+    finally:
+        at_work.pop()
+packed.Packed.__call__ = counted
+model = SentenceTransformer.from_pretrained("all-MiniLM-L6-v2", device="cpu", offline=True)
+texts = ["retry the failed task " * 60] * 400
+model.encode(texts[:8])
+threading.Timer({delay_s}, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    model.encode(texts)
+except KeyboardInterrupt:
+    raise SystemExit(7 + len(at_work))
+"""
+
+
+@pytest.mark.parametrize("delay_s", [0.05, 0.3, 0.55, 0.8])
+def test_ctrl_c_leaves_no_thread_behind_in_torch(delay_s: float) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", CTRL_C.format(delay_s=delay_s)], capture_output=True, text=True
+    )
+    assert ended.returncode == 7, ended.stderr
 
 
 def test_threads_begun_during_and_after_encode_still_use_every_core(minilm: SentenceTransformer) -> None:
