@@ -43,7 +43,9 @@ class Asking:
 
     def query(self, text: str, k: int) -> list[SearchResult]:
         """`MiniSearch.query`."""
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str):
+            raise InputError(f"expected a query, a text, got {type(text).__name__}")
+        if not text.strip():
             raise InputError("the query is empty: say what you are looking for")
         if k < 1:
             raise InputError(f"k is {k}: ask for at least 1 result")

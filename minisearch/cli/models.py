@@ -124,7 +124,8 @@ def _row(checkpoint: Checkpoint) -> dict[str, Any]:
 def _table() -> Iterator[str]:
     """The list, with what each is good for where the terminal is wide enough for that."""
     width = max(map(len, CATALOG))
-    is_wide = shutil.get_terminal_size().columns >= width + 95
+    n_columns = width + 49 + max(len(checkpoint.about) for checkpoint in CATALOG.values())
+    is_wide = shutil.get_terminal_size().columns >= n_columns
     yield f"{'':<{width + 2}}  layers  parameters    size  where"
     for kind, heading in HEADINGS.items():
         yield heading

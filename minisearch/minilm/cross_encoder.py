@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from minisearch.config import Dtype, as_dtype
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm.catalog import locate
-from minisearch.minilm.inference import Inference, best_device
+from minisearch.minilm.inference import Inference, as_device
 from minisearch.minilm.loader import LoadReport, load_weights
 from minisearch.minilm.model import MiniLMModel, load_tokenizer
 from minisearch.minilm.quantized import quantize
@@ -79,7 +79,7 @@ class CrossEncoder(nn.Module):
         float32 whatever ``dtype`` is.  Raises ModelError, also for a checkpoint that is no cross-encoder,
         and WeightsNotFound with the places that were searched and the cure.
         """
-        dtype = as_dtype(dtype)
+        dtype, where = as_dtype(dtype), as_device(device)
         located = locate(name_or_path, offline=offline)
         settings = read_settings(located.folder)
         if settings.n_labels is None:
@@ -100,7 +100,7 @@ class CrossEncoder(nn.Module):
         if dtype == "int8":
             quantize(model.model)
         model.inference = Inference(model.model, dtype)
-        return model.eval().to(device or best_device())
+        return model.eval().to(where)
 
     def forward(
         self,

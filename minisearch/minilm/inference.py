@@ -35,6 +35,21 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def as_device(name: str | None) -> torch.device:
+    """The device of this name, the best one here for None; InputError when it is not to be had."""
+    if name is None:
+        return torch.device(best_device())
+    try:
+        device = torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each kind has a class of its own
+        raise InputError(
+            f"device {name!r} is not to be had here; the best one is {best_device()!r}"
+        ) from error
+    if device.type == "meta":
+        raise InputError("device 'meta' computes nothing: expected 'cpu', 'cuda' or 'mps'")
+    return device
+
+
 def compute_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
     """What activations are computed in: bfloat16 where the device has it, unless float32 is asked for."""
     if dtype in {"float32", "bfloat16"}:
@@ -124,10 +139,8 @@ class Inference:
                 raise InputError(f"{name} is {given}: expected at least 1")
         packed = self.packed
         n_threads = torch.get_num_threads() if packed.device.type == "cpu" else 1
-        limit = batch_tokens or BATCH_TOKENS.get(packed.device.type, BATCH_TOKENS["cpu"])
+        most = batch_tokens or BATCH_TOKENS.get(packed.device.type, BATCH_TOKENS["cpu"])
         lengths = [len(text) for text in ids]
-        if batch_tokens is None:  # two batches a thread, so that none is idle while the last is computed
-            limit = min(limit, max(LEAST_TOKENS, sum(lengths) // (2 * n_threads)))
 
         def compute(rows: list[int], scratch: Scratch) -> None:
             batch = Batch.of(
@@ -140,7 +153,8 @@ class Inference:
                 start, n_done = start + G * T, n_done + G
 
         is_padded = packed.device.type != "cpu"
-        planned = list(batches(lengths, limit, batch_size, is_padded=is_padded))
+        n_takers = 1 if batch_tokens else n_threads
+        planned = list(batches(lengths, most, batch_size, n_takers=n_takers, is_padded=is_padded))
         if n_threads > 1 and len(planned) > 1:
             _on_every_core(planned, compute, n_threads)
             return
@@ -151,22 +165,30 @@ class Inference:
 
 
 def batches(
-    lengths: Sequence[int], batch_tokens: int, batch_size: int | None = None, *, is_padded: bool = False
+    lengths: Sequence[int],
+    batch_tokens: int,
+    batch_size: int | None = None,
+    *,
+    n_takers: int = 1,
+    is_padded: bool = False,
 ) -> Iterator[list[int]]:
     """Positions in batches of like length, longest batch first; within a batch, shortest text first.
 
-    A batch holds at most ``batch_tokens`` tokens, or one text, and at most ``batch_size`` texts; with
+    A batch holds at most ``batch_tokens`` tokens, or one text, and at most ``batch_size`` texts.  For several
+    takers batches grow smaller towards the end, so that none is idle while the last is computed.  With
     ``is_padded``, each text counts as many tokens as the longest of its batch.
 
     >>> list(batches([2, 9, 3, 8], batch_tokens=18))
     [[3, 1], [0, 2]]
     """
     batch: list[int] = []
-    n_tokens = 0
+    n_tokens, n_left = 0, sum(lengths)
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):  # stable: ties keep their order
         n_more = lengths[batch[0]] if batch and is_padded else lengths[row]
-        if batch and (n_tokens + n_more > batch_tokens or len(batch) == batch_size):
+        share = max(LEAST_TOKENS, n_left // (2 * n_takers)) if n_takers > 1 else batch_tokens
+        if batch and (n_tokens + n_more > min(batch_tokens, share) or len(batch) == batch_size):
             yield batch[::-1]
+            n_left -= sum(lengths[done] for done in batch)
             batch, n_tokens, n_more = [], 0, lengths[row]
         batch.append(row)
         n_tokens += n_more

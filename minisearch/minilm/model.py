@@ -21,7 +21,7 @@ from minisearch.config import Dtype, as_dtype
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm.catalog import Located, locate
 from minisearch.minilm.components import Embeddings, TransformerEncoder
-from minisearch.minilm.inference import Inference, best_device
+from minisearch.minilm.inference import Inference, as_device
 from minisearch.minilm.loader import LoadReport, load_weights
 from minisearch.minilm.quantized import quantize
 from minisearch.minilm.settings import (
@@ -126,7 +126,7 @@ class SentenceTransformer(nn.Module):
         with the weights in 8 bits ("int8").  ``offline`` never opens a socket.  Raises ModelError,
         and WeightsNotFound with the places that were searched and the cure.
         """
-        dtype = as_dtype(dtype)
+        dtype, where = as_dtype(dtype), as_device(device)
         located = locate(name_or_path, offline=offline)
         settings = read_settings(located.folder)
         if settings.n_labels is not None:
@@ -143,7 +143,7 @@ class SentenceTransformer(nn.Module):
         if dtype == "int8":
             quantize(model.model)
         model._compute_in(dtype)
-        return model.eval().to(device or best_device())
+        return model.eval().to(where)
 
     def _compute_in(self, dtype: Dtype) -> None:
         self.inference = Inference(self.model, dtype)

@@ -170,8 +170,8 @@ def checked(texts: Iterable[str]) -> list[str]:
     Half of a surrogate pair, which is no character, becomes "?": one odd text among thousands is no reason
     to stop.
     """
-    if isinstance(texts, str):
-        raise InputError("expected a list of texts, got one str: put it in a list")
+    if isinstance(texts, str | bytes):
+        raise InputError(f"expected a list of texts, got one {type(texts).__name__}: put it in a list")
     if not isinstance(texts, Iterable):
         raise InputError(f"expected a list of texts, got {type(texts).__name__}")
     texts = list(texts)

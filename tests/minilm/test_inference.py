@@ -131,6 +131,12 @@ def test_an_unknown_dtype_is_refused_with_the_choices() -> None:
         SentenceTransformer.from_pretrained("all-MiniLM-L6-v2", dtype="fp16")
 
 
+@pytest.mark.parametrize("device", ["nonsense", "meta", *([] if torch.cuda.is_available() else ["cuda"])])
+def test_a_device_that_is_not_here_is_refused_before_anything_is_loaded(device: str) -> None:
+    with pytest.raises(InputError, match=f"device '{device}'"):
+        SentenceTransformer.from_pretrained("no-such-model", device=device)
+
+
 def test_no_texts_give_no_vectors(minilm: SentenceTransformer) -> None:
     assert minilm.encode([]).shape == (0, 384)
     assert minilm.encode([], output="tokens") == []
@@ -158,6 +164,14 @@ def test_every_position_is_in_one_batch_and_no_batch_is_too_large() -> None:
     assert all(len(rows) <= 20 and sum(lengths[row] for row in rows) <= 1_000 for rows in planned)
     assert all([lengths[row] for row in rows] == sorted(lengths[row] for row in rows) for rows in planned)
     assert sum(lengths[row] for row in planned[0]) > sum(lengths[row] for row in planned[-1])
+
+
+def test_batches_for_several_cores_end_small() -> None:
+    lengths = [20] * 1_000
+    sizes = [sum(lengths[row] for row in rows) for rows in batches(lengths, 1_024, n_takers=2)]
+    assert sum(sizes) == 20_000
+    assert sizes == sorted(sizes, reverse=True)
+    assert (sizes[0], sizes[-2]) == (1_020, 240)
 
 
 def test_vectors_of_tokens_pool_to_the_vector_of_the_text(
@@ -267,7 +281,8 @@ def test_threads_begun_during_and_after_encode_still_use_every_core(minilm: Sent
 
     minilm.inference.run([[1, 2, 3]] * 400, lambda rows, tokens: note(), batch_size=100)
     note()
-    assert found == [n_before] * 5
+    assert len(found) > 3
+    assert set(found) == {n_before}
     assert torch.get_num_threads() == n_before
 
 

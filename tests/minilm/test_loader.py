@@ -269,3 +269,10 @@ def test_a_checkpoint_with_only_a_vocabulary_is_whole(tiny: Path, weights: Path)
     (tiny / "tokenizer.json").unlink()
     shutil.copy(weights / "vocab.txt", tiny)
     assert (vector(tiny) == before).all()
+
+
+def test_pretrained_weights_go_into_the_parameters_that_the_model_has() -> None:
+    model = SentenceTransformer(num_hidden_layers=6)
+    before = list(model.parameters())
+    load_pretrained_weights(model, model_name="all-MiniLM-L6-v2")
+    assert all(a is b for a, b in zip(before, model.parameters(), strict=True)), "an optimiser may hold them"
