@@ -107,7 +107,7 @@ def test_any_bytes_at_all_are_cut_where_they_are_in_the_file(data, max_tokens):
 
 @pytest.fixture(scope="module")
 def real_tokenizer(weights: Path) -> MiniLMTokenizer:
-    return MiniLMTokenizer.from_file(weights / "tokenizer.json", max_length=256)
+    return MiniLMTokenizer.from_folder(weights, max_length=256)
 
 
 @settings(max_examples=60, deadline=None)
