@@ -1,4 +1,4 @@
-"""MiniSearch: the one class most users meet, and the only place that knows every concrete part.
+"""MiniSearch: the one class most users meet; its verbs are done in `asking` and `writing`.
 
     from minisearch import MiniSearch
     ms = MiniSearch.open(".")

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluate": WORDS,
     **dict.fromkeys(CORRIDOR, WORDS | ROOMS | CORRIDOR | {"search", "rag"}),
     "train": WORDS | {"minilm", "evaluate"},
-    # Of the indexes only their names, for --backend; of minilm the catalog, for `models`.
+    # Of the indexes only their names, for --backend; of minilm what `models` lists and loads.
     "cli": WORDS | CORRIDOR | {"indexes", "minilm"},
     "server": WORDS | CORRIDOR,
     "integrations": WORDS | CORRIDOR,

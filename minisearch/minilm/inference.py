@@ -209,10 +209,10 @@ def _on_every_core(
     # behind in torch ends the process with an abort. A SimpleQueue can be interrupted and asked again.
     begun: SimpleQueue[None] = SimpleQueue()
     ended: SimpleQueue[None] = SimpleQueue()
+    shared = (waiting, compute, begun, ended, errors)
     n_begun = n_ended = 0
     try:
         for n in range(n_workers):
-            shared = (waiting, compute, begun, ended, errors)
             threading.Thread(target=_work, args=shared, name=f"minisearch-encode-{n}").start()
             n_begun += 1
             begun.get()
