@@ -7,9 +7,9 @@ a protocol; nothing here reads, computes or stores.  Positions in a document's t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,8 @@ class Document:
 
     ``format`` names the reader ("markdown", "html" ...); ``notes`` says, in words for the user, what
     the reader could not keep (undecodable bytes, say).  An empty ``title`` means the file gives none.
+    ``language`` is that of programming or markup ("python", "markdown"), "" where it is plain text;
+    ``fields`` what the document says of itself (front matter), each name in lower case with its values.
     """
 
     path: str
@@ -60,6 +62,8 @@ class Document:
     title: str = ""
     headings: tuple[Heading, ...] = ()
     notes: tuple[str, ...] = ()
+    language: str = ""
+    fields: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,9 @@ class Chunk:
 
     ``start:end`` are characters of the document's text; ``byte_start:byte_end`` bytes of the file;
     ``line`` to ``end_line`` lines of the file, from 1, both included.  ``heading`` is the path of
-    headings above the passage, joined with " > ".
+    headings above the passage, joined with " > ".  ``anchors`` say where single characters stand: each is a
+    position in ``text`` with its line and column (characters, from 1) in the file, the first for position
+    0; from one anchor to the next both texts run side by side.
     """
 
     start: int
@@ -80,13 +86,15 @@ class Chunk:
     end_line: int
     heading: str
     n_tokens: int
+    anchors: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The nearest chunks to one query vector, best first; equal scores by smaller id.
+    """The chunks that one leg of a search proposes, best first; equal scores by smaller id.
 
-    ``ids`` (k,) int64 chunk ids and ``scores`` (k,) float32 cosines, k the number found.
+    ``ids`` (k,) int64 chunk ids and ``scores`` (k,) float32, higher is better, k the number found: cosines
+    from a vector index, BM25 from the full text.
     """
 
     ids: IntArray
@@ -96,12 +104,81 @@ class Hits:
         return len(self.ids)
 
 
+Mode = Literal["hybrid", "dense", "lexical"]
+By = Literal["passage", "document", "chunk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked, its operators taken apart.
+
+    ``text`` is what is embedded and looked up word by word.  Every answer holds each of the ``required``
+    phrases and none of the ``excluded`` ones.  ``steers`` are further concepts that pull the question's
+    vector (weight above 0) or push it away (below).
+    """
+
+    text: str
+    required: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    steers: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Why a result stands where it does: what each step of the search made of it.
+
+    Ranks count from 1 and are None where that leg did not propose it.  ``cosine`` is always there in the
+    modes that use vectors; ``bm25`` where the full text found it; ``fused`` in [0, 1] in hybrid mode;
+    ``rerank`` on the reranker's own scale.
+    """
+
+    dense_rank: int | None = None
+    cosine: float | None = None
+    lexical_rank: int | None = None
+    bm25: float | None = None
+    fused: float | None = None
+    rank_before_rerank: int | None = None
+    rerank: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The sentence of a passage that answers best, and where it stands in the file.
+
+    ``start:end`` are characters of the result's ``text``.  ``line`` and ``column`` (characters, from 1) are
+    the place of its first character in the file, ``end_line`` and ``end_column`` that after its last.
+    ``score`` is its cosine with the question.
+    """
+
+    text: str
+    start: int
+    end: int
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where else a result's words stand: a copy, or a passage next to it that was found as well."""
+
+    path: str
+    line: int
+    end_line: int
+    chunk_id: int
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """One answer: a passage, its score, and where to find it.
 
-    ``path`` opens from the folder the index was opened from; ``score`` is the cosine similarity of
-    query and passage, in [-1, 1]; ``line`` and ``end_line`` count from 1, both included.
+    ``path`` opens from the folder the index was opened from; ``line`` and ``end_line`` count from 1, both
+    included.  ``score`` is what ranks it: the cosine in dense mode, BM25 in lexical mode, their fusion in
+    hybrid mode, the reranker's score where there was one; ``trace`` has them all.  ``relevance`` estimates,
+    from 0 to 1, how far it rises above what this index says to questions it has no answer for; None where
+    that was never measured.  ``merged`` are the near copies and neighbours that it stands for too.
     """
 
     rank: int
@@ -113,6 +190,45 @@ class SearchResult:
     text: str
     doc_id: int
     chunk_id: int
+    title: str = ""
+    relevance: float | None = None
+    evidence: Evidence | None = None
+    trace: Trace = Trace()
+    merged: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults(Sequence[SearchResult]):
+    """Ranked answers to one question, best first; a sequence of `SearchResult`.
+
+    ``is_confident`` says whether any of them rises above chance; None where that cannot be told.
+    ``plan`` tells how a filter was applied: "scan" of the ``n_matching`` passages it leaves, or "widen", a
+    vector search that goes on until enough of them are found; "" without a filter.  ``n_reranked`` are the
+    candidates that the reranker saw.
+    """
+
+    results: tuple[SearchResult, ...] = ()
+    question: Question = Question("")
+    mode: Mode = "hybrid"
+    is_confident: bool | None = None
+    plan: str = ""
+    n_matching: int | None = None
+    n_reranked: int = 0
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[SearchResult]:
+        return iter(self.results)
+
+    @overload
+    def __getitem__(self, position: int) -> SearchResult: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> tuple[SearchResult, ...]: ...
+
+    def __getitem__(self, position: int | slice) -> SearchResult | tuple[SearchResult, ...]:
+        return self.results[position]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,4 +348,15 @@ class Encoder(Protocol):
 
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
         """The same for questions: some models are told which is which."""
+        ...
+
+
+class Reranker(Protocol):
+    """A closer look at a question and a few passages; `CrossEncoder` is one."""
+
+    @property
+    def name(self) -> str: ...
+
+    def score(self, query: str, texts: Sequence[str]) -> FloatArray:
+        """One score a text (n,) float32, in the order of the texts; higher answers the query better."""
         ...

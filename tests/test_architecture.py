@@ -13,7 +13,7 @@ from minisearch import MiniSearch, SentenceTransformer
 
 PACKAGE = Path(__file__).parents[1] / "minisearch"
 
-WORDS = {"types", "errors", "config"}
+WORDS = {"types", "errors", "config", "filters"}
 ROOMS = {"minilm", "ingest", "indexes", "storage"}
 CORRIDOR = {"ahead", "asking", "encoders", "engine", "facts", "home", "ingestion", "live_index", "reading"}
 CORRIDOR |= {"writing"}
@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
     "config": {"types", "errors"},
+    "filters": {"errors"},
     **dict.fromkeys(ROOMS, WORDS),
     "search": WORDS,
     "rag": WORDS,
