@@ -94,6 +94,11 @@ class Connection:
         assert self._db.in_transaction, "a write outside a transaction"
         self._db.executemany(sql, rows)
 
+    def copy_to(self, path: Path) -> None:
+        """Copy the whole database, as it is at this moment, into a new file; this one is only read."""
+        with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
+            self._db.backup(copy)
+
     def close(self) -> None:
         """Close the file; a writer first moves its log into the database and onto the disk."""
         if self.is_writable:

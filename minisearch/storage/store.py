@@ -92,6 +92,10 @@ class Store:
         """Close the file, with all that was written on the disk."""
         self._connection.close()
 
+    def copy_to(self, path: Path) -> None:
+        """Copy the whole database, as it is at this moment, into a new file; this one is only read."""
+        self._connection.copy_to(path)
+
     def snapshot(self) -> contextlib.AbstractContextManager[None]:
         """One transaction: all that is read inside it is of one generation."""
         return self._connection.transaction()
