@@ -1,0 +1,132 @@
+"""What of a ranking goes on the page: neighbours and copies together, no document in every place.
+
+Ranked candidates come in, best first, with their vectors beside them, (n, d) unit vectors in the same
+order; groups or a new order go out.  Nothing is lost on the way: a group keeps all its members.  How the
+ranking came about, and what of a group is shown, is left to others.  It is meant for a few hundred
+candidates: time and memory grow with their square.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minisearch.errors import InputError
+from minisearch.types import FloatArray
+
+COPY_COSINE = 0.97
+"""From this cosine on, two passages say the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage that may be shown.
+
+    ``chunk_id``: the passages of one document have consecutive ids in their order.  ``score``: higher is
+    better.  ``text_key`` is equal for equal texts (the text itself, or its hash).
+    """
+
+    chunk_id: int
+    document_id: int
+    score: float
+    text_key: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Candidates that take one place on the page, best first; never empty."""
+
+    members: tuple[Candidate, ...]
+
+    @property
+    def best(self) -> Candidate:
+        """The one that is shown."""
+        return self.members[0]
+
+
+def merge(ranked: Sequence[Candidate], vectors: FloatArray | None = None) -> list[Group]:
+    """Each candidate with the better one that it stands beside in its document, or is a near copy of.
+
+    It joins the first group whose best it is next to or alike; every candidate is in one group.  Only that
+    best counts: a chain of neighbours does not become one group, and nobody joins what it is not like.  Without
+    vectors only equal texts are copies.
+    """
+    members: list[list[Candidate]] = []
+    leaders: list[int] = []  # the position of each group's best
+    is_alike = None if vectors is None else vectors @ vectors.T >= COPY_COSINE  # (n, n)
+    for position, candidate in enumerate(ranked):
+        for leader, group in zip(leaders, members, strict=True):
+            if _are_together(group[0], candidate) or (is_alike is not None and is_alike[leader, position]):
+                group.append(candidate)
+                break
+        else:
+            leaders.append(position)
+            members.append([candidate])
+    return [Group(tuple(group)) for group in members]
+
+
+def _are_together(one: Candidate, other: Candidate) -> bool:
+    is_next = one.document_id == other.document_id and abs(one.chunk_id - other.chunk_id) == 1
+    return is_next or one.text_key == other.text_key
+
+
+def spread(groups: Sequence[Group], k: int, *, per_document: int = 3) -> list[Group]:
+    """The first k groups of which at most ``per_document`` begin in one document.
+
+    Where there are not enough of those, the ones held back follow in their order: k groups, or all.
+    """
+    if k < 1 or per_document < 1:
+        raise InputError(f"k is {k} and per_document is {per_document}: both must be at least 1")
+    n_shown: Counter[int] = Counter()
+    shown: list[Group] = []
+    held_back: list[Group] = []
+    for group in groups:
+        if n_shown[group.best.document_id] < per_document:
+            n_shown[group.best.document_id] += 1
+            shown.append(group)
+        else:
+            held_back.append(group)
+    return (shown + held_back)[:k]
+
+
+def diversify(
+    ranked: Sequence[Candidate], vectors: FloatArray, k: int, *, trade_off: float
+) -> list[Candidate]:
+    """The k candidates that are good and unlike those before: maximal marginal relevance.
+
+    Each is the one with the highest ``trade_off * relevance - (1 - trade_off) * similarity``: its score
+    scaled to [0, 1] over the candidates, and its cosine with the nearest one already chosen, 0 for the
+    first; equal ones in the order of the ranking.  At 1 the ranking stays as it is, at 0 only variety counts.
+
+    Carbonell and Goldstein, "The use of MMR, diversity-based reranking for reordering documents and producing
+    summaries", SIGIR 1998.
+    """
+    if k < 1 or not 0 <= trade_off <= 1:
+        raise InputError(
+            f"k is {k}, the trade-off {trade_off}: expected at least 1, and a number from 0 to 1"
+        )
+    scores = np.array([candidate.score for candidate in ranked], np.float64)
+    span = np.ptp(scores) if len(scores) else 0.0
+    relevance = (scores - scores.min()) / span if span > 0 else np.ones(len(scores))  # (n,)
+    cosines = vectors @ vectors.T  # (n, n)
+    nearest = np.zeros(len(ranked))
+    is_left = np.ones(len(ranked), bool)
+    chosen: list[int] = []
+    while len(chosen) < min(k, len(ranked)):
+        marginal = np.where(is_left, trade_off * relevance - (1 - trade_off) * nearest, -np.inf)
+        best = int(np.argmax(marginal))  # the first of equals
+        nearest = np.maximum(nearest, cosines[best]) if chosen else cosines[best].astype(np.float64)
+        is_left[best] = False
+        chosen.append(best)
+    return [ranked[position] for position in chosen]
+
+
+def by_document(ranked: Sequence[Candidate]) -> list[Group]:
+    """One group a document, in the order of their best passages; the others are members in their order."""
+    passages: dict[int, list[Candidate]] = {}
+    for candidate in ranked:
+        passages.setdefault(candidate.document_id, []).append(candidate)
+    return [Group(tuple(members)) for members in passages.values()]

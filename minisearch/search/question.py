@@ -1,0 +1,130 @@
+"""What a user wrote, its operators taken apart: text in, a `Question` out.
+
+    "a phrase"                  must stand in every answer, and is searched for like the rest
+    -word   -"a phrase"         must stand in none
+    +concept   +"a concept"     pulls the question towards a concept; ^0.5 behind it is its weight, else 1
+    -concept^0.5                pushes the question away from it
+
+An operator stands at the beginning or after a space, and its word begins with a letter: ``--all``, ``-5``,
+``+49 170``, ``c++`` and hyphenated words stay text.  So does a single letter (``ls -v``, ``x^3 -x^2``), which
+is an option or a variable far more often than a wish; ``-"v"`` is one.  Other quotation marks and the wide
+signs of East Asian keyboards count like the plain ones; single ones never do (don't).  A mark inside a word
+or without its partner is text.  What a phrase finds is left to the full text, the vector to the model.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from minisearch.errors import InputError
+from minisearch.types import Question
+
+MAX_WEIGHT = 10.0  # there the rest of the question has no say any more
+
+CJK = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"  # scripts that set words side by side
+
+# None passes over another opening mark: so a page full of them takes linear time.
+QUOTED = r'"[^"]*"|＂[^＂]*＂|“[^“”]*”|„[^„“”]*[“”]|«[^«»]*»|»[^«»]*«'
+
+STEP = re.compile(
+    rf"""
+    (?<!\S)(?P<sign>[-+－＋])
+    (?: (?P<concept>{QUOTED}) | (?P<word>[^\W\d][^\s^＾]*) )
+    (?: [\^＾](?P<weight>\S*) )?
+    | (?<![^\W{CJK}])(?P<phrase>{QUOTED})
+    """,
+    re.VERBOSE,
+)
+ONE_LETTER = re.compile(rf"[^{CJK}]")
+TRAILING = ".,;:!?…。、，．；：！？"  # the sentence's, not the word's
+WEIGHT = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
+
+
+def parse_question(text: str) -> Question:
+    """The question that a text asks, by the operators in it; runs of white space become one space.
+
+    >>> parse_question('bread "sour dough" -rye +crust^0.5')
+    Question(text='bread sour dough', required=('sour dough',), excluded=('rye',), steers=(('crust', 0.5),))
+
+    Phrases without a letter or digit ask for nothing.  Raises InputError where nothing is looked for, and for
+    a weight that is no number above 0, 10 at most.
+    """
+    text = _checked(text)
+    required: list[str] = []
+    excluded: list[str] = []
+    steers: list[tuple[str, float]] = []
+    kept: list[str] = []
+    end = 0
+    for step in STEP.finditer(text):
+        operand = _operand(step)
+        if operand is None:  # no operator after all
+            continue
+        kept.append(text[end : step.start()])
+        end = step.end()
+        weight = step["weight"]
+        if step["sign"] is None:
+            kept.append(operand)
+            required += [operand] if _has_words(operand) else []
+        elif _has_words(operand):
+            is_minus = step["sign"] in "-－"
+            if is_minus and weight is None:
+                excluded.append(operand)
+            else:
+                value = _weight(step[0], weight)
+                steers.append((operand, -value if is_minus else value))
+            kept.append(" ")
+    kept.append(text[end:])
+    return _asking_something(
+        Question(" ".join("".join(kept).split()), _distinct(required), _distinct(excluded), tuple(steers))
+    )
+
+
+def literal_question(text: str) -> Question:
+    """The question that a text asks, just as it stands; InputError for an empty one."""
+    return _asking_something(Question(_checked(text)))
+
+
+def _checked(text: str) -> str:
+    if not isinstance(text, str):
+        raise InputError(f"expected a query, a text, got {type(text).__name__}")
+    return text.encode("utf-8", "replace").decode()  # a terminal can hand over halves of characters
+
+
+def _operand(step: re.Match[str]) -> str | None:
+    """The words that an operator is about; None where what looks like one is text."""
+    if step["word"] is None:
+        quoted: str = step["phrase"] or step["concept"]
+        return " ".join(quoted[1:-1].split())
+    word: str = step["word"].rstrip(TRAILING)
+    return word if _has_words(word) and not ONE_LETTER.fullmatch(word) else None
+
+
+def _has_words(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
+def _weight(operator: str, weight: str | None) -> float:
+    if weight is None:
+        return 1.0
+    digits = unicodedata.normalize("NFKC", weight).rstrip(TRAILING)
+    if not WEIGHT.fullmatch(digits) or not 0 < float(digits) <= MAX_WEIGHT:
+        raise InputError(
+            f"{operator}: expected a weight after ^, a number above 0 and at most {MAX_WEIGHT:g}, "
+            f"such as +concept^0.5, got {weight!r}"
+        )
+    return float(digits)
+
+
+def _distinct(phrases: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(phrases))
+
+
+def _asking_something(question: Question) -> Question:
+    """The same question; InputError if there is nothing that an answer could be near to."""
+    if question.text.strip() or any(weight > 0 for _, weight in question.steers):
+        return question
+    if question.excluded or question.steers:
+        what = ", ".join([*question.excluded, *(concept for concept, _ in question.steers)])
+        raise InputError(f"the query only says what to leave out ({what}): add what you are looking for")
+    raise InputError("the query is empty: say what you are looking for")
