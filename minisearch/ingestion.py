@@ -10,21 +10,22 @@ only the documents not yet stored; the next one goes on from there.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from minisearch.ahead import ahead
-from minisearch.config import Settings
 from minisearch.errors import IngestError
 from minisearch.home import Home, is_below
 from minisearch.ingest import Found, Unreadable, walk
-from minisearch.reading import CutDocument, Outcome, PassedOver, Reader, Unchanged
-from minisearch.storage import Store
+from minisearch.reading import CutDocument, Outcome, PassedOver, Unchanged
+from minisearch.storage import Store, StoredDocument
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, Skipped
 
 # Texts are encoded once this many tokens wait: enough to sort them into full batches of like length, few
@@ -43,6 +44,24 @@ class Walked:
     skipped: dict[str, str] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
+
+
+class Source(Protocol):
+    """Where a run's documents come from; `reading.Reader` is one, for files."""
+
+    @property
+    def stored(self) -> Mapping[str, StoredDocument]:
+        """The documents of the store when the run began."""
+        ...
+
+    @property
+    def stop(self) -> threading.Event:
+        """Set when no more outcomes are wanted."""
+        ...
+
+    def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
+        """One outcome a file, in the files' order, without any effect."""
+        ...
 
 
 def find_files(roots: Mapping[Path, str], home: Home) -> Walked:
@@ -74,18 +93,17 @@ def find_files(roots: Mapping[Path, str], home: Home) -> Walked:
 class Run:
     """One run over the files of a walk: `execute` it, and at any time ask for its `report`.
 
-    ``encoder`` is a function, so that a run in which nothing has changed loads no model; ``ingest`` is
-    the fingerprint of how documents are cut now.
+    ``source`` makes documents of the files; ``encoder`` is a function, so that a run in which nothing has
+    changed loads no model.
     """
 
     def __init__(
         self,
         store: Store,
         walked: Walked,
+        source: Source,
         *,
         encoder: Callable[[], Encoder],
-        settings: Settings,
-        ingest: str,
         on_progress: Callable[[IndexProgress], None],
     ) -> None:
         self._store = store
@@ -93,8 +111,8 @@ class Run:
         self._unreadable = walked.unreadable
         self._encoder = encoder
         self._on_progress = on_progress
-        self._stored = store.documents()
-        self._reader = Reader(self._stored, encoder=encoder, settings=settings, ingest=ingest)
+        self._source = source
+        self._stored = source.stored
         self._skipped = dict(walked.skipped)
         self._counts = walked.counts
         self._n_bytes = sum(found.size for found in walked.files.values())
@@ -105,8 +123,8 @@ class Run:
 
     def execute(self) -> None:
         """Bring every file's document up to date; one window is stored before the next is encoded."""
-        outcomes = self._reader.outcomes(self._files)
-        with ahead(outcomes, limit=WINDOW_TOKENS, size=_n_waiting, stop=self._reader.stop) as read:
+        outcomes = self._source.outcomes(self._files)
+        with ahead(outcomes, limit=WINDOW_TOKENS, size=_n_waiting, stop=self._source.stop) as read:
             for window in self._windows(read):
                 vectors = self._vectors([chunk for document in window for chunk in document.chunks])
                 for document in window:

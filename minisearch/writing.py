@@ -21,8 +21,9 @@ from minisearch.errors import IndexNotFound, InputError
 from minisearch.facts import Facts
 from minisearch.home import Home, is_below, real_path
 from minisearch.indexes import load_backend
-from minisearch.ingestion import Run, find_files
+from minisearch.ingestion import Run, Source, Walked, find_files
 from minisearch.live_index import is_due, publish_index
+from minisearch.reading import Reader
 from minisearch.storage import Store
 from minisearch.storage.lock import writer_lock
 from minisearch.types import Encoder, IndexProgress, IngestReport
@@ -52,6 +53,22 @@ class Writing:
         self._home.must_be_free()
         roots = {real_path(path): os.fspath(path) for path in paths}
         walked = find_files(roots, self._home)
+        report = self.take_in(walked, Reader, roots, backend=backend, on_progress=on_progress)
+        return replace(report, elapsed_s=time.perf_counter() - started_s)
+
+    def take_in(
+        self,
+        walked: Walked,
+        source: Callable[..., Source],
+        roots: Collection[Path],
+        *,
+        backend: str | None,
+        on_progress: Callable[[IndexProgress], None],
+    ) -> IngestReport:
+        """Bring all that is stored from below the roots up to date with what was walked.
+
+        ``source`` is called as `Reader` is, and makes the documents.
+        """
         if not self._home.exists():
             self._encoders.to_index(DEFAULT_MODEL)
         with self._writer(create=True) as store:
@@ -61,14 +78,10 @@ class Writing:
                 load_backend(facts.backend)  # a library that is gone shows before the work, not after
                 return self._encoder_of(facts)
 
-            run = Run(
-                store,
-                walked,
-                encoder=encoder,
-                settings=facts.settings,
-                ingest=facts.ingest,
-                on_progress=on_progress,
+            documents = source(
+                store.documents(), encoder=encoder, settings=facts.settings, ingest=facts.ingest
             )
+            run = Run(store, walked, documents, encoder=encoder, on_progress=on_progress)
             below = {str(root) for root in roots}
             with self._recorded(run, store, roots):
                 run.execute()
@@ -78,7 +91,6 @@ class Writing:
             notes = [note for note in store.notes() if self._is_below(note.path, below)]
             return replace(
                 report,
-                elapsed_s=time.perf_counter() - started_s,
                 skipped=shown(self._home, report.skipped),
                 notes=shown(self._home, notes),
             )
