@@ -46,6 +46,3 @@ class FlatIndex(VectorIndex):
             raise corrupt(path, f"it holds {vectors.dtype} of shape {vectors.shape}")
         check_base(path, found=vectors.shape, expected=(len(ids), dimension))
         return cls(ids, vectors.view(np.ndarray))
-
-    def _candidates(self, query: FloatArray, k: int) -> None:  # noqa: ARG002 (every vector is a candidate)
-        return None

@@ -12,14 +12,27 @@ from minisearch.indexes import backend_names, load_backend
 def forced_to_hnsw():
     class Hnsw(load_backend("faiss")):
         hnsw_from = 0
+        hnsw_rows_per_candidate = EAGER
 
     return Hnsw
 
 
+def forced_to_forest():
+    class Forest(load_backend("annoy")):
+        rows_per_candidate = EAGER
+
+    return Forest
+
+
+# Candidates are asked for where a scan would be quicker, so that small collections try them.
+EAGER = 4
+
+
 def index_class(name):
     """The class of a row in the table; "hnsw" is FAISS with its graph at any size."""
+    forced = {"hnsw": forced_to_hnsw, "annoy": forced_to_forest}
     try:
-        return forced_to_hnsw() if name == "hnsw" else load_backend(name)
+        return forced[name]() if name in forced else load_backend(name)
     except BackendUnavailable as error:
         pytest.skip(str(error))
 
