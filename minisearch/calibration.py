@@ -1,0 +1,83 @@
+"""What an index says to questions it has no answer for: asked once after indexing, kept in the store.
+
+A store, its vector index and its encoder come in; a `Null` goes out, or into the store's facts.  The
+questions are everyday ones about anything at all, and sentences of the index's own documents, asked of all
+the others.  What a score is worth against them is left to `search.confidence`.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+
+from minisearch.indexes.base import VectorIndex
+from minisearch.search.confidence import Null
+from minisearch.search.evidence import sentences
+from minisearch.storage import Store
+from minisearch.types import Encoder, IntArray
+
+META_KEY = "null_scores"
+
+MIN_DOCUMENTS = 20  # with fewer, one document on a question's subject would make the index look full of it
+N_SENTENCES = 150
+MAX_WORDS = 25
+
+# A sentence's own document is passed over; one that fills all of these with its own passages says nothing.
+N_NEIGHBOURS = 20
+
+
+def measure(store: Store, index: VectorIndex, encoder: Encoder) -> Null | None:
+    """What this index scores when it has no answer; None where it is too small to tell.
+
+    Call it inside one snapshot of the store that the index is of.  The same index gives the same null.
+    """
+    n_documents, _ = store.counts()
+    if n_documents < MIN_DOCUMENTS:
+        return None
+    generic = index.search(encoder.encode_query(generic_queries()), 1)
+    cross = _cross_scores(store, index, encoder, _spread(store.chunk_ids(), N_SENTENCES))
+    if not cross:
+        return None
+    return Null.of([float(hits.scores[0]) for hits in generic], cross)
+
+
+def write(store: Store, null: Null | None) -> None:
+    """Keep it with the index's facts; None takes away what was kept."""
+    store.set_meta(**{META_KEY: null.to_json() if null else ""})
+
+
+def read(store: Store) -> Null | None:
+    """What was kept; None where nothing was, or another version's."""
+    return Null.from_json(store.meta().get(META_KEY, ""))
+
+
+def generic_queries() -> list[str]:
+    """Everyday questions about all sorts of things."""
+    text = (resources.files("minisearch.search") / "generic_queries.txt").read_text(encoding="utf-8")
+    return text.splitlines()
+
+
+def _cross_scores(store: Store, index: VectorIndex, encoder: Encoder, chunk_ids: IntArray) -> list[float]:
+    """The best cosine of a sentence from each of these chunks in any other document than its own."""
+    asked = store.chunks(chunk_ids.tolist()).values()
+    texts = [_first_sentence(chunk.text, chunk.heading) for chunk in asked]
+    found = index.search(encoder.encode_query(texts), N_NEIGHBOURS)
+    ids = np.unique(np.concatenate([hits.ids for hits in found]))
+    document_of = {id_: chunk.document_id for id_, chunk in store.chunks(ids.tolist()).items()}
+    scores = []
+    for chunk, hits in zip(asked, found, strict=True):
+        is_other = [document_of[id_] != chunk.document_id for id_ in hits.ids.tolist()]
+        scores += hits.scores[is_other][:1].tolist()
+    return scores
+
+
+def _first_sentence(text: str, heading: str) -> str:
+    spans = sentences(text, heading=heading)
+    first = text[slice(*spans[0])] if spans else text
+    return " ".join(first.split()[:MAX_WORDS])
+
+
+def _spread(ids: IntArray, n: int) -> IntArray:
+    """About n of them, evenly spread, always the same ones."""
+    return ids[:: max(1, len(ids) // n)][:n]
