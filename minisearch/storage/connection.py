@@ -11,6 +11,7 @@ from typing import Any
 
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
 from minisearch.storage import schema
+from minisearch.storage.globs import path_ends, path_matches
 
 BUSY_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
@@ -113,6 +114,8 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
         f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
     )
     try:
+        for function in (path_matches, path_ends):
+            db.create_function(function.__name__, 2, function, deterministic=True)
         db.execute("pragma foreign_keys = on")
         db.execute("pragma cell_size_check = on")
         db.execute("pragma trusted_schema = off")  # a database that came from elsewhere runs nothing

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from minisearch.storage import cjk
+
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
@@ -108,4 +110,70 @@ create table bases (
 )
 """
 
-STEPS = [m001_create_tables]
+
+def m002_fields_and_columns(db: Database) -> None:
+    """Language and fields of documents; places inside chunks; full text over titles, and in other scripts."""
+    for statement in _M002_COLUMNS + _M002_FULL_TEXT:
+        db.execute(statement)
+    rows = db.execute("select id, title, heading, text from chunks").fetchall()
+    rows = [row for row in rows if any(map(cjk.has_runs, row[1:]))]
+    for id_, *texts in rows:
+        db.execute("update chunks set is_cjk = 1 where id = ?", [id_])
+        db.execute(
+            "insert into chunks_cjk (rowid, title, heading, text) values (?, ?, ?, ?)",
+            [id_, *map(cjk.spaced, texts)],
+        )
+    db.execute("insert into chunks_fts (chunks_fts) values ('rebuild')")
+
+
+_M002_COLUMNS = [
+    "drop trigger chunks_ai",
+    "drop trigger chunks_ad",
+    "drop trigger chunks_au",
+    "drop table chunks_fts",
+    "alter table documents add column language text not null default ''",
+    "alter table chunks add column title text not null default ''",
+    "alter table chunks add column anchors text not null default ''",
+    "alter table chunks add column is_cjk integer not null default 0",
+    "update chunks set title = (select title from documents where id = document_id)",
+    "create index chunks_is_cjk on chunks (is_cjk) where is_cjk",
+    # Texts and names are bytes: a document may hold halves of characters, which are no text to SQLite.
+    """create table fields (
+        document_id integer not null references documents (id) on delete cascade,
+        name blob not null,
+        kind text not null,
+        text blob,
+        folded blob,
+        number real
+    )""",
+    "create index fields_document_id on fields (document_id)",
+    "create index fields_folded on fields (name, kind, folded)",
+    "create index fields_number on fields (name, kind, number)",
+]
+
+# A chunk is in one of two tables. Those without Chinese, Japanese or Korean keep their words only, the texts
+# being in `chunks`; the others are few and rewritten (see cjk.py), so their table keeps what it was given.
+# A chunk is put and deleted, never updated.
+_M002_FULL_TEXT = [
+    "create view chunks_plain as select id, title, heading, text from chunks where not is_cjk",
+    """create virtual table chunks_fts using fts5 (
+        title, heading, text, content = 'chunks_plain', content_rowid = 'id',
+        tokenize = 'porter unicode61 remove_diacritics 2'
+    )""",
+    """create virtual table chunks_cjk using fts5 (
+        title, heading, text, tokenize = 'porter unicode61 remove_diacritics 2'
+    )""",
+    """create trigger chunks_plain_inserted after insert on chunks when not new.is_cjk begin
+        insert into chunks_fts (rowid, title, heading, text)
+            values (new.id, new.title, new.heading, new.text);
+    end""",
+    """create trigger chunks_plain_deleted after delete on chunks when not old.is_cjk begin
+        insert into chunks_fts (chunks_fts, rowid, title, heading, text)
+            values ('delete', old.id, old.title, old.heading, old.text);
+    end""",
+    """create trigger chunks_cjk_deleted after delete on chunks when old.is_cjk begin
+        delete from chunks_cjk where rowid = old.id;
+    end""",
+]
+
+STEPS = [m001_create_tables, m002_fields_and_columns]

@@ -8,71 +8,22 @@ here.  The store knows nothing of files, models or backends: it is handed what i
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minisearch.filters import Filter
+from minisearch.storage.chunks import insert_chunk, read_chunks, text_sha256
 from minisearch.storage.connection import Connection, damaged
+from minisearch.storage.fields import read_fields, write_fields
 from minisearch.storage.journal import Journal
-from minisearch.types import Chunk, FloatArray, IntArray, Note
-
-
-@dataclass(frozen=True, slots=True)
-class FileStamp:
-    """What the file system said of a file when it was read; equal stamps let a run skip reading it.
-
-    ``read_at_ns`` is the time just before: a file changed at or after it may have changed unseen.
-    """
-
-    n_bytes: int
-    mtime_ns: int
-    ctime_ns: int
-    read_at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDocument:
-    """A document's row: what is needed to tell whether the file has changed.
-
-    ``sha256`` is of the file's bytes; ``ingest`` is the fingerprint of the settings it was cut with.
-    """
-
-    path: str
-    format: str
-    title: str
-    stamp: FileStamp
-    sha256: bytes
-    ingest: str
-    id: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
-    """A chunk as an answer needs it."""
-
-    id: int
-    document_id: int
-    path: str
-    line: int
-    end_line: int
-    heading: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The vector index in use: its file, the ids in it, the generation they are of, the SHA-256 of both."""
-
-    backend: str
-    file: str
-    generation: int
-    sha256: str
-    ids: IntArray
+from minisearch.storage.lexical import lexical
+from minisearch.storage.records import Base, FileStamp, StoredChunk, StoredDocument
+from minisearch.storage.selection import EVERYTHING, select
+from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
 
 
 class Store:
@@ -146,15 +97,19 @@ class Store:
 
     def documents(self) -> dict[str, StoredDocument]:
         """Every document by its path."""
-        rows = self._connection.rows(
-            "select path, format, title, n_bytes, mtime_ns, ctime_ns, read_at_ns, sha256, ingest, id "
-            "from documents"
-        )
-        documents = (
-            StoredDocument(os.fsdecode(row[0]), row[1], row[2], FileStamp(*row[3:7]), *row[7:])
-            for row in rows
-        )
-        return {document.path: document for document in documents}
+        with self._connection.transaction():
+            rows = self._connection.rows(
+                "select path, format, title, sha256, ingest, language, id, "
+                "n_bytes, mtime_ns, ctime_ns, read_at_ns from documents"
+            )
+            fields = read_fields(self._connection)
+        documents: dict[str, StoredDocument] = {}
+        for path, format_, title, sha256, ingest, language, id_, *stamp in rows:
+            name, own = os.fsdecode(path), fields.get(id_, {})
+            documents[name] = StoredDocument(
+                name, format_, title, FileStamp(*stamp), sha256, ingest, language, own, id_
+            )
+        return documents
 
     def put(
         self,
@@ -170,17 +125,20 @@ class Store:
         """
         stamp = document.stamp
         facts = [document.format, document.title, stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns]
-        facts += [stamp.read_at_ns, document.sha256, document.ingest]
+        facts += [stamp.read_at_ns, document.sha256, document.ingest, document.language]
         with self._connection.transaction():
             document_id = self._put_document(os.fsencode(document.path), facts)
             self._connection.write("delete from chunks where document_id = ?", [document_id])
-            chunk_ids = [self._insert_chunk(document_id, chunk) for chunk in chunks]
+            chunk_ids = [
+                insert_chunk(self._connection, document_id, document.title, chunk) for chunk in chunks
+            ]
             rows = zip(chunk_ids, (vector.tobytes() for vector in vectors), strict=True)
             self._connection.write_many("insert into vectors (chunk_id, vector) values (?, ?)", rows)
             self._connection.write("delete from notes where document_id = ?", [document_id])
             self._connection.write_many(
                 "insert into notes (document_id, text) values (?, ?)", [(document_id, note) for note in notes]
             )
+            write_fields(self._connection, document_id, document.fields)
             self._raise_generation()
 
     def _put_document(self, path: bytes, facts: list[Any]) -> int:
@@ -188,25 +146,14 @@ class Store:
         if known:
             self._connection.write(
                 "update documents set format = ?, title = ?, n_bytes = ?, mtime_ns = ?, ctime_ns = ?, "
-                "read_at_ns = ?, sha256 = ?, ingest = ? where id = ?",
+                "read_at_ns = ?, sha256 = ?, ingest = ?, language = ? where id = ?",
                 [*facts, known[0][0]],
             )
             return int(known[0][0])
         return self._connection.write(
             "insert into documents (path, format, title, n_bytes, mtime_ns, ctime_ns, read_at_ns, sha256, "
-            "ingest) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "ingest, language) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [path, *facts],
-        )
-
-    def _insert_chunk(self, document_id: int, chunk: Chunk) -> int:
-        return self._connection.write(
-            "insert into chunks (document_id, start_char, end_char, start_byte, end_byte, line, end_line, "
-            "heading, text, n_tokens, text_sha256) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                document_id,
-                *(chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, chunk.line, chunk.end_line),
-                *(chunk.heading, chunk.text, chunk.n_tokens, text_sha256(chunk.text)),
-            ],
         )
 
     def restamp(self, document_id: int, stamp: FileStamp) -> None:
@@ -243,12 +190,18 @@ class Store:
 
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
         """The chunks with these ids, by id."""
-        rows = self._connection.rows_in(
-            "select c.id, c.document_id, d.path, c.line, c.end_line, c.heading, c.text "
-            "from chunks c join documents d on d.id = c.document_id where c.id in",
-            ids,
-        )
-        return {row[0]: StoredChunk(row[0], row[1], os.fsdecode(row[2]), *row[3:]) for row in rows}
+        return read_chunks(self._connection, ids)
+
+    def select(self, where: Filter) -> IntArray:
+        """Ids (n,), ascending, of the chunks that a filter leaves; InputError if it makes no sense."""
+        return select(self._connection, where)
+
+    def lexical(self, text: str, k: int, where: Filter = EVERYTHING) -> Hits:
+        """The k chunks, of those that a filter leaves, that hold words of the text best, by BM25.
+
+        Words in more than half of the chunks count only where the text has no others.  No words: no hits.
+        """
+        return lexical(self._connection, text, k, where)
 
     def known_vectors(self, texts: Sequence[str]) -> dict[str, FloatArray]:
         """The vectors already stored for any of these texts, in whatever document."""
@@ -314,8 +267,3 @@ class Store:
                 "insert into bases (backend, file, generation, sha256, ids) values (?, ?, ?, ?, ?)",
                 [base.backend, base.file, base.generation, base.sha256, base.ids.tobytes()],
             )
-
-
-def text_sha256(text: str) -> bytes:
-    """The key under which a text's vector is found again."""
-    return hashlib.sha256(text.encode()).digest()

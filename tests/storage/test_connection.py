@@ -186,7 +186,7 @@ def test_a_page_of_zeros_is_an_error_with_a_name_and_harms_nothing_else(filled):
             store.remove([store.documents()["b.md"].id])
         for name in SQLITE_FILES:
             filled.with_name(name).unlink(missing_ok=True)
-    assert n_refused > n_pages // 2  # the others hold full text or indexes, which this reading never needs
+    assert n_refused > n_pages // 3  # the others hold full text or indexes, which this reading never needs
     filled.write_bytes(whole)
     assert read_everything(filled) == filled_contents()
     assert_sound(filled)

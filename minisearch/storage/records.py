@@ -1,0 +1,66 @@
+"""The rows that the store takes and gives back, as frozen data; how they are kept is left to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from minisearch.types import IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """What the file system said of a file when it was read; equal stamps let a run skip reading it.
+
+    ``read_at_ns`` is the time just before: a file changed at or after it may have changed unseen.
+    """
+
+    n_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    read_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document's row: what tells whether the file has changed, and what it can be chosen by.
+
+    ``sha256`` is of the file's bytes; ``ingest`` is the fingerprint of the settings it was cut with;
+    ``language`` and ``fields`` are `Document`'s, the numbers among the fields as floats.
+    """
+
+    path: str
+    format: str
+    title: str
+    stamp: FileStamp
+    sha256: bytes
+    ingest: str
+    language: str = ""
+    fields: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk as an answer needs it; ``title`` is its document's, ``anchors`` are `Chunk`'s."""
+
+    id: int
+    document_id: int
+    path: str
+    line: int
+    end_line: int
+    heading: str
+    text: str
+    title: str = ""
+    anchors: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The vector index in use: its file, the ids in it, the generation they are of, the SHA-256 of both."""
+
+    backend: str
+    file: str
+    generation: int
+    sha256: str
+    ids: IntArray
