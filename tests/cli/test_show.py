@@ -1,0 +1,417 @@
+"""How answers look: widths, wrapping, the lines around the evidence, links, and texts that mean harm."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pty
+import re
+import sys
+import textwrap
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from minisearch.cli.highlight import highlighted, shared
+from minisearch.cli.page import INDENT, PASSAGE_LINES, page
+from minisearch.cli.progress import Pace, clock
+from minisearch.cli.terminal import CLOSING, Marked, Terminal, one_line, printable, width, wrap
+from minisearch.types import Evidence, IndexProgress, Place, Question, SearchResult, SearchResults, Trace
+
+STYLED = Terminal(80, has_styles=True)
+JAPANESE = (
+    "パンを焼く前に、生地を一晩冷蔵庫で休ませる。こうすると酵母がゆっくり働き、味が深くなる。翌朝、生地を"
+    "室温に戻してから成形する。オーブンは二百三十度に予熱しておく。"
+)
+
+
+def result(text: str = "Run a failed task again.", sentence: str = "", **changes: object) -> SearchResult:
+    """A result; its evidence is ``sentence``, at line 7, column 3."""
+    evidence = None
+    if sentence:
+        start = text.index(sentence)
+        evidence = Evidence(sentence, start, start + len(sentence), 7, 3, 7, 3 + len(sentence), 0.5)
+    made = SearchResult(1, 0.4321, "docs/tasks.md", 5, 9, "", text, 1, 1, evidence=evidence)
+    return dataclasses.replace(made, **changes)
+
+
+PLAIN = Terminal(80)
+
+
+def shown(*hits: SearchResult, terminal: Terminal = PLAIN, asked: str = "", **options: bool) -> str:
+    return page(SearchResults(hits, Question(asked)), terminal, **options)
+
+
+def bold(text: str) -> str:
+    """What is bold in what was written to a terminal, without the white space."""
+    runs = re.findall("\x1b\\[1(?:;4)?m(.*?)\x1b\\[0m", text, re.DOTALL)
+    return "".join("".join(runs).split())
+
+
+def underlined(text: str) -> list[str]:
+    return re.findall("\x1b\\[(?:1;)?4m(.*?)\x1b\\[0m", text)
+
+
+# --- hostile texts ---------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=60), st.text(min_size=1, max_size=60), st.integers(24, 60))
+def test_no_control_character_of_a_file_reaches_the_terminal(name: str, text: str, columns: int) -> None:
+    hit = result(text, path=name, heading=name, title=text, merged=(Place(name, 1, 2, 3),))
+    written = shown(hit, terminal=Terminal(columns, has_styles=True), asked=text, whole=True, why=True)
+    ours = re.sub("\x1b\\[[0-9;]*m", "", written)
+    allowed = {"\n", "\u200c", "\u200d"}
+    assert all(char.isprintable() or char in allowed or char.isspace() for char in ours)
+    assert not {char for char in ours if char < " "} - {"\n"}
+
+
+def test_a_file_name_cannot_pretend_to_be_more_lines() -> None:
+    hit = result(path="a.md:1\n 2  0.999  trusted.md", heading="h\n\t1", merged=(Place("b\nc", 1, 2, 3),))
+    lines = shown(hit).splitlines()
+    assert [line.strip() for line in lines] == [
+        r"1  0.432  a.md:1\n 2  0.999  trusted.md:5",
+        r"h\n\t1",
+        "Run a failed task again.",
+        r"also: b\nc:1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("a\u3000b\xa0c", "a\u3000b\xa0c"),
+        ("\u202eevil", r"\u202eevil"),
+        ("\x9b31m", r"\x9b31m"),
+        ("\ud800", r"\ud800"),
+        ("نامه\u200cها", "نامه\u200cها"),
+    ],
+)
+def test_spaces_of_other_scripts_are_kept_and_what_misleads_is_written_out(text: str, printed: str) -> None:
+    assert printable(text) == one_line(text) == printed
+
+
+# --- widths and wrapping ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["", "plain", "検索エンジン", "ｶﾀｶﾅ", "Ｆｕｌｌ", "한국어", "cafe\u0301", "🍞 bread"]
+)
+def test_widths_are_those_that_rich_counts(text: str) -> None:
+    assert width(text) == cell_len(text)
+
+
+words = st.text("abcdefgh", min_size=1, max_size=12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(words, min_size=1, max_size=40), st.integers(12, 60))
+def test_plain_words_are_wrapped_as_textwrap_does(given_words: list[str], columns: int) -> None:
+    text = " ".join(given_words)
+    assert [line.text for line in wrap(Marked.plain(text), columns)] == textwrap.wrap(text, columns)
+
+
+scripts = st.text("ab c漢字かな、。한국 e\u0301🍞-\t", max_size=200)
+
+
+@settings(max_examples=40, deadline=None)
+@given(scripts, st.data(), st.integers(8, 60))
+def test_wrapping_loses_nothing_but_spaces_and_keeps_each_mark_with_its_letter(
+    text: str, data: st.DataObject, columns: int
+) -> None:
+    marks = data.draw(st.text(" eWB", min_size=len(text), max_size=len(text)))
+    line = Marked(text, marks).printable()
+    parts = list(wrap(line, columns))
+    assert all(width(part.text) <= columns for part in parts)
+    expected = [pair for pair in zip(line.text, line.marks, strict=True) if pair[0] != " "]
+    found = [pair for part in parts for pair in zip(part.text, part.marks, strict=True) if pair[0] != " "]
+    assert found == expected
+
+
+@pytest.mark.parametrize("columns", range(10, 60))
+def test_japanese_breaks_anywhere_but_before_a_full_stop(columns: int) -> None:
+    lines = [line.text for line in wrap(Marked.plain(JAPANESE), columns)]
+    assert "".join(lines) == JAPANESE
+    assert not any(line[0] in CLOSING for line in lines)
+    assert all(columns - 3 <= width(line) <= columns for line in lines[:-1])
+
+
+def test_a_word_longer_than_the_line_is_cut() -> None:
+    assert [line.text for line in wrap(Marked.plain("x" * 25), 10)] == ["x" * 10, "x" * 10, "x" * 5]
+
+
+def test_deep_indentation_leaves_half_the_line_to_the_words() -> None:
+    lines = [line.text for line in wrap(Marked.plain(" " * 50 + "return value"), 20)]
+    assert lines == [" " * 10 + "return", "value"]
+
+
+@pytest.mark.parametrize("columns", [24, 40, 80, 110])
+def test_no_line_of_a_page_is_wider_than_the_terminal(columns: int) -> None:
+    text = f"{JAPANESE}\n\n" + "Plain words of several lengths, one after another. " * 12
+    hit = result(text, "翌朝、生地を室温に戻してから成形する。", heading="長い見出し " * 9, relevance=0.5)
+    found = SearchResults((hit,), Question("w " * 90, ("phrase " * 20,)), is_confident=False, plan="scan")
+    for whole in (False, True):
+        lines = page(found, Terminal(columns), whole=whole, why=True).splitlines()
+        assert all(
+            width(line) <= max(columns, len("Nothing here clearly answers that; the nearest passages:"))
+            for line in lines
+        )
+
+
+# --- the passage around its evidence ---------------------------------------------------------------
+
+SENTENCES = [
+    f"Sentence number {n} says something of its own, at some length, about matter {n}." for n in range(20)
+]
+LONG = " ".join(SENTENCES)
+
+
+@pytest.mark.parametrize("columns", [24, 40, 80])
+@pytest.mark.parametrize("number", [0, 1, 7, 18, 19])
+def test_the_sentence_that_matched_is_among_the_lines_shown(number: int, columns: int) -> None:
+    hit = result(LONG, SENTENCES[number])
+    written = shown(hit, terminal=Terminal(columns, has_styles=True))
+    passage = written.splitlines()[1:]
+    assert len(passage) == PASSAGE_LINES
+    assert "".join(SENTENCES[number].split()).startswith(bold(written))
+    assert len(bold(written)) > 40
+    assert passage[0].startswith("  … ") == (number > (columns == 80))
+    if columns == 80:
+        assert passage[-1].endswith(" …") == (number < 18)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, len(LONG) - 1), st.integers(1, 300), st.integers(24, 100))
+def test_exactly_the_evidence_is_bold(start: int, length: int, columns: int) -> None:
+    evidence = dataclasses.replace(result(LONG, LONG).evidence, start=start, end=start + length)
+    hit = result(LONG, evidence=evidence)
+    written = shown(hit, terminal=Terminal(columns, has_styles=True), whole=True)
+    assert bold(written) == "".join(LONG[start : start + length].split())
+
+
+def test_evidence_is_marked_across_lines_that_its_author_wrapped() -> None:
+    sentence = "Clear the failed task in the grid view to run it again, once its\ncause is known."
+    text = f"# Tasks\n\nIt is worth knowing that a retried run keeps all of its logs, too.\n{sentence}\n"
+    written = shown(result(text, sentence, title="Tasks"), terminal=STYLED)
+    assert bold(written) == "".join(sentence.split())
+    assert "once its \x1b[0m" not in written
+    assert "\x1b[1monce its cause is known.\x1b[0m" in written or "its cause is known.\x1b[0m" in written
+
+
+def test_marks_stay_with_their_letters_behind_control_characters_and_tabs() -> None:
+    text = "\x1b[31mred\x07\tif failed:\r\n\tretry()\r\nend"
+    written = shown(result(text, "retry()"), terminal=STYLED)
+    assert "\x1b[1mretry()\x1b[0m" in written
+    assert r"\x1b[31mred\x07" in written
+    assert r"\r" not in written, "what ends a line is no part of it"
+
+
+def test_a_heading_said_already_is_left_out_unless_it_is_the_evidence() -> None:
+    text = "# Tasks\n\n## Retrying\n\nRun it again."
+    headed = result(text, heading="Tasks > Retrying")
+    assert shown(headed).splitlines()[1:] == [f"{INDENT}Tasks > Retrying", f"{INDENT}Run it again."]
+    assert (
+        bold(shown(result(text, "## Retrying", heading="Tasks > Retrying"), terminal=STYLED)) == "##Retrying"
+    )
+
+
+def test_a_document_without_headings_is_shown_with_its_title() -> None:
+    assert shown(result(title="About tasks")).splitlines()[1] == f"{INDENT}About tasks"
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "marked"),
+    [
+        ("how do I retry a failed task", "Retrying tasks that fail: how to", ["Retrying", "tasks", "fail"]),
+        ("caching", "Cache; the cached caches. Cacheus", ["Cache", "cached", "caches"]),
+        ("the of and", "the end of the road and back", []),
+        ("STRASSE", "Die Straße, die straße.", ["Straße", "straße"]),
+        ("酵母の働き", "酵母がゆっくり働き、味", ["酵母", "働き"]),
+        ("検索エンジン", "全文検索", ["検索"]),
+        ("味", "味、深", ["味"]),
+        ("naïve C3", "A naïve c3 C32", ["naïve", "c3"]),
+        ("", "nothing", []),
+    ],
+)
+def test_the_questions_words_are_found_in_their_forms(question: str, text: str, marked: list[str]) -> None:
+    assert [text[start:end] for start, end in shared(text, [question])] == marked
+
+
+def test_words_are_underlined_within_the_evidence_and_outside_of_it() -> None:
+    hit = result("A task. Retry the task now.", "Retry the task now.")
+    written = shown(hit, terminal=STYLED, asked="retry task")
+    assert underlined(written) == ["task", "Retry", "task"]
+    assert bold(written) == "Retrythetasknow."
+
+
+def test_concepts_that_pull_are_underlined_and_those_that_push_are_not() -> None:
+    question = Question("bread", steers=(("crust", 1.0), ("yeast", -1.0)))
+    written = page(SearchResults((result("bread crust yeast"),), question), STYLED)
+    assert underlined(written) == ["bread", "crust"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_any_text_can_be_marked(text: str, question: str) -> None:
+    marked = highlighted(text, words=[question], evidence=(0, 3))
+    assert (marked.text, len(marked.marks)) == (text, len(text))
+
+
+# --- places and links ------------------------------------------------------------------------------
+
+
+def test_a_result_stands_at_its_evidence_and_without_one_at_its_passage() -> None:
+    assert shown(result("Run. Stop.", "Stop.")).splitlines()[0] == " 1  0.432  docs/tasks.md:7:3"
+    assert shown(result()).splitlines()[0] == " 1  0.432  docs/tasks.md:5"
+
+
+def test_relevance_takes_the_place_of_the_score_as_a_percentage() -> None:
+    assert shown(result(relevance=0.874)).startswith(" 1   87%  docs/tasks.md:5")
+
+
+def test_a_link_opens_the_file_at_the_line_where_the_terminal_can() -> None:
+    hit = result("Run. Stop.", "Stop.", path="a dir/50%;\x1b\\é.md")
+    target = f"{os.getcwd()}/a%20dir/50%25%3B%1B%5C%C3%A9.md"
+    for link, expected in [
+        ("file://{host}{path}", f"file://{os.uname().nodename}{target}"),
+        ("file://{host}{path}#{line}", f"file://{os.uname().nodename}{target}#7"),
+        ("vscode://file{path}:{line}:{column}", f"vscode://file{target}:7:3"),
+    ]:
+        first = shown(hit, terminal=Terminal(80, True, link)).splitlines()[0]
+        assert first.startswith(f" 1  0.432  \x1b]8;;{expected}\x1b\\\x1b[36ma dir/50%;\\x1b\\é.md:7:3")
+        assert first.endswith("\x1b]8;;\x1b\\")
+        assert first.count("\x1b") == 6
+
+
+def test_merged_places_are_listed_and_many_of_them_counted() -> None:
+    merged = tuple(Place(f"docs/copy{n}.md", n, n, n) for n in range(1, 8))
+    assert shown(result(merged=merged[:2])).splitlines()[-1] == "    also: docs/copy1.md:1, docs/copy2.md:2"
+    lines = shown(result(merged=merged), terminal=Terminal(40)).splitlines()
+    assert lines[2:] == [
+        "    also: docs/copy1.md:1,",
+        "          docs/copy2.md:2,",
+        "          docs/copy3.md:3,",
+        "          docs/copy4.md:4 and 3 more",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, Terminal(80, True, "file://{host}{path}")),
+        ({"TERM": "xterm-kitty"}, Terminal(80, True, "file://{host}{path}#{line}")),
+        ({"KITTY_WINDOW_ID": "1"}, Terminal(80, True, "file://{host}{path}#{line}")),
+        ({"TERM_PROGRAM": "vscode"}, Terminal(80, True, "vscode://file{path}:{line}:{column}")),
+        ({"TERM": "linux"}, Terminal(80, True, "")),
+        ({"TERM": "dumb"}, Terminal(80)),
+        ({"NO_COLOR": "1"}, Terminal(80)),
+        ({"NO_COLOR": ""}, Terminal(80, True, "file://{host}{path}")),
+        ({"NO_COLOR": "1", "COLUMNS": "1000"}, Terminal(110)),
+        ({"NO_COLOR": "1", "COLUMNS": "3"}, Terminal(24)),
+    ],
+    ids=str,
+)
+def test_styles_and_links_are_for_terminals_that_show_them(
+    environment: dict[str, str], expected: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "TERM_PROGRAM", "KITTY_WINDOW_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", **environment}.items():
+        monkeypatch.setenv(name, value)
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        found = Terminal.of_stdout()
+    os.close(ours)
+    assert found == expected
+
+
+def test_what_is_no_terminal_gets_plain_text() -> None:
+    assert "\x1b" not in shown(
+        result("Run. Stop.", "Stop.", merged=(Place("a", 1, 1, 1),)), asked="run", why=True
+    )
+
+
+# --- why -------------------------------------------------------------------------------------------
+
+
+def test_why_says_what_each_step_made_of_a_result() -> None:
+    trace = Trace(2, 0.61, 1, 12.345, 0.931, 4, 8.2149)
+    hit = result("Run. Stop.", "Stop.", trace=trace, relevance=0.87)
+    question = Question("stop run", ("stop",), ("rye",), (("oven", -0.5),))
+    found = SearchResults((hit,), question, "hybrid", True, "scan", 1234, 30)
+    assert page(found, Terminal(80), why=True).splitlines() == [
+        "searched  hybrid: 'stop run'",
+        "required  stop",
+        "excluded  rye",
+        "steered   -0.5 oven",
+        "filter    exact scan of the 1,234 passages it leaves",
+        "reranked  30 candidates",
+        "",
+        " 1   87%  docs/tasks.md:7:3",
+        "    Run. Stop.",
+        "    dense     rank 2, cosine 0.610",
+        "    lexical   rank 1, BM25 12.35",
+        "    fused     0.931",
+        "    rerank    4 -> 1, score 8.215",
+        "    evidence  cosine 0.500",
+        "    relevance 0.870",
+    ]
+
+
+def test_why_names_a_leg_that_did_not_find_it_and_leaves_out_what_was_not_done() -> None:
+    only_words = result(trace=Trace(None, 0.2, 3, 4.0, 0.1))
+    assert "    dense     not found, cosine 0.200" in shown(only_words, why=True).splitlines()
+    only_meaning = result(trace=Trace(1, 0.2, None, None, 0.1))
+    assert "    lexical   not found" in shown(only_meaning, why=True).splitlines()
+    lexical_mode = shown(result(trace=Trace(lexical_rank=1, bm25=4.0)), why=True)
+    assert lexical_mode.splitlines()[-1] == "    lexical   rank 1, BM25 4.00"
+    assert not {"dense", "fused", "rerank", "filter"} & set(lexical_mode.split())
+
+
+def test_a_page_that_answers_nothing_says_so_first_and_how_that_is_known() -> None:
+    hits = (result(relevance=0.31), result(relevance=0.42))
+    lines = page(SearchResults(hits, Question("x"), is_confident=False), Terminal(80)).splitlines()
+    assert lines[0] == "Nothing here clearly answers that; the nearest passages:"
+    assert "relevance is at most 42% here)" in " ".join(lines[1:3])
+    for is_confident in (True, None):
+        assert "clearly" not in page(SearchResults(hits, is_confident=is_confident), Terminal(80))
+
+
+# --- progress --------------------------------------------------------------------------------------
+
+
+def test_the_time_left_is_that_of_the_files_that_need_the_model() -> None:
+    """1,000 bytes: 500 have not changed and go by at once, then 100 a window of 2 s."""
+    pace = Pace()
+    for n in range(51):
+        pace.saw(IndexProgress(100, n, 1_000, 10 * n, 0), n / 1_000)
+        assert pace.left_s(n / 1_000) is None
+    # The model takes 30 s to load; the first window is encoded at 32 s, the next at 34 s and 36 s.
+    pace.saw(IndexProgress(100, 50, 1_000, 500, 20), 32.0)
+    assert pace.left_s(32.0) is None
+    pace.saw(IndexProgress(100, 60, 1_000, 600, 20), 32.1)
+    pace.saw(IndexProgress(100, 60, 1_000, 600, 40), 34.0)
+    assert pace.left_s(34.0) == pytest.approx(8.0)
+    assert pace.chunks_per_s() == pytest.approx(10.0)
+    pace.saw(IndexProgress(100, 70, 1_000, 700, 60), 36.0)
+    assert pace.left_s(36.0) == pytest.approx(6.0)
+    assert pace.left_s(37.5) == pytest.approx(4.5), "it counts down between two windows"
+    assert pace.left_s(60.0) == 0.0
+
+
+def test_a_single_huge_file_has_no_time_left_until_it_is_done() -> None:
+    pace = Pace()
+    for n in range(1, 5):
+        pace.saw(IndexProgress(1, 0, 1_000, 0, 10 * n), float(n))
+    assert pace.left_s(4.0) is None
+    assert pace.chunks_per_s() == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3_599, "59:59"), (90_061, "25:01:01")]
+)
+def test_clocks(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
