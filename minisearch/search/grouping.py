@@ -51,7 +51,7 @@ def merge(ranked: Sequence[Candidate], vectors: FloatArray | None = None) -> lis
     """Each candidate with the better one that it stands beside in its document, or is a near copy of.
 
     It joins the first group whose best it is next to or alike; every candidate is in one group.  Only that
-    best counts: a chain of neighbours does not become one group, and nobody joins what it is not like.  Without
+    best counts: a chain of neighbours does not become one group, nobody joins what it is not like.  Without
     vectors only equal texts are copies.
     """
     members: list[list[Candidate]] = []

@@ -110,10 +110,14 @@ def _weight(operator: str, weight: str | None) -> float:
     digits = unicodedata.normalize("NFKC", weight).rstrip(TRAILING)
     if not WEIGHT.fullmatch(digits) or not 0 < float(digits) <= MAX_WEIGHT:
         raise InputError(
-            f"{operator}: expected a weight after ^, a number above 0 and at most {MAX_WEIGHT:g}, "
-            f"such as +concept^0.5, got {weight!r}"
+            f"{_short(operator)}: expected a weight after ^, a number above 0 and at most {MAX_WEIGHT:g}, "
+            f"such as +concept^0.5, got {_short(weight)!r}"
         )
     return float(digits)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _distinct(phrases: list[str]) -> tuple[str, ...]:
@@ -126,5 +130,5 @@ def _asking_something(question: Question) -> Question:
         return question
     if question.excluded or question.steers:
         what = ", ".join([*question.excluded, *(concept for concept, _ in question.steers)])
-        raise InputError(f"the query only says what to leave out ({what}): add what you are looking for")
+        raise InputError(f"the query only says what to leave out ({_short(what)}): add what you look for")
     raise InputError("the query is empty: say what you are looking for")

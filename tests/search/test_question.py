@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from minisearch.errors import InputError
+from minisearch.search.question import literal_question, parse_question
+from minisearch.types import Question
+
+
+def test_a_phrase_is_required_and_stays_in_the_text() -> None:
+    assert parse_question('bread  "sour  dough" rises') == Question("bread sour dough rises", ("sour dough",))
+
+
+def test_a_word_after_a_minus_is_excluded_and_leaves_the_text() -> None:
+    assert parse_question('bread -rye flour -"spelt  flour"') == Question(
+        "bread flour", excluded=("rye", "spelt flour")
+    )
+
+
+def test_concepts_steer_by_their_weight() -> None:
+    question = parse_question('bread +crust +"wood oven"^0.5 -sugar^2 -"white flour"^.25')
+    steers = (("crust", 1.0), ("wood oven", 0.5), ("sugar", -2.0), ("white flour", -0.25))
+    assert question == Question("bread", steers=steers)
+
+
+def test_steers_alone_are_a_question() -> None:
+    assert parse_question("+bread -sugar^1") == Question("", steers=(("bread", 1.0), ("sugar", -1.0)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "minisearch query --all",
+        "ls -v",
+        "x^3 -x^2 +y",
+        "state-of-the-art e-mail",
+        "10 - 5",
+        "warmer than -5 or +3",
+        "+49 170 1234567",
+        "-40°C",
+        "c++ g++ - +",
+        "a -> b :-) -.- +1",
+        "-",
+        "+",
+        'a 12" pipe and a 15" pipe',
+        "don't ask O'Neill 'single quoted'",
+        'an "open quotation',
+        '-"open',
+        "«open",
+        "Settings » Network » Proxy",
+        "a«b»c",
+        "pages 3–5 — see",
+        "2^10 foo^2",
+        "東京-大阪 の 「発酵」",
+        "naïve café",
+        "-ö +я",
+    ],
+)
+def test_what_is_no_operator_stays_as_it_was(text: str) -> None:
+    assert parse_question(text) == Question(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("“sour dough” rises", Question("sour dough rises", ("sour dough",))),
+        ("« sour dough » rises", Question("sour dough rises", ("sour dough",))),
+        ("„Guten Tag“ „Tak“ »hej«", Question("Guten Tag Tak hej", ("Guten Tag", "Tak", "hej"))),
+        ("„a „b c“", Question("„a b c", ("b c",))),
+        ("＂a b＂ c", Question("a b c", ("a b",))),
+        ('猫"東京タワー"の写真', Question("猫東京タワーの写真", ("東京タワー",))),
+        ("猫\u3000－犬\u3000＋鳥＾０．５", Question("猫", (), ("犬",), (("鳥", 0.5),))),
+        ('("a b")', Question("(a b)", ("a b",))),
+        ('"Linux"issa', Question("Linuxissa", ("Linux",))),
+        ('x-"y z"', Question("x-y z", ("y z",))),
+        ('"-v" option', Question("-v option", ("-v",))),
+        ('ls -"v"', Question("ls", (), ("v",))),
+        ("ls -la", Question("ls", (), ("la",))),
+        ("grep -P2P -__init__", Question("grep", (), ("P2P", "__init__"))),
+        ("bread, -rye, -wheat.", Question("bread,", (), ("rye", "wheat"))),
+        ("bread -rye -rye", Question("bread", (), ("rye",))),
+        ('"a b" "a b"', Question("a b a b", ("a b",))),
+        ('bread "" rises', Question("bread rises")),
+        ('bread "->" rises', Question("bread -> rises")),
+        ('bread -"..." +"" rises', Question("bread rises")),
+        ('"a b"^2', Question("a b^2", ("a b",))),
+        ("bread +crust^0.5.", Question("bread", steers=(("crust", 0.5),))),
+        ("a\tb\n\nc", Question("a b c")),
+        ("half a \ud83d character", Question("half a ? character")),
+    ],
+)
+def test_operators_in_many_hands(text: str, expected: Question) -> None:
+    assert parse_question(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "  \n", '""', '-""', "“ ”"])
+def test_nothing_is_no_question(text: str) -> None:
+    with pytest.raises(InputError, match="the query is empty: say what you are looking for"):
+        parse_question(text)
+
+
+@pytest.mark.parametrize("text", ["-rye", '-"sour dough" -rye', "-rye^0.5", "-rye -sugar^2"])
+def test_leaving_out_alone_is_no_question(text: str) -> None:
+    with pytest.raises(InputError, match=r"only says what to leave out \(.*rye.*\): add what"):
+        parse_question(text)
+
+
+@pytest.mark.parametrize(
+    "operator", ["+a1^", "+crust^x", "+crust^0,5", "+crust^0", "-crust^10.01", "+crust^1e400", '+"a b"^-1']
+)
+def test_a_weight_is_a_number_in_bounds(operator: str) -> None:
+    with pytest.raises(InputError, match=r"above 0 and at most 10, such as \+concept\^0\.5, got"):
+        parse_question(f"bread {operator} rises")
+
+
+def test_a_literal_question_keeps_every_character() -> None:
+    text = ' "a b" -c  +d^2\n'
+    assert literal_question(text) == Question(text)
+    with pytest.raises(InputError, match="the query is empty"):
+        literal_question(" ")
+
+
+@pytest.mark.parametrize("parse", [parse_question, literal_question])
+def test_only_a_text_is_a_question(parse: object) -> None:
+    assert callable(parse)
+    with pytest.raises(InputError, match="expected a query, a text, got bytes"):
+        parse(b"bread")
+
+
+@pytest.mark.parametrize("mark", ['"', "“", "„", "«", "»", "+", '-"', " +“", "+ab^", "-ab ", "-a"])
+def test_a_page_full_of_marks_is_read_at_once(mark: str) -> None:
+    try:
+        parse_question(mark * 100_000)
+    except InputError as error:
+        assert len(str(error)) < 1_000
+
+
+HOSTILE = st.text(st.sampled_from('ab5 -+^"“”„«»＂－＋＾.0猫\n\ud800\u3000_'), max_size=30)
+
+
+@settings(deadline=None)
+@given(st.text() | HOSTILE)
+@example('"')
+@example('"" -a')
+def test_any_text_is_a_question_or_a_clear_error(text: str) -> None:
+    try:
+        question = parse_question(text)
+    except InputError:
+        return
+    assert question.text == " ".join(question.text.split())
+    assert question.text or question.steers
+    for phrase in question.required:
+        assert phrase in question.text
+    for phrase in (*question.required, *question.excluded, *(concept for concept, _ in question.steers)):
+        assert any(character.isalnum() for character in phrase)
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_a_text_without_marks_comes_back(text: str) -> None:
+    text = re.sub('["＂“”„«»+＋－-]', "", text)
+    if text.strip():
+        whole = text.encode("utf-8", "replace").decode()
+        assert parse_question(text) == Question(" ".join(whole.split()))
