@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "minisearch"
 WORDS = {"types", "errors", "config", "filters"}
 ROOMS = {"minilm", "ingest", "indexes", "storage"}
 CORRIDOR = {"ahead", "asking", "encoders", "engine", "facts", "home", "ingestion", "live_index", "reading"}
-CORRIDOR |= {"calibration", "rerankers", "writing"}
+CORRIDOR |= {"calibration", "rerankers", "writing", "trial"}
 
 # A room may import itself, and these.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -28,10 +28,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "search": WORDS,
     "rag": WORDS,
     "evaluate": WORDS,
-    **dict.fromkeys(CORRIDOR, WORDS | ROOMS | CORRIDOR | {"search", "rag"}),
+    **dict.fromkeys(CORRIDOR, WORDS | ROOMS | CORRIDOR | {"search", "rag", "evaluate"}),
     "train": WORDS | {"minilm", "evaluate"},
     # Of the indexes only their names, for --backend; of minilm what `models` lists and loads.
-    "cli": WORDS | CORRIDOR | {"indexes", "minilm"},
+    "cli": WORDS | CORRIDOR | {"evaluate", "indexes", "minilm"},
     "server": WORDS | CORRIDOR,
     "integrations": WORDS | CORRIDOR,
     "__main__": {"cli"},
