@@ -1,0 +1,204 @@
+"""A folder in BEIR's format in, a collection out: documents, queries, and which documents answer which query.
+
+``corpus.jsonl`` and ``queries.jsonl`` have an object a line with ``_id`` and ``text``, documents also
+``title`` and whatever other fields they like; ``qrels/SPLIT.tsv`` has a query's id, a document's id and a
+judgement a line, 0 for "does not answer", higher for better answers.  Lines that make no sense are refused
+with their place; what is whole yet does not fit together is counted in ``notes``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from minisearch.errors import InputError
+
+DEFAULT_SPLIT = "test"
+HEADER = ("query-id", "corpus-id", "score")
+
+Judgements = dict[str, dict[str, int]]
+Value = str | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document of a collection; ``fields`` is all that is neither id, title nor text."""
+
+    id: str
+    title: str
+    text: str
+    fields: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Documents, the queries that have an answer, and the judgements of those, all in the files' order.
+
+    ``judgements[query][document]`` is above 0 where the document answers the query.  Judged documents that
+    are not in the corpus stay among them: nothing can find them, and every measure counts them as missed.
+    """
+
+    name: str
+    split: str
+    corpus: Mapping[str, Entry]
+    queries: Mapping[str, str]
+    judgements: Judgements
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_judgements(self) -> int:
+        """The judged pairs of a query and a document."""
+        return sum(map(len, self.judgements.values()))
+
+
+def read_collection(folder: Path, split: str | None = None) -> Collection:
+    """The collection in a folder; without a ``split``, "test", or else the only one there is.
+
+    A query without a judgement above 0 is left out, since every ranking would score the same on it.  Raises
+    InputError for what is missing or cannot be understood, with the file and the line.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"there is no folder {folder}: expected one with corpus.jsonl, queries.jsonl and qrels/"
+        )
+    qrels = _qrels_file(folder, split)
+    corpus = {entry.id: entry for entry in map(_entry, _records(folder / "corpus.jsonl"))}
+    all_queries = {record.id: record.text("text") for record in _records(folder / "queries.jsonl")}
+    all_judgements = _judgements(qrels)
+    queries, judgements = {}, {}
+    for query_id, text in all_queries.items():
+        of_query = all_judgements.get(query_id, {})
+        if any(score > 0 for score in of_query.values()):
+            queries[query_id], judgements[query_id] = text, of_query
+    if not queries:
+        raise InputError(f"{qrels} judges no document above 0 for any query of {folder / 'queries.jsonl'}")
+    n_unknown_queries = len(all_judgements.keys() - all_queries.keys())
+    n_unknown = sum(document not in corpus for judged in judgements.values() for document in judged)
+    notes = [
+        f"{n:,} {what}"
+        for n, what in (
+            (len(all_queries) - len(queries), "queries left out: no document is judged to answer them"),
+            (n_unknown_queries, f"judged queries are not in queries.jsonl and are left out ({qrels.name})"),
+            (n_unknown, "judged documents are not in corpus.jsonl and count as not found"),
+        )
+        if n
+    ]
+    return Collection(folder.resolve().name, qrels.stem, corpus, queries, judgements, tuple(notes))
+
+
+def _qrels_file(folder: Path, split: str | None) -> Path:
+    files = {path.stem: path for path in sorted((folder / "qrels").glob("*.tsv"))}
+    if not files:
+        raise InputError(
+            f"{folder} has no judgements: expected a file such as {folder / 'qrels' / 'test.tsv'}"
+        )
+    if split is None:
+        split = next(iter(files)) if len(files) == 1 else DEFAULT_SPLIT
+    if split not in files:
+        raise InputError(f"{folder} has no split '{split}': choose one of {', '.join(files)} with --split")
+    return files[split]
+
+
+# --- lines -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A line of a .jsonl file, with its place for errors."""
+
+    place: str
+    id: str
+    values: dict[str, object]
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.values.get(name, default)
+        if value is None and name in self.values:  # a title that is null is no title
+            value = default
+        if not isinstance(value, str):
+            came = f"got {json.dumps(value)[:40]}" if name in self.values else "it has none"
+            raise InputError(f'{self.place}: expected a text as "{name}", {came}')
+        return value
+
+
+def _records(path: Path) -> Iterator[_Record]:
+    lines_of: dict[str, int] = {}
+    for line_number, line in _lines(path):
+        place = f"{path}, line {line_number}"
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{place}: expected a JSON object: {error}") from error
+        if not isinstance(values, dict):
+            raise InputError(f'{place}: expected a JSON object with "_id" and "text", got {line[:40]}')
+        id_ = values.get("_id")
+        if isinstance(id_, int) and not isinstance(id_, bool):
+            id_ = str(id_)
+        if not isinstance(id_, str) or not id_.strip():
+            raise InputError(
+                f'{place}: expected a text that is not empty as "_id", got {json.dumps(id_)[:40]}'
+            )
+        if id_ in lines_of:
+            raise InputError(
+                f'{place}: the "_id" {id_!r} is taken by line {lines_of[id_]}: give each its own'
+            )
+        lines_of[id_] = line_number
+        yield _Record(place, id_, values)
+    if not lines_of:
+        raise InputError(f"{path} is empty: expected a JSON object a line")
+
+
+def _entry(record: _Record) -> Entry:
+    others = {name: value for name, value in record.values.items() if name not in {"_id", "title", "text"}}
+    return Entry(record.id, record.text("title", ""), record.text("text"), dict(_fields(others)))
+
+
+def _fields(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, tuple[Value, ...]]]:
+    """Flat fields: names in lower case, those of inner objects joined with a dot."""
+    for name, value in values.items():
+        name = prefix + name.lower()
+        if isinstance(value, dict):
+            yield from _fields(value, f"{name}.")
+            continue
+        flat = tuple(
+            item if isinstance(item, str | bool) else float(item)
+            for item in (value if isinstance(value, list) else [value])
+            if isinstance(item, str | bool | int | float)
+        )
+        if flat:
+            yield name, flat
+
+
+def _judgements(path: Path) -> Judgements:
+    judgements: Judgements = {}
+    for line_number, line in _lines(path):
+        columns = tuple(column.strip() for column in line.split("\t"))
+        if line_number == 1 and columns == HEADER:
+            continue
+        place = f"{path}, line {line_number}"
+        if len(columns) != len(HEADER):
+            expected = "<tab>".join(HEADER)
+            raise InputError(f"{place}: expected {expected}, got {len(columns)} columns: {line[:60]!r}")
+        query, document, written = columns
+        try:
+            score = int(written)
+        except ValueError as error:
+            raise InputError(f"{place}: expected a whole number as score, got {written!r}") from error
+        if judgements.setdefault(query, {}).setdefault(document, score) != score:
+            earlier = judgements[query][document]
+            raise InputError(f"{place}: {query} and {document} are judged {score}, but {earlier} further up")
+    return judgements
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for line_number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield line_number, line.rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error

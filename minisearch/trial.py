@@ -1,0 +1,222 @@
+"""A collection in, an index over it, and the rankings with which the real engine answers its queries.
+
+Each document of the collection goes through the same chunker, encoder, store and vector index as a file does,
+under its id as a path; each query through `MiniSearch.query`.  What the rankings are worth is for
+`minisearch.evaluate` to say.  The index is in a temporary folder, or kept in one that is named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from minisearch.config import Settings, fingerprint
+from minisearch.encoders import Encoders
+from minisearch.engine import MiniSearch
+from minisearch.errors import InputError
+from minisearch.evaluate.collection import Collection, Entry
+from minisearch.evaluate.runs import Ranking
+from minisearch.facts import Facts
+from minisearch.home import INDEX_FOLDER, Home
+from minisearch.ingest import Found, chunk
+from minisearch.ingestion import Walked
+from minisearch.reading import CutDocument, Outcome, PassedOver, Unchanged
+from minisearch.storage import FileStamp, Store, StoredDocument
+from minisearch.storage.lock import writer_lock
+from minisearch.types import Chunk, Document, Encoder, Heading, IndexProgress, IngestReport, Mode, Origin
+from minisearch.writing import Writing
+
+N_WARM_UP = 3  # queries asked before the clock counts: caches, threads and pages have to come in
+OWN_MARK = "collection"  # the fact by which an index of a collection is told from one of files
+NO_STAMP = FileStamp(0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One setting's ranking of every query, and how long each question took, its embedding included."""
+
+    rankings: Mapping[str, Ranking]
+    latencies_s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A collection's index, ready to be asked; ``report`` says what making it took."""
+
+    engine: MiniSearch
+    collection: Collection
+    report: IngestReport
+    entry_ids: Mapping[int, str]
+
+    def answers(
+        self,
+        *,
+        mode: Mode = "hybrid",
+        rerank: str | None = None,
+        k: int = 100,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> Answers:
+        """The k best documents for every query, each query taken as it stands, without operators."""
+        queries = self.collection.queries
+        for text in list(queries.values())[:N_WARM_UP]:
+            self._ranking(text, mode, rerank, k)
+        rankings, latencies_s = {}, []
+        for n_done, (query_id, text) in enumerate(queries.items(), start=1):
+            started_s = time.perf_counter()
+            rankings[query_id] = self._ranking(text, mode, rerank, k)
+            latencies_s.append(time.perf_counter() - started_s)
+            on_progress(n_done)
+        return Answers(rankings, tuple(latencies_s))
+
+    def _ranking(self, text: str, mode: Mode, rerank: str | None, k: int) -> Ranking:
+        if mode != "dense" or rerank:
+            raise InputError(f"{mode} search of a collection is not there yet: use --mode dense")
+        best: dict[str, float] = {}
+        for result in self.engine.query(text, k=5 * k):
+            best.setdefault(self.entry_ids[result.doc_id], result.score)
+        return Ranking(tuple(best)[:k], tuple(best.values())[:k])
+
+
+@contextmanager
+def trial(
+    collection: Collection,
+    *,
+    index: Path | None = None,
+    whole: bool = False,
+    model: str | None = None,
+    encoder: Encoder | None = None,
+    settings: Settings | None = None,
+    backend: str | None = None,
+    offline: bool = False,
+    on_progress: Callable[[IndexProgress], None] = lambda _: None,
+) -> Iterator[Trial]:
+    """An index over the collection: in a temporary folder, or kept in ``index`` and brought up to date there.
+
+    With ``whole`` each document is one vector of "title text", cut at the model's length, as published
+    figures are made; otherwise documents are cut as files are.  Raises InputError when ``index`` holds an
+    index of files.
+    """
+    with tempfile.TemporaryDirectory(prefix="minisearch-") as temporary:
+        home = Home(index or Path(temporary) / INDEX_FOLDER)
+        _claim(home)
+        encoders = Encoders(given=encoder, model=model, offline=offline)
+        keys = {key_of(entry_id): entry_id for entry_id in collection.corpus}
+        report = Writing(home, encoders, settings).take_in(
+            Walked({key: _found(collection.corpus[id_]) for key, id_ in keys.items()}),
+            partial(EntryReader, {key: collection.corpus[id_] for key, id_ in keys.items()}, whole),
+            [Path("/")],
+            backend=backend,
+            on_progress=on_progress,
+        )
+        with Store(home.database) as store:
+            entry_ids = {document.id: keys[key] for key, document in store.documents().items()}
+            encoder = encoders.to_index(Facts.read(store, home.folder).model)
+        with MiniSearch(home.folder, encoder=encoder) as engine:
+            yield Trial(engine, collection, report, entry_ids)
+
+
+def _claim(home: Home) -> None:
+    """Mark an index as one of a collection; InputError when it is somebody's index of files.
+
+    Bringing it up to date would remove all of that.
+    """
+    home.create()
+    with writer_lock(home.path), Store(home.database, writable=True) as store:
+        meta = store.meta()
+        if OWN_MARK not in meta and meta:
+            raise InputError(
+                f"{home.folder} is an index of files, and a collection needs one of its own: name another "
+                "folder with --index, or none"
+            )
+        store.set_meta(**{OWN_MARK: "1"})
+
+
+def key_of(entry_id: str) -> str:
+    """The path under which an entry is stored: its id, whatever is no part of a path written as %20."""
+    return quote(entry_id, errors="surrogatepass")
+
+
+def _found(entry: Entry) -> Found:
+    return Found(entry.id, len(entry.title) + len(entry.text), 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryReader:
+    """Makes documents of a collection's entries, under the names of the store, as `Reader` does of files."""
+
+    entries: Mapping[str, Entry]
+    whole: bool
+    stored: Mapping[str, StoredDocument]
+    encoder: Callable[[], Encoder]
+    settings: Settings
+    ingest: str
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
+        """Each entry's outcome."""
+        for key in files:
+            yield self._outcome(key, self.entries[key])
+
+    def _outcome(self, key: str, entry: Entry) -> Outcome:
+        stored = self.stored.get(key)
+        ingest = fingerprint(self.ingest, "whole" if self.whole else "cut")
+        sha256 = hashlib.sha256(json.dumps([entry.title, entry.text, entry.fields]).encode()).digest()
+        if stored and (stored.ingest, stored.sha256) == (ingest, sha256):
+            return Unchanged(key)
+        document = as_document(key, entry, whole=self.whole)
+        if not document.text.strip():
+            return PassedOver(key, "no text in it", is_outdated=stored is not None)
+        row = StoredDocument(key, document.format, document.title, NO_STAMP, sha256, ingest)
+        return CutDocument(row, self._chunks(document), ())
+
+    def _chunks(self, document: Document) -> list[Chunk]:
+        encoder = self.encoder()
+        if self.whole:
+            return [whole_chunk(document, encoder)]
+        return chunk(
+            document,
+            encoder.tokenizer,
+            max_tokens=self.settings.chunk_tokens(encoder.max_tokens),
+            overlap_tokens=self.settings.overlap_tokens,
+        )
+
+
+def as_document(key: str, entry: Entry, *, whole: bool) -> Document:
+    """The entry as a reader would have made it of a file: its title is a heading above its text.
+
+    ``whole``: title and text in one line, as BEIR's reference embeds them.
+    """
+    title, body = " ".join(entry.title.split()), entry.text
+    headings: tuple[Heading, ...] = ()
+    if whole:
+        text = f"{entry.title} {body}".strip()
+    else:
+        first_line = body.lstrip().partition("\n")[0].strip("# \t\r")
+        text = body if first_line == title else f"{title}\n\n{body}"
+        headings = (Heading(0, 1, title),) if title else ()
+    return Document(key, text, "text", Origin(text), title, headings, fields=entry.fields)
+
+
+def whole_chunk(document: Document, encoder: Encoder) -> Chunk:
+    """The document as one chunk, of which the encoder sees the beginning."""
+    text = document.text
+    return Chunk(
+        start=0,
+        end=len(text),
+        text=text,
+        byte_start=0,
+        byte_end=len(text.encode()),
+        line=1,
+        end_line=1 + text.count("\n"),
+        heading=document.title,
+        n_tokens=min(len(encoder.tokenizer.spans([text])[0]), encoder.max_tokens),
+    )
