@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(CORRIDOR, WORDS | ROOMS | CORRIDOR | {"search", "rag", "evaluate"}),
     "train": WORDS | {"minilm", "evaluate"},
     # Of the indexes only their names, for --backend; of minilm what `models` lists and loads.
-    "cli": WORDS | CORRIDOR | {"evaluate", "indexes", "minilm"},
+    "cli": WORDS | CORRIDOR | {"evaluate", "indexes", "minilm", "search"},
     "server": WORDS | CORRIDOR,
     "integrations": WORDS | CORRIDOR,
     "__main__": {"cli"},

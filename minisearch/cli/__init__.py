@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 import minisearch
 from minisearch.cli import show
+from minisearch.cli.evaluate import evaluate
 from minisearch.cli.models import models
+from minisearch.cli.options import common, json_option, offline_option, set_up_logging
 from minisearch.cli.progress import Progress
+from minisearch.cli.query import query
+from minisearch.cli.similarity import similarity
+from minisearch.cli.terminal import printable
 from minisearch.config import DTYPES
 from minisearch.errors import IndexBusy, IndexNotFound, MinisearchError
 from minisearch.home import INDEX_FOLDER, find_index
 from minisearch.indexes import backend_names
 
 EXIT_BUSY, EXIT_INTERRUPTED, EXIT_TERMINATED = 75, 130, 143
-
-AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
 class _Group(click.Group):
@@ -44,12 +45,12 @@ class _Group(click.Group):
             click.echo("Interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except MinisearchError as error:
-            click.echo(f"Error: {show.printable(str(error))}", err=True)
+            click.echo(f"Error: {printable(str(error))}", err=True)
             ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else 1)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise  # click knows what to do when `| head` has seen enough
-            click.echo(f"Error: {show.printable(str(error))}", err=True)
+            click.echo(f"Error: {printable(str(error))}", err=True)
             ctx.exit(1)
 
 
@@ -67,24 +68,10 @@ def cli() -> None:
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
 
 
-cli.add_command(models)
+for _command in (query, similarity, models, evaluate):
+    cli.add_command(_command)
 
 
-def _common(command: AnyFunction) -> AnyFunction:
-    """The options every command has."""
-    command = click.option("-v", "--verbose", is_flag=True, help="Say what is being done.")(command)
-    return click.option(
-        "--index",
-        "index_folder",
-        metavar="DIR",
-        envvar="MINISEARCH_INDEX",
-        type=click.Path(path_type=Path),
-        help="The index folder.  [default: .minisearch; env: MINISEARCH_INDEX]",
-    )(command)
-
-
-_offline = click.option("--offline", is_flag=True, help="Never open a network connection.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 # Not a click.Choice: the engine knows the names, and says a wrong one in one line.
 _backend = click.option(
     "--backend", metavar="|".join(backend_names()), help="The kind of vector index.  [default: faiss]"
@@ -98,9 +85,9 @@ _backend = click.option(
 @click.option(
     "--dtype", metavar="|".join(DTYPES), default="auto", help="What the model computes in.  [default: auto]"
 )
-@_offline
-@_json
-@_common
+@offline_option
+@json_option
+@common
 def index(
     paths: tuple[Path, ...],
     backend: str | None,
@@ -116,7 +103,7 @@ def index(
     New and changed files are read, cut into passages and embedded; files that are gone leave the index.
     What has not changed is not embedded again. Files that .gitignore names, and hidden ones, are left out.
     """
-    _set_up_logging(verbose)
+    set_up_logging(verbose)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     folder = index_folder or Path(INDEX_FOLDER)
     if index_folder is None:
@@ -135,49 +122,11 @@ def index(
 
 
 @cli.command()
-@click.argument("text", nargs=-1, required=True)
-@click.option("-k", "k", type=int, default=10, show_default=True, metavar="N", help="How many results.")
-@click.option("--full", is_flag=True, help="Print passages whole.")
-@_offline
-@_json
-@_common
-def query(
-    text: tuple[str, ...],
-    k: int,
-    full: bool,
-    offline: bool,
-    as_json: bool,
-    index_folder: Path | None,
-    verbose: bool,
-) -> None:
-    """Print the passages nearest in meaning to TEXT, best first.
-
-    Put -- before a TEXT that begins with a dash. With --json, one object a line: rank, score, path, line,
-    end_line, heading, text, doc_id, chunk_id.
-    """
-    _set_up_logging(verbose)
-    # NumPy's threads wait for one another in a loop that takes all they get: with as much as the weights'
-    # hash beside them on two cores, 20 ms of work took 300. It asks for their number when it is imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with minisearch.MiniSearch(index_folder or find_index(), offline=offline) as ms:
-        results = ms.query(" ".join(text), k=k)
-    if as_json:
-        for result in results:
-            click.echo(show.as_json(result))
-    elif results:
-        click.echo(show.results(results, whole=full))
-    else:
-        click.echo(
-            "No results: the index holds no documents; fill it with: minisearch index FOLDER", err=True
-        )
-
-
-@cli.command()
-@_json
-@_common
+@json_option
+@common
 def status(as_json: bool, index_folder: Path | None, verbose: bool) -> None:
     """Say what the index holds, how its last run ended, and what it passed over."""
-    _set_up_logging(verbose)
+    set_up_logging(verbose)
     with minisearch.MiniSearch(index_folder or find_index()) as ms:
         found = ms.status()
     click.echo(show.as_json(found) if as_json else show.status(found, verbose=verbose))
@@ -185,10 +134,10 @@ def status(as_json: bool, index_folder: Path | None, verbose: bool) -> None:
 
 @cli.command()
 @_backend
-@_common
+@common
 def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> None:
     """Build the vector index again, with another backend if named; nothing is embedded again."""
-    _set_up_logging(verbose)
+    set_up_logging(verbose)
     with minisearch.MiniSearch(index_folder or find_index()) as ms:
         ms.rebuild(backend)
         found = ms.status()
@@ -197,10 +146,10 @@ def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> No
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_common
+@common
 def remove(paths: tuple[Path, ...], index_folder: Path | None, verbose: bool) -> None:
     """Take files or whole folders out of the index; the files themselves stay."""
-    _set_up_logging(verbose)
+    set_up_logging(verbose)
     with minisearch.MiniSearch(index_folder or find_index()) as ms:
         n_removed = ms.remove(*paths)
     click.echo(f"Removed {show.count(n_removed, 'document')} from the index")
@@ -216,12 +165,6 @@ def _tell_of_an_index_above(folder: Path) -> None:
                 f"To add to that one instead, use --index {above}",
                 err=True,
             )
-
-
-def _set_up_logging(verbose: bool) -> None:
-    logging.basicConfig(format="minisearch: %(message)s", level=logging.WARNING)
-    if verbose:
-        logging.getLogger("minisearch").setLevel(logging.INFO)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minisearch import minilm
-from minisearch.cli.show import printable
+from minisearch.cli.terminal import printable
 from minisearch.errors import WeightsNotFound
 from minisearch.minilm.catalog import Located, Place, download, locate
 from minisearch.minilm.checkpoints import CATALOG, Checkpoint, find

@@ -1,42 +1,20 @@
-"""What the commands print: reports, results, status.
-
-File names and passages come from anywhere, so everything printed goes through `printable`: no control
-character of theirs reaches the terminal.
-"""
+"""What the commands print about an index: reports and status, and any of our data as JSON."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import dropwhile
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
+from minisearch.cli.terminal import one_line
 
 if TYPE_CHECKING:
-    from minisearch.types import IndexStatus, IngestReport, SearchResult
+    from minisearch.types import IndexStatus, IngestReport
 
 
-PASSAGE_LINES = 4
-WRAPPED_FROM = 60  # a line this long that goes on in the next was probably wrapped
-HEADING_MARKS = "#=-~^*+_.:`\"' \t"
 LISTED_FILES = 5
-
-
-def printable(text: str) -> str:
-    r"""The text with every control character but line breaks and tabs written out.
-
-    >>> print(printable("red \x1b[31m"))
-    red \x1b[31m
-    """
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
-        for char in text
-    )
 
 
 def count(n: int, noun: str) -> str:
@@ -48,9 +26,9 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def as_json(data: Any) -> str:  # noqa: ANN401 - any of our dataclasses
-    """A dataclass as one line of JSON, in ASCII so that any file name survives any terminal."""
-    return json.dumps(dataclasses.asdict(data))
+def as_json(data: Any, **more: object) -> str:  # noqa: ANN401 - any of our dataclasses
+    """A dataclass, and more, as one line of JSON, in ASCII so that any file name survives any terminal."""
+    return json.dumps(dataclasses.asdict(data) | more)
 
 
 def report(done: IngestReport, *, verbose: bool) -> str:
@@ -63,45 +41,6 @@ def report(done: IngestReport, *, verbose: bool) -> str:
     work = f"{count(done.n_encoded, 'chunk')} embedded{rate}; {_seconds(done.elapsed_s)} in all"
     left_out = [f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden"]
     return "\n".join([head, work, *(left_out if done.n_ignored else []), *_passed_over(done, verbose)])
-
-
-def results(hits: Sequence[SearchResult], *, whole: bool) -> str:
-    """Ranked hits for people: score, place, heading, passage."""
-    width = min(shutil.get_terminal_size().columns, 110)
-    return "\n\n".join("\n".join(_result(hit, width, whole)) for hit in hits)
-
-
-def _result(hit: SearchResult, width: int, whole: bool) -> Iterator[str]:
-    yield f"{hit.rank:>2}  {hit.score:.3f}  " + click.style(printable(f"{hit.path}:{hit.line}"), fg="cyan")
-    if hit.heading:
-        yield "    " + click.style(printable(hit.heading), bold=True)
-    titles = {"", *hit.heading.split(" > ")}  # said already, so left out at the top of the passage
-    body = dropwhile(lambda line: line.strip(HEADING_MARKS) in titles, printable(hit.text).splitlines())
-    lines = [
-        line
-        for paragraph in _rejoined(body)
-        for line in textwrap.wrap(paragraph, width, initial_indent="    ", subsequent_indent="    ")
-    ]
-    if whole or len(lines) <= PASSAGE_LINES:
-        yield from lines
-    else:
-        yield from lines[: PASSAGE_LINES - 1]
-        yield lines[PASSAGE_LINES - 1][: width - 2] + " …"
-
-
-def _rejoined(lines: Iterable[str]) -> list[str]:
-    """Lines with those put together again that look like one paragraph, wrapped by its author."""
-    joined: list[str] = []
-    previous = ""
-    for line in lines:
-        same_margin = len(line) - len(line.lstrip()) == len(previous) - len(previous.lstrip())
-        goes_on = len(previous) >= WRAPPED_FROM and (previous[-1].isalnum() or previous[-1] in ",.;:-–—)")
-        if goes_on and same_margin and line.lstrip()[:1].isalpha():
-            joined[-1] += " " + line.strip()
-        else:
-            joined.append(line.expandtabs(4))
-        previous = line
-    return joined
 
 
 def status(found: IndexStatus, *, verbose: bool) -> str:
@@ -120,7 +59,7 @@ def status(found: IndexStatus, *, verbose: bool) -> str:
         counts = ", ".join(f"{n:,} {name}" for name, n in run.counts.items())
         rows.append(("last run", f"{run.outcome}, {run.finished_at or run.started_at}"))
         rows.append(("", f"{' '.join(run.roots)}: {counts}" if counts else " ".join(run.roots)))
-    lines = [printable(f"{name:<11}{value}").rstrip() for name, value in rows]
+    lines = [one_line(f"{name:<11}{value}").rstrip() for name, value in rows]
     return "\n".join([*lines, *_passed_over(found, verbose)])
 
 
@@ -138,7 +77,7 @@ def _grouped(word: str, files: Sequence[tuple[str, str]], verbose: bool) -> list
         names = [path for path, why in files if why == reason]
         listed = names if verbose else names[:LISTED_FILES]
         more = f" and {n - len(listed):,} more (-v lists all)" if n > len(listed) else ""
-        lines.append(printable(f"{word:<11}{count(n, 'file')}: {reason}: {', '.join(listed)}{more}"))
+        lines.append(one_line(f"{word:<11}{count(n, 'file')}: {reason}: {', '.join(listed)}{more}"))
     return lines
 
 

@@ -1,0 +1,150 @@
+"""What one ``minisearch query`` asks for: the options as they were given, and what they mean to the engine.
+
+Strings come in; the keyword arguments of `MiniSearch.query` go out, or InputError for a choice that makes no
+sense.  Asking and printing is `query`'s part.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minisearch.cli.options import chosen
+from minisearch.cli.terminal import one_line
+from minisearch.cli.when import parse_moment
+from minisearch.errors import InputError
+from minisearch.filters import And, Before, Extension, Filter, Language, Or, Since
+from minisearch.filters import Path as PathFilter
+
+if TYPE_CHECKING:
+    from minisearch.types import Question
+
+# As in types.py and rerankers.py, which need NumPy and are not imported for --help.
+MODES = ("hybrid", "dense", "lexical")
+BYS = ("passage", "document", "chunk")
+RERANKERS = ("cross", "bi")
+AUTO = "auto"  # the better of those that are on this machine
+DIVERSE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options that say what is asked, of which files, and how it is ranked."""
+
+    text: str
+    batch: str | None
+    like: str | None
+    literal: bool
+    paths: tuple[str, ...]
+    extensions: tuple[str, ...]
+    languages: tuple[str, ...]
+    since: str | None
+    before: str | None
+    where: str | None
+    k: int
+    mode: str
+    by: str
+    rerank: str | None
+    rerank_budget: str | None
+    rerank_depth: int | None
+    rerank_model: str | None
+    diverse: bool
+    no_evidence: bool
+
+    def __post_init__(self) -> None:
+        n_given = sum([bool(self.text), self.batch is not None, self.like is not None])
+        if not n_given:
+            raise InputError("the query is empty: say what you are looking for")
+        if n_given > 1:
+            raise InputError("TEXT, --batch and --like are three ways to ask: give one of them")
+        if self.literal and self.like is not None:
+            raise InputError("--literal is about the operators in a question, and --like has none")
+        if self.rerank_budget is not None and self.rerank_depth is not None:
+            raise InputError("--rerank-budget and --rerank-depth both say how many: give one of them")
+
+    def models(self) -> dict[str, str]:
+        """What `MiniSearch` is opened with besides its folder."""
+        return {} if self.rerank_model is None else {"rerank_model": self.rerank_model}
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of `MiniSearch.query`, and of `MiniSearch.like`."""
+        return {
+            "k": self.k,
+            "mode": chosen(self.mode, MODES, "mode"),
+            "where": self._filter(),
+            "by": chosen(self.by, BYS, "--by"),
+            "rerank": self._rerank(),
+            "rerank_depth": self.rerank_depth,
+            "rerank_budget_s": _seconds(self.rerank_budget),
+            "diverse": DIVERSE if self.diverse else None,
+            "evidence": not self.no_evidence,
+        }
+
+    def question(self, text: str) -> str | Question:
+        """What is asked: a text for the engine to take apart, or one to take as it is."""
+        if not self.literal:
+            return text
+        from minisearch.search.question import literal_question  # needs NumPy, as all below does
+
+        return literal_question(text)
+
+    def passage(self) -> tuple[str, int | None]:
+        """``--like FILE:LINE`` taken apart; a file that is called so goes first."""
+        given = self.like or ""
+        path, _, line = given.rpartition(":")
+        if path and line.isascii() and line.isdigit() and not Path(given).exists():
+            return path, int(line)
+        return given, None
+
+    def limits(self) -> Iterator[str]:
+        """The conditions on files, as they were given."""
+        options: dict[str, Sequence[str | None]] = {
+            "--path": self.paths,
+            "--ext": self.extensions,
+            "--lang": self.languages,
+            "--since": [self.since],
+            "--before": [self.before],
+            "--where": [self.where],
+        }
+        for option, values in options.items():
+            if given := [value for value in values if value is not None]:
+                yield " or ".join(f"{option} {shlex.quote(one_line(value))}" for value in given)
+
+    def _filter(self) -> Filter | None:
+        """All conditions on files together, None where there is none."""
+        alternatives: list[Sequence[Filter]] = [
+            [PathFilter(pattern) for pattern in self.paths],
+            [Extension(suffix) for suffix in self.extensions],
+            [Language(name) for name in self.languages],
+        ]
+        parts = [_any_of(conditions) for conditions in alternatives if conditions]
+        if self.since is not None:
+            parts.append(Since(parse_moment(self.since)))
+        if self.before is not None:
+            parts.append(Before(parse_moment(self.before)))
+        if self.where is not None:
+            from minisearch.search.where import parse_where
+
+            parts.append(parse_where(self.where))
+        return And(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
+
+    def _rerank(self) -> str | None:
+        if self.rerank is not None:
+            return chosen(self.rerank, (*RERANKERS, AUTO), "reranker")
+        is_meant = (self.rerank_budget, self.rerank_depth, self.rerank_model) != (None, None, None)
+        return AUTO if is_meant else None
+
+
+def _any_of(conditions: Sequence[Filter]) -> Filter:
+    return conditions[0] if len(conditions) == 1 else Or(tuple(conditions))
+
+
+def _seconds(duration: str | None) -> float | None:
+    if duration is None:
+        return None
+    from minisearch.search.rerank import parse_duration
+
+    return parse_duration(duration)

@@ -1,0 +1,65 @@
+"""``minisearch similarity``: how near texts are in meaning, two of them or each to each."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+import minisearch
+from minisearch.cli.options import common, json_option, offline_option, set_up_logging
+from minisearch.cli.terminal import Terminal, fitting, one_line
+from minisearch.errors import IndexNotFound, InputError
+from minisearch.home import INDEX_FOLDER, find_index
+
+
+@click.command()
+@click.argument("texts", nargs=-1)
+@offline_option
+@json_option
+@common
+def similarity(
+    texts: tuple[str, ...], offline: bool, as_json: bool, index_folder: Path | None, verbose: bool
+) -> None:
+    """Print how near two texts are in meaning: their cosine, at most 1. More texts give a table.
+
+    The model is the index's, or the default one where there is no index. With --json: texts, and cosine of
+    two texts or cosines, a row a text.
+    """
+    set_up_logging(verbose)
+    if len(texts) < 2:
+        raise InputError(
+            f'expected at least two texts, got {len(texts)}: minisearch similarity "one text" "another"'
+        )
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `query`
+    with minisearch.MiniSearch(index_folder or _index_folder(), offline=offline) as ms:
+        cosines = [[0.0] * len(texts) for _ in texts]
+        for row, text in enumerate(texts):
+            for column in range(row + 1):
+                cosines[row][column] = cosines[column][row] = ms.similarity(text, texts[column])
+    if as_json:
+        found = {"cosine": cosines[0][1]} if len(texts) == 2 else {"cosines": cosines}
+        click.echo(json.dumps({"texts": texts, **found}))
+    elif len(texts) == 2:
+        click.echo(f"{cosines[0][1]:.3f}")
+    else:
+        click.echo("\n".join(_table(texts, cosines, Terminal.of_stdout().columns)))
+
+
+def _index_folder() -> Path:
+    try:
+        return find_index()
+    except IndexNotFound:
+        return Path(INDEX_FOLDER)
+
+
+def _table(texts: Sequence[str], cosines: Sequence[Sequence[float]], columns: int) -> Iterator[str]:
+    """A row a text, a column a text; each row ends with the beginning of its text."""
+    yield "   " + "".join(f"{number:>8}" for number in range(1, len(texts) + 1))
+    for number, (text, row) in enumerate(zip(texts, cosines, strict=True), start=1):
+        numbers = f"{number:>3}" + "".join(f"{cosine:>8.3f}" for cosine in row)
+        label = one_line(text)
+        yield f"{numbers}  {label[: fitting(label, max(8, columns - len(numbers) - 2))]}"

@@ -1,0 +1,594 @@
+"""``minisearch query`` and ``similarity``: what options mean to the engine, and what comes of its answers.
+
+The engine is a stand-in that notes what it was asked; `test_cli` asks the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import typing
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import minisearch
+from minisearch import rerankers, types
+from minisearch.cli import asked, cli
+from minisearch.cli.when import parse_moment
+from minisearch.errors import InputError
+from minisearch.filters import And, Before, Extension, Field, Filter, Language, Or, Since
+from minisearch.filters import Path as PathFilter
+from minisearch.types import (
+    Evidence,
+    IndexStatus,
+    Place,
+    Question,
+    RunRecord,
+    SearchResult,
+    SearchResults,
+    Trace,
+)
+
+TEXT = "Run a task again. Then wait."
+HIT = SearchResult(
+    1,
+    0.5,
+    "docs/tasks.md",
+    1,
+    5,
+    "Tasks",
+    TEXT,
+    7,
+    9,
+    evidence=Evidence("Then wait.", 18, 28, 3, 19, 3, 29, 0.25),
+    trace=Trace(1, 0.5),
+    merged=(Place("docs/copy.md", 2, 6, 10),),
+)
+STATUS = IndexStatus("i", 1, 3, "all-MiniLM-L6-v2", "flat", True, 1, 100, None, (), ())
+
+
+class Engine:
+    """It answers every question with HIT, or with nothing; a question with an ! in it is refused."""
+
+    asked: typing.ClassVar[list[tuple[object, ...]]]
+    opened: typing.ClassVar[dict[str, object]]
+    answer: typing.ClassVar[SearchResults]
+    stands: typing.ClassVar[IndexStatus]
+
+    def __init__(self, folder: Path, **options: object) -> None:
+        Engine.opened = {"folder": folder, **options}
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def query(self, text: str | Question, k: int = 10, **arguments: object) -> SearchResults:
+        Engine.asked.append((text, {"k": k, **arguments}))
+        if isinstance(text, str) and "!" in text:
+            raise InputError("the query only says what to leave out (x): add what you are looking for")
+        return Engine.answer
+
+    def like(self, path: str, line: int | None = None, k: int = 10, **arguments: object) -> SearchResults:
+        Engine.asked.append((path, line, {"k": k, **arguments}))
+        return Engine.answer
+
+    def similarity(self, a: str, b: str) -> float:
+        """The share of a's letters that b has too."""
+        return len(set(a) & set(b)) / len(set(a) | set(b))
+
+    def status(self) -> IndexStatus:
+        return Engine.stands
+
+
+@pytest.fixture(autouse=True)
+def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Engine]:
+    """The stand-in in the engine's place, and an empty current folder."""
+    monkeypatch.setattr(minisearch, "MiniSearch", Engine)
+    monkeypatch.setenv("MINISEARCH_INDEX", "idx")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+    Engine.asked = []
+    Engine.answer = SearchResults((HIT,), Question("q"), is_confident=True)
+    Engine.stands = STATUS
+    return Engine
+
+
+def run(*arguments: str, code: int = 0, given: str | bytes | None = None) -> Result:
+    result = CliRunner().invoke(cli, arguments, prog_name="minisearch", input=given)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def error_of(*arguments: str, code: int = 1) -> str:
+    result = run(*arguments, code=code)
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert result.stderr.startswith("Error: ")
+    return result.stderr.removeprefix("Error: ").strip()
+
+
+def arguments_of(*options: str) -> dict[str, object]:
+    """What the engine is asked with, for these options."""
+    run("query", "q", *options)
+    ((text, arguments),) = Engine.asked
+    assert text == "q"
+    Engine.asked.clear()
+    return arguments
+
+
+PLAIN = {
+    "k": 10,
+    "mode": "hybrid",
+    "where": None,
+    "by": "passage",
+    "rerank": None,
+    "rerank_depth": None,
+    "rerank_budget_s": None,
+    "diverse": None,
+    "evidence": True,
+}
+
+# --- options ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        ([], {}),
+        (["-k", "3"], {"k": 3}),
+        (["--mode", "lexical"], {"mode": "lexical"}),
+        (["--by", "document"], {"by": "document"}),
+        (["--rerank"], {"rerank": "auto"}),
+        (["--rerank", "bi"], {"rerank": "bi"}),
+        (["--rerank=cross"], {"rerank": "cross"}),
+        (["--rerank", "--full"], {"rerank": "auto"}),
+        (["--rerank-depth", "7"], {"rerank": "auto", "rerank_depth": 7}),
+        (["--rerank-budget", "300ms"], {"rerank": "auto", "rerank_budget_s": 0.3}),
+        (["--rerank", "bi", "--rerank-budget", "1.5 s"], {"rerank": "bi", "rerank_budget_s": 1.5}),
+        (["--rerank-model", "m"], {"rerank": "auto"}),
+        (["--diverse"], {"diverse": asked.DIVERSE}),
+        (["--no-evidence"], {"evidence": False}),
+    ],
+    ids=str,
+)
+def test_options_become_the_engines_arguments(options: list[str], changed: dict[str, object]) -> None:
+    assert arguments_of(*options) == PLAIN | changed
+
+
+def test_the_rerankers_model_is_the_engines_to_open() -> None:
+    run("query", "q", "--rerank-model", "my/model", "--offline")
+    assert Engine.opened == {"folder": Path("idx"), "offline": True, "rerank_model": "my/model"}
+    run("query", "q")
+    assert Engine.opened == {"folder": Path("idx"), "offline": False}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--rerank", "how", "to", "cross"], "how to cross"),
+        (["how", "--rerank", "to"], "how to"),
+        (["how", "to", "--rerank"], "how to"),
+        (["how", "--", "--rerank", "x"], "how --rerank x"),
+    ],
+)
+def test_a_text_behind_a_bare_rerank_stays_text(arguments: list[str], text: str) -> None:
+    run("query", *arguments)
+    assert Engine.asked[0][0] == text
+
+
+FILTERS: list[tuple[list[str], Filter]] = [
+    (["--path", "guides/**"], PathFilter("guides/**")),
+    (["--path", "a", "--path", "b"], Or((PathFilter("a"), PathFilter("b")))),
+    (["--ext", ".md"], Extension(".md")),
+    (["--ext", "md", "--ext", "rst"], Or((Extension("md"), Extension("rst")))),
+    (["--lang", "python"], Language("python")),
+    (["--since", "2024-01-31"], Since(datetime(2024, 1, 31))),
+    (["--before", "2024-01-31T18:30"], Before(datetime(2024, 1, 31, 18, 30))),
+    (["--where", 'author = "x"'], Field("author", "=", "x")),
+    (
+        ["--before", "2024", "--where", "n > 1", "--lang", "go", "--ext", "go", "--path", "a", "--path", "b"],
+        And(
+            (
+                Or((PathFilter("a"), PathFilter("b"))),
+                Extension("go"),
+                Language("go"),
+                Before(datetime(2024, 1, 1)),
+                Field("n", ">", 1.0),
+            )
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), FILTERS, ids=str)
+def test_conditions_of_one_kind_are_alternatives_and_all_kinds_must_hold(
+    options: list[str], expected: Filter
+) -> None:
+    assert arguments_of(*options)["where"] == expected
+
+
+def test_the_choices_are_those_of_the_engine() -> None:
+    assert typing.get_args(types.Mode) == asked.MODES
+    assert typing.get_args(types.By) == asked.BYS
+    assert rerankers.KINDS == asked.RERANKERS
+
+
+def test_a_literal_question_has_no_operators() -> None:
+    run("query", "--literal", 'a "b c" -d')
+    assert Engine.asked[0][0] == Question('a "b c" -d')
+    run("query", 'a "b c" -d')
+    assert Engine.asked[1][0] == 'a "b c" -d', "the engine takes it apart"
+
+
+def test_more_like_a_file_or_like_a_passage_of_it(tmp_path: Path) -> None:
+    (tmp_path / "odd:12").touch()
+    for given, expected in {
+        "docs/a.md": ("docs/a.md", None),
+        "docs/a.md:12": ("docs/a.md", 12),
+        "odd:12": ("odd:12", None),
+        "odd:12:3": ("odd:12", 3),
+        "C:x": ("C:x", None),
+        ":3": (":3", None),
+        "a:٣": ("a:٣", None),
+    }.items():
+        run("query", "--like", given, "-k", "2", "--ext", "md")
+        path, line, arguments = Engine.asked.pop()
+        assert (path, line) == expected
+        assert arguments == PLAIN | {"k": 2, "where": Extension("md")}
+
+
+# --- moments ---------------------------------------------------------------------------------------
+
+NOW = datetime(2024, 3, 15, 18, 30, 20, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-01-31", datetime(2024, 1, 31)),
+        ("2024-02", datetime(2024, 2, 1)),
+        ("2023", datetime(2023, 1, 1)),
+        ("2024-01-31 18:30", datetime(2024, 1, 31, 18, 30)),
+        ("2024-01-31T18:30:05+02:00", datetime(2024, 1, 31, 18, 30, 5, tzinfo=timezone(timedelta(hours=2)))),
+        ("2024-01-31T18:30:00Z", datetime(2024, 1, 31, 18, 30, tzinfo=timezone.utc)),
+        ("today", datetime(2024, 3, 15)),
+        (" Yesterday ", datetime(2024, 3, 14)),
+        ("7d", datetime(2024, 3, 8, 18, 30, 20, 5)),
+        ("2 weeks", datetime(2024, 3, 1, 18, 30, 20, 5)),
+        ("1 week ago", datetime(2024, 3, 8, 18, 30, 20, 5)),
+        ("36h", datetime(2024, 3, 14, 6, 30, 20, 5)),
+        ("90 minutes", datetime(2024, 3, 15, 17, 0, 20, 5)),
+        ("1 month", datetime(2024, 2, 14, 18, 30, 20, 5)),
+        ("1y", datetime(2023, 3, 16, 18, 30, 20, 5)),
+    ],
+)
+def test_moments(text: str, moment: datetime) -> None:
+    assert parse_moment(text, now=NOW) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "soon",
+        "7",
+        "7m",
+        "-7d",
+        "1.5 d",
+        "2024-13-01",
+        "2024-02-30",
+        "31.1.2024",
+        "9" * 30 + "d",
+        "³d",
+        "d",
+    ],
+)
+def test_what_is_no_moment_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(InputError, match="is no moment: expected a date like 2024-01-31"):
+        parse_moment(text, now=NOW)
+
+
+# --- mistakes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the query is empty: say what you are looking for"),
+        ([""], "the query is empty: say what you are looking for"),
+        (
+            ["q", "--mode", "hybird"],
+            "unknown mode 'hybird': expected hybrid, dense or lexical; did you mean hybrid?",
+        ),
+        (
+            ["q", "--mode", "DENSE"],
+            "unknown mode 'DENSE': expected hybrid, dense or lexical; did you mean dense?",
+        ),
+        (["q", "--mode", "zzz"], "unknown mode 'zzz': expected hybrid, dense or lexical"),
+        (
+            ["q", "--by", "docs"],
+            "unknown --by 'docs': expected passage, document or chunk; did you mean document?",
+        ),
+        (
+            ["q", "--rerank=corss"],
+            "unknown reranker 'corss': expected cross, bi or auto; did you mean cross?",
+        ),
+        (["q", "--rerank-budget", "soon"], "'soon' is no duration: "),
+        (["q", "--rerank-budget", "1s", "--rerank-depth", "3"], "both say how many: give one of them"),
+        (["q", "--since", "soon"], "'soon' is no moment: expected a date like 2024-01-31"),
+        (["q", "--like", "a.md"], "TEXT, --batch and --like are three ways to ask: give one of them"),
+        (["--batch", "f", "--like", "a.md"], "TEXT, --batch and --like are three ways to ask"),
+        (
+            ["--like", "a.md", "--literal"],
+            "--literal is about the operators in a question, and --like has none",
+        ),
+        (["--batch", "nowhere.txt"], "cannot read questions from nowhere.txt: No such file or directory"),
+        (["--batch", "."], "cannot read questions from .: Is a directory"),
+    ],
+    ids=str,
+)
+def test_a_mistake_gets_one_line(arguments: list[str], message: str) -> None:
+    assert message in error_of("query", *arguments)
+    assert Engine.asked == []
+
+
+def test_a_word_to_leave_out_that_the_shell_hands_over_alone_is_explained() -> None:
+    stderr = run("query", "bread", "-rye", code=2).stderr
+    assert "No such option '-r'" in stderr
+    assert 'quote it with the question: minisearch query "bread -rye"' in stderr
+    assert "quote it" not in run("query", "bread", "--rye", code=2).stderr
+
+
+# --- a batch ---------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_answered_in_order_each_under_its_question(tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_bytes("\ufefffirst one\r\n\r\n  \nsecond \x1b[31m one\n".encode())
+    lines = run("query", "--batch", "q.txt").stdout.splitlines()
+    page = [" 1  0.500  docs/tasks.md:3:19", "    Tasks", f"    {TEXT}", "    also: docs/copy.md:2"]
+    assert lines == ["== first one", "", *page, "", r"== second \x1b[31m one", "", *page, ""]
+    assert [text for text, _ in Engine.asked] == ["first one", "second \x1b[31m one"]
+
+
+def test_questions_come_from_standard_input_too_and_each_line_of_json_names_its_own() -> None:
+    rows = [
+        json.loads(line)
+        for line in run("query", "--batch", "-", "--json", given="a\nb\n").stdout.splitlines()
+    ]
+    assert [(row["query"], row["rank"]) for row in rows] == [("a", 1), ("b", 1)]
+
+
+def test_undecodable_bytes_spoil_no_other_question() -> None:
+    run("query", "--batch", "-", given=b"caf\xe9\nok\n")
+    assert [text for text, _ in Engine.asked] == ["caf\ufffd", "ok"]
+
+
+def test_a_batch_without_questions_says_so() -> None:
+    assert (
+        "no questions in -: expected one a line" in run("query", "--batch", "-", given="\n \n", code=1).stderr
+    )
+
+
+def test_a_question_that_is_refused_is_named_by_its_line_and_those_before_it_are_answered() -> None:
+    result = run("query", "--batch", "-", "--json", given="a\n\n-x!\nb\n", code=1)
+    assert result.stderr.startswith("Error: -, line 3: the query only says what to leave out")
+    assert [json.loads(line)["query"] for line in result.stdout.splitlines()] == ["a"]
+
+
+def test_a_question_without_answers_says_so_by_name_and_the_batch_goes_on(engine: type[Engine]) -> None:
+    engine.answer = SearchResults((), Question("a"))
+    result = run("query", "--batch", "-", given="a\nb\n")
+    assert result.stdout.split() == ["==", "a", "==", "b"]
+    assert [line.split(":")[0] for line in result.stderr.splitlines()] == [
+        "No results for 'a'",
+        "No results for 'b'",
+    ]
+
+
+def test_answers_of_a_batch_come_as_soon_as_they_are_there(tmp_path: Path) -> None:
+    """Standard input stays open: the first answer must not wait for the second question."""
+    program = (
+        f"import sys; sys.path[:0] = {[str(Path(__file__).parents[2]), *sys.path]!r}\n"
+        "from tests.cli import test_query as t; import minisearch; minisearch.MiniSearch = t.Engine\n"
+        "t.Engine.asked, t.Engine.answer = [], t.SearchResults((t.HIT,))\n"
+        "from minisearch.__main__ import main; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "query", "--batch", "-", "--json", "--index", "x"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin and process.stdout and process.stderr
+    process.stdin.write("first\n")
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["query"] == "first"
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stderr) == (130, "Interrupted\n")
+
+
+# --- JSON ------------------------------------------------------------------------------------------
+
+
+def test_a_line_of_json_has_the_result_its_spans_and_whether_the_page_is_confident() -> None:
+    (line,) = run("query", "q", "--json").stdout.splitlines()
+    assert json.loads(line) == {
+        "rank": 1,
+        "score": 0.5,
+        "path": "docs/tasks.md",
+        "line": 1,
+        "end_line": 5,
+        "heading": "Tasks",
+        "text": TEXT,
+        "doc_id": 7,
+        "chunk_id": 9,
+        "title": "",
+        "relevance": None,
+        "evidence": {
+            "text": "Then wait.",
+            "start": 18,
+            "end": 28,
+            "line": 3,
+            "column": 19,
+            "end_line": 3,
+            "end_column": 29,
+            "score": 0.25,
+        },
+        "trace": {
+            "dense_rank": 1,
+            "cosine": 0.5,
+            "lexical_rank": None,
+            "bm25": None,
+            "fused": None,
+            "rank_before_rerank": None,
+            "rerank": None,
+        },
+        "merged": [{"path": "docs/copy.md", "line": 2, "end_line": 6, "chunk_id": 10}],
+        "is_confident": True,
+    }
+
+
+def test_why_adds_the_search_to_each_line_of_json(engine: type[Engine]) -> None:
+    question = Question("q", ("a b",), (), (("c", 0.5),))
+    engine.answer = SearchResults((HIT,), question, "dense", None, "widen", 12, 5)
+    row = json.loads(run("query", "q", "--json", "--why").stdout)
+    assert row["search"] == {
+        "question": {"text": "q", "required": ["a b"], "excluded": [], "steers": [["c", 0.5]]},
+        "mode": "dense",
+        "plan": "widen",
+        "n_matching": 12,
+        "n_reranked": 5,
+    }
+
+
+def test_json_has_numbers_that_numpy_made() -> None:
+    hit = replace(HIT, score=float(np.float32(0.1)))
+    Engine.answer = SearchResults((hit,))
+    assert json.loads(run("query", "q", "--json").stdout)["score"] == pytest.approx(0.1)
+
+
+# --- nothing found ---------------------------------------------------------------------------------
+
+
+def nothing(*options: str, question: Question = Question("q"), **status: object) -> str:  # noqa: B008
+    Engine.answer = SearchResults((), question)
+    Engine.stands = replace(STATUS, **status)
+    result = run("query", "q", *options)
+    assert result.stdout == ""
+    return result.stderr.strip()
+
+
+def test_nothing_found_names_all_that_an_answer_had_to_be() -> None:
+    options = ["--path", "a b/**", "--path", "c", "--ext", "md", "--since", "7d", "--where", "x = 'y'"]
+    question = Question("q", required=("sour dough", "x\ny"), excluded=("rye",))
+    assert nothing(*options, question=question) == (
+        "No results: nothing in the index matches --path 'a b/**' or --path c and --ext md and --since 7d"
+        " and --where 'x = '\"'\"'y'\"'\"'' and the phrase \"sour dough\""
+        ' and the phrase "x\\ny" and not "rye"'
+    )
+
+
+def test_nothing_found_by_words_points_to_meaning() -> None:
+    assert nothing("--mode", "lexical") == (
+        "No results: no passage has any of these words; --mode hybrid looks for what they mean"
+    )
+
+
+def test_an_empty_index_says_how_to_fill_it_whatever_was_asked() -> None:
+    expected = "No results: the index holds no documents; fill it with: minisearch index FOLDER"
+    assert nothing("--ext", "md", n_chunks=0) == expected
+    ended = RunRecord("2024-01-01T00:00:00", "2024-01-01T00:00:01", "complete", ("docs",), 1)
+    assert nothing(n_chunks=0, last_run=ended) == expected
+
+
+def test_an_index_that_a_first_run_is_still_filling_says_that() -> None:
+    going_on = RunRecord("2024-01-01T00:00:00", None, "running", ("docs", "more"), 1)
+    assert nothing(n_chunks=0, last_run=going_on) == (
+        "No results: a first run over docs more is still going on; ask again when it has come further"
+    )
+
+
+# --- similarity ------------------------------------------------------------------------------------
+
+
+def test_two_texts_have_one_similarity() -> None:
+    assert run("similarity", "abcd", "abxy").stdout == "0.333\n"
+    assert json.loads(run("similarity", "abcd", "abxy", "--json").stdout) == {
+        "texts": ["abcd", "abxy"],
+        "cosine": pytest.approx(1 / 3),
+    }
+
+
+def test_several_texts_have_a_table_whose_rows_say_which_text_they_are() -> None:
+    assert run("similarity", "ab", "bc", "x\x1b\ny").stdout.splitlines() == [
+        "          1       2       3",
+        "  1   1.000   0.333   0.000  ab",
+        "  2   0.333   1.000   0.000  bc",
+        r"  3   0.000   0.000   1.000  x\x1b\ny",
+    ]
+    found = json.loads(run("similarity", "ab", "bc", "x", "--json").stdout)
+    assert found["cosines"] == [
+        [1.0, pytest.approx(1 / 3), 0.0],
+        [pytest.approx(1 / 3), 1.0, 0.0],
+        [0.0, 0.0, 1.0],
+    ]
+
+
+@pytest.mark.parametrize("texts", [[], ["one"]])
+def test_fewer_than_two_texts_have_none(texts: list[str]) -> None:
+    assert f"expected at least two texts, got {len(texts)}: minisearch similarity" in error_of(
+        "similarity", *texts
+    )
+
+
+# --- help and interruption -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "100"])
+def test_the_help_is_in_sections_and_names_every_option(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = CliRunner().invoke(cli, ["query", "--help"], terminal_width=int(columns))
+    lines = result.stdout.splitlines()
+    sections = [line.rstrip(":") for line in lines if line[:1].strip() and line.endswith(":")]
+    assert sections == ["What to ask", "Which files", "How to rank", "What to print", "Other options"]
+    for parameter in cli.commands["query"].params:
+        if parameter.name != "text":
+            assert any(line.strip().startswith(parameter.opts[0]) for line in lines), parameter.name
+
+
+def interrupted_at_import_of(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A command during which Ctrl-C is pressed when this module is being imported."""
+    program = (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "import runpy; runpy.run_module('minisearch', run_name='__main__')"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=cwd, env=environment
+    )
+
+
+@pytest.mark.parametrize(
+    "module", ["minisearch.cli", "click", "minisearch.indexes", "minisearch.engine", "numpy"]
+)
+def test_ctrl_c_while_anything_is_being_imported_leaves_no_traceback(module: str, tmp_path: Path) -> None:
+    done = interrupted_at_import_of(module, "query", "q", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted\n")
