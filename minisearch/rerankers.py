@@ -39,8 +39,8 @@ class Rerankers:
         self._model = model
         self._dtype = as_dtype(dtype)
         self._is_offline = offline
-        self._loaded: dict[Kind, tuple[Reranker, Pace]] = {}
-        self._given: tuple[Reranker, Pace] | None = None
+        self._loaded: dict[Kind, Pace] = {}
+        self._given: Pace | None = None
         self._turn = threading.RLock()
 
     def rerank(
@@ -62,20 +62,22 @@ class Rerankers:
         if depth is not None and budget_s is not None:
             raise InputError("rerank depth and rerank budget were both given: expected one of them")
         with self._turn:
-            reranker, pace = self._get(asked)
+            pace = self.pace(asked)
             if budget_s is not None:
                 depth = pace.depth(question, texts[:MAX_DEPTH], budget_s)
-        return rerank(question, texts, reranker, depth=DEFAULT_DEPTH if depth is None else depth)
+        return rerank(question, texts, pace.reranker, depth=DEFAULT_DEPTH if depth is None else depth)
 
-    def _get(self, asked: str | Reranker) -> tuple[Reranker, Pace]:
-        if not isinstance(asked, str):
-            if self._given is None or self._given[0] is not asked:
-                self._given = asked, Pace(asked, _n_characters)
-            return self._given
-        kind = self.kind(asked)
-        if kind not in self._loaded:
-            self._loaded[kind] = self._load(kind)
-        return self._loaded[kind]
+    def pace(self, asked: str | Reranker) -> Pace:
+        """The reranker asked for, loaded, with its speed; the same object when it is asked for again."""
+        with self._turn:
+            if not isinstance(asked, str):
+                if self._given is None or self._given.reranker is not asked:
+                    self._given = Pace(asked, _n_characters)
+                return self._given
+            kind = self.kind(asked)
+            if kind not in self._loaded:
+                self._loaded[kind] = self._load(kind)
+            return self._loaded[kind]
 
     def kind(self, asked: str) -> Kind:
         """Which kind is meant; nothing is loaded for that."""
@@ -100,7 +102,7 @@ class Rerankers:
             raise ModelError(f"the reranker's model: {error}") from error
         return "bi" if read_settings(folder).n_labels is None else "cross"
 
-    def _load(self, kind: Kind) -> tuple[Reranker, Pace]:
+    def _load(self, kind: Kind) -> Pace:
         if self._model is not None and self._kind_of(self._model) != kind:
             other = "cross" if kind == "bi" else "bi"
             raise InputError(
@@ -110,12 +112,11 @@ class Rerankers:
         name = self._model or MODELS[kind]
         if kind == "cross":
             model = minilm.CrossEncoder.from_pretrained(name, dtype=self._dtype, offline=self._is_offline)
-            return model, Pace(model, _pair_tokens(model.tokenizer, model.max_length))
+            return Pace(model, _pair_tokens(model.tokenizer, model.max_length))
         encoder = minilm.SentenceTransformer.from_pretrained(
             name, dtype=self._dtype, offline=self._is_offline
         )
-        reranker = BiReranker(encoder)
-        return reranker, Pace(reranker, _text_tokens(encoder.tokenizer, encoder.max_length))
+        return Pace(BiReranker(encoder), _text_tokens(encoder.tokenizer, encoder.max_length))
 
 
 def _is_here(name: str) -> bool:

@@ -198,7 +198,10 @@ def _given_folder(name_or_path: str) -> Located:
             f"no {WEIGHTS} in {path}: a model folder holds {WEIGHTS} or {PICKLED_WEIGHTS}, config.json, "
             f"{' or '.join(TOKENIZERS)}, and for sentence vectors {', '.join(EMBEDDER_FILES)}"
         )
-    raise ModelError(_unknown(name_or_path, f"expected a folder with {WEIGHTS}, or one of"))
+    expected = f"expected a folder with {WEIGHTS}, or one of"
+    if path.is_absolute() or name_or_path.startswith((".", "~")):  # only a folder can be meant
+        raise ModelError(f"there is no folder '{name_or_path}': {expected}: {', '.join(CATALOG)}")
+    raise ModelError(_unknown(name_or_path, expected))
 
 
 def _unknown(name: str, expected: str) -> str:

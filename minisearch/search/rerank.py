@@ -109,8 +109,8 @@ class Pace:
     def __init__(
         self, reranker: Reranker, cost: Cost, *, clock: Callable[[], float] = time.perf_counter
     ) -> None:
-        self._reranker = reranker
-        self._cost = cost
+        self.reranker = reranker
+        self.cost = cost
         self._clock = clock
         self._tokens_per_s: float | None = None
 
@@ -120,7 +120,7 @@ class Pace:
         if self._tokens_per_s is None:
             self._score_sample()  # the first run packs weights and claims memory
             seconds = statistics.median(self._score_sample() for _ in range(N_TIMED))
-            n_tokens = int(self._cost(SAMPLE_QUESTION, SAMPLE_TEXTS).sum())
+            n_tokens = int(self.cost(SAMPLE_QUESTION, SAMPLE_TEXTS).sum())
             self._tokens_per_s = n_tokens / max(seconds, 1e-9)
         return self._tokens_per_s
 
@@ -128,12 +128,12 @@ class Pace:
         """How many of the first texts the reranker can score within ``budget_s`` seconds, at least 1."""
         if not budget_s > 0:
             raise InputError(f"rerank budget is {budget_s} s: expected more than 0")
-        n_tokens = np.cumsum(self._cost(question, texts))
+        n_tokens = np.cumsum(self.cost(question, texts))
         return max(1, int(np.searchsorted(n_tokens, budget_s * self.tokens_per_s, side="right")))
 
     def _score_sample(self) -> float:
         started = self._clock()
-        self._reranker.score(SAMPLE_QUESTION, SAMPLE_TEXTS)
+        self.reranker.score(SAMPLE_QUESTION, SAMPLE_TEXTS)
         return self._clock() - started
 
 
