@@ -125,7 +125,10 @@ def index(
 @json_option
 @common
 def status(as_json: bool, index_folder: Path | None, verbose: bool) -> None:
-    """Say what the index holds, how its last run ended, and what it passed over."""
+    """Say what the index holds and how its last run ended.
+
+    It lists what that run passed over, too.
+    """
     set_up_logging(verbose)
     with minisearch.MiniSearch(index_folder or find_index()) as ms:
         found = ms.status()
@@ -136,7 +139,10 @@ def status(as_json: bool, index_folder: Path | None, verbose: bool) -> None:
 @_backend
 @common
 def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> None:
-    """Build the vector index again, with another backend if named; nothing is embedded again."""
+    """Build the vector index again.
+
+    With another backend if one is named; nothing is embedded again.
+    """
     set_up_logging(verbose)
     with minisearch.MiniSearch(index_folder or find_index()) as ms:
         ms.rebuild(backend)
@@ -148,7 +154,10 @@ def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> No
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @common
 def remove(paths: tuple[Path, ...], index_folder: Path | None, verbose: bool) -> None:
-    """Take files or whole folders out of the index; the files themselves stay."""
+    """Take files or whole folders out of the index.
+
+    The files themselves stay.
+    """
     set_up_logging(verbose)
     with minisearch.MiniSearch(index_folder or find_index()) as ms:
         n_removed = ms.remove(*paths)

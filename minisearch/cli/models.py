@@ -49,7 +49,10 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scr
 @_json
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
-    """List the models that have a name, and which of them are on this machine."""
+    """List the models that have a name.
+
+    With them stands where on this machine their weights are.
+    """
     if ctx.invoked_subcommand is not None:
         return
     if as_json:

@@ -186,7 +186,7 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
     if trace.bm25 is not None:
         rows.append(("lexical", f"{_rank(trace.lexical_rank)}, BM25 {trace.bm25:.2f}"))
     elif trace.fused is not None:
-        rows.append(("lexical", _rank(None)))
+        rows.append(("lexical", "none of the words"))
     if trace.fused is not None:
         rows.append(("fused", f"{trace.fused:.3f}"))
     if trace.rerank is not None:
@@ -199,7 +199,7 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
 
 
 def _rank(rank: int | None) -> str:
-    return "not found" if rank is None else f"rank {rank}"
+    return "not among the first" if rank is None else f"rank {rank}"
 
 
 def _wrapped(text: str, columns: int) -> list[str]:

@@ -87,7 +87,9 @@ def query(
     verbose: bool,
     **given: Any,  # noqa: ANN401 - what `Asked` takes
 ) -> None:
-    """Print the passages that answer TEXT best, by meaning and by words, best first.
+    """Print the passages that answer TEXT, best first.
+
+    They are looked for by meaning and by words.
 
     \b
       minisearch query "how do I retry a failed task" --ext md --since "2 weeks"

@@ -24,7 +24,9 @@ from minisearch.home import INDEX_FOLDER, find_index
 def similarity(
     texts: tuple[str, ...], offline: bool, as_json: bool, index_folder: Path | None, verbose: bool
 ) -> None:
-    """Print how near two texts are in meaning: their cosine, at most 1. More texts give a table.
+    """Print how near texts are in meaning.
+
+    For two texts that is their cosine, at most 1; more texts give a table.
 
     The model is the index's, or the default one where there is no index. With --json: texts, and cosine of
     two texts or cosines, a row a text.

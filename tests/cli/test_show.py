@@ -363,9 +363,9 @@ def test_why_says_what_each_step_made_of_a_result() -> None:
 
 def test_why_names_a_leg_that_did_not_find_it_and_leaves_out_what_was_not_done() -> None:
     only_words = result(trace=Trace(None, 0.2, 3, 4.0, 0.1))
-    assert "    dense     not found, cosine 0.200" in shown(only_words, why=True).splitlines()
+    assert "    dense     not among the first, cosine 0.200" in shown(only_words, why=True).splitlines()
     only_meaning = result(trace=Trace(1, 0.2, None, None, 0.1))
-    assert "    lexical   not found" in shown(only_meaning, why=True).splitlines()
+    assert "    lexical   none of the words" in shown(only_meaning, why=True).splitlines()
     lexical_mode = shown(result(trace=Trace(lexical_rank=1, bm25=4.0)), why=True)
     assert lexical_mode.splitlines()[-1] == "    lexical   rank 1, BM25 4.00"
     assert not {"dense", "fused", "rerank", "filter"} & set(lexical_mode.split())
