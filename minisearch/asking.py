@@ -1,4 +1,4 @@
-"""Questions to an index: the text's vector, the nearest chunks, and what they say; and how the index stands.
+"""Questions to an index: what is asked becomes a vector, the index as it is now answers; and how it stands.
 
 It reads one folder and writes nothing.  A question sees one generation of the index, however long a
 run goes on beside it.
@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
+import numpy as np
+
+from minisearch import calibration
+from minisearch.answering import Answerer, Search
+from minisearch.config import DEFAULT_MODEL
 from minisearch.encoders import Encoders
 from minisearch.errors import InputError
 from minisearch.facts import Facts
-from minisearch.home import Home
+from minisearch.home import Home, real_path
 from minisearch.live_index import LiveIndex
+from minisearch.rerankers import Rerankers
+from minisearch.search.question import checked_question, parse_question
 from minisearch.storage import Store, StoredChunk
-from minisearch.types import Hits, IndexStatus, Note, SearchResult, Skipped
+from minisearch.types import Encoder, FloatArray, IndexStatus, Note, Question, SearchResults, Skipped
 
 Named = TypeVar("Named", Skipped, Note)
 
@@ -26,9 +34,10 @@ Named = TypeVar("Named", Skipped, Note)
 class Asking:
     """What can be asked of the index in one folder: the verbs of `MiniSearch`.  Threads take turns."""
 
-    def __init__(self, home: Home, encoders: Encoders) -> None:
+    def __init__(self, home: Home, encoders: Encoders, rerankers: Rerankers) -> None:
         self._home = home
         self._encoders = encoders
+        self._rerankers = rerankers
         self._store: Store | None = None
         self._live = LiveIndex(home.path)
         self._turn = threading.RLock()
@@ -41,45 +50,74 @@ class Asking:
             self._store = None
             self._live = LiveIndex(self._home.path)
 
-    def query(self, text: str, k: int) -> list[SearchResult]:
+    def query(self, question: str | Question, search: Search) -> SearchResults:
         """`MiniSearch.query`."""
-        if not isinstance(text, str):
-            raise InputError(f"expected a query, a text, got {type(text).__name__}")
-        if not text.strip():
-            raise InputError("the query is empty: say what you are looking for")
-        if k < 1:
-            raise InputError(f"k is {k}: ask for at least 1 result")
-        text = text.encode("utf-8", "replace").decode()  # a terminal can hand over halves of characters
+        question = parse_question(question) if isinstance(question, str) else checked_question(question)
+        if search.mode == "lexical" and not question.text:
+            raise InputError("lexical search looks for words, and the query has none: +concept needs vectors")
         with self._turn:
-            hits, chunks = self._search(text, k)
-        ranked = zip(hits.ids.tolist(), hits.scores.tolist(), strict=True)
-        return [
-            SearchResult(
-                rank=rank,
-                score=score,
-                path=self._home.shown(chunks[chunk_id].path),
-                line=chunks[chunk_id].line,
-                end_line=chunks[chunk_id].end_line,
-                heading=chunks[chunk_id].heading,
-                text=chunks[chunk_id].text,
-                doc_id=chunks[chunk_id].document_id,
-                chunk_id=chunk_id,
-            )
-            for rank, (chunk_id, score) in enumerate(ranked, start=1)
-        ]
+            return self._answer(question, search)
 
-    def _search(self, text: str, k: int) -> tuple[Hits, dict[int, StoredChunk]]:
+    def _answer(self, question: Question, search: Search) -> SearchResults:
         store = self._reading()
         facts = Facts.read(store, self._home.folder)
-        encoder = self._encoders.to_ask(facts.model, text)
-        vector = encoder.encode_query([text])  # (1, dimension)
-        facts.check(encoder, self._home.folder)
+        encoder = vector = None
+        if search.mode != "lexical":
+            encoder = self._encoders.to_ask(facts.model, question.text)
+            vector = _vector(question, encoder)
+            facts.check(encoder, self._home.folder)
         with store.snapshot():
-            (hits,) = self._live.current(store, facts.dimension).search(vector, k)
-            chunks = store.chunks(hits.ids.tolist())
-        if store.is_outdated():  # replaced, or written to where we could not have seen it
-            return self._search(text, k)
-        return hits, chunks
+            results = self._answerer(store, facts, encoder, search).answer(question, vector, search)
+        return self._answer(question, search) if self._is_outdated(store) else results
+
+    def like(self, path: str | os.PathLike[str], line: int | None, search: Search) -> SearchResults:
+        """`MiniSearch.like`."""
+        key = self._home.key(real_path(path, must_exist=False))
+        with self._turn:
+            store = self._reading()
+            facts = Facts.read(store, self._home.folder)
+            with store.snapshot():
+                passages = _at_line(store.passages(key), path, line)
+                ids = np.array([passage.id for passage in passages], np.int64)
+                answerer = self._answerer(store, facts, self._encoders.to_ask(facts.model, ""), search)
+                vector = _unit(answerer.vectors(ids).mean(axis=0))
+                question = Question(
+                    passages[0].text if line is not None else passages[0].title or os.fspath(path)
+                )
+                results = answerer.answer(question, vector, search, but_not=ids)
+        return self.like(path, line, search) if self._is_outdated(store) else results
+
+    def similarity(self, texts: Sequence[str]) -> FloatArray:
+        """`MiniSearch.similarity`."""
+        for text in texts:
+            if not isinstance(text, str):
+                raise InputError(f"expected texts to compare, got {type(text).__name__}")
+        model = DEFAULT_MODEL
+        if self._home.exists():
+            with self._turn:
+                model = Facts.read(self._reading(), self._home.folder).model
+        vectors = self._encoders.to_ask(model, " ".join(texts)).encode_query(texts)  # (n, D)
+        cosines: FloatArray = vectors @ vectors.T
+        return cosines
+
+    def _answerer(self, store: Store, facts: Facts, encoder: Encoder | None, search: Search) -> Answerer:
+        """The present state of the index, with what the search needs of models."""
+        index = None
+        if encoder is not None or search.diverse is not None:
+            index = self._live.current(store, facts.dimension)
+        rerank = None
+        if search.rerank is not None:
+            rerank = partial(
+                self._rerankers.rerank,
+                search.rerank,
+                depth=search.rerank_depth,
+                budget_s=search.rerank_budget_s,
+            )
+        return Answerer(store, index, encoder, rerank, calibration.read(store), self._home.shown)
+
+    def _is_outdated(self, store: Store) -> bool:
+        """Whether the index was replaced while it was asked, or written to where we could not see it."""
+        return store.is_outdated()
 
     def status(self) -> IndexStatus:
         """`MiniSearch.status`."""
@@ -117,6 +155,39 @@ class Asking:
             self._home.must_exist()
             self._store = Store(self._home.database)
         return self._store
+
+
+def _vector(question: Question, encoder: Encoder) -> FloatArray:
+    """The question's own vector and its concepts', each by its weight, (D,) of unit length."""
+    weighted = [*([(question.text, 1.0)] if question.text else []), *question.steers]
+    vectors = encoder.encode_query([text for text, _ in weighted])  # (n, D)
+    if len(weighted) == 1 and weighted[0][1] > 0:
+        vector: FloatArray = vectors[0]
+        return vector
+    return _unit(np.array([weight for _, weight in weighted], np.float32) @ vectors)
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    length = float(np.linalg.norm(vector))
+    if length < 1e-6:
+        raise InputError("the concepts of the query cancel each other out: nothing is left to look for")
+    return np.asarray(vector / length, np.float32)
+
+
+def _at_line(
+    passages: Sequence[StoredChunk], path: str | os.PathLike[str], line: int | None
+) -> Sequence[StoredChunk]:
+    """A document's passages, or those that hold a line of it; InputError where there are none."""
+    if not passages:
+        raise InputError(f"{os.fspath(path)} is not in the index: expected a file that was indexed")
+    if line is None:
+        return passages
+    held = [passage for passage in passages if passage.line <= line <= passage.end_line]
+    if not held:
+        raise InputError(
+            f"{os.fspath(path)} has no passage at line {line}: its last ends at {passages[-1].end_line}"
+        )
+    return held
 
 
 def shown(home: Home, named: Iterable[Named]) -> tuple[Named, ...]:

@@ -13,15 +13,29 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from minisearch.answering import Search
 from minisearch.asking import Asking
 from minisearch.config import Settings
 from minisearch.encoders import Encoders
+from minisearch.filters import Filter
 from minisearch.home import INDEX_FOLDER, Home
-from minisearch.types import Encoder, IndexProgress, IndexStatus, IngestReport, SearchResult
+from minisearch.rerankers import Rerankers
+from minisearch.types import (
+    By,
+    Encoder,
+    FloatArray,
+    IndexProgress,
+    IndexStatus,
+    IngestReport,
+    Mode,
+    Question,
+    Reranker,
+    SearchResults,
+)
 
 if TYPE_CHECKING:
     from minisearch.writing import Writing
@@ -48,12 +62,14 @@ class MiniSearch:
         encoder: Encoder | None = None,
         settings: Settings | None = None,
         dtype: str = "auto",
+        rerank_model: str | None = None,
         offline: bool = False,
     ) -> None:
         self._settings = settings
         self._home = Home(index_folder)
         self._encoders = Encoders(given=encoder, model=model, dtype=dtype, offline=offline)
-        self._asking = Asking(self._home, self._encoders)
+        rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
+        self._asking = Asking(self._home, self._encoders, rerankers)
         self._writing_half: Writing | None = None
         self._turn = threading.Lock()
 
@@ -67,6 +83,7 @@ class MiniSearch:
         encoder: Encoder | None = None,
         settings: Settings | None = None,
         dtype: str = "auto",
+        rerank_model: str | None = None,
         offline: bool = False,
     ) -> MiniSearch:
         """The index in ``path/.minisearch``, or in the folder ``index``, whether or not it exists yet.
@@ -74,10 +91,19 @@ class MiniSearch:
         ``model`` is a checkpoint's name or folder; an existing index brings its own.  ``encoder`` takes
         any other `Encoder` in its place.  ``settings`` say how documents are cut; without them, as before.
         ``dtype`` is what the model computes in: "auto", "float32", "bfloat16" or "int8"; an index may
-        hold vectors of all of them.  ``offline`` never opens a socket.
+        hold vectors of all of them.  ``rerank_model`` takes the place of the reranker's checkpoint.
+        ``offline`` never opens a socket.
         """
         folder = Path(index) if index is not None else Path(path) / INDEX_FOLDER
-        return cls(folder, model=model, encoder=encoder, settings=settings, dtype=dtype, offline=offline)
+        return cls(
+            folder,
+            model=model,
+            encoder=encoder,
+            settings=settings,
+            dtype=dtype,
+            rerank_model=rerank_model,
+            offline=offline,
+        )
 
     def __enter__(self) -> MiniSearch:
         return self
@@ -117,12 +143,65 @@ class MiniSearch:
         """
         self._writing().rebuild(backend)
 
-    def query(self, text: str, k: int = 10) -> list[SearchResult]:
-        """The k passages nearest in meaning, best first; all of them where the index holds fewer.
+    def query(
+        self,
+        text: str | Question,
+        k: int = 10,
+        *,
+        mode: Mode = "hybrid",
+        where: Filter | None = None,
+        by: By = "passage",
+        rerank: str | Reranker | None = None,
+        rerank_depth: int | None = None,
+        rerank_budget_s: float | None = None,
+        diverse: float | None = None,
+        evidence: bool = False,
+    ) -> SearchResults:
+        """The k best answers, best first; every match where there are fewer.
 
-        Raises InputError for an empty query or k below 1, IndexNotFound before anything was indexed.
+        ``text`` may hold operators ("a phrase", -word, +concept^0.5); a `Question` is taken as it is, such
+        as `literal_question` makes of any text.  ``mode`` "hybrid" fuses meaning ("dense") and words
+        ("lexical").  ``where`` keeps to some passages, see `minisearch.filters`.  By "passage", neighbours
+        and near copies share a place and no document has more than three among others; by "document" each
+        has one; by "chunk" nothing is put together.  ``rerank`` ("auto", "cross", "bi" or a `Reranker`)
+        looks again at the best ``rerank_depth``, or as many as ``rerank_budget_s`` seconds allow.
+        ``diverse`` from 0 to 1 trades relevance for variety.  ``evidence`` finds the sentence of each
+        passage that answers best.
+
+        Raises InputError for what makes no sense, IndexNotFound before anything was indexed, WeightsNotFound
+        for a reranker whose weights are not here.
         """
-        return self._asking.query(text, k)
+        search = Search(
+            k, mode, where, by, rerank, rerank_depth, rerank_budget_s, diverse=diverse, evidence=evidence
+        )
+        return self._asking.query(text, search)
+
+    def query_many(self, texts: Iterable[str | Question], k: int = 10, **options: Any) -> list[SearchResults]:  # noqa: ANN401 - those of `query`
+        """`query` for each of several texts, in their order, with the same options."""
+        return [self.query(text, k, **options) for text in texts]
+
+    def like(
+        self,
+        path: str | os.PathLike[str],
+        line: int | None = None,
+        k: int = 10,
+        *,
+        where: Filter | None = None,
+        by: By = "passage",
+        diverse: float | None = None,
+        evidence: bool = False,
+    ) -> SearchResults:
+        """The k passages nearest in meaning to an indexed file, or to what it says at a line.
+
+        The file's own passages, or those at that line, are left out.  Raises InputError for a file that is
+        not in the index and a line without text.
+        """
+        search = Search(k, "dense", where, by, diverse=diverse, evidence=evidence)
+        return self._asking.like(path, line, search)
+
+    def similarity(self, *texts: str) -> FloatArray:
+        """How alike texts are in meaning: their cosines, (n, n) float32, by the index's model."""
+        return self._asking.similarity(texts)
 
     def status(self) -> IndexStatus:
         """What the index holds, and how its last run ended."""

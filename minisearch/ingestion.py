@@ -192,7 +192,7 @@ class Run:
 
     def _vectors(self, chunks: Sequence[Chunk]) -> dict[str, FloatArray]:
         """Each text's vector: a stored one where there is one, the model's otherwise."""
-        n_tokens = {chunk.text: chunk.n_tokens for chunk in chunks}
+        n_tokens = {chunk.embedded: chunk.n_tokens for chunk in chunks}
         vectors = self._store.known_vectors(list(n_tokens))
         unknown = [text for text in n_tokens if text not in vectors]
         self._n_chunks_done += len(n_tokens) - len(unknown)
@@ -208,7 +208,7 @@ class Run:
 
     def _put(self, document: CutDocument, vectors: dict[str, FloatArray]) -> None:
         chunks = document.chunks
-        of_chunks = np.stack([vectors[chunk.text] for chunk in chunks])
+        of_chunks = np.stack([vectors[chunk.embedded] for chunk in chunks])
         self._store.put(document.row, chunks, of_chunks, document.notes)
         self._n_chunks += len(chunks)
         if document.path in self._stored:

@@ -74,7 +74,8 @@ class Chunk:
     ``line`` to ``end_line`` lines of the file, from 1, both included.  ``heading`` is the path of
     headings above the passage, joined with " > ".  ``anchors`` say where single characters stand: each is a
     position in ``text`` with its line and column (characters, from 1) in the file, the first for position
-    0; from one anchor to the next both texts run side by side.
+    0; from one anchor to the next both texts run side by side.  ``context`` is what the encoder is told
+    first: the document's title.
     """
 
     start: int
@@ -87,6 +88,12 @@ class Chunk:
     heading: str
     n_tokens: int
     anchors: tuple[tuple[int, int, int], ...] = ()
+    context: str = ""
+
+    @property
+    def embedded(self) -> str:
+        """What the encoder sees of it: a passage by itself often does not say what it is about."""
+        return f"{self.context} {self.text}" if self.context else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +101,12 @@ class Hits:
     """The chunks that one leg of a search proposes, best first; equal scores by smaller id.
 
     ``ids`` (k,) int64 chunk ids and ``scores`` (k,) float32, higher is better, k the number found: cosines
-    from a vector index, BM25 from the full text.
+    from a vector index, BM25 from the full text.  ``ceiling`` is the most that a passage could score.
     """
 
     ids: IntArray
     scores: FloatArray
+    ceiling: float = 1.0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -147,7 +155,7 @@ class Evidence:
 
     ``start:end`` are characters of the result's ``text``.  ``line`` and ``column`` (characters, from 1) are
     the place of its first character in the file, ``end_line`` and ``end_column`` that after its last.
-    ``score`` is its cosine with the question.
+    ``score`` is its cosine with the question, None where the question has no vector.
     """
 
     text: str
@@ -157,7 +165,7 @@ class Evidence:
     column: int
     end_line: int
     end_column: int
-    score: float
+    score: float | None
 
 
 @dataclass(frozen=True, slots=True)

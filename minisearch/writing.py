@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from minisearch import calibration
 from minisearch.asking import shown
 from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings
 from minisearch.encoders import Encoders
@@ -22,7 +23,7 @@ from minisearch.facts import Facts
 from minisearch.home import Home, is_below, real_path
 from minisearch.indexes import load_backend
 from minisearch.ingestion import Run, Source, Walked, find_files
-from minisearch.live_index import is_due, publish_index
+from minisearch.live_index import LiveIndex, is_due, publish_index
 from minisearch.reading import Reader
 from minisearch.storage import Store
 from minisearch.storage.lock import writer_lock
@@ -86,8 +87,10 @@ class Writing:
             with self._recorded(run, store, roots):
                 run.execute()
                 run.remove_vanished(self._home, below)
-                self._publish_if_due(store, facts)
-            report = run.report()
+                is_new = self._publish_if_due(store, facts)
+                report = run.report()
+                if report.n_encoded and (is_new or calibration.read(store) is None):
+                    self._calibrate(store, facts)
             notes = [note for note in store.notes() if self._is_below(note.path, below)]
             return replace(
                 report,
@@ -166,9 +169,19 @@ class Writing:
                 store.journal.set_problems(forget, report.skipped)
             store.journal.finish_run(run_id, outcome, _counts(report))
 
-    def _publish_if_due(self, store: Store, facts: Facts) -> None:
-        if is_due(store, self._home.path, facts.backend):
-            publish_index(store, self._home.path, facts.dimension, facts.backend)
+    def _publish_if_due(self, store: Store, facts: Facts) -> bool:
+        """Whether a new vector index was due, and is now in use."""
+        if not is_due(store, self._home.path, facts.backend):
+            return False
+        publish_index(store, self._home.path, facts.dimension, facts.backend)
+        return True
+
+    def _calibrate(self, store: Store, facts: Facts) -> None:
+        """Note what the index says to questions it has no answer for; the model is loaded by now."""
+        with store.snapshot():
+            index = LiveIndex(self._home.path).current(store, facts.dimension)
+            null = calibration.measure(store, index, self._encoder_of(facts))
+        calibration.write(store, null)
 
     def _encoder_of(self, facts: Facts) -> Encoder:
         """The encoder whose vectors the index holds; FingerprintMismatch when another one was asked for."""

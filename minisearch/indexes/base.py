@@ -158,6 +158,17 @@ class VectorIndex(ABC):
         return scores
 
     @final
+    def vectors(self, ids: IntArray) -> FloatArray:
+        """The vectors (n, d) of live ``ids`` (n,)."""
+        positions, is_in_base = _find(ids, self._base_ids)
+        vectors = np.empty((len(ids), self.dimension), np.float32)
+        vectors[is_in_base] = self._base_vectors[positions[is_in_base]]
+        positions, is_in_delta = _find(ids, self._changes.ids)
+        vectors[is_in_delta] = self._changes.vectors[positions[is_in_delta]]
+        assert (is_in_base | is_in_delta).all(), "every id has a vector"
+        return vectors
+
+    @final
     def plan(self, k: int, *, among: IntArray | None = None) -> Plan:
         """How `search` goes about it: a scan of what is ``among``, or candidates, widened until they do."""
         changes = self._changes_among(among)

@@ -85,6 +85,13 @@ def literal_question(text: str) -> Question:
     return _asking_something(Question(_checked(text)))
 
 
+def checked_question(question: Question) -> Question:
+    """A question made by a caller; InputError for one that asks nothing."""
+    if not isinstance(question, Question):
+        raise InputError(f"expected a query, a text or a Question, got {type(question).__name__}")
+    return _asking_something(question)
+
+
 def _checked(text: str) -> str:
     if not isinstance(text, str):
         raise InputError(f"expected a query, a text, got {type(text).__name__}")

@@ -25,7 +25,7 @@ def insert_chunk(connection: Connection, document_id: int, title: str, chunk: Ch
         [
             document_id,
             *(chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, chunk.line, chunk.end_line),
-            *(chunk.n_tokens, text_sha256(chunk.text), anchors, is_cjk, *words),
+            *(chunk.n_tokens, text_sha256(chunk.embedded), anchors, is_cjk, *words),
         ],
     )
     if is_cjk:  # the others come into the full text by a trigger

@@ -1,8 +1,8 @@
 """Full text: which passages hold a question's words, and how well: BM25 over title, heading and text.
 
 A passage is in one of two tables, with or without Chinese, Japanese or Korean in it (see `cjk`).  FTS5 scores
-each word by itself, and the sum is made here, with each word's rarity counted over both tables.  Every word
-is cut out of the question character by character and quoted, so no sign of the user's is an operator.
+what each table has, and the sum is made here, so that a word counts by its rarity among all passages.  Every
+word is cut out of the question letter by letter and quoted: no sign of the user's is an operator.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from minisearch.filters import Filter
 from minisearch.storage import cjk
 from minisearch.storage.connection import Connection
 from minisearch.storage.selection import EVERYTHING, select
-from minisearch.types import FloatArray, Hits, IntArray
+from minisearch.types import Hits, IntArray
 
 # How much a word counts in each column.  A title says what the whole is about in a few words.
 TITLE_WEIGHT, HEADING_WEIGHT, TEXT_WEIGHT = 2.0, 1.0, 1.0
@@ -26,12 +27,20 @@ TITLE_WEIGHT, HEADING_WEIGHT, TEXT_WEIGHT = 2.0, 1.0, 1.0
 # A word in more passages than this tells nothing apart (FTS5 scores it 0.000001) and takes the most time.
 COMMON = 0.5
 
-MAX_WORDS = 200  # a longer question is a text; a word more takes about 0.5 ms
+MAX_WORDS = 200  # of a longer text the first: a word takes about half a millisecond
 
-_LEAST_RARITY = 1e-6  # FTS5's
+MOST_A_WORD = 2.2  # times its rarity: what BM25 with FTS5's k1 = 1.2 approaches as the word is repeated
+
+# FTS5 scores all words at once in half the time, but by their rarity in one table. In a table with so many
+# of the passages the two rarities differ by little (0.1 of some 3 to 8).
+NEARLY_ALL = 0.9
+
+LEAST_RARITY = 1e-6  # FTS5's, for a word in more than half of the rows
 
 _BM25 = f"-bm25(%s, {TITLE_WEIGHT}, {HEADING_WEIGHT}, {TEXT_WEIGHT})"
 _POSTING = np.dtype([("id", np.int64), ("score", np.float64)])
+
+Postings = npt.NDArray[np.void]  # (n,), of _POSTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,49 +48,40 @@ class _Word:
     """A word of the question as FTS5 looks it up, and in how many passages of each table it is."""
 
     match: str
-    n_plain: int
-    n_cjk: int
+    n_found: dict[str, int]
 
     @property
     def n(self) -> int:
-        return self.n_plain + self.n_cjk
+        return sum(self.n_found.values())
 
 
 def lexical(connection: Connection, text: str, k: int, where: Filter = EVERYTHING) -> Hits:
     """`Store.lexical`."""
     with connection.transaction():
-        ((n_cjk, n_chunks),) = connection.rows(
+        allowed = None if where == EVERYTHING else select(connection, where)
+        ((n_cjk, n),) = connection.rows(
             "select (select count(*) from chunks where is_cjk), (select count(*) from chunks)"
         )
-        words = [_word(connection, match, is_cjk, n_cjk) for match, is_cjk in _matches(text)]
-        found = [word for word in words if word.n]
-        postings: list[np.ndarray] = []
-        for word in [word for word in found if word.n <= COMMON * n_chunks] or found:
-            rarity = _rarity(word.n, n_chunks)
-            postings.append(
-                _postings(connection, "chunks_fts", word.match, word.n_plain, n_chunks - n_cjk, rarity)
-            )
-            postings.append(_postings(connection, "chunks_cjk", word.match, word.n_cjk, n_cjk, rarity))
-        allowed = None if where == EVERYTHING else select(connection, where)
-    return _best(np.concatenate([np.empty(0, _POSTING), *postings]), k, allowed)
+        n_rows = {"chunks_fts": n - n_cjk, "chunks_cjk": n_cjk}
+        words = [_counted(connection, match, tables, n_rows) for match, tables in _matches(text)]
+        words = [word for word in words if word.n]
+        words = [word for word in words if word.n <= COMMON * n] or words
+        found = [postings for table in n_rows for postings in _scored(connection, table, words, n_rows)]
+    return _best(np.concatenate([np.empty(0, _POSTING), *found]), k, allowed)
 
 
-def _matches(text: str) -> Iterator[tuple[str, bool]]:
-    """The first words of a text, each once, as FTS5 strings; whether only the table of pairs has it."""
-    matches: dict[tuple[str, bool], None] = {}
+def _matches(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The first words of a text, each once, as FTS5 strings, and the tables that may have them."""
+    seen: set[str] = set()
     for word in _words(cjk.normalised(text)):
-        position = 0
-        for run in cjk.RUN.finditer(word):
-            matches.update(
-                dict.fromkeys([(f'"{word[position : run.start()]}"', False)] * (run.start() > position))
-            )
-            matches.update(dict.fromkeys((term, True) for term in cjk.terms(run[0])))
-            position = run.end()
-        if position < len(word):
-            matches[f'"{word[position:]}"', False] = None
-        if len(matches) >= MAX_WORDS:
-            break
-    yield from list(matches)[:MAX_WORDS]
+        for part in cjk.parts(word):
+            is_run = cjk.RUN.match(part) is not None
+            for match in cjk.terms(part) if is_run else [f'"{part}"']:
+                if match not in seen:
+                    seen.add(match)
+                    yield match, ("chunks_cjk",) if is_run else ("chunks_fts", "chunks_cjk")
+                if len(seen) == MAX_WORDS:
+                    return
 
 
 def _words(text: str) -> list[str]:
@@ -90,40 +90,46 @@ def _words(text: str) -> list[str]:
     return "".join(kept).split()
 
 
-def _word(connection: Connection, match: str, is_cjk: bool, n_cjk: int) -> _Word:
-    return _Word(
-        match,
-        0 if is_cjk else _count(connection, "chunks_fts", match),
-        _count(connection, "chunks_cjk", match) if n_cjk else 0,
-    )
+def _counted(connection: Connection, match: str, tables: tuple[str, ...], n_rows: dict[str, int]) -> _Word:
+    counts = {}
+    for table in tables:
+        if n_rows[table]:
+            sql = f"select count(*) from {table} where {table} match ?"  # noqa: S608 - ours
+            ((counts[table],),) = connection.rows(sql, [match])
+    return _Word(match, counts)
 
 
-def _count(connection: Connection, table: str, match: str) -> int:
-    ((n,),) = connection.rows(f"select count(*) from {table} where {table} match ?", [match])  # noqa: S608 - ours
-    return int(n)
+def _scored(
+    connection: Connection, table: str, words: list[_Word], n_rows: dict[str, int]
+) -> Iterator[Postings]:
+    """What one table has of the words: each with its rarity in both, if that makes any difference."""
+    words = [word for word in words if word.n_found.get(table)]
+    n = sum(n_rows.values())
+    if words and n_rows[table] >= NEARLY_ALL * n:
+        yield _postings(connection, table, " OR ".join(word.match for word in words))
+        return
+    for word in words:
+        postings = _postings(connection, table, word.match)
+        postings["score"] *= _rarity(word.n, n) / _rarity(word.n_found[table], n_rows[table])
+        yield postings
 
 
-def _rarity(n: int, n_passages: int) -> float:
-    """FTS5's inverse document frequency of a word in ``n`` of so many passages."""
-    return max(math.log((n_passages - n + 0.5) / (n + 0.5)), _LEAST_RARITY)
-
-
-def _postings(
-    connection: Connection, table: str, match: str, n: int, n_rows: int, rarity: float
-) -> np.ndarray:
-    """The passages of one table that have a word, and their scores, with its rarity in both tables."""
-    if not n:
-        return np.empty(0, _POSTING)
+def _postings(connection: Connection, table: str, match: str) -> Postings:
+    """The passages of a table that match, with their BM25 there."""
     sql = f"select rowid, {_BM25 % table} from {table} where {table} match ?"  # noqa: S608 - ours
-    postings = np.fromiter(connection.cursor(sql, [match]), _POSTING, n)
-    postings["score"] *= rarity / _rarity(n, n_rows)
-    return postings
+    return np.fromiter(connection.rows(sql, [match]), _POSTING)
 
 
-def _best(postings: np.ndarray, k: int, allowed: IntArray | None) -> Hits:
+def _rarity(n: int, n_rows: int) -> float:
+    """FTS5's inverse document frequency of a word in ``n`` of so many rows."""
+    rarity = math.log((n_rows - n + 0.5) / (n + 0.5))
+    return rarity if rarity > 0 else LEAST_RARITY
+
+
+def _best(postings: Postings, k: int, allowed: IntArray | None) -> Hits:
     """The k passages with the highest sums, of those allowed."""
     ids, places = np.unique(postings["id"], return_inverse=True)
-    scores: FloatArray = np.bincount(places, postings["score"], len(ids)).astype(np.float32)
+    scores = np.bincount(places, postings["score"], len(ids)).astype(np.float32)
     if allowed is not None:
         is_allowed = np.isin(ids, allowed, assume_unique=True)
         ids, scores = ids[is_allowed], scores[is_allowed]

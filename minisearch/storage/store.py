@@ -192,6 +192,17 @@ class Store:
         """The chunks with these ids, by id."""
         return read_chunks(self._connection, ids)
 
+    def passages(self, path: str) -> list[StoredChunk]:
+        """The chunks of the document at a path, in their order; none where there is no such document."""
+        rows = self._connection.rows(
+            "select c.id from chunks c join documents d on d.id = c.document_id where d.path = ? "
+            "order by c.id",
+            [os.fsencode(path)],
+        )
+        ids = [row[0] for row in rows]
+        found = self.chunks(ids)
+        return [found[id_] for id_ in ids]
+
     def select(self, where: Filter) -> IntArray:
         """Ids (n,), ascending, of the chunks that a filter leaves; InputError if it makes no sense."""
         return select(self._connection, where)

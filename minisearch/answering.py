@@ -1,0 +1,321 @@
+"""One question through a whole search: both legs, their fusion, a closer look, the page, its evidence.
+
+    question -> dense hits + full-text hits (the filter inside both) -> fused -> reranked -> page -> evidence
+
+What is asked, of which state of the index and with which models is decided before; nothing is opened,
+loaded or written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import numpy as np
+
+from minisearch.errors import InputError
+from minisearch.filters import And, Contains, Filter, Not
+from minisearch.indexes.base import VectorIndex
+from minisearch.search.confidence import Null, is_confident, relevance
+from minisearch.search.evidence import best_sentences, evidence, likeliest_sentences
+from minisearch.search.fusion import fuse
+from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
+from minisearch.search.rerank import Reranked
+from minisearch.storage import Store, StoredChunk
+from minisearch.types import (
+    By,
+    Encoder,
+    FloatArray,
+    Hits,
+    IntArray,
+    Mode,
+    Place,
+    Question,
+    Reranker,
+    SearchResult,
+    SearchResults,
+    Trace,
+)
+
+# Candidates looked at for a page of k: enough that neighbours and copies can go together. Grouping takes time
+# with their square (3 ms for 100), and goes deeper only where a page would otherwise stay short.
+LEAST_CANDIDATES = 100
+CANDIDATES_A_RESULT = 5
+MOST_COMPARED = 2_000  # beyond, only equal texts count as copies: a matrix of cosines would take the memory
+
+ALL = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How an answer is to be looked for; InputError for what makes no sense.
+
+    ``diverse`` from 0 to 1 trades relevance for variety on the page; None leaves the ranking as it is.
+    ``evidence`` asks for the sentence that matched.  ``rerank_depth`` candidates go to the reranker, or
+    those that it gets through in ``rerank_budget_s`` seconds.
+    """
+
+    k: int = 10
+    mode: Mode = "hybrid"
+    where: Filter | None = None
+    by: By = "passage"
+    rerank: str | Reranker | None = None
+    rerank_depth: int | None = None
+    rerank_budget_s: float | None = None
+    diverse: float | None = None
+    evidence: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 1:
+            raise InputError(f"k is {self.k!r}: ask for at least 1 result")
+        for name, given, known in (("mode", self.mode, get_args(Mode)), ("by", self.by, get_args(By))):
+            if given not in known:
+                raise InputError(f"{name} is {given!r}: expected one of {', '.join(known)}")
+        if self.where is not None and not isinstance(self.where, Filter):
+            raise InputError(
+                f"where is {self.where!r:.60}: expected a filter, such as minisearch.filters.Extension('md') "
+                f"or what minisearch.search.where.parse_where makes of a text"
+            )
+        if self.diverse is not None and not 0 <= self.diverse <= 1:
+            raise InputError(f"diverse is {self.diverse}: expected a number from 0 to 1")
+
+    def condition(self, question: Question) -> Filter | None:
+        """What every answer must be: the filter, the question's phrases, none of its excluded words."""
+        parts = (
+            *([] if self.where is None else [self.where]),
+            *map(Contains, question.required),
+            *(Not(Contains(phrase)) for phrase in question.excluded),
+        )
+        return And(parts) if parts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Candidates, best first: ids (n,) and what ranks them (n,), each with how it came to stand there.
+
+    ``is_complete`` when nothing else matches.
+    """
+
+    ids: IntArray
+    scores: FloatArray
+    traces: tuple[Trace, ...]
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """One state of an index, and what it takes to ask it.
+
+    ``index`` is of the one snapshot that ``store`` is in; it and ``encoder`` may be None where only words
+    are looked for.  ``rerank`` looks again at texts; ``null`` is what the index says to questions it has no
+    answer for; ``shown`` turns a stored path into the user's.
+    """
+
+    store: Store
+    index: VectorIndex | None
+    encoder: Encoder | None
+    rerank: Callable[[str, Sequence[str]], Reranked] | None
+    null: Null | None
+    shown: Callable[[str], str]
+
+    def answer(
+        self,
+        question: Question,
+        vector: FloatArray | None,
+        search: Search,
+        *,
+        but_not: IntArray | None = None,
+    ) -> SearchResults:
+        """Ranked answers, none of the chunks ``but_not``; ``vector`` (d,) is None in lexical mode."""
+        condition = search.condition(question)
+        among = None if condition is None else self.store.select(condition)
+        if but_not is not None:
+            among = np.setdiff1d(self.store.chunk_ids() if among is None else among, but_not)
+        bm25 = _NOTHING if search.mode == "dense" else self.store.lexical(question.text, ALL)
+        if among is not None:
+            bm25 = _kept(bm25, among)
+        n = max(LEAST_CANDIDATES, CANDIDATES_A_RESULT * search.k)
+        n_reranked = 0
+        while True:
+            ranking = self._ranked(vector, bm25, n, search.mode, among)
+            chunks = self.store.chunks(ranking.ids.tolist())
+            if self.rerank is not None:
+                ranking, n_reranked = _reranked(ranking, self.rerank(question.text, _texts(ranking, chunks)))
+            groups = self._page(ranking, chunks, search)
+            if len(groups) >= search.k or ranking.is_complete:
+                break
+            n *= 4
+        results = self._results(groups, ranking, chunks)
+        if search.evidence and results:
+            results = self._with_evidence(results, chunks, question, vector)
+        is_filtered = among is not None and condition is not None
+        return SearchResults(
+            results=tuple(results),
+            question=question,
+            mode=search.mode,
+            is_confident=is_confident([result.relevance for result in results]),
+            plan=self._plan(n, search.mode, among) if is_filtered else "",
+            n_matching=len(among) if among is not None and is_filtered else None,
+            n_reranked=n_reranked,
+        )
+
+    def _plan(self, n: int, mode: Mode, among: IntArray | None) -> str:
+        return "scan" if mode == "lexical" or self.index is None else self.index.plan(n, among=among)
+
+    # --- candidates ----------------------------------------------------------------------------------------
+
+    def _ranked(
+        self, vector: FloatArray | None, bm25: Hits, n: int, mode: Mode, among: IntArray | None
+    ) -> Ranking:
+        """The n best candidates of a mode, or all there are."""
+        if vector is None or self.index is None:
+            ids, scores = bm25.ids[:n], bm25.scores[:n]
+            traces = [Trace(lexical_rank=i + 1, bm25=float(score)) for i, score in enumerate(scores)]
+            return Ranking(ids, scores, tuple(traces), len(bm25) <= n)
+        (dense,) = self.index.search(vector[None], n, among=among)
+        is_complete = len(dense) < n
+        if mode == "dense":
+            traces = [Trace(dense_rank=i + 1, cosine=float(score)) for i, score in enumerate(dense.scores)]
+            return Ranking(dense.ids, dense.scores, tuple(traces), is_complete)
+        ids = np.union1d(dense.ids, bm25.ids[:n])
+        cosines = self.index.scores(vector, ids)
+        lexical = _looked_up(bm25, ids)
+        fused = fuse(cosines, lexical, ceiling=bm25.ceiling)
+        order = np.lexsort((ids, -fused))[:n]
+        dense_ranks, lexical_ranks = _ranks(dense.ids), _ranks(bm25.ids[:n])
+        traces = [
+            Trace(
+                dense_rank=dense_ranks.get(id_),
+                cosine=float(cosines[i]),
+                lexical_rank=lexical_ranks.get(id_),
+                bm25=float(lexical[i]) or None,
+                fused=float(fused[i]),
+            )
+            for i, id_ in zip(order.tolist(), ids[order].tolist(), strict=True)
+        ]
+        return Ranking(ids[order], fused[order], tuple(traces), is_complete)
+
+    # --- the page ------------------------------------------------------------------------------------------
+
+    def _page(self, ranking: Ranking, chunks: dict[int, StoredChunk], search: Search) -> list[Group]:
+        """At most k groups of candidates, in the order of the page."""
+        candidates = [
+            Candidate(id_, chunks[id_].document_id, float(score), chunks[id_].text)
+            for id_, score in zip(ranking.ids.tolist(), ranking.scores, strict=True)
+        ]
+        if search.diverse is not None:
+            candidates = diversify(
+                candidates, self._vectors(candidates), len(candidates), trade_off=1 - search.diverse
+            )
+        if search.by == "chunk":
+            groups = [Group((candidate,)) for candidate in candidates]
+        elif search.by == "document":
+            groups = by_document(candidates)
+        else:
+            is_compared = self.index is not None and len(candidates) <= MOST_COMPARED
+            return spread(merge(candidates, self._vectors(candidates) if is_compared else None), search.k)
+        return groups[: search.k]
+
+    def _vectors(self, candidates: Sequence[Candidate]) -> FloatArray:
+        return self.vectors(np.array([candidate.chunk_id for candidate in candidates], np.int64))
+
+    def vectors(self, chunk_ids: IntArray) -> FloatArray:
+        """The chunks' vectors, (n, d)."""
+        assert self.index is not None, "vectors are asked for only where there is an index"
+        return self.index.vectors(chunk_ids)
+
+    def _results(
+        self, groups: Sequence[Group], ranking: Ranking, chunks: dict[int, StoredChunk]
+    ) -> list[SearchResult]:
+        trace_of = dict(zip(ranking.ids.tolist(), ranking.traces, strict=True))
+        results = []
+        for rank, group in enumerate(groups, start=1):
+            chunk, trace = chunks[group.best.chunk_id], trace_of[group.best.chunk_id]
+            results.append(
+                SearchResult(
+                    rank=rank,
+                    score=group.best.score,
+                    path=self.shown(chunk.path),
+                    line=chunk.line,
+                    end_line=chunk.end_line,
+                    heading=chunk.heading,
+                    text=chunk.text,
+                    doc_id=chunk.document_id,
+                    chunk_id=chunk.id,
+                    title=chunk.title,
+                    relevance=self._relevance(trace),
+                    trace=trace,
+                    merged=tuple(self._place(chunks[member.chunk_id]) for member in group.members[1:]),
+                )
+            )
+        return results
+
+    def _relevance(self, trace: Trace) -> float | None:
+        if self.null is None or trace.cosine is None:
+            return None
+        return relevance(trace.cosine, self.null)
+
+    def _place(self, chunk: StoredChunk) -> Place:
+        return Place(self.shown(chunk.path), chunk.line, chunk.end_line, chunk.id)
+
+    # --- evidence ------------------------------------------------------------------------------------------
+
+    def _with_evidence(
+        self,
+        results: Sequence[SearchResult],
+        chunks: dict[int, StoredChunk],
+        question: Question,
+        vector: FloatArray | None,
+    ) -> list[SearchResult]:
+        """The same results, each with the sentence that matched."""
+        words = " ".join([question.text, *(concept for concept, weight in question.steers if weight > 0)])
+        texts = [result.text for result in results]
+        headings = [result.heading for result in results]
+        spans: Sequence[tuple[int, int, float | None]]
+        if vector is None or self.encoder is None:
+            spans = likeliest_sentences(words, texts, headings=headings)
+        else:
+            encode, cosines = self.encoder.encode_document, [result.trace.cosine for result in results]
+            spans = best_sentences(words, texts, encode, vector, headings=headings, cosines=cosines)
+        return [
+            replace(result, evidence=evidence(result.text, chunks[result.chunk_id].anchors, *span))
+            for result, span in zip(results, spans, strict=True)
+        ]
+
+
+_NOTHING = Hits(np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+def _kept(hits: Hits, among: IntArray) -> Hits:
+    is_kept = np.isin(hits.ids, among)
+    return Hits(hits.ids[is_kept], hits.scores[is_kept], hits.ceiling)
+
+
+def _ranks(ids: IntArray) -> dict[int, int]:
+    return {id_: rank for rank, id_ in enumerate(ids.tolist(), start=1)}
+
+
+def _looked_up(hits: Hits, ids: IntArray) -> FloatArray:
+    """The hits' scores of these ids, which ascend; 0 where there is none."""
+    scores = np.zeros(len(ids), np.float32)
+    is_asked = np.isin(hits.ids, ids)
+    scores[np.searchsorted(ids, hits.ids[is_asked])] = hits.scores[is_asked]
+    return scores
+
+
+def _texts(ranking: Ranking, chunks: dict[int, StoredChunk]) -> list[str]:
+    return [chunks[id_].text for id_ in ranking.ids.tolist()]
+
+
+def _reranked(ranking: Ranking, outcome: Reranked) -> tuple[Ranking, int]:
+    """The ranking in a reranker's order; who was not looked at stands behind, with the score it had."""
+    n_seen = outcome.n_seen
+    scores = ranking.scores[outcome.order]
+    scores[:n_seen] = outcome.scores
+    traces = [ranking.traces[position] for position in outcome.order.tolist()]
+    for rank, (position, score) in enumerate(
+        zip(outcome.order[:n_seen].tolist(), outcome.scores, strict=True)
+    ):
+        traces[rank] = replace(traces[rank], rank_before_rerank=position + 1, rerank=float(score))
+    return Ranking(ranking.ids[outcome.order], scores, tuple(traces), ranking.is_complete), n_seen
