@@ -64,10 +64,12 @@ def lexical(connection: Connection, text: str, k: int, where: Filter = EVERYTHIN
         )
         n_rows = {"chunks_fts": n - n_cjk, "chunks_cjk": n_cjk}
         words = [_counted(connection, match, tables, n_rows) for match, tables in _matches(text)]
+        # Words that are nowhere count too: a passage that lacks them answers only a part of the question.
+        ceiling = MOST_A_WORD * sum(_rarity(word.n, n) for word in words)
         words = [word for word in words if word.n]
         words = [word for word in words if word.n <= COMMON * n] or words
         found = [postings for table in n_rows for postings in _scored(connection, table, words, n_rows)]
-    return _best(np.concatenate([np.empty(0, _POSTING), *found]), k, allowed)
+    return _best(np.concatenate([np.empty(0, _POSTING), *found]), k, allowed, ceiling)
 
 
 def _matches(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -126,7 +128,7 @@ def _rarity(n: int, n_rows: int) -> float:
     return rarity if rarity > 0 else LEAST_RARITY
 
 
-def _best(postings: Postings, k: int, allowed: IntArray | None) -> Hits:
+def _best(postings: Postings, k: int, allowed: IntArray | None, ceiling: float) -> Hits:
     """The k passages with the highest sums, of those allowed."""
     ids, places = np.unique(postings["id"], return_inverse=True)
     scores = np.bincount(places, postings["score"], len(ids)).astype(np.float32)
@@ -134,4 +136,4 @@ def _best(postings: Postings, k: int, allowed: IntArray | None) -> Hits:
         is_allowed = np.isin(ids, allowed, assume_unique=True)
         ids, scores = ids[is_allowed], scores[is_allowed]
     best = np.lexsort((ids, -scores))[:k]
-    return Hits(ids[best], scores[best])
+    return Hits(ids[best], scores[best], ceiling)
