@@ -279,9 +279,13 @@ class Answerer:
             encode, cosines = self.encoder.encode_document, [result.trace.cosine for result in results]
             spans = best_sentences(words, texts, encode, vector, headings=headings, cosines=cosines)
         return [
-            replace(result, evidence=evidence(result.text, chunks[result.chunk_id].anchors, *span))
+            replace(result, evidence=evidence(result.text, _anchors(chunks[result.chunk_id]), *span))
             for result, span in zip(results, spans, strict=True)
         ]
+
+
+def _anchors(chunk: StoredChunk) -> Sequence[tuple[int, int, int]]:
+    return chunk.anchors or [(0, chunk.line, 1)]
 
 
 _NOTHING = Hits(np.empty(0, np.int64), np.empty(0, np.float32))

@@ -79,8 +79,8 @@ def test_scores_are_cosines_best_first_and_k_bounds_their_number(
     ms: MiniSearch, encoder: HashingEncoder
 ) -> None:
     ms.index("docs")
-    results = ms.query("hydrogen helium star", k=4)
-    vectors = encoder.encode([result.text for result in results])
+    results = ms.query("hydrogen helium star", k=4, mode="dense", by="chunk")
+    vectors = encoder.encode([f"{result.title} {result.text}".strip() for result in results])
     cosines = vectors @ encoder.encode(["hydrogen helium star"])[0]
     assert [result.score for result in results] == pytest.approx(cosines.tolist(), abs=1e-6)
     assert [result.rank for result in results] == [1, 2, 3, 4]
@@ -89,7 +89,7 @@ def test_scores_are_cosines_best_first_and_k_bounds_their_number(
 
 def test_a_k_beyond_the_index_gives_every_chunk(ms: MiniSearch) -> None:
     ms.index("docs")
-    assert len(ms.query("anything", k=10**9)) == ms.status().n_chunks
+    assert len(ms.query("anything", k=10**9, by="chunk")) == ms.status().n_chunks
 
 
 def test_a_result_can_be_opened_from_where_the_index_was_opened(
@@ -428,7 +428,7 @@ def test_an_index_that_was_deleted_and_made_again_gives_no_old_answers(folder: P
     shutil.rmtree(folder / ".minisearch")
     with MiniSearch.open(".", encoder=HashingEncoder()) as another_process:
         another_process.index("other/nuts.md")
-    answer = ms.query("walnuts", k=1)[0]
+    answer = ms.query("walnuts", k=1, mode="dense")[0]
     assert (answer.path, round(answer.score, 3)) == ("other/nuts.md", 1.0)
 
 

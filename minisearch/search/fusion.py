@@ -19,17 +19,19 @@ from minisearch.types import FloatArray, IntArray
 LEXICAL_WEIGHT = 3.3
 LEXICAL_POWER = 1.5
 
+NEAR = 0.3  # a page whose best cosine is lower has nothing near in meaning, and words may decide
+
 
 def fuse(cosines: FloatArray, bm25: FloatArray, *, ceiling: float) -> FloatArray:
     """The convex combination of both, (n,) float32 in [0, 1] where no cosine is negative; higher is better.
 
-    ``cosines`` (n,) count by their share of the highest; ``bm25`` (n,), 0 where no word is shared, by
+    ``cosines`` (n,) count by their share of the highest, or of `NEAR`; ``bm25`` (n,), 0 where no word is shared, by
     their share of ``ceiling``, the most that any passage could score.  After Bruch, Gai and Ingber, "An
     analysis of fusion functions for hybrid retrieval", ACM TOIS 2023.
     """
     if not len(cosines):
         return np.empty(0, np.float32)
-    dense = cosines / max(float(cosines.max()), 1e-3)
+    dense = cosines / max(float(cosines.max()), NEAR)
     lexical = np.clip(bm25 / ceiling, 0, 1) ** LEXICAL_POWER if ceiling > 0 else np.zeros(len(bm25))
     fused: FloatArray = ((dense + LEXICAL_WEIGHT * lexical) / (1 + LEXICAL_WEIGHT)).astype(np.float32)
     return fused

@@ -1,0 +1,286 @@
+"""A question through the whole search, on every backend: against brute force, a dict, and the files themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minisearch import MiniSearch
+from minisearch.errors import InputError
+from minisearch.filters import Contains, Extension
+from minisearch.filters import Path as AtPath
+from minisearch.storage import Store
+from minisearch.types import Mode, Question, SearchResults
+from tests.fakes import HashingEncoder
+
+MODES: list[Mode] = ["hybrid", "dense", "lexical"]
+
+TEXTS = {
+    "bread/sourdough.md": "# Sourdough\n\nFeed the starter with flour.\n\n## Baking\n\nBake the loaf in a hot oven.\n",
+    "bread/rye.md": "# Rye bread\n\nRye flour makes a heavy loaf. Bake it slowly in the oven.\n",
+    "sky/stars.md": "# Stars\n\nHydrogen becomes helium in a star. The oven of the sky never cools.\n",
+    "sky/copy.md": "# Stars\n\nHydrogen becomes helium in a star. The oven of the sky never cools.\n",
+    "notes.txt": "The zymurgist keeps a starter in the fridge.\n",
+    "日記.txt": "昨日は図書館で本を読んだ。今日は天気がよい。\n",
+}
+
+
+@pytest.fixture(params=["flat", "faiss", "annoy"])
+def ms(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MiniSearch]:
+    monkeypatch.chdir(tmp_path)
+    for name, text in TEXTS.items():
+        Path("docs", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("docs", name).write_text(text, encoding="utf-8")
+    with MiniSearch.open(".", encoder=HashingEncoder()) as engine:
+        engine.index("docs", backend=request.param)
+        yield engine
+
+
+def paths(results: SearchResults) -> list[str]:
+    return [result.path.removeprefix("docs/") for result in results]
+
+
+# --- modes and operators
+
+
+def test_hybrid_finds_the_rare_word_first_and_still_ranks_everything(ms: MiniSearch) -> None:
+    results = ms.query("zymurgist in the fridge", 20, by="chunk")
+    assert paths(results)[0] == "notes.txt"
+    assert len(results) == ms.status().n_chunks
+    assert results[0].trace.lexical_rank == 1
+    assert all(0 <= result.score <= 1 for result in results if (result.trace.cosine or 0) >= 0)
+
+
+def test_lexical_mode_gives_only_what_shares_a_word_and_asks_no_model(ms: MiniSearch) -> None:
+    encoder = ms._encoders._given
+    assert isinstance(encoder, HashingEncoder)
+    before = encoder.n_encoded
+    results = ms.query("zymurgists", mode="lexical", evidence=True)
+    assert paths(results) == ["notes.txt"]  # the stem is the same
+    assert results[0].evidence is not None and "zymurgist" in results[0].evidence.text
+    assert results[0].evidence.score is None
+    assert encoder.n_encoded == before
+
+
+def test_two_characters_of_japanese_are_found(ms: MiniSearch) -> None:
+    assert paths(ms.query("天気", mode="lexical")) == ["日記.txt"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("by", ["passage", "document", "chunk"])
+def test_a_phrase_is_in_every_answer_and_an_excluded_word_in_none(ms: MiniSearch, mode, by) -> None:
+    results = ms.query('oven "hot oven"', 10, mode=mode, by=by)
+    assert paths(results) == ["bread/sourdough.md"]
+    results = ms.query("oven -rye", 10, mode=mode, by=by)
+    assert results and all("rye" not in (result.text + result.heading).lower() for result in results)
+    assert not ms.query('oven "no such phrase"', mode=mode, by=by)
+
+
+def test_a_question_made_by_the_caller_has_no_operators(ms: MiniSearch) -> None:
+    results = ms.query(Question("oven -rye"), mode="lexical", by="document")
+    assert "bread/rye.md" in paths(results)
+
+
+def test_a_concept_pulls_and_pushes(ms: MiniSearch) -> None:
+    def cosine(query: str) -> float:
+        (best,) = ms.query(query, 1, mode="dense", where=AtPath("**/stars.md"))
+        return best.score
+
+    assert cosine("oven +helium") > cosine("oven") > cosine("oven -helium^0.5")
+
+
+def test_what_cancels_out_or_has_no_words_is_said(ms: MiniSearch) -> None:
+    with pytest.raises(InputError, match="cancel each other out"):
+        ms.query("oven -oven^1", mode="dense")
+    with pytest.raises(InputError, match="lexical search looks for words"):
+        ms.query("+oven", mode="lexical")
+
+
+# --- the contract: k results, or every match
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense"])
+def test_a_filter_leaves_k_results_or_every_match(ms: MiniSearch, mode: Mode) -> None:
+    with Store(Path(".minisearch/minisearch.db")) as store:
+        n_markdown = len(store.select(Extension("md")))
+    for k in range(1, n_markdown + 3):
+        results = ms.query("oven", k, mode=mode, by="chunk", where=Extension("md"))
+        assert len(results) == min(k, n_markdown)
+        assert all(path.endswith(".md") for path in paths(results))
+        assert results.n_matching == n_markdown
+        assert results.plan in {"scan", "widen"}
+
+
+def test_without_a_filter_there_is_no_plan(ms: MiniSearch) -> None:
+    results = ms.query("oven")
+    assert (results.plan, results.n_matching) == ("", None)
+
+
+def test_dense_scores_are_the_brute_force_ones(ms: MiniSearch) -> None:
+    results = ms.query("helium in the sky", 20, mode="dense", by="chunk")
+    with Store(Path(".minisearch/minisearch.db")) as store:
+        ids, vectors = store.vectors(64)
+    cosines = dict(
+        zip(ids.tolist(), vectors @ HashingEncoder().encode(["helium in the sky"])[0], strict=True)
+    )
+    expected = sorted(cosines, key=lambda id_: (-cosines[id_], id_))
+    assert [result.chunk_id for result in results] == expected
+    assert [result.score for result in results] == pytest.approx([cosines[id_] for id_ in expected], abs=1e-6)
+    assert [result.trace.dense_rank for result in results] == list(range(1, len(expected) + 1))
+
+
+def test_a_trace_of_hybrid_agrees_with_both_legs(ms: MiniSearch) -> None:
+    dense = {result.chunk_id: result for result in ms.query("rye oven", 20, mode="dense", by="chunk")}
+    lexical = {result.chunk_id: result for result in ms.query("rye oven", 20, mode="lexical", by="chunk")}
+    for result in ms.query("rye oven", 20, by="chunk"):
+        assert result.trace.cosine == pytest.approx(dense[result.chunk_id].score)
+        assert result.trace.dense_rank == dense[result.chunk_id].rank
+        found = lexical.get(result.chunk_id)
+        assert result.trace.lexical_rank == (found.rank if found else None)
+        assert result.trace.bm25 == (pytest.approx(found.score) if found else None)
+        assert result.trace.fused == result.score
+
+
+# --- the page
+
+
+def test_copies_share_a_place(ms: MiniSearch) -> None:
+    results = ms.query("hydrogen helium star", 3)
+    (stars,) = [result for result in results if result.path.startswith("docs/sky")]
+    assert {stars.path, *(place.path for place in stars.merged)} == {"docs/sky/stars.md", "docs/sky/copy.md"}
+
+
+def test_by_document_names_each_once(ms: MiniSearch) -> None:
+    results = ms.query("bake a loaf in the oven", 10, by="document")
+    assert len(paths(results)) == len(set(paths(results))) == len(TEXTS)
+
+
+def test_one_file_cannot_flood_the_page_but_fills_it_where_there_is_no_other(ms: MiniSearch) -> None:
+    sections = "\n\n".join(
+        f"## Part {n}\n\nThe oven number {n} is warm and has {n} doors." for n in range(30)
+    )
+    Path("docs/long.md").write_text(f"# Ovens\n\n{sections}\n")
+    Path("docs/other.md").write_text("# Kiln\n\nA kiln is no oven.\n")
+    ms.index("docs")
+    page = paths(ms.query("warm oven doors", 6))
+    assert page.count("long.md") == 3
+    alone = ms.query("warm oven doors", 6, where=AtPath("docs/long.md"))
+    assert len(alone) == 6
+
+
+def test_variety_alone_puts_unlike_passages_first(ms: MiniSearch) -> None:
+    plain = ms.query("hydrogen helium star oven", 2, by="chunk", mode="dense")
+    assert plain[0].text == plain[1].text
+    varied = ms.query("hydrogen helium star oven", 2, by="chunk", mode="dense", diverse=0.7)
+    assert varied[0].text == plain[0].text != varied[1].text
+    assert ms.query("oven", 5, diverse=0.0).results == ms.query("oven", 5).results
+
+
+# --- a closer look
+
+
+class Shortest:
+    """A reranker that likes short texts; it remembers how many it saw."""
+
+    name = "shortest"
+
+    def __init__(self) -> None:
+        self.n_seen = 0
+
+    def score(self, query: str, texts: Sequence[str]) -> np.ndarray:
+        self.n_seen += len(texts)
+        return np.array([-len(text) for text in texts], np.float32)
+
+
+def test_the_reranker_orders_the_first_and_both_scores_are_kept(ms: MiniSearch) -> None:
+    before = ms.query("oven", 10, by="chunk")
+    reranker = Shortest()
+    after = ms.query("oven", 10, by="chunk", rerank=reranker, rerank_depth=3)
+    assert after.n_reranked == reranker.n_seen == 3
+    assert [r.chunk_id for r in after[3:]] == [r.chunk_id for r in before[3:]]
+    assert sorted(r.chunk_id for r in after[:3]) == sorted(r.chunk_id for r in before[:3])
+    assert [len(r.text) for r in after[:3]] == sorted(len(r.text) for r in before[:3])
+    ranks = {result.chunk_id: result.rank for result in before}
+    for result in after[:3]:
+        assert result.trace.rank_before_rerank == ranks[result.chunk_id]
+        assert result.trace.rerank == result.score == -len(result.text)
+        assert result.trace.fused == before[ranks[result.chunk_id] - 1].score
+    assert all(result.trace.rerank is None for result in after[3:])
+
+
+# --- evidence
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_evidence_stands_in_the_file_where_it_says(ms: MiniSearch, mode: Mode) -> None:
+    for result in ms.query("the loaf in the oven of the sky", 10, mode=mode, evidence=True):
+        found = result.evidence
+        assert found is not None
+        assert result.text[found.start : found.end] == found.text
+        lines = Path(result.path).read_text(encoding="utf-8").splitlines()
+        assert lines[found.line - 1][found.column - 1 :].startswith(found.text.splitlines()[0])
+        assert lines[found.end_line - 1][: found.end_column - 1].endswith(found.text.splitlines()[-1])
+
+
+def test_without_being_asked_for_there_is_no_evidence(ms: MiniSearch) -> None:
+    assert ms.query("oven")[0].evidence is None
+
+
+# --- more like this
+
+
+def test_more_like_a_file_leaves_the_file_out(ms: MiniSearch) -> None:
+    results = ms.like("docs/sky/stars.md", k=20, by="chunk")
+    assert paths(results)[0] == "sky/copy.md"
+    assert "sky/stars.md" not in paths(results)
+
+
+def test_more_like_a_line_leaves_that_passage_out(ms: MiniSearch) -> None:
+    results = ms.like("docs/bread/sourdough.md", 7, k=20, by="chunk")
+    assert all("hot oven" not in result.text for result in results)
+    assert "bread/sourdough.md" in paths(results)  # its other passage may be like it
+
+
+def test_more_like_what_is_not_there_is_said(ms: MiniSearch) -> None:
+    with pytest.raises(InputError, match="is not in the index"):
+        ms.like("docs/nothing.md")
+    with pytest.raises(InputError, match="no passage at line 99"):
+        ms.like("docs/notes.txt", 99)
+
+
+# --- the rest
+
+
+def test_several_questions_are_answered_like_each_alone(ms: MiniSearch) -> None:
+    texts = ["oven", "star", "天気"]
+    assert ms.query_many(texts, 3, mode="dense") == [ms.query(text, 3, mode="dense") for text in texts]
+
+
+def test_similarity_is_the_cosines_of_the_texts(ms: MiniSearch) -> None:
+    vectors = HashingEncoder().encode(["oven", "hot oven", "star"])
+    assert ms.similarity("oven", "hot oven", "star") == pytest.approx(vectors @ vectors.T, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"k": 0}, "k is 0"),
+        ({"k": True}, "k is True"),
+        ({"k": "3"}, "k is '3'"),
+        ({"mode": "sparse"}, "mode is 'sparse': expected one of hybrid, dense, lexical"),
+        ({"by": "page"}, "by is 'page': expected one of passage, document, chunk"),
+        ({"where": "ext = md"}, "where is 'ext = md': expected a filter"),
+        ({"diverse": 2}, "diverse is 2: expected a number from 0 to 1"),
+        ({"rerank": "deep"}, "deep"),
+        ({"rerank": Shortest(), "rerank_depth": 0}, "depth is 0"),
+        ({"where": Contains("x") & Extension(".")}, "no extension"),
+    ],
+)
+def test_what_makes_no_sense_is_one_clear_error(ms: MiniSearch, options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ms.query("oven", **options)
