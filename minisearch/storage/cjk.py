@@ -41,6 +41,11 @@ def spaced(text: str) -> str:
     return RUN.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", normalised(text))
 
 
+def parts(word: str) -> list[str]:
+    """A word of a normalised text cut at the ends of its runs."""
+    return [part for part in re.split(f"({RUN.pattern})", word) if part]
+
+
 def terms(run: str) -> list[str]:
     """What to look up for a run, as FTS5 strings: its pairs; for a single character all words it begins."""
     return [f'"{pair}"' for pair in _pairs(run)[:-1]] or [f'"{run}" *']

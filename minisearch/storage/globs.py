@@ -14,7 +14,7 @@ from itertools import groupby
 
 from minisearch.errors import InputError
 
-MAX_CHARACTERS = 10_000  # twice the longest path that Linux opens
+MAX_CHARACTERS = 5_000  # no path that Linux opens is longer
 
 Segments = Sequence[Callable[[str], object]]
 
@@ -29,7 +29,7 @@ def glob(pattern: str) -> Callable[[str], bool]:
             f"the path pattern {pattern!r} begins with '!': leave it out and negate the condition, "
             f"or write '\\!' for a name that begins so"
         )
-    names = pattern.strip("/").split("/")
+    names = ["**" if re.fullmatch(r"\*{2,}", name) else name for name in pattern.strip("/").split("/")]
     if names == [""]:
         raise InputError(
             f"the path pattern {pattern!r} names nothing: expected one such as 'guides/**' or '*.md'"
@@ -88,7 +88,7 @@ def _segment(name: str) -> Callable[[str], object]:
 def _between_stars(name: str) -> list[list[str]]:
     """The signs of a name (a character, an escaped one, a class), cut at the stars."""
     parts: list[list[str]] = [[]]
-    for sign in re.findall(r"\\.|\[[!^]?(?:\\.|[^\\])(?:\\.|[^\]\\])*\]|.", name, re.DOTALL):
+    for sign in re.findall(r"\\.|\[[!^]?(?:\\.|[^\\])[^\]\\]*(?:\\.[^\]\\]*)*\]|.", name, re.DOTALL):
         if sign == "*":
             parts.append([])
         else:

@@ -115,9 +115,9 @@ def m002_fields_and_columns(db: Database) -> None:
     """Language and fields of documents; places inside chunks; full text over titles, and in other scripts."""
     for statement in _M002_COLUMNS + _M002_FULL_TEXT:
         db.execute(statement)
-    rows = db.execute("select id, title, heading, text from chunks").fetchall()
-    rows = [row for row in rows if any(map(cjk.has_runs, row[1:]))]
-    for id_, *texts in rows:
+    rows = db.execute("select id, title, heading, text from chunks")
+    for id_ in [id_ for id_, *texts in rows if any(map(cjk.has_runs, texts))]:
+        (texts,) = db.execute("select title, heading, text from chunks where id = ?", [id_])
         db.execute("update chunks set is_cjk = 1 where id = ?", [id_])
         db.execute(
             "insert into chunks_cjk (rowid, title, heading, text) values (?, ?, ?, ?)",
