@@ -1,4 +1,4 @@
-"""A question through the whole search, on every backend: against brute force, a dict, and the files themselves."""
+"""A question through the whole search, on every backend: against brute force, and the files themselves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tests.fakes import HashingEncoder
 MODES: list[Mode] = ["hybrid", "dense", "lexical"]
 
 TEXTS = {
-    "bread/sourdough.md": "# Sourdough\n\nFeed the starter with flour.\n\n## Baking\n\nBake the loaf in a hot oven.\n",
+    "bread/sourdough.md": "# Sourdough\n\nFeed the starter with flour.\n\n"
+    "## Baking\n\nBake the loaf in a hot oven.\n",
     "bread/rye.md": "# Rye bread\n\nRye flour makes a heavy loaf. Bake it slowly in the oven.\n",
     "sky/stars.md": "# Stars\n\nHydrogen becomes helium in a star. The oven of the sky never cools.\n",
     "sky/copy.md": "# Stars\n\nHydrogen becomes helium in a star. The oven of the sky never cools.\n",

@@ -15,7 +15,7 @@ from minisearch.types import FloatArray, IntArray
 # BM25 counts by its share of what a perfect match of all the question's words would score, so that an answer
 # that shares only its common words stays low, whoever else shares fewer.  The usual scale, the best BM25 of
 # the page as 1, gives that answer the full weight: nDCG@10 .79 in place of .93 on questions in other words
-# than their answers'.  Both numbers were chosen on five collections together (scripts/fusion.py); from 0.4 to 1.2 times this weight, and with powers from 1 to 2, none loses more than two points.
+# than their answers'.  Both numbers were chosen on five collections together (scripts/fusion.py).
 LEXICAL_WEIGHT = 3.3
 LEXICAL_POWER = 1.5
 
@@ -25,9 +25,9 @@ NEAR = 0.3  # a page whose best cosine is lower has nothing near in meaning, and
 def fuse(cosines: FloatArray, bm25: FloatArray, *, ceiling: float) -> FloatArray:
     """The convex combination of both, (n,) float32 in [0, 1] where no cosine is negative; higher is better.
 
-    ``cosines`` (n,) count by their share of the highest, or of `NEAR`; ``bm25`` (n,), 0 where no word is shared, by
-    their share of ``ceiling``, the most that any passage could score.  After Bruch, Gai and Ingber, "An
-    analysis of fusion functions for hybrid retrieval", ACM TOIS 2023.
+    ``cosines`` (n,) count by their share of the highest, or of `NEAR`; ``bm25`` (n,), 0 where no word is
+    shared, by their share of ``ceiling``, the most that any passage could score.  After Bruch, Gai and
+    Ingber, "An analysis of fusion functions for hybrid retrieval", ACM TOIS 2023.
     """
     if not len(cosines):
         return np.empty(0, np.float32)
