@@ -24,6 +24,7 @@ from minisearch.cli.models import models
 from minisearch.cli.options import common, json_option, offline_option, set_up_logging
 from minisearch.cli.progress import Progress
 from minisearch.cli.query import query
+from minisearch.cli.selftest import selftest
 from minisearch.cli.similarity import similarity
 from minisearch.cli.terminal import printable
 from minisearch.config import DTYPES
@@ -68,7 +69,7 @@ def cli() -> None:
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
 
 
-for _command in (query, similarity, models, evaluate):
+for _command in (query, similarity, models, evaluate, selftest):
     cli.add_command(_command)
 
 

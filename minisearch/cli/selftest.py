@@ -1,0 +1,309 @@
+"""``minisearch selftest``: how well an index finds its own content, in every mode and with every backend.
+
+An index and settings come in; tables, or JSON, go out, and if wanted a plot.  How far it has come is told on
+standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from minisearch.cli.options import chosen, common, json_option, offline_option, set_up_logging
+from minisearch.cli.show import count
+from minisearch.cli.terminal import printable
+from minisearch.errors import InputError
+from minisearch.home import find_index
+from minisearch.indexes import backend_names
+
+if TYPE_CHECKING:
+    from minisearch.evaluate.known_items import Kind, KnownItem
+    from minisearch.evaluate.ranks import Figure
+    from minisearch.selftest import Asked, SelfTest
+    from minisearch.types import Mode
+
+MODES = ("hybrid", "dense", "lexical")
+
+
+@click.command()
+@click.option("-n", "n", type=int, default=200, show_default=True, metavar="N", help="How many questions.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Which questions.")
+@click.option(
+    "--mode",
+    "modes",
+    multiple=True,
+    metavar="|".join(MODES),
+    help="How to search; repeatable.  [default: all]",
+)
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="|".join(backend_names()),
+    help="The kind of vector index; repeatable.  [default: the installed ones]",
+)
+@click.option(
+    "--plot", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw quality against latency."
+)
+@offline_option
+@json_option
+@common
+def selftest(
+    n: int,
+    seed: int,
+    modes: tuple[str, ...],
+    backends: tuple[str, ...],
+    plot: Path | None,
+    offline: bool,
+    as_json: bool,
+    index_folder: Path | None,
+    verbose: bool,
+) -> None:
+    """Measure how well the index finds its own content, without any labels.
+
+    Questions are made from documents: a heading, the title, or the first sentence of a section. In a copy
+    of the index each document loses the words of its own question, so that it has to be found by what
+    else it says; found means: among the first ten documents. The numbers compare settings on this index.
+    They do not tell how well your own questions are answered: for that, judge some, and see minisearch eval.
+    """
+    set_up_logging(verbose)
+    asked_modes = [cast("Mode", chosen(mode, MODES, "mode")) for mode in modes or MODES]
+    for name in backends:
+        chosen(name, backend_names(), "backend")
+    if seed < 0:
+        raise InputError(f"--seed is {seed}: expected 0 or more")
+    _check_plot(plot)
+    # Here, because --help must not cost the import of NumPy.
+    from minisearch.selftest import selftest as run
+
+    with _Steps() as steps:
+        found = run(
+            index_folder or find_index(),
+            n=n,
+            seed=seed,
+            modes=asked_modes,
+            backends=backends,
+            offline=offline,
+            on_progress=steps.update,
+        )
+    if plot:
+        from minisearch.evaluate.plot_selftest import draw
+
+        draw([_point(one) for one in found.asked], plot, title=_headline(found))
+    click.echo(json.dumps(_as_json(found)) if as_json else printable("\n".join(_page(found))))
+
+
+def _check_plot(plot: Path | None) -> None:
+    if plot is None:
+        return
+    if plot.suffix.lower() != ".png":
+        raise InputError(f"--plot draws PNG, so the file's name has to end in .png: {plot}")
+    if not plot.absolute().parent.is_dir():
+        raise InputError(f"cannot write {plot}: there is no folder {plot.parent}")
+    from minisearch.evaluate.plot import load_figure
+
+    load_figure()  # what is missing shows before the work, not after
+
+
+class _Steps:
+    """The step under way on standard error: counting on a terminal, elsewhere a line a step."""
+
+    def __init__(self) -> None:
+        self._step = ""
+        self._is_terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> _Steps:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_terminal:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def update(self, step: str, n_done: int, n: int) -> None:
+        """Show how far a step has come."""
+        if self._is_terminal:
+            share = f"  {n_done:,}/{n:,}" if n > 1 else ""
+            click.echo(f"\r\x1b[K{step}{share}", nl=False, err=True)
+        elif step != self._step:
+            click.echo(step, err=True)
+        self._step = step
+
+
+# --- what is printed ---------------------------------------------------------------------------------
+
+
+def _headline(found: SelfTest) -> str:
+    kinds = Counter(item.kind for item in found.items)
+    nouns: dict[Kind, str] = {"title": "title", "heading": "heading", "sentence": "first sentence"}
+    made = ", ".join(count(kinds[kind], noun) for kind, noun in nouns.items() if kinds[kind])
+    return f"{count(len(found.items), 'question')} from {count(found.n_documents, 'document')}: {made}"
+
+
+def _page(found: SelfTest) -> Iterator[str]:
+    yield f"{_headline(found)}; seed {found.seed}"
+    yield "each ± is half of a 95 % interval, at its wider side"
+    yield ""
+    yield from _quality(found.asked)
+    yield from _differences(found.asked)
+    yield ""
+    own = [one for one in found.asked if one.backend in {"", found.asked[0].backend}]
+    yield from _by(found, own, "kind", lambda item: item.kind)
+    yield ""
+    yield from _by(found, own, "file type", lambda item: _file_type(item.path))
+    yield ""
+    yield from _latency(found)
+
+
+def _quality(asked: Sequence[Asked]) -> Iterator[str]:
+    from minisearch.evaluate.ranks import figures
+
+    width = max(len(_name(one)) for one in asked)
+    for i, one in enumerate(asked):
+        row = figures(one.ranks)
+        if i == 0:
+            yield "  ".join([" " * width, *(f"{name:>10}" for name in row)])
+        yield "  ".join([f"{_name(one):<{width}}", *map(_cell, row.values())])
+
+
+def _differences(asked: Sequence[Asked]) -> Iterator[str]:
+    """Every setting against the first, question by question."""
+    if len(asked) < 2:
+        return
+    width = max(len(_name(one)) for one in asked)
+    yield ""
+    yield f"MRR@10 against {_name(asked[0])}: mean difference, 95 % interval"
+    for one, difference in zip(asked[1:], _against_first(asked), strict=True):
+        is_chance = difference["low"] <= 0 <= difference["high"]
+        yield (
+            f"{_name(one):<{width}}  {difference['difference']:>+10.3f}  "
+            f"[{difference['low']:+.3f}, {difference['high']:+.3f}]"
+            f"{'  no more than chance' if is_chance else ''}"
+        )
+
+
+def _against_first(asked: Sequence[Asked]) -> list[dict[str, float]]:
+    from minisearch.evaluate.ranks import reciprocals
+    from minisearch.evaluate.significance import compare
+
+    first = reciprocals(asked[0].ranks)
+    return [asdict(compare(first, reciprocals(one.ranks))) for one in asked[1:]]
+
+
+def _by(found: SelfTest, asked: Sequence[Asked], what: str, key: Callable[[KnownItem], str]) -> Iterator[str]:
+    """MRR@10 of each group of questions, the largest first."""
+    from minisearch.evaluate.ranks import MRR, figures
+
+    groups = Counter(key(item) for item in found.items)
+    width = max(len(what), *map(len, groups))
+    names = [f"{one.mode:>10}" for one in asked]
+    yield "  ".join([f"{what:<{width}}", "questions", *names, f" {MRR}"])
+    for group, n in sorted(groups.items(), key=lambda pair: (-pair[1], pair[0])):
+        cells = [_cell(figures(_ranks_of(found, one, key, group))[MRR]) for one in asked]
+        yield "  ".join([f"{group:<{width}}", f"{n:>9}", *cells])
+
+
+def _ranks_of(found: SelfTest, one: Asked, key: Callable[[KnownItem], str], group: str) -> list[int]:
+    return [rank for item, rank in zip(found.items, one.ranks, strict=True) if key(item) == group]
+
+
+def _latency(found: SelfTest) -> Iterator[str]:
+    from minisearch.evaluate.measures import percentiles
+
+    rows = [(_name(one), percentiles(one.latencies_s), "") for one in found.asked]
+    width = max(len(name) for name, *_ in rows)
+    yield "  ".join([f"{'question':<{width}}", *(f"{name + ' ms':>9}" for name in rows[0][1])])
+    for name, milliseconds, _ in rows:
+        yield "  ".join([f"{name:<{width}}", *(f"{value:>9.1f}" for value in milliseconds.values())])
+    yield ""
+    columns = ["p50 ms", "p95 ms", "p99 ms", "recall@10", "build s", "MB"]
+    yield "  ".join([f"{'index':<{width}}", *(f"{column:>9}" for column in columns)])
+    for one in found.looked_up:
+        cells = [f"{value:>9.2f}" for value in percentiles(one.latencies_s).values()]
+        cells += [f"{one.recall:>9.4f}", f"{one.build_s:>9.2f}", f"{one.n_bytes / 1e6:>9.1f}"]
+        yield "  ".join([f"{one.backend:<{width}}", *cells])
+
+
+def _name(one: Asked) -> str:
+    return f"{one.mode}, {one.backend}" if one.backend else one.mode
+
+
+def _cell(figure: Figure) -> str:
+    return f"{figure.value:.2f} ±{max(figure.high - figure.value, figure.value - figure.low):.2f}".rjust(10)
+
+
+def _file_type(path: str) -> str:
+    from minisearch.evaluate.known_items import file_type
+
+    return file_type(path)
+
+
+def _point(one: Asked) -> tuple[str, str, float, Figure]:
+    """Mode, backend, median latency in ms and MRR@10."""
+    from minisearch.evaluate.measures import percentiles
+    from minisearch.evaluate.ranks import MRR, figures
+
+    return one.mode, one.backend, percentiles(one.latencies_s)["p50"], figures(one.ranks)[MRR]
+
+
+def _as_json(found: SelfTest) -> dict[str, Any]:
+    from minisearch.evaluate.measures import percentiles
+
+    settings = [_setting_as_json(found, one) for one in found.asked]
+    for setting, difference in zip(settings[1:], _against_first(found.asked), strict=True):
+        setting["mrr_against_first"] = difference
+    return {
+        "index": {
+            name: getattr(found, name) for name in ("index", "model", "backend", "n_documents", "n_chunks")
+        },
+        "seed": found.seed,
+        "settings": settings,
+        "backends": [
+            {
+                "backend": one.backend,
+                "recall@10": one.recall,
+                "latency_ms": percentiles(one.latencies_s),
+                "build_s": one.build_s,
+                "n_bytes": one.n_bytes,
+            }
+            for one in found.looked_up
+        ],
+        "questions": [
+            {
+                "kind": item.kind,
+                "text": item.text,
+                "source": item.source,
+                "path": item.path,
+                "ranks": {_name(one): one.ranks[i] or None for one in found.asked},
+            }
+            for i, item in enumerate(found.items)
+        ],
+    }
+
+
+def _setting_as_json(found: SelfTest, one: Asked) -> dict[str, Any]:
+    from minisearch.evaluate.known_items import file_type
+    from minisearch.evaluate.measures import percentiles
+    from minisearch.evaluate.ranks import figures
+
+    def grouped(key: Callable[[KnownItem], str]) -> dict[str, Any]:
+        groups = sorted({key(item) for item in found.items})
+        return {group: measured(_ranks_of(found, one, key, group)) for group in groups}
+
+    def measured(ranks: Sequence[int]) -> dict[str, Any]:
+        return {"n": len(ranks)} | {name: asdict(figure) for name, figure in figures(ranks).items()}
+
+    return {
+        "mode": one.mode,
+        "backend": one.backend or None,
+        "measures": measured(one.ranks),
+        "by_kind": grouped(lambda item: item.kind),
+        "by_type": grouped(lambda item: file_type(item.path)),
+        "latency_ms": percentiles(one.latencies_s),
+    }
