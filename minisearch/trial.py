@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -27,12 +26,13 @@ from minisearch.evaluate.collection import Collection, Entry
 from minisearch.evaluate.runs import Ranking
 from minisearch.facts import Facts
 from minisearch.home import INDEX_FOLDER, Home
-from minisearch.ingest import Found, chunk
+from minisearch.ingest import Found
 from minisearch.ingestion import Walked
-from minisearch.reading import CutDocument, Outcome, PassedOver, Unchanged
+from minisearch.reading import CutDocument, Outcome, PassedOver, Reader, Unchanged
+from minisearch.search.question import literal_question
 from minisearch.storage import FileStamp, Store, StoredDocument
 from minisearch.storage.lock import writer_lock
-from minisearch.types import Chunk, Document, Encoder, Heading, IndexProgress, IngestReport, Mode, Origin
+from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Mode, Origin, Reranker
 from minisearch.writing import Writing
 
 N_WARM_UP = 3  # queries asked before the clock counts: caches, threads and pages have to come in
@@ -61,29 +61,33 @@ class Trial:
         self,
         *,
         mode: Mode = "hybrid",
-        rerank: str | None = None,
+        rerank: str | Reranker | None = None,
+        rerank_depth: int | None = None,
         k: int = 100,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> Answers:
         """The k best documents for every query, each query taken as it stands, without operators."""
         queries = self.collection.queries
+        ask = partial(self._ranking, mode=mode, rerank=rerank, rerank_depth=rerank_depth, k=k)
         for text in list(queries.values())[:N_WARM_UP]:
-            self._ranking(text, mode, rerank, k)
-        rankings, latencies_s = {}, []
+            ask(text)
+        rankings: dict[str, Ranking] = {}
+        latencies_s: list[float] = []
         for n_done, (query_id, text) in enumerate(queries.items(), start=1):
             started_s = time.perf_counter()
-            rankings[query_id] = self._ranking(text, mode, rerank, k)
+            rankings[query_id] = ask(text)
             latencies_s.append(time.perf_counter() - started_s)
             on_progress(n_done)
         return Answers(rankings, tuple(latencies_s))
 
-    def _ranking(self, text: str, mode: Mode, rerank: str | None, k: int) -> Ranking:
-        if mode != "dense" or rerank:
-            raise InputError(f"{mode} search of a collection is not there yet: use --mode dense")
-        best: dict[str, float] = {}
-        for result in self.engine.query(text, k=5 * k):
-            best.setdefault(self.entry_ids[result.doc_id], result.score)
-        return Ranking(tuple(best)[:k], tuple(best.values())[:k])
+    def _ranking(
+        self, text: str, *, mode: Mode, rerank: str | Reranker | None, rerank_depth: int | None, k: int
+    ) -> Ranking:
+        results = self.engine.query(
+            literal_question(text), k, mode=mode, by="document", rerank=rerank, rerank_depth=rerank_depth
+        )
+        ids = tuple(self.entry_ids[result.doc_id] for result in results)
+        return Ranking(ids, tuple(result.score for result in results))
 
 
 @contextmanager
@@ -112,7 +116,9 @@ def trial(
         keys = {key_of(entry_id): entry_id for entry_id in collection.corpus}
         report = Writing(home, encoders, settings).take_in(
             Walked({key: _found(collection.corpus[id_]) for key, id_ in keys.items()}),
-            partial(EntryReader, {key: collection.corpus[id_] for key, id_ in keys.items()}, whole),
+            partial(
+                EntryReader, entries={key: collection.corpus[id_] for key, id_ in keys.items()}, whole=whole
+            ),
             [Path("/")],
             backend=backend,
             on_progress=on_progress,
@@ -149,66 +155,45 @@ def _found(entry: Entry) -> Found:
     return Found(entry.id, len(entry.title) + len(entry.text), 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class EntryReader:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryReader(Reader):
     """Makes documents of a collection's entries, under the names of the store, as `Reader` does of files."""
 
     entries: Mapping[str, Entry]
     whole: bool
-    stored: Mapping[str, StoredDocument]
-    encoder: Callable[[], Encoder]
-    settings: Settings
-    ingest: str
-    stop: threading.Event = field(default_factory=threading.Event)
 
     def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
         """Each entry's outcome."""
         for key in files:
-            yield self._outcome(key, self.entries[key])
+            yield self._outcome_of(key, self.entries[key])
 
-    def _outcome(self, key: str, entry: Entry) -> Outcome:
+    def _outcome_of(self, key: str, entry: Entry) -> Outcome:
         stored = self.stored.get(key)
         ingest = fingerprint(self.ingest, "whole" if self.whole else "cut")
         sha256 = hashlib.sha256(json.dumps([entry.title, entry.text, entry.fields]).encode()).digest()
         if stored and (stored.ingest, stored.sha256) == (ingest, sha256):
             return Unchanged(key)
-        document = as_document(key, entry, whole=self.whole)
+        document = as_document(key, entry)
         if not document.text.strip():
             return PassedOver(key, "no text in it", is_outdated=stored is not None)
-        row = StoredDocument(key, document.format, document.title, NO_STAMP, sha256, ingest)
-        return CutDocument(row, self._chunks(document), ())
-
-    def _chunks(self, document: Document) -> list[Chunk]:
-        encoder = self.encoder()
-        if self.whole:
-            return [whole_chunk(document, encoder)]
-        return chunk(
-            document,
-            encoder.tokenizer,
-            max_tokens=self.settings.chunk_tokens(encoder.max_tokens),
-            overlap_tokens=self.settings.overlap_tokens,
+        chunks = [whole_chunk(document, self.encoder())] if self.whole else self._cut(document)
+        row = StoredDocument(
+            key, document.format, document.title, NO_STAMP, sha256, ingest, fields=document.fields
         )
+        return CutDocument(row, chunks, ())
 
 
-def as_document(key: str, entry: Entry, *, whole: bool) -> Document:
-    """The entry as a reader would have made it of a file: its title is a heading above its text.
-
-    ``whole``: title and text in one line, as BEIR's reference embeds them.
-    """
-    title, body = " ".join(entry.title.split()), entry.text
-    headings: tuple[Heading, ...] = ()
-    if whole:
-        text = f"{entry.title} {body}".strip()
-    else:
-        first_line = body.lstrip().partition("\n")[0].strip("# \t\r")
-        text = body if first_line == title else f"{title}\n\n{body}"
-        headings = (Heading(0, 1, title),) if title else ()
-    return Document(key, text, "text", Origin(text), title, headings, fields=entry.fields)
+def as_document(key: str, entry: Entry) -> Document:
+    """The entry as a reader would have made it of a file; one with nothing but a title says that."""
+    text = entry.text if entry.text.strip() else entry.title
+    return Document(key, text, "text", Origin(text), " ".join(entry.title.split()), fields=entry.fields)
 
 
 def whole_chunk(document: Document, encoder: Encoder) -> Chunk:
-    """The document as one chunk, of which the encoder sees the beginning."""
+    """The document as one chunk, embedded as "title text" like BEIR's reference, as far as the model sees."""
     text = document.text
+    context = document.title if text != document.title else ""
+    spans = encoder.tokenizer.spans([f"{context} {text}"])[0]
     return Chunk(
         start=0,
         end=len(text),
@@ -217,6 +202,8 @@ def whole_chunk(document: Document, encoder: Encoder) -> Chunk:
         byte_end=len(text.encode()),
         line=1,
         end_line=1 + text.count("\n"),
-        heading=document.title,
-        n_tokens=min(len(encoder.tokenizer.spans([text])[0]), encoder.max_tokens),
+        heading="",
+        n_tokens=min(len(spans), encoder.max_tokens),
+        anchors=((0, 1, 1),),
+        context=context,
     )

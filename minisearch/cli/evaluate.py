@@ -7,9 +7,12 @@ long tells of its progress on standard error.
 from __future__ import annotations
 
 import json
+import logging
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,9 +27,12 @@ from minisearch.errors import InputError
 if TYPE_CHECKING:
     from minisearch.evaluate.collection import Collection
     from minisearch.evaluate.results import Result, Setting
-    from minisearch.types import IngestReport, Mode
+    from minisearch.trial import Answers
+    from minisearch.types import IngestReport, Mode, Reranker
 
 MODES = ("hybrid", "dense", "lexical")
+KINDS = ("auto", "cross", "bi")
+EXIT_TERMINATED = 143
 MAIN = "nDCG@10"  # the measure that settings are compared by
 QUERY_CHARACTERS = 60
 
@@ -35,8 +41,10 @@ QUERY_CHARACTERS = 60
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--mode", "modes", multiple=True, metavar="|".join(MODES), help="How to search; repeatable.")
 @click.option(
-    "--rerank", "rerankers", multiple=True, metavar="KIND", help="Each mode reranked too; repeatable."
+    "--rerank", "kinds", multiple=True, metavar="|".join(KINDS), help="Each mode reranked too; repeatable."
 )
+@click.option("--rerank-model", metavar="NAME", help="A checkpoint in place of the reranker's own.")
+@click.option("--rerank-depth", type=int, metavar="N", help="How many candidates are reranked.")
 @click.option("-k", "k", type=int, default=100, show_default=True, metavar="N", help="Documents a query.")
 @click.option("--split", metavar="NAME", help="Which qrels/NAME.tsv.  [default: test, or the only one]")
 @click.option("--whole", is_flag=True, help="One vector a document, as published figures are made.")
@@ -60,7 +68,9 @@ QUERY_CHARACTERS = 60
 def evaluate(
     folder: Path,
     modes: tuple[str, ...],
-    rerankers: tuple[str, ...],
+    kinds: tuple[str, ...],
+    rerank_model: str | None,
+    rerank_depth: int | None,
     k: int,
     split: str | None,
     whole: bool,
@@ -85,20 +95,39 @@ def evaluate(
     from minisearch.evaluate.plot import load_figure, plot_results
     from minisearch.evaluate.results import Setting, measure
     from minisearch.evaluate.runs import read_run, write_run
+    from minisearch.trial import trial
 
-    asked = _settings(modes, rerankers, has_runs=bool(runs))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))  # a temporary index is taken away
+    asked = _asked(modes, kinds, has_runs=bool(runs))
     _check(k, n_settings=len(asked) + len(runs), save_run=save_run, plot=plot)
     load_ir_measures()  # what is missing shows before the work, not after
     if plot:
         load_figure()
+    rerankers = _rerankers(kinds, rerank_model, offline=offline)
     collection = read_collection(folder, split)
     settings = [Setting(path.name, read_run(path)) for path in runs]
     report = None
     if asked:
-        answered, report = _answered(
-            collection, asked, k=k, index=index_folder, whole=whole, model=model, offline=offline
-        )
+        if whole:  # meant, so no warning for every batch
+            logging.getLogger("minisearch").setLevel(logging.ERROR)
+        answered = []
+        with (
+            Progress() as progress,
+            trial(
+                collection,
+                index=index_folder,
+                whole=whole,
+                model=model,
+                offline=offline,
+                on_progress=progress.update,
+            ) as opened,
+        ):
+            progress.stop()
+            for mode, kind in asked:
+                ask = partial(opened.answers, mode=mode, k=k, rerank_depth=rerank_depth)
+                answered.append(_answered(collection, mode, kind, partial(ask, rerank=rerankers.get(kind))))
         settings = answered + settings
+        report = opened.report
     if save_run:
         write_run(save_run, settings[0].rankings, settings[0].name)
     results = measure(settings, collection.judgements)
@@ -110,14 +139,24 @@ def evaluate(
         click.echo(printable("\n".join(_page(collection, report, results, per_query=per_query))))
 
 
-def _settings(
-    modes: Sequence[str], rerankers: Sequence[str], *, has_runs: bool
-) -> list[tuple[Mode, str | None]]:
-    """Each mode, plain and then with each reranker; hybrid where neither a mode nor a run is named."""
+def _asked(modes: Sequence[str], kinds: Sequence[str], *, has_runs: bool) -> list[tuple[Mode, str]]:
+    """Each mode, plain ("") and then with each reranker; hybrid where neither a mode nor a run is named."""
     modes = [chosen(mode, MODES, "mode") for mode in modes]
-    if not modes and (rerankers or not has_runs):
+    if not modes and (kinds or not has_runs):
         modes = [MODES[0]]
-    return [(cast("Mode", mode), kind) for mode in dict.fromkeys(modes) for kind in (None, *rerankers)]
+    return [
+        (cast("Mode", mode), kind) for mode in dict.fromkeys(modes) for kind in dict.fromkeys(("", *kinds))
+    ]
+
+
+def _rerankers(kinds: Sequence[str], model: str | None, *, offline: bool) -> dict[str, Reranker]:
+    """The rerankers, loaded: weights that are missing show before the work, not after."""
+    if not kinds:
+        return {}
+    from minisearch.rerankers import Rerankers
+
+    rerankers = Rerankers(model=model, offline=offline)
+    return {kind: rerankers.pace(chosen(kind, KINDS, "reranker")).reranker for kind in kinds}
 
 
 def _check(k: int, *, n_settings: int, save_run: Path | None, plot: Path | None) -> None:
@@ -134,38 +173,14 @@ def _check(k: int, *, n_settings: int, save_run: Path | None, plot: Path | None)
             raise InputError(f"cannot write {path}: there is no folder {path.parent}")
 
 
-def _answered(
-    collection: Collection,
-    asked: Sequence[tuple[Mode, str | None]],
-    *,
-    k: int,
-    index: Path | None,
-    whole: bool,
-    model: str | None,
-    offline: bool,
-) -> tuple[list[Setting], IngestReport]:
-    """What the engine answers under every setting, and what making the index took."""
+def _answered(collection: Collection, mode: str, kind: str, answer: Callable[..., Answers]) -> Setting:
+    """One setting's answers, with its progress shown."""
     from minisearch.evaluate.results import Setting
-    from minisearch.trial import trial
 
-    settings = []
-    with Progress() as progress:
-        opened = trial(
-            collection,
-            index=index,
-            whole=whole,
-            model=model,
-            offline=offline,
-            on_progress=progress.update,
-        )
-        with opened as ready:
-            progress.stop()
-            for mode, kind in asked:
-                name = f"{mode}+{kind}" if kind else mode
-                with _Counter(name, len(collection.queries)) as counter:
-                    answers = ready.answers(mode=mode, rerank=kind, k=k, on_progress=counter.update)
-                settings.append(Setting(name, answers.rankings, answers.latencies_s))
-            return settings, ready.report
+    name = f"{mode}+{kind}" if kind else mode
+    with _Counter(name, len(collection.queries)) as counter:
+        answers = answer(on_progress=counter.update)
+    return Setting(name, answers.rankings, answers.latencies_s)
 
 
 class _Counter:

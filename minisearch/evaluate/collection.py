@@ -18,6 +18,8 @@ from minisearch.errors import InputError
 DEFAULT_SPLIT = "test"
 HEADER = ("query-id", "corpus-id", "score")
 
+LARGEST = 1e300  # a number beyond it, which JSON may have, is left out: no database orders it
+
 Judgements = dict[str, dict[str, int]]
 Value = str | float | bool
 
@@ -74,18 +76,22 @@ def read_collection(folder: Path, split: str | None = None) -> Collection:
             queries[query_id], judgements[query_id] = text, of_query
     if not queries:
         raise InputError(f"{qrels} judges no document above 0 for any query of {folder / 'queries.jsonl'}")
-    n_unknown_queries = len(all_judgements.keys() - all_queries.keys())
-    n_unknown = sum(document not in corpus for judged in judgements.values() for document in judged)
-    notes = [
-        f"{n:,} {what}"
-        for n, what in (
-            (len(all_queries) - len(queries), "queries left out: no document is judged to answer them"),
-            (n_unknown_queries, f"judged queries are not in queries.jsonl and are left out ({qrels.name})"),
-            (n_unknown, "judged documents are not in corpus.jsonl and count as not found"),
-        )
-        if n
-    ]
-    return Collection(folder.resolve().name, qrels.stem, corpus, queries, judgements, tuple(notes))
+    notes = _notes(
+        n_left_out=len(all_queries) - len(queries),
+        n_unknown_queries=len(all_judgements.keys() - all_queries.keys()),
+        n_unknown=len({document for judged in judgements.values() for document in judged} - corpus.keys()),
+    )
+    return Collection(folder.resolve().name, qrels.stem, corpus, queries, judgements, notes)
+
+
+def _notes(*, n_left_out: int, n_unknown_queries: int, n_unknown: int) -> tuple[str, ...]:
+    """What a user should know of a collection that does not quite fit together."""
+    told = (
+        (n_left_out, "queries without a document judged above 0: left out"),
+        (n_unknown_queries, "judged queries that queries.jsonl does not have: left out"),
+        (n_unknown, "judged documents that corpus.jsonl does not have: they count as not found"),
+    )
+    return tuple(f"{n:,} {what}" for n, what in told if n)
 
 
 def _qrels_file(folder: Path, split: str | None) -> Path:
@@ -119,7 +125,7 @@ class _Record:
         if not isinstance(value, str):
             came = f"got {json.dumps(value)[:40]}" if name in self.values else "it has none"
             raise InputError(f'{self.place}: expected a text as "{name}", {came}')
-        return value
+        return _whole(value)
 
 
 def _records(path: Path) -> Iterator[_Record]:
@@ -144,9 +150,14 @@ def _records(path: Path) -> Iterator[_Record]:
                 f'{place}: the "_id" {id_!r} is taken by line {lines_of[id_]}: give each its own'
             )
         lines_of[id_] = line_number
-        yield _Record(place, id_, values)
+        yield _Record(place, _whole(id_), values)
     if not lines_of:
         raise InputError(f"{path} is empty: expected a JSON object a line")
+
+
+def _whole(text: str) -> str:
+    r"""JSON can write half of a character (\ud800), which no file and no database takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _entry(record: _Record) -> Entry:
@@ -161,13 +172,19 @@ def _fields(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[st
         if isinstance(value, dict):
             yield from _fields(value, f"{name}.")
             continue
-        flat = tuple(
-            item if isinstance(item, str | bool) else float(item)
-            for item in (value if isinstance(value, list) else [value])
-            if isinstance(item, str | bool | int | float)
-        )
-        if flat:
-            yield name, flat
+        flat = map(_value, value if isinstance(value, list) else [value])
+        if kept := tuple(item for item in flat if item is not None):
+            yield name, kept
+
+
+def _value(item: object) -> Value | None:
+    if isinstance(item, bool):
+        return item
+    if isinstance(item, str):
+        return _whole(item)
+    if isinstance(item, int | float) and abs(item) < LARGEST:  # not nan either
+        return float(item)
+    return None
 
 
 def _judgements(path: Path) -> Judgements:

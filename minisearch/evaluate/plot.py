@@ -48,10 +48,10 @@ def _quality(axes: Any, results: Sequence[Result]) -> None:  # noqa: ANN401
     around = [[value - low, high - value] for value, (low, high) in zip(values, intervals, strict=True)]
     places = range(len(results))
     axes.barh(places, values, xerr=np.abs(np.array(around)).T, color=BLUE, ecolor=GREY, capsize=3, height=0.6)
-    for place, value in zip(places, values, strict=True):
-        axes.text(0.01, place, f"{value:.4f}", va="center", ha="left", color="white", fontweight="bold")
+    for place, value, (_, high) in zip(places, values, intervals, strict=True):
+        axes.text(high + 0.02, place, f"{value:.4f}", va="center", ha="left", fontsize=8)
     _name_bars(axes, [result.name for result in results])
-    axes.set_xlim(0, 1)
+    axes.set_xlim(0, max(1.0, 1.15 * max(high for _, high in intervals)))
     axes.set_xlabel(f"{MEASURE} (mean, 95 % bootstrap interval)")
 
 
