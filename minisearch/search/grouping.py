@@ -99,7 +99,8 @@ def diversify(
 
     Each is the one with the highest ``trade_off * relevance - (1 - trade_off) * similarity``: its score
     scaled to [0, 1] over the candidates, and its cosine with the nearest one already chosen, 0 for the
-    first; equal ones in the order of the ranking.  At 1 the ranking stays as it is, at 0 only variety counts.
+    first; equal ones in the order of the ranking.  A score above one further up counts like that one: a
+    reranker has its own scale.  At 1 the ranking stays as it is, at 0 only variety counts.
 
     Carbonell and Goldstein, "The use of MMR, diversity-based reranking for reordering documents and producing
     summaries", SIGIR 1998.
@@ -109,6 +110,7 @@ def diversify(
             f"k is {k}, the trade-off {trade_off}: expected at least 1, and a number from 0 to 1"
         )
     scores = np.array([candidate.score for candidate in ranked], np.float64)
+    scores = np.minimum.accumulate(scores) if len(scores) else scores
     span = np.ptp(scores) if len(scores) else 0.0
     relevance = (scores - scores.min()) / span if span > 0 else np.ones(len(scores))  # (n,)
     cosines = vectors @ vectors.T  # (n, n)

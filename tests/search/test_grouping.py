@@ -206,6 +206,13 @@ def test_a_trade_off_of_one_leaves_the_ranking(ranking: tuple[list[Candidate], F
     assert diversify(ranked, vectors, k, trade_off=1.0) == ranked[:k]
 
 
+def test_scores_of_two_scales_do_not_mix() -> None:
+    ranked = [candidate(1, score=-3.0), candidate(2, score=-4.0), candidate(3, score=0.9)]
+    vectors = unit([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    for trade_off in (0.3, 0.9, 1.0):
+        assert diversify(ranked, vectors, 3, trade_off=trade_off) == ranked
+
+
 @QUICK
 @given(rankings(), st.floats(0, 1))
 def test_diversify_loses_nothing(ranking: tuple[list[Candidate], FloatArray], trade_off: float) -> None:

@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minisearch.search.evidence import (
+    MARGIN,
+    MAX_CHARACTERS,
+    N_TRIED,
+    best_sentences,
+    evidence,
+    likeliest_sentences,
+    place,
+    sentences,
+)
+from minisearch.types import Evidence, FloatArray
+from tests.fakes import HashingEncoder
+
+
+def said(text: str, *, heading: str = "") -> list[str]:
+    return [text[start:end] for start, end in sentences(text, heading=heading)]
+
+
+# --- sentences -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["", "  \n\n\t "])
+def test_nothing_has_no_sentence(text: str) -> None:
+    assert sentences(text) == []
+
+
+@pytest.mark.parametrize("text", ["word", "---", "...", "| - |"])
+def test_anything_else_has_one(text: str) -> None:
+    assert said(f"\n {text}\n") == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It rains. Stay in! Why? (No.) End", ["It rains.", "Stay in!", "Why?", "(No.)", "End"]),
+        ('He said "go." Then he went.', ['He said "go."', "Then he went."]),
+        ("Version 1.2 of e.g. this, i.e. 3. Here", ["Version 1.2 of e.g. this, i.e. 3. Here"]),
+        ("A wrapped\n  paragraph. Of two\nsentences.", ["A wrapped\n  paragraph.", "Of two\nsentences."]),
+        ("One paragraph\n\nAnother", ["One paragraph", "Another"]),
+        ("One\r\nstill one\r\n\r\nTwo\r\rThree", ["One\r\nstill one", "Two", "Three"]),
+        ("だしは土台である。「水」が要る。」と", ["だしは土台である。", "「水」が要る。」", "と"]),
+        ("- one\n- two\n  goes on. Further\n* three", ["one", "two\n  goes on.", "Further", "three"]),
+        ("1. first\n2) second\n10. tenth", ["first", "second", "tenth"]),
+        ("> quoted. And\n> more", ["quoted.", "And", "more"]),
+        ("| a | b |\n|---|---|\n| c d | e |", ["a | b", "c d | e"]),
+        ("====  ====\nA     B\n====  ====", ["A     B"]),
+    ],
+)
+def test_prose_lists_and_tables(text: str, expected: list[str]) -> None:
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# Title\n\nText.", ["Text."]),
+        ("# Title\nText.", ["Text."]),
+        ("Title\n=====\nText.", ["Text."]),
+        ("*****\nTitle\n*****\n\nText.\n\n----\n\nMore.", ["Text.", "More."]),
+        ("A paragraph\nof two lines\n\n---\nMore.", ["A paragraph\nof two lines", "More."]),
+        ("# Title", ["Title"]),
+        ("## One\n### Two", ["One", "Two"]),
+        ("Title\n-----", ["Title"]),
+        (".. _label:\n\nTitle\n=====\n\n.. contents::\n   :local:\n\nText.", ["Text."]),
+    ],
+)
+def test_headings_are_no_evidence_unless_there_is_nothing_else(text: str, expected: list[str]) -> None:
+    assert said(text) == expected
+
+
+def test_a_plain_heading_is_known_by_the_path_of_titles() -> None:
+    text = "Rate limits\n\nThe server says 429."
+    assert said(text, heading="Guide > Rate limits") == ["The server says 429."]
+    assert said(text, heading="Guide") == ["Rate limits", "The server says 429."]
+    assert said("Rate limits", heading="Guide > Rate limits") == ["Rate limits"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "Run\nit:\n```sh\n# no title\nls -l\ncat x\n```\nDone\nnow.",
+            "Run\nit:|no title|ls -l|cat x|Done\nnow.",
+        ),
+        (
+            "ls\ncat x\n```\nAfter\nthe cut.",
+            "ls|cat x|After\nthe cut.",
+        ),
+        (
+            "Like\nthis::\n\n    - name: x\n\n      host: y\n\nAnd\nso.",
+            "Like\nthis::|name: x|host: y|And\nso.",
+        ),
+        (
+            ".. code-block:: sh\n   :linenos:\n\n   ls\n   cat x\n\nAnd\nso on.",
+            "ls|cat x|And\nso on.",
+        ),
+        (
+            ".. note::\n   It goes\n   on.",
+            "It goes\n   on.",
+        ),
+        (
+            "def f(x):\n    # adds one\n    return x + 1",
+            "def f(x):|adds one|return x + 1",
+        ),
+        (
+            "for x in y:\n    foo(x)\n    bar = x",
+            "for x in y:|foo(x)|bar = x",
+        ),
+        (
+            "key: value\nother: 1\nlist:\n  - item",
+            "key: value|other: 1|list:|item",
+        ),
+        (
+            "int x = 1; // one\nfoo(x);\n}",
+            "int x = 1; // one|foo(x);",
+        ),
+        (
+            "It waits\nfor rain\nor (perhaps)\nfor wind it is.",
+            "It waits\nfor rain\nor (perhaps)\nfor wind it is.",
+        ),
+    ],
+)
+def test_lines_of_code_stand_for_themselves(text: str, expected: str) -> None:
+    assert said(text) == expected.split("|")
+
+
+def test_a_long_sentence_is_cut_at_a_word() -> None:
+    text = " ".join(["word"] * 200)
+    pieces = said(text)
+    assert " ".join(pieces) == text
+    assert all(piece.startswith("word") and piece.endswith("word") for piece in pieces)
+    assert [len(piece) for piece in pieces] == [299, 299, 299, 99]
+    assert [len(piece) for piece in said("x" * 700)] == [300, 300, 100]
+
+
+TEXTS = st.text(st.sampled_from("ab.!? \n\r\t#-=|`:*>1。」_(\u3000")) | st.text()
+
+
+@settings(deadline=None)
+@given(TEXTS, st.sampled_from(["", "a", "b > ab"]))
+def test_spans_are_in_order_and_say_something(text: str, heading: str) -> None:
+    spans = sentences(text, heading=heading)
+    assert bool(spans) == bool(text.strip())
+    end_before = 0
+    for start, end in spans:
+        assert end_before <= start < end <= len(text)
+        assert end - start <= MAX_CHARACTERS
+        assert text[start:end] == text[start:end].strip()
+        end_before = end
+    if len(spans) > 1:
+        assert all(any(c.isalnum() for c in text[start:end]) for start, end in spans)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["alpha", "beta.", "Gamma", "\n", "\n\n", "12", "-", "é"])))
+def test_no_word_of_prose_is_lost(words: list[str]) -> None:
+    text = " ".join(words)
+    covered = " ".join(text[start:end] for start, end in sentences(text))
+    for word in ("alpha", "beta.", "Gamma", "é"):
+        assert covered.split().count(word) == text.split().count(word)
+
+
+# --- the best of them ----------------------------------------------------------------------------------
+
+
+class Counting:
+    """An encoder that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self._encoder = HashingEncoder()
+
+    def __call__(self, texts: Sequence[str]) -> FloatArray:
+        self.calls.append(list(texts))
+        return self._encoder.encode(texts)
+
+
+PASSAGES = [
+    "Rain falls in autumn. The red fox sleeps\nin a den. Bread needs salt. Nothing else matters here.",
+    "Only one sentence",
+    "# Foxes\n\n- A fox hunts mice.\n- A den has exits.\n- The red fox sleeps by day.\n- Cubs are blind.",
+]
+QUESTION = "where the red fox sleeps"
+
+
+def slow_best(passages: Sequence[str], vector: FloatArray) -> list[tuple[int, int, float]]:
+    """By the model, among all sentences."""
+    encoder = HashingEncoder()
+    found = []
+    for text in passages:
+        scored = [
+            (float(encoder.encode([" ".join(text[a:b].split())])[0] @ vector), -a, b)
+            for a, b in sentences(text)
+        ]
+        score, start, end = max(scored)
+        found.append((-start, end, score))
+    return found
+
+
+@pytest.mark.parametrize("has_word_vectors", [False, True])
+def test_the_nearest_sentence_of_each_passage_is_found(has_word_vectors: bool) -> None:
+    encode, words = Counting(), Counting()
+    vector = HashingEncoder().encode([QUESTION])[0]
+    found = best_sentences(
+        QUESTION, PASSAGES, encode, vector, word_vectors=words if has_word_vectors else None
+    )
+    for (start, end, score), (slow_start, slow_end, slow_score) in zip(
+        found, slow_best(PASSAGES, vector), strict=True
+    ):
+        assert (start, end) == (slow_start, slow_end)
+        assert score == pytest.approx(slow_score, abs=1e-6)
+    assert [text[slice(*span[:2])] for text, span in zip(PASSAGES, found, strict=True)] == [
+        "The red fox sleeps\nin a den.",
+        "Only one sentence",
+        "The red fox sleeps by day.",
+    ]
+    assert len(encode.calls) == 1
+    assert len(words.calls) == has_word_vectors
+
+
+def test_no_more_sentences_are_encoded_than_may_be_tried() -> None:
+    encode = Counting()
+    vector = HashingEncoder().encode([QUESTION])[0]
+    for n_tried in (1, 2, N_TRIED):
+        encode.calls.clear()
+        best_sentences(QUESTION, PASSAGES, encode, vector, n_tried=n_tried)
+        assert [len(call) for call in encode.calls] == [1 + 2 * n_tried]
+
+
+def test_what_is_far_behind_by_its_words_is_not_encoded() -> None:
+    encode = Counting()
+    text = "Near one. Near two. Far one."
+    cosines = {"Near one.": 0.9, "Near two.": 0.9 - MARGIN + 0.01, "Far one.": 0.9 - MARGIN - 0.01}
+
+    def words(texts: Sequence[str]) -> FloatArray:
+        angles = np.arccos([1.0, *(cosines[text] for text in texts[1:])])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+    best_sentences("q", [text], encode, np.ones(64, np.float32), word_vectors=words)
+    assert encode.calls == [["Near one.", "Near two."]]
+
+
+def test_a_single_sentence_with_a_cosine_costs_nothing() -> None:
+    encode = Counting()
+    vector = np.ones(64, np.float32)
+    assert best_sentences("q", ["One here."], encode, vector, cosines=[0.25]) == [(0, 9, 0.25)]
+    assert encode.calls == []
+    found = best_sentences("q", ["One here.", "One. Two."], encode, vector, cosines=[None, 0.25])
+    assert encode.calls == [["One here.", "One.", "Two."]]
+    assert found[1][2] != 0.25  # the passage's cosine is not its sentence's
+
+
+def test_no_passages_and_empty_ones_have_answers_too() -> None:
+    vector = np.ones(64, np.float32)
+    assert best_sentences("q", [], Counting(), vector) == []
+    assert best_sentences("", ["  "], Counting(), vector)[0][:2] == (0, 2)
+
+
+def test_equal_sentences_give_the_first() -> None:
+    vector = HashingEncoder().encode(["fox"])[0]
+    assert best_sentences("fox", ["A dog. A fox. A fox."], Counting(), vector)[0][:2] == (7, 13)
+
+
+def test_without_a_model_shared_rare_words_decide() -> None:
+    found = likeliest_sentences(QUESTION, PASSAGES)
+    assert [text[slice(*span[:2])] for text, span in zip(PASSAGES, found, strict=True)] == [
+        "The red fox sleeps\nin a den.",
+        "Only one sentence",
+        "The red fox sleeps by day.",
+    ]
+    assert {score for *_, score in found} == {None}
+
+
+def test_without_a_model_cjk_text_is_compared_by_pairs() -> None:
+    text = "水を入れる。昆布を出す。火を止める。"
+    ((start, end, _),) = likeliest_sentences("昆布はいつ出す", [text])
+    assert text[start:end] == "昆布を出す。"
+
+
+# --- places --------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("ab\n\r é")), st.text(st.sampled_from("ab\n\r")))
+def test_places_in_a_verbatim_text_are_counted_as_editors_do(before: str, text: str) -> None:
+    def counted(position: int) -> tuple[int, int]:
+        line, column, whole = 1, 1, before + text
+        for i, character in enumerate(whole[:position]):
+            is_end = character == "\n" or (character == "\r" and whole[i + 1 : i + 2] != "\n")
+            line, column = (line + 1, 1) if is_end else (line, column + 1)
+        return line, column
+
+    if before.endswith("\r") and text.startswith("\n"):  # no passage begins inside a line end
+        return
+    anchors = ((0, *counted(len(before))),)
+    for position in range(len(text) + 1):
+        if text[position - 1 : position + 1] != "\r\n":
+            assert place(anchors, text, position) == counted(len(before) + position)
+
+
+def test_each_place_is_counted_from_the_last_anchor_before_it() -> None:
+    anchors = ((0, 10, 5), (6, 12, 1), (12, 12, 30))
+    text = "Hello\nthere world"
+    assert [place(anchors, text, i) for i in (0, 4, 6, 11, 12, 16)] == [
+        (10, 5),
+        (10, 9),
+        (12, 1),
+        (12, 6),
+        (12, 30),
+        (12, 34),
+    ]
+
+
+def test_evidence_says_where_it_begins_and_ends() -> None:
+    text = "One. Two goes\nover the line. Three."
+    assert evidence(text, ((0, 7, 3),), 5, 28, 0.5) == Evidence(
+        "Two goes\nover the line.", 5, 28, line=7, column=8, end_line=8, end_column=15, score=0.5
+    )
