@@ -112,7 +112,16 @@ class Reader:
             return PassedOver(path, str(error), is_outdated=stored is not None)
         if not document.text.strip():  # said before a model is loaded to cut it
             return PassedOver(path, "no text in it", is_outdated=stored is not None)
-        row = StoredDocument(path, document.format, document.title, stamp, sha256, self.ingest)
+        row = StoredDocument(
+            path=path,
+            format=document.format,
+            title=document.title,
+            stamp=stamp,
+            sha256=sha256,
+            ingest=self.ingest,
+            language=document.language,
+            fields=document.fields,
+        )
         return CutDocument(row, self._cut(document), document.notes)
 
     def _cut(self, document: Document) -> list[Chunk]:

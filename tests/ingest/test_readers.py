@@ -317,9 +317,9 @@ def test_no_markup_however_broken_breaks_the_html_reader(source):
     ("a.html", b"</", 200_000), ("a.txt", b"word ", 1_000_000),
 ])  # fmt: skip
 def test_hostile_files_are_read_in_linear_time(path, unit, times):
-    start = time.perf_counter()
+    start = time.process_time()
     parse(path, unit * times)
-    assert time.perf_counter() - start < 10  # quadratic readers take from minutes to hours
+    assert time.process_time() - start < 10  # quadratic readers take from minutes to hours
 
 
 def test_a_line_of_five_megabytes_is_no_title_of_five_megabytes():

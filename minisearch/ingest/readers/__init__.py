@@ -1,7 +1,7 @@
 """A path or its bytes in, a ``Document`` out: the reader is chosen by suffix, plain text is the default.
 
-One function a format, registered in ``READERS``; each gets a decoded ``Source`` and finds title and
-headings.  Whether a file was found, is wanted or has changed is not asked here.  An IngestError's text is
+One function a format, registered in ``READERS``; each gets a decoded ``Source`` and finds title, headings
+and fields.  Whether a file was found, is wanted or has changed is not asked here.  An IngestError's text is
 the bare reason ("binary file"): whoever asked knows the path.
 """
 
@@ -10,18 +10,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 
 from minisearch.errors import IngestError
 from minisearch.ingest.readers.decode import Source, decode
 from minisearch.ingest.readers.html import read_html
+from minisearch.ingest.readers.languages import CODE_SUFFIXES, LANGUAGES
 from minisearch.ingest.readers.markdown import read_markdown
 from minisearch.ingest.readers.rst import read_rst
 from minisearch.types import Document
-
-CODE_SUFFIXES = """
-    .bash .c .cc .cfg .conf .cpp .cs .css .go .h .hpp .ini .java .js .json .jsonl .jsx .kt .lua .php .pl .ps1
-    .py .pyi .r .rb .rs .scala .sh .sql .swift .tf .toml .ts .tsx .xml .yaml .yml .zsh
-"""
 
 
 def read_text(source: Source) -> Document:
@@ -42,7 +39,7 @@ READERS: dict[str, Callable[[Source], Document]] = {
     ".html": read_html,
     ".htm": read_html,
     ".xhtml": read_html,
-    **dict.fromkeys(CODE_SUFFIXES.split(), read_code),
+    **dict.fromkeys(CODE_SUFFIXES, read_code),
 }
 
 
@@ -79,4 +76,5 @@ def parse(path: str, data: bytes) -> Document:
     Raises IngestError when they are binary, or not in the encoding that their byte-order mark names.
     """
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a plain string; pathlib would cost 5 µs a file
-    return READERS.get(suffix, read_text)(decode(path, data))
+    document = READERS.get(suffix, read_text)(decode(path, data))
+    return replace(document, language=LANGUAGES.get(suffix, ""))

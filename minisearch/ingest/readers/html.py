@@ -12,6 +12,7 @@ import re
 from dataclasses import replace
 
 from minisearch.ingest.readers.decode import Source
+from minisearch.ingest.readers.fields import Fields
 from minisearch.ingest.readers.markdown import MAX_TITLE, first_title
 from minisearch.types import Document, Heading
 
@@ -19,6 +20,8 @@ TAG_NAME = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
 TAG_REST = re.compile(r"""[^"'>]*(?:(?:"[^"]*"|'[^']*')[^"'>]*)*>""")
 # Words with single spaces between, kept as they stand; a character reference; other white space.
 PIECE = re.compile(r"(?P<words>[^ \t\n\r\f&]+(?: [^ \t\n\r\f&]+)*)|(?P<reference>&#?\w*;?)|[ \t\n\r\f]+")
+ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+MAX_META = 10_000  # characters of a tag
 PIECE_AS_IT_STANDS = re.compile(r"(?P<words>[^&]+)|(?P<reference>&#?\w*;?)")
 
 RAW = {
@@ -45,6 +48,8 @@ def read_html(source: Source) -> Document:
     page.read()
     text_anchors, source_anchors = zip(*page.anchors, strict=True)
     headings = tuple(page.headings)
+    if page.title:
+        page.fields.add("title", page.title)
     return Document(
         source.path,
         "".join(page.parts),
@@ -52,7 +57,8 @@ def read_html(source: Source) -> Document:
         replace(source.origin, text_anchors=text_anchors, source_anchors=source_anchors),
         title=page.title or first_title(headings),
         headings=headings,
-        notes=source.notes,
+        notes=(*source.notes, *page.fields.notes()),
+        fields=page.fields.found(),
     )
 
 
@@ -66,6 +72,7 @@ class _Page:
         self.n_characters = 0
         self.anchors: list[tuple[int, int]] = [(0, 0)]
         self.title = ""
+        self.fields = Fields()
         self.headings: list[Heading] = []
         self.gap = ""  # the white space owed before the next word
         self.level = 0  # of the heading that is open
@@ -100,6 +107,8 @@ class _Page:
             self._close(name)
         elif source[end - 2] != "/" or name not in RAW.keys() | VEILS:
             self._open(name)
+            if name == "meta" and end - start <= MAX_META:
+                self._meta(start, end)
             if name in RAW:
                 return self._raw(name, end)
         return end
@@ -120,6 +129,18 @@ class _Page:
         if name == "title" and not self.title:
             self.title = " ".join(html.unescape(self.source[start:end]).split())[:MAX_TITLE]
         return end
+
+    def _meta(self, start: int, end: int) -> None:
+        """Take ``<meta name=... content=...>`` for a field; keywords are a list, with commas between."""
+        attributes = {
+            found[1].lower(): html.unescape(found[2] or found[3] or found[4] or "")
+            for found in ATTRIBUTE.finditer(self.source, start, end)
+        }
+        name, content = attributes.get("name", ""), attributes.get("content", "")
+        if name.strip().lower() == "keywords":
+            self.fields.add_all(name, filter(None, map(str.strip, content.split(","))))
+        elif content:
+            self.fields.add(name, content)
 
     def _open(self, name: str) -> None:
         self._owe(GAP_AROUND.get(name, ""))

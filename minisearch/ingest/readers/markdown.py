@@ -1,7 +1,8 @@
 """Markdown, kept word for word; what is read is its outline.
 
 Headings are lines with leading ``#`` and paragraphs underlined with ``=`` or ``-``, as CommonMark has
-them, outside fenced code, comments, ``<pre>`` and the YAML block that some files begin with.
+them, outside fenced code, comments, ``<pre>`` and the front matter that some files begin with, whose values
+become fields.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import re
 from collections.abc import Iterator
 
 from minisearch.ingest.readers.decode import Source, newlines
+from minisearch.ingest.readers.fields import Fields, toml_front_matter, yaml_front_matter
 from minisearch.types import Document, Heading
 
 MAX_TITLE = 200  # a title stands in the heading of every chunk below it: a 5 MB "heading" must not
 
-FRONT_MATTER = re.compile(r"---[ \t]*\n(?:[^\n]*\n)*?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
+# A rule with a blank line below it begins none, as Pandoc has it.
+YAML = re.compile(r"---[ \t]*\n(?![ \t]*\n)(?P<body>(?:[^\n]*\n)*?)(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
+TOML = re.compile(r"\+\+\+[ \t]*\n(?P<body>(?:[^\n]*\n)*?)\+\+\+[ \t]*(?:\n|\Z)")
 FRONT_TITLE = re.compile(r"^title:[ \t]*([^\n]*)$", re.MULTILINE)
 
 # At any depth, for lists: a bare fence opens or closes, one with words behind it only opens.
@@ -38,18 +42,29 @@ CONTAINER = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])")
 def read_markdown(source: Source) -> Document:
     """The document, titled by its front matter or its first level-1 heading."""
     flat = newlines(source.text)
-    front = FRONT_MATTER.match(flat)
-    headings = tuple(_headings(flat, front.end() if front else 0))
-    title = FRONT_TITLE.search(flat, 0, front.end()) if front else None
+    front_end, fields, notes = _front_matter(flat)
+    headings = tuple(_headings(flat, front_end))
+    title = " ".join(fields.text("title").split())
+    if not title and (found := FRONT_TITLE.search(flat, 0, front_end)):
+        title = found[1].strip().strip("\"'")
     return Document(
         source.path,
         source.text,
         "markdown",
         source.origin,
-        title=title[1].strip().strip("\"'")[:MAX_TITLE] if title else first_title(headings),
+        title=title[:MAX_TITLE] or first_title(headings),
         headings=headings,
-        notes=source.notes,
+        notes=(*source.notes, *notes),
+        fields=fields.found(),
     )
+
+
+def _front_matter(flat: str) -> tuple[int, Fields, tuple[str, ...]]:
+    """Where the front matter ends (0 where there is none), its fields, and notes on it."""
+    for pattern, read_fields in ((YAML, yaml_front_matter), (TOML, toml_front_matter)):
+        if front := pattern.match(flat):
+            return (front.end(), *read_fields(front["body"]))
+    return 0, Fields(), ()
 
 
 def first_title(headings: tuple[Heading, ...]) -> str:

@@ -1,4 +1,4 @@
-"""reStructuredText, kept word for word; what is read is its section titles.
+"""reStructuredText, kept word for word; what is read is its section titles, and the fields at its top.
 
 A title is a line at the margin, underlined, perhaps overlined, with one repeated punctuation mark; the
 styles take their levels in the order in which they first appear.  Directives, literal blocks and block
@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from minisearch.ingest.readers.decode import Source, newlines
+from minisearch.ingest.readers.fields import Fields
 from minisearch.ingest.readers.markdown import MAX_TITLE, first_title
 from minisearch.types import Document, Heading
 
@@ -27,13 +28,18 @@ NOT_TITLE = re.compile(
 ENDED = re.compile(r"[ \t]|\.\.[ \t]|$")
 # Labels, and page marks like ":orphan:", belong to the title they stand above.
 LABELS = re.compile(r"(?:^(?:\.\. _[^\n]*:|:\w+:)[ \t]*\n(?:[ \t]*\n)*)+\Z", re.MULTILINE)
+# ":author: x", with the indented lines below; and what may stand between: blank lines, comments, labels.
+FIELD = re.compile(r":([^:\n]+):(?=\s|\Z)[ \t]*([^\n]*(?:\n[ \t]+[^\s][^\n]*)*)(?:\n|\Z)")
+BLANK_OR_MARKUP = re.compile(r"(?:[ \t]*\n|\.\.(?:[ \t][^\n]*)?\n(?:[ \t]+[^\n]*\n)*)*")
 MAX_LABELS = 1000  # characters; labels further above a title are not looked for
 
 
 def read_rst(source: Source) -> Document:
     """The document, titled by its first section; a heading begins at the labels right above its title."""
     flat = newlines(source.text)
-    headings = tuple(_headings(flat))
+    sections = list(_headings(flat))
+    headings = tuple(heading for heading, _ in sections)
+    fields = _fields(flat, sections)
     return Document(
         source.path,
         source.text,
@@ -41,11 +47,34 @@ def read_rst(source: Source) -> Document:
         source.origin,
         title=first_title(headings),
         headings=headings,
-        notes=source.notes,
+        notes=(*source.notes, *fields.notes()),
+        fields=fields.found(),
     )
 
 
-def _headings(flat: str) -> Iterator[Heading]:
+def _fields(flat: str, sections: list[tuple[Heading, int]]) -> Fields:
+    """The field lists that a file begins with, above its title or right below."""
+    fields = Fields()
+    position = 0
+    for is_titled in (False, True):
+        if is_titled:
+            if not sections or sections[0][0].start > position:
+                break
+            position = sections[0][1]
+        position = _skip(flat, position)
+        while found := FIELD.match(flat, position):
+            fields.add(found[1], " ".join(found[2].split()))
+            position = _skip(flat, found.end())
+    return fields
+
+
+def _skip(flat: str, position: int) -> int:
+    found = BLANK_OR_MARKUP.match(flat, position)
+    return found.end() if found else position
+
+
+def _headings(flat: str) -> Iterator[tuple[Heading, int]]:
+    """Each heading, and where its title's last line ends."""
     styles: list[tuple[str, bool]] = []
     floor = 0  # the end of the last title
     for rule in RULE.finditer(flat):
@@ -60,7 +89,7 @@ def _headings(flat: str) -> Iterator[Heading]:
             styles.append(style)
         labels = LABELS.search(flat, max(floor, start - MAX_LABELS), start)
         floor = end
-        yield Heading(labels.start() if labels else start, styles.index(style) + 1, title[:MAX_TITLE])
+        yield Heading(labels.start() if labels else start, styles.index(style) + 1, title[:MAX_TITLE]), end
 
 
 def _underlined(flat: str, rule: re.Match[str], floor: int) -> tuple[int, int, str] | None:
