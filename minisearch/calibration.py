@@ -20,8 +20,9 @@ from minisearch.types import Encoder, IntArray
 META_KEY = "null_scores"
 
 MIN_DOCUMENTS = 20  # with fewer, one document on a question's subject would make the index look full of it
-N_SENTENCES = 150
-MAX_WORDS = 25
+N_SENTENCES = 80
+MAX_WORDS = 15
+COPIED_WORDS = 8  # a passage with as many of a sentence's first words in a row repeats it
 
 # A sentence's own document is passed over; one that fills all of these with its own passages says nothing.
 N_NEIGHBOURS = 20
@@ -59,15 +60,18 @@ def generic_queries() -> list[str]:
 
 
 def _cross_scores(store: Store, index: VectorIndex, encoder: Encoder, chunk_ids: IntArray) -> list[float]:
-    """The best cosine of a sentence from each of these chunks in any other document than its own."""
+    """The best cosine of a sentence from each of these chunks in another document that does not repeat it."""
     asked = store.chunks(chunk_ids.tolist()).values()
     texts = [_first_sentence(chunk.text, chunk.heading) for chunk in asked]
     found = index.search(encoder.encode_query(texts), N_NEIGHBOURS)
-    ids = np.unique(np.concatenate([hits.ids for hits in found]))
-    document_of = {id_: chunk.document_id for id_, chunk in store.chunks(ids.tolist()).items()}
+    neighbours = store.chunks(np.unique(np.concatenate([hits.ids for hits in found])).tolist())
     scores = []
-    for chunk, hits in zip(asked, found, strict=True):
-        is_other = [document_of[id_] != chunk.document_id for id_ in hits.ids.tolist()]
+    for chunk, text, hits in zip(asked, texts, found, strict=True):
+        start = " ".join(text.split()[:COPIED_WORDS])
+        is_other = [
+            neighbours[id_].document_id != chunk.document_id and start not in _one_line(neighbours[id_].text)
+            for id_ in hits.ids.tolist()
+        ]
         scores += hits.scores[is_other][:1].tolist()
     return scores
 
@@ -76,6 +80,10 @@ def _first_sentence(text: str, heading: str) -> str:
     spans = sentences(text, heading=heading)
     first = text[slice(*spans[0])] if spans else text
     return " ".join(first.split()[:MAX_WORDS])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _spread(ids: IntArray, n: int) -> IntArray:

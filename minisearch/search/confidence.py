@@ -12,17 +12,19 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 VERSION = 1
 
-# Where a cosine stands between the generic questions' median (0) and their 95th percentile (1).
-MIDDLE = 1.1
-STEEPNESS = 4.0
+# How much each height counts, and the constant: fitted by scripts/confidence.py --fit.
+GENERIC, CROSS, CONSTANT = 0.41, 1.29, 0.26
 
 CONFIDENT_FROM = 0.5
 
+# Spreads are a tenth or two; a smaller one comes from too few different scores and would count for too much.
+LEAST_SPREAD = 0.03
 
 _PERCENTILES = np.arange(0, 101, 5)
 
@@ -53,17 +55,26 @@ class Null:
         try:
             held = json.loads(text)
             null = cls(tuple(map(float, held["generic"])), tuple(map(float, held["cross"])))
+            is_ours = held["version"] == VERSION
         except (ValueError, TypeError, KeyError):
             return None
-        lengths = {len(null.generic), len(null.cross)}
-        return null if held.get("version") == VERSION and lengths == {len(_PERCENTILES)} else None
+        return null if is_ours and all(map(_are_percentiles, (null.generic, null.cross))) else None
+
+
+def heights(cosine: float, null: Null) -> tuple[float, float]:
+    """How high a cosine stands above chance, generic and cross: 0 at the median, 1 at the 95th percentile."""
+    return _height(cosine, null.generic), _height(cosine, null.cross)
+
+
+def _height(cosine: float, percentiles: Sequence[float]) -> float:
+    median, high = percentiles[10], percentiles[19]
+    return (cosine - median) / max(high - median, LEAST_SPREAD)
 
 
 def relevance(cosine: float, null: Null) -> float:
     """The estimate for a passage with this cosine to the question: in [0, 1], growing with the cosine."""
-    median, high = null.generic[10], null.generic[19]
-    height = (cosine - median) / max(high - median, 1e-3)
-    return 1 / (1 + math.exp(min(-STEEPNESS * (height - MIDDLE), 700.0)))
+    generic, cross = heights(cosine, null)
+    return 1 / (1 + math.exp(min(-GENERIC * generic - CROSS * cross - CONSTANT, 700.0)))  # no overflow
 
 
 def is_confident(relevances: Iterable[float | None]) -> bool | None:
@@ -74,3 +85,7 @@ def is_confident(relevances: Iterable[float | None]) -> bool | None:
 
 def _percentiles(scores: Sequence[float]) -> tuple[float, ...]:
     return tuple(round(float(score), 4) for score in np.percentile(np.asarray(scores), _PERCENTILES))
+
+
+def _are_percentiles(numbers: Sequence[float]) -> bool:
+    return len(numbers) == len(_PERCENTILES) and all(low <= high for low, high in pairwise(numbers))

@@ -1,0 +1,241 @@
+"""Measure how well confidence tells questions that an index can answer from questions that it cannot.
+
+    python scripts/confidence.py COLLECTION... [--tree FOLDER...] [--keep FOLDER] [--fit]
+
+A collection is a folder in BEIR's form.  A tree is any folder of documents: its questions are made of its own
+titles, headings and sentences, and hidden from it as in `minisearch selftest`.  Questions without an answer
+are of two kinds, never added up.  Far ones were asked of another collection.  Near ones are the index's own,
+with all the documents that answer them taken out; what is left may still answer some, unjudged.
+With --fit the numbers of `minisearch.search.confidence` are found anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from machine import machine
+
+from minisearch import MiniSearch, SentenceTransformer, calibration
+from minisearch.evaluate.collection import read_collection
+from minisearch.home import DATABASE, INDEX_FOLDER
+from minisearch.live_index import LiveIndex
+from minisearch.masked_index import masked_copy
+from minisearch.search.confidence import CONFIDENT_FROM, Null, heights, relevance
+from minisearch.storage import Store
+from minisearch.trial import trial
+from minisearch.types import Encoder, FloatArray, IntArray
+
+Floats = npt.NDArray[np.float64]
+
+MODEL = "all-MiniLM-L6-v2"
+N_OF_A_TREE = 150
+
+# What the fit takes for granted: of three questions two have an answer here, and of the others half are near.
+SHARE_ANSWERABLE = 2 / 3
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An index's passages, (n,) document ids and (n, d) vectors; its null; and its own questions, (q, d).
+
+    ``answered`` and ``near`` (q,) are the questions' best cosines with, and without, what answers them.
+    """
+
+    name: str
+    is_tree: bool
+    vectors: FloatArray
+    null: Null
+    questions: FloatArray
+    answered: FloatArray
+    near: FloatArray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Best cosines in one index: of questions that it answers, and of near and far ones that it does not."""
+
+    name: str
+    null: Null
+    answered: FloatArray
+    near: FloatArray
+    far: FloatArray
+
+
+def auroc(positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
+    """The chance that a positive scores above a negative, ties counting half."""
+    above, below = np.asarray(positive)[:, None], np.asarray(negative)[None]  # (p, 1), (1, n)
+    return float(((above > below) + 0.5 * (above == below)).mean())
+
+
+# --- from folders to cosines ----------------------------------------------------------------------------
+
+
+def ask_collection(folder: Path, index: Path, encoder: Encoder) -> Asked:
+    """A collection's own queries, with and without the documents judged to answer them."""
+    collection = read_collection(folder)
+    with trial(collection, index=index, encoder=encoder) as made:
+        id_of = {entry: id_ for id_, entry in made.entry_ids.items()}
+    answers = [
+        [id_of[entry] for entry, judgement in judged.items() if judgement > 0 and entry in id_of]
+        for judged in collection.judgements.values()
+    ]
+    return ask(collection.name, False, index, encoder, list(collection.queries.values()), answers)
+
+
+def ask_tree(folder: Path, index: Path, encoder: Encoder) -> Asked:
+    """Questions made of a tree's documents, asked of those documents without the question's words."""
+    with MiniSearch.open(index.parent, encoder=encoder) as engine:
+        engine.index(folder)
+    with masked_copy(index, n=N_OF_A_TREE, encoder=encoder) as copy:
+        texts = [item.text for item in copy.items]
+        answers = [[item.document_id] for item in copy.items]
+        return ask(folder.name, True, copy.folder, encoder, texts, answers)
+
+
+def ask(
+    name: str, is_tree: bool, index: Path, encoder: Encoder, texts: list[str], answers: list[list[int]]
+) -> Asked:
+    """The questions asked of an index; ``answers`` are the documents that have to go for each near one."""
+    with Store(index / DATABASE) as store, store.snapshot():
+        null = calibration.measure(store, LiveIndex(index).current(store, encoder.dimension), encoder)
+        ids, vectors = store.vectors(encoder.dimension)
+        chunks = store.chunks(ids.tolist())
+    if null is None:
+        sys.exit(f"{name} has too few documents to tell what it scores by chance")
+    documents: IntArray = np.array([chunks[id_].document_id for id_ in ids.tolist()])
+    questions = encoder.encode_query(texts)
+    scores = questions @ vectors.T  # (q, n)
+    near = [row[~np.isin(documents, gone)].max() for row, gone in zip(scores, answers, strict=True)]
+    return Asked(name, is_tree, vectors, null, questions, scores.max(axis=1), np.array(near, np.float32))
+
+
+def samples(asked: Sequence[Asked]) -> list[Sample]:
+    """Each index with the questions of the other collections; two trees are never strangers for sure."""
+    found = []
+    for one in asked:
+        strangers = [
+            other.questions for other in asked if other is not one and not (one.is_tree and other.is_tree)
+        ]
+        far = (np.concatenate(strangers) @ one.vectors.T).max(axis=1)
+        found.append(Sample(one.name, one.null, one.answered, one.near, far))
+    return found
+
+
+# --- what the numbers are worth -------------------------------------------------------------------------
+
+
+def table(found: Sequence[Sample]) -> str:
+    """AUROC and, at the default threshold, the share of right decisions, each with its counts."""
+    lines = [
+        "| index | answerable: confident | far: abstains | far AUROC | near: abstains | near AUROC |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for one in found:
+        answered, near, far = (
+            np.array([relevance(cosine, one.null) for cosine in cosines.tolist()])
+            for cosines in (one.answered, one.near, one.far)
+        )
+        cells = [
+            one.name,
+            share(answered >= CONFIDENT_FROM),
+            share(far < CONFIDENT_FROM),
+            f"{auroc(answered, far):.3f}",
+            share(near < CONFIDENT_FROM),
+            f"{auroc(answered, near):.3f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def share(is_right: npt.NDArray[np.bool_]) -> str:
+    """As "45 of 48 (94 %)"."""
+    return f"{is_right.sum()} of {len(is_right)} ({is_right.mean():.0%})"
+
+
+# --- the numbers of the formula -------------------------------------------------------------------------
+
+
+def design(found: Sequence[Sample]) -> tuple[Floats, Floats, Floats]:
+    """Heights with a column of ones (m, 3), whether each has an answer (m,), weights (m,).
+
+    Every index weighs the same, and in it each kind of question what the fit takes for granted.
+    """
+    heights_, labels, weights = [], [], []
+    for one in found:
+        unanswerable = (1 - SHARE_ANSWERABLE) / 2
+        kinds = ((one.answered, 1, SHARE_ANSWERABLE), (one.near, 0, unanswerable), (one.far, 0, unanswerable))
+        for cosines, label, weight in kinds:
+            heights_ += [(*heights(cosine, one.null), 1.0) for cosine in cosines.tolist()]
+            labels += [label] * len(cosines)
+            weights += [weight / len(cosines) / len(found)] * len(cosines)
+    return np.array(heights_), np.array(labels, np.float64), np.array(weights)
+
+
+def fit(found: Sequence[Sample], columns: Sequence[int] = (0, 1, 2)) -> Floats:
+    """The weights (3,) of a logistic regression over some columns of `design`, by Newton's method."""
+    all_columns, labels, weights = design(found)
+    x = all_columns[:, columns]  # (m, c)
+    beta = np.zeros(len(columns))
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-x @ beta))
+        gradient = x.T @ (weights * (labels - p)) - 1e-4 * beta  # so small a ridge only keeps it finite
+        hessian = (x * (weights * p * (1 - p))[:, None]).T @ x + 1e-4 * np.eye(len(columns))
+        beta += np.linalg.solve(hessian, gradient)
+    whole = np.zeros(3)
+    whole[list(columns)] = beta
+    return whole
+
+
+def loss(beta: Floats, found: Sequence[Sample]) -> float:
+    """Mean weighted log loss, in nats."""
+    x, labels, weights = design(found)
+    return float((weights * np.logaddexp(0, np.where(labels > 0, -1, 1) * (x @ beta))).sum())
+
+
+def fit_report(found: Sequence[Sample]) -> str:
+    """The weights over all indexes, and the loss on each with the weights that the others give."""
+    lines = ["| heights | " + " | ".join(one.name for one in found) + " | mean |"]
+    lines.append("| --- |" + " ---: |" * (len(found) + 1))
+    for name, columns in (("generic", (0, 2)), ("cross", (1, 2)), ("both", (0, 1, 2)), ("neither", (2,))):
+        losses = [loss(fit([other for other in found if other is not one], columns), [one]) for one in found]
+        lines.append(f"| {name} | " + " | ".join(f"{x:.3f}" for x in [*losses, np.mean(losses)]) + " |")
+    generic, cross, constant = fit(found).round(2).tolist()
+    return "\n".join([*lines, "", f"{generic} x generic + {cross} x cross + {constant}"])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("collections", nargs="+", type=Path, metavar="COLLECTION")
+    parser.add_argument("--tree", action="append", default=[], type=Path, metavar="FOLDER")
+    parser.add_argument("--keep", type=Path, help="where the indexes are kept from run to run")
+    parser.add_argument("--fit", action="store_true", help="find the formula's numbers anew")
+    options = parser.parse_args(arguments)
+    if len(options.collections) + len(options.tree) < 2:
+        parser.error("give two folders or more: far questions are those of another one")
+    encoder = SentenceTransformer.from_pretrained(MODEL, dtype="float32", offline=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        indexes = (options.keep or Path(scratch)).resolve()
+        asked = [
+            kind(folder, indexes / folder.resolve().name / INDEX_FOLDER, encoder)
+            for kind, folders in ((ask_collection, options.collections), (ask_tree, options.tree))
+            for folder in folders
+        ]
+    found = samples(asked)
+    print(f"Machine: {machine()}\n\n{table(found)}")
+    if options.fit:
+        print(f"\nLog loss on each index, the weights fitted on the others:\n\n{fit_report(found)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

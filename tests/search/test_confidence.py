@@ -1,0 +1,108 @@
+"""Confidence: an estimate that grows with the cosine, against the index's own scores by chance."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minisearch.search.confidence import (
+    CONFIDENT_FROM,
+    CONSTANT,
+    CROSS,
+    GENERIC,
+    Null,
+    heights,
+    is_confident,
+    relevance,
+)
+
+cosines = st.floats(-1, 1, width=32)
+nulls = st.builds(
+    Null.of, st.lists(cosines, min_size=1, max_size=30), st.lists(cosines, min_size=1, max_size=30)
+)
+
+
+def a_null(generic: tuple[float, float], cross: tuple[float, float]) -> Null:
+    """A null with these medians and 95th percentiles, evenly spread."""
+
+    def percentiles(median: float, high: float) -> tuple[float, ...]:
+        return tuple(median + (high - median) * (i - 10) / 9 for i in range(21))
+
+    return Null(percentiles(*generic), percentiles(*cross))
+
+
+@given(nulls, cosines, cosines)
+def test_a_higher_cosine_is_never_less_relevant(null: Null, one: float, other: float) -> None:
+    low, high = sorted([one, other])
+    assert 0 <= relevance(low, null) <= relevance(high, null) <= 1
+
+
+@given(nulls, cosines)
+def test_a_clearly_higher_cosine_is_more_relevant_until_it_is_certain(null: Null, cosine: float) -> None:
+    low, high = relevance(cosine, null), relevance(cosine + 0.1, null)
+    assert low < high or low > 1 - 1e-9 or high < 1e-9
+
+
+def test_heights_are_counted_from_the_median_in_steps_to_the_95th_percentile() -> None:
+    null = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
+    assert heights(0.4, null) == pytest.approx((1.0, -0.5))
+    assert heights(0.2, null) == pytest.approx((0.0, -1.5))
+
+
+def test_relevance_is_the_logistic_of_both_heights() -> None:
+    null = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
+    # 0.6 stands 2 above the generic median and 0.5 above the other.
+    assert relevance(0.6, null) == pytest.approx(1 / (1 + math.exp(-(2 * GENERIC + 0.5 * CROSS + CONSTANT))))
+
+
+def test_the_same_cosine_says_less_where_chance_scores_higher() -> None:
+    quiet, loud = a_null((0.2, 0.4), (0.3, 0.5)), a_null((0.3, 0.5), (0.5, 0.7))
+    assert relevance(0.45, loud) < relevance(0.45, quiet) - 0.2
+
+
+def test_scores_that_are_all_the_same_still_give_a_number() -> None:
+    null = Null.of([0.3] * 5, [0.3])
+    assert relevance(-1.0, null) < 0.01
+    assert relevance(1.0, null) > 0.99
+
+
+def test_percentiles_are_those_of_the_scores_in_any_order() -> None:
+    scores = [i / 100 for i in range(101)]
+    null = Null.of(scores, scores[::-1])
+    assert null.generic == null.cross == tuple(i / 20 for i in range(21))
+
+
+@given(nulls)
+def test_a_null_comes_back_from_its_json(null: Null) -> None:
+    assert Null.from_json(null.to_json()) == null
+
+
+def test_what_another_version_or_nobody_wrote_is_no_null() -> None:
+    written = json.loads(Null.of([0.1, 0.5], [0.3]).to_json())
+    others = [
+        {**written, "version": 0},
+        {**written, "generic": written["generic"][1:]},
+        {**written, "cross": "none"},
+        {**written, "cross": [None] * 21},
+        {**written, "generic": [math.nan] * 21},
+        {**written, "generic": written["generic"][::-1]},
+        {"version": 1},
+        [1],
+        None,
+    ]
+    for text in ["", "{", *map(json.dumps, others)]:
+        assert Null.from_json(text) is None, text
+
+
+def test_a_page_is_confident_when_any_result_is() -> None:
+    assert is_confident([CONFIDENT_FROM - 0.01, None, CONFIDENT_FROM]) is True
+    assert is_confident([CONFIDENT_FROM - 0.01, 0.0]) is False
+
+
+def test_a_page_without_estimates_says_nothing() -> None:
+    assert is_confident([]) is None
+    assert is_confident([None, None]) is None
