@@ -1,0 +1,215 @@
+"""Compare ways to fuse what vectors and words say, on several collections at once.
+
+    python scripts/fusion.py --collection data --collection CRANFIELD --documents ANSIBLE --documents TLDR
+
+A collection is a folder in BEIR's form, with judgements; of a folder of documents, known-item questions are
+made as `minisearch selftest` makes them, their words masked in the document that is to be found.  Both legs
+score every passage, each fusion is computed from the same two scores, documents are ranked by their best
+passage, and nDCG@10 is printed, a column a collection.  A default has to hold on all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from minisearch import MiniSearch, SentenceTransformer
+from minisearch.evaluate.collection import read_collection
+from minisearch.live_index import LiveIndex, publish_index
+from minisearch.masked_index import masked_copy
+from minisearch.search.fusion import LEXICAL_POWER, LEXICAL_WEIGHT, NEAR
+from minisearch.storage import Store
+from minisearch.trial import trial
+from minisearch.types import Encoder, FloatArray
+
+MODEL = "all-MiniLM-L6-v2"
+FEEDBACK, FEEDBACK_WEIGHT = 3, 0.3  # passages taken for right, and their weight beside the question
+
+Floats = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question: both legs' scores of every passage (n,), and what each document is worth to it."""
+
+    cosines: FloatArray
+    bm25: FloatArray
+    ceiling: float
+    gains: Mapping[int, float]
+    vector: FloatArray
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A collection: its questions, each passage's document (n,) and vector (n, d)."""
+
+    name: str
+    asked: list[Asked]
+    documents: npt.NDArray[np.int64]
+    vectors: FloatArray
+
+
+Fusion = Callable[[FloatArray, Asked], Floats]
+
+
+def ours(weight: float = LEXICAL_WEIGHT, power: float = LEXICAL_POWER) -> Fusion:
+    """`minisearch.search.fusion.fuse`, with other numbers."""
+
+    def fused(cosines: FloatArray, asked: Asked) -> Floats:
+        lexical: Floats = np.clip(asked.bm25 / asked.ceiling, 0, 1) ** power
+        return cosines / max(float(cosines.max()), NEAR) + weight * lexical
+
+    return fused
+
+
+def half_and_half(cosines: FloatArray, asked: Asked) -> Floats:
+    """Both scaled to the best of the page."""
+    span = float(np.ptp(cosines)) or 1.0
+    return (cosines - cosines.min()) / span + asked.bm25 / max(float(asked.bm25.max()), 1e-9)
+
+
+def reciprocal_ranks(cosines: FloatArray, asked: Asked) -> Floats:
+    """RRF with 60."""
+    ranks = [
+        np.argsort(np.argsort(-scores, kind="stable"), kind="stable") + 1 for scores in (cosines, asked.bm25)
+    ]
+    return 1 / (60 + ranks[0]) + np.where(asked.bm25 > 0, 1 / (60 + ranks[1]), 0)
+
+
+FUSIONS: dict[str, Fusion] = {
+    "dense alone": lambda cosines, _: cosines,
+    "lexical alone": lambda _, asked: asked.bm25,
+    "half and half, each by the page's best": half_and_half,
+    "reciprocal ranks": reciprocal_ranks,
+    **{
+        f"ours, weight {weight:g}, power {power:g}": ours(weight, power)
+        for weight, power in (
+            (3.3, 1.5),
+            (1.3, 1.5),
+            (2, 1.5),
+            (4, 1.5),
+            (5, 1.5),
+            (1.5, 1),
+            (2.2, 1),
+            (5, 2),
+            (8, 2),
+        )
+    },
+}
+
+
+def with_feedback(fusion: Fusion, scored: Scored) -> Fusion:
+    """The same, asked again with the vectors of the first passages added to the question's."""
+
+    def again(cosines: FloatArray, asked: Asked) -> Floats:
+        first = np.argsort(-fusion(cosines, asked), kind="stable")[:FEEDBACK]
+        vector = asked.vector + FEEDBACK_WEIGHT * scored.vectors[first].mean(axis=0)
+        return fusion(scored.vectors @ (vector / np.linalg.norm(vector)), asked)
+
+    return again
+
+
+def ndcg(scored: Scored, fusion: Fusion) -> float:
+    """Mean nDCG@10 over the questions, documents by their best passage."""
+    return float(
+        np.mean([_ndcg(fusion(asked.cosines, asked), asked, scored.documents) for asked in scored.asked])
+    )
+
+
+def _ndcg(scores: Floats, asked: Asked, documents: npt.NDArray[np.int64]) -> float:
+    ranked = dict.fromkeys(documents[np.argsort(-scores, kind="stable")].tolist())
+    found = [asked.gains.get(document, 0.0) for document in list(ranked)[:10]]
+    best = sorted(asked.gains.values(), reverse=True)[:10]
+    return _dcg(found) / _dcg(best)
+
+
+def _dcg(gains: list[float]) -> float:
+    return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
+
+
+def scored(name: str, folder: Path, encoder: Encoder, questions: Mapping[str, Mapping[int, float]]) -> Scored:
+    """Both legs' scores for every question; ``folder`` is an index's."""
+    with Store(folder / "minisearch.db") as store, store.snapshot():
+        dimension = int(store.meta()["dimension"])
+        index = LiveIndex(folder).current(store, dimension)
+        ids, vectors = store.vectors(dimension)
+        documents = [chunk.document_id for chunk in store.chunks(ids.tolist()).values()]
+        asked = []
+        for text, gains in questions.items():
+            (vector,) = encoder.encode_query([text])
+            hits = store.lexical(text, len(ids))
+            bm25 = np.zeros(len(ids), np.float32)
+            bm25[np.searchsorted(ids, hits.ids)] = hits.scores
+            asked.append(Asked(index.scores(vector, ids), bm25, max(hits.ceiling, 1e-9), gains, vector))
+    return Scored(name, asked, np.array(documents), vectors)
+
+
+@contextmanager
+def collections(judged: list[Path], documents: list[Path], encoder: Encoder) -> Iterator[list[Scored]]:
+    """Every collection, indexed in a folder that is there as long as this is used."""
+    found = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for folder in judged:
+            collection = read_collection(folder)
+            index = Path(scratch, folder.name)
+            with trial(collection, index=index, encoder=encoder) as made:
+                number = {entry_id: id_ for id_, entry_id in made.entry_ids.items()}
+            questions = {
+                text: {
+                    number[id_]: float(gain)
+                    for id_, gain in collection.judgements[id__].items()
+                    if id_ in number
+                }
+                for id__, text in collection.queries.items()
+            }
+            found.append(scored(folder.name, index, encoder, questions))
+        for folder in documents:
+            index = Path(scratch, f"{folder.name}-index")
+            with MiniSearch(index, encoder=encoder) as engine:
+                engine.index(folder)
+            with masked_copy(index, n=400, encoder=encoder) as copy:
+                with Store(copy.folder / "minisearch.db", writable=True) as store:
+                    publish_index(store, copy.folder, copy.facts.dimension, "flat")
+                questions = {item.text: {item.document_id: 1.0} for item in copy.items}
+                found.append(scored(folder.name, copy.folder, encoder, questions))
+        yield found
+
+
+def main(arguments: list[str]) -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--collection", action="append", type=Path, default=[], metavar="FOLDER")
+    parser.add_argument("--documents", action="append", type=Path, default=[], metavar="FOLDER")
+    options = parser.parse_args(arguments)
+    if not options.collection and not options.documents:
+        parser.error("give at least one --collection or --documents")
+    encoder = SentenceTransformer.from_pretrained(MODEL, offline=True)
+    with collections(options.collection, options.documents, encoder) as found:
+        print("| nDCG@10 | " + " | ".join(f"{one.name} ({len(one.asked)})" for one in found) + " | mean |")
+        print("|---" * (len(found) + 2) + "|")
+        for name, fusion in FUSIONS.items():
+            print_row(name, [ndcg(one, fusion) for one in found])
+        print_row("ours, with feedback", [ndcg(one, with_feedback(ours(), one)) for one in found])
+    return 0
+
+
+def print_row(name: str, figures: list[float]) -> None:
+    """One fusion's figures."""
+    print(
+        f"| {name} | " + " | ".join(f"{figure:.4f}" for figure in [*figures, float(np.mean(figures))]) + " |"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
