@@ -7,17 +7,19 @@ the others.  What a score is worth against them is left to `search.confidence`.
 
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
 
 from minisearch.indexes.base import VectorIndex
 from minisearch.search.confidence import Null
-from minisearch.search.evidence import sentences
+from minisearch.search.sentences import sentences
 from minisearch.storage import Store
 from minisearch.types import Encoder, IntArray
 
 META_KEY = "null_scores"
+
+GENERIC_QUERIES = Path(__file__).parent / "search" / "generic_queries.txt"
 
 MIN_DOCUMENTS = 20  # with fewer, one document on a question's subject would make the index look full of it
 N_SENTENCES = 80
@@ -55,8 +57,7 @@ def read(store: Store) -> Null | None:
 
 def generic_queries() -> list[str]:
     """Everyday questions about all sorts of things."""
-    text = (resources.files("minisearch.search") / "generic_queries.txt").read_text(encoding="utf-8")
-    return text.splitlines()
+    return GENERIC_QUERIES.read_text(encoding="utf-8").splitlines()
 
 
 def _cross_scores(store: Store, index: VectorIndex, encoder: Encoder, chunk_ids: IntArray) -> list[float]:
