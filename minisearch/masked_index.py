@@ -122,11 +122,12 @@ def _mask(store: Store, items: Sequence[KnownItem], encoder: Encoder, on_progres
     for document, stored in _indexed(store):
         if item := of_document.get(document.id):
             title, passages = masked(document, item)
-            kept = [_chunk(*pair) for pair in zip(stored, passages, strict=True)]
+            kept = [_chunk(*pair, title) for pair in zip(stored, passages, strict=True)]
             changed.append((replace(rows[document.path], title=title), [chunk for chunk in kept if chunk]))
-    vectors = _vectors(store, [chunk.text for _, chunks in changed for chunk in chunks], encoder, on_progress)
+    texts = [chunk.embedded for _, chunks in changed for chunk in chunks]
+    vectors = _vectors(store, texts, encoder, on_progress)
     for row, chunks in changed:
-        store.put(row, chunks, np.stack([vectors[chunk.text] for chunk in chunks]))
+        store.put(row, chunks, np.stack([vectors[chunk.embedded] for chunk in chunks]))
 
 
 def _vectors(
@@ -155,7 +156,7 @@ def _indexed(store: Store) -> Iterator[tuple[IndexedDocument, list[StoredChunk]]
         yield IndexedDocument(document_id, chunks[0].path, titles[document_id], passages), chunks
 
 
-def _chunk(stored: StoredChunk, passage: Passage | None) -> Chunk | None:
+def _chunk(stored: StoredChunk, passage: Passage | None, title: str) -> Chunk | None:
     """The chunk with the words left to it; where in the file they stand does not matter in the copy."""
     return (
         None
@@ -170,5 +171,6 @@ def _chunk(stored: StoredChunk, passage: Passage | None) -> Chunk | None:
             end_line=stored.end_line,
             heading=passage.heading,
             n_tokens=0,
+            context=title,
         )
     )

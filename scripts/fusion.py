@@ -66,7 +66,8 @@ def ours(weight: float = LEXICAL_WEIGHT, power: float = LEXICAL_POWER) -> Fusion
 
     def fused(cosines: FloatArray, asked: Asked) -> Floats:
         lexical: Floats = np.clip(asked.bm25 / asked.ceiling, 0, 1) ** power
-        return cosines / max(float(cosines.max()), NEAR) + weight * lexical
+        together: Floats = cosines / max(float(cosines.max()), NEAR) + weight * lexical
+        return together
 
     return fused
 
