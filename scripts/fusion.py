@@ -75,7 +75,8 @@ def ours(weight: float = LEXICAL_WEIGHT, power: float = LEXICAL_POWER) -> Fusion
 def half_and_half(cosines: FloatArray, asked: Asked) -> Floats:
     """Both scaled to the best of the page."""
     span = float(np.ptp(cosines)) or 1.0
-    return (cosines - cosines.min()) / span + asked.bm25 / max(float(asked.bm25.max()), 1e-9)
+    both: Floats = (cosines - cosines.min()) / span + asked.bm25 / max(float(asked.bm25.max()), 1e-9)
+    return both
 
 
 def reciprocal_ranks(cosines: FloatArray, asked: Asked) -> Floats:
