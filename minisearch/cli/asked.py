@@ -62,25 +62,29 @@ class Asked:
             raise InputError("TEXT, --batch and --like are three ways to ask: give one of them")
         if self.literal and self.like is not None:
             raise InputError("--literal is about the operators in a question, and --like has none")
+        if self.like is not None and (self.mode != MODES[0] or self._rerank() is not None):
+            raise InputError(
+                "--like compares passages by meaning alone: --mode and --rerank do not go with it"
+            )
         if self.rerank_budget is not None and self.rerank_depth is not None:
             raise InputError("--rerank-budget and --rerank-depth both say how many: give one of them")
 
-    def models(self) -> dict[str, str]:
-        """What `MiniSearch` is opened with besides its folder."""
-        return {} if self.rerank_model is None else {"rerank_model": self.rerank_model}
-
     def arguments(self) -> dict[str, Any]:
-        """The keyword arguments of `MiniSearch.query`, and of `MiniSearch.like`."""
-        return {
+        """The keyword arguments of `MiniSearch.query`, or of `MiniSearch.like` where that is asked."""
+        both = {
             "k": self.k,
-            "mode": chosen(self.mode, MODES, "mode"),
             "where": self._filter(),
             "by": chosen(self.by, BYS, "--by"),
+            "diverse": DIVERSE if self.diverse else None,
+            "evidence": not self.no_evidence,
+        }
+        if self.like is not None:
+            return both
+        return both | {
+            "mode": chosen(self.mode, MODES, "mode"),
             "rerank": self._rerank(),
             "rerank_depth": self.rerank_depth,
             "rerank_budget_s": _seconds(self.rerank_budget),
-            "diverse": DIVERSE if self.diverse else None,
-            "evidence": not self.no_evidence,
         }
 
     def question(self, text: str) -> str | Question:

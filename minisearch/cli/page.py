@@ -32,6 +32,7 @@ PASSAGE_LINES = 4
 WRAPPED_FROM = 60  # a line this long that goes on in the next was probably wrapped
 HEADING_MARKS = "#=-~^*+_.:`\"' \t"
 PLACES_SHOWN = 4
+LONGEST_QUESTION = 200
 LABEL = 10  # columns of the names that --why prints
 UNSURE = "Nothing here clearly answers that; the nearest passages:"
 HOW_UNSURE = (
@@ -104,6 +105,8 @@ def _also(hit: SearchResult, terminal: Terminal) -> Iterator[str]:
 def _passage(hit: SearchResult, question: Question, terminal: Terminal, whole: bool) -> Iterator[str]:
     """The passage, wrapped; of a long one the lines around the evidence, or else the first ones."""
     words = [question.text, *(concept for concept, weight in question.steers if weight > 0)]
+    if len(question.text) > LONGEST_QUESTION:  # a passage, all of whose words would be underlined
+        words = []
     span = (hit.evidence.start, hit.evidence.end) if hit.evidence else None
     text = highlighted(hit.text, words=words, evidence=span)
     titles = {"", hit.title, *hit.heading.split(" > ")}  # said already, so left out at the top of the passage
@@ -161,7 +164,7 @@ def _rejoined(lines: Iterable[Marked]) -> list[Marked]:
 def _plan(found: SearchResults, terminal: Terminal) -> Iterator[str]:
     """What was done for the page as a whole, a line each."""
     question = found.question
-    rows = [("searched", f"{found.mode}: {question.text!r}")]
+    rows = [("searched", f"{found.mode}: {_shortened(question.text)!r}")]
     rows += [("required", one_line(phrase)) for phrase in question.required]
     rows += [("excluded", one_line(phrase)) for phrase in question.excluded]
     rows += [("steered", f"{weight:+g} {concept}") for concept, weight in question.steers]
@@ -191,7 +194,7 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
         rows.append(("fused", f"{trace.fused:.3f}"))
     if trace.rerank is not None:
         rows.append(("rerank", f"{trace.rank_before_rerank} -> {hit.rank}, score {trace.rerank:.3f}"))
-    if hit.evidence is not None:
+    if hit.evidence is not None and hit.evidence.score is not None:
         rows.append(("evidence", f"cosine {hit.evidence.score:.3f}"))
     if hit.relevance is not None:
         rows.append(("relevance", f"{hit.relevance:.3f}"))
@@ -200,6 +203,10 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
 
 def _rank(rank: int | None) -> str:
     return "not among the first" if rank is None else f"rank {rank}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_QUESTION else text[:LONGEST_QUESTION] + "…"
 
 
 def _wrapped(text: str, columns: int) -> list[str]:

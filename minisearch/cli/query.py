@@ -113,7 +113,7 @@ def query(
     # hash beside them on two cores, 20 ms of work took 300. It asks for their number when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     folder = index_folder or find_index()
-    with minisearch.MiniSearch(folder, offline=offline, **asked.models()) as ms:
+    with minisearch.MiniSearch(folder, offline=offline, rerank_model=asked.rerank_model) as ms:
         for question, found in _answers(ms, asked, arguments):
             output.show(found, question)
             if not found:

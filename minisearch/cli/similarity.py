@@ -38,10 +38,7 @@ def similarity(
         )
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `query`
     with minisearch.MiniSearch(index_folder or _index_folder(), offline=offline) as ms:
-        cosines = [[0.0] * len(texts) for _ in texts]
-        for row, text in enumerate(texts):
-            for column in range(row + 1):
-                cosines[row][column] = cosines[column][row] = ms.similarity(text, texts[column])
+        cosines: list[list[float]] = ms.similarity(*texts).tolist()
     if as_json:
         found = {"cosine": cosines[0][1]} if len(texts) == 2 else {"cosines": cosines}
         click.echo(json.dumps({"texts": texts, **found}))

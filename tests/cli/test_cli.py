@@ -183,7 +183,7 @@ def test_every_command_has_help(command: str) -> None:
 
 def test_what_each_command_does_fits_its_line() -> None:
     lines = CliRunner().invoke(cli, ["--help"], terminal_width=80).stdout.splitlines()
-    assert not [line for line in lines if line.endswith("...")]
+    assert not [line for line in lines[1:] if line.endswith("...")]
 
 
 def test_the_help_shows_its_examples_a_line_each() -> None:

@@ -82,9 +82,11 @@ class Engine:
         Engine.asked.append((path, line, {"k": k, **arguments}))
         return Engine.answer
 
-    def similarity(self, a: str, b: str) -> float:
-        """The share of a's letters that b has too."""
-        return len(set(a) & set(b)) / len(set(a) | set(b))
+    def similarity(self, *texts: str) -> types.FloatArray:
+        """The share of the letters of either that both have."""
+        return np.array(
+            [[len(set(a) & set(b)) / len(set(a) | set(b)) for b in texts] for a in texts], np.float32
+        )
 
     def status(self) -> IndexStatus:
         return Engine.stands
@@ -169,7 +171,7 @@ def test_the_rerankers_model_is_the_engines_to_open() -> None:
     run("query", "q", "--rerank-model", "my/model", "--offline")
     assert Engine.opened == {"folder": Path("idx"), "offline": True, "rerank_model": "my/model"}
     run("query", "q")
-    assert Engine.opened == {"folder": Path("idx"), "offline": False}
+    assert Engine.opened == {"folder": Path("idx"), "offline": False, "rerank_model": None}
 
 
 @pytest.mark.parametrize(
@@ -244,7 +246,8 @@ def test_more_like_a_file_or_like_a_passage_of_it(tmp_path: Path) -> None:
         run("query", "--like", given, "-k", "2", "--ext", "md")
         path, line, arguments = Engine.asked.pop()
         assert (path, line) == expected
-        assert arguments == PLAIN | {"k": 2, "where": Extension("md")}
+        both = {name: PLAIN[name] for name in ("by", "diverse", "evidence")}
+        assert arguments == both | {"k": 2, "where": Extension("md")}
 
 
 # --- moments ---------------------------------------------------------------------------------------
@@ -333,6 +336,8 @@ def test_what_is_no_moment_is_refused_with_examples(text: str) -> None:
             ["--like", "a.md", "--literal"],
             "--literal is about the operators in a question, and --like has none",
         ),
+        (["--like", "a.md", "--rerank"], "--like compares passages by meaning alone: --mode and --rerank"),
+        (["--like", "a.md", "--mode", "lexical"], "--like compares passages by meaning alone"),
         (["--batch", "nowhere.txt"], "cannot read questions from nowhere.txt: No such file or directory"),
         (["--batch", "."], "cannot read questions from .: Is a directory"),
     ],

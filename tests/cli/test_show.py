@@ -252,6 +252,11 @@ def test_concepts_that_pull_are_underlined_and_those_that_push_are_not() -> None
     assert underlined(written) == ["bread", "crust"]
 
 
+def test_the_words_of_a_whole_passage_are_not_underlined() -> None:
+    assert underlined(shown(result("task"), terminal=STYLED, asked="task")) == ["task"]
+    assert underlined(shown(result("task"), terminal=STYLED, asked="task " * 60)) == []
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_any_text_can_be_marked(text: str, question: str) -> None:
