@@ -65,7 +65,7 @@ def _latency(axes: Any, results: Sequence[Result]) -> None:  # noqa: ANN401
     _name_bars(axes, [result.name for result in results])
     axes.margins(x=0.15)
     axes.set_xlabel("latency of a question (ms)")
-    axes.legend(frameon=False, loc="best")
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(LATENCY_COLOURS))
 
 
 def _name_bars(axes: Any, names: Sequence[str]) -> None:  # noqa: ANN401
