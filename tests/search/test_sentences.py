@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minisearch.search.sentences import MAX_CHARACTERS, sentences
+
+
+def said(text: str, *, heading: str = "") -> list[str]:
+    return [text[start:end] for start, end in sentences(text, heading=heading)]
+
+
+@pytest.mark.parametrize("text", ["", "  \n\n\t "])
+def test_nothing_has_no_sentence(text: str) -> None:
+    assert sentences(text) == []
+
+
+@pytest.mark.parametrize("text", ["word", "---", "...", "| - |"])
+def test_anything_else_has_one(text: str) -> None:
+    assert said(f"\n {text}\n") == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It rains. Stay in! Why? (No.) End", ["It rains.", "Stay in!", "Why?", "(No.)", "End"]),
+        ('He said "go." Then he went.', ['He said "go."', "Then he went."]),
+        ("Version 1.2 of e.g. this, i.e. 3. Here", ["Version 1.2 of e.g. this, i.e. 3. Here"]),
+        ("A wrapped\n  paragraph. Of two\nsentences.", ["A wrapped\n  paragraph.", "Of two\nsentences."]),
+        ("One paragraph\n\nAnother", ["One paragraph", "Another"]),
+        ("One\r\nstill one\r\n\r\nTwo\r\rThree", ["One\r\nstill one", "Two", "Three"]),
+        ("だしは土台である。「水」が要る。」と", ["だしは土台である。", "「水」が要る。」", "と"]),
+        ("- one\n- two\n  goes on. Further\n* three", ["one", "two\n  goes on.", "Further", "three"]),
+        ("1. first\n2) second\n10. tenth", ["first", "second", "tenth"]),
+        ("> quoted. And\n> more", ["quoted.", "And", "more"]),
+        ("| a | b |\n|---|---|\n| c d | e |", ["a | b", "c d | e"]),
+        ("====  ====\nA     B\n====  ====", ["A     B"]),
+    ],
+)
+def test_prose_lists_and_tables(text: str, expected: list[str]) -> None:
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# Title\n\nText.", ["Text."]),
+        ("# Title\nText.", ["Text."]),
+        ("Title\n=====\nText.", ["Text."]),
+        ("*****\nTitle\n*****\n\nText.\n\n----\n\nMore.", ["Text.", "More."]),
+        ("A paragraph\nof two lines\n\n---\nMore.", ["A paragraph\nof two lines", "More."]),
+        ("# Title", ["Title"]),
+        ("## One\n### Two", ["One", "Two"]),
+        ("Title\n-----", ["Title"]),
+        (".. _label:\n\nTitle\n=====\n\n.. contents::\n   :local:\n\nText.", ["Text."]),
+    ],
+)
+def test_headings_are_no_evidence_unless_there_is_nothing_else(text: str, expected: list[str]) -> None:
+    assert said(text) == expected
+
+
+def test_a_plain_heading_is_known_by_the_path_of_titles() -> None:
+    text = "Rate limits\n\nThe server says 429."
+    assert said(text, heading="Guide > Rate limits") == ["The server says 429."]
+    assert said(text, heading="Guide") == ["Rate limits", "The server says 429."]
+    assert said("Rate limits", heading="Guide > Rate limits") == ["Rate limits"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "Run\nit:\n```sh\n# no title\nls -l\ncat x\n```\nDone\nnow.",
+            "Run\nit:|no title|ls -l|cat x|Done\nnow.",
+        ),
+        (
+            "ls\ncat x\n```\nAfter\nthe cut.",
+            "ls|cat x|After\nthe cut.",
+        ),
+        (
+            "Like\nthis::\n\n    - name: x\n\n      host: y\n\nAnd\nso.",
+            "Like\nthis::|name: x|host: y|And\nso.",
+        ),
+        (
+            ".. code-block:: sh\n   :linenos:\n\n   ls\n   cat x\n\nAnd\nso on.",
+            "ls|cat x|And\nso on.",
+        ),
+        (".. versionadded:: 2.4 It can\n   do so.", "2.4 It can\n   do so."),
+        (
+            ".. note::\n   It goes\n   on.",
+            "It goes\n   on.",
+        ),
+        (
+            "def f(x):\n    # adds one\n    return x + 1",
+            "def f(x):|adds one|return x + 1",
+        ),
+        (
+            "for x in y:\n    foo(x)\n    bar = x",
+            "for x in y:|foo(x)|bar = x",
+        ),
+        (
+            "key: value\nother: 1\nlist:\n  - item",
+            "key: value|other: 1|list:|item",
+        ),
+        (
+            "int x = 1; // one\nfoo(x);\n}",
+            "int x = 1; // one|foo(x);",
+        ),
+        (
+            "It waits\nfor rain\nor (perhaps)\nfor wind it is.",
+            "It waits\nfor rain\nor (perhaps)\nfor wind it is.",
+        ),
+    ],
+)
+def test_lines_of_code_stand_for_themselves(text: str, expected: str) -> None:
+    assert said(text) == expected.split("|")
+
+
+def test_a_long_sentence_is_cut_at_a_word() -> None:
+    text = " ".join(["word"] * 200)
+    pieces = said(text)
+    assert " ".join(pieces) == text
+    assert all(piece.startswith("word") and piece.endswith("word") for piece in pieces)
+    assert [len(piece) for piece in pieces] == [299, 299, 299, 99]
+    assert [len(piece) for piece in said("x" * 700)] == [300, 300, 100]
+
+
+TEXTS = st.text(st.sampled_from("ab.!? \n\r\t#-=|`:*>1。」_(\u3000")) | st.text()
+
+
+@settings(deadline=None)
+@given(TEXTS, st.sampled_from(["", "a", "b > ab"]))
+def test_spans_are_in_order_and_say_something(text: str, heading: str) -> None:
+    spans = sentences(text, heading=heading)
+    assert bool(spans) == bool(text.strip())
+    end_before = 0
+    for start, end in spans:
+        assert end_before <= start < end <= len(text)
+        assert end - start <= MAX_CHARACTERS
+        assert text[start:end] == text[start:end].strip()
+        end_before = end
+    if len(spans) > 1:
+        assert all(any(c.isalnum() for c in text[start:end]) for start, end in spans)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["alpha", "beta.", "Gamma", "\n", "\n\n", "12", "-", "é"])))
+def test_no_word_of_prose_is_lost(words: list[str]) -> None:
+    text = " ".join(words)
+    covered = " ".join(text[start:end] for start, end in sentences(text))
+    for word in ("alpha", "beta.", "Gamma", "é"):
+        assert covered.split().count(word) == text.split().count(word)
