@@ -14,19 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from minisearch.config import Dtype, as_dtype
 from minisearch.errors import InputError, ModelError
-from minisearch.minilm.catalog import locate
-from minisearch.minilm.inference import Inference, as_device
-from minisearch.minilm.loader import LoadReport, load_weights
-from minisearch.minilm.model import MiniLMModel, load_tokenizer
-from minisearch.minilm.quantized import quantize
-from minisearch.minilm.settings import Activation, MiniLMConfig, read_settings
-from minisearch.minilm.tokenizer import MiniLMTokenizer, checked
+from minisearch.minilm.model import MiniLMModel
+from minisearch.minilm.pretrained import Pretrained
+from minisearch.minilm.settings import Activation, CheckpointSettings, MiniLMConfig
+from minisearch.minilm.tokenizer import checked
 from minisearch.types import FloatArray
 
 
-class CrossEncoder(nn.Module):
+class CrossEncoder(Pretrained):
     """How well texts answer a query; higher is better, on the checkpoint's own scale.
 
     >>> model = CrossEncoder.from_pretrained("ms-marco-MiniLM-L6-v2")  # doctest: +SKIP
@@ -38,6 +34,8 @@ class CrossEncoder(nn.Module):
     ``max_length`` counts the tokens of query and text together, special ones included; what is longer is
     cut there, the longer of the two first, with a logged warning.
     """
+
+    cure = "CrossEncoder.from_pretrained(name)"
 
     def __init__(
         self,
@@ -58,49 +56,21 @@ class CrossEncoder(nn.Module):
         self.n_labels = n_labels
         self.activation: Activation = activation
         self.max_length = max_length
-        self.report: LoadReport | None = None
-        self.inference = Inference(self.model)
-        self._name = ""
-        self._tokenizer: MiniLMTokenizer | None = None
+        self._compute_in("auto")
 
     @classmethod
-    def from_pretrained(
-        cls,
-        name_or_path: str,
-        *,
-        device: str | None = None,
-        dtype: Dtype = "auto",
-        max_length: int | None = None,
-        offline: bool = False,
-    ) -> CrossEncoder:
-        """The named checkpoint, or the one in a folder, ready to score.
-
-        The arguments are those of `SentenceTransformer.from_pretrained`; pooler and classifier compute in
-        float32 whatever ``dtype`` is.  Raises ModelError, also for a checkpoint that is no cross-encoder,
-        and WeightsNotFound with the places that were searched and the cure.
-        """
-        dtype, where = as_dtype(dtype), as_device(device)
-        located = locate(name_or_path, offline=offline)
-        settings = read_settings(located.folder)
+    def _of(cls, name: str, settings: CheckpointSettings, max_length: int) -> CrossEncoder:
         if settings.n_labels is None:
             raise ModelError(
-                f"{located.name} is no cross-encoder: its config.json has no BertForSequenceClassification. "
+                f"{name} is no cross-encoder: its config.json has no BertForSequenceClassification. "
                 f"Use SentenceTransformer.from_pretrained, or a checkpoint like ms-marco-MiniLM-L6-v2"
             )
-        with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
-            model = cls(
-                settings.config,
-                n_labels=settings.n_labels,
-                activation=settings.activation,
-                max_length=settings.max_length if max_length is None else max_length,
-            )
-        model.report = load_weights(model, located)
-        model._tokenizer = load_tokenizer(located, settings.config, max_length=model.max_length)
-        model._name = located.name
-        if dtype == "int8":
-            quantize(model.model)
-        model.inference = Inference(model.model, dtype)
-        return model.eval().to(where)
+        return cls(
+            settings.config,
+            n_labels=settings.n_labels,
+            activation=settings.activation,
+            max_length=max_length,
+        )
 
     def forward(
         self,
@@ -155,15 +125,3 @@ class CrossEncoder(nn.Module):
 
     def _pool(self, tokens: Tensor) -> Tensor:  # (B, T, D) -> (B, D), the vector of [CLS]
         return torch.tanh(self.pooler(tokens[:, 0]))
-
-    @property
-    def tokenizer(self) -> MiniLMTokenizer:
-        """The checkpoint's tokenizer, cutting at this model's length."""
-        if self._tokenizer is None:
-            raise ModelError("this model has no weights yet: use CrossEncoder.from_pretrained(name)")
-        return self._tokenizer
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's name in the catalog, or the absolute path of its folder."""
-        return self._name

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name every PyTorch reader expects
 
-from minisearch.config import Dtype, as_dtype
+from minisearch.config import Dtype
 from minisearch.errors import InputError, ModelError
-from minisearch.minilm.catalog import Located, locate
+from minisearch.minilm.catalog import locate
 from minisearch.minilm.components import Embeddings, TransformerEncoder
-from minisearch.minilm.inference import Inference, as_device
-from minisearch.minilm.loader import LoadReport, load_weights
-from minisearch.minilm.quantized import quantize
+from minisearch.minilm.inference import Inference
+from minisearch.minilm.loader import load_weights
+from minisearch.minilm.pretrained import Pretrained, load_tokenizer
 from minisearch.minilm.settings import (
     POOLINGS,
     CheckpointSettings,
@@ -71,7 +71,7 @@ class MiniLMModel(nn.Module):
         return self.embeddings.segment.weight.device
 
 
-class SentenceTransformer(nn.Module):
+class SentenceTransformer(Pretrained):
     """Sentences to unit vectors.
 
     >>> model = SentenceTransformer.from_pretrained("all-MiniLM-L6-v2")  # doctest: +SKIP
@@ -81,6 +81,8 @@ class SentenceTransformer(nn.Module):
     ``max_length`` counts tokens with [CLS] and [SEP]; longer texts are cut there, with a logged warning.
     Built directly, the weights are random until `load_pretrained_weights` fills them.
     """
+
+    cure = "SentenceTransformer.from_pretrained(name) or load_pretrained_weights(model, model_name=name)"
 
     def __init__(
         self,
@@ -101,59 +103,28 @@ class SentenceTransformer(nn.Module):
         self.model = MiniLMModel(config)
         self._max_length = max_length
         self.pooling: Pooling = pooling
-        self.report: LoadReport | None = None
         self.prompts: Mapping[str, str] = {}
         self.default_prompt = ""
         self._compute_in("auto")
-        self._name = ""
-        self._tokenizer: MiniLMTokenizer | None = None
 
     @classmethod
-    def from_pretrained(
-        cls,
-        name_or_path: str,
-        *,
-        device: str | None = None,
-        dtype: Dtype = "auto",
-        max_length: int | None = None,
-        offline: bool = False,
-    ) -> SentenceTransformer:
-        """The named checkpoint, or the one in a folder, ready to encode.
-
-        Layers, width, pooling, prompts and length are the checkpoint's own, unless ``max_length`` is given.
-        ``device`` is the best one here unless given ("cpu", "cuda", "mps").  ``dtype`` is what `encode`
-        computes in: bfloat16 where the device has it and float32 elsewhere ("auto"), one of the two, or
-        with the weights in 8 bits ("int8").  ``offline`` never opens a socket.  Raises ModelError,
-        and WeightsNotFound with the places that were searched and the cure.
-        """
-        dtype, where = as_dtype(dtype), as_device(device)
-        located = locate(name_or_path, offline=offline)
-        settings = read_settings(located.folder)
+    def _of(cls, name: str, settings: CheckpointSettings, max_length: int) -> SentenceTransformer:
         if settings.n_labels is not None:
-            raise ModelError(f"{located.name} is a cross-encoder: use CrossEncoder.from_pretrained")
-        with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
-            model = cls(
-                settings.config,
-                max_length=settings.max_length if max_length is None else max_length,
-                pooling=settings.pooling,
-            )
-        tokenizer = load_tokenizer(located, settings.config, max_length=model.max_length)
-        model.report = load_weights(model.model, located)
-        model._attach(located.name, tokenizer, settings)
-        if dtype == "int8":
-            quantize(model.model)
-        model._compute_in(dtype)
-        return model.eval().to(where)
+            raise ModelError(f"{name} is a cross-encoder: use CrossEncoder.from_pretrained")
+        return cls(settings.config, max_length=max_length, pooling=settings.pooling)
+
+    @property
+    def _part_with_weights(self) -> nn.Module:
+        return self.model
 
     def _compute_in(self, dtype: Dtype) -> None:
-        self.inference = Inference(self.model, dtype)
+        super()._compute_in(dtype)
         # Float32 unless asked otherwise: a question alone is hardly quicker in fewer bits, and so it has one
         # answer with and without torch (bfloat16 moves scores by up to 0.002).
         self._for_questions = Inference(self.model, "float32") if dtype == "auto" else self.inference
 
     def _attach(self, name: str, tokenizer: MiniLMTokenizer, settings: CheckpointSettings) -> None:
-        """Take what comes with the weights that were loaded."""
-        self._name, self._tokenizer = name, tokenizer
+        super()._attach(name, tokenizer, settings)
         self.prompts, self.default_prompt = settings.prompts, settings.default_prompt
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
@@ -297,24 +268,9 @@ class SentenceTransformer(nn.Module):
         return self.prompts[name]
 
     @property
-    def tokenizer(self) -> MiniLMTokenizer:
-        """The checkpoint's tokenizer, cutting at this model's length."""
-        if self._tokenizer is None:
-            raise ModelError(
-                "this model has no weights yet: use SentenceTransformer.from_pretrained(name) or "
-                "load_pretrained_weights(model, model_name=name)"
-            )
-        return self._tokenizer
-
-    @property
     def max_length(self) -> int:
         """Where texts are cut, in tokens, prompts and special tokens included."""
         return self._max_length
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's name in the catalog, or the absolute path of its folder."""
-        return self._name
 
     @property
     def dimension(self) -> int:
@@ -371,17 +327,6 @@ def pool(tokens: Tensor, attention_mask: Tensor | None, pooling: Pooling) -> Ten
     if pooling == "max":
         return tokens.masked_fill(~kept, -torch.inf).amax(1)
     return tokens.masked_fill(~kept, 0.0).sum(1) / kept.sum(1)
-
-
-def load_tokenizer(located: Located, config: MiniLMConfig, *, max_length: int) -> MiniLMTokenizer:
-    """A checkpoint's tokenizer; ModelError when it has more tokens than this config's model has vectors."""
-    tokenizer = MiniLMTokenizer.from_folder(located.tokenizer, max_length=max_length)
-    if tokenizer.vocab_size > config.vocab_size:
-        raise ModelError(
-            f"the tokenizer in {located.tokenizer} is another model's: its vocabulary has "
-            f"{tokenizer.vocab_size} tokens, expected at most the {config.vocab_size} that have a vector"
-        )
-    return tokenizer
 
 
 def load_pretrained_weights(
