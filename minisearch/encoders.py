@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 
 from minisearch import minilm
 from minisearch.config import as_dtype
+from minisearch.errors import ModelError
 from minisearch.minilm.cold import ColdEncoder
 from minisearch.minilm.mapped import NotForCold
 from minisearch.types import Encoder
@@ -50,7 +52,7 @@ class Encoders:
         with self._turn:
             if self._loaded is None:
                 self._loaded = minilm.SentenceTransformer.from_pretrained(
-                    self.model or model, dtype=self._dtype, offline=self._is_offline
+                    self._to_load(model), dtype=self._dtype, offline=self._is_offline
                 )
                 self._cold = None
             return self._loaded
@@ -62,10 +64,19 @@ class Encoders:
                 return self.to_index(model)
             try:
                 self._cold = self._cold or ColdEncoder.from_pretrained(
-                    self.model or model, offline=self._is_offline
+                    self._to_load(model), offline=self._is_offline
                 )
             except NotForCold:
                 return self.to_index(model)
             n_tokens = len(self._cold.tokenizer.spans([text])[0])
             self._n_cold_tokens += TOKENS_A_QUESTION + min(n_tokens, self._cold.max_tokens)
             return self._cold if self._n_cold_tokens <= COLD_TOKENS else self.to_index(model)
+
+    def _to_load(self, model: str) -> str:
+        """The checkpoint's name or folder; ModelError when the index's own is a folder that is gone."""
+        if self.model is None and Path(model).is_absolute() and not Path(model).is_dir():
+            raise ModelError(
+                f"this index was made with the model in {model}, and there is no such folder any more: bring "
+                f"it back, or say where it is now with --model FOLDER"
+            )
+        return self.model or model

@@ -12,7 +12,7 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.encoders import COLD_TOKENS, TOKENS_A_QUESTION, Encoders
-from minisearch.errors import InputError
+from minisearch.errors import InputError, ModelError
 from minisearch.minilm import SentenceTransformer
 from minisearch.minilm.cold import ColdEncoder
 from minisearch.minilm.mapped import NotForCold
@@ -82,6 +82,18 @@ def test_weights_that_only_torch_reads_are_read_by_it_without_a_word(loads, monk
     assert not isinstance(Encoders(given=None, model=None).to_ask(MODEL, "short"), ColdEncoder)
     assert len(loads) == 1
     assert caplog.text == ""
+
+
+def test_an_index_whose_model_folder_is_gone_says_so_and_that_it_may_be_elsewhere(loads, tmp_path) -> None:
+    gone = str(tmp_path / "gone")
+    for ask in (Encoders.to_index, lambda encoders, model: encoders.to_ask(model, "short")):
+        with pytest.raises(
+            ModelError, match=rf"this index was made with the model in {gone}.*--model FOLDER"
+        ):
+            ask(Encoders(given=None, model=None), gone)
+        assert loads == []
+    moved = Encoders(given=None, model=str(tmp_path))
+    assert moved.to_index(gone).name == str(tmp_path)
 
 
 def test_an_unknown_dtype_lists_the_choices(tmp_path: Path) -> None:
