@@ -3,7 +3,8 @@
 Sections first: a heading begins a chunk, and headings with nothing between them stay together with what
 follows.  A passage that fits is a chunk as it is; one that does not is cut by its own tokens, and its
 parts are counted again, each by itself, until all fit: so every count is exact, whatever the tokenizer
-does at the edges of a text.  Positions come from the characters; `places` turns them into bytes and lines.
+does at the edges of a text.  Positions come from the characters; `places` turns them into bytes, lines and
+columns.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from minisearch.ingest.places import places
+from minisearch.ingest.places import Places
 from minisearch.ingest.readers.decode import newlines
 from minisearch.ingest.readers.markdown import closed_regions
 from minisearch.types import Chunk, Document, Heading, IntArray, Tokenizer
@@ -27,6 +28,7 @@ PIECE = 50_000  # characters tokenised at a time, of one long passage or of many
 
 LETTER = re.compile(r"[^\W_]")
 SPACE = re.compile(r"\s*")
+BLANK_LINES = re.compile(r"\s*(?:[\r\n]|\Z)")
 
 # Where to cut, the best first; a match ends where the next passage may begin.
 PARAGRAPH_AT_MARGIN = re.compile(r"\n[ \t]*\n(?=\S)")  # so that what is indented stays with its introduction
@@ -43,7 +45,10 @@ CODE_CUTS = (PARAGRAPH_AT_MARGIN, PARAGRAPH, LINE, SENTENCE, WORD)
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stretch of the document that is, or will be cut into, chunks; no white space at either end."""
+    """A stretch of the document that is, or will be cut into, chunks.
+
+    No white space at either end, but the first line of code keeps its indentation.
+    """
 
     start: int
     end: int
@@ -89,7 +94,8 @@ def _sections(document: Document) -> Iterator[Passage]:
     path: list[Heading] = []
     leading: int | None = None  # where headings began that wait for a text
     starts = [heading.start for heading in document.headings] + [len(text)]
-    yield from _stripped(text, 0, starts[0], "")
+    is_code = document.format == "code"
+    yield from _stripped(text, 0, starts[0], "", is_code=is_code)
     for heading, end in zip(document.headings, starts[1:], strict=True):
         while path and path[-1].level >= heading.level:
             path.pop()
@@ -99,7 +105,8 @@ def _sections(document: Document) -> Iterator[Passage]:
             leading = start
             continue
         leading = None
-        yield from _stripped(text, start, end, " > ".join(above.title for above in path if above.title))
+        title = " > ".join(above.title for above in path if above.title)
+        yield from _stripped(text, start, end, title, is_code=is_code)
 
 
 def _body_start(text: str, heading: Heading, end: int) -> int:
@@ -113,9 +120,13 @@ def _body_start(text: str, heading: Heading, end: int) -> int:
     return heading.start + first_line_end
 
 
-def _stripped(text: str, start: int, end: int, heading: str) -> Iterator[Passage]:
+def _stripped(text: str, start: int, end: int, heading: str, *, is_code: bool) -> Iterator[Passage]:
     """The passage between without the white space around it; none where there is nothing else."""
-    start = _skip_space(text, start, end)
+    if is_code:
+        blank_lines = BLANK_LINES.match(text, start, end)
+        start = blank_lines.end() if blank_lines else start
+    else:
+        start = _skip_space(text, start, end)
     while end > start and text[end - 1].isspace():
         end -= 1
     if start < end:
@@ -176,28 +187,35 @@ class _Cutter:
         self.flat = newlines(document.text)
         self.max_tokens = max_tokens
         self.overlap_tokens = min(overlap_tokens, max_tokens // 2)
-        self.cuts = CODE_CUTS if document.format == "code" else PROSE_CUTS
+        self.is_code = document.format == "code"
+        self.cuts = CODE_CUTS if self.is_code else PROSE_CUTS
         regions = closed_regions(self.flat) if document.format == "markdown" else []
         self.regions = np.array(regions, np.int64).reshape(-1, 2)  # not to be cut at a blank line inside
 
     def cut(self, passage: Passage, tokens: IntArray) -> Iterator[Passage]:
         """The parts of a passage that is too long, each within the bounds by this count of its tokens."""
-        start = reached = passage.start
+        start = passage.start
+        reached = _skip_space(self.text, start, passage.end)  # all before is in some part, or white space
         while True:
-            limit = min(self._token_limit(tokens, start), start + self.max_tokens * MAX_CHARACTERS_PER_TOKEN)
-            limit = max(limit, reached + 1)
+            if self._limit(tokens, start) <= reached:  # a desert, wider than a part
+                start = reached
+            limit = max(self._limit(tokens, start), reached + 1)
             if limit >= passage.end:
-                yield from _stripped(self.text, start, passage.end, passage.heading)
+                yield from self._part(passage, start, passage.end)
                 return
             cut = self._best_cut(max((start + limit) // 2, reached), limit)
-            yield from _stripped(self.text, start, cut, passage.heading)
+            yield from self._part(passage, start, cut)
             reached = _skip_space(self.text, cut, passage.end)
             start = self._next_start(tokens, start, cut)
 
-    def _token_limit(self, tokens: IntArray, start: int) -> int:
-        """The first character of the first token that is one too many."""
+    def _part(self, passage: Passage, start: int, end: int) -> Iterator[Passage]:
+        return _stripped(self.text, start, end, passage.heading, is_code=self.is_code)
+
+    def _limit(self, tokens: IntArray, start: int) -> int:
+        """The first character that is too many, or of the first token that is."""
         last = int(np.searchsorted(tokens, start)) + self.max_tokens
-        return int(tokens[last]) if last < len(tokens) else len(self.text)
+        in_tokens = int(tokens[last]) if last < len(tokens) else len(self.text)
+        return min(in_tokens, start + self.max_tokens * MAX_CHARACTERS_PER_TOKEN)
 
     def _best_cut(self, floor: int, limit: int) -> int:
         """The last place of the best kind after ``floor``, up to ``limit``; ``limit`` if there is none."""
@@ -222,7 +240,7 @@ class _Cutter:
             return cut
         first = int(np.searchsorted(tokens, cut)) - self.overlap_tokens
         earliest = max(int(tokens[max(first, 0)]), (start + cut) // 2 + 1)
-        for kind in (SENTENCE, LINE):
+        for kind in (LINE,) if self.is_code else (SENTENCE, LINE):
             for found in kind.finditer(self.flat, start, cut):
                 if earliest <= found.end() < cut:
                     return found.end()
@@ -233,7 +251,8 @@ def _chunks(document: Document, passages: Sequence[tuple[Passage, int]]) -> list
     """Chunks with their places in the file."""
     edges = np.array([(passage.start, passage.end) for passage, _ in passages], np.int64).reshape(-1)
     positions, of_edge = np.unique(edges, return_inverse=True)
-    offsets, lines = places(document.origin, positions)
+    places = Places(document)
+    offsets, (lines, _) = places.offsets(positions), places.lines_and_columns(positions)
     edge_offsets, edge_lines = offsets[of_edge].tolist(), lines[of_edge].tolist()
     return [
         Chunk(
@@ -246,6 +265,7 @@ def _chunks(document: Document, passages: Sequence[tuple[Passage, int]]) -> list
             end_line=edge_lines[2 * i + 1],
             heading=passage.heading,
             n_tokens=n_tokens,
+            anchors=places.anchors(passage.start, passage.end),
         )
         for i, (passage, n_tokens) in enumerate(passages)
     ]

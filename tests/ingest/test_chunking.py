@@ -41,7 +41,10 @@ def check(document: Document, chunks: list[Chunk], *, tokenizer, max_tokens: int
     covered = np.zeros(len(document.text), bool)
     for piece, n_tokens in zip(chunks, map(len, tokenizer.spans(texts(chunks))), strict=True):
         assert document.text[piece.start : piece.end] == piece.text
-        assert piece.text == piece.text.strip() != ""
+        outside = document.text[: piece.start][-1:]
+        is_indented = document.format == "code" and outside in ("", "\n", "\r")
+        assert piece.text == (piece.text.rstrip() if is_indented else piece.text.strip()) != ""
+        assert not re.match(r"\s*[\r\n]", piece.text)
         assert piece.n_tokens == n_tokens
         assert n_tokens <= max_tokens or len(piece.text) == 1
         assert len(piece.text) <= 12 * max_tokens
@@ -53,6 +56,37 @@ def check(document: Document, chunks: list[Chunk], *, tokenizer, max_tokens: int
         assert after.start >= before.end or after.heading == before.heading
 
 
+def places_by_anchors(piece: Chunk) -> list[tuple[int, int]]:
+    """Line and column of every character of a chunk: on from the last anchor, by what the text says."""
+    found = []
+    starts = {position: (line, column) for position, line, column in piece.anchors}
+    line, column = 0, 0
+    for i, character in enumerate(piece.text):
+        line, column = starts.get(i, (line, column))
+        found.append((line, column))
+        is_break = character == "\n" or (character == "\r" and piece.text[i + 1 : i + 2] != "\n")
+        line, column = (line + 1, 1) if is_break else (line, column + 1)
+    return found
+
+
+def places_by_counting(document: Document, start: int, end: int) -> list[tuple[int, int]]:
+    """The same from the source, character by character."""
+    origin, found = document.origin, []
+    for position in range(start, end):
+        anchor = max(a for a in origin.text_anchors if a <= position)
+        at = origin.source_anchors[origin.text_anchors.index(anchor)] + position - anchor
+        lines = re.split(r"(?<=\n)|(?<=\r)(?!\n)", origin.source[: at + 1])
+        lines = lines if lines[-1] else lines[:-1]  # a break ends the line that it stands on
+        found.append((len(lines), len(lines[-1])))
+    return found
+
+
+def check_anchors(document: Document, chunks: list[Chunk]) -> None:
+    for piece in chunks:
+        assert places_by_anchors(piece) == places_by_counting(document, piece.start, piece.end)
+        assert piece.anchors[0][:2] == (0, piece.line)
+
+
 def check_places(data: bytes, document: Document, chunks: list[Chunk]) -> None:
     """Bytes and lines of a format kept verbatim, against the file itself."""
     for piece in chunks:
@@ -62,6 +96,7 @@ def check_places(data: bytes, document: Document, chunks: list[Chunk]) -> None:
         within = piece.text.replace("\r\n", "\n").replace("\r", "\n")
         assert piece.line == before.count("\n") + 1
         assert piece.end_line == piece.line + within.count("\n")
+        assert piece.anchors == ((0, piece.line, len(before) - before.rfind("\n")),)
 
 
 # --- every document --------------------------------------------------------------------------------
@@ -91,6 +126,23 @@ def test_every_chunk_fits_and_together_they_cover_the_document(
     chunks = chunk(document, WordTokenizer(), max_tokens=max_tokens, overlap_tokens=overlap)
     check(document, chunks, tokenizer=WordTokenizer(), max_tokens=max_tokens)
     check_places(data, document, chunks)
+    check_anchors(document, chunks[:5])
+
+
+markup = st.sampled_from([
+    "<p>", "</p>", "<br>", "<td>", "<h1>", "</h1>", "<pre>", "</pre>", "<b>", "</b>", "<!-- \n -->", "<i\n>",
+    "&amp;", "&", "&#10;", "&#13;", "&ngE;", "&#x1F600;", "&nbsp;", "word", "two words", "é😀", "\n", "\r\n",
+    "\r", " ", "  \n ", "<title>\n</title>", "<", "\ufffd", "a. B",
+])  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(markup, max_size=30).map("".join), st.integers(1, 12), st.integers(0, 6))
+def test_anchors_of_html_give_every_character_its_place_in_the_source(source, max_tokens, overlap):
+    document = parse("a.html", source.encode())
+    chunks = chunk(document, WordTokenizer(), max_tokens=max_tokens, overlap_tokens=overlap)
+    check(document, chunks, tokenizer=WordTokenizer(), max_tokens=max_tokens)
+    check_anchors(document, chunks)
 
 
 @settings(max_examples=100, deadline=None)
@@ -142,9 +194,15 @@ def test_nothing_but_white_space_makes_no_chunk(data):
 
 
 def test_one_character_is_one_chunk():
-    assert cut("\n x \n") == [
-        Chunk(start=2, end=3, text="x", byte_start=2, byte_end=3, line=2, end_line=2, heading="", n_tokens=1)
-    ]
+    (only,) = cut("\n x \n")
+    assert only == Chunk(
+        start=2, end=3, text="x", byte_start=2, byte_end=3, line=2, end_line=2, heading="", n_tokens=1,
+        anchors=((0, 2, 2),),
+    )  # fmt: skip
+
+
+def test_white_space_wider_than_a_chunk_cuts_no_word():
+    assert texts(cut("a" + " " * 1_000 + "xyz", max_tokens=1)) == ["a", "xyz"]
 
 
 def test_a_word_without_end_is_cut_though_it_is_a_single_token(real_tokenizer):
@@ -233,6 +291,30 @@ def test_code_is_cut_at_lines_not_at_sentences():
     )
 
 
+def test_the_first_line_of_code_keeps_its_indentation():
+    code = "\n  \n    def one():\n        pass\n\n\n    def two():\n        pass\n"
+    assert texts(cut(code, path="a.py", max_tokens=6)) == [
+        "    def one():\n        pass",
+        "    def two():\n        pass",
+    ]
+    (only,) = cut("\r\n\tx = 1\r\n", path="a.py")
+    assert (only.text, only.line, only.byte_start, only.anchors) == ("\tx = 1", 2, 2, ((0, 2, 1),))
+    assert texts(cut("    indented", path="a.md")) == ["indented"]
+
+
+def test_code_repeats_whole_lines_with_their_indentation():
+    code = "\n".join(f"    call(a{i}). Then" for i in range(12))
+    chunks = cut(code, path="a.py", max_tokens=30, overlap_tokens=12)
+    assert len(chunks) > 2
+    assert all(text.startswith("    call(") for text in texts(chunks))
+    assert all(after.start < before.end for before, after in pairwise(chunks))
+
+
+@pytest.mark.parametrize("width", [12, 13, 1_000])
+def test_an_indentation_wider_than_a_chunk_is_not_kept(width):
+    assert [text.strip() for text in texts(cut(" " * width + "xyz", path="a.py", max_tokens=1))] == ["xyz"]
+
+
 def test_overlap_repeats_whole_sentences_within_its_bound():
     first, second = cut(prose(5), overlap_tokens=13)
     assert first.text == prose(3)
@@ -272,6 +354,11 @@ def test_html_chunks_point_at_the_markup_they_came_from():
     assert data[second.byte_start : second.byte_end].decode() == "Next</h2>\n<p>A&amp;B"
     assert (first.line, first.end_line, second.line, second.end_line) == (2, 4, 5, 6)
     assert (first.heading, second.heading) == ("Über", "Über > Next")
+    # "Über", one empty line, "café one two"; the second line break is no character of the page.
+    assert first.anchors == (
+        (0, 2, 5), (5, 2, 10), (6, 3, 4), (10, 3, 15), (15, 4, 2),
+    )  # fmt: skip
+    assert second.anchors == ((0, 5, 5), (5, 5, 10), (6, 6, 4), (8, 6, 10))
 
 
 def test_real_documentation_is_cut_in_good_shape(shared, real_tokenizer):

@@ -6,13 +6,14 @@ import random
 import re
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minisearch.errors import IngestError
 from minisearch.ingest import parse, read, read_bytes
-from minisearch.ingest.places import places
+from minisearch.ingest.places import Places
 from minisearch.types import Document
 
 
@@ -136,10 +137,12 @@ def test_a_document_is_called_what_its_reader_is_told(tmp_path):
 
 def test_lines_end_as_in_editors_however_they_are_ended():
     document = parse("a.txt", b"\xef\xbb\xbfone\r\ntw\xc3\xb6\rthree\n\nfive")
-    at = [document.text.index(word) for word in ("one", "tw", "three", "five")]
-    offsets, lines = places(document.origin, at)
-    assert lines.tolist() == [1, 2, 3, 5]
-    assert offsets.tolist() == [3, 8, 13, 20]
+    at = np.array([document.text.index(word) for word in ("one", "tw", "ö", "three", "five")])
+    places = Places(document)
+    lines, columns = places.lines_and_columns(at)
+    assert lines.tolist() == [1, 2, 2, 3, 5]
+    assert columns.tolist() == [1, 1, 3, 1, 1]
+    assert places.offsets(at).tolist() == [3, 8, 10, 13, 20]
 
 
 # --- Markdown: expectations from CommonMark --------------------------------------------------------
@@ -248,7 +251,7 @@ def test_html_text_keeps_its_place_in_the_source():
         "😀": "&#x1F6",
         "Über": "Über",
     }.items():
-        (offset,), _ = places(document.origin, [document.text.index(word)])
+        (offset,) = Places(document).offsets(np.array([document.text.index(word)]))
         assert source.encode()[offset:].startswith(in_source.encode())
 
 
