@@ -16,8 +16,8 @@ from minisearch.search.sentences import LINE_END, Span, sentences
 from minisearch.types import Evidence, FloatArray
 
 # The model's choice among all sentences is among those tried in 93% of 442 passages found for 98 questions
-# (two collections: 94% and 91%), at 65 of 117 tokens a passage; at most three give 90% at 58.  By shared words
-# alone, without word vectors, four give 91% at 84.
+# (two collections: 94% and 91%), at 65 of 117 tokens a passage; at most three give 90% at 58.  By shared
+# words alone, without word vectors, four give 91% at 84.
 N_TRIED = 4
 MARGIN = 0.15
 
