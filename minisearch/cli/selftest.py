@@ -66,7 +66,7 @@ def selftest(
     index_folder: Path | None,
     verbose: bool,
 ) -> None:
-    """Measure how well the index finds its own content, without any labels.
+    """Measure how well the index finds its own content.
 
     Questions are made from documents: a heading, the title, or the first sentence of a section. In a copy
     of the index each document loses the words of its own question, so that it has to be found by what

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -197,6 +199,33 @@ def test_an_index_without_documents_says_so(folder: Path) -> None:
     run("remove", "docs")
     result = run("query", "anything")
     assert (result.stdout, result.stderr.startswith("No results: the index holds no documents")) == ("", True)
+
+
+def test_an_index_that_a_first_run_is_still_filling_says_so(folder: Path) -> None:
+    run("index", "docs")
+    run("remove", "docs")
+    with contextlib.closing(sqlite3.connect(folder / ".minisearch" / "minisearch.db")) as database, database:
+        database.execute("update runs set outcome = 'running', finished_at = null, pid = ?", [os.getpid()])
+    result = run("query", "anything")
+    assert result.stdout == ""
+    assert result.stderr.startswith("No results: a first run over docs is still going on; ask again")
+    assert "a first run" in run("query", "anything", "--ext", "md", "--json").stderr
+
+
+def test_a_filter_keeps_to_its_files_and_says_what_was_asked_for_where_there_are_none(folder: Path) -> None:
+    run("index", "docs")
+    assert re.findall(r"docs/\w+\.md", run("query", "task", "--path", "bread.md").stdout) == ["docs/bread.md"]
+    assert run("query", "task", "--path", "nowhere/**", "--lang", "go").stderr == (
+        "No results: nothing in the index matches --path 'nowhere/**' and --lang go\n"
+    )
+    assert run("query", '"failed task" -again').stderr == (
+        'No results: nothing in the index matches the phrase "failed task" and not "again"\n'
+    )
+
+
+def test_similarity_needs_no_index(folder: Path) -> None:
+    assert run("similarity", "one text", "one text").stdout == "1.000\n"
+    assert not (folder / ".minisearch").exists()
 
 
 def test_a_second_index_below_a_first_is_made_with_a_word(
