@@ -55,7 +55,9 @@ class QueryCommand(SectionedCommand):
 @asking("--batch", metavar="FILE", help="Ask every line of FILE in turn; - is standard input.")
 @asking("--like", metavar="FILE[:LINE]", help="Find more like this file, or the passage at this line.")
 @asking("--literal", is_flag=True, help="Take quotes, - and + in the question as they are.")
-@choosing("--path", "paths", metavar="GLOB", multiple=True, help="Paths like 'guides/**'; again for others.")
+@choosing(
+    "--path", "paths", metavar="GLOB", multiple=True, help="Paths like 'guides/**'; repeat it for others."
+)
 @choosing("--ext", "extensions", metavar="EXT", multiple=True, help="File names ending so, as in md.")
 @choosing("--lang", "languages", metavar="NAME", multiple=True, help="A language, as in python or markdown.")
 @choosing("--since", metavar="WHEN", help="Changed since: 2024-01-31, 7d, '2 weeks', yesterday.")
@@ -64,8 +66,18 @@ class QueryCommand(SectionedCommand):
     "--where", metavar="EXPR", help='What files say of themselves: \'author = "x" and tags contains "y"\'.'
 )
 @ranking("-k", "k", type=int, default=10, show_default=True, metavar="N", help="How many results.")
-@ranking("--mode", metavar="|".join(MODES), default=MODES[0], help="By words and meaning, meaning, or words.")
-@ranking("--by", metavar="|".join(BYS), default=BYS[0], help="What a result is; chunk merges nothing.")
+@ranking(
+    "--mode",
+    metavar="|".join(MODES),
+    default=MODES[0],
+    help="By meaning and words, meaning, or words.  [default: hybrid]",
+)
+@ranking(
+    "--by",
+    metavar="|".join(BYS),
+    default=BYS[0],
+    help="What a result is; chunk merges nothing.  [default: passage]",
+)
 @ranking("--rerank", metavar="[cross|bi]", help="Look at the best again, with a larger model.")
 @ranking("--rerank-budget", metavar="TIME", help="As many of them as this allows, as in 300ms.")
 @ranking("--rerank-depth", type=int, metavar="N", help="This many of them.")
