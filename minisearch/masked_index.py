@@ -31,6 +31,7 @@ from minisearch.evaluate.known_items import (
 )
 from minisearch.facts import Facts
 from minisearch.home import INDEX_FOLDER, Home
+from minisearch.reading import context_of
 from minisearch.storage import Store, StoredChunk, StoredDocument
 from minisearch.types import Chunk, Encoder, FloatArray
 
@@ -91,9 +92,9 @@ def masked_copy(
                 raise InputError(
                     f"the index in {home.folder} is too small for a self-test: it needs {MIN_QUESTIONS} "
                     f"documents with a title, heading or first sentence of their own and text below it, and "
-                    f"{len(items)} of its {n_documents} have one"
+                    f"{len(items)} of its {n_documents} have one: index more"
                 )
-            _mask(store, items, encoder, on_progress)
+            _mask(store, facts, items, encoder, on_progress)
         yield MaskedIndex(copy.path, facts, encoder, tuple(items), n_documents, n_chunks)
 
 
@@ -114,7 +115,9 @@ def _questions(store: Store, n: int, seed: int, on_progress: OnProgress) -> list
     return choose([item for item in tried if item not in ambiguous], n, seed=seed)
 
 
-def _mask(store: Store, items: Sequence[KnownItem], encoder: Encoder, on_progress: OnProgress) -> None:
+def _mask(
+    store: Store, facts: Facts, items: Sequence[KnownItem], encoder: Encoder, on_progress: OnProgress
+) -> None:
     """Put each question's document back without the question's words."""
     of_document = {item.document_id: item for item in items}
     rows = store.documents()
@@ -122,8 +125,13 @@ def _mask(store: Store, items: Sequence[KnownItem], encoder: Encoder, on_progres
     for document, stored in _indexed(store):
         if item := of_document.get(document.id):
             title, passages = masked(document, item)
-            kept = [_chunk(*pair, title) for pair in zip(stored, passages, strict=True)]
-            changed.append((replace(rows[document.path], title=title), [chunk for chunk in kept if chunk]))
+            context, _ = context_of(title, encoder.tokenizer, facts.chunk_tokens)
+            chunks = [
+                _chunk(of_passage, passage, context)
+                for of_passage, passage in zip(stored, passages, strict=True)
+                if passage is not None
+            ]
+            changed.append((replace(rows[document.path], title=title), chunks))
     texts = [chunk.embedded for _, chunks in changed for chunk in chunks]
     vectors = _vectors(store, texts, encoder, on_progress)
     for row, chunks in changed:
@@ -156,21 +164,17 @@ def _indexed(store: Store) -> Iterator[tuple[IndexedDocument, list[StoredChunk]]
         yield IndexedDocument(document_id, chunks[0].path, titles[document_id], passages), chunks
 
 
-def _chunk(stored: StoredChunk, passage: Passage | None, title: str) -> Chunk | None:
+def _chunk(stored: StoredChunk, passage: Passage, context: str) -> Chunk:
     """The chunk with the words left to it; where in the file they stand does not matter in the copy."""
-    return (
-        None
-        if passage is None
-        else Chunk(
-            start=0,
-            end=len(passage.text),
-            text=passage.text,
-            byte_start=0,
-            byte_end=0,
-            line=stored.line,
-            end_line=stored.end_line,
-            heading=passage.heading,
-            n_tokens=0,
-            context=title,
-        )
+    return Chunk(
+        start=0,
+        end=len(passage.text),
+        text=passage.text,
+        byte_start=0,
+        byte_end=0,
+        line=stored.line,
+        end_line=stored.end_line,
+        heading=passage.heading,
+        n_tokens=0,
+        context=context,
     )

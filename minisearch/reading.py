@@ -128,7 +128,7 @@ class Reader:
         encoder = self.encoder()
         tokenizer = _Stoppable(encoder.tokenizer, self.stop)
         max_tokens = self.settings.chunk_tokens(encoder.max_tokens)
-        context, n_context = _context(document.title, tokenizer, min(CONTEXT_TOKENS, max_tokens // 4))
+        context, n_context = context_of(document.title, tokenizer, max_tokens)
         chunks = chunk(
             document,
             tokenizer,
@@ -138,8 +138,9 @@ class Reader:
         return [replace(one, context=context, n_tokens=one.n_tokens + n_context) for one in chunks]
 
 
-def _context(title: str, tokenizer: Tokenizer, max_tokens: int) -> tuple[str, int]:
-    """As much of the title as ``max_tokens`` hold, and how many it takes."""
+def context_of(title: str, tokenizer: Tokenizer, chunk_tokens: int) -> tuple[str, int]:
+    """As much of a title as is embedded with each chunk of ``chunk_tokens`` in all; how many it takes."""
+    max_tokens = min(CONTEXT_TOKENS, chunk_tokens // 4)
     title = " ".join(title.split())
     if not title:
         return "", 0
