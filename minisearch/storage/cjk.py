@@ -58,7 +58,7 @@ def phrase(text: str) -> str:
     while end and not text[end - 1].isalnum():
         end -= 1
     start = end
-    while start and RUN.match(text, start - 1):
+    while start and RUN.match(text, start - 1, start):
         start -= 1
     if start == end:
         return f'"{spaced(text)}"'

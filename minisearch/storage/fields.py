@@ -70,7 +70,7 @@ def compared(value: Value) -> tuple[bytes | None, float | None]:
     try:
         return None, float(value)
     except OverflowError:  # a whole number beyond 1e308
-        return None, math.copysign(math.inf, value)
+        return None, math.inf if value > 0 else -math.inf
 
 
 def folded(text: str) -> bytes:

@@ -151,12 +151,12 @@ def bindable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _ns(moment: datetime) -> int:
-    """Nanoseconds since 1970, as files have them; as far as SQLite counts (the years 1677 to 2262)."""
+def _ns(moment: datetime) -> int | float:
+    """Nanoseconds since 1970, as files have them."""
     if moment.tzinfo is None:
         try:
             moment = moment.astimezone()
         except (OverflowError, ValueError, OSError):  # the first and the last day of all
             moment = moment.replace(tzinfo=timezone.utc)
     ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-    return max(-(2**63), min(ns, 2**63 - 1))
+    return ns if -(2**63) <= ns < 2**63 else float(ns)  # SQLite's whole numbers end in 2262
