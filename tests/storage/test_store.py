@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import tempfile
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from minisearch.errors import IndexCorrupt
 from minisearch.storage import Base, FileStamp, Store
 from minisearch.types import Chunk, Note, Skipped
 from tests.storage.store_cases import (
@@ -273,20 +275,37 @@ def test_a_chunk_keeps_every_number_and_word(store, path):
     assert sql(path, f"select {columns} from chunks") == [(3, 9, 5, 17, 6)]
 
 
-def test_a_word_is_found_in_a_heading_and_by_its_stem(store, path):
-    store.put(a_document("a.md"), [a_chunk("the retries", heading="Queues")], vectors_of(["x"]))
-    [id_] = store.chunk_ids().tolist()
-    for words in ("retry", "retries", "QUEUE", "heading: queue"):
-        assert sql(path, "select rowid from chunks_fts where chunks_fts match ?", [words]) == [(id_,)]
+def test_a_chunk_keeps_the_title_of_its_document_and_the_places_inside_it(store, path):
+    anchors = ((0, 3, 1), (7, 3, 19), (9, 12_345_678, 1))
+    chunks = [Chunk(0, 9, "text", 0, 9, 3, 4, "", 6, anchors), Chunk(0, 9, "more", 0, 9, 3, 4, "", 6)]
+    store.put(a_document("a.md", title="Tides 🌊"), chunks, vectors_of(["x", "y"]))
+    with Store(path) as reader:
+        stored = reader.chunks(reader.chunk_ids().tolist())
+    assert [(chunk.title, chunk.anchors) for chunk in stored.values()] == [
+        ("Tides 🌊", anchors),
+        ("Tides 🌊", ()),
+    ]
+    put(store, "a.md", "text", title="Ebb")
+    assert [chunk.title for chunk in store.chunks(store.chunk_ids().tolist()).values()] == ["Ebb"]
 
 
-def test_chunks_that_fall_with_their_document_leave_the_full_text_too(store, path):
-    put(store, "a.md", *["kelp"] * 50)
+@pytest.mark.parametrize("junk", ["{", "[1]", "7", "[[1, 2]]", "no json"])
+def test_places_that_are_damaged_are_named(store, path, junk):
+    put(store, "a.md", "kelp")
+    sql(path, "update chunks set anchors = ?", [junk])
+    with pytest.raises(IndexCorrupt, match=r"damaged \(the places in chunk 1.* index again"):
+        store.chunks([1])
+
+
+def test_a_document_keeps_its_language_and_fields_until_it_is_replaced(store):
+    fields = {"author": ("Ann", "Bo"), "year": (2024.5,), "draft": (True, False), "note": ("",)}
+    document = replace(a_document("a.md"), language="python", fields=fields)
+    store.put(document, [a_chunk("kelp")], vectors_of(["kelp"]))
     put(store, "b.md", "lava")
-    store.remove([store.documents()["a.md"].id])
-    assert sql(path, "select count(*) from chunks_fts where chunks_fts match 'kelp'") == [(0,)]
-    assert sql(path, "select count(*) from chunks_fts where chunks_fts match 'lava'") == [(1,)]
-    assert_sound(path)
+    assert replace(store.documents()["a.md"], id=0) == document
+    assert (store.documents()["b.md"].language, store.documents()["b.md"].fields) == ("", {})
+    put(store, "a.md", "kelp")
+    assert (store.documents()["a.md"].language, store.documents()["a.md"].fields) == ("", {})
 
 
 def test_ids_are_never_used_twice(path):
