@@ -98,7 +98,7 @@ def test_importing_the_package_loads_next_to_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["index"], ["query"], ["status"]], ids=lambda command: " ".join(command)
+    "command", [[], ["index"], ["query"], ["status"], ["eval"]], ids=lambda command: " ".join(command)
 )
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     assert not loaded_by(RUN.format([*command, "--help"])) & (HEAVY | STORING | {"numpy", "sqlite3"})

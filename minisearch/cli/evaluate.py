@@ -45,7 +45,15 @@ QUERY_CHARACTERS = 60
 )
 @click.option("--rerank-model", metavar="NAME", help="A checkpoint in place of the reranker's own.")
 @click.option("--rerank-depth", type=int, metavar="N", help="How many candidates are reranked.")
-@click.option("-k", "k", type=int, default=100, show_default=True, metavar="N", help="Documents a query.")
+@click.option(
+    "-k",
+    "k",
+    type=int,
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Documents ranked a query; Recall@100 needs 100.",
+)
 @click.option("--split", metavar="NAME", help="Which qrels/NAME.tsv.  [default: test, or the only one]")
 @click.option("--whole", is_flag=True, help="One vector a document, as published figures are made.")
 @click.option("--model", metavar="NAME", help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]")

@@ -53,4 +53,4 @@ def measure(settings: Sequence[Setting], judgements: Judgements, *, seed: int = 
 
 
 def _compared(first: Mapping[str, float], second: Mapping[str, float], seed: int) -> Comparison:
-    return compare([first[query] for query in first], [second[query] for query in first], seed=seed)
+    return compare(list(first.values()), list(second.values()), seed=seed)  # both in the judgements' order

@@ -35,6 +35,11 @@ def test_three_equal_gains_happen_by_chance_one_time_in_four() -> None:
     assert randomisation_p(np.array([0.1, 0.1, -0.1])) == 1.0
 
 
+def test_sums_that_are_equal_but_for_rounding_count_as_equal() -> None:
+    # In tenths the sum is -1, and every choice of signs of these six gives at least 1 either way.
+    assert randomisation_p(np.array([-0.5, 0.3, -0.3, 0.1, 0.6, -0.3])) == 1.0
+
+
 def test_no_difference_is_no_news() -> None:
     assert randomisation_p(np.zeros(5)) == 1.0
     assert randomisation_p(np.zeros(500)) == 1.0
