@@ -257,12 +257,18 @@ def test_a_section_that_fits_is_never_cut():
 def test_cuts_prefer_paragraphs_then_items_then_sentences():
     paragraphs = prose(2) + "\n\n" + prose(2)
     assert texts(cut(paragraphs)) == paragraphs.split("\n\n")
-    items = "\n".join(f"- {prose(1)}" for _ in range(3))  # 7 tokens each
-    assert texts(cut(items)) == [items[: items.rindex("\n")], items[items.rindex("\n") + 1 :]]
-    assert texts(cut(prose(4))) == [prose(3), prose(1, first=3)]
+    items = "\n".join(f"- {prose(1)}" for _ in range(4))  # 7 tokens each
+    assert texts(cut(items)) == ["\n".join(items.split("\n")[:2]), "\n".join(items.split("\n")[2:])]
+    assert texts(cut(prose(4))) == [prose(2), prose(2, first=2)]
     wrapped = prose(4).replace("these ", "these\n")
     assert [text.split()[-1] for text in texts(cut(wrapped))] == ["words.", "words."]
     assert texts(cut("いろは。にほへ。とちり", max_tokens=2)) == ["いろは。", "にほへ。", "とちり"]
+
+
+def test_parts_are_of_like_length_and_the_last_is_no_rag():
+    assert [chunk.n_tokens for chunk in cut(prose(7), max_tokens=36)] == [24, 18]
+    words = " ".join(["word"] * 41)
+    assert [chunk.n_tokens for chunk in cut(words, max_tokens=20)] == [14, 14, 13]
 
 
 def test_an_abbreviation_a_number_and_a_list_mark_end_no_sentence():
@@ -316,17 +322,17 @@ def test_an_indentation_wider_than_a_chunk_is_not_kept(width):
 
 
 def test_overlap_repeats_whole_sentences_within_its_bound():
-    first, second = cut(prose(5), overlap_tokens=13)
+    first, second = cut(prose(6), max_tokens=24, overlap_tokens=13)
     assert first.text == prose(3)
-    assert second.text == prose(3, first=2)  # one sentence of 6 tokens; two of them would need the first half
-    assert texts(cut(prose(5), overlap_tokens=5))[1] == prose(2, first=3)
-    assert texts(cut(prose(5), overlap_tokens=0))[1] == prose(2, first=3)
+    assert second.text == prose(4, first=2)  # one sentence of 6 tokens; two of them would need the first half
+    assert texts(cut(prose(6), max_tokens=24, overlap_tokens=5))[1] == prose(3, first=3)
+    assert texts(cut(prose(6), max_tokens=24, overlap_tokens=0))[1] == prose(3, first=3)
 
 
 def test_no_overlap_where_no_sentence_begins_and_none_across_a_heading():
     words = " ".join(f"w{i}" for i in range(50))
-    assert "".join(texts(cut(words, overlap_tokens=15))) == words.replace(" w20", "w20").replace(
-        " w40", "w40"
+    assert "".join(texts(cut(words, overlap_tokens=15))) == words.replace(" w17", "w17").replace(
+        " w34", "w34"
     )
     first, second = cut("# A\n\n" + prose(2) + "\n\n# B\n\n" + prose(2), overlap_tokens=15)
     assert second.text.startswith("# B") and first.text.endswith("words.")
