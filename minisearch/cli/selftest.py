@@ -147,8 +147,8 @@ def _headline(found: SelfTest) -> str:
 
 
 def _page(found: SelfTest) -> Iterator[str]:
-    yield f"{_headline(found)}; seed {found.seed}"
-    yield "each ± is half of a 95 % interval, at its wider side"
+    yield _headline(found)
+    yield f"masked in their own documents; seed {found.seed}; ± is the wider half of a 95 % interval"
     yield ""
     yield from _quality(found.asked)
     yield from _differences(found.asked)
