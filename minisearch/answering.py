@@ -276,8 +276,17 @@ class Answerer:
         if vector is None or self.encoder is None:
             spans = likeliest_sentences(words, texts, headings=headings)
         else:
-            encode, cosines = self.encoder.encode_document, [result.trace.cosine for result in results]
-            spans = best_sentences(words, texts, encode, vector, headings=headings, cosines=cosines)
+            spans = best_sentences(
+                words,
+                texts,
+                self.encoder.encode_document,
+                vector,
+                headings=headings,
+                cosines=[result.trace.cosine for result in results],
+                word_vectors=getattr(
+                    self.encoder, "word_vectors", None
+                ),  # a caller's encoder need not have it
+            )
         return [
             replace(result, evidence=evidence(result.text, _anchors(chunks[result.chunk_id]), *span))
             for result, span in zip(results, spans, strict=True)

@@ -28,6 +28,7 @@ from minisearch.minilm.settings import (
     read_settings,
 )
 from minisearch.minilm.tokenizer import MiniLMTokenizer, checked
+from minisearch.minilm.word_vectors import word_vectors
 from minisearch.types import FloatArray, IntArray
 
 # Numerator and denominator of erf(x) / x in powers of x², highest first.
@@ -99,6 +100,12 @@ class ColdEncoder:
             vectors[row] = sentence_vector(self._weights, self._settings, np.array(ids))
         self._hashing.sha256()  # nothing goes out before it is known whose weights these are
         return vectors
+
+    def word_vectors(self, texts: Sequence[str]) -> FloatArray:
+        """Vectors by the words alone, (n, dimension) float32: see `minisearch.minilm.word_vectors`."""
+        ids = [of_text[1:-1] for of_text in self.tokenizer.ids(checked(texts))]
+        table = self._weights["embeddings.word_embeddings.weight"]
+        return word_vectors(ids, lambda of_text: table[of_text], self.dimension)
 
     @property
     def _document_prompt(self) -> str:

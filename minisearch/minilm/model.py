@@ -35,7 +35,8 @@ from minisearch.minilm.settings import (
     read_settings,
 )
 from minisearch.minilm.tokenizer import MiniLMTokenizer, checked
-from minisearch.types import FloatArray
+from minisearch.minilm.word_vectors import word_vectors
+from minisearch.types import FloatArray, IntArray
 
 # Takes positions in the list of texts and their token vectors (G, T, D), float32.
 Consumer = Callable[[list[int], Tensor], None]
@@ -197,6 +198,17 @@ class SentenceTransformer(Pretrained):
         vectors = self._encode(texts, self._document_prompt)
         assert isinstance(vectors, np.ndarray)
         return vectors
+
+    def word_vectors(self, texts: Sequence[str]) -> FloatArray:
+        """Vectors by the words alone, (n, dimension) float32: see `minisearch.minilm.word_vectors`."""
+
+        def embedded(ids: IntArray) -> FloatArray:
+            rows = self.model.embeddings.token(torch.from_numpy(ids).to(self.model.device))  # (T, D)
+            return np.asarray(rows.float().cpu())
+
+        with torch.inference_mode():
+            ids = [of_text[1:-1] for of_text in self.tokenizer.ids(checked(texts))]
+            return word_vectors(ids, embedded, self.dimension)
 
     def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """Cosine similarities (n, m) of n vectors and m others."""
