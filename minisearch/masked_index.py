@@ -94,6 +94,11 @@ def masked_copy(
                     f"documents with a title, heading or first sentence of their own and text below it, and "
                     f"{len(items)} of its {n_documents} have one: index more"
                 )
+            if not _is_embedded_as_now(store, facts, items, encoder):
+                raise InputError(
+                    f"the documents in {home.folder} were embedded by an earlier version, and what is masked "
+                    f"would be by this one: bring the index up to date with: minisearch index FOLDER"
+                )
             _mask(store, facts, items, encoder, on_progress)
         yield MaskedIndex(copy.path, facts, encoder, tuple(items), n_documents, n_chunks)
 
@@ -113,6 +118,17 @@ def _questions(store: Store, n: int, seed: int, on_progress: OnProgress) -> list
     ambiguous = found_elsewhere(tried, documents)
     on_progress("making questions", 2 * n_chunks, 2 * n_chunks)
     return choose([item for item in tried if item not in ambiguous], n, seed=seed)
+
+
+def _is_embedded_as_now(store: Store, facts: Facts, items: Sequence[KnownItem], encoder: Encoder) -> bool:
+    """Whether most passages of these documents have the vectors that they would be given now."""
+    asked = {item.document_id for item in items}
+    texts = []
+    for document, chunks in _indexed(store):
+        if document.id in asked:
+            context, _ = context_of(document.title, encoder.tokenizer, facts.chunk_tokens)
+            texts += [_chunk(*pair, context).embedded for pair in zip(chunks, document.passages, strict=True)]
+    return len(store.known_vectors(texts)) > len(set(texts)) / 2
 
 
 def _mask(
