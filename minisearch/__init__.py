@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
     from minisearch.errors import MinisearchError
     from minisearch.minilm.model import SentenceTransformer
-    from minisearch.types import IndexStatus, IngestReport, SearchResult
+    from minisearch.types import IndexStatus, IngestReport, Question, SearchResult, SearchResults
 
 __version__ = "0.1.0"
 
@@ -27,7 +27,9 @@ __all__ = [
     "IngestReport",
     "MiniSearch",
     "MinisearchError",
+    "Question",
     "SearchResult",
+    "SearchResults",
     "SentenceTransformer",
     "Settings",
 ]
@@ -37,7 +39,9 @@ _HOMES = {
     "IngestReport": "types",
     "MiniSearch": "engine",
     "MinisearchError": "errors",
+    "Question": "types",
     "SearchResult": "types",
+    "SearchResults": "types",
     "SentenceTransformer": "minilm.model",
     "Settings": "config",
 }

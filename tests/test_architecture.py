@@ -152,7 +152,9 @@ def test_the_public_names_are_these() -> None:
             "IngestReport",
             "MiniSearch",
             "MinisearchError",
+            "Question",
             "SearchResult",
+            "SearchResults",
             "SentenceTransformer",
             "Settings",
         ]
