@@ -24,8 +24,8 @@ Kind = Literal["cross", "bi"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MODELS: dict[Kind, str] = {"cross": "ms-marco-MiniLM-L12-v2", "bi": "all-MiniLM-L12-v2"}
 
-# To stay within 300 ms on two cores, with 12 layers and passages of 128 tokens. An estimate: processor time on a
-# busy machine, 46 ms a candidate for 10 to 15 of them, halved. `python scripts/rerank.py` measures it.
+# To stay within 300 ms on two cores, with 12 layers and passages of 128 tokens. An estimate: processor time
+# on a busy machine, 46 ms a candidate for 10 to 15 of them, halved. `python scripts/rerank.py` measures it.
 DEFAULT_DEPTH = 12
 MAX_DEPTH = 100
 
