@@ -13,7 +13,8 @@ import numpy as np
 from annoy import AnnoyIndex as Forest
 
 from minisearch.errors import InputError
-from minisearch.indexes.base import VectorIndex, check_base, corrupt, not_writable
+from minisearch.indexes.base import VectorIndex
+from minisearch.indexes.files import check_base, corrupt, not_writable
 from minisearch.types import FloatArray, IntArray
 
 

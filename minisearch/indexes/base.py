@@ -23,7 +23,7 @@ from typing import ClassVar, Literal, final
 import numpy as np
 import numpy.typing as npt
 
-from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
+from minisearch.errors import InputError
 from minisearch.types import FloatArray, Hits, IntArray
 
 # Candidates fetched beyond k at first: enough to see past the k-th score unless chunks repeat one another.
@@ -290,35 +290,6 @@ def best_first(ids: IntArray, scores: FloatArray, k: int) -> Hits:
         ids, scores = ids[in_reach], scores[in_reach]
     order = np.lexsort((ids, -scores))[:k]
     return Hits(ids[order], scores[order])
-
-
-def write_file(path: Path, *parts: bytes | memoryview) -> None:
-    """``parts`` one after another in the file at ``path``; raises IndexNotWritable, as on a full disk."""
-    try:
-        with path.open("wb") as file:
-            for part in parts:
-                file.write(part)
-    except OSError as error:
-        raise not_writable(path, error) from error
-
-
-def not_writable(path: Path, error: OSError) -> IndexNotWritable:
-    """The error for an index file that could not be written."""
-    return IndexNotWritable(f"{path}: the vector index cannot be written ({error.strerror or error})")
-
-
-def check_base(path: Path, *, found: tuple[int, int], expected: tuple[int, int]) -> None:
-    """Raise IndexCorrupt unless the base has the (number, dimension) that it should."""
-    if found != expected:
-        raise IndexCorrupt(
-            f"{path}: holds {found[0]} vectors of dimension {found[1]} where {expected[0]} of dimension "
-            f"{expected[1]} were expected; rebuild the vector index"
-        )
-
-
-def corrupt(path: Path, reason: str | Exception) -> IndexCorrupt:
-    """The error for an index file that its library, or we, refuse."""
-    return IndexCorrupt(f"{path}: the vector index cannot be read ({reason}); rebuild it")
 
 
 def _check_rows(ids: IntArray, vectors: FloatArray) -> None:

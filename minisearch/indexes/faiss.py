@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import faiss as _faiss
 import numpy as np
 
-from minisearch.indexes.base import VectorIndex, check_base, corrupt, write_file
+from minisearch.indexes.base import VectorIndex
+from minisearch.indexes.files import check_base, corrupt, write_file
 from minisearch.types import FloatArray, IntArray
 
 faiss: Any = _faiss  # its own stubs miss half of what is used here

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from minisearch.indexes.base import check_base
+from minisearch.indexes.files import check_base
 from minisearch.indexes.flat import FlatIndex
 from minisearch.types import FloatArray, IntArray
 

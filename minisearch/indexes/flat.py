@@ -12,7 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from minisearch.indexes.base import VectorIndex, check_base, corrupt, write_file
+from minisearch.indexes.base import VectorIndex
+from minisearch.indexes.files import check_base, corrupt, write_file
 from minisearch.types import FloatArray, IntArray
 
 

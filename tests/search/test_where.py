@@ -88,7 +88,8 @@ def test_what_is_no_text_is_refused():
 @pytest.mark.parametrize("text, value", [
     ("x", "x"), ("12", 12.0), ("-1.5e3", -1500.0), (".5", 0.5), ("true", True), ("FALSE", False),
     ("'true'", "true"), ("'12'", "12"), ("2024-01-31", "2024-01-31"), ("1.2.3", "1.2.3"),
-    ("1e999", "1e999"), ("nan", "nan"), ("c++", "c++"), ("a/b:c,d", "a/b:c,d"), ("'two words'", "two words"), ('"it\'s"', "it's"), ("''", ""),
+    ("1e999", "1e999"), ("nan", "nan"), ("c++", "c++"),
+    ("a/b:c,d", "a/b:c,d"), ("'two words'", "two words"), ('"it\'s"', "it's"), ("''", ""),
     (r"'it\'s \"so\" \\ \n'", r"""it's "so" \ n"""), ("'and'", "and"), ("android", "android"),
     ("作者", "作者"), ("'a\nb'", "a\nb"), ("$x", "$x"),
 ])  # fmt: skip
