@@ -172,7 +172,12 @@ def is_left(where, document, chunk):  # noqa: C901 - one case a condition
 
 
 def has_field(document, where):
-    own = {fold(key): values for key, values in document.fields.items()}.get(fold(where.name), ())
+    own = [
+        value
+        for name, values in document.fields.items()
+        if fold(name) == fold(where.name)
+        for value in values
+    ]
     operator = where.operator.replace("!=", "=")
     return any(compares(one, operator, where.value) for one in own) != (where.operator == "!=")
 
