@@ -25,7 +25,7 @@ from machine import machine
 from minisearch import MiniSearch, SentenceTransformer, calibration
 from minisearch.evaluate.collection import read_collection
 from minisearch.home import DATABASE, INDEX_FOLDER
-from minisearch.live_index import LiveIndex
+from minisearch.indexes.flat import FlatIndex
 from minisearch.masked_index import masked_copy
 from minisearch.search.confidence import CONFIDENT_FROM, Null, heights, relevance
 from minisearch.storage import Store
@@ -104,8 +104,8 @@ def ask(
 ) -> Asked:
     """The questions asked of an index; ``answers`` are the documents that have to go for each near one."""
     with Store(index / DATABASE) as store, store.snapshot():
-        null = calibration.measure(store, LiveIndex(index).current(store, encoder.dimension), encoder)
         ids, vectors = store.vectors(encoder.dimension)
+        null = calibration.measure(store, FlatIndex.build(ids, vectors), encoder)
         chunks = store.chunks(ids.tolist())
     if null is None:
         sys.exit(f"{name} has too few documents to tell what it scores by chance")
