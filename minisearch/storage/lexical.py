@@ -36,7 +36,6 @@ MOST_A_WORD = 2.2  # times its rarity: what BM25 with FTS5's k1 = 1.2 approaches
 NEARLY_ALL = 0.9
 
 LEAST_RARITY = 1e-6  # FTS5's, for a word in more than half of the rows
-SATURATION = 1.2  # FTS5's k1: a word that fills a passage counts (k1 + 1) times its rarity, and never more
 
 _BM25 = f"-bm25(%s, {TITLE_WEIGHT}, {HEADING_WEIGHT}, {TEXT_WEIGHT})"
 _POSTING = np.dtype([("id", np.int64), ("score", np.float64)])
@@ -106,28 +105,14 @@ def _scored(
     connection: Connection, table: str, words: list[_Word], n_rows: dict[str, int]
 ) -> Iterator[Postings]:
     """What one table has of the words: each with its rarity in both, if that makes any difference."""
-    words = [word for word in words if word.n_found.get(table)]
-    if words and _has_nearly_all(table, n_rows):
+    words, n = [word for word in words if word.n_found.get(table)], sum(n_rows.values())
+    if words and n_rows[table] >= NEARLY_ALL * n:
         yield _postings(connection, table, " OR ".join(word.match for word in words))
         return
     for word in words:
         postings = _postings(connection, table, word.match)
-        postings["score"] *= _weight(word, table, n_rows) / _rarity(word.n_found[table], n_rows[table])
+        postings["score"] *= _rarity(word.n, n) / _rarity(word.n_found[table], n_rows[table])
         yield postings
-
-
-def _has_nearly_all(table: str, n_rows: dict[str, int]) -> bool:
-    return n_rows[table] >= NEARLY_ALL * sum(n_rows.values())
-
-
-def _weight(word: _Word, table: str, n_rows: dict[str, int]) -> float:
-    """The rarity by which a word counts in the passages of a table; 0 where it is in none."""
-    n_found = word.n_found.get(table)
-    if not n_found:
-        return 0.0
-    if _has_nearly_all(table, n_rows):
-        return _rarity(n_found, n_rows[table])
-    return _rarity(word.n, sum(n_rows.values()))
 
 
 def _postings(connection: Connection, table: str, match: str) -> Postings:

@@ -164,6 +164,14 @@ def test_no_passage_scores_more_than_the_ceiling_and_one_full_of_the_word_comes_
     assert 0.7 * hits.ceiling < hits.scores[0] < hits.ceiling
 
 
+def test_a_word_that_is_nowhere_raises_the_ceiling_alone(store):
+    fill_up(store, 30)
+    put(store, "a.md", "kelp")
+    plain, more = store.lexical("kelp", 5), store.lexical("kelp zebra", 5)
+    assert more.scores.tolist() == plain.scores.tolist()
+    assert more.ceiling == pytest.approx(plain.ceiling + 2.2 * math.log(31.5 / 0.5), rel=1e-6)
+
+
 def test_a_word_in_most_passages_counts_only_where_there_is_no_other(store):
     put(store, "a.md", "the kelp", "the lava", "the moth", "quartz")
     assert texts_found(store, "the kelp") == ["the kelp"]
