@@ -3,10 +3,10 @@
     python scripts/figures.py FOLDER...
 
 Each folder is indexed from nothing and then again, unchanged, by the command line in a process of its
-own.  In another process, with the model loaded, parts of it are indexed, and directly after each part its
-texts are encoded with nothing else to do: the speed that indexing could reach at most.  Then our model and
-its peer, sentence-transformers, embed a sample of the texts in turn.  The machine is named; the ratios
-travel, the seconds do not.
+own.  In another process, with the model loaded, it is indexed between two runs of the encoder over the same
+texts with nothing else to do: the speed that indexing could reach at most.  Then our model and its peer,
+sentence-transformers, embed a sample of the texts in turn.  The machine is named; the ratios travel, the
+seconds do not.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MODEL = "all-MiniLM-L6-v2"
 
 # Passages that both models embed, taken evenly from the index, and how often, in turn.
 SAMPLE, ROUNDS = 200, 5
-PARTS = 3  # of a folder, indexed and encoded in turn
+SHARE_ROUNDS = 3  # of indexing, with the bare encoder before and after
 
 
 class Finished(NamedTuple):
@@ -65,8 +65,8 @@ def minisearch(*arguments: str | Path) -> Finished:
 def measure_model(folder: Path) -> dict[str, float]:
     """How near indexing comes to the bare encoder, and how fast that is against its peer, in this process.
 
-    ``share`` is the bare encoder's time for the texts of a part as a share of the time of indexing that
-    part, model loaded in both, the median of the parts.  ``ratio`` is how many times as fast our model is as
+    ``share`` is the bare encoder's time for the folder's texts, as a share of the time of indexing it between
+    two such runs, the model loaded in all.  ``ratio`` is how many times as fast our model is as
     sentence-transformers on a sample, float32 both, the median of paired rounds.
     """
     from sentence_transformers import SentenceTransformer as Peer
@@ -74,14 +74,14 @@ def measure_model(folder: Path) -> dict[str, float]:
     from minisearch import SentenceTransformer
     from minisearch.minilm.catalog import locate
 
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
     model = SentenceTransformer.from_pretrained(MODEL, offline=True)
-    index_part(model, files[::50])  # warms up
-    shares: list[float] = []
-    texts: list[str] = []
-    for n in range(PARTS):
-        index_s, texts = index_part(model, files[n::PARTS])
-        shares.append(timed(model.encode, texts) / index_s)
+    _, texts = index_once(model, folder)
+    shares = []
+    bare_s = timed(model.encode, texts)
+    for _ in range(SHARE_ROUNDS):
+        index_s, _ = index_once(model, folder)
+        bare_before_s, bare_s = bare_s, timed(model.encode, texts)
+        shares.append((bare_before_s + bare_s) / 2 / index_s)
     sample = texts[:: max(1, len(texts) // SAMPLE)]
     ours = SentenceTransformer.from_pretrained(MODEL, device="cpu", dtype="float32", offline=True)
     peer = Peer(str(locate(MODEL, offline=True).folder), device="cpu", local_files_only=True)
@@ -96,13 +96,13 @@ def measure_model(folder: Path) -> dict[str, float]:
     }
 
 
-def index_part(encoder: Encoder, files: list[Path]) -> tuple[float, list[str]]:
-    """Seconds that indexing these files takes, and the texts that were embedded."""
+def index_once(encoder: Encoder, folder: Path) -> tuple[float, list[str]]:
+    """Seconds that indexing a folder from nothing takes, and the texts that were embedded."""
     from minisearch import MiniSearch
     from minisearch.storage import Store
 
     with tempfile.TemporaryDirectory() as scratch, MiniSearch(Path(scratch, "index"), encoder=encoder) as ms:
-        report = ms.index(*files)
+        report = ms.index(folder)
         with Store(Path(scratch, "index", "minisearch.db")) as store:
             chunks = store.chunks(store.chunk_ids().tolist()).values()
     texts = dict.fromkeys(f"{chunk.title} {chunk.text}".strip() for chunk in chunks)
@@ -131,7 +131,7 @@ def measure(folder: Path) -> dict[str, str]:
         "chunks; tokens": f"{report['n_chunks']:,}; {report['n_tokens']:,}",
         "first run": f"{first.wall_s:.0f} s",
         "of it outside the model": f"{outside_s / report['elapsed_s']:.1%}",
-        "share of the bare encoder's speed, model loaded; least of the parts": (
+        "share of the bare encoder's speed, model loaded; least": (
             f"{model['share']:.1%}; {model['least_share']:.1%}"
         ),
         "peak memory": f"{first.peak_mb:,.0f} MB",
