@@ -28,8 +28,8 @@ from minisearch.reading import CutDocument, Outcome, PassedOver, Unchanged
 from minisearch.storage import Store, StoredDocument
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, Skipped
 
-# Texts are encoded once this many tokens wait: sorted into full batches of like length, they take 5% less time
-# than four times a quarter of them, and progress still shows every few seconds; an interrupt loses no more
+# Texts are encoded once this many tokens wait: sorted into full batches of like length, they take 5% less
+# than four quarters of them would, and progress still shows every few seconds; an interrupt loses no more
 # than that.  As many are read ahead.
 WINDOW_TOKENS = 65_536
 

@@ -32,7 +32,7 @@ MODEL = "all-MiniLM-L6-v2"
 
 # Passages that both models embed, taken evenly from the index, and how often, in turn.
 SAMPLE, ROUNDS = 200, 5
-SHARE_ROUNDS = 3  # of indexing, with the bare encoder before and after
+SHARE_ROUNDS = 2  # of indexing, with the bare encoder before and after
 
 
 class Finished(NamedTuple):
