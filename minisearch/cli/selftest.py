@@ -180,12 +180,11 @@ def _differences(asked: Sequence[Asked]) -> Iterator[str]:
     yield ""
     yield f"MRR@10 against {_name(asked[0])}: mean difference, 95 % interval"
     for one, difference in zip(asked[1:], _against_first(asked), strict=True):
-        is_chance = difference["low"] <= 0 <= difference["high"]
-        yield (
-            f"{_name(one):<{width}}  {difference['difference']:>+10.3f}  "
-            f"[{difference['low']:+.3f}, {difference['high']:+.3f}]"
-            f"{'  no more than chance' if is_chance else ''}"
-        )
+        low, high = difference["low"], difference["high"]
+        remark = "  no more than chance" if low <= 0 <= high else ""
+        if low == high == 0:
+            remark = "  the same"
+        yield f"{_name(one):<{width}}  {difference['difference']:>+10.3f}  [{low:+.3f}, {high:+.3f}]{remark}"
 
 
 def _against_first(asked: Sequence[Asked]) -> list[dict[str, float]]:
@@ -201,9 +200,9 @@ def _by(found: SelfTest, asked: Sequence[Asked], what: str, key: Callable[[Known
     from minisearch.evaluate.ranks import MRR, figures
 
     groups = Counter(key(item) for item in found.items)
-    width = max(len(what), *map(len, groups))
-    names = [f"{one.mode:>10}" for one in asked]
-    yield "  ".join([f"{what:<{width}}", "questions", *names, f" {MRR}"])
+    corner = f"{MRR} by {what}"
+    width = max(len(corner), *map(len, groups))
+    yield "  ".join([f"{corner:<{width}}", "questions", *(f"{one.mode:>10}" for one in asked)])
     for group, n in sorted(groups.items(), key=lambda pair: (-pair[1], pair[0])):
         cells = [_cell(figures(_ranks_of(found, one, key, group))[MRR]) for one in asked]
         yield "  ".join([f"{group:<{width}}", f"{n:>9}", *cells])
