@@ -15,18 +15,21 @@ from typing import TypeVar
 
 import numpy as np
 
-from minisearch import calibration
+from minisearch import calibration, filters
 from minisearch.answering import Answerer, Search
 from minisearch.config import DEFAULT_MODEL
 from minisearch.encoders import Encoders
 from minisearch.errors import InputError
 from minisearch.facts import Facts
+from minisearch.filters import Filter
 from minisearch.home import Home, real_path
 from minisearch.live_index import LiveIndex
 from minisearch.rerankers import Rerankers
 from minisearch.search.question import checked_question, parse_question
 from minisearch.storage import Store, StoredChunk
 from minisearch.types import Encoder, FloatArray, IndexStatus, Note, Question, SearchResults, Skipped
+
+MOST_NESTED = 400  # deeper than any filter that the store takes
 
 Named = TypeVar("Named", Skipped, Note)
 
@@ -56,7 +59,7 @@ class Asking:
         if search.mode == "lexical" and not question.text:
             raise InputError("lexical search looks for words, and the query has none: +concept needs vectors")
         with self._turn:
-            return self._answer(question, search)
+            return self._answer(question, self._of_stored_names(search))
 
     def _answer(self, question: Question, search: Search) -> SearchResults:
         store = self._reading()
@@ -72,6 +75,7 @@ class Asking:
 
     def like(self, path: str | os.PathLike[str], line: int | None, search: Search) -> SearchResults:
         """`MiniSearch.like`."""
+        search = self._of_stored_names(search)
         key = self._home.key(real_path(path, must_exist=False))
         with self._turn:
             store = self._reading()
@@ -79,7 +83,12 @@ class Asking:
             with store.snapshot():
                 passages = _at_line(store.passages(key), path, line)
                 ids = np.array([passage.id for passage in passages], np.int64)
-                answerer = self._answerer(store, facts, self._encoders.to_ask(facts.model, ""), search)
+                encoder = None
+                if search.evidence:
+                    encoder = self._encoders.to_ask(facts.model, passages[0].text)
+                    facts.check(encoder, self._home.folder)
+                # What an index says to questions without an answer is no measure for passages.
+                answerer = replace(self._answerer(store, facts, encoder, search), null=None)
                 vector = _unit(answerer.vectors(ids).mean(axis=0))
                 question = Question(
                     passages[0].text if line is not None else passages[0].title or os.fspath(path)
@@ -100,10 +109,13 @@ class Asking:
         cosines: FloatArray = vectors @ vectors.T
         return cosines
 
+    def _of_stored_names(self, search: Search) -> Search:
+        return search if search.where is None else replace(search, where=_as_stored(search.where, self._home))
+
     def _answerer(self, store: Store, facts: Facts, encoder: Encoder | None, search: Search) -> Answerer:
         """The present state of the index, with what the search needs of models."""
         index = None
-        if encoder is not None or search.diverse is not None:
+        if search.mode != "lexical" or search.diverse is not None:
             index = self._live.current(store, facts.dimension)
         rerank = None
         if search.rerank is not None:
@@ -155,6 +167,22 @@ class Asking:
             self._home.must_exist()
             self._store = Store(self._home.database)
         return self._store
+
+
+def _as_stored(where: Filter, home: Home, depth: int = 0) -> Filter:
+    """The filter with its path patterns, which are of paths as shown, made patterns of stored names."""
+    if depth > MOST_NESTED:  # the store says what is wrong with it
+        return where
+    match where:
+        case filters.Path(pattern):
+            return filters.Path(home.pattern(pattern))
+        case filters.And(parts):
+            return filters.And(tuple(_as_stored(part, home, depth + 1) for part in parts))
+        case filters.Or(parts):
+            return filters.Or(tuple(_as_stored(part, home, depth + 1) for part in parts))
+        case filters.Not(part):
+            return filters.Not(_as_stored(part, home, depth + 1))
+    return where
 
 
 def _vector(question: Question, encoder: Encoder) -> FloatArray:

@@ -97,6 +97,20 @@ class Home:
         """The absolute path of a file stored under this name."""
         return str(self.path.parent / key)
 
+    def pattern(self, pattern: str) -> str:
+        """A pattern of paths as they are shown, as one of the names that files are stored by.
+
+        One without a slash, but at its end, matches a name at any depth and stays as it is.
+        """
+        if "/" not in pattern.rstrip("/") and pattern.rstrip("/") not in {".", ".."}:
+            return pattern
+        holder = self.path.parent
+        whole = os.path.normpath((holder if self.folder.is_absolute() else Path.cwd()) / pattern)
+        below = os.path.relpath(whole, holder)
+        if below == ".":
+            return "**"
+        return (whole if below.startswith("..") else below) + "/" * pattern.endswith("/")
+
     def shown(self, key: str) -> str:
         """A path to the file that opens from where the user is; absolute if the index was named so."""
         path = self.absolute(key)

@@ -122,6 +122,27 @@ def test_without_a_filter_there_is_no_plan(ms: MiniSearch) -> None:
     assert (results.plan, results.n_matching) == ("", None)
 
 
+def test_path_patterns_are_of_paths_as_they_are_shown(
+    ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(pattern: str, folder: str) -> set[str]:
+        monkeypatch.chdir(home / folder)
+        results = ms.query("oven", 20, where=AtPath(pattern), by="document")
+        assert all(Path(result.path).is_file() for result in results)
+        return {Path(result.path).resolve().relative_to(home / "docs").as_posix() for result in results}
+
+    home = Path.cwd()
+    bread = {"bread/rye.md", "bread/sourdough.md"}
+    assert (
+        found("docs/bread/**", ".") == found("bread/**", "docs") == found("../bread/*", "docs/sky") == bread
+    )
+    assert found(f"{home}/docs/bread", ".") == found("./", "docs/bread") == bread
+    assert (
+        found("rye.md", ".") == found("rye.md", "docs/sky") == found("**/rye.md", "docs") == {"bread/rye.md"}
+    )
+    assert found("bread/**", ".") == found("docs/bread/**", "docs") == set()
+
+
 def test_dense_scores_are_the_brute_force_ones(ms: MiniSearch) -> None:
     results = ms.query("helium in the sky", 20, mode="dense", by="chunk")
     with Store(Path(".minisearch/minisearch.db")) as store:
