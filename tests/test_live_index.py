@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from minisearch import live_index
 from minisearch.errors import BackendUnavailable, IndexNotWritable, InputError
-from minisearch.indexes import backend_names
+from minisearch.indexes import backend_names, load_backend
 from minisearch.live_index import LiveIndex, is_due, publish_index
 from minisearch.storage import Store
 from tests.indexes.index_cases import brute_force, index_class, unit_rows
@@ -544,7 +544,7 @@ def test_publishing_that_fails_at_any_call_leaves_the_old_or_the_new_index(backe
             change(store)
             with pytest.MonkeyPatch.context() as monkeypatch:
                 failing = Failing(monkeypatch, n)
-                cls = index_class(backend)
+                cls = load_backend(backend)
                 failing.at(cls, "save", IndexNotWritable(f"{folder}: No space left"), half_a_file)
                 failing.at(os, "open", disk_full)
                 failing.at(os, "fsync", disk_full)
@@ -576,7 +576,7 @@ def test_publishing_that_is_interrupted_leaves_no_temporary_file(backend, store,
     for n in range(4):
         with pytest.MonkeyPatch.context() as monkeypatch:
             failing = Failing(monkeypatch, n)
-            failing.at(index_class(backend), "save", interrupt(), half_a_file)
+            failing.at(load_backend(backend), "save", interrupt(), half_a_file)
             failing.at(os, "fsync", interrupt())
             failing.at(Path, "open", interrupt())
             failing.at(Path, "replace", interrupt())
@@ -600,7 +600,6 @@ def test_a_disk_without_room_says_what_still_works_and_what_to_do(backend, store
 KILLED_AT_EACH_STEP = """
 import os, shutil, signal, sys
 from pathlib import Path
-from minisearch.indexes import load_backend
 from minisearch.live_index import publish_index
 from minisearch.storage import Store
 from tests.test_live_index import change
