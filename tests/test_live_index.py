@@ -600,6 +600,7 @@ def test_a_disk_without_room_says_what_still_works_and_what_to_do(backend, store
 KILLED_AT_EACH_STEP = """
 import os, shutil, signal, sys
 from pathlib import Path
+from minisearch.indexes import load_backend
 from minisearch.live_index import publish_index
 from minisearch.storage import Store
 from tests.test_live_index import change
