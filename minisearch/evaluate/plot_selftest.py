@@ -38,6 +38,6 @@ def draw(points: Sequence[tuple[str, str, float, Figure]], path: Path, *, title:
     axes.set_ylabel(f"{MRR} (95 % interval)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
-    figure.legend(frameon=False, loc="outside right upper")  # beside the axes: no point is under it
-    axes.set_title(title.replace("$", r"\$"), fontsize=10)
+    figure.legend(frameon=False, loc="outside right center")  # beside the axes: no point is under it
+    figure.suptitle(title.replace("$", r"\$"), fontsize=10)
     figure.savefig(path, format="png", dpi=150)
