@@ -215,10 +215,10 @@ def _ranks_of(found: SelfTest, one: Asked, key: Callable[[KnownItem], str], grou
 def _latency(found: SelfTest) -> Iterator[str]:
     from minisearch.evaluate.measures import percentiles
 
-    rows = [(_name(one), percentiles(one.latencies_s), "") for one in found.asked]
-    width = max(len(name) for name, *_ in rows)
+    rows = [(_name(one), percentiles(one.latencies_s)) for one in found.asked]
+    width = max(len(name) for name, _ in rows)
     yield "  ".join([f"{'question':<{width}}", *(f"{name + ' ms':>9}" for name in rows[0][1])])
-    for name, milliseconds, _ in rows:
+    for name, milliseconds in rows:
         yield "  ".join([f"{name:<{width}}", *(f"{value:>9.1f}" for value in milliseconds.values())])
     yield ""
     columns = ["p50 ms", "p95 ms", "p99 ms", "recall@10", "build s", "MB"]
