@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,8 @@ N_OF_A_TREE = 150
 
 # What the fit takes for granted: of three questions two have an answer here, and of the others half are near.
 SHARE_ANSWERABLE = 2 / 3
+
+RIDGE = 1e-4  # so small that it only keeps the fit finite
 
 
 @dataclass(frozen=True)
@@ -162,52 +164,70 @@ def share(is_right: npt.NDArray[np.bool_]) -> str:
 # --- the numbers of the formula -------------------------------------------------------------------------
 
 
-def design(found: Sequence[Sample]) -> tuple[Floats, Floats, Floats]:
-    """Heights with a column of ones (m, 3), whether each has an answer (m,), weights (m,).
+def both(cosine: float, null: Null) -> float:
+    """What `relevance` is the logistic of."""
+    return sum(heights(cosine, null))
+
+
+# What the fit can be made over: of the candidates, `both` decides best, and is what `relevance` uses.
+FEATURES: dict[str, Callable[[float, Null], float]] = {
+    "both heights": both,
+    "generic height": lambda cosine, null: heights(cosine, null)[0],
+    "cross height": lambda cosine, null: heights(cosine, null)[1],
+    "plain cosine": lambda cosine, _: cosine,
+    "nothing": lambda *_: 0.0,
+}
+
+
+def design(found: Sequence[Sample], feature: Callable[[float, Null], float]) -> tuple[Floats, Floats, Floats]:
+    """The feature with a column of ones (m, 2), whether each question has an answer (m,), weights (m,).
 
     Every index weighs the same, and in it each kind of question what the fit takes for granted.
     """
-    heights_, labels, weights = [], [], []
+    rows, labels, weights = [], [], []
     for one in found:
         unanswerable = (1 - SHARE_ANSWERABLE) / 2
         kinds = ((one.answered, 1, SHARE_ANSWERABLE), (one.near, 0, unanswerable), (one.far, 0, unanswerable))
         for cosines, label, weight in kinds:
-            heights_ += [(*heights(cosine, one.null), 1.0) for cosine in cosines.tolist()]
+            rows += [(feature(cosine, one.null), 1.0) for cosine in cosines.tolist()]
             labels += [label] * len(cosines)
             weights += [weight / len(cosines) / len(found)] * len(cosines)
-    return np.array(heights_), np.array(labels, np.float64), np.array(weights)
+    return np.array(rows), np.array(labels, np.float64), np.array(weights)
 
 
-def fit(found: Sequence[Sample], columns: Sequence[int] = (0, 1, 2)) -> Floats:
-    """The weights (3,) of a logistic regression over some columns of `design`, by Newton's method."""
-    all_columns, labels, weights = design(found)
-    x = all_columns[:, columns]  # (m, c)
-    beta = np.zeros(len(columns))
+def fit(found: Sequence[Sample], feature: Callable[[float, Null], float] = both) -> Floats:
+    """Slope and constant of a logistic regression, by Newton's method."""
+    x, labels, weights = design(found, feature)
+    beta = np.zeros(2)
     for _ in range(50):
         p = 1 / (1 + np.exp(-x @ beta))
-        gradient = x.T @ (weights * (labels - p)) - 1e-4 * beta  # so small a ridge only keeps it finite
-        hessian = (x * (weights * p * (1 - p))[:, None]).T @ x + 1e-4 * np.eye(len(columns))
+        gradient = x.T @ (weights * (labels - p)) - RIDGE * beta
+        hessian = (x * (weights * p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(2)
         beta += np.linalg.solve(hessian, gradient)
-    whole = np.zeros(3)
-    whole[list(columns)] = beta
-    return whole
+    return beta
 
 
-def loss(beta: Floats, found: Sequence[Sample]) -> float:
-    """Mean weighted log loss, in nats."""
-    x, labels, weights = design(found)
-    return float((weights * np.logaddexp(0, np.where(labels > 0, -1, 1) * (x @ beta))).sum())
+def logits(beta: Floats, found: Sequence[Sample], feature: Callable[[float, Null], float] = both) -> Floats:
+    """How sure the answer is for each row of `design`, (m,): above 0 where there is one, if it is right."""
+    x, labels, _ = design(found, feature)
+    return np.where(labels > 0, 1, -1) * (x @ beta)
 
 
 def fit_report(found: Sequence[Sample]) -> str:
-    """The weights over all indexes, and the loss on each with the weights that the others give."""
-    lines = ["| heights | " + " | ".join(one.name for one in found) + " | mean |"]
+    """Each feature on each index, with the weights that the others give it; the weights over all."""
+    lines = ["| over | " + " | ".join(one.name for one in found) + " | mean |"]
     lines.append("| --- |" + " ---: |" * (len(found) + 1))
-    for name, columns in (("generic", (0, 2)), ("cross", (1, 2)), ("both", (0, 1, 2)), ("neither", (2,))):
-        losses = [loss(fit([other for other in found if other is not one], columns), [one]) for one in found]
-        lines.append(f"| {name} | " + " | ".join(f"{x:.3f}" for x in [*losses, np.mean(losses)]) + " |")
-    generic, cross, constant = fit(found).round(2).tolist()
-    return "\n".join([*lines, "", f"{generic} x generic + {cross} x cross + {constant}"])
+    for name, feature in FEATURES.items():
+        cells = []
+        for one in found:
+            sure = logits(fit([other for other in found if other is not one], feature), [one], feature)
+            _, _, weights = design([one], feature)
+            cells.append((weights @ np.logaddexp(0, -sure), weights @ (sure > 0)))
+        cells.append(tuple(np.mean(cells, axis=0)))
+        shown = " | ".join(f"{loss:.3f}, {right:.0%}" for loss, right in cells)
+        lines.append(f"| {name} | {shown} |")
+    slope, constant = fit(found).tolist()
+    return "\n".join([*lines, "", f"slope {slope:.2f}, constant {constant:.2f}"])
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -233,7 +253,7 @@ def main(arguments: Sequence[str]) -> int:
     found = samples(asked)
     print(f"Machine: {machine()}\n\n{table(found)}")
     if options.fit:
-        print(f"\nLog loss on each index, the weights fitted on the others:\n\n{fit_report(found)}")
+        print(f"\nLog loss and right decisions on each index, fitted on the others:\n\n{fit_report(found)}")
     return 0
 
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from minisearch.search.confidence import (
     CONFIDENT_FROM,
     CONSTANT,
-    CROSS,
-    GENERIC,
+    SLOPE,
     Null,
     heights,
     is_confident,
@@ -53,10 +52,10 @@ def test_heights_are_counted_from_the_median_in_steps_to_the_95th_percentile() -
     assert heights(0.2, null) == pytest.approx((0.0, -1.5))
 
 
-def test_relevance_is_the_logistic_of_both_heights() -> None:
+def test_relevance_is_the_logistic_of_both_heights_together() -> None:
     null = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
     # 0.6 stands 2 above the generic median and 0.5 above the other.
-    assert relevance(0.6, null) == pytest.approx(1 / (1 + math.exp(-(2 * GENERIC + 0.5 * CROSS + CONSTANT))))
+    assert relevance(0.6, null) == pytest.approx(1 / (1 + math.exp(-(2.5 * SLOPE + CONSTANT))))
 
 
 def test_the_same_cosine_says_less_where_chance_scores_higher() -> None:
