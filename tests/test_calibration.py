@@ -203,3 +203,16 @@ def test_the_table_counts_right_decisions_at_the_threshold(script: ModuleType) -
     assert script.table([row]).splitlines()[-1] == (
         "| mine | 2 of 3 (67%) | 1 of 1 (100%) | 0.833 | 1 of 2 (50%) | 0.583 |"
     )
+
+
+def test_the_script_says_how_to_call_it_and_what_it_lacks(
+    script: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments, said in (
+        (["--help"], "python scripts/confidence.py COLLECTION"),
+        (["data"], "two folders"),
+    ):
+        with pytest.raises(SystemExit):
+            script.main(arguments)
+        printed = capsys.readouterr()
+        assert said in printed.out + printed.err
