@@ -77,8 +77,12 @@ class Search:
                 f"where is {self.where!r:.60}: expected a filter, such as minisearch.filters.Extension('md') "
                 f"or what minisearch.search.where.parse_where makes of a text"
             )
-        if self.diverse is not None and not 0 <= self.diverse <= 1:
-            raise InputError(f"diverse is {self.diverse}: expected a number from 0 to 1")
+        if self.diverse is not None and not (
+            isinstance(self.diverse, int | float) and 0 <= self.diverse <= 1
+        ):
+            raise InputError(f"diverse is {self.diverse!r}: expected a number from 0 to 1")
+        if self.rerank is None and (self.rerank_depth, self.rerank_budget_s) != (None, None):
+            raise InputError('a rerank depth or budget without rerank: expected rerank="auto" as well')
 
     def condition(self, question: Question) -> Filter | None:
         """What every answer must be: the filter, the question's phrases, none of its excluded words."""
@@ -135,15 +139,18 @@ class Answerer:
         bm25 = _NOTHING if search.mode == "dense" else self.store.lexical(question.text, ALL)
         if among is not None:
             bm25 = _kept(bm25, among)
-        n = max(LEAST_CANDIDATES, CANDIDATES_A_RESULT * search.k)
-        n_reranked = 0
+        n = max(LEAST_CANDIDATES, CANDIDATES_A_RESULT * search.k, search.rerank_depth or 0)
+        reranked: dict[int, float] | None = None
         while True:
             ranking = self._ranked(vector, bm25, n, search.mode, among)
             chunks = self.store.chunks(ranking.ids.tolist())
             if self.rerank is not None:
-                ranking, n_reranked = _reranked(ranking, self.rerank(question.text, _texts(ranking, chunks)))
+                reranked = reranked or _scores(
+                    ranking, self.rerank(_words(question), _texts(ranking, chunks))
+                )
+                ranking = _reranked(ranking, reranked)
             groups = self._page(ranking, chunks, search)
-            if len(groups) >= search.k or ranking.is_complete:
+            if len(groups) >= search.k or ranking.is_complete or self._is_every_document(groups, search):
                 break
             n *= 4
         results = self._results(groups, ranking, chunks)
@@ -157,8 +164,12 @@ class Answerer:
             is_confident=is_confident([result.relevance for result in results]),
             plan=self._plan(n, search.mode, among) if is_filtered else "",
             n_matching=len(among) if among is not None and is_filtered else None,
-            n_reranked=n_reranked,
+            n_reranked=len(reranked or {}),
         )
+
+    def _is_every_document(self, groups: Sequence[Group], search: Search) -> bool:
+        """Whether a page by document cannot grow: it is not worth a look at every passage."""
+        return search.by == "document" and len(groups) >= self.store.counts()[0]
 
     def _plan(self, n: int, mode: Mode, among: IntArray | None) -> str:
         return "scan" if mode == "lexical" or self.index is None else self.index.plan(n, among=among)
@@ -205,9 +216,12 @@ class Answerer:
             for id_, score in zip(ranking.ids.tolist(), ranking.scores, strict=True)
         ]
         if search.diverse is not None:
-            candidates = diversify(
-                candidates, self._vectors(candidates), len(candidates), trade_off=1 - search.diverse
-            )
+            compared, rest = candidates[:MOST_COMPARED], candidates[MOST_COMPARED:]
+            trade_off = 1 - search.diverse
+            candidates = [
+                *diversify(compared, self._vectors(compared), len(compared) or 1, trade_off=trade_off),
+                *rest,
+            ]
         if search.by == "chunk":
             groups = [Group((candidate,)) for candidate in candidates]
         elif search.by == "document":
@@ -269,7 +283,7 @@ class Answerer:
         vector: FloatArray | None,
     ) -> list[SearchResult]:
         """The same results, each with the sentence that matched."""
-        words = " ".join([question.text, *(concept for concept, weight in question.steers if weight > 0)])
+        words = _words(question)
         texts = [result.text for result in results]
         headings = [result.heading for result in results]
         spans: Sequence[tuple[int, int, float | None]]
@@ -321,14 +335,26 @@ def _texts(ranking: Ranking, chunks: dict[int, StoredChunk]) -> list[str]:
     return [chunks[id_].text for id_ in ranking.ids.tolist()]
 
 
-def _reranked(ranking: Ranking, outcome: Reranked) -> tuple[Ranking, int]:
+def _words(question: Question) -> str:
+    """What is looked for, in words: the text and the concepts that pull."""
+    return " ".join([question.text, *(concept for concept, weight in question.steers if weight > 0)]).strip()
+
+
+def _scores(ranking: Ranking, outcome: Reranked) -> dict[int, float]:
+    """The reranker's scores of the chunks it looked at, by id, best first."""
+    ids = ranking.ids[outcome.order[: outcome.n_seen]].tolist()
+    return dict(zip(ids, outcome.scores.tolist(), strict=True))
+
+
+def _reranked(ranking: Ranking, scores: dict[int, float]) -> Ranking:
     """The ranking in a reranker's order; who was not looked at stands behind, with the score it had."""
-    n_seen = outcome.n_seen
-    scores = ranking.scores[outcome.order]
-    scores[:n_seen] = outcome.scores
-    traces = [ranking.traces[position] for position in outcome.order.tolist()]
-    for rank, (position, score) in enumerate(
-        zip(outcome.order[:n_seen].tolist(), outcome.scores, strict=True)
-    ):
-        traces[rank] = replace(traces[rank], rank_before_rerank=position + 1, rerank=float(score))
-    return Ranking(ranking.ids[outcome.order], scores, tuple(traces), ranking.is_complete), n_seen
+    position = {id_: n for n, id_ in enumerate(ranking.ids.tolist())}
+    seen = [position[id_] for id_ in scores if id_ in position]
+    order = np.array([*seen, *(n for id_, n in position.items() if id_ not in scores)], np.int64)
+    traces = [ranking.traces[n] for n in order.tolist()]
+    new_scores = ranking.scores[order]
+    for rank, n in enumerate(seen):
+        score = scores[int(ranking.ids[n])]
+        new_scores[rank] = score
+        traces[rank] = replace(traces[rank], rank_before_rerank=n + 1, rerank=score)
+    return Ranking(ranking.ids[order], new_scores, tuple(traces), ranking.is_complete)

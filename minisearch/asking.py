@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -29,7 +29,7 @@ from minisearch.search.question import checked_question, parse_question
 from minisearch.storage import Store, StoredChunk
 from minisearch.types import Encoder, FloatArray, IndexStatus, Note, Question, SearchResults, Skipped
 
-MOST_NESTED = 400  # deeper than any filter that the store takes
+MOST_NESTED = 30  # deeper than any filter that the store takes
 
 Named = TypeVar("Named", Skipped, Note)
 
@@ -75,26 +75,30 @@ class Asking:
 
     def like(self, path: str | os.PathLike[str], line: int | None, search: Search) -> SearchResults:
         """`MiniSearch.like`."""
-        search = self._of_stored_names(search)
-        key = self._home.key(real_path(path, must_exist=False))
+        if line is not None and (isinstance(line, bool) or not isinstance(line, int)):
+            raise InputError(f"line is {line!r}: expected the number of a line, from 1")
         with self._turn:
-            store = self._reading()
-            facts = Facts.read(store, self._home.folder)
-            with store.snapshot():
-                passages = _at_line(store.passages(key), path, line)
-                ids = np.array([passage.id for passage in passages], np.int64)
-                encoder = None
-                if search.evidence:
-                    encoder = self._encoders.to_ask(facts.model, passages[0].text)
-                    facts.check(encoder, self._home.folder)
-                # What an index says to questions without an answer is no measure for passages.
-                answerer = replace(self._answerer(store, facts, encoder, search), null=None)
-                vector = _unit(answerer.vectors(ids).mean(axis=0))
-                question = Question(
-                    passages[0].text if line is not None else passages[0].title or os.fspath(path)
-                )
-                results = answerer.answer(question, vector, search, but_not=ids)
-        return self.like(path, line, search) if self._is_outdated(store) else results
+            return self._like(path, line, self._of_stored_names(search))
+
+    def _like(self, path: str | os.PathLike[str], line: int | None, search: Search) -> SearchResults:
+        key = self._home.key(real_path(path, must_exist=False))
+        store = self._reading()
+        facts = Facts.read(store, self._home.folder)
+        with store.snapshot():
+            passages = _at_line(store.passages(key), path, line)
+            ids = np.array([passage.id for passage in passages], np.int64)
+            encoder = None
+            if search.evidence:
+                encoder = self._encoders.to_ask(facts.model, passages[0].text)
+                facts.check(encoder, self._home.folder)
+            # What an index says to questions without an answer is no measure for passages.
+            answerer = replace(self._answerer(store, facts, encoder, search), null=None)
+            vector = _unit(answerer.vectors(ids).mean(axis=0))
+            question = Question(
+                passages[0].text if line is not None else passages[0].title or os.fspath(path)
+            )
+            results = answerer.answer(question, vector, search, but_not=ids)
+        return self._like(path, line, search) if self._is_outdated(store) else results
 
     def similarity(self, texts: Sequence[str]) -> FloatArray:
         """`MiniSearch.similarity`."""
@@ -176,13 +180,24 @@ def _as_stored(where: Filter, home: Home, depth: int = 0) -> Filter:
     match where:
         case filters.Path(pattern):
             return filters.Path(home.pattern(pattern))
-        case filters.And(parts):
-            return filters.And(tuple(_as_stored(part, home, depth + 1) for part in parts))
-        case filters.Or(parts):
-            return filters.Or(tuple(_as_stored(part, home, depth + 1) for part in parts))
+        case filters.And() | filters.Or():
+            return type(where)(tuple(_as_stored(part, home, depth + 1) for part in _flat(where)))
+        case filters.Not(filters.Not(part)):
+            return _as_stored(part, home, depth + 1)
         case filters.Not(part):
             return filters.Not(_as_stored(part, home, depth + 1))
     return where
+
+
+def _flat(where: filters.And | filters.Or) -> Iterator[Filter]:
+    """The parts of a chain such as ``a & b & c``, which Python nests to the left."""
+    waiting: list[Filter] = [where]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, filters.And | filters.Or) and type(part) is type(where):
+            waiting.extend(reversed(part.parts))
+        else:
+            yield part
 
 
 def _vector(question: Question, encoder: Encoder) -> FloatArray:

@@ -50,6 +50,12 @@ def write(store: Store, null: Null | None) -> None:
     store.set_meta(**{META_KEY: null.to_json() if null else ""})
 
 
+def is_due(store: Store) -> bool:
+    """Whether this was never measured, or by another version: an interrupted run, say."""
+    kept = store.meta().get(META_KEY)
+    return kept is None or (kept != "" and Null.from_json(kept) is None)
+
+
 def read(store: Store) -> Null | None:
     """What was kept; None where nothing was, or another version's."""
     return Null.from_json(store.meta().get(META_KEY, ""))

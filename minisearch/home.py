@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -100,16 +101,26 @@ class Home:
     def pattern(self, pattern: str) -> str:
         """A pattern of paths as they are shown, as one of the names that files are stored by.
 
-        One without a slash, but at its end, matches a name at any depth and stays as it is.
+        One without a slash, but at its end, is of a name at any depth and stays as it is; any other is of one
+        place, seen from where the user is.
         """
-        if "/" not in pattern.rstrip("/") and pattern.rstrip("/") not in {".", ".."}:
+        names = pattern.rstrip("/").split("/")
+        if pattern.startswith("!") or (len(names) == 1 and names[0] not in {".", ".."}):
             return pattern
-        holder = self.path.parent
-        whole = os.path.normpath((holder if self.folder.is_absolute() else Path.cwd()) / pattern)
-        below = os.path.relpath(whole, holder)
-        if below == ".":
-            return "**"
-        return (whole if below.startswith("..") else below) + "/" * pattern.endswith("/")
+        holder = list(self.path.parent.parts[1:])
+        if pattern.startswith("/"):
+            place: list[str] = []
+        else:  # the names of folders are no patterns, whatever is in them
+            here = holder if self.folder.is_absolute() else list(Path.cwd().parts[1:])
+            holder, place = list(map(_escaped, holder)), list(map(_escaped, here))
+        for name in names:
+            if name == "..":
+                del place[-1:]
+            elif name not in {"", "."}:
+                place.append(name)
+        if place[: len(holder)] == holder:
+            place = place[len(holder) :] or ["**"]
+        return "/" + "/".join(place) + "/" * pattern.endswith("/")
 
     def shown(self, key: str) -> str:
         """A path to the file that opens from where the user is; absolute if the index was named so."""
@@ -120,6 +131,10 @@ class Home:
             return os.path.relpath(path)
         except FileNotFoundError:  # the current folder has been deleted
             return path
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([\\*?\[])", r"\\\1", name)
 
 
 def is_below(path: str, folders: Collection[str]) -> bool:

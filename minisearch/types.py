@@ -186,7 +186,8 @@ class SearchResult:
     included.  ``score`` is what ranks it: the cosine in dense mode, BM25 in lexical mode, their fusion in
     hybrid mode, the reranker's score where there was one; ``trace`` has them all.  ``relevance`` estimates,
     from 0 to 1, how far it rises above what this index says to questions it has no answer for; None where
-    that was never measured.  ``merged`` are the near copies and neighbours that it stands for too.
+    that was never measured.  ``merged`` are the near copies and neighbours that it stands for too, by
+    document the other passages of it that were found.
     """
 
     rank: int

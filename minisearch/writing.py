@@ -89,7 +89,8 @@ class Writing:
                 run.remove_vanished(self._home, below)
                 is_new = self._publish_if_due(store, facts)
                 report = run.report()
-                if report.n_encoded and (is_new or calibration.read(store) is None):
+                is_unmeasured = report.n_encoded and (is_new or calibration.read(store) is None)
+                if is_unmeasured or calibration.is_due(store):
                     self._calibrate(store, facts)
             notes = [note for note in store.notes() if self._is_below(note.path, below)]
             return replace(

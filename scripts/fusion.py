@@ -26,7 +26,7 @@ from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluate.collection import read_collection
 from minisearch.live_index import LiveIndex, publish_index
 from minisearch.masked_index import masked_copy
-from minisearch.search.fusion import LEXICAL_POWER, LEXICAL_WEIGHT, NEAR
+from minisearch.search.fusion import LEXICAL_POWER, LEXICAL_WEIGHT, NEAR, reciprocal_rank_fusion
 from minisearch.storage import Store
 from minisearch.trial import trial
 from minisearch.types import Encoder, FloatArray
@@ -80,11 +80,12 @@ def half_and_half(cosines: FloatArray, asked: Asked) -> Floats:
 
 
 def reciprocal_ranks(cosines: FloatArray, asked: Asked) -> Floats:
-    """RRF with 60."""
-    ranks = [
-        np.argsort(np.argsort(-scores, kind="stable"), kind="stable") + 1 for scores in (cosines, asked.bm25)
-    ]
-    return 1 / (60 + ranks[0]) + np.where(asked.bm25 > 0, 1 / (60 + ranks[1]), 0)
+    """RRF with 60, of all passages by cosine and of those with a word of the question by BM25."""
+    by_words = np.argsort(-asked.bm25, kind="stable")[: int((asked.bm25 > 0).sum())]
+    ids, sums = reciprocal_rank_fusion([np.argsort(-cosines, kind="stable"), by_words])
+    scores = np.zeros(len(cosines))
+    scores[ids] = sums
+    return scores
 
 
 FUSIONS: dict[str, Fusion] = {

@@ -143,6 +143,36 @@ def test_path_patterns_are_of_paths_as_they_are_shown(
     assert found("bread/**", ".") == found("docs/bread/**", "docs") == set()
 
 
+def test_a_path_copied_from_the_page_is_that_file_alone(
+    ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Path.cwd()
+    for name in ("[slug]", "a*b", "docs/bread/docs/bread"):
+        Path("docs", name).mkdir(parents=True)
+        Path("docs", name, "rye.md").write_text("An oven.")
+    ms.index("docs")
+    for folder in [".", "docs", "docs/bread", "docs/[slug]", "docs/a*b"]:
+        monkeypatch.chdir(home / folder)
+        shown = {result.path for result in ms.query("oven rye", 20, by="document")}
+        assert len(shown) == len(TEXTS) + 3
+        for path in shown:
+            escaped = path.replace("[", "\\[").replace("*", "\\*")
+            found = ms.query("oven", 20, where=AtPath(f"./{escaped}"), by="document")
+            assert {result.path for result in found} == {path}
+
+
+def test_a_search_that_was_outrun_by_a_writer_is_done_again_as_it_was_asked(
+    ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("docs")
+    where = AtPath("./sky/*")
+    expected = ms.query("oven", where=where), ms.like("notes.txt", where=where)
+    outdated = iter([True, False, True, False])
+    monkeypatch.setattr(ms._asking, "_is_outdated", lambda _: next(outdated))
+    assert (ms.query("oven", where=where), ms.like("notes.txt", where=where)) == expected
+    assert expected[0] and expected[1]
+
+
 def test_dense_scores_are_the_brute_force_ones(ms: MiniSearch) -> None:
     results = ms.query("helium in the sky", 20, mode="dense", by="chunk")
     with Store(Path(".minisearch/minisearch.db")) as store:
@@ -273,6 +303,8 @@ def test_more_like_what_is_not_there_is_said(ms: MiniSearch) -> None:
         ms.like("docs/nothing.md")
     with pytest.raises(InputError, match="no passage at line 99"):
         ms.like("docs/notes.txt", 99)
+    with pytest.raises(InputError, match="line is '3'"):
+        ms.like("docs/notes.txt", "3")  # type: ignore[arg-type]
 
 
 # --- the rest
@@ -298,7 +330,9 @@ def test_similarity_is_the_cosines_of_the_texts(ms: MiniSearch) -> None:
         ({"by": "page"}, "by is 'page': expected one of passage, document, chunk"),
         ({"where": "ext = md"}, "where is 'ext = md': expected a filter"),
         ({"diverse": 2}, "diverse is 2: expected a number from 0 to 1"),
+        ({"diverse": "a"}, "diverse is 'a'"),
         ({"rerank": "deep"}, "deep"),
+        ({"rerank_depth": 3}, "without rerank"),
         ({"rerank": Shortest(), "rerank_depth": 0}, "depth is 0"),
         ({"where": Contains("x") & Extension(".")}, "no extension"),
     ],

@@ -216,3 +216,31 @@ def test_the_script_says_how_to_call_it_and_what_it_lacks(
             script.main(arguments)
         printed = capsys.readouterr()
         assert said in printed.out + printed.err
+
+
+def test_a_measuring_that_was_interrupted_is_done_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for n in range(30):
+        (tmp_path / f"{n}.txt").write_text(f"The number {n} is no other number than {n}.")
+    with MiniSearch.open(tmp_path, encoder=HashingEncoder()) as engine:
+        with monkeypatch.context() as patched:
+            patched.setattr(calibration, "measure", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                engine.index(tmp_path)
+        assert engine.query("number")[0].relevance is None
+        engine.index(tmp_path)
+        assert engine.query("number")[0].relevance is not None
+
+
+def test_an_index_too_small_to_measure_is_not_measured_again_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("one")
+    encoder = HashingEncoder()
+    with MiniSearch.open(tmp_path, encoder=encoder) as engine:
+        engine.index(tmp_path)
+        n_encoded = encoder.n_encoded
+        engine.index(tmp_path)
+    assert encoder.n_encoded == n_encoded

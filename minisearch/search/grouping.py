@@ -56,21 +56,26 @@ def merge(ranked: Sequence[Candidate], vectors: FloatArray | None = None) -> lis
     """
     members: list[list[Candidate]] = []
     leaders: list[int] = []  # the position of each group's best
+    of_text: dict[
+        str | bytes, int
+    ] = {}  # the first group whose best has this text, or stands beside this one
+    beside: dict[tuple[int, int], int] = {}
     is_alike = None if vectors is None else vectors @ vectors.T >= COPY_COSINE  # (n, n)
     for position, candidate in enumerate(ranked):
-        for leader, group in zip(leaders, members, strict=True):
-            if _are_together(group[0], candidate) or (is_alike is not None and is_alike[leader, position]):
-                group.append(candidate)
-                break
-        else:
-            leaders.append(position)
-            members.append([candidate])
+        document_id, chunk_id = candidate.document_id, candidate.chunk_id
+        found = [of_text.get(candidate.text_key), beside.get((document_id, chunk_id))]
+        if is_alike is not None and (alike := is_alike[position, leaders]).any():
+            found.append(int(alike.argmax()))
+        first = min((group for group in found if group is not None), default=None)
+        if first is not None:
+            members[first].append(candidate)
+            continue
+        of_text.setdefault(candidate.text_key, len(leaders))
+        for neighbour in (chunk_id - 1, chunk_id + 1):
+            beside.setdefault((document_id, neighbour), len(leaders))
+        leaders.append(position)
+        members.append([candidate])
     return [Group(tuple(group)) for group in members]
-
-
-def _are_together(one: Candidate, other: Candidate) -> bool:
-    is_next = one.document_id == other.document_id and abs(one.chunk_id - other.chunk_id) == 1
-    return is_next or one.text_key == other.text_key
 
 
 def spread(groups: Sequence[Group], k: int, *, per_document: int = 3) -> list[Group]:
