@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from minisearch.search.sentences import LINE_END, Span, sentences
 from minisearch.types import Evidence, FloatArray
 
@@ -58,7 +60,7 @@ def best_sentences(
         for of_text, cosine in zip(spans, cosines or [None] * len(spans), strict=True)
     ]
     wanted = [texts[i][number] for i, cosine in enumerate(known) if cosine is None for number in tried[i]]
-    scores = iter((encode(wanted) @ query_vector).tolist() if wanted else [])
+    scores = iter(np.einsum("nd,d->n", encode(wanted), query_vector).tolist() if wanted else [])
     found = []
     for of_text, numbers, cosine in zip(spans, tried, known, strict=True):
         scored = [(cosine if cosine is not None else next(scores), -number) for number in numbers]
@@ -95,7 +97,7 @@ def _highest(scores: Sequence[float], n: int, *, margin: float = math.inf) -> li
 def _word_cosines(question: str, texts: Sequence[Sequence[str]], word_vectors: Encode) -> list[list[float]]:
     """Each sentence's cosine with the question by the words alone."""
     vectors = word_vectors([question, *(sentence for of_text in texts for sentence in of_text)])
-    cosines = iter((vectors[1:] @ vectors[0]).tolist())
+    cosines = iter(np.einsum("nd,d->n", vectors[1:], vectors[0]).tolist())
     return [[next(cosines) for _ in of_text] for of_text in texts]
 
 

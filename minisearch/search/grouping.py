@@ -60,7 +60,7 @@ def merge(ranked: Sequence[Candidate], vectors: FloatArray | None = None) -> lis
         str | bytes, int
     ] = {}  # the first group whose best has this text, or stands beside this one
     beside: dict[tuple[int, int], int] = {}
-    is_alike = None if vectors is None else vectors @ vectors.T >= COPY_COSINE  # (n, n)
+    is_alike = None if vectors is None else _cosines(vectors) >= COPY_COSINE  # (n, n)
     for position, candidate in enumerate(ranked):
         document_id, chunk_id = candidate.document_id, candidate.chunk_id
         found = [of_text.get(candidate.text_key), beside.get((document_id, chunk_id))]
@@ -76,6 +76,14 @@ def merge(ranked: Sequence[Candidate], vectors: FloatArray | None = None) -> lis
         leaders.append(position)
         members.append([candidate])
     return [Group(tuple(group)) for group in members]
+
+
+def _cosines(vectors: FloatArray) -> FloatArray:
+    """Of all pairs, (n, n)."""
+    # Not a matrix product: OpenBLAS's threads spin while they wait for one another, and where torch's or
+    # another program's want the cores as well, half a millisecond took fifteen.
+    cosines: FloatArray = np.einsum("nd,md->nm", vectors, vectors)
+    return cosines
 
 
 def spread(groups: Sequence[Group], k: int, *, per_document: int = 3) -> list[Group]:
@@ -118,7 +126,7 @@ def diversify(
     scores = np.minimum.accumulate(scores) if len(scores) else scores
     span = np.ptp(scores) if len(scores) else 0.0
     relevance = (scores - scores.min()) / span if span > 0 else np.ones(len(scores))  # (n,)
-    cosines = vectors @ vectors.T  # (n, n)
+    cosines = _cosines(vectors)  # (n, n)
     nearest = np.zeros(len(ranked))
     is_left = np.ones(len(ranked), bool)
     chosen: list[int] = []
