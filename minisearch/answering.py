@@ -14,12 +14,12 @@ from typing import get_args
 
 import numpy as np
 
+from minisearch.candidates import NOTHING, Ranking, candidates, kept, reranked, scores_of
 from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
 from minisearch.indexes.base import VectorIndex
 from minisearch.search.confidence import Null, is_confident, relevance
 from minisearch.search.evidence import best_sentences, evidence, likeliest_sentences
-from minisearch.search.fusion import fuse
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.rerank import Reranked
 from minisearch.storage import Store, StoredChunk
@@ -27,7 +27,6 @@ from minisearch.types import (
     By,
     Encoder,
     FloatArray,
-    Hits,
     IntArray,
     Mode,
     Place,
@@ -95,19 +94,6 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
-    """Candidates, best first: ids (n,) and what ranks them (n,), each with how it came to stand there.
-
-    ``is_complete`` when nothing else matches.
-    """
-
-    ids: IntArray
-    scores: FloatArray
-    traces: tuple[Trace, ...]
-    is_complete: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Answerer:
     """One state of an index, and what it takes to ask it.
 
@@ -136,19 +122,17 @@ class Answerer:
         among = None if condition is None else self.store.select(condition)
         if but_not is not None:
             among = np.setdiff1d(self.store.chunk_ids() if among is None else among, but_not)
-        bm25 = _NOTHING if search.mode == "dense" else self.store.lexical(question.text, ALL)
+        bm25 = NOTHING if search.mode == "dense" else self.store.lexical(question.text, ALL)
         if among is not None:
-            bm25 = _kept(bm25, among)
+            bm25 = kept(bm25, among)
         n = max(LEAST_CANDIDATES, CANDIDATES_A_RESULT * search.k, search.rerank_depth or 0)
-        reranked: dict[int, float] | None = None
+        scores: dict[int, float] | None = None
         while True:
-            ranking = self._ranked(vector, bm25, n, search.mode, among)
+            ranking = candidates(self.index, vector, bm25, n, mode=search.mode, among=among)
             chunks = self.store.chunks(ranking.ids.tolist())
             if self.rerank is not None:
-                reranked = reranked or _scores(
-                    ranking, self.rerank(_words(question), _texts(ranking, chunks))
-                )
-                ranking = _reranked(ranking, reranked)
+                scores = scores or scores_of(ranking, self.rerank(_words(question), _texts(ranking, chunks)))
+                ranking = reranked(ranking, scores)
             groups = self._page(ranking, chunks, search)
             if len(groups) >= search.k or ranking.is_complete or self._is_every_document(groups, search):
                 break
@@ -164,7 +148,7 @@ class Answerer:
             is_confident=is_confident([result.relevance for result in results]),
             plan=self._plan(n, search.mode, among) if is_filtered else "",
             n_matching=len(among) if among is not None and is_filtered else None,
-            n_reranked=len(reranked or {}),
+            n_reranked=len(scores or {}),
         )
 
     def _is_every_document(self, groups: Sequence[Group], search: Search) -> bool:
@@ -174,65 +158,27 @@ class Answerer:
     def _plan(self, n: int, mode: Mode, among: IntArray | None) -> str:
         return "scan" if mode == "lexical" or self.index is None else self.index.plan(n, among=among)
 
-    # --- candidates ----------------------------------------------------------------------------------------
-
-    def _ranked(
-        self, vector: FloatArray | None, bm25: Hits, n: int, mode: Mode, among: IntArray | None
-    ) -> Ranking:
-        """The n best candidates of a mode, or all there are."""
-        if vector is None or self.index is None:
-            ids, scores = bm25.ids[:n], bm25.scores[:n]
-            traces = [Trace(lexical_rank=i + 1, bm25=float(score)) for i, score in enumerate(scores)]
-            return Ranking(ids, scores, tuple(traces), len(bm25) <= n)
-        (dense,) = self.index.search(vector[None], n, among=among)
-        is_complete = len(dense) < n
-        if mode == "dense":
-            traces = [Trace(dense_rank=i + 1, cosine=float(score)) for i, score in enumerate(dense.scores)]
-            return Ranking(dense.ids, dense.scores, tuple(traces), is_complete)
-        ids = np.union1d(dense.ids, bm25.ids[:n])
-        cosines = self.index.scores(vector, ids)
-        lexical = _looked_up(bm25, ids)
-        fused = fuse(cosines, lexical, ceiling=bm25.ceiling)
-        order = np.lexsort((ids, -fused))[:n]
-        dense_ranks, lexical_ranks = _ranks(dense.ids), _ranks(bm25.ids[:n])
-        traces = [
-            Trace(
-                dense_rank=dense_ranks.get(id_),
-                cosine=float(cosines[i]),
-                lexical_rank=lexical_ranks.get(id_),
-                bm25=float(lexical[i]) or None,
-                fused=float(fused[i]),
-            )
-            for i, id_ in zip(order.tolist(), ids[order].tolist(), strict=True)
-        ]
-        return Ranking(ids[order], fused[order], tuple(traces), is_complete)
-
     # --- the page ------------------------------------------------------------------------------------------
 
     def _page(self, ranking: Ranking, chunks: dict[int, StoredChunk], search: Search) -> list[Group]:
         """At most k groups of candidates, in the order of the page."""
-        candidates = [
+        ranked = [
             Candidate(id_, chunks[id_].document_id, float(score), chunks[id_].text)
             for id_, score in zip(ranking.ids.tolist(), ranking.scores, strict=True)
         ]
-        if search.diverse is not None:
-            compared, rest = candidates[:MOST_COMPARED], candidates[MOST_COMPARED:]
-            trade_off = 1 - search.diverse
-            candidates = [
-                *diversify(compared, self._vectors(compared), len(compared) or 1, trade_off=trade_off),
-                *rest,
-            ]
+        if search.diverse is not None and ranked:
+            compared, rest = ranked[:MOST_COMPARED], ranked[MOST_COMPARED:]
+            vectors, trade_off = self._vectors(compared), 1 - search.diverse
+            ranked = diversify(compared, vectors, len(compared), trade_off=trade_off) + rest
         if search.by == "chunk":
-            groups = [Group((candidate,)) for candidate in candidates]
-        elif search.by == "document":
-            groups = by_document(candidates)
-        else:
-            is_compared = self.index is not None and len(candidates) <= MOST_COMPARED
-            return spread(merge(candidates, self._vectors(candidates) if is_compared else None), search.k)
-        return groups[: search.k]
+            return [Group((candidate,)) for candidate in ranked[: search.k]]
+        if search.by == "document":
+            return by_document(ranked)[: search.k]
+        is_compared = self.index is not None and len(ranked) <= MOST_COMPARED
+        return spread(merge(ranked, self._vectors(ranked) if is_compared else None), search.k)
 
-    def _vectors(self, candidates: Sequence[Candidate]) -> FloatArray:
-        return self.vectors(np.array([candidate.chunk_id for candidate in candidates], np.int64))
+    def _vectors(self, ranked: Sequence[Candidate]) -> FloatArray:
+        return self.vectors(np.array([candidate.chunk_id for candidate in ranked], np.int64))
 
     def vectors(self, chunk_ids: IntArray) -> FloatArray:
         """The chunks' vectors, (n, d)."""
@@ -311,26 +257,6 @@ def _anchors(chunk: StoredChunk) -> Sequence[tuple[int, int, int]]:
     return chunk.anchors or [(0, chunk.line, 1)]
 
 
-_NOTHING = Hits(np.empty(0, np.int64), np.empty(0, np.float32))
-
-
-def _kept(hits: Hits, among: IntArray) -> Hits:
-    is_kept = np.isin(hits.ids, among)
-    return Hits(hits.ids[is_kept], hits.scores[is_kept], hits.ceiling)
-
-
-def _ranks(ids: IntArray) -> dict[int, int]:
-    return {id_: rank for rank, id_ in enumerate(ids.tolist(), start=1)}
-
-
-def _looked_up(hits: Hits, ids: IntArray) -> FloatArray:
-    """The hits' scores of these ids, which ascend; 0 where there is none."""
-    scores = np.zeros(len(ids), np.float32)
-    is_asked = np.isin(hits.ids, ids)
-    scores[np.searchsorted(ids, hits.ids[is_asked])] = hits.scores[is_asked]
-    return scores
-
-
 def _texts(ranking: Ranking, chunks: dict[int, StoredChunk]) -> list[str]:
     return [chunks[id_].text for id_ in ranking.ids.tolist()]
 
@@ -338,23 +264,3 @@ def _texts(ranking: Ranking, chunks: dict[int, StoredChunk]) -> list[str]:
 def _words(question: Question) -> str:
     """What is looked for, in words: the text and the concepts that pull."""
     return " ".join([question.text, *(concept for concept, weight in question.steers if weight > 0)]).strip()
-
-
-def _scores(ranking: Ranking, outcome: Reranked) -> dict[int, float]:
-    """The reranker's scores of the chunks it looked at, by id, best first."""
-    ids = ranking.ids[outcome.order[: outcome.n_seen]].tolist()
-    return dict(zip(ids, outcome.scores.tolist(), strict=True))
-
-
-def _reranked(ranking: Ranking, scores: dict[int, float]) -> Ranking:
-    """The ranking in a reranker's order; who was not looked at stands behind, with the score it had."""
-    position = {id_: n for n, id_ in enumerate(ranking.ids.tolist())}
-    seen = [position[id_] for id_ in scores if id_ in position]
-    order = np.array([*seen, *(n for id_, n in position.items() if id_ not in scores)], np.int64)
-    traces = [ranking.traces[n] for n in order.tolist()]
-    new_scores = ranking.scores[order]
-    for rank, n in enumerate(seen):
-        score = scores[int(ranking.ids[n])]
-        new_scores[rank] = score
-        traces[rank] = replace(traces[rank], rank_before_rerank=n + 1, rerank=score)
-    return Ranking(ranking.ids[order], new_scores, tuple(traces), ranking.is_complete)
