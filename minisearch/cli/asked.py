@@ -28,6 +28,7 @@ BYS = ("passage", "document", "chunk")
 RERANKERS = ("cross", "bi")
 AUTO = "auto"  # the better of those that are on this machine
 DIVERSE = 0.5
+MOST_DIGITS = 18  # of a line's number; Python itself refuses to read some thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class Asked:
             raise InputError("the query is empty: say what you are looking for")
         if n_given > 1:
             raise InputError("TEXT, --batch and --like are three ways to ask: give one of them")
+        if self.like == "":
+            raise InputError("--like is empty: expected a file that was indexed, or FILE:LINE")
         if self.literal and self.like is not None:
             raise InputError("--literal is about the operators in a question, and --like has none")
         if self.like is not None and (self.mode != MODES[0] or self._rerank() is not None):
@@ -99,7 +102,11 @@ class Asked:
         """``--like FILE:LINE`` taken apart; a file that is called so goes first."""
         given = self.like or ""
         path, _, line = given.rpartition(":")
-        if path and line.isascii() and line.isdigit() and not Path(given).exists():
+        if path and line.isascii() and line.isdigit() and not _is_there(given):
+            if len(line) > MOST_DIGITS:
+                raise InputError(
+                    f"--like {one_line(path)} has no line {line[:10]}...: expected one in the file"
+                )
             return path, int(line)
         return given, None
 
@@ -140,6 +147,13 @@ class Asked:
             return chosen(self.rerank, (*RERANKERS, AUTO), "reranker")
         is_meant = (self.rerank_budget, self.rerank_depth, self.rerank_model) != (None, None, None)
         return AUTO if is_meant else None
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # no name that a file could have
+        return False
 
 
 def _any_of(conditions: Sequence[Filter]) -> Filter:

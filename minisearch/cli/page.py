@@ -46,6 +46,8 @@ def page(found: SearchResults, terminal: Terminal, *, whole: bool = False, why: 
     parts = []
     if found.is_confident is False and found:
         parts.append("\n".join(_unsure(found, terminal)))
+    if found.question.excluded and found:
+        parts.append("\n".join(terminal.styled(line, FAINT) for line in _left_out(found.question, terminal)))
     if why:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _plan(found, terminal)))
     parts += ["\n".join(_result(hit, found.question, terminal, whole, why)) for hit in found]
@@ -57,6 +59,14 @@ def _unsure(found: SearchResults, terminal: Terminal) -> Iterator[str]:
     best = max((hit.relevance for hit in found if hit.relevance is not None), default=None)
     if best is not None:
         yield from _wrapped(HOW_UNSURE.format(best), terminal.columns)
+
+
+def _left_out(question: Question, terminal: Terminal) -> list[str]:
+    """Which words no answer has, and how to have them back: ``rm -rf build`` may not have meant it."""
+    words = [f'"{phrase}"' if len(phrase.split()) > 1 else phrase for phrase in question.excluded]
+    them = "it" if len(words) == 1 else "them"
+    said = f"without: {_shortened(one_line(', '.join(words)))} (--literal takes {them} as text)"
+    return _wrapped(said, terminal.columns)
 
 
 def _result(
@@ -166,7 +176,6 @@ def _plan(found: SearchResults, terminal: Terminal) -> Iterator[str]:
     question = found.question
     rows = [("searched", f"{found.mode}: {_shortened(question.text)!r}")]
     rows += [("required", one_line(phrase)) for phrase in question.required]
-    rows += [("excluded", one_line(phrase)) for phrase in question.excluded]
     rows += [("steered", f"{weight:+g} {concept}") for concept, weight in question.steers]
     n = "" if found.n_matching is None else f" of the {found.n_matching:,} passages it leaves"
     if found.plan == "scan":

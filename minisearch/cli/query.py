@@ -108,8 +108,9 @@ def query(
       minisearch query 'bread "sour dough" -rye +crust^0.5'
       minisearch query --like docs/tasks.md:40
 
-    In TEXT, "a phrase" must be in every answer and -word in none; +concept and -concept^0.5 pull towards a
-    concept and push away from it. Put -- before a TEXT that begins with a dash.
+    In TEXT, "a phrase" must be in every answer and -word in none, wherever it stands; +concept and
+    -concept^0.5 pull towards a concept and push away from it. The page says which words were left out.
+    Put -- before a TEXT that begins with a dash.
 
     A percentage is the relevance: how far a result rises above what this index says to questions that it has
     no answer for. Where that was not measured, a score stands there.
@@ -210,11 +211,12 @@ def _why_nothing(status: IndexStatus, found: SearchResults, asked: Asked) -> str
             roots = " ".join(map(one_line, run.roots))
             return f"a first run over {roots} is still going on; ask again when it has come further"
         return "the index holds no documents; fill it with: minisearch index FOLDER"
-    limits = [*asked.limits()]
-    limits += [f'the phrase "{one_line(phrase)}"' for phrase in found.question.required]
-    limits += [f'not "{one_line(phrase)}"' for phrase in found.question.excluded]
+    operators = [f'the phrase "{one_line(phrase)}"' for phrase in found.question.required]
+    operators += [f'not "{one_line(phrase)}"' for phrase in found.question.excluded]
+    limits = [*asked.limits(), *operators]
     if limits:
-        return f"nothing in the index matches {' and '.join(limits)}"
+        cure = "; --literal takes quotes and - in the question as text" if operators else ""
+        return f"nothing in the index matches {' and '.join(limits)}{cure}"
     if asked.mode == "lexical":
         return "no passage has any of these words; --mode hybrid looks for what they mean"
     return "nothing in the index comes near that"

@@ -338,6 +338,8 @@ def test_what_is_no_moment_is_refused_with_examples(text: str) -> None:
         ),
         (["--like", "a.md", "--rerank"], "--like compares passages by meaning alone: --mode and --rerank"),
         (["--like", "a.md", "--mode", "lexical"], "--like compares passages by meaning alone"),
+        (["--like", ""], "--like is empty: expected a file that was indexed, or FILE:LINE"),
+        (["--like", "x/a.md:" + "9" * 300], "has no line 9999999999...: expected one in the file"),
         (["--batch", "nowhere.txt"], "cannot read questions from nowhere.txt: No such file or directory"),
         (["--batch", "."], "cannot read questions from .: Is a directory"),
     ],
@@ -502,8 +504,12 @@ def test_nothing_found_names_all_that_an_answer_had_to_be() -> None:
     assert nothing(*options, question=question) == (
         "No results: nothing in the index matches --path 'a b/**' or --path c and --ext md and --since 7d"
         " and --where 'x = '\"'\"'y'\"'\"'' and the phrase \"sour dough\""
-        ' and the phrase "x\\ny" and not "rye"'
+        ' and the phrase "x\\ny" and not "rye"; --literal takes quotes and - in the question as text'
     )
+
+
+def test_nothing_found_within_limits_alone_does_not_speak_of_operators() -> None:
+    assert nothing("--ext", "md") == "No results: nothing in the index matches --ext md"
 
 
 def test_nothing_found_by_words_points_to_meaning() -> None:

@@ -339,6 +339,47 @@ def test_what_is_no_terminal_gets_plain_text() -> None:
     )
 
 
+# --- words left out ---------------------------------------------------------------------------------
+
+
+def left_out(*excluded: str, terminal: Terminal = PLAIN, is_confident: bool | None = True) -> str:
+    """What a page for a question with these words left out begins with, before its first result."""
+    found = SearchResults((result(),), Question("rm build", (), excluded), is_confident=is_confident)
+    return page(found, terminal).partition("\n\n 1 ")[0]
+
+
+@pytest.mark.parametrize(
+    ("excluded", "said"),
+    [
+        (["rf"], "without: rf (--literal takes it as text)"),
+        (["rf", "it"], "without: rf, it (--literal takes them as text)"),
+        (["rf", "spelt flour"], 'without: rf, "spelt flour" (--literal takes them as text)'),
+        (["a\x1b[31m\nb"], r'without: "a\x1b[31m\nb" (--literal takes it as text)'),
+        (["酵母"], "without: 酵母 (--literal takes it as text)"),
+    ],
+)
+def test_a_page_says_which_words_its_question_left_out(excluded: list[str], said: str) -> None:
+    assert left_out(*excluded) == said
+
+
+def test_what_was_left_out_is_dim_and_stands_below_that_nothing_is_sure() -> None:
+    styled = left_out("rf", terminal=STYLED, is_confident=False).splitlines()
+    assert styled[-1] == "\x1b[2mwithout: rf (--literal takes it as text)\x1b[0m"
+    assert "Nothing here clearly answers that" in styled[0]
+
+
+def test_many_words_left_out_take_a_few_lines_that_fit() -> None:
+    lines = left_out(*(f"word{number}" for number in range(3_000)), terminal=Terminal(40)).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert len(lines) <= 9
+    assert " ".join(lines).endswith("… (--literal takes them as text)")
+
+
+def test_a_question_that_left_nothing_out_says_nothing_of_it() -> None:
+    question = Question("rm build", ("sour dough",), (), (("crust", -0.5),))
+    assert "without" not in page(SearchResults((result(),), question), PLAIN)
+
+
 # --- why -------------------------------------------------------------------------------------------
 
 
@@ -348,9 +389,10 @@ def test_why_says_what_each_step_made_of_a_result() -> None:
     question = Question("stop run", ("stop",), ("rye",), (("oven", -0.5),))
     found = SearchResults((hit,), question, "hybrid", True, "scan", 1234, 30)
     assert page(found, Terminal(80), why=True).splitlines() == [
+        "without: rye (--literal takes it as text)",
+        "",
         "searched  hybrid: 'stop run'",
         "required  stop",
-        "excluded  rye",
         "steered   -0.5 oven",
         "filter    exact scan of the 1,234 passages it leaves",
         "reranked  30 candidates",
