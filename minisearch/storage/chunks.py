@@ -7,16 +7,16 @@ import json
 import os
 from collections.abc import Sequence
 
-from minisearch.storage import cjk
 from minisearch.storage.connection import Connection, damaged
 from minisearch.storage.records import StoredChunk
+from minisearch.storage.words import is_plain, spaced
 from minisearch.types import Chunk
 
 
 def insert_chunk(connection: Connection, document_id: int, title: str, chunk: Chunk) -> int:
     """Add a chunk of a document with this title, inside a transaction; its id."""
-    words = [title, chunk.heading, chunk.text]
-    is_cjk = any(map(cjk.has_runs, words))
+    texts = [title, chunk.heading, chunk.text]
+    is_rewritten = not all(map(is_plain, texts))
     anchors = json.dumps(chunk.anchors, separators=(",", ":")) if chunk.anchors else ""
     chunk_id = connection.write(
         "insert into chunks (document_id, start_char, end_char, start_byte, end_byte, line, end_line, "
@@ -25,13 +25,13 @@ def insert_chunk(connection: Connection, document_id: int, title: str, chunk: Ch
         [
             document_id,
             *(chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, chunk.line, chunk.end_line),
-            *(chunk.n_tokens, text_sha256(chunk.embedded), anchors, is_cjk, *words),
+            *(chunk.n_tokens, text_sha256(chunk.embedded), anchors, is_rewritten, *texts),
         ],
     )
-    if is_cjk:  # the others come into the full text by a trigger
+    if is_rewritten:  # the others come into the full text by a trigger
         connection.write(
             "insert into chunks_cjk (rowid, title, heading, text) values (?, ?, ?, ?)",
-            [chunk_id, *map(cjk.spaced, words)],
+            [chunk_id, *map(spaced, texts)],
         )
     return chunk_id
 

@@ -1,24 +1,23 @@
 """Full text: which passages hold a question's words, and how well: BM25 over title, heading and text.
 
-A passage is in one of two tables, with or without Chinese, Japanese or Korean in it (see `cjk`).  FTS5 scores
-what each table has, and the sum is made here, so that a word counts by its rarity among all passages.  Every
-word is cut out of the question letter by letter and quoted: no sign of the user's is an operator.
+A passage is in one of two tables, as it stands or as the words it comes to (see `words` and `cjk`).  FTS5
+scores what each table has, and the sum is made here, so that a word counts by its rarity among all passages.
+Words are cut out of the question and quoted: no sign of the user's is an operator.
 """
 
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from minisearch.filters import Filter
 from minisearch.storage import cjk
 from minisearch.storage.connection import Connection
-from minisearch.storage.selection import EVERYTHING, select
+from minisearch.storage.words import words
 from minisearch.types import Hits, IntArray
 
 # How much a word counts in each column.  A title says what the whole is about in a few words.
@@ -55,41 +54,33 @@ class _Word:
         return sum(self.n_found.values())
 
 
-def lexical(connection: Connection, text: str, k: int, where: Filter = EVERYTHING) -> Hits:
+def lexical(connection: Connection, text: str, k: int, among: IntArray | None = None) -> Hits:
     """`Store.lexical`."""
     with connection.transaction():
-        allowed = None if where == EVERYTHING else select(connection, where)
         ((n_cjk, n),) = connection.rows(
             "select (select count(*) from chunks where is_cjk), (select count(*) from chunks)"
         )
         n_rows = {"chunks_fts": n - n_cjk, "chunks_cjk": n_cjk}
-        words = [_counted(connection, match, tables, n_rows) for match, tables in _matches(text)]
+        asked = [_counted(connection, match, tables, n_rows) for match, tables in _matches(text)]
         # Words that are nowhere count too: a passage that lacks them answers only a part of the question.
-        ceiling = MOST_A_WORD * sum(_rarity(word.n, n) for word in words)
-        words = [word for word in words if word.n]
-        words = [word for word in words if word.n <= COMMON * n] or words
-        found = [postings for table in n_rows for postings in _scored(connection, table, words, n_rows)]
-    return _best(np.concatenate([np.empty(0, _POSTING), *found]), k, allowed, ceiling)
+        ceiling = MOST_A_WORD * sum(_rarity(word.n, n) for word in asked)
+        asked = [word for word in asked if word.n]
+        asked = [word for word in asked if word.n <= COMMON * n] or asked
+        found = [postings for table in n_rows for postings in _scored(connection, table, asked, n_rows)]
+    return _best(np.concatenate([np.empty(0, _POSTING), *found]), k, among, ceiling)
 
 
 def _matches(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The first words of a text, each once, as FTS5 strings, and the tables that may have them."""
     seen: set[str] = set()
-    for word in _words(cjk.normalised(text)):
-        for part in cjk.parts(word):
-            is_run = cjk.RUN.match(part) is not None
-            for match in cjk.terms(part) if is_run else [f'"{part}"']:
-                if match not in seen:
-                    seen.add(match)
-                    yield match, ("chunks_cjk",) if is_run else ("chunks_fts", "chunks_cjk")
-                if len(seen) == MAX_WORDS:
-                    return
-
-
-def _words(text: str) -> list[str]:
-    """Runs of letters, digits and their marks; one that `unicode61` parts further is a phrase."""
-    kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text.lower())
-    return "".join(kept).split()
+    for part in chain.from_iterable(map(cjk.parts, words(text))):
+        is_run = cjk.RUN.match(part) is not None
+        for match in cjk.terms(part) if is_run else [f'"{part}"']:
+            if match.lower() not in seen:
+                seen.add(match.lower())
+                yield match, ("chunks_cjk",) if is_run else ("chunks_fts", "chunks_cjk")
+            if len(seen) == MAX_WORDS:
+                return
 
 
 def _counted(connection: Connection, match: str, tables: tuple[str, ...], n_rows: dict[str, int]) -> _Word:
@@ -102,14 +93,14 @@ def _counted(connection: Connection, match: str, tables: tuple[str, ...], n_rows
 
 
 def _scored(
-    connection: Connection, table: str, words: list[_Word], n_rows: dict[str, int]
+    connection: Connection, table: str, asked: list[_Word], n_rows: dict[str, int]
 ) -> Iterator[Postings]:
     """What one table has of the words: each with its rarity in both, if that makes any difference."""
-    words, n = [word for word in words if word.n_found.get(table)], sum(n_rows.values())
-    if words and n_rows[table] >= NEARLY_ALL * n:
-        yield _postings(connection, table, " OR ".join(word.match for word in words))
+    asked, n = [word for word in asked if word.n_found.get(table)], sum(n_rows.values())
+    if asked and n_rows[table] >= NEARLY_ALL * n:
+        yield _postings(connection, table, " OR ".join(word.match for word in asked))
         return
-    for word in words:
+    for word in asked:
         postings = _postings(connection, table, word.match)
         postings["score"] *= _rarity(word.n, n) / _rarity(word.n_found[table], n_rows[table])
         yield postings
@@ -127,12 +118,12 @@ def _rarity(n: int, n_rows: int) -> float:
     return rarity if rarity > 0 else LEAST_RARITY
 
 
-def _best(postings: Postings, k: int, allowed: IntArray | None, ceiling: float) -> Hits:
-    """The k passages with the highest sums, of those allowed."""
+def _best(postings: Postings, k: int, among: IntArray | None, ceiling: float) -> Hits:
+    """The k passages with the highest sums, of those asked for."""
     ids, places = np.unique(postings["id"], return_inverse=True)
     scores = np.bincount(places, postings["score"], len(ids)).astype(np.float32)
-    if allowed is not None:
-        is_allowed = np.isin(ids, allowed, assume_unique=True)
-        ids, scores = ids[is_allowed], scores[is_allowed]
+    if among is not None:
+        is_among = np.isin(ids, among)
+        ids, scores = ids[is_among], scores[is_among]
     best = np.lexsort((ids, -scores))[:k]
     return Hits(ids[best], scores[best], ceiling)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from minisearch.storage import cjk
+from minisearch.storage import words
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -116,12 +116,12 @@ def m002_fields_and_columns(db: Database) -> None:
     for statement in _M002_COLUMNS + _M002_FULL_TEXT:
         db.execute(statement)
     rows = db.execute("select id, title, heading, text from chunks")
-    for id_ in [id_ for id_, *texts in rows if any(map(cjk.has_runs, texts))]:
+    for id_ in [id_ for id_, *texts in rows if not all(map(words.is_plain, texts))]:
         (texts,) = db.execute("select title, heading, text from chunks where id = ?", [id_])
         db.execute("update chunks set is_cjk = 1 where id = ?", [id_])
         db.execute(
             "insert into chunks_cjk (rowid, title, heading, text) values (?, ?, ?, ?)",
-            [id_, *map(cjk.spaced, texts)],
+            [id_, *map(words.spaced, texts)],
         )
     db.execute("insert into chunks_fts (chunks_fts) values ('rebuild')")
 
@@ -151,8 +151,9 @@ _M002_COLUMNS = [
     "create index fields_number on fields (name, kind, number)",
 ]
 
-# A chunk is in one of two tables. Those without Chinese, Japanese or Korean keep their words only, the texts
-# being in `chunks`; the others are few and rewritten (see cjk.py), so their table keeps what it was given.
+# A chunk is in one of two tables. Most keep their words only, the texts being in `chunks`. Those with
+# Chinese, Japanese or Korean, or with words that have another form, are few and rewritten (see words.py), so
+# their table keeps what it was given.
 # A chunk is put and deleted, never updated.
 _M002_FULL_TEXT = [
     "create view chunks_plain as select id, title, heading, text from chunks where not is_cjk",

@@ -19,12 +19,11 @@ from minisearch.storage import cjk
 from minisearch.storage.connection import Connection
 from minisearch.storage.fields import TEXT, compared, folded, kind_of, to_bytes
 from minisearch.storage.globs import glob
+from minisearch.storage.words import words
 from minisearch.types import IntArray
 
 MAX_CONDITIONS = 300  # of at most three parameters each: SQLite binds 999 in the oldest builds still in use
 MAX_DEPTH = 25  # SQLite's parser holds 100 open brackets and operators
-
-EVERYTHING = filters.And(())
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -104,7 +103,7 @@ def _leaf(where: Filter) -> Sql:
                 raise InputError(f"{suffix!r} is no extension of a file name: expected one such as 'md'")
             return _documents("path_ends(?, path)", to_bytes(f".{name}"))
         case filters.Language(name):
-            return _documents("language = ?", bindable(name.lower()))
+            return _documents("language = ?", _bindable(name.lower()))
         case filters.Since(moment):
             return _documents("mtime_ns >= ?", _ns(moment))
         case filters.Before(moment):
@@ -138,15 +137,15 @@ def _field(where: filters.Field) -> Sql:
 
 
 def _contains(phrase: str) -> Sql:
-    phrase = bindable(phrase).replace("\0", " ").replace('"', " ")
+    phrase = " ".join(words(phrase))
     plain = "c.id in (select rowid from chunks_fts where chunks_fts match ?)"
     pairs = "c.id in (select rowid from chunks_cjk where chunks_cjk match ?)"
-    if cjk.has_runs(phrase):
+    if cjk.RUN.search(phrase):
         return pairs, [cjk.phrase(phrase)]
-    return f"({plain} or {pairs})", [f'"{phrase}"', cjk.phrase(phrase)]
+    return f"({plain} or {pairs})", [f'"{phrase}"'] * 2
 
 
-def bindable(text: str) -> str:
+def _bindable(text: str) -> str:
     """A text without halves of characters, which SQLite does not take."""
     return text.encode("utf-8", "replace").decode()
 

@@ -22,7 +22,7 @@ from minisearch.storage.fields import read_fields, write_fields
 from minisearch.storage.journal import Journal
 from minisearch.storage.lexical import lexical
 from minisearch.storage.records import Base, FileStamp, StoredChunk, StoredDocument
-from minisearch.storage.selection import EVERYTHING, select
+from minisearch.storage.selection import select
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
 
 
@@ -207,12 +207,13 @@ class Store:
         """Ids (n,), ascending, of the chunks that a filter leaves; InputError if it makes no sense."""
         return select(self._connection, where)
 
-    def lexical(self, text: str, k: int, where: Filter = EVERYTHING) -> Hits:
-        """The k chunks, of those that a filter leaves, that hold words of the text best, by BM25.
+    def lexical(self, text: str, k: int, *, among: IntArray | None = None) -> Hits:
+        """The k chunks, of those with ids ``among`` (n,), that hold words of the text best, by BM25.
 
-        Words in more than half of the chunks count only where the text has no others.  No words: no hits.
+        Words in more than half of the chunks count only where the text has no others, and of a text of more
+        than 200 different words only the first 200.  No words: no hits.
         """
-        return lexical(self._connection, text, k, where)
+        return lexical(self._connection, text, k, among)
 
     def known_vectors(self, texts: Sequence[str]) -> dict[str, FloatArray]:
         """The vectors already stored for any of these texts, in whatever document."""

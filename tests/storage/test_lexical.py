@@ -7,11 +7,14 @@ import random
 import re
 import time
 import unicodedata
+from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from minisearch.filters import And, Extension, Not, Or, Path
+from minisearch.filters import And, Contains, Extension, Not, Or, Path
 from minisearch.storage import Store, lexical
 from minisearch.types import Hits
 from tests.storage.store_cases import a_chunk, a_document, assert_sound, put, sql, vectors_of
@@ -211,6 +214,7 @@ CJK = [
         ("す", [0]),
         ("数据", [1]),
         ("备份 重要", [1]),
+        ("数\U000e0100据\ufe00", [1]),
         ("검색", [2]),
         ("한국", [2]),
         ("python", [3]),
@@ -251,6 +255,78 @@ def test_passages_leave_both_tables_with_their_document(store, path):
         assert sql(path, f"select term from {table}_words") == []
 
 
+# --- one form for each word --------------------------------------------------------------------------
+
+OTHER_FORMS = ["CO₂", "x²", "Ｐｙｔｈｏｎ", "ofﬁce", "ℝⁿ", "Ⅷ", "ſtreet", "½", "naïve", "क़लम", "ΟΔΟΣ", "５月"]
+OTHER_FORMS += [unicodedata.normalize("NFD", word) for word in ("café", "한국어", "ガラス")]
+
+
+@pytest.mark.parametrize("word", OTHER_FORMS)
+@pytest.mark.parametrize("asked", [str, partial(unicodedata.normalize, "NFKC"), str.lower])
+def test_a_word_is_found_as_it_stands_there_and_in_its_plain_form(store, word, asked):
+    fill_up(store)
+    put(store, "a.md", f"the {word} here", "the other there")
+    put_one(store, "title.md", "x", title=f"Of {word}")
+    put_one(store, "heading.md", "x", heading=f"Of {word}")
+    ids = store.chunk_ids().tolist()
+    holding = [ids[9], ids[11], ids[12]]
+    assert sorted(store.lexical(asked(word), 9).ids.tolist()) == holding
+    assert store.select(Contains(asked(word))).tolist() == holding
+    assert store.select(Contains(f"the {asked(word)} here")).tolist() == holding[:1]
+
+
+@pytest.mark.parametrize(
+    "sign", ["™", "🤖", "₽", "\u2066", "\ue0b0", "…", "\xa0", "®", "＂", "´", "㎡", "\u00ad"]
+)
+def test_a_sign_is_no_part_of_the_word_beside_it(store, path, sign):
+    fill_up(store)
+    put(store, "a.md", f"kelp{sign}lava {sign}moth{sign}")
+    for word in ("kelp", "lava", "moth", f"moth{sign}", f"kelp{sign}lava"):
+        assert len(store.lexical(word, 9)) == 1, word
+        assert len(store.select(Contains(word))) == 1, word
+    put(store, "a.md")
+    assert_sound(path)
+
+
+@pytest.mark.parametrize("text", ["wait… “no” – it’s café\xa0!", "Straße, Ελλάδα, Привет", "नमस्ते שלום ไทย"])
+def test_only_texts_that_would_be_read_otherwise_are_rewritten(store, path, text):
+    put(store, "a.md", text, f"{text} ﬁn")
+    assert sql(path, "select is_cjk from chunks order by id") == [(0,), (1,)]
+
+
+def test_every_word_of_a_passage_in_any_script_finds_it(store, path):
+    fill_up(store)
+    known = st.characters(exclude_categories=["Cs"])
+    odd = st.sampled_from(
+        [*"²₂ﬁ½™🤖₽ﷺ´＂ªŉ①㎡ｶﾞが々ー한국\u1112\u1161\u0301\u093c\u200d\ufe0f\ue0b0'\"-_*\0", *" \n"]
+    )
+    texts = st.text(st.one_of(odd, odd, st.sampled_from("abZé東京のकд \t"), known), max_size=30)
+
+    @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(texts, texts)
+    def check(heading, text):
+        put_one(store, "a.md", text, heading=heading)
+        (id_,) = store.chunk_ids()[9:].tolist()
+        for word in [*words_of(heading), *words_of(text)]:
+            assert id_ in store.lexical(word, 99).ids.tolist(), word
+            assert id_ in store.select(Contains(word)).tolist(), word
+
+    check()
+    assert_sound(path)
+
+
+# Letters that SQLite takes for signs: New Tai Lue vowels, which Unicode 8 made letters, and two Vedic signs.
+NO_LETTERS = re.compile("[\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3]")
+
+
+def words_of(text):
+    """What stands between spaces, and what between signs, if there is a letter or a digit in it."""
+    between_signs = "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text)
+    for word in {*text.split(), *between_signs.split()}:
+        if any(c.isalnum() for c in unicodedata.normalize("NFKC", NO_LETTERS.sub("", word))):
+            yield word
+
+
 # --- filters and hostile strings -------------------------------------------------------------------
 
 
@@ -265,12 +341,14 @@ def test_a_filter_leaves_the_scores_as_they_are(store):
         )
     every = store.lexical("kelp lava 東京", 99)
     for where in (Extension("rst"), Not(Extension("rst")), Or(()), And(()), Path("*1*")):
-        kept = np.isin(every.ids, store.select(where))
+        among = store.select(where)
+        kept = np.isin(every.ids, among)
         for k in (1, 3, 99):
             expected = Hits(every.ids[kept][:k], every.scores[kept][:k])
-            hits = store.lexical("kelp lava 東京", k, where)
+            hits = store.lexical("kelp lava 東京", k, among=among)
             assert hits.ids.tolist() == expected.ids.tolist()
             assert hits.scores.tolist() == expected.scores.tolist()
+            assert hits.ceiling == every.ceiling
 
 
 HOSTILE = [

@@ -10,7 +10,7 @@ import pytest
 
 from minisearch.errors import StoreError
 from minisearch.filters import Contains, Extension
-from minisearch.storage import Store, cjk, migrate, schema
+from minisearch.storage import Store, migrate, schema, words
 from minisearch.storage.chunks import text_sha256
 from tests.storage.store_cases import as_put, assert_sound, contents, put, sql, vectors_of
 
@@ -85,7 +85,7 @@ def test_an_upgrade_that_fails_leaves_the_database_as_it_was(earlier, monkeypatc
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
-        patch.setattr(cjk, "spaced", fail)
+        patch.setattr(words, "spaced", fail)
         Store(earlier, writable=True)
     assert [name for (name,) in sql(earlier, "select name from _sqlite_migrations")] == ["m001_create_tables"]
     assert sql(earlier, "select rowid from chunks_fts where chunks_fts match 'retry'") == [(3,), (6,)]

@@ -145,7 +145,11 @@ class History(RuleBasedStateMachine):
     @invariant()
     def full_text_is_in_step(self):
         for word in WORDS:
-            rows = sql(self.path, "select rowid from chunks_fts where chunks_fts match ?", [word])
+            rows = [
+                row
+                for table in ("chunks_fts", "chunks_cjk")
+                for row in sql(self.path, f"select rowid from {table} where {table} match ?", [word])
+            ]
             expected = [id_ for id_, chunk in self.all_chunks().items() if word in chunk.text.split()]
             assert sorted(id_ for (id_,) in rows) == expected
         assert_sound(self.path)
