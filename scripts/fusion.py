@@ -26,7 +26,7 @@ from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluate.collection import read_collection
 from minisearch.live_index import LiveIndex, publish_index
 from minisearch.masked_index import masked_copy
-from minisearch.search.fusion import LEXICAL_POWER, LEXICAL_WEIGHT, NEAR, reciprocal_rank_fusion
+from minisearch.search.fusion import LEXICAL_WEIGHT, NEAR, reciprocal_rank_fusion
 from minisearch.storage import Store
 from minisearch.trial import trial
 from minisearch.types import Encoder, FloatArray
@@ -61,7 +61,7 @@ class Scored:
 Fusion = Callable[[FloatArray, Asked], Floats]
 
 
-def ours(weight: float = LEXICAL_WEIGHT, power: float = LEXICAL_POWER) -> Fusion:
+def ours(weight: float = LEXICAL_WEIGHT, power: float = 1.0) -> Fusion:
     """`minisearch.search.fusion.fuse`, with other numbers."""
 
     def fused(cosines: FloatArray, asked: Asked) -> Floats:
@@ -95,17 +95,7 @@ FUSIONS: dict[str, Fusion] = {
     "reciprocal ranks": reciprocal_ranks,
     **{
         f"ours, weight {weight:g}, power {power:g}": ours(weight, power)
-        for weight, power in (
-            (3.3, 1.5),
-            (1.3, 1.5),
-            (2, 1.5),
-            (4, 1.5),
-            (5, 1.5),
-            (1.5, 1),
-            (2.2, 1),
-            (5, 2),
-            (8, 2),
-        )
+        for weight, power in ((2, 1), (1, 1), (1.5, 1), (2.5, 1), (3, 1), (2, 1.5), (3.3, 1.5), (5, 2))
     },
 }
 

@@ -14,10 +14,9 @@ from minisearch.types import FloatArray, IntArray
 
 # BM25 counts by its share of what a perfect match of all the question's words would score, so that an answer
 # that shares only its common words stays low, whoever else shares fewer.  The usual scale, the best BM25 of
-# the page as 1, gives that answer the full weight: nDCG@10 .79 in place of .93 on questions in other words
-# than their answers'.  Both numbers were chosen on five collections together (scripts/fusion.py).
-LEXICAL_WEIGHT = 3.3
-LEXICAL_POWER = 1.5
+# the page as 1, gives that answer the full weight: nDCG@10 .78 in place of .93 on questions in other words
+# than their answers'.  The weight was chosen on four collections together (scripts/fusion.py).
+LEXICAL_WEIGHT = 2.0
 
 NEAR = 0.3  # a page whose best cosine is lower has nothing near in meaning, and words may decide
 
@@ -32,7 +31,7 @@ def fuse(cosines: FloatArray, bm25: FloatArray, *, ceiling: float) -> FloatArray
     if not len(cosines):
         return np.empty(0, np.float32)
     dense = cosines / max(float(cosines.max()), NEAR)
-    lexical = np.clip(bm25 / ceiling, 0, 1) ** LEXICAL_POWER if ceiling > 0 else np.zeros(len(bm25))
+    lexical = np.clip(bm25 / ceiling, 0, 1) if ceiling > 0 else np.zeros(len(bm25))
     fused: FloatArray = ((dense + LEXICAL_WEIGHT * lexical) / (1 + LEXICAL_WEIGHT)).astype(np.float32)
     return fused
 
@@ -44,7 +43,7 @@ def reciprocal_rank_fusion(
 
     Equal sums by smaller id.  Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and
     individual rank learning methods", SIGIR 2009.  It sees no scores, and stands below `fuse` on all of
-    the five collections.
+    the four collections.
     """
     ids, places = np.unique(np.concatenate([*rankings, np.empty(0, np.int64)]), return_inverse=True)
     shares = [1 / (constant + np.arange(1, len(ranking) + 1)) for ranking in rankings]
