@@ -7,20 +7,28 @@
 
 An operator stands at the beginning or after a space, and its word begins with a letter: ``--all``, ``-5``,
 ``+49 170``, ``c++`` and hyphenated words stay text.  So does a single letter (``ls -v``, ``x^3 -x^2``), which
-is an option or a variable far more often than a wish; ``-"v"`` is one.  Other quotation marks and the wide
-signs of East Asian keyboards count like the plain ones; single ones never do (don't).  A mark inside a word
-or without its partner is text.  What a phrase finds is left to the full text, the vector to the model.
+is an option or a variable far more often than a wish; ``-"v"`` is one.  Neither a word's place nor its length
+tells more: ``rm -rf build`` reads like ``bread -rye flour``, ``docker run -it`` like ``widgets -js``.  So
+doors say which words were left out, and `literal_question` takes a text as it stands.
+
+Other quotation marks and the wide signs of East Asian keyboards count like the plain ones; single ones never
+do (don't).  A mark inside a word or without its partner is text.  What a phrase finds is left to the full
+text, the vector to the model.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
 
 from minisearch.errors import InputError
 from minisearch.types import Question
 
 MAX_WEIGHT = 10.0  # there the rest of the question has no say any more
+NUMBERS = (int, float, np.integer, np.floating)
 
 CJK = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"  # scripts that set words side by side
 
@@ -86,10 +94,48 @@ def literal_question(text: str) -> Question:
 
 
 def checked_question(question: Question) -> Question:
-    """A question made by a caller; InputError for one that asks nothing."""
+    """A question made by a caller; InputError for one that asks nothing or holds what is no part of one."""
     if not isinstance(question, Question):
         raise InputError(f"expected a query, a text or a Question, got {type(question).__name__}")
-    return _asking_something(question)
+    if not isinstance(question.text, str):
+        raise InputError(f"the question's text is {question.text!r:.60}: expected a text")
+    steers = (_steer(steer) for steer in _items("steers", question.steers, "pairs, a concept and its weight"))
+    return _asking_something(
+        Question(
+            _checked(question.text),
+            _phrases("required", question.required),
+            _phrases("excluded", question.excluded),
+            tuple(steers),
+        )
+    )
+
+
+def _phrases(name: str, given: object) -> tuple[str, ...]:
+    return tuple(_part(name, phrase) for phrase in _items(name, given, "texts"))
+
+
+def _steer(given: object) -> tuple[str, float]:
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise InputError(f"the question's steers holds {given!r:.60}: expected a concept and its weight")
+    concept, weight = given
+    if not isinstance(weight, NUMBERS) or weight == 0 or not -MAX_WEIGHT <= weight <= MAX_WEIGHT:
+        raise InputError(
+            f"{concept!r:.60} in the question's steers: expected a weight from {-MAX_WEIGHT:g} to "
+            f"{MAX_WEIGHT:g}, not 0, got {weight!r:.60}"
+        )
+    return _part("steers", concept), float(weight)
+
+
+def _items(name: str, given: object, expected: str) -> Sequence[object]:
+    if not isinstance(given, tuple | list):
+        raise InputError(f"the question's {name} is {given!r:.60}: expected a tuple of {expected}")
+    return given
+
+
+def _part(name: str, given: object) -> str:
+    if not isinstance(given, str):
+        raise InputError(f"the question's {name} holds {given!r:.60}: expected a text")
+    return _checked(given)
 
 
 def _checked(text: str) -> str:

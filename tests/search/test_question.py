@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import math
 import re
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minisearch.errors import InputError
-from minisearch.search.question import literal_question, parse_question
+from minisearch.search.question import checked_question, literal_question, parse_question
 from minisearch.types import Question
 
 
@@ -80,6 +82,7 @@ def test_what_is_no_operator_stays_as_it_was(text: str) -> None:
         ('"-v" option', Question("-v option", ("-v",))),
         ('ls -"v"', Question("ls", (), ("v",))),
         ("ls -la", Question("ls", (), ("la",))),
+        ("rm -rf build", Question("rm build", (), ("rf",))),
         ("grep -P2P -__init__", Question("grep", (), ("P2P", "__init__"))),
         ("bread, -rye, -wheat.", Question("bread,", (), ("rye", "wheat"))),
         ("bread -rye -rye", Question("bread", (), ("rye",))),
@@ -129,6 +132,47 @@ def test_only_a_text_is_a_question(parse: object) -> None:
     assert callable(parse)
     with pytest.raises(InputError, match="expected a query, a text, got bytes"):
         parse(b"bread")
+
+
+@pytest.mark.parametrize("weight", [math.inf, -math.inf, math.nan, 0, 10.01, 10**400, "1", None])
+def test_a_callers_weight_is_a_number_in_bounds_too(weight: object) -> None:
+    question = Question("bread", steers=(("crust", 1.0), ("oven", weight)))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"oven.*expected a weight from -10 to 10, not 0, got"):
+        checked_question(question)
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (Question(3), "text is 3: expected a text"),
+        (Question("bread", required=("sour dough", 3)), "required holds 3: expected a text"),
+        (Question("bread", excluded=(None,)), "excluded holds None: expected a text"),
+        (Question("bread", required="rye"), "required is 'rye': expected a tuple of texts"),
+        (Question("bread", excluded=3), "excluded is 3: expected a tuple of texts"),
+        (
+            Question("bread", steers=(("crust",),)),
+            r"steers holds \('crust',\): expected a concept and its weight",
+        ),
+        (Question("bread", steers="crust"), "steers is 'crust': expected a tuple of pairs"),
+        (Question("bread", steers=((3, 1.0),)), "steers holds 3: expected a text"),
+        (Question("", excluded=("rye",)), "only says what to leave out"),
+        ("bread", "expected a query, a text or a Question, got str"),
+    ],
+)
+def test_a_callers_question_is_checked_where_it_enters(question: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        checked_question(question)  # type: ignore[arg-type]
+
+
+def test_a_callers_question_that_makes_sense_comes_back() -> None:
+    steers = (("crust", 0.5), ("sugar", -10), ("oven", np.float32(2)))
+    question = Question("bread", ("sour dough",), ("rye",), steers)  # type: ignore[arg-type]
+    assert checked_question(question) == question
+
+
+def test_a_callers_halves_of_characters_are_replaced_like_a_terminals() -> None:
+    halves = Question("a\ud83d", ("b\ud83d",), ("c\ud83d",), (("d\ud83d", 1.0),))
+    assert checked_question(halves) == Question("a?", ("b?",), ("c?",), (("d?", 1.0),))
 
 
 @pytest.mark.parametrize("mark", ['"', "“", "„", "«", "»", "+", '-"', " +“", "+ab^", "-ab ", "-a"])
