@@ -3,19 +3,23 @@
     Path("guides/**") & Extension("md") & Field("author", "=", "x")
 
 A tree is only a description.  The store turns it into parameterised SQL, `search.where` makes one from text.
-Conditions on documents are about the file; `Contains` is about the passage itself.
+Conditions on documents are about the file; `Contains` is about the passage itself.  What makes no
+sense raises InputError where it is written.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from minisearch.errors import InputError
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
 Value = str | float | bool
+
+MAX_SHOWN = 60  # characters of what was given, in an error
 
 
 class Filter:
@@ -42,12 +46,18 @@ class Path(Filter):
 
     pattern: str
 
+    def __post_init__(self) -> None:
+        _must_be_text(self, self.pattern)
+
 
 @dataclass(frozen=True, slots=True)
 class Extension(Filter):
     """Documents whose file name ends so, in whatever case; with or without the dot."""
 
     suffix: str
+
+    def __post_init__(self) -> None:
+        _must_be_text(self, self.suffix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,9 @@ class Language(Filter):
 
     name: str
 
+    def __post_init__(self) -> None:
+        _must_be_text(self, self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Since(Filter):
@@ -63,12 +76,18 @@ class Since(Filter):
 
     moment: datetime
 
+    def __post_init__(self) -> None:
+        _must_be_moment(self, self.moment)
+
 
 @dataclass(frozen=True, slots=True)
 class Before(Filter):
     """Documents whose file was changed before this moment."""
 
     moment: datetime
+
+    def __post_init__(self) -> None:
+        _must_be_moment(self, self.moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +104,13 @@ class Field(Filter):
     value: Value
 
     def __post_init__(self) -> None:
-        if isinstance(self.value, bool) and self.operator not in {"=", "!="}:
-            raise InputError(f"{self.name} {self.operator} {self.value}: true and false take only = and !=")
+        if not isinstance(self.name, str):
+            raise InputError(f"Field: expected the name of a field, a text, got {_short(self.name)}")
+        if self.operator not in get_args(Operator):
+            raise InputError(f"expected one of {' '.join(get_args(Operator))}, got {_short(self.operator)}")
+        if wrong := _what_is_wrong(self.operator, self.value):
+            comparison = f"{self.name:.{MAX_SHOWN}} {self.operator} {_short(self.value)}"
+            raise InputError(f"{comparison}: {wrong}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +119,18 @@ class Contains(Filter):
 
     phrase: str
 
+    def __post_init__(self) -> None:
+        _must_be_text(self, self.phrase)
+
 
 @dataclass(frozen=True, slots=True)
 class And(Filter):
     """All of them; with none, everything."""
 
     parts: tuple[Filter, ...]
+
+    def __post_init__(self) -> None:
+        _must_be_conditions(self, self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +139,55 @@ class Or(Filter):
 
     parts: tuple[Filter, ...]
 
+    def __post_init__(self) -> None:
+        _must_be_conditions(self, self.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Not(Filter):
     """All that the condition leaves out."""
 
     part: Filter
+
+    def __post_init__(self) -> None:
+        _must_be_condition(self.part)
+
+
+def _what_is_wrong(operator: Operator, value: object) -> str:
+    """What is expected of a value that cannot be compared so; nothing for any other."""
+    if not isinstance(value, str | int | float):
+        return "expected a text, a number, True or False"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "expected a finite number"
+    if isinstance(value, bool) and operator not in {"=", "!="}:
+        return "true and false take only = and !="
+    return ""
+
+
+def _must_be_text(where: Filter, given: object) -> None:
+    if not isinstance(given, str):
+        raise InputError(f"{type(where).__name__}: expected a text, got {_short(given)}")
+
+
+def _must_be_moment(where: Filter, given: object) -> None:
+    if not isinstance(given, datetime):
+        raise InputError(
+            f"{type(where).__name__}: expected a datetime such as datetime(2024, 1, 31), got {_short(given)}"
+        )
+
+
+def _must_be_conditions(where: Filter, given: object) -> None:
+    if not isinstance(given, tuple):
+        raise InputError(f"{type(where).__name__}: expected a tuple of conditions, got {_short(given)}")
+    for part in given:
+        _must_be_condition(part)
+
+
+def _must_be_condition(given: object) -> None:
+    if not isinstance(given, Filter):
+        raise InputError(f"expected a condition of minisearch.filters, got {_short(given)}")
+
+
+def _short(given: object) -> str:
+    shown = repr(given)
+    return shown if len(shown) <= MAX_SHOWN else f"{shown[: MAX_SHOWN - 3]}..."

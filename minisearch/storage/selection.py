@@ -123,12 +123,8 @@ def _field(where: filters.Field) -> Sql:
     kind = kind_of(where.value)
     text, number = compared(where.value)
     column, value = ("folded", text) if kind == TEXT else ("number", number)
-    comparisons = {"=": "= ?", "!=": "= ?", "contains": "= ?"} | {
-        sign: f"{sign} ?" for sign in ("<", "<=", ">", ">=")
-    }
-    if where.operator not in comparisons:
-        raise InputError(f"expected one of {' '.join(comparisons)}, got {where.operator!r}")
-    comparison = f"{column} {comparisons[where.operator]}"
+    sign = where.operator if where.operator in {"<", "<=", ">", ">="} else "="
+    comparison = f"{column} {sign} ?"
     if where.operator == "contains" and kind == TEXT:
         comparison = "instr(folded, ?) > 0"
     negation = "not " if where.operator == "!=" else ""
