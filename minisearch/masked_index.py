@@ -136,7 +136,7 @@ def _mask(
 ) -> None:
     """Put each question's document back without the question's words."""
     of_document = {item.document_id: item for item in items}
-    rows = store.documents()
+    rows = store.documents(with_fields=True)
     changed: list[tuple[StoredDocument, list[Chunk]]] = []
     for document, stored in _indexed(store):
         if item := of_document.get(document.id):

@@ -26,7 +26,8 @@ class StoredDocument:
     """A document's row: what tells whether the file has changed, and what it can be chosen by.
 
     ``sha256`` is of the file's bytes; ``ingest`` is the fingerprint of the settings it was cut with;
-    ``language`` and ``fields`` are `Document`'s, the numbers among the fields as floats.
+    ``language`` and ``fields`` are `Document`'s, the numbers among the fields as floats; of what the store
+    gives back, the fields are empty unless they were asked for.
     """
 
     path: str

@@ -95,14 +95,14 @@ class Store:
 
     # --- documents ---------------------------------------------------------------------------------
 
-    def documents(self) -> dict[str, StoredDocument]:
-        """Every document by its path."""
+    def documents(self, *, with_fields: bool = False) -> dict[str, StoredDocument]:
+        """Every document by its path, without its fields unless they are asked for: they may be many."""
         with self._connection.transaction():
             rows = self._connection.rows(
                 "select path, format, title, sha256, ingest, language, id, "
                 "n_bytes, mtime_ns, ctime_ns, read_at_ns from documents"
             )
-            fields = read_fields(self._connection)
+            fields = read_fields(self._connection) if with_fields else {}
         documents: dict[str, StoredDocument] = {}
         for path, format_, title, sha256, ingest, language, id_, *stamp in rows:
             name, own = os.fsdecode(path), fields.get(id_, {})

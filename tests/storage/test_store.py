@@ -306,10 +306,20 @@ def test_a_document_keeps_its_language_and_fields_until_it_is_replaced(store):
     document = replace(a_document("a.md"), language="python", fields=fields)
     store.put(document, [a_chunk("kelp")], vectors_of(["kelp"]))
     put(store, "b.md", "lava")
-    assert replace(store.documents()["a.md"], id=0) == document
-    assert (store.documents()["b.md"].language, store.documents()["b.md"].fields) == ("", {})
+    stored = store.documents(with_fields=True)
+    assert replace(stored["a.md"], id=0) == document
+    assert (stored["b.md"].language, stored["b.md"].fields) == ("", {})
     put(store, "a.md", "kelp")
-    assert (store.documents()["a.md"].language, store.documents()["a.md"].fields) == ("", {})
+    assert replace(store.documents(with_fields=True)["a.md"], id=0) == a_document("a.md")
+
+
+def test_fields_are_read_only_where_they_are_asked_for(store, path):
+    document = replace(a_document("a.md"), fields={"author": ("Ann",)})
+    store.put(document, [a_chunk("kelp")], vectors_of(["kelp"]))
+    sql(path, "alter table fields rename to elsewhere")
+    assert replace(store.documents()["a.md"], id=0) == a_document("a.md")
+    with pytest.raises(IndexCorrupt, match="no such table: fields"):
+        store.documents(with_fields=True)
 
 
 def test_ids_are_never_used_twice(path):
