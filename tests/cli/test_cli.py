@@ -363,8 +363,14 @@ INTERRUPTED = "Interrupted: every finished document is kept; the same command go
 def test_ctrl_c_keeps_finished_documents_and_the_next_run_goes_on(
     tmp_path: Path, weights: Path, sent: signal.Signals, code: int, said: str
 ) -> None:
-    for number in range(150):
-        (tmp_path / f"{number}.txt").write_text(f"document {number}: " + "a sentence of some words. " * 40)
+    # The first window is of one text in many files, encoded once and soon stored; the second takes a while.
+    copied, written = 64, 200
+    for number in range(copied):
+        (tmp_path / f"a{number:03}.txt").write_text("a sentence of some words. " * 200)
+    for number in range(written):
+        (tmp_path / f"b{number:03}.txt").write_text(
+            f"document {number}: " + "a sentence of some words. " * 40
+        )
     command = [sys.executable, "-m", "minisearch", "index", "."]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
     while n_documents(tmp_path) < 10:
@@ -377,11 +383,11 @@ def test_ctrl_c_keeps_finished_documents_and_the_next_run_goes_on(
     assert process.returncode == code
     assert stderr == said
     n_kept = n_documents(tmp_path)
-    assert 10 <= n_kept < 150
+    assert 10 <= n_kept < copied + written
     status = run_for_real("status", cwd=tmp_path).stdout
     assert "last run   interrupted" in status
     report = json.loads(run_for_real("index", ".", "--json", cwd=tmp_path).stdout)
-    assert (report["unchanged"], report["added"]) == (n_kept, 150 - n_kept)
+    assert (report["unchanged"], report["added"]) == (n_kept, copied + written - n_kept)
 
 
 def n_documents(folder: Path) -> int:
