@@ -219,8 +219,15 @@ def test_a_filter_keeps_to_its_files_and_says_what_was_asked_for_where_there_are
         "No results: nothing in the index matches --path 'nowhere/**' and --lang go\n"
     )
     assert run("query", '"failed task" -again').stderr == (
-        'No results: nothing in the index matches the phrase "failed task" and not "again"\n'
+        'No results: nothing in the index matches the phrase "failed task" and not "again"'
+        "; --literal takes quotes and - in the question as text\n"
     )
+
+
+def test_a_command_line_that_is_asked_for_says_which_of_its_options_was_left_out(folder: Path) -> None:
+    run("index", "docs")
+    assert "without: rf (--literal takes it as text)" in run("query", "rm -rf task").stdout.splitlines()
+    assert "without" not in run("query", "--literal", "rm -rf task").stdout
 
 
 def test_similarity_needs_no_index(folder: Path) -> None:
