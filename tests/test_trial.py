@@ -147,6 +147,16 @@ def test_dense_search_reproduces_the_reference_on_cranfield(
     )
 
 
+@pytest.mark.slow
+def test_hybrid_search_is_better_than_dense_by_a_tenth_on_cranfield(
+    minilm: SentenceTransformer, shared: Path
+) -> None:
+    cranfield = read_collection(shared / "cranfield")
+    with trial(cranfield, encoder=minilm) as opened:
+        rankings = opened.answers(mode="hybrid").rankings
+    assert means(scores_by_query(rankings, cranfield.judgements))["nDCG@10"] >= 1.10 * 0.3736
+
+
 # --- where the index is ------------------------------------------------------------------------------
 
 
