@@ -48,7 +48,10 @@ def write_documents(folder: Path, n: int = N_DOCUMENTS) -> None:
             for _ in range(3)
         ]
         title = " ".join(generator.choice(own, 4).tolist())
-        (folder / f"{i}.{'txt' if i % 4 == 0 else 'md'}").write_text(f"# {title}\n\n" + "\n".join(sections))
+        text = f"# {title}\n\n" + "\n".join(sections)
+        (folder / f"{i}.{'txt' if i % 4 == 0 else 'md'}").write_text(
+            text if i % 4 == 0 else f"---\nnumber: {i}\n---\n{text}"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,19 @@ def test_no_passage_of_a_document_holds_its_question(index: Path) -> None:
             assert not any(has(text, words(item.text)) for text in texts)
             by_full_text = store.chunks(store.select(Contains(item.text)).tolist()).values()
             assert item.document_id not in {chunk.document_id for chunk in by_full_text}
+
+
+def test_the_copy_says_of_its_documents_what_the_index_says(index: Path) -> None:
+    with (
+        masked_copy(index, n=30, encoder=an_encoder()) as copy,
+        Store(index / "minisearch.db") as original,
+        Store(copy.folder / "minisearch.db") as store,
+    ):
+        before, after = original.documents(with_fields=True), store.documents(with_fields=True)
+        assert sum(bool(row.fields) for row in before.values()) == 3 * N_DOCUMENTS // 4
+        assert after == {
+            path: dataclasses.replace(row, title=after[path].title) for path, row in before.items()
+        }
 
 
 def test_before_masking_every_question_stood_in_its_document(index: Path) -> None:
