@@ -83,8 +83,9 @@ class Trial:
     def _ranking(
         self, text: str, *, mode: Mode, rerank: str | Reranker | None, rerank_depth: int | None, k: int
     ) -> Ranking:
+        depth = None if rerank is None else rerank_depth
         results = self.engine.query(
-            literal_question(text), k, mode=mode, by="document", rerank=rerank, rerank_depth=rerank_depth
+            literal_question(text), k, mode=mode, by="document", rerank=rerank, rerank_depth=depth
         )
         ids = tuple(self.entry_ids[result.doc_id] for result in results)
         return Ranking(ids, tuple(result.score for result in results))
