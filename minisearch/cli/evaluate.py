@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -116,10 +117,9 @@ def evaluate(
     settings = [Setting(path.name, read_run(path)) for path in runs]
     report = None
     if asked:
-        if whole:  # meant, so no warning for every batch
-            logging.getLogger("minisearch").setLevel(logging.ERROR)
         answered = []
         with (
+            _silenced() if whole else nullcontext(),  # texts are cut on purpose: no warning for every batch
             Progress() as progress,
             trial(
                 collection,
@@ -145,6 +145,18 @@ def evaluate(
         click.echo(json.dumps(_as_json(collection, report, results, k=k, whole=whole)))
     else:
         click.echo(printable("\n".join(_page(collection, report, results, per_query=per_query))))
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Without the library's warnings."""
+    logger = logging.getLogger("minisearch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _asked(modes: Sequence[str], kinds: Sequence[str], *, has_runs: bool) -> list[tuple[Mode, str]]:
