@@ -14,12 +14,12 @@ from typing import get_args
 
 import numpy as np
 
-from minisearch.candidates import NOTHING, Ranking, candidates, kept, reranked, scores_of
+from minisearch.candidates import NOTHING, Ranking, candidates, reranked, scores_of
 from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
 from minisearch.indexes.base import VectorIndex
 from minisearch.search.confidence import Null, is_confident, relevance
-from minisearch.search.evidence import best_sentences, evidence, likeliest_sentences
+from minisearch.search.evidence import N_TRIED, best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.rerank import Reranked
 from minisearch.storage import Store, StoredChunk
@@ -108,6 +108,7 @@ class Answerer:
     rerank: Callable[[str, Sequence[str]], Reranked] | None
     null: Null | None
     shown: Callable[[str], str]
+    n_tried: int = N_TRIED  # sentences of each passage that the encoder sees
 
     def answer(
         self,
@@ -122,9 +123,8 @@ class Answerer:
         among = None if condition is None else self.store.select(condition)
         if but_not is not None:
             among = np.setdiff1d(self.store.chunk_ids() if among is None else among, but_not)
-        bm25 = NOTHING if search.mode == "dense" else self.store.lexical(question.text, ALL)
-        if among is not None:
-            bm25 = kept(bm25, among)
+        is_dense = search.mode == "dense"
+        bm25 = NOTHING if is_dense else self.store.lexical(question.text, ALL, among=among)
         n = max(LEAST_CANDIDATES, CANDIDATES_A_RESULT * search.k, search.rerank_depth or 0)
         scores: dict[int, float] | None = None
         while True:
@@ -145,7 +145,7 @@ class Answerer:
             results=tuple(results),
             question=question,
             mode=search.mode,
-            is_confident=is_confident([result.relevance for result in results]),
+            is_confident=is_confident([self._relevance(trace) for trace in ranking.traces]),  # whatever k is
             plan=self._plan(n, search.mode, among) if is_filtered else "",
             n_matching=len(among) if among is not None and is_filtered else None,
             n_reranked=len(scores or {}),
@@ -241,6 +241,7 @@ class Answerer:
                 texts,
                 self.encoder.encode_document,
                 vector,
+                n_tried=self.n_tried,
                 headings=headings,
                 cosines=[result.trace.cosine for result in results],
                 word_vectors=getattr(

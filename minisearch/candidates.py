@@ -69,12 +69,6 @@ def candidates(
     return Ranking(ids[order], fused[order], tuple(traces), is_complete)
 
 
-def kept(hits: Hits, among: IntArray) -> Hits:
-    """The hits that are ``among`` these ids, which ascend."""
-    is_kept = np.isin(hits.ids, among)
-    return Hits(hits.ids[is_kept], hits.scores[is_kept], hits.ceiling)
-
-
 def _ranks(ids: IntArray) -> dict[int, int]:
     return {id_: rank for rank, id_ in enumerate(ids.tolist(), start=1)}
 
