@@ -119,7 +119,9 @@ def test_the_processes_that_start_others_load_no_model() -> None:
     assert finished.stdout == "False\n"
 
 
-@pytest.mark.parametrize("name", ["embedding.py", "cold_query.py", "figures.py", "rerank.py"])
+@pytest.mark.parametrize(
+    "name", ["embedding.py", "cold_query.py", "figures.py", "rerank.py", "latency.py", "fusion.py"]
+)
 def test_help_says_how_to_call_it(name: str) -> None:
     finished = subprocess.run(
         [sys.executable, SCRIPTS / name, "--help"], capture_output=True, text=True, check=True

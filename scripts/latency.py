@@ -1,0 +1,56 @@
+"""Measure how long a question takes, warm, on an index.
+
+    python scripts/latency.py INDEX QUESTIONS        # INDEX is a .minisearch folder, QUESTIONS has one a line
+
+One process, the model loaded; every question is asked ROUNDS times in each setting, its embedding included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch  # noqa: F401 - a process that has torch embeds with it from the first question on
+from machine import machine
+
+from minisearch import MiniSearch
+
+ROUNDS = 4
+SETTINGS: dict[str, dict[str, Any]] = {
+    "hybrid": {},
+    "hybrid, with the sentence that matched": {"evidence": True},
+    "dense": {"mode": "dense"},
+    "lexical": {"mode": "lexical"},
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Print a line a setting."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("index", type=Path, metavar="INDEX")
+    parser.add_argument("questions", type=Path, metavar="QUESTIONS")
+    options = parser.parse_args(arguments)
+    questions = options.questions.read_text(encoding="utf-8").split("\n")
+    questions = [question for question in questions if question.strip()]
+    print(f"Machine: {machine()}\n\n| ms | p50 | p99 |\n|---|---|---|")
+    with MiniSearch(options.index, offline=True) as engine:
+        for name, setting in SETTINGS.items():
+            engine.query(questions[0], **setting)
+            times_s = []
+            for question in questions * ROUNDS:
+                started_s = time.perf_counter()
+                engine.query(question, **setting)
+                times_s.append(time.perf_counter() - started_s)
+            p50, p99 = np.percentile(times_s, [50, 99]) * 1_000
+            print(f"| {name} | {p50:.1f} | {p99:.1f} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
