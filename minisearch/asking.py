@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -188,23 +188,12 @@ def _as_stored(where: Filter, home: Home, depth: int = 0) -> Filter:
         case filters.Path(pattern):
             return filters.Path(home.pattern(pattern))
         case filters.And() | filters.Or():
-            return type(where)(tuple(_as_stored(part, home, depth + 1) for part in _flat(where)))
+            return type(where)(tuple(_as_stored(part, home, depth + 1) for part in filters.flat(where)))
         case filters.Not(filters.Not(part)):
             return _as_stored(part, home, depth + 1)
         case filters.Not(part):
             return filters.Not(_as_stored(part, home, depth + 1))
     return where
-
-
-def _flat(where: filters.And | filters.Or) -> Iterator[Filter]:
-    """The parts of a chain such as ``a & b & c``, which Python nests to the left."""
-    waiting: list[Filter] = [where]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, filters.And | filters.Or) and type(part) is type(where):
-            waiting.extend(reversed(part.parts))
-        else:
-            yield part
 
 
 def _vector(question: Question, encoder: Encoder) -> FloatArray:

@@ -10,6 +10,7 @@ sense raises InputError where it is written.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
@@ -191,3 +192,14 @@ def _must_be_condition(given: object) -> None:
 def _short(given: object) -> str:
     shown = repr(given)
     return shown if len(shown) <= MAX_SHOWN else f"{shown[: MAX_SHOWN - 3]}..."
+
+
+def flat(where: And | Or) -> Iterator[Filter]:
+    """The parts of a chain such as ``a & b & c``, which Python nests to the left."""
+    waiting: list[Filter] = [where]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, And | Or) and type(part) is type(where):
+            waiting.extend(reversed(part.parts))
+        else:
+            yield part

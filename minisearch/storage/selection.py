@@ -6,7 +6,6 @@ tree is only "in" and "not in".  No word of the user's ever becomes part of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -74,22 +73,11 @@ def _sql(where: Filter, depth: int) -> Sql:
 
 
 def _joined(where: filters.And | filters.Or, depth: int) -> Sql:
-    parts = [_sql(part, depth + 1) for part in _flat(where)]
+    parts = [_sql(part, depth + 1) for part in filters.flat(where)]
     word, nothing = (" and ", "1") if isinstance(where, filters.And) else (" or ", "0")
     return f"({word.join(sql for sql, _ in parts) or nothing})", [
         value for _, values in parts for value in values
     ]
-
-
-def _flat(where: filters.And | filters.Or) -> Iterator[Filter]:
-    """The parts of a chain such as ``a & b & c``, which Python nests to the left."""
-    waiting: list[Filter] = [where]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, filters.And | filters.Or) and type(part) is type(where):
-            waiting.extend(reversed(part.parts))
-        else:
-            yield part
 
 
 def _leaf(where: Filter) -> Sql:
