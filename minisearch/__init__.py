@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
     from minisearch.errors import MinisearchError
     from minisearch.minilm.model import SentenceTransformer
-    from minisearch.types import IndexStatus, IngestReport, Question, SearchResult, SearchResults
+    from minisearch.results import Question, SearchResult, SearchResults
+    from minisearch.types import IndexStatus, IngestReport
 
 __version__ = "0.1.0"
 
@@ -39,9 +40,9 @@ _HOMES = {
     "IngestReport": "types",
     "MiniSearch": "engine",
     "MinisearchError": "errors",
-    "Question": "types",
-    "SearchResult": "types",
-    "SearchResults": "types",
+    "Question": "results",
+    "SearchResult": "results",
+    "SearchResults": "results",
     "SentenceTransformer": "minilm.model",
     "Settings": "config",
 }

@@ -18,24 +18,13 @@ from minisearch.candidates import NOTHING, Ranking, candidates, reranked, scores
 from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
 from minisearch.indexes.base import VectorIndex
+from minisearch.results import By, Mode, Place, Question, SearchResult, SearchResults, Trace
 from minisearch.search.confidence import Null, is_confident, relevance
 from minisearch.search.evidence import N_TRIED, best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.rerank import Reranked
 from minisearch.storage import Store, StoredChunk
-from minisearch.types import (
-    By,
-    Encoder,
-    FloatArray,
-    IntArray,
-    Mode,
-    Place,
-    Question,
-    Reranker,
-    SearchResult,
-    SearchResults,
-    Trace,
-)
+from minisearch.types import Encoder, FloatArray, IntArray, Reranker
 
 # Candidates looked at for a page of k: enough that neighbours and copies can go together. Grouping takes time
 # with their square (3 ms for 100), and goes deeper only where a page would otherwise stay short.

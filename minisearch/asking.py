@@ -26,10 +26,11 @@ from minisearch.home import Home, real_path
 from minisearch.live_index import LiveIndex
 from minisearch.minilm.cold import ColdEncoder
 from minisearch.rerankers import Rerankers
+from minisearch.results import Question, SearchResults
 from minisearch.search.evidence import N_TRIED
 from minisearch.search.question import checked_question, parse_question
 from minisearch.storage import Store, StoredChunk
-from minisearch.types import Encoder, FloatArray, IndexStatus, Note, Question, SearchResults, Skipped
+from minisearch.types import Encoder, FloatArray, IndexStatus, Note, Skipped
 
 # Without torch a sentence takes some 25 ms: with four a passage, a page in a new process took 0.9 s. The
 # model's own choice is among two in four of five passages, among four in nine of ten.

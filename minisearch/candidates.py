@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minisearch.indexes.base import VectorIndex
+from minisearch.results import Mode, Trace
 from minisearch.search.fusion import fuse
 from minisearch.search.rerank import Reranked
-from minisearch.types import FloatArray, Hits, IntArray, Mode, Trace
+from minisearch.types import FloatArray, Hits, IntArray
 
 NOTHING = Hits(np.empty(0, np.int64), np.empty(0, np.float32))
 

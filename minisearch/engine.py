@@ -24,18 +24,8 @@ from minisearch.encoders import Encoders
 from minisearch.filters import Filter
 from minisearch.home import INDEX_FOLDER, Home
 from minisearch.rerankers import Rerankers
-from minisearch.types import (
-    By,
-    Encoder,
-    FloatArray,
-    IndexProgress,
-    IndexStatus,
-    IngestReport,
-    Mode,
-    Question,
-    Reranker,
-    SearchResults,
-)
+from minisearch.results import By, Mode, Question, SearchResults
+from minisearch.types import Encoder, FloatArray, IndexProgress, IndexStatus, IngestReport, Reranker
 
 if TYPE_CHECKING:
     from minisearch.writing import Writing

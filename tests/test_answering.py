@@ -12,8 +12,8 @@ from minisearch import MiniSearch
 from minisearch.errors import InputError
 from minisearch.filters import Contains, Extension
 from minisearch.filters import Path as AtPath
+from minisearch.results import Mode, Question, SearchResults
 from minisearch.storage import Store
-from minisearch.types import Mode, Question, SearchResults
 from tests.fakes import HashingEncoder
 
 MODES: list[Mode] = ["hybrid", "dense", "lexical"]

@@ -13,7 +13,7 @@ from minisearch import MiniSearch, SentenceTransformer
 
 PACKAGE = Path(__file__).parents[1] / "minisearch"
 
-WORDS = {"types", "errors", "config", "filters"}
+WORDS = {"types", "results", "errors", "config", "filters"}
 ROOMS = {"minilm", "ingest", "indexes", "storage"}
 CORRIDOR = {"ahead", "asking", "encoders", "engine", "facts", "home", "ingestion", "live_index", "reading"}
 CORRIDOR |= {
@@ -30,6 +30,7 @@ CORRIDOR |= {
 # A room may import itself, and these.
 MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
+    "results": set(),
     "errors": set(),
     "config": {"types", "errors"},
     "filters": {"errors"},

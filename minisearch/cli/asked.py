@@ -20,7 +20,7 @@ from minisearch.filters import And, Before, Extension, Filter, Language, Or, Sin
 from minisearch.filters import Path as PathFilter
 
 if TYPE_CHECKING:
-    from minisearch.types import Question
+    from minisearch.results import Question
 
 # As in types.py and rerankers.py, which need NumPy and are not imported for --help.
 MODES = ("hybrid", "dense", "lexical")

@@ -28,8 +28,9 @@ from minisearch.errors import InputError
 if TYPE_CHECKING:
     from minisearch.evaluate.collection import Collection
     from minisearch.evaluate.results import Result, Setting
+    from minisearch.results import Mode
     from minisearch.trial import Answers
-    from minisearch.types import IngestReport, Mode, Reranker
+    from minisearch.types import IngestReport, Reranker
 
 MODES = ("hybrid", "dense", "lexical")
 KINDS = ("auto", "cross", "bi")

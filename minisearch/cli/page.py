@@ -25,7 +25,7 @@ from minisearch.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from minisearch.types import Question, SearchResult, SearchResults
+    from minisearch.results import Question, SearchResult, SearchResults
 
 INDENT = "    "
 PASSAGE_LINES = 4

@@ -25,7 +25,8 @@ from minisearch.home import find_index
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
-    from minisearch.types import IndexStatus, SearchResults
+    from minisearch.results import SearchResults
+    from minisearch.types import IndexStatus
 
 asking, choosing, ranking, printing = map(
     section, ["What to ask", "Which files", "How to rank", "What to print"]

@@ -26,8 +26,8 @@ from minisearch.indexes import backend_names
 if TYPE_CHECKING:
     from minisearch.evaluate.known_items import Kind, KnownItem
     from minisearch.evaluate.ranks import Figure
+    from minisearch.results import Mode
     from minisearch.selftest import Asked, SelfTest
-    from minisearch.types import Mode
 
 MODES = ("hybrid", "dense", "lexical")
 

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minisearch.errors import InputError
-from minisearch.types import Question
+from minisearch.results import Question
 
 MAX_WEIGHT = 10.0  # there the rest of the question has no say any more
 NUMBERS = (int, float, np.integer, np.floating)

@@ -26,16 +26,8 @@ from minisearch.cli.when import parse_moment
 from minisearch.errors import InputError
 from minisearch.filters import And, Before, Extension, Field, Filter, Language, Or, Since
 from minisearch.filters import Path as PathFilter
-from minisearch.types import (
-    Evidence,
-    IndexStatus,
-    Place,
-    Question,
-    RunRecord,
-    SearchResult,
-    SearchResults,
-    Trace,
-)
+from minisearch.results import Evidence, Place, Question, SearchResult, SearchResults, Trace
+from minisearch.types import IndexStatus, RunRecord
 
 TEXT = "Run a task again. Then wait."
 HIT = SearchResult(

@@ -18,7 +18,8 @@ from minisearch.cli.highlight import highlighted, shared
 from minisearch.cli.page import INDENT, PASSAGE_LINES, page
 from minisearch.cli.progress import Pace, clock
 from minisearch.cli.terminal import CLOSING, Marked, Terminal, one_line, printable, width, wrap
-from minisearch.types import Evidence, IndexProgress, Place, Question, SearchResult, SearchResults, Trace
+from minisearch.results import Evidence, Place, Question, SearchResult, SearchResults, Trace
+from minisearch.types import IndexProgress
 
 STYLED = Terminal(80, has_styles=True)
 JAPANESE = (

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minisearch.results import Evidence
 from minisearch.search.evidence import (
     MARGIN,
     N_TRIED,
@@ -16,7 +17,7 @@ from minisearch.search.evidence import (
     place,
 )
 from minisearch.search.sentences import sentences
-from minisearch.types import Evidence, FloatArray
+from minisearch.types import FloatArray
 from tests.fakes import HashingEncoder
 
 # --- the best of them ----------------------------------------------------------------------------------

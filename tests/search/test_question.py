@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minisearch.errors import InputError
+from minisearch.results import Question
 from minisearch.search.question import checked_question, literal_question, parse_question
-from minisearch.types import Question
 
 
 def test_a_phrase_is_required_and_stays_in_the_text() -> None:
