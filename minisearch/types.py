@@ -1,8 +1,9 @@
 """The vocabulary every room shares: what travels from a file to a ranked answer.
 
-``path -> Document -> Chunks -> vectors -> Hits``; the words of a search are in `results`.  Everything here is frozen data or
-a protocol; nothing here reads, computes or stores.  Positions in a document's text count characters
-(Python code points), half-open, and ``document.text[chunk.start:chunk.end] == chunk.text`` always.
+``path -> Document -> Chunks -> vectors -> Hits``; the words of a search are in `results`.  Everything
+here is frozen data or a protocol; nothing here reads, computes or stores.  Positions in a document's text
+count characters (Python code points), half-open, and ``document.text[chunk.start:chunk.end] ==
+chunk.text`` always.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Origin:
 
     ``source`` decodes the file so that ``source.encode(encoding, "surrogateescape")``, after
     ``n_bom_bytes`` bytes of byte-order mark, gives the file back byte for byte, undecodable bytes too.
+    Only where ``is_extract`` is it what a reader took out of a file that is no text (a PDF, a DOCX): bytes
+    and lines are then counted in that, as UTF-8.
     """
 
     source: str
@@ -43,6 +46,7 @@ class Origin:
     n_bom_bytes: int = 0
     text_anchors: tuple[int, ...] = (0,)
     source_anchors: tuple[int, ...] = (0,)
+    is_extract: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Document:
     the reader could not keep (undecodable bytes, say).  An empty ``title`` means the file gives none.
     ``language`` is that of programming or markup ("python", "markdown"), "" where it is plain text;
     ``fields`` what the document says of itself (front matter), each name in lower case with its values.
+    ``pages`` are where its pages begin in ``text``, ascending, the first at 0: slides of a presentation,
+    sheets of a workbook and cells of a notebook count as pages; a format without any has none.
     """
 
     path: str
@@ -64,6 +70,7 @@ class Document:
     notes: tuple[str, ...] = ()
     language: str = ""
     fields: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)
+    pages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ class Chunk:
     headings above the passage, joined with " > ".  ``anchors`` say where single characters stand: each is a
     position in ``text`` with its line and column (characters, from 1) in the file, the first for position
     0; from one anchor to the next both texts run side by side.  ``context`` is what the encoder is told
-    first: the document's title.
+    first: the document's title.  ``page`` counts from 1; None where the document has no pages.
     """
 
     start: int
@@ -89,6 +96,7 @@ class Chunk:
     n_tokens: int
     anchors: tuple[tuple[int, int, int], ...] = ()
     context: str = ""
+    page: int | None = None
 
     @property
     def embedded(self) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -283,6 +284,7 @@ def _chunks(document: Document, passages: Sequence[tuple[Passage, int]]) -> list
             heading=passage.heading,
             n_tokens=n_tokens,
             anchors=places.anchors(passage.start, passage.end),
+            page=bisect_right(document.pages, passage.start) or None,
         )
         for i, (passage, n_tokens) in enumerate(passages)
     ]
