@@ -1,8 +1,10 @@
 """A path or its bytes in, a ``Document`` out: the reader is chosen by suffix, plain text is the default.
 
-One function a format, registered in ``READERS``; each gets a decoded ``Source`` and finds title, headings
-and fields.  Whether a file was found, is wanted or has changed is not asked here.  An IngestError's text is
-the bare reason ("binary file"): whoever asked knows the path.
+One function a format.  Formats that are text are registered in ``READERS``: each reader gets a decoded
+``Source`` and finds title, headings and fields.  Those of ``BINARY_READERS`` get the bytes as they are.  What
+is registered in neither is text, unless its first bytes say that it is not.  Whether a file was found, is
+wanted or has changed is not asked here.  An IngestError's text is the bare reason ("binary file"): whoever
+asked knows the path.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ READERS: dict[str, Callable[[Source], Document]] = {
     **dict.fromkeys(CODE_SUFFIXES, read_code),
 }
 
+BINARY_READERS: dict[str, Callable[[str, bytes], Document]] = {}
+
 
 def read(path: str, *, display: str | None = None) -> Document:
     """The document in a file; its ``path`` is ``display`` where that is given.
@@ -76,5 +80,8 @@ def parse(path: str, data: bytes) -> Document:
     Raises IngestError when they are binary, or not in the encoding that their byte-order mark names.
     """
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a plain string; pathlib would cost 5 µs a file
-    document = READERS.get(suffix, read_text)(decode(path, data))
-    return replace(document, language=LANGUAGES.get(suffix, ""))
+    if read_binary := BINARY_READERS.get(suffix):
+        document = read_binary(path, data)
+    else:
+        document = READERS.get(suffix, read_text)(decode(path, data))
+    return replace(document, language=document.language or LANGUAGES.get(suffix, ""))
