@@ -201,6 +201,26 @@ class IndexStatus:
     notes: tuple[Note, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a comparison of an index with its files found; ``problems`` are sentences for the user.
+
+    Of a sample, ``n_read`` documents were read and cut again, ``n_changed`` could not be compared, their files
+    having changed or gone since, and ``n_embedded`` passages got new vectors, the least alike of which has
+    ``least_cosine`` with the stored one.  ``recall`` is the share of the exact ten nearest that the vector
+    index finds.
+    """
+
+    problems: tuple[str, ...]
+    n_documents: int
+    n_chunks: int
+    n_read: int
+    n_changed: int
+    n_embedded: int
+    least_cosine: float
+    recall: float
+
+
 class Tokenizer(Protocol):
     """Text to the model's tokens, for counting and for cutting."""
 

@@ -13,6 +13,26 @@ from tests.fakes import HashingEncoder
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a network
 
+TORTURE_COUNTS = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--torture", action="store_true", help="make every fault as often as promised: long")
+    parser.addoption("--fault-seed", type=int, default=0, help="the seed of the faults that are made")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TORTURE_COUNTS] = {}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counts = config.stash[TORTURE_COUNTS]
+    if counts:
+        terminalreporter.section(f"faults made, seed {config.getoption('--fault-seed')}")
+        for name, count in sorted(counts.items()):
+            terminalreporter.write_line(f"{name}: {count}")
+
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
