@@ -4,9 +4,9 @@
     python -m tests.faults.actor rebuild INDEX BACKEND
     python -m tests.faults.actor remove INDEX PATH
 
-Every document that the store has taken, or let go, is told on standard output, one line each, the moment that its
-transaction is over: ``put PATH SHA256`` or ``removed N``; ``done`` at the end.  So whoever reads knows what was
-acknowledged.
+Every document that the store has taken, or let go, is told on standard output, one line each, the moment that
+its transaction is over: ``put PATH SHA256`` or ``removed N``; ``done`` at the end.  So whoever reads knows
+what was acknowledged.
 """
 
 from __future__ import annotations

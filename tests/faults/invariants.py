@@ -27,7 +27,7 @@ def state(index: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
         }
 
 
-def assert_whole(index: Path, acknowledged: Mapping[str, str] = {}) -> None:  # noqa: B006 - never changed
+def assert_whole(index: Path, acknowledged: Mapping[str, str] = {}) -> None:
     """Nothing is torn: the database is sound, every passage has its vector, acknowledged documents are there.
 
     ``acknowledged`` are SHA-256 by path.
@@ -68,7 +68,7 @@ def assert_same_as_new(index: Path, folder: Path) -> None:
 
 
 def _answers(ms: MiniSearch, question: str) -> list[tuple[str, int, float]]:
-    # Equal scores are ordered by id, which a new index gives in another order: so each is sorted by its place.
+    # Equal scores are ordered by id, which a new index gives in another order.
     return sorted(
         (Path(result.path).name, result.line, round(result.score, 5))
         for result in ms.query(question, 10, by="chunk")

@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM: the command ends within two seconds and keeps what was finished."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from minisearch import MiniSearch
+from tests.faults.invariants import write_documents
+from tests.faults.processes import environment
+
+# The real command, but for the encoder: what is interrupted is everything else.
+COMMAND = """
+import sys
+from minisearch import encoders
+from tests.fakes import HashingEncoder
+import time
+class Slow(HashingEncoder):
+    def encode(self, texts):
+        time.sleep(0.3)
+        return super().encode(texts)
+encoders.Encoders.to_index = lambda self, model: Slow()
+import minisearch.ingestion
+minisearch.ingestion.WINDOW_TOKENS = 500
+from minisearch.__main__ import main
+sys.argv = ["minisearch", *sys.argv[1:]]
+print("ready", flush=True)
+main()
+"""
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_indexing_within_two_seconds_and_keeps_what_is_done(
+    tmp_path, often, fault_seed, tell, sent, code
+):
+    folder, index = tmp_path / "docs", tmp_path / ".minisearch"
+    write_documents(folder, 60, seed=3)
+    rng = random.Random(fault_seed)
+    longest_s, n_kept = 0.0, 0
+    for _ in range(often(3, 30)):
+        arguments = [sys.executable, "-c", COMMAND, "index", str(folder), "--index", str(index)]
+        process = subprocess.Popen(
+            arguments, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        time.sleep(rng.uniform(0.3, 1.5))
+        sent_s = time.monotonic()
+        process.send_signal(sent)
+        if rng.random() < 0.3:  # an impatient user
+            time.sleep(0.05)
+            process.send_signal(sent)
+        _, errors = process.communicate(timeout=20)
+        longest_s = max(longest_s, time.monotonic() - sent_s)
+        assert process.returncode == code, errors
+        assert b"Traceback" not in errors
+        with MiniSearch(index) as ms:
+            status = ms.status()
+            assert status.last_run and status.last_run.outcome == "interrupted"
+            assert n_kept <= status.n_documents <= 60
+            assert status.last_run.counts["added"] <= status.n_documents - n_kept
+            n_kept = status.n_documents
+        assert not [name for name in os.listdir(index) if name.endswith(".tmp")]
+        for path in random.Random(0).sample(sorted(folder.iterdir()), 30):  # so that the next has work
+            path.write_text(path.read_text() + f"\nMore w{rng.randint(0, 499)} of {rng.random()}.\n")
+    assert longest_s < 2.0
+    assert n_kept > 0
+    tell(f"{sent.name} while indexing", f"{often(3, 30)} times, the longest took {longest_s:.2f} s to end")
