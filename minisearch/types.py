@@ -33,7 +33,8 @@ class Origin:
     """Where a document's text came from: the decoded source, and how positions map onto it.
 
     ``text_anchors[i]`` and ``source_anchors[i]`` are the same place; between two anchors both run
-    side by side.  A format kept verbatim has the single anchor pair (0, 0).
+    side by side, never past the next: words that a reader put in stand for the place where they are.
+    Text anchors ascend, source anchors never go back.  A format kept verbatim has the single pair (0, 0).
 
     ``source`` decodes the file so that ``source.encode(encoding, "surrogateescape")``, after
     ``n_bom_bytes`` bytes of byte-order mark, gives the file back byte for byte, undecodable bytes too.
@@ -81,8 +82,8 @@ class Chunk:
     ``line`` to ``end_line`` lines of the file, from 1, both included.  ``heading`` is the path of
     headings above the passage, joined with " > ".  ``anchors`` say where single characters stand: each is a
     position in ``text`` with its line and column (characters, from 1) in the file, the first for position
-    0; from one anchor to the next both texts run side by side.  ``context`` is what the encoder is told
-    first: the document's title.  ``page`` counts from 1; None where the document has no pages.
+    0; from one anchor to the next both texts run side by side, never past the next.  ``context`` is what the
+    encoder is told first: the document's title.  ``page`` counts from 1; None where there are no pages.
     """
 
     start: int

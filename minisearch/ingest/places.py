@@ -24,12 +24,14 @@ class Places:
         self._origin = document.origin
         self._text_anchors = np.array(document.origin.text_anchors)
         self._source_anchors = np.array(document.origin.source_anchors)
+        self._limits = np.append(self._source_anchors[1:], len(document.origin.source))
         self._line_starts = _line_starts(document.origin.source)
         self._turns = self._find_turns(document.text)
 
     def _in_source(self, positions: IntArray) -> IntArray:
         nearest = np.searchsorted(self._text_anchors, positions, side="right") - 1
-        found: IntArray = self._source_anchors[nearest] + positions - self._text_anchors[nearest]
+        side_by_side = self._source_anchors[nearest] + positions - self._text_anchors[nearest]
+        found: IntArray = np.minimum(side_by_side, self._limits[nearest])
         return found
 
     def _find_turns(self, text: str) -> IntArray:

@@ -144,9 +144,9 @@ def place(anchors: Anchors, text: str, position: int) -> tuple[int, int]:
     """
     anchor, line, column = max((a for a in anchors if a[0] <= position), default=(0, 1, 1))
     ends = [found.end() for found in LINE_END.finditer(text, anchor, position)]
-    if not ends:
-        return line, column + position - anchor
-    return line + len(ends), position - ends[-1] + 1
+    found = (line + len(ends), position - ends[-1] + 1) if ends else (line, column + position - anchor)
+    following = [(line, column) for start, line, column in anchors if start > position]
+    return min([found, *following[:1]])
 
 
 def evidence(text: str, anchors: Anchors, start: int, end: int, score: float | None) -> Evidence:
