@@ -6,32 +6,42 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from minisearch.storage.connection import Connection, damaged
 from minisearch.storage.records import StoredChunk
+from minisearch.storage.sums import chunk_crc32
 from minisearch.storage.words import is_plain, spaced
 from minisearch.types import Chunk
 
+# All of a chunk but its id and its document's.
+COLUMNS = (
+    "start_char, end_char, start_byte, end_byte, line, end_line, page, n_tokens, text_sha256, crc32, "
+    "is_rewritten, title, heading, text, anchors"
+)
+_INSERT = f"insert into chunks (document_id, {COLUMNS}) values (?{', ?' * len(COLUMNS.split(','))})"  # noqa: S608 - ours
 
-def insert_chunk(connection: Connection, document_id: int, title: str, chunk: Chunk) -> int:
-    """Add a chunk of a document with this title, inside a transaction; its id."""
+
+def insert_chunk(connection: Connection, document_id: int, path: bytes, title: str, chunk: Chunk) -> int:
+    """Add a chunk of a document with this path and title, inside a transaction; its id."""
     texts = [title, chunk.heading, chunk.text]
     is_rewritten = not all(map(is_plain, texts))
     anchors = json.dumps(chunk.anchors, separators=(",", ":")) if chunk.anchors else ""
-    chunk_id = connection.write(
-        "insert into chunks (document_id, start_char, end_char, start_byte, end_byte, line, end_line, "
-        "n_tokens, text_sha256, anchors, is_cjk, title, heading, text) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            document_id,
-            *(chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, chunk.line, chunk.end_line),
-            *(chunk.n_tokens, text_sha256(chunk.embedded), anchors, is_rewritten, *texts),
-        ],
-    )
+    places = [chunk.line, chunk.end_line, chunk.page]
+    crc32 = chunk_crc32(path, *places, chunk.heading, chunk.text, title, anchors)
+    row = [chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, *places, chunk.n_tokens]
+    row += [text_sha256(chunk.embedded), crc32, is_rewritten, *texts, anchors]
+    return insert_row(connection, document_id, row)
+
+
+def insert_row(connection: Connection, document_id: int, row: Sequence[Any]) -> int:
+    """Add a chunk by its columns, in the order of `COLUMNS`, inside a transaction; its id."""
+    chunk_id = connection.write(_INSERT, [document_id, *row])
+    *_, is_rewritten, title, heading, text, _ = row
     if is_rewritten:  # the others come into the full text by a trigger
         connection.write(
-            "insert into chunks_cjk (rowid, title, heading, text) values (?, ?, ?, ?)",
-            [chunk_id, *map(spaced, texts)],
+            "insert into chunks_rewritten (rowid, title, heading, text) values (?, ?, ?, ?)",
+            [chunk_id, *map(spaced, (title, heading, text))],
         )
     return chunk_id
 
@@ -39,24 +49,21 @@ def insert_chunk(connection: Connection, document_id: int, title: str, chunk: Ch
 def read_chunks(connection: Connection, ids: Sequence[int]) -> dict[int, StoredChunk]:
     """The chunks with these ids, by id."""
     rows = connection.rows_in(
-        "select c.id, c.document_id, d.path, c.line, c.end_line, c.heading, c.text, c.title, c.anchors "
+        "select c.id, c.document_id, c.crc32, "
+        "d.path, c.line, c.end_line, c.page, c.heading, c.text, c.title, c.anchors "
         "from chunks c join documents d on d.id = c.document_id where c.id in",
         ids,
     )
-    return {
-        id_: StoredChunk(
-            id_,
-            document_id,
-            os.fsdecode(path),
-            line,
-            end_line,
-            heading,
-            text,
-            title,
-            _anchors(connection, id_, anchors),
+    chunks = {}
+    for id_, document_id, crc32, *shown in rows:
+        if chunk_crc32(*shown) != crc32:
+            raise damaged(connection.path, f"the text of chunk {id_} is not what was stored")
+        path, line, end_line, page, heading, text, title, anchors = shown
+        anchors = _anchors(connection, id_, anchors)
+        chunks[id_] = StoredChunk(
+            id_, document_id, os.fsdecode(path), line, end_line, heading, text, title, anchors, page
         )
-        for id_, document_id, path, line, end_line, heading, text, title, anchors in rows
-    }
+    return chunks
 
 
 def text_sha256(text: str) -> bytes:

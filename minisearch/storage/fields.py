@@ -39,6 +39,12 @@ def read_fields(connection: Connection) -> dict[int, dict[str, tuple[Value, ...]
     return found
 
 
+def read_names(connection: Connection) -> list[str]:
+    """The names of all documents' fields, as they are compared, in order."""
+    rows = connection.rows("select distinct name from fields order by name")
+    return [name.decode("utf-8", "surrogatepass") for (name,) in rows]
+
+
 def rows_of(fields: Mapping[str, tuple[Value, ...]]) -> Iterator[Row]:
     """(name, kind, text, folded, number) of every value, in their order."""
     for name, values in fields.items():

@@ -1,18 +1,20 @@
-"""What happened to an index: its runs, and the files they passed over."""
+"""What happened to an index: its runs, the files they passed over, and what they left out on purpose."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from types import MappingProxyType
 
 from minisearch.storage.connection import Connection, damaged
+from minisearch.storage.records import FileStamp, SkipStamp
 from minisearch.types import RunRecord, Skipped
 
 
 class Journal:
-    """The runs and problems of one store."""
+    """The runs of one store, and what is not in it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -52,13 +54,51 @@ class Journal:
         rows = self._connection.rows("select path, reason from problems order by path")
         return [Skipped(os.fsdecode(path), reason) for path, reason in rows]
 
-    def set_problems(self, forget: Iterable[str], skipped: Iterable[Skipped]) -> None:
-        """Forget that some paths were passed over, then note anew."""
+    def problem_stamps(self) -> dict[str, SkipStamp]:
+        """How the files passed over stood then, by path; those of which that was not noted are left out."""
+        rows = self._connection.rows(
+            "select path, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest from problems "
+            "where ingest is not null"
+        )
+        return {os.fsdecode(path): SkipStamp(FileStamp(*stamp), ingest) for path, *stamp, ingest in rows}
+
+    def set_problems(
+        self,
+        forget: Iterable[str],
+        skipped: Iterable[Skipped],
+        stamps: Mapping[str, SkipStamp] = MappingProxyType({}),
+    ) -> None:
+        """Forget that some paths were passed over, then note anew, with the stamps there are of them."""
         gone = [(os.fsencode(path),) for path in forget]
-        rows = [(os.fsencode(problem.path), problem.reason) for problem in skipped]
+        rows = [(os.fsencode(one.path), one.reason, *_columns(stamps.get(one.path))) for one in skipped]
         with self._connection.transaction():
             self._connection.write_many("delete from problems where path = ?", gone)
-            self._connection.write_many("insert or replace into problems (path, reason) values (?, ?)", rows)
+            self._connection.write_many(
+                "insert or replace into problems "
+                "(path, reason, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest) "
+                "values (?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+
+    def left_out(self) -> list[Skipped]:
+        """The files and folders left out on purpose, by path."""
+        rows = self._connection.rows("select path, reason from left_out order by path")
+        return [Skipped(os.fsdecode(path), reason) for path, reason in rows]
+
+    def set_left_out(self, forget: Iterable[str], left_out: Iterable[Skipped]) -> None:
+        """Forget that some paths were left out, then note anew."""
+        gone = [(os.fsencode(path),) for path in forget]
+        rows = [(os.fsencode(one.path), one.reason) for one in left_out]
+        with self._connection.transaction():
+            self._connection.write_many("delete from left_out where path = ?", gone)
+            self._connection.write_many("insert or replace into left_out (path, reason) values (?, ?)", rows)
+
+
+def _columns(skip: SkipStamp | None) -> tuple[int | str | None, ...]:
+    if skip is None:
+        return (None,) * 5
+    stamp = skip.stamp
+    return stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns, stamp.read_at_ns, skip.ingest
 
 
 def _now() -> str:

@@ -57,10 +57,10 @@ class _Word:
 def lexical(connection: Connection, text: str, k: int, among: IntArray | None = None) -> Hits:
     """`Store.lexical`."""
     with connection.transaction():
-        ((n_cjk, n),) = connection.rows(
-            "select (select count(*) from chunks where is_cjk), (select count(*) from chunks)"
+        ((n_rewritten, n),) = connection.rows(
+            "select (select count(*) from chunks where is_rewritten), (select count(*) from chunks)"
         )
-        n_rows = {"chunks_fts": n - n_cjk, "chunks_cjk": n_cjk}
+        n_rows = {"chunks_fts": n - n_rewritten, "chunks_rewritten": n_rewritten}
         asked = [_counted(connection, match, tables, n_rows) for match, tables in _matches(text)]
         # Words that are nowhere count too: a passage that lacks them answers only a part of the question.
         ceiling = MOST_A_WORD * sum(_rarity(word.n, n) for word in asked)
@@ -78,7 +78,7 @@ def _matches(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         for match in cjk.terms(part) if is_run else [f'"{part}"']:
             if match.lower() not in seen:
                 seen.add(match.lower())
-                yield match, ("chunks_cjk",) if is_run else ("chunks_fts", "chunks_cjk")
+                yield match, ("chunks_rewritten",) if is_run else ("chunks_fts", "chunks_rewritten")
             if len(seen) == MAX_WORDS:
                 return
 

@@ -27,7 +27,9 @@ class StoredDocument:
 
     ``sha256`` is of the file's bytes; ``ingest`` is the fingerprint of the settings it was cut with;
     ``language`` and ``fields`` are `Document`'s, the numbers among the fields as floats; of what the store
-    gives back, the fields are empty unless they were asked for.
+    gives back, the fields are empty unless they were asked for.  ``n_characters`` is the length of its text,
+    ``n_bytes_reached`` how many of the file's bytes are in its chunks; both are 0 where it was stored by an
+    earlier version.
     """
 
     path: str
@@ -39,11 +41,21 @@ class StoredDocument:
     language: str = ""
     fields: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)
     id: int = 0
+    n_characters: int = 0
+    n_bytes_reached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SkipStamp:
+    """How a file stood when it was passed over, and the settings it was read by; equal ones: leave it."""
+
+    stamp: FileStamp
+    ingest: str
 
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk as an answer needs it; ``title`` is its document's, ``anchors`` are `Chunk`'s."""
+    """A chunk as an answer needs it; ``title`` is its document's, ``anchors`` and ``page`` are `Chunk`'s."""
 
     id: int
     document_id: int
@@ -54,6 +66,7 @@ class StoredChunk:
     text: str
     title: str = ""
     anchors: tuple[tuple[int, int, int], ...] = ()
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ database has had is read without sqlite-utils, which makes them.
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from typing import TYPE_CHECKING
 
-from minisearch.storage import words
+from minisearch.storage import sums, words
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -177,4 +178,121 @@ _M002_FULL_TEXT = [
     end""",
 ]
 
-STEPS = [m001_create_tables, m002_fields_and_columns]
+
+def m003_pages_sums_and_undo(db: Database) -> None:
+    """Pages; how much of a file was reached; checksums; files left out on purpose; what a change replaced."""
+    db.conn.create_function("crc32", 1, zlib.crc32, deterministic=True)
+    db.conn.create_function("chunk_crc32", -1, sums.chunk_crc32, deterministic=True)
+    for statement in _M003_COLUMNS + _M003_FULL_TEXT + _M003_UNDO:
+        db.execute(statement)
+
+
+_M003_COLUMNS = [
+    "alter table documents add column n_characters integer not null default 0",
+    "alter table documents add column n_bytes_reached integer not null default 0",
+    # How a file stood when it was passed over, and what read it: null where that is not known.
+    "alter table problems add column n_bytes integer",
+    "alter table problems add column mtime_ns integer",
+    "alter table problems add column ctime_ns integer",
+    "alter table problems add column read_at_ns integer",
+    "alter table problems add column ingest text",
+    """create table left_out (
+        path blob primary key,
+        reason text not null
+    ) without rowid""",
+    "alter table chunks add column page integer",
+    "alter table chunks add column crc32 integer not null default 0",
+    """update chunks set crc32 = chunk_crc32(
+        (select path from documents where id = document_id),
+        line, end_line, page, heading, text, title, anchors
+    )""",
+    "alter table vectors add column crc32 integer not null default 0",
+    "update vectors set crc32 = crc32(vector)",
+]
+
+# What was named after Chinese, Japanese and Korean holds every chunk whose words are rewritten.
+_M003_FULL_TEXT = [
+    "drop trigger chunks_plain_inserted",
+    "drop trigger chunks_plain_deleted",
+    "drop trigger chunks_cjk_deleted",
+    "drop view chunks_plain",
+    "drop index chunks_is_cjk",
+    "alter table chunks rename column is_cjk to is_rewritten",
+    "alter table chunks_cjk rename to chunks_rewritten",
+    "create index chunks_is_rewritten on chunks (is_rewritten) where is_rewritten",
+    "create view chunks_plain as select id, title, heading, text from chunks where not is_rewritten",
+    """create trigger chunks_plain_inserted after insert on chunks when not new.is_rewritten begin
+        insert into chunks_fts (rowid, title, heading, text)
+            values (new.id, new.title, new.heading, new.text);
+    end""",
+    """create trigger chunks_plain_deleted after delete on chunks when not old.is_rewritten begin
+        insert into chunks_fts (chunks_fts, rowid, title, heading, text)
+            values ('delete', old.id, old.title, old.heading, old.text);
+    end""",
+    """create trigger chunks_rewritten_deleted after delete on chunks when old.is_rewritten begin
+        delete from chunks_rewritten where rowid = old.id;
+    end""",
+]
+
+# Every path that the latest change touched, as it was before. Of one that held no document there is the row
+# alone, without a format; of a fact that was not there, the key without a value.
+_M003_UNDO = [
+    """create table undo_documents (
+        id integer primary key,
+        path blob not null unique,
+        format text,
+        title text,
+        n_bytes integer,
+        mtime_ns integer,
+        ctime_ns integer,
+        read_at_ns integer,
+        sha256 blob,
+        ingest text,
+        language text,
+        n_characters integer,
+        n_bytes_reached integer
+    )""",
+    """create table undo_chunks (
+        id integer primary key,
+        undo_id integer not null references undo_documents (id) on delete cascade,
+        start_char integer not null,
+        end_char integer not null,
+        start_byte integer not null,
+        end_byte integer not null,
+        line integer not null,
+        end_line integer not null,
+        page integer,
+        n_tokens integer not null,
+        text_sha256 blob not null,
+        crc32 integer not null,
+        is_rewritten integer not null,
+        title text not null,
+        heading text not null,
+        text text not null,
+        anchors text not null,
+        vector_crc32 integer not null,
+        vector blob not null
+    )""",
+    "create index undo_chunks_undo_id on undo_chunks (undo_id)",
+    "create index undo_chunks_text_sha256 on undo_chunks (text_sha256)",
+    """create table undo_fields (
+        undo_id integer not null references undo_documents (id) on delete cascade,
+        name blob not null,
+        kind text not null,
+        text blob,
+        folded blob,
+        number real
+    )""",
+    "create index undo_fields_undo_id on undo_fields (undo_id)",
+    """create table undo_notes (
+        undo_id integer not null references undo_documents (id) on delete cascade,
+        text text not null
+    )""",
+    "create index undo_notes_undo_id on undo_notes (undo_id)",
+    """create table undo_meta (
+        key text primary key,
+        value text
+    ) without rowid""",
+]
+
+STEPS = [m001_create_tables, m002_fields_and_columns, m003_pages_sums_and_undo]

@@ -123,7 +123,7 @@ def _field(where: filters.Field) -> Sql:
 def _contains(phrase: str) -> Sql:
     phrase = " ".join(words(phrase))
     plain = "c.id in (select rowid from chunks_fts where chunks_fts match ?)"
-    pairs = "c.id in (select rowid from chunks_cjk where chunks_cjk match ?)"
+    pairs = "c.id in (select rowid from chunks_rewritten where chunks_rewritten match ?)"
     if cjk.RUN.search(phrase):
         return pairs, [cjk.phrase(phrase)]
     return f"({plain} or {pairs})", [f'"{phrase}"'] * 2

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from minisearch.filters import Filter
 from minisearch.storage.chunks import insert_chunk, read_chunks, text_sha256
 from minisearch.storage.connection import Connection, damaged
-from minisearch.storage.fields import read_fields, write_fields
+from minisearch.storage.documents import columns_of, put_row, read_documents
+from minisearch.storage.fields import read_fields, read_names, write_fields
 from minisearch.storage.journal import Journal
 from minisearch.storage.lexical import lexical
 from minisearch.storage.records import Base, FileStamp, StoredChunk, StoredDocument
@@ -98,18 +99,7 @@ class Store:
     def documents(self, *, with_fields: bool = False) -> dict[str, StoredDocument]:
         """Every document by its path, without its fields unless they are asked for: they may be many."""
         with self._connection.transaction():
-            rows = self._connection.rows(
-                "select path, format, title, sha256, ingest, language, id, "
-                "n_bytes, mtime_ns, ctime_ns, read_at_ns from documents"
-            )
-            fields = read_fields(self._connection) if with_fields else {}
-        documents: dict[str, StoredDocument] = {}
-        for path, format_, title, sha256, ingest, language, id_, *stamp in rows:
-            name, own = os.fsdecode(path), fields.get(id_, {})
-            documents[name] = StoredDocument(
-                name, format_, title, FileStamp(*stamp), sha256, ingest, language, own, id_
-            )
-        return documents
+            return read_documents(self._connection, read_fields(self._connection) if with_fields else {})
 
     def put(
         self,
@@ -123,38 +113,26 @@ class Store:
         ``vectors`` (len(chunks), dimension) are the chunks' unit vectors, in their order.  ``notes`` say
         what the reader could not keep.
         """
-        stamp = document.stamp
-        facts = [document.format, document.title, stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns]
-        facts += [stamp.read_at_ns, document.sha256, document.ingest, document.language]
-        with self._connection.transaction():
-            document_id = self._put_document(os.fsencode(document.path), facts)
-            self._connection.write("delete from chunks where document_id = ?", [document_id])
-            chunk_ids = [
-                insert_chunk(self._connection, document_id, document.title, chunk) for chunk in chunks
-            ]
-            rows = zip(chunk_ids, (vector.tobytes() for vector in vectors), strict=True)
-            self._connection.write_many("insert into vectors (chunk_id, vector) values (?, ?)", rows)
-            self._connection.write("delete from notes where document_id = ?", [document_id])
-            self._connection.write_many(
+        path, connection = os.fsencode(document.path), self._connection
+        with connection.transaction():
+            document_id = put_row(connection, path, columns_of(document))
+            connection.write("delete from chunks where document_id = ?", [document_id])
+            chunk_ids = [insert_chunk(connection, document_id, path, document.title, one) for one in chunks]
+            rows = [vector.tobytes() for vector in vectors]
+            connection.write_many(
+                "insert into vectors (chunk_id, vector, crc32) values (?, ?, ?)",
+                ((id_, row, zlib.crc32(row)) for id_, row in zip(chunk_ids, rows, strict=True)),
+            )
+            connection.write("delete from notes where document_id = ?", [document_id])
+            connection.write_many(
                 "insert into notes (document_id, text) values (?, ?)", [(document_id, note) for note in notes]
             )
-            write_fields(self._connection, document_id, document.fields)
+            write_fields(connection, document_id, document.fields)
             self._raise_generation()
 
-    def _put_document(self, path: bytes, facts: list[Any]) -> int:
-        known = self._connection.rows("select id from documents where path = ?", [path])
-        if known:
-            self._connection.write(
-                "update documents set format = ?, title = ?, n_bytes = ?, mtime_ns = ?, ctime_ns = ?, "
-                "read_at_ns = ?, sha256 = ?, ingest = ?, language = ? where id = ?",
-                [*facts, known[0][0]],
-            )
-            return int(known[0][0])
-        return self._connection.write(
-            "insert into documents (path, format, title, n_bytes, mtime_ns, ctime_ns, read_at_ns, sha256, "
-            "ingest, language) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [path, *facts],
-        )
+    def field_names(self) -> list[str]:
+        """The names of the fields that any document has, as a filter compares them, in order."""
+        return read_names(self._connection)
 
     def restamp(self, document_id: int, stamp: FileStamp) -> None:
         """Note that a file was read again and found to hold the same bytes."""
@@ -219,12 +197,12 @@ class Store:
         """The vectors already stored for any of these texts, in whatever document."""
         by_hash = {text_sha256(text): text for text in texts}
         rows = self._connection.rows_in(
-            "select c.text_sha256, c.id, v.vector from chunks c join vectors v on v.chunk_id = c.id "
+            "select c.text_sha256, c.id, v.vector, v.crc32 from chunks c join vectors v on v.chunk_id = c.id "
             "where c.text_sha256 in",
             list(by_hash),
         )
         dimension = self._number("dimension")
-        return {by_hash[hash_]: self._vector(id_, vector, dimension) for hash_, id_, vector in rows}
+        return {by_hash[hash_]: self._vector(*stored, dimension) for hash_, *stored in rows}
 
     def chunk_ids(self) -> IntArray:
         """Every chunk's id, ascending."""
@@ -238,18 +216,20 @@ class Store:
             ((n,),) = self._connection.rows("select count(*) from vectors where chunk_id > ?", [after])
             ids, vectors = np.empty(n, np.int64), np.empty((n, dimension), np.float32)
             rows = self._connection.cursor(
-                "select chunk_id, vector from vectors where chunk_id > ? order by chunk_id", [after]
+                "select chunk_id, vector, crc32 from vectors where chunk_id > ? order by chunk_id", [after]
             )
-            for position, (chunk_id, vector) in enumerate(rows):
+            for position, (chunk_id, vector, crc32) in enumerate(rows):
                 ids[position] = chunk_id
-                vectors[position] = self._vector(chunk_id, vector, dimension)
+                vectors[position] = self._vector(chunk_id, vector, crc32, dimension)
         return ids, vectors
 
-    def _vector(self, chunk_id: int, stored: object, dimension: int) -> FloatArray:
+    def _vector(self, chunk_id: int, stored: object, crc32: int, dimension: int) -> FloatArray:
         """A vector from its column, (dimension,); of whatever length where the dimension is not set."""
         if not isinstance(stored, bytes) or len(stored) % 4 or (dimension and len(stored) != 4 * dimension):
             numbers = f"{dimension} numbers" if dimension else "whole numbers"
             raise damaged(self._connection.path, f"chunk {chunk_id} has no vector of {numbers}")
+        if zlib.crc32(stored) != crc32:
+            raise damaged(self._connection.path, f"the vector of chunk {chunk_id} is not what was stored")
         return np.frombuffer(stored, np.float32)
 
     # --- the vector index in use -------------------------------------------------------------------

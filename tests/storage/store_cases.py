@@ -61,7 +61,11 @@ def assert_sound(path):
     assert sql(path, "pragma integrity_check") == [("ok",)]
     assert sql(path, "pragma foreign_key_check") == []
     assert sql(path, "select id from chunks except select chunk_id from vectors") == []
-    assert sql(path, "select id from chunks where is_cjk except select rowid from chunks_cjk") == []
-    assert sql(path, "select rowid from chunks_cjk except select id from chunks where is_cjk") == []
-    for table in ("chunks_fts", "chunks_cjk"):
+    assert (
+        sql(path, "select id from chunks where is_rewritten except select rowid from chunks_rewritten") == []
+    )
+    assert (
+        sql(path, "select rowid from chunks_rewritten except select id from chunks where is_rewritten") == []
+    )
+    for table in ("chunks_fts", "chunks_rewritten"):
         sql(path, f"insert into {table} ({table}, rank) values ('integrity-check', 1)")

@@ -195,8 +195,8 @@ def test_a_page_of_zeros_is_an_error_with_a_name_and_harms_nothing_else(filled):
 @pytest.mark.parametrize("vector", [b"", b"\0" * 4, b"\0" * 31, b"\0" * 64, None, 7, "text" * 8])
 def test_a_vector_of_another_length_is_damage_and_not_a_number(filled, vector):
     sql(filled, "drop table vectors")
-    sql(filled, "create table vectors (chunk_id integer primary key, vector)")
-    sql(filled, "insert into vectors values (3, ?)", [vector])
+    sql(filled, "create table vectors (chunk_id integer primary key, vector, crc32)")
+    sql(filled, "insert into vectors values (3, ?, 0)", [vector])
     with pytest.raises(
         IndexCorrupt, match=named(filled, r"chunk 3 has no vector of 8 numbers.* index again")
     ):
@@ -209,13 +209,49 @@ def test_a_vector_of_another_length_is_damage_and_not_a_number(filled, vector):
 )
 def test_a_known_vector_of_another_length_is_damage_too(filled, vector, dimension):
     sql(filled, "drop table vectors")
-    sql(filled, "create table vectors (chunk_id integer primary key, vector)")
-    sql(filled, "insert into vectors values (4, ?)", [vector])
+    sql(filled, "create table vectors (chunk_id integer primary key, vector, crc32)")
+    sql(filled, "insert into vectors values (4, ?, 0)", [vector])
     with Store(filled, writable=True) as store:
         if dimension:
             store.set_meta(dimension=dimension)
         with pytest.raises(IndexCorrupt, match=named(filled, r"chunk 4 has no vector of .* index again")):
             store.known_vectors(["kelp 3"])
+
+
+def test_a_vector_with_a_bit_flipped_is_damage(filled):
+    ((vector,),) = sql(filled, "select vector from vectors where chunk_id = 4")
+    for position in (0, 17, len(vector) - 1):
+        flipped = bytearray(vector)
+        flipped[position] ^= 1
+        sql(filled, "update vectors set vector = ? where chunk_id = 4", [bytes(flipped)])
+        with pytest.raises(IndexCorrupt, match=named(filled, "the vector of chunk 4 is not what was stored")):
+            read_everything(filled)
+        with Store(filled) as store, pytest.raises(IndexCorrupt, match="the vector of chunk 4"):
+            store.known_vectors(["kelp 3"])
+        sql(filled, "update vectors set vector = ? where chunk_id = 4", [vector])
+    assert read_everything(filled) == filled_contents()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "chunks set text = 'kelq 3'",
+        "chunks set title = 'another'",
+        "chunks set heading = 'another'",
+        "chunks set line = line + 1",
+        "chunks set end_line = end_line + 1",
+        "chunks set page = 1",
+        "chunks set anchors = '[[0,1,2]]'",
+        "documents set path = cast('c.md' as blob)",
+    ],
+)
+def test_a_passage_that_is_not_what_was_stored_is_damage(filled, change):
+    table, _ = change.split(maxsplit=1)
+    sql(filled, f"update {change} where {'id' if table == 'documents' else 'document_id'} = 1")
+    with Store(filled) as store:
+        with pytest.raises(IndexCorrupt, match=named(filled, "the text of chunk 4 is not what was stored")):
+            store.chunks([4])
+        assert store.chunks([31])[31].text == "lava"
 
 
 @pytest.mark.parametrize(

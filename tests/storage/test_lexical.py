@@ -247,10 +247,10 @@ def test_passages_leave_both_tables_with_their_document(store, path):
     put(store, "a.md", "plain", "東京")
     store.remove([store.documents()["b.md"].id])
     assert_sound(path)
-    assert sql(path, "select count(*) from chunks_cjk") == [(1,)]
+    assert sql(path, "select count(*) from chunks_rewritten") == [(1,)]
     store.remove([store.documents()["a.md"].id])
     assert_sound(path)
-    for table in ("chunks_fts", "chunks_cjk"):
+    for table in ("chunks_fts", "chunks_rewritten"):
         sql(path, f"create virtual table {table}_words using fts5vocab('{table}', 'row')")
         assert sql(path, f"select term from {table}_words") == []
 
@@ -291,7 +291,7 @@ def test_a_sign_is_no_part_of_the_word_beside_it(store, path, sign):
 @pytest.mark.parametrize("text", ["wait… “no” – it’s café\xa0!", "Straße, Ελλάδα, Привет", "नमस्ते שלום ไทย"])
 def test_only_texts_that_would_be_read_otherwise_are_rewritten(store, path, text):
     put(store, "a.md", text, f"{text} ﬁn")
-    assert sql(path, "select is_cjk from chunks order by id") == [(0,), (1,)]
+    assert sql(path, "select is_rewritten from chunks order by id") == [(0,), (1,)]
 
 
 def test_every_word_of_a_passage_in_any_script_finds_it(store, path):

@@ -12,14 +12,23 @@ from minisearch.errors import StoreError
 from minisearch.filters import Contains, Extension
 from minisearch.storage import Store, migrate, schema, words
 from minisearch.storage.chunks import text_sha256
+from minisearch.types import Skipped
 from tests.storage.store_cases import as_put, assert_sound, contents, put, sql, vectors_of
 
 TEXTS = ["kelp and lava", "東京の天気", "retries"]
 
 
-@pytest.fixture
-def earlier(path, monkeypatch):
-    """A database as the first version made it, with two documents and the traces of a third."""
+@pytest.fixture(params=range(1, len(schema.STEPS)))
+def earlier(path, monkeypatch, request):
+    """A database that an earlier version made or wrote to, with two documents and the traces of a third."""
+    fill_first_version(path, monkeypatch)
+    with monkeypatch.context() as patch, closing(sqlite3.connect(path)) as db:
+        patch.setattr(migrate, "STEPS", schema.STEPS[: request.param])
+        migrate.migrate(db)
+    return path
+
+
+def fill_first_version(path, monkeypatch):
     with monkeypatch.context() as patch, closing(sqlite3.connect(path)) as db:
         patch.setattr(migrate, "STEPS", schema.STEPS[:1])
         migrate.migrate(db)
@@ -40,8 +49,8 @@ def earlier(path, monkeypatch):
                 db.execute("insert into vectors values (?, ?)", [chunk_id, vector.tobytes()])
         db.execute("update sqlite_sequence set seq = 90 where name = 'chunks'")
         db.execute("update documents set title = 'Plain' where id = 5")
+        db.execute("insert into problems values (x'61', 'unreadable')")
         db.commit()
-    return path
 
 
 def test_reading_it_asks_for_indexing_and_changes_nothing(earlier):
@@ -55,10 +64,13 @@ def test_writing_keeps_documents_chunks_and_vectors(earlier):
     with Store(earlier, writable=True) as store:
         assert contents(store) == {"a.md": as_put(*TEXTS), "\udcff.md": as_put(*TEXTS)}
         assert store.generation == 7
+        assert store.journal.problems() == [Skipped("a", "unreadable")]
+        assert (store.journal.problem_stamps(), store.journal.left_out()) == ({}, [])
         document = store.documents()["a.md"]
         assert (document.id, document.ingest, document.language, document.fields) == (2, "cut", "", {})
         chunk = store.chunks([4])[4]
         assert (chunk.title, chunk.heading, chunk.line, chunk.anchors) == ("Plain", "Top > Part", 3, ())
+        assert (chunk.page, document.n_characters, document.n_bytes_reached) == (None, 0, 0)
         assert_sound(earlier)
         put(store, "b.md", "new")
         assert store.chunk_ids().tolist()[-1] == 91  # no id is used twice
@@ -75,14 +87,17 @@ def test_what_it_held_is_in_the_full_text_of_now(earlier):
         assert store.select(Contains("plain") & Extension("md")).tolist() == [4, 5, 6]
         store.remove([2, 5])
     assert_sound(earlier)
-    for table in ("chunks_fts", "chunks_cjk"):
+    for table in ("chunks_fts", "chunks_rewritten"):
         sql(earlier, f"create virtual table {table}_words using fts5vocab('{table}', 'row')")
         assert sql(earlier, f"select term from {table}_words") == []
 
 
-def test_an_upgrade_that_fails_leaves_the_database_as_it_was(earlier, monkeypatch):
+def test_an_upgrade_that_fails_leaves_the_database_as_it_was(path, monkeypatch):
     def fail(text):
         raise RuntimeError("power cut")
+
+    earlier = path
+    fill_first_version(earlier, monkeypatch)
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
         patch.setattr(words, "spaced", fail)

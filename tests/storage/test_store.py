@@ -24,7 +24,8 @@ from hypothesis.stateful import (
 )
 
 from minisearch.errors import IndexCorrupt
-from minisearch.storage import Base, FileStamp, Store
+from minisearch.storage import Base, FileStamp, SkipStamp, Store
+from minisearch.storage.sums import chunk_crc32
 from minisearch.types import Chunk, Note, Skipped
 from tests.storage.store_cases import (
     DIMENSION,
@@ -147,7 +148,7 @@ class History(RuleBasedStateMachine):
         for word in WORDS:
             rows = [
                 row
-                for table in ("chunks_fts", "chunks_cjk")
+                for table in ("chunks_fts", "chunks_rewritten")
                 for row in sql(self.path, f"select rowid from {table} where {table} match ?", [word])
             ]
             expected = [id_ for id_, chunk in self.all_chunks().items() if word in chunk.text.split()]
@@ -186,6 +187,16 @@ def test_an_empty_store_holds_nothing(store):
 def test_a_document_without_chunks_is_held_all_the_same(store):
     put(store, "empty.md")
     assert contents(store) == {"empty.md": []}
+
+
+def test_what_is_known_of_a_document_and_its_passages_comes_back(store):
+    document = replace(a_document("a.md"), n_characters=7, n_bytes_reached=5, language="python")
+    chunk = replace(a_chunk("kelp"), page=3, anchors=((0, 2, 1), (2, 3, 9)), line=2, end_line=3)
+    store.put(document, [chunk, a_chunk("lava")], vectors_of(["kelp", "lava"]))
+    assert store.documents()["a.md"] == replace(document, id=1)
+    kelp, lava = store.passages("a.md")
+    assert (kelp.page, kelp.anchors, kelp.line, kelp.end_line) == (3, chunk.anchors, 2, 3)
+    assert lava.page is None
 
 
 def test_vectors_come_back_bit_for_bit(store):
@@ -296,7 +307,8 @@ def test_a_chunk_keeps_the_title_of_its_document_and_the_places_inside_it(store,
 @pytest.mark.parametrize("junk", ["{", "[1]", "7", "[[1, 2]]", "no json"])
 def test_places_that_are_damaged_are_named(store, path, junk):
     put(store, "a.md", "kelp")
-    sql(path, "update chunks set anchors = ?", [junk])
+    sum_of_junk = chunk_crc32(b"a.md", 1, 1, None, "", "kelp", "", junk)  # not damaged, but hostile
+    sql(path, "update chunks set anchors = ?, crc32 = ?", [junk, sum_of_junk])
     with pytest.raises(IndexCorrupt, match=r"damaged \(the places in chunk 1.* index again"):
         store.chunks([1])
 
@@ -418,6 +430,24 @@ def test_skipped_files_are_forgotten_by_path_and_noted_anew(store):
     assert store.journal.problems() == [Skipped("b", "too large"), Skipped("c", "gone")]
     store.journal.set_problems([], [Skipped("b", "still too large")])
     assert store.journal.problems() == [Skipped("b", "still too large"), Skipped("c", "gone")]
+
+
+def test_how_a_skipped_file_stood_is_noted_where_it_is_known(store):
+    stamp = SkipStamp(STAMP, "ingest-1")
+    skipped = [Skipped(path, "no text in it") for path in ("a", "b", "c", os.fsdecode(b"\xff"))]
+    store.journal.set_problems([], skipped, {"a": stamp, os.fsdecode(b"\xff"): stamp, "not skipped": stamp})
+    assert store.journal.problems() == skipped
+    assert store.journal.problem_stamps() == {"a": stamp, os.fsdecode(b"\xff"): stamp}
+    store.journal.set_problems(["b"], [Skipped("a", "unreadable")])
+    assert store.journal.problem_stamps() == {os.fsdecode(b"\xff"): stamp}
+
+
+def test_what_was_left_out_is_forgotten_by_path_and_noted_anew(store):
+    store.journal.set_left_out([], [Skipped("b", "hidden"), Skipped("a", "ignored by .gitignore")])
+    assert store.journal.left_out() == [Skipped("a", "ignored by .gitignore"), Skipped("b", "hidden")]
+    store.journal.set_left_out(["a", "never noted"], [Skipped("b", "ignored"), Skipped("c", "hidden")])
+    assert store.journal.left_out() == [Skipped("b", "ignored"), Skipped("c", "hidden")]
+    assert store.journal.problems() == []
 
 
 # --- notes -----------------------------------------------------------------------------------------

@@ -1,0 +1,64 @@
+"""Documents as rows: a `StoredDocument` in, with what hangs on it, and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from minisearch.storage.connection import Connection
+from minisearch.storage.fields import Value
+from minisearch.storage.records import FileStamp, StoredDocument
+
+# All of a document but its id and path.
+COLUMNS = (
+    "format, title, n_bytes, mtime_ns, ctime_ns, read_at_ns, sha256, ingest, language, n_characters, "
+    "n_bytes_reached"
+)
+_MARKS = ", ".join("?" * len(COLUMNS.split(",")))
+_INSERT = f"insert into documents (path, {COLUMNS}) values (?, {_MARKS})"  # noqa: S608 - ours
+_UPDATE = f"update documents set ({COLUMNS}) = ({_MARKS}) where id = ?"  # noqa: S608 - ours
+
+
+def columns_of(document: StoredDocument) -> list[Any]:
+    """A document's columns, in the order of `COLUMNS`."""
+    stamp = document.stamp
+    return [
+        *(document.format, document.title),
+        *(stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns, stamp.read_at_ns),
+        *(document.sha256, document.ingest, document.language),
+        *(document.n_characters, document.n_bytes_reached),
+    ]
+
+
+def put_row(connection: Connection, path: bytes, row: list[Any]) -> int:
+    """Add a document's row, or replace that of the same path, inside a transaction; its id."""
+    known = connection.rows("select id from documents where path = ?", [path])
+    if known:
+        connection.write(_UPDATE, [*row, known[0][0]])
+        return int(known[0][0])
+    return connection.write(_INSERT, [path, *row])
+
+
+def read_documents(
+    connection: Connection, fields: Mapping[int, Mapping[str, tuple[Value, ...]]]
+) -> dict[str, StoredDocument]:
+    """Every document by its path, with its own of the fields."""
+    documents = {}
+    for id_, path, *row in connection.rows(f"select id, path, {COLUMNS} from documents"):  # noqa: S608 - ours
+        format_, title, *stamp, sha256, ingest, language, n_characters, n_bytes_reached = row
+        name = os.fsdecode(path)
+        documents[name] = StoredDocument(
+            path=name,
+            format=format_,
+            title=title,
+            stamp=FileStamp(*stamp),
+            sha256=sha256,
+            ingest=ingest,
+            language=language,
+            fields=fields.get(id_, {}),
+            id=id_,
+            n_characters=n_characters,
+            n_bytes_reached=n_bytes_reached,
+        )
+    return documents
