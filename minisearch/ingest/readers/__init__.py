@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from minisearch.errors import IngestError
 from minisearch.ingest.readers.decode import Source, decode
+from minisearch.ingest.readers.extracted import EXTRACTED
 from minisearch.ingest.readers.html import read_html
 from minisearch.ingest.readers.languages import CODE_SUFFIXES, LANGUAGES
 from minisearch.ingest.readers.markdown import read_markdown
@@ -44,7 +45,7 @@ READERS: dict[str, Callable[[Source], Document]] = {
     **dict.fromkeys(CODE_SUFFIXES, read_code),
 }
 
-BINARY_READERS: dict[str, Callable[[str, bytes], Document]] = {}
+BINARY_READERS: dict[str, Callable[[str, bytes], Document]] = {**EXTRACTED}
 
 
 def read(path: str, *, display: str | None = None) -> Document:

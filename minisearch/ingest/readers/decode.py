@@ -27,9 +27,10 @@ BOMS = (
 
 # Binary formats a user may have taken for documents; any other betrays itself by a NUL.
 MAGIC = (
-    (b"%PDF-", "PDF is not supported yet"),
-    (b"PK\x03\x04", "ZIP archives and Office documents are not supported yet"),
-    (b"\xd0\xcf\x11\xe0", "old Office documents are not supported yet"),
+    (b"%PDF-", "a PDF by another name: call it .pdf"),
+    (b"PK\x03\x04", "a ZIP archive; of these .docx, .pptx, .xlsx and .epub are read"),
+    (b"\xd0\xcf\x11\xe0", "an old or encrypted Office document: save it as .docx, .pptx, .xlsx or .pdf"),
+    (b"{\\rtf", "RTF is not read: save it as .docx or .pdf"),
     (b"\x89PNG", "binary file (PNG image)"),
     (b"\xff\xd8\xff", "binary file (JPEG image)"),
     (b"GIF8", "binary file (GIF image)"),

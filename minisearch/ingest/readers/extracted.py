@@ -1,0 +1,191 @@
+"""Formats that are no text (PDF, Office, EPUB): bytes in, as a Document what a process took out of them.
+
+The answer of that process is checked here value by value, since a file may have taken it over.  Its pieces
+of HTML go through the HTML reader, its tables are worded like those of other files, and pages are joined
+with a blank line.  How a file is taken apart is `extract`'s, what that may cost the sandbox's.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from minisearch.errors import IngestError
+from minisearch.ingest.readers.decode import UNFIT, Source
+from minisearch.ingest.readers.fields import Fields
+from minisearch.ingest.readers.html import read_html
+from minisearch.ingest.readers.markdown import MAX_TITLE, first_title
+from minisearch.ingest.sandbox import NONSENSE, Sandbox
+from minisearch.types import Document, Heading, Origin
+
+MAX_NOTES = 20
+MAX_LEVEL = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format that is no text: its name, that for people, and which libraries read it, any one of them."""
+
+    name: str
+    label: str
+    libraries: tuple[str, ...]
+    extra: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether a library that reads it is installed."""
+        return not self.libraries or any(map(importlib.util.find_spec, self.libraries))
+
+
+PDF = Format("pdf", "PDF", ("pypdfium2", "pypdf"), "pdf")
+DOCX = Format("docx", "DOCX", ("mammoth",), "office")
+PPTX = Format("pptx", "PPTX", ("pptx",), "office")
+XLSX = Format("xlsx", "XLSX", ("openpyxl",), "office")
+EPUB = Format("epub", "EPUB", ())
+SUFFIXES = {
+    ".pdf": PDF,
+    ".docx": DOCX,
+    ".docm": DOCX,
+    ".pptx": PPTX,
+    ".pptm": PPTX,
+    ".ppsx": PPTX,
+    ".xlsx": XLSX,
+    ".xlsm": XLSX,
+    ".epub": EPUB,
+}
+PACKAGES = {"pptx": "python-pptx"}  # where the package is not called as its module is
+
+# One for all threads, since a process for each file would cost more than reading it; started when needed.
+SANDBOX = Sandbox()
+
+
+def readable_formats() -> tuple[str, ...]:
+    """The names of these formats that can be read, by the libraries installed."""
+    return tuple(format_.name for format_ in dict.fromkeys(SUFFIXES.values()) if format_.is_readable)
+
+
+def reader(format_: Format, sandbox: Sandbox = SANDBOX) -> Callable[[str, bytes], Document]:
+    """The reader of a format: path and bytes to a Document; it raises IngestError with the bare reason."""
+
+    def read(path: str, data: bytes) -> Document:
+        if not format_.is_readable:
+            library = format_.libraries[0]
+            raise IngestError(
+                f"{format_.label} needs {PACKAGES.get(library, library)}: "
+                f"pip install 'minisearch[{format_.extra}]'"
+            )
+        contents = sandbox.take(format_.name, format_.label, data)
+        try:
+            return _document(path, format_.name, contents)
+        except (KeyError, TypeError, ValueError) as error:
+            raise IngestError(NONSENSE) from error
+
+    return read
+
+
+EXTRACTED = {suffix: reader(format_) for suffix, format_ in SUFFIXES.items()}
+
+
+def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
+    """The Document that these contents make; KeyError, TypeError or ValueError where they make no sense."""
+    body = _Body()
+    for blocks in _list(contents["pages"]):
+        body.begin_page()
+        for block in _list(blocks):
+            body.add(block)
+    text = "".join(body.parts)
+    title = _text(contents["title"]).strip()[:MAX_TITLE]
+    fields = Fields()
+    if title:
+        fields.add("title", title)
+    for name, value in _list(contents["properties"]):
+        fields.add(_text(name), _text(value))
+    notes = [_text(note)[:MAX_TITLE] for note in _list(contents["notes"])][:MAX_NOTES]
+    return Document(
+        path,
+        text,
+        format_,
+        Origin(text, is_extract=True),
+        title=title or (first_title(tuple(body.headings)) if format_ in ("docx", "epub") else ""),
+        headings=tuple(body.headings),
+        notes=(*notes, *fields.notes()),
+        fields=fields.found(),
+        pages=tuple(body.pages) if contents["has_pages"] is True else (),
+    )
+
+
+class _Body:
+    """A text under way: blocks with a blank line between, and where pages and headings begin."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.pages: list[int] = []
+        self.headings: list[Heading] = []
+        self._n_characters = 0
+        self._gap = ""
+
+    def begin_page(self) -> None:
+        self._append("\n\n" if self.pages else "")
+        self._gap = ""
+        self.pages.append(self._n_characters)
+
+    def add(self, block: dict[str, Any]) -> None:
+        if "html" in block:
+            html = _text(block["html"])
+            document = read_html(Source("", html, Origin(html), ()))
+            self._put(document.text, document.headings)
+        elif "rows" in block:
+            rows = [[_text(cell) for cell in _list(row)] for row in _list(block["rows"])]
+            self._put("\n".join(_worded(rows)), ())
+        else:
+            headings = (
+                Heading(int(start), int(level), _text(title)) for start, level, title in block["headings"]
+            )
+            self._put(_text(block["text"]), headings)
+
+    def _put(self, text: str, headings: Iterable[Heading]) -> None:
+        if not text:
+            return
+        self._append(self._gap)
+        last = 0
+        for heading in headings:
+            if not (last <= heading.start <= len(text) and heading.level >= 1):
+                raise ValueError("a heading outside its page")
+            last = heading.start
+            level = min(heading.level, MAX_LEVEL)
+            self.headings.append(Heading(self._n_characters + last, level, heading.title[:MAX_TITLE]))
+        self._append(text)
+        self._gap = "\n\n"
+
+    def _append(self, text: str) -> None:
+        self.parts.append(text)
+        self._n_characters += len(text)
+
+
+def _worded(rows: list[list[str]]) -> list[str]:
+    """Each row as a line that says what its cells are."""
+    header, *others = rows or [[]]
+    if not others or not all(header):
+        return [" | ".join(" ".join(cell.split()) for cell in row) for row in rows]
+    names = [" ".join(name.split()) for name in header]
+    lines = []
+    for row in others:
+        cells = zip(names + [""] * (len(row) - len(names)), row, strict=False)
+        lines.append(
+            "; ".join(f"{name}: {' '.join(cell.split())}" if name else cell for name, cell in cells if cell)
+        )
+    return lines
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return UNFIT.sub("\ufffd", value)
