@@ -35,6 +35,13 @@ def environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
 
 
+def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """A Python process of ours, both of whose outputs are read by whoever waits for it."""
+    return subprocess.Popen(
+        arguments, env=environment(), cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
 def run(
     *arguments: object,
     after_lines: int | None = None,
