@@ -18,12 +18,18 @@ from tests.faults.invariants import write_documents
 
 # Full-text operators, quotes, SQL, and characters that break what is not ready for them.
 PIECES = [
-    *('"', "'", "''", '""', "(", ")", "*", "^", "^2", "^1e999", "-", "--", "+", ":", "{", "}", "[", "]", "\\"),
-    *("AND", "OR", "NOT", "NEAR", "NEAR(", "NEAR/2", "text:", "title:", "rowid", "chunks_fts", "a-b", "who's"),
-    *("; drop table chunks; --", "' or 1=1 --", "select", "%s", "%", "_", "?", "?1", ":name", "@x", "$1", "{0}"),
-    *("\0", "\x1b[31m", "\n", "\r", "\t", "\u202e", "\ud800", "\udfff", "\ufeff", "\u0301" * 20, "t:who", "/"),
-    *("日本語", "río", "ﬁ", "İ", "ß", "नमस्ते", "مرحبا", "w1", "w2 w3", "river", "stone", "\U0001f469\u200d\U0001f680"),
-    *("-w1", '-"w1 w2"', '"w1 w2"', "+w3", "+w3^-2", "+^", "-+", "+-", "^^^", "nan", "inf", "1e309", "0"),
+    *('"', "'", "''", '""', "(", ")", "*", "^", "^2"),
+    *("^1e999", "-", "--", "+", ":", "{", "}", "[", "]", "\\"),
+    *("AND", "OR", "NOT", "NEAR", "NEAR(", "NEAR/2"),
+    *("text:", "title:", "rowid", "chunks_fts", "a-b", "who's"),
+    *("; drop table chunks; --", "' or 1=1 --", "select", "%s", "%", "_"),
+    *("?", "?1", ":name", "@x", "$1", "{0}"),
+    *("\0", "\x1b[31m", "\n", "\r", "\t", "\u202e"),
+    *("\ud800", "\udfff", "\ufeff", "\u0301" * 20, "t:who", "/"),
+    *("日本語", "río", "ﬁ", "İ", "ß", "नमस्ते"),
+    *("مرحبا", "w1", "w2 w3", "river", "stone", "\U0001f469\u200d\U0001f680"),
+    *("-w1", '-"w1 w2"', '"w1 w2"', "+w3", "+w3^-2", "+^"),
+    *("-+", "+-", "^^^", "nan", "inf", "1e309", "0"),
     *("x" * 300, "(" * 200, '"a' * 50),
 ]  # fmt: skip
 
