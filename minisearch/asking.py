@@ -109,9 +109,11 @@ class Asking:
 
     def similarity(self, texts: Sequence[str]) -> FloatArray:
         """`MiniSearch.similarity`."""
-        for text in texts:
+        for number, text in enumerate(texts, start=1):
             if not isinstance(text, str):
                 raise InputError(f"expected texts to compare, got {type(text).__name__}")
+            if not text.strip():
+                raise InputError(f"text {number} is empty: expected something to compare")
         model = DEFAULT_MODEL
         if self._home.exists():
             with self._turn:
@@ -119,6 +121,11 @@ class Asking:
         vectors = self._encoders.to_ask(model, " ".join(texts)).encode_query(texts)  # (n, D)
         cosines: FloatArray = np.clip(vectors @ vectors.T, -1, 1)
         return cosines
+
+    def field_names(self) -> list[str]:
+        """`MiniSearch.field_names`."""
+        with self._turn:
+            return self._reading().field_names()
 
     def _of_stored_names(self, search: Search) -> Search:
         return search if search.where is None else replace(search, where=_as_stored(search.where, self._home))

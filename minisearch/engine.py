@@ -193,6 +193,10 @@ class MiniSearch:
         """How alike texts are in meaning: their cosines, (n, n) float32, by the index's model."""
         return self._asking.similarity(texts)
 
+    def field_names(self) -> list[str]:
+        """What documents say of themselves that a filter can ask for, in lower case, in order."""
+        return self._asking.field_names()
+
     def status(self) -> IndexStatus:
         """What the index holds, and how its last run ended."""
         return self._asking.status()

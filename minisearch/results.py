@@ -67,12 +67,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where else a result's words stand: a copy, or a passage next to it that was found as well."""
+    """Where else a result's words stand: a copy, or a passage next to it that was found as well.
+
+    ``page`` is as in `SearchResult`.
+    """
 
     path: str
     line: int
     end_line: int
     chunk_id: int
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,13 @@ class SearchResult:
     """One answer: a passage, its score, and where to find it.
 
     ``path`` opens from the folder the index was opened from; ``line`` and ``end_line`` count from 1, both
-    included.  ``score`` is what ranks it: the cosine in dense mode, BM25 in lexical mode, their fusion in
-    hybrid mode, the reranker's score where there was one; ``trace`` has them all.  ``relevance`` estimates,
-    from 0 to 1, how far it rises above what this index says to questions it has no answer for; None where
-    that was never measured.  ``merged`` are the near copies and neighbours that it stands for too, by
-    document the other passages of it that were found.
+    included; of a file that is no text (a PDF) they count in what its reader took out of it.  ``page`` is the
+    page, slide, sheet, chapter or cell that it begins on, from 1; None where the file has none.  ``score`` is
+    what ranks it: the cosine in dense mode, BM25 in lexical mode, their fusion in hybrid mode, the
+    reranker's score where there was one; ``trace`` has them all.  ``relevance`` estimates, from 0 to 1, how
+    far it rises above what this index says to questions it has no answer for; None where that was never
+    measured.  ``merged`` are the near copies and neighbours that it stands for too, by document the other
+    passages of it that were found.
     """
 
     rank: int
@@ -97,6 +103,7 @@ class SearchResult:
     doc_id: int
     chunk_id: int
     title: str = ""
+    page: int | None = None
     relevance: float | None = None
     evidence: Evidence | None = None
     trace: Trace = Trace()

@@ -6,51 +6,46 @@ which knows what was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import dropwhile
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from minisearch.cli.highlight import highlighted
-from minisearch.cli.terminal import (
-    CYAN,
-    FAINT,
-    MAGENTA,
-    PLAIN,
-    Marked,
-    Terminal,
-    fitting,
-    one_line,
-    width,
-    wrap,
-)
+from minisearch.cli.passage import INDENT, LONGEST_QUESTION, passage
+from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, width, wrap
 
 if TYPE_CHECKING:
-    from minisearch.results import Question, SearchResult, SearchResults
+    from minisearch.results import Place, Question, SearchResult, SearchResults
 
-INDENT = "    "
-PASSAGE_LINES = 4
-WRAPPED_FROM = 60  # a line this long that goes on in the next was probably wrapped
-HEADING_MARKS = "#=-~^*+_.:`\"' \t"
+# What a page is called in files that are no text: a line of theirs is one of an extract that nobody sees.
+PAGES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet", ".epub": "chapter"}
 PLACES_SHOWN = 4
-LONGEST_QUESTION = 200
 LABEL = 10  # columns of the names that --why prints
 UNSURE = "Nothing here clearly answers that; the nearest passages:"
 HOW_UNSURE = (
     "(how that is known: to questions it has no answer for, this index gives passages that are as near; "
     "the relevance is at most {:.0%} here)"
 )
+NOT_FALLING = "(a percentage is about meaning alone; {}, so it need not fall from result to result)"
 
 
-def page(found: SearchResults, terminal: Terminal, *, whole: bool = False, why: bool = False) -> str:
-    """All that is said of one question's answers; ``whole`` passages, or the lines around the evidence."""
+def page(
+    found: SearchResults, terminal: Terminal, *, whole: bool = False, why: bool = False, remark: str = ""
+) -> str:
+    """All that is said of one question's answers; ``whole`` passages, or the lines around the evidence.
+
+    A ``remark`` about the page stands below it.
+    """
     parts = []
     if found.is_confident is False and found:
         parts.append("\n".join(_unsure(found, terminal)))
-    if found.question.excluded and found:
-        parts.append("\n".join(terminal.styled(line, FAINT) for line in _left_out(found.question, terminal)))
+    if limits := _limits(found.question) if found else "":
+        parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(limits, terminal.columns)))
     if why:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _plan(found, terminal)))
     parts += ["\n".join(_result(hit, found.question, terminal, whole, why)) for hit in found]
+    for note in filter(None, [_order(found), remark]):
+        parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns)))
     return "\n\n".join(parts)
 
 
@@ -61,12 +56,29 @@ def _unsure(found: SearchResults, terminal: Terminal) -> Iterator[str]:
         yield from _wrapped(HOW_UNSURE.format(best), terminal.columns)
 
 
-def _left_out(question: Question, terminal: Terminal) -> list[str]:
-    """Which words no answer has, and how to have them back: ``rm -rf build`` may not have meant it."""
-    words = [f'"{phrase}"' if len(phrase.split()) > 1 else phrase for phrase in question.excluded]
-    them = "it" if len(words) == 1 else "them"
-    said = f"without: {_shortened(one_line(', '.join(words)))} (--literal takes {them} as text)"
-    return _wrapped(said, terminal.columns)
+def _limits(question: Question) -> str:
+    """Which words every answer has and which none, and the cure: ``rm -rf build`` may not have meant it."""
+    sides = {"with": question.required, "without": question.excluded}
+    said = [f"{side}: {_quoted(phrases)}" for side, phrases in sides.items() if phrases]
+    them = "it" if sum(map(len, sides.values())) == 1 else "them"
+    return f"{'; '.join(said)} (--literal takes {them} as text)" if said else ""
+
+
+def _quoted(phrases: Sequence[str]) -> str:
+    words = [f'"{phrase}"' if len(phrase.split()) > 1 else phrase for phrase in phrases]
+    return _shortened(one_line(", ".join(words)))
+
+
+def _order(found: SearchResults) -> str:
+    """Why a percentage is higher than the one above it, where one is, as they are shown."""
+    shown = [round(hit.relevance, 2) for hit in found if hit.relevance is not None]
+    if all(above >= below for above, below in pairwise(shown)):
+        return ""
+    if found.n_reranked:
+        return NOT_FALLING.format("the order is the reranker's")
+    return NOT_FALLING.format(
+        f"the order {'counts words' if found.mode == 'hybrid' else 'seeks variety'} too"
+    )
 
 
 def _result(
@@ -76,7 +88,7 @@ def _result(
     heading = one_line(hit.heading or hit.title)
     if heading:
         yield from (INDENT + terminal.styled(line, MAGENTA) for line in _wrapped(heading, _room(terminal)))
-    yield from _passage(hit, question, terminal, whole)
+    yield from passage(hit, question, terminal, whole=whole)
     if hit.merged:
         yield from _also(hit, terminal)
     if why:
@@ -89,83 +101,39 @@ def _rating(hit: SearchResult) -> str:
 
 
 def _place(hit: SearchResult, terminal: Terminal) -> str:
-    """``path:line:column`` of the evidence, or ``path:line`` of the passage."""
+    """``path:line:column`` of the evidence, ``path:line`` of the passage, or the page it is on."""
     line, column = (hit.evidence.line, hit.evidence.column) if hit.evidence else (hit.line, 1)
-    text = f"{one_line(hit.path)}:{line}" + (f":{column}" if hit.evidence else "")
-    return terminal.linked(terminal.styled(text, CYAN), hit.path, line, column)
+    text = one_line(hit.path) + (_page_of(hit) or f":{line}" + (f":{column}" if hit.evidence else ""))
+    return terminal.linked(terminal.styled(text, CYAN), hit.path, line, column, _page_to_open(hit))
+
+
+def _page_of(hit: SearchResult | Place) -> str:
+    """``" p. 12"`` of a file that has pages in place of lines; nothing of any other."""
+    name = PAGES.get(_suffix(hit))
+    return "" if name is None or hit.page is None else f" {name} {hit.page}"
+
+
+def _page_to_open(hit: SearchResult | Place) -> int | None:
+    return hit.page if _suffix(hit) == ".pdf" else None
+
+
+def _suffix(hit: SearchResult | Place) -> str:
+    return PurePath(hit.path).suffix.lower()
 
 
 def _also(hit: SearchResult, terminal: Terminal) -> Iterator[str]:
     """The places that a result stands for too, as many in a line as there is room for."""
     lead, line, used = INDENT + "also: ", "", 0
     for place in hit.merged[:PLACES_SHOWN]:
-        text = f"{one_line(place.path)}:{place.line}"
+        text = one_line(place.path) + (_page_of(place) or f":{place.line}")
         if used and len(lead) + used + 2 + width(text) > terminal.columns:
             yield lead + line + ","
             lead, line, used = " " * len(lead), "", 0
-        line += (", " if used else "") + terminal.linked(text, place.path, place.line)
+        linked = terminal.linked(text, place.path, place.line, page=_page_to_open(place))
+        line += (", " if used else "") + linked
         used += (2 if used else 0) + width(text)
     n_more = len(hit.merged) - PLACES_SHOWN
     yield lead + line + (f" and {n_more} more" if n_more > 0 else "")
-
-
-# --- the passage ------------------------------------------------------------------------------------
-
-
-def _passage(hit: SearchResult, question: Question, terminal: Terminal, whole: bool) -> Iterator[str]:
-    """The passage, wrapped; of a long one the lines around the evidence, or else the first ones."""
-    words = [question.text, *(concept for concept, weight in question.steers if weight > 0)]
-    if len(question.text) > LONGEST_QUESTION:  # a passage, all of whose words would be underlined
-        words = []
-    span = (hit.evidence.start, hit.evidence.end) if hit.evidence else None
-    text = highlighted(hit.text, words=words, evidence=span)
-    titles = {"", hit.title, *hit.heading.split(" > ")}  # said already, so left out at the top of the passage
-    body = dropwhile(
-        lambda line: line.text.strip(HEADING_MARKS) in titles and not line.has_evidence, _lines(text)
-    )
-    lines = [part for line in _rejoined(body) for part in wrap(line.printable(), _room(terminal))]
-    start, end = (0, len(lines)) if whole else _window(lines)
-    for number, line in enumerate(lines[start:end], start):
-        indent = "  … " if number == start > 0 else INDENT
-        if number == end - 1 and end < len(lines):
-            yield indent + terminal.shown(line[: fitting(line.text, _room(terminal) - 2)]) + " …"
-        else:
-            yield indent + terminal.shown(line)
-
-
-def _window(lines: list[Marked]) -> tuple[int, int]:
-    """The lines to show of a passage: the evidence, with the line before it where there is room."""
-    if len(lines) <= PASSAGE_LINES:
-        return 0, len(lines)
-    marked = [number for number, line in enumerate(lines) if line.has_evidence] or [0]
-    has_room = marked[-1] - marked[0] + 1 < PASSAGE_LINES
-    start = max(0, min(marked[0] - has_room, len(lines) - PASSAGE_LINES))
-    return start, start + PASSAGE_LINES
-
-
-def _lines(text: Marked) -> Iterator[Marked]:
-    """The lines of a text, without what ends them."""
-    start = 0
-    for line in text.text.splitlines(keepends=True):
-        yield text[start : start + len(line.rstrip("\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"))]
-        start += len(line)
-
-
-def _rejoined(lines: Iterable[Marked]) -> list[Marked]:
-    """Lines with those put together again that look like one paragraph, wrapped by its author."""
-    joined: list[Marked] = []
-    previous = ""
-    for line in lines:
-        text = line.text
-        same_margin = len(text) - len(text.lstrip()) == len(previous) - len(previous.lstrip())
-        goes_on = len(previous) >= WRAPPED_FROM and (previous[-1].isalnum() or previous[-1] in ",.;:-–—)")
-        if goes_on and same_margin and text.lstrip()[:1].isalpha():
-            mark = joined[-1].marks[-1] if joined[-1].marks[-1:] == line.strip().marks[:1] else PLAIN
-            joined[-1] += Marked(" ", mark) + line.strip()
-        else:
-            joined.append(line)
-        previous = text
-    return joined
 
 
 # --- why --------------------------------------------------------------------------------------------
@@ -175,7 +143,6 @@ def _plan(found: SearchResults, terminal: Terminal) -> Iterator[str]:
     """What was done for the page as a whole, a line each."""
     question = found.question
     rows = [("searched", f"{found.mode}: {_shortened(question.text)!r}")]
-    rows += [("required", one_line(phrase)) for phrase in question.required]
     rows += [("steered", f"{weight:+g} {concept}") for concept, weight in question.steers]
     n = "" if found.n_matching is None else f" of the {found.n_matching:,} passages it leaves"
     if found.plan == "scan":

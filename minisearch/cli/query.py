@@ -6,7 +6,9 @@ here; how a page looks is `page`'s part.
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,16 +19,16 @@ import click
 import minisearch
 from minisearch.cli import show
 from minisearch.cli.asked import AUTO, BYS, MODES, RERANKERS, Asked
+from minisearch.cli.nothing import why_nothing
 from minisearch.cli.options import SectionedCommand, common, section, set_up_logging
 from minisearch.cli.page import page
-from minisearch.cli.terminal import Terminal, one_line
+from minisearch.cli.terminal import Terminal, one_line, printable
 from minisearch.errors import InputError
 from minisearch.home import find_index
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
-    from minisearch.results import SearchResults
-    from minisearch.types import IndexStatus
+    from minisearch.results import Question, SearchResults
 
 asking, choosing, ranking, printing = map(
     section, ["What to ask", "Which files", "How to rank", "What to print"]
@@ -110,14 +112,20 @@ def query(
       minisearch query --like docs/tasks.md:40
 
     In TEXT, "a phrase" must be in every answer and -word in none, wherever it stands; +concept and
-    -concept^0.5 pull towards a concept and push away from it. The page says which words were left out.
-    Put -- before a TEXT that begins with a dash.
+    -concept^0.5 pull towards a concept and push away from it. The page says which words were required and
+    which were left out. Put -- before a TEXT that begins with a dash.
 
     A percentage is the relevance: how far a result rises above what this index says to questions that it has
-    no answer for. Where that was not measured, a score stands there.
+    no answer for. Where that was not measured, a score stands there. The sentence that answers is bold;
+    without colour its lines begin with >.
 
-    --json prints the fields of SearchResult, evidence and merged places with their spans, and is_confident,
-    which is about all results of a question; with --batch also query, with --why also search.
+    --json prints the fields of SearchResult, evidence and merged places with their spans, and of the question
+    is_confident, about all its results, and the phrases required and excluded; with --batch also query, with
+    --why also search. A question of a batch without results has one line too: its rank is null, and
+    no_results says why, or error what is wrong with the question.
+
+    A question of a batch that makes no sense is told on standard error with its line; the others are
+    answered, and the exit code is 1.
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
     set_up_logging(verbose)
     output = Output(full, why, as_json)
@@ -128,11 +136,21 @@ def query(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     folder = index_folder or find_index()
     with minisearch.MiniSearch(folder, offline=offline, rerank_model=asked.rerank_model) as ms:
-        for question, found in _answers(ms, asked, arguments):
-            output.show(found, question)
-            if not found:
-                about = "" if question is None else f" for {one_line(question)!r}"
-                click.echo(f"No results{about}: {_why_nothing(ms.status(), found, asked)}", err=True)
+        n_refused = 0
+        for answer in _answers(ms, asked, arguments):
+            output.show(answer, ms, asked)
+            n_refused += bool(answer.refusal)
+    if n_refused:
+        sys.exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a question: results, or why it was refused; ``question`` is None outside of a batch."""
+
+    question: str | None
+    found: SearchResults
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,23 +161,46 @@ class Output:
     why: bool
     as_json: bool
 
-    def show(self, found: SearchResults, question: str | None) -> None:
-        """Print the answers to one question, under the question itself where there may be several."""
+    def show(self, answer: Answer, ms: MiniSearch, asked: Asked) -> None:
+        """Print what came of one question, and on standard error why it is nothing."""
+        nothing = "" if answer.found or answer.refusal else why_nothing(ms, answer.found, asked)
         if self.as_json:
-            for result in found:
-                click.echo(show.as_json(result, **self._about(found, question)))
-            return
+            self._json(answer, nothing)
+        else:
+            self._page(answer, "" if asked.like else _why_scores(answer.found, ms))
+        if answer.refusal:
+            click.echo(f"Error: {printable(answer.refusal)}", err=True)
+        elif nothing:
+            about = "" if answer.question is None else f" for {one_line(answer.question)!r}"
+            click.echo(f"No results{about}: {nothing}", err=True)
+
+    def _page(self, answer: Answer, remark: str) -> None:
+        """The page of one question, under the question itself where there may be several."""
         terminal = Terminal.of_stdout()
-        parts = [] if question is None else [terminal.styled(f"== {one_line(question)}", "1")]
-        if found:
-            parts.append(page(found, terminal, whole=self.full, why=self.why))
+        parts = [] if answer.question is None else [terminal.styled(f"== {one_line(answer.question)}", "1")]
+        if answer.found:
+            parts.append(page(answer.found, terminal, whole=self.full, why=self.why, remark=remark))
         if parts:
-            end = "" if question is None else "\n"
+            end = "" if answer.question is None else "\n"
             click.echo("\n\n".join(parts) + end, color=True)  # the terminal has had its say
 
-    def _about(self, found: SearchResults, question: str | None) -> dict[str, Any]:
-        """What every line says about all results of its question."""
-        about: dict[str, Any] = {"is_confident": found.is_confident}
+    def _json(self, answer: Answer, nothing: str) -> None:
+        """A line for each result; for a question of a batch without any, one that says why."""
+        if answer.found:
+            for result in answer.found:
+                click.echo(show.as_json(result, **self._about(answer)))
+        elif answer.question is not None:
+            reason = {"error": answer.refusal} if answer.refusal else {"no_results": nothing}
+            click.echo(json.dumps({"rank": None, **reason, **self._about(answer)}))
+
+    def _about(self, answer: Answer) -> dict[str, Any]:
+        """What every line says about its question."""
+        found = answer.found
+        about: dict[str, Any] = {
+            "is_confident": found.is_confident,
+            "required": found.question.required,
+            "excluded": found.question.excluded,
+        }
         if self.why:
             about["search"] = {
                 "question": asdict(found.question),
@@ -168,25 +209,54 @@ class Output:
                 "n_matching": found.n_matching,
                 "n_reranked": found.n_reranked,
             }
-        return about if question is None else about | {"query": question}
+        return about if answer.question is None else about | {"query": answer.question}
 
 
-def _answers(
-    ms: MiniSearch, asked: Asked, arguments: dict[str, Any]
-) -> Iterator[tuple[str | None, SearchResults]]:
-    """Each question's answers as they come, with the question itself where there may be several."""
+def _answers(ms: MiniSearch, asked: Asked, arguments: dict[str, Any]) -> Iterator[Answer]:
+    """What came of each question, as soon as it is there."""
     if asked.like is not None:
         path, line = asked.passage()
-        yield None, ms.like(path, line, **arguments)
+        yield Answer(None, ms.like(path, line, **arguments))
     elif asked.batch is None:
-        yield None, ms.query(asked.question(asked.text), **arguments)
+        yield Answer(None, ms.query(asked.question(asked.text), **arguments))
     else:
-        for number, text in _questions(asked.batch):
-            try:
-                found = ms.query(asked.question(text), **arguments)
-            except InputError as error:
-                raise InputError(f"{asked.batch}, line {number}: {error}") from error
-            yield text, found
+        yield from _answers_of_batch(ms, asked, arguments)
+
+
+def _answers_of_batch(ms: MiniSearch, asked: Asked, arguments: dict[str, Any]) -> Iterator[Answer]:
+    """The same for each line of a file; one that makes no sense is refused, and the others are answered."""
+    from minisearch.results import SearchResults
+
+    n_refused = 0
+    for number, text in _questions(asked.batch or ""):
+        found = _found_or_error(ms, asked.question(text), arguments)
+        if not isinstance(found, InputError):
+            yield Answer(text, found)
+            continue
+        if not n_refused:
+            ms.query("anything", **arguments)  # what is wrong with this too is wrong with the options
+        n_refused += 1
+        yield Answer(text, SearchResults(), f"{asked.batch}, line {number}: {found}")
+
+
+def _found_or_error(
+    ms: MiniSearch, question: str | Question, arguments: dict[str, Any]
+) -> SearchResults | InputError:
+    try:
+        return ms.query(question, **arguments)
+    except InputError as error:
+        return error
+
+
+def _why_scores(found: SearchResults, ms: MiniSearch) -> str:
+    """Why there are scores where percentages should be."""
+    if not found or found.mode == "lexical" or found[0].relevance is not None:
+        return ""
+    from minisearch.calibration import MIN_DOCUMENTS
+
+    if ms.status().n_documents >= MIN_DOCUMENTS:
+        return ""
+    return f"(scores, not percentages: a relevance can be told from {MIN_DOCUMENTS} documents on)"
 
 
 def _questions(file: str) -> Iterator[tuple[int, str]]:
@@ -202,22 +272,3 @@ def _questions(file: str) -> Iterator[tuple[int, str]]:
         raise InputError(f"cannot read questions from {file}: {error.strerror}") from error
     if not n_asked:
         raise InputError(f"no questions in {file}: expected one a line")
-
-
-def _why_nothing(status: IndexStatus, found: SearchResults, asked: Asked) -> str:
-    """What an empty page means, and what to do about it."""
-    run = status.last_run
-    if not status.n_chunks:
-        if run is not None and run.outcome == "running":
-            roots = " ".join(map(one_line, run.roots))
-            return f"a first run over {roots} is still going on; ask again when it has come further"
-        return "the index holds no documents; fill it with: minisearch index FOLDER"
-    operators = [f'the phrase "{one_line(phrase)}"' for phrase in found.question.required]
-    operators += [f'not "{one_line(phrase)}"' for phrase in found.question.excluded]
-    limits = [*asked.limits(), *operators]
-    if limits:
-        cure = "; --literal takes quotes and - in the question as text" if operators else ""
-        return f"nothing in the index matches {' and '.join(limits)}{cure}"
-    if asked.mode == "lexical":
-        return "no passage has any of these words; --mode hybrid looks for what they mean"
-    return "nothing in the index comes near that"

@@ -24,6 +24,8 @@ WIDE_CHARACTERS = re.compile(
     "[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]"
 )
 
+PAGE_LINK = "file://{host}{path}#page={page}"  # RFC 8118; where nothing knows it, the file opens all the same
+
 # How a stretch of a passage is shown: the evidence bold, a word of the question underlined, or both.
 PLAIN, EVIDENCE, WORD, EVIDENCE_WORD = " eWB"
 STYLES = {EVIDENCE: "1", WORD: "4", EVIDENCE_WORD: "1;4"}
@@ -125,19 +127,22 @@ class Marked:
         return Marked("".join(texts), "".join(marks))
 
 
-def wrap(line: Marked, columns: int) -> Iterator[Marked]:
+def wrap(line: Marked, columns: int, *, hang: int | None = None) -> Iterator[Marked]:
     """A printable line in parts that fit; the spaces at a break are dropped, a word too long is cut.
 
-    Chinese, Japanese and Korean text breaks between any two characters, but not before a full stop.
+    All parts but the first begin at column ``hang``, without it where the line itself begins.  Chinese,
+    Japanese and Korean text breaks between any two characters, but not before a full stop.
     """
     margin = len(line.text) - len(line.text.lstrip())
-    line = line[max(0, margin - columns // 2) : len(line.text.rstrip())]  # deep code keeps room for its words
+    cut = max(0, margin - columns // 2)  # deep code keeps room for its words
+    line = line[cut : len(line.text.rstrip())]
+    space = Marked.plain(" " * max(0, min((margin if hang is None else hang) - cut, columns // 2)))
     while width(line.text) > columns:
-        n = max(1, fitting(line.text, columns))
+        n = max(len(space.text) + 1, fitting(line.text, columns))
         break_ = _break_before(line.text, n)
         yield line[: len(line.text[:break_].rstrip())]
-        line = line[break_:].strip()
-    if line:
+        line = space + line[break_:].strip()
+    if line.text.strip():
         yield line
 
 
@@ -186,15 +191,19 @@ class Terminal:
             self.styled("".join(char for char, _ in pairs), STYLES.get(mark, "")) for mark, pairs in stretches
         )
 
-    def linked(self, text: str, path: str, line: int, column: int = 1) -> str:
-        """The text, opening the file at this line when it is clicked, as far as the terminal can."""
+    def linked(self, text: str, path: str, line: int, column: int = 1, page: int | None = None) -> str:
+        """The text, opening the file at this line when it is clicked, as far as the terminal can.
+
+        With a page it opens there, in whatever shows such files: no editor that knows lines does.
+        """
         if not self.link:
             return text
-        target = self.link.format(
+        target = (self.link if page is None else PAGE_LINK).format(
             host=_quoted(os.uname().nodename),
             path=_quoted(os.path.abspath(path)),  # noqa: PTH100 - a name with a lone surrogate is no URI for Path
             line=line,
             column=column,
+            page=page,
         )
         return f"\x1b]8;;{target}\x1b\\{text}\x1b]8;;\x1b\\"
 

@@ -48,6 +48,24 @@ def parse_where(text: str) -> Filter:
     return found
 
 
+def fields_of(where: Filter) -> list[str]:
+    """The names of the fields that a filter asks about, each once, in their order.
+
+    >>> fields_of(parse_where("not year < 2020 and (author = x or year = 2024)"))
+    ['year', 'author']
+    """
+    waiting, names = [where], list[str]()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Field):
+            names.append(part.name)
+        elif isinstance(part, Not):
+            waiting.append(part.part)
+        elif isinstance(part, And | Or):
+            waiting.extend(reversed(part.parts))
+    return list(dict.fromkeys(names))
+
+
 class _Parser:
     """Reads from left to right; each method takes one kind of thing, and the white space behind it."""
 

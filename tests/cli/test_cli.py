@@ -24,7 +24,8 @@ from tests.fakes import HashingEncoder
 from tests.sockets import BLOCK_SOCKETS
 
 RESULT_FIELDS = ["rank", "score", "path", "line", "end_line", "heading", "text", "doc_id", "chunk_id"]
-RESULT_FIELDS += ["title", "relevance", "evidence", "trace", "merged", "is_confident"]
+RESULT_FIELDS += ["title", "page", "relevance", "evidence", "trace", "merged"]
+RESULT_FIELDS += ["is_confident", "required", "excluded"]
 COMMANDS = ["index", "query", "similarity", "models", "status", "rebuild", "remove"]
 
 
@@ -74,7 +75,7 @@ def test_query_prints_score_place_heading_and_passage(folder: Path) -> None:
     first, *_ = run("query", "run a failed task again").stdout.split("\n\n")
     head, *passage = first.splitlines()
     assert re.fullmatch(r" 1  \d\.\d{3}  docs/tasks.md:5:1", head), "where the evidence begins"
-    assert passage == ["    Tasks > Retrying", "    Run a failed task again."]
+    assert passage == ["    Tasks > Retrying", ">   Run a failed task again."]
 
 
 def test_query_json_is_one_object_a_line_with_the_promised_fields(folder: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_long_passage_is_shortened_unless_asked_for_whole(folder: Path) -> Non
     (folder / "docs" / "long.md").write_text("\n".join(f"line {n}" for n in range(9)))
     run("index", "docs")
     short = run("query", "line", "-k", "1").stdout
-    assert short.splitlines()[-1] == "    line 3 …"
+    assert short.splitlines()[4].endswith("  line 3 …")
     assert "line 8" in run("query", "line", "-k", "1", "--full").stdout
 
 
@@ -123,10 +124,10 @@ def test_wrapped_prose_is_put_together_again_and_code_is_not(folder: Path) -> No
     code = "if x:\n    y = 1\n    z = 2\n"
     (folder / "docs" / "mixed.txt").write_text(f"{prose}\n{code}")
     run("index", "docs")
-    passage = run("query", "wrapped by their author", "-k", "1").stdout.splitlines()[1:]
+    passage = run("query", "wrapped by their author", "-k", "1").stdout.splitlines()[1:5]
     assert passage == [
-        "    These words were wrapped by their author at some seventy characters, as one",
-        "    does in a letter.",
+        ">   These words were wrapped by their author at some seventy characters, as one",
+        ">   does in a letter.",
         "    if x:",
         "        y = 1 …",
     ]

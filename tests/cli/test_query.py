@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,7 +21,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import minisearch
-from minisearch import rerankers, types
+from minisearch import engine as engine_module
+from minisearch import rerankers, results, types
 from minisearch.cli import asked, cli
 from minisearch.cli.when import parse_moment
 from minisearch.errors import InputError
@@ -44,7 +46,7 @@ HIT = SearchResult(
     trace=Trace(1, 0.5),
     merged=(Place("docs/copy.md", 2, 6, 10),),
 )
-STATUS = IndexStatus("i", 1, 3, "all-MiniLM-L6-v2", "flat", True, 1, 100, None, (), ())
+STATUS = IndexStatus("i", 20, 60, "all-MiniLM-L6-v2", "flat", True, 1, 100, None, (), ())
 
 
 class Engine:
@@ -54,6 +56,7 @@ class Engine:
     opened: typing.ClassVar[dict[str, object]]
     answer: typing.ClassVar[SearchResults]
     stands: typing.ClassVar[IndexStatus]
+    fields: typing.ClassVar[list[str]]
 
     def __init__(self, folder: Path, **options: object) -> None:
         Engine.opened = {"folder": folder, **options}
@@ -66,6 +69,8 @@ class Engine:
 
     def query(self, text: str | Question, k: int = 10, **arguments: object) -> SearchResults:
         Engine.asked.append((text, {"k": k, **arguments}))
+        if k < 1:
+            raise InputError(f"k is {k}: ask for at least 1 result")
         if isinstance(text, str) and "!" in text:
             raise InputError("the query only says what to leave out (x): add what you are looking for")
         return Engine.answer
@@ -83,6 +88,9 @@ class Engine:
     def status(self) -> IndexStatus:
         return Engine.stands
 
+    def field_names(self) -> list[str]:
+        return Engine.fields
+
 
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Engine]:
@@ -94,6 +102,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Engine]:
     Engine.asked = []
     Engine.answer = SearchResults((HIT,), Question("q"), is_confident=True)
     Engine.stands = STATUS
+    Engine.fields = ["author", "draft", "x"]
     return Engine
 
 
@@ -212,8 +221,8 @@ def test_conditions_of_one_kind_are_alternatives_and_all_kinds_must_hold(
 
 
 def test_the_choices_are_those_of_the_engine() -> None:
-    assert typing.get_args(types.Mode) == asked.MODES
-    assert typing.get_args(types.By) == asked.BYS
+    assert typing.get_args(results.Mode) == asked.MODES
+    assert typing.get_args(results.By) == asked.BYS
     assert rerankers.KINDS == asked.RERANKERS
 
 
@@ -355,7 +364,7 @@ def test_a_word_to_leave_out_that_the_shell_hands_over_alone_is_explained() -> N
 def test_a_batch_is_answered_in_order_each_under_its_question(tmp_path: Path) -> None:
     (tmp_path / "q.txt").write_bytes("\ufefffirst one\r\n\r\n  \nsecond \x1b[31m one\n".encode())
     lines = run("query", "--batch", "q.txt").stdout.splitlines()
-    page = [" 1  0.500  docs/tasks.md:3:19", "    Tasks", f"    {TEXT}", "    also: docs/copy.md:2"]
+    page = [" 1  0.500  docs/tasks.md:3:19", "    Tasks", f">   {TEXT}", "    also: docs/copy.md:2"]
     assert lines == ["== first one", "", *page, "", r"== second \x1b[31m one", "", *page, ""]
     assert [text for text, _ in Engine.asked] == ["first one", "second \x1b[31m one"]
 
@@ -379,10 +388,44 @@ def test_a_batch_without_questions_says_so() -> None:
     )
 
 
-def test_a_question_that_is_refused_is_named_by_its_line_and_those_before_it_are_answered() -> None:
-    result = run("query", "--batch", "-", "--json", given="a\n\n-x!\nb\n", code=1)
-    assert result.stderr.startswith("Error: -, line 3: the query only says what to leave out")
-    assert [json.loads(line)["query"] for line in result.stdout.splitlines()] == ["a"]
+def test_a_question_that_is_refused_is_named_by_its_line_and_the_others_are_answered(tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text("a\n\n-x!\nb\n-\x1b[31m!\n")
+    result = run("query", "--batch", "q.txt", code=1)
+    heads = [line for line in result.stdout.splitlines() if line.startswith(("==", " 1"))]
+    hit = " 1  0.500  docs/tasks.md:3:19"
+    assert heads == ["== a", hit, "== -x!", "== b", hit, r"== -\x1b[31m!"]
+    first, second = result.stderr.splitlines()
+    assert first.startswith("Error: q.txt, line 3: the query only says what to leave out")
+    assert second.startswith("Error: q.txt, line 5: ")
+
+
+def test_every_question_of_a_batch_has_a_line_of_json(engine: type[Engine], tmp_path: Path) -> None:
+    engine.answer = SearchResults((), Question("a", (), ("rye",)))
+    (tmp_path / "q.txt").write_text("a\n-x!\nb\n")
+    result = run("query", "--batch", "q.txt", "--json", code=1)
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(row["query"], row["rank"]) for row in rows] == [("a", None), ("-x!", None), ("b", None)]
+    assert rows[0] == rows[2] | {"query": "a"}
+    assert rows[0]["no_results"] == (
+        'nothing in the index matches not "rye"; --literal takes quotes and - in the question as text'
+    )
+    assert (rows[0]["required"], rows[0]["excluded"], rows[0]["is_confident"]) == ([], ["rye"], None)
+    assert rows[1]["error"].startswith("q.txt, line 2: the query only says what to leave out")
+    assert "no_results" not in rows[1]
+    assert len(result.stderr.splitlines()) == 3
+
+
+def test_a_question_asked_by_itself_has_no_line_of_json_without_results(engine: type[Engine]) -> None:
+    engine.answer = SearchResults((), Question("a"))
+    assert run("query", "a", "--json").stdout == ""
+    assert run("query", "a!", "--json", code=1).stdout == ""
+
+
+def test_what_is_wrong_with_the_options_ends_a_batch_at_once_and_names_no_line() -> None:
+    assert run("query", "--batch", "-", "-k", "0", given="a\nb\nc\n", code=1).stderr == (
+        "Error: k is 0: ask for at least 1 result\n"
+    )
+    assert len(Engine.asked) <= 2
 
 
 def test_a_question_without_answers_says_so_by_name_and_the_batch_goes_on(engine: type[Engine]) -> None:
@@ -435,6 +478,7 @@ def test_a_line_of_json_has_the_result_its_spans_and_whether_the_page_is_confide
         "doc_id": 7,
         "chunk_id": 9,
         "title": "",
+        "page": None,
         "relevance": None,
         "evidence": {
             "text": "Then wait.",
@@ -455,9 +499,22 @@ def test_a_line_of_json_has_the_result_its_spans_and_whether_the_page_is_confide
             "rank_before_rerank": None,
             "rerank": None,
         },
-        "merged": [{"path": "docs/copy.md", "line": 2, "end_line": 6, "chunk_id": 10}],
+        "merged": [{"path": "docs/copy.md", "line": 2, "end_line": 6, "chunk_id": 10, "page": None}],
         "is_confident": True,
+        "required": [],
+        "excluded": [],
     }
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--why"], ["--mode", "dense"], ["--full"], ["--no-evidence"]], ids=str
+)
+def test_every_line_of_json_says_which_phrases_were_required_and_which_left_out(
+    engine: type[Engine], options: list[str]
+) -> None:
+    engine.answer = SearchResults((HIT,), Question("bread", ("sour dough",), ("rye", "spelt")))
+    row = json.loads(run("query", "q", "--json", *options).stdout)
+    assert (row["required"], row["excluded"]) == (["sour dough"], ["rye", "spelt"])
 
 
 def test_why_adds_the_search_to_each_line_of_json(engine: type[Engine]) -> None:
@@ -500,6 +557,35 @@ def test_nothing_found_names_all_that_an_answer_had_to_be() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("where", "cure"),
+    [
+        ('autor = "y"', "no document has a field autor: did you mean author?"),
+        ("AUTHOR = y", ""),
+        ("not drafts = true or Draft = true", "no document has a field drafts: did you mean draft?"),
+        ("zzz = 1", "no document has a field zzz: there are author, draft, x"),
+        (
+            "zzz = 1 and autor = 1 and zzz = 2",
+            "no document has a field zzz: there are author, draft, x; "
+            "no document has a field autor: did you mean author?",
+        ),
+    ],
+)
+def test_nothing_found_by_a_field_that_no_document_has_names_the_nearest(where: str, cure: str) -> None:
+    said = nothing("--where", where)
+    assert said.startswith(f"No results: nothing in the index matches --where {shlex.quote(where)}")
+    assert said.partition(shlex.quote(where))[2].removeprefix("; ") == cure
+
+
+def test_the_fields_there_are_are_named_a_few_of_them() -> None:
+    Engine.fields = [f"a{number}" for number in range(12)]
+    assert nothing("--where", "zzz = 1").endswith(": there are a0, a1, a2, a3, a4, a5, a6, a7 and 4 more")
+    Engine.fields = ["a\x1b"]
+    assert nothing("--where", "zzz = 1").endswith(r": there is a\x1b")
+    Engine.fields = []
+    assert nothing("--where", "zzz = 1").endswith("no document has a field zzz, or any other")
+
+
 def test_nothing_found_within_limits_alone_does_not_speak_of_operators() -> None:
     assert nothing("--ext", "md") == "No results: nothing in the index matches --ext md"
 
@@ -522,6 +608,29 @@ def test_an_index_that_a_first_run_is_still_filling_says_that() -> None:
     assert nothing(n_chunks=0, last_run=going_on) == (
         "No results: a first run over docs more is still going on; ask again when it has come further"
     )
+
+
+# --- scores in place of percentages ----------------------------------------------------------------
+
+SMALL = "(scores, not percentages: a relevance can be told from 20 documents on)"
+
+
+def test_a_small_index_says_why_it_has_scores() -> None:
+    Engine.stands = replace(STATUS, n_documents=19)
+    assert run("query", "q").stdout.splitlines()[-2:] == ["", SMALL]
+    assert SMALL not in run("query", "q", "--json").stdout
+
+
+def test_scores_that_need_no_excuse_get_none() -> None:
+    assert SMALL not in run("query", "q").stdout, "there are enough documents"
+    Engine.stands = replace(STATUS, n_documents=19)
+    assert SMALL not in run("query", "--like", "docs/tasks.md").stdout, "a passage has no relevance anywhere"
+    Engine.answer = SearchResults((HIT,), Question("q"), "lexical")
+    assert SMALL not in run("query", "q", "--mode", "lexical").stdout, "nor have words alone"
+    Engine.answer = SearchResults((replace(HIT, relevance=0.5),), Question("q"))
+    assert SMALL not in run("query", "q").stdout
+    Engine.answer = SearchResults()
+    assert SMALL not in run("query", "q").stdout
 
 
 # --- similarity ------------------------------------------------------------------------------------
@@ -555,6 +664,15 @@ def test_fewer_than_two_texts_have_none(texts: list[str]) -> None:
     assert f"expected at least two texts, got {len(texts)}: minisearch similarity" in error_of(
         "similarity", *texts
     )
+
+
+@pytest.mark.parametrize(("texts", "number"), [(["x", ""], 2), ([" \n", "x"], 1), (["a", "b", "\t"], 3)])
+def test_an_empty_text_is_compared_with_nothing(
+    texts: list[str], number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(minisearch, "MiniSearch", engine_module.MiniSearch)
+    monkeypatch.setenv("LLM_MODELS_PATH", "nowhere")
+    assert f"text {number} is empty: expected something to compare" in error_of("similarity", *texts)
 
 
 # --- help and interruption -------------------------------------------------------------------------

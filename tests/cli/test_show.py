@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from minisearch.cli.highlight import highlighted, shared
-from minisearch.cli.page import INDENT, PASSAGE_LINES, page
+from minisearch.cli.page import page
+from minisearch.cli.passage import INDENT, PASSAGE_LINES
 from minisearch.cli.progress import Pace, clock
 from minisearch.cli.terminal import CLOSING, Marked, Terminal, one_line, printable, width, wrap
 from minisearch.results import Evidence, Place, Question, SearchResult, SearchResults, Trace
@@ -145,7 +146,7 @@ def test_a_word_longer_than_the_line_is_cut() -> None:
 
 def test_deep_indentation_leaves_half_the_line_to_the_words() -> None:
     lines = [line.text for line in wrap(Marked.plain(" " * 50 + "return value"), 20)]
-    assert lines == [" " * 10 + "return", "value"]
+    assert lines == [" " * 10 + "return", " " * 10 + "value"]
 
 
 @pytest.mark.parametrize("columns", [24, 40, 80, 110])
@@ -390,16 +391,15 @@ def test_why_says_what_each_step_made_of_a_result() -> None:
     question = Question("stop run", ("stop",), ("rye",), (("oven", -0.5),))
     found = SearchResults((hit,), question, "hybrid", True, "scan", 1234, 30)
     assert page(found, Terminal(80), why=True).splitlines() == [
-        "without: rye (--literal takes it as text)",
+        "with: stop; without: rye (--literal takes them as text)",
         "",
         "searched  hybrid: 'stop run'",
-        "required  stop",
         "steered   -0.5 oven",
         "filter    exact scan of the 1,234 passages it leaves",
         "reranked  30 candidates",
         "",
         " 1   87%  docs/tasks.md:7:3",
-        "    Run. Stop.",
+        ">   Run. Stop.",
         "    dense     rank 2, cosine 0.610",
         "    lexical   rank 1, BM25 12.35",
         "    fused     0.931",

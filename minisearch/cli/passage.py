@@ -1,0 +1,227 @@
+"""A passage as it is printed: the lines around its evidence, or all of them, each with its margin.
+
+A `SearchResult` comes in, lines that fit a `Terminal` go out.  A paragraph that its author wrapped is put
+together and wrapped anew.  What is laid out by hand keeps its line breaks: fenced and indented blocks,
+tables, items of lists, and every line of a file that is no prose.  What else a page says is `page`'s part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import dropwhile
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from minisearch.cli.highlight import highlighted
+from minisearch.cli.terminal import PLAIN, TAB, Marked, Terminal, wrap
+from minisearch.search.sentences import CODE_LINE, DIRECTIVE, PROSE_DIRECTIVES
+
+if TYPE_CHECKING:
+    from minisearch.results import Question, SearchResult
+
+INDENT = "    "
+EVIDENCE_MARK = ">"  # in the first column: seen without colour, found by grep '^>', outside of what is quoted
+PASSAGE_LINES = 4
+WRAPPED_FROM = 60  # a line this long that goes on in the next was probably wrapped
+HEADING_MARKS = "#=-~^*+_.:`\"' \t"
+LONGEST_QUESTION = 200
+BLOCK_INDENT = 4  # Markdown's, beyond the item of a list that a line belongs to
+
+# Files of paragraphs, by the end of their names; all others are code or data, whose lines stand as they are.
+PROSE = frozenset(
+    """
+    .md .markdown .mdown .mdx .rst .txt .text .adoc .asciidoc .org .tex .textile .wiki
+    .html .htm .xhtml .pdf .docx .pptx .epub .eml
+    """.split()  # noqa: SIM905 - names are read more easily without their quotes
+)
+FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})[ \t]*(\S*)")
+ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
+# A row or a rule of a table; columns set apart by three spaces or more.
+TABLE = re.compile(r"\s*(?:\||\+[-=+]{2,}|[-=]{3,}(?:\s+[-=]{3,})+\s*$)|.*\s\|\s|.*\S {3,}\S")
+
+
+def passage(hit: SearchResult, question: Question, terminal: Terminal, *, whole: bool) -> Iterator[str]:
+    """The lines of the passage, ``whole`` or those around its evidence, or else the first ones."""
+    lines = list(dropwhile(_says_a_title_again(hit), _laid_out(_marked(hit, question), hit.path)))
+    room = terminal.columns - len(INDENT)
+    if whole:
+        shown = [part for line in _without_blank_ends(lines) for part in _whole(line, room)]
+        yield from (_margin(line, terminal) + terminal.shown(line) if line else "" for line in shown)
+        return
+    shown = [part for line in lines for part in line.wrapped(room)]
+    start, end = _window(shown)
+    for number, line in enumerate(shown[start:end], start):
+        margin = _margin(line, terminal, is_cut=number == start > 0)
+        if number == end - 1 and end < len(shown):
+            yield margin + terminal.shown(next(wrap(line, room - 2), line)) + " …"
+        else:
+            yield margin + terminal.shown(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line as it is laid out; where it is wrapped it goes on at column ``hang``."""
+
+    marked: Marked
+    hang: int
+    is_verbatim: bool
+
+    def wrapped(self, columns: int) -> Iterator[Marked]:
+        """The line in parts that fit; none where it is blank."""
+        return wrap(self.marked.printable(), columns, hang=self.hang)
+
+
+def _marked(hit: SearchResult, question: Question) -> Marked:
+    words = [question.text, *(concept for concept, weight in question.steers if weight > 0)]
+    if len(question.text) > LONGEST_QUESTION:  # a passage, all of whose words would be underlined
+        words = []
+    span = (hit.evidence.start, hit.evidence.end) if hit.evidence else None
+    return highlighted(hit.text, words=words, evidence=span)
+
+
+def _says_a_title_again(hit: SearchResult) -> Callable[[Line], bool]:
+    """Whether a line at the top of the passage is one that stands above it already, or is blank."""
+    titles = {"", hit.title, *hit.heading.split(" > ")}
+    return lambda line: line.marked.text.strip(HEADING_MARKS) in titles and not line.marked.has_evidence
+
+
+def _margin(line: Marked, terminal: Terminal, *, is_cut: bool = False) -> str:
+    """What stands before a line: that it is evidence, where no style says so, and that more is above it."""
+    mark = EVIDENCE_MARK if line.has_evidence and not terminal.has_styles else " "
+    return f"{mark} {'…' if is_cut else ' '} "
+
+
+def _whole(line: Line, columns: int) -> Iterator[Marked]:
+    """All of a line: what was laid out by hand stays in one piece, for the terminal to break and to copy."""
+    if line.is_verbatim or not line.marked.text.strip():
+        shown = line.marked.printable()
+        yield shown[: len(shown.text.rstrip())]
+    else:
+        yield from line.wrapped(columns)
+
+
+def _without_blank_ends(lines: Sequence[Line]) -> Sequence[Line]:
+    filled = [number for number, line in enumerate(lines) if line.marked.text.strip()] or [-1]
+    return lines[filled[0] : filled[-1] + 1]
+
+
+def _window(lines: list[Marked]) -> tuple[int, int]:
+    """The lines to show of a passage: the evidence, with the line before it where there is room."""
+    if len(lines) <= PASSAGE_LINES:
+        return 0, len(lines)
+    marked = [number for number, line in enumerate(lines) if line.has_evidence] or [0]
+    has_room = marked[-1] - marked[0] + 1 < PASSAGE_LINES
+    start = max(0, min(marked[0] - has_room, len(lines) - PASSAGE_LINES))
+    return start, start + PASSAGE_LINES
+
+
+# --- which lines go together ------------------------------------------------------------------------
+
+
+def _laid_out(text: Marked, path: str) -> list[Line]:
+    """The text's lines, with those put together again that are one paragraph, wrapped by its author."""
+    rows = list(_rows(text))
+    if PurePath(path).suffix.lower() not in PROSE | {""}:
+        return [Line(row, _indentation(row.text), is_verbatim=True) for row in rows]
+    blocks, lines, previous = _Blocks([row.text for row in rows]), list[Line](), ""
+    for number, row in enumerate(rows):
+        line = Line(row, *blocks.place(number))
+        if lines and _goes_on(lines[-1], previous, line):
+            lines[-1] = replace(lines[-1], marked=_joined(lines[-1].marked, row.strip()))
+        else:
+            lines.append(line)
+        previous = row.text
+    return lines
+
+
+class _Blocks:
+    """What surrounds each line of a text: asked for one after the other."""
+
+    def __init__(self, rows: Sequence[str]) -> None:
+        self._rows = rows
+        self._fence = _fence_before(rows)
+        self._literal: int | None = None  # the indentation that a literal block's lines lie behind
+        self._items: list[int] = []  # where the text of the items begins that a line is within
+        self._is_code = _code_paragraphs(rows)
+
+    def place(self, number: int) -> tuple[int, bool]:
+        """The column at which the line goes on where it is wrapped, and whether it is laid out by hand."""
+        row = self._rows[number]
+        indentation = _indentation(row)
+        if self._is_fenced(row) or not row.strip() or self._is_literal(row, indentation):
+            return indentation, True
+        while self._items and indentation < self._items[-1]:
+            self._items.pop()
+        if indentation - (self._items or [0])[-1] >= BLOCK_INDENT:
+            return indentation, True
+        hang = indentation
+        if item := ITEM.match(row):
+            hang = len(item[0].expandtabs(TAB))
+            self._items.append(hang)
+        return hang, self._is_code[number] or TABLE.match(row) is not None
+
+    def _is_fenced(self, row: str) -> bool:
+        """Whether a line is in a fenced block, or is one of its fences."""
+        fence = FENCE.match(row)
+        if not self._fence:
+            self._fence = fence[1] if fence else ""
+            return bool(fence)
+        if fence and fence[1].startswith(self._fence) and not fence[2]:
+            self._fence = ""
+        return True
+
+    def _is_literal(self, row: str, indentation: int) -> bool:
+        """Whether a line belongs to a literal block of reStructuredText; the next ones may after this one."""
+        if self._literal is not None and indentation > self._literal:
+            return True
+        directive = DIRECTIVE.fullmatch(row)
+        is_opening = directive[1] not in PROSE_DIRECTIVES if directive else row.rstrip().endswith("::")
+        self._literal = indentation if is_opening else None
+        return False
+
+
+def _fence_before(rows: Sequence[str]) -> str:
+    """The fence opened before the passage, where they are odd in number and the first names no language."""
+    fences = [fence for row in rows if (fence := FENCE.match(row))]
+    return fences[0][1] if len(fences) % 2 and not fences[0][2] else ""
+
+
+def _code_paragraphs(rows: Sequence[str]) -> list[bool]:
+    """Which lines stand in a paragraph most of whose lines are code, though nothing sets it apart."""
+    is_code: list[bool] = []
+    while len(is_code) < len(rows):
+        start = len(is_code)
+        end = next((n for n in range(start, len(rows)) if not rows[n].strip()), len(rows))
+        n_code = sum(CODE_LINE.match(row) is not None for row in rows[start:end])
+        is_code += [end - start > 1 and 2 * n_code > end - start] * (end - start)
+        is_code += [False] * (end < len(rows))
+    return is_code
+
+
+def _goes_on(above: Line, previous: str, line: Line) -> bool:
+    """Whether a line is the next one of the paragraph above it, whose last line was ``previous``."""
+    if above.is_verbatim or line.is_verbatim or above.marked.text.startswith("#"):
+        return False
+    if _indentation(line.marked.text) != above.hang:
+        return False
+    was_wrapped = len(previous) >= WRAPPED_FROM and (previous[-1].isalnum() or previous[-1] in ",.;:-–—)")
+    return was_wrapped and line.marked.text.lstrip()[:1].isalpha()
+
+
+def _joined(above: Marked, below: Marked) -> Marked:
+    mark = above.marks[-1] if above.marks[-1:] == below.marks[:1] else PLAIN
+    return above + Marked(" ", mark) + below
+
+
+def _indentation(row: str) -> int:
+    return len(row[: len(row) - len(row.lstrip())].expandtabs(TAB))
+
+
+def _rows(text: Marked) -> Iterator[Marked]:
+    """The lines of a text, without what ends them."""
+    start = 0
+    for row in text.text.splitlines(keepends=True):
+        yield text[start : start + len(row.rstrip("\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"))]
+        start += len(row)
