@@ -76,6 +76,10 @@ def masked_copy(
         raise InputError(f"n is {n}: ask for at least {MIN_QUESTIONS} questions, fewer say nothing")
     home = Home(index_folder)
     home.must_exist()
+    with Store(home.database) as original:
+        n_documents, _ = original.counts()
+    if n_documents < MIN_QUESTIONS:
+        raise InputError(_too_small(home, f"it has {n_documents}"))
     with tempfile.TemporaryDirectory(prefix="minisearch-") as temporary:
         copy = Home(Path(temporary) / INDEX_FOLDER)
         copy.create()
@@ -89,11 +93,7 @@ def masked_copy(
             n_documents, n_chunks = store.counts()
             items = _questions(store, n, seed, on_progress)
             if len(items) < MIN_QUESTIONS:
-                raise InputError(
-                    f"the index in {home.folder} is too small for a self-test: it needs {MIN_QUESTIONS} "
-                    f"documents with a title, heading or first sentence of their own and text below it, and "
-                    f"{len(items)} of its {n_documents} have one: index more"
-                )
+                raise InputError(_too_small(home, f"{len(items)} of its {n_documents} have one"))
             if not _is_embedded_as_now(store, facts, items, encoder):
                 raise InputError(
                     f"the documents in {home.folder} were embedded by an earlier version, and what is masked "
@@ -101,6 +101,13 @@ def masked_copy(
                 )
             _mask(store, facts, items, encoder, on_progress)
         yield MaskedIndex(copy.path, facts, encoder, tuple(items), n_documents, n_chunks)
+
+
+def _too_small(home: Home, got: str) -> str:
+    return (
+        f"the index in {home.folder} is too small for a self-test: it needs {MIN_QUESTIONS} documents with a "
+        f"title, heading or first sentence of their own and text below it, and {got}: index more"
+    )
 
 
 def _questions(store: Store, n: int, seed: int, on_progress: OnProgress) -> list[KnownItem]:

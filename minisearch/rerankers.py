@@ -92,7 +92,8 @@ class Rerankers:
             return self._kind_of(self._model)
         here = next((kind for kind in KINDS if _is_here(MODELS[kind])), None)
         if here is None:
-            locate(MODELS["cross"], offline=True)  # raises, with the places that were searched and the cure
+            # Raises, with the places that were searched and the cure: nobody named a model to download.
+            locate(MODELS["cross"], offline=self._is_offline, may_download=False)
         return here or "cross"
 
     def _kind_of(self, model: str) -> Kind:
@@ -124,7 +125,7 @@ class Rerankers:
 def _is_here(name: str) -> bool:
     """Whether a checkpoint's weights are on this machine; nothing is loaded and nothing fetched."""
     try:
-        locate(name, offline=True)
+        locate(name, may_download=False)
     except WeightsNotFound:
         return False
     return True

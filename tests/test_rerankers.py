@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -152,11 +153,36 @@ def test_auto_with_no_weights_here_names_the_places_and_the_cure_and_fetches_not
 ) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setattr("minisearch.minilm.hub.fetch", lambda *_, **__: pytest.fail("asked the hub"))
-    with pytest.raises(
-        WeightsNotFound,
-        match=r"(?s)no weights for ms-marco-MiniLM-L12-v2.*minisearch models download ms-marco-MiniLM-L12-v2",
-    ):
-        Rerankers().rerank("auto", "q", ["a"])
+    cure = "This cures it:\n  minisearch models download ms-marco-MiniLM-L12-v2"
+    for offline, reason in [(False, "only what is on this machine is looked for"), (True, "offline")]:
+        with pytest.raises(WeightsNotFound) as raised:
+            Rerankers(offline=offline).rerank("auto", "q", ["a"])
+        lines = str(raised.value).splitlines()
+        assert lines[0] == "no weights for ms-marco-MiniLM-L12-v2. Looked in:"
+        assert f"  Hugging Face hub: not asked: {reason}" in lines
+        assert str(raised.value).endswith(cure)
+
+
+@pytest.mark.parametrize("is_verbose", [False, True])
+def test_a_machine_without_network_gets_one_error_and_not_every_try_of_the_library(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_verbose: bool
+) -> None:
+    def snapshot(*_: object, **__: object) -> str:
+        for attempt in range(5):
+            logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry %s/5].", attempt)
+        raise ConnectionError("Name or service not known")
+
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    theirs = logging.getLogger("huggingface_hub")
+    before = theirs.level
+    caplog.set_level(logging.INFO if is_verbose else logging.WARNING, logger="minisearch")
+    with pytest.raises(WeightsNotFound, match="download failed: ConnectionError: Name or service not known"):
+        Rerankers().rerank("bi", "q", ["a"])
+    tries = [record for record in caplog.records if record.name.startswith("huggingface_hub")]
+    assert len(tries) == (5 if is_verbose else 0)
+    assert theirs.level == before
+    assert f"weights: downloading sentence-transformers/{MODELS['bi']}" in caplog.text
 
 
 def test_a_models_own_folder_says_which_kind_it_is(folders: dict[str, Path]) -> None:

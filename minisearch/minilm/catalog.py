@@ -73,22 +73,23 @@ class Located:
         return self.shared_tokenizer or self.folder
 
 
-def locate(name_or_path: str, *, offline: bool = False) -> Located:
+def locate(name_or_path: str, *, offline: bool = False, may_download: bool = True) -> Located:
     """A checkpoint's folder, from the first place that has all of it; every step is logged.
 
     A name of the catalog means that checkpoint; ``./name`` is a folder whatever it is called.
-    Nothing is downloaded when ``offline`` or ``HF_HUB_OFFLINE`` is set.  Raises ModelError for an
-    unknown name, WeightsNotFound when no place has the files.
+    Nothing is downloaded when ``offline`` or ``HF_HUB_OFFLINE`` is set, nor for a caller who does without.
+    Raises ModelError for an unknown name, WeightsNotFound when no place has the files.
     """
     checkpoint = find(name_or_path)
     if checkpoint is None:
         return _given_folder(name_or_path)
     tried = []
-    for place, folder, problem in _places(checkpoint, offline=offline or hub.is_offline()):
+    barred = _barred(offline) or ("" if may_download else "only what is on this machine is looked for")
+    for place, folder, problem in _places(checkpoint, barred=barred):
         problem = problem if folder is None else _what_is_missing(folder, checkpoint)
         if folder is not None and not problem:
             logger.info("weights: %s: found in %s", place, folder)
-            return _located(checkpoint, folder, place, offline=offline)
+            return _located(checkpoint, folder, place, barred=barred)
         logger.info("weights: %s: %s", place, problem)
         tried.append(f"  {place}: {problem}")
     raise WeightsNotFound(_not_found(checkpoint, tried))
@@ -119,11 +120,11 @@ def download(name: str, *, offline: bool = False) -> tuple[Located, bool]:
             raise
     else:
         return here, False
-    folder, problem = _downloaded_folder(checkpoint, offline=offline, again=here is not None)
+    folder, problem = _downloaded_folder(checkpoint, barred=_barred(offline), again=here is not None)
     problem = problem if folder is None else _what_is_missing(folder, checkpoint)
     if folder is None or problem:
         raise WeightsNotFound(f"{checkpoint.name} could not be downloaded: {problem}")
-    located = _located(checkpoint, folder, "Hugging Face hub", offline=offline)
+    located = _located(checkpoint, folder, "Hugging Face hub", barred=_barred(offline))
     verified_sha256(located)
     return located, True
 
@@ -168,20 +169,25 @@ def _sha256(path: Path) -> str:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _located(checkpoint: Checkpoint, folder: Path, place: Place, *, offline: bool) -> Located:
+def _barred(offline: bool) -> str:
+    """Why nothing may be downloaded; empty where it may."""
+    return "offline" if offline or hub.is_offline() else ""
+
+
+def _located(checkpoint: Checkpoint, folder: Path, place: Place, *, barred: str) -> Located:
     """A whole folder, with the hash that its weights must have and the tokenizer that it may share."""
     found = Located(checkpoint.name, folder, place, checkpoint.sha256, "catalog" if checkpoint.sha256 else "")
     if not checkpoint.sha256 and (published := hub.published_sha256(found.weights)):
         found = replace(found, sha256=published, vouched_by="hub")
     if checkpoint.tokenizer_of and not _has_one(folder, TOKENIZERS):
-        found = replace(found, shared_tokenizer=_shared_tokenizer(checkpoint.tokenizer_of, offline=offline))
+        found = replace(found, shared_tokenizer=_shared_tokenizer(checkpoint.tokenizer_of, barred=barred))
     return found
 
 
-def _shared_tokenizer(name: str, *, offline: bool) -> Path:
+def _shared_tokenizer(name: str, *, barred: str) -> Path:
     """The folder with the tokenizer.json of another checkpoint, whose weights are not needed."""
     other, tried = CATALOG[name], []
-    for place, folder, problem in _places(other, offline=offline or hub.is_offline(), files=TOKENIZERS[:1]):
+    for place, folder, problem in _places(other, barred=barred, files=TOKENIZERS[:1]):
         if folder is not None and (folder / "tokenizer.json").is_file():
             return folder
         tried.append(f"  {place}: {problem or f'no tokenizer.json in {folder}'}")
@@ -212,7 +218,7 @@ def _unknown(name: str, expected: str) -> str:
 
 
 def _places(
-    checkpoint: Checkpoint, *, offline: bool, files: list[str] | None = None
+    checkpoint: Checkpoint, *, barred: str, files: list[str] | None = None
 ) -> Iterator[tuple[Place, Path | None, str]]:
     """Each place by name, with a folder to look into or the reason why there is none."""
     models = os.environ.get("LLM_MODELS_PATH")
@@ -224,7 +230,7 @@ def _places(
     yield "$LLM_MODELS_PATH", Path(models, checkpoint.name) if models else None, "not set"
     yield "installed package", *_package_folder(checkpoint)
     yield "Hugging Face cache", *_cached_folder(checkpoint)
-    yield "Hugging Face hub", *_downloaded_folder(checkpoint, offline=offline, files=files)
+    yield "Hugging Face hub", *_downloaded_folder(checkpoint, barred=barred, files=files)
 
 
 def _what_is_missing(folder: Path, checkpoint: Checkpoint) -> str:
@@ -267,11 +273,12 @@ def _cached_folder(checkpoint: Checkpoint) -> tuple[Path | None, str]:
 
 
 def _downloaded_folder(
-    checkpoint: Checkpoint, *, offline: bool, files: list[str] | None = None, again: bool = False
+    checkpoint: Checkpoint, *, barred: str, files: list[str] | None = None, again: bool = False
 ) -> tuple[Path | None, str]:
-    if offline:
-        return None, "not asked: offline"
-    logger.info("weights: downloading %s at %s", checkpoint.repository, checkpoint.revision)
+    if barred:
+        return None, f"not asked: {barred}"
+    # A warning, because a connection is opened, and without a network half a minute goes by in silence.
+    logger.warning("weights: downloading %s at %s", checkpoint.repository, checkpoint.revision)
     try:
         folder = hub.fetch(checkpoint.repository, checkpoint.revision, files or checkpoint.files, again=again)
     except Exception as error:  # network, proxy, permissions, disk: dozens of classes, one meaning here

@@ -6,8 +6,11 @@ layout is documented (huggingface.co/docs/huggingface_hub/guides/manage-cache). 
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -46,19 +49,34 @@ def fetch(repository: str, revision: str, files: list[str], *, again: bool = Fal
     """Download those of the files that the repository has into the cache, and return their folder.
 
     Each file is written beside and renamed when it is whole; ``again`` replaces what is there.  On a
-    terminal a bar shows how far it is.  Raises what `huggingface_hub` raises.
+    terminal a bar shows how far it is.  Raises what `huggingface_hub` raises, when it has tried for half a
+    minute; that it tries again and again is said only where steps are logged.
     """
     from huggingface_hub import snapshot_download
 
-    return Path(
-        snapshot_download(
-            repository,
-            revision=revision,
-            allow_patterns=files,
-            cache_dir=cache_folder(),
-            force_download=again,
+    with _quiet():
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=files,
+                cache_dir=cache_folder(),
+                force_download=again,
+            )
         )
-    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's warnings, of which a machine without network gets 22, unless steps are logged."""
+    theirs = logging.getLogger("huggingface_hub")
+    level = theirs.level
+    if not logging.getLogger("minisearch").isEnabledFor(logging.INFO):
+        theirs.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        theirs.setLevel(level)
 
 
 def is_offline() -> bool:

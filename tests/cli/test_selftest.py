@@ -87,6 +87,16 @@ def test_progress_goes_to_standard_error(index: Path) -> None:
     ]
 
 
+def test_too_small_an_index_is_told_so_before_anything_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    write_documents(tmp_path / "docs", 19)
+    with MiniSearch.open(tmp_path, encoder=an_encoder()) as ms:
+        ms.index(tmp_path / "docs", backend="flat")
+    (line,) = run(tmp_path / ".minisearch", code=1).stderr.splitlines()
+    assert "too small for a self-test: it needs 20 documents" in line
+    assert line.endswith("and it has 19: index more")
+
+
 def test_a_plot_is_a_png(index: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     run(index, "--backend", "flat", "--plot", str(tmp_path / "plot.png"))
