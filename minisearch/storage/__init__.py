@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minisearch.storage.records import Base, FileStamp, SkipStamp, StoredChunk, StoredDocument
+from minisearch.storage.records import Base, FileStamp, SkipStamp, StoredChunk, StoredDocument, Undone
 from minisearch.storage.store import Store
 
-__all__ = ["Base", "FileStamp", "SkipStamp", "Store", "StoredChunk", "StoredDocument"]
+__all__ = ["Base", "FileStamp", "SkipStamp", "Store", "StoredChunk", "StoredDocument", "Undone"]

@@ -29,7 +29,7 @@ def insert_chunk(connection: Connection, document_id: int, path: bytes, title: s
     anchors = json.dumps(chunk.anchors, separators=(",", ":")) if chunk.anchors else ""
     places = [chunk.line, chunk.end_line, chunk.page]
     crc32 = chunk_crc32(path, *places, chunk.heading, chunk.text, title, anchors)
-    row = [chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, *places, chunk.n_tokens]
+    row: list[Any] = [chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, *places, chunk.n_tokens]
     row += [text_sha256(chunk.embedded), crc32, is_rewritten, *texts, anchors]
     return insert_row(connection, document_id, row)
 
@@ -44,6 +44,13 @@ def insert_row(connection: Connection, document_id: int, row: Sequence[Any]) -> 
             [chunk_id, *map(spaced, (title, heading, text))],
         )
     return chunk_id
+
+
+def insert_vector(connection: Connection, chunk_id: int, vector: bytes, crc32: int) -> None:
+    """Add a chunk's vector with its checksum, inside a transaction."""
+    connection.write(
+        "insert into vectors (chunk_id, vector, crc32) values (?, ?, ?)", [chunk_id, vector, crc32]
+    )
 
 
 def read_chunks(connection: Connection, ids: Sequence[int]) -> dict[int, StoredChunk]:

@@ -28,6 +28,7 @@ class Connection:
     def __init__(self, path: Path, *, writable: bool) -> None:
         self.path = path
         self.is_writable = writable
+        self.is_closed = False
         self._is_immutable = False
         stamp = _stamp(path)  # before opening: a file replaced in between counts as outdated, not as opened
         with named_errors(path):
@@ -102,10 +103,11 @@ class Connection:
 
     def close(self) -> None:
         """Close the file; a writer first moves its log into the database and onto the disk."""
-        if self.is_writable:
+        if self.is_writable and not self.is_closed:
             with contextlib.suppress(sqlite3.Error):  # a reader holds the log: the next close does it
                 self._db.execute(f"pragma busy_timeout = {CLOSE_TIMEOUT_S * 1000:.0f}")
                 self._db.execute("pragma wal_checkpoint(truncate)")
+        self.is_closed = True
         self._db.close()
 
 
@@ -170,6 +172,8 @@ def _refuse_strangers(db: sqlite3.Connection, path: Path) -> None:
 def _prepare_to_write(db: sqlite3.Connection) -> None:
     db.execute("pragma trusted_schema = on")  # the full-text triggers need it
     db.execute("pragma recursive_triggers = on")  # a row that is replaced leaves the full text too
+    # Debian's SQLite overwrites all that it frees: 7 s, not 0.3, where 100,000 passages go at once.
+    db.execute("pragma secure_delete = fast")
     db.execute("pragma journal_mode = wal")
     # In WAL mode NORMAL survives a killed process whole; a power cut may lose the last documents, never
     # half of one, and closing at the end of a run syncs.

@@ -40,6 +40,12 @@ def put_row(connection: Connection, path: bytes, row: list[Any]) -> int:
     return connection.write(_INSERT, [path, *row])
 
 
+def clear(connection: Connection, document_id: int) -> None:
+    """Remove what hangs on a document, inside a transaction: chunks with vectors and words, fields, notes."""
+    for table in ("chunks", "fields", "notes"):
+        connection.write(f"delete from {table} where document_id = ?", [document_id])  # noqa: S608 - ours
+
+
 def read_documents(
     connection: Connection, fields: Mapping[int, Mapping[str, tuple[Value, ...]]]
 ) -> dict[str, StoredDocument]:

@@ -20,8 +20,7 @@ Row = tuple[bytes, str, bytes | None, bytes | None, float | None]
 
 
 def write_fields(connection: Connection, document_id: int, fields: Mapping[str, tuple[Value, ...]]) -> None:
-    """Put a document's fields in the place of those it had, inside a transaction."""
-    connection.write("delete from fields where document_id = ?", [document_id])
+    """Add a document's fields, inside a transaction."""
     connection.write_many(
         "insert into fields (document_id, name, kind, text, folded, number) values (?, ?, ?, ?, ?, ?)",
         ((document_id, *row) for row in rows_of(fields)),

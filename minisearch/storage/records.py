@@ -70,6 +70,15 @@ class StoredChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Undone:
+    """What going back did: documents that came back, are as they were before, and are gone again."""
+
+    added: int
+    updated: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Base:
     """The vector index in use: its file, the ids in it, the generation they are of, the SHA-256 of both."""
 

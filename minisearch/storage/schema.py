@@ -234,12 +234,13 @@ _M003_FULL_TEXT = [
     end""",
 ]
 
-# Every path that the latest change touched, as it was before. Of one that held no document there is the row
-# alone, without a format; of a fact that was not there, the key without a value.
+# Every path that a change touched, as it was before, under the change's number. Of a path that held no
+# document there is the row alone, without a format.
 _M003_UNDO = [
     """create table undo_documents (
         id integer primary key,
-        path blob not null unique,
+        change integer not null,
+        path blob not null,
         format text,
         title text,
         n_bytes integer,
@@ -250,7 +251,8 @@ _M003_UNDO = [
         ingest text,
         language text,
         n_characters integer,
-        n_bytes_reached integer
+        n_bytes_reached integer,
+        unique (change, path)
     )""",
     """create table undo_chunks (
         id integer primary key,
@@ -290,8 +292,10 @@ _M003_UNDO = [
     )""",
     "create index undo_notes_undo_id on undo_notes (undo_id)",
     """create table undo_meta (
-        key text primary key,
-        value text
+        change integer not null,
+        key text not null,
+        value text not null,
+        primary key (change, key)
     ) without rowid""",
 ]
 

@@ -15,16 +15,24 @@ from pathlib import Path
 
 import numpy as np
 
+from minisearch.errors import IndexNotWritable
 from minisearch.filters import Filter
-from minisearch.storage.chunks import insert_chunk, read_chunks, text_sha256
+from minisearch.storage.chunks import insert_chunk, insert_vector, read_chunks, text_sha256
 from minisearch.storage.connection import Connection, damaged
-from minisearch.storage.documents import columns_of, put_row, read_documents
+from minisearch.storage.documents import clear, columns_of, put_row, read_documents
 from minisearch.storage.fields import read_fields, read_names, write_fields
 from minisearch.storage.journal import Journal
 from minisearch.storage.lexical import lexical
-from minisearch.storage.records import Base, FileStamp, StoredChunk, StoredDocument
+from minisearch.storage.records import Base, FileStamp, StoredChunk, StoredDocument, Undone
 from minisearch.storage.selection import select
+from minisearch.storage.undo import Undo
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
+
+_VECTORS_OF_TEXTS = (
+    "select c.text_sha256, c.id, v.vector, v.crc32 from chunks c join vectors v on v.chunk_id = c.id "
+    "where c.text_sha256 in"
+)
+_KEPT_VECTORS_OF_TEXTS = "select text_sha256, id, vector, vector_crc32 from undo_chunks where text_sha256 in"
 
 
 class Store:
@@ -33,16 +41,26 @@ class Store:
     def __init__(self, path: Path, *, writable: bool = False) -> None:
         self._connection = Connection(path, writable=writable)
         self.journal = Journal(self._connection)
+        self._undo = Undo(self._connection)
 
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        self._close(in_haste=failure is not None)
 
     def close(self) -> None:
         """Close the file, with all that was written on the disk."""
-        self._connection.close()
+        self._close(in_haste=False)
+
+    def _close(self, *, in_haste: bool) -> None:
+        """Close the file; ``in_haste``, as when interrupted, without what the next writer can do as well."""
+        try:
+            if not (in_haste or self._connection.is_closed):
+                with contextlib.suppress(IndexNotWritable):  # a full disk: there is no more to forget then
+                    self._undo.forget()
+        finally:
+            self._connection.close()
 
     def copy_to(self, path: Path) -> None:
         """Copy the whole database, as it is at this moment, into a new file; this one is only read."""
@@ -65,6 +83,7 @@ class Store:
     def set_meta(self, **values: str) -> None:
         """Set some of those facts."""
         with self._connection.transaction():
+            self._undo.keep_facts(self.meta(), values)
             self._connection.write_many(
                 "insert or replace into meta (key, value) values (?, ?)", list(values.items())
             )
@@ -115,15 +134,13 @@ class Store:
         """
         path, connection = os.fsencode(document.path), self._connection
         with connection.transaction():
+            self._undo.keep([path])
             document_id = put_row(connection, path, columns_of(document))
-            connection.write("delete from chunks where document_id = ?", [document_id])
+            clear(connection, document_id)
             chunk_ids = [insert_chunk(connection, document_id, path, document.title, one) for one in chunks]
-            rows = [vector.tobytes() for vector in vectors]
-            connection.write_many(
-                "insert into vectors (chunk_id, vector, crc32) values (?, ?, ?)",
-                ((id_, row, zlib.crc32(row)) for id_, row in zip(chunk_ids, rows, strict=True)),
-            )
-            connection.write("delete from notes where document_id = ?", [document_id])
+            for chunk_id, vector in zip(chunk_ids, vectors, strict=True):
+                row = vector.tobytes()
+                insert_vector(connection, chunk_id, row, zlib.crc32(row))
             connection.write_many(
                 "insert into notes (document_id, text) values (?, ?)", [(document_id, note) for note in notes]
             )
@@ -155,8 +172,31 @@ class Store:
         ids = [(document_id,) for document_id in document_ids]
         if ids:
             with self._connection.transaction():
+                rows = self._connection.rows_in(
+                    "select path from documents where id in", [id_ for (id_,) in ids]
+                )
+                self._undo.keep(path for (path,) in rows)
                 self._connection.write_many("delete from documents where id = ?", ids)
                 self._raise_generation()
+
+    def begin_change(self, run_id: int) -> None:
+        """Let what is put and removed from now on be this run's change, which `roll_back` takes back as one.
+
+        If the run before it did not come to its end, both are one change.  Without this, a change is what
+        was put and removed since the store was opened.
+        """
+        self._undo.begin(run_id)
+
+    def roll_back(self) -> Undone:
+        """Take the latest change back, in one transaction; once more, and it is made again.
+
+        Documents that the change put are as they were before or gone, removed ones are there; so are the
+        index's facts.  Raises InputError where there is nothing to take back.
+        """
+        with self._connection.transaction():
+            undone = self._undo.roll_back()
+            self._raise_generation()
+        return undone
 
     def _raise_generation(self) -> None:
         self._connection.write(
@@ -194,15 +234,15 @@ class Store:
         return lexical(self._connection, text, k, among)
 
     def known_vectors(self, texts: Sequence[str]) -> dict[str, FloatArray]:
-        """The vectors already stored for any of these texts, in whatever document."""
+        """The vectors already stored for any of these texts, in whatever document, of now or of before."""
         by_hash = {text_sha256(text): text for text in texts}
-        rows = self._connection.rows_in(
-            "select c.text_sha256, c.id, v.vector, v.crc32 from chunks c join vectors v on v.chunk_id = c.id "
-            "where c.text_sha256 in",
-            list(by_hash),
-        )
         dimension = self._number("dimension")
-        return {by_hash[hash_]: self._vector(*stored, dimension) for hash_, *stored in rows}
+        known: dict[str, FloatArray] = {}
+        for query in (_VECTORS_OF_TEXTS, _KEPT_VECTORS_OF_TEXTS):
+            unknown = [hash_ for hash_, text in by_hash.items() if text not in known]
+            for hash_, id_, vector, crc32 in self._connection.rows_in(query, unknown):
+                known[by_hash[hash_]] = self._vector(id_, vector, crc32, dimension)
+        return known
 
     def chunk_ids(self) -> IntArray:
         """Every chunk's id, ascending."""

@@ -378,7 +378,7 @@ def test_facts_replace_one_another_and_leave_the_generation_alone(store):
     put(store, "a.md", "one")
     store.set_meta(model="first", backend="flat")
     store.set_meta(model="second")
-    assert store.meta() == {"model": "second", "backend": "flat", "generation": "1"}
+    assert store.meta() == {"model": "second", "backend": "flat", "generation": "1", "change": "1 0"}
 
 
 def test_the_version_tells_every_change_that_an_answer_depends_on(store):

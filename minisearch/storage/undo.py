@@ -1,0 +1,186 @@
+"""The generation before: what a change replaces is kept, in the transaction that replaces it.
+
+A change is all that one run, or one opened store, puts and removes; a run that was cut short and the one
+that goes on from there are one change.  The first time a change touches a path, the document there goes
+into the `undo_` tables as it was; going back puts it into its place again, and what that replaces is
+kept in turn, so going back twice returns.  Ids are new each time: none is ever used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from minisearch.errors import InputError
+from minisearch.storage import chunks, documents
+from minisearch.storage.connection import Connection, damaged
+from minisearch.storage.records import Undone
+
+CHANGE = "change"  # the fact that says whose the images are: "number run"
+_OWN_FACTS = {CHANGE, "generation"}  # they count on, whatever comes back
+
+_FIELDS = "name, kind, text, folded, number"
+_CHUNKS = ", ".join(f"c.{column}" for column in chunks.COLUMNS.split(", "))
+
+_KEEP_DOCUMENT = f"""insert into undo_documents (change, path, {documents.COLUMNS})
+    select ?, path, {documents.COLUMNS} from documents where id = ?"""  # noqa: S608 - ours
+_KEEP_CHUNKS = f"""insert into undo_chunks (undo_id, {chunks.COLUMNS}, vector_crc32, vector)
+    select ?, {_CHUNKS}, v.crc32, v.vector from chunks c join vectors v on v.chunk_id = c.id
+    where c.document_id = ? order by c.id"""  # noqa: S608 - ours
+_KEEP_FIELDS = f"""insert into undo_fields (undo_id, {_FIELDS})
+    select ?, {_FIELDS} from fields where document_id = ? order by rowid"""  # noqa: S608 - ours
+_KEEP_NOTES = """insert into undo_notes (undo_id, text)
+    select ?, text from notes where document_id = ? order by rowid"""
+
+_IMAGE = f"select {documents.COLUMNS} from undo_documents where id = ?"  # noqa: S608 - ours
+_CHUNKS_OF_IMAGE = (
+    f"select vector_crc32, vector, {chunks.COLUMNS} from undo_chunks where undo_id = ? order by id"  # noqa: S608 - ours
+)
+_FIELDS_OF_IMAGE = f"""insert into fields (document_id, {_FIELDS})
+    select ?, {_FIELDS} from undo_fields where undo_id = ? order by rowid"""  # noqa: S608 - ours
+_NOTES_OF_IMAGE = """insert into notes (document_id, text)
+    select ?, text from undo_notes where undo_id = ? order by rowid"""
+
+
+class Undo:
+    """What the latest change of one store replaced; every method but `forget` runs inside a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._run_id = 0
+        self._own: tuple[int, int] | None = None  # this store's change, once it has begun
+        self._facts: dict[str, str] = {}  # facts that were set before it began, as they were
+
+    def begin(self, run_id: int) -> None:
+        """Let the next thing that is kept be the first of a run's change."""
+        if self._own is not None:
+            self._own, self._facts = None, {}
+        self._run_id = run_id
+
+    def keep_facts(self, known: Mapping[str, str], new: Mapping[str, str]) -> None:
+        """Keep the facts that are about to change; one that is new stays when its change is undone."""
+        old = {key: known[key] for key in new if key in known and known[key] != new[key]}
+        if self._has_begun():
+            self._keep_facts(old)
+        else:  # a run says what the index is before it puts the first document
+            self._facts = old | self._facts
+
+    def keep(self, paths: Iterable[bytes]) -> None:
+        """Keep what is at these paths, unless the change has touched them before."""
+        if not self._has_begun():
+            self._begin()
+        for path in paths:
+            self._keep(path)
+
+    def forget(self) -> None:
+        """Forget what earlier changes replaced; until then their vectors can still be used."""
+        if self._own is None:
+            return
+        with self._connection.transaction():
+            change, _ = self._stored()
+            self._forget_others(change)
+
+    def roll_back(self) -> Undone:
+        """Put back what the latest change replaced, keep what is there now; InputError for nothing."""
+        change, _ = self._stored()
+        images = self._connection.rows(
+            "select id, path, format is not null from undo_documents where change = ? order by id", [change]
+        )
+        facts = dict(self._connection.rows("select key, value from undo_meta where change = ?", [change]))
+        if not images and not facts:
+            raise InputError("there is no earlier generation to go back to: nothing was changed since it")
+        self._run_id = 0
+        self._begin()
+        n_added = n_updated = n_removed = 0
+        for image, path, existed in images:
+            exists = self._keep(path)
+            if existed:
+                self._put_back(image, path)
+            elif exists:
+                self._connection.write("delete from documents where path = ?", [path])
+            n_added += existed and not exists
+            n_updated += existed and exists
+            n_removed += exists and not existed
+        self._put_facts_back(facts)
+        self._forget_others(change + 1)
+        return Undone(n_added, n_updated, n_removed)
+
+    # --- whose the images are ----------------------------------------------------------------------
+
+    def _stored(self) -> tuple[int, int]:
+        """The change that was kept last, and its run (0: none)."""
+        rows = self._connection.rows("select value from meta where key = ?", [CHANGE])
+        try:
+            change, run_id = map(int, rows[0][0].split()) if rows else (0, 0)
+        except ValueError as error:
+            raise damaged(self._connection.path, f"its change is {rows[0][0]!r}") from error
+        return change, run_id
+
+    def _has_begun(self) -> bool:
+        # Asked of the database: a transaction that failed took the beginning back.
+        return self._own is not None and self._own == self._stored()
+
+    def _begin(self) -> None:
+        change, run_id = self._stored()
+        if not (self._run_id and run_id and self._is_unfinished(run_id)):
+            change += 1
+        self._own = change, self._run_id
+        self._connection.write(
+            "insert or replace into meta (key, value) values (?, ?)", [CHANGE, f"{change} {self._run_id}"]
+        )
+        self._keep_facts(self._facts)
+
+    def _is_unfinished(self, run_id: int) -> bool:
+        rows = self._connection.rows("select outcome from runs where id = ?", [run_id])
+        return rows != [("complete",)]
+
+    # --- now -> images -----------------------------------------------------------------------------
+
+    def _keep(self, path: bytes) -> bool:
+        """Whether there is a document at the path, which is then kept."""
+        assert self._own is not None, "kept outside a change"
+        change, connection = self._own[0], self._connection
+        found = connection.rows("select id from documents where path = ?", [path])
+        is_kept = connection.rows(
+            "select 1 from undo_documents where change = ? and path = ?", [change, path]
+        )
+        if not is_kept and not found:
+            connection.write("insert into undo_documents (change, path) values (?, ?)", [change, path])
+        elif not is_kept:
+            image = connection.write(_KEEP_DOCUMENT, [change, found[0][0]])
+            for statement in (_KEEP_CHUNKS, _KEEP_FIELDS, _KEEP_NOTES):
+                connection.write(statement, [image, found[0][0]])
+        return bool(found)
+
+    def _keep_facts(self, facts: Mapping[str, str]) -> None:
+        assert self._own is not None, "kept outside a change"
+        self._connection.write_many(
+            "insert or ignore into undo_meta (change, key, value) values (?, ?, ?)",
+            [(self._own[0], key, value) for key, value in facts.items() if key not in _OWN_FACTS],
+        )
+
+    # --- images -> now -----------------------------------------------------------------------------
+
+    def _put_back(self, image: int, path: bytes) -> None:
+        connection = self._connection
+        (row,) = connection.rows(_IMAGE, [image])
+        document_id = documents.put_row(connection, path, list(row))
+        documents.clear(connection, document_id)
+        for crc32, vector, *columns in connection.rows(_CHUNKS_OF_IMAGE, [image]):
+            chunk_id = chunks.insert_row(connection, document_id, columns)
+            chunks.insert_vector(connection, chunk_id, vector, crc32)
+        for statement in (_FIELDS_OF_IMAGE, _NOTES_OF_IMAGE):
+            connection.write(statement, [document_id, image])
+        connection.write("delete from problems where path = ?", [path])
+
+    def _put_facts_back(self, facts: Mapping[str, str]) -> None:
+        known = dict(self._connection.rows("select key, value from meta"))
+        self._keep_facts({key: known[key] for key in facts if key in known})
+        self._connection.write_many(
+            "insert or replace into meta (key, value) values (?, ?)", list(facts.items())
+        )
+
+    def _forget_others(self, change: int) -> None:
+        old = "select id from undo_documents where change <> ?"
+        self._connection.write(f"delete from undo_chunks where undo_id in ({old})", [change])  # noqa: S608 - ours
+        self._connection.write("delete from undo_documents where change <> ?", [change])
+        self._connection.write("delete from undo_meta where change <> ?", [change])
