@@ -1,0 +1,173 @@
+"""Secrets are blanked where they stand, texts that only talk of them are left alone, and time is linear."""
+
+import base64
+import random
+import re
+import string
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minisearch.ingest.secrets import is_secret_file, redact
+
+DICE = random.Random(20)
+ALPHANUMERIC = string.ascii_letters + string.digits
+
+
+def drawn(n: int, letters: str = ALPHANUMERIC) -> str:
+    return "".join(DICE.choices(letters, k=n))
+
+
+def base64_of(n_bytes: int, width: int = 64) -> str:
+    whole = base64.b64encode(DICE.randbytes(n_bytes)).decode()
+    return "\n".join(whole[i : i + width] for i in range(0, len(whole), width))
+
+
+# Put together here, so that no scanner takes this file for a leak.
+TOKENS = {
+    "AWS key": "AKIA" + drawn(16, string.ascii_uppercase + "234567"),
+    "GitHub token": "ghp" + "_" + drawn(36),
+    "GitLab token": "glpat" + "-" + drawn(20),
+    "Slack token": "xoxb" + "-" + drawn(12, string.digits) + "-" + drawn(24),
+    "Slack webhook": "https://hooks.slack.com"
+    + "/services/T0"
+    + drawn(8)
+    + "/B0"
+    + drawn(8)
+    + "/"
+    + drawn(24),
+    "Stripe key": "sk" + "_live_" + drawn(24),
+    "Google key": "AI" + "za" + drawn(35),
+    "Anthropic key": "sk" + "-ant-api03-" + drawn(95),
+    "OpenAI key": "sk" + "-proj-" + drawn(40) + "T3Blbk" + "FJ" + drawn(40),
+    "Hugging Face token": "hf" + "_" + drawn(34),
+    "npm token": "npm" + "_" + drawn(36),
+    "PyPI token": "pypi" + "-AgEI" + drawn(80),
+    "SendGrid key": "SG" + "." + drawn(22) + "." + drawn(43),
+    "JWT": "ey" + "J" + drawn(20) + ".ey" + "J" + drawn(60) + "." + drawn(43),
+}
+
+
+def key_block(kind: str, body: str) -> str:
+    return f"-----BEGIN {kind}PRIVATE KEY-----\n{body}\n-----END {kind}PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize("kind, token", TOKENS.items())
+@pytest.mark.parametrize("frame", ["{}", "see {} here", 'x = "{}"', "a\r\n`{}`\r\nb", "https://h/?k={}&v=1"])
+def test_a_makers_token_is_blanked_and_named_wherever_it_stands(kind, token, frame):
+    text = frame.format(token)
+    blanked, found = redact(text)
+    assert found[0] == (kind, text.index(token))
+    assert blanked == text.replace(token, "█" * len(token))
+
+
+@pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "])
+def test_a_private_key_is_blanked_between_its_first_line_and_its_last(kind):
+    body = base64_of(600)
+    text = f"before\n{key_block(kind, body)}after"
+    blanked, found = redact(text)
+    assert [kind for kind, _ in found] == ["private key"]
+    assert blanked == text.replace(body, re.sub("[^\n]", "█", body))
+
+
+def test_a_key_that_is_cut_off_or_inside_a_string_is_blanked_too():
+    body = base64_of(300)
+    for text in (
+        key_block("RSA ", body).partition("-----END")[0] + "\nordinary words follow here",
+        '{"private_key": "' + key_block("", body).replace("\n", "\\n") + '"}',
+        "PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 8\n" + body + "\nPrivate-MAC: 0",
+    ):
+        blanked, found = redact(text)
+        assert len(found) == 1
+        assert not any(line in blanked for line in body.split("\n"))
+    assert (
+        "words follow here"
+        in redact(key_block("", body).partition("-----END")[0] + "\nthe words follow here")[0]
+    )
+
+
+@pytest.mark.parametrize("line", [
+    'password = "{}"', "password: {}", "DB_PASSWORD={}", 'os.environ["API_KEY"] = \'{}\'', '"secret": "{}",',
+    "api-key => {}", "clientSecretToken := `{}`", "apiKey: '{}'", "Authorization: Bearer {}",
+    "postgres://app:{}@db.local/app", "export AWS_SECRET_ACCESS_KEY={}",
+])  # fmt: skip
+def test_a_value_drawn_by_lot_is_blanked_after_a_name_that_promises_one(line):
+    for letters in (ALPHANUMERIC, ALPHANUMERIC + "+/", "0123456789abcdef"):
+        n_blanked = 0
+        for _ in range(100):
+            value = drawn(40, letters.replace("/", "") if "://" in line else letters)
+            text = line.format(value)
+            n_blanked += redact(text)[0] == text.replace(value, "█" * 40)
+        assert n_blanked >= 97
+
+
+@pytest.mark.parametrize("text", [
+    "password: changeme", "password = hunter2", 'password: "{{ vault_password }}"', "token=$GITHUB_TOKEN",
+    "password: correct-horse-battery-staple", "secret: my_very_long_secret_name_2024",
+    "api_key = settings.API_KEY",
+    "password=your-password-goes-here-123", "token: https://example.com/a/token/endpoint2",
+    "aws_access_key_id = AKIAIOSFODNN7EXAMPLE", "secret_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQC7 me@host", "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
+    "-----BEGIN PRIVATE KEY-----\nMIIE...\n-----END PRIVATE KEY-----",
+    "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl",
+    "A file that begins with -----BEGIN RSA PRIVATE KEY----- holds a key. " * 3 + "-----END it is.",
+    "sk-learn and sk_test, ghp_short, eyJust a word", "password: myLongPasswordWithWords2Go", "://a:b@c", "",
+    "token: 192.168.100.200.10.20.30.40-50", "token: release-1.20.3-build.17",
+    "password file: /etc/minisearch/passwords.d/2024/01/list.txt", "token: 2024-01-01T10:20:30.123456+00:00",
+])  # fmt: skip
+def test_texts_that_only_talk_of_secrets_stay_as_they_are(text):
+    assert redact(text) == (text, [])
+
+
+@given(st.lists(st.one_of(
+    st.sampled_from([*TOKENS.values(), "password = ", '"', "\n", "\r\n", "://u:", "@h", "é😀",
+                     key_block("RSA ", base64_of(90)), "-----BEGIN PRIVATE KEY-----", "-----END ",
+                     "Bearer "]),
+    st.text(max_size=8)), max_size=12).map("".join))  # fmt: skip
+def test_the_text_keeps_its_length_and_all_that_is_not_blanked(text):
+    blanked, found = redact(text)
+    assert len(blanked) == len(text)
+    assert all(new in (old, "█") for old, new in zip(text, blanked, strict=True))
+    assert re.findall("[\r\n]", blanked) == re.findall("[\r\n]", text)
+    assert [position for _, position in found] == sorted({position for _, position in found})
+    assert all(blanked[position] in "█\r\n" for _, position in found)
+    assert bool(found) == (blanked != text)
+    for token in TOKENS.values():
+        for alone in re.finditer(rf"(?<![A-Za-z0-9_-]){re.escape(token)}(?![A-Za-z0-9_-])", text):
+            assert set(blanked[slice(*alone.span())]) == {"█"}
+
+
+@pytest.mark.parametrize("unit", [
+    "-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY-----" + "A" * 64, "A" * 40 + "n", "sk-",
+    "sk-ant-",
+    "eyJa.", "eyJaaaaaaaaaaa.", "eyJ-", "ghp_", "password", "password=", "password=aB3dE5gH7jK9mN1p",
+    "://a:", "://",
+    "bearer ", "token.", "a" * 100, "Private-Lines: 1\n", "a1B2c3", "github_pat_a",
+])  # fmt: skip
+def test_time_is_linear_in_hostile_texts(unit):
+    text = unit * (500_000 // len(unit))
+    start = time.process_time()
+    redact(text)
+    assert time.process_time() - start < 4
+
+
+@pytest.mark.parametrize("name", [
+    "id_rsa", "id_ed25519", "server.key", "key.pem", "site-key.pem", "privkey1.pem", ".env", ".env.local",
+    ".ENV",
+    "prod.env", ".netrc", ".pgpass", "credentials.json", "client_secret_12.json", "vault.kdbx", "store.p12",
+    "a.PFX",
+    "secrets.yml", ".git-credentials", "a.ppk",
+])  # fmt: skip
+def test_files_that_are_secret_by_their_name(name):
+    assert "by its name" in str(is_secret_file(name))
+
+
+@pytest.mark.parametrize("name", [
+    "id_rsa.pub", ".env.example", ".env.sample", "environment.md", "keyboard.md", "cert.pem", "chain.pem",
+    "key.md",
+    "secrets.md", "credentials.md", "a.py", "", "monkey", ".envrc.template", "secrets.py",
+])  # fmt: skip
+def test_files_that_are_not(name):
+    assert is_secret_file(name) is None
