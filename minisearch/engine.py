@@ -13,21 +13,33 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisearch.answering import Search
 from minisearch.asking import Asking
+from minisearch.choice import FileChoice
 from minisearch.config import Settings
 from minisearch.encoders import Encoders
+from minisearch.errors import MinisearchError
 from minisearch.filters import Filter
 from minisearch.home import INDEX_FOLDER, Home
 from minisearch.rerankers import Rerankers
 from minisearch.results import By, Mode, Question, SearchResults
-from minisearch.types import Encoder, FloatArray, IndexProgress, IndexStatus, IngestReport, Reranker
+from minisearch.types import (
+    Encoder,
+    FloatArray,
+    IndexProgress,
+    IndexStatus,
+    IngestReport,
+    Reranker,
+    Verification,
+)
 
 if TYPE_CHECKING:
+    from minisearch.storage import Undone
     from minisearch.writing import Writing
 
 
@@ -109,15 +121,40 @@ class MiniSearch:
         self,
         *paths: str | os.PathLike[str],
         backend: str | None = None,
+        choice: FileChoice | None = None,
+        prune: bool = False,
         on_progress: Callable[[IndexProgress], None] = lambda _: None,
     ) -> IngestReport:
         """Bring the index up to date with files and folders: new, changed and vanished ones.
 
         Documents of other folders stay.  The first run creates the index.  Interrupted at any moment, the
-        index keeps every document stored so far and the next run goes on from there.  Raises IngestError
-        for a path that is not there or holds nothing to index; then nothing was changed.
+        index keeps every document stored so far and the next run goes on from there.  ``choice`` says which
+        files of these folders are taken, in later runs too; None leaves that as it was.
+
+        Raises IngestError for a path that is not there or holds nothing to index, and, without ``prune``,
+        ShrinkRefused where more than one document and a fifth of all would go; then nothing was changed.
         """
-        return self._writing().index(*paths, backend=backend, on_progress=on_progress)
+        return self._writing().index(
+            *paths, backend=backend, choice=choice, prune=prune, on_progress=on_progress
+        )
+
+    def watch(
+        self,
+        *paths: str | os.PathLike[str],
+        stop: threading.Event | None = None,
+        on_problem: Callable[[MinisearchError], None] | None = None,
+        **options: Any,  # noqa: ANN401 - those of `index`
+    ) -> Iterator[IngestReport]:
+        """Index files and folders now and after every change, until ``stop``: one report a run.
+
+        Of the later runs only those that changed something are reported.  What keeps a run from its end, a
+        folder that is gone or another process that is writing, is handed to ``on_problem``, or else raised;
+        the next change, or the next second, tries again.  Raises InputError when watchfiles is not installed.
+        """
+        from minisearch.watching import watch
+
+        index = partial(self.index, **options)
+        return watch(self._home, index, paths, stop=stop, on_problem=on_problem)
 
     def remove(self, *paths: str | os.PathLike[str]) -> int:
         """Take documents out of the index, whole folders of them too; how many. The files stay.
@@ -196,6 +233,41 @@ class MiniSearch:
     def field_names(self) -> list[str]:
         """What documents say of themselves that a filter can ask for, in lower case, in order."""
         return self._asking.field_names()
+
+    def verify(self, n: int = 20, *, seed: int = 0) -> Verification:
+        """Compare the index with a fresh one: all of the database, and n documents read and embedded again.
+
+        What is wrong is in ``problems``, not raised; but a database that cannot even be read raises
+        IndexCorrupt.
+        """
+        # Here, because asking must not cost the import of all that reads and cuts files.
+        from minisearch.verifying import verify
+
+        return verify(self._home, self._encoders, n=n, seed=seed)
+
+    def rollback(self) -> Undone:
+        """Go back to the index as it was before its last change; once more, and the change is made again.
+
+        Files stay as they are.  Raises InputError when nothing was changed yet.
+        """
+        from minisearch.recovery import roll_back
+
+        return roll_back(self._home)
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Copy the whole index, as it is at this moment, into one new file; others may write meanwhile.
+
+        Raises IndexNotWritable when there is a file already, or no room.
+        """
+        from minisearch.recovery import back_up
+
+        back_up(self._home, path)
+
+    def restore(self, path: str | os.PathLike[str]) -> None:
+        """Make the index of a backup; IndexNotWritable where there is an index already."""
+        from minisearch.recovery import restore
+
+        restore(self._home, path)
 
     def status(self) -> IndexStatus:
         """What the index holds, and how its last run ended."""

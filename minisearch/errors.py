@@ -12,6 +12,7 @@
     │   ├── IndexCorrupt         the file is damaged
     │   ├── IndexNotWritable     no permission, a read-only or a full disk
     │   ├── IndexBusy            another process is writing to it
+    │   ├── ShrinkRefused        a run would remove much of what it holds
     │   └── FingerprintMismatch  it was made with another model or another version
     └── BackendUnavailable       the library behind a vector index is not installed
 
@@ -59,6 +60,10 @@ class IndexNotWritable(StoreError):
 
 class IndexBusy(StoreError):
     """Another process is writing to the index."""
+
+
+class ShrinkRefused(StoreError):
+    """A run would remove more of the index than it should without being told to."""
 
 
 class FingerprintMismatch(StoreError):

@@ -94,6 +94,11 @@ class Home:
         holder = self.path.parent
         return str(path.relative_to(holder) if path.is_relative_to(holder) else path)
 
+    def key_of(self, path: str) -> str:
+        """The same of a path that is absolute and without ``..``, in a hundredth of the time."""
+        holder = f"{self.path.parent}/".replace("//", "/")
+        return path[len(holder) :] if path.startswith(holder) and path != holder else path
+
     def absolute(self, key: str) -> str:
         """The absolute path of a file stored under this name."""
         return str(self.path.parent / key)

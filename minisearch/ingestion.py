@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -22,10 +22,12 @@ import numpy as np
 
 from minisearch.ahead import ahead
 from minisearch.errors import IngestError
-from minisearch.home import Home, is_below
-from minisearch.ingest import Found, Unreadable, walk
+from minisearch.home import Home
+from minisearch.ingest import Found, LeftOut, Unreadable, walk
+from minisearch.ingest.scope import Choices
 from minisearch.reading import CutDocument, Outcome, PassedOver, Unchanged
-from minisearch.storage import Store, StoredDocument
+from minisearch.shrinking import Shrinking
+from minisearch.storage import FileStamp, SkipStamp, Store, StoredDocument
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, Skipped
 
 # Texts are encoded once this many tokens wait: sorted into full batches of like length, they take 5% less
@@ -42,9 +44,13 @@ class Walked:
     """
 
     files: dict[str, Found] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, Skipped] = field(default_factory=dict)
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
-    counts: Counter[str] = field(default_factory=Counter)
+
+    def counts(self) -> Counter[str]:
+        """How many files and folders were left out as "hidden", "ignored" and "excluded"."""
+        return Counter(one.kind for one in self.left_out.values())
 
 
 class Source(Protocol):
@@ -65,30 +71,50 @@ class Source(Protocol):
         ...
 
 
-def find_files(roots: Mapping[Path, str], home: Home) -> Walked:
+def find_files(roots: Mapping[Path, str], home: Home, choices: Choices) -> Walked:
     """The files below every root (real path -> as the user named it); IngestError where there are none."""
     walked = Walked()
+    own = str(home.path)
     for root, given in roots.items():
-        items = [
-            item for item in walk(root, counts=walked.counts) if not is_below(item.path, {str(home.path)})
-        ]
+        items = [item for item in walk(root, choices=choices) if not is_at_or_below(item.path, own)]
         if not any(isinstance(item, Found) for item in items):
-            problem = "".join(
-                f"; {item.path}: {item.reason}" for item in items[:1] if not isinstance(item, Found)
-            )
+            problem = next((item for item in items if isinstance(item, Skipped | Unreadable)), None)
+            why = f"; {problem.path}: {problem.reason}" if problem else ""
             raise IngestError(
-                f"no files to index in {given} (hidden and ignored ones do not count{problem}); nothing was "
+                f"no files to index in {given} (hidden and ignored ones do not count{why}); nothing was "
                 f"changed. If what is indexed from there is gone for good: minisearch remove {given}"
             )
         for item in items:
-            key = home.key(Path(item.path))
-            if isinstance(item, Found):
-                walked.files[key] = item
-                continue
-            walked.skipped[key] = item.reason
-            if isinstance(item, Unreadable):
-                walked.unreadable.add(item.path)
+            key = home.key_of(item.path)
+            match item:
+                case Found():
+                    walked.files[key] = item
+                case LeftOut():
+                    walked.left_out[key] = item
+                case _:
+                    walked.skipped[key] = Skipped(key, item.reason, getattr(item, "n_bytes", 0))
+                    if isinstance(item, Unreadable):
+                        walked.unreadable.add(item.path)
+    _settle_overlaps(walked, [str(root) for root in roots])
     return walked
+
+
+def _settle_overlaps(walked: Walked, roots: Sequence[str]) -> None:
+    """What one root leaves out and another one names is taken."""
+    if len(roots) == 1:
+        return
+    for key in walked.files:
+        walked.skipped.pop(key, None)
+    named = [
+        key for key, one in walked.left_out.items() if any(is_at_or_below(root, one.path) for root in roots)
+    ]
+    for key in named:
+        del walked.left_out[key]
+
+
+def is_at_or_below(path: str, folder: str) -> bool:
+    """Whether an absolute path is this one or lies below it."""
+    return path.startswith(folder) and (len(path) == len(folder) or path[len(folder)] == "/" or folder == "/")
 
 
 class Run:
@@ -105,17 +131,22 @@ class Run:
         source: Source,
         *,
         encoder: Callable[[], Encoder],
+        shrinking: Shrinking,
         on_progress: Callable[[IndexProgress], None],
     ) -> None:
         self._store = store
         self._files = walked.files
-        self._unreadable = walked.unreadable
         self._encoder = encoder
         self._on_progress = on_progress
         self._source = source
         self._stored = source.stored
+        self._shrinking = shrinking
         self._skipped = dict(walked.skipped)
-        self._counts = walked.counts
+        self._counts = walked.counts()
+        # Sizes only: what the walk said of these it says again.
+        self.stamps = {
+            key: SkipStamp(FileStamp(one.n_bytes, 0, 0, 0), "") for key, one in walked.skipped.items()
+        }
         self._n_bytes = sum(found.size for found in walked.files.values())
         self._n_files_done = self._n_bytes_done = 0
         self._n_added = self._n_updated = self._n_unchanged = self._n_removed = 0
@@ -131,15 +162,8 @@ class Run:
                 for document in window:
                     self._put(document, vectors)
 
-    def remove_vanished(self, home: Home, roots: Collection[str]) -> None:
-        """Remove the documents below the roots whose files are gone, but not what could not be looked for."""
-        self._remove(
-            key
-            for key in sorted(self._stored.keys() - self._files.keys())
-            if is_below(home.absolute(key), roots) and not is_below(home.absolute(key), self._unreadable)
-        )
-
-    def _remove(self, keys: Iterable[str]) -> None:
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove documents whose files are gone."""
         gone = [self._stored[key].id for key in keys]
         self._store.remove(gone)
         self._n_removed += len(gone)
@@ -151,9 +175,10 @@ class Run:
             updated=self._n_updated,
             unchanged=self._n_unchanged,
             removed=self._n_removed,
-            skipped=tuple(Skipped(key, reason) for key, reason in sorted(self._skipped.items())),
+            skipped=tuple(one for _, one in sorted(self._skipped.items())),
             n_hidden=self._counts["hidden"],
             n_ignored=self._counts["ignored"],
+            n_excluded=self._counts["excluded"],
             n_chunks=self._n_chunks,
             n_encoded=self._n_encoded,
             n_tokens=self._n_tokens,
@@ -180,14 +205,21 @@ class Run:
     def _settle(self, outcome: Unchanged | PassedOver) -> None:
         """Do what an outcome without a text to encode asks for."""
         if isinstance(outcome, PassedOver):
-            self._skipped[outcome.path] = outcome.reason
-            if outcome.is_outdated:
-                self._remove([outcome.path])
+            self._skip(outcome)
         else:
             if outcome.stamp is not None:
                 self._store.restamp(self._stored[outcome.path].id, outcome.stamp)
             self._n_unchanged += 1
         self._done(outcome.path)
+
+    def _skip(self, outcome: PassedOver) -> None:
+        path, size = outcome.path, self._files[outcome.path].size
+        self._skipped[path] = Skipped(path, outcome.reason, size)
+        self.stamps[path] = outcome.stamp or SkipStamp(FileStamp(size, 0, 0, 0), "")
+        if outcome.is_outdated:
+            if size:  # an empty file was counted before the run began
+                self._shrinking.lose(path)
+            self.remove([path])
 
     # --- chunks -> vectors -> store ----------------------------------------------------------------
 

@@ -9,15 +9,18 @@ so that a thread of its own may read while the model works.
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from minisearch.config import Settings
+from minisearch.config import Settings, fingerprint
 from minisearch.errors import IngestError
 from minisearch.ingest import Found, chunk, parse, read_bytes
-from minisearch.storage import FileStamp, StoredDocument
+from minisearch.ingest.libraries import installed
+from minisearch.ingest.screening import has_only_blanks, screened
+from minisearch.storage import FileStamp, SkipStamp, Store, StoredDocument
 from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
 
 # A file changed this close before it was read may have changed again after, with the same time and size
@@ -40,11 +43,23 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A file that gives no text now; ``is_outdated`` when the text it once gave is no longer true."""
+    """A file that gives no text now; ``is_outdated`` when the text it once gave is no longer true.
+
+    ``stamp`` lets the next run pass over the same file unread; None where it should look again.
+    """
 
     path: str
     reason: str
     is_outdated: bool
+    stamp: SkipStamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDocument:
+    """A new or changed document, not yet cut; ``row`` does not say yet how much of it reaches a vector."""
+
+    row: StoredDocument
+    document: Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +93,8 @@ class Reader:
     """Reads files against what is ``stored`` of them, and cuts what has changed.
 
     ``encoder`` is a function, so that reading what has not changed loads no model; ``ingest`` is the
-    fingerprint of how documents are cut now.  With ``stop`` set, cutting ends in `Stopped`.
+    fingerprint of how documents are cut now.  ``passed_over`` are the files that gave no text before, with
+    the reasons.  With ``stop`` set, cutting ends in `Stopped`.
     """
 
     stored: Mapping[str, StoredDocument]
@@ -86,20 +102,28 @@ class Reader:
     settings: Settings
     ingest: str
     stop: threading.Event = field(default_factory=threading.Event)
+    passed_over: Mapping[str, PassedOver] = field(default_factory=dict)
 
     def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
         """Each file's outcome; the files go by the names the store knows them by."""
         for path, found in files.items():
-            yield self._outcome(path, found)
+            outcome = self.read(path, found)
+            yield self._cut_down(outcome) if isinstance(outcome, ReadDocument) else outcome
 
-    def _outcome(self, path: str, found: Found) -> Outcome:
+    def read(self, path: str, found: Found) -> Unchanged | PassedOver | ReadDocument:
+        """What a file has for the index, without cutting it: no model is needed."""
         stored = self.stored.get(path)
+        ingest = fingerprint(self.ingest, "with secrets") if found.keeps_secrets else self.ingest
         stamp = FileStamp(found.size, found.mtime_ns, found.ctime_ns, time.time_ns())
-        is_cut_so = stored is not None and stored.ingest == self.ingest
+        is_cut_so = stored is not None and stored.ingest == ingest
         if stored and is_cut_so and _is_trusted(stored.stamp, stamp):
             return Unchanged(path)
+        by_what = fingerprint(ingest, *installed())  # another library may read what this one could not
+        passed_over = None if stored else self._still_passed_over(path, stamp, by_what)
+        if passed_over:
+            return passed_over
         try:
-            data = read_bytes(found.path)
+            data, stamp = _read_at_rest(found, stamp)
         except IngestError as error:  # what it held when it could last be read stays searchable
             reason = f"{error}; its earlier text is kept" if stored else str(error)
             return PassedOver(path, reason, is_outdated=False)
@@ -107,22 +131,33 @@ class Reader:
         if stored and is_cut_so and stored.sha256 == sha256:
             return Unchanged(path, stamp)
         try:
-            document = parse(found.path, data)
+            document = _document(found, data)
         except IngestError as error:
-            return PassedOver(path, str(error), is_outdated=stored is not None)
-        if not document.text.strip():  # said before a model is loaded to cut it
-            return PassedOver(path, "no text in it", is_outdated=stored is not None)
+            return PassedOver(path, str(error), stored is not None, SkipStamp(stamp, by_what))
         row = StoredDocument(
             path=path,
             format=document.format,
             title=document.title,
             stamp=stamp,
             sha256=sha256,
-            ingest=self.ingest,
+            ingest=ingest,
             language=document.language,
             fields=document.fields,
+            n_characters=len(document.text),
         )
-        return CutDocument(row, self._cut(document), document.notes)
+        return ReadDocument(row, document)
+
+    def _still_passed_over(self, path: str, stamp: FileStamp, by_what: str) -> PassedOver | None:
+        """The verdict of an earlier run, where the same would be found by reading the file again."""
+        earlier = self.passed_over.get(path)
+        if earlier is None or earlier.stamp is None or earlier.stamp.ingest != by_what:
+            return None
+        return earlier if _is_trusted(earlier.stamp.stamp, stamp) else None
+
+    def _cut_down(self, read: ReadDocument) -> CutDocument:
+        chunks = self._cut(read.document)
+        n_reached = n_bytes_reached(read.document, chunks, read.row.stamp.n_bytes)
+        return CutDocument(replace(read.row, n_bytes_reached=n_reached), chunks, read.document.notes)
 
     def _cut(self, document: Document) -> list[Chunk]:
         encoder = self.encoder()
@@ -136,6 +171,69 @@ class Reader:
             overlap_tokens=self.settings.overlap_tokens,
         )
         return [replace(one, context=context, n_tokens=one.n_tokens + n_context) for one in chunks]
+
+
+def passed_over(store: Store) -> dict[str, PassedOver]:
+    """The files that earlier runs passed over, with how they stood then."""
+    stamps = store.journal.problem_stamps()
+    return {
+        one.path: PassedOver(one.path, one.reason, is_outdated=False, stamp=stamps.get(one.path))
+        for one in store.journal.problems()
+    }
+
+
+def n_bytes_reached(document: Document, chunks: Sequence[Chunk], n_bytes: int) -> int:
+    """How many of a file's bytes stand in its chunks: what two of them share counts once.
+
+    A file that is no text counts whole: its bytes are none of the text's.
+    """
+    if document.origin.is_extract:
+        return n_bytes if chunks else 0
+    reached = end = 0
+    for start, stop in sorted((one.byte_start, one.byte_end) for one in chunks):
+        reached += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return reached
+
+
+def _document(found: Found, data: bytes) -> Document:
+    """The document in a file's bytes, its secrets blanked; IngestError where there is none."""
+    document = parse(found.path, data)
+    if not document.text.strip():  # said before a model is loaded to cut it
+        raise IngestError("no text in it")
+    if found.keeps_secrets:
+        return document
+    document = screened(document)
+    if has_only_blanks(document.text):
+        raise IngestError("screened: there is nothing but secrets in it (--keep-secrets takes it)")
+    return document
+
+
+def _read_at_rest(found: Found, stamp: FileStamp) -> tuple[bytes, FileStamp]:
+    """A file's bytes as they were at one moment, with the file's stamp of that moment.
+
+    Raises IngestError for a file that is written to while it is read, and again while it is read once more.
+    """
+    path = found.target or found.path
+    for _ in range(2):
+        data = read_bytes(path)
+        after = _stamp(path)
+        if after is None:
+            raise IngestError("vanished while it was being read")
+        if _is_same(after, stamp):
+            return data, stamp
+        stamp = after
+    raise IngestError("changes while it is being read: the next run will try again")
+
+
+def _stamp(path: str) -> FileStamp | None:
+    """What the file system says of a file now; None where it is no longer there."""
+    now_ns = time.time_ns()
+    try:
+        status = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - ten thousand of them
+    except OSError:
+        return None
+    return FileStamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, now_ns)
 
 
 def context_of(title: str, tokenizer: Tokenizer, chunk_tokens: int) -> tuple[str, int]:
@@ -166,5 +264,8 @@ class _Stoppable:
 
 def _is_trusted(stored: FileStamp, now: FileStamp) -> bool:
     """Whether equal stamps prove that the file holds what it held."""
-    is_same = (stored.n_bytes, stored.mtime_ns, stored.ctime_ns) == (now.n_bytes, now.mtime_ns, now.ctime_ns)
-    return is_same and max(stored.mtime_ns, stored.ctime_ns) + RACY_NS < stored.read_at_ns
+    return _is_same(stored, now) and max(stored.mtime_ns, stored.ctime_ns) + RACY_NS < stored.read_at_ns
+
+
+def _is_same(one: FileStamp, other: FileStamp) -> bool:
+    return (one.n_bytes, one.mtime_ns, one.ctime_ns) == (other.n_bytes, other.mtime_ns, other.ctime_ns)

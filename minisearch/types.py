@@ -123,10 +123,11 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file that was found but is not in the index as it now stands, and why."""
+    """A file that was found but is not in the index as it now stands, and why; its size where known."""
 
     path: str
     reason: str
+    n_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +143,10 @@ class IngestReport:
     """What one indexing run did: counts of documents, the files it passed over, and the work it took.
 
     ``n_chunks`` counts the chunks of added and updated documents, ``n_encoded`` those among them
-    that went through the model (the rest kept a vector already stored).  ``n_hidden`` and ``n_ignored``
-    count files and folders that the walk left out on purpose.  ``notes`` are about files
-    that were indexed, though not entirely as they stand.
+    that went through the model (the rest kept a vector already stored).  ``n_hidden``, ``n_ignored`` and
+    ``n_excluded`` count files and folders that the walk left out on purpose; ``choices`` are what was
+    chosen for the folders, in this run or an earlier one.  ``notes`` are about files that were indexed,
+    though not entirely as they stand.
     """
 
     added: int = 0
@@ -155,6 +157,8 @@ class IngestReport:
     notes: tuple[Note, ...] = ()
     n_hidden: int = 0
     n_ignored: int = 0
+    n_excluded: int = 0
+    choices: tuple[Note, ...] = ()
     n_chunks: int = 0
     n_encoded: int = 0
     n_tokens: int = 0

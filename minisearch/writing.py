@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 from minisearch import calibration
 from minisearch.asking import shown
+from minisearch.choice import FileChoice
+from minisearch.choices import chosen, read_choices, told, write_choices
 from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings
 from minisearch.encoders import Encoders
 from minisearch.errors import IndexNotFound, InputError
@@ -24,10 +27,17 @@ from minisearch.home import Home, is_below, real_path
 from minisearch.indexes import load_backend
 from minisearch.ingestion import Run, Source, Walked, find_files
 from minisearch.live_index import LiveIndex, is_due, publish_index
-from minisearch.reading import Reader
+from minisearch.reading import Reader, passed_over
+from minisearch.shrinking import Shrinking, vanished
 from minisearch.storage import Store
 from minisearch.storage.lock import writer_lock
-from minisearch.types import Encoder, IndexProgress, IngestReport
+from minisearch.types import Encoder, IndexProgress, IngestReport, Skipped
+
+
+class _Options(TypedDict):
+    backend: str | None
+    prune: bool
+    on_progress: Callable[[IndexProgress], None]
 
 
 class Writing:
@@ -43,6 +53,8 @@ class Writing:
         self,
         *paths: str | os.PathLike[str],
         backend: str | None,
+        choice: FileChoice | None = None,
+        prune: bool = False,
         on_progress: Callable[[IndexProgress], None],
     ) -> IngestReport:
         """`MiniSearch.index`."""
@@ -53,8 +65,17 @@ class Writing:
         started_s = time.perf_counter()
         self._home.must_be_free()
         roots = {real_path(path): os.fspath(path) for path in paths}
-        walked = find_files(roots, self._home)
-        report = self.take_in(walked, Reader, roots, backend=backend, on_progress=on_progress)
+        options: _Options = {"backend": backend, "prune": prune, "on_progress": on_progress}
+        if self._home.exists():
+            with self._writer() as store:
+                choices = chosen(read_choices(store, self._home), map(str, roots), choice)
+                walked = find_files(roots, self._home, choices)
+                report = self._take_in(store, walked, Reader, roots, choices=choices, **options)
+        else:
+            choices = chosen({}, map(str, roots), choice)
+            walked = find_files(roots, self._home, choices)  # one that finds nothing makes no index
+            with self._first_writer() as store:
+                report = self._take_in(store, walked, Reader, roots, choices=choices, **options)
         return replace(report, elapsed_s=time.perf_counter() - started_s)
 
     def take_in(
@@ -68,36 +89,64 @@ class Writing:
     ) -> IngestReport:
         """Bring all that is stored from below the roots up to date with what was walked.
 
-        ``source`` is called as `Reader` is, and makes the documents.
+        ``source`` is called as `Reader` is, and makes the documents.  However many are gone, they go.
         """
-        if not self._home.exists():
-            self._encoders.to_index(DEFAULT_MODEL)
-        with self._writer(create=True) as store:
-            facts = self._settle(store, backend)
-
-            def encoder() -> Encoder:
-                load_backend(facts.backend)  # a library that is gone shows before the work, not after
-                return self._encoder_of(facts)
-
-            documents = source(
-                store.documents(), encoder=encoder, settings=facts.settings, ingest=facts.ingest
+        with self._first_writer() as store:
+            names = {root: str(root) for root in roots}
+            return self._take_in(
+                store, walked, source, names, choices={}, backend=backend, prune=True, on_progress=on_progress
             )
-            run = Run(store, walked, documents, encoder=encoder, on_progress=on_progress)
-            below = {str(root) for root in roots}
-            with self._recorded(run, store, roots):
-                run.execute()
-                run.remove_vanished(self._home, below)
-                is_new = self._publish_if_due(store, facts)
-                report = run.report()
-                is_unmeasured = report.n_encoded and (is_new or calibration.read(store) is None)
-                if is_unmeasured or calibration.is_due(store):
-                    self._calibrate(store, facts)
-            notes = [note for note in store.notes() if self._is_below(note.path, below)]
-            return replace(
-                report,
-                skipped=shown(self._home, report.skipped),
-                notes=shown(self._home, notes),
-            )
+
+    def _take_in(
+        self,
+        store: Store,
+        walked: Walked,
+        source: Callable[..., Source],
+        roots: Mapping[Path, str],
+        *,
+        choices: Mapping[str, FileChoice],
+        backend: str | None,
+        prune: bool,
+        on_progress: Callable[[IndexProgress], None],
+    ) -> IngestReport:
+        below = {str(root) for root in roots}
+        stored = store.documents()
+        gone = vanished(stored, walked.files, walked.unreadable, self._home, below)
+        shrinking = Shrinking(self._home, len(stored), list(roots.values()), prune)
+        shrinking.check(gone, stored, walked.files)
+        facts = self._settle(store, backend)
+        write_choices(store, self._home, choices)
+
+        def encoder() -> Encoder:
+            load_backend(facts.backend)  # a library that is gone shows before the work, not after
+            return self._encoder_of(facts)
+
+        documents = source(
+            stored,
+            encoder=encoder,
+            settings=facts.settings,
+            ingest=facts.ingest,
+            passed_over=passed_over(store),
+        )
+        run = Run(store, walked, documents, encoder=encoder, shrinking=shrinking, on_progress=on_progress)
+        with self._recorded(run, store, walked, roots):
+            run.execute()
+            run.remove(gone)
+            is_new = self._publish_if_due(store, facts)
+            report = run.report()
+            is_unmeasured = report.n_encoded and (is_new or calibration.read(store) is None)
+            if is_unmeasured or calibration.is_due(store):
+                self._calibrate(store, facts)
+        notes = [note for note in store.notes() if self._is_below(note.path, below)]
+        in_force = {
+            path: one for path, one in choices.items() if is_below(path, below) or _holds_for(path, below)
+        }
+        return replace(
+            report,
+            skipped=shown(self._home, report.skipped),
+            notes=shown(self._home, notes),
+            choices=told(in_force, self._home),
+        )
 
     def remove(self, *paths: str | os.PathLike[str]) -> int:
         """`MiniSearch.remove`."""
@@ -105,13 +154,10 @@ class Writing:
         with self._writer() as store:
             facts = Facts.read(store, self._home.folder)
             gone = [document.id for key, document in store.documents().items() if self._is_below(key, below)]
-            forgotten = [
-                skipped.path for skipped in store.journal.problems() if self._is_below(skipped.path, below)
-            ]
-            if not gone and not forgotten:
+            n_forgotten = self._forget(store, below)
+            if not gone and not n_forgotten:
                 raise InputError(f"nothing in the index is at or below {', '.join(map(str, paths))}")
             store.remove(gone)
-            store.journal.set_problems(forgotten, [])
             self._publish_if_due(store, facts)
         return len(gone)
 
@@ -136,6 +182,14 @@ class Writing:
             with writer_lock(self._home.path), Store(self._home.database, writable=True) as store:
                 yield store
 
+    @contextmanager
+    def _first_writer(self) -> Iterator[Store]:
+        """The same for an index that may not exist yet: it is made once there is a model for it."""
+        if not self._home.exists():
+            self._encoders.to_index(DEFAULT_MODEL)
+        with self._writer(create=True) as store:
+            yield store
+
     def _settle(self, store: Store, backend: str | None) -> Facts:
         """The index's facts: set by its first run, kept to by every later one unless it says otherwise."""
         try:
@@ -152,7 +206,7 @@ class Writing:
         return facts
 
     @contextmanager
-    def _recorded(self, run: Run, store: Store, roots: Iterable[Path]) -> Iterator[None]:
+    def _recorded(self, run: Run, store: Store, walked: Walked, roots: Iterable[Path]) -> Iterator[None]:
         """Note a run's beginning and its end, however it ends."""
         run_id = store.journal.start_run([self._home.key(root) for root in roots])
         outcome = "failed"
@@ -165,10 +219,46 @@ class Writing:
         finally:
             report = run.report()
             if outcome == "complete":
-                below = {str(root) for root in roots}
-                forget = [old.path for old in store.journal.problems() if self._is_below(old.path, below)]
-                store.journal.set_problems(forget, report.skipped)
+                self._note(store, run, walked, {str(root) for root in roots})
             store.journal.finish_run(run_id, outcome, _counts(report))
+
+    def _note(self, store: Store, run: Run, walked: Walked, below: Collection[str]) -> None:
+        """Note what the run passed over and left out, in place of what was noted below its roots.
+
+        Only what differs is written: in most runs that is nothing.
+        """
+        journal, skipped = store.journal, {one.path: one for one in run.report().skipped}
+        reasons, stamps = {one.path: one.reason for one in journal.problems()}, journal.problem_stamps()
+        journal.set_problems(
+            [path for path in reasons if path not in skipped and self._is_below(path, below)],
+            [
+                one
+                for path, one in skipped.items()
+                if reasons.get(path) != one.reason or stamps.get(path) != run.stamps.get(path)
+            ],
+            run.stamps,
+        )
+        left_out = {
+            key + "/" * one.is_folder: Skipped(key + "/" * one.is_folder, one.reason)
+            for key, one in walked.left_out.items()
+        }
+        known = {one.path: one.reason for one in journal.left_out()}
+        journal.set_left_out(
+            [path for path in known if path not in left_out and self._is_below(path.rstrip("/"), below)],
+            [one for path, one in left_out.items() if known.get(path) != one.reason],
+        )
+
+    def _forget(self, store: Store, below: Collection[str]) -> int:
+        """Forget what was noted and chosen at or below these paths; how many files and choices."""
+        journal = store.journal
+        problems = [one.path for one in journal.problems() if self._is_below(one.path, below)]
+        left_out = [one.path for one in journal.left_out() if self._is_below(one.path.rstrip("/"), below)]
+        choices = read_choices(store, self._home)
+        kept = {path: one for path, one in choices.items() if not is_below(path, below)}
+        journal.set_problems(problems, [])
+        journal.set_left_out(left_out, [])
+        write_choices(store, self._home, kept)
+        return len(problems) + len(choices) - len(kept)
 
     def _publish_if_due(self, store: Store, facts: Facts) -> bool:
         """Whether a new vector index was due, and is now in use."""
@@ -192,6 +282,11 @@ class Writing:
 
     def _is_below(self, key: str, folders: Collection[str]) -> bool:
         return is_below(self._home.absolute(key), folders)
+
+
+def _holds_for(path: str, below: Collection[str]) -> bool:
+    """Whether a choice for this path holds for any of these roots: it is one of them or above one."""
+    return any(is_below(root, {path}) for root in below)
 
 
 def _counts(report: IngestReport) -> dict[str, int]:

@@ -459,7 +459,7 @@ def test_a_folder_above_the_index_is_kept_in_step_too(folder: Path, monkeypatch:
         assert ms.index("..").added == len(TEXTS) + 1
         (folder / "docs" / "bread.md").unlink()
         (folder / "project" / "here.txt").unlink()
-        assert ms.index("..").removed == 2
+        assert ms.index("..", prune=True).removed == 2
         assert ms.remove("..") == len(TEXTS) - 1
 
 

@@ -119,7 +119,7 @@ def test_a_run_that_reads_ahead_leaves_and_tells_the_same(
         monkeypatch.setattr("minisearch.reading.time", SimpleNamespace(time_ns=lambda: next(clock)))
         progress = []
         with MiniSearch.open(index=tmp_path / index, encoder=HashingEncoder()) as ms:
-            report = ms.index(folder, backend="flat", on_progress=progress.append)
+            report = ms.index(folder, backend="flat", prune=True, on_progress=progress.append)
         counts = (report.added, report.updated, report.unchanged, report.removed, report.skipped)
         work = (report.notes, report.n_chunks, report.n_encoded, report.n_tokens)
         return counts, work, progress, content(tmp_path / index / "minisearch.db")

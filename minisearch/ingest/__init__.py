@@ -2,6 +2,6 @@
 
 from minisearch.ingest.chunking import chunk
 from minisearch.ingest.readers import parse, read, read_bytes
-from minisearch.ingest.walk import Found, Unreadable, walk
+from minisearch.ingest.walk import Found, LeftOut, Unreadable, walk
 
-__all__ = ["Found", "Unreadable", "chunk", "parse", "read", "read_bytes", "walk"]
+__all__ = ["Found", "LeftOut", "Unreadable", "chunk", "parse", "read", "read_bytes", "walk"]

@@ -51,8 +51,8 @@ class Journal:
 
     def problems(self) -> list[Skipped]:
         """The files passed over, by path."""
-        rows = self._connection.rows("select path, reason from problems order by path")
-        return [Skipped(os.fsdecode(path), reason) for path, reason in rows]
+        rows = self._connection.rows("select path, reason, coalesce(n_bytes, 0) from problems order by path")
+        return [Skipped(os.fsdecode(path), reason, n_bytes) for path, reason, n_bytes in rows]
 
     def problem_stamps(self) -> dict[str, SkipStamp]:
         """How the files passed over stood then, by path; those of which that was not noted are left out."""

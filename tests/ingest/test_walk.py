@@ -5,13 +5,15 @@ import random
 import shutil
 import socket
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from minisearch.errors import IngestError
-from minisearch.ingest import Found, Unreadable, walk
+from minisearch.choice import FileChoice
+from minisearch.errors import IngestError, InputError
+from minisearch.ingest import Found, LeftOut, Unreadable, walk
+from minisearch.ingest.scope import ways_to
+from minisearch.ingest.walk import Item
 from minisearch.types import Skipped
 
 
@@ -22,13 +24,24 @@ def grow(root: Path, *names: str) -> None:
         path.write_text("text")
 
 
-def found(root: Path, **options) -> list[str]:
-    return [os.path.relpath(item.path, root) for item in walk(root, **options) if isinstance(item, Found)]
+def found(root: Path, **choice) -> list[str]:
+    return [os.path.relpath(item.path, root) for item in taken(root, **choice) if isinstance(item, Found)]
 
 
-def problems(root: Path, **options) -> dict[str, str]:
-    items = [item for item in walk(root, **options) if not isinstance(item, Found)]
+def taken(root: Path, **choice) -> list[Item]:
+    """What a walk says; the choice, if any, is made for the root."""
+    return list(walk(root, choices={str(root.resolve()): FileChoice(**choice)} if choice else None))
+
+
+def problems(root: Path, **choice) -> dict[str, str]:
+    items = [item for item in taken(root, **choice) if isinstance(item, Skipped | Unreadable)]
     return {os.path.relpath(item.path, root): item.reason for item in items}
+
+
+def left_out(root: Path, **choice) -> dict[str, str]:
+    """Reasons by path, folders with a slash."""
+    items = [item for item in taken(root, **choice) if isinstance(item, LeftOut)]
+    return {os.path.relpath(item.path, root) + "/" * item.is_folder: item.reason for item in items}
 
 
 def test_an_empty_folder_holds_nothing(tmp_path):
@@ -71,11 +84,10 @@ def test_odd_names_pass_through_unchanged(tmp_path, name):
     assert Path(item.path).read_text() == "text"
 
 
-def test_hidden_names_and_the_index_itself_are_passed_over_and_counted(tmp_path):
+def test_hidden_names_and_the_index_itself_are_left_out_and_told(tmp_path):
     grow(tmp_path, "a.md", ".hidden", ".minisearch/store.db", ".git/config")
-    counts: Counter[str] = Counter()
-    assert found(tmp_path, counts=counts) == ["a.md"]
-    assert counts == {"hidden": 3}
+    assert found(tmp_path) == ["a.md"]
+    assert left_out(tmp_path) == {".git/": "hidden", ".hidden": "hidden", ".minisearch/": "hidden"}
 
 
 def test_a_folder_given_by_name_is_walked_though_it_is_hidden(tmp_path):
@@ -92,9 +104,11 @@ def test_a_file_given_by_name_is_taken_whatever_the_ignore_rules_say(tmp_path):
 def test_nothing_below_an_ignored_folder_can_be_kept(tmp_path):
     grow(tmp_path, "build/keep.md", "a.md")
     (tmp_path / ".gitignore").write_text("build/\n!build/keep.md\n")
-    counts: Counter[str] = Counter()
-    assert found(tmp_path, counts=counts) == ["a.md"]
-    assert counts == {"hidden": 1, "ignored": 1}
+    assert found(tmp_path) == ["a.md"]
+    assert left_out(tmp_path) == {
+        ".gitignore": "hidden",
+        "build/": "ignored by .gitignore, line 1: build/",
+    }
 
 
 def test_a_folder_kept_by_name_does_not_keep_what_lies_in_it(tmp_path):
@@ -175,6 +189,9 @@ def test_the_same_files_as_git_on_random_trees_and_rules(tmp_path, seed):
         by_git = [os.fsdecode(name) for name in listed.split(b"\0") if name and b".gitignore" not in name]
         files = {str(file.relative_to(root)): file.read_text() for file in root.rglob(".gitignore")}
         assert sorted(found(root)) == sorted(by_git), files
+        for file in root.rglob(".gitignore"):
+            file.rename(file.with_name(".minisearchignore"))
+        assert sorted(found(root)) == sorted(by_git), ("the same rules for this program alone", files)
 
 
 def test_a_symbolic_link_to_a_file_inside_is_one_name_too_many(tmp_path):
@@ -201,9 +218,8 @@ def test_links_never_lead_out_of_the_root_nor_in_circles(tmp_path):
     (root / "out").symlink_to("../outside")
     (root / "out.md").symlink_to(tmp_path / "outside/secret.md")
     (root / "sibling.md").symlink_to("../rooted/b.md")
-    counts: Counter[str] = Counter()
-    assert found(root, counts=counts) == ["a.md"]
-    assert counts == {}
+    assert found(root) == ["a.md"]
+    assert left_out(root) == {}
     told = problems(root)
     assert "a linked folder is not followed" in told["loop"]
     assert told["gone"] == "dangling symbolic link"
@@ -236,7 +252,149 @@ def test_a_file_over_the_limit_is_told_with_both_sizes(tmp_path):
     (tmp_path / "big.txt").write_bytes(b"x" * 1001)
     (tmp_path / "fits.txt").write_bytes(b"x" * 1000)
     assert found(tmp_path, max_bytes=1000) == ["fits.txt"]
-    assert problems(tmp_path, max_bytes=1000) == {"big.txt": "too large: 1,001 bytes, and the limit is 1,000"}
+    (big,) = [item for item in taken(tmp_path, max_bytes=1000) if isinstance(item, Skipped)]
+    reason = "too large: 1,001 bytes, and the limit is 1,000 (--max-bytes raises it)"
+    assert big == Skipped(str(tmp_path / "big.txt"), reason, 1001)
+
+
+# --- a file of rules for this program alone ----------------------------------------------------------
+
+
+def test_minisearchignore_is_stronger_than_gitignore_and_may_take_back_in(tmp_path):
+    grow(tmp_path, "a.md", "b.md", "out/x.md", "out/y.tmp", "sub/b.md")
+    (tmp_path / ".gitignore").write_text("out/\n*.tmp\nb.md\n")
+    (tmp_path / ".minisearchignore").write_text("a.md\n!out/\n!/b.md\n")
+    assert found(tmp_path) == ["b.md", "out/x.md", "out/y.tmp"]
+    assert left_out(tmp_path) == {
+        ".gitignore": "hidden",
+        ".minisearchignore": "hidden",
+        "a.md": "ignored by .minisearchignore, line 1: a.md",
+        "sub/b.md": "ignored by .gitignore, line 3: b.md",
+    }
+
+
+def test_a_deeper_minisearchignore_overrules_one_above(tmp_path):
+    grow(tmp_path, "a.log", "sub/a.log", "sub/deep/a.log")
+    (tmp_path / ".minisearchignore").write_text("*.log")
+    (tmp_path / "sub" / ".minisearchignore").write_text("!a.log")
+    (tmp_path / "sub" / "deep" / ".minisearchignore").write_text("*")
+    assert found(tmp_path) == ["sub/a.log"]
+    assert left_out(tmp_path)["sub/deep/a.log"] == "ignored by sub/deep/.minisearchignore, line 1: *"
+
+
+def test_minisearchignore_counts_from_above_without_a_repository_too(tmp_path):
+    grow(tmp_path, "docs/a.md", "docs/b.log")
+    (tmp_path / ".minisearchignore").write_text("/docs/*.log\n")
+    assert found(tmp_path / "docs") == ["a.md"]
+    assert left_out(tmp_path / "docs") == {
+        "b.log": f"ignored by {tmp_path}/.minisearchignore, line 1: /docs/*.log"
+    }
+
+
+def test_hidden_names_are_taken_back_in_only_where_a_pattern_means_them(tmp_path):
+    grow(tmp_path, "a.md", "a.py", ".venv/a.md", ".github/ci.md", ".git/x.md", ".notes.md")
+    (tmp_path / ".minisearchignore").write_text("*\n!*/\n!*.md\n!.github/\n!.git/")
+    assert found(tmp_path) == [".github/ci.md", "a.md"]
+
+
+# --- a choice ----------------------------------------------------------------------------------------
+
+
+def test_exclude_leaves_out_what_it_names_and_says_by_which_pattern(tmp_path):
+    grow(tmp_path, "a.md", "drafts/b.md", "sub/drafts/c.md", "sub/d.log")
+    assert found(tmp_path, exclude=["/drafts/", "*.log"]) == ["a.md", "sub/drafts/c.md"]
+    assert left_out(tmp_path, exclude=["/drafts/", "*.log"]) == {
+        "drafts/": "excluded: --exclude /drafts/",
+        "sub/d.log": "excluded: --exclude *.log",
+    }
+
+
+def test_with_include_only_what_it_names_is_taken(tmp_path):
+    grow(tmp_path, "a.md", "b.py", "sub/c.md", "sub/d.py", "lib/e.py", "lib/sub/f.txt")
+    assert found(tmp_path, include=["*.md"]) == ["a.md", "sub/c.md"]
+    assert found(tmp_path, include=["*.md", "/lib/"]) == ["a.md", "lib/e.py", "lib/sub/f.txt", "sub/c.md"]
+    assert left_out(tmp_path, include=["*.md"])["b.py"] == "not named by any --include"
+    assert found(tmp_path, include=["*.md"], exclude=["sub"]) == ["a.md"]
+
+
+def test_an_include_takes_hidden_and_ignored_names_in(tmp_path):
+    grow(
+        tmp_path, "a.md", ".notes.md", ".github/ci.yml", ".github/.x", "built.md", "out/b.md", "out/deep/c.md"
+    )
+    (tmp_path / ".gitignore").write_text("built.md\nout/\n")
+    assert found(tmp_path, include=["*.md"]) == ["a.md", "built.md"]
+    assert found(tmp_path, include=[".notes.md"]) == [".notes.md"]
+    assert found(tmp_path, include=[".github"]) == [".github/ci.yml"]
+    assert found(tmp_path, include=["out/"]) == ["out/b.md", "out/deep/c.md"]
+    assert found(tmp_path, include=["/out/deep/*.md"]) == ["out/deep/c.md"]
+    assert left_out(tmp_path, include=["/out/deep/*.md"])["out/b.md"] == "ignored by .gitignore, line 2: out/"
+
+
+def test_the_ways_to_what_a_pattern_names():
+    assert ways_to("a") == ways_to("*.md") == ways_to("a/") == ways_to("**/a/b") == []
+    assert ways_to("/a") == []
+    assert ways_to("a/b/c/") == ["/a/", "/a/b/"]
+    assert ways_to("a/**/c/d") == ["/a/", "/a/**/"]
+
+
+def test_a_choice_made_for_a_folder_holds_wherever_the_walk_begins(tmp_path):
+    grow(tmp_path, "a.md", "docs/b.md", "docs/c.txt", "docs/sub/d.md", "docs/sub/e.txt", "other/f.txt")
+    choices = {
+        str(tmp_path): FileChoice(exclude=["sub/e.txt", "docs/sub/d.md"]),
+        str(tmp_path / "docs"): FileChoice(include=["*.md"], max_bytes=10),
+    }
+    whole = [item.path for item in walk(tmp_path, choices=choices) if isinstance(item, Found)]
+    assert whole == [str(tmp_path / name) for name in ("a.md", "docs/b.md", "other/f.txt")]
+    below = [item.path for item in walk(tmp_path / "docs", choices=choices) if isinstance(item, Found)]
+    assert below == [str(tmp_path / "docs/b.md")]
+    (tmp_path / "docs" / "b.md").write_text("more than ten bytes")
+    (item,) = walk(tmp_path / "docs" / "b.md", choices=choices)
+    assert isinstance(item, Skipped)
+    assert list(
+        map(type, walk(tmp_path / "docs" / "b.md", choices=choices | {item.path: FileChoice(max_bytes=99)}))
+    ) == [Found]
+
+
+@pytest.mark.parametrize("pattern", ["", " ", "!a", "[z-a]", 7])
+def test_a_pattern_that_names_nothing_is_refused(tmp_path, pattern):
+    with pytest.raises(InputError, match="pattern"):
+        taken(tmp_path, exclude=[pattern])
+
+
+def test_a_choice_of_one_text_is_no_list_of_its_letters():
+    with pytest.raises(InputError, match="expected a list of patterns"):
+        FileChoice(include="*.md")
+    with pytest.raises(InputError, match="max_bytes is 0: expected at least 1 byte"):
+        FileChoice(max_bytes=0)
+
+
+def test_a_pattern_that_begins_with_a_number_sign_is_no_comment(tmp_path):
+    grow(tmp_path, "#a#", "b")
+    assert found(tmp_path, exclude=["#*#"]) == ["b"]
+
+
+# --- secrets -----------------------------------------------------------------------------------------
+
+
+def test_files_that_hold_secrets_are_screened_by_their_names_links_to_them_too(tmp_path):
+    grow(tmp_path, "a.md", "id_rsa", "sub/.env")
+    (tmp_path / "innocent.md").symlink_to("sub/.env")
+    assert found(tmp_path) == ["a.md"]
+    told = problems(tmp_path)
+    assert told.keys() == {"id_rsa", "innocent.md"}
+    assert all(reason.startswith("screened: ") and "--keep-secrets" in reason for reason in told.values())
+    assert problems(tmp_path, include=[".env"]).keys() == {"sub/.env"}
+    assert found(tmp_path, keep_secrets=True) == ["a.md", "id_rsa", "innocent.md"]
+    assert isinstance(next(walk(tmp_path / "id_rsa")), Skipped)
+
+
+def test_a_link_is_opened_where_it_led_when_it_was_looked_at(tmp_path):
+    grow(tmp_path, ".hidden/only.md")
+    (tmp_path / "link.md").symlink_to(".hidden/only.md")
+    (item,) = [item for item in walk(tmp_path) if isinstance(item, Found)]
+    assert (item.path, item.target) == (str(tmp_path / "link.md"), str(tmp_path / ".hidden/only.md"))
+    (item,) = walk(tmp_path / "link.md")
+    assert item.target == str(tmp_path / ".hidden/only.md")
 
 
 @pytest.fixture

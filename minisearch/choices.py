@@ -1,0 +1,52 @@
+"""The choices of files that an index remembers, so that every later run takes the same ones.
+
+They are among the index's facts: each folder's under the name that the store has for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+from minisearch.choice import FileChoice
+from minisearch.errors import IndexCorrupt, InputError
+from minisearch.home import Home
+from minisearch.storage import Store
+from minisearch.types import Note
+
+FACT = "choices"
+
+
+def read_choices(store: Store, home: Home) -> dict[str, FileChoice]:
+    """What was chosen, by the absolute paths of folders and files."""
+    stored = store.meta().get(FACT, "{}")
+    try:
+        return {home.absolute(key): FileChoice(**choice) for key, choice in json.loads(stored).items()}
+    except (ValueError, TypeError, AttributeError, InputError) as error:
+        raise IndexCorrupt(
+            f"the index in {home.folder} is damaged (its {FACT}: {error}): index again"
+        ) from error
+
+
+def write_choices(store: Store, home: Home, choices: Mapping[str, FileChoice]) -> None:
+    """Remember these instead."""
+    known = {home.key_of(path): asdict(choice) for path, choice in sorted(choices.items())}
+    said = json.dumps(known)
+    if store.meta().get(FACT, "{}") != said:
+        store.set_meta(**{FACT: said})
+
+
+def chosen(
+    earlier: Mapping[str, FileChoice], roots: Iterable[str], choice: FileChoice | None
+) -> dict[str, FileChoice]:
+    """The choices with a new one for these roots; what it leaves open stays as it was."""
+    merged = dict(earlier)
+    if choice is not None:
+        merged |= {root: choice.over(merged.get(root, FileChoice())) for root in roots}
+    return {path: one for path, one in merged.items() if one != FileChoice()}
+
+
+def told(choices: Mapping[str, FileChoice], home: Home) -> tuple[Note, ...]:
+    """Each choice in words, under the path the user knows."""
+    return tuple(Note(home.shown(home.key_of(path)), str(one)) for path, one in sorted(choices.items()))

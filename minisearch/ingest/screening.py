@@ -1,0 +1,85 @@
+"""Secrets in a document, blanked before anything of it is stored or embedded.
+
+A document comes in, the same document goes out with every secret's characters replaced one for one, so that
+all positions stay, and a note that says which were found where.  What a secret looks like is `secrets`' part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from minisearch.ingest.places import Places
+from minisearch.ingest.secrets import redact
+from minisearch.types import Document
+
+BLANK = "█"
+LISTED = 5
+LEAST = 8  # characters; a shorter part of a secret may be a common word
+PARTS = re.compile(r"[^\s\"'`,;:=<>()\[\]{}]+")
+
+
+def screened(document: Document) -> Document:
+    """The document without the secrets in its text, title, headings and fields.
+
+    What is a secret in the text is one in the rest too, where less of what stands around it may be left.
+    """
+    text, found = redact(document.text)
+    parts = {part for part in PARTS.findall(_blanked(document.text, text)) if len(part) >= LEAST}
+
+    values = [value for values in document.fields.values() for value in values if isinstance(value, str)]
+    titles = [document.title, *(heading.title for heading in document.headings)]
+    clean = iter(_clean([*titles, *values, *document.notes], parts))
+    return replace(
+        document,
+        text=text,
+        title=next(clean),
+        headings=tuple(replace(heading, title=next(clean)) for heading in document.headings),
+        fields={
+            name: tuple(next(clean) if isinstance(value, str) else value for value in values)
+            for name, values in document.fields.items()
+        },
+        notes=(*clean, *([_note(document, found)] if found else [])),
+    )
+
+
+def _clean(texts: Sequence[str], parts: Collection[str]) -> Iterator[str]:
+    """Each of some short texts without secrets, and without parts of others."""
+    together, _ = redact(
+        "\n".join(texts)
+    )  # thousands of headings in one go; it keeps the length and the breaks
+    if parts:
+        together = PARTS.sub(lambda part: BLANK * len(part[0]) if part[0] in parts else part[0], together)
+    start = 0
+    for text in texts:
+        yield together[start : start + len(text)]
+        start += len(text) + 1
+
+
+def has_only_blanks(text: str) -> bool:
+    """Whether nothing is left of a text but blanked secrets."""
+    return BLANK in text and not text.replace(BLANK, "").strip()
+
+
+def _blanked(before: str, after: str) -> str:
+    """What stood where something was blanked, all else as white space."""
+    if before == after:
+        return ""
+    pieces = (
+        before[run.start() : run.end()] if before[run.start() : run.end()] != run[0] else ""
+        for run in re.finditer(f"{BLANK}+", after)
+    )
+    return " ".join(pieces)
+
+
+def _note(document: Document, found: Sequence[tuple[str, int]]) -> str:
+    """How many secrets, of which kind and where."""
+    found = sorted(found, key=lambda one: one[1])
+    lines, _ = Places(document).lines_and_columns(np.array([position for _, position in found], np.int64))
+    places = [f"{kind}, line {line}" for (kind, _), line in zip(found, lines.tolist(), strict=True)]
+    more = f" and {len(places) - LISTED:,} more" if len(places) > LISTED else ""
+    n = f"{len(places):,} secret{'' if len(places) == 1 else 's'}"
+    return f"{n} blanked: {'; '.join(places[:LISTED])}{more}"

@@ -1,0 +1,115 @@
+"""What a run would do, without doing it: nothing is written, no model is loaded.
+
+Paths come in, lists of files go out.  New and changed files are read, since only that shows whether there is
+text in them, but they are not cut.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from minisearch.choice import FileChoice
+from minisearch.choices import chosen, read_choices, told
+from minisearch.config import Settings
+from minisearch.errors import InputError, ShrinkRefused
+from minisearch.facts import Facts
+from minisearch.home import Home, real_path
+from minisearch.ingestion import Walked, find_files
+from minisearch.reading import PassedOver, Reader, Unchanged, passed_over
+from minisearch.shrinking import Shrinking, vanished
+from minisearch.storage import Store, StoredDocument
+from minisearch.types import Encoder, Note, Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run over the same paths would do: the files, by the paths the user knows.
+
+    ``refusal`` is the error that the run would end with before it changed anything, "" where it would not.
+    """
+
+    added: tuple[str, ...]
+    updated: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    removed: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+    left_out: tuple[Skipped, ...]
+    choices: tuple[Note, ...] = ()
+    refusal: str = ""
+
+
+def preview(
+    home: Home,
+    paths: tuple[str | os.PathLike[str], ...],
+    *,
+    settings: Settings | None = None,
+    choice: FileChoice | None = None,
+    prune: bool = False,
+) -> Preview:
+    """`MiniSearch.preview`."""
+    if not paths:
+        raise InputError("nothing to index: name at least one file or folder")
+    home.must_be_free()
+    roots = {real_path(path): os.fspath(path) for path in paths}
+    if not home.exists():
+        choices = chosen({}, map(str, roots), choice)
+        return _preview(home, roots, Reader({}, _no_encoder, Settings(), ""), choices, prune=prune)
+    with Store(home.database) as store, store.snapshot():
+        facts = Facts.read(store, home.folder)
+        facts = facts if settings is None else facts.cut_by(settings)
+        stored = store.documents()
+        reader = Reader(stored, _no_encoder, facts.settings, facts.ingest, passed_over=passed_over(store))
+        choices = chosen(read_choices(store, home), map(str, roots), choice)
+    return _preview(home, roots, reader, choices, prune=prune)
+
+
+def _preview(
+    home: Home, roots: Mapping[Path, str], reader: Reader, choices: Mapping[str, FileChoice], *, prune: bool
+) -> Preview:
+    walked = find_files(roots, home, choices)
+    below = {str(root) for root in roots}
+    gone = vanished(reader.stored, walked.files, walked.unreadable, home, below)
+    refusal = _refusal(
+        Shrinking(home, len(reader.stored), list(roots.values()), prune), gone, reader.stored, walked
+    )
+    lists: dict[str, list[str]] = {"added": [], "updated": [], "unchanged": [], "removed": gone}
+    skipped = dict(walked.skipped)
+    for key, found in walked.files.items():
+        outcome = reader.read(key, found)
+        if isinstance(outcome, PassedOver):
+            skipped[key] = Skipped(key, outcome.reason, found.size)
+            if outcome.is_outdated:
+                lists["removed"].append(key)
+        elif isinstance(outcome, Unchanged):
+            lists["unchanged"].append(key)
+        else:
+            lists["updated" if key in reader.stored else "added"].append(key)
+    return Preview(
+        **{name: tuple(map(home.shown, sorted(keys))) for name, keys in lists.items()},
+        skipped=tuple(
+            Skipped(home.shown(one.path), one.reason, one.n_bytes) for _, one in sorted(skipped.items())
+        ),
+        left_out=tuple(
+            Skipped(home.shown(key) + "/" * one.is_folder, one.reason)
+            for key, one in sorted(walked.left_out.items())
+        ),
+        choices=told(choices, home),
+        refusal=refusal,
+    )
+
+
+def _refusal(
+    shrinking: Shrinking, gone: list[str], stored: Mapping[str, StoredDocument], walked: Walked
+) -> str:
+    try:
+        shrinking.check(gone, stored, walked.files)
+    except ShrinkRefused as error:
+        return str(error)
+    return ""
+
+
+def _no_encoder() -> Encoder:
+    raise AssertionError("a preview cuts nothing")
