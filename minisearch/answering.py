@@ -152,7 +152,7 @@ class Answerer:
     def _page(self, ranking: Ranking, chunks: dict[int, StoredChunk], search: Search) -> list[Group]:
         """At most k groups of candidates, in the order of the page."""
         ranked = [
-            Candidate(id_, chunks[id_].document_id, float(score), chunks[id_].text)
+            Candidate(id_, chunks[id_].document_id, float(score), chunks[id_].text, chunks[id_].heading)
             for id_, score in zip(ranking.ids.tolist(), ranking.scores, strict=True)
         ]
         if search.diverse is not None and ranked:
@@ -193,6 +193,7 @@ class Answerer:
                     doc_id=chunk.document_id,
                     chunk_id=chunk.id,
                     title=chunk.title,
+                    page=chunk.page,
                     relevance=self._relevance(trace),
                     trace=trace,
                     merged=tuple(self._place(chunks[member.chunk_id]) for member in group.members[1:]),
@@ -206,7 +207,7 @@ class Answerer:
         return relevance(trace.cosine, self.null)
 
     def _place(self, chunk: StoredChunk) -> Place:
-        return Place(self.shown(chunk.path), chunk.line, chunk.end_line, chunk.id)
+        return Place(self.shown(chunk.path), chunk.line, chunk.end_line, chunk.id, chunk.page)
 
     # --- evidence ------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from minisearch.filters import Contains, Extension
 from minisearch.filters import Path as AtPath
 from minisearch.results import Mode, Question, SearchResults
 from minisearch.storage import Store
+from minisearch.types import Chunk
 from tests.fakes import HashingEncoder
 
 MODES: list[Mode] = ["hybrid", "dense", "lexical"]
@@ -207,6 +208,18 @@ def test_copies_share_a_place(ms: MiniSearch) -> None:
     assert {stars.path, *(place.path for place in stars.merged)} == {"docs/sky/stars.md", "docs/sky/copy.md"}
 
 
+def test_sections_of_a_file_are_answers_of_their_own(ms: MiniSearch) -> None:
+    Path("docs/guide.md").write_text(
+        "# Guide\n\n## Kiln\n\nA kiln is hot, and the kiln door is heavy.\n\n"
+        "## Door\n\nThe kiln door opens with a hook.\n"
+    )
+    ms.index("docs")
+    results = ms.query("kiln door", 2)
+    assert paths(results) == ["guide.md", "guide.md"]
+    assert {result.heading for result in results} == {"Guide > Kiln", "Guide > Door"}
+    assert all(result.merged == () for result in results)
+
+
 def test_by_document_names_each_once(ms: MiniSearch) -> None:
     results = ms.query("bake a loaf in the oven", 10, by="document")
     assert len(paths(results)) == len(set(paths(results))) == len(TEXTS)
@@ -277,6 +290,29 @@ def test_the_evidence_stands_in_the_file_where_it_says(ms: MiniSearch, mode: Mod
         lines = Path(result.path).read_text(encoding="utf-8").splitlines()
         assert lines[found.line - 1][found.column - 1 :].startswith(found.text.splitlines()[0])
         assert lines[found.end_line - 1][: found.end_column - 1].endswith(found.text.splitlines()[-1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_front_matter_finds_a_note_and_is_not_its_evidence(ms: MiniSearch, mode: Mode) -> None:
+    front = "---\ntitle: Zither strings\ntags: [zither, strings]\n---\n"
+    Path("docs/zither.md").write_text(f"{front}Tune each of them with a key. Then wait.\n")
+    ms.index("docs")
+    (first,) = ms.query("zither strings key", 1, mode=mode, evidence=True)
+    assert first.path == "docs/zither.md" and first.text.startswith("---")
+    assert first.evidence is not None
+    assert first.evidence.text == "Tune each of them with a key."
+    assert (first.evidence.line, first.evidence.column) == (5, 1)
+
+
+def test_an_answer_has_the_page_that_it_begins_on(ms: MiniSearch) -> None:
+    with Store(Path(".minisearch/minisearch.db"), writable=True) as store:
+        row = store.documents()["docs/notes.txt"]
+        texts = {7: "Ovens in part 1", 8: "Ovens in part 2"}
+        chunks = [Chunk(0, 15, text, 0, 15, 1, 1, "", 4, page=page) for page, text in texts.items()]
+        store.put(row, chunks, HashingEncoder().encode(list(texts.values())))
+    (first, *_) = ms.query("Ovens in part 1", 1)
+    assert [first.page, *(place.page for place in first.merged)] == [7, 8]
+    assert ms.query("rye", 1)[0].page is None
 
 
 def test_without_being_asked_for_there_is_no_evidence(ms: MiniSearch) -> None:

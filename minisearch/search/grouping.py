@@ -26,13 +26,15 @@ class Candidate:
     """A passage that may be shown.
 
     ``chunk_id``: the passages of one document have consecutive ids in their order.  ``score``: higher is
-    better.  ``text_key`` is equal for equal texts (the text itself, or its hash).
+    better.  ``text_key`` is equal for equal texts (the text itself, or its hash).  ``heading`` is the path of
+    headings above it.
     """
 
     chunk_id: int
     document_id: int
     score: float
     text_key: str | bytes
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +50,26 @@ class Group:
 
 
 def merge(ranked: Sequence[Candidate], vectors: FloatArray | None = None) -> list[Group]:
-    """Each candidate with the better one that it stands beside in its document, or is a near copy of.
+    """Each candidate with the better one that it stands beside in its section, or is a near copy of.
 
-    It joins the first group whose best it is next to or alike; every candidate is in one group.  Only that
-    best counts: a chain of neighbours does not become one group, nobody joins what it is not like.  Without
-    vectors only equal texts are copies.
+    It joins the first group whose best it is next to, under the same heading, or alike; every candidate is in
+    one group.  Only that best counts: a chain of neighbours does not become one group, nobody joins what it
+    is not like.  Without vectors only equal texts are copies.
     """
+    # A neighbour under another heading may be the right section.  Put together with it, the right one is
+    # among the first five of a page for 65% of 132 known items in data/ and 67% of 236 in Ansible's
+    # documentation; apart, for 69% and 69%; together, with the one that holds the nearest sentence shown,
+    # for 62% and 64%.
     members: list[list[Candidate]] = []
     leaders: list[int] = []  # the position of each group's best
     of_text: dict[
         str | bytes, int
     ] = {}  # the first group whose best has this text, or stands beside this one
-    beside: dict[tuple[int, int], int] = {}
+    beside: dict[tuple[int, str, int], int] = {}
     is_alike = None if vectors is None else _cosines(vectors) >= COPY_COSINE  # (n, n)
     for position, candidate in enumerate(ranked):
-        document_id, chunk_id = candidate.document_id, candidate.chunk_id
-        found = [of_text.get(candidate.text_key), beside.get((document_id, chunk_id))]
+        section, chunk_id = (candidate.document_id, candidate.heading), candidate.chunk_id
+        found = [of_text.get(candidate.text_key), beside.get((*section, chunk_id))]
         if is_alike is not None and (alike := is_alike[position, leaders]).any():
             found.append(int(alike.argmax()))
         first = min((group for group in found if group is not None), default=None)
@@ -72,7 +78,7 @@ def merge(ranked: Sequence[Candidate], vectors: FloatArray | None = None) -> lis
             continue
         of_text.setdefault(candidate.text_key, len(leaders))
         for neighbour in (chunk_id - 1, chunk_id + 1):
-            beside.setdefault((document_id, neighbour), len(leaders))
+            beside.setdefault((*section, neighbour), len(leaders))
         leaders.append(position)
         members.append([candidate])
     return [Group(tuple(group)) for group in members]

@@ -1,8 +1,8 @@
 """A passage taken apart: the spans of its sentences, as one would quote them.
 
 A text as it stands in its file comes in, with the titles above it; spans go out.  What is no sentence is told
-by its lines: headings, items of lists, rows of tables, code, the directives of reStructuredText.  Which of
-them answers a question is `evidence`'s.
+by its lines: front matter, headings, items of lists, rows of tables, code, the directives of
+reStructuredText.  Which of them answers a question is `evidence`'s.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ Span = tuple[int, int]
 LINE_END = re.compile(r"\r\n|\r|\n")
 SENTENCE_END = re.compile(r"(?<![\d.])(?<!\.[a-zA-Z])[.!?][\"'”’)\]]*\s+(?=[^\sa-z])|[。！？][」』”’）]*")
 LETTER = re.compile(r"[^\W_]")
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9fff])[^\W_])+")
+
+INLINE_CODE = re.compile(r"(?<![:`])(`+)[^`]+\1(?![`_])")  # reStructuredText's roles and links are none
+ADDRESS = re.compile(r"<?\bhttps?://[^\s>]+>?")
+FEWEST_WORDS_AT_ADDRESS = 3  # "More information: <address>" says nothing
 
 FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(\S*)")
 UNDERLINE = re.compile(r"([^\w\s])\1{2,}[ \t]*")
@@ -49,6 +54,11 @@ PROSE_DIRECTIVES = frozenset(
     ]
 )
 
+RULE = re.compile(r"---[ \t]*|\+\+\+[ \t]*")
+FIELD = re.compile(r"[ \t]+\S|[\w\"'][\w .\"'/-]*[:=]|-(?:[ \t]|$)|[#\[\]{}]|[ \t]*$")
+
+COMMENT = re.compile(r"[ \t]*(?:#(?!!)|//|--[ ]|/?\*+[ ])")
+
 # A line that is code by itself: by its end, as a key or an assignment, by its first word.  Most lines of a
 # paragraph have to be, so that prose wrapped at "for" or at a bracket is not taken apart.
 CODE_LINE = re.compile(
@@ -67,35 +77,70 @@ def sentences(text: str, *, heading: str = "") -> list[Span]:
 
     Items of lists, rows of tables and lines of code are sentences of their own, without their marks; the
     lines of a wrapped paragraph are joined.  Headings, known by their marks or as the last title in
-    ``heading``, are left out unless there is nothing else.  None is longer than 300 characters.
+    ``heading``, are left out unless there is nothing else; so are front matter, bare commands and addresses
+    where anything is said in words.  None is longer than 300 characters.
     """
-    units = _Units(text, heading.rpartition(" > ")[2])
-    found = [span for unit in (units.prose or units.headings) for span in _split(text, *unit)]
-    return found or _pieces(text, 0, len(text))[:1]
+    return [span for span, _ in sentences_and_code(text, heading=heading)]
+
+
+def sentences_and_code(text: str, *, heading: str = "") -> list[tuple[Span, bool]]:
+    """The same spans, each with whether it is a line of code that is no comment."""
+    title = heading.rpartition(" > ")[2]
+    for start in dict.fromkeys([_front_matter_end(text), 0]):
+        units = _Units(text, start, title)
+        found = [(span, is_code) for *unit, is_code in units.prose for span in _split(text, *unit)]
+        said = [(span, is_code) for span, is_code in found if not _is_bare(text[slice(*span)], is_code)]
+        if any(not is_code for _, is_code in said):
+            return said
+    found = found or [(span, False) for unit in units.headings for span in _split(text, *unit)]
+    return found or [(span, False) for span in _pieces(text, 0, len(text))[:1]]
+
+
+def _is_bare(sentence: str, is_code: bool) -> bool:
+    """Whether it is inline code, an address or one word of code, and says nothing about it."""
+    if is_code:
+        return len(WORD.findall(sentence)) < 2
+    without_code = INLINE_CODE.sub(" ", sentence)
+    without_addresses = ADDRESS.sub(" ", without_code)
+    fewest = 1 if without_addresses == without_code else FEWEST_WORDS_AT_ADDRESS
+    return without_addresses != sentence and len(WORD.findall(without_addresses)) < fewest
+
+
+def _front_matter_end(text: str) -> int:
+    """Where the fields between two rules end that a passage begins with; 0 where it does not."""
+    lines = _lines(text)
+    rule = text[slice(*lines[0])].rstrip()
+    if not RULE.fullmatch(rule) or len(lines) < 3 or not text[slice(*lines[1])].strip():
+        return 0
+    for start, end in lines[1:]:
+        line = text[start:end]
+        if line.rstrip() == rule or (rule == "---" and line.rstrip() == "..."):
+            return end
+        if not FIELD.match(line):
+            return 0
+    return 0
 
 
 class _Units:
     """A text's paragraphs, items, rows and lines of code, and its headings apart, as spans."""
 
-    def __init__(self, text: str, title: str) -> None:
-        self.prose: list[Span] = []
+    def __init__(self, text: str, start: int, title: str) -> None:
+        self.prose: list[tuple[int, int, bool]] = []  # and whether it is code
         self.headings: list[Span] = []
         self._text = text
         self._title = title
         self._is_open = False  # whether the next line may go on with the last unit
-        self._is_fenced = self._begins_fenced()
+        self._is_fenced = self._begins_fenced(start)
         self._code_margin: int | None = None  # the indentation that a literal block's lines lie behind
-        for paragraph in _paragraphs(text):
+        for paragraph in _paragraphs(text, start):
             is_code = _is_code([text[start:end] for start, end in paragraph])
             for start, end in paragraph:
                 self._add(start, end, is_code)
             self._is_open = False
 
-    def _begins_fenced(self) -> bool:
+    def _begins_fenced(self, start: int) -> bool:
         """Whether a fence was opened before the passage: an odd number, the first without a language."""
-        fences = [
-            found for start, end in _lines(self._text) if (found := FENCE.match(self._text, start, end))
-        ]
+        fences = [found for a, b in _lines(self._text, start) if (found := FENCE.match(self._text, a, b))]
         return len(fences) % 2 == 1 and not fences[0][1]
 
     def _add(self, start: int, end: int, is_code: bool) -> None:
@@ -105,13 +150,13 @@ class _Units:
             self._is_fenced = not self._is_fenced
         elif not LETTER.search(line):
             if was_open and UNDERLINE.fullmatch(line) and self._is_one_line():
-                self.headings.append(self.prose.pop())
+                self.headings.append(self.prose.pop()[:2])
         elif self._is_fenced:
-            self.prose.append((start, end))
+            self.prose.append((start, end, not _is_comment(line)))
         elif TARGET_OR_OPTION.fullmatch(line):
             return
         elif self._is_literal(line) or is_code:
-            self.prose.append((start, end))
+            self.prose.append((start, end, not _is_comment(line)))
         elif ATX_HEADING.match(line) or line.strip() == self._title:
             self.headings.append((start, end))
         elif directive := DIRECTIVE.fullmatch(line):
@@ -121,15 +166,15 @@ class _Units:
 
     def _add_prose(self, start: int, end: int, line: str, was_open: bool) -> None:
         if was_open and not ITEM_OR_ROW.match(line):
-            self.prose[-1] = (self.prose[-1][0], end)
+            self.prose[-1] = (self.prose[-1][0], end, False)
         else:
-            self.prose.append((start, end))
+            self.prose.append((start, end, False))
         if line.rstrip().endswith("::"):
             self._code_margin = _indentation(line)
         self._is_open = not line.lstrip().startswith("|")  # a row of a table ends with its line
 
     def _is_one_line(self) -> bool:
-        return not LINE_END.search(self._text, *self.prose[-1])
+        return not LINE_END.search(self._text, *self.prose[-1][:2])
 
     def _is_literal(self, line: str) -> bool:
         """Whether a line belongs to the literal block that is open."""
@@ -138,10 +183,10 @@ class _Units:
         return self._code_margin is not None
 
 
-def _paragraphs(text: str) -> Iterator[list[Span]]:
-    """The lines between blank ones."""
+def _paragraphs(text: str, position: int) -> Iterator[list[Span]]:
+    """The lines between blank ones, from a position on."""
     paragraph: list[Span] = []
-    for start, end in _lines(text):
+    for start, end in _lines(text, position):
         if text[start:end].strip():
             paragraph.append((start, end))
         elif paragraph:
@@ -157,10 +202,15 @@ def _is_code(lines: Sequence[str]) -> bool:
     return len(lines) > 1 and 2 * sum(CODE_LINE.match(line) is not None for line in telling) > len(telling)
 
 
-def _lines(text: str) -> list[Span]:
-    """The spans of the lines, without their ends."""
-    ends = [found.span() for found in LINE_END.finditer(text)]
-    starts = [0, *(end for _, end in ends)]
+def _is_comment(line: str) -> bool:
+    """Whether a line of code is a remark in words."""
+    return COMMENT.match(line) is not None and len(WORD.findall(line)) > 2
+
+
+def _lines(text: str, position: int = 0) -> list[Span]:
+    """The spans of the lines from a position on, without their ends."""
+    ends = [found.span() for found in LINE_END.finditer(text, position)]
+    starts = [position, *(end for _, end in ends)]
     return list(zip(starts, [*(start for start, _ in ends), len(text)], strict=True))
 
 

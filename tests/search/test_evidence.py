@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from minisearch.results import Evidence
 from minisearch.search.evidence import (
+    CODE_MARGIN,
     MARGIN,
     N_TRIED,
     best_sentences,
@@ -110,6 +111,32 @@ def test_a_single_sentence_with_a_cosine_costs_nothing() -> None:
     assert found[1][2] != 0.25  # the passage's cosine is not its sentence's
 
 
+def test_a_sentence_that_is_a_part_of_its_passage_has_a_cosine_of_its_own() -> None:
+    encode = Counting()
+    text = "- One here:\n\n`a command that is longer`"
+    ((start, end, score),) = best_sentences("q", [text], encode, np.ones(64, np.float32), cosines=[0.25])
+    assert text[start:end] == "One here:"
+    assert encode.calls == [["One here:"]]
+    assert score != 0.25
+
+
+@pytest.mark.parametrize(("lead", "expected"), [(-0.01, "Unpack it."), (0.01, "tar xf x")])
+@pytest.mark.parametrize("has_word_vectors", [False, True])
+def test_code_has_to_be_clearly_nearer_than_words(lead: float, expected: str, has_word_vectors: bool) -> None:
+    cosines = {"Unpack it.": 0.5, "tar xf x": 0.5 + CODE_MARGIN + lead}
+
+    def encode(texts: Sequence[str]) -> FloatArray:
+        angles = np.arccos([cosines.get(text, 1.0) for text in texts])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+    text = "Unpack it.\n\n```\ntar xf x\n```"
+    ((start, end, score),) = best_sentences(
+        "q", [text], encode, encode(["q"])[0], word_vectors=encode if has_word_vectors else None
+    )
+    assert text[start:end] == expected
+    assert score == pytest.approx(cosines[expected])
+
+
 def test_no_passages_and_empty_ones_have_answers_too() -> None:
     vector = np.ones(64, np.float32)
     assert best_sentences("q", [], Counting(), vector) == []
@@ -129,6 +156,16 @@ def test_without_a_model_shared_rare_words_decide() -> None:
         "The red fox sleeps by day.",
     ]
     assert {score for *_, score in found} == {None}
+
+
+def test_a_command_that_shares_every_word_gives_way_to_what_describes_it() -> None:
+    text = "# zip\n\n- Pack a folder:\n\n`zip -r folder.zip folder`\n\n- Encrypt it:\n\n`zip -e a.zip folder`"
+    vector = HashingEncoder().encode(["zip a folder"])[0]
+    for found in (
+        likeliest_sentences("zip a folder", [text]),
+        best_sentences("zip a folder", [text], Counting(), vector),
+    ):
+        assert text[slice(*found[0][:2])] == "Pack a folder:"
 
 
 def test_without_a_model_cjk_text_is_compared_by_pairs() -> None:

@@ -22,8 +22,10 @@ from minisearch.types import FloatArray
 QUICK = settings(deadline=None, max_examples=50)
 
 
-def candidate(chunk_id: int, document_id: int = 1, score: float = 0.5, text: str = "") -> Candidate:
-    return Candidate(chunk_id, document_id, score, text or f"text {chunk_id}")
+def candidate(
+    chunk_id: int, document_id: int = 1, score: float = 0.5, text: str = "", heading: str = ""
+) -> Candidate:
+    return Candidate(chunk_id, document_id, score, text or f"text {chunk_id}", heading)
 
 
 def ids(groups: list[Group]) -> list[list[int]]:
@@ -45,7 +47,13 @@ def rankings(draw: st.DrawFn) -> tuple[list[Candidate], FloatArray]:
     """Few documents and texts, so that neighbours and copies abound; scores fall, ties by chunk id."""
     chunk_ids = draw(st.lists(st.integers(1, 40), unique=True, max_size=25))
     drawn = [
-        candidate(i, i // 8, draw(st.sampled_from([0.1, 0.2, 0.5])), draw(st.sampled_from(["a", "b", ""])))
+        candidate(
+            i,
+            i // 8,
+            draw(st.sampled_from([0.1, 0.2, 0.5])),
+            draw(st.sampled_from(["a", "b", ""])),
+            draw(st.sampled_from(["A", "A > B"])),
+        )
         for i in chunk_ids
     ]
     ranked = sorted(drawn, key=lambda one: (-one.score, one.chunk_id))
@@ -76,6 +84,11 @@ def test_a_chain_of_neighbours_does_not_become_one_group() -> None:
 
 def test_consecutive_ids_of_two_documents_are_no_neighbours() -> None:
     assert ids(merge([candidate(5, 1), candidate(6, 2)])) == [[5], [6]]
+
+
+def test_neighbours_under_different_headings_stay_apart() -> None:
+    ranked = [candidate(5, heading="A"), candidate(6, heading="A > B"), candidate(7, heading="A > B")]
+    assert ids(merge([*ranked, candidate(4, heading="A")])) == [[5, 4], [6, 7]]
 
 
 def test_equal_texts_are_copies_wherever_they_stand() -> None:
@@ -116,7 +129,9 @@ def test_merging_agrees_with_the_definition(ranking: tuple[list[Candidate], Floa
         group_of[i] = i
         for j in range(i):
             other = ranked[j]
-            is_next = one.document_id == other.document_id and one.chunk_id - other.chunk_id in (-1, 1)
+            is_next = (one.document_id, one.heading) == (other.document_id, other.heading) and (
+                abs(one.chunk_id - other.chunk_id) == 1
+            )
             is_copy = one.text_key == other.text_key or vectors[i] @ vectors[j] >= COPY_COSINE
             if group_of[j] == j and (is_next or is_copy):
                 group_of[i] = j

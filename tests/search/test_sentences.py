@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minisearch.search.sentences import MAX_CHARACTERS, sentences
+from minisearch.search.sentences import MAX_CHARACTERS, sentences, sentences_and_code
 
 
 def said(text: str, *, heading: str = "") -> list[str]:
@@ -75,16 +75,16 @@ def test_a_plain_heading_is_known_by_the_path_of_titles() -> None:
             "Run\nit:|no title|ls -l|cat x|Done\nnow.",
         ),
         (
-            "ls\ncat x\n```\nAfter\nthe cut.",
-            "ls|cat x|After\nthe cut.",
+            "ls x\ncat x\n```\nAfter\nthe cut.",
+            "ls x|cat x|After\nthe cut.",
         ),
         (
             "Like\nthis::\n\n    - name: x\n\n      host: y\n\nAnd\nso.",
             "Like\nthis::|name: x|host: y|And\nso.",
         ),
         (
-            ".. code-block:: sh\n   :linenos:\n\n   ls\n   cat x\n\nAnd\nso on.",
-            "ls|cat x|And\nso on.",
+            ".. code-block:: sh\n   :linenos:\n\n   ls -l\n   cat x\n\nAnd\nso on.",
+            "ls -l|cat x|And\nso on.",
         ),
         (".. versionadded:: 2.4 It can\n   do so.", "2.4 It can\n   do so."),
         (
@@ -115,6 +115,78 @@ def test_a_plain_heading_is_known_by_the_path_of_titles() -> None:
 )
 def test_lines_of_code_stand_for_themselves(text: str, expected: str) -> None:
     assert said(text) == expected.split("|")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- Extract a tar archive:\n\n`tar xf {{x}}`", "Extract a tar archive:"),
+        ("`tar cf x`\n\n- Extract an archive:\n\n``tar xf x``.", "Extract an archive:"),
+        ("> Archiving utility.\n> More information: <https://x.org/tar>.", "Archiving utility."),
+        ("It packs.\n\nhttps://x.org/a", "It packs."),
+        ("It packs as https://x.org/a says.", "It packs as https://x.org/a says."),
+        ("- `-v`: verbose\n- `-q`", "`-v`: verbose"),
+        ("Look at :ref:`packing`\n\n:ref:`unpacking`", "Look at :ref:`packing`|:ref:`unpacking`"),
+        ("`展開`する\n\n`tar xf x`", "`展開`する"),
+        ("As follows::\n\n    loop:\n    loop: x", "As follows::|loop: x"),
+        ("`tar xf x`\n\n`tar cf x`", "`tar xf x`|`tar cf x`"),
+        ("# tar\n\n`tar xf x`", "`tar xf x`"),
+        ("loop:\nwith_items:", "loop:|with_items:"),
+    ],
+)
+def test_a_bare_command_or_address_gives_way_to_words(text: str, expected: str) -> None:
+    assert said(text) == expected.split("|")
+
+
+FRONT_MATTER = "---\ntitle: Tar and time\ntags: [tar, archive]\ndate:\n  - 2024-01-01\n# draft\n---\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (FRONT_MATTER + "# Tar\n\nIt packs.", ["It packs."]),
+        (FRONT_MATTER.replace("\n", "\r\n") + "\r\nIt packs.", ["It packs."]),
+        ("+++\ntitle = 'Tar'\n[extra]\nb = 1\n+++\nIt packs.", ["It packs."]),
+        ("---\nTitle: Tar\n...\nIt packs.", ["It packs."]),
+        ("---\n\nNote: this is no field.\n\n---\nMore.", ["Note: this is no field.", "More."]),
+        (
+            "---\nIt is said: nothing.\nSo it goes.\n---\nMore.",
+            ["It is said: nothing.", "So it goes.", "More."],
+        ),
+        ("---\na: b\nNo end.", ["a: b\nNo end."]),
+        ("---", ["---"]),
+        ("---\n---\nA.", ["A."]),
+    ],
+)
+def test_front_matter_is_no_evidence_where_there_is_a_sentence(text: str, expected: list[str]) -> None:
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize("below", ["", "# Tar", "```sh\ntar xf x\n```"])
+def test_front_matter_is_evidence_where_nothing_else_is_said(below: str) -> None:
+    assert "title: Tar and time" in said(FRONT_MATTER + below)[0]
+
+
+def test_documents_of_yaml_are_no_front_matter() -> None:
+    assert said("---\nkind: Pod\nname: x\n---\nkind: Job\nname: y") == [
+        "kind: Pod",
+        "name: x",
+        "kind: Job",
+        "name: y",
+    ]
+
+
+def test_code_is_told_from_words() -> None:
+    text = "Pack it:\n\n```sh\n# all but the logs\ntar cf x .\n```\n\n- name: x\n  tags: y\n\nDone now."
+    told = [(text[slice(*span)], is_code) for span, is_code in sentences_and_code(text)]
+    assert told == [
+        ("Pack it:", False),
+        ("all but the logs", False),
+        ("tar cf x .", True),
+        ("name: x", True),
+        ("tags: y", True),
+        ("Done now.", False),
+    ]
 
 
 def test_a_long_sentence_is_cut_at_a_word() -> None:
