@@ -26,7 +26,7 @@ HOW_UNSURE = (
     "(how that is known: to questions it has no answer for, this index gives passages that are as near; "
     "the relevance is at most {:.0%} here)"
 )
-NOT_FALLING = "(a percentage is about meaning alone; {}, so it need not fall from result to result)"
+NOT_FALLING = "(a percentage is about meaning alone; the order {})"
 
 
 def page(
@@ -75,10 +75,8 @@ def _order(found: SearchResults) -> str:
     if all(above >= below for above, below in pairwise(shown)):
         return ""
     if found.n_reranked:
-        return NOT_FALLING.format("the order is the reranker's")
-    return NOT_FALLING.format(
-        f"the order {'counts words' if found.mode == 'hybrid' else 'seeks variety'} too"
-    )
+        return NOT_FALLING.format("is the reranker's")
+    return NOT_FALLING.format("counts words too" if found.mode == "hybrid" else "seeks variety too")
 
 
 def _result(

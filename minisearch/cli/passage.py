@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import dropwhile
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ PASSAGE_LINES = 4
 WRAPPED_FROM = 60  # a line this long that goes on in the next was probably wrapped
 HEADING_MARKS = "#=-~^*+_.:`\"' \t"
 LONGEST_QUESTION = 200
+WRAPPED_INDENT = 2  # columns by which the rest of a line of code is set in
 BLOCK_INDENT = 4  # Markdown's, beyond the item of a list that a line belongs to
 
 # Files of paragraphs, by the end of their names; all others are code or data, whose lines stand as they are.
@@ -62,7 +64,7 @@ def passage(hit: SearchResult, question: Question, terminal: Terminal, *, whole:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line as it is laid out; where it is wrapped it goes on at column ``hang``."""
+    """A line as it is laid out; what follows of its text, below it or where it wraps, begins at ``hang``."""
 
     marked: Marked
     hang: int
@@ -70,7 +72,8 @@ class Line:
 
     def wrapped(self, columns: int) -> Iterator[Marked]:
         """The line in parts that fit; none where it is blank."""
-        return wrap(self.marked.printable(), columns, hang=self.hang)
+        hang = self.hang + WRAPPED_INDENT * self.is_verbatim
+        return wrap(self.marked.printable(), columns, hang=hang)
 
 
 def _marked(hit: SearchResult, question: Question) -> Marked:
@@ -82,9 +85,15 @@ def _marked(hit: SearchResult, question: Question) -> Marked:
 
 
 def _says_a_title_again(hit: SearchResult) -> Callable[[Line], bool]:
-    """Whether a line at the top of the passage is one that stands above it already, or is blank."""
+    """Whether a line at the top of the passage is one that stands above it already, its rule, or blank."""
     titles = {"", hit.title, *hit.heading.split(" > ")}
-    return lambda line: line.marked.text.strip(HEADING_MARKS) in titles and not line.marked.has_evidence
+
+    def says_it(line: Line) -> bool:
+        words = line.marked.text.strip(HEADING_MARKS)
+        is_fence = line.is_verbatim and not words and bool(line.marked.text.strip())
+        return words in titles and not is_fence and not line.marked.has_evidence
+
+    return says_it
 
 
 def _margin(line: Marked, terminal: Terminal, *, is_cut: bool = False) -> str:
@@ -108,12 +117,14 @@ def _without_blank_ends(lines: Sequence[Line]) -> Sequence[Line]:
 
 
 def _window(lines: list[Marked]) -> tuple[int, int]:
-    """The lines to show of a passage: the evidence, with the line before it where there is room."""
+    """The lines to show of a passage: the evidence, with the words before it where there is room."""
     if len(lines) <= PASSAGE_LINES:
         return 0, len(lines)
     marked = [number for number, line in enumerate(lines) if line.has_evidence] or [0]
     has_room = marked[-1] - marked[0] + 1 < PASSAGE_LINES
-    start = max(0, min(marked[0] - has_room, len(lines) - PASSAGE_LINES))
+    above = lines[max(0, marked[0] - 1)].text
+    start = marked[0] - (has_room and any(map(str.isalnum, above)))
+    start = max(0, min(start, len(lines) - PASSAGE_LINES))
     return start, start + PASSAGE_LINES
 
 
@@ -164,13 +175,8 @@ class _Blocks:
 
     def _is_fenced(self, row: str) -> bool:
         """Whether a line is in a fenced block, or is one of its fences."""
-        fence = FENCE.match(row)
-        if not self._fence:
-            self._fence = fence[1] if fence else ""
-            return bool(fence)
-        if fence and fence[1].startswith(self._fence) and not fence[2]:
-            self._fence = ""
-        return True
+        before, self._fence = self._fence, _fence_after(row, self._fence)
+        return bool(before or self._fence)
 
     def _is_literal(self, row: str, indentation: int) -> bool:
         """Whether a line belongs to a literal block of reStructuredText; the next ones may after this one."""
@@ -183,9 +189,20 @@ class _Blocks:
 
 
 def _fence_before(rows: Sequence[str]) -> str:
-    """The fence opened before the passage, where they are odd in number and the first names no language."""
+    """The fence opened before the passage: the last in it is not closed, and the first names no language."""
     fences = [fence for row in rows if (fence := FENCE.match(row))]
-    return fences[0][1] if len(fences) % 2 and not fences[0][2] else ""
+    is_open = reduce(lambda fence, row: _fence_after(row, fence), rows, "")
+    return fences[0][1] if is_open and not fences[0][2] else ""
+
+
+def _fence_after(row: str, fence: str) -> str:
+    """The fence that is open below a line, given the one that is open above it; empty where none is."""
+    found = FENCE.match(row)
+    if found is None:
+        return fence
+    if not fence:
+        return found[1]
+    return "" if found[1].startswith(fence) and not found[2] else fence
 
 
 def _code_paragraphs(rows: Sequence[str]) -> list[bool]:

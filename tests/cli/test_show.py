@@ -341,6 +341,72 @@ def test_what_is_no_terminal_gets_plain_text() -> None:
     )
 
 
+# --- the order of percentages ------------------------------------------------------------------------
+
+
+def order(*relevances: float | None, **about: object) -> str:
+    """What a page with these relevances ends with, below its last result."""
+    hits = tuple(result("Run.", relevance=one) for one in relevances)
+    written = page(SearchResults(hits, Question("q"), **about), PLAIN)
+    return written.rpartition("    Run.")[2].strip()
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({}, "(a percentage is about meaning alone; the order counts words too)"),
+        ({"mode": "dense"}, "(a percentage is about meaning alone; the order seeks variety too)"),
+        ({"n_reranked": 12}, "(a percentage is about meaning alone; the order is the reranker's)"),
+    ],
+)
+def test_a_page_on_which_a_percentage_rises_says_why(about: dict[str, object], said: str) -> None:
+    assert order(0.7, 0.8, 0.6, **about) == said
+    assert order(0.8, 0.7, 0.7, **about) == ""
+
+
+def test_percentages_that_look_equal_do_not_rise() -> None:
+    assert order(0.701, 0.704) == ""
+    assert order(None, None) == order(0.5) == order() == ""
+
+
+def test_a_remark_is_dim_and_stands_below_all() -> None:
+    lines = page(SearchResults((result(),), Question("q")), STYLED, remark="(so it is)").splitlines()
+    assert lines[-2:] == ["", "\x1b[2m(so it is)\x1b[0m"]
+
+
+# --- pages of files that are no text ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "page_number", "place"),
+    [
+        ("a/paper.pdf", 12, "a/paper.pdf p. 12"),
+        ("TALK.PPTX", 3, "TALK.PPTX slide 3"),
+        ("sums.xlsx", 1, "sums.xlsx sheet 1"),
+        ("book.epub", 9, "book.epub chapter 9"),
+        ("book.ipynb", 4, "book.ipynb:7:3"),
+        ("paper.pdf", None, "paper.pdf:7:3"),
+        ("paper.md", 2, "paper.md:7:3"),
+    ],
+)
+def test_a_page_takes_the_place_of_lines_that_nobody_sees(
+    path: str, page_number: int | None, place: str
+) -> None:
+    hit = result("Run. Stop.", "Stop.", path=path, page=page_number)
+    assert shown(hit).splitlines()[0] == f" 1  0.432  {place}"
+    also = Place(path, 7, 8, 1, page_number)
+    assert shown(result(merged=(also,))).splitlines()[-1] == f"    also: {place.removesuffix(':3')}"
+
+
+@pytest.mark.parametrize("link", ["file://{host}{path}", "vscode://file{path}:{line}:{column}"])
+def test_a_pdf_opens_at_its_page(link: str) -> None:
+    hit = result(path="a b.pdf", page=12, merged=(Place("c.pdf", 1, 1, 1, 3), Place("d.pdf", 1, 1, 1)))
+    written, host = shown(hit, terminal=Terminal(80, True, link)), os.uname().nodename
+    assert f"\x1b]8;;file://{host}{os.getcwd()}/a%20b.pdf#page=12\x1b\\" in written
+    assert f"\x1b]8;;file://{host}{os.getcwd()}/c.pdf#page=3\x1b\\" in written
+    assert "d.pdf#page" not in written
+
+
 # --- words left out ---------------------------------------------------------------------------------
 
 
@@ -378,8 +444,19 @@ def test_many_words_left_out_take_a_few_lines_that_fit() -> None:
 
 
 def test_a_question_that_left_nothing_out_says_nothing_of_it() -> None:
-    question = Question("rm build", ("sour dough",), (), (("crust", -0.5),))
-    assert "without" not in page(SearchResults((result(),), question), PLAIN)
+    question = Question("rm build", (), (), (("crust", -0.5),))
+    assert "with" not in page(SearchResults((result(),), question), PLAIN)
+
+
+def test_a_page_says_which_phrases_its_question_required() -> None:
+    """A message that was pasted with its quotes may not have meant to require them."""
+
+    def said(*required: str, excluded: tuple[str, ...] = ()) -> str:
+        found = SearchResults((result(),), Question("rm build", required, excluded))
+        return page(found, PLAIN).partition("\n\n 1 ")[0]
+
+    assert said("exit code") == 'with: "exit code" (--literal takes it as text)'
+    assert said("exit", excluded=("rf",)) == "with: exit; without: rf (--literal takes them as text)"
 
 
 # --- why -------------------------------------------------------------------------------------------

@@ -1,0 +1,192 @@
+"""A passage on a page: which lines are put together, where an excerpt is cut, how evidence is marked."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minisearch.cli.passage import PASSAGE_LINES, passage
+from minisearch.cli.terminal import Terminal
+from minisearch.results import Evidence, Question, SearchResult
+
+PLAIN = Terminal(80)
+STYLED = Terminal(80, has_styles=True)
+
+# Long lines that end and begin as those of a wrapped paragraph do.
+ONE = "parser.add_argument('--first', help='a long text that explains what it does')"
+TWO = "parser.add_argument('--second', help='another text that is as long as that one')"
+WRAPPED = ["It is worth knowing that a retried run keeps all of the logs that it had,", "and its name."]
+JOINED = "It is worth knowing that a retried run keeps all of the logs that it had, and its name."
+
+
+def result(text: str, sentence: str = "", path: str = "a.md", title: str = "") -> SearchResult:
+    evidence = None
+    if sentence:
+        start = text.index(sentence)
+        evidence = Evidence(sentence, start, start + len(sentence), 1, 1, 1, 1, 0.5)
+    return SearchResult(1, 0.5, path, 1, 9, "", text, 1, 1, title=title, evidence=evidence)
+
+
+def shown(hit: SearchResult, terminal: Terminal = PLAIN, *, whole: bool = True) -> list[str]:
+    return list(passage(hit, Question("q"), terminal, whole=whole))
+
+
+def written(*lines: str, path: str = "a.md", columns: int = 110) -> list[str]:
+    """The lines of a whole passage, without the margin."""
+    return [line[4:] for line in shown(result("\n".join(lines), path=path), Terminal(columns))]
+
+
+# --- what keeps its line breaks ---------------------------------------------------------------------
+
+
+def test_a_paragraph_that_its_author_wrapped_is_put_together() -> None:
+    assert written(*WRAPPED) == [JOINED]
+    assert written(*WRAPPED, path="LICENSE") == [JOINED]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["```python", ONE, TWO, "```"],
+        ["~~~", ONE, "```", TWO, "~~~"],
+        ["````", "```", ONE, TWO, "```", ONE, TWO, "````"],
+        ["    " + ONE, "    " + TWO],
+        ["\t" + ONE, "\t" + TWO],
+        ["Here is an example::", "", "  " + ONE, "  " + TWO],
+        [".. code-block:: python", "", "  " + ONE, "", "  " + TWO],
+        ["| a column of a table | " + "x" * 50, "b is without a border | " + "y" * 50],
+        ["====== ======", "a  " + " " * 55 + "b", "c  " + " " * 55 + "d", "====== ======"],
+        ["- " + "an item of a list " * 4, "- " + "the next item of it " * 4],
+        ["1. " + "an item of a list " * 4, "2. " + "the next item of it " * 4],
+        [ONE, TWO, "return parser"],
+        ["# A heading that is so long that one might take it for a wrapped line", "and its text"],
+    ],
+    ids=lambda lines: lines[0].strip()[:20],
+)
+def test_what_is_laid_out_by_hand_keeps_its_lines(lines: list[str]) -> None:
+    assert written(*lines) == [line.expandtabs(4).rstrip() for line in lines]
+    joined = written(*lines, "", *WRAPPED)
+    assert joined[-1] == JOINED, "a paragraph below it is still one"
+
+
+@pytest.mark.parametrize("path", ["a.py", "A.GO", "a.json", "a.csv", "b/Main.java", "x.unknown"])
+def test_the_lines_of_a_file_that_is_no_prose_stand_as_they_are(path: str) -> None:
+    assert written(*WRAPPED, "", "", ONE, TWO, path=path) == [*WRAPPED, "", "", ONE, TWO]
+
+
+def test_code_that_began_before_the_passage_keeps_its_lines() -> None:
+    assert written(ONE, TWO, "```", "", *WRAPPED) == [ONE, TWO, "```", "", JOINED]
+
+
+def test_an_item_that_its_author_wrapped_is_put_together_and_hangs_where_it_is_wrapped_anew() -> None:
+    lines = written("- " + WRAPPED[0], "  " + WRAPPED[1], "    - nested", columns=60)
+    assert lines == [
+        "- It is worth knowing that a retried run keeps all of",
+        "  the logs that it had, and its name.",
+        "    - nested",
+    ]
+
+
+def test_a_long_line_of_code_is_set_in_where_an_excerpt_wraps_it_and_whole_with_full() -> None:
+    text = "if x:\n    return compute(the_first_argument, the_second_argument)\nend"
+    hit = result(text, path="a.py")
+    assert shown(hit, Terminal(44), whole=False) == [
+        "    if x:",
+        "        return compute(the_first_argument,",
+        "          the_second_argument)",
+        "    end",
+    ]
+    assert shown(hit, Terminal(44)) == [f"    {line}" for line in text.splitlines()]
+
+
+def test_blank_lines_are_left_out_of_an_excerpt_and_kept_within_the_whole() -> None:
+    hit = result("\n\none\n\n\ntwo  \n\n")
+    assert shown(hit, whole=False) == ["    one", "    two"]
+    assert shown(hit) == ["    one", "", "", "    two"]
+    assert shown(result(" \n\n")) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([*WRAPPED, ONE, "```", "~~~ x", "    y", "- z", "", "a::", "|", "\t"]), max_size=9
+    )
+)
+def test_a_whole_passage_has_every_word_in_its_order(lines: list[str]) -> None:
+    assert " ".join(written(*lines)).split() == " ".join(lines).split()
+
+
+# --- where an excerpt is cut ------------------------------------------------------------------------
+
+words = st.text("abcdefghij", min_size=1, max_size=10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(words, min_size=30, max_size=90), st.data(), st.integers(24, 100))
+def test_an_excerpt_begins_and_ends_with_a_whole_word(
+    given_words: list[str], data: st.DataObject, columns: int
+) -> None:
+    """Whatever is shown is a stretch of the text's words, and each line fits."""
+    text = " ".join(given_words)
+    start = data.draw(st.integers(0, len(text) - 1))
+    hit = dataclasses.replace(result(text), evidence=Evidence("", start, start + 40, 1, 1, 1, 1, None))
+    lines = shown(hit, Terminal(columns), whole=False)
+    assert all(len(line) <= columns for line in lines)
+    found = " ".join(line.lstrip("> …").removesuffix(" …") for line in lines).split()
+    assert any(found == given_words[n : n + len(found)] for n in range(len(given_words)))
+    assert len(lines) <= PASSAGE_LINES
+    assert lines[0][2] == "…" or found == given_words[: len(found)]
+    assert lines[-1].endswith(" …") == (found[-1:] != given_words[-1:] or not text.endswith(" ".join(found)))
+
+
+def test_japanese_is_cut_between_any_two_characters() -> None:
+    text = "全文検索" * 40
+    lines = shown(result(text), Terminal(24), whole=False)
+    assert lines[-1].endswith(" …")
+    assert "".join(line.strip(" …") for line in lines) == text[:39], "20 columns a line, of the last 18"
+
+
+def test_no_line_above_the_evidence_is_spent_on_a_bracket() -> None:
+    text = "First.\n}\nRun it again.\nWait.\nThen stop.\nLast."
+    assert shown(result(text, "Run it again.", path="a.go"), whole=False) == [
+        "> … Run it again.",
+        "    Wait.",
+        "    Then stop.",
+        "    Last.",
+    ]
+    assert shown(result(text.replace("}", "Yes"), "Run it again."), whole=False)[0] == "  … Yes"
+
+
+# --- the mark of the evidence -----------------------------------------------------------------------
+
+
+def test_without_colour_the_lines_of_the_evidence_and_no_others_begin_with_a_mark() -> None:
+    text = "\n".join(f"Line {number} says so." for number in range(6))
+    hit = result(text, "Line 1 says so.\nLine 2 says so.", path="a.log")
+    assert shown(hit, whole=False) == [
+        "    Line 0 says so.",
+        ">   Line 1 says so.",
+        ">   Line 2 says so.",
+        "    Line 3 says so. …",
+    ]
+    assert [line for line in shown(hit) if line.startswith(">")] == [
+        ">   Line 1 says so.",
+        ">   Line 2 says so.",
+    ]
+
+
+def test_a_colour_terminal_and_a_passage_without_evidence_get_no_mark() -> None:
+    text = "One says so.\nTwo says so."
+    assert shown(result(text, "One says so.", path="a.log"), STYLED) == [
+        "    \x1b[1mOne says so.\x1b[0m",
+        "    Two says so.",
+    ]
+    assert not any(">" in line for line in shown(result(text)))
+
+
+def test_the_text_stands_in_the_same_columns_with_and_without_a_mark() -> None:
+    hit = result("\n".join(WRAPPED), WRAPPED[1])
+    assert [line[4:] for line in shown(hit)] == [line[4:] for line in shown(result(hit.text))]
