@@ -21,7 +21,6 @@ from minisearch.cli import show
 from minisearch.cli.asked import AUTO, BYS, MODES, RERANKERS, Asked
 from minisearch.cli.nothing import why_nothing
 from minisearch.cli.options import SectionedCommand, common, section, set_up_logging
-from minisearch.cli.page import page
 from minisearch.cli.terminal import Terminal, one_line, printable
 from minisearch.errors import InputError
 from minisearch.home import find_index
@@ -179,6 +178,9 @@ class Output:
         terminal = Terminal.of_stdout()
         parts = [] if answer.question is None else [terminal.styled(f"== {one_line(answer.question)}", "1")]
         if answer.found:
+            # Here, because --help need not compile the patterns by which a page tells code from prose.
+            from minisearch.cli.page import page
+
             parts.append(page(answer.found, terminal, whole=self.full, why=self.why, remark=remark))
         if parts:
             end = "" if answer.question is None else "\n"

@@ -30,6 +30,7 @@ from minisearch.filters import And, Before, Extension, Field, Filter, Language, 
 from minisearch.filters import Path as PathFilter
 from minisearch.results import Evidence, Place, Question, SearchResult, SearchResults, Trace
 from minisearch.types import IndexStatus, RunRecord
+from tests.fakes import HashingEncoder
 
 TEXT = "Run a task again. Then wait."
 HIT = SearchResult(
@@ -584,6 +585,18 @@ def test_the_fields_there_are_are_named_a_few_of_them() -> None:
     assert nothing("--where", "zzz = 1").endswith(r": there is a\x1b")
     Engine.fields = []
     assert nothing("--where", "zzz = 1").endswith("no document has a field zzz, or any other")
+
+
+def test_the_names_of_fields_are_those_that_documents_have(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("---\nAuthor: x\nTags: [a, b]\n---\n\nBread.\n")
+    (tmp_path / "b.md").write_text("---\nauthor: y\nÉtat: z\n---\n\nRye.\n")
+    (tmp_path / "c.txt").write_text("Nothing of itself.\n")
+    with engine_module.MiniSearch.open(tmp_path, encoder=HashingEncoder()) as ms:
+        ms.index(tmp_path, backend="flat")
+        assert ms.field_names() == ["author", "tags", "état"]
+        (tmp_path / "b.md").unlink()
+        ms.index(tmp_path)
+        assert ms.field_names() == ["author", "tags"]
 
 
 def test_nothing_found_within_limits_alone_does_not_speak_of_operators() -> None:

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minisearch.errors import InputError
-from minisearch.filters import And, Field, Filter, Not, Or
-from minisearch.search.where import parse_where
+from minisearch.filters import And, Contains, Extension, Field, Filter, Not, Or
+from minisearch.search.where import fields_of, parse_where
 
 
 def field(name, operator="=", value="1"):
@@ -185,3 +185,25 @@ def test_any_text_is_a_tree_or_a_clear_error(text):
     except InputError as error:
         assert str(error).startswith("cannot read the condition: expected ")
         assert len(str(error).split("\n")) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a = 1", ["a"]),
+        ("not (b = 1 or not a != 2) and b contains x", ["b", "a"]),
+        ("A = 1 and a = 1", ["A", "a"]),
+    ],
+)
+def test_the_fields_that_a_filter_asks_about_are_named_once_in_their_order(
+    text: str, names: list[str]
+) -> None:
+    assert fields_of(parse_where(text)) == names
+
+
+def test_conditions_on_files_ask_about_no_field_and_a_long_chain_is_no_trouble() -> None:
+    assert fields_of(Extension("md") | Not(Contains("x"))) == []
+    chain: Filter = Field("a", "=", 1)
+    for _ in range(5_000):
+        chain = ~chain & Field("b", "=", 2)
+    assert fields_of(chain) == ["a", "b"]
