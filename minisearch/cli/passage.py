@@ -16,7 +16,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from minisearch.cli.highlight import highlighted
-from minisearch.cli.terminal import PLAIN, TAB, Marked, Terminal, wrap
+from minisearch.cli.terminal import PLAIN, TAB, WIDE_CHARACTERS, Marked, Terminal, width, wrap
 from minisearch.search.sentences import CODE_LINE, DIRECTIVE, PROSE_DIRECTIVES
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 INDENT = "    "
 EVIDENCE_MARK = ">"  # in the first column: seen without colour, found by grep '^>', outside of what is quoted
 PASSAGE_LINES = 4
-WRAPPED_FROM = 60  # a line this long that goes on in the next was probably wrapped
+WRAPPED_FROM = 60  # a line of so many columns that goes on in the next was probably wrapped
+GOES_ON = ",.;:-–—)、。，；：）"  # how it may end, but for a letter or a digit
 HEADING_MARKS = "#=-~^*+_.:`\"' \t"
 LONGEST_QUESTION = 200
 WRAPPED_INDENT = 2  # columns by which the rest of a line of code is set in
@@ -223,11 +224,14 @@ def _goes_on(above: Line, previous: str, line: Line) -> bool:
         return False
     if _indentation(line.marked.text) != above.hang:
         return False
-    was_wrapped = len(previous) >= WRAPPED_FROM and (previous[-1].isalnum() or previous[-1] in ",.;:-–—)")
+    was_wrapped = width(previous) >= WRAPPED_FROM and (previous[-1].isalnum() or previous[-1] in GOES_ON)
     return was_wrapped and line.marked.text.lstrip()[:1].isalpha()
 
 
 def _joined(above: Marked, below: Marked) -> Marked:
+    """Two lines as one, with a space between them where their script has any."""
+    if WIDE_CHARACTERS.match(above.text[-1]) and WIDE_CHARACTERS.match(below.text[0]):
+        return above + below
     mark = above.marks[-1] if above.marks[-1:] == below.marks[:1] else PLAIN
     return above + Marked(" ", mark) + below
 

@@ -47,6 +47,12 @@ def test_a_paragraph_that_its_author_wrapped_is_put_together() -> None:
     assert written(*WRAPPED, path="LICENSE") == [JOINED]
 
 
+def test_a_script_without_spaces_is_put_together_without_one() -> None:
+    first, second = "検索" * 15 + "。", "全文" * 15
+    assert written(first, second[:20], "short", columns=140) == [first + second[:20], "short"]
+    assert written(first, "and Latin", columns=140) == [first + " and Latin"]
+
+
 @pytest.mark.parametrize(
     "lines",
     [
