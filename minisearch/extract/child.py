@@ -20,10 +20,11 @@ import threading
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from minisearch.extract.contents import Contents, Unreadable
+from minisearch.extract.contents import Plain, Unreadable
 
 FRAME = struct.Struct(">Q")
-FORMATS = ("pdf", "docx", "pptx", "xlsx", "epub")  # each the name of a module here, whose `take` reads it
+# Each the name of a module here, whose `take` reads it.
+FORMATS = ("pdf", "docx", "pptx", "xlsx", "epub", "code")
 IDLE_S = 60
 REFUSED = (
     "socket.",
@@ -126,10 +127,10 @@ def _answer(name: str, data: bytes, limits: Limits) -> bytes:
         return _reason(f"damaged, or not what its name says ({words[:150]})")
 
 
-def _take(name: str, data: bytes) -> Contents:
+def _take(name: str, data: bytes) -> Plain:
     if name not in FORMATS:
         raise Unreadable(f"no such format: {name}")
-    contents: Contents = importlib.import_module(f"minisearch.extract.{name}").take(data)
+    contents: Plain = importlib.import_module(f"minisearch.extract.{name}").take(data)
     return contents
 
 

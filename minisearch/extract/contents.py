@@ -7,13 +7,21 @@ reader's, on the other side; it believes none of them unchecked.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 MAX_PROPERTY = 2_000  # characters; a title or a list of keywords is never longer
 
 
 class Unreadable(Exception):
     """A file that gives no text; its message is the reason, for the user."""
+
+
+class Plain(Protocol):
+    """What goes back to the process that asked."""
+
+    def plain(self) -> dict[str, Any]:
+        """As values that JSON knows."""
+        ...
 
 
 @dataclass(slots=True)
