@@ -22,7 +22,7 @@ from minisearch.filters import Path as PathFilter
 if TYPE_CHECKING:
     from minisearch.results import Question
 
-# As in types.py and rerankers.py, which need NumPy and are not imported for --help.
+# As in results.py and rerankers.py, which need NumPy and are not imported for --help.
 MODES = ("hybrid", "dense", "lexical")
 BYS = ("passage", "document", "chunk")
 RERANKERS = ("cross", "bi")
