@@ -189,9 +189,9 @@ class MiniSearch:
         ``text`` may hold operators ("a phrase", -word, +concept^0.5); a `Question` is taken as it is, such
         as `literal_question` makes of any text.  ``mode`` "hybrid" fuses meaning ("dense") and words
         ("lexical").  ``where`` keeps to some passages, see `minisearch.filters`.  By "passage", neighbours
-        and near copies share a place and no document has more than three among others; by "document" each
-        has one; by "chunk" nothing is put together.  ``rerank`` ("auto", "cross", "bi" or a `Reranker`)
-        looks again at the best ``rerank_depth``, or as many as ``rerank_budget_s`` seconds allow.
+        under one heading and near copies share a place and no document has more than three among others; by
+        "document" each has one; by "chunk" nothing is put together.  ``rerank`` ("auto", "cross", "bi" or a
+        `Reranker`) looks again at the best ``rerank_depth``, or as many as ``rerank_budget_s`` seconds allow.
         ``diverse`` from 0 to 1 trades relevance for variety.  ``evidence`` finds the sentence of each
         passage that answers best.
 
