@@ -29,10 +29,15 @@ class Places:
         self._turns = self._find_turns(document.text)
 
     def _in_source(self, positions: IntArray) -> IntArray:
+        side_by_side, limits = self._side_by_side(positions)
+        found: IntArray = np.minimum(side_by_side, limits)
+        return found
+
+    def _side_by_side(self, positions: IntArray) -> tuple[IntArray, IntArray]:
+        """Where each position would stand if both texts ran on from its anchor, and where the next one is."""
         nearest = np.searchsorted(self._text_anchors, positions, side="right") - 1
         side_by_side = self._source_anchors[nearest] + positions - self._text_anchors[nearest]
-        found: IntArray = np.minimum(side_by_side, self._limits[nearest])
-        return found
+        return side_by_side, self._limits[nearest]
 
     def _find_turns(self, text: str) -> IntArray:
         """Positions, ascending, whose place does not follow from the character before.
@@ -69,9 +74,11 @@ class Places:
         return lines, in_source - self._line_starts[lines - 1] + 1
 
     def anchors(self, start: int, end: int) -> tuple[Anchor, ...]:
-        """`Chunk.anchors` of the text from ``start`` to ``end``."""
+        """`Chunk.anchors` of the text between; one at its end where words cut in two must run no further."""
         first, last = np.searchsorted(self._turns, (start + 1, end))
-        positions = np.append(start, self._turns[first:last])
+        side_by_side, limit = self._side_by_side(np.array([end - 1]))
+        positions = np.concatenate([[start], self._turns[first:last], [end] if side_by_side > limit else []])
+        positions = positions.astype(np.int64)
         columns = (positions - start, *self.lines_and_columns(positions))
         return tuple(zip(*(column.tolist() for column in columns), strict=True))
 

@@ -105,8 +105,8 @@ def test_the_origin_gives_any_file_back_byte_for_byte(data):
 
 @pytest.mark.parametrize("data, reason", [
     (b"\x89PNG\r\n\x1a\n", r"binary file \(PNG image\)"),
-    (b"%PDF-1.7 text", "PDF is not supported yet"),
-    (b"PK\x03\x04", "Office documents are not supported yet"),
+    (b"%PDF-1.7 text", "a PDF by another name"),
+    (b"PK\x03\x04", "a ZIP archive"),
     (b"words\0words", "^binary file$"),
     ("UTF-16 without a mark".encode("utf-16-le"), "^binary file$"),
 ])  # fmt: skip

@@ -15,23 +15,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from minisearch.errors import IngestError
+from minisearch.ingest.readers.code import read_code
 from minisearch.ingest.readers.decode import Source, decode
 from minisearch.ingest.readers.extracted import EXTRACTED
 from minisearch.ingest.readers.html import read_html
+from minisearch.ingest.readers.json_ import read_json, read_jsonl
 from minisearch.ingest.readers.languages import CODE_SUFFIXES, LANGUAGES
 from minisearch.ingest.readers.markdown import read_markdown
 from minisearch.ingest.readers.rst import read_rst
+from minisearch.ingest.readers.tables import read_table
 from minisearch.types import Document
 
 
 def read_text(source: Source) -> Document:
     """The file as it stands."""
     return Document(source.path, source.text, "text", source.origin, notes=source.notes)
-
-
-def read_code(source: Source) -> Document:
-    """The file as it stands; its lines are its structure."""
-    return Document(source.path, source.text, "code", source.origin, notes=source.notes)
 
 
 READERS: dict[str, Callable[[Source], Document]] = {
@@ -43,6 +41,11 @@ READERS: dict[str, Callable[[Source], Document]] = {
     ".htm": read_html,
     ".xhtml": read_html,
     **dict.fromkeys(CODE_SUFFIXES, read_code),
+    ".csv": read_table,
+    ".tsv": read_table,
+    ".json": read_json,
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
 }
 
 BINARY_READERS: dict[str, Callable[[str, bytes], Document]] = {**EXTRACTED}

@@ -1,8 +1,8 @@
 """A text put together from pieces of a file and from words of ours, every character tied to its place.
 
 In come pieces in the file's order, each with where it stands; out go the text and its anchors, as `Origin`
-has them.  A piece that was copied runs side by side with the file; words of ours (the name of a column, the path of a
-key) all stand for one place.  What the pieces are is left to the reader of each format.
+has them.  A piece that was copied runs side by side with the file; words of ours (the name of a column, the
+path of a key) stand for a place.  What the pieces are is left to the reader of each format.
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ class Composition:
         self._text_anchors = [0]
         self._source_anchors = [0]
 
-    def say(self, words: str, place: int) -> None:
-        """Words of ours that stand for one place; with what is taken next they end."""
-        self._tie(place)
+    def say(self, words: str, place: int | None = None) -> None:
+        """Words of ours, which begin at a place, or where the last piece ended."""
+        if place is not None:
+            self._tie(place)
         self._append(words)
 
     def take(self, piece: str, start: int, end: int) -> None:

@@ -16,7 +16,7 @@ _SUFFIXES = {
     "ini": ".cfg .conf .ini",
     "java": ".java",
     "javascript": ".cjs .js .jsx .mjs",
-    "json": ".json .jsonl",
+    "json": ".json .jsonl .ndjson",
     "kotlin": ".kt",
     "lua": ".lua",
     "markdown": ".markdown .md .mdx",
