@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minisearch.cutting import context_of
 from minisearch.encoders import Encoders
 from minisearch.errors import InputError
 from minisearch.evaluate.known_items import (
@@ -31,7 +32,6 @@ from minisearch.evaluate.known_items import (
 )
 from minisearch.facts import Facts
 from minisearch.home import INDEX_FOLDER, Home
-from minisearch.reading import context_of
 from minisearch.storage import Store, StoredChunk, StoredDocument
 from minisearch.types import Chunk, Encoder, FloatArray
 

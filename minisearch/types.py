@@ -60,6 +60,8 @@ class Document:
     ``fields`` what the document says of itself (front matter), each name in lower case with its values.
     ``pages`` are where its pages begin in ``text``, ascending, the first at 0: slides of a presentation,
     sheets of a workbook and cells of a notebook count as pages; a format without any has none.
+    ``blocks`` are stretches of ``text`` (start, end) that belong together, such as a table or a list item,
+    ascending by start, the outer before the inner: one that fits into a chunk is never cut.
     """
 
     path: str
@@ -72,6 +74,7 @@ class Document:
     language: str = ""
     fields: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)
     pages: tuple[int, ...] = ()
+    blocks: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

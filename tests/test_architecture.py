@@ -22,6 +22,7 @@ CORRIDOR |= {
     "candidates",
     "choices",
     "coverage",
+    "cutting",
     "masked_index",
     "previewing",
     "rerankers",
