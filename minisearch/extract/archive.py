@@ -19,6 +19,7 @@ MAX_ENTRIES = 10_000
 MAX_RATIO = 500  # deflate reaches 1,032; the XML of a spreadsheet with one value throughout about 200
 SMALL = 1_000_000  # bytes unpacked, below which no ratio matters
 STEP = 1 << 16
+OLE = b"\xd0\xcf\x11\xe0"  # what a document with a password is wrapped in
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # its mark; the lengths of name and extra field
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError, OSError)
@@ -30,6 +31,8 @@ class Archive:
 
     def __init__(self, data: bytes) -> None:
         self._left = MAX_BYTES
+        if data.startswith(OLE):
+            raise Unreadable("encrypted, or an old Office document by another name")
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (*DAMAGE, NotImplementedError) as error:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 
 HYPHEN = "\ufffe"  # how PDFium writes a hyphen that ended a line, and takes the next line with it
 SOFT_HYPHEN = "\u00ad"
@@ -21,7 +20,7 @@ HYPHENATED = re.compile(r"[^\W\d_]+-[^\W\d_]+")
 BROKEN = re.compile(rf"([^\W\d_]*)(?:{HYPHEN}|{SOFT_HYPHEN}\n?)([^\W\d_]*)")
 
 GAP = 1.35  # of the usual distance between lines, beyond which a paragraph begins
-SIZE = 1.15  # of a line's height, likewise
+SIZE = 1.25  # of a line's height, likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Line:
     """Words with their place, in points from the lower left; where a hyphen joined two lines, of both.
 
     ``left`` and ``top`` are where it begins, ``right`` and ``bottom`` where it ends, both at the feet of the
-    letters; ``size`` is the height of its first character.
+    letters; ``size`` is the height of its characters.
     """
 
     text: str
@@ -65,12 +64,12 @@ def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
     gaps = [above.bottom - below.top for above, below in pairwise(lines)]
     usual: dict[int, list[float]] = {}
     for (above, _), gap in zip(pairwise(lines), gaps, strict=True):
-        if 0 < gap < 3 * above.size:
+        if above.size / 2 < gap < 3 * above.size:
             usual.setdefault(round(above.size), []).append(gap)
     block: list[Line] = list(lines[:1])
     for (above, below), gap in zip(pairwise(lines), gaps, strict=True):
-        known = usual.get(round(above.size))
-        is_far = gap > GAP * median(known) if known else True
+        known = sorted(usual.get(round(above.size), []))
+        is_far = not known or gap > GAP * known[len(known) // 4]  # a page may hold more headings than text
         is_like = above.size < SIZE * below.size and below.size < SIZE * above.size
         same_line = abs(gap) < above.size / 4  # cells of a table
         if not same_line and (is_far or gap < 0 or not is_like):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import io
 import re
@@ -108,8 +109,9 @@ def _lines(text_page: PdfTextPage) -> Iterator[Line]:
             first = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, position)
             last = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, position + n_units - 1)
             left, bottom, _, top = _box(text_page, first)
-            _, end_bottom, right, _ = _box(text_page, last)
-            yield Line(line, left, bottom, right, end_bottom, max(top - bottom, 1.0))
+            _, end_bottom, right, end_top = _box(text_page, last)
+            size = max(top - bottom, end_top - end_bottom, 1.0)  # a word in another font may be lower
+            yield Line(line, left, _foot(text_page, first), right, _foot(text_page, last), size)
         position += n_units + 2
 
 
@@ -122,6 +124,14 @@ def _box(text_page: PdfTextPage, index: int) -> tuple[float, float, float, float
             left, bottom, right, top = text_page.get_charbox(index, loose=True)
             return left, bottom, right, top
     return 0.0, 0.0, 0.0, 0.0
+
+
+def _foot(text_page: PdfTextPage, index: int) -> float:
+    """How high a character stands; where its cell ends depends on its font."""
+    import pypdfium2.raw as pdfium
+
+    x, y = ctypes.c_double(), ctypes.c_double()
+    return y.value if index >= 0 and pdfium.FPDFText_GetCharOrigin(text_page, index, x, y) else 0.0
 
 
 def _pdfium_outline(document: PdfDocument) -> Outline:
@@ -199,7 +209,9 @@ def _fill(contents: Contents, texts: list[str], outline: Outline, *, n_unread: i
         pages = "1 page" if n_pages == 1 else f"{n_pages:,} pages"
         if n_unread == n_pages:
             raise Unreadable(f"damaged: none of its pages can be read ({pages})")
-        raise Unreadable(f"no text in it: scanned pages? {pages}; minisearch does no OCR")
+        if n_scanned:
+            raise Unreadable(f"no text in it: scanned pages? {pages}; minisearch does no OCR")
+        raise Unreadable(f"no text in it ({pages})")
     for count, what in ((n_scanned, "without text (scanned?)"), (n_unread, "that cannot be read")):
         if count:
             contents.notes.append(f"{count:,} of {n_pages:,} pages {what}")

@@ -1,0 +1,178 @@
+# ruff: noqa: E501 - XML is easier to read in one line
+"""Small PDF, DOCX, PPTX, XLSX and EPUB files, made by hand or by the libraries that write them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from html import escape
+
+PdfLine = tuple[float, float, float, str]  # x, y, size, words (Latin-1)
+
+
+def pdf_objects(objects: Sequence[bytes], *, trailer: bytes = b"") -> bytes:
+    """A PDF of these objects, numbered from 1, the first one its catalogue."""
+    parts = [b"%PDF-1.7\n"]
+    offsets = []
+    position = len(parts[0])
+    for number, body in enumerate(objects, 1):
+        offsets.append(position)
+        parts.append(b"%d 0 obj\n%b\nendobj\n" % (number, body))
+        position += len(parts[-1])
+    out = b"".join(parts)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    size = len(objects) + 1
+    return out + b"xref\n0 %d\n0000000000 65535 f \n%btrailer\n<< /Size %d /Root 1 0 R %b >>\nstartxref\n%d\n%%%%EOF\n" % (
+        size, table, size, trailer, len(out),
+    )  # fmt: skip
+
+
+def stream(data: bytes, entries: bytes = b"") -> bytes:
+    return b"<< /Length %d %b >>\nstream\n%b\nendstream" % (len(data), entries, data)
+
+
+def pdf_of_streams(streams: Sequence[bytes]) -> bytes:
+    """A PDF with a page for each stream of drawing commands; /F1 is Helvetica."""
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    kids = []
+    for content in streams:
+        objects.append(content)
+        kids.append(b"%d 0 R" % (len(objects) + 1))
+        objects.append(
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] "
+            b"/Resources << /Font << /F1 3 0 R >> >> /Contents %d 0 R >>" % len(objects)
+        )
+    objects[1] = b"<< /Type /Pages /Count %d /Kids [%b] >>" % (len(kids), b" ".join(kids))
+    return pdf_objects(objects)
+
+
+def pdf_of_lines(pages: Sequence[Sequence[PdfLine]]) -> bytes:
+    """A PDF with these words at these places."""
+    return pdf_of_streams([stream(drawing(lines)) for lines in pages])
+
+
+def drawing(lines: Sequence[PdfLine]) -> bytes:
+    shown = b"".join(
+        b"/F1 %g Tf 1 0 0 1 %g %g Tm (%b) Tj\n"
+        % (size, x, y, words.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)").encode("latin-1"))
+        for x, y, size, words in lines
+    )
+    return b"BT\n" + shown + b"ET"
+
+
+def pdf(*pages: str) -> bytes:
+    """A PDF with these texts, line by line from the top of each page."""
+    return pdf_of_lines(
+        [[(72, 720 - 14 * i, 12, words) for i, words in enumerate(text.splitlines())] for text in pages]
+    )
+
+
+def zipped(entries: Mapping[str, str | bytes], *, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
+RELATIONSHIPS = "http://schemas.openxmlformats.org/package/2006/relationships"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+CORE = "http://schemas.openxmlformats.org/package/2006/metadata/core-properties"
+DUBLIN = "http://purl.org/dc/elements/1.1/"
+
+
+def docx_entries(body: str, *, prolog: str = "", title: str = "") -> dict[str, str | bytes]:
+    """The parts of a DOCX whose body is this WordprocessingML."""
+    return {
+        "[Content_Types].xml": f'<Types xmlns="{TYPES}"><Default Extension="xml" ContentType="application/xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{RELATIONSHIPS}"><Relationship Id="r1" '
+        f'Type="{OFFICE}/officeDocument" Target="word/document.xml"/></Relationships>',
+        "word/document.xml": f'{prolog}<w:document xmlns:w="{WORD}"><w:body>{body}</w:body></w:document>',
+        "word/styles.xml": f'<w:styles xmlns:w="{WORD}"><w:style w:type="paragraph" w:styleId="Heading1">'
+        '<w:name w:val="heading 1"/></w:style><w:style w:type="paragraph" w:styleId="Heading2">'
+        '<w:name w:val="heading 2"/></w:style></w:styles>',
+        "docProps/core.xml": f'<cp:coreProperties xmlns:cp="{CORE}" xmlns:dc="{DUBLIN}"><dc:title>{title}</dc:title>'
+        "<dc:creator>Ada</dc:creator><cp:keywords>engines, tables</cp:keywords></cp:coreProperties>",
+    }  # fmt: skip
+
+
+def paragraph(words: str, style: str = "") -> str:
+    properties = f'<w:pPr><w:pStyle w:val="{style}"/></w:pPr>' if style else ""
+    return f"<w:p>{properties}<w:r><w:t>{escape(words)}</w:t></w:r></w:p>"
+
+
+def docx(*paragraphs: str, title: str = "") -> bytes:
+    return zipped(docx_entries("".join(map(paragraph, paragraphs)), title=title))
+
+
+def pptx(slides: Sequence[tuple[str, str, str]]) -> bytes:
+    """Slides of a title, a text and speaker's notes."""
+    from pptx import Presentation
+
+    presentation = Presentation()
+    for title, text, notes in slides:
+        slide = presentation.slides.add_slide(presentation.slide_layouts[1])
+        slide.shapes.title.text = title
+        slide.placeholders[1].text = text
+        if notes:
+            slide.notes_slide.notes_text_frame.text = notes
+    out = io.BytesIO()
+    presentation.save(out)
+    return out.getvalue()
+
+
+def xlsx(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
+    from openpyxl import Workbook
+
+    workbook = Workbook()
+    workbook.remove(workbook.active)
+    for name, rows in sheets.items():
+        sheet = workbook.create_sheet(name)
+        for row in rows:
+            sheet.append(list(row))
+    out = io.BytesIO()
+    workbook.save(out)
+    return out.getvalue()
+
+
+def epub_entries(
+    chapters: Mapping[str, str], *, prolog: str = "", title: str = "A book"
+) -> dict[str, str | bytes]:
+    """The parts of an EPUB whose spine names these chapters (file name -> XHTML body), in this order."""
+    items = "".join(
+        f'<item id="c{i}" href="{name}" media-type="application/xhtml+xml"/>'
+        for i, name in enumerate(chapters)
+    )
+    spine = "".join(f'<itemref idref="c{i}"/>' for i in range(len(chapters)))
+    return {
+        "mimetype": "application/epub+zip",
+        "META-INF/container.xml": '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+        '<rootfile full-path="OEBPS/book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>',
+        "OEBPS/book.opf": f'{prolog}<package xmlns="http://www.idpf.org/2007/opf" xmlns:dc="{DUBLIN}"><metadata>'
+        f"<dc:title>{title}</dc:title><dc:creator>Mary</dc:creator></metadata>"
+        f"<manifest>{items}</manifest><spine>{spine}</spine></package>",
+        **{
+            f"OEBPS/{name}": f'<?xml version="1.0"?><!DOCTYPE html><html><body>{body}</body></html>'
+            for name, body in chapters.items()
+        },
+    }  # fmt: skip
+
+
+def epub(*chapters: str) -> bytes:
+    return zipped(epub_entries({f"{i}.xhtml": body for i, body in enumerate(chapters)}))
+
+
+def deflated(n_bytes: int, byte: bytes = b" ") -> bytes:
+    """That many equal bytes, packed, without ever holding them."""
+    packer = zlib.compressobj(9)
+    block = byte * (1 << 20)
+    parts = [packer.compress(block) for _ in range(n_bytes >> 20)]
+    return b"".join([*parts, packer.flush()])
