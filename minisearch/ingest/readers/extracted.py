@@ -17,6 +17,7 @@ from minisearch.ingest.readers.decode import UNFIT, Source
 from minisearch.ingest.readers.fields import Fields
 from minisearch.ingest.readers.html import read_html
 from minisearch.ingest.readers.markdown import MAX_TITLE, first_title
+from minisearch.ingest.readers.tables import SAMPLE_ROWS, header_of, labels_of, row_text
 from minisearch.ingest.sandbox import NONSENSE, Sandbox
 from minisearch.types import Document, Heading, Origin
 
@@ -138,7 +139,7 @@ class _Body:
             self._put(document.text, document.headings)
         elif "rows" in block:
             rows = [[_text(cell) for cell in _list(row)] for row in _list(block["rows"])]
-            self._put("\n".join(_worded(rows)), ())
+            self._put(_worded(rows), ())
         else:
             headings = (
                 Heading(int(start), int(level), _text(title)) for start, level, title in block["headings"]
@@ -164,19 +165,12 @@ class _Body:
         self._n_characters += len(text)
 
 
-def _worded(rows: list[list[str]]) -> list[str]:
-    """Each row as a line that says what its cells are."""
-    header, *others = rows or [[]]
-    if not others or not all(header):
-        return [" | ".join(" ".join(cell.split()) for cell in row) for row in rows]
-    names = [" ".join(name.split()) for name in header]
-    lines = []
-    for row in others:
-        cells = zip(names + [""] * (len(row) - len(names)), row, strict=False)
-        lines.append(
-            "; ".join(f"{name}: {' '.join(cell.split())}" if name else cell for name, cell in cells if cell)
-        )
-    return lines
+def _worded(rows: list[list[str]]) -> str:
+    """A table as those of other files are: each row a paragraph that says what its cells are."""
+    rows = [[" ".join(cell.split()) for cell in row] for row in rows]
+    labels = labels_of(header_of(rows[:SAMPLE_ROWS]))
+    texts = [row_text(labels if number else [], row) for number, row in enumerate(rows)]
+    return "\n\n".join(filter(None, texts))
 
 
 def _list(value: object) -> list[Any]:
