@@ -22,6 +22,7 @@ from minisearch.ingest.readers.html import read_html
 from minisearch.ingest.readers.json_ import read_json, read_jsonl
 from minisearch.ingest.readers.languages import CODE_SUFFIXES, LANGUAGES
 from minisearch.ingest.readers.markdown import read_markdown
+from minisearch.ingest.readers.notebook import read_notebook
 from minisearch.ingest.readers.rst import read_rst
 from minisearch.ingest.readers.tables import read_table
 from minisearch.types import Document
@@ -46,6 +47,7 @@ READERS: dict[str, Callable[[Source], Document]] = {
     ".json": read_json,
     ".jsonl": read_jsonl,
     ".ndjson": read_jsonl,
+    ".ipynb": read_notebook,
 }
 
 BINARY_READERS: dict[str, Callable[[str, bytes], Document]] = {**EXTRACTED}

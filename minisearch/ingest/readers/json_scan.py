@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from minisearch.ingest.readers.composing import Composition
 from minisearch.ingest.readers.decode import UNFIT
@@ -158,3 +158,28 @@ def _meaning(piece: re.Match[str]) -> str:
     if piece["unit"]:
         return UNFIT.sub("\ufffd", chr(int(piece["unit"], 16)))
     return piece["words"] or MEANINGS.get(piece["mark"], piece["mark"])
+
+
+Node: TypeAlias = "dict[str, Node] | list[Node] | Token"
+
+
+def tree(text: str) -> Node:
+    """The one value of a text, its strings and plain values as tokens; of equal keys the last counts."""
+    top: list[Node] = []
+    open_nodes: list[dict[str, Node] | list[Node]] = [top]
+    key = ""
+    for token in tokens(text):
+        if token.kind == "key":
+            key = string_value(text, token.start, token.end)
+        elif token.kind in "}]":
+            open_nodes.pop()
+        else:
+            node: Node = {} if token.kind == "{" else [] if token.kind == "[" else token
+            above = open_nodes[-1]
+            if isinstance(above, dict):
+                above[key] = node
+            else:
+                above.append(node)
+            if not isinstance(node, Token):
+                open_nodes.append(node)
+    return top[0]
