@@ -128,7 +128,7 @@ class Asking:
             return self._reading().field_names()
 
     def _of_stored_names(self, search: Search) -> Search:
-        return search if search.where is None else replace(search, where=_as_stored(search.where, self._home))
+        return search if search.where is None else replace(search, where=as_stored(search.where, self._home))
 
     def _answerer(self, store: Store, facts: Facts, encoder: Encoder | None, search: Search) -> Answerer:
         """The present state of the index, with what the search needs of models."""
@@ -188,7 +188,7 @@ class Asking:
         return self._store
 
 
-def _as_stored(where: Filter, home: Home, depth: int = 0) -> Filter:
+def as_stored(where: Filter, home: Home, depth: int = 0) -> Filter:
     """The filter with its path patterns, which are of paths as shown, made patterns of stored names."""
     if depth > MOST_NESTED:  # the store says what is wrong with it
         return where
@@ -196,11 +196,11 @@ def _as_stored(where: Filter, home: Home, depth: int = 0) -> Filter:
         case filters.Path(pattern):
             return filters.Path(home.pattern(pattern))
         case filters.And() | filters.Or():
-            return type(where)(tuple(_as_stored(part, home, depth + 1) for part in filters.flat(where)))
+            return type(where)(tuple(as_stored(part, home, depth + 1) for part in filters.flat(where)))
         case filters.Not(filters.Not(part)):
-            return _as_stored(part, home, depth + 1)
+            return as_stored(part, home, depth + 1)
         case filters.Not(part):
-            return filters.Not(_as_stored(part, home, depth + 1))
+            return filters.Not(as_stored(part, home, depth + 1))
     return where
 
 

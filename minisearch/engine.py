@@ -39,7 +39,10 @@ from minisearch.types import (
 )
 
 if TYPE_CHECKING:
+    from minisearch.coverage import Coverage
+    from minisearch.previewing import Preview
     from minisearch.storage import Undone
+    from minisearch.why_not import WhyNot
     from minisearch.writing import Writing
 
 
@@ -137,6 +140,17 @@ class MiniSearch:
         return self._writing().index(
             *paths, backend=backend, choice=choice, prune=prune, on_progress=on_progress
         )
+
+    def preview(
+        self, *paths: str | os.PathLike[str], choice: FileChoice | None = None, prune: bool = False
+    ) -> Preview:
+        """What `index` would do with these paths; nothing is written and no model loaded.
+
+        New and changed files are read.  Raises IngestError as `index` does.
+        """
+        from minisearch.previewing import preview
+
+        return preview(self._home, paths, settings=self._settings, choice=choice, prune=prune)
 
     def watch(
         self,
@@ -272,6 +286,28 @@ class MiniSearch:
     def status(self) -> IndexStatus:
         """What the index holds, and how its last run ended."""
         return self._asking.status()
+
+    def coverage(self) -> Coverage:
+        """How many bytes of all files seen have reached a vector, and every file that gave none."""
+        from minisearch.coverage import coverage
+
+        last = self.status().last_run
+        return coverage(self._home, outcome=last.outcome if last else "never")
+
+    def why_not(
+        self,
+        path: str | os.PathLike[str],
+        text: str | Question,
+        k: int = 10,
+        **options: Any,  # noqa: ANN401 - those of `query`
+    ) -> WhyNot:
+        """Why a file is not among the k answers to a question, asked with the same options as `query`.
+
+        Every passage is ranked for it, which takes seconds where there are a hundred thousand.
+        """
+        from minisearch.why_not import why_not
+
+        return why_not(self.query, self._home, path, text, k, **options)
 
     def _writing(self) -> Writing:
         # Here, because asking must not cost the import of all that reads, cuts and stores files.

@@ -7,10 +7,8 @@ wrong command line, 75 when another process is writing, 130 and 143 when interru
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,20 +17,20 @@ import click
 
 import minisearch
 from minisearch.cli import show
+from minisearch.cli.coverage import coverage_text
 from minisearch.cli.evaluate import evaluate
+from minisearch.cli.indexing import backend_option, index
 from minisearch.cli.models import models
-from minisearch.cli.options import common, json_option, offline_option, set_up_logging
-from minisearch.cli.progress import Progress
+from minisearch.cli.options import common, json_option, set_up_logging
 from minisearch.cli.query import query
 from minisearch.cli.selftest import selftest
 from minisearch.cli.similarity import similarity
 from minisearch.cli.terminal import printable
-from minisearch.config import DTYPES
-from minisearch.errors import IndexBusy, IndexNotFound, MinisearchError
-from minisearch.home import INDEX_FOLDER, find_index
-from minisearch.indexes import backend_names
+from minisearch.cli.why_not import why_not
+from minisearch.errors import IndexBusy, MinisearchError
+from minisearch.home import find_index
 
-EXIT_BUSY, EXIT_INTERRUPTED, EXIT_TERMINATED = 75, 130, 143
+EXIT_BUSY, EXIT_INTERRUPTED = 75, 130
 
 
 class _Group(click.Group):
@@ -69,75 +67,32 @@ def cli() -> None:
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
 
 
-for _command in (query, similarity, models, evaluate, selftest):
+for _command in (index, query, why_not, similarity, models, evaluate, selftest):
     cli.add_command(_command)
 
 
-# Not a click.Choice: the engine knows the names, and says a wrong one in one line.
-_backend = click.option(
-    "--backend", metavar="|".join(backend_names()), help="The kind of vector index.  [default: faiss]"
-)
-
-
 @cli.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_backend
-@click.option("--model", metavar="NAME", help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]")
-@click.option(
-    "--dtype", metavar="|".join(DTYPES), default="auto", help="What the model computes in.  [default: auto]"
-)
-@offline_option
+@click.option("--coverage", is_flag=True, help="Say how much of your files is in it, and what is not.")
 @json_option
 @common
-def index(
-    paths: tuple[Path, ...],
-    backend: str | None,
-    model: str | None,
-    dtype: str,
-    offline: bool,
-    as_json: bool,
-    index_folder: Path | None,
-    verbose: bool,
-) -> None:
-    """Bring the index up to date with files and folders.
-
-    New and changed files are read, cut into passages and embedded; files that are gone leave the index.
-    What has not changed is not embedded again. Files that .gitignore names, and hidden ones, are left out.
-    """
-    set_up_logging(verbose)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
-    folder = index_folder or Path(INDEX_FOLDER)
-    if index_folder is None:
-        _tell_of_an_index_above(folder)
-    with (
-        minisearch.MiniSearch(folder, model=model, dtype=dtype, offline=offline) as ms,
-        Progress() as progress,
-    ):
-        try:
-            report = ms.index(*paths, backend=backend, on_progress=progress.update)
-        except KeyboardInterrupt:
-            progress.stop()
-            click.echo("Interrupted: every finished document is kept; the same command goes on", err=True)
-            sys.exit(EXIT_INTERRUPTED)
-    click.echo(show.as_json(report) if as_json else show.report(report, verbose=verbose))
-
-
-@cli.command()
-@json_option
-@common
-def status(as_json: bool, index_folder: Path | None, verbose: bool) -> None:
+def status(coverage: bool, as_json: bool, index_folder: Path | None, verbose: bool) -> None:
     """Say what the index holds and how its last run ended.
 
-    It lists what that run passed over, too.
+    It lists what that run passed over, too. With --coverage: how many bytes were seen, how many of them
+    reached a vector, and every file that was skipped or left out, with its reason.
     """
     set_up_logging(verbose)
     with minisearch.MiniSearch(index_folder or find_index()) as ms:
+        if coverage:
+            covered = ms.coverage()
+            click.echo(show.as_json(covered) if as_json else coverage_text(covered, verbose=verbose))
+            return
         found = ms.status()
     click.echo(show.as_json(found) if as_json else show.status(found, verbose=verbose))
 
 
 @cli.command()
-@_backend
+@backend_option
 @common
 def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> None:
     """Build the vector index again.
@@ -163,18 +118,6 @@ def remove(paths: tuple[Path, ...], index_folder: Path | None, verbose: bool) ->
     with minisearch.MiniSearch(index_folder or find_index()) as ms:
         n_removed = ms.remove(*paths)
     click.echo(f"Removed {show.count(n_removed, 'document')} from the index")
-
-
-def _tell_of_an_index_above(folder: Path) -> None:
-    """Say so when a new index here will hide one that queries from here have used until now."""
-    with contextlib.suppress(IndexNotFound):
-        above = find_index()
-        if above != folder:
-            click.echo(
-                f"Note: there is an index in {above}; making another one here. "
-                f"To add to that one instead, use --index {above}",
-                err=True,
-            )
 
 
 def main() -> None:

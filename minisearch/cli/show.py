@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from minisearch.cli.terminal import one_line
 
 if TYPE_CHECKING:
-    from minisearch.types import IndexStatus, IngestReport
+    from minisearch.types import IndexStatus, IngestReport, Verification
 
 
 LISTED_FILES = 5
@@ -39,8 +39,11 @@ def report(done: IngestReport, *, verbose: bool) -> str:
     )
     rate = f" ({done.n_encoded / done.encoding_s:,.0f} a second)" if done.encoding_s else ""
     work = f"{count(done.n_encoded, 'chunk')} embedded{rate}; {_seconds(done.elapsed_s)} in all"
-    left_out = [f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden"]
-    return "\n".join([head, work, *(left_out if done.n_ignored else []), *_passed_over(done, verbose)])
+    left_out = f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden"
+    left_out += f", {done.n_excluded:,} not chosen" if done.n_excluded else ""
+    lines = [head, work, *([left_out] if done.n_ignored or done.n_excluded else [])]
+    lines += [one_line(f"chosen     {one.path}: {one.text}") for one in done.choices]
+    return "\n".join([*lines, *_passed_over(done, verbose)])
 
 
 def status(found: IndexStatus, *, verbose: bool) -> str:
@@ -52,7 +55,7 @@ def status(found: IndexStatus, *, verbose: bool) -> str:
         ("chunks", f"{found.n_chunks:,}"),
         ("model", found.model),
         ("backend", found.backend + ready),
-        ("on disk", _bytes(found.n_bytes)),
+        ("on disk", n_bytes(found.n_bytes)),
     ]
     if found.last_run:
         run = found.last_run
@@ -63,14 +66,30 @@ def status(found: IndexStatus, *, verbose: bool) -> str:
     return "\n".join([*lines, *_passed_over(found, verbose)])
 
 
+def verification(found: Verification) -> str:
+    """What a comparison with the files has shown; the problems first."""
+    lines = [one_line(f"problem    {problem}") for problem in found.problems]
+    lines.append(
+        f"database   {count(found.n_documents, 'document')}, {count(found.n_chunks, 'chunk')}: checked whole"
+    )
+    changed = f"; {found.n_changed:,} could not be compared, changed or gone since" if found.n_changed else ""
+    lines.append(f"files      {count(found.n_read, 'document')} read and cut again{changed}")
+    if found.n_embedded:
+        lines.append(
+            f"vectors    {count(found.n_embedded, 'passage')} embedded again: cosine {found.least_cosine:.4f} or "
+            f"more; the index finds {found.recall:.1%} of the exact ten nearest"
+        )
+    return "\n".join([*lines, "Not sound: see above" if found.problems else "Sound"])
+
+
 def _passed_over(done: IngestReport | IndexStatus, verbose: bool) -> list[str]:
     skipped = [(one.path, one.reason) for one in done.skipped]
-    return _grouped("skipped", skipped, verbose) + _grouped(
+    return grouped("skipped", skipped, verbose) + grouped(
         "note", [(note.path, note.text) for note in done.notes], verbose
     )
 
 
-def _grouped(word: str, files: Sequence[tuple[str, str]], verbose: bool) -> list[str]:
+def grouped(word: str, files: Sequence[tuple[str, str]], verbose: bool) -> list[str]:
     """How many files for which reason, most common first, with some of their names."""
     lines = []
     for reason, n in Counter(reason for _, reason in files).most_common():
@@ -87,7 +106,8 @@ def _seconds(seconds: float) -> str:
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
-def _bytes(n: float) -> str:
+def n_bytes(n: float) -> str:
+    """A size, in the unit that suits it."""
     for unit in ("bytes", "kB", "MB"):
         if n < 1_000:
             return f"{n:,.0f} {unit}" if unit == "bytes" else f"{n:.1f} {unit}"

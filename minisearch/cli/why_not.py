@@ -1,0 +1,85 @@
+"""``minisearch why-not``: why a file is not among the answers to a question."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import minisearch
+from minisearch.cli import show
+from minisearch.cli.asked import Asked
+from minisearch.cli.options import common, json_option, offline_option, set_up_logging
+from minisearch.cli.query import QueryCommand, query
+from minisearch.cli.terminal import one_line
+from minisearch.errors import InputError
+from minisearch.home import find_index
+
+if TYPE_CHECKING:
+    from minisearch.results import SearchResult
+    from minisearch.why_not import WhyNot
+
+NOT_ASKED: dict[str, Any] = {"batch": None, "like": None, "no_evidence": True}
+SHARED = {"literal", "paths", "extensions", "languages", "since", "before", "where", "k", "mode", "by"}
+SHARED |= {"rerank", "rerank_budget", "rerank_depth", "rerank_model", "diverse"}
+
+
+@click.command(
+    name="why-not", cls=QueryCommand, params=[option for option in query.params if option.name in SHARED]
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("text", nargs=-1, required=True)
+@offline_option
+@json_option
+@common
+def why_not(
+    file: Path,
+    text: tuple[str, ...],
+    offline: bool,
+    as_json: bool,
+    index_folder: Path | None,
+    verbose: bool,
+    **given: Any,  # noqa: ANN401 - what `Asked` takes
+) -> None:
+    """Say why FILE is not among the answers to TEXT.
+
+    It may not be indexed, be kept out by a filter, be outranked, or be found by one leg of the search and
+    lost in the fusion of both. The options are those of query.
+
+    \b
+      minisearch why-not docs/tasks.md "how do I retry a failed task" -k 5
+    """  # noqa: D301 - click reads \b as "leave these lines as they are"
+    set_up_logging(verbose)
+    asked = Asked(text=" ".join(text), **NOT_ASKED, **given)
+    if not asked.text.strip():
+        raise InputError("the query is empty: say what you are looking for")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `query`
+    folder = index_folder or find_index()
+    with minisearch.MiniSearch(folder, offline=offline, rerank_model=asked.rerank_model) as ms:
+        found = ms.why_not(file, asked.question(asked.text), **asked.arguments())
+    click.echo(show.as_json(found) if as_json else _text(found))
+
+
+def _text(found: WhyNot) -> str:
+    lines = [one_line(f"{found.path}: {found.verdict}: {found.reason}")]
+    if found.verdict != "found":
+        lines += [_row(result) for result in (found.last, found.passage) if result is not None]
+    return "\n".join(lines)
+
+
+def _row(result: SearchResult) -> str:
+    """A result with what each step of the search made of it."""
+    trace = result.trace
+    steps = {
+        "by meaning": (trace.dense_rank, trace.cosine),
+        "by words": (trace.lexical_rank, trace.bm25),
+        "fused": (trace.rank_before_rerank, trace.fused),
+    }
+    told = [
+        " ".join([name, *([f"{rank:,}"] if rank else []), *([f"({score:.3f})"] if score is not None else [])])
+        for name, (rank, score) in steps.items()
+        if rank is not None or score is not None
+    ]
+    return one_line(f"{result.rank:>6,}  {result.score:.3f}  {result.path}:{result.line}  {', '.join(told)}")

@@ -1,0 +1,79 @@
+"""How much of the files a user has is in the index, and what is not, with every reason.
+
+The rows of a store come in; sums of bytes and lists of files go out.  Every byte that the runs have seen is
+in one of three sums: it stands in a passage, so it has reached a vector; it stands between passages; or it is
+of a file that was passed over.  What was left out on purpose was not looked into, and is only named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from minisearch.asking import shown
+from minisearch.choices import read_choices, told
+from minisearch.facts import Facts
+from minisearch.home import Home
+from minisearch.storage import Store
+from minisearch.types import Note, Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What the runs have seen, in files, bytes and characters, and what of it reached a vector.
+
+    ``n_bytes`` is the sum of ``n_bytes_reached``, ``n_bytes_between`` (white space, markup) and
+    ``n_bytes_passed_over``; a file that is no text (a PDF) counts whole as reached.  ``n_characters`` are
+    those of the texts that readers made of the files.  ``skipped`` are files that were seen and gave nothing,
+    ``left_out`` files and whole folders (with a slash) that were not looked into, ``notes`` what is missing
+    of files that are in the index.  ``outcome`` is the last run's: unless it is "complete", there may be
+    files that no run has seen.
+    """
+
+    n_documents: int
+    n_chunks: int
+    n_bytes: int
+    n_characters: int
+    n_bytes_reached: int
+    n_bytes_between: int
+    n_bytes_passed_over: int
+    skipped: tuple[Skipped, ...]
+    left_out: tuple[Skipped, ...]
+    notes: tuple[Note, ...]
+    choices: tuple[Note, ...]
+    outcome: str
+
+    @property
+    def share_reached(self) -> float:
+        """Of the bytes seen, those that reached a vector; 1 where there are none."""
+        return self.n_bytes_reached / self.n_bytes if self.n_bytes else 1.0
+
+
+def coverage(home: Home, *, outcome: str) -> Coverage:
+    """`MiniSearch.coverage`; ``outcome`` is how the last run ended."""
+    home.must_exist()
+    with Store(home.database) as store, store.snapshot():
+        Facts.read(store, home.folder)
+        documents = store.documents()
+        _, n_chunks = store.counts()
+        skipped, left_out = store.journal.problems(), store.journal.left_out()
+        notes, choices = store.notes(), read_choices(store, home)
+    n_seen = sum(document.stamp.n_bytes for document in documents.values())
+    n_reached = sum(document.n_bytes_reached for document in documents.values())
+    # A file that could not be read again is in the index with its earlier text, and counted there.
+    n_passed_over = sum(one.n_bytes for one in skipped if one.path not in documents)
+    return Coverage(
+        n_documents=len(documents),
+        n_chunks=n_chunks,
+        n_bytes=n_seen + n_passed_over,
+        n_characters=sum(document.n_characters for document in documents.values()),
+        n_bytes_reached=n_reached,
+        n_bytes_between=n_seen - n_reached,
+        n_bytes_passed_over=n_passed_over,
+        skipped=shown(home, skipped),
+        left_out=tuple(
+            replace(one, path=home.shown(one.path) + "/" * one.path.endswith("/")) for one in left_out
+        ),
+        notes=shown(home, notes),
+        choices=told(choices, home),
+        outcome=outcome,
+    )

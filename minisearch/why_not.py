@@ -1,0 +1,190 @@
+"""Why a file is not on the page of a question: not indexed, filtered, outranked, or fused away.
+
+A file and a question come in, one verdict with its numbers goes out.  The question is asked twice, as the
+user asked it and for a ranking of every passage; what is noted of files that are not indexed is read from the
+store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from minisearch import filters
+from minisearch.asking import as_stored
+from minisearch.errors import InputError
+from minisearch.filters import Filter
+from minisearch.home import Home, is_below, real_path
+from minisearch.results import Place, SearchResult, SearchResults
+from minisearch.storage import Store
+
+Verdict = Literal[
+    "not indexed", "filtered", "no match", "outranked", "fused away", "reranked", "varied", "found"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """Where a file stands in the answers to a question, and why it is not on the page if it is not.
+
+    ``reason`` says it in a sentence.  ``passage`` is the file's best passage, its rank counted among all
+    ``n_ranked`` passages that take part, and ``last`` the last result on the page; both None where the file
+    does not take part.  ``filters`` are the conditions that none of its passages meets, in words.
+    """
+
+    path: str
+    verdict: Verdict
+    reason: str
+    passage: SearchResult | None = None
+    last: SearchResult | None = None
+    n_ranked: int = 0
+    filters: tuple[str, ...] = ()
+
+
+def why_not(
+    ask: Callable[..., SearchResults],
+    home: Home,
+    path: str | os.PathLike[str],
+    text: Any,  # noqa: ANN401 - what `query` takes
+    k: int,
+    **options: Any,  # noqa: ANN401 - those of `query`
+) -> WhyNot:
+    """`MiniSearch.why_not`; ``ask`` is `MiniSearch.query`."""
+    if not os.fspath(path):
+        raise InputError("expected the path of a file, got an empty one")
+    home.must_exist()
+    page = ask(text, k, **options)
+    key = home.key(real_path(path, must_exist=False))
+    with Store(home.database) as store:
+        passages = store.passages(key)
+        _, n_chunks = store.counts()
+        if not passages:
+            return WhyNot(home.shown(key), "not indexed", _not_indexed(store, home, key, path))
+        ids = {passage.id for passage in passages}
+        failed = _failed(store, home, ids, page, options.get("where"))
+    name, document_id = home.shown(key), passages[0].document_id
+    every = ask(text, n_chunks, **options | {"by": "chunk", "diverse": None, "evidence": False})
+    own = [result for result in every if result.doc_id == document_id]
+    if (rank := _rank_on(page, name, ids)) is not None:
+        return WhyNot(name, "found", f"it is on the page, at rank {rank}", *_about(own, page, every))
+    if not own:
+        if failed:
+            reason = f"none of its passages is {' and '.join(failed)}"
+            return WhyNot(name, "filtered", reason, filters=failed)
+        return WhyNot(name, "no match", f"none of its {len(ids):,} passages has any of the question's words")
+    verdict, reason = _beaten(own, page, every, k)
+    return WhyNot(name, verdict, reason, *_about(own, page, every))
+
+
+def _about(own: list[SearchResult], page: SearchResults, every: SearchResults) -> tuple[Any, Any, int]:
+    return own[0] if own else None, page[-1] if page else None, len(every)
+
+
+def _rank_on(page: SearchResults, path: str, ids: set[int]) -> int | None:
+    """The rank of the result that is one of these passages, or stands for one."""
+    for result in page:
+        merged: tuple[Place, ...] = result.merged
+        if result.path == path or any(place.chunk_id in ids for place in merged):
+            return result.rank
+    return None
+
+
+# --- not indexed -------------------------------------------------------------------------------------------
+
+
+def _not_indexed(store: Store, home: Home, key: str, given: str | os.PathLike[str]) -> str:
+    """Why the store knows no document of this name."""
+    problems = {one.path: one.reason for one in store.journal.problems()}
+    if key in problems:
+        return f"it was skipped: {problems[key]}"
+    for one in store.journal.left_out():
+        above = one.path.rstrip("/")
+        if is_below(home.absolute(key), {home.absolute(above)}):
+            place = "it was" if above == key else f"its folder {home.shown(above)} was"
+            return f"{place} left out: {one.reason}"
+    if not Path(home.absolute(key)).exists():
+        return "there is no such file"
+    last = store.journal.last_run()
+    if last is not None and last.outcome != "complete":
+        return "no run has got to it: the last one did not end; run minisearch index again"
+    roots = {home.absolute(root) for root in last.roots} if last else set()
+    if Path(home.absolute(key)).is_dir():
+        return "it is a folder: expected a file"
+    if is_below(home.absolute(key), roots):
+        return "it has come since the last run: run minisearch index again"
+    return f"no run has seen it: minisearch index {os.fspath(given)}"
+
+
+# --- filtered ----------------------------------------------------------------------------------------------
+
+
+def _failed(
+    store: Store, home: Home, ids: set[int], page: SearchResults, where: Filter | None
+) -> tuple[str, ...]:
+    """The conditions, in words, that none of the passages meets; all of them, where each is met by some."""
+    question = page.question
+    parts = list(filters.flat(where)) if isinstance(where, filters.And) else [] if where is None else [where]
+    parts += [filters.Contains(phrase) for phrase in question.required]
+    parts += [filters.Not(filters.Contains(phrase)) for phrase in question.excluded]
+    failed = tuple(part for part in parts if not ids & set(store.select(as_stored(part, home)).tolist()))
+    return tuple(map(_words, failed or parts))
+
+
+def _words(where: Filter) -> str:
+    """What a passage is that meets the condition."""
+    match where:
+        case filters.Contains(phrase):
+            return f'one with "{phrase}"'
+        case filters.Not(part):
+            return f"not {_words(part)}"
+        case filters.Or(parts) | filters.And(parts):
+            joint = " or " if isinstance(where, filters.Or) else " and "
+            return f"({joint.join(map(_words, parts))})"
+    return f"of a file {_words_of_file(where)}"
+
+
+def _words_of_file(where: Filter) -> str:
+    match where:
+        case filters.Path(pattern):
+            return f"at {pattern}"
+        case filters.Extension(suffix):
+            return f"that ends in {suffix}"
+        case filters.Language(name):
+            return f"in {name}"
+        case filters.Since(moment):
+            return f"changed since {moment:%Y-%m-%d %H:%M}"
+        case filters.Before(moment):
+            return f"changed before {moment:%Y-%m-%d %H:%M}"
+        case filters.Field(name, operator, value):
+            return f"with {name} {operator} {value!r}"
+    return f"with {where!r}"
+
+
+# --- outranked ---------------------------------------------------------------------------------------------
+
+
+def _beaten(
+    own: list[SearchResult], page: SearchResults, every: SearchResults, k: int
+) -> tuple[Verdict, str]:
+    """The verdict on a file that takes part and is not on the page."""
+    best, trace = own[0], own[0].trace
+    if trace.rank_before_rerank is not None and trace.rank_before_rerank <= k:
+        return "reranked", (
+            f"it stood at rank {trace.rank_before_rerank} before the reranker put it at {best.rank}"
+        )
+    if page and best.rank <= len(page) and best.score > page[-1].score:
+        return "varied", f"its passage is at rank {best.rank}, and gave way to results that differ more"
+    by_meaning = min((one.trace.dense_rank for one in own if one.trace.dense_rank), default=None)
+    by_words = min((one.trace.lexical_rank for one in own if one.trace.lexical_rank), default=None)
+    legs = [f"{rank:,} {leg}" for rank, leg in ((by_meaning, "by meaning"), (by_words, "by words")) if rank]
+    if not by_words and page.mode != "dense":
+        legs.append("by words nowhere: it has none of them")
+    margin = f", {page[-1].score - best.score:.3f} below the last on the page" if page else ""
+    where = f"its best passage, at line {best.line}, is at rank {best.rank:,} of {len(every):,}{margin}"
+    single = min((rank for rank in (by_meaning, by_words) if rank), default=None)
+    if page.mode == "hybrid" and single is not None and single <= k:
+        return "fused away", f"{where}; alone it would be at rank {' and '.join(legs)}"
+    return "outranked", f"{where} ({'; '.join(legs)})"

@@ -1,0 +1,162 @@
+"""Every way in which a file can miss a page has its verdict, with numbers that the page itself confirms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from minisearch import MiniSearch
+from minisearch.choice import FileChoice
+from minisearch.errors import IndexNotFound, InputError
+from minisearch.filters import Extension, Language
+from minisearch.filters import Path as PathFilter
+from tests.fakes import HashingEncoder
+
+TEXTS = {
+    "coffee.md": "coffee and sleep\n",
+    "tea.md": "tea and sleep and coffee and water\n",
+    "stars.txt": "hydrogen burns in stars\n",
+    "long.md": "# One\n\nsalt and water\n\n# Two\n\nsleep and more sleep\n",
+}
+
+
+@pytest.fixture
+def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    for name, text in TEXTS.items():
+        (tmp_path / "docs" / name).write_text(text)
+    return tmp_path / "docs"
+
+
+@pytest.fixture
+def ms(docs: Path) -> MiniSearch:
+    with MiniSearch.open(".", encoder=HashingEncoder()) as ms:
+        yield ms
+
+
+def test_a_file_on_the_page_is_found_at_its_rank(ms: MiniSearch) -> None:
+    ms.index("docs")
+    ranks = {result.path: result.rank for result in reversed(ms.query("coffee and sleep", k=4))}
+    assert len(ranks) > 2
+    for path, rank in ranks.items():
+        found = ms.why_not(path, "coffee and sleep", k=4)
+        assert (found.verdict, found.reason) == ("found", f"it is on the page, at rank {rank}")
+
+
+def test_a_copy_that_shares_a_place_is_found_there(docs: Path, ms: MiniSearch) -> None:
+    (docs / "copy.md").write_text(TEXTS["coffee.md"])
+    ms.index("docs")
+    found = [ms.why_not(f"docs/{name}.md", "coffee and sleep", k=1) for name in ("copy", "coffee")]
+    assert {one.reason for one in found} == {"it is on the page, at rank 1"}
+
+
+def test_an_outranked_file_is_told_its_rank_and_what_it_lacks(ms: MiniSearch) -> None:
+    ms.index("docs")
+    every = ms.query("coffee and sleep", k=99, by="chunk")
+    found = ms.why_not("docs/stars.txt", "coffee and sleep", k=1)
+    assert found.verdict == "outranked"
+    (own,) = [result for result in every if result.path == "docs/stars.txt"]
+    assert (found.passage, found.n_ranked) == (own, len(every))
+    assert found.last == ms.query("coffee and sleep", k=1)[-1]
+    margin = found.last.score - own.score
+    assert f"at rank {own.rank} of {len(every)}, {margin:.3f} below the last on the page" in found.reason
+    assert "by words nowhere" in found.reason
+
+
+def test_a_file_that_one_leg_alone_would_show_is_fused_away(docs: Path, ms: MiniSearch) -> None:
+    ms.index("docs")
+    question = "coffee and sleep and water"
+    for name in TEXTS:
+        path = f"docs/{name}"
+        for k in (1, 2, 3):
+            on_pages = [
+                path in {result.path for result in ms.query(question, k=k, mode=mode)}
+                for mode in ("hybrid", "dense", "lexical")
+            ]
+            verdict = ms.why_not(path, question, k=k).verdict
+            if on_pages[0]:
+                assert verdict == "found"
+            elif verdict == "fused away":
+                best = ms.why_not(path, question, k=k).passage.trace
+                assert min(best.dense_rank or 99, best.lexical_rank or 99) <= k
+            else:
+                assert verdict == "outranked"
+                assert not any(on_pages)
+
+
+def test_a_filter_that_keeps_a_file_out_is_named_and_those_that_do_not_are_not(ms: MiniSearch) -> None:
+    ms.index("docs")
+    where = Extension("md") & PathFilter("docs/**") & ~Language("python")
+    found = ms.why_not("docs/stars.txt", "coffee", where=where)
+    assert (found.verdict, found.filters) == ("filtered", ("of a file that ends in md",))
+    assert found.reason == "none of its passages is of a file that ends in md"
+    assert ms.why_not("docs/coffee.md", "coffee", where=where).verdict == "found"
+
+
+def test_the_questions_own_operators_are_filters_too(ms: MiniSearch) -> None:
+    ms.index("docs")
+    assert ms.why_not("docs/stars.txt", 'sleep "hydrogen burns" -stars').filters == ('not one with "stars"',)
+    assert ms.why_not("docs/coffee.md", 'sleep "hydrogen"').filters == ('one with "hydrogen"',)
+
+
+def test_conditions_that_no_single_passage_meets_together_are_all_named(ms: MiniSearch) -> None:
+    ms.index("docs")
+    found = ms.why_not("docs/long.md", 'coffee "salt and water" "more sleep"')
+    assert found.filters == ('one with "salt and water"', 'one with "more sleep"')
+
+
+def test_a_file_without_any_of_the_words_is_told_so_where_only_words_count(ms: MiniSearch) -> None:
+    ms.index("docs")
+    found = ms.why_not("docs/stars.txt", "coffee", mode="lexical")
+    assert found.verdict == "no match"
+    assert found.reason == "none of its 1 passages has any of the question's words"
+
+
+def test_a_file_that_is_not_indexed_is_told_why(docs: Path, ms: MiniSearch) -> None:
+    (docs / "empty.md").touch()
+    (docs / "build").mkdir()
+    (docs / "build" / "deep").mkdir()
+    (docs / "build" / "deep" / "x.md").write_text("coffee")
+    (docs / ".gitignore").write_text("build/")
+    (docs / "draft.md").write_text("coffee")
+    ms.index("docs", choice=FileChoice(exclude=["draft.md"]))
+    (docs / "new.md").write_text("coffee")
+    (docs.parent / "elsewhere.md").write_text("coffee")
+    reasons = {
+        "docs/empty.md": "it was skipped: no text in it",
+        "docs/build/deep/x.md": "its folder docs/build was left out: ignored by .gitignore, line 1: build/",
+        "docs/.gitignore": "it was left out: hidden",
+        "docs/draft.md": "it was left out: excluded: --exclude draft.md",
+        "docs/new.md": "it has come since the last run: run minisearch index again",
+        "docs/gone.md": "there is no such file",
+        "docs": "it is a folder: expected a file",
+        "elsewhere.md": "no run has seen it: minisearch index elsewhere.md",
+    }
+    for path, reason in reasons.items():
+        found = ms.why_not(path, "coffee")
+        assert (found.path, found.verdict, found.reason) == (path, "not indexed", reason)
+
+
+class Interrupted(HashingEncoder):
+    def encode(self, texts):
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_was_cut_short_is_named(docs: Path) -> None:
+    with MiniSearch.open(".", encoder=Interrupted()) as ms, pytest.raises(KeyboardInterrupt):
+        ms.index("docs")
+    with MiniSearch.open(".", encoder=HashingEncoder()) as ms:
+        assert "the last one did not end" in ms.why_not("docs/tea.md", "coffee").reason
+        assert ms.coverage().outcome == "interrupted"
+
+
+def test_what_makes_no_sense_is_refused(docs: Path, ms: MiniSearch) -> None:
+    with pytest.raises(IndexNotFound):
+        ms.why_not("docs/tea.md", "coffee")
+    ms.index("docs")
+    with pytest.raises(InputError, match="the query is empty"):
+        ms.why_not("docs/tea.md", " ")
+    with pytest.raises(InputError, match="expected the path of a file"):
+        ms.why_not("", "coffee")
