@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from minisearch.ingest.readers.composing import Composition
+from minisearch.ingest.readers.composing import Composition, TiedText
 from minisearch.ingest.readers.decode import Source
 from minisearch.ingest.readers.json_ import read_json
 from minisearch.ingest.readers.json_scan import Node, NotJson, Token, string_value, take_string, tree
@@ -159,13 +159,13 @@ class _Notebook:
             self._break()
             if not number:
                 self.made.say("Output:\n", words[0].start)
-            self._add(words)
+            self.made.add(_without_colours(self._decoded(words)))
 
     def _add_source(self, cell: dict[str, Node], words: Words) -> None:
         start = self.made.n_characters
-        self._add(words)
-        kind = self.value(cell.get("cell_type"))
-        text = "".join(map(self.value, words))
+        tied = self._decoded(words)
+        self.made.add(tied)
+        kind, text = self.value(cell.get("cell_type")), tied.text
         if kind == "markdown":
             headings = read_markdown(Source("", text, Origin(text), ())).headings
             self.headings += [replace(heading, start=start + heading.start) for heading in headings]
@@ -176,19 +176,22 @@ class _Notebook:
                 Heading(start, int(digits) if digits in "123456" and digits else 1, text[:MAX_TITLE])
             )
 
-    def _add(self, words: Words) -> None:
+    def _decoded(self, words: Words) -> TiedText:
         decoded = Composition()
         for token in words:
             take_string(decoded, self._text, token.start, token.end)
-        tied = decoded.tied()
-        if "\x1b" in tied.text:
-            plain, position = Composition(), 0
-            for code in ANSI.finditer(tied.text):
-                plain.take(tied.text[position : code.start()], position, code.start())
-                position = code.end()
-            plain.take(tied.text[position:], position, len(tied.text))
-            tied = plain.tied().through(tied)
-        self.made.add(tied)
+        return decoded.tied()
+
+
+def _without_colours(tied: TiedText) -> TiedText:
+    if "\x1b" not in tied.text:
+        return tied
+    plain, position = Composition(), 0
+    for code in ANSI.finditer(tied.text):
+        plain.take(tied.text[position : code.start()], position, code.start())
+        position = code.end()
+    plain.take(tied.text[position:], position, len(tied.text))
+    return plain.tied().through(tied)
 
 
 def _inner(node: dict[str, Node], name: str) -> dict[str, Node]:
