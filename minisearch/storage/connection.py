@@ -11,7 +11,9 @@ from typing import Any
 
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
 from minisearch.storage import schema
+from minisearch.storage.files import create_private, free_space, hold, release
 from minisearch.storage.globs import path_ends, path_matches
+from minisearch.storage.seal import SealCheck, break_seal, has_log, write_seal
 
 BUSY_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
@@ -30,28 +32,95 @@ class Connection:
         self.is_writable = writable
         self.is_closed = False
         self._is_immutable = False
+        self._has_written = False
+        hold(path)
+        try:
+            with named_errors(path):
+                self._connect()
+        except BaseException:
+            release(path)
+            raise
+
+    def _connect(self) -> None:
+        path = self.path
         stamp = _stamp(path)  # before opening: a file replaced in between counts as outdated, not as opened
-        with named_errors(path):
-            if writable:
-                self._db = _open(path, "mode=rwc")
-            else:
-                self._db, self._is_immutable = _open_to_read(path)
-            try:
-                _refuse_strangers(self._db, path)
-                if writable:
-                    _prepare_to_write(self._db)
-                _migrate(self._db, path, writable=writable)
-            except BaseException:
-                self._db.close()
-                raise
+        _refuse_links(path)
+        self._is_sound = is_new = self.is_writable and not (stamp and stamp[2])
+        if is_new:
+            with _named_os_errors(path):
+                break_seal(path)  # of a file that is gone
+                create_private(path)
+        if self.is_writable:
+            self._db = _open(path, "mode=rwc")
+        else:
+            self._db, self._is_immutable = _open_to_read(path)
+        self._check = SealCheck(path)
+        try:
+            _refuse_strangers(self._db, path)
+            if self.is_writable:
+                self._prepare_to_write()
+            self._migrate()
+        except BaseException:
+            self._check.abandon()
+            self._db.close()
+            raise
         self._stamp = stamp or _stamp(path)
+
+    def _prepare_to_write(self) -> None:
+        db = self._db
+        db.execute("pragma trusted_schema = on")  # the full-text triggers need it
+        db.execute("pragma recursive_triggers = on")  # a row that is replaced leaves the full text too
+        # Debian's SQLite overwrites all that it frees: 7 s, not 0.3, where 100,000 passages go at once.
+        db.execute("pragma secure_delete = fast")
+        if db.execute("pragma journal_mode").fetchone() != ("wal",):
+            self._begin_to_write()
+            db.execute("pragma journal_mode = wal")
+        # In WAL mode NORMAL survives a killed process whole; a power cut may lose the last documents, never
+        # half of one, and closing at the end of a run syncs.
+        db.execute("pragma synchronous = normal")
+
+    def _migrate(self) -> None:
+        if not _is_behind(self._db, self.path):
+            return
+        if not self.is_writable:
+            raise StoreError(f"{self.path} is unfinished or of an older version: run minisearch index again")
+        # Here, because sqlite-utils takes 40 ms to import, and only a new database needs it.
+        from minisearch.storage.migrate import migrate
+
+        self._begin_to_write()
+        migrate(self._db)
+
+    # --- the seal ----------------------------------------------------------------------------------
+
+    def _wait_for_check(self) -> None:
+        """IndexCorrupt unless the file is what a writer sealed, where it is sealed."""
+        problem = self._check.problem()
+        if problem:
+            raise damaged(self.path, problem)
+
+    def _begin_to_write(self) -> None:
+        if not self._has_written:
+            self._wait_for_check()  # what is damaged must not be sealed again
+            self._is_sound = self._is_sound or self._check.is_sealed
+            with _named_os_errors(self.path):
+                break_seal(self.path)
+            self._has_written = True
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether this writer found the file without a seal: it is to be checked before it gets one."""
+        return self._has_written and not self._is_sound
+
+    def vouch(self) -> None:
+        """Say that the file was checked."""
+        self._is_sound = True
 
     def is_outdated(self) -> bool:
         """Whether another file is at the path than was opened, or that file has changed unseen by SQLite."""
         now = _stamp(self.path)
         if now is None or self._stamp is None or now[:2] != self._stamp[:2]:
             return True
-        return self._is_immutable and (now != self._stamp or _has_log(self.path))
+        return self._is_immutable and (now != self._stamp or has_log(self.path))
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -60,6 +129,7 @@ class Connection:
             if self._db.in_transaction:
                 yield
                 return
+            self._wait_for_check()
             self._db.execute("begin")
             try:
                 yield
@@ -70,6 +140,11 @@ class Connection:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Every row of a query."""
+        self._wait_for_check()
+        return self.early_rows(sql, values)
+
+    def early_rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The same, perhaps before the seal was compared: for what is to be loaded meanwhile."""
         with named_errors(self.path):
             return self._db.execute(sql, values).fetchall()
 
@@ -83,32 +158,57 @@ class Connection:
 
     def cursor(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """The rows one by one, for more than fits in memory twice."""
+        self._wait_for_check()
         with named_errors(self.path):
             return self._db.execute(sql, values)
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run a statement inside a transaction; the id of the row it inserted, if it did."""
         assert self._db.in_transaction, "a write outside a transaction"
+        self._begin_to_write()
         return self._db.execute(sql, values).lastrowid or 0
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a statement once a row, inside a transaction."""
         assert self._db.in_transaction, "a write outside a transaction"
+        self._begin_to_write()
         self._db.executemany(sql, rows)
 
     def copy_to(self, path: Path) -> None:
         """Copy the whole database, as it is at this moment, into a new file; this one is only read."""
+        self._wait_for_check()
         with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
             self._db.backup(copy)
 
+    @contextlib.contextmanager
+    def copied(self) -> Iterator[sqlite3.Connection]:
+        """A copy of the whole database in a file without a name, to do with as one likes."""
+        self._wait_for_check()
+        with contextlib.closing(sqlite3.connect("")) as copy, named_errors(self.path):
+            self._db.backup(copy)
+            copy.execute("pragma trusted_schema = off")
+            yield copy
+
     def close(self) -> None:
-        """Close the file; a writer first moves its log into the database and onto the disk."""
-        if self.is_writable and not self.is_closed:
-            with contextlib.suppress(sqlite3.Error):  # a reader holds the log: the next close does it
-                self._db.execute(f"pragma busy_timeout = {CLOSE_TIMEOUT_S * 1000:.0f}")
-                self._db.execute("pragma wal_checkpoint(truncate)")
+        """Close the file; a writer first moves its log into the database and onto the disk, and seals it."""
+        if self.is_closed:
+            return
         self.is_closed = True
-        self._db.close()
+        try:
+            self._check.abandon()
+            is_at_rest = self.is_writable and self._move_log()
+            self._db.close()
+            if is_at_rest and self._has_written and self._is_sound:
+                write_seal(self.path)
+        finally:
+            release(self.path)
+
+    def _move_log(self) -> bool:
+        """Whether all of the log is in the database now, on the disk."""
+        with contextlib.suppress(sqlite3.Error):  # a reader holds the log: the next close does it
+            self._db.execute(f"pragma busy_timeout = {CLOSE_TIMEOUT_S * 1000:.0f}")
+            return bool(self._db.execute("pragma wal_checkpoint(truncate)").fetchone() == (0, 0, 0))
+        return False
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
@@ -136,17 +236,9 @@ def _open_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
         # A WAL database needs its -shm file, which cannot be made in a folder that this user cannot write
         # to. Without a log the file alone is whole, and SQLite will read it if told that it never changes.
         # Another user may write to it all the same: SQLite would not notice, `is_outdated` does.
-        if os.access(path.parent, os.W_OK) or _has_log(path):
+        if os.access(path.parent, os.W_OK) or has_log(path):
             raise
         return _open(path, "immutable=1"), True
-
-
-def _has_log(path: Path) -> bool:
-    """Whether a writer has put, or left, transactions beside the database."""
-    try:
-        return path.with_name(path.name + "-wal").stat().st_size > 0
-    except OSError:
-        return False
 
 
 def _stamp(path: Path) -> tuple[int, int, int, int] | None:
@@ -156,6 +248,17 @@ def _stamp(path: Path) -> tuple[int, int, int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _refuse_links(path: Path) -> None:
+    """An index folder may come from elsewhere: none of its files leads out of it."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        file = path.with_name(path.name + suffix)
+        if file.is_symlink():
+            raise StoreError(
+                f"{file} is a symbolic link, which an index does not follow: put the file itself into its "
+                f"place, or choose another folder with --index"
+            )
 
 
 def _refuse_strangers(db: sqlite3.Connection, path: Path) -> None:
@@ -169,18 +272,8 @@ def _refuse_strangers(db: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _prepare_to_write(db: sqlite3.Connection) -> None:
-    db.execute("pragma trusted_schema = on")  # the full-text triggers need it
-    db.execute("pragma recursive_triggers = on")  # a row that is replaced leaves the full text too
-    # Debian's SQLite overwrites all that it frees: 7 s, not 0.3, where 100,000 passages go at once.
-    db.execute("pragma secure_delete = fast")
-    db.execute("pragma journal_mode = wal")
-    # In WAL mode NORMAL survives a killed process whole; a power cut may lose the last documents, never
-    # half of one, and closing at the end of a run syncs.
-    db.execute("pragma synchronous = normal")
-
-
-def _migrate(db: sqlite3.Connection, path: Path, *, writable: bool) -> None:
+def _is_behind(db: sqlite3.Connection, path: Path) -> bool:
+    """Whether a migration is to be made; StoreError for a schema from the future."""
     applied, known = schema.applied(db), [step.__name__ for step in schema.STEPS]
     newer = [name for name in applied if name not in known]
     if newer:
@@ -188,14 +281,7 @@ def _migrate(db: sqlite3.Connection, path: Path, *, writable: bool) -> None:
             f"{path} was made by a newer minisearch (its schema has {newer[-1]}): "
             f"upgrade with: pip install --upgrade minisearch"
         )
-    if set(known) <= set(applied):
-        return
-    if not writable:
-        raise StoreError(f"{path} is unfinished or of an older version: run minisearch index again")
-    # Here, because sqlite-utils takes 40 ms to import, and only a new database needs it.
-    from minisearch.storage.migrate import migrate
-
-    migrate(db)
+    return not set(known) <= set(applied)
 
 
 @contextlib.contextmanager
@@ -207,6 +293,14 @@ def named_errors(path: Path) -> Iterator[None]:
         raise _named(error, path) from error
 
 
+@contextlib.contextmanager
+def _named_os_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _not_writable(path, error.strerror or str(error)) from error
+
+
 def _named(error: Exception, path: Path) -> StoreError:
     reason = str(error)
     if any(sign in reason for sign in ("not a database", "malformed", "corrupt", "decode")):
@@ -214,12 +308,16 @@ def _named(error: Exception, path: Path) -> StoreError:
     if "locked" in reason or "busy" in reason:
         return IndexBusy(f"{path} is in use by another process ({reason}): try again in a moment")
     if any(sign in reason for sign in ("readonly", "unable to open", "full", "disk I/O", "attempt to write")):
-        return IndexNotWritable(
-            f"cannot use {path} ({reason}): check the permissions and the free space of {path.parent}, "
-            f"or choose another folder with --index"
-        )
+        return _not_writable(path, reason)
     # "no such table", "no such column": the file is a database, but not one of ours
     return IndexCorrupt(f"{path} is no minisearch index ({reason}): choose another folder with --index")
+
+
+def _not_writable(path: Path, reason: str) -> IndexNotWritable:
+    return IndexNotWritable(
+        f"cannot use {path} ({reason}): check the permissions and the free space of {path.parent} "
+        f"({free_space(path.parent)}), or choose another folder with --index"
+    )
 
 
 def damaged(path: Path, reason: str) -> IndexCorrupt:

@@ -17,6 +17,7 @@ import numpy as np
 
 from minisearch.errors import IndexNotWritable
 from minisearch.filters import Filter
+from minisearch.storage.checking import check
 from minisearch.storage.chunks import insert_chunk, insert_vector, read_chunks, text_sha256
 from minisearch.storage.connection import Connection, damaged
 from minisearch.storage.documents import clear, columns_of, put_row, read_documents
@@ -57,10 +58,27 @@ class Store:
         """Close the file; ``in_haste``, as when interrupted, without what the next writer can do as well."""
         try:
             if not (in_haste or self._connection.is_closed):
-                with contextlib.suppress(IndexNotWritable):  # a full disk: there is no more to forget then
+                with contextlib.suppress(IndexNotWritable):  # a full disk: what is kept stays for now
                     self._undo.forget()
+                self._check_before_sealing()
         finally:
             self._connection.close()
+
+    def _check_before_sealing(self) -> None:
+        """IndexCorrupt for damage in a file that had no seal: once sealed, it would never be found."""
+        if self._connection.is_doubtful:
+            problems = check(self._connection)
+            if problems:
+                raise damaged(self._connection.path, problems[0])
+            self._connection.vouch()
+
+    def check(self, *, deep: bool = False) -> list[str]:
+        """What is wrong with the database, in words; nothing where it is sound.
+
+        SQLite's own check, what refers to what, and every checksum; ``deep`` also every index and all of the
+        full text against the passages, on a copy in the temporary folder, so that a writer can go on.
+        """
+        return check(self._connection, deep=deep)
 
     def copy_to(self, path: Path) -> None:
         """Copy the whole database, as it is at this moment, into a new file; this one is only read."""
@@ -78,7 +96,7 @@ class Store:
 
     def meta(self) -> dict[str, str]:
         """The index's own facts: model, its fingerprint, dimension, backend."""
-        return {row[0]: row[1] for row in self._connection.rows("select key, value from meta")}
+        return {row[0]: row[1] for row in self._connection.early_rows("select key, value from meta")}
 
     def set_meta(self, **values: str) -> None:
         """Set some of those facts."""

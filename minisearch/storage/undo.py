@@ -40,6 +40,10 @@ _FIELDS_OF_IMAGE = f"""insert into fields (document_id, {_FIELDS})
 _NOTES_OF_IMAGE = """insert into notes (document_id, text)
     select ?, text from undo_notes where undo_id = ? order by rowid"""
 
+_OLD = "select id from undo_documents where change <> ?"
+_SET_ASIDE = f"create temp table kept as select * from undo_chunks where undo_id not in ({_OLD})"  # noqa: S608 - ours
+_FORGET_CHUNKS = f"delete from undo_chunks where undo_id in ({_OLD})"  # noqa: S608 - ours
+
 
 class Undo:
     """What the latest change of one store replaced; every method but `forget` runs inside a transaction."""
@@ -180,7 +184,17 @@ class Undo:
         )
 
     def _forget_others(self, change: int) -> None:
-        old = "select id from undo_documents where change <> ?"
-        self._connection.write(f"delete from undo_chunks where undo_id in ({old})", [change])  # noqa: S608 - ours
-        self._connection.write("delete from undo_documents where change <> ?", [change])
-        self._connection.write("delete from undo_meta where change <> ?", [change])
+        write = self._connection.write
+        ((n, n_old),) = self._connection.rows(
+            f"select count(*), count(*) filter (where undo_id in ({_OLD})) from undo_chunks",  # noqa: S608 - ours
+            [change],
+        )
+        if n_old > n - n_old:  # SQLite empties a table in a seventh of the time that its rows take
+            write(_SET_ASIDE, [change])
+            write("delete from undo_chunks")
+            write("insert into undo_chunks select * from kept")
+            write("drop table kept")
+        elif n_old:
+            write(_FORGET_CHUNKS, [change])
+        write("delete from undo_documents where change <> ?", [change])
+        write("delete from undo_meta where change <> ?", [change])

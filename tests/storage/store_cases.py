@@ -51,7 +51,9 @@ def as_put(*texts):
 
 
 def sql(path, statement, values=()):
-    """Rows of a statement, by a connection of its own that knows nothing of the store's."""
+    """Rows of a statement, by a connection of its own that knows nothing of the store's, nor of its seal."""
+    if not statement.startswith(("select", "pragma", "explain")):
+        path.with_name(f"{path.name}.seal").unlink(missing_ok=True)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         return connection.execute(statement, values).fetchall()
 

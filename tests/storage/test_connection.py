@@ -20,10 +20,11 @@ import pytest
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
 from minisearch.storage import Base, Store, connection
 from minisearch.storage.lock import writer_lock
+from minisearch.storage.seal import seal_path
 from tests.storage.store_cases import as_put, assert_sound, contents, put, sql
 
 CHECKOUT = Path(__file__).parents[2]
-SQLITE_FILES = {"minisearch.db", "minisearch.db-wal", "minisearch.db-shm"}
+OWN_FILES = {"minisearch.db", "minisearch.db-wal", "minisearch.db-shm", "minisearch.db.seal"}
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def test_a_page_of_zeros_is_an_error_with_a_name_and_harms_nothing_else(filled):
             put(store, "a.md", "new")
             put(store, "c.md", "new")
             store.remove([store.documents()["b.md"].id])
-        for name in SQLITE_FILES:
+        for name in OWN_FILES:
             filled.with_name(name).unlink(missing_ok=True)
     assert n_refused > n_pages // 3  # the others hold full text or indexes, which this reading never needs
     filled.write_bytes(whole)
@@ -211,11 +212,11 @@ def test_a_known_vector_of_another_length_is_damage_too(filled, vector, dimensio
     sql(filled, "drop table vectors")
     sql(filled, "create table vectors (chunk_id integer primary key, vector, crc32)")
     sql(filled, "insert into vectors values (4, ?, 0)", [vector])
-    with Store(filled, writable=True) as store:
-        if dimension:
-            store.set_meta(dimension=dimension)
-        with pytest.raises(IndexCorrupt, match=named(filled, r"chunk 4 has no vector of .* index again")):
-            store.known_vectors(["kelp 3"])
+    if dimension:
+        sql(filled, "insert into meta values ('dimension', ?)", [dimension])
+    cure = named(filled, r"chunk 4 has no vector of .* index again")
+    with Store(filled, writable=True) as store, pytest.raises(IndexCorrupt, match=cure):
+        store.known_vectors(["kelp 3"])
 
 
 def test_a_vector_with_a_bit_flipped_is_damage(filled):
@@ -297,6 +298,7 @@ def test_text_that_cannot_be_decoded_is_damage(filled):
 
 def test_a_schema_that_runs_more_than_tables_is_not_run_by_reading(filled):
     """In a database from elsewhere, a view in the place of a table could reach into any module."""
+    seal_path(filled).unlink()
     with closing(sqlite3.connect(filled)) as theirs:
         theirs.executescript(
             "alter table meta rename to old_meta;"
@@ -314,6 +316,7 @@ from pathlib import Path
 from minisearch.errors import StoreError
 from minisearch.storage import Store
 from minisearch.storage.lock import writer_lock
+from minisearch.storage.seal import seal_path
 from tests.storage.store_cases import contents, put
 
 if os.getuid() == 0:
@@ -387,6 +390,7 @@ def test_a_reader_of_a_folder_that_it_cannot_write_to_notices_what_others_write(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "minisearch.db"
         fill(path)
+        path.chmod(0o644)
         os.chmod(folder, 0o555)
         with python(READER_AS_NOBODY, path, stdin=subprocess.PIPE) as child:
 
@@ -458,13 +462,13 @@ def test_reading_leaves_nothing_behind_but_the_files_of_sqlite(filled):
     before = filled.read_bytes(), filled.stat().st_mtime_ns
     with Store(filled) as reader:
         contents(reader)
-        assert {file.name for file in filled.parent.iterdir()} <= SQLITE_FILES
-    assert {file.name for file in filled.parent.iterdir()} <= SQLITE_FILES
+        assert {file.name for file in filled.parent.iterdir()} <= OWN_FILES
+    assert {file.name for file in filled.parent.iterdir()} <= OWN_FILES
     assert (filled.read_bytes(), filled.stat().st_mtime_ns) == before
 
 
-def test_closing_leaves_one_file(filled):
-    assert [file.name for file in filled.parent.iterdir()] == ["minisearch.db"]
+def test_closing_leaves_the_file_and_its_seal(filled):
+    assert {file.name for file in filled.parent.iterdir()} == {"minisearch.db", "minisearch.db.seal"}
     assert sql(filled, "pragma journal_mode") == [("wal",)]
 
 
@@ -474,7 +478,7 @@ def test_a_name_full_of_signs_is_a_name(tmp_path):
         folder.mkdir()
         fill(folder / "minisearch.db")
         assert read_everything(folder / "minisearch.db") == filled_contents()
-        assert {file.name for file in folder.iterdir()} <= SQLITE_FILES
+        assert {file.name for file in folder.iterdir()} <= OWN_FILES
 
 
 @contextlib.contextmanager
@@ -556,7 +560,7 @@ def test_a_suspended_reader_does_not_hold_up_a_writer_that_closes(filled, monkey
     assert read_everything(filled) == filled_contents() | {"c.md": as_put("new")}
     with Store(filled, writable=True):
         pass
-    assert [file.name for file in filled.parent.iterdir()] == ["minisearch.db"]
+    assert {file.name for file in filled.parent.iterdir()} <= {"minisearch.db", "minisearch.db.seal"}
 
 
 HOLD_LOCK = """

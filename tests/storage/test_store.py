@@ -434,7 +434,8 @@ def test_skipped_files_are_forgotten_by_path_and_noted_anew(store):
 
 def test_how_a_skipped_file_stood_is_noted_where_it_is_known(store):
     stamp = SkipStamp(STAMP, "ingest-1")
-    skipped = [Skipped(path, "no text in it") for path in ("a", "b", "c", os.fsdecode(b"\xff"))]
+    paths = ("a", "b", "c", os.fsdecode(b"\xff"))
+    skipped = [Skipped(path, "no text in it", STAMP.n_bytes * (path not in "bc")) for path in paths]
     store.journal.set_problems([], skipped, {"a": stamp, os.fsdecode(b"\xff"): stamp, "not skipped": stamp})
     assert store.journal.problems() == skipped
     assert store.journal.problem_stamps() == {"a": stamp, os.fsdecode(b"\xff"): stamp}

@@ -1,0 +1,92 @@
+"""Whether a database is sound: SQLite's own checks, what must refer to what, and our checksums.
+
+A connection comes in, what is wrong goes out in words.  Nothing is mended here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+
+from minisearch.errors import IndexCorrupt
+from minisearch.storage.connection import Connection
+from minisearch.storage.sums import chunk_crc32
+
+MOST = 20  # of many problems of one kind the first
+
+_SHOWN = "c.line, c.end_line, c.page, c.heading, c.text, c.title, c.anchors"
+_PASSAGES = f"select c.id, c.crc32, d.path, {_SHOWN} from chunks c join documents d on d.id = c.document_id"  # noqa: S608 - ours
+_KEPT_PASSAGES = f"""select c.id, c.crc32, d.path, {_SHOWN}
+    from undo_chunks c join undo_documents d on d.id = c.undo_id"""  # noqa: S608 - ours
+
+
+def check(connection: Connection, *, deep: bool = False) -> list[str]:
+    """`Store.check`."""
+    problems: list[str] = []
+    try:
+        with connection.transaction():
+            problems += _of_sqlite(connection, deep=deep)
+            problems += _of_references(connection)
+            problems += _of_sums(connection)
+        if deep and not problems:
+            problems += _of_full_text(connection)
+    except IndexCorrupt as error:  # so damaged that it cannot be read to its end
+        problems.append(str(error))
+    return problems
+
+
+def _of_sqlite(connection: Connection, *, deep: bool) -> Iterator[str]:
+    pragma = "integrity_check" if deep else "quick_check"
+    for (line,) in connection.rows(f"pragma {pragma}({MOST})"):
+        if line != "ok":
+            yield f"SQLite: {line}"
+    for table, _, parent, _ in connection.rows("pragma foreign_key_check")[:MOST]:
+        yield f"a row of {table} belongs to one of {parent} that is not there"
+
+
+def _of_references(connection: Connection) -> Iterator[str]:
+    for (id_,) in connection.rows(
+        "select id from chunks except select chunk_id from vectors limit ?", [MOST]
+    ):
+        yield f"chunk {id_} has no vector"
+    lengths = connection.rows(
+        "select distinct length(vector) from vectors union select length(vector) from undo_chunks"
+    )
+    if len(lengths) > 1:
+        yield f"vectors are of different lengths: {', '.join(f'{n} bytes' for (n,) in sorted(lengths))}"
+
+
+def _of_sums(connection: Connection) -> Iterator[str]:
+    for name, of_passages, of_vectors in (
+        ("chunk", _PASSAGES, "select chunk_id, crc32, vector from vectors"),
+        ("kept chunk", _KEPT_PASSAGES, "select id, vector_crc32, vector from undo_chunks"),
+    ):
+        texts = (id_ for id_, crc32, *shown in connection.cursor(of_passages) if chunk_crc32(*shown) != crc32)
+        for id_ in islice(texts, MOST):
+            yield f"the text of {name} {id_} is not what was stored"
+        vectors = (
+            id_
+            for id_, crc32, vector in connection.cursor(of_vectors)
+            if not isinstance(vector, bytes) or zlib.crc32(vector) != crc32
+        )
+        for id_ in islice(vectors, MOST):
+            yield f"the vector of {name} {id_} is not what was stored"
+
+
+def _of_full_text(connection: Connection) -> Iterator[str]:
+    # The command is an insert, though it changes nothing: it needs a database that can be written to.
+    with connection.copied() as copy:
+        for table in ("chunks_fts", "chunks_rewritten"):
+            try:
+                copy.execute(f"insert into {table} ({table}, rank) values ('integrity-check', 1)")  # noqa: S608 - ours
+            except sqlite3.DatabaseError as error:
+                yield f"the full text in {table} is not that of the passages ({error})"
+            with contextlib.suppress(sqlite3.Error):
+                copy.rollback()
+        n = "select (select count(*) from chunks where is_rewritten), (select count(*) from chunks_rewritten)"
+        (counts,) = copy.execute(n)
+        if counts[0] != counts[1]:
+            yield f"{counts[0]} passages have words in chunks_rewritten, which holds {counts[1]}"
