@@ -70,6 +70,7 @@ class Shrinking:
         if self.is_pruning or len(self.lost) <= max(1, MOST * self.n_documents):
             return
         folder = os.path.commonpath([os.path.dirname(self.home.absolute(key)) for key in self.lost])  # noqa: PTH120
+        where = self.home.shown(self.home.key_of(folder))
         done = (
             "; what was read before is kept, and nothing more removed"
             if self.has_begun
@@ -77,6 +78,6 @@ class Shrinking:
         )
         raise ShrinkRefused(
             f"this run would remove {len(self.lost):,} of the index's {self.n_documents:,} documents, all "
-            f"from {self.home.shown(folder)}{done}. If a disk is not mounted, or a pattern or folder is "
-            f"the wrong one, mend that; if they are to go: minisearch index {' '.join(self.roots)} --prune"
+            f"from {where}{done}. If a disk is not mounted, or a pattern or folder is the wrong one, mend that; "
+            f"if they are to go: minisearch index {' '.join(self.roots)} --prune"
         )

@@ -17,6 +17,7 @@ from dataclasses import replace
 from minisearch.errors import IngestError
 from minisearch.ingest.readers.code import read_code
 from minisearch.ingest.readers.decode import Source, decode
+from minisearch.ingest.readers.email_ import read_email
 from minisearch.ingest.readers.extracted import EXTRACTED
 from minisearch.ingest.readers.html import read_html
 from minisearch.ingest.readers.json_ import read_json, read_jsonl
@@ -48,6 +49,7 @@ READERS: dict[str, Callable[[Source], Document]] = {
     ".jsonl": read_jsonl,
     ".ndjson": read_jsonl,
     ".ipynb": read_notebook,
+    ".eml": read_email,
 }
 
 BINARY_READERS: dict[str, Callable[[str, bytes], Document]] = {**EXTRACTED}
@@ -58,7 +60,7 @@ def read(path: str, *, display: str | None = None) -> Document:
 
     Raises IngestError when the file cannot be read, or is binary.
     """
-    return parse(path if display is None else display, read_bytes(path))
+    return parse(path if display is None else display, read_bytes(os.path.realpath(path)))
 
 
 def read_bytes(path: str) -> bytes:
@@ -77,7 +79,9 @@ def read_bytes(path: str) -> bytes:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # opening a named pipe would wait for someone to write
+    # Opening a named pipe would wait for someone to write; a file that has become a link since it was found
+    # may lead anywhere.
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 def parse(path: str, data: bytes) -> Document:

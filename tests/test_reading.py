@@ -1,0 +1,208 @@
+"""What was passed over is not read again until it changes; what changes while it is read is read again."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from minisearch import MiniSearch, reading
+from minisearch.ingest import read_bytes
+from tests.fakes import HashingEncoder
+
+
+@pytest.fixture
+def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    return tmp_path / "docs"
+
+
+@pytest.fixture
+def ms(docs: Path) -> MiniSearch:
+    with MiniSearch.open(".", encoder=HashingEncoder()) as ms:
+        yield ms
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of files that were read; none of them counts as changed a moment ago."""
+    names: list[str] = []
+    monkeypatch.setattr(reading, "read_bytes", lambda path: names.append(Path(path).name) or read_bytes(path))
+    monkeypatch.setattr(reading, "RACY_NS", -(10**12))
+    return names
+
+
+def test_what_was_passed_over_is_not_read_again_until_it_changes(
+    docs: Path, ms: MiniSearch, read: list[str]
+) -> None:
+    (docs / "a.md").write_text("text")
+    (docs / "empty.md").touch()
+    (docs / "photo.md").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
+    first = ms.index("docs")
+    read.clear()
+    again = ms.index("docs")
+    assert (read, again.skipped, again.unchanged) == ([], first.skipped, 1)
+    (docs / "photo.md").write_text("no photo any more")
+    assert ms.index("docs").added == 1
+    assert read == ["photo.md"]
+    assert [one.path for one in ms.status().skipped] == ["docs/empty.md"]
+
+
+def test_a_file_that_a_new_library_may_read_is_tried_again(
+    docs: Path, ms: MiniSearch, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "a.md").write_text("text")
+    (docs / "empty.md").touch()
+    monkeypatch.setattr(reading, "installed", lambda: ())
+    ms.index("docs")
+    monkeypatch.setattr(reading, "installed", lambda: ("pypdfium2 5.0",))
+    read.clear()
+    ms.index("docs")
+    assert read == ["empty.md"]
+    ms.index("docs")
+    assert read == ["empty.md"]
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again(
+    docs: Path, ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "a.md").write_text("text")
+    (docs / "b.md").write_text("more")
+
+    def closed(path: str) -> bytes:
+        if path.endswith("b.md"):
+            raise reading.IngestError("cannot be read: Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(reading, "read_bytes", closed)
+    assert [one.reason for one in ms.index("docs").skipped] == ["cannot be read: Permission denied"]
+    monkeypatch.setattr(reading, "read_bytes", read_bytes)
+    assert ms.index("docs").added == 1
+
+
+def changed_by(change: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
+    """Let something happen to every file while it is read, so many times."""
+    left: dict[str, int] = {}
+
+    def read(path: str) -> bytes:
+        data = read_bytes(path)
+        if left.setdefault(path, times):
+            left[path] -= 1
+            change(Path(path))
+        return data
+
+    monkeypatch.setattr(reading, "read_bytes", read)
+
+
+def grow(path: Path) -> None:
+    with path.open("a") as file:
+        file.write(" and more")
+
+
+def replace(path: Path) -> None:
+    other = path.with_name("other.tmp")
+    other.write_text("x" * path.stat().st_size)
+    stamp = path.stat().st_mtime_ns
+    os.utime(other, ns=(stamp, stamp))
+    other.rename(path)
+
+
+@pytest.mark.parametrize("change", [grow, replace, lambda path: path.write_text("")])
+def test_a_file_that_changes_once_while_it_is_read_is_read_as_it_then_is(
+    change: Callable[[Path], None], docs: Path, ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "a.md").write_text("text")
+    (docs / "still.md").write_text("here")
+    changed_by(change, monkeypatch, times=1)
+    ms.index("docs")
+    (path,) = docs.glob("a.md")
+    expected = {path.read_text()} - {""}
+    assert {result.text for result in ms.query("text", k=9) if result.path == "docs/a.md"} == expected
+
+
+def test_a_file_that_does_not_come_to_rest_is_passed_over_and_the_next_run_takes_it(
+    docs: Path, ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "a.md").write_text("text")
+    changed_by(grow, monkeypatch, times=2)
+    assert [one.reason for one in ms.index("docs").skipped] == [
+        "changes while it is being read: the next run will try again"
+    ]
+    report = ms.index("docs")
+    assert (report.added, report.skipped) == (1, ())
+    assert ms.query("text")[0].text == "text and more and more"
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_passed_over(
+    docs: Path, ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "a.md").write_text("text")
+    (docs / "b.md").write_text("more")
+    changed_by(lambda path: path.unlink() if path.name == "a.md" else None, monkeypatch, times=1)
+    assert [one.reason for one in ms.index("docs").skipped] == ["vanished while it was being read"]
+
+
+def test_a_file_that_becomes_a_link_out_of_the_folder_is_not_followed(
+    docs: Path, ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs.parent / "outside.txt").write_text("not for everybody")
+    (docs / "a.md").write_text("text")
+    (docs / "b.md").write_text("more")
+    find = reading.Reader.read
+
+    def swapped(self, path, found):
+        if path == "docs/a.md" and not (docs / "a.md").is_symlink():
+            (docs / "a.md").unlink()
+            (docs / "a.md").symlink_to("../outside.txt")
+        return find(self, path, found)
+
+    monkeypatch.setattr(reading.Reader, "read", swapped)
+    ms.index("docs")
+    assert not any("everybody" in result.text for result in ms.query("everybody", k=9))
+
+
+def test_files_that_others_write_to_all_the_time_are_right_after_a_quiet_run(
+    docs: Path, ms: MiniSearch
+) -> None:
+    for number in range(50):
+        (docs / f"{number:02}.txt").write_text("first " * 50)
+    done = threading.Event()
+
+    def write() -> None:
+        n = 0
+        while not done.is_set():
+            n += 1
+            path = docs / f"{n % 50:02}.txt"
+            match n % 4:
+                case 0:
+                    path.write_text(f"text number {n} " * (n % 30 + 1))
+                case 1:
+                    grow(path)
+                case 2:
+                    replace(path)
+                case 3:
+                    path.touch()
+            time.sleep(0.0005)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(3):
+            ms.index("docs", prune=True)
+    finally:
+        done.set()
+        writer.join()
+    (docs / "other.tmp").unlink(missing_ok=True)
+    ms.index("docs", prune=True)
+    with MiniSearch.open(index="fresh", encoder=HashingEncoder()) as fresh:
+        fresh.index("docs")
+        expected = {(result.path, result.text) for result in fresh.query("text", k=10**6, by="chunk")}
+    root = str(docs.parent) + "/"
+    assert {(result.path, result.text) for result in ms.query("text", k=10**6, by="chunk")} == {
+        (path.removeprefix(root), text) for path, text in expected
+    }
