@@ -86,7 +86,7 @@ class Home:
         total = 0
         for path in self.path.iterdir():
             with contextlib.suppress(FileNotFoundError):  # another process has just replaced it
-                total += path.stat().st_size
+                total += path.lstat().st_size
         return total
 
     def key(self, path: Path) -> str:
