@@ -5,6 +5,7 @@
     MinisearchError
     ├── InputError               what was asked for makes no sense (an empty query, k = 0)
     ├── IngestError              a file or folder that cannot be read
+    │   └── TookTooLong          not in the time it had; on an idle machine it may
     ├── ModelError               weights or tokenizer missing, damaged or of another kind
     │   └── WeightsNotFound      looked everywhere; the message names the places and the cure
     ├── StoreError               an index that cannot be used
@@ -32,6 +33,10 @@ class InputError(MinisearchError, ValueError):
 
 class IngestError(MinisearchError):
     """A file or folder that cannot be read."""
+
+
+class TookTooLong(IngestError):
+    """A file that was given up for the time it took, which another time may be enough."""
 
 
 class ModelError(MinisearchError):

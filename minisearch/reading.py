@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 
 from minisearch.config import Settings, fingerprint
 from minisearch.cutting import cut
-from minisearch.errors import IngestError
+from minisearch.errors import IngestError, TookTooLong
 from minisearch.ingest import Found, parse, read_bytes
 from minisearch.ingest.libraries import installed
+from minisearch.ingest.sandbox import stoppable
 from minisearch.ingest.screening import has_only_blanks, screened
 from minisearch.storage import FileStamp, SkipStamp, Store, StoredDocument
 from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
@@ -90,7 +91,7 @@ class Reader:
 
     ``encoder`` is a function, so that reading what has not changed loads no model; ``ingest`` is the
     fingerprint of how documents are cut now.  ``passed_over`` are the files that gave no text before, with
-    the reasons.  With ``stop`` set, cutting ends in `Stopped`.
+    the reasons.  With ``stop`` set, reading and cutting end.
     """
 
     stored: Mapping[str, StoredDocument]
@@ -127,7 +128,10 @@ class Reader:
         if stored and is_cut_so and stored.sha256 == sha256:
             return Unchanged(path, stamp)
         try:
-            document = _document(found, data)
+            with stoppable(self.stop):
+                document = _document(found, data)
+        except TookTooLong as error:  # without a stamp, so that the next run tries again
+            return PassedOver(path, str(error), stored is not None)
         except IngestError as error:
             return PassedOver(path, str(error), stored is not None, SkipStamp(stamp, by_what))
         row = StoredDocument(

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import minisearch
-from minisearch.errors import IngestError
+from minisearch.errors import IngestError, TookTooLong
 
 FRAME = struct.Struct(">Q")  # as in extract.child
 BOOT = """
@@ -126,7 +126,7 @@ class Sandbox:
                 raise ValueError("not an object")
         except TimeoutError as error:
             self._end()
-            raise IngestError(f"the {label} took more than {self.limits.wall_s:g} s to read") from error
+            raise TookTooLong(f"the {label} took more than {self.limits.wall_s:g} s to read") from error
         except (ValueError, RecursionError) as error:
             self._end()
             raise IngestError(NONSENSE) from error

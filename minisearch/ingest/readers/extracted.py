@@ -62,11 +62,6 @@ PACKAGES = {"pptx": "python-pptx"}  # where the package is not called as its mod
 SANDBOX = Sandbox()
 
 
-def readable_formats() -> tuple[str, ...]:
-    """The names of these formats that can be read, by the libraries installed."""
-    return tuple(format_.name for format_ in dict.fromkeys(SUFFIXES.values()) if format_.is_readable)
-
-
 def reader(format_: Format, sandbox: Sandbox = SANDBOX) -> Callable[[str, bytes], Document]:
     """The reader of a format: path and bytes to a Document; it raises IngestError with the bare reason."""
 
