@@ -32,6 +32,7 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = real_path(folder, must_exist=False)
+        self._holder = f"{self.path.parent}/".replace("//", "/")
 
     @property
     def database(self) -> Path:
@@ -96,8 +97,7 @@ class Home:
 
     def key_of(self, path: str) -> str:
         """The same of a path that is absolute and without ``..``, in a hundredth of the time."""
-        holder = f"{self.path.parent}/".replace("//", "/")
-        return path[len(holder) :] if path.startswith(holder) and path != holder else path
+        return path[len(self._holder) :] if path.startswith(self._holder) and path != self._holder else path
 
     def absolute(self, key: str) -> str:
         """The absolute path of a file stored under this name."""

@@ -78,6 +78,6 @@ class Shrinking:
         )
         raise ShrinkRefused(
             f"this run would remove {len(self.lost):,} of the index's {self.n_documents:,} documents, all "
-            f"from {where}{done}. If a disk is not mounted, or a pattern or folder is the wrong one, mend that; "
+            f"from {where}{done}. If a disk is not mounted, or a pattern or folder wrong, mend that; "
             f"if they are to go: minisearch index {' '.join(self.roots)} --prune"
         )

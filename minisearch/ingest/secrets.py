@@ -195,6 +195,11 @@ FILES = (
     ),
     ("a key store", "*.kdb *.kdbx *.p12 *.pfx *.jks *.keystore *.keychain *.keychain-db wallet.dat"),
 )
+FILE_PATTERNS = [pattern for _, patterns in FILES for pattern in patterns.split()]
+# What a name must begin or end with to be any of them: asked of every file of every run.
+SECRET_NAMES = {pattern for pattern in FILE_PATTERNS if "*" not in pattern}
+SECRET_BEGINNINGS = tuple(pattern.partition("*")[0] for pattern in FILE_PATTERNS if "*" in pattern[1:])
+SECRET_ENDINGS = tuple(pattern[1:] for pattern in FILE_PATTERNS if pattern.startswith("*"))
 HARMLESS = (".example", ".sample", ".template", ".dist", ".defaults", ".pub")
 
 
@@ -205,7 +210,8 @@ def is_secret_file(name: str) -> str | None:
     'environment variables, by its name (.env.*)'
     """
     lower = name.lower()
-    if lower.endswith(HARMLESS):
+    is_like_one = lower.startswith(SECRET_BEGINNINGS) or lower.endswith(SECRET_ENDINGS)
+    if not (is_like_one or lower in SECRET_NAMES) or lower.endswith(HARMLESS):
         return None
     for what, patterns in FILES:
         for pattern in patterns.split():

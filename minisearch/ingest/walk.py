@@ -171,7 +171,7 @@ def _judged(path: str, status: os.stat_result, scope: Scope, *, target: str) -> 
     if not stat.S_ISREG(status.st_mode):
         return Skipped(path, f"not a regular file: {KINDS.get(stat.S_IFMT(status.st_mode), 'special file')}")
     if not scope.keeps_secrets:
-        for name in (path, target):
+        for name in (path, target) if target else (path,):
             if secret := is_secret_file(name.rpartition("/")[2]):
                 return Skipped(path, f"screened: {secret}; --keep-secrets takes it", status.st_size)
     if status.st_size > scope.max_bytes:
