@@ -1,21 +1,24 @@
-"""The choices of files that an index remembers, so that every later run takes the same ones.
+"""What an index remembers of what it was made of: the folders and files that were named, and their choices.
 
-They are among the index's facts: each folder's under the name that the store has for it.
+So a later run can take the same ones, without being told again.  They are among the index's facts, under
+the names that the store has for them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from minisearch.choice import FileChoice
 from minisearch.errors import IndexCorrupt, InputError
-from minisearch.home import Home
+from minisearch.home import Home, is_below
 from minisearch.storage import Store
 from minisearch.types import Note
 
 FACT = "choices"
+ROOTS = "roots"
 
 
 def read_choices(store: Store, home: Home) -> dict[str, FileChoice]:
@@ -35,6 +38,26 @@ def write_choices(store: Store, home: Home, choices: Mapping[str, FileChoice]) -
     said = json.dumps(known)
     if store.meta().get(FACT, "{}") != said:
         store.set_meta(**{FACT: said})
+
+
+def read_roots(store: Store, home: Home) -> list[str]:
+    """The folders and files that the index follows, by their absolute paths, in order."""
+    stored = store.meta().get(ROOTS, "[]")
+    try:
+        return [home.absolute(key) for key in json.loads(stored)]
+    except (ValueError, TypeError) as error:
+        raise IndexCorrupt(
+            f"the index in {home.folder} is damaged (its {ROOTS}: {error}): index again"
+        ) from error
+
+
+def write_roots(store: Store, home: Home, roots: Iterable[str]) -> None:
+    """Remember these instead; one below another goes without saying."""
+    named = set(roots)
+    tops = [root for root in named if not is_below(os.path.dirname(root), named - {root})]  # noqa: PTH120
+    said = json.dumps(sorted(map(home.key_of, tops)))
+    if store.meta().get(ROOTS, "[]") != said:
+        store.set_meta(**{ROOTS: said})
 
 
 def chosen(

@@ -152,6 +152,14 @@ class MiniSearch:
 
         return preview(self._home, paths, settings=self._settings, choice=choice, prune=prune)
 
+    def roots(self) -> list[str]:
+        """The folders and files that the index follows: all that it was told to index, absolute paths."""
+        return self._writing().roots()
+
+    def refresh(self, **options: Any) -> IngestReport:  # noqa: ANN401 - those of `index`
+        """`index` for every folder and file that the index follows."""
+        return self.index(*self.roots(), **options)
+
     def watch(
         self,
         *paths: str | os.PathLike[str],

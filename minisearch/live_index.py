@@ -123,12 +123,12 @@ def is_due(store: Store, folder: Path, backend: str) -> bool:
     if base is None or base.backend != backend:
         return True
     if base.generation == store.generation:
-        return not _is_intact(base, folder)
+        return not is_intact(base, folder)
     ids = store.chunk_ids()
     n_removed = len(np.setdiff1d(base.ids, ids, assume_unique=True))
     n_added = len(ids) - (len(base.ids) - n_removed)
     n_beside = n_added + n_removed
-    return n_beside > max(MERGE_ABOVE, MERGE_FRACTION * len(base.ids)) or not _is_intact(base, folder)
+    return n_beside > max(MERGE_ABOVE, MERGE_FRACTION * len(base.ids)) or not is_intact(base, folder)
 
 
 def publish_index(store: Store, folder: Path, dimension: int, backend: str) -> None:
@@ -164,7 +164,8 @@ def publish_index(store: Store, folder: Path, dimension: int, backend: str) -> N
                 old.unlink()
 
 
-def _is_intact(base: Base, folder: Path) -> bool:
+def is_intact(base: Base, folder: Path) -> bool:
+    """Whether the file of a base is there, and is what was published."""
     try:
         return _sha256(folder / base.file, base.ids) == base.sha256
     except (OSError, ValueError):

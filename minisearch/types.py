@@ -213,9 +213,9 @@ class IndexStatus:
 class Verification:
     """What a comparison of an index with its files found; ``problems`` are sentences for the user.
 
-    Of a sample, ``n_read`` documents were read and cut again, ``n_changed`` could not be compared, their files
-    having changed or gone since, and ``n_embedded`` passages got new vectors, the least alike of which has
-    ``least_cosine`` with the stored one.  ``recall`` is the share of the exact ten nearest that the vector
+    Of a sample, ``n_read`` documents were read and cut again, ``n_changed`` could not be compared, their
+    files having changed or gone since, and ``n_embedded`` passages got new vectors, the least alike of which
+    has ``least_cosine`` with the stored one.  ``recall`` is the share of the exact ten nearest that the vector
     index finds.
     """
 

@@ -18,7 +18,7 @@ from typing import TypedDict
 from minisearch import calibration
 from minisearch.asking import shown
 from minisearch.choice import FileChoice
-from minisearch.choices import chosen, read_choices, told, write_choices
+from minisearch.choices import chosen, read_choices, read_roots, told, write_choices, write_roots
 from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings
 from minisearch.encoders import Encoders
 from minisearch.errors import IndexNotFound, InputError
@@ -78,6 +78,13 @@ class Writing:
                 report = self._take_in(store, walked, Reader, roots, choices=choices, **options)
         return replace(report, elapsed_s=time.perf_counter() - started_s)
 
+    def roots(self) -> list[str]:
+        """`MiniSearch.roots`."""
+        with self._turn:
+            self._home.must_exist()
+            with Store(self._home.database) as store:
+                return read_roots(store, self._home)
+
     def take_in(
         self,
         walked: Walked,
@@ -116,6 +123,7 @@ class Writing:
         shrinking.check(gone, stored, walked.files)
         facts = self._settle(store, backend)
         write_choices(store, self._home, choices)
+        write_roots(store, self._home, [*read_roots(store, self._home), *below])
 
         def encoder() -> Encoder:
             load_backend(facts.backend)  # a library that is gone shows before the work, not after
@@ -209,6 +217,7 @@ class Writing:
     def _recorded(self, run: Run, store: Store, walked: Walked, roots: Iterable[Path]) -> Iterator[None]:
         """Note a run's beginning and its end, however it ends."""
         run_id = store.journal.start_run([self._home.key(root) for root in roots])
+        store.begin_change(run_id)
         outcome = "failed"
         try:
             yield
@@ -258,6 +267,8 @@ class Writing:
         journal.set_problems(problems, [])
         journal.set_left_out(left_out, [])
         write_choices(store, self._home, kept)
+        roots = read_roots(store, self._home)
+        write_roots(store, self._home, [root for root in roots if not is_below(root, below)])
         return len(problems) + len(choices) - len(kept)
 
     def _publish_if_due(self, store: Store, facts: Facts) -> bool:

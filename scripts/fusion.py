@@ -95,7 +95,7 @@ FUSIONS: dict[str, Fusion] = {
     "reciprocal ranks": reciprocal_ranks,
     **{
         f"ours, weight {weight:g}, power {power:g}": ours(weight, power)
-        for weight, power in ((2, 1), (1, 1), (1.5, 1), (2.5, 1), (3, 1), (2, 1.5), (3.3, 1.5), (5, 2))
+        for weight, power in ((1.3, 1), (0.65, 1), (1, 1), (1.6, 1), (2, 1), (1.3, 1.5), (2, 1.5))
     },
 }
 

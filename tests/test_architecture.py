@@ -25,10 +25,13 @@ CORRIDOR |= {
     "cutting",
     "masked_index",
     "previewing",
+    "recovery",
     "rerankers",
     "selftest",
     "shrinking",
     "trial",
+    "verifying",
+    "watching",
     "why_not",
     "writing",
 }

@@ -17,6 +17,7 @@ import click
 
 import minisearch
 from minisearch.cli import show
+from minisearch.cli.care import backup, restore, rollback, verify
 from minisearch.cli.coverage import coverage_text
 from minisearch.cli.evaluate import evaluate
 from minisearch.cli.indexing import backend_option, index
@@ -26,6 +27,7 @@ from minisearch.cli.query import query
 from minisearch.cli.selftest import selftest
 from minisearch.cli.similarity import similarity
 from minisearch.cli.terminal import printable
+from minisearch.cli.watch import watch
 from minisearch.cli.why_not import why_not
 from minisearch.errors import IndexBusy, MinisearchError
 from minisearch.home import find_index
@@ -67,7 +69,21 @@ def cli() -> None:
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
 
 
-for _command in (index, query, why_not, similarity, models, evaluate, selftest):
+_COMMANDS = (
+    index,
+    watch,
+    query,
+    why_not,
+    similarity,
+    models,
+    evaluate,
+    selftest,
+    verify,
+    rollback,
+    backup,
+    restore,
+)
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 

@@ -44,7 +44,7 @@ backend_option = making(
 
 
 @click.command(cls=SectionedCommand)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @choosing(
     "--include", metavar="GLOB", multiple=True, help="Only these, hidden and ignored ones too; repeatable."
 )
@@ -86,7 +86,7 @@ def index(
     """Bring the index up to date with files and folders.
 
     New and changed files are read, cut into passages and embedded; files that are gone leave the index.
-    What has not changed is not embedded again.
+    What has not changed is not embedded again. Without PATHS, all that the index was made of is looked at.
 
     Hidden files are left out, and those that .gitignore or .minisearchignore name: the latter is for
     minisearch alone, is stronger and may take back in with "!". Keys and tokens are blanked, and files that
@@ -98,26 +98,36 @@ def index(
     set_up_logging(verbose)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     choice = _choice(include, exclude, max_bytes, keep_secrets, forget=forget_choices)
-    folder = index_folder or Path(INDEX_FOLDER)
-    if index_folder is None:
-        _tell_of_an_index_above(folder)
+    folder, named = folder_and_paths(index_folder, paths)
     with (
         minisearch.MiniSearch(folder, model=model, dtype=dtype, offline=offline) as ms,
         Progress() as progress,
     ):
+        roots = named or ms.roots()
         if dry_run:
-            preview = ms.preview(*paths, choice=choice, prune=prune)
+            preview = ms.preview(*roots, choice=choice, prune=prune)
             click.echo(show.as_json(preview) if as_json else preview_text(preview, verbose=verbose))
             return
         try:
             report = ms.index(
-                *paths, backend=backend, choice=choice, prune=prune, on_progress=progress.update
+                *roots, backend=backend, choice=choice, prune=prune, on_progress=progress.update
             )
         except KeyboardInterrupt:
             progress.stop()
             click.echo("Interrupted: every finished document is kept; the same command goes on", err=True)
             sys.exit(EXIT_INTERRUPTED)
     click.echo(show.as_json(report) if as_json else show.report(report, verbose=verbose))
+
+
+def folder_and_paths(index_folder: Path | None, paths: tuple[Path, ...]) -> tuple[Path, list[str]]:
+    """The index folder, and the paths to index; without any, the index above is meant, and all it follows."""
+    if index_folder is not None:
+        return index_folder, list(map(str, paths))
+    if not paths:
+        return find_index(), []
+    folder = Path(INDEX_FOLDER)
+    _tell_of_an_index_above(folder)
+    return folder, list(map(str, paths))
 
 
 def _choice(

@@ -31,12 +31,17 @@ def as_json(data: Any, **more: object) -> str:  # noqa: ANN401 - any of our data
     return json.dumps(dataclasses.asdict(data) | more)
 
 
-def report(done: IngestReport, *, verbose: bool) -> str:
-    """The closing lines of an indexing run."""
-    head = (
+def counts(done: IngestReport) -> str:
+    """What an indexing run did, in one line."""
+    return (
         f"{count(done.added, 'document')} added, {done.updated:,} updated, {done.unchanged:,} unchanged, "
         f"{done.removed:,} removed, {len(done.skipped):,} skipped"
     )
+
+
+def report(done: IngestReport, *, verbose: bool) -> str:
+    """The closing lines of an indexing run."""
+    head = counts(done)
     rate = f" ({done.n_encoded / done.encoding_s:,.0f} a second)" if done.encoding_s else ""
     work = f"{count(done.n_encoded, 'chunk')} embedded{rate}; {_seconds(done.elapsed_s)} in all"
     left_out = f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden"
@@ -76,8 +81,8 @@ def verification(found: Verification) -> str:
     lines.append(f"files      {count(found.n_read, 'document')} read and cut again{changed}")
     if found.n_embedded:
         lines.append(
-            f"vectors    {count(found.n_embedded, 'passage')} embedded again: cosine {found.least_cosine:.4f} or "
-            f"more; the index finds {found.recall:.1%} of the exact ten nearest"
+            f"vectors    {count(found.n_embedded, 'passage')} embedded again: cosine {found.least_cosine:.4f} "
+            f"or more; the index finds {found.recall:.1%} of the exact ten nearest"
         )
     return "\n".join([*lines, "Not sound: see above" if found.problems else "Sound"])
 

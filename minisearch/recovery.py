@@ -1,0 +1,58 @@
+"""The way back: an index as it was before its last change, and copies of all of it.
+
+Every change keeps what it replaces, in the database and in its own transaction; a copy is the whole database
+at one moment, taken while others read and write.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from minisearch.errors import IndexNotWritable
+from minisearch.facts import Facts
+from minisearch.home import Home
+from minisearch.live_index import is_due, publish_index
+from minisearch.storage import Store, Undone
+from minisearch.storage.lock import writer_lock
+
+
+def roll_back(home: Home) -> Undone:
+    """`MiniSearch.rollback`."""
+    home.must_exist()
+    with writer_lock(home.path), Store(home.database, writable=True) as store:
+        run_id = store.journal.start_run([])
+        undone = store.roll_back()
+        store.journal.finish_run(run_id, "rolled back", asdict(undone))
+        _publish_if_due(store, home)
+    return undone
+
+
+def back_up(home: Home, path: str | os.PathLike[str]) -> None:
+    """`MiniSearch.backup`."""
+    home.must_exist()
+    with Store(home.database) as store:
+        Facts.read(store, home.folder)  # a copy of nothing would be taken for a copy
+        store.backup(Path(path))
+
+
+def restore(home: Home, path: str | os.PathLike[str]) -> None:
+    """`MiniSearch.restore`."""
+    if home.exists():
+        raise IndexNotWritable(
+            f"there is an index in {home.folder} already: name another folder with --index, or move it away"
+        )
+    with Store(Path(path)) as backup:
+        Facts.read(backup, Path(path))
+        home.create()
+        with writer_lock(home.path):
+            backup.backup(home.database)
+    with writer_lock(home.path), Store(home.database, writable=True) as store:
+        _publish_if_due(store, home)
+
+
+def _publish_if_due(store: Store, home: Home) -> None:
+    facts = Facts.read(store, home.folder)
+    if is_due(store, home.path, facts.backend):
+        publish_index(store, home.path, facts.dimension, facts.backend)

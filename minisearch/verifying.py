@@ -1,0 +1,159 @@
+"""An index compared with the files it was made of, read, cut and embedded anew.
+
+The whole of the database is checked by SQLite's and the full text's own means; of the documents a sample,
+from the bytes of the file to the ranking of its passages.  Nothing is written.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from minisearch.encoders import Encoders
+from minisearch.errors import InputError
+from minisearch.facts import Facts
+from minisearch.home import Home
+from minisearch.indexes import load_backend
+from minisearch.indexes.base import VectorIndex
+from minisearch.ingest import Found
+from minisearch.live_index import LiveIndex, is_intact
+from minisearch.reading import CutDocument, Reader
+from minisearch.storage import Store, StoredDocument
+from minisearch.types import Chunk, FloatArray, Hits, Verification
+
+# The same text, embedded by another dtype or beside other texts, has a cosine above 0.999 with itself.
+LEAST_COSINE = 0.998
+MOST_CHUNKS = 400  # that are embedded: some five seconds
+N_QUESTIONS = 20
+K = 10
+
+
+def verify(home: Home, encoders: Encoders, *, n: int, seed: int) -> Verification:
+    """`MiniSearch.verify`."""
+    if n < 1:
+        raise InputError(f"n is {n}: ask for at least 1 document")
+    home.must_exist()
+    with Store(home.database) as store, store.snapshot():
+        facts = Facts.read(store, home.folder)
+        check = _Check(home, encoders, store, facts)
+        check.database()
+        check.documents(n, seed)
+        check.rankings()
+        return check.verdict()
+
+
+@dataclass(slots=True)
+class _Check:
+    """What has been found so far."""
+
+    home: Home
+    encoders: Encoders
+    store: Store
+    facts: Facts
+    problems: list[str] = field(default_factory=list)
+    n_read: int = 0
+    n_changed: int = 0
+    ids: list[int] = field(default_factory=list)  # of the passages that are embedded anew
+    chunks: list[Chunk] = field(default_factory=list)
+    least_cosine: float = 1.0
+    recall: float = 1.0
+
+    def database(self) -> None:
+        """SQLite's own checks, and whether the vector index is the one that was published."""
+        self.problems += self.store.check(deep=True)
+        base = self.store.base()
+        if base is not None and not is_intact(base, self.home.path):
+            self.problems.append(f"the vector index {base.file} is missing or damaged: minisearch rebuild")
+
+    def documents(self, n: int, seed: int) -> None:
+        """A sample of the documents, each read and cut again."""
+        stored = self.store.documents()
+        keys = sorted(stored)
+        for key in random.Random(seed).sample(keys, min(n, len(keys))):  # noqa: S311 - no secret
+            self._document(stored[key])
+
+    def _document(self, document: StoredDocument) -> None:
+        path = self.home.absolute(document.path)
+        shown = self.home.shown(document.path)
+        try:
+            status = Path(path).stat()
+        except OSError:
+            self.n_changed += 1  # gone since: the next run removes it
+            return
+        found = Found(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        reader = Reader({}, lambda: self.encoders.to_index(self.facts.model), self.facts.settings, "")
+        (outcome,) = reader.outcomes({document.path: found})
+        if not isinstance(outcome, CutDocument) or outcome.row.sha256 != document.sha256:
+            self.n_changed += 1
+            return
+        if document.ingest != self.facts.ingest:
+            self.n_changed += 1  # cut by an older version: the next run reads it again
+            return
+        self.n_read += 1
+        passages = self.store.passages(document.path)
+        if [passage.text for passage in passages] != [chunk.text for chunk in outcome.chunks]:
+            self.problems.append(f"{shown}: its passages are not those that its file has now")
+            return
+        if len(self.ids) < MOST_CHUNKS:
+            self.ids += [passage.id for passage in passages]
+            self.chunks += outcome.chunks
+
+    def rankings(self) -> None:
+        """The vectors in use against the stored ones, and those of the sample against their texts."""
+        live = LiveIndex(self.home.path).current(self.store, self.facts.dimension)
+        stored = load_backend("flat").build(*self.store.vectors(self.facts.dimension))
+        ids = stored.ids
+        if not np.array_equal(live.ids, ids) or not np.array_equal(live.vectors(ids), stored.vectors(ids)):
+            self.problems.append("the vector index does not hold the stored vectors: minisearch rebuild")
+            return
+        if not self.ids:
+            return
+        encoder = self.encoders.to_index(self.facts.model)
+        self.facts.check(encoder, self.home.folder)
+        order = np.argsort(self.ids)
+        ids = np.array(self.ids, np.int64)[order]
+        vectors = encoder.encode_document([self.chunks[i].embedded for i in order])
+        cosines = np.einsum("nd,nd->n", vectors, live.vectors(ids))
+        self.least_cosine = float(cosines.min())
+        n_wrong = int((cosines < LEAST_COSINE).sum())
+        if n_wrong:
+            self.problems.append(f"{n_wrong} of {len(ids)} vectors are not those of their texts")
+        fresh = load_backend("flat").build(ids, vectors)
+        queries = vectors[:: max(1, len(vectors) // N_QUESTIONS)][:N_QUESTIONS]
+        n_other = _n_other_rankings(live.search(queries, K, among=ids), fresh, queries)
+        if n_other:
+            self.problems.append(f"{n_other} of {len(queries)} rankings are not those of a fresh index")
+        self.recall = _recall(live.search(queries, K), stored.search(queries, K))
+
+    def verdict(self) -> Verification:
+        n_documents, n_chunks = self.store.counts()
+        return Verification(
+            problems=tuple(self.problems),
+            n_documents=n_documents,
+            n_chunks=n_chunks,
+            n_read=self.n_read,
+            n_changed=self.n_changed,
+            n_embedded=len(self.ids),
+            least_cosine=self.least_cosine,
+            recall=self.recall,
+        )
+
+
+def _n_other_rankings(ranked: Sequence[Hits], fresh: VectorIndex, queries: FloatArray) -> int:
+    """How many are not as a fresh index ranks, by its own measure and place for place."""
+    n_other = 0
+    for query, hits, right in zip(queries, ranked, fresh.search(queries, K), strict=True):
+        scores = fresh.scores(query, hits.ids)
+        is_same = len(scores) == len(right) and np.allclose(scores, right.scores, atol=1 - LEAST_COSINE)
+        n_other += not is_same
+    return n_other
+
+
+def _recall(found: Sequence[Hits], exact: Sequence[Hits]) -> float:
+    """The share of the exact hits that were found."""
+    shares = [np.isin(right.ids, hits.ids).mean() for hits, right in zip(found, exact, strict=True)]
+    return float(np.mean(shares))
