@@ -1,0 +1,188 @@
+"""``index`` and its choices, a dry run, ``status --coverage`` and ``why-not``, as they are printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from minisearch import minilm
+from minisearch.cli import cli
+from minisearch.cli.indexing import parse_size
+from minisearch.errors import InputError
+from tests.fakes import HashingEncoder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with documents of several kinds, and a quick model under every name."""
+    texts = {
+        "tasks.md": "# Tasks\n\nRun a failed task again.\n",
+        "bread.md": "Flour, water, salt.\n",
+        "stars.txt": "Hydrogen.\n",
+        "empty.md": "",
+        ".minisearchignore": "out/\n",
+        "out/x.md": "x",
+    }
+    for name, text in texts.items():
+        path = tmp_path / "docs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MINISEARCH_INDEX", raising=False)
+    monkeypatch.setattr(minilm.SentenceTransformer, "from_pretrained", lambda name, **_: HashingEncoder(name))
+    return tmp_path
+
+
+def run(*arguments: str, code: int = 0) -> Result:
+    result = CliRunner().invoke(cli, arguments, prog_name="minisearch")
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_a_dry_run_lists_what_would_be_done_and_makes_no_index(folder: Path) -> None:
+    lines = run("index", "docs", "--dry-run", "--exclude", "stars*").stdout.splitlines()
+    assert lines == [
+        "2 documents would be added, 0 updated, 0 left as they are, 0 removed, 1 skipped",
+        "chosen     docs: --exclude stars*",
+        "add        docs/bread.md",
+        "           docs/tasks.md",
+        "skip       1 file: no text in it: docs/empty.md",
+        "leave out  1 file: hidden: docs/.minisearchignore",
+        "leave out  1 file: ignored by .minisearchignore, line 1: out/: docs/out/",
+        "leave out  1 file: excluded: --exclude stars*: docs/stars.txt",
+        "Nothing was done",
+    ]
+    assert sorted(path.name for path in folder.iterdir()) == ["docs"]
+    listed = json.loads(run("index", "docs", "--dry-run", "--json").stdout)
+    assert listed["added"] == ["docs/bread.md", "docs/stars.txt", "docs/tasks.md"]
+    assert listed["left_out"][1] == {
+        "path": "docs/out/",
+        "reason": "ignored by .minisearchignore, line 1: out/",
+        "n_bytes": 0,
+    }
+
+
+def test_choices_are_kept_told_and_forgotten_when_asked(folder: Path) -> None:
+    first = run("index", "docs", "--include", "*.md", "--include", "*.rst", "--max-bytes", "1kB").stdout
+    assert "left out   1 ignored, 1 hidden, 1 not chosen" in first
+    assert "chosen     docs: --include *.md --include *.rst --max-bytes 1000" in first
+    again = run("index", "docs", "--exclude", "bread*", "--prune").stdout
+    assert "0 documents added, 0 updated, 1 unchanged, 1 removed" in again
+    assert "--include *.md --include *.rst --exclude bread* --max-bytes 1000" in again
+    assert "--exclude" in run("index", "docs").stdout
+    assert "chosen" in run("status", "--coverage").stdout
+    forgotten = run("index", "docs", "--forget-choices").stdout
+    assert "2 documents added" in forgotten
+    assert "chosen" not in forgotten
+
+
+def test_a_run_that_would_remove_much_says_how_much_and_how_to_go_on(folder: Path) -> None:
+    run("index", "docs")
+    (folder / "docs" / "bread.md").unlink()
+    (folder / "docs" / "tasks.md").unlink()
+    dry = run("index", "docs", "--dry-run").stdout.splitlines()
+    refused = run("index", "docs", code=1)
+    assert refused.stdout == ""
+    assert refused.stderr.startswith(
+        "Error: this run would remove 2 of the index's 3 documents, all from docs; nothing was changed."
+    )
+    assert dry[-2] == "refused    " + refused.stderr.removeprefix("Error: ").rstrip("\n")
+    assert "2 removed" in run("index", "docs", "--prune").stdout
+
+
+def test_secrets_are_told_and_kept_on_request(folder: Path) -> None:
+    (folder / "docs" / "key.md").write_text("It is AKIAQ3EGRZXB4MPLVW2K here.")
+    (folder / "docs" / "id_rsa").write_text("text")
+    output = run("index", "docs").stdout
+    assert "note       1 file: 1 secret blanked: AWS key, line 1: docs/key.md" in output
+    assert "screened: a private key, by its name (id_rsa); --keep-secrets takes it: docs/id_rsa" in output
+    assert "screened" not in run("index", "docs", "--keep-secrets").stdout
+    assert "screened" not in run("index", "docs").stdout
+    assert "screened" in run("index", "docs", "--blank-secrets").stdout
+
+
+def test_coverage_accounts_for_every_byte(folder: Path) -> None:
+    run("index", "docs")
+    lines = run("status", "--coverage").stdout.splitlines()
+    n_bytes = sum((folder / "docs" / name).stat().st_size for name in ("tasks.md", "bread.md", "stars.txt"))
+    assert lines[0] == f"seen       4 files, {n_bytes} bytes; {n_bytes} characters of text"
+    assert (
+        lines[1]
+        == f"in vectors {n_bytes - 3} bytes ({(n_bytes - 3) / n_bytes:.1%}) in 3 chunks of 3 documents"
+    )
+    assert lines[2:4] == [
+        "between    3 bytes of white space and markup between passages",
+        "passed     0 bytes of files that were passed over",
+    ]
+    assert "left out   1 file: ignored by .minisearchignore, line 1: out/: docs/out/" in lines
+    assert lines[-1] == "A folder that was left out counts once: what is in it was not looked at"
+    found = json.loads(run("status", "--coverage", "--json").stdout)
+    assert (found["n_bytes"], found["n_bytes_reached"], found["outcome"]) == (
+        n_bytes,
+        n_bytes - 3,
+        "complete",
+    )
+    assert [one["path"] for one in found["skipped"]] == ["docs/empty.md"]
+
+
+def test_why_not_says_why(folder: Path) -> None:
+    run("index", "docs")
+    assert run("why-not", "docs/out/x.md", "task").stdout == (
+        "docs/out/x.md: not indexed: its folder docs/out was left out: "
+        "ignored by .minisearchignore, line 1: out/\n"
+    )
+    assert "filtered: none of its passages is of a file that ends in txt" in (
+        run("why-not", "docs/bread.md", "task", "--ext", "txt").stdout
+    )
+    assert run("why-not", "docs/tasks.md", "failed", "task").stdout == (
+        "docs/tasks.md: found: it is on the page, at rank 1\n"
+    )
+    first, last, own = run("why-not", "docs/bread.md", "failed task", "-k", "1").stdout.splitlines()
+    assert first.startswith("docs/bread.md: outranked: its best passage, at line 1, is at rank ")
+    assert last.split()[:3:2] == ["1", "docs/tasks.md:1"]
+    assert own.split()[2] == "docs/bread.md:1"
+    found = json.loads(run("why-not", "docs/bread.md", "failed task", "-k", "1", "--json").stdout)
+    assert (found["verdict"], found["n_ranked"]) == ("outranked", 3)
+    assert found["passage"]["trace"]["dense_rank"] == found["passage"]["rank"]
+
+
+def test_what_makes_no_sense_is_one_clear_line(folder: Path) -> None:
+    for arguments, error in (
+        (
+            ["index", "docs", "--max-bytes", "much"],
+            "--max-bytes 'much' is no size: expected one such as 800kB",
+        ),
+        (["index", "docs", "--exclude", "!a"], "exclude has the pattern '!a': expected one without '!'"),
+        (["index", "docs", "--include", "[z-a]"], "--include [z-a] is no pattern"),
+        (["why-not", "docs/bread.md", " "], "the query is empty"),
+        (["why-not", "docs/bread.md", "task"], "there is no index in"),
+    ):
+        result = run(*arguments, code=1)
+        assert result.stdout == ""
+        assert error in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    assert not (folder / ".minisearch").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [
+        ("1", 1),
+        ("50MB", 50_000_000),
+        ("50mb", 50_000_000),
+        ("1.5 GiB", 1_610_612_736),
+        ("2k", 2_000),
+        ("3Ki", 3_072),
+    ],
+)
+def test_sizes_as_people_write_them(text: str, n: int) -> None:
+    assert parse_size(text) == n
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1e9", "MB", "1 TB", "0.0001k", "1,000", "9" * 99])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="is no size"):
+        parse_size(text)
