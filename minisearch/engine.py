@@ -176,7 +176,9 @@ class MiniSearch:
         from minisearch.watching import watch
 
         index = partial(self.index, **options)
-        return watch(self._home, index, paths, stop=stop, on_problem=on_problem)
+        return watch(
+            self._home, index, paths, warm_up=self._writing().warm_up, stop=stop, on_problem=on_problem
+        )
 
     def remove(self, *paths: str | os.PathLike[str]) -> int:
         """Take documents out of the index, whole folders of them too; how many. The files stay.

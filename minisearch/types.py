@@ -215,8 +215,8 @@ class Verification:
 
     Of a sample, ``n_read`` documents were read and cut again, ``n_changed`` could not be compared, their
     files having changed or gone since, and ``n_embedded`` passages got new vectors, the least alike of which
-    has ``least_cosine`` with the stored one.  ``recall`` is the share of the exact ten nearest that the vector
-    index finds.
+    has ``least_cosine`` with the stored one.  ``recall`` is the share of the exact ten nearest that
+    the vector index finds.
     """
 
     problems: tuple[str, ...]

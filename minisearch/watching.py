@@ -28,19 +28,21 @@ def watch(
     index: Callable[..., IngestReport],
     paths: Sequence[str | os.PathLike[str]],
     *,
+    warm_up: Callable[[], None],
     stop: threading.Event | None,
     on_problem: Callable[[MinisearchError], None] | None,
 ) -> Iterator[IngestReport]:
-    """`MiniSearch.watch`; ``index`` makes a run."""
+    """`MiniSearch.watch`; ``index`` makes a run, ``warm_up`` loads what it will need."""
     if not paths:
         raise InputError("nothing to watch: name at least one file or folder")
     ticks = _changes([real_path(path) for path in paths], home, stop)
-    return _reports(ticks, lambda: index(*paths), on_problem)
+    return _reports(ticks, lambda: index(*paths), warm_up, on_problem)
 
 
 def _reports(
     ticks: Iterator[bool],
     index: Callable[[], IngestReport],
+    warm_up: Callable[[], None],
     on_problem: Callable[[MinisearchError], None] | None,
 ) -> Iterator[IngestReport]:
     is_due = is_first = True
@@ -60,6 +62,8 @@ def _reports(
             is_due = isinstance(error, IndexBusy)  # whoever writes ends some time; a folder has to change
             continue
         is_due, told = False, ""
+        if is_first:
+            warm_up()  # a save has to be found in two seconds, and loading torch alone takes as long
         if is_first or report.added or report.updated or report.removed:
             is_first = False
             yield report

@@ -85,6 +85,14 @@ class Writing:
             with Store(self._home.database) as store:
                 return read_roots(store, self._home)
 
+    def warm_up(self) -> None:
+        """Load the index's model, so that the next run need not."""
+        with self._turn:
+            self._home.must_exist()
+            with Store(self._home.database) as store:
+                facts = Facts.read(store, self._home.folder)
+            self._encoder_of(facts)
+
     def take_in(
         self,
         walked: Walked,

@@ -80,10 +80,10 @@ def verification(found: Verification) -> str:
     changed = f"; {found.n_changed:,} could not be compared, changed or gone since" if found.n_changed else ""
     lines.append(f"files      {count(found.n_read, 'document')} read and cut again{changed}")
     if found.n_embedded:
-        lines.append(
-            f"vectors    {count(found.n_embedded, 'passage')} embedded again: cosine {found.least_cosine:.4f} "
-            f"or more; the index finds {found.recall:.1%} of the exact ten nearest"
+        embedded = (
+            f"{count(found.n_embedded, 'passage')} embedded again, cosine {found.least_cosine:.4f} or more"
         )
+        lines.append(f"vectors    {embedded}; {found.recall:.1%} of the exact ten nearest are found")
     return "\n".join([*lines, "Not sound: see above" if found.problems else "Sound"])
 
 

@@ -1,0 +1,126 @@
+"""The index follows the files: a save is found two seconds later, and only its owner ends the watch."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from minisearch import MiniSearch
+from minisearch.errors import InputError, MinisearchError
+from minisearch.storage.lock import writer_lock
+from tests.fakes import HashingEncoder
+
+
+@contextmanager
+def watched(root: Path, *paths: Path) -> Iterator[tuple[list, list[MinisearchError]]]:
+    """A watch in a thread of its own: the reports and the problems so far, with the time of each."""
+    reports: list[tuple[float, object]] = []
+    problems: list[MinisearchError] = []
+    stop = threading.Event()
+
+    def follow() -> None:
+        with MiniSearch(root / ".minisearch", encoder=HashingEncoder()) as ms:
+            runs = ms.watch(*paths, stop=stop, on_problem=problems.append)
+            reports.extend((time.monotonic(), report) for report in runs)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        until(lambda: reports)
+        yield reports, problems
+    finally:
+        stop.set()
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+def until(condition, *, timeout_s: float = 15.0) -> None:
+    started_s = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started_s < timeout_s, "nothing has come"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "a.md").write_text("The river is wide.")
+    return folder
+
+
+def test_a_save_a_new_file_and_a_deletion_are_each_followed(tmp_path: Path, docs: Path) -> None:
+    with watched(tmp_path, docs) as (reports, problems):
+        assert reports[0][1].added == 1
+        for change, counted in (
+            (lambda: (docs / "a.md").write_text("The river is narrow now."), "updated"),
+            (lambda: (docs / "b.md").write_text("Bread and salt."), "added"),
+            (lambda: (docs / "a.md").unlink(), "removed"),
+        ):
+            n, saved_s = len(reports), time.monotonic()
+            change()
+            until(lambda n=n: len(reports) > n)
+            assert getattr(reports[n][1], counted) == 1
+            assert reports[n][0] - saved_s < 2.0
+        with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
+            assert [Path(hit.path).name for hit in ms.query("bread")] == ["b.md"]
+        assert problems == []
+
+
+def test_the_index_folder_inside_what_is_watched_starts_no_run(tmp_path: Path, docs: Path) -> None:
+    with watched(tmp_path, tmp_path) as (reports, _):
+        time.sleep(2.5)  # the first run has written to it
+        assert len(reports) == 1
+
+
+def test_an_editor_that_replaces_the_one_watched_file_is_followed(tmp_path: Path, docs: Path) -> None:
+    with watched(tmp_path, docs / "a.md") as (reports, _):
+        (docs / "other.md").write_text("Not watched.")
+        (docs / "a.tmp").write_text("Replaced whole.")
+        (docs / "a.tmp").replace(docs / "a.md")
+        until(lambda: len(reports) > 1)
+        assert (reports[1][1].updated, reports[1][1].added) == (1, 0)
+
+
+def test_a_busy_index_is_tried_again_and_a_folder_that_is_gone_ends_nothing(
+    tmp_path: Path, docs: Path
+) -> None:
+    with watched(tmp_path, docs) as (reports, problems):
+        with writer_lock(tmp_path / ".minisearch"):
+            (docs / "a.md").write_text("Written while another writes.")
+            until(lambda: problems)
+        until(lambda: len(reports) > 1)
+        assert reports[1][1].updated == 1
+        (docs / "a.md").unlink()
+        until(lambda: len(problems) > 1)
+        assert "no files to index" in str(problems[1])
+        (docs / "c.md").write_text("Back again.")
+        until(lambda: len(reports) > 2)
+
+
+def test_without_anything_to_watch_it_says_so(tmp_path: Path) -> None:
+    ms = MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder())
+    with ms, pytest.raises(InputError, match="nothing to watch"):
+        next(iter(ms.watch()))
+
+
+def test_a_refresh_follows_all_that_was_ever_indexed_and_not_removed(tmp_path: Path, docs: Path) -> None:
+    other = tmp_path / "other"
+    (other / "deep").mkdir(parents=True)
+    (other / "deep" / "x.md").write_text("A cloud.")
+    with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
+        ms.index(docs)
+        ms.index(other / "deep")
+        ms.index(other)
+        assert ms.roots() == [str(docs), str(other)]
+        (docs / "b.md").write_text("A window.")
+        (other / "y.md").write_text("A garden.")
+        assert ms.refresh().added == 2
+        ms.remove(other)
+        assert ms.roots() == [str(docs)]
+        assert ms.refresh().unchanged == 2
