@@ -89,6 +89,7 @@ class QueryCommand(SectionedCommand):
 @printing("--why", is_flag=True, help="Say what each step of the search made of a result.")
 @printing("--no-evidence", is_flag=True, help="Do not look for the sentence that matched.")
 @printing("--json", "as_json", is_flag=True, help="Print one object a line, for scripts.")
+@click.option("--refresh", is_flag=True, help="Look for changed files first.")
 @click.option("--offline", is_flag=True, help="Never open a network connection.")
 @common
 def query(
@@ -96,6 +97,7 @@ def query(
     full: bool,
     why: bool,
     as_json: bool,
+    refresh: bool,
     offline: bool,
     index_folder: Path | None,
     verbose: bool,
@@ -135,6 +137,10 @@ def query(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     folder = index_folder or find_index()
     with minisearch.MiniSearch(folder, offline=offline, rerank_model=asked.rerank_model) as ms:
+        if refresh:
+            report = ms.refresh()
+            if report.added or report.updated or report.removed:
+                click.echo(show.counts(report), err=True)
         n_refused = 0
         for answer in _answers(ms, asked, arguments):
             output.show(answer, ms, asked)

@@ -1,0 +1,141 @@
+"""``verify``, ``rollback``, ``backup`` and ``restore``; ``index`` without paths, and ``--refresh``."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from minisearch.cli import cli
+from minisearch.encoders import Encoders
+from minisearch.storage import Store
+from tests.fakes import HashingEncoder
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An index over three files, in the current folder."""
+    encoder = HashingEncoder("all-MiniLM-L6-v2")
+    monkeypatch.setattr(Encoders, "to_index", lambda *_: encoder)
+    monkeypatch.setattr(Encoders, "to_ask", lambda *_: encoder)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    for name, text in (("a", "The river is wide."), ("b", "Bread and salt."), ("c", "A paper window.")):
+        (tmp_path / "docs" / f"{name}.md").write_text(text)
+    assert run("index", "docs").exit_code == 0
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+
+def test_a_sound_index_is_sound(place: Path) -> None:
+    done = run("verify")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "Sound")
+    found = json.loads(run("verify", "--json", "-n", "2").output)
+    assert (found["problems"], found["n_read"], found["n_documents"], found["recall"]) == ([], 2, 3, 1.0)
+
+
+def test_a_file_changed_since_is_no_problem_but_is_told(place: Path) -> None:
+    (place / "docs" / "a.md").write_text("The river is narrow.")
+    done = run("verify")
+    assert done.exit_code == 0 and "1 could not be compared" in done.output
+
+
+def test_a_vector_that_is_not_its_texts_is_found(place: Path) -> None:
+    wrong = HashingEncoder().encode(["quite another text"]).tobytes()
+    with Store(place / ".minisearch" / "minisearch.db", writable=True) as store:
+        connection = store._connection
+        with connection.transaction():
+            connection.write("update vectors set vector = ?, crc32 = ?", [wrong, zlib.crc32(wrong)])
+    assert run("rebuild").exit_code == 0
+    done = run("verify")
+    assert done.exit_code == 1
+    assert "3 of 3 vectors are not those of their texts" in done.output
+    assert done.output.splitlines()[-1] == "Not sound: see above"
+
+
+def test_a_vector_index_that_is_gone_is_found(place: Path) -> None:
+    for path in (place / ".minisearch").glob("vectors-*"):
+        path.unlink()
+    done = run("verify")
+    assert done.exit_code == 1 and "minisearch rebuild" in done.output
+    run("rebuild")
+    assert run("verify").exit_code == 0
+
+
+def test_going_back_and_forth(place: Path) -> None:
+    (place / "docs" / "a.md").write_text("The lake is deep.")
+    (place / "docs" / "b.md").unlink()
+    (place / "docs" / "d.md").write_text("A garden.")
+    assert "1 document added, 1 updated, 1 unchanged, 1 removed" in run("index").output
+    done = run("rollback")
+    assert done.exit_code == 0 and "1 document returned, 1 as before, 1 gone again" in done.output
+    assert "The river is wide." in run("query", "river", "-k", "1").output
+    assert json.loads(run("status", "--json").output)["last_run"]["outcome"] == "rolled back"
+    assert run("rollback").exit_code == 0
+    assert "The lake is deep." in run("query", "lake", "-k", "1").output
+    assert run("verify").exit_code == 0
+
+
+def test_there_is_nothing_to_go_back_to_in_a_restored_index(place: Path) -> None:
+    run("rollback")
+    run("rollback")
+    assert json.loads(run("status", "--json").output)["n_documents"] == 3
+
+
+def test_a_backup_becomes_an_index_again(place: Path) -> None:
+    done = run("backup", "copy.db")
+    assert done.exit_code == 0 and "3 documents" in done.output
+    assert (place / "copy.db").stat().st_mode & 0o777 == 0o600
+    again = run("backup", "copy.db")
+    assert again.exit_code == 1 and "copy.db" in again.output
+    restored = run("restore", "copy.db", "--index", "elsewhere")
+    assert restored.exit_code == 0 and "Restored 3 documents into elsewhere" in restored.output
+    assert "Bread and salt." in run("query", "bread", "-k", "1", "--index", "elsewhere").output
+    refused = run("restore", "copy.db")
+    assert refused.exit_code == 1 and "there is an index in .minisearch already" in refused.output
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"x" * 5000])
+def test_what_is_no_backup_is_refused_and_leaves_nothing(place: Path, content: bytes) -> None:
+    (place / "other.db").write_bytes(content)
+    done = run("restore", "other.db", "--index", "new")
+    assert done.exit_code == 1 and done.output.startswith("Error: ")
+    assert not (place / "new" / "minisearch.db").exists()
+    assert (place / "other.db").read_bytes() == content
+
+
+def test_a_backup_that_is_not_there(place: Path) -> None:
+    done = run("restore", "nowhere.db", "--index", "new")
+    assert done.exit_code == 1 and "nowhere.db" in done.output
+    assert not (place / "nowhere.db").exists()
+
+
+def test_index_without_paths_follows_what_it_was_made_of(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "docs" / "e.md").write_text("A cloud.")
+    (place / "deep").mkdir()
+    monkeypatch.chdir(place / "deep")
+    assert "1 document added, 0 updated, 3 unchanged" in run("index").output
+
+
+def test_index_without_paths_or_an_index_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run("index", "--index", "nowhere")
+    assert done.exit_code == 1 and "minisearch index FOLDER" in done.output
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_query_looks_for_changes_first_if_asked(place: Path) -> None:
+    (place / "docs" / "f.md").write_text("Zanzibar has cloves.")
+    assert "Zanzibar" not in run("query", "zanzibar", "-k", "1", "--mode", "lexical").output
+    done = run("query", "zanzibar", "-k", "1", "--mode", "lexical", "--refresh")
+    assert "Zanzibar has cloves." in done.stdout
+    assert "1 document added" in done.stderr
