@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minisearch.ingest import parse
+from minisearch.ingest import chunk, parse
 from minisearch.ingest.readers.json_scan import NotJson, tokens
 from minisearch.types import Document
+from tests.fakes import WordTokenizer
 from tests.ingest.tied import check_tied, in_source, line_of
 
 
@@ -97,6 +98,18 @@ def test_what_is_no_json_is_read_as_it_stands(text, line):
     document = read(text)
     assert document.text == text
     assert document.notes == (f"not JSON (line {line}): read as it stands",)
+
+
+def test_an_object_that_fits_is_never_cut_in_two_and_a_line_that_fits_neither():
+    records = [{"id": i, "text": "Word. " * (i * 7 % 24), "more": {"n": i}} for i in range(200)]
+    document = read("\n".join(map(json.dumps, records)), "a.jsonl")
+    pieces = chunk(document, WordTokenizer(), max_tokens=60, overlap_tokens=10)
+    for record in document.text.split("\n\nid: "):
+        assert any(record in piece.text for piece in pieces), record
+    lines = json.dumps({f"k{i}": "Word. " * (i * 7 % 24) for i in range(200)})
+    pieces = chunk(read(lines), WordTokenizer(), max_tokens=60, overlap_tokens=10)
+    for line in read(lines).text.split("\n"):
+        assert any(line.strip() in piece.text for piece in pieces), line
 
 
 def test_jsonl_is_read_line_by_line_and_a_broken_line_is_kept():

@@ -145,10 +145,10 @@ def test_any_table_however_broken_keeps_its_words_and_its_places(text, path, enc
 
 
 def test_a_row_that_fits_is_never_cut_in_two():
-    text = "name,what,number\n" + "".join(f"n{i},{'word ' * (i * 7 % 23)}end,{i}\n" for i in range(300))
-    document = table(text)
-    of_rows = document.text.split("\n\n")
-    pieces = chunk(document, WordTokenizer(), max_tokens=60, overlap_tokens=10)
+    text = "name,what,number\n" + "".join(f"n{i},{'Word. ' * (i * 7 % 25)}end,{i}\n" for i in range(300))
+    of_rows = table(text).text.split("\n\n")
+    pieces = chunk(table(text), WordTokenizer(), max_tokens=60, overlap_tokens=10)
+    assert max(len(row.split()) for row in of_rows) > 25  # words, each with a full stop, nearly fill a chunk
     for row in of_rows:
         assert any(row in piece.text for piece in pieces), row
 

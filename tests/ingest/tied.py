@@ -33,6 +33,8 @@ def check_tied(document: Document) -> None:
     assert not re.search("[\0\ud800-\udfff]", document.text)
     assert list(document.pages) == sorted(document.pages) and document.pages[:1] in ((), (0,))
     assert all(0 <= heading.start < len(document.text) for heading in document.headings)
+    assert list(document.blocks) == sorted(document.blocks, key=lambda block: (block[0], -block[1]))
+    assert all(0 <= start < end <= len(document.text) for start, end in document.blocks)
     places = places_in_source(document)
     assert places == sorted(places)
     line_starts = [0, *(found.end() for found in re.finditer(r"\r\n|\r|\n", origin.source))]

@@ -43,6 +43,7 @@ def read_email(source: Source) -> Document:
         tied.origin(source.origin),
         title=part.words("subject")[:MAX_TITLE],
         headings=tuple(mail.headings),
+        blocks=tuple(mail.blocks),
         notes=(*source.notes, *fields.notes(), *mail.notes()),
         fields=fields.found(),
     )
@@ -76,6 +77,7 @@ class _Mail:
     def __init__(self, source: Source) -> None:
         self.made = Composition()
         self.headings: list[Heading] = []
+        self.blocks: list[tuple[int, int]] = []
         self._source = source
         self._left_out: list[str] = []
         self._notes: list[str] = []
@@ -130,10 +132,11 @@ class _Mail:
     def _add_text(self, part: Part, kind: str, name: str) -> None:
         tied = self._words(part)
         headings: tuple[Heading, ...] = ()
+        blocks: tuple[tuple[int, int], ...] = ()
         if kind == "text/html":
             page = read_html(Source("", tied.text, Origin(tied.text), ()))
             tied = TiedText(page.text, page.origin.text_anchors, page.origin.source_anchors).through(tied)
-            headings = page.headings
+            headings, blocks = page.headings, page.blocks
         if not tied.text.strip():
             return
         self._break()
@@ -142,6 +145,7 @@ class _Mail:
         start = self.made.n_characters
         self.made.add(tied)
         self.headings += [replace(heading, start=start + heading.start) for heading in headings]
+        self.blocks += [(start + first, start + last) for first, last in blocks]
 
     def _words(self, part: Part) -> TiedText:
         encoding = part.words("content-transfer-encoding").lower()

@@ -55,7 +55,14 @@ def read_jsonl(source: Source) -> Document:
 
 def _document(source: Source, lines: _Lines) -> Document:
     tied = lines.made.tied()
-    return Document(source.path, tied.text, "json", tied.origin(source.origin), notes=source.notes)
+    return Document(
+        source.path,
+        tied.text,
+        "json",
+        tied.origin(source.origin),
+        notes=source.notes,
+        blocks=lines.blocks(),
+    )
 
 
 def _as_it_stands(source: Source, position: int) -> Document:
@@ -97,11 +104,12 @@ def _file_lines(text: str) -> Iterator[tuple[int, int]]:
 
 
 class _Container(NamedTuple):
-    """An object or an array that is open; ``path`` leads to it, ``key`` is its own."""
+    """An object or an array that is open; ``path`` leads to it, ``key`` is its own; lines before it."""
 
     kind: str
     path: str
     key: Token | None
+    n_lines: int = 0
 
 
 class _Lines:
@@ -114,6 +122,18 @@ class _Lines:
         self._gap = ""  # owed before the next line
         self._row: str | None = None  # the path of the array whose values share the last line
         self._separator = ", "
+        self._line_starts: list[int] = []
+        self._line_ends: list[int] = []  # of all but the last
+        self._objects: set[tuple[int, int]] = set()  # first and last line of each
+
+    def blocks(self) -> tuple[tuple[int, int], ...]:
+        """Lines, and the lines of objects, as `Document.blocks` has them."""
+        n_lines = len(self._line_starts)
+        ends = [*self._line_ends, self.made.n_characters]
+        lines = {(i, i + 1) for i in range(n_lines)} | self._objects
+        of_lines = sorted(lines, key=lambda block: (block[0], -block[1]))
+        blocks = ((self._line_starts[first], ends[last - 1]) for first, last in of_lines)
+        return tuple((start, end) for start, end in blocks if start < end)
 
     def add(self, of_value: Iterable[Token]) -> None:
         """The lines of one value; NotJson where its tokens say so."""
@@ -132,6 +152,8 @@ class _Lines:
                     self._begin_line(containers[-1].path, closed.key, previous.start)
                     self.made.take(closed.kind + token.kind, previous.start, token.end)
                 if closed.kind == "{":
+                    if closed.n_lines < len(self._line_starts):
+                        self._objects.add((closed.n_lines, len(self._line_starts)))
                     self._break_paragraph()
             else:
                 self._add_plain(token, containers[-1], key, is_top=len(containers) == 2)
@@ -150,12 +172,13 @@ class _Lines:
         if token.kind == "{":
             self._break_paragraph()
         if key is None:
-            return _Container(token.kind, above.path, None)
+            return _Container(token.kind, above.path, None, len(self._line_starts))
         name = " ".join(string_value(self._text, key.start, key.end).split())
         if len(name) > MAX_PATH:  # cut in the paths below: here it stands whole
             self._begin_line(above.path, key, key.start)
         path = f"{above.path}.{name}" if above.path else name
-        return _Container(token.kind, path if len(path) <= MAX_PATH else f"…{path[1 - MAX_PATH :]}", key)
+        path = path if len(path) <= MAX_PATH else f"…{path[1 - MAX_PATH :]}"
+        return _Container(token.kind, path, key, len(self._line_starts))
 
     def _add_plain(self, token: Token, container: _Container, key: Token | None, *, is_top: bool) -> None:
         is_short = token.end - token.start <= MAX_SHORT
@@ -175,8 +198,11 @@ class _Lines:
                 self.titles.setdefault(name, string_value(self._text, token.start, token.end))
 
     def _begin_line(self, path: str, key: Token | None, place: int) -> None:
+        if self._line_starts:
+            self._line_ends.append(self.made.n_characters)
         self.made.say(self._gap)
         self._gap, self._row = "\n", None
+        self._line_starts.append(self.made.n_characters)
         if key:
             if path:
                 self.made.say(f"{path}.", key.start)

@@ -67,6 +67,7 @@ def read_notebook(source: Source) -> Document:
         notes=(*source.notes, *notebook.notes()),
         language=LANGUAGES.get(language, language),
         pages=tuple(notebook.pages),
+        blocks=tuple(sorted(notebook.blocks, key=lambda block: (block[0], -block[1]))),
     )
 
 
@@ -84,6 +85,7 @@ class _Notebook:
         self.made = Composition()
         self.pages: list[int] = []
         self.headings: list[Heading] = []
+        self.blocks: list[tuple[int, int]] = []
         self._text = text
         self._n_left_out: Counter[str] = Counter()
 
@@ -98,6 +100,7 @@ class _Notebook:
         self.pages.append(
             self.made.n_characters + (2 if self.made.n_characters and (printed or source) else 0)
         )
+        start = self.pages[-1]
         if is_before:
             self._add_printed(printed)
         if source:
@@ -107,6 +110,8 @@ class _Notebook:
             self._add_source(cell, source)
         if not is_before:
             self._add_printed(printed)
+        if self.made.n_characters > start and self.value(cell.get("cell_type")) == "code":
+            self.blocks.append((start, self.made.n_characters))
 
     def value(self, node: Node | None) -> str:
         """A string's meaning; "" for anything else."""
@@ -159,7 +164,9 @@ class _Notebook:
             self._break()
             if not number:
                 self.made.say("Output:\n", words[0].start)
+            start = self.made.n_characters
             self.made.add(_without_colours(self._decoded(words)))
+            self.blocks.append((start, self.made.n_characters))
 
     def _add_source(self, cell: dict[str, Node], words: Words) -> None:
         start = self.made.n_characters
@@ -167,9 +174,12 @@ class _Notebook:
         self.made.add(tied)
         kind, text = self.value(cell.get("cell_type")), tied.text
         if kind == "markdown":
-            headings = read_markdown(Source("", text, Origin(text), ())).headings
-            self.headings += [replace(heading, start=start + heading.start) for heading in headings]
-        elif kind == "heading":
+            document = read_markdown(Source("", text, Origin(text), ()))
+            self.headings += [replace(heading, start=start + heading.start) for heading in document.headings]
+            self.blocks += [(start + first, start + last) for first, last in document.blocks]
+        else:
+            self.blocks.append((start, self.made.n_characters))
+        if kind == "heading":
             level = cell.get("level")
             digits = self._text[level.start : level.end] if isinstance(level, Token) else ""
             self.headings.append(

@@ -60,25 +60,35 @@ def read_table(source: Source) -> Document:
     sample = islice(rows(text, delimiter, start), SAMPLE_ROWS)
     labels = labels_of(header_of([[cell.value(text) for cell in row] for row in sample]))
     made = Composition()
+    blocks = []
     for number, row in enumerate(rows(text, delimiter, start)):
-        _add_row(made, text, row, labels if number else [], is_first=number == 0)
+        made.say("\n\n" if made.n_characters else "")
+        begin = made.n_characters
+        _add_row(made, text, row, labels if number else [])
+        if begin < made.n_characters:
+            blocks.append((begin, made.n_characters))
     tied = made.tied()
-    return Document(source.path, tied.text, "table", tied.origin(source.origin), notes=source.notes)
+    return Document(
+        source.path,
+        tied.text,
+        "table",
+        tied.origin(source.origin),
+        notes=source.notes,
+        blocks=tuple(blocks),
+    )
 
 
-def _add_row(
-    made: Composition, text: str, row: Sequence[Cell], labels: Sequence[str], *, is_first: bool
-) -> None:
-    filled = [
-        (cell, labels[i] if i < len(labels) else "") for i, cell in enumerate(row) if cell.start < cell.end
-    ]
-    for i, (cell, label) in enumerate(filled):
-        if i:
-            made.say(f"; {label}")
-        else:
-            made.say("" if is_first else "\n\n")
-            made.say(label, cell.start)
-        _take(made, text, cell)
+def _add_row(made: Composition, text: str, row: Sequence[Cell], labels: Sequence[str]) -> None:
+    is_first = True
+    for i, cell in enumerate(row):
+        if cell.start < cell.end:
+            label = labels[i] if i < len(labels) else ""
+            if is_first:
+                made.say(label, cell.start)
+            else:
+                made.say(f"; {label}")
+            _take(made, text, cell)
+            is_first = False
 
 
 def _take(made: Composition, text: str, cell: Cell) -> None:
