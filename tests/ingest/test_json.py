@@ -195,5 +195,5 @@ def test_a_depth_of_a_hundred_thousand_is_no_recursion(head, middle, tail):
 @pytest.mark.parametrize("path", ["a.json", "a.jsonl"])
 def test_time_is_linear_in_hostile_json(unit, path):
     start = time.process_time()
-    read(unit * (100_000 // len(unit)), path)
-    assert time.process_time() - start < 5
+    read(unit * (50_000 // len(unit)), path)
+    assert time.process_time() - start < 3

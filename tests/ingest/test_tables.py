@@ -164,5 +164,5 @@ def test_the_words_of_a_row_are_here_for_other_formats_too():
 ])  # fmt: skip
 def test_time_is_linear_in_hostile_tables(unit):
     start = time.process_time()
-    table(unit * (100_000 // len(unit)))
-    assert time.process_time() - start < 5
+    table(unit * (50_000 // len(unit)))
+    assert time.process_time() - start < 3
