@@ -22,6 +22,7 @@ TAG_REST = re.compile(r"""[^"'>]*(?:(?:"[^"]*"|'[^']*')[^"'>]*)*>""")
 PIECE = re.compile(r"(?P<words>[^ \t\n\r\f&]+(?: [^ \t\n\r\f&]+)*)|(?P<reference>&#?\w*;?)|[ \t\n\r\f]+")
 ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 MAX_META = 10_000  # characters of a tag
+SPACE = re.compile(r"\s*")
 PIECE_AS_IT_STANDS = re.compile(r"(?P<words>[^&]+)|(?P<reference>&#?\w*;?)")
 
 RAW = {
@@ -29,6 +30,9 @@ RAW = {
 }  # no tags inside
 VEILS = {"template", "noscript"}
 HEADINGS = {f"h{level}" for level in range(1, 7)}
+# What belongs together; and lists, since an item with no list in between ends the one before it.
+BLOCKS = {"li", "pre", "table", "tr"}
+NESTING = BLOCKS | {"ol", "ul"}
 GAPS = ("", " ", "\n", "\n\n")  # the wider, the later
 PARAGRAPHS = """
     address article aside blockquote body details dialog dl fieldset figure footer form h1 h2 h3 h4 h5 h6
@@ -59,7 +63,54 @@ def read_html(source: Source) -> Document:
         headings=headings,
         notes=(*source.notes, *page.fields.notes()),
         fields=page.fields.found(),
+        blocks=page.blocks.found("".join(page.parts)),
     )
+
+
+class _Blocks:
+    """Blocks under way, whatever is left unclosed; an end is looked for only where there was a beginning."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[str, int]] = []
+        self._n_open = dict.fromkeys(NESTING, 0)
+        self._closed: list[tuple[int, int]] = []
+
+    def open(self, name: str, position: int) -> None:
+        """A block begins; an item or a row ends the one before it."""
+        if name in {"li", "tr"} and self._open and self._open[-1][0] == name:
+            self.close(name, position)
+        self._open.append((name, position))
+        self._n_open[name] += 1
+
+    def close(self, name: str, position: int) -> None:
+        """The last block of this kind ends, and all that began in it."""
+        while self._n_open[name]:
+            closed, start = self._open.pop()
+            self._n_open[closed] -= 1
+            if closed in BLOCKS:
+                self._closed.append((start, position))
+            if closed == name:
+                return
+
+    def found(self, text: str) -> tuple[tuple[int, int], ...]:
+        """All of them, without the white space at their edges."""
+        while self._open:
+            self.close(self._open[-1][0], len(text))
+        words = _words_after([start for start, _ in self._closed], text)
+        blocks = {(words[start], end) for start, end in self._closed if words[start] < end}
+        return tuple(sorted(blocks, key=lambda block: (block[0], -block[1])))
+
+
+def _words_after(positions: list[int], text: str) -> dict[int, int]:
+    """For each position the next character that is no white space; each character is looked at once."""
+    found = {len(text): len(text)}
+    next_ = len(text)
+    for position in sorted(set(positions), reverse=True):
+        space = SPACE.match(text, position, next_)
+        end = space.end() if space else position
+        found[position] = end if end < next_ else found[next_]
+        next_ = position
+    return found
 
 
 class _Page:
@@ -73,6 +124,7 @@ class _Page:
         self.anchors: list[tuple[int, int]] = [(0, 0)]
         self.title = ""
         self.fields = Fields()
+        self.blocks = _Blocks()
         self.headings: list[Heading] = []
         self.gap = ""  # the white space owed before the next word
         self.level = 0  # of the heading that is open
@@ -146,6 +198,8 @@ class _Page:
         self._owe(GAP_AROUND.get(name, ""))
         self.n_veils += name in VEILS
         self.n_pre += name == "pre"
+        if name in NESTING:
+            self.blocks.open(name, self.n_characters)
         if name in HEADINGS:
             self.level, self.heading_start = int(name[1]), None
 
@@ -153,6 +207,8 @@ class _Page:
         self._owe(GAP_AROUND.get(name, ""))
         self.n_veils = max(self.n_veils - (name in VEILS), 0)
         self.n_pre = max(self.n_pre - (name == "pre"), 0)
+        if name in NESTING:
+            self.blocks.close(name, self.n_characters)
         if name in HEADINGS:
             if self.level and self.heading_start:
                 start, part = self.heading_start

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from minisearch.ingest.readers.blocks import blocks
 from minisearch.ingest.readers.decode import Source, newlines
 from minisearch.ingest.readers.fields import Fields, toml_front_matter, yaml_front_matter
 from minisearch.types import Document, Heading
@@ -56,6 +57,7 @@ def read_markdown(source: Source) -> Document:
         headings=headings,
         notes=(*source.notes, *notes),
         fields=fields.found(),
+        blocks=blocks(flat, closed_regions(flat), is_lazy=True),
     )
 
 
@@ -65,6 +67,12 @@ def _front_matter(flat: str) -> tuple[int, Fields, tuple[str, ...]]:
         if front := pattern.match(flat):
             return (front.end(), *read_fields(front["body"]))
     return 0, Fields(), ()
+
+
+def front_matter_end(text: str) -> int:
+    """Where the front matter of a Markdown file ends; 0 where it has none."""
+    flat = newlines(text)
+    return next((front.end() for pattern in (YAML, TOML) if (front := pattern.match(flat))), 0)
 
 
 def first_title(headings: tuple[Heading, ...]) -> str:

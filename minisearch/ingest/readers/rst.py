@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from minisearch.ingest.readers.blocks import blocks
 from minisearch.ingest.readers.decode import Source, newlines
 from minisearch.ingest.readers.fields import Fields
 from minisearch.ingest.readers.markdown import MAX_TITLE, first_title
@@ -49,6 +50,7 @@ def read_rst(source: Source) -> Document:
         headings=headings,
         notes=(*source.notes, *fields.notes()),
         fields=fields.found(),
+        blocks=blocks(flat),
     )
 
 

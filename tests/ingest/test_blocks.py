@@ -1,0 +1,208 @@
+"""What belongs together is found in every kind of markup, and is cut only where it is longer than a chunk."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minisearch.ingest import chunk, parse
+from tests.fakes import WordTokenizer
+
+
+def blocks(text: str, path: str = "a.md") -> list[str]:
+    document = parse(path, text.encode())
+    return [document.text[start:end] for start, end in document.blocks]
+
+
+# --- awkward ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["a.md", "a.rst", "a.html"])
+@pytest.mark.parametrize("text", ["", "\n\n", "words", "   ", "words\nand more\n\nwords"])
+def test_plain_words_are_no_block(text, path):
+    assert [block for block in blocks(text, path) if block.strip()] == []
+
+
+def test_nothing_ends_a_block_but_the_end_of_the_text():
+    assert blocks("- item\n\n  ```\n  never closed\n\n- still code")[0].endswith("still code")
+    assert blocks("| a | b |\n|---|---|\n| 1 | 2") == ["| a | b |\n|---|---|\n| 1 | 2"]
+    assert blocks("===== ====\nno     end\n", "a.rst") == []
+    assert blocks("<table><tr><td>a<ul><li>b<pre>c", "a.html") == ["a\n\nb\n\nc", "b\n\nc", "c"]
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "|\n",
+        "-|-\n",
+        "=== ===\n",
+        "+--+\n",
+        "- ",
+        "- a\n",
+        " - a\n",
+        "| ",
+        "-|",
+        "\t",
+        "= ",
+        "- a\n  b\n\n",
+        "```\n",
+    ],
+)
+@pytest.mark.parametrize("path", ["a.md", "a.rst"])
+def test_200_kilobytes_of_anything_is_read_in_linear_time(unit, path):
+    data = (unit * (200_000 // len(unit))).encode()
+    start = time.process_time()
+    parse(path, data)
+    assert time.process_time() - start < 5  # about half a second; minutes, if quadratic
+
+
+@pytest.mark.parametrize("unit", ["<li>a", "<ul><li>a", "<table><tr>", "</li>", "<pre>\n", "<table>a</pre>"])
+def test_unclosed_blocks_of_html_take_linear_time(unit):
+    start = time.process_time()
+    parse("a.html", (unit * (100_000 // len(unit))).encode())
+    assert time.process_time() - start < 10
+
+
+# --- what is found ---------------------------------------------------------------------------------
+
+
+def test_an_item_has_all_that_is_indented_below_it():
+    one, two = "- one\n  goes on\n\n  second paragraph", "- two\n  - inner\n\n    more"
+    assert blocks(f"Words.\n\n{one}\n{two}\n\nWords.")[0] == one
+    assert two in blocks(f"Words.\n\n{one}\n{two}\n\nWords.")
+    assert "  - inner\n\n    more" in blocks(f"Words.\n\n{one}\n{two}\n\nWords.")
+    assert "1. one\n\n   more" in blocks("1. one\n\n   more\n2. two")
+
+
+def test_a_line_at_the_margin_may_go_on_with_an_item_in_markdown_alone():
+    text = "* one\ngoes on\n\nWords."
+    assert blocks(text) == ["* one\ngoes on"]
+    assert blocks(text, "a.rst") == ["* one"]
+    assert blocks("* one\n# Title") == ["* one"]
+
+
+def test_fences_comments_and_pre_are_blocks_and_nothing_in_them_is():
+    fence = "```yaml\n- a\n\n| b\n# no title\n```"
+    found = blocks(f"{fence}\n\n<!-- c\n\n- d -->\n\n<pre>\n\n e</pre>\n")
+    assert found[0] == fence
+    assert "<!-- c\n\n- d -->" in found and "<pre>\n\n e</pre>" in found
+    assert not any(block.startswith("- a") for block in found)
+
+
+def test_tables_are_blocks_however_they_are_drawn():
+    bars = "| a | b |\n|---|:-:|\n| 1 | 2 |"
+    bare = "a | b\n--|--\n1 | 2\n3 | 4"
+    grid = "+---+---+\n| a | b |\n+===+===+\n| 1 | 2 |\n+---+---+"
+    simple = "===  ===\n a    b\n===  ===\n 1    2\n\n 3    4\n===  ==="
+    for table in (bars, bare, grid):
+        assert table in blocks(f"Words.\n\n{table}\n\nWords.")
+    for table in (grid, simple):
+        assert table in blocks(f"Words.\n\n{table}\n\nWords.", "a.rst")
+
+
+def test_directives_and_literal_blocks_of_rst_are_blocks():
+    note = ".. note::\n\n   One.\n\n   Two."
+    literal = "    a = 1\n\n    b = 2"
+    found = blocks(f"{note}\n\nSo it is::\n\n{literal}\n\nEnd.", "a.rst")
+    assert note in found and literal in found
+
+
+def test_items_rows_tables_and_code_of_html_are_blocks():
+    found = blocks("<p>x</p><ul><li>a<ul><li>b<li>c</ul><li>d</ul><pre>e\n\nf</pre><p>y", "a.html")
+    assert found == ["a\n\nb\nc", "b", "c", "d", "e\n\nf"]
+    found = blocks("<table><tr><th>a</th><th>b</th></tr><tr><td>1<td>2</table>", "a.html")
+    assert found == ["a b\n1 2", "a b", "1 2"]
+
+
+# --- what is cut -----------------------------------------------------------------------------------
+
+words = st.lists(st.sampled_from(["one", "two.", "Three", "x=1", "four.", "Five"]), min_size=1, max_size=14)
+lines = st.lists(words.map(" ".join), min_size=1, max_size=4)
+paragraphs = lines.map("\n".join).map(lambda text: (text, None))
+
+
+def kept(texts):
+    return texts.map(lambda text: (text, text))
+
+
+fences = kept(lines.map(lambda rows: "\n".join(["```", *rows, "", "last", "```"])))
+pipes = kept(
+    lines.map(lambda rows: "\n".join(["| a | b |", "|---|---|", *(f"| {row} | c |" for row in rows)]))
+)
+grids = kept(lines.map(lambda rows: "\n".join(["+--+", *(f"| {row} |" for row in rows), "+--+"])))
+items = kept(lines.map(lambda rows: "- " + "\n\n  ".join(rows)))
+directives = kept(lines.map(lambda rows: ".. note::\n\n" + "\n\n".join(f"   {row}" for row in rows)))
+MARKDOWN = st.lists(st.one_of(paragraphs, fences, pipes, items), min_size=1, max_size=10)
+RST = st.lists(st.one_of(paragraphs, grids, items, directives), min_size=1, max_size=10)
+
+
+def check_kept(path: str, parts: list[tuple[str, str | None]], max_tokens: int, overlap_tokens: int) -> None:
+    """Every part that has to be kept whole, and fits, stands whole in a chunk."""
+    text = "\n\n".join(text for text, _ in parts)
+    chunks = chunk(
+        parse(path, text.encode()), WordTokenizer(), max_tokens=max_tokens, overlap_tokens=overlap_tokens
+    )
+    assert max(one.n_tokens for one in chunks) <= max_tokens
+    position = 0
+    for part, whole in parts:
+        if whole and len(WordTokenizer().spans([whole])[0]) <= max_tokens and len(whole) <= 12 * max_tokens:
+            inside = [one for one in chunks if one.start <= position and position + len(part) <= one.end]
+            assert inside, (part, [one.text for one in chunks])
+        position += len(part) + 2
+
+
+@settings(max_examples=120, deadline=None)
+@given(MARKDOWN, st.integers(12, 80), st.integers(0, 30))
+def test_a_fence_a_table_and_an_item_of_markdown_that_fit_are_never_cut(parts, max_tokens, overlap_tokens):
+    check_kept("a.md", parts, max_tokens, overlap_tokens)
+
+
+@settings(max_examples=120, deadline=None)
+@given(RST, st.integers(12, 80), st.integers(0, 30))
+def test_a_table_an_item_and_a_directive_of_rst_that_fit_are_never_cut(parts, max_tokens, overlap_tokens):
+    check_kept("a.rst", parts, max_tokens, overlap_tokens)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["p", "pre", "li", "tr"]), lines), min_size=1, max_size=10),
+    st.integers(12, 60),
+    st.integers(0, 30),
+)
+def test_code_an_item_and_a_row_of_html_that_fit_are_never_cut(parts, max_tokens, overlap_tokens):
+    parts = [(name, [f"{number}: {row}" for row in rows]) for number, (name, rows) in enumerate(parts)]
+    html = "".join(f"<{name}>{chr(10).join(rows)}</{name}>" for name, rows in parts)
+    chunks = chunk(
+        parse("a.html", html.encode()), WordTokenizer(), max_tokens=max_tokens, overlap_tokens=overlap_tokens
+    )
+    for name, rows in parts:
+        shown = "\n".join(rows) if name == "pre" else " ".join(rows)
+        if (
+            name != "p"
+            and len(WordTokenizer().spans([shown])[0]) <= max_tokens
+            and len(shown) <= 12 * max_tokens
+        ):
+            assert any(shown in one.text for one in chunks), (shown, [one.text for one in chunks])
+
+
+def test_what_does_not_fit_is_cut_within_and_what_it_holds_stays_whole():
+    inner = "\n".join(f"  - item {i} has these few words" for i in range(6))
+    chunks = chunk(
+        parse("a.md", f"- all\n{inner}\n".encode()), WordTokenizer(), max_tokens=20, overlap_tokens=0
+    )
+    assert len(chunks) > 1
+    assert all(line.endswith("words") for one in chunks for line in one.text.splitlines()[1:])
+
+
+def test_a_table_is_not_begun_by_an_overlap_that_leaves_it_no_room():
+    table = "| a | b |\n|---|---|\n" + "\n".join(f"| row {i} | c |" for i in range(4))
+    prose = " ".join(f"Sentence {i} has words." for i in range(6))
+    n_tokens = len(WordTokenizer().spans([table])[0])
+    chunks = chunk(
+        parse("a.md", f"{prose}\n\n{table}\n\n{prose}".encode()),
+        WordTokenizer(),
+        max_tokens=n_tokens,
+        overlap_tokens=10,
+    )
+    assert table in [one.text for one in chunks]
