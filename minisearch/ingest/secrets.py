@@ -82,7 +82,7 @@ LETTERS = re.compile(r"[A-Za-z0-9+/=]+")
 # fail, so none is tried twice.
 KEY_BODY = re.compile(r"(?:[\s\\\"',nr]{0,200}[A-Za-z0-9+/=]{40,})*[\s\\\"',nr]{0,20}[A-Za-z0-9+/=]*")
 
-WORDS = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z]{5,}")
+WORDS = re.compile(r"[A-Z][a-z]{3,}|[a-z]{4,}|[A-Z]{5,}")
 NUMBERS = re.compile(r"(?<=[A-Za-z])[0-9]+|[0-9]+(?=[A-Za-z])")
 PLACEHOLDER = re.compile(
     r"example|sample|change|placeholder|dummy|your|redacted|x{4}|1234567|abcdef|qwerty|0{4}|\*{3}",

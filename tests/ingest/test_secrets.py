@@ -114,6 +114,7 @@ def test_a_value_drawn_by_lot_is_blanked_after_a_name_that_promises_one(line):
     "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl",
     "A file that begins with -----BEGIN RSA PRIVATE KEY----- holds a key. " * 3 + "-----END it is.",
     "sk-learn and sk_test, ghp_short, eyJust a word", "password: myLongPasswordWithWords2Go", "://a:b@c", "",
+    '"token2wav_config": Qwen2_5OmniToken2WavConfig,',
     "token: 192.168.100.200.10.20.30.40-50", "token: release-1.20.3-build.17",
     "password file: /etc/minisearch/passwords.d/2024/01/list.txt", "token: 2024-01-01T10:20:30.123456+00:00",
 ])  # fmt: skip
