@@ -72,8 +72,11 @@ class Home:
         if self.exists():
             return
         try:
+            is_new = not self.path.exists()
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.path / ".gitignore").write_text("*\n")
+            if is_new:
+                self.path.chmod(0o700)  # whatever the umask
+            _write_private(self.path / ".gitignore", b"*\n")
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -136,6 +139,16 @@ class Home:
             return os.path.relpath(path)
         except FileNotFoundError:  # the current folder has been deleted
             return path
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
 
 
 def _escaped(name: str) -> str:

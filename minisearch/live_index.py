@@ -14,10 +14,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import re
 import secrets
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from minisearch.errors import IndexCorrupt, IndexNotWritable, StoreError
 from minisearch.indexes import load_backend, open_base
 from minisearch.indexes.base import VectorIndex
 from minisearch.storage import Base, Store
+from minisearch.storage.files import PRIVATE, free_space, open_regular, sync
 from minisearch.types import IntArray
 
 logger = logging.getLogger(__name__)
@@ -93,7 +92,7 @@ def _open_base(store: Store, folder: Path, dimension: int) -> VectorIndex | None
     try:
         # Before any native parser sees the file: FAISS loads a zeroed block without a word and Annoy can
         # be made to crash. A file swapped between this line and the next is not defended against.
-        if _sha256(path, base.ids) == base.sha256:
+        if _sha256_of(base, folder) == base.sha256:
             return open_base(base.backend, path, base.ids, dimension)
         problem = "its checksum is wrong"
     except (OSError, ValueError, IndexCorrupt) as error:  # ValueError: no possible name, no known backend
@@ -144,15 +143,16 @@ def publish_index(store: Store, folder: Path, dimension: int, backend: str) -> N
     temporary = folder / f"vectors-{generation}-{secrets.token_hex(6)}.tmp"
     try:
         index.save(temporary)
-        _sync(temporary)
+        temporary.chmod(PRIVATE)
+        sync(temporary)
         sha256 = _sha256(temporary, ids)
         path = folder / f"vectors-{generation}-{sha256[:12]}{index_class.suffix}"
         temporary.replace(path)
-        _sync(folder)
+        sync(folder)
     except (OSError, IndexNotWritable) as error:
         raise IndexNotWritable(
-            f"cannot write the vector index to {folder} ({error}): the documents are stored and answers stay "
-            f"exact; make room or check the permissions, then run: minisearch rebuild"
+            f"cannot write the vector index to {folder} ({error}; {free_space(folder)}): the documents are "
+            f"stored and answers stay exact; make room or check the permissions, then run: minisearch rebuild"
         ) from error
     finally:
         with contextlib.suppress(OSError):  # what a full disk, or Ctrl-C, has left
@@ -167,26 +167,21 @@ def publish_index(store: Store, folder: Path, dimension: int, backend: str) -> N
 def is_intact(base: Base, folder: Path) -> bool:
     """Whether the file of a base is there, and is what was published."""
     try:
-        return _sha256(folder / base.file, base.ids) == base.sha256
+        return _sha256_of(base, folder) == base.sha256
     except (OSError, ValueError):
         return False
 
 
+def _sha256_of(base: Base, folder: Path) -> str:
+    if not _FILE_NAME.fullmatch(base.file):  # the record may come from elsewhere: nothing outside is opened
+        raise ValueError("its record names no file of an index")
+    return _sha256(folder / base.file, base.ids)
+
+
 def _sha256(path: Path, ids: IntArray) -> str:
-    """Of a base whole: which vectors there are, and whose they are; OSError when it is no file."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(f"{path} is not a file")  # opening a pipe would wait for ever
+    """Of a base whole: which vectors there are, and whose they are; OSError for a link or a pipe."""
     digest = hashlib.sha256(ids.tobytes())
-    with path.open("rb") as file:
+    with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

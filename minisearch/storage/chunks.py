@@ -8,7 +8,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from minisearch.storage.connection import Connection, damaged
+from minisearch.storage.connection import Connection
+from minisearch.storage.failures import damaged
 from minisearch.storage.records import StoredChunk
 from minisearch.storage.sums import chunk_crc32
 from minisearch.storage.words import is_plain, spaced
@@ -44,13 +45,6 @@ def insert_row(connection: Connection, document_id: int, row: Sequence[Any]) -> 
             [chunk_id, *map(spaced, (title, heading, text))],
         )
     return chunk_id
-
-
-def insert_vector(connection: Connection, chunk_id: int, vector: bytes, crc32: int) -> None:
-    """Add a chunk's vector with its checksum, inside a transaction."""
-    connection.write(
-        "insert into vectors (chunk_id, vector, crc32) values (?, ?, ?)", [chunk_id, vector, crc32]
-    )
 
 
 def read_chunks(connection: Connection, ids: Sequence[int]) -> dict[int, StoredChunk]:

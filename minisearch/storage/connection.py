@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
+from minisearch.errors import IndexCorrupt, StoreError
 from minisearch.storage import schema
-from minisearch.storage.files import create_private, free_space, hold, release
+from minisearch.storage.failures import damaged, named_errors, named_os_errors
+from minisearch.storage.files import create_private, hold, release
 from minisearch.storage.globs import path_ends, path_matches
 from minisearch.storage.seal import SealCheck, break_seal, has_log, write_seal
 
@@ -47,7 +48,7 @@ class Connection:
         _refuse_links(path)
         self._is_sound = is_new = self.is_writable and not (stamp and stamp[2])
         if is_new:
-            with _named_os_errors(path):
+            with named_os_errors(path):
                 break_seal(path)  # of a file that is gone
                 create_private(path)
         if self.is_writable:
@@ -102,7 +103,7 @@ class Connection:
         if not self._has_written:
             self._wait_for_check()  # what is damaged must not be sealed again
             self._is_sound = self._is_sound or self._check.is_sealed
-            with _named_os_errors(self.path):
+            with named_os_errors(self.path):
                 break_seal(self.path)
             self._has_written = True
 
@@ -177,8 +178,14 @@ class Connection:
     def copy_to(self, path: Path) -> None:
         """Copy the whole database, as it is at this moment, into a new file; this one is only read."""
         self._wait_for_check()
-        with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
-            self._db.backup(copy)
+        _copy(self._db, path)
+
+    @staticmethod
+    def copy_file(source: Path, path: Path) -> None:
+        """Copy a database of ours, of whatever version, into a new file."""
+        with named_errors(source), contextlib.closing(_open(source, "mode=ro")) as db:
+            _refuse_strangers(db, source)
+            _copy(db, path)
 
     @contextlib.contextmanager
     def copied(self) -> Iterator[sqlite3.Connection]:
@@ -209,6 +216,12 @@ class Connection:
             self._db.execute(f"pragma busy_timeout = {CLOSE_TIMEOUT_S * 1000:.0f}")
             return bool(self._db.execute("pragma wal_checkpoint(truncate)").fetchone() == (0, 0, 0))
         return False
+
+
+def _copy(db: sqlite3.Connection, path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
+        db.backup(copy)
+        copy.execute("pragma journal_mode = delete")  # one file, which needs no other beside it
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
@@ -282,47 +295,3 @@ def _is_behind(db: sqlite3.Connection, path: Path) -> bool:
             f"upgrade with: pip install --upgrade minisearch"
         )
     return not set(known) <= set(applied)
-
-
-@contextlib.contextmanager
-def named_errors(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours: each names the file, what is wrong and the cure."""
-    try:
-        yield
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # text that damage made undecodable
-        raise _named(error, path) from error
-
-
-@contextlib.contextmanager
-def _named_os_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _not_writable(path, error.strerror or str(error)) from error
-
-
-def _named(error: Exception, path: Path) -> StoreError:
-    reason = str(error)
-    if any(sign in reason for sign in ("not a database", "malformed", "corrupt", "decode")):
-        return damaged(path, reason)
-    if "locked" in reason or "busy" in reason:
-        return IndexBusy(f"{path} is in use by another process ({reason}): try again in a moment")
-    if any(sign in reason for sign in ("readonly", "unable to open", "full", "disk I/O", "attempt to write")):
-        return _not_writable(path, reason)
-    # "no such table", "no such column": the file is a database, but not one of ours
-    return IndexCorrupt(f"{path} is no minisearch index ({reason}): choose another folder with --index")
-
-
-def _not_writable(path: Path, reason: str) -> IndexNotWritable:
-    return IndexNotWritable(
-        f"cannot use {path} ({reason}): check the permissions and the free space of {path.parent} "
-        f"({free_space(path.parent)}), or choose another folder with --index"
-    )
-
-
-def damaged(path: Path, reason: str) -> IndexCorrupt:
-    """The error for a database that does not hold what was put into it."""
-    return IndexCorrupt(
-        f"{path} is damaged ({reason}): restore it from a backup, or delete {path.name}* and vectors-* "
-        f"in {path.parent} and index again"
-    )

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from types import MappingProxyType
 
-from minisearch.storage.connection import Connection, damaged
+from minisearch.storage.connection import Connection
+from minisearch.storage.failures import damaged
 from minisearch.storage.records import FileStamp, SkipStamp
 from minisearch.types import RunRecord, Skipped
 

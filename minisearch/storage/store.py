@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -17,23 +16,20 @@ import numpy as np
 
 from minisearch.errors import IndexNotWritable
 from minisearch.filters import Filter
+from minisearch.storage.backup import back_up
 from minisearch.storage.checking import check
-from minisearch.storage.chunks import insert_chunk, insert_vector, read_chunks, text_sha256
-from minisearch.storage.connection import Connection, damaged
+from minisearch.storage.chunks import insert_chunk, read_chunks
+from minisearch.storage.connection import Connection
 from minisearch.storage.documents import clear, columns_of, put_row, read_documents
+from minisearch.storage.failures import damaged
 from minisearch.storage.fields import read_fields, read_names, write_fields
 from minisearch.storage.journal import Journal
 from minisearch.storage.lexical import lexical
 from minisearch.storage.records import Base, FileStamp, StoredChunk, StoredDocument, Undone
 from minisearch.storage.selection import select
 from minisearch.storage.undo import Undo
+from minisearch.storage.vectors import insert_vector, known_vectors, read_vectors
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
-
-_VECTORS_OF_TEXTS = (
-    "select c.text_sha256, c.id, v.vector, v.crc32 from chunks c join vectors v on v.chunk_id = c.id "
-    "where c.text_sha256 in"
-)
-_KEPT_VECTORS_OF_TEXTS = "select text_sha256, id, vector, vector_crc32 from undo_chunks where text_sha256 in"
 
 
 class Store:
@@ -83,6 +79,14 @@ class Store:
     def copy_to(self, path: Path) -> None:
         """Copy the whole database, as it is at this moment, into a new file; this one is only read."""
         self._connection.copy_to(path)
+
+    def backup(self, path: Path) -> None:
+        """Copy the database as it is at this moment into a new file, checked and on the disk.
+
+        A writer can go on meanwhile.  Raises InputError if there is something at the path, IndexNotWritable
+        where there is no room; then nothing is left there.
+        """
+        back_up(self._connection, path)
 
     def snapshot(self) -> contextlib.AbstractContextManager[None]:
         """One transaction: all that is read inside it is of one generation."""
@@ -157,8 +161,7 @@ class Store:
             clear(connection, document_id)
             chunk_ids = [insert_chunk(connection, document_id, path, document.title, one) for one in chunks]
             for chunk_id, vector in zip(chunk_ids, vectors, strict=True):
-                row = vector.tobytes()
-                insert_vector(connection, chunk_id, row, zlib.crc32(row))
+                insert_vector(connection, chunk_id, vector)
             connection.write_many(
                 "insert into notes (document_id, text) values (?, ?)", [(document_id, note) for note in notes]
             )
@@ -253,14 +256,7 @@ class Store:
 
     def known_vectors(self, texts: Sequence[str]) -> dict[str, FloatArray]:
         """The vectors already stored for any of these texts, in whatever document, of now or of before."""
-        by_hash = {text_sha256(text): text for text in texts}
-        dimension = self._number("dimension")
-        known: dict[str, FloatArray] = {}
-        for query in (_VECTORS_OF_TEXTS, _KEPT_VECTORS_OF_TEXTS):
-            unknown = [hash_ for hash_, text in by_hash.items() if text not in known]
-            for hash_, id_, vector, crc32 in self._connection.rows_in(query, unknown):
-                known[by_hash[hash_]] = self._vector(id_, vector, crc32, dimension)
-        return known
+        return known_vectors(self._connection, texts, self._number("dimension"))
 
     def chunk_ids(self) -> IntArray:
         """Every chunk's id, ascending."""
@@ -270,25 +266,7 @@ class Store:
 
     def vectors(self, dimension: int, *, after: int = 0) -> tuple[IntArray, FloatArray]:
         """Ids (n,), ascending, and vectors (n, dimension) of the chunks with ids greater than ``after``."""
-        with self._connection.transaction():
-            ((n,),) = self._connection.rows("select count(*) from vectors where chunk_id > ?", [after])
-            ids, vectors = np.empty(n, np.int64), np.empty((n, dimension), np.float32)
-            rows = self._connection.cursor(
-                "select chunk_id, vector, crc32 from vectors where chunk_id > ? order by chunk_id", [after]
-            )
-            for position, (chunk_id, vector, crc32) in enumerate(rows):
-                ids[position] = chunk_id
-                vectors[position] = self._vector(chunk_id, vector, crc32, dimension)
-        return ids, vectors
-
-    def _vector(self, chunk_id: int, stored: object, crc32: int, dimension: int) -> FloatArray:
-        """A vector from its column, (dimension,); of whatever length where the dimension is not set."""
-        if not isinstance(stored, bytes) or len(stored) % 4 or (dimension and len(stored) != 4 * dimension):
-            numbers = f"{dimension} numbers" if dimension else "whole numbers"
-            raise damaged(self._connection.path, f"chunk {chunk_id} has no vector of {numbers}")
-        if zlib.crc32(stored) != crc32:
-            raise damaged(self._connection.path, f"the vector of chunk {chunk_id} is not what was stored")
-        return np.frombuffer(stored, np.float32)
+        return read_vectors(self._connection, dimension, after)
 
     # --- the vector index in use -------------------------------------------------------------------
 

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 
 from minisearch.errors import InputError
 from minisearch.storage import chunks, documents
-from minisearch.storage.connection import Connection, damaged
+from minisearch.storage.connection import Connection
+from minisearch.storage.failures import damaged
 from minisearch.storage.records import Undone
+from minisearch.storage.vectors import insert_stored
 
 CHANGE = "change"  # the fact that says whose the images are: "number run"
 _OWN_FACTS = {CHANGE, "generation"}  # they count on, whatever comes back
@@ -171,7 +173,7 @@ class Undo:
         documents.clear(connection, document_id)
         for crc32, vector, *columns in connection.rows(_CHUNKS_OF_IMAGE, [image]):
             chunk_id = chunks.insert_row(connection, document_id, columns)
-            chunks.insert_vector(connection, chunk_id, vector, crc32)
+            insert_stored(connection, chunk_id, vector, crc32)
         for statement in (_FIELDS_OF_IMAGE, _NOTES_OF_IMAGE):
             connection.write(statement, [document_id, image])
         connection.write("delete from problems where path = ?", [path])

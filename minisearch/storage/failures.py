@@ -1,0 +1,56 @@
+"""What goes wrong with a database, as errors of ours: each names the file, what is wrong and the cure."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
+from minisearch.storage.files import free_space
+
+
+@contextlib.contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # text that damage made undecodable
+        raise _named(error, path) from error
+
+
+@contextlib.contextmanager
+def named_os_errors(path: Path) -> Iterator[None]:
+    """The operating system's errors, as an index that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise _not_writable(path, error.strerror or str(error)) from error
+
+
+def _named(error: Exception, path: Path) -> StoreError:
+    reason = str(error)
+    if any(sign in reason for sign in ("not a database", "malformed", "corrupt", "decode")):
+        return damaged(path, reason)
+    if "locked" in reason or "busy" in reason:
+        return IndexBusy(f"{path} is in use by another process ({reason}): try again in a moment")
+    if any(sign in reason for sign in ("readonly", "unable to open", "full", "disk I/O", "attempt to write")):
+        return _not_writable(path, reason)
+    # "no such table", "no such column": the file is a database, but not one of ours
+    return IndexCorrupt(f"{path} is no minisearch index ({reason}): choose another folder with --index")
+
+
+def _not_writable(path: Path, reason: str) -> IndexNotWritable:
+    return IndexNotWritable(
+        f"cannot use {path} ({reason}): check the permissions and the free space of {path.parent} "
+        f"({free_space(path.parent)}), or choose another folder with --index"
+    )
+
+
+def damaged(path: Path, reason: str) -> IndexCorrupt:
+    """The error for a database that does not hold what was put into it."""
+    return IndexCorrupt(
+        f"{path} is damaged ({reason}): restore it from a backup, or delete {path.name}* and vectors-* "
+        f"in {path.parent} and index again"
+    )
