@@ -40,6 +40,7 @@ from minisearch.types import (
 
 if TYPE_CHECKING:
     from minisearch.coverage import Coverage
+    from minisearch.inspecting import CutFile
     from minisearch.previewing import Preview
     from minisearch.storage import Undone
     from minisearch.why_not import WhyNot
@@ -292,6 +293,15 @@ class MiniSearch:
         from minisearch.recovery import restore
 
         restore(self._home, path)
+
+    def chunks(self, path: str | os.PathLike[str]) -> CutFile:
+        """How a file is cut, as an index would hold it: with the settings of this one, if there is one.
+
+        Nothing is stored, and no vector is computed.  Raises IngestError for a file that gives no text.
+        """
+        from minisearch.inspecting import inspect
+
+        return inspect(self._home, self._encoders, path, settings=self._settings)
 
     def status(self) -> IndexStatus:
         """What the index holds, and how its last run ended."""

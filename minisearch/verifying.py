@@ -85,12 +85,14 @@ class _Check:
             self.n_changed += 1  # gone since: the next run removes it
             return
         found = Found(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        reader = Reader({}, lambda: self.encoders.to_index(self.facts.model), self.facts.settings, "")
+        reader = Reader(
+            {}, lambda: self.encoders.to_index(self.facts.model), self.facts.settings, self.facts.ingest
+        )
         (outcome,) = reader.outcomes({document.path: found})
         if not isinstance(outcome, CutDocument) or outcome.row.sha256 != document.sha256:
             self.n_changed += 1
             return
-        if document.ingest != self.facts.ingest:
+        if document.ingest != outcome.row.ingest:
             self.n_changed += 1  # cut by an older version: the next run reads it again
             return
         self.n_read += 1

@@ -23,6 +23,7 @@ CORRIDOR |= {
     "choices",
     "coverage",
     "cutting",
+    "inspecting",
     "masked_index",
     "previewing",
     "recovery",

@@ -18,6 +18,7 @@ import click
 import minisearch
 from minisearch.cli import show
 from minisearch.cli.care import backup, restore, rollback, verify
+from minisearch.cli.chunks import chunks
 from minisearch.cli.coverage import coverage_text
 from minisearch.cli.evaluate import evaluate
 from minisearch.cli.indexing import backend_option, index
@@ -74,6 +75,7 @@ _COMMANDS = (
     watch,
     query,
     why_not,
+    chunks,
     similarity,
     models,
     evaluate,

@@ -2,6 +2,17 @@
 
 from minisearch.ingest.chunking import chunk
 from minisearch.ingest.readers import parse, read, read_bytes
+from minisearch.ingest.readers.code import is_cut_at_lines
 from minisearch.ingest.walk import Found, LeftOut, Unreadable, walk
 
-__all__ = ["Found", "LeftOut", "Unreadable", "chunk", "parse", "read", "read_bytes", "walk"]
+__all__ = [
+    "Found",
+    "LeftOut",
+    "Unreadable",
+    "chunk",
+    "is_cut_at_lines",
+    "parse",
+    "read",
+    "read_bytes",
+    "walk",
+]

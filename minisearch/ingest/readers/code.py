@@ -61,6 +61,12 @@ def grammar_of(path: str) -> str:
     return name if name in MODULES else ""
 
 
+def is_cut_at_lines(path: str) -> bool:
+    """Whether a file of this name would be cut at functions if its language's grammar were installed."""
+    grammar = grammar_of(path)
+    return bool(grammar) and not is_installed(grammar)
+
+
 @cache
 def is_installed(grammar: str) -> bool:
     """Whether files are read by this grammar here."""

@@ -1,0 +1,97 @@
+"""A file in, its chunks as an index would hold them out; nothing is stored, and no vector is computed.
+
+The same reader, screen for secrets and cutter are at work as in a run, with the settings of the index where
+there is one.  Only the tokenizer of the model is needed, so torch is not loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from minisearch.choice import FileChoice
+from minisearch.choices import read_choices
+from minisearch.config import DEFAULT_MODEL, Settings
+from minisearch.cutting import cut
+from minisearch.encoders import Encoders
+from minisearch.errors import IndexNotFound, IngestError, InputError
+from minisearch.facts import Facts
+from minisearch.home import Home, real_path
+from minisearch.ingest import Found, is_cut_at_lines, walk
+from minisearch.reading import PassedOver, ReadDocument, Reader
+from minisearch.storage import Store
+from minisearch.types import Chunk
+
+AT_LINES = "cut at lines; at functions with: pip install 'minisearch[code]'"
+
+
+@dataclass(frozen=True, slots=True)
+class CutFile:
+    """How one file is cut: what the reader made of it, and its chunks.
+
+    ``max_tokens`` is the most that a chunk may have by ``model``, its title included.  Where it
+    ``is_extract``, the chunks' bytes and lines are those of the text that was taken out of the file.
+    """
+
+    path: str
+    format: str
+    language: str
+    title: str
+    notes: tuple[str, ...]
+    model: str
+    max_tokens: int
+    is_extract: bool
+    chunks: tuple[Chunk, ...]
+
+
+def inspect(
+    home: Home, encoders: Encoders, path: str | os.PathLike[str], *, settings: Settings | None
+) -> CutFile:
+    """`MiniSearch.chunks`."""
+    file = real_path(path)
+    if file.is_dir():
+        raise InputError(f"{path} is a folder: name one file in it")
+    model, own_settings, choices = _of_index(home)
+    settings = settings or own_settings
+    found = _found(path, file, choices)
+    encoder = encoders.to_ask(model, "")
+    read = Reader({}, lambda: encoder, settings, "").read(os.fspath(path), found)
+    if isinstance(read, PassedOver):
+        raise IngestError(f"{path} gives no chunks: {read.reason}")
+    assert isinstance(read, ReadDocument)  # nothing is stored that could be unchanged
+    document = read.document
+    hints = (AT_LINES,) if is_cut_at_lines(found.path) else ()
+    return CutFile(
+        path=os.fspath(path),
+        format=document.format,
+        language=document.language,
+        title=document.title,
+        notes=(*document.notes, *hints),
+        model=encoder.name,
+        max_tokens=settings.chunk_tokens(encoder.max_tokens),
+        is_extract=document.origin.is_extract,
+        chunks=tuple(
+            cut(document, encoder.tokenizer, settings=settings, encoder_max_tokens=encoder.max_tokens)
+        ),
+    )
+
+
+def _of_index(home: Home) -> tuple[str, Settings, dict[str, FileChoice]]:
+    """The model, the settings and the choices of the index; the defaults where there is none yet."""
+    if home.exists():
+        with Store(home.database) as store, store.snapshot():
+            try:
+                facts = Facts.read(store, home.folder)
+            except IndexNotFound:  # its first run has only begun
+                return DEFAULT_MODEL, Settings(), {}
+            return facts.model, facts.settings, read_choices(store, home)
+    return DEFAULT_MODEL, Settings(), {}
+
+
+def _found(path: str | os.PathLike[str], file: Path, choices: dict[str, FileChoice]) -> Found:
+    """The file as a run would find it; IngestError with the reason where it would pass it over."""
+    (item,) = walk(file, choices=choices)
+    if not isinstance(item, Found):
+        raise IngestError(f"{path} gives no chunks: {item.reason}")
+    return item
