@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 
 from minisearch.config import Settings, fingerprint
 from minisearch.cutting import cut
-from minisearch.errors import IngestError, TookTooLong
-from minisearch.ingest import Found, parse, read_bytes
+from minisearch.errors import IngestError, MinisearchError, TookTooLong
+from minisearch.ingest import Found, is_cut_at_lines, parse, read_bytes
 from minisearch.ingest.libraries import installed
-from minisearch.ingest.sandbox import stoppable
+from minisearch.ingest.sandbox import Stopped, stoppable
 from minisearch.ingest.screening import has_only_blanks, screened
 from minisearch.storage import FileStamp, SkipStamp, Store, StoredDocument
 from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
@@ -81,10 +81,6 @@ class CutDocument:
 Outcome = Unchanged | PassedOver | CutDocument
 
 
-class Stopped(Exception):
-    """The rest of a document is not wanted any more."""
-
-
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Reads files against what is ``stored`` of them, and cuts what has changed.
@@ -105,12 +101,22 @@ class Reader:
         """Each file's outcome; the files go by the names the store knows them by."""
         for path, found in files.items():
             outcome = self.read(path, found)
-            yield self._cut_down(outcome) if isinstance(outcome, ReadDocument) else outcome
+            if not isinstance(outcome, ReadDocument):
+                yield outcome
+                continue
+            self.encoder()  # here, because what is wrong with the model is not the file's fault
+            try:
+                cut_down: Outcome = self._cut_down(outcome)
+            except (MinisearchError, MemoryError, Stopped):
+                raise
+            except Exception as error:  # a mistake of ours costs one file, and not the run
+                cut_down = PassedOver(path, _own_mistake("cutting", error), is_outdated=False)
+            yield cut_down
 
     def read(self, path: str, found: Found) -> Unchanged | PassedOver | ReadDocument:
         """What a file has for the index, without cutting it: no model is needed."""
         stored = self.stored.get(path)
-        ingest = fingerprint(self.ingest, "with secrets") if found.keeps_secrets else self.ingest
+        ingest = self._ingest_of(found)
         stamp = FileStamp(found.size, found.mtime_ns, found.ctime_ns, time.time_ns())
         is_cut_so = stored is not None and stored.ingest == ingest
         if stored and is_cut_so and _is_trusted(stored.stamp, stamp):
@@ -134,6 +140,10 @@ class Reader:
             return PassedOver(path, str(error), stored is not None)
         except IngestError as error:
             return PassedOver(path, str(error), stored is not None, SkipStamp(stamp, by_what))
+        except (MemoryError, Stopped):
+            raise
+        except Exception as error:  # a mistake of ours costs one file, and not the run
+            return PassedOver(path, _own_mistake("reading", error), is_outdated=False)
         row = StoredDocument(
             path=path,
             format=document.format,
@@ -146,6 +156,12 @@ class Reader:
             n_characters=len(document.text),
         )
         return ReadDocument(row, document)
+
+    def _ingest_of(self, found: Found) -> str:
+        """What would change this file's chunks: for a source, whether there is a grammar to cut it by."""
+        marks = ["with secrets"] if found.keeps_secrets else []
+        marks += ["at lines"] if is_cut_at_lines(found.path) else []
+        return fingerprint(self.ingest, *marks) if marks else self.ingest
 
     def _still_passed_over(self, path: str, stamp: FileStamp, by_what: str) -> PassedOver | None:
         """The verdict of an earlier run, where the same would be found by reading the file again."""
@@ -163,6 +179,10 @@ class Reader:
         encoder = self.encoder()
         tokenizer = _Stoppable(encoder.tokenizer, self.stop)
         return cut(document, tokenizer, settings=self.settings, encoder_max_tokens=encoder.max_tokens)
+
+
+def _own_mistake(what: str, error: Exception) -> str:
+    return f"{what} it failed ({type(error).__name__}: {error}), which should not happen: please report it"
 
 
 def passed_over(store: Store) -> dict[str, PassedOver]:

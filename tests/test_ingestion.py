@@ -283,3 +283,29 @@ def test_ctrl_c_is_heard_while_the_run_waits_for_the_reader(docs: Path, tmp_path
         with pytest.raises(KeyboardInterrupt):
             ms.index(docs, backend="flat")
         assert ms.status().n_documents == 3
+
+
+def test_a_reader_that_fails_costs_its_file_and_not_the_run(tmp_path, monkeypatch, encoder):
+    from minisearch import reading
+
+    parse = reading.parse
+
+    def failing(path, data):
+        if path.endswith("b.md"):
+            raise ZeroDivisionError("a mistake of ours")
+        return parse(path, data)
+
+    for name in "abc":
+        (tmp_path / f"{name}.md").write_text(f"Text {name}.")
+    with MiniSearch(tmp_path / ".minisearch", encoder=encoder) as ms:
+        ms.index(tmp_path)
+        (tmp_path / "b.md").write_text("Changed.")
+        (tmp_path / "c.md").write_text("Changed as well.")
+        monkeypatch.setattr(reading, "parse", failing)
+        report = ms.index(tmp_path)
+        assert (report.updated, report.unchanged, report.removed) == (1, 1, 0)
+        (skipped,) = report.skipped
+        assert "ZeroDivisionError: a mistake of ours" in skipped.reason and "report it" in skipped.reason
+        assert ms.status().n_documents == 3, "what it held before is kept"
+        monkeypatch.setattr(reading, "parse", parse)
+        assert ms.index(tmp_path).updated == 1, "and the next run tries again"

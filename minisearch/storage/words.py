@@ -12,6 +12,7 @@ import unicodedata
 from functools import lru_cache
 
 from minisearch.storage import cjk
+from minisearch.types import without_mnemonics
 
 _SIGN = re.compile(r"[^\w\s]|_")  # and marks, which belong to the letter before them
 _LETTER = re.compile(r"[^\W_]")
@@ -23,6 +24,7 @@ _WRAP = re.compile(rf"(?<=[{cjk.UNSPACED}])[ \t]*\r?\n[ \t]*(?=[{cjk.UNSPACED}])
 
 def words(text: str) -> list[str]:
     """The words of a text in one form, in their order: letters and digits with their marks, nothing else."""
+    text = without_mnemonics(text)
     if text.isascii():
         return _between_signs(text)
     # A sign stands apart, though NFKC make letters of it: Python™ is two words, and so is 20℃.
@@ -33,6 +35,8 @@ def words(text: str) -> list[str]:
 
 def is_plain(text: str) -> bool:
     """Whether FTS5 reads the same words in the text as it stands as in `spaced`."""
+    if without_mnemonics(text) != text:
+        return False
     characters = set(text)
     if all(map(_stands_for_itself, characters)):  # most texts: 11 µs for 950 characters, not 420
         return True

@@ -441,3 +441,11 @@ def test_any_stored_text_is_found_by_its_own_words(path):
         for i in range(0, 300, 7):
             assert texts_found(store, f"tail{i}") == [texts[i]]
     assert_sound(path)
+
+
+@pytest.mark.parametrize("question", ["extract a gzipped archive", '"Extract a"', "E[x]tract"])
+def test_a_letter_that_is_set_apart_as_a_mnemonic_parts_no_word(store, question):
+    fill_up(store)
+    put_one(store, "tar.md", "- E[x]tract a g[z]ipped archive:")
+    assert texts_found(store, question) == ["- E[x]tract a g[z]ipped archive:"]
+    assert list(store.select(Contains("extract a gzipped"))) == list(store.select(Path("tar.md")))
