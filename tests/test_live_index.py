@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from minisearch import live_index
 from minisearch.errors import BackendUnavailable, IndexNotWritable, InputError
+from minisearch.home import Home
 from minisearch.indexes import backend_names, load_backend
 from minisearch.live_index import LiveIndex, is_due, publish_index
 from minisearch.storage import Store
@@ -501,6 +502,18 @@ def test_an_index_file_is_the_owners_alone_whatever_the_umask(backend, store, fo
         finally:
             os.umask(before)
         assert stat.S_IMODE(base_file(folder).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o777])
+def test_an_index_folder_is_the_owners_alone_whatever_the_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        Home(tmp_path / "index").create()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "index").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "index" / ".gitignore").stat().st_mode) == 0o600
+    assert (tmp_path / "index" / ".gitignore").read_text() == "*\n"
 
 
 def test_a_damaged_file_that_is_made_again_at_the_same_generation_is_whole(backend, store, folder):

@@ -62,7 +62,7 @@ def _whole_file(path: Path, what: str) -> Iterator[Path]:
         raise InputError(f"{path} exists, and a new {what} replaces nothing: choose another name")
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent} for the {what}")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         create_private(temporary)
         yield temporary
