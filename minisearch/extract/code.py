@@ -25,7 +25,7 @@ MAX_DEPTH = 6  # definitions further inside stay part of the one around them
 MAX_NAME = 200  # characters
 
 LETTER = re.compile(r"[^\W_]")
-SPACES = re.compile(r"\s+")
+SPACE = re.compile(r"\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,10 @@ def _definitions(cursor: TreeCursor, source: bytes, grammar: Grammar) -> Iterato
             name = grammar.name(node)
             if name:
                 start = above.start(node)
-                yield Definition(start, node.end_byte, len(ends) + 1, SPACES.sub(" ", name)[:MAX_NAME])
+                yield Definition(start, node.end_byte, len(ends) + 1, " ".join(name.split())[:MAX_NAME])
                 ends.append(node.end_byte)
-        if node.start_point.row != node.end_point.row and cursor.goto_first_child():
+        has_lines = node.type in WRAPPERS or node.start_point.row != node.end_point.row
+        if has_lines and cursor.goto_first_child():
             continue
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
@@ -147,29 +148,29 @@ def _parts(found: list[Definition], text: str) -> Iterator[tuple[int, int, str]]
     """Each definition, from the beginning of its line, and what goes on after one."""
     open_: list[Definition] = []
     last = -1  # where the last part began
-    position = 0  # where the last definition began or ended
+    last_end = 0
     for one in [*found, None]:
         start = one.start if one else len(text)
-        while open_ and open_[-1].end <= start:
-            closed = open_.pop()
-            rest = _next_line(text, closed.end)
-            until = min(start, open_[-1].end if open_ else start)
+        line = text.rfind("\n", 0, start) + 1
+        n_ended = sum(around.end <= start for around in open_)
+        ended = [open_.pop() for _ in range(n_ended)]
+        last_end = max([last_end, *(closed.end for closed in ended)])
+        if line >= last_end and line > last:
+            start = line
+        untils = [*(closed.end for closed in ended[1:]), start]
+        for closed, until in zip(ended, untils, strict=False):
+            rest = _next_words(text, closed.end)
             if last < rest < until and LETTER.search(text, rest, until):
                 yield rest, closed.depth, ""
                 last = rest
-            position = max(position, closed.end)
-        if one is None:
-            return
-        line = text.rfind("\n", 0, start) + 1
-        if line >= position:
-            start = line
-        if start > last:
+        if one and start > last:
             yield start, one.depth, one.name
             last = start
             open_.append(one)
-            position = max(position, one.start)
 
 
-def _next_line(text: str, position: int) -> int:
+def _next_words(text: str, position: int) -> int:
+    """The beginning of the next line that is not blank."""
     end = text.find("\n", position)
-    return end + 1 if end >= 0 else len(text)
+    words = SPACE.match(text, end) if end >= 0 else None
+    return text.rfind("\n", 0, words.end()) + 1 if words else len(text)

@@ -37,8 +37,6 @@ GRAMMAR_OF = {".h": "cpp", ".tsx": "tsx"}
 # A megabyte of ordinary source takes half a second and 50 MB.
 SANDBOX = Sandbox(Limits(wall_s=60, cpu_s=5))
 
-INSTALL = "pip install 'minisearch[code]'"
-
 
 def read_code(source: Source, sandbox: Sandbox = SANDBOX) -> Document:
     """The file as it stands; it has headings where its language's grammar is installed."""
