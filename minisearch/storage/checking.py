@@ -52,6 +52,12 @@ def _of_references(connection: Connection) -> Iterator[str]:
         "select id from chunks except select chunk_id from vectors limit ?", [MOST]
     ):
         yield f"chunk {id_} has no vector"
+    for table in ("undo_chunks", "undo_fields", "undo_notes"):
+        for (id_,) in connection.rows(
+            f"select undo_id from {table} where undo_id not in (select id from undo_documents) limit ?",  # noqa: S608 - ours
+            [MOST],
+        ):
+            yield f"a row of {table} belongs to document {id_} of undo_documents, which is not there"
     lengths = connection.rows(
         "select distinct length(vector) from vectors union select length(vector) from undo_chunks"
     )

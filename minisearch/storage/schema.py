@@ -235,7 +235,8 @@ _M003_FULL_TEXT = [
 ]
 
 # Every path that a change touched, as it was before, under the change's number. Of a path that held no
-# document there is the row alone, without a format.
+# document there is the row alone, without a format. None refers to another by a foreign key: SQLite empties a
+# table without one at once, any other row by row.
 _M003_UNDO = [
     """create table undo_documents (
         id integer primary key,
@@ -256,7 +257,7 @@ _M003_UNDO = [
     )""",
     """create table undo_chunks (
         id integer primary key,
-        undo_id integer not null references undo_documents (id) on delete cascade,
+        undo_id integer not null,
         start_char integer not null,
         end_char integer not null,
         start_byte integer not null,
@@ -278,7 +279,7 @@ _M003_UNDO = [
     "create index undo_chunks_undo_id on undo_chunks (undo_id)",
     "create index undo_chunks_text_sha256 on undo_chunks (text_sha256)",
     """create table undo_fields (
-        undo_id integer not null references undo_documents (id) on delete cascade,
+        undo_id integer not null,
         name blob not null,
         kind text not null,
         text blob,
@@ -287,7 +288,7 @@ _M003_UNDO = [
     )""",
     "create index undo_fields_undo_id on undo_fields (undo_id)",
     """create table undo_notes (
-        undo_id integer not null references undo_documents (id) on delete cascade,
+        undo_id integer not null,
         text text not null
     )""",
     "create index undo_notes_undo_id on undo_notes (undo_id)",

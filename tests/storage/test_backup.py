@@ -64,7 +64,7 @@ def test_an_empty_database_has_no_problems(store):
         ("update documents set path = 'c.md' where id = 1", "the text of chunk 1 is not", False),
         ("update undo_chunks set text = 'x'", "the text of kept chunk 1 is not what was stored", False),
         ("update undo_chunks set vector = zeroblob(32)", "the vector of kept chunk 1 is not", False),
-        ("delete from undo_documents", "a row of undo_chunks belongs to one of undo_documents", False),
+        ("delete from undo_documents", "a row of undo_chunks belongs to document", False),
         ("delete from documents where id = 2", "a row of chunks belongs to one of documents", False),
         (
             "insert into chunks_fts(chunks_fts) values ('delete-all')",
