@@ -1,0 +1,56 @@
+"""The real ``minisearch`` command, but for the encoder, which needs no weights and no torch.
+
+    python -m tests.faults.commands index FOLDER --index INDEX
+
+`minisearch` runs it and waits for its end; what is put before it (``unshare``, ``strace``) runs around it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tests.faults.processes import CHECKOUT, environment
+
+
+def minisearch(
+    *arguments: object,
+    before: Sequence[object] = (),
+    env: Mapping[str, str] | None = None,
+    cwd: Path = CHECKOUT,
+    in_child: Callable[[], None] | None = None,
+    timeout_s: float = 120,
+) -> subprocess.CompletedProcess[str]:
+    """How the command ended, with all that it said."""
+    return subprocess.run(
+        [*map(str, before), sys.executable, "-m", "tests.faults.commands", *map(str, arguments)],
+        env=environment() if env is None else dict(env),
+        cwd=cwd,
+        preexec_fn=in_child,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def assert_one_error(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """It ended with exit code 1 and one line, which holds these words."""
+    assert done.returncode == 1, (done.returncode, done.stderr)
+    assert done.stderr.startswith("Error: "), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+if __name__ == "__main__":
+    from minisearch.__main__ import main
+    from minisearch.encoders import Encoders
+    from tests.fakes import HashingEncoder
+
+    Encoders.to_index = lambda self, model: HashingEncoder()  # type: ignore[method-assign]
+    Encoders.to_ask = lambda self, model, text: HashingEncoder()  # type: ignore[method-assign]
+    main()
