@@ -249,6 +249,30 @@ def test_a_bare_rst_heading_with_a_label_and_an_overline_is_bare():
     assert only.text.startswith(".. _a:")
 
 
+def test_front_matter_leads_the_first_section():
+    front = "---\ntags: [a, b]\n---\n"  # 13 tokens
+    for text in (front + "# A\n\ntext\n\n# B\n\nmore\n", front + "\n# A\n\n## A\n\ntext\n\n# B\n\nmore\n"):
+        first, second = cut(text, max_tokens=40)
+        assert first.text.startswith(front) and first.text.endswith("text")
+        assert first.heading.startswith("A") and (second.heading, second.text) == ("B", "# B\n\nmore")
+    (only,) = cut(front + "\n# A\n", max_tokens=40)
+    assert only.text == front + "\n# A"
+
+
+def test_front_matter_too_long_to_lead_stands_alone():
+    front = "---\ntags: [" + ", ".join(f"t{i}" for i in range(12)) + "]\n---"  # 33 tokens
+    first, second = cut(front + "\n# A\n\ntext", max_tokens=65)
+    assert (first.text, first.heading, second.text) == (front, "", "# A\n\ntext")
+    (both,) = cut(front + "\n# A\n\ntext", max_tokens=66)
+    assert both.heading == "A"
+
+
+def test_words_below_front_matter_stay_with_it():
+    front = "---\ntags: [a, b]\n---\n"
+    first, second = cut(front + "words\n\n# A\n\ntext", max_tokens=40)
+    assert (first.text, first.heading, second.text) == (front + "words", "", "# A\n\ntext")
+
+
 def test_a_section_that_fits_is_never_cut():
     section = "# A\n\n" + prose(2) + "\n\n" + prose(1, first=2)  # 2 + 18 tokens
     assert texts(cut(section, max_tokens=20)) == [section]
