@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from minisearch.choices import read_choices
 from minisearch.encoders import Encoders
-from minisearch.errors import InputError
+from minisearch.errors import IngestError, InputError
 from minisearch.facts import Facts
 from minisearch.home import Home
 from minisearch.indexes import load_backend
 from minisearch.indexes.base import VectorIndex
-from minisearch.ingest import Found
+from minisearch.ingestion import find_files
 from minisearch.live_index import LiveIndex, is_intact
 from minisearch.reading import CutDocument, Reader
 from minisearch.storage import Store, StoredDocument
@@ -77,23 +78,19 @@ class _Check:
             self._document(stored[key])
 
     def _document(self, document: StoredDocument) -> None:
-        path = self.home.absolute(document.path)
         shown = self.home.shown(document.path)
         try:
-            status = Path(path).stat()
-        except OSError:
-            self.n_changed += 1  # gone since: the next run removes it
+            place = Path(self.home.absolute(document.path))
+            files = find_files({place: shown}, self.home, read_choices(self.store, self.home)).files
+        except IngestError:  # gone since: the next run removes it
+            self.n_changed += 1
             return
-        found = Found(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         reader = Reader(
             {}, lambda: self.encoders.to_index(self.facts.model), self.facts.settings, self.facts.ingest
         )
-        (outcome,) = reader.outcomes({document.path: found})
-        if not isinstance(outcome, CutDocument) or outcome.row.sha256 != document.sha256:
+        (outcome,) = reader.outcomes(files)
+        if not isinstance(outcome, CutDocument) or not _is_as_stored(outcome.row, document):
             self.n_changed += 1
-            return
-        if document.ingest != outcome.row.ingest:
-            self.n_changed += 1  # cut by an older version: the next run reads it again
             return
         self.n_read += 1
         passages = self.store.passages(document.path)
@@ -143,6 +140,11 @@ class _Check:
             least_cosine=self.least_cosine,
             recall=self.recall,
         )
+
+
+def _is_as_stored(now: StoredDocument, stored: StoredDocument) -> bool:
+    """Whether a file holds the same bytes, and would be cut by the same rules."""
+    return (now.sha256, now.ingest) == (stored.sha256, stored.ingest)
 
 
 def _n_other_rankings(ranked: Sequence[Hits], fresh: VectorIndex, queries: FloatArray) -> int:

@@ -139,3 +139,15 @@ def test_a_query_looks_for_changes_first_if_asked(place: Path) -> None:
     done = run("query", "zanzibar", "-k", "1", "--mode", "lexical", "--refresh")
     assert "Zanzibar has cloves." in done.stdout
     assert "1 document added" in done.stderr
+
+
+def test_links_and_files_with_secrets_that_are_kept_can_be_compared_too(place: Path) -> None:
+    (place / "docs" / "link.md").symlink_to(place / "outside.md")
+    (place / "outside.md").write_text("Not taken.")
+    (place / "docs" / "key.md").write_text("key = AKIAIOSFODNN7EXAMPLE and some words")
+    (place / "docs" / "sub").mkdir()
+    (place / "docs" / "z-link.md").symlink_to(place / "docs" / "sub" / ".target.md")
+    (place / "docs" / "sub" / ".target.md").write_text("A hidden text with a name.")
+    assert run("index", "docs", "--keep-secrets").exit_code == 0
+    done = run("verify")
+    assert "5 documents read and cut again" in done.output and "could not" not in done.output, done.output
