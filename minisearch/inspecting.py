@@ -19,11 +19,12 @@ from minisearch.errors import IndexNotFound, IngestError, InputError
 from minisearch.facts import Facts
 from minisearch.home import Home, real_path
 from minisearch.ingest import Found, is_cut_at_lines, walk
+from minisearch.ingest.readers.code import MODULES, is_installed
 from minisearch.reading import PassedOver, ReadDocument, Reader
 from minisearch.storage import Store
 from minisearch.types import Chunk
 
-AT_LINES = "cut at lines; at functions with: pip install 'minisearch[code]'"
+AT_LINES = "at lines; at functions with: pip install 'minisearch[code]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def inspect(
         raise IngestError(f"{path} gives no chunks: {read.reason}")
     assert isinstance(read, ReadDocument)  # nothing is stored that could be unchanged
     document = read.document
-    hints = (AT_LINES,) if is_cut_at_lines(found.path) else ()
+    hints = (f"cut {AT_LINES}",) if is_cut_at_lines(found.path) else ()
     return CutFile(
         path=os.fspath(path),
         format=document.format,
@@ -75,6 +76,14 @@ def inspect(
             cut(document, encoder.tokenizer, settings=settings, encoder_max_tokens=encoder.max_tokens)
         ),
     )
+
+
+def how_code_is_cut() -> str:
+    """What source code is cut at, by the grammars that are installed."""
+    languages = sorted(filter(is_installed, MODULES))
+    if not languages:
+        return AT_LINES
+    return f"at functions in {', '.join(languages)}; at lines in others"
 
 
 def _of_index(home: Home) -> tuple[str, Settings, dict[str, FileChoice]]:

@@ -67,6 +67,10 @@ def status(found: IndexStatus, *, verbose: bool) -> str:
         counts = ", ".join(f"{n:,} {name}" for name, n in run.counts.items())
         rows.append(("last run", f"{run.outcome}, {run.finished_at or run.started_at}"))
         rows.append(("", f"{' '.join(run.roots)}: {counts}" if counts else " ".join(run.roots)))
+    if verbose:
+        from minisearch.inspecting import how_code_is_cut  # it knows all the readers
+
+        rows.append(("code", f"cut {how_code_is_cut()}"))
     lines = [one_line(f"{name:<11}{value}").rstrip() for name, value in rows]
     return "\n".join([*lines, *_passed_over(found, verbose)])
 

@@ -114,6 +114,20 @@ def test_what_is_shown_is_what_an_index_holds(here):
     assert [chunk.text for chunk in shown] == [chunk.text for chunk in again] == [text for (text,) in stored]
 
 
+def test_status_says_what_source_code_is_cut_at(here, monkeypatch):
+    (here / "a.txt").write_text("words")
+    with MiniSearch.open(here, encoder=HashingEncoder()) as ms:
+        ms.index(here)
+
+    def status(*options: str) -> str:
+        return CliRunner().invoke(cli, ["status", *options]).stdout
+
+    assert "\ncode       cut at functions in c, cpp, go, java, javascript, python, rust, tsx" in status("-v")
+    assert "code " not in status()
+    monkeypatch.setattr("minisearch.inspecting.is_installed", lambda grammar: False)
+    assert "\ncode       cut at lines; at functions with: pip install 'minisearch[code]'\n" in status("-v")
+
+
 def test_neither_torch_nor_a_network_is_needed(here):
     import subprocess
 
