@@ -146,7 +146,7 @@ def publish_index(store: Store, folder: Path, dimension: int, backend: str) -> N
         temporary.chmod(PRIVATE)
         sync(temporary)
         sha256 = _sha256(temporary, ids)
-        path = folder / f"vectors-{generation}-{sha256[:12]}{index_class.suffix}"
+        path = folder / f"{temporary.stem}{index_class.suffix}"
         temporary.replace(path)
         sync(folder)
     except (OSError, IndexNotWritable) as error:

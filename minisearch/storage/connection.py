@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from minisearch.errors import IndexCorrupt, StoreError
+from minisearch.errors import IndexCorrupt, IndexNotWritable, StoreError
 from minisearch.storage import schema
 from minisearch.storage.failures import damaged, named_errors, named_os_errors
 from minisearch.storage.files import create_private, hold, release
@@ -264,13 +265,22 @@ def _stamp(path: Path) -> tuple[int, int, int, int] | None:
 
 
 def _refuse_links(path: Path) -> None:
-    """An index folder may come from elsewhere: none of its files leads out of it."""
+    """An index folder may come from elsewhere: none of its files leads out of it, or waits for ever."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         file = path.with_name(path.name + suffix)
-        if file.is_symlink():
+        try:
+            mode = file.lstat().st_mode
+        except OSError:
+            continue
+        if stat.S_ISLNK(mode):
             raise StoreError(
                 f"{file} is a symbolic link, which an index does not follow: put the file itself into its "
                 f"place, or choose another folder with --index"
+            )
+        if not stat.S_ISREG(mode):
+            raise IndexNotWritable(
+                f"{file} is a folder, a pipe or a device where a file was expected: move it away, or choose "
+                f"another folder with --index"
             )
 
 
@@ -282,6 +292,12 @@ def _refuse_strangers(db: sqlite3.Connection, path: Path) -> None:
         raise IndexCorrupt(
             f"{path} is no minisearch index (it has tables {', '.join(tables[:3])}): "
             f"choose another folder with --index"
+        )
+    foreign = schema.foreign_programs(db)
+    if foreign:
+        raise IndexCorrupt(
+            f"{path} holds {foreign[0]}, which no minisearch has put there and which could run as it is "
+            f"written to: choose another folder with --index"
         )
 
 

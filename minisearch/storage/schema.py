@@ -30,6 +30,25 @@ def applied(db: sqlite3.Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
+def foreign_programs(db: sqlite3.Connection) -> list[str]:
+    """Triggers and views that no migration has made: in a database from elsewhere, they may do anything."""
+    ours = {_as_compared(statement) for statement in _M002_FULL_TEXT + _M003_FULL_TEXT}
+    rows = db.execute(
+        "select type, name, coalesce(sql, '') from sqlite_master where type in ('trigger', 'view')"
+    )
+    foreign = [(type_, name) for type_, name, sql in rows if _as_compared(sql) not in ours]
+    if m002_fields_and_columns.__name__ not in applied(db):  # it drops those of the first version before use
+        foreign = [one for one in foreign if one not in _DROPPED_FIRST]
+    return [f"a {type_} {name!r}" for type_, name in foreign]
+
+
+def _as_compared(sql: str) -> str:
+    return " ".join(sql.lower().split())
+
+
+_DROPPED_FIRST = {("trigger", "chunks_ai"), ("trigger", "chunks_ad"), ("trigger", "chunks_au")}
+
+
 def m001_create_tables(db: Database) -> None:
     """Documents, their chunks, vectors, full text and notes; files passed over; runs; the vector index."""
     for statement in _M001.split(";"):
