@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.ingest import chunk, parse
+from minisearch.ingest.readers.extracted import EPUB, reader
+from minisearch.ingest.sandbox import Sandbox
 from tests.fakes import WordTokenizer
 
 
@@ -113,6 +115,18 @@ def test_items_rows_tables_and_code_of_html_are_blocks():
     assert found == ["a\n\nb\nc", "b", "c", "d", "e\n\nf"]
     found = blocks("<table><tr><th>a</th><th>b</th></tr><tr><td>1<td>2</table>", "a.html")
     assert found == ["a b\n1 2", "a b", "1 2"]
+
+
+def test_items_and_rows_of_files_that_are_no_text_are_blocks():
+    class Canned(Sandbox):
+        def take(self, format_, label, data):
+            html, rows = "<p>é</p><ul><li>one<li>two</ul>", [["name", "size"], ["x", "1"]]
+            pages = [[{"text": "words", "headings": []}, {"html": html}], [{"rows": rows}]]
+            return {"has_pages": False, "pages": pages, "title": "", "properties": [], "notes": []}
+
+    document = reader(EPUB, Canned())("a.epub", b"")
+    found = [document.text[start:end] for start, end in document.blocks]
+    assert found == ["one", "two", "name; size", "name: x; size: 1"]
 
 
 # --- what is cut -----------------------------------------------------------------------------------

@@ -109,16 +109,18 @@ def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
         notes=(*notes, *fields.notes()),
         fields=fields.found(),
         pages=tuple(body.pages) if contents["has_pages"] is True else (),
+        blocks=tuple(body.blocks),
     )
 
 
 class _Body:
-    """A text under way: blocks with a blank line between, and where pages and headings begin."""
+    """A text under way: its pieces with a blank line between, and where pages, headings and blocks are."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
         self.pages: list[int] = []
         self.headings: list[Heading] = []
+        self.blocks: list[tuple[int, int]] = []
         self._n_characters = 0
         self._gap = ""
 
@@ -131,17 +133,18 @@ class _Body:
         if "html" in block:
             html = _text(block["html"])
             document = read_html(Source("", html, Origin(html), ()))
-            self._put(document.text, document.headings)
+            self._put(document.text, document.headings, document.blocks)
         elif "rows" in block:
             rows = [[_text(cell) for cell in _list(row)] for row in _list(block["rows"])]
-            self._put(_worded(rows), ())
+            for row in _worded(rows):
+                self._put(row, (), [(0, len(row))])
         else:
             headings = (
                 Heading(int(start), int(level), _text(title)) for start, level, title in block["headings"]
             )
             self._put(_text(block["text"]), headings)
 
-    def _put(self, text: str, headings: Iterable[Heading]) -> None:
+    def _put(self, text: str, headings: Iterable[Heading], blocks: Iterable[tuple[int, int]] = ()) -> None:
         if not text:
             return
         self._append(self._gap)
@@ -152,6 +155,7 @@ class _Body:
             last = heading.start
             level = min(heading.level, MAX_LEVEL)
             self.headings.append(Heading(self._n_characters + last, level, heading.title[:MAX_TITLE]))
+        self.blocks += [(self._n_characters + start, self._n_characters + end) for start, end in blocks]
         self._append(text)
         self._gap = "\n\n"
 
@@ -160,12 +164,11 @@ class _Body:
         self._n_characters += len(text)
 
 
-def _worded(rows: list[list[str]]) -> str:
+def _worded(rows: list[list[str]]) -> list[str]:
     """A table as those of other files are: each row a paragraph that says what its cells are."""
     rows = [[" ".join(cell.split()) for cell in row] for row in rows]
     labels = labels_of(header_of(rows[:SAMPLE_ROWS]))
-    texts = [row_text(labels if number else [], row) for number, row in enumerate(rows)]
-    return "\n\n".join(filter(None, texts))
+    return [text for number, row in enumerate(rows) if (text := row_text(labels if number else [], row))]
 
 
 def _list(value: object) -> list[Any]:
