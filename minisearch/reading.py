@@ -29,6 +29,8 @@ from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
 # (git's "racy" rule; FAT keeps times to 2 s), so such a file is read again.
 RACY_NS = 2_000_000_000
 
+TOO_MUCH = "it takes more memory to read than there is"
+
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
@@ -107,14 +109,22 @@ class Reader:
             self.encoder()  # here, because what is wrong with the model is not the file's fault
             try:
                 cut_down: Outcome = self._cut_down(outcome)
-            except (MinisearchError, MemoryError, Stopped):
+            except (MinisearchError, Stopped):
                 raise
+            except MemoryError:
+                cut_down = self._doubtful(path, TOO_MUCH)
             except Exception as error:  # a mistake of ours costs one file, and not the run
                 cut_down = PassedOver(path, _own_mistake("cutting", error), is_outdated=False)
             yield cut_down
 
     def read(self, path: str, found: Found) -> Unchanged | PassedOver | ReadDocument:
         """What a file has for the index, without cutting it: no model is needed."""
+        try:
+            return self._read(path, found)
+        except MemoryError:  # a limit was raised for a file that is larger than what is free
+            return self._doubtful(path, TOO_MUCH)
+
+    def _read(self, path: str, found: Found) -> Unchanged | PassedOver | ReadDocument:
         stored = self.stored.get(path)
         ingest = self._ingest_of(found)
         stamp = FileStamp(found.size, found.mtime_ns, found.ctime_ns, time.time_ns())
@@ -128,8 +138,7 @@ class Reader:
         try:
             data, stamp = _read_at_rest(found, stamp)
         except IngestError as error:  # what it held when it could last be read stays searchable
-            reason = f"{error}; its earlier text is kept" if stored else str(error)
-            return PassedOver(path, reason, is_outdated=False)
+            return self._doubtful(path, str(error))
         sha256 = hashlib.sha256(data).digest()
         if stored and is_cut_so and stored.sha256 == sha256:
             return Unchanged(path, stamp)
@@ -169,6 +178,11 @@ class Reader:
         if earlier is None or earlier.stamp is None or earlier.stamp.ingest != by_what:
             return None
         return earlier if _is_trusted(earlier.stamp.stamp, stamp) else None
+
+    def _doubtful(self, path: str, reason: str) -> PassedOver:
+        """A file that may well give a text another time."""
+        kept = "; its earlier text is kept" if path in self.stored else ""
+        return PassedOver(path, reason + kept, is_outdated=False)
 
     def _cut_down(self, read: ReadDocument) -> CutDocument:
         chunks = self._cut(read.document)

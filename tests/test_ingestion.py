@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.errors import IngestError
+from minisearch.errors import IngestError, ModelError
 from minisearch.ingest import read_bytes
 from tests.fakes import HashingEncoder, WordTokenizer
 
@@ -204,7 +204,7 @@ def test_model_and_store_are_used_by_the_calling_thread_alone(
 
 
 def test_an_error_while_reading_ends_the_run_after_the_windows_before_it(docs: Path, tmp_path: Path) -> None:
-    error = MemoryError("no room for this one")
+    error = ModelError("its vocabulary is gone")
 
     class Failing(WordTokenizer):
         def spans(self, texts):
@@ -215,7 +215,7 @@ def test_an_error_while_reading_ends_the_run_after_the_windows_before_it(docs: P
     encoder = HashingEncoder()
     encoder.tokenizer = Failing()
     with MiniSearch.open(index=tmp_path / "index", encoder=encoder) as ms:
-        with pytest.raises(MemoryError) as caught:
+        with pytest.raises(ModelError) as caught:
             ms.index(docs, backend="flat")
         assert caught.value is error
         assert ms.status().n_documents == 6
