@@ -1,11 +1,11 @@
-"""Compare ways to cut source code: is a function found by what its docstring says?
+"""Compare ways to cut source code, by whether a function is found for what its docstring says.
 
     python scripts/code_chunks.py --small 0 --small 32 --small 64 FOLDER...
 
 Every docstring of the folders' Python files is taken out.  The first sentence of a function's is then a
-question, and the chunk that the function begins in is the answer; the ranking is by cosine alone.  Printed are
-MRR@10 of that chunk and of its file, where source is cut at lines, and for each size below which neighbours
-share a chunk.
+question, and the chunk that the function begins in is the answer; the ranking is by cosine alone.  Printed
+are MRR@10 of that chunk and of its file, where source is cut at lines, and for each size below which
+neighbours share a chunk.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Asked:
 
 
 def without_docstrings(source: str) -> tuple[str, list[tuple[int, str]]]:
-    """The source with blank lines for its docstrings; of each function with a body left, line and question."""
+    """The source without its docstrings, line for line; the line and the question of each function."""
     lines = source.split("\n")
     found = []
     for node in ast.walk(ast.parse(source)):
@@ -80,9 +80,9 @@ def compare(
     places: list[tuple[int, int, int]] = []
     texts: list[str] = []
     for file, document in enumerate(documents):
-        for one in chunk(document, encoder.tokenizer, max_tokens=encoder.max_tokens, overlap_tokens=overlap):
-            places.append((file, one.line, one.end_line))
-            texts.append(one.text)
+        pieces = chunk(document, encoder.tokenizer, max_tokens=encoder.max_tokens, overlap_tokens=overlap)
+        places += [(file, piece.line, piece.end_line) for piece in pieces]
+        texts += [piece.text for piece in pieces]
     scores = encoder.encode_query([one.text for one in asked]) @ vectors.of(texts).T
     where = np.array(places)
     of_chunk, of_file = [], []
@@ -90,7 +90,8 @@ def compare(
         ranked = where[np.argsort(-row, kind="stable")]
         is_right = (ranked[:, 0] == one.file) & (ranked[:, 1] <= one.line) & (one.line <= ranked[:, 2])
         of_chunk.append(reciprocal(is_right))
-        of_file.append(reciprocal(file == one.file for file in dict.fromkeys(ranked[:, 0].tolist())))
+        files = dict.fromkeys(ranked[:, 0].tolist())
+        of_file.append(reciprocal(file == one.file for file in files))
     return len(texts), float(np.mean(of_chunk)), float(np.mean(of_file))
 
 

@@ -120,10 +120,30 @@ def test_the_processes_that_start_others_load_no_model() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["embedding.py", "cold_query.py", "figures.py", "rerank.py", "latency.py", "fusion.py"]
+    "name",
+    [
+        "code_chunks.py",
+        "cold_query.py",
+        "embedding.py",
+        "figures.py",
+        "fusion.py",
+        "latency.py",
+        "rerank.py",
+    ],
 )
 def test_help_says_how_to_call_it(name: str) -> None:
     finished = subprocess.run(
         [sys.executable, SCRIPTS / name, "--help"], capture_output=True, text=True, check=True
     )
     assert f"python scripts/{name}" in finished.stdout
+
+
+def test_docstrings_are_taken_out_line_for_line() -> None:
+    import code_chunks
+
+    source = 'def f():\n    """Does what it has to do. More."""\n    return 1\n\nclass A:\n    """Doc."""\n    x = 1\n'
+    without, found = code_chunks.without_docstrings(source)
+    assert without == "def f():\n\n    return 1\n\nclass A:\n\n    x = 1\n"
+    assert found == [(1, "Does what it has to do.")]
+    assert code_chunks.reciprocal([False, False, True]) == 1 / 3
+    assert code_chunks.reciprocal([False] * 10 + [True]) == 0
