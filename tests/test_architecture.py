@@ -110,7 +110,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
 
 
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "annoy", "huggingface_hub", "rich"}
-STORING = {"sqlite_utils", "filelock", "pathspec"}  # what only a change to an index needs
+STORING = {"sqlite_utils", "pathspec"}  # what only a change to an index needs
 RUN = "from minisearch.cli import cli; cli({!r}, standalone_mode=False)"
 
 
