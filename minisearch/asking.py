@@ -23,7 +23,7 @@ from minisearch.errors import InputError
 from minisearch.facts import Facts
 from minisearch.filters import Filter
 from minisearch.home import Home, real_path
-from minisearch.live_index import LiveIndex
+from minisearch.live_index import LiveIndex, is_there
 from minisearch.minilm.cold import ColdEncoder
 from minisearch.rerankers import Rerankers
 from minisearch.results import Question, SearchResults
@@ -171,7 +171,7 @@ class Asking:
             n_chunks=n_chunks,
             model=facts.model,
             backend=facts.backend,
-            is_index_ready=base is not None and (self._home.path / base.file).is_file(),
+            is_index_ready=base is not None and is_there(base, self._home.path),
             generation=generation,
             n_bytes=self._home.n_bytes(),
             last_run=last_run,

@@ -172,6 +172,11 @@ def is_intact(base: Base, folder: Path) -> bool:
         return False
 
 
+def is_there(base: Base, folder: Path) -> bool:
+    """Whether there is a file of this base, whatever is in it."""
+    return _FILE_NAME.fullmatch(base.file) is not None and (folder / base.file).is_file()
+
+
 def _sha256_of(base: Base, folder: Path) -> str:
     if not _FILE_NAME.fullmatch(base.file):  # the record may come from elsewhere: nothing outside is opened
         raise ValueError("its record names no file of an index")
