@@ -8,6 +8,7 @@ loaded or written here.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
@@ -18,7 +19,7 @@ from minisearch.candidates import NOTHING, Ranking, candidates, reranked, scores
 from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
 from minisearch.indexes.base import VectorIndex
-from minisearch.results import By, Mode, Place, Question, SearchResult, SearchResults, Trace
+from minisearch.results import By, Evidence, Mode, Place, Question, SearchResult, SearchResults, Trace
 from minisearch.search.confidence import Null, is_confident, relevance
 from minisearch.search.evidence import N_TRIED, best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
@@ -239,13 +240,15 @@ class Answerer:
                 ),  # a caller's encoder need not have it
             )
         return [
-            replace(result, evidence=evidence(result.text, _anchors(chunks[result.chunk_id]), *span))
+            replace(result, evidence=_evidence(chunks[result.chunk_id], *span))
             for result, span in zip(results, spans, strict=True)
         ]
 
 
-def _anchors(chunk: StoredChunk) -> Sequence[tuple[int, int, int]]:
-    return chunk.anchors or [(0, chunk.line, 1)]
+def _evidence(chunk: StoredChunk, start: int, end: int, score: float | None) -> Evidence:
+    """The sentence at ``start:end`` of a passage, with its place in the file."""
+    found = evidence(chunk.text, chunk.anchors or [(0, chunk.line, 1)], start, end, score)
+    return found if chunk.page is None else replace(found, page=chunk.page + bisect(chunk.page_breaks, start))
 
 
 def _texts(ranking: Ranking, chunks: dict[int, StoredChunk]) -> list[str]:

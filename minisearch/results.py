@@ -51,7 +51,8 @@ class Evidence:
     """The sentence of a passage that answers best, and where it stands in the file.
 
     ``start:end`` are characters of the result's ``text``.  ``line`` and ``column`` (characters, from 1) are
-    the place of its first character in the file, ``end_line`` and ``end_column`` that after its last.
+    the place of its first character in the file, ``end_line`` and ``end_column`` that after its last;
+    ``page`` is its page, None where the file has none.
     ``score`` is its cosine with the question, None where the question has no vector.
     """
 
@@ -63,6 +64,7 @@ class Evidence:
     end_line: int
     end_column: int
     score: float | None
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,9 @@ class Chunk:
     headings above the passage, joined with " > ".  ``anchors`` say where single characters stand: each is a
     position in ``text`` with its line and column (characters, from 1) in the file, the first for position
     0; from one anchor to the next both texts run side by side, never past the next.  ``context`` is what the
-    encoder is told first: the document's title.  ``page`` counts from 1; None where there are no pages.
+    encoder is told first: the document's title.  ``page`` is that of its first
+    character, from 1, None where the document has none; at each of ``page_breaks``, positions in ``text``,
+    the next one begins.
     """
 
     start: int
@@ -102,6 +104,7 @@ class Chunk:
     anchors: tuple[tuple[int, int, int], ...] = ()
     context: str = ""
     page: int | None = None
+    page_breaks: tuple[int, ...] = ()
 
     @property
     def embedded(self) -> str:

@@ -12,9 +12,10 @@ from minisearch import MiniSearch
 from minisearch.errors import InputError
 from minisearch.filters import Contains, Extension
 from minisearch.filters import Path as AtPath
+from minisearch.ingest import chunk
 from minisearch.results import Mode, Question, SearchResults
-from minisearch.storage import Store
-from minisearch.types import Chunk
+from minisearch.storage import FileStamp, Store, StoredDocument
+from minisearch.types import Chunk, Document, Origin
 from tests.fakes import HashingEncoder
 
 MODES: list[Mode] = ["hybrid", "dense", "lexical"]
@@ -376,3 +377,18 @@ def test_similarity_is_the_cosines_of_the_texts(ms: MiniSearch) -> None:
 def test_what_makes_no_sense_is_one_clear_error(ms: MiniSearch, options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         ms.query("oven", **options)
+
+
+def test_evidence_is_on_its_own_page_though_the_passage_begins_on_another(tmp_path: Path) -> None:
+    text = "Bats hunt at night. They sleep by day. Moths eat wool in a wardrobe."
+    document = Document("a.pdf", text, "pdf", Origin(text), pages=(0, text.index("Moths")))
+    encoder = HashingEncoder()
+    (passage,) = chunk(document, encoder.tokenizer, max_tokens=40, overlap_tokens=0)
+    row = StoredDocument("a.pdf", "pdf", "", FileStamp(1, 1, 1, 1), b"", "")
+    with MiniSearch(tmp_path / ".minisearch", encoder=encoder) as ms:
+        (tmp_path / "b.md").write_text("Something else.")
+        ms.index(tmp_path / "b.md")
+        with Store(tmp_path / ".minisearch" / "minisearch.db", writable=True) as store:
+            store.put(row, [passage], encoder.encode_document([passage.embedded]))
+        (hit,) = ms.query("moths eat wool", 1, evidence=True)
+    assert hit.page == 1 and hit.evidence and hit.evidence.page == 2

@@ -15,7 +15,7 @@ from minisearch.cli.passage import INDENT, LONGEST_QUESTION, passage
 from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, width, wrap
 
 if TYPE_CHECKING:
-    from minisearch.results import Place, Question, SearchResult, SearchResults
+    from minisearch.results import Question, SearchResult, SearchResults
 
 # What a page is called in files that are no text: a line of theirs is one of an extract that nobody sees.
 PAGES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet", ".epub": "chapter"}
@@ -100,34 +100,38 @@ def _rating(hit: SearchResult) -> str:
 
 def _place(hit: SearchResult, terminal: Terminal) -> str:
     """``path:line:column`` of the evidence, ``path:line`` of the passage, or the page it is on."""
-    line, column = (hit.evidence.line, hit.evidence.column) if hit.evidence else (hit.line, 1)
-    text = one_line(hit.path) + (_page_of(hit) or f":{line}" + (f":{column}" if hit.evidence else ""))
-    return terminal.linked(terminal.styled(text, CYAN), hit.path, line, column, _page_to_open(hit))
+    line, column, page = (hit.line, 1, hit.page)
+    if hit.evidence:
+        line, column, page = hit.evidence.line, hit.evidence.column, hit.evidence.page or page
+    text = one_line(hit.path) + (
+        _page_of(hit.path, page) or f":{line}" + (f":{column}" if hit.evidence else "")
+    )
+    return terminal.linked(terminal.styled(text, CYAN), hit.path, line, column, _page_to_open(hit.path, page))
 
 
-def _page_of(hit: SearchResult | Place) -> str:
+def _page_of(path: str, page: int | None) -> str:
     """``" p. 12"`` of a file that has pages in place of lines; nothing of any other."""
-    name = PAGES.get(_suffix(hit))
-    return "" if name is None or hit.page is None else f" {name} {hit.page}"
+    name = PAGES.get(_suffix(path))
+    return "" if name is None or page is None else f" {name} {page}"
 
 
-def _page_to_open(hit: SearchResult | Place) -> int | None:
-    return hit.page if _suffix(hit) == ".pdf" else None
+def _page_to_open(path: str, page: int | None) -> int | None:
+    return page if _suffix(path) == ".pdf" else None
 
 
-def _suffix(hit: SearchResult | Place) -> str:
-    return PurePath(hit.path).suffix.lower()
+def _suffix(path: str) -> str:
+    return PurePath(path).suffix.lower()
 
 
 def _also(hit: SearchResult, terminal: Terminal) -> Iterator[str]:
     """The places that a result stands for too, as many in a line as there is room for."""
     lead, line, used = INDENT + "also: ", "", 0
     for place in hit.merged[:PLACES_SHOWN]:
-        text = one_line(place.path) + (_page_of(place) or f":{place.line}")
+        text = one_line(place.path) + (_page_of(place.path, place.page) or f":{place.line}")
         if used and len(lead) + used + 2 + width(text) > terminal.columns:
             yield lead + line + ","
             lead, line, used = " " * len(lead), "", 0
-        linked = terminal.linked(text, place.path, place.line, page=_page_to_open(place))
+        linked = terminal.linked(text, place.path, place.line, page=_page_to_open(place.path, place.page))
         line += (", " if used else "") + linked
         used += (2 if used else 0) + width(text)
     n_more = len(hit.merged) - PLACES_SHOWN

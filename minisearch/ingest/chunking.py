@@ -124,6 +124,13 @@ def _chunks(document: Document, passages: Sequence[tuple[Passage, int]]) -> list
             n_tokens=n_tokens,
             anchors=places.anchors(passage.start, passage.end),
             page=bisect_right(document.pages, passage.start) or None,
+            page_breaks=_page_breaks(document, passage),
         )
         for i, (passage, n_tokens) in enumerate(passages)
     ]
+
+
+def _page_breaks(document: Document, passage: Passage) -> tuple[int, ...]:
+    """Positions in the passage at which a page begins; an empty page begins where the next one does."""
+    first, last = (bisect_right(document.pages, place) for place in (passage.start, passage.end - 1))
+    return tuple(page - passage.start for page in document.pages[first:last])

@@ -27,7 +27,7 @@ def insert_chunk(connection: Connection, document_id: int, path: bytes, title: s
     """Add a chunk of a document with this path and title, inside a transaction; its id."""
     texts = [title, chunk.heading, chunk.text]
     is_rewritten = not all(map(is_plain, texts))
-    anchors = json.dumps(chunk.anchors, separators=(",", ":")) if chunk.anchors else ""
+    anchors = _written(chunk)
     places = [chunk.line, chunk.end_line, chunk.page]
     crc32 = chunk_crc32(path, *places, chunk.heading, chunk.text, title, anchors)
     row: list[Any] = [chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, *places, chunk.n_tokens]
@@ -60,9 +60,9 @@ def read_chunks(connection: Connection, ids: Sequence[int]) -> dict[int, StoredC
         if chunk_crc32(*shown) != crc32:
             raise damaged(connection.path, f"the text of chunk {id_} is not what was stored")
         path, line, end_line, page, heading, text, title, anchors = shown
-        anchors = _anchors(connection, id_, anchors)
+        anchors, breaks = _read(connection, id_, anchors)
         chunks[id_] = StoredChunk(
-            id_, document_id, os.fsdecode(path), line, end_line, heading, text, title, anchors, page
+            id_, document_id, os.fsdecode(path), line, end_line, heading, text, title, anchors, page, breaks
         )
     return chunks
 
@@ -72,8 +72,22 @@ def text_sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _anchors(connection: Connection, chunk_id: int, stored: str) -> tuple[tuple[int, int, int], ...]:
+def _written(chunk: Chunk) -> str:
+    """The places inside a chunk as its column keeps them: its anchors, and where pages begin if any do."""
+    places: object = chunk.anchors
+    if chunk.page_breaks:
+        places = {"anchors": chunk.anchors, "page_breaks": chunk.page_breaks}
+    return json.dumps(places, separators=(",", ":")) if places else ""
+
+
+def _read(
+    connection: Connection, chunk_id: int, stored: str
+) -> tuple[tuple[tuple[int, int, int], ...], tuple[int, ...]]:
     try:
-        return tuple((position, line, column) for position, line, column in json.loads(stored or "[]"))
-    except (ValueError, TypeError) as error:
+        places = json.loads(stored or "[]")
+        if not isinstance(places, dict):
+            places = {"anchors": places, "page_breaks": ()}
+        anchors = tuple((position, line, column) for position, line, column in places["anchors"])
+        return anchors, tuple(map(int, places["page_breaks"]))
+    except (ValueError, TypeError, KeyError) as error:
         raise damaged(connection.path, f"the places in chunk {chunk_id}: {error}") from error

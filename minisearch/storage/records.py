@@ -55,7 +55,7 @@ class SkipStamp:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk as an answer needs it; ``title`` is its document's, ``anchors`` and ``page`` are `Chunk`'s."""
+    """A chunk as an answer needs it; ``title`` is its document's, the places are `Chunk`'s."""
 
     id: int
     document_id: int
@@ -67,6 +67,7 @@ class StoredChunk:
     title: str = ""
     anchors: tuple[tuple[int, int, int], ...] = ()
     page: int | None = None
+    page_breaks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

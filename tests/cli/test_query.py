@@ -490,6 +490,7 @@ def test_a_line_of_json_has_the_result_its_spans_and_whether_the_page_is_confide
             "end_line": 3,
             "end_column": 29,
             "score": 0.25,
+            "page": None,
         },
         "trace": {
             "dense_rank": 1,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from minisearch.errors import IngestError
 from minisearch.ingest import chunk, parse
 from minisearch.minilm.tokenizer import MiniLMTokenizer
-from minisearch.types import Chunk, Document
+from minisearch.types import Chunk, Document, Origin
 from tests.fakes import WordTokenizer
 
 
@@ -400,3 +400,14 @@ def test_real_documentation_is_cut_in_good_shape(shared, real_tokenizer):
         chunks = chunk(document, real_tokenizer, max_tokens=254, overlap_tokens=32)
         check(document, chunks, tokenizer=real_tokenizer, max_tokens=254)
         check_places(data, document, chunks)
+
+
+def test_a_passage_over_several_pages_knows_where_each_begins() -> None:
+    text = "One two three. Four five six. Seven eight nine."
+    pages = (0, text.index("Four"), text.index("Seven"), text.index("Seven"))  # the third is empty
+    document = Document("a.pdf", text, "pdf", Origin(text), pages=pages)
+    (whole,) = chunk(document, WordTokenizer(), max_tokens=40, overlap_tokens=0)
+    assert (whole.page, whole.page_breaks) == (1, (15, 30, 30))
+    parts = chunk(document, WordTokenizer(), max_tokens=4, overlap_tokens=0)
+    assert [(part.text[:4].strip(), part.page) for part in parts] == [("One", 1), ("Four", 2), ("Seve", 4)]
+    assert all(part.page_breaks == () for part in parts)
