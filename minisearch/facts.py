@@ -11,8 +11,12 @@ from pathlib import Path
 
 from minisearch.config import Settings, ingest_fingerprint
 from minisearch.errors import FingerprintMismatch, IndexNotFound
+from minisearch.home import DATABASE
 from minisearch.storage import Store
+from minisearch.storage.failures import damaged
 from minisearch.types import Encoder
+
+MOST_DIMENSIONS = 1 << 16  # of any model's vectors: a number from elsewhere could ask for all memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +50,21 @@ class Facts:
         meta = store.meta()
         if "model" not in meta:
             raise IndexNotFound(f"the index in {folder} is empty: fill it with: minisearch index FOLDER")
-        return cls(
-            model=meta["model"],
-            model_fingerprint=meta["model_fingerprint"],
-            dimension=int(meta["dimension"]),
-            max_tokens=int(meta["max_tokens"]),
-            chunk_tokens=int(meta["chunk_tokens"]),
-            overlap_tokens=int(meta["overlap_tokens"]),
-            backend=meta["backend"],
-        )
+        try:
+            facts = cls(
+                model=meta["model"],
+                model_fingerprint=meta["model_fingerprint"],
+                dimension=int(meta["dimension"]),
+                max_tokens=int(meta["max_tokens"]),
+                chunk_tokens=int(meta["chunk_tokens"]),
+                overlap_tokens=int(meta["overlap_tokens"]),
+                backend=meta["backend"],
+            )
+        except (KeyError, ValueError) as error:
+            raise damaged(folder / DATABASE, f"what it was made with: {error}") from error
+        if not 0 < facts.dimension <= MOST_DIMENSIONS:
+            raise damaged(folder / DATABASE, f"its vectors have {facts.dimension} dimensions")
+        return facts
 
     def write(self, store: Store) -> None:
         """Set them in a store."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from minisearch.storage.connection import Connection
+from minisearch.storage.failures import damaged, path_of
 from minisearch.storage.fields import Value
 from minisearch.storage.records import FileStamp, StoredDocument
 
@@ -53,7 +53,9 @@ def read_documents(
     documents = {}
     for id_, path, *row in connection.rows(f"select id, path, {COLUMNS} from documents"):  # noqa: S608 - ours
         format_, title, *stamp, sha256, ingest, language, n_characters, n_bytes_reached = row
-        name = os.fsdecode(path)
+        name = path_of(path, connection.path)
+        if not (isinstance(sha256, bytes) and all(isinstance(number, int) for number in stamp)):
+            raise damaged(connection.path, f"the record of {name!r} is none")
         documents[name] = StoredDocument(
             path=name,
             format=format_,

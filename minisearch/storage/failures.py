@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,3 +55,10 @@ def damaged(path: Path, reason: str) -> IndexCorrupt:
         f"{path} is damaged ({reason}): restore it from a backup, or delete {path.name}* and vectors-* "
         f"in {path.parent} and index again"
     )
+
+
+def path_of(stored: object, database: Path) -> str:
+    """The path in a column, as Python has it; IndexCorrupt where there is none."""
+    if isinstance(stored, bytes | str):
+        return os.fsdecode(stored)
+    raise damaged(database, f"the path of a file is {stored!r}")

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 
 from minisearch.storage.connection import Connection
-from minisearch.storage.failures import damaged
+from minisearch.storage.failures import damaged, path_of
 from minisearch.storage.records import FileStamp, SkipStamp
 from minisearch.types import RunRecord, Skipped
 
@@ -53,7 +53,7 @@ class Journal:
     def problems(self) -> list[Skipped]:
         """The files passed over, by path."""
         rows = self._connection.rows("select path, reason, coalesce(n_bytes, 0) from problems order by path")
-        return [Skipped(os.fsdecode(path), reason, n_bytes) for path, reason, n_bytes in rows]
+        return [Skipped(self._path(path), reason, n_bytes) for path, reason, n_bytes in rows]
 
     def problem_stamps(self) -> dict[str, SkipStamp]:
         """How the files passed over stood then, by path; those of which that was not noted are left out."""
@@ -61,7 +61,7 @@ class Journal:
             "select path, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest from problems "
             "where ingest is not null"
         )
-        return {os.fsdecode(path): SkipStamp(FileStamp(*stamp), ingest) for path, *stamp, ingest in rows}
+        return {self._path(path): SkipStamp(FileStamp(*stamp), ingest) for path, *stamp, ingest in rows}
 
     def set_problems(
         self,
@@ -84,7 +84,7 @@ class Journal:
     def left_out(self) -> list[Skipped]:
         """The files and folders left out on purpose, by path."""
         rows = self._connection.rows("select path, reason from left_out order by path")
-        return [Skipped(os.fsdecode(path), reason) for path, reason in rows]
+        return [Skipped(self._path(path), reason) for path, reason in rows]
 
     def set_left_out(self, forget: Iterable[str], left_out: Iterable[Skipped]) -> None:
         """Forget that some paths were left out, then note anew."""
@@ -93,6 +93,9 @@ class Journal:
         with self._connection.transaction():
             self._connection.write_many("delete from left_out where path = ?", gone)
             self._connection.write_many("insert or replace into left_out (path, reason) values (?, ?)", rows)
+
+    def _path(self, stored: object) -> str:
+        return path_of(stored, self._connection.path)
 
 
 def _columns(skip: SkipStamp | None) -> tuple[int | str | None, ...]:

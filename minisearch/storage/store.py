@@ -228,8 +228,12 @@ class Store:
     # --- chunks and vectors ------------------------------------------------------------------------
 
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
-        """The chunks with these ids, by id."""
-        return read_chunks(self._connection, ids)
+        """The chunks with these ids, by id; each is of a document."""
+        found = read_chunks(self._connection, ids)
+        missing = set(ids) - found.keys()
+        if missing:
+            raise damaged(self._connection.path, f"chunk {min(missing)} is of no document")
+        return found
 
     def passages(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in their order; none where there is no such document."""

@@ -121,7 +121,7 @@ def unreadable_name(path: Path) -> None:
     path.rename(path.with_name(path.name + ".old"))
 
 
-REPLACED: list[Callable[[Path], None]] = [missing, a_link_to_itself, unreadable_name]
+REPLACED: list[Callable[[Path], None]] = [missing, a_folder, a_pipe, a_link_to_itself, unreadable_name]
 
 
 def clear(path: Path) -> None:
