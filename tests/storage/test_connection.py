@@ -711,7 +711,7 @@ def test_a_killed_writer_leaves_every_document_whole(path, n_puts):
 KILLED_AT_EACH_STATEMENT = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from minisearch.storage import Store
+from minisearch.storage import Store, migrate  # here, so that not every child imports sqlite-utils
 
 class Killed(sqlite3.Connection):
     n_left = 0
