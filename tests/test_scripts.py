@@ -141,7 +141,9 @@ def test_help_says_how_to_call_it(name: str) -> None:
 def test_docstrings_are_taken_out_line_for_line() -> None:
     import code_chunks
 
-    source = 'def f():\n    """Does what it has to do. More."""\n    return 1\n\nclass A:\n    """Doc."""\n    x = 1\n'
+    source = (
+        'def f():\n    """Does what it has to do. More."""\n    return 1\n\nclass A:\n    "Doc."\n    x = 1\n'
+    )
     without, found = code_chunks.without_docstrings(source)
     assert without == "def f():\n\n    return 1\n\nclass A:\n\n    x = 1\n"
     assert found == [(1, "Does what it has to do.")]
