@@ -1,4 +1,4 @@
-"""Which encoder an index uses: the one handed in, or a checkpoint's; and for a question, the soonest.
+"""Which encoder an index uses: the one handed in, or a checkpoint's; and for a few words, the soonest.
 
 Both encoders of a checkpoint give vectors of one fingerprint.  `SentenceTransformer` is fast once it is
 up, which takes over a second, nearly all of it the import of torch; `ColdEncoder` is up at once.
@@ -60,17 +60,33 @@ class Encoders:
     def to_ask(self, model: str, text: str) -> Encoder:
         """The encoder that answers this question soonest, of those that `to_index` might give."""
         with self._turn:
-            if self._loaded is not None or "torch" in sys.modules or self._dtype not in {"auto", "float32"}:
+            cold = self._to_be_cold(model)
+            if cold is None:
                 return self.to_index(model)
-            try:
-                self._cold = self._cold or ColdEncoder.from_pretrained(
-                    self._to_load(model), offline=self._is_offline
-                )
-            except NotForCold:
+            n_tokens = len(cold.tokenizer.spans([text])[0])
+            self._n_cold_tokens += TOKENS_A_QUESTION + min(n_tokens, cold.max_tokens)
+            return cold if self._n_cold_tokens <= COLD_TOKENS else self.to_index(model)
+
+    def to_add(self, model: str, n_tokens: int) -> Encoder:
+        """The encoder that is done soonest with texts of so many tokens in all; with 0, soonest there."""
+        with self._turn:
+            cold = self._to_be_cold(model)
+            if cold is None or self._n_cold_tokens + n_tokens > COLD_TOKENS:
                 return self.to_index(model)
-            n_tokens = len(self._cold.tokenizer.spans([text])[0])
-            self._n_cold_tokens += TOKENS_A_QUESTION + min(n_tokens, self._cold.max_tokens)
-            return self._cold if self._n_cold_tokens <= COLD_TOKENS else self.to_index(model)
+            self._n_cold_tokens += n_tokens
+            return cold
+
+    def _to_be_cold(self, model: str) -> ColdEncoder | None:
+        """The encoder without torch, where it can be used and nothing better is there."""
+        if self._loaded is not None or "torch" in sys.modules or self._dtype not in {"auto", "float32"}:
+            return None
+        try:
+            self._cold = self._cold or ColdEncoder.from_pretrained(
+                self._to_load(model), offline=self._is_offline
+            )
+        except NotForCold:
+            return None
+        return self._cold
 
     def _to_load(self, model: str) -> str:
         """The checkpoint's name or folder; ModelError when the index's own is a folder that is gone."""

@@ -120,8 +120,8 @@ def is_at_or_below(path: str, folder: str) -> bool:
 class Run:
     """One run over the files of a walk: `execute` it, and at any time ask for its `report`.
 
-    ``source`` makes documents of the files; ``encoder`` is a function, so that a run in which nothing has
-    changed loads no model.
+    ``source`` makes documents of the files.  ``encoder`` is a function of how many tokens there are to
+    encode, so that a run in which nothing has changed loads no model, and a small one the small one.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Run:
         walked: Walked,
         source: Source,
         *,
-        encoder: Callable[[], Encoder],
+        encoder: Callable[[int], Encoder],
         shrinking: Shrinking,
         on_progress: Callable[[IndexProgress], None],
     ) -> None:
@@ -231,11 +231,12 @@ class Run:
         self._n_chunks_done += len(n_tokens) - len(unknown)
         for texts in _windowed(unknown, n_tokens):
             started_s = time.perf_counter()
-            vectors.update(zip(texts, self._encoder().encode_document(texts), strict=True))
+            of_texts = sum(n_tokens[text] for text in texts)
+            vectors.update(zip(texts, self._encoder(of_texts).encode_document(texts), strict=True))
             self._encoding_s += time.perf_counter() - started_s
             self._n_encoded += len(texts)
             self._n_chunks_done += len(texts)
-            self._n_tokens += sum(n_tokens[text] for text in texts)
+            self._n_tokens += of_texts
             self._report_progress()
         return vectors
 

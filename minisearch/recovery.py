@@ -7,9 +7,11 @@ at one moment, taken while others read and write.
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from minisearch import storage
 from minisearch.errors import IndexNotWritable
 from minisearch.facts import Facts
 from minisearch.home import Home
@@ -43,11 +45,15 @@ def restore(home: Home, path: str | os.PathLike[str]) -> None:
         raise IndexNotWritable(
             f"there is an index in {home.folder} already: name another folder with --index, or move it away"
         )
-    with Store(Path(path)) as backup:
-        Facts.read(backup, Path(path))
-        home.create()
+    is_new = not home.path.exists()
+    home.create()
+    try:
         with writer_lock(home.path):
-            backup.backup(home.database)
+            storage.restore(Path(path), home.database)
+    except BaseException:
+        if is_new and not home.exists():
+            shutil.rmtree(home.path)
+        raise
     with writer_lock(home.path), Store(home.database, writable=True) as store:
         _publish_if_due(store, home)
 

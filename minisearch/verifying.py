@@ -24,7 +24,7 @@ from minisearch.ingestion import find_files
 from minisearch.live_index import LiveIndex, is_intact
 from minisearch.reading import CutDocument, Reader
 from minisearch.storage import Store, StoredDocument
-from minisearch.types import Chunk, FloatArray, Hits, Verification
+from minisearch.types import FloatArray, Hits, Verification
 
 # The same text, embedded by another dtype or beside other texts, has a cosine above 0.999 with itself.
 LEAST_COSINE = 0.998
@@ -58,8 +58,7 @@ class _Check:
     problems: list[str] = field(default_factory=list)
     n_read: int = 0
     n_changed: int = 0
-    ids: list[int] = field(default_factory=list)  # of the passages that are embedded anew
-    chunks: list[Chunk] = field(default_factory=list)
+    chunks: dict[str, int] = field(default_factory=dict)  # texts to be embedded anew, and a passage of each
     least_cosine: float = 1.0
     recall: float = 1.0
 
@@ -86,7 +85,7 @@ class _Check:
             self.n_changed += 1
             return
         reader = Reader(
-            {}, lambda: self.encoders.to_index(self.facts.model), self.facts.settings, self.facts.ingest
+            {}, lambda: self.encoders.to_add(self.facts.model, 0), self.facts.settings, self.facts.ingest
         )
         (outcome,) = reader.outcomes(files)
         if not isinstance(outcome, CutDocument) or not _is_as_stored(outcome.row, document):
@@ -97,9 +96,9 @@ class _Check:
         if [passage.text for passage in passages] != [chunk.text for chunk in outcome.chunks]:
             self.problems.append(f"{shown}: its passages are not those that its file has now")
             return
-        if len(self.ids) < MOST_CHUNKS:
-            self.ids += [passage.id for passage in passages]
-            self.chunks += outcome.chunks
+        for passage, chunk in zip(passages, outcome.chunks, strict=True):
+            if len(self.chunks) < MOST_CHUNKS:
+                self.chunks.setdefault(chunk.embedded, passage.id)
 
     def rankings(self) -> None:
         """The vectors in use against the stored ones, and those of the sample against their texts."""
@@ -109,13 +108,13 @@ class _Check:
         if not np.array_equal(live.ids, ids) or not np.array_equal(live.vectors(ids), stored.vectors(ids)):
             self.problems.append("the vector index does not hold the stored vectors: minisearch rebuild")
             return
-        if not self.ids:
+        if not self.chunks:
             return
         encoder = self.encoders.to_index(self.facts.model)
         self.facts.check(encoder, self.home.folder)
-        order = np.argsort(self.ids)
-        ids = np.array(self.ids, np.int64)[order]
-        vectors = encoder.encode_document([self.chunks[i].embedded for i in order])
+        texts = sorted(self.chunks, key=self.chunks.__getitem__)
+        ids = np.array([self.chunks[text] for text in texts], np.int64)
+        vectors = encoder.encode_document(texts)
         cosines = np.einsum("nd,nd->n", vectors, live.vectors(ids))
         self.least_cosine = float(cosines.min())
         n_wrong = int((cosines < LEAST_COSINE).sum())
@@ -136,7 +135,7 @@ class _Check:
             n_chunks=n_chunks,
             n_read=self.n_read,
             n_changed=self.n_changed,
-            n_embedded=len(self.ids),
+            n_embedded=len(self.chunks),
             least_cosine=self.least_cosine,
             recall=self.recall,
         )

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -133,13 +134,13 @@ class Writing:
         write_choices(store, self._home, choices)
         write_roots(store, self._home, [*read_roots(store, self._home), *below])
 
-        def encoder() -> Encoder:
+        def encoder(n_tokens: int) -> Encoder:
             load_backend(facts.backend)  # a library that is gone shows before the work, not after
-            return self._encoder_of(facts)
+            return self._checked(self._encoders.to_add(facts.model, n_tokens), facts)
 
         documents = source(
             stored,
-            encoder=encoder,
+            encoder=partial(encoder, 0),
             settings=facts.settings,
             ingest=facts.ingest,
             passed_over=passed_over(store),
@@ -202,7 +203,7 @@ class Writing:
     def _first_writer(self) -> Iterator[Store]:
         """The same for an index that may not exist yet: it is made once there is a model for it."""
         if not self._home.exists():
-            self._encoders.to_index(DEFAULT_MODEL)
+            self._encoders.to_add(DEFAULT_MODEL, 0)
         with self._writer(create=True) as store:
             yield store
 
@@ -211,7 +212,7 @@ class Writing:
         try:
             facts = Facts.read(store, self._home.folder)
         except IndexNotFound:
-            encoder = self._encoders.to_index(DEFAULT_MODEL)
+            encoder = self._encoders.to_add(DEFAULT_MODEL, 0)
             facts = Facts.of(encoder, self._settings or Settings(), backend or DEFAULT_BACKEND)
         if self._encoders.is_asked_for(facts.model):
             self._encoder_of(facts)  # asked for by name: say now if it is not the index's
@@ -295,7 +296,9 @@ class Writing:
 
     def _encoder_of(self, facts: Facts) -> Encoder:
         """The encoder whose vectors the index holds; FingerprintMismatch when another one was asked for."""
-        encoder = self._encoders.to_index(facts.model)
+        return self._checked(self._encoders.to_index(facts.model), facts)
+
+    def _checked(self, encoder: Encoder, facts: Facts) -> Encoder:
         facts.check(encoder, self._home.folder)
         return encoder
 

@@ -51,6 +51,17 @@ def test_a_text_longer_than_the_model_sees_costs_no_more_than_the_longest_it_see
     assert isinstance(encoders.to_ask(MODEL, "word " * (2 * COLD_TOKENS)), ColdEncoder)
 
 
+def test_a_few_texts_are_added_without_torch_and_many_with_it(loads) -> None:
+    encoders = Encoders(given=None, model=None)
+    assert isinstance(encoders.to_add(MODEL, 0), ColdEncoder), "to cut by its tokens costs nothing"
+    assert isinstance(encoders.to_add(MODEL, COLD_TOKENS - 10), ColdEncoder)
+    assert isinstance(encoders.to_add(MODEL, 10), ColdEncoder)
+    assert loads == []
+    assert not isinstance(encoders.to_add(MODEL, 1), ColdEncoder)
+    assert len(loads) == 1
+    assert not isinstance(encoders.to_add(MODEL, 0), ColdEncoder), "nor is there any need, once it is loaded"
+
+
 def test_a_loaded_model_is_used(loads) -> None:
     encoders = Encoders(given=None, model=None)
     model = encoders.to_index(MODEL)

@@ -66,7 +66,7 @@ def status(found: IndexStatus, *, verbose: bool) -> str:
         run = found.last_run
         counts = ", ".join(f"{n:,} {name}" for name, n in run.counts.items())
         rows.append(("last run", f"{run.outcome}, {run.finished_at or run.started_at}"))
-        rows.append(("", f"{' '.join(run.roots)}: {counts}" if counts else " ".join(run.roots)))
+        rows.append(("", ": ".join(filter(None, [" ".join(run.roots), counts]))))
     if verbose:
         from minisearch.inspecting import how_code_is_cut  # it knows all the readers
 

@@ -21,6 +21,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     encoder = HashingEncoder("all-MiniLM-L6-v2")
     monkeypatch.setattr(Encoders, "to_index", lambda *_: encoder)
     monkeypatch.setattr(Encoders, "to_ask", lambda *_: encoder)
+    monkeypatch.setattr(Encoders, "to_add", lambda *_: encoder)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
     for name, text in (("a", "The river is wide."), ("b", "Bread and salt."), ("c", "A paper window.")):
@@ -106,7 +107,7 @@ def test_what_is_no_backup_is_refused_and_leaves_nothing(place: Path, content: b
     (place / "other.db").write_bytes(content)
     done = run("restore", "other.db", "--index", "new")
     assert done.exit_code == 1 and done.output.startswith("Error: ")
-    assert not (place / "new" / "minisearch.db").exists()
+    assert not (place / "new").exists()
     assert (place / "other.db").read_bytes() == content
 
 

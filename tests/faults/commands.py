@@ -14,6 +14,8 @@ from pathlib import Path
 
 from tests.faults.processes import CHECKOUT, environment
 
+RUN = "\nimport runpy; runpy.run_module('tests.faults.commands', run_name='__main__')"
+
 
 def minisearch(
     *arguments: object,
@@ -21,11 +23,13 @@ def minisearch(
     env: Mapping[str, str] | None = None,
     cwd: Path = CHECKOUT,
     in_child: Callable[[], None] | None = None,
+    first: str = "",
     timeout_s: float = 120,
 ) -> subprocess.CompletedProcess[str]:
-    """How the command ended, with all that it said."""
+    """How the command ended, with all that it said; ``first`` is Python that its process runs before."""
+    program = ["-c", first + RUN] if first else ["-m", "tests.faults.commands"]
     return subprocess.run(
-        [*map(str, before), sys.executable, "-m", "tests.faults.commands", *map(str, arguments)],
+        [*map(str, before), sys.executable, *program, *map(str, arguments)],
         env=environment() if env is None else dict(env),
         cwd=cwd,
         preexec_fn=in_child,
@@ -53,4 +57,5 @@ if __name__ == "__main__":
 
     Encoders.to_index = lambda self, model: HashingEncoder()  # type: ignore[method-assign]
     Encoders.to_ask = lambda self, model, text: HashingEncoder()  # type: ignore[method-assign]
+    Encoders.to_add = lambda self, model, n_tokens: HashingEncoder()  # type: ignore[method-assign]
     main()

@@ -210,7 +210,7 @@ def test_files_and_folders_that_may_not_be_read(place, tell):
 @pytest.fixture
 def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with files of odd names and odd texts, and the command with a quick encoder."""
-    for name in ("to_index", "to_ask"):
+    for name in ("to_index", "to_ask", "to_add"):
         monkeypatch.setattr(Encoders, name, lambda *_: HashingEncoder())
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MINISEARCH_INDEX", raising=False)

@@ -26,6 +26,7 @@ class Slow(HashingEncoder):
         time.sleep(0.3)
         return super().encode(texts)
 encoders.Encoders.to_index = lambda self, model: Slow()
+encoders.Encoders.to_add = lambda self, model, n_tokens: Slow()
 import minisearch.ingestion
 minisearch.ingestion.WINDOW_TOKENS = 500
 from minisearch.__main__ import main
