@@ -50,12 +50,12 @@ def restore(home: Home, path: str | os.PathLike[str]) -> None:
     try:
         with writer_lock(home.path):
             storage.restore(Path(path), home.database)
+        with writer_lock(home.path), Store(home.database, writable=True) as store:
+            _publish_if_due(store, home)
     except BaseException:
-        if is_new and not home.exists():
+        if is_new:  # nothing was here, and nothing is left
             shutil.rmtree(home.path)
         raise
-    with writer_lock(home.path), Store(home.database, writable=True) as store:
-        _publish_if_due(store, home)
 
 
 def _publish_if_due(store: Store, home: Home) -> None:
