@@ -171,6 +171,27 @@ def test_every_file_that_gave_nothing_has_its_reason(docs: Path, ms: MiniSearch)
     assert [note.text for note in found.choices] == ["--exclude drafts --max-bytes 100"]
 
 
+def test_reasons_that_quote_what_is_no_utf_8_are_told_and_kept(docs: Path, ms: MiniSearch) -> None:
+    folder = os.fsencode(docs)
+    Path(os.fsdecode(folder + b"/a\xff.md")).write_text("text")
+    os.link(folder + b"/a\xff.md", folder + b"/b.md")
+    os.symlink(folder + b"/../\xff", folder + b"/c.md")
+    (docs.parent / "\udcff").touch()
+    (docs / "d\udcff.md").write_text("more")
+    (docs / ".minisearchignore").write_bytes(b"d\xff*\n")
+    report = ms.index("docs")
+    assert report.added == 1
+    assert [one.reason for one in report.skipped] == [
+        f"the same file as {docs}/a\udcff.md",
+        f"symbolic link that leads out of the folder, to {docs.parent}/\udcff",
+    ]
+    found = ms.coverage()
+    assert found.skipped == report.skipped
+    assert "ignored by .minisearchignore, line 1: d\udcff*" in [one.reason for one in found.left_out]
+    again = ms.index("docs")
+    assert (again.unchanged, again.skipped, ms.coverage()) == (1, found.skipped, found)
+
+
 def test_a_file_that_cannot_be_read_again_counts_once_with_its_earlier_text(
     docs: Path, ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,7 @@ class Journal:
     def problems(self) -> list[Skipped]:
         """The files passed over, by path."""
         rows = self._connection.rows("select path, reason, coalesce(n_bytes, 0) from problems order by path")
-        return [Skipped(self._path(path), reason, n_bytes) for path, reason, n_bytes in rows]
+        return [Skipped(self._path(path), self._path(reason), n_bytes) for path, reason, n_bytes in rows]
 
     def problem_stamps(self) -> dict[str, SkipStamp]:
         """How the files passed over stood then, by path; those of which that was not noted are left out."""
@@ -71,7 +71,9 @@ class Journal:
     ) -> None:
         """Forget that some paths were passed over, then note anew, with the stamps there are of them."""
         gone = [(os.fsencode(path),) for path in forget]
-        rows = [(os.fsencode(one.path), one.reason, *_columns(stamps.get(one.path))) for one in skipped]
+        rows = [
+            (os.fsencode(one.path), _reason(one.reason), *_columns(stamps.get(one.path))) for one in skipped
+        ]
         with self._connection.transaction():
             self._connection.write_many("delete from problems where path = ?", gone)
             self._connection.write_many(
@@ -84,18 +86,27 @@ class Journal:
     def left_out(self) -> list[Skipped]:
         """The files and folders left out on purpose, by path."""
         rows = self._connection.rows("select path, reason from left_out order by path")
-        return [Skipped(self._path(path), reason) for path, reason in rows]
+        return [Skipped(self._path(path), self._path(reason)) for path, reason in rows]
 
     def set_left_out(self, forget: Iterable[str], left_out: Iterable[Skipped]) -> None:
         """Forget that some paths were left out, then note anew."""
         gone = [(os.fsencode(path),) for path in forget]
-        rows = [(os.fsencode(one.path), one.reason) for one in left_out]
+        rows = [(os.fsencode(one.path), _reason(one.reason)) for one in left_out]
         with self._connection.transaction():
             self._connection.write_many("delete from left_out where path = ?", gone)
             self._connection.write_many("insert or replace into left_out (path, reason) values (?, ?)", rows)
 
     def _path(self, stored: object) -> str:
         return path_of(stored, self._connection.path)
+
+
+def _reason(reason: str) -> str | bytes:
+    """A reason as its column takes it: it may quote a path or an ignore file that is no UTF-8."""
+    try:
+        reason.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(reason)
+    return reason
 
 
 def _columns(skip: SkipStamp | None) -> tuple[int | str | None, ...]:

@@ -451,6 +451,17 @@ def test_what_was_left_out_is_forgotten_by_path_and_noted_anew(store):
     assert store.journal.problems() == []
 
 
+def test_a_reason_that_quotes_an_odd_path_comes_back_as_it_is(store):
+    odd = [
+        Skipped(name, f"named twice: {name}") for name in ("Grüße", "a\nb\x1b[0m", os.fsdecode(b"ok\xff.md"))
+    ]
+    odd = sorted(odd, key=lambda one: os.fsencode(one.path))
+    store.journal.set_problems([], odd)
+    assert store.journal.problems() == odd
+    store.journal.set_left_out([], odd)
+    assert store.journal.left_out() == odd
+
+
 # --- notes -----------------------------------------------------------------------------------------
 
 
