@@ -38,6 +38,7 @@ from minisearch.live_index import MERGE_ABOVE, MERGE_FRACTION
 N_FILES = 7_400
 PASSAGES_A_DOCUMENT = 20
 ROUNDS = 5
+PATIENCE_S = 600
 
 Row = tuple[str, str]
 Find = Callable[[str], Callable[[], float]]
@@ -291,6 +292,7 @@ def finder(index: Path) -> Iterator[Find]:
     ours, theirs = context.Pipe()
     process = context.Process(target=look, args=(str(index), theirs), daemon=True)
     process.start()
+    theirs.close()  # so that we are told when it has died
     ours.recv()
 
     def find(word: str) -> Callable[[], float]:
@@ -310,7 +312,10 @@ def look(index: str, pipe: Any) -> None:  # noqa: ANN401 - a connection, of a ty
         ms.query("w1 w2")
         pipe.send("ready")
         while (word := pipe.recv()) is not None:
+            deadline = time.monotonic() + PATIENCE_S
             while not any(word in result.text for result in ms.query(word, 3)):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{word} was not found within {PATIENCE_S} s")
                 time.sleep(0.01)
             pipe.send(time.monotonic())
 
