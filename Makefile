@@ -1,6 +1,6 @@
 # make demo    set up, index data/docs, ask three questions
 # make test    set up, run the whole suite
-# make torture every fault as often as promised: about an hour; SEED=1 for others
+# make torture every fault as often as promised: some hours; SEED=1 for others
 # make check   format, lint, types
 # make peers   set up what scripts/embedding.py measures beside ours, in an environment of its own
 

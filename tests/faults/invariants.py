@@ -59,7 +59,7 @@ def assert_same_as_new(index: Path, folder: Path) -> None:
             ms.index(folder)
             expected = {question: _answers(ms, question) for question in QUESTIONS}
         with MiniSearch(index, encoder=HashingEncoder()) as ms:
-            ms.index(folder, prune=True)
+            ms.index(folder)
             found = {question: _answers(ms, question) for question in QUESTIONS}
         texts = {_name(path, folder): rest for path, rest in state(fresh).items()}
         assert {_name(path, folder): rest for path, rest in state(index).items()} == texts
