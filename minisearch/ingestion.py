@@ -26,7 +26,6 @@ from minisearch.home import Home
 from minisearch.ingest import Found, LeftOut, Unreadable, walk
 from minisearch.ingest.scope import Choices
 from minisearch.reading import CutDocument, Outcome, PassedOver, Unchanged
-from minisearch.shrinking import Shrinking
 from minisearch.storage import FileStamp, SkipStamp, Store, StoredDocument
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, Skipped
 
@@ -122,6 +121,8 @@ class Run:
 
     ``source`` makes documents of the files.  ``encoder`` is a function of how many tokens there are to
     encode, so that a run in which nothing has changed loads no model, and a small one the small one.
+    Nothing is removed while files are read: `outdated` are the documents whose files give no text any more,
+    and `passed_over` all files without any.
     """
 
     def __init__(
@@ -131,7 +132,6 @@ class Run:
         source: Source,
         *,
         encoder: Callable[[int], Encoder],
-        shrinking: Shrinking,
         on_progress: Callable[[IndexProgress], None],
     ) -> None:
         self._store = store
@@ -140,9 +140,10 @@ class Run:
         self._on_progress = on_progress
         self._source = source
         self._stored = source.stored
-        self._shrinking = shrinking
         self._skipped = dict(walked.skipped)
         self._counts = walked.counts()
+        self.outdated: list[str] = []
+        self.passed_over: set[str] = set()
         # Sizes only: what the walk said of these it says again.
         self.stamps = {
             key: SkipStamp(FileStamp(one.n_bytes, 0, 0, 0), "") for key, one in walked.skipped.items()
@@ -163,7 +164,7 @@ class Run:
                     self._put(document, vectors)
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Remove documents whose files are gone."""
+        """Remove documents, and count them."""
         gone = [self._stored[key].id for key in keys]
         self._store.remove(gone)
         self._n_removed += len(gone)
@@ -216,10 +217,9 @@ class Run:
         path, size = outcome.path, self._files[outcome.path].size
         self._skipped[path] = Skipped(path, outcome.reason, size)
         self.stamps[path] = outcome.stamp or SkipStamp(FileStamp(size, 0, 0, 0), "")
+        self.passed_over.add(path)
         if outcome.is_outdated:
-            if size:  # an empty file was counted before the run began
-                self._shrinking.lose(path)
-            self.remove([path])
+            self.outdated.append(path)
 
     # --- chunks -> vectors -> store ----------------------------------------------------------------
 

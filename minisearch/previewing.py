@@ -7,7 +7,7 @@ text in them, but they are not cut.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from minisearch.config import Settings
 from minisearch.errors import InputError, ShrinkRefused
 from minisearch.facts import Facts
 from minisearch.home import Home, real_path
-from minisearch.ingestion import Walked, find_files
+from minisearch.ingestion import find_files
 from minisearch.reading import PassedOver, Reader, Unchanged, passed_over
-from minisearch.shrinking import Shrinking, vanished
-from minisearch.storage import Store, StoredDocument
+from minisearch.shrinking import Losses, Shrinking, read_losses, vanished
+from minisearch.storage import Store
 from minisearch.types import Encoder, Note, Skipped
 
 
@@ -28,7 +28,7 @@ from minisearch.types import Encoder, Note, Skipped
 class Preview:
     """What a run over the same paths would do: the files, by the paths the user knows.
 
-    ``refusal`` is the error that the run would end with before it changed anything, "" where it would not.
+    ``refusal`` is the error that the run would end with, "" where it would not.
     """
 
     added: tuple[str, ...]
@@ -56,30 +56,38 @@ def preview(
     roots = {real_path(path): os.fspath(path) for path in paths}
     if not home.exists():
         choices = chosen({}, map(str, roots), choice)
-        return _preview(home, roots, Reader({}, _no_encoder, Settings(), ""), choices, prune=prune)
+        reader = Reader({}, _no_encoder, Settings(), "")
+        return _preview(home, roots, reader, choices, prune=prune, earlier=None)
     with Store(home.database) as store, store.snapshot():
         facts = Facts.read(store, home.folder)
         facts = facts if settings is None else facts.cut_by(settings)
         stored = store.documents()
         reader = Reader(stored, _no_encoder, facts.settings, facts.ingest, passed_over=passed_over(store))
         choices = chosen(read_choices(store, home), map(str, roots), choice)
-    return _preview(home, roots, reader, choices, prune=prune)
+        earlier = read_losses(store, home)
+    return _preview(home, roots, reader, choices, prune=prune, earlier=earlier)
 
 
 def _preview(
-    home: Home, roots: Mapping[Path, str], reader: Reader, choices: Mapping[str, FileChoice], *, prune: bool
+    home: Home,
+    roots: Mapping[Path, str],
+    reader: Reader,
+    choices: Mapping[str, FileChoice],
+    *,
+    prune: bool,
+    earlier: Losses | None,
 ) -> Preview:
     walked = find_files(roots, home, choices)
-    below = {str(root) for root in roots}
-    gone = vanished(reader.stored, walked.files, walked.unreadable, home, below)
-    refusal = _refusal(
-        Shrinking(home, len(reader.stored), list(roots.values()), prune), gone, reader.stored, walked
-    )
-    lists: dict[str, list[str]] = {"added": [], "updated": [], "unchanged": [], "removed": gone}
+    names = {str(root): name for root, name in roots.items()}
+    gone = vanished(reader.stored, walked.files, walked.unreadable, home, names)
+    shrinking = Shrinking(home, reader.stored, walked.files, gone, names, is_pruning=prune, earlier=earlier)
+    lists: dict[str, list[str]] = {"added": [], "updated": [], "unchanged": [], "removed": []}
     skipped = dict(walked.skipped)
+    passed_over = set()
     for key, found in walked.files.items():
         outcome = reader.read(key, found)
         if isinstance(outcome, PassedOver):
+            passed_over.add(key)
             skipped[key] = Skipped(key, outcome.reason, found.size)
             if outcome.is_outdated:
                 lists["removed"].append(key)
@@ -87,6 +95,8 @@ def _preview(
             lists["unchanged"].append(key)
         else:
             lists["updated" if key in reader.stored else "added"].append(key)
+    refusal = _refusal(shrinking, lists["removed"], passed_over)
+    lists["removed"] += gone
     return Preview(
         **{name: tuple(map(home.shown, sorted(keys))) for name, keys in lists.items()},
         skipped=tuple(
@@ -101,11 +111,10 @@ def _preview(
     )
 
 
-def _refusal(
-    shrinking: Shrinking, gone: list[str], stored: Mapping[str, StoredDocument], walked: Walked
-) -> str:
+def _refusal(shrinking: Shrinking, outdated: Collection[str], passed_over: Collection[str]) -> str:
     try:
-        shrinking.check(gone, stored, walked.files)
+        shrinking.check_before()
+        shrinking.check_after(outdated, passed_over)
     except ShrinkRefused as error:
         return str(error)
     return ""

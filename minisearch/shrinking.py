@@ -1,22 +1,68 @@
 """A run that would remove much of an index is stopped before it does: a disk may only be unmounted.
 
-What is stored and what a walk found come in; the documents that are gone go out, or a refusal.  A file that
-was moved is not lost: one of the same size and time of change has come.
+What is stored and what a walk found come in; a refusal goes out, before the run and once more after all is
+read, for some losses only show then.  A file that was moved is not lost: one of the same bytes has come.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import shlex
+import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
-from minisearch.errors import ShrinkRefused
+from minisearch.errors import IndexCorrupt, IngestError, ShrinkRefused
 from minisearch.home import Home, is_below
-from minisearch.ingest import Found
-from minisearch.storage import StoredDocument
+from minisearch.ingest import Found, read_bytes
+from minisearch.storage import Store, StoredDocument
 
-MOST = 0.2  # of an index's documents may go in one run without a word
+# Of an index's documents, and of those below each root, so many may go in one run without a word; but one may
+# always: whoever keeps two files and deletes one has not lost a disk.
+MOST = 0.2
+# A slow `rm -rf` under `watch` is many small runs, so a day's losses are counted together; a handful of files
+# that are deleted one by one is a day's work.
+DAY_S = 86_400
+HANDFUL = 10
+
+FACT = "losses"
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What runs have lost within a day of ``since_s``, of the ``n_documents`` there were then."""
+
+    since_s: int
+    n_documents: int
+    n_lost: int = 0
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(n, int) and n >= 0 for n in (self.since_s, self.n_documents, self.n_lost)):
+            raise ValueError("no whole numbers")
+
+
+def read_losses(store: Store, home: Home) -> Losses | None:
+    """Those of the last day; None where there are none."""
+    said = store.meta().get(FACT, "")
+    if not said:
+        return None
+    try:
+        losses = Losses(**json.loads(said))
+    except (ValueError, TypeError) as error:
+        raise IndexCorrupt(
+            f"the index in {home.folder} is damaged (its {FACT}: {error}): index again"
+        ) from error
+    return losses if 0 <= time.time() - losses.since_s < DAY_S else None
+
+
+def write_losses(store: Store, losses: Losses | None) -> None:
+    """Remember these instead."""
+    said = json.dumps(asdict(losses)) if losses else ""
+    if store.meta().get(FACT, "") != said:
+        store.set_meta(**{FACT: said})
 
 
 def vanished(
@@ -35,49 +81,125 @@ def vanished(
     return [key for key, place in places if is_below(place, roots) and not is_below(place, unreadable)]
 
 
-@dataclass(slots=True)
+def moves(
+    gone: Sequence[str], stored: Mapping[str, StoredDocument], files: Mapping[str, Found]
+) -> dict[str, str]:
+    """Of the documents that are gone, those whose very bytes a new or changed file has, with that file.
+
+    Each file stands for one document.  Only files of the size of one that is gone are read.
+    """
+    sizes = {stored[key].stamp.n_bytes for key in gone}
+    by_content: dict[bytes, list[str]] = {}
+    for key, found in files.items():
+        if found.size in sizes and _has_changed(found, stored.get(key)):
+            try:
+                sha256 = hashlib.sha256(read_bytes(found.target or found.path)).digest()
+            except (IngestError, MemoryError):  # the run will say so
+                continue
+            by_content.setdefault(sha256, []).append(key)
+    candidates = ((key, by_content.get(stored[key].sha256)) for key in gone)
+    return {key: there.pop() for key, there in candidates if there}
+
+
 class Shrinking:
-    """How many more documents a run may remove; ``roots`` are how the user named what is indexed."""
+    """Whether a run may remove what it would; ``gone`` are the vanished documents.
 
-    home: Home
-    n_documents: int
-    roots: Sequence[str]
-    is_pruning: bool
-    lost: list[str] = field(default_factory=list)
-    has_begun: bool = False
+    ``roots`` are the absolute paths of the run with how the user named them; ``earlier`` is what runs have
+    lost lately.  A run that is ``is_pruning`` may remove all.
+    """
 
-    def check(
-        self, gone: Sequence[str], stored: Mapping[str, StoredDocument], files: Mapping[str, Found]
+    def __init__(
+        self,
+        home: Home,
+        stored: Mapping[str, StoredDocument],
+        files: Mapping[str, Found],
+        gone: Sequence[str],
+        roots: Mapping[str, str],
+        *,
+        is_pruning: bool,
+        earlier: Losses | None,
     ) -> None:
-        """Refuse, before anything is done, to lose too many; ``gone`` are the vanished documents."""
-        new = Counter((found.size, found.mtime_ns) for key, found in files.items() if key not in stored)
-        for key in gone:
-            stamp = stored[key].stamp
-            if new[stamp.n_bytes, stamp.mtime_ns] > 0:
-                new[stamp.n_bytes, stamp.mtime_ns] -= 1
-            else:
-                self.lost.append(key)
-        self.lost += [key for key, found in files.items() if not found.size and key in stored]
-        self._refuse_if_many()
-        self.has_begun = True
+        self._home = home
+        self._stored = stored
+        self._gone = gone
+        self._roots = roots
+        self._is_pruning = is_pruning
+        self._earlier = earlier
+        self._emptied = [key for key, found in files.items() if not found.size and key in stored]
+        self._moves = {} if is_pruning else moves(gone, stored, files)
 
-    def lose(self, key: str) -> None:
-        """Refuse to lose one more that only shows while files are read: it has become unreadable."""
-        self.lost.append(key)
-        self._refuse_if_many()
+    def check_before(self) -> None:
+        """Refuse, before anything is done, to lose too many."""
+        self._check({*self._lost(), *self._emptied}, "nothing was changed")
 
-    def _refuse_if_many(self) -> None:
-        if self.is_pruning or len(self.lost) <= max(1, MOST * self.n_documents):
+    def check_after(self, outdated: Collection[str], passed_over: Collection[str]) -> None:
+        """Refuse, when all is read and nothing yet removed, to lose too many.
+
+        ``outdated`` are documents whose files give no text any more, ``passed_over`` all files without any.
+        """
+        self._check({*self._lost(passed_over), *outdated}, "what was read is kept, and nothing was removed")
+
+    def losses(self, outdated: Collection[str], passed_over: Collection[str]) -> Losses | None:
+        """What runs have lost lately, once this one has removed all that it would; after pruning, nothing."""
+        lost = {*self._lost(passed_over), *outdated}
+        if self._is_pruning or not lost:
+            return None if self._is_pruning else self._earlier
+        earlier = self._earlier or Losses(int(time.time()), len(self._stored))
+        return Losses(earlier.since_s, earlier.n_documents, earlier.n_lost + len(lost))
+
+    def _lost(self, passed_over: Collection[str] = ()) -> Iterator[str]:
+        """The vanished documents, but those whose bytes have come elsewhere."""
+        for key in self._gone:
+            there = self._moves.get(key)
+            if there is None or there in passed_over:
+                yield key
+
+    def _check(self, lost: set[str], done: str) -> None:
+        if self._is_pruning or not (of_what := self._too_many(lost)):
             return
-        folder = os.path.commonpath([os.path.dirname(self.home.absolute(key)) for key in self.lost])  # noqa: PTH120
-        where = self.home.shown(self.home.key_of(folder))
-        done = (
-            "; what was read before is kept, and nothing more removed"
-            if self.has_begun
-            else "; nothing was changed"
-        )
+        folder = os.path.commonpath([os.path.dirname(self._home.absolute(key)) for key in lost])  # noqa: PTH120
+        where = self._home.shown(self._home.key_of(folder))
         raise ShrinkRefused(
-            f"this run would remove {len(self.lost):,} of the index's {self.n_documents:,} documents, all "
-            f"from {where}{done}. If a disk is not mounted, or a pattern or folder wrong, mend that; "
-            f"if they are to go: minisearch index {' '.join(self.roots)} --prune"
+            f"{of_what}, all from {where}; {done}. If a disk is not mounted, or a pattern or folder wrong, "
+            f"mend that; if they are to go: minisearch index {shlex.join(self._roots.values())} --prune"
         )
+
+    def _too_many(self, lost: set[str]) -> str:
+        """Of what these are too many, in words; "" where they are not."""
+        n_documents = len(self._stored)
+        if len(lost) > max(1, MOST * n_documents):
+            return f"this run would remove {len(lost):,} of the index's {n_documents:,} documents"
+        n_lost = Counter(root for key in lost for root in self._roots_above(key))
+        if any(n > 1 for n in n_lost.values()):
+            n_stored = Counter(root for key in self._stored for root in self._roots_above(key))
+            for root, n in n_lost.items():
+                if n > max(1, MOST * n_stored[root]):
+                    return (
+                        f"this run would remove {n:,} of the {n_stored[root]:,} documents of "
+                        f"{self._roots[root]}"
+                    )
+        earlier = self._earlier
+        if lost and earlier and (n := earlier.n_lost + len(lost)) > max(HANDFUL, MOST * earlier.n_documents):
+            return (
+                f"this run would remove {len(lost):,} document{'s' * (len(lost) > 1)}, and with those of the "
+                f"last day {n:,} of the {earlier.n_documents:,} there were"
+            )
+        return ""
+
+    def _roots_above(self, key: str) -> Iterator[str]:
+        """The roots that a document lies below."""
+        path = self._home.absolute(key)
+        while True:
+            if path in self._roots:
+                yield path
+            if (parent := os.path.dirname(path)) == path:  # noqa: PTH120 - a hundred thousand strings
+                return
+            path = parent
+
+
+def _has_changed(found: Found, stored: StoredDocument | None) -> bool:
+    """Whether a file is new, or is not what it was when it was stored, as far as its stamp tells."""
+    if stored is None:
+        return True
+    stamp = stored.stamp
+    return (found.size, found.mtime_ns, found.ctime_ns) != (stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns)

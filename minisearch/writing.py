@@ -29,7 +29,7 @@ from minisearch.indexes import load_backend
 from minisearch.ingestion import Run, Source, Walked, find_files
 from minisearch.live_index import LiveIndex, is_due, publish_index
 from minisearch.reading import Reader, passed_over
-from minisearch.shrinking import Shrinking, vanished
+from minisearch.shrinking import Shrinking, read_losses, vanished, write_losses
 from minisearch.storage import Store
 from minisearch.storage.lock import writer_lock
 from minisearch.types import Encoder, IndexProgress, IngestReport, Skipped
@@ -128,8 +128,12 @@ class Writing:
         below = {str(root) for root in roots}
         stored = store.documents()
         gone = vanished(stored, walked.files, walked.unreadable, self._home, below)
-        shrinking = Shrinking(self._home, len(stored), list(roots.values()), prune)
-        shrinking.check(gone, stored, walked.files)
+        names = {str(root): name for root, name in roots.items()}
+        earlier = read_losses(store, self._home)
+        shrinking = Shrinking(
+            self._home, stored, walked.files, gone, names, is_pruning=prune, earlier=earlier
+        )
+        shrinking.check_before()
         facts = self._settle(store, backend)
         write_choices(store, self._home, choices)
         write_roots(store, self._home, [*read_roots(store, self._home), *below])
@@ -145,10 +149,12 @@ class Writing:
             ingest=facts.ingest,
             passed_over=passed_over(store),
         )
-        run = Run(store, walked, documents, encoder=encoder, shrinking=shrinking, on_progress=on_progress)
+        run = Run(store, walked, documents, encoder=encoder, on_progress=on_progress)
         with self._recorded(run, store, walked, roots):
             run.execute()
-            run.remove(gone)
+            shrinking.check_after(run.outdated, run.passed_over)
+            run.remove([*gone, *run.outdated])
+            write_losses(store, shrinking.losses(run.outdated, run.passed_over))
             is_new = self._publish_if_due(store, facts)
             report = run.report()
             is_unmeasured = report.n_encoded and (is_new or calibration.read(store) is None)
