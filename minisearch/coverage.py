@@ -25,8 +25,8 @@ class Coverage:
     ``n_bytes_passed_over``; a file that is no text (a PDF) counts whole as reached.  ``n_characters`` are
     those of the texts that readers made of the files.  ``skipped`` are files that were seen and gave nothing,
     ``left_out`` files and whole folders (with a slash) that were not looked into, ``notes`` what is missing
-    of files that are in the index.  ``outcome`` is the last run's: unless it is "complete", there may be
-    files that no run has seen.
+    of files that are in the index.  ``outcome`` is the last run's: unless it is "complete", or "rolled
+    back", there may be files that no run has seen.
     """
 
     n_documents: int

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from minisearch import storage
+from minisearch.choices import read_roots
 from minisearch.errors import IndexNotWritable
 from minisearch.facts import Facts
 from minisearch.home import Home
@@ -24,7 +25,7 @@ def roll_back(home: Home) -> Undone:
     """`MiniSearch.rollback`."""
     home.must_exist()
     with writer_lock(home.path), Store(home.database, writable=True) as store:
-        run_id = store.journal.start_run([])
+        run_id = store.journal.start_run([home.key_of(root) for root in read_roots(store, home)])
         undone = store.roll_back()
         store.journal.finish_run(run_id, "rolled back", asdict(undone))
         _publish_if_due(store, home)

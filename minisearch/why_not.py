@@ -15,11 +15,15 @@ from typing import Any, Literal
 
 from minisearch import filters
 from minisearch.asking import as_stored
+from minisearch.choices import read_roots
 from minisearch.errors import InputError
 from minisearch.filters import Filter
 from minisearch.home import Home, is_below, real_path
 from minisearch.results import Place, SearchResult, SearchResults
 from minisearch.storage import Store
+
+ROLLED_BACK = "rolled back"
+FINISHED = {"complete", ROLLED_BACK}  # how a run ends that has got to all files
 
 Verdict = Literal[
     "not indexed", "filtered", "no match", "outranked", "fused away", "reranked", "varied", "found"
@@ -107,14 +111,20 @@ def _not_indexed(store: Store, home: Home, key: str, given: str | os.PathLike[st
             return f"{place} left out: {one.reason}"
     if not Path(home.absolute(key)).exists():
         return "there is no such file"
-    last = store.journal.last_run()
-    if last is not None and last.outcome != "complete":
-        return "no run has got to it: the last one did not end; run minisearch index again"
-    roots = {home.absolute(root) for root in last.roots} if last else set()
     if Path(home.absolute(key)).is_dir():
         return "it is a folder: expected a file"
-    if is_below(home.absolute(key), roots):
-        return "it has come since the last run: run minisearch index again"
+    last = store.journal.last_run()
+    outcome = last.outcome if last else "never"
+    of_last = {home.absolute(root) for root in last.roots} if last else set()
+    if outcome not in FINISHED and is_below(home.absolute(key), of_last):
+        return "no run has got to it: the last one did not end; run minisearch index again"
+    if is_below(home.absolute(key), of_last | set(read_roots(store, home))):
+        since = (
+            "was not in the index that was gone back to"
+            if outcome == ROLLED_BACK
+            else "has come since the last run"
+        )
+        return f"it {since}: run minisearch index again"
     return f"no run has seen it: minisearch index {os.fspath(given)}"
 
 

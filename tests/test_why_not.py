@@ -152,6 +152,37 @@ def test_a_run_that_was_cut_short_is_named(docs: Path) -> None:
         assert ms.coverage().outcome == "interrupted"
 
 
+def test_a_rollback_is_no_run_that_was_cut_short(docs: Path, ms: MiniSearch) -> None:
+    ms.index("docs")
+    (docs / "new.md").write_text("coffee")
+    ms.index("docs")
+    ms.rollback()
+    (docs.parent / "elsewhere.md").write_text("coffee")
+    reasons = {
+        "docs/new.md": "it was not in the index that was gone back to: run minisearch index again",
+        "docs": "it is a folder: expected a file",
+        "elsewhere.md": "no run has seen it: minisearch index elsewhere.md",
+    }
+    assert {path: ms.why_not(path, "coffee").reason for path in reasons} == reasons
+    assert ms.status().last_run.roots == ("docs",)
+    assert ms.coverage().outcome == "rolled back"
+    ms.rollback()
+    ms.rollback()
+    ms.index("docs")
+    assert ms.why_not("docs/new.md", "coffee").verdict == "found"
+
+
+def test_a_run_of_one_folder_that_was_cut_short_says_nothing_of_another(docs: Path, ms: MiniSearch) -> None:
+    ms.index("docs")
+    (docs.parent / "more").mkdir()
+    (docs.parent / "more" / "x.md").write_text("milk")
+    with MiniSearch.open(".", encoder=Interrupted()) as cut, pytest.raises(KeyboardInterrupt):
+        cut.index("more")
+    (docs / "new.md").write_text("coffee")
+    assert "has come since the last run" in ms.why_not("docs/new.md", "coffee").reason
+    assert "the last one did not end" in ms.why_not("more/x.md", "coffee").reason
+
+
 def test_what_makes_no_sense_is_refused(docs: Path, ms: MiniSearch) -> None:
     with pytest.raises(IndexNotFound):
         ms.why_not("docs/tea.md", "coffee")
