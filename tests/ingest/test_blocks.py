@@ -220,3 +220,10 @@ def test_a_table_is_not_begun_by_an_overlap_that_leaves_it_no_room():
         overlap_tokens=10,
     )
     assert table in [one.text for one in chunks]
+
+
+@pytest.mark.parametrize("unit", ["<a", "</a", '<a="', "&#"])
+def test_tags_that_never_end_take_linear_time(unit):
+    start = time.process_time()
+    parse("a.html", (unit * (200_000 // len(unit))).encode())
+    assert time.process_time() - start < 5  # about half a second; half a minute, if quadratic

@@ -276,6 +276,14 @@ def test_a_megabyte_of_any_field_list_takes_linear_time(unit):
     assert time.process_time() - start < 8
 
 
+@pytest.mark.parametrize("top", [".. note:: x\n", ".. a\n b\n", ":a: b\n", ":a: b\n c\n", ""])
+@pytest.mark.parametrize("blank", [" ", "\t", " \t", "\v", "\u3000"])
+def test_200_kilobytes_of_blanks_at_the_end_take_linear_time(top, blank):
+    start = time.process_time()
+    parse("a.rst", (top + blank * (200_000 // len(blank)) + "end").encode())
+    assert time.process_time() - start < 5  # about 0.1 s; half a minute, if quadratic
+
+
 def test_text_and_code_have_no_fields():
     for path in ("a.txt", "a.py", "a.yaml"):
         assert dict(parse(path, b"---\na: 1\n---\n").fields) == {}

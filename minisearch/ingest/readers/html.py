@@ -16,7 +16,8 @@ from minisearch.ingest.readers.fields import Fields
 from minisearch.ingest.readers.markdown import MAX_TITLE, first_title
 from minisearch.types import Document, Heading
 
-TAG_NAME = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
+# No name is as long, and of "<a<a<a" without end each would be looked at to the end.
+TAG_NAME = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,40})")
 TAG_REST = re.compile(r"""[^"'>]*(?:(?:"[^"]*"|'[^']*')[^"'>]*)*>""")
 # Words with single spaces between, kept as they stand; a character reference; other white space.
 PIECE = re.compile(r"(?P<words>[^ \t\n\r\f&]+(?: [^ \t\n\r\f&]+)*)|(?P<reference>&#?\w*;?)|[ \t\n\r\f]+")

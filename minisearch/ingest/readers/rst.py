@@ -31,7 +31,8 @@ ENDED = re.compile(r"[ \t]|\.\.[ \t]|$")
 LABELS = re.compile(r"(?:^(?:\.\. _[^\n]*:|:\w+:)[ \t]*\n(?:[ \t]*\n)*)+\Z", re.MULTILINE)
 # ":author: x", with the indented lines below; and what may stand between: blank lines, comments, labels.
 FIELD = re.compile(r":([^:\n]+):(?=\s|\Z)[ \t]*([^\n]*(?:\n[ \t]+[^\s][^\n]*)*)(?:\n|\Z)")
-BLANK_OR_MARKUP = re.compile(r"(?:[ \t]*\n|\.\.(?:[ \t][^\n]*)?\n(?:[ \t]+[^\n]*\n)*)*")
+# One blank is asked for where any number may stand: of two runs that overlap, every cut would be tried.
+BLANK_OR_MARKUP = re.compile(r"(?:[ \t]*\n|\.\.(?:[ \t][^\n]*)?\n(?:[ \t][^\n]*\n)*)*")
 MAX_LABELS = 1000  # characters; labels further above a title are not looked for
 
 
