@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from minisearch.cli.highlight import highlighted
 from minisearch.cli.terminal import PLAIN, TAB, WIDE_CHARACTERS, Marked, Terminal, width, wrap
-from minisearch.search.sentences import CODE_LINE, DIRECTIVE, PROSE_DIRECTIVES
+from minisearch.search.sentences import CODE_LINE, DIRECTIVE, PROSE_DIRECTIVES, front_matter_end
 
 if TYPE_CHECKING:
     from minisearch.results import Question, SearchResult
@@ -47,7 +47,12 @@ TABLE = re.compile(r"\s*(?:\||\+[-=+]{2,}|[-=]{3,}(?:\s+[-=]{3,})+\s*$)|.*\s\|\s
 
 def passage(hit: SearchResult, question: Question, terminal: Terminal, *, whole: bool) -> Iterator[str]:
     """The lines of the passage, ``whole`` or those around its evidence, or else the first ones."""
-    lines = list(dropwhile(_says_a_title_again(hit), _laid_out(_marked(hit, question), hit.path)))
+    marked, fields_end = _marked(hit, question), front_matter_end(hit.text)
+    if fields_end and not whole and hit.evidence and hit.evidence.start >= fields_end:
+        marked, fields_end = marked[fields_end:], 0
+    lines = list(_laid_out(marked, hit.path))
+    if not fields_end:  # whose first rule is no rule below a title
+        lines = list(dropwhile(_says_a_title_again(hit), lines))
     room = terminal.columns - len(INDENT)
     if whole:
         shown = [part for line in _without_blank_ends(lines) for part in _whole(line, room)]

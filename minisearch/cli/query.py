@@ -172,7 +172,7 @@ class Output:
         if self.as_json:
             self._json(answer, nothing)
         else:
-            self._page(answer, "" if asked.like else _why_scores(answer.found, ms))
+            self._page(answer, _remark(answer.found, ms, asked))
         if answer.refusal:
             click.echo(f"Error: {printable(answer.refusal)}", err=True)
         elif nothing:
@@ -256,9 +256,15 @@ def _found_or_error(
         return error
 
 
-def _why_scores(found: SearchResults, ms: MiniSearch) -> str:
-    """Why there are scores where percentages should be."""
-    if not found or found.mode == "lexical" or found[0].relevance is not None:
+def _remark(found: SearchResults, ms: MiniSearch, asked: Asked) -> str:
+    """What has to be known of the index to read a page: that it is not whole, or small."""
+    run = ms.status().last_run
+    if run and run.outcome not in {"complete", "rolled back"}:
+        state = (
+            "an indexing run is under way" if run.outcome == "running" else f"the last run was {run.outcome}"
+        )
+        return f"({state}: not everything may be in the index yet)"
+    if not found or asked.like or found.mode == "lexical" or found[0].relevance is not None:
         return ""
     from minisearch.calibration import MIN_DOCUMENTS
 

@@ -43,7 +43,9 @@ def report(done: IngestReport, *, verbose: bool) -> str:
     """The closing lines of an indexing run."""
     head = counts(done)
     rate = f" ({done.n_encoded / done.encoding_s:,.0f} a second)" if done.encoding_s else ""
-    work = f"{count(done.n_encoded, 'chunk')} embedded{rate}; {_seconds(done.elapsed_s)} in all"
+    n_known = done.n_chunks - done.n_encoded
+    known = f", {n_known:,} were known" if n_known else ""
+    work = f"{count(done.n_encoded, 'chunk')} embedded{rate}{known}; {_seconds(done.elapsed_s)} in all"
     left_out = f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden"
     left_out += f", {done.n_excluded:,} not chosen" if done.n_excluded else ""
     lines = [head, work, *([left_out] if done.n_ignored or done.n_excluded else [])]

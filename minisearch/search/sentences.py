@@ -86,7 +86,7 @@ def sentences(text: str, *, heading: str = "") -> list[Span]:
 def sentences_and_code(text: str, *, heading: str = "") -> list[tuple[Span, bool]]:
     """The same spans, each with whether it is a line of code that is no comment."""
     title = heading.rpartition(" > ")[2]
-    for start in dict.fromkeys([_front_matter_end(text), 0]):
+    for start in dict.fromkeys([front_matter_end(text), 0]):
         units = _Units(text, start, title)
         found = [(span, is_code) for *unit, is_code in units.prose for span in _split(text, *unit)]
         said = [(span, is_code) for span, is_code in found if not _is_bare(text[slice(*span)], is_code)]
@@ -106,7 +106,7 @@ def _is_bare(sentence: str, is_code: bool) -> bool:
     return without_addresses != sentence and len(WORD.findall(without_addresses)) < fewest
 
 
-def _front_matter_end(text: str) -> int:
+def front_matter_end(text: str) -> int:
     """Where the fields between two rules end that a passage begins with; 0 where it does not."""
     lines = _lines(text)
     rule = text[slice(*lines[0])].rstrip()

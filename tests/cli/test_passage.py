@@ -196,3 +196,10 @@ def test_a_colour_terminal_and_a_passage_without_evidence_get_no_mark() -> None:
 def test_the_text_stands_in_the_same_columns_with_and_without_a_mark() -> None:
     hit = result("\n".join(WRAPPED), WRAPPED[1])
     assert [line[4:] for line in shown(hit)] == [line[4:] for line in shown(result(hit.text))]
+
+
+def test_front_matter_is_above_no_evidence_below_it_and_whole_in_a_whole_passage() -> None:
+    text = "---\ntitle: The garden\ntags: [roses]\n---\n\nRoses want sun.\n"
+    hit = result(text, "Roses want sun.")
+    assert shown(hit, whole=False) == [">   Roses want sun."]
+    assert [line[4:] for line in shown(hit)][:4] == ["---", "title: The garden", "tags: [roses]", "---"]

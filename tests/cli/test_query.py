@@ -647,6 +647,19 @@ def test_scores_that_need_no_excuse_get_none() -> None:
     assert SMALL not in run("query", "q").stdout
 
 
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [("interrupted", "the last run was interrupted"), ("running", "an indexing run is under way")],
+)
+def test_a_page_of_an_index_that_is_not_whole_says_so(outcome: str, state: str) -> None:
+    run_before = RunRecord("2024-01-01T00:00:00", None, outcome, ("docs",), 1)
+    Engine.stands = replace(STATUS, last_run=run_before)
+    remark = f"({state}: not everything may be in the index yet)"
+    assert run("query", "q").stdout.splitlines()[-1] == remark
+    Engine.stands = replace(STATUS, last_run=replace(run_before, outcome="rolled back"))
+    assert "may be in the index" not in run("query", "q").stdout
+
+
 # --- similarity ------------------------------------------------------------------------------------
 
 
