@@ -288,11 +288,15 @@ class MiniSearch:
 
         back_up(self._home, path)
 
-    def restore(self, path: str | os.PathLike[str]) -> None:
-        """Make the index of a backup; IndexNotWritable where there is an index already."""
+    def restore(self, path: str | os.PathLike[str]) -> int:
+        """Make the index of a backup; how many of its documents have no file where the index looks for it.
+
+        It looks below the folder that its own folder lies in, as where it was backed up.  Raises
+        IndexNotWritable where there is an index already, IndexCorrupt for what is no sound backup.
+        """
         from minisearch.recovery import restore
 
-        restore(self._home, path)
+        return restore(self._home, path)
 
     def chunks(self, path: str | os.PathLike[str]) -> CutFile:
         """How a file is cut, as an index would hold it: with the settings of this one, if there is one.

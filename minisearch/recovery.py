@@ -40,7 +40,7 @@ def back_up(home: Home, path: str | os.PathLike[str]) -> None:
         store.backup(Path(path))
 
 
-def restore(home: Home, path: str | os.PathLike[str]) -> None:
+def restore(home: Home, path: str | os.PathLike[str]) -> int:
     """`MiniSearch.restore`."""
     if home.exists():
         raise IndexNotWritable(
@@ -53,6 +53,7 @@ def restore(home: Home, path: str | os.PathLike[str]) -> None:
             storage.restore(Path(path), home.database)
         with writer_lock(home.path), Store(home.database, writable=True) as store:
             _publish_if_due(store, home)
+            return sum(not os.path.lexists(home.absolute(key)) for key in store.documents())
     except BaseException:
         if is_new:  # nothing was here, and nothing is left
             shutil.rmtree(home.path)

@@ -72,10 +72,18 @@ def backup(file: Path, index_folder: Path | None, verbose: bool) -> None:
 def restore(file: Path, index_folder: Path | None, verbose: bool) -> None:
     """Make an index of a backup.
 
-    Where there is none yet: in .minisearch here, or in the folder that --index names.
+    Where there is none yet: in .minisearch here, or in the folder that --index names. Files are looked for
+    from the folder that it lies in, as they were where it was backed up.
     """
     set_up_logging(verbose)
     with minisearch.MiniSearch(index_folder or Path(INDEX_FOLDER)) as ms:
-        ms.restore(file)
+        n_absent = ms.restore(file)
         found = ms.status()
     click.echo(f"Restored {show.count(found.n_documents, 'document')} into {found.path}")
+    if n_absent:
+        click.echo(
+            f"Note: {n_absent:,} of their files are not where this index looks for them, below "
+            f"{Path(found.path).absolute().parent}: answers are whole, but their paths do not open. An index "
+            f"belongs beside the files that it was made of",
+            err=True,
+        )

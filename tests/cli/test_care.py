@@ -98,6 +98,10 @@ def test_a_backup_becomes_an_index_again(place: Path) -> None:
     restored = run("restore", "copy.db", "--index", "elsewhere")
     assert restored.exit_code == 0 and "Restored 3 documents into elsewhere" in restored.output
     assert "Bread and salt." in run("query", "bread", "-k", "1", "--index", "elsewhere").output
+    assert "not where" not in restored.output, "it lies beside the same files"
+    (place / "far").mkdir()
+    far = run("restore", "copy.db", "--index", "far/idx")
+    assert far.exit_code == 0 and "3 of their files are not where this index looks" in far.output
     refused = run("restore", "copy.db")
     assert refused.exit_code == 1 and "there is an index in .minisearch already" in refused.output
 
