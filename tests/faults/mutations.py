@@ -80,11 +80,13 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 def damaged(data: bytes, rng: random.Random, node: int, *, number: int) -> tuple[str, bytes]:
     """The name of a damage, each in its turn, and the bytes after it, which are others than before."""
-    damage = DAMAGES[number % len(DAMAGES)]
-    while True:  # a block that was zero, or the same byte drawn again, is no damage
-        changed = damage(data, rng, node)
-        if changed != data:
-            return damage.__name__, changed
+    while True:
+        damage = DAMAGES[number % len(DAMAGES)]
+        for _ in range(5):  # a block that was zero, or the same byte drawn again, is no damage
+            changed = damage(data, rng, node)
+            if changed != data:
+                return damage.__name__, changed
+        number += 1  # a small file has no block to be exchanged
 
 
 def crafted_annoy(data: bytes, dimension: int) -> bytes:
