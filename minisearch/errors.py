@@ -5,7 +5,8 @@
     MinisearchError
     ├── InputError               what was asked for makes no sense (an empty query, k = 0)
     ├── IngestError              a file or folder that cannot be read
-    │   └── TookTooLong          not in the time it had; on an idle machine it may
+    │   └── CutShort             its reading ended before its end; another time it may not
+    │       └── TookTooLong      not in the time it had; on an idle machine it may
     ├── ModelError               weights or tokenizer missing, damaged or of another kind
     │   └── WeightsNotFound      looked everywhere; the message names the places and the cure
     ├── StoreError               an index that cannot be used
@@ -35,7 +36,11 @@ class IngestError(MinisearchError):
     """A file or folder that cannot be read."""
 
 
-class TookTooLong(IngestError):
+class CutShort(IngestError):
+    """A file whose reader was ended before it had an answer: by the system, say, which was out of memory."""
+
+
+class TookTooLong(CutShort):
     """A file that was given up for the time it took, which another time may be enough."""
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from minisearch.config import Settings, fingerprint
 from minisearch.cutting import cut
-from minisearch.errors import IngestError, MinisearchError, TookTooLong
+from minisearch.errors import CutShort, IngestError, MinisearchError
 from minisearch.ingest import Found, is_cut_at_lines, parse, read_bytes
 from minisearch.ingest.libraries import installed
 from minisearch.ingest.sandbox import Stopped, stoppable
@@ -28,6 +28,9 @@ from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
 # A file changed this close before it was read may have changed again after, with the same time and size
 # (git's "racy" rule; FAT keeps times to 2 s), so such a file is read again.
 RACY_NS = 2_000_000_000
+
+# Told in the open by the fingerprint of a document, since no later run may keep it when secrets are screened.
+WITH_SECRETS = " with secrets"
 
 TOO_MUCH = "it takes more memory to read than there is"
 
@@ -145,10 +148,13 @@ class Reader:
         try:
             with stoppable(self.stop):
                 document = _document(found, data)
-        except TookTooLong as error:  # without a stamp, so that the next run tries again
-            return PassedOver(path, str(error), stored is not None)
         except IngestError as error:
-            return PassedOver(path, str(error), stored is not None, SkipStamp(stamp, by_what))
+            if stored and stored.sha256 == sha256 and _may_be_kept(stored, found, error):
+                return self._doubtful(path, str(error))  # the text is still the file's, only cut as before
+            can_differ = isinstance(error, CutShort)  # without a stamp, so that the next run tries again
+            return PassedOver(
+                path, str(error), stored is not None, None if can_differ else SkipStamp(stamp, by_what)
+            )
         except (MemoryError, Stopped):
             raise
         except Exception as error:  # a mistake of ours costs one file, and not the run
@@ -168,9 +174,8 @@ class Reader:
 
     def _ingest_of(self, found: Found) -> str:
         """What would change this file's chunks: for a source, whether there is a grammar to cut it by."""
-        marks = ["with secrets"] if found.keeps_secrets else []
-        marks += ["at lines"] if is_cut_at_lines(found.path) else []
-        return fingerprint(self.ingest, *marks) if marks else self.ingest
+        ingest = fingerprint(self.ingest, "at lines") if is_cut_at_lines(found.path) else self.ingest
+        return ingest + WITH_SECRETS if found.keeps_secrets else ingest
 
     def _still_passed_over(self, path: str, stamp: FileStamp, by_what: str) -> PassedOver | None:
         """The verdict of an earlier run, where the same would be found by reading the file again."""
@@ -222,6 +227,16 @@ def n_bytes_reached(document: Document, chunks: Sequence[Chunk], n_bytes: int) -
     return reached
 
 
+class _Screened(IngestError):
+    """There is a text, and it is not to be kept."""
+
+
+def _may_be_kept(stored: StoredDocument, found: Found, error: IngestError) -> bool:
+    """Whether the text of a document may stay, now that its unchanged file cannot be read again."""
+    has_secrets = stored.ingest.endswith(WITH_SECRETS) and not found.keeps_secrets
+    return not has_secrets and not isinstance(error, _Screened)
+
+
 def _document(found: Found, data: bytes) -> Document:
     """The document in a file's bytes, its secrets blanked; IngestError where there is none."""
     document = parse(found.path, data)
@@ -231,7 +246,7 @@ def _document(found: Found, data: bytes) -> Document:
         return document
     document = screened(document)
     if has_only_blanks(document.text):
-        raise IngestError("screened: there is nothing but secrets in it (--keep-secrets takes it)")
+        raise _Screened("screened: there is nothing but secrets in it (--keep-secrets takes it)")
     return document
 
 

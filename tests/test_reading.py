@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from minisearch import MiniSearch, reading
-from minisearch.ingest import read_bytes
+from minisearch.choice import FileChoice
+from minisearch.config import Settings
+from minisearch.ingest import read_bytes, sandbox
+from minisearch.ingest.readers import extracted
 from tests.fakes import HashingEncoder
+from tests.ingest.made_files import epub
 
 
 @pytest.fixture
@@ -123,6 +127,68 @@ def test_a_file_that_changes_once_while_it_is_read_is_read_as_it_then_is(
     (path,) = docs.glob("a.md")
     expected = {path.read_text()} - {""}
     assert {result.text for result in ms.query("text", k=9) if result.path == "docs/a.md"} == expected
+
+
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """From the call on, the system kills every process that takes a file apart, as when it has no memory."""
+    boot = "import os; os.read(0, 8); os.kill(os.getpid(), 9)"
+
+    def kill() -> None:
+        extracted.SANDBOX.close()
+        monkeypatch.setattr(sandbox, "BOOT", boot)
+
+    yield kill
+    extracted.SANDBOX.close()
+
+
+KILLED = "the EPUB made its reader crash (signal 9)"
+
+
+def test_a_document_whose_reader_is_killed_stays_until_its_file_changes(
+    docs: Path, killed: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "a.epub").write_bytes(epub("<p>bread and salt</p>"))
+    (docs / "b.md").write_text("water")
+    with MiniSearch.open(".", encoder=HashingEncoder()) as ms:
+        ms.index("docs")
+    boot = sandbox.BOOT
+    killed()
+    with MiniSearch.open(".", encoder=HashingEncoder(), settings=Settings(overlap_tokens=4)) as ms:
+        report = ms.index("docs")
+        assert [one.reason for one in report.skipped] == [f"{KILLED}; its earlier text is kept"]
+        assert (report.removed, ms.query("bread")[0].text) == (0, "bread and salt")
+        monkeypatch.setattr(sandbox, "BOOT", boot)
+        report = ms.index("docs")
+        assert (report.updated, report.skipped) == (1, ())
+        killed()
+        (docs / "a.epub").write_bytes(epub("<p>stone</p>"))
+        report = ms.index("docs")
+        assert (report.removed, [one.reason for one in report.skipped]) == (1, [KILLED])
+
+
+def test_a_file_whose_reader_was_killed_is_tried_again(
+    docs: Path, ms: MiniSearch, read: list[str], killed: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "a.epub").write_bytes(epub("<p>bread and salt</p>"))
+    (docs / "b.md").write_text("water")
+    boot = sandbox.BOOT
+    killed()
+    assert [one.reason for one in ms.index("docs").skipped] == [KILLED]
+    monkeypatch.setattr(sandbox, "BOOT", boot)
+    assert ms.index("docs").added == 1
+
+
+def test_a_text_with_secrets_is_not_kept_when_they_are_to_be_screened(
+    docs: Path, ms: MiniSearch, killed: Callable[[], None]
+) -> None:
+    (docs / "a.epub").write_bytes(epub("<p>bread, salt and AKIAQ3EGRZXB4MPLVW2K</p>"))
+    (docs / "b.md").write_text("AKIAQ3EGRZXB4MPLVW2K")
+    (docs / "c.md").write_text("water")
+    assert ms.index("docs", choice=FileChoice(keep_secrets=True)).added == 3
+    killed()
+    report = ms.index("docs", choice=FileChoice(keep_secrets=False), prune=True)
+    assert (report.removed, [one.path for one in report.skipped]) == (2, ["docs/a.epub", "docs/b.md"])
 
 
 def test_a_file_that_does_not_come_to_rest_is_passed_over_and_the_next_run_takes_it(

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import minisearch
-from minisearch.errors import IngestError, TookTooLong
+from minisearch.errors import CutShort, IngestError, TookTooLong
 
 FRAME = struct.Struct(">Q")  # as in extract.child
 BOOT = """
@@ -84,7 +84,8 @@ class Sandbox:
     def take(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
         """What `extract` says of a file of this format, ``label`` its name for people.
 
-        Raises IngestError with the reason when there is no answer, `Stopped` when that was asked for.
+        Raises IngestError with the reason when there is no answer, `CutShort` where there may be one another
+        time, `Stopped` when that was asked for.
         """
         with self._lock:
             answer = self._answer(format_, label, data)
@@ -134,7 +135,9 @@ class Sandbox:
             status = self._end()
             if is_kept and status == 0:
                 raise
-            raise IngestError(self._reason(status, label)) from error
+            # Too much work is the file's; a signal may be another's, as when the machine is out of memory.
+            kind = IngestError if status == -signal.SIGXCPU else CutShort
+            raise kind(self._reason(status, label)) from error
         except BaseException:
             self._end()
             raise
