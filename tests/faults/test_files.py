@@ -112,7 +112,7 @@ def test_files_over_the_size_limit_are_named_and_not_opened(place, often, tell):
 
 
 def test_large_files_take_bounded_memory(place, often, tell):
-    n_bytes = often(2_000_000, 40_000_000)
+    n_bytes = often(1_000_000, 40_000_000)
     expected = bystanders(place / "docs") | hostile.large(place / "docs", n_bytes)
     told = index_twice(place, mb=300 + 40 * n_bytes // 1_000_000)
     assert_all_accounted_for(told, place, expected)
@@ -134,7 +134,7 @@ def test_a_file_larger_than_memory_costs_itself_alone(place):
 def test_each_hostile_file_is_indexed_or_told_and_all_others_are_indexed(place, kind, often, tell):
     expected = bystanders(place / "docs")
     if kind == "nested":
-        expected |= hostile.nested(place / "docs", often(10_000, 100_000))
+        expected |= hostile.nested(place / "docs", often(4_000, 100_000))
     else:
         expected |= getattr(hostile, kind)(place / "docs")
     told = index_twice(place)
@@ -441,8 +441,8 @@ def after_the_walk(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]) 
     """Let this happen once, when all files were found and none was read."""
     find_files = writing.find_files
 
-    def found_then_changed(*arguments: Any) -> Any:
-        walked = find_files(*arguments)
+    def found_then_changed(*arguments: Any, **options: Any) -> Any:
+        walked = find_files(*arguments, **options)
         change()
         monkeypatch.setattr(writing, "find_files", find_files)
         return walked
