@@ -2,7 +2,8 @@
 
 The patterns themselves are pathspec's.  What is added here is git's manner of walking: a rule is asked
 about each path by itself, folder by folder on the way down, the deepest file with an opinion decides,
-and an ignored folder is never entered.  So nothing here needs to ask whether a parent is ignored.
+and an ignored folder is never entered.  So nothing here needs to ask whether a parent is ignored.  And a
+pattern of many stars takes no longer than git takes for it: such files come with every cloned repository.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from pathspec.patterns.gitignore import GitIgnorePatternError
@@ -20,6 +22,12 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 # pathspec lets a rule for a folder match all that lies below it, and marks where the folder ended with
 # this group.  Git's precedence needs the narrower question: does the rule name this very path?
 FOLDER_MARK = "ps_d"
+
+# How pathspec spells a star, and two stars between slashes; and the pieces of what it makes of a pattern.
+STAR = "[^/]*"
+ANY_FOLDERS = "(?:/.+)?/"
+FIRST_FOLDERS = "^(?:.+/)?"
+PIECES = re.compile(r"\\.|\[\^/\][*+]?|\[\^?\]?[^\]]*\]|.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,6 @@ class Rules:
 
     def __init__(self, lines: Sequence[str], base: str, source: str) -> None:
         self._n_base = len(base)
-        # Last first: the last rule that matches decides.
         self._rules: list[Rule] = []
         for number, line in enumerate(lines, start=1):
             self._add(line, f"{source}, line {number}: {line.strip()}")
@@ -67,12 +74,12 @@ class Rules:
         if compiled := _compiled(line):
             regex, ignores = compiled
             last = line.strip().removeprefix("!").rstrip("/").rpartition("/")[2]
-            self._rules.insert(0, Rule(regex, ignores, last.removeprefix("\\").startswith("."), words))
+            self._rules.append(Rule(regex, ignores, last.removeprefix("\\").startswith("."), words))
 
     def deciding(self, path: str, *, is_folder: bool) -> Rule | None:
         """The rule that decides on this very path, None when no rule names it."""
         relative = path[self._n_base :]
-        for rule in self._rules:
+        for rule in reversed(self._rules):  # the last rule that matches decides
             match = rule.regex.search(relative)
             if match and match.groupdict().get(FOLDER_MARK) is None:
                 return rule
@@ -100,9 +107,46 @@ def deciding(path: str, chain: Sequence[Rules], *, is_folder: bool) -> Rule | No
 def _compiled(line: str) -> tuple[re.Pattern[str], bool] | None:
     """A line as an expression, and whether it ignores; None where, to git, it matches nothing."""
     try:
+        expression, ignores = GitIgnoreSpecPattern.pattern_to_regex(line)
+        if expression is None:
+            return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # re's opinion on a set like [[a]
-            pattern = GitIgnoreSpecPattern(line)
+            return re.compile(_without_detours(expression)), bool(ignores)
     except (GitIgnorePatternError, re.error):  # pathspec lets [z-a] through to re
         return None
-    return None if pattern.regex is None else (pattern.regex, bool(pattern.include))
+
+
+def _without_detours(expression: str) -> str:
+    """The expression as git means it: a set names no slash, and no star is tried more often than need be.
+
+    What stands between two stars is taken where it is found first, and that is final: the second star can
+    take all that another choice would have left.  Else eight stars and a name of sixty letters take a minute.
+    """
+    numbers = count()
+
+    def final(choice: str) -> str:  # "(?>...)", which Python has from 3.11 on
+        name = f"final_{next(numbers)}"
+        return f"(?=(?P<{name}>{choice}))(?P={name})"
+
+    done, behind_star = "", None
+    for piece in [*PIECES.findall(expression), ""]:
+        if behind_star is not None and piece in (STAR, "/", "(", ""):
+            done += final(f"{STAR}?{behind_star}") if piece == STAR else STAR + behind_star
+            behind_star = None
+        if piece == STAR:
+            behind_star = ""
+            continue
+        if piece.startswith("[") and not piece.startswith("[^/]"):
+            piece = "(?!/)" + piece
+        if behind_star is None:
+            done += piece
+        else:
+            behind_star += piece
+    first, *others = done.split(ANY_FOLDERS)
+    if not others:
+        return done
+    if first.startswith(FIRST_FOLDERS):
+        first = "^" + final(f"(?:.+?/)??{first.removeprefix(FIRST_FOLDERS)}(?=/)")
+    between = (final(f"(?:/.+?)??/{part}(?=/)") for part in others[:-1])
+    return "".join([first, *between, ANY_FOLDERS, others[-1]])

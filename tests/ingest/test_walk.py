@@ -5,6 +5,7 @@ import random
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from minisearch.choice import FileChoice
 from minisearch.errors import IngestError, InputError
 from minisearch.ingest import Found, LeftOut, Unreadable, walk
+from minisearch.ingest.ignore import Rules
 from minisearch.ingest.scope import ways_to
 from minisearch.ingest.walk import Item
 from minisearch.types import Skipped
@@ -172,6 +174,15 @@ def test_the_same_files_as_git_on_random_trees_and_rules(tmp_path, seed):
         "b ",
         "*/",
         "!/a",
+        "*a*",
+        "!*.*",
+        "*b*l*",
+        "b**",
+        "**/a/**/b",
+        "a/**/b/**/a",
+        "a[!x]b",
+        "[!x]*",
+        "!?*?",
     ]
     dice = random.Random(seed)
     for trial in range(4):
@@ -192,6 +203,24 @@ def test_the_same_files_as_git_on_random_trees_and_rules(tmp_path, seed):
         for file in root.rglob(".gitignore"):
             file.rename(file.with_name(".minisearchignore"))
         assert sorted(found(root)) == sorted(by_git), ("the same rules for this program alone", files)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("*a" * 20 + "b", "a" * 250),
+        ("**/" + "a*?[ab]*" * 9 + "c", "ab" * 120),
+        ("**/a/" * 20 + "b", "/".join("a" * 500)),
+        ("x/" + "**/a*?*/" * 20 + "b/", "x" + "/abc" * 300),
+        ("a" + "**" * 200 + "b", "a" * 250),
+    ],
+)
+def test_a_pattern_of_many_stars_takes_no_time(pattern, name):
+    rules = Rules([pattern], "/", ".gitignore")
+    start = time.process_time()
+    assert rules.deciding("/" + name, is_folder=False) is None
+    assert rules.deciding("/" + name, is_folder=True) is None
+    assert time.process_time() - start < 0.5  # the age of the universe, if every choice is tried
 
 
 def test_a_symbolic_link_to_a_file_inside_is_one_name_too_many(tmp_path):
