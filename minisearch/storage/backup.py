@@ -42,9 +42,10 @@ def restore(backup: Path, path: Path) -> None:
             _refuse_damage(copy, backup, deep=True)
             with copy.transaction():
                 copy.write("delete from bases")
+            state = copy.state
     hold(path)
     try:
-        write_seal(path)
+        write_seal(path, state)
     finally:
         release(path)
 

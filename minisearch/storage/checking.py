@@ -12,15 +12,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 from minisearch.errors import IndexCorrupt
+from minisearch.storage import documents, fields
 from minisearch.storage.connection import Connection
-from minisearch.storage.sums import chunk_crc32
+from minisearch.storage.sums import row_crc32
 
 MOST = 20  # of many problems of one kind the first
-
-_SHOWN = "c.line, c.end_line, c.page, c.heading, c.text, c.title, c.anchors"
-_PASSAGES = f"select c.id, c.crc32, d.path, {_SHOWN} from chunks c join documents d on d.id = c.document_id"  # noqa: S608 - ours
-_KEPT_PASSAGES = f"""select c.id, c.crc32, d.path, {_SHOWN}
-    from undo_chunks c join undo_documents d on d.id = c.undo_id"""  # noqa: S608 - ours
 
 
 def check(connection: Connection, *, deep: bool = False) -> list[str]:
@@ -66,20 +62,42 @@ def _of_references(connection: Connection) -> Iterator[str]:
 
 
 def _of_sums(connection: Connection) -> Iterator[str]:
-    for name, of_passages, of_vectors in (
-        ("chunk", _PASSAGES, "select chunk_id, crc32, vector from vectors"),
-        ("kept chunk", _KEPT_PASSAGES, "select id, vector_crc32, vector from undo_chunks"),
+    for prefix, kept, key in (("", "", "document_id"), ("undo_", "kept ", "undo_id")):
+        for what, of_what, sql in _summed(prefix, key):
+            wrong = (id_ for id_, crc32, *row in connection.cursor(sql) if row_crc32(*row) != crc32)
+            for id_ in islice(wrong, MOST):
+                yield f"{what} of {kept}{of_what} {id_} is not what was stored"
+    for kept, sql in (
+        ("", "select chunk_id, crc32, vector from vectors"),
+        ("kept ", "select id, vector_crc32, vector from undo_chunks"),
     ):
-        texts = (id_ for id_, crc32, *shown in connection.cursor(of_passages) if chunk_crc32(*shown) != crc32)
-        for id_ in islice(texts, MOST):
-            yield f"the text of {name} {id_} is not what was stored"
         vectors = (
             id_
-            for id_, crc32, vector in connection.cursor(of_vectors)
+            for id_, crc32, vector in connection.cursor(sql)
             if not isinstance(vector, bytes) or zlib.crc32(vector) != crc32
         )
         for id_ in islice(vectors, MOST):
-            yield f"the vector of {name} {id_} is not what was stored"
+            yield f"the vector of {kept}chunk {id_} is not what was stored"
+
+
+def _summed(prefix: str, key: str) -> Iterator[tuple[str, str, str]]:
+    """What has checksums, of what, and the rows: id, checksum, path of the file, what the checksum is of."""
+    record = documents.COLUMNS.removesuffix(", crc32")
+    yield (
+        *("the record", "document"),
+        f"select id, crc32, path, {record} from {prefix}documents where format is not null",  # noqa: S608 - ours
+    )
+    for what, of_what, table, id_, columns in (
+        ("the text", "chunk", "chunks", "id", "line, end_line, page, heading, text, title, anchors"),
+        ("a field", "document", "fields", key, fields.COLUMNS.removesuffix(", crc32")),
+        ("a note", "document", "notes", key, "text"),
+    ):
+        row = ", ".join(f"t.{column}" for column in columns.split(", "))
+        yield (
+            *(what, of_what),
+            f"select t.{id_}, t.crc32, d.path, {row} from {prefix}{table} t "  # noqa: S608 - ours
+            f"join {prefix}documents d on d.id = t.{key}",
+        )
 
 
 def _of_full_text(connection: Connection) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from minisearch.storage.connection import Connection
 from minisearch.storage.failures import damaged
 from minisearch.storage.records import StoredChunk
-from minisearch.storage.sums import chunk_crc32
+from minisearch.storage.sums import row_crc32
 from minisearch.storage.words import is_plain, spaced
 from minisearch.types import Chunk
 
@@ -29,7 +29,7 @@ def insert_chunk(connection: Connection, document_id: int, path: bytes, title: s
     is_rewritten = not all(map(is_plain, texts))
     anchors = _written(chunk)
     places = [chunk.line, chunk.end_line, chunk.page]
-    crc32 = chunk_crc32(path, *places, chunk.heading, chunk.text, title, anchors)
+    crc32 = row_crc32(path, *places, chunk.heading, chunk.text, title, anchors)
     row: list[Any] = [chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, *places, chunk.n_tokens]
     row += [text_sha256(chunk.embedded), crc32, is_rewritten, *texts, anchors]
     return insert_row(connection, document_id, row)
@@ -57,7 +57,7 @@ def read_chunks(connection: Connection, ids: Sequence[int]) -> dict[int, StoredC
     )
     chunks = {}
     for id_, document_id, crc32, *shown in rows:
-        if chunk_crc32(*shown) != crc32:
+        if row_crc32(*shown) != crc32:
             raise damaged(connection.path, f"the text of chunk {id_} is not what was stored")
         path, line, end_line, page, heading, text, title, anchors = shown
         anchors, breaks = _read(connection, id_, anchors)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,10 +16,10 @@ from minisearch.storage.failures import damaged, named_errors, named_os_errors
 from minisearch.storage.files import create_private, hold, release
 from minisearch.storage.globs import path_ends, path_matches
 from minisearch.storage.seal import SealCheck, break_seal, has_log, write_seal
+from minisearch.storage.state import State, new_name, read_state, write_state
 
 BUSY_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
-SHM_BYTES = 1 << 16  # that SQLite's smallest -shm file takes, twice
 MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
 
 
@@ -37,6 +36,8 @@ class Connection:
         self.is_closed = False
         self._is_immutable = False
         self._has_written = False
+        self.state = new_name()  # of what this one writes
+        self._is_named = False
         hold(path)
         try:
             with named_errors(path):
@@ -58,7 +59,7 @@ class Connection:
             self._db = _open(path, "mode=rwc")
         else:
             self._db, self._is_immutable = _open_to_read(path)
-        self._check = SealCheck(path)
+        self._check = SealCheck(path, lambda: read_state(self._db))
         try:
             _refuse_strangers(self._db, path)
             if self.is_writable:
@@ -93,6 +94,8 @@ class Connection:
 
         self._begin_to_write()
         migrate(self._db)
+        with self.transaction():
+            self._name_state()
 
     # --- the seal ----------------------------------------------------------------------------------
 
@@ -109,6 +112,18 @@ class Connection:
             with named_os_errors(self.path):
                 break_seal(self.path)
             self._has_written = True
+
+    def _name_state(self) -> None:
+        """Name what is written now, inside the transaction: the first time, or if that was taken back."""
+        if not self._is_named:
+            self._is_named = True
+            write_state(self._db, State(self.state, self._check.sealed_before))
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the file was opened as a writer sealed it."""
+        self._wait_for_check()
+        return self._check.is_sealed
 
     @property
     def is_doubtful(self) -> bool:
@@ -134,12 +149,14 @@ class Connection:
                 yield
                 return
             self._wait_for_check()
+            was_named = self._is_named
             self._db.execute("begin")
             try:
                 yield
                 self._db.commit()
             except BaseException:
                 self._db.rollback()
+                self._is_named = was_named
                 raise
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -170,12 +187,14 @@ class Connection:
         """Run a statement inside a transaction; the id of the row it inserted, if it did."""
         assert self._db.in_transaction, "a write outside a transaction"
         self._begin_to_write()
+        self._name_state()
         return self._db.execute(sql, values).lastrowid or 0
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a statement once a row, inside a transaction."""
         assert self._db.in_transaction, "a write outside a transaction"
         self._begin_to_write()
+        self._name_state()
         self._db.executemany(sql, rows)
 
     def copy_to(self, path: Path) -> None:
@@ -208,8 +227,8 @@ class Connection:
             self._check.abandon()
             is_at_rest = self.is_writable and self._move_log()
             self._db.close()
-            if is_at_rest and self._has_written and self._is_sound:
-                write_seal(self.path)
+            if is_at_rest and self._is_named and self._is_sound:
+                write_seal(self.path, self.state)
         finally:
             release(self.path)
 
@@ -225,6 +244,9 @@ def _copy(db: sqlite3.Connection, path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
         db.backup(copy)
         copy.execute("pragma journal_mode = delete")  # one file, which needs no other beside it
+        if read_state(copy) != State():  # put in the place of the original, beside its seal, it is another
+            write_state(copy, State(new_name()))
+            copy.commit()
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
@@ -250,11 +272,9 @@ def _open_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
         return _open(path, "mode=ro"), False
     except sqlite3.OperationalError:
         # A WAL database needs its -shm file, which cannot be made in a folder that this user cannot write
-        # to, or on a disk that is full. Without a log the file alone is whole, and SQLite will read it if
-        # told that it never changes. Another may write to it all the same: SQLite would not notice,
-        # `is_outdated` does.
-        has_place = os.access(path.parent, os.W_OK) and shutil.disk_usage(path.parent).free >= SHM_BYTES
-        if has_place or has_log(path):
+        # to. Without a log the file alone is whole, and SQLite will read it if told that it never changes.
+        # Another user may write to it all the same: SQLite would not notice, `is_outdated` does.
+        if os.access(path.parent, os.W_OK) or has_log(path):
             raise
         return _open(path, "immutable=1"), True
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from minisearch.storage.connection import Connection
 from minisearch.storage.failures import damaged, path_of
 from minisearch.storage.fields import Value
 from minisearch.storage.records import FileStamp, StoredDocument
+from minisearch.storage.sums import row_crc32
 
 # All of a document but its id and path.
 COLUMNS = (
     "format, title, n_bytes, mtime_ns, ctime_ns, read_at_ns, sha256, ingest, language, n_characters, "
-    "n_bytes_reached"
+    "n_bytes_reached, keeps_secrets, crc32"
 )
 _MARKS = ", ".join("?" * len(COLUMNS.split(",")))
 _INSERT = f"insert into documents (path, {COLUMNS}) values (?, {_MARKS})"  # noqa: S608 - ours
@@ -23,12 +26,13 @@ _UPDATE = f"update documents set ({COLUMNS}) = ({_MARKS}) where id = ?"  # noqa:
 def columns_of(document: StoredDocument) -> list[Any]:
     """A document's columns, in the order of `COLUMNS`."""
     stamp = document.stamp
-    return [
+    row = [
         *(document.format, document.title),
         *(stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns, stamp.read_at_ns),
         *(document.sha256, document.ingest, document.language),
-        *(document.n_characters, document.n_bytes_reached),
+        *(document.n_characters, document.n_bytes_reached, int(document.keeps_secrets)),
     ]
+    return [*row, row_crc32(os.fsencode(document.path), *row)]
 
 
 def put_row(connection: Connection, path: bytes, row: list[Any]) -> int:
@@ -38,6 +42,12 @@ def put_row(connection: Connection, path: bytes, row: list[Any]) -> int:
         connection.write(_UPDATE, [*row, known[0][0]])
         return int(known[0][0])
     return connection.write(_INSERT, [path, *row])
+
+
+def restamp(connection: Connection, document_id: int, stamp: FileStamp) -> None:
+    """`Store.restamp`, inside a transaction."""
+    document = _document(connection, _rows(connection, "where id = ?", [document_id])[0], {})
+    connection.write(_UPDATE, [*columns_of(replace(document, stamp=stamp)), document_id])
 
 
 def clear(connection: Connection, document_id: int) -> None:
@@ -51,22 +61,37 @@ def read_documents(
 ) -> dict[str, StoredDocument]:
     """Every document by its path, with its own of the fields."""
     documents = {}
-    for id_, path, *row in connection.rows(f"select id, path, {COLUMNS} from documents"):  # noqa: S608 - ours
-        format_, title, *stamp, sha256, ingest, language, n_characters, n_bytes_reached = row
-        name = path_of(path, connection.path)
-        if not (isinstance(sha256, bytes) and all(isinstance(number, int) for number in stamp)):
-            raise damaged(connection.path, f"the record of {name!r} is none")
-        documents[name] = StoredDocument(
-            path=name,
-            format=format_,
-            title=title,
-            stamp=FileStamp(*stamp),
-            sha256=sha256,
-            ingest=ingest,
-            language=language,
-            fields=fields.get(id_, {}),
-            id=id_,
-            n_characters=n_characters,
-            n_bytes_reached=n_bytes_reached,
-        )
+    for row in _rows(connection):
+        document = _document(connection, row, fields.get(row[0], {}))
+        documents[document.path] = document
     return documents
+
+
+def _rows(connection: Connection, where: str = "", values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    return connection.rows(f"select id, path, {COLUMNS} from documents {where}", values)  # noqa: S608 - ours
+
+
+def _document(
+    connection: Connection, stored: tuple[Any, ...], fields: Mapping[str, tuple[Value, ...]]
+) -> StoredDocument:
+    id_, path, *row, crc32 = stored
+    name = path_of(path, connection.path)
+    if row_crc32(path, *row) != crc32:
+        raise damaged(connection.path, f"the record of {name!r} is not what was stored")
+    format_, title, *stamp, sha256, ingest, language, n_characters, n_bytes_reached, keeps_secrets = row
+    if not (isinstance(sha256, bytes) and all(isinstance(number, int) for number in stamp)):
+        raise damaged(connection.path, f"the record of {name!r} is none")  # whoever wrote it knows checksums
+    return StoredDocument(
+        path=name,
+        format=format_,
+        title=title,
+        stamp=FileStamp(*stamp),
+        sha256=sha256,
+        ingest=ingest,
+        language=language,
+        fields=fields,
+        id=id_,
+        n_characters=n_characters,
+        n_bytes_reached=n_bytes_reached,
+        keeps_secrets=bool(keeps_secrets),
+    )

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from minisearch.storage.connection import Connection
+from minisearch.storage.failures import damaged, path_of
+from minisearch.storage.sums import row_crc32
 
 Value = str | float | bool
 
@@ -19,19 +21,32 @@ TEXT, NUMBER, TRUTH = "text", "number", "truth"
 Row = tuple[bytes, str, bytes | None, bytes | None, float | None]
 
 
-def write_fields(connection: Connection, document_id: int, fields: Mapping[str, tuple[Value, ...]]) -> None:
-    """Add a document's fields, inside a transaction."""
+COLUMNS = "name, kind, text, folded, number, crc32"  # all of a value but its document's id
+_COLUMNS = ", ".join(f"f.{column}" for column in COLUMNS.split(", "))
+
+
+def write_fields(
+    connection: Connection, document_id: int, path: bytes, fields: Mapping[str, tuple[Value, ...]]
+) -> None:
+    """Add the fields of the document at this path, inside a transaction."""
     connection.write_many(
-        "insert into fields (document_id, name, kind, text, folded, number) values (?, ?, ?, ?, ?, ?)",
-        ((document_id, *row) for row in rows_of(fields)),
+        f"insert into fields (document_id, {COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - ours
+        ((document_id, *row, row_crc32(path, *row)) for row in rows_of(fields)),
     )
 
 
 def read_fields(connection: Connection) -> dict[int, dict[str, tuple[Value, ...]]]:
     """The fields of every document that has any, by its id."""
     found: dict[int, dict[str, tuple[Value, ...]]] = {}
-    rows = connection.rows("select document_id, name, kind, text, number from fields order by rowid")
-    for document_id, name, kind, text, number in rows:
+    rows = connection.rows(
+        f"select f.document_id, d.path, {_COLUMNS} from fields f "  # noqa: S608 - ours
+        "join documents d on d.id = f.document_id order by f.rowid"
+    )
+    for document_id, path, *row in rows:
+        name, kind, text, folded_, number, crc32 = row
+        if row_crc32(path, name, kind, text, folded_, number) != crc32:
+            of_what = path_of(path, connection.path)
+            raise damaged(connection.path, f"a field of {of_what!r} is not what was stored")
         fields = found.setdefault(document_id, {})
         name = name.decode("utf-8", "surrogatepass")
         fields[name] = (*fields.get(name, ()), value_of(kind, text, number))
@@ -73,7 +88,8 @@ def compared(value: Value) -> tuple[bytes | None, float | None]:
     if isinstance(value, str):
         return folded(value), None
     try:
-        return None, float(value)
+        # As SQLite gives it back: no -0, and NaN as null.
+        return None, None if math.isnan(value) else float(value) + 0.0
     except OverflowError:  # a whole number beyond 1e308
         return None, math.inf if value > 0 else -math.inf
 

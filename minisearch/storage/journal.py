@@ -13,6 +13,8 @@ from minisearch.storage.failures import damaged, path_of
 from minisearch.storage.records import FileStamp, SkipStamp
 from minisearch.types import RunRecord, Skipped
 
+MOST_RUNS = 100  # that are remembered: a watcher makes thousands
+
 
 class Journal:
     """The runs of one store, and what is not in it."""
@@ -21,12 +23,14 @@ class Journal:
         self._connection = connection
 
     def start_run(self, roots: Sequence[str]) -> int:
-        """Note that a run has begun; its number."""
+        """Note that a run has begun; its number. The last `MOST_RUNS` are remembered."""
         with self._connection.transaction():
-            return self._connection.write(
+            run_id = self._connection.write(
                 "insert into runs (started_at, outcome, roots, pid, counts) values (?, ?, ?, ?, '{}')",
                 [_now(), "running", json.dumps(roots), os.getpid()],
             )
+            self._connection.write("delete from runs where id <= ?", [run_id - MOST_RUNS])
+            return run_id
 
     def finish_run(self, run_id: int, outcome: str, counts: dict[str, int]) -> None:
         """Note how a run ended."""

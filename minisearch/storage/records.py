@@ -29,7 +29,7 @@ class StoredDocument:
     ``language`` and ``fields`` are `Document`'s, the numbers among the fields as floats; of what the store
     gives back, the fields are empty unless they were asked for.  ``n_characters`` is the length of its text,
     ``n_bytes_reached`` how many of the file's bytes are in its chunks; both are 0 where it was stored by an
-    earlier version.
+    earlier version.  ``keeps_secrets`` says that it was not screened.
     """
 
     path: str
@@ -43,6 +43,7 @@ class StoredDocument:
     id: int = 0
     n_characters: int = 0
     n_bytes_reached: int = 0
+    keeps_secrets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,7 @@ _M002_FULL_TEXT = [
 def m003_pages_sums_and_undo(db: Database) -> None:
     """Pages; how much of a file was reached; checksums; files left out on purpose; what a change replaced."""
     db.conn.create_function("crc32", 1, zlib.crc32, deterministic=True)
-    db.conn.create_function("chunk_crc32", -1, sums.chunk_crc32, deterministic=True)
+    db.conn.create_function("row_crc32", -1, sums.row_crc32, deterministic=True)
     for statement in _M003_COLUMNS + _M003_FULL_TEXT + _M003_UNDO:
         db.execute(statement)
 
@@ -209,6 +209,18 @@ def m003_pages_sums_and_undo(db: Database) -> None:
 _M003_COLUMNS = [
     "alter table documents add column n_characters integer not null default 0",
     "alter table documents add column n_bytes_reached integer not null default 0",
+    "alter table documents add column keeps_secrets integer not null default 0",
+    "alter table documents add column crc32 integer not null default 0",
+    """update documents set crc32 = row_crc32(
+        path, format, title, n_bytes, mtime_ns, ctime_ns, read_at_ns, sha256, ingest, language,
+        n_characters, n_bytes_reached, keeps_secrets
+    )""",
+    "alter table fields add column crc32 integer not null default 0",
+    """update fields set crc32 = row_crc32(
+        (select path from documents where id = document_id), name, kind, text, folded, number
+    )""",
+    "alter table notes add column crc32 integer not null default 0",
+    "update notes set crc32 = row_crc32((select path from documents where id = document_id), text)",
     # How a file stood when it was passed over, and what read it: null where that is not known.
     "alter table problems add column n_bytes integer",
     "alter table problems add column mtime_ns integer",
@@ -219,9 +231,10 @@ _M003_COLUMNS = [
         path blob primary key,
         reason text not null
     ) without rowid""",
+    "create table state (name text not null, sealed_before text not null, crc32 integer not null)",
     "alter table chunks add column page integer",
     "alter table chunks add column crc32 integer not null default 0",
-    """update chunks set crc32 = chunk_crc32(
+    """update chunks set crc32 = row_crc32(
         (select path from documents where id = document_id),
         line, end_line, page, heading, text, title, anchors
     )""",
@@ -272,6 +285,8 @@ _M003_UNDO = [
         language text,
         n_characters integer,
         n_bytes_reached integer,
+        keeps_secrets integer,
+        crc32 integer,
         unique (change, path)
     )""",
     """create table undo_chunks (
@@ -303,12 +318,14 @@ _M003_UNDO = [
         kind text not null,
         text blob,
         folded blob,
-        number real
+        number real,
+        crc32 integer not null
     )""",
     "create index undo_fields_undo_id on undo_fields (undo_id)",
     """create table undo_notes (
         undo_id integer not null,
-        text text not null
+        text text not null,
+        crc32 integer not null
     )""",
     "create index undo_notes_undo_id on undo_notes (undo_id)",
     """create table undo_meta (

@@ -20,13 +20,14 @@ from minisearch.storage.backup import back_up
 from minisearch.storage.checking import check
 from minisearch.storage.chunks import insert_chunk, read_chunks
 from minisearch.storage.connection import Connection
-from minisearch.storage.documents import clear, columns_of, put_row, read_documents
+from minisearch.storage.documents import clear, columns_of, put_row, read_documents, restamp
 from minisearch.storage.failures import damaged
 from minisearch.storage.fields import read_fields, read_names, write_fields
 from minisearch.storage.journal import Journal
 from minisearch.storage.lexical import lexical
 from minisearch.storage.records import Base, FileStamp, StoredChunk, StoredDocument, Undone
 from minisearch.storage.selection import select
+from minisearch.storage.sums import row_crc32
 from minisearch.storage.undo import Undo
 from minisearch.storage.vectors import insert_vector, known_vectors, read_vectors
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
@@ -39,6 +40,7 @@ class Store:
         self._connection = Connection(path, writable=writable)
         self.journal = Journal(self._connection)
         self._undo = Undo(self._connection)
+        self._is_checked = False  # what filters compare
 
     def __enter__(self) -> Store:
         return self
@@ -163,9 +165,10 @@ class Store:
             for chunk_id, vector in zip(chunk_ids, vectors, strict=True):
                 insert_vector(connection, chunk_id, vector)
             connection.write_many(
-                "insert into notes (document_id, text) values (?, ?)", [(document_id, note) for note in notes]
+                "insert into notes (document_id, text, crc32) values (?, ?, ?)",
+                [(document_id, note, row_crc32(path, note)) for note in notes],
             )
-            write_fields(connection, document_id, document.fields)
+            write_fields(connection, document_id, path, document.fields)
             self._raise_generation()
 
     def field_names(self) -> list[str]:
@@ -175,18 +178,20 @@ class Store:
     def restamp(self, document_id: int, stamp: FileStamp) -> None:
         """Note that a file was read again and found to hold the same bytes."""
         with self._connection.transaction():
-            self._connection.write(
-                "update documents set n_bytes = ?, mtime_ns = ?, ctime_ns = ?, read_at_ns = ? where id = ?",
-                [stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns, stamp.read_at_ns, document_id],
-            )
+            restamp(self._connection, document_id, stamp)
 
     def notes(self) -> list[Note]:
         """What the readers could not keep of the documents, ordered by path."""
         rows = self._connection.rows(
-            "select d.path, n.text from notes n join documents d on d.id = n.document_id "
+            "select d.path, n.text, n.crc32 from notes n join documents d on d.id = n.document_id "
             "order by d.path, n.rowid"
         )
-        return [Note(os.fsdecode(path), text) for path, text in rows]
+        for path, text, crc32 in rows:
+            if row_crc32(path, text) != crc32:
+                raise damaged(
+                    self._connection.path, f"a note on {os.fsdecode(path)!r} is not what was stored"
+                )
+        return [Note(os.fsdecode(path), text) for path, text, _ in rows]
 
     def remove(self, document_ids: Iterable[int]) -> None:
         """Remove documents with all that belongs to them, in one transaction."""
@@ -248,6 +253,9 @@ class Store:
 
     def select(self, where: Filter) -> IntArray:
         """Ids (n,), ascending, of the chunks that a filter leaves; InputError if it makes no sense."""
+        if not (self._is_checked or self._connection.is_sealed):
+            self.documents(with_fields=True)  # SQL compares what nobody has vouched for: read all of it once
+            self._is_checked = True
         return select(self._connection, where)
 
     def lexical(self, text: str, k: int, *, among: IntArray | None = None) -> Hits:

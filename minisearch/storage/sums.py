@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 
 
-def chunk_crc32(path: object, *shown: object) -> int:
-    """Of a chunk as answers show it: its path, then line, end_line, page, heading, text, title, anchors."""
+def row_crc32(path: object, *columns: object) -> int:
+    """Of columns that belong to the file at a path, such as those of a chunk that answers show."""
     of_path = zlib.crc32(path) if isinstance(path, bytes) else -1  # damage may have changed the type too
-    return zlib.crc32("\0".join(map(str, shown)).encode("utf-8", "surrogatepass"), of_path)
+    return zlib.crc32("\0".join(map(str, columns)).encode("utf-8", "surrogatepass"), of_path)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from minisearch.errors import InputError
-from minisearch.storage import chunks, documents
+from minisearch.storage import chunks, documents, fields
 from minisearch.storage.connection import Connection
 from minisearch.storage.failures import damaged
 from minisearch.storage.records import Undone
@@ -20,7 +20,7 @@ from minisearch.storage.vectors import insert_stored
 CHANGE = "change"  # the fact that says whose the images are: "number run"
 _OWN_FACTS = {CHANGE, "generation"}  # they count on, whatever comes back
 
-_FIELDS = "name, kind, text, folded, number"
+_FIELDS = fields.COLUMNS
 _CHUNKS = ", ".join(f"c.{column}" for column in chunks.COLUMNS.split(", "))
 
 _KEEP_DOCUMENT = f"""insert into undo_documents (change, path, {documents.COLUMNS})
@@ -30,8 +30,8 @@ _KEEP_CHUNKS = f"""insert into undo_chunks (undo_id, {chunks.COLUMNS}, vector_cr
     where c.document_id = ? order by c.id"""  # noqa: S608 - ours
 _KEEP_FIELDS = f"""insert into undo_fields (undo_id, {_FIELDS})
     select ?, {_FIELDS} from fields where document_id = ? order by rowid"""  # noqa: S608 - ours
-_KEEP_NOTES = """insert into undo_notes (undo_id, text)
-    select ?, text from notes where document_id = ? order by rowid"""
+_KEEP_NOTES = """insert into undo_notes (undo_id, text, crc32)
+    select ?, text, crc32 from notes where document_id = ? order by rowid"""
 
 _IMAGE = f"select {documents.COLUMNS} from undo_documents where id = ?"  # noqa: S608 - ours
 _CHUNKS_OF_IMAGE = (
@@ -39,8 +39,8 @@ _CHUNKS_OF_IMAGE = (
 )
 _FIELDS_OF_IMAGE = f"""insert into fields (document_id, {_FIELDS})
     select ?, {_FIELDS} from undo_fields where undo_id = ? order by rowid"""  # noqa: S608 - ours
-_NOTES_OF_IMAGE = """insert into notes (document_id, text)
-    select ?, text from undo_notes where undo_id = ? order by rowid"""
+_NOTES_OF_IMAGE = """insert into notes (document_id, text, crc32)
+    select ?, text, crc32 from undo_notes where undo_id = ? order by rowid"""
 
 _OTHERS = "select id from undo_documents where change <> ?"
 _TABLES = ("undo_chunks", "undo_fields", "undo_notes")  # what hangs on undo_documents
@@ -136,7 +136,7 @@ class Undo:
 
     def _is_unfinished(self, run_id: int) -> bool:
         rows = self._connection.rows("select outcome from runs where id = ?", [run_id])
-        return rows != [("complete",)]
+        return rows not in ([], [("complete",)])  # of one that is forgotten, a hundred have come since
 
     # --- now -> images -----------------------------------------------------------------------------
 

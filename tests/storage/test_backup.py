@@ -23,9 +23,9 @@ from tests.storage.test_undo import everything, put_rich
 def filled(path):
     with Store(path, writable=True) as store:
         put_rich(store, "a.md", ["kelp", "東京の天気", "moth"], title="計画", notes=["cut"])
-        put_rich(store, "b.md", ["lava"])
+        put_rich(store, "b.md", ["lava"], notes=["cut"])
     with Store(path, writable=True) as store:
-        put_rich(store, "b.md", ["lava again"])
+        put_rich(store, "b.md", ["lava again"], notes=["cut again"])
     return path
 
 
@@ -62,6 +62,16 @@ def test_an_empty_database_has_no_problems(store):
         ("delete from vectors where chunk_id = 2", "chunk 2 has no vector", False),
         ("update chunks set text = 'x' where id = 3", "the text of chunk 3 is not what was stored", False),
         ("update documents set path = 'c.md' where id = 1", "the text of chunk 1 is not", False),
+        ("update documents set sha256 = x'00' where id = 1", "the record of document 1 is not", False),
+        ("update documents set n_bytes_reached = 7 where id = 2", "the record of document 2 is not", False),
+        ("update fields set text = 'x' where document_id = 2", "a field of document 2 is not", False),
+        ("update fields set folded = 'x' where document_id = 2", "a field of document 2 is not", False),
+        ("update fields set number = 7.0 where document_id = 1", "a field of document 1 is not", False),
+        ("update fields set document_id = 1", "a field of document 1 is not", False),
+        ("update notes set text = 'x'", "a note of document 1 is not", False),
+        ("update undo_documents set title = 'x'", "the record of kept document 3 is not", False),
+        ("update undo_fields set name = x'00'", "a field of kept document 3 is not", False),
+        ("update undo_notes set text = 'x'", "a note of kept document 3 is not", False),
         ("update undo_chunks set text = 'x'", "the text of kept chunk 1 is not what was stored", False),
         ("update undo_chunks set vector = zeroblob(32)", "the vector of kept chunk 1 is not", False),
         ("delete from undo_documents", "a row of undo_chunks belongs to document", False),

@@ -6,20 +6,22 @@ be cut short, and then it is what it was at an earlier moment, never anything el
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from minisearch.errors import StoreError
-from minisearch.filters import Contains
+from minisearch.errors import IndexCorrupt, StoreError
+from minisearch.filters import Contains, Field, Language
 from minisearch.storage import Store
-from tests.storage.store_cases import DIMENSION, contents, put
+from tests.storage.store_cases import DIMENSION, STAMP, a_chunk, a_document, contents, put, sql, vectors_of
 
 CHECKOUT = Path(__file__).parents[2]
 WORDS = ["kelp", "lava", "moth", "quartz", "天気"]
@@ -240,3 +242,52 @@ def test_a_killed_writer_s_file_damaged_beside_its_log_is_never_more_than_it_was
 def contents_of(folder):
     with Store(folder / "minisearch.db") as store:
         return contents(store)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            "update fields set folded = 'x', text = 'x' where name = cast('author' as blob)",
+            "a field of 'a.md' is not",
+        ),
+        ("update fields set document_id = 2 where name = cast('author' as blob)", "a field of 'b.md' is not"),
+        ("update documents set language = 'x' where id = 1", "the record of 'a.md' is not"),
+    ],
+)
+def test_a_filter_never_answers_from_a_damaged_field(path, damage, message):
+    with Store(path, writable=True) as store:
+        for name in ("a.md", "b.md"):
+            fields = {"author": (name,), "odd": (math.nan, -0.0, math.inf, 10**400, True, "\udc80\0")}
+            document = replace(a_document(name), fields=fields)
+            store.put(document, [a_chunk(name)], vectors_of([name]), ["a note"])
+    path.with_name("minisearch.db.seal").unlink()
+    where = Field("author", "=", "A.md") | Language("x")
+    with Store(path) as reader:
+        assert reader.select(where).tolist() == [1]
+        assert reader.check() == []
+    sql(path, damage)
+    with Store(path) as reader, pytest.raises(IndexCorrupt, match=message):
+        reader.select(where)
+    with Store(path) as reader, pytest.raises(IndexCorrupt, match=message):
+        reader.documents(with_fields=True)
+
+
+def test_a_damaged_note_is_not_shown(path):
+    with Store(path, writable=True) as store:
+        store.put(a_document("a.md"), [a_chunk("kelp")], vectors_of(["kelp"]), ["a note"])
+    sql(path, "update notes set text = 'A note'")
+    with (
+        Store(path) as reader,
+        pytest.raises(IndexCorrupt, match=r"a note on 'a\.md' is not what was stored"),
+    ):
+        reader.notes()
+
+
+def test_a_document_that_was_read_again_has_a_checksum_of_its_new_stamp(path):
+    stamp = replace(STAMP, mtime_ns=STAMP.mtime_ns + 1)
+    with Store(path, writable=True) as store:
+        put(store, "a.md", "kelp")
+        store.restamp(1, stamp)
+        assert store.documents()["a.md"].stamp == stamp
+        assert store.check() == []

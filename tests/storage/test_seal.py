@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -284,3 +287,122 @@ def test_closing_does_not_wait_for_the_comparison(filled, monkeypatch):
     for _ in range(3):
         Store(filled).close()
     assert time.monotonic() - started_s < 0.05 * 3 + filled.stat().st_size * 2e-7
+
+
+# --- a seal that was carried over, beside a database of another state ------------------------------
+
+
+def state_of(path, folder):
+    """A copy of a database with all that lies beside it, as `cp -a` makes it."""
+    folder.mkdir(exist_ok=True)
+    for file in path.parent.glob("minisearch.db*"):
+        shutil.copyfile(file, folder / file.name)
+    return folder / path.name
+
+
+@pytest.fixture
+def older(filled, tmp_path):
+    return state_of(filled, tmp_path / "older")
+
+
+@pytest.mark.parametrize("n_checkpoints", [0, 1])
+@pytest.mark.parametrize("is_newer", [False, True])
+def test_a_database_copied_at_work_over_a_sealed_one_is_what_it_is(filled, older, is_newer, n_checkpoints):
+    """Over an older state, and over the one that the writer began from."""
+    if is_newer:
+        with Store(filled, writable=True) as store:
+            put(store, "b.md", "new")
+    with Store(filled, writable=True) as store:
+        put(store, "c.md", "newest")
+        if n_checkpoints:
+            sql(filled, "pragma wal_checkpoint")
+        put(store, "d.md", "newest of all")
+        assert not seal_path(filled).exists()
+        state_of(filled, older.parent)
+        expected = contents(store)
+    assert seal_path(older).exists()
+    with Store(older) as reader:
+        assert contents(reader) == expected
+    with Store(older, writable=True) as store:
+        put(store, "e.md", "more")
+    assert read_seal(older).n_bytes == older.stat().st_size
+    assert_sound(older)
+
+
+def test_what_one_killed_writer_left_and_the_next_went_on_from_is_its_own_log(filled, older):
+    for name in ("c.md", "d.md"):
+        program = (
+            "import os, signal, sys; from pathlib import Path; from minisearch.storage import Store;"
+            "from tests.storage.store_cases import put;"
+            f"put(Store(Path(sys.argv[1]), writable=True), {name!r}, 'new');"
+            "os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        subprocess.run(
+            [sys.executable, "-c", program, filled], env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        )
+    assert filled.read_bytes() == older.read_bytes()  # all of it is in the log
+    state_of(filled, older.parent)
+    with Store(older) as reader:
+        assert contents(reader).keys() == {"a.md", "c.md", "d.md"}
+
+
+def test_a_backup_put_in_place_by_hand_is_what_it_is(filled, tmp_path):
+    with Store(filled) as store:
+        store.backup(tmp_path / "copy")
+        expected = contents(store)
+    shutil.copyfile(tmp_path / "copy", filled)
+    assert seal_path(filled).exists()
+    with Store(filled) as reader:
+        assert contents(reader) == expected
+    with Store(filled, writable=True) as store:
+        put(store, "b.md", "new")
+    assert read_seal(filled).n_bytes == filled.stat().st_size
+
+
+def test_a_database_of_another_state_is_checked_before_it_is_sealed(filled, older):
+    with Store(filled, writable=True) as store:
+        put(store, "b.md", "new")
+    with closing(sqlite3.connect(filled)) as db:
+        db.execute("update vectors set vector = zeroblob(32) where chunk_id = 3")
+        db.commit()
+    shutil.copyfile(filled, older)
+    store = Store(older, writable=True)
+    put(store, "c.md", "new")
+    with pytest.raises(IndexCorrupt, match="the vector of chunk 3 is not what was stored"):
+        store.close()
+    assert not seal_path(older).exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["update state set name = '0000000000000000'", "delete from state", "update state set crc32 = 'x'"],
+)
+def test_a_damaged_name_of_a_state_is_damage(filled, damage):
+    with closing(sqlite3.connect(filled)) as db:
+        db.execute(damage)
+        db.commit()
+    with Store(filled) as reader, pytest.raises(IndexCorrupt, match=DAMAGED):
+        reader.counts()
+
+
+def test_the_log_of_another_state_beside_a_sealed_database_is_damage(filled, tmp_path):
+    """Of an earlier writer, and of one that went on from there in a copy."""
+    logs = []
+    for name in ("b.md", "c.md"):
+        with Store(filled, writable=True) as store:
+            put(store, name, "new")
+            logs.append(filled.with_name("minisearch.db-wal").read_bytes())
+    for log in logs:
+        filled.with_name("minisearch.db-wal").write_bytes(log)
+        with Store(filled) as store, pytest.raises(IndexCorrupt, match="a log lies beside"):
+            store.counts()
+        filled.with_name("minisearch.db-shm").unlink(missing_ok=True)
+
+
+def test_what_a_failed_transaction_named_is_named_again_by_the_next(filled):
+    with Store(filled, writable=True) as store:
+        with pytest.raises(RuntimeError), store.snapshot():
+            store.set_meta(a="1")
+            raise RuntimeError
+        put(store, "b.md", "new")
+    assert sql(filled, "select name from state") == [(read_seal(filled).state,)]

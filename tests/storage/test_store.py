@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from minisearch.errors import IndexCorrupt
 from minisearch.storage import Base, FileStamp, SkipStamp, Store
-from minisearch.storage.sums import chunk_crc32
+from minisearch.storage.sums import row_crc32
 from minisearch.types import Chunk, Note, Skipped
 from tests.storage.store_cases import (
     DIMENSION,
@@ -307,7 +307,7 @@ def test_a_chunk_keeps_the_title_of_its_document_and_the_places_inside_it(store,
 @pytest.mark.parametrize("junk", ["{", "[1]", "7", "[[1, 2]]", "no json"])
 def test_places_that_are_damaged_are_named(store, path, junk):
     put(store, "a.md", "kelp")
-    sum_of_junk = chunk_crc32(b"a.md", 1, 1, None, "", "kelp", "", junk)  # not damaged, but hostile
+    sum_of_junk = row_crc32(b"a.md", 1, 1, None, "", "kelp", "", junk)  # not damaged, but hostile
     sql(path, "update chunks set anchors = ?, crc32 = ?", [junk, sum_of_junk])
     with pytest.raises(IndexCorrupt, match=r"damaged \(the places in chunk 1.* index again"):
         store.chunks([1])

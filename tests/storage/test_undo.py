@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from minisearch.errors import IndexCorrupt, InputError
 from minisearch.storage import Store, Undone
+from minisearch.storage.journal import MOST_RUNS
 from minisearch.types import Note, Skipped
 from tests.storage.store_cases import (
     DIMENSION,
@@ -316,3 +317,22 @@ def test_sqlite_writes_as_little_as_it_can_when_much_is_forgotten(path):
     with Store(path, writable=True) as store:
         assert store._connection.rows("pragma secure_delete") == [(2,)]
     assert sqlite3.sqlite_version_info >= (3, 20)
+
+
+def test_a_hundred_runs_are_remembered(path):
+    with Store(path, writable=True) as store:
+        for n in range(MOST_RUNS + 5):
+            store.journal.finish_run(store.journal.start_run([f"{n}"]), "complete", {})
+        assert store.journal.last_run().roots == (f"{MOST_RUNS + 4}",)
+    assert sql(path, "select count(*), min(id), max(id) from runs") == [(MOST_RUNS, 6, MOST_RUNS + 5)]
+
+
+def test_a_change_whose_run_is_forgotten_has_come_to_its_end(path):
+    a_run(path, "complete", a="one")
+    with Store(path, writable=True) as store:
+        for _ in range(MOST_RUNS):
+            store.journal.finish_run(store.journal.start_run([]), "complete", {})
+    a_run(path, "complete", a="two")
+    with Store(path, writable=True) as store:
+        assert store.roll_back() == Undone(0, 1, 0)
+        assert contents(store) == {"a": as_put("one")}
