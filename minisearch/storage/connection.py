@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from minisearch.storage.state import State, new_name, read_state, write_state
 
 BUSY_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
+SHM_BYTES = 1 << 16  # that SQLite's smallest -shm file takes, twice
 MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
 
 
@@ -272,9 +274,11 @@ def _open_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
         return _open(path, "mode=ro"), False
     except sqlite3.OperationalError:
         # A WAL database needs its -shm file, which cannot be made in a folder that this user cannot write
-        # to. Without a log the file alone is whole, and SQLite will read it if told that it never changes.
-        # Another user may write to it all the same: SQLite would not notice, `is_outdated` does.
-        if os.access(path.parent, os.W_OK) or has_log(path):
+        # to, or on a disk that is full. Without a log the file alone is whole, and SQLite will read it if
+        # told that it never changes. Another may write to it all the same: SQLite would not notice,
+        # `is_outdated` does.
+        has_place = os.access(path.parent, os.W_OK) and shutil.disk_usage(path.parent).free >= SHM_BYTES
+        if has_place or has_log(path):
             raise
         return _open(path, "immutable=1"), True
 
