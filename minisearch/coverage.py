@@ -1,8 +1,8 @@
 """How much of the files a user has is in the index, and what is not, with every reason.
 
 The rows of a store come in; sums of bytes and lists of files go out.  Every byte that the runs have seen is
-in one of three sums: it stands in a passage, so it has reached a vector; it stands between passages; or it is
-of a file that was passed over.  What was left out on purpose was not looked into, and is only named.
+in one of three sums: words of a passage stand on it, so it has reached a vector; it stands between them; or
+it is of a file that was passed over.  What was left out on purpose was not looked into, and is only named.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from minisearch.types import Note, Skipped
 class Coverage:
     """What the runs have seen, in files, bytes and characters, and what of it reached a vector.
 
-    ``n_bytes`` is the sum of ``n_bytes_reached``, ``n_bytes_between`` (white space, markup) and
-    ``n_bytes_passed_over``; a file that is no text (a PDF) counts whole as reached.  ``n_characters`` are
-    those of the texts that readers made of the files.  ``skipped`` are files that were seen and gave nothing,
-    ``left_out`` files and whole folders (with a slash) that were not looked into, ``notes`` what is missing
-    of files that are in the index.  ``outcome`` is the last run's: unless it is "complete", or "rolled
-    back", there may be files that no run has seen.
+    ``n_bytes`` is the sum of ``n_bytes_reached``, ``n_bytes_between`` (white space, markup, scripts, images,
+    attachments that are no text) and ``n_bytes_passed_over``; of a file that is no text (a PDF), each page
+    has the same share, which is reached where it has text.  ``n_characters`` are those of the texts that
+    readers made of the files.  ``skipped`` are files that were seen and gave nothing, ``left_out`` files and
+    whole folders (with a slash) that were not looked into, ``notes`` what is missing of files that are in the
+    index.  ``outcome`` is the last run's: unless it is "complete", or "rolled back", there may be files that
+    no run has seen.
     """
 
     n_documents: int

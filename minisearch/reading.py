@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from minisearch.config import Settings, fingerprint
 from minisearch.cutting import cut
 from minisearch.errors import CutShort, IngestError, MinisearchError
-from minisearch.ingest import Found, is_cut_at_lines, parse, read_bytes
+from minisearch.ingest import Found, bytes_under, is_cut_at_lines, parse, read_bytes
 from minisearch.ingest.libraries import installed
 from minisearch.ingest.sandbox import Stopped, stoppable
 from minisearch.ingest.screening import has_only_blanks, screened
@@ -28,9 +28,6 @@ from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
 # A file changed this close before it was read may have changed again after, with the same time and size
 # (git's "racy" rule; FAT keeps times to 2 s), so such a file is read again.
 RACY_NS = 2_000_000_000
-
-# Told in the open by the fingerprint of a document, since no later run may keep it when secrets are screened.
-WITH_SECRETS = " with secrets"
 
 TOO_MUCH = "it takes more memory to read than there is"
 
@@ -169,13 +166,15 @@ class Reader:
             language=document.language,
             fields=document.fields,
             n_characters=len(document.text),
+            keeps_secrets=found.keeps_secrets,
         )
         return ReadDocument(row, document)
 
     def _ingest_of(self, found: Found) -> str:
         """What would change this file's chunks: for a source, whether there is a grammar to cut it by."""
-        ingest = fingerprint(self.ingest, "at lines") if is_cut_at_lines(found.path) else self.ingest
-        return ingest + WITH_SECRETS if found.keeps_secrets else ingest
+        marks = ["with secrets"] if found.keeps_secrets else []
+        marks += ["at lines"] if is_cut_at_lines(found.path) else []
+        return fingerprint(self.ingest, *marks) if marks else self.ingest
 
     def _still_passed_over(self, path: str, stamp: FileStamp, by_what: str) -> PassedOver | None:
         """The verdict of an earlier run, where the same would be found by reading the file again."""
@@ -191,7 +190,8 @@ class Reader:
 
     def _cut_down(self, read: ReadDocument) -> CutDocument:
         chunks = self._cut(read.document)
-        n_reached = n_bytes_reached(read.document, chunks, read.row.stamp.n_bytes)
+        spans = [(one.start, one.end) for one in chunks]
+        n_reached = bytes_under(read.document, spans, read.row.stamp.n_bytes)
         return CutDocument(replace(read.row, n_bytes_reached=n_reached), chunks, read.document.notes)
 
     def _cut(self, document: Document) -> list[Chunk]:
@@ -213,27 +213,13 @@ def passed_over(store: Store) -> dict[str, PassedOver]:
     }
 
 
-def n_bytes_reached(document: Document, chunks: Sequence[Chunk], n_bytes: int) -> int:
-    """How many of a file's bytes stand in its chunks: what two of them share counts once.
-
-    A file that is no text counts whole: its bytes are none of the text's.
-    """
-    if document.origin.is_extract:
-        return n_bytes if chunks else 0
-    reached = end = 0
-    for start, stop in sorted((one.byte_start, one.byte_end) for one in chunks):
-        reached += max(0, stop - max(start, end))
-        end = max(end, stop)
-    return reached
-
-
 class _Screened(IngestError):
     """There is a text, and it is not to be kept."""
 
 
 def _may_be_kept(stored: StoredDocument, found: Found, error: IngestError) -> bool:
     """Whether the text of a document may stay, now that its unchanged file cannot be read again."""
-    has_secrets = stored.ingest.endswith(WITH_SECRETS) and not found.keeps_secrets
+    has_secrets = stored.keeps_secrets and not found.keeps_secrets
     return not has_secrets and not isinstance(error, _Screened)
 
 

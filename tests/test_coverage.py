@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -14,9 +17,8 @@ from minisearch import MiniSearch
 from minisearch.choice import FileChoice
 from minisearch.config import Settings
 from minisearch.errors import IndexNotFound, IngestError
-from minisearch.ingest import read_bytes
-from minisearch.reading import n_bytes_reached
-from minisearch.types import Chunk, Document, Origin
+from minisearch.ingest import bytes_under, read_bytes
+from minisearch.types import Document, Origin
 from tests.fakes import HashingEncoder
 
 WORDS = ["bread", "salt", "water", "star", "moon", "tide", "sleep", "coffee", "task", "retry", "failed"]
@@ -65,8 +67,10 @@ def write_some(docs: Path, dice: random.Random) -> None:
                 (path.parent / ".env").write_text("TOKEN=1")
                 (path.parent / "id_rsa").write_text("nothing")
             case 6:
+                script = "x=1;" * dice.randint(1, 400)
                 path.write_text(
-                    f"<html><title>T</title><body><p>{text}</p><script>x=1</script></body></html>"
+                    f"<html><title>T</title><body><p>{text}</p><script>{script}</script>"
+                    f"<p>{prose(dice)}</p><!-- {script} --></body></html>"
                 )
             case _:
                 path.write_text(text)
@@ -84,11 +88,40 @@ def seen_by_hand(docs: Path) -> int:
     return total
 
 
-def reached_by_hand(database: Path) -> int:
-    """Different bytes of files that stand in chunks, by their rows."""
+class Visible(HTMLParser):
+    """The words of a page, with the white space around them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = ""
+        self.unseen = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.unseen = tag if tag in ("script", "title") else ""
+
+    def handle_endtag(self, tag: str) -> None:
+        self.unseen = ""
+
+    def handle_data(self, data: str) -> None:
+        self.words += data * (not self.unseen)
+
+
+def words_by_hand(path: Path) -> tuple[int, int]:
+    """The bytes of a file that are letters of its text, and those that are letters or white space of it."""
+    data = path.read_bytes()
+    encoding = "utf-16-le" if data.startswith(b"\xff\xfe") else "cp1252" if b"\xfc" in data else "utf-8"
+    text = data.decode(encoding).removeprefix("\ufeff")
+    if path.suffix == ".html":
+        page = Visible()
+        page.feed(text)
+        text = page.words
+    return len("".join(text.split()).encode(encoding)), len(text.encode(encoding))
+
+
+def reached(database: Path) -> dict[str, int]:
     with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute("select document_id, start_byte, end_byte from chunks").fetchall()
-    return len({(document, byte) for document, start, end in rows for byte in range(start, end)})
+        rows = connection.execute("select path, n_bytes_reached from documents").fetchall()
+    return {os.fsdecode(path): n_bytes for path, n_bytes in rows}
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -105,7 +138,11 @@ def test_bytes_seen_are_those_in_passages_between_them_and_of_files_passed_over(
         report = ms.index("docs", choice=FileChoice(max_bytes=4_000), prune=True)
         found = ms.coverage()
         assert found.n_bytes == seen_by_hand(docs)
-        assert found.n_bytes_reached == reached_by_hand(docs.parent / ".minisearch" / "minisearch.db")
+        by_document = reached(docs.parent / ".minisearch" / "minisearch.db")
+        assert found.n_bytes_reached == sum(by_document.values())
+        for path, n_bytes in by_document.items():
+            letters, all_of_it = words_by_hand(docs.parent / path)
+            assert letters <= n_bytes <= all_of_it, path
         assert found.n_bytes == found.n_bytes_reached + found.n_bytes_between + found.n_bytes_passed_over
         assert found.n_bytes_passed_over == sum(Path(one.path).stat().st_size for one in found.skipped)
         assert found.skipped == report.skipped
@@ -234,12 +271,63 @@ def test_there_is_no_coverage_without_an_index(docs: Path, ms: MiniSearch) -> No
         ms.coverage()
 
 
-def test_bytes_in_two_chunks_count_once_and_those_of_an_extract_whole() -> None:
-    def chunk(start: int, stop: int) -> Chunk:
-        return Chunk(start, stop, "x" * (stop - start), start, stop, 1, 1, "", 1)
+PICTURE = "iVBORw0KGgo" * 1_000
+HIDDEN = {
+    "script.html": f"<p>bread</p><script>{PICTURE}</script><p>salt</p>",
+    "comment.html": f"<p>bread<!-- {PICTURE} -->salt</p>",
+    "link.html": f'<p>bread <a href="{PICTURE}">salt</a></p>',
+    "image.ipynb": json.dumps(
+        {
+            "nbformat": 4,
+            "nbformat_minor": 5,
+            "metadata": {},
+            "cells": [
+                {
+                    "cell_type": "code",
+                    "metadata": {},
+                    "source": ["bread"],
+                    "outputs": [
+                        {"output_type": "display_data", "data": {"image/png": PICTURE}, "metadata": {}},
+                        {"output_type": "stream", "name": "stdout", "text": ["salt"]},
+                    ],
+                }
+            ],
+        }
+    ),
+    "mail.eml": (
+        "Subject: bread\nContent-Type: multipart/mixed; boundary=X\n\n--X\nContent-Type: image/png\n"
+        f"Content-Transfer-Encoding: base64\n\n{PICTURE}\n--X\nContent-Type: text/plain\n\nsalt\n--X--\n"
+    ),
+}
 
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_what_is_no_text_has_not_reached_a_vector_though_words_stand_around_it(
+    name: str, docs: Path, ms: MiniSearch
+) -> None:
+    (docs / name).write_text(HIDDEN[name])
+    ms.index("docs")
+    text = " ".join(one.text for one in ms.query("bread salt", k=9))
+    assert "bread" in text
+    assert "salt" in text
+    assert len("breadsalt") <= ms.coverage().n_bytes_reached <= 60
+
+
+def test_letters_that_are_escaped_reach_a_vector_with_all_their_bytes(docs: Path, ms: MiniSearch) -> None:
+    (docs / "a.json").write_text(json.dumps({"a": "漢字" * 500}))
+    ms.index("docs")
+    assert ms.coverage().n_bytes_reached >= len(r"\u6f22") * 1_000
+
+
+def test_bytes_in_two_chunks_count_once_and_those_of_an_extract_by_its_pages() -> None:
     text = Document("a", "x" * 50, "text", Origin("x" * 50))
-    assert n_bytes_reached(text, [chunk(10, 20), chunk(0, 5), chunk(15, 25), chunk(16, 18)], 50) == 5 + 15
-    assert n_bytes_reached(text, [], 50) == 0
-    pages = Document("a.pdf", "x" * 50, "pdf", Origin("x" * 50, is_extract=True))
-    assert n_bytes_reached(pages, [chunk(0, 5)], 9_000) == 9_000
+    assert bytes_under(text, [(10, 20), (0, 5), (15, 25), (16, 18)], 50) == 5 + 15
+    assert bytes_under(text, [], 50) == 0
+    wide = Document("a", "é" * 50, "text", Origin("é" * 50, "utf-16-le", 2))
+    assert bytes_under(wide, [(0, 5), (3, 10)], 102) == 20
+    body = "one\n\n\n\nfour"
+    extract = Document("a.docx", body, "docx", Origin(body, is_extract=True))
+    assert bytes_under(extract, [(0, 3)], 9_000) == 9_000
+    assert bytes_under(extract, [], 9_000) == 0
+    pages = replace(extract, pages=(0, 5, 5, 7))
+    assert bytes_under(pages, [(0, 3), (7, 11)], 9_000) == 4_500
