@@ -22,7 +22,7 @@ import numpy as np
 
 from minisearch.ahead import ahead
 from minisearch.errors import IngestError
-from minisearch.home import Home
+from minisearch.home import Home, is_below
 from minisearch.ingest import Found, LeftOut, Unreadable, walk
 from minisearch.ingest.scope import Choices
 from minisearch.reading import CutDocument, Outcome, PassedOver, Unchanged
@@ -70,8 +70,13 @@ class Source(Protocol):
         ...
 
 
-def find_files(roots: Mapping[Path, str], home: Home, choices: Choices) -> Walked:
-    """The files below every root (real path -> as the user named it); IngestError where there are none."""
+def find_files(
+    roots: Mapping[Path, str], home: Home, choices: Choices, *, followed: Iterable[str] = ()
+) -> Walked:
+    """The files below every root (real path -> as the user named it); IngestError where there are none.
+
+    ``followed`` are the absolute paths that the index is made of.
+    """
     walked = Walked()
     own = str(home.path)
     for root, given in roots.items():
@@ -79,10 +84,13 @@ def find_files(roots: Mapping[Path, str], home: Home, choices: Choices) -> Walke
         if not any(isinstance(item, Found) for item in items):
             problem = next((item for item in items if isinstance(item, Skipped | Unreadable)), None)
             why = f"; {problem.path}: {problem.reason}" if problem else ""
-            raise IngestError(
-                f"no files to index in {given} (hidden and ignored ones do not count{why}); nothing was "
-                f"changed. If what is indexed from there is gone for good: minisearch remove {given}"
-            )
+            message = f"no files to index in {given} (hidden and ignored ones do not count{why})"
+            if any(is_below(str(root), {one}) or is_below(one, {str(root)}) for one in followed):
+                message += (
+                    "; nothing was changed. If what is indexed from there is gone for good: "
+                    f"minisearch remove {given}"
+                )
+            raise IngestError(message)
         for item in items:
             key = home.key_of(item.path)
             match item:
@@ -156,6 +164,7 @@ class Run:
 
     def execute(self) -> None:
         """Bring every file's document up to date; one window is stored before the next is encoded."""
+        self._report_progress()
         outcomes = self._source.outcomes(self._files)
         with ahead(outcomes, limit=WINDOW_TOKENS, size=_n_waiting, stop=self._source.stop) as read:
             for window in self._windows(read):
@@ -232,7 +241,10 @@ class Run:
         for texts in _windowed(unknown, n_tokens):
             started_s = time.perf_counter()
             of_texts = sum(n_tokens[text] for text in texts)
-            vectors.update(zip(texts, self._encoder(of_texts).encode_document(texts), strict=True))
+            self._report_progress("loading the model")  # where it is loaded, that is over at once
+            encoder = self._encoder(of_texts)
+            self._report_progress(f"embedding {len(texts):,} chunk{'s' * (len(texts) > 1)}")
+            vectors.update(zip(texts, encoder.encode_document(texts), strict=True))
             self._encoding_s += time.perf_counter() - started_s
             self._n_encoded += len(texts)
             self._n_chunks_done += len(texts)
@@ -256,7 +268,7 @@ class Run:
         self._n_bytes_done += self._files[path].size
         self._report_progress()
 
-    def _report_progress(self) -> None:
+    def _report_progress(self, doing: str = "reading") -> None:
         self._on_progress(
             IndexProgress(
                 n_files=len(self._files),
@@ -264,6 +276,7 @@ class Run:
                 n_bytes=self._n_bytes,
                 n_bytes_done=self._n_bytes_done,
                 n_chunks_done=self._n_chunks_done,
+                doing=doing,
             )
         )
 

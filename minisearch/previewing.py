@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minisearch.choice import FileChoice
-from minisearch.choices import chosen, read_choices, told
+from minisearch.choices import chosen, read_choices, read_roots, told
 from minisearch.config import Settings
 from minisearch.errors import InputError, ShrinkRefused
 from minisearch.facts import Facts
 from minisearch.home import Home, real_path
-from minisearch.ingestion import find_files
+from minisearch.ingestion import Walked, find_files
 from minisearch.reading import PassedOver, Reader, Unchanged, passed_over
 from minisearch.shrinking import Losses, Shrinking, read_losses, vanished
 from minisearch.storage import Store
@@ -57,15 +57,17 @@ def preview(
     if not home.exists():
         choices = chosen({}, map(str, roots), choice)
         reader = Reader({}, _no_encoder, Settings(), "")
-        return _preview(home, roots, reader, choices, prune=prune, earlier=None)
+        walked = find_files(roots, home, choices)
+        return _preview(home, roots, reader, choices, walked, prune=prune, earlier=None)
     with Store(home.database) as store, store.snapshot():
         facts = Facts.read(store, home.folder)
         facts = facts if settings is None else facts.cut_by(settings)
         stored = store.documents()
         reader = Reader(stored, _no_encoder, facts.settings, facts.ingest, passed_over=passed_over(store))
         choices = chosen(read_choices(store, home), map(str, roots), choice)
-        earlier = read_losses(store, home)
-    return _preview(home, roots, reader, choices, prune=prune, earlier=earlier)
+        earlier, followed = read_losses(store, home), read_roots(store, home)
+    walked = find_files(roots, home, choices, followed=followed)
+    return _preview(home, roots, reader, choices, walked, prune=prune, earlier=earlier)
 
 
 def _preview(
@@ -73,11 +75,11 @@ def _preview(
     roots: Mapping[Path, str],
     reader: Reader,
     choices: Mapping[str, FileChoice],
+    walked: Walked,
     *,
     prune: bool,
     earlier: Losses | None,
 ) -> Preview:
-    walked = find_files(roots, home, choices)
     names = {str(root): name for root, name in roots.items()}
     gone = vanished(reader.stored, walked.files, walked.unreadable, home, names)
     shrinking = Shrinking(home, reader.stored, walked.files, gone, names, is_pruning=prune, earlier=earlier)

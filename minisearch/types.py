@@ -188,13 +188,17 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """How far an indexing run has come; handed to the caller's callback after every step."""
+    """How far an indexing run has come; handed to the caller's callback after every step.
+
+    ``doing`` is the step that follows, in words ("loading the model"), which may take a while.
+    """
 
     n_files: int
     n_files_done: int
     n_bytes: int
     n_bytes_done: int
     n_chunks_done: int
+    doing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

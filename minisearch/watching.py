@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from minisearch.errors import IndexBusy, IngestError, InputError, MinisearchError
+from minisearch.errors import IndexBusy, IngestError, InputError, MinisearchError, ShrinkRefused
 from minisearch.home import Home, is_below, real_path
 from minisearch.types import IngestReport
 
@@ -53,13 +53,13 @@ def _reports(
             continue
         try:
             report = index()
-        except (IngestError, IndexBusy) as error:
+        except (IngestError, IndexBusy, ShrinkRefused) as error:
             if on_problem is None:
                 raise
             if str(error) != told:  # not again every second
                 told = str(error)
                 on_problem(error)
-            is_due = isinstance(error, IndexBusy)  # whoever writes ends some time; a folder has to change
+            is_due = isinstance(error, IndexBusy)  # whoever writes ends some time; files have to change
             continue
         is_due, told = False, ""
         if is_first:

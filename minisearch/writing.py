@@ -70,7 +70,8 @@ class Writing:
         if self._home.exists():
             with self._writer() as store:
                 choices = chosen(read_choices(store, self._home), map(str, roots), choice)
-                walked = find_files(roots, self._home, choices)
+                followed = read_roots(store, self._home)
+                walked = find_files(roots, self._home, choices, followed=followed)
                 report = self._take_in(store, walked, Reader, roots, choices=choices, **options)
         else:
             choices = chosen({}, map(str, roots), choice)

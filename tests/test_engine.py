@@ -525,9 +525,24 @@ def test_an_empty_folder_is_an_error_and_keeps_what_was_indexed_from_it(folder: 
 
 def test_an_empty_folder_makes_no_index(tmp_path: Path, encoder: HashingEncoder) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(IngestError, match="no files to index"):
+    with pytest.raises(IngestError, match="no files to index") as error:
         MiniSearch.open(tmp_path, encoder=encoder).index(tmp_path / "empty")
+    assert "minisearch remove" not in str(error.value), "nothing was indexed from there"
     assert not (tmp_path / ".minisearch").exists()
+
+
+def test_an_empty_folder_is_to_be_removed_only_where_something_was_indexed_from_it(
+    folder: Path, ms: MiniSearch
+) -> None:
+    ms.index("docs")
+    (folder / "empty").mkdir()
+    (folder / "docs").rename(folder / "elsewhere")
+    (folder / "docs" / "deep").mkdir(parents=True)
+    for do in (ms.index, ms.preview):
+        for path, cure in (("docs", True), ("docs/deep", True), ("empty", False)):
+            with pytest.raises(IngestError, match=f"no files to index in {path} ") as error:
+                do(path)
+            assert str(error.value).endswith(f"minisearch remove {path}") == cure
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "\t"])

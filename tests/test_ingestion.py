@@ -134,6 +134,26 @@ def test_a_run_that_reads_ahead_leaves_and_tells_the_same(
             assert read_ahead == run("as_needed")
 
 
+def test_what_may_take_long_is_told_before_it_is_done(docs: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Telling(HashingEncoder):
+        def encode_document(self, texts):
+            told.append(f"-> {len(texts)}")
+            return super().encode_document(texts)
+
+    with MiniSearch.open(index=tmp_path / "index", encoder=Telling()) as ms:
+        ms.index(docs, on_progress=lambda done: told.append(done.doing))
+        assert told[0] == "reading", "at once, before the first file is done"
+        for place in (number for number, one in enumerate(told) if one.startswith("->")):
+            n = told[place].removeprefix("-> ")
+            assert told[place - 2 : place] == ["loading the model", f"embedding {n} chunks"]
+        assert sum(one.startswith("->") for one in told) == 4, "twelve files, three fill a window"
+        told.clear()
+        ms.index(docs, on_progress=lambda done: told.append(done.doing))
+        assert set(told) == {"reading"}
+
+
 def test_a_touched_file_is_read_once_and_then_trusted_again(
     docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,27 @@ def test_a_busy_index_is_tried_again_and_a_folder_that_is_gone_ends_nothing(
         until(lambda: len(reports) > 2)
 
 
+def test_files_that_vanish_in_numbers_are_kept_told_once_and_end_nothing(tmp_path: Path, docs: Path) -> None:
+    for number in range(9):
+        (docs / f"{number}.md").write_text(f"Number {number} of nine.")
+    with watched(tmp_path, docs) as (reports, problems):
+        assert reports[0][1].added == 10
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        for number in range(9):
+            (docs / f"{number}.md").rename(elsewhere / f"{number}.md")
+        until(lambda: problems and "9 of the index's 10 documents" in str(problems[-1]))
+        n_told = len(problems)
+        time.sleep(1.5)
+        assert len(problems) == n_told
+        for number in range(9):
+            (elsewhere / f"{number}.md").rename(docs / f"{number}.md")
+        (docs / "new.md").write_text("All are back.")
+        until(lambda: len(reports) > 1 and reports[-1][1].unchanged + reports[-1][1].added >= 10)
+        with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
+            until(lambda: ms.status().n_documents == 11)
+
+
 def test_without_anything_to_watch_it_says_so(tmp_path: Path) -> None:
     ms = MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder())
     with ms, pytest.raises(InputError, match="nothing to watch"):

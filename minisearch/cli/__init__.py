@@ -23,7 +23,7 @@ from minisearch.cli.coverage import coverage_text
 from minisearch.cli.evaluate import evaluate
 from minisearch.cli.indexing import backend_option, index
 from minisearch.cli.models import models
-from minisearch.cli.options import common, json_option, set_up_logging
+from minisearch.cli.options import PathsCommand, common, json_option, set_up_logging
 from minisearch.cli.query import query
 from minisearch.cli.selftest import selftest
 from minisearch.cli.similarity import similarity
@@ -124,7 +124,7 @@ def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> No
     click.echo(f"Rebuilt with {found.backend}: {show.count(found.n_chunks, 'chunk')}")
 
 
-@cli.command()
+@cli.command(cls=PathsCommand)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @common
 def remove(paths: tuple[Path, ...], index_folder: Path | None, verbose: bool) -> None:

@@ -18,6 +18,7 @@ from minisearch.choice import AS_USUAL, FileChoice
 from minisearch.cli import show
 from minisearch.cli.coverage import preview_text
 from minisearch.cli.options import (
+    PathsCommand,
     SectionedCommand,
     common,
     json_option,
@@ -37,13 +38,18 @@ UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "g
 
 choosing, making = section("Which files"), section("How")
 
+
+class IndexCommand(PathsCommand, SectionedCommand):
+    """It takes paths, and its options stand in sections."""
+
+
 # Not a click.Choice: the engine knows the names, and says a wrong one in one line.
 backend_option = making(
     "--backend", metavar="|".join(backend_names()), help="The kind of vector index.  [default: faiss]"
 )
 
 
-@click.command(cls=SectionedCommand)
+@click.command(cls=IndexCommand)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @choosing(
     "--include", metavar="GLOB", multiple=True, help="Only these, hidden and ignored ones too; repeatable."

@@ -51,6 +51,21 @@ def chosen(given: str, choices: Sequence[str], what: str) -> str:
     raise InputError(f"unknown {what} '{given}': expected {', '.join(choices[:-1])} or {choices[-1]}{cure}")
 
 
+class PathsCommand(click.Command):
+    """A command over files: one whose name begins with ``-`` is told apart from a wrong option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; where a wrong option is a file's name, say how it is given."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            file = next((arg for arg in given if arg.startswith("-") and Path(arg).exists()), None)
+            if file is None:
+                raise
+            raise click.UsageError(f"{error.message} For the file of that name: ./{file}", ctx) from error
+
+
 class SectionOption(click.Option):
     """An option that stands in a section of its command's help."""
 

@@ -1,4 +1,4 @@
-"""The progress bar of an indexing run: files, chunks a second, time left.
+"""The progress bar of an indexing run: files, what it is at, chunks a second, time left.
 
 It is drawn on standard error and only on a terminal; elsewhere nothing is drawn.
 """
@@ -64,7 +64,7 @@ class Progress:
     def __enter__(self) -> Progress:
         if sys.stderr.isatty():
             self._bar = _bar(self._pace)
-            self._task = self._bar.add_task("", total=None, state="starting", rate="")
+            self._task = self._bar.add_task("", total=None, state="looking for files", rate="")
             self._bar.start()
         return self
 
@@ -87,7 +87,7 @@ class Progress:
             self._task,
             total=done.n_bytes,
             completed=done.n_bytes_done,
-            state=f"{done.n_files_done:,}/{done.n_files:,} files",
+            state=f"{done.n_files_done:,}/{done.n_files:,} files, {done.doing}",
             rate="" if rate is None else f"{rate:,.0f} chunks/s",
         )
 

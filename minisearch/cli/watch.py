@@ -12,16 +12,20 @@ import click
 import minisearch
 from minisearch.cli import show
 from minisearch.cli.indexing import folder_and_paths
-from minisearch.cli.options import common, json_option, offline_option, set_up_logging
-from minisearch.cli.terminal import printable
+from minisearch.cli.options import PathsCommand, common, json_option, offline_option, set_up_logging
+from minisearch.cli.progress import Progress
+from minisearch.cli.terminal import one_line, printable
 
 if TYPE_CHECKING:
     from minisearch.errors import MinisearchError
+    from minisearch.types import IngestReport
 
 EXIT_INTERRUPTED = 130
+AS_OF_THE_LAST_LINE = "Stopped watching: the index is as of the last line"
+BEFORE_THE_FIRST = "Stopped before the first run was done: every finished document is kept"
 
 
-@click.command()
+@click.command(cls=PathsCommand)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--model", metavar="NAME", help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]")
 @offline_option
@@ -42,18 +46,33 @@ def watch(
     """
     set_up_logging(verbose)
     folder, named = folder_and_paths(index_folder, paths)
-    with minisearch.MiniSearch(folder, model=model, offline=offline) as ms:
+    n_told = 0
+    with minisearch.MiniSearch(folder, model=model, offline=offline) as ms, Progress() as progress:
+
+        def tell_of(error: MinisearchError) -> None:
+            progress.stop()
+            click.echo(f"{_now()}  {printable(str(error))}", err=True)
+
         roots = named or ms.roots()
         try:
-            for report in ms.watch(*roots, on_problem=_tell):
-                if as_json:
-                    click.echo(show.as_json(report))
-                else:
-                    click.echo(f"{time.strftime('%H:%M:%S')}  {show.counts(report)}")
+            for report in ms.watch(*roots, on_problem=tell_of, on_progress=progress.update):
+                progress.stop()  # drawn for the first run, which may take long
+                click.echo(show.as_json(report) if as_json else f"{_now()}  {show.counts(report)}")
+                if not n_told:
+                    click.echo(_watching(report, roots), err=True)
+                n_told += 1
         except KeyboardInterrupt:
-            click.echo("Stopped watching: the index is as of the last line", err=True)
+            progress.stop()
+            click.echo(AS_OF_THE_LAST_LINE if n_told else BEFORE_THE_FIRST, err=True)
             sys.exit(EXIT_INTERRUPTED)
 
 
-def _tell(error: MinisearchError) -> None:
-    click.echo(f"{time.strftime('%H:%M:%S')}  {printable(str(error))}", err=True)
+def _watching(first: IngestReport, roots: list[str]) -> str:
+    n_documents = first.added + first.updated + first.unchanged
+    return one_line(
+        f"Watching {show.count(n_documents, 'document')} below {', '.join(roots)}; Ctrl-C ends it"
+    )
+
+
+def _now() -> str:
+    return time.strftime("%H:%M:%S")

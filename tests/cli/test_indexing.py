@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from click.testing import CliRunner, Result
 from minisearch import minilm
 from minisearch.cli import cli
 from minisearch.cli.indexing import parse_size
+from minisearch.cli.progress import Progress
 from minisearch.errors import InputError
+from minisearch.types import IndexProgress
 from tests.fakes import HashingEncoder
 
 
@@ -186,3 +189,69 @@ def test_sizes_as_people_write_them(text: str, n: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="is no size"):
         parse_size(text)
+
+
+# --- a file that looks like an option; watching ----------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["index", "watch", "remove"])
+def test_a_file_whose_name_looks_like_an_option_is_told_how_to_be_named(folder: Path, command: str) -> None:
+    (folder / "-x.md").write_text("text")
+    (folder / "--x.md").write_text("text")
+    assert "For the file of that name: ./-x.md\n" in run(command, "-x.md", code=2).stderr
+    assert "For the file of that name: ./--x.md\n" in run(command, "docs", "--x.md", code=2).stderr
+    assert "of that name" not in run(command, "--y.md", code=2).stderr, "there is no such file"
+    if command == "index":
+        assert "1 document added" in run("index", "./-x.md").stdout
+
+
+def after(monkeypatch: pytest.MonkeyPatch, *ticks: bool) -> None:
+    """Let files change so, and then the user press Ctrl-C."""
+
+    def changes(*_: object) -> Iterator[bool]:
+        yield from ticks
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minisearch.watching._changes", changes)
+
+
+def test_watch_says_what_it_watches_once_and_ends_by_ctrl_c(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after(monkeypatch, True, False)
+    watched = run("watch", "docs", code=130)
+    (line,) = watched.stdout.splitlines()
+    assert line.endswith("  3 documents added, 0 updated, 0 unchanged, 0 removed, 1 skipped")
+    assert watched.stderr.splitlines() == [
+        "Watching 3 documents below docs; Ctrl-C ends it",
+        "Stopped watching: the index is as of the last line",
+    ]
+    again = run("watch", "--json", code=130)
+    assert json.loads(again.stdout)["unchanged"] == 3
+
+
+def test_ctrl_c_before_the_first_line_of_watch_speaks_of_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after(monkeypatch)
+    watched = run("watch", "docs", code=130)
+    assert (watched.stdout, watched.stderr) == (
+        "",
+        "Stopped before the first run was done: every finished document is kept\n",
+    )
+
+
+def test_the_first_run_of_watch_is_drawn_as_that_of_index_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def update(_: Progress, done: IndexProgress) -> None:
+        drawn.append(f"{done.n_files_done}/{done.n_files}, {done.doing}")
+
+    monkeypatch.setattr(Progress, "update", update)
+    monkeypatch.setattr(Progress, "stop", lambda _: drawn.append("wiped away"))
+    after(monkeypatch, True)
+    run("watch", "docs", code=130)
+    assert drawn[0] == "0/4, reading"
+    assert drawn.index("4/4, reading") < drawn.index("wiped away")

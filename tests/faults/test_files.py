@@ -165,7 +165,7 @@ def test_very_many_tiny_files(place, often, tell):
         path = place / "docs" / f"{number // 1_000:03}" / f"{number}.txt"
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"Note {number} on w{number % 97}.\n")
-    told = index_twice(place)
+    told = index_twice(place, mb=often(400, 1_000))
     assert told["reports"][0]["added"] == told["reports"][1]["unchanged"] == len(told["documents"]) == n
     assert told["peak_mb"] < told["before_mb"] + 60 + n * 0.004  # 4 kB a file: stamps, paths, a vector
     first_s, second_s = told["times_s"]
