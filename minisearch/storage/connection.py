@@ -22,6 +22,7 @@ from minisearch.storage.state import State, new_name, read_state, write_state
 BUSY_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
 SHM_BYTES = 1 << 16  # that SQLite's smallest -shm file takes, twice
+SHRUNK_FROM = 256  # pages, a megabyte: a file with less has little to give back
 MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
 
 
@@ -233,6 +234,20 @@ class Connection:
                 write_seal(self.path, self.state)
         finally:
             release(self.path)
+
+    def shrink(self, *, is_due: bool = False) -> None:
+        """Give back the room of what is gone: where that is over half of the file, or it is due for a reason.
+
+        Takes some 4 s for each 100,000 passages that stay.  Beside a reader, or on a full disk, it waits for
+        another time.
+        """
+        if not self._has_written:
+            return
+        (((n_pages,),), ((n_free,),)) = self.rows("pragma page_count"), self.rows("pragma freelist_count")
+        if not is_due and (n_pages < SHRUNK_FROM or n_free * 2 <= n_pages or not self._move_log()):
+            return
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("vacuum")
 
     def _move_log(self) -> bool:
         """Whether all of the log is in the database now, on the disk."""

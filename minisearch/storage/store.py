@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ class Store:
         self.journal = Journal(self._connection)
         self._undo = Undo(self._connection)
         self._is_checked = False  # what filters compare
+        self._must_shrink = False
 
     def __enter__(self) -> Store:
         return self
@@ -59,8 +60,16 @@ class Store:
                 with contextlib.suppress(IndexNotWritable):  # a full disk: what is kept stays for now
                     self._undo.forget()
                 self._check_before_sealing()
+                self._shrink()
         finally:
             self._connection.close()
+
+    def _shrink(self) -> None:
+        if self._must_shrink:  # the full text, too, holds words of what is gone until it is merged
+            with contextlib.suppress(IndexNotWritable), self._connection.transaction():
+                for table in ("chunks_fts", "chunks_rewritten"):
+                    self._connection.write(f"insert into {table} ({table}) values ('optimize')")  # noqa: S608 - ours
+        self._connection.shrink(is_due=self._must_shrink)
 
     def _check_before_sealing(self) -> None:
         """IndexCorrupt for damage in a file that had no seal: once sealed, it would never be found."""
@@ -212,6 +221,17 @@ class Store:
         was put and removed since the store was opened.
         """
         self._undo.begin(run_id)
+
+    def forget_secrets(self, keeps: Callable[[str], bool]) -> None:
+        """Forget what earlier changes kept of unscreened documents, where the path ``keeps`` no secrets now.
+
+        Going back then leaves those documents as they are.  What a change has replaced otherwise stays as it
+        was read, until the change after it: also a secret that was deleted from a file that is not screened.
+        The file is written anew when it is closed, so that no bytes of what was forgotten stay in it.
+        """
+        with self._connection.transaction():
+            if self._undo.forget_secrets(lambda path: keeps(os.fsdecode(path))):
+                self._must_shrink = True
 
     def roll_back(self) -> Undone:
         """Take the latest change back, in one transaction; once more, and it is made again.

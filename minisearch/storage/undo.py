@@ -8,7 +8,7 @@ kept in turn, so going back twice returns.  Ids are new each time: none is ever 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from minisearch.errors import InputError
 from minisearch.storage import chunks, documents, fields
@@ -83,6 +83,15 @@ class Undo:
         with self._connection.transaction():
             change, _ = self._stored()
             self._forget_others(change)
+
+    def forget_secrets(self, keeps: Callable[[bytes], bool]) -> bool:
+        """Whether there was a document with its secrets, at a path that keeps none now: it is forgotten."""
+        rows = self._connection.rows("select id, path from undo_documents where keeps_secrets")
+        images = [(image,) for image, path in rows if not keeps(path)]
+        if images:
+            for table, of_image in [*((one, "undo_id") for one in _TABLES), ("undo_documents", "id")]:
+                self._connection.write_many(f"delete from {table} where {of_image} = ?", images)  # noqa: S608 - ours
+        return bool(images)
 
     def roll_back(self) -> Undone:
         """Put back what the latest change replaced, keep what is there now; InputError for nothing."""

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.errors import IndexCorrupt, InputError
-from minisearch.storage import Store, Undone
+from minisearch.storage import Store, Undone, connection
 from minisearch.storage.journal import MOST_RUNS
+from minisearch.storage.seal import read_seal
 from minisearch.types import Note, Skipped
 from tests.storage.store_cases import (
     DIMENSION,
@@ -336,3 +337,98 @@ def test_a_change_whose_run_is_forgotten_has_come_to_its_end(path):
     with Store(path, writable=True) as store:
         assert store.roll_back() == Undone(0, 1, 0)
         assert contents(store) == {"a": as_put("one")}
+
+
+# --- what must not come back, and what takes room --------------------------------------------------
+
+SECRET = "ghp_qqzzxxvvkkjjwwyyqqzzxxvvkkjjwwyy1234"
+
+
+def put_secret(store, path, *, keeps_secrets, text):
+    document = replace(a_document(path), keeps_secrets=keeps_secrets, fields={"key": (text,)})
+    store.put(document, [a_chunk(text)], vectors_of([text]), [text])
+
+
+def bytes_of(path):
+    return b"".join(file.read_bytes() for file in path.parent.glob("minisearch.db*"))
+
+
+@pytest.mark.parametrize("ends_as", ["screened", "removed"])
+def test_what_is_screened_now_does_not_come_back(path, ends_as):
+    with Store(path, writable=True) as store:
+        for name in ("a.md", "b.md"):
+            put_secret(store, name, keeps_secrets=True, text=f"{SECRET} {name}")
+        put(store, "c.md", *("kelp" for _ in range(50)))
+    with Store(path, writable=True) as store:
+        store.remove([store.documents()["b.md"].id])
+        if ends_as == "screened":
+            put_secret(store, "a.md", keeps_secrets=False, text="[secret]")
+        else:
+            store.remove([store.documents()["a.md"].id])
+        put(store, "c.md", "lava")
+        store.forget_secrets(lambda name: name == "b.md")
+    of_a, of_b = f"{SECRET} a.md".encode(), f"{SECRET} b.md".encode()
+    assert of_a not in bytes_of(path)
+    assert of_b in bytes_of(path)
+    assert_sound(path)
+    with Store(path, writable=True) as store:
+        store.roll_back()
+        held = contents(store)
+        assert held["c.md"] == as_put(*("kelp" for _ in range(50)))
+        assert held["b.md"] == as_put(f"{SECRET} b.md")
+        assert held.get("a.md") == (as_put("[secret]") if ends_as == "screened" else None)
+    assert_sound(path)
+
+
+def test_nothing_is_written_where_there_are_no_secrets_to_forget(path):
+    with Store(path, writable=True) as store:
+        put(store, "a.md", "one")
+    with Store(path, writable=True) as store:
+        put(store, "a.md", "two")
+    before = path.read_bytes()
+    with Store(path, writable=True) as store:
+        store.forget_secrets(lambda _: False)
+    assert path.read_bytes() == before
+
+
+def a_large_change(path, n, n_documents=60):
+    with Store(path, writable=True) as store, store.snapshot():
+        for one in range(n_documents):
+            put(store, f"{one}.md", *(f"kelp {n} {one} {part} " + "x" * 400 for part in range(20)))
+
+
+def test_a_file_never_takes_more_than_twice_what_it_holds(path):
+    for n in range(5):
+        a_large_change(path, n)
+        if n == 1:
+            holds_two = path.stat().st_size
+    assert path.stat().st_size <= 2 * holds_two
+    for _ in range(2):  # the second one forgets what the first has kept
+        with Store(path, writable=True) as store:
+            put(store, "last.md", "last")
+            store.remove([one.id for name, one in store.documents().items() if name != "last.md"])
+    with Store(path, writable=True) as store:
+        assert contents(store) == {"last.md": as_put("last")}
+        assert store.roll_back() == Undone(0, 1, 0)
+    assert path.stat().st_size < max(holds_two / 2, 4096 * connection.SHRUNK_FROM) / 2
+    assert read_seal(path).n_bytes == path.stat().st_size
+    assert_sound(path)
+
+
+def test_a_file_that_is_read_shrinks_another_time(path, monkeypatch):
+    monkeypatch.setattr(connection, "CLOSE_TIMEOUT_S", 0.05)
+    a_large_change(path, 1)
+    before = path.stat().st_size
+    with Store(path, writable=True) as store:
+        store.remove([one.id for one in store.documents().values()])
+    with Store(path) as reader, reader.snapshot():
+        n_before = len(contents(reader))
+        with Store(path, writable=True) as store:
+            put(store, "a.md", "new")
+        assert len(contents(reader)) == n_before
+        assert path.stat().st_size == before or path.stat().st_size > before / 2
+    with Store(path, writable=True) as store:
+        put(store, "b.md", "new")
+    assert path.stat().st_size < before / 2
+    with Store(path) as reader:
+        assert contents(reader) == {"a.md": as_put("new"), "b.md": as_put("new")}
