@@ -136,7 +136,9 @@ class MiniSearch:
         files of these folders are taken, in later runs too; None leaves that as it was.
 
         Raises IngestError for a path that is not there or holds nothing to index, and, without ``prune``,
-        ShrinkRefused where more than one document and a fifth of all would go; then nothing was changed.
+        ShrinkRefused where more than one document and a fifth of all, or of those below one of the paths,
+        would go, or with those of a day's other runs more than ten and a fifth; then nothing was removed.
+        A file that was moved, so that another has its bytes, is not counted.
         """
         return self._writing().index(
             *paths, backend=backend, choice=choice, prune=prune, on_progress=on_progress
@@ -171,8 +173,9 @@ class MiniSearch:
         """Index files and folders now and after every change, until ``stop``: one report a run.
 
         Of the later runs only those that changed something are reported.  What keeps a run from its end, a
-        folder that is gone or another process that is writing, is handed to ``on_problem``, or else raised;
-        the next change, or the next second, tries again.  Raises InputError when watchfiles is not installed.
+        folder that is gone, too much to remove or another process that is writing, is handed to
+        ``on_problem``, or else raised; the next change, or the next second, tries again.
+        Raises InputError when watchfiles is not installed.
         """
         from minisearch.watching import watch
 
