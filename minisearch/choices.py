@@ -70,6 +70,16 @@ def chosen(
     return {path: one for path, one in merged.items() if one != FileChoice()}
 
 
+def keeps_secrets(choices: Mapping[str, FileChoice], path: str) -> bool:
+    """Whether secrets are kept in a file at an absolute path: what was chosen nearest to it counts."""
+    said = [
+        (len(folder), one.keep_secrets)
+        for folder, one in choices.items()
+        if one.keep_secrets is not None and is_below(path, {folder})
+    ]
+    return bool(said and max(said)[1])
+
+
 def told(choices: Mapping[str, FileChoice], home: Home) -> tuple[Note, ...]:
     """Each choice in words, under the path the user knows."""
     return tuple(Note(home.shown(home.key_of(path)), str(one)) for path, one in sorted(choices.items()))

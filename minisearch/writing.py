@@ -19,7 +19,15 @@ from typing import TypedDict
 from minisearch import calibration
 from minisearch.asking import shown
 from minisearch.choice import FileChoice
-from minisearch.choices import chosen, read_choices, read_roots, told, write_choices, write_roots
+from minisearch.choices import (
+    chosen,
+    keeps_secrets,
+    read_choices,
+    read_roots,
+    told,
+    write_choices,
+    write_roots,
+)
 from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings
 from minisearch.encoders import Encoders
 from minisearch.errors import IndexNotFound, InputError
@@ -155,6 +163,7 @@ class Writing:
             run.execute()
             shrinking.check_after(run.outdated, run.passed_over)
             run.remove([*gone, *run.outdated])
+            self._forget_secrets(store, choices, below)
             write_losses(store, shrinking.losses(run.outdated, run.passed_over))
             is_new = self._publish_if_due(store, facts)
             report = run.report()
@@ -272,6 +281,17 @@ class Writing:
             [path for path in known if path not in left_out and self._is_below(path.rstrip("/"), below)],
             [one for path, one in left_out.items() if known.get(path) != one.reason],
         )
+
+    def _forget_secrets(
+        self, store: Store, choices: Mapping[str, FileChoice], below: Collection[str]
+    ) -> None:
+        """Forget what earlier changes kept of files that are screened now, and were not."""
+
+        def keeps(key: str) -> bool:
+            path = self._home.absolute(key)
+            return keeps_secrets(choices, path) or not is_below(path, below)
+
+        store.forget_secrets(keeps)
 
     def _forget(self, store: Store, below: Collection[str]) -> int:
         """Forget what was noted and chosen at or below these paths; how many files and choices."""

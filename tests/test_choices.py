@@ -119,3 +119,27 @@ def test_secrets_are_kept_where_that_is_chosen_and_the_files_read_again(docs: Pa
     assert ms.index("docs").unchanged == 5
     assert ms.index("docs", choice=FileChoice(keep_secrets=False)).updated == 4
     assert not any(KEY in result.text for result in ms.query("bread", k=99))
+
+
+def test_a_key_that_is_screened_now_does_not_come_back_by_a_rollback(docs: Path, ms: MiniSearch) -> None:
+    """Neither from a longer text, nor from a file of nothing else, nor from the bytes on the disk."""
+    (docs / "a.md").write_text(f"text of a and {KEY}")
+    (docs / "b.md").write_text(KEY)
+    ms.index("docs", choice=FileChoice(keep_secrets=True), prune=True)
+    assert len(ms.query(KEY, mode="lexical")) == 2
+    ms.index("docs", choice=FileChoice(keep_secrets=False), prune=True)
+    of_index = [file.read_bytes() for file in Path(".minisearch").glob("minisearch.db*")]
+    assert not any(KEY.encode() in data or KEY.lower().encode() in data for data in of_index)
+    ms.backup("copy.db")
+    assert KEY.encode() not in Path("copy.db").read_bytes()
+    ms.rollback()
+    assert KEY not in "".join(result.text for result in ms.query("text", k=99))
+
+
+def test_a_key_that_is_kept_on_purpose_comes_back(docs: Path, ms: MiniSearch) -> None:
+    (docs / "a.md").write_text(f"text of a and {KEY}")
+    ms.index("docs", choice=FileChoice(keep_secrets=True))
+    (docs / "a.md").unlink()
+    ms.index("docs", prune=True)
+    ms.rollback()
+    assert KEY in "".join(result.text for result in ms.query("text", k=99))
