@@ -102,7 +102,7 @@ def test_a_call_that_fails_leaves_the_old_state_or_the_new(
     new = state(stage.index)
     wanted = range(1, n_calls + 1)
     if not is_torture:  # a few spread over all, the last ones of publishing among them
-        wanted = sorted({*range(1 + fault_seed % 7, n_calls + 1, max(1, n_calls // 6)), n_calls - 1, n_calls})
+        wanted = sorted({*range(1 + fault_seed % 7, n_calls + 1, max(1, n_calls // 3)), n_calls - 1})
     n_failed = n_survived = 0
     for at in wanted:
         shutil.rmtree(stage.index)
