@@ -2,13 +2,15 @@
 
 A request is two frames, the format's name and the file's bytes; an answer is one frame of JSON, with
 ``contents``, or a ``reason`` why there are none.  A frame is its length (8 bytes, the highest first) and as
-many bytes.  The limits are the kernel's; what it does not limit, an audit hook refuses: this process opens no
-socket, starts nothing and writes no file.  It ends when its parent does, when nothing is asked of it for a
-while, and when a file has left it large.
+many bytes.  The limits are the kernel's; what it does not limit, an audit hook refuses: nothing that Python
+does here opens a socket, starts a program, ends one, or writes, moves or removes a file.  That guards against
+what a reader does by mistake; native code that a file has taken over asks no hook.  The process ends when its
+parent does, when nothing is asked of it for a while, and when a file has left it large.
 """
 
 from __future__ import annotations
 
+import ctypes  # noqa: F401 - it opens this very program, which is refused later
 import importlib
 import json
 import os
@@ -34,8 +36,24 @@ REFUSED = (
     "os.fork",
     "os.posix_spawn",
     "os.spawn",
+    "os.kill",
+    "signal.",
+    "os.ch",  # chmod, chown, chdir ...
+    "os.link",
+    "os.symlink",
+    "os.mkdir",
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+    "os.truncate",
+    "os.utime",
+    "os.setxattr",
+    "resource.prlimit",
     "shutil.",
+    "sqlite3.",
+    "dbm.",
 )
+NATIVE = "pdfium"  # the one library that is loaded without an extension module of its own
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -102,8 +120,12 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
             return
         if flags & WRITING or set(mode or "") & set("wax+"):
             raise PermissionError(f"no file is written here: {path!r}")
-    elif event.startswith(REFUSED):
+    elif event.startswith(REFUSED) or (event == "ctypes.dlopen" and NATIVE not in _file_name(arguments[0])):
         raise PermissionError(f"{event} is not for this process")
+
+
+def _file_name(path: object) -> str:
+    return os.path.basename(os.fsdecode(path)) if isinstance(path, str | bytes | os.PathLike) else ""  # noqa: PTH119
 
 
 def _answer(name: str, data: bytes, limits: Limits) -> bytes:

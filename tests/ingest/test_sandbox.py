@@ -98,14 +98,40 @@ def test_one_that_leaves_while_it_is_asked_is_replaced(sandbox, monkeypatch):
     assert take(sandbox, pdf("second")) == "second"  # of a new one, without a word
 
 
-def test_it_may_open_no_socket_start_no_program_and_write_no_file(sandbox, tmp_path, monkeypatch):
+def state(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return status.st_mode, status.st_uid, status.st_nlink, status.st_size, status.st_mtime_ns
+
+
+def test_it_may_open_no_socket_start_no_program_and_change_no_file(sandbox, tmp_path, monkeypatch):
     written = tmp_path / "written"
+    there = tmp_path / "there"
+    there.write_text("as it was")
+    there.chmod(0o640)
+    (tmp_path / "folder").mkdir()
+    before = state(tmp_path), state(there)
     attempts = {
         "socket": "import socket; socket.socket()",
         "program": "import subprocess; subprocess.run(['true'])",
         "fork": "import os; os.fork()",
         "file": f"open({str(written)!r}, 'w').write('x')",
         "descriptor": f"import os; os.open({str(written)!r}, os.O_CREAT | os.O_WRONLY)",
+        "rename": f"import os; os.rename({str(there)!r}, {str(written)!r})",
+        "replace": f"import pathlib; pathlib.Path({str(there)!r}).replace({str(written)!r})",
+        "remove": f"import os; os.unlink({str(there)!r})",
+        "rmdir": f"import os; os.rmdir({str(tmp_path / 'folder')!r})",
+        "mkdir": f"import os; os.makedirs({str(written)!r})",
+        "mode": f"import os; os.chmod({str(there)!r}, 0)",
+        "owner": f"import os; os.chown({str(there)!r}, 1, 1)",
+        "link": f"import os; os.link({str(there)!r}, {str(written)!r})",
+        "symbolic link": f"import os; os.symlink({str(there)!r}, {str(written)!r})",
+        "truncate": f"import os; os.truncate({str(there)!r}, 0)",
+        "times": f"import os; os.utime({str(there)!r})",
+        "kill": "import os; os.kill(os.getppid(), 0)",
+        "killpg": "import os; os.killpg(os.getpgid(os.getppid()), 0)",
+        "database": f"import sqlite3; sqlite3.connect({str(written)!r})",
+        "library": "import ctypes; ctypes.CDLL(None)",
+        "named library": "import ctypes; ctypes.CDLL('libc.so.6')",
     }
     for name, attempt in attempts.items():
         boot = (
@@ -119,6 +145,7 @@ def test_it_may_open_no_socket_start_no_program_and_write_no_file(sandbox, tmp_p
             assert "PermissionError" in reason(sandbox, b""), name
         sandbox.close()
     assert not written.exists()
+    assert (state(tmp_path), state(there)) == before
 
 
 def test_it_inherits_no_descriptor_and_no_environment(sandbox, monkeypatch, tmp_path):
