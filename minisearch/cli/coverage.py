@@ -29,7 +29,7 @@ def coverage_text(found: Coverage, *, verbose: bool) -> str:
         f"seen       {show.count(n_files, 'file')}, {show.count(found.n_bytes, 'byte')}; "
         f"{show.count(found.n_characters, 'character')} of text",
         f"in vectors {show.count(found.n_bytes_reached, 'byte')} ({share}) in {documents}",
-        f"between    {show.count(found.n_bytes_between, 'byte')} of white space and markup between passages",
+        f"between    {show.count(found.n_bytes_between, 'byte')} of white space, markup and what is no text",
         f"passed     {show.count(found.n_bytes_passed_over, 'byte')} of files that were passed over",
     ]
     if found.outcome in OUTCOMES:

@@ -117,7 +117,7 @@ def test_coverage_accounts_for_every_byte(folder: Path) -> None:
         == f"in vectors {n_bytes - 3} bytes ({(n_bytes - 3) / n_bytes:.1%}) in 3 chunks of 3 documents"
     )
     assert lines[2:4] == [
-        "between    3 bytes of white space and markup between passages",
+        "between    3 bytes of white space, markup and what is no text",
         "passed     0 bytes of files that were passed over",
     ]
     assert "left out   1 file: ignored by .minisearchignore, line 1: out/: docs/out/" in lines

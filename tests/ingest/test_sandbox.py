@@ -133,17 +133,14 @@ def test_it_may_open_no_socket_start_no_program_and_change_no_file(sandbox, tmp_
         "library": "import ctypes; ctypes.CDLL(None)",
         "named library": "import ctypes; ctypes.CDLL('libc.so.6')",
     }
+    boot = (
+        "import json, sys; sys.path.insert(0, sys.argv[1])\n"
+        "import minisearch.extract.child as child\n"
+        "child._take = lambda name, data: exec(data)\nchild.main(*json.loads(sys.argv[2]))"
+    )
+    child_code(monkeypatch, boot)
     for name, attempt in attempts.items():
-        boot = (
-            "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-            "import minisearch.extract.child as child\n"
-            f"def take(name, data):\n    exec({attempt!r})\n"
-            "child._take = take\nchild.main(*json.loads(sys.argv[2]))"
-        )
-        with monkeypatch.context() as patch:
-            child_code(patch, boot)
-            assert "PermissionError" in reason(sandbox, b""), name
-        sandbox.close()
+        assert "PermissionError" in reason(sandbox, attempt.encode()), name
     assert not written.exists()
     assert (state(tmp_path), state(there)) == before
 
