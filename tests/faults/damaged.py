@@ -4,8 +4,8 @@
     python -m tests.faults.damaged database ROOT STATE N SEED
 
 ROOT holds the documents in ``docs``, their index in ``index`` and another index in ``other``.  What came of
-every damage is one line of JSON: ``same``; ``error``, a named one; ``only verify``, where a ranking by words has
-changed in an index without a seal, and `verify` says so; or ``wrong``.
+every damage is one line of JSON: ``same``; ``error``, a named one; ``only verify``, where a ranking by words
+has changed in an index without a seal, and `verify` says so; or ``wrong``.
 """
 
 from __future__ import annotations
