@@ -36,8 +36,8 @@ WORDS = [
     "failed",
     "sea",
 ]
-# These hold the time of day and a file's random name.
-APART = tuple(f'INSERT INTO "{table}"' for table in ("_sqlite_migrations", "bases", "runs"))
+# These hold the time of day, and the random names of a file and of a state.
+APART = tuple(f'INSERT INTO "{table}"' for table in ("_sqlite_migrations", "bases", "runs", "state"))
 
 
 @pytest.fixture(autouse=True)
