@@ -205,7 +205,7 @@ def test_an_index_without_documents_says_so(folder: Path) -> None:
 def test_an_index_that_a_first_run_is_still_filling_says_so(folder: Path) -> None:
     run("index", "docs")
     run("remove", "docs")
-    (folder / ".minisearch" / "minisearch.db.seal").unlink(missing_ok=True)  # it is another's hand that writes
+    (folder / ".minisearch" / "minisearch.db.seal").unlink(missing_ok=True)  # another's hand writes
     with contextlib.closing(sqlite3.connect(folder / ".minisearch" / "minisearch.db")) as database, database:
         database.execute("update runs set outcome = 'running', finished_at = null, pid = ?", [os.getpid()])
     result = run("query", "anything")
