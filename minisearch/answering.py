@@ -8,6 +8,7 @@ loaded or written here.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -70,6 +71,20 @@ class Search:
             isinstance(self.diverse, int | float) and 0 <= self.diverse <= 1
         ):
             raise InputError(f"diverse is {self.diverse!r}: expected a number from 0 to 1")
+        self._check_rerank()
+
+    def _check_rerank(self) -> None:
+        if self.rerank is not None and not isinstance(self.rerank, str) and not _can_score(self.rerank):
+            raise InputError(
+                f'rerank is {self.rerank!r:.60}: expected "auto", "cross", "bi", or an object with a name '
+                f"and score(query, texts)"
+            )
+        depth, budget_s = self.rerank_depth, self.rerank_budget_s
+        if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
+            raise InputError(f"rerank_depth is {depth!r}: ask for at least 1 candidate")
+        is_number = isinstance(budget_s, int | float) and not isinstance(budget_s, bool)
+        if budget_s is not None and not (is_number and 0 < budget_s < math.inf):
+            raise InputError(f"rerank_budget_s is {budget_s!r}: expected a number of seconds above 0")
         if self.rerank is None and (self.rerank_depth, self.rerank_budget_s) != (None, None):
             raise InputError('a rerank depth or budget without rerank: expected rerank="auto" as well')
 
@@ -81,6 +96,11 @@ class Search:
             *(Not(Contains(phrase)) for phrase in question.excluded),
         )
         return And(parts) if parts else None
+
+
+def _can_score(reranker: object) -> bool:
+    is_object = not isinstance(reranker, type)
+    return is_object and hasattr(reranker, "name") and callable(getattr(reranker, "score", None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,11 +230,12 @@ def _at_line(
     if line is None:
         return passages
     held = [passage for passage in passages if passage.line <= line <= passage.end_line]
-    if not held:
+    following = [passage for passage in passages if 0 < line < passage.line]  # a blank line is asked about
+    if not held and not following:
         raise InputError(
             f"{os.fspath(path)} has no passage at line {line}: its last ends at {passages[-1].end_line}"
         )
-    return held
+    return held or following[:1]
 
 
 def shown(home: Home, named: Iterable[Named]) -> tuple[Named, ...]:

@@ -23,7 +23,7 @@ from minisearch.asking import Asking
 from minisearch.choice import FileChoice
 from minisearch.config import Settings
 from minisearch.encoders import Encoders
-from minisearch.errors import MinisearchError
+from minisearch.errors import InputError, MinisearchError
 from minisearch.filters import Filter
 from minisearch.home import INDEX_FOLDER, Home
 from minisearch.rerankers import Rerankers
@@ -233,6 +233,10 @@ class MiniSearch:
 
     def query_many(self, texts: Iterable[str | Question], k: int = 10, **options: Any) -> list[SearchResults]:  # noqa: ANN401 - those of `query`
         """`query` for each of several texts, in their order, with the same options."""
+        if isinstance(texts, str | Question):
+            raise InputError(
+                "query_many takes several texts: expected a list of them; for one there is query"
+            )
         return [self.query(text, k, **options) for text in texts]
 
     def like(

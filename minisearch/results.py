@@ -116,7 +116,8 @@ class SearchResult:
 class SearchResults(Sequence[SearchResult]):
     """Ranked answers to one question, best first; a sequence of `SearchResult`.
 
-    ``is_confident`` says whether any of them rises above chance; None where that cannot be told.
+    ``is_confident`` says whether anything that was found rises above chance, among these or further down, so
+    that it does not depend on how many were asked for; None where that cannot be told.
     ``plan`` tells how a filter was applied: "scan" of the ``n_matching`` passages it leaves, or "widen", a
     vector search that goes on until enough of them are found; "" without a filter.  ``n_reranked`` are the
     candidates that the reranker saw.

@@ -371,12 +371,36 @@ def test_similarity_is_the_cosines_of_the_texts(ms: MiniSearch) -> None:
         ({"rerank": "deep"}, "deep"),
         ({"rerank_depth": 3}, "without rerank"),
         ({"rerank": Shortest(), "rerank_depth": 0}, "depth is 0"),
+        ({"rerank": "auto", "rerank_depth": -3}, "rerank_depth is -3: ask for at least 1 candidate"),
+        ({"rerank": Shortest(), "rerank_depth": "3"}, "rerank_depth is '3'"),
+        ({"rerank": Shortest(), "rerank_depth": True}, "rerank_depth is True"),
+        ({"rerank": Shortest(), "rerank_budget_s": "300ms"}, "rerank_budget_s is '300ms'"),
+        ({"rerank": Shortest(), "rerank_budget_s": float("nan")}, "rerank_budget_s is nan"),
+        ({"rerank": True}, 'rerank is True: expected "auto"'),
+        ({"rerank": Shortest}, 'expected "auto", "cross", "bi", or an object'),
         ({"where": Contains("x") & Extension(".")}, "no extension"),
     ],
 )
 def test_what_makes_no_sense_is_one_clear_error(ms: MiniSearch, options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         ms.query("oven", **options)
+
+
+def test_one_question_is_not_several(ms: MiniSearch) -> None:
+    with pytest.raises(InputError, match="expected a list"):
+        ms.query_many("oven")
+
+
+def test_more_like_a_blank_line_is_more_like_what_follows_it(tmp_path: Path) -> None:
+    paragraphs = [" ".join(f"{word}{i}" for i in range(30)) for word in ("river", "bread", "cloud")]
+    (tmp_path / "a.md").write_text("\n\n".join(paragraphs))
+    (tmp_path / "b.md").write_text("bread1 bread2 bread3")
+    with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
+        ms.index(tmp_path)
+        assert ms.like(tmp_path / "a.md", 2, 1) == ms.like(tmp_path / "a.md", 3, 1)
+        for line in (0, -1, 6):
+            with pytest.raises(InputError, match=f"no passage at line {line}"):
+                ms.like(tmp_path / "a.md", line, 1)
 
 
 def test_evidence_is_on_its_own_page_though_the_passage_begins_on_another(tmp_path: Path) -> None:

@@ -115,7 +115,8 @@ def evaluate(
         load_figure()
     rerankers = _rerankers(kinds, rerank_model, offline=offline)
     collection = read_collection(folder, split)
-    settings = [Setting(path.name, read_run(path)) for path in runs]
+    ids = {*collection.queries, *collection.corpus}
+    settings = [Setting(path.name, read_run(path, ids=ids)) for path in runs]
     report = None
     if asked:
         answered = []

@@ -41,7 +41,9 @@ class QueryCommand(SectionedCommand):
         """Parse; a text that follows a bare ``--rerank`` stays text."""
         end = args.index("--") if "--" in args else len(args)
         for place, arg in enumerate(args[:end]):
-            if arg == "--rerank" and args[place + 1 : place + 2][:1] not in [[kind] for kind in RERANKERS]:
+            if arg == "--rerank" and args[place + 1 : place + 2][:1] not in [
+                [kind] for kind in (*RERANKERS, AUTO)
+            ]:
                 args[place] = f"--rerank={AUTO}"
         try:
             return super().parse_args(ctx, args)
@@ -121,8 +123,8 @@ def query(
     without colour its lines begin with >.
 
     --json prints the fields of SearchResult, evidence and merged places with their spans, and of the question
-    is_confident, about all its results, and the phrases required and excluded; with --batch also query, with
-    --why also search. A question of a batch without results has one line too: its rank is null, and
+    is_confident, about all that was found, and the phrases required and excluded; with --batch also query,
+    with --why also search. A question of a batch without results has one line too: its rank is null, and
     no_results says why, or error what is wrong with the question.
 
     A question of a batch that makes no sense is told on standard error with its line; the others are

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -30,15 +30,21 @@ class Ranking:
 Rankings = Mapping[str, Ranking]  # by the query's id
 
 
-def read_run(path: Path) -> dict[str, Ranking]:
-    """The rankings in a TREC run file; InputError with the line that is none."""
+def read_run(path: Path, *, ids: Iterable[str] = ()) -> dict[str, Ranking]:
+    """The rankings in a TREC run file; InputError with the line that is none.
+
+    ``ids`` of queries and documents that are known come back as they are, though `write_run` had to write
+    their white space otherwise.
+    """
+    known = {_column(id_): id_ for id_ in ids}
     scores: dict[str, dict[str, float]] = {}
     try:
         with path.open(encoding="utf-8-sig") as file:
             for line_number, line in enumerate(file, start=1):
                 if line.strip():
                     query, document, score = _parsed(line, f"{path}, line {line_number}")
-                    of_query = scores.setdefault(query, {})
+                    document = known.get(document, document)
+                    of_query = scores.setdefault(known.get(query, query), {})
                     if document in of_query:
                         raise InputError(
                             f"{path}, line {line_number}: {document} is ranked twice for query {query}"

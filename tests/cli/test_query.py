@@ -183,6 +183,7 @@ def test_the_rerankers_model_is_the_engines_to_open() -> None:
         (["how", "--rerank", "to"], "how to"),
         (["how", "to", "--rerank"], "how to"),
         (["how", "--", "--rerank", "x"], "how --rerank x"),
+        (["how", "--rerank", "auto"], "how"),
     ],
 )
 def test_a_text_behind_a_bare_rerank_stays_text(arguments: list[str], text: str) -> None:

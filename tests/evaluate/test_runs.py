@@ -94,3 +94,10 @@ def test_scores_that_tell_the_order_are_written_as_they_are() -> None:
 def test_a_written_line_has_six_columns_even_where_ids_hold_spaces(tmp_path: Path) -> None:
     write_run(tmp_path / "a.run", {"q 1": Ranking(("my file.md",), (0.5,))}, "dense bi")
     assert (tmp_path / "a.run").read_text() == "q%201 Q0 my%20file.md 1 0.5 dense%20bi\n"
+
+
+def test_known_ids_with_spaces_come_back_as_they_are(tmp_path: Path) -> None:
+    rankings = {"q 1": Ranking(("my file.md", "my%20file.txt"), (0.5, 0.25))}
+    write_run(tmp_path / "a.run", rankings, "dense")
+    assert read_run(tmp_path / "a.run", ids=["q 1", "my file.md", "my%20file.txt"]) == rankings
+    assert list(read_run(tmp_path / "a.run")) == ["q%201"]
