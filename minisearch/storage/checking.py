@@ -5,10 +5,9 @@ A connection comes in, what is wrong goes out in words.  Nothing is mended here.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from minisearch.errors import IndexCorrupt
@@ -17,6 +16,11 @@ from minisearch.storage.connection import Connection
 from minisearch.storage.sums import row_crc32
 
 MOST = 20  # of many problems of one kind the first
+
+
+_N_REWRITTEN = (
+    "select (select count(*) from chunks where is_rewritten), (select count(*) from chunks_rewritten)"
+)
 
 
 def check(connection: Connection, *, deep: bool = False) -> list[str]:
@@ -58,7 +62,8 @@ def _of_references(connection: Connection) -> Iterator[str]:
         "select distinct length(vector) from vectors union select length(vector) from undo_chunks"
     )
     if len(lengths) > 1:
-        yield f"vectors are of different lengths: {', '.join(f'{n} bytes' for (n,) in sorted(lengths))}"
+        told = ", ".join(f"{n} bytes" for (n,) in sorted(lengths, key=lambda row: row[0] or 0))
+        yield f"vectors are of different lengths: {told}"
 
 
 def _of_sums(connection: Connection) -> Iterator[str]:
@@ -103,14 +108,32 @@ def _summed(prefix: str, key: str) -> Iterator[tuple[str, str, str]]:
 def _of_full_text(connection: Connection) -> Iterator[str]:
     # The command is an insert, though it changes nothing: it needs a database that can be written to.
     with connection.copied() as copy:
-        for table in ("chunks_fts", "chunks_rewritten"):
-            try:
-                copy.execute(f"insert into {table} ({table}, rank) values ('integrity-check', 1)")  # noqa: S608 - ours
-            except sqlite3.DatabaseError as error:
-                yield f"the full text in {table} is not that of the passages ({error})"
-            with contextlib.suppress(sqlite3.Error):
-                copy.rollback()
-        n = "select (select count(*) from chunks where is_rewritten), (select count(*) from chunks_rewritten)"
-        (counts,) = copy.execute(n)
-        if counts[0] != counts[1]:
-            yield f"{counts[0]} passages have words in chunks_rewritten, which holds {counts[1]}"
+        yield from _compared(copy.execute)
+        yield from _counted(*copy.execute(_N_REWRITTEN))
+        copy.rollback()
+
+
+def check_own_full_text(connection: Connection) -> list[str]:
+    """What is wrong with the full text of a database that is being written to: without a copy."""
+    with connection.transaction():
+        return [*_compared(connection.write), *_counted(*connection.rows(_N_REWRITTEN))]
+
+
+def _compared(run: Callable[[str], object]) -> Iterator[str]:
+    for table in ("chunks_fts", "chunks_rewritten"):
+        problem = _problem(run, table)
+        if problem:
+            yield f"the full text in {table} is not that of the passages ({problem})"
+
+
+def _counted(n: tuple[int, int]) -> Iterator[str]:
+    if n[0] != n[1]:
+        yield f"{n[0]} passages have words in chunks_rewritten, which holds {n[1]}"
+
+
+def _problem(run: Callable[[str], object], table: str) -> str:
+    try:
+        run(f"insert into {table} ({table}, rank) values ('integrity-check', 1)")  # noqa: S608 - ours
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return ""

@@ -26,7 +26,7 @@ COMMANDS = [
     *("selftest", "rebuild --backend flat", "backup copy.db", "remove docs/d0002.md", "rollback", "models"),
     *("restore copy.db --index restored", "--version", "--help"),
 ]
-SOME = ["index docs", "query river", "status"]
+SOME = ["index docs", "query river"]
 EVERY = {command.split()[0] for command in COMMANDS} | {"watch", "eval"}
 
 
