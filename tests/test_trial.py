@@ -148,13 +148,15 @@ def test_dense_search_reproduces_the_reference_on_cranfield(
 
 
 @pytest.mark.slow
-def test_hybrid_search_is_better_than_dense_by_a_tenth_on_cranfield(
+def test_hybrid_search_is_better_than_dense_by_nine_in_a_hundred_on_cranfield(
     minilm: SentenceTransformer, shared: Path
 ) -> None:
     cranfield = read_collection(shared / "cranfield")
     with trial(cranfield, encoder=minilm) as opened:
-        rankings = opened.answers(mode="hybrid").rankings
-    assert means(scores_by_query(rankings, cranfield.judgements))["nDCG@10"] >= 1.10 * 0.3736
+        hybrid, dense = (opened.answers(mode=mode, k=10).rankings for mode in ("hybrid", "dense"))
+    measured = [means(scores_by_query(one, cranfield.judgements))["nDCG@10"] for one in (hybrid, dense)]
+    assert measured[0] >= 1.09 * measured[1]
+    assert measured[0] >= 1.10 * 0.3736, "and than dense search over whole documents by a tenth"
 
 
 # --- where the index is ------------------------------------------------------------------------------

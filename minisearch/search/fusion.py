@@ -16,7 +16,7 @@ from minisearch.types import FloatArray, IntArray
 # that shares only its common words stays low, whoever else shares fewer.  The usual scale, the best BM25 of
 # the page as 1, gives that answer the full weight: nDCG@10 .78 in place of .91 on questions in other words
 # than their answers'.  The weight was chosen on ten collections: questions, claims and titles over abstracts,
-# known items over documentation, sentence pairs, docstrings over code.  More helps claims and harms
+# known items over documentation, sentence pairs, docstrings over code.  More helped claims and harmed
 # code; none predicted for each question, with each collection left out in turn, was even on all of them.
 LEXICAL_WEIGHT = 1.3
 
