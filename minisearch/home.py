@@ -81,8 +81,12 @@ class Home:
             raise self._unusable(error) from error
 
     def _unusable(self, error: OSError) -> IndexNotWritable:
+        from minisearch.storage.files import free_space  # here, because it comes with all of the storage
+
+        there = next(path for path in [self.path, *self.path.parents] if path.exists())
         return IndexNotWritable(
-            f"cannot make the index folder {self.folder} ({error.strerror}): choose another with --index"
+            f"cannot make the index folder {self.folder} ({error.strerror}; {free_space(there)}): "
+            f"choose another with --index"
         )
 
     def n_bytes(self) -> int:
