@@ -180,21 +180,22 @@ def _beaten(
     own: list[SearchResult], page: SearchResults, every: SearchResults, k: int
 ) -> tuple[Verdict, str]:
     """The verdict on a file that takes part and is not on the page."""
-    best, trace = own[0], own[0].trace
-    if trace.rank_before_rerank is not None and trace.rank_before_rerank <= k:
-        return "reranked", (
-            f"it stood at rank {trace.rank_before_rerank} before the reranker put it at {best.rank}"
-        )
-    if page and best.rank <= len(page) and best.score > page[-1].score:
+    best = own[0]
+    before = min((one.trace.rank_before_rerank for one in own if one.trace.rank_before_rerank), default=None)
+    if before is not None and before <= k:
+        return "reranked", f"it stood at rank {before} before the reranker put it at {best.rank}"
+    # The scores that its own can be compared with: a reranker has a scale of its own.
+    scores = [one.score for one in page if (one.trace.rerank is None) == (best.trace.rerank is None)]
+    if scores and best.score > min(scores):
         return "varied", f"its passage is at rank {best.rank}, and gave way to results that differ more"
     by_meaning = min((one.trace.dense_rank for one in own if one.trace.dense_rank), default=None)
     by_words = min((one.trace.lexical_rank for one in own if one.trace.lexical_rank), default=None)
     legs = [f"{rank:,} {leg}" for rank, leg in ((by_meaning, "by meaning"), (by_words, "by words")) if rank]
     if not by_words and page.mode != "dense":
         legs.append("by words nowhere: it has none of them")
-    margin = f", {page[-1].score - best.score:.3f} below the last on the page" if page else ""
+    margin = f", {min(scores) - best.score:.3f} below the last on the page" if scores else ""
     where = f"its best passage, at line {best.line}, is at rank {best.rank:,} of {len(every):,}{margin}"
     single = min((rank for rank in (by_meaning, by_words) if rank), default=None)
-    if page.mode == "hybrid" and single is not None and single <= k:
+    if page.mode == "hybrid" and not page.n_reranked and single is not None and single <= k:
         return "fused away", f"{where}; alone it would be at rank {' and '.join(legs)}"
     return "outranked", f"{where} ({'; '.join(legs)})"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from minisearch import MiniSearch
@@ -11,6 +13,7 @@ from minisearch.choice import FileChoice
 from minisearch.errors import IndexNotFound, InputError
 from minisearch.filters import Extension, Language
 from minisearch.filters import Path as PathFilter
+from minisearch.types import FloatArray
 from tests.fakes import HashingEncoder
 
 TEXTS = {
@@ -84,6 +87,39 @@ def test_a_file_that_one_leg_alone_would_show_is_fused_away(docs: Path, ms: Mini
             else:
                 assert verdict == "outranked"
                 assert not any(on_pages)
+
+
+class Backwards:
+    """A reranker with scores far from any cosine, that turns the ranking round."""
+
+    name = "backwards"
+
+    def score(self, query: str, texts: Sequence[str]) -> FloatArray:
+        return np.arange(len(texts), dtype=np.float32) - 20
+
+
+def test_a_file_that_a_reranker_put_down_is_told_so_and_no_scales_are_mixed(ms: MiniSearch) -> None:
+    ms.index("docs")
+    question, rerank = "coffee and sleep", {"rerank": Backwards(), "rerank_depth": 2}
+    first = ms.query(question, k=1)[0].path
+    assert ms.query(question, k=1, **rerank)[0].path != first
+    put_down = ms.why_not(first, question, k=1, **rerank)
+    assert put_down.verdict == "reranked" and "at rank 1 before the reranker put it at 2" in put_down.reason
+    never_seen = ms.why_not("docs/stars.txt", question, k=1, **rerank)
+    assert never_seen.verdict == "outranked" and "below the last" not in never_seen.reason
+
+
+def test_a_file_that_gave_way_to_variety_is_told_so(docs: Path, ms: MiniSearch) -> None:
+    (docs / "coffee2.md").write_text("coffee and sleep and bed\n")
+    (docs / "coffee3.md").write_text("coffee and sleep and night\n")
+    ms.index("docs")
+    question = "coffee and sleep"
+    by_score = [hit.path for hit in ms.query(question, k=6)]
+    varied = [hit.path for hit in ms.query(question, k=3, diverse=1.0)]
+    gave_way = [path for path in by_score[: by_score.index(varied[-1])] if path not in varied]
+    assert gave_way, "the page must leave something better out"
+    for path in gave_way:
+        assert ms.why_not(path, question, k=3, diverse=1.0).verdict == "varied"
 
 
 def test_a_filter_that_keeps_a_file_out_is_named_and_those_that_do_not_are_not(ms: MiniSearch) -> None:
