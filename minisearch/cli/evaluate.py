@@ -10,7 +10,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -110,6 +110,14 @@ def evaluate(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))  # a temporary index is taken away
     asked = _asked(modes, kinds, has_runs=bool(runs))
     _check(k, n_settings=len(asked) + len(runs), save_run=save_run, plot=plot)
+    _check_used(
+        {"--rerank-model": rerank_model, "--rerank-depth": rerank_depth}, bool(kinds), "without --rerank"
+    )
+    _check_used(
+        {"--index": index_folder, "--whole": whole or None, "--model": model}, bool(asked), "with --run alone"
+    )
+    if rerank_depth is not None and rerank_depth < 1:
+        raise InputError(f"--rerank-depth is {rerank_depth}: ask for at least 1 candidate")
     load_ir_measures()  # what is missing shows before the work, not after
     if plot:
         load_figure()
@@ -193,6 +201,13 @@ def _check(k: int, *, n_settings: int, save_run: Path | None, plot: Path | None)
     for path in (save_run, plot):
         if path and not path.absolute().parent.is_dir():
             raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+
+
+def _check_used(options: Mapping[str, object], is_used: bool, otherwise: str) -> None:
+    """Refuse an option that would change nothing: whoever gave it expects something else."""
+    given = [name for name, value in options.items() if value is not None]
+    if given and not is_used:
+        raise InputError(f"{given[0]} {otherwise} changes nothing: leave it out")
 
 
 def _answered(collection: Collection, mode: str, kind: str, answer: Callable[..., Answers]) -> Setting:

@@ -161,6 +161,24 @@ def test_json_has_everything(folder: Path) -> None:
     assert 0 < dense["latency_ms"]["p50"] <= dense["latency_ms"]["p95"] <= dense["latency_ms"]["p99"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rerank-depth", "3"], "--rerank-depth without --rerank changes nothing"),
+        (["--rerank-model", "x"], "--rerank-model without --rerank changes nothing"),
+        (["--rerank", "bi", "--rerank-depth", "0"], "--rerank-depth is 0: ask for at least 1"),
+        (["--run", "a.run", "--whole"], "--whole with --run alone changes nothing"),
+        (["--run", "a.run", "--index", "i"], "--index with --run alone changes nothing"),
+        (["--run", "a.run", "--model", "nope"], "--model with --run alone changes nothing"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(
+    folder: Path, arguments: list[str], message: str
+) -> None:
+    result = CliRunner().invoke(cli, ["eval", str(folder), *arguments])
+    assert result.exit_code == 1 and message in result.output
+
+
 def test_a_saved_run_measures_as_it_did(folder: Path) -> None:
     measured = json_of(folder, "--mode", "dense", "--save-run", "dense.run")["settings"][0]
     assert (folder.parent / "dense.run").read_text().splitlines()[0].split()[-1] == "dense"
