@@ -23,8 +23,8 @@ _N_REWRITTEN = (
 )
 
 
-def check(connection: Connection, *, deep: bool = False) -> list[str]:
-    """`Store.check`."""
+def check(connection: Connection, *, deep: bool = False, in_place: bool = False) -> list[str]:
+    """`Store.check`; ``in_place``, for a writer, without a copy."""
     problems: list[str] = []
     try:
         with connection.transaction():
@@ -32,7 +32,7 @@ def check(connection: Connection, *, deep: bool = False) -> list[str]:
             problems += _of_references(connection)
             problems += _of_sums(connection)
         if deep and not problems:
-            problems += _of_full_text(connection)
+            problems += _of_own_full_text(connection) if in_place else _of_full_text(connection)
     except IndexCorrupt as error:  # so damaged that it cannot be read to its end
         problems.append(str(error))
     return problems
@@ -113,8 +113,7 @@ def _of_full_text(connection: Connection) -> Iterator[str]:
         copy.rollback()
 
 
-def check_own_full_text(connection: Connection) -> list[str]:
-    """What is wrong with the full text of a database that is being written to: without a copy."""
+def _of_own_full_text(connection: Connection) -> list[str]:
     with connection.transaction():
         return [*_compared(connection.write), *_counted(*connection.rows(_N_REWRITTEN))]
 

@@ -17,7 +17,7 @@ import numpy as np
 from minisearch.errors import IndexNotWritable
 from minisearch.filters import Filter
 from minisearch.storage.backup import back_up
-from minisearch.storage.checking import check, check_own_full_text
+from minisearch.storage.checking import check
 from minisearch.storage.chunks import insert_chunk, read_chunks
 from minisearch.storage.connection import Connection
 from minisearch.storage.documents import clear, columns_of, put_row, read_documents, restamp
@@ -74,7 +74,7 @@ class Store:
     def _check_before_sealing(self) -> None:
         """IndexCorrupt for damage in a file that had no seal: once sealed, it would never be found."""
         if self._connection.is_doubtful:
-            problems = check(self._connection) or check_own_full_text(self._connection)
+            problems = check(self._connection, deep=True, in_place=True)
             if problems:
                 raise damaged(self._connection.path, problems[0])
             self._connection.vouch()
