@@ -26,7 +26,7 @@ from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluate.collection import read_collection
 from minisearch.live_index import LiveIndex, publish_index
 from minisearch.masked_index import masked_copy
-from minisearch.search.fusion import LEXICAL_WEIGHT, reciprocal_rank_fusion
+from minisearch.search.fusion import LEXICAL_WEIGHT, NEAR, reciprocal_rank_fusion
 from minisearch.storage import Store
 from minisearch.trial import trial
 from minisearch.types import Encoder, FloatArray
@@ -66,7 +66,7 @@ def ours(weight: float = LEXICAL_WEIGHT, power: float = 1.0) -> Fusion:
 
     def fused(cosines: FloatArray, asked: Asked) -> Floats:
         lexical: Floats = np.clip(asked.bm25 / asked.ceiling, 0, 1) ** power
-        together: Floats = cosines + weight * lexical
+        together: Floats = cosines / max(float(cosines.max()), NEAR) + weight * lexical
         return together
 
     return fused
@@ -95,7 +95,7 @@ FUSIONS: dict[str, Fusion] = {
     "reciprocal ranks": reciprocal_ranks,
     **{
         f"ours, weight {weight:g}, power {power:g}": ours(weight, power)
-        for weight, power in ((1.3, 1), (0.65, 1), (1, 1), (1.6, 1), (2, 1), (1.3, 1.5), (2, 1.5))
+        for weight, power in ((2, 1), (1, 1), (1.5, 1), (2.5, 1), (3, 1), (2, 1.5), (3.3, 1.5), (5, 2))
     },
 }
 

@@ -14,23 +14,27 @@ from minisearch.types import FloatArray, IntArray
 
 # BM25 counts by its share of what a perfect match of all the question's words would score, so that an answer
 # that shares only its common words stays low, whoever else shares fewer.  The usual scale, the best BM25 of
-# the page as 1, gives that answer the full weight: nDCG@10 .78 in place of .91 on questions in other words
-# than their answers'.  The weight was chosen on ten collections: questions, claims and titles over abstracts,
-# known items over documentation, sentence pairs, docstrings over code.  More helped claims and harmed
-# code; none predicted for each question, with each collection left out in turn, was even on all of them.
-LEXICAL_WEIGHT = 1.3
+# the page as 1, gives that answer the full weight: nDCG@10 .78 in place of .93 on questions in other words
+# than their answers'.  The weight was chosen on four collections (scripts/fusion.py) and tried on six more:
+# more helped claims and harmed code and questions in other words; no weight predicted for each question,
+# with each collection left out in turn, was even on all.
+LEXICAL_WEIGHT = 2.0
+
+NEAR = 0.3  # a page whose best cosine is lower has nothing near in meaning, and words may decide
 
 
 def fuse(cosines: FloatArray, bm25: FloatArray, *, ceiling: float) -> FloatArray:
     """The convex combination of both, (n,) float32 in [0, 1] where no cosine is negative; higher is better.
 
-    ``cosines`` (n,) count as they are; ``bm25`` (n,), 0 where no word is shared, by their share of
-    ``ceiling``, the most that any passage could score.  So a passage's score is its own, whatever else is on
-    the page.  After Bruch, Gai and Ingber, "An analysis of fusion functions for hybrid retrieval", ACM TOIS
-    2023.
+    ``cosines`` (n,) count by their share of the highest, or of `NEAR`; ``bm25`` (n,), 0 where no word is
+    shared, by their share of ``ceiling``, the most that any passage could score.  After Bruch, Gai and
+    Ingber, "An analysis of fusion functions for hybrid retrieval", ACM TOIS 2023.
     """
+    if not len(cosines):
+        return np.empty(0, np.float32)
+    dense = cosines / max(float(cosines.max()), NEAR)
     lexical = np.clip(bm25 / ceiling, 0, 1) if ceiling > 0 else np.zeros(len(bm25))
-    fused: FloatArray = ((cosines + LEXICAL_WEIGHT * lexical) / (1 + LEXICAL_WEIGHT)).astype(np.float32)
+    fused: FloatArray = ((dense + LEXICAL_WEIGHT * lexical) / (1 + LEXICAL_WEIGHT)).astype(np.float32)
     return fused
 
 
