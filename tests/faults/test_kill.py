@@ -35,7 +35,7 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path, often, faul
     rng = random.Random(fault_seed)
     n_kills = n_alive = n_acknowledged = 0
     recoveries: list[float] = []
-    for case in range(often(20, 200)):
+    for case in range(often(22, 220)):
         folder, index = tmp_path / "docs", tmp_path / ".minisearch"
         action = ("index", "update", "rebuild")[case % 3]
         write_documents(folder, N_DOCUMENTS, seed=case)
