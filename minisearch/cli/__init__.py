@@ -23,7 +23,7 @@ from minisearch.cli.coverage import coverage_text
 from minisearch.cli.evaluate import evaluate
 from minisearch.cli.indexing import backend_option, index
 from minisearch.cli.models import models
-from minisearch.cli.options import PathsCommand, common, json_option, set_up_logging
+from minisearch.cli.options import EXIT_INTERRUPTED, PathsCommand, common, json_option, set_up_logging
 from minisearch.cli.query import query
 from minisearch.cli.selftest import selftest
 from minisearch.cli.similarity import similarity
@@ -33,7 +33,7 @@ from minisearch.cli.why_not import why_not
 from minisearch.errors import IndexBusy, MinisearchError
 from minisearch.home import find_index
 
-EXIT_BUSY, EXIT_INTERRUPTED = 75, 130
+EXIT_BUSY = 75
 
 
 class _Group(click.Group):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 MODES = ("hybrid", "dense", "lexical")
 KINDS = ("auto", "cross", "bi")
-EXIT_TERMINATED = 143
 MAIN = "nDCG@10"  # the measure that settings are compared by
 QUERY_CHARACTERS = 60
 
@@ -107,7 +105,6 @@ def evaluate(
     from minisearch.evaluate.runs import read_run, write_run
     from minisearch.trial import trial
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))  # a temporary index is taken away
     asked = _asked(modes, kinds, has_runs=bool(runs))
     _check(k, n_settings=len(asked) + len(runs), save_run=save_run, plot=plot)
     _check_used(

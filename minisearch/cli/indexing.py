@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from minisearch.choice import AS_USUAL, FileChoice
 from minisearch.cli import show
 from minisearch.cli.coverage import preview_text
 from minisearch.cli.options import (
+    EXIT_INTERRUPTED,
     PathsCommand,
     SectionedCommand,
     common,
@@ -31,8 +31,6 @@ from minisearch.config import DTYPES
 from minisearch.errors import IndexNotFound, InputError
 from minisearch.home import INDEX_FOLDER, find_index
 from minisearch.indexes import backend_names
-
-EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
@@ -102,7 +100,6 @@ def index(
     the same folders make them again until others are given.
     """
     set_up_logging(verbose)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     choice = _choice(include, exclude, max_bytes, keep_secrets, forget=forget_choices)
     folder, named = folder_and_paths(index_folder, paths)
     with (

@@ -11,6 +11,8 @@ import click
 
 from minisearch.errors import InputError
 
+EXIT_INTERRUPTED = 130  # as a shell says of Ctrl-C; SIGTERM is answered in minisearch.__main__
+
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 offline_option = click.option("--offline", is_flag=True, help="Never open a network connection.")

@@ -260,7 +260,8 @@ def _found_or_error(
 
 def _remark(found: SearchResults, ms: MiniSearch, asked: Asked) -> str:
     """What has to be known of the index to read a page: that it is not whole, or small."""
-    run = ms.status().last_run
+    status = ms.status()
+    run = status.last_run
     if run and run.outcome not in {"complete", "rolled back"}:
         state = (
             "an indexing run is under way" if run.outcome == "running" else f"the last run was {run.outcome}"
@@ -270,7 +271,7 @@ def _remark(found: SearchResults, ms: MiniSearch, asked: Asked) -> str:
         return ""
     from minisearch.calibration import MIN_DOCUMENTS
 
-    if ms.status().n_documents >= MIN_DOCUMENTS:
+    if status.n_documents >= MIN_DOCUMENTS:
         return ""
     return f"(scores, not percentages: a relevance can be told from {MIN_DOCUMENTS} documents on)"
 

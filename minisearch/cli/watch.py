@@ -12,7 +12,14 @@ import click
 import minisearch
 from minisearch.cli import show
 from minisearch.cli.indexing import folder_and_paths
-from minisearch.cli.options import PathsCommand, common, json_option, offline_option, set_up_logging
+from minisearch.cli.options import (
+    EXIT_INTERRUPTED,
+    PathsCommand,
+    common,
+    json_option,
+    offline_option,
+    set_up_logging,
+)
 from minisearch.cli.progress import Progress
 from minisearch.cli.terminal import one_line, printable
 
@@ -20,7 +27,6 @@ if TYPE_CHECKING:
     from minisearch.errors import MinisearchError
     from minisearch.types import IngestReport
 
-EXIT_INTERRUPTED = 130
 AS_OF_THE_LAST_LINE = "Stopped watching: the index is as of the last line"
 BEFORE_THE_FIRST = "Stopped before the first run was done: every finished document is kept"
 
