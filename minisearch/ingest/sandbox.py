@@ -112,7 +112,9 @@ class Sandbox:
 
     def _answer(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
         if self._child is not None and self._child.is_usable():
-            with suppress(_Ended):  # it had waited for long enough, and left while it was asked
+            with suppress(
+                _Ended
+            ):  # it left, or was killed, while it was asked: that need not be this file's doing
                 return self._ask(self._child, format_, label, data, is_kept=True)
         self._end()
         self._child = _Child(self, self.limits)
@@ -133,7 +135,7 @@ class Sandbox:
             raise IngestError(NONSENSE) from error
         except _Ended as error:
             status = self._end()
-            if is_kept and status == 0:
+            if is_kept and status in (0, -signal.SIGKILL):
                 raise
             # Too much work is the file's; a signal may be another's, as when the machine is out of memory.
             kind = IngestError if status == -signal.SIGXCPU else CutShort

@@ -84,13 +84,14 @@ def test_one_that_was_killed_between_two_files_is_replaced(sandbox):
     assert take(sandbox, pdf("two")) == "two"
 
 
-def test_one_that_leaves_while_it_is_asked_is_replaced(sandbox, monkeypatch):
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), 9)"])
+def test_one_that_leaves_while_it_is_asked_is_replaced(sandbox, monkeypatch, end):
     with monkeypatch.context() as patch:
         child_code(patch, "import os, json; os.read(0, 8); os._exit(0)")
         assert reason(sandbox, pdf("words")) == "its reader ended without an answer (exit status 0)"
     code = (
         "import os, json; a = json.dumps({'reason': 'first'}).encode()\n"
-        "os.read(0, 65536); os.write(1, len(a).to_bytes(8, 'big') + a); os.read(0, 1); os._exit(0)"
+        "os.read(0, 65536); os.write(1, len(a).to_bytes(8, 'big') + a); os.read(0, 1); " + end
     )
     with monkeypatch.context() as patch:
         child_code(patch, code)
