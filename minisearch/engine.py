@@ -18,15 +18,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisearch.answering import Search
-from minisearch.asking import Asking
+from minisearch.answers.answering import Search
+from minisearch.answers.asking import Asking
+from minisearch.answers.rerankers import Rerankers
 from minisearch.choice import FileChoice
 from minisearch.config import Settings
 from minisearch.encoders import Encoders
 from minisearch.errors import InputError, MinisearchError
 from minisearch.filters import Filter
 from minisearch.home import INDEX_FOLDER, Home
-from minisearch.rerankers import Rerankers
 from minisearch.results import By, Mode, Question, SearchResults
 from minisearch.types import (
     Encoder,
@@ -39,12 +39,12 @@ from minisearch.types import (
 )
 
 if TYPE_CHECKING:
-    from minisearch.coverage import Coverage
-    from minisearch.inspecting import CutFile
-    from minisearch.previewing import Preview
+    from minisearch.answers.why_not import WhyNot
+    from minisearch.care.coverage import Coverage
+    from minisearch.care.inspecting import CutFile
+    from minisearch.runs.previewing import Preview
+    from minisearch.runs.writing import Writing
     from minisearch.storage import Undone
-    from minisearch.why_not import WhyNot
-    from minisearch.writing import Writing
 
 
 class MiniSearch:
@@ -151,7 +151,7 @@ class MiniSearch:
 
         New and changed files are read.  Raises IngestError as `index` does.
         """
-        from minisearch.previewing import preview
+        from minisearch.runs.previewing import preview
 
         return preview(self._home, paths, settings=self._settings, choice=choice, prune=prune)
 
@@ -177,7 +177,7 @@ class MiniSearch:
         ``on_problem``, or else raised; the next change, or the next second, tries again.
         Raises InputError when watchfiles is not installed.
         """
-        from minisearch.watching import watch
+        from minisearch.runs.watching import watch
 
         index = partial(self.index, **options)
         return watch(
@@ -273,7 +273,7 @@ class MiniSearch:
         IndexCorrupt.
         """
         # Here, because asking must not cost the import of all that reads and cuts files.
-        from minisearch.verifying import verify
+        from minisearch.care.verifying import verify
 
         return verify(self._home, self._encoders, n=n, seed=seed)
 
@@ -282,7 +282,7 @@ class MiniSearch:
 
         Files stay as they are.  Raises InputError when nothing was changed yet.
         """
-        from minisearch.recovery import roll_back
+        from minisearch.care.recovery import roll_back
 
         return roll_back(self._home)
 
@@ -291,7 +291,7 @@ class MiniSearch:
 
         Raises IndexNotWritable when there is a file already, or no room.
         """
-        from minisearch.recovery import back_up
+        from minisearch.care.recovery import back_up
 
         back_up(self._home, path)
 
@@ -301,7 +301,7 @@ class MiniSearch:
         It looks below the folder that its own folder lies in, as where it was backed up.  Raises
         IndexNotWritable where there is an index already, IndexCorrupt for what is no sound backup.
         """
-        from minisearch.recovery import restore
+        from minisearch.care.recovery import restore
 
         return restore(self._home, path)
 
@@ -310,7 +310,7 @@ class MiniSearch:
 
         Nothing is stored, and no vector is computed.  Raises IngestError for a file that gives no text.
         """
-        from minisearch.inspecting import inspect
+        from minisearch.care.inspecting import inspect
 
         return inspect(self._home, self._encoders, path, settings=self._settings)
 
@@ -320,7 +320,7 @@ class MiniSearch:
 
     def coverage(self) -> Coverage:
         """How many bytes of all files seen have reached a vector, and every file that gave none."""
-        from minisearch.coverage import coverage
+        from minisearch.care.coverage import coverage
 
         last = self.status().last_run
         return coverage(self._home, outcome=last.outcome if last else "never")
@@ -336,13 +336,13 @@ class MiniSearch:
 
         Every passage is ranked for it, which takes seconds where there are a hundred thousand.
         """
-        from minisearch.why_not import why_not
+        from minisearch.answers.why_not import why_not
 
         return why_not(self.query, self._home, path, text, k, **options)
 
     def _writing(self) -> Writing:
         # Here, because asking must not cost the import of all that reads, cuts and stores files.
-        from minisearch.writing import Writing
+        from minisearch.runs.writing import Writing
 
         with self._turn:
             self._writing_half = self._writing_half or Writing(self._home, self._encoders, self._settings)

@@ -10,16 +10,26 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
+from minisearch import filters
 from minisearch.errors import IndexNotFound, IndexNotWritable, IngestError
+
+if TYPE_CHECKING:
+    from minisearch.types import Note, Skipped
+
+    Named = TypeVar("Named", Skipped, Note)
 
 INDEX_FOLDER = ".minisearch"
 DATABASE = "minisearch.db"
 
 # Names that only an index folder has in it; any other says that the folder is somebody's own.
 OWN_NAMES = (DATABASE, "vectors-", "writer.lock", ".gitignore")
+
+MOST_NESTED = 30  # deeper than any filter that the store takes
 
 
 class Home:
@@ -143,6 +153,25 @@ class Home:
             return os.path.relpath(path)
         except FileNotFoundError:  # the current folder has been deleted
             return path
+
+    def all_shown(self, named: Iterable[Named]) -> tuple[Named, ...]:
+        """The same skipped files or notes, each under the path the user knows."""
+        return tuple(replace(one, path=self.shown(one.path)) for one in named)
+
+    def as_stored(self, where: filters.Filter, depth: int = 0) -> filters.Filter:
+        """The filter with its path patterns, which are of paths as shown, made patterns of stored names."""
+        if depth > MOST_NESTED:  # the store says what is wrong with it
+            return where
+        match where:
+            case filters.Path(pattern):
+                return filters.Path(self.pattern(pattern))
+            case filters.And() | filters.Or():
+                return type(where)(tuple(self.as_stored(part, depth + 1) for part in filters.flat(where)))
+            case filters.Not(filters.Not(part)):
+                return self.as_stored(part, depth + 1)
+            case filters.Not(part):
+                return filters.Not(self.as_stored(part, depth + 1))
+        return where
 
 
 def _write_private(path: Path, content: bytes) -> None:

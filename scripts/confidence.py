@@ -26,10 +26,10 @@ from minisearch import MiniSearch, SentenceTransformer, calibration
 from minisearch.evaluate.collection import read_collection
 from minisearch.home import DATABASE, INDEX_FOLDER
 from minisearch.indexes.flat import FlatIndex
-from minisearch.masked_index import masked_copy
 from minisearch.search.confidence import CONFIDENT_FROM, Null, heights, relevance
 from minisearch.storage import Store
-from minisearch.trial import trial
+from minisearch.trials.masked_index import masked_copy
+from minisearch.trials.trial import trial
 from minisearch.types import Encoder, FloatArray, IntArray
 
 Floats = npt.NDArray[np.float64]

@@ -25,10 +25,10 @@ import numpy.typing as npt
 from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluate.collection import read_collection
 from minisearch.live_index import LiveIndex, publish_index
-from minisearch.masked_index import masked_copy
 from minisearch.search.fusion import LEXICAL_WEIGHT, NEAR, reciprocal_rank_fusion
 from minisearch.storage import Store
-from minisearch.trial import trial
+from minisearch.trials.masked_index import masked_copy
+from minisearch.trials.trial import trial
 from minisearch.types import Encoder, FloatArray
 
 MODEL = "all-MiniLM-L6-v2"

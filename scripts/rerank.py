@@ -27,11 +27,11 @@ from embedding import ratio, table
 from machine import machine
 from sample_texts import cut, read_words
 
+from minisearch.answers.rerankers import KINDS, Kind, Rerankers
 from minisearch.errors import MinisearchError
 from minisearch.minilm.catalog import locate
 from minisearch.minilm.settings import MiniLMConfig
 from minisearch.minilm.tokenizer import MiniLMTokenizer
-from minisearch.rerankers import KINDS, Kind, Rerankers
 
 TOKENIZER = "all-MiniLM-L6-v2"  # the 12-layer checkpoints have the same vocabulary
 PEER = "sentence-transformers float32"

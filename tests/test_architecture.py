@@ -15,27 +15,10 @@ PACKAGE = Path(__file__).parents[1] / "minisearch"
 
 WORDS = {"types", "results", "errors", "config", "filters", "choice"}
 ROOMS = {"minilm", "ingest", "indexes", "storage"}
-CORRIDOR = {"ahead", "asking", "encoders", "engine", "facts", "home", "ingestion", "live_index", "reading"}
-CORRIDOR |= {
-    "answering",
-    "calibration",
-    "candidates",
-    "choices",
-    "coverage",
-    "cutting",
-    "inspecting",
-    "masked_index",
-    "previewing",
-    "recovery",
-    "rerankers",
-    "selftest",
-    "shrinking",
-    "trial",
-    "verifying",
-    "watching",
-    "why_not",
-    "writing",
-}
+# What every part of the corridor knows of an index; then its parts, each of which may know those before it.
+INDEX = {"calibration", "choices", "cutting", "encoders", "facts", "home", "live_index"}
+CORRIDOR = INDEX | {"answers", "runs", "care", "engine", "trials"}
+BELOW = WORDS | ROOMS | INDEX | {"search", "evaluate"}
 
 # A room may import itself, and these.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -50,7 +33,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "search": WORDS,
     "rag": WORDS,
     "evaluate": WORDS,
-    **dict.fromkeys(CORRIDOR, WORDS | ROOMS | CORRIDOR | {"search", "rag", "evaluate"}),
+    **dict.fromkeys(INDEX, WORDS | ROOMS | INDEX | {"search"}),
+    "answers": BELOW,
+    "runs": BELOW,
+    "care": BELOW | {"runs"},
+    "engine": BELOW | {"answers", "runs", "care"},
+    "trials": BELOW | {"runs", "engine"},
     "train": WORDS | {"minilm", "evaluate"},
     # Of the indexes only their names, for --backend; of minilm what `models` lists and loads.
     "cli": WORDS | CORRIDOR | {"evaluate", "indexes", "minilm", "search"},

@@ -287,7 +287,7 @@ def test_later_runs_cut_as_the_first_one_did_unless_told_otherwise(folder: Path)
 
 def test_notes_outlive_an_interruption(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "docs" / "a.txt").write_bytes(b"caf\xe9")  # first in the walk
-    monkeypatch.setattr("minisearch.ingestion.WINDOW_TOKENS", 1)
+    monkeypatch.setattr("minisearch.runs.ingestion.WINDOW_TOKENS", 1)
     with MiniSearch.open(".", encoder=Interrupted()) as ms, pytest.raises(KeyboardInterrupt):
         ms.index("docs")
     with MiniSearch.open(".", encoder=HashingEncoder()) as ms:
@@ -621,7 +621,7 @@ def test_an_unreadable_file_is_skipped_and_keeps_its_earlier_text(
             raise IngestError("Input/output error")
         return Path(path).read_bytes()
 
-    monkeypatch.setattr("minisearch.reading.read_bytes", read)
+    monkeypatch.setattr("minisearch.runs.reading.read_bytes", read)
     report = ms.index("docs")
     assert [(skip.path, skip.reason) for skip in report.skipped] == [
         ("docs/bread.md", "Input/output error; its earlier text is kept")
@@ -641,7 +641,7 @@ class Interrupted(HashingEncoder):
 def test_an_interrupted_run_keeps_what_was_finished_and_the_next_goes_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minisearch.ingestion.WINDOW_TOKENS", 1)
+    monkeypatch.setattr("minisearch.runs.ingestion.WINDOW_TOKENS", 1)
     with MiniSearch.open(".", encoder=Interrupted()) as ms, pytest.raises(KeyboardInterrupt):
         ms.index("docs")
     encoder = HashingEncoder()

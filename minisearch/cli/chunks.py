@@ -18,7 +18,7 @@ from minisearch.errors import IndexNotFound
 from minisearch.home import INDEX_FOLDER, find_index
 
 if TYPE_CHECKING:
-    from minisearch.inspecting import CutFile
+    from minisearch.care.inspecting import CutFile
     from minisearch.types import Chunk
 
 INDENT = "      "

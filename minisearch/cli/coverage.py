@@ -9,8 +9,8 @@ from minisearch.cli import show
 from minisearch.cli.terminal import one_line
 
 if TYPE_CHECKING:
-    from minisearch.coverage import Coverage
-    from minisearch.previewing import Preview
+    from minisearch.care.coverage import Coverage
+    from minisearch.runs.previewing import Preview
     from minisearch.types import Note
 
 OUTCOMES = {

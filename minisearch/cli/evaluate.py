@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from minisearch.evaluate.collection import Collection
     from minisearch.evaluate.results import Result, Setting
     from minisearch.results import Mode
-    from minisearch.trial import Answers
+    from minisearch.trials.trial import Answers
     from minisearch.types import IngestReport, Reranker
 
 MODES = ("hybrid", "dense", "lexical")
@@ -103,7 +103,7 @@ def evaluate(
     from minisearch.evaluate.plot import load_figure, plot_results
     from minisearch.evaluate.results import Setting, measure
     from minisearch.evaluate.runs import read_run, write_run
-    from minisearch.trial import trial
+    from minisearch.trials.trial import trial
 
     asked = _asked(modes, kinds, has_runs=bool(runs))
     _check(k, n_settings=len(asked) + len(runs), save_run=save_run, plot=plot)
@@ -180,7 +180,7 @@ def _rerankers(kinds: Sequence[str], model: str | None, *, offline: bool) -> dic
     """The rerankers, loaded: weights that are missing show before the work, not after."""
     if not kinds:
         return {}
-    from minisearch.rerankers import Rerankers
+    from minisearch.answers.rerankers import Rerankers
 
     rerankers = Rerankers(model=model, offline=offline)
     return {kind: rerankers.pace(chosen(kind, KINDS, "reranker")).reranker for kind in kinds}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from minisearch.evaluate.known_items import Kind, KnownItem
     from minisearch.evaluate.ranks import Figure
     from minisearch.results import Mode
-    from minisearch.selftest import Asked, SelfTest
+    from minisearch.trials.selftest import Asked, SelfTest
 
 MODES = ("hybrid", "dense", "lexical")
 
@@ -81,7 +81,7 @@ def selftest(
         raise InputError(f"--seed is {seed}: expected 0 or more")
     _check_plot(plot)
     # Here, because --help must not cost the import of NumPy.
-    from minisearch.selftest import selftest as run
+    from minisearch.trials.selftest import selftest as run
 
     with _Steps() as steps:
         found = run(

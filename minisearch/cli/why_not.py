@@ -18,8 +18,8 @@ from minisearch.errors import InputError
 from minisearch.home import find_index
 
 if TYPE_CHECKING:
+    from minisearch.answers.why_not import WhyNot
     from minisearch.results import SearchResult
-    from minisearch.why_not import WhyNot
 
 NOT_ASKED: dict[str, Any] = {"batch": None, "like": None, "no_evidence": True}
 SHARED = {"literal", "paths", "extensions", "languages", "since", "before", "where", "k", "mode", "by"}

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from minisearch import minilm
+from minisearch.answers.rerankers import Rerankers
 from minisearch.cli import cli
 from minisearch.evaluate.collection import read_collection
 from minisearch.evaluate.measures import MEASURES, means, scores_by_query
 from minisearch.evaluate.runs import read_run
-from minisearch.rerankers import Rerankers
 from minisearch.search.rerank import Pace
 from minisearch.types import FloatArray
 from tests.evaluate.folders import make_collection
@@ -62,7 +62,7 @@ def error_of(*arguments: str | Path) -> str:
 
 
 def test_mistakes_are_told_before_any_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minisearch.trial.trial", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr("minisearch.trials.trial.trial", lambda *_, **__: pytest.fail("the work began"))
     assert "unknown mode 'hybird'" in error_of(folder, "--mode", "hybird")
     assert "did you mean hybrid?" in error_of(folder, "--mode", "hybird")
     assert "unknown reranker 'crss'" in error_of(folder, "--rerank", "crss")
@@ -87,7 +87,7 @@ def test_a_library_that_is_missing_is_named_before_any_work(
             raise ImportError(name)
         return original(name, *rest)
 
-    monkeypatch.setattr("minisearch.trial.trial", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr("minisearch.trials.trial.trial", lambda *_, **__: pytest.fail("the work began"))
     monkeypatch.setattr(builtins, "__import__", without)
     assert error_of(folder, *arguments).endswith("which is not installed: pip install 'minisearch[eval]'")
 
@@ -231,7 +231,7 @@ def test_reranking_stands_beside_the_same_mode_without(folder: Path, monkeypatch
 def test_weights_that_are_missing_are_told_before_any_work(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minisearch.trial.trial", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr("minisearch.trials.trial.trial", lambda *_, **__: pytest.fail("the work began"))
     assert "no-such-model" in error_of(
         folder, "--rerank", "cross", "--rerank-model", "./no-such-model", "--offline"
     )

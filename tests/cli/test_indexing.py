@@ -212,7 +212,7 @@ def after(monkeypatch: pytest.MonkeyPatch, *ticks: bool) -> None:
         yield from ticks
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("minisearch.watching._changes", changes)
+    monkeypatch.setattr("minisearch.runs.watching._changes", changes)
 
 
 def test_watch_says_what_it_watches_once_and_ends_by_ctrl_c(

@@ -22,7 +22,8 @@ from click.testing import CliRunner, Result
 
 import minisearch
 from minisearch import engine as engine_module
-from minisearch import rerankers, results, types
+from minisearch import results, types
+from minisearch.answers import rerankers
 from minisearch.cli import asked, cli
 from minisearch.cli.when import parse_moment
 from minisearch.errors import InputError

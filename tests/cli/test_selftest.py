@@ -14,7 +14,7 @@ from minisearch.cli import cli
 from minisearch.encoders import Encoders
 from tests.fakes import HashingEncoder
 from tests.test_architecture import HEAVY, RUN, loaded_by
-from tests.test_selftest import an_encoder, write_documents
+from tests.trials.test_selftest import an_encoder, write_documents
 
 
 @pytest.fixture(scope="module")

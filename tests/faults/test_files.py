@@ -23,13 +23,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from minisearch import MiniSearch, reading, writing
+from minisearch import MiniSearch
 from minisearch.cli import cli
 from minisearch.config import Settings
 from minisearch.cutting import cut
 from minisearch.encoders import Encoders
 from minisearch.errors import IngestError
 from minisearch.ingest import parse, walk
+from minisearch.runs import reading, writing
 from minisearch.storage import Store
 from tests.fakes import HashingEncoder
 from tests.faults import hostile

@@ -27,8 +27,8 @@ class Slow(HashingEncoder):
         return super().encode(texts)
 encoders.Encoders.to_index = lambda self, model: Slow()
 encoders.Encoders.to_add = lambda self, model, n_tokens: Slow()
-import minisearch.ingestion
-minisearch.ingestion.WINDOW_TOKENS = 500
+import minisearch.runs.ingestion
+minisearch.runs.ingestion.WINDOW_TOKENS = 500
 from minisearch.__main__ import main
 sys.argv = ["minisearch", *sys.argv[1:]]
 print("ready", flush=True)

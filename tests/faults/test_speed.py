@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from minisearch import reading
+from minisearch.runs import reading
 from tests.conftest import SHARED
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

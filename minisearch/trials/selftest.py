@@ -24,9 +24,9 @@ from minisearch.home import Home
 from minisearch.indexes import backend_names, load_backend, open_base
 from minisearch.indexes.base import VectorIndex
 from minisearch.live_index import publish_index
-from minisearch.masked_index import DEFAULT_N, MaskedIndex, OnProgress, masked_copy
 from minisearch.results import Mode, Question
 from minisearch.storage import Store
+from minisearch.trials.masked_index import DEFAULT_N, MaskedIndex, OnProgress, masked_copy
 from minisearch.types import Encoder, FloatArray, Hits
 
 MODES: tuple[Mode, ...] = get_args(Mode)

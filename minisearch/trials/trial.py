@@ -27,14 +27,14 @@ from minisearch.evaluate.runs import Ranking
 from minisearch.facts import Facts
 from minisearch.home import INDEX_FOLDER, Home
 from minisearch.ingest import Found
-from minisearch.ingestion import Walked
-from minisearch.reading import CutDocument, Outcome, PassedOver, Reader, Unchanged
 from minisearch.results import Mode
+from minisearch.runs.ingestion import Walked
+from minisearch.runs.reading import CutDocument, Outcome, PassedOver, Reader, Unchanged
+from minisearch.runs.writing import Writing
 from minisearch.search.question import literal_question
 from minisearch.storage import FileStamp, Store, StoredDocument
 from minisearch.storage.lock import writer_lock
 from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Origin, Reranker
-from minisearch.writing import Writing
 
 N_WARM_UP = 3  # queries asked before the clock counts: caches, threads and pages have to come in
 OWN_MARK = "collection"  # the fact by which an index of a collection is told from one of files

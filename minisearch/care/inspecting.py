@@ -20,7 +20,7 @@ from minisearch.facts import Facts
 from minisearch.home import Home, real_path
 from minisearch.ingest import Found, is_cut_at_lines, walk
 from minisearch.ingest.readers.code import MODULES, is_installed
-from minisearch.reading import PassedOver, ReadDocument, Reader
+from minisearch.runs.reading import PassedOver, ReadDocument, Reader
 from minisearch.storage import Store
 from minisearch.types import Chunk
 

@@ -11,7 +11,7 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.choice import FileChoice
 from minisearch.errors import IndexCorrupt, ShrinkRefused
-from minisearch.shrinking import DAY_S
+from minisearch.runs.shrinking import DAY_S
 from minisearch.storage import Store
 from tests.fakes import HashingEncoder
 
@@ -195,7 +195,7 @@ def test_many_small_losses_in_a_day_are_counted_together(
         next(lose).unlink()
         assert ms.index("docs").removed == 1
         now = time.time()
-        monkeypatch.setattr("minisearch.shrinking.time.time", lambda: now + DAY_S + 60)
+        monkeypatch.setattr("minisearch.runs.shrinking.time.time", lambda: now + DAY_S + 60)
         for _ in range(15):
             next(lose).unlink()
         assert ms.index("docs").removed == 15, "the next day is another"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from minisearch.ahead import ahead
+from minisearch.runs.ahead import ahead
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +156,7 @@ def test_ctrl_c_is_heard_while_waiting_for_an_item() -> None:
 
 STUCK = """
 import threading
-from minisearch import ahead as module
+from minisearch.runs import ahead as module
 
 module.PATIENCE_S = 0.1
 
@@ -171,7 +171,7 @@ with module.ahead(items(), limit=9) as numbers:
 
 
 def test_a_maker_that_is_stuck_does_not_keep_the_process_from_ending() -> None:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", STUCK], capture_output=True, text=True, cwd=root, timeout=30, check=False
     )

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from minisearch import filters
-from minisearch.asking import as_stored
 from minisearch.choices import read_roots
 from minisearch.errors import InputError
 from minisearch.filters import Filter
@@ -139,7 +138,7 @@ def _failed(
     parts = list(filters.flat(where)) if isinstance(where, filters.And) else [] if where is None else [where]
     parts += [filters.Contains(phrase) for phrase in question.required]
     parts += [filters.Not(filters.Contains(phrase)) for phrase in question.excluded]
-    failed = tuple(part for part in parts if not ids & set(store.select(as_stored(part, home)).tolist()))
+    failed = tuple(part for part in parts if not ids & set(store.select(home.as_stored(part)).tolist()))
     return tuple(map(_words, failed or parts))
 
 

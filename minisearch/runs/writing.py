@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TypedDict
 
 from minisearch import calibration
-from minisearch.asking import shown
 from minisearch.choice import FileChoice
 from minisearch.choices import (
     chosen,
@@ -34,10 +33,10 @@ from minisearch.errors import IndexNotFound, InputError
 from minisearch.facts import Facts
 from minisearch.home import Home, is_below, real_path
 from minisearch.indexes import load_backend
-from minisearch.ingestion import Run, Source, Walked, find_files
 from minisearch.live_index import LiveIndex, is_due, publish_index
-from minisearch.reading import Reader, passed_over
-from minisearch.shrinking import Shrinking, read_losses, vanished, write_losses
+from minisearch.runs.ingestion import Run, Source, Walked, find_files
+from minisearch.runs.reading import Reader, passed_over
+from minisearch.runs.shrinking import Shrinking, read_losses, vanished, write_losses
 from minisearch.storage import Store
 from minisearch.storage.lock import writer_lock
 from minisearch.types import Encoder, IndexProgress, IngestReport, Skipped
@@ -176,8 +175,8 @@ class Writing:
         }
         return replace(
             report,
-            skipped=shown(self._home, report.skipped),
-            notes=shown(self._home, notes),
+            skipped=self._home.all_shown(report.skipped),
+            notes=self._home.all_shown(notes),
             choices=told(in_force, self._home),
         )
 

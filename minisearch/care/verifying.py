@@ -20,9 +20,9 @@ from minisearch.facts import Facts
 from minisearch.home import Home
 from minisearch.indexes import load_backend
 from minisearch.indexes.base import VectorIndex
-from minisearch.ingestion import find_files
 from minisearch.live_index import LiveIndex, is_intact
-from minisearch.reading import CutDocument, Reader
+from minisearch.runs.ingestion import find_files
+from minisearch.runs.reading import CutDocument, Reader
 from minisearch.storage import Store, StoredDocument
 from minisearch.types import FloatArray, Hits, Verification
 

@@ -17,9 +17,9 @@ from minisearch.config import Settings
 from minisearch.errors import InputError, ShrinkRefused
 from minisearch.facts import Facts
 from minisearch.home import Home, real_path
-from minisearch.ingestion import Walked, find_files
-from minisearch.reading import PassedOver, Reader, Unchanged, passed_over
-from minisearch.shrinking import Losses, Shrinking, read_losses, vanished
+from minisearch.runs.ingestion import Walked, find_files
+from minisearch.runs.reading import PassedOver, Reader, Unchanged, passed_over
+from minisearch.runs.shrinking import Losses, Shrinking, read_losses, vanished
 from minisearch.storage import Store
 from minisearch.types import Encoder, Note, Skipped
 

@@ -49,7 +49,7 @@ def no_thread_stays() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minisearch.ingestion.WINDOW_TOKENS", 60)
+    monkeypatch.setattr("minisearch.runs.ingestion.WINDOW_TOKENS", 60)
 
 
 @pytest.fixture
@@ -112,11 +112,11 @@ def test_a_run_that_reads_ahead_leaves_and_tells_the_same(
             raise IngestError("Input/output error")
         return read_bytes(path)
 
-    monkeypatch.setattr("minisearch.reading.read_bytes", read)
+    monkeypatch.setattr("minisearch.runs.reading.read_bytes", read)
 
     def run(index: str) -> tuple[object, ...]:
         clock = itertools.count(later_ns)  # one file, one moment, in both runs
-        monkeypatch.setattr("minisearch.reading.time", SimpleNamespace(time_ns=lambda: next(clock)))
+        monkeypatch.setattr("minisearch.runs.reading.time", SimpleNamespace(time_ns=lambda: next(clock)))
         progress = []
         with MiniSearch.open(index=tmp_path / index, encoder=HashingEncoder()) as ms:
             report = ms.index(folder, backend="flat", prune=True, on_progress=progress.append)
@@ -130,7 +130,7 @@ def test_a_run_that_reads_ahead_leaves_and_tells_the_same(
         unreadable = {f"{dice.randrange(30):02}.txt" for _ in range(3)}
         read_ahead = run("ahead")
         with monkeypatch.context() as patched:
-            patched.setattr("minisearch.ingestion.ahead", as_needed)
+            patched.setattr("minisearch.runs.ingestion.ahead", as_needed)
             assert read_ahead == run("as_needed")
 
 
@@ -158,9 +158,11 @@ def test_a_touched_file_is_read_once_and_then_trusted_again(
     docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    monkeypatch.setattr("minisearch.reading.read_bytes", lambda path: read.append(path) or read_bytes(path))
+    monkeypatch.setattr(
+        "minisearch.runs.reading.read_bytes", lambda path: read.append(path) or read_bytes(path)
+    )
     later_ns = time.time_ns() + 10**10  # so that no file counts as changed a moment ago
-    monkeypatch.setattr("minisearch.reading.time", SimpleNamespace(time_ns=lambda: later_ns))
+    monkeypatch.setattr("minisearch.runs.reading.time", SimpleNamespace(time_ns=lambda: later_ns))
     with MiniSearch.open(index=tmp_path / "index", encoder=HashingEncoder()) as ms:
         ms.index(docs)
         (docs / "03.txt").touch()
@@ -176,7 +178,9 @@ def test_while_the_model_works_one_window_is_read_and_no_more(
     docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    monkeypatch.setattr("minisearch.reading.read_bytes", lambda path: read.append(path) or read_bytes(path))
+    monkeypatch.setattr(
+        "minisearch.runs.reading.read_bytes", lambda path: read.append(path) or read_bytes(path)
+    )
     n_read = []
 
     class Slow(HashingEncoder):
@@ -306,7 +310,7 @@ def test_ctrl_c_is_heard_while_the_run_waits_for_the_reader(docs: Path, tmp_path
 
 
 def test_a_reader_that_fails_costs_its_file_and_not_the_run(tmp_path, monkeypatch, encoder):
-    from minisearch import reading
+    from minisearch.runs import reading
 
     parse = reading.parse
 

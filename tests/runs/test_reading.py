@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from minisearch import MiniSearch, reading
+from minisearch import MiniSearch
 from minisearch.choice import FileChoice
 from minisearch.config import Settings
 from minisearch.ingest import read_bytes, sandbox
 from minisearch.ingest.readers import extracted
+from minisearch.runs import reading
 from tests.fakes import HashingEncoder
 from tests.ingest.made_files import epub
 

@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minisearch import MiniSearch, masked_index
+from minisearch import MiniSearch
 from minisearch.errors import BackendUnavailable, IndexNotFound, InputError
 from minisearch.evaluate.masking import has, words
 from minisearch.evaluate.ranks import figures, reciprocals
 from minisearch.filters import Contains
 from minisearch.indexes.flat import FlatIndex
-from minisearch.masked_index import masked_copy
-from minisearch.selftest import SelfTest, overlap, selftest
 from minisearch.storage import Store
+from minisearch.trials import masked_index
+from minisearch.trials.masked_index import masked_copy
+from minisearch.trials.selftest import SelfTest, overlap, selftest
 from minisearch.types import Hits
 from tests.fakes import HashingEncoder
 
@@ -296,7 +297,7 @@ def test_no_index_and_no_such_backend(index: Path, tmp_path: Path) -> None:
 def test_a_backend_that_is_not_installed_is_left_out_unless_it_is_named(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from minisearch import selftest as module
+    from minisearch.trials import selftest as module
 
     real = module.load_backend
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from minisearch.asking import shown
 from minisearch.choices import read_choices, told
 from minisearch.facts import Facts
 from minisearch.home import Home
@@ -70,11 +69,11 @@ def coverage(home: Home, *, outcome: str) -> Coverage:
         n_bytes_reached=n_reached,
         n_bytes_between=n_seen - n_reached,
         n_bytes_passed_over=n_passed_over,
-        skipped=shown(home, skipped),
+        skipped=home.all_shown(skipped),
         left_out=tuple(
             replace(one, path=home.shown(one.path) + "/" * one.path.endswith("/")) for one in left_out
         ),
-        notes=shown(home, notes),
+        notes=home.all_shown(notes),
         choices=told(choices, home),
         outcome=outcome,
     )

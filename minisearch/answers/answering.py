@@ -16,7 +16,7 @@ from typing import get_args
 
 import numpy as np
 
-from minisearch.candidates import NOTHING, Ranking, candidates, reranked, scores_of
+from minisearch.answers.candidates import NOTHING, Ranking, candidates, reranked, scores_of
 from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
 from minisearch.indexes.base import VectorIndex

@@ -15,7 +15,7 @@ from minisearch.evaluate.collection import Collection, Entry, read_collection
 from minisearch.evaluate.measures import means, scores_by_query
 from minisearch.filters import Field
 from minisearch.storage import Store
-from minisearch.trial import key_of, trial
+from minisearch.trials.trial import key_of, trial
 from tests.fakes import HashingEncoder
 
 LONG = "\n\n".join(f"Paragraph {i} tells of number {i} and of nothing else at all." for i in range(12))

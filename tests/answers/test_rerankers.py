@@ -14,8 +14,8 @@ import sentence_transformers
 from transformers import BertForSequenceClassification, BertModel
 
 from minisearch import minilm as room
+from minisearch.answers.rerankers import DEFAULT_DEPTH, MAX_DEPTH, MODELS, Rerankers
 from minisearch.errors import InputError, ModelError, WeightsNotFound
-from minisearch.rerankers import DEFAULT_DEPTH, MAX_DEPTH, MODELS, Rerankers
 from tests.minilm import checkpoints
 from tests.minilm.texts import SCRIPTS
 
@@ -222,7 +222,7 @@ def test_a_model_is_loaded_once_as_it_was_asked_for(monkeypatch: pytest.MonkeyPa
 
 def test_to_choose_a_reranker_loads_no_torch(folders: dict[str, Path]) -> None:
     code = (
-        "import sys; from minisearch.rerankers import Rerankers;"
+        "import sys; from minisearch.answers.rerankers import Rerankers;"
         "print(Rerankers(model=sys.argv[1]).kind('auto'), 'torch' in sys.modules)"
     )
     command = [sys.executable, "-c", code, str(folders["bi"])]

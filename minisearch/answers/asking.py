@@ -8,37 +8,31 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
-from minisearch import calibration, filters
-from minisearch.answering import Answerer, Search
+from minisearch import calibration
+from minisearch.answers.answering import Answerer, Search
+from minisearch.answers.rerankers import Rerankers
 from minisearch.config import DEFAULT_MODEL
 from minisearch.encoders import Encoders
 from minisearch.errors import InputError
 from minisearch.facts import Facts
-from minisearch.filters import Filter
 from minisearch.home import Home, real_path
 from minisearch.live_index import LiveIndex, is_there
 from minisearch.minilm.cold import ColdEncoder
-from minisearch.rerankers import Rerankers
 from minisearch.results import Question, SearchResults
 from minisearch.search.evidence import N_TRIED
 from minisearch.search.question import checked_question, parse_question
 from minisearch.storage import Store, StoredChunk
-from minisearch.types import Encoder, FloatArray, IndexStatus, Note, Skipped
+from minisearch.types import Encoder, FloatArray, IndexStatus
 
 # Without torch a sentence takes some 25 ms: with four a passage, a page in a new process took 0.9 s. The
 # model's own choice is among two in four of five passages, among four in nine of ten.
 N_TRIED_COLD = 2
-
-MOST_NESTED = 30  # deeper than any filter that the store takes
-
-Named = TypeVar("Named", Skipped, Note)
 
 
 class Asking:
@@ -128,7 +122,7 @@ class Asking:
             return self._reading().field_names()
 
     def _of_stored_names(self, search: Search) -> Search:
-        return search if search.where is None else replace(search, where=as_stored(search.where, self._home))
+        return search if search.where is None else replace(search, where=self._home.as_stored(search.where))
 
     def _answerer(self, store: Store, facts: Facts, encoder: Encoder | None, search: Search) -> Answerer:
         """The present state of the index, with what the search needs of models."""
@@ -175,8 +169,8 @@ class Asking:
             generation=generation,
             n_bytes=self._home.n_bytes(),
             last_run=last_run,
-            skipped=shown(self._home, skipped),
-            notes=shown(self._home, notes),
+            skipped=self._home.all_shown(skipped),
+            notes=self._home.all_shown(notes),
         )
 
     def _reading(self) -> Store:
@@ -186,22 +180,6 @@ class Asking:
             self._home.must_exist()
             self._store = Store(self._home.database)
         return self._store
-
-
-def as_stored(where: Filter, home: Home, depth: int = 0) -> Filter:
-    """The filter with its path patterns, which are of paths as shown, made patterns of stored names."""
-    if depth > MOST_NESTED:  # the store says what is wrong with it
-        return where
-    match where:
-        case filters.Path(pattern):
-            return filters.Path(home.pattern(pattern))
-        case filters.And() | filters.Or():
-            return type(where)(tuple(as_stored(part, home, depth + 1) for part in filters.flat(where)))
-        case filters.Not(filters.Not(part)):
-            return as_stored(part, home, depth + 1)
-        case filters.Not(part):
-            return filters.Not(as_stored(part, home, depth + 1))
-    return where
 
 
 def _vector(question: Question, encoder: Encoder) -> FloatArray:
@@ -236,11 +214,6 @@ def _at_line(
             f"{os.fspath(path)} has no passage at line {line}: its last ends at {passages[-1].end_line}"
         )
     return held or following[:1]
-
-
-def shown(home: Home, named: Iterable[Named]) -> tuple[Named, ...]:
-    """The same skipped files or notes, each under the path the user knows."""
-    return tuple(replace(one, path=home.shown(one.path)) for one in named)
 
 
 def _is_alive(pid: int) -> bool:

@@ -242,7 +242,7 @@ def test_a_file_that_cannot_be_read_again_counts_once_with_its_earlier_text(
             raise IngestError("Input/output error")
         return read_bytes(path)
 
-    monkeypatch.setattr("minisearch.reading.read_bytes", read)
+    monkeypatch.setattr("minisearch.runs.reading.read_bytes", read)
     ms.index("docs")
     found = ms.coverage()
     assert (found.n_bytes, found.n_bytes_passed_over, len(found.skipped)) == (len("one textanother"), 0, 1)

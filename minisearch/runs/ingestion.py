@@ -20,12 +20,12 @@ from typing import Protocol
 
 import numpy as np
 
-from minisearch.ahead import ahead
 from minisearch.errors import IngestError
 from minisearch.home import Home, is_below
 from minisearch.ingest import Found, LeftOut, Unreadable, walk
 from minisearch.ingest.scope import Choices
-from minisearch.reading import CutDocument, Outcome, PassedOver, Unchanged
+from minisearch.runs.ahead import ahead
+from minisearch.runs.reading import CutDocument, Outcome, PassedOver, Unchanged
 from minisearch.storage import FileStamp, SkipStamp, Store, StoredDocument
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, Skipped
 
