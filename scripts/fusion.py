@@ -25,14 +25,14 @@ import numpy.typing as npt
 from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluate.collection import read_collection
 from minisearch.live_index import LiveIndex, publish_index
-from minisearch.search.fusion import LEXICAL_WEIGHT, NEAR, reciprocal_rank_fusion
+from minisearch.search.fusion import FEEDBACK_WEIGHT, LEXICAL_WEIGHT, N_FEEDBACK, NEAR, reciprocal_rank_fusion
 from minisearch.storage import Store
 from minisearch.trials.masked_index import masked_copy
 from minisearch.trials.trial import trial
 from minisearch.types import Encoder, FloatArray
 
 MODEL = "all-MiniLM-L6-v2"
-FEEDBACK, FEEDBACK_WEIGHT = 3, 0.3  # passages taken for right, and their weight beside the question
+FEEDBACKS = (0.05, FEEDBACK_WEIGHT, 0.2, 0.3)
 
 Floats = npt.NDArray[np.floating]
 
@@ -100,12 +100,12 @@ FUSIONS: dict[str, Fusion] = {
 }
 
 
-def with_feedback(fusion: Fusion, scored: Scored) -> Fusion:
+def with_feedback(fusion: Fusion, scored: Scored, weight: float = FEEDBACK_WEIGHT) -> Fusion:
     """The same, asked again with the vectors of the first passages added to the question's."""
 
     def again(cosines: FloatArray, asked: Asked) -> Floats:
-        first = np.argsort(-fusion(cosines, asked), kind="stable")[:FEEDBACK]
-        vector = asked.vector + FEEDBACK_WEIGHT * scored.vectors[first].mean(axis=0)
+        first = np.argsort(-fusion(cosines, asked), kind="stable")[:N_FEEDBACK]
+        vector = asked.vector + weight * scored.vectors[first].mean(axis=0)
         return fusion(scored.vectors @ (vector / np.linalg.norm(vector)), asked)
 
     return again
@@ -193,7 +193,9 @@ def main(arguments: list[str]) -> int:
         print("|---" * (len(found) + 2) + "|")
         for name, fusion in FUSIONS.items():
             print_row(name, [ndcg(one, fusion) for one in found])
-        print_row("ours, with feedback", [ndcg(one, with_feedback(ours(), one)) for one in found])
+        for weight in FEEDBACKS:
+            name = f"ours, with feedback {weight:g}" + " (the default)" * (weight == FEEDBACK_WEIGHT)
+            print_row(name, [ndcg(one, with_feedback(ours(), one, weight)) for one in found])
     return 0
 
 

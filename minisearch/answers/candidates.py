@@ -12,7 +12,7 @@ import numpy as np
 
 from minisearch.indexes.base import VectorIndex
 from minisearch.results import Mode, Trace
-from minisearch.search.fusion import fuse
+from minisearch.search.fusion import N_FEEDBACK, fuse, with_feedback
 from minisearch.search.rerank import Reranked
 from minisearch.types import FloatArray, Hits, IntArray
 
@@ -55,7 +55,9 @@ def candidates(
     cosines = index.scores(vector, ids)
     lexical = _looked_up(bm25, ids)
     fused = fuse(cosines, lexical, ceiling=bm25.ceiling)
-    order = np.lexsort((ids, -fused))[:n]
+    moved = with_feedback(vector, index.vectors(ids[_best(fused, ids, N_FEEDBACK)]))
+    fused = fuse(index.scores(moved, ids), lexical, ceiling=bm25.ceiling)
+    order = _best(fused, ids, n)
     dense_ranks, lexical_ranks = _ranks(dense.ids), _ranks(bm25.ids[:n])
     traces = [
         Trace(
@@ -68,6 +70,11 @@ def candidates(
         for i, id_ in zip(order.tolist(), ids[order].tolist(), strict=True)
     ]
     return Ranking(ids[order], fused[order], tuple(traces), is_complete)
+
+
+def _best(scores: FloatArray, ids: IntArray, n: int) -> IntArray:
+    """Where the n highest scores stand, equal ones by smaller id."""
+    return np.lexsort((ids, -scores))[:n]
 
 
 def _ranks(ids: IntArray) -> dict[int, int]:

@@ -200,6 +200,29 @@ def test_a_trace_of_hybrid_agrees_with_both_legs(ms: MiniSearch) -> None:
         assert result.trace.fused == result.score
 
 
+def test_hybrid_scores_are_the_brute_force_ones(ms: MiniSearch) -> None:
+    text = "rye oven of the sky"
+    with Store(Path(".minisearch/minisearch.db")) as store:
+        ids, vectors = store.vectors(64)
+        hits = store.lexical(text, 20)
+    shares = np.zeros(len(ids))
+    shares[[ids.tolist().index(id_) for id_ in hits.ids.tolist()]] = hits.scores / hits.ceiling
+
+    def fused(vector: np.ndarray) -> np.ndarray:
+        cosines = vectors @ vector
+        return (cosines / max(cosines.max(), 0.3) + 2 * shares) / 3
+
+    (vector,) = HashingEncoder().encode([text])
+    first = np.lexsort((ids, -fused(vector)))[:3]
+    moved = vector + 0.1 * vectors[first].mean(axis=0)
+    expected = dict(zip(ids.tolist(), fused(moved / np.linalg.norm(moved)).tolist(), strict=True))
+    results = ms.query(text, 20, by="chunk")
+    assert [result.chunk_id for result in results] == sorted(expected, key=lambda id_: (-expected[id_], id_))
+    assert [result.score for result in results] == pytest.approx(
+        sorted(expected.values(), reverse=True), abs=1e-6
+    )
+
+
 # --- the page
 
 

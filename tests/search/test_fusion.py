@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minisearch.search.fusion import LEXICAL_WEIGHT, fuse, reciprocal_rank_fusion
+from minisearch.search.fusion import LEXICAL_WEIGHT, fuse, reciprocal_rank_fusion, with_feedback
 
 
 def f32(*numbers: float) -> np.ndarray:
@@ -61,6 +61,13 @@ def test_more_in_either_leg_never_scores_less(pairs: list[tuple[float, float]], 
     higher = cosines.copy()
     higher[position] = max(cosines[position], 0.9 * cosines.max())  # below the highest, which sets the scale
     assert fuse(higher, f32(*(b for _, b in pairs)), ceiling=1)[position] >= before[position] - 1e-6
+
+
+def test_feedback_moves_the_question_by_a_tenth_towards_the_mean_of_what_was_found() -> None:
+    moved = with_feedback(f32(1, 0), np.array([[0, 1], [0.6, 0.8]], np.float32))
+    assert moved == pytest.approx(np.array([1.03, 0.09]) / np.hypot(1.03, 0.09))
+    assert moved.dtype == np.float32
+    assert with_feedback(f32(1, 0), np.empty((0, 2), np.float32)).tolist() == [1, 0]
 
 
 def test_reciprocal_ranks_are_summed_and_ties_go_to_the_smaller_id() -> None:
