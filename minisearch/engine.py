@@ -25,7 +25,7 @@ from minisearch.choice import FileChoice
 from minisearch.config import Settings
 from minisearch.encoders import Encoders
 from minisearch.errors import InputError, MinisearchError
-from minisearch.filters import Filter
+from minisearch.filters import Filter, as_filter
 from minisearch.home import INDEX_FOLDER, Home
 from minisearch.results import By, Mode, Question, SearchResults
 from minisearch.types import (
@@ -73,7 +73,7 @@ class MiniSearch:
     ) -> None:
         self._settings = settings
         self._home = Home(index_folder)
-        self._encoders = Encoders(given=encoder, model=model, dtype=dtype, offline=offline)
+        self._encoders = Encoders(given=encoder, model=model, dtype=dtype, offline=offline, home=self._home)
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
         self._asking = Asking(self._home, self._encoders, rerankers)
         self._writing_half: Writing | None = None
@@ -156,7 +156,10 @@ class MiniSearch:
         return preview(self._home, paths, settings=self._settings, choice=choice, prune=prune)
 
     def roots(self) -> list[str]:
-        """The folders and files that the index follows: all that it was told to index, absolute paths."""
+        """The folders and files that the index follows: all that it was told to index, absolute paths.
+
+        Raises InputError where it lies elsewhere than it was told so, and one of them is not beside it.
+        """
         return self._writing().roots()
 
     def refresh(self, **options: Any) -> IngestReport:  # noqa: ANN401 - those of `index`
@@ -204,7 +207,7 @@ class MiniSearch:
         k: int = 10,
         *,
         mode: Mode = "hybrid",
-        where: Filter | None = None,
+        where: Filter | str | None = None,
         by: By = "passage",
         rerank: str | Reranker | None = None,
         rerank_depth: int | None = None,
@@ -216,18 +219,26 @@ class MiniSearch:
 
         ``text`` may hold operators ("a phrase", -word, +concept^0.5); a `Question` is taken as it is, such
         as `literal_question` makes of any text.  ``mode`` "hybrid" fuses meaning ("dense") and words
-        ("lexical").  ``where`` keeps to some passages, see `minisearch.filters`.  By "passage", neighbours
-        under one heading and near copies share a place and no document has more than three among others; by
-        "document" each has one; by "chunk" nothing is put together.  ``rerank`` ("auto", "cross", "bi" or a
-        `Reranker`) looks again at the best ``rerank_depth``, or as many as ``rerank_budget_s`` seconds allow.
-        ``diverse`` from 0 to 1 trades relevance for variety.  ``evidence`` finds the sentence of each
-        passage that answers best.
+        ("lexical").  ``where`` keeps to some passages: conditions of `minisearch.filters`, or a text
+        such as 'author = "ada"'.  By "passage", neighbours under one heading and near copies share a place
+        and no document has more than three among others; by "document" each has one; by "chunk" nothing is
+        put together.  ``rerank`` ("auto", "cross", "bi" or a `Reranker`) looks again at the best
+        ``rerank_depth``, or as many as ``rerank_budget_s`` seconds allow.  ``diverse`` from 0 to 1 trades
+        relevance for variety.  ``evidence`` finds the sentence of each passage that answers best.
 
         Raises InputError for what makes no sense, IndexNotFound before anything was indexed, WeightsNotFound
         for a reranker whose weights are not here.
         """
         search = Search(
-            k, mode, where, by, rerank, rerank_depth, rerank_budget_s, diverse=diverse, evidence=evidence
+            k,
+            mode,
+            as_filter(where),
+            by,
+            rerank,
+            rerank_depth,
+            rerank_budget_s,
+            diverse=diverse,
+            evidence=evidence,
         )
         return self._asking.query(text, search)
 
@@ -245,7 +256,7 @@ class MiniSearch:
         line: int | None = None,
         k: int = 10,
         *,
-        where: Filter | None = None,
+        where: Filter | str | None = None,
         by: By = "passage",
         diverse: float | None = None,
         evidence: bool = False,
@@ -255,7 +266,7 @@ class MiniSearch:
         The file's own passages, or those at that line, are left out.  Raises InputError for a file that is
         not in the index and a line without text.
         """
-        search = Search(k, "dense", where, by, diverse=diverse, evidence=evidence)
+        search = Search(k, "dense", as_filter(where), by, diverse=diverse, evidence=evidence)
         return self._asking.like(path, line, search)
 
     def similarity(self, *texts: str) -> FloatArray:

@@ -82,3 +82,11 @@ class FingerprintMismatch(StoreError):
 
 class BackendUnavailable(MinisearchError):
     """A vector index whose library is not installed."""
+
+
+MAX_SHOWN = 60  # characters of what was given, in a message
+
+
+def short(given: str) -> str:
+    """The beginning of what was given, for a message."""
+    return given if len(given) <= MAX_SHOWN else f"{given[: MAX_SHOWN - 3]}..."

@@ -62,15 +62,9 @@ class Search:
         for name, given, known in (("mode", self.mode, get_args(Mode)), ("by", self.by, get_args(By))):
             if given not in known:
                 raise InputError(f"{name} is {given!r}: expected one of {', '.join(known)}")
-        if self.where is not None and not isinstance(self.where, Filter):
-            raise InputError(
-                f"where is {self.where!r:.60}: expected a filter, such as minisearch.filters.Extension('md') "
-                f"or what minisearch.search.where.parse_where makes of a text"
-            )
-        if self.diverse is not None and not (
-            isinstance(self.diverse, int | float) and 0 <= self.diverse <= 1
-        ):
-            raise InputError(f"diverse is {self.diverse!r}: expected a number from 0 to 1")
+        is_number = isinstance(self.diverse, int | float) and not isinstance(self.diverse, bool)
+        if self.diverse is not None and not (is_number and 0 <= self.diverse <= 1):
+            raise InputError(f"diverse is {self.diverse!r}: expected a number from 0 to 1, such as 0.5")
         self._check_rerank()
 
     def _check_rerank(self) -> None:

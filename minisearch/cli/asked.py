@@ -137,7 +137,7 @@ class Asked:
         if self.before is not None:
             parts.append(Before(parse_moment(self.before)))
         if self.where is not None:
-            from minisearch.search.where import parse_where
+            from minisearch.filters import parse_where
 
             parts.append(parse_where(self.where))
         return And(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)

@@ -47,7 +47,7 @@ def _unknown_fields(ms: MiniSearch, asked: Asked) -> Iterator[str]:
     """Each field of ``--where`` that no document has, with the one that may have been meant."""
     if asked.where is None:
         return
-    from minisearch.search.where import fields_of, parse_where
+    from minisearch.filters import fields_of, parse_where
 
     known = ms.field_names()
     for name in fields_of(parse_where(asked.where)):

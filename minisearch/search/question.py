@@ -24,7 +24,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minisearch.errors import InputError
+from minisearch.errors import InputError, short
 from minisearch.results import Question
 
 MAX_WEIGHT = 10.0  # there the rest of the question has no say any more
@@ -163,14 +163,10 @@ def _weight(operator: str, weight: str | None) -> float:
     digits = unicodedata.normalize("NFKC", weight).rstrip(TRAILING)
     if not WEIGHT.fullmatch(digits) or not 0 < float(digits) <= MAX_WEIGHT:
         raise InputError(
-            f"{_short(operator)}: expected a weight after ^, a number above 0 and at most {MAX_WEIGHT:g}, "
-            f"such as +concept^0.5, got {_short(weight)!r}"
+            f"{short(operator)}: expected a weight after ^, a number above 0 and at most {MAX_WEIGHT:g}, "
+            f"such as +concept^0.5, got {short(weight)!r}"
         )
     return float(digits)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _distinct(phrases: list[str]) -> tuple[str, ...]:
@@ -183,5 +179,5 @@ def _asking_something(question: Question) -> Question:
         return question
     if question.excluded or question.steers:
         what = ", ".join([*question.excluded, *(concept for concept, _ in question.steers)])
-        raise InputError(f"the query only says what to leave out ({_short(what)}): add what you look for")
+        raise InputError(f"the query only says what to leave out ({short(what)}): add what you look for")
     raise InputError("the query is empty: say what you are looking for")

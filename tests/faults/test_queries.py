@@ -12,7 +12,7 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.errors import InputError, MinisearchError
 from minisearch.results import Question
-from minisearch.search.where import parse_where
+from minisearch.filters import parse_where
 from tests.fakes import HashingEncoder
 from tests.faults.invariants import write_documents
 

@@ -16,11 +16,10 @@ import re
 import unicodedata
 from typing import NoReturn, cast
 
-from minisearch.errors import InputError
-from minisearch.filters import And, Field, Filter, Not, Operator, Or, Value
+from minisearch.errors import MAX_SHOWN, InputError, short
+from minisearch.filters.tree import And, Field, Filter, Not, Operator, Or, Value
 
 MAX_DEPTH = 20  # of parentheses and nots
-MAX_SHOWN = 60  # characters of the text, in an error
 
 SPACE = re.compile(r"\s*")
 NAME = re.compile(r"[\w.-]+")
@@ -46,6 +45,18 @@ def parse_where(text: str) -> Filter:
     found = parser.any_of()
     parser.expect_end()
     return found
+
+
+def as_filter(where: Filter | str | None) -> Filter | None:
+    """A filter as a caller gave it, a text parsed; InputError for anything else."""
+    if where is None or isinstance(where, Filter):
+        return where
+    if isinstance(where, str):
+        return parse_where(where)
+    raise InputError(
+        f"where is {short(repr(where))}: expected a text such as 'author = \"x\"', or conditions such as "
+        f"minisearch.filters.Extension('md')"
+    )
 
 
 def fields_of(where: Filter) -> list[str]:
@@ -113,7 +124,7 @@ class _Parser:
             self._fail("the name of a field, as in: author = x")
         found = self._take(OPERATOR)
         if found is None:
-            self._fail(f"=, !=, <, <=, >, >= or contains after {_short(name)}")
+            self._fail(f"=, !=, <, <=, >, >= or contains after {short(name)}")
         operator = cast("Operator", found.lower())
         start = self._position
         value = self._value(found)
@@ -163,7 +174,7 @@ class _Parser:
     def _fail(self, expected: str) -> NoReturn:
         rest = self._text[self._position :]
         word = BARE.match(rest)
-        got = repr(_short(word[0] if word else rest[0])) if rest else "the end"
+        got = repr(short(word[0] if word else rest[0])) if rest else "the end"
         raise InputError(f"cannot read the condition: expected {expected}, got {got}\n{self._shown()}")
 
     def _shown(self) -> str:
@@ -173,7 +184,3 @@ class _Parser:
         before = line[: self._position - start]
         width = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in before)
         return f"  {line}\n  {' ' * width}^"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."

@@ -9,8 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minisearch.errors import InputError
-from minisearch.filters import And, Contains, Extension, Field, Filter, Not, Or
-from minisearch.search.where import fields_of, parse_where
+from minisearch.filters import And, Contains, Extension, Field, Filter, Not, Or, fields_of, parse_where
 
 
 def field(name, operator="=", value="1"):

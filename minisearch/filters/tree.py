@@ -2,7 +2,7 @@
 
     Path("guides/**") & Extension("md") & Field("author", "=", "x")
 
-A tree is only a description.  The store turns it into parameterised SQL, `search.where` makes one from text.
+A tree is only a description.  The store turns it into parameterised SQL, `where` makes one from text.
 Conditions on documents are about the file; `Contains` is about the passage itself.  What makes no
 sense raises InputError where it is written.
 """
@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-from minisearch.errors import InputError
+from minisearch.errors import InputError, short
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
 Value = str | float | bool
-
-MAX_SHOWN = 60  # characters of what was given, in an error
 
 
 class Filter:
@@ -106,11 +104,13 @@ class Field(Filter):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise InputError(f"Field: expected the name of a field, a text, got {_short(self.name)}")
+            raise InputError(f"Field: expected the name of a field, a text, got {short(repr(self.name))}")
         if self.operator not in get_args(Operator):
-            raise InputError(f"expected one of {' '.join(get_args(Operator))}, got {_short(self.operator)}")
+            raise InputError(
+                f"expected one of {' '.join(get_args(Operator))}, got {short(repr(self.operator))}"
+            )
         if wrong := _what_is_wrong(self.operator, self.value):
-            comparison = f"{self.name:.{MAX_SHOWN}} {self.operator} {_short(self.value)}"
+            comparison = f"{short(self.name)} {self.operator} {short(repr(self.value))}"
             raise InputError(f"{comparison}: {wrong}")
 
 
@@ -167,31 +167,27 @@ def _what_is_wrong(operator: Operator, value: object) -> str:
 
 def _must_be_text(where: Filter, given: object) -> None:
     if not isinstance(given, str):
-        raise InputError(f"{type(where).__name__}: expected a text, got {_short(given)}")
+        raise InputError(f"{type(where).__name__}: expected a text, got {short(repr(given))}")
 
 
 def _must_be_moment(where: Filter, given: object) -> None:
     if not isinstance(given, datetime):
         raise InputError(
-            f"{type(where).__name__}: expected a datetime such as datetime(2024, 1, 31), got {_short(given)}"
+            f"{type(where).__name__}: expected a datetime such as datetime(2024, 1, 31), "
+            f"got {short(repr(given))}"
         )
 
 
 def _must_be_conditions(where: Filter, given: object) -> None:
     if not isinstance(given, tuple):
-        raise InputError(f"{type(where).__name__}: expected a tuple of conditions, got {_short(given)}")
+        raise InputError(f"{type(where).__name__}: expected a tuple of conditions, got {short(repr(given))}")
     for part in given:
         _must_be_condition(part)
 
 
 def _must_be_condition(given: object) -> None:
     if not isinstance(given, Filter):
-        raise InputError(f"expected a condition of minisearch.filters, got {_short(given)}")
-
-
-def _short(given: object) -> str:
-    shown = repr(given)
-    return shown if len(shown) <= MAX_SHOWN else f"{shown[: MAX_SHOWN - 3]}..."
+        raise InputError(f"expected a condition of minisearch.filters, got {short(repr(given))}")
 
 
 def flat(where: And | Or) -> Iterator[Filter]:
