@@ -12,7 +12,9 @@ from pathlib import Path
 
 from minisearch import minilm
 from minisearch.config import as_dtype
+from minisearch.consent import check_model
 from minisearch.errors import ModelError
+from minisearch.home import Home
 from minisearch.minilm.cold import ColdEncoder
 from minisearch.minilm.mapped import NotForCold
 from minisearch.types import Encoder
@@ -29,12 +31,20 @@ class Encoders:
 
     ``given`` takes the place of any checkpoint; ``model`` is the checkpoint asked for, None for the one the
     index was made with; ``dtype`` what `SentenceTransformer` computes in, InputError for an unknown one.
+    ``home`` is the index, where it exists already: a model folder that only it names may be refused.
     """
 
     def __init__(
-        self, *, given: Encoder | None, model: str | None, dtype: str = "auto", offline: bool = False
+        self,
+        *,
+        given: Encoder | None,
+        model: str | None,
+        dtype: str = "auto",
+        offline: bool = False,
+        home: Home | None = None,
     ) -> None:
         self.model = model
+        self._home = home
         self._given = given
         self._dtype = as_dtype(dtype)
         self._is_offline = offline
@@ -95,4 +105,6 @@ class Encoders:
                 f"this index was made with the model in {model}, and there is no such folder any more: bring "
                 f"it back, or say where it is now with --model FOLDER"
             )
+        if self.model is None and self._home is not None and self._home.exists():
+            check_model(self._home, model)
         return self.model or model

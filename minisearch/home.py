@@ -49,6 +49,11 @@ class Home:
         """The store's file."""
         return self.path / DATABASE
 
+    @property
+    def option(self) -> str:
+        """What a command needs to mean this index, for messages."""
+        return "" if self.folder == Path(INDEX_FOLDER) else f" --index {self.folder}"
+
     def exists(self) -> bool:
         """Whether there is an index."""
         return self.database.exists()
@@ -56,9 +61,8 @@ class Home:
     def must_exist(self) -> None:
         """IndexNotFound unless there is an index."""
         if not self.exists():
-            option = "" if self.folder == Path(INDEX_FOLDER) else f" --index {self.folder}"
             raise IndexNotFound(
-                f"there is no index in {self.folder}: make one with: minisearch index FOLDER{option}"
+                f"there is no index in {self.folder}: make one with: minisearch index FOLDER{self.option}"
             )
 
     def must_be_free(self) -> None:

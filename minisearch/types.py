@@ -237,7 +237,8 @@ class Verification:
     Of a sample, ``n_read`` documents were read and cut again, ``n_changed`` could not be compared, their
     files having changed or gone since, and ``n_embedded`` passages got new vectors, the least alike of which
     has ``least_cosine`` with the stored one.  ``recall`` is the share of the exact ten nearest that
-    the vector index finds.
+    the vector index finds.  ``n_closed`` were not opened: they do not lie beside the index, and nobody has
+    named them to it where it is now.
     """
 
     problems: tuple[str, ...]
@@ -248,6 +249,7 @@ class Verification:
     n_embedded: int
     least_cosine: float
     recall: float
+    n_closed: int = 0
 
 
 class Tokenizer(Protocol):

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "minisearch"
 WORDS = {"types", "results", "errors", "config", "filters", "choice"}
 ROOMS = {"minilm", "ingest", "indexes", "storage"}
 # What every part of the corridor knows of an index; then its parts, each of which may know those before it.
-INDEX = {"calibration", "choices", "cutting", "encoders", "facts", "home", "live_index"}
+INDEX = {"calibration", "choices", "consent", "cutting", "encoders", "facts", "home", "live_index"}
 CORRIDOR = INDEX | {"answers", "runs", "care", "engine", "trials"}
 BELOW = WORDS | ROOMS | INDEX | {"search", "evaluate"}
 

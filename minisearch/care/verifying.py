@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from minisearch.choices import read_choices
+from minisearch.consent import may_open, places
 from minisearch.encoders import Encoders
 from minisearch.errors import IngestError, InputError
 from minisearch.facts import Facts
@@ -58,6 +59,7 @@ class _Check:
     problems: list[str] = field(default_factory=list)
     n_read: int = 0
     n_changed: int = 0
+    n_closed: int = 0
     chunks: dict[str, int] = field(default_factory=dict)  # texts to be embedded anew, and a passage of each
     least_cosine: float = 1.0
     recall: float = 1.0
@@ -72,9 +74,12 @@ class _Check:
     def documents(self, n: int, seed: int) -> None:
         """A sample of the documents, each read and cut again."""
         stored = self.store.documents()
-        keys = sorted(stored)
+        keys, allowed = sorted(stored), places(self.store, self.home)
         for key in random.Random(seed).sample(keys, min(n, len(keys))):  # noqa: S311 - no secret
-            self._document(stored[key])
+            if may_open(self.home.absolute(key), allowed):
+                self._document(stored[key])
+            else:
+                self.n_closed += 1
 
     def _document(self, document: StoredDocument) -> None:
         shown = self.home.shown(document.path)
@@ -135,6 +140,7 @@ class _Check:
             n_chunks=n_chunks,
             n_read=self.n_read,
             n_changed=self.n_changed,
+            n_closed=self.n_closed,
             n_embedded=len(self.chunks),
             least_cosine=self.least_cosine,
             recall=self.recall,

@@ -84,7 +84,13 @@ def verification(found: Verification) -> str:
         f"database   {count(found.n_documents, 'document')}, {count(found.n_chunks, 'chunk')}: checked whole"
     )
     changed = f"; {found.n_changed:,} could not be compared, changed or gone since" if found.n_changed else ""
-    lines.append(f"files      {count(found.n_read, 'document')} read and cut again{changed}")
+    closed = (
+        f"; {found.n_closed:,} not opened, since nobody has named them to this index where it is now: "
+        f"minisearch index PATH"
+        if found.n_closed
+        else ""
+    )
+    lines.append(f"files      {count(found.n_read, 'document')} read and cut again{changed}{closed}")
     if found.n_embedded:
         embedded = (
             f"{count(found.n_embedded, 'passage')} embedded again, cosine {found.least_cosine:.4f} or more"

@@ -28,12 +28,14 @@ from minisearch.choices import (
     write_roots,
 )
 from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings
+from minisearch.consent import check_roots, write_named
 from minisearch.encoders import Encoders
 from minisearch.errors import IndexNotFound, InputError
 from minisearch.facts import Facts
 from minisearch.home import Home, is_below, real_path
 from minisearch.indexes import load_backend
 from minisearch.live_index import LiveIndex, is_due, publish_index
+from minisearch.minilm.checkpoints import find
 from minisearch.runs.ingestion import Run, Source, Walked, find_files
 from minisearch.runs.reading import Reader, passed_over
 from minisearch.runs.shrinking import Shrinking, read_losses, vanished, write_losses
@@ -79,11 +81,13 @@ class Writing:
                 choices = chosen(read_choices(store, self._home), map(str, roots), choice)
                 followed = read_roots(store, self._home)
                 walked = find_files(roots, self._home, choices, followed=followed)
+                self._remember(store, roots)
                 report = self._take_in(store, walked, Reader, roots, choices=choices, **options)
         else:
             choices = chosen({}, map(str, roots), choice)
             walked = find_files(roots, self._home, choices)  # one that finds nothing makes no index
             with self._first_writer() as store:
+                self._remember(store, roots)
                 report = self._take_in(store, walked, Reader, roots, choices=choices, **options)
         return replace(report, elapsed_s=time.perf_counter() - started_s)
 
@@ -92,7 +96,9 @@ class Writing:
         with self._turn:
             self._home.must_exist()
             with Store(self._home.database) as store:
-                return read_roots(store, self._home)
+                roots = read_roots(store, self._home)
+                check_roots(store, self._home, roots)
+                return roots
 
     def warm_up(self) -> None:
         """Load the index's model, so that the next run need not."""
@@ -116,6 +122,7 @@ class Writing:
         ``source`` is called as `Reader` is, and makes the documents.  However many are gone, they go.
         """
         with self._first_writer() as store:
+            self._remember(store, [])
             names = {root: str(root) for root in roots}
             return self._take_in(
                 store, walked, source, names, choices={}, backend=backend, prune=True, on_progress=on_progress
@@ -189,7 +196,7 @@ class Writing:
             n_forgotten = self._forget(store, below)
             if not gone and not n_forgotten:
                 raise InputError(f"nothing in the index is at or below {', '.join(map(str, paths))}")
-            store.remove(gone)
+            store.remove(gone, for_good=True)
             self._publish_if_due(store, facts)
         return len(gone)
 
@@ -222,6 +229,12 @@ class Writing:
         with self._writer(create=True) as store:
             yield store
 
+    def _remember(self, store: Store, roots: Iterable[Path]) -> None:
+        """What the user named, and so may be opened in later runs without being named again."""
+        model = self._encoders.model
+        folder = [] if model is None or find(model) else [Path(model).expanduser()]
+        write_named(store, self._home, [*roots, *folder])
+
     def _settle(self, store: Store, backend: str | None) -> Facts:
         """The index's facts: set by its first run, kept to by every later one unless it says otherwise."""
         try:
@@ -230,7 +243,9 @@ class Writing:
             encoder = self._encoders.to_add(DEFAULT_MODEL, 0)
             facts = Facts.of(encoder, self._settings or Settings(), backend or DEFAULT_BACKEND)
         if self._encoders.is_asked_for(facts.model):
-            self._encoder_of(facts)  # asked for by name: say now if it is not the index's
+            encoder = self._encoder_of(facts)  # asked for by name: say now if it is not the index's
+            if self._encoders.model is not None:
+                facts = replace(facts, model=encoder.name)  # where the same weights are now
         if self._settings is not None:
             facts = facts.cut_by(self._settings)
         facts = replace(facts, backend=backend or facts.backend)

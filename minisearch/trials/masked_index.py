@@ -87,7 +87,7 @@ def masked_copy(
         with Store(home.database) as original:
             facts = Facts.read(original, home.folder)
             original.copy_to(copy.database)
-        encoder = Encoders(given=encoder, model=None, offline=offline).to_index(facts.model)
+        encoder = Encoders(given=encoder, model=None, offline=offline, home=home).to_index(facts.model)
         facts.check(encoder, home.folder)
         with Store(copy.database, writable=True) as store:
             n_documents, n_chunks = store.counts()

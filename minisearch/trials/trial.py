@@ -114,7 +114,7 @@ def trial(
     with tempfile.TemporaryDirectory(prefix="minisearch-") as temporary:
         home = Home(index or Path(temporary) / INDEX_FOLDER)
         _claim(home)
-        encoders = Encoders(given=encoder, model=model, offline=offline)
+        encoders = Encoders(given=encoder, model=model, offline=offline, home=home)
         keys = {key_of(entry_id): entry_id for entry_id in collection.corpus}
         report = Writing(home, encoders, settings).take_in(
             Walked({key: _found(collection.corpus[id_]) for key, id_ in keys.items()}),
