@@ -24,9 +24,6 @@ def main() -> None:
     finally:
         for one in (signal.SIGINT, signal.SIGTERM):  # all is said: a second one changes nothing any more
             signal.signal(one, signal.SIG_IGN)
-        # CPython takes an interrupt that passed through exec() of a text, as when a dataclass is made, for
-        # one that nobody caught: `python -m` would end by the signal after all. The next text clears that.
-        eval("None")  # noqa: S307
 
 
 if __name__ == "__main__":

@@ -389,7 +389,9 @@ def test_ctrl_c_keeps_finished_documents_and_the_next_run_goes_on(
     process.send_signal(sent)
     _, stderr = process.communicate(timeout=30)
     assert time.monotonic() - sent_s < 5
-    assert process.returncode == code
+    # Where the interrupt came within exec() of a text, as when a dataclass is made, `python -m` ends by the
+    # signal itself, whoever caught it. To a shell both are 130; the installed command is not run by -m.
+    assert process.returncode in ({code, -signal.SIGINT} if sent == signal.SIGINT else {code})
     assert stderr == said
     n_kept = n_documents(tmp_path)
     assert 10 <= n_kept < copied + written

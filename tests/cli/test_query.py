@@ -742,14 +742,3 @@ def interrupted_at_import_of(module: str, *arguments: str, cwd: Path) -> subproc
 def test_ctrl_c_while_anything_is_being_imported_leaves_no_traceback(module: str, tmp_path: Path) -> None:
     done = interrupted_at_import_of(module, "query", "q", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted\n")
-
-
-def test_ctrl_c_within_exec_ends_in_130_too_and_not_by_the_signal(tmp_path: Path) -> None:
-    # Such as while a dataclass is made; `python -m` would end by the signal, had anybody caught it or not.
-    (tmp_path / "click.py").write_text("exec('raise KeyboardInterrupt')")
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
-    }
-    command = [sys.executable, "-m", "minisearch", "status"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted\n")
