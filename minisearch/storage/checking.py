@@ -59,7 +59,8 @@ def _of_references(connection: Connection) -> Iterator[str]:
         ):
             yield f"a row of {table} belongs to document {id_} of undo_documents, which is not there"
     lengths = connection.rows(
-        "select distinct length(vector) from vectors union select length(vector) from undo_chunks"
+        "select distinct length(vector) from vectors union select length(vector) from undo_chunks "
+        "union select length(vector) from former_vectors"
     )
     if len(lengths) > 1:
         told = ", ".join(f"{n} bytes" for (n,) in sorted(lengths, key=lambda row: row[0] or 0))
@@ -72,9 +73,10 @@ def _of_sums(connection: Connection) -> Iterator[str]:
             wrong = (id_ for id_, crc32, *row in connection.cursor(sql) if row_crc32(*row) != crc32)
             for id_ in islice(wrong, MOST):
                 yield f"{what} of {kept}{of_what} {id_} is not what was stored"
-    for kept, sql in (
-        ("", "select chunk_id, crc32, vector from vectors"),
-        ("kept ", "select id, vector_crc32, vector from undo_chunks"),
+    for of_what, sql in (
+        ("chunk", "select chunk_id, crc32, vector from vectors"),
+        ("kept chunk", "select id, vector_crc32, vector from undo_chunks"),
+        ("former text", "select id, crc32, vector from former_vectors"),
     ):
         vectors = (
             id_
@@ -82,7 +84,7 @@ def _of_sums(connection: Connection) -> Iterator[str]:
             if not isinstance(vector, bytes) or zlib.crc32(vector) != crc32
         )
         for id_ in islice(vectors, MOST):
-            yield f"the vector of {kept}chunk {id_} is not what was stored"
+            yield f"the vector of {of_what} {id_} is not what was stored"
 
 
 def _summed(prefix: str, key: str) -> Iterator[tuple[str, str, str]]:

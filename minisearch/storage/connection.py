@@ -7,12 +7,12 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from minisearch.errors import IndexCorrupt, IndexNotWritable, StoreError
-from minisearch.storage import schema
+from minisearch.storage import migrations, schema
 from minisearch.storage.failures import damaged, named_errors, named_os_errors
 from minisearch.storage.files import create_private, hold, release
 from minisearch.storage.globs import path_ends, path_matches
@@ -186,7 +186,7 @@ class Connection:
         with named_errors(self.path):
             return self._db.execute(sql, values)
 
-    def write(self, sql: str, values: Sequence[Any] = ()) -> int:
+    def write(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> int:
         """Run a statement inside a transaction; the id of the row it inserted, if it did."""
         assert self._db.in_transaction, "a write outside a transaction"
         self._begin_to_write()
@@ -346,7 +346,7 @@ def _refuse_strangers(db: sqlite3.Connection, path: Path) -> None:
 
 def _is_behind(db: sqlite3.Connection, path: Path) -> bool:
     """Whether a migration is to be made; StoreError for a schema from the future."""
-    applied, known = schema.applied(db), [step.__name__ for step in schema.STEPS]
+    applied, known = schema.applied(db), [step.__name__ for step in migrations.STEPS]
     newer = [name for name in applied if name not in known]
     if newer:
         raise StoreError(

@@ -6,7 +6,8 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
-from minisearch.storage.schema import MIGRATION_SET, STEPS
+from minisearch.storage.migrations import STEPS
+from minisearch.storage.schema import MIGRATION_SET
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -23,6 +23,7 @@ from minisearch.storage.connection import Connection
 from minisearch.storage.documents import clear, columns_of, put_row, read_documents, restamp
 from minisearch.storage.failures import damaged
 from minisearch.storage.fields import read_fields, read_names, write_fields
+from minisearch.storage.former import forget_all
 from minisearch.storage.journal import Journal
 from minisearch.storage.lexical import lexical
 from minisearch.storage.records import Base, FileStamp, StoredChunk, StoredDocument, Undone
@@ -31,6 +32,9 @@ from minisearch.storage.sums import row_crc32
 from minisearch.storage.undo import Undo
 from minisearch.storage.vectors import insert_vector, known_vectors, read_vectors
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
+
+_MODEL = "model_fingerprint"  # the fact that says whose the vectors are
+_PATHS = "select path from documents where id in"
 
 
 class Store:
@@ -116,7 +120,10 @@ class Store:
     def set_meta(self, **values: str) -> None:
         """Set some of those facts."""
         with self._connection.transaction():
-            self._undo.keep_facts(self.meta(), values)
+            known = self.meta()
+            if known.get(_MODEL, "") != values.get(_MODEL, known.get(_MODEL, "")):
+                forget_all(self._connection)
+            self._undo.keep_facts(known, values)
             self._connection.write_many(
                 "insert or replace into meta (key, value) values (?, ?)", list(values.items())
             )
@@ -202,16 +209,20 @@ class Store:
                 )
         return [Note(os.fsdecode(path), text) for path, text, _ in rows]
 
-    def remove(self, document_ids: Iterable[int]) -> None:
-        """Remove documents with all that belongs to them, in one transaction."""
-        ids = [(document_id,) for document_id in document_ids]
-        if ids:
-            with self._connection.transaction():
-                rows = self._connection.rows_in(
-                    "select path from documents where id in", [id_ for (id_,) in ids]
-                )
-                self._undo.keep(path for (path,) in rows)
-                self._connection.write_many("delete from documents where id = ?", ids)
+    def remove(self, document_ids: Iterable[int], *, for_good: bool = False) -> None:
+        """Remove documents with all that belongs to them, in one transaction.
+
+        Their vectors stay known, since a file that is gone may come back; ``for_good``, only until the next
+        change, and nothing that left the index before stays known either.
+        """
+        ids = list(document_ids)
+        if not (ids or for_good):
+            return
+        with self._connection.transaction():
+            paths = [path for (path,) in self._connection.rows_in(_PATHS, ids)]
+            (self._undo.let_go if for_good else self._undo.keep)(paths)
+            if ids:
+                self._connection.write_many("delete from documents where id = ?", ((id_,) for id_ in ids))
                 self._raise_generation()
 
     def begin_change(self, run_id: int) -> None:
@@ -287,7 +298,10 @@ class Store:
         return lexical(self._connection, text, k, among)
 
     def known_vectors(self, texts: Sequence[str]) -> dict[str, FloatArray]:
-        """The vectors already stored for any of these texts, in whatever document, of now or of before."""
+        """The vectors already stored for any of these texts, in whatever document, of now or of before.
+
+        One of before that is damaged is not known; one of now raises IndexCorrupt.
+        """
         return known_vectors(self._connection, texts, self._number("dimension"))
 
     def chunk_ids(self) -> IntArray:

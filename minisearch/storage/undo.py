@@ -3,15 +3,16 @@
 A change is all that one run, or one opened store, puts and removes; a run that was cut short and the one
 that goes on from there are one change.  The first time a change touches a path, the document there goes
 into the `undo_` tables as it was; going back puts it into its place again, and what that replaces is
-kept in turn, so going back twice returns.  Ids are new each time: none is ever used again.
+kept in turn, so going back twice returns.  Ids are new each time: none is ever used again.  Of what is
+forgotten the vectors stay (former.py), but for what a user removed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from minisearch.errors import InputError
-from minisearch.storage import chunks, documents, fields
+from minisearch.storage import chunks, documents, fields, former
 from minisearch.storage.connection import Connection
 from minisearch.storage.failures import damaged
 from minisearch.storage.records import Undone
@@ -41,6 +42,9 @@ _FIELDS_OF_IMAGE = f"""insert into fields (document_id, {_FIELDS})
     select ?, {_FIELDS} from undo_fields where undo_id = ? order by rowid"""  # noqa: S608 - ours
 _NOTES_OF_IMAGE = """insert into notes (document_id, text, crc32)
     select ?, text, crc32 from undo_notes where undo_id = ? order by rowid"""
+
+_IS_REMOVED_STAYS = """update undo_documents set is_removed = 1 where change = ? and path in (
+    select path from undo_documents where change = ? and is_removed)"""
 
 _OTHERS = "select id from undo_documents where change <> ?"
 _TABLES = ("undo_chunks", "undo_fields", "undo_notes")  # what hangs on undo_documents
@@ -84,14 +88,25 @@ class Undo:
             change, _ = self._stored()
             self._forget_others(change)
 
+    def let_go(self, paths: Sequence[bytes]) -> None:
+        """Keep what is at these paths as `keep` does, but only to go back: no vector outlives the change."""
+        if paths:
+            self.keep(paths)
+            assert self._own is not None, "kept outside a change"
+            self._connection.write_many(
+                "update undo_documents set is_removed = 1 where change = ? and path = ?",
+                [(self._own[0], path) for path in paths],
+            )
+        former.forget_all(self._connection)
+
     def forget_secrets(self, keeps: Callable[[bytes], bool]) -> bool:
-        """Whether there was a document with its secrets, at a path that keeps none now: it is forgotten."""
+        """Whether anything was kept of documents with their secrets, where none are now: it is forgotten."""
         rows = self._connection.rows("select id, path from undo_documents where keeps_secrets")
         images = [(image,) for image, path in rows if not keeps(path)]
         if images:
             for table, of_image in [*((one, "undo_id") for one in _TABLES), ("undo_documents", "id")]:
                 self._connection.write_many(f"delete from {table} where {of_image} = ?", images)  # noqa: S608 - ours
-        return bool(images)
+        return former.forget_secrets(self._connection, are_screened=bool(images)) or bool(images)
 
     def roll_back(self) -> Undone:
         """Put back what the latest change replaced, keep what is there now; InputError for nothing."""
@@ -114,6 +129,7 @@ class Undo:
             n_added += existed and not exists
             n_updated += existed and exists
             n_removed += exists and not existed
+        self._connection.write(_IS_REMOVED_STAYS, [change + 1, change])
         self._put_facts_back(facts)
         self._forget_others(change + 1)
         return Undone(n_added, n_updated, n_removed)
@@ -159,7 +175,10 @@ class Undo:
         )
         if not is_kept and not found:
             connection.write("insert into undo_documents (change, path) values (?, ?)", [change, path])
-        elif not is_kept:
+        elif is_kept:
+            if found:
+                former.keep_document(connection, found[0][0])
+        else:
             image = connection.write(_KEEP_DOCUMENT, [change, found[0][0]])
             for statement in (_KEEP_CHUNKS, _KEEP_FIELDS, _KEEP_NOTES):
                 connection.write(statement, [image, found[0][0]])
@@ -194,6 +213,8 @@ class Undo:
         )
 
     def _forget_others(self, change: int) -> None:
+        former.keep_images(self._connection, change)
+        former.forget_superfluous(self._connection, change)
         for table in _TABLES:
             self._forget_rows(table, change)
         for table in ("undo_documents", "undo_meta"):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from minisearch.errors import IndexCorrupt
+from minisearch.storage import former
 from minisearch.storage.chunks import text_sha256
 from minisearch.storage.connection import Connection
 from minisearch.storage.failures import damaged
@@ -39,6 +42,10 @@ def known_vectors(connection: Connection, texts: Sequence[str], dimension: int) 
     for query in (_VECTORS_OF_TEXTS, _KEPT_VECTORS_OF_TEXTS):
         unknown = [hash_ for hash_, text in by_hash.items() if text not in known]
         for hash_, id_, stored, crc32 in connection.rows_in(query, unknown):
+            known[by_hash[hash_]] = _vector(connection, id_, stored, crc32, dimension)
+    unknown = [hash_ for hash_, text in by_hash.items() if text not in known]
+    for hash_, id_, stored, crc32 in connection.rows_in(former.VECTORS_OF_TEXTS, unknown):
+        with contextlib.suppress(IndexCorrupt):  # nothing is lost: it is computed again
             known[by_hash[hash_]] = _vector(connection, id_, stored, crc32, dimension)
     return known
 

@@ -13,7 +13,7 @@ import pytest
 
 from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
 from minisearch.filters import Contains
-from minisearch.storage import Base, Store, backup, migrate, restore, schema
+from minisearch.storage import Base, Store, backup, migrate, migrations, restore
 from minisearch.storage.seal import read_seal
 from tests.storage.store_cases import as_put, assert_sound, contents, put, sql
 from tests.storage.test_undo import everything, put_rich
@@ -23,6 +23,8 @@ from tests.storage.test_undo import everything, put_rich
 def filled(path):
     with Store(path, writable=True) as store:
         put_rich(store, "a.md", ["kelp", "東京の天気", "moth"], title="計画", notes=["cut"])
+        put_rich(store, "b.md", ["once"])
+        put_rich(store, "b.md", ["formerly"])
         put_rich(store, "b.md", ["lava"], notes=["cut"])
     with Store(path, writable=True) as store:
         put_rich(store, "b.md", ["lava again"], notes=["cut again"])
@@ -74,6 +76,8 @@ def test_an_empty_database_has_no_problems(store):
         ("update undo_notes set text = 'x'", "a note of kept document 3 is not", False),
         ("update undo_chunks set text = 'x'", "the text of kept chunk 1 is not what was stored", False),
         ("update undo_chunks set vector = zeroblob(32)", "the vector of kept chunk 1 is not", False),
+        ("update former_vectors set vector = zeroblob(32)", "the vector of former text 1 is not", False),
+        ("update former_vectors set vector = x'00'", "of different lengths: 1 bytes, 32", False),
         ("delete from undo_documents", "a row of undo_chunks belongs to document", False),
         ("delete from documents where id = 2", "a row of chunks belongs to one of documents", False),
         (
@@ -217,7 +221,7 @@ def test_a_file_that_is_no_backup_is_refused(tmp_path, content):
 
 def test_a_backup_of_an_earlier_version_is_brought_up_to_date(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, closing(sqlite3.connect(tmp_path / "copy")) as db:
-        patch.setattr(migrate, "STEPS", schema.STEPS[:2])
+        patch.setattr(migrate, "STEPS", migrations.STEPS[:2])
         migrate.migrate(db)
         db.execute("insert into meta values ('generation', '7')")
         db.commit()

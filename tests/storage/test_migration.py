@@ -10,7 +10,7 @@ import pytest
 
 from minisearch.errors import StoreError
 from minisearch.filters import Contains, Extension
-from minisearch.storage import Store, migrate, schema, words
+from minisearch.storage import Store, migrate, migrations, words
 from minisearch.storage.chunks import text_sha256
 from minisearch.types import Skipped
 from tests.storage.store_cases import as_put, assert_sound, contents, put, sql, vectors_of
@@ -18,19 +18,19 @@ from tests.storage.store_cases import as_put, assert_sound, contents, put, sql, 
 TEXTS = ["kelp and lava", "東京の天気", "retries"]
 
 
-@pytest.fixture(params=range(1, len(schema.STEPS)))
+@pytest.fixture(params=range(1, len(migrations.STEPS)))
 def earlier(path, monkeypatch, request):
     """A database that an earlier version made or wrote to, with two documents and the traces of a third."""
     fill_first_version(path, monkeypatch)
     with monkeypatch.context() as patch, closing(sqlite3.connect(path)) as db:
-        patch.setattr(migrate, "STEPS", schema.STEPS[: request.param])
+        patch.setattr(migrate, "STEPS", migrations.STEPS[: request.param])
         migrate.migrate(db)
     return path
 
 
 def fill_first_version(path, monkeypatch):
     with monkeypatch.context() as patch, closing(sqlite3.connect(path)) as db:
-        patch.setattr(migrate, "STEPS", schema.STEPS[:1])
+        patch.setattr(migrate, "STEPS", migrations.STEPS[:1])
         migrate.migrate(db)
         db.execute("insert into meta values ('generation', '7'), ('dimension', '8')")
         for id_, name in ((2, b"a.md"), (5, b"\xff.md")):
