@@ -21,7 +21,9 @@ from minisearch import MiniSearch
 from minisearch.errors import MinisearchError
 from tests.fakes import HashingEncoder
 
-OPENING = {"open", "sqlite3.connect", "os.rename", "os.remove", "os.chmod", "os.truncate", "os.listdir"}
+OPENING = {"open", "sqlite3.connect", "os.rename", "os.remove", "os.chmod", "os.truncate", "os.listdir"} | {
+    "os.scandir"
+}
 
 
 def main(*roots: str) -> None:
@@ -65,6 +67,7 @@ def verbs(index: Path, documents: Path) -> dict[str, Callable[[], object]]:
         "verify": using(lambda ms: ms.verify(2)),
         "backup": using(lambda ms: ms.backup(index.parent / "backup.db")),
         "index": using(lambda ms: ms.index(documents)),
+        "refresh": using(lambda ms: ms.refresh()),
         "rebuild": using(lambda ms: ms.rebuild("faiss")),
         "query again": using(lambda ms: ms.query("w1 w2")),
         "remove": using(lambda ms: ms.remove(documents / "d0001.md")),

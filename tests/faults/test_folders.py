@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -124,7 +125,7 @@ def use(*places: Place) -> list[Ended]:
     if STRACE:
         calls = log.read_text(errors="replace").splitlines()
         assert len(calls) > 100
-        assert not [line for line in calls if "/outside/target>" in line]
+        assert not [line for line in calls if re.search(r"/outside/target(\.md)?>", line)]
     assert [place.outside_state() for place in places] == before
     wrong = {words: f"{root} {verb}" for root, verb, outcome, words in told if outcome == "wrong"}
     assert not wrong, json.dumps(wrong, indent=1)
@@ -293,6 +294,31 @@ def test_a_hostile_record_is_refused_by_name_or_does_no_harm(places):
     for record, ended in zip(RECORDS, use(*stages), strict=True):
         for verb, (_, words) in ended.items():
             assert "\n" not in words and len(words) < 1_000, (record, verb)
+
+
+ROOTS = [
+    "{outside}",
+    "{outside}/target.md",
+    "../outside",
+    "docs/../../outside/target.md",
+    "link",
+    "link.md",
+    "/",
+]
+
+
+def test_an_index_that_follows_what_is_outside_opens_none_of_it(places):
+    """Not even after a run over the user's own files has made it the user's."""
+    stages = places(len(ROOTS))
+    for root, place in zip(ROOTS, stages, strict=True):
+        (place.outside / "target.md").write_text("A secret.")
+        (place.root / "here" / "link").symlink_to(place.outside)
+        (place.root / "here" / "link.md").symlink_to(place.outside / "target.md")
+        roots = json.dumps(["docs", root.format(outside=place.outside)])
+        place.change("update meta set value = ? where key = 'roots'", values=(roots,))
+    for root, ended in zip(ROOTS, use(*stages), strict=True):
+        assert outcomes({**ended, "refresh": ("done", "")}) == {"done"}, root
+        assert ended["refresh"][0] == "refused" and "nobody has named" in ended["refresh"][1], root
 
 
 # --- programs --------------------------------------------------------------------------------------
