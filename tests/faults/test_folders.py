@@ -300,7 +300,7 @@ ROOTS = [
     "{outside}",
     "{outside}/target.md",
     "../outside",
-    "docs/../../outside/target.md",
+    "x/../../outside/target.md",
     "link",
     "link.md",
     "/",
