@@ -29,6 +29,9 @@ from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
 # (git's "racy" rule; FAT keeps times to 2 s), so such a file is read again.
 RACY_NS = 2_000_000_000
 
+# Whoever ends a reader may be a machine short of memory, which is over some time; or it is the file.
+MOST_ENDINGS = 3
+
 TOO_MUCH = "it takes more memory to read than there is"
 
 
@@ -112,7 +115,7 @@ class Reader:
             except (MinisearchError, Stopped):
                 raise
             except MemoryError:
-                cut_down = self._doubtful(path, TOO_MUCH)
+                cut_down = self._doubtful(path, files[path], TOO_MUCH)
             except Exception as error:  # a mistake of ours costs one file, and not the run
                 cut_down = PassedOver(path, _own_mistake("cutting", error), is_outdated=False)
             yield cut_down
@@ -122,7 +125,7 @@ class Reader:
         try:
             return self._read(path, found)
         except MemoryError:  # a limit was raised for a file that is larger than what is free
-            return self._doubtful(path, TOO_MUCH)
+            return self._doubtful(path, found, TOO_MUCH)
 
     def _read(self, path: str, found: Found) -> Unchanged | PassedOver | ReadDocument:
         stored = self.stored.get(path)
@@ -138,7 +141,7 @@ class Reader:
         try:
             data, stamp = _read_at_rest(found, stamp)
         except IngestError as error:  # what it held when it could last be read stays searchable
-            return self._doubtful(path, str(error))
+            return self._doubtful(path, found, str(error))
         sha256 = hashlib.sha256(data).digest()
         if stored and is_cut_so and stored.sha256 == sha256:
             return Unchanged(path, stamp)
@@ -146,12 +149,12 @@ class Reader:
             with stoppable(self.stop):
                 document = _document(found, data)
         except IngestError as error:
-            if stored and stored.sha256 == sha256 and _may_be_kept(stored, found, error):
-                return self._doubtful(path, str(error))  # the text is still the file's, only cut as before
-            can_differ = isinstance(error, CutShort)  # without a stamp, so that the next run tries again
-            return PassedOver(
-                path, str(error), stored is not None, None if can_differ else SkipStamp(stamp, by_what)
-            )
+            if stored and stored.sha256 == sha256 and not isinstance(error, _Screened):
+                return self._doubtful(path, found, str(error))  # still its text, only cut as before
+            reason, skip = str(error), SkipStamp(stamp, by_what)
+            if isinstance(error, CutShort):
+                reason, skip = self._cut_short(path, reason, skip)
+            return PassedOver(path, reason, stored is not None, skip)
         except (MemoryError, Stopped):
             raise
         except Exception as error:  # a mistake of ours costs one file, and not the run
@@ -183,9 +186,23 @@ class Reader:
             return None
         return earlier if _is_trusted(earlier.stamp.stamp, stamp) else None
 
-    def _doubtful(self, path: str, reason: str) -> PassedOver:
-        """A file that may well give a text another time."""
-        kept = "; its earlier text is kept" if path in self.stored else ""
+    def _cut_short(self, path: str, reason: str, now: SkipStamp) -> tuple[str, SkipStamp]:
+        """The verdict on a file that ended its reader; its stamp lets some more runs try again."""
+        earlier = self.passed_over.get(path)
+        n = 1
+        if earlier and earlier.stamp and _is_same(earlier.stamp.stamp, now.stamp):
+            by_what = earlier.stamp.ingest.rstrip("!")
+            n += (len(earlier.stamp.ingest) - len(by_what) or MOST_ENDINGS) * (by_what == now.ingest)
+        if n < MOST_ENDINGS:
+            return reason, replace(now, ingest=now.ingest + "!" * n)  # so no fingerprint, and never trusted
+        return f"{reason}, as in {MOST_ENDINGS} runs: left until it is changed or touched", now
+
+    def _doubtful(self, path: str, found: Found, reason: str) -> PassedOver:
+        """A file that may well give a text another time; what it gave stays, but no secrets now screened."""
+        stored = self.stored.get(path)
+        if stored is not None and stored.keeps_secrets and not found.keeps_secrets:
+            return PassedOver(path, reason, is_outdated=True)
+        kept = "; its earlier text is kept" if stored is not None else ""
         return PassedOver(path, reason + kept, is_outdated=False)
 
     def _cut_down(self, read: ReadDocument) -> CutDocument:
@@ -215,12 +232,6 @@ def passed_over(store: Store) -> dict[str, PassedOver]:
 
 class _Screened(IngestError):
     """There is a text, and it is not to be kept."""
-
-
-def _may_be_kept(stored: StoredDocument, found: Found, error: IngestError) -> bool:
-    """Whether the text of a document may stay, now that its unchanged file cannot be read again."""
-    has_secrets = stored.keeps_secrets and not found.keeps_secrets
-    return not has_secrets and not isinstance(error, _Screened)
 
 
 def _document(found: Found, data: bytes) -> Document:

@@ -13,6 +13,7 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.choice import FileChoice
 from minisearch.config import Settings
+from minisearch.errors import IngestError
 from minisearch.ingest import read_bytes, sandbox
 from minisearch.ingest.readers import extracted
 from minisearch.runs import reading
@@ -190,6 +191,52 @@ def test_a_text_with_secrets_is_not_kept_when_they_are_to_be_screened(
     killed()
     report = ms.index("docs", choice=FileChoice(keep_secrets=False), prune=True)
     assert (report.removed, [one.path for one in report.skipped]) == (2, ["docs/a.epub", "docs/b.md"])
+
+
+def test_a_text_with_secrets_is_not_kept_where_its_file_cannot_be_opened(
+    docs: Path, ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        (docs / f"{name}.md").write_text(f"bread {name} and AKIAQ3EGRZXB4MPLVW2K")
+    assert ms.index("docs", choice=FileChoice(keep_secrets=True)).added == 3
+
+    def refuse(path: str) -> bytes:
+        raise IngestError("Permission denied")
+
+    monkeypatch.setattr(reading, "read_bytes", refuse)
+    (docs / "a.md").write_text("salt")
+    report = ms.index("docs")
+    assert (report.removed, report.skipped[0].reason) == (0, "Permission denied; its earlier text is kept")
+    report = ms.index("docs", choice=FileChoice(keep_secrets=False), prune=True)
+    assert (report.removed, {one.reason for one in report.skipped}) == (3, {"Permission denied"})
+    assert not ms.query("AKIAQ3EGRZXB4MPLVW2K")
+
+
+def test_a_file_that_ended_its_reader_in_three_runs_is_left_until_it_changes(
+    docs: Path, ms: MiniSearch, read: list[str], killed: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "a.epub").write_bytes(epub("<p>bread</p>"))
+    (docs / "b.md").write_text("water")
+    boot = sandbox.BOOT
+    killed()
+    reasons = [ms.index("docs").skipped[0].reason for _ in range(4)]
+    left = f"{KILLED}, as in 3 runs: left until it is changed or touched"
+    assert reasons == [KILLED, KILLED, left, left]
+    assert read.count("a.epub") == 3
+    monkeypatch.setattr(sandbox, "BOOT", boot)
+    assert [one.reason for one in ms.index("docs").skipped] == [left]
+    (docs / "a.epub").write_bytes(epub("<p>bread and salt</p>"))
+    assert ms.index("docs").added == 1
+
+
+def test_a_file_that_changes_between_is_tried_anew(
+    docs: Path, ms: MiniSearch, killed: Callable[[], None]
+) -> None:
+    (docs / "b.md").write_text("water")
+    killed()
+    for n in range(4):
+        (docs / "a.epub").write_bytes(epub(f"<p>bread {n}{'x' * n}</p>"))
+        assert [one.reason for one in ms.index("docs").skipped] == [KILLED]
 
 
 def test_a_file_that_does_not_come_to_rest_is_passed_over_and_the_next_run_takes_it(
