@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from minisearch import storage
 from minisearch.choices import read_roots
-from minisearch.errors import IndexNotWritable
+from minisearch.errors import IndexBusy, IndexNotWritable
 from minisearch.facts import Facts
 from minisearch.home import Home
 from minisearch.live_index import is_due, publish_index
@@ -49,14 +51,28 @@ def restore(home: Home, path: str | os.PathLike[str]) -> int:
     is_new = not home.path.exists()
     home.create()
     try:
-        with writer_lock(home.path):
+        with writer_lock(home.path), _nothing_left(home.path):
             storage.restore(Path(path), home.database)
-        with writer_lock(home.path), Store(home.database, writable=True) as store:
-            _publish_if_due(store, home)
-            return sum(not os.path.lexists(home.absolute(key)) for key in store.documents())
+            with Store(home.database, writable=True) as store:
+                _publish_if_due(store, home)
+                return sum(not os.path.lexists(home.absolute(key)) for key in store.documents())
+    except IndexBusy:  # whoever was sooner is making an index here
+        raise
     except BaseException:
         if is_new:  # nothing was here, and nothing is left
             shutil.rmtree(home.path)
+        raise
+
+
+@contextmanager
+def _nothing_left(folder: Path) -> Iterator[None]:
+    """On a failure, the files that have come into a folder go again."""
+    there = set(folder.iterdir())
+    try:
+        yield
+    except BaseException:
+        for path in set(folder.iterdir()) - there:
+            path.unlink()
         raise
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from minisearch.care import recovery
 from minisearch.cli import cli
 from minisearch.encoders import Encoders
+from minisearch.errors import IndexBusy
 from minisearch.storage import Store
 from tests.fakes import HashingEncoder
 
@@ -113,6 +115,34 @@ def test_what_is_no_backup_is_refused_and_leaves_nothing(place: Path, content: b
     assert done.exit_code == 1 and done.output.startswith("Error: ")
     assert not (place / "new").exists()
     assert (place / "other.db").read_bytes() == content
+
+
+def test_a_restore_that_fails_at_its_end_leaves_a_folder_as_it_was(place: Path) -> None:
+    """The database is whole, but what it says of itself is not."""
+    run("backup", "copy.db")
+    with Store(place / "copy.db", writable=True) as store:
+        store.set_meta(dimension="x")
+    (place / "empty").mkdir()
+    for folder in ("new", "empty"):
+        done = run("restore", "copy.db", "--index", folder)
+        assert done.exit_code == 1 and "is damaged" in done.output
+    assert not (place / "new").exists()
+    assert {path.name for path in (place / "empty").iterdir()} <= {".gitignore", "writer.lock"}
+    (place / "copy.db").unlink()
+    run("backup", "copy.db")
+    assert run("restore", "copy.db", "--index", "empty").exit_code == 0
+
+
+def test_a_restore_beside_another_leaves_it_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("backup", "copy.db")
+
+    def other_is_sooner(path: Path) -> None:
+        (path / "theirs").touch()
+        raise IndexBusy("another process is writing")
+
+    monkeypatch.setattr(recovery, "writer_lock", other_is_sooner)
+    assert run("restore", "copy.db", "--index", "new").exit_code == 75
+    assert (place / "new" / "theirs").exists()
 
 
 def test_a_backup_that_is_not_there(place: Path) -> None:
