@@ -1,7 +1,8 @@
 """Files that are no text, taken apart in a process of their own: bytes in, plain texts out.
 
-PDF, DOCX, PPTX, XLSX and EPUB are read by large libraries, and a file may be made to break them.  So nothing
-here is imported where an index is open: ``minisearch.ingest.sandbox`` starts ``minisearch.extract.child``,
-which holds nothing worth having and may do next to nothing.  That is also why this room knows no other, and
-loads no library but the one that a format needs.
+PDF and the grammars of languages are large libraries, archives and XML hold more than they seem to, and a
+file may be made to break any of them.  So nothing here is imported where an index is open:
+``minisearch.ingest.sandbox`` starts ``minisearch.extract.child``, which holds nothing worth having and may do
+next to nothing.  That is also why this room knows no other, and loads no library but the one that a format
+needs.
 """

@@ -1,7 +1,6 @@
 """ZIP archives that nobody has checked: entries come out within bounds, and never onto a disk.
 
-What the archive says of its sizes is not believed: bytes are counted as they are unpacked.  ``cleaned`` makes
-an archive anew for libraries that unpack for themselves: its XML checked, everything else in it emptied.
+What the archive says of its sizes is not believed: bytes are counted as they are unpacked.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import struct
 import zipfile
 import zlib
 
-from minisearch.extract import xml
 from minisearch.extract.contents import Unreadable
 
 MAX_BYTES = 200_000_000  # unpacked, in all
@@ -23,7 +21,6 @@ OLE = b"\xd0\xcf\x11\xe0"  # what a document with a password is wrapped in
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # its mark; the lengths of name and extra field
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError, OSError)
-XML_SUFFIXES = (".xml", ".rels")
 
 
 class Archive:
@@ -89,19 +86,3 @@ def _refuse_overlaps(data: bytes, entries: list[zipfile.ZipInfo]) -> None:
         if mark != b"PK\x03\x04":
             raise Unreadable("damaged: the archive cannot be unpacked")
         reached = start + LOCAL_HEADER.size + n_name + n_extra + entry.compress_size
-
-
-def cleaned(archive: Archive) -> io.BytesIO:
-    """The archive again, not packed, for a library to open: only its XML, everything else empty.
-
-    Names that lead out of the archive are left out.
-    """
-    clean = io.BytesIO()
-    with zipfile.ZipFile(clean, "w") as out:
-        for name in archive.names:
-            if name.startswith("/") or ".." in name.split("/") or "\\" in name or name.endswith("/"):
-                continue
-            data = archive.read(name) if name.lower().endswith(XML_SUFFIXES) else b""
-            out.writestr(zipfile.ZipInfo(name), data if xml.is_sound(data) else b"")
-    clean.seek(0)
-    return clean

@@ -71,7 +71,6 @@ def main(paths: list[str], cpu_s: int, memory_bytes: int, answer_bytes: int) -> 
     requests, answers = _take_pipes()
     _end_with_parent(requests)
     sys.path[:] = paths
-    sys.modules["numpy"] = None  # type: ignore[assignment]  # openpyxl loads it if it can, for 0.1 s
     sys.addaudithook(_refuse)
     base = _address_space()
     limits = Limits(cpu_s, memory_bytes, answer_bytes)

@@ -1,32 +1,268 @@
-"""DOCX by mammoth: to HTML, whose headings and lists our own HTML reader understands."""
+"""DOCX to HTML, whose headings, lists and tables our own HTML reader understands.
+
+A footnote, a comment and a text box follow the paragraph they hang on; what stands on every page, as a header
+does, comes once.  Of tracked changes the text as it would be with all of them accepted.
+"""
 
 from __future__ import annotations
 
-from minisearch.extract.archive import Archive, cleaned
-from minisearch.extract.contents import Contents, Page
-from minisearch.extract.office import take_properties
+import re
+from html import escape
+from typing import TYPE_CHECKING
 
-STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
+from minisearch.extract.contents import Contents, Page
+from minisearch.extract.figures import FILE_NAME, add_figure
+from minisearch.extract.office import Package, attribute, child, children, local
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from xml.etree.ElementTree import Element
+
+HEADING = re.compile(r"heading ([1-9])", re.IGNORECASE)
+WORD = re.compile(r"[^\W\d_]")
+TAG = re.compile("<[^>]*>")
+# Not the text: how it looks, what it was, what a field asks for. Deleted text is no "t" in any case.
+SKIPPED = {
+    *("pPr", "rPr", "tblPr", "tblGrid", "trPr", "tcPr", "sectPr", "sdtPr", "sdtEndPr", "rubyPr"),
+    *("del", "moveFrom", "instrText", "delText", "delInstrText"),
+}
+BETWEEN = {"tab": " ", "ptab": " ", "br": "<br>", "cr": "<br>", "noBreakHyphen": "\u2011"}
+# How equations are written in one line.
+EQUATION = {"den": "/", "sup": "^", "sub": "_"}
+ASIDES = {"footnotes": "Footnote", "endnotes": "Endnote", "comments": "Comment"}
+PRIVATE = range(0xE000, 0xF900)  # what a font of symbols shows there, only the font knows
 
 
 def take(data: bytes) -> Contents:
-    """The body with its notes and comments left where they stand; headers and footers are not in it."""
-    import mammoth
-
-    archive = Archive(data)
+    """The body between headers and footers."""
     contents = Contents(has_pages=False)
-    take_properties(archive, contents)
-    result = mammoth.convert_to_html(
-        cleaned(archive),
-        style_map=STYLES,
-        include_embedded_style_map=False,
-        convert_image=mammoth.images.img_element(_without_image),
-    )
+    package = Package(data, contents)
+    main = package.main("word/document.xml")
+    styles = _Styles(package, main)
+    asides = dict(_asides(package, main, styles))
+    body = _Words(package, main, styles, asides)
     page = Page()
-    page.add_html(result.value)
     contents.pages.append(page)
+    headers = _once(package, main, styles, "header")
+    body.add(package.root(main))
+    for html in (*headers, body.html(), *_once(package, main, styles, "footer")):
+        page.add_html(html)
+    if body.n_left_out:
+        what = "1 part that is" if body.n_left_out == 1 else f"{body.n_left_out} parts that are"
+        contents.notes.append(f"{what} another document left out")
     return contents
 
 
-def _without_image(_: object) -> dict[str, str]:
-    return {}
+def _once(package: Package, main: str, styles: _Styles, kind: str) -> list[str]:
+    """The headers or footers, which differ by section and page, each once; bare page numbers never."""
+    found: dict[str, None] = {}
+    for name in package.parts(main, kind):
+        if (root := package.optional(name)) is not None:
+            words = _Words(package, name, styles)
+            words.add(root)
+            found[words.html()] = None
+    return [html for html in found if WORD.search(TAG.sub("", html))]
+
+
+def _asides(package: Package, main: str, styles: _Styles) -> Iterator[tuple[str, str]]:
+    """Footnotes, endnotes and comments, by what refers to them; a comment with its author."""
+    for kind, label in ASIDES.items():
+        for name in package.parts(main, kind):
+            for aside in children(package.optional(name), kind.removesuffix("s")):
+                words = _Words(package, name, styles)
+                words.add(aside)
+                author = attribute(aside, "author").strip()
+                said = f"{label} by {escape(author)}: " if author else f"{label}: "
+                reference = f"{local(aside)}Reference {attribute(aside, 'id')}"
+                yield reference, words.html().replace("<p>", f"<p>{said}", 1)
+
+
+class _Styles:
+    """Which styles are headings, of which level, and which are list items."""
+
+    def __init__(self, package: Package, main: str) -> None:
+        self._styles: dict[str, Element] = {}
+        for name in package.parts(main, "styles"):
+            for style in children(package.optional(name), "style"):
+                self._styles[attribute(style, "styleId")] = style
+
+    def heading(self, properties: Element | None) -> int:
+        """The level of a paragraph with these properties as a heading; 0 where it is none."""
+        for element in self._chain(properties):
+            name = attribute(child(element, "name"), "val")
+            level = HEADING.fullmatch(name)
+            if level or name.lower() == "title":
+                return min(int(level[1]), 6) if level else 1
+            outline = attribute(child(element, "outlineLvl"), "val") or attribute(
+                child(element, "pPr", "outlineLvl"), "val"
+            )
+            if outline.isdecimal():
+                return int(outline) + 1 if int(outline) < 6 else 0
+        return 0
+
+    def item(self, properties: Element | None) -> int:
+        """How deep a list item with these properties is, from 0; -1 where it is none."""
+        for element in self._chain(properties):
+            numbered = child(element, "numPr")
+            if numbered is None:
+                numbered = child(element, "pPr", "numPr")
+            if numbered is not None:
+                level = attribute(child(numbered, "ilvl"), "val", "0")
+                is_item = attribute(child(numbered, "numId"), "val", "0") != "0"
+                return int(level) if is_item and level.isdecimal() and len(level) < 3 else -1
+        return -1
+
+    def _chain(self, properties: Element | None) -> list[Element]:
+        """The properties, the style they name, the style that is based on, and so on."""
+        found = [] if properties is None else [properties]
+        name = attribute(child(properties, "pStyle"), "val")
+        while (style := self._styles.get(name)) is not None and style not in found:
+            found.append(style)
+            name = attribute(child(style, "basedOn"), "val")
+        return found
+
+
+class _Words:
+    """The HTML of one part under way."""
+
+    def __init__(
+        self, package: Package, part: str, styles: _Styles, asides: dict[str, str] | None = None
+    ) -> None:
+        self._package, self._part, self._styles = package, part, styles
+        self._asides = asides or {}
+        self._parts: list[str] = []
+        self._after: list[str] = []  # what follows the paragraph that is under way
+        self._items: list[int] = []  # how deep the list items are that are open
+        self.n_left_out = 0
+        self._steps: dict[str, Callable[[Element], None]] = {
+            "p": self._paragraph,
+            "t": lambda element: self._parts.append(escape(element.text or "")),
+            "tr": self._row,
+            "tc": lambda element: self._parts.append(f"<td>{self._apart(element)}</td>"),
+            "txbxContent": lambda element: self._after.append(f"<div>{self._apart(element)}</div>"),
+            "AlternateContent": self._alternatives,
+            "docPr": lambda element: self._described(attribute(element, "descr")),
+            "shape": self._shape,
+            "sym": self._symbol,
+            "ruby": self._ruby,
+            "ddList": self._choice,
+            "altChunk": self._leave_out,
+            "chart": self._figure,
+            "relIds": self._figure,
+            **dict.fromkeys(("footnoteReference", "endnoteReference", "commentReference"), self._aside),
+        }
+
+    def html(self) -> str:
+        """All of it."""
+        self._close_items(-1)
+        html = "".join(self._parts + self._after)
+        self._parts, self._after = [html], []
+        return html
+
+    def add(self, element: Element) -> None:
+        """Add what an element shows."""
+        for one in element:
+            name = local(one)
+            if name in BETWEEN:
+                self._parts.append(BETWEEN[name])
+            elif name in self._steps:
+                self._steps[name](one)
+            elif name == "tbl":
+                self._close_items(-1)
+                self._parts.append("<table>")
+                self.add(one)
+                self._parts.append("</table>")
+            elif name not in SKIPPED:
+                self._parts.append(EQUATION.get(name, ""))
+                self.add(one)
+
+    def _apart(self, element: Element) -> str:
+        """The HTML of an element by itself."""
+        outer = self._parts, self._after, self._items
+        self._parts, self._after, self._items = [], [], []
+        self.add(element)
+        html = self.html()
+        self._parts, self._after, self._items = outer
+        return html
+
+    def _paragraph(self, element: Element) -> None:
+        properties = child(element, "pPr")
+        level = self._styles.heading(properties)
+        depth = -1 if level else self._styles.item(properties)
+        self._close_items(depth)
+        tag = f"h{level}" if level else "p"
+        if depth < 0:
+            self._parts.append(f"<{tag}>")
+        elif self._items and self._items[-1] == depth:
+            self._parts.append("</li><li>")
+        else:
+            self._parts.append("<ul><li>")
+            self._items.append(depth)
+        self.add(element)
+        if depth < 0:
+            self._parts.append(f"</{tag}>")
+        self._parts += self._after
+        self._after = []
+
+    def _close_items(self, depth: int) -> None:
+        """Close the list items that are deeper than this."""
+        while self._items and self._items[-1] > depth:
+            self._items.pop()
+            self._parts.append("</li></ul>")
+
+    def _row(self, element: Element) -> None:
+        if child(element, "trPr", "del") is None:
+            self._parts.append("<tr>")
+            self.add(element)
+            self._parts.append("</tr>")
+
+    def _alternatives(self, element: Element) -> None:
+        """The first of several ways to say the same that says anything."""
+        for one in element:
+            n_parts, n_after = len(self._parts), len(self._after)
+            self.add(one)
+            if any(TAG.sub("", html).strip() for html in self._parts[n_parts:] + self._after[n_after:]):
+                return
+
+    def _described(self, words: str) -> None:
+        """What a person wrote that a picture shows."""
+        if words.strip() and not FILE_NAME.fullmatch(words.strip()):
+            self._parts.append(f" {escape(words)} ")
+
+    def _shape(self, element: Element) -> None:
+        self._described(attribute(element, "alt"))
+        self.add(element)
+
+    def _symbol(self, element: Element) -> None:
+        code = attribute(element, "char")
+        if re.fullmatch("[0-9A-Fa-f]{1,5}", code) and int(code, 16) not in PRIVATE:
+            self._parts.append(escape(chr(int(code, 16))))
+
+    def _ruby(self, element: Element) -> None:
+        base, above = ("".join(map(self._apart, children(element, name))) for name in ("rubyBase", "rt"))
+        self._parts.append(f"{base}({above})")
+
+    def _choice(self, element: Element) -> None:
+        """What is chosen from the list in a form."""
+        chosen = attribute(child(element, "result"), "val", "0")
+        entries = [attribute(entry, "val") for entry in children(element, "listEntry")]
+        if chosen.isdecimal() and len(chosen) < 4 and int(chosen) < len(entries):
+            self._parts.append(escape(entries[int(chosen)]))
+
+    def _aside(self, element: Element) -> None:
+        html = self._asides.get(f"{local(element)} {attribute(element, 'id')}")
+        if html:
+            self._after.append(f"<div>{html}</div>")
+
+    def _leave_out(self, _: Element) -> None:
+        self.n_left_out += 1
+
+    def _figure(self, element: Element) -> None:
+        """A chart or a diagram, as paragraphs and a table."""
+        page = Page()
+        add_figure(page, self._package, self._part, element)
+        for block in page.blocks:
+            lines = block.get("text", "").split("\n")
+            self._after += (f"<p>{escape(line)}</p>" for line in lines if line)
+            rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in block.get("rows", ()))
+            self._after.append("".join(f"<tr>{row}</tr>" for row in rows).join(("<table>", "</table>")))

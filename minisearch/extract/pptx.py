@@ -1,74 +1,89 @@
-"""PPTX by python-pptx: a slide a page, its title the heading; tables and speaker's notes are kept."""
+"""PPTX: a slide a page, its title the heading; tables, charts, diagrams, notes and comments are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from minisearch.extract.archive import Archive, cleaned
 from minisearch.extract.contents import Contents, Page
-from minisearch.extract.office import take_properties
+from minisearch.extract.figures import add_shape, shapes, text_of
+from minisearch.extract.office import Package, attribute, child, children, local, reference
 
 if TYPE_CHECKING:
-    from pptx.shapes.base import BaseShape
+    from collections.abc import Iterable, Iterator
+    from xml.etree.ElementTree import Element
 
-MAX_SHAPES = 100_000
+TITLES = {"title", "ctrTitle"}
+ON_EVERY_SLIDE = {"ftr", "hdr", "dt"}
 
 
 def take(data: bytes) -> Contents:
-    """The slides in their order, shapes as they are stacked."""
-    import pptx
-
-    archive = Archive(data)
+    """The slides in their order, hidden ones too, shapes as they are stacked; what all slides say, once."""
     contents = Contents(has_pages=True)
-    take_properties(archive, contents)
-    n_figures = 0
-    for slide in pptx.Presentation(cleaned(archive)).slides:
+    package = Package(data, contents)
+    main = package.main("ppt/presentation.xml")
+    related = package.related(main)
+    said: set[str] = set()
+    n_missing = 0
+    for slide in children(package.root(main), "sldIdLst", "sldId"):
         page = Page()
         contents.pages.append(page)
-        title = slide.shapes.title
-        words = " ".join(title.text_frame.text.split()) if title is not None else ""
-        if words:
-            page.add_text(words, [(0, 1, words)])
-        for shape in _shapes(slide.shapes):
-            if title is not None and shape.shape_id == title.shape_id:
-                continue
-            n_figures += not _take_shape(shape, page)
-        if slide.has_notes_slide:
-            notes = slide.notes_slide.notes_text_frame
-            if notes is not None and notes.text.strip():
-                page.add_text(f"Notes: {notes.text.strip()}")
-    if n_figures:
-        what = "1 chart or diagram is" if n_figures == 1 else f"{n_figures} charts or diagrams are"
-        contents.notes.append(f"{what} left out")
+        _, name = related.get(reference(slide), ("", ""))
+        if name:
+            _take_slide(page, package, name, said)
+        n_missing += not name
+    if n_missing:
+        contents.notes.append(f"{n_missing} of its slides {'is' if n_missing == 1 else 'are'} missing")
     return contents
 
 
-def _shapes(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
-    """Every shape, those in groups too, in order; without recursion, since groups nest as a file likes."""
-    waiting = [iter(shapes)]
-    n_shapes = 0
-    while waiting and n_shapes < MAX_SHAPES:
-        shape = next(waiting[-1], None)
-        if shape is None:
-            waiting.pop()
-        elif hasattr(shape, "shapes"):
-            waiting.append(iter(shape.shapes))
-        else:
-            n_shapes += 1
-            yield shape
+def _take_slide(page: Page, package: Package, part: str, said: set[str]) -> None:
+    found = [shape for tree in children(package.root(part), "cSld", "spTree") for shape in shapes(tree)]
+    title = next((shape for shape in found if _kind(shape) in TITLES), None)
+    words = "" if title is None else " ".join(_text(title).split())
+    if words:
+        page.add_text(words, [(0, 1, words)])
+    for shape in found:
+        kind, words = _kind(shape), _text(shape)
+        is_repeated = kind == "sldNum" or (kind in ON_EVERY_SLIDE and words in said)
+        if kind in ON_EVERY_SLIDE:
+            said.add(words)
+        if shape is not title and not is_repeated:
+            add_shape(page, package, part, shape)
+    _take_asides(page, package, part)
 
 
-def _take_shape(shape: BaseShape, page: Page) -> bool:
-    """Add a shape's text or table; False where it is a figure whose words are not read."""
-    frame = getattr(shape, "text_frame", None)
-    if frame is not None:
-        text = "\n".join(paragraph.text.replace("\v", "\n") for paragraph in frame.paragraphs)
-        if text.strip():
-            page.add_text(text.strip("\n"))
-    elif shape.has_table:
-        rows = shape.table.rows  # type: ignore[attr-defined]  # a graphic frame has it
-        page.add_rows([[cell.text.strip() for cell in row.cells] for row in rows])
-    else:
-        return not hasattr(shape, "has_chart")  # a graphic frame that holds no table
-    return True
+def _take_asides(page: Page, package: Package, part: str) -> None:
+    """Add the speaker's notes and the comments on a slide."""
+    for name in package.parts(part, "notesSlide"):
+        notes = package.optional(name)
+        page_of_notes = [shape for tree in children(notes, "cSld", "spTree") for shape in shapes(tree)]
+        _take_remarks(page, "Notes", (_text(shape) for shape in page_of_notes if _kind(shape) == "body"))
+    for name in package.parts(part, "comments"):
+        comments = package.optional(name)
+        _take_remarks(page, "Comment", () if comments is None else _comments(comments))
+
+
+def _comments(root: Element) -> Iterator[str]:
+    """Comments as they were first kept, and as they are now, with answers."""
+    for element in root.iter():
+        if local(element) == "text":
+            yield element.text or ""
+        elif local(element) == "txBody":
+            yield text_of(element)
+
+
+def _take_remarks(page: Page, label: str, remarks: Iterable[str]) -> None:
+    for remark in filter(None, map(str.strip, remarks)):
+        page.add_text(f"{label}: {remark}")
+
+
+def _kind(shape: Element) -> str:
+    """What a placeholder holds the place of: a title, a body, the number of the slide ..."""
+    for element in shape:
+        if local(element).startswith("nv") and (place := child(element, "nvPr", "ph")) is not None:
+            return attribute(place, "type")
+    return ""
+
+
+def _text(shape: Element) -> str:
+    return "\n".join(map(text_of, children(shape, "txBody")))

@@ -27,7 +27,7 @@ ENCODINGS = {
     "iso-8859-1",
     "windows-1252",
 }
-STEP = 4096  # bytes
+FIRST_STEP = 4096  # bytes
 
 
 class _RootReached(Exception):
@@ -42,8 +42,10 @@ def is_sound(data: bytes) -> bool:
     parser.EntityDeclHandler = _refuse_entities
     parser.XmlDeclHandler = _check_encoding
     try:
-        for start in range(0, len(data), STEP):
-            parser.Parse(data[start : start + STEP], False)
+        start, end = 0, FIRST_STEP
+        while start < len(data):
+            parser.Parse(data[start:end], False)
+            start, end = end, 2 * end  # a comment without end is looked at anew at every step
     except _RootReached:
         return True
     except (expat.ExpatError, ValueError, LookupError):

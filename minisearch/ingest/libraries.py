@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import metadata
 
-LIBRARIES = ("pypdfium2", "pypdf", "mammoth", "python-pptx", "openpyxl", "defusedxml", "tree-sitter")
+LIBRARIES = ("pypdfium2", "pypdf", "tree-sitter")
 
 
 @lru_cache(maxsize=1)

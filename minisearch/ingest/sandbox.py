@@ -35,9 +35,9 @@ from minisearch.extract.child import main
 main(*json.loads(sys.argv[2]))
 """
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-# Address space is limited, and an arena a thread is mostly that. With defusedxml, openpyxl takes 1.4 times as
-# long, for entities that were looked for before.
-CHILD_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "OPENPYXL_DEFUSEDXML": "False", "OPENPYXL_LXML": "False"}
+CHILD_ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "1"
+}  # address space is limited, and an arena a thread is mostly that
 GLANCE_S = 0.1  # how long it takes to notice that nobody waits for the answer any more
 PART = 1 << 20  # bytes written or read at once
 

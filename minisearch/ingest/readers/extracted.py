@@ -27,11 +27,11 @@ MAX_LEVEL = 9
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format that is no text: its name, that for people, and which libraries read it, any one of them."""
+    """A format that is no text: its name, that for people, and the libraries any one of which reads it."""
 
     name: str
     label: str
-    libraries: tuple[str, ...]
+    libraries: tuple[str, ...] = ()
     extra: str = ""
 
     @property
@@ -41,10 +41,10 @@ class Format:
 
 
 PDF = Format("pdf", "PDF", ("pypdfium2", "pypdf"), "pdf")
-DOCX = Format("docx", "DOCX", ("mammoth",), "office")
-PPTX = Format("pptx", "PPTX", ("pptx",), "office")
-XLSX = Format("xlsx", "XLSX", ("openpyxl",), "office")
-EPUB = Format("epub", "EPUB", ())
+DOCX = Format("docx", "DOCX")
+PPTX = Format("pptx", "PPTX")
+XLSX = Format("xlsx", "XLSX")
+EPUB = Format("epub", "EPUB")
 SUFFIXES = {
     ".pdf": PDF,
     ".docx": DOCX,
@@ -56,7 +56,6 @@ SUFFIXES = {
     ".xlsm": XLSX,
     ".epub": EPUB,
 }
-PACKAGES = {"pptx": "python-pptx"}  # where the package is not called as its module is
 
 # One for all threads, since a process for each file would cost more than reading it; started when needed.
 SANDBOX = Sandbox()
@@ -67,11 +66,8 @@ def reader(format_: Format, sandbox: Sandbox = SANDBOX) -> Callable[[str, bytes]
 
     def read(path: str, data: bytes) -> Document:
         if not format_.is_readable:
-            library = format_.libraries[0]
-            raise IngestError(
-                f"{format_.label} needs {PACKAGES.get(library, library)}: "
-                f"pip install 'minisearch[{format_.extra}]'"
-            )
+            install = f"pip install 'minisearch[{format_.extra}]'"
+            raise IngestError(f"{format_.label} needs {format_.libraries[0]}: {install}")
         contents = sandbox.take(format_.name, format_.label, data)
         try:
             return _document(path, format_.name, contents)

@@ -1,0 +1,171 @@
+# ruff: noqa: E501 - XML is easier to read in one line
+"""A DOCX gives every word that it shows: those in headers, boxes, notes, fields and equations too."""
+
+from __future__ import annotations
+
+import pytest
+
+from minisearch.ingest import parse
+from minisearch.types import Document
+from tests.ingest.made_files import OFFICE, WORD, docx_entries, paragraph, zipped
+
+MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+NAMES = (
+    'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006" xmlns:m="' + MATH + '" '
+    'xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing" '
+    'xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" '
+    f'xmlns:r="{OFFICE}" xmlns:v="urn:schemas-microsoft-com:vml"'
+)
+
+
+def run(words: str) -> str:
+    return f'<w:r><w:t xml:space="preserve">{words}</w:t></w:r>'
+
+
+def read(body: str, parts: dict[str, str] | None = None) -> Document:
+    """The document with this body, which refers to these parts by their kinds, with a number where several."""
+    entries = docx_entries(f"<w:sdt {NAMES}><w:sdtContent>{body}</w:sdtContent></w:sdt>")
+    links = ""
+    for kind, content in (parts or {}).items():
+        links += (
+            f'<Relationship Id="{kind}" Type="{OFFICE}/{kind.rstrip("0123456789")}" Target="{kind}.xml"/>'
+        )
+        entries[f"word/{kind}.xml"] = f'<w:part xmlns:w="{WORD}" {NAMES}>{content}</w:part>'
+    name = "word/_rels/document.xml.rels"
+    entries[name] = str(entries[name]).replace("</Relationships>", f"{links}</Relationships>")
+    return parse("a.docx", zipped(entries))
+
+
+def test_what_is_on_every_page_comes_once_around_the_body():
+    document = read(
+        paragraph("body"),
+        {"header1": paragraph("Letterhead"), "header2": paragraph("Letterhead"), "header3": paragraph("First page"),
+         "footer1": paragraph("12"), "footer2": paragraph("Confidential")},
+    )  # fmt: skip
+    assert document.text == "Letterhead\n\nFirst page\n\nbody\n\nConfidential"
+
+
+def test_notes_and_comments_follow_the_paragraph_that_they_are_on():
+    body = (
+        '<w:p><w:r><w:t>Engines</w:t></w:r><w:r><w:footnoteReference w:id="2"/></w:r>'
+        '<w:r><w:endnoteReference w:id="2"/></w:r><w:r><w:t> run.</w:t></w:r>'
+        '<w:r><w:commentReference w:id="0"/></w:r></w:p>' + paragraph("Next.")
+    )
+    document = read(body, {
+        "footnotes": f'<w:footnote w:id="2">{paragraph("By steam.")}{paragraph("Or gas.")}</w:footnote>',
+        "endnotes": f'<w:endnote w:id="2">{paragraph("See Watt.")}</w:endnote>',
+        "comments": f'<w:comment w:id="0" w:author="A &amp; B">{paragraph("Sure?")}</w:comment>',
+    })  # fmt: skip
+    assert document.text.split("\n\n") == [
+        "Engines run.", "Footnote: By steam.", "Or gas.", "Endnote: See Watt.", "Comment by A & B: Sure?", "Next.",
+    ]  # fmt: skip
+
+
+def test_a_text_box_is_read_once_and_follows_its_paragraph():
+    box = f"<w:txbxContent>{paragraph('in the box')}</w:txbxContent>"
+    both = (
+        f"<mc:AlternateContent><mc:Choice><w:drawing><x>{box}</x></w:drawing></mc:Choice>"
+        f"<mc:Fallback><w:pict><v:shape><v:textbox>{box}</v:textbox></v:shape></w:pict></mc:Fallback></mc:AlternateContent>"
+    )
+    old = f"<w:pict><v:shape alt='a crank'><v:textbox>{box.replace('in the', 'old')}</v:textbox></v:shape></w:pict>"
+    document = read(f"<w:p>{run('before ')}<w:r>{both}</w:r>{run('after')}</w:p><w:p><w:r>{old}</w:r></w:p>")
+    assert document.text == "before after\n\nin the box\n\na crank\n\nold box"
+
+
+def test_of_alternatives_one_that_says_something_is_read():
+    empty = "<mc:AlternateContent><mc:Choice><w:drawing/></mc:Choice><mc:Fallback>{}</mc:Fallback></mc:AlternateContent>"
+    assert read(f"<w:p>{empty.format(run('fallback'))}</w:p>").text == "fallback"
+
+
+def test_tracked_changes_are_read_as_accepted():
+    body = (
+        f"<w:p>{run('The ')}<w:del><w:r><w:delText>old</w:delText></w:r></w:del><w:ins>{run('new')}</w:ins>"
+        f"<w:moveFrom>{run('gone')}</w:moveFrom><w:moveTo>{run(' text')}</w:moveTo></w:p>"
+        f"<w:tbl><w:tr><w:trPr><w:del/></w:trPr><w:tc>{paragraph('gone')}</w:tc></w:tr></w:tbl>"
+    )
+    assert read(body).text == "The new text"
+
+
+def test_fields_show_what_they_came_to():
+    simple = f"<w:fldSimple w:instr='SEQ Figure'>{run('7')}</w:fldSimple>"
+    long = (
+        "<w:r><w:fldChar w:fldCharType='begin'/><w:instrText>REF x</w:instrText>"
+        f"<w:fldChar w:fldCharType='separate'/></w:r>{run('chapter 2')}<w:r><w:fldChar w:fldCharType='end'/></w:r>"
+    )
+    chosen = (
+        "<w:r><w:fldChar w:fldCharType='begin'><w:ffData><w:ddList><w:result w:val='1'/>"
+        "<w:listEntry w:val='red'/><w:listEntry w:val='green'/></w:ddList></w:ffData></w:fldChar></w:r>"
+    )
+    assert read(f"<w:p>{run('Figure ')}{simple}{run(', ')}{long}{run(': ')}{chosen}</w:p>").text == (
+        "Figure 7, chapter 2: green"
+    )
+
+
+def test_an_equation_is_written_in_one_line():
+    letter = "<m:r><m:t>{}</m:t></m:r>".format
+    body = (
+        f"<m:oMath><m:sSup><m:e>{letter('x')}</m:e><m:sup>{letter('2')}</m:sup></m:sSup>{letter('=')}"
+        f"<m:f><m:num>{letter('a')}</m:num><m:den>{letter('b')}</m:den></m:f></m:oMath>"
+    )
+    assert read(f"<w:p>{run('So ')}{body}</w:p>").text == "So x^2=a/b"
+
+
+def test_a_picture_says_what_its_author_wrote_of_it():
+    picture = "<w:r><w:drawing><wp:inline><wp:docPr id='1' name='Picture 1' descr='{}'/></wp:inline></w:drawing></w:r>"
+    body = f"<w:p>{run('see')}{picture.format('a steam engine')}{picture.format('IMG_1.jpg')}</w:p>"
+    assert read(body).text == "see a steam engine"
+
+
+def test_a_chart_is_read_as_a_table_below_its_paragraph():
+    series = (
+        "<c:title><a:p xmlns:a='a'><a:r><a:t>Sales</a:t></a:r></a:p></c:title><c:ser><c:tx><c:v>2024</c:v></c:tx>"
+        "<c:cat><c:pt idx='0'><c:v>tea</c:v></c:pt></c:cat><c:val><c:pt idx='0'><c:v>0.30000000000000004</c:v></c:pt></c:val></c:ser>"
+    )
+    body = f"<w:p>{run('Below:')}<w:r><w:drawing><c:chart r:id='chart1'/></w:drawing></w:r></w:p>"
+    assert read(body, {"chart1": series}).text == "Below:\n\nSales\n\n2024\ntea 0.3"
+
+
+def test_styles_and_outline_levels_make_headings_and_lists_nest():
+    styles = (
+        '<w:style w:styleId="Own"><w:name w:val="Own"/><w:basedOn w:val="Base"/></w:style>'
+        '<w:style w:styleId="Base"><w:name w:val="Heading 2"/><w:basedOn w:val="Own"/></w:style>'
+        '<w:style w:styleId="T"><w:name w:val="Title"/></w:style>'
+        '<w:style w:styleId="L"><w:name w:val="List"/><w:pPr><w:numPr><w:numId w:val="1"/></w:numPr></w:pPr></w:style>'
+    )
+    item = '<w:p><w:pPr><w:numPr><w:ilvl w:val="{}"/><w:numId w:val="3"/></w:numPr></w:pPr><w:r><w:t>{}</w:t></w:r></w:p>'
+    outlined = '<w:p><w:pPr><w:outlineLvl w:val="2"/></w:pPr><w:r><w:t>third</w:t></w:r></w:p>'
+    body = (
+        paragraph("Title", "T") + paragraph("second", "Own") + outlined + item.format(0, "one")
+        + item.format(1, "inner") + item.format(0, "two") + paragraph("by style", "L") + paragraph("end")
+    )  # fmt: skip
+    document = read(body, {"styles": styles})
+    assert [(one.level, one.title) for one in document.headings] == [
+        (1, "Title"),
+        (2, "second"),
+        (3, "third"),
+    ]
+    assert document.title == "Title"
+    blocks = [document.text[start:end].split() for start, end in document.blocks]
+    assert blocks == [["one", "inner"], ["inner"], ["two"], ["by", "style"]]
+
+
+def test_what_is_left_out_is_noted():
+    document = read("<w:p/><w:altChunk r:id='x'/>" + paragraph("words"), {"comments": "<broken"})
+    assert document.text == "words"
+    assert document.notes == (
+        "word/comments.xml in it cannot be read and is left out",
+        "1 part that is another document left out",
+    )
+    entries = docx_entries(paragraph("words")) | {
+        "word/embeddings/a.bin": b"x",
+        "word/embeddings/b.xlsx": b"x",
+    }
+    assert parse("a.docx", zipped(entries)).notes == ("2 embedded files are left out",)
+
+
+@pytest.mark.parametrize("word", [WORD, "http://purl.oclc.org/ooxml/wordprocessingml/main"])
+def test_both_dialects_are_read(word):
+    entries = docx_entries(paragraph("words", "Heading1"))
+    entries = {name: str(data).replace(WORD, word) for name, data in entries.items()}
+    (heading,) = parse("a.docx", zipped(entries)).headings
+    assert heading.title == "words"
