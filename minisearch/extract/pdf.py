@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from minisearch.extract.contents import Contents, Page, Unreadable
 from minisearch.extract.lines import Line, hyphenated_words, paragraphs
+from minisearch.extract.remarks import remarks, remarks_by_pypdf
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -62,25 +63,42 @@ def _take_by_pdfium(data: bytes) -> Contents:
             raise Unreadable("encrypted: it takes a password") from error
         raise
     contents = Contents(has_pages=True)
+    with suppress(pypdfium2.PdfiumError):
+        document.init_forms()
     _take_properties(document.get_metadata_dict(), contents)
+    _note_left_out(document, contents)
     pages: list[list[Line]] = []
+    said: list[list[str]] = []
     n_unread = n_scanned = 0
     for index in range(len(document)):
         try:
-            lines, is_scanned = _read_page(document, index)
+            lines, on_it, is_scanned = _read_page(document, index)
         except pypdfium2.PdfiumError:
-            lines, is_scanned = [], False
+            lines, on_it, is_scanned = [], [], False
             n_unread += 1
         pages.append(lines)
+        said.append(on_it)
         n_scanned += is_scanned
     words = hyphenated_words("\n".join(line.text for lines in pages for line in lines))
     texts = [paragraphs(lines, frozenset(words)) for lines in pages]
-    _fill(contents, texts, _pdfium_outline(document), n_unread=n_unread, n_scanned=n_scanned)
+    _fill(contents, texts, said, _pdfium_outline(document), n_unread=n_unread, n_scanned=n_scanned)
     return contents
 
 
-def _read_page(document: PdfDocument, index: int) -> tuple[list[Line], bool]:
-    """A page's lines, and whether it shows pictures but holds no text."""
+def _note_left_out(document: PdfDocument, contents: Contents) -> None:
+    """Note what PDFium knows of and does not show."""
+    import pypdfium2.raw as pdfium
+
+    if n_attached := document.count_attachments():
+        contents.notes.append(
+            f"{n_attached} attached {'file is' if n_attached == 1 else 'files are'} left out"
+        )
+    if document.get_formtype() in {pdfium.FORMTYPE_XFA_FULL, pdfium.FORMTYPE_XFA_FOREGROUND}:
+        contents.notes.append("it holds an XFA form, of which only what is drawn on its pages is read")
+
+
+def _read_page(document: PdfDocument, index: int) -> tuple[list[Line], list[str], bool]:
+    """A page's lines, the remarks on it, and whether it shows pictures but holds no text."""
     import pypdfium2.raw as pdfium
 
     page = document[index]
@@ -93,7 +111,7 @@ def _read_page(document: PdfDocument, index: int) -> tuple[list[Line], bool]:
         is_scanned = not any(line.text.strip() for line in lines) and any(
             page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3)
         )
-        return lines, is_scanned
+        return lines, remarks(page), is_scanned
     finally:
         page.close()
 
@@ -166,10 +184,13 @@ def _take_by_pypdf(data: bytes) -> Contents:
             {str(name).lstrip("/"): value for name, value in (document.metadata or {}).items()}, contents
         )
     texts: list[str] = []
+    said: list[list[str]] = []
     n_unread = n_scanned = 0
     for page in document.pages:
         try:
+            said.append([])
             text = page.extract_text()
+            said[-1] = remarks_by_pypdf(page)
             n_scanned += not text.strip() and "/XObject" in page.get("/Resources", {})
         except (MemoryError, RecursionError):
             raise
@@ -177,7 +198,7 @@ def _take_by_pypdf(data: bytes) -> Contents:
             text = ""
             n_unread += 1
         texts.append(re.sub(r"(?<=[^\W\d_])-\n(?=[a-z])", "", text))
-    _fill(contents, texts, _pypdf_outline(document), n_unread=n_unread, n_scanned=n_scanned)
+    _fill(contents, texts, said, _pypdf_outline(document), n_unread=n_unread, n_scanned=n_scanned)
     return contents
 
 
@@ -203,9 +224,17 @@ def _pypdf_outline(document: PdfReader) -> Outline:
 # --- both --------------------------------------------------------------------------------------------
 
 
-def _fill(contents: Contents, texts: list[str], outline: Outline, *, n_unread: int, n_scanned: int) -> None:
+def _fill(
+    contents: Contents,
+    texts: list[str],
+    said: list[list[str]],
+    outline: Outline,
+    *,
+    n_unread: int,
+    n_scanned: int,
+) -> None:
     n_pages = len(texts)
-    if not any(text.strip() for text in texts):
+    if not any(map(str.strip, texts)) and not any(said):
         pages = "1 page" if n_pages == 1 else f"{n_pages:,} pages"
         if n_unread == n_pages:
             raise Unreadable(f"damaged: none of its pages can be read ({pages})")
@@ -215,9 +244,11 @@ def _fill(contents: Contents, texts: list[str], outline: Outline, *, n_unread: i
     for count, what in ((n_scanned, "without text (scanned?)"), (n_unread, "that cannot be read")):
         if count:
             contents.notes.append(f"{count:,} of {n_pages:,} pages {what}")
-    for index, text in enumerate(texts):
+    for index, (text, on_it) in enumerate(zip(texts, said, strict=True)):
         page = Page()
         page.add_text(text, _placed(text, outline.get(index, [])))
+        for remark in on_it:
+            page.add_text(remark)
         contents.pages.append(page)
 
 

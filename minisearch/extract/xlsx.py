@@ -178,7 +178,7 @@ def _stream(package: Package, part: str, names: set[str]) -> Iterator[Element]:
     data = package.archive.read(part)
     if not xml.is_sound(data):
         raise Unreadable("damaged: the XML in it cannot be read")
-    parser = ElementTree.XMLPullParser(("start", "end"))
+    parser: ElementTree.XMLPullParser[Element] = ElementTree.XMLPullParser(("start", "end"))
     around: list[Element] = []
     try:
         for start in range(0, len(data), STEP):

@@ -17,7 +17,7 @@ from minisearch.ingest import chunk, parse
 from minisearch.ingest.readers.extracted import SANDBOX
 from minisearch.types import Document
 from tests.fakes import HashingEncoder
-from tests.ingest.made_files import drawing, pdf, pdf_of_lines, pdf_of_streams, stream
+from tests.ingest.made_files import drawing, pdf, pdf_objects, pdf_of_lines, pdf_of_streams, stream
 
 
 def read(data: bytes) -> Document:
@@ -203,6 +203,7 @@ def test_two_hundred_damaged_files_each_give_a_text_or_a_reason():
     good = [
         good,
         pdf_of_streams([stream(zlib.compress(drawing([(72, 700, 12, "packed")])), b"/Filter /FlateDecode")]),
+        form(b""),
     ]
     outcomes = {"read": 0, "refused": 0}
     for _ in range(200):
@@ -242,3 +243,60 @@ def test_a_hundred_pages_take_a_moment():
     document = read(pdf(*[page] * 100))
     assert len(document.pages) == 100
     assert time.perf_counter() - started_s < 10  # half a second on an idle machine
+
+
+# --- what lies on a page ---------------------------------------------------------------------------------
+
+FIELDS = [
+    b"/FT /Tx /T (name) /TU (Full name) /V (Ada Lovelace)",
+    b"/FT /Tx /T (code) /Ff 8192 /V (hidden)",
+    b"/FT /Ch /Ff 131072 /T (colour) /Opt [(red) (green)] /V (green)",
+    b"/FT /Btn /T (agreed) /V /Yes /AS /Yes /AP << /N << /Yes 3 0 R /Off 3 0 R >> >>",
+    b"/FT /Btn /T (declined) /V /Off /AS /Off /AP << /N << /Yes 3 0 R /Off 3 0 R >> >>",
+]
+ON_THE_PAGE = [
+    b"/Subtype /Text /Contents (Is this so?)",
+    b"/Subtype /FreeText /DA (/F1 9 Tf) /Contents (typed on top\\rin two lines)",
+    b"/Subtype /Popup /Contents (again)",
+    b"/Subtype /Highlight /Contents <FEFF00FC006200650072>",
+]
+SAID = [
+    "Full name: Ada Lovelace", "colour: green", "agreed: Yes", "Comment: Is this so?",
+    "typed on top\nin two lines", "Comment: über",
+]  # fmt: skip
+
+
+def form(words: bytes) -> bytes:
+    """A page with these words, and on it fields and annotations."""
+    fields = [b"<< /Subtype /Widget /Type /Annot /Rect [72 600 200 620] %b >>" % one for one in FIELDS]
+    others = [b"<< /Type /Annot /Rect [72 500 200 520] %b >>" % one for one in ON_THE_PAGE]
+    numbers = [b"%d 0 R" % number for number in range(5, 5 + len(fields + others))]
+    return pdf_objects([
+        b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [%b] >> >>" % b" ".join(numbers[: len(fields)]),
+        b"<< /Type /Pages /Count 1 /Kids [4 0 R] >>",
+        stream(words),
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 3 0 R /Annots [%b] "
+        b"/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>"
+        % b" ".join(numbers),
+        *fields,
+        *others,
+    ])  # fmt: skip
+
+
+def test_what_was_filled_in_or_remarked_follows_the_page():
+    data = form(drawing([(72, 700, 12, "A form")]))
+    assert read(data).text.split("\n\n") == ["A form", *SAID]
+    (page,) = _take_by_pypdf(data).pages
+    assert [block["text"] for block in page.blocks] == ["A form", *SAID]
+
+
+def test_a_page_with_nothing_but_what_was_filled_in_is_read():
+    document = read(form(b""))
+    assert document.text.split("\n\n") == SAID
+    assert document.pages == (0,)
+
+
+def test_attached_files_are_noted():
+    document = read(rewritten(pdf("words"), lambda writer: writer.add_attachment("a.txt", b"more words")))
+    assert document.text == "words"
+    assert document.notes == ("1 attached file is left out",)
