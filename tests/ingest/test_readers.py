@@ -255,6 +255,18 @@ def test_html_text_keeps_its_place_in_the_source():
         assert source.encode()[offset:].startswith(in_source.encode())
 
 
+def test_a_picture_in_html_says_what_its_author_wrote_of_it():
+    source = (
+        '<p>see<img src="a.png" alt="a &quot;steam&quot;  engine">here<img alt=""><img alt="7">'
+        "<IMG SRC='data:x,%s' ALT='turned > off'/><noscript><img alt='no'></noscript>"
+        "<img title='x' alt=plain><img data-alt='no'><img alt></p>" % ("A" * 100_000)
+    )
+    document = page(source)
+    assert document.text == 'see a "steam" engine here turned > off plain'
+    (offset,) = Places(document).offsets(np.array([document.text.index("engine")]))
+    assert source.encode()[offset:].startswith(b"engine")
+
+
 class VisibleWords(html.parser.HTMLParser):
     """The standard library's reading, for pages that are well formed."""
 
@@ -317,7 +329,9 @@ def test_no_markup_however_broken_breaks_the_html_reader(source):
     ("a.html", b"<div>", 100_000), ("a.html", b"<a ", 100_000), ("a.html", b'<a "', 100_000),
     ("a.html", b"<a '\">", 100_000), ("a.html", b"<!--", 100_000), ("a.html", b"<", 500_000),
     ("a.html", b"&", 500_000), ("a.html", b"<h1>x", 100_000), ("a.html", b"<title>", 100_000),
-    ("a.html", b"</", 200_000), ("a.txt", b"word ", 1_000_000),
+    ("a.html", b"</", 200_000), ("a.html", b"<img alt='", 100_000), ("a.html", b" alt=", 100_000),
+    ("a.html", b"<img" + b" alt" * 100_000 + b">", 1), ("a.html", b"<img" + b" " * 500_000 + b">", 1),
+    ("a.txt", b"word ", 1_000_000),
 ])  # fmt: skip
 def test_hostile_files_are_read_in_linear_time(path, unit, times):
     start = time.process_time()

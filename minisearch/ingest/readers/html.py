@@ -22,6 +22,8 @@ TAG_REST = re.compile(r"""[^"'>]*(?:(?:"[^"]*"|'[^']*')[^"'>]*)*>""")
 # Words with single spaces between, kept as they stand; a character reference; other white space.
 PIECE = re.compile(r"(?P<words>[^ \t\n\r\f&]+(?: [^ \t\n\r\f&]+)*)|(?P<reference>&#?\w*;?)|[ \t\n\r\f]+")
 ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+ALT = re.compile(r"""\salt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+LETTER = re.compile(r"[^\W\d_]")
 MAX_META = 10_000  # characters of a tag
 SPACE = re.compile(r"\s*")
 PIECE_AS_IT_STANDS = re.compile(r"(?P<words>[^&]+)|(?P<reference>&#?\w*;?)")
@@ -162,6 +164,8 @@ class _Page:
             self._open(name)
             if name == "meta" and end - start <= MAX_META:
                 self._meta(start, end)
+            elif name == "img":
+                self._alternative(start, end)
             if name in RAW:
                 return self._raw(name, end)
         return end
@@ -194,6 +198,14 @@ class _Page:
             self.fields.add_all(name, filter(None, map(str.strip, content.split(","))))
         elif content:
             self.fields.add(name, content)
+
+    def _alternative(self, start: int, end: int) -> None:
+        """Take what a picture is said to show, for those who do not see it."""
+        words = ALT.search(self.source, start, end)
+        if words and words.lastindex and LETTER.search(words[words.lastindex]):
+            self._owe(" ")
+            self._text(*words.span(words.lastindex))
+            self._owe(" ")
 
     def _open(self, name: str) -> None:
         self._owe(GAP_AROUND.get(name, ""))
