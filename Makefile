@@ -33,7 +33,7 @@ test: $(VENV)/installed-test
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=10
 
 torture: $(VENV)/installed-test
-	$(BIN)/python -m pytest tests/faults --torture --fault-seed $(SEED)
+	$(BIN)/python -m pytest tests/faults tests/test_filter_contract.py --torture --fault-seed $(SEED)
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from minisearch import filters
 from minisearch.errors import IndexNotFound, IndexNotWritable, IngestError
 
 if TYPE_CHECKING:
@@ -28,8 +26,6 @@ DATABASE = "minisearch.db"
 
 # Names that only an index folder has in it; any other says that the folder is somebody's own.
 OWN_NAMES = (DATABASE, "vectors-", "writer.lock", ".gitignore")
-
-MOST_NESTED = 30  # deeper than any filter that the store takes
 
 
 class Home:
@@ -124,30 +120,6 @@ class Home:
         """The absolute path of a file stored under this name."""
         return str(self.path.parent / key)
 
-    def pattern(self, pattern: str) -> str:
-        """A pattern of paths as they are shown, as one of the names that files are stored by.
-
-        One without a slash, but at its end, is of a name at any depth and stays as it is; any other is of one
-        place, seen from where the user is.
-        """
-        names = pattern.rstrip("/").split("/")
-        if pattern.startswith("!") or (len(names) == 1 and names[0] not in {".", ".."}):
-            return pattern
-        holder = list(self.path.parent.parts[1:])
-        if pattern.startswith("/"):
-            place: list[str] = []
-        else:  # the names of folders are no patterns, whatever is in them
-            here = holder if self.folder.is_absolute() else list(Path.cwd().parts[1:])
-            holder, place = list(map(_escaped, holder)), list(map(_escaped, here))
-        for name in names:
-            if name == "..":
-                del place[-1:]
-            elif name not in {"", "."}:
-                place.append(name)
-        if place[: len(holder)] == holder:
-            place = place[len(holder) :] or ["**"]
-        return "/" + "/".join(place) + "/" * pattern.endswith("/")
-
     def shown(self, key: str) -> str:
         """A path to the file that opens from where the user is; absolute if the index was named so."""
         path = self.absolute(key)
@@ -162,21 +134,6 @@ class Home:
         """The same skipped files or notes, each under the path the user knows."""
         return tuple(replace(one, path=self.shown(one.path)) for one in named)
 
-    def as_stored(self, where: filters.Filter, depth: int = 0) -> filters.Filter:
-        """The filter with its path patterns, which are of paths as shown, made patterns of stored names."""
-        if depth > MOST_NESTED:  # the store says what is wrong with it
-            return where
-        match where:
-            case filters.Path(pattern):
-                return filters.Path(self.pattern(pattern))
-            case filters.And() | filters.Or():
-                return type(where)(tuple(self.as_stored(part, depth + 1) for part in filters.flat(where)))
-            case filters.Not(filters.Not(part)):
-                return self.as_stored(part, depth + 1)
-            case filters.Not(part):
-                return filters.Not(self.as_stored(part, depth + 1))
-        return where
-
 
 def _write_private(path: Path, content: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -186,10 +143,6 @@ def _write_private(path: Path, content: bytes) -> None:
         os.write(descriptor, content)
     finally:
         os.close(descriptor)
-
-
-def _escaped(name: str) -> str:
-    return re.sub(r"([\\*?\[])", r"\\\1", name)
 
 
 def is_below(path: str, folders: Collection[str]) -> bool:

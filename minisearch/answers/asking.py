@@ -16,6 +16,7 @@ import numpy as np
 
 from minisearch import calibration
 from minisearch.answers.answering import Answerer, Search
+from minisearch.answers.path_patterns import as_stored
 from minisearch.answers.rerankers import Rerankers
 from minisearch.config import DEFAULT_MODEL
 from minisearch.encoders import Encoders
@@ -122,7 +123,7 @@ class Asking:
             return self._reading().field_names()
 
     def _of_stored_names(self, search: Search) -> Search:
-        return search if search.where is None else replace(search, where=self._home.as_stored(search.where))
+        return search if search.where is None else replace(search, where=as_stored(search.where, self._home))
 
     def _answerer(self, store: Store, facts: Facts, encoder: Encoder | None, search: Search) -> Answerer:
         """The present state of the index, with what the search needs of models."""

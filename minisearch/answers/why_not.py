@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from minisearch import filters
+from minisearch.answers.path_patterns import as_stored
 from minisearch.choices import read_roots
 from minisearch.errors import InputError
 from minisearch.filters import Filter
@@ -138,7 +139,7 @@ def _failed(
     parts = list(filters.flat(where)) if isinstance(where, filters.And) else [] if where is None else [where]
     parts += [filters.Contains(phrase) for phrase in question.required]
     parts += [filters.Not(filters.Contains(phrase)) for phrase in question.excluded]
-    failed = tuple(part for part in parts if not ids & set(store.select(home.as_stored(part)).tolist()))
+    failed = tuple(part for part in parts if not ids & set(store.select(as_stored(part, home)).tolist()))
     return tuple(map(_words, failed or parts))
 
 

@@ -40,7 +40,9 @@ class Filter:
 class Path(Filter):
     """Documents whose path matches a pattern as .gitignore would read it, from where the paths shown begin.
 
-    ``*`` and ``?`` stay within a folder, ``**`` crosses them; a folder's name stands for all below it.
+    ``*`` and ``?`` stay within a folder, ``**`` crosses them; a folder's name stands for all below it.  With
+    "/" in front it is of a place on the disk, ``*`` in whatever part of it; where that does not lead to the
+    folder that holds the index, of a place in that folder.
     """
 
     pattern: str

@@ -39,7 +39,7 @@ def glob(pattern: str) -> Callable[[str], bool]:
         names = ["**", *names]
     # What stands between two "**" has to be found whole, one part after the other.
     parts = [
-        [_segment(name) for name in group] for is_star, group in groupby(names, "**".__eq__) if not is_star
+        [segment(name) for name in group] for is_star, group in groupby(names, "**".__eq__) if not is_star
     ]
     is_loose = names[0] == "**"
     n_more = pattern.endswith("/") + (names[-1] == "**")
@@ -60,7 +60,12 @@ def glob(pattern: str) -> Callable[[str], bool]:
 
 
 def path_matches(pattern: bytes, path: bytes) -> bool:
-    """For SQL: whether a stored path matches a pattern (UTF-8, half characters allowed)."""
+    """For SQL: whether a stored path matches a pattern (UTF-8, half characters allowed).
+
+    With "//" in front a pattern is of absolute paths only, with "/" of none of them.
+    """
+    if pattern.startswith(b"/") and pattern.startswith(b"//") != path.startswith(b"/"):
+        return False
     return glob(pattern.decode("utf-8", "surrogatepass"))(os.fsdecode(path))
 
 
@@ -74,7 +79,7 @@ def _fits(part: Segments, segments: list[str], position: int) -> bool:
     return all(match(segments[position + i]) for i, match in enumerate(part) if position + i < len(segments))
 
 
-def _segment(name: str) -> Callable[[str], object]:
+def segment(name: str) -> Callable[[str], object]:
     """A question to one name of a path."""
     fixed = ["".join(_characters(part)) for part in _between_stars(name)]
     if len(fixed) == 1:

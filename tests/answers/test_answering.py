@@ -143,6 +143,10 @@ def test_path_patterns_are_of_paths_as_they_are_shown(
         found("rye.md", ".") == found("rye.md", "docs/sky") == found("**/rye.md", "docs") == {"bread/rye.md"}
     )
     assert found("bread/**", ".") == found("docs/bread/**", "docs") == set()
+    # "*" for a folder above the index; the disk's own place, or as in a .gitignore that of the index.
+    assert found(f"{home.parent}/*/docs/bread/*", "docs") == found("/**/docs/bread", ".") == bread
+    assert found("/docs/bread", ".") == found("/docs/bread/*", "docs/sky") == bread
+    assert found(f"{home.parent}/*/bread", ".") == found(f"{home}/docs/bread/*/x", ".") == set()
 
 
 def test_a_path_copied_from_the_page_is_that_file_alone(
