@@ -7,7 +7,8 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from minisearch.storage.state import State, new_name, read_state, write_state
 
 BUSY_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
+INTERRUPTED_EVERY_S = 0.02
 SHM_BYTES = 1 << 16  # that SQLite's smallest -shm file takes, twice
 SHRUNK_FROM = 256  # pages, a megabyte: a file with less has little to give back
 MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
@@ -198,7 +200,30 @@ class Connection:
         assert self._db.in_transaction, "a write outside a transaction"
         self._begin_to_write()
         self._name_state()
-        self._db.executemany(sql, rows)
+        self._db.executemany(sql, (row for row in rows))  # one step of Python's a row: it can be interrupted
+
+    def interruptible(self, work: Callable[[], None]) -> None:
+        """Do work that keeps the database busy for seconds; an interrupt, as of Ctrl-C, ends it at once.
+
+        Python answers a signal between two of its own steps, and one statement may take many seconds: a
+        thread does the work, and the statement that it is at is broken off, without effect.
+        """
+        if not self._has_written or threading.current_thread() is not threading.main_thread():
+            work()
+            return
+        # Here, because whoever only reads need not wait for its import.
+        from concurrent.futures import ThreadPoolExecutor, wait
+
+        with ThreadPoolExecutor(1) as executor:
+            done = executor.submit(work)
+            try:
+                done.result()
+            except BaseException:
+                while not done.done():  # every statement that follows is broken off too
+                    with contextlib.suppress(KeyboardInterrupt, SystemExit):  # an impatient user
+                        self._db.interrupt()
+                        wait([done], timeout=INTERRUPTED_EVERY_S)
+                raise
 
     def copy_to(self, path: Path) -> None:
         """Copy the whole database, as it is at this moment, into a new file; this one is only read."""

@@ -61,12 +61,15 @@ class Store:
         """Close the file; ``in_haste``, as when interrupted, without what the next writer can do as well."""
         try:
             if not (in_haste or self._connection.is_closed):
-                with contextlib.suppress(IndexNotWritable):  # a full disk: what is kept stays for now
-                    self._undo.forget()
-                self._check_before_sealing()
-                self._shrink()
+                self._connection.interruptible(self._tidy)
         finally:
             self._connection.close()
+
+    def _tidy(self) -> None:
+        with contextlib.suppress(IndexNotWritable):  # a full disk: what is kept stays for now
+            self._undo.forget()
+        self._check_before_sealing()
+        self._shrink()
 
     def _shrink(self) -> None:
         if self._must_shrink:  # the full text, too, holds words of what is gone until it is merged

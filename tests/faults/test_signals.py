@@ -12,6 +12,8 @@ import time
 import pytest
 
 from minisearch import MiniSearch
+from minisearch.storage import Store
+from tests.fakes import HashingEncoder
 from tests.faults.invariants import write_documents
 from tests.faults.processes import environment
 
@@ -35,8 +37,24 @@ print("ready", flush=True)
 main()
 """
 
+# The database is written anew after each command, and as slowly as if it were huge: while SQLite is at it
+# Python takes no step, as the callable that SQLite is given to wait in is C.
+SHRINKING = """
+from functools import partial
+from operator import countOf
+from minisearch.storage.connection import Connection
+shrink = Connection.shrink
+def shrink_slowly(self, *, is_due):
+    print("shrinking", flush=True)
+    self._db.set_progress_handler(partial(countOf, range(200_000), -1), 10)
+    shrink(self, is_due=True)
+Connection.shrink = shrink_slowly
+"""
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+@pytest.mark.parametrize(("sent", "code"), SIGNALS)
 def test_a_signal_ends_indexing_within_two_seconds_and_keeps_what_is_done(
     tmp_path, often, fault_seed, tell, sent, code
 ):
@@ -73,3 +91,30 @@ def test_a_signal_ends_indexing_within_two_seconds_and_keeps_what_is_done(
     assert longest_s < 2.0
     assert n_kept > 0
     tell(f"{sent.name} while indexing", f"{often(3, 30)} times, the longest took {longest_s:.2f} s to end")
+
+
+@pytest.mark.parametrize(("sent", "code"), SIGNALS)
+def test_a_signal_ends_the_shrinking_of_a_database_within_two_seconds(tmp_path, tell, sent, code):
+    folder, index = tmp_path / "docs", tmp_path / ".minisearch"
+    write_documents(folder, 60, seed=3)
+    with MiniSearch(index, encoder=HashingEncoder()) as ms:
+        ms.index(folder)
+    (folder / "new.md").write_text("A marmot on the moor.")
+    arguments = [sys.executable, "-c", SHRINKING + COMMAND, "index", str(folder), "--index", str(index)]
+    process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    while process.stdout.readline() != b"shrinking\n":
+        assert process.poll() is None
+    time.sleep(0.3)
+    sent_s = time.monotonic()
+    process.send_signal(sent)
+    _, errors = process.communicate(timeout=60)
+    took_s = time.monotonic() - sent_s
+    assert (process.returncode, b"Traceback" in errors) == (code, False), errors
+    assert took_s < 2.0
+    with MiniSearch(index, encoder=HashingEncoder()) as ms:
+        assert ms.status().n_documents == 61
+        assert ms.query("marmot", mode="lexical")[0].path.endswith("new.md")
+    with Store(index / "minisearch.db", writable=True) as store:
+        assert store.check(deep=True) == []
+    tell(f"{sent.name} while shrinking", f"{took_s:.2f} s to end")
