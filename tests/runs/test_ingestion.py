@@ -36,8 +36,11 @@ WORDS = [
     "failed",
     "sea",
 ]
-# These hold the time of day, and the random names of a file and of a state.
-APART = tuple(f'INSERT INTO "{table}"' for table in ("_sqlite_migrations", "bases", "runs", "state"))
+# These hold the time of day, the random names of a file and of a state, and where the index lies.
+APART = (
+    *(f'INSERT INTO "{table}"' for table in ("_sqlite_migrations", "bases", "runs", "state")),
+    """INSERT INTO "meta" VALUES('named',""",
+)
 
 
 @pytest.fixture(autouse=True)
