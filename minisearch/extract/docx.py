@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from minisearch.extract.contents import Contents, Page
 from minisearch.extract.figures import FILE_NAME, add_figure
+from minisearch.extract.numbering import Numbering
 from minisearch.extract.office import Package, attribute, child, children, local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from xml.etree.ElementTree import Element
 
+DEPTHS = set("012345678")
 HEADING = re.compile(r"heading ([1-9])", re.IGNORECASE)
 WORD = re.compile(r"[^\W\d_]")
 TAG = re.compile("<[^>]*>")
@@ -78,13 +80,15 @@ def _asides(package: Package, main: str, styles: _Styles) -> Iterator[tuple[str,
 
 
 class _Styles:
-    """Which styles are headings, of which level, and which are list items."""
+    """Which paragraphs are headings, of which level, which are list items, and how they are numbered."""
 
     def __init__(self, package: Package, main: str) -> None:
         self._styles: dict[str, Element] = {}
         for name in package.parts(main, "styles"):
             for style in children(package.optional(name), "style"):
                 self._styles[attribute(style, "styleId")] = style
+        numbering = next(package.parts(main, "numbering"), "")
+        self._numbering = Numbering(package.optional(numbering) if numbering else None)
 
     def heading(self, properties: Element | None) -> int:
         """The level of a paragraph with these properties as a heading; 0 where it is none."""
@@ -100,17 +104,20 @@ class _Styles:
                 return int(outline) + 1 if int(outline) < 6 else 0
         return 0
 
-    def item(self, properties: Element | None) -> int:
-        """How deep a list item with these properties is, from 0; -1 where it is none."""
+    def item(self, properties: Element | None) -> tuple[str, int]:
+        """The list that a paragraph with these properties is in, and how deep, from 0; "" where in none."""
+        found = {"numId": "", "ilvl": ""}
         for element in self._chain(properties):
-            numbered = child(element, "numPr")
-            if numbered is None:
-                numbered = child(element, "pPr", "numPr")
-            if numbered is not None:
-                level = attribute(child(numbered, "ilvl"), "val", "0")
-                is_item = attribute(child(numbered, "numId"), "val", "0") != "0"
-                return int(level) if is_item and level.isdecimal() and len(level) < 3 else -1
-        return -1
+            for numbered in (*children(element, "numPr"), *children(element, "pPr", "numPr")):
+                for name in found:
+                    found[name] = found[name] or attribute(child(numbered, name), "val")
+        name, depth = found["numId"], found["ilvl"] or "0"
+        return ("" if name == "0" else name), (int(depth) if depth in DEPTHS else 0)
+
+    def number(self, name: str, depth: int) -> str:
+        """What stands before the next paragraph of a list, with a space; nothing in none."""
+        said = self._numbering.next(name, depth) if name else ""
+        return f"{said} " if said else ""
 
     def _chain(self, properties: Element | None) -> list[Element]:
         """The properties, the style they name, the style that is based on, and so on."""
@@ -188,7 +195,10 @@ class _Words:
     def _paragraph(self, element: Element) -> None:
         properties = child(element, "pPr")
         level = self._styles.heading(properties)
-        depth = -1 if level else self._styles.item(properties)
+        name, depth = self._styles.item(properties)
+        number = self._styles.number(name, depth)
+        if level or not name:
+            depth = -1
         self._close_items(depth)
         tag = f"h{level}" if level else "p"
         if depth < 0:
@@ -198,6 +208,7 @@ class _Words:
         else:
             self._parts.append("<ul><li>")
             self._items.append(depth)
+        self._parts.append(escape(number))
         self.add(element)
         if depth < 0:
             self._parts.append(f"</{tag}>")

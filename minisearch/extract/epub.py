@@ -29,6 +29,7 @@ PROPERTIES = {
     "description": "description",
     "identifier": "identifier",
 }
+TEXT = re.compile("html|xml|oeb1")  # drawings in SVG have words too
 MAX_CHAPTERS = 10_000
 
 
@@ -40,8 +41,9 @@ def take(data: bytes) -> Contents:
     package = xml.parse(archive.read(package_name))
     _take_properties(package, contents)
     entries, encrypted = set(archive.names), _encrypted(archive)
-    n_missing = 0
-    for href in _chapters(package)[:MAX_CHAPTERS]:
+    chapters = _chapters(package)
+    n_missing = len(chapters[MAX_CHAPTERS:])
+    for href in chapters[:MAX_CHAPTERS]:
         name = posixpath.normpath(posixpath.join(posixpath.dirname(package_name), unquote(href)))
         if name in encrypted:
             raise Unreadable("encrypted: the book is protected (DRM)")
@@ -74,14 +76,14 @@ def _take_properties(package: Element, contents: Contents) -> None:
 
 
 def _chapters(package: Element) -> list[str]:
-    """The hrefs of the spine, in reading order."""
+    """The hrefs of the spine, in reading order; "" for what is no text, or nowhere."""
     hrefs = {
         element.get("id"): element.get("href", "")
         for element in package.iter()
-        if _name(element) == "item" and "html" in element.get("media-type", "")
+        if _name(element) == "item" and TEXT.search(element.get("media-type", ""))
     }
     spine = [element.get("idref") for element in package.iter() if _name(element) == "itemref"]
-    return [hrefs[idref] for idref in spine if hrefs.get(idref)]
+    return [hrefs.get(idref, "") for idref in spine]
 
 
 def _encrypted(archive: Archive) -> set[str]:

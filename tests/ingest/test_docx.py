@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from minisearch.extract.numbering import WRITTEN
 from minisearch.ingest import parse
 from minisearch.types import Document
 from tests.ingest.made_files import OFFICE, WORD, docx_entries, paragraph, zipped
@@ -147,6 +148,58 @@ def test_styles_and_outline_levels_make_headings_and_lists_nest():
     assert document.title == "Title"
     blocks = [document.text[start:end].split() for start, end in document.blocks]
     assert blocks == [["one", "inner"], ["inner"], ["two"], ["by", "style"]]
+
+
+def numbered(words: str, depth: int, list_: int = 1, style: str = "") -> str:
+    style = f'<w:pStyle w:val="{style}"/>' if style else ""
+    place = f'<w:numPr><w:ilvl w:val="{depth}"/><w:numId w:val="{list_}"/></w:numPr>'
+    return f"<w:p><w:pPr>{style}{place}</w:pPr>{run(words)}</w:p>"
+
+
+def level(depth: int, written: str, words: str, more: str = "") -> str:
+    return f'<w:lvl w:ilvl="{depth}"><w:numFmt w:val="{written}"/><w:lvlText w:val="{words}"/>{more}</w:lvl>'
+
+
+def test_numbers_that_word_puts_before_paragraphs_are_read():
+    levels = (
+        level(0, "upperRoman", "Article %1.", "<w:start w:val='9'/>") + level(1, "decimal", "%1.%2", "<w:isLgl/>")
+        + level(2, "lowerLetter", "(%3)") + level(3, "bullet", "o")
+    )  # fmt: skip
+    other = level(0, "decimalZero", "%1)")
+    numbering = (
+        f'<w:abstractNum w:abstractNumId="5">{levels}</w:abstractNum><w:abstractNum w:abstractNumId="6">{other}</w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="5"/></w:num><w:num w:numId="2"><w:abstractNumId w:val="6"/></w:num>'
+        '<w:num w:numId="3"><w:abstractNumId w:val="6"/><w:lvlOverride w:ilvl="0"><w:startOverride w:val="4"/></w:lvlOverride></w:num>'
+    )
+    body = (
+        numbered("Scope", 0, style="Heading1") + numbered("a", 1) + numbered("b", 1) + numbered("c", 2)
+        + numbered("d", 2) + numbered("e", 3) + numbered("f", 1) + numbered("g", 2) + numbered("Term", 0, style="Heading1")
+        + numbered("h", 1) + numbered("i", 0, 2) + numbered("j", 0, 2) + numbered("k", 0, 3) + numbered("l", 0, 3)
+        + numbered("m", 0, 0) + numbered("n", 0, 77) + numbered("o", 7)
+    )  # fmt: skip
+    document = read(body, {"numbering": numbering})
+    assert [line for line in document.text.split("\n") if line] == [
+        "Article IX. Scope", "9.1 a", "9.2 b", "(a) c", "(b) d", "e", "9.3 f", "(a) g", "Article X. Term", "10.1 h",
+        "01) i", "02) j", "04) k", "05) l", "m", "n", "o",
+    ]  # fmt: skip
+    assert [heading.title for heading in document.headings] == ["Article IX. Scope", "Article X. Term"]
+
+
+def test_letters_and_roman_numbers_are_written_as_people_do():
+    letters, roman = WRITTEN["lowerLetter"], WRITTEN["upperRoman"]
+    assert [letters(number) for number in (0, 1, 26, 27, 28, 53, 10**9)] == [
+        "0",
+        "a",
+        "z",
+        "aa",
+        "bb",
+        "aaa",
+        "1000000000",
+    ]
+    numbers = (0, 1, 4, 9, 14, 40, 90, 400, 1994, 3999, 4000)
+    assert [roman(number) for number in numbers] == [
+        "0", "I", "IV", "IX", "XIV", "XL", "XC", "CD", "MCMXCIV", "MMMCMXCIX", "4000",
+    ]  # fmt: skip
 
 
 def test_what_is_left_out_is_noted():

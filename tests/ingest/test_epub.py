@@ -39,6 +39,21 @@ def test_names_are_read_as_links_are_and_missing_chapters_are_counted():
     assert document.notes == ("1 of its chapters is missing",)
 
 
+def test_a_chapter_that_is_a_drawing_gives_its_words_and_a_photograph_is_missing():
+    entries = epub_entries({"a.xhtml": "<p>a</p>", "b.svg": "", "c.jpg": "", "d.xhtml": "<p>d</p>"})
+    package = str(entries["OEBPS/book.opf"])
+    for name, kind in (("b.svg", "image/svg+xml"), ("c.jpg", "image/jpeg")):
+        old = f'href="{name}" media-type="application/xhtml+xml"'
+        package = package.replace(old, f'href="{name}" media-type="{kind}"')
+    entries["OEBPS/book.opf"] = package.replace(
+        '<itemref idref="c3"/>', '<itemref idref="c3"/><itemref idref="no"/>'
+    )
+    entries["OEBPS/b.svg"] = "<svg><text>a map</text></svg>"
+    document = parse("a.epub", zipped(entries))
+    assert document.text == "a\n\na map\n\nd"
+    assert document.notes == ("2 of its chapters are missing",)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1", "windows-1252"])
 def test_a_chapter_is_read_in_its_own_encoding(encoding):
     entries = epub_entries({"a.xhtml": ""})
