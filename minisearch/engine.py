@@ -349,7 +349,9 @@ class MiniSearch:
         """
         from minisearch.answers.why_not import why_not
 
-        return why_not(self.query, self._home, path, text, k, **options)
+        return self._asking.at_once(
+            lambda store: why_not(self.query, store, self._home, path, text, k, **options)
+        )
 
     def _writing(self) -> Writing:
         # Here, because asking must not cost the import of all that reads, cuts and stores files.

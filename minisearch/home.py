@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from minisearch.errors import IndexNotFound, IndexNotWritable, IngestError
+from minisearch.errors import IndexNotFound, IndexNotWritable, IngestError, InputError, short
 
 if TYPE_CHECKING:
     from minisearch.types import Note, Skipped
@@ -158,9 +158,14 @@ def is_below(path: str, folders: Collection[str]) -> bool:
 def real_path(path: str | os.PathLike[str], *, must_exist: bool = True) -> Path:
     """The absolute path, its folders without symbolic links; IngestError when nothing is there.
 
+    InputError for what is no path at all.
+
     A linked folder is the folder it leads to; a linked file keeps its own name, as in a walk.
     """
-    path = Path(path)
+    try:
+        path = Path(path)
+    except TypeError as error:
+        raise InputError(f"expected the path of a file or folder, got {short(repr(path))}") from error
     try:
         real = path.resolve(strict=must_exist)
         return path.parent.resolve() / path.name if path.is_symlink() and real.is_file() else real

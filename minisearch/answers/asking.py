@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from minisearch.search.question import checked_question, parse_question
 from minisearch.storage import Store, StoredChunk
 from minisearch.types import Encoder, FloatArray, IndexStatus
 
+Found = TypeVar("Found")
+
 # Without torch a sentence takes some 25 ms: with four a passage, a page in a new process took 0.9 s. The
 # model's own choice is among two in four of five passages, among four in nine of ten.
 N_TRIED_COLD = 2
@@ -46,6 +49,19 @@ class Asking:
         self._store: Store | None = None
         self._live = LiveIndex(home.path)
         self._turn = threading.RLock()
+        self._is_held = False  # at one moment: the store in use stays, whatever happens to its file
+
+    def at_once(self, look: Callable[[Store], Found]) -> Found:
+        """What ``look`` makes of the store, and of what it asks here meanwhile: all of one generation."""
+        with self._turn:
+            store = self._reading()
+            self._is_held = True
+            try:
+                with store.snapshot():
+                    found = look(store)
+            finally:
+                self._is_held = False
+            return self.at_once(look) if self._is_outdated(store) else found
 
     def close(self) -> None:
         """Close the database, if it is open."""
@@ -143,7 +159,7 @@ class Asking:
 
     def _is_outdated(self, store: Store) -> bool:
         """Whether the index was replaced while it was asked, or written to where we could not see it."""
-        return store.is_outdated()
+        return not self._is_held and store.is_outdated()
 
     def status(self) -> IndexStatus:
         """`MiniSearch.status`."""
@@ -175,7 +191,7 @@ class Asking:
         )
 
     def _reading(self) -> Store:
-        if self._store is not None and self._store.is_outdated():
+        if self._store is not None and self._is_outdated(self._store):
             self.close()
         if self._store is None:
             self._home.must_exist()

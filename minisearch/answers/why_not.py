@@ -50,25 +50,24 @@ class WhyNot:
 
 def why_not(
     ask: Callable[..., SearchResults],
+    store: Store,
     home: Home,
     path: str | os.PathLike[str],
     text: Any,  # noqa: ANN401 - what `query` takes
     k: int,
     **options: Any,  # noqa: ANN401 - those of `query`
 ) -> WhyNot:
-    """`MiniSearch.why_not`; ``ask`` is `MiniSearch.query`."""
+    """`MiniSearch.why_not`; ``ask`` is `MiniSearch.query`, and answers from this state of the store."""
+    key = home.key(real_path(path, must_exist=False))
     if not os.fspath(path):
         raise InputError("expected the path of a file, got an empty one")
-    home.must_exist()
     page = ask(text, k, **options)
-    key = home.key(real_path(path, must_exist=False))
-    with Store(home.database) as store:
-        passages = store.passages(key)
-        _, n_chunks = store.counts()
-        if not passages:
-            return WhyNot(home.shown(key), "not indexed", _not_indexed(store, home, key, path))
-        ids = {passage.id for passage in passages}
-        failed = _failed(store, home, ids, page, options.get("where"))
+    passages = store.passages(key)
+    _, n_chunks = store.counts()
+    if not passages:
+        return WhyNot(home.shown(key), "not indexed", _not_indexed(store, home, key, path))
+    ids = {passage.id for passage in passages}
+    failed = _failed(store, home, ids, page, filters.as_filter(options.get("where")))
     name, document_id = home.shown(key), passages[0].document_id
     every = ask(text, n_chunks, **options | {"by": "chunk", "diverse": None, "evidence": False})
     own = [result for result in every if result.doc_id == document_id]

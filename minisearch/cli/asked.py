@@ -69,6 +69,9 @@ class Asked:
             raise InputError(
                 "--like compares passages by meaning alone: --mode and --rerank do not go with it"
             )
+        for option, values in self._files():
+            if "" in values:
+                raise InputError(f"{option} is empty: leave it out for all files, or see minisearch query -h")
         if self.rerank_budget is not None and self.rerank_depth is not None:
             raise InputError("--rerank-budget and --rerank-depth both say how many: give one of them")
 
@@ -112,17 +115,18 @@ class Asked:
 
     def limits(self) -> Iterator[str]:
         """The conditions on files, as they were given."""
-        options: dict[str, Sequence[str | None]] = {
-            "--path": self.paths,
-            "--ext": self.extensions,
-            "--lang": self.languages,
-            "--since": [self.since],
-            "--before": [self.before],
-            "--where": [self.where],
-        }
-        for option, values in options.items():
+        for option, values in self._files():
             if given := [value for value in values if value is not None]:
                 yield " or ".join(f"{option} {shlex.quote(one_line(value))}" for value in given)
+
+    def _files(self) -> Iterator[tuple[str, Sequence[str | None]]]:
+        """The options that say which files, each with what was given."""
+        yield "--path", self.paths
+        yield "--ext", self.extensions
+        yield "--lang", self.languages
+        yield "--since", [self.since]
+        yield "--before", [self.before]
+        yield "--where", [self.where]
 
     def _filter(self) -> Filter | None:
         """All conditions on files together, None where there is none."""

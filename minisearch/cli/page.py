@@ -152,7 +152,7 @@ def _plan(found: SearchResults, terminal: Terminal) -> Iterator[str]:
     elif found.plan:
         rows.append(("filter", f"{found.plan}: vector search that goes on until it has enough{n}"))
     if found.n_reranked:
-        rows.append(("reranked", f"{found.n_reranked:,} candidates"))
+        rows.append(("reranked", f"the first {found.n_reranked:,}; the others follow as they were"))
     for name, value in rows:
         first, *rest = _wrapped(one_line(value), terminal.columns - LABEL) or [""]
         yield f"{name:<{LABEL}}{first}"
@@ -169,9 +169,10 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
     elif trace.fused is not None:
         rows.append(("lexical", "none of the words"))
     if trace.fused is not None:
-        rows.append(("fused", f"{trace.fused:.3f}"))
+        before = trace.rank_before_rerank  # of all passages; the page's own ranks are of what is merged
+        rows.append(("fused", (f"{_rank(before)}, " if before else "") + f"{trace.fused:.3f}"))
     if trace.rerank is not None:
-        rows.append(("rerank", f"{trace.rank_before_rerank} -> {hit.rank}, score {trace.rerank:.3f}"))
+        rows.append(("rerank", f"score {trace.rerank:.3f}"))
     if hit.evidence is not None and hit.evidence.score is not None:
         rows.append(("evidence", f"cosine {hit.evidence.score:.3f}"))
     if hit.relevance is not None:

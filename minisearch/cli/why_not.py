@@ -65,21 +65,23 @@ def why_not(
 def _text(found: WhyNot) -> str:
     lines = [one_line(f"{found.path}: {found.verdict}: {found.reason}")]
     if found.verdict != "found":
-        lines += [_row(result) for result in (found.last, found.passage) if result is not None]
+        rows = {"last on the page": found.last, "its best passage": found.passage}
+        lines += [_row(name, result) for name, result in rows.items() if result is not None]
     return "\n".join(lines)
 
 
-def _row(result: SearchResult) -> str:
+def _row(name: str, result: SearchResult) -> str:
     """A result with what each step of the search made of it."""
     trace = result.trace
     steps = {
         "by meaning": (trace.dense_rank, trace.cosine),
         "by words": (trace.lexical_rank, trace.bm25),
         "fused": (trace.rank_before_rerank, trace.fused),
+        "reranked": (None, trace.rerank),
     }
     told = [
         " ".join([name, *([f"{rank:,}"] if rank else []), *([f"({score:.3f})"] if score is not None else [])])
         for name, (rank, score) in steps.items()
         if rank is not None or score is not None
     ]
-    return one_line(f"{result.rank:>6,}  {result.score:.3f}  {result.path}:{result.line}  {', '.join(told)}")
+    return one_line(f"{name:<18}{result.path}:{result.line}  {', '.join(told)}")

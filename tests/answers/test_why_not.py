@@ -227,3 +227,43 @@ def test_what_makes_no_sense_is_refused(docs: Path, ms: MiniSearch) -> None:
         ms.why_not("docs/tea.md", " ")
     with pytest.raises(InputError, match="expected the path of a file"):
         ms.why_not("", "coffee")
+    for nothing in (None, 3, b"docs"):
+        for ask in (ms.like, ms.chunks, ms.index, ms.remove, lambda path: ms.why_not(path, "coffee")):
+            with pytest.raises(InputError, match=f"expected the path of a file or folder, got {nothing!r}"):
+                ask(nothing)
+    for ask in (ms.query, ms.similarity, lambda text: ms.why_not("docs/tea.md", text)):
+        with pytest.raises(InputError, match=r"expected .*, got NoneType"):
+            ask(None)
+
+
+def test_a_filter_as_text_is_the_filter(docs: Path, ms: MiniSearch) -> None:
+    (docs / "ada.md").write_text("---\nauthor: Ada\n---\ncoffee\n")
+    ms.index("docs")
+    found = ms.why_not("docs/tea.md", "coffee", where="author = 'ada'")
+    assert (found.verdict, found.filters) == ("filtered", ("of a file with author = 'ada'",))
+    assert [hit.path for hit in ms.like("docs/tea.md", where="author = 'ada'")] == ["docs/ada.md"]
+    (page,) = ms.query_many(["coffee"], where="author = 'ada'")
+    assert [hit.path for hit in page] == ["docs/ada.md"]
+
+
+def test_a_run_that_ends_while_it_is_asked_changes_nothing_of_the_answer(
+    docs: Path, ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ms.index("docs")
+    expected = ms.why_not("docs/stars.txt", "coffee and sleep", k=1)
+    query, n_asked = ms.query, 0
+
+    def query_and_change(*given, **options):
+        nonlocal n_asked
+        n_asked += 1
+        found = query(*given, **options)
+        (docs / "stars.txt").unlink(missing_ok=True)
+        (docs / f"new{n_asked}.md").write_text("coffee and sleep and more")
+        with MiniSearch.open(".", encoder=HashingEncoder()) as other:
+            other.index("docs")
+        return found
+
+    monkeypatch.setattr(ms, "query", query_and_change)
+    assert ms.why_not("docs/stars.txt", "coffee and sleep", k=1) == expected
+    assert n_asked == 2
+    assert query("coffee and sleep", k=99, by="document")[-1].path != "docs/stars.txt"

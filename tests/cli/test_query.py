@@ -309,6 +309,9 @@ def test_what_is_no_moment_is_refused_with_examples(text: str) -> None:
 # --- mistakes --------------------------------------------------------------------------------------
 
 
+FILE_OPTIONS = ["path", "ext", "lang", "since", "before", "where"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -342,6 +345,10 @@ def test_what_is_no_moment_is_refused_with_examples(text: str) -> None:
         ),
         (["--like", "a.md", "--rerank"], "--like compares passages by meaning alone: --mode and --rerank"),
         (["--like", "a.md", "--mode", "lexical"], "--like compares passages by meaning alone"),
+        *(
+            (["q", f"--{name}", ""], f"--{name} is empty: leave it out for all files")
+            for name in FILE_OPTIONS
+        ),
         (["--like", ""], "--like is empty: expected a file that was indexed, or FILE:LINE"),
         (["--like", "x/a.md:" + "9" * 300], "has no line 9999999999...: expected one in the file"),
         (["--batch", "nowhere.txt"], "cannot read questions from nowhere.txt: No such file or directory"),
