@@ -26,7 +26,7 @@ def read_choices(store: Store, home: Home) -> dict[str, FileChoice]:
     stored = store.meta().get(FACT, "{}")
     try:
         return {home.absolute(key): FileChoice(**choice) for key, choice in json.loads(stored).items()}
-    except (ValueError, TypeError, AttributeError, InputError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, InputError) as error:
         raise IndexCorrupt(
             f"the index in {home.folder} is damaged (its {FACT}: {error}): index again"
         ) from error
@@ -45,7 +45,7 @@ def read_roots(store: Store, home: Home) -> list[str]:
     stored = store.meta().get(ROOTS, "[]")
     try:
         return [home.absolute(key) for key in json.loads(stored)]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise IndexCorrupt(
             f"the index in {home.folder} is damaged (its {ROOTS}: {error}): index again"
         ) from error

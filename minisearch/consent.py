@@ -32,7 +32,7 @@ def places(store: Store, home: Home) -> frozenset[str]:
     # This is no secret: who can write into the folder where it is now can forge it. No device number, since
     # they change when a disk is mounted again.
     beside = _beside(home)
-    with suppress(ValueError, TypeError):  # damaged or forged: nothing was named
+    with suppress(ValueError, TypeError, RecursionError):  # damaged or forged: nothing was named
         here, named = json.loads(store.meta().get(FACT, ""))
         if home.path.stat().st_uid == os.geteuid() and here == _here(home):
             return beside | frozenset(named)

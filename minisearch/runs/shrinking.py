@@ -51,7 +51,7 @@ def read_losses(store: Store, home: Home) -> Losses | None:
         return None
     try:
         losses = Losses(**json.loads(said))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise IndexCorrupt(
             f"the index in {home.folder} is damaged (its {FACT}: {error}): index again"
         ) from error

@@ -58,7 +58,7 @@ class Null:
             held = json.loads(text)
             null = cls(tuple(map(float, held["generic"])), tuple(map(float, held["cross"])))
             is_ours = held["version"] == VERSION
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
         return null if is_ours and all(map(_are_percentiles, (null.generic, null.cross))) else None
 

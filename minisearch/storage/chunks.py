@@ -89,5 +89,5 @@ def _read(
             places = {"anchors": places, "page_breaks": ()}
         anchors = tuple((position, line, column) for position, line, column in places["anchors"])
         return anchors, tuple(map(int, places["page_breaks"]))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise damaged(connection.path, f"the places in chunk {chunk_id}: {error}") from error

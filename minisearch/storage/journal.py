@@ -51,7 +51,7 @@ class Journal:
         try:
             roots, counts = tuple(json.loads(roots)), dict(json.loads(counts))
             return RunRecord(started_at, finished_at, outcome, roots, int(pid), counts)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise damaged(self._connection.path, f"the record of its last run: {error}") from error
 
     def problems(self) -> list[Skipped]:

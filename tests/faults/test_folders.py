@@ -264,10 +264,15 @@ RECORDS = [
     "update meta set value = '9223372036854775807' where key = 'generation'",
     "update meta set value = 'x' where key = 'null'",
     "update meta set value = '[[[' where key = 'choices'",
+    *(
+        f"insert or replace into meta values ('{fact}', '{'[' * 100_000}')"
+        for fact in ("choices", "roots", "named", "losses", "null_scores")
+    ),
     "delete from meta where key = 'dimension'",
     "delete from meta where key = 'backend'",
     "update runs set roots = '{', counts = '['",
     "update runs set pid = 'x'",
+    f"update runs set roots = '{'[' * 100_000}'",
     "update documents set id = 9223372036854775807 where id = 1",
     "update sqlite_sequence set seq = 9223372036854775807",
     "update documents set path = 'text' where id = 2",
