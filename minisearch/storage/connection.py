@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from minisearch.storage.state import State, new_name, read_state, write_state
 BUSY_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
 INTERRUPTED_EVERY_S = 0.02
+PAGES_AT_ONCE = 2_000  # some 10 ms
 SHM_BYTES = 1 << 16  # that SQLite's smallest -shm file takes, twice
 SHRUNK_FROM = 256  # pages, a megabyte: a file with less has little to give back
 MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
@@ -43,6 +45,7 @@ class Connection:
         self._has_written = False
         self.state = new_name()  # of what this one writes
         self._is_named = False
+        self._is_interrupted = False
         hold(path)
         try:
             with named_errors(path):
@@ -219,6 +222,7 @@ class Connection:
             try:
                 done.result()
             except BaseException:
+                self._is_interrupted = True
                 while not done.done():  # every statement that follows is broken off too
                     with contextlib.suppress(KeyboardInterrupt, SystemExit):  # an impatient user
                         self._db.interrupt()
@@ -271,8 +275,19 @@ class Connection:
         (((n_pages,),), ((n_free,),)) = self.rows("pragma page_count"), self.rows("pragma freelist_count")
         if not is_due and (n_pages < SHRUNK_FROM or n_free * 2 <= n_pages or not self._move_log()):
             return
-        with contextlib.suppress(sqlite3.Error):
-            self._db.execute("vacuum")
+        with contextlib.suppress(sqlite3.Error, OSError), tempfile.TemporaryDirectory() as folder:
+            self._vacuum(Path(folder) / "vacuumed.db")
+
+    def _vacuum(self, temporary: Path) -> None:
+        # What VACUUM does, but that nothing can stop at the end: that a copy takes the place of the database.
+        self._db.execute("vacuum into ?", [str(temporary)])
+        with contextlib.closing(sqlite3.connect(temporary)) as vacuumed:
+            temporary.unlink()
+            vacuumed.backup(self._db, pages=PAGES_AT_ONCE, progress=self._stop_if_interrupted)
+
+    def _stop_if_interrupted(self, *_: object) -> None:
+        if self._is_interrupted:
+            raise sqlite3.OperationalError("interrupted")
 
     def _move_log(self) -> bool:
         """Whether all of the log is in the database now, on the disk."""

@@ -433,3 +433,31 @@ def test_a_file_that_is_read_shrinks_another_time(path, monkeypatch):
     assert path.stat().st_size < before / 2
     with Store(path) as reader:
         assert contents(reader) == {"a.md": as_put("new"), "b.md": as_put("new")}
+
+
+def test_a_file_whose_shrinking_is_broken_off_is_as_it_was_and_shrinks_another_time(path, monkeypatch):
+    a_large_change(path, 1)
+    before = path.stat().st_size
+    with Store(path, writable=True) as store:
+        store.remove([one.id for one in store.documents().values()], for_good=True)
+    n_steps = []
+
+    def stop_late(_, __, n_left, n_all):
+        n_steps.append(n_left)
+        if n_left < n_all / 2:
+            raise sqlite3.OperationalError("interrupted")
+
+    with monkeypatch.context() as patch, Store(path, writable=True) as store:
+        patch.setattr(connection, "PAGES_AT_ONCE", 1)
+        patch.setattr(connection.Connection, "_stop_if_interrupted", stop_late)
+        put(store, "a.md", "new")
+        store.close()
+    assert len(n_steps) > 2
+    assert path.stat().st_size >= before
+    with Store(path) as reader:
+        assert contents(reader) == {"a.md": as_put("new")}
+    assert_sound(path)
+    with Store(path, writable=True) as store:
+        put(store, "b.md", "new")
+    assert path.stat().st_size < before / 2
+    assert_sound(path)
