@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import sqlite3
-import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minisearch.errors import IndexCorrupt, IndexNotWritable, StoreError
-from minisearch.storage import migrations, schema
+from minisearch.errors import StoreError
 from minisearch.storage.failures import damaged, named_errors, named_os_errors
 from minisearch.storage.files import create_private, hold, release
-from minisearch.storage.globs import path_ends, path_matches
+from minisearch.storage.opening import (
+    is_behind,
+    open_database,
+    open_to_read,
+    refuse_links,
+    refuse_strangers,
+    stamp_of,
+)
 from minisearch.storage.seal import SealCheck, break_seal, has_log, write_seal
 from minisearch.storage.state import State, new_name, read_state, write_state
 
-BUSY_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
 INTERRUPTED_EVERY_S = 0.02
 PAGES_AT_ONCE = 2_000  # some 10 ms
-SHM_BYTES = 1 << 16  # that SQLite's smallest -shm file takes, twice
 SHRUNK_FROM = 256  # pages, a megabyte: a file with less has little to give back
 MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
 
@@ -56,20 +57,20 @@ class Connection:
 
     def _connect(self) -> None:
         path = self.path
-        stamp = _stamp(path)  # before opening: a file replaced in between counts as outdated, not as opened
-        _refuse_links(path)
+        stamp = stamp_of(path)  # before opening: a file replaced in between counts as outdated, not as opened
+        refuse_links(path)
         self._is_sound = is_new = self.is_writable and not (stamp and stamp[2])
         if is_new:
             with named_os_errors(path):
                 break_seal(path)  # of a file that is gone
                 create_private(path)
         if self.is_writable:
-            self._db = _open(path, "mode=rwc")
+            self._db = open_database(path, "mode=rwc")
         else:
-            self._db, self._is_immutable = _open_to_read(path)
+            self._db, self._is_immutable = open_to_read(path)
         self._check = SealCheck(path, lambda: read_state(self._db))
         try:
-            _refuse_strangers(self._db, path)
+            refuse_strangers(self._db, path)
             if self.is_writable:
                 self._prepare_to_write()
             self._migrate()
@@ -77,7 +78,7 @@ class Connection:
             self._check.abandon()
             self._db.close()
             raise
-        self._stamp = stamp or _stamp(path)
+        self._stamp = stamp or stamp_of(path)
 
     def _prepare_to_write(self) -> None:
         db = self._db
@@ -93,7 +94,7 @@ class Connection:
         db.execute("pragma synchronous = normal")
 
     def _migrate(self) -> None:
-        if not _is_behind(self._db, self.path):
+        if not is_behind(self._db, self.path):
             return
         if not self.is_writable:
             raise StoreError(f"{self.path} is unfinished or of an older version: run minisearch index again")
@@ -144,7 +145,7 @@ class Connection:
 
     def is_outdated(self) -> bool:
         """Whether another file is at the path than was opened, or that file has changed unseen by SQLite."""
-        now = _stamp(self.path)
+        now = stamp_of(self.path)
         if now is None or self._stamp is None or now[:2] != self._stamp[:2]:
             return True
         return self._is_immutable and (now != self._stamp or has_log(self.path))
@@ -237,8 +238,8 @@ class Connection:
     @staticmethod
     def copy_file(source: Path, path: Path) -> None:
         """Copy a database of ours, of whatever version, into a new file."""
-        with named_errors(source), contextlib.closing(_open(source, "mode=ro")) as db:
-            _refuse_strangers(db, source)
+        with named_errors(source), contextlib.closing(open_database(source, "mode=ro")) as db:
+            refuse_strangers(db, source)
             _copy(db, path)
 
     @contextlib.contextmanager
@@ -304,93 +305,3 @@ def _copy(db: sqlite3.Connection, path: Path) -> None:
         if read_state(copy) != State():  # put in the place of the original, beside its seal, it is another
             write_state(copy, State(new_name()))
             copy.commit()
-
-
-def _open(path: Path, mode: str) -> sqlite3.Connection:
-    db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
-    )
-    try:
-        for function in (path_matches, path_ends):
-            db.create_function(function.__name__, 2, function, deterministic=True)
-        db.execute("pragma foreign_keys = on")
-        db.execute("pragma cell_size_check = on")
-        db.execute("pragma trusted_schema = off")  # a database that came from elsewhere runs nothing
-        db.execute("select count(*) from sqlite_master").fetchone()  # the first real read: is it a database?
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _open_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """The database, and whether it is read as a file that never changes."""
-    try:
-        return _open(path, "mode=ro"), False
-    except sqlite3.OperationalError:
-        # A WAL database needs its -shm file, which cannot be made in a folder that this user cannot write
-        # to, or on a disk that is full. Without a log the file alone is whole, and SQLite will read it if
-        # told that it never changes. Another may write to it all the same: SQLite would not notice,
-        # `is_outdated` does.
-        has_place = os.access(path.parent, os.W_OK) and shutil.disk_usage(path.parent).free >= SHM_BYTES
-        if has_place or has_log(path):
-            raise
-        return _open(path, "immutable=1"), True
-
-
-def _stamp(path: Path) -> tuple[int, int, int, int] | None:
-    """Which file is at the path (device, inode) and its state (bytes, time of change); None for none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _refuse_links(path: Path) -> None:
-    """An index folder may come from elsewhere: none of its files leads out of it, or waits for ever."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        file = path.with_name(path.name + suffix)
-        try:
-            mode = file.lstat().st_mode
-        except OSError:
-            continue
-        if stat.S_ISLNK(mode):
-            raise StoreError(
-                f"{file} is a symbolic link, which an index does not follow: put the file itself into its "
-                f"place, or choose another folder with --index"
-            )
-        if not stat.S_ISREG(mode):
-            raise IndexNotWritable(
-                f"{file} is a folder, a pipe or a device where a file was expected: move it away, or choose "
-                f"another folder with --index"
-            )
-
-
-def _refuse_strangers(db: sqlite3.Connection, path: Path) -> None:
-    """Leave a database of another program as it is."""
-    names = (name for (name,) in db.execute("select name from sqlite_master where type = 'table'"))
-    tables = sorted(name for name in names if name != schema.MIGRATIONS_TABLE)
-    if tables and not schema.applied(db):
-        raise IndexCorrupt(
-            f"{path} is no minisearch index (it has tables {', '.join(tables[:3])}): "
-            f"choose another folder with --index"
-        )
-    foreign = schema.foreign_programs(db)
-    if foreign:
-        raise IndexCorrupt(
-            f"{path} holds {foreign[0]}, which no minisearch has put there and which could run as it is "
-            f"written to: choose another folder with --index"
-        )
-
-
-def _is_behind(db: sqlite3.Connection, path: Path) -> bool:
-    """Whether a migration is to be made; StoreError for a schema from the future."""
-    applied, known = schema.applied(db), [step.__name__ for step in migrations.STEPS]
-    newer = [name for name in applied if name not in known]
-    if newer:
-        raise StoreError(
-            f"{path} was made by a newer minisearch (its schema has {newer[-1]}): "
-            f"upgrade with: pip install --upgrade minisearch"
-        )
-    return not set(known) <= set(applied)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
-from minisearch.storage import Base, Store, connection, lock
+from minisearch.storage import Base, Store, connection, lock, opening
 from minisearch.storage.lock import writer_lock
 from minisearch.storage.seal import seal_path
 from tests.storage.store_cases import as_put, assert_sound, contents, put, sql
@@ -521,7 +521,7 @@ def test_a_full_disk_is_an_error_with_a_name_and_loses_nothing(filled, n_bytes):
 
 
 def test_a_database_that_another_process_writes_to_is_busy_and_can_be_read(filled, monkeypatch):
-    monkeypatch.setattr(connection, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(opening, "BUSY_TIMEOUT_S", 0.05)
     with Store(filled, writable=True) as store, closing(sqlite3.connect(filled)) as other:
         other.execute("begin immediate")
         with pytest.raises(IndexBusy, match=named(filled, "another process .* try again in a moment")):
