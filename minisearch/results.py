@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Literal, get_args, overload
 
 Mode = Literal["hybrid", "dense", "lexical"]
 By = Literal["passage", "document", "chunk"]
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+BYS: tuple[By, ...] = get_args(By)
 
 
 @dataclass(frozen=True, slots=True)

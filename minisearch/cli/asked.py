@@ -18,13 +18,12 @@ from minisearch.cli.when import parse_moment
 from minisearch.errors import InputError
 from minisearch.filters import And, Before, Extension, Filter, Language, Or, Since
 from minisearch.filters import Path as PathFilter
+from minisearch.results import BYS, MODES
 
 if TYPE_CHECKING:
     from minisearch.results import Question
 
-# As in results.py and rerankers.py, which need NumPy and are not imported for --help.
-MODES = ("hybrid", "dense", "lexical")
-BYS = ("passage", "document", "chunk")
+# As in rerankers.py, which needs NumPy and is not imported for --help.
 RERANKERS = ("cross", "bi")
 AUTO = "auto"  # the better of those that are on this machine
 DIVERSE = 0.5
@@ -32,7 +31,7 @@ MOST_DIGITS = 18  # of a line's number; Python itself refuses to read some thous
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QueryOptions:
     """The options that say what is asked, of which files, and how it is ranked."""
 
     text: str

@@ -23,6 +23,7 @@ from minisearch.cli.progress import Progress
 from minisearch.cli.show import count
 from minisearch.cli.terminal import printable
 from minisearch.errors import InputError
+from minisearch.results import MODES
 
 if TYPE_CHECKING:
     from minisearch.evaluate.collection import Collection
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from minisearch.trials.trial import Answers
     from minisearch.types import IngestReport, Reranker
 
-MODES = ("hybrid", "dense", "lexical")
 KINDS = ("auto", "cross", "bi")
 MAIN = "nDCG@10"  # the measure that settings are compared by
 QUERY_CHARACTERS = 60

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from minisearch.cli.terminal import one_line
 
 if TYPE_CHECKING:
-    from minisearch.cli.asked import Asked
+    from minisearch.cli.asked import QueryOptions
     from minisearch.engine import MiniSearch
     from minisearch.results import SearchResults
     from minisearch.types import RunRecord
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIELDS_SHOWN = 8
 
 
-def why_nothing(ms: MiniSearch, found: SearchResults, asked: Asked) -> str:
+def why_nothing(ms: MiniSearch, found: SearchResults, asked: QueryOptions) -> str:
     """Why there is no answer, and what would change that."""
     status = ms.status()
     if not status.n_chunks:
@@ -43,7 +43,7 @@ def _nothing_indexed(run: RunRecord | None) -> str:
     return "the index holds no documents; fill it with: minisearch index FOLDER"
 
 
-def _unknown_fields(ms: MiniSearch, asked: Asked) -> Iterator[str]:
+def _unknown_fields(ms: MiniSearch, asked: QueryOptions) -> Iterator[str]:
     """Each field of ``--where`` that no document has, with the one that may have been meant."""
     if asked.where is None:
         return

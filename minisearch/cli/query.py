@@ -18,12 +18,13 @@ import click
 
 import minisearch
 from minisearch.cli import show
-from minisearch.cli.asked import AUTO, BYS, MODES, RERANKERS, Asked
+from minisearch.cli.asked import AUTO, RERANKERS, QueryOptions
 from minisearch.cli.nothing import why_nothing
 from minisearch.cli.options import SectionedCommand, common, section, set_up_logging
 from minisearch.cli.terminal import Terminal, one_line, printable
 from minisearch.errors import InputError
 from minisearch.home import find_index
+from minisearch.results import BYS, MODES
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
@@ -103,7 +104,7 @@ def query(
     offline: bool,
     index_folder: Path | None,
     verbose: bool,
-    **given: Any,  # noqa: ANN401 - what `Asked` takes
+    **given: Any,  # noqa: ANN401 - what `QueryOptions` takes
 ) -> None:
     """Print the passages that answer TEXT, best first.
 
@@ -132,7 +133,7 @@ def query(
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
     set_up_logging(verbose)
     output = Output(full, why, as_json)
-    asked = Asked(text=" ".join(text), **given)
+    asked = QueryOptions(text=" ".join(text), **given)
     arguments = asked.arguments()
     # NumPy's threads wait for one another in a loop that takes all they get: with as much as the weights'
     # hash beside them on two cores, 20 ms of work took 300. It asks for their number when it is imported.
@@ -168,7 +169,7 @@ class Output:
     why: bool
     as_json: bool
 
-    def show(self, answer: Answer, ms: MiniSearch, asked: Asked) -> None:
+    def show(self, answer: Answer, ms: MiniSearch, asked: QueryOptions) -> None:
         """Print what came of one question, and on standard error why it is nothing."""
         nothing = "" if answer.found or answer.refusal else why_nothing(ms, answer.found, asked)
         if self.as_json:
@@ -222,7 +223,7 @@ class Output:
         return about if answer.question is None else about | {"query": answer.question}
 
 
-def _answers(ms: MiniSearch, asked: Asked, arguments: dict[str, Any]) -> Iterator[Answer]:
+def _answers(ms: MiniSearch, asked: QueryOptions, arguments: dict[str, Any]) -> Iterator[Answer]:
     """What came of each question, as soon as it is there."""
     if asked.like is not None:
         path, line = asked.passage()
@@ -233,7 +234,7 @@ def _answers(ms: MiniSearch, asked: Asked, arguments: dict[str, Any]) -> Iterato
         yield from _answers_of_batch(ms, asked, arguments)
 
 
-def _answers_of_batch(ms: MiniSearch, asked: Asked, arguments: dict[str, Any]) -> Iterator[Answer]:
+def _answers_of_batch(ms: MiniSearch, asked: QueryOptions, arguments: dict[str, Any]) -> Iterator[Answer]:
     """The same for each line of a file; one that makes no sense is refused, and the others are answered."""
     from minisearch.results import SearchResults
 
@@ -258,7 +259,7 @@ def _found_or_error(
         return error
 
 
-def _remark(found: SearchResults, ms: MiniSearch, asked: Asked) -> str:
+def _remark(found: SearchResults, ms: MiniSearch, asked: QueryOptions) -> str:
     """What has to be known of the index to read a page: that it is not whole, or small."""
     status = ms.status()
     run = status.last_run

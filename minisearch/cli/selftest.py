@@ -22,14 +22,13 @@ from minisearch.cli.terminal import printable
 from minisearch.errors import InputError
 from minisearch.home import find_index
 from minisearch.indexes import backend_names
+from minisearch.results import MODES
 
 if TYPE_CHECKING:
     from minisearch.evaluate.known_items import Kind, KnownItem
     from minisearch.evaluate.ranks import Figure
     from minisearch.results import Mode
     from minisearch.trials.selftest import Asked, SelfTest
-
-MODES = ("hybrid", "dense", "lexical")
 
 
 @click.command()

@@ -10,7 +10,7 @@ import click
 
 import minisearch
 from minisearch.cli import show
-from minisearch.cli.asked import Asked
+from minisearch.cli.asked import QueryOptions
 from minisearch.cli.options import common, json_option, offline_option, set_up_logging
 from minisearch.cli.query import QueryCommand, query
 from minisearch.cli.terminal import one_line
@@ -41,7 +41,7 @@ def why_not(
     as_json: bool,
     index_folder: Path | None,
     verbose: bool,
-    **given: Any,  # noqa: ANN401 - what `Asked` takes
+    **given: Any,  # noqa: ANN401 - what `QueryOptions` takes
 ) -> None:
     """Say why FILE is not among the answers to TEXT.
 
@@ -52,7 +52,7 @@ def why_not(
       minisearch why-not docs/tasks.md "how do I retry a failed task" -k 5
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
     set_up_logging(verbose)
-    asked = Asked(text=" ".join(text), **NOT_ASKED, **given)
+    asked = QueryOptions(text=" ".join(text), **NOT_ASKED, **given)
     if not asked.text.strip():
         raise InputError("the query is empty: say what you are looking for")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `query`

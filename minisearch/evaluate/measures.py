@@ -25,8 +25,8 @@ Scores = dict[str, dict[str, float]]  # by measure, then by query
 def scores_by_query(rankings: Rankings, judgements: Judgements) -> Scores:
     """Each measure of each judged query's ranking, in the judgements' order.
 
-    >>> from minisearch.evaluate.runs import Ranking
-    >>> ranking = Ranking(("noise", "answer"), (2.0, 1.0))
+    >>> from minisearch.evaluate.runs import RankedDocuments
+    >>> ranking = RankedDocuments(("noise", "answer"), (2.0, 1.0))
     >>> scores_by_query({"q": ranking}, {"q": {"answer": 1}})["MRR@10"]
     {'q': 0.5}
 

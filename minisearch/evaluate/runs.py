@@ -20,17 +20,17 @@ from minisearch.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class RankedDocuments:
     """The documents found for one query, best first, no one twice, and their scores."""
 
     ids: tuple[str, ...]
     scores: tuple[float, ...]
 
 
-Rankings = Mapping[str, Ranking]  # by the query's id
+Rankings = Mapping[str, RankedDocuments]  # by the query's id
 
 
-def read_run(path: Path, *, ids: Iterable[str] = ()) -> dict[str, Ranking]:
+def read_run(path: Path, *, ids: Iterable[str] = ()) -> dict[str, RankedDocuments]:
     """The rankings in a TREC run file; InputError with the line that is none.
 
     ``ids`` of queries and documents that are known come back as they are, though `write_run` had to write
@@ -76,9 +76,9 @@ def _parsed(line: str, place: str) -> tuple[str, str, float]:
     return query, document, score
 
 
-def _ranked(scores: Mapping[str, float]) -> Ranking:
+def _ranked(scores: Mapping[str, float]) -> RankedDocuments:
     ids = sorted(scores, key=lambda id_: (scores[id_], id_), reverse=True)
-    return Ranking(tuple(ids), tuple(scores[id_] for id_ in ids))
+    return RankedDocuments(tuple(ids), tuple(scores[id_] for id_ in ids))
 
 
 def write_run(path: Path, rankings: Rankings, tag: str) -> None:

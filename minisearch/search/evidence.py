@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from minisearch.results import Evidence
+from minisearch.search.question import CJK
 from minisearch.search.sentences import LINE_END, Span, sentences_and_code
 from minisearch.types import FloatArray
 
@@ -35,7 +36,7 @@ Encode = Callable[[Sequence[str]], FloatArray]
 Anchors = Sequence[tuple[int, int, int]]
 
 WORD = re.compile(r"[^\W_]+")
-CJK = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+UNSPACED = re.compile(f"[{CJK}]")
 
 
 def best_sentences(
@@ -141,7 +142,7 @@ def _words(text: str) -> list[str]:
     """The words in lower case, cut to six letters for their endings; of CJK text pairs of characters."""
     words = []
     for word in WORD.findall(text.casefold()):
-        if CJK.search(word):
+        if UNSPACED.search(word):
             words += [word[i : i + 2] for i in range(max(1, len(word) - 1))]
         else:
             words.append(word[:6])

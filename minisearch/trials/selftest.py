@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
@@ -24,12 +23,10 @@ from minisearch.home import Home
 from minisearch.indexes import backend_names, load_backend, open_base
 from minisearch.indexes.base import VectorIndex
 from minisearch.live_index import publish_index
-from minisearch.results import Mode, Question
+from minisearch.results import MODES, Mode, Question
 from minisearch.storage import Store
 from minisearch.trials.masked_index import DEFAULT_N, MaskedIndex, OnProgress, masked_copy
 from minisearch.types import Encoder, FloatArray, Hits
-
-MODES: tuple[Mode, ...] = get_args(Mode)
 
 N_WARM_UP = 3  # questions before the clock counts
 

@@ -23,7 +23,7 @@ from minisearch.encoders import Encoders
 from minisearch.engine import MiniSearch
 from minisearch.errors import InputError
 from minisearch.evaluate.collection import Collection, Entry
-from minisearch.evaluate.runs import Ranking
+from minisearch.evaluate.runs import RankedDocuments
 from minisearch.facts import Facts
 from minisearch.home import INDEX_FOLDER, Home
 from minisearch.ingest import Found
@@ -45,7 +45,7 @@ NO_STAMP = FileStamp(0, 0, 0, 0)
 class Answers:
     """One setting's ranking of every query, and how long each question took, its embedding included."""
 
-    rankings: Mapping[str, Ranking]
+    rankings: Mapping[str, RankedDocuments]
     latencies_s: tuple[float, ...]
 
 
@@ -72,7 +72,7 @@ class Trial:
         ask = partial(self._ranking, mode=mode, rerank=rerank, rerank_depth=rerank_depth, k=k)
         for text in list(queries.values())[:N_WARM_UP]:
             ask(text)
-        rankings: dict[str, Ranking] = {}
+        rankings: dict[str, RankedDocuments] = {}
         latencies_s: list[float] = []
         for n_done, (query_id, text) in enumerate(queries.items(), start=1):
             started_s = time.perf_counter()
@@ -83,13 +83,13 @@ class Trial:
 
     def _ranking(
         self, text: str, *, mode: Mode, rerank: str | Reranker | None, rerank_depth: int | None, k: int
-    ) -> Ranking:
+    ) -> RankedDocuments:
         depth = None if rerank is None else rerank_depth
         results = self.engine.query(
             literal_question(text), k, mode=mode, by="document", rerank=rerank, rerank_depth=depth
         )
         ids = tuple(self.entry_ids[result.doc_id] for result in results)
-        return Ranking(ids, tuple(result.score for result in results))
+        return RankedDocuments(ids, tuple(result.score for result in results))
 
 
 @contextmanager

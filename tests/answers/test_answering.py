@@ -14,6 +14,7 @@ from minisearch.filters import Contains, Extension
 from minisearch.filters import Path as AtPath
 from minisearch.ingest import chunk
 from minisearch.results import Mode, Question, SearchResults
+from minisearch.search.confidence import CONFIDENT_FROM
 from minisearch.storage import FileStamp, Store, StoredDocument
 from minisearch.types import Chunk, Document, Origin
 from tests.fakes import HashingEncoder
@@ -445,3 +446,21 @@ def test_evidence_is_on_its_own_page_though_the_passage_begins_on_another(tmp_pa
             store.put(row, [passage], encoder.encode_document([passage.embedded]))
         (hit,) = ms.query("moths eat wool", 1, evidence=True)
     assert hit.page == 1 and hit.evidence and hit.evidence.page == 2
+
+
+def test_a_page_is_confident_if_anything_found_is_however_few_are_shown(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.md").write_text(f"heron{number} marsh{number} reed{number} is quiet\n")
+    words = "xylophone " * 6
+    (tmp_path / "words.md").write_text(f"xylophone {' '.join(f'other{n}' for n in range(25))}\n")
+    with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
+        ms.index(tmp_path)
+        for question in ("heron3 marsh3 reed3", "heron7 marsh7 xylophone", words, "nothing of this"):
+            every = ms.query(question, 99, by="chunk")
+            relevances = [hit.relevance for hit in every]
+            assert None not in relevances
+            expected = max(relevances) >= CONFIDENT_FROM
+            pages = [ms.query(question, k, by=by) for k in (1, 2, 40) for by in ("chunk", "document")]
+            assert {page.is_confident for page in pages} == {expected}
+            reranked = ms.query(question, 1, rerank=Shortest(), rerank_depth=30)
+            assert reranked.is_confident == expected

@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 
 import minisearch
 from minisearch import engine as engine_module
-from minisearch import results, types
+from minisearch import types
 from minisearch.answers import rerankers
 from minisearch.cli import asked, cli
 from minisearch.cli.when import parse_moment
@@ -224,8 +224,6 @@ def test_conditions_of_one_kind_are_alternatives_and_all_kinds_must_hold(
 
 
 def test_the_choices_are_those_of_the_engine() -> None:
-    assert typing.get_args(results.Mode) == asked.MODES
-    assert typing.get_args(results.By) == asked.BYS
     assert rerankers.KINDS == asked.RERANKERS
 
 

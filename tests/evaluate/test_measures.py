@@ -12,11 +12,11 @@ import pytrec_eval
 
 from minisearch.errors import InputError
 from minisearch.evaluate.measures import means, percentiles, scores_by_query
-from minisearch.evaluate.runs import Ranking
+from minisearch.evaluate.runs import RankedDocuments
 
 
-def ranking(*ids: str) -> Ranking:
-    return Ranking(ids, tuple(float(-rank) for rank in range(len(ids))))
+def ranking(*ids: str) -> RankedDocuments:
+    return RankedDocuments(ids, tuple(float(-rank) for rank in range(len(ids))))
 
 
 def noise(n: int) -> list[str]:
@@ -46,8 +46,8 @@ def test_each_measure_looks_as_deep_as_its_name_says() -> None:
 
 
 def test_the_order_counts_and_not_the_scores() -> None:
-    backwards = {"q": Ranking(("a", "b"), (1.0, 2.0))}
-    equal = {"q": Ranking(("a", "b"), (1.0, 1.0))}
+    backwards = {"q": RankedDocuments(("a", "b"), (1.0, 2.0))}
+    equal = {"q": RankedDocuments(("a", "b"), (1.0, 1.0))}
     for rankings in (backwards, equal):
         assert scores_by_query(rankings, {"q": {"a": 1}})["MRR@10"] == {"q": 1.0}
 

@@ -13,11 +13,11 @@ from matplotlib.image import imread
 from minisearch.errors import InputError
 from minisearch.evaluate.plot import plot_results
 from minisearch.evaluate.results import Result, Setting, measure
-from minisearch.evaluate.runs import Ranking
+from minisearch.evaluate.runs import RankedDocuments
 from minisearch.evaluate.significance import compare
 
 JUDGEMENTS = {f"q{i}": {"a": 1} for i in range(12)}
-RIGHT, WRONG = Ranking(("a", "b"), (2.0, 1.0)), Ranking(("b", "a"), (2.0, 1.0))
+RIGHT, WRONG = RankedDocuments(("a", "b"), (2.0, 1.0)), RankedDocuments(("b", "a"), (2.0, 1.0))
 
 
 def setting(name: str, n_right: int, *, is_timed: bool = True) -> Setting:

@@ -10,7 +10,7 @@ import pytest
 
 from minisearch.errors import InputError
 from minisearch.evaluate.measures import means, scores_by_query
-from minisearch.evaluate.runs import Ranking, descending, read_run, write_run
+from minisearch.evaluate.runs import RankedDocuments, descending, read_run, write_run
 
 
 def write(path: Path, text: str) -> Path:
@@ -46,8 +46,8 @@ def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path: Path) -> None:
 def test_the_scores_decide_and_not_the_ranks_and_ties_go_to_the_greater_id(tmp_path: Path) -> None:
     text = "q1 Q0 low 1 1e-3 us\nq1\tQ0\ta 2 5 us\nq1 Q0 b 3 5.0 us\nq2 Q0 x 9 -inf us\n"
     assert read_run(write(tmp_path / "a.run", text)) == {
-        "q1": Ranking(("b", "a", "low"), (5.0, 5.0, 0.001)),
-        "q2": Ranking(("x",), (-np.inf,)),
+        "q1": RankedDocuments(("b", "a", "low"), (5.0, 5.0, 0.001)),
+        "q2": RankedDocuments(("x",), (-np.inf,)),
     }
 
 
@@ -81,7 +81,7 @@ def test_a_run_by_others_scores_as_ir_measures_says_itself(tmp_path: Path) -> No
 )
 def test_a_written_run_keeps_its_order_whatever_the_scores(tmp_path: Path, scores: tuple[float, ...]) -> None:
     ids = ("b", "a", "c")
-    write_run(tmp_path / "a.run", {"q": Ranking(ids, scores)}, "us")
+    write_run(tmp_path / "a.run", {"q": RankedDocuments(ids, scores)}, "us")
     assert read_run(tmp_path / "a.run")["q"].ids == ids
     theirs = {row.doc_id: np.float32(row.score) for row in ir_measures.read_trec_run(str(tmp_path / "a.run"))}
     assert theirs["b"] > theirs["a"] > theirs["c"]
@@ -92,12 +92,12 @@ def test_scores_that_tell_the_order_are_written_as_they_are() -> None:
 
 
 def test_a_written_line_has_six_columns_even_where_ids_hold_spaces(tmp_path: Path) -> None:
-    write_run(tmp_path / "a.run", {"q 1": Ranking(("my file.md",), (0.5,))}, "dense bi")
+    write_run(tmp_path / "a.run", {"q 1": RankedDocuments(("my file.md",), (0.5,))}, "dense bi")
     assert (tmp_path / "a.run").read_text() == "q%201 Q0 my%20file.md 1 0.5 dense%20bi\n"
 
 
 def test_known_ids_with_spaces_come_back_as_they_are(tmp_path: Path) -> None:
-    rankings = {"q 1": Ranking(("my file.md", "my%20file.txt"), (0.5, 0.25))}
+    rankings = {"q 1": RankedDocuments(("my file.md", "my%20file.txt"), (0.5, 0.25))}
     write_run(tmp_path / "a.run", rankings, "dense")
     assert read_run(tmp_path / "a.run", ids=["q 1", "my file.md", "my%20file.txt"]) == rankings
     assert list(read_run(tmp_path / "a.run")) == ["q%201"]
