@@ -11,8 +11,8 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import InputError, MinisearchError
-from minisearch.results import Question
 from minisearch.filters import parse_where
+from minisearch.results import Question
 from tests.fakes import HashingEncoder
 from tests.faults.invariants import write_documents
 

@@ -221,6 +221,8 @@ def test_model_and_store_are_used_by_the_calling_thread_alone(
     monkeypatch.setattr(  # a connection that refuses every other thread
         sqlite3, "connect", lambda *args, **options: connect(*args, **options | {"check_same_thread": True})
     )
+    # What is done at the end has a thread of its own, while this one does nothing but wait.
+    monkeypatch.setattr("minisearch.storage.connection.Connection.interruptible", lambda _, work: work())
     with MiniSearch.open(index=tmp_path / "index", encoder=encoder) as ms:
         assert ms.index(docs, backend="flat").added == 12
     assert encoded_in == {threading.current_thread()}
