@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -65,6 +64,7 @@ class Index(RuleBasedStateMachine):
         self.files: dict[str, str] = {}
         self.indexed: dict[str, str] = {}
         self.before: dict[str, str] | None = None  # what the last change replaced
+        self.is_under_way = False  # whether that was of a run that was cut short
         self.ms = MiniSearch(self.index_folder, encoder=self.encoder)
 
     def teardown(self) -> None:
@@ -114,10 +114,12 @@ class Index(RuleBasedStateMachine):
         assert not self.stored.intersection(passages), "a text that was ever stored has its vector"
         self.settle(dict(self.files))
 
-    def settle(self, indexed: dict[str, str]) -> None:
-        """Say what is in the index now."""
+    def settle(self, indexed: dict[str, str], *, is_cut_short: bool = False) -> None:
+        """Say what is in the index now; a run that was cut short and the next to change it are one change."""
         if indexed != self.indexed:
-            self.before = self.indexed
+            if not self.is_under_way:
+                self.before = self.indexed
+            self.is_under_way = is_cut_short
             self.stored -= self.let_go
             self.let_go = set()
         self.indexed = indexed
@@ -151,12 +153,14 @@ class Index(RuleBasedStateMachine):
                 del state[Path(names[id_]).relative_to("docs").as_posix()]
 
         Store.put, Store.remove = dying_put, told_remove  # type: ignore[method-assign]
+        is_cut_short = False
         try:
-            with contextlib.suppress(Crash):
-                self.ms.index(self.folder, prune=True)
+            self.ms.index(self.folder, prune=True)
+        except Crash:
+            is_cut_short = True
         finally:
             Store.put, Store.remove = put, remove  # type: ignore[method-assign]
-        self.settle(state)
+        self.settle(state, is_cut_short=is_cut_short)
 
     @precondition(lambda self: self.indexed)
     @rule(data=st.data())
@@ -165,6 +169,7 @@ class Index(RuleBasedStateMachine):
         self.ms.remove(self.folder / name)
         kept = self.indexed.copy()
         del kept[name]
+        self.is_under_way = False
         self.settle(kept)
         self.stored = {*self.before.values()}  # to go back; the rest is forgotten
         self.let_go = {self.before[name]}
@@ -184,6 +189,7 @@ class Index(RuleBasedStateMachine):
         self.ms.rollback()
         assert self.before is not None
         self.indexed, self.before = self.before, self.indexed
+        self.is_under_way = False
 
     # --- what must hold ------------------------------------------------------------------------------
 
