@@ -38,7 +38,8 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = real_path(folder, must_exist=False)
-        self._holder = f"{self.path.parent}/".replace("//", "/")
+        self._parent = str(self.path.parent)
+        self._holder = f"{self._parent}/".replace("//", "/")
 
     @property
     def database(self) -> Path:
@@ -114,7 +115,7 @@ class Home:
 
     def key_of(self, path: str) -> str:
         """The same of a path that is absolute and without ``..``, in a hundredth of the time."""
-        return path[len(self._holder) :] if path.startswith(self._holder) and path != self._holder else path
+        return "." if path == self._parent else path.removeprefix(self._holder)
 
     def absolute(self, key: str) -> str:
         """The absolute path of a file stored under this name."""

@@ -7,12 +7,14 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from minisearch import MiniSearch
+from minisearch.choice import FileChoice
 from minisearch.cli import cli
 from minisearch.encoders import Encoders
 from minisearch.errors import InputError, ModelError
@@ -93,19 +95,70 @@ def test_a_copy_asks_before_it_opens_what_lies_outside_and_once_only(project: Pr
         assert ms.refresh().unchanged == 3
 
 
-def test_a_copy_whose_outside_was_taken_out_asks_nothing(project: Project) -> None:
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_copy_whose_outside_was_taken_out_asks_nothing(project: Project, is_empty: bool) -> None:
     copy = project.made_of(project.docs, project.outside).copied()
     with copy.open() as ms:
-        ms.remove(project.outside)
+        ms.remove(copy.outside / "x.md" if is_empty else copy.outside)
+        if is_empty:  # the root is left, without a document
+            assert ms.remove(copy.outside) == 0
         assert ms.refresh().unchanged == 1
+        with pytest.raises(InputError, match="nothing in the index"):
+            ms.remove(copy.outside)
 
 
-@pytest.mark.parametrize("move", [shutil.copytree, os.rename])
-def test_a_project_that_was_moved_whole_asks_nothing(project: Project, move: Callable[..., object]) -> None:
-    project.made_of(project.docs)
+def unpacked(source: Path, target: Path) -> None:
+    archive = shutil.make_archive(str(source), "tar", source)
+    shutil.unpack_archive(archive, target)
+
+
+def restored(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, ignore=lambda *_: [".minisearch"])
+    with MiniSearch(source / ".minisearch") as ms, MiniSearch(target / ".minisearch") as copy:
+        ms.backup(target.parent / "backup.db")
+        copy.restore(target.parent / "backup.db")
+
+
+MOVES = [os.rename, shutil.copytree, unpacked, restored]
+
+
+@pytest.mark.parametrize("move", MOVES)
+@pytest.mark.parametrize("root", ["docs", "."])
+def test_a_project_that_was_moved_whole_asks_nothing_and_knows_its_choices(
+    project: Project, root: str, move: Callable[[Path, Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.docs / "private").mkdir()
+    (project.docs / "private" / "p.md").write_text("Nobody's business.")
+    with project.open() as ms:
+        ms.index(project.folder / root, choice=FileChoice(exclude=("private/",)))
     move(project.folder, project.root / "moved")
-    with MiniSearch(project.root / "moved" / ".minisearch", encoder=HashingEncoder()) as ms:
+    monkeypatch.chdir(project.root / "moved")
+    with MiniSearch(Path(".minisearch"), encoder=HashingEncoder()) as ms:
+        assert ms.roots() == [str(project.root / "moved" / root).removesuffix("/.")]
         assert ms.refresh().unchanged == 1
+        report = ms.index(root)
+        assert (report.unchanged, report.added) == (1, 0)
+        assert [note.path for note in report.choices] == [root]
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_a_project_that_was_moved_whole_is_indexed_refreshed_and_watched(
+    project: Project, move: Callable[[Path, Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = HashingEncoder("all-MiniLM-L6-v2")
+    for name in ("to_index", "to_ask", "to_add"):
+        monkeypatch.setattr(Encoders, name, lambda *_: encoder)
+    monkeypatch.chdir(project.folder)
+    run = partial(CliRunner().invoke, cli, catch_exceptions=False)
+    assert run(["index", "."]).exit_code == 0
+    move(project.folder, project.root / "moved")
+    monkeypatch.chdir(project.root / "moved")
+    assert "1 unchanged" in run(["index"]).output
+    Path("docs/b.md").write_text("A garden.")
+    assert "b.md" in run(["query", "garden", "--refresh"]).output
+    shutil.rmtree(project.folder, ignore_errors=True)
+    with MiniSearch(Path(".minisearch"), encoder=encoder) as ms:
+        assert next(iter(ms.watch(*ms.roots()))).unchanged == 2
 
 
 def test_an_index_in_a_folder_of_another_name_has_nothing_beside_it(tmp_path: Path) -> None:

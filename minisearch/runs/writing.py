@@ -308,7 +308,7 @@ class Writing:
         store.forget_secrets(keeps)
 
     def _forget(self, store: Store, below: Collection[str]) -> int:
-        """Forget what was noted and chosen at or below these paths; how many files and choices."""
+        """Forget what was noted, chosen and followed at or below these paths; how many of all."""
         journal = store.journal
         problems = [one.path for one in journal.problems() if self._is_below(one.path, below)]
         left_out = [one.path for one in journal.left_out() if self._is_below(one.path.rstrip("/"), below)]
@@ -318,8 +318,9 @@ class Writing:
         journal.set_left_out(left_out, [])
         write_choices(store, self._home, kept)
         roots = read_roots(store, self._home)
-        write_roots(store, self._home, [root for root in roots if not is_below(root, below)])
-        return len(problems) + len(choices) - len(kept)
+        followed = [root for root in roots if not is_below(root, below)]
+        write_roots(store, self._home, followed)
+        return len(problems) + len(choices) - len(kept) + len(roots) - len(followed)
 
     def _publish_if_due(self, store: Store, facts: Facts) -> bool:
         """Whether a new vector index was due, and is now in use."""
