@@ -2,6 +2,7 @@
 
 All cosines are multiples of 1/4096, which float32 holds exactly in whatever order they are summed.  So what
 is expected is computed in whole numbers, and an exact backend has to give the very same passages in order.
+Every case asks by meaning and by chunk; the other modes share the filter, and have their tests elsewhere.
 """
 
 from __future__ import annotations
@@ -291,6 +292,7 @@ def test_a_filtered_question_has_k_results_or_every_match(
         folder = tmp_path / f"{number} [of] 2"
         folder.mkdir()
         (folder / "seed.md").write_text("seed")
+        monkeypatch.chdir(folder)  # where its patterns are written
         with MiniSearch(folder / ".minisearch", encoder=ExactEncoder()) as ms:
             ms.index(folder)
             corpus = Corpus(ms, folder)

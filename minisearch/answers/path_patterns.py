@@ -7,13 +7,18 @@ their path from there, and any other file by its absolute path.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 from minisearch import filters
-from minisearch.home import Home
-from minisearch.storage.globs import segment
+from minisearch.errors import IngestError
+from minisearch.home import Home, real_path
+from minisearch.storage.globs import MAX_CHARACTERS, segment
 
+MANY = re.compile(r"\*{2,}")
 MOST_NESTED = 30  # deeper than any filter that the store takes
 
 Names = list[str]
@@ -46,44 +51,80 @@ def _stored(pattern: str, home: Home) -> list[str]:
     names = pattern.rstrip("/").split("/")
     is_name = len(names) == 1 and names[0] not in {".", ".."}
     is_anywhere = names[0] == "**" and home.folder.is_absolute()  # and so are the paths that are shown
-    if pattern.startswith("!") or is_name or is_anywhere:
+    if pattern.startswith("!") or len(pattern) > MAX_CHARACTERS or is_name or is_anywhere:
         return [pattern]
-    holder = list(home.path.parent.parts[1:])
-    place = _place(names, holder if home.folder.is_absolute() else list(Path.cwd().parts[1:]))
     end = "/" * pattern.endswith("/")
-    found = ["/" + "/".join(rest) + end for rest in _rests(place, holder)]
-    if not found and pattern.startswith("/"):
-        found.append("/" + "/".join(place) + end)
-    if place[: len(holder)] != list(map(_escaped, holder)):
-        found.append("//" + "/".join(place) + end)
-    return found
+    holder = list(home.path.parent.parts[1:])
+    found = []
+    for place in _places(names, home):
+        below = ["/" + "/".join(rest) + end for rest in _rests(place, holder)]
+        if not below and pattern.startswith("/"):
+            below.append("/" + "/".join(place) + end)
+        if place[: len(holder)] != list(map(_escaped, holder)):
+            below.append("//" + "/".join(place) + end)
+        found += below
+    return list(dict.fromkeys(found))
+
+
+def _places(names: Names, home: Home) -> Iterator[Names]:
+    """The places on the disk that a pattern may be of, as names from its root on.
+
+    Of an index named by an absolute path the pattern may be seen from its folder, too: the paths shown are no
+    guide to where they begin.  Symbolic links are followed, as `index` does with the folders it is given.
+    """
+    folders = []
+    with contextlib.suppress(FileNotFoundError):  # the current folder has been deleted
+        folders.append(Path.cwd() if names[0] else Path("/"))
+    if names[0] and home.folder.is_absolute():
+        folders.append(home.path.parent)
+    for folder in dict.fromkeys(folders):
+        place = _place(names, list(folder.parts[1:]))
+        yield place
+        if (real := _without_links(place)) != place:
+            yield real
 
 
 def _place(names: Names, here: Names) -> Names:
     """A pattern's names from the root of the disk on, for one that is written in the folder ``here``."""
-    place = [] if names[0] == "" else list(map(_escaped, here))  # folders' names are no patterns
+    place = list(map(_escaped, here))  # folders' names are no patterns
     for name in names:
         if name == "..":
             del place[-1:]
-        elif name not in {"", "."}:
-            place.append(name)
+        elif name not in {"", "."} and not (place[-1:] == ["**"] and MANY.fullmatch(name)):
+            place.append("**" if MANY.fullmatch(name) else name)
     return place or ["**"]
 
 
-def _rests(place: Names, holder: Names) -> list[Names]:
+def _without_links(place: Names) -> Names:
+    """The place with the names before its first star as they really are."""
+    fixed = list(takewhile(lambda name: _escaped(_plain(name)) == name, place))
+    try:
+        real = real_path("/" + "/".join(map(_plain, fixed)), must_exist=False)
+    except IngestError:  # a loop of links, or nothing that could be a path
+        return place
+    return [*map(_escaped, real.parts[1:]), *place[len(fixed) :]]
+
+
+def _rests(place: Names, holder: Names) -> Iterator[Names]:
     """What is left of a pattern below a folder, once for every way in which it leads there."""
-    ways = [place]
+    ways, end = [0], len(place)  # how many names of the pattern each has come
     for name in holder:
-        onwards: list[Names] = []
+        onwards: list[int] = []
         for way in ways:
-            while way[0] == "**" and len(way) > 1:  # which may stand for this folder, or for none
+            if (
+                place[way : way + 1] == ["**"] and way + 1 < end
+            ):  # which may stand for this folder, or for none
                 onwards.append(way)
-                way = way[1:]
-            if way == ["**"] or segment(way[0])(name):
-                onwards.append(way[1:] or ["**"])
-        ways = [way for number, way in enumerate(onwards) if way not in onwards[:number]]
-    return ways
+                way += 1
+            if way == end or place[way] == "**" or segment(place[way])(name):
+                onwards.append(min(way + 1, end))
+        ways = list(dict.fromkeys(onwards))
+    return (place[way:] or ["**"] for way in ways)
 
 
 def _escaped(name: str) -> str:
     return re.sub(r"([\\*?\[])", r"\\\1", name)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\\(.)", r"\1", name)

@@ -38,7 +38,9 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Path(Filter):
-    """Documents whose path matches a pattern as .gitignore would read it, from where the paths shown begin.
+    """Documents whose path matches a pattern as .gitignore would read it, seen from the current folder.
+
+    Where the index was named by an absolute path, also as seen from the folder that holds it.
 
     ``*`` and ``?`` stay within a folder, ``**`` crosses them; a folder's name stands for all below it.  With
     "/" in front it is of a place on the disk, ``*`` in whatever part of it; where that does not lead to the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 
 from minisearch import MiniSearch
+from minisearch.answers.path_patterns import as_stored
 from minisearch.errors import InputError
-from minisearch.filters import Contains, Extension
+from minisearch.filters import Contains, Extension, Or
 from minisearch.filters import Path as AtPath
+from minisearch.home import Home
 from minisearch.ingest import chunk
 from minisearch.results import Mode, Question, SearchResults
 from minisearch.search.confidence import CONFIDENT_FROM
@@ -105,6 +108,20 @@ def test_what_cancels_out_or_has_no_words_is_said(ms: MiniSearch) -> None:
         ms.query("+oven", mode="lexical")
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["/" + "**/" * 400 + "*.md", "/" + "**/*/" * 900 + "x", "**/" * 1_600 + "a/b", "/" + "***/" * 99],
+)
+def test_no_path_takes_long_or_more_conditions_than_folders(ms: MiniSearch, pattern: str) -> None:
+    started_s = time.process_time()
+    stored = as_stored(AtPath(pattern), Home(Path(".minisearch")))
+    assert len(stored.parts if isinstance(stored, Or) else [stored]) < 2 * len(Path.cwd().parts)
+    assert time.process_time() - started_s < 1
+    assert len(ms.query("oven", 20, where=AtPath("/" + "**/" * 400 + "*.md"), by="document")) == 4
+    with pytest.raises(InputError, match="5005 characters: at most 5000"):
+        ms.query("oven", where=AtPath("/" + "**/" * 1_667 + "*.m"))
+
+
 # --- the contract: k results, or every match
 
 
@@ -148,6 +165,35 @@ def test_path_patterns_are_of_paths_as_they_are_shown(
     assert found(f"{home.parent}/*/docs/bread/*", "docs") == found("/**/docs/bread", ".") == bread
     assert found("/docs/bread", ".") == found("/docs/bread/*", "docs/sky") == bread
     assert found(f"{home.parent}/*/bread", ".") == found(f"{home}/docs/bread/*/x", ".") == set()
+
+
+def test_a_path_is_seen_from_the_current_folder_however_the_index_is_named(
+    ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Path.cwd()
+    (home / "papers").mkdir()
+    (home / "link").symlink_to(home / "docs")
+    with MiniSearch.open(home / "papers", encoder=HashingEncoder()) as absolute:
+        absolute.index("docs")
+        monkeypatch.chdir("papers")
+        Path("docs").mkdir()
+        Path("docs/own.md").write_text("An oven of its own.")
+        absolute.index("docs")
+        monkeypatch.chdir(home)
+        with MiniSearch.open("papers", encoder=HashingEncoder()) as relative:
+
+            def found(engine: MiniSearch, pattern: str) -> set[str]:
+                results = engine.query("oven", 20, where=AtPath(pattern), by="document")
+                return {Path(result.path).resolve().relative_to(home).as_posix() for result in results}
+
+            bread = {"docs/bread/rye.md", "docs/bread/sourdough.md"}
+            for engine in (absolute, relative):
+                assert found(engine, "docs/bread/**") == found(engine, f"{home}/docs/bread") == bread
+                assert found(engine, f"{home}/link/bread") == found(engine, "link/b*/*.md") == bread
+                assert found(engine, "/docs/*") == {"papers/docs/own.md"}
+            # What is seen from the folder of an index that was named by an absolute path.
+            assert found(absolute, "docs/own.md") == {"papers/docs/own.md"}
+            assert found(relative, "docs/own.md") == set()
 
 
 def test_a_path_copied_from_the_page_is_that_file_alone(
