@@ -1,4 +1,4 @@
-"""DOCX to HTML, whose headings, lists and tables our own HTML reader understands.
+"""DOCX to HTML, whose headings and lists our own HTML reader understands, with rows of tables in between.
 
 A footnote, a comment and a text box follow the paragraph they hang on; what stands on every page, as a header
 does, comes once.  Of tracked changes the text as it would be with all of them accepted.
@@ -14,6 +14,7 @@ from minisearch.extract.contents import Contents, Page
 from minisearch.extract.figures import FILE_NAME, add_figure
 from minisearch.extract.numbering import Numbering
 from minisearch.extract.office import Package, attribute, child, children, local
+from minisearch.extract.word_tables import TAG, Rows, html_of, html_of_words, is_continued, of_data, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 DEPTHS = set("012345678")
 HEADING = re.compile(r"heading ([1-9])", re.IGNORECASE)
 WORD = re.compile(r"[^\W\d_]")
-TAG = re.compile("<[^>]*>")
 # Not the text: how it looks, what it was, what a field asks for. Deleted text is no "t" in any case.
 SKIPPED = {
     *("pPr", "rPr", "tblPr", "tblGrid", "trPr", "tcPr", "sectPr", "sdtPr", "sdtEndPr", "rubyPr"),
@@ -47,8 +47,11 @@ def take(data: bytes) -> Contents:
     contents.pages.append(page)
     headers = _once(package, main, styles, "header")
     body.add(package.root(main))
-    for html in (*headers, body.html(), *_once(package, main, styles, "footer")):
-        page.add_html(html)
+    for piece in (*headers, *body.pieces(), *_once(package, main, styles, "footer")):
+        if isinstance(piece, str):
+            page.add_html(piece)
+        else:
+            page.add_rows(piece)
     if body.n_left_out:
         what = "1 part that is" if body.n_left_out == 1 else f"{body.n_left_out} parts that are"
         contents.notes.append(f"{what} another document left out")
@@ -76,7 +79,12 @@ def _asides(package: Package, main: str, styles: _Styles) -> Iterator[tuple[str,
                 author = attribute(aside, "author").strip()
                 said = f"{label} by {escape(author)}: " if author else f"{label}: "
                 reference = f"{local(aside)}Reference {attribute(aside, 'id')}"
-                yield reference, words.html().replace("<p>", f"<p>{said}", 1)
+                if _has_words(html := words.html()):
+                    yield reference, f"<p>{said}{html.removeprefix('<p>')}"
+
+
+def _has_words(html: str) -> bool:
+    return bool(TAG.sub("", html).strip())
 
 
 class _Styles:
@@ -137,15 +145,20 @@ class _Words:
     ) -> None:
         self._package, self._part, self._styles = package, part, styles
         self._asides = asides or {}
-        self._parts: list[str] = []
-        self._after: list[str] = []  # what follows the paragraph that is under way
+        self._parts: list[str | Rows] = []
+        self._after: list[str | Rows] = []  # what follows the paragraph that is under way
+        self._before = ""  # what is left of paragraphs whose end was deleted: they go on in the next one
+        self._cells: list[list[str | None]] | None = None  # of the table that is under way
+        self._is_unfilled = False  # within a form's field that only says what to fill in
         self._items: list[int] = []  # how deep the list items are that are open
         self.n_left_out = 0
         self._steps: dict[str, Callable[[Element], None]] = {
             "p": self._paragraph,
-            "t": lambda element: self._parts.append(escape(element.text or "")),
+            "t": lambda element: self._parts.append("" if self._is_unfilled else escape(element.text or "")),
+            "sdt": self._field,
+            "tbl": self._table,
             "tr": self._row,
-            "tc": lambda element: self._parts.append(f"<td>{self._apart(element)}</td>"),
+            "tc": self._cell,
             "txbxContent": lambda element: self._after.append(f"<div>{self._apart(element)}</div>"),
             "AlternateContent": self._alternatives,
             "docPr": lambda element: self._described(attribute(element, "descr")),
@@ -161,10 +174,21 @@ class _Words:
 
     def html(self) -> str:
         """All of it."""
+        return "".join(piece if isinstance(piece, str) else html_of_words(piece) for piece in self.pieces())
+
+    def pieces(self) -> list[str | Rows]:
+        """All of it: HTML, and rows of the tables that stand by themselves."""
         self._close_items(-1)
-        html = "".join(self._parts + self._after)
-        self._parts, self._after = [html], []
-        return html
+        before = f"<p>{self._before}</p>" if self._before else ""
+        pieces: list[str | Rows] = []
+        html: list[str] = []
+        for piece in (*self._parts, before, *self._after):
+            if isinstance(piece, str):
+                html.append(piece)
+            else:
+                pieces += ("".join(html), piece)
+                html = []
+        return [*pieces, "".join(html)]
 
     def add(self, element: Element) -> None:
         """Add what an element shows."""
@@ -174,26 +198,24 @@ class _Words:
                 self._parts.append(BETWEEN[name])
             elif name in self._steps:
                 self._steps[name](one)
-            elif name == "tbl":
-                self._close_items(-1)
-                self._parts.append("<table>")
-                self.add(one)
-                self._parts.append("</table>")
             elif name not in SKIPPED:
                 self._parts.append(EQUATION.get(name, ""))
                 self.add(one)
 
     def _apart(self, element: Element) -> str:
         """The HTML of an element by itself."""
-        outer = self._parts, self._after, self._items
-        self._parts, self._after, self._items = [], [], []
+        outer = self._parts, self._after, self._items, self._before
+        self._parts, self._after, self._items, self._before = [], [], [], ""
         self.add(element)
         html = self.html()
-        self._parts, self._after, self._items = outer
+        self._parts, self._after, self._items, self._before = outer
         return html
 
     def _paragraph(self, element: Element) -> None:
         properties = child(element, "pPr")
+        if any(child(properties, "rPr", name) is not None for name in ("del", "moveFrom")):
+            self._before += html if _has_words(html := self._apart(element)) else ""
+            return
         level = self._styles.heading(properties)
         name, depth = self._styles.item(properties)
         number = self._styles.number(name, depth)
@@ -208,7 +230,8 @@ class _Words:
         else:
             self._parts.append("<ul><li>")
             self._items.append(depth)
-        self._parts.append(escape(number))
+        self._parts += (escape(number), self._before)
+        self._before = ""
         self.add(element)
         if depth < 0:
             self._parts.append(f"</{tag}>")
@@ -221,18 +244,42 @@ class _Words:
             self._items.pop()
             self._parts.append("</li></ul>")
 
+    def _table(self, element: Element) -> None:
+        self._close_items(-1)
+        outer, self._cells = self._cells, []
+        self.add(element)
+        rows = of_data(self._cells)
+        self._parts.append(html_of(self._cells) if rows is None else rows)
+        self._cells = outer
+
     def _row(self, element: Element) -> None:
         if child(element, "trPr", "del") is None:
-            self._parts.append("<tr>")
+            if self._cells is not None:
+                self._cells.append([""] * span(element, "trPr", "gridBefore", otherwise=0))
             self.add(element)
-            self._parts.append("</tr>")
+
+    def _cell(self, element: Element) -> None:
+        html = self._apart(element)
+        if not self._cells:  # a cell of no table
+            self._parts.append(html)
+            return
+        self._cells[-1].append(None if is_continued(element) and not _has_words(html) else html)
+        self._cells[-1] += [""] * (span(element, "tcPr", "gridSpan") - 1)
+
+    def _field(self, element: Element) -> None:
+        outer = self._is_unfilled
+        unfilled = child(element, "sdtPr", "showingPlcHdr")
+        self._is_unfilled = unfilled is not None and attribute(unfilled, "val") not in {"0", "false", "off"}
+        self.add(element)
+        self._is_unfilled = outer
 
     def _alternatives(self, element: Element) -> None:
         """The first of several ways to say the same that says anything."""
         for one in element:
             n_parts, n_after = len(self._parts), len(self._after)
             self.add(one)
-            if any(TAG.sub("", html).strip() for html in self._parts[n_parts:] + self._after[n_after:]):
+            found = self._parts[n_parts:] + self._after[n_after:]
+            if any(not isinstance(piece, str) or _has_words(piece) for piece in found):
                 return
 
     def _described(self, words: str) -> None:
@@ -275,5 +322,5 @@ class _Words:
         for block in page.blocks:
             lines = block.get("text", "").split("\n")
             self._after += (f"<p>{escape(line)}</p>" for line in lines if line)
-            rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in block.get("rows", ()))
-            self._after.append("".join(f"<tr>{row}</tr>" for row in rows).join(("<table>", "</table>")))
+            if rows := block.get("rows"):
+                self._after.append(rows)

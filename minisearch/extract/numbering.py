@@ -33,6 +33,7 @@ class Numbering:
             }
             for one in children(root, "abstractNum")
         }
+        levels |= _of_styles(root, levels)
         self._lists: dict[str, tuple[str, dict[str, Element]]] = {}
         self._counts: dict[str, list[int | None]] = {}
         self._starts: dict[tuple[str, str], str] = {}
@@ -72,6 +73,19 @@ class Numbering:
         number = self._start(level) if count is None else count
         written = attribute(child(level, "numFmt"), "val", "decimal")
         return str(number) if is_legal else WRITTEN.get(written, str)(number)
+
+
+def _of_styles(root: Element | None, levels: dict[str, dict[str, Element]]) -> dict[str, dict[str, Element]]:
+    """The levels of the lists that say them in a style, which another list defines."""
+    styled: dict[str, dict[str, Element]] = {}
+    for one in children(root, "abstractNum"):
+        if style := attribute(child(one, "styleLink"), "val"):
+            styled[style] = levels[attribute(one, "abstractNumId")]
+    named = (
+        (attribute(one, "abstractNumId"), attribute(child(one, "numStyleLink"), "val"))
+        for one in children(root, "abstractNum")
+    )
+    return {name: styled[style] for name, style in named if style in styled}
 
 
 def _letters(number: int) -> str:

@@ -62,6 +62,17 @@ def test_notes_and_comments_follow_the_paragraph_that_they_are_on():
     ]  # fmt: skip
 
 
+def test_a_comment_that_begins_with_a_table_or_a_heading_is_called_one():
+    body = '<w:p><w:r><w:t>Words.</w:t></w:r><w:r><w:commentReference w:id="0"/></w:r></w:p>'
+    for content, words in [
+        (table(cell("a") + cell("b")), "Comment by A: a b"),
+        (paragraph("b", "Heading1"), "Comment by A: b"),
+        (paragraph(" "), ""),
+    ]:
+        comment = f'<w:comment w:id="0" w:author="A">{content}</w:comment>'
+        assert " ".join(read(body, {"comments": comment}).text.split()) == f"Words. {words}".strip()
+
+
 def test_a_text_box_is_read_once_and_follows_its_paragraph():
     box = f"<w:txbxContent>{paragraph('in the box')}</w:txbxContent>"
     both = (
@@ -85,6 +96,19 @@ def test_tracked_changes_are_read_as_accepted():
         f"<w:tbl><w:tr><w:trPr><w:del/></w:trPr><w:tc>{paragraph('gone')}</w:tc></w:tr></w:tbl>"
     )
     assert read(body).text == "The new text"
+
+
+def test_a_paragraph_that_was_deleted_takes_no_number_and_half_a_one_goes_on_in_the_next():
+    numbering = (
+        f'<w:abstractNum w:abstractNumId="5">{level(0, "decimal", "%1.")}</w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="5"/></w:num>'
+    )
+    gone = numbered("", 0).replace("</w:pPr>", "<w:rPr><w:{0}/></w:rPr></w:pPr><w:{0}/>")
+    gone, moved = gone.format("del"), gone.format("moveFrom")
+    half = gone.replace("</w:p>", f"{run('half of ')}</w:p>")
+    body = numbered("one", 0) + gone + moved + numbered("two", 0) + half + numbered("three", 0) + half
+    document = read(body, {"numbering": numbering})
+    assert document.text.split("\n") == ["1. one", "2. two", "3. half of three", "", "half of"]
 
 
 def test_fields_show_what_they_came_to():
@@ -123,7 +147,86 @@ def test_a_chart_is_read_as_a_table_below_its_paragraph():
         "<c:cat><c:pt idx='0'><c:v>tea</c:v></c:pt></c:cat><c:val><c:pt idx='0'><c:v>0.30000000000000004</c:v></c:pt></c:val></c:ser>"
     )
     body = f"<w:p>{run('Below:')}<w:r><w:drawing><c:chart r:id='chart1'/></w:drawing></w:r></w:p>"
-    assert read(body, {"chart1": series}).text == "Below:\n\nSales\n\n2024\ntea 0.3"
+    assert read(body, {"chart1": series}).text == "Below:\n\nSales\n\n2024\n\ntea; 2024: 0.3"
+
+
+def cell(content: str, properties: str = "") -> str:
+    content = content if content.startswith("<") else paragraph(content)
+    return f"<w:tc><w:tcPr>{properties}</w:tcPr>{content}</w:tc>"
+
+
+def table(*rows: str) -> str:
+    return "<w:tbl>" + "".join(f"<w:tr>{row}</w:tr>" for row in rows) + "</w:tbl>"
+
+
+SPAN = '<w:gridSpan w:val="{}"/>'.format
+GOES_ON = "<w:vMerge/>"
+
+
+def test_a_row_of_a_table_says_what_its_cells_are():
+    body = (
+        paragraph("before")
+        + table(
+            cell("Region") + cell("City") + cell("Cups"),
+            cell("North", '<w:vMerge w:val="restart"/>') + cell("Kiel") + cell("1 < 2"),
+            cell("", GOES_ON) + cell(paragraph("Bonn,") + paragraph("Rhine")) + cell("50"),
+            f'<w:trPr><w:gridBefore w:val="1"/></w:trPr>{cell("Ulm")}{cell("7")}',
+            cell("all", SPAN(2)) + cell("58"),
+        )
+        + paragraph("after")
+    )
+    document = read(body)
+    rows = [
+        "Region; City; Cups", "Region: North; City: Kiel; Cups: 1 < 2", "Region: North; City: Bonn, Rhine; Cups: 50",
+        "City: Ulm; Cups: 7", "Region: all; Cups: 58",
+    ]  # fmt: skip
+    assert document.text.split("\n\n") == ["before", *rows, "after"]
+    assert [document.text[start:end] for start, end in document.blocks] == rows
+
+
+def test_a_header_of_two_rows_is_not_said_in_each():
+    document = read(
+        table(cell("Name") + cell("Cups", SPAN(2)), cell("", GOES_ON) + cell("2023") + cell("2024"), cell("Ann") + cell("3") + cell("4"))
+    )  # fmt: skip
+    assert document.text.split("\n\n") == ["Name; Cups", "Cups: 2023; 2024", "Name: Ann; Cups: 3; 4"]
+
+
+def test_a_form_is_no_table_with_a_header():
+    document = read(table(cell("Name:") + cell("Ada"), cell("City:") + cell("Kiel")))
+    assert document.text.split("\n\n") == ["Name: Ada", "City: Kiel"]
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [table(cell("a") + cell("b")), paragraph("a", "Heading1") + paragraph("b"), paragraph("a " * 2_000) + paragraph("b")],
+    ids=["table", "heading", "page"],
+)  # fmt: skip
+def test_a_table_that_lays_out_a_page_is_read_as_the_page(inner):
+    document = read(table(cell(inner + "<w:p/>") + cell("beside")))
+    assert document.text.split() == [*read(inner).text.replace(";", "").split(), "beside"]
+    assert "a; b; beside" not in document.text
+    assert len(document.headings) == inner.count("Heading1")
+
+
+def test_a_table_in_a_cell_in_a_box_or_without_rows_loses_no_words():
+    box = f"<w:r><w:pict><v:textbox><w:txbxContent>{table(cell('in') + cell('box'))}</w:txbxContent></v:textbox></w:pict></w:r>"
+    body = (
+        f"<w:p>{box}</w:p>"
+        + cell("stray")
+        + f"<w:tr>{cell('row')}</w:tr>"
+        + table()
+        + "<w:tbl>"
+        + cell("x")
+        + "</w:tbl>"
+    )
+    assert read(body).text.split() == ["in", "box", "stray", "row", "x"]
+    assert read(table(cell("wide", SPAN(10**9)) + cell("b"))).text == "wide; b"
+
+
+def test_what_a_form_asks_for_is_not_its_text():
+    empty = f"<w:sdt><w:sdtPr><w:showingPlcHdr{{}}/></w:sdtPr><w:sdtContent>{run('Click here')}</w:sdtContent></w:sdt>"
+    assert read(f"<w:p>{run('Name: ')}{empty.format('')}</w:p>" + paragraph("end")).text == "Name:\n\nend"
+    assert read("<w:p>" + empty.format(" w:val='0'") + "</w:p>").text == "Click here"
 
 
 def test_styles_and_outline_levels_make_headings_and_lists_nest():
@@ -183,6 +286,17 @@ def test_numbers_that_word_puts_before_paragraphs_are_read():
         "01) i", "02) j", "04) k", "05) l", "m", "n", "o",
     ]  # fmt: skip
     assert [heading.title for heading in document.headings] == ["Article IX. Scope", "Article X. Term"]
+
+
+def test_a_list_may_say_its_numbers_in_a_style_that_another_defines():
+    numbering = (
+        f'<w:abstractNum w:abstractNumId="5"><w:styleLink w:val="Legal"/>{level(0, "upperRoman", "%1.")}</w:abstractNum>'
+        '<w:abstractNum w:abstractNumId="6"><w:numStyleLink w:val="Legal"/></w:abstractNum>'
+        '<w:abstractNum w:abstractNumId="7"><w:numStyleLink w:val="Nowhere"/></w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="6"/></w:num><w:num w:numId="2"><w:abstractNumId w:val="7"/></w:num>'
+    )
+    document = read(numbered("a", 0) + numbered("b", 0) + numbered("c", 0, 2), {"numbering": numbering})
+    assert document.text.split("\n") == ["I. a", "II. b", "c"]
 
 
 def test_letters_and_roman_numbers_are_written_as_people_do():

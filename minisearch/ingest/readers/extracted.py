@@ -161,10 +161,14 @@ class _Body:
 
 
 def _worded(rows: list[list[str]]) -> list[str]:
-    """A table as those of other files are: each row a paragraph that says what its cells are."""
+    """A table as those of other files are: each row a paragraph that says what its cells are.
+
+    Of a form, whose rows begin with "Name:", the rows are "Name: Ada".
+    """
     rows = [[" ".join(cell.split()) for cell in row] for row in rows]
     labels = labels_of(header_of(rows[:SAMPLE_ROWS]))
-    return [text for number, row in enumerate(rows) if (text := row_text(labels if number else [], row))]
+    texts = (row_text(labels if number else [], row) for number, row in enumerate(rows))
+    return [text.replace(":; ", ": ") for text in texts if text]
 
 
 def _list(value: object) -> list[Any]:

@@ -177,14 +177,15 @@ def header_of(sample: Sequence[Sequence[str]]) -> Sequence[str]:
     """The names of the columns, which is the first row, if that is what it holds; otherwise none.
 
     Most tables have a header, so the first row is one unless it speaks against it: a number, a date, an
-    address or a sentence is no name (a year may be, above figures), and a name does not come again in its
-    own column, nor twice in the row, where nothing else tells it from the rows below.
+    address or a sentence is no name (a year may be, above figures), what ends with a colon names what stands
+    beside it, and a name does not come again in its own column, nor twice in the row, where nothing else
+    tells it from the rows below.
     """
     if len(sample) < 2:
         return []
     header, *body = sample
     names = [name.strip() for name in header]
-    if not any(names) or any(map(_is_sentence, names)):
+    if not any(names) or any(_is_sentence(name) or name.endswith(":") for name in names):
         return []
     columns = [[row[i].strip() for row in body if i < len(row)] for i in range(len(names))]
     of_values = [_is_of_values(column) for column in columns]
