@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence, Set
 from contextlib import suppress
 
 from minisearch.errors import InputError
-from minisearch.home import INDEX_FOLDER, Home, is_below
+from minisearch.home import INDEX_FOLDER, Home, is_below, is_ours
 from minisearch.minilm.checkpoints import find
 from minisearch.storage import Store
 
@@ -34,7 +34,7 @@ def places(store: Store, home: Home) -> frozenset[str]:
     beside = _beside(home)
     with suppress(ValueError, TypeError, RecursionError):  # damaged or forged: nothing was named
         here, named = json.loads(store.meta().get(FACT, ""))
-        if home.path.stat().st_uid == os.geteuid() and here == _here(home):
+        if is_ours(home.path) and here == _here(home):
             return beside | frozenset(named)
     return beside
 
@@ -55,8 +55,8 @@ def check_roots(store: Store, home: Home, roots: Sequence[str]) -> None:
         shown = shlex.join(closed[:MOST_NAMED]) + " ..." * (len(closed) > MOST_NAMED)
         raise InputError(
             f"the index in {home.folder} follows {shown}, which nobody has named to it where it is now: it "
-            f"may be another's, copied or moved. Name what is to be read, once: minisearch index {shown}"
-            f"{home.option}; take out what is not: minisearch remove PATH{home.option}"
+            f"may be another's, copied or moved. Name what is to be read, {_how_often(home)}: "
+            f"minisearch index {shown}{home.option}; take out others: minisearch remove PATH{home.option}"
         )
 
 
@@ -69,8 +69,8 @@ def check_model(home: Home, model: str) -> None:
     if not may_open(os.path.expanduser(model), allowed):  # noqa: PTH111 - as the catalog does
         raise InputError(
             f"the index in {home.folder} was made with the model in {model}, which nobody has named to it "
-            f"where it is now: it may be another's, copied or moved. If that is to be opened, name it once: "
-            f"minisearch index PATH --model {shlex.quote(model)}{home.option}"
+            f"where it is now: it may be another's, copied or moved. If that is to be opened, "
+            f"name it {_how_often(home)}: minisearch index PATH --model {shlex.quote(model)}{home.option}"
         )
 
 
@@ -81,6 +81,12 @@ def write_named(store: Store, home: Home, paths: Iterable[str | os.PathLike[str]
     said = json.dumps([_here(home), sorted((allowed | new) - _beside(home))])
     if store.meta().get(FACT) != said:
         store.set_meta(**{FACT: said})
+
+
+def _how_often(home: Home) -> str:
+    if is_ours(home.path):
+        return "once"
+    return f"each time, as the index is another user's (uid {home.path.stat().st_uid}; chown makes it yours)"
 
 
 def _here(home: Home) -> list[object]:

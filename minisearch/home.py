@@ -174,12 +174,40 @@ def real_path(path: str | os.PathLike[str], *, must_exist: bool = True) -> Path:
         raise IngestError(f"cannot index {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a file or folder belongs to the user, or to root, who can read all that is theirs anyway."""
+    return path.stat().st_uid in {0, os.geteuid()}
+
+
+def index_here() -> Path:
+    """The index folder of the current folder, there or not; InputError where it is another user's."""
+    return _ours(Path(INDEX_FOLDER))
+
+
 def find_index() -> Path:
-    """The nearest index folder, from the current folder upwards, as git looks for its own."""
+    """The nearest index folder, from the current folder upwards, as git looks for its own.
+
+    IndexNotFound where there is none, InputError where it is another user's.
+    """
     here = Path.cwd()
     for n_up, folder in enumerate([here, *here.parents]):
         if os.path.isfile(folder / INDEX_FOLDER / DATABASE):  # noqa: PTH113 - False where it may not look
-            return Path(*[".."] * n_up, INDEX_FOLDER)
+            return _ours(Path(*[".."] * n_up, INDEX_FOLDER))
     raise IndexNotFound(
         f"there is no index in {here} or any folder above it: make one with: minisearch index FOLDER"
     )
+
+
+def _ours(folder: Path) -> Path:
+    """A folder that the user has not named, unless it, or the index in it, is another user's: InputError.
+
+    Anybody may make one in a folder such as /tmp.  They could read all that goes in, and say what is opened.
+    """
+    for path in (folder, folder / DATABASE):
+        with contextlib.suppress(FileNotFoundError):
+            if not is_ours(path):
+                raise InputError(
+                    f"{path} belongs to another user (uid {path.stat().st_uid}), who may read and change "
+                    f"what is in it: if that is meant, name it: --index {folder}; or a folder of your own"
+                )
+    return folder

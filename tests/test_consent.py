@@ -25,6 +25,7 @@ from minisearch.storage.sums import row_crc32
 from tests.fakes import HashingEncoder
 
 DATABASE = "minisearch.db"
+UNPRIVILEGED = 65_534  # nobody
 
 
 class Project:
@@ -281,11 +282,35 @@ def test_going_back_to_what_another_wrote_names_nothing(project: Project) -> Non
         refused(ms.refresh, project.outside)
 
 
-def test_an_index_of_another_user_names_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def give_away(*paths: Path) -> None:
+    """Make them another user's."""
+    if os.geteuid():
+        pytest.skip("only root can give files away")
+    for path in paths:
+        os.chown(path, UNPRIVILEGED, UNPRIVILEGED)
+
+
+def test_an_index_of_another_user_names_nothing_and_says_why(project: Project) -> None:
     project.made_of(project.docs, project.outside)
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    give_away(project.index)
     with project.open() as ms:
+        refused(ms.refresh, project.outside, f"each time, as the index is another user's (uid {UNPRIVILEGED}")
+        assert ms.index(project.outside).unchanged == 1
         refused(ms.refresh, project.outside)
+        os.chown(project.index, 0, 0)
+        assert ms.refresh().unchanged == 2
+
+
+def test_going_back_keeps_what_the_user_has_named_since(project: Project) -> None:
+    project.made_of(project.docs, project.outside)
+    project.folder.rename(project.root / "moved")
+    moved = Project(project.root)
+    moved.index = project.root / "moved" / ".minisearch"
+    (project.outside / "y.md").write_text("A garden.")
+    with moved.open() as ms:
+        ms.index(project.outside)
+        ms.rollback()
+        assert ms.refresh().added == 1
 
 
 # --- verify ----------------------------------------------------------------------------------------
@@ -430,3 +455,56 @@ def test_every_command_that_would_open_them_says_what_to_do_instead(
     assert run("index", str(outside)).exit_code == 0
     assert run("index").exit_code == 0
     assert "not opened" not in run("verify").output
+
+
+@pytest.mark.parametrize("theirs", ["", DATABASE])
+def test_an_index_of_another_user_is_used_only_if_it_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, theirs: str
+) -> None:
+    """As one that somebody has put into /tmp, for whoever works below it."""
+    project.made_of(project.docs)
+    backup = project.root / "backup.db"
+    with project.open() as ms:
+        ms.backup(backup)
+    give_away(project.index / theirs)
+    below = project.folder / "below"
+    below.mkdir()
+    run = partial(CliRunner().invoke, cli, catch_exceptions=False)
+    searches = (
+        ["query", "bread"],
+        ["query", "bread", "--refresh"],
+        ["why-not", "docs/a.md", "bread"],
+        ["index"],
+        ["watch"],
+        ["status"],
+        ["verify"],
+        ["remove", "docs"],
+        ["rollback"],
+        ["rebuild"],
+        ["backup", "x.db"],
+        ["similarity", "a", "b"],
+        ["chunks", "docs/a.md"],
+    )
+    before = (project.index / DATABASE).read_bytes()
+    for here, found in ((project.folder, ".minisearch"), (below, "../.minisearch")):
+        monkeypatch.chdir(here)
+        for command in (*searches, *([["index", "docs"], ["restore", str(backup)]] if here != below else [])):
+            done = run(command)
+            assert done.exit_code == 1 and f"name it: --index {found}" in done.stderr, (command, done.output)
+    assert (project.index / DATABASE).read_bytes() == before
+    assert run(["status", "--index", "../.minisearch"]).exit_code == 0
+    monkeypatch.setenv("MINISEARCH_INDEX", "../.minisearch")
+    assert run(["status"]).exit_code == 0
+
+
+def test_an_index_below_that_of_another_user_is_ones_own(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = HashingEncoder("all-MiniLM-L6-v2")
+    for name in ("to_index", "to_ask", "to_add"):
+        monkeypatch.setattr(Encoders, name, lambda *_: encoder)
+    give_away(project.made_of(project.docs).index)
+    monkeypatch.chdir(project.docs)
+    run = partial(CliRunner().invoke, cli, catch_exceptions=False)
+    assert run(["index", "."]).exit_code == 0
+    assert "a.md" in run(["query", "bread"]).output

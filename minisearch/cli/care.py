@@ -9,7 +9,7 @@ import click
 import minisearch
 from minisearch.cli import show
 from minisearch.cli.options import common, json_option, offline_option, set_up_logging
-from minisearch.home import INDEX_FOLDER, find_index
+from minisearch.home import find_index, index_here
 
 
 @click.command()
@@ -76,7 +76,7 @@ def restore(file: Path, index_folder: Path | None, verbose: bool) -> None:
     from the folder that it lies in, as they were where it was backed up.
     """
     set_up_logging(verbose)
-    with minisearch.MiniSearch(index_folder or Path(INDEX_FOLDER)) as ms:
+    with minisearch.MiniSearch(index_folder or index_here()) as ms:
         n_absent = ms.restore(file)
         found = ms.status()
     click.echo(f"Restored {show.count(found.n_documents, 'document')} into {found.path}")

@@ -29,7 +29,7 @@ from minisearch.cli.options import (
 from minisearch.cli.progress import Progress
 from minisearch.config import DTYPES
 from minisearch.errors import IndexNotFound, InputError
-from minisearch.home import INDEX_FOLDER, find_index
+from minisearch.home import find_index, index_here
 from minisearch.indexes import backend_names
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -128,7 +128,7 @@ def folder_and_paths(index_folder: Path | None, paths: tuple[Path, ...]) -> tupl
         return index_folder, list(map(str, paths))
     if not paths:
         return find_index(), []
-    folder = Path(INDEX_FOLDER)
+    folder = index_here()
     _tell_of_an_index_above(folder)
     return folder, list(map(str, paths))
 
@@ -173,7 +173,7 @@ def parse_size(text: str) -> int:
 
 def _tell_of_an_index_above(folder: Path) -> None:
     """Say so when a new index here will hide one that queries from here have used until now."""
-    with contextlib.suppress(IndexNotFound):
+    with contextlib.suppress(IndexNotFound, InputError):  # none, or another user's
         above = find_index()
         if above != folder:
             click.echo(

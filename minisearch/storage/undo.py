@@ -19,7 +19,8 @@ from minisearch.storage.records import Undone
 from minisearch.storage.vectors import insert_stored
 
 CHANGE = "change"  # the fact that says whose the images are: "number run"
-_OWN_FACTS = {CHANGE, "generation"}  # they count on, whatever comes back
+# They count on, whatever comes back; and what a user has named stays named.
+_OWN_FACTS = {CHANGE, "generation", "named"}
 
 _FIELDS = fields.COLUMNS
 _CHUNKS = ", ".join(f"c.{column}" for column in chunks.COLUMNS.split(", "))
