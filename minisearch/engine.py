@@ -1,4 +1,4 @@
-"""MiniSearch: the one class most users meet; its verbs are done in `asking` and `writing`.
+"""MiniSearch: the one class most users meet; what its verbs do is in `answers`, `runs` and `care`.
 
     from minisearch import MiniSearch
     ms = MiniSearch.open(".")
@@ -244,7 +244,7 @@ class MiniSearch:
 
     def query_many(self, texts: Iterable[str | Question], k: int = 10, **options: Any) -> list[SearchResults]:  # noqa: ANN401 - those of `query`
         """`query` for each of several texts, in their order, with the same options."""
-        if isinstance(texts, str | Question):
+        if isinstance(texts, str | Question) or not isinstance(texts, Iterable):
             raise InputError(
                 "query_many takes several texts: expected a list of them; for one there is query"
             )
@@ -263,8 +263,8 @@ class MiniSearch:
     ) -> SearchResults:
         """The k passages nearest in meaning to an indexed file, or to what it says at a line.
 
-        The file's own passages, or those at that line, are left out.  Raises InputError for a file that is
-        not in the index and a line without text.
+        The file's own passages, or those at that line, are left out; a blank line is of the passage below it.
+        Raises InputError for a file that is not in the index and a line behind its last passage.
         """
         search = Search(k, "dense", as_filter(where), by, diverse=diverse, evidence=evidence)
         return self._asking.like(path, line, search)
@@ -341,16 +341,19 @@ class MiniSearch:
         path: str | os.PathLike[str],
         text: str | Question,
         k: int = 10,
+        *,
+        line: int | None = None,
         **options: Any,  # noqa: ANN401 - those of `query`
     ) -> WhyNot:
         """Why a file is not among the k answers to a question, asked with the same options as `query`.
 
-        Every passage is ranked for it, which takes seconds where there are a hundred thousand.
+        With a ``line``, why what stands there is not.  Every passage is ranked for it, which takes seconds
+        where there are a hundred thousand.
         """
         from minisearch.answers.why_not import why_not
 
         return self._asking.at_once(
-            lambda store: why_not(self.query, store, self._home, path, text, k, **options)
+            lambda store: why_not(self.query, store, self._home, path, text, k, line, **options)
         )
 
     def _writing(self) -> Writing:

@@ -93,8 +93,6 @@ class Asking:
 
     def like(self, path: str | os.PathLike[str], line: int | None, search: Search) -> SearchResults:
         """`MiniSearch.like`."""
-        if line is not None and (isinstance(line, bool) or not isinstance(line, int)):
-            raise InputError(f"line is {line!r}: expected the number of a line, from 1")
         with self._turn:
             return self._like(path, line, self._of_stored_names(search))
 
@@ -103,7 +101,7 @@ class Asking:
         store = self._reading()
         facts = Facts.read(store, self._home.folder)
         with store.snapshot():
-            passages = _at_line(store.passages(key), path, line)
+            passages = at_line(store.passages(key), path, line)
             ids = np.array([passage.id for passage in passages], np.int64)
             encoder = None
             if search.evidence:
@@ -216,12 +214,16 @@ def _unit(vector: FloatArray) -> FloatArray:
     return np.asarray(vector / length, np.float32)
 
 
-def _at_line(
+def at_line(
     passages: Sequence[StoredChunk], path: str | os.PathLike[str], line: int | None
 ) -> Sequence[StoredChunk]:
     """A document's passages, or those that hold a line of it; InputError where there are none."""
+    if line is not None and (isinstance(line, bool) or not isinstance(line, int)):
+        raise InputError(f"line is {line!r}: expected the number of a line, from 1")
     if not passages:
-        raise InputError(f"{os.fspath(path)} is not in the index: expected a file that was indexed")
+        raise InputError(
+            f"{os.fspath(path) or 'an empty path'} is not in the index: expected a file that was indexed"
+        )
     if line is None:
         return passages
     held = [passage for passage in passages if passage.line <= line <= passage.end_line]

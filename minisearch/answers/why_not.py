@@ -1,8 +1,8 @@
 """Why a file is not on the page of a question: not indexed, filtered, outranked, or fused away.
 
-A file and a question come in, one verdict with its numbers goes out.  The question is asked twice, as the
-user asked it and for a ranking of every passage; what is noted of files that are not indexed is read from the
-store.
+A file, or a line of it, and a question come in, one verdict with its numbers goes out.  The question is asked
+twice, as the user asked it and for a ranking of every passage; what is noted of files that are not indexed is
+read from the store.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from minisearch import filters
+from minisearch.answers.asking import at_line
 from minisearch.answers.path_patterns import as_stored
 from minisearch.choices import read_roots
 from minisearch.errors import InputError
@@ -34,9 +35,10 @@ Verdict = Literal[
 class WhyNot:
     """Where a file stands in the answers to a question, and why it is not on the page if it is not.
 
-    ``reason`` says it in a sentence.  ``passage`` is the file's best passage, its rank counted among all
-    ``n_ranked`` passages that take part, and ``last`` the last result on the page; both None where the file
-    does not take part.  ``filters`` are the conditions that none of its passages meets, in words.
+    Where a line was asked about, all is of the passages that hold it.  ``reason`` says it in a sentence.
+    ``passage`` is the file's best passage, its rank counted among all ``n_ranked`` passages that take part,
+    and ``last`` the last result on the page; both None where the file does not take part.  ``filters`` are
+    the conditions that none of its passages meets, in words.
     """
 
     path: str
@@ -55,23 +57,24 @@ def why_not(
     path: str | os.PathLike[str],
     text: Any,  # noqa: ANN401 - what `query` takes
     k: int,
+    line: int | None,
     **options: Any,  # noqa: ANN401 - those of `query`
 ) -> WhyNot:
     """`MiniSearch.why_not`; ``ask`` is `MiniSearch.query`, and answers from this state of the store."""
-    key = home.key(real_path(path, must_exist=False))
-    if not os.fspath(path):
+    if path == "":
         raise InputError("expected the path of a file, got an empty one")
+    key = home.key(real_path(path, must_exist=False))
     page = ask(text, k, **options)
     passages = store.passages(key)
     _, n_chunks = store.counts()
     if not passages:
         return WhyNot(home.shown(key), "not indexed", _not_indexed(store, home, key, path))
-    ids = {passage.id for passage in passages}
+    ids = {passage.id for passage in at_line(passages, path, line)}
     failed = _failed(store, home, ids, page, filters.as_filter(options.get("where")))
-    name, document_id = home.shown(key), passages[0].document_id
+    name = home.shown(key)
     every = ask(text, n_chunks, **options | {"by": "chunk", "diverse": None, "evidence": False})
-    own = [result for result in every if result.doc_id == document_id]
-    if (rank := _rank_on(page, name, ids)) is not None:
+    own = [result for result in every if result.chunk_id in ids]
+    if (rank := _rank_on(page, ids)) is not None:
         return WhyNot(name, "found", f"it is on the page, at rank {rank}", *_about(own, page, every))
     if not own:
         if failed:
@@ -86,11 +89,11 @@ def _about(own: list[SearchResult], page: SearchResults, every: SearchResults) -
     return own[0] if own else None, page[-1] if page else None, len(every)
 
 
-def _rank_on(page: SearchResults, path: str, ids: set[int]) -> int | None:
+def _rank_on(page: SearchResults, ids: set[int]) -> int | None:
     """The rank of the result that is one of these passages, or stands for one."""
     for result in page:
         merged: tuple[Place, ...] = result.merged
-        if result.path == path or any(place.chunk_id in ids for place in merged):
+        if result.chunk_id in ids or any(place.chunk_id in ids for place in merged):
             return result.rank
     return None
 
@@ -133,13 +136,23 @@ def _not_indexed(store: Store, home: Home, key: str, given: str | os.PathLike[st
 def _failed(
     store: Store, home: Home, ids: set[int], page: SearchResults, where: Filter | None
 ) -> tuple[str, ...]:
-    """The conditions, in words, that none of the passages meets; all of them, where each is met by some."""
+    """The conditions, in words, that none of the passages meets.
+
+    All of them, where each is met by some passage and the whole by none.
+    """
     question = page.question
     parts = list(filters.flat(where)) if isinstance(where, filters.And) else [] if where is None else [where]
     parts += [filters.Contains(phrase) for phrase in question.required]
     parts += [filters.Not(filters.Contains(phrase)) for phrase in question.excluded]
-    failed = tuple(part for part in parts if not ids & set(store.select(as_stored(part, home)).tolist()))
-    return tuple(map(_words, failed or parts))
+    failed = [part for part in parts if not _left(part, store, home) & ids]
+    if not failed and not _left(filters.And(tuple(parts)), store, home) & ids:
+        failed = parts
+    return tuple(map(_words, failed))
+
+
+def _left(where: Filter, store: Store, home: Home) -> set[int]:
+    """The passages that a condition leaves."""
+    return set(store.select(as_stored(where, home)).tolist())
 
 
 def _words(where: Filter) -> str:
@@ -194,7 +207,9 @@ def _beaten(
         legs.append("by words nowhere: it has none of them")
     margin = f", {min(scores) - best.score:.3f} below the last on the page" if scores else ""
     where = f"its best passage, at line {best.line}, is at rank {best.rank:,} of {len(every):,}{margin}"
+    # A page of one leg alone would show another passage of it, if that is nearer there.
+    of_all = "its passages " if len(own) > 1 else ""
     single = min((rank for rank in (by_meaning, by_words) if rank), default=None)
     if page.mode == "hybrid" and not page.n_reranked and single is not None and single <= k:
-        return "fused away", f"{where}; alone it would be at rank {' and '.join(legs)}"
-    return "outranked", f"{where} ({'; '.join(legs)})"
+        return "fused away", f"{where}; alone {of_all or 'it '}would be at rank {' and '.join(legs)}"
+    return "outranked", f"{where} ({of_all and of_all + 'at best '}{'; '.join(legs)})"

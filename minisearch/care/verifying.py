@@ -36,8 +36,8 @@ K = 10
 
 def verify(home: Home, encoders: Encoders, *, n: int, seed: int) -> Verification:
     """`MiniSearch.verify`."""
-    if n < 1:
-        raise InputError(f"n is {n}: ask for at least 1 document")
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise InputError(f"n is {n!r}: ask for at least 1 document")
     home.must_exist()
     with Store(home.database) as store, store.snapshot():
         facts = Facts.read(store, home.folder)

@@ -6,6 +6,7 @@ sense.  Asking and printing is `query`'s part.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 RERANKERS = ("cross", "bi")
 AUTO = "auto"  # the better of those that are on this machine
 DIVERSE = 0.5
+PLACE = re.compile(r"(?s)(.+):([0-9]+)")
 MOST_DIGITS = 18  # of a line's number; Python itself refuses to read some thousands
 
 
@@ -100,18 +102,6 @@ class QueryOptions:
 
         return literal_question(text)
 
-    def passage(self) -> tuple[str, int | None]:
-        """``--like FILE:LINE`` taken apart; a file that is called so goes first."""
-        given = self.like or ""
-        path, _, line = given.rpartition(":")
-        if path and line.isascii() and line.isdigit() and not _is_there(given):
-            if len(line) > MOST_DIGITS:
-                raise InputError(
-                    f"--like {one_line(path)} has no line {line[:10]}...: expected one in the file"
-                )
-            return path, int(line)
-        return given, None
-
     def limits(self) -> Iterator[str]:
         """The conditions on files, as they were given."""
         for option, values in self._files():
@@ -150,6 +140,19 @@ class QueryOptions:
             return chosen(self.rerank, (*RERANKERS, AUTO), "reranker")
         is_meant = (self.rerank_budget, self.rerank_depth, self.rerank_model) != (None, None, None)
         return AUTO if is_meant else None
+
+
+def file_and_line(given: str) -> tuple[str, int | None]:
+    """``FILE:LINE`` taken apart, or ``FILE:LINE:COLUMN`` as a page prints it; a file called so goes first."""
+    found = PLACE.fullmatch(given)
+    if found is None or _is_there(given):
+        return given, None
+    if not _is_there(found[1]):
+        found = PLACE.fullmatch(found[1]) or found  # the last number is a column
+    path, line = found[1], found[2]
+    if len(line) > MOST_DIGITS:
+        raise InputError(f"{one_line(path)} has no line {line[:10]}...: expected one in the file")
+    return path, int(line)
 
 
 def _is_there(name: str) -> bool:

@@ -18,7 +18,7 @@ import click
 
 import minisearch
 from minisearch.cli import show
-from minisearch.cli.asked import AUTO, RERANKERS, QueryOptions
+from minisearch.cli.asked import AUTO, RERANKERS, QueryOptions, file_and_line
 from minisearch.cli.nothing import why_nothing
 from minisearch.cli.options import SectionedCommand, common, section, set_up_logging
 from minisearch.cli.terminal import Terminal, one_line, printable
@@ -226,7 +226,7 @@ class Output:
 def _answers(ms: MiniSearch, asked: QueryOptions, arguments: dict[str, Any]) -> Iterator[Answer]:
     """What came of each question, as soon as it is there."""
     if asked.like is not None:
-        path, line = asked.passage()
+        path, line = file_and_line(asked.like)
         yield Answer(None, ms.like(path, line, **arguments))
     elif asked.batch is None:
         yield Answer(None, ms.query(asked.question(asked.text), **arguments))

@@ -10,7 +10,7 @@ import click
 
 import minisearch
 from minisearch.cli import show
-from minisearch.cli.asked import QueryOptions
+from minisearch.cli.asked import QueryOptions, file_and_line
 from minisearch.cli.options import common, json_option, offline_option, set_up_logging
 from minisearch.cli.query import QueryCommand, query
 from minisearch.cli.terminal import one_line
@@ -29,13 +29,13 @@ SHARED |= {"rerank", "rerank_budget", "rerank_depth", "rerank_model", "diverse"}
 @click.command(
     name="why-not", cls=QueryCommand, params=[option for option in query.params if option.name in SHARED]
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE[:LINE]")
 @click.argument("text", nargs=-1, required=True)
 @offline_option
 @json_option
 @common
 def why_not(
-    file: Path,
+    file: str,
     text: tuple[str, ...],
     offline: bool,
     as_json: bool,
@@ -43,7 +43,7 @@ def why_not(
     verbose: bool,
     **given: Any,  # noqa: ANN401 - what `QueryOptions` takes
 ) -> None:
-    """Say why FILE is not among the answers to TEXT.
+    """Say why FILE, or what stands at a line of it, is not among the answers to TEXT.
 
     It may not be indexed, be kept out by a filter, be outranked, or be found by one leg of the search and
     lost in the fusion of both. The options are those of query.
@@ -58,12 +58,14 @@ def why_not(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `query`
     folder = index_folder or find_index()
     with minisearch.MiniSearch(folder, offline=offline, rerank_model=asked.rerank_model) as ms:
-        found = ms.why_not(file, asked.question(asked.text), **asked.arguments())
-    click.echo(show.as_json(found) if as_json else _text(found))
+        path, line = file_and_line(file)
+        found = ms.why_not(path, asked.question(asked.text), line=line, **asked.arguments())
+    click.echo(show.as_json(found) if as_json else _text(found, line))
 
 
-def _text(found: WhyNot) -> str:
-    lines = [one_line(f"{found.path}: {found.verdict}: {found.reason}")]
+def _text(found: WhyNot, line: int | None) -> str:
+    place = found.path if line is None else f"{found.path}:{line}"
+    lines = [one_line(f"{place}: {found.verdict}: {found.reason}")]
     if found.verdict != "found":
         rows = {"last on the page": found.last, "its best passage": found.passage}
         lines += [_row(name, result) for name, result in rows.items() if result is not None]

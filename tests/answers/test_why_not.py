@@ -70,23 +70,25 @@ def test_an_outranked_file_is_told_its_rank_and_what_it_lacks(ms: MiniSearch) ->
 
 def test_a_file_that_one_leg_alone_would_show_is_fused_away(docs: Path, ms: MiniSearch) -> None:
     ms.index("docs")
-    question = "coffee and sleep and water"
-    for name in TEXTS:
-        path = f"docs/{name}"
-        for k in (1, 2, 3):
-            on_pages = [
-                path in {result.path for result in ms.query(question, k=k, mode=mode)}
-                for mode in ("hybrid", "dense", "lexical")
-            ]
-            verdict = ms.why_not(path, question, k=k).verdict
-            if on_pages[0]:
-                assert verdict == "found"
-            elif verdict == "fused away":
-                best = ms.why_not(path, question, k=k).passage.trace
-                assert min(best.dense_rank or 99, best.lexical_rank or 99) <= k
-            else:
-                assert verdict == "outranked"
-                assert not any(on_pages)
+    verdicts = set()
+    for question in ("coffee and sleep and water", "tea salt stars"):
+        for path in (f"docs/{name}" for name in TEXTS):
+            own = [hit.trace for hit in ms.query(question, 99, by="chunk") if hit.path == path]
+            for k in (1, 2, 3):
+                on_pages = [
+                    path in {result.path for result in ms.query(question, k=k, mode=mode)}
+                    for mode in ("hybrid", "dense", "lexical")
+                ]
+                verdict = ms.why_not(path, question, k=k).verdict
+                verdicts.add(verdict)
+                if on_pages[0]:
+                    assert verdict == "found"
+                elif verdict == "fused away":
+                    assert min(rank or 99 for one in own for rank in (one.dense_rank, one.lexical_rank)) <= k
+                else:
+                    assert verdict == "outranked"
+                    assert not any(on_pages)
+    assert verdicts == {"found", "fused away", "outranked"}
 
 
 class Backwards:
@@ -148,6 +150,45 @@ def test_a_file_without_any_of_the_words_is_told_so_where_only_words_count(ms: M
     found = ms.why_not("docs/stars.txt", "coffee", mode="lexical")
     assert found.verdict == "no match"
     assert found.reason == "none of its 1 passages has any of the question's words"
+
+
+def test_a_filter_that_a_file_meets_is_not_what_keeps_it_out(ms: MiniSearch) -> None:
+    ms.index("docs")
+    for where in (Extension("txt"), Extension("txt") & PathFilter("docs/**")):
+        found = ms.why_not("docs/stars.txt", "coffee", mode="lexical", where=where)
+        assert (found.verdict, found.filters) == ("no match", ())
+
+
+def test_ranks_of_other_passages_of_a_file_are_not_told_of_its_best(ms: MiniSearch) -> None:
+    ms.index("docs")
+    n_differing = 0
+    for question in ("tea salt stars", "salt more stars in more", "and and", "salt hydrogen"):
+        for path in ("docs/long.md", "docs/stars.txt"):
+            found = ms.why_not(path, question, k=1)
+            own = [hit.trace for hit in ms.query(question, 99, by="chunk") if hit.path == path]
+            assert found.passage.trace == own[0]
+            dense = min(one.dense_rank for one in own)
+            lexical = min((one.lexical_rank for one in own if one.lexical_rank), default=None)
+            n_differing += [dense, lexical] != [own[0].dense_rank, own[0].lexical_rank]
+            if found.verdict == "outranked":
+                legs = f"{dense} by meaning; {lexical or 'by words nowhere'}"
+                assert f"({'its passages at best ' if len(own) > 1 else ''}{legs}" in found.reason
+    assert n_differing, "some file has its best ranks in different passages"
+
+
+def test_a_line_is_asked_about_alone(docs: Path, ms: MiniSearch) -> None:
+    ms.index("docs")
+    question = "sleep and more sleep"
+    assert ms.why_not("docs/long.md", question, k=1).verdict == "found"
+    assert ms.why_not("docs/long.md", question, k=1, line=7).verdict == "found"
+    found = ms.why_not("docs/long.md", question, k=1, line=3)
+    assert (found.verdict, found.passage.line, found.path) == ("outranked", 1, "docs/long.md")
+    assert "salt" in found.passage.text
+    with pytest.raises(InputError, match="no passage at line 99: its last ends at 7"):
+        ms.why_not("docs/long.md", question, line=99)
+    with pytest.raises(InputError, match="line is 'x'"):
+        ms.why_not("docs/long.md", question, line="x")
+    assert ms.why_not("docs/gone.md", question, line=3).reason == "there is no such file"
 
 
 def test_a_file_that_is_not_indexed_is_told_why(docs: Path, ms: MiniSearch) -> None:
@@ -234,6 +275,12 @@ def test_what_makes_no_sense_is_refused(docs: Path, ms: MiniSearch) -> None:
     for ask in (ms.query, ms.similarity, lambda text: ms.why_not("docs/tea.md", text)):
         with pytest.raises(InputError, match=r"expected .*, got NoneType"):
             ask(None)
+    with pytest.raises(InputError, match="expected a list of them"):
+        ms.query_many(None)
+    with pytest.raises(InputError, match="n is 'x': ask for at least 1 document"):
+        ms.verify("x")
+    with pytest.raises(InputError, match="an empty path is not in the index"):
+        ms.like("")
 
 
 def test_a_filter_as_text_is_the_filter(docs: Path, ms: MiniSearch) -> None:

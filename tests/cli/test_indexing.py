@@ -147,6 +147,10 @@ def test_why_not_says_why(folder: Path) -> None:
     assert first.startswith("docs/bread.md: outranked: its best passage, at line 1, is at rank ")
     assert last.startswith("last on the page  docs/tasks.md:1  by meaning 1 (")
     assert own.startswith("its best passage  docs/bread.md:1  by meaning ")
+    for place in ("docs/bread.md:1", "docs/bread.md:1:6"):
+        of_line = run("why-not", place, "failed task", "-k", "1").stdout.splitlines()
+        assert of_line == [first.replace("md:", "md:1:", 1), last, own]
+    assert "expected the path of a file" in run("why-not", "", "task", code=1).stderr
     found = json.loads(run("why-not", "docs/bread.md", "failed task", "-k", "1", "--json").stdout)
     assert (found["verdict"], found["n_ranked"]) == ("outranked", 3)
     assert found["passage"]["trace"]["dense_rank"] == found["passage"]["rank"]

@@ -241,6 +241,8 @@ def test_more_like_a_file_or_like_a_passage_of_it(tmp_path: Path) -> None:
         "docs/a.md:12": ("docs/a.md", 12),
         "odd:12": ("odd:12", None),
         "odd:12:3": ("odd:12", 3),
+        "docs/a.md:12:7": ("docs/a.md", 12),
+        "odd:12:3:7": ("odd:12", 3),
         "C:x": ("C:x", None),
         ":3": (":3", None),
         "a:٣": ("a:٣", None),
