@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,12 +23,14 @@ from minisearch.storage.opening import (
 )
 from minisearch.storage.seal import SealCheck, break_seal, has_log, write_seal
 from minisearch.storage.state import State, new_name, read_state, write_state
+from minisearch.storage.vacuum import remove_copy, vacuum
 
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
 INTERRUPTED_EVERY_S = 0.02
-PAGES_AT_ONCE = 2_000  # some 10 ms
 SHRUNK_FROM = 256  # pages, a megabyte: a file with less has little to give back
 MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
+
+logger = logging.getLogger(__name__)
 
 
 class Connection:
@@ -65,6 +67,7 @@ class Connection:
                 break_seal(path)  # of a file that is gone
                 create_private(path)
         if self.is_writable:
+            remove_copy(path)  # of a writer that was killed
             self._db = open_database(path, "mode=rwc")
         else:
             self._db, self._is_immutable = open_to_read(path)
@@ -212,7 +215,7 @@ class Connection:
         Python answers a signal between two of its own steps, and one statement may take many seconds: a
         thread does the work, and the statement that it is at is broken off, without effect.
         """
-        if not self._has_written or threading.current_thread() is not threading.main_thread():
+        if not self.is_writable or threading.current_thread() is not threading.main_thread():
             work()
             return
         # Here, because whoever only reads need not wait for its import.
@@ -265,30 +268,27 @@ class Connection:
         finally:
             release(self.path)
 
-    def shrink(self, *, is_due: bool = False) -> None:
+    def shrink(self, *, is_due: bool = False) -> bool:
         """Give back the room of what is gone: where that is over half of the file, or it is due for a reason.
 
-        Takes some 4 s for each 100,000 passages that stay.  Beside a reader, or on a full disk, it waits for
-        another time.
+        Whether it was done: beside a reader, or on a full disk, it waits for another time.  Takes some 4 s
+        for each 100,000 passages that stay.
         """
         if not self._has_written:
-            return
+            return False
         (((n_pages,),), ((n_free,),)) = self.rows("pragma page_count"), self.rows("pragma freelist_count")
-        if not is_due and (n_pages < SHRUNK_FROM or n_free * 2 <= n_pages or not self._move_log()):
-            return
-        with contextlib.suppress(sqlite3.Error, OSError), tempfile.TemporaryDirectory() as folder:
-            self._vacuum(Path(folder) / "vacuumed.db")
-
-    def _vacuum(self, temporary: Path) -> None:
-        # What VACUUM does, but that nothing can stop at the end: that a copy takes the place of the database.
-        self._db.execute("vacuum into ?", [str(temporary)])
-        with contextlib.closing(sqlite3.connect(temporary)) as vacuumed:
-            temporary.unlink()
-            vacuumed.backup(self._db, pages=PAGES_AT_ONCE, progress=self._stop_if_interrupted)
-
-    def _stop_if_interrupted(self, *_: object) -> None:
-        if self._is_interrupted:
-            raise sqlite3.OperationalError("interrupted")
+        if not is_due and (n_pages < SHRUNK_FROM or n_free * 2 <= n_pages):
+            return False
+        if not self._move_log() and not is_due:
+            return False
+        try:
+            vacuum(self._db, self.path, is_interrupted=lambda: self._is_interrupted)
+        except (sqlite3.Error, OSError) as error:
+            if self._is_interrupted:
+                raise
+            logger.debug("%s was not shrunk: %s", self.path, error)
+            return False
+        return True
 
     def _move_log(self) -> bool:
         """Whether all of the log is in the database now, on the disk."""

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PRIVATE = 0o600
-PRIVATE_FOLDER = 0o700
 
 
 @dataclass

@@ -8,6 +8,7 @@ here.  The store knows nothing of files, models or backends: it is handed what i
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -34,7 +35,11 @@ from minisearch.storage.vectors import insert_vector, known_vectors, read_vector
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
 
 _MODEL = "model_fingerprint"  # the fact that says whose the vectors are
+_TO_BE_SHRUNK = "to_be_shrunk"  # the fact that bytes of what was forgotten are still in the file
+_FACT = "select value from meta where key = ?"
 _PATHS = "select path from documents where id in"
+
+logger = logging.getLogger(__name__)
 
 
 class Store:
@@ -45,7 +50,6 @@ class Store:
         self.journal = Journal(self._connection)
         self._undo = Undo(self._connection)
         self._is_checked = False  # what filters compare
-        self._must_shrink = False
 
     def __enter__(self) -> Store:
         return self
@@ -72,11 +76,23 @@ class Store:
         self._shrink()
 
     def _shrink(self) -> None:
-        if self._must_shrink:  # the full text, too, holds words of what is gone until it is merged
-            with contextlib.suppress(IndexNotWritable), self._connection.transaction():
+        connection = self._connection
+        if not (connection.is_writable and connection.early_rows(_FACT, [_TO_BE_SHRUNK])):
+            connection.shrink()
+            return
+        with contextlib.suppress(IndexNotWritable):  # a full disk
+            with connection.transaction():  # the full text holds words of what is gone until it is merged
                 for table in ("chunks_fts", "chunks_rewritten"):
-                    self._connection.write(f"insert into {table} ({table}) values ('optimize')")  # noqa: S608 - ours
-        self._connection.shrink(is_due=self._must_shrink)
+                    connection.write(f"insert into {table} ({table}) values ('optimize')")  # noqa: S608 - ours
+            if connection.shrink(is_due=True):
+                with connection.transaction():
+                    connection.write("delete from meta where key = ?", [_TO_BE_SHRUNK])
+                return
+        logger.warning(
+            "%s could not be written anew: bytes of secrets that were forgotten stay in it until a run can; is "
+            "another program using it, or is there no room for twice its size beside it?",
+            connection.path,
+        )
 
     def _check_before_sealing(self) -> None:
         """IndexCorrupt for damage in a file that had no seal: once sealed, it would never be found."""
@@ -138,7 +154,7 @@ class Store:
 
     def _number(self, key: str) -> int:
         """A fact that is a number; 0 before it is set."""
-        rows = self._connection.rows("select value from meta where key = ?", [key])
+        rows = self._connection.rows(_FACT, [key])
         try:
             return int(rows[0][0]) if rows else 0
         except ValueError as error:
@@ -241,11 +257,14 @@ class Store:
 
         Going back then leaves those documents as they are.  What a change has replaced otherwise stays as it
         was read, until the change after it: also a secret that was deleted from a file that is not screened.
-        The file is written anew when it is closed, so that no bytes of what was forgotten stay in it.
+        The file is written anew when it is closed, by this writer or the next that can, so that no bytes of
+        what was forgotten stay in it.
         """
         with self._connection.transaction():
             if self._undo.forget_secrets(lambda path: keeps(os.fsdecode(path))):
-                self._must_shrink = True
+                self._connection.write(
+                    "insert or replace into meta (key, value) values (?, '1')", [_TO_BE_SHRUNK]
+                )
 
     def roll_back(self) -> Undone:
         """Take the latest change back, in one transaction; once more, and it is made again.
@@ -303,7 +322,8 @@ class Store:
     def known_vectors(self, texts: Sequence[str]) -> dict[str, FloatArray]:
         """The vectors already stored for any of these texts, in whatever document, of now or of before.
 
-        One of before that is damaged is not known; one of now raises IndexCorrupt.
+        IndexCorrupt for one of now that is damaged, or of what `roll_back` brings back; one that left
+        before that is not known then.
         """
         return known_vectors(self._connection, texts, self._number("dimension"))
 

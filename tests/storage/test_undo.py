@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.errors import IndexCorrupt, InputError
-from minisearch.storage import Store, Undone, connection
+from minisearch.storage import Store, Undone, connection, vacuum
 from minisearch.storage.journal import MOST_RUNS
 from minisearch.storage.seal import read_seal
 from minisearch.types import Note, Skipped
@@ -380,6 +383,90 @@ def test_what_is_screened_now_does_not_come_back(path, ends_as):
     assert_sound(path)
 
 
+@pytest.mark.parametrize("ends_as", ["interrupted", "without room"])
+def test_what_is_screened_now_leaves_the_file_later_if_it_could_not_at_once(
+    path, monkeypatch, caplog, ends_as
+):
+    with Store(path, writable=True) as store:
+        put_secret(store, "a.md", keeps_secrets=True, text=f"{SECRET} " * 500)
+
+    def screen():
+        with Store(path, writable=True) as store:
+            put_secret(store, "a.md", keeps_secrets=False, text="[secret]")
+            store.forget_secrets(lambda _: False)
+            if ends_as == "interrupted":
+                raise KeyboardInterrupt
+
+    def fail(*_, **__):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "vacuum", fail)
+        if ends_as == "interrupted":
+            with pytest.raises(KeyboardInterrupt):
+                screen()
+        else:
+            with caplog.at_level(logging.DEBUG):
+                screen()
+            assert f"{path} was not shrunk: database or disk is full" in caplog.messages
+            assert [one.levelname for one in caplog.records] == ["DEBUG", "WARNING"]
+            assert "bytes of secrets that were forgotten stay" in caplog.messages[1]
+    assert SECRET.encode() in bytes_of(path)
+    with Store(path) as reader:
+        assert contents(reader) == {"a.md": as_put("[secret]")}
+    assert SECRET.encode() in bytes_of(path)  # who reads writes nothing
+    with Store(path, writable=True):
+        pass  # there is nothing else to do
+    before = bytes_of(path)
+    assert SECRET.encode() not in before
+    with Store(path, writable=True):
+        pass  # nor that
+    assert bytes_of(path) == before
+    assert read_seal(path).n_bytes == path.stat().st_size
+    assert_sound(path)
+
+
+@pytest.mark.parametrize("is_due", [False, True])
+def test_a_file_that_another_holds_as_it_is_shrunk_is_let_go_of(path, monkeypatch, is_due):
+    monkeypatch.setattr(connection, "CLOSE_TIMEOUT_S", 0.05)
+    a_large_change(path, 1)
+    with Store(path, writable=True) as store:
+        store.remove([one.id for one in store.documents().values()], for_good=True)
+    before = path.stat().st_size
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+
+        def hold(*arguments, **options):
+            other.execute("begin immediate")
+            vacuum.vacuum(*arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(connection, "vacuum", hold)
+            store = Store(path, writable=True)
+            put(store, "a.md", "new")
+            store._undo.forget()
+            started_s = time.monotonic()
+            assert not store._connection.shrink(is_due=is_due)
+            store._connection.close()
+        assert time.monotonic() - started_s < 5
+    assert path.stat().st_size >= before
+    with Store(path, writable=True) as store:
+        put(store, "b.md", "new")
+    assert path.stat().st_size < before / 2
+    assert_sound(path)
+
+
+def test_the_copy_that_a_killed_writer_leaves_is_removed_by_the_next(path):
+    with Store(path, writable=True) as store:
+        put(store, "a.md", "one")
+    for suffix in ("vacuumed", "vacuumed-journal"):
+        path.with_name(f"{path.name}.{suffix}").write_bytes(b"whatever")
+    with Store(path) as reader:
+        assert contents(reader) == {"a.md": as_put("one")}
+    assert len(list(path.parent.glob("*vacuumed*"))) == 2
+    with Store(path, writable=True):
+        assert not list(path.parent.glob("*vacuumed*"))
+
+
 def test_nothing_is_written_where_there_are_no_secrets_to_forget(path):
     with Store(path, writable=True) as store:
         put(store, "a.md", "one")
@@ -440,19 +527,17 @@ def test_a_file_whose_shrinking_is_broken_off_is_as_it_was_and_shrinks_another_t
     before = path.stat().st_size
     with Store(path, writable=True) as store:
         store.remove([one.id for one in store.documents().values()], for_good=True)
-    n_steps = []
+    steps = []
 
-    def stop_late(_, __, n_left, n_all):
-        n_steps.append(n_left)
-        if n_left < n_all / 2:
-            raise sqlite3.OperationalError("interrupted")
+    def stop_late(db, path, **_):
+        vacuum.vacuum(db, path, is_interrupted=lambda: steps.append(1) or len(steps) > 2)
 
     with monkeypatch.context() as patch, Store(path, writable=True) as store:
-        patch.setattr(connection, "PAGES_AT_ONCE", 1)
-        patch.setattr(connection.Connection, "_stop_if_interrupted", stop_late)
+        patch.setattr(vacuum, "PAGES_AT_ONCE", 1)
+        patch.setattr(connection, "vacuum", stop_late)
         put(store, "a.md", "new")
         store.close()
-    assert len(n_steps) > 2
+    assert len(steps) == 3
     assert path.stat().st_size >= before
     with Store(path) as reader:
         assert contents(reader) == {"a.md": as_put("new")}
