@@ -7,7 +7,6 @@ at one moment, taken while others read and write.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from minisearch import storage
 from minisearch.choices import read_roots
-from minisearch.errors import IndexBusy, IndexNotWritable
+from minisearch.errors import IndexCorrupt, IndexNotFound, IndexNotWritable
 from minisearch.facts import Facts
 from minisearch.home import Home
 from minisearch.live_index import is_due, publish_index
@@ -50,29 +49,40 @@ def restore(home: Home, path: str | os.PathLike[str]) -> int:
         )
     is_new = not home.path.exists()
     home.create()
-    try:
-        with writer_lock(home.path), _nothing_left(home.path):
-            storage.restore(Path(path), home.database)
-            with Store(home.database, writable=True) as store:
-                _publish_if_due(store, home)
-                return sum(not os.path.lexists(home.absolute(key)) for key in store.documents())
-    except IndexBusy:  # whoever was sooner is making an index here
-        raise
-    except BaseException:
-        if is_new:  # nothing was here, and nothing is left
-            shutil.rmtree(home.path)
-        raise
+    with writer_lock(home.path), _nothing_left(home, is_new=is_new), _no_backup(path):
+        storage.restore(Path(path), home.database)
+        with Store(home.database, writable=True) as store:
+            _publish_if_due(store, home)
+            return sum(not os.path.lexists(home.absolute(key)) for key in store.documents())
 
 
 @contextmanager
-def _nothing_left(folder: Path) -> Iterator[None]:
-    """On a failure, the files that have come into a folder go again."""
-    there = set(folder.iterdir())
+def _no_backup(path: str | os.PathLike[str]) -> Iterator[None]:
+    """A refused backup without the advice for an index: the file may be anything of the user's own."""
+    try:
+        yield
+    except (IndexCorrupt, IndexNotFound) as error:
+        raise IndexCorrupt(
+            f"{os.fspath(path)} is no backup of an index, or is damaged: name a file that "
+            f"'minisearch backup' has made"
+        ) from error
+
+
+@contextmanager
+def _nothing_left(home: Home, *, is_new: bool) -> Iterator[None]:
+    """On a failure, the files that have come into a folder go again, and a new folder with them.
+
+    The writer's lock must be held: without it, another process may be making its index there.
+    """
+    ours = {home.path / name for name in (".gitignore", "writer.lock")}
+    there = set(home.path.iterdir()) - (ours if is_new and not home.exists() else set())
     try:
         yield
     except BaseException:
-        for path in set(folder.iterdir()) - there:
+        for path in set(home.path.iterdir()) - there:
             path.unlink()
+        if not there:
+            home.path.rmdir()
         raise
 
 

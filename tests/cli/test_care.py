@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from minisearch.cli import cli
 from minisearch.encoders import Encoders
 from minisearch.errors import IndexBusy
 from minisearch.storage import Store
+from minisearch.storage.lock import writer_lock
 from tests.fakes import HashingEncoder
 
 
@@ -112,7 +115,8 @@ def test_a_backup_becomes_an_index_again(place: Path) -> None:
 def test_what_is_no_backup_is_refused_and_leaves_nothing(place: Path, content: bytes) -> None:
     (place / "other.db").write_bytes(content)
     done = run("restore", "other.db", "--index", "new")
-    assert done.exit_code == 1 and done.output.startswith("Error: ")
+    assert done.exit_code == 1 and done.output.startswith("Error: other.db is no backup of an index")
+    assert "delete" not in done.output, "it is the user's own"
     assert not (place / "new").exists()
     assert (place / "other.db").read_bytes() == content
 
@@ -143,6 +147,43 @@ def test_a_restore_beside_another_leaves_it_alone(place: Path, monkeypatch: pyte
     monkeypatch.setattr(recovery, "writer_lock", other_is_sooner)
     assert run("restore", "copy.db", "--index", "new").exit_code == 75
     assert (place / "new" / "theirs").exists()
+
+
+def test_an_index_that_is_made_where_a_restore_has_failed_stays(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has waited for the lock goes on as soon as it is free."""
+    (place / "other.db").write_text("no database")
+
+    @contextmanager
+    def another_waits(path: Path) -> Iterator[None]:
+        try:
+            with writer_lock(path):
+                yield
+        finally:
+            path.mkdir(exist_ok=True)
+            (path / "minisearch.db").write_text("theirs")
+
+    monkeypatch.setattr(recovery, "writer_lock", another_waits)
+    assert run("restore", "other.db", "--index", "new").exit_code == 1
+    assert (place / "new" / "minisearch.db").read_text() == "theirs"
+
+
+def test_a_restore_that_has_waited_for_another_index_leaves_it_alone(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("backup", "copy.db")
+
+    @contextmanager
+    def other_was_sooner(path: Path) -> Iterator[None]:
+        with writer_lock(path):
+            (path / "minisearch.db").write_text("theirs")
+            yield
+
+    monkeypatch.setattr(recovery, "writer_lock", other_was_sooner)
+    assert run("restore", "copy.db", "--index", "new").exit_code == 1
+    assert (place / "new" / "minisearch.db").read_text() == "theirs"
+    assert {path.name for path in (place / "new").iterdir()} == {"minisearch.db", "writer.lock", ".gitignore"}
 
 
 def test_a_backup_that_is_not_there(place: Path) -> None:
