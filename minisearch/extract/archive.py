@@ -10,7 +10,7 @@ import struct
 import zipfile
 import zlib
 
-from minisearch.extract.contents import Unreadable
+from minisearch.extract.contents import Damaged, Unreadable
 
 MAX_BYTES = 200_000_000  # unpacked, in all
 MAX_ENTRIES = 10_000
@@ -57,7 +57,7 @@ class Archive:
         try:
             return self._unpack(entry)
         except (*DAMAGE, NotImplementedError, RuntimeError) as error:
-            raise Unreadable("damaged: the archive cannot be unpacked") from error
+            raise Damaged("damaged: the archive cannot be unpacked") from error
 
     def _unpack(self, entry: zipfile.ZipInfo) -> bytes:
         unpacked = io.BytesIO()

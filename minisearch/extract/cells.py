@@ -10,8 +10,6 @@ import datetime
 import re
 from enum import Enum
 
-from minisearch.extract.figures import number
-
 NOT_PART = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
 ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 BUILT_IN_DATES = {*range(14, 23), *range(27, 37), 45, 47, *range(50, 59)}
@@ -41,6 +39,16 @@ def format_of(code: int, spelt: str = "") -> Format:
     return Format.SHARE if "%" in first else Format.NUMBER
 
 
+def number(words: str) -> str:
+    """A number with as many digits as Office keeps of it; other words as they are."""
+    if words.isdecimal():
+        return words
+    try:
+        return f"{float(words):.15g}"
+    except ValueError:
+        return words
+
+
 def said(value: str, format_: Format, *, is_1904: bool = False) -> str:
     """A number as its format has it: 45351 is 2024-02-29, 0.125 is 12.5%."""
     if format_ is Format.NUMBER:
@@ -63,7 +71,7 @@ def _elapsed(days: float) -> str:
 
 def _date(days: float, is_1904: bool) -> str:
     seconds = round((days % 1) * 86_400)
-    if days < 1 and not is_1904:
+    if days < 1:  # a time without a day, whichever day is the first
         return (datetime.datetime.min + datetime.timedelta(seconds=min(seconds, 86_399))).time().isoformat()
     first = datetime.datetime(1904, 1, 1) if is_1904 else datetime.datetime(1899, 12, 30)
     if not is_1904 and days < 60:  # 1900 was a leap year to the first of these programs, and so to all

@@ -16,6 +16,10 @@ class Unreadable(Exception):
     """A file that gives no text; its message is the reason, for the user."""
 
 
+class Damaged(Unreadable):
+    """A part that cannot be read; what stands in others may be."""
+
+
 class Plain(Protocol):
     """What goes back to the process that asked."""
 

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 
 from minisearch.extract.contents import Contents, Page
 from minisearch.extract.figures import FILE_NAME, add_figure
-from minisearch.extract.numbering import Numbering
 from minisearch.extract.office import Package, attribute, child, children, local
+from minisearch.extract.word_styles import Styles
 from minisearch.extract.word_tables import TAG, Rows, html_of, html_of_words, is_continued, of_data, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from xml.etree.ElementTree import Element
 
-DEPTHS = set("012345678")
-HEADING = re.compile(r"heading ([1-9])", re.IGNORECASE)
 WORD = re.compile(r"[^\W\d_]")
 # Not the text: how it looks, what it was, what a field asks for. Deleted text is no "t" in any case.
 SKIPPED = {
@@ -40,7 +38,7 @@ def take(data: bytes) -> Contents:
     contents = Contents(has_pages=False)
     package = Package(data, contents)
     main = package.main("word/document.xml")
-    styles = _Styles(package, main)
+    styles = Styles(package, main)
     asides = dict(_asides(package, main, styles))
     body = _Words(package, main, styles, asides)
     page = Page()
@@ -58,7 +56,7 @@ def take(data: bytes) -> Contents:
     return contents
 
 
-def _once(package: Package, main: str, styles: _Styles, kind: str) -> list[str]:
+def _once(package: Package, main: str, styles: Styles, kind: str) -> list[str]:
     """The headers or footers, which differ by section and page, each once; bare page numbers never."""
     found: dict[str, None] = {}
     for name in package.parts(main, kind):
@@ -69,7 +67,7 @@ def _once(package: Package, main: str, styles: _Styles, kind: str) -> list[str]:
     return [html for html in found if WORD.search(TAG.sub("", html))]
 
 
-def _asides(package: Package, main: str, styles: _Styles) -> Iterator[tuple[str, str]]:
+def _asides(package: Package, main: str, styles: Styles) -> Iterator[tuple[str, str]]:
     """Footnotes, endnotes and comments, by what refers to them; a comment with its author."""
     for kind, label in ASIDES.items():
         for name in package.parts(main, kind):
@@ -87,61 +85,11 @@ def _has_words(html: str) -> bool:
     return bool(TAG.sub("", html).strip())
 
 
-class _Styles:
-    """Which paragraphs are headings, of which level, which are list items, and how they are numbered."""
-
-    def __init__(self, package: Package, main: str) -> None:
-        self._styles: dict[str, Element] = {}
-        for name in package.parts(main, "styles"):
-            for style in children(package.optional(name), "style"):
-                self._styles[attribute(style, "styleId")] = style
-        numbering = next(package.parts(main, "numbering"), "")
-        self._numbering = Numbering(package.optional(numbering) if numbering else None)
-
-    def heading(self, properties: Element | None) -> int:
-        """The level of a paragraph with these properties as a heading; 0 where it is none."""
-        for element in self._chain(properties):
-            name = attribute(child(element, "name"), "val")
-            level = HEADING.fullmatch(name)
-            if level or name.lower() == "title":
-                return min(int(level[1]), 6) if level else 1
-            outline = attribute(child(element, "outlineLvl"), "val") or attribute(
-                child(element, "pPr", "outlineLvl"), "val"
-            )
-            if outline.isdecimal():
-                return int(outline) + 1 if int(outline) < 6 else 0
-        return 0
-
-    def item(self, properties: Element | None) -> tuple[str, int]:
-        """The list that a paragraph with these properties is in, and how deep, from 0; "" where in none."""
-        found = {"numId": "", "ilvl": ""}
-        for element in self._chain(properties):
-            for numbered in (*children(element, "numPr"), *children(element, "pPr", "numPr")):
-                for name in found:
-                    found[name] = found[name] or attribute(child(numbered, name), "val")
-        name, depth = found["numId"], found["ilvl"] or "0"
-        return ("" if name == "0" else name), (int(depth) if depth in DEPTHS else 0)
-
-    def number(self, name: str, depth: int) -> str:
-        """What stands before the next paragraph of a list, with a space; nothing in none."""
-        said = self._numbering.next(name, depth) if name else ""
-        return f"{said} " if said else ""
-
-    def _chain(self, properties: Element | None) -> list[Element]:
-        """The properties, the style they name, the style that is based on, and so on."""
-        found = [] if properties is None else [properties]
-        name = attribute(child(properties, "pStyle"), "val")
-        while (style := self._styles.get(name)) is not None and style not in found:
-            found.append(style)
-            name = attribute(child(style, "basedOn"), "val")
-        return found
-
-
 class _Words:
     """The HTML of one part under way."""
 
     def __init__(
-        self, package: Package, part: str, styles: _Styles, asides: dict[str, str] | None = None
+        self, package: Package, part: str, styles: Styles, asides: dict[str, str] | None = None
     ) -> None:
         self._package, self._part, self._styles = package, part, styles
         self._asides = asides or {}

@@ -38,7 +38,7 @@ class Package:
     def __init__(self, data: bytes, contents: Contents) -> None:
         self.archive = Archive(data)
         self.contents = contents
-        self._names = set(self.archive.names)
+        self._names = {name.lower(): name for name in self.archive.names}  # some programs differ in case
         self._related: dict[str, dict[str, tuple[str, str]]] = {}
         self._take_properties()
         self._note_embedded()
@@ -56,8 +56,12 @@ class Package:
         try:
             return self.root(name)
         except Unreadable:
-            self.contents.notes.append(f"{name} in it cannot be read and is left out")
+            self.leave_out(name)
             return None
+
+    def leave_out(self, name: str) -> None:
+        """Note that a part cannot be read."""
+        self.contents.notes.append(f"{name} in it cannot be read and is left out")
 
     def related(self, part: str) -> dict[str, tuple[str, str]]:
         """By id, the kind and the name of each part that this one refers to."""
@@ -71,17 +75,17 @@ class Package:
 
     def _relationships(self, part: str) -> Iterator[tuple[str, tuple[str, str]]]:
         folder, base = posixpath.split(part)
-        name = posixpath.join(folder, "_rels", f"{base}.rels")
-        if name not in self._names or (root := self.optional(name)) is None:
+        name = self._names.get(posixpath.join(folder, "_rels", f"{base}.rels").lower())
+        if name is None or (root := self.optional(name)) is None:
             return
         for element in root:
             target = posixpath.join("/", folder, unquote(element.get("Target", "")))
-            target = posixpath.normpath(target).lstrip("/")
-            if element.get("TargetMode") != "External" and target in self._names:
+            target = self._names.get(posixpath.normpath(target).lstrip("/").lower(), "")
+            if element.get("TargetMode") != "External" and target:
                 yield element.get("Id", ""), (posixpath.basename(element.get("Type", "")), target)
 
     def _take_properties(self) -> None:
-        if CORE not in self._names or (root := self.optional(CORE)) is None:
+        if CORE.lower() not in self._names or (root := self.optional(self._names[CORE.lower()])) is None:
             return
         for element in root:
             name = local(element)
@@ -94,9 +98,9 @@ class Package:
 
     def _note_embedded(self) -> None:
         """Note files within the file; the workbook behind a chart says what the chart says."""
-        charts = [name for name in self._names if "/charts/" in name and "/_rels/" not in name]
+        charts = [name for name in self.archive.names if "/charts/" in name and "/_rels/" not in name]
         behind = {target for chart in charts for _, target in self.related(chart).values()}
-        embedded = [name for name in self._names if "/embeddings/" in name and not name.endswith("/")]
+        embedded = [name for name in self.archive.names if "/embeddings/" in name and not name.endswith("/")]
         if n_left_out := len(set(embedded) - behind):
             are = "file is" if n_left_out == 1 else "files are"
             self.contents.notes.append(f"{n_left_out} embedded {are} left out")

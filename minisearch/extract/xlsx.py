@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from minisearch.extract import xml
 from minisearch.extract.cells import Format, format_of, said
-from minisearch.extract.contents import Contents, Page, Unreadable
+from minisearch.extract.contents import Contents, Damaged, Page
 from minisearch.extract.figures import add_shape, shapes
 from minisearch.extract.office import Package, attribute, child, children, local, reference
 
@@ -20,33 +20,52 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 16_384
 STEP = 1 << 14  # bytes; more elements alive at once take more of the time of Python's garbage collector
+ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")  # a character that XML would not keep
 COLUMN = re.compile("[A-Z]{1,3}")
 # In headers and footers: where what follows stands, in which font, and what changes from page to page.
 HEADER_CODE = re.compile(r'&(?:"[^"]*"|[0-9]+|K[0-9A-Fa-f]{6}|.)')
 
 
 def take(data: bytes) -> Contents:
-    """Every sheet's rows that hold something; of a formula the value it last had, or else the formula."""
+    """Every sheet's rows that hold something; of a formula the value it last had, or else the formula.
+
+    A damaged sheet is left out with a note, unless all are.
+    """
     contents = Contents(has_pages=True)
     package = Package(data, contents)
     main = package.main("xl/workbook.xml")
     root = package.root(main)
     book = _Book(package, main, is_1904=attribute(child(root, "workbookPr"), "date1904") in {"1", "true"})
-    n_missing = 0
+    n_missing = n_read = 0
+    damage: Damaged | None = None
     for sheet in children(root, "sheets", "sheet"):
         page = Page()
         contents.pages.append(page)
         title = attribute(sheet, "name")
         page.add_text(title, [(0, 1, title)])
         _, name = package.related(main).get(reference(sheet), ("", ""))
-        if name:
-            book.take_sheet(page, name)
         n_missing += not name
+        if name:
+            try:
+                book.take_sheet(page, name)
+                n_read += 1
+            except Damaged as error:
+                package.leave_out(name)
+                damage = error
+    if damage and not n_read:
+        raise damage
     if n_missing:
         contents.notes.append(f"{n_missing} of its sheets {'is' if n_missing == 1 else 'are'} missing")
     if book.n_uncalculated:
         formulas = "1 formula was" if book.n_uncalculated == 1 else f"{book.n_uncalculated:,} formulas were"
         contents.notes.append(f"{formulas} never calculated: read as written, without a value")
+    if book.n_lost:
+        cells = (
+            "1 cell points to a text that is"
+            if book.n_lost == 1
+            else f"{book.n_lost:,} cells point to texts that are"
+        )
+        contents.notes.append(f"{cells} missing")
     return contents
 
 
@@ -57,15 +76,22 @@ class _Book:
         self._package, self._is_1904 = package, is_1904
         self._strings: list[str] = []
         self._formats: list[Format] = []
-        self.n_uncalculated = 0
+        self.n_uncalculated = self.n_lost = 0
         for name in package.parts(main, "sharedStrings"):
-            self._strings += (_text(one) for one in _stream(package, name, {"si"}))
+            self._take_strings(name)
         for name in package.parts(main, "styles"):
-            self._formats += _formats(package.root(name))
+            if (styles := package.optional(name)) is not None:
+                self._formats += _formats(styles)
+
+    def _take_strings(self, part: str) -> None:
+        try:
+            self._strings += (_text(one) for one in _stream(self._package, part, {"si"}))
+        except Damaged:
+            self._package.leave_out(part)
 
     def take_sheet(self, page: Page, part: str) -> None:
         """Add a sheet's rows, then what hangs on them."""
-        rows: list[list[str]] = []
+        rows: list[dict[int, str]] = []
         said_once: list[str] = []
         for element in _stream(self._package, part, {"row", "headerFooter"}):
             if local(element) == "headerFooter":
@@ -74,22 +100,23 @@ class _Book:
             elif row := self._row(element):
                 rows.append(row)
         if rows:
-            page.add_rows(rows)
+            used = sorted(set().union(*rows))  # columns that no row uses would only take room
+            page.add_rows([[row.get(column, "") for column in used] for row in rows])
         for words in dict.fromkeys(said_once):
             page.add_text(words)
         self._take_comments(page, part)
         for name in self._package.parts(part, "drawing"):
             self._take_drawing(page, name)
 
-    def _row(self, element: Element) -> list[str]:
-        """A row's cells as words, without the empty ones at its end."""
-        row: list[str] = []
+    def _row(self, element: Element) -> dict[int, str]:
+        """A row's cells as words by column, without the empty ones."""
+        row: dict[int, str] = {}
+        column = -1
         for cell in element:
-            words = self._words(cell)
-            if words:
-                column = _column(cell.get("r", ""))
-                row += [""] * (column - len(row))
-                row.append(words)
+            place = _column(cell.get("r", ""))
+            column = column + 1 if place < 0 or place in row else place
+            if words := self._words(cell):
+                row[column] = words
         return row
 
     def _words(self, cell: Element) -> str:
@@ -114,21 +141,31 @@ class _Book:
             format_ = self._formats[int(style)] if _is_below(style, self._formats) else Format.NUMBER
             return said(value, format_, is_1904=self._is_1904)
         if kind == "s":
-            return self._strings[int(value)].strip() if _is_below(value, self._strings) else ""
+            return self._shared(value)
         if kind == "b":
             return str(value == "1")
-        return value.strip()
+        return _unescaped(value).strip()
+
+    def _shared(self, index: str) -> str:
+        if _is_below(index, self._strings):
+            return self._strings[int(index)].strip()
+        self.n_lost += 1
+        return ""
 
     def _take_comments(self, page: Page, part: str) -> None:
-        """Add comments; where they are threads, not what stands in for them in older programs."""
-        names = list(self._package.parts(part, "threadedComment")) or list(
-            self._package.parts(part, "comments")
-        )
-        for name in names:
-            root = self._package.optional(name)
-            for comment in () if root is None else root.iter():
-                if local(comment) in {"comment", "threadedComment"} and (words := _text(comment).strip()):
-                    page.add_text(f"Comment on {attribute(comment, 'ref')}: {words}")
+        """Add comments; where there is a thread, not what stands in for it in older programs."""
+        threaded: set[str] = set()
+        for kind in ("threadedComment", "comments"):
+            for name in self._package.parts(part, kind):
+                root = self._package.optional(name)
+                for comment in () if root is None else root.iter():
+                    place = attribute(comment, "ref")
+                    if local(comment) == "threadedComment":
+                        threaded.add(place)
+                    elif local(comment) != "comment" or place in threaded:
+                        continue
+                    if words := _text(comment).strip():
+                        page.add_text(f"Comment on {place}: {words}")
 
     def _take_drawing(self, page: Page, part: str) -> None:
         root = self._package.optional(part)
@@ -146,10 +183,14 @@ def _text(element: Element) -> str:
     for one in element:
         name = local(one)
         if name in {"t", "text"} and not len(one):
-            parts.append(one.text or "")
+            parts.append(_unescaped(one.text or ""))
         elif name != "rPh":
             parts.append(_text(one))
     return "".join(parts)
+
+
+def _unescaped(text: str) -> str:
+    return ESCAPED.sub(lambda code: chr(int(code[1], 16)), text) if "_x" in text else text
 
 
 def _formats(styles: Element) -> list[Format]:
@@ -172,12 +213,12 @@ def _column(place: str) -> int:
 
 
 def _stream(package: Package, part: str, names: set[str]) -> Iterator[Element]:
-    """The elements of these names in a part, each forgotten after its turn; Unreadable where damaged."""
+    """The elements of these names in a part, each forgotten after its turn; Damaged where it is."""
     from xml.etree import ElementTree
 
     data = package.archive.read(part)
     if not xml.is_sound(data):
-        raise Unreadable("damaged: the XML in it cannot be read")
+        raise Damaged("damaged: the XML in it cannot be read")
     parser: ElementTree.XMLPullParser[Element] = ElementTree.XMLPullParser(("start", "end"))
     around: list[Element] = []
     try:
@@ -194,4 +235,4 @@ def _stream(package: Package, part: str, names: set[str]) -> Iterator[Element]:
                         around[-1].remove(element)
         parser.close()
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise Unreadable("damaged: the XML in it cannot be read") from error
+        raise Damaged("damaged: the XML in it cannot be read") from error

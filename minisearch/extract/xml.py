@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 from xml.parsers import expat
 
-from minisearch.extract.contents import Unreadable
+from minisearch.extract.contents import Damaged, Unreadable
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -62,7 +62,7 @@ def parse(data: bytes) -> Element:
             return ElementTree.fromstring(data)  # noqa: S314 - what would be unsafe was just looked for
         except (ElementTree.ParseError, ValueError, LookupError):
             pass
-    raise Unreadable("damaged: the XML in it cannot be read")
+    raise Damaged("damaged: the XML in it cannot be read")
 
 
 def _reach_root(*_: object) -> NoReturn:

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 
 from pptx import Presentation
-from pptx.chart.data import CategoryChartData, XyChartData
+from pptx.chart.data import BubbleChartData, CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
 
 from minisearch.ingest import parse
 from tests.ingest.made_files import OFFICE, pptx, zipped
-from tests.ingest.test_office import entries_of
+from tests.ingest.test_office import entries_of, reason
 
 SLIDE = "ppt/slides/slide1.xml"
 DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
@@ -58,6 +59,57 @@ def test_a_chart_is_a_table_of_its_categories_and_series():
         "Sales by region\nmillions", "2023; 2024", "North; 2023: 1.5; 2024: 0.3", "007; 2024: 4", "curve", "1; curve: 2",
     ]  # fmt: skip
     assert document.notes == ()
+
+
+def test_points_that_do_not_share_their_places_are_a_table_for_each_series():
+    presentation = Presentation()
+    shapes = presentation.slides.add_slide(presentation.slide_layouts[6]).shapes
+    apart, together, bubbles = XyChartData(), XyChartData(), BubbleChartData()
+    for name, places in (("North", (1, 2)), ("South", (7, 8))):
+        one, other = apart.add_series(name), together.add_series(name)
+        for place in places:
+            one.add_data_point(place, 10 * place)
+            other.add_data_point(place % 6, 10 * place)
+    bubbles.add_series("Cups").add_data_point(1, 2, 30)
+    for kind, points in (
+        (XL_CHART_TYPE.XY_SCATTER, apart),
+        (XL_CHART_TYPE.XY_SCATTER, together),
+        (XL_CHART_TYPE.BUBBLE, bubbles),
+    ):
+        shapes.add_chart(kind, 0, 0, 10, 10, points)
+    out = io.BytesIO()
+    presentation.save(out)
+    assert parse("a.pptx", out.getvalue()).text.split("\n\n") == [
+        "North", "1; North: 10", "2; North: 20", "South", "7; South: 70", "8; South: 80",
+        "North; South", "1; North: 10; South: 70", "2; North: 20; South: 80",
+        "Cups; Cups (size)", "1; Cups: 2; Cups (size): 30",
+    ]  # fmt: skip
+
+
+def test_categories_that_are_dates_and_values_that_are_shares_are_read_as_such():
+    presentation = Presentation()
+    shapes = presentation.slides.add_slide(presentation.slide_layouts[6]).shapes
+    data = CategoryChartData(number_format="0%")
+    data.categories = [datetime.date(2024, 2, 29), datetime.date(2024, 3, 1)]
+    data.add_series("share", (0.125, 1))
+    shapes.add_chart(XL_CHART_TYPE.LINE, 0, 0, 10, 10, data)
+    out = io.BytesIO()
+    presentation.save(out)
+    assert parse("a.pptx", out.getvalue()).text.split("\n\n") == [
+        "share",
+        "2024-02-29; share: 12.5%",
+        "2024-03-01; share: 100%",
+    ]
+
+
+def test_a_damaged_slide_leaves_the_others_readable():
+    entries = entries_of(pptx([("One", "a", ""), ("Two", "b", "")])) | {SLIDE: b"<p:sld"}
+    document = parse("a.pptx", zipped(entries))
+    assert document.text.strip() == "Two\n\nb"
+    assert len(document.pages) == 2
+    assert document.notes == ("ppt/slides/slide1.xml in it cannot be read and is left out",)
+    entries["ppt/slides/slide2.xml"] = b""
+    assert reason("a.pptx", zipped(entries)) == "damaged: the XML in it cannot be read"
 
 
 def test_a_diagram_is_read_point_by_point():

@@ -15,8 +15,8 @@ from openpyxl.comments import Comment
 
 from minisearch.extract.cells import format_of, said
 from minisearch.ingest import parse
-from tests.ingest.made_files import zipped
-from tests.ingest.test_office import entries_of
+from tests.ingest.made_files import OFFICE, RELATIONSHIPS, zipped
+from tests.ingest.test_office import entries_of, reason
 
 
 def saved(workbook: openpyxl.Workbook) -> bytes:
@@ -152,3 +152,105 @@ def test_a_sheet_of_many_cells_is_read_in_a_moment():
     started_s = time.perf_counter()
     assert parse("a.xlsx", data).text.count("\n\n") == 5_000
     assert time.perf_counter() - started_s < 5  # a fifth of a second on an idle machine
+
+
+# --- what is damaged, missing or far away ---------------------------------------------------------------
+
+
+def with_parts(kinds: dict[str, str]) -> dict[str, bytes]:
+    """The parts of a workbook whose sheet refers to these besides."""
+    entries = entries_with_shared_strings()
+    links = "".join(
+        f'<Relationship Id="{kind}" Type="{OFFICE}/{kind}" Target="../{kind}.xml"/>' for kind in kinds
+    )
+    entries["xl/worksheets/_rels/sheet1.xml.rels"] = (
+        f'<Relationships xmlns="{RELATIONSHIPS}">{links}</Relationships>'.encode()
+    )
+    return entries | {f"xl/{kind}.xml": content.encode() for kind, content in kinds.items()}
+
+
+def test_plain_notes_are_read_beside_threads_and_threads_once():
+    plain = '<comments><comment ref="{}"><text><t>{}</t></text></comment><comment ref="{}"><text><t>{}</t></text></comment></comments>'
+    entries = with_parts(
+        {
+            "comments": plain.format("A1", "[Threaded comment] Your version", "B7", "plain"),
+            "threadedComment": '<t><threadedComment ref="A1"><text>why?</text></threadedComment>'
+            '<threadedComment ref="A1"><text>because</text></threadedComment></t>',
+        }
+    )
+    assert parse("a.xlsx", zipped(entries)).text.split("\n\n")[2:] == [
+        "Comment on A1: why?",
+        "Comment on A1: because",
+        "Comment on B7: plain",
+    ]
+
+
+def test_texts_that_are_missing_are_counted_and_names_differ_in_case():
+    entries = entries_with_shared_strings()
+    strings = entries.pop("xl/sharedStrings.xml")
+    document = parse("a.xlsx", zipped(entries))
+    assert document.text == "Sheet\n\n2"
+    assert document.notes == ("1 cell points to a text that is missing",)
+    assert parse("a.xlsx", zipped(entries | {"xl/SharedStrings.xml": strings})).text == "Sheet\n\nx; 2"
+    document = parse("a.xlsx", zipped(entries | {"xl/sharedStrings.xml": strings.replace(b"</sst>", b"")}))
+    assert document.text == "Sheet\n\nx; 2"
+    assert document.notes == ("xl/sharedStrings.xml in it cannot be read and is left out",)
+
+
+def test_characters_that_xml_does_not_keep_are_unescaped():
+    entries = entries_with_shared_strings()
+    name = "xl/sharedStrings.xml"
+    entries[name] = entries[name].replace(b"<t>x</t>", b"<t>line_x000D_two _x005F_x0041_ _x00e9_t_xyz_</t>")
+    assert parse("a.xlsx", zipped(entries)).text == "Sheet\n\nline two _x0041_ ét_xyz_; 2"
+
+
+def test_a_time_is_one_in_a_workbook_that_counts_from_1904():
+    workbook = openpyxl.Workbook()
+    workbook.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
+    for value in (datetime.time(12, 0), datetime.datetime(1904, 1, 2, 6), datetime.datetime(2024, 2, 29)):
+        workbook.active.append([value])
+    data = saved(workbook)
+    assert parse("a.xlsx", data).text.split("\n\n")[1:] == ["12:00:00", "1904-01-02 06:00:00", "2024-02-29"]
+    cells = [cell.value for (cell,) in openpyxl.load_workbook(io.BytesIO(data)).active.iter_rows()]
+    assert cells[0] == datetime.time(12, 0)
+
+
+def test_a_damaged_sheet_or_its_styles_leave_the_others_readable():
+    workbook = openpyxl.Workbook()
+    workbook.active.append(["one", 1])
+    workbook.create_sheet("Two").append(["two", 2])
+    entries = entries_of(saved(workbook))
+    damaged = entries | {"xl/worksheets/sheet1.xml": b"<worksheet", "xl/styles.xml": b"<"}
+    document = parse("a.xlsx", zipped(damaged))
+    assert document.text == "Sheet\n\nTwo\n\ntwo; 2"
+    assert document.notes == (
+        "xl/styles.xml in it cannot be read and is left out",
+        "xl/worksheets/sheet1.xml in it cannot be read and is left out",
+    )
+    damaged["xl/worksheets/sheet2.xml"] = b"<worksheet"
+    assert reason("a.xlsx", zipped(damaged)) == "damaged: the XML in it cannot be read"
+
+
+def test_rows_that_reach_the_last_column_cost_what_they_hold():
+    entries = entries_with_shared_strings()
+    name = "xl/worksheets/sheet1.xml"
+    sheet = entries[name].decode()
+    row = '<row><c r="B1"><v>{0}</v></c><c r="XFD1"><v>{0}5</v></c></row>'
+    rows = "".join(row.format(number) for number in range(1, 3_001))
+    start, end = sheet.index("<sheetData>") + 11, sheet.index("</sheetData>")
+    document = parse("a.xlsx", zipped(entries | {name: f"{sheet[:start]}{rows}{sheet[end:]}".encode()}))
+    assert document.text.split("\n\n")[1:] == [f"{number}; {number}5" for number in range(1, 3_001)]
+
+
+def test_cells_without_a_place_stand_beside_the_one_before():
+    entries = entries_with_shared_strings()
+    name = "xl/worksheets/sheet1.xml"
+    sheet = entries[name].decode()
+    words = '<c t="str"><v>{}</v></c>'.format
+    rows = (
+        f"<row>{words('Name')}{words('City')}{words('Cups')}</row><row>{words('Ann')}<c/>{words('3')}</row>"
+        "<row>" + words("4").replace("t=", "r='C3' t=") + words("Bo").replace("t=", "r='A3' t=") + "</row>"
+    )
+    start, end = sheet.index("<sheetData>") + 11, sheet.index("</sheetData>")
+    document = parse("a.xlsx", zipped(entries | {name: f"{sheet[:start]}{rows}{sheet[end:]}".encode()}))
+    assert document.text.split("\n\n")[1:] == ["Name; City; Cups", "Name: Ann; Cups: 3", "Name: Bo; Cups: 4"]
