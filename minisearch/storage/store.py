@@ -89,8 +89,8 @@ class Store:
                     connection.write("delete from meta where key = ?", [_TO_BE_SHRUNK])
                 return
         logger.warning(
-            "%s could not be written anew: bytes of secrets that were forgotten stay in it until a run can; is "
-            "another program using it, or is there no room for twice its size beside it?",
+            "%s could not be written anew: bytes of secrets that were forgotten stay in it until a run can; "
+            "is another program using it, or is there no room for twice its size beside it?",
             connection.path,
         )
 
