@@ -162,15 +162,35 @@ def test_a_read_only_file_system_answers_and_refuses_the_rest(index, docs, tmp_p
         {"HOME": None},
         {"HOME": "/nowhere"},
         {"HOME": "/proc"},
-        {"TMPDIR": "/nowhere"},
         {"XDG_CACHE_HOME": "/proc"},
     ],
     ids=str,
 )
-def test_no_home_and_no_temporary_folder_are_needed(index, docs, change):
+def test_no_home_is_needed(index, docs, change):
     env = {name: value for name, value in (environment() | change).items() if value is not None}
     asked = minisearch(*QUERY, index, env=env)
     assert asked.returncode == 0, asked.stderr
     (docs / "d0001.md").write_text("# Edited\n\nw1 and w2.\n")
     assert minisearch("index", docs, "--index", index, env=env).returncode == 0
     assert minisearch("verify", "--index", index, env=env).returncode == 0
+
+
+def test_what_is_screened_now_leaves_the_file_without_a_temporary_folder_too(
+    tmp_path, index, docs, namespaces
+):
+    secret = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD3fG6"
+    (docs / "keys.md").write_text(f"w1 {secret} " * 500)
+    assert minisearch("index", docs, "--index", index, "--keep-secrets").returncode == 0
+    assert secret.encode() in (index / DATABASE).read_bytes()
+    read_only = "mount --bind {0} {0} && mount -o remount,bind,ro {0} && "
+    # Python and SQLite try the current folder last, so that is none that can be written to either.
+    script = "".join(read_only.format(folder) for folder in ("/tmp", "/var/tmp")) + (
+        f"mount --bind '{index}' '{index}' && mount -o remount,bind,rw '{index}' && cd /proc && "
+        '! touch /tmp/x /var/tmp/x x 2> /dev/null && exec "$@"'
+    )
+    env = environment() | {"TMPDIR": "/nowhere"}
+    arguments = ("index", docs, "--index", index, "--blank-secrets")
+    done = minisearch(*arguments, before=["unshare", "-rm", "sh", "-c", script, "sh"], env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not [path.name for path in index.iterdir() if secret.encode() in path.read_bytes()]
+    assert minisearch("verify", "--index", index).returncode == 0
