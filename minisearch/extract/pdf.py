@@ -190,7 +190,8 @@ def _take_by_pypdf(data: bytes) -> Contents:
         try:
             said.append([])
             text = page.extract_text()
-            said[-1] = remarks_by_pypdf(page)
+            with suppress(Exception):  # the words of the page are worth more
+                said[-1] = remarks_by_pypdf(page)
             n_scanned += not text.strip() and "/XObject" in page.get("/Resources", {})
         except (MemoryError, RecursionError):
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,20 @@ def _field(annotation: object, form: object) -> str:
             pdfium.FPDFAnnot_GetFormFieldValue,
         )
     )
+    if kind == pdfium.FPDF_FORMFIELD_LISTBOX:
+        value = ", ".join(_chosen(annotation, form)) or value
     return _labelled(label or name, value)
+
+
+def _chosen(annotation: object, form: object) -> Iterator[str]:
+    """What is chosen from a list; as a value PDFium gives the first only."""
+    import pypdfium2.raw as pdfium
+
+    for index in range(min(pdfium.FPDFAnnot_GetOptionCount(form, annotation), MAX_REMARKS)):
+        if pdfium.FPDFAnnot_IsOptionSelected(form, annotation, index):
+            yield _string(
+                lambda *room, index=index: pdfium.FPDFAnnot_GetOptionLabel(form, annotation, index, *room)
+            )
 
 
 def _string(get: Callable[..., int]) -> str:
@@ -91,23 +105,39 @@ def remarks_by_pypdf(page: PageObject) -> list[str]:
 
 def _by_pypdf(page: PageObject) -> Iterator[str]:
     for annotation in page.get("/Annots") or ():
-        one = annotation.get_object()
-        subtype = one.get("/Subtype")
-        if subtype == "/Widget":
-            yield _field_by_pypdf(one)
-        elif subtype != "/Popup":
-            yield _labelled("" if subtype == TYPED else "Comment", str(one.get("/Contents") or ""))
+        with suppress(Exception):  # of this one; whatever is wrong with it, the others are worth having
+            yield _remark_by_pypdf(annotation.get_object())
+
+
+def _remark_by_pypdf(annotation: DictionaryObject) -> str:
+    subtype = annotation.get("/Subtype")
+    if subtype == "/Widget":
+        return _field_by_pypdf(annotation)
+    if subtype == "/Popup":
+        return ""
+    return _labelled("" if subtype == TYPED else "Comment", str(annotation.get("/Contents") or ""))
 
 
 def _field_by_pypdf(widget: DictionaryObject) -> str:
     field = widget if "/FT" in widget else widget.get("/Parent", widget).get_object()
-    value = str(field.get("/V") or "")
+    value = _value(field["/V"]) if "/V" in field else ""
     flags, kind = field.get("/Ff", 0), field.get("/FT")
     if kind == "/Sig" or (kind == "/Tx" and flags & PASSWORD):
         return ""
     if kind == "/Btn" and (value in {"", "/Off"} or widget.get("/AS") == "/Off"):
         return ""
     return _labelled(str(field.get("/TU") or field.get("/T") or ""), value.removeprefix("/"))
+
+
+def _value(value: object) -> str:
+    """A field's value in words: a text may be kept as a stream, and of a list several may be chosen."""
+    from pypdf.generic import ArrayObject, StreamObject
+
+    if isinstance(value, ArrayObject):
+        return ", ".join(map(str, value))
+    if isinstance(value, StreamObject):
+        return value.get_data().decode("utf-8", "replace")
+    return str(value or "")
 
 
 def _labelled(label: str, words: str) -> str:

@@ -251,6 +251,7 @@ FIELDS = [
     b"/FT /Tx /T (name) /TU (Full name) /V (Ada Lovelace)",
     b"/FT /Tx /T (code) /Ff 8192 /V (hidden)",
     b"/FT /Ch /Ff 131072 /T (colour) /Opt [(red) (green)] /V (green)",
+    b"/FT /Ch /T (sizes) /Ff 2097152 /Opt [(small) [(m) (medium)] (large)] /V [(small) (large)] /I [0 2]",
     b"/FT /Btn /T (agreed) /V /Yes /AS /Yes /AP << /N << /Yes 3 0 R /Off 3 0 R >> >>",
     b"/FT /Btn /T (declined) /V /Off /AS /Off /AP << /N << /Yes 3 0 R /Off 3 0 R >> >>",
 ]
@@ -261,7 +262,7 @@ ON_THE_PAGE = [
     b"/Subtype /Highlight /Contents <FEFF00FC006200650072>",
 ]
 SAID = [
-    "Full name: Ada Lovelace", "colour: green", "agreed: Yes", "Comment: Is this so?",
+    "Full name: Ada Lovelace", "colour: green", "sizes: small, large", "agreed: Yes", "Comment: Is this so?",
     "typed on top\nin two lines", "Comment: über",
 ]  # fmt: skip
 
@@ -288,6 +289,22 @@ def test_what_was_filled_in_or_remarked_follows_the_page():
     assert read(data).text.split("\n\n") == ["A form", *SAID]
     (page,) = _take_by_pypdf(data).pages
     assert [block["text"] for block in page.blocks] == ["A form", *SAID]
+
+
+def test_a_value_that_is_a_stream_is_read():
+    data = form(b"").replace(b"/V (green)", b"/V 3 0 R").replace(b"stream\n\nend", b"stream\ngreen\nend")
+    data = data.replace(b"/Length 0", b"/Length 5")
+    (page,) = _take_by_pypdf(data).pages
+    assert "colour: green" in [block["text"] for block in page.blocks]
+
+
+@pytest.mark.parametrize("good, bad", [(b"/Ff 8192", b"/Ff (a)"), (b"/Annots [5 0 R", b"/Annots [null")])
+def test_what_is_wrong_with_remarks_loses_no_words_of_the_page(good, bad):
+    data = form(drawing([(72, 700, 12, "A form")]))
+    assert good in data
+    (page,) = _take_by_pypdf(data.replace(good, bad)).pages
+    assert [block["text"] for block in page.blocks] == ["A form", *(SAID if b"Ff" in good else SAID[1:])]
+    assert read(data.replace(good, bad)).text.startswith("A form")
 
 
 def test_a_page_with_nothing_but_what_was_filled_in_is_read():

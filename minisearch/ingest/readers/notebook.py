@@ -22,7 +22,6 @@ from minisearch.types import Document, Heading, Origin
 # Of an output that comes in several forms, the first of these is taken.
 TEXT_FORMS = ("text/plain", "text/markdown", "text/latex", "text")  # the last is that of nbformat 3
 SAME_THING = {*TEXT_FORMS, "text/html"}  # where one is taken, the others say no more
-OLD_IMAGES = {"png", "jpeg", "svg"}  # in nbformat 3
 MAX_FORMS = 5  # named in a note
 MAX_FORM = 80  # characters
 
