@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from minisearch.errors import IndexBusy, IngestError, InputError, MinisearchError, ShrinkRefused
@@ -21,6 +24,13 @@ from minisearch.types import IngestReport
 GATHERED_MS = 500
 REST_MS = 100
 TICK_MS = 1_000
+# Below watchfiles, inotify is given every folder of a tree, through symbolic links too: one to / takes it
+# many seconds, or all the watches there are, and changes then have other names. So it is given the folders
+# themselves. FSEvents takes a tree as it is, and would be slow with thousands of them.
+FOLLOWS_LINKS = sys.platform != "darwin"
+
+
+logger = logging.getLogger(__name__)
 
 
 def watch(
@@ -80,17 +90,64 @@ def _changes(paths: Sequence[Path], home: Home, stop: threading.Event | None) ->
     except ImportError as error:
         raise InputError("watching needs watchfiles: pip install 'minisearch[watch]'") from error
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    # An editor puts another file in the place of the old one, so the folder is what has to be watched.
-    folders = {str(path if path.is_dir() else path.parent) for path in paths}
-    roots, own = {str(path) for path in paths}, {str(home.path)}
-    ticks = watchfiles.watch(
-        *sorted(folders),
-        watch_filter=lambda _, path: is_below(path, roots) and not is_below(path, own),
+    roots, own = {str(path) for path in paths}, str(home.path)
+    watched = partial(
+        watchfiles.watch,
+        watch_filter=lambda _, path: is_below(path, roots) and not is_below(path, {own}),
         debounce=GATHERED_MS,
         step=REST_MS,
         rust_timeout=TICK_MS,
         yield_on_timeout=True,
         stop_event=stop,
         ignore_permission_denied=True,
+        recursive=not FOLLOWS_LINKS,
     )
-    return (bool(changed) for changed in ticks)
+    return _ticks(watched, lambda: _folders(paths, own))
+
+
+def _ticks(
+    watched: Callable[..., Generator[Collection[object], None, None]], find: Callable[[], set[str]]
+) -> Iterator[bool]:
+    """The changes in the folders that are found, which are looked for again after each."""
+    told: set[str] = set()
+    while True:
+        folders, is_new = find(), True
+        nameless = {folder for folder in folders if not _is_text(folder)}
+        for folder in sorted(nameless - told):
+            logger.warning("cannot watch %s: its name is no text; the next run over it reads it", folder)
+        told |= nameless
+        with _passing(), closing(watched(*sorted(folders - nameless))) as ticks:
+            for changed in ticks:
+                yield bool(changed) or is_new  # nobody has seen what changed before they were watched
+                is_new = False
+                if changed and find() != folders:
+                    break
+            else:
+                return
+
+
+@contextmanager
+def _passing() -> Iterator[None]:
+    """What only ends one watch: another takes its place."""
+    try:
+        yield
+    except FileNotFoundError:  # a folder has gone before it was watched
+        pass
+    except RuntimeError as error:  # watchfiles' own kind of it, for a change to what has no text for a name
+        if "Unable to decode path" not in str(error):
+            raise
+
+
+def _is_text(name: str) -> bool:
+    return name.encode("utf-8", "replace") == os.fsencode(name)
+
+
+def _folders(paths: Sequence[Path], own: str) -> set[str]:
+    """The folders to watch, as far as they are there."""
+    # An editor puts another file in the place of the old one, so the folder is what has to be watched.
+    tops = {str(path if path.is_dir() else path.parent) for path in paths}
+    if not FOLLOWS_LINKS:
+        return set(filter(os.path.isdir, tops))
+    below = [path for path in paths if path.is_dir()]
+    walked = (folder for path in below for folder, _, _ in os.walk(path) if not is_below(folder, {own}))
+    return set(filter(os.path.isdir, tops)) | set(walked)

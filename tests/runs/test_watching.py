@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import InputError, MinisearchError
+from minisearch.home import Home
+from minisearch.runs.watching import _changes
 from minisearch.storage.lock import writer_lock
 from tests.fakes import HashingEncoder
 
@@ -101,6 +104,74 @@ def test_a_busy_index_is_tried_again_and_a_folder_that_is_gone_ends_nothing(
         assert "no files to index" in str(problems[1])
         (docs / "c.md").write_text("Back again.")
         until(lambda: len(reports) > 2)
+
+
+def test_a_link_that_leads_out_is_not_watched_through(tmp_path: Path, docs: Path) -> None:
+    (docs / "root").symlink_to("/")
+    (docs / "loop").symlink_to(docs)
+    with watched(tmp_path, docs) as (reports, _):
+        for number in range(3):
+            saved_s = time.monotonic()
+            (docs / "a.md").write_text(f"Saved {number} times more.")
+            until(lambda number=number: len(reports) > number + 1)
+            assert reports[-1][0] - saved_s < 2.0
+        (docs / "later").symlink_to("/")
+        (docs / "b.md").write_text("A window.")
+        until(lambda: len(reports) > 4)
+        assert (reports[-1][1].added, len(reports)) == (1, 5)
+
+
+def test_what_changes_behind_a_link_is_no_change_and_what_is_beside_it_keeps_its_name(
+    tmp_path: Path, docs: Path
+) -> None:
+    (docs / "up").symlink_to(tmp_path)
+    (tmp_path / ".minisearch").mkdir()
+    stop = threading.Event()
+    ticks = _changes([docs], Home(tmp_path / ".minisearch"), stop)
+    try:
+        assert next(ticks)
+        (tmp_path / "outside.md").write_text("Nobody asked for it.")
+        (tmp_path / ".minisearch" / "minisearch.db").write_text("A run has ended.")
+        assert [next(ticks), next(ticks)] == [False, False]
+        (docs / "a.md").write_text("But this.")
+        assert any(next(ticks) for _ in range(2))
+    finally:
+        stop.set()
+    assert not list(ticks)
+
+
+def test_a_new_folder_is_followed_and_one_that_has_come_back(tmp_path: Path, docs: Path) -> None:
+    with watched(tmp_path, docs) as (reports, _):
+        for number, name in enumerate(("new", "new/deep/deeper", "last"), start=1):
+            (docs / name).mkdir(parents=True)
+            time.sleep(0.7)
+            saved_s = time.monotonic()
+            (docs / name / "x.md").write_text(f"In {number}.")
+            until(lambda number=number: len(reports) > number)
+            assert reports[number][1].added == 1
+            assert reports[number][0] - saved_s < 2.5
+        docs.rename(tmp_path / "away")
+        time.sleep(1.5)
+        (tmp_path / "away").rename(docs)
+        time.sleep(1.5)
+        (docs / "new" / "y.md").write_text("Back again.")
+        until(lambda: len(reports) > 4)
+        assert reports[4][1].added == 1
+
+
+def test_a_name_that_is_no_text_ends_nothing_and_what_cannot_be_watched_is_told(
+    tmp_path: Path, docs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    with watched(tmp_path, docs) as (reports, problems):
+        (docs / f"{name}.md").write_text("A coffee.")
+        until(lambda: len(reports) > 1)
+        (docs / name).mkdir()
+        until(lambda: f"cannot watch {docs / name}: its name is no text" in caplog.text)
+        (docs / "b.md").write_text("A window.")
+        until(lambda: len(reports) > 2)
+        assert [report.added for _, report in reports] == [1, 1, 1]
+    assert not problems and caplog.text.count("cannot watch") == 1
 
 
 def test_files_that_vanish_in_numbers_are_kept_told_once_and_end_nothing(tmp_path: Path, docs: Path) -> None:
