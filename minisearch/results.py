@@ -36,8 +36,9 @@ class Trace:
     """Why a result stands where it does: what each step of the search made of it.
 
     Ranks count from 1 and are None where that leg did not propose it.  ``cosine`` is always there in the
-    modes that use vectors; ``bm25`` where the full text found it; ``fused`` in [0, 1] in hybrid mode;
-    ``rerank`` on the reranker's own scale.
+    modes that use vectors; ``bm25`` where the full text found it.  In hybrid mode ``feedback`` is the cosine
+    to the question's vector moved towards what was found first, and ``fused``, in [0, 1], is made of that and
+    ``bm25``.  ``rerank`` is on the reranker's own scale.
     """
 
     dense_rank: int | None = None
@@ -47,6 +48,7 @@ class Trace:
     fused: float | None = None
     rank_before_rerank: int | None = None
     rerank: float | None = None
+    feedback: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ def candidates(
     lexical = _looked_up(bm25, ids)
     fused = fuse(cosines, lexical, ceiling=bm25.ceiling)
     moved = with_feedback(vector, index.vectors(ids[_best(fused, ids, N_FEEDBACK)]))
-    fused = fuse(index.scores(moved, ids), lexical, ceiling=bm25.ceiling)
+    feedback = index.scores(moved, ids)
+    fused = fuse(feedback, lexical, ceiling=bm25.ceiling)
     order = _best(fused, ids, n)
     dense_ranks, lexical_ranks = _ranks(dense.ids), _ranks(bm25.ids[:n])
     traces = [
@@ -66,6 +67,7 @@ def candidates(
             lexical_rank=lexical_ranks.get(id_),
             bm25=float(lexical[i]) or None,
             fused=float(fused[i]),
+            feedback=float(feedback[i]),
         )
         for i, id_ in zip(order.tolist(), ids[order].tolist(), strict=True)
     ]

@@ -15,7 +15,7 @@ from minisearch.cli.passage import INDENT, LONGEST_QUESTION, passage
 from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, width, wrap
 
 if TYPE_CHECKING:
-    from minisearch.results import Question, SearchResult, SearchResults
+    from minisearch.results import Place, Question, SearchResult, SearchResults
 
 # What a page is called in files that are no text: a line of theirs is one of an extract that nobody sees.
 PAGES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet", ".epub": "chapter"}
@@ -76,7 +76,9 @@ def _order(found: SearchResults) -> str:
         return ""
     if found.n_reranked:
         return NOT_FALLING.format("is the reranker's")
-    return NOT_FALLING.format("counts words too" if found.mode == "hybrid" else "seeks variety too")
+    return NOT_FALLING.format(
+        "counts words and feedback too" if found.mode == "hybrid" else "seeks variety too"
+    )
 
 
 def _result(
@@ -87,8 +89,7 @@ def _result(
     if heading:
         yield from (INDENT + terminal.styled(line, MAGENTA) for line in _wrapped(heading, _room(terminal)))
     yield from passage(hit, question, terminal, whole=whole)
-    if hit.merged:
-        yield from _also(hit, terminal)
+    yield from _also(hit, terminal)
     if why:
         yield from (INDENT + terminal.styled(line, FAINT) for line in _reasons(hit))
 
@@ -100,13 +101,22 @@ def _rating(hit: SearchResult) -> str:
 
 def _place(hit: SearchResult, terminal: Terminal) -> str:
     """``path:line:column`` of the evidence, ``path:line`` of the passage, or the page it is on."""
-    line, column, page = (hit.line, 1, hit.page)
-    if hit.evidence:
-        line, column, page = hit.evidence.line, hit.evidence.column, hit.evidence.page or page
-    text = one_line(hit.path) + (
-        _page_of(hit.path, page) or f":{line}" + (f":{column}" if hit.evidence else "")
-    )
+    line, column, page = _at(hit)
+    text = _named(hit.path, line, page)
+    if hit.evidence and not _page_of(hit.path, page):
+        text += f":{column}"
     return terminal.linked(terminal.styled(text, CYAN), hit.path, line, column, _page_to_open(hit.path, page))
+
+
+def _at(hit: SearchResult) -> tuple[int, int, int | None]:
+    """Line, column and page of the evidence, or of the passage."""
+    if hit.evidence:
+        return hit.evidence.line, hit.evidence.column, hit.evidence.page or hit.page
+    return hit.line, 1, hit.page
+
+
+def _named(path: str, line: int, page: int | None) -> str:
+    return one_line(path) + (_page_of(path, page) or f":{line}")
 
 
 def _page_of(path: str, page: int | None) -> str:
@@ -124,17 +134,23 @@ def _suffix(path: str) -> str:
 
 
 def _also(hit: SearchResult, terminal: Terminal) -> Iterator[str]:
-    """The places that a result stands for too, as many in a line as there is room for."""
+    """The other places that a result stands for too, each once, as many in a line as there is room for."""
+    line_of_hit, _, page_of_hit = _at(hit)
+    places: dict[str, Place] = {}
+    for place in hit.merged:
+        places.setdefault(_named(place.path, place.line, place.page), place)
+    places.pop(_named(hit.path, line_of_hit, page_of_hit), None)
+    if not places:
+        return
     lead, line, used = INDENT + "also: ", "", 0
-    for place in hit.merged[:PLACES_SHOWN]:
-        text = one_line(place.path) + (_page_of(place.path, place.page) or f":{place.line}")
+    for text, place in list(places.items())[:PLACES_SHOWN]:
         if used and len(lead) + used + 2 + width(text) > terminal.columns:
             yield lead + line + ","
             lead, line, used = " " * len(lead), "", 0
         linked = terminal.linked(text, place.path, place.line, page=_page_to_open(place.path, place.page))
         line += (", " if used else "") + linked
         used += (2 if used else 0) + width(text)
-    n_more = len(hit.merged) - PLACES_SHOWN
+    n_more = len(places) - PLACES_SHOWN
     yield lead + line + (f" and {n_more} more" if n_more > 0 else "")
 
 
@@ -168,6 +184,8 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
         rows.append(("lexical", f"{_rank(trace.lexical_rank)}, BM25 {trace.bm25:.2f}"))
     elif trace.fused is not None:
         rows.append(("lexical", "none of the words"))
+    if trace.feedback is not None:
+        rows.append(("feedback", f"cosine {trace.feedback:.3f} to the question and what was found first"))
     if trace.fused is not None:
         before = trace.rank_before_rerank  # of all passages; the page's own ranks are of what is merged
         rows.append(("fused", (f"{_rank(before)}, " if before else "") + f"{trace.fused:.3f}"))

@@ -43,9 +43,9 @@ def why_not(
     verbose: bool,
     **given: Any,  # noqa: ANN401 - what `QueryOptions` takes
 ) -> None:
-    """Say why FILE, or what stands at a line of it, is not among the answers to TEXT.
+    """Say why FILE is not among the answers to TEXT.
 
-    It may not be indexed, be kept out by a filter, be outranked, or be found by one leg of the search and
+    Or why what stands at that line of it is not. It may not be indexed, be kept out by a filter, be outranked, or be found by one leg of the search and
     lost in the fusion of both. The options are those of query.
 
     \b
@@ -78,6 +78,7 @@ def _row(name: str, result: SearchResult) -> str:
     steps = {
         "by meaning": (trace.dense_rank, trace.cosine),
         "by words": (trace.lexical_rank, trace.bm25),
+        "with feedback": (None, trace.feedback),
         "fused": (trace.rank_before_rerank, trace.fused),
         "reranked": (None, trace.rerank),
     }

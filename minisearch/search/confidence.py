@@ -79,7 +79,7 @@ def relevance(cosine: float, null: Null) -> float:
 
 
 def is_confident(relevances: Iterable[float | None]) -> bool | None:
-    """Whether any result of a page rises above chance; None where none was estimated."""
+    """Whether any of these rises above chance; None where none was estimated."""
     known = [one for one in relevances if one is not None]
     return max(known) >= CONFIDENT_FROM if known else None
 

@@ -266,12 +266,18 @@ def test_hybrid_scores_are_the_brute_force_ones(ms: MiniSearch) -> None:
     (vector,) = HashingEncoder().encode([text])
     first = np.lexsort((ids, -fused(vector)))[:3]
     moved = vector + 0.1 * vectors[first].mean(axis=0)
-    expected = dict(zip(ids.tolist(), fused(moved / np.linalg.norm(moved)).tolist(), strict=True))
+    moved /= np.linalg.norm(moved)
+    expected = dict(zip(ids.tolist(), fused(moved).tolist(), strict=True))
+    feedback = dict(zip(ids.tolist(), (vectors @ moved).tolist(), strict=True))
     results = ms.query(text, 20, by="chunk")
     assert [result.chunk_id for result in results] == sorted(expected, key=lambda id_: (-expected[id_], id_))
     assert [result.score for result in results] == pytest.approx(
         sorted(expected.values(), reverse=True), abs=1e-6
     )
+    assert [result.trace.feedback for result in results] == pytest.approx(
+        [feedback[result.chunk_id] for result in results], abs=1e-6
+    )
+    assert all(result.trace.feedback is None for result in ms.query(text, mode="dense"))
 
 
 # --- the page

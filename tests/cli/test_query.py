@@ -509,6 +509,7 @@ def test_a_line_of_json_has_the_result_its_spans_and_whether_the_page_is_confide
             "fused": None,
             "rank_before_rerank": None,
             "rerank": None,
+            "feedback": None,
         },
         "merged": [{"path": "docs/copy.md", "line": 2, "end_line": 6, "chunk_id": 10, "page": None}],
         "is_confident": True,

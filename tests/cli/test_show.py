@@ -304,6 +304,16 @@ def test_merged_places_are_listed_and_many_of_them_counted() -> None:
     ]
 
 
+def test_a_place_that_looks_like_another_is_named_once_and_the_results_own_not_again() -> None:
+    merged = [Place("a.xlsx", n, n, n, page) for n, page in [(8, 1), (9, 2), (10, 2), (11, 1)]]
+    merged += [Place("a.txt", 1, 1, n) for n in (12, 13)]
+    lines = shown(result(path="a.xlsx", page=1, merged=tuple(merged))).splitlines()
+    assert lines[-1] == "    also: a.xlsx sheet 2, a.txt:1"
+    assert "also" not in shown(result(path="a.txt", line=1, merged=tuple(merged[4:])))
+    at_evidence = Place("docs/tasks.md", 7, 7, 14)
+    assert "also" not in shown(result("Run.", "Run.", merged=(at_evidence,)))
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
@@ -354,7 +364,7 @@ def order(*relevances: float | None, **about: object) -> str:
 @pytest.mark.parametrize(
     ("about", "said"),
     [
-        ({}, "(a percentage is about meaning alone; the order counts words too)"),
+        ({}, "(a percentage is about meaning alone; the order counts words and feedback too)"),
         ({"mode": "dense"}, "(a percentage is about meaning alone; the order seeks variety too)"),
         ({"n_reranked": 12}, "(a percentage is about meaning alone; the order is the reranker's)"),
     ],
@@ -463,7 +473,7 @@ def test_a_page_says_which_phrases_its_question_required() -> None:
 
 
 def test_why_says_what_each_step_made_of_a_result() -> None:
-    trace = Trace(2, 0.61, 1, 12.345, 0.931, 4, 8.2149)
+    trace = Trace(2, 0.61, 1, 12.345, 0.931, 4, 8.2149, 0.6249)
     hit = result("Run. Stop.", "Stop.", trace=trace, relevance=0.87)
     question = Question("stop run", ("stop",), ("rye",), (("oven", -0.5),))
     found = SearchResults((hit,), question, "hybrid", True, "scan", 1234, 30)
@@ -479,6 +489,7 @@ def test_why_says_what_each_step_made_of_a_result() -> None:
         ">   Run. Stop.",
         "    dense     rank 2, cosine 0.610",
         "    lexical   rank 1, BM25 12.35",
+        "    feedback  cosine 0.625 to the question and what was found first",
         "    fused     rank 4, 0.931",
         "    rerank    score 8.215",
         "    evidence  cosine 0.500",
