@@ -15,7 +15,7 @@ from minisearch.types import FloatArray, IntArray
 # BM25 counts by its share of what a perfect match of all the question's words would score, so that an answer
 # that shares only its common words stays low, whoever else shares fewer.  The usual scale, the best BM25 of
 # the page as 1, gives that answer the full weight: nDCG@10 .78 in place of .93 on questions in other words
-# than their answers'.  The weight was chosen on four collections (scripts/fusion.py) and tried on six more:
+# than their answers'.  The weight was chosen on four collections (scripts/fusion.py) and tried once on six more:
 # more helped claims and harmed code and questions in other words; no weight predicted for each question,
 # with each collection left out in turn, was even on all.
 LEXICAL_WEIGHT = 2.0
@@ -23,7 +23,7 @@ LEXICAL_WEIGHT = 2.0
 NEAR = 0.3  # a page whose best cosine is lower has nothing near in meaning, and words may decide
 
 # What is found first is taken for right, and moves the question a little towards itself.  0.1 changed nDCG@10
-# by -.0015 to +.0045 on ten collections, higher on eight; 0.3 was better for Cranfield, .012 worse for code.
+# by -.0008 to +.0045 on those four, and by -.0015 to +.0020 on the six; 0.3 was .012 worse for code.
 N_FEEDBACK, FEEDBACK_WEIGHT = 3, 0.1
 
 
