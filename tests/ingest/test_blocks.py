@@ -59,7 +59,10 @@ def test_200_kilobytes_of_anything_is_read_in_linear_time(unit, path):
     assert time.process_time() - start < 5  # about half a second; minutes, if quadratic
 
 
-@pytest.mark.parametrize("unit", ["<li>a", "<ul><li>a", "<table><tr>", "</li>", "<pre>\n", "<table>a</pre>"])
+@pytest.mark.parametrize(
+    "unit",
+    ["<td>", "<td>a", "<td><p>&", "<li>a", "<ul><li>a", "<table><tr>", "</li>", "<pre>\n", "<table>a</pre>"],
+)
 def test_unclosed_blocks_of_html_take_linear_time(unit):
     start = time.process_time()
     parse("a.html", (unit * (100_000 // len(unit))).encode())
@@ -108,6 +111,30 @@ def test_directives_and_literal_blocks_of_rst_are_blocks():
     literal = "    a = 1\n\n    b = 2"
     found = blocks(f"{note}\n\nSo it is::\n\n{literal}\n\nEnd.", "a.rst")
     assert note in found and literal in found
+
+
+def test_cells_that_are_a_paragraph_each_stand_in_one_line():
+    rows = [["Name", "City"], ["Ann", ""], ["", "Kiel"]]
+    cells = ["".join(f"<td><div><p>{words}</p></div></td>" for words in row) for row in rows]
+    page = "<p>before</p><table>" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>after"
+    assert parse("a.html", page.encode()).text.split("\n\n") == [
+        "before",
+        "Name City",
+        "Ann",
+        "Kiel",
+        "after",
+    ]
+    empty = "<table><tr><td><p>a</p></td><td><p></p></td><td><p>b</p></td></tr></table>"
+    assert parse("a.html", empty.encode()).text.split() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["<p>a</p><p>b</p>", "<h2>a</h2>b", "a<table><tr><td>b</td></tr></table>", "a<ul><li>b</li></ul>"],
+)
+def test_cells_that_lay_out_a_page_stay_apart(first):
+    page = f"<table><tr><td>{first}</td><td><p>c</p></td></tr></table>"
+    assert parse("a.html", page.encode()).text.split("\n\n") == ["a", "b", "c"]
 
 
 def test_items_rows_tables_and_code_of_html_are_blocks():

@@ -47,6 +47,7 @@ GAP_AROUND = {
     **dict.fromkeys(LINES.split(), "\n"),
     **dict.fromkeys(("td", "th"), " "),
 }
+CELLS = {"td", "th"}
 
 
 def read_html(source: Source) -> Document:
@@ -132,6 +133,9 @@ class _Page:
         self.gap = ""  # the white space owed before the next word
         self.level = 0  # of the heading that is open
         self.heading_start: tuple[int, int] | None = None  # its first character and its first part
+        self.cell: int | None = None  # the first part of the row's last cell with words
+        self.is_at_cell = self.is_joined = False  # no word in this cell yet; it goes on in the line
+        self.last_break = -1  # the last part with the end of a line
         self.n_pre = 0
         self.n_veils = 0
         self.has_sound_quotes = True
@@ -208,7 +212,9 @@ class _Page:
             self._owe(" ")
 
     def _open(self, name: str) -> None:
-        self._owe(GAP_AROUND.get(name, ""))
+        if name in CELLS:
+            self._begin_cell()
+        self._owe_around(name)
         self.n_veils += name in VEILS
         self.n_pre += name == "pre"
         if name in NESTING:
@@ -217,7 +223,7 @@ class _Page:
             self.level, self.heading_start = int(name[1]), None
 
     def _close(self, name: str) -> None:
-        self._owe(GAP_AROUND.get(name, ""))
+        self._owe_around(name)
         self.n_veils = max(self.n_veils - (name in VEILS), 0)
         self.n_pre = max(self.n_pre - (name == "pre"), 0)
         if name in NESTING:
@@ -228,6 +234,19 @@ class _Page:
                 title = " ".join("".join(self.parts[part:]).split())[:MAX_TITLE]
                 self.headings.append(Heading(start, self.level, title))
             self.level = 0
+
+    def _begin_cell(self) -> None:
+        """A cell stands in one line with the one before it, though that was a paragraph; several were not."""
+        self.is_at_cell = True
+        self.is_joined = self.cell is not None and self.last_break < self.cell
+        if self.is_joined:
+            self.gap = " "
+
+    def _owe_around(self, name: str) -> None:
+        if name in {"table", "tr"}:
+            self.cell, self.is_at_cell, self.is_joined = None, False, False
+        if not (self.is_joined and name in {"p", "div"}):
+            self._owe(GAP_AROUND.get(name, ""))
 
     def _owe(self, gap: str) -> None:
         self.gap = max(self.gap, gap, key=GAPS.index)
@@ -247,6 +266,8 @@ class _Page:
         if self.parts:
             self._append(self.gap)
         self.gap = ""
+        if self.is_at_cell:
+            self.cell, self.is_at_cell, self.is_joined = len(self.parts), False, False
         if self.level and not self.heading_start:
             self.heading_start = self.n_characters, len(self.parts)
         self._anchor(piece.start())
@@ -254,6 +275,8 @@ class _Page:
         self._anchor(piece.end())
 
     def _append(self, text: str) -> None:
+        if "\n" in text:
+            self.last_break = len(self.parts)
         self.parts.append(text)
         self.n_characters += len(text)
 
