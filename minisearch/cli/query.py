@@ -22,7 +22,7 @@ from minisearch.cli.asked import AUTO, RERANKERS, QueryOptions, file_and_line
 from minisearch.cli.nothing import why_nothing
 from minisearch.cli.options import SectionedCommand, common, section, set_up_logging
 from minisearch.cli.terminal import Terminal, one_line, printable
-from minisearch.errors import InputError
+from minisearch.errors import IndexBusy, IndexNotWritable, IngestError, InputError, ShrinkRefused
 from minisearch.home import find_index
 from minisearch.results import BYS, MODES
 
@@ -129,7 +129,7 @@ def query(
     no_results says why, or error what is wrong with the question.
 
     A question of a batch that makes no sense is told on standard error with its line; the others are
-    answered, and the exit code is 1.
+    answered, and the exit code is 1. So it is where --refresh is refused: the answers are of what was there.
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
     set_up_logging(verbose)
     output = Output(full, why, as_json)
@@ -140,16 +140,24 @@ def query(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     folder = index_folder or find_index()
     with minisearch.MiniSearch(folder, offline=offline, rerank_model=asked.rerank_model) as ms:
-        if refresh:
-            report = ms.refresh()
-            if report.added or report.updated or report.removed:
-                click.echo(show.counts(report), err=True)
-        n_refused = 0
+        n_refused = int(refresh and not _is_refreshed(ms))
         for answer in _answers(ms, asked, arguments):
             output.show(answer, ms, asked)
             n_refused += bool(answer.refusal)
     if n_refused:
         sys.exit(1)
+
+
+def _is_refreshed(ms: MiniSearch) -> bool:
+    """Bring the index up to date; where that is refused, say why: what is there can be asked all the same."""
+    try:
+        report = ms.refresh()
+    except (IndexBusy, IndexNotWritable, IngestError, InputError, ShrinkRefused) as error:
+        click.echo(f"Not refreshed: {printable(str(error))}", err=True)
+        return False
+    if report.added or report.updated or report.removed:
+        click.echo(show.counts(report), err=True)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

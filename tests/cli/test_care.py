@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -215,6 +215,43 @@ def test_a_query_looks_for_changes_first_if_asked(place: Path) -> None:
     done = run("query", "zanzibar", "-k", "1", "--mode", "lexical", "--refresh")
     assert "Zanzibar has cloves." in done.stdout
     assert "1 document added" in done.stderr
+
+
+def too_few_files(place: Path) -> Iterator[str]:
+    for name in "ab":
+        (place / "docs" / f"{name}.md").unlink()
+    yield "this run would remove 2 of the index's 3 documents"
+
+
+def no_files(place: Path) -> Iterator[str]:
+    (place / "docs").rename(place / "away")
+    yield "docs"
+
+
+def another_writes(place: Path) -> Iterator[str]:
+    with writer_lock(place / ".minisearch"):
+        yield "index busy"
+
+
+def roots_that_nobody_has_named(place: Path) -> Iterator[str]:
+    with Store(place / ".minisearch" / "minisearch.db", writable=True) as store:
+        store.set_meta(roots=json.dumps(["docs", "/nowhere"]))
+    yield "nobody has named"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [too_few_files, no_files, another_writes, roots_that_nobody_has_named],
+    ids=lambda made: made.__name__,
+)
+def test_where_a_refresh_is_refused_the_question_is_answered_all_the_same(
+    place: Path, made: Callable[[Path], Iterator[str]]
+) -> None:
+    with contextmanager(made)(place) as reason:
+        done = run("query", "bread", "-k", "1", "--mode", "lexical", "--refresh")
+    assert (done.exit_code, "Bread and salt." in done.stdout) == (1, True)
+    assert done.stderr.startswith("Not refreshed: ") and reason in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_links_and_files_with_secrets_that_are_kept_can_be_compared_too(place: Path) -> None:
