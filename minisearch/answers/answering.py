@@ -12,7 +12,6 @@ import math
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import numpy as np
 
@@ -20,7 +19,18 @@ from minisearch.answers.candidates import NOTHING, Ranking, candidates, reranked
 from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
 from minisearch.indexes.base import VectorIndex
-from minisearch.results import By, Evidence, Mode, Place, Question, SearchResult, SearchResults, Trace
+from minisearch.results import (
+    BYS,
+    MODES,
+    By,
+    Evidence,
+    Mode,
+    Place,
+    Question,
+    SearchResult,
+    SearchResults,
+    Trace,
+)
 from minisearch.search.confidence import Null, is_confident, relevance
 from minisearch.search.evidence import N_TRIED, best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
@@ -57,9 +67,9 @@ class Search:
     evidence: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 1:
+        if isinstance(self.k, bool) or not isinstance(self.k, int | np.integer) or self.k < 1:
             raise InputError(f"k is {self.k!r}: ask for at least 1 result")
-        for name, given, known in (("mode", self.mode, get_args(Mode)), ("by", self.by, get_args(By))):
+        for name, given, known in (("mode", self.mode, MODES), ("by", self.by, BYS)):
             if given not in known:
                 raise InputError(f"{name} is {given!r}: expected one of {', '.join(known)}")
         is_number = isinstance(self.diverse, int | float) and not isinstance(self.diverse, bool)

@@ -111,7 +111,7 @@ def checked_question(question: Question) -> Question:
 
 
 def _phrases(name: str, given: object) -> tuple[str, ...]:
-    return tuple(_part(name, phrase) for phrase in _items(name, given, "texts"))
+    return tuple(filter(_has_words, (_part(name, phrase) for phrase in _items(name, given, "texts"))))
 
 
 def _steer(given: object) -> tuple[str, float]:

@@ -93,6 +93,12 @@ def test_a_question_made_by_the_caller_has_no_operators(ms: MiniSearch) -> None:
     assert "bread/rye.md" in paths(results)
 
 
+def test_phrases_without_a_word_ask_for_nothing_whoever_made_them(ms: MiniSearch) -> None:
+    results = ms.query(Question("oven", required=("!!", "rye"), excluded=("!!", "")), k=np.int64(3))
+    assert results.question == Question("oven", required=("rye",))
+    assert set(paths(results)) == {"bread/rye.md"}
+
+
 def test_a_concept_pulls_and_pushes(ms: MiniSearch) -> None:
     def cosine(query: str) -> float:
         (best,) = ms.query(query, 1, mode="dense", where=AtPath("**/stars.md"))
@@ -359,6 +365,15 @@ def test_the_reranker_orders_the_first_and_both_scores_are_kept(ms: MiniSearch) 
     assert all(result.trace.rerank is None for result in after[3:])
 
 
+class Backwards:
+    """A reranker that turns the ranking round."""
+
+    name = "backwards"
+
+    def score(self, query: str, texts: Sequence[str]) -> np.ndarray:
+        return np.arange(len(texts), dtype=np.float32)
+
+
 # --- evidence
 
 
@@ -442,6 +457,7 @@ def test_similarity_is_the_cosines_of_the_texts(ms: MiniSearch) -> None:
     [
         ({"k": 0}, "k is 0"),
         ({"k": True}, "k is True"),
+        ({"k": np.int64(0)}, "k is .*0"),
         ({"k": "3"}, "k is '3'"),
         ({"mode": "sparse"}, "mode is 'sparse': expected one of hybrid, dense, lexical"),
         ({"by": "page"}, "by is 'page': expected one of passage, document, chunk"),
@@ -514,5 +530,25 @@ def test_a_page_is_confident_if_anything_found_is_however_few_are_shown(tmp_path
             expected = max(relevances) >= CONFIDENT_FROM
             pages = [ms.query(question, k, by=by) for k in (1, 2, 40) for by in ("chunk", "document")]
             assert {page.is_confident for page in pages} == {expected}
-            reranked = ms.query(question, 1, rerank=Shortest(), rerank_depth=30)
+            reranked = ms.query(question, 1, rerank=Backwards(), rerank_depth=31)
             assert reranked.is_confident == expected
+            assert reranked[0].relevance < CONFIDENT_FROM
+        # What an index says to questions without an answer is no measure for passages.
+        alike = ms.like(tmp_path / "3.md", k=40)
+        assert alike and {hit.relevance for hit in alike} == {alike.is_confident} == {None}
+
+
+def test_a_page_that_copies_leave_short_is_filled_and_what_was_reranked_once_stays(tmp_path: Path) -> None:
+    for number in range(150):
+        (tmp_path / f"copy{number}.md").write_text("an oven for bread\n")
+    others = ["a kiln", "a stove", "the grill outside", "an oven door", "hot ashes", "smoke and fire"]
+    for number, text in enumerate(others):
+        (tmp_path / f"other{number}.md").write_text(text + "\n")
+    with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
+        ms.index(tmp_path, backend="flat")
+        for mode in MODES[:2]:
+            page = ms.query("an oven for bread", 5, mode=mode)
+            assert [len(result.merged) for result in page] == [149, 0, 0, 0, 0]
+        reranker = Shortest()
+        page = ms.query("an oven for bread", 5, rerank=reranker, rerank_depth=3)
+        assert (len(page), reranker.n_seen, page.n_reranked) == (5, 3, 3)

@@ -41,6 +41,11 @@ def test_a_weak_match_of_words_does_not_lift_what_is_far_in_meaning() -> None:
     assert near > far
 
 
+def test_where_nothing_is_near_in_meaning_words_may_decide() -> None:
+    fused = fuse(f32(0.15, 0.06), f32(0, 4), ceiling=20)  # shares of .3, not of .15
+    assert fused == pytest.approx([0.5 / 3, (0.2 + 2 * 0.2) / 3])
+
+
 def test_nothing_gives_nothing() -> None:
     assert fuse(f32(), f32(), ceiling=3).tolist() == []
     ids, sums = reciprocal_rank_fusion([])
