@@ -277,6 +277,10 @@ class MiniSearch:
         """What documents say of themselves that a filter can ask for, in lower case, in order."""
         return self._asking.field_names()
 
+    def languages(self) -> list[str]:
+        """The languages that documents are in, as a filter can ask for them, in order."""
+        return self._asking.languages()
+
     def verify(self, n: int = 20, *, seed: int = 0) -> Verification:
         """Compare the index with a fresh one: all of the database, and n documents read and embedded again.
 

@@ -136,6 +136,12 @@ class Asking:
         with self._turn:
             return self._reading().field_names()
 
+    def languages(self) -> list[str]:
+        """`MiniSearch.languages`."""
+        with self._turn:
+            documents = self._reading().documents().values()
+        return sorted({one.language.casefold() for one in documents if one.language})
+
     def _of_stored_names(self, search: Search) -> Search:
         return search if search.where is None else replace(search, where=as_stored(search.where, self._home))
 

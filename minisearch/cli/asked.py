@@ -145,9 +145,9 @@ class QueryOptions:
 def file_and_line(given: str) -> tuple[str, int | None]:
     """``FILE:LINE`` taken apart, or ``FILE:LINE:COLUMN`` as a page prints it; a file called so goes first."""
     found = PLACE.fullmatch(given)
-    if found is None or _is_there(given):
+    if found is None or is_there(given):
         return given, None
-    if not _is_there(found[1]):
+    if not is_there(found[1]):
         found = PLACE.fullmatch(found[1]) or found  # the last number is a column
     path, line = found[1], found[2]
     if len(line) > MOST_DIGITS:
@@ -155,7 +155,8 @@ def file_and_line(given: str) -> tuple[str, int | None]:
     return path, int(line)
 
 
-def _is_there(name: str) -> bool:
+def is_there(name: str) -> bool:
+    """Whether there is a file or folder of this name."""
     try:
         return Path(name).exists()
     except OSError:  # no name that a file could have

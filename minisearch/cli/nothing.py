@@ -6,9 +6,11 @@ An index, what was asked of it and its empty answer come in; one line for the us
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from minisearch.cli.asked import is_there
 from minisearch.cli.terminal import one_line
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ def why_nothing(ms: MiniSearch, found: SearchResults, asked: QueryOptions) -> st
     operators = [f'the phrase "{one_line(phrase)}"' for phrase in found.question.required]
     operators += [f'not "{one_line(phrase)}"' for phrase in found.question.excluded]
     if limits := [*asked.limits(), *operators]:
-        cures = [*_unknown_fields(ms, asked)]
+        cures = [*_paths_elsewhere(asked), *_patterns(asked), *_unknown_languages(ms, asked)]
+        cures += _unknown_fields(ms, asked)
         cures += ["--literal takes quotes and - in the question as text"] if operators else []
         return "; ".join([f"nothing in the index matches {' and '.join(limits)}", *cures])
     if asked.mode == "lexical":
@@ -41,6 +44,30 @@ def _nothing_indexed(run: RunRecord | None) -> str:
         roots = " ".join(map(one_line, run.roots))
         return f"a first run over {roots} is still going on; ask again when it has come further"
     return "the index holds no documents; fill it with: minisearch index FOLDER"
+
+
+def _paths_elsewhere(asked: QueryOptions) -> Iterator[str]:
+    """Each path that begins with a folder that is not here: it may have been meant of the index's folder."""
+    for pattern in asked.paths:
+        first, _, rest = pattern.partition("/")
+        if rest and not set(first) & set("*?[\\") and first and not is_there(first):
+            anywhere = shlex.quote(one_line(f"**/{pattern}"))
+            yield f"there is no {one_line(first)} in the current folder: --path {anywhere} finds it anywhere"
+
+
+def _patterns(asked: QueryOptions) -> Iterator[str]:
+    """Each extension that was written as a pattern."""
+    for suffix in asked.extensions:
+        if set(suffix) & set("*/"):
+            yield "--ext takes the end of a name, as in md; --path takes patterns"
+
+
+def _unknown_languages(ms: MiniSearch, asked: QueryOptions) -> Iterator[str]:
+    """Each language that no document is in, with the one that may have been meant."""
+    known = ms.languages() if asked.languages else []
+    for name in asked.languages:
+        if name.casefold() not in known:
+            yield f"no document is in {one_line(name)}{_instead(name, known)}"
 
 
 def _unknown_fields(ms: MiniSearch, asked: QueryOptions) -> Iterator[str]:
@@ -56,7 +83,7 @@ def _unknown_fields(ms: MiniSearch, asked: QueryOptions) -> Iterator[str]:
 
 
 def _instead(name: str, known: Sequence[str]) -> str:
-    """The field that is spelt most like it, or else those there are."""
+    """The one that is spelt most like it, or else those there are."""
     if near := difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.6):
         return f": did you mean {one_line(near[0])}?"
     if not known:

@@ -93,6 +93,9 @@ class Engine:
     def field_names(self) -> list[str]:
         return Engine.fields
 
+    def languages(self) -> list[str]:
+        return ["markdown", "python"]
+
 
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Engine]:
@@ -560,6 +563,7 @@ def nothing(*options: str, question: Question = Question("q"), **status: object)
 
 
 def test_nothing_found_names_all_that_an_answer_had_to_be() -> None:
+    Path("a b").mkdir()
     options = ["--path", "a b/**", "--path", "c", "--ext", "md", "--since", "7d", "--where", "x = 'y'"]
     question = Question("q", required=("sour dough", "x\ny"), excluded=("rye",))
     assert nothing(*options, question=question) == (
@@ -608,6 +612,39 @@ def test_the_names_of_fields_are_those_that_documents_have(tmp_path: Path) -> No
         (tmp_path / "b.md").unlink()
         ms.index(tmp_path)
         assert ms.field_names() == ["author", "tags"]
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        (["--lang", "klingon"], "no document is in klingon: there are markdown, python"),
+        (["--lang", "pyton"], "no document is in pyton: did you mean python?"),
+        (["--lang", "Python"], ""),
+        (["--ext", "*.docx"], "--ext takes the end of a name, as in md; --path takes patterns"),
+        (
+            ["--path", "docs/**"],
+            "there is no docs in the current folder: --path '**/docs/**' finds it anywhere",
+        ),
+        (["--path", "here/**", "--path", "x*/a", "--path", "/x/a", "--path", "../x", "--path", "docs/"], ""),
+    ],
+)
+def test_nothing_found_within_limits_that_look_like_a_slip_says_so(
+    options: list[str], cure: str, tmp_path: Path
+) -> None:
+    (tmp_path / "here").mkdir()
+    said = nothing(*options)
+    assert said.startswith("No results: nothing in the index matches --")
+    assert said.partition("; ")[2] == cure or (not cure and "; " not in said)
+
+
+def test_the_languages_there_are_are_those_of_documents(tmp_path: Path) -> None:
+    for name in ("a.md", "b.py", "c.py", "d.txt"):
+        (tmp_path / name).write_text("x = 1")
+    with engine_module.MiniSearch.open(tmp_path, encoder=HashingEncoder()) as ms:
+        ms.index(tmp_path, backend="flat")
+        assert {"markdown", "python"} <= set(ms.languages())
+        for language in ms.languages():
+            assert ms.query("x", where=Language(language))
 
 
 def test_nothing_found_within_limits_alone_does_not_speak_of_operators() -> None:
