@@ -15,7 +15,7 @@ from minisearch.types import FloatArray, IntArray
 # BM25 counts by its share of what a perfect match of all the question's words would score, so that an answer
 # that shares only its common words stays low, whoever else shares fewer.  The usual scale, the best BM25 of
 # the page as 1, gives that answer the full weight: nDCG@10 .78 in place of .93 on questions in other words
-# than their answers'.  The weight was chosen on four collections (scripts/fusion.py), and tried on six others:
+# than their answers'.  The weight was chosen on four collections (scripts/fusion.py), and tried on six more:
 # more helped claims and harmed code and questions in other words; no weight predicted for each question,
 # with each collection left out in turn, was even on all.
 LEXICAL_WEIGHT = 2.0
