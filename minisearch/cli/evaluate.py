@@ -198,6 +198,19 @@ def _check(k: int, *, n_settings: int, save_run: Path | None, plot: Path | None)
     for path in (save_run, plot):
         if path and not path.absolute().parent.is_dir():
             raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    if save_run:
+        _check_writable(save_run)
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work; one that is there keeps what it holds."""
+    is_new = not path.exists()
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    if is_new:
+        path.unlink()
 
 
 def _check_used(options: Mapping[str, object], is_used: bool, otherwise: str) -> None:

@@ -235,3 +235,11 @@ def test_weights_that_are_missing_are_told_before_any_work(
     assert "no-such-model" in error_of(
         folder, "--rerank", "cross", "--rerank-model", "./no-such-model", "--offline"
     )
+
+
+@pytest.mark.parametrize("name", ["/proc/a.run", "."])
+def test_a_run_that_cannot_be_saved_is_told_before_any_work(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minisearch.trials.trial.trial", lambda *_, **__: pytest.fail("the work began"))
+    assert f"cannot write {name}: " in error_of(folder, "--mode", "lexical", "--save-run", name)
