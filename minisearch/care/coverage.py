@@ -42,11 +42,6 @@ class Coverage:
     choices: tuple[Note, ...]
     outcome: str
 
-    @property
-    def share_reached(self) -> float:
-        """Of the bytes seen, those that reached a vector; 1 where there are none."""
-        return self.n_bytes_reached / self.n_bytes if self.n_bytes else 1.0
-
 
 def coverage(home: Home, *, outcome: str) -> Coverage:
     """`MiniSearch.coverage`; ``outcome`` is how the last run ended."""
