@@ -52,7 +52,7 @@ def _paths_elsewhere(asked: QueryOptions) -> Iterator[str]:
         first, _, rest = pattern.partition("/")
         if rest and not set(first) & set("*?[\\") and first and not is_there(first):
             anywhere = shlex.quote(one_line(f"**/{pattern}"))
-            yield f"there is no {one_line(first)} in the current folder: --path {anywhere} finds it anywhere"
+            yield f"there is no {one_line(first)} in the current folder: --path {anywhere} looks everywhere"
 
 
 def _patterns(asked: QueryOptions) -> Iterator[str]:

@@ -45,8 +45,9 @@ def why_not(
 ) -> None:
     """Say why FILE is not among the answers to TEXT.
 
-    Or why what stands at that line of it is not. It may not be indexed, be kept out by a filter, be outranked, or be found by one leg of the search and
-    lost in the fusion of both. The options are those of query.
+    Or why what stands at that line of it is not. It may not be indexed, be kept out by a filter, be
+    outranked, or be found by one leg of the search and lost in the fusion of both. The options
+    are those of query.
 
     \b
       minisearch why-not docs/tasks.md "how do I retry a failed task" -k 5

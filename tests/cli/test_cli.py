@@ -218,7 +218,9 @@ def test_a_filter_keeps_to_its_files_and_says_what_was_asked_for_where_there_are
     run("index", "docs")
     assert re.findall(r"docs/\w+\.md", run("query", "task", "--path", "bread.md").stdout) == ["docs/bread.md"]
     assert run("query", "task", "--path", "nowhere/**", "--lang", "go").stderr == (
-        "No results: nothing in the index matches --path 'nowhere/**' and --lang go\n"
+        "No results: nothing in the index matches --path 'nowhere/**' and --lang go; there is no "
+        "nowhere in the current folder: --path '**/nowhere/**' looks everywhere; "
+        "no document is in go: there is markdown\n"
     )
     assert run("query", '"failed task" -again').stderr == (
         'No results: nothing in the index matches the phrase "failed task" and not "again"'

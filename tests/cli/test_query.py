@@ -623,7 +623,7 @@ def test_the_names_of_fields_are_those_that_documents_have(tmp_path: Path) -> No
         (["--ext", "*.docx"], "--ext takes the end of a name, as in md; --path takes patterns"),
         (
             ["--path", "docs/**"],
-            "there is no docs in the current folder: --path '**/docs/**' finds it anywhere",
+            "there is no docs in the current folder: --path '**/docs/**' looks everywhere",
         ),
         (["--path", "here/**", "--path", "x*/a", "--path", "/x/a", "--path", "../x", "--path", "docs/"], ""),
     ],
