@@ -1,5 +1,6 @@
 # make demo    set up, index data/docs, ask three questions
 # make test    set up, run the whole suite
+# make coverage the same, and which lines of the package it runs
 # make torture every fault as often as promised: some hours; SEED=1 for others
 # make check   format, lint, types
 # make peers   set up what scripts/embedding.py measures beside ours, in an environment of its own
@@ -14,7 +15,7 @@ SEED ?= 0
 # By its path, so that the package is found beside a folder of its name too, such as that which holds a clone.
 COMPAT := --config-settings editable_mode=compat
 
-.PHONY: demo test torture check peers clean
+.PHONY: demo test coverage torture check peers clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): about a minute, most of it torch"
@@ -32,7 +33,10 @@ demo: $(VENV)/installed
 	@BIN=$(BIN) INDEX=$(DEMO_INDEX) sh scripts/demo.sh
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=10
+	$(BIN)/python -m pytest --durations=10
+
+coverage: $(VENV)/installed-test
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 torture: $(VENV)/installed-test
 	$(BIN)/python -m pytest tests/faults tests/test_filter_contract.py --torture --fault-seed $(SEED)
