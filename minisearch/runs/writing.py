@@ -38,10 +38,11 @@ from minisearch.live_index import LiveIndex, is_due, publish_index
 from minisearch.minilm.checkpoints import find
 from minisearch.runs.ingestion import Run, Source, Walked, find_files
 from minisearch.runs.reading import Reader, passed_over
+from minisearch.runs.recording import recorded
 from minisearch.runs.shrinking import Shrinking, read_losses, vanished, write_losses
 from minisearch.storage import Store
 from minisearch.storage.lock import writer_lock
-from minisearch.types import Encoder, IndexProgress, IngestReport, Skipped
+from minisearch.types import Encoder, IndexProgress, IngestReport
 
 
 class _Options(TypedDict):
@@ -165,7 +166,7 @@ class Writing:
             passed_over=passed_over(store),
         )
         run = Run(store, walked, documents, encoder=encoder, on_progress=on_progress)
-        with self._recorded(run, store, walked, roots):
+        with recorded(run, store, walked, self._home, roots):
             run.execute()
             shrinking.check_after(run.outdated, run.passed_over)
             run.remove([*gone, *run.outdated])
@@ -252,50 +253,6 @@ class Writing:
         facts.write(store)
         return facts
 
-    @contextmanager
-    def _recorded(self, run: Run, store: Store, walked: Walked, roots: Iterable[Path]) -> Iterator[None]:
-        """Note a run's beginning and its end, however it ends."""
-        run_id = store.journal.start_run([self._home.key(root) for root in roots])
-        store.begin_change(run_id)
-        outcome = "failed"
-        try:
-            yield
-            outcome = "complete"
-        except (KeyboardInterrupt, SystemExit):
-            outcome = "interrupted"
-            raise
-        finally:
-            report = run.report()
-            if outcome == "complete":
-                self._note(store, run, walked, {str(root) for root in roots})
-            store.journal.finish_run(run_id, outcome, _counts(report))
-
-    def _note(self, store: Store, run: Run, walked: Walked, below: Collection[str]) -> None:
-        """Note what the run passed over and left out, in place of what was noted below its roots.
-
-        Only what differs is written: in most runs that is nothing.
-        """
-        journal, skipped = store.journal, {one.path: one for one in run.report().skipped}
-        reasons, stamps = {one.path: one.reason for one in journal.problems()}, journal.problem_stamps()
-        journal.set_problems(
-            [path for path in reasons if path not in skipped and self._is_below(path, below)],
-            [
-                one
-                for path, one in skipped.items()
-                if reasons.get(path) != one.reason or stamps.get(path) != run.stamps.get(path)
-            ],
-            run.stamps,
-        )
-        left_out = {
-            key + "/" * one.is_folder: Skipped(key + "/" * one.is_folder, one.reason)
-            for key, one in walked.left_out.items()
-        }
-        known = {one.path: one.reason for one in journal.left_out()}
-        journal.set_left_out(
-            [path for path in known if path not in left_out and self._is_below(path.rstrip("/"), below)],
-            [one for path, one in left_out.items() if known.get(path) != one.reason],
-        )
-
     def _forget_secrets(
         self, store: Store, choices: Mapping[str, FileChoice], below: Collection[str]
     ) -> None:
@@ -351,13 +308,3 @@ class Writing:
 def _holds_for(path: str, below: Collection[str]) -> bool:
     """Whether a choice for this path holds for any of these roots: it is one of them or above one."""
     return any(is_below(root, {path}) for root in below)
-
-
-def _counts(report: IngestReport) -> dict[str, int]:
-    return {
-        "added": report.added,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "removed": report.removed,
-        "skipped": len(report.skipped),
-    }
