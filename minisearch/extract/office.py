@@ -14,10 +14,10 @@ from urllib.parse import unquote
 
 from minisearch.extract import xml
 from minisearch.extract.archive import Archive
-from minisearch.extract.contents import Contents, Unreadable
+from minisearch.extract.contents import Contents, Damaged, Page, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from xml.etree.ElementTree import Element
 
 CORE = "docProps/core.xml"
@@ -72,6 +72,37 @@ class Package:
     def parts(self, part: str, *kinds: str) -> Iterator[str]:
         """The names of the parts of these kinds that this one refers to, in its order."""
         return (name for kind, name in self.related(part).values() if kind in kinds)
+
+    def take_pages(
+        self, main: str, places: Iterable[Element], what: str, take: Callable[[Page, str], None]
+    ) -> None:
+        """Have ``take`` fill a page from each part that these elements of ``main`` refer to.
+
+        One that is damaged is left out with a note, and those missing are counted as ``what`` ("slides");
+        Damaged where nothing but damage is left.
+        """
+        n_missing = n_read = 0
+        damage: Damaged | None = None
+        for place in places:
+            page = Page()
+            self.contents.pages.append(page)
+            if title := attribute(place, "name"):  # sheets have one
+                page.add_text(title, [(0, 1, title)])
+            _, name = self.related(main).get(reference(place), ("", ""))
+            n_missing += not name
+            if name:
+                try:
+                    take(page, name)
+                    n_read += 1
+                except Damaged as error:
+                    self.leave_out(name)
+                    damage = error
+        if damage and not n_read:
+            raise damage
+        if n_missing:
+            self.contents.notes.append(
+                f"{n_missing} of its {what} {'is' if n_missing == 1 else 'are'} missing"
+            )
 
     def _relationships(self, part: str) -> Iterator[tuple[str, tuple[str, str]]]:
         folder, base = posixpath.split(part)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minisearch.extract.contents import Contents, Damaged, Page
+from minisearch.extract.contents import Contents, Page
 from minisearch.extract.figures import add_shape, shapes, text_of
-from minisearch.extract.office import Package, attribute, child, children, local, reference
+from minisearch.extract.office import Package, attribute, child, children, local
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,33 +17,13 @@ ON_EVERY_SLIDE = {"ftr", "hdr", "dt"}
 
 
 def take(data: bytes) -> Contents:
-    """The slides in their order, hidden ones too, shapes as they are stacked; what all slides say, once.
-
-    A damaged slide is left out with a note, unless all are.
-    """
+    """The slides in their order, hidden ones too, shapes as they are stacked; what all slides say, once."""
     contents = Contents(has_pages=True)
     package = Package(data, contents)
     main = package.main("ppt/presentation.xml")
-    related = package.related(main)
     said: set[str] = set()
-    n_missing = n_read = 0
-    damage: Damaged | None = None
-    for slide in children(package.root(main), "sldIdLst", "sldId"):
-        page = Page()
-        contents.pages.append(page)
-        _, name = related.get(reference(slide), ("", ""))
-        n_missing += not name
-        if name:
-            try:
-                _take_slide(page, package, name, said)
-                n_read += 1
-            except Damaged as error:
-                package.leave_out(name)
-                damage = error
-    if damage and not n_read:
-        raise damage
-    if n_missing:
-        contents.notes.append(f"{n_missing} of its slides {'is' if n_missing == 1 else 'are'} missing")
+    slides = children(package.root(main), "sldIdLst", "sldId")
+    package.take_pages(main, slides, "slides", lambda page, part: _take_slide(page, package, part, said))
     return contents
 
 

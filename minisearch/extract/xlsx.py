@@ -13,7 +13,7 @@ from minisearch.extract import xml
 from minisearch.extract.cells import Format, format_of, said
 from minisearch.extract.contents import Contents, Damaged, Page
 from minisearch.extract.figures import add_shape, shapes
-from minisearch.extract.office import Package, attribute, child, children, local, reference
+from minisearch.extract.office import Package, attribute, child, children, local
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -27,35 +27,13 @@ HEADER_CODE = re.compile(r'&(?:"[^"]*"|[0-9]+|K[0-9A-Fa-f]{6}|.)')
 
 
 def take(data: bytes) -> Contents:
-    """Every sheet's rows that hold something; of a formula the value it last had, or else the formula.
-
-    A damaged sheet is left out with a note, unless all are.
-    """
+    """Every sheet's rows that hold something; of a formula the value it last had, or else the formula."""
     contents = Contents(has_pages=True)
     package = Package(data, contents)
     main = package.main("xl/workbook.xml")
     root = package.root(main)
     book = _Book(package, main, is_1904=attribute(child(root, "workbookPr"), "date1904") in {"1", "true"})
-    n_missing = n_read = 0
-    damage: Damaged | None = None
-    for sheet in children(root, "sheets", "sheet"):
-        page = Page()
-        contents.pages.append(page)
-        title = attribute(sheet, "name")
-        page.add_text(title, [(0, 1, title)])
-        _, name = package.related(main).get(reference(sheet), ("", ""))
-        n_missing += not name
-        if name:
-            try:
-                book.take_sheet(page, name)
-                n_read += 1
-            except Damaged as error:
-                package.leave_out(name)
-                damage = error
-    if damage and not n_read:
-        raise damage
-    if n_missing:
-        contents.notes.append(f"{n_missing} of its sheets {'is' if n_missing == 1 else 'are'} missing")
+    package.take_pages(main, children(root, "sheets", "sheet"), "sheets", book.take_sheet)
     if book.n_uncalculated:
         formulas = "1 formula was" if book.n_uncalculated == 1 else f"{book.n_uncalculated:,} formulas were"
         contents.notes.append(f"{formulas} never calculated: read as written, without a value")
