@@ -42,7 +42,7 @@ def take(data: bytes) -> Contents:
     _take_properties(package, contents)
     entries, encrypted = set(archive.names), _encrypted(archive)
     chapters = _chapters(package)
-    n_missing = len(chapters[MAX_CHAPTERS:])
+    n_missing, n_undecodable = len(chapters[MAX_CHAPTERS:]), 0
     for href in chapters[:MAX_CHAPTERS]:
         name = posixpath.normpath(posixpath.join(posixpath.dirname(package_name), unquote(href)))
         if name in encrypted:
@@ -50,11 +50,16 @@ def take(data: bytes) -> Contents:
         if name not in entries:
             n_missing += 1
             continue
+        html, n_lost = _decoded(archive.read(name))
+        n_undecodable += n_lost
         page = Page()
-        page.add_html(_decoded(archive.read(name)))
+        page.add_html(html)
         contents.pages.append(page)
     if n_missing:
         contents.notes.append(f"{n_missing} of its chapters {'is' if n_missing == 1 else 'are'} missing")
+    if n_undecodable:
+        places = "1 place" if n_undecodable == 1 else f"{n_undecodable:,} places"
+        contents.notes.append(f"{places} in its chapters cannot be decoded")
     return contents
 
 
@@ -94,15 +99,20 @@ def _encrypted(archive: Archive) -> set[str]:
     return {unquote(element.get("URI", "")) for element in root.iter() if _name(element) == "CipherReference"}
 
 
-def _decoded(data: bytes) -> str:
+def _decoded(data: bytes) -> tuple[str, int]:
+    """The characters of a chapter, and how many of them stand for bytes without a meaning."""
     encoding = next((encoding for bom, encoding in BOMS if data.startswith(bom)), "")
     declared = DECLARED.match(data)
     if not encoding and declared:
         encoding = declared[1].decode("ascii")
     try:
-        return data.decode(encoding or "utf-8", "replace")
-    except LookupError:  # no such encoding
-        return data.decode("utf-8", "replace")
+        text = data.decode(encoding or "utf-8", "replace")
+    except (LookupError, UnicodeError):  # no such encoding, or one that replaces nothing
+        encoding = "utf-8"
+        text = data.decode(encoding, "replace")
+    n_unfit = text.count("\ufffd")
+    # The author's own ones stay where bytes are passed over.
+    return text, n_unfit and n_unfit - data.decode(encoding or "utf-8", "ignore").count("\ufffd")
 
 
 def _name(element: Element) -> str:

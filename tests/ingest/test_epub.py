@@ -61,6 +61,26 @@ def test_a_chapter_is_read_in_its_own_encoding(encoding):
     assert parse("a.epub", zipped(entries)).text == "Grüße"
 
 
+@pytest.mark.parametrize(
+    ("chapters", "text", "places"),
+    [
+        (["Gr\xfc\xdfe".encode("latin-1")], "Gr\ufffd\ufffde", "2 places"),
+        ([b"a\xff", b"b"], "a\ufffd\n\nb", "1 place"),
+        (["an author's \ufffd".encode(), b""], "an author's \ufffd", ""),
+        (["one \ufffd, one ".encode() + b"\xc3"], "one \ufffd, one \ufffd", "1 place"),
+        ([b'<?xml version="1.0" encoding="no-such"?>a\xff'], "a\ufffd", "1 place"),
+        ([b'<?xml version="1.0" encoding="idna"?>a\xff'], "a\ufffd", "1 place"),
+        ([b"\xff\xfea\0b"], "a\ufffd", "1 place"),
+    ],
+)
+def test_bytes_that_mean_no_character_are_counted(chapters, text, places):
+    entries = epub_entries({f"{i}.xhtml": "" for i in range(len(chapters))})
+    entries |= {f"OEBPS/{i}.xhtml": chapter for i, chapter in enumerate(chapters)}
+    document = parse("a.epub", zipped(entries))
+    assert document.text.strip() == text
+    assert document.notes == ((f"{places} in its chapters cannot be decoded",) if places else ())
+
+
 def test_a_chapter_outside_the_book_is_none():
     entries = epub_entries(
         {"../../../../../../etc/passwd": "", "file:///etc/passwd": "", "a.xhtml": "<p>a</p>"}
