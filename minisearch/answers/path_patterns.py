@@ -17,6 +17,7 @@ from minisearch import filters
 from minisearch.errors import IngestError
 from minisearch.home import Home, real_path
 from minisearch.storage.globs import MAX_CHARACTERS, segment
+from minisearch.storage.selection import condition
 
 MANY = re.compile(r"\*{2,}")
 MOST_NESTED = 30  # deeper than any filter that the store takes
@@ -39,6 +40,11 @@ def as_stored(where: filters.Filter, home: Home, depth: int = 0) -> filters.Filt
         case filters.Not(part):
             return filters.Not(as_stored(part, home, depth + 1))
     return where
+
+
+def check(where: filters.Filter) -> None:
+    """InputError for a filter that the store would refuse."""
+    condition(where)
 
 
 def _stored(pattern: str, home: Home) -> list[str]:

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisearch.cli.options import chosen
 from minisearch.cli.terminal import one_line
 from minisearch.cli.when import parse_moment
 from minisearch.errors import InputError
 from minisearch.filters import And, Before, Extension, Filter, Language, Or, Since
 from minisearch.filters import Path as PathFilter
-from minisearch.results import BYS, MODES
+from minisearch.results import MODES
 
 if TYPE_CHECKING:
     from minisearch.results import Question
@@ -81,14 +80,14 @@ class QueryOptions:
         both = {
             "k": self.k,
             "where": self._filter(),
-            "by": chosen(self.by, BYS, "--by"),
+            "by": self.by,
             "diverse": DIVERSE if self.diverse else None,
             "evidence": not self.no_evidence,
         }
         if self.like is not None:
             return both
         return both | {
-            "mode": chosen(self.mode, MODES, "mode"),
+            "mode": self.mode,
             "rerank": self._rerank(),
             "rerank_depth": self.rerank_depth,
             "rerank_budget_s": _seconds(self.rerank_budget),
@@ -133,11 +132,17 @@ class QueryOptions:
             from minisearch.filters import parse_where
 
             parts.append(parse_where(self.where))
-        return And(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
+        if not parts:
+            return None
+        from minisearch.answers.path_patterns import check  # it comes with all of the storage
+
+        where = And(tuple(parts)) if len(parts) > 1 else parts[0]
+        check(where)
+        return where
 
     def _rerank(self) -> str | None:
         if self.rerank is not None:
-            return chosen(self.rerank, (*RERANKERS, AUTO), "reranker")
+            return self.rerank
         is_meant = (self.rerank_budget, self.rerank_depth, self.rerank_model) != (None, None, None)
         return AUTO if is_meant else None
 

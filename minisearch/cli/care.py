@@ -14,7 +14,13 @@ from minisearch.home import find_index, index_here
 
 @click.command()
 @click.option(
-    "-n", "n", type=int, default=20, show_default=True, metavar="N", help="How many documents to read again."
+    "-n",
+    "n",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="How many documents to read again.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Which ones.")
 @offline_option

@@ -12,7 +12,7 @@ import click
 
 import minisearch
 from minisearch.cli import show
-from minisearch.cli.options import common, json_option, offline_option, set_up_logging
+from minisearch.cli.options import common, json_option, model_name, offline_option, set_up_logging
 from minisearch.cli.terminal import Terminal, fitting, one_line, printable
 from minisearch.errors import IndexNotFound
 from minisearch.home import INDEX_FOLDER, find_index
@@ -27,7 +27,9 @@ INDENT = "      "
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--full", is_flag=True, help="Print every chunk whole, not only its first words.")
-@click.option("--model", metavar="NAME", help="A checkpoint's name or folder.  [default: the index's]")
+@click.option(
+    "--model", type=model_name, metavar="NAME", help="A checkpoint's name or folder.  [default: the index's]"
+)
 @offline_option
 @json_option
 @common

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from minisearch.cli.options import chosen, json_option, offline_option
+from minisearch.cli.options import json_option, model_name, offline_option, one_of, wrong_usage
 from minisearch.cli.progress import Progress
 from minisearch.cli.show import count
 from minisearch.cli.terminal import printable
@@ -39,16 +39,30 @@ QUERY_CHARACTERS = 60
 
 @click.command("eval")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--mode", "modes", multiple=True, metavar="|".join(MODES), help="How to search; repeatable.")
 @click.option(
-    "--rerank", "kinds", multiple=True, metavar="|".join(KINDS), help="Each mode reranked too; repeatable."
+    "--mode",
+    "modes",
+    type=one_of(MODES, "mode"),
+    multiple=True,
+    metavar="|".join(MODES),
+    help="How to search; repeatable.",
 )
-@click.option("--rerank-model", metavar="NAME", help="A checkpoint in place of the reranker's own.")
-@click.option("--rerank-depth", type=int, metavar="N", help="How many candidates are reranked.")
+@click.option(
+    "--rerank",
+    "kinds",
+    type=one_of(KINDS, "reranker"),
+    multiple=True,
+    metavar="|".join(KINDS),
+    help="Each mode reranked too; repeatable.",
+)
+@click.option(
+    "--rerank-model", type=model_name, metavar="NAME", help="A checkpoint in place of the reranker's own."
+)
+@click.option("--rerank-depth", type=click.IntRange(1), metavar="N", help="How many candidates are reranked.")
 @click.option(
     "-k",
     "k",
-    type=int,
+    type=click.IntRange(1),
     default=100,
     show_default=True,
     metavar="N",
@@ -56,7 +70,12 @@ QUERY_CHARACTERS = 60
 )
 @click.option("--split", metavar="NAME", help="Which qrels/NAME.tsv.  [default: test, or the only one]")
 @click.option("--whole", is_flag=True, help="One vector a document, as published figures are made.")
-@click.option("--model", metavar="NAME", help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]")
+@click.option(
+    "--model",
+    type=model_name,
+    metavar="NAME",
+    help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]",
+)
 @click.option(
     "--index", "index_folder", metavar="DIR", type=click.Path(path_type=Path), help="Keep the index."
 )
@@ -106,15 +125,13 @@ def evaluate(
     from minisearch.trials.trial import trial
 
     asked = _asked(modes, kinds, has_runs=bool(runs))
-    _check(k, n_settings=len(asked) + len(runs), save_run=save_run, plot=plot)
+    _check(n_settings=len(asked) + len(runs), save_run=save_run, plot=plot)
     _check_used(
         {"--rerank-model": rerank_model, "--rerank-depth": rerank_depth}, bool(kinds), "without --rerank"
     )
     _check_used(
         {"--index": index_folder, "--whole": whole or None, "--model": model}, bool(asked), "with --run alone"
     )
-    if rerank_depth is not None and rerank_depth < 1:
-        raise InputError(f"--rerank-depth is {rerank_depth}: ask for at least 1 candidate")
     load_ir_measures()  # what is missing shows before the work, not after
     if plot:
         load_figure()
@@ -168,9 +185,8 @@ def _silenced() -> Iterator[None]:
 
 def _asked(modes: Sequence[str], kinds: Sequence[str], *, has_runs: bool) -> list[tuple[Mode, str]]:
     """Each mode, plain ("") and then with each reranker; hybrid where neither a mode nor a run is named."""
-    modes = [chosen(mode, MODES, "mode") for mode in modes]
     if not modes and (kinds or not has_runs):
-        modes = [MODES[0]]
+        modes = MODES[:1]
     return [
         (cast("Mode", mode), kind) for mode in dict.fromkeys(modes) for kind in dict.fromkeys(("", *kinds))
     ]
@@ -183,12 +199,11 @@ def _rerankers(kinds: Sequence[str], model: str | None, *, offline: bool) -> dic
     from minisearch.answers.rerankers import Rerankers
 
     rerankers = Rerankers(model=model, offline=offline)
-    return {kind: rerankers.pace(chosen(kind, KINDS, "reranker")).reranker for kind in kinds}
+    return {kind: rerankers.pace(kind).reranker for kind in kinds}
 
 
-def _check(k: int, *, n_settings: int, save_run: Path | None, plot: Path | None) -> None:
-    if k < 1:
-        raise InputError(f"-k is {k}: ask for at least 1 document a query")
+@wrong_usage()
+def _check(*, n_settings: int, save_run: Path | None, plot: Path | None) -> None:
     if save_run and n_settings != 1:
         raise InputError(
             f"--save-run takes the ranking of one setting, and there are {n_settings}: name one --mode"
@@ -213,6 +228,7 @@ def _check_writable(path: Path) -> None:
         path.unlink()
 
 
+@wrong_usage()
 def _check_used(options: Mapping[str, object], is_used: bool, otherwise: str) -> None:
     """Refuse an option that would change nothing: whoever gave it expects something else."""
     given = [name for name, value in options.items() if value is not None]

@@ -22,13 +22,16 @@ from minisearch.cli.options import (
     SectionedCommand,
     common,
     json_option,
+    model_name,
     offline_option,
+    one_of,
     section,
     set_up_logging,
+    wrong_usage,
 )
 from minisearch.cli.progress import Progress
 from minisearch.config import DTYPES
-from minisearch.errors import IndexNotFound, InputError
+from minisearch.errors import IndexNotFound, InputError, short
 from minisearch.home import find_index, index_here
 from minisearch.indexes import backend_names
 
@@ -41,9 +44,11 @@ class IndexCommand(PathsCommand, SectionedCommand):
     """It takes paths, and its options stand in sections."""
 
 
-# Not a click.Choice: the engine knows the names, and says a wrong one in one line.
 backend_option = making(
-    "--backend", metavar="|".join(backend_names()), help="The kind of vector index.  [default: faiss]"
+    "--backend",
+    type=one_of(backend_names(), "backend"),
+    metavar="|".join(backend_names()),
+    help="The kind of vector index.  [default: faiss]",
 )
 
 
@@ -63,9 +68,18 @@ backend_option = making(
 @making("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
 @making("--prune", is_flag=True, help="Let a run remove more than a fifth of all documents.")
 @backend_option
-@making("--model", metavar="NAME", help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]")
 @making(
-    "--dtype", metavar="|".join(DTYPES), default="auto", help="What the model computes in.  [default: auto]"
+    "--model",
+    type=model_name,
+    metavar="NAME",
+    help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]",
+)
+@making(
+    "--dtype",
+    type=one_of(DTYPES, "dtype"),
+    metavar="|".join(DTYPES),
+    default="auto",
+    help="What the model computes in.  [default: auto]",
 )
 @offline_option
 @json_option
@@ -133,6 +147,7 @@ def folder_and_paths(index_folder: Path | None, paths: tuple[Path, ...]) -> tupl
     return folder, list(map(str, paths))
 
 
+@wrong_usage()
 def _choice(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -148,6 +163,10 @@ def _choice(
         max_bytes=None if max_bytes is None else parse_size(max_bytes),
         keep_secrets=keep_secrets,
     )
+    if choice.include or choice.exclude:
+        from minisearch.runs.previewing import check_choice  # it comes with all that reads files
+
+        check_choice(choice)
     if forget:
         return FileChoice(
             include=choice.include or AS_USUAL.include,
@@ -167,7 +186,7 @@ def parse_size(text: str) -> int:
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?(|[kmg]i?)b?", text.strip().lower())
     n = int(float(found[1]) * UNITS[found[2]]) if found else 0
     if n < 1:
-        raise InputError(f"--max-bytes {text!r} is no size: expected one such as 800kB, 50MB or 2GB")
+        raise InputError(f"--max-bytes {short(text)!r} is no size: expected one such as 800kB, 50MB or 2GB")
     return n
 
 

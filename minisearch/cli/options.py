@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from minisearch.errors import InputError
+from minisearch.cli.terminal import printable
+from minisearch.errors import InputError, ModelError
+from minisearch.minilm.catalog import locate
+from minisearch.minilm.checkpoints import find
 
 EXIT_INTERRUPTED = 130  # as a shell says of Ctrl-C; SIGTERM is answered in minisearch.__main__
 
@@ -39,18 +43,44 @@ def set_up_logging(verbose: bool) -> None:
         logging.getLogger("minisearch").setLevel(logging.INFO)
 
 
-def chosen(given: str, choices: Sequence[str], what: str) -> str:
-    """The choice that was given; InputError with the nearest one when there is no such choice.
+@contextmanager
+def wrong_usage() -> Iterator[None]:
+    """What makes no sense in a command line is answered as click answers it: its usage, and exit code 2."""
+    try:
+        yield
+    except InputError as error:
+        raise click.UsageError(printable(str(error))) from error
 
-    Not a `click.Choice`: that answers with its usage, and with three lines more.
-    """
-    if given in choices:
+
+def one_of(choices: Sequence[str], what: str) -> Callable[[str], str]:
+    """An option's type, a few words; unlike a `click.Choice`, it says which one may have been meant."""
+
+    def convert(given: str) -> str:
+        if given not in choices:
+            near = nearest(given, choices, cutoff=0.5)
+            expected = f"expected {', '.join(choices[:-1])} or {choices[-1]}"
+            cure = f"; did you mean {near}?" if near else ""
+            raise click.BadParameter(printable(f"unknown {what} '{given}': {expected}{cure}"))
         return given
+
+    return convert
+
+
+def nearest(given: str, choices: Sequence[str], *, cutoff: float) -> str | None:
+    """The choice that is spelt most like what was given, if any is."""
     import difflib  # only to answer a mistake
 
-    near = difflib.get_close_matches(given.lower(), choices, n=1, cutoff=0.5)
-    cure = f"; did you mean {near[0]}?" if near else ""
-    raise InputError(f"unknown {what} '{given}': expected {', '.join(choices[:-1])} or {choices[-1]}{cure}")
+    return next(iter(difflib.get_close_matches(given.lower(), choices, n=1, cutoff=cutoff)), None)
+
+
+def model_name(given: str) -> str:
+    """An option's type, a checkpoint of the catalog or a folder with one, its weights here or not."""
+    if find(given) is None:
+        try:
+            locate(given)  # a folder, and so never a download
+        except ModelError as error:
+            raise click.BadParameter(printable(str(error))) from error
+    return given
 
 
 class PathsCommand(click.Command):

@@ -20,7 +20,16 @@ import minisearch
 from minisearch.cli import show
 from minisearch.cli.asked import AUTO, RERANKERS, QueryOptions, file_and_line
 from minisearch.cli.nothing import why_nothing
-from minisearch.cli.options import SectionedCommand, common, section, set_up_logging
+from minisearch.cli.options import (
+    SectionedCommand,
+    common,
+    model_name,
+    nearest,
+    one_of,
+    section,
+    set_up_logging,
+    wrong_usage,
+)
 from minisearch.cli.terminal import Terminal, one_line, printable
 from minisearch.errors import IndexBusy, IndexNotWritable, IngestError, InputError, ShrinkRefused
 from minisearch.home import find_index
@@ -35,6 +44,9 @@ asking, choosing, ranking, printing = map(
 )
 
 
+KINDS = (*RERANKERS, AUTO)
+
+
 class QueryCommand(SectionedCommand):
     """``--rerank`` may go without its value; a ``-word`` that is no option gets an answer that helps."""
 
@@ -42,10 +54,10 @@ class QueryCommand(SectionedCommand):
         """Parse; a text that follows a bare ``--rerank`` stays text."""
         end = args.index("--") if "--" in args else len(args)
         for place, arg in enumerate(args[:end]):
-            if arg == "--rerank" and args[place + 1 : place + 2][:1] not in [
-                [kind] for kind in (*RERANKERS, AUTO)
-            ]:
+            following = next(iter(args[place + 1 :]), "")
+            if arg == "--rerank" and following not in KINDS:
                 args[place] = f"--rerank={AUTO}"
+                _tell_of_a_typo(following)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -53,6 +65,17 @@ class QueryCommand(SectionedCommand):
                 raise
             cure = 'quote it with the question: minisearch query "bread -rye"'
             raise click.UsageError(f"{error.message} To leave out what holds a word, {cure}", ctx) from error
+
+
+def _tell_of_a_typo(word: str) -> None:
+    """Say so where a word behind a bare ``--rerank`` is text, and may have been meant as its value."""
+    near = nearest(word, KINDS, cutoff=0.8)
+    if near:
+        click.echo(
+            f"Note: '{one_line(word)}' is taken as text, and --rerank as it comes; if {near} is meant: "
+            f"--rerank={near}",
+            err=True,
+        )
 
 
 @click.command(cls=QueryCommand)
@@ -70,23 +93,37 @@ class QueryCommand(SectionedCommand):
 @choosing(
     "--where", metavar="EXPR", help='What files say of themselves: \'author = "x" and tags contains "y"\'.'
 )
-@ranking("-k", "k", type=int, default=10, show_default=True, metavar="N", help="How many results.")
+@ranking(
+    "-k", "k", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="How many results."
+)
 @ranking(
     "--mode",
+    type=one_of(MODES, "mode"),
     metavar="|".join(MODES),
     default=MODES[0],
     help="By meaning and words, meaning, or words.  [default: hybrid]",
 )
 @ranking(
     "--by",
+    type=one_of(BYS, "--by"),
     metavar="|".join(BYS),
     default=BYS[0],
     help="What a result is; chunk merges nothing.  [default: passage]",
 )
-@ranking("--rerank", metavar="[cross|bi]", help="Look at the best again, with a larger model.")
+@ranking(
+    "--rerank",
+    type=one_of(KINDS, "reranker"),
+    metavar="[cross|bi]",
+    help="Look at the best again, with a larger model.",
+)
 @ranking("--rerank-budget", metavar="TIME", help="As many of them as this allows, as in 300ms.")
-@ranking("--rerank-depth", type=int, metavar="N", help="This many of them.")
-@ranking("--rerank-model", metavar="NAME", help="The larger model: a checkpoint's name or folder.")
+@ranking("--rerank-depth", type=click.IntRange(1), metavar="N", help="This many of them.")
+@ranking(
+    "--rerank-model",
+    type=model_name,
+    metavar="NAME",
+    help="The larger model: a checkpoint's name or folder.",
+)
 @ranking("--diverse", is_flag=True, help="Prefer results that differ from those above them.")
 @printing("--full", is_flag=True, help="Print passages whole.")
 @printing("--why", is_flag=True, help="Say what each step of the search made of a result.")
@@ -133,11 +170,12 @@ def query(
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
     set_up_logging(verbose)
     output = Output(full, why, as_json)
-    asked = QueryOptions(text=" ".join(text), **given)
-    arguments = asked.arguments()
     # NumPy's threads wait for one another in a loop that takes all they get: with as much as the weights'
     # hash beside them on two cores, 20 ms of work took 300. It asks for their number when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with wrong_usage():
+        asked = QueryOptions(text=" ".join(text), **given)
+        arguments = asked.arguments()
     folder = index_folder or find_index()
     with minisearch.MiniSearch(folder, offline=offline, rerank_model=asked.rerank_model) as ms:
         n_refused = int(refresh and not _is_refreshed(ms))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from minisearch.cli.options import chosen, common, json_option, offline_option, set_up_logging
+from minisearch.cli.options import common, json_option, offline_option, one_of, set_up_logging, wrong_usage
 from minisearch.cli.show import count
 from minisearch.cli.terminal import printable
 from minisearch.errors import InputError
@@ -32,11 +32,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("-n", "n", type=int, default=200, show_default=True, metavar="N", help="How many questions.")
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Which questions.")
+@click.option(
+    "-n",
+    "n",
+    type=click.IntRange(20),  # fewer say nothing
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="How many questions.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Which questions."
+)
 @click.option(
     "--mode",
     "modes",
+    type=one_of(MODES, "mode"),
     multiple=True,
     metavar="|".join(MODES),
     help="How to search; repeatable.  [default: all]",
@@ -44,6 +55,7 @@ if TYPE_CHECKING:
 @click.option(
     "--backend",
     "backends",
+    type=one_of(backend_names(), "backend"),
     multiple=True,
     metavar="|".join(backend_names()),
     help="The kind of vector index; repeatable.  [default: the installed ones]",
@@ -73,11 +85,6 @@ def selftest(
     They do not tell how well your own questions are answered: for that, judge some, and see minisearch eval.
     """
     set_up_logging(verbose)
-    asked_modes = [cast("Mode", chosen(mode, MODES, "mode")) for mode in modes or MODES]
-    for name in backends:
-        chosen(name, backend_names(), "backend")
-    if seed < 0:
-        raise InputError(f"--seed is {seed}: expected 0 or more")
     _check_plot(plot)
     # Here, because --help must not cost the import of NumPy.
     from minisearch.trials.selftest import selftest as run
@@ -87,7 +94,7 @@ def selftest(
             index_folder or find_index(),
             n=n,
             seed=seed,
-            modes=asked_modes,
+            modes=cast("Sequence[Mode]", modes or MODES),
             backends=backends,
             offline=offline,
             on_progress=steps.update,
@@ -99,6 +106,7 @@ def selftest(
     click.echo(json.dumps(_as_json(found)) if as_json else printable("\n".join(_page(found))))
 
 
+@wrong_usage()
 def _check_plot(plot: Path | None) -> None:
     if plot is None:
         return

@@ -12,7 +12,7 @@ import click
 import minisearch
 from minisearch.cli.options import common, json_option, offline_option, set_up_logging
 from minisearch.cli.terminal import Terminal, fitting, one_line
-from minisearch.errors import IndexNotFound, InputError
+from minisearch.errors import IndexNotFound
 from minisearch.home import INDEX_FOLDER, find_index
 
 
@@ -33,7 +33,7 @@ def similarity(
     """
     set_up_logging(verbose)
     if len(texts) < 2:
-        raise InputError(
+        raise click.UsageError(
             f'expected at least two texts, got {len(texts)}: minisearch similarity "one text" "another"'
         )
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `query`

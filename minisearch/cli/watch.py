@@ -17,6 +17,7 @@ from minisearch.cli.options import (
     PathsCommand,
     common,
     json_option,
+    model_name,
     offline_option,
     set_up_logging,
 )
@@ -33,7 +34,12 @@ BEFORE_THE_FIRST = "Stopped before the first run was done: every finished docume
 
 @click.command(cls=PathsCommand)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--model", metavar="NAME", help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]")
+@click.option(
+    "--model",
+    type=model_name,
+    metavar="NAME",
+    help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]",
+)
 @offline_option
 @json_option
 @common

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from minisearch.errors import InputError
+from minisearch.errors import InputError, short
 
 # Months and years are of 30 and 365 days: nobody looks for a file by the hour of a month ago.
 UNITS = {
@@ -42,4 +42,4 @@ def parse_moment(text: str, *, now: datetime | None = None) -> datetime:
             wanted += "-01" if "-" in wanted else "-01-01"
         return datetime.fromisoformat(re.sub("z$", "+00:00", wanted))  # Python 3.10 knows no Z
     except (ValueError, KeyError, OverflowError) as error:
-        raise InputError(f"'{text}' is no moment: {EXPECTED}") from error
+        raise InputError(f"'{short(text)}' is no moment: {EXPECTED}") from error

@@ -11,7 +11,7 @@ import click
 import minisearch
 from minisearch.cli import show
 from minisearch.cli.asked import QueryOptions, file_and_line
-from minisearch.cli.options import common, json_option, offline_option, set_up_logging
+from minisearch.cli.options import common, json_option, offline_option, set_up_logging, wrong_usage
 from minisearch.cli.query import QueryCommand, query
 from minisearch.cli.terminal import one_line
 from minisearch.errors import InputError
@@ -53,14 +53,16 @@ def why_not(
       minisearch why-not docs/tasks.md "how do I retry a failed task" -k 5
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
     set_up_logging(verbose)
-    asked = QueryOptions(text=" ".join(text), **NOT_ASKED, **given)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `query`
+    with wrong_usage():
+        asked = QueryOptions(text=" ".join(text), **NOT_ASKED, **given)
+        arguments = asked.arguments()
     if not asked.text.strip():
         raise InputError("the query is empty: say what you are looking for")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `query`
     folder = index_folder or find_index()
     with minisearch.MiniSearch(folder, offline=offline, rerank_model=asked.rerank_model) as ms:
         path, line = file_and_line(file)
-        found = ms.why_not(path, asked.question(asked.text), line=line, **asked.arguments())
+        found = ms.why_not(path, asked.question(asked.text), line=line, **arguments)
     click.echo(show.as_json(found) if as_json else _text(found, line))
 
 

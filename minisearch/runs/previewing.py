@@ -17,6 +17,7 @@ from minisearch.config import Settings
 from minisearch.errors import InputError, ShrinkRefused
 from minisearch.facts import Facts
 from minisearch.home import Home, real_path
+from minisearch.ingest.scope import Scope
 from minisearch.runs.ingestion import Walked, find_files
 from minisearch.runs.reading import PassedOver, Reader, Unchanged, passed_over
 from minisearch.runs.shrinking import Losses, Shrinking, read_losses, vanished
@@ -68,6 +69,11 @@ def preview(
         earlier, followed = read_losses(store, home), read_roots(store, home)
     walked = find_files(roots, home, choices, followed=followed)
     return _preview(home, roots, reader, choices, walked, prune=prune, earlier=earlier)
+
+
+def check_choice(choice: FileChoice) -> None:
+    """InputError for a pattern that names nothing."""
+    Scope().chosen(choice, "/")
 
 
 def _preview(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minisearch.errors import InputError, ModelError
+from minisearch.errors import InputError, ModelError, short
 from minisearch.types import Encoder, FloatArray, IntArray, Reranker
 
 # What a pass over the sample costs is a few passages' worth: enough to fill two cores, little to wait for.
@@ -147,6 +147,6 @@ def parse_duration(text: str) -> float:
     seconds = float(match[1]) / (1_000 if match[2].lower() == "ms" else 1) if match else 0.0
     if not 0 < seconds < float("inf"):
         raise InputError(
-            f"'{text}' is no duration: expected a number above 0 with ms or s, like 300ms or 0.5s"
+            f"'{short(text)}' is no duration: expected a number above 0 with ms or s, like 300ms or 0.5s"
         )
     return seconds

@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from minisearch import minilm
 from minisearch.cli import cli
 from minisearch.storage.lock import writer_lock
+from tests.cli.usage import usage_error
 from tests.fakes import HashingEncoder
 from tests.sockets import BLOCK_SOCKETS
 
@@ -297,18 +298,24 @@ def test_a_query_before_any_index(folder: Path) -> None:
 def test_an_empty_query_and_k_zero(folder: Path) -> None:
     run("index", "docs")
     assert "the query is empty" in error_of("query", " ")
-    assert "k is 0: ask for at least 1 result" in error_of("query", "x", "-k", "0")
+    assert usage_error(run("query", "x", "-k", "0", code=2)) == (
+        "Invalid value for '-k': 0 is not in the range x>=1."
+    )
 
 
 @pytest.mark.parametrize("command", [["index", "docs"], ["rebuild"]])
 def test_an_unknown_backend_lists_the_known_ones(folder: Path, command: list[str]) -> None:
     run("index", "docs")
-    assert "called 'hnsw'; choose from faiss, annoy, flat" in error_of(*command, "--backend", "hnsw")
+    assert usage_error(run(*command, "--backend", "hnsw", code=2)) == (
+        "Invalid value for '--backend': unknown backend 'hnsw': expected faiss, annoy or flat"
+    )
 
 
 def test_an_unknown_dtype_lists_the_known_ones(folder: Path) -> None:
-    error = error_of("index", "docs", "--dtype", "float8")
-    assert error == "Error: unknown dtype 'float8': expected one of auto, float32, bfloat16, int8\n"
+    error = usage_error(run("index", "docs", "--dtype", "float8", code=2))
+    assert error.endswith(
+        "unknown dtype 'float8': expected auto, float32, bfloat16 or int8; did you mean float32?"
+    )
     assert not (folder / ".minisearch").exists()
 
 
@@ -326,6 +333,16 @@ def test_the_dtype_reaches_the_model(folder: Path, monkeypatch: pytest.MonkeyPat
     assert asked == ["int8"], "nothing changed: vectors of every dtype go together"
 
 
+@pytest.mark.parametrize("command", [["index", "docs"], ["watch", "docs"], ["chunks", "docs/tasks.md"]])
+def test_a_model_that_is_neither_known_nor_a_folder_is_a_wrong_value(
+    folder: Path, command: list[str]
+) -> None:
+    error = usage_error(run(*command, "--model", "all-MiniLM-L6", code=2))
+    assert error.startswith("Invalid value for '--model': unknown model 'all-MiniLM-L6'; did you mean all-Mi")
+    assert "no model.safetensors in docs" in usage_error(run(*command, "--model", "docs", code=2))
+    assert not (folder / ".minisearch").exists()
+
+
 def test_a_misspelt_option_or_command_is_named(folder: Path) -> None:
     assert "No such option '--bakend'" in run("index", "docs", "--bakend", "flat", code=2).stderr
     assert "No such command 'serach'" in run("serach", "x", code=2).stderr
@@ -333,9 +350,9 @@ def test_a_misspelt_option_or_command_is_named(folder: Path) -> None:
 
 def test_an_index_made_with_another_model(folder: Path) -> None:
     run("index", "docs")
-    message = error_of("index", "docs", "--model", "other")
+    message = error_of("index", "docs", "--model", "all-MiniLM-L12-v2")
     assert "was made with all-MiniLM-L6-v2" in message
-    assert "--index NEW_FOLDER --model other" in message
+    assert "--index NEW_FOLDER --model all-MiniLM-L12-v2" in message
     assert json.loads(run("status", "--json").stdout)["n_documents"] == 2
 
 

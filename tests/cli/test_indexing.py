@@ -15,6 +15,7 @@ from minisearch.cli.indexing import parse_size
 from minisearch.cli.progress import Progress
 from minisearch.errors import InputError
 from minisearch.types import IndexProgress
+from tests.cli.usage import usage_error
 from tests.fakes import HashingEncoder
 
 
@@ -156,7 +157,7 @@ def test_why_not_says_why(folder: Path) -> None:
     assert found["passage"]["trace"]["dense_rank"] == found["passage"]["rank"]
 
 
-def test_what_makes_no_sense_is_one_clear_line(folder: Path) -> None:
+def test_what_makes_no_sense_is_answered_with_the_usage(folder: Path) -> None:
     for arguments, error in (
         (
             ["index", "docs", "--max-bytes", "much"],
@@ -164,14 +165,13 @@ def test_what_makes_no_sense_is_one_clear_line(folder: Path) -> None:
         ),
         (["index", "docs", "--exclude", "!a"], "exclude has the pattern '!a': expected one without '!'"),
         (["index", "docs", "--include", "[z-a]"], "--include [z-a] is no pattern"),
-        (["why-not", "docs/bread.md", " "], "the query is empty"),
-        (["why-not", "docs/bread.md", "task"], "there is no index in"),
     ):
-        result = run(*arguments, code=1)
-        assert result.stdout == ""
-        assert error in result.stderr
-        assert len(result.stderr.splitlines()) == 1
+        assert error in usage_error(run(*arguments, code=2))
+        assert error in usage_error(run(*arguments, "--dry-run", code=2))
     assert not (folder / ".minisearch").exists()
+    for arguments, error in (([" "], "the query is empty"), (["task"], "there is no index in")):
+        (line,) = run("why-not", "docs/bread.md", *arguments, code=1).stderr.splitlines()
+        assert error in line
 
 
 @pytest.mark.parametrize(

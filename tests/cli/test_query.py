@@ -31,6 +31,7 @@ from minisearch.filters import And, Before, Extension, Field, Filter, Language, 
 from minisearch.filters import Path as PathFilter
 from minisearch.results import Evidence, Place, Question, SearchResult, SearchResults, Trace
 from minisearch.types import IndexStatus, RunRecord
+from tests.cli.usage import usage_error
 from tests.fakes import HashingEncoder
 
 TEXT = "Run a task again. Then wait."
@@ -163,7 +164,7 @@ PLAIN = {
         (["--rerank-depth", "7"], {"rerank": "auto", "rerank_depth": 7}),
         (["--rerank-budget", "300ms"], {"rerank": "auto", "rerank_budget_s": 0.3}),
         (["--rerank", "bi", "--rerank-budget", "1.5 s"], {"rerank": "bi", "rerank_budget_s": 1.5}),
-        (["--rerank-model", "m"], {"rerank": "auto"}),
+        (["--rerank-model", "ms-marco-MiniLM-L6-v2"], {"rerank": "auto"}),
         (["--diverse"], {"diverse": asked.DIVERSE}),
         (["--no-evidence"], {"evidence": False}),
     ],
@@ -174,8 +175,12 @@ def test_options_become_the_engines_arguments(options: list[str], changed: dict[
 
 
 def test_the_rerankers_model_is_the_engines_to_open() -> None:
-    run("query", "q", "--rerank-model", "my/model", "--offline")
-    assert Engine.opened == {"folder": Path("idx"), "offline": True, "rerank_model": "my/model"}
+    run("query", "q", "--rerank-model", "cross-encoder/ms-marco-MiniLM-L6-v2", "--offline")
+    assert Engine.opened == {
+        "folder": Path("idx"),
+        "offline": True,
+        "rerank_model": "cross-encoder/ms-marco-MiniLM-L6-v2",
+    }
     run("query", "q")
     assert Engine.opened == {"folder": Path("idx"), "offline": False, "rerank_model": None}
 
@@ -353,15 +358,58 @@ FILE_OPTIONS = ["path", "ext", "lang", "since", "before", "where"]
             for name in FILE_OPTIONS
         ),
         (["--like", ""], "--like is empty: expected a file that was indexed, or FILE:LINE"),
+        (["q", "-k", "0"], "Invalid value for '-k': 0 is not in the range x>=1."),
+        (["q", "--rerank-depth", "-3"], "Invalid value for '--rerank-depth': -3 is not in the range x>=1."),
+        (["q", "--rerank-model", "nope"], "Invalid value for '--rerank-model': unknown model 'nope'"),
+        (["q", "--path", "!a"], "the path pattern '!a' begins with '!'"),
+        (["q", "--path", "/"], "the path pattern '/' names nothing"),
+        (["q", "--ext", "."], "'.' is no extension of a file name"),
+        (["q", *["--ext", "md"] * 400], "a filter of more than 300 conditions"),
+        (["q", "--since", "9" * 5_000 + "d"], "'" + "9" * 57 + "...' is no moment: "),
+        (["q", "--mode", "a\x1b[31m"], r"unknown mode 'a\x1b[31m'"),
+    ],
+    ids=lambda given: str(given)[:80],
+)
+def test_a_wrong_option_is_answered_with_the_usage(arguments: list[str], message: str) -> None:
+    assert message in usage_error(run("query", *arguments, code=2))
+    assert Engine.asked == []
+
+
+@pytest.mark.parametrize("option", [["-k", "0"], ["--mode", "fuzzy"], ["--path", "!a"], ["--since", "soon"]])
+def test_why_not_answers_a_wrong_option_so_too(option: list[str]) -> None:
+    assert option[1].strip("!") in usage_error(run("why-not", "a.md", "q", *option, code=2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["--like", "x/a.md:" + "9" * 300], "has no line 9999999999...: expected one in the file"),
         (["--batch", "nowhere.txt"], "cannot read questions from nowhere.txt: No such file or directory"),
         (["--batch", "."], "cannot read questions from .: Is a directory"),
     ],
     ids=str,
 )
-def test_a_mistake_gets_one_line(arguments: list[str], message: str) -> None:
+def test_what_is_wrong_with_a_file_gets_one_line(arguments: list[str], message: str) -> None:
     assert message in error_of("query", *arguments)
     assert Engine.asked == []
+
+
+@pytest.mark.parametrize(
+    ("word", "near"), [("crosss", "cross"), ("corss", "cross"), ("CROSS", "cross"), ("autoo", "auto")]
+)
+def test_a_word_behind_rerank_that_may_be_meant_as_its_value_is_told_to_be_text(word: str, near: str) -> None:
+    result = run("query", "--rerank", word, "how")
+    assert Engine.asked[-1][0] == f"{word} how"
+    assert result.stderr == (
+        f"Note: '{word}' is taken as text, and --rerank as it comes; if {near} is meant: --rerank={near}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "given", [["cross", "how"], ["how"], ["--full", "how"], ["about", "crossing a road"]]
+)
+def test_a_question_behind_rerank_is_answered_without_a_word(given: list[str]) -> None:
+    assert run("query", "--rerank", *given).stderr == ""
 
 
 def test_a_word_to_leave_out_that_the_shell_hands_over_alone_is_explained() -> None:
@@ -435,10 +483,9 @@ def test_a_question_asked_by_itself_has_no_line_of_json_without_results(engine: 
 
 
 def test_what_is_wrong_with_the_options_ends_a_batch_at_once_and_names_no_line() -> None:
-    assert run("query", "--batch", "-", "-k", "0", given="a\nb\nc\n", code=1).stderr == (
-        "Error: k is 0: ask for at least 1 result\n"
-    )
-    assert len(Engine.asked) <= 2
+    refused = run("query", "--batch", "-", "--path", "!a", given="a\nb\nc\n", code=2)
+    assert usage_error(refused).startswith("the path pattern '!a' begins with '!'")
+    assert Engine.asked == []
 
 
 def test_a_question_without_answers_says_so_by_name_and_the_batch_goes_on(engine: type[Engine]) -> None:
@@ -735,8 +782,8 @@ def test_several_texts_have_a_table_whose_rows_say_which_text_they_are() -> None
 
 @pytest.mark.parametrize("texts", [[], ["one"]])
 def test_fewer_than_two_texts_have_none(texts: list[str]) -> None:
-    assert f"expected at least two texts, got {len(texts)}: minisearch similarity" in error_of(
-        "similarity", *texts
+    assert f"expected at least two texts, got {len(texts)}: minisearch similarity" in usage_error(
+        run("similarity", *texts, code=2)
     )
 
 
