@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from minisearch.errors import IndexCorrupt
@@ -110,19 +110,19 @@ def _summed(prefix: str, key: str) -> Iterator[tuple[str, str, str]]:
 def _of_full_text(connection: Connection) -> Iterator[str]:
     # The command is an insert, though it changes nothing: it needs a database that can be written to.
     with connection.copied() as copy:
-        yield from _compared(copy.execute)
+        yield from _compared(copy.execute, copy.execute)
         yield from _counted(*copy.execute(_N_REWRITTEN))
         copy.rollback()
 
 
 def _of_own_full_text(connection: Connection) -> list[str]:
     with connection.transaction():
-        return [*_compared(connection.write), *_counted(*connection.rows(_N_REWRITTEN))]
+        return [*_compared(connection.write, connection.rows), *_counted(*connection.rows(_N_REWRITTEN))]
 
 
-def _compared(run: Callable[[str], object]) -> Iterator[str]:
+def _compared(run: Callable[[str], object], rows: Callable[[str], Iterable[tuple[str]]]) -> Iterator[str]:
     for table in ("chunks_fts", "chunks_rewritten"):
-        problem = _problem(run, table)
+        problem = _problem(run, table) or _unfound(run, rows, table)
         if problem:
             yield f"the full text in {table} is not that of the passages ({problem})"
 
@@ -138,3 +138,16 @@ def _problem(run: Callable[[str], object], table: str) -> str:
     except sqlite3.DatabaseError as error:
         return str(error)
     return ""
+
+
+def _unfound(run: Callable[[str], object], rows: Callable[[str], Iterable[tuple[str]]], table: str) -> str:
+    """Words that are there and cannot be looked up.
+
+    FTS5's own check reads all pages in their order: of the table that says on which page a word is, it does
+    not miss the last rows, nor all of them.
+    """
+    run(f"create virtual table temp.vocabulary using fts5vocab(main, {table}, row)")
+    there = "select t.term from temp.vocabulary t left join temp.vocabulary found on found.term = t.term "
+    unfound = [word for (word,) in rows(f"{there} where found.doc is not t.doc limit 3")]
+    run("drop table temp.vocabulary")
+    return f"it does not find {', '.join(map(repr, unfound))}" if unfound else ""

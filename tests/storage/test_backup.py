@@ -96,6 +96,22 @@ def test_a_check_finds_what_was_damaged(filled, damage, problem, is_deep):
         assert any(problem in found for found in store.check()) != is_deep
 
 
+def test_a_check_finds_words_that_cannot_be_looked_up(path):
+    with Store(path, writable=True) as store:
+        put(store, "a.md", " ".join(f"w{n}" for n in range(1_000)))
+        assert store.check(deep=True) == []
+        assert len(store.lexical("w999", 3)) == 1
+    sql(path, "delete from chunks_fts_idx")
+    sql(path, "insert into chunks_fts (chunks_fts, rank) values ('integrity-check', 1)")  # finds nothing
+    with Store(path) as store:
+        assert len(store.lexical("w999", 3)) == 0
+        (problem,) = store.check(deep=True)
+    assert problem.startswith("the full text in chunks_fts is not that of the passages (it does not find 'w")
+    with pytest.raises(IndexCorrupt, match="does not find"), Store(path, writable=True) as store:
+        put(store, "b.md", "w7")
+    assert not path.with_name(f"{path.name}.seal").exists()
+
+
 def test_a_check_of_a_database_whose_pages_are_damaged_says_so(filled):
     with closing(sqlite3.connect(filled)) as db:
         ((root,),) = db.execute("select rootpage from sqlite_master where name = 'chunks'").fetchall()
