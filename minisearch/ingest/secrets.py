@@ -1,9 +1,10 @@
 """Keys and tokens in texts, and files that are secret by their name; nothing is read or written here.
 
 A text goes in and comes out with the same length, each secret blanked, and a list of what was found where.
-Only what can hardly be anything else counts: private keys, tokens with a maker's mark, and values of names
-like ``password`` that look drawn by lot.  Documentation is full of ``password: changeme``, which stays, and
-so does any secret that a person could remember: accidents become small, but no text fit to publish.
+Only what can hardly be anything else counts: private keys, tokens with a maker's mark, values of names like
+``api_key`` that look drawn by lot, and passwords, assigned or in an address, in which letters, digits and
+signs mix as in no name.  Documentation is full of ``password: changeme``, which stays, and so does any secret
+that is made of words: accidents become small, but no text fit to publish.
 """
 
 from __future__ import annotations
@@ -52,14 +53,25 @@ PATTERNS = [
     for mark in marks.split()
 ]
 
-NAMES = "password passwd pwd secret token api_key apikey api-key access_key accesskey auth_key private_key"
-VALUE = r"(?P<secret>[A-Za-z0-9+/=_.~!@#%^&*?$-]{16,200})(?![^\s\"'`,;)\]}>\\])"
-AFTER_NAME = re.compile(
-    rf"""[\w.-]{{0,50}}["'`\]]{{0,2}}[ \t]{{0,8}}(?::=|=>|==?|:)[ \t]{{0,8}}(?:[bBrRuU]?\\?["'`])?{VALUE}"""
+PASSWORDS = "password passwd pwd passphrase"
+NAMES = "secret token api_key apikey api-key access_key accesskey auth_key private_key"
+# What stands between a name and its value: in code, in Markdown ("**Password:** ..."), in XML.
+ASSIGNED = (
+    r"""[\w.-]{0,50}["'`\]*]{0,2}[ \t]{0,8}(?::=|=>|==?|:|>)(?:\*\*)?[ \t]{0,8}(?:[bBrRuU]?\\?["'`])?"""
 )
+CHARACTER = "[A-Za-z0-9+/=_.~!@#%^&*?$-]"
+ENDS = r"(?![^\s\"'`,;)\]}<>\\])"
+VALUE = rf"(?P<secret>{CHARACTER}{{16,200}}){ENDS}"
+AFTER_NAME = re.compile(ASSIGNED + VALUE)
+AFTER_PASSWORD = re.compile(rf"{ASSIGNED}(?P<secret>{CHARACTER}{{8,200}}){ENDS}")
 AFTER_BEARER = re.compile(rf"[ \t]{{1,4}}{VALUE}")
-AFTER_SCHEME = re.compile(r"://[^\s:/@\"'<>]{0,64}:(?P<secret>[^\s:/@\"'<>]{12,200})@")
+AFTER_SCHEME = re.compile(r"://[^\s:/@\"'<>]{0,64}:(?P<secret>[^\s:/@\"'<>]{8,200})@")
 NAMED = [
+    *(
+        (spelling, "password", AFTER_PASSWORD)
+        for name in PASSWORDS.split()
+        for spelling in (name, name.upper(), name.title())
+    ),
     *(
         (spelling, "secret value", AFTER_NAME)
         for name in NAMES.split()
@@ -72,6 +84,7 @@ NAMED = [
     *((spelling, "bearer token", AFTER_BEARER) for spelling in ("Bearer", "bearer")),
     ("://", "password in an address", AFTER_SCHEME),
 ]
+OF_PERSONS = {"password", "password in an address"}
 
 KEY_BEGINS = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 PUTTY_BEGINS = re.compile(r"Private-Lines: [0-9]+")
@@ -88,6 +101,12 @@ PLACEHOLDER = re.compile(
     r"example|sample|change|placeholder|dummy|your|redacted|x{4}|1234567|abcdef|qwerty|0{4}|\*{3}",
     re.IGNORECASE,
 )
+# A variable, a template, a tag or an option; a path, a call, something by its whole name.
+NO_PASSWORD = re.compile(r"[$%{<\[!&*-]|.*[./({]")
+LEET = str.maketrans("013457@$!", "oieastasi")  # "P4$$w0rd" is a word too
+COMMON = re.compile(r"pass|pw|secret|admin|welcome|hunter|letmein|login|user|test|root|guest|foo|abc")
+MAX_PASSWORD = 24  # characters
+LONG = 16  # characters, of what programs draw
 LEAST_ENTROPY = 3.0  # bits a character; sixteen hexadecimal digits drawn by lot have 3.2
 LEAST_TURNS = 0.25  # of letters to digits, of small to capital, per character; 0.47 among hexadecimal digits
 
@@ -122,7 +141,7 @@ def _secrets(text: str) -> Iterator[Secret]:
         for position in _positions(text, name):
             skip = 0 if name == "://" else len(name)
             value = pattern.match(text, position + skip)
-            if value and _is_drawn_by_lot(value["secret"]):
+            if value and _is_secret(kind, value["secret"]):
                 yield kind, value.start("secret"), value.end("secret")
 
 
@@ -147,6 +166,25 @@ def _private_keys(text: str) -> Iterator[Secret]:
         in_lines = sum(run for run in runs if run >= KEY_LINE)
         if in_lines >= LEAST_KEY and in_lines > sum(runs) / 2:
             yield "private key", begin.end(), end
+
+
+def _is_secret(kind: str, value: str) -> bool:
+    if len(value) >= LONG and _is_drawn_by_lot(value):
+        return True
+    return kind in OF_PERSONS and len(value) <= MAX_PASSWORD and _is_strong(value.rstrip("."))
+
+
+def _is_strong(value: str) -> bool:
+    """Whether a password of few characters is no word, no name and none that stands for another one.
+
+    Letters and digits turn twice, or small, capital, digit and sign are all there.
+    """
+    if NO_PASSWORD.match(value) or PLACEHOLDER.search(value) or COMMON.search(value.lower().translate(LEET)):
+        return False
+    kinds = [kind for kind in map(_kind, value) if kind != "-"]
+    turns = sum(a != b for a, b in pairwise(kinds))
+    is_mixed = len({*kinds}) >= 3 and "1" in kinds and turns >= 0.3 * len(value)
+    return len(NUMBERS.findall(value)) >= 3 or is_mixed or len({*kinds}) == 4
 
 
 def _is_drawn_by_lot(value: str) -> bool:

@@ -103,6 +103,59 @@ def test_a_value_drawn_by_lot_is_blanked_after_a_name_that_promises_one(line):
         assert n_blanked >= 0.96 * 400  # of 2,000 such values 98.4% and more look drawn by lot
 
 
+PASSWORD = "o1DCvl4" + "ocC7tgx"
+
+
+@pytest.mark.parametrize("line", [
+    "postgres://bob:{}@host", "see redis://:{}@cache:6379/0 there", "HTTPS://u:{}@h", "password: {}",
+    'password = "{}"', "PGPASSWORD={} psql", "userPassword: '{}'", "--password={}", '"passwd" : "{}"',
+    "passphrase := `{}`", "**Password:** {}", "Password: `{}`", "<password>{}</password>", "pwd={};",
+    "password: {}\n",
+])  # fmt: skip
+@pytest.mark.parametrize(
+    "password", [PASSWORD, "k9!Vq2#zR7", "x7k2m9p4q1", "Tr0ub4dor&3", "Winter" + "2024!"]
+)
+def test_a_short_password_is_blanked_after_a_name_or_in_an_address(line, password):
+    text = line.format(password)
+    blanked, ((kind, position),) = redact(text)
+    assert (blanked, position) == (text.replace(password, "█" * len(password)), text.index(password))
+    assert kind == ("password in an address" if "://" in line else "password")
+
+
+@pytest.mark.parametrize("value", [
+    "", "<password>", "{{ x1Yz2Qw3 }}", "{{x1Yz2Qw3}}", "$PW1x2Y3z4", "${PW1x2Y3z4}", "$(pw1x2Y3z4)",
+    "%PW1x2Y3z4%",
+    "[x1Yz2Qw3]", "!vault1x2Y3z4", "&a1B2c3D4e", "*a1B2c3D4e", "str", "yes", "the one you chose",
+    "Optional[str]",
+    "P4ssw0rd!1", "Pa$$w0rd1", "Password1", "SuperSecretPass01", "s3cr3t-Wx9z", "hunter2", "changeme",
+    "pass1234",
+    "your1X2y3Z", "a1b2", "12345678", "2024-01-01", "/etc/x1/Y2z3", "self.p2p.V1x", "b64decode(x1)",
+    "sha512_crypt",
+    "md5(x1Y2z3)", "getenv", "Admin123!", "xxxx1A2b", "********", "correct-horse-battery", "-x1Y2z3W4",
+])  # fmt: skip
+@pytest.mark.parametrize(
+    "line", ["password: {}", "password = {}", 'pwd="{}"', "postgres://bob:{}@host", "<passwd>{}</passwd>"]
+)
+def test_what_stands_for_a_password_stays(line, value):
+    text = line.format(value)
+    assert redact(text) == (text, [])
+
+
+def test_what_is_short_is_no_secret_after_other_names():
+    for name in ("token", "secret", "api_key", "private_key", "user", "pass"):
+        assert redact(f"{name}: {PASSWORD}")[1] == []
+    assert redact(f"{PASSWORD} and x@{PASSWORD}@host, a://{PASSWORD}@host")[1] == []
+
+
+@pytest.mark.parametrize(
+    ("letters", "least"), [(ALPHANUMERIC, 0.75), (ALPHANUMERIC + "!#^*=+?", 0.75), ("0123456789abcdef", 0.75)]
+)
+def test_most_passwords_of_twelve_characters_are_blanked(letters, least):
+    dice = random.Random(11)
+    values = [drawn(12, letters, dice) for _ in range(400)]
+    assert sum(bool(redact(f"password: {value}")[1]) for value in values) >= least * 400
+
+
 @pytest.mark.parametrize("text", [
     "password: changeme", "password = hunter2", 'password: "{{ vault_password }}"', "token=$GITHUB_TOKEN",
     "password: correct-horse-battery-staple", "secret: my_very_long_secret_name_2024",
@@ -145,6 +198,7 @@ def test_the_text_keeps_its_length_and_all_that_is_not_blanked(text):
     "sk-ant-",
     "eyJa.", "eyJaaaaaaaaaaa.", "eyJ-", "ghp_", "password", "password=", "password=aB3dE5gH7jK9mN1p",
     "://a:", "://",
+    "<password>", "**password:** ", "password: aB3dE5gH7 ", "://u:aB3dE5gH7@", "://:", "pwd>", "password*",
     "bearer ", "token.", "a" * 100, "Private-Lines: 1\n", "a1B2c3", "github_pat_a",
 ])  # fmt: skip
 def test_time_is_linear_in_hostile_texts(unit):
