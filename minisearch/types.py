@@ -166,7 +166,9 @@ class IngestReport:
     that went through the model (the rest kept a vector already stored).  ``n_hidden``, ``n_ignored`` and
     ``n_excluded`` count files and folders that the walk left out on purpose; ``choices`` are what was
     chosen for the folders, in this run or an earlier one.  ``notes`` are about files that were indexed,
-    though not entirely as they stand.
+    though not entirely as they stand.  ``as_before`` are the paths, among those of ``skipped`` and ``notes``,
+    of which the run before has said the same.  ``n_in_other_scripts`` counts the added documents that are
+    not in Latin letters, where the model knows only English.
     """
 
     added: int = 0
@@ -179,6 +181,8 @@ class IngestReport:
     n_ignored: int = 0
     n_excluded: int = 0
     choices: tuple[Note, ...] = ()
+    as_before: tuple[str, ...] = ()
+    n_in_other_scripts: int = 0
     n_chunks: int = 0
     n_encoded: int = 0
     n_tokens: int = 0

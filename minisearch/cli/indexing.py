@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.progress import Progress
+from minisearch.cli.terminal import one_line
 from minisearch.config import DTYPES
 from minisearch.errors import IndexNotFound, InputError, short
 from minisearch.home import find_index, index_here
@@ -116,6 +118,7 @@ def index(
     set_up_logging(verbose)
     choice = _choice(include, exclude, max_bytes, keep_secrets, forget=forget_choices)
     folder, named = folder_and_paths(index_folder, paths)
+    here = "" if index_folder is None else f" --index {shlex.quote(one_line(str(folder)))}"
     with (
         minisearch.MiniSearch(folder, model=model, dtype=dtype, offline=offline) as ms,
         Progress() as progress,
@@ -133,7 +136,7 @@ def index(
             progress.stop()
             click.echo("Interrupted: every finished document is kept; the same command goes on", err=True)
             sys.exit(EXIT_INTERRUPTED)
-    click.echo(show.as_json(report) if as_json else show.report(report, verbose=verbose))
+    click.echo(show.as_json(report) if as_json else show.report(report, verbose=verbose, index=here))
 
 
 def folder_and_paths(index_folder: Path | None, paths: tuple[Path, ...]) -> tuple[Path, list[str]]:

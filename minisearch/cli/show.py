@@ -39,18 +39,22 @@ def counts(done: IngestReport) -> str:
     )
 
 
-def report(done: IngestReport, *, verbose: bool) -> str:
-    """The closing lines of an indexing run."""
+def report(done: IngestReport, *, verbose: bool, index: str = "") -> str:
+    """The closing lines of an indexing run; ``index`` is what a command needs to mean the same index.
+
+    What was told after the run before is only counted, unless ``verbose``.
+    """
     head = counts(done)
     rate = f" ({done.n_encoded / done.encoding_s:,.0f} a second)" if done.encoding_s else ""
     n_known = done.n_chunks - done.n_encoded
-    known = f", {n_known:,} were known" if n_known else ""
+    known = f", {n_known:,} more with a text embedded before" if n_known else ""
     work = f"{count(done.n_encoded, 'chunk')} embedded{rate}{known}; {_seconds(done.elapsed_s)} in all"
     left_out = f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden"
     left_out += f", {done.n_excluded:,} not chosen" if done.n_excluded else ""
     lines = [head, work, *([left_out] if done.n_ignored or done.n_excluded else [])]
     lines += [one_line(f"chosen     {one.path}: {one.text}") for one in done.choices]
-    return "\n".join([*lines, *_passed_over(done, verbose)])
+    lines += _passed_over(done, verbose) if verbose else _news(done, index)
+    return "\n".join([*lines, *_in_other_scripts(done.n_in_other_scripts)])
 
 
 def status(found: IndexStatus, *, verbose: bool) -> str:
@@ -97,6 +101,36 @@ def verification(found: Verification) -> str:
         )
         lines.append(f"vectors    {embedded}; {found.recall:.1%} of the exact ten nearest are found")
     return "\n".join([*lines, "Not sound: see above" if found.problems else "Sound"])
+
+
+def _news(done: IngestReport, index: str) -> list[str]:
+    """What was passed over or noted for the first time, and how often the same was said before."""
+    known = set(done.as_before)
+    news = dataclasses.replace(
+        done,
+        skipped=tuple(one for one in done.skipped if one.path not in known),
+        notes=tuple(note for note in done.notes if note.path not in known),
+    )
+    n_skipped = len(done.skipped) - len(news.skipped)
+    counted = {"skipped": n_skipped, "noted": len(known) - n_skipped}
+    said = " and ".join(f"{n:,} {word}" for word, n in counted.items() if n)
+    return [*_passed_over(news, False), *([f"{said} as before: minisearch status{index}"] if said else [])]
+
+
+def _in_other_scripts(n: int) -> list[str]:
+    """What an English model makes of such documents, and the cure, where any were added."""
+    if not n:
+        return []
+    are = (
+        "is mostly in another script than Latin, and"
+        if n == 1
+        else "are mostly in other scripts than Latin, and"
+    )
+    return [
+        f"language   {count(n, 'document')} {are} this index's model is English: found by words rather than "
+        f"by meaning; for both: minisearch index PATH --index NEW_FOLDER "
+        f"--model paraphrase-multilingual-MiniLM-L12-v2"
+    ]
 
 
 def _passed_over(done: IngestReport | IndexStatus, verbose: bool) -> list[str]:

@@ -64,6 +64,11 @@ class Checkpoint:
         return n_parameters(self.config, n_labels=1 if self.kind == "cross-encoder" else None)
 
     @property
+    def is_english(self) -> bool:
+        """Whether it knows English alone."""
+        return self.about.startswith("English;")
+
+    @property
     def files(self) -> list[str]:
         """What a download asks the repository for."""
         needed = [self.weights, "config.json", *TOKENIZERS]

@@ -26,6 +26,7 @@ from minisearch.ingest import Found, LeftOut, Unreadable, walk
 from minisearch.ingest.scope import Choices
 from minisearch.runs.ahead import ahead
 from minisearch.runs.reading import CutDocument, Outcome, PassedOver, Unchanged
+from minisearch.runs.scripts import is_in_another_script
 from minisearch.storage import FileStamp, SkipStamp, Store, StoredDocument
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, Skipped
 
@@ -160,6 +161,7 @@ class Run:
         self._n_files_done = self._n_bytes_done = 0
         self._n_added = self._n_updated = self._n_unchanged = self._n_removed = 0
         self._n_chunks = self._n_chunks_done = self._n_encoded = self._n_tokens = 0
+        self._n_in_other_scripts = 0
         self._encoding_s = 0.0
 
     def execute(self) -> None:
@@ -189,6 +191,7 @@ class Run:
             n_hidden=self._counts["hidden"],
             n_ignored=self._counts["ignored"],
             n_excluded=self._counts["excluded"],
+            n_in_other_scripts=self._n_in_other_scripts,
             n_chunks=self._n_chunks,
             n_encoded=self._n_encoded,
             n_tokens=self._n_tokens,
@@ -261,6 +264,7 @@ class Run:
             self._n_updated += 1
         else:
             self._n_added += 1
+            self._n_in_other_scripts += is_in_another_script(chunks)
         self._done(document.path)
 
     def _done(self, path: str) -> None:

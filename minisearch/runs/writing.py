@@ -37,6 +37,7 @@ from minisearch.indexes import load_backend
 from minisearch.live_index import LiveIndex, is_due, publish_index
 from minisearch.minilm.checkpoints import find
 from minisearch.runs.ingestion import Run, Source, Walked, find_files
+from minisearch.runs.news import as_before, remarks, told_before
 from minisearch.runs.reading import Reader, passed_over
 from minisearch.runs.recording import recorded
 from minisearch.runs.shrinking import Shrinking, read_losses, vanished, write_losses
@@ -145,7 +146,7 @@ class Writing:
         stored = store.documents()
         gone = vanished(stored, walked.files, walked.unreadable, self._home, below)
         names = {str(root): name for root, name in roots.items()}
-        earlier = read_losses(store, self._home)
+        earlier, before = read_losses(store, self._home), told_before(store)
         shrinking = Shrinking(
             self._home, stored, walked.files, gone, names, is_pruning=prune, earlier=earlier
         )
@@ -181,8 +182,12 @@ class Writing:
         in_force = {
             path: one for path, one in choices.items() if is_below(path, below) or _holds_for(path, below)
         }
+        known = as_before(before, remarks(report.skipped, notes))
+        model = find(facts.model)
         return replace(
             report,
+            as_before=tuple(map(self._home.shown, known)),
+            n_in_other_scripts=report.n_in_other_scripts if model and model.is_english else 0,
             skipped=self._home.all_shown(report.skipped),
             notes=self._home.all_shown(notes),
             choices=told(in_force, self._home),

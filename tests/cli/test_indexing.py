@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from minisearch import minilm
+from minisearch import MiniSearch, minilm
 from minisearch.cli import cli
 from minisearch.cli.indexing import parse_size
 from minisearch.cli.progress import Progress
@@ -106,6 +106,106 @@ def test_secrets_are_told_and_kept_on_request(folder: Path) -> None:
     assert "screened" not in run("index", "docs", "--keep-secrets").stdout
     assert "screened" not in run("index", "docs").stdout
     assert "screened" in run("index", "docs", "--blank-secrets").stdout
+
+
+# --- what a run has to tell, and what was told before ------------------------------------------------
+
+
+def lines_of(*arguments: str) -> list[str]:
+    """What a run says below its counts."""
+    return run("index", *arguments).stdout.splitlines()[2:]
+
+
+def test_what_was_told_after_the_run_before_is_only_counted(folder: Path) -> None:
+    docs = folder / "docs"
+    (docs / "key.md").write_text("It is AKIAQ3EGRZXB4MPLVW2K here.")
+    (docs / "photo.md").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
+    ignored = "left out   1 ignored, 1 hidden"
+    empty = "skipped    1 file: no text in it: docs/empty.md"
+    photo = "skipped    1 file: binary file (PNG image): docs/photo.md"
+    key = "note       1 file: 1 secret blanked: AWS key, line 1: docs/key.md"
+    assert sorted(lines_of("docs")) == sorted([ignored, empty, photo, key])
+    assert lines_of("docs") == [ignored, "2 skipped and 1 noted as before: minisearch status"]
+    assert sorted(lines_of("docs", "-v")) == sorted([ignored, empty, photo, key])
+    (docs / "void.md").write_text("")
+    (docs / "photo.md").write_text("")
+    (docs / "key.md").write_text("\nIt is AKIAQ3EGRZXB4MPLVW2K here.")
+    assert lines_of("docs") == [
+        ignored,
+        "skipped    2 files: no text in it: docs/photo.md, docs/void.md",
+        "note       1 file: 1 secret blanked: AWS key, line 2: docs/key.md",
+        "1 skipped as before: minisearch status",
+    ]
+    assert lines_of("docs/bread.md") == [], "nothing is said of files that were not asked for"
+    shown = run("status").stdout
+    assert "3 files: no text in it" in shown and "AWS key" in shown
+    listed = json.loads(run("index", "docs", "--json").stdout)
+    assert [one["path"] for one in listed["skipped"]] == ["docs/empty.md", "docs/photo.md", "docs/void.md"]
+    assert [one["path"] for one in listed["notes"]] == ["docs/key.md"]
+    assert listed["as_before"] == ["docs/empty.md", "docs/key.md", "docs/photo.md", "docs/void.md"]
+
+
+def test_the_place_to_read_the_rest_names_the_index_that_was_named(folder: Path) -> None:
+    run("index", "docs", "--index", "an index")
+    assert lines_of("docs", "--index", "an index")[-1] == (
+        "1 skipped as before: minisearch status --index 'an index'"
+    )
+
+
+def test_a_run_that_was_cut_short_has_told_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("index", "docs")
+    (folder / "docs" / "new.md").write_text("something new")
+
+    def ended(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HashingEncoder, "encode_document", ended)
+        run("index", "docs", code=130)
+    assert "skipped    1 file: no text in it: docs/empty.md" in lines_of("docs")
+
+
+def test_repeated_texts_and_those_of_earlier_runs_are_said_to_be_embedded_before(folder: Path) -> None:
+    for name in ("copy", "again"):
+        (folder / "docs" / f"{name}.md").write_text("Flour, water, salt.\n")
+    first = run("index", "docs").stdout.splitlines()[1]
+    assert first.startswith("3 chunks embedded (") and "), 2 more with a text embedded before; " in first
+    (folder / "docs" / "third.md").write_text("Flour, water, salt.\n")
+    later = run("index", "docs").stdout.splitlines()[1]
+    assert later.startswith("0 chunks embedded, 1 more with a text embedded before; ")
+
+
+JAPANESE = "失敗したタスクを再実行する"
+CURE = (
+    "found by words rather than by meaning; for both: minisearch index PATH --index NEW_FOLDER "
+    "--model paraphrase-multilingual-MiniLM-L12-v2"
+)
+
+
+def test_documents_that_an_english_model_hardly_knows_are_told_once(folder: Path) -> None:
+    assert "language" not in run("index", "docs").stdout
+    (folder / "docs" / "one.md").write_text(JAPANESE)
+    assert lines_of("docs")[-1] == (
+        "language   1 document is mostly in another script than Latin, and this index's model is English: "
+        + CURE
+    )
+    for name in ("two", "three"):
+        (folder / "docs" / f"{name}.md").write_text(JAPANESE + name)
+    (folder / "docs" / "one.md").write_text(JAPANESE * 2)
+    assert lines_of("docs")[-1] == (
+        "language   2 documents are mostly in other scripts than Latin, and this index's model is English: "
+        + CURE
+    )
+    assert "language" not in run("index", "docs").stdout
+    assert "language" not in run("index", "docs", "-v").stdout
+
+
+def test_a_model_of_many_languages_and_one_of_unknown_ones_say_nothing_of_scripts(folder: Path) -> None:
+    (folder / "docs" / "one.md").write_text(JAPANESE)
+    model = "paraphrase-multilingual-MiniLM-L12-v2"
+    assert "language" not in run("index", "docs", "--model", model, "--index", "many").stdout
+    report = MiniSearch.open(folder, encoder=HashingEncoder("ours")).index(folder / "docs")
+    assert (report.added, report.n_in_other_scripts) == (4, 0)
 
 
 def test_coverage_accounts_for_every_byte(folder: Path) -> None:
