@@ -8,6 +8,7 @@ sees is a path that opens from where they are.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -58,6 +59,10 @@ class Home:
     def must_exist(self) -> None:
         """IndexNotFound unless there is an index."""
         if not self.exists():
+            if self.path.exists() and not self.path.is_dir():
+                raise IndexNotFound(
+                    f"{self.folder} is no folder: expected the one that an index is in, or is to be made in"
+                )
             raise IndexNotFound(
                 f"there is no index in {self.folder}: make one with: minisearch index FOLDER{self.option}"
             )
@@ -92,12 +97,18 @@ class Home:
             raise self._unusable(error) from error
 
     def _unusable(self, error: OSError) -> IndexNotWritable:
-        from minisearch.storage.files import free_space  # here, because it comes with all of the storage
-
         there = next(path for path in [self.path, *self.path.parents] if path.exists())
+        why = error.strerror
+        if not there.is_dir():
+            why = f"{there} is no folder"
+        elif error.errno == errno.ENOENT:  # as /proc says: the folder above is there
+            why = f"no folder can be made in {there}"
+        elif error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            from minisearch.storage.files import free_space  # here, because it comes with all of the storage
+
+            why = f"{why}; {free_space(there)}"
         return IndexNotWritable(
-            f"cannot make the index folder {self.folder} ({error.strerror}; {free_space(there)}): "
-            f"choose another with --index"
+            f"cannot make the index folder {self.folder} ({why}): choose another with --index"
         )
 
     def n_bytes(self) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minisearch.types import RunRecord
 
 FIELDS_SHOWN = 8
+HOW_IT_ENDED = {"failed": "failed", "interrupted": "was interrupted"}
 
 
 def why_nothing(ms: MiniSearch, found: SearchResults, asked: QueryOptions) -> str:
@@ -43,6 +44,12 @@ def _nothing_indexed(run: RunRecord | None) -> str:
     if run is not None and run.outcome == "running":
         roots = " ".join(map(one_line, run.roots))
         return f"a first run over {roots} is still going on; ask again when it has come further"
+    if run is not None and run.outcome in HOW_IT_ENDED:
+        roots = " ".join(map(one_line, run.roots))
+        return (
+            f"the index holds no documents: the last run, over {roots}, {HOW_IT_ENDED[run.outcome]}; "
+            f"once more: minisearch index"
+        )
     return "the index holds no documents; fill it with: minisearch index FOLDER"
 
 

@@ -19,7 +19,7 @@ import click
 import minisearch
 from minisearch.cli import show
 from minisearch.cli.asked import AUTO, RERANKERS, QueryOptions, file_and_line
-from minisearch.cli.nothing import why_nothing
+from minisearch.cli.nothing import HOW_IT_ENDED, why_nothing
 from minisearch.cli.options import (
     SectionedCommand,
     common,
@@ -310,9 +310,8 @@ def _remark(found: SearchResults, ms: MiniSearch, asked: QueryOptions) -> str:
     status = ms.status()
     run = status.last_run
     if run and run.outcome not in {"complete", "rolled back"}:
-        state = (
-            "an indexing run is under way" if run.outcome == "running" else f"the last run was {run.outcome}"
-        )
+        is_over = run.outcome in HOW_IT_ENDED
+        state = f"the last run {HOW_IT_ENDED[run.outcome]}" if is_over else "an indexing run is under way"
         return f"({state}: not everything may be in the index yet)"
     if not found or asked.like or found.mode == "lexical" or found[0].relevance is not None:
         return ""

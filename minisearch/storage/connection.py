@@ -100,7 +100,10 @@ class Connection:
         if not is_behind(self._db, self.path):
             return
         if not self.is_writable:
-            raise StoreError(f"{self.path} is unfinished or of an older version: run minisearch index again")
+            is_old = self._has_run()
+            begun = "holds nothing yet, since its first run was cut short or has only begun"
+            state = "is of an older version" if is_old else begun
+            raise StoreError(f"{self.path} {state}: run minisearch index again")
         # Here, because sqlite-utils takes 40 ms to import, and only a new database needs it.
         from minisearch.storage.migrate import migrate
 
@@ -108,6 +111,12 @@ class Connection:
         migrate(self._db)
         with self.transaction():
             self._name_state()
+
+    def _has_run(self) -> bool:
+        """Whether any run was begun in the database, which is of a schema that may lack the table."""
+        if not self._db.execute("select 1 from sqlite_master where name = 'runs'").fetchone():
+            return False
+        return self._db.execute("select 1 from runs").fetchone() is not None
 
     # --- the seal ----------------------------------------------------------------------------------
 

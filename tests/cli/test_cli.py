@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -293,6 +295,63 @@ def test_a_query_before_any_index(folder: Path) -> None:
     assert "make one with: minisearch index FOLDER --index nowhere" in error_of(
         "status", "--index", "nowhere"
     )
+
+
+@pytest.mark.parametrize("name", ["file", "file/x", "file/x/y"])
+def test_an_index_in_a_file_is_told_so(folder: Path, name: str) -> None:
+    (folder / "file").write_text("mine")
+    assert error_of("index", "docs", "--index", name) == (
+        f"Error: cannot make the index folder {name} ({folder / 'file'} is no folder): "
+        f"choose another with --index\n"
+    )
+    assert (folder / "file").read_text() == "mine"
+
+
+def test_a_file_holds_no_index_to_ask(folder: Path) -> None:
+    (folder / "file").write_text("mine")
+    for command in (["query", "x"], ["status"], ["verify"], ["rollback"], ["rebuild"], ["remove", "docs"]):
+        assert error_of(*command, "--index", "file").startswith("Error: file is no folder: expected the one")
+
+
+def test_a_place_that_takes_no_folders_is_told_so(folder: Path) -> None:
+    assert error_of("index", "docs", "--index", "/proc/x/y") == (
+        "Error: cannot make the index folder /proc/x/y (no folder can be made in /proc): "
+        "choose another with --index\n"
+    )
+
+
+def test_only_a_full_disk_is_told_with_its_free_space(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(number: int) -> Callable[..., None]:
+        def mkdir(*_: object, **__: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return mkdir
+
+    monkeypatch.setattr(Path, "mkdir", failing(errno.EACCES))
+    assert "(Permission denied): choose another" in error_of("index", "docs", "--index", "new")
+    monkeypatch.setattr(Path, "mkdir", failing(errno.ENOSPC))
+    assert re.search(r"\(No space left.*; [\d,]+ bytes free\)", error_of("index", "docs", "--index", "new"))
+
+
+def test_an_index_whose_first_run_never_got_to_its_tables_says_so(folder: Path) -> None:
+    (folder / ".minisearch").mkdir()
+    with contextlib.closing(sqlite3.connect(folder / ".minisearch" / "minisearch.db")) as database:
+        database.execute("pragma journal_mode = wal")
+    for command in (["query", "x"], ["status"], ["verify"]):
+        assert error_of(*command).endswith(
+            ".minisearch/minisearch.db holds nothing yet, since its first run was cut short or has only "
+            "begun: run minisearch index again\n"
+        )
+    assert "2 documents added" in run("index", "docs").stdout
+    assert "Run a failed task" in run("query", "x").stdout
+
+
+def test_an_index_of_an_older_version_says_so(folder: Path) -> None:
+    run("index", "docs")
+    (folder / ".minisearch" / "minisearch.db.seal").unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(folder / ".minisearch" / "minisearch.db")) as database, database:
+        database.execute("delete from _sqlite_migrations where name like 'm004%'")
+    assert "is of an older version: run minisearch index again" in error_of("query", "x")
 
 
 def test_an_empty_query_and_k_zero(folder: Path) -> None:

@@ -711,6 +711,15 @@ def test_an_empty_index_says_how_to_fill_it_whatever_was_asked() -> None:
     assert nothing(n_chunks=0, last_run=ended) == expected
 
 
+@pytest.mark.parametrize(("outcome", "ended"), [("failed", "failed"), ("interrupted", "was interrupted")])
+def test_an_empty_index_says_how_the_run_ended_that_left_it_so(outcome: str, ended: str) -> None:
+    run_before = RunRecord("2024-01-01T00:00:00", None, outcome, ("docs", "a\x1bb"), 1)
+    assert nothing(n_chunks=0, last_run=run_before) == (
+        rf"No results: the index holds no documents: the last run, over docs a\x1bb, {ended}; "
+        "once more: minisearch index"
+    )
+
+
 def test_an_index_that_a_first_run_is_still_filling_says_that() -> None:
     going_on = RunRecord("2024-01-01T00:00:00", None, "running", ("docs", "more"), 1)
     assert nothing(n_chunks=0, last_run=going_on) == (
@@ -743,7 +752,11 @@ def test_scores_that_need_no_excuse_get_none() -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "state"),
-    [("interrupted", "the last run was interrupted"), ("running", "an indexing run is under way")],
+    [
+        ("interrupted", "the last run was interrupted"),
+        ("failed", "the last run failed"),
+        ("running", "an indexing run is under way"),
+    ],
 )
 def test_a_page_of_an_index_that_is_not_whole_says_so(outcome: str, state: str) -> None:
     run_before = RunRecord("2024-01-01T00:00:00", None, outcome, ("docs",), 1)
