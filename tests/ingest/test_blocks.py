@@ -141,7 +141,7 @@ def test_items_rows_tables_and_code_of_html_are_blocks():
     found = blocks("<p>x</p><ul><li>a<ul><li>b<li>c</ul><li>d</ul><pre>e\n\nf</pre><p>y", "a.html")
     assert found == ["a\n\nb\nc", "b", "c", "d", "e\n\nf"]
     found = blocks("<table><tr><th>a</th><th>b</th></tr><tr><td>1<td>2</table>", "a.html")
-    assert found == ["a b\n1 2", "a b", "1 2"]
+    assert found == ["a; b\na: 1; b: 2", "a; b", "a: 1; b: 2"]
 
 
 def test_items_and_rows_of_files_that_are_no_text_are_blocks():

@@ -13,6 +13,8 @@ from dataclasses import replace
 
 from minisearch.ingest.readers.decode import Source
 from minisearch.ingest.readers.fields import Fields
+from minisearch.ingest.readers.html_blocks import NESTING, Blocks
+from minisearch.ingest.readers.html_tables import Cell, Row, words_before
 from minisearch.ingest.readers.markdown import MAX_TITLE, first_title
 from minisearch.types import Document, Heading
 
@@ -25,7 +27,6 @@ ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+
 ALT = re.compile(r"""\salt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 LETTER = re.compile(r"[^\W\d_]")
 MAX_META = 10_000  # characters of a tag
-SPACE = re.compile(r"\s*")
 PIECE_AS_IT_STANDS = re.compile(r"(?P<words>[^&]+)|(?P<reference>&#?\w*;?)")
 
 RAW = {
@@ -33,9 +34,6 @@ RAW = {
 }  # no tags inside
 VEILS = {"template", "noscript"}
 HEADINGS = {f"h{level}" for level in range(1, 7)}
-# What belongs together; and lists, since an item with no list in between ends the one before it.
-BLOCKS = {"li", "pre", "table", "tr"}
-NESTING = BLOCKS | {"ol", "ul"}
 GAPS = ("", " ", "\n", "\n\n")  # the wider, the later
 PARAGRAPHS = """
     address article aside blockquote body details dialog dl fieldset figure footer form h1 h2 h3 h4 h5 h6
@@ -48,6 +46,9 @@ GAP_AROUND = {
     **dict.fromkeys(("td", "th"), " "),
 }
 CELLS = {"td", "th"}
+SECTIONS = {"thead", "tbody", "tfoot"}
+TABLE = re.compile("</?table", re.IGNORECASE)
+SPAN = re.compile(r"""\s(colspan|rowspan)\s*=\s*["']?\s*([0-9]{1,9})""", re.IGNORECASE)
 
 
 def read_html(source: Source) -> Document:
@@ -71,52 +72,6 @@ def read_html(source: Source) -> Document:
     )
 
 
-class _Blocks:
-    """Blocks under way, whatever is left unclosed; an end is looked for only where there was a beginning."""
-
-    def __init__(self) -> None:
-        self._open: list[tuple[str, int]] = []
-        self._n_open = dict.fromkeys(NESTING, 0)
-        self._closed: list[tuple[int, int]] = []
-
-    def open(self, name: str, position: int) -> None:
-        """A block begins; an item or a row ends the one before it."""
-        if name in {"li", "tr"} and self._open and self._open[-1][0] == name:
-            self.close(name, position)
-        self._open.append((name, position))
-        self._n_open[name] += 1
-
-    def close(self, name: str, position: int) -> None:
-        """The last block of this kind ends, and all that began in it."""
-        while self._n_open[name]:
-            closed, start = self._open.pop()
-            self._n_open[closed] -= 1
-            if closed in BLOCKS:
-                self._closed.append((start, position))
-            if closed == name:
-                return
-
-    def found(self, text: str) -> tuple[tuple[int, int], ...]:
-        """All of them, without the white space at their edges."""
-        while self._open:
-            self.close(self._open[-1][0], len(text))
-        words = _words_after([start for start, _ in self._closed], text)
-        blocks = {(words[start], end) for start, end in self._closed if words[start] < end}
-        return tuple(sorted(blocks, key=lambda block: (block[0], -block[1])))
-
-
-def _words_after(positions: list[int], text: str) -> dict[int, int]:
-    """For each position the next character that is no white space; each character is looked at once."""
-    found = {len(text): len(text)}
-    next_ = len(text)
-    for position in sorted(set(positions), reverse=True):
-        space = SPACE.match(text, position, next_)
-        end = space.end() if space else position
-        found[position] = end if end < next_ else found[next_]
-        next_ = position
-    return found
-
-
 class _Page:
     """What has been seen of a page so far."""
 
@@ -128,13 +83,15 @@ class _Page:
         self.anchors: list[tuple[int, int]] = [(0, 0)]
         self.title = ""
         self.fields = Fields()
-        self.blocks = _Blocks()
+        self.blocks = Blocks()
         self.headings: list[Heading] = []
         self.gap = ""  # the white space owed before the next word
         self.level = 0  # of the heading that is open
         self.heading_start: tuple[int, int] | None = None  # its first character and its first part
         self.cell: int | None = None  # the first part of the row's last cell with words
         self.is_at_cell = self.is_joined = False  # no word in this cell yet; it goes on in the line
+        self.before: dict[int, str] = {}  # what is said before cells, by the place of their tags
+        self.before_cell: str | None = None
         self.last_break = -1  # the last part with the end of a line
         self.n_pre = 0
         self.n_veils = 0
@@ -165,7 +122,7 @@ class _Page:
         if opening[1]:
             self._close(name)
         elif source[end - 2] != "/" or name not in RAW.keys() | VEILS:
-            self._open(name)
+            self._open(name, start, end)
             if name == "meta" and end - start <= MAX_META:
                 self._meta(start, end)
             elif name == "img":
@@ -211,9 +168,12 @@ class _Page:
             self._text(*words.span(words.lastindex))
             self._owe(" ")
 
-    def _open(self, name: str) -> None:
+    def _open(self, name: str, start: int, end: int) -> None:
+        """A tag that stands at ``start:end`` opens."""
         if name in CELLS:
-            self._begin_cell()
+            self._begin_cell(start)
+        elif name == "table" and not self.level:
+            self._look_at_table(end)
         self._owe_around(name)
         self.n_veils += name in VEILS
         self.n_pre += name == "pre"
@@ -235,8 +195,17 @@ class _Page:
                 self.headings.append(Heading(start, self.level, title))
             self.level = 0
 
-    def _begin_cell(self) -> None:
+    def _look_at_table(self, start: int) -> None:
+        """Find what is said before its cells, which are all of one table if it has no other in it."""
+        end = TABLE.search(self.source, start)
+        if not self.blocks.is_open("table") and (end is None or end[0][1] == "/"):
+            table = _Table(self.source[start : end.start() if end else len(self.source)])
+            table.read()
+            self.before = {start + place: words for place, words in table.before_cells().items()}
+
+    def _begin_cell(self, start: int) -> None:
         """A cell stands in one line with the one before it, though that was a paragraph; several were not."""
+        self.before_cell = self.before.get(start)
         self.is_at_cell = True
         self.is_joined = self.cell is not None and self.last_break < self.cell
         if self.is_joined:
@@ -263,9 +232,14 @@ class _Page:
                 self._owe(" ")
 
     def _put(self, text: str, piece: re.Match[str]) -> None:
+        before = self.before_cell if self.is_at_cell else None
         if self.parts:
-            self._append(self.gap)
+            is_next_in_line = before is not None and self.cell is not None and "\n" not in self.gap
+            self._append("; " if is_next_in_line else self.gap)
         self.gap = ""
+        if before:  # words of ours stand for the place where they are
+            self._anchor(piece.start())
+            self._append(before)
         if self.is_at_cell:
             self.cell, self.is_at_cell, self.is_joined = len(self.parts), False, False
         if self.level and not self.heading_start:
@@ -287,6 +261,40 @@ class _Page:
             self.anchors[-1] = (text_anchor, position)
         elif position - source_anchor != self.n_characters - text_anchor:
             self.anchors.append((self.n_characters, position))
+
+
+class _Table(_Page):
+    """A table looked at ahead, for its cells and their words."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
+        self.rows = [Row(0)]
+        self.is_laid_out = self.is_in_head = False
+        self.cell_tags: list[tuple[Row, int, int, bool, int]] = []
+
+    def _open(self, name: str, start: int, end: int) -> None:
+        super()._open(name, start, end)
+        section = self.rows[-1].section
+        if name in SECTIONS:
+            self.is_in_head = name == "thead"
+            self.rows.append(Row(section + 1))
+        elif name == "tr":
+            self.rows.append(Row(section))
+        elif name in CELLS:
+            is_header = name == "th" or self.is_in_head
+            self.cell_tags.append((self.rows[-1], start, end, is_header, len(self.parts)))
+        self.is_laid_out = self.is_laid_out or name in HEADINGS
+
+    def before_cells(self) -> dict[int, str]:
+        """What is said before the words of each cell; nothing where there are headings in them."""
+        ends = (*(first for *_, first in self.cell_tags[1:]), len(self.parts))
+        for (row, start, end, is_header, first), last in zip(self.cell_tags, ends, strict=False):
+            words = " ".join("".join(self.parts[first:last]).split())
+            spans = {name.lower(): int(n) for name, n in SPAN.findall(self.source, start, end)}
+            row.cells.append(
+                Cell(start, words, is_header, max(spans.get("colspan", 1), 1), spans.get("rowspan", 1))
+            )
+        return {} if self.is_laid_out else words_before(self.rows)
 
 
 def _after(source: str, mark: str, start: int) -> int:
