@@ -100,9 +100,8 @@ class Connection:
         if not is_behind(self._db, self.path):
             return
         if not self.is_writable:
-            is_old = self._has_run()
             begun = "holds nothing yet, since its first run was cut short or has only begun"
-            state = "is of an older version" if is_old else begun
+            state = "is of an older version" if self._was_used() else begun
             raise StoreError(f"{self.path} {state}: run minisearch index again")
         # Here, because sqlite-utils takes 40 ms to import, and only a new database needs it.
         from minisearch.storage.migrate import migrate
@@ -112,11 +111,11 @@ class Connection:
         with self.transaction():
             self._name_state()
 
-    def _has_run(self) -> bool:
-        """Whether any run was begun in the database, which is of a schema that may lack the table."""
-        if not self._db.execute("select 1 from sqlite_master where name = 'runs'").fetchone():
-            return False
-        return self._db.execute("select 1 from runs").fetchone() is not None
+    def _was_used(self) -> bool:
+        """Whether a run was begun or a document stored, in a database that may lack the tables for it."""
+        is_table = "select 1 from sqlite_master where name = ?"
+        tables = [name for name in ("runs", "documents") if self._db.execute(is_table, [name]).fetchone()]
+        return any(self._db.execute(f"select 1 from {name}").fetchone() for name in tables)  # noqa: S608 - ours
 
     # --- the seal ----------------------------------------------------------------------------------
 
