@@ -18,18 +18,17 @@ import click
 
 import minisearch
 from minisearch.cli import show
-from minisearch.cli.asked import AUTO, RERANKERS, QueryOptions, file_and_line
+from minisearch.cli.asked import QueryOptions, file_and_line
 from minisearch.cli.nothing import HOW_IT_ENDED, why_nothing
 from minisearch.cli.options import (
-    SectionedCommand,
     common,
     model_name,
-    nearest,
     one_of,
     section,
     set_up_logging,
     wrong_usage,
 )
+from minisearch.cli.query_command import KINDS, QueryCommand
 from minisearch.cli.terminal import Terminal, one_line, printable
 from minisearch.errors import IndexBusy, IndexNotWritable, IngestError, InputError, ShrinkRefused
 from minisearch.home import find_index
@@ -42,40 +41,6 @@ if TYPE_CHECKING:
 asking, choosing, ranking, printing = map(
     section, ["What to ask", "Which files", "How to rank", "What to print"]
 )
-
-
-KINDS = (*RERANKERS, AUTO)
-
-
-class QueryCommand(SectionedCommand):
-    """``--rerank`` may go without its value; a ``-word`` that is no option gets an answer that helps."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; a text that follows a bare ``--rerank`` stays text."""
-        end = args.index("--") if "--" in args else len(args)
-        for place, arg in enumerate(args[:end]):
-            following = next(iter(args[place + 1 :]), "")
-            if arg == "--rerank" and following not in KINDS:
-                args[place] = f"--rerank={AUTO}"
-                _tell_of_a_typo(following)
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            if error.option_name.startswith("--"):
-                raise
-            cure = 'quote it with the question: minisearch query "bread -rye"'
-            raise click.UsageError(f"{error.message} To leave out what holds a word, {cure}", ctx) from error
-
-
-def _tell_of_a_typo(word: str) -> None:
-    """Say so where a word behind a bare ``--rerank`` is text, and may have been meant as its value."""
-    near = nearest(word, KINDS, cutoff=0.8)
-    if near:
-        click.echo(
-            f"Note: '{one_line(word)}' is taken as text, and --rerank as it comes; if {near} is meant: "
-            f"--rerank={near}",
-            err=True,
-        )
 
 
 @click.command(cls=QueryCommand)

@@ -121,14 +121,9 @@ def _in_other_scripts(n: int) -> list[str]:
     """What an English model makes of such documents, and the cure, where any were added."""
     if not n:
         return []
-    are = (
-        "is mostly in another script than Latin, and"
-        if n == 1
-        else "are mostly in other scripts than Latin, and"
-    )
     return [
-        f"language   {count(n, 'document')} {are} this index's model is English: found by words rather than "
-        f"by meaning; for both: minisearch index PATH --index NEW_FOLDER "
+        f"language   {count(n, 'document')} mostly in other scripts than Latin, and this index's model is "
+        f"English: found by words rather than by meaning; for both: minisearch index PATH --index NEW_FOLDER "
         f"--model paraphrase-multilingual-MiniLM-L12-v2"
     ]
 

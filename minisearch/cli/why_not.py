@@ -12,7 +12,8 @@ import minisearch
 from minisearch.cli import show
 from minisearch.cli.asked import QueryOptions, file_and_line
 from minisearch.cli.options import common, json_option, offline_option, set_up_logging, wrong_usage
-from minisearch.cli.query import QueryCommand, query
+from minisearch.cli.query import query
+from minisearch.cli.query_command import QueryCommand
 from minisearch.cli.terminal import one_line
 from minisearch.errors import InputError
 from minisearch.home import find_index

@@ -186,14 +186,13 @@ def test_documents_that_an_english_model_hardly_knows_are_told_once(folder: Path
     assert "language" not in run("index", "docs").stdout
     (folder / "docs" / "one.md").write_text(JAPANESE)
     assert lines_of("docs")[-1] == (
-        "language   1 document is mostly in another script than Latin, and this index's model is English: "
-        + CURE
+        "language   1 document mostly in other scripts than Latin, and this index's model is English: " + CURE
     )
     for name in ("two", "three"):
         (folder / "docs" / f"{name}.md").write_text(JAPANESE + name)
     (folder / "docs" / "one.md").write_text(JAPANESE * 2)
     assert lines_of("docs")[-1] == (
-        "language   2 documents are mostly in other scripts than Latin, and this index's model is English: "
+        "language   2 documents mostly in other scripts than Latin, and this index's model is English: "
         + CURE
     )
     assert "language" not in run("index", "docs").stdout
