@@ -177,7 +177,7 @@ def _is_secret(kind: str, value: str) -> bool:
 def _is_strong(value: str) -> bool:
     """Whether a password of few characters is no word, no name and none that stands for another one.
 
-    Letters and digits turn twice, or small, capital, digit and sign are all there.
+    Letters and digits turn three times, or three kinds of characters turn often, or all four are there.
     """
     if NO_PASSWORD.match(value) or PLACEHOLDER.search(value) or COMMON.search(value.lower().translate(LEET)):
         return False
