@@ -14,17 +14,17 @@ from minisearch.types import FloatArray, IntArray
 
 # BM25 counts by its share of what a perfect match of all the question's words would score, so that an answer
 # that shares only its common words stays low, whoever else shares fewer.  The usual scale, the best BM25 of
-# the page as 1, gives that answer the full weight: nDCG@10 .78 in place of .93 on questions in other words
-# than their answers'.  The weight was chosen on four collections (scripts/fusion.py), and tried on six more:
-# more helped claims and harmed code and questions in other words; no weight predicted for each question,
-# with each collection left out in turn, was even on all.
-LEXICAL_WEIGHT = 2.0
+# the page as 1, gives that answer the full weight: nDCG@10 .78 in place of .94 on questions in other words
+# than their answers'.  This weight, that of the feedback and that of pairs of words (storage/lexical.py) were
+# chosen together on eight collections, so that none is below the half-and-half sketch of scripts/fusion.py:
+# abstracts, claims, titles, alike sentences, code, a library's and a program's documentation, and data/.
+LEXICAL_WEIGHT = 1.25
 
 NEAR = 0.3  # a page whose best cosine is lower has nothing near in meaning, and words may decide
 
-# What is found first is taken for right, and moves the question a little towards itself.  0.1 changed nDCG@10
-# by -.0008 to +.0045 on those four, and by -.0015 to +.0020 on the six; 0.3 was .012 worse for code.
-N_FEEDBACK, FEEDBACK_WEIGHT = 3, 0.1
+# What is found first is taken for right, and moves the question a little towards itself.  0.2 changed nDCG@10
+# by -.006 (code) to +.012 (claims) on those eight; 0.3 was .005 worse for code and no better elsewhere.
+N_FEEDBACK, FEEDBACK_WEIGHT = 3, 0.2
 
 
 def fuse(cosines: FloatArray, bm25: FloatArray, *, ceiling: float) -> FloatArray:

@@ -8,8 +8,7 @@ Words are cut out of the question and quoted: no sign of the user's is an operat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from itertools import chain
 
 import numpy as np
@@ -22,6 +21,11 @@ from minisearch.types import Hits, IntArray
 
 # How much a word counts in each column.  A title says what the whole is about in a few words.
 TITLE_WEIGHT, HEADING_WEIGHT, TEXT_WEIGHT = 2.0, 1.0, 1.0
+
+# How much two words count that stand side by side in the question and in the passage, beside what each of
+# them counts.  Metzler and Croft, "A Markov random field model for term dependencies", SIGIR 2005.  It lifts
+# claims and titles by .02 of nDCG@10 and changes six other collections by .003 at most (search/fusion.py).
+PAIR_WEIGHT = 0.3
 
 # A word in more passages than this tells nothing apart (FTS5 scores it 0.000001) and takes the most time.
 COMMON = 0.5
@@ -42,74 +46,90 @@ _POSTING = np.dtype([("id", np.int64), ("score", np.float64)])
 Postings = npt.NDArray[np.void]  # (n,), of _POSTING
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
-    """A word of the question as FTS5 looks it up, and in how many passages of each table it is."""
-
-    match: str
-    n_found: dict[str, int]
-
-    @property
-    def n(self) -> int:
-        return sum(self.n_found.values())
-
-
 def lexical(connection: Connection, text: str, k: int, among: IntArray | None = None) -> Hits:
     """`Store.lexical`."""
+    asked, pairs = _terms(text)
     with connection.transaction():
-        ((n_rewritten, n),) = connection.rows(
-            "select (select count(*) from chunks where is_rewritten), (select count(*) from chunks)"
-        )
-        n_rows = {"chunks_fts": n - n_rewritten, "chunks_rewritten": n_rewritten}
-        asked = [_counted(connection, match, tables, n_rows) for match, tables in _matches(text)]
+        tables = _Tables(connection)
         # Words that are nowhere count too: a passage that lacks them answers only a part of the question.
-        ceiling = MOST_A_WORD * sum(_rarity(word.n, n) for word in asked)
-        asked = [word for word in asked if word.n]
-        asked = [word for word in asked if word.n <= COMMON * n] or asked
-        found = [postings for table in n_rows for postings in _scored(connection, table, asked, n_rows)]
+        ceiling = MOST_A_WORD * sum(map(tables.rarity, asked))
+        there = [word for word in asked if tables.n_with(word)]
+        telling = [word for word in there if not tables.is_common(word)]
+        found = tables.scored(telling or there)
+        side_by_side = [
+            " + ".join(pair) for pair in pairs if {*pair} <= {*there} and not {*pair}.isdisjoint(telling)
+        ]
+        for postings in tables.scored(side_by_side):
+            postings["score"] *= PAIR_WEIGHT
+            found.append(postings)
     return _best(np.concatenate([np.empty(0, _POSTING), *found]), k, among, ceiling)
 
 
-def _matches(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The first words of a text, each once, as FTS5 strings, and the tables that may have them."""
-    seen: set[str] = set()
+def _terms(text: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """The first words of a text as FTS5 strings, and which of them stand side by side; each once."""
+    asked: dict[str, str] = {}
+    pairs: dict[tuple[str, str], None] = {}
+    before = ""
     for part in chain.from_iterable(map(cjk.parts, words(text))):
         is_run = cjk.RUN.match(part) is not None
         for match in cjk.terms(part) if is_run else [f'"{part}"']:
-            if match.lower() not in seen:
-                seen.add(match.lower())
-                yield match, ("chunks_rewritten",) if is_run else ("chunks_fts", "chunks_rewritten")
-            if len(seen) == MAX_WORDS:
-                return
+            if len(asked) == MAX_WORDS:
+                return [*asked.values()], [*pairs]
+            word = asked.setdefault(match.lower(), match)
+        if before and not is_run:
+            pairs[before, word] = None
+        before = "" if is_run else word
+    return [*asked.values()], [*pairs]
 
 
-def _counted(connection: Connection, match: str, tables: tuple[str, ...], n_rows: dict[str, int]) -> _Word:
-    counts = {}
-    for table in tables:
-        if n_rows[table]:
+class _Tables:
+    """Both tables of words: in how many passages a word is, each counted once, and how well they match."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._n: int
+        ((n_rewritten, self._n),) = connection.rows(
+            "select (select count(*) from chunks where is_rewritten), (select count(*) from chunks)"
+        )
+        self._n_rows = {"chunks_fts": self._n - n_rewritten, "chunks_rewritten": n_rewritten}
+        self._n_with: dict[tuple[str, str], int] = {}
+
+    def n_with(self, match: str) -> int:
+        return sum(self._n_in(table, match) for table in self._n_rows)
+
+    def is_common(self, match: str) -> bool:
+        return self.n_with(match) > COMMON * self._n
+
+    def rarity(self, match: str) -> float:
+        return _rarity(self.n_with(match), self._n)
+
+    def scored(self, asked: Collection[str]) -> list[Postings]:
+        """What the tables have of these words: each with its rarity in both, if that makes any difference."""
+        return [postings for table in self._n_rows for postings in self._scored(table, asked)]
+
+    def _scored(self, table: str, asked: Collection[str]) -> Iterator[Postings]:
+        n_rows = self._n_rows[table]
+        if asked and n_rows >= NEARLY_ALL * self._n:
+            yield self._postings(table, " OR ".join(asked))
+            return
+        for match in asked:
+            if n_found := self._n_in(table, match):
+                postings = self._postings(table, match)
+                postings["score"] *= self.rarity(match) / _rarity(n_found, n_rows)
+                yield postings
+
+    def _postings(self, table: str, match: str) -> Postings:
+        """The passages of a table that match, with their BM25 there."""
+        sql = f"select rowid, {_BM25 % table} from {table} where {table} match ?"  # noqa: S608 - ours
+        return np.fromiter(self._connection.rows(sql, [match]), _POSTING)
+
+    def _n_in(self, table: str, match: str) -> int:
+        if not self._n_rows[table]:
+            return 0
+        if (table, match) not in self._n_with:
             sql = f"select count(*) from {table} where {table} match ?"  # noqa: S608 - ours
-            ((counts[table],),) = connection.rows(sql, [match])
-    return _Word(match, counts)
-
-
-def _scored(
-    connection: Connection, table: str, asked: list[_Word], n_rows: dict[str, int]
-) -> Iterator[Postings]:
-    """What one table has of the words: each with its rarity in both, if that makes any difference."""
-    asked, n = [word for word in asked if word.n_found.get(table)], sum(n_rows.values())
-    if asked and n_rows[table] >= NEARLY_ALL * n:
-        yield _postings(connection, table, " OR ".join(word.match for word in asked))
-        return
-    for word in asked:
-        postings = _postings(connection, table, word.match)
-        postings["score"] *= _rarity(word.n, n) / _rarity(word.n_found[table], n_rows[table])
-        yield postings
-
-
-def _postings(connection: Connection, table: str, match: str) -> Postings:
-    """The passages of a table that match, with their BM25 there."""
-    sql = f"select rowid, {_BM25 % table} from {table} where {table} match ?"  # noqa: S608 - ours
-    return np.fromiter(connection.rows(sql, [match]), _POSTING)
+            ((self._n_with[table, match],),) = self._connection.rows(sql, [match])
+        return self._n_with[table, match]
 
 
 def _rarity(n: int, n_rows: int) -> float:

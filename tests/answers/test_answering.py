@@ -267,11 +267,11 @@ def test_hybrid_scores_are_the_brute_force_ones(ms: MiniSearch) -> None:
 
     def fused(vector: np.ndarray) -> np.ndarray:
         cosines = vectors @ vector
-        return (cosines / max(cosines.max(), 0.3) + 2 * shares) / 3
+        return (cosines / max(cosines.max(), 0.3) + 1.25 * np.clip(shares, 0, 1)) / 2.25
 
     (vector,) = HashingEncoder().encode([text])
     first = np.lexsort((ids, -fused(vector)))[:3]
-    moved = vector + 0.1 * vectors[first].mean(axis=0)
+    moved = vector + 0.2 * vectors[first].mean(axis=0)
     moved /= np.linalg.norm(moved)
     expected = dict(zip(ids.tolist(), fused(moved).tolist(), strict=True))
     feedback = dict(zip(ids.tolist(), (vectors @ moved).tolist(), strict=True))

@@ -42,8 +42,8 @@ def test_a_weak_match_of_words_does_not_lift_what_is_far_in_meaning() -> None:
 
 
 def test_where_nothing_is_near_in_meaning_words_may_decide() -> None:
-    fused = fuse(f32(0.15, 0.06), f32(0, 4), ceiling=20)  # shares of .3, not of .15
-    assert fused == pytest.approx([0.5 / 3, (0.2 + 2 * 0.2) / 3])
+    fused = fuse(f32(0.15, 0.06), f32(0, 8), ceiling=20)  # shares of .3, not of .15
+    assert fused == pytest.approx([0.5 / 2.25, (0.2 + 1.25 * 0.4) / 2.25])
 
 
 def test_nothing_gives_nothing() -> None:
@@ -68,9 +68,9 @@ def test_more_in_either_leg_never_scores_less(pairs: list[tuple[float, float]], 
     assert fuse(higher, f32(*(b for _, b in pairs)), ceiling=1)[position] >= before[position] - 1e-6
 
 
-def test_feedback_moves_the_question_by_a_tenth_towards_the_mean_of_what_was_found() -> None:
+def test_feedback_moves_the_question_by_a_fifth_towards_the_mean_of_what_was_found() -> None:
     moved = with_feedback(f32(1, 0), np.array([[0, 1], [0.6, 0.8]], np.float32))
-    assert moved == pytest.approx(np.array([1.03, 0.09]) / np.hypot(1.03, 0.09))
+    assert moved == pytest.approx(np.array([1.06, 0.18]) / np.hypot(1.06, 0.18))
     assert moved.dtype == np.float32
     assert with_feedback(f32(1, 0), np.empty((0, 2), np.float32)).tolist() == [1, 0]
 

@@ -8,6 +8,7 @@ import re
 import time
 import unicodedata
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def reference(passages, question, table_of, *, rarity_by_table=None):
     """BM25 as FTS5's documentation has it, over lists of words: each passage's score, by its position.
 
     Lengths are those of a passage's own table; words are as rare as they are in all tables together, but in
-    ``rarity_by_table`` as in that table.
+    ``rarity_by_table`` as in that table.  A question is words, and pairs of them that count as one.
     """
     n = len(passages)
     lengths = {
@@ -105,16 +106,33 @@ def reference(passages, question, table_of, *, rarity_by_table=None):
         for table in set(table_of)
     }
     scores = dict.fromkeys(range(n), 0.0)
-    for word in question:
+    for asked in question:
         for i, words in enumerate(passages):
             those = [p for p, own in zip(passages, table_of, strict=True) if own == table_of[i]]
             those = those if table_of[i] == rarity_by_table else passages
-            n_with = sum(word in other for other in those)
+            n_with = sum(n_times(asked, other) > 0 for other in those)
             rarity = math.log((len(those) - n_with + 0.5) / (n_with + 0.5))
             rarity = rarity if rarity > 0 else 1e-6
-            f, length = words.count(word), len(words) / lengths[table_of[i]]
-            scores[i] += rarity * f * 2.2 / (f + 1.2 * (0.25 + 0.75 * length))
+            f, length = n_times(asked, words), len(words) / lengths[table_of[i]]
+            weight = 1 if isinstance(asked, str) else lexical.PAIR_WEIGHT
+            scores[i] += weight * rarity * f * 2.2 / (f + 1.2 * (0.25 + 0.75 * length))
     return {i: score for i, score in scores.items() if score}
+
+
+def n_times(asked, words):
+    """How often a word stands among words, or two of them side by side."""
+    return words.count(asked) if isinstance(asked, str) else list(pairwise(words)).count(asked)
+
+
+def side_by_side(text, passages):
+    """Pairs of plain words that a question asks for: both somewhere, not both in most passages."""
+    parts = re.findall(r"[a-z0-9]+|[\u4e00-\u9fff]+", text)
+    n_with = {word: sum(word in passage for passage in passages) for word in parts}
+    return [
+        (one, other)
+        for one, other in dict.fromkeys(pairwise(parts))
+        if f"{one}{other}".isascii() and 0 < min(n_with[one], n_with[other]) <= len(passages) / 2
+    ]
 
 
 def as_words(text):
@@ -149,6 +167,7 @@ def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, sha
         asked = [word for word in as_words(question) if len(word) > 1 or word.isascii()]
         asked = [word for word in asked if sum(word in passage for passage in passages)]
         asked = [word for word in asked if sum(word in passage for passage in passages) <= 30] or asked
+        asked += side_by_side(question, passages)
         expected = reference(passages, asked, is_cjk, rarity_by_table=big)
         hits = store.lexical(question, 100)
         assert dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True)) == {
@@ -156,7 +175,7 @@ def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, sha
         }
         order = [(-score, id_) for id_, score in zip(hits.ids.tolist(), hits.scores.tolist(), strict=True)]
         assert order == sorted(order)
-        assert all(0 < score <= hits.ceiling for score in hits.scores)
+        assert all(0 < score <= (1 + lexical.PAIR_WEIGHT) * hits.ceiling for score in hits.scores)
 
 
 def test_no_passage_scores_more_than_the_ceiling_and_one_full_of_the_word_comes_near(store):
