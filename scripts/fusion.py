@@ -16,8 +16,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -29,20 +30,25 @@ from minisearch.search.fusion import FEEDBACK_WEIGHT, LEXICAL_WEIGHT, N_FEEDBACK
 from minisearch.storage import Store
 from minisearch.trials.masked_index import masked_copy
 from minisearch.trials.trial import trial
-from minisearch.types import Encoder, FloatArray
+from minisearch.types import Encoder, FloatArray, IntArray
 
 MODEL = "all-MiniLM-L6-v2"
-FEEDBACKS = (0.05, FEEDBACK_WEIGHT, 0.2, 0.3)
+FEEDBACKS = (0.1, FEEDBACK_WEIGHT, 0.3)
+HALF_AND_HALF = "half and half, each by the page's best"
 
 Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One question: both legs' scores of every passage (n,), and what each document is worth to it."""
+    """One question: both legs' scores of every passage (n,), and what each document is worth to it.
+
+    ``bm25_of_words`` is without pairs of words.
+    """
 
     cosines: FloatArray
     bm25: FloatArray
+    bm25_of_words: FloatArray
     ceiling: float
     gains: Mapping[int, float]
     vector: FloatArray
@@ -91,11 +97,11 @@ def reciprocal_ranks(cosines: FloatArray, asked: Asked) -> Floats:
 FUSIONS: dict[str, Fusion] = {
     "dense alone": lambda cosines, _: cosines,
     "lexical alone": lambda _, asked: asked.bm25,
-    "half and half, each by the page's best": half_and_half,
+    HALF_AND_HALF: half_and_half,
     "reciprocal ranks": reciprocal_ranks,
     **{
         f"ours, weight {weight:g}, power {power:g}": ours(weight, power)
-        for weight, power in ((2, 1), (1, 1), (1.5, 1), (2.5, 1), (3, 1), (2, 1.5), (3.3, 1.5), (5, 2))
+        for weight, power in ((LEXICAL_WEIGHT, 1), (1, 1), (1.5, 1), (2, 1), (3, 1), (1.5, 1.5), (2.5, 2))
     },
 }
 
@@ -139,11 +145,24 @@ def scored(name: str, folder: Path, encoder: Encoder, questions: Mapping[str, Ma
         asked = []
         for text, gains in questions.items():
             (vector,) = encoder.encode_query([text])
-            hits = store.lexical(text, len(ids))
-            bm25 = np.zeros(len(ids), np.float32)
-            bm25[np.searchsorted(ids, hits.ids)] = hits.scores
-            asked.append(Asked(index.scores(vector, ids), bm25, max(hits.ceiling, 1e-9), gains, vector))
+            bm25, ceiling = words(store, text, ids)
+            with patch("minisearch.storage.lexical.PAIR_WEIGHT", 0.0):
+                bm25_of_words, _ = words(store, text, ids)
+            asked.append(Asked(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
     return Scored(name, asked, np.array(documents), vectors)
+
+
+def words(store: Store, text: str, ids: IntArray) -> tuple[FloatArray, float]:
+    """The full text's scores of all passages, and its ceiling."""
+    hits = store.lexical(text, len(ids))
+    bm25 = np.zeros(len(ids), np.float32)
+    bm25[np.searchsorted(ids, hits.ids)] = hits.scores
+    return bm25, max(hits.ceiling, 1e-9)
+
+
+def without_pairs(scored: Scored) -> Scored:
+    """The same, words alone counted."""
+    return replace(scored, asked=[replace(asked, bm25=asked.bm25_of_words) for asked in scored.asked])
 
 
 @contextmanager
@@ -193,9 +212,13 @@ def main(arguments: list[str]) -> int:
         print("|---" * (len(found) + 2) + "|")
         for name, fusion in FUSIONS.items():
             print_row(name, [ndcg(one, fusion) for one in found])
+        for name in ("lexical alone", HALF_AND_HALF):
+            print_row(f"{name}, without pairs", [ndcg(without_pairs(one), FUSIONS[name]) for one in found])
         for weight in FEEDBACKS:
             name = f"ours, with feedback {weight:g}" + " (the default)" * (weight == FEEDBACK_WEIGHT)
             print_row(name, [ndcg(one, with_feedback(ours(), one, weight)) for one in found])
+        plain = [without_pairs(one) for one in found]
+        print_row("the default, without pairs", [ndcg(one, with_feedback(ours(), one)) for one in plain])
     return 0
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from minisearch.storage import cjk
 from minisearch.storage.connection import Connection
+from minisearch.storage.function_words import FUNCTION_WORDS
 from minisearch.storage.words import words
 from minisearch.types import Hits, IntArray
 
@@ -37,6 +38,10 @@ MOST_A_WORD = 2.2  # times its rarity: what BM25 with FTS5's k1 = 1.2 approaches
 # FTS5 scores all words at once in half the time, but by their rarity in one table. In a table with so many
 # of the passages the two rarities differ by little (0.1 of some 3 to 8).
 NEARLY_ALL = 0.9
+
+# In an index of few passages the rarity of a function word is a guess: it is taken as in so many more, half of
+# which have it. A name in one of 20 counts five times as much as "where" and "does" there, not the same.
+FEW, MORE = 1_000, 50
 
 LEAST_RARITY = 1e-6  # FTS5's, for a word in more than half of the rows
 
@@ -101,6 +106,8 @@ class _Tables:
         return self.n_with(match) > COMMON * self._n
 
     def rarity(self, match: str) -> float:
+        if self._n < FEW and match.strip('"').lower() in FUNCTION_WORDS:
+            return _rarity(self.n_with(match) + MORE / 2, self._n + MORE)
         return _rarity(self.n_with(match), self._n)
 
     def scored(self, asked: Collection[str]) -> list[Postings]:
@@ -109,7 +116,7 @@ class _Tables:
 
     def _scored(self, table: str, asked: Collection[str]) -> Iterator[Postings]:
         n_rows = self._n_rows[table]
-        if asked and n_rows >= NEARLY_ALL * self._n:
+        if asked and n_rows >= NEARLY_ALL * self._n and self._n >= FEW:
             yield self._postings(table, " OR ".join(asked))
             return
         for match in asked:
@@ -132,7 +139,7 @@ class _Tables:
         return self._n_with[table, match]
 
 
-def _rarity(n: int, n_rows: int) -> float:
+def _rarity(n: float, n_rows: float) -> float:
     """FTS5's inverse document frequency of a word in ``n`` of so many rows."""
     rarity = math.log((n_rows - n + 0.5) / (n + 0.5))
     return rarity if rarity > 0 else LEAST_RARITY

@@ -145,7 +145,9 @@ def as_words(text):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("share", [0, 0.05, 0.5, 0.95, 1])
-def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, share):
+@pytest.mark.parametrize("few", [0, 1_000])
+def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, share, few, monkeypatch):
+    monkeypatch.setattr(lexical, "FEW", few)
     random_ = random.Random(f"{seed} {share}")
     texts = []
     for _ in range(60):
@@ -158,6 +160,7 @@ def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, sha
     is_cjk = [not text.isascii() for text in texts]
     passages = [as_words(text) for text in texts]
     big = True if sum(is_cjk) >= 54 else False if sum(is_cjk) <= 6 else None
+    big = None if few else big
     for question in (
         "rare hail onyx",
         "kelp lava moth quartz fern onyx hail rare",
@@ -199,6 +202,44 @@ def test_a_word_in_most_passages_counts_only_where_there_is_no_other(store):
     assert texts_found(store, "the kelp") == ["the kelp"]
     assert set(texts_found(store, "the")) == {"the kelp", "the lava", "the moth"}
     assert set(texts_found(store, "the zebra")) == {"the kelp", "the lava", "the moth"}
+
+
+def test_in_a_few_passages_a_name_counts_more_than_where_and_does(store):
+    fill_up(store, 19)
+    put(store, "a.md", "where the pipes go", "what it does", "Wilhelmina Crouch, Trondheim")
+    hits = store.lexical("where does Wilhelmina live", 9)
+    texts = texts_found(store, "where does Wilhelmina live")
+    assert texts == ["Wilhelmina Crouch, Trondheim", "what it does", "where the pipes go"]
+    assert hits.scores[0] > 2 * hits.scores[1]
+    name, function_word, nowhere = (math.log(21.5 / 1.5), math.log(46.5 / 26.5), math.log(22.5 / 0.5))
+    assert hits.ceiling == pytest.approx(2.2 * (name + 2 * function_word + nowhere), rel=1e-6)
+
+
+def test_in_many_passages_function_words_are_as_rare_as_they_are(store):
+    fill_up(store, lexical.FEW)
+    put(store, "a.md", "where it goes", "a kelp is")
+    hits = store.lexical("where kelp", 9)
+    assert hits.scores[0] == hits.scores[1]
+
+
+def test_two_words_side_by_side_count_more_than_apart_and_in_their_order_alone(store):
+    fill_up(store, 30)
+    put(store, "a.md", "kelp lava moth", "lava kelp moth", "kelp moth lava")
+    assert texts_found(store, "kelp lava")[0] == "kelp lava moth"
+    together, apart, turned = store.lexical("kelp lava", 9).scores
+    assert turned == apart < together
+    rarity = math.log(32.5 / 1.5)  # of the pair, in one passage of 33
+    own, average = 3, (30 * 2 + 3 * 3) / 33
+    once = rarity * 2.2 / (1 + 1.2 * (0.25 + 0.75 * own / average))
+    assert together - apart == pytest.approx(0.3 * once, rel=1e-5)
+
+
+@pytest.mark.parametrize("question", ["kelp 東京 lava", "kelp zebra lava"])
+def test_words_with_something_between_them_are_no_pair(store, question):
+    fill_up(store, 30)
+    put(store, "a.md", "kelp lava", "lava kelp")
+    one, other = store.lexical(question, 9).scores
+    assert one == other
 
 
 def test_of_a_long_text_the_first_words_count_and_it_takes_no_time(store):
