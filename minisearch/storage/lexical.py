@@ -39,8 +39,8 @@ MOST_A_WORD = 2.2  # times its rarity: what BM25 with FTS5's k1 = 1.2 approaches
 # of the passages the two rarities differ by little (0.1 of some 3 to 8).
 NEARLY_ALL = 0.9
 
-# In an index of few passages the rarity of a function word is a guess: it is taken as in so many more, half of
-# which have it. A name in one of 20 counts five times as much as "where" and "does" there, not the same.
+# In an index of few passages the rarity of a function word is a guess: it is taken as in so many more, half
+# of which have it. A name in one of 20 counts five times as much as "where" and "does" there, not the same.
 FEW, MORE = 1_000, 50
 
 LEAST_RARITY = 1e-6  # FTS5's, for a word in more than half of the rows
