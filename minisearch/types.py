@@ -130,7 +130,7 @@ class Hits:
     """The chunks that one leg of a search proposes, best first; equal scores by smaller id.
 
     ``ids`` (k,) int64 chunk ids and ``scores`` (k,) float32, higher is better, k the number found: cosines
-    from a vector index, BM25 from the full text.  ``ceiling`` is what a perfect match of all words would score.
+    from a vector index, BM25 from the full text.  ``ceiling`` is what a perfect match of all words comes to.
     """
 
     ids: IntArray
