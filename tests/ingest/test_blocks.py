@@ -28,7 +28,7 @@ def test_plain_words_are_no_block(text, path):
 
 def test_nothing_ends_a_block_but_the_end_of_the_text():
     assert blocks("- item\n\n  ```\n  never closed\n\n- still code")[0].endswith("still code")
-    assert blocks("| a | b |\n|---|---|\n| 1 | 2") == ["| a | b |\n|---|---|\n| 1 | 2"]
+    assert blocks("| a | b |\n|---|---|\n| 1 | 2")[0] == "| a | b |\n|---|---|\n| 1 | 2"
     assert blocks("===== ====\nno     end\n", "a.rst") == []
     assert blocks("<table><tr><td>a<ul><li>b<pre>c", "a.html") == ["a\n\nb\n\nc", "b\n\nc", "c"]
 
@@ -104,6 +104,43 @@ def test_tables_are_blocks_however_they_are_drawn():
         assert table in blocks(f"Words.\n\n{table}\n\nWords.")
     for table in (grid, simple):
         assert table in blocks(f"Words.\n\n{table}\n\nWords.", "a.rst")
+
+
+def test_each_row_is_a_block_and_the_header_one_with_its_rule_and_the_first_row():
+    header, first, second = "| a | b |\n|---|:-:|", "| 1 | 2. Three |", "| 3 | 4 |"
+    for text in (f"{header}\n{first}\n{second}", f"{header}\n{first}\n{second}".replace("\n|", "\n  |")):
+        found = blocks(f"Words.\n\n{text}\n\nWords.")
+        lines = text.split("\n")
+        assert found[0] == text
+        for row in ("\n".join(lines[:2]), "\n".join(lines[:3]), *lines[2:]):
+            assert row in found
+    assert {"a | b\n--|--", "a | b\n--|--\n1 | 2", "1 | 2", "3 | 4"} <= set(
+        blocks("a | b\n--|--\n1 | 2\n3 | 4\nwords")
+    )
+    assert "a | b\n--|--" in blocks("a | b\n--|--\n\nwords")
+
+
+def test_a_row_drawn_in_several_lines_is_one_block():
+    header = "+---+---+\n| a | b |\n+===+===+"
+    first = "| 1 | 2 |\n|   | 3 |\n+---+---+"
+    second = "| 4 | 5 |\n+---+   |\n| 6 |   |\n+---+---+"  # the second cell goes through both
+    found = blocks(f"{header}\n{first}\n{second}\n", "a.rst")
+    assert {header, f"{header}\n{first}", first, second} <= set(found)
+
+    header = "===  ===\n a    b\n===  ==="
+    rows = ["1    2\n\n     3", "4    5\n     6", "\\    7"]
+    found = blocks(f"{header}\n" + "\n\n".join(rows) + "\n===  ===\n\nWords.", "a.rst")
+    assert {header, f"{header}\n{rows[0]}", *rows[:2], f"{rows[2]}\n===  ==="} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("```", "```"), ("~~~ text", "~~~"), ("<!--", "-->"), ("<pre>", "</pre>")]
+)
+def test_no_table_is_looked_for_in_code_and_comments(opening, closing):
+    region = f"{opening}\n| a | b |\n|---|---|\n| 1 | 2 |\n{closing}"
+    assert blocks(f"Words.\n\n{region}\n\nWords.") == [region]
+    table = "| a | b |\n|---|---|\n| 1 | 2 |"
+    assert table in blocks(f"{region}\n{table}\n{region}")
 
 
 def test_directives_and_literal_blocks_of_rst_are_blocks():
@@ -203,6 +240,86 @@ def test_a_fence_a_table_and_an_item_of_markdown_that_fit_are_never_cut(parts, m
 @given(RST, st.integers(12, 80), st.integers(0, 30))
 def test_a_table_an_item_and_a_directive_of_rst_that_fit_are_never_cut(parts, max_tokens, overlap_tokens):
     check_kept("a.rst", parts, max_tokens, overlap_tokens)
+
+
+sentences = st.lists(
+    st.sampled_from(["one", "two. Two", "Three!", "x=1", "So. It is.", "Five"]), min_size=1, max_size=9
+)
+cells = st.tuples(sentences.map(" ".join), sentences.map(" ".join))
+
+
+def bars(pairs):
+    return "| K | V |\n|---|---|", [f"| {a} | {b} |" for a, b in pairs]
+
+
+def in_an_item(pairs):
+    header, rows = bars(pairs)
+    return "  " + header.replace("\n", "\n  "), [f"  {row}" for row in rows]
+
+
+def bare(pairs):
+    return "K | V\n--|--", [f"{a} | {b}" for a, b in pairs]
+
+
+def grid(pairs):
+    border, lines = "+--+--+", [f"| {a} | {b} |\n| {b} | {a} |" for a, b in pairs]
+    return f"{border}\n| K | V |\n+==+==+", [f"{row}\n{border}" for row in lines]
+
+
+def simple(pairs):
+    border, rows = "==== ===", [f"{a} .\n     {b} ." for a, b in pairs]
+    return f"{border}\nK    V\n{border}", [*rows[:-1], f"{rows[-1]}\n{border}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "drawn"),
+    [
+        ("a.md", bars),
+        ("a.md", in_an_item),
+        ("a.md", bare),
+        ("a.md", grid),
+        ("a.rst", grid),
+        ("a.rst", simple),
+    ],
+)
+@settings(max_examples=60, deadline=None)
+@given(
+    pairs=st.lists(cells, min_size=1, max_size=12),
+    max_tokens=st.integers(12, 80),
+    overlap_tokens=st.integers(0, 40),
+    before=sentences,
+)
+def test_a_table_is_cut_between_rows_alone(path, drawn, pairs, max_tokens, overlap_tokens, before):
+    header, rows = drawn([(f"{number} {key}", value) for number, (key, value) in enumerate(pairs)])
+    table = "\n".join([header, *rows])
+    item = "- " if drawn is in_an_item else ""
+    text = "\n\n".join([f"{item}Words. " + " ".join(before), table, "Last words."])
+    chunks = chunk(
+        parse(path, text.encode()), WordTokenizer(), max_tokens=max_tokens, overlap_tokens=overlap_tokens
+    )
+
+    def fits(part):
+        return len(WordTokenizer().spans([part])[0]) <= max_tokens and len(part) <= 12 * max_tokens
+
+    def check_whole(part):
+        start, end = text.index(part) + len(part) - len(part.lstrip()), text.index(part) + len(part)
+        assert any(one.start <= start and end <= one.end for one in chunks), part
+        assert not any(start < one.start < end or start < one.end < end for one in chunks), part
+
+    rows = [f"\n{row}" for row in rows]
+    for part in (header + rows[0], *rows):
+        if fits(part):
+            check_whole(part)
+
+
+def test_a_row_longer_than_a_chunk_is_cut_at_its_sentences_and_its_neighbours_stay_whole():
+    long = "| 2 | " + " ".join(f"Sentence {i} has words." for i in range(6)) + " |"
+    text = f"| K | V |\n|---|---|\n| 1 | So. It is. |\n{long}\n| 3 | So. It was. |"
+    chunks = chunk(parse("a.md", text.encode()), WordTokenizer(), max_tokens=24, overlap_tokens=0)
+    found = [one.text for one in chunks]
+    assert found[0] == "\n".join(text.split("\n")[:3])
+    assert all(part.endswith((".", "|")) for part in found)
+    assert found[-1].endswith("| 3 | So. It was. |")
 
 
 @settings(max_examples=100, deadline=None)

@@ -8,21 +8,15 @@ at margins and at first characters only, and at each line once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-Block = tuple[int, int]
+from minisearch.ingest.readers.drawn_tables import Block, tables
 
 LINE = re.compile(r"([ \t]*)([^\n]*)(?:\n|\Z)")
 ITEM = re.compile(r"(?:[-*+•]|\d{1,9}[.)]|#\.)(?:[ \t]|$)|\.\.(?:[ \t]|$)")
 # A line that goes on with the paragraph above it, though it is indented less, is none of these.
 BEGINNING = re.compile(r"#{1,6}(?:[ \t]|$)|`{3}|~{3}|[|<>]|(?:=+|-+|\*+)[ \t]*$")
-# Tables: drawn with + - | around the cells; with a rule below the header; with borders above and below.
-DRAWN = re.compile(r"(?:^[ \t]*(?:\+[-=]+\+|\|)[^\n]*(?:\n|\Z))+", re.MULTILINE)
-RULE = re.compile(r"^[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*(?:\|[ \t]*)?$", re.MULTILINE)
-ROWS = re.compile(r"(?:\n[^\n|]*\|[^\n]*)*")
-BORDER = re.compile(r"^[ \t]*=+(?:[ \t]+=+)+[ \t]*$", re.MULTILINE)
-BLANK_BELOW = re.compile(r"\n[ \t]*(?:\n|\Z)|\Z")
 TAB = 4
 
 
@@ -35,12 +29,12 @@ class _Open:
     is_item: bool
 
 
-def blocks(flat: str, regions: Iterable[Block] = (), *, is_lazy: bool = False) -> tuple[Block, ...]:
+def blocks(flat: str, regions: Sequence[Block] = (), *, is_lazy: bool = False) -> tuple[Block, ...]:
     """The blocks of a text, the outer before the inner; in ``regions`` (ascending) nothing else begins.
 
     ``is_lazy`` where a line at the margin may go on with an item's paragraph, as in Markdown.
     """
-    found = [*_indented(flat, regions, is_lazy), *_tables(flat)]
+    found = [*_indented(flat, regions, is_lazy), *tables(flat, regions)]
     return tuple(sorted(set(found), key=lambda block: (block[0], -block[1])))
 
 
@@ -85,34 +79,3 @@ def _indented(flat: str, regions: Iterable[Block], is_lazy: bool) -> Iterator[Bl
         last_end, last_margin, is_after_blank = end, margin, False
     for one in open_:
         yield one.start, last_end
-
-
-def _tables(flat: str) -> Iterator[Block]:
-    """Tables, whichever way they are drawn."""
-    for drawn in DRAWN.finditer(flat):
-        yield drawn.start(), drawn.end() - drawn[0].endswith("\n")
-    yield from _ruled(flat)
-    yield from _bordered(flat)
-
-
-def _ruled(flat: str) -> Iterator[Block]:
-    """Tables of Markdown whose lines need not begin with a bar."""
-    reached = 0
-    for rule in RULE.finditer(flat):
-        header = flat.rfind("\n", 0, max(rule.start() - 1, 0)) + 1
-        if rule.start() > reached and "|" in rule[0] and "|" in flat[header : rule.start()]:
-            rows = ROWS.match(flat, rule.end())
-            reached = rows.end() if rows else rule.end()
-            yield header, reached
-
-
-def _bordered(flat: str) -> Iterator[Block]:
-    """Simple tables of reStructuredText; the border that a blank line follows is the last."""
-    start = -1
-    for border in BORDER.finditer(flat):
-        is_last = BLANK_BELOW.match(flat, border.end()) is not None
-        if start < 0:
-            start = -1 if is_last else border.start()
-        elif is_last:
-            yield start, border.end()
-            start = -1
