@@ -1,8 +1,10 @@
-"""Compare ways to fuse what vectors and words say, on several collections at once.
+r"""Compare ways to fuse what vectors and words say, on several collections at once.
 
-    python scripts/fusion.py --collection data --collection CRANFIELD --documents ANSIBLE --documents TLDR
+    python scripts/fusion.py --collection data --collection CRANFIELD --titles CRANFIELD --claims CRANFIELD \
+        --functions --documents ANSIBLE
 
-A collection is a folder in BEIR's form, with judgements; of a folder of documents, known-item questions are
+A collection is a folder in BEIR's form, with judgements; its titles and last sentences can be asked too, and
+the functions of Python's standard library (`derived`).  Of a folder of documents, known-item questions are
 made as `minisearch selftest` makes them, their words masked in the document that is to be found.  Both legs
 score every passage, each fusion is computed from the same two scores, documents are ranked by their best
 passage, and nDCG@10 is printed, a column a collection.  A default has to hold on all of them.
@@ -22,9 +24,10 @@ from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
+from derived import claims, functions, titles
 
 from minisearch import MiniSearch, SentenceTransformer
-from minisearch.evaluate.collection import read_collection
+from minisearch.evaluate.collection import Collection, read_collection
 from minisearch.live_index import LiveIndex, publish_index
 from minisearch.search.fusion import FEEDBACK_WEIGHT, LEXICAL_WEIGHT, N_FEEDBACK, NEAR, reciprocal_rank_fusion
 from minisearch.storage import Store
@@ -166,13 +169,12 @@ def without_pairs(scored: Scored) -> Scored:
 
 
 @contextmanager
-def collections(judged: list[Path], documents: list[Path], encoder: Encoder) -> Iterator[list[Scored]]:
+def collections(judged: list[Collection], documents: list[Path], encoder: Encoder) -> Iterator[list[Scored]]:
     """Every collection, indexed in a folder that is there as long as this is used."""
     found = []
     with tempfile.TemporaryDirectory() as scratch:
-        for folder in judged:
-            collection = read_collection(folder)
-            index = Path(scratch, folder.name)
+        for collection in judged:
+            index = Path(scratch, collection.name)
             with trial(collection, index=index, encoder=encoder) as made:
                 number = {entry_id: id_ for id_, entry_id in made.entry_ids.items()}
             questions = {
@@ -183,7 +185,7 @@ def collections(judged: list[Path], documents: list[Path], encoder: Encoder) -> 
                 }
                 for id__, text in collection.queries.items()
             }
-            found.append(scored(folder.name, index, encoder, questions))
+            found.append(scored(collection.name, index, encoder, questions))
         for folder in documents:
             index = Path(scratch, f"{folder.name}-index")
             with MiniSearch(index, encoder=encoder) as engine:
@@ -203,11 +205,20 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--collection", action="append", type=Path, default=[], metavar="FOLDER")
     parser.add_argument("--documents", action="append", type=Path, default=[], metavar="FOLDER")
+    parser.add_argument("--titles", action="append", type=Path, default=[], metavar="FOLDER")
+    parser.add_argument("--claims", action="append", type=Path, default=[], metavar="FOLDER")
+    parser.add_argument("--functions", action="store_true")
     options = parser.parse_args(arguments)
-    if not options.collection and not options.documents:
-        parser.error("give at least one --collection or --documents")
+    judged = [
+        *map(read_collection, options.collection),
+        *map(titles, map(read_collection, options.titles)),
+        *map(claims, map(read_collection, options.claims)),
+        *([functions()] if options.functions else []),
+    ]
+    if not judged and not options.documents:
+        parser.error("give at least one collection or --documents")
     encoder = SentenceTransformer.from_pretrained(MODEL, offline=True)
-    with collections(options.collection, options.documents, encoder) as found:
+    with collections(judged, options.documents, encoder) as found:
         print("| nDCG@10 | " + " | ".join(f"{one.name} ({len(one.asked)})" for one in found) + " | mean |")
         print("|---" * (len(found) + 2) + "|")
         for name, fusion in FUSIONS.items():
