@@ -104,7 +104,8 @@ def check_places(data: bytes, document: Document, chunks: list[Chunk]) -> None:
 awkward_lines = st.sampled_from([
     "", "", "# One", "## Two", "### Three", "Title\n=====", "Words. More words! 多少？是的。", "- item",
     "1. item", "```", "    indented", "a" * 70, "x" * 500, "…“quoted.” (so.) e.g. this", "<p>markup</p>",
-    "é\u0301\u200d😀", " \t ", "\ufffd", "\f",
+    "é\u0301\u200d😀", " \t ", "\ufffd", "\f", "| So. It is. | b |", "|---|---|", "a | b", "+--+--+",
+    "+==+==+", "==== ====", "    a. B",
 ])  # fmt: skip
 awkward_texts = st.lists(st.one_of(awkward_lines, st.text(max_size=12)), max_size=40)
 

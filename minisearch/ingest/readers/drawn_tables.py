@@ -15,9 +15,8 @@ Block = tuple[int, int]
 
 # Drawn with + - | around the cells; with a rule below the header; with borders above and below.
 DRAWN = re.compile(r"(?:^[ \t]*(?:\+[-=]+\+|\|)[^\n]*(?:\n|\Z))+", re.MULTILINE)
-EDGE = re.compile(
-    r"^[ \t]*\+(?:[-=]+\+)+[ \t]*$", re.MULTILINE
-)  # of all columns: between rows, not within one
+# Of all columns, so between rows; where a cell goes through several rows, its words stand in the line.
+EDGE = re.compile(r"^[ \t]*\+(?:[-=]+\+)+[ \t]*$", re.MULTILINE)
 RULE = re.compile(r"^[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*(?:\|[ \t]*)?$", re.MULTILINE)
 ROWS = re.compile(r"(?:\n[^\n|]*\|[^\n]*)*")
 BORDER = re.compile(r"^[ \t]*=+(?:[ \t]+=+)+[ \t]*$", re.MULTILINE)
