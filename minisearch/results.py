@@ -36,7 +36,8 @@ class Trace:
     """Why a result stands where it does: what each step of the search made of it.
 
     Ranks count from 1 and are None where that leg did not propose it.  ``cosine`` is always there in the
-    modes that use vectors; ``bm25`` where the full text found it.  In hybrid mode ``feedback`` is the cosine
+    modes that use vectors; ``bm25``, and ``words``, what it has of the question's words from 0 to 1,
+    where the full text found it.  In hybrid mode ``feedback`` is the cosine
     to the question's vector moved towards what was found first, and ``fused``, in [0, 1], is made of that and
     ``bm25``.  ``rerank`` is on the reranker's own scale.
     """
@@ -49,6 +50,7 @@ class Trace:
     rank_before_rerank: int | None = None
     rerank: float | None = None
     feedback: float | None = None
+    words: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

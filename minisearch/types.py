@@ -130,12 +130,14 @@ class Hits:
     """The chunks that one leg of a search proposes, best first; equal scores by smaller id.
 
     ``ids`` (k,) int64 chunk ids and ``scores`` (k,) float32, higher is better, k the number found: cosines
-    from a vector index, BM25 from the full text.  ``ceiling`` is what a perfect match of all words comes to.
+    from a vector index, BM25 from the full text.  There ``ceiling`` is what a perfect match of all words
+    comes to, and ``words`` (k,) what each has of that, from 0 to 1, pairs and function words left out.
     """
 
     ids: IntArray
     scores: FloatArray
     ceiling: float = 1.0
+    words: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

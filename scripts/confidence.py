@@ -15,6 +15,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,30 +45,57 @@ RIDGE = 1e-4  # so small that it only keeps the fit finite
 
 
 @dataclass(frozen=True)
-class Asked:
-    """An index's passages, (n,) document ids and (n, d) vectors; its null; and its own questions, (q, d).
+class Best:
+    """The best cosine (q,) that each question finds, and the best share of its words (q,)."""
 
-    ``answered`` and ``near`` (q,) are the questions' best cosines with, and without, what answers them.
-    """
+    cosines: FloatArray
+    words: FloatArray
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An index, its null and its own questions; what those find with, and without, what answers them."""
 
     name: str
     is_tree: bool
-    vectors: FloatArray
+    index: Index
     null: Null
-    questions: FloatArray
-    answered: FloatArray
-    near: FloatArray
+    texts: list[str]
+    answered: Best
+    near: Best
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Best cosines in one index: of questions that it answers, and of near and far ones that it does not."""
+    """The best in one index: of questions that it answers, and of near and far ones that it does not."""
 
     name: str
     null: Null
-    answered: FloatArray
-    near: FloatArray
-    far: FloatArray
+    answered: Best
+    near: Best
+    far: Best
+
+
+@dataclass(frozen=True)
+class Index:
+    """What questions are asked of: passages' ids, document ids (n,), vectors (n, d), and the full text."""
+
+    store: Store
+    encoder: Encoder
+    ids: IntArray
+    documents: IntArray
+    vectors: FloatArray
+
+    def best(self, texts: Sequence[str], gone: Sequence[Sequence[int]] | None = None) -> Best:
+        """For each question, where the documents that are ``gone`` do not count."""
+        kept = [~np.isin(self.documents, some) for some in gone or [()] * len(texts)]
+        scores = self.encoder.encode_query(texts) @ self.vectors.T  # (q, n)
+        cosines = [row[is_kept].max() for row, is_kept in zip(scores, kept, strict=True)]
+        words = []
+        for text, is_kept in zip(texts, kept, strict=True):
+            shares = self.store.lexical(text, len(self.ids), among=self.ids[is_kept]).words
+            words.append(float(shares.max(initial=0)) if shares is not None else 0.0)
+        return Best(np.array(cosines, np.float32), np.array(words, np.float32))
 
 
 def auroc(positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
@@ -79,7 +107,7 @@ def auroc(positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
 # --- from folders to cosines ----------------------------------------------------------------------------
 
 
-def ask_collection(folder: Path, index: Path, encoder: Encoder) -> Asked:
+def ask_collection(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> Asked:
     """A collection's own queries, with and without the documents judged to answer them."""
     collection = read_collection(folder)
     with trial(collection, index=index, encoder=encoder) as made:
@@ -88,34 +116,37 @@ def ask_collection(folder: Path, index: Path, encoder: Encoder) -> Asked:
         [id_of[entry] for entry, judgement in judged.items() if judgement > 0 and entry in id_of]
         for judged in collection.judgements.values()
     ]
-    return ask(collection.name, False, index, encoder, list(collection.queries.values()), answers)
+    texts = list(collection.queries.values())
+    return ask(collection.name, False, opened(index, encoder, open_), texts, answers)
 
 
-def ask_tree(folder: Path, index: Path, encoder: Encoder) -> Asked:
+def ask_tree(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> Asked:
     """Questions made of a tree's documents, asked of those documents without the question's words."""
     with MiniSearch.open(index.parent, encoder=encoder) as engine:
         engine.index(folder)
-    with masked_copy(index, n=N_OF_A_TREE, encoder=encoder) as copy:
-        texts = [item.text for item in copy.items]
-        answers = [[item.document_id] for item in copy.items]
-        return ask(folder.name, True, copy.folder, encoder, texts, answers)
+    copy = open_.enter_context(masked_copy(index, n=N_OF_A_TREE, encoder=encoder))
+    texts = [item.text for item in copy.items]
+    answers = [[item.document_id] for item in copy.items]
+    return ask(folder.name, True, opened(copy.folder, encoder, open_), texts, answers)
 
 
-def ask(
-    name: str, is_tree: bool, index: Path, encoder: Encoder, texts: list[str], answers: list[list[int]]
-) -> Asked:
+def opened(folder: Path, encoder: Encoder, open_: ExitStack) -> Index:
+    """An index, until all is closed."""
+    store = open_.enter_context(Store(folder / DATABASE))
+    open_.enter_context(store.snapshot())
+    ids, vectors = store.vectors(encoder.dimension)
+    chunks = store.chunks(ids.tolist())
+    documents = np.array([chunks[id_].document_id for id_ in ids.tolist()])
+    return Index(store, encoder, ids, documents, vectors)
+
+
+def ask(name: str, is_tree: bool, index: Index, texts: list[str], answers: list[list[int]]) -> Asked:
     """The questions asked of an index; ``answers`` are the documents that have to go for each near one."""
-    with Store(index / DATABASE) as store, store.snapshot():
-        ids, vectors = store.vectors(encoder.dimension)
-        null = calibration.measure(store, FlatIndex.build(ids, vectors), encoder)
-        chunks = store.chunks(ids.tolist())
+    flat = FlatIndex.build(index.ids, index.vectors)
+    null = calibration.measure(index.store, flat, index.encoder)
     if null is None:
         sys.exit(f"{name} has too few documents to tell what it scores by chance")
-    documents: IntArray = np.array([chunks[id_].document_id for id_ in ids.tolist()])
-    questions = encoder.encode_query(texts)
-    scores = questions @ vectors.T  # (q, n)
-    near = [row[~np.isin(documents, gone)].max() for row, gone in zip(scores, answers, strict=True)]
-    return Asked(name, is_tree, vectors, null, questions, scores.max(axis=1), np.array(near, np.float32))
+    return Asked(name, is_tree, index, null, texts, index.best(texts), index.best(texts, answers))
 
 
 def samples(asked: Sequence[Asked]) -> list[Sample]:
@@ -123,10 +154,12 @@ def samples(asked: Sequence[Asked]) -> list[Sample]:
     found = []
     for one in asked:
         strangers = [
-            other.questions for other in asked if other is not one and not (one.is_tree and other.is_tree)
+            text
+            for other in asked
+            if other is not one and not (one.is_tree and other.is_tree)
+            for text in other.texts
         ]
-        far = (np.concatenate(strangers) @ one.vectors.T).max(axis=1)
-        found.append(Sample(one.name, one.null, one.answered, one.near, far))
+        found.append(Sample(one.name, one.null, one.answered, one.near, one.index.best(strangers)))
     return found
 
 
@@ -141,8 +174,13 @@ def table(found: Sequence[Sample]) -> str:
     ]
     for one in found:
         answered, near, far = (
-            np.array([relevance(cosine, one.null) for cosine in cosines.tolist()])
-            for cosines in (one.answered, one.near, one.far)
+            np.array(
+                [
+                    relevance(cosine, one.null, words=words)
+                    for cosine, words in zip(best.cosines.tolist(), best.words.tolist(), strict=True)
+                ]
+            )
+            for best in (one.answered, one.near, one.far)
         )
         cells = [
             one.name,
@@ -188,10 +226,10 @@ def design(found: Sequence[Sample], feature: Callable[[float, Null], float]) -> 
     for one in found:
         unanswerable = (1 - SHARE_ANSWERABLE) / 2
         kinds = ((one.answered, 1, SHARE_ANSWERABLE), (one.near, 0, unanswerable), (one.far, 0, unanswerable))
-        for cosines, label, weight in kinds:
-            rows += [(feature(cosine, one.null), 1.0) for cosine in cosines.tolist()]
-            labels += [label] * len(cosines)
-            weights += [weight / len(cosines) / len(found)] * len(cosines)
+        for best, label, weight in kinds:
+            rows += [(feature(cosine, one.null), 1.0) for cosine in best.cosines.tolist()]
+            labels += [label] * len(best.cosines)
+            weights += [weight / len(best.cosines) / len(found)] * len(best.cosines)
     return np.array(rows), np.array(labels, np.float64), np.array(weights)
 
 
@@ -243,14 +281,14 @@ def main(arguments: Sequence[str]) -> int:
     if len(options.collections) + len(options.tree) < 2:
         parser.error("give two folders or more: far questions are those of another one")
     encoder = SentenceTransformer.from_pretrained(MODEL, dtype="float32", offline=True)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as open_:
         indexes = (options.keep or Path(scratch)).resolve()
         asked = [
-            kind(folder, indexes / folder.resolve().name / INDEX_FOLDER, encoder)
+            kind(folder, indexes / folder.resolve().name / INDEX_FOLDER, encoder, open_)
             for kind, folders in ((ask_collection, options.collections), (ask_tree, options.tree))
             for folder in folders
         ]
-    found = samples(asked)
+        found = samples(asked)
     print(f"Machine: {machine()}\n\n{table(found)}")
     if options.fit:
         print(f"\nLog loss and right decisions on each index, fitted on the others:\n\n{fit_report(found)}")

@@ -229,7 +229,7 @@ class Answerer:
     def _relevance(self, trace: Trace) -> float | None:
         if self.null is None or trace.cosine is None:
             return None
-        return relevance(trace.cosine, self.null)
+        return relevance(trace.cosine, self.null, words=trace.words or 0.0)
 
     def _place(self, chunk: StoredChunk) -> Place:
         return Place(self.shown(chunk.path), chunk.line, chunk.end_line, chunk.id, chunk.page)

@@ -44,7 +44,11 @@ def candidates(
     """The n best candidates of a mode, or all there are."""
     if vector is None or index is None:
         ids, scores = bm25.ids[:n], bm25.scores[:n]
-        traces = [Trace(lexical_rank=i + 1, bm25=float(score)) for i, score in enumerate(scores)]
+        words = bm25.words[:n] if bm25.words is not None else np.zeros(len(ids))
+        traces = [
+            Trace(lexical_rank=rank, bm25=score, words=share)
+            for rank, score, share in zip(range(1, n + 1), scores.tolist(), words.tolist(), strict=False)
+        ]
         return Ranking(ids, scores, tuple(traces), len(bm25) <= n)
     (dense,) = index.search(vector[None], n, among=among)
     is_complete = len(dense) < n
@@ -53,7 +57,8 @@ def candidates(
         return Ranking(dense.ids, dense.scores, tuple(traces), is_complete)
     ids = np.union1d(dense.ids, bm25.ids[:n])
     cosines = index.scores(vector, ids)
-    lexical = _looked_up(bm25, ids)
+    lexical = _looked_up(bm25.scores, bm25, ids)
+    words = _looked_up(bm25.words, bm25, ids)
     fused = fuse(cosines, lexical, ceiling=bm25.ceiling)
     moved = with_feedback(vector, index.vectors(ids[_best(fused, ids, N_FEEDBACK)]))
     feedback = index.scores(moved, ids)
@@ -66,6 +71,7 @@ def candidates(
             cosine=float(cosines[i]),
             lexical_rank=lexical_ranks.get(id_),
             bm25=float(lexical[i]) or None,
+            words=float(words[i]) if lexical[i] else None,
             fused=float(fused[i]),
             feedback=float(feedback[i]),
         )
@@ -83,12 +89,13 @@ def _ranks(ids: IntArray) -> dict[int, int]:
     return {id_: rank for rank, id_ in enumerate(ids.tolist(), start=1)}
 
 
-def _looked_up(hits: Hits, ids: IntArray) -> FloatArray:
-    """The hits' scores of these ids, which ascend; 0 where there is none."""
-    scores = np.zeros(len(ids), np.float32)
-    is_asked = np.isin(hits.ids, ids)
-    scores[np.searchsorted(ids, hits.ids[is_asked])] = hits.scores[is_asked]
-    return scores
+def _looked_up(numbers: FloatArray | None, hits: Hits, ids: IntArray) -> FloatArray:
+    """The hits' numbers for these ids, which ascend; 0 where there is none."""
+    found = np.zeros(len(ids), np.float32)
+    if numbers is not None:
+        is_asked = np.isin(hits.ids, ids)
+        found[np.searchsorted(ids, hits.ids[is_asked])] = numbers[is_asked]
+    return found
 
 
 def scores_of(ranking: Ranking, outcome: Reranked) -> dict[int, float]:

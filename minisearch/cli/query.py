@@ -158,8 +158,9 @@ def _is_refreshed(ms: MiniSearch) -> bool:
     except (IndexBusy, IndexNotWritable, IngestError, InputError, ShrinkRefused) as error:
         click.echo(f"Not refreshed: {printable(str(error))}", err=True)
         return False
-    if report.added or report.updated or report.removed:
-        click.echo(show.counts(report), err=True)
+    has_changed = report.added or report.updated or report.removed
+    for line in [*([show.counts(report)] if has_changed else []), *show.news(report)]:
+        click.echo(line, err=True)
     return True
 
 

@@ -53,7 +53,7 @@ def report(done: IngestReport, *, verbose: bool, index: str = "") -> str:
     left_out += f", {done.n_excluded:,} not chosen" if done.n_excluded else ""
     lines = [head, work, *([left_out] if done.n_ignored or done.n_excluded else [])]
     lines += [one_line(f"chosen     {one.path}: {one.text}") for one in done.choices]
-    lines += _passed_over(done, verbose) if verbose else _news(done, index)
+    lines += _passed_over(done, verbose) if verbose else [*news(done), *_as_before(done, index)]
     return "\n".join([*lines, *_in_other_scripts(done.n_in_other_scripts)])
 
 
@@ -103,18 +103,25 @@ def verification(found: Verification) -> str:
     return "\n".join([*lines, "Not sound: see above" if found.problems else "Sound"])
 
 
-def _news(done: IngestReport, index: str) -> list[str]:
-    """What was passed over or noted for the first time, and how often the same was said before."""
+def news(done: IngestReport) -> list[str]:
+    """What a run has passed over or noted for the first time, in lines."""
     known = set(done.as_before)
-    news = dataclasses.replace(
-        done,
-        skipped=tuple(one for one in done.skipped if one.path not in known),
-        notes=tuple(note for note in done.notes if note.path not in known),
+    return _passed_over(
+        dataclasses.replace(
+            done,
+            skipped=tuple(one for one in done.skipped if one.path not in known),
+            notes=tuple(note for note in done.notes if note.path not in known),
+        ),
+        False,
     )
-    n_skipped = len(done.skipped) - len(news.skipped)
-    counted = {"skipped": n_skipped, "noted": len(known) - n_skipped}
+
+
+def _as_before(done: IngestReport, index: str) -> list[str]:
+    """How often the same was said before."""
+    n_skipped = len({*done.as_before} & {one.path for one in done.skipped})
+    counted = {"skipped": n_skipped, "noted": len(done.as_before) - n_skipped}
     said = " and ".join(f"{n:,} {word}" for word, n in counted.items() if n)
-    return [*_passed_over(news, False), *([f"{said} as before: minisearch status{index}"] if said else [])]
+    return [f"{said} as before: minisearch status{index}"] if said else []
 
 
 def _in_other_scripts(n: int) -> list[str]:

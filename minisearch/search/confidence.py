@@ -1,9 +1,9 @@
 """How far an answer rises above what the index says to questions it has no answer for.
 
-The best scores of such questions come in, as a `Null`; a cosine becomes an estimate from 0 to 1, and a page
-is confident or not.  That is evidence of relevance, never that an answer exists: a question about a subject
-the index is full of scores high whether or not any passage answers it.  Asking those questions, and keeping
-what came of it, is left to others.
+The best scores of such questions come in, as a `Null`; a cosine, and how many of the question's words a
+passage has, become an estimate from 0 to 1, and a page is confident or not.  That is evidence of relevance,
+never that an answer exists: a question about a subject the index is full of scores high whether or not any
+passage answers it.  Asking those questions, and keeping what came of it, is left to others.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ VERSION = 1
 SLOPE, CONSTANT = 0.65, -0.42
 
 CONFIDENT_FROM = 0.5
+
+# A passage that holds every word of the question once has about this share of what a perfect match of them
+# would score (BM25 saturates). Of questions from elsewhere one in a hundred finds such a passage. A name is
+# often no nearer in meaning than chance; farther than that, words alone are an accident.
+WORDS_FROM, NEAR_ENOUGH = 0.4, 0.1
 
 # Spreads are a tenth or two; a smaller one comes from too few different scores and would count for too much.
 LEAST_SPREAD = 0.03
@@ -73,9 +78,16 @@ def _height(cosine: float, percentiles: Sequence[float]) -> float:
     return (cosine - median) / max(high - median, LEAST_SPREAD)
 
 
-def relevance(cosine: float, null: Null) -> float:
-    """The estimate for a passage with this cosine to the question: in [0, 1], growing with the cosine."""
-    return 1 / (1 + math.exp(min(-SLOPE * sum(heights(cosine, null)) - CONSTANT, 700.0)))  # no overflow
+def relevance(cosine: float, null: Null, *, words: float = 0.0) -> float:
+    """The estimate for a passage with this cosine to the question: in [0, 1], growing with the cosine.
+
+    ``words`` is what it has of the question's words, as a share of a perfect match (`Hits.words`).
+    """
+    by_meaning = 1 / (1 + math.exp(min(-SLOPE * sum(heights(cosine, null)) - CONSTANT, 700.0)))  # no overflow
+    if words < WORDS_FROM or by_meaning < NEAR_ENOUGH:
+        return by_meaning
+    by_words = CONFIDENT_FROM + (1 - CONFIDENT_FROM) * (words - WORDS_FROM) / (1 - WORDS_FROM)
+    return max(by_meaning, by_words)
 
 
 def is_confident(relevances: Iterable[float | None]) -> bool | None:

@@ -31,8 +31,8 @@ def fuse(cosines: FloatArray, bm25: FloatArray, *, ceiling: float) -> FloatArray
     """The convex combination of both, (n,) float32 in [0, 1] where no cosine is negative; higher is better.
 
     ``cosines`` (n,) count by their share of the highest, or of `NEAR`; ``bm25`` (n,), 0 where no word is
-    shared, by their share of ``ceiling``, the most that any passage could score.  After Bruch, Gai and
-    Ingber, "An analysis of fusion functions for hybrid retrieval", ACM TOIS 2023.
+    shared, by their share of ``ceiling``, what all words come to; what pairs add beyond it does not count.
+    After Bruch, Gai and Ingber, "An analysis of fusion functions for hybrid retrieval", ACM TOIS 2023.
     """
     if not len(cosines):
         return np.empty(0, np.float32)

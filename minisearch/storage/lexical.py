@@ -26,12 +26,12 @@ TITLE_WEIGHT, HEADING_WEIGHT, TEXT_WEIGHT = 2.0, 1.0, 1.0
 # How much two words count that stand side by side in the question and in the passage, beside what each of
 # them counts.  Metzler and Croft, "A Markov random field model for term dependencies", SIGIR 2005.  It lifts
 # claims and titles by .02 of nDCG@10 and changes six other collections by .003 at most (search/fusion.py).
-PAIR_WEIGHT = 0.3
+PAIR_WEIGHT = 0.4
 
 # A word in more passages than this tells nothing apart (FTS5 scores it 0.000001) and takes the most time.
 COMMON = 0.5
 
-MAX_WORDS = 200  # of a longer text the first: a word takes about half a millisecond
+MAX_WORDS = 200  # of a longer text the first, and as many pairs: each takes about half a millisecond
 
 MOST_A_WORD = 2.2  # times its rarity: what BM25 with FTS5's k1 = 1.2 approaches as the word is repeated
 
@@ -46,7 +46,7 @@ FEW, MORE = 1_000, 50
 LEAST_RARITY = 1e-6  # FTS5's, for a word in more than half of the rows
 
 _BM25 = f"-bm25(%s, {TITLE_WEIGHT}, {HEADING_WEIGHT}, {TEXT_WEIGHT})"
-_POSTING = np.dtype([("id", np.int64), ("score", np.float64)])
+_POSTING = np.dtype([("id", np.int64), ("score", np.float64), ("telling", np.float64)])
 
 Postings = npt.NDArray[np.void]  # (n,), of _POSTING
 
@@ -57,17 +57,29 @@ def lexical(connection: Connection, text: str, k: int, among: IntArray | None = 
     with connection.transaction():
         tables = _Tables(connection)
         # Words that are nowhere count too: a passage that lacks them answers only a part of the question.
-        ceiling = MOST_A_WORD * sum(map(tables.rarity, asked))
+        most = MOST_A_WORD * sum(map(tables.rarity, asked))
+        most_telling = MOST_A_WORD * sum(tables.rarity(word) for word in asked if not _is_function(word))
         there = [word for word in asked if tables.n_with(word)]
-        telling = [word for word in there if not tables.is_common(word)]
-        found = tables.scored(telling or there)
-        side_by_side = [
-            " + ".join(pair) for pair in pairs if {*pair} <= {*there} and not {*pair}.isdisjoint(telling)
-        ]
-        for postings in tables.scored(side_by_side):
-            postings["score"] *= PAIR_WEIGHT
+        rare = [word for word in there if not tables.is_common(word)]
+        found = tables.scored([word for word in rare or there if not _is_function(word)])
+        for postings in tables.scored([word for word in rare or there if _is_function(word)]):
+            postings["telling"] = 0
             found.append(postings)
-    return _best(np.concatenate([np.empty(0, _POSTING), *found]), k, among, ceiling)
+        for postings in tables.scored([" + ".join(pair) for pair in pairs if _tells(pair, there, rare)]):
+            postings["score"] *= PAIR_WEIGHT
+            postings["telling"] = 0
+            found.append(postings)
+    return _best(np.concatenate([np.empty(0, _POSTING), *found]), k, among, most, most_telling)
+
+
+def _is_function(match: str) -> bool:
+    return match.strip('"').lower() in FUNCTION_WORDS
+
+
+def _tells(pair: tuple[str, str], there: list[str], rare: list[str]) -> bool:
+    """Whether to look for a pair: "what to" says as little as "what"."""
+    is_there, is_rare = {*pair} <= {*there}, not {*pair}.isdisjoint(rare)
+    return is_there and is_rare and not all(map(_is_function, pair))
 
 
 def _terms(text: str) -> tuple[list[str], list[tuple[str, str]]]:
@@ -81,7 +93,7 @@ def _terms(text: str) -> tuple[list[str], list[tuple[str, str]]]:
             if len(asked) == MAX_WORDS:
                 return [*asked.values()], [*pairs]
             word = asked.setdefault(match.lower(), match)
-        if before and not is_run:
+        if before and not is_run and len(pairs) < MAX_WORDS:
             pairs[before, word] = None
         before = "" if is_run else word
     return [*asked.values()], [*pairs]
@@ -106,13 +118,16 @@ class _Tables:
         return self.n_with(match) > COMMON * self._n
 
     def rarity(self, match: str) -> float:
-        if self._n < FEW and match.strip('"').lower() in FUNCTION_WORDS:
+        if self._n < FEW and _is_function(match):
             return _rarity(self.n_with(match) + MORE / 2, self._n + MORE)
         return _rarity(self.n_with(match), self._n)
 
     def scored(self, asked: Collection[str]) -> list[Postings]:
         """What the tables have of these words: each with its rarity in both, if that makes any difference."""
-        return [postings for table in self._n_rows for postings in self._scored(table, asked)]
+        found = [postings for table in self._n_rows for postings in self._scored(table, asked)]
+        for postings in found:
+            postings["telling"] = postings["score"]
+        return found
 
     def _scored(self, table: str, asked: Collection[str]) -> Iterator[Postings]:
         n_rows = self._n_rows[table]
@@ -127,7 +142,7 @@ class _Tables:
 
     def _postings(self, table: str, match: str) -> Postings:
         """The passages of a table that match, with their BM25 there."""
-        sql = f"select rowid, {_BM25 % table} from {table} where {table} match ?"  # noqa: S608 - ours
+        sql = f"select rowid, {_BM25 % table}, 0 from {table} where {table} match ?"  # noqa: S608 - ours
         return np.fromiter(self._connection.rows(sql, [match]), _POSTING)
 
     def _n_in(self, table: str, match: str) -> int:
@@ -145,12 +160,13 @@ def _rarity(n: float, n_rows: float) -> float:
     return rarity if rarity > 0 else LEAST_RARITY
 
 
-def _best(postings: Postings, k: int, among: IntArray | None, ceiling: float) -> Hits:
+def _best(postings: Postings, k: int, among: IntArray | None, most: float, most_telling: float) -> Hits:
     """The k passages with the highest sums, of those asked for."""
     ids, places = np.unique(postings["id"], return_inverse=True)
     scores = np.bincount(places, postings["score"], len(ids)).astype(np.float32)
+    telling = np.bincount(places, postings["telling"], len(ids)) / (most_telling or 1.0)
     if among is not None:
         is_among = np.isin(ids, among)
-        ids, scores = ids[is_among], scores[is_among]
+        ids, scores, telling = ids[is_among], scores[is_among], telling[is_among]
     best = np.lexsort((ids, -scores))[:k]
-    return Hits(ids[best], scores[best], ceiling)
+    return Hits(ids[best], scores[best], most, np.clip(telling[best], 0, 1).astype(np.float32))

@@ -217,6 +217,15 @@ def test_a_query_looks_for_changes_first_if_asked(place: Path) -> None:
     assert "1 document added" in done.stderr
 
 
+def test_a_refresh_tells_what_it_passes_over_since_the_next_run_counts_it_as_told(place: Path) -> None:
+    (place / "docs" / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
+    done = run("query", "bread", "-k", "1", "--mode", "lexical", "--refresh")
+    assert "skipped" in done.stderr and "broken.pdf" in done.stderr
+    done = run("query", "bread", "-k", "1", "--mode", "lexical", "--refresh")
+    assert done.stderr == ""
+    assert "1 skipped as before" in run("index").output
+
+
 def too_few_files(place: Path) -> Iterator[str]:
     for name in "ab":
         (place / "docs" / f"{name}.md").unlink()

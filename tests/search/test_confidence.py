@@ -34,10 +34,12 @@ def a_null(generic: tuple[float, float], cross: tuple[float, float]) -> Null:
     return Null(percentiles(*generic), percentiles(*cross))
 
 
-@given(nulls, cosines, cosines)
-def test_a_higher_cosine_is_never_less_relevant(null: Null, one: float, other: float) -> None:
-    low, high = sorted([one, other])
-    assert 0 <= relevance(low, null) <= relevance(high, null) <= 1
+@given(nulls, cosines, cosines, st.floats(0, 1), st.floats(0, 1))
+def test_more_in_meaning_or_in_words_is_never_less_relevant(
+    null: Null, one: float, other: float, few: float, many: float
+) -> None:
+    (low, high), (few, many) = sorted([one, other]), sorted([few, many])
+    assert 0 <= relevance(low, null, words=few) <= relevance(high, null, words=many) <= 1
 
 
 @given(nulls, cosines)
@@ -61,6 +63,16 @@ def test_relevance_is_the_logistic_of_both_heights_together() -> None:
 def test_the_same_cosine_says_less_where_chance_scores_higher() -> None:
     quiet, loud = a_null((0.2, 0.4), (0.3, 0.5)), a_null((0.3, 0.5), (0.5, 0.7))
     assert relevance(0.45, loud) < relevance(0.45, quiet) - 0.2
+
+
+@pytest.mark.parametrize(("words", "expected"), [(0.39, None), (0.4, 0.5), (0.7, 0.75), (1.0, 1.0)])
+def test_a_passage_with_all_the_words_is_relevant_where_it_is_not_far_in_meaning(words, expected) -> None:
+    null = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
+    by_meaning = relevance(0.3, null)
+    assert 0.1 < by_meaning < 0.5
+    assert relevance(0.3, null, words=words) == pytest.approx(by_meaning if expected is None else expected)
+    assert relevance(0.05, null, words=words) == relevance(0.05, null) < 0.1
+    assert relevance(0.9, null, words=0.4) == relevance(0.9, null) > 0.5
 
 
 def test_scores_that_are_all_the_same_still_give_a_number() -> None:
