@@ -68,6 +68,10 @@ class Contents:
         for word in str(value or "")[:MAX_PROPERTY].replace(";", ",").split(","):
             self.add_property("keywords", word)
 
+    def leave_out(self, name: str) -> None:
+        """Note that a part cannot be read."""
+        self.notes.append(f"{name} in it cannot be read and is left out")
+
     def plain(self) -> dict[str, Any]:
         """The same for JSON."""
         return {

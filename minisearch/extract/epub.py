@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from minisearch.extract import xml
 from minisearch.extract.archive import Archive
-from minisearch.extract.contents import Contents, Page, Unreadable
+from minisearch.extract.contents import Contents, Damaged, Page, Unreadable
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -34,7 +34,10 @@ MAX_CHAPTERS = 10_000
 
 
 def take(data: bytes) -> Contents:
-    """The chapters that the book's spine names; those missing are noted."""
+    """The chapters that the book's spine names; those damaged and those missing are noted.
+
+    Damaged where nothing but damage is left.
+    """
     archive = Archive(data)
     contents = Contents(has_pages=True)
     package_name = _package_name(archive)
@@ -43,6 +46,7 @@ def take(data: bytes) -> Contents:
     entries, encrypted = set(archive.names), _encrypted(archive)
     chapters = _chapters(package)
     n_missing, n_undecodable = len(chapters[MAX_CHAPTERS:]), 0
+    damage: Damaged | None = None
     for href in chapters[:MAX_CHAPTERS]:
         name = posixpath.normpath(posixpath.join(posixpath.dirname(package_name), unquote(href)))
         if name in encrypted:
@@ -50,11 +54,18 @@ def take(data: bytes) -> Contents:
         if name not in entries:
             n_missing += 1
             continue
-        html, n_lost = _decoded(archive.read(name))
-        n_undecodable += n_lost
         page = Page()
-        page.add_html(html)
         contents.pages.append(page)
+        try:
+            html, n_lost = _decoded(archive.read(name))
+        except Damaged as error:
+            contents.leave_out(name)
+            damage = error
+            continue
+        n_undecodable += n_lost
+        page.add_html(html)
+    if damage and not any(page.blocks for page in contents.pages):
+        raise damage
     if n_missing:
         contents.notes.append(f"{n_missing} of its chapters {'is' if n_missing == 1 else 'are'} missing")
     if n_undecodable:

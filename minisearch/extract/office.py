@@ -56,12 +56,8 @@ class Package:
         try:
             return self.root(name)
         except Unreadable:
-            self.leave_out(name)
+            self.contents.leave_out(name)
             return None
-
-    def leave_out(self, name: str) -> None:
-        """Note that a part cannot be read."""
-        self.contents.notes.append(f"{name} in it cannot be read and is left out")
 
     def related(self, part: str) -> dict[str, tuple[str, str]]:
         """By id, the kind and the name of each part that this one refers to."""
@@ -95,7 +91,7 @@ class Package:
                     take(page, name)
                     n_read += 1
                 except Damaged as error:
-                    self.leave_out(name)
+                    self.contents.leave_out(name)
                     damage = error
         if damage and not n_read:
             raise damage

@@ -65,7 +65,7 @@ class _Book:
         try:
             self._strings += (_text(one) for one in _stream(self._package, part, {"si"}))
         except Damaged:
-            self._package.leave_out(part)
+            self._package.contents.leave_out(part)
 
     def take_sheet(self, page: Page, part: str) -> None:
         """Add a sheet's rows, then what hangs on them."""

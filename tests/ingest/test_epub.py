@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zipfile
 
 import pytest
 
@@ -37,6 +38,25 @@ def test_names_are_read_as_links_are_and_missing_chapters_are_counted():
     document = parse("a.epub", zipped(entries))
     assert document.text == "with a space\n\nhere"
     assert document.notes == ("1 of its chapters is missing",)
+
+
+def with_a_bit_flipped(book: bytes, words: bytes) -> bytes:
+    """A stored book whose chapter with these words no longer agrees with its checksum."""
+    at = book.index(words)
+    return book[:at] + bytes([book[at] ^ 1]) + book[at + 1 :]
+
+
+def test_a_damaged_chapter_leaves_the_others_readable_under_their_numbers():
+    names = ("a.xhtml", "b.xhtml", "c.xhtml")
+    entries = epub_entries({name: f"<p>chapter {name[0]}</p>" for name in names})
+    book = with_a_bit_flipped(zipped(entries, method=zipfile.ZIP_STORED), b"chapter b")
+    document = parse("a.epub", book)
+    assert document.text.split() == ["chapter", "a", "chapter", "c"]
+    assert [document.text[page:].split("\n")[0] for page in document.pages] == ["chapter a", "", "chapter c"]
+    assert document.notes == ("OEBPS/b.xhtml in it cannot be read and is left out",)
+    for words in (b"chapter a", b"chapter c"):
+        book = with_a_bit_flipped(book, words)
+    assert reason("a.epub", book) == "damaged: the archive cannot be unpacked"
 
 
 def test_a_chapter_that_is_a_drawing_gives_its_words_and_a_photograph_is_missing():
