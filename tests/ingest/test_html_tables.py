@@ -31,6 +31,17 @@ def test_a_row_says_what_its_cells_are():
     assert lines(head + body) == ["Item:; Deposit & fee", "Item: Keys; Deposit & fee: 50"]
 
 
+def test_the_end_of_the_head_ends_it_with_a_body_or_without_one():
+    head = "<thead><tr><{0}>Item<{0}>Deposit</tr></thead>"
+    rows = "<tr><td>Keys<td rowspan=2>50</tr><tr><td>Card</tr>"
+    said = ["Item; Deposit", "Item: Keys; Deposit: 50", "Deposit: 50; Item: Card"]
+    for cell, body in product(("td", "th"), (rows, f"<tbody>{rows}", f"<tbody>{rows}</tbody>")):
+        assert lines(head.format(cell) + body) == said
+    tall = "<thead><tr><th rowspan=9>Item<th>Deposit</thead>"
+    assert lines(tall + rows) == said
+    assert lines("<tr><th>Item<th>Deposit</thead>" + rows) == said
+
+
 def test_an_empty_corner_leaves_the_first_cell_without_a_name():
     for corner in ("<th></th>", "<td></td>"):
         rows = f"<tr>{corner}<th>born</th></tr><tr><th>Ada</th><td>1815</td></tr>"
@@ -148,7 +159,7 @@ PIECES = (
     *("<tr>", "<td>", "a", "b ") * 5,
     *("<table>", "</table>", "</tr>", "<th>", "</td>", "<td rowspan=2>", "<th colspan=3>", "<thead>"),
     *("<td rowspan=0>", "<td colspan=0>", "<td title='", "<caption>", "<p>", "</p>", "<li>x", "<h2>", "<br>"),
-    *("<tbody>", "<pre>", "<!--</table>-->", "1", "&eacute;", "\n", "\U0001f600"),
+    *("</thead>", "<tbody>", "<pre>", "<!--</table>-->", "1", "&eacute;", "\n", "\U0001f600"),
 )  # fmt: skip
 
 

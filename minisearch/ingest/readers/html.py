@@ -285,6 +285,12 @@ class _Table(_Page):
             self.cell_tags.append((self.rows[-1], start, end, is_header, len(self.parts)))
         self.is_laid_out = self.is_laid_out or name in HEADINGS
 
+    def _close(self, name: str) -> None:
+        super()._close(name)
+        if name == "thead" and self.is_in_head:  # rows may follow it without a <tbody>
+            self.is_in_head = False
+            self.rows.append(Row(self.rows[-1].section + 1))
+
     def before_cells(self) -> dict[int, str]:
         """What is said before the words of each cell; nothing where there are headings in them."""
         ends = (*(first for *_, first in self.cell_tags[1:]), len(self.parts))
