@@ -180,9 +180,9 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
     trace, rows = hit.trace, []
     if trace.cosine is not None:
         rows.append(("dense", f"{_rank(trace.dense_rank)}, cosine {trace.cosine:.3f}"))
-    if trace.bm25 is not None and trace.words is not None:
-        share = f"{trace.words:.0%} of a perfect match of the words"
-        rows.append(("lexical", f"{_rank(trace.lexical_rank)}, BM25 {trace.bm25:.2f}, {share}"))
+    if trace.bm25 is not None:
+        share = f", {trace.words:.0%} of a perfect match of the words" if trace.words is not None else ""
+        rows.append(("lexical", f"{_rank(trace.lexical_rank)}, BM25 {trace.bm25:.2f}{share}"))
     elif trace.fused is not None:
         rows.append(("lexical", "none of the words"))
     if trace.feedback is not None:

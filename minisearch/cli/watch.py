@@ -69,8 +69,9 @@ def watch(
         try:
             for report in ms.watch(*roots, on_problem=tell_of, on_progress=progress.update):
                 progress.stop()  # drawn for the first run, which may take long
-                lines = [f"{_now()}  {show.counts(report)}", *show.news(report)]
-                click.echo(show.as_json(report) if as_json else "\n".join(lines))
+                click.echo(show.as_json(report) if as_json else f"{_now()}  {show.counts(report)}")
+                for line in show.news(report):
+                    click.echo(line, err=True)
                 if not n_told:
                     click.echo(_watching(report, roots), err=True)
                 n_told += 1

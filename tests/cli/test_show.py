@@ -473,7 +473,7 @@ def test_a_page_says_which_phrases_its_question_required() -> None:
 
 
 def test_why_says_what_each_step_made_of_a_result() -> None:
-    trace = Trace(2, 0.61, 1, 12.345, 0.931, 4, 8.2149, 0.6249)
+    trace = Trace(2, 0.61, 1, 12.345, 0.931, 4, 8.2149, 0.6249, 0.414)
     hit = result("Run. Stop.", "Stop.", trace=trace, relevance=0.87)
     question = Question("stop run", ("stop",), ("rye",), (("oven", -0.5),))
     found = SearchResults((hit,), question, "hybrid", True, "scan", 1234, 30)
@@ -488,7 +488,7 @@ def test_why_says_what_each_step_made_of_a_result() -> None:
         " 1   87%  docs/tasks.md:7:3",
         ">   Run. Stop.",
         "    dense     rank 2, cosine 0.610",
-        "    lexical   rank 1, BM25 12.35",
+        "    lexical   rank 1, BM25 12.35, 41% of a perfect match of the words",
         "    feedback  cosine 0.625 to the question and what was found first",
         "    fused     rank 4, 0.931",
         "    rerank    score 8.215",
