@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
 from minisearch.storage.checking import check
 from minisearch.storage.connection import Connection
-from minisearch.storage.files import create_private, free_space, hold, release, sync
+from minisearch.storage.copying import making
+from minisearch.storage.files import free_space, hold, release, sync
 from minisearch.storage.seal import write_seal
 
 
@@ -51,7 +51,7 @@ def restore(backup: Path, path: Path) -> None:
 
 
 def _refuse_damage(connection: Connection, path: Path, *, deep: bool = False) -> None:
-    problems = check(connection, deep=deep)
+    problems = connection.interruptible(lambda: check(connection, deep=deep, in_place=deep))
     if problems:
         raise IndexCorrupt(f"{path} is not sound ({problems[0]}): use another backup, or index again")
 
@@ -59,23 +59,23 @@ def _refuse_damage(connection: Connection, path: Path, *, deep: bool = False) ->
 @contextlib.contextmanager
 def _whole_file(path: Path, what: str) -> Iterator[Path]:
     """A temporary path whose file is put into the place of nothing once it is whole."""
-    if os.path.lexists(path):
-        raise InputError(f"{path} exists, and a new {what} replaces nothing: choose another name")
+    _refuse_to_replace(path, what)
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent} for the {what}")
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        create_private(temporary)
-        yield temporary
-        sync(temporary)
-        temporary.rename(path)
-        sync(path.parent)
+        with making(path) as temporary:
+            yield temporary
+            sync(temporary)
+            _refuse_to_replace(path, what)  # it took a while
+            temporary.rename(path)
+            sync(path.parent)
     except (OSError, IndexNotWritable) as error:
         raise IndexNotWritable(
             f"cannot write the {what} {path} ({error}; {free_space(path.parent)}): make room, check the "
             f"permissions, or choose another folder"
         ) from error
-    finally:
-        for suffix in ("", "-wal", "-shm", "-journal", ".seal"):
-            with contextlib.suppress(OSError):
-                temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+
+
+def _refuse_to_replace(path: Path, what: str) -> None:
+    if os.path.lexists(path):
+        raise InputError(f"{path} exists, and a new {what} replaces nothing: choose another name")

@@ -136,6 +136,8 @@ def _problem(run: Callable[[str], object], table: str) -> str:
     try:
         run(f"insert into {table} ({table}, rank) values ('integrity-check', 1)")  # noqa: S608 - ours
     except sqlite3.DatabaseError as error:
+        if any(sign in str(error) for sign in ("disk is full", "interrupted")):  # it could not be checked
+            raise
         return str(error)
     return ""
 

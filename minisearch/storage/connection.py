@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from minisearch.errors import StoreError
+from minisearch.storage.copying import copy_pages, remove_unfinished
 from minisearch.storage.failures import damaged, named_errors, named_os_errors
 from minisearch.storage.files import create_private, hold, release
+from minisearch.storage.interrupts import interruptible
 from minisearch.storage.opening import (
     is_behind,
     open_database,
@@ -23,14 +24,16 @@ from minisearch.storage.opening import (
 )
 from minisearch.storage.seal import SealCheck, break_seal, has_log, write_seal
 from minisearch.storage.state import State, new_name, read_state, write_state
-from minisearch.storage.vacuum import remove_copy, vacuum
+from minisearch.storage.vacuum import vacuum
 
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
-INTERRUPTED_EVERY_S = 0.02
+STEPS_AT_ONCE = 10_000  # of SQLite's machine: some milliseconds
 SHRUNK_FROM = 256  # pages, a megabyte: a file with less has little to give back
 MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Connection:
@@ -67,7 +70,7 @@ class Connection:
                 break_seal(path)  # of a file that is gone
                 create_private(path)
         if self.is_writable:
-            remove_copy(path)  # of a writer that was killed
+            remove_unfinished(path)  # of a writer that was killed
             self._db = open_database(path, "mode=rwc")
         else:
             self._db, self._is_immutable = open_to_read(path)
@@ -161,10 +164,13 @@ class Connection:
             return True
         return self._is_immutable and (now != self._stamp or has_log(self.path))
 
+    def _named_errors(self) -> contextlib.AbstractContextManager[None]:
+        return named_errors(self.path, is_only_read=not self.is_writable)
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is read inside is of one moment, all that is written is written or not; they nest."""
-        with named_errors(self.path):
+        with self._named_errors():
             if self._db.in_transaction:
                 yield
                 return
@@ -186,7 +192,7 @@ class Connection:
 
     def early_rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The same, perhaps before the seal was compared: for what is to be loaded meanwhile."""
-        with named_errors(self.path):
+        with self._named_errors():
             return self._db.execute(sql, values).fetchall()
 
     def rows_in(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -200,7 +206,7 @@ class Connection:
     def cursor(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """The rows one by one, for more than fits in memory twice."""
         self._wait_for_check()
-        with named_errors(self.path):
+        with self._named_errors():
             return self._db.execute(sql, values)
 
     def write(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> int:
@@ -217,29 +223,13 @@ class Connection:
         self._name_state()
         self._db.executemany(sql, (row for row in rows))  # one step of Python's a row: it can be interrupted
 
-    def interruptible(self, work: Callable[[], None]) -> None:
-        """Do work that keeps the database busy for seconds; an interrupt, as of Ctrl-C, ends it at once.
+    def interruptible(self, work: Callable[[], T]) -> T:
+        """Do work that keeps the database busy for seconds; an interrupt, as of Ctrl-C, ends it at once."""
+        return interruptible(work, self._interrupt)
 
-        Python answers a signal between two of its own steps, and one statement may take many seconds: a
-        thread does the work, and the statement that it is at is broken off, without effect.
-        """
-        if not self.is_writable or threading.current_thread() is not threading.main_thread():
-            work()
-            return
-        # Here, because whoever only reads need not wait for its import.
-        from concurrent.futures import ThreadPoolExecutor, wait
-
-        with ThreadPoolExecutor(1) as executor:
-            done = executor.submit(work)
-            try:
-                done.result()
-            except BaseException:
-                self._is_interrupted = True
-                while not done.done():  # every statement that follows is broken off too
-                    with contextlib.suppress(KeyboardInterrupt, SystemExit):  # an impatient user
-                        self._db.interrupt()
-                        wait([done], timeout=INTERRUPTED_EVERY_S)
-                raise
+    def _interrupt(self) -> None:
+        self._is_interrupted = True
+        self._db.interrupt()
 
     def copy_to(self, path: Path) -> None:
         """Copy the whole database, as it is at this moment, into a new file; this one is only read."""
@@ -257,9 +247,10 @@ class Connection:
     def copied(self) -> Iterator[sqlite3.Connection]:
         """A copy of the whole database in a file without a name, to do with as one likes."""
         self._wait_for_check()
-        with contextlib.closing(sqlite3.connect("")) as copy, named_errors(self.path):
-            self._db.backup(copy)
+        with contextlib.closing(sqlite3.connect("")) as copy, named_errors(self.path, is_only_read=True):
+            copy_pages(self._db, copy, is_interrupted=lambda: self._is_interrupted)
             copy.execute("pragma trusted_schema = off")
+            copy.set_progress_handler(lambda: self._is_interrupted, STEPS_AT_ONCE)
             yield copy
 
     def close(self) -> None:
@@ -308,7 +299,7 @@ class Connection:
 
 def _copy(db: sqlite3.Connection, path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
-        db.backup(copy)
+        copy_pages(db, copy)
         copy.execute("pragma journal_mode = delete")  # one file, which needs no other beside it
         if read_state(copy) != State():  # put in the place of the original, beside its seal, it is another
             write_state(copy, State(new_name()))

@@ -13,11 +13,13 @@ from minisearch.storage.files import free_space
 
 
 @contextlib.contextmanager
-def named_errors(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
+def named_errors(path: Path, *, is_only_read: bool = False) -> Iterator[None]:
+    """SQLite's errors as ours; where the file ``is_only_read``, a disk is full that it is not on."""
     try:
         yield
     except (sqlite3.Error, UnicodeDecodeError) as error:  # text that damage made undecodable
+        if is_only_read and "disk is full" in str(error):
+            raise _no_temporary_room(str(error)) from error
         raise _named(error, path) from error
 
 
@@ -40,6 +42,18 @@ def _named(error: Exception, path: Path) -> StoreError:
         return _not_writable(path, reason)
     # "no such table", "no such column": the file is a database, but not one of ours
     return IndexCorrupt(f"{path} is no minisearch index ({reason}): choose another folder with --index")
+
+
+def _no_temporary_room(reason: str) -> IndexNotWritable:
+    # As SQLite chooses it (https://sqlite.org/tempfiles.html, 5), which does not tell.
+    named = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"))
+    folders = [Path(one) for one in (*named, "/var/tmp", "/usr/tmp", "/tmp", ".") if one]  # noqa: S108
+    usable = (one for one in folders if one.is_dir() and os.access(one, os.W_OK | os.X_OK))
+    folder = next(usable, folders[-1])
+    return IndexNotWritable(
+        f"no room for temporary files in {folder} ({reason}; {free_space(folder)}): make room there, or set "
+        f"SQLITE_TMPDIR to another folder"
+    )
 
 
 def _not_writable(path: Path, reason: str) -> IndexNotWritable:

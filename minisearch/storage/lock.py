@@ -47,7 +47,7 @@ def _open(path: Path) -> int:
 
 def _acquire(descriptor: int, folder: Path) -> None:
     deadline_s = time.monotonic() + WAIT_S
-    while not _is_acquired(descriptor):
+    while not is_acquired(descriptor):
         if time.monotonic() >= deadline_s:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
             raise IndexBusy(
@@ -57,7 +57,8 @@ def _acquire(descriptor: int, folder: Path) -> None:
         time.sleep(_POLL_S)
 
 
-def _is_acquired(descriptor: int) -> bool:
+def is_acquired(descriptor: int) -> bool:
+    """Lock an open file, unless another process has; OSError where the file system has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -64,7 +64,7 @@ class Store:
     def _close(self, *, in_haste: bool) -> None:
         """Close the file; ``in_haste``, as when interrupted, without what the next writer can do as well."""
         try:
-            if not (in_haste or self._connection.is_closed):
+            if self._connection.is_writable and not (in_haste or self._connection.is_closed):
                 self._connection.interruptible(self._tidy)
         finally:
             self._connection.close()
@@ -108,7 +108,7 @@ class Store:
         SQLite's own check, what refers to what, and every checksum; ``deep`` also every index and all of the
         full text against the passages, on a copy in the temporary folder, so that a writer can go on.
         """
-        return check(self._connection, deep=deep)
+        return self._connection.interruptible(lambda: check(self._connection, deep=deep))
 
     def copy_to(self, path: Path) -> None:
         """Copy the whole database, as it is at this moment, into a new file; this one is only read."""

@@ -12,41 +12,20 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from minisearch.storage.copying import copy_pages, remove_unfinished, unfinished
 from minisearch.storage.files import create_private
 from minisearch.storage.opening import open_database
-
-PAGES_AT_ONCE = 2_000  # some 10 ms
-_BUSY, _LOCKED = 5, 6  # SQLite's codes, which `sqlite3` names from Python 3.11 on
 
 
 def vacuum(db: sqlite3.Connection, path: Path, *, is_interrupted: Callable[[], bool]) -> None:
     """Write an open database anew, or leave it as it is: sqlite3.Error, OSError."""
-
-    def stop_if_in_vain(status: int, *_: object) -> None:
-        if is_interrupted():
-            raise sqlite3.OperationalError("interrupted")
-        if status in (_BUSY, _LOCKED):  # Python would wait for ever
-            raise sqlite3.OperationalError("database is busy")
-
-    copy = _copy_of(path)
-    remove_copy(path)
+    copy = unfinished(path)
+    remove_unfinished(path)
     try:
         create_private(copy)
         db.execute("vacuum into ?", [str(copy)])
         with contextlib.closing(open_database(copy, "mode=ro")) as vacuumed:
-            remove_copy(path)
-            vacuumed.backup(db, pages=PAGES_AT_ONCE, progress=stop_if_in_vain)
+            remove_unfinished(path)
+            copy_pages(vacuumed, db, is_interrupted=is_interrupted)
     finally:
-        remove_copy(path)
-
-
-def remove_copy(path: Path) -> None:
-    """Remove what a killed writer may have left beside the database."""
-    copy = _copy_of(path)
-    for file in (copy, copy.with_name(f"{copy.name}-journal")):
-        with contextlib.suppress(OSError):
-            file.unlink(missing_ok=True)
-
-
-def _copy_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.vacuumed")
+        remove_unfinished(path)

@@ -137,8 +137,8 @@ def test_a_writer_killed_as_it_shrinks_leaves_its_copy_in_the_index_folder_and_o
     process.kill()
     process.communicate()
     assert list(scratch.iterdir()) == []
-    copies = set(index.glob("*.vacuumed*"))
-    assert index / "minisearch.db.vacuumed" in copies
+    copies = set(index.glob("*.unfinished*"))
+    assert index / "minisearch.db.unfinished" in copies
     assert {stat.S_IMODE(path.stat().st_mode) for path in index.iterdir()} == {0o600}
     with Store(index / "minisearch.db", writable=True) as store:
         assert not copies & set(index.iterdir())

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.errors import IndexCorrupt, InputError
-from minisearch.storage import Store, Undone, connection, vacuum
+from minisearch.storage import Store, Undone, connection, copying, vacuum
 from minisearch.storage.journal import MOST_RUNS
 from minisearch.storage.seal import read_seal
 from minisearch.types import Note, Skipped
@@ -458,13 +458,13 @@ def test_a_file_that_another_holds_as_it_is_shrunk_is_let_go_of(path, monkeypatc
 def test_the_copy_that_a_killed_writer_leaves_is_removed_by_the_next(path):
     with Store(path, writable=True) as store:
         put(store, "a.md", "one")
-    for suffix in ("vacuumed", "vacuumed-journal"):
+    for suffix in ("unfinished", "unfinished-journal"):
         path.with_name(f"{path.name}.{suffix}").write_bytes(b"whatever")
     with Store(path) as reader:
         assert contents(reader) == {"a.md": as_put("one")}
-    assert len(list(path.parent.glob("*vacuumed*"))) == 2
+    assert len(list(path.parent.glob("*unfinished*"))) == 2
     with Store(path, writable=True):
-        assert not list(path.parent.glob("*vacuumed*"))
+        assert not list(path.parent.glob("*unfinished*"))
 
 
 def test_nothing_is_written_where_there_are_no_secrets_to_forget(path):
@@ -533,7 +533,7 @@ def test_a_file_whose_shrinking_is_broken_off_is_as_it_was_and_shrinks_another_t
         vacuum.vacuum(db, path, is_interrupted=lambda: steps.append(1) or len(steps) > 2)
 
     with monkeypatch.context() as patch, Store(path, writable=True) as store:
-        patch.setattr(vacuum, "PAGES_AT_ONCE", 1)
+        patch.setattr(copying, "PAGES_AT_ONCE", 1)
         patch.setattr(connection, "vacuum", stop_late)
         put(store, "a.md", "new")
         store.close()
