@@ -14,9 +14,9 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from minisearch.function_words import FUNCTION_WORDS
 from minisearch.storage import cjk
 from minisearch.storage.connection import Connection
-from minisearch.storage.function_words import FUNCTION_WORDS
 from minisearch.storage.words import words
 from minisearch.types import Hits, IntArray
 
