@@ -76,7 +76,7 @@ class Disk:
             assert not done.stderr, done.stderr
         else:
             assert_one_error(done, str(self.path), "bytes free")
-        left = [str(path) for path in self.path.rglob("*") if path.name.endswith(".tmp")]
+        left = [str(path) for path in self.path.rglob("*") if path.suffix in {".tmp", ".unfinished"}]
         assert not left, (left, done.stderr)
         return done.returncode != 0
 

@@ -7,9 +7,16 @@ import os
 import random
 import shutil
 import signal
+import stat
 import time
 from pathlib import Path
 
+import pytest
+
+from minisearch import MiniSearch
+from tests.fakes import HashingEncoder
+from tests.faults.commands import minisearch
+from tests.faults.damaged import answers, difference
 from tests.faults.invariants import assert_same_as_new, assert_whole, state, write_documents
 from tests.faults.processes import run
 
@@ -79,9 +86,6 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path, often, faul
 
 
 def test_a_killed_run_says_so_and_the_next_one_finishes_it(tmp_path):
-    from minisearch import MiniSearch
-    from tests.fakes import HashingEncoder
-
     folder, index = tmp_path / "docs", tmp_path / ".minisearch"
     write_documents(folder, N_DOCUMENTS, seed=1)
     ended = run("index", index, folder, after_lines=10)
@@ -92,3 +96,53 @@ def test_a_killed_run_says_so_and_the_next_one_finishes_it(tmp_path):
         report = ms.index(folder)
         assert report.unchanged >= ended.n_put and report.added + report.unchanged == N_DOCUMENTS
         assert ms.status().last_run.outcome == "complete"
+
+
+KILLED = """
+import os, signal
+from minisearch.storage import backup, connection, copying
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+WHILE = {
+    "copying": """
+copying.PAGES_AT_ONCE = 5
+copy_pages, steps = connection.copy_pages, []
+def is_interrupted():
+    steps.append(1)
+    if len(steps) == 4:
+        die()
+connection.copy_pages = lambda one, other: copy_pages(one, other, is_interrupted=is_interrupted)
+""",
+    "checking": "backup.check = die",
+    "moving": "backup.sync = die",
+}
+
+
+@pytest.mark.parametrize("moment", WHILE)
+def test_a_killed_backup_or_restore_leaves_its_copy_only_until_the_next(tmp_path, moment):
+    folder, index, other, backup = (tmp_path / name for name in ("docs", "index", "other", "backup.db"))
+    write_documents(folder, N_DOCUMENTS, seed=1)
+    with MiniSearch(index, encoder=HashingEncoder()) as ms:
+        ms.index(folder)
+    killed = minisearch("backup", backup, "--index", index, first=KILLED + WHILE[moment])
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    left = tmp_path / "backup.db.unfinished"
+    assert (left.exists(), backup.exists(), stat.S_IMODE(left.stat().st_mode)) == (True, False, 0o600)
+    done = minisearch("backup", backup, "--index", index)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.db", "docs", "index"]
+    killed = minisearch("restore", backup, "--index", other, first=KILLED + WHILE[moment])
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (other / "minisearch.db.unfinished").exists()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in other.iterdir()} == {0o600}
+    # Whichever command comes next.
+    again = ("index", folder) if moment == "moving" else ("restore", backup)
+    done = minisearch(*again, "--index", other)
+    assert done.returncode == 0, done.stderr
+    left = {path.name for path in other.iterdir() if not path.name.startswith("vectors-")}
+    known = {".gitignore", "writer.lock", "minisearch.db", "minisearch.db.seal"}
+    assert known <= left <= known | {"minisearch.db-shm", "minisearch.db-wal"}
+    if again[0] == "restore":
+        assert not difference(answers(other), answers(index))
+    assert_whole(other)
