@@ -16,8 +16,8 @@ from minisearch.types import FloatArray, IntArray
 # that shares only its common words stays low, whoever else shares fewer.  The usual scale, the best BM25 of
 # the page as 1, gives that answer the full weight: nDCG@10 .78 in place of .94 on questions in other words
 # than their answers'.  This weight, that of the feedback and that of pairs of words (storage/lexical.py) were
-# chosen together on eight collections, so that none is below the half-and-half sketch of scripts/fusion.py:
-# abstracts, claims, titles, alike sentences, code, a library's and a program's documentation, and data/.
+# chosen together on eight collections, so that none is below a half-and-half fusion by more than chance: the
+# six of scripts/fusion.py, alike sentences and a library's documentation.
 LEXICAL_WEIGHT = 1.25
 
 NEAR = 0.3  # a page whose best cosine is lower has nothing near in meaning, and words may decide

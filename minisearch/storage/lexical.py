@@ -25,7 +25,7 @@ TITLE_WEIGHT, HEADING_WEIGHT, TEXT_WEIGHT = 2.0, 1.0, 1.0
 
 # How much two words count that stand side by side in the question and in the passage, beside what each of
 # them counts.  Metzler and Croft, "A Markov random field model for term dependencies", SIGIR 2005.  It lifts
-# claims and titles by .02 of nDCG@10 and changes six other collections by .003 at most (search/fusion.py).
+# claims and titles by .02 of nDCG@10 and moves six other collections by .004 at most (scripts/fusion.py).
 PAIR_WEIGHT = 0.4
 
 # A word in more passages than this tells nothing apart (FTS5 scores it 0.000001) and takes the most time.
