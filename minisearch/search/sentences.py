@@ -16,7 +16,9 @@ MAX_CHARACTERS = 300  # a sentence longer than four lines of a terminal points a
 Span = tuple[int, int]
 
 LINE_END = re.compile(r"\r\n|\r|\n")
-SENTENCE_END = re.compile(r"(?<![\d.])(?<!\.[a-zA-Z])[.!?][\"'”’)\]]*\s+(?=[^\sa-z])|[。！？][」』”’）]*")
+SENTENCE_END = re.compile(
+    r"(?:(?<![\d.])(?<!\.[a-zA-Z])|(?<=\d{3}))[.!?][\"'”’)\]]*\s+(?=[^\sa-z])|[。！？][」』”’）]*"
+)
 LETTER = re.compile(r"[^\W_]")
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9fff])[^\W_])+")
 
@@ -130,12 +132,14 @@ class _Units:
         self._text = text
         self._title = title
         self._is_open = False  # whether the next line may go on with the last unit
+        self._is_line_by_line = False  # whether none does in this paragraph
         self._is_fenced = self._begins_fenced(start)
         self._code_margin: int | None = None  # the indentation that a literal block's lines lie behind
         for paragraph in _paragraphs(text, start):
-            is_code = _is_code([text[start:end] for start, end in paragraph])
-            for start, end in paragraph:
-                self._add(start, end, is_code)
+            lines = [text[start:end] for start, end in paragraph]
+            is_code, self._is_line_by_line = _is_code(lines), _is_line_by_line(lines)
+            for (start, end), below in zip(paragraph, [*lines[1:], ""], strict=True):
+                self._add(start, end, below, is_code)
             self._is_open = False
 
     def _begins_fenced(self, start: int) -> bool:
@@ -143,7 +147,7 @@ class _Units:
         fences = [found for a, b in _lines(self._text, start) if (found := FENCE.match(self._text, a, b))]
         return len(fences) % 2 == 1 and not fences[0][1]
 
-    def _add(self, start: int, end: int, is_code: bool) -> None:
+    def _add(self, start: int, end: int, below: str, is_code: bool) -> None:
         line = self._text[start:end]
         was_open, self._is_open = self._is_open, False
         if FENCE.match(line):
@@ -157,7 +161,7 @@ class _Units:
             return
         elif self._is_literal(line) or is_code:
             self.prose.append((start, end, not _is_comment(line)))
-        elif ATX_HEADING.match(line) or line.strip() == self._title:
+        elif ATX_HEADING.match(line) or line.strip() == self._title or _is_header(line, below):
             self.headings.append((start, end))
         elif directive := DIRECTIVE.fullmatch(line):
             self._code_margin = None if directive[1] in PROSE_DIRECTIVES else _indentation(line)
@@ -165,13 +169,14 @@ class _Units:
             self._add_prose(start, end, line, was_open)
 
     def _add_prose(self, start: int, end: int, line: str, was_open: bool) -> None:
-        if was_open and not ITEM_OR_ROW.match(line):
+        is_apart = self._is_line_by_line or ITEM_OR_ROW.match(line) or _is_row(line)
+        if was_open and not is_apart:
             self.prose[-1] = (self.prose[-1][0], end, False)
         else:
             self.prose.append((start, end, False))
         if line.rstrip().endswith("::"):
             self._code_margin = _indentation(line)
-        self._is_open = not line.lstrip().startswith("|")  # a row of a table ends with its line
+        self._is_open = not (line.lstrip().startswith("|") or _is_row(line))  # a row ends with its line
 
     def _is_one_line(self) -> bool:
         return not LINE_END.search(self._text, *self.prose[-1][:2])
@@ -200,6 +205,29 @@ def _is_code(lines: Sequence[str]) -> bool:
     """Whether most lines of a paragraph are code; what follows # may be a comment, so it does not count."""
     telling = [line for line in lines if LETTER.search(line) and not line.lstrip().startswith("#")]
     return len(lines) > 1 and 2 * sum(CODE_LINE.match(line) is not None for line in telling) > len(telling)
+
+
+def _is_line_by_line(lines: Sequence[str]) -> bool:
+    """Whether a paragraph is a list without marks, as on slides and in tables of PDFs, rather than wrapped.
+
+    Each line begins with a capital or a digit, as three wrapped lines hardly do; two end without a stop too.
+    """
+    firsts = [line.lstrip()[0] for line in lines]
+    if not all(first.isupper() or first.isdigit() for first in firsts):
+        return False
+    return len(lines) > 2 or not any(line.rstrip().endswith(tuple(".!?,;:-")) for line in lines)
+
+
+def _is_row(line: str) -> bool:
+    """Whether it is a table's row as readers write it: "Keys; Deposit: 50; Due: March"."""
+    cells = line.split("; ")
+    return len(cells) > 1 and all(": " in cell for cell in cells[1:])
+
+
+def _is_header(line: str, below: str) -> bool:
+    """Whether it names the cells of the row below."""
+    names = line.strip().split("; ")
+    return len(names) > 1 and _is_row(below) and all(f"{name}: " in below for name in names[1:])
 
 
 def _is_comment(line: str) -> bool:

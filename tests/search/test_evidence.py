@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from minisearch.search.evidence import (
     CODE_MARGIN,
     MARGIN,
     N_TRIED,
+    TITLE_MARGIN,
     best_sentences,
     evidence,
     likeliest_sentences,
@@ -135,6 +136,60 @@ def test_code_has_to_be_clearly_nearer_than_words(lead: float, expected: str, ha
     )
     assert text[start:end] == expected
     assert score == pytest.approx(cosines[expected])
+
+
+def fixed(cosines: dict[str, float]) -> Callable[[Sequence[str]], FloatArray]:
+    """An encoder by whom a text has this cosine with any other that is not named."""
+
+    def encode(texts: Sequence[str]) -> FloatArray:
+        angles = np.arccos([cosines.get(text, 1.0) for text in texts])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+    return encode
+
+
+@pytest.mark.parametrize(
+    ("question", "right", "nearer"),
+    [
+        (
+            "which host has 8 GB of RAM",
+            "Host: web; RAM: 8 GB; Disk: 80 GB",
+            "Host: otter; RAM: 16 GB; Disk: 8 TB",
+        ),
+        ("rolled back to 4.11.3", "We rolled back to 4.11.3.", "We drop version 12."),
+        ("what does E23 mean", "E23 The sensor is broken.", "What the pump says does not mean much."),
+        ("where does Wilhelmina live", "Wilhelmina is in Bonn.", "Where they live is unknown."),
+    ],
+)
+def test_a_sentence_with_the_questions_name_or_number_wins_over_one_a_little_nearer(
+    question: str, right: str, nearer: str
+) -> None:
+    encode = fixed({nearer: 0.5, right: 0.47, "It rains.": 0.0})
+    for text in (f"{nearer}\n\n{right}\n\nIt rains.", f"It rains.\n\n{right}\n\n{nearer}"):
+        for n_tried in (1, 4):
+            ((start, end, score),) = best_sentences(
+                question, [text], encode, encode(["q"])[0], n_tried=n_tried, word_vectors=encode
+            )
+            assert text[start:end] == right
+            assert score == pytest.approx(0.47)
+
+
+def test_words_do_not_win_over_a_sentence_that_is_much_nearer() -> None:
+    encode = fixed({"Frost is what they dread.": 0.7, "Prune apple trees is a song.": 0.3})
+    text = "Frost is what they dread. Prune apple trees is a song."
+    ((start, end, _),) = best_sentences("prune apple trees", [text], encode, encode(["q"])[0])
+    assert text[start:end] == "Frost is what they dread."
+
+
+@pytest.mark.parametrize(("lead", "is_title"), [(-0.01, False), (0.01, True)])
+def test_a_title_has_to_be_clearly_nearer_than_what_stands_below(lead: float, is_title: bool) -> None:
+    encode = fixed({"Pump manual": 0.5 + TITLE_MARGIN + lead, "Clean it.": 0.5})
+    text = "Pump manual\n\nClean it."
+    ((start, end, _),) = best_sentences("q", [text], encode, encode(["q"])[0], word_vectors=encode)
+    assert text[start:end] == ("Pump manual" if is_title else "Clean it.")
+    for other in ("Pump manual\nClean it.", "- Pump manual\n- Clean it.", "Clean it.\n\nPump manual"):
+        ((start, end, _),) = best_sentences("q", [other], encode, encode(["q"])[0], word_vectors=encode)
+        assert "Pump manual" in other[start:end], "only a passage's own first line is its title"
 
 
 def test_no_passages_and_empty_ones_have_answers_too() -> None:

@@ -45,6 +45,34 @@ def test_prose_lists_and_tables(text: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (  # of HTML and spreadsheets: the header is none where there are rows
+            "Tariff; Base fee; Notice\nTariff: Basic; Base fee: 9.90; Notice: 4 weeks\n"
+            "Tariff: Owl; Base fee: 14.50; Notice: 3 months",
+            [
+                "Tariff: Basic; Base fee: 9.90; Notice: 4 weeks",
+                "Tariff: Owl; Base fee: 14.50; Notice: 3 months",
+            ],
+        ),
+        ("name; city\notter; city: Leiden\nweb; city: Bonn", ["otter; city: Leiden", "web; city: Bonn"]),
+        ("name; city", ["name; city"]),
+        ("We came late; we\nleft early; it rained.", ["We came late; we\nleft early; it rained."]),
+        (
+            "E04 Flow too low\nE23 Sensor broken\nIt waits.",
+            ["E04 Flow too low", "E23 Sensor broken", "It waits."],
+        ),
+        ("Have a second source\nBook early", ["Have a second source", "Book early"]),
+        ("He wrote to\nMary at once.", ["He wrote to\nMary at once."]),
+        ("He wrote to\nMary\nat once.", ["He wrote to\nMary\nat once."]),
+        ("Last in 2018, next in 2028.\nAllergic to it.", ["Last in 2018, next in 2028.", "Allergic to it."]),
+    ],
+)
+def test_rows_and_lines_of_lists_without_marks_stand_for_themselves(text: str, expected: list[str]) -> None:
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         ("# Title\n\nText.", ["Text."]),
         ("# Title\nText.", ["Text."]),
         ("Title\n=====\nText.", ["Text."]),
