@@ -124,22 +124,28 @@ def test_a_first_index_without_room_leaves_one_line(tmp_path):
     assert_whole(index)
 
 
-def test_a_check_without_room_for_temporary_files_names_their_folder(tmp_path, namespaces):
-    docs, index, scratch = tmp_path / "docs", tmp_path / "index", tmp_path / "scratch"
-    write_documents(docs, 700, seed=1)  # more than SQLite keeps in memory
+WITHOUT_MEMORY = """
+import sqlite3
+connect = sqlite3.connect
+def with_a_small_cache(*arguments, **options):
+    db = connect(*arguments, **options)
+    db.execute("pragma cache_size = 5")
+    return db
+sqlite3.connect = with_a_small_cache
+"""
+
+
+def test_a_check_without_room_for_temporary_files_names_their_folder(index, namespaces, tmp_path):
+    scratch = tmp_path / "scratch"
     scratch.mkdir()
-    with MiniSearch(index, encoder=HashingEncoder()) as ms:
-        ms.index(docs)
-    before = answers(index)
     mount = f'mount -t tmpfs -o size=64k none {scratch} && exec "$@"'
     done = minisearch(
         *("verify", "--index", index),
         before=["unshare", "-rm", "sh", "-c", mount, "sh"],
         env=environment() | {"SQLITE_TMPDIR": str(scratch)},
+        first=WITHOUT_MEMORY,
     )
     assert_one_error(done, f"in {scratch} (", "bytes free", "SQLITE_TMPDIR")
     n_free = re.search(r"([\d,]+) bytes free", done.stderr)
     assert n_free and int(n_free[1].replace(",", "")) <= 1 << 16
     assert str(index) not in done.stderr
-    assert not difference(answers(index), before)
-    assert minisearch("verify", "--index", index).returncode == 0
