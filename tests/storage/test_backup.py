@@ -7,13 +7,15 @@ import re
 import sqlite3
 import stat
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
+from types import SimpleNamespace
 
 import pytest
 
-from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
+from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, InputError
 from minisearch.filters import Contains
-from minisearch.storage import Base, Store, backup, migrate, migrations, restore
+from minisearch.storage import Base, Store, backup, connection, migrate, migrations, restore
+from minisearch.storage.copying import making
 from minisearch.storage.seal import read_seal
 from tests.storage.store_cases import as_put, assert_sound, contents, put, sql
 from tests.storage.test_undo import everything, put_rich
@@ -29,6 +31,11 @@ def filled(path):
     with Store(path, writable=True) as store:
         put_rich(store, "b.md", ["lava again"], notes=["cut again"])
     return path
+
+
+def read_everything_in(path):
+    with Store(path) as store:
+        return everything(store)
 
 
 # --- check -----------------------------------------------------------------------------------------
@@ -196,6 +203,72 @@ def test_a_backup_replaces_nothing(filled, tmp_path):
         store.backup(tmp_path / "nowhere" / "copy")
     with pytest.raises(InputError, match=f"{filled} exists, and a new index replaces nothing"):
         restore(filled, filled)
+
+
+def test_a_backup_that_another_process_is_making_is_left_to_it(filled, tmp_path):
+    """A lock is its descriptor's: what another process would be told, this one is too."""
+    with Store(filled) as store:
+        with making(tmp_path / "copy") as file:
+            file.write_bytes(b"half of it")
+            with pytest.raises(IndexBusy, match=f"another process is writing to {file}: wait"):
+                store.backup(tmp_path / "copy")
+            assert file.read_bytes() == b"half of it"
+        assert not file.exists()
+        store.backup(tmp_path / "copy")
+    assert read_everything_in(tmp_path / "copy") == read_everything_in(filled)
+
+
+def test_what_a_killed_backup_left_is_no_part_of_the_next(filled, tmp_path):
+    left = tmp_path / "copy.unfinished"
+    left.write_bytes(filled.read_bytes()[:20_000])
+    left.chmod(0o644)
+    for suffix in ("-journal", "-wal", "-shm", ".seal", ".seal.tmp"):
+        left.with_name(left.name + suffix).write_bytes(b"of the one before")
+    with Store(filled) as store:
+        store.backup(tmp_path / "copy")
+    assert not list(tmp_path.glob("copy.*"))
+    assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o600
+    assert read_everything_in(tmp_path / "copy") == read_everything_in(filled)
+
+
+@pytest.mark.parametrize("is_link", ["symbolic", "hard"])
+def test_a_backup_is_not_made_in_a_file_that_has_another_name(filled, tmp_path, is_link):
+    theirs, unfinished = tmp_path / "theirs", tmp_path / "copy.unfinished"
+    theirs.write_bytes(b"theirs")
+    (unfinished.symlink_to if is_link == "symbolic" else unfinished.hardlink_to)(theirs)
+    with Store(filled) as store, pytest.raises((IndexNotWritable, IndexBusy), match=str(unfinished)):
+        store.backup(tmp_path / "copy")
+    assert theirs.read_bytes() == b"theirs"
+
+
+def test_what_came_to_be_at_the_path_meanwhile_is_not_replaced(filled, tmp_path, monkeypatch):
+    def sync_late(path):
+        (tmp_path / "copy").write_bytes(b"mine")
+
+    monkeypatch.setattr(backup, "sync", sync_late)
+    with Store(filled) as store, pytest.raises(InputError, match="replaces nothing"):
+        store.backup(tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"mine"
+    assert not list(tmp_path.glob("copy.*"))
+
+
+def test_a_check_that_has_no_room_finds_no_damage(filled, monkeypatch):
+    """It names the folder of SQLite's temporary files, which need not be on the disk of the index."""
+    copied = connection.Connection.copied
+
+    def find_no_room(sql):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    @contextmanager
+    def without_room(self):
+        with copied(self):
+            yield SimpleNamespace(execute=find_no_room)
+
+    monkeypatch.setattr(connection.Connection, "copied", without_room)
+    monkeypatch.setenv("SQLITE_TMPDIR", str(filled.parent))
+    message = rf"temporary files in {filled.parent} .*[\d,]+ bytes free.*SQLITE_TMPDIR"
+    with Store(filled) as store, pytest.raises(IndexNotWritable, match=message):
+        store.check(deep=True)
 
 
 def test_a_backup_that_finds_no_room_leaves_nothing(filled, tmp_path, monkeypatch):
