@@ -55,11 +55,17 @@ def test_tiny_files_cost_some_milliseconds_each_and_nothing_the_next_time(scale,
     tell("tiny files", "; ".join(f"{name}: {value}" for name, value in found.rows()))
 
 
-def test_an_edited_file_is_found_soon_also_while_the_vector_index_is_built_anew(scale, tmp_path, often, tell):
+def test_an_edited_file_is_found_within_a_second_of_its_write_also_while_the_vector_index_is_built_anew(
+    scale, tmp_path, is_torture, often, tell
+):
     found = scale.edited(tmp_path, often(2_000, 100_000))
-    edits = [*found.of_file, *found.of_folder]
-    assert statistics.median(edit.found_s - edit.write_s for edit in edits) < 5
-    assert max(edit.found_s for edit in edits) < 30
+    if is_torture:
+        assert found.n_chunks >= 100_000
+    for edits in (found.of_file, found.of_folder):
+        since_write_s = [edit.found_s - edit.write_s for edit in edits]
+        # A second is what is promised; others on the machine may hold up one of a few edits.
+        assert statistics.median(since_write_s) < (1 if is_torture else 3), since_write_s
+        assert max(edit.found_s for edit in edits) < 30
     assert found.merged.found_s < found.merged.over_s, "nobody waits for the new vector index"
     tell("one edited file", "; ".join(f"{name}: {value}" for name, value in found.rows()))
 
