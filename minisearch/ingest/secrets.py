@@ -2,19 +2,19 @@
 
 A text goes in and comes out with the same length, each secret blanked, and a list of what was found where.
 Only what can hardly be anything else counts: private keys, tokens with a maker's mark, values of names like
-``api_key`` that look drawn by lot, and passwords, assigned or in an address, in which letters, digits and
-signs mix as in no name.  Documentation is full of ``password: changeme``, which stays, and so does any secret
-that is made of words: accidents become small, but no text fit to publish.
+``api_key`` that look drawn by lot, and passwords, assigned or in an address.  Whether a value looks like one
+is ``strength``'s to say.  Documentation is full of ``password: changeme``, which stays, and so does any
+secret that is made of words, or has signs at which words end: accidents become small, but no text fit to
+publish.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
-from itertools import pairwise
+
+from minisearch.ingest.strength import PLACEHOLDER, is_drawn_by_lot, is_password, is_password_in_its_place
 
 BLANK = "█"
 
@@ -53,38 +53,44 @@ PATTERNS = [
     for mark in marks.split()
 ]
 
-PASSWORDS = "password passwd pwd passphrase"
-NAMES = "secret token api_key apikey api-key access_key accesskey auth_key private_key"
-# What stands between a name and its value: in code, in Markdown ("**Password:** ..."), in XML.
-ASSIGNED = (
-    r"""[\w.-]{0,50}["'`\]*]{0,2}[ \t]{0,8}(?::=|=>|==?|:|>)(?:\*\*)?[ \t]{0,8}(?:[bBrRuU]?\\?["'`])?"""
+PASSWORDS = (
+    *("password", "passwd", "pwd", "passphrase", "passwort", "kennwort", "wachtwoord"),
+    *("contraseña", "contrasena", "mot de passe", "senha", "пароль"),
 )
+NAMES = (
+    *("secret", "token", "api_key", "apikey", "api-key", "access_key", "accesskey"),
+    *("auth_key", "private_key", "apiKey", "accessKey", "authKey", "privateKey"),
+)
+# What stands between a name and its value: in code, in Markdown ("**Password:** ..."), in XML, in a sentence.
+SPACE = "[ \\t\xa0\u202f]{0,8}"
+ASSIGNED = rf"""[\w.-]{{0,50}}["'`\]*]{{0,2}}{SPACE}(?::=|=>|==?|[:：]|>|is:?(?=[ \t]))(?:\*\*)?{SPACE}"""
+QUOTE = r"""(?:[bBrRuU]?\\?["'`])"""
 CHARACTER = "[A-Za-z0-9+/=_.~!@#%^&*?$-]"
 ENDS = r"(?![^\s\"'`,;)\]}<>\\])"
 VALUE = rf"(?P<secret>{CHARACTER}{{16,200}}){ENDS}"
-AFTER_NAME = re.compile(ASSIGNED + VALUE)
-AFTER_PASSWORD = re.compile(rf"{ASSIGNED}(?P<secret>{CHARACTER}{{8,200}}){ENDS}")
+SHORT_VALUE = rf"(?P<secret>{CHARACTER}{{8,200}}){ENDS}"
+AFTER_NAME = re.compile(f"{ASSIGNED}{QUOTE}?{VALUE}")
+AFTER_PASSWORD = re.compile(f"{ASSIGNED}{QUOTE}?{SHORT_VALUE}")
+AFTER_PASS = re.compile(f"(?![A-Za-z]){ASSIGNED}{QUOTE}?{SHORT_VALUE}")
+# Only quoted: "Pass: C01X00T47" is a passport's.
+AFTER_PASS_QUOTED = re.compile(f"(?![A-Za-z]){ASSIGNED}{QUOTE}{SHORT_VALUE}")
 AFTER_BEARER = re.compile(rf"[ \t]{{1,4}}{VALUE}")
-AFTER_SCHEME = re.compile(r"://[^\s:/@\"'<>]{0,64}:(?P<secret>[^\s:/@\"'<>]{8,200})@")
-NAMED = [
-    *(
-        (spelling, "password", AFTER_PASSWORD)
-        for name in PASSWORDS.split()
-        for spelling in (name, name.upper(), name.title())
-    ),
-    *(
-        (spelling, "secret value", AFTER_NAME)
-        for name in NAMES.split()
-        for spelling in (name, name.upper(), name.title())
-    ),
-    *(
-        (spelling, "secret value", AFTER_NAME)
-        for spelling in ("apiKey", "accessKey", "authKey", "privateKey")
-    ),
-    *((spelling, "bearer token", AFTER_BEARER) for spelling in ("Bearer", "bearer")),
-    ("://", "password in an address", AFTER_SCHEME),
+AFTER_SCHEME = re.compile(r"://[^\s:/@\"'<>]{0,64}:(?P<secret>[^\s:/@\"'<>]{8,200})@(?!sha256:)")
+Judge = Callable[[str], bool]
+NAMED: tuple[tuple[tuple[str, ...], str, re.Pattern[str], Judge], ...] = (
+    (PASSWORDS, "password", AFTER_PASSWORD, is_password),
+    (("_pass",), "password", AFTER_PASS, is_password),
+    (("pass",), "password", AFTER_PASS_QUOTED, is_password),
+    (NAMES, "secret value", AFTER_NAME, is_drawn_by_lot),
+    (("bearer",), "bearer token", AFTER_BEARER, is_drawn_by_lot),
+    (("://",), "password in an address", AFTER_SCHEME, is_password_in_its_place),
+)
+BY_NAME = [
+    (spelling, kind, pattern, is_secret)
+    for names, kind, pattern, is_secret in NAMED
+    for name in names
+    for spelling in sorted({name, name.upper(), name.capitalize()} if name.islower() else {name})
 ]
-OF_PERSONS = {"password", "password in an address"}
 
 KEY_BEGINS = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 PUTTY_BEGINS = re.compile(r"Private-Lines: [0-9]+")
@@ -94,21 +100,6 @@ LETTERS = re.compile(r"[A-Za-z0-9+/=]+")
 # Lines of base64, perhaps between a string's escapes and quotes. The runs overlap, but nothing after them can
 # fail, so none is tried twice.
 KEY_BODY = re.compile(r"(?:[\s\\\"',nr]{0,200}[A-Za-z0-9+/=]{40,})*[\s\\\"',nr]{0,20}[A-Za-z0-9+/=]*")
-
-WORDS = re.compile(r"[A-Z][a-z]{3,}|[a-z]{4,}|[A-Z]{5,}")
-NUMBERS = re.compile(r"(?<=[A-Za-z])[0-9]+|[0-9]+(?=[A-Za-z])")
-PLACEHOLDER = re.compile(
-    r"example|sample|change|placeholder|dummy|your|redacted|x{4}|1234567|abcdef|qwerty|0{4}|\*{3}",
-    re.IGNORECASE,
-)
-# A variable, a template, a tag or an option; a path, a call, something by its whole name.
-NO_PASSWORD = re.compile(r"[$%{<\[!&*-]|.*[./({]")
-LEET = str.maketrans("013457@$!", "oieastasi")  # "P4$$w0rd" is a word too
-COMMON = re.compile(r"pass|pw|secret|admin|welcome|hunter|letmein|login|user|test|root|guest|foo|abc")
-MAX_PASSWORD = 24  # characters
-LONG = 16  # characters, of what programs draw
-LEAST_ENTROPY = 3.0  # bits a character; sixteen hexadecimal digits drawn by lot have 3.2
-LEAST_TURNS = 0.25  # of letters to digits, of small to capital, per character; 0.47 among hexadecimal digits
 
 
 def redact(text: str) -> tuple[str, list[tuple[str, int]]]:
@@ -137,11 +128,11 @@ def _secrets(text: str) -> Iterator[Secret]:
             token = pattern.match(text, position)
             if token and not PLACEHOLDER.search(token["secret"]):
                 yield kind, token.start("secret"), token.end("secret")
-    for name, kind, pattern in NAMED:
+    for name, kind, pattern, is_secret in BY_NAME:
         for position in _positions(text, name):
             skip = 0 if name == "://" else len(name)
             value = pattern.match(text, position + skip)
-            if value and _is_secret(kind, value["secret"]):
+            if value and is_secret(value["secret"]):
                 yield kind, value.start("secret"), value.end("secret")
 
 
@@ -166,54 +157,6 @@ def _private_keys(text: str) -> Iterator[Secret]:
         in_lines = sum(run for run in runs if run >= KEY_LINE)
         if in_lines >= LEAST_KEY and in_lines > sum(runs) / 2:
             yield "private key", begin.end(), end
-
-
-def _is_secret(kind: str, value: str) -> bool:
-    if len(value) >= LONG and _is_drawn_by_lot(value):
-        return True
-    return kind in OF_PERSONS and len(value) <= MAX_PASSWORD and _is_strong(value.rstrip("."))
-
-
-def _is_strong(value: str) -> bool:
-    """Whether a password of few characters is no word, no name and none that stands for another one.
-
-    Letters and digits turn three times, or three kinds of characters turn often, or all four are there.
-    """
-    if NO_PASSWORD.match(value) or PLACEHOLDER.search(value) or COMMON.search(value.lower().translate(LEET)):
-        return False
-    kinds = [kind for kind in map(_kind, value) if kind != "-"]
-    turns = sum(a != b for a, b in pairwise(kinds))
-    is_mixed = len({*kinds}) >= 3 and "1" in kinds and turns >= 0.3 * len(value)
-    return len(NUMBERS.findall(value)) >= 3 or is_mixed or len({*kinds}) == 4
-
-
-def _is_drawn_by_lot(value: str) -> bool:
-    """Whether hardly a person has made it up: letters and digits turn often, and make no words."""
-    if PLACEHOLDER.search(value) or sum(character.isdigit() for character in value) < 2:
-        return False
-    n_in_words = sum(map(len, WORDS.findall(value)))
-    is_strewn = len(NUMBERS.findall(value)) >= max(4, len(value) / 8)  # with digits, as no words are
-    if n_in_words > len(value) / 2 and not is_strewn:
-        return False
-    kinds = "".join(map(_kind, value))
-    turns = sum(a != b for a, b in pairwise(kinds) if "-" not in (a, b))
-    return (is_strewn or turns >= LEAST_TURNS * len(value)) and _entropy(value) >= LEAST_ENTROPY
-
-
-def _kind(character: str) -> str:
-    if character in "_-./:":
-        return "-"  # turns at separators tell nothing
-    if character.isdigit():
-        return "1"
-    if character.isalpha():
-        return "A" if character.isupper() else "a"
-    return "!"
-
-
-def _entropy(value: str) -> float:
-    """Bits a character, by the value's own letters."""
-    counts = Counter(value).values()
-    return -sum(n / len(value) * math.log2(n / len(value)) for n in counts)
 
 
 # --- files by name -------------------------------------------------------------------------------------

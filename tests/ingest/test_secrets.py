@@ -109,7 +109,10 @@ PASSWORD = "o1DCvl4" + "ocC7tgx"
 @pytest.mark.parametrize("line", [
     "postgres://bob:{}@host", "see redis://:{}@cache:6379/0 there", "HTTPS://u:{}@h", "password: {}",
     'password = "{}"', "PGPASSWORD={} psql", "userPassword: '{}'", "--password={}", '"passwd" : "{}"',
-    "passphrase := `{}`", "**Password:** {}", "Password: `{}`", "<password>{}</password>", "pwd={};",
+    "passphrase := `{}`", "**Password:** {}", "DB_PASS={}", "SMTP_PASS: {}", "db_pass = '{}'",
+    "auth: {{user: 'me', pass: '{}'}}", "my password is {}", "The password is: `{}`", "Kennwort: {}",
+    "Passwort:\u00a0{}", "Contrase\u00f1a: {}", "mot de passe : {}",
+    "Mot de passe\u00a0: {}", "CONTRASE\u00d1A={}", "Password: `{}`", "<password>{}</password>", "pwd={};",
     "password: {}\n",
 ])  # fmt: skip
 @pytest.mark.parametrize(
@@ -120,6 +123,40 @@ def test_a_short_password_is_blanked_after_a_name_or_in_an_address(line, passwor
     blanked, ((kind, position),) = redact(text)
     assert (blanked, position) == (text.replace(password, "█" * len(password)), text.index(password))
     assert kind == ("password in an address" if "://" in line else "password")
+
+
+@pytest.mark.parametrize("value", [
+    "AFTC" + "loiADN", "8agOMTN" + "wncxv", "83920174", "xkqzvbnm", "a%21bK9xq2", "k9!Vq2.zR7", "Blue7-moon!",
+])  # fmt: skip
+def test_in_an_address_all_but_words_is_a_password(value):
+    text = f"mysql://root:{value}@localhost/db"
+    assert redact(text) == (text.replace(value, "█" * len(value)), [("password in an address", 13)])
+
+
+@pytest.mark.parametrize("value", [
+    "<password>", "{{x1Yz2Qw3}}", "$PW1x2Y3z4", "${PW1x2Y3z4}", "$(pw1x2Y3z4)", "%PW1x2Y3z4%", "%(db_word)s",
+    "[x1Yz2Qw3]", "the{x1Yz2}", "b64decode(x1)", "P4ssw0rd!1", "s3cr3t-Wx9z", "your1X2y3Z", "********",
+    "12345678", "2024-01-01", "correct-horse-battery", "correctHorseBattery", "mongo2024", "THEDATABASE",
+    "a%20plain%20word", "sha512_crypt", "\u043f\u0430\u0440\u043e\u043b\u044c12", "short1X",
+])  # fmt: skip
+def test_what_stands_for_a_password_in_an_address_stays(value):
+    text = f"postgres://bob:{value}@host"
+    assert redact(text) == (text, [])
+
+
+def test_a_tag_and_a_digest_are_no_password():
+    for text in ("docker://nginx:1.25.3x-a1B2@sha256:0f", "Pass: C01X00T47", "n_passes = k9Vq2zR7tL"):
+        assert redact(text) == (text, [])
+
+
+@pytest.mark.parametrize("value", [
+    "Base64String", "Argon2Hasher", "X509Cert2", "Uint8Array", "Float64Array", "Sha256Hash", "PBKDF2Hasher",
+    "i18nLabel", "k8sSecretRef", "Blake2bHash", "OAuth2PasswordRequestForm", "models.X509Cert2", "Base64url",
+])  # fmt: skip
+def test_names_in_code_are_no_passwords(value):
+    for line in ("password: {}", "password: {},", "def f(password={}): ...", "let dbPassword: {};"):
+        assert redact(line.format(value))[1] == []
+    assert redact("private_key: ed25519.Ed25519PrivateKey, token: crypto.hazmat2.Base64TokenReader")[1] == []
 
 
 @pytest.mark.parametrize("value", [
@@ -134,7 +171,7 @@ def test_a_short_password_is_blanked_after_a_name_or_in_an_address(line, passwor
     "md5(x1Y2z3)", "getenv", "Admin123!", "xxxx1A2b", "********", "correct-horse-battery", "-x1Y2z3W4",
 ])  # fmt: skip
 @pytest.mark.parametrize(
-    "line", ["password: {}", "password = {}", 'pwd="{}"', "postgres://bob:{}@host", "<passwd>{}</passwd>"]
+    "line", ["password: {}", "password = {}", 'pwd="{}"', "DB_PASS={}", "<passwd>{}</passwd>"]
 )
 def test_what_stands_for_a_password_stays(line, value):
     text = line.format(value)
@@ -142,18 +179,27 @@ def test_what_stands_for_a_password_stays(line, value):
 
 
 def test_what_is_short_is_no_secret_after_other_names():
-    for name in ("token", "secret", "api_key", "private_key", "user", "pass"):
+    for name in ("token", "secret", "api_key", "private_key", "user", "pass", "DB_PASSES"):
         assert redact(f"{name}: {PASSWORD}")[1] == []
     assert redact(f"{PASSWORD} and x@{PASSWORD}@host, a://{PASSWORD}@host")[1] == []
 
 
 @pytest.mark.parametrize(
-    ("letters", "least"), [(ALPHANUMERIC, 0.75), (ALPHANUMERIC + "!#^*=+?", 0.75), ("0123456789abcdef", 0.75)]
+    "letters", [ALPHANUMERIC, ALPHANUMERIC + "!@#$%^&*", ALPHANUMERIC + "./", "0123456789abcdef"]
 )
-def test_most_passwords_of_twelve_characters_are_blanked(letters, least):
+def test_three_of_four_passwords_of_twelve_characters_are_blanked(letters):
     dice = random.Random(11)
     values = [drawn(12, letters, dice) for _ in range(400)]
-    assert sum(bool(redact(f"password: {value}")[1]) for value in values) >= least * 400
+    assert sum(bool(redact(f"password: {value}")[1]) for value in values) >= 0.75 * 400
+
+
+@pytest.mark.parametrize(
+    "letters", [string.ascii_letters, ALPHANUMERIC, string.ascii_lowercase + string.digits]
+)
+def test_nine_of_ten_passwords_in_an_address_are_blanked(letters):
+    dice = random.Random(12)
+    values = [drawn(12, letters, dice) for _ in range(400)]
+    assert sum(bool(redact(f"mysql://root:{value}@host/db")[1]) for value in values) >= 0.9 * 400
 
 
 @pytest.mark.parametrize("text", [
@@ -199,7 +245,9 @@ def test_the_text_keeps_its_length_and_all_that_is_not_blanked(text):
     "eyJa.", "eyJaaaaaaaaaaa.", "eyJ-", "ghp_", "password", "password=", "password=aB3dE5gH7jK9mN1p",
     "://a:", "://",
     "<password>", "**password:** ", "password: aB3dE5gH7 ", "://u:aB3dE5gH7@", "://:", "pwd>", "password*",
-    "bearer ", "token.", "a" * 100, "Private-Lines: 1\n", "a1B2c3", "github_pat_a",
+    "bearer ", "token.", "password is ", "password is: ", "_pass_PASS=", "://u:a%20", "://u:{a}(@",
+    "mot de passe : ", "://u:" + "aB" * 98 + "@", "password=" + "aB" * 90 + " ",
+    "a" * 100, "Private-Lines: 1\n", "a1B2c3", "github_pat_a",
 ])  # fmt: skip
 def test_time_is_linear_in_hostile_texts(unit):
     text = unit * (300_000 // len(unit))
