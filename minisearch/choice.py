@@ -5,6 +5,7 @@ Patterns and limits come in as a caller gave them; how they are applied is the w
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -50,6 +51,18 @@ class FileChoice:
             max_bytes=_said(self.max_bytes, earlier.max_bytes, usual=MAX_BYTES),
             keep_secrets=_said(self.keep_secrets, earlier.keep_secrets, usual=False),
         )
+
+    def options(self) -> str:
+        """The options of the command that say the same, each with a space before it."""
+        is_forgetting = () in (self.include, self.exclude)
+        usual = AS_USUAL if is_forgetting else FileChoice()
+        said = ["--forget-choices"] if is_forgetting else []
+        for name in ("include", "exclude"):
+            said += [f"--{name} {shlex.quote(pattern)}" for pattern in getattr(self, name) or ()]
+        said += [] if self.max_bytes == usual.max_bytes else [f"--max-bytes {self.max_bytes}"]
+        if self.keep_secrets != usual.keep_secrets:
+            said.append("--keep-secrets" if self.keep_secrets else "--blank-secrets")
+        return "".join(f" {one}" for one in said)
 
     def __str__(self) -> str:
         said = [f"--include {pattern}" for pattern in self.include or ()]

@@ -63,6 +63,9 @@ class Home:
                 raise IndexNotFound(
                     f"{self.folder} is no folder: expected the one that an index is in, or is to be made in"
                 )
+            inner = self.folder / INDEX_FOLDER
+            if (inner / DATABASE).is_file():
+                raise IndexNotFound(f"there is no index in {self.folder}: did you mean --index {inner}?")
             raise IndexNotFound(
                 f"there is no index in {self.folder}: make one with: minisearch index FOLDER{self.option}"
             )

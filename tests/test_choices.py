@@ -36,6 +36,24 @@ def paths_of(ms: MiniSearch) -> set[str]:
     return {Path(result.path).name for result in ms.query("text", k=999)}
 
 
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (FileChoice(), ""),
+        (FileChoice(include=["*.md", "a b"]), " --include '*.md' --include 'a b'"),
+        (
+            FileChoice(exclude=["k"], max_bytes=1, keep_secrets=True),
+            " --exclude k --max-bytes 1 --keep-secrets",
+        ),
+        (FileChoice(max_bytes=50_000_000, keep_secrets=False), " --max-bytes 50000000 --blank-secrets"),
+        (AS_USUAL, " --forget-choices"),
+        (FileChoice((), ("k",), 1, False), " --forget-choices --exclude k --max-bytes 1"),
+    ],
+)
+def test_the_options_that_say_the_same_again(choice: FileChoice, said: str) -> None:
+    assert choice.options() == said
+
+
 def test_a_choice_holds_in_later_runs_and_is_told(docs: Path, ms: MiniSearch) -> None:
     first = ms.index("docs", choice=FileChoice(exclude=["drafts/"]))
     assert [(note.path, note.text) for note in first.choices] == [("docs", "--exclude drafts/")]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from minisearch import MiniSearch
+from minisearch.choice import FileChoice
 from minisearch.config import Settings
 from minisearch.errors import (
     FingerprintMismatch,
@@ -543,6 +544,35 @@ def test_an_empty_folder_is_to_be_removed_only_where_something_was_indexed_from_
             with pytest.raises(IngestError, match=f"no files to index in {path} ") as error:
                 do(path)
             assert str(error.value).endswith(f"minisearch remove {path}") == cure
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (FileChoice(exclude=["*"]), "--exclude '*' leaves none of its files; nothing was changed"),
+        (
+            FileChoice(include=["*.md,*.rst"]),
+            "--include '*.md,*.rst' (a pattern each: --include '*.md' --include '*.rst') leaves none of its",
+        ),
+    ],
+)
+def test_patterns_that_leave_no_file_are_named_and_nothing_is_to_be_removed(
+    folder: Path, ms: MiniSearch, choice: FileChoice, said: str
+) -> None:
+    ms.index("docs")
+    before = ms.status()
+    for do in (ms.index, ms.preview):
+        with pytest.raises(IngestError) as error:
+            do("docs", choice=choice)
+        assert str(error.value).startswith(f"no files to index in docs: {said}")
+        assert "minisearch remove" not in str(error.value)
+    assert ms.status() == before
+
+
+def test_the_folder_around_an_index_is_told_from_the_index(folder: Path, ms: MiniSearch) -> None:
+    ms.index("docs")
+    with pytest.raises(IndexNotFound, match=r"did you mean --index .*\.minisearch\?"):
+        MiniSearch(folder).query("x")
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "\t"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 import minisearch
 from minisearch.cli import show
 from minisearch.cli.options import common, json_option, offline_option, set_up_logging
+from minisearch.cli.terminal import one_line
 from minisearch.home import find_index, index_here
 
 
@@ -50,10 +52,11 @@ def rollback(index_folder: Path | None, verbose: bool) -> None:
     set_up_logging(verbose)
     with minisearch.MiniSearch(index_folder or find_index()) as ms:
         undone = ms.rollback()
+    here = "" if index_folder is None else f" --index {shlex.quote(one_line(str(index_folder)))}"
     click.echo(
         f"Went back: {show.count(undone.added, 'document')} returned, {undone.updated:,} as before, "
-        f"{undone.removed:,} gone again. The next 'minisearch index' follows the files; to return now: "
-        f"minisearch rollback"
+        f"{undone.removed:,} gone again. The next 'minisearch index{here}' follows the files; to return now: "
+        f"minisearch rollback{here}"
     )
 
 

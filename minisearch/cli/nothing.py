@@ -63,8 +63,11 @@ def _paths_elsewhere(asked: QueryOptions) -> Iterator[str]:
 
 
 def _patterns(asked: QueryOptions) -> Iterator[str]:
-    """Each extension that was written as a pattern."""
+    """Each extension that was written as a pattern, or several as one."""
     for suffix in asked.extensions:
+        if len(several := suffix.replace(",", " ").split()) > 1:
+            each = " ".join(f"--ext {shlex.quote(one_line(one.lstrip('.')))}" for one in several)
+            yield f"--ext takes one ending: {each}"
         if set(suffix) & set("*/"):
             yield "--ext takes the end of a name, as in md; --path takes patterns"
 

@@ -87,14 +87,15 @@ class ColdEncoder:
 
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
         """As `encode`, with the checkpoint's prompt for questions, if it has one."""
-        return self._encode(texts, query_prompt(self._settings.prompts, self._settings.default_prompt))
+        prompt = query_prompt(self._settings.prompts, self._settings.default_prompt)
+        return self._encode(texts, prompt, what="questions")
 
     def encode_document(self, texts: Sequence[str]) -> FloatArray:
         """As `encode`, with the checkpoint's prompt for what is to be found, if it has one."""
         return self._encode(texts, self._document_prompt)
 
-    def _encode(self, texts: Sequence[str], prompt: str) -> FloatArray:
-        all_ids = self.tokenizer.ids([prompt + text for text in checked(texts)])
+    def _encode(self, texts: Sequence[str], prompt: str, *, what: str = "texts") -> FloatArray:
+        all_ids = self.tokenizer.ids([prompt + text for text in checked(texts)], what=what)
         vectors = np.empty((len(all_ids), self.dimension), np.float32)
         for row, ids in enumerate(all_ids):
             vectors[row] = sentence_vector(self._weights, self._settings, np.array(ids))
@@ -103,7 +104,7 @@ class ColdEncoder:
 
     def word_vectors(self, texts: Sequence[str]) -> FloatArray:
         """Vectors by the words alone, (n, dimension) float32: see `minisearch.minilm.word_vectors`."""
-        ids = [of_text[1:-1] for of_text in self.tokenizer.ids(checked(texts))]
+        ids = [of_text[1:-1] for of_text in self.tokenizer.ids(checked(texts), what="")]
         table = self._weights["embeddings.word_embeddings.weight"]
         return word_vectors(ids, lambda of_text: table[of_text], self.dimension)
 

@@ -189,7 +189,7 @@ class SentenceTransformer(Pretrained):
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
         """As `encode`, with the checkpoint's prompt for questions, if it has one; "auto" is float32 here."""
         prompt = query_prompt(self.prompts, self.default_prompt)
-        vectors = self._encode(texts, prompt, inference=self._for_questions)
+        vectors = self._encode(texts, prompt, what="questions", inference=self._for_questions)
         assert isinstance(vectors, np.ndarray)
         return vectors
 
@@ -207,7 +207,7 @@ class SentenceTransformer(Pretrained):
             return np.asarray(rows.float().cpu())
 
         with torch.inference_mode():
-            ids = [of_text[1:-1] for of_text in self.tokenizer.ids(checked(texts))]
+            ids = [of_text[1:-1] for of_text in self.tokenizer.ids(checked(texts), what="")]
             return word_vectors(ids, embedded, self.dimension)
 
     def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:
@@ -225,6 +225,7 @@ class SentenceTransformer(Pretrained):
         texts: Sequence[str],
         prompt: str,
         *,
+        what: str = "texts",
         inference: Inference | None = None,
         output: str = "sentences",
         normalize: bool = True,
@@ -234,7 +235,7 @@ class SentenceTransformer(Pretrained):
     ) -> FloatArray | list[FloatArray]:
         if output not in {"sentences", "tokens"}:
             raise InputError(f"unknown output {output!r}: expected 'sentences' or 'tokens'")
-        ids = self.tokenizer.ids([prompt + text for text in checked(texts)])
+        ids = self.tokenizer.ids([prompt + text for text in checked(texts)], what=what)
         start = self._sentence_vectors if output == "sentences" else self._token_vectors
         vectors, keep = start(len(ids), normalize)
         with _progress(len(ids), show_progress) as advance:

@@ -77,8 +77,11 @@ class MiniLMTokenizer:
         prompt_ids = self._tokenizer.encode(prompt, add_special_tokens=False).ids if prompt else []
         return max(1, self.max_length - self.n_special_tokens - len(prompt_ids))
 
-    def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text with its special tokens, at most ``max_length``; a warning counts what was cut."""
+    def ids(self, texts: Sequence[str], *, what: str = "texts") -> list[list[int]]:
+        """Ids of each text with its special tokens, at most ``max_length``; a warning counts what was cut.
+
+        ``what`` is how it calls the texts; with "" there is none.
+        """
         n_cut = 0
         ids = []
         for text_ids in self._ids_uncut(checked(texts), add_special_tokens=True):
@@ -87,7 +90,7 @@ class MiniLMTokenizer:
                 keep = self.max_length - self._n_closing
                 text_ids = text_ids[:keep] + text_ids[len(text_ids) - self._n_closing :]
             ids.append(text_ids)
-        self._warn_of(n_cut, len(ids), "texts")
+        self._warn_of(n_cut, len(ids), what)
         return ids
 
     def pair_ids(self, query: str, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
@@ -160,7 +163,7 @@ class MiniLMTokenizer:
                 yield encoding.ids
 
     def _warn_of(self, n_cut: int, n: int, what: str) -> None:
-        if n_cut:
+        if n_cut and what:
             logger.warning("%d of %d %s were cut at %d tokens", n_cut, n, what, self.max_length)
 
 

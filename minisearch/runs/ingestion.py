@@ -10,6 +10,7 @@ only the documents not yet stored; the next one goes on from there.
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections import Counter
@@ -86,7 +87,11 @@ def find_files(
             problem = next((item for item in items if isinstance(item, Skipped | Unreadable)), None)
             why = f"; {problem.path}: {problem.reason}" if problem else ""
             message = f"no files to index in {given} (hidden and ignored ones do not count{why})"
-            if any(is_below(str(root), {one}) or is_below(one, {str(root)}) for one in followed):
+            if patterns := _patterns_over(str(root), items, choices):
+                message = (
+                    f"no files to index in {given}: {patterns} leaves none of its files; nothing was changed"
+                )
+            elif any(is_below(str(root), {one}) or is_below(one, {str(root)}) for one in followed):
                 message += (
                     "; nothing was changed. If what is indexed from there is gone for good: "
                     f"minisearch remove {given}"
@@ -105,6 +110,26 @@ def find_files(
                         walked.unreadable.add(item.path)
     _settle_overlaps(walked, [str(root) for root in roots])
     return walked
+
+
+def _patterns_over(root: str, items: Iterable[object], choices: Choices) -> str:
+    """The patterns that left files of a root out, as given, and how to give several; "" for none."""
+    if not any(isinstance(item, LeftOut) and item.kind == "excluded" for item in items):
+        return ""
+    over = [one for path, one in choices.items() if is_below(root, {path})]
+    said = [
+        (f"--{name}", pattern)
+        for one in over
+        for name, patterns in (("include", one.include), ("exclude", one.exclude))
+        for pattern in patterns or ()
+    ]
+    each = [(name, one) for name, pattern in said for one in pattern.split(",") if "," in pattern]
+    cure = f" (a pattern each: {_options(each)})" if each else ""
+    return f"{_options(said)}{cure}" if said else ""
+
+
+def _options(said: Iterable[tuple[str, str]]) -> str:
+    return " ".join(f"{name} {shlex.quote(pattern)}" for name, pattern in said)
 
 
 def _settle_overlaps(walked: Walked, roots: Sequence[str]) -> None:

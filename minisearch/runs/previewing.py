@@ -59,7 +59,7 @@ def preview(
         choices = chosen({}, map(str, roots), choice)
         reader = Reader({}, _no_encoder, Settings(), "")
         walked = find_files(roots, home, choices)
-        return _preview(home, roots, reader, choices, walked, prune=prune, earlier=None)
+        return _preview(home, roots, reader, choices, walked, choice=choice, prune=prune, earlier=None)
     with Store(home.database) as store, store.snapshot():
         facts = Facts.read(store, home.folder)
         facts = facts if settings is None else facts.cut_by(settings)
@@ -68,7 +68,7 @@ def preview(
         choices = chosen(read_choices(store, home), map(str, roots), choice)
         earlier, followed = read_losses(store, home), read_roots(store, home)
     walked = find_files(roots, home, choices, followed=followed)
-    return _preview(home, roots, reader, choices, walked, prune=prune, earlier=earlier)
+    return _preview(home, roots, reader, choices, walked, choice=choice, prune=prune, earlier=earlier)
 
 
 def check_choice(choice: FileChoice) -> None:
@@ -83,12 +83,15 @@ def _preview(
     choices: Mapping[str, FileChoice],
     walked: Walked,
     *,
+    choice: FileChoice | None,
     prune: bool,
     earlier: Losses | None,
 ) -> Preview:
     names = {str(root): name for root, name in roots.items()}
     gone = vanished(reader.stored, walked.files, walked.unreadable, home, names)
-    shrinking = Shrinking(home, reader.stored, walked.files, gone, names, is_pruning=prune, earlier=earlier)
+    shrinking = Shrinking(
+        home, reader.stored, walked.files, gone, names, is_pruning=prune, earlier=earlier, choice=choice
+    )
     lists: dict[str, list[str]] = {"added": [], "updated": [], "unchanged": [], "removed": []}
     skipped = dict(walked.skipped)
     passed_over = set()

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from minisearch.choice import FileChoice
 from minisearch.errors import IndexCorrupt, IngestError, ShrinkRefused
 from minisearch.home import Home, is_below
 from minisearch.ingest import Found, read_bytes
@@ -105,7 +106,8 @@ class Shrinking:
     """Whether a run may remove what it would; ``gone`` are the vanished documents.
 
     ``roots`` are the absolute paths of the run with how the user named them; ``earlier`` is what runs have
-    lost lately.  A run that is ``is_pruning`` may remove all.
+    lost lately; ``choice`` is what this run is given, and keeps only if it goes on.  A run that is
+    ``is_pruning`` may remove all.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Shrinking:
         *,
         is_pruning: bool,
         earlier: Losses | None,
+        choice: FileChoice | None = None,
     ) -> None:
         self._home = home
         self._stored = stored
@@ -125,6 +128,7 @@ class Shrinking:
         self._roots = roots
         self._is_pruning = is_pruning
         self._earlier = earlier
+        self._options = "" if choice is None else choice.options()
         self._emptied = [key for key, found in files.items() if not found.size and key in stored]
         self._moves = {} if is_pruning else moves(gone, stored, files)
 
@@ -161,7 +165,8 @@ class Shrinking:
         where = self._home.shown(self._home.key_of(folder))
         raise ShrinkRefused(
             f"{of_what}, all from {where}; {done}. If a disk is not mounted, or a pattern or folder wrong, "
-            f"mend that; if they are to go: minisearch index {shlex.join(self._roots.values())} --prune"
+            f"mend that; if they are to go: minisearch index {shlex.join(self._roots.values())}"
+            f"{self._options} --prune{self._home.option}"
         )
 
     def _too_many(self, lost: set[str]) -> str:

@@ -48,6 +48,7 @@ from minisearch.types import Encoder, IndexProgress, IngestReport
 
 class _Options(TypedDict):
     backend: str | None
+    choice: FileChoice | None
     prune: bool
     on_progress: Callable[[IndexProgress], None]
 
@@ -77,7 +78,12 @@ class Writing:
         started_s = time.perf_counter()
         self._home.must_be_free()
         roots = {real_path(path): os.fspath(path) for path in paths}
-        options: _Options = {"backend": backend, "prune": prune, "on_progress": on_progress}
+        options: _Options = {
+            "backend": backend,
+            "choice": choice,
+            "prune": prune,
+            "on_progress": on_progress,
+        }
         if self._home.exists():
             with self._writer() as store:
                 choices = chosen(read_choices(store, self._home), map(str, roots), choice)
@@ -138,6 +144,7 @@ class Writing:
         roots: Mapping[Path, str],
         *,
         choices: Mapping[str, FileChoice],
+        choice: FileChoice | None = None,
         backend: str | None,
         prune: bool,
         on_progress: Callable[[IndexProgress], None],
@@ -148,7 +155,14 @@ class Writing:
         names = {str(root): name for root, name in roots.items()}
         earlier, before = read_losses(store, self._home), told_before(store)
         shrinking = Shrinking(
-            self._home, stored, walked.files, gone, names, is_pruning=prune, earlier=earlier
+            self._home,
+            stored,
+            walked.files,
+            gone,
+            names,
+            is_pruning=prune,
+            earlier=earlier,
+            choice=choice,
         )
         shrinking.check_before()
         facts = self._settle(store, backend)

@@ -81,6 +81,10 @@ def test_going_back_and_forth(place: Path) -> None:
     assert "1 document added, 1 updated, 1 unchanged, 1 removed" in run("index").output
     done = run("rollback")
     assert done.exit_code == 0 and "1 document returned, 1 as before, 1 gone again" in done.output
+    assert done.output.endswith("to return now: minisearch rollback\n")
+    for _ in range(2):
+        named = run("rollback", "--index", ".minisearch").output
+        assert named.endswith("to return now: minisearch rollback --index .minisearch\n")
     assert "The river is wide." in run("query", "river", "-k", "1").output
     assert json.loads(run("status", "--json").output)["last_run"]["outcome"] == "rolled back"
     assert run("rollback").exit_code == 0

@@ -560,6 +560,7 @@ def test_a_line_of_json_has_the_result_its_spans_and_whether_the_page_is_confide
             "rank_before_rerank": None,
             "rerank": None,
             "feedback": None,
+            "words": None,
         },
         "merged": [{"path": "docs/copy.md", "line": 2, "end_line": 6, "chunk_id": 10, "page": None}],
         "is_confident": True,
@@ -667,6 +668,7 @@ def test_the_names_of_fields_are_those_that_documents_have(tmp_path: Path) -> No
         (["--lang", "klingon"], "no document is in klingon: there are markdown, python"),
         (["--lang", "pyton"], "no document is in pyton: did you mean python?"),
         (["--lang", "Python"], ""),
+        (["--ext", ".docx,.pdf"], "--ext takes one ending: --ext docx --ext pdf"),
         (["--ext", "*.docx"], "--ext takes the end of a name, as in md; --path takes patterns"),
         (
             ["--path", "docs/**"],

@@ -14,7 +14,8 @@ from sentence_transformers import SentenceTransformer as Original
 from transformers import AutoTokenizer, BertTokenizerFast
 
 from minisearch.errors import InputError, ModelError
-from minisearch.minilm import MiniLMTokenizer
+from minisearch.minilm import MiniLMTokenizer, SentenceTransformer
+from minisearch.minilm.cold import ColdEncoder
 from tests.minilm.checkpoints import sentencepiece
 from tests.minilm.texts import varied_texts
 
@@ -58,6 +59,17 @@ def test_cutting_at_the_length_is_not_silent(
     assert len(ids) == 64
     assert ids[-1] == 102, "[SEP] stays the last token"
     assert caplog.messages == ["1 of 1 texts were cut at 64 tokens"]
+
+
+def test_a_question_that_is_cut_is_called_one_and_its_words_alone_are_not_told_again(
+    minilm: SentenceTransformer, weights: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for encoder in (minilm, ColdEncoder.from_pretrained(str(weights))):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            encoder.encode_query(["word " * 300])
+            encoder.word_vectors(["word " * 300])
+        assert caplog.messages == ["1 of 1 questions were cut at 256 tokens"]
 
 
 def test_decode_gives_the_text_back_in_lower_case(tokenizer: MiniLMTokenizer) -> None:

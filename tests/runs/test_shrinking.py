@@ -202,8 +202,11 @@ def test_many_small_losses_in_a_day_are_counted_together(
 
 
 def test_a_pattern_that_would_empty_the_index_is_stopped_too(docs: Path, ms: MiniSearch) -> None:
-    with pytest.raises(ShrinkRefused):
-        ms.index("docs", choice=FileChoice(exclude=["far/"]))
+    choice = FileChoice(include=["*.txt"], exclude=["far/"], max_bytes=1000)
+    command = r"minisearch index docs --include '\*.txt' --exclude far/ --max-bytes 1000 --prune$"
+    with pytest.raises(ShrinkRefused, match=command) as refused:
+        ms.index("docs", choice=choice)
+    assert ms.preview("docs", choice=choice).refusal == str(refused.value)
     assert ms.index("docs").unchanged == 20, "a choice that was refused is not remembered"
     assert ms.index("docs", choice=FileChoice(exclude=["far/"]), prune=True).removed == 10
 
