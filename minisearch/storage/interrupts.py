@@ -9,7 +9,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 INTERRUPTED_EVERY_S = 0.02
 
@@ -21,15 +24,32 @@ def interruptible(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
     if threading.current_thread() is not threading.main_thread():
         return work()
     # Here, because a query need not wait for its import.
-    from concurrent.futures import ThreadPoolExecutor, wait
+    from concurrent.futures import Future
 
-    with ThreadPoolExecutor(1) as executor:
-        done = executor.submit(work)
+    done: Future[T] = Future()
+
+    def run() -> None:
+        if not done.set_running_or_notify_cancel():
+            return
         try:
-            return done.result()
-        except BaseException:
-            while not done.done():  # every statement that follows is broken off too
-                with contextlib.suppress(KeyboardInterrupt, SystemExit):  # an impatient user
-                    interrupt()
-                    wait([done], timeout=INTERRUPTED_EVERY_S)
-            raise
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    try:
+        # Not an executor: a signal that came while it starts its thread would wait for all of the work.
+        threading.Thread(target=run, daemon=True).start()
+        return done.result()
+    except BaseException:
+        _end(done, interrupt)
+        raise
+
+
+def _end(done: Future[T], interrupt: Callable[[], None]) -> None:
+    """Wait for work that is broken off, if it has begun; every statement that follows is broken off too."""
+    from concurrent.futures import wait
+
+    while not (done.cancel() or done.done()):
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):  # an impatient user
+            interrupt()
+            wait([done], timeout=INTERRUPTED_EVERY_S)

@@ -199,19 +199,23 @@ def test_a_signal_ends_the_checking_of_a_database_within_two_seconds(
         "restore": [tmp_path / "backup.db", "--index", other],
         "backup": [tmp_path / "new.db", "--index", index],
     }
+    program = CHECKING.format(step=step) + COMMAND
     process = subprocess.Popen(
-        [sys.executable, "-c", CHECKING.format(step=step) + COMMAND, command, *map(str, arguments[command])],
+        [sys.executable, "-c", program, command, *map(str, arguments[command])],
         env=environment(),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    assert process.stdout is not None
-    while process.stdout.readline() != b"checking\n":
-        assert process.poll() is None
-    time.sleep(0.1)
-    sent_s = time.monotonic()
-    process.send_signal(sent)
-    _, errors = process.communicate(timeout=60)
+    try:
+        assert process.stdout is not None
+        while process.stdout.readline() != b"checking\n":
+            assert process.poll() is None
+        sent_s = time.monotonic()
+        process.send_signal(sent)
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
     took_s = time.monotonic() - sent_s
     assert (process.returncode, b"Traceback" in errors) == (code, False), errors
     assert took_s < 2.0
