@@ -169,8 +169,13 @@ def samples(script: ModuleType) -> list[object]:
             random_.normal(mean, 0.1, 40).astype(np.float32) for mean in (middle, middle - 0.1, 0.2)
         )
         null = Null.of(random_.normal(0.2, 0.1, 50).tolist(), random_.normal(middle, 0.1, 50).tolist())
-        found.append(script.Sample(name, null, answered, near, far))
+        found.append(script.Sample(name, null, *(best(script, cosines) for cosines in (answered, near, far))))
     return found
+
+
+def best(script: ModuleType, cosines: np.ndarray) -> object:
+    """So near in meaning, no word shared."""
+    return script.Best(cosines, np.zeros(len(cosines), np.float32))
 
 
 def test_the_fit_is_where_the_weighted_loss_is_least(script: ModuleType) -> None:
@@ -191,7 +196,9 @@ def test_the_fit_is_where_the_weighted_loss_is_least(script: ModuleType) -> None
 
 def test_the_fit_weighs_every_index_alike_however_many_its_questions(script: ModuleType) -> None:
     one, other = samples(script)
-    thrice = script.Sample("one", one.null, *(np.tile(x, 3) for x in (one.answered, one.near, one.far)))
+    thrice = script.Sample(
+        "one", one.null, *(best(script, np.tile(x.cosines, 3)) for x in (one.answered, one.near, one.far))
+    )
     assert script.fit([thrice, other]) == pytest.approx(script.fit([one, other]))
 
 
@@ -199,7 +206,8 @@ def test_the_table_counts_right_decisions_at_the_threshold(script: ModuleType) -
     null = samples(script)[0].null
     sure, unsure = np.float32([0.9]), np.float32([-0.5])
     assert relevance(0.9, null) > CONFIDENT_FROM > relevance(-0.5, null), heights(0.9, null)
-    row = script.Sample("mine", null, np.r_[sure, sure, unsure], np.r_[sure, unsure], np.r_[unsure])
+    kinds = (np.r_[sure, sure, unsure], np.r_[sure, unsure], np.r_[unsure])
+    row = script.Sample("mine", null, *(best(script, cosines) for cosines in kinds))
     assert script.table([row]).splitlines()[-1] == (
         "| mine | 2 of 3 (67%) | 1 of 1 (100%) | 0.833 | 1 of 2 (50%) | 0.583 |"
     )
