@@ -26,8 +26,8 @@ SLOPE, CONSTANT = 0.65, -0.42
 CONFIDENT_FROM = 0.5
 
 # A passage that holds every word of the question once has about this share of what a perfect match of them
-# would score (BM25 saturates). Of questions from elsewhere one in a hundred finds such a passage. A name is
-# often no nearer in meaning than chance; farther than that, words alone are an accident.
+# would score (BM25 saturates). Of questions from elsewhere few find such a passage (scripts/confidence.py: 5
+# more of 1,419 pass). A name is often no nearer in meaning than chance; farther, words alone are an accident.
 WORDS_FROM, NEAR_ENOUGH = 0.4, 0.1
 
 # Spreads are a tenth or two; a smaller one comes from too few different scores and would count for too much.

@@ -14,7 +14,7 @@ from minisearch.types import FloatArray, IntArray
 
 # BM25 counts by its share of what a perfect match of all the question's words would score, so that an answer
 # that shares only its common words stays low, whoever else shares fewer.  The usual scale, the best BM25 of
-# the page as 1, gives that answer the full weight: nDCG@10 .78 in place of .94 on questions in other words
+# the page as 1, gives that answer the full weight: nDCG@10 .78 in place of .93 on questions in other words
 # than their answers'.  This weight, that of the feedback and that of pairs of words (storage/lexical.py) were
 # chosen together on eight collections, so that none is below a half-and-half fusion by more than chance: the
 # six of scripts/fusion.py, alike sentences and a library's documentation.
@@ -22,8 +22,8 @@ LEXICAL_WEIGHT = 1.25
 
 NEAR = 0.3  # a page whose best cosine is lower has nothing near in meaning, and words may decide
 
-# What is found first is taken for right, and moves the question a little towards itself.  0.2 changed nDCG@10
-# by -.006 (code) to +.012 (claims) on those eight; 0.3 was .005 worse for code and no better elsewhere.
+# What is found first is taken for right, and moves the question a little towards itself.  0.2 moves nDCG@10
+# by -.007 (data/) to +.009 (claims) on the six of scripts/fusion.py; 0.3 is within .004 of it on all.
 N_FEEDBACK, FEEDBACK_WEIGHT = 3, 0.2
 
 

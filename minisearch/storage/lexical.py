@@ -25,7 +25,7 @@ TITLE_WEIGHT, HEADING_WEIGHT, TEXT_WEIGHT = 2.0, 1.0, 1.0
 
 # How much two words count that stand side by side in the question and in the passage, beside what each of
 # them counts.  Metzler and Croft, "A Markov random field model for term dependencies", SIGIR 2005.  It lifts
-# claims and titles by .02 of nDCG@10 and moves six other collections by .004 at most (scripts/fusion.py).
+# claims and titles by .02 of nDCG@10 and moves the other four of scripts/fusion.py by .004 at most.
 PAIR_WEIGHT = 0.4
 
 # A word in more passages than this tells nothing apart (FTS5 scores it 0.000001) and takes the most time.
@@ -61,14 +61,12 @@ def lexical(connection: Connection, text: str, k: int, among: IntArray | None = 
         most_telling = MOST_A_WORD * sum(tables.rarity(word) for word in asked if not _is_function(word))
         there = [word for word in asked if tables.n_with(word)]
         rare = [word for word in there if not tables.is_common(word)]
-        found = tables.scored([word for word in rare or there if not _is_function(word)])
-        for postings in tables.scored([word for word in rare or there if _is_function(word)]):
-            postings["telling"] = 0
-            found.append(postings)
-        for postings in tables.scored([" + ".join(pair) for pair in pairs if _tells(pair, there, rare)]):
-            postings["score"] *= PAIR_WEIGHT
-            postings["telling"] = 0
-            found.append(postings)
+        side_by_side = [" + ".join(pair) for pair in pairs if _tells(pair, {*there}, {*rare})]
+        found = [
+            *tables.scored([word for word in rare or there if not _is_function(word)], is_telling=True),
+            *tables.scored([word for word in rare or there if _is_function(word)]),
+            *tables.scored(side_by_side, weight=PAIR_WEIGHT),
+        ]
     return _best(np.concatenate([np.empty(0, _POSTING), *found]), k, among, most, most_telling)
 
 
@@ -76,10 +74,9 @@ def _is_function(match: str) -> bool:
     return match.strip('"').lower() in FUNCTION_WORDS
 
 
-def _tells(pair: tuple[str, str], there: list[str], rare: list[str]) -> bool:
+def _tells(pair: tuple[str, str], there: set[str], rare: set[str]) -> bool:
     """Whether to look for a pair: "what to" says as little as "what"."""
-    is_there, is_rare = {*pair} <= {*there}, not {*pair}.isdisjoint(rare)
-    return is_there and is_rare and not all(map(_is_function, pair))
+    return there.issuperset(pair) and not rare.isdisjoint(pair) and not all(map(_is_function, pair))
 
 
 def _terms(text: str) -> tuple[list[str], list[tuple[str, str]]]:
@@ -122,12 +119,15 @@ class _Tables:
             return _rarity(self.n_with(match) + MORE / 2, self._n + MORE)
         return _rarity(self.n_with(match), self._n)
 
-    def scored(self, asked: Collection[str]) -> list[Postings]:
+    def scored(
+        self, asked: Collection[str], *, weight: float = 1.0, is_telling: bool = False
+    ) -> Iterator[Postings]:
         """What the tables have of these words: each with its rarity in both, if that makes any difference."""
-        found = [postings for table in self._n_rows for postings in self._scored(table, asked)]
-        for postings in found:
-            postings["telling"] = postings["score"]
-        return found
+        for table in self._n_rows:
+            for postings in self._scored(table, asked):
+                postings["score"] *= weight
+                postings["telling"] = postings["score"] * is_telling
+                yield postings
 
     def _scored(self, table: str, asked: Collection[str]) -> Iterator[Postings]:
         n_rows = self._n_rows[table]
