@@ -104,6 +104,42 @@ def test_a_signal_ends_indexing_within_two_seconds_and_keeps_what_is_done(
     tell(f"{sent.name} while indexing", f"{often(3, 30)} times, the longest took {longest_s:.2f} s to end")
 
 
+# As Cython's modules do while they register their types: what is raised meanwhile is lost.
+SWALLOWING = """
+        try:
+            print("swallowing", flush=True)
+            time.sleep(0.3)
+        except BaseException:
+            print("swallowed", flush=True)
+        time.sleep(0.3)
+"""
+
+
+@pytest.mark.parametrize(("sent", "code"), SIGNALS)
+def test_a_signal_that_a_library_swallows_ends_the_command_all_the_same(tmp_path, sent, code):
+    folder, index = tmp_path / "docs", tmp_path / ".minisearch"
+    write_documents(folder, 60, seed=3)
+    program = COMMAND.replace("time.sleep(0.3)", SWALLOWING)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "index", str(folder), "--index", str(index)],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    while process.stdout.readline() != b"swallowing\n":
+        assert process.poll() is None
+    sent_s = time.monotonic()
+    process.send_signal(sent)
+    output, errors = process.communicate(timeout=60)
+    assert b"swallowed" in output
+    assert process.returncode == code, errors
+    assert time.monotonic() - sent_s < 2.0
+    with MiniSearch(index) as ms:
+        last_run = ms.status().last_run
+        assert last_run and last_run.outcome == "interrupted"
+
+
 def shrinking(folder, index, **change):
     """A process that is writing its database anew."""
     arguments = [sys.executable, "-c", SHRINKING + COMMAND, "index", str(folder), "--index", str(index)]
