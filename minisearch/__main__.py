@@ -8,7 +8,6 @@ from __future__ import annotations
 import signal
 import sys
 from types import FrameType
-from typing import NoReturn
 
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
 AGAIN_S = 0.1
@@ -16,42 +15,55 @@ AGAIN_S = 0.1
 
 def main() -> None:
     """Run the command line."""
+    end = _End()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup and `&` may have it ignored
-        signal.signal(signal.SIGINT, _end)
-    signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
     try:
         from minisearch.cli import main as run
 
         run()
     except KeyboardInterrupt:
+        end.is_over = True
         print("Interrupted", file=sys.stderr)  # noqa: T201 - click may not be there yet
         sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as error:
+        end.is_over = True
+        # A second Ctrl-C, as the first is answered, is click's to answer: by "Aborted!" and code 1.
+        sys.exit(end.code or error.code)
     finally:
-        # All is said: another one changes nothing any more.
-        for one in (signal.SIGALRM, signal.SIGINT, signal.SIGTERM):
+        end.is_over = True
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(one, signal.SIG_IGN)
 
 
-def _end(signum: int, _frame: FrameType | None) -> NoReturn:
-    """End the command, whoever swallows what is raised here.
+class _End:
+    """Ends the command when a signal comes, whoever swallows what is raised here.
 
     Cython's modules do, for one, while they register their types: numpy.random lost one Ctrl-C of a
     thousand that came as a command began, and it ran on to its end.
     """
 
-    def again(_signum: int, _frame: FrameType | None) -> None:
+    def __init__(self) -> None:
+        self.code = 0  # that of the first signal
+        self.is_over = False  # all is said: another one changes nothing any more
+
+    def __call__(self, signum: int, _frame: FrameType | None) -> None:
+        self.code = self.code or (EXIT_INTERRUPTED if signum == signal.SIGINT else EXIT_TERMINATED)
+        signal.signal(signal.SIGALRM, self._again)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
+        self._raise()
+
+    def _again(self, _signum: int, _frame: FrameType | None) -> None:
         if not _is_ending():
-            _raise(signum)
+            self._raise()
 
-    signal.signal(signal.SIGALRM, again)
-    signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
-    _raise(signum)
-
-
-def _raise(signum: int) -> NoReturn:
-    if signum == signal.SIGINT:
-        raise KeyboardInterrupt
-    sys.exit(EXIT_TERMINATED)
+    def _raise(self) -> None:
+        if self.is_over:
+            return
+        if self.code == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(self.code)
 
 
 def _is_ending() -> bool:

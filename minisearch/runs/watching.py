@@ -119,9 +119,9 @@ def _ticks(
         with _passing(), closing(watched(*sorted(folders - nameless))) as ticks:
             for changed in ticks:
                 yield bool(changed) or is_new  # nobody has seen what changed before they were watched
-                is_new = False
-                if changed and find() != folders:
+                if (changed or is_new) and find() != folders:
                     break
+                is_new = False
             else:
                 return
 

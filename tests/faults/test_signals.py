@@ -140,8 +140,28 @@ def test_a_signal_that_a_library_swallows_ends_the_command_all_the_same(tmp_path
         assert last_run and last_run.outcome == "interrupted"
 
 
+# While "Interrupted" is said: by the command line, or by what starts it.
+PRESSED_AGAIN = """
+import builtins, os, signal, sys
+import click, minisearch.cli
+from minisearch.__main__ import main
+def press(*_, **__):
+    os.kill(os.getpid(), signal.SIGINT)
+{said_by} = minisearch.MiniSearch = press
+sys.argv = ["minisearch", "status"]
+main()
+"""
+
+
+@pytest.mark.parametrize("said_by", ["click.echo", "minisearch.cli.main = builtins.print"])
+def test_a_second_ctrl_c_as_the_first_is_answered_changes_nothing(said_by):
+    program = PRESSED_AGAIN.format(said_by=said_by)
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, timeout=60)
+    assert (done.returncode, b"Traceback" in done.stderr) == (130, False), done.stderr
+
+
 def shrinking(folder, index, **change):
-    """A process that is writing its database anew."""
+    """A process that is writing its database anew, to the copy that takes its place."""
     arguments = [sys.executable, "-c", SHRINKING + COMMAND, "index", str(folder), "--index", str(index)]
     process = subprocess.Popen(
         arguments, env=environment() | change, stderr=subprocess.PIPE, stdout=subprocess.PIPE
@@ -149,7 +169,11 @@ def shrinking(folder, index, **change):
     assert process.stdout is not None
     while process.stdout.readline() != b"shrinking\n":
         assert process.poll() is None
+    while not (index / "minisearch.db.unfinished").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
     time.sleep(0.3)
+    assert process.poll() is None
     return process
 
 

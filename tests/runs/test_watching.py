@@ -14,7 +14,7 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.errors import InputError, MinisearchError
 from minisearch.home import Home
-from minisearch.runs.watching import _changes
+from minisearch.runs.watching import _changes, _ticks
 from minisearch.storage.lock import writer_lock
 from tests.fakes import HashingEncoder
 
@@ -159,6 +159,19 @@ def test_a_new_folder_is_followed_and_one_that_has_come_back(tmp_path: Path, doc
         assert reports[4][1].added == 1
 
 
+def test_a_folder_that_comes_as_the_watch_begins_is_watched_too() -> None:
+    begun: list[tuple[str, ...]] = []
+
+    def watched(*folders: str) -> Iterator[set[str]]:
+        begun.append(folders)
+        while True:
+            yield set()  # nothing is told of what came before
+
+    ticks = _ticks(watched, lambda: {"docs", "docs/new"} if begun else {"docs"})
+    assert [next(ticks), next(ticks), next(ticks), next(ticks)] == [True, True, False, False]
+    assert begun == [("docs",), ("docs", "docs/new")]
+
+
 def test_a_name_that_is_no_text_ends_nothing_and_what_cannot_be_watched_is_told(
     tmp_path: Path, docs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -175,20 +188,17 @@ def test_a_name_that_is_no_text_ends_nothing_and_what_cannot_be_watched_is_told(
 
 
 def test_files_that_vanish_in_numbers_are_kept_told_once_and_end_nothing(tmp_path: Path, docs: Path) -> None:
+    (docs / "nine").mkdir()
     for number in range(9):
-        (docs / f"{number}.md").write_text(f"Number {number} of nine.")
+        (docs / "nine" / f"{number}.md").write_text(f"Number {number} of nine.")
     with watched(tmp_path, docs) as (reports, problems):
         assert reports[0][1].added == 10
-        elsewhere = tmp_path / "elsewhere"
-        elsewhere.mkdir()
-        for number in range(9):
-            (docs / f"{number}.md").rename(elsewhere / f"{number}.md")
+        (docs / "nine").rename(tmp_path / "elsewhere")
         until(lambda: problems and "9 of the index's 10 documents" in str(problems[-1]))
         n_told = len(problems)
         time.sleep(1.5)
         assert len(problems) == n_told
-        for number in range(9):
-            (elsewhere / f"{number}.md").rename(docs / f"{number}.md")
+        (tmp_path / "elsewhere").rename(docs / "nine")
         (docs / "new.md").write_text("All are back.")
         until(lambda: len(reports) > 1 and reports[-1][1].unchanged + reports[-1][1].added >= 10)
         with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
