@@ -6,12 +6,14 @@
 
 Every document that the store has taken, or let go, is told on standard output, one line each, the moment that
 its transaction is over: ``put PATH SHA256`` or ``removed N``; ``done`` at the end.  So whoever reads knows
-what was acknowledged.
+what was acknowledged.  With HELD_AFTER=N in the environment it waits after its N-th line for what is to come.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,9 +23,14 @@ from minisearch.errors import MinisearchError
 from minisearch.storage import Store
 from tests.fakes import HashingEncoder
 
+LINES = itertools.count(1)
+HELD_AFTER = int(os.environ.get("HELD_AFTER", "0"))
+
 
 def tell(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode("utf-8", "surrogateescape"))
+    if next(LINES) == HELD_AFTER:
+        signal.pause()
 
 
 def watch_the_store() -> None:

@@ -31,8 +31,10 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "tests.faults.actor", *map(str, arguments)]
 
 
-def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
+def environment(*, held_after: int = 0) -> dict[str, str]:
+    """One in which this checkout is imported, and in which an actor waits after so many lines, if any."""
+    held = {"HELD_AFTER": str(held_after)} if held_after else {}
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)} | held
 
 
 def start(arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -49,9 +51,13 @@ def run(
     with_signal: signal.Signals = signal.SIGKILL,
     cwd: Path | None = None,
 ) -> Ended:
-    """Let an actor run to its end, or send it a signal ``delay_s`` after its ``after_lines``-th line."""
+    """Let an actor run to its end, or send it a signal ``delay_s`` after its ``after_lines``-th line.
+
+    Without a delay it is sure to be there still: it waits after that line.
+    """
+    env = environment(held_after=0 if delay_s else after_lines or 0)
     with subprocess.Popen(
-        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=cwd
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=cwd
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         lines: list[bytes] = []

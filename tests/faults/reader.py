@@ -1,8 +1,9 @@
 """A process that asks an index, again and again, and tells of any answer that is not of one moment.
 
-    python -m tests.faults.reader INDEX SECONDS
+    python -m tests.faults.reader INDEX STOP
 
-Every passage of a document holds the same word ``version<number>``; what it has found is one line of JSON.
+It says that it is ready, and asks until there is a file STOP.  Every passage of a document holds the same
+word ``version<number>``; what it has found is one line of JSON.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from tests.fakes import HashingEncoder
 VERSION = re.compile(r"version(\d+)")
 
 
-def main(index: str, seconds: str) -> None:
+def main(index: str, stop: str) -> None:
     errors: list[str] = []
     latencies_s: list[float] = []
     generation = n_opened = 0
     seen: dict[str, int] = defaultdict(int)
-    until_s = time.monotonic() + float(seconds)
-    while time.monotonic() < until_s:
+    print("ready", flush=True)
+    while not (n_opened and Path(stop).exists()):
         n_opened += 1
         try:
             with MiniSearch(Path(index), encoder=HashingEncoder()) as ms:

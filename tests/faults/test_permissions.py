@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.fakes import HashingEncoder
 from tests.faults.commands import assert_one_error, minisearch
 from tests.faults.damaged import DATABASE
 from tests.faults.invariants import write_documents
-from tests.faults.processes import command, environment
+from tests.faults.processes import environment, run
 
 QUERY = ("query", "w1 w2", "--index")
 
@@ -70,16 +71,10 @@ def test_a_killed_writer_leaves_nothing_that_others_can_read(tmp_path, docs):
     index = tmp_path / "index"
     before = os.umask(0)
     try:
-        process = subprocess.Popen(
-            command("index", index, docs), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        assert process.stdout is not None
-        for _ in range(3):
-            process.stdout.readline()
-        process.kill()
-        process.communicate()
+        ended = run("index", index, docs, after_lines=3)
     finally:
         os.umask(before)
+    assert ended.code == -signal.SIGKILL
     found = modes(index)
     assert found.pop("index") == 0o700
     assert f"{DATABASE}-wal" in found

@@ -255,7 +255,8 @@ texts = ["retry the failed task " * 60] * 400
 model.encode(texts[:8])
 threading.Timer({delay_s}, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
-    model.encode(texts)
+    while True:
+        model.encode(texts)
 except KeyboardInterrupt:
     raise SystemExit(7 + len(at_work))
 """
@@ -271,7 +272,8 @@ def test_ctrl_c_leaves_no_thread_behind_in_torch(delay_s: float) -> None:
 
 def test_threads_begun_during_and_after_encode_still_use_every_core(minilm: SentenceTransformer) -> None:
     n_before = torch.get_num_threads()
-    assert n_before > 1, "a claim about several cores"
+    if n_before == 1:
+        pytest.skip("a claim about several cores")
     found: list[int] = []
 
     def note() -> None:

@@ -20,6 +20,7 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.errors import IngestError, ModelError
 from minisearch.ingest import read_bytes
+from minisearch.storage import Store
 from tests.fakes import HashingEncoder, WordTokenizer
 
 WORDS = [
@@ -295,11 +296,21 @@ def test_ctrl_c_stops_the_reader_in_the_middle_of_a_huge_document(docs: Path, tm
         assert (report.added, report.unchanged) == (9, 3)
 
 
-def test_ctrl_c_is_heard_while_the_run_waits_for_the_reader(docs: Path, tmp_path: Path) -> None:
+def test_ctrl_c_is_heard_while_the_run_waits_for_the_reader(
+    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, n_put = Store.put, []
+
+    def counted(*arguments, **options):
+        put(*arguments, **options)
+        n_put.append(1)
+
+    monkeypatch.setattr(Store, "put", counted)
+
     class Waiting(WordTokenizer):
         def spans(self, texts):
             if any("number3" in text for text in texts):
-                while encoder.n_encoded < 3:  # then the model has nothing left to do
+                while len(n_put) < 3:  # then neither the model nor the store has anything left to do
                     time.sleep(0.001)
                 time.sleep(0.05)
                 os.kill(os.getpid(), signal.SIGINT)

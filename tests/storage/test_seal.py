@@ -279,15 +279,17 @@ def test_no_descriptor_is_left_open(filled):
             pass
         with pytest.raises(StoreError):
             Store(filled.with_name("nothing.db"))
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before  # of what ran before, some may be closed by now
 
 
 def test_closing_does_not_wait_for_the_comparison(filled, monkeypatch):
-    monkeypatch.setattr(seal, "BLOCK_BYTES", 1)  # as of a huge file
     started_s = time.monotonic()
+    monkeypatch.setattr(
+        os, "pread", lambda *_: b"x" * (time.monotonic() - started_s < 30)
+    )  # as of a huge file
     for _ in range(3):
         Store(filled).close()
-    assert time.monotonic() - started_s < 0.05 * 3 + filled.stat().st_size * 2e-7
+    assert time.monotonic() - started_s < 10
 
 
 # --- a seal that was carried over, beside a database of another state ------------------------------
