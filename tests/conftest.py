@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from minisearch.minilm import SentenceTransformer
 from tests.fakes import HashingEncoder
@@ -25,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TORTURE_COUNTS] = {}
+    # The same examples in every run but where others are asked for, and no example fails for being slow.
+    is_drawn = bool(config.getoption("--fault-seed")) or config.getoption("--hypothesis-seed") is not None
+    settings.register_profile(
+        "same", derandomize=not is_drawn, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("same")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -191,6 +191,7 @@ def hub(tmp_path: Path, weights: Path) -> Iterator[type[Hub]]:
 def minisearch(folder: Path, *arguments: str, endpoint: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
     environment |= {"HF_HOME": str(folder / "hf"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}  # where there is one
     return subprocess.run(
         [sys.executable, "-m", "minisearch", "models", *arguments],
         capture_output=True,
