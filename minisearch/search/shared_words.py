@@ -25,14 +25,15 @@ UNSPACED = re.compile(f"[{CJK}]")
 Term = str | tuple[str, str]
 
 
-def shares(question: str, texts: Sequence[Sequence[str]]) -> list[list[float]]:
+def shares(question: str, texts: Sequence[Sequence[str]], *, among: Sequence[int] = ()) -> list[list[float]]:
     """For each sentence the share of the question that it holds, words and pairs of them by their rarity.
 
-    Rarity is that among the sentences of all passages, squared: what tells them apart counts.  Words that
-    none of them holds count as the rarest; function words count only where there are no others.
+    Rarity is that among the sentences of the passages with these numbers, or else of all, squared: what tells
+    them apart counts.  Words that none of them holds count as the rarest; function words count only where
+    there are no others.
     """
     terms = [[_terms(_stems(sentence)) for sentence in of_text] for of_text in texts]
-    weights = _weights(question, terms)
+    weights = _weights(question, [terms[number] for number in among] or terms)
     total = sum(weights.values()) or 1.0
     return [
         [

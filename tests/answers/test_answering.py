@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -386,6 +387,27 @@ def test_the_evidence_stands_in_the_file_where_it_says(ms: MiniSearch, mode: Mod
         lines = Path(result.path).read_text(encoding="utf-8").splitlines()
         assert lines[found.line - 1][found.column - 1 :].startswith(found.text.splitlines()[0])
         assert lines[found.end_line - 1][: found.end_column - 1].endswith(found.text.splitlines()[-1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_evidence_is_the_same_whatever_else_is_on_the_page(ms: MiniSearch, mode: Mode) -> None:
+    Path("docs/pets.md").write_text("Cats are allowed. Dogs are forbidden.\n")
+    for number, word in enumerate(["Barbecues", "Bicycles", "Guests", "Pianos"]):
+        Path(f"docs/{number}.md").write_text(f"{word} are allowed. Ask the owner first.\n")
+    ms.index("docs")
+
+    def marked(k: int, **settings: Any) -> dict[int, str]:
+        results = ms.query("are dogs allowed", k, mode=mode, evidence=True, **settings)
+        assert all(result.evidence for result in results)
+        return {result.chunk_id: result.evidence.text for result in results if result.evidence}
+
+    of_all = marked(50, by="chunk")
+    assert "Dogs are forbidden." in of_all.values()
+    reranker = Backwards()
+    for k in (1, 3, 10):
+        for settings in ({}, {"by": "document"}, {"diverse": 1.0}, {"rerank": reranker}):
+            found = marked(k, **settings)
+            assert found and found.items() <= of_all.items()
 
 
 @pytest.mark.parametrize("mode", MODES)

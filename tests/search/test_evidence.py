@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from random import Random
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from minisearch.search.evidence import (
     MARGIN,
     N_TRIED,
     TITLE_MARGIN,
+    Encode,
+    Passage,
     best_sentences,
     evidence,
     likeliest_sentences,
@@ -190,6 +193,56 @@ def test_a_title_has_to_be_clearly_nearer_than_what_stands_below(lead: float, is
     for other in ("Pump manual\nClean it.", "- Pump manual\n- Clean it.", "Clean it.\n\nPump manual"):
         ((start, end, _),) = best_sentences("q", [other], encode, encode(["q"])[0], word_vectors=encode)
         assert "Pump manual" in other[start:end], "only a passage's own first line is its title"
+
+
+def by_words(
+    question: str, passages: Sequence[Passage], found_first: Sequence[Passage]
+) -> list[tuple[int, int]]:
+    texts, headings = [text for text, _ in passages], [heading for _, heading in passages]
+    found = likeliest_sentences(question, texts, headings=headings, found_first=found_first)
+    return [(start, end) for start, end, _ in found]
+
+
+def by_model(
+    question: str, passages: Sequence[Passage], found_first: Sequence[Passage], words: Encode | None = None
+) -> list[tuple[int, int]]:
+    texts, headings = [text for text, _ in passages], [heading for _, heading in passages]
+    encode = HashingEncoder().encode
+    found = best_sentences(
+        question,
+        texts,
+        encode,
+        encode([question])[0],
+        headings=headings,
+        found_first=found_first,
+        n_tried=2,
+        word_vectors=words,
+    )
+    return [(start, end) for start, end, _ in found]
+
+
+def by_model_and_word_vectors(
+    question: str, passages: Sequence[Passage], found_first: Sequence[Passage]
+) -> list[tuple[int, int]]:
+    return by_model(question, passages, found_first, HashingEncoder(dimension=8).encode)
+
+
+@pytest.mark.parametrize("found_by", [by_words, by_model, by_model_and_word_vectors])
+def test_the_sentence_of_a_passage_does_not_depend_on_what_stands_beside_it(
+    found_by: Callable[[str, Sequence[Passage], Sequence[Passage]], list[tuple[int, int]]],
+) -> None:
+    random, n_differing = Random(7), 0
+
+    def sentence() -> str:
+        return " ".join(random.choices(["fox", "den", "rain", "salt", "12", "mice"], k=3)).capitalize() + "."
+
+    for _ in range(60):
+        passages = [(" ".join(sentence() for _ in range(4)), random.choice(["", "Foxes"])) for _ in range(6)]
+        question, found_first = sentence(), random.sample(passages, 3)
+        together = found_by(question, passages, found_first)
+        assert together == [found_by(question, [passage], found_first)[0] for passage in passages]
+        n_differing += together != found_by(question, passages, passages)
+    assert n_differing, "rarity among other passages makes a difference"
 
 
 def test_no_passages_and_empty_ones_have_answers_too() -> None:

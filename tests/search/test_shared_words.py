@@ -25,6 +25,19 @@ def test_words_count_by_their_rarity_and_those_that_stand_together_once_more():
     ]
 
 
+def test_rarity_is_that_among_the_passages_named():
+    texts = [["A red fox.", "Red foxes!"], ["The red house.", "It rains."], ["A red bus.", "A fox."]]
+    red, fox = math.log(1 + 4 / 2) ** 2, math.log(1 + 4 / 1) ** 2  # of the last two passages' 4 sentences
+    whole = red + fox + PAIR_WEIGHT * red
+    found = shares("red fox", texts, among=[1, 2])
+    assert found == [
+        pytest.approx([1, red / whole]),
+        pytest.approx([red / whole, 0]),
+        pytest.approx([red / whole, fox / whole]),
+    ]
+    assert shares("red fox", texts, among=[0, 1, 2]) == shares("red fox", texts)
+
+
 def test_function_words_count_where_there_are_no_others():
     assert shares("what is it", [["It is.", "A fox."]])[0][0] > 0
     assert shares("are dogs allowed", [["Cats are here.", "Dogs."]])[0][0] == 0
