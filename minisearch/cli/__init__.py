@@ -34,6 +34,7 @@ from minisearch.errors import IndexBusy, MinisearchError
 from minisearch.home import find_index
 
 EXIT_BUSY = 75
+NO_MEMORY = "there is not enough memory: what was finished is kept; make room and run the same command again"
 
 
 class _Group(click.Group):
@@ -49,6 +50,9 @@ class _Group(click.Group):
         except MinisearchError as error:
             click.echo(f"Error: {printable(str(error))}", err=True)
             ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else 1)
+        except MemoryError:
+            click.echo(f"Error: {NO_MEMORY}", err=True)
+            ctx.exit(1)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise  # click knows what to do when `| head` has seen enough

@@ -32,8 +32,14 @@ def named_os_errors(path: Path) -> Iterator[None]:
         raise _not_writable(path, error.strerror or str(error)) from error
 
 
+# What SQLite calls an I/O error, and is none; Python tells them apart from 3.11 on.
+_WITHOUT_MEMORY = ("SQLITE_IOERR_NOMEM", "SQLITE_IOERR_SHMMAP")
+
+
 def _named(error: Exception, path: Path) -> StoreError:
     reason = str(error)
+    if getattr(error, "sqlite_errorname", "") in _WITHOUT_MEMORY:
+        reason += ": there was no memory for it"
     if any(sign in reason for sign in ("not a database", "malformed", "corrupt", "decode")):
         return damaged(path, reason)
     if "locked" in reason or "busy" in reason:
