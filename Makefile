@@ -41,7 +41,8 @@ coverage: $(VENV)/installed-test
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 torture: $(VENV)/installed-test
-	$(BIN)/python -m pytest tests/faults tests/test_filter_contract.py --torture --fault-seed $(SEED)
+	$(BIN)/python -m pytest tests/faults tests/test_filter_contract.py --torture --fault-seed $(SEED) \
+		--hypothesis-seed $(SEED)
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .

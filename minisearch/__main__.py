@@ -10,7 +10,7 @@ import sys
 from types import FrameType
 
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
-AGAIN_S = 0.1
+AGAIN_S = 0.5  # what is cleaned up meanwhile is let finish, even where Python does not show that it is
 
 
 def main() -> None:

@@ -15,8 +15,9 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-# A maker that is stuck, in a read from a network folder that is gone, is not waited for longer than this.
-PATIENCE_S = 5.0
+# A maker that is stuck, in a read from a network folder that is gone or in one long step of a parser, is not
+# waited for longer than this: Ctrl-C is to end a command within two seconds.
+PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)

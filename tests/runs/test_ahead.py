@@ -154,17 +154,35 @@ def test_ctrl_c_is_heard_while_waiting_for_an_item() -> None:
     assert time.monotonic() - started_s < 5
 
 
+def test_a_maker_in_one_long_step_is_not_waited_for_longer_than_ctrl_c_may_take() -> None:
+    step = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        step.wait(20)
+        yield 2
+
+    started_s = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), ahead(items(), limit=9) as numbers:
+        next(numbers)
+        raise KeyboardInterrupt
+    took_s = time.monotonic() - started_s
+    step.set()
+    for thread in threading.enumerate():
+        if thread.name == "ahead":
+            thread.join()
+    assert took_s < 2
+
+
 STUCK = """
 import threading
-from minisearch.runs import ahead as module
-
-module.PATIENCE_S = 0.1
+from minisearch.runs.ahead import ahead
 
 def items():
     yield 1
     threading.Event().wait(60)  # as in a read from a network folder that is gone
 
-with module.ahead(items(), limit=9) as numbers:
+with ahead(items(), limit=9) as numbers:
     next(numbers)
     raise KeyboardInterrupt
 """
