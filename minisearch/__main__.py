@@ -16,6 +16,7 @@ AGAIN_S = 0.5  # what is cleaned up meanwhile is let finish, even where Python d
 def main() -> None:
     """Run the command line."""
     end = _End()
+    sys.unraisablehook = end.tell_of
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup and `&` may have it ignored
         signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
@@ -41,7 +42,8 @@ class _End:
     """Ends the command when a signal comes, whoever swallows what is raised here.
 
     Cython's modules do, for one, while they register their types: numpy.random lost one Ctrl-C of a
-    thousand that came as a command began, and it ran on to its end.
+    thousand that came as a command began, and it ran on to its end.  Python does where an object is done
+    with, and would tell of it.
     """
 
     def __init__(self) -> None:
@@ -57,6 +59,11 @@ class _End:
     def _again(self, _signum: int, _frame: FrameType | None) -> None:
         if not _is_ending():
             self._raise()
+
+    def tell_of(self, lost: sys.UnraisableHookArgs) -> None:
+        """Tell of an error that nobody can catch, but for what was raised here: it is raised again."""
+        if not (self.code and isinstance(lost.exc_value, (KeyboardInterrupt, SystemExit))):
+            sys.__unraisablehook__(lost)
 
     def _raise(self) -> None:
         if self.is_over:
