@@ -104,9 +104,10 @@ def test_a_signal_ends_indexing_within_two_seconds_and_keeps_what_is_done(
     tell(f"{sent.name} while indexing", f"{often(3, 30)} times, the longest took {longest_s:.2f} s to end")
 
 
-<<<<<<< Updated upstream
-# As Cython's modules do while they register their types: what is raised meanwhile is lost.
-SWALLOWING = """
+# As Cython's modules do while they register their types, and Python where an object is done with: what is
+# raised meanwhile is lost.
+SWALLOWING = {
+    "a library": """
         if not hasattr(Slow, "has_swallowed"):
             Slow.has_swallowed = True
             try:
@@ -114,17 +115,6 @@ SWALLOWING = """
                 time.sleep(0.3)
             except BaseException:
                 print("swallowed", flush=True)
-=======
-# As Cython's modules do while they register their types, and Python where an object is done with: what is
-# raised meanwhile is lost.
-SWALLOWING = {
-    "a library": """
-        try:
-            print("swallowing", flush=True)
-            time.sleep(0.3)
-        except BaseException:
-            print("swallowed", flush=True)
->>>>>>> Stashed changes
         time.sleep(0.3)
 """,
     "a destructor": """
@@ -136,7 +126,9 @@ SWALLOWING = {
                 except BaseException:
                     print("swallowed", flush=True)
                     raise
-        Destroyed()
+        if not hasattr(Slow, "has_swallowed"):
+            Slow.has_swallowed = True
+            Destroyed()
         time.sleep(0.3)
 """,
 }
