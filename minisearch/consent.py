@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence, Set
 from contextlib import suppress
 
 from minisearch.errors import InputError
-from minisearch.home import INDEX_FOLDER, Home, is_below, is_ours
+from minisearch.home import INDEX_FOLDER, Home, is_below, is_ours, quoted
 from minisearch.minilm.checkpoints import find
 from minisearch.storage import Store
 
@@ -70,7 +70,7 @@ def check_model(home: Home, model: str) -> None:
         raise InputError(
             f"the index in {home.folder} was made with the model in {model}, which nobody has named to it "
             f"where it is now: it may be another's, copied or moved. If that is to be opened, "
-            f"name it {_how_often(home)}: minisearch index PATH --model {shlex.quote(model)}{home.option}"
+            f"name it {_how_often(home)}: minisearch index PATH --model {quoted(model)}{home.option}"
         )
 
 

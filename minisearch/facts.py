@@ -11,7 +11,7 @@ from pathlib import Path
 
 from minisearch.config import Settings, ingest_fingerprint
 from minisearch.errors import FingerprintMismatch, IndexNotFound
-from minisearch.home import DATABASE
+from minisearch.home import DATABASE, quoted
 from minisearch.storage import Store
 from minisearch.storage.failures import damaged
 from minisearch.types import Encoder
@@ -98,5 +98,5 @@ class Facts:
         raise FingerprintMismatch(
             f"{folder} was made with {self.model}, and vectors of {encoder.name} do not go with it: leave "
             f"out --model, or make a new index: "
-            f"minisearch index PATH --index NEW_FOLDER --model {encoder.name}"
+            f"minisearch index PATH --index NEW_FOLDER --model {quoted(encoder.name)}"
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,7 @@ class Home:
     @property
     def option(self) -> str:
         """What a command needs to mean this index, for messages."""
-        return "" if self.folder == Path(INDEX_FOLDER) else f" --index {self.folder}"
+        return "" if self.folder == Path(INDEX_FOLDER) else f" --index {quoted(self.folder)}"
 
     def exists(self) -> bool:
         """Whether there is an index."""
@@ -65,7 +66,9 @@ class Home:
                 )
             inner = self.folder / INDEX_FOLDER
             if (inner / DATABASE).is_file():
-                raise IndexNotFound(f"there is no index in {self.folder}: did you mean --index {inner}?")
+                raise IndexNotFound(
+                    f"there is no index in {self.folder}: did you mean --index {quoted(inner)}?"
+                )
             raise IndexNotFound(
                 f"there is no index in {self.folder}: make one with: minisearch index FOLDER{self.option}"
             )
@@ -82,7 +85,7 @@ class Home:
         if others:
             raise IndexNotWritable(
                 f"{self.folder} holds other files ({others[0]}): an index needs a folder of its own, such as "
-                f"--index {self.folder / INDEX_FOLDER}"
+                f"--index {quoted(self.folder / INDEX_FOLDER)}"
             )
 
     def create(self) -> None:
@@ -148,6 +151,16 @@ class Home:
     def all_shown(self, named: Iterable[Named]) -> tuple[Named, ...]:
         """The same skipped files or notes, each under the path the user knows."""
         return tuple(replace(one, path=self.shown(one.path)) for one in named)
+
+
+def quoted(path: str | os.PathLike[str]) -> str:
+    """A path as a shell and a command take it whole, for the commands that messages advise.
+
+    >>> print(quoted("my notes"), quoted("-x.md"))
+    'my notes' ./-x.md
+    """
+    text = os.fspath(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def _write_private(path: Path, content: bytes) -> None:

@@ -19,7 +19,7 @@ from minisearch.answers.path_patterns import as_stored
 from minisearch.choices import read_roots
 from minisearch.errors import InputError
 from minisearch.filters import Filter
-from minisearch.home import Home, is_below, real_path
+from minisearch.home import Home, is_below, quoted, real_path
 from minisearch.results import Place, SearchResult, SearchResults
 from minisearch.storage import Store
 
@@ -127,7 +127,7 @@ def _not_indexed(store: Store, home: Home, key: str, given: str | os.PathLike[st
             else "has come since the last run"
         )
         return f"it {since}: run minisearch index again"
-    return f"no run has seen it: minisearch index {os.fspath(given)}"
+    return f"no run has seen it: minisearch index {quoted(given)}{home.option}"
 
 
 # --- filtered ----------------------------------------------------------------------------------------------

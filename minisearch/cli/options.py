@@ -12,6 +12,7 @@ import click
 
 from minisearch.cli.terminal import printable
 from minisearch.errors import InputError, ModelError
+from minisearch.home import quoted
 from minisearch.minilm.catalog import locate
 from minisearch.minilm.checkpoints import find
 
@@ -95,7 +96,9 @@ class PathsCommand(click.Command):
             file = next((arg for arg in given if arg.startswith("-") and Path(arg).exists()), None)
             if file is None:
                 raise
-            raise click.UsageError(f"{error.message} For the file of that name: ./{file}", ctx) from error
+            raise click.UsageError(
+                f"{error.message} For the file of that name: {quoted(file)}", ctx
+            ) from error
 
 
 class SectionOption(click.Option):

@@ -22,7 +22,7 @@ from typing import Protocol
 import numpy as np
 
 from minisearch.errors import IngestError
-from minisearch.home import Home, is_below
+from minisearch.home import Home, is_below, quoted
 from minisearch.ingest import Found, LeftOut, Unreadable, walk
 from minisearch.ingest.scope import Choices
 from minisearch.runs.ahead import ahead
@@ -94,7 +94,7 @@ def find_files(
             elif any(is_below(str(root), {one}) or is_below(one, {str(root)}) for one in followed):
                 message += (
                     "; nothing was changed. If what is indexed from there is gone for good: "
-                    f"minisearch remove {given}"
+                    f"minisearch remove {quoted(given)}{home.option}"
                 )
             raise IngestError(message)
         for item in items:

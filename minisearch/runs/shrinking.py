@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 from minisearch.choice import FileChoice
 from minisearch.errors import IndexCorrupt, IngestError, ShrinkRefused
-from minisearch.home import Home, is_below
+from minisearch.home import Home, is_below, quoted
 from minisearch.ingest import Found, read_bytes
 from minisearch.storage import Store, StoredDocument
 
@@ -165,7 +164,7 @@ class Shrinking:
         where = self._home.shown(self._home.key_of(folder))
         raise ShrinkRefused(
             f"{of_what}, all from {where}; {done}. If a disk is not mounted, or a pattern or folder wrong, "
-            f"mend that; if they are to go: minisearch index {shlex.join(self._roots.values())}"
+            f"mend that; if they are to go: minisearch index {' '.join(map(quoted, self._roots.values()))}"
             f"{self._options} --prune{self._home.option}"
         )
 
