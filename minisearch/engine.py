@@ -217,8 +217,8 @@ class MiniSearch:
     ) -> SearchResults:
         """The k best answers, best first; every match where there are fewer.
 
-        ``text`` may hold operators ("a phrase", -word, +concept^0.5); a `Question` is taken as it is, such
-        as `literal_question` makes of any text.  ``mode`` "hybrid" fuses meaning ("dense") and words
+        ``text`` may hold operators ("a phrase", -word, +concept^0.5), and a number is a phrase wherever it
+        stands; a `Question` is taken as it is, such as `literal_question` makes of any text.  ``mode`` "hybrid" fuses meaning ("dense") and words
         ("lexical").  ``where`` keeps to some passages: conditions of `minisearch.filters`, or a text
         such as 'author = "ada"'.  By "passage", neighbours under one heading and near copies share a place
         and no document has more than three among others; by "document" each has one; by "chunk" nothing is

@@ -31,7 +31,7 @@ from minisearch.results import (
     SearchResults,
     Trace,
 )
-from minisearch.search.confidence import Null, is_confident, relevance
+from minisearch.search.confidence import CONFIDENT_FROM, Null, is_confident, relevance
 from minisearch.search.evidence import N_TRIED, best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.rerank import Reranked
@@ -156,7 +156,7 @@ class Answerer:
             if len(groups) >= search.k or ranking.is_complete or self._is_every_document(groups, search):
                 break
             n *= 4
-        results = self._results(groups, ranking, chunks)
+        results = self._results(groups, ranking, chunks, question)
         if search.evidence and results:
             found_first = [chunks[id_] for id_ in found.ids[:FOUND_FIRST].tolist()]
             results = self._with_evidence(results, chunks, question, vector, found_first)
@@ -165,7 +165,8 @@ class Answerer:
             results=tuple(results),
             question=question,
             mode=search.mode,
-            is_confident=is_confident([self._relevance(trace) for trace in ranking.traces]),  # whatever k is
+            # Whatever k is.
+            is_confident=is_confident([self._relevance(trace, question) for trace in ranking.traces]),
             plan=self._plan(n, search.mode, among) if is_filtered else "",
             n_matching=len(among) if among is not None and is_filtered else None,
             n_reranked=len(scores or {}),
@@ -206,7 +207,11 @@ class Answerer:
         return self.index.vectors(chunk_ids)
 
     def _results(
-        self, groups: Sequence[Group], ranking: Ranking, chunks: dict[int, StoredChunk]
+        self,
+        groups: Sequence[Group],
+        ranking: Ranking,
+        chunks: dict[int, StoredChunk],
+        question: Question,
     ) -> list[SearchResult]:
         trace_of = dict(zip(ranking.ids.tolist(), ranking.traces, strict=True))
         results = []
@@ -225,17 +230,20 @@ class Answerer:
                     chunk_id=chunk.id,
                     title=chunk.title,
                     page=chunk.page,
-                    relevance=self._relevance(trace),
+                    relevance=self._relevance(trace, question),
                     trace=trace,
                     merged=tuple(self._place(chunks[member.chunk_id]) for member in group.members[1:]),
                 )
             )
         return results
 
-    def _relevance(self, trace: Trace) -> float | None:
+    def _relevance(self, trace: Trace, question: Question) -> float | None:
         if self.null is None or trace.cosine is None:
             return None
-        return relevance(trace.cosine, self.null, words=trace.words or 0.0)
+        found = relevance(trace.cosine, self.null, words=trace.words or 0.0)
+        # Who asks for a phrase, and for nothing else, is answered by any passage that holds it.
+        is_phrase = question.required and question.text == " ".join(question.required)
+        return max(found, CONFIDENT_FROM) if is_phrase else found
 
     def _place(self, chunk: StoredChunk) -> Place:
         return Place(self.shown(chunk.path), chunk.line, chunk.end_line, chunk.id, chunk.page)

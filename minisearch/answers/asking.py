@@ -28,7 +28,7 @@ from minisearch.live_index import LiveIndex, is_there
 from minisearch.minilm.cold import ColdEncoder
 from minisearch.results import Question, SearchResults
 from minisearch.search.evidence import N_TRIED
-from minisearch.search.question import checked_question, parse_question
+from minisearch.search.question import checked_question, is_number, parse_question
 from minisearch.storage import Store, StoredChunk
 from minisearch.types import Encoder, FloatArray, IndexStatus
 
@@ -73,13 +73,14 @@ class Asking:
 
     def query(self, question: str | Question, search: Search) -> SearchResults:
         """`MiniSearch.query`."""
+        is_text = isinstance(question, str)
         question = parse_question(question) if isinstance(question, str) else checked_question(question)
         if search.mode == "lexical" and not question.text:
             raise InputError("lexical search looks for words, and the query has none: +concept needs vectors")
         with self._turn:
-            return self._answer(question, self._of_stored_names(search))
+            return self._answer(question, self._of_stored_names(search), is_text=is_text)
 
-    def _answer(self, question: Question, search: Search) -> SearchResults:
+    def _answer(self, question: Question, search: Search, *, is_text: bool) -> SearchResults:
         store = self._reading()
         facts = Facts.read(store, self._home.folder)
         encoder = vector = None
@@ -88,8 +89,9 @@ class Asking:
             vector = _vector(question, encoder)
             facts.check(encoder, self._home.folder)
         with store.snapshot():
-            results = self._answerer(store, facts, encoder, search).answer(question, vector, search)
-        return self._answer(question, search) if self._is_outdated(store) else results
+            asked = _as_it_stands(question, search, store) if is_text else question
+            results = self._answerer(store, facts, encoder, search).answer(asked, vector, search)
+        return self._answer(question, search, is_text=is_text) if self._is_outdated(store) else results
 
     def like(self, path: str | os.PathLike[str], line: int | None, search: Search) -> SearchResults:
         """`MiniSearch.like`."""
@@ -201,6 +203,15 @@ class Asking:
             self._home.must_exist()
             self._store = Store(self._home.database)
         return self._store
+
+
+def _as_it_stands(question: Question, search: Search, store: Store) -> Question:
+    """A question that is a number, as a phrase where that stands in any passage: it means nothing else."""
+    if search.mode == "dense" or question.required or not is_number(question.text):
+        return question
+    phrase = replace(question, required=(question.text,))
+    condition = search.condition(phrase)
+    return phrase if condition is not None and len(store.select(condition)) else question
 
 
 def _vector(question: Question, encoder: Encoder) -> FloatArray:

@@ -118,8 +118,9 @@ def query(
       minisearch query --like docs/tasks.md:40
 
     In TEXT, "a phrase" must be in every answer and -word in none, wherever it stands; +concept and
-    -concept^0.5 pull towards a concept and push away from it. The page says which words were required and
-    which were left out. Put -- before a TEXT that begins with a dash.
+    -concept^0.5 pull towards a concept and push away from it. A number, such as one of a telephone, is a
+    phrase where it stands anywhere. The page says which words were required and which were left out. Put --
+    before a TEXT that begins with a dash.
 
     A percentage is the relevance: how far a result rises above what this index says to questions that it has
     no answer for. Where that was not measured, a score stands there. The sentence that answers is bold;

@@ -93,6 +93,21 @@ def literal_question(text: str) -> Question:
     return _asking_something(Question(_checked(text)))
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is nothing but numbers: each word at least half digits, as of telephones and invoices.
+
+    >>> is_number("DE89 3704 0044"), is_number("INV-2024-0031"), is_number("python3"), is_number("5 apples")
+    (True, True, False, False)
+    """
+    shares = [_share_of_digits(word) for word in text.split() if _has_words(word)]
+    return bool(shares) and min(shares) >= 0.5
+
+
+def _share_of_digits(word: str) -> float:
+    told = [character for character in word if character.isalnum()]
+    return sum(map(str.isdigit, told)) / len(told)
+
+
 def checked_question(question: Question) -> Question:
     """A question made by a caller; InputError for one that asks nothing or holds what is no part of one."""
     if not isinstance(question, Question):

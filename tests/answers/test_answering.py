@@ -560,6 +560,43 @@ def test_a_page_is_confident_if_anything_found_is_however_few_are_shown(tmp_path
         assert alike and {hit.relevance for hit in alike} == {alike.is_confident} == {None}
 
 
+@pytest.fixture
+def numbers(tmp_path: Path) -> Iterator[MiniSearch]:
+    for number in range(25):
+        (tmp_path / f"{number}.md").write_text(f"heron{number} marsh{number} call 040 669 12 8{number}\n")
+    words = " ".join(f"word{n}" for n in range(120))
+    (tmp_path / "letter.md").write_text(f"{words} 040 669 12 70 {words}\n")
+    with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
+        ms.index(tmp_path)
+        yield ms
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "lexical"])
+def test_a_number_is_looked_for_as_it_stands(numbers: MiniSearch, mode: Mode) -> None:
+    found = numbers.query("040 669 12 70", mode=mode)
+    assert [Path(hit.path).name for hit in found] == ["letter.md"]
+    assert found.question == Question("040 669 12 70", ("040 669 12 70",))
+    assert found.is_confident is (True if mode == "hybrid" else None)
+    within = numbers.query("040 669 12 8", mode=mode, where=AtPath("letter.md"))
+    assert within.question == Question("040 669 12 8")  # no such number in that file
+
+
+def test_a_number_that_stands_nowhere_or_is_taken_as_text_is_a_question_like_any(numbers: MiniSearch) -> None:
+    for asked, mode in (
+        ("040 669 12 99", "hybrid"),
+        (Question("040 669 12 70"), "hybrid"),
+        ("040 669 12 70", "dense"),
+    ):
+        found = numbers.query(asked, 40, mode=mode)
+        assert len({hit.path for hit in found}) == 26 and found.question.required == ()
+
+
+def test_a_phrase_that_stands_there_answers_who_asks_for_nothing_else(numbers: MiniSearch) -> None:
+    assert numbers.query('"word5 word6"').is_confident
+    assert numbers.query('"040 669 12 70"').is_confident
+    assert not numbers.query('xylophone quartz basalt "word5 word6"').is_confident
+
+
 def test_a_page_that_copies_leave_short_is_filled_and_what_was_reranked_once_stays(tmp_path: Path) -> None:
     for number in range(150):
         (tmp_path / f"copy{number}.md").write_text("an oven for bread\n")

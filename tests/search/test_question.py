@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minisearch.errors import InputError
 from minisearch.results import Question
-from minisearch.search.question import checked_question, literal_question, parse_question
+from minisearch.search.question import checked_question, is_number, literal_question, parse_question
 
 
 def test_a_phrase_is_required_and_stays_in_the_text() -> None:
@@ -27,6 +27,26 @@ def test_concepts_steer_by_their_weight() -> None:
     question = parse_question('bread +crust +"wood oven"^0.5 -sugar^2 -"white flour"^.25')
     steers = (("crust", 1.0), ("wood oven", 0.5), ("sugar", -2.0), ("white flour", -0.25))
     assert question == Question("bread", steers=steers)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("276098106512345", True),
+        ("040 / 669 12-70", True),
+        ("DE89 3704 0044", True),
+        ("INV-2024-0031", True),
+        ("12.03.2024", True),
+        ("٠٤٠ ٦٦٩", True),
+        ("python3", False),
+        ("call 040 669", False),
+        ("5 apples", False),
+        ("- / -", False),
+        ("", False),
+    ],
+)
+def test_a_number_is_a_text_whose_every_word_is_mostly_digits(text: str, expected: bool) -> None:
+    assert is_number(text) is expected
 
 
 def test_steers_alone_are_a_question() -> None:
