@@ -98,10 +98,10 @@ def test_hostile_filters_are_taken_or_refused(ms, often, fault_seed):
     "text", ["", " ", "\0", "a" * 1_000_000, "word " * 200_000, '"' * 10_001, "(" * 100_000]
 )
 def test_extreme_questions(ms, text):
-    started_s = time.perf_counter()
+    started_s = time.process_time()  # whatever else the machine has to do
     with contextlib.suppress(MinisearchError):
         ms.query(text)
-    assert time.perf_counter() - started_s < 15  # a megabyte goes through the encoder's tokenizer
+    assert time.process_time() - started_s < 15  # a megabyte goes through the encoder's tokenizer
 
 
 @pytest.mark.parametrize("k", [0, -1, 1.5, "3", None, True])
