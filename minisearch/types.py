@@ -209,7 +209,10 @@ class IndexProgress:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One indexing run as the store remembers it; ``outcome`` is running, complete, interrupted or failed."""
+    """One indexing run as the store remembers it.
+
+    ``outcome`` is running, complete, interrupted, failed, or rolled back: by `MiniSearch.rollback`.
+    """
 
     started_at: str
     finished_at: str | None

@@ -18,9 +18,9 @@ import numpy as np
 
 VERSION = 1
 
-# Of the sum of both heights; fitted by scripts/confidence.py --fit.  Nothing that was tried beside the cosine
-# told more (AUROC within about 0.01, some worse): margins to later results, shared words, agreement of both
-# legs, hubness.
+# Of the sum of both heights; fitted by scripts/confidence.py --fit.  Nothing that was tried in the sum beside
+# the cosine told more (AUROC within about 0.01, some worse): margins to later results, the number of shared
+# words, agreement of both legs, hubness.
 SLOPE, CONSTANT = 0.65, -0.42
 
 CONFIDENT_FROM = 0.5
