@@ -144,9 +144,19 @@ def remove(paths: tuple[Path, ...], index_folder: Path | None, verbose: bool) ->
 
 def main() -> None:
     """The ``minisearch`` command."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(
                 errors="backslashreplace"
             )  # a terminal that cannot show a text still shows where
     cli(prog_name="minisearch")
+
+
+def _open_closed_streams() -> None:
+    """Where a standard stream was closed (``>&-``), the null device: what is said there is said to nobody."""
+    # In the order of their numbers, as an opened file gets the lowest that is free: otherwise one of the
+    # index would get it, and whatever a library says on standard error would be written into that.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - to the end

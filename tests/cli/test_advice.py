@@ -1,4 +1,4 @@
-"""The commands that messages advise do what they say when they are pasted into a shell, whatever is named how."""
+"""The commands that messages advise do what they say when they are pasted into a shell."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ INDEX = "Bob's index"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A current folder with folders whose names a shell would cut, and others that the parts of these name."""
-    for name in ("my notes", "my", "notes", "-x"):
+    """A current folder with folders whose names a shell would cut, and one that such a part names."""
+    for name in ("my notes", "my", "-x"):
         (tmp_path / name).mkdir()
         for number in range(3):
             (tmp_path / name / f"{number}.md").write_text(f"Note {number} of {name}.\n")
