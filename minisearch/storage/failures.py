@@ -14,10 +14,16 @@ from minisearch.storage.files import free_space
 
 @contextlib.contextmanager
 def named_errors(path: Path, *, is_only_read: bool = False) -> Iterator[None]:
-    """SQLite's errors as ours; where the file ``is_only_read``, a disk is full that it is not on."""
+    """SQLite's errors as ours; where the file ``is_only_read``, a disk is full that it is not on.
+
+    KeyboardInterrupt where a signal, whichever it was, came inside a function of ours that SQLite called.
+    """
     try:
         yield
     except (sqlite3.Error, UnicodeDecodeError) as error:  # text that damage made undecodable
+        # The functions raise nothing themselves, and SQLite does not tell what the signal's handler raised.
+        if "user-defined function" in str(error):
+            raise KeyboardInterrupt from error
         if is_only_read and "disk is full" in str(error):
             raise _no_temporary_room(str(error)) from error
         raise _named(error, path) from error

@@ -59,20 +59,26 @@ def glob(pattern: str) -> Callable[[str], bool]:
     return matches
 
 
-def path_matches(pattern: bytes, path: bytes) -> bool:
+def path_matches(pattern: bytes, path: object) -> bool:
     """For SQL: whether a stored path matches a pattern (UTF-8, half characters allowed).
 
     With "//" in front a pattern is of absolute paths only, with "/" of none of them.
     """
-    if pattern.startswith(b"/") and pattern.startswith(b"//") != path.startswith(b"/"):
+    name = _name(path)
+    if pattern.startswith(b"/") and pattern.startswith(b"//") != name.startswith("/"):
         return False
-    return glob(pattern.decode("utf-8", "surrogatepass"))(os.fsdecode(path))
+    return glob(pattern.decode("utf-8", "surrogatepass"))(name)
 
 
-def path_ends(suffix: bytes, path: bytes) -> bool:
+def path_ends(suffix: bytes, path: object) -> bool:
     """For SQL: whether the file name of a stored path ends so, in whatever case."""
-    name = os.fsdecode(path).rpartition("/")[2]
+    name = _name(path).rpartition("/")[2]
     return name.casefold().endswith(suffix.decode("utf-8", "surrogatepass").casefold())
+
+
+def _name(stored: object) -> str:
+    """A path as Python has it; "" for what is none, as whoever reads that row will say."""
+    return os.fsdecode(stored) if isinstance(stored, bytes | str) else ""
 
 
 def _fits(part: Segments, segments: list[str], position: int) -> bool:

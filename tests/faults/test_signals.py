@@ -15,6 +15,7 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.storage import Store
 from tests.fakes import HashingEncoder
+from tests.faults.commands import RUN
 from tests.faults.invariants import write_documents
 from tests.faults.processes import environment
 
@@ -178,6 +179,40 @@ def test_a_second_ctrl_c_as_the_first_is_answered_changes_nothing(said_by):
     program = PRESSED_AGAIN.format(said_by=said_by)
     done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, timeout=60)
     assert (done.returncode, b"Traceback" in done.stderr) == (130, False), done.stderr
+
+
+# SQLite calls this for every document of a question with a filter.
+MATCHING = """
+import time
+from minisearch.storage import opening
+def {function}(*_):
+    print("matching", flush=True)
+    time.sleep(20)
+opening.{function} = {function}
+"""
+
+
+@pytest.mark.parametrize(("sent", "code"), SIGNALS)
+@pytest.mark.parametrize(
+    ("function", "condition"), [("path_matches", "--path=*"), ("path_ends", "--ext=txt")]
+)
+def test_a_signal_inside_a_function_that_sqlite_calls_is_no_error(tmp_path, function, condition, sent, code):
+    folder, index = tmp_path / "docs", tmp_path / ".minisearch"
+    write_documents(folder, 3, seed=3)
+    with MiniSearch(index, encoder=HashingEncoder()) as ms:
+        ms.index(folder)
+    program = MATCHING.format(function=function) + RUN
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "query", "w1", condition, "--index", str(index)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"matching\n"
+        process.send_signal(sent)
+        _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (code, b"Interrupted\n")
 
 
 def shrinking(folder, index, **change):
