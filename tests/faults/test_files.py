@@ -44,11 +44,13 @@ UNFIT = re.compile("[\0\ud800-\udfff]")
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that every user may enter, with what pytest could not take away after."""
+    """A folder that every user may enter and read, with what pytest could not take away after."""
     path = Path(tempfile.mkdtemp(prefix="minisearch-hostile-"))
     path.chmod(0o777)
+    before = os.umask(0o022)
     (path / "docs").mkdir()
     yield path
+    os.umask(before)
     subprocess.run(["rm", "-rf", "--", str(path)], check=True)  # shutil would recurse 3,000 folders deep
 
 
