@@ -62,7 +62,7 @@ class MiniSearch:
 
     def __init__(
         self,
-        index_folder: Path,
+        index_folder: str | os.PathLike[str],
         *,
         model: str | None = None,
         encoder: Encoder | None = None,
@@ -72,7 +72,7 @@ class MiniSearch:
         offline: bool = False,
     ) -> None:
         self._settings = settings
-        self._home = Home(index_folder)
+        self._home = Home(Path(index_folder))
         self._encoders = Encoders(given=encoder, model=model, dtype=dtype, offline=offline, home=self._home)
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
         self._asking = Asking(self._home, self._encoders, rerankers)
@@ -218,13 +218,14 @@ class MiniSearch:
         """The k best answers, best first; every match where there are fewer.
 
         ``text`` may hold operators ("a phrase", -word, +concept^0.5), and a number is a phrase wherever it
-        stands; a `Question` is taken as it is, such as `literal_question` makes of any text.  ``mode`` "hybrid" fuses meaning ("dense") and words
-        ("lexical").  ``where`` keeps to some passages: conditions of `minisearch.filters`, or a text
-        such as 'author = "ada"'.  By "passage", neighbours under one heading and near copies share a place
-        and no document has more than three among others; by "document" each has one; by "chunk" nothing is
-        put together.  ``rerank`` ("auto", "cross", "bi" or a `Reranker`) looks again at the best
-        ``rerank_depth``, or as many as ``rerank_budget_s`` seconds allow.  ``diverse`` from 0 to 1 trades
-        relevance for variety.  ``evidence`` finds the sentence of each passage that answers best.
+        stands; a `Question` is taken as it is, such as `literal_question` makes of any text.  ``mode``
+        "hybrid" fuses meaning ("dense") and words ("lexical").  ``where`` keeps to some passages: conditions
+        of `minisearch.filters`, or a text such as 'author = "ada"'.  By "passage", neighbours under one
+        heading and near copies share a place and no document has more than three among others; by
+        "document" each has one; by "chunk" nothing is put together.  ``rerank`` ("auto", "cross", "bi" or a
+        `Reranker`) looks again at the best ``rerank_depth``, or as many as ``rerank_budget_s`` seconds
+        allow.  ``diverse`` from 0 to 1 trades relevance for variety.  ``evidence`` finds the sentence of each
+        passage that answers best.
 
         Raises InputError for what makes no sense, IndexNotFound before anything was indexed, WeightsNotFound
         for a reranker whose weights are not here.

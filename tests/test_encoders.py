@@ -126,3 +126,19 @@ def test_a_new_process_prints_what_the_model_answers(tmp_path: Path, minilm: Sen
     assert [hit["chunk_id"] for hit in found] == [hit.chunk_id for hit in expected]
     assert np.abs(np.subtract([hit["score"] for hit in found], [hit.score for hit in expected])).max() < 2e-6
     assert done.stderr == ""
+
+
+def test_the_marked_sentences_are_the_same_with_torch_and_without(
+    tmp_path: Path, minilm: SentenceTransformer
+) -> None:
+    data = Path(__file__).parents[1] / "data"
+    lines = (data / "queries.jsonl").read_text(encoding="utf-8").splitlines()
+    questions = [json.loads(line)["text"] for line in lines[:12]]
+    with MiniSearch(tmp_path, encoder=minilm) as ms:
+        ms.index(data / "docs" / "gardening", data / "docs" / "cooking")
+    marked = []
+    for encoder in (minilm, ColdEncoder.from_pretrained(MODEL, offline=True)):
+        with MiniSearch(tmp_path, encoder=encoder) as ms:
+            pages = ms.query_many(questions, k=5, evidence=True)
+            marked.append([[(hit.chunk_id, hit.evidence.text) for hit in page] for page in pages])
+    assert marked[0] == marked[1]

@@ -88,6 +88,12 @@ def test_scores_are_cosines_best_first_and_k_bounds_their_number(
     assert [result.score for result in results] == sorted((r.score for r in results), reverse=True)
 
 
+def test_the_index_folder_may_be_given_as_a_text(ms: MiniSearch, encoder: HashingEncoder) -> None:
+    ms.index("docs")
+    with MiniSearch(".minisearch", encoder=encoder) as again:
+        assert again.query("run a failed task again") == ms.query("run a failed task again")
+
+
 def test_a_k_beyond_the_index_gives_every_chunk(ms: MiniSearch) -> None:
     ms.index("docs")
     assert len(ms.query("anything", k=10**9, by="chunk")) == ms.status().n_chunks

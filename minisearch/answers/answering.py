@@ -32,7 +32,7 @@ from minisearch.results import (
     Trace,
 )
 from minisearch.search.confidence import CONFIDENT_FROM, Null, is_confident, relevance
-from minisearch.search.evidence import N_TRIED, best_sentences, evidence, likeliest_sentences
+from minisearch.search.evidence import best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.rerank import Reranked
 from minisearch.storage import Store, StoredChunk
@@ -127,7 +127,6 @@ class Answerer:
     rerank: Callable[[str, Sequence[str]], Reranked] | None
     null: Null | None
     shown: Callable[[str], str]
-    n_tried: int = N_TRIED  # sentences of each passage that the encoder sees
 
     def answer(
         self,
@@ -272,7 +271,6 @@ class Answerer:
                 texts,
                 self.encoder.encode_document,
                 vector,
-                n_tried=self.n_tried,
                 headings=headings,
                 found_first=first,
                 cosines=[result.trace.cosine for result in results],

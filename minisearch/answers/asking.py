@@ -25,18 +25,12 @@ from minisearch.errors import InputError
 from minisearch.facts import Facts
 from minisearch.home import Home, real_path
 from minisearch.live_index import LiveIndex, is_there
-from minisearch.minilm.cold import ColdEncoder
 from minisearch.results import Question, SearchResults
-from minisearch.search.evidence import N_TRIED
 from minisearch.search.question import checked_question, is_number, parse_question
 from minisearch.storage import Store, StoredChunk
 from minisearch.types import Encoder, FloatArray, IndexStatus
 
 Found = TypeVar("Found")
-
-# Without torch a sentence takes some 25 ms: with four a passage, a page in a new process took 0.9 s. The
-# model's own choice is among two in four of five passages, among four in nine of ten.
-N_TRIED_COLD = 2
 
 
 class Asking:
@@ -160,8 +154,7 @@ class Asking:
                 depth=search.rerank_depth,
                 budget_s=search.rerank_budget_s,
             )
-        n_tried = N_TRIED_COLD if isinstance(encoder, ColdEncoder) else N_TRIED
-        return Answerer(store, index, encoder, rerank, calibration.read(store), self._home.shown, n_tried)
+        return Answerer(store, index, encoder, rerank, calibration.read(store), self._home.shown)
 
     def _is_outdated(self, store: Store) -> bool:
         """Whether the index was replaced while it was asked, or written to where we could not see it."""
