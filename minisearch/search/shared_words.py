@@ -71,7 +71,7 @@ def _terms(stems: Sequence[str]) -> set[Term]:
 def _names(question: str) -> set[str]:
     words = WORD.findall(question)
     told = [word for i, word in enumerate(words) if _has_digit(word) or (i and word[0].isupper())]
-    return {stem for word in told for stem in _stems(word)}
+    return {stem for word in told for stem in _stems(word, but=FUNCTION_WORDS)}  # "I" is none
 
 
 def _has_digit(word: str) -> bool:

@@ -65,6 +65,7 @@ def test_a_number_is_not_part_of_another():
 def test_a_capital_at_the_beginning_makes_no_name():
     assert not has_names("Are dogs allowed")
     assert has_names("Does Ada have dogs")
+    assert not has_names("How do I retry, and What then?")
 
 
 def test_endings_are_cut_and_cjk_is_compared_by_pairs():
