@@ -2,7 +2,8 @@
 
 A text as it stands in its file comes in, with the titles above it; spans go out.  What is no sentence is told
 by its lines: front matter, headings, items of lists, rows of tables, code, the directives of
-reStructuredText.  Which of them answers a question is `evidence`'s.
+reStructuredText.  Where a sentence ends within its paragraph is `sentence_ends`'s, which of them answers a
+question is `evidence`'s.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from minisearch.search.sentence_ends import sentence_starts
+
 MAX_CHARACTERS = 300  # a sentence longer than four lines of a terminal points at nothing
 
 Span = tuple[int, int]
 
 LINE_END = re.compile(r"\r\n|\r|\n")
-SENTENCE_END = re.compile(
-    r"(?:(?<![\d.])(?<!\.[a-zA-Z])|(?<=\d{3}))[.!?][\"'”’)\]]*\s+(?=[^\sa-z])|[。！？][」』”’）]*"
-)
 LETTER = re.compile(r"[^\W_]")
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9fff])[^\W_])+")
 
@@ -29,9 +29,13 @@ FEWEST_WORDS_AT_ADDRESS = 3  # "More information: <address>" says nothing
 FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(\S*)")
 UNDERLINE = re.compile(r"([^\w\s])\1{2,}[ \t]*")
 ATX_HEADING = re.compile(r" {0,3}#{1,6}[ \t]")
-ITEM_OR_ROW = re.compile(r"[ \t]*(?:(?:[-*+•>]|\d{1,9}[.)])[ \t]|\|)")
+NUMBERING = (  # but no German date
+    r"\d{1,9}[.)](?![ \t]+(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November"
+    r"|Dezember)\b)"
+)
+ITEM_OR_ROW = re.compile(rf"[ \t]*(?:(?:[-*+•>]|{NUMBERING})[ \t]|\|)")
 MARKS = re.compile(  # before the words of such a line
-    r"[ \t]*(?:(?:[-*+•>#]+|\d{1,9}[.)]|//+|\.\.[ \t]+[\w-]+::)[ \t]+|\|[ \t]*)*"
+    rf"[ \t]*(?:(?:[-*+•>#]+|{NUMBERING}|//+|\.\.[ \t]+[\w-]+::)[ \t]+|\|[ \t]*)*"
 )
 DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+([\w:-]+)::(?:[ \t]+\S*)?[ \t]*")  # reStructuredText's
 TARGET_OR_OPTION = re.compile(r"[ \t]*(?:\.\.[ \t]+_.*:.*|:[\w-]+:(?:[ \t]+\S*)?[ \t]*)")
@@ -253,8 +257,8 @@ def _split(text: str, start: int, end: int) -> list[Span]:
     if text[start:end].lstrip().startswith("|"):
         end = start + len(text[start:end].rstrip("| \t"))
     start = marks.end() if marks.end() < end else start
-    ends = [found.end() for found in SENTENCE_END.finditer(text, start, end)]
-    pieces = [piece for a, b in pairwise([start, *ends, end]) for piece in _pieces(text, a, b)]
+    starts = [start, *sentence_starts(text, start, end), end]
+    pieces = [piece for a, b in pairwise(starts) for piece in _pieces(text, a, b)]
     return [piece for piece in pieces if LETTER.search(text, *piece)]
 
 

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minisearch.search.sentence_ends import sentence_starts
+
+# Each line is a text, its sentences told apart by " | ".
+ENGLISH = """
+Mr. Okafor came by. | Dr. Weber prescribed two pills a day. | We met Prof. Lang at St. Jakobi.
+Mrs. Lee and Ms. Adeyemi paid approx. 30 euros, i.e. less than before.
+Judges Sandra Day O'Connor, David H. Souter and Stephen G. Breyer agreed.
+J. R. Weber wrote it. | J. S. Bach did not. | T. S. Eliot read it.
+J.-P. Sartre met J.R.R. Tolkien in the U.S. capital. | Gov. Linda Lingle was there.
+They moved to the U.S. | It was cold there. | U.S. Army trucks came.
+We left at 5 p.m. | The shop was shut. | At 9 a.m. Monday it opened.
+The firm is Smith Inc. | They sell boilers. | Apple Inc. shares fell, Alcoa Inc. (aluminium) too.
+Warner Bros. TV bought Jones & Co. Ltd. | He was glad.
+Fruit, bread, cheese etc. | Then we ate.
+See Fig. 5 and Eq. (4), cf. Table 2, pp. 12, vol. 3, no. 7. | More is in Sec. 8.
+Is it there? | No. | We looked. | No. 5 is gone. | Why (No.)? | End.
+On Jan. 12 and Dec. 30, 2013 it rained. | We go in Sept. | Mary stays.
+The cat sat. | Mary stood. | Sun. 5 May it is shut. | We love the sun. | Mary too.
+Martin Luther King Jr. spoke. | John Smith Jr. | He was next. | Ali vs. Frazier was on.
+He lives on Main St. | The shop is near. | St. Paul's is far.
+He was 30. | She was 25. | They were 9.5. | It cost $30. | Which is dear.
+First, do this: 1. The pump goes off. | 2. Open the valve.
+In 2018. | Peter left. | Smith et al. Nature 5 (1999). | Smith et al. | They were right.
+Take vitamin C. | It helps. | Heat it to 180 °C. | Pour it in. | It takes 5 V. | Plug it in.
+Press Ctrl-C. | Wait. | Use -v. | More is said. | Press `q`. | Done.
+The rule is in ops.c. | More is in node.js. | So is the test.
+I can't. | Mary can. | It is Mary's. | Bob agrees.
+He said "Go to Dr. Weber." | Then he went. | (It was Mr. Lee.) | All is well.
+Well... Mary was late.
+Rep. Smith? | Yes! | Is it 5? | Peter knows. | He shouted 7! | Bob heard.
+Look at e.g. Mary, viz. Bob, i.e. Sue (approx. Five).
+Dr.
+He works in HR. | Mary has MS. | Peter lives in CA. | Bob, too.
+The value of x. | Peter knows x. | Let x. y. Z be so.
+"""
+GERMAN = """
+Am 3. Oktober kam Herr Dr. Meier, z.B. wegen der Heizung. | Die Nr. 5 ist ca. 20 m entfernt.
+Er kam am 5. Mai 2024. | Wir gingen im 3. Stock umher, zum 2. Mal.
+Das gilt z. B. Kindern, d. h. Söhnen, u. a. Peter und i. d. R. Frauen.
+Hr. Weber und Fr. Lang, geb. Kurz, wohnen in der Goethestr. 5 bzw. Hauptstr. 7.
+Dr. med. dent. Weber sah ggf. Karies, vgl. S. 5 und Abb. 3.
+Brot, Käse usw. | Danach gab es Tee. | Es kostet inkl. Versand 5,90. | Die Post kommt.
+Er hat 5 Mio. Euro, sie 2 Mrd. | Wir haben nichts. | Das ist wahr.
+Tel. 040 / 669 12 70, Tel. (030) 5 und tel. +49 40.
+Der Laden ist in der Bonner Str. | Die Tür ist grün. | Das war im 19. Jh. | Es war kalt.
+Nach Art. 5 Abs. 2 und Kap. IV gilt es. | Es war ca. 300 v. Chr. | Sie starb.
+Es gilt evtl. über Nacht, bzw. überall, ab 5. über Tag.
+Die Müller GmbH & Co. KG zahlt max. 50 Euro, mind. aber 20.
+"""
+FRENCH_AND_SPANISH = """
+M. Dupont et Mme. Curie sont là. | Il est tard, p. ex. Minuit. | Voir p. 5, chap. 3. | Élodie est venue.
+Fruits, pain, etc. | Paul mange. | É. Zola écrivait, c.-à-d. Souvent. | L'été est là. | À demain.
+El Sr. García vive en la Av. Libertad núm. 5. | Tiene aprox. 30 años.
+La Sra. López fue a EE. UU. Ayer volvió. | ¿Por qué? | ¡No! | ¿Quién sabe? | Está en la pág. 5.
+"""
+LINES = [line for table in (ENGLISH, GERMAN, FRENCH_AND_SPANISH) for line in table.strip().splitlines()]
+
+
+def cut(text: str, start: int = 0, end: int | None = None) -> list[str]:
+    end = len(text) if end is None else end
+    starts = [start, *sentence_starts(text, start, end)]
+    return [text[a:b].strip() for a, b in zip(starts, [*starts[1:], end], strict=True)]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_sentences_end_where_they_end(line: str) -> None:
+    assert cut(line.replace(" | ", " ")) == line.split(" | ")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_break_is_a_space(line: str) -> None:
+    assert cut(line.replace(" | ", "\n").replace(" ", "\n")) == line.replace(" | ", "|").replace(
+        " ", "\n"
+    ).split("|")
+
+
+def test_the_table_has_more_than_sixty_sentences() -> None:
+    assert sum(len(line.split(" | ")) for line in LINES) > 60
+
+
+def test_nothing_outside_of_the_stretch_is_looked_at() -> None:
+    text = "Dr. No. The end. There"
+    assert sentence_starts(text, 4, len(text)) == [8, 17]
+    assert sentence_starts(text, 4, 16) == [8]
+    assert sentence_starts(text, 4, 7) == []
+    assert sentence_starts("", 0, 0) == []
+    assert sentence_starts("so U.S. The", 5, 11) == [8]  # an S, followed by a word that begins sentences
+
+
+def test_a_word_longer_than_what_is_looked_at_is_no_abbreviation() -> None:
+    assert cut("x" * 40 + "vs. Mary") == ["x" * 40 + "vs.", "Mary"]
+
+
+PLAIN = st.sampled_from(
+    [
+        "Dr. Weber met Mr. Lee on 5 Jan. 2025.",
+        "Why did J. R. Smith go to No. 5?",
+        "Am 3. Oktober kam z. B. Frau Lang, vgl. S. 7.",
+        "The U.S. team paid approx. 30 euros!",
+        'Mary said "see Fig. 5 of vol. 2."',
+        "水は要る。",
+    ]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(PLAIN, min_size=1))
+def test_neighbours_are_told_apart(sentences: list[str]) -> None:
+    assert cut(" ".join(sentences)) == sentences
+
+
+TEXTS = st.text(st.sampled_from("aBÉé.!? \n'\"()-_*°5。」1")) | st.lists(
+    st.sampled_from(
+        ["Dr.", "z.", "B.", "a.m.", "No.", "5.", "The", "mary", "Mary", "(It", "...", "$3.", "\n"]
+    )
+).map(" ".join)
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_a_sentence_begins_only_after_a_stop(text: str) -> None:
+    starts = sentence_starts(text, 0, len(text))
+    assert starts == sorted(set(starts))
+    for start in starts:
+        before = text[:start].rstrip().rstrip("\"'”’)]」』）")
+        assert before.endswith((".", "!", "?", "。"))
+        assert before.endswith("。") or (text[start - 1].isspace() and not text[start : start + 1].islower())
