@@ -54,7 +54,7 @@ from minisearch.storage.connection import Connection
 shrink = Connection.shrink
 def shrink_slowly(self, *, is_due=False):
     print("shrinking", flush=True)
-    self._db.set_progress_handler(partial(countOf, range(200_000), -1), 10)
+    self._db.set_progress_handler(partial(countOf, range(20_000), -1), 1)
     return shrink(self, is_due=True)
 Connection.shrink = shrink_slowly
 """
