@@ -61,9 +61,16 @@ NAMES = (
     *("secret", "token", "api_key", "apikey", "api-key", "access_key", "accesskey"),
     *("auth_key", "private_key", "apiKey", "accessKey", "authKey", "privateKey"),
 )
+# A name ends where a word does, in the case that it has: TOKEN_2, tokenValue, secretkey, but not TOKENIZER,
+# passwordless or Secretary. What stands before it is free: PGPASSWORD, authtoken.
+LOWER, UPPER = "[a-zß-öø-ÿа-яё]", "[A-ZÀ-ÖØ-ÞА-ЯЁ]"
+WORD_ENDS = (
+    f"(?:(?<={LOWER})(?:s|keys?|values?)?(?!{LOWER})|(?<={UPPER})(?:S|KEYS?|VALUES?)?(?!{UPPER}(?!{LOWER})))"
+)
 # What stands between a name and its value: in code, in Markdown ("**Password:** ..."), in XML, in a sentence.
 SPACE = "[ \\t\xa0\u202f]{0,8}"
-ASSIGNED = rf"""[\w.-]{{0,50}}["'`\]*]{{0,2}}{SPACE}(?::=|=>|==?|[:：]|>|is:?(?=[ \t]))(?:\*\*)?{SPACE}"""
+SIGN = r"(?::=|=>|==?|[:：]|>|is:?(?=[ \t]))(?:\*\*)?"
+ASSIGNED = rf"""{WORD_ENDS}[\w.-]{{0,50}}["'`\]*]{{0,2}}{SPACE}{SIGN}{SPACE}"""
 QUOTE = r"""(?:[bBrRuU]?\\?["'`])"""
 CHARACTER = "[A-Za-z0-9+/=_.~!@#%^&*?$-]"
 ENDS = r"(?![^\s\"'`,;)\]}<>\\])"

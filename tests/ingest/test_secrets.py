@@ -7,10 +7,10 @@ import string
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from minisearch.ingest.secrets import is_secret_file, redact
+from minisearch.ingest.secrets import NAMES, PASSWORDS, is_secret_file, redact
 
 DICE = random.Random(20)
 ALPHANUMERIC = string.ascii_letters + string.digits
@@ -123,6 +123,47 @@ def test_a_short_password_is_blanked_after_a_name_or_in_an_address(line, passwor
     blanked, ((kind, position),) = redact(text)
     assert (blanked, position) == (text.replace(password, "█" * len(password)), text.index(password))
     assert kind == ("password in an address" if "://" in line else "password")
+
+
+DRAWN = "Zx9kQ2vL7pR4" + "tW8mB3nD6"
+
+
+@pytest.mark.parametrize("name", [
+    "TOKEN", "API_TOKEN", "TOKEN_2", "token2", "tokenValue", "TOKENValue", "tokenvalue", "TOKENS", "tokens",
+    "authtoken", "secretkey", "SECRETKEY", "SecretKeys", "secret.key", "apiKeyProd", "APIKEY_PROD",
+    "api-keys", "PGPASSWORD", "passwords", "passwordHash", "Passwort",
+    "\u043f\u0430\u0440\u043e\u043b\u044c", "SENHAS",
+    "tokenizer_token", "secretaries_secret",
+])  # fmt: skip
+def test_a_name_promises_a_secret_whatever_words_stand_around(name):
+    text = f'{name} = "{DRAWN}"'
+    assert redact(text)[0] == text.replace(DRAWN, "█" * len(DRAWN))
+
+
+@pytest.mark.parametrize("name", [
+    "TOKENIZER", "Tokenizer", "tokenizer", "tokenizerName", "TOKENIZATION", "tokenized", "MY_TOKENISER_1",
+    "passwordless", "PASSWORDLESS", "passwordlessLogin", "secretary", "Secretary", "SECRETARIAT", "secretion",
+    "apikeyring", "accesskeyid", "Passwortliste", "wachtwoordloos", "senhasinho", "tokensale",
+    "\u043f\u0430\u0440\u043e\u043b\u044c\u043d\u044b\u0439",
+    "\u041f\u0410\u0420\u041e\u041b\u042c\u041d\u042b\u0419",
+])  # fmt: skip
+def test_the_beginning_of_another_word_promises_none(name):
+    for value in (DRAWN, "all-MiniLM-L6-v2"):
+        assert redact(f'{name} = "{value}"')[1] == []
+
+
+@given(
+    st.sampled_from([name for name in (*NAMES, *PASSWORDS) if name.islower()]),
+    st.text(string.ascii_lowercase, min_size=2, max_size=9),
+    st.sampled_from([str.lower, str.upper, str.capitalize]),
+)
+def test_a_name_ends_where_its_word_does(name, more, cased):
+    run_on = f"{name}{more}"
+    assume(more not in {"key", "keys", "value", "values"})
+    assume(not any(run_on.find(other, 1) >= 0 and other not in name for other in (*NAMES, *PASSWORDS)))
+    for one in (f"{cased(name)}_{cased(more)}", f"{cased(name)}{more.capitalize()}"):
+        assert len(redact(f"{one} = {DRAWN}")[1]) == 1
+    assert redact(f"{cased(run_on)} = {DRAWN}")[1] == []
 
 
 @pytest.mark.parametrize("value", [
@@ -247,7 +288,7 @@ def test_the_text_keeps_its_length_and_all_that_is_not_blanked(text):
     "<password>", "**password:** ", "password: aB3dE5gH7 ", "://u:aB3dE5gH7@", "://:", "pwd>", "password*",
     "bearer ", "token.", "password is ", "password is: ", "_pass_PASS=", "://u:a%20", "://u:{a}(@",
     "mot de passe : ", "://u:" + "aB" * 98 + "@", "password=" + "aB" * 90 + " ",
-    "a" * 100, "Private-Lines: 1\n", "a1B2c3", "github_pat_a",
+    "tokens", "TOKENS", "secretkey", "a" * 100, "Private-Lines: 1\n", "a1B2c3", "github_pat_a",
 ])  # fmt: skip
 def test_time_is_linear_in_hostile_texts(unit):
     text = unit * (300_000 // len(unit))
