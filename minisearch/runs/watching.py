@@ -72,11 +72,11 @@ def _reports(
             is_due = isinstance(error, IndexBusy)  # whoever writes ends some time; files have to change
             continue
         is_due, told = False, ""
-        if is_first:
-            warm_up()  # a save has to be found in two seconds, and loading torch alone takes as long
         if is_first or report.added or report.updated or report.removed:
-            is_first = False
             yield report
+        if is_first:
+            is_first = False
+            warm_up()  # a save has to be found in two seconds, and loading torch alone takes as long
 
 
 def _changes(paths: Sequence[Path], home: Home, stop: threading.Event | None) -> Iterator[bool]:

@@ -346,6 +346,19 @@ def test_ctrl_c_before_the_first_line_of_watch_speaks_of_none(
     )
 
 
+def test_ctrl_c_while_the_model_is_loaded_speaks_of_the_first_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loading(_: object) -> None:
+        raise KeyboardInterrupt
+
+    after(monkeypatch, True, False)
+    monkeypatch.setattr("minisearch.runs.writing.Writing.warm_up", loading)
+    watched = run("watch", "docs", code=130)
+    assert watched.stdout.endswith("  3 documents added, 0 updated, 0 unchanged, 0 removed, 1 skipped\n")
+    assert watched.stderr.endswith("\nStopped watching: the index is as of the last line\n")
+
+
 def test_the_first_run_of_watch_is_drawn_as_that_of_index_is(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -216,6 +216,29 @@ def test_a_signal_inside_a_function_that_sqlite_calls_is_no_error(tmp_path, func
     assert (process.returncode, errors) == (code, b"Interrupted\n")
 
 
+@pytest.mark.parametrize(("sent", "code"), SIGNALS)
+@pytest.mark.parametrize("closed", ["", "2>&-"])
+def test_a_signal_ends_a_watch_with_its_code(tmp_path, sent, code, closed):
+    folder, index = tmp_path / "docs", tmp_path / ".minisearch"
+    write_documents(folder, 3, seed=3)
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "tests.faults.commands"]
+    with subprocess.Popen(
+        [*command, "watch", str(folder), "--index", str(index)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert b"3 documents added" in process.stdout.readline()
+        if not closed:
+            assert process.stderr.readline().startswith(b"Watching 3 documents below ")
+        process.send_signal(sent)
+        _, errors = process.communicate(timeout=10)
+    is_told = sent == signal.SIGINT and not closed
+    said = b"Stopped watching: the index is as of the last line\n" if is_told else b""
+    assert (process.returncode, errors) == (code, said)
+
+
 def shrinking(folder, index, **change):
     """A process that is writing its database anew, to the copy that takes its place."""
     arguments = [sys.executable, "-c", SHRINKING + COMMAND, "index", str(folder), "--index", str(index)]

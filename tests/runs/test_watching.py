@@ -75,6 +75,19 @@ def test_a_save_a_new_file_and_a_deletion_are_each_followed(tmp_path: Path, docs
         assert problems == []
 
 
+def test_the_first_report_does_not_wait_for_the_model_to_be_loaded(
+    tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr("minisearch.runs.writing.Writing.warm_up", lambda writing: loaded.append(writing))
+    stop = threading.Event()
+    with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
+        reports = ms.watch(docs, stop=stop)
+        assert (next(reports).added, len(loaded)) == (1, 0)
+        stop.set()
+        assert (list(reports), len(loaded)) == ([], 1)
+
+
 def test_the_index_folder_inside_what_is_watched_starts_no_run(tmp_path: Path, docs: Path) -> None:
     with watched(tmp_path, tmp_path) as (reports, _):
         time.sleep(2.5)  # the first run has written to it
