@@ -11,7 +11,7 @@ import re
 from minisearch.function_words import FUNCTION_WORDS
 
 STOP = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[^\sa-z])|[。！？][」』”’）]*")
-LAST_WORD = re.compile(r"(?<![-/])(?<!\w)[^\W_](?:[\w.'’-]*[^\W_])?\Z")
+LAST_WORD = re.compile(r"(?<![-/])(?<![^\W_])[^\W_](?:[\w.'’-]*[^\W_])?\Z")
 NEXT_WORD = re.compile(r"(?:[^\w\s]|_)*([^\W_]*)(\.?)")
 NUMBER = re.compile(r"\d|[IVXLC]{2,}\Z")
 LETTER_WITH_DOT = re.compile(r"(?<!\w)[^\W\d_]\.\Z")
@@ -54,7 +54,7 @@ def _is_last(text: str, start: int, stop: re.Match[str]) -> bool:
         return True
     if text[following].islower():
         return False
-    if text[dot] != ".":
+    if text[dot] != "." or not text[dot + 1].isspace():  # what closes with the stop closes the sentence
         return True
     before = text[max(start, dot - WINDOW) : dot]
     if before.endswith("."):

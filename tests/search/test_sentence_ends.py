@@ -28,8 +28,11 @@ He was 30. | She was 25. | They were 9.5. | It cost $30. | Which is dear.
 First, do this: 1. The pump goes off. | 2. Open the valve.
 In 2018. | Peter left. | Smith et al. Nature 5 (1999). | Smith et al. | They were right.
 Take vitamin C. | It helps. | Heat it to 180 °C. | Pour it in. | It takes 5 V. | Plug it in.
-Press Ctrl-C. | Wait. | Use -v. | More is said. | Press `q`. | Done.
-The rule is in ops.c. | More is in node.js. | So is the test.
+Press Ctrl-C. | Wait. | Use -AV. | Peter uses -V. | Peter does.
+Call substr. | Bob calls. | Set it to C. | (Peter did.)
+Press `q`. | Done. | (It was 5.) | Peter went. | (He saw Smith et al.) | Mary came.
+"I know Mr. Lee Jr." | Bob did.
+The rule is in ops.c. | More is in node.js. | Mary wrote it, a.k.a. (the) author. | _Dr. Weber_ read it.
 I can't. | Mary can. | It is Mary's. | Bob agrees.
 He said "Go to Dr. Weber." | Then he went. | (It was Mr. Lee.) | All is well.
 Well... Mary was late.
@@ -50,7 +53,7 @@ Er hat 5 Mio. Euro, sie 2 Mrd. | Wir haben nichts. | Das ist wahr.
 Tel. 040 / 669 12 70, Tel. (030) 5 und tel. +49 40.
 Der Laden ist in der Bonner Str. | Die Tür ist grün. | Das war im 19. Jh. | Es war kalt.
 Nach Art. 5 Abs. 2 und Kap. IV gilt es. | Es war ca. 300 v. Chr. | Sie starb.
-Es gilt evtl. über Nacht, bzw. überall, ab 5. über Tag.
+Es gilt evtl. über Nacht, bzw. überall, ab 5. über Tag etc. über alles.
 Die Müller GmbH & Co. KG zahlt max. 50 Euro, mind. aber 20.
 """
 FRENCH_AND_SPANISH = """
@@ -90,7 +93,8 @@ def test_nothing_outside_of_the_stretch_is_looked_at() -> None:
     assert sentence_starts(text, 4, 16) == [8]
     assert sentence_starts(text, 4, 7) == []
     assert sentence_starts("", 0, 0) == []
-    assert sentence_starts("so U.S. The", 5, 11) == [8]  # an S, followed by a word that begins sentences
+    assert sentence_starts("Mr. Lee", 1, 7) == [4]
+    assert sentence_starts("U.S. Theory", 0, 8) == [5]
 
 
 def test_a_word_longer_than_what_is_looked_at_is_no_abbreviation() -> None:
