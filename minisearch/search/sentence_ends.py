@@ -23,13 +23,13 @@ NEVER_LAST = frozenset(
     Mr Mrs Ms Messrs Dr dr Prof prof Rev Hon Capt Sgt Gov Rep Sen Mme Mlle Mgr Hr Hrn Fr Frl Dipl Ing Sra Srta
     med dent rer nat phil habil Dña
     e.g E.g i.e I.e cf Cf vs viz approx Approx ca Ca env aprox incl Incl esp c.-à-d
-    bzw vgl Vgl inkl Inkl exkl zzgl ggf Ggf evtl Evtl sog bzgl mind lt ehem geb EE
+    bzw vgl Vgl inkl Inkl exkl zzgl ggf Ggf evtl Evtl sog bzgl lt ehem geb EE
     """.split()  # noqa: SIM905 - as in `function_words`
 )
 NUMBERED = frozenset(  # not the last before a number; some are words too: "No. 5", but "No. Never."
     """
     No no Nos nos Nr nr Nrn Art art Abs Sec sec Sect Ch ch Chap chap Kap Ziff Anm Aufl Vol vol Bd p pp P Pp S
-    pág págs núm Fig Figs fig figs Abb Tab Eq Eqs eq eqs Pos Abt Tel tel Fax max Max min Min
+    pág págs núm Fig Figs fig figs Abb Tab Eq Eqs eq eqs Pos Abt Tel tel Fax max Max min Min mind
     Jan Feb Febr Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun
     """.split()  # noqa: SIM905 - as in `function_words`
 )

@@ -39,7 +39,7 @@ Well... Mary was late.
 Rep. Smith? | Yes! | Is it 5? | Peter knows. | He shouted 7! | Bob heard.
 Look at e.g. Mary, viz. Bob, i.e. Sue (approx. Five).
 Dr.
-He works in HR. | Mary has MS. | Peter lives in CA. | Bob, too.
+Keep it in mind. | Peter did. | He works in HR. | Mary has MS. | Peter lives in CA. | Bob, too.
 The value of x. | Peter knows x. | Let x. y. Z be so.
 """
 GERMAN = """
