@@ -68,13 +68,13 @@ def watch(
         roots = named or ms.roots()
         try:
             for report in ms.watch(*roots, on_problem=tell_of, on_progress=progress.update):
+                n_told += 1  # before the line is printed: its run is done, should Ctrl-C come meanwhile
                 progress.stop()  # drawn for the first run, which may take long
                 click.echo(show.as_json(report) if as_json else f"{_now()}  {show.counts(report)}")
                 for line in show.news(report):
                     click.echo(line, err=True)
-                if not n_told:
+                if n_told == 1:
                     click.echo(_watching(report, roots), err=True)
-                n_told += 1
         except KeyboardInterrupt:
             progress.stop()
             click.echo(AS_OF_THE_LAST_LINE if n_told else BEFORE_THE_FIRST, err=True)

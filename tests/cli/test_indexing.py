@@ -359,6 +359,19 @@ def test_ctrl_c_while_the_model_is_loaded_speaks_of_the_first_line(
     assert watched.stderr.endswith("\nStopped watching: the index is as of the last line\n")
 
 
+def test_ctrl_c_as_the_first_line_is_followed_by_others_speaks_of_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def telling(_: object) -> list[str]:
+        raise KeyboardInterrupt
+
+    after(monkeypatch, True)
+    monkeypatch.setattr("minisearch.cli.show.news", telling)
+    watched = run("watch", "docs", code=130)
+    assert len(watched.stdout.splitlines()) == 1
+    assert watched.stderr == "Stopped watching: the index is as of the last line\n"
+
+
 def test_the_first_run_of_watch_is_drawn_as_that_of_index_is(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,9 +234,10 @@ def test_a_signal_ends_a_watch_with_its_code(tmp_path, sent, code, closed):
             assert process.stderr.readline().startswith(b"Watching 3 documents below ")
         process.send_signal(sent)
         _, errors = process.communicate(timeout=10)
-    is_told = sent == signal.SIGINT and not closed
-    said = b"Stopped watching: the index is as of the last line\n" if is_told else b""
-    assert (process.returncode, errors) == (code, said)
+    assert process.returncode == code
+    stopped = b"" if closed else b"Stopped watching: the index is as of the last line\n"
+    # While watchfiles waits, any signal is an interrupt to it; elsewhere SIGTERM ends in silence.
+    assert errors in ({stopped} if sent == signal.SIGINT else {stopped, b""})
 
 
 def shrinking(folder, index, **change):
