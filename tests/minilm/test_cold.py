@@ -54,6 +54,11 @@ def test_the_vectors_are_the_models(cold: ColdEncoder, original: SentenceTransfo
     assert delta(cold.encode_query(texts()[:20]), original.encode_query(texts()[:20])) <= MAX_DELTA
 
 
+def test_a_texts_vector_is_its_own_whatever_goes_through_with_it(cold: ColdEncoder) -> None:
+    alone = np.concatenate([cold.encode([text]) for text in texts()])
+    assert delta(cold.encode(texts()), alone) <= MAX_DELTA
+
+
 def test_it_is_known_as_the_model_is(cold: ColdEncoder, original: SentenceTransformer) -> None:
     for fact in ("name", "fingerprint", "dimension", "max_tokens"):
         assert getattr(cold, fact) == getattr(original, fact), fact
