@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
     from minisearch.errors import MinisearchError
     from minisearch.minilm.model import SentenceTransformer
-    from minisearch.results import Question, SearchResult, SearchResults
+    from minisearch.results import Query, SearchResult, SearchResults
     from minisearch.types import IndexStatus, IngestReport
 
 __version__ = "0.1.0"
@@ -28,7 +28,7 @@ __all__ = [
     "IngestReport",
     "MiniSearch",
     "MinisearchError",
-    "Question",
+    "Query",
     "SearchResult",
     "SearchResults",
     "SentenceTransformer",
@@ -40,7 +40,7 @@ _HOMES = {
     "IngestReport": "types",
     "MiniSearch": "engine",
     "MinisearchError": "errors",
-    "Question": "results",
+    "Query": "results",
     "SearchResult": "results",
     "SearchResults": "results",
     "SentenceTransformer": "minilm.model",

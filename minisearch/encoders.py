@@ -12,18 +12,18 @@ from pathlib import Path
 
 from minisearch import minilm
 from minisearch.config import as_dtype
-from minisearch.consent import check_model
 from minisearch.errors import ModelError
-from minisearch.home import Home
 from minisearch.minilm.cold import ColdEncoder
 from minisearch.minilm.mapped import NotForCold
+from minisearch.paths import IndexLocation
+from minisearch.trust import check_model
 from minisearch.types import Encoder
 
 # A process asks without torch until that has cost it as much as loading torch would have, so that it never
-# waits for more than twice what it had to. On one core a question takes 15 ms and 0.6 ms a token (20 ms for
+# waits for more than twice what it had to. On one core a query takes 15 ms and 0.6 ms a token (20 ms for
 # 12 tokens, 0.16 s for 256), with torch next to nothing; torch and the model take 1.7 s to load. In tokens:
-COLD_TOKENS = 2_800  # 75 questions of 12 tokens
-TOKENS_A_QUESTION = 25
+COLD_TOKENS = 2_800  # 75 queries of 12 tokens
+TOKENS_A_QUERY = 25
 
 
 class Encoders:
@@ -31,7 +31,7 @@ class Encoders:
 
     ``given`` takes the place of any checkpoint; ``model`` is the checkpoint asked for, None for the one the
     index was made with; ``dtype`` what `SentenceTransformer` computes in, InputError for an unknown one.
-    ``home`` is the index, where it exists already: a model folder that only it names may be refused.
+    ``location`` is the index, where it exists already: a model folder that only it names may be refused.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Encoders:
         model: str | None,
         dtype: str = "auto",
         offline: bool = False,
-        home: Home | None = None,
+        location: IndexLocation | None = None,
     ) -> None:
         self.model = model
-        self._home = home
+        self._location = location
         self._given = given
         self._dtype = as_dtype(dtype)
         self._is_offline = offline
@@ -68,13 +68,13 @@ class Encoders:
             return self._loaded
 
     def to_ask(self, model: str, text: str) -> Encoder:
-        """The encoder that answers this question soonest, of those that `to_index` might give."""
+        """The encoder that answers this query soonest, of those that `to_index` might give."""
         with self._turn:
             cold = self._to_be_cold(model)
             if cold is None:
                 return self.to_index(model)
             n_tokens = len(cold.tokenizer.spans([text])[0])
-            self._n_cold_tokens += TOKENS_A_QUESTION + min(n_tokens, cold.max_tokens)
+            self._n_cold_tokens += TOKENS_A_QUERY + min(n_tokens, cold.max_tokens)
             return cold if self._n_cold_tokens <= COLD_TOKENS else self.to_index(model)
 
     def to_add(self, model: str, n_tokens: int) -> Encoder:
@@ -105,6 +105,6 @@ class Encoders:
                 f"this index was made with the model in {model}, and there is no such folder any more: bring "
                 f"it back, or say where it is now with --model FOLDER"
             )
-        if self.model is None and self._home is not None and self._home.exists():
-            check_model(self._home, model)
+        if self.model is None and self._location is not None and self._location.exists():
+            check_model(self._location, model)
         return self.model or model

@@ -18,16 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisearch.answers.answering import Search
-from minisearch.answers.asking import Asking
-from minisearch.answers.rerankers import Rerankers
-from minisearch.choice import FileChoice
 from minisearch.config import Settings
 from minisearch.encoders import Encoders
 from minisearch.errors import InputError, MinisearchError
+from minisearch.files.selection import FileChoice
 from minisearch.filters import Filter, as_filter
-from minisearch.home import INDEX_FOLDER, Home
-from minisearch.results import By, Mode, Question, SearchResults
+from minisearch.paths import INDEX_FOLDER, IndexLocation
+from minisearch.results import By, Mode, Query, SearchResults
+from minisearch.search.pipeline import Search
+from minisearch.search.rerankers import Rerankers
+from minisearch.search.searcher import Asking
 from minisearch.types import (
     Encoder,
     FloatArray,
@@ -39,12 +39,12 @@ from minisearch.types import (
 )
 
 if TYPE_CHECKING:
-    from minisearch.answers.why_not import WhyNot
-    from minisearch.care.coverage import Coverage
-    from minisearch.care.inspecting import CutFile
-    from minisearch.runs.previewing import Preview
-    from minisearch.runs.writing import Writing
-    from minisearch.storage import Undone
+    from minisearch.indexing.preview import Preview
+    from minisearch.indexing.writer import Writing
+    from minisearch.maintenance.coverage import Coverage
+    from minisearch.maintenance.inspecting import CutFile
+    from minisearch.search.why_not import WhyNot
+    from minisearch.stores.local import Undone
 
 
 class MiniSearch:
@@ -72,10 +72,12 @@ class MiniSearch:
         offline: bool = False,
     ) -> None:
         self._settings = settings
-        self._home = Home(Path(index_folder))
-        self._encoders = Encoders(given=encoder, model=model, dtype=dtype, offline=offline, home=self._home)
+        self._location = IndexLocation(Path(index_folder))
+        self._encoders = Encoders(
+            given=encoder, model=model, dtype=dtype, offline=offline, location=self._location
+        )
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
-        self._asking = Asking(self._home, self._encoders, rerankers)
+        self._asking = Asking(self._location, self._encoders, rerankers)
         self._writing_half: Writing | None = None
         self._turn = threading.Lock()
 
@@ -151,9 +153,9 @@ class MiniSearch:
 
         New and changed files are read.  Raises IngestError as `index` does.
         """
-        from minisearch.runs.previewing import preview
+        from minisearch.indexing.preview import preview
 
-        return preview(self._home, paths, settings=self._settings, choice=choice, prune=prune)
+        return preview(self._location, paths, settings=self._settings, choice=choice, prune=prune)
 
     def roots(self) -> list[str]:
         """The folders and files that the index follows: all that it was told to index, absolute paths.
@@ -180,11 +182,11 @@ class MiniSearch:
         ``on_problem``, or else raised; the next change, or the next second, tries again.
         Raises InputError when watchfiles is not installed.
         """
-        from minisearch.runs.watching import watch
+        from minisearch.indexing.watch import watch
 
         index = partial(self.index, **options)
         return watch(
-            self._home, index, paths, warm_up=self._writing().warm_up, stop=stop, on_problem=on_problem
+            self._location, index, paths, warm_up=self._writing().warm_up, stop=stop, on_problem=on_problem
         )
 
     def remove(self, *paths: str | os.PathLike[str]) -> int:
@@ -203,7 +205,7 @@ class MiniSearch:
 
     def query(
         self,
-        text: str | Question,
+        text: str | Query,
         k: int = 10,
         *,
         mode: Mode = "hybrid",
@@ -218,7 +220,7 @@ class MiniSearch:
         """The k best answers, best first; every match where there are fewer.
 
         ``text`` may hold operators ("a phrase", -word, +concept^0.5), and a number is a phrase wherever it
-        stands; a `Question` is taken as it is, such as `literal_question` makes of any text.  ``mode``
+        stands; a `Query` is taken as it is, such as `literal_query` makes of any text.  ``mode``
         "hybrid" fuses meaning ("dense") and words ("lexical").  ``where`` keeps to some passages: conditions
         of `minisearch.filters`, or a text such as 'author = "ada"'.  By "passage", neighbours under one
         heading and near copies share a place and no document has more than three among others; by
@@ -243,9 +245,9 @@ class MiniSearch:
         )
         return self._asking.query(text, search)
 
-    def query_many(self, texts: Iterable[str | Question], k: int = 10, **options: Any) -> list[SearchResults]:  # noqa: ANN401 - those of `query`
+    def query_many(self, texts: Iterable[str | Query], k: int = 10, **options: Any) -> list[SearchResults]:  # noqa: ANN401 - those of `query`
         """`query` for each of several texts, in their order, with the same options."""
-        if isinstance(texts, str | Question) or not isinstance(texts, Iterable):
+        if isinstance(texts, str | Query) or not isinstance(texts, Iterable):
             raise InputError(
                 "query_many takes several texts: expected a list of them; for one there is query"
             )
@@ -289,27 +291,27 @@ class MiniSearch:
         IndexCorrupt.
         """
         # Here, because asking must not cost the import of all that reads and cuts files.
-        from minisearch.care.verifying import verify
+        from minisearch.maintenance.verify import verify
 
-        return verify(self._home, self._encoders, n=n, seed=seed)
+        return verify(self._location, self._encoders, n=n, seed=seed)
 
     def rollback(self) -> Undone:
         """Go back to the index as it was before its last change; once more, and the change is made again.
 
         Files stay as they are.  Raises InputError when nothing was changed yet.
         """
-        from minisearch.care.recovery import roll_back
+        from minisearch.maintenance.recovery import roll_back
 
-        return roll_back(self._home)
+        return roll_back(self._location)
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Copy the whole index, as it is at this moment, into one new file; others may write meanwhile.
 
         Raises IndexNotWritable when there is a file already, or no room.
         """
-        from minisearch.care.recovery import back_up
+        from minisearch.maintenance.recovery import back_up
 
-        back_up(self._home, path)
+        back_up(self._location, path)
 
     def restore(self, path: str | os.PathLike[str]) -> int:
         """Make the index of a backup; how many of its documents have no file where the index looks for it.
@@ -317,18 +319,18 @@ class MiniSearch:
         It looks below the folder that its own folder lies in, as where it was backed up.  Raises
         IndexNotWritable where there is an index already, IndexCorrupt for what is no sound backup.
         """
-        from minisearch.care.recovery import restore
+        from minisearch.maintenance.recovery import restore
 
-        return restore(self._home, path)
+        return restore(self._location, path)
 
     def chunks(self, path: str | os.PathLike[str]) -> CutFile:
         """How a file is cut, as an index would hold it: with the settings of this one, if there is one.
 
         Nothing is stored, and no vector is computed.  Raises IngestError for a file that gives no text.
         """
-        from minisearch.care.inspecting import inspect
+        from minisearch.maintenance.inspecting import inspect
 
-        return inspect(self._home, self._encoders, path, settings=self._settings)
+        return inspect(self._location, self._encoders, path, settings=self._settings)
 
     def status(self) -> IndexStatus:
         """What the index holds, and how its last run ended."""
@@ -336,35 +338,35 @@ class MiniSearch:
 
     def coverage(self) -> Coverage:
         """How many bytes of all files seen have reached a vector, and every file that gave none."""
-        from minisearch.care.coverage import coverage
+        from minisearch.maintenance.coverage import coverage
 
         last = self.status().last_run
-        return coverage(self._home, outcome=last.outcome if last else "never")
+        return coverage(self._location, outcome=last.outcome if last else "never")
 
     def why_not(
         self,
         path: str | os.PathLike[str],
-        text: str | Question,
+        text: str | Query,
         k: int = 10,
         *,
         line: int | None = None,
         **options: Any,  # noqa: ANN401 - those of `query`
     ) -> WhyNot:
-        """Why a file is not among the k answers to a question, asked with the same options as `query`.
+        """Why a file is not among the k answers to a query, asked with the same options as `query`.
 
         With a ``line``, why what stands there is not.  Every passage is ranked for it, which takes seconds
         where there are a hundred thousand.
         """
-        from minisearch.answers.why_not import why_not
+        from minisearch.search.why_not import why_not
 
         return self._asking.at_once(
-            lambda store: why_not(self.query, store, self._home, path, text, k, line, **options)
+            lambda store: why_not(self.query, store, self._location, path, text, k, line, **options)
         )
 
     def _writing(self) -> Writing:
         # Here, because asking must not cost the import of all that reads, cuts and stores files.
-        from minisearch.runs.writing import Writing
+        from minisearch.indexing.writer import Writing
 
         with self._turn:
-            self._writing_half = self._writing_half or Writing(self._home, self._encoders, self._settings)
+            self._writing_half = self._writing_half or Writing(self._location, self._encoders, self._settings)
             return self._writing_half

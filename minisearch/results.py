@@ -1,4 +1,4 @@
-"""The words of a search: the question, and the ranked answers with all that is known of each.
+"""The words of a search: the query, and the ranked answers with all that is known of each.
 
 Frozen data that any part may hold; nothing here searches.
 """
@@ -17,11 +17,11 @@ BYS: tuple[By, ...] = get_args(By)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Query:
     """What was asked, its operators taken apart.
 
     ``text`` is what is embedded and looked up word by word.  Every answer holds each of the ``required``
-    phrases and none of the ``excluded`` ones.  ``steers`` are further concepts that pull the question's
+    phrases and none of the ``excluded`` ones.  ``steers`` are further concepts that pull the query's
     vector (weight above 0) or push it away (below).
     """
 
@@ -36,9 +36,9 @@ class Trace:
     """Why a result stands where it does: what each step of the search made of it.
 
     Ranks count from 1 and are None where that leg did not propose it.  ``cosine`` is always there in the
-    modes that use vectors; ``bm25``, and ``words``, what it has of the question's words from 0 to 1,
+    modes that use vectors; ``bm25``, and ``words``, what it has of the query's words from 0 to 1,
     where the full text found it.  In hybrid mode ``feedback`` is the cosine
-    to the question's vector moved towards what was found first, and ``fused``, in [0, 1], is made of that and
+    to the query's vector moved towards what was found first, and ``fused``, in [0, 1], is made of that and
     ``bm25``.  ``rerank`` is on the reranker's own scale.
     """
 
@@ -60,7 +60,7 @@ class Evidence:
     ``start:end`` are characters of the result's ``text``.  ``line`` and ``column`` (characters, from 1) are
     the place of its first character in the file, ``end_line`` and ``end_column`` that after its last;
     ``page`` is its page, None where the file has none.
-    ``score`` is its cosine with the question, None where the question has no vector.
+    ``score`` is its cosine with the query, None where the query has no vector.
     """
 
     text: str
@@ -97,7 +97,7 @@ class SearchResult:
     page, slide, sheet, chapter or cell that it begins on, from 1; None where the file has none.  ``score`` is
     what ranks it: the cosine in dense mode, BM25 in lexical mode, their fusion in hybrid mode, the
     reranker's score where there was one; ``trace`` has them all.  ``relevance`` estimates, from 0 to 1, how
-    far it rises above what this index says to questions it has no answer for; None where that was never
+    far it rises above what this index says to queries it has no answer for; None where that was never
     measured.  ``merged`` are the near copies and neighbours that it stands for too, by document the other
     passages of it that were found.
     """
@@ -121,7 +121,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class SearchResults(Sequence[SearchResult]):
-    """Ranked answers to one question, best first; a sequence of `SearchResult`.
+    """Ranked answers to one query, best first; a sequence of `SearchResult`.
 
     ``is_confident`` says whether anything that was found rises above chance, among these or further down, so
     that it does not depend on how many were asked for; None where that cannot be told.
@@ -131,7 +131,7 @@ class SearchResults(Sequence[SearchResult]):
     """
 
     results: tuple[SearchResult, ...] = ()
-    question: Question = Question("")
+    query: Query = Query("")
     mode: Mode = "hybrid"
     is_confident: bool | None = None
     plan: str = ""

@@ -296,12 +296,12 @@ class Encoder(Protocol):
         ...
 
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
-        """The same for questions: some models are told which is which."""
+        """The same for queries: some models are told which is which."""
         ...
 
 
 class Reranker(Protocol):
-    """A closer look at a question and a few passages; `CrossEncoder` is one."""
+    """A closer look at a query and a few passages; `CrossEncoder` is one."""
 
     @property
     def name(self) -> str: ...

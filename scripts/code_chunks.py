@@ -22,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from minisearch import SentenceTransformer, Settings
-from minisearch.ingest import chunk, parse, sections
+from minisearch.chunking import sections
+from minisearch.chunking.chunker import chunk
+from minisearch.parsers import parse
 from minisearch.types import Document, FloatArray
 
 MODEL = "all-MiniLM-L6-v2"
@@ -49,10 +51,10 @@ def without_docstrings(source: str) -> tuple[str, list[tuple[int, str]]]:
         docstring = node.body[0]
         for row in range(docstring.lineno - 1, docstring.end_lineno or docstring.lineno):
             lines[row] = ""
-        question = SENTENCE_END.split(" ".join(text.split()))[0]
+        query = SENTENCE_END.split(" ".join(text.split()))[0]
         is_plain = isinstance(node, ast.FunctionDef) and len(node.body) > 1
-        if is_plain and len(question.split()) >= MIN_WORDS:
-            found.append((node.lineno, question))
+        if is_plain and len(query.split()) >= MIN_WORDS:
+            found.append((node.lineno, query))
     return "\n".join(lines), found
 
 
@@ -106,7 +108,7 @@ def rows(folders: Sequence[Path], sizes: Sequence[int], n: int) -> Iterator[str]
     asked: list[Asked] = []
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         source, found = without_docstrings(path.read_text(encoding="utf-8"))
-        asked += [Asked(question, len(documents), line) for line, question in found]
+        asked += [Asked(query, len(documents), line) for line, query in found]
         documents.append(parse(str(path), source.encode()))
     chosen = np.random.default_rng(0).permutation(len(asked))[:n]
     asked = [asked[i] for i in chosen]

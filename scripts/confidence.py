@@ -23,15 +23,16 @@ import numpy as np
 import numpy.typing as npt
 from machine import machine
 
-from minisearch import MiniSearch, SentenceTransformer, calibration
-from minisearch.evaluate.collection import read_collection
-from minisearch.home import DATABASE, INDEX_FOLDER
-from minisearch.indexes.flat import FlatIndex
-from minisearch.search.confidence import CONFIDENT_FROM, Null, heights, relevance
-from minisearch.storage import Store
-from minisearch.trials.masked_index import masked_copy
-from minisearch.trials.trial import trial
+from minisearch import MiniSearch, SentenceTransformer
+from minisearch.evaluation.benchmark import trial
+from minisearch.evaluation.collection import read_collection
+from minisearch.evaluation.masked_index import masked_copy
+from minisearch.paths import DATABASE, INDEX_FOLDER
+from minisearch.search import calibration
+from minisearch.search.confidence import CONFIDENT_FROM, ScoreBaseline, heights, relevance
+from minisearch.stores.local import Store
 from minisearch.types import Encoder, FloatArray, IntArray
+from minisearch.vectors.flat import FlatIndex
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,7 +60,7 @@ class Asked:
     name: str
     is_tree: bool
     index: Index
-    null: Null
+    baseline: ScoreBaseline
     texts: list[str]
     answered: Best
     near: Best
@@ -70,7 +71,7 @@ class Sample:
     """The best in one index: of questions that it answers, and of near and far ones that it does not."""
 
     name: str
-    null: Null
+    baseline: ScoreBaseline
     answered: Best
     near: Best
     far: Best
@@ -143,10 +144,10 @@ def opened(folder: Path, encoder: Encoder, open_: ExitStack) -> Index:
 def ask(name: str, is_tree: bool, index: Index, texts: list[str], answers: list[list[int]]) -> Asked:
     """The questions asked of an index; ``answers`` are the documents that have to go for each near one."""
     flat = FlatIndex.build(index.ids, index.vectors)
-    null = calibration.measure(index.store, flat, index.encoder)
-    if null is None:
+    baseline = calibration.measure(index.store, flat, index.encoder)
+    if baseline is None:
         sys.exit(f"{name} has too few documents to tell what it scores by chance")
-    return Asked(name, is_tree, index, null, texts, index.best(texts), index.best(texts, answers))
+    return Asked(name, is_tree, index, baseline, texts, index.best(texts), index.best(texts, answers))
 
 
 def samples(asked: Sequence[Asked]) -> list[Sample]:
@@ -159,7 +160,7 @@ def samples(asked: Sequence[Asked]) -> list[Sample]:
             if other is not one and not (one.is_tree and other.is_tree)
             for text in other.texts
         ]
-        found.append(Sample(one.name, one.null, one.answered, one.near, one.index.best(strangers)))
+        found.append(Sample(one.name, one.baseline, one.answered, one.near, one.index.best(strangers)))
     return found
 
 
@@ -176,7 +177,7 @@ def table(found: Sequence[Sample]) -> str:
         answered, near, far = (
             np.array(
                 [
-                    relevance(cosine, one.null, words=words)
+                    relevance(cosine, one.baseline, words=words)
                     for cosine, words in zip(best.cosines.tolist(), best.words.tolist(), strict=True)
                 ]
             )
@@ -202,22 +203,24 @@ def share(is_right: npt.NDArray[np.bool_]) -> str:
 # --- the numbers of the formula -------------------------------------------------------------------------
 
 
-def both(cosine: float, null: Null) -> float:
+def both(cosine: float, baseline: ScoreBaseline) -> float:
     """What `relevance` is the logistic of."""
-    return sum(heights(cosine, null))
+    return sum(heights(cosine, baseline))
 
 
 # What the fit can be made over: of the candidates, `both` decides best, and is what `relevance` uses.
-FEATURES: dict[str, Callable[[float, Null], float]] = {
+FEATURES: dict[str, Callable[[float, ScoreBaseline], float]] = {
     "both heights": both,
-    "generic height": lambda cosine, null: heights(cosine, null)[0],
-    "cross height": lambda cosine, null: heights(cosine, null)[1],
+    "generic height": lambda cosine, baseline: heights(cosine, baseline)[0],
+    "cross height": lambda cosine, baseline: heights(cosine, baseline)[1],
     "plain cosine": lambda cosine, _: cosine,
     "nothing": lambda *_: 0.0,
 }
 
 
-def design(found: Sequence[Sample], feature: Callable[[float, Null], float]) -> tuple[Floats, Floats, Floats]:
+def design(
+    found: Sequence[Sample], feature: Callable[[float, ScoreBaseline], float]
+) -> tuple[Floats, Floats, Floats]:
     """The feature with a column of ones (m, 2), whether each question has an answer (m,), weights (m,).
 
     Every index weighs the same, and in it each kind of question what the fit takes for granted.
@@ -227,13 +230,13 @@ def design(found: Sequence[Sample], feature: Callable[[float, Null], float]) -> 
         unanswerable = (1 - SHARE_ANSWERABLE) / 2
         kinds = ((one.answered, 1, SHARE_ANSWERABLE), (one.near, 0, unanswerable), (one.far, 0, unanswerable))
         for best, label, weight in kinds:
-            rows += [(feature(cosine, one.null), 1.0) for cosine in best.cosines.tolist()]
+            rows += [(feature(cosine, one.baseline), 1.0) for cosine in best.cosines.tolist()]
             labels += [label] * len(best.cosines)
             weights += [weight / len(best.cosines) / len(found)] * len(best.cosines)
     return np.array(rows), np.array(labels, np.float64), np.array(weights)
 
 
-def fit(found: Sequence[Sample], feature: Callable[[float, Null], float] = both) -> Floats:
+def fit(found: Sequence[Sample], feature: Callable[[float, ScoreBaseline], float] = both) -> Floats:
     """Slope and constant of a logistic regression, by Newton's method."""
     x, labels, weights = design(found, feature)
     beta = np.zeros(2)
@@ -245,7 +248,9 @@ def fit(found: Sequence[Sample], feature: Callable[[float, Null], float] = both)
     return beta
 
 
-def logits(beta: Floats, found: Sequence[Sample], feature: Callable[[float, Null], float] = both) -> Floats:
+def logits(
+    beta: Floats, found: Sequence[Sample], feature: Callable[[float, ScoreBaseline], float] = both
+) -> Floats:
     """How sure the answer is for each row of `design`, (m,): above 0 where there is one, if it is right."""
     x, labels, _ = design(found, feature)
     return np.where(labels > 0, 1, -1) * (x @ beta)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from minisearch.evaluate.collection import Collection, Entry
+from minisearch.evaluation.collection import Collection, Entry
 
 N = 400  # questions of each
 N_FUNCTIONS = 1_500

@@ -99,7 +99,7 @@ def measure_model(folder: Path) -> dict[str, float]:
 def index_once(encoder: Encoder, folder: Path) -> tuple[float, list[str]]:
     """Seconds that indexing a folder from nothing takes, and the texts that were embedded."""
     from minisearch import MiniSearch
-    from minisearch.storage import Store
+    from minisearch.stores.local import Store
 
     with tempfile.TemporaryDirectory() as scratch, MiniSearch(Path(scratch, "index"), encoder=encoder) as ms:
         report = ms.index(folder)

@@ -27,13 +27,19 @@ import numpy.typing as npt
 from derived import claims, functions, titles
 
 from minisearch import MiniSearch, SentenceTransformer
-from minisearch.evaluate.collection import Collection, read_collection
-from minisearch.live_index import LiveIndex, publish_index
-from minisearch.search.fusion import FEEDBACK_WEIGHT, LEXICAL_WEIGHT, N_FEEDBACK, NEAR, reciprocal_rank_fusion
-from minisearch.storage import Store
-from minisearch.trials.masked_index import masked_copy
-from minisearch.trials.trial import trial
+from minisearch.evaluation.benchmark import trial
+from minisearch.evaluation.collection import Collection, read_collection
+from minisearch.evaluation.masked_index import masked_copy
+from minisearch.search.ranking import (
+    FEEDBACK_WEIGHT,
+    LEXICAL_WEIGHT,
+    N_FEEDBACK,
+    NEAR,
+    reciprocal_rank_fusion,
+)
+from minisearch.stores.local import Store
 from minisearch.types import Encoder, FloatArray, IntArray
+from minisearch.vectors.live import LiveIndex, publish_index
 
 MODEL = "all-MiniLM-L6-v2"
 FEEDBACKS = (0.1, FEEDBACK_WEIGHT, 0.3)
@@ -71,7 +77,7 @@ Fusion = Callable[[FloatArray, Asked], Floats]
 
 
 def ours(weight: float = LEXICAL_WEIGHT, power: float = 1.0) -> Fusion:
-    """`minisearch.search.fusion.fuse`, with other numbers."""
+    """`minisearch.search.ranking.fuse`, with other numbers."""
 
     def fused(cosines: FloatArray, asked: Asked) -> Floats:
         lexical: Floats = np.clip(asked.bm25 / asked.ceiling, 0, 1) ** power
@@ -138,7 +144,7 @@ def _dcg(gains: list[float]) -> float:
     return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
 
 
-def scored(name: str, folder: Path, encoder: Encoder, questions: Mapping[str, Mapping[int, float]]) -> Scored:
+def scored(name: str, folder: Path, encoder: Encoder, queries: Mapping[str, Mapping[int, float]]) -> Scored:
     """Both legs' scores for every question; ``folder`` is an index's."""
     with Store(folder / "minisearch.db") as store, store.snapshot():
         dimension = int(store.meta()["dimension"])
@@ -146,10 +152,10 @@ def scored(name: str, folder: Path, encoder: Encoder, questions: Mapping[str, Ma
         ids, vectors = store.vectors(dimension)
         documents = [chunk.document_id for chunk in store.chunks(ids.tolist()).values()]
         asked = []
-        for text, gains in questions.items():
+        for text, gains in queries.items():
             (vector,) = encoder.encode_query([text])
             bm25, ceiling = words(store, text, ids)
-            with patch("minisearch.storage.lexical.PAIR_WEIGHT", 0.0):
+            with patch("minisearch.stores.local.lexical.PAIR_WEIGHT", 0.0):
                 bm25_of_words, _ = words(store, text, ids)
             asked.append(Asked(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
     return Scored(name, asked, np.array(documents), vectors)
@@ -177,7 +183,7 @@ def collections(judged: list[Collection], documents: list[Path], encoder: Encode
             index = Path(scratch, collection.name)
             with trial(collection, index=index, encoder=encoder) as made:
                 number = {entry_id: id_ for id_, entry_id in made.entry_ids.items()}
-            questions = {
+            queries = {
                 text: {
                     number[id_]: float(gain)
                     for id_, gain in collection.judgements[id__].items()
@@ -185,16 +191,16 @@ def collections(judged: list[Collection], documents: list[Path], encoder: Encode
                 }
                 for id__, text in collection.queries.items()
             }
-            found.append(scored(collection.name, index, encoder, questions))
+            found.append(scored(collection.name, index, encoder, queries))
         for folder in documents:
             index = Path(scratch, f"{folder.name}-index")
             with MiniSearch(index, encoder=encoder) as engine:
                 engine.index(folder)
             with masked_copy(index, n=400, encoder=encoder) as copy:
                 with Store(copy.folder / "minisearch.db", writable=True) as store:
-                    publish_index(store, copy.folder, copy.facts.dimension, "flat")
-                questions = {item.text: {item.document_id: 1.0} for item in copy.items}
-                found.append(scored(folder.name, copy.folder, encoder, questions))
+                    publish_index(store, copy.folder, copy.manifest.dimension, "flat")
+                queries = {item.text: {item.document_id: 1.0} for item in copy.items}
+                found.append(scored(folder.name, copy.folder, encoder, queries))
         yield found
 
 

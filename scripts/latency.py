@@ -36,16 +36,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("index", type=Path, metavar="INDEX")
     parser.add_argument("questions", type=Path, metavar="QUESTIONS")
     options = parser.parse_args(arguments)
-    questions = options.questions.read_text(encoding="utf-8").split("\n")
-    questions = [question for question in questions if question.strip()]
+    queries = options.queries.read_text(encoding="utf-8").split("\n")
+    queries = [query for query in queries if query.strip()]
     print(f"Machine: {machine()}\n\n| ms | p50 | p99 |\n|---|---|---|")
     with MiniSearch(options.index, offline=True) as engine:
         for name, setting in SETTINGS.items():
-            engine.query(questions[0], **setting)
+            engine.query(queries[0], **setting)
             times_s = []
-            for question in questions * ROUNDS:
+            for query in queries * ROUNDS:
                 started_s = time.perf_counter()
-                engine.query(question, **setting)
+                engine.query(query, **setting)
                 times_s.append(time.perf_counter() - started_s)
             p50, p99 = np.percentile(times_s, [50, 99]) * 1_000
             print(f"| {name} | {p50:.1f} | {p99:.1f} |", flush=True)

@@ -27,11 +27,11 @@ from embedding import ratio, table
 from machine import machine
 from sample_texts import cut, read_words
 
-from minisearch.answers.rerankers import KINDS, Kind, Rerankers
 from minisearch.errors import MinisearchError
 from minisearch.minilm.catalog import locate
 from minisearch.minilm.settings import MiniLMConfig
 from minisearch.minilm.tokenizer import MiniLMTokenizer
+from minisearch.search.rerankers import KINDS, Kind, Rerankers
 
 TOKENIZER = "all-MiniLM-L6-v2"  # the 12-layer checkpoints have the same vocabulary
 PEER = "sentence-transformers float32"
@@ -44,7 +44,7 @@ Score = Callable[[Sequence[str]], Any]  # n passages -> scores (n,)
 class Task(NamedTuple):
     """A question and the passages that are to be ranked for it."""
 
-    question: str
+    query: str
     texts: list[str]
     budget_s: float
     n_rounds: int
@@ -65,18 +65,18 @@ def save_checkpoint(kind: Kind, folder: Path) -> None:
     library.BertTokenizerFast.from_pretrained(weights).save_pretrained(folder)
 
 
-def load_peer(kind: Kind, folder: Path, question: str) -> Score:
+def load_peer(kind: Kind, folder: Path, query: str) -> Score:
     """The peer with its own defaults."""
     import sentence_transformers
 
     options: dict[str, Any] = {"device": "cpu", "local_files_only": True}
     if kind == "cross":
         cross = sentence_transformers.CrossEncoder(str(folder), **options)
-        return lambda texts: cross.predict([(question, text) for text in texts], show_progress_bar=False)
+        return lambda texts: cross.predict([(query, text) for text in texts], show_progress_bar=False)
     encoder = sentence_transformers.SentenceTransformer(str(folder), **options)
 
     def score(texts: Sequence[str]) -> Any:  # noqa: ANN401 - an array (n,)
-        vectors = encoder.encode([question, *texts], show_progress_bar=False)
+        vectors = encoder.encode([query, *texts], show_progress_bar=False)
         return sentence_transformers.util.cos_sim(vectors[:1], vectors[1:])[0].numpy()
 
     return score
@@ -99,9 +99,9 @@ def report(kind: Kind, task: Task, n_texts: int) -> str:
         folder = Path(scratch)
         save_checkpoint(kind, folder)
         loaded = {f"minisearch {dtype}": Rerankers(model=scratch, dtype=dtype).pace(kind) for dtype in DTYPES}
-        scorers = {PEER: load_peer(kind, folder, task.question)}
+        scorers = {PEER: load_peer(kind, folder, task.query)}
     for name, pace in loaded.items():
-        scorers[name] = partial(pace.reranker.score, task.question)
+        scorers[name] = partial(pace.reranker.score, task.query)
     texts = task.texts[:n_texts]
     expected = scorers[PEER](texts)
     seconds = measure(scorers, texts, task.n_rounds)
@@ -114,7 +114,7 @@ def report(kind: Kind, task: Task, n_texts: int) -> str:
 
     rows = []
     for name, pace in loaded.items():
-        depth = pace.depth(task.question, task.texts, task.budget_s)
+        depth = pace.depth(task.query, task.texts, task.budget_s)
         taken = measure({name: scorers[name]}, task.texts[:depth], task.n_rounds)[name]
         rows.append(
             [name, f"{pace.tokens_per_s:,.0f}", str(depth), f"{1_000 * statistics.median(taken):.0f}"]
@@ -140,8 +140,8 @@ def main(arguments: Sequence[str]) -> int:
     words, counts = read_words(options.texts, MiniLMTokenizer(TOKENIZER, offline=True))
     n_most = max(100, options.n_texts)
     texts = cut(words, counts, options.n_tokens, options.n_tokens, n=n_most)
-    (question,) = cut(words, counts, 12, 12, n=1, seed=1)
-    task = Task(question, texts, options.budget_ms / 1_000, options.rounds)
+    (query,) = cut(words, counts, 12, 12, n=1, seed=1)
+    task = Task(query, texts, options.budget_ms / 1_000, options.rounds)
     print(f"Machine: {machine()}, sentence-transformers {version('sentence-transformers')}")
     print(f"Passages of {options.n_tokens} tokens, a question of 12, random weights")
     for kind in KINDS:

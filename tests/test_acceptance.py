@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.indexes import load_backend
 from minisearch.minilm import SentenceTransformer
+from minisearch.vectors import load_backend
 
 DATA = Path(__file__).parents[1] / "data"
 
 # Written, with the pages that answer them, before any output of this program on these documents was seen.
-ANSIBLE_QUESTIONS = {
+ANSIBLE_QUERIES = {
     "how do I retry a task until it succeeds": {"playbook_guide/playbooks_loops.rst"},
     "encrypt a single variable and keep the rest of the file readable": {
         "vault_guide/vault_encrypting_content.rst"
@@ -73,7 +73,7 @@ def test_every_passage_is_what_stands_in_the_file_at_its_lines(own_data: MiniSea
 
 
 @pytest.mark.slow
-def test_ten_questions_about_ansible_find_the_right_page_among_the_first_five(
+def test_ten_queries_about_ansible_find_the_right_page_among_the_first_five(
     shared: Path, tmp_path: Path, minilm: SentenceTransformer
 ) -> None:
     docs = (shared / "docs" / "ansible").resolve()
@@ -82,11 +82,11 @@ def test_ten_questions_about_ansible_find_the_right_page_among_the_first_five(
         n_files = sum(path.is_file() for path in docs.rglob("*"))
         assert report.added + len(report.skipped) + report.n_hidden == n_files, "a file is unaccounted for"
         missed = {}
-        for question, pages in ANSIBLE_QUESTIONS.items():
-            found = [Path(result.path).relative_to(docs).as_posix() for result in ms.query(question, k=5)]
+        for query, pages in ANSIBLE_QUERIES.items():
+            found = [Path(result.path).relative_to(docs).as_posix() for result in ms.query(query, k=5)]
             if not pages & set(found):
-                missed[question] = found
-    print(f"{len(ANSIBLE_QUESTIONS) - len(missed)} of {len(ANSIBLE_QUESTIONS)} found; missed: {missed}")
+                missed[query] = found
+    print(f"{len(ANSIBLE_QUERIES) - len(missed)} of {len(ANSIBLE_QUERIES)} found; missed: {missed}")
     assert len(missed) <= 2
 
 

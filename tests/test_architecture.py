@@ -13,38 +13,30 @@ from minisearch import MiniSearch, SentenceTransformer
 
 PACKAGE = Path(__file__).parents[1] / "minisearch"
 
-WORDS = {"types", "results", "errors", "config", "filters", "choice", "function_words"}
-ROOMS = {"minilm", "ingest", "indexes", "storage"}
-# What every part of the corridor knows of an index; then its parts, each of which may know those before it.
-INDEX = {"calibration", "choices", "consent", "cutting", "encoders", "facts", "home", "live_index"}
-CORRIDOR = INDEX | {"answers", "runs", "care", "engine", "trials"}
-BELOW = WORDS | ROOMS | INDEX | {"search", "evaluate"}
+WORDS = {"types", "results", "errors", "config", "text", "filters", "manifest", "paths", "trust"}
+SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
+VERBS = {"search", "indexing", "maintenance", "evaluation"}
+BELOW = WORDS | SKILLS | {"encoders"}
 
 # A room may import itself, and these.
 MAY_IMPORT: dict[str, set[str]] = {
-    "types": set(),
-    "results": set(),
-    "errors": set(),
-    "config": {"types", "errors"},
-    "filters": {"errors"},
-    "choice": {"errors"},
-    "function_words": set(),
-    **dict.fromkeys(ROOMS, WORDS),
-    "extract": set(),  # runs in a process of its own, on files that nobody has checked
-    "search": WORDS,
-    "rag": WORDS,
-    "evaluate": WORDS,
-    **dict.fromkeys(INDEX, WORDS | ROOMS | INDEX | {"search"}),
-    "answers": BELOW,
-    "runs": BELOW,
-    "care": BELOW | {"runs"},
-    "engine": BELOW | {"answers", "runs", "care"},
-    "trials": BELOW | {"runs", "engine"},
-    "train": WORDS | {"minilm", "evaluate"},
-    # Of the indexes only their names, for --backend; of minilm what `models` lists and loads.
-    "cli": WORDS | CORRIDOR | {"evaluate", "indexes", "minilm", "search"},
-    "server": WORDS | CORRIDOR,
-    "integrations": WORDS | CORRIDOR,
+    **dict.fromkeys(WORDS, WORDS),
+    "manifest": WORDS | {"stores"},
+    "paths": {"errors", "types", "stores"},
+    "trust": WORDS | {"stores", "minilm"},
+    **dict.fromkeys(SKILLS, WORDS),
+    "encoders": WORDS | {"minilm"},
+    "files": WORDS | {"chunking"},
+    "parsers": WORDS | {"chunking"},
+    "chunking": WORDS | {"parsers"},
+    "vectors": WORDS | {"stores"},
+    "search": BELOW | {"indexing"},
+    "indexing": BELOW | {"search"},
+    "maintenance": BELOW | {"indexing"},
+    "engine": BELOW | VERBS,
+    "evaluation": BELOW | VERBS | {"engine"},
+    # Of the skills only names to list, such as those of --backend and of checkpoints.
+    "cli": WORDS | VERBS | {"engine", "files", "minilm", "vectors"},
     "__main__": {"cli"},
     "__init__": {"engine", "minilm"} | WORDS,
 }
@@ -163,7 +155,7 @@ def test_the_public_names_are_these() -> None:
             "IngestReport",
             "MiniSearch",
             "MinisearchError",
-            "Question",
+            "Query",
             "SearchResult",
             "SearchResults",
             "SentenceTransformer",

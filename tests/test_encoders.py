@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.encoders import COLD_TOKENS, TOKENS_A_QUESTION, Encoders
+from minisearch.encoders import COLD_TOKENS, TOKENS_A_QUERY, Encoders
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm import SentenceTransformer
 from minisearch.minilm.cold import ColdEncoder
@@ -35,13 +35,13 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     return loads
 
 
-def test_the_first_questions_are_answered_without_torch_and_then_it_is_loaded_once(loads) -> None:
+def test_the_first_queries_are_answered_without_torch_and_then_it_is_loaded_once(loads) -> None:
     encoders = Encoders(given=None, model=None)
-    question = "word " * 100
-    for _ in range(COLD_TOKENS // (100 + TOKENS_A_QUESTION)):
-        assert isinstance(encoders.to_ask(MODEL, question), ColdEncoder)
+    query = "word " * 100
+    for _ in range(COLD_TOKENS // (100 + TOKENS_A_QUERY)):
+        assert isinstance(encoders.to_ask(MODEL, query), ColdEncoder)
     assert loads == []
-    assert not isinstance(encoders.to_ask(MODEL, question), ColdEncoder)
+    assert not isinstance(encoders.to_ask(MODEL, query), ColdEncoder)
     assert not isinstance(encoders.to_ask(MODEL, "short"), ColdEncoder)
     assert loads == [{"name": MODEL, "dtype": "auto", "offline": False}]
 
@@ -115,11 +115,11 @@ def test_an_unknown_dtype_lists_the_choices(tmp_path: Path) -> None:
 
 
 def test_a_new_process_prints_what_the_model_answers(tmp_path: Path, minilm: SentenceTransformer) -> None:
-    question = "how do I try a failed task again?"
+    query = "how do I try a failed task again?"
     with MiniSearch.open(tmp_path, encoder=minilm) as ms:
         ms.index(Path(__file__).parents[1] / "data" / "docs" / "programming")
-        expected = ms.query(question, k=5)
-    command = [sys.executable, "-m", "minisearch", "query", question, "-k", "5", "--json", "--index"]
+        expected = ms.query(query, k=5)
+    command = [sys.executable, "-m", "minisearch", "query", query, "-k", "5", "--json", "--index"]
     done = subprocess.run([*command, tmp_path / ".minisearch"], capture_output=True, text=True, check=True)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(found) == 5
@@ -133,12 +133,12 @@ def test_the_marked_sentences_are_the_same_with_torch_and_without(
 ) -> None:
     data = Path(__file__).parents[1] / "data"
     lines = (data / "queries.jsonl").read_text(encoding="utf-8").splitlines()
-    questions = [json.loads(line)["text"] for line in lines[:12]]
+    queries = [json.loads(line)["text"] for line in lines[:12]]
     with MiniSearch(tmp_path, encoder=minilm) as ms:
         ms.index(data / "docs" / "gardening", data / "docs" / "cooking")
     marked = []
     for encoder in (minilm, ColdEncoder.from_pretrained(MODEL, offline=True)):
         with MiniSearch(tmp_path, encoder=encoder) as ms:
-            pages = ms.query_many(questions, k=5, evidence=True)
+            pages = ms.query_many(queries, k=5, evidence=True)
             marked.append([[(hit.chunk_id, hit.evidence.text) for hit in page] for page in pages])
     assert marked[0] == marked[1]

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.choice import FileChoice
 from minisearch.config import Settings
 from minisearch.errors import (
     FingerprintMismatch,
@@ -22,8 +21,9 @@ from minisearch.errors import (
     IngestError,
     InputError,
 )
-from minisearch.indexes import backend_names
-from minisearch.storage.lock import writer_lock
+from minisearch.files.selection import FileChoice
+from minisearch.stores.local.lock import writer_lock
+from minisearch.vectors import backend_names
 from tests.fakes import HashingEncoder
 
 TEXTS = {
@@ -294,7 +294,7 @@ def test_later_runs_cut_as_the_first_one_did_unless_told_otherwise(folder: Path)
 
 def test_notes_outlive_an_interruption(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "docs" / "a.txt").write_bytes(b"caf\xe9")  # first in the walk
-    monkeypatch.setattr("minisearch.runs.ingestion.WINDOW_TOKENS", 1)
+    monkeypatch.setattr("minisearch.indexing.pipeline.WINDOW_TOKENS", 1)
     with MiniSearch.open(".", encoder=Interrupted()) as ms, pytest.raises(KeyboardInterrupt):
         ms.index("docs")
     with MiniSearch.open(".", encoder=HashingEncoder()) as ms:
@@ -328,7 +328,7 @@ def test_remove_takes_documents_out_and_leaves_the_files(folder: Path, ms: MiniS
 def test_many_changes_merge_into_a_new_base_and_answers_stay_exact(
     folder: Path, ms: MiniSearch, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minisearch.live_index.MERGE_ABOVE", 3)
+    monkeypatch.setattr("minisearch.vectors.live.MERGE_ABOVE", 3)
     ms.index("docs")
     first_base = {path.name for path in (folder / ".minisearch").glob("vectors*")}
     for number in range(6):
@@ -657,7 +657,7 @@ def test_an_unreadable_file_is_skipped_and_keeps_its_earlier_text(
             raise IngestError("Input/output error")
         return Path(path).read_bytes()
 
-    monkeypatch.setattr("minisearch.runs.reading.read_bytes", read)
+    monkeypatch.setattr("minisearch.indexing.changes.read_bytes", read)
     report = ms.index("docs")
     assert [(skip.path, skip.reason) for skip in report.skipped] == [
         ("docs/bread.md", "Input/output error; its earlier text is kept")
@@ -677,7 +677,7 @@ class Interrupted(HashingEncoder):
 def test_an_interrupted_run_keeps_what_was_finished_and_the_next_goes_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minisearch.runs.ingestion.WINDOW_TOKENS", 1)
+    monkeypatch.setattr("minisearch.indexing.pipeline.WINDOW_TOKENS", 1)
     with MiniSearch.open(".", encoder=Interrupted()) as ms, pytest.raises(KeyboardInterrupt):
         ms.index("docs")
     encoder = HashingEncoder()

@@ -20,21 +20,10 @@ import numpy as np
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.filters import (
-    And,
-    Before,
-    Contains,
-    Extension,
-    Field,
-    Language,
-    Not,
-    Or,
-    Path,
-    Since,
-)
-from minisearch.home import DATABASE
-from minisearch.indexes import load_backend
-from minisearch.storage import FileStamp, Store, StoredDocument
+from minisearch.filters import And, Before, Contains, Extension, Field, Language, Not, Or, Path, Since
+from minisearch.paths import DATABASE
+from minisearch.stores.local import FileStamp, Store, StoredDocument
+from minisearch.vectors import load_backend
 from tests.conftest import TORTURE_COUNTS
 from tests.fakes import HashingEncoder
 from tests.plain_filters import (
@@ -53,7 +42,7 @@ from tests.plain_filters import (
     is_left,
     ns,
 )
-from tests.storage.store_cases import a_chunk, assert_sound
+from tests.stores.store_cases import a_chunk, assert_sound
 
 DIMENSION, UNIT = 16, 64  # every vector is whole numbers over 64, their squares' sum 4096
 N_DOCUMENTS, N_CHANGED = 240, 25
@@ -138,9 +127,9 @@ class Corpus:
             zip(ids, ((document, *two) for two in zip(chunks, vectors, strict=True)), strict=True)
         )
 
-    def expected(self, where, question):
+    def expected(self, where, query):
         """(dot, id) of every chunk that the filter leaves, best first."""
-        vector = whole_of(question)
+        vector = whole_of(query)
         is_of_passages, known = "Contains" in repr(where), {}
         left = []
         for id_, (document, chunk, own) in self.held.items():
@@ -278,9 +267,7 @@ def eager(monkeypatch):
 
 
 @pytest.mark.parametrize("backend", ["flat", "faiss", "faiss graph", "annoy"])
-def test_a_filtered_question_has_k_results_or_every_match(
-    backend, eager, tmp_path, pytestconfig, monkeypatch
-):
+def test_a_filtered_query_has_k_results_or_every_match(backend, eager, tmp_path, pytestconfig, monkeypatch):
     name = backend.split()[0]
     if backend == "faiss graph":
         monkeypatch.setattr(load_backend(name), "hnsw_from", 0)
@@ -315,14 +302,14 @@ def test_a_filtered_question_has_k_results_or_every_match(
 
 def ask(corpus, rng, *, is_exact):
     """One case, checked; what it was."""
-    k, question = rng.choice(KS), f"question {rng.randrange(10**6)}"
+    k, query = rng.choice(KS), f"question {rng.randrange(10**6)}"
     is_text = rng.random() < 0.2
     where = a_tree_of_fields(rng) if is_text else a_tree(rng, corpus)
     if rng.random() < 0.08:  # all that is nearest to half of the questions is filtered out
         where, is_text, k = ~(Language(LANGUAGES[0]) | Language(LANGUAGES[1])), False, rng.choice([1, 20])
     given = as_text(where, rng) if is_text else where
-    expected = corpus.expected(where, question)
-    found = corpus.ms.query(question, k, mode="dense", by="chunk", where=given)
+    expected = corpus.expected(where, query)
+    found = corpus.ms.query(query, k, mode="dense", by="chunk", where=given)
     got = [(round(hit.score * UNIT**2), hit.chunk_id) for hit in found]
     assert found.n_matching == len(expected), given
     assert len(got) == min(k, len(expected)), given

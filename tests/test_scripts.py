@@ -112,7 +112,7 @@ def test_a_kind_that_is_not_there_is_refused_with_those_that_are(
 
 def test_the_processes_that_start_others_load_no_model() -> None:
     # A child's peak memory is never below its parent's, so a large parent would be what is reported.
-    program = "import sys, embedding, figures, minisearch.storage; print('torch' in sys.modules)"
+    program = "import sys, embedding, figures, minisearch.stores.local; print('torch' in sys.modules)"
     finished = subprocess.run(
         [sys.executable, "-c", program], cwd=SCRIPTS, capture_output=True, text=True, check=True
     )

@@ -31,7 +31,7 @@ from minisearch.cli.terminal import printable
 from minisearch.cli.watch import watch
 from minisearch.cli.why_not import why_not
 from minisearch.errors import IndexBusy, MinisearchError
-from minisearch.home import find_index
+from minisearch.paths import find_index
 
 EXIT_BUSY = 75
 NO_MEMORY = "there is not enough memory: what was finished is kept; make room and run the same command again"

@@ -21,7 +21,7 @@ from minisearch.filters import Path as PathFilter
 from minisearch.results import MODES
 
 if TYPE_CHECKING:
-    from minisearch.results import Question
+    from minisearch.results import Query
 
 # As in rerankers.py, which needs NumPy and is not imported for --help.
 RERANKERS = ("cross", "bi")
@@ -64,7 +64,7 @@ class QueryOptions:
         if self.like == "":
             raise InputError("--like is empty: expected a file that was indexed, or FILE:LINE")
         if self.literal and self.like is not None:
-            raise InputError("--literal is about the operators in a question, and --like has none")
+            raise InputError("--literal is about the operators in a query, and --like has none")
         if self.like is not None and (self.mode != MODES[0] or self._rerank() is not None):
             raise InputError(
                 "--like compares passages by meaning alone: --mode and --rerank do not go with it"
@@ -93,13 +93,13 @@ class QueryOptions:
             "rerank_budget_s": _seconds(self.rerank_budget),
         }
 
-    def question(self, text: str) -> str | Question:
+    def query(self, text: str) -> str | Query:
         """What is asked: a text for the engine to take apart, or one to take as it is."""
         if not self.literal:
             return text
-        from minisearch.search.question import literal_question  # needs NumPy, as all below does
+        from minisearch.search.query import literal_query  # needs NumPy, as all below does
 
-        return literal_question(text)
+        return literal_query(text)
 
     def limits(self) -> Iterator[str]:
         """The conditions on files, as they were given."""
@@ -134,7 +134,7 @@ class QueryOptions:
             parts.append(parse_where(self.where))
         if not parts:
             return None
-        from minisearch.answers.path_patterns import check  # it comes with all of the storage
+        from minisearch.search.path_patterns import check  # it comes with all of the storage
 
         where = And(tuple(parts)) if len(parts) > 1 else parts[0]
         check(where)

@@ -11,7 +11,7 @@ import minisearch
 from minisearch.cli import show
 from minisearch.cli.options import common, json_option, offline_option, set_up_logging
 from minisearch.cli.terminal import one_line
-from minisearch.home import find_index, index_here
+from minisearch.paths import find_index, index_here
 
 
 @click.command()

@@ -15,10 +15,10 @@ from minisearch.cli import show
 from minisearch.cli.options import common, json_option, model_name, offline_option, set_up_logging
 from minisearch.cli.terminal import Terminal, fitting, one_line, printable
 from minisearch.errors import IndexNotFound
-from minisearch.home import INDEX_FOLDER, find_index
+from minisearch.paths import INDEX_FOLDER, find_index
 
 if TYPE_CHECKING:
-    from minisearch.care.inspecting import CutFile
+    from minisearch.maintenance.inspecting import CutFile
     from minisearch.types import Chunk
 
 INDENT = "      "
@@ -89,14 +89,14 @@ def _lines(cut: CutFile, terminal: Terminal, *, full: bool) -> Iterator[str]:
 def _where(chunk: Chunk) -> str:
     """The facts of a chunk on one line."""
     lines = f"{chunk.line}-{chunk.end_line}" if chunk.end_line > chunk.line else f"{chunk.line}"
-    facts = [
+    manifest = [
         show.count(chunk.n_tokens, "token"),
         f"lines {lines}",
         f"bytes {chunk.byte_start}-{chunk.byte_end}",
     ]
-    facts += [f"page {chunk.page}"] if chunk.page else []
-    facts += [chunk.heading] if chunk.heading else []
-    return "  ".join(facts)
+    manifest += [f"page {chunk.page}"] if chunk.page else []
+    manifest += [chunk.heading] if chunk.heading else []
+    return "  ".join(manifest)
 
 
 def _plain(cut: CutFile) -> dict[str, Any]:

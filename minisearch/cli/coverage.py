@@ -9,8 +9,8 @@ from minisearch.cli import show
 from minisearch.cli.terminal import one_line
 
 if TYPE_CHECKING:
-    from minisearch.care.coverage import Coverage
-    from minisearch.runs.previewing import Preview
+    from minisearch.indexing.preview import Preview
+    from minisearch.maintenance.coverage import Coverage
     from minisearch.types import Note
 
 OUTCOMES = {

@@ -26,10 +26,10 @@ from minisearch.errors import InputError
 from minisearch.results import MODES
 
 if TYPE_CHECKING:
-    from minisearch.evaluate.collection import Collection
-    from minisearch.evaluate.results import Result, Setting
+    from minisearch.evaluation.benchmark import Answers
+    from minisearch.evaluation.collection import Collection
+    from minisearch.evaluation.results import Result, Setting
     from minisearch.results import Mode
-    from minisearch.trials.trial import Answers
     from minisearch.types import IngestReport, Reranker
 
 KINDS = ("auto", "cross", "bi")
@@ -117,12 +117,12 @@ def evaluate(
     compared with the first: mean difference, 95 % interval, p of a paired randomisation test.
     """
     # Here, because --help must not cost the import of NumPy.
-    from minisearch.evaluate.collection import read_collection
-    from minisearch.evaluate.measures import load_ir_measures
-    from minisearch.evaluate.plot import load_figure, plot_results
-    from minisearch.evaluate.results import Setting, measure
-    from minisearch.evaluate.runs import read_run, write_run
-    from minisearch.trials.trial import trial
+    from minisearch.evaluation.benchmark import trial
+    from minisearch.evaluation.collection import read_collection
+    from minisearch.evaluation.measures import load_ir_measures
+    from minisearch.evaluation.plot import load_figure, plot_results
+    from minisearch.evaluation.results import Setting, measure
+    from minisearch.evaluation.runs import read_run, write_run
 
     asked = _asked(modes, kinds, has_runs=bool(runs))
     _check(n_settings=len(asked) + len(runs), save_run=save_run, plot=plot)
@@ -196,7 +196,7 @@ def _rerankers(kinds: Sequence[str], model: str | None, *, offline: bool) -> dic
     """The rerankers, loaded: weights that are missing show before the work, not after."""
     if not kinds:
         return {}
-    from minisearch.answers.rerankers import Rerankers
+    from minisearch.search.rerankers import Rerankers
 
     rerankers = Rerankers(model=model, offline=offline)
     return {kind: rerankers.pace(kind).reranker for kind in kinds}
@@ -238,7 +238,7 @@ def _check_used(options: Mapping[str, object], is_used: bool, otherwise: str) ->
 
 def _answered(collection: Collection, mode: str, kind: str, answer: Callable[..., Answers]) -> Setting:
     """One setting's answers, with its progress shown."""
-    from minisearch.evaluate.results import Setting
+    from minisearch.evaluation.results import Setting
 
     name = f"{mode}+{kind}" if kind else mode
     with _Counter(name, len(collection.queries)) as counter:

@@ -1,6 +1,6 @@
-"""What to mark in a passage: the sentence that matched, and the words it shares with the question.
+"""What to mark in a passage: the sentence that matched, and the words it shares with the query.
 
-A question and a passage's text come in, a `Marked` text goes out.  Words match as full-text search would have
+A query and a passage's text come in, a `Marked` text goes out.  Words match as full-text search would have
 them, whatever their case and common English endings; Chinese, Japanese and Korean by pairs of characters.
 This only guides the eye: it has no part in what is found.
 """
@@ -29,7 +29,7 @@ Span = tuple[int, int]
 
 
 def highlighted(text: str, *, words: Iterable[str], evidence: Span | None) -> Marked:
-    """The text with its evidence (characters, half-open) and the question's words marked."""
+    """The text with its evidence (characters, half-open) and the query's words marked."""
     marks = [PLAIN] * len(text)
     if evidence is not None:
         start, end = evidence

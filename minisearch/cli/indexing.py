@@ -14,7 +14,6 @@ from pathlib import Path
 import click
 
 import minisearch
-from minisearch.choice import AS_USUAL, FileChoice
 from minisearch.cli import show
 from minisearch.cli.coverage import preview_text
 from minisearch.cli.options import (
@@ -34,8 +33,9 @@ from minisearch.cli.progress import Progress
 from minisearch.cli.terminal import one_line
 from minisearch.config import DTYPES
 from minisearch.errors import IndexNotFound, InputError, short
-from minisearch.home import find_index, index_here
-from minisearch.indexes import backend_names
+from minisearch.files.selection import AS_USUAL, FileChoice
+from minisearch.paths import find_index, index_here
+from minisearch.vectors import backend_names
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
@@ -167,7 +167,7 @@ def _choice(
         keep_secrets=keep_secrets,
     )
     if choice.include or choice.exclude:
-        from minisearch.runs.previewing import check_choice  # it comes with all that reads files
+        from minisearch.indexing.preview import check_choice  # it comes with all that reads files
 
         check_choice(choice)
     if forget:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 HEADINGS = {
     "embedder": "embedders: texts to vectors",
-    "cross-encoder": "cross-encoders: a question and a passage to a score",
+    "cross-encoder": "cross-encoders: a query and a passage to a score",
     "encoder": "encoders: to be trained",
 }
 PLACES: dict[Place, str] = {  # in few letters
@@ -80,7 +80,7 @@ def show_model(name: str, as_json: bool) -> None:
         found |= {"settings": dataclasses.asdict(settings), "report": dataclasses.asdict(report)}
         click.echo(json.dumps(found))
     else:
-        for label, value in _facts(located, settings, report):
+        for label, value in _manifest(located, settings, report):
             click.echo(printable(f"{label:<12}{value}"))
 
 
@@ -143,7 +143,9 @@ def _table() -> Iterator[str]:
                 ).rstrip()
 
 
-def _facts(located: Located, settings: CheckpointSettings, report: LoadReport) -> Iterator[tuple[str, str]]:
+def _manifest(
+    located: Located, settings: CheckpointSettings, report: LoadReport
+) -> Iterator[tuple[str, str]]:
     """What there is to say of a loaded model, label and value, a line each."""
     config, checkpoint = settings.config, find(located.name)
     yield "name", located.name

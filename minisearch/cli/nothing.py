@@ -28,12 +28,12 @@ def why_nothing(ms: MiniSearch, found: SearchResults, asked: QueryOptions) -> st
     status = ms.status()
     if not status.n_chunks:
         return _nothing_indexed(status.last_run)
-    operators = [f'the phrase "{one_line(phrase)}"' for phrase in found.question.required]
-    operators += [f'not "{one_line(phrase)}"' for phrase in found.question.excluded]
+    operators = [f'the phrase "{one_line(phrase)}"' for phrase in found.query.required]
+    operators += [f'not "{one_line(phrase)}"' for phrase in found.query.excluded]
     if limits := [*asked.limits(), *operators]:
         cures = [*_paths_elsewhere(asked), *_patterns(asked), *_unknown_languages(ms, asked)]
         cures += _unknown_fields(ms, asked)
-        cures += ["--literal takes quotes and - in the question as text"] if operators else []
+        cures += ["--literal takes quotes and - in the query as text"] if operators else []
         return "; ".join([f"nothing in the index matches {' and '.join(limits)}", *cures])
     if asked.mode == "lexical":
         return "no passage has any of these words; --mode hybrid looks for what they mean"

@@ -12,9 +12,9 @@ import click
 
 from minisearch.cli.terminal import printable
 from minisearch.errors import InputError, ModelError
-from minisearch.home import quoted
 from minisearch.minilm.catalog import locate
 from minisearch.minilm.checkpoints import find
+from minisearch.paths import quoted
 
 EXIT_INTERRUPTED = 130  # as a shell says of Ctrl-C; SIGTERM is answered in minisearch.__main__
 

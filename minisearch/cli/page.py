@@ -11,11 +11,11 @@ from itertools import pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from minisearch.cli.passage import INDENT, LONGEST_QUESTION, passage
+from minisearch.cli.passage import INDENT, LONGEST_QUERY, passage
 from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, width, wrap
 
 if TYPE_CHECKING:
-    from minisearch.results import Place, Question, SearchResult, SearchResults
+    from minisearch.results import Place, Query, SearchResult, SearchResults
 
 # What a page is called in files that are no text: a line of theirs is one of an extract that nobody sees.
 PAGES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet", ".epub": "chapter"}
@@ -23,7 +23,7 @@ PLACES_SHOWN = 4
 LABEL = 10  # columns of the names that --why prints
 UNSURE = "Nothing here clearly answers that; the nearest passages:"
 HOW_UNSURE = (
-    "(how that is known: to questions it has no answer for, this index gives passages that are as near; "
+    "(how that is known: to queries it has no answer for, this index gives passages that are as near; "
     "the relevance is at most {:.0%} here)"
 )
 NOT_FALLING = "(a percentage is about meaning alone; the order {})"
@@ -32,18 +32,18 @@ NOT_FALLING = "(a percentage is about meaning alone; the order {})"
 def page(
     found: SearchResults, terminal: Terminal, *, whole: bool = False, why: bool = False, remark: str = ""
 ) -> str:
-    """All that is said of one question's answers; ``whole`` passages, or the lines around the evidence.
+    """All that is said of one query's answers; ``whole`` passages, or the lines around the evidence.
 
     A ``remark`` about the page stands below it.
     """
     parts = []
     if found.is_confident is False and found:
         parts.append("\n".join(_unsure(found, terminal)))
-    if limits := _limits(found.question) if found else "":
+    if limits := _limits(found.query) if found else "":
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(limits, terminal.columns)))
     if why:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _plan(found, terminal)))
-    parts += ["\n".join(_result(hit, found.question, terminal, whole, why)) for hit in found]
+    parts += ["\n".join(_result(hit, found.query, terminal, whole, why)) for hit in found]
     for note in filter(None, [_order(found), remark]):
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns)))
     return "\n\n".join(parts)
@@ -56,9 +56,9 @@ def _unsure(found: SearchResults, terminal: Terminal) -> Iterator[str]:
         yield from _wrapped(HOW_UNSURE.format(best), terminal.columns)
 
 
-def _limits(question: Question) -> str:
+def _limits(query: Query) -> str:
     """Which words every answer has and which none, and the cure: ``rm -rf build`` may not have meant it."""
-    sides = {"with": question.required, "without": question.excluded}
+    sides = {"with": query.required, "without": query.excluded}
     said = [f"{side}: {_quoted(phrases)}" for side, phrases in sides.items() if phrases]
     them = "it" if sum(map(len, sides.values())) == 1 else "them"
     return f"{'; '.join(said)} (--literal takes {them} as text)" if said else ""
@@ -81,14 +81,12 @@ def _order(found: SearchResults) -> str:
     )
 
 
-def _result(
-    hit: SearchResult, question: Question, terminal: Terminal, whole: bool, why: bool
-) -> Iterator[str]:
+def _result(hit: SearchResult, query: Query, terminal: Terminal, whole: bool, why: bool) -> Iterator[str]:
     yield f"{hit.rank:>2}  {_rating(hit)}  {_place(hit, terminal)}"
     heading = one_line(hit.heading or hit.title)
     if heading:
         yield from (INDENT + terminal.styled(line, MAGENTA) for line in _wrapped(heading, _room(terminal)))
-    yield from passage(hit, question, terminal, whole=whole)
+    yield from passage(hit, query, terminal, whole=whole)
     yield from _also(hit, terminal)
     if why:
         yield from (INDENT + terminal.styled(line, FAINT) for line in _reasons(hit))
@@ -159,9 +157,9 @@ def _also(hit: SearchResult, terminal: Terminal) -> Iterator[str]:
 
 def _plan(found: SearchResults, terminal: Terminal) -> Iterator[str]:
     """What was done for the page as a whole, a line each."""
-    question = found.question
-    rows = [("searched", f"{found.mode}: {_shortened(question.text)!r}")]
-    rows += [("steered", f"{weight:+g} {concept}") for concept, weight in question.steers]
+    query = found.query
+    rows = [("searched", f"{found.mode}: {_shortened(query.text)!r}")]
+    rows += [("steered", f"{weight:+g} {concept}") for concept, weight in query.steers]
     n = "" if found.n_matching is None else f" of the {found.n_matching:,} passages it leaves"
     if found.plan == "scan":
         rows.append(("filter", "exact scan" + n))
@@ -186,7 +184,7 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
     elif trace.fused is not None:
         rows.append(("lexical", "none of the words"))
     if trace.feedback is not None:
-        rows.append(("feedback", f"cosine {trace.feedback:.3f} to the question and what was found first"))
+        rows.append(("feedback", f"cosine {trace.feedback:.3f} to the query and what was found first"))
     if trace.fused is not None:
         before = trace.rank_before_rerank  # of all passages; the page's own ranks are of what is merged
         rows.append(("fused", (f"{_rank(before)}, " if before else "") + f"{trace.fused:.3f}"))
@@ -204,7 +202,7 @@ def _rank(rank: int | None) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_QUESTION else text[:LONGEST_QUESTION] + "…"
+    return text if len(text) <= LONGEST_QUERY else text[:LONGEST_QUERY] + "…"
 
 
 def _wrapped(text: str, columns: int) -> list[str]:

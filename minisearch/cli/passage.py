@@ -20,7 +20,7 @@ from minisearch.cli.terminal import PLAIN, TAB, WIDE_CHARACTERS, Marked, Termina
 from minisearch.search.sentences import CODE_LINE, DIRECTIVE, PROSE_DIRECTIVES, front_matter_end
 
 if TYPE_CHECKING:
-    from minisearch.results import Question, SearchResult
+    from minisearch.results import Query, SearchResult
 
 INDENT = "    "
 EVIDENCE_MARK = ">"  # in the first column: seen without colour, found by grep '^>', outside of what is quoted
@@ -28,7 +28,7 @@ PASSAGE_LINES = 4
 WRAPPED_FROM = 60  # a line of so many columns that goes on in the next was probably wrapped
 GOES_ON = ",.;:-–—)、。，；：）"  # how it may end, but for a letter or a digit
 HEADING_MARKS = "#=-~^*+_.:`\"' \t"
-LONGEST_QUESTION = 200
+LONGEST_QUERY = 200
 WRAPPED_INDENT = 2  # columns by which the rest of a line of code is set in
 BLOCK_INDENT = 4  # Markdown's, beyond the item of a list that a line belongs to
 
@@ -45,9 +45,9 @@ ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
 TABLE = re.compile(r"\s*(?:\||\+[-=+]{2,}|[-=]{3,}(?:\s+[-=]{3,})+\s*$)|.*\s\|\s|.*\S {3,}\S")
 
 
-def passage(hit: SearchResult, question: Question, terminal: Terminal, *, whole: bool) -> Iterator[str]:
+def passage(hit: SearchResult, query: Query, terminal: Terminal, *, whole: bool) -> Iterator[str]:
     """The lines of the passage, ``whole`` or those around its evidence, or else the first ones."""
-    marked, fields_end = _marked(hit, question), front_matter_end(hit.text)
+    marked, fields_end = _marked(hit, query), front_matter_end(hit.text)
     if fields_end and not whole and hit.evidence and hit.evidence.start >= fields_end:
         marked, fields_end = marked[fields_end:], 0
     lines = list(_laid_out(marked, hit.path))
@@ -82,9 +82,9 @@ class Line:
         return wrap(self.marked.printable(), columns, hang=hang)
 
 
-def _marked(hit: SearchResult, question: Question) -> Marked:
-    words = [question.text, *(concept for concept, weight in question.steers if weight > 0)]
-    if len(question.text) > LONGEST_QUESTION:  # a passage, all of whose words would be underlined
+def _marked(hit: SearchResult, query: Query) -> Marked:
+    words = [query.text, *(concept for concept, weight in query.steers if weight > 0)]
+    if len(query.text) > LONGEST_QUERY:  # a passage, all of whose words would be underlined
         words = []
     span = (hit.evidence.start, hit.evidence.end) if hit.evidence else None
     return highlighted(hit.text, words=words, evidence=span)

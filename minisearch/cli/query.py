@@ -1,6 +1,6 @@
-"""``minisearch query``: a question, a file of them, or a passage to find more of; which files may answer.
+"""``minisearch query``: a query, a file of them, or a passage to find more of; which files may answer.
 
-Options come in, the arguments of `MiniSearch.query` and a page for each question go out.  Nothing is searched
+Options come in, the arguments of `MiniSearch.query` and a page for each query go out.  Nothing is searched
 here; how a page looks is `page`'s part.
 """
 
@@ -20,23 +20,16 @@ import minisearch
 from minisearch.cli import show
 from minisearch.cli.asked import QueryOptions, file_and_line
 from minisearch.cli.nothing import HOW_IT_ENDED, why_nothing
-from minisearch.cli.options import (
-    common,
-    model_name,
-    one_of,
-    section,
-    set_up_logging,
-    wrong_usage,
-)
+from minisearch.cli.options import common, model_name, one_of, section, set_up_logging, wrong_usage
 from minisearch.cli.query_command import KINDS, QueryCommand
 from minisearch.cli.terminal import Terminal, one_line, printable
 from minisearch.errors import IndexBusy, IndexNotWritable, IngestError, InputError, ShrinkRefused
-from minisearch.home import find_index
+from minisearch.paths import find_index
 from minisearch.results import BYS, MODES
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
-    from minisearch.results import Question, SearchResults
+    from minisearch.results import Query, SearchResults
 
 asking, choosing, ranking, printing = map(
     section, ["What to ask", "Which files", "How to rank", "What to print"]
@@ -47,7 +40,7 @@ asking, choosing, ranking, printing = map(
 @click.argument("text", nargs=-1)
 @asking("--batch", metavar="FILE", help="Ask every line of FILE in turn; - is standard input.")
 @asking("--like", metavar="FILE[:LINE]", help="Find more like this file, or the passage at this line.")
-@asking("--literal", is_flag=True, help="Take quotes, - and + in the question as they are.")
+@asking("--literal", is_flag=True, help="Take quotes, - and + in the query as they are.")
 @choosing(
     "--path", "paths", metavar="GLOB", multiple=True, help="Paths like 'guides/**'; repeat it for others."
 )
@@ -122,16 +115,16 @@ def query(
     phrase where it stands anywhere. The page says which words were required and which were left out. Put --
     before a TEXT that begins with a dash.
 
-    A percentage is the relevance: how far a result rises above what this index says to questions that it has
+    A percentage is the relevance: how far a result rises above what this index says to queries that it has
     no answer for. Where that was not measured, a score stands there. The sentence that answers is bold;
     without colour its lines begin with >.
 
-    --json prints the fields of SearchResult, evidence and merged places with their spans, and of the question
+    --json prints the fields of SearchResult, evidence and merged places with their spans, and of the query
     is_confident, about all that was found, and the phrases required and excluded; with --batch also query,
-    with --why also search. A question of a batch without results has one line too: its rank is null, and
-    no_results says why, or error what is wrong with the question.
+    with --why also search. A query of a batch without results has one line too: its rank is null, and
+    no_results says why, or error what is wrong with the query.
 
-    A question of a batch that makes no sense is told on standard error with its line; the others are
+    A query of a batch that makes no sense is told on standard error with its line; the others are
     answered, and the exit code is 1. So it is where --refresh is refused: the answers are of what was there.
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
     set_up_logging(verbose)
@@ -167,9 +160,9 @@ def _is_refreshed(ms: MiniSearch) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a question: results, or why it was refused; ``question`` is None outside of a batch."""
+    """What came of a query: results, or why it was refused; ``query`` is None outside of a batch."""
 
-    question: str | None
+    query: str | None
     found: SearchResults
     refusal: str = ""
 
@@ -183,7 +176,7 @@ class Output:
     as_json: bool
 
     def show(self, answer: Answer, ms: MiniSearch, asked: QueryOptions) -> None:
-        """Print what came of one question, and on standard error why it is nothing."""
+        """Print what came of one query, and on standard error why it is nothing."""
         nothing = "" if answer.found or answer.refusal else why_nothing(ms, answer.found, asked)
         if self.as_json:
             self._json(answer, nothing)
@@ -192,57 +185,57 @@ class Output:
         if answer.refusal:
             click.echo(f"Error: {printable(answer.refusal)}", err=True)
         elif nothing:
-            about = "" if answer.question is None else f" for {one_line(answer.question)!r}"
+            about = "" if answer.query is None else f" for {one_line(answer.query)!r}"
             click.echo(f"No results{about}: {nothing}", err=True)
 
     def _page(self, answer: Answer, remark: str) -> None:
-        """The page of one question, under the question itself where there may be several."""
+        """The page of one query, under the query itself where there may be several."""
         terminal = Terminal.of_stdout()
-        parts = [] if answer.question is None else [terminal.styled(f"== {one_line(answer.question)}", "1")]
+        parts = [] if answer.query is None else [terminal.styled(f"== {one_line(answer.query)}", "1")]
         if answer.found:
             # Here, because --help need not compile the patterns by which a page tells code from prose.
             from minisearch.cli.page import page
 
             parts.append(page(answer.found, terminal, whole=self.full, why=self.why, remark=remark))
         if parts:
-            end = "" if answer.question is None else "\n"
+            end = "" if answer.query is None else "\n"
             click.echo("\n\n".join(parts) + end, color=True)  # the terminal has had its say
 
     def _json(self, answer: Answer, nothing: str) -> None:
-        """A line for each result; for a question of a batch without any, one that says why."""
+        """A line for each result; for a query of a batch without any, one that says why."""
         if answer.found:
             for result in answer.found:
                 click.echo(show.as_json(result, **self._about(answer)))
-        elif answer.question is not None:
+        elif answer.query is not None:
             reason = {"error": answer.refusal} if answer.refusal else {"no_results": nothing}
             click.echo(json.dumps({"rank": None, **reason, **self._about(answer)}))
 
     def _about(self, answer: Answer) -> dict[str, Any]:
-        """What every line says about its question."""
+        """What every line says about its query."""
         found = answer.found
         about: dict[str, Any] = {
             "is_confident": found.is_confident,
-            "required": found.question.required,
-            "excluded": found.question.excluded,
+            "required": found.query.required,
+            "excluded": found.query.excluded,
         }
         if self.why:
             about["search"] = {
-                "question": asdict(found.question),
+                "question": asdict(found.query),
                 "mode": found.mode,
                 "plan": found.plan,
                 "n_matching": found.n_matching,
                 "n_reranked": found.n_reranked,
             }
-        return about if answer.question is None else about | {"query": answer.question}
+        return about if answer.query is None else about | {"query": answer.query}
 
 
 def _answers(ms: MiniSearch, asked: QueryOptions, arguments: dict[str, Any]) -> Iterator[Answer]:
-    """What came of each question, as soon as it is there."""
+    """What came of each query, as soon as it is there."""
     if asked.like is not None:
         path, line = file_and_line(asked.like)
         yield Answer(None, ms.like(path, line, **arguments))
     elif asked.batch is None:
-        yield Answer(None, ms.query(asked.question(asked.text), **arguments))
+        yield Answer(None, ms.query(asked.query(asked.text), **arguments))
     else:
         yield from _answers_of_batch(ms, asked, arguments)
 
@@ -252,8 +245,8 @@ def _answers_of_batch(ms: MiniSearch, asked: QueryOptions, arguments: dict[str, 
     from minisearch.results import SearchResults
 
     n_refused = 0
-    for number, text in _questions(asked.batch or ""):
-        found = _found_or_error(ms, asked.question(text), arguments)
+    for number, text in _queries(asked.batch or ""):
+        found = _found_or_error(ms, asked.query(text), arguments)
         if not isinstance(found, InputError):
             yield Answer(text, found)
             continue
@@ -264,10 +257,10 @@ def _answers_of_batch(ms: MiniSearch, asked: QueryOptions, arguments: dict[str, 
 
 
 def _found_or_error(
-    ms: MiniSearch, question: str | Question, arguments: dict[str, Any]
+    ms: MiniSearch, query: str | Query, arguments: dict[str, Any]
 ) -> SearchResults | InputError:
     try:
-        return ms.query(question, **arguments)
+        return ms.query(query, **arguments)
     except InputError as error:
         return error
 
@@ -282,14 +275,14 @@ def _remark(found: SearchResults, ms: MiniSearch, asked: QueryOptions) -> str:
         return f"({state}: not everything may be in the index yet)"
     if not found or asked.like or found.mode == "lexical" or found[0].relevance is not None:
         return ""
-    from minisearch.calibration import MIN_DOCUMENTS
+    from minisearch.search.calibration import MIN_DOCUMENTS
 
     if status.n_documents >= MIN_DOCUMENTS:
         return ""
     return f"(scores, not percentages: a relevance can be told from {MIN_DOCUMENTS} documents on)"
 
 
-def _questions(file: str) -> Iterator[tuple[int, str]]:
+def _queries(file: str) -> Iterator[tuple[int, str]]:
     """The lines of a file that say something, with their numbers; - is standard input, read as it comes."""
     n_asked = 0
     try:
@@ -299,6 +292,6 @@ def _questions(file: str) -> Iterator[tuple[int, str]]:
                     n_asked += 1
                     yield number, line.strip()
     except OSError as error:
-        raise InputError(f"cannot read questions from {file}: {error.strerror}") from error
+        raise InputError(f"cannot read queries from {file}: {error.strerror}") from error
     if not n_asked:
-        raise InputError(f"no questions in {file}: expected one a line")
+        raise InputError(f"no queries in {file}: expected one a line")

@@ -1,4 +1,4 @@
-"""How the command line of a question is read, where click by itself would answer in a way that does not help.
+"""How the command line of a query is read, where click by itself would answer in a way that does not help.
 
 The arguments as the shell hands them over come in; click goes on from there.
 """
@@ -30,7 +30,7 @@ class QueryCommand(SectionedCommand):
         except click.NoSuchOption as error:
             if error.option_name.startswith("--"):
                 raise
-            cure = 'quote it with the question: minisearch query "bread -rye"'
+            cure = 'quote it with the query: minisearch query "bread -rye"'
             raise click.UsageError(f"{error.message} To leave out what holds a word, {cure}", ctx) from error
 
 

@@ -20,15 +20,15 @@ from minisearch.cli.options import common, json_option, offline_option, one_of, 
 from minisearch.cli.show import count
 from minisearch.cli.terminal import printable
 from minisearch.errors import InputError
-from minisearch.home import find_index
-from minisearch.indexes import backend_names
+from minisearch.paths import find_index
 from minisearch.results import MODES
+from minisearch.vectors import backend_names
 
 if TYPE_CHECKING:
-    from minisearch.evaluate.known_items import Kind, KnownItem
-    from minisearch.evaluate.ranks import Figure
+    from minisearch.evaluation.known_items import Kind, KnownItem
+    from minisearch.evaluation.ranks import Figure
+    from minisearch.evaluation.selftest import Asked, SelfTest
     from minisearch.results import Mode
-    from minisearch.trials.selftest import Asked, SelfTest
 
 
 @click.command()
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     default=200,
     show_default=True,
     metavar="N",
-    help="How many questions.",
+    help="How many queries.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Which questions."
+    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Which queries."
 )
 @click.option(
     "--mode",
@@ -79,15 +79,15 @@ def selftest(
 ) -> None:
     """Measure how well the index finds its own content.
 
-    Questions are made from documents: a heading, the title, or the first sentence of a section. In a copy
-    of the index each document loses the words of its own question, so that it has to be found by what
+    Queries are made from documents: a heading, the title, or the first sentence of a section. In a copy
+    of the index each document loses the words of its own query, so that it has to be found by what
     else it says; found means: among the first ten documents. The numbers compare settings on this index.
-    They do not tell how well your own questions are answered: for that, judge some, and see minisearch eval.
+    They do not tell how well your own queries are answered: for that, judge some, and see minisearch eval.
     """
     set_up_logging(verbose)
     _check_plot(plot)
     # Here, because --help must not cost the import of NumPy.
-    from minisearch.trials.selftest import selftest as run
+    from minisearch.evaluation.selftest import selftest as run
 
     with _Steps() as steps:
         found = run(
@@ -100,7 +100,7 @@ def selftest(
             on_progress=steps.update,
         )
     if plot:
-        from minisearch.evaluate.plot_selftest import draw
+        from minisearch.evaluation.plot_selftest import draw
 
         draw([_point(one) for one in found.asked], plot, title=_headline(found))
     click.echo(json.dumps(_as_json(found)) if as_json else printable("\n".join(_page(found))))
@@ -114,7 +114,7 @@ def _check_plot(plot: Path | None) -> None:
         raise InputError(f"--plot draws PNG, so the file's name has to end in .png: {plot}")
     if not plot.absolute().parent.is_dir():
         raise InputError(f"cannot write {plot}: there is no folder {plot.parent}")
-    from minisearch.evaluate.plot import load_figure
+    from minisearch.evaluation.plot import load_figure
 
     load_figure()  # what is missing shows before the work, not after
 
@@ -150,7 +150,7 @@ def _headline(found: SelfTest) -> str:
     kinds = Counter(item.kind for item in found.items)
     nouns: dict[Kind, str] = {"title": "title", "heading": "heading", "sentence": "first sentence"}
     made = ", ".join(count(kinds[kind], noun) for kind, noun in nouns.items() if kinds[kind])
-    return f"{count(len(found.items), 'question')} from {count(found.n_documents, 'document')}: {made}"
+    return f"{count(len(found.items), 'query')} from {count(found.n_documents, 'document')}: {made}"
 
 
 def _page(found: SelfTest) -> Iterator[str]:
@@ -169,7 +169,7 @@ def _page(found: SelfTest) -> Iterator[str]:
 
 
 def _quality(asked: Sequence[Asked]) -> Iterator[str]:
-    from minisearch.evaluate.ranks import figures
+    from minisearch.evaluation.ranks import figures
 
     width = max(len(_name(one)) for one in asked)
     for i, one in enumerate(asked):
@@ -180,7 +180,7 @@ def _quality(asked: Sequence[Asked]) -> Iterator[str]:
 
 
 def _differences(asked: Sequence[Asked]) -> Iterator[str]:
-    """Every setting against the first, question by question."""
+    """Every setting against the first, query by query."""
     if len(asked) < 2:
         return
     width = max(len(_name(one)) for one in asked)
@@ -195,16 +195,16 @@ def _differences(asked: Sequence[Asked]) -> Iterator[str]:
 
 
 def _against_first(asked: Sequence[Asked]) -> list[dict[str, float]]:
-    from minisearch.evaluate.ranks import reciprocals
-    from minisearch.evaluate.significance import compare
+    from minisearch.evaluation.ranks import reciprocals
+    from minisearch.evaluation.significance import compare
 
     first = reciprocals(asked[0].ranks)
     return [asdict(compare(first, reciprocals(one.ranks))) for one in asked[1:]]
 
 
 def _by(found: SelfTest, asked: Sequence[Asked], what: str, key: Callable[[KnownItem], str]) -> Iterator[str]:
-    """MRR@10 of each group of questions, the largest first."""
-    from minisearch.evaluate.ranks import MRR, figures
+    """MRR@10 of each group of queries, the largest first."""
+    from minisearch.evaluation.ranks import MRR, figures
 
     groups = Counter(key(item) for item in found.items)
     corner = f"{MRR} by {what}"
@@ -220,11 +220,11 @@ def _ranks_of(found: SelfTest, one: Asked, key: Callable[[KnownItem], str], grou
 
 
 def _latency(found: SelfTest) -> Iterator[str]:
-    from minisearch.evaluate.measures import percentiles
+    from minisearch.evaluation.measures import percentiles
 
     rows = [(_name(one), percentiles(one.latencies_s)) for one in found.asked]
     width = max(len(name) for name, _ in rows)
-    yield "  ".join([f"{'question':<{width}}", *(f"{name + ' ms':>9}" for name in rows[0][1])])
+    yield "  ".join([f"{'query':<{width}}", *(f"{name + ' ms':>9}" for name in rows[0][1])])
     for name, milliseconds in rows:
         yield "  ".join([f"{name:<{width}}", *(f"{value:>9.1f}" for value in milliseconds.values())])
     yield ""
@@ -245,21 +245,21 @@ def _cell(figure: Figure) -> str:
 
 
 def _file_type(path: str) -> str:
-    from minisearch.evaluate.known_items import file_type
+    from minisearch.evaluation.known_items import file_type
 
     return file_type(path)
 
 
 def _point(one: Asked) -> tuple[str, str, float, Figure]:
     """Mode, backend, median latency in ms and MRR@10."""
-    from minisearch.evaluate.measures import percentiles
-    from minisearch.evaluate.ranks import MRR, figures
+    from minisearch.evaluation.measures import percentiles
+    from minisearch.evaluation.ranks import MRR, figures
 
     return one.mode, one.backend, percentiles(one.latencies_s)["p50"], figures(one.ranks)[MRR]
 
 
 def _as_json(found: SelfTest) -> dict[str, Any]:
-    from minisearch.evaluate.measures import percentiles
+    from minisearch.evaluation.measures import percentiles
 
     settings = [_setting_as_json(found, one) for one in found.asked]
     for setting, difference in zip(settings[1:], _against_first(found.asked), strict=True):
@@ -294,9 +294,9 @@ def _as_json(found: SelfTest) -> dict[str, Any]:
 
 
 def _setting_as_json(found: SelfTest, one: Asked) -> dict[str, Any]:
-    from minisearch.evaluate.known_items import file_type
-    from minisearch.evaluate.measures import percentiles
-    from minisearch.evaluate.ranks import figures
+    from minisearch.evaluation.known_items import file_type
+    from minisearch.evaluation.measures import percentiles
+    from minisearch.evaluation.ranks import figures
 
     def grouped(key: Callable[[KnownItem], str]) -> dict[str, Any]:
         groups = sorted({key(item) for item in found.items})

@@ -13,7 +13,7 @@ import minisearch
 from minisearch.cli.options import common, json_option, offline_option, set_up_logging
 from minisearch.cli.terminal import Terminal, fitting, one_line
 from minisearch.errors import IndexNotFound
-from minisearch.home import INDEX_FOLDER, find_index
+from minisearch.paths import INDEX_FOLDER, find_index
 
 
 @click.command()

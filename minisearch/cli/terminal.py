@@ -26,7 +26,7 @@ WIDE_CHARACTERS = re.compile(
 
 PAGE_LINK = "file://{host}{path}#page={page}"  # RFC 8118; where nothing knows it, the file opens all the same
 
-# How a stretch of a passage is shown: the evidence bold, a word of the question underlined, or both.
+# How a stretch of a passage is shown: the evidence bold, a word of the query underlined, or both.
 PLAIN, EVIDENCE, WORD, EVIDENCE_WORD = " eWB"
 STYLES = {EVIDENCE: "1", WORD: "4", EVIDENCE_WORD: "1;4"}
 CYAN, MAGENTA, FAINT = "36", "35", "2"  # readable on dark and on light

@@ -1,4 +1,4 @@
-"""``minisearch why-not``: why a file is not among the answers to a question."""
+"""``minisearch why-not``: why a file is not among the answers to a query."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from minisearch.cli.query import query
 from minisearch.cli.query_command import QueryCommand
 from minisearch.cli.terminal import one_line
 from minisearch.errors import InputError
-from minisearch.home import find_index
+from minisearch.paths import find_index
 
 if TYPE_CHECKING:
-    from minisearch.answers.why_not import WhyNot
     from minisearch.results import SearchResult
+    from minisearch.search.why_not import WhyNot
 
 NOT_ASKED: dict[str, Any] = {"batch": None, "like": None, "no_evidence": True}
 SHARED = {"literal", "paths", "extensions", "languages", "since", "before", "where", "k", "mode", "by"}
@@ -63,7 +63,7 @@ def why_not(
     folder = index_folder or find_index()
     with minisearch.MiniSearch(folder, offline=offline, rerank_model=asked.rerank_model) as ms:
         path, line = file_and_line(file)
-        found = ms.why_not(path, asked.question(asked.text), line=line, **arguments)
+        found = ms.why_not(path, asked.query(asked.text), line=line, **arguments)
     click.echo(show.as_json(found) if as_json else _text(found, line))
 
 

@@ -1,4 +1,4 @@
-"""Which passages a question is asked of: conditions, put together in Python or read from text.
+"""Which passages a query is asked of: conditions, put together in Python or read from text.
 
     from minisearch.filters import Extension, Field, Path, parse_where
 

@@ -1,4 +1,4 @@
-"""Which passages a question is asked of: a small tree of conditions, for Python and the command line alike.
+"""Which passages a query is asked of: a small tree of conditions, for Python and the command line alike.
 
     Path("guides/**") & Extension("md") & Field("author", "=", "x")
 

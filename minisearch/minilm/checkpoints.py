@@ -119,7 +119,7 @@ CATALOG = {
             "cross-encoder/ms-marco-MiniLM-L6-v2",
             revision="c5ee24cb16019beea0893ab7796b1df96625c6b8",
             kind="cross-encoder",
-            about="English; ranks passages for a question",
+            about="English; ranks passages for a query",
             sha256="821d1aa69520101d6e0737f78a042ae25b19e5cb9160701909d10434f4aeb0ae",
             former="cross-encoder/ms-marco-MiniLM-L-6-v2",
         ),

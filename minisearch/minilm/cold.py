@@ -92,7 +92,7 @@ class ColdEncoder:
         return self._encode(texts, self._settings.default_prompt)
 
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
-        """As `encode`, with the checkpoint's prompt for questions, if it has one."""
+        """As `encode`, with the checkpoint's prompt for queries, if it has one."""
         prompt = query_prompt(self._settings.prompts, self._settings.default_prompt)
         return self._encode(texts, prompt, what="questions")
 

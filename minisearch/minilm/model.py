@@ -120,9 +120,9 @@ class SentenceTransformer(Pretrained):
 
     def _compute_in(self, dtype: Dtype) -> None:
         super()._compute_in(dtype)
-        # Float32 unless asked otherwise: a question alone is hardly quicker in fewer bits, and so it has one
+        # Float32 unless asked otherwise: a query alone is hardly quicker in fewer bits, and so it has one
         # answer with and without torch (bfloat16 moves scores by up to 0.002).
-        self._for_questions = Inference(self.model, "float32") if dtype == "auto" else self.inference
+        self._for_queries = Inference(self.model, "float32") if dtype == "auto" else self.inference
 
     def _attach(self, name: str, tokenizer: MiniLMTokenizer, settings: CheckpointSettings) -> None:
         super()._attach(name, tokenizer, settings)
@@ -187,9 +187,9 @@ class SentenceTransformer(Pretrained):
         )
 
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
-        """As `encode`, with the checkpoint's prompt for questions, if it has one; "auto" is float32 here."""
+        """As `encode`, with the checkpoint's prompt for queries, if it has one; "auto" is float32 here."""
         prompt = query_prompt(self.prompts, self.default_prompt)
-        vectors = self._encode(texts, prompt, what="questions", inference=self._for_questions)
+        vectors = self._encode(texts, prompt, what="questions", inference=self._for_queries)
         assert isinstance(vectors, np.ndarray)
         return vectors
 

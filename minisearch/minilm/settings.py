@@ -123,7 +123,7 @@ class CheckpointSettings:
 
 
 def query_prompt(prompts: Mapping[str, str], default: str) -> str:
-    """What goes before a question."""
+    """What goes before a query."""
     return prompts.get("query", default)
 
 

@@ -1,9 +1,9 @@
-"""How far an answer rises above what the index says to questions it has no answer for.
+"""How far an answer rises above what the index says to queries it has no answer for.
 
-The best scores of such questions come in, as a `Null`; a cosine, and how many of the question's words a
+The best scores of such queries come in, as a `ScoreBaseline`; a cosine, and how many of the query's words a
 passage has, become an estimate from 0 to 1, and a page is confident or not.  That is evidence of relevance,
-never that an answer exists: a question about a subject the index is full of scores high whether or not any
-passage answers it.  Asking those questions, and keeping what came of it, is left to others.
+never that an answer exists: a query about a subject the index is full of scores high whether or not any
+passage answers it.  Asking those queries, and keeping what came of it, is left to others.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ SLOPE, CONSTANT = 0.65, -0.42
 
 CONFIDENT_FROM = 0.5
 
-# A passage that holds every word of the question once has about this share of what a perfect match of them
-# would score (BM25 saturates). Of questions from elsewhere few find such a passage (scripts/confidence.py: 5
+# A passage that holds every word of the query once has about this share of what a perfect match of them
+# would score (BM25 saturates). Of queries from elsewhere few find such a passage (scripts/confidence.py: 5
 # more of 1,419 pass). A name is often no nearer in meaning than chance; farther, words alone are an accident.
 WORDS_FROM, NEAR_ENOUGH = 0.4, 0.1
 
@@ -37,10 +37,10 @@ _PERCENTILES = np.arange(0, 101, 5)
 
 
 @dataclass(frozen=True, slots=True)
-class Null:
-    """The best cosines of an index for questions it has no answer to: percentiles 0, 5, ... 100 of them.
+class ScoreBaseline:
+    """The best cosines of an index for queries it has no answer to: percentiles 0, 5, ... 100 of them.
 
-    ``generic`` are those of everyday questions about anything; ``cross`` of sentences of its own documents,
+    ``generic`` are those of everyday queries about anything; ``cross`` of sentences of its own documents,
     asked of all the other documents.
     """
 
@@ -48,7 +48,7 @@ class Null:
     cross: tuple[float, ...]
 
     @classmethod
-    def of(cls, generic: Sequence[float], cross: Sequence[float]) -> Null:
+    def of(cls, generic: Sequence[float], cross: Sequence[float]) -> ScoreBaseline:
         """From the best cosines themselves, in any order and number, above none."""
         return cls(_percentiles(generic), _percentiles(cross))
 
@@ -57,20 +57,22 @@ class Null:
         return json.dumps({"version": VERSION, "generic": self.generic, "cross": self.cross})
 
     @classmethod
-    def from_json(cls, text: str) -> Null | None:
+    def from_json(cls, text: str) -> ScoreBaseline | None:
         """What `to_json` wrote; None for another version's, which is to be measured again."""
         try:
             held = json.loads(text)
-            null = cls(tuple(map(float, held["generic"])), tuple(map(float, held["cross"])))
+            baseline = cls(tuple(map(float, held["generic"])), tuple(map(float, held["cross"])))
             is_ours = held["version"] == VERSION
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
-        return null if is_ours and all(map(_are_percentiles, (null.generic, null.cross))) else None
+        return (
+            baseline if is_ours and all(map(_are_percentiles, (baseline.generic, baseline.cross))) else None
+        )
 
 
-def heights(cosine: float, null: Null) -> tuple[float, float]:
+def heights(cosine: float, baseline: ScoreBaseline) -> tuple[float, float]:
     """How high a cosine stands above chance, generic and cross: 0 at the median, 1 at the 95th percentile."""
-    return _height(cosine, null.generic), _height(cosine, null.cross)
+    return _height(cosine, baseline.generic), _height(cosine, baseline.cross)
 
 
 def _height(cosine: float, percentiles: Sequence[float]) -> float:
@@ -78,12 +80,14 @@ def _height(cosine: float, percentiles: Sequence[float]) -> float:
     return (cosine - median) / max(high - median, LEAST_SPREAD)
 
 
-def relevance(cosine: float, null: Null, *, words: float = 0.0) -> float:
-    """The estimate for a passage with this cosine to the question: in [0, 1], growing with the cosine.
+def relevance(cosine: float, baseline: ScoreBaseline, *, words: float = 0.0) -> float:
+    """The estimate for a passage with this cosine to the query: in [0, 1], growing with the cosine.
 
-    ``words`` is what it has of the question's words, as a share of a perfect match (`Hits.words`).
+    ``words`` is what it has of the query's words, as a share of a perfect match (`Hits.words`).
     """
-    by_meaning = 1 / (1 + math.exp(min(-SLOPE * sum(heights(cosine, null)) - CONSTANT, 700.0)))  # no overflow
+    by_meaning = 1 / (
+        1 + math.exp(min(-SLOPE * sum(heights(cosine, baseline)) - CONSTANT, 700.0))
+    )  # no overflow
     if words < WORDS_FROM or by_meaning < NEAR_ENOUGH:
         return by_meaning
     by_words = CONFIDENT_FROM + (1 - CONFIDENT_FROM) * (words - WORDS_FROM) / (1 - WORDS_FROM)

@@ -1,7 +1,7 @@
 """The sentence of a passage that answers best, and where it stands in its file.
 
-Passages come in as texts, with the question and its vector; for each the span of one sentence goes out, with
-its cosine.  The model sees only a few sentences of a passage: those that share the question's rarer words,
+Passages come in as texts, with the query and its vector; for each the span of one sentence goes out, with
+its cosine.  The model sees only a few sentences of a passage: those that share the query's rarer words,
 chosen without it.  Encoding is handed in; finding passages and showing spans is left to others.
 """
 
@@ -19,23 +19,23 @@ from minisearch.search.sentences import LETTER, LINE_END, sentences_and_code
 from minisearch.search.shared_words import has_names, shares
 from minisearch.types import FloatArray
 
-# The model's choice among all sentences is among those tried in 93% of 442 passages found for 98 questions
+# The model's choice among all sentences is among those tried in 93% of 442 passages found for 98 queries
 # (two collections: 94% and 91%), at 65 of 117 tokens a passage; at most three give 90% at 58.  By shared
-# words alone, without word vectors, four give 91% at 84.  Of 387 passages found for 129 questions (notes,
+# words alone, without word vectors, four give 91% at 84.  Of 387 passages found for 129 queries (notes,
 # data/) three mark another sentence than four in 15, two in 55.
 N_TRIED = 4
 MARGIN = 0.15
 
 # A line of code has to be nearer than the sentences around it by more than this. In 63 of 300 passages found
-# for 30 questions about Ansible code was nearest; in the 21 where by less, a sentence answered better (13) or
+# for 30 queries about Ansible code was nearest; in the 21 where by less, a sentence answered better (13) or
 # as well (8), beyond it was mostly the code.
 CODE_MARGIN = 0.1
 
 # A title has few words, and is near for that; what stands below it says more.
 TITLE_MARGIN = 0.15
 
-# How much the share of the question's rarer words counts that a sentence holds, beside its cosine: the model
-# hardly tells 4.11.3 from PostgreSQL 12. Of 786 passages found for 264 questions (four collections) this
+# How much the share of the query's rarer words counts that a sentence holds, beside its cosine: the model
+# hardly tells 4.11.3 from PostgreSQL 12. Of 786 passages found for 264 queries (four collections) this
 # changes the sentence of 40: 18 answer better, 8 worse; where two sentences are tried, of 50, 23 and 7. From
 # 0.2 to 0.3 no difference could be told.
 WORDS_COUNT = 0.25
@@ -51,7 +51,7 @@ MOST_WORDS_OF_A_TITLE = 10
 
 
 def best_sentences(
-    question: str,
+    query: str,
     passages: Sequence[str],
     encode: Encode,
     query_vector: FloatArray,
@@ -66,16 +66,16 @@ def best_sentences(
 
     At most ``n_tried`` sentences a passage are looked at, in one call of ``encode`` for all passages: those
     nearest by ``word_vectors``, unit vectors (n, any) that cost next to nothing, less than 0.15 below the
-    nearest; without these the ones that share the question's rarer words.  The share of these that a sentence
+    nearest; without these the ones that share the query's rarer words.  The share of these that a sentence
     holds counts beside its cosine.  A line of code counts as 0.1 further away than it is, a title as 0.15.
     Words are rare among the sentences of the passages ``found_first``, or else of those given: with these at
     hand, an answer does not depend on what stands beside it on the page.
     ``headings`` are the passages' heading paths.  A sentence that is nearly all of its passage has the
     passage's cosine, where that is given in ``cosines``.  ``query_vector`` (d,) has unit length.
     """
-    told = _sentences(question, passages, headings, found_first)
+    told = _sentences(query, passages, headings, found_first)
     # a sentence with the very number has to be among the tried, however unlike it is otherwise
-    early = WORDS_COUNT * (2 if has_names(question) else 1)
+    early = WORDS_COUNT * (2 if has_names(query) else 1)
     if word_vectors is None:
         tried = [_highest(_likeliness(of_text), n_tried) for of_text in told]
     else:
@@ -85,7 +85,7 @@ def best_sentences(
                 n_tried,
                 margin=MARGIN,
             )
-            for both in zip(_word_cosines(question, told, word_vectors), told, strict=True)
+            for both in zip(_word_cosines(query, told, word_vectors), told, strict=True)
         ]
     known = [
         cosine if of_text[0].end - of_text[0].start >= NEARLY_ALL * len(text) else None
@@ -103,14 +103,14 @@ def best_sentences(
 
 
 def likeliest_sentences(
-    question: str,
+    query: str,
     passages: Sequence[str],
     *,
     headings: Sequence[str] = (),
     found_first: Sequence[Passage] = (),
 ) -> list[tuple[int, int, None]]:
-    """The same without a model: the sentence that shares most of the question's rarer words; no cosine."""
-    told = _sentences(question, passages, headings, found_first)
+    """The same without a model: the sentence that shares most of the query's rarer words; no cosine."""
+    told = _sentences(query, passages, headings, found_first)
     best = [of_text[_highest(_likeliness(of_text), 1)[0]] for of_text in told]
     return [(one.start, one.end, None) for one in best]
 
@@ -130,7 +130,7 @@ class _Sentence:
 
 
 def _sentences(
-    question: str, passages: Sequence[str], headings: Sequence[str], found_first: Sequence[Passage]
+    query: str, passages: Sequence[str], headings: Sequence[str], found_first: Sequence[Passage]
 ) -> list[list[_Sentence]]:
     """Each passage's sentences, at least one."""
     asked = [*zip(passages, headings or [""] * len(passages), strict=True)]
@@ -140,7 +140,7 @@ def _sentences(
         [" ".join(text[start:end].split()) for (start, end), _ in spans]
         for (text, _), spans in zip(every, cut, strict=True)
     ]
-    shared = shares(question, texts, among=[every.index(one) for one in found_first])
+    shared = shares(query, texts, among=[every.index(one) for one in found_first])
     return [
         [
             _Sentence(
@@ -163,11 +163,9 @@ def _highest(scores: Sequence[float], n: int, *, margin: float = math.inf) -> li
     return sorted(number for number in numbers if scores[number] >= floor)
 
 
-def _word_cosines(
-    question: str, told: Sequence[Sequence[_Sentence]], word_vectors: Encode
-) -> list[list[float]]:
-    """Each sentence's cosine with the question by the words alone."""
-    vectors = word_vectors([question, *(one.text for of_text in told for one in of_text)])
+def _word_cosines(query: str, told: Sequence[Sequence[_Sentence]], word_vectors: Encode) -> list[list[float]]:
+    """Each sentence's cosine with the query by the words alone."""
+    vectors = word_vectors([query, *(one.text for of_text in told for one in of_text)])
     cosines = iter(np.einsum("nd,d->n", vectors[1:], vectors[0]).tolist())
     return [[next(cosines) for _ in of_text] for of_text in told]
 

@@ -1,6 +1,6 @@
 """A second, closer look at the best candidates of a search: which of them come first, and how many are seen.
 
-A question, its candidates in their order and a `Reranker` come in; a new order and the reranker's scores go
+A query, its candidates in their order and a `Reranker` come in; a new order and the reranker's scores go
 out.  How many candidates are looked at is a depth that the caller gives, or what a time budget allows by the
 reranker's own measured speed.  Finding candidates and loading a reranker is left to others.
 """
@@ -19,11 +19,11 @@ from minisearch.errors import InputError, ModelError, short
 from minisearch.types import Encoder, FloatArray, IntArray, Reranker
 
 # What a pass over the sample costs is a few passages' worth: enough to fill two cores, little to wait for.
-SAMPLE_QUESTION = "how do I run a failed task again"
+SAMPLE_QUERY = "how do I run a failed task again"
 SAMPLE_TEXTS = ["the scheduler clears a failed task and runs it again with what it depends on " * 8] * 4
 N_TIMED = 3
 
-# Tokens that computing a score takes, (n,) int64, one number a candidate, the question's share included.
+# Tokens that computing a score takes, (n,) int64, one number a candidate, the query's share included.
 Cost = Callable[[str, Sequence[str]], IntArray]
 
 
@@ -44,7 +44,7 @@ class Reranked:
         return len(self.scores)
 
 
-def rerank(question: str, texts: Sequence[str], reranker: Reranker, *, depth: int) -> Reranked:
+def rerank(query: str, texts: Sequence[str], reranker: Reranker, *, depth: int) -> Reranked:
     """The first ``depth`` texts in the reranker's order, then the others as they were.
 
     Equal scores keep their old order.  Raises InputError for a depth below 1, ModelError when the reranker
@@ -55,7 +55,7 @@ def rerank(question: str, texts: Sequence[str], reranker: Reranker, *, depth: in
     seen = list(texts[:depth])
     if not seen:
         return Reranked(np.empty(0, np.int64), np.empty(0, np.float32))
-    scores = _checked(reranker.score(question, seen), len(seen), reranker.name)
+    scores = _checked(reranker.score(query, seen), len(seen), reranker.name)
     best_first = np.argsort(-scores, kind="stable")
     rest = np.arange(len(seen), len(texts), dtype=np.int64)
     return Reranked(np.concatenate([best_first, rest]), scores[best_first])
@@ -77,7 +77,7 @@ def _checked(scores: FloatArray, n: int, name: str) -> FloatArray:
 class BiReranker:
     """Reranks by the cosine of another encoder, a deeper one than the index was made with.
 
-    >>> BiReranker(encoder).score("question", ["a passage", "another"])  # doctest: +SKIP
+    >>> BiReranker(encoder).score("query", ["a passage", "another"])  # doctest: +SKIP
     array([0.61, 0.13], dtype=float32)
     """
 
@@ -93,9 +93,9 @@ class BiReranker:
         """Cosine of each text with the query, (n,) float32, in the order of the texts."""
         if not len(texts):
             return np.empty(0, np.float32)
-        (question,) = self.encoder.encode_query([query])  # (D,)
+        (query_vector,) = self.encoder.encode_query([query])  # (D,)
         vectors = self.encoder.encode_document(texts)  # (n, D)
-        cosines: FloatArray = vectors @ question
+        cosines: FloatArray = vectors @ query_vector
         return cosines
 
 
@@ -120,20 +120,20 @@ class Pace:
         if self._tokens_per_s is None:
             self._score_sample()  # the first run packs weights and claims memory
             seconds = statistics.median(self._score_sample() for _ in range(N_TIMED))
-            n_tokens = int(self.cost(SAMPLE_QUESTION, SAMPLE_TEXTS).sum())
+            n_tokens = int(self.cost(SAMPLE_QUERY, SAMPLE_TEXTS).sum())
             self._tokens_per_s = n_tokens / max(seconds, 1e-9)
         return self._tokens_per_s
 
-    def depth(self, question: str, texts: Sequence[str], budget_s: float) -> int:
+    def depth(self, query: str, texts: Sequence[str], budget_s: float) -> int:
         """How many of the first texts the reranker can score within ``budget_s`` seconds, at least 1."""
         if not budget_s > 0:
             raise InputError(f"rerank budget is {budget_s} s: expected more than 0")
-        n_tokens = np.cumsum(self.cost(question, texts))
+        n_tokens = np.cumsum(self.cost(query, texts))
         return max(1, int(np.searchsorted(n_tokens, budget_s * self.tokens_per_s, side="right")))
 
     def _score_sample(self) -> float:
         started = self._clock()
-        self.reranker.score(SAMPLE_QUESTION, SAMPLE_TEXTS)
+        self.reranker.score(SAMPLE_QUERY, SAMPLE_TEXTS)
         return self._clock() - started
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from minisearch.function_words import FUNCTION_WORDS
+from minisearch.text import FUNCTION_WORDS
 
 STOP = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[^\sa-z])|[。！？][」』”’）]*")
 LAST_WORD = re.compile(r"(?<![-/])(?<![^\W_])[^\W_](?:[\w.'’-]*[^\W_])?\Z")

@@ -3,7 +3,7 @@
 A text as it stands in its file comes in, with the titles above it; spans go out.  What is no sentence is told
 by its lines: front matter, headings, items of lists, rows of tables, code, the directives of
 reStructuredText.  Where a sentence ends within its paragraph is `sentence_ends`'s, which of them answers a
-question is `evidence`'s.
+query is `evidence`'s.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How much of a question's words the sentences of some passages hold.
+"""How much of a query's words the sentences of some passages hold.
 
-A question and the passages' sentences come in; for each sentence a share from 0 to 1 goes out.  No model is
+A query and the passages' sentences come in; for each sentence a share from 0 to 1 goes out.  No model is
 asked: which sentence answers is left to `evidence`.
 """
 
@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from minisearch.function_words import FUNCTION_WORDS
-from minisearch.search.question import CJK
+from minisearch.search.query import CJK
+from minisearch.text import FUNCTION_WORDS
 
-# Chosen with `evidence.WORDS_COUNT`, on the same questions.
+# Chosen with `evidence.WORDS_COUNT`, on the same queries.
 NAME_WEIGHT = 3.0  # a name or a number has no other words
 PAIR_WEIGHT = 0.5  # "8 GB" is not in "16 GB; 8 TB"
 
@@ -25,15 +25,15 @@ UNSPACED = re.compile(f"[{CJK}]")
 Term = str | tuple[str, str]
 
 
-def shares(question: str, texts: Sequence[Sequence[str]], *, among: Sequence[int] = ()) -> list[list[float]]:
-    """For each sentence the share of the question that it holds, words and pairs of them by their rarity.
+def shares(query: str, texts: Sequence[Sequence[str]], *, among: Sequence[int] = ()) -> list[list[float]]:
+    """For each sentence the share of the query that it holds, words and pairs of them by their rarity.
 
     Rarity is that among the sentences of the passages with these numbers, or else of all, squared: what tells
     them apart counts.  Words that none of them holds count as the rarest; function words count only where
     there are no others.
     """
     terms = [[_terms(_stems(sentence)) for sentence in of_text] for of_text in texts]
-    weights = _weights(question, [terms[number] for number in among] or terms)
+    weights = _weights(query, [terms[number] for number in among] or terms)
     total = sum(weights.values()) or 1.0
     return [
         [
@@ -44,16 +44,16 @@ def shares(question: str, texts: Sequence[Sequence[str]], *, among: Sequence[int
     ]
 
 
-def has_names(question: str) -> bool:
+def has_names(query: str) -> bool:
     """Whether it holds a number, or a capital behind its first word."""
-    return bool(_names(question))
+    return bool(_names(query))
 
 
-def _weights(question: str, terms: Sequence[Sequence[set[Term]]]) -> dict[Term, float]:
+def _weights(query: str, terms: Sequence[Sequence[set[Term]]]) -> dict[Term, float]:
     n = sum(map(len, terms))
     n_with = Counter(term for of_text in terms for of_sentence in of_text for term in of_sentence)
-    stems, names = _stems(question), _names(question)
-    told = set(_stems(question, but=FUNCTION_WORDS)) or set(stems)
+    stems, names = _stems(query), _names(query)
+    told = set(_stems(query, but=FUNCTION_WORDS)) or set(stems)
     weights: dict[Term, float] = {
         stem: math.log(1 + n / max(1, n_with[stem])) ** 2 * (NAME_WEIGHT if stem in names else 1)
         for stem in sorted(told)
@@ -68,8 +68,8 @@ def _terms(stems: Sequence[str]) -> set[Term]:
     return {*stems, *pairwise(stems)}
 
 
-def _names(question: str) -> set[str]:
-    words = WORD.findall(question)
+def _names(query: str) -> set[str]:
+    words = WORD.findall(query)
     told = [word for i, word in enumerate(words) if _has_digit(word) or (i and word[0].isupper())]
     return {stem for word in told for stem in _stems(word, but=FUNCTION_WORDS)}  # "I" is none
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from minisearch.care import recovery
 from minisearch.cli import cli
 from minisearch.encoders import Encoders
 from minisearch.errors import IndexBusy
-from minisearch.storage import Store
-from minisearch.storage.lock import writer_lock
+from minisearch.maintenance import recovery
+from minisearch.stores.local import Store
+from minisearch.stores.local.lock import writer_lock
 from tests.fakes import HashingEncoder
 
 
@@ -257,7 +257,7 @@ def roots_that_nobody_has_named(place: Path) -> Iterator[str]:
     [too_few_files, no_files, another_writes, roots_that_nobody_has_named],
     ids=lambda made: made.__name__,
 )
-def test_where_a_refresh_is_refused_the_question_is_answered_all_the_same(
+def test_where_a_refresh_is_refused_the_query_is_answered_all_the_same(
     place: Path, made: Callable[[Path], Iterator[str]]
 ) -> None:
     with contextmanager(made)(place) as reason:

@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 from minisearch import MiniSearch, minilm
 from minisearch.cli import cli
 from minisearch.errors import MinisearchError
-from minisearch.storage.lock import writer_lock
+from minisearch.stores.local.lock import writer_lock
 from tests.cli.usage import usage_error
 from tests.fakes import HashingEncoder
 from tests.sockets import BLOCK_SOCKETS

@@ -14,15 +14,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from minisearch import minilm
-from minisearch.answers.rerankers import Rerankers
 from minisearch.cli import cli
-from minisearch.evaluate.collection import read_collection
-from minisearch.evaluate.measures import MEASURES, means, scores_by_query
-from minisearch.evaluate.runs import read_run
+from minisearch.evaluation.collection import read_collection
+from minisearch.evaluation.measures import MEASURES, means, scores_by_query
+from minisearch.evaluation.runs import read_run
 from minisearch.search.rerank import Pace
+from minisearch.search.rerankers import Rerankers
 from minisearch.types import FloatArray
 from tests.cli.usage import usage_error
-from tests.evaluate.folders import make_collection
+from tests.evaluation.folders import make_collection
 from tests.fakes import HashingEncoder
 
 WORDS = ["bread", "tasks", "zebra", "water", "stone", "paper", "music", "tide"]
@@ -67,7 +67,9 @@ def error_of(*arguments: str | Path) -> str:
 
 
 def test_mistakes_are_told_before_any_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minisearch.trials.trial.trial", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr(
+        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+    )
     assert "unknown mode 'hybird'" in usage_error_of(folder, "--mode", "hybird")
     assert "did you mean hybrid?" in usage_error_of(folder, "--mode", "hybird")
     assert "unknown reranker 'crss'" in usage_error_of(folder, "--rerank", "crss")
@@ -94,7 +96,9 @@ def test_a_library_that_is_missing_is_named_before_any_work(
             raise ImportError(name)
         return original(name, *rest)
 
-    monkeypatch.setattr("minisearch.trials.trial.trial", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr(
+        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+    )
     monkeypatch.setattr(builtins, "__import__", without)
     assert error_of(folder, *arguments).endswith("which is not installed: pip install 'minisearch[eval]'")
 
@@ -237,7 +241,9 @@ def test_reranking_stands_beside_the_same_mode_without(folder: Path, monkeypatch
 def test_weights_that_are_missing_are_told_before_any_work(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minisearch.trials.trial.trial", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr(
+        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+    )
     assert "no-such-model" in usage_error_of(folder, "--rerank", "cross", "--rerank-model", "./no-such-model")
     assert (
         "no weights for ms-marco-MiniLM-L6-v2"
@@ -251,5 +257,7 @@ def test_weights_that_are_missing_are_told_before_any_work(
 def test_a_run_that_cannot_be_saved_is_told_before_any_work(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minisearch.trials.trial.trial", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr(
+        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+    )
     assert f"cannot write {name}: " in usage_error_of(folder, "--mode", "lexical", "--save-run", name)

@@ -85,10 +85,10 @@ def test_the_list_loads_neither_torch_nor_the_hubs_library() -> None:
 
 def test_a_model_shows_what_was_really_loaded_and_what_was_left_out(nothing_here: Path) -> None:
     lines = run("show", "sentence-transformers/all-MiniLM-L6-v2").stdout.splitlines()
-    facts = [tuple(line.split(None, 1)) for line in lines if not line.startswith(("max", "left", " "))]
-    assert ("parameters", "22,565,376 in 101 tensors, float32") in facts
-    assert ("layers", "6, 384 wide, 12 heads") in facts
-    assert ("SHA-256", CATALOG["all-MiniLM-L6-v2"].sha256) in facts
+    manifest = [tuple(line.split(None, 1)) for line in lines if not line.startswith(("max", "left", " "))]
+    assert ("parameters", "22,565,376 in 101 tensors, float32") in manifest
+    assert ("layers", "6, 384 wide, 12 heads") in manifest
+    assert ("SHA-256", CATALOG["all-MiniLM-L6-v2"].sha256) in manifest
     assert "            verified: it is the catalog's" in lines
     assert "left out    embeddings.position_ids: a constant, 0, 1, 2 and so on" in lines
     found = json.loads(run("show", "all-MiniLM-L6-v2", "--json").stdout)

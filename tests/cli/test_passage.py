@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minisearch.cli.passage import PASSAGE_LINES, passage
 from minisearch.cli.terminal import Terminal
-from minisearch.results import Evidence, Question, SearchResult
+from minisearch.results import Evidence, Query, SearchResult
 
 PLAIN = Terminal(80)
 STYLED = Terminal(80, has_styles=True)
@@ -31,7 +31,7 @@ def result(text: str, sentence: str = "", path: str = "a.md", title: str = "") -
 
 
 def shown(hit: SearchResult, terminal: Terminal = PLAIN, *, whole: bool = True) -> list[str]:
-    return list(passage(hit, Question("q"), terminal, whole=whole))
+    return list(passage(hit, Query("q"), terminal, whole=whole))
 
 
 def written(*lines: str, path: str = "a.md", columns: int = 110) -> list[str]:

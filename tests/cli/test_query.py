@@ -23,13 +23,13 @@ from click.testing import CliRunner, Result
 import minisearch
 from minisearch import engine as engine_module
 from minisearch import types
-from minisearch.answers import rerankers
 from minisearch.cli import asked, cli
 from minisearch.cli.when import parse_moment
 from minisearch.errors import InputError
 from minisearch.filters import And, Before, Extension, Field, Filter, Language, Or, Since
 from minisearch.filters import Path as PathFilter
-from minisearch.results import Evidence, Place, Question, SearchResult, SearchResults, Trace
+from minisearch.results import Evidence, Place, Query, SearchResult, SearchResults, Trace
+from minisearch.search import rerankers
 from minisearch.types import IndexStatus, RunRecord
 from tests.cli.usage import usage_error
 from tests.fakes import HashingEncoder
@@ -70,7 +70,7 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def query(self, text: str | Question, k: int = 10, **arguments: object) -> SearchResults:
+    def query(self, text: str | Query, k: int = 10, **arguments: object) -> SearchResults:
         Engine.asked.append((text, {"k": k, **arguments}))
         if k < 1:
             raise InputError(f"k is {k}: ask for at least 1 result")
@@ -106,7 +106,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Engine]:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
     Engine.asked = []
-    Engine.answer = SearchResults((HIT,), Question("q"), is_confident=True)
+    Engine.answer = SearchResults((HIT,), Query("q"), is_confident=True)
     Engine.stands = STATUS
     Engine.fields = ["author", "draft", "x"]
     return Engine
@@ -235,9 +235,9 @@ def test_the_choices_are_those_of_the_engine() -> None:
     assert rerankers.KINDS == asked.RERANKERS
 
 
-def test_a_literal_question_has_no_operators() -> None:
+def test_a_literal_query_has_no_operators() -> None:
     run("query", "--literal", 'a "b c" -d')
-    assert Engine.asked[0][0] == Question('a "b c" -d')
+    assert Engine.asked[0][0] == Query('a "b c" -d')
     run("query", 'a "b c" -d')
     assert Engine.asked[1][0] == 'a "b c" -d', "the engine takes it apart"
 
@@ -408,7 +408,7 @@ def test_a_word_behind_rerank_that_may_be_meant_as_its_value_is_told_to_be_text(
 @pytest.mark.parametrize(
     "given", [["cross", "how"], ["how"], ["--full", "how"], ["about", "crossing a road"]]
 )
-def test_a_question_behind_rerank_is_answered_without_a_word(given: list[str]) -> None:
+def test_a_query_behind_rerank_is_answered_without_a_word(given: list[str]) -> None:
     assert run("query", "--rerank", *given).stderr == ""
 
 
@@ -422,7 +422,7 @@ def test_a_word_to_leave_out_that_the_shell_hands_over_alone_is_explained() -> N
 # --- a batch ---------------------------------------------------------------------------------------
 
 
-def test_a_batch_is_answered_in_order_each_under_its_question(tmp_path: Path) -> None:
+def test_a_batch_is_answered_in_order_each_under_its_query(tmp_path: Path) -> None:
     (tmp_path / "q.txt").write_bytes("\ufefffirst one\r\n\r\n  \nsecond \x1b[31m one\n".encode())
     lines = run("query", "--batch", "q.txt").stdout.splitlines()
     page = [" 1  0.500  docs/tasks.md:3:19", "    Tasks", f">   {TEXT}", "    also: docs/copy.md:2"]
@@ -430,7 +430,7 @@ def test_a_batch_is_answered_in_order_each_under_its_question(tmp_path: Path) ->
     assert [text for text, _ in Engine.asked] == ["first one", "second \x1b[31m one"]
 
 
-def test_questions_come_from_standard_input_too_and_each_line_of_json_names_its_own() -> None:
+def test_queries_come_from_standard_input_too_and_each_line_of_json_names_its_own() -> None:
     rows = [
         json.loads(line)
         for line in run("query", "--batch", "-", "--json", given="a\nb\n").stdout.splitlines()
@@ -438,18 +438,18 @@ def test_questions_come_from_standard_input_too_and_each_line_of_json_names_its_
     assert [(row["query"], row["rank"]) for row in rows] == [("a", 1), ("b", 1)]
 
 
-def test_undecodable_bytes_spoil_no_other_question() -> None:
+def test_undecodable_bytes_spoil_no_other_query() -> None:
     run("query", "--batch", "-", given=b"caf\xe9\nok\n")
     assert [text for text, _ in Engine.asked] == ["caf\ufffd", "ok"]
 
 
-def test_a_batch_without_questions_says_so() -> None:
+def test_a_batch_without_queries_says_so() -> None:
     assert (
         "no questions in -: expected one a line" in run("query", "--batch", "-", given="\n \n", code=1).stderr
     )
 
 
-def test_a_question_that_is_refused_is_named_by_its_line_and_the_others_are_answered(tmp_path: Path) -> None:
+def test_a_query_that_is_refused_is_named_by_its_line_and_the_others_are_answered(tmp_path: Path) -> None:
     (tmp_path / "q.txt").write_text("a\n\n-x!\nb\n-\x1b[31m!\n")
     result = run("query", "--batch", "q.txt", code=1)
     heads = [line for line in result.stdout.splitlines() if line.startswith(("==", " 1"))]
@@ -460,8 +460,8 @@ def test_a_question_that_is_refused_is_named_by_its_line_and_the_others_are_answ
     assert second.startswith("Error: q.txt, line 5: ")
 
 
-def test_every_question_of_a_batch_has_a_line_of_json(engine: type[Engine], tmp_path: Path) -> None:
-    engine.answer = SearchResults((), Question("a", (), ("rye",)))
+def test_every_query_of_a_batch_has_a_line_of_json(engine: type[Engine], tmp_path: Path) -> None:
+    engine.answer = SearchResults((), Query("a", (), ("rye",)))
     (tmp_path / "q.txt").write_text("a\n-x!\nb\n")
     result = run("query", "--batch", "q.txt", "--json", code=1)
     rows = [json.loads(line) for line in result.stdout.splitlines()]
@@ -476,8 +476,8 @@ def test_every_question_of_a_batch_has_a_line_of_json(engine: type[Engine], tmp_
     assert len(result.stderr.splitlines()) == 3
 
 
-def test_a_question_asked_by_itself_has_no_line_of_json_without_results(engine: type[Engine]) -> None:
-    engine.answer = SearchResults((), Question("a"))
+def test_a_query_asked_by_itself_has_no_line_of_json_without_results(engine: type[Engine]) -> None:
+    engine.answer = SearchResults((), Query("a"))
     assert run("query", "a", "--json").stdout == ""
     assert run("query", "a!", "--json", code=1).stdout == ""
 
@@ -488,8 +488,8 @@ def test_what_is_wrong_with_the_options_ends_a_batch_at_once_and_names_no_line()
     assert Engine.asked == []
 
 
-def test_a_question_without_answers_says_so_by_name_and_the_batch_goes_on(engine: type[Engine]) -> None:
-    engine.answer = SearchResults((), Question("a"))
+def test_a_query_without_answers_says_so_by_name_and_the_batch_goes_on(engine: type[Engine]) -> None:
+    engine.answer = SearchResults((), Query("a"))
     result = run("query", "--batch", "-", given="a\nb\n")
     assert result.stdout.split() == ["==", "a", "==", "b"]
     assert [line.split(":")[0] for line in result.stderr.splitlines()] == [
@@ -575,14 +575,14 @@ def test_a_line_of_json_has_the_result_its_spans_and_whether_the_page_is_confide
 def test_every_line_of_json_says_which_phrases_were_required_and_which_left_out(
     engine: type[Engine], options: list[str]
 ) -> None:
-    engine.answer = SearchResults((HIT,), Question("bread", ("sour dough",), ("rye", "spelt")))
+    engine.answer = SearchResults((HIT,), Query("bread", ("sour dough",), ("rye", "spelt")))
     row = json.loads(run("query", "q", "--json", *options).stdout)
     assert (row["required"], row["excluded"]) == (["sour dough"], ["rye", "spelt"])
 
 
 def test_why_adds_the_search_to_each_line_of_json(engine: type[Engine]) -> None:
-    question = Question("q", ("a b",), (), (("c", 0.5),))
-    engine.answer = SearchResults((HIT,), question, "dense", None, "widen", 12, 5)
+    query = Query("q", ("a b",), (), (("c", 0.5),))
+    engine.answer = SearchResults((HIT,), query, "dense", None, "widen", 12, 5)
     row = json.loads(run("query", "q", "--json", "--why").stdout)
     assert row["search"] == {
         "question": {"text": "q", "required": ["a b"], "excluded": [], "steers": [["c", 0.5]]},
@@ -602,8 +602,8 @@ def test_json_has_numbers_that_numpy_made() -> None:
 # --- nothing found ---------------------------------------------------------------------------------
 
 
-def nothing(*options: str, question: Question = Question("q"), **status: object) -> str:  # noqa: B008
-    Engine.answer = SearchResults((), question)
+def nothing(*options: str, query: Query = Query("q"), **status: object) -> str:  # noqa: B008
+    Engine.answer = SearchResults((), query)
     Engine.stands = replace(STATUS, **status)
     result = run("query", "q", *options)
     assert result.stdout == ""
@@ -613,8 +613,8 @@ def nothing(*options: str, question: Question = Question("q"), **status: object)
 def test_nothing_found_names_all_that_an_answer_had_to_be() -> None:
     Path("a b").mkdir()
     options = ["--path", "a b/**", "--path", "c", "--ext", "md", "--since", "7d", "--where", "x = 'y'"]
-    question = Question("q", required=("sour dough", "x\ny"), excluded=("rye",))
-    assert nothing(*options, question=question) == (
+    query = Query("q", required=("sour dough", "x\ny"), excluded=("rye",))
+    assert nothing(*options, query=query) == (
         "No results: nothing in the index matches --path 'a b/**' or --path c and --ext md and --since 7d"
         " and --where 'x = '\"'\"'y'\"'\"'' and the phrase \"sour dough\""
         ' and the phrase "x\\ny" and not "rye"; --literal takes quotes and - in the question as text'
@@ -744,9 +744,9 @@ def test_scores_that_need_no_excuse_get_none() -> None:
     assert SMALL not in run("query", "q").stdout, "there are enough documents"
     Engine.stands = replace(STATUS, n_documents=19)
     assert SMALL not in run("query", "--like", "docs/tasks.md").stdout, "a passage has no relevance anywhere"
-    Engine.answer = SearchResults((HIT,), Question("q"), "lexical")
+    Engine.answer = SearchResults((HIT,), Query("q"), "lexical")
     assert SMALL not in run("query", "q", "--mode", "lexical").stdout, "nor have words alone"
-    Engine.answer = SearchResults((replace(HIT, relevance=0.5),), Question("q"))
+    Engine.answer = SearchResults((replace(HIT, relevance=0.5),), Query("q"))
     assert SMALL not in run("query", "q").stdout
     Engine.answer = SearchResults()
     assert SMALL not in run("query", "q").stdout
@@ -844,7 +844,7 @@ def interrupted_at_import_of(module: str, *arguments: str, cwd: Path) -> subproc
 
 
 @pytest.mark.parametrize(
-    "module", ["minisearch.cli", "click", "minisearch.indexes", "minisearch.engine", "numpy"]
+    "module", ["minisearch.cli", "click", "minisearch.vectors", "minisearch.engine", "numpy"]
 )
 def test_ctrl_c_while_anything_is_being_imported_leaves_no_traceback(module: str, tmp_path: Path) -> None:
     done = interrupted_at_import_of(module, "query", "q", cwd=tmp_path)

@@ -12,11 +12,11 @@ from click.testing import CliRunner, Result
 from minisearch import MiniSearch
 from minisearch.cli import cli
 from minisearch.encoders import Encoders
-from minisearch.trials.masked_index import MIN_QUESTIONS
+from minisearch.evaluation.masked_index import MIN_QUERIES
 from tests.cli.usage import usage_error
+from tests.evaluation.test_selftest import an_encoder, write_documents
 from tests.fakes import HashingEncoder
 from tests.test_architecture import HEAVY, RUN, loaded_by
-from tests.trials.test_selftest import an_encoder, write_documents
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_the_page_has_a_row_for_every_setting_kind_and_file_type(index: Path) ->
     assert max(map(len, lines)) <= 80
 
 
-def test_the_json_has_every_number_and_every_question(index: Path) -> None:
+def test_the_json_has_every_number_and_every_query(index: Path) -> None:
     found = json.loads(
         run(index, "--json", "--backend", "flat", "--mode", "dense", "--mode", "lexical").stdout
     )
@@ -64,7 +64,7 @@ def test_the_json_has_every_number_and_every_question(index: Path) -> None:
     assert (lexical["mode"], lexical["backend"]) == ("lexical", None)
     assert len(found["questions"]) == found["settings"][0]["measures"]["n"] == 30
     for name, setting in (("dense, flat", dense), ("lexical", lexical)):
-        ranks = [question["ranks"][name] for question in found["questions"]]
+        ranks = [query["ranks"][name] for query in found["questions"]]
         n_found = sum(rank is not None for rank in ranks)
         assert setting["measures"]["recall@10"]["value"] == pytest.approx(n_found / 30)
         reciprocal = sum(1 / rank for rank in ranks if rank) / 30
@@ -110,7 +110,7 @@ def test_a_plot_is_a_png(index: Path, tmp_path: Path) -> None:
     [
         (["--mode", "dens"], "unknown mode 'dens': expected hybrid, dense or lexical; did you mean dense?"),
         (["--backend", "anoy"], "unknown backend 'anoy': .* did you mean annoy?"),
-        (["-n", str(MIN_QUESTIONS - 1)], f"'-n': 19 is not in the range x>={MIN_QUESTIONS}"),
+        (["-n", str(MIN_QUERIES - 1)], f"'-n': 19 is not in the range x>={MIN_QUERIES}"),
         (["--seed", "-1"], "'--seed': -1 is not in the range x>=0"),
         (["--plot", "plot.pdf"], "--plot draws PNG"),
         (["--plot", "nowhere/plot.png"], "there is no folder nowhere"),

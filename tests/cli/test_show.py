@@ -19,7 +19,7 @@ from minisearch.cli.page import page
 from minisearch.cli.passage import INDENT, PASSAGE_LINES
 from minisearch.cli.progress import Pace, clock
 from minisearch.cli.terminal import CLOSING, Marked, Terminal, one_line, printable, width, wrap
-from minisearch.results import Evidence, Place, Question, SearchResult, SearchResults, Trace
+from minisearch.results import Evidence, Place, Query, SearchResult, SearchResults, Trace
 from minisearch.types import IndexProgress
 
 STYLED = Terminal(80, has_styles=True)
@@ -43,7 +43,7 @@ PLAIN = Terminal(80)
 
 
 def shown(*hits: SearchResult, terminal: Terminal = PLAIN, asked: str = "", **options: bool) -> str:
-    return page(SearchResults(hits, Question(asked)), terminal, **options)
+    return page(SearchResults(hits, Query(asked)), terminal, **options)
 
 
 def bold(text: str) -> str:
@@ -153,7 +153,7 @@ def test_deep_indentation_leaves_half_the_line_to_the_words() -> None:
 def test_no_line_of_a_page_is_wider_than_the_terminal(columns: int) -> None:
     text = f"{JAPANESE}\n\n" + "Plain words of several lengths, one after another. " * 12
     hit = result(text, "翌朝、生地を室温に戻してから成形する。", heading="長い見出し " * 9, relevance=0.5)
-    found = SearchResults((hit,), Question("w " * 90, ("phrase " * 20,)), is_confident=False, plan="scan")
+    found = SearchResults((hit,), Query("w " * 90, ("phrase " * 20,)), is_confident=False, plan="scan")
     for whole in (False, True):
         lines = page(found, Terminal(columns), whole=whole, why=True).splitlines()
         assert all(
@@ -237,8 +237,8 @@ def test_a_document_without_headings_is_shown_with_its_title() -> None:
         ("", "nothing", []),
     ],
 )
-def test_the_questions_words_are_found_in_their_forms(question: str, text: str, marked: list[str]) -> None:
-    assert [text[start:end] for start, end in shared(text, [question])] == marked
+def test_the_queries_words_are_found_in_their_forms(query: str, text: str, marked: list[str]) -> None:
+    assert [text[start:end] for start, end in shared(text, [query])] == marked
 
 
 def test_words_are_underlined_within_the_evidence_and_outside_of_it() -> None:
@@ -249,8 +249,8 @@ def test_words_are_underlined_within_the_evidence_and_outside_of_it() -> None:
 
 
 def test_concepts_that_pull_are_underlined_and_those_that_push_are_not() -> None:
-    question = Question("bread", steers=(("crust", 1.0), ("yeast", -1.0)))
-    written = page(SearchResults((result("bread crust yeast"),), question), STYLED)
+    query = Query("bread", steers=(("crust", 1.0), ("yeast", -1.0)))
+    written = page(SearchResults((result("bread crust yeast"),), query), STYLED)
     assert underlined(written) == ["bread", "crust"]
 
 
@@ -261,8 +261,8 @@ def test_the_words_of_a_whole_passage_are_not_underlined() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=80), st.text(max_size=80))
-def test_any_text_can_be_marked(text: str, question: str) -> None:
-    marked = highlighted(text, words=[question], evidence=(0, 3))
+def test_any_text_can_be_marked(text: str, query: str) -> None:
+    marked = highlighted(text, words=[query], evidence=(0, 3))
     assert (marked.text, len(marked.marks)) == (text, len(text))
 
 
@@ -357,7 +357,7 @@ def test_what_is_no_terminal_gets_plain_text() -> None:
 def order(*relevances: float | None, **about: object) -> str:
     """What a page with these relevances ends with, below its last result."""
     hits = tuple(result("Run.", relevance=one) for one in relevances)
-    written = page(SearchResults(hits, Question("q"), **about), PLAIN)
+    written = page(SearchResults(hits, Query("q"), **about), PLAIN)
     return written.rpartition("    Run.")[2].strip()
 
 
@@ -380,7 +380,7 @@ def test_percentages_that_look_equal_do_not_rise() -> None:
 
 
 def test_a_remark_is_dim_and_stands_below_all() -> None:
-    lines = page(SearchResults((result(),), Question("q")), STYLED, remark="(so it is)").splitlines()
+    lines = page(SearchResults((result(),), Query("q")), STYLED, remark="(so it is)").splitlines()
     assert lines[-2:] == ["", "\x1b[2m(so it is)\x1b[0m"]
 
 
@@ -422,7 +422,7 @@ def test_a_pdf_opens_at_its_page(link: str) -> None:
 
 def left_out(*excluded: str, terminal: Terminal = PLAIN, is_confident: bool | None = True) -> str:
     """What a page for a question with these words left out begins with, before its first result."""
-    found = SearchResults((result(),), Question("rm build", (), excluded), is_confident=is_confident)
+    found = SearchResults((result(),), Query("rm build", (), excluded), is_confident=is_confident)
     return page(found, terminal).partition("\n\n 1 ")[0]
 
 
@@ -436,7 +436,7 @@ def left_out(*excluded: str, terminal: Terminal = PLAIN, is_confident: bool | No
         (["酵母"], "without: 酵母 (--literal takes it as text)"),
     ],
 )
-def test_a_page_says_which_words_its_question_left_out(excluded: list[str], said: str) -> None:
+def test_a_page_says_which_words_its_query_left_out(excluded: list[str], said: str) -> None:
     assert left_out(*excluded) == said
 
 
@@ -453,16 +453,16 @@ def test_many_words_left_out_take_a_few_lines_that_fit() -> None:
     assert " ".join(lines).endswith("… (--literal takes them as text)")
 
 
-def test_a_question_that_left_nothing_out_says_nothing_of_it() -> None:
-    question = Question("rm build", (), (), (("crust", -0.5),))
-    assert "with" not in page(SearchResults((result(),), question), PLAIN)
+def test_a_query_that_left_nothing_out_says_nothing_of_it() -> None:
+    query = Query("rm build", (), (), (("crust", -0.5),))
+    assert "with" not in page(SearchResults((result(),), query), PLAIN)
 
 
-def test_a_page_says_which_phrases_its_question_required() -> None:
+def test_a_page_says_which_phrases_its_query_required() -> None:
     """A message that was pasted with its quotes may not have meant to require them."""
 
     def said(*required: str, excluded: tuple[str, ...] = ()) -> str:
-        found = SearchResults((result(),), Question("rm build", required, excluded))
+        found = SearchResults((result(),), Query("rm build", required, excluded))
         return page(found, PLAIN).partition("\n\n 1 ")[0]
 
     assert said("exit code") == 'with: "exit code" (--literal takes it as text)'
@@ -475,8 +475,8 @@ def test_a_page_says_which_phrases_its_question_required() -> None:
 def test_why_says_what_each_step_made_of_a_result() -> None:
     trace = Trace(2, 0.61, 1, 12.345, 0.931, 4, 8.2149, 0.6249, 0.414)
     hit = result("Run. Stop.", "Stop.", trace=trace, relevance=0.87)
-    question = Question("stop run", ("stop",), ("rye",), (("oven", -0.5),))
-    found = SearchResults((hit,), question, "hybrid", True, "scan", 1234, 30)
+    query = Query("stop run", ("stop",), ("rye",), (("oven", -0.5),))
+    found = SearchResults((hit,), query, "hybrid", True, "scan", 1234, 30)
     assert page(found, Terminal(80), why=True).splitlines() == [
         "with: stop; without: rye (--literal takes them as text)",
         "",
@@ -509,7 +509,7 @@ def test_why_names_a_leg_that_did_not_find_it_and_leaves_out_what_was_not_done()
 
 def test_a_page_that_answers_nothing_says_so_first_and_how_that_is_known() -> None:
     hits = (result(relevance=0.31), result(relevance=0.42))
-    lines = page(SearchResults(hits, Question("x"), is_confident=False), Terminal(80)).splitlines()
+    lines = page(SearchResults(hits, Query("x"), is_confident=False), Terminal(80)).splitlines()
     assert lines[0] == "Nothing here clearly answers that; the nearest passages:"
     assert "relevance is at most 42% here)" in " ".join(lines[1:3])
     for is_confident in (True, None):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from minisearch import MiniSearch
 from minisearch.errors import MinisearchError
-from minisearch.storage import Store
+from minisearch.stores.local import Store
 from tests.fakes import HashingEncoder
 
 LINES = itertools.count(1)

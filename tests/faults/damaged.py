@@ -20,16 +20,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import minisearch.indexes as indexes
-from minisearch import MiniSearch, live_index
+import minisearch.vectors as indexes
+from minisearch import MiniSearch
 from minisearch.errors import StoreError
 from minisearch.results import Mode
-from minisearch.storage import Store
+from minisearch.stores.local import Store
+from minisearch.vectors import live as live_index
 from tests.fakes import HashingEncoder
 from tests.faults import mutations
 
 DATABASE = "minisearch.db"
-QUESTIONS = ("w7 w31", "w1 w2 w3 w4 w5", "document 7 w400", "w250")
+QUERIES = ("w7 w31", "w1 w2 w3 w4 w5", "document 7 w400", "w250")
 MODES: tuple[Mode, ...] = ("dense", "lexical", "hybrid")
 DIMENSION = 64
 OF_ANOTHER = "that_of_another_index"
@@ -49,15 +50,15 @@ def tell(damage: str, outcome: str, about: object = "") -> None:
 # --- what an index says ----------------------------------------------------------------------------
 
 
-def rankings(index: Path, *, questions: Sequence[str] = QUESTIONS, modes: Sequence[Mode] = MODES) -> Answers:
+def rankings(index: Path, *, queries: Sequence[str] = QUERIES, modes: Sequence[Mode] = MODES) -> Answers:
     """The ten best passages for each question, with their scores."""
     found: Answers = {}
     with MiniSearch(index, encoder=HashingEncoder()) as ms:
-        for question in questions:
+        for query in queries:
             for mode in modes:
-                found[f"{mode} {question}"] = [
+                found[f"{mode} {query}"] = [
                     (hit.path, hit.line, hit.text, round(hit.score, 5))
-                    for hit in ms.query(question, 10, mode=mode, by="chunk")
+                    for hit in ms.query(query, 10, mode=mode, by="chunk")
                 ]
     return found
 
@@ -88,7 +89,7 @@ def vectors(root: Path, backend: str, n: str, seed: str) -> None:
     """Damage the vector index in use, ask, let the next run mend it, ask again."""
     rng = random.Random(f"{backend} {seed}")
     if backend == "graph":
-        from minisearch.indexes.faiss import FaissIndex
+        from minisearch.vectors.faiss import FaissIndex
 
         FaissIndex.hnsw_from = 2
     name = "faiss" if backend == "graph" else backend
@@ -121,7 +122,7 @@ def vectors(root: Path, backend: str, n: str, seed: str) -> None:
 
 def of_vectors(index: Path) -> Answers:
     """What vectors have a part in."""
-    return rankings(index, questions=QUESTIONS[:2], modes=("dense", "hybrid"))
+    return rankings(index, queries=QUERIES[:2], modes=("dense", "hybrid"))
 
 
 def damage_vectors(path: Path, other: Path, rng: random.Random, number: int, backend: str) -> str:

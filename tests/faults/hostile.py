@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
-from tests.ingest import made_files as made
+from tests.parsers import made_files as made
 
 INDEXED = ""
 BYSTANDERS = ("0.md", "m/middle.md", "~.md")

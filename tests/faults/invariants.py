@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from minisearch import MiniSearch
-from minisearch.live_index import LiveIndex
-from minisearch.storage import Store
+from minisearch.stores.local import Store
+from minisearch.vectors.live import LiveIndex
 from tests.fakes import HashingEncoder
 
 DIMENSION = 64
-QUESTIONS = ("bread and water", "river stone w7 w31", "w1 w2 w3")
+QUERIES = ("bread and water", "river stone w7 w31", "w1 w2 w3")
 
 
 def state(index: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -46,8 +46,8 @@ def assert_whole(index: Path, acknowledged: Mapping[str, str] = {}) -> None:
         assert np.array_equal(live.vectors(ids), vectors)
     if acknowledged:
         with MiniSearch(index, encoder=HashingEncoder()) as ms:
-            for question in QUESTIONS:
-                for result in ms.query(question, by="chunk"):
+            for query in QUERIES:
+                for result in ms.query(query, by="chunk"):
                     assert result.chunk_id in ids
 
 
@@ -57,21 +57,21 @@ def assert_same_as_new(index: Path, folder: Path) -> None:
         fresh = Path(temporary) / ".minisearch"
         with MiniSearch(fresh, encoder=HashingEncoder()) as ms:
             ms.index(folder)
-            expected = {question: _answers(ms, question) for question in QUESTIONS}
+            expected = {query: _answers(ms, query) for query in QUERIES}
         with MiniSearch(index, encoder=HashingEncoder()) as ms:
             ms.index(folder)
-            found = {question: _answers(ms, question) for question in QUESTIONS}
+            found = {query: _answers(ms, query) for query in QUERIES}
         texts = {_name(path, folder): rest for path, rest in state(fresh).items()}
         assert {_name(path, folder): rest for path, rest in state(index).items()} == texts
         assert found == expected
     assert {path.name for path in folder.rglob("*") if path.is_file()} == {Path(name).name for name in texts}
 
 
-def _answers(ms: MiniSearch, question: str) -> list[tuple[str, int, float]]:
+def _answers(ms: MiniSearch, query: str) -> list[tuple[str, int, float]]:
     # Equal scores are ordered by id, which a new index gives in another order.
     return sorted(
         (Path(result.path).name, result.line, round(result.score, 5))
-        for result in ms.query(question, 10, by="chunk")
+        for result in ms.query(query, 10, by="chunk")
     )
 
 

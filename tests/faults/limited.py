@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 
 from minisearch import MiniSearch
-from minisearch.choice import FileChoice
-from minisearch.ingest.readers import code, extracted
-from minisearch.storage import Store
+from minisearch.files.selection import FileChoice
+from minisearch.parsers import code, extracted
+from minisearch.stores.local import Store
 from tests.fakes import HashingEncoder
 
 

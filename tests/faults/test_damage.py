@@ -15,7 +15,7 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import StoreError
-from minisearch.storage.schema import MIGRATION_SET, MIGRATIONS_TABLE
+from minisearch.stores.local.schema import MIGRATION_SET, MIGRATIONS_TABLE
 from tests.fakes import HashingEncoder
 from tests.faults import mutations
 from tests.faults.commands import assert_one_error, minisearch
@@ -29,7 +29,7 @@ CUT_OFF = """
 import os, sys
 from pathlib import Path
 from minisearch import MiniSearch
-from minisearch.storage import Store
+from minisearch.stores.local import Store
 from tests.fakes import HashingEncoder
 put = Store.put
 def last_put(self, *rest):

@@ -26,12 +26,14 @@ from click.testing import CliRunner
 from minisearch import MiniSearch
 from minisearch.cli import cli
 from minisearch.config import Settings
-from minisearch.cutting import cut
 from minisearch.encoders import Encoders
 from minisearch.errors import IngestError
-from minisearch.ingest import parse, walk
-from minisearch.runs import reading, writing
-from minisearch.storage import Store
+from minisearch.files.walk import walk
+from minisearch.indexing import changes as reading
+from minisearch.indexing import writer as writing
+from minisearch.indexing.cutting import cut
+from minisearch.parsers import parse
+from minisearch.stores.local import Store
 from tests.fakes import HashingEncoder
 from tests.faults import hostile
 from tests.faults.hostile import BYSTANDERS, INDEXED, bystanders

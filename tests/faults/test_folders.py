@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.storage import Store
+from minisearch.stores.local import Store
 from tests.fakes import HashingEncoder
 from tests.faults import mutations
 from tests.faults.damaged import DATABASE, answers, base_of, difference

@@ -100,7 +100,7 @@ def test_a_killed_run_says_so_and_the_next_one_finishes_it(tmp_path):
 
 KILLED = """
 import os, signal
-from minisearch.storage import backup, connection, copying
+from minisearch.stores.local import backup, connection, copying
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -12,7 +12,7 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.errors import InputError, MinisearchError
 from minisearch.filters import parse_where
-from minisearch.results import Question
+from minisearch.results import Query
 from tests.fakes import HashingEncoder
 from tests.faults.invariants import write_documents
 
@@ -43,7 +43,7 @@ def ms(tmp_path_factory):
         yield ms
 
 
-def test_ten_thousand_hostile_questions_are_answered_or_refused(ms, often, fault_seed, tell):
+def test_ten_thousand_hostile_queries_are_answered_or_refused(ms, often, fault_seed, tell):
     rng = random.Random(fault_seed)
     n, n_refused, longest_s = often(1_000, 10_000), 0, 0.0
     for number in range(n):
@@ -97,7 +97,7 @@ def test_hostile_filters_are_taken_or_refused(ms, often, fault_seed):
 @pytest.mark.parametrize(
     "text", ["", " ", "\0", "a" * 1_000_000, "word " * 200_000, '"' * 10_001, "(" * 100_000]
 )
-def test_extreme_questions(ms, text):
+def test_extreme_queries(ms, text):
     started_s = time.process_time()  # whatever else the machine has to do
     with contextlib.suppress(MinisearchError):
         ms.query(text)
@@ -117,7 +117,7 @@ def test_a_k_beyond_all_counting_gives_every_match(ms):
 @pytest.mark.parametrize("weight", [float("nan"), float("inf"), -float("inf"), 1e308])
 def test_weights_that_are_no_numbers_are_refused_or_harmless(ms, weight):
     try:
-        results = ms.query(Question("river", steers=(("stone", weight),)))
+        results = ms.query(Query("river", steers=(("stone", weight),)))
     except InputError:
         return
     assert all(np.isfinite(result.score) for result in results)

@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 )
 
 from minisearch import MiniSearch
-from minisearch.indexes import backend_names
-from minisearch.storage import Store
+from minisearch.stores.local import Store
+from minisearch.vectors import backend_names
 from tests.fakes import HashingEncoder
 
 WORDS = ("river", "stone", "bread", "salt", "window", "cloud", "paper", "garden")
@@ -202,10 +202,10 @@ class Index(RuleBasedStateMachine):
             assert self.ms.status().n_documents == 0
             return
         text = "river bread"
-        (question,) = self.encoder.encode_query([text])
+        (query,) = self.encoder.encode_query([text])
         names = sorted(self.indexed)
         vectors = self.encoder.encode([self.indexed[name] for name in names])
-        expected = {name: float(score) for name, score in zip(names, vectors @ question, strict=True)}
+        expected = {name: float(score) for name, score in zip(names, vectors @ query, strict=True)}
         found = self.ms.query(text, len(names) + 3, mode="dense", by="chunk")
         scores = {
             Path(hit.path).resolve().relative_to(self.folder.resolve()).as_posix(): hit.score for hit in found

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.storage import Store
+from minisearch.stores.local import Store
 from tests.fakes import HashingEncoder
 from tests.faults.commands import RUN
 from tests.faults.invariants import write_documents
@@ -31,9 +31,9 @@ class Slow(HashingEncoder):
         return super().encode(texts)
 encoders.Encoders.to_index = lambda self, model: Slow()
 encoders.Encoders.to_add = lambda self, model, n_tokens: Slow()
-import minisearch.runs.ingestion
-minisearch.runs.ingestion.WINDOW_TOKENS = 500
-from minisearch.storage import Store
+import minisearch.indexing.pipeline
+minisearch.indexing.pipeline.WINDOW_TOKENS = 500
+from minisearch.stores.local import Store
 put = Store.put
 def told_put(*arguments, **options):
     put(*arguments, **options)
@@ -50,7 +50,7 @@ main()
 SHRINKING = """
 from functools import partial
 from operator import countOf
-from minisearch.storage.connection import Connection
+from minisearch.stores.local.connection import Connection
 shrink = Connection.shrink
 def shrink_slowly(self, *, is_due=False):
     print("shrinking", flush=True)
@@ -185,7 +185,7 @@ def test_a_second_ctrl_c_as_the_first_is_answered_changes_nothing(said_by):
 # SQLite calls this for every document of a question with a filter.
 MATCHING = """
 import time
-from minisearch.storage import opening
+from minisearch.stores.local import opening
 def {function}(*_):
     print("matching", flush=True)
     time.sleep(20)
@@ -298,7 +298,7 @@ def test_a_writer_killed_as_it_shrinks_leaves_its_copy_in_the_index_folder_and_o
 
 # As slow as it could be: a step of SQLite's without an end, by whatever runs its statements.
 CHECKING = """
-from minisearch.storage import checking
+from minisearch.stores.local import checking
 def check_slowly(checked, *_):
     print("checking", flush=True)
     run = getattr(checked, "rows", checked)

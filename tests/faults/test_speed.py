@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from minisearch.runs import reading
-from minisearch.storage import Store
+from minisearch.indexing import changes as reading
+from minisearch.stores.local import Store
 from tests.conftest import SHARED
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

@@ -62,7 +62,7 @@ def test_the_dtype_does_not_change_the_fingerprint(models: dict[str, SentenceTra
     assert len({model.fingerprint for model in models.values()}) == 1
 
 
-def test_a_question_is_computed_in_float32_unless_asked_otherwise(
+def test_a_query_is_computed_in_float32_unless_asked_otherwise(
     models: dict[str, SentenceTransformer], expected: np.ndarray
 ) -> None:
     assert np.abs(models["auto"].encode_query(TEXTS) - expected).max() <= 2e-6

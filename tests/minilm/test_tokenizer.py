@@ -61,7 +61,7 @@ def test_cutting_at_the_length_is_not_silent(
     assert caplog.messages == ["1 of 1 texts were cut at 64 tokens"]
 
 
-def test_a_question_that_is_cut_is_called_one_and_its_words_alone_are_not_told_again(
+def test_a_query_that_is_cut_is_called_one_and_its_words_alone_are_not_told_again(
     minilm: SentenceTransformer, weights: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for encoder in (minilm, ColdEncoder.from_pretrained(str(weights))):
@@ -102,7 +102,7 @@ def test_texts_that_can_be_read_but_once_are_read_once(tokenizer: MiniLMTokenize
     assert tokenizer.pair_ids("a query", iter(texts)) == tokenizer.pair_ids("a query", texts)
 
 
-def test_half_a_character_is_a_question_mark_and_stops_no_other_text(tokenizer: MiniLMTokenizer) -> None:
+def test_half_a_character_is_a_query_mark_and_stops_no_other_text(tokenizer: MiniLMTokenizer) -> None:
     odd, texts = "Größe\ud83d \udce9 task", ["one", "two"]
     assert tokenizer.ids([*texts, odd]) == tokenizer.ids([*texts, "Größe? ? task"])
     assert tokenizer.pair_ids(odd, [odd]) == tokenizer.pair_ids("Größe? ? task", ["Größe? ? task"])

@@ -13,7 +13,7 @@ from minisearch.search.confidence import (
     CONFIDENT_FROM,
     CONSTANT,
     SLOPE,
-    Null,
+    ScoreBaseline,
     heights,
     is_confident,
     relevance,
@@ -21,43 +21,45 @@ from minisearch.search.confidence import (
 
 cosines = st.floats(-1, 1, width=32)
 nulls = st.builds(
-    Null.of, st.lists(cosines, min_size=1, max_size=30), st.lists(cosines, min_size=1, max_size=30)
+    ScoreBaseline.of, st.lists(cosines, min_size=1, max_size=30), st.lists(cosines, min_size=1, max_size=30)
 )
 
 
-def a_null(generic: tuple[float, float], cross: tuple[float, float]) -> Null:
+def a_null(generic: tuple[float, float], cross: tuple[float, float]) -> ScoreBaseline:
     """A null with these medians and 95th percentiles, evenly spread."""
 
     def percentiles(median: float, high: float) -> tuple[float, ...]:
         return tuple(median + (high - median) * (i - 10) / 9 for i in range(21))
 
-    return Null(percentiles(*generic), percentiles(*cross))
+    return ScoreBaseline(percentiles(*generic), percentiles(*cross))
 
 
 @given(nulls, cosines, cosines, st.floats(0, 1), st.floats(0, 1))
 def test_more_in_meaning_or_in_words_is_never_less_relevant(
-    null: Null, one: float, other: float, few: float, many: float
+    baseline: ScoreBaseline, one: float, other: float, few: float, many: float
 ) -> None:
     (low, high), (few, many) = sorted([one, other]), sorted([few, many])
-    assert 0 <= relevance(low, null, words=few) <= relevance(high, null, words=many) <= 1
+    assert 0 <= relevance(low, baseline, words=few) <= relevance(high, baseline, words=many) <= 1
 
 
 @given(nulls, cosines)
-def test_a_clearly_higher_cosine_is_more_relevant_until_it_is_certain(null: Null, cosine: float) -> None:
-    low, high = relevance(cosine, null), relevance(cosine + 0.1, null)
+def test_a_clearly_higher_cosine_is_more_relevant_until_it_is_certain(
+    baseline: ScoreBaseline, cosine: float
+) -> None:
+    low, high = relevance(cosine, baseline), relevance(cosine + 0.1, baseline)
     assert low < high or low > 1 - 1e-9 or high < 1e-9
 
 
 def test_heights_are_counted_from_the_median_in_steps_to_the_95th_percentile() -> None:
-    null = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
-    assert heights(0.4, null) == pytest.approx((1.0, -0.5))
-    assert heights(0.2, null) == pytest.approx((0.0, -1.5))
+    baseline = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
+    assert heights(0.4, baseline) == pytest.approx((1.0, -0.5))
+    assert heights(0.2, baseline) == pytest.approx((0.0, -1.5))
 
 
 def test_relevance_is_the_logistic_of_both_heights_together() -> None:
-    null = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
+    baseline = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
     # 0.6 stands 2 above the generic median and 0.5 above the other.
-    assert relevance(0.6, null) == pytest.approx(1 / (1 + math.exp(-(2.5 * SLOPE + CONSTANT))))
+    assert relevance(0.6, baseline) == pytest.approx(1 / (1 + math.exp(-(2.5 * SLOPE + CONSTANT))))
 
 
 def test_the_same_cosine_says_less_where_chance_scores_higher() -> None:
@@ -67,33 +69,35 @@ def test_the_same_cosine_says_less_where_chance_scores_higher() -> None:
 
 @pytest.mark.parametrize(("words", "expected"), [(0.39, None), (0.4, 0.5), (0.7, 0.75), (1.0, 1.0)])
 def test_a_passage_with_all_the_words_is_relevant_where_it_is_not_far_in_meaning(words, expected) -> None:
-    null = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
-    by_meaning = relevance(0.3, null)
+    baseline = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
+    by_meaning = relevance(0.3, baseline)
     assert 0.1 < by_meaning < 0.5
-    assert relevance(0.3, null, words=words) == pytest.approx(by_meaning if expected is None else expected)
-    assert relevance(0.05, null, words=words) == relevance(0.05, null) < 0.1
-    assert relevance(0.9, null, words=0.4) == relevance(0.9, null) > 0.5
+    assert relevance(0.3, baseline, words=words) == pytest.approx(
+        by_meaning if expected is None else expected
+    )
+    assert relevance(0.05, baseline, words=words) == relevance(0.05, baseline) < 0.1
+    assert relevance(0.9, baseline, words=0.4) == relevance(0.9, baseline) > 0.5
 
 
 def test_scores_that_are_all_the_same_still_give_a_number() -> None:
-    null = Null.of([0.3] * 5, [0.3])
-    assert relevance(-1.0, null) < 0.01
-    assert relevance(1.0, null) > 0.99
+    baseline = ScoreBaseline.of([0.3] * 5, [0.3])
+    assert relevance(-1.0, baseline) < 0.01
+    assert relevance(1.0, baseline) > 0.99
 
 
 def test_percentiles_are_those_of_the_scores_in_any_order() -> None:
     scores = [i / 100 for i in range(101)]
-    null = Null.of(scores, scores[::-1])
-    assert null.generic == null.cross == tuple(i / 20 for i in range(21))
+    baseline = ScoreBaseline.of(scores, scores[::-1])
+    assert baseline.generic == baseline.cross == tuple(i / 20 for i in range(21))
 
 
 @given(nulls)
-def test_a_null_comes_back_from_its_json(null: Null) -> None:
-    assert Null.from_json(null.to_json()) == null
+def test_a_null_comes_back_from_its_json(baseline: ScoreBaseline) -> None:
+    assert ScoreBaseline.from_json(baseline.to_json()) == baseline
 
 
 def test_what_another_version_or_nobody_wrote_is_no_null() -> None:
-    written = json.loads(Null.of([0.1, 0.5], [0.3]).to_json())
+    written = json.loads(ScoreBaseline.of([0.1, 0.5], [0.3]).to_json())
     others = [
         {**written, "version": 0},
         {**written, "generic": written["generic"][1:]},
@@ -106,7 +110,7 @@ def test_what_another_version_or_nobody_wrote_is_no_null() -> None:
         None,
     ]
     for text in ["", "{", *map(json.dumps, others)]:
-        assert Null.from_json(text) is None, text
+        assert ScoreBaseline.from_json(text) is None, text
 
 
 def test_a_page_is_confident_when_any_result_is() -> None:

@@ -45,7 +45,7 @@ PASSAGES = [
     "Only one sentence",
     "# Foxes\n\n- A fox hunts mice.\n- A den has exits.\n- The red fox sleeps by day.\n- Cubs are blind.",
 ]
-QUESTION = "where the red fox sleeps"
+QUERY = "where the red fox sleeps"
 
 
 def slow_best(passages: Sequence[str], vector: FloatArray) -> list[tuple[int, int, float]]:
@@ -65,10 +65,8 @@ def slow_best(passages: Sequence[str], vector: FloatArray) -> list[tuple[int, in
 @pytest.mark.parametrize("has_word_vectors", [False, True])
 def test_the_nearest_sentence_of_each_passage_is_found(has_word_vectors: bool) -> None:
     encode, words = Counting(), Counting()
-    vector = HashingEncoder().encode([QUESTION])[0]
-    found = best_sentences(
-        QUESTION, PASSAGES, encode, vector, word_vectors=words if has_word_vectors else None
-    )
+    vector = HashingEncoder().encode([QUERY])[0]
+    found = best_sentences(QUERY, PASSAGES, encode, vector, word_vectors=words if has_word_vectors else None)
     for (start, end, score), (slow_start, slow_end, slow_score) in zip(
         found, slow_best(PASSAGES, vector), strict=True
     ):
@@ -85,10 +83,10 @@ def test_the_nearest_sentence_of_each_passage_is_found(has_word_vectors: bool) -
 
 def test_no_more_sentences_are_encoded_than_may_be_tried() -> None:
     encode = Counting()
-    vector = HashingEncoder().encode([QUESTION])[0]
+    vector = HashingEncoder().encode([QUERY])[0]
     for n_tried in (1, 2, N_TRIED):
         encode.calls.clear()
-        best_sentences(QUESTION, PASSAGES, encode, vector, n_tried=n_tried)
+        best_sentences(QUERY, PASSAGES, encode, vector, n_tried=n_tried)
         assert [len(call) for call in encode.calls] == [1 + 2 * n_tried]
 
 
@@ -164,14 +162,14 @@ def fixed(cosines: dict[str, float]) -> Callable[[Sequence[str]], FloatArray]:
         ("where does Wilhelmina live", "Wilhelmina is in Bonn.", "Where they live is unknown."),
     ],
 )
-def test_a_sentence_with_the_questions_name_or_number_wins_over_one_a_little_nearer(
-    question: str, right: str, nearer: str
+def test_a_sentence_with_the_queries_name_or_number_wins_over_one_a_little_nearer(
+    query: str, right: str, nearer: str
 ) -> None:
     encode = fixed({nearer: 0.5, right: 0.47, "It rains.": 0.0})
     for text in (f"{nearer}\n\n{right}\n\nIt rains.", f"It rains.\n\n{right}\n\n{nearer}"):
         for n_tried in (1, 4):
             ((start, end, score),) = best_sentences(
-                question, [text], encode, encode(["q"])[0], n_tried=n_tried, word_vectors=encode
+                query, [text], encode, encode(["q"])[0], n_tried=n_tried, word_vectors=encode
             )
             assert text[start:end] == right
             assert score == pytest.approx(0.47)
@@ -196,23 +194,23 @@ def test_a_title_has_to_be_clearly_nearer_than_what_stands_below(lead: float, is
 
 
 def by_words(
-    question: str, passages: Sequence[Passage], found_first: Sequence[Passage]
+    query: str, passages: Sequence[Passage], found_first: Sequence[Passage]
 ) -> list[tuple[int, int]]:
     texts, headings = [text for text, _ in passages], [heading for _, heading in passages]
-    found = likeliest_sentences(question, texts, headings=headings, found_first=found_first)
+    found = likeliest_sentences(query, texts, headings=headings, found_first=found_first)
     return [(start, end) for start, end, _ in found]
 
 
 def by_model(
-    question: str, passages: Sequence[Passage], found_first: Sequence[Passage], words: Encode | None = None
+    query: str, passages: Sequence[Passage], found_first: Sequence[Passage], words: Encode | None = None
 ) -> list[tuple[int, int]]:
     texts, headings = [text for text, _ in passages], [heading for _, heading in passages]
     encode = HashingEncoder().encode
     found = best_sentences(
-        question,
+        query,
         texts,
         encode,
-        encode([question])[0],
+        encode([query])[0],
         headings=headings,
         found_first=found_first,
         n_tried=2,
@@ -222,9 +220,9 @@ def by_model(
 
 
 def by_model_and_word_vectors(
-    question: str, passages: Sequence[Passage], found_first: Sequence[Passage]
+    query: str, passages: Sequence[Passage], found_first: Sequence[Passage]
 ) -> list[tuple[int, int]]:
-    return by_model(question, passages, found_first, HashingEncoder(dimension=8).encode)
+    return by_model(query, passages, found_first, HashingEncoder(dimension=8).encode)
 
 
 @pytest.mark.parametrize("found_by", [by_words, by_model, by_model_and_word_vectors])
@@ -238,10 +236,10 @@ def test_the_sentence_of_a_passage_does_not_depend_on_what_stands_beside_it(
 
     for _ in range(60):
         passages = [(" ".join(sentence() for _ in range(4)), random.choice(["", "Foxes"])) for _ in range(6)]
-        question, found_first = sentence(), random.sample(passages, 3)
-        together = found_by(question, passages, found_first)
-        assert together == [found_by(question, [passage], found_first)[0] for passage in passages]
-        n_differing += together != found_by(question, passages, passages)
+        query, found_first = sentence(), random.sample(passages, 3)
+        together = found_by(query, passages, found_first)
+        assert together == [found_by(query, [passage], found_first)[0] for passage in passages]
+        n_differing += together != found_by(query, passages, passages)
     assert n_differing, "rarity among other passages makes a difference"
 
 
@@ -257,7 +255,7 @@ def test_equal_sentences_give_the_first() -> None:
 
 
 def test_without_a_model_shared_rare_words_decide() -> None:
-    found = likeliest_sentences(QUESTION, PASSAGES)
+    found = likeliest_sentences(QUERY, PASSAGES)
     assert [text[slice(*span[:2])] for text, span in zip(PASSAGES, found, strict=True)] == [
         "The red fox sleeps\nin a den.",
         "Only one sentence",

@@ -8,15 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.errors import InputError
-from minisearch.search.grouping import (
-    COPY_COSINE,
-    Candidate,
-    Group,
-    by_document,
-    diversify,
-    merge,
-    spread,
-)
+from minisearch.search.grouping import COPY_COSINE, Candidate, Group, by_document, diversify, merge, spread
 from minisearch.types import FloatArray
 
 QUICK = settings(deadline=None, max_examples=50)

@@ -97,11 +97,11 @@ class Marking(HashingEncoder):
         return self.encode([text + " found" for text in texts])
 
 
-def test_the_bi_reranker_scores_by_the_cosine_of_question_and_document() -> None:
+def test_the_bi_reranker_scores_by_the_cosine_of_query_and_document() -> None:
     encoder, texts = Marking("deep"), ["run the task", "bread", "a failed task"]
     scores = BiReranker(encoder).score("a failed task", texts)
-    question = encoder.encode(["a failed task asked"])[0].astype(float)
-    expected = [np.dot(encoder.encode([text + " found"])[0], question) for text in texts]
+    query = encoder.encode(["a failed task asked"])[0].astype(float)
+    expected = [np.dot(encoder.encode([text + " found"])[0], query) for text in texts]
     assert (scores.dtype, scores.shape) == (np.float32, (3,))
     assert scores == pytest.approx(expected, abs=1e-6)
     assert np.ptp(expected) > 0.1

@@ -11,8 +11,8 @@ from minisearch.search.shared_words import NAME_WEIGHT, PAIR_WEIGHT, has_names, 
 
 @pytest.mark.parametrize("question", ["", "  ", "...", "what is it"])
 @pytest.mark.parametrize("texts", [[], [[]], [["", "A fox."]]])
-def test_nothing_shared_is_nothing(question, texts):
-    assert shares(question, texts) == [[0.0] * len(of_text) for of_text in texts]
+def test_nothing_shared_is_nothing(query, texts):
+    assert shares(query, texts) == [[0.0] * len(of_text) for of_text in texts]
 
 
 def test_words_count_by_their_rarity_and_those_that_stand_together_once_more():

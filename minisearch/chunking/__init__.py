@@ -1,0 +1,1 @@
+"""Documents to chunks that the encoder sees whole."""

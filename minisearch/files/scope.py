@@ -1,0 +1,202 @@
+"""What holds in one folder of a walk: ignore rules, hidden names, and what a user chose.
+
+A name in the folder comes in, a verdict goes out: taken, or left out and why.  The strongest word is that of
+``exclude``, then ``include``, then ``.minisearchignore``; hidden names and ``.gitignore`` come after.  The
+walk itself, and whatever is the matter with a file, are left to `walk`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from minisearch.errors import InputError
+from minisearch.files.ignore import Rule, Rules, deciding, is_pattern
+from minisearch.files.selection import MAX_BYTES, FileChoice
+
+GIT_FILE, OWN_FILE = ".gitignore", ".minisearchignore"
+
+Choices = Mapping[str, FileChoice]
+"""Chosen for folders, or single files, by their absolute path; a choice holds in all folders below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a name: ``kind`` is "hidden", "ignored" or "excluded", or "" where it is taken.
+
+    ``is_named`` when an include names it; ``is_kept`` when it is taken though git ignores it; ``is_way``
+    when a folder is entered only for what an include names further down.
+    """
+
+    kind: str = ""
+    reason: str = ""
+    is_named: bool = False
+    is_kept: bool = False
+    is_way: bool = False
+
+
+TAKEN = Verdict()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The rules in one folder, those of folders above first."""
+
+    git: tuple[Rules, ...] = ()
+    own: tuple[Rules, ...] = ()
+    exclude: tuple[Rules, ...] = ()
+    include: Rules | None = None
+    ways: Rules | None = None  # the folders on the way to what ``include`` names
+    max_bytes: int = MAX_BYTES
+    keeps_secrets: bool = False
+    is_included: bool = False  # a folder above was named by an include
+    left_out: Verdict | None = None  # what holds for all names here that no include names
+
+    def verdict(self, path: str, name: str, *, is_folder: bool) -> Verdict:
+        """What becomes of this name in the folder; ``path`` is its absolute path."""
+        if self.exclude and (rule := deciding(path, self.exclude, is_folder=is_folder)):
+            return Verdict("excluded", f"excluded: {rule.words}")
+        named = self.include.deciding(path, is_folder=is_folder) if self.include else None
+        if named and _may_take(named, name):
+            return Verdict(is_named=True, is_kept=self._is_ignored(path, is_folder=is_folder))
+        usual = self.left_out or self._usual(path, name, is_folder=is_folder)
+        if self.include is None:
+            return usual
+        if is_folder:
+            is_way = usual.kind and self.ways and self.ways.deciding(path, is_folder=True)
+            return replace(usual, kind="", is_way=True) if is_way else usual
+        if self.is_included or usual.kind:
+            return usual
+        return Verdict("excluded", "not named by any --include")
+
+    def _usual(self, path: str, name: str, *, is_folder: bool) -> Verdict:
+        """The verdict of ignore files and of the custom that a dot hides a name."""
+        own = deciding(path, self.own, is_folder=is_folder) if self.own else None
+        if own and own.ignores:
+            return Verdict("ignored", f"ignored by {own.words}")
+        if own and _may_take(own, name):
+            return Verdict(is_kept=self._is_ignored(path, is_folder=is_folder))
+        if name.startswith("."):
+            return Verdict("hidden", "hidden")
+        rule = deciding(path, self.git, is_folder=is_folder) if self.git else None
+        return Verdict("ignored", f"ignored by {rule.words}") if rule and rule.ignores else TAKEN
+
+    def _is_ignored(self, path: str, *, is_folder: bool) -> bool:
+        rule = deciding(path, self.git, is_folder=is_folder) if self.git else None
+        return bool(rule and rule.ignores)
+
+    def below(self, verdict: Verdict) -> Scope:
+        """What holds in a folder on which the verdict was this, before its own files have spoken."""
+        if verdict is TAKEN or verdict == TAKEN:
+            return self
+        scope = self
+        if verdict.is_named:
+            scope = replace(scope, is_included=True, left_out=None)
+        if (
+            verdict.is_kept
+        ):  # the rules that would have left out the folder would do so with all that is in it
+            scope = replace(scope, git=())
+        if verdict.is_way:
+            kind = "ignored" if verdict.reason.startswith("ignored") else "hidden"
+            scope = replace(scope, left_out=Verdict(kind, verdict.reason))
+        return scope
+
+    def inside(self, folder: str, names: Sequence[str], choices: Choices, *, shown: str) -> Scope:
+        """What holds in a folder with these files in it; ``shown`` is how the folder is called in reasons.
+
+        Raises OSError when an ignore file cannot be read.
+        """
+        scope, base = self, _base(folder)
+        if GIT_FILE in names:
+            rules = Rules.read(f"{base}{GIT_FILE}", base, f"{shown}{GIT_FILE}")
+            scope = replace(scope, git=(*scope.git, rules))
+        if OWN_FILE in names:
+            rules = Rules.read(f"{base}{OWN_FILE}", base, f"{shown}{OWN_FILE}")
+            scope = replace(scope, own=(*scope.own, rules))
+        return scope.chosen(choices[folder], folder) if folder in choices else scope
+
+    def chosen(self, choice: FileChoice, folder: str) -> Scope:
+        """The same with a choice made for the folder; the nearest one counts, but every exclude holds."""
+        scope, base = self, _base(folder)
+        if choice.exclude:
+            rules = Rules.given(_patterns("exclude", choice.exclude), base, "--exclude")
+            scope = replace(scope, exclude=(*scope.exclude, rules))
+        if choice.include:
+            patterns = _patterns("include", choice.include)
+            scope = replace(
+                scope,
+                include=Rules.given(patterns, base, "--include"),
+                ways=Rules.given([way for pattern in patterns for way in ways_to(pattern)], base, ""),
+                is_included=False,
+            )
+        if choice.max_bytes is not None:
+            scope = replace(scope, max_bytes=choice.max_bytes)
+        if choice.keep_secrets is not None:
+            scope = replace(scope, keeps_secrets=choice.keep_secrets)
+        return scope
+
+
+def scope_above(folder: str, choices: Choices) -> Scope:
+    """What holds for a folder from above it, by its absolute path, before its own files have spoken.
+
+    ``.gitignore`` counts from the top of a repository downwards, and nowhere else; ``.minisearchignore`` and
+    choices count from every folder above.  Raises OSError when an ignore file cannot be read.
+    """
+    parents = [str(parent) for parent in reversed(Path(folder).parents)]
+    top = next((above for above in (folder, *reversed(parents)) if _is_repository(above)), None)
+    scope = Scope()
+    if top is not None:
+        exclude = f"{_base(top)}.git/info/exclude"
+        if _is_file(exclude):
+            scope = replace(scope, git=(Rules.read(exclude, _base(top), exclude),))
+    for parent in parents:
+        is_in_repository = top is not None and (_base(parent)).startswith(_base(top))
+        names = [GIT_FILE] if is_in_repository and _is_file(_base(parent) + GIT_FILE) else []
+        names += [OWN_FILE] if _is_file(_base(parent) + OWN_FILE) else []
+        scope = scope.inside(parent, names, choices, shown=_base(parent))
+    return scope
+
+
+def ways_to(pattern: str) -> list[str]:
+    """Patterns of the folders to be entered for what a pattern names; none where that may be anywhere.
+
+    >>> ways_to("build/docs/*.md"), ways_to("out/**/a.md"), ways_to("*.md")
+    (['/build/', '/build/docs/'], ['/out/', '/out/**/'], [])
+    """
+    names = pattern.rstrip("/").removeprefix("/").split("/")
+    if ("/" not in pattern.rstrip("/")) or names[0] == "**":
+        return []
+    ways: list[str] = []
+    for n in range(1, len(names)):
+        ways.append("/" + "/".join(names[:n]) + "/")
+        if names[n - 1] == "**":
+            break
+    return ways
+
+
+def _may_take(rule: Rule, name: str) -> bool:
+    """Whether a rule that keeps a name takes it in: a hidden one has to be meant, and git's own never is."""
+    return not name.startswith(".") or (rule.names_hidden and name != ".git")
+
+
+def _patterns(option: str, patterns: Sequence[str]) -> list[str]:
+    """The patterns as lines of an ignore file; InputError for one that names nothing."""
+    lines = [f"\\{pattern}" if pattern.startswith("#") else pattern for pattern in patterns]
+    for line in lines:
+        if not is_pattern(line):
+            raise InputError(f"--{option} {line} is no pattern: expected one such as '*.md' or 'drafts/'")
+    return lines
+
+
+def _is_repository(folder: str) -> bool:
+    return os.path.exists(_base(folder) + ".git")  # noqa: PTH110 - False where it may not look
+
+
+def _is_file(path: str) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - False where it may not look
+
+
+def _base(folder: str) -> str:
+    return folder if folder.endswith("/") else folder + "/"

@@ -1,0 +1,92 @@
+"""The way back: an index as it was before its last change, and copies of all of it.
+
+Every change keeps what it replaces, in the database and in its own transaction; a copy is the whole database
+at one moment, taken while others read and write.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from minisearch.errors import IndexCorrupt, IndexNotFound, IndexNotWritable
+from minisearch.indexing.choices import read_roots
+from minisearch.manifest import Manifest
+from minisearch.paths import IndexLocation
+from minisearch.stores import local as storage
+from minisearch.stores.local import Store, Undone
+from minisearch.stores.local.lock import writer_lock
+from minisearch.vectors.live import is_due, publish_index
+
+
+def roll_back(location: IndexLocation) -> Undone:
+    """`MiniSearch.rollback`."""
+    location.must_exist()
+    with writer_lock(location.path), Store(location.database, writable=True) as store:
+        run_id = store.journal.start_run([location.key_of(root) for root in read_roots(store, location)])
+        undone = store.roll_back()
+        store.journal.finish_run(run_id, "rolled back", asdict(undone))
+        _publish_if_due(store, location)
+    return undone
+
+
+def back_up(location: IndexLocation, path: str | os.PathLike[str]) -> None:
+    """`MiniSearch.backup`."""
+    location.must_exist()
+    with Store(location.database) as store:
+        Manifest.read(store, location.folder)  # a copy of nothing would be taken for a copy
+        store.backup(Path(path))
+
+
+def restore(location: IndexLocation, path: str | os.PathLike[str]) -> int:
+    """`MiniSearch.restore`."""
+    if location.exists():
+        raise IndexNotWritable(
+            f"there is an index in {location.folder} already: name another folder with --index, or move it"
+        )
+    is_new = not location.path.exists()
+    location.create()
+    with writer_lock(location.path), _nothing_left(location, is_new=is_new), _no_backup(path):
+        storage.restore(Path(path), location.database)
+        with Store(location.database, writable=True) as store:
+            _publish_if_due(store, location)
+            return sum(not os.path.lexists(location.absolute(key)) for key in store.documents())
+
+
+@contextmanager
+def _no_backup(path: str | os.PathLike[str]) -> Iterator[None]:
+    """A refused backup without the advice for an index: the file may be anything of the user's own."""
+    try:
+        yield
+    except (IndexCorrupt, IndexNotFound) as error:
+        raise IndexCorrupt(
+            f"{os.fspath(path)} is no backup of an index, or is damaged: name a file that "
+            f"'minisearch backup' has made"
+        ) from error
+
+
+@contextmanager
+def _nothing_left(location: IndexLocation, *, is_new: bool) -> Iterator[None]:
+    """On a failure, the files that have come into a folder go again, and a new folder with them.
+
+    The writer's lock must be held: without it, another process may be making its index there.
+    """
+    ours = {location.path / name for name in (".gitignore", "writer.lock")}
+    there = set(location.path.iterdir()) - (ours if is_new and not location.exists() else set())
+    try:
+        yield
+    except BaseException:
+        for path in set(location.path.iterdir()) - there:
+            path.unlink()
+        if not there:
+            location.path.rmdir()
+        raise
+
+
+def _publish_if_due(store: Store, location: IndexLocation) -> None:
+    manifest = Manifest.read(store, location.folder)
+    if is_due(store, location.path, manifest.backend):
+        publish_index(store, location.path, manifest.dimension, manifest.backend)

@@ -1,0 +1,171 @@
+"""An index compared with the files it was made of, read, cut and embedded anew.
+
+The whole of the database is checked by SQLite's and the full text's own means; of the documents a sample,
+from the bytes of the file to the ranking of its passages.  Nothing is written.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from minisearch.encoders import Encoders
+from minisearch.errors import IngestError, InputError
+from minisearch.indexing.changes import CutDocument, Reader
+from minisearch.indexing.choices import read_choices
+from minisearch.indexing.pipeline import find_files
+from minisearch.manifest import Manifest
+from minisearch.paths import IndexLocation
+from minisearch.stores.local import Store, StoredDocument
+from minisearch.trust import may_open, places
+from minisearch.types import FloatArray, Hits, Verification
+from minisearch.vectors import load_backend
+from minisearch.vectors.base import VectorIndex
+from minisearch.vectors.live import LiveIndex, is_intact
+
+# The same text, embedded by another dtype or beside other texts, has a cosine above 0.999 with itself.
+LEAST_COSINE = 0.998
+MOST_CHUNKS = 400  # that are embedded: some five seconds
+N_QUERIES = 20
+K = 10
+
+
+def verify(location: IndexLocation, encoders: Encoders, *, n: int, seed: int) -> Verification:
+    """`MiniSearch.verify`."""
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise InputError(f"n is {n!r}: ask for at least 1 document")
+    location.must_exist()
+    with Store(location.database) as store, store.snapshot():
+        manifest = Manifest.read(store, location.folder)
+        check = _Check(location, encoders, store, manifest)
+        check.database()
+        check.documents(n, seed)
+        check.rankings()
+        return check.verdict()
+
+
+@dataclass(slots=True)
+class _Check:
+    """What has been found so far."""
+
+    location: IndexLocation
+    encoders: Encoders
+    store: Store
+    manifest: Manifest
+    problems: list[str] = field(default_factory=list)
+    n_read: int = 0
+    n_changed: int = 0
+    n_closed: int = 0
+    chunks: dict[str, int] = field(default_factory=dict)  # texts to be embedded anew, and a passage of each
+    least_cosine: float = 1.0
+    recall: float = 1.0
+
+    def database(self) -> None:
+        """SQLite's own checks, and whether the vector index is the one that was published."""
+        self.problems += self.store.check(deep=True)
+        base = self.store.base()
+        if base is not None and not is_intact(base, self.location.path):
+            self.problems.append(f"the vector index {base.file} is missing or damaged: minisearch rebuild")
+
+    def documents(self, n: int, seed: int) -> None:
+        """A sample of the documents, each read and cut again."""
+        stored = self.store.documents()
+        keys, allowed = sorted(stored), places(self.store, self.location)
+        for key in random.Random(seed).sample(keys, min(n, len(keys))):  # noqa: S311 - no secret
+            if may_open(self.location.absolute(key), allowed):
+                self._document(stored[key])
+            else:
+                self.n_closed += 1
+
+    def _document(self, document: StoredDocument) -> None:
+        shown = self.location.shown(document.path)
+        try:
+            place = Path(self.location.absolute(document.path))
+            files = find_files({place: shown}, self.location, read_choices(self.store, self.location)).files
+        except IngestError:  # gone since: the next run removes it
+            self.n_changed += 1
+            return
+        reader = Reader(
+            {},
+            lambda: self.encoders.to_add(self.manifest.model, 0),
+            self.manifest.settings,
+            self.manifest.ingest,
+        )
+        (outcome,) = reader.outcomes(files)
+        if not isinstance(outcome, CutDocument) or not _is_as_stored(outcome.row, document):
+            self.n_changed += 1
+            return
+        self.n_read += 1
+        passages = self.store.passages(document.path)
+        if [passage.text for passage in passages] != [chunk.text for chunk in outcome.chunks]:
+            self.problems.append(f"{shown}: its passages are not those that its file has now")
+            return
+        for passage, chunk in zip(passages, outcome.chunks, strict=True):
+            if len(self.chunks) < MOST_CHUNKS:
+                self.chunks.setdefault(chunk.embedded, passage.id)
+
+    def rankings(self) -> None:
+        """The vectors in use against the stored ones, and those of the sample against their texts."""
+        live = LiveIndex(self.location.path).current(self.store, self.manifest.dimension)
+        stored = load_backend("flat").build(*self.store.vectors(self.manifest.dimension))
+        ids = stored.ids
+        if not np.array_equal(live.ids, ids) or not np.array_equal(live.vectors(ids), stored.vectors(ids)):
+            self.problems.append("the vector index does not hold the stored vectors: minisearch rebuild")
+            return
+        if not self.chunks:
+            return
+        encoder = self.encoders.to_index(self.manifest.model)
+        self.manifest.check(encoder, self.location.folder)
+        texts = sorted(self.chunks, key=self.chunks.__getitem__)
+        ids = np.array([self.chunks[text] for text in texts], np.int64)
+        vectors = encoder.encode_document(texts)
+        cosines = np.einsum("nd,nd->n", vectors, live.vectors(ids))
+        self.least_cosine = float(cosines.min())
+        n_wrong = int((cosines < LEAST_COSINE).sum())
+        if n_wrong:
+            self.problems.append(f"{n_wrong} of {len(ids)} vectors are not those of their texts")
+        fresh = load_backend("flat").build(ids, vectors)
+        queries = vectors[:: max(1, len(vectors) // N_QUERIES)][:N_QUERIES]
+        n_other = _n_other_rankings(live.search(queries, K, among=ids), fresh, queries)
+        if n_other:
+            self.problems.append(f"{n_other} of {len(queries)} rankings are not those of a fresh index")
+        self.recall = _recall(live.search(queries, K), stored.search(queries, K))
+
+    def verdict(self) -> Verification:
+        n_documents, n_chunks = self.store.counts()
+        return Verification(
+            problems=tuple(self.problems),
+            n_documents=n_documents,
+            n_chunks=n_chunks,
+            n_read=self.n_read,
+            n_changed=self.n_changed,
+            n_closed=self.n_closed,
+            n_embedded=len(self.chunks),
+            least_cosine=self.least_cosine,
+            recall=self.recall,
+        )
+
+
+def _is_as_stored(now: StoredDocument, stored: StoredDocument) -> bool:
+    """Whether a file holds the same bytes, and would be cut by the same rules."""
+    return (now.sha256, now.ingest) == (stored.sha256, stored.ingest)
+
+
+def _n_other_rankings(ranked: Sequence[Hits], fresh: VectorIndex, queries: FloatArray) -> int:
+    """How many are not as a fresh index ranks, by its own measure and place for place."""
+    n_other = 0
+    for query, hits, right in zip(queries, ranked, fresh.search(queries, K), strict=True):
+        scores = fresh.scores(query, hits.ids)
+        is_same = len(scores) == len(right) and np.allclose(scores, right.scores, atol=1 - LEAST_COSINE)
+        n_other += not is_same
+    return n_other
+
+
+def _recall(found: Sequence[Hits], exact: Sequence[Hits]) -> float:
+    """The share of the exact hits that were found."""
+    shares = [np.isin(right.ids, hits.ids).mean() for hits, right in zip(found, exact, strict=True)]
+    return float(np.mean(shares))

@@ -1,0 +1,134 @@
+"""reStructuredText, kept word for word; what is read is its section titles, and the fields at its top.
+
+A title is a line at the margin, underlined, perhaps overlined, with one repeated punctuation mark; the
+styles take their levels in the order in which they first appear.  Directives, literal blocks and block
+quotes are indented and so never reach the margin; tables have gaps in their rules.
+https://docutils.sourceforge.io/docs/ref/rst/restructuredtext.html#sections
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from minisearch.parsers.blocks import blocks
+from minisearch.parsers.decode import Source, newlines
+from minisearch.parsers.fields import Fields
+from minisearch.parsers.markdown import MAX_TITLE, first_title
+from minisearch.types import Document, Heading
+
+RULE = re.compile(r"^([!-/:-@[-`{-~])\1*[ \t]*$", re.MULTILINE)
+
+# Lines at the margin that begin something else, so that a rule below them is no underline: bullets,
+# fields, line blocks, doctests, explicit markup.  "1. Words" is a title when it is underlined.
+NOT_TITLE = re.compile(
+    r"$|([!-/:-@[-`{-~])\1*$|[-+*•‣⁃|][ \t]|:[^:\s][^:]*:[ \t]|>>>[ \t]|\.\.(?:[ \t]|$)|__[ \t]"
+)
+# What may stand right above a title without a blank line between: markup of one line, indented lines.
+ENDED = re.compile(r"[ \t]|\.\.[ \t]|$")
+# Labels, and page marks like ":orphan:", belong to the title they stand above.
+LABELS = re.compile(r"(?:^(?:\.\. _[^\n]*:|:\w+:)[ \t]*\n(?:[ \t]*\n)*)+\Z", re.MULTILINE)
+# ":author: x", with the indented lines below; and what may stand between: blank lines, comments, labels.
+FIELD = re.compile(r":([^:\n]+):(?=\s|\Z)[ \t]*([^\n]*(?:\n[ \t]+[^\s][^\n]*)*)(?:\n|\Z)")
+# One blank is asked for where any number may stand: of two runs that overlap, every cut would be tried.
+BLANK_OR_MARKUP = re.compile(r"(?:[ \t]*\n|\.\.(?:[ \t][^\n]*)?\n(?:[ \t][^\n]*\n)*)*")
+MAX_LABELS = 1000  # characters; labels further above a title are not looked for
+
+
+def read_rst(source: Source) -> Document:
+    """The document, titled by its first section; a heading begins at the labels right above its title."""
+    flat = newlines(source.text)
+    sections = list(_headings(flat))
+    headings = tuple(heading for heading, _ in sections)
+    fields = _fields(flat, sections)
+    return Document(
+        source.path,
+        source.text,
+        "rst",
+        source.origin,
+        title=first_title(headings),
+        headings=headings,
+        notes=(*source.notes, *fields.notes()),
+        fields=fields.found(),
+        blocks=blocks(flat),
+    )
+
+
+def _fields(flat: str, sections: list[tuple[Heading, int]]) -> Fields:
+    """The field lists that a file begins with, above its title or right below."""
+    fields = Fields()
+    position = 0
+    for is_titled in (False, True):
+        if is_titled:
+            if not sections or sections[0][0].start > position:
+                break
+            position = sections[0][1]
+        position = _skip(flat, position)
+        while found := FIELD.match(flat, position):
+            fields.add(found[1], " ".join(found[2].split()))
+            position = _skip(flat, found.end())
+    return fields
+
+
+def _skip(flat: str, position: int) -> int:
+    found = BLANK_OR_MARKUP.match(flat, position)
+    return found.end() if found else position
+
+
+def _headings(flat: str) -> Iterator[tuple[Heading, int]]:
+    """Each heading, and where its title's last line ends."""
+    styles: list[tuple[str, bool]] = []
+    floor = 0  # the end of the last title
+    for rule in RULE.finditer(flat):
+        if floor and rule.start() <= floor:
+            continue
+        found = _underlined(flat, rule, floor) or _overlined(flat, rule, floor)
+        if not found:
+            continue
+        start, end, title = found
+        style = (rule[1], start == rule.start())
+        if style not in styles:
+            styles.append(style)
+        labels = LABELS.search(flat, max(floor, start - MAX_LABELS), start)
+        floor = end
+        yield Heading(labels.start() if labels else start, styles.index(style) + 1, title[:MAX_TITLE]), end
+
+
+def _underlined(flat: str, rule: re.Match[str], floor: int) -> tuple[int, int, str] | None:
+    """Start, end and words of the title on the line above the rule."""
+    end = rule.start() - 1
+    if end <= floor:
+        return None
+    start = flat.rfind("\n", 0, end) + 1
+    title = flat[start:end].rstrip()
+    if title[:1].isspace() or NOT_TITLE.match(title) or not _begins_here(flat, start, floor):
+        return None
+    return (start, rule.end(), title) if _spans(rule.group().rstrip(), title) else None
+
+
+def _overlined(flat: str, rule: re.Match[str], floor: int) -> tuple[int, int, str] | None:
+    """Start, end and words of the title between the rule and its like two lines below."""
+    end = _line_end(flat, rule.end() + 1)
+    title = flat[rule.end() + 1 : end].strip()
+    below = flat[end + 1 : _line_end(flat, end + 1)].rstrip()
+    mark = rule.group().rstrip()
+    if not title or RULE.match(title) or below != mark or not _begins_here(flat, rule.start(), floor):
+        return None
+    return (rule.start(), end + 1 + len(below), title) if _spans(mark, title) else None
+
+
+def _begins_here(flat: str, start: int, floor: int) -> bool:
+    """Whether the line above belongs to something else, so that no paragraph goes on here."""
+    above = flat.rfind("\n", 0, max(start - 1, 0)) + 1
+    return start <= floor + 1 or ENDED.match(flat, above, start - 1) is not None
+
+
+def _line_end(flat: str, start: int) -> int:
+    end = flat.find("\n", start)
+    return end if end >= 0 else len(flat)
+
+
+def _spans(mark: str, title: str) -> bool:
+    """A rule of four marks or more always counts; a shorter one only when it spans the title."""
+    return len(mark) >= 4 or len(mark) >= sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in title)

@@ -1,0 +1,283 @@
+"""A file's bytes in, what was taken out of it: by a process of its own, which may fail as it likes.
+
+The process (``minisearch.parsers.extract.child``) starts with the first file and is kept for the next ones.
+One that dies, hangs, grows or answers nonsense is ended, its file gets a reason, and the next file a fresh
+process.  Whoever waits here can be stopped at any time.  What an answer means is left to the readers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import minisearch
+from minisearch.errors import CutShort, IngestError, TookTooLong
+
+FRAME = struct.Struct(">Q")  # as in extract.child
+BOOT = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from minisearch.parsers.extract.child import main
+main(*json.loads(sys.argv[2]))
+"""
+KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+CHILD_ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "1"
+}  # address space is limited, and an arena a thread is mostly that
+GLANCE_S = 0.1  # how long it takes to notice that nobody waits for the answer any more
+PART = 1 << 20  # bytes written or read at once
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may take of a process: seconds in all, of a processor, memory, and text."""
+
+    wall_s: float = 30
+    cpu_s: int = 20
+    memory_bytes: int = 1 << 30
+    answer_bytes: int = 50_000_000
+
+
+class Stopped(Exception):
+    """Nobody waits for the rest of a file any more."""
+
+
+_STOP: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
+
+
+@contextmanager
+def stoppable(stop: threading.Event) -> Iterator[None]:
+    """Within, and in this thread only, reading a file ends in `Stopped` soon after ``stop`` is set."""
+    token = _STOP.set(stop)
+    try:
+        yield
+    finally:
+        _STOP.reset(token)
+
+
+class _Ended(Exception):
+    """The process has ended before it answered."""
+
+
+class Sandbox:
+    """Takes files apart, one at a time, in a process that is kept; threads wait for one another."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._child: _Child | None = None
+        self._lock = threading.Lock()
+
+    def take(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
+        """What `extract` says of a file of this format, ``label`` its name for people.
+
+        Raises IngestError with the reason when there is no answer, `CutShort` where there may be one another
+        time, `Stopped` when that was asked for.
+        """
+        with self._lock:
+            answer = self._answer(format_, label, data)
+        if answer.get("is_out_of_memory"):
+            raise IngestError(
+                f"the {label} needed more than {_bytes(self.limits.memory_bytes)} of memory to read"
+            )
+        if "reason" in answer:
+            raise IngestError(_line(answer["reason"]))
+        contents = answer.get("contents")
+        if not isinstance(contents, dict):
+            raise IngestError(NONSENSE)
+        return contents
+
+    def close(self) -> None:
+        """End the process; the next file would start another."""
+        with self._lock:
+            self._end()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that waits for the next file, if there is one."""
+        return self._child.process.pid if self._child else None
+
+    def _answer(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
+        if self._child is not None and self._child.is_usable():
+            with suppress(
+                _Ended
+            ):  # it left, or was killed, while it was asked: that need not be this file's doing
+                return self._ask(self._child, format_, label, data, is_kept=True)
+        self._end()
+        self._child = _Child(self, self.limits)
+        return self._ask(self._child, format_, label, data, is_kept=False)
+
+    def _ask(self, child: _Child, format_: str, label: str, data: bytes, *, is_kept: bool) -> dict[str, Any]:
+        deadline = time.monotonic() + self.limits.wall_s
+        try:
+            child.send([FRAME.pack(len(format_)), format_.encode(), FRAME.pack(len(data)), data], deadline)
+            answer = json.loads(child.receive(self.limits.answer_bytes + PART, deadline))
+            if not isinstance(answer, dict):
+                raise ValueError("not an object")
+        except TimeoutError as error:
+            self._end()
+            raise TookTooLong(f"the {label} took more than {self.limits.wall_s:g} s to read") from error
+        except (ValueError, RecursionError) as error:
+            self._end()
+            raise IngestError(NONSENSE) from error
+        except _Ended as error:
+            status = self._end()
+            if is_kept and status in (0, -signal.SIGKILL):
+                raise
+            # Too much work is the file's; a signal may be another's, as when the machine is out of memory.
+            kind = IngestError if status == -signal.SIGXCPU else CutShort
+            raise kind(self._reason(status, label)) from error
+        except BaseException:
+            self._end()
+            raise
+        if "contents" not in answer and "reason" not in answer:
+            self._end()  # it had no memory left, and may not get it back
+        return answer
+
+    def _reason(self, status: int, label: str) -> str:
+        if status == -signal.SIGXCPU:
+            return f"the {label} took more than {self.limits.cpu_s} s of processor time to read"
+        if status == -signal.SIGABRT:  # how a library gives up, most often for want of memory
+            memory = _bytes(self.limits.memory_bytes)
+            return (
+                f"the {label} made its reader give up (signal 6; did it need more than {memory} of memory?)"
+            )
+        if status < 0:
+            return f"the {label} made its reader crash (signal {-status})"
+        return f"its reader ended without an answer (exit status {status})"
+
+    def _end(self) -> int:
+        """End the process, if there is one; its exit status."""
+        child, self._child = self._child, None
+        return (child.end() or 0) if child else 0
+
+
+NONSENSE = "its reader gave an answer that makes no sense"
+
+
+class _Child:
+    """One process and the pipes to it; it does not outlive ``owner``."""
+
+    def __init__(self, owner: Sandbox, limits: Limits) -> None:
+        arguments = [_paths(), limits.cpu_s, limits.memory_bytes, limits.answer_bytes]
+        # Isolated: neither the working folder nor the environment says which modules are loaded. A session of
+        # its own: Ctrl-C is for the parent, which ends it. Popen starts it without a copy of this process.
+        self.process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-I", "-X", "utf8", "-W", "ignore", "-c", BOOT, _root(), json.dumps(arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+        )
+        self.parent_pid = os.getpid()
+        assert self.process.stdin and self.process.stdout
+        self.requests, self.answers = self.process.stdin.fileno(), self.process.stdout.fileno()
+        os.set_blocking(self.requests, False)
+        os.set_blocking(self.answers, False)
+        self.end = weakref.finalize(owner, _end, self.process, self.parent_pid)
+
+    def is_usable(self) -> bool:
+        """Whether it still runs, and is not that of the process which this one was forked from."""
+        return self.parent_pid == os.getpid() and self.process.poll() is None
+
+    def send(self, frames: list[bytes], deadline: float) -> None:
+        """Write all; raises TimeoutError, or _Ended where nobody reads any more."""
+        for frame in frames:
+            view = memoryview(frame)
+            while view:
+                self._wait(self.requests, select.POLLOUT, deadline)
+                try:
+                    view = view[os.write(self.requests, view[:PART]) :]
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    raise _Ended from error
+
+    def receive(self, max_bytes: int, deadline: float) -> bytes:
+        """One frame; raises TimeoutError, _Ended, or ValueError where it is longer than that."""
+        (length,) = FRAME.unpack(self._read(FRAME.size, deadline))
+        if length > max_bytes:
+            raise ValueError("the answer is too long")
+        return self._read(length, deadline)
+
+    def _read(self, n_bytes: int, deadline: float) -> bytes:
+        data = bytearray()
+        while len(data) < n_bytes:
+            self._wait(self.answers, select.POLLIN, deadline)
+            with suppress(BlockingIOError):
+                part = os.read(self.answers, min(PART, n_bytes - len(data)))
+                if not part:
+                    raise _Ended
+                data += part
+        return bytes(data)
+
+    def _wait(self, pipe: int, event: int, deadline: float) -> None:
+        poll = select.poll()
+        poll.register(pipe, event)
+        stop = _STOP.get()
+        while True:
+            if stop is not None and stop.is_set():
+                raise Stopped
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            if poll.poll(1000 * min(left_s, GLANCE_S)):
+                return
+
+
+def _end(process: subprocess.Popen[bytes], parent_pid: int) -> int:
+    """End a process and forget it; its exit status, or 0 where it was another's to end."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            with suppress(OSError):
+                pipe.close()
+    if os.getpid() != parent_pid:
+        process.returncode = 0  # else Popen would complain that it still runs
+        return 0
+    try:
+        return process.wait(GLANCE_S)  # one that died must tell of what
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def _root() -> str:
+    return str(Path(minisearch.__file__).parents[1])
+
+
+def _paths() -> list[str]:
+    """Where the child looks for modules: where this process does, but for the folder it happens to be in."""
+    here = str(Path.cwd())
+    paths = [path for path in sys.path if Path(path).is_absolute() and path != here]
+    return [*paths, _root()]
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+    return {**kept, **CHILD_ENVIRONMENT}
+
+
+def _bytes(n_bytes: int) -> str:
+    return f"{n_bytes / (1 << 30):g} GiB" if n_bytes >= 1 << 30 else f"{n_bytes / (1 << 20):g} MiB"
+
+
+def _line(reason: object) -> str:
+    """A reason as one printable line, whoever wrote it."""
+    words = " ".join(str(reason).split())
+    return "".join(character if character.isprintable() else "\ufffd" for character in words)[:300]

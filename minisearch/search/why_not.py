@@ -1,0 +1,215 @@
+"""Why a file is not on the page of a query: not indexed, filtered, outranked, or fused away.
+
+A file, or a line of it, and a query come in, one verdict with its numbers goes out.  The query is asked
+twice, as the user asked it and for a ranking of every passage; what is noted of files that are not indexed is
+read from the store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from minisearch import filters
+from minisearch.errors import InputError
+from minisearch.filters import Filter
+from minisearch.indexing.choices import read_roots
+from minisearch.paths import IndexLocation, is_below, quoted, real_path
+from minisearch.results import Place, SearchResult, SearchResults
+from minisearch.search.path_patterns import as_stored
+from minisearch.search.searcher import at_line
+from minisearch.stores.local import Store
+
+ROLLED_BACK = "rolled back"
+FINISHED = {"complete", ROLLED_BACK}  # how a run ends that has got to all files
+
+Verdict = Literal[
+    "not indexed", "filtered", "no match", "outranked", "fused away", "reranked", "varied", "found"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """Where a file stands in the answers to a query, and why it is not on the page if it is not.
+
+    Where a line was asked about, all is of the passages that hold it.  ``reason`` says it in a sentence.
+    ``passage`` is the file's best passage, its rank counted among all ``n_ranked`` passages that take part,
+    and ``last`` the last result on the page; both None where the file does not take part.  ``filters`` are
+    the conditions that none of its passages meets, in words.
+    """
+
+    path: str
+    verdict: Verdict
+    reason: str
+    passage: SearchResult | None = None
+    last: SearchResult | None = None
+    n_ranked: int = 0
+    filters: tuple[str, ...] = ()
+
+
+def why_not(
+    ask: Callable[..., SearchResults],
+    store: Store,
+    location: IndexLocation,
+    path: str | os.PathLike[str],
+    text: Any,  # noqa: ANN401 - what `query` takes
+    k: int,
+    line: int | None,
+    **options: Any,  # noqa: ANN401 - those of `query`
+) -> WhyNot:
+    """`MiniSearch.why_not`; ``ask`` is `MiniSearch.query`, and answers from this state of the store."""
+    if path == "":
+        raise InputError("expected the path of a file, got an empty one")
+    key = location.key(real_path(path, must_exist=False))
+    page = ask(text, k, **options)
+    passages = store.passages(key)
+    _, n_chunks = store.counts()
+    if not passages:
+        return WhyNot(location.shown(key), "not indexed", _not_indexed(store, location, key, path))
+    ids = {passage.id for passage in at_line(passages, path, line)}
+    failed = _failed(store, location, ids, page, filters.as_filter(options.get("where")))
+    name = location.shown(key)
+    every = ask(text, n_chunks, **options | {"by": "chunk", "diverse": None, "evidence": False})
+    own = [result for result in every if result.chunk_id in ids]
+    if (rank := _rank_on(page, ids)) is not None:
+        return WhyNot(name, "found", f"it is on the page, at rank {rank}", *_about(own, page, every))
+    if not own:
+        if failed:
+            reason = f"none of its passages is {' and '.join(failed)}"
+            return WhyNot(name, "filtered", reason, filters=failed)
+        return WhyNot(name, "no match", f"none of its {len(ids):,} passages has any of the query's words")
+    verdict, reason = _beaten(own, page, every, k)
+    return WhyNot(name, verdict, reason, *_about(own, page, every))
+
+
+def _about(own: list[SearchResult], page: SearchResults, every: SearchResults) -> tuple[Any, Any, int]:
+    return own[0] if own else None, page[-1] if page else None, len(every)
+
+
+def _rank_on(page: SearchResults, ids: set[int]) -> int | None:
+    """The rank of the result that is one of these passages, or stands for one."""
+    for result in page:
+        merged: tuple[Place, ...] = result.merged
+        if result.chunk_id in ids or any(place.chunk_id in ids for place in merged):
+            return result.rank
+    return None
+
+
+# --- not indexed -------------------------------------------------------------------------------------------
+
+
+def _not_indexed(store: Store, location: IndexLocation, key: str, given: str | os.PathLike[str]) -> str:
+    """Why the store knows no document of this name."""
+    problems = {one.path: one.reason for one in store.journal.problems()}
+    if key in problems:
+        return f"it was skipped: {problems[key]}"
+    for one in store.journal.left_out():
+        above = one.path.rstrip("/")
+        if is_below(location.absolute(key), {location.absolute(above)}):
+            place = "it was" if above == key else f"its folder {location.shown(above)} was"
+            return f"{place} left out: {one.reason}"
+    if not Path(location.absolute(key)).exists():
+        return "there is no such file"
+    if Path(location.absolute(key)).is_dir():
+        return "it is a folder: expected a file"
+    last = store.journal.last_run()
+    outcome = last.outcome if last else "never"
+    of_last = {location.absolute(root) for root in last.roots} if last else set()
+    if outcome not in FINISHED and is_below(location.absolute(key), of_last):
+        return "no run has got to it: the last one did not end; run minisearch index again"
+    if is_below(location.absolute(key), of_last | set(read_roots(store, location))):
+        since = (
+            "was not in the index that was gone back to"
+            if outcome == ROLLED_BACK
+            else "has come since the last run"
+        )
+        return f"it {since}: run minisearch index again"
+    return f"no run has seen it: minisearch index {quoted(given)}{location.option}"
+
+
+# --- filtered ----------------------------------------------------------------------------------------------
+
+
+def _failed(
+    store: Store, location: IndexLocation, ids: set[int], page: SearchResults, where: Filter | None
+) -> tuple[str, ...]:
+    """The conditions, in words, that none of the passages meets.
+
+    All of them, where each is met by some passage and the whole by none.
+    """
+    query = page.query
+    parts = list(filters.flat(where)) if isinstance(where, filters.And) else [] if where is None else [where]
+    parts += [filters.Contains(phrase) for phrase in query.required]
+    parts += [filters.Not(filters.Contains(phrase)) for phrase in query.excluded]
+    failed = [part for part in parts if not _left(part, store, location) & ids]
+    if not failed and not _left(filters.And(tuple(parts)), store, location) & ids:
+        failed = parts
+    return tuple(map(_words, failed))
+
+
+def _left(where: Filter, store: Store, location: IndexLocation) -> set[int]:
+    """The passages that a condition leaves."""
+    return set(store.select(as_stored(where, location)).tolist())
+
+
+def _words(where: Filter) -> str:
+    """What a passage is that meets the condition."""
+    match where:
+        case filters.Contains(phrase):
+            return f'one with "{phrase}"'
+        case filters.Not(part):
+            return f"not {_words(part)}"
+        case filters.Or(parts) | filters.And(parts):
+            joint = " or " if isinstance(where, filters.Or) else " and "
+            return f"({joint.join(map(_words, parts))})"
+    return f"of a file {_words_of_file(where)}"
+
+
+def _words_of_file(where: Filter) -> str:
+    match where:
+        case filters.Path(pattern):
+            return f"at {pattern}"
+        case filters.Extension(suffix):
+            return f"that ends in {suffix}"
+        case filters.Language(name):
+            return f"in {name}"
+        case filters.Since(moment):
+            return f"changed since {moment:%Y-%m-%d %H:%M}"
+        case filters.Before(moment):
+            return f"changed before {moment:%Y-%m-%d %H:%M}"
+        case filters.Field(name, operator, value):
+            return f"with {name} {operator} {value!r}"
+    return f"with {where!r}"
+
+
+# --- outranked ---------------------------------------------------------------------------------------------
+
+
+def _beaten(
+    own: list[SearchResult], page: SearchResults, every: SearchResults, k: int
+) -> tuple[Verdict, str]:
+    """The verdict on a file that takes part and is not on the page."""
+    best = own[0]
+    before = min((one.trace.rank_before_rerank for one in own if one.trace.rank_before_rerank), default=None)
+    if before is not None and before <= k:
+        return "reranked", f"it stood at rank {before} before the reranker put it at {best.rank}"
+    # The scores that its own can be compared with: a reranker has a scale of its own.
+    scores = [one.score for one in page if (one.trace.rerank is None) == (best.trace.rerank is None)]
+    if scores and best.score > min(scores):
+        return "varied", f"its passage is at rank {best.rank}, and gave way to results that differ more"
+    by_meaning = min((one.trace.dense_rank for one in own if one.trace.dense_rank), default=None)
+    by_words = min((one.trace.lexical_rank for one in own if one.trace.lexical_rank), default=None)
+    legs = [f"{rank:,} {leg}" for rank, leg in ((by_meaning, "by meaning"), (by_words, "by words")) if rank]
+    if not by_words and page.mode != "dense":
+        legs.append("by words nowhere: it has none of them")
+    margin = f", {min(scores) - best.score:.3f} below the last on the page" if scores else ""
+    where = f"its best passage, at line {best.line}, is at rank {best.rank:,} of {len(every):,}{margin}"
+    # A page of one leg alone would show another passage of it, if that is nearer there.
+    of_all = "its passages " if len(own) > 1 else ""
+    single = min((rank for rank in (by_meaning, by_words) if rank), default=None)
+    if page.mode == "hybrid" and not page.n_reranked and single is not None and single <= k:
+        return "fused away", f"{where}; alone {of_all or 'it '}would be at rank {' and '.join(legs)}"
+    return "outranked", f"{where} ({of_all and of_all + 'at best '}{'; '.join(legs)})"

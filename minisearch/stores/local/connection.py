@@ -1,0 +1,306 @@
+"""One SQLite connection: how it is opened, what runs in a transaction, what its errors mean to a user."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from minisearch.errors import StoreError
+from minisearch.stores.local.copying import copy_pages, remove_unfinished
+from minisearch.stores.local.failures import damaged, named_errors, named_os_errors
+from minisearch.stores.local.files import create_private, hold, release
+from minisearch.stores.local.interrupts import interruptible
+from minisearch.stores.local.opening import (
+    is_behind,
+    open_database,
+    open_to_read,
+    refuse_links,
+    refuse_strangers,
+    stamp_of,
+)
+from minisearch.stores.local.seal import SealCheck, break_seal, has_log, write_seal
+from minisearch.stores.local.state import State, new_name, read_state, write_state
+from minisearch.stores.local.vacuum import vacuum
+
+CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
+STEPS_AT_ONCE = 10_000  # of SQLite's machine: some milliseconds
+SHRUNK_FROM = 256  # pages, a megabyte: a file with less has little to give back
+MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Connection:
+    """An open database whose errors are ours.
+
+    A writer creates the file when it is absent and brings its schema up to date; a reader opens it
+    read-only, and also from a folder that cannot be written to.  Raises StoreError.
+    """
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self.path = path
+        self.is_writable = writable
+        self.is_closed = False
+        self._is_immutable = False
+        self._has_written = False
+        self.state = new_name()  # of what this one writes
+        self._is_named = False
+        self._is_interrupted = False
+        hold(path)
+        try:
+            with named_errors(path):
+                self._connect()
+        except BaseException:
+            release(path)
+            raise
+
+    def _connect(self) -> None:
+        path = self.path
+        stamp = stamp_of(path)  # before opening: a file replaced in between counts as outdated, not as opened
+        refuse_links(path)
+        self._is_sound = is_new = self.is_writable and not (stamp and stamp[2])
+        if is_new:
+            with named_os_errors(path):
+                break_seal(path)  # of a file that is gone
+                create_private(path)
+        if self.is_writable:
+            remove_unfinished(path)  # of a writer that was killed
+            self._db = open_database(path, "mode=rwc")
+        else:
+            self._db, self._is_immutable = open_to_read(path)
+        self._check = SealCheck(path, lambda: read_state(self._db))
+        try:
+            refuse_strangers(self._db, path)
+            if self.is_writable:
+                self._prepare_to_write()
+            self._migrate()
+        except BaseException:
+            self._check.abandon()
+            self._db.close()
+            raise
+        self._stamp = stamp or stamp_of(path)
+
+    def _prepare_to_write(self) -> None:
+        db = self._db
+        db.execute("pragma trusted_schema = on")  # the full-text triggers need it
+        db.execute("pragma recursive_triggers = on")  # a row that is replaced leaves the full text too
+        # Debian's SQLite overwrites all that it frees: 7 s, not 0.3, where 100,000 passages go at once.
+        db.execute("pragma secure_delete = fast")
+        if db.execute("pragma journal_mode").fetchone() != ("wal",):
+            self._begin_to_write()
+            db.execute("pragma journal_mode = wal")
+        # In WAL mode NORMAL survives a killed process whole; a power cut may lose the last documents, never
+        # half of one, and closing at the end of a run syncs.
+        db.execute("pragma synchronous = normal")
+
+    def _migrate(self) -> None:
+        if not is_behind(self._db, self.path):
+            return
+        if not self.is_writable:
+            begun = "holds nothing yet, since its first run was cut short or has only begun"
+            state = "is of an older version" if self._was_used() else begun
+            raise StoreError(f"{self.path} {state}: run minisearch index again")
+        # Here, because sqlite-utils takes 40 ms to import, and only a new database needs it.
+        from minisearch.stores.local.migrate import migrate
+
+        self._begin_to_write()
+        migrate(self._db)
+        with self.transaction():
+            self._name_state()
+
+    def _was_used(self) -> bool:
+        """Whether a run was begun or a document stored, in a database that may lack the tables for it."""
+        is_table = "select 1 from sqlite_master where name = ?"
+        tables = [name for name in ("runs", "documents") if self._db.execute(is_table, [name]).fetchone()]
+        return any(self._db.execute(f"select 1 from {name}").fetchone() for name in tables)  # noqa: S608 - ours
+
+    # --- the seal ----------------------------------------------------------------------------------
+
+    def _wait_for_check(self) -> None:
+        """IndexCorrupt unless the file is what a writer sealed, where it is sealed."""
+        problem = self._check.problem()
+        if problem:
+            raise damaged(self.path, problem)
+
+    def _begin_to_write(self) -> None:
+        if not self._has_written:
+            self._wait_for_check()  # what is damaged must not be sealed again
+            self._is_sound = self._is_sound or self._check.is_sealed
+            with named_os_errors(self.path):
+                break_seal(self.path)
+            self._has_written = True
+
+    def _name_state(self) -> None:
+        """Name what is written now, inside the transaction: the first time, or if that was taken back."""
+        if not self._is_named:
+            self._is_named = True
+            write_state(self._db, State(self.state, self._check.sealed_before))
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the file was opened as a writer sealed it."""
+        self._wait_for_check()
+        return self._check.is_sealed
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether this writer found the file without a seal: it is to be checked before it gets one."""
+        return self._has_written and not self._is_sound
+
+    def vouch(self) -> None:
+        """Say that the file was checked."""
+        self._is_sound = True
+
+    def is_outdated(self) -> bool:
+        """Whether another file is at the path than was opened, or that file has changed unseen by SQLite."""
+        now = stamp_of(self.path)
+        if now is None or self._stamp is None or now[:2] != self._stamp[:2]:
+            return True
+        return self._is_immutable and (now != self._stamp or has_log(self.path))
+
+    def _named_errors(self) -> contextlib.AbstractContextManager[None]:
+        return named_errors(self.path, is_only_read=not self.is_writable)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is read inside is of one moment, all that is written is written or not; they nest."""
+        with self._named_errors():
+            if self._db.in_transaction:
+                yield
+                return
+            self._wait_for_check()
+            was_named = self._is_named
+            self._db.execute("begin")
+            try:
+                yield
+                self._db.commit()
+            except BaseException:
+                self._db.rollback()
+                self._is_named = was_named
+                raise
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Every row of a query."""
+        self._wait_for_check()
+        return self.early_rows(sql, values)
+
+    def early_rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The same, perhaps before the seal was compared: for what is to be loaded meanwhile."""
+        with self._named_errors():
+            return self._db.execute(sql, values).fetchall()
+
+    def rows_in(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Every row of a query that ends in "in", for any number of values."""
+        rows = []
+        for start in range(0, len(values), MAX_VARIABLES):
+            part = values[start : start + MAX_VARIABLES]
+            rows += self.rows(f"{sql} ({', '.join('?' * len(part))})", part)
+        return rows
+
+    def cursor(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """The rows one by one, for more than fits in memory twice."""
+        self._wait_for_check()
+        with self._named_errors():
+            return self._db.execute(sql, values)
+
+    def write(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> int:
+        """Run a statement inside a transaction; the id of the row it inserted, if it did."""
+        assert self._db.in_transaction, "a write outside a transaction"
+        self._begin_to_write()
+        self._name_state()
+        return self._db.execute(sql, values).lastrowid or 0
+
+    def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement once a row, inside a transaction."""
+        assert self._db.in_transaction, "a write outside a transaction"
+        self._begin_to_write()
+        self._name_state()
+        self._db.executemany(sql, (row for row in rows))  # one step of Python's a row: it can be interrupted
+
+    def interruptible(self, work: Callable[[], T]) -> T:
+        """Do work that keeps the database busy for seconds; an interrupt, as of Ctrl-C, ends it at once."""
+        return interruptible(work, self._interrupt)
+
+    def _interrupt(self) -> None:
+        self._is_interrupted = True
+        self._db.interrupt()
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the whole database, as it is at this moment, into a new file; this one is only read."""
+        self._wait_for_check()
+        _copy(self._db, path)
+
+    @staticmethod
+    def copy_file(source: Path, path: Path) -> None:
+        """Copy a database of ours, of whatever version, into a new file."""
+        with named_errors(source), contextlib.closing(open_database(source, "mode=ro")) as db:
+            refuse_strangers(db, source)
+            _copy(db, path)
+
+    @contextlib.contextmanager
+    def copied(self) -> Iterator[sqlite3.Connection]:
+        """A copy of the whole database in a file without a name, to do with as one likes."""
+        self._wait_for_check()
+        with contextlib.closing(sqlite3.connect("")) as copy, named_errors(self.path, is_only_read=True):
+            copy_pages(self._db, copy, is_interrupted=lambda: self._is_interrupted)
+            copy.execute("pragma trusted_schema = off")
+            copy.set_progress_handler(lambda: self._is_interrupted, STEPS_AT_ONCE)
+            yield copy
+
+    def close(self) -> None:
+        """Close the file; a writer first moves its log into the database and onto the disk, and seals it."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        try:
+            self._check.abandon()
+            is_at_rest = self.is_writable and self._move_log()
+            self._db.close()
+            if is_at_rest and self._is_named and self._is_sound:
+                write_seal(self.path, self.state)
+        finally:
+            release(self.path)
+
+    def shrink(self, *, is_due: bool = False) -> bool:
+        """Give back the room of what is gone: where that is over half of the file, or it is due for a reason.
+
+        Whether it was done: beside a reader, or on a full disk, it waits for another time.  Takes some 4 s
+        for each 100,000 passages that stay.
+        """
+        if not self._has_written:
+            return False
+        (((n_pages,),), ((n_free,),)) = self.rows("pragma page_count"), self.rows("pragma freelist_count")
+        if not is_due and (n_pages < SHRUNK_FROM or n_free * 2 <= n_pages):
+            return False
+        if not self._move_log() and not is_due:
+            return False
+        try:
+            vacuum(self._db, self.path, is_interrupted=lambda: self._is_interrupted)
+        except (sqlite3.Error, OSError) as error:
+            if self._is_interrupted:
+                raise
+            logger.debug("%s was not shrunk: %s", self.path, error)
+            return False
+        return True
+
+    def _move_log(self) -> bool:
+        """Whether all of the log is in the database now, on the disk."""
+        with contextlib.suppress(sqlite3.Error):  # a reader holds the log: the next close does it
+            self._db.execute(f"pragma busy_timeout = {CLOSE_TIMEOUT_S * 1000:.0f}")
+            return bool(self._db.execute("pragma wal_checkpoint(truncate)").fetchone() == (0, 0, 0))
+        return False
+
+
+def _copy(db: sqlite3.Connection, path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
+        copy_pages(db, copy)
+        copy.execute("pragma journal_mode = delete")  # one file, which needs no other beside it
+        if read_state(copy) != State():  # put in the place of the original, beside its seal, it is another
+            write_state(copy, State(new_name()))
+            copy.commit()

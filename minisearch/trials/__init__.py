@@ -1,1 +1,0 @@
-"""An index put to the test: on collections with judgements, and on its own content."""

@@ -1,0 +1,89 @@
+"""A screened document has no secret left in any of its parts, and every position it had."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minisearch.files.screening import has_only_blanks, screened
+from minisearch.parsers import parse
+from minisearch.types import Document, Heading, Origin
+
+KEY = "AKIAQ3EGRZXB4MPLVW2K"
+PASSWORD = "k9$Vq2!zR7wLx4Tb8Nf"
+
+
+def document(text: str, **parts: object) -> Document:
+    return Document("a.md", text, "markdown", Origin(text), **parts)
+
+
+def test_a_document_without_secrets_is_as_it_was() -> None:
+    plain = document("# Bread\n\nsalt", title="Bread", headings=(Heading(0, 1, "Bread"),), notes=("odd",))
+    assert screened(plain) == plain
+
+
+def test_no_part_of_a_document_keeps_a_secret() -> None:
+    found = screened(
+        document(
+            f"{KEY} in text",
+            title=f"{KEY} in a title",
+            headings=(Heading(0, 1, f"In {KEY}"), Heading(5, 2, "Plain")),
+            fields={"key": (KEY, 3.0, True, "plain")},
+            notes=(f"odd {KEY}",),
+        )
+    )
+    assert KEY not in repr(found).replace(repr(found.origin), "")
+    assert [heading.title for heading in found.headings] == ["In " + "█" * len(KEY), "Plain"]
+    assert found.fields == {"key": ("█" * len(KEY), 3.0, True, "plain")}
+    assert found.notes == ("odd " + "█" * len(KEY), "1 secret blanked: AWS key, line 1")
+
+
+def test_what_is_a_secret_in_its_place_is_one_where_it_stands_alone() -> None:
+    found = screened(parse("a.md", f"---\nurl: x\npassword: {PASSWORD}\n---\n# Bread\n".encode()))
+    assert PASSWORD not in found.text
+    assert found.fields["password"] == ("█" * len(PASSWORD),)
+
+
+@pytest.mark.parametrize("prefix", ["", "x.", "a.b."])
+def test_a_secret_that_names_a_field_is_blanked_in_lower_case_too(prefix: str) -> None:
+    token = "ghp_aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD3fG6"
+    for secret in (KEY, token):
+        found = screened(document(f"{prefix}{secret}: 1", fields={f"{prefix}{secret.lower()}": (1.0,)}))
+        assert found.fields == {prefix + "█" * len(secret): (1.0,)}
+    text = f"---\n{KEY}: 1\n{KEY[::-1]}: 3\nplain name: {KEY}\n---\n# Bread\n"
+    assert dict(screened(parse("a.md", text.encode())).fields) == {
+        "█" * len(KEY): (1.0,),
+        KEY[::-1].lower(): (3.0,),
+        "plain name": ("█" * len(KEY),),
+    }
+
+
+def test_fields_whose_names_are_blanked_alike_keep_all_values() -> None:
+    other = KEY[:-1] + "J"
+    fields = {KEY.lower(): (1.0, "a"), "plain": (True,), other.lower(): (2.0, KEY)}
+    blank = "█" * len(KEY)
+    found = screened(document(f"{KEY} {other}", fields=fields))
+    assert found.fields == {blank: (1.0, "a", 2.0, blank), "plain": (True,)}
+
+
+def test_many_secrets_are_counted_and_the_first_are_placed() -> None:
+    found = screened(document(f"{KEY}\n" * 1_200))
+    assert found.notes[0].startswith("1,200 secrets blanked: AWS key, line 1; AWS key, line 2; ")
+    assert found.notes[0].endswith("AWS key, line 5 and 1,195 more")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.text(max_size=20), st.just(f" {KEY} "), st.just("\r\n"), st.just("█"))))
+def test_positions_stay_and_what_is_no_secret_too(parts: list[str]) -> None:
+    text = "".join(parts)
+    found = screened(document(text))
+    assert len(found.text) == len(text)
+    assert found.text == text.replace(KEY, "█" * len(KEY))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("", False), ("█", True), (" ██\n█ ", True), ("█ a", False), (" ", False)]
+)
+def test_a_text_of_blanks_alone_is_told(text: str, expected: bool) -> None:
+    assert has_only_blanks(text) is expected

@@ -1,0 +1,320 @@
+"""A PDF's words come out as a person reads them, each on its page, and one without words says why."""
+
+from __future__ import annotations
+
+import io
+import random
+import zlib
+from collections.abc import Iterator
+
+import pypdf
+import pytest
+
+from minisearch.chunking.chunker import chunk
+from minisearch.errors import IngestError
+from minisearch.parsers import parse
+from minisearch.parsers.extract.lines import Line, paragraphs
+from minisearch.parsers.extract.pdf import _take_by_pypdf
+from minisearch.parsers.extracted import SANDBOX
+from minisearch.types import Document
+from tests.fakes import HashingEncoder
+from tests.parsers.made_files import drawing, pdf, pdf_objects, pdf_of_lines, pdf_of_streams, stream
+
+
+def read(data: bytes) -> Document:
+    return parse("a.pdf", data)
+
+
+def reason(data: bytes) -> str:
+    with pytest.raises(IngestError) as caught:
+        read(data)
+    return str(caught.value)
+
+
+def rewritten(data: bytes, change) -> bytes:
+    """The same PDF after pypdf has written it anew."""
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(data))
+    change(writer)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def pages_of(document: Document) -> list[str]:
+    ends = [*document.pages[1:], len(document.text)]
+    return [document.text[start:end].strip() for start, end in zip(document.pages, ends, strict=True)]
+
+
+# --- what is read --------------------------------------------------------------------------------------
+
+
+def test_every_page_has_its_own_text_and_number():
+    texts = [f"page {i} of {random.Random(i).random()}" for i in range(30)]
+    document = read(pdf(*texts))
+    assert pages_of(document) == texts
+    assert document.format == "pdf"
+    assert document.origin.is_extract
+    assert document.origin.source == document.text
+
+
+def test_a_chunk_knows_its_page():
+    encoder = HashingEncoder()
+    document = read(pdf("apples and pears", "", "quinces"))
+    chunks = chunk(document, encoder.tokenizer, max_tokens=3, overlap_tokens=0)
+    assert {one.text: one.page for one in chunks} == {"apples and pears": 1, "quinces": 3}
+
+
+def test_lines_that_were_broken_for_want_of_room_are_joined_and_others_kept():
+    lines = [
+        "It is well known that an inter-",
+        "national agreement, once it is",
+        "signed, is not to be taken light-",
+        "ly by those who signed it.",
+    ]
+    document = read(
+        pdf_of_lines(
+            [
+                [(72, 700 - 14 * i, 12, words) for i, words in enumerate(lines)]
+                + [(72, 600, 12, "A list:"), (72, 586, 12, "- short"), (72, 572, 12, "- shorter")]
+                + [(72, 500, 20, "Large words"), (72, 480, 12, "and small ones")]
+            ]
+        )
+    )
+    assert document.text.split("\n\n") == [
+        "It is well known that an international agreement, once it is signed, is not to be taken lightly by "
+        "those who signed it.",
+        "A list:\n- short\n- shorter",
+        "Large words",
+        "and small ones",
+    ]
+
+
+def test_a_hyphen_that_belongs_to_the_word_stays():
+    assert "well-known" in read(pdf("a well-known man\nand a very, very well-\nknown woman")).text
+    assert "SGML-Tools" in read(pdf("the quite old SGML-\nTools were here")).text
+
+
+def test_lines_without_positions_are_still_all_there():
+    lines = [Line(words, 0, 0, 0, 0, 1) for words in ("one", "two", "three")]
+    assert paragraphs(lines).split() == ["one", "two", "three"]
+    assert paragraphs([]) == ""
+
+
+def test_title_author_and_date_are_fields():
+    information = {
+        "/Title": "On engines",
+        "/Author": "Ada",
+        "/Keywords": "steam; brass",
+        "/CreationDate": "D:18430801",
+    }
+    document = read(rewritten(pdf("text"), lambda writer: writer.add_metadata(information)))
+    assert document.title == "On engines"
+    fields = {"title": ("On engines",), "author": ("Ada",), "keywords": ("steam", "brass")}
+    assert document.fields == fields | {"created": ("1843-08-01",)}
+
+
+@pytest.mark.parametrize("title", ["Microsoft Word - thesis.doc", "untitled", "paper.tex"])
+def test_the_name_of_a_file_is_no_title(title):
+    assert read(rewritten(pdf("text"), lambda writer: writer.add_metadata({"/Title": title}))).title == ""
+
+
+def test_the_outline_gives_headings_where_its_words_stand():
+    def outline(writer):
+        chapter = writer.add_outline_item(title="Chapter one", page_number=0)
+        writer.add_outline_item(title="Its  section", page_number=0, parent=chapter)
+        writer.add_outline_item(title="Chapter two", page_number=1)
+        writer.add_outline_item(title="nowhere to be found", page_number=1)
+
+    document = read(
+        rewritten(pdf("preface\n\nChapter One\n\nIts section\nwords", "Chapter two\nmore"), outline)
+    )
+    assert [(heading.level, heading.title) for heading in document.headings] == [
+        (1, "Chapter one"), (2, "Its section"), (1, "Chapter two"), (1, "nowhere to be found"),
+    ]  # fmt: skip
+    found = [document.text[heading.start :].split("\n")[0].lower() for heading in document.headings[:3]]
+    assert [words[:11] for words in found] == ["chapter one", "its section", "chapter two"]
+    assert document.headings[3].start == document.headings[2].start
+
+
+def test_pypdf_finds_the_same_words_on_the_same_pages():
+    data = pdf("It is known that an inter-\nnational agreement holds", "second page")
+    by_pypdf = _take_by_pypdf(data)
+    texts = [" ".join(page.blocks[0]["text"].split()) for page in by_pypdf.pages]
+    assert texts == [" ".join(text.split()) for text in pages_of(read(data))]
+
+
+# --- what is not ---------------------------------------------------------------------------------------
+
+
+def test_an_encrypted_file_says_so_unless_it_opens_without_a_password():
+    assert (
+        reason(rewritten(pdf("secret"), lambda writer: writer.encrypt("key")))
+        == "encrypted: it takes a password"
+    )
+    free = rewritten(
+        pdf("free"), lambda writer: writer.encrypt("", owner_password="key", algorithm="RC4-128")
+    )
+    assert read(free).text == "free"
+
+
+PICTURE = b"q 100 0 0 100 72 600 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"
+
+
+def test_scanned_pages_are_told_from_blank_ones():
+    assert reason(pdf_of_streams([stream(PICTURE)] * 3)) == (
+        "no text in it: scanned pages? 3 pages; minisearch does no OCR"
+    )
+    assert reason(pdf_of_streams([stream(b"")])) == "no text in it (1 page)"
+    words = stream(drawing([(72, 700, 12, "words")]))
+    assert read(pdf_of_streams([words, stream(PICTURE), stream(b"")])).notes == (
+        "1 of 3 pages without text (scanned?)",
+    )
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"%PDF-", pdf("words")[:40], b"\0" * 5000], ids=range(5))
+def test_what_is_no_pdf_gives_a_reason(data):
+    assert reason(data).startswith(("not a PDF", "damaged"))
+
+
+def circular() -> Iterator[tuple[str, bytes]]:
+    good = pdf("round and round")
+    end = good.rindex(b"startxref")
+    table = good[end:].split()[1]
+    yield "previous table", good[:end].replace(b"/Root 1 0 R", b"/Root 1 0 R /Prev " + table) + good[end:]
+    yield "tree of pages", good.replace(b"/Kids [5 0 R]", b"/Kids [2 0 R]")
+    outline = b"/Outlines << /First 1 0 R /Last 1 0 R >> /First 1 0 R /Next 1 0 R /Title (a)"
+    yield "outline", good.replace(b"/Type /Catalog", outline + b" /Type /Catalog")
+    yield "contents", good.replace(b"/Contents 4 0 R", b"/Contents [5 0 R 5 0 R]")
+
+
+@pytest.mark.parametrize("data", [data for _, data in circular()], ids=[name for name, _ in circular()])
+def test_a_circle_is_no_trap(data):
+    try:
+        assert read(data).text in ("round and round", "")
+    except IngestError as error:
+        assert str(error).startswith(("damaged", "no text"))
+
+
+def test_two_hundred_damaged_files_each_give_a_text_or_a_reason():
+    generator = random.Random(7)
+    good = rewritten(
+        pdf("some words\nto be damaged", "and more of them"),
+        lambda writer: writer.compress_identical_objects(),
+    )
+    good = [
+        good,
+        pdf_of_streams([stream(zlib.compress(drawing([(72, 700, 12, "packed")])), b"/Filter /FlateDecode")]),
+        form(b""),
+    ]
+    outcomes = {"read": 0, "refused": 0}
+    for _ in range(200):
+        data = bytearray(generator.choice(good))
+        for _ in range(generator.randint(1, 4)):
+            position = generator.randrange(len(data))
+            kind = generator.randrange(4)
+            if kind == 0:
+                data[position] ^= 1 << generator.randrange(8)
+            elif kind == 1:
+                del data[position : position + generator.randint(1, 40)]
+            elif kind == 2:
+                data[position:position] = data[generator.randrange(len(data)) :][: generator.randint(1, 40)]
+            else:
+                data[position : position + 4] = b"9999"
+            if len(data) < 20:
+                break
+        try:
+            document = read(bytes(data))
+            assert document.pages[0] == 0
+            outcomes["read"] += 1
+        except IngestError as error:
+            assert str(error).isprintable()
+            outcomes["refused"] += 1
+    assert sum(outcomes.values()) == 200
+    assert outcomes["read"] > 50
+    assert read(pdf("still alive")).text == "still alive"
+    assert SANDBOX.pid is not None
+
+
+def test_a_hundred_pages_take_a_moment():
+    import time
+
+    page = "\n".join("word " * 12 for _ in range(45))
+    read(pdf("warm"))
+    started_s = time.perf_counter()
+    document = read(pdf(*[page] * 100))
+    assert len(document.pages) == 100
+    assert time.perf_counter() - started_s < 10  # half a second on an idle machine
+
+
+# --- what lies on a page ---------------------------------------------------------------------------------
+
+FIELDS = [
+    b"/FT /Tx /T (name) /TU (Full name) /V (Ada Lovelace)",
+    b"/FT /Tx /T (code) /Ff 8192 /V (hidden)",
+    b"/FT /Ch /Ff 131072 /T (colour) /Opt [(red) (green)] /V (green)",
+    b"/FT /Ch /T (sizes) /Ff 2097152 /Opt [(small) [(m) (medium)] (large)] /V [(small) (large)] /I [0 2]",
+    b"/FT /Btn /T (agreed) /V /Yes /AS /Yes /AP << /N << /Yes 3 0 R /Off 3 0 R >> >>",
+    b"/FT /Btn /T (declined) /V /Off /AS /Off /AP << /N << /Yes 3 0 R /Off 3 0 R >> >>",
+]
+ON_THE_PAGE = [
+    b"/Subtype /Text /Contents (Is this so?)",
+    b"/Subtype /FreeText /DA (/F1 9 Tf) /Contents (typed on top\\rin two lines)",
+    b"/Subtype /Popup /Contents (again)",
+    b"/Subtype /Highlight /Contents <FEFF00FC006200650072>",
+]
+SAID = [
+    "Full name: Ada Lovelace", "colour: green", "sizes: small, large", "agreed: Yes", "Comment: Is this so?",
+    "typed on top\nin two lines", "Comment: über",
+]  # fmt: skip
+
+
+def form(words: bytes) -> bytes:
+    """A page with these words, and on it fields and annotations."""
+    fields = [b"<< /Subtype /Widget /Type /Annot /Rect [72 600 200 620] %b >>" % one for one in FIELDS]
+    others = [b"<< /Type /Annot /Rect [72 500 200 520] %b >>" % one for one in ON_THE_PAGE]
+    numbers = [b"%d 0 R" % number for number in range(5, 5 + len(fields + others))]
+    return pdf_objects([
+        b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [%b] >> >>" % b" ".join(numbers[: len(fields)]),
+        b"<< /Type /Pages /Count 1 /Kids [4 0 R] >>",
+        stream(words),
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 3 0 R /Annots [%b] "
+        b"/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>"
+        % b" ".join(numbers),
+        *fields,
+        *others,
+    ])  # fmt: skip
+
+
+def test_what_was_filled_in_or_remarked_follows_the_page():
+    data = form(drawing([(72, 700, 12, "A form")]))
+    assert read(data).text.split("\n\n") == ["A form", *SAID]
+    (page,) = _take_by_pypdf(data).pages
+    assert [block["text"] for block in page.blocks] == ["A form", *SAID]
+
+
+def test_a_value_that_is_a_stream_is_read():
+    data = form(b"").replace(b"/V (green)", b"/V 3 0 R").replace(b"stream\n\nend", b"stream\ngreen\nend")
+    data = data.replace(b"/Length 0", b"/Length 5")
+    (page,) = _take_by_pypdf(data).pages
+    assert "colour: green" in [block["text"] for block in page.blocks]
+
+
+@pytest.mark.parametrize("good, bad", [(b"/Ff 8192", b"/Ff (a)"), (b"/Annots [5 0 R", b"/Annots [null")])
+def test_what_is_wrong_with_remarks_loses_no_words_of_the_page(good, bad):
+    data = form(drawing([(72, 700, 12, "A form")]))
+    assert good in data
+    (page,) = _take_by_pypdf(data.replace(good, bad)).pages
+    assert [block["text"] for block in page.blocks] == ["A form", *(SAID if b"Ff" in good else SAID[1:])]
+    assert read(data.replace(good, bad)).text.startswith("A form")
+
+
+def test_a_page_with_nothing_but_what_was_filled_in_is_read():
+    document = read(form(b""))
+    assert document.text.split("\n\n") == SAID
+    assert document.pages == (0,)
+
+
+def test_attached_files_are_noted():
+    document = read(rewritten(pdf("words"), lambda writer: writer.add_attachment("a.txt", b"more words")))
+    assert document.text == "words"
+    assert document.notes == ("1 attached file is left out",)

@@ -1,0 +1,256 @@
+# ruff: noqa: E501 - XML is easier to read in one line
+"""A workbook gives its cells as people see them, whatever their format, and all that hangs on a sheet."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import random
+
+import openpyxl
+import pytest
+import xlsxwriter
+from openpyxl.chart import BarChart, Reference
+from openpyxl.comments import Comment
+
+from minisearch.parsers import parse
+from minisearch.parsers.extract.cells import format_of, said
+from tests.parsers.made_files import OFFICE, RELATIONSHIPS, zipped
+from tests.parsers.test_office import entries_of, reason
+
+
+def saved(workbook: openpyxl.Workbook) -> bytes:
+    out = io.BytesIO()
+    workbook.save(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "spelt, value, words",
+    [
+        ("", "45351", "45351"), ("0.00%", "0.125", "12.5%"), ('0"%"', "12", "12"), ("0\\%", "12", "12"),
+        ("yyyy-mm-dd", "45351", "2024-02-29"), ("[$-409]mmm d", "45351.25", "2024-02-29 06:00:00"),
+        ("hh:mm", "0.75", "18:00:00"), ("[h]:mm", "1.5", "36:00:00"), ("mm:ss.0", "0.5", "12:00:00"),
+        ("[Red]#,##0.00", "-1234.5", "-1234.5"), ('0 "days"', "3", "3"), ("General", "0.30000000000000004", "0.3"),
+        ("yyyy", "-5", "-5"), ("yyyy", "1e300", "1e+300"), ("yyyy", "2958465", "9999-12-31"), ("yyyy", "x", "x"),
+        ("yyyy", "nan", "nan"), ("yyyy", "1", "1900-01-01"), ("yyyy", "61", "1900-03-01"),
+    ],
+)  # fmt: skip
+def test_a_number_is_what_its_format_says(spelt, value, words):
+    assert said(value, format_of(164 if spelt else 0, spelt)) == words
+
+
+def test_dates_and_shares_are_those_that_openpyxl_reads():
+    dice = random.Random(4)
+    formats = [
+        "yyyy-mm-dd",
+        "d/m/yy h:mm",
+        "0%",
+        "General",
+        "hh:mm:ss",
+        "#,##0.00",
+        '[$-F800]dddd", "mmmm dd',
+        "mmm-yy",
+    ]
+    workbook = openpyxl.Workbook()
+    for row in range(1, 200):
+        cell = workbook.active.cell(
+            row, 1, dice.choice([dice.randint(1, 60_000), dice.random(), 86_400 * dice.random()])
+        )
+        cell.number_format = dice.choice(formats)
+    data = saved(workbook)
+    read = parse("a.xlsx", data).text.split("\n\n")[1:]
+    cells = [cell for (cell,) in openpyxl.load_workbook(io.BytesIO(data)).active.iter_rows()]
+    for cell, words in zip(cells, read, strict=True):
+        if not cell.is_date:
+            share = cell.number_format == "0%"
+            assert float(words.rstrip("%")) == pytest.approx(cell.value * (100 if share else 1)), (
+                cell.number_format
+            )
+            assert words.endswith("%") == share
+        elif isinstance(cell.value, datetime.datetime):
+            assert abs(datetime.datetime.fromisoformat(words) - cell.value) <= datetime.timedelta(seconds=1)
+        else:
+            assert words == cell.value.replace(microsecond=0).isoformat() or cell.value.microsecond >= 500_000
+
+
+def test_a_formula_that_was_never_calculated_is_read_as_written():
+    workbook = openpyxl.Workbook()
+    workbook.active.append(["total", "=SUM(A3:A9)"])
+    document = parse("a.xlsx", saved(workbook))
+    assert document.text == "Sheet\n\ntotal; =SUM(A3:A9)"
+    assert document.notes == ("1 formula was never calculated: read as written, without a value",)
+    entries = entries_of(saved(workbook))
+    name = "xl/worksheets/sheet1.xml"
+    entries[name] = entries[name].replace(b"<v></v>", b"<v>12</v>").replace(b"<v />", b"<v>12</v>")
+    document = parse("a.xlsx", zipped(entries))
+    assert (document.text, document.notes) == ("Sheet\n\ntotal; 12", ())
+
+
+def test_what_hangs_on_a_sheet_follows_its_rows():
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    sheet.append(["tea", 3])
+    sheet.append(["coffee", 4])
+    sheet["B2"].comment = Comment("too many?", "Ada")
+    sheet.oddHeader.center.text = "Page &P, Confidential"
+    chart = BarChart()
+    chart.title = "Cups"
+    chart.add_data(Reference(sheet, min_col=2, min_row=1, max_row=2))
+    sheet.add_chart(chart)
+    hidden = workbook.create_sheet("Secret")
+    hidden.sheet_state = "hidden"
+    hidden["C2"] = "hidden words"
+    sheet.merge_cells("A4:B5")
+    sheet["A4"] = "merged"
+    assert parse("a.xlsx", saved(workbook)).text == (
+        "Sheet\n\ntea; 3\n\ncoffee; 4\n\nmerged\n\nPage , Confidential\n\nComment on B2: too many?\n\nCups\n\n"
+        "Secret\n\nhidden words"
+    )
+
+
+def entries_with_shared_strings() -> dict[str, bytes]:
+    """The parts of a workbook with "x" and 2 in a row, the "x" among the shared strings."""
+    out = io.BytesIO()
+    workbook = xlsxwriter.Workbook(out)
+    workbook.add_worksheet("Sheet").write_row(0, 0, ["x", 2])
+    workbook.close()
+    return entries_of(out.getvalue())
+
+
+def test_texts_in_runs_are_one_and_how_they_are_pronounced_is_left():
+    entries = entries_with_shared_strings()
+    name = "xl/sharedStrings.xml"
+    runs = (
+        b'<si><r><t>to</t></r><r><t xml:space="preserve">kyo </t></r><rPh sb="0" eb="1"><t>no</t></rPh></si>'
+    )
+    entries[name] = entries[name].replace(b"<si><t>x</t></si>", runs)
+    assert parse("a.xlsx", zipped(entries)).text == "Sheet\n\ntokyo; 2"
+
+
+def test_indexes_that_lead_nowhere_are_no_words():
+    entries = entries_with_shared_strings()
+    name = "xl/worksheets/sheet1.xml"
+    for wrong in (b"-1", b"99", b"9" * 30, b"\xc2\xb2"):
+        sheet = (
+            entries[name]
+            .replace(b"<v>0</v>", b"<v>%b</v>" % wrong)
+            .replace(b'r="B1"', b'r="B1" s="%b"' % wrong)
+        )
+        assert parse("a.xlsx", zipped(entries | {name: sheet})).text == "Sheet\n\n2", wrong
+
+
+def test_a_sheet_of_many_cells_is_read_in_a_moment():
+    import time
+
+    workbook = openpyxl.Workbook(write_only=True)
+    sheet = workbook.create_sheet("S")
+    for number in range(5_000):
+        sheet.append([number] * 8)
+    data = saved(workbook)
+    parse("a.xlsx", data)
+    started_s = time.perf_counter()
+    assert parse("a.xlsx", data).text.count("\n\n") == 5_000
+    assert time.perf_counter() - started_s < 5  # a fifth of a second on an idle machine
+
+
+# --- what is damaged, missing or far away ---------------------------------------------------------------
+
+
+def with_parts(kinds: dict[str, str]) -> dict[str, bytes]:
+    """The parts of a workbook whose sheet refers to these besides."""
+    entries = entries_with_shared_strings()
+    links = "".join(
+        f'<Relationship Id="{kind}" Type="{OFFICE}/{kind}" Target="../{kind}.xml"/>' for kind in kinds
+    )
+    entries["xl/worksheets/_rels/sheet1.xml.rels"] = (
+        f'<Relationships xmlns="{RELATIONSHIPS}">{links}</Relationships>'.encode()
+    )
+    return entries | {f"xl/{kind}.xml": content.encode() for kind, content in kinds.items()}
+
+
+def test_plain_notes_are_read_beside_threads_and_threads_once():
+    plain = '<comments><comment ref="{}"><text><t>{}</t></text></comment><comment ref="{}"><text><t>{}</t></text></comment></comments>'
+    entries = with_parts(
+        {
+            "comments": plain.format("A1", "[Threaded comment] Your version", "B7", "plain"),
+            "threadedComment": '<t><threadedComment ref="A1"><text>why?</text></threadedComment>'
+            '<threadedComment ref="A1"><text>because</text></threadedComment></t>',
+        }
+    )
+    assert parse("a.xlsx", zipped(entries)).text.split("\n\n")[2:] == [
+        "Comment on A1: why?",
+        "Comment on A1: because",
+        "Comment on B7: plain",
+    ]
+
+
+def test_texts_that_are_missing_are_counted_and_names_differ_in_case():
+    entries = entries_with_shared_strings()
+    strings = entries.pop("xl/sharedStrings.xml")
+    document = parse("a.xlsx", zipped(entries))
+    assert document.text == "Sheet\n\n2"
+    assert document.notes == ("1 cell points to a text that is missing",)
+    assert parse("a.xlsx", zipped(entries | {"xl/SharedStrings.xml": strings})).text == "Sheet\n\nx; 2"
+    document = parse("a.xlsx", zipped(entries | {"xl/sharedStrings.xml": strings.replace(b"</sst>", b"")}))
+    assert document.text == "Sheet\n\nx; 2"
+    assert document.notes == ("xl/sharedStrings.xml in it cannot be read and is left out",)
+
+
+def test_characters_that_xml_does_not_keep_are_unescaped():
+    entries = entries_with_shared_strings()
+    name = "xl/sharedStrings.xml"
+    entries[name] = entries[name].replace(b"<t>x</t>", b"<t>line_x000D_two _x005F_x0041_ _x00e9_t_xyz_</t>")
+    assert parse("a.xlsx", zipped(entries)).text == "Sheet\n\nline two _x0041_ ét_xyz_; 2"
+
+
+def test_a_time_is_one_in_a_workbook_that_counts_from_1904():
+    workbook = openpyxl.Workbook()
+    workbook.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
+    for value in (datetime.time(12, 0), datetime.datetime(1904, 1, 2, 6), datetime.datetime(2024, 2, 29)):
+        workbook.active.append([value])
+    data = saved(workbook)
+    assert parse("a.xlsx", data).text.split("\n\n")[1:] == ["12:00:00", "1904-01-02 06:00:00", "2024-02-29"]
+    cells = [cell.value for (cell,) in openpyxl.load_workbook(io.BytesIO(data)).active.iter_rows()]
+    assert cells[0] == datetime.time(12, 0)
+
+
+def test_a_damaged_sheet_or_its_styles_leave_the_others_readable():
+    workbook = openpyxl.Workbook()
+    workbook.active.append(["one", 1])
+    workbook.create_sheet("Two").append(["two", 2])
+    entries = entries_of(saved(workbook))
+    damaged = entries | {"xl/worksheets/sheet1.xml": b"<worksheet", "xl/styles.xml": b"<"}
+    document = parse("a.xlsx", zipped(damaged))
+    assert document.text == "Sheet\n\nTwo\n\ntwo; 2"
+    assert document.notes == (
+        "xl/styles.xml in it cannot be read and is left out",
+        "xl/worksheets/sheet1.xml in it cannot be read and is left out",
+    )
+    damaged["xl/worksheets/sheet2.xml"] = b"<worksheet"
+    assert reason("a.xlsx", zipped(damaged)) == "damaged: the XML in it cannot be read"
+
+
+def test_rows_that_reach_the_last_column_cost_what_they_hold():
+    entries = entries_with_shared_strings()
+    name = "xl/worksheets/sheet1.xml"
+    sheet = entries[name].decode()
+    row = '<row><c r="B1"><v>{0}</v></c><c r="XFD1"><v>{0}5</v></c></row>'
+    rows = "".join(row.format(number) for number in range(1, 3_001))
+    start, end = sheet.index("<sheetData>") + 11, sheet.index("</sheetData>")
+    document = parse("a.xlsx", zipped(entries | {name: f"{sheet[:start]}{rows}{sheet[end:]}".encode()}))
+    assert document.text.split("\n\n")[1:] == [f"{number}; {number}5" for number in range(1, 3_001)]
+
+
+def test_cells_without_a_place_stand_beside_the_one_before():
+    entries = entries_with_shared_strings()
+    name = "xl/worksheets/sheet1.xml"
+    sheet = entries[name].decode()
+    words = '<c t="str"><v>{}</v></c>'.format
+    rows = (
+        f"<row>{words('Name')}{words('City')}{words('Cups')}</row><row>{words('Ann')}<c/>{words('3')}</row>"
+        "<row>" + words("4").replace("t=", "r='C3' t=") + words("Bo").replace("t=", "r='A3' t=") + "</row>"
+    )
+    start, end = sheet.index("<sheetData>") + 11, sheet.index("</sheetData>")
+    document = parse("a.xlsx", zipped(entries | {name: f"{sheet[:start]}{rows}{sheet[end:]}".encode()}))
+    assert document.text.split("\n\n")[1:] == ["Name; City; Cups", "Name: Ann; Cups: 3", "Name: Bo; Cups: 4"]

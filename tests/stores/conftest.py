@@ -1,0 +1,18 @@
+"""A store on disk, empty and open for writing."""
+
+from __future__ import annotations
+
+import pytest
+
+from minisearch.stores.local import Store
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "minisearch.db"
+
+
+@pytest.fixture
+def store(path):
+    with Store(path, writable=True) as store:
+        yield store

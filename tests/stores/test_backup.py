@@ -1,0 +1,329 @@
+"""A copy taken while others write can be made an index again; a check finds what was damaged on purpose."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import stat
+import threading
+from contextlib import closing, contextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, InputError
+from minisearch.filters import Contains
+from minisearch.stores.local import Base, Store, backup, connection, migrate, migrations, restore
+from minisearch.stores.local.copying import making
+from minisearch.stores.local.seal import read_seal
+from tests.stores.store_cases import as_put, assert_sound, contents, put, sql
+from tests.stores.test_undo import everything, put_rich
+
+
+@pytest.fixture
+def filled(path):
+    with Store(path, writable=True) as store:
+        put_rich(store, "a.md", ["kelp", "東京の天気", "moth"], title="計画", notes=["cut"])
+        put_rich(store, "b.md", ["once"])
+        put_rich(store, "b.md", ["formerly"])
+        put_rich(store, "b.md", ["lava"], notes=["cut"])
+    with Store(path, writable=True) as store:
+        put_rich(store, "b.md", ["lava again"], notes=["cut again"])
+    return path
+
+
+def read_everything_in(path):
+    with Store(path) as store:
+        return everything(store)
+
+
+# --- check -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("writable", [False, True])
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_sound_database_has_no_problems(filled, writable, deep):
+    before = filled.read_bytes()
+    with Store(filled, writable=writable) as store:
+        assert store.check(deep=deep) == []
+    assert filled.read_bytes() == before
+
+
+def test_an_empty_database_has_no_problems(store):
+    assert store.check(deep=True) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem", "is_deep"),
+    [
+        (
+            "update vectors set vector = zeroblob(32) where chunk_id = 1",
+            "the vector of chunk 1 is not",
+            False,
+        ),
+        ("update vectors set vector = 'text' where chunk_id = 1", "the vector of chunk 1 is not", False),
+        (
+            "update vectors set vector = zeroblob(4) where chunk_id = 1",
+            "of different lengths: 4 bytes, 32",
+            False,
+        ),
+        ("delete from vectors where chunk_id = 2", "chunk 2 has no vector", False),
+        ("update chunks set text = 'x' where id = 3", "the text of chunk 3 is not what was stored", False),
+        ("update documents set path = 'c.md' where id = 1", "the text of chunk 1 is not", False),
+        ("update documents set sha256 = x'00' where id = 1", "the record of document 1 is not", False),
+        ("update documents set n_bytes_reached = 7 where id = 2", "the record of document 2 is not", False),
+        ("update fields set text = 'x' where document_id = 2", "a field of document 2 is not", False),
+        ("update fields set folded = 'x' where document_id = 2", "a field of document 2 is not", False),
+        ("update fields set number = 7.0 where document_id = 1", "a field of document 1 is not", False),
+        ("update fields set document_id = 1", "a field of document 1 is not", False),
+        ("update notes set text = 'x'", "a note of document 1 is not", False),
+        ("update undo_documents set title = 'x'", "the record of kept document 3 is not", False),
+        ("update undo_fields set name = x'00'", "a field of kept document 3 is not", False),
+        ("update undo_notes set text = 'x'", "a note of kept document 3 is not", False),
+        ("update undo_chunks set text = 'x'", "the text of kept chunk 1 is not what was stored", False),
+        ("update undo_chunks set vector = zeroblob(32)", "the vector of kept chunk 1 is not", False),
+        ("update former_vectors set vector = zeroblob(32)", "the vector of former text 1 is not", False),
+        ("update former_vectors set vector = x'00'", "of different lengths: 1 bytes, 32", False),
+        ("delete from undo_documents", "a row of undo_chunks belongs to document", False),
+        ("delete from documents where id = 2", "a row of chunks belongs to one of documents", False),
+        (
+            "insert into chunks_fts(chunks_fts) values ('delete-all')",
+            "the full text in chunks_fts is not",
+            True,
+        ),
+        ("delete from chunks_rewritten", "passages have words in chunks_rewritten", True),
+        ("update chunks_rewritten_content set c2 = 'x'", "the full text in chunks_rewritten is not", True),
+    ],
+)
+def test_a_check_finds_what_was_damaged(filled, damage, problem, is_deep):
+    sql(filled, damage)
+    with Store(filled) as store:
+        assert any(problem in found for found in store.check(deep=True))
+        assert any(problem in found for found in store.check()) != is_deep
+
+
+def test_a_check_finds_words_that_cannot_be_looked_up(path):
+    with Store(path, writable=True) as store:
+        put(store, "a.md", " ".join(f"w{n}" for n in range(1_000)))
+        assert store.check(deep=True) == []
+        assert len(store.lexical("w999", 3)) == 1
+    sql(path, "delete from chunks_fts_idx")
+    sql(path, "insert into chunks_fts (chunks_fts, rank) values ('integrity-check', 1)")  # finds nothing
+    with Store(path) as store:
+        assert len(store.lexical("w999", 3)) == 0
+        (problem,) = store.check(deep=True)
+    assert problem.startswith("the full text in chunks_fts is not that of the passages (it does not find 'w")
+    with pytest.raises(IndexCorrupt, match="does not find"), Store(path, writable=True) as store:
+        put(store, "b.md", "w7")
+    assert not path.with_name(f"{path.name}.seal").exists()
+
+
+def test_a_check_of_a_database_whose_pages_are_damaged_says_so(filled):
+    with closing(sqlite3.connect(filled)) as db:
+        ((root,),) = db.execute("select rootpage from sqlite_master where name = 'chunks'").fetchall()
+    filled.with_name("minisearch.db.seal").unlink()
+    data = bytearray(filled.read_bytes())
+    data[4096 * (root - 1) + 3 : 4096 * (root - 1) + 60] = b"\xff" * 57
+    filled.write_bytes(data)
+    with Store(filled) as store:
+        assert store.check() != []
+
+
+# --- backup and restore ----------------------------------------------------------------------------
+
+
+def test_a_backup_restored_is_the_same_index(filled, tmp_path):
+    copy, restored = tmp_path / "copy", tmp_path / "new" / "minisearch.db"
+    restored.parent.mkdir()
+    with Store(filled) as store:
+        expected, meta, generation = everything(store), store.meta(), store.generation
+        store.backup(copy)
+    assert not {path.name for path in tmp_path.iterdir()} - {*os.listdir(filled.parent), "copy", "new"}
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    restore(copy, restored)
+    assert {path.name for path in restored.parent.iterdir()} == {"minisearch.db", "minisearch.db.seal"}
+    assert read_seal(restored).n_bytes == restored.stat().st_size
+    with Store(restored) as store:
+        assert (everything(store), store.meta(), store.generation) == (expected, meta, generation)
+        assert store.lexical("東京", 3).ids.tolist() == [2]
+        assert store.select(Contains("kelp")).tolist() == [1]
+    with Store(restored, writable=True) as store:
+        store.roll_back()
+        assert contents(store)["b.md"] == as_put("lava")
+    assert_sound(restored)
+
+
+def test_a_backup_is_of_one_moment_while_a_writer_goes_on(path, tmp_path):
+    stop, n_backups = threading.Event(), 5
+
+    def write():
+        with Store(path, writable=True) as store:
+            n = 0
+            while not stop.is_set() or n < 20:
+                with store.snapshot():  # both or none
+                    put(store, "a.md", f"{n}", "x" * 3_000)
+                    put(store, "b.md", f"{n}")
+                n += 1
+
+    with Store(path, writable=True) as store:
+        put(store, "a.md", "0", "x")
+        put(store, "b.md", "0")
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for n in range(n_backups):
+            with Store(path) as store:
+                store.backup(tmp_path / f"copy {n}")
+    finally:
+        stop.set()
+        writer.join()
+    for n in range(n_backups):
+        with Store(tmp_path / f"copy {n}") as store:
+            found = contents(store)
+            assert found["a.md"][0] == found["b.md"][0]
+
+
+def test_a_backup_replaces_nothing(filled, tmp_path):
+    for name in ("file", "folder", "link"):
+        target = tmp_path / name
+        if name == "file":
+            target.write_text("mine")
+        elif name == "folder":
+            target.mkdir()
+        else:
+            target.symlink_to("nowhere")
+        with (
+            Store(filled) as store,
+            pytest.raises(InputError, match=f"{target} exists, and a new backup replaces"),
+        ):
+            store.backup(target)
+    assert (tmp_path / "file").read_text() == "mine"
+    with Store(filled) as store, pytest.raises(InputError, match="there is no folder"):
+        store.backup(tmp_path / "nowhere" / "copy")
+    with pytest.raises(InputError, match=f"{filled} exists, and a new index replaces nothing"):
+        restore(filled, filled)
+
+
+def test_a_backup_that_another_process_is_making_is_left_to_it(filled, tmp_path):
+    """A lock is its descriptor's: what another process would be told, this one is too."""
+    with Store(filled) as store:
+        with making(tmp_path / "copy") as file:
+            file.write_bytes(b"half of it")
+            with pytest.raises(IndexBusy, match=f"another process is writing to {file}: wait"):
+                store.backup(tmp_path / "copy")
+            assert file.read_bytes() == b"half of it"
+        assert not file.exists()
+        store.backup(tmp_path / "copy")
+    assert read_everything_in(tmp_path / "copy") == read_everything_in(filled)
+
+
+def test_what_a_killed_backup_left_is_no_part_of_the_next(filled, tmp_path):
+    left = tmp_path / "copy.unfinished"
+    left.write_bytes(filled.read_bytes()[:20_000])
+    left.chmod(0o644)
+    for suffix in ("-journal", "-wal", "-shm", ".seal", ".seal.tmp"):
+        left.with_name(left.name + suffix).write_bytes(b"of the one before")
+    with Store(filled) as store:
+        store.backup(tmp_path / "copy")
+    assert not list(tmp_path.glob("copy.*"))
+    assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o600
+    assert read_everything_in(tmp_path / "copy") == read_everything_in(filled)
+
+
+@pytest.mark.parametrize("is_link", ["symbolic", "hard"])
+def test_a_backup_is_not_made_in_a_file_that_has_another_name(filled, tmp_path, is_link):
+    theirs, unfinished = tmp_path / "theirs", tmp_path / "copy.unfinished"
+    theirs.write_bytes(b"theirs")
+    (unfinished.symlink_to if is_link == "symbolic" else unfinished.hardlink_to)(theirs)
+    with Store(filled) as store, pytest.raises((IndexNotWritable, IndexBusy), match=str(unfinished)):
+        store.backup(tmp_path / "copy")
+    assert theirs.read_bytes() == b"theirs"
+
+
+def test_what_came_to_be_at_the_path_meanwhile_is_not_replaced(filled, tmp_path, monkeypatch):
+    def sync_late(path):
+        (tmp_path / "copy").write_bytes(b"mine")
+
+    monkeypatch.setattr(backup, "sync", sync_late)
+    with Store(filled) as store, pytest.raises(InputError, match="replaces nothing"):
+        store.backup(tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"mine"
+    assert not list(tmp_path.glob("copy.*"))
+
+
+def test_a_check_that_has_no_room_finds_no_damage(filled, monkeypatch):
+    """It names the folder of SQLite's temporary files, which need not be on the disk of the index."""
+    copied = connection.Connection.copied
+
+    def find_no_room(sql):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    @contextmanager
+    def without_room(self):
+        with copied(self):
+            yield SimpleNamespace(execute=find_no_room)
+
+    monkeypatch.setattr(connection.Connection, "copied", without_room)
+    monkeypatch.setenv("SQLITE_TMPDIR", str(filled.parent))
+    message = rf"temporary files in {filled.parent} .*[\d,]+ bytes free.*SQLITE_TMPDIR"
+    with Store(filled) as store, pytest.raises(IndexNotWritable, match=message):
+        store.check(deep=True)
+
+
+def test_a_backup_that_finds_no_room_leaves_nothing(filled, tmp_path, monkeypatch):
+    before = set(tmp_path.iterdir())
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(backup, "sync", lambda _: (_ for _ in ()).throw(full))
+    message = rf"cannot write the backup {tmp_path / 'copy'} \(.*No space left.*[\d,]+ bytes free"
+    with Store(filled) as store, pytest.raises(IndexNotWritable, match=message):
+        store.backup(tmp_path / "copy")
+    assert set(tmp_path.iterdir()) - before <= {tmp_path / f"minisearch.db{end}" for end in ("-wal", "-shm")}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "update vectors set vector = zeroblob(32) where chunk_id = 1",
+        "insert into chunks_fts(chunks_fts) values ('delete-all')",
+    ],
+)
+def test_a_damaged_backup_is_refused_and_leaves_nothing(filled, tmp_path, damage):
+    with Store(filled) as store:
+        store.backup(tmp_path / "copy")
+    sql(tmp_path / "copy", damage)
+    (tmp_path / "new").mkdir()
+    with pytest.raises(IndexCorrupt, match=rf"{tmp_path / 'copy'} is not sound"):
+        restore(tmp_path / "copy", tmp_path / "new" / "minisearch.db")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"# Notes\n" * 700, b"SQLite format 3\0" + b"\xff" * 5_000])
+def test_a_file_that_is_no_backup_is_refused(tmp_path, content):
+    (tmp_path / "notes").write_bytes(content)
+    with pytest.raises(IndexCorrupt, match=re.escape(str(tmp_path / "notes"))):
+        restore(tmp_path / "notes", tmp_path / "minisearch.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+    with pytest.raises(InputError, match="there is no backup at"):
+        restore(tmp_path / "nothing", tmp_path / "minisearch.db")
+
+
+def test_a_backup_of_an_earlier_version_is_brought_up_to_date(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, closing(sqlite3.connect(tmp_path / "copy")) as db:
+        patch.setattr(migrate, "STEPS", migrations.STEPS[:2])
+        migrate.migrate(db)
+        db.execute("insert into meta values ('generation', '7')")
+        db.commit()
+    restore(tmp_path / "copy", tmp_path / "minisearch.db")
+    with Store(tmp_path / "minisearch.db") as store:
+        assert store.generation == 7
+
+
+def test_a_restored_index_has_no_vector_file_to_look_for(filled, tmp_path):
+    with Store(filled, writable=True) as store:
+        store.publish(Base("flat", "vectors-3-0123456789ab.npy", 3, "aa", store.chunk_ids()))
+        store.backup(tmp_path / "copy")
+    (tmp_path / "new").mkdir()
+    restore(tmp_path / "copy", tmp_path / "new" / "minisearch.db")
+    with Store(tmp_path / "new" / "minisearch.db") as store:
+        assert store.base() is None
