@@ -39,7 +39,7 @@ from minisearch.minilm.checkpoints import find
 from minisearch.paths import IndexLocation, is_below, real_path
 from minisearch.search import calibration
 from minisearch.stores.local import Store
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from minisearch.trust import check_roots, write_named
 from minisearch.types import Encoder, IndexProgress, IngestReport
 from minisearch.vectors import load_backend

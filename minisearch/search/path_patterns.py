@@ -16,8 +16,8 @@ from pathlib import Path
 from minisearch import filters
 from minisearch.errors import IngestError
 from minisearch.paths import IndexLocation, real_path
+from minisearch.stores.local.filters import condition
 from minisearch.stores.local.globs import MAX_CHARACTERS, segment
-from minisearch.stores.local.selection import condition
 
 MANY = re.compile(r"\*{2,}")
 MOST_NESTED = 30  # deeper than any filter that the store takes

@@ -14,11 +14,10 @@ import numpy as np
 from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter
-from minisearch.stores.local import cjk
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.fields import TEXT, compared, folded, kind_of, to_bytes
+from minisearch.stores.local.documents import TEXT, compared, folded, kind_of, to_bytes
+from minisearch.stores.local.full_text import CJK_RUN, cjk_phrase, words
 from minisearch.stores.local.globs import glob
-from minisearch.stores.local.words import words
 from minisearch.types import IntArray
 
 MAX_CONDITIONS = 300  # of at most three parameters each: SQLite binds 999 in the oldest builds still in use
@@ -124,8 +123,8 @@ def _contains(phrase: str) -> Sql:
     phrase = " ".join(words(phrase))
     plain = "c.id in (select rowid from chunks_fts where chunks_fts match ?)"
     pairs = "c.id in (select rowid from chunks_rewritten where chunks_rewritten match ?)"
-    if cjk.RUN.search(phrase):
-        return pairs, [cjk.phrase(phrase)]
+    if CJK_RUN.search(phrase):
+        return pairs, [cjk_phrase(phrase)]
     return f"({plain} or {pairs})", [f'"{phrase}"'] * 2
 
 
