@@ -18,7 +18,7 @@ import numpy as np
 from minisearch.errors import IndexCorrupt
 from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.full_text import is_plain, spaced
+from minisearch.stores.local.full_text import is_plain, rewritten
 from minisearch.stores.local.sqlite import damaged, path_of
 from minisearch.types import Chunk, FloatArray, IntArray
 
@@ -234,7 +234,7 @@ def insert_chunk_row(connection: Connection, document_id: int, row: Sequence[Any
     if is_rewritten:  # the others come into the full text by a trigger
         connection.write(
             "insert into chunks_rewritten (rowid, title, heading, text) values (?, ?, ?, ?)",
-            [chunk_id, *map(spaced, (title, heading, text))],
+            [chunk_id, *map(rewritten, (title, heading, text))],
         )
     return chunk_id
 

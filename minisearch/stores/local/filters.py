@@ -16,8 +16,9 @@ from minisearch.errors import InputError
 from minisearch.filters import Filter
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.documents import TEXT, compared, folded, kind_of, to_bytes
-from minisearch.stores.local.full_text import CJK_RUN, cjk_phrase, words
+from minisearch.stores.local.full_text import cjk_phrase
 from minisearch.stores.local.globs import glob
+from minisearch.text import CJK_RUN, normalised_words
 from minisearch.types import IntArray
 
 MAX_CONDITIONS = 300  # of at most three parameters each: SQLite binds 999 in the oldest builds still in use
@@ -120,7 +121,7 @@ def _field(where: filters.Field) -> Sql:
 
 
 def _contains(phrase: str) -> Sql:
-    phrase = " ".join(words(phrase))
+    phrase = " ".join(normalised_words(phrase))
     plain = "c.id in (select rowid from chunks_fts where chunks_fts match ?)"
     pairs = "c.id in (select rowid from chunks_rewritten where chunks_rewritten match ?)"
     if CJK_RUN.search(phrase):

@@ -1,4 +1,15 @@
-"""Full text: which chunks hold a query's words, and how well."""
+"""Full-text search: which chunks hold a query's words, and how well (BM25 over title, heading and text).
+
+A chunk is in one of two FTS5 tables: with its text unchanged, or rewritten as normalised words.  FTS5 scores
+the rows of each table, and the sums are made here, so that a word counts by its rarity among all chunks.
+Words are cut out of the query and quoted, so no character of the query is an operator.
+
+Chinese, Japanese and Korean put no spaces between words, or none that a search could rely on, and FTS5 would
+take a whole sentence for one word.  A run of such characters becomes overlapping pairs and a last single
+character, so that any part of it can be found, and no phrase reaches across two runs:
+
+    "Pythonの入門"  ->  "Python の入 入門 門"
+"""
 
 from __future__ import annotations
 
@@ -13,70 +24,25 @@ import numpy as np
 import numpy.typing as npt
 
 from minisearch.stores.local.connection import Connection
-from minisearch.text import FUNCTION_WORDS
-from minisearch.types import Hits, IntArray, without_mnemonics
-
-UNSPACED = (
-    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+from minisearch.text import (
+    CJK_RUN,
+    STOP_WORDS,
+    bigrams,
+    is_mark,
+    normalised_words,
+    without_mnemonics,
+    words_between_signs,
 )
-_HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3\ud7b0-\ud7fb"
-
-CJK_RUN = re.compile(f"[{UNSPACED}{_HANGUL}]+")
+from minisearch.types import Hits, IntArray
 
 _CJK_END = re.compile(f"({CJK_RUN.pattern})$")
+_SIGN = re.compile(r"[^\w\s]|_")
 
-
-def cjk_pairs(text: str) -> str:
-    """The text with every run as words of two characters and a last one of one."""
-    return CJK_RUN.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", text)
-
-
-def cjk_parts(word: str) -> list[str]:
-    """A word cut at the ends of its runs."""
-    return [part for part in re.split(f"({CJK_RUN.pattern})", word) if part]
-
-
-def cjk_terms(run: str) -> list[str]:
-    """What to look up for a run, as FTS5 strings: its pairs; for a single character all words it begins."""
-    return [f'"{pair}"' for pair in _pairs(run)[:-1]] or [f'"{run}" *']
-
-
-def cjk_phrase(text: str) -> str:
-    """An FTS5 string that finds a text without signs wherever it stands, though its last run may go on."""
-    end = _CJK_END.search(text)
-    if end is None:
-        return f'"{cjk_pairs(text)}"'
-    before, run = cjk_pairs(text[: end.start()]), end[0]
-    return f'"{before} {run}" *' if len(run) == 1 else f'"{before} {" ".join(_pairs(run)[:-1])}"'
-
-
-def _pairs(run: str) -> list[str]:
-    """Each character with the one after it; the last stands alone."""
-    return [run[i : i + 2] for i in range(len(run))]
-
-
-_SIGN = re.compile(r"[^\w\s]|_")  # and marks, which belong to the letter before them
-_LETTER = re.compile(r"[^\W_]")
-_SELECTOR = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # how a character is drawn, not which it is
-
-# A wrapped line breaks no word in scripts without spaces.
-_WRAP = re.compile(rf"(?<=[{UNSPACED}])[ \t]*\r?\n[ \t]*(?=[{UNSPACED}])")
-
-
-def words(text: str) -> list[str]:
-    """The words of a text in one form, in their order: letters and digits with their marks, nothing else."""
-    text = without_mnemonics(text)
-    if text.isascii():
-        return _between_signs(text)
-    # A sign stands apart, though NFKC make letters of it: Python™ is two words, and so is 20℃.
-    plain = _SELECTOR.sub("", text)
-    apart = _SIGN.sub(lambda found: found[0] if _is_mark(found[0]) else f" {found[0]} ", plain)
-    return _between_signs(_WRAP.sub("", unicodedata.normalize("NFKC", apart)))
+# --- what FTS5 stores ------------------------------------------------------------------------------
 
 
 def is_plain(text: str) -> bool:
-    """Whether FTS5 reads the same words in the text as it stands as in `spaced`."""
+    """Whether FTS5 reads the same words in the text itself as in `rewritten`."""
     if without_mnemonics(text) != text:
         return False
     characters = set(text)
@@ -84,40 +50,59 @@ def is_plain(text: str) -> bool:
         return True
     if any(map(_is_glued, characters)):
         return False
-    found = words(text)
-    return found == _between_signs(text) and CJK_RUN.search(" ".join(found)) is None
+    found = normalised_words(text)
+    return found == words_between_signs(text) and CJK_RUN.search(" ".join(found)) is None
 
 
-def spaced(text: str) -> str:
-    """The words of a text, runs of Chinese, Japanese or Korean as pairs, parted by spaces."""
-    return cjk_pairs(" ".join(words(text)))
+def rewritten(text: str) -> str:
+    """The normalised words of a text, CJK runs as pairs, separated by spaces."""
+    return _cjk_as_pairs(" ".join(normalised_words(text)))
 
 
-def _between_signs(text: str) -> list[str]:
-    parted = _SIGN.sub(lambda found: found[0] if _is_mark(found[0]) else " ", text)
-    return [word for word in parted.split() if _LETTER.search(word)]
+def _cjk_as_pairs(text: str) -> str:
+    return CJK_RUN.sub(lambda run: f" {' '.join(run[0][i : i + 2] for i in range(len(run[0])))} ", text)
 
 
 @lru_cache(maxsize=4_096)
 def _stands_for_itself(character: str) -> bool:
-    """Whether `words` and FTS5 make the same of a character, whatever stands beside it."""
+    """Whether `normalised_words` and FTS5 read a character alike, whatever is beside it."""
     return character.isascii() or not (
-        _is_mark(character)
+        is_mark(character)
         or _is_glued(character)
         or CJK_RUN.match(character)
-        or words(character) != _between_signs(character)
+        or normalised_words(character) != words_between_signs(character)
     )
 
 
-def _is_mark(character: str) -> bool:
-    return unicodedata.category(character).startswith("M")
-
-
 def _is_glued(character: str) -> bool:
-    """Whether FTS5 may take a sign or mark for a letter: those younger than Unicode 6.1, private ones."""
-    is_young = unicodedata.ucd_3_2_0.category(character) in {"Cn", "Co"}
-    return is_young and _SIGN.match(character) is not None
+    """Whether FTS5 may take a sign or mark for a letter: those newer than Unicode 6.1, and private ones."""
+    is_new = unicodedata.ucd_3_2_0.category(character) in {"Cn", "Co"}
+    return is_new and _SIGN.match(character) is not None
 
+
+# --- what FTS5 looks up ----------------------------------------------------------------------------
+
+
+def cjk_parts(word: str) -> list[str]:
+    """A word split at the ends of its CJK runs."""
+    return [part for part in re.split(f"({CJK_RUN.pattern})", word) if part]
+
+
+def cjk_terms(run: str) -> list[str]:
+    """A CJK run as FTS5 strings: its pairs; for a single character, all words that begin with it."""
+    return [f'"{pair}"' for pair in bigrams(run)] if len(run) > 1 else [f'"{run}" *']
+
+
+def cjk_phrase(text: str) -> str:
+    """An FTS5 string that finds a text without signs anywhere; its last run may be longer there."""
+    end = _CJK_END.search(text)
+    if end is None:
+        return f'"{_cjk_as_pairs(text)}"'
+    before, run = _cjk_as_pairs(text[: end.start()]), end[0]
+    return f'"{before} {run}" *' if len(run) == 1 else f'"{before} {" ".join(bigrams(run))}"'
+
+
+# --- how results are scored ------------------------------------------------------------------------
 
 # How much a word counts in each column.  A title says what the whole is about in a few words.
 TITLE_WEIGHT, HEADING_WEIGHT, TEXT_WEIGHT = 2.0, 1.0, 1.0
@@ -170,7 +155,7 @@ def lexical(connection: Connection, text: str, k: int, among: IntArray | None = 
 
 
 def _is_function(match: str) -> bool:
-    return match.strip('"').lower() in FUNCTION_WORDS
+    return match.strip('"').lower() in STOP_WORDS
 
 
 def _tells(pair: tuple[str, str], there: set[str], rare: set[str]) -> bool:
@@ -183,7 +168,7 @@ def _terms(text: str) -> tuple[list[str], list[tuple[str, str]]]:
     asked: dict[str, str] = {}
     pairs: dict[tuple[str, str], None] = {}
     before = ""
-    for part in chain.from_iterable(map(cjk_parts, words(text))):
+    for part in chain.from_iterable(map(cjk_parts, normalised_words(text))):
         is_run = CJK_RUN.match(part) is not None
         for match in cjk_terms(part) if is_run else [f'"{part}"']:
             if len(asked) == MAX_WORDS:
