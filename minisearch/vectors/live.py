@@ -76,7 +76,7 @@ class LiveIndex:
         opened = self._opened
         if opened is None or opened.store is not store or opened.base_id != base_id:
             base = _open_base(store, self._folder, dimension)
-            index = base or load_backend("flat").build(*store.vectors(dimension))
+            index = load_backend("flat").build(*store.vectors(dimension)) if base is None else base
             opened = _Opened(index, index.ids, store, base_id, base is not None)
             self._opened, self._generation = opened, -1
         if generation != self._generation:

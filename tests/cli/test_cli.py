@@ -352,8 +352,8 @@ def test_an_index_of_an_older_version_says_so(folder: Path) -> None:
     (folder / ".minisearch" / "minisearch.db.seal").unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(folder / ".minisearch" / "minisearch.db")) as database, database:
         database.execute("update _sqlite_migrations set name = 'm001_create_tables'")
-    assert "was made by a version before 0.1" in error_of("query", "x")
-    assert "made by a version before 0.1" in error_of("index", "docs")
+    assert "was made by an earlier version" in error_of("query", "x")
+    assert "made by an earlier version" in error_of("index", "docs")
 
 
 def test_an_empty_query_and_k_zero(folder: Path) -> None:

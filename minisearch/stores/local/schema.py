@@ -298,7 +298,7 @@ def needs_migration(db: sqlite3.Connection, path: Path) -> bool:
     applied, known = applied_migrations(db), [step.__name__ for step in MIGRATIONS]
     if _is_before_first_release(applied):
         raise StoreError(
-            f"{path} was made by a version before 0.1, which this one does not read: make it again with: "
+            f"{path} was made by an earlier version, which this one does not read: make it again with: "
             f"{_command_to_make_anew(db, path)}"
         )
     newer = [name for name in applied if name not in known]
@@ -314,7 +314,7 @@ def refuse_older_backup(db: sqlite3.Connection, path: Path) -> None:
     """StoreError for a backup of a schema that is too old."""
     if _is_before_first_release(applied_migrations(db)):
         raise StoreError(
-            f"{path} is a backup made by a version before 0.1, which this one does not read: "
+            f"{path} is a backup made by an earlier version, which this one does not read: "
             f"make a new index with: minisearch index FOLDER"
         )
 
