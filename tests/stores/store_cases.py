@@ -74,7 +74,7 @@ def assert_sound(path):
 
 
 def make_earlier_database(path, roots="[]"):
-    """A database with the schema that versions before 0.1 had, as far as it is looked at."""
+    """A database with the schema of versions before the first release, as far as it is looked at."""
     with closing(sqlite3.connect(path)) as db:
         db.executescript(
             """create table _sqlite_migrations

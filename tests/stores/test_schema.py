@@ -104,7 +104,7 @@ def test_an_earlier_schema_is_refused_with_the_command_that_makes_it_again(tmp_p
     with pytest.raises(StoreError) as refused:
         Store(path, writable=writable)
     assert str(refused.value).endswith(
-        f"before 0.1, which this one does not read: make it again with: {command}"
+        f"by an earlier version, which this one does not read: make it again with: {command}"
     )
     assert path.read_bytes() == before
 
