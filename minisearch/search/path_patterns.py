@@ -15,8 +15,8 @@ from pathlib import Path
 
 from minisearch import filters
 from minisearch.errors import IngestError
+from minisearch.globs import MAX_CHARACTERS, name_glob
 from minisearch.paths import IndexLocation, real_path
-from minisearch.stores.local.globs import MAX_CHARACTERS, segment
 from minisearch.stores.local.selection import condition
 
 MANY = re.compile(r"\*{2,}")
@@ -122,7 +122,7 @@ def _rests(place: Names, holder: Names) -> Iterator[Names]:
             ):  # which may stand for this folder, or for none
                 onwards.append(way)
                 way += 1
-            if way == end or place[way] == "**" or segment(place[way])(name):
+            if way == end or place[way] == "**" or name_glob(place[way])(name):
                 onwards.append(min(way + 1, end))
         ways = list(dict.fromkeys(onwards))
     return (place[way:] or ["**"] for way in ways)
