@@ -18,7 +18,7 @@ from itertools import count
 
 from minisearch.errors import InputError
 
-MAX_CHARACTERS = 5_000  # no path that Linux opens is longer
+MAX_PATTERN_CHARACTERS = 5_000  # no path that Linux opens is longer
 
 SPECIAL = re.compile(r"[*?[\\]")
 NOTHING = "(?!)"
@@ -66,10 +66,10 @@ class Pattern:
         return self.regex.fullmatch(name) is not None
 
 
-def parse(line: str) -> Pattern | None:
+def parse_pattern(line: str) -> Pattern | None:
     """The pattern in one line of an ignore file; None for a comment and for what can match nothing."""
     line = line.partition("\0")[0]
-    if line.startswith("#") or len(line) > MAX_CHARACTERS:
+    if line.startswith("#") or len(line) > MAX_PATTERN_CHARACTERS:
         return None
     text = _without_trailing_spaces(line)
     pattern = text.removeprefix("!")
@@ -94,8 +94,10 @@ def glob(pattern: str) -> Callable[[str], bool]:
     >>> is_guide("guides/a.md"), is_guide("old/guides/a.md")
     (True, False)
     """
-    if len(pattern) > MAX_CHARACTERS:
-        raise InputError(f"a path pattern of {len(pattern)} characters: at most {MAX_CHARACTERS} are taken")
+    if len(pattern) > MAX_PATTERN_CHARACTERS:
+        raise InputError(
+            f"a path pattern of {len(pattern)} characters: at most {MAX_PATTERN_CHARACTERS} are taken"
+        )
     if pattern.startswith("!"):
         raise InputError(
             f"the path pattern {pattern!r} begins with '!': leave it out and negate the condition, "

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from minisearch.errors import InputError
 from minisearch.files.selection import MAX_BYTES, FileChoice
-from minisearch.globs import Pattern, parse
+from minisearch.globs import Pattern, parse_pattern
 
 GIT_FILE, OWN_FILE = ".gitignore", ".minisearchignore"
 
@@ -79,7 +79,7 @@ class Rules:
 
 
 def _rule(line: str, words: str) -> Rule | None:
-    pattern = parse(line)
+    pattern = parse_pattern(line)
     if pattern is None:
         return None
     last = line.strip().removeprefix("!").rstrip("/").rpartition("/")[2]
@@ -258,7 +258,7 @@ def _patterns(option: str, patterns: Sequence[str]) -> list[str]:
     """The patterns as lines of an ignore file; InputError for one that names nothing."""
     lines = [f"\\{pattern}" if pattern.startswith("#") else pattern for pattern in patterns]
     for line in lines:
-        if parse(line) is None:
+        if parse_pattern(line) is None:
             raise InputError(f"--{option} {line} is no pattern: expected one such as '*.md' or 'drafts/'")
     return lines
 
