@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from minisearch import MiniSearch
 from minisearch.cli import cli
 from minisearch.encoders import Encoders
-from minisearch.evaluation.masked_index import MIN_QUERIES
+from minisearch.evaluation.selftest import MIN_QUERIES
 from tests.cli.usage import usage_error
 from tests.evaluation.test_selftest import an_encoder, write_documents
 from tests.fakes import HashingEncoder
@@ -82,7 +82,7 @@ def test_progress_goes_to_standard_error(index: Path) -> None:
     result = run(index, "--json", "--backend", "flat", "--mode", "lexical")
     assert result.stderr.splitlines() == [
         "copying the index",
-        "making questions",
+        "making queries",
         "embedding masked passages",
         "building flat",
         "lexical",
