@@ -20,6 +20,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from minisearch.text import CLOSED, UNSPACED, sentence_starts
+
 Kind = Literal["heading", "title", "sentence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Words = tuple[str, ...]
@@ -28,22 +30,17 @@ HEADING_WORDS = (3, 12)  # fewer say too little ("Notes"), more are no heading
 SENTENCE_WORDS = (5, 25)
 MIN_WORDS_LEFT = 20  # below the heading, after the sentence, in the document: something must be left to find
 CANDIDATES_A_KIND = 3  # headings, or sentences, of one document
-MIN_PART_WORDS = (
-    3  # a sentence that a chunk cuts is removed from it if at least so many words are in the chunk
-)
+MIN_PART_WORDS = 3  # of a sentence that the edge of a chunk cuts: fewer are left in the chunk
 KEY_WORDS = 3  # queries are looked up by their first words; no query has fewer
 
 HEADING_SEPARATOR = " > "
 
 # Chinese and Japanese are written without spaces: each of their characters counts as a word.
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 _RULE = re.compile(r"[ \t]*([^\w\s]|_)\1{2,}[ \t]*")  # a line under or over a heading
 _LINE_MARKS = re.compile(r"[ \t]*(?:#+|//+|/?\*+/?|>+|--|;+|\"{3}|'{3})?[ \t]*")
 _PROSE_START = re.compile(r"[\"'“‘(*_`]*[^\W\d_]")
-_SENTENCE_END = re.compile(
-    r"(?<![\d.])(?<!e\.g)(?<!i\.e)[.!?][\"'”’)\]]*(?=\s+[^\sa-z]|\Z)|[。！？][」』”’）]*"
-)
+_COMPLETE_SENTENCE = re.compile(rf"(?:{CLOSED})\Z")
 _MARKUP = (
     (re.compile(r":[\w.+:-]+:`([^`<]*?)\s*(?:<[^`>]*>)?`"), r"\1"),  # :role:`words <target>`
     (re.compile(r"`([^`<]+?)\s*<[^`>]*>`_*"), r"\1"),  # `words <address>`_
@@ -146,9 +143,10 @@ def _first_sentence(chunk: ChunkText) -> str:
         while lines and (words(lines[0]) in headings or not words(lines[0])):
             lines.pop(0)
         prose = " ".join(line.strip() for line in lines)
-        end = _SENTENCE_END.search(prose)
-        if end and _PROSE_START.match(prose):
-            return prose[: end.end()]
+        second = next(iter(sentence_starts(prose, 0, len(prose))), None)
+        sentence = prose[:second].rstrip()
+        if _COMPLETE_SENTENCE.search(sentence) and _PROSE_START.match(sentence):
+            return sentence
     return ""
 
 
