@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TORTURE_COUNTS] = {}
-    # A shell starts background jobs with SIGINT ignored, and children inherit that: tests of Ctrl-C would hang.
+    # A shell starts background jobs with SIGINT ignored, and children inherit that: Ctrl-C would do nothing.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # The same examples in every run but where others are asked for, and no example fails for being slow.

@@ -150,7 +150,7 @@ def _headline(found: SelfTest) -> str:
     kinds = Counter(item.kind for item in found.items)
     nouns: dict[Kind, str] = {"title": "title", "heading": "heading", "sentence": "first sentence"}
     made = ", ".join(count(kinds[kind], noun) for kind, noun in nouns.items() if kinds[kind])
-    return f"{count(len(found.items), 'query')} from {count(found.n_documents, 'document')}: {made}"
+    return f"{len(found.items):,} queries from {count(found.n_documents, 'document')}: {made}"
 
 
 def _page(found: SelfTest) -> Iterator[str]:
@@ -210,7 +210,7 @@ def _by(
     groups = Counter(key(item) for item in found.items)
     corner = f"{MRR} by {what}"
     width = max(len(corner), *map(len, groups))
-    yield "  ".join([f"{corner:<{width}}", "questions", *(f"{one.mode:>10}" for one in asked)])
+    yield "  ".join([f"{corner:<{width}}", "  queries", *(f"{one.mode:>10}" for one in asked)])
     for group, n in sorted(groups.items(), key=lambda pair: (-pair[1], pair[0])):
         cells = [_cell(rank_measures(_ranks_of(found, one, key, group))[MRR]) for one in asked]
         yield "  ".join([f"{group:<{width}}", f"{n:>9}", *cells])

@@ -45,7 +45,7 @@ def run(index: Path, *arguments: str, code: int = 0) -> Result:
 
 def test_the_page_has_a_row_for_every_setting_kind_and_file_type(index: Path) -> None:
     lines = run(index, "--backend", "flat", "--backend", "annoy").stdout.splitlines()
-    assert lines[0].startswith("30 questions from 40 documents: ")
+    assert lines[0].startswith("30 queries from 40 documents: ")
     starts = [line.split("  ")[0] for line in lines]
     for setting in ("hybrid, flat", "hybrid, annoy", "dense, flat", "dense, annoy"):
         assert starts.count(setting) == (2 if setting == "hybrid, flat" else 3)  # the first has no difference

@@ -1,4 +1,4 @@
-"""Questions made from documents: which there are, whose they are, and that nothing of them is left."""
+"""Queries made from documents: which there are, whose they are, and that nothing of them is left."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def asked(document: ChunkedDocument, kind: str) -> list[str]:
     return sorted(item.text for item in candidates(document) if item.kind == kind)
 
 
-# --- which questions there are ----------------------------------------------------------------------------
+# --- which queries there are ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["", "#", "# Title\n", "\n\n---\n", "one", "🙂", "- a\n- b\n"])
@@ -128,7 +128,7 @@ def test_a_chinese_heading_counts_its_characters() -> None:
 
 
 def a_collection() -> list[ChunkedDocument]:
-    """Documents of few words, so that many questions stand in several of them."""
+    """Documents of few words, so that many queries are in several of them."""
     generator = np.random.default_rng(7)
     vocabulary = ["Set", "the", "lamp", "oil", "wall", "to", "burn", "new", "old", "bread"]
 
@@ -201,7 +201,7 @@ def test_a_seed_gives_the_same_queries_and_another_seed_others() -> None:
     assert candidates(document, seed=3) != candidates(document, seed=4)
 
 
-# --- the document without its question --------------------------------------------------------------------
+# --- the document without its query --------------------------------------------------------------------
 
 
 def test_a_masked_document_holds_nothing_of_its_query_and_all_of_the_rest() -> None:

@@ -232,7 +232,7 @@ def test_overlap_counts_ids_whatever_their_order() -> None:
 def test_without_the_masking_the_queries_find_themselves(
     index: Path, found: SelfTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selftest_module, "masked", lambda document, item: (document.title, document.passages))
+    monkeypatch.setattr(selftest_module, "masked", lambda document, item: (document.title, document.chunks))
     unmasked = selftest(index, n=30, backends=["flat"], encoder=an_encoder())
     assert unmasked.items == found.items
     for mode in ("hybrid", "dense", "lexical"):
