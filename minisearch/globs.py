@@ -21,7 +21,7 @@ from minisearch.errors import InputError
 MAX_PATTERN_CHARACTERS = 5_000  # no path that Linux opens is longer
 
 SPECIAL = re.compile(r"[*?[\\]")
-NOTHING = "(?!)"
+NO_MATCH = "(?!)"
 
 # POSIX character classes, as git has them: ASCII only.
 NAMED_CLASSES = {
@@ -110,7 +110,7 @@ def glob(pattern: str) -> Callable[[str], bool]:
     is_folder = pattern.endswith("/")
     start = "/" if pattern.startswith("/") else ""
     pattern = start + pattern.strip("/")
-    body = _expression(pattern) or NOTHING
+    body = _expression(pattern) or NO_MATCH
     above = "(?:.*/)?" if _is_name(pattern) else ""
     below = "/.*" if is_folder else "(?:/.*)?"
     regex = re.compile(f"{above}{body}{below}", re.DOTALL)
@@ -120,7 +120,7 @@ def glob(pattern: str) -> Callable[[str], bool]:
 @lru_cache(maxsize=256)
 def name_glob(pattern: str) -> Callable[[str], bool]:
     """A test of single names, for a pattern without a slash."""
-    regex = re.compile(_expression(pattern) or NOTHING, re.DOTALL)
+    regex = re.compile(_expression(pattern) or NO_MATCH, re.DOTALL)
     return lambda name: regex.fullmatch(name) is not None
 
 
