@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
+from minisearch.globs import glob
 from minisearch.stores.local.files import PRIVATE, create_private, free_space, is_acquired, open_regular
-from minisearch.stores.local.globs import path_ends, path_matches
 
 BUSY_TIMEOUT_S = 30.0
 SHM_BYTES = 1 << 16  # size of SQLite's smallest -shm file, twice
@@ -60,6 +60,28 @@ def open_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
         if has_place or has_log(path):
             raise
         return open_database(path, "immutable=1"), True
+
+
+def path_matches(pattern: bytes, path: object) -> bool:
+    """For SQL: whether a stored path matches a pattern (UTF-8, with lone surrogates).
+
+    A pattern that begins with "//" matches only absolute paths, one that begins with "/" only relative ones.
+    """
+    name = _name(path)
+    if pattern.startswith(b"/") and pattern.startswith(b"//") != name.startswith("/"):
+        return False
+    return glob(pattern.decode("utf-8", "surrogatepass"))(name)
+
+
+def path_ends(suffix: bytes, path: object) -> bool:
+    """For SQL: whether the file name of a stored path ends with a suffix, whatever the case."""
+    name = _name(path).rpartition("/")[2]
+    return name.casefold().endswith(suffix.decode("utf-8", "surrogatepass").casefold())
+
+
+def _name(stored: object) -> str:
+    """A path as a Python string; empty if the column holds none, which is reported when the row is read."""
+    return os.fsdecode(stored) if isinstance(stored, bytes | str) else ""
 
 
 def has_log(path: Path) -> bool:

@@ -9,9 +9,10 @@ import subprocess
 import time
 
 import pytest
+from minisearch.stores.local.opening import path_ends, path_matches
 
 from minisearch.errors import InputError
-from minisearch.stores.local.globs import glob, path_ends, path_matches
+from minisearch.globs import glob
 
 PATHS = ["a", "b", "a.md", "a/b", "a/b.md", "b/a", "a/b/c", "a/b/c.md", "b/a/b/c", "docs/a/x/b/c.md", "a/*/b"]
 
