@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from minisearch.stores.local.opening import path_ends, path_matches
+from minisearch.stores.local.sqlite import path_ends, path_matches
 
 from minisearch.errors import InputError
 from minisearch.globs import glob
