@@ -100,7 +100,7 @@ def test_a_database_that_is_not_there_is_not_made_by_reading(path):
 
 def test_an_empty_file_asks_for_indexing_and_can_be_filled(path):
     path.touch()
-    with pytest.raises(StoreError, match=named(path, "holds nothing yet.* run minisearch index again")):
+    with pytest.raises(StoreError, match=named(path, "is empty.* run minisearch index again")):
         Store(path)
     assert path.read_bytes() == b""
     fill(path)
