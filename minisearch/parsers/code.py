@@ -14,22 +14,13 @@ from typing import Any
 
 from minisearch.errors import IngestError
 from minisearch.parsers.decode import Source
+from minisearch.parsers.grammars import GRAMMARS
 from minisearch.parsers.languages import LANGUAGES
 from minisearch.parsers.sandbox import NONSENSE, Limits, Sandbox
 from minisearch.types import Document, Heading
 
-# The module of each grammar that `extract.grammars` knows what to make of.
-MODULES = {
-    "c": "tree_sitter_c",
-    "cpp": "tree_sitter_cpp",
-    "go": "tree_sitter_go",
-    "java": "tree_sitter_java",
-    "javascript": "tree_sitter_javascript",
-    "python": "tree_sitter_python",
-    "rust": "tree_sitter_rust",
-    "tsx": "tree_sitter_typescript",
-    "typescript": "tree_sitter_typescript",
-}
+# The module of each grammar.
+MODULES = {name: grammar.module for name, grammar in GRAMMARS.items()}
 # Grammars that are not called as the language is. A header of C++ has no suffix of its own, and C is read
 # well enough as C++.
 GRAMMAR_OF = {".h": "cpp", ".tsx": "tsx"}
@@ -45,7 +36,7 @@ def read_code(source: Source, sandbox: Sandbox = SANDBOX) -> Document:
     grammar = grammar_of(source.path)
     if grammar and is_installed(grammar) and source.text.strip():
         try:
-            outline = sandbox.take("code", f"{grammar} source", f"{grammar}\n{source.text}".encode())
+            outline = sandbox.extract("grammars", f"{grammar} source", f"{grammar}\n{source.text}".encode())
             headings = _headings(outline, source.text)
         except IngestError as error:
             notes = (*notes, f"cut at lines, not at functions: {error}")

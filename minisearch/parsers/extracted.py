@@ -40,7 +40,7 @@ class Format:
         return not self.libraries or any(map(importlib.util.find_spec, self.libraries))
 
 
-PDF = Format("pdf", "PDF", ("pypdfium2", "pypdf"), "pdf")
+PDF = Format("pdf", "PDF", ("pypdfium2",), "pdf")
 DOCX = Format("docx", "DOCX")
 PPTX = Format("pptx", "PPTX")
 XLSX = Format("xlsx", "XLSX")
@@ -68,7 +68,7 @@ def reader(format_: Format, sandbox: Sandbox = SANDBOX) -> Callable[[str, bytes]
         if not format_.is_readable:
             install = f"pip install 'minisearch[{format_.extra}]'"
             raise IngestError(f"{format_.label} needs {format_.libraries[0]}: {install}")
-        contents = sandbox.take(format_.name, format_.label, data)
+        contents = sandbox.extract(format_.name, format_.label, data)
         try:
             return _document(path, format_.name, contents)
         except (KeyError, TypeError, ValueError) as error:

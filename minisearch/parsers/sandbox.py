@@ -1,6 +1,6 @@
 """A file's bytes in, what was taken out of it: by a process of its own, which may fail as it likes.
 
-The process (``minisearch.parsers.extract.child``) starts with the first file and is kept for the next ones.
+The process (``minisearch.parsers.sandbox_child``) starts with the first file and is kept for the next ones.
 One that dies, hangs, grows or answers nonsense is ended, its file gets a reason, and the next file a fresh
 process.  Whoever waits here can be stopped at any time.  What an answer means is left to the readers.
 """
@@ -11,7 +11,6 @@ import json
 import os
 import select
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -26,12 +25,12 @@ from typing import Any
 
 import minisearch
 from minisearch.errors import CutShort, IngestError, TookTooLong
+from minisearch.parsers.contents import FRAME
 
-FRAME = struct.Struct(">Q")  # as in extract.child
 BOOT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from minisearch.parsers.extract.child import main
+from minisearch.parsers.sandbox_child import main
 main(*json.loads(sys.argv[2]))
 """
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -81,7 +80,7 @@ class Sandbox:
         self._child: _Child | None = None
         self._lock = threading.Lock()
 
-    def take(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
+    def extract(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
         """What `extract` says of a file of this format, ``label`` its name for people.
 
         Raises IngestError with the reason when there is no answer, `CutShort` where there may be one another

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from minisearch.parsers import parse
-from minisearch.parsers.extract.numbering import WRITTEN
+from minisearch.parsers.docx_styles import NUMBER_FORMATS
 from minisearch.types import Document
 from tests.parsers.made_files import OFFICE, WORD, docx_entries, paragraph, zipped
 
@@ -300,7 +300,7 @@ def test_a_list_may_say_its_numbers_in_a_style_that_another_defines():
 
 
 def test_letters_and_roman_numbers_are_written_as_people_do():
-    letters, roman = WRITTEN["lowerLetter"], WRITTEN["upperRoman"]
+    letters, roman = NUMBER_FORMATS["lowerLetter"], NUMBER_FORMATS["upperRoman"]
     assert [letters(number) for number in (0, 1, 26, 27, 28, 53, 10**9)] == [
         "0",
         "a",

@@ -11,9 +11,8 @@ import zipfile
 import pytest
 
 from minisearch.errors import IngestError
-from minisearch.parsers import parse
-from minisearch.parsers.extract import archive
-from minisearch.parsers.extract.contents import Unreadable
+from minisearch.parsers import archive, parse
+from minisearch.parsers.contents import ExtractionError
 from minisearch.types import Document
 from tests.parsers.made_files import docx, docx_entries, paragraph, pptx, xlsx, zipped
 
@@ -148,7 +147,7 @@ def test_an_encoding_that_could_hide_entities_is_refused():
     body = entries["word/document.xml"]
     for encoding in ("utf-7", "cp037", "shift_jis"):
         entries["word/document.xml"] = f'<?xml version="1.0" encoding="{encoding}"?>{body}'.encode()
-        assert "encoding that is not read" in reason("a.docx", zipped(entries))
+        assert "encoding that is not supported" in reason("a.docx", zipped(entries))
 
 
 def test_an_archive_that_unpacks_to_too_much_is_given_up_early(monkeypatch):
@@ -157,7 +156,7 @@ def test_an_archive_that_unpacks_to_too_much_is_given_up_early(monkeypatch):
     monkeypatch.setattr(archive, "MAX_BYTES", 1_000_000)
     parts = archive.Archive(zipped({"a": bytes(600_000), "b": bytes(600_000)}))
     assert len(parts.read("a")) == 600_000
-    with pytest.raises(Unreadable, match="unpacks to more than 1 MB"):
+    with pytest.raises(ExtractionError, match="unpacks to more than 1 MB"):
         parts.read("b")
     many = {f"word/{i}.xml": b"" for i in range(archive.MAX_ENTRIES)}
     assert "more than 10,000 entries" in reason("a.docx", zipped(docx_entries("") | many))

@@ -138,8 +138,8 @@ def test_it_may_open_no_socket_start_no_program_and_change_no_file(sandbox, tmp_
     }
     boot = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-        "import minisearch.parsers.extract.child as child\n"
-        "child._take = lambda name, data: exec(data)\nchild.main(*json.loads(sys.argv[2]))"
+        "import minisearch.parsers.sandbox_child as child\n"
+        "child._extract = lambda name, data: exec(data)\nchild.main(*json.loads(sys.argv[2]))"
     )
     child_code(monkeypatch, boot)
     for name, attempt in attempts.items():
@@ -220,9 +220,9 @@ def test_too_much_work_ends_it(monkeypatch):
     box = Sandbox(Limits(cpu_s=1))
     boot = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-        "import minisearch.parsers.extract.child as child\n"
+        "import minisearch.parsers.sandbox_child as child\n"
         "def take(name, data):\n    while True: pass\n"
-        "child._take = take\nchild.main(*json.loads(sys.argv[2]))"
+        "child._extract = take\nchild.main(*json.loads(sys.argv[2]))"
     )
     with monkeypatch.context() as patch:
         child_code(patch, boot)
@@ -240,9 +240,9 @@ def test_too_much_memory_ends_it(sandbox):
 def test_too_much_memory_in_python_is_told_as_such(sandbox, monkeypatch):
     boot = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-        "import minisearch.parsers.extract.child as child\n"
+        "import minisearch.parsers.sandbox_child as child\n"
         "def take(name, data): return [bytes(1 << 24) for _ in range(1000)]\n"
-        "child._take = take\nchild.main(*json.loads(sys.argv[2]))"
+        "child._extract = take\nchild.main(*json.loads(sys.argv[2]))"
     )
     with monkeypatch.context() as patch:
         child_code(patch, boot)

@@ -14,7 +14,7 @@ from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
 
 from minisearch.parsers import parse
-from minisearch.parsers.extract.cells import format_of, said
+from minisearch.parsers.office import format_number, number_format
 from tests.parsers.made_files import OFFICE, RELATIONSHIPS, zipped
 from tests.parsers.test_office import entries_of, reason
 
@@ -37,7 +37,7 @@ def saved(workbook: openpyxl.Workbook) -> bytes:
     ],
 )  # fmt: skip
 def test_a_number_is_what_its_format_says(spelt, value, words):
-    assert said(value, format_of(164 if spelt else 0, spelt)) == words
+    assert format_number(value, number_format(164 if spelt else 0, spelt)) == words
 
 
 def test_dates_and_shares_are_those_that_openpyxl_reads():

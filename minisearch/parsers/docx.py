@@ -7,26 +7,23 @@ does, comes once.  Of tracked changes the text as it would be with all of them a
 from __future__ import annotations
 
 import re
-from html import escape
+from html import escape, unescape
 from typing import TYPE_CHECKING
 
-from minisearch.parsers.extract.contents import Contents, Page
-from minisearch.parsers.extract.figures import FILE_NAME, add_figure
-from minisearch.parsers.extract.office import Package, attribute, child, children, local
-from minisearch.parsers.extract.word_styles import Styles
-from minisearch.parsers.extract.word_tables import (
-    TAG,
-    Rows,
-    html_of,
-    html_of_words,
-    is_continued,
-    of_data,
-    span,
-)
+from minisearch.parsers.archive import tag_name
+from minisearch.parsers.contents import Contents, Page
+from minisearch.parsers.docx_styles import Styles
+from minisearch.parsers.figures import add_figure, is_description
+from minisearch.parsers.office import Package, Rows, attribute, child, children
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from xml.etree.ElementTree import Element
+
+TAG = re.compile("<[^>]*>")
+STRUCTURE = re.compile("<(?:table|h[1-6])>")  # a row of words would lose it
+MAX_CELL = 2_000  # characters of HTML; pages stand beside each other in longer ones
+MAX_SPAN = 63  # columns that a table of Word can have
 
 WORD = re.compile(r"[^\W\d_]")
 # Not the text: how it looks, what it was, what a field asks for. Deleted text is no "t" in any case.
@@ -41,7 +38,7 @@ ASIDES = {"footnotes": "Footnote", "endnotes": "Endnote", "comments": "Comment"}
 PRIVATE = range(0xE000, 0xF900)  # what a font of symbols shows there, only the font knows
 
 
-def take(data: bytes) -> Contents:
+def extract(data: bytes) -> Contents:
     """The body between headers and footers."""
     contents = Contents(has_pages=False)
     package = Package(data, contents)
@@ -84,7 +81,7 @@ def _asides(package: Package, main: str, styles: Styles) -> Iterator[tuple[str, 
                 words.add(aside)
                 author = attribute(aside, "author").strip()
                 said = f"{label} by {escape(author)}: " if author else f"{label}: "
-                reference = f"{local(aside)}Reference {attribute(aside, 'id')}"
+                reference = f"{tag_name(aside)}Reference {attribute(aside, 'id')}"
                 if _has_words(html := words.html()):
                     yield reference, f"<p>{said}{html.removeprefix('<p>')}"
 
@@ -130,7 +127,7 @@ class _Words:
 
     def html(self) -> str:
         """All of it."""
-        return "".join(piece if isinstance(piece, str) else html_of_words(piece) for piece in self.pieces())
+        return "".join(piece if isinstance(piece, str) else _html_of_words(piece) for piece in self.pieces())
 
     def pieces(self) -> list[str | Rows]:
         """All of it: HTML, and rows of the tables that stand by themselves."""
@@ -149,7 +146,7 @@ class _Words:
     def add(self, element: Element) -> None:
         """Add what an element shows."""
         for one in element:
-            name = local(one)
+            name = tag_name(one)
             if name in BETWEEN:
                 self._parts.append(BETWEEN[name])
             elif name in self._steps:
@@ -172,9 +169,9 @@ class _Words:
         if any(child(properties, "rPr", name) is not None for name in ("del", "moveFrom")):
             self._before += html if _has_words(html := self._apart(element)) else ""
             return
-        level = self._styles.heading(properties)
-        name, depth = self._styles.item(properties)
-        number = self._styles.number(name, depth)
+        level = self._styles.heading_level(properties)
+        name, depth = self._styles.list_item(properties)
+        number = self._styles.next_number(name, depth)
         if level or not name:
             depth = -1
         self._close_items(depth)
@@ -186,7 +183,7 @@ class _Words:
         else:
             self._parts.append("<ul><li>")
             self._items.append(depth)
-        self._parts += (escape(number), self._before)
+        self._parts += (escape(f"{number} " if number else ""), self._before)
         self._before = ""
         self.add(element)
         if depth < 0:
@@ -204,14 +201,14 @@ class _Words:
         self._close_items(-1)
         outer, self._cells = self._cells, []
         self.add(element)
-        rows = of_data(self._cells)
-        self._parts.append(html_of(self._cells) if rows is None else rows)
+        rows = _of_data(self._cells)
+        self._parts.append(_html_of(self._cells) if rows is None else rows)
         self._cells = outer
 
     def _row(self, element: Element) -> None:
         if child(element, "trPr", "del") is None:
             if self._cells is not None:
-                self._cells.append([""] * span(element, "trPr", "gridBefore", otherwise=0))
+                self._cells.append([""] * _span(element, "trPr", "gridBefore", otherwise=0))
             self.add(element)
 
     def _cell(self, element: Element) -> None:
@@ -219,8 +216,8 @@ class _Words:
         if not self._cells:  # a cell of no table
             self._parts.append(html)
             return
-        self._cells[-1].append(None if is_continued(element) and not _has_words(html) else html)
-        self._cells[-1] += [""] * (span(element, "tcPr", "gridSpan") - 1)
+        self._cells[-1].append(None if _is_continued(element) and not _has_words(html) else html)
+        self._cells[-1] += [""] * (_span(element, "tcPr", "gridSpan") - 1)
 
     def _field(self, element: Element) -> None:
         outer = self._is_unfilled
@@ -240,7 +237,7 @@ class _Words:
 
     def _described(self, words: str) -> None:
         """What a person wrote that a picture shows."""
-        if words.strip() and not FILE_NAME.fullmatch(words.strip()):
+        if is_description(words.strip()):
             self._parts.append(f" {escape(words)} ")
 
     def _shape(self, element: Element) -> None:
@@ -264,7 +261,7 @@ class _Words:
             self._parts.append(escape(entries[int(chosen)]))
 
     def _aside(self, element: Element) -> None:
-        html = self._asides.get(f"{local(element)} {attribute(element, 'id')}")
+        html = self._asides.get(f"{tag_name(element)} {attribute(element, 'id')}")
         if html:
             self._after.append(f"<div>{html}</div>")
 
@@ -280,3 +277,51 @@ class _Words:
             self._after += (f"<p>{escape(line)}</p>" for line in lines if line)
             if rows := block.get("rows"):
                 self._after.append(rows)
+
+
+def _span(element: Element, *path: str, otherwise: int = 1) -> int:
+    """How many columns an element takes."""
+    value = attribute(child(element, *path), "val")
+    return min(int(value), MAX_SPAN) if value.isdecimal() and len(value) < 10 else otherwise
+
+
+def _is_continued(cell: Element) -> bool:
+    """Whether a cell is one with the cell above it."""
+    merged = child(cell, "tcPr", "vMerge")
+    return merged is not None and attribute(merged, "val") != "restart"
+
+
+def _of_data(cells: Sequence[Sequence[str | None]]) -> Rows | None:
+    """The cells' words; None where the table has one column, or cells hold headings, tables or pages.
+
+    A cell of several rows is said in each, but not below a header of several rows.
+    """
+    said = [html for row in cells for html in row if html]
+    is_laid_out = any(len(html) > MAX_CELL or STRUCTURE.search(html) for html in said)
+    if is_laid_out or max(map(len, cells), default=0) < 2:
+        return None
+    rows: Rows = []
+    for number, row in enumerate(cells):
+        above = rows[-1] if number > 1 else []
+        rows.append(
+            [
+                _words(html) if html is not None else above[column] if column < len(above) else ""
+                for column, html in enumerate(row)
+            ]
+        )
+    return rows
+
+
+def _html_of(cells: Sequence[Sequence[str | None]]) -> str:
+    """The same cells as a table."""
+    rows = ("".join(f"<td>{html or ''}</td>" for html in row) for row in cells)
+    return "".join(f"<tr>{row}</tr>" for row in rows).join(("<table>", "</table>"))
+
+
+def _html_of_words(rows: Rows) -> str:
+    """Rows of words as a table."""
+    return _html_of([[escape(words) for words in row] for row in rows])
+
+
+def _words(html: str) -> str:
+    return " ".join(unescape(TAG.sub(" ", html)).split())
