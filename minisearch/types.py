@@ -8,13 +8,14 @@ chunk.text`` always.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from minisearch.text import without_mnemonics
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -111,18 +112,6 @@ class Chunk:
         """What the encoder sees of it: a passage by itself often does not say what it is about."""
         text = without_mnemonics(self.text)
         return f"{self.context} {text}" if self.context else text
-
-
-_MNEMONIC = re.compile(r"\[([A-Za-z])\](?=[a-z])")
-
-
-def without_mnemonics(text: str) -> str:
-    """The text with the letters put back that manuals and quotations set apart: no model knows E[x]tract.
-
-    >>> without_mnemonics("E[x]tract a g[z]ipped archive; a[i] stays")
-    'Extract a gzipped archive; a[i] stays'
-    """
-    return _MNEMONIC.sub(r"\1", text) if "[" in text else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from minisearch.evaluation.masking import Words, first_words, has, without, words
+from minisearch.text import CLOSED, sentence_starts
 
 Kind = Literal["heading", "title", "sentence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -35,9 +36,7 @@ _KEY = 3
 _PATH = " > "
 _LINE_MARKS = re.compile(r"[ \t]*(?:#+|//+|/?\*+/?|>+|--|;+|\"{3}|'{3})?[ \t]*")
 _STARTS_PROSE = re.compile(r"[\"'“‘(*_`]*[^\W\d_]")
-_SENTENCE_END = re.compile(
-    r"(?<![\d.])(?<!e\.g)(?<!i\.e)[.!?][\"'”’)\]]*(?=\s+[^\sa-z]|\Z)|[。！？][」』”’）]*"
-)
+_ENDS_CLOSED = re.compile(rf"(?:{CLOSED})\Z")
 _MARKUP = (
     (re.compile(r":[\w.+:-]+:`([^`<]*?)\s*(?:<[^`>]*>)?`"), r"\1"),  # :role:`words <target>`
     (re.compile(r"`([^`<]+?)\s*<[^`>]*>`_*"), r"\1"),  # `words <address>`_
@@ -151,9 +150,9 @@ def _first_sentence(passage: Passage) -> str:
         while lines and (words(lines[0]) in headings or not words(lines[0])):
             lines.pop(0)
         prose = " ".join(line.strip() for line in lines)
-        end = _SENTENCE_END.search(prose)
-        if end and _STARTS_PROSE.match(prose):
-            return prose[: end.end()]
+        first = prose[slice(*[0, *sentence_starts(prose, 0, len(prose)), len(prose)][:2])].rstrip()
+        if _ENDS_CLOSED.search(first) and _STARTS_PROSE.match(first):
+            return first
     return ""
 
 

@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from minisearch.text import UNSPACED
+
 Words = tuple[str, ...]
 
 # Chinese and Japanese are written without spaces: each of their characters counts as a word.
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 _RULE = re.compile(r"[ \t]*([^\w\s]|_)\1{2,}[ \t]*")  # the line under, or over, a heading
 
 MIN_PART = 3  # words of a sentence cut in two by the edge of a passage that are worth hiding

@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from minisearch.parsers.contents import Contents, ExtractionError, Page, counted
+from minisearch.text import EAST_ASIAN
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
@@ -224,7 +225,7 @@ def _baseline(text_page: PdfTextPage, index: int) -> float:
 HYPHEN = "\ufffe"  # PDFium's character for a hyphen at the end of a line, which it joins with the next line
 SOFT_HYPHEN = "\u00ad"
 ITEM = re.compile(r"[•◦▪‣·–*-][ \t]|\(?\w{1,3}[.)][ \t]")
-WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")  # scripts without spaces
+IS_WIDE = re.compile(f"[{EAST_ASIAN}]")  # lines of these scripts are joined without a space
 HYPHENATED = re.compile(r"[^\W\d_]+-[^\W\d_]+")
 BROKEN = re.compile(rf"([^\W\d_]*)(?:{HYPHEN}|{SOFT_HYPHEN}\n?)([^\W\d_]*)")
 
@@ -285,7 +286,7 @@ def _joined(block: Sequence[TextLine]) -> str:
         if abs(above.bottom - below.top) < above.size / 4:
             parts.append(" ")
         elif _continues(above, below, margin):
-            parts.append("" if WIDE.match(word[0]) and WIDE.match(parts[-1][-1:] or " ") else " ")
+            parts.append("" if IS_WIDE.match(word[0]) and IS_WIDE.match(parts[-1][-1:] or " ") else " ")
         else:
             parts.append("\n")
         parts.append(word)

@@ -97,7 +97,7 @@ def test_what_stands_before_the_first_sentence_is_no_part_of_it(path: str, befor
 
 
 @pytest.mark.parametrize(
-    ("written", "question"),
+    ("written", "query"),
     [
         ("Use the :ref:`file module <file_module>` for this.", "Use the file module for this."),
         ("Read `the guide <https://a.example/b>`_ before you start.", "Read the guide before you start."),
