@@ -11,15 +11,14 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import NoReturn, cast
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
 from minisearch.parsers.contents import DamagedPart, ExtractionError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from xml.etree.ElementTree import Element
 
 MAX_BYTES = 200_000_000  # unpacked, in all
 MAX_ENTRIES = 10_000
@@ -111,8 +110,6 @@ def _refuse_overlaps(data: bytes, entries: list[zipfile.ZipInfo]) -> None:
 
 def parse_xml(data: bytes) -> Element:
     """The root element; ExtractionError where the XML is damaged or unsafe."""
-    from xml.etree import ElementTree
-
     _check_prolog(data)
     try:
         return ElementTree.fromstring(data)  # noqa: S314 - the prolog defines no entities
@@ -125,8 +122,6 @@ def iterate_xml(data: bytes, names: set[str]) -> Iterator[Element]:
 
     Raises DamagedPart at the first error in the XML.
     """
-    from xml.etree import ElementTree
-
     _check_prolog(data)
     parser: ElementTree.XMLPullParser[Element] = ElementTree.XMLPullParser(("start", "end"))
     ancestors: list[Element] = []

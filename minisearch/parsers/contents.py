@@ -7,15 +7,18 @@ Only plain values, because they travel from one process to another as JSON.  `ex
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+from typing import Any
 
 # Requests and answers travel in frames: the length (8 bytes, big endian), then as many bytes.
 FRAME = struct.Struct(">Q")
 MAX_PROPERTY = 2_000  # characters; a title or a list of keywords is never longer
+
+# A text with its headings, HTML, the rows of a table, or a group of blocks: see the functions below.
+Block = dict[str, Any]
+Page = list[Block]
+Rows = list[list[str]]
 
 
 class ExtractionError(Exception):
@@ -26,23 +29,29 @@ class DamagedPart(ExtractionError):
     """One part of the file cannot be read; other parts may be readable."""
 
 
-@dataclass(slots=True)
-class Page:
-    """Blocks in reading order, as JSON objects of three kinds: text, HTML, and rows of a table."""
+def text_block(text: str, headings: Sequence[tuple[int, int, str]] = ()) -> Block:
+    """Text with its headings: the position in the text, the level, and the title of each."""
+    return {"text": text, "headings": headings}
 
-    blocks: list[dict[str, Any]] = field(default_factory=list)
 
-    def add_text(self, text: str, headings: list[tuple[int, int, str]] | None = None) -> None:
-        """Add plain text; a heading is its position in the text, its level, and its title."""
-        self.blocks.append({"text": text, "headings": headings or []})
+def heading_block(title: str) -> Block:
+    """A heading of level 1."""
+    return text_block(title, [(0, 1, title)])
 
-    def add_html(self, html: str) -> None:
-        """Add HTML, which the HTML parser reads later."""
-        self.blocks.append({"html": html})
 
-    def add_rows(self, rows: list[list[str]]) -> None:
-        """Add a table, row by row."""
-        self.blocks.append({"rows": rows})
+def html_block(html: str) -> Block:
+    """HTML, which the HTML parser reads later."""
+    return {"html": html}
+
+
+def rows_block(rows: Rows) -> Block:
+    """A table of data."""
+    return {"rows": rows}
+
+
+def group_block(kind: str, blocks: list[Block]) -> Block:
+    """Blocks that belong together: a "table", a "row", an "item", or a "next item" directly below an item."""
+    return {"group": blocks, "kind": kind}
 
 
 @dataclass(slots=True)
@@ -84,10 +93,8 @@ class Contents:
         n_read = 0
         damage: DamagedPart | None = None
         for title, name in names:
-            page = Page()
+            page = [heading_block(title)] if title else []
             self.pages.append(page)
-            if title:
-                page.add_text(title, [(0, 1, title)])
             if not name:
                 continue
             try:
@@ -100,14 +107,8 @@ class Contents:
             raise damage
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as plain values for JSON."""
-        return {
-            "has_pages": self.has_pages,
-            "pages": [page.blocks for page in self.pages],
-            "title": self.title,
-            "properties": self.properties,
-            "notes": self.notes,
-        }
+        """All fields as plain values for JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def counted(n: int, singular: str, plural: str) -> str:

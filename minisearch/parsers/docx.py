@@ -1,120 +1,134 @@
-"""DOCX to HTML, whose headings and lists our own HTML reader understands, with rows of tables in between.
+"""DOCX: paragraphs, headings, list items and tables in reading order.
 
-A footnote, a comment and a text box follow the paragraph they hang on; what stands on every page, as a header
-does, comes once.  Of tracked changes the text as it would be with all of them accepted.
+A footnote, a comment and a text box follow the paragraph that they belong to.  Headers and footers, which
+repeat on every page, come once.  Tracked changes are read as accepted.
 """
 
 from __future__ import annotations
 
 import re
-from html import escape, unescape
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
-from minisearch.parsers.contents import Contents, Page
+from minisearch.parsers.contents import Block, Contents, Rows, counted, group_block, rows_block, text_block
 from minisearch.parsers.docx_styles import Styles
-from minisearch.parsers.figures import add_figure, is_description
-from minisearch.parsers.office import Package, Rows, attribute, child, children
+from minisearch.parsers.figures import figure_blocks, is_description
+from minisearch.parsers.office import Package, attribute, child, children
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from xml.etree.ElementTree import Element
-
-TAG = re.compile("<[^>]*>")
-STRUCTURE = re.compile("<(?:table|h[1-6])>")  # a row of words would lose it
-MAX_CELL = 2_000  # characters of HTML; pages stand beside each other in longer ones
-MAX_SPAN = 63  # columns that a table of Word can have
-
-WORD = re.compile(r"[^\W\d_]")
-# Not the text: how it looks, what it was, what a field asks for. Deleted text is no "t" in any case.
+SPACE = re.compile(r"[ \t\r\f]+")
+LETTER = re.compile(r"[^\W\d_]")
+# Properties, deleted text, and the instructions of fields.
 SKIPPED = {
     *("pPr", "rPr", "tblPr", "tblGrid", "trPr", "tcPr", "sectPr", "sdtPr", "sdtEndPr", "rubyPr"),
     *("del", "moveFrom", "instrText", "delText", "delInstrText"),
 }
-BETWEEN = {"tab": " ", "ptab": " ", "br": "<br>", "cr": "<br>", "noBreakHyphen": "\u2011"}
-# How equations are written in one line.
-EQUATION = {"den": "/", "sup": "^", "sub": "_"}
+# Elements that stand for a character; the second line writes equations in one line.
+SIGNS = {"tab": " ", "ptab": " ", "br": "\n", "cr": "\n", "noBreakHyphen": "\u2011"}
+SIGNS |= {"den": "/", "sup": "^", "sub": "_"}
 ASIDES = {"footnotes": "Footnote", "endnotes": "Endnote", "comments": "Comment"}
-PRIVATE = range(0xE000, 0xF900)  # what a font of symbols shows there, only the font knows
+PRIVATE = range(0xE000, 0xF900)  # characters here have a meaning only in a symbol font
+
+MAX_CELL = 2_000  # characters; a table with longer cells lays out a page
+MAX_SPAN = 63  # columns that a table of Word can have
 
 
 def extract(data: bytes) -> Contents:
-    """The body between headers and footers."""
+    """The body between the headers and the footers."""
     contents = Contents(has_pages=False)
     package = Package(data, contents)
     main = package.main("word/document.xml")
     styles = Styles(package, main)
-    asides = dict(_asides(package, main, styles))
-    body = _Words(package, main, styles, asides)
-    page = Page()
-    contents.pages.append(page)
+    body = _Reader(package, main, styles, dict(_asides(package, main, styles)))
     headers = _once(package, main, styles, "header")
-    body.add(package.root(main))
-    for piece in (*headers, *body.pieces(), *_once(package, main, styles, "footer")):
-        if isinstance(piece, str):
-            page.add_html(piece)
-        else:
-            page.add_rows(piece)
+    blocks = body.read(package.root(main))
+    contents.pages.append([*headers, *blocks, *_once(package, main, styles, "footer")])
     if body.n_left_out:
-        what = "1 part that is" if body.n_left_out == 1 else f"{body.n_left_out} parts that are"
-        contents.notes.append(f"{what} another document left out")
+        parts = counted(body.n_left_out, "part that is", "parts that are")
+        contents.notes.append(f"{parts} another document left out")
     return contents
 
 
-def _once(package: Package, main: str, styles: Styles, kind: str) -> list[str]:
-    """The headers or footers, which differ by section and page, each once; bare page numbers never."""
-    found: dict[str, None] = {}
+def _once(package: Package, main: str, styles: Styles, kind: str) -> list[Block]:
+    """The different headers or footers, each once, without those that are only a page number."""
+    found: dict[str, list[Block]] = {}
     for name in package.parts(main, kind):
         if (root := package.optional(name)) is not None:
-            words = _Words(package, name, styles)
-            words.add(root)
-            found[words.html()] = None
-    return [html for html in found if WORD.search(TAG.sub("", html))]
+            blocks = _Reader(package, name, styles).read(root)
+            found.setdefault(_text(blocks), blocks)
+    return [block for text, blocks in found.items() if LETTER.search(text) for block in blocks]
 
 
-def _asides(package: Package, main: str, styles: Styles) -> Iterator[tuple[str, str]]:
-    """Footnotes, endnotes and comments, by what refers to them; a comment with its author."""
+def _asides(package: Package, main: str, styles: Styles) -> Iterator[tuple[str, list[Block]]]:
+    """Footnotes, endnotes and comments by the name and id of their references; comments name their author."""
     for kind, label in ASIDES.items():
         for name in package.parts(main, kind):
             for aside in children(package.optional(name), kind.removesuffix("s")):
-                words = _Words(package, name, styles)
-                words.add(aside)
                 author = attribute(aside, "author").strip()
-                said = f"{label} by {escape(author)}: " if author else f"{label}: "
-                reference = f"{tag_name(aside)}Reference {attribute(aside, 'id')}"
-                if _has_words(html := words.html()):
-                    yield reference, f"<p>{said}{html.removeprefix('<p>')}"
+                words = f"{label} by {author}:" if author else f"{label}:"
+                if blocks := _Reader(package, name, styles).read(aside):
+                    reference = f"{tag_name(aside)}Reference {attribute(aside, 'id')}"
+                    yield reference, _continued([text_block(words)], blocks)
 
 
-def _has_words(html: str) -> bool:
-    return bool(TAG.sub("", html).strip())
+@dataclass(slots=True)
+class _Flow:
+    """What has been read of an element so far."""
+
+    blocks: list[Block] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)  # of the current paragraph
+    after: list[Block] = field(default_factory=list)  # what follows the current paragraph
+    unfinished: list[Element] = field(default_factory=list)  # paragraphs that the next one continues
+    items: list[tuple[int, list[Block]]] = field(default_factory=list)  # the open list items by depth
+
+    def end_paragraph(self, level: int = 0, depth: int = -1) -> None:
+        """Make the words a paragraph, or a heading of this level, or a list item of this depth, from 0."""
+        text = "\n".join(filter(None, (SPACE.sub(" ", line).strip(" ") for line in self._lines())))
+        headings = [(0, level, " ".join(text.split()))] if level else []
+        blocks = [*([text_block(text, headings)] if text else []), *self.after]
+        self.words, self.after = [], []
+        if depth < 0:
+            self.items.clear()
+            self.blocks += blocks
+        elif blocks:
+            self._begin_item(depth, blocks)
+
+    def _lines(self) -> list[str]:
+        return "".join(self.words).split("\n")
+
+    def _begin_item(self, depth: int, blocks: list[Block]) -> None:
+        kind = "item"
+        while self.items and self.items[-1][0] >= depth:
+            last_depth, siblings = self.items.pop()
+            kind = "next item" if last_depth == depth and len(siblings) == 1 else "item"
+        outer = self.items[-1][1] if self.items else self.blocks
+        outer.append(group_block(kind, blocks))
+        self.items.append((depth, blocks))
 
 
-class _Words:
-    """The HTML of one part under way."""
+class _Reader:
+    """Reads the elements of one part."""
 
     def __init__(
-        self, package: Package, part: str, styles: Styles, asides: dict[str, str] | None = None
+        self, package: Package, part: str, styles: Styles, asides: dict[str, list[Block]] | None = None
     ) -> None:
         self._package, self._part, self._styles = package, part, styles
         self._asides = asides or {}
-        self._parts: list[str | Rows] = []
-        self._after: list[str | Rows] = []  # what follows the paragraph that is under way
-        self._before = ""  # what is left of paragraphs whose end was deleted: they go on in the next one
-        self._cells: list[list[str | None]] | None = None  # of the table that is under way
-        self._is_unfilled = False  # within a form's field that only says what to fill in
-        self._items: list[int] = []  # how deep the list items are that are open
+        self._flow = _Flow()
+        self._cells: list[list[list[Block] | None]] | None = None  # of the current table
+        self._is_placeholder = False  # within a form field that only shows what to fill in
         self.n_left_out = 0
-        self._steps: dict[str, Callable[[Element], None]] = {
+        self._handlers: dict[str, Callable[[Element], None]] = {
             "p": self._paragraph,
-            "t": lambda element: self._parts.append("" if self._is_unfilled else escape(element.text or "")),
-            "sdt": self._field,
+            "t": self._words,
+            "sdt": self._form_field,
             "tbl": self._table,
             "tr": self._row,
             "tc": self._cell,
-            "txbxContent": lambda element: self._after.append(f"<div>{self._apart(element)}</div>"),
+            "txbxContent": lambda element: self._flow.after.extend(self.read(element)),
             "AlternateContent": self._alternatives,
-            "docPr": lambda element: self._described(attribute(element, "descr")),
+            "docPr": lambda element: self._description(attribute(element, "descr")),
             "shape": self._shape,
             "sym": self._symbol,
             "ruby": self._ruby,
@@ -125,203 +139,206 @@ class _Words:
             **dict.fromkeys(("footnoteReference", "endnoteReference", "commentReference"), self._aside),
         }
 
-    def html(self) -> str:
-        """All of it."""
-        return "".join(piece if isinstance(piece, str) else _html_of_words(piece) for piece in self.pieces())
+    def read(self, element: Element) -> list[Block]:
+        """The blocks of an element."""
+        outer, self._flow = self._flow, _Flow()
+        self._add(element)
+        self._end_paragraph()
+        blocks, self._flow = self._flow.blocks, outer
+        return blocks
 
-    def pieces(self) -> list[str | Rows]:
-        """All of it: HTML, and rows of the tables that stand by themselves."""
-        self._close_items(-1)
-        before = f"<p>{self._before}</p>" if self._before else ""
-        pieces: list[str | Rows] = []
-        html: list[str] = []
-        for piece in (*self._parts, before, *self._after):
-            if isinstance(piece, str):
-                html.append(piece)
-            else:
-                pieces += ("".join(html), piece)
-                html = []
-        return [*pieces, "".join(html)]
-
-    def add(self, element: Element) -> None:
-        """Add what an element shows."""
-        for one in element:
-            name = tag_name(one)
-            if name in BETWEEN:
-                self._parts.append(BETWEEN[name])
-            elif name in self._steps:
-                self._steps[name](one)
-            elif name not in SKIPPED:
-                self._parts.append(EQUATION.get(name, ""))
-                self.add(one)
-
-    def _apart(self, element: Element) -> str:
-        """The HTML of an element by itself."""
-        outer = self._parts, self._after, self._items, self._before
-        self._parts, self._after, self._items, self._before = [], [], [], ""
-        self.add(element)
-        html = self.html()
-        self._parts, self._after, self._items, self._before = outer
-        return html
+    def _add(self, *elements: Element) -> None:
+        """Add what is in these elements."""
+        for element in elements:
+            for one in element:
+                name = tag_name(one)
+                if name in self._handlers:
+                    self._handlers[name](one)
+                elif name not in SKIPPED:
+                    self._flow.words.append(SIGNS.get(name, ""))
+                    self._add(one)
 
     def _paragraph(self, element: Element) -> None:
         properties = child(element, "pPr")
         if any(child(properties, "rPr", name) is not None for name in ("del", "moveFrom")):
-            self._before += html if _has_words(html := self._apart(element)) else ""
+            self._flow.unfinished.append(element)  # its end was deleted
             return
+        if self._flow.words:  # outside of paragraphs
+            self._flow.end_paragraph()
         level = self._styles.heading_level(properties)
-        name, depth = self._styles.list_item(properties)
-        number = self._styles.next_number(name, depth)
-        if level or not name:
-            depth = -1
-        self._close_items(depth)
-        tag = f"h{level}" if level else "p"
-        if depth < 0:
-            self._parts.append(f"<{tag}>")
-        elif self._items and self._items[-1] == depth:
-            self._parts.append("</li><li>")
-        else:
-            self._parts.append("<ul><li>")
-            self._items.append(depth)
-        self._parts += (escape(f"{number} " if number else ""), self._before)
-        self._before = ""
-        self.add(element)
-        if depth < 0:
-            self._parts.append(f"</{tag}>")
-        self._parts += self._after
-        self._after = []
+        list_id, depth = self._styles.list_item(properties)
+        if number := self._styles.next_number(list_id, depth):
+            self._flow.words.append(f"{number} ")
+        self._end_paragraph(element, level=level, depth=-1 if level or not list_id else depth)
 
-    def _close_items(self, depth: int) -> None:
-        """Close the list items that are deeper than this."""
-        while self._items and self._items[-1] > depth:
-            self._items.pop()
-            self._parts.append("</li></ul>")
+    def _end_paragraph(self, *elements: Element, level: int = 0, depth: int = -1) -> None:
+        unfinished, self._flow.unfinished = self._flow.unfinished, []
+        self._add(*unfinished, *elements)
+        self._flow.end_paragraph(level, depth)
+
+    def _words(self, element: Element) -> None:
+        if not self._is_placeholder:
+            self._flow.words.append(_one_line(element.text or ""))
 
     def _table(self, element: Element) -> None:
-        self._close_items(-1)
         outer, self._cells = self._cells, []
-        self.add(element)
-        rows = _of_data(self._cells)
-        self._parts.append(_html_of(self._cells) if rows is None else rows)
-        self._cells = outer
+        self._add(element)
+        cells, self._cells = self._cells, outer
+        self._flow.items.clear()
+        rows = _data_rows(cells)
+        self._flow.blocks.append(_laid_out(cells) if rows is None else rows_block(rows))
 
     def _row(self, element: Element) -> None:
         if child(element, "trPr", "del") is None:
             if self._cells is not None:
-                self._cells.append([""] * _span(element, "trPr", "gridBefore", otherwise=0))
-            self.add(element)
+                self._cells.append([[] for _ in range(_span(element, "trPr", "gridBefore", otherwise=0))])
+            self._add(element)
 
     def _cell(self, element: Element) -> None:
-        html = self._apart(element)
-        if not self._cells:  # a cell of no table
-            self._parts.append(html)
+        blocks = self.read(element)
+        if not self._cells:  # outside of tables
+            self._flow.blocks += blocks
             return
-        self._cells[-1].append(None if _is_continued(element) and not _has_words(html) else html)
-        self._cells[-1] += [""] * (_span(element, "tcPr", "gridSpan") - 1)
+        merged = child(element, "tcPr", "vMerge")
+        continues = merged is not None and attribute(merged, "val") != "restart" and not blocks
+        self._cells[-1].append(None if continues else blocks)
+        self._cells[-1] += [[] for _ in range(_span(element, "tcPr", "gridSpan") - 1)]
 
-    def _field(self, element: Element) -> None:
-        outer = self._is_unfilled
-        unfilled = child(element, "sdtPr", "showingPlcHdr")
-        self._is_unfilled = unfilled is not None and attribute(unfilled, "val") not in {"0", "false", "off"}
-        self.add(element)
-        self._is_unfilled = outer
+    def _form_field(self, element: Element) -> None:
+        outer = self._is_placeholder
+        placeholder = child(element, "sdtPr", "showingPlcHdr")
+        is_off = placeholder is None or attribute(placeholder, "val") in {"0", "false", "off"}
+        self._is_placeholder = not is_off
+        self._add(element)
+        self._is_placeholder = outer
 
     def _alternatives(self, element: Element) -> None:
-        """The first of several ways to say the same that says anything."""
+        """Add the first of several versions that shows anything."""
+        flow = self._flow
         for one in element:
-            n_parts, n_after = len(self._parts), len(self._after)
-            self.add(one)
-            found = self._parts[n_parts:] + self._after[n_after:]
-            if any(not isinstance(piece, str) or _has_words(piece) for piece in found):
+            n_words, n_blocks = len(flow.words), len(flow.blocks) + len(flow.after)
+            self._add(one)
+            if len(flow.blocks) + len(flow.after) > n_blocks or "".join(flow.words[n_words:]).strip():
                 return
 
-    def _described(self, words: str) -> None:
-        """What a person wrote that a picture shows."""
+    def _description(self, words: str) -> None:
+        """Add what the author wrote that a picture shows."""
         if is_description(words.strip()):
-            self._parts.append(f" {escape(words)} ")
+            self._flow.words.append(f" {_one_line(words)} ")
 
     def _shape(self, element: Element) -> None:
-        self._described(attribute(element, "alt"))
-        self.add(element)
+        self._description(attribute(element, "alt"))
+        self._add(element)
 
     def _symbol(self, element: Element) -> None:
         code = attribute(element, "char")
         if re.fullmatch("[0-9A-Fa-f]{1,5}", code) and int(code, 16) not in PRIVATE:
-            self._parts.append(escape(chr(int(code, 16))))
+            self._flow.words.append(chr(int(code, 16)))
 
     def _ruby(self, element: Element) -> None:
-        base, above = ("".join(map(self._apart, children(element, name))) for name in ("rubyBase", "rt"))
-        self._parts.append(f"{base}({above})")
+        """Add the words, and in brackets how they are pronounced."""
+        self._add(*children(element, "rubyBase"))
+        self._flow.words.append("(")
+        self._add(*children(element, "rt"))
+        self._flow.words.append(")")
 
     def _choice(self, element: Element) -> None:
-        """What is chosen from the list in a form."""
-        chosen = attribute(child(element, "result"), "val", "0")
+        """Add what is selected in the list of a form."""
+        selected = attribute(child(element, "result"), "val", "0")
         entries = [attribute(entry, "val") for entry in children(element, "listEntry")]
-        if chosen.isdecimal() and len(chosen) < 4 and int(chosen) < len(entries):
-            self._parts.append(escape(entries[int(chosen)]))
+        if selected.isdecimal() and len(selected) < 4 and int(selected) < len(entries):
+            self._flow.words.append(_one_line(entries[int(selected)]))
 
     def _aside(self, element: Element) -> None:
-        html = self._asides.get(f"{tag_name(element)} {attribute(element, 'id')}")
-        if html:
-            self._after.append(f"<div>{html}</div>")
+        self._flow.after += self._asides.get(f"{tag_name(element)} {attribute(element, 'id')}", [])
 
     def _leave_out(self, _: Element) -> None:
         self.n_left_out += 1
 
     def _figure(self, element: Element) -> None:
-        """A chart or a diagram, as paragraphs and a table."""
-        page = Page()
-        add_figure(page, self._package, self._part, element)
-        for block in page.blocks:
-            lines = block.get("text", "").split("\n")
-            self._after += (f"<p>{escape(line)}</p>" for line in lines if line)
-            if rows := block.get("rows"):
-                self._after.append(rows)
+        for block in figure_blocks(self._package, self._part, element):
+            self._flow.after += map(text_block, block["text"].split("\n")) if "text" in block else [block]
+
+
+# --- tables ----------------------------------------------------------------------------------------------
+
+
+def _data_rows(cells: Sequence[Sequence[list[Block] | None]]) -> Rows | None:
+    """The words of each cell; None for a table that lays out a page.
+
+    Such a table has one column, or cells with headings, tables or much text.  A cell over several rows (None
+    in all but the first) is repeated in each, but not below a header of several rows.
+    """
+    filled = [cell for row in cells for cell in row if cell]
+    is_layout = any(_has_structure(cell) or len(_text(cell)) > MAX_CELL for cell in filled)
+    if is_layout or max(map(len, cells), default=0) < 2:
+        return None
+    rows: Rows = []
+    for number, row in enumerate(cells):
+        above = [*rows[-1], *[""] * len(row)] if number > 1 else [""] * len(row)
+        rows.append(
+            [
+                above[column] if cell is None else " ".join(_text(cell).split())
+                for column, cell in enumerate(row)
+            ]
+        )
+    return rows
+
+
+def _laid_out(cells: Sequence[Sequence[list[Block] | None]]) -> Block:
+    """The cells of a table that lays out a page; short ones side by side are one line."""
+    rows: list[Block] = []
+    for row in cells:
+        blocks: list[Block] = []
+        is_line = False
+        for cell in filter(None, row):
+            blocks = _continued(blocks, cell) if is_line else [*blocks, *cell]
+            is_line = len(cell) == 1 and _is_paragraph(cell[0]) and "\n" not in cell[0]["text"]
+        rows.append(group_block("row", blocks))
+    return group_block("table", rows)
+
+
+def _continued(blocks: list[Block], others: list[Block]) -> list[Block]:
+    """All blocks, with the first paragraph of the others in the line of the last paragraph before."""
+    if not (_is_paragraph(blocks[-1]) and _is_paragraph(others[0])):
+        return [*blocks, *others]
+    return [*blocks[:-1], text_block(f"{blocks[-1]['text']} {others[0]['text']}"), *others[1:]]
+
+
+def _one_line(words: str) -> str:
+    """The words with spaces for the line breaks in the XML."""
+    return words.replace("\n", " ")
+
+
+def _is_paragraph(block: Block) -> bool:
+    return "text" in block and not block["headings"]
+
+
+def _has_structure(blocks: list[Block]) -> bool:
+    """Whether there are headings or tables among the blocks."""
+    return any(
+        "rows" in block
+        or block.get("headings")
+        or block.get("kind") == "table"
+        or _has_structure(block.get("group", []))
+        for block in blocks
+    )
+
+
+def _text(blocks: list[Block]) -> str:
+    """All words of the blocks."""
+    lines = (
+        block["text"]
+        if "text" in block
+        else "\n".join(map(" ".join, block["rows"]))
+        if "rows" in block
+        else _text(block["group"])
+        for block in blocks
+    )
+    return "\n".join(lines)
 
 
 def _span(element: Element, *path: str, otherwise: int = 1) -> int:
     """How many columns an element takes."""
     value = attribute(child(element, *path), "val")
     return min(int(value), MAX_SPAN) if value.isdecimal() and len(value) < 10 else otherwise
-
-
-def _is_continued(cell: Element) -> bool:
-    """Whether a cell is one with the cell above it."""
-    merged = child(cell, "tcPr", "vMerge")
-    return merged is not None and attribute(merged, "val") != "restart"
-
-
-def _of_data(cells: Sequence[Sequence[str | None]]) -> Rows | None:
-    """The cells' words; None where the table has one column, or cells hold headings, tables or pages.
-
-    A cell of several rows is said in each, but not below a header of several rows.
-    """
-    said = [html for row in cells for html in row if html]
-    is_laid_out = any(len(html) > MAX_CELL or STRUCTURE.search(html) for html in said)
-    if is_laid_out or max(map(len, cells), default=0) < 2:
-        return None
-    rows: Rows = []
-    for number, row in enumerate(cells):
-        above = rows[-1] if number > 1 else []
-        rows.append(
-            [
-                _words(html) if html is not None else above[column] if column < len(above) else ""
-                for column, html in enumerate(row)
-            ]
-        )
-    return rows
-
-
-def _html_of(cells: Sequence[Sequence[str | None]]) -> str:
-    """The same cells as a table."""
-    rows = ("".join(f"<td>{html or ''}</td>" for html in row) for row in cells)
-    return "".join(f"<tr>{row}</tr>" for row in rows).join(("<table>", "</table>"))
-
-
-def _html_of_words(rows: Rows) -> str:
-    """Rows of words as a table."""
-    return _html_of([[escape(words) for words in row] for row in rows])
-
-
-def _words(html: str) -> str:
-    return " ".join(unescape(TAG.sub(" ", html)).split())

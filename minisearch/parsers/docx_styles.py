@@ -8,13 +8,10 @@ on.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from xml.etree.ElementTree import Element
 
 from minisearch.parsers.office import Package, attribute, child, children
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from xml.etree.ElementTree import Element
 
 DEPTHS = set("012345678")
 HEADING = re.compile(r"heading ([1-9])", re.IGNORECASE)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import codecs
 import posixpath
 import re
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
+from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import Archive, parse_xml, tag_name
-from minisearch.parsers.contents import Contents, ExtractionError, Page, counted
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+from minisearch.parsers.contents import Contents, ExtractionError, Page, counted, html_block
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
@@ -52,7 +49,7 @@ def extract(data: bytes) -> Contents:
         nonlocal n_undecodable
         html, n_lost = _decoded(archive.read(name))
         n_undecodable += n_lost
-        page.add_html(html)
+        page.append(html_block(html))
 
     contents.add_pages((("", name) for name in found), fill)
     contents.note_missing(len(hrefs) - len(found), "chapters")

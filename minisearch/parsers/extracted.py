@@ -71,7 +71,7 @@ def reader(format_: Format, sandbox: Sandbox = SANDBOX) -> Callable[[str, bytes]
         contents = sandbox.extract(format_.name, format_.label, data)
         try:
             return _document(path, format_.name, contents)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise IngestError(NONSENSE) from error
 
     return read
@@ -105,7 +105,7 @@ def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
         notes=(*notes, *fields.notes()),
         fields=fields.found(),
         pages=tuple(body.pages) if contents["has_pages"] is True else (),
-        blocks=tuple(body.blocks),
+        blocks=tuple(sorted(set(body.blocks), key=lambda block: (block[0], -block[1]))),
     )
 
 
@@ -126,7 +126,15 @@ class _Body:
         self.pages.append(self._n_characters)
 
     def add(self, block: dict[str, Any]) -> None:
-        if "html" in block:
+        if "group" in block:
+            if block["kind"] == "next item":
+                self._gap = "\n"
+            start = self._n_characters + len(self._gap)
+            for inner in _list(block["group"]):
+                self.add(inner)
+            if start < self._n_characters:
+                self.blocks.append((start, self._n_characters))
+        elif "html" in block:
             html = _text(block["html"])
             document = read_html(Source("", html, Origin(html), ()))
             self._put(document.text, document.headings, document.blocks)

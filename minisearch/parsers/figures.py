@@ -7,14 +7,14 @@ give the alternative text that their author wrote; text inside a picture is not 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
-from minisearch.parsers.contents import Page
+from minisearch.parsers.contents import Block, Page, Rows, rows_block, text_block
 from minisearch.parsers.office import (
     NumberFormat,
     Package,
-    Rows,
     attribute,
     child,
     children,
@@ -22,10 +22,6 @@ from minisearch.parsers.office import (
     number_format,
     reference,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from xml.etree.ElementTree import Element
 
 Points = dict[int, str]  # values in words, by the index of their category
 Series = tuple[Points, str, Points]  # categories, name, values
@@ -49,30 +45,27 @@ def shapes(tree: Element) -> Iterator[Element]:
 def add_shape(page: Page, package: Package, part: str, shape: Element) -> None:
     """Add a shape's alternative text, its text, and the table, chart or diagram that it frames."""
     if description := _description(shape):
-        page.add_text(description)
+        page.append(text_block(description))
     for frame in children(shape, "txBody"):
         if text := text_of(frame):
-            page.add_text(text)
+            page.append(text_block(text))
     for element in (inner for data in children(shape, "graphic", "graphicData") for inner in data):
         if tag_name(element) == "tbl":
-            page.add_rows(
-                [[text_of(cell) for cell in children(row, "tc")] for row in children(element, "tr")]
-            )
+            rows = [[text_of(cell) for cell in children(row, "tc")] for row in children(element, "tr")]
+            page.append(rows_block(rows))
         else:
-            add_figure(page, package, part, element)
+            page += figure_blocks(package, part, element)
 
 
-def add_figure(page: Page, package: Package, part: str, element: Element) -> None:
-    """Add the words of the chart or diagram that an element refers to, if it refers to one."""
+def figure_blocks(package: Package, part: str, element: Element) -> list[Block]:
+    """The titles and values of the chart or diagram that an element refers to, if it refers to one."""
     is_diagram = tag_name(element) == "relIds"
     _, name = package.related(part).get(reference(element, "dm" if is_diagram else "id"), ("", ""))
     if tag_name(element) not in {"chart", "relIds"} or not name or (root := package.optional(name)) is None:
-        return
+        return []
     titles, tables = (_paragraphs(root), []) if is_diagram else _chart(root)
-    if any(titles):
-        page.add_text("\n".join(filter(None, titles)))
-    for rows in tables:
-        page.add_rows(rows)
+    text = "\n".join(filter(None, titles))
+    return [*([text_block(text)] if text else []), *map(rows_block, tables)]
 
 
 def is_description(words: str) -> bool:

@@ -10,18 +10,13 @@ from __future__ import annotations
 import datetime
 import posixpath
 import re
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
+from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import Archive, local_name, parse_xml, tag_name
 from minisearch.parsers.contents import Contents, ExtractionError, Page, counted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from xml.etree.ElementTree import Element
-
-Rows = list[list[str]]
 
 CORE = "docProps/core.xml"
 PROPERTIES = {

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from minisearch.parsers.contents import Contents, ExtractionError, Page, counted
+import pypdfium2
+import pypdfium2.raw as pdfium
+from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
+
+from minisearch.parsers.contents import Contents, ExtractionError, counted, text_block
 from minisearch.text import EAST_ASIAN
-
-if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
 
 MAX_HEADINGS = 5_000
 DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
@@ -34,9 +35,6 @@ Outline = dict[int, list[tuple[int, str]]]  # headings by page, from 0: level an
 
 def extract(data: bytes) -> Contents:
     """Every page's text; ExtractionError where there is none, or the file needs a password."""
-    import pypdfium2
-    import pypdfium2.raw as pdfium
-
     start = data.find(b"%PDF-", 0, 1024)
     if start < 0:
         raise ExtractionError("not a PDF, whatever its name says")
@@ -56,8 +54,6 @@ def extract(data: bytes) -> Contents:
 
 
 def _extract_pages(document: PdfDocument, contents: Contents) -> None:
-    import pypdfium2
-
     pages: list[list[TextLine]] = []
     remarks: list[list[str]] = []
     n_pages, n_unread, n_scanned = len(document), 0, 0
@@ -84,17 +80,12 @@ def _extract_pages(document: PdfDocument, contents: Contents) -> None:
             contents.notes.append(f"{n:,} of {n_pages:,} pages {what}")
     outline = _outline(document)
     for index, (text, page_remarks) in enumerate(zip(texts, remarks, strict=True)):
-        page = Page()
-        page.add_text(text, _placed(text, outline.get(index, [])))
-        for remark in page_remarks:
-            page.add_text(remark)
-        contents.pages.append(page)
+        page = text_block(text, _placed(text, outline.get(index, [])))
+        contents.pages.append([page, *map(text_block, page_remarks)])
 
 
 def _note_left_out(document: PdfDocument, contents: Contents) -> None:
     """Note attached files and XFA forms, whose content is not read."""
-    import pypdfium2.raw as pdfium
-
     if n_attached := document.count_attachments():
         contents.notes.append(counted(n_attached, "attached file is left out", "attached files are left out"))
     if document.get_formtype() in {pdfium.FORMTYPE_XFA_FULL, pdfium.FORMTYPE_XFA_FOREGROUND}:
@@ -116,8 +107,6 @@ def _extract_properties(properties: dict[str, Any], contents: Contents) -> None:
 
 def _outline(document: PdfDocument) -> Outline:
     """The bookmarks of the document."""
-    import pypdfium2
-
     outline: Outline = {}
     with suppress(pypdfium2.PdfiumError, RecursionError):
         for n_headings, bookmark in enumerate(document.get_toc(max_depth=9)):
@@ -167,8 +156,6 @@ class TextLine:
 
 def _read_page(document: PdfDocument, index: int) -> tuple[list[TextLine], list[str], bool]:
     """A page's lines, its remarks, and whether it shows pictures but holds no text."""
-    import pypdfium2.raw as pdfium
-
     page = document[index]
     try:
         text_page = page.get_textpage()
@@ -185,8 +172,6 @@ def _read_page(document: PdfDocument, index: int) -> tuple[list[TextLine], list[
 
 
 def _lines(text_page: PdfTextPage) -> Iterator[TextLine]:
-    import pypdfium2.raw as pdfium
-
     text = text_page.get_text_range()
     position = 0  # in UTF-16 units, as PDFium counts
     for line in text.split("\r\n"):
@@ -203,8 +188,6 @@ def _lines(text_page: PdfTextPage) -> Iterator[TextLine]:
 
 def _box(text_page: PdfTextPage, index: int) -> tuple[float, float, float, float]:
     """Left, bottom, right and top of a character's cell; zeros where it has none."""
-    import pypdfium2
-
     if index >= 0:
         with suppress(pypdfium2.PdfiumError):
             left, bottom, right, top = text_page.get_charbox(index, loose=True)
@@ -214,8 +197,6 @@ def _box(text_page: PdfTextPage, index: int) -> tuple[float, float, float, float
 
 def _baseline(text_page: PdfTextPage, index: int) -> float:
     """The height of a character's baseline; where its cell ends depends on its font."""
-    import pypdfium2.raw as pdfium
-
     x, y = ctypes.c_double(), ctypes.c_double()
     return y.value if index >= 0 and pdfium.FPDFText_GetCharOrigin(text_page, index, x, y) else 0.0
 
@@ -312,8 +293,6 @@ PASSWORD = 1 << 13  # the flag of a form field whose value viewers hide
 
 def _remarks(page: PdfPage) -> list[str]:
     """What was filled into the forms of a page, or noted on it; PDFium does not count it to the text."""
-    import pypdfium2.raw as pdfium
-
     found: dict[str, None] = {}
     for index in range(min(pdfium.FPDFPage_GetAnnotCount(page), MAX_REMARKS)):
         annotation = pdfium.FPDFPage_GetAnnot(page, index)
@@ -326,8 +305,6 @@ def _remarks(page: PdfPage) -> list[str]:
 
 
 def _remark(annotation: object, form: object) -> str:
-    import pypdfium2.raw as pdfium
-
     subtype = pdfium.FPDFAnnot_GetSubtype(annotation)
     if subtype == pdfium.FPDF_ANNOT_WIDGET:
         return _field(annotation, form) if form else ""
@@ -339,8 +316,6 @@ def _remark(annotation: object, form: object) -> str:
 
 def _field(annotation: object, form: object) -> str:
     """A form field's label and value; "" for a password, a button, and a box that is not ticked."""
-    import pypdfium2.raw as pdfium
-
     kind = pdfium.FPDFAnnot_GetFormFieldType(form, annotation)
     is_box = kind in {pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON}
     is_empty = is_box and not pdfium.FPDFAnnot_IsChecked(form, annotation)
@@ -363,8 +338,6 @@ def _field(annotation: object, form: object) -> str:
 
 def _selected(annotation: object, form: object) -> Iterator[str]:
     """The selected options of a list; PDFium's value of the field is only the first of them."""
-    import pypdfium2.raw as pdfium
-
     for index in range(min(pdfium.FPDFAnnot_GetOptionCount(form, annotation), MAX_REMARKS)):
         if pdfium.FPDFAnnot_IsOptionSelected(form, annotation, index):
             yield _string(
@@ -374,8 +347,6 @@ def _selected(annotation: object, form: object) -> Iterator[str]:
 
 def _string(get: Callable[..., int]) -> str:
     """A text in UTF-16, from a function that returns the text's length when it gets no buffer."""
-    import pypdfium2.raw as pdfium
-
     n_bytes = get(None, 0)
     if not 2 < n_bytes <= MAX_LENGTH:
         return ""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
-from minisearch.parsers.contents import Contents, Page
+from minisearch.parsers.contents import Contents, Page, heading_block, text_block
 from minisearch.parsers.figures import add_shape, shapes, text_of
 from minisearch.parsers.office import Package, attribute, child, children
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from xml.etree.ElementTree import Element
 
 TITLES = {"title", "ctrTitle"}
 FOOTERS = {"ftr", "hdr", "dt"}
@@ -33,7 +30,7 @@ def _add_slide(page: Page, package: Package, part: str, footers: set[str]) -> No
     title = next((shape for shape in found if _placeholder(shape) in TITLES), None)
     words = "" if title is None else " ".join(_text(title).split())
     if words:
-        page.add_text(words, [(0, 1, words)])
+        page.append(heading_block(words))
     for shape in found:
         kind, words = _placeholder(shape), _text(shape)
         is_repeated = kind == "sldNum" or (kind in FOOTERS and words in footers)
@@ -62,8 +59,7 @@ def _comments(root: Element | None) -> Iterator[str]:
 
 
 def _add_remarks(page: Page, label: str, remarks: Iterable[str]) -> None:
-    for remark in filter(None, map(str.strip, remarks)):
-        page.add_text(f"{label}: {remark}")
+    page += (text_block(f"{label}: {remark}") for remark in filter(None, map(str.strip, remarks)))
 
 
 def _placeholder(shape: Element) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sized
-from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import iterate_xml, tag_name
-from minisearch.parsers.contents import Contents, DamagedPart, Page, counted
+from minisearch.parsers.contents import Contents, DamagedPart, Page, counted, rows_block, text_block
 from minisearch.parsers.figures import add_shape, shapes
 from minisearch.parsers.office import (
     NumberFormat,
@@ -21,9 +21,6 @@ from minisearch.parsers.office import (
     format_number,
     number_format,
 )
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
 
 MAX_COLUMNS = 16_384
 ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")  # a character that XML cannot hold
@@ -82,9 +79,8 @@ class _Workbook:
                 rows.append(row)
         if rows:
             used = sorted(set().union(*rows))  # columns that no row uses would only take room
-            page.add_rows([[row.get(column, "") for column in used] for row in rows])
-        for text in headers:
-            page.add_text(text)
+            page.append(rows_block([[row.get(column, "") for column in used] for row in rows]))
+        page += map(text_block, headers)
         self._add_comments(page, part)
         for name in self._package.parts(part, "drawing"):
             root = self._package.optional(name)
@@ -151,7 +147,7 @@ class _Workbook:
                     elif tag_name(comment) != "comment" or place in threaded:
                         continue
                     if words := _text(comment).strip():
-                        page.add_text(f"Comment on {place}: {words}")
+                        page.append(text_block(f"Comment on {place}: {words}"))
 
 
 def _is_index(words: str, values: Sized) -> bool:

@@ -289,9 +289,10 @@ GOOD = b'"title": "", "properties": [], "notes": [], "has_pages": true'
     b'{"contents": {"pages": [[{"text": 5, "headings": []}]], %b}}' % GOOD,
     b'{"contents": {"pages": [[{"text": "a", "headings": [[9, 1, "b"]]}]], %b}}' % GOOD,
     b'{"contents": {"pages": [[{"text": "a", "headings": [[0, 0, "b"]]}]], %b}}' % GOOD,
+    b'{"contents": {"pages": [[{"group": 1, "kind": "item"}]], %b}}' % GOOD,
     b'{"contents": {"pages": [[{"rows": [1]}]], %b}}' % GOOD,
     b'{"contents": {"pages": [[{"other": 1}]], %b}}' % GOOD,
-], ids=range(13))  # fmt: skip
+], ids=range(14))  # fmt: skip
 def test_nonsense_is_told_as_such(sandbox, monkeypatch, answer):
     child_code(monkeypatch, answering(framed(answer)))
     assert reason(sandbox, b"") == NONSENSE
