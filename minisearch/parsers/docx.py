@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
@@ -34,7 +35,7 @@ MAX_CELL = 2_000  # characters; a table with longer cells lays out a page
 MAX_SPAN = 63  # columns that a table of Word can have
 
 
-def extract(data: bytes) -> Contents:
+def extract(data: bytes) -> dict[str, Any]:
     """The body between the headers and the footers."""
     contents = Contents(has_pages=False)
     package = Package(data, contents)
@@ -47,7 +48,7 @@ def extract(data: bytes) -> Contents:
     if body.n_left_out:
         parts = counted(body.n_left_out, "part that is", "parts that are")
         contents.notes.append(f"{parts} another document left out")
-    return contents
+    return contents.as_json()
 
 
 def _once(package: Package, main: str, styles: Styles, kind: str) -> list[Block]:

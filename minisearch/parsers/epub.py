@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import posixpath
 import re
+from typing import Any
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
@@ -29,7 +30,7 @@ TEXT = re.compile("html|xml|oeb1")  # SVG drawings hold text, too
 MAX_CHAPTERS = 10_000
 
 
-def extract(data: bytes) -> Contents:
+def extract(data: bytes) -> dict[str, Any]:
     """The chapters in the order of the book's spine; damaged and missing chapters are noted."""
     archive = Archive(data)
     contents = Contents(has_pages=True)
@@ -57,7 +58,7 @@ def extract(data: bytes) -> Contents:
         contents.notes.append(
             f"{counted(n_undecodable, 'place', 'places')} in its chapters cannot be decoded"
         )
-    return contents
+    return contents.as_json()
 
 
 def _package_name(archive: Archive) -> str:

@@ -1,8 +1,8 @@
-"""Formats that are no text (PDF, Office, EPUB): bytes in, as a Document what a process took out of them.
+"""Binary formats (PDF, Office, EPUB): bytes come in, a `Document` comes out.
 
-The answer of that process is checked here value by value, since a file may have taken it over.  Its pieces
-of HTML go through the HTML reader, its tables are worded like those of other files, and pages are joined
-with a blank line.  How a file is taken apart is `extract`'s, what that may cost the sandbox's.
+The sandbox process extracts the contents.  A file may have taken that process over, so every value of its
+answer is checked here.  Then blocks are joined with blank lines, rows of tables become text, and HTML goes
+through the HTML parser.
 """
 
 from __future__ import annotations
@@ -27,65 +27,55 @@ MAX_LEVEL = 9
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format that is no text: its name, that for people, and the libraries any one of which reads it."""
+    """A binary format: the module that extracts it, its name in messages, and the library it needs."""
 
-    name: str
+    module: str
     label: str
-    libraries: tuple[str, ...] = ()
+    library: str = ""
     extra: str = ""
 
-    @property
-    def is_readable(self) -> bool:
-        """Whether a library that reads it is installed."""
-        return not self.libraries or any(map(importlib.util.find_spec, self.libraries))
 
-
-PDF = Format("pdf", "PDF", ("pypdfium2",), "pdf")
+PDF = Format("pdf", "PDF", "pypdfium2", "pdf")
 DOCX = Format("docx", "DOCX")
 PPTX = Format("pptx", "PPTX")
 XLSX = Format("xlsx", "XLSX")
 EPUB = Format("epub", "EPUB")
-SUFFIXES = {
-    ".pdf": PDF,
-    ".docx": DOCX,
-    ".docm": DOCX,
-    ".pptx": PPTX,
-    ".pptm": PPTX,
-    ".ppsx": PPTX,
-    ".xlsx": XLSX,
-    ".xlsm": XLSX,
-    ".epub": EPUB,
-}
 
-# One for all threads, since a process for each file would cost more than reading it; started when needed.
+# One for all threads, because a process for each file would cost more than reading it; starts with the first.
 SANDBOX = Sandbox()
 
 
 def reader(format_: Format, sandbox: Sandbox = SANDBOX) -> Callable[[str, bytes], Document]:
-    """The reader of a format: path and bytes to a Document; it raises IngestError with the bare reason."""
+    """The reader of a format, from a path and bytes to a Document; it raises IngestError with the reason."""
 
     def read(path: str, data: bytes) -> Document:
-        if not format_.is_readable:
+        if format_.library and not importlib.util.find_spec(format_.library):
             install = f"pip install 'minisearch[{format_.extra}]'"
-            raise IngestError(f"{format_.label} needs {format_.libraries[0]}: {install}")
-        contents = sandbox.extract(format_.name, format_.label, data)
+            raise IngestError(f"{format_.label} needs {format_.library}: {install}")
+        contents = sandbox.extract(format_.module, format_.label, data)
         try:
-            return _document(path, format_.name, contents)
+            return _document(path, format_.module, contents)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise IngestError(NONSENSE) from error
 
     return read
 
 
-EXTRACTED = {suffix: reader(format_) for suffix, format_ in SUFFIXES.items()}
+EXTRACTED = {
+    ".pdf": reader(PDF),
+    **dict.fromkeys((".docx", ".docm"), reader(DOCX)),
+    **dict.fromkeys((".pptx", ".pptm", ".ppsx"), reader(PPTX)),
+    **dict.fromkeys((".xlsx", ".xlsm"), reader(XLSX)),
+    ".epub": reader(EPUB),
+}
 
 
 def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
-    """The Document that these contents make; KeyError, TypeError or ValueError where they make no sense."""
+    """The Document with these contents; KeyError, TypeError or ValueError where they make no sense."""
     body = _Body()
-    for blocks in _list(contents["pages"]):
+    for page in _list(contents["pages"]):
         body.begin_page()
-        for block in _list(blocks):
+        for block in _list(page):
             body.add(block)
     text = "".join(body.parts)
     title = _text(contents["title"]).strip()[:MAX_TITLE]
@@ -110,7 +100,7 @@ def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
 
 
 class _Body:
-    """A text under way: its pieces with a blank line between, and where pages, headings and blocks are."""
+    """A text under construction, with the positions of its pages, headings and blocks."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
@@ -118,7 +108,7 @@ class _Body:
         self.headings: list[Heading] = []
         self.blocks: list[tuple[int, int]] = []
         self._n_characters = 0
-        self._gap = ""
+        self._gap = ""  # before the next block
 
     def begin_page(self) -> None:
         self._append("\n\n" if self.pages else "")
@@ -126,9 +116,9 @@ class _Body:
         self.pages.append(self._n_characters)
 
     def add(self, block: dict[str, Any]) -> None:
+        """Add one of the blocks that `contents` describes."""
         if "group" in block:
-            if block["kind"] == "next item":
-                self._gap = "\n"
+            self._gap = "\n" if block["kind"] == "next item" else self._gap
             start = self._n_characters + len(self._gap)
             for inner in _list(block["group"]):
                 self.add(inner)
@@ -140,7 +130,7 @@ class _Body:
             self._put(document.text, document.headings, document.blocks)
         elif "rows" in block:
             rows = [[_text(cell) for cell in _list(row)] for row in _list(block["rows"])]
-            for row in _worded(rows):
+            for row in _row_texts(rows):
                 self._put(row, (), [(0, len(row))])
         else:
             headings = (
@@ -168,10 +158,10 @@ class _Body:
         self._n_characters += len(text)
 
 
-def _worded(rows: list[list[str]]) -> list[str]:
-    """A table as those of other files are: each row a paragraph that says what its cells are.
+def _row_texts(rows: list[list[str]]) -> list[str]:
+    """The rows of a table as "header: cell; header: cell".
 
-    Of a form, whose rows begin with "Name:", the rows are "Name: Ada".
+    A form has no header: its rows begin with "Name:", and read "Name: Ada".
     """
     rows = [[" ".join(cell.split()) for cell in row] for row in rows]
     labels = labels_of(header_of(rows[:SAMPLE_ROWS]))

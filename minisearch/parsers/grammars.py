@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -36,29 +36,19 @@ class Definition:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """Where the parts of a source begin, in characters, with their levels and names.
+def extract(data: bytes) -> dict[str, Any]:
+    """The ``parts`` of a source in UTF-8, after a line with the grammar's name.
 
-    A part without a name is the rest of a definition after another one inside it has ended.
+    A part is its position in characters, its level, and its name.  One without a name is the rest of a
+    definition after another one inside it has ended.
     """
-
-    parts: list[tuple[int, int, str]] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """The parts as plain values for JSON."""
-        return {"parts": self.parts}
-
-
-def extract(data: bytes) -> Outline:
-    """The outline of a source in UTF-8, whose first line is the grammar's name."""
     name, _, source = data.partition(b"\n")
     grammar = GRAMMARS.get(name.decode())
     if grammar is None:
         raise ExtractionError(f"no such grammar: {name!r}")
     tree = _parser(name.decode()).parse(source)
     found = sorted(_definitions(tree.walk(), source, grammar), key=lambda one: (one.start, -one.end))
-    return Outline(list(_parts(_in_characters(found, source), source.decode())))
+    return {"parts": list(_parts(_in_characters(found, source), source.decode()))}
 
 
 @cache
@@ -174,7 +164,7 @@ def _next_words(text: str, position: int) -> int:
     return text.rfind("\n", 0, words.end()) + 1 if words else len(text)
 
 
-# --- grammars ---- ------------------------------------------------------------------------------------------
+# --- grammars -------------------------------------------------------------------------------------------
 
 # Nodes that belong to the definition directly below.
 COMMENTS = {"comment", "line_comment", "block_comment", "attribute_item", "decorator"}
@@ -234,82 +224,52 @@ def _receiver(node: Node) -> str:
     return words[-1].lstrip("*") + "." if words else ""
 
 
-def _named(*types: str, **others: str) -> dict[str, str]:
-    return dict.fromkeys(types, "name") | others
+def _named(names: str, **others: str) -> dict[str, str]:
+    """The types of nodes whose name is in their field "name", and others with their fields."""
+    return dict.fromkeys(names.split(), "name") | others
 
 
 _JAVASCRIPT = _named(
-    "class_declaration",
-    "class",
-    "function_declaration",
-    "generator_function_declaration",
-    "method_definition",
-    "variable_declarator",
+    """
+    class_declaration class function_declaration generator_function_declaration method_definition
+    variable_declarator
+    """,
     assignment_expression="left",
     pair="key",
     field_definition="property",
 )
 _TYPESCRIPT = _JAVASCRIPT | _named(
-    "abstract_class_declaration",
-    "enum_declaration",
-    "function_signature",
-    "interface_declaration",
-    "internal_module",
-    "module",
-    "public_field_definition",
-    "type_alias_declaration",
+    """
+    abstract_class_declaration enum_declaration function_signature interface_declaration internal_module
+    module public_field_definition type_alias_declaration
+    """
 )
 _C = _named(
-    "enum_specifier",
-    "preproc_function_def",
-    "struct_specifier",
-    "union_specifier",
+    "enum_specifier preproc_function_def struct_specifier union_specifier",
     function_definition="declarator",
     type_definition="declarator",
+)
+_CPP = _C | _named("class_specifier concept_definition namespace_definition")
+_GO = _named("function_declaration method_declaration type_spec")
+_JAVA = _named(
+    """
+    annotation_type_declaration class_declaration compact_constructor_declaration constructor_declaration
+    enum_declaration interface_declaration method_declaration record_declaration
+    """
+)
+_PYTHON = _named("class_definition function_definition")
+_RUST = _named(
+    "enum_item function_item macro_definition mod_item struct_item trait_item union_item", impl_item="type"
 )
 
 GRAMMARS = {
     "c": Grammar("tree_sitter_c", "language", _C),
-    "cpp": Grammar(
-        "tree_sitter_cpp",
-        "language",
-        _C | _named("class_specifier", "concept_definition", "namespace_definition"),
-    ),
-    "go": Grammar(
-        "tree_sitter_go",
-        "language",
-        _named("function_declaration", "method_declaration", "type_spec"),
-    ),
-    "java": Grammar(
-        "tree_sitter_java",
-        "language",
-        _named(
-            "annotation_type_declaration",
-            "class_declaration",
-            "compact_constructor_declaration",
-            "constructor_declaration",
-            "enum_declaration",
-            "interface_declaration",
-            "method_declaration",
-            "record_declaration",
-        ),
-    ),
+    "cpp": Grammar("tree_sitter_cpp", "language", _CPP),
+    "go": Grammar("tree_sitter_go", "language", _GO),
+    "java": Grammar("tree_sitter_java", "language", _JAVA),
     "javascript": Grammar("tree_sitter_javascript", "language", _JAVASCRIPT),
-    "python": Grammar("tree_sitter_python", "language", _named("class_definition", "function_definition")),
-    "rust": Grammar(
-        "tree_sitter_rust",
-        "language",
-        _named(
-            "enum_item",
-            "function_item",
-            "macro_definition",
-            "mod_item",
-            "struct_item",
-            "trait_item",
-            "union_item",
-            impl_item="type",
-        ),
-    ),
+    "python": Grammar("tree_sitter_python", "language", _PYTHON),
+    "rust": Grammar("tree_sitter_rust", "language", _RUST),
     "tsx": Grammar("tree_sitter_typescript", "language_tsx", _TYPESCRIPT),
     "typescript": Grammar("tree_sitter_typescript", "language_typescript", _TYPESCRIPT),
 }

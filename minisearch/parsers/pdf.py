@@ -33,7 +33,7 @@ NO_TITLE = re.compile(
 Outline = dict[int, list[tuple[int, str]]]  # headings by page, from 0: level and title
 
 
-def extract(data: bytes) -> Contents:
+def extract(data: bytes) -> dict[str, Any]:
     """Every page's text; ExtractionError where there is none, or the file needs a password."""
     start = data.find(b"%PDF-", 0, 1024)
     if start < 0:
@@ -50,7 +50,7 @@ def extract(data: bytes) -> Contents:
     _extract_properties(document.get_metadata_dict(), contents)
     _note_left_out(document, contents)
     _extract_pages(document, contents)
-    return contents
+    return contents.as_json()
 
 
 def _extract_pages(document: PdfDocument, contents: Contents) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
@@ -14,7 +15,7 @@ TITLES = {"title", "ctrTitle"}
 FOOTERS = {"ftr", "hdr", "dt"}
 
 
-def extract(data: bytes) -> Contents:
+def extract(data: bytes) -> dict[str, Any]:
     """The slides in order, also hidden ones; a header or footer that several slides repeat comes once."""
     contents = Contents(has_pages=True)
     package = Package(data, contents)
@@ -22,7 +23,7 @@ def extract(data: bytes) -> Contents:
     footers: set[str] = set()
     slides = children(package.root(main), "sldIdLst", "sldId")
     package.add_pages(main, slides, "slides", lambda page, part: _add_slide(page, package, part, footers))
-    return contents
+    return contents.as_json()
 
 
 def _add_slide(page: Page, package: Package, part: str, footers: set[str]) -> None:

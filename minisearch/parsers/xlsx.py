@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sized
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import iterate_xml, tag_name
@@ -30,7 +31,7 @@ LETTER = re.compile(r"[^\W\d_]")
 HEADER_CODE = re.compile(r'&(?:"[^"]*"|[0-9]+|K[0-9A-Fa-f]{6}|.)')
 
 
-def extract(data: bytes) -> Contents:
+def extract(data: bytes) -> dict[str, Any]:
     """Every sheet, also hidden ones; a formula gives its last value, or itself where there is none."""
     contents = Contents(has_pages=True)
     package = Package(data, contents)
@@ -44,7 +45,7 @@ def extract(data: bytes) -> Contents:
     if book.n_lost:
         cells = counted(book.n_lost, "cell points to a text that is", "cells point to texts that are")
         contents.notes.append(f"{cells} missing")
-    return contents
+    return contents.as_json()
 
 
 class _Workbook:
