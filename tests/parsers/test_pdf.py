@@ -1,4 +1,4 @@
-"""A PDF's words come out as a person reads them, each on its page, and one without words says why."""
+"""PDF: paragraphs, pages, headings, form fields and notes; a file without text gives a reason."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def pages_of(document: Document) -> list[str]:
     return [document.text[start:end].strip() for start, end in zip(document.pages, ends, strict=True)]
 
 
-# --- what is read --------------------------------------------------------------------------------------
+# --- what is read ---------------------------------------------------------------------------------------
 
 
 def test_every_page_has_its_own_text_and_number():
@@ -60,7 +60,7 @@ def test_a_chunk_knows_its_page():
     assert {one.text: one.page for one in chunks} == {"apples and pears": 1, "quinces": 3}
 
 
-def test_lines_that_were_broken_for_want_of_room_are_joined_and_others_kept():
+def test_lines_broken_at_the_margin_are_joined_and_other_lines_are_kept():
     lines = [
         "It is well known that an inter-",
         "national agreement, once it is",
@@ -90,7 +90,7 @@ def test_a_hyphen_that_belongs_to_the_word_stays():
     assert "SGML-Tools" in read(pdf("the quite old SGML-\nTools were here")).text
 
 
-def test_lines_without_positions_are_still_all_there():
+def test_lines_without_positions_keep_all_their_words():
     lines = [TextLine(words, 0, 0, 0, 0, 1) for words in ("one", "two", "three")]
     assert paragraphs(lines).split() == ["one", "two", "three"]
     assert paragraphs([]) == ""
@@ -140,7 +140,7 @@ def test_the_outline_gives_headings_where_its_words_stand():
     assert document.headings[3].start == document.headings[2].start
 
 
-# --- what is not ---------------------------------------------------------------------------------------
+# --- what is refused -----------------------------------------------------------------------------------
 
 
 def test_an_encrypted_file_says_so_unless_it_opens_without_a_password():
@@ -151,7 +151,7 @@ def test_an_encrypted_file_says_so_unless_it_opens_without_a_password():
 PICTURE = b"q 100 0 0 100 72 600 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"
 
 
-def test_scanned_pages_are_told_from_blank_ones():
+def test_scanned_pages_and_blank_pages_have_different_reasons():
     assert reason(pdf_of_streams([stream(PICTURE)] * 3)) == (
         "no text in it: scanned pages? 3 pages; minisearch does no OCR"
     )
@@ -163,7 +163,7 @@ def test_scanned_pages_are_told_from_blank_ones():
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"%PDF-", pdf("words")[:40], b"\0" * 5000], ids=range(5))
-def test_what_is_no_pdf_gives_a_reason(data):
+def test_a_file_that_is_no_pdf_gives_a_reason(data):
     assert reason(data).startswith(("not a PDF", "damaged"))
 
 
@@ -179,7 +179,7 @@ def circular() -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("data", [data for _, data in circular()], ids=[name for name, _ in circular()])
-def test_a_circle_is_no_trap(data):
+def test_circular_references_end(data):
     try:
         assert read(data).text in ("round and round", "")
     except IngestError as error:
@@ -233,7 +233,7 @@ def test_a_hundred_pages_take_a_moment():
     assert time.perf_counter() - started_s < 10  # half a second on an idle machine
 
 
-# --- what lies on a page ---------------------------------------------------------------------------------
+# --- form fields and annotations -------------------------------------------------------------------------
 
 FIELDS = [
     b"/FT /Tx /T (name) /TU (Full name) /V (Ada Lovelace)",
@@ -272,19 +272,19 @@ def form(words: bytes) -> bytes:
     ])  # fmt: skip
 
 
-def test_what_was_filled_in_or_remarked_follows_the_page():
+def test_form_fields_and_annotations_follow_the_page():
     data = form(drawing([(72, 700, 12, "A form")]))
     assert read(data).text.split("\n\n") == ["A form", *SAID]
 
 
 @pytest.mark.parametrize("good, bad", [(b"/Ff 8192", b"/Ff (a)"), (b"/Annots [5 0 R", b"/Annots [null")])
-def test_what_is_wrong_with_remarks_loses_no_words_of_the_page(good, bad):
+def test_a_damaged_annotation_loses_no_words_of_the_page(good, bad):
     data = form(drawing([(72, 700, 12, "A form")]))
     assert good in data
     assert read(data.replace(good, bad)).text.startswith("A form")
 
 
-def test_a_page_with_nothing_but_what_was_filled_in_is_read():
+def test_a_page_that_holds_only_form_fields_is_read():
     document = read(form(b""))
     assert document.text.split("\n\n") == SAID
     assert document.pages == (0,)
