@@ -294,16 +294,24 @@ def _laid_out(cells: Sequence[Sequence[list[Block] | None]]) -> Block:
         is_line = False
         for cell in filter(None, row):
             blocks = _continued(blocks, cell) if is_line else [*blocks, *cell]
-            is_line = len(cell) == 1 and _is_paragraph(cell[0]) and "\n" not in cell[0]["text"]
+            is_line = len(cell) == 1 and _line(cell[0]) != ""
         rows.append(group_block("row", blocks))
     return group_block("table", rows)
 
 
 def _continued(blocks: list[Block], others: list[Block]) -> list[Block]:
-    """All blocks, with the first paragraph of the others in the line of the last paragraph before."""
-    if not (_is_paragraph(blocks[-1]) and _is_paragraph(others[0])):
+    """All blocks; where the first of the others is a paragraph, it continues the line before it."""
+    line = _line(blocks[-1])
+    if not (line and _is_paragraph(others[0])):
         return [*blocks, *others]
-    return [*blocks[:-1], text_block(f"{blocks[-1]['text']} {others[0]['text']}"), *others[1:]]
+    return [*blocks[:-1], text_block(f"{line} {others[0]['text']}"), *others[1:]]
+
+
+def _line(block: Block) -> str:
+    """The text of a paragraph or list item of one line; "" for other blocks."""
+    if "item" in block.get("kind", "") and len(block["group"]) == 1:
+        block = block["group"][0]
+    return block["text"] if _is_paragraph(block) and "\n" not in block["text"] else ""
 
 
 def _one_line(words: str) -> str:
