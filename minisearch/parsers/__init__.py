@@ -1,4 +1,4 @@
-"""Parsers: a file's bytes come in, a ``Document`` comes out; one module a format.
+"""Parsers: a file's bytes come in, a `Document` comes out; one module for each format.
 
 The names below are imported on first use.  The sandbox process imports modules of this folder without them,
 and so starts in a fifth of the time.

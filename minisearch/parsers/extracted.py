@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from minisearch.errors import IngestError
-from minisearch.parsers.decode import UNFIT, Source
-from minisearch.parsers.fields import Fields
+from minisearch.parsers.building import MAX_TITLE, DocumentBuilder, first_title
 from minisearch.parsers.html import read_html
-from minisearch.parsers.markdown import MAX_TITLE, first_title
 from minisearch.parsers.sandbox import NONSENSE, Sandbox
+from minisearch.parsers.source import Source, fit
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, row_text
 from minisearch.types import Document, Heading, Origin
 
@@ -72,90 +71,75 @@ EXTRACTED = {
 
 def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
     """The Document with these contents; KeyError, TypeError or ValueError where they make no sense."""
-    body = _Body()
-    for page in _list(contents["pages"]):
-        body.begin_page()
-        for block in _list(page):
-            body.add(block)
-    text = "".join(body.parts)
-    title = _text(contents["title"]).strip()[:MAX_TITLE]
-    fields = Fields()
-    if title:
-        fields.add("title", title)
-    for name, value in _list(contents["properties"]):
-        fields.add(_text(name), _text(value))
     notes = [_text(note)[:MAX_TITLE] for note in _list(contents["notes"])][:MAX_NOTES]
-    return Document(
-        path,
-        text,
-        format_,
-        Origin(text, is_extract=True),
-        title=title or (first_title(tuple(body.headings)) if format_ in ("docx", "epub") else ""),
-        headings=tuple(body.headings),
-        notes=(*notes, *fields.notes()),
-        fields=fields.found(),
-        pages=tuple(body.pages) if contents["has_pages"] is True else (),
-        blocks=tuple(sorted(set(body.blocks), key=lambda block: (block[0], -block[1]))),
+    builder = _Builder(Source(path, "", Origin(""), tuple(notes)), format_)
+    builder.title = _text(contents["title"])
+    if builder.title.strip():
+        builder.fields.add("title", builder.title)
+    for name, value in _list(contents["properties"]):
+        builder.fields.add(_text(name), _text(value))
+    for page in _list(contents["pages"]):
+        builder.begin_page()
+        for block in _list(page):
+            builder.add_block(block)
+    document = builder.document()
+    has_title = document.title or format_ not in ("docx", "epub")
+    return replace(
+        document,
+        origin=Origin(document.text, is_extract=True),
+        title=document.title if has_title else first_title(document.headings),
+        pages=document.pages if contents["has_pages"] is True else (),
     )
 
 
-class _Body:
-    """A text under construction, with the positions of its pages, headings and blocks."""
+class _Builder(DocumentBuilder):
+    """Adds pages and the blocks that `contents` describes."""
 
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.pages: list[int] = []
-        self.headings: list[Heading] = []
-        self.blocks: list[tuple[int, int]] = []
-        self._n_characters = 0
-        self._gap = ""  # before the next block
+    _gap = ""  # before the next block
 
     def begin_page(self) -> None:
-        self._append("\n\n" if self.pages else "")
+        self.insert("\n\n" if self.pages else "")
         self._gap = ""
-        self.pages.append(self._n_characters)
+        self.pages.append(len(self))
 
-    def add(self, block: dict[str, Any]) -> None:
-        """Add one of the blocks that `contents` describes."""
+    def add_block(self, block: dict[str, Any]) -> None:
         if "group" in block:
             self._gap = "\n" if block["kind"] == "next item" else self._gap
-            start = self._n_characters + len(self._gap)
+            start = len(self) + len(self._gap)
             for inner in _list(block["group"]):
-                self.add(inner)
-            if start < self._n_characters:
-                self.blocks.append((start, self._n_characters))
+                self.add_block(inner)
+            if start < len(self):
+                self.blocks.append((start, len(self)))
         elif "html" in block:
-            html = _text(block["html"])
-            document = read_html(Source("", html, Origin(html), ()))
-            self._put(document.text, document.headings, document.blocks)
+            document = read_html(Source.of_text(_text(block["html"])))
+            self._add_text(document.text, document.headings, document.blocks)
         elif "rows" in block:
             rows = [[_text(cell) for cell in _list(row)] for row in _list(block["rows"])]
             for row in _row_texts(rows):
-                self._put(row, (), [(0, len(row))])
+                self._add_text(row, (), [(0, len(row))])
         else:
             headings = (
                 Heading(int(start), int(level), _text(title)) for start, level, title in block["headings"]
             )
-            self._put(_text(block["text"]), headings)
+            self._add_text(_text(block["text"]), headings)
 
-    def _put(self, text: str, headings: Iterable[Heading], blocks: Iterable[tuple[int, int]] = ()) -> None:
+    def _add_text(
+        self, text: str, headings: Iterable[Heading], blocks: Iterable[tuple[int, int]] = ()
+    ) -> None:
         if not text:
             return
-        self._append(self._gap)
-        last = 0
+        self.insert(self._gap)
+        base, last = len(self), 0
         for heading in headings:
             if not (last <= heading.start <= len(text) and heading.level >= 1):
                 raise ValueError("a heading outside its page")
             last = heading.start
-            level = min(heading.level, MAX_LEVEL)
-            self.headings.append(Heading(self._n_characters + last, level, heading.title[:MAX_TITLE]))
-        self.blocks += [(self._n_characters + start, self._n_characters + end) for start, end in blocks]
-        self._append(text)
+            self.headings.append(
+                Heading(base + last, min(heading.level, MAX_LEVEL), heading.title[:MAX_TITLE])
+            )
+        self.blocks += [(base + start, base + end) for start, end in blocks]
+        self.insert(text)
         self._gap = "\n\n"
-
-    def _append(self, text: str) -> None:
-        self.parts.append(text)
-        self._n_characters += len(text)
 
 
 def _row_texts(rows: list[list[str]]) -> list[str]:
@@ -178,4 +162,4 @@ def _list(value: object) -> list[Any]:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("not a text")
-    return UNFIT.sub("\ufffd", value)
+    return fit(value)

@@ -1,9 +1,9 @@
-"""The parser for each file suffix: a path or bytes come in, a ``Document`` comes out.
+"""The reader for each file format: a path or its bytes go in, a `Document` comes out.
 
-Text formats are in ``READERS``; their parsers get a decoded ``Source``.  Formats in ``BINARY_READERS`` get
-the bytes.  Any other suffix is plain text, unless the first bytes show a binary file.  Which files are read,
-and whether they have changed, is decided elsewhere.  The message of an IngestError is only the reason
-("binary file"), because the caller knows the path.
+The suffix decides on the reader, one function for each format.  Text formats are in ``READERS``: a reader
+gets a decoded `Source` and finds title, headings and fields.  ``BINARY_READERS`` get the bytes.  Any other
+file is plain text, unless its first bytes say that it is not.  Whether a file is wanted or has changed is
+left to others.  The message of an IngestError is the bare reason ("binary file"): the caller knows the path.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ from functools import lru_cache
 from importlib import metadata
 
 from minisearch.errors import IngestError
-from minisearch.parsers.code import read_code
-from minisearch.parsers.decode import Source, decode
+from minisearch.parsers.code import CODE_SUFFIXES, LANGUAGES, read_code
 from minisearch.parsers.email_ import read_email
 from minisearch.parsers.extracted import EXTRACTED
 from minisearch.parsers.html import read_html
 from minisearch.parsers.json_ import read_json, read_jsonl
-from minisearch.parsers.languages import CODE_SUFFIXES, LANGUAGES
 from minisearch.parsers.markdown import read_markdown
 from minisearch.parsers.notebook import read_notebook
 from minisearch.parsers.rst import read_rst
+from minisearch.parsers.source import Source, decode
 from minisearch.parsers.tables import read_table
 from minisearch.types import Document
 
 
 def read_text(source: Source) -> Document:
-    """The whole file as plain text."""
-    return Document(source.path, source.text, "text", source.origin, notes=source.notes)
+    """The file unchanged."""
+    return source.unchanged("text")
 
 
 READERS: dict[str, Callable[[Source], Document]] = {
@@ -60,7 +59,7 @@ BINARY_READERS: dict[str, Callable[[str, bytes], Document]] = {**EXTRACTED}
 
 
 def read(path: str, *, display: str | None = None) -> Document:
-    """The document in a file, with ``display`` as its ``path`` if given.
+    """The document in a file; its ``path`` is ``display`` where that is given.
 
     Raises IngestError when the file cannot be read, or is binary.
     """
@@ -70,8 +69,8 @@ def read(path: str, *, display: str | None = None) -> Document:
 def read_bytes(path: str) -> bytes:
     """All bytes of a regular file.
 
-    Raises IngestError, with the OSError as its ``__cause__`` where there was one.  This says that the file
-    could not be opened, while an IngestError of ``parse`` says that its content is unusable.
+    Raises IngestError when it cannot be read, with the OSError, if any, as its ``__cause__``.  An IngestError
+    of ``parse``, in contrast, is about the content.
     """
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
@@ -83,13 +82,13 @@ def read_bytes(path: str) -> bytes:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    # Opening a named pipe would wait for a writer.  A file that has become a link since it was found may lead
-    # anywhere.
+    # A named pipe would block until someone writes to it; a file that was replaced by a link since it was
+    # found may lead anywhere.
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 def parse(path: str, data: bytes) -> Document:
-    """The document in the bytes of a file with this name.
+    """The document in these bytes; the suffix of the path chooses the reader.
 
     Raises IngestError when they are binary, or not in the encoding that their byte-order mark names.
     """
