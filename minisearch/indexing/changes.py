@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from minisearch.chunking.reach import bytes_under
+from minisearch.chunking.positions import bytes_under
 from minisearch.config import Settings, fingerprint
 from minisearch.errors import CutShort, IngestError, MinisearchError
 from minisearch.files.screening import has_only_blanks, screened
