@@ -14,10 +14,10 @@ import numpy as np
 from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter
+from minisearch.globs import glob
 from minisearch.stores.local import cjk
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.fields import TEXT, compared, folded, kind_of, to_bytes
-from minisearch.stores.local.globs import glob
 from minisearch.text import CJK_RUN, normalised_words
 from minisearch.types import IntArray
 
