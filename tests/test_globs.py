@@ -9,10 +9,10 @@ import subprocess
 import time
 
 import pytest
-from minisearch.stores.local.sqlite import path_ends, path_matches
 
 from minisearch.errors import InputError
 from minisearch.globs import glob
+from minisearch.stores.local.sqlite import path_ends, path_matches
 
 PATHS = ["a", "b", "a.md", "a/b", "a/b.md", "b/a", "a/b/c", "a/b/c.md", "b/a/b/c", "docs/a/x/b/c.md", "a/*/b"]
 
