@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from minisearch.maintenance.coverage import Coverage
     from minisearch.maintenance.inspecting import CutFile
     from minisearch.search.why_not import WhyNot
-    from minisearch.stores.local import Undone
+    from minisearch.stores.base import Undone
 
 
 class MiniSearch:

@@ -12,7 +12,7 @@ from pathlib import Path
 from minisearch.config import Settings, ingest_fingerprint
 from minisearch.errors import FingerprintMismatch, IndexNotFound
 from minisearch.paths import DATABASE, quoted
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.stores.local.sqlite import damaged
 from minisearch.types import Encoder
 
@@ -45,7 +45,7 @@ class Manifest:
         )
 
     @classmethod
-    def read(cls, store: Store, folder: Path) -> Manifest:
+    def read(cls, store: LocalStore, folder: Path) -> Manifest:
         """The facts in a store; IndexNotFound while its first run has not got as far as to set them."""
         meta = store.meta()
         if "model" not in meta:
@@ -66,7 +66,7 @@ class Manifest:
             raise damaged(folder / DATABASE, f"its vectors have {manifest.dimension} dimensions")
         return manifest
 
-    def write(self, store: Store) -> None:
+    def write(self, store: LocalStore) -> None:
         """Set them in a store."""
         store.set_meta(**{name: str(value) for name, value in asdict(self).items()})
 

@@ -15,13 +15,13 @@ from contextlib import suppress
 from minisearch.errors import InputError
 from minisearch.minilm.checkpoints import find
 from minisearch.paths import INDEX_FOLDER, IndexLocation, is_below, is_ours, quoted
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 
 FACT = "named"
 MOST_NAMED = 8  # in one message
 
 
-def places(store: Store, location: IndexLocation) -> frozenset[str]:
+def places(store: LocalStore, location: IndexLocation) -> frozenset[str]:
     """Real paths: what is one of them or lies below one may be opened.
 
     The user has named them to the index where it is now; and beside a ``.minisearch``, nobody need.
@@ -47,7 +47,7 @@ def may_open(path: str, allowed: Set[str]) -> bool:
         return False
 
 
-def check_roots(store: Store, location: IndexLocation, roots: Sequence[str]) -> None:
+def check_roots(store: LocalStore, location: IndexLocation, roots: Sequence[str]) -> None:
     """InputError when an index that follows these absolute paths may not open them all."""
     allowed = places(store, location)
     closed = [root for root in roots if not may_open(root, allowed)]
@@ -65,7 +65,7 @@ def check_model(location: IndexLocation, model: str) -> None:
     """InputError when an index that says it was made with this model may not open its folder."""
     if find(model) is not None:  # a name, which means the same to everybody
         return
-    with Store(location.database) as store:
+    with LocalStore(location.database) as store:
         allowed = places(store, location)
     if not may_open(os.path.expanduser(model), allowed):  # noqa: PTH111 - as the catalog does
         raise InputError(
@@ -75,7 +75,7 @@ def check_model(location: IndexLocation, model: str) -> None:
         )
 
 
-def write_named(store: Store, location: IndexLocation, paths: Iterable[str | os.PathLike[str]]) -> None:
+def write_named(store: LocalStore, location: IndexLocation, paths: Iterable[str | os.PathLike[str]]) -> None:
     """Remember that the user has named these, too."""
     allowed = places(store, location)
     new = {os.path.realpath(path) for path in paths if not may_open(os.fspath(path), allowed)}

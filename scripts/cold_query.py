@@ -30,7 +30,8 @@ from machine import machine
 
 from minisearch import MiniSearch, SentenceTransformer
 from minisearch.config import DEFAULT_MODEL
-from minisearch.stores.local import FileStamp, Store, StoredDocument
+from minisearch.stores.base import FileStamp, StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk
 
 QUERY = "undo my last commit but keep the changes"
@@ -84,7 +85,7 @@ def build(folder: Path, n_passages: int) -> None:
     (first := Path(folder, "first.md")).write_text("# First\n\nThe first document.\n")
     with MiniSearch(folder / "index", encoder=encoder) as ms:
         ms.index(first)
-    with Store(folder / "index" / "minisearch.db", writable=True) as store:
+    with LocalStore(folder / "index" / "minisearch.db", writable=True) as store:
         for start in range(0, n_passages, 1_000):
             with store.snapshot():
                 for n in range(start, min(start + 1_000, n_passages), PASSAGES_A_DOCUMENT):

@@ -35,10 +35,10 @@ from minisearch.search.ranking import (
     LEXICAL_WEIGHT,
     N_FEEDBACK,
     NEAR,
+    lexical_query,
 )
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IntArray
-from minisearch.vectors.live import LiveIndex, publish_index
 
 MODEL = "all-MiniLM-L6-v2"
 FEEDBACKS = (0.1, FEEDBACK_WEIGHT, 0.3)
@@ -149,24 +149,23 @@ def _dcg(gains: list[float]) -> float:
 
 def scored(name: str, folder: Path, encoder: Encoder, queries: Mapping[str, Mapping[int, float]]) -> Scored:
     """Both legs' scores for every question; ``folder`` is an index's."""
-    with Store(folder / "minisearch.db") as store, store.snapshot():
+    with LocalStore(folder / "minisearch.db") as store, store.snapshot():
         dimension = int(store.meta()["dimension"])
-        index = LiveIndex(folder).current(store, dimension)
-        ids, vectors = store.vectors(dimension)
+        ids, vectors = store.all_vectors(dimension)
         documents = [chunk.document_id for chunk in store.chunks(ids.tolist()).values()]
         asked = []
         for text, gains in queries.items():
             (vector,) = encoder.encode_query([text])
             bm25, ceiling = words(store, text, ids)
-            with patch("minisearch.stores.local.full_text.PAIR_WEIGHT", 0.0):
+            with patch("minisearch.search.ranking.PAIR_WEIGHT", 0.0):
                 bm25_of_words, _ = words(store, text, ids)
-            asked.append(Asked(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
+            asked.append(Asked(store.cosines(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
     return Scored(name, asked, np.array(documents), vectors)
 
 
-def words(store: Store, text: str, ids: IntArray) -> tuple[FloatArray, float]:
+def words(store: LocalStore, text: str, ids: IntArray) -> tuple[FloatArray, float]:
     """The full text's scores of all passages, and its ceiling."""
-    hits = store.lexical(text, len(ids))
+    hits = store.lexical(lexical_query(text, store), len(ids))
     bm25 = np.zeros(len(ids), np.float32)
     bm25[np.searchsorted(ids, hits.ids)] = hits.scores
     return bm25, max(hits.ceiling, 1e-9)
@@ -200,8 +199,8 @@ def collections(judged: list[Collection], documents: list[Path], encoder: Encode
             with MiniSearch(index, encoder=encoder) as engine:
                 engine.index(folder)
             with masked_copy(index, n=400, encoder=encoder) as copy:
-                with Store(copy.folder / "minisearch.db", writable=True) as store:
-                    publish_index(store, copy.folder, copy.manifest.dimension, "flat")
+                with LocalStore(copy.folder / "minisearch.db", writable=True) as store:
+                    store.publish_index("flat", copy.manifest.dimension)
                 queries = {item.text: {item.document_id: 1.0} for item in copy.items}
                 found.append(scored(folder.name, copy.folder, encoder, queries))
         yield found

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trust": WORDS | {"stores", "minilm"},
     **dict.fromkeys(SKILLS, WORDS),
     "encoders": WORDS | {"minilm"},
-    "vectors": WORDS | {"stores"},
+    "stores": WORDS | {"vectors"},
     "search": BELOW | {"indexing"},
     "indexing": BELOW | {"search"},
     "maintenance": BELOW | {"indexing"},

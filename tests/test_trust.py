@@ -19,7 +19,7 @@ from minisearch.encoders import Encoders
 from minisearch.errors import InputError, ModelError
 from minisearch.files.selection import FileChoice
 from minisearch.paths import IndexLocation
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.stores.local.documents import COLUMNS, row_crc32
 from tests.fakes import HashingEncoder
 
@@ -50,7 +50,7 @@ class Project:
 
     def says(self, **manifest: object) -> None:
         """Write facts as another would who makes an index."""
-        with Store(self.index / DATABASE, writable=True) as store:
+        with LocalStore(self.index / DATABASE, writable=True) as store:
             store.set_meta(**{name: json.dumps(value) for name, value in manifest.items()})
 
     def copied(self) -> Project:
@@ -332,7 +332,7 @@ def test_verify_opens_no_document_by_a_name_that_leads_out(
     project.made_of(project.docs)
     name = key(project)
     name = name if name.endswith(".md") else f"{name}/x.md"
-    with Store(project.index / DATABASE, writable=True) as store, store._connection.transaction():
+    with LocalStore(project.index / DATABASE, writable=True) as store, store._connection.transaction():
         ((*row, _),) = store._connection.rows(f"select {COLUMNS} from documents")
         path = os.fsencode(name)
         store._connection.write("update documents set path = ?, crc32 = ?", [path, row_crc32(path, *row)])

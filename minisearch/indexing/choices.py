@@ -14,14 +14,14 @@ from dataclasses import asdict
 from minisearch.errors import IndexCorrupt, InputError
 from minisearch.files.selection import FileChoice
 from minisearch.paths import IndexLocation, is_below
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Note
 
 FACT = "choices"
 ROOTS = "roots"
 
 
-def read_choices(store: Store, location: IndexLocation) -> dict[str, FileChoice]:
+def read_choices(store: LocalStore, location: IndexLocation) -> dict[str, FileChoice]:
     """What was chosen, by the absolute paths of folders and files."""
     stored = store.meta().get(FACT, "{}")
     try:
@@ -32,7 +32,7 @@ def read_choices(store: Store, location: IndexLocation) -> dict[str, FileChoice]
         ) from error
 
 
-def write_choices(store: Store, location: IndexLocation, choices: Mapping[str, FileChoice]) -> None:
+def write_choices(store: LocalStore, location: IndexLocation, choices: Mapping[str, FileChoice]) -> None:
     """Remember these instead."""
     known = {location.key_of(path): asdict(choice) for path, choice in sorted(choices.items())}
     said = json.dumps(known)
@@ -40,7 +40,7 @@ def write_choices(store: Store, location: IndexLocation, choices: Mapping[str, F
         store.set_meta(**{FACT: said})
 
 
-def read_roots(store: Store, location: IndexLocation) -> list[str]:
+def read_roots(store: LocalStore, location: IndexLocation) -> list[str]:
     """The folders and files that the index follows, by their absolute paths, in order."""
     stored = store.meta().get(ROOTS, "[]")
     try:
@@ -51,7 +51,7 @@ def read_roots(store: Store, location: IndexLocation) -> list[str]:
         ) from error
 
 
-def write_roots(store: Store, location: IndexLocation, roots: Iterable[str]) -> None:
+def write_roots(store: LocalStore, location: IndexLocation, roots: Iterable[str]) -> None:
     """Remember these instead; one below another goes without saying."""
     named = set(roots)
     tops = [root for root in named if not is_below(os.path.dirname(root), named - {root})]  # noqa: PTH120

@@ -19,7 +19,8 @@ from minisearch.files.selection import FileChoice
 from minisearch.files.walk import Found
 from minisearch.parsers import read_bytes
 from minisearch.paths import IndexLocation, is_below, quoted
-from minisearch.stores.local import Store, StoredDocument
+from minisearch.stores.base import StoredDocument
+from minisearch.stores.local import LocalStore
 
 # Of an index's documents, and of those below each root, so many may go in one run without a word; but one may
 # always: whoever keeps two files and deletes one has not lost a disk.
@@ -45,7 +46,7 @@ class Losses:
             raise ValueError("no whole numbers")
 
 
-def read_losses(store: Store, location: IndexLocation) -> Losses | None:
+def read_losses(store: LocalStore, location: IndexLocation) -> Losses | None:
     """Those of the last day; None where there are none."""
     said = store.meta().get(FACT, "")
     if not said:
@@ -59,7 +60,7 @@ def read_losses(store: Store, location: IndexLocation) -> Losses | None:
     return losses if 0 <= time.time() - losses.since_s < DAY_S else None
 
 
-def write_losses(store: Store, losses: Losses | None) -> None:
+def write_losses(store: LocalStore, losses: Losses | None) -> None:
     """Remember these instead."""
     said = json.dumps(asdict(losses)) if losses else ""
     if store.meta().get(FACT, "") != said:

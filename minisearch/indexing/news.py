@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Note, Skipped
 
 Remarks = Mapping[str, set[str]]
@@ -25,7 +25,7 @@ def remarks(skipped: Iterable[Skipped], notes: Iterable[Note]) -> Remarks:
     return said
 
 
-def told_before(store: Store) -> Remarks:
+def told_before(store: LocalStore) -> Remarks:
     """What the last run has said of files; nothing where it was cut short, since it has told nobody."""
     last = store.journal.last_run()
     if last is None or last.outcome != "complete":

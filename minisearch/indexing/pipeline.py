@@ -28,7 +28,8 @@ from minisearch.indexing.ahead import ahead
 from minisearch.indexing.changes import CutDocument, Outcome, PassedOver, Unchanged
 from minisearch.indexing.scripts import is_in_another_script
 from minisearch.paths import IndexLocation, is_below, quoted
-from minisearch.stores.local import FileStamp, SkipStamp, Store, StoredDocument
+from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, Skipped
 
 # Texts are encoded once this many tokens wait: sorted into full batches of like length, they take 5% less
@@ -161,7 +162,7 @@ class Run:
 
     def __init__(
         self,
-        store: Store,
+        store: LocalStore,
         walked: Walked,
         source: Source,
         *,

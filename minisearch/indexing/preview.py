@@ -21,7 +21,7 @@ from minisearch.indexing.guard import Losses, Shrinking, read_losses, vanished
 from minisearch.indexing.pipeline import Walked, find_files
 from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation, real_path
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, Note, Skipped
 
 
@@ -60,7 +60,7 @@ def preview(
         reader = Reader({}, _no_encoder, Settings(), "")
         walked = find_files(roots, location, choices)
         return _preview(location, roots, reader, choices, walked, choice=choice, prune=prune, earlier=None)
-    with Store(location.database) as store, store.snapshot():
+    with LocalStore(location.database) as store, store.snapshot():
         manifest = Manifest.read(store, location.folder)
         manifest = manifest if settings is None else manifest.cut_by(settings)
         stored = store.documents()

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from minisearch.indexing.pipeline import Run, Walked
 from minisearch.paths import IndexLocation, is_below
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import IngestReport, Skipped
 
 
 @contextmanager
 def recorded(
-    run: Run, store: Store, walked: Walked, location: IndexLocation, roots: Collection[Path]
+    run: Run, store: LocalStore, walked: Walked, location: IndexLocation, roots: Collection[Path]
 ) -> Iterator[None]:
     """Note a run's beginning and its end, however it ends."""
     run_id = store.journal.start_run([location.key(root) for root in roots])
@@ -34,7 +34,7 @@ def recorded(
 
 
 def _note_files(
-    store: Store, run: Run, walked: Walked, location: IndexLocation, below: Collection[str]
+    store: LocalStore, run: Run, walked: Walked, location: IndexLocation, below: Collection[str]
 ) -> None:
     """Note what the run passed over and left out, in place of what was noted below its roots.
 

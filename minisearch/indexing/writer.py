@@ -38,12 +38,11 @@ from minisearch.manifest import Manifest
 from minisearch.minilm.checkpoints import find
 from minisearch.paths import IndexLocation, is_below, real_path
 from minisearch.search import confidence
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
 from minisearch.trust import check_roots, write_named
 from minisearch.types import Encoder, IndexProgress, IngestReport
 from minisearch.vectors import load_backend
-from minisearch.vectors.live import LiveIndex, is_due, publish_index
 
 
 class _Options(TypedDict):
@@ -103,7 +102,7 @@ class Writing:
         """`MiniSearch.roots`."""
         with self._turn:
             self._location.must_exist()
-            with Store(self._location.database) as store:
+            with LocalStore(self._location.database) as store:
                 roots = read_roots(store, self._location)
                 check_roots(store, self._location, roots)
                 return roots
@@ -112,7 +111,7 @@ class Writing:
         """Load the index's model, so that the next run need not."""
         with self._turn:
             self._location.must_exist()
-            with Store(self._location.database) as store:
+            with LocalStore(self._location.database) as store:
                 manifest = Manifest.read(store, self._location.folder)
             self._encoder_of(manifest)
 
@@ -138,7 +137,7 @@ class Writing:
 
     def _take_in(
         self,
-        store: Store,
+        store: LocalStore,
         walked: Walked,
         source: Callable[..., Source],
         roots: Mapping[Path, str],
@@ -228,34 +227,37 @@ class Writing:
             manifest = Manifest.read(store, self._location.folder)
             manifest = replace(manifest, backend=backend or manifest.backend)
             manifest.write(store)
-            publish_index(store, self._location.path, manifest.dimension, manifest.backend)
+            store.publish_index(manifest.backend, manifest.dimension)
 
     @contextmanager
-    def _writer(self, *, create: bool = False) -> Iterator[Store]:
+    def _writer(self, *, create: bool = False) -> Iterator[LocalStore]:
         """The store, open for writing, with the writer's lock held."""
         with self._turn:
             if create:
                 self._location.create()
             else:
                 self._location.must_exist()
-            with writer_lock(self._location.path), Store(self._location.database, writable=True) as store:
+            with (
+                writer_lock(self._location.path),
+                LocalStore(self._location.database, writable=True) as store,
+            ):
                 yield store
 
     @contextmanager
-    def _first_writer(self) -> Iterator[Store]:
+    def _first_writer(self) -> Iterator[LocalStore]:
         """The same for an index that may not exist yet: it is made once there is a model for it."""
         if not self._location.exists():
             self._encoders.to_add(DEFAULT_MODEL, 0)
         with self._writer(create=True) as store:
             yield store
 
-    def _remember(self, store: Store, roots: Iterable[Path]) -> None:
+    def _remember(self, store: LocalStore, roots: Iterable[Path]) -> None:
         """What the user named, and so may be opened in later runs without being named again."""
         model = self._encoders.model
         folder = [] if model is None or find(model) else [Path(model).expanduser()]
         write_named(store, self._location, [*roots, *folder])
 
-    def _settle(self, store: Store, backend: str | None) -> Manifest:
+    def _settle(self, store: LocalStore, backend: str | None) -> Manifest:
         """The index's facts: set by its first run, kept to by every later one unless it says otherwise."""
         try:
             manifest = Manifest.read(store, self._location.folder)
@@ -273,7 +275,7 @@ class Writing:
         return manifest
 
     def _forget_secrets(
-        self, store: Store, choices: Mapping[str, FileChoice], below: Collection[str]
+        self, store: LocalStore, choices: Mapping[str, FileChoice], below: Collection[str]
     ) -> None:
         """Forget what earlier changes kept of files that are screened now, and were not."""
 
@@ -283,7 +285,7 @@ class Writing:
 
         store.forget_secrets(keeps)
 
-    def _forget(self, store: Store, below: Collection[str]) -> int:
+    def _forget(self, store: LocalStore, below: Collection[str]) -> int:
         """Forget what was noted, chosen and followed at or below these paths; how many of all."""
         journal = store.journal
         problems = [one.path for one in journal.problems() if self._is_below(one.path, below)]
@@ -298,18 +300,17 @@ class Writing:
         write_roots(store, self._location, followed)
         return len(problems) + len(choices) - len(kept) + len(roots) - len(followed)
 
-    def _publish_if_due(self, store: Store, manifest: Manifest) -> bool:
+    def _publish_if_due(self, store: LocalStore, manifest: Manifest) -> bool:
         """Whether a new vector index was due, and is now in use."""
-        if not is_due(store, self._location.path, manifest.backend):
+        if not store.is_index_due(manifest.backend):
             return False
-        publish_index(store, self._location.path, manifest.dimension, manifest.backend)
+        store.publish_index(manifest.backend, manifest.dimension)
         return True
 
-    def _calibrate(self, store: Store, manifest: Manifest) -> None:
+    def _calibrate(self, store: LocalStore, manifest: Manifest) -> None:
         """Note what the index says to queries it has no answer for; the model is loaded by now."""
         with store.snapshot():
-            index = LiveIndex(self._location.path).current(store, manifest.dimension)
-            baseline = confidence.measure_baseline(store, index, self._encoder_of(manifest))
+            baseline = confidence.measure_baseline(store, self._encoder_of(manifest))
         confidence.write_baseline(store, baseline)
 
     def _encoder_of(self, manifest: Manifest) -> Encoder:

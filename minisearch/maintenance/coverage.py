@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from minisearch.indexing.choices import read_choices, told
 from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Note, Skipped
 
 
@@ -46,7 +46,7 @@ class Coverage:
 def coverage(location: IndexLocation, *, outcome: str) -> Coverage:
     """`MiniSearch.coverage`; ``outcome`` is how the last run ended."""
     location.must_exist()
-    with Store(location.database) as store, store.snapshot():
+    with LocalStore(location.database) as store, store.snapshot():
         Manifest.read(store, location.folder)
         documents = store.documents()
         _, n_chunks = store.counts()

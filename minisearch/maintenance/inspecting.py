@@ -21,7 +21,7 @@ from minisearch.indexing.cutting import cut
 from minisearch.manifest import Manifest
 from minisearch.parsers.code import MODULES, is_cut_at_lines, is_installed
 from minisearch.paths import IndexLocation, real_path
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk
 
 AT_LINES = "at lines; at functions with: pip install 'minisearch[code]'"
@@ -89,7 +89,7 @@ def how_code_is_cut() -> str:
 def _of_index(location: IndexLocation) -> tuple[str, Settings, dict[str, FileChoice]]:
     """The model, the settings and the choices of the index; the defaults where there is none yet."""
     if location.exists():
-        with Store(location.database) as store, store.snapshot():
+        with LocalStore(location.database) as store, store.snapshot():
             try:
                 manifest = Manifest.read(store, location.folder)
             except IndexNotFound:  # its first run has only begun

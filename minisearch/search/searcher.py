@@ -27,9 +27,8 @@ from minisearch.search.path_patterns import as_stored
 from minisearch.search.pipeline import Pipeline, condition, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IndexStatus
-from minisearch.vectors.live import LiveIndex, is_there
 
 if TYPE_CHECKING:
     from minisearch.search.why_not import WhyNot
@@ -44,8 +43,7 @@ class Searcher:
         self._location = location
         self._encoders = encoders
         self._rerankers = rerankers
-        self._store: Store | None = None
-        self._live = LiveIndex(location.path)
+        self._store: LocalStore | None = None
         self._lock = threading.RLock()
 
     def close(self) -> None:
@@ -54,13 +52,12 @@ class Searcher:
             if self._store is not None:
                 self._store.close()
             self._store = None
-            self._live = LiveIndex(self._location.path)
 
     def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
         """`MiniSearch.query`."""
         parsed = _parsed(query, options)
 
-        def search(store: Store) -> SearchResults:
+        def search(store: LocalStore) -> SearchResults:
             encoder, vector = self._encoded(store, parsed, options)
             with store.snapshot():
                 stored = self._with_stored_paths(options)
@@ -73,7 +70,7 @@ class Searcher:
         """`MiniSearch.like`."""
         key = self._location.key(real_path(path, must_exist=False))
 
-        def search(store: Store) -> SearchResults:
+        def search(store: LocalStore) -> SearchResults:
             manifest = Manifest.read(store, self._location.folder)
             with store.snapshot():
                 passages = passages_at(store.passages(key), path, line)
@@ -84,7 +81,7 @@ class Searcher:
                     manifest.check(encoder, self._location.folder)
                 # The baseline is about queries, not passages.
                 pipeline = replace(self._pipeline(store, encoder, options), baseline=None)
-                vector = _unit(pipeline.vectors(ids).mean(axis=0))
+                vector = _unit(store.vectors(ids).mean(axis=0))
                 query = Query(passages[0].text if line is not None else passages[0].title or os.fspath(path))
                 return pipeline.search(query, vector, self._with_stored_paths(options), exclude=ids)
 
@@ -101,7 +98,7 @@ class Searcher:
         key = self._location.key(real_path(path, must_exist=False))
         parsed = _parsed(query, options)
 
-        def explain(store: Store) -> WhyNot:
+        def explain(store: LocalStore) -> WhyNot:
             encoder, vector = self._encoded(store, parsed, options)
             with store.snapshot():
                 stored = self._with_stored_paths(options)
@@ -127,11 +124,11 @@ class Searcher:
 
     def field_names(self) -> list[str]:
         """`MiniSearch.field_names`."""
-        return self._current(Store.field_names)
+        return self._current(LocalStore.field_names)
 
     def languages(self) -> list[str]:
         """`MiniSearch.languages`."""
-        documents = self._current(Store.documents).values()
+        documents = self._current(LocalStore.documents).values()
         return sorted({one.language.casefold() for one in documents if one.language})
 
     def status(self) -> IndexStatus:
@@ -140,7 +137,7 @@ class Searcher:
             store = self._opened()
             with store.snapshot():
                 manifest = Manifest.read(store, self._location.folder)
-                base, last_run = store.base(), store.journal.last_run()
+                is_index_ready, last_run = store.has_index_file(), store.journal.last_run()
                 n_documents, n_chunks = store.counts()
                 skipped, notes = store.journal.problems(), store.notes()
                 generation = store.generation
@@ -155,7 +152,7 @@ class Searcher:
             n_chunks=n_chunks,
             model=manifest.model,
             backend=manifest.backend,
-            is_index_ready=base is not None and is_there(base, self._location.path),
+            is_index_ready=is_index_ready,
             generation=generation,
             n_bytes=self._location.n_bytes(),
             last_run=last_run,
@@ -163,7 +160,7 @@ class Searcher:
             notes=self._location.all_shown(notes),
         )
 
-    def _current(self, read: Callable[[Store], T]) -> T:
+    def _current(self, read: Callable[[LocalStore], T]) -> T:
         """Call ``read`` with the current index, again if the index was replaced meanwhile."""
         with self._lock:
             while True:
@@ -172,16 +169,16 @@ class Searcher:
                 if not store.is_outdated():
                     return found
 
-    def _opened(self) -> Store:
+    def _opened(self) -> LocalStore:
         if self._store is not None and self._store.is_outdated():
             self.close()
         if self._store is None:
             self._location.must_exist()
-            self._store = Store(self._location.database)
+            self._store = LocalStore(self._location.database)
         return self._store
 
     def _encoded(
-        self, store: Store, query: Query, options: SearchOptions
+        self, store: LocalStore, query: Query, options: SearchOptions
     ) -> tuple[Encoder | None, FloatArray | None]:
         """The encoder and the query's vector, (D,); none in lexical mode."""
         manifest = Manifest.read(store, self._location.folder)
@@ -198,11 +195,9 @@ class Searcher:
             return options
         return replace(options, where=as_stored(options.where, self._location))
 
-    def _pipeline(self, store: Store, encoder: Encoder | None, options: SearchOptions) -> Pipeline:
+    def _pipeline(self, store: LocalStore, encoder: Encoder | None, options: SearchOptions) -> Pipeline:
         """The pipeline over the snapshot that the store is in."""
-        index = None
-        if options.mode != "lexical" or options.diverse is not None:
-            index = self._live.current(store, Manifest.read(store, self._location.folder).dimension)
+        uses_vectors = options.mode != "lexical" or options.diverse is not None
         rerank = None
         if options.rerank is not None:
             rerank = partial(
@@ -211,7 +206,7 @@ class Searcher:
                 depth=options.rerank_depth,
                 budget_s=options.rerank_budget_s,
             )
-        return Pipeline(store, index, encoder, rerank, read_baseline(store), self._location.shown)
+        return Pipeline(store, uses_vectors, encoder, rerank, read_baseline(store), self._location.shown)
 
 
 def _parsed(query: str | Query, options: SearchOptions) -> Query:
@@ -221,7 +216,7 @@ def _parsed(query: str | Query, options: SearchOptions) -> Query:
     return parsed
 
 
-def _with_number_as_phrase(query: Query, options: SearchOptions, store: Store) -> Query:
+def _with_number_as_phrase(query: Query, options: SearchOptions, store: LocalStore) -> Query:
     """The query, as a phrase if it is a number that some passage has."""
     if options.mode == "dense" or query.required or not is_number(query.text):
         return query

@@ -15,7 +15,7 @@ from minisearch.cli import cli
 from minisearch.encoders import Encoders
 from minisearch.errors import IndexBusy
 from minisearch.maintenance import recovery
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
 from tests.fakes import HashingEncoder
 
@@ -54,7 +54,7 @@ def test_a_file_changed_since_is_no_problem_but_is_told(place: Path) -> None:
 
 def test_a_vector_that_is_not_its_texts_is_found(place: Path) -> None:
     wrong = HashingEncoder().encode(["quite another text"]).tobytes()
-    with Store(place / ".minisearch" / "minisearch.db", writable=True) as store:
+    with LocalStore(place / ".minisearch" / "minisearch.db", writable=True) as store:
         connection = store._connection
         with connection.transaction():
             connection.write("update vectors set vector = ?, crc32 = ?", [wrong, zlib.crc32(wrong)])
@@ -128,7 +128,7 @@ def test_what_is_no_backup_is_refused_and_leaves_nothing(place: Path, content: b
 def test_a_restore_that_fails_at_its_end_leaves_a_folder_as_it_was(place: Path) -> None:
     """The database is whole, but what it says of itself is not."""
     run("backup", "copy.db")
-    with Store(place / "copy.db", writable=True) as store:
+    with LocalStore(place / "copy.db", writable=True) as store:
         store.set_meta(dimension="x")
     (place / "empty").mkdir()
     for folder in ("new", "empty"):
@@ -247,7 +247,7 @@ def another_writes(place: Path) -> Iterator[str]:
 
 
 def roots_that_nobody_has_named(place: Path) -> Iterator[str]:
-    with Store(place / ".minisearch" / "minisearch.db", writable=True) as store:
+    with LocalStore(place / ".minisearch" / "minisearch.db", writable=True) as store:
         store.set_meta(roots=json.dumps(["docs", "/nowhere"]))
     yield "nobody has named"
 

@@ -12,7 +12,7 @@ from minisearch import MiniSearch
 from minisearch.errors import IndexCorrupt, ShrinkRefused
 from minisearch.files.selection import FileChoice
 from minisearch.indexing.guard import DAY_S
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 
 
@@ -238,7 +238,7 @@ def test_an_unreadable_folder_loses_nothing(
 
 
 def test_a_record_of_losses_that_is_nonsense_is_damage(docs: Path, ms: MiniSearch) -> None:
-    with Store(docs.parent / ".minisearch" / "minisearch.db", writable=True) as store:
+    with LocalStore(docs.parent / ".minisearch" / "minisearch.db", writable=True) as store:
         store.set_meta(losses='{"since_s": -1, "n_documents": 0}')
     with pytest.raises(IndexCorrupt, match="its losses: no whole numbers"):
         ms.index("docs")

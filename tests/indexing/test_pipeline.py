@@ -20,7 +20,7 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.errors import IngestError, ModelError
 from minisearch.parsers import read_bytes
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder, WordTokenizer
 
 WORDS = [
@@ -299,13 +299,13 @@ def test_ctrl_c_stops_the_reader_in_the_middle_of_a_huge_document(docs: Path, tm
 def test_ctrl_c_is_heard_while_the_run_waits_for_the_reader(
     docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put, n_put = Store.put, []
+    put, n_put = LocalStore.put, []
 
     def counted(*arguments, **options):
         put(*arguments, **options)
         n_put.append(1)
 
-    monkeypatch.setattr(Store, "put", counted)
+    monkeypatch.setattr(LocalStore, "put", counted)
 
     class Waiting(WordTokenizer):
         def spans(self, texts):

@@ -1,7 +1,7 @@
-"""Which passages a filter leaves: a tree of conditions in, ids or parameterised SQL out.
+"""Filters: a tree of conditions goes in; ids of chunks, or SQL with parameters, come out.
 
-Every condition is a set of documents or of passages that an index or one pass over the documents gives, so a
-tree is only "in" and "not in".  No word of the user's ever becomes part of the SQL.
+Every condition is a set of documents or of chunks, from an index or from one pass over the documents.  So a
+tree is made of "in" and "not in".  No value of the user becomes part of the SQL text.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Sql = tuple[str, list[Any]]
 
 
 def select(connection: Connection, where: Filter) -> IntArray:
-    """Ids (n,), ascending, of the passages that a filter leaves; InputError for one that makes no sense."""
+    """Ids (n,), ascending, of the chunks that a filter leaves; InputError for one that makes no sense."""
     sql, values = condition(where)
-    # A sort of numbers here is quicker than SQLite's walk of the table in the order of ids.
+    # To sort the ids here is faster than to let SQLite read the table in the order of ids.
     rows = connection.rows(f"select c.id from chunks c where {sql}", values)  # noqa: S608 - ours
     return np.sort(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
 
@@ -83,7 +83,7 @@ def _joined(where: filters.And | filters.Or, depth: int) -> Sql:
 def _leaf(where: Filter) -> Sql:
     match where:
         case filters.Path(pattern):
-            glob(pattern)  # what is wrong with it is said here, not from inside SQLite
+            glob(pattern)  # reports a wrong pattern here rather than inside SQLite
             return _documents("path_matches(?, path)", to_bytes(pattern))
         case filters.Extension(suffix):
             name = suffix.removeprefix(".")
@@ -130,16 +130,16 @@ def _contains(phrase: str) -> Sql:
 
 
 def _bindable(text: str) -> str:
-    """A text without halves of characters, which SQLite does not take."""
+    """A text without lone surrogates, which SQLite does not take."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _ns(moment: datetime) -> int | float:
-    """Nanoseconds since 1970, as files have them."""
+    """Nanoseconds since 1970, as file times are."""
     if moment.tzinfo is None:
         try:
             moment = moment.astimezone()
         except (OverflowError, ValueError, OSError):  # the first and the last day of all
             moment = moment.replace(tzinfo=timezone.utc)
     ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-    return ns if -(2**63) <= ns < 2**63 else float(ns)  # SQLite's whole numbers end in 2262
+    return ns if -(2**63) <= ns < 2**63 else float(ns)  # SQLite's integers end in 2262
