@@ -334,8 +334,8 @@ def interruptible(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
     """The result of the work; after a signal, ``interrupt`` is called until the work has ended.
 
     Python handles a signal between two of its own instructions, and one SQL statement may take many seconds.
-    So a thread does the work while the main thread waits.  A progress handler is no substitute: older
-    versions of SQLite (3.40) do not call it during an integrity check.
+    So a thread does the work while the main thread waits.  A progress handler would not do: SQLite calls it
+    between instructions of its virtual machine, and one of those may check a whole table.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
