@@ -8,9 +8,11 @@ How results are ranked is left to `search.ranking`, which hands a `LexicalQuery`
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from minisearch.filters import Filter
@@ -90,6 +92,54 @@ class Undone:
     added: int
     updated: int
     removed: int
+
+
+# --- what filters compare --------------------------------------------------------------------------
+
+Value = str | float | bool
+
+TEXT, NUMBER, TRUTH = "text", "number", "truth"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def kind_of(value: Value) -> str:
+    """The kind of a value; only values of one kind compare."""
+    if isinstance(value, str):
+        return TEXT
+    return TRUTH if isinstance(value, bool) else NUMBER
+
+
+def compared(value: Value) -> tuple[bytes | None, float | None]:
+    """A value as (folded text, number) for comparison; the other one is None."""
+    if isinstance(value, str):
+        return folded(value), None
+    try:
+        # As a database returns it: no -0, and NaN as null.
+        return None, None if math.isnan(value) else float(value) + 0.0
+    except OverflowError:  # a whole number beyond 1e308
+        return None, math.inf if value > 0 else -math.inf
+
+
+def folded(text: str) -> bytes:
+    """A text without differences of case."""
+    return to_bytes(unicodedata.normalize("NFC", text.casefold()))
+
+
+def to_bytes(text: str) -> bytes:
+    """Any string as bytes, also with lone surrogates."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def nanoseconds(moment: datetime) -> int | float:
+    """Nanoseconds since 1970, as file times are; without a time zone, local time."""
+    if moment.tzinfo is None:
+        try:
+            moment = moment.astimezone()
+        except (OverflowError, ValueError, OSError):  # the first and the last day of all
+            moment = moment.replace(tzinfo=timezone.utc)
+    ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    return ns if -(2**63) <= ns < 2**63 else float(ns)  # 64-bit integers end in 2262
 
 
 # --- lexical queries -------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -27,15 +26,19 @@ from minisearch.stores.base import (
     StoredChunk,
     StoredDocument,
     Term,
+    Value,
     Where,
+    compared,
+    folded,
     inverse_document_frequency,
+    kind_of,
+    nanoseconds,
 )
 from minisearch.text import CJK_RUN, normalised_words, stem
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
 from minisearch.vectors.base import best_first, score_rows
 
 K1, B = 1.2, 0.75  # of BM25, as FTS5 has them
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +280,9 @@ def _is_left(where: Filter, document: StoredDocument, entry: _Entry) -> bool:  #
         case filters.Language(name):
             return document.language == name.lower()
         case filters.Since(moment):
-            return document.stamp.mtime_ns >= _ns(moment)
+            return document.stamp.mtime_ns >= nanoseconds(moment)
         case filters.Before(moment):
-            return document.stamp.mtime_ns < _ns(moment)
+            return document.stamp.mtime_ns < nanoseconds(moment)
         case filters.Contains(phrase):
             return _holds(phrase, entry)
         case filters.Field():
@@ -301,50 +304,26 @@ def _holds(phrase: str, entry: _Entry) -> bool:
     )
 
 
-def _has_field(where: filters.Field, fields: Mapping[str, tuple[str | float | bool, ...]]) -> bool:
-    own = [
-        value for name, values in fields.items() if _folded(name) == _folded(where.name) for value in values
-    ]
-    sign = "=" if where.operator == "!=" else where.operator
-    return any(_compares(value, sign, where.value) for value in own) != (where.operator == "!=")
+def _has_field(where: filters.Field, fields: Mapping[str, tuple[Value, ...]]) -> bool:
+    values = [value for name, own in fields.items() if folded(name) == folded(where.name) for value in own]
+    compare = _OPERATORS["=" if where.operator == "!=" else where.operator]
+    wanted = _comparable(where.value)
+    is_held = any(
+        kind_of(value) == kind_of(where.value) and compare(_comparable(value), wanted) for value in values
+    )
+    return is_held != (where.operator == "!=")
 
 
-def _compares(own: str | float | bool, sign: str, value: str | float | bool) -> bool:
-    """Whether a value of the same kind (text, number, truth value) compares so."""
-    if isinstance(own, str) != isinstance(value, str) or isinstance(own, bool) != isinstance(value, bool):
-        return False
-    one, other = _comparable(own), _comparable(value)
-    if sign == "contains":
-        return other in one if isinstance(one, bytes) and isinstance(other, bytes) else one == other
-    if sign == "=":
-        return one == other
-
-    return _ORDER[sign](one, other)
-
-
-_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
+    "contains": lambda own, value: value in own if isinstance(value, bytes) else own == value,
 }
 
 
-def _comparable(value: str | float | bool) -> bytes | float:
-    if isinstance(value, str):
-        return _folded(value)
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-
-
-def _folded(text: str) -> bytes:
-    return unicodedata.normalize("NFC", text.casefold()).encode("utf-8", "surrogatepass")
-
-
-def _ns(moment: datetime) -> int:
-    """Nanoseconds since 1970."""
-    if moment.tzinfo is None:
-        moment = moment.astimezone()
-    return round((moment - _EPOCH).total_seconds() * 1e9)
+def _comparable(value: Value) -> bytes | float:
+    text, number = compared(value)
+    return text if text is not None else math.nan if number is None else number

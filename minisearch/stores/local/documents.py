@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import os
-import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +19,18 @@ from typing import Any
 import numpy as np
 
 from minisearch.errors import IndexCorrupt
-from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument
+from minisearch.stores.base import (
+    TEXT,
+    TRUTH,
+    FileStamp,
+    StoredChunk,
+    StoredDocument,
+    Value,
+    compared,
+    folded,
+    kind_of,
+    to_bytes,
+)
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.full_text import is_plain, rewritten
 from minisearch.stores.local.sqlite import damaged, path_of
@@ -32,10 +42,6 @@ def row_crc32(path: object, *columns: object) -> int:
     of_path = zlib.crc32(path) if isinstance(path, bytes) else -1  # damage may have changed the type too
     return zlib.crc32("\0".join(map(str, columns)).encode("utf-8", "surrogatepass"), of_path)
 
-
-Value = str | float | bool
-
-TEXT, NUMBER, TRUTH = "text", "number", "truth"
 
 FieldRow = tuple[bytes, str, bytes | None, bytes | None, float | None]
 
@@ -93,34 +99,6 @@ def value_of(kind: str, text: bytes | None, number: float | None) -> Value:
     if kind == TRUTH:
         return bool(number)
     return math.nan if number is None else number  # what SQLite makes of NaN
-
-
-def kind_of(value: Value) -> str:
-    """The kind of a value; only values of one kind compare."""
-    if isinstance(value, str):
-        return TEXT
-    return TRUTH if isinstance(value, bool) else NUMBER
-
-
-def compared(value: Value) -> tuple[bytes | None, float | None]:
-    """The columns (folded, number) by which a value is compared; the other one is None."""
-    if isinstance(value, str):
-        return folded(value), None
-    try:
-        # As SQLite gives it back: no -0, and NaN as null.
-        return None, None if math.isnan(value) else float(value) + 0.0
-    except OverflowError:  # a whole number beyond 1e308
-        return None, math.inf if value > 0 else -math.inf
-
-
-def folded(text: str) -> bytes:
-    """A text without differences of case."""
-    return to_bytes(unicodedata.normalize("NFC", text.casefold()))
-
-
-def to_bytes(text: str) -> bytes:
-    """Any string as bytes, also with lone surrogates."""
-    return text.encode("utf-8", "surrogatepass")
 
 
 # All of a document but its id and path.

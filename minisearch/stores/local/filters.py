@@ -6,7 +6,6 @@ tree is made of "in" and "not in".  No value of the user becomes part of the SQL
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,14 @@ from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter
 from minisearch.globs import glob
+from minisearch.stores.base import TEXT, compared, folded, kind_of, nanoseconds, to_bytes
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.documents import TEXT, compared, folded, kind_of, to_bytes
 from minisearch.stores.local.full_text import cjk_phrase
 from minisearch.text import CJK_RUN, normalised_words
 from minisearch.types import IntArray
 
 MAX_CONDITIONS = 300  # of at most three parameters each: SQLite binds 999 in the oldest builds still in use
 MAX_DEPTH = 25  # SQLite's parser holds 100 open brackets and operators
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 Sql = tuple[str, list[Any]]
 
@@ -93,9 +90,9 @@ def _leaf(where: Filter) -> Sql:
         case filters.Language(name):
             return _documents("language = ?", _bindable(name.lower()))
         case filters.Since(moment):
-            return _documents("mtime_ns >= ?", _ns(moment))
+            return _documents("mtime_ns >= ?", nanoseconds(moment))
         case filters.Before(moment):
-            return _documents("mtime_ns < ?", _ns(moment))
+            return _documents("mtime_ns < ?", nanoseconds(moment))
         case filters.Field():
             return _field(where)
         case filters.Contains(phrase):
@@ -132,14 +129,3 @@ def _contains(phrase: str) -> Sql:
 def _bindable(text: str) -> str:
     """A text without lone surrogates, which SQLite does not take."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _ns(moment: datetime) -> int | float:
-    """Nanoseconds since 1970, as file times are."""
-    if moment.tzinfo is None:
-        try:
-            moment = moment.astimezone()
-        except (OverflowError, ValueError, OSError):  # the first and the last day of all
-            moment = moment.replace(tzinfo=timezone.utc)
-    ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-    return ns if -(2**63) <= ns < 2**63 else float(ns)  # SQLite's integers end in 2262
