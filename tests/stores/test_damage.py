@@ -21,6 +21,7 @@ import pytest
 from minisearch.errors import IndexCorrupt, StoreError
 from minisearch.filters import Contains, Field, Language
 from minisearch.stores.local import LocalStore
+from minisearch.stores.local.seal import read_seal
 from tests.stores.store_cases import (
     DIMENSION,
     STAMP,
@@ -179,6 +180,28 @@ def test_every_damage_to_a_database_at_rest_is_an_error_with_a_name(at_rest, tmp
             silent[how] += 1
     assert not silent
     assert answers(at_rest) == expected
+
+
+def test_damage_without_a_trace_changes_no_row_that_is_read_and_a_check_finds_it(at_rest, tmp_path):
+    """Size and time stay as they were, as with damage below the file system: a query trusts the file."""
+    dice = random.Random(6)
+    expected, outcomes = answers(at_rest), Counter()
+    for n in range(N_DAMAGED // 5):
+        damage(tmp_path, at_rest, "minisearch.db", dice, n)
+        path, sealed = tmp_path / "minisearch.db", read_seal(tmp_path / "minisearch.db")
+        if path.stat().st_size != sealed.n_bytes:
+            continue
+        os.utime(path, ns=(sealed.mtime_ns, sealed.mtime_ns))
+        try:
+            held, documents, *rest = answers(tmp_path)
+        except StoreError:
+            outcomes["error"] += 1
+            continue
+        assert (held, documents) == expected[:2]
+        outcomes["same" if tuple(rest) == expected[2:] else "wrong until checked"] += 1
+        with LocalStore(path) as store:
+            assert store.check(deep=True) != []
+    assert outcomes["error"] > 10 and outcomes["same"] > 10
 
 
 def test_a_writer_makes_no_damaged_database_good(at_rest, tmp_path):

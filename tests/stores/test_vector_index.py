@@ -420,6 +420,23 @@ def test_a_damaged_file_gives_exact_answers_and_a_warning_until_it_is_made_again
     assert caplog.records == []
 
 
+def test_a_file_of_the_published_size_and_time_is_opened_without_reading_it(
+    backend, store, folder, caplog, monkeypatch
+):
+    monkeypatch.setattr(vector_index, "_sha256", None)
+    assert assert_exact(store, folder).name == backend
+    assert caplog.records == []
+
+
+def test_damage_without_a_trace_is_found_by_the_next_run(backend, store, folder):
+    path = base_file(folder)
+    before = path.stat()
+    flip_a_bit(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not store.is_index_intact()
+    assert store.is_index_due(backend)
+
+
 def test_damaged_ids_are_noticed_like_a_damaged_file(backend, store, folder, caplog):
     """A base that gives a vector another chunk's id would answer with the wrong text."""
     good = store.index_base().ids.copy()
