@@ -201,7 +201,7 @@ def test_damage_without_a_trace_changes_no_row_that_is_read_and_a_check_finds_it
         outcomes["same" if tuple(rest) == expected[2:] else "wrong until checked"] += 1
         with LocalStore(path) as store:
             assert store.check(deep=True) != []
-    assert outcomes["error"] > 10 and outcomes["same"] > 10
+    assert outcomes["error"] and outcomes["same"]
 
 
 def test_a_writer_makes_no_damaged_database_good(at_rest, tmp_path):
