@@ -276,8 +276,8 @@ class Store(Protocol):
     def remove(self, document_ids: Iterable[int]) -> None:
         """Remove documents with their chunks, vectors, full text and notes."""
 
-    def known_vectors(self, texts: Sequence[str]) -> dict[str, FloatArray]:
-        """The vectors already stored for any of these texts."""
+    def known_vectors(self, texts: Sequence[str], *, dimension: int = 0) -> dict[str, FloatArray]:
+        """The vectors already stored for any of these texts; 0: of any dimension."""
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """A block in which everything that is read is of one generation."""

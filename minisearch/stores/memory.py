@@ -122,9 +122,10 @@ class MemoryStore:
         for id_ in [id_ for id_, one in self._entries.items() if one.chunk.document_id == document_id]:
             del self._entries[id_]
 
-    def known_vectors(self, texts: Sequence[str]) -> dict[str, FloatArray]:
-        """The vectors already stored for any of these texts."""
-        return {text: self._known[text] for text in texts if text in self._known}
+    def known_vectors(self, texts: Sequence[str], *, dimension: int = 0) -> dict[str, FloatArray]:
+        """The vectors already stored for any of these texts; 0: of any dimension."""
+        known = {text: self._known[text] for text in texts if text in self._known}
+        return {text: vector for text, vector in known.items() if dimension in (0, len(vector))}
 
     # --- search ------------------------------------------------------------------------------------
 

@@ -347,7 +347,7 @@ class LocalStore:
         """The k chunks nearest to a unit vector (d,), by cosine; equal scores by smaller id."""
         n_excluded = 0 if exclude is None else len(exclude)
         with self._connection.transaction():
-            index = self.vector_index(len(vector))
+            index = self.vector_index(self._dimension(len(vector)))
             (hits,) = index.search(vector[None], k + n_excluded, among=self._resolved(where))
         if exclude is None:
             return hits
@@ -362,20 +362,20 @@ class LocalStore:
     def cosines(self, vector: FloatArray, ids: IntArray) -> FloatArray:
         """The cosines (n,) of these chunks with a vector, to the last bit as in `dense`; nan for no chunk."""
         with self._connection.transaction():
-            return self.vector_index(len(vector)).scores(vector, ids)
+            return self.vector_index(self._dimension(len(vector))).scores(vector, ids)
 
     def vectors(self, ids: IntArray) -> FloatArray:
         """The vectors (n, d) of these chunks."""
         with self._connection.transaction():
             return self.vector_index().vectors(ids)
 
-    def known_vectors(self, texts: Sequence[str]) -> dict[str, FloatArray]:
+    def known_vectors(self, texts: Sequence[str], *, dimension: int = 0) -> dict[str, FloatArray]:
         """The vectors already stored for any of these texts, in any document, of now or before.
 
-        IndexCorrupt for a damaged vector that is in use or that `roll_back` would restore.  A damaged vector
-        of an earlier text is left out.
+        IndexCorrupt for a vector that is damaged or of another ``dimension``, if it is in use or `roll_back`
+        would restore it.  A damaged vector of an earlier text is left out.
         """
-        return known_vectors(self._connection, texts, self._number("dimension"))
+        return known_vectors(self._connection, texts, dimension)
 
     def chunk_ids(self) -> IntArray:
         """Every chunk's id, ascending."""
@@ -393,13 +393,13 @@ class LocalStore:
     # --- the vector index --------------------------------------------------------------------------
 
     def vector_index(self, dimension: int = 0) -> VectorIndex:
-        """The vector index over every chunk, inside a snapshot; ``dimension`` is that of the manifest."""
-        dimension = self._number("dimension") or dimension or self._dimension_of_vectors()
-        return self._index.current(self.generation, dimension)
+        """The vector index over every chunk, inside a snapshot; 0: the dimension of the stored vectors."""
+        return self._index.current(self.generation, dimension or self._dimension(1))
 
-    def _dimension_of_vectors(self) -> int:
+    def _dimension(self, default: int) -> int:
+        """The dimension of the stored vectors."""
         rows = self._connection.rows("select length(vector) / 4 from vectors limit 1")
-        return int(rows[0][0]) if rows else 1
+        return int(rows[0][0]) if rows else default
 
     def index_base(self) -> Base | None:
         """The vector index file in use, if one was ever published."""
