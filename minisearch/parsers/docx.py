@@ -31,6 +31,7 @@ SIGNS |= {"den": "/", "sup": "^", "sub": "_"}
 ASIDES = {"footnotes": "Footnote", "endnotes": "Endnote", "comments": "Comment"}
 PRIVATE = range(0xE000, 0xF900)  # characters here have a meaning only in a symbol font
 
+Cell = list[Block] | None  # None where a cell continues the cell above it
 MAX_CELL = 2_000  # characters; a table with longer cells lays out a page
 MAX_SPAN = 63  # columns that a table of Word can have
 
@@ -85,7 +86,8 @@ class _Flow:
 
     def end_paragraph(self, level: int = 0, depth: int = -1) -> None:
         """Make the words a paragraph, or a heading of this level, or a list item of this depth, from 0."""
-        text = "\n".join(filter(None, (SPACE.sub(" ", line).strip(" ") for line in self._lines())))
+        lines = (SPACE.sub(" ", line).strip(" ") for line in "".join(self.words).split("\n"))
+        text = "\n".join(filter(None, lines))
         headings = [(0, level, " ".join(text.split()))] if level else []
         blocks = [*([text_block(text, headings)] if text else []), *self.after]
         self.words, self.after = [], []
@@ -94,9 +96,6 @@ class _Flow:
             self.blocks += blocks
         elif blocks:
             self._begin_item(depth, blocks)
-
-    def _lines(self) -> list[str]:
-        return "".join(self.words).split("\n")
 
     def _begin_item(self, depth: int, blocks: list[Block]) -> None:
         kind = "item"
@@ -117,7 +116,7 @@ class _Reader:
         self._package, self._part, self._styles = package, part, styles
         self._asides = asides or {}
         self._flow = _Flow()
-        self._cells: list[list[list[Block] | None]] | None = None  # of the current table
+        self._cells: list[list[Cell]] | None = None  # of the current table
         self._is_placeholder = False  # within a form field that only shows what to fill in
         self.n_left_out = 0
         self._handlers: dict[str, Callable[[Element], None]] = {
@@ -164,7 +163,7 @@ class _Reader:
         if any(child(properties, "rPr", name) is not None for name in ("del", "moveFrom")):
             self._flow.unfinished.append(element)  # its end was deleted
             return
-        if self._flow.words:  # outside of paragraphs
+        if "".join(self._flow.words).strip():  # words outside of paragraphs
             self._flow.end_paragraph()
         level = self._styles.heading_level(properties)
         list_id, depth = self._styles.list_item(properties)
@@ -264,11 +263,11 @@ class _Reader:
 # --- tables ----------------------------------------------------------------------------------------------
 
 
-def _data_rows(cells: Sequence[Sequence[list[Block] | None]]) -> Rows | None:
+def _data_rows(cells: Sequence[Sequence[Cell]]) -> Rows | None:
     """The words of each cell; None for a table that lays out a page.
 
-    Such a table has one column, or cells with headings, tables or much text.  A cell over several rows (None
-    in all but the first) is repeated in each, but not below a header of several rows.
+    Such a table has one column, or cells with headings, tables or much text.  A cell over several rows is
+    repeated in each, but not below a header of several rows.
     """
     filled = [cell for row in cells for cell in row if cell]
     is_layout = any(_has_structure(cell) or len(_text(cell)) > MAX_CELL for cell in filled)
@@ -286,7 +285,7 @@ def _data_rows(cells: Sequence[Sequence[list[Block] | None]]) -> Rows | None:
     return rows
 
 
-def _laid_out(cells: Sequence[Sequence[list[Block] | None]]) -> Block:
+def _laid_out(cells: Sequence[Sequence[Cell]]) -> Block:
     """The cells of a table that lays out a page; short ones side by side are one line."""
     rows: list[Block] = []
     for row in cells:
