@@ -1,9 +1,10 @@
 """The reader for each file format: a path or its bytes go in, a `Document` comes out.
 
-The suffix decides on the reader, one function for each format.  Text formats are in ``READERS``: a reader
-gets a decoded `Source` and finds title, headings and fields.  Those in ``EXTRACTED`` get the bytes.  Any other
-file is plain text, unless its first bytes say that it is not.  Whether a file is wanted or has changed is
-left to others.  The message of an IngestError is the bare reason ("binary file"): the caller knows the path.
+The suffix decides on the reader, one function for each format.  Readers of text formats (``READERS``) get a
+decoded `Source` and find title, headings and fields; readers of binary formats (``EXTRACTED``) get the bytes.
+Any other file is plain text, unless its first bytes say that it is not.  Whether a file is wanted or has
+changed is left to others.  The message of an IngestError is only the reason ("binary file"): the caller knows
+the path.
 """
 
 from __future__ import annotations
