@@ -12,12 +12,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
 
-from minisearch.encoders import Encoders
 from minisearch.errors import InputError
 from minisearch.evaluation.known_items import (
     IndexedDocument,
@@ -31,8 +31,10 @@ from minisearch.evaluation.known_items import (
 )
 from minisearch.indexing.cutting import context_of
 from minisearch.manifest import Manifest
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.stores.local import Store, StoredChunk, StoredDocument
+from minisearch.trust import check_model
 from minisearch.types import Chunk, Encoder, FloatArray
 
 DEFAULT_N = 200
@@ -87,9 +89,9 @@ def masked_copy(
         with Store(location.database) as original:
             manifest = Manifest.read(original, location.folder)
             original.copy_to(copy.database)
-        encoder = Encoders(given=encoder, model=None, offline=offline, location=location).to_index(
-            manifest.model
-        )
+        encoder = Encoders(
+            given=encoder, model=None, offline=offline, check_model=partial(check_model, location)
+        ).to_index(manifest.model)
         manifest.check(encoder, location.folder)
         with Store(copy.database, writable=True) as store:
             n_documents, n_chunks = store.counts()

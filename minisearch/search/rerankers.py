@@ -15,7 +15,7 @@ import numpy as np
 from minisearch import minilm
 from minisearch.config import as_dtype
 from minisearch.errors import InputError, ModelError, WeightsNotFound
-from minisearch.minilm.catalog import locate
+from minisearch.minilm.hub import locate
 from minisearch.minilm.settings import read_settings
 from minisearch.search.rerank import BiReranker, Cost, Pace, Reranked, rerank
 from minisearch.types import IntArray, Reranker, Tokenizer

@@ -16,9 +16,9 @@ from typing import TypeVar
 import numpy as np
 
 from minisearch.config import DEFAULT_MODEL
-from minisearch.encoders import Encoders
 from minisearch.errors import InputError
 from minisearch.manifest import Manifest
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, real_path
 from minisearch.results import Query, SearchResults
 from minisearch.search import calibration
@@ -79,7 +79,7 @@ class Asking:
         manifest = Manifest.read(store, self._location.folder)
         encoder = vector = None
         if search.mode != "lexical":
-            encoder = self._encoders.to_ask(manifest.model, query.text)
+            encoder = self._encoders.to_query(manifest.model, query.text)
             vector = _vector(query, encoder)
             manifest.check(encoder, self._location.folder)
         with store.snapshot():
@@ -101,7 +101,7 @@ class Asking:
             ids = np.array([passage.id for passage in passages], np.int64)
             encoder = None
             if search.evidence:
-                encoder = self._encoders.to_ask(manifest.model, passages[0].text)
+                encoder = self._encoders.to_query(manifest.model, passages[0].text)
                 manifest.check(encoder, self._location.folder)
             # What an index says to queries without an answer is no measure for passages.
             answerer = replace(self._answerer(store, manifest, encoder, search), baseline=None)
@@ -121,7 +121,7 @@ class Asking:
         if self._location.exists():
             with self._turn:
                 model = Manifest.read(self._reading(), self._location.folder).model
-        vectors = self._encoders.to_ask(model, " ".join(texts)).encode_query(texts)  # (n, D)
+        vectors = self._encoders.to_query(model, " ".join(texts)).encode_query(texts)  # (n, D)
         cosines: FloatArray = np.clip(vectors @ vectors.T, -1, 1)
         return cosines
 

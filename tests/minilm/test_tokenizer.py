@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, BertTokenizerFast
 
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm import MiniLMTokenizer, SentenceTransformer
-from minisearch.minilm.cold import ColdEncoder
+from minisearch.minilm.numpy_encoder import NumpyEncoder
 from tests.minilm.checkpoints import sentencepiece
 from tests.minilm.texts import varied_texts
 
@@ -64,12 +64,12 @@ def test_cutting_at_the_length_is_not_silent(
 def test_a_query_that_is_cut_is_called_one_and_its_words_alone_are_not_told_again(
     minilm: SentenceTransformer, weights: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for encoder in (minilm, ColdEncoder.from_pretrained(str(weights))):
+    for encoder in (minilm, NumpyEncoder.from_pretrained(str(weights))):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             encoder.encode_query(["word " * 300])
             encoder.word_vectors(["word " * 300])
-        assert caplog.messages == ["1 of 1 questions were cut at 256 tokens"]
+        assert caplog.messages == ["1 of 1 queries were cut at 256 tokens"]
 
 
 def test_decode_gives_the_text_back_in_lower_case(tokenizer: MiniLMTokenizer) -> None:
@@ -127,7 +127,7 @@ def test_many_texts_are_tokenised_a_slice_at_a_time_and_the_cut_counted_once(
 
     original = tokenizer._tokenizer
     monkeypatch.setattr(tokenizer, "_tokenizer", Counting())
-    monkeypatch.setattr("minisearch.minilm.tokenizer.MAX_AT_ONCE", 2)
+    monkeypatch.setattr("minisearch.minilm.tokenizer.MAX_TEXTS_PER_CALL", 2)
     assert tokenizer.ids(texts) == ids
     assert tokenizer.pair_ids("a", texts) == pairs
     for ours, theirs in zip(tokenizer.spans(texts), spans, strict=True):
