@@ -24,8 +24,7 @@ from minisearch.files.selection import FileChoice
 from minisearch.filters import Filter, as_filter
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
-from minisearch.results import By, Mode, Query, SearchResults
-from minisearch.search.pipeline import Search
+from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
 from minisearch.search.rerankers import Rerankers
 from minisearch.search.searcher import Asking
 from minisearch.trust import check_model
@@ -82,7 +81,7 @@ class MiniSearch:
             check_model=partial(check_model, self._location),
         )
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
-        self._asking = Asking(self._location, self._encoders, rerankers)
+        self.searcher = Asking(self._location, self._encoders, rerankers)
         self._writing_half: Writing | None = None
         self._turn = threading.Lock()
 
@@ -126,7 +125,7 @@ class MiniSearch:
 
     def close(self) -> None:
         """Close the database, if it is open."""
-        self._asking.close()
+        self.searcher.close()
 
     def index(
         self,
@@ -237,18 +236,18 @@ class MiniSearch:
         Raises InputError for what makes no sense, IndexNotFound before anything was indexed, WeightsNotFound
         for a reranker whose weights are not here.
         """
-        search = Search(
+        options = _options(
             k,
-            mode,
-            as_filter(where),
-            by,
-            rerank,
-            rerank_depth,
-            rerank_budget_s,
+            mode=mode,
+            where=where,
+            by=by,
+            rerank=rerank,
+            rerank_depth=rerank_depth,
+            rerank_budget_s=rerank_budget_s,
             diverse=diverse,
             evidence=evidence,
         )
-        return self._asking.query(text, search)
+        return self.searcher.query(text, options)
 
     def query_many(self, texts: Iterable[str | Query], k: int = 10, **options: Any) -> list[SearchResults]:  # noqa: ANN401 - those of `query`
         """`query` for each of several texts, in their order, with the same options."""
@@ -256,7 +255,8 @@ class MiniSearch:
             raise InputError(
                 "query_many takes several texts: expected a list of them; for one there is query"
             )
-        return [self.query(text, k, **options) for text in texts]
+        search_options = _options(k, **options)
+        return [self.searcher.query(text, search_options) for text in texts]
 
     def like(
         self,
@@ -274,20 +274,20 @@ class MiniSearch:
         The file's own passages, or those at that line, are left out; a blank line is of the passage below it.
         Raises InputError for a file that is not in the index and a line behind its last passage.
         """
-        search = Search(k, "dense", as_filter(where), by, diverse=diverse, evidence=evidence)
-        return self._asking.like(path, line, search)
+        options = _options(k, mode="dense", where=where, by=by, diverse=diverse, evidence=evidence)
+        return self.searcher.like(path, line, options)
 
     def similarity(self, *texts: str) -> FloatArray:
         """How alike texts are in meaning: their cosines, (n, n) float32, by the index's model."""
-        return self._asking.similarity(texts)
+        return self.searcher.similarity(texts)
 
     def field_names(self) -> list[str]:
         """What documents say of themselves that a filter can ask for, in lower case, in order."""
-        return self._asking.field_names()
+        return self.searcher.field_names()
 
     def languages(self) -> list[str]:
         """The languages that documents are in, as a filter can ask for them, in order."""
-        return self._asking.languages()
+        return self.searcher.languages()
 
     def verify(self, n: int = 20, *, seed: int = 0) -> Verification:
         """Compare the index with a fresh one: all of the database, and n documents read and embedded again.
@@ -339,7 +339,7 @@ class MiniSearch:
 
     def status(self) -> IndexStatus:
         """What the index holds, and how its last run ended."""
-        return self._asking.status()
+        return self.searcher.status()
 
     def coverage(self) -> Coverage:
         """How many bytes of all files seen have reached a vector, and every file that gave none."""
@@ -362,11 +362,7 @@ class MiniSearch:
         With a ``line``, why what stands there is not.  Every passage is ranked for it, which takes seconds
         where there are a hundred thousand.
         """
-        from minisearch.search.why_not import why_not
-
-        return self._asking.at_once(
-            lambda store: why_not(self.query, store, self._location, path, text, k, line, **options)
-        )
+        return self.searcher.why_not(path, line, text, _options(k, **options))
 
     def _writing(self) -> Writing:
         # Here, because asking must not cost the import of all that reads, cuts and stores files.
@@ -375,3 +371,7 @@ class MiniSearch:
         with self._turn:
             self._writing_half = self._writing_half or Writing(self._location, self._encoders, self._settings)
             return self._writing_half
+
+
+def _options(k: int, *, where: Filter | str | None = None, **options: Any) -> SearchOptions:  # noqa: ANN401
+    return SearchOptions(k=k, where=as_filter(where), **options)

@@ -1,31 +1,31 @@
-"""What can go wrong, in words a user can act on.
+"""The exceptions of this library, each with a message that a user can act on.
 
 ::
 
     MinisearchError
-    ├── InputError               what was asked for makes no sense (an empty query, k = 0)
+    ├── InputError               an argument that makes no sense (an empty query, k = 0)
     ├── IngestError              a file or folder that cannot be read
-    │   └── CutShort             its reading ended before its end; another time it may not
-    │       └── TookTooLong      not in the time it had; on an idle machine it may
+    │   └── CutShort             its parser was ended early; it may succeed another time
+    │       └── TookTooLong      its parser exceeded the time limit
     ├── ModelError               weights or tokenizer missing, damaged or of another kind
-    │   └── WeightsNotFound      looked everywhere; the message names the places and the cure
+    │   └── WeightsNotFound      no weights found; the message lists the places searched
     ├── StoreError               an index that cannot be used
-    │   ├── IndexNotFound        there is none here
+    │   ├── IndexNotFound        there is no index here
     │   ├── IndexCorrupt         the file is damaged
     │   ├── IndexNotWritable     no permission, a read-only or a full disk
     │   ├── IndexBusy            another process is writing to it
-    │   ├── ShrinkRefused        a run would remove much of what it holds
-    │   └── FingerprintMismatch  it was made with another model or another version
+    │   ├── ShrinkRefused        a run would remove many of its documents
+    │   └── FingerprintMismatch  the index was made with another model or version
     └── BackendUnavailable       the library behind a vector index is not installed
 
-Every message names the thing, what was expected, what came, and the cure.
+Every message names the thing, what was expected, what was found, and how to fix it.
 """
 
 from __future__ import annotations
 
 
 class MinisearchError(Exception):
-    """The root of every error this library raises on purpose; its text is meant for the user."""
+    """The base class of all errors of this library; the message is meant for the user."""
 
 
 class InputError(MinisearchError, ValueError):
@@ -37,11 +37,11 @@ class IngestError(MinisearchError):
 
 
 class CutShort(IngestError):
-    """A file whose reader was ended before it had an answer: by the system, say, which was out of memory."""
+    """A file whose parser process was ended early, for example by the system for lack of memory."""
 
 
 class TookTooLong(CutShort):
-    """A file that was given up for the time it took, which another time may be enough."""
+    """A file whose parser exceeded its time limit; on an idle machine it may succeed."""
 
 
 class ModelError(MinisearchError):
@@ -49,7 +49,7 @@ class ModelError(MinisearchError):
 
 
 class WeightsNotFound(ModelError):
-    """No weights in any of the places where they are looked for."""
+    """No weights in any of the places that were searched."""
 
 
 class StoreError(MinisearchError):
@@ -57,7 +57,7 @@ class StoreError(MinisearchError):
 
 
 class IndexNotFound(StoreError):
-    """No index where one was looked for."""
+    """No index in this folder."""
 
 
 class IndexCorrupt(StoreError):
@@ -73,20 +73,20 @@ class IndexBusy(StoreError):
 
 
 class ShrinkRefused(StoreError):
-    """A run would remove more of the index than it should without being told to."""
+    """A run would remove so many documents that it needs ``prune``."""
 
 
 class FingerprintMismatch(StoreError):
-    """The index was made with another model, or by another version of this program."""
+    """The index was made with another model, or by another version of minisearch."""
 
 
 class BackendUnavailable(MinisearchError):
-    """A vector index whose library is not installed."""
+    """A backend whose library is not installed."""
 
 
-MAX_SHOWN = 60  # characters of what was given, in a message
+MAX_SHOWN = 60  # characters of a value quoted in a message
 
 
 def short(given: str) -> str:
-    """The beginning of what was given, for a message."""
+    """The beginning of a value, to quote it in a message."""
     return given if len(given) <= MAX_SHOWN else f"{given[: MAX_SHOWN - 3]}..."

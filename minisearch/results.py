@@ -1,13 +1,21 @@
-"""The words of a search: the query, and the ranked answers with all that is known of each.
+"""The vocabulary of a search: the query, the search options, and the ranked results with their scores.
 
-Frozen data that any part may hold; nothing here searches.
+Frozen data that every room may hold.  Nothing here searches, and importing it does not load NumPy.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args, overload
+from numbers import Integral
+from typing import TYPE_CHECKING, Literal, get_args, overload
+
+from minisearch.errors import InputError
+from minisearch.filters import Filter
+
+if TYPE_CHECKING:
+    from minisearch.types import Reranker  # it imports NumPy, which --help must not
 
 Mode = Literal["hybrid", "dense", "lexical"]
 By = Literal["passage", "document", "chunk"]
@@ -29,6 +37,66 @@ class Query:
     required: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     steers: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """How to search: the options of `MiniSearch.query`, checked once when they are made.
+
+    ``k`` is the number of results.  ``where`` restricts the search to the passages that match a filter.
+    ``rerank`` scores the best ``rerank_depth`` candidates again, or as many as ``rerank_budget_s`` seconds
+    allow.  ``diverse`` from 0 to 1 trades relevance for variety; None leaves the ranking unchanged.
+    ``evidence`` looks for the sentence of each passage that answers the query best.
+
+    Raises InputError for a value that makes no sense.
+    """
+
+    k: int = 10
+    mode: Mode = "hybrid"
+    where: Filter | None = None
+    by: By = "passage"
+    rerank: str | Reranker | None = None
+    rerank_depth: int | None = None
+    rerank_budget_s: float | None = None
+    diverse: float | None = None
+    evidence: bool = False
+
+    def __post_init__(self) -> None:
+        if not _is_whole(self.k) or self.k < 1:
+            raise InputError(f"k is {self.k!r}: ask for at least 1 result")
+        for name, given, known in (("mode", self.mode, MODES), ("by", self.by, BYS)):
+            if given not in known:
+                raise InputError(f"{name} is {given!r}: expected one of {', '.join(known)}")
+        if self.diverse is not None and not (_is_number(self.diverse) and 0 <= self.diverse <= 1):
+            raise InputError(f"diverse is {self.diverse!r}: expected a number from 0 to 1, such as 0.5")
+        self._check_rerank()
+
+    def _check_rerank(self) -> None:
+        if self.rerank is not None and not isinstance(self.rerank, str) and not _can_score(self.rerank):
+            raise InputError(
+                f'rerank is {self.rerank!r:.60}: expected "auto", "cross", "bi", or an object with a name '
+                f"and score(query, texts)"
+            )
+        depth, budget_s = self.rerank_depth, self.rerank_budget_s
+        if depth is not None and (not _is_whole(depth) or depth < 1):
+            raise InputError(f"rerank_depth is {depth!r}: ask for at least 1 candidate")
+        if budget_s is not None and not (_is_number(budget_s) and 0 < budget_s < math.inf):
+            raise InputError(f"rerank_budget_s is {budget_s!r}: expected a number of seconds above 0")
+        if self.rerank is None and (depth, budget_s) != (None, None):
+            raise InputError('a rerank depth or budget without rerank: expected rerank="auto" as well')
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _can_score(reranker: object) -> bool:
+    is_object = not isinstance(reranker, type)
+    return is_object and hasattr(reranker, "name") and callable(getattr(reranker, "score", None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,59 @@
-"""Words of English that hold a sentence together and say nothing of what it is about.
+"""Natural language: scripts, words, stop words, stems, sentences and front matter.
 
-In a few pages most of them are as rare as a name; how common they are is known all the same.
+Text comes in; words, or places in the text, come out.  Each of these is defined here and nowhere else, so
+that the chunker, the full text, the search and the command line agree on them.  What a file format means
+(Markdown, reStructuredText) is left to `parsers`, the tokens of a model to `minilm`.
 """
 
 from __future__ import annotations
 
-FUNCTION_WORDS = frozenset(
+import re
+import unicodedata
+
+# --- scripts -----------------------------------------------------------------------------------------------
+# Character ranges, to stand inside the brackets of a regular expression.
+
+# Letters of scripts that put no spaces between words: Chinese characters, Japanese kana, Bopomofo.
+UNSPACED = (
+    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3\ud7b0-\ud7fb"
+CJK = UNSPACED + HANGUL
+
+# Everything that East Asian scripts print in a square: letters, punctuation, full-width forms.
+EAST_ASIAN = (
+    "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uffef\U00020000-\U0003ffff"
+)
+
+# With accents, ligatures, full-width forms and the International Phonetic Alphabet.
+LATIN = "A-Za-z\u00aa-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua722-\ua7ff\ufb00-\ufb06\uff21-\uff5a"
+
+CJK_RUN = re.compile(f"[{CJK}]+")
+
+_A_LETTER = re.compile(r"[^\W\d_]")
+_A_LETTER_NOT_LATIN = re.compile(rf"[^\W\d_{LATIN}]")
+
+
+def is_mostly_latin(text: str) -> bool:
+    """Whether at least half of the letters are Latin; True where there are none."""
+    return text.isascii() or 2 * len(_A_LETTER_NOT_LATIN.findall(text)) <= len(_A_LETTER.findall(text))
+
+
+# --- words -------------------------------------------------------------------------------------------------
+
+_SIGN = re.compile(r"[^\w\s]|_")  # also combining marks, which belong to the letter before them
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
+_VARIATION_SELECTOR = re.compile(
+    "[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)  # they choose a glyph, not a character
+_WRAP = re.compile(rf"(?<=[{UNSPACED}])[ \t]*\r?\n[ \t]*(?=[{UNSPACED}])")  # no space between words
+_MNEMONIC = re.compile(r"\[([A-Za-z])\](?=[a-z])")
+_ENDINGS = re.compile("(?:ing|ed|es|s)$"), re.compile("[eiy]$")
+_SHORTEST_STEM = 3
+
+# English words that say nothing of what a text is about.
+STOP_WORDS = frozenset(
     """
     a an the this that these those such same own other another each every either neither both all any some
     no not nor only just also too very more most much many few less least
@@ -21,3 +69,170 @@ FUNCTION_WORDS = frozenset(
     get gets got let s t d m ll re ve
     """.split()  # noqa: SIM905 - one a line would be 160 lines
 )
+
+
+def normalised_words(text: str) -> list[str]:
+    """The words of a text in order, in NFKC (CO₂ becomes CO2): letters and digits with their marks.
+
+    Punctuation and symbols separate words; case and endings stay.
+
+    >>> normalised_words("Ｐｙｔｈｏｎ's co-routines")
+    ['Python', 's', 'co', 'routines']
+    """
+    text = without_mnemonics(text)
+    if text.isascii():
+        return words_between_signs(text)
+    # A sign separates words even where NFKC makes letters of it: Python™ is two words, and so is 20℃.
+    plain = _VARIATION_SELECTOR.sub("", text)
+    apart = _SIGN.sub(lambda found: found[0] if is_mark(found[0]) else f" {found[0]} ", plain)
+    return words_between_signs(_WRAP.sub("", unicodedata.normalize("NFKC", apart)))
+
+
+def words_between_signs(text: str) -> list[str]:
+    """The words of a text, its characters unchanged."""
+    parted = _SIGN.sub(lambda found: found[0] if is_mark(found[0]) else " ", text)
+    return [word for word in parted.split() if _LETTER_OR_DIGIT.search(word)]
+
+
+def is_mark(character: str) -> bool:
+    """Whether it is a combining mark, such as an accent."""
+    return unicodedata.category(character).startswith("M")
+
+
+def without_mnemonics(text: str) -> str:
+    """The text with the letters put back that manuals and quotations set apart: no model knows E[x]tract.
+
+    >>> without_mnemonics("E[x]tract a g[z]ipped archive; a[i] stays")
+    'Extract a gzipped archive; a[i] stays'
+    """
+    return _MNEMONIC.sub(r"\1", text) if "[" in text else text
+
+
+def bigrams(run: str) -> list[str]:
+    """The overlapping pairs of a run of CJK characters, which stand for words; a single one stands alone.
+
+    >>> bigrams("検索する")
+    ['検索', '索す', 'する']
+    """
+    return [run[i : i + 2] for i in range(max(1, len(run) - 1))]
+
+
+def stem(word: str) -> str:
+    """A lower-case English word without its common endings; at least three letters are left.
+
+    >>> [stem(word) for word in ("retry", "retries", "retrying", "red")]
+    ['retr', 'retr', 'retr', 'red']
+    """
+    for ending in _ENDINGS:
+        shorter = ending.sub("", word)
+        word = shorter if len(shorter) >= _SHORTEST_STEM else word
+    return word
+
+
+# --- sentences ---------------------------------------------------------------------------------------------
+# A sentence ends at a stop, except one that belongs to an abbreviation or an ordinal.  Abbreviations are
+# listed: English and German, with a few of French and Spanish.
+
+# The end of a sentence, with closing quotation marks and brackets.
+CLOSED = r"[.!?][\"'”’)\]]*|[。！？][」』”’）]*"
+_STOP = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[^\sa-z])|[。！？][」』”’）]*")
+_LAST_WORD = re.compile(r"(?<![-/])(?<![^\W_])[^\W_](?:[\w.'’-]*[^\W_])?\Z")
+_NEXT_WORD = re.compile(r"(?:[^\w\s]|_)*([^\W_]*)(\.?)")
+_NUMBER = re.compile(r"\d|[IVXLC]{2,}\Z")
+_LETTER_WITH_DOT = re.compile(r"(?<!\w)[^\W\d_]\.\Z")
+_BEFORE_NUMBERING = ".:;!?()"  # or nothing
+_WINDOW = 24  # characters looked at on either side of a stop; every word in the lists is shorter
+
+_NEVER_LAST = frozenset(
+    """
+    Mr Mrs Ms Messrs Dr dr Prof prof Rev Hon Capt Sgt Gov Rep Sen Mme Mlle Mgr Hr Hrn Fr Frl Dipl Ing Sra Srta
+    med dent rer nat phil habil Dña
+    e.g E.g i.e I.e cf Cf vs viz approx Approx ca Ca env aprox incl Incl esp c.-à-d
+    bzw vgl Vgl inkl Inkl exkl zzgl ggf Ggf evtl Evtl sog bzgl lt ehem geb EE
+    """.split()  # noqa: SIM905 - as in STOP_WORDS
+)
+_NUMBERED = frozenset(  # not the last word before a number; some are words too: "No. 5", but "No. Never."
+    """
+    No no Nos nos Nr nr Nrn Art art Abs Sec sec Sect Ch ch Chap chap Kap Ziff Anm Aufl Vol vol Bd p pp P Pp S
+    pág págs núm Fig Figs fig figs Abb Tab Eq Eqs eq eqs Pos Abt Tel tel Fax max Max min Min mind
+    Jan Feb Febr Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun
+    """.split()  # noqa: SIM905 - as in STOP_WORDS
+)
+_SELDOM_LAST = frozenset(  # last only where a word follows that begins sentences
+    """
+    Inc Ltd Co Corp Bros Jr Sr St Ave Av Avda Rd Blvd Mt Dept al Str ex ej Mio Mrd Std Sek Jh Chr UU
+    """.split()  # noqa: SIM905 - as in STOP_WORDS
+)
+_FIRST_WORDS = STOP_WORDS | {"der", "die", "ein", "eine", "er", "sie", "es", "wir", "ich"}
+
+
+def sentence_starts(text: str, start: int, end: int) -> list[int]:
+    """The places between ``start`` and ``end`` at which a sentence begins after another, ascending."""
+    stops = _STOP.finditer(text, start, end)
+    return [stop.end() for stop in stops if stop.end() < end and _ends_sentence(text, start, stop)]
+
+
+def _ends_sentence(text: str, start: int, stop: re.Match[str]) -> bool:
+    dot, following = stop.start(), stop.end()
+    if text[dot] in "。！？":
+        return True
+    if text[following].islower():
+        return False
+    if text[dot] != "." or not text[dot + 1].isspace():  # a bracket or quotation that closes ends it
+        return True
+    before = text[max(start, dot - _WINDOW) : dot]
+    if before.endswith("."):
+        return False
+    word = _LAST_WORD.search(before)
+    if word is None:  # a bracket, a quotation, code
+        return True
+    after = text[following : min(following + _WINDOW, stop.endpos)]
+    return _can_be_last(word[0], before[: word.start()].rstrip(), after)
+
+
+def _can_be_last(word: str, before: str, after: str) -> bool:
+    """Whether a sentence ends with this word and a dot, given the text before and after them."""
+    found = _NEXT_WORD.match(after)
+    assert found  # it matches the empty string too
+    following, dot = found.groups()
+    if word in _NEVER_LAST or (word in _NUMBERED and _NUMBER.match(following)):
+        return False
+    if word[-1].isdigit():
+        can_be_last = not _is_ordinal(word, before)
+        if not can_be_last and before[-1:] in _BEFORE_NUMBERING:  # "First: 1. The"
+            return False
+    elif "." in word:
+        can_be_last = max(map(len, word.split("."))) > 2  # a file; "U.S", "a.m", "J.-P"
+    elif len(word) == 1 and word.isupper():  # "J. Weber", but "180 °C. Put it"
+        can_be_last = not after[0].isalpha() or before[-1:].isdigit() or before.endswith("°")
+    elif len(word) == 1 and word.islower():  # "z. B.", "d. h."
+        goes_on = dot == "." and (len(following) == 1 or following in _SELDOM_LAST)
+        can_be_last = not goes_on and not _LETTER_WITH_DOT.search(before)
+    else:
+        can_be_last = word not in _SELDOM_LAST and not (word.endswith("str") and word[0].isupper())
+    return can_be_last or (not dot and following[:1].isupper() and following.lower() in _FIRST_WORDS)
+
+
+def _is_ordinal(number: str, before: str) -> bool:
+    """Whether it may be an ordinal: neither a year, nor a number after an abbreviation, as in "p. 5"."""
+    named = _LAST_WORD.search(before[:-1]) if before.endswith(".") else None
+    is_long = len(number) > 2 and number[-3:].isdigit()
+    return not is_long and (named is None or named[0] not in _NUMBERED)
+
+
+# --- front matter ------------------------------------------------------------------------------------------
+
+_LINE_BREAK = r"(?:\r\n|\r(?!\n)|\n)"  # only one way to match each, so the time stays linear
+_FRONT_MATTER = re.compile(
+    rf"(?:(?P<yaml>---)[ \t]*{_LINE_BREAK}(?![ \t]*{_LINE_BREAK})|(?P<toml>\+\+\+)[ \t]*{_LINE_BREAK})"
+    rf"(?P<body>(?:[^\r\n]*{_LINE_BREAK})*?)"
+    rf"(?(yaml)(?:---|\.\.\.)|\+\+\+)[ \t]*(?:{_LINE_BREAK}|\Z)"
+)
+
+
+def front_matter(text: str) -> re.Match[str] | None:
+    """The fields between two rules at the beginning of a text, rules and line breaks included; else None.
+
+    The group ``body`` holds the fields; the group ``yaml`` or ``toml`` took part, depending on the language.
+    """
+    return _FRONT_MATTER.match(text)

@@ -1,6 +1,6 @@
-"""The vocabulary every room shares: what travels from a file to a ranked answer.
+"""The data types and protocols that all parts of the package share.
 
-``path -> Document -> Chunks -> vectors -> Hits``; the words of a search are in `results`.  Everything
+``path -> Document -> Chunks -> vectors -> Hits``; the types of a search are in `results`.  Everything
 here is frozen data or a protocol; nothing here reads, computes or stores.  Positions in a document's text
 count characters (Python code points), half-open, and ``document.text[chunk.start:chunk.end] ==
 chunk.text`` always.
@@ -8,7 +8,6 @@ chunk.text`` always.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,13 +15,15 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from minisearch.text import without_mnemonics
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading in a document's text: where its line begins, its level (1 is the outermost), its words."""
+    """A heading in a document's text: the start of its line, its level (1 is the outermost), its title."""
 
     start: int
     level: int
@@ -31,16 +32,17 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a document's text came from: the decoded source, and how positions map onto it.
+    """The decoded source of a document, and how positions in the document's text map to it.
 
-    ``text_anchors[i]`` and ``source_anchors[i]`` are the same place; between two anchors both run
-    side by side, never past the next: words that a reader put in stand for the place where they are.
-    Text anchors ascend, source anchors never go back.  A format kept verbatim has the single pair (0, 0).
+    ``text_anchors[i]`` and ``source_anchors[i]`` are the same place.  Between two anchors, both positions
+    advance together, but never beyond the next anchor; words that the parser added map to the place where it
+    added them.  Text anchors ascend, source anchors never descend.  A format that is kept verbatim has the
+    single pair (0, 0).
 
-    ``source`` decodes the file so that ``source.encode(encoding, "surrogateescape")``, after
-    ``n_bom_bytes`` bytes of byte-order mark, gives the file back byte for byte, undecodable bytes too.
-    Only where ``is_extract`` is it what a reader took out of a file that is no text (a PDF, a DOCX): bytes
-    and lines are then counted in that, as UTF-8.
+    ``source.encode(encoding, "surrogateescape")``, preceded by ``n_bom_bytes`` bytes of byte-order mark,
+    equals the file byte for byte, undecodable bytes included.  If ``is_extract``, the source is the text that
+    a parser extracted from a binary file (a PDF, a DOCX); bytes and lines are then counted in that text, as
+    UTF-8.
     """
 
     source: str
@@ -53,16 +55,16 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file as a reader understood it.
+    """One parsed file.
 
-    ``format`` names the reader ("markdown", "html" ...); ``notes`` says, in words for the user, what
-    the reader could not keep (undecodable bytes, say).  An empty ``title`` means the file gives none.
-    ``language`` is that of programming or markup ("python", "markdown"), "" where it is plain text;
-    ``fields`` what the document says of itself (front matter), each name in lower case with its values.
-    ``pages`` are where its pages begin in ``text``, ascending, the first at 0: slides of a presentation,
-    sheets of a workbook and cells of a notebook count as pages; a format without any has none.
-    ``blocks`` are stretches of ``text`` (start, end) that belong together, such as a table or a list item,
-    ascending by start, the outer before the inner: one that fits into a chunk is never cut.
+    ``format`` names the parser ("markdown", "html" ...).  ``notes`` are messages for the user about content
+    that the parser could not keep, such as undecodable bytes.  ``title`` is empty if the file has none.
+    ``language`` is the programming or markup language ("python", "markdown"), "" for plain text.  ``fields``
+    are the document's metadata (front matter): names in lower case, each with its values.
+    ``pages`` are the positions in ``text`` where pages begin, ascending, the first at 0; slides, sheets and
+    notebook cells count as pages; it is empty for formats without pages.
+    ``blocks`` are ranges of ``text`` (start, end) that belong together, such as a table or a list item, in
+    order of start, outer before inner; a block that fits into a chunk is never cut.
     """
 
     path: str
@@ -80,16 +82,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A passage that the encoder can see whole.
+    """A part of a document, short enough for the encoder to see whole.
 
-    ``start:end`` are characters of the document's text; ``byte_start:byte_end`` bytes of the file;
-    ``line`` to ``end_line`` lines of the file, from 1, both included.  ``heading`` is the path of
-    headings above the passage, joined with " > ".  ``anchors`` say where single characters stand: each is a
-    position in ``text`` with its line and column (characters, from 1) in the file, the first for position
-    0; from one anchor to the next both texts run side by side, never past the next.  ``context`` is what the
-    encoder is told first: the document's title.  ``page`` is that of its first
-    character, from 1, None where the document has none; at each of ``page_breaks``, positions in ``text``,
-    the next one begins.
+    ``start:end`` are characters of the document's text; ``byte_start:byte_end`` are bytes of the file;
+    ``line`` to ``end_line`` are lines of the file, from 1, both included.  ``heading`` is the path of
+    headings above the chunk, joined with " > ".  ``anchors`` map positions to the file: each is a position in
+    ``text`` with its line and column (characters, from 1), the first for position 0; between two anchors both
+    advance together, but never beyond the next.  ``context`` is the text that precedes the chunk when it is
+    embedded: the document's title.  ``page`` is the page of the first character, from 1, None for documents
+    without pages; a new page begins at each of ``page_breaks``, positions in ``text``.
     """
 
     start: int
@@ -108,30 +109,18 @@ class Chunk:
 
     @property
     def embedded(self) -> str:
-        """What the encoder sees of it: a passage by itself often does not say what it is about."""
+        """The text to embed: a chunk alone often does not name its subject, so the context precedes it."""
         text = without_mnemonics(self.text)
         return f"{self.context} {text}" if self.context else text
 
 
-_MNEMONIC = re.compile(r"\[([A-Za-z])\](?=[a-z])")
-
-
-def without_mnemonics(text: str) -> str:
-    """The text with the letters put back that manuals and quotations set apart: no model knows E[x]tract.
-
-    >>> without_mnemonics("E[x]tract a g[z]ipped archive; a[i] stays")
-    'Extract a gzipped archive; a[i] stays'
-    """
-    return _MNEMONIC.sub(r"\1", text) if "[" in text else text
-
-
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The chunks that one leg of a search proposes, best first; equal scores by smaller id.
+    """The chunks that a dense or lexical search found, best first; equal scores by smaller id.
 
-    ``ids`` (k,) int64 chunk ids and ``scores`` (k,) float32, higher is better, k the number found: cosines
-    from a vector index, BM25 from the full text.  There ``ceiling`` is what a perfect match of all words
-    comes to, and ``words`` (k,) what each has of that, from 0 to 1, pairs and function words left out.
+    ``ids`` (k,) are int64 chunk ids, ``scores`` (k,) float32, higher is better: cosines from a vector index,
+    BM25 from the full text.  For BM25, ``ceiling`` is the score of a perfect match of all words, and
+    ``words`` (k,) is the share of it, from 0 to 1, that each chunk has, without word pairs and stop words.
     """
 
     ids: IntArray
@@ -145,7 +134,7 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file that was found but is not in the index as it now stands, and why; its size where known."""
+    """A file that was found but is not indexed in its present state: the reason, and its size if known."""
 
     path: str
     reason: str
@@ -154,7 +143,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something the reader could not keep of a file that is in the index."""
+    """Content of an indexed file that the parser could not keep."""
 
     path: str
     text: str
@@ -162,15 +151,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What one indexing run did: counts of documents, the files it passed over, and the work it took.
+    """What one indexing run did: counts of documents, skipped files, and the time it took.
 
-    ``n_chunks`` counts the chunks of added and updated documents, ``n_encoded`` those among them
-    that went through the model (the rest kept a vector already stored).  ``n_hidden``, ``n_ignored`` and
-    ``n_excluded`` count files and folders that the walk left out on purpose; ``choices`` are what was
-    chosen for the folders, in this run or an earlier one.  ``notes`` are about files that were indexed,
-    though not entirely as they stand.  ``as_before`` are the paths, among those of ``skipped`` and ``notes``,
-    of which the run before has said the same.  ``n_in_other_scripts`` counts the added documents that are
-    not in Latin letters, where the model knows only English.
+    ``n_chunks`` counts the chunks of added and updated documents, ``n_encoded`` those that the model encoded
+    (the others have a stored vector).  ``n_hidden``, ``n_ignored`` and ``n_excluded`` count files and folders
+    that hidden names, ignore files and the user's patterns left out; ``choices`` are the user's patterns and
+    limits for each folder, of this run or an earlier one.  ``notes`` are about indexed files of which some
+    content is missing.  ``as_before`` are the paths in ``skipped`` and ``notes`` that the previous run
+    reported with the same message.  ``n_in_other_scripts`` counts the added documents that are mostly not in
+    Latin letters, if the model knows only English.
     """
 
     added: int = 0
@@ -194,9 +183,9 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """How far an indexing run has come; handed to the caller's callback after every step.
+    """The progress of an indexing run, passed to the caller's callback after every step.
 
-    ``doing`` is the step that follows, in words ("loading the model"), which may take a while.
+    ``doing`` describes the next step if it may take long ("loading the model").
     """
 
     n_files: int
@@ -209,9 +198,10 @@ class IndexProgress:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One indexing run as the store remembers it.
+    """The store's record of one indexing run.
 
-    ``outcome`` is running, complete, interrupted, failed, or rolled back: by `MiniSearch.rollback`.
+    ``outcome`` is "running", "complete", "interrupted", "failed", or "rolled back" (by
+    `MiniSearch.rollback`).
     """
 
     started_at: str
@@ -224,7 +214,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """What an index holds; without a ready vector index, answers come from a scan of the stored vectors."""
+    """What an index holds.  If ``is_index_ready`` is false, queries scan the stored vectors."""
 
     path: str
     n_documents: int
@@ -241,13 +231,13 @@ class IndexStatus:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a comparison of an index with its files found; ``problems`` are sentences for the user.
+    """The result of checking an index; ``problems`` are sentences for the user.
 
-    Of a sample, ``n_read`` documents were read and cut again, ``n_changed`` could not be compared, their
-    files having changed or gone since, and ``n_embedded`` passages got new vectors, the least alike of which
-    has ``least_cosine`` with the stored one.  ``recall`` is the share of the exact ten nearest that
-    the vector index finds.  ``n_closed`` were not opened: they do not lie beside the index, and nobody has
-    named them to it where it is now.
+    From a sample, ``n_read`` documents were parsed and cut again; ``n_changed`` could not be compared,
+    because their files have changed or are gone.  ``n_embedded`` chunks were embedded again; ``least_cosine``
+    is the smallest cosine of a new vector with the stored one.  ``recall`` is the share of the ten exact
+    nearest neighbours that the vector index finds.  ``n_closed`` documents were not opened, because the index
+    is not trusted to open files outside its project.
     """
 
     problems: tuple[str, ...]
@@ -262,7 +252,7 @@ class Verification:
 
 
 class Tokenizer(Protocol):
-    """Text to the model's tokens, for counting and for cutting."""
+    """Splits texts into the model's tokens, to count them and to cut texts."""
 
     def spans(self, texts: Sequence[str]) -> list[IntArray]:
         """Character spans of each text's tokens, one (n_tokens, 2) array a text, special tokens left out."""
@@ -270,10 +260,11 @@ class Tokenizer(Protocol):
 
 
 class Encoder(Protocol):
-    """Texts to unit vectors.
+    """Encodes texts as unit vectors.
 
-    ``fingerprint`` changes whenever the vectors would: it covers weights, pooling and vocabulary.
-    ``max_tokens`` is the longest text the model sees whole, special tokens left out.
+    ``fingerprint`` covers weights, pooling and vocabulary: encoders with equal fingerprints give the same
+    vectors. ``max_tokens`` is the length of the longest text that the model sees whole, without special
+    tokens.
     """
 
     @property
@@ -292,20 +283,20 @@ class Encoder(Protocol):
     def tokenizer(self) -> Tokenizer: ...
 
     def encode_document(self, texts: Sequence[str]) -> FloatArray:
-        """Unit vectors, (n, dimension) float32, in the order of the texts, for texts to be found."""
+        """Unit vectors (n, dimension) float32 of documents or chunks, in the order of the texts."""
         ...
 
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
-        """The same for queries: some models are told which is which."""
+        """Unit vectors (n, dimension) float32 of queries; some models use another prompt for them."""
         ...
 
 
 class Reranker(Protocol):
-    """A closer look at a query and a few passages; `CrossEncoder` is one."""
+    """Scores a few passages for a query more precisely; `CrossEncoder` is one."""
 
     @property
     def name(self) -> str: ...
 
     def score(self, query: str, texts: Sequence[str]) -> FloatArray:
-        """One score a text (n,) float32, in the order of the texts; higher answers the query better."""
+        """Scores (n,) float32 of the texts, in their order; higher is better."""
         ...

@@ -24,9 +24,9 @@ import numpy.typing as npt
 from machine import machine
 
 from minisearch import MiniSearch, SentenceTransformer
-from minisearch.evaluation.benchmark import trial
+from minisearch.evaluation.benchmark import open_benchmark
 from minisearch.evaluation.collection import read_collection
-from minisearch.evaluation.masked_index import masked_copy
+from minisearch.evaluation.selftest import masked_copy
 from minisearch.paths import DATABASE, INDEX_FOLDER
 from minisearch.search import calibration
 from minisearch.search.confidence import CONFIDENT_FROM, ScoreBaseline, heights, relevance
@@ -111,8 +111,8 @@ def auroc(positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
 def ask_collection(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> Asked:
     """A collection's own queries, with and without the documents judged to answer them."""
     collection = read_collection(folder)
-    with trial(collection, index=index, encoder=encoder) as made:
-        id_of = {entry: id_ for id_, entry in made.entry_ids.items()}
+    with open_benchmark(collection, index=index, encoder=encoder) as made:
+        id_of = {entry: id_ for id_, entry in made.collection_ids.items()}
     answers = [
         [id_of[entry] for entry, judgement in judged.items() if judgement > 0 and entry in id_of]
         for judged in collection.judgements.values()

@@ -27,9 +27,9 @@ import numpy.typing as npt
 from derived import claims, functions, titles
 
 from minisearch import MiniSearch, SentenceTransformer
-from minisearch.evaluation.benchmark import trial
+from minisearch.evaluation.benchmark import open_benchmark
 from minisearch.evaluation.collection import Collection, read_collection
-from minisearch.evaluation.masked_index import masked_copy
+from minisearch.evaluation.selftest import masked_copy
 from minisearch.search.ranking import (
     FEEDBACK_WEIGHT,
     LEXICAL_WEIGHT,
@@ -181,8 +181,8 @@ def collections(judged: list[Collection], documents: list[Path], encoder: Encode
     with tempfile.TemporaryDirectory() as scratch:
         for collection in judged:
             index = Path(scratch, collection.name)
-            with trial(collection, index=index, encoder=encoder) as made:
-                number = {entry_id: id_ for id_, entry_id in made.entry_ids.items()}
+            with open_benchmark(collection, index=index, encoder=encoder) as made:
+                number = {entry_id: id_ for id_, entry_id in made.collection_ids.items()}
             queries = {
                 text: {
                     number[id_]: float(gain)

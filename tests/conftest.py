@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TORTURE_COUNTS] = {}
+    # A shell starts background jobs with SIGINT ignored, and children inherit that: Ctrl-C would do nothing.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # The same examples in every run but where others are asked for, and no example fails for being slow.
     is_drawn = bool(config.getoption("--fault-seed")) or config.getoption("--hypothesis-seed") is not None
     settings.register_profile(

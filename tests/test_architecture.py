@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from minisearch import MiniSearch, SentenceTransformer
 
 PACKAGE = Path(__file__).parents[1] / "minisearch"
 
-WORDS = {"types", "results", "errors", "config", "text", "filters", "manifest", "paths", "trust"}
+WORDS = {"types", "results", "errors", "config", "text", "globs", "filters", "manifest", "paths", "trust"}
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
 VERBS = {"search", "indexing", "maintenance", "evaluation"}
 BELOW = WORDS | SKILLS
@@ -129,6 +130,45 @@ def test_the_table_names_every_room() -> None:
     assert {room_of(module) for module in MODULES} <= MAY_IMPORT.keys()
 
 
+# What is defined in these and nowhere else.
+SINGLE = ("text.py", "globs.py")
+CJK_RANGE = re.compile(r"\\u(?:2[ef]|3[0-9a-f]|[4-9][0-9a-f]|a[c-f]|[bc][0-9a-f]|d[0-7])[0-9a-f]{2}-")
+
+
+def defined_names(module: Path) -> set[str]:
+    """Public functions, classes and variables of a module."""
+    names: set[str] = set()
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return {name for name in names if not name.startswith("_")}
+
+
+def word_lists(module: Path) -> list[set[str]]:
+    """Lists of words that are written as one string and split."""
+    return [
+        set(str(node.func.value.value).split())
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "split"
+        and isinstance(node.func.value, ast.Constant)
+    ]
+
+
+def test_scripts_words_and_patterns_are_defined_once() -> None:
+    single = [PACKAGE / name for name in SINGLE if (PACKAGE / name).exists()]
+    names = {name for module in single for name in defined_names(module)}
+    for module in sorted(set(MODULES) - set(single)):
+        again = defined_names(module) & names
+        assert not again, f"{module} defines {sorted(again)} a second time"
+        assert not CJK_RANGE.search(module.read_text(encoding="utf-8")), f"{module}: take the range from text"
+        assert not [words for words in word_lists(module) if {"the", "and"} <= words], f"{module}: stop words"
+
+
 def loaded_by(code: str, *arguments: str) -> set[str]:
     """Top-level modules loaded after running some code in a fresh process."""
     report = "; import sys; sys.stderr.write(' '.join({name.split('.')[0] for name in sys.modules}))"
@@ -143,7 +183,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
 
 
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "annoy", "huggingface_hub", "rich"}
-STORING = {"sqlite_utils", "pathspec"}  # what only a change to an index needs
+STORING = {"sqlite_utils"}  # what only a change to an index needs
 RUN = "from minisearch.cli import cli; cli({!r}, standalone_mode=False)"
 
 

@@ -11,17 +11,17 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from minisearch.cli.terminal import one_line
 from minisearch.cli.when import parse_moment
 from minisearch.errors import InputError
 from minisearch.filters import And, Before, Extension, Filter, Language, Or, Since
 from minisearch.filters import Path as PathFilter
-from minisearch.results import MODES
+from minisearch.results import MODES, SearchOptions
 
 if TYPE_CHECKING:
-    from minisearch.results import Query
+    from minisearch.results import By, Mode, Query
 
 # As in rerankers.py, which needs NumPy and is not imported for --help.
 RERANKERS = ("cross", "bi")
@@ -75,23 +75,19 @@ class QueryOptions:
         if self.rerank_budget is not None and self.rerank_depth is not None:
             raise InputError("--rerank-budget and --rerank-depth both say how many: give one of them")
 
-    def arguments(self) -> dict[str, Any]:
-        """The keyword arguments of `MiniSearch.query`, or of `MiniSearch.like` where that is asked."""
-        both = {
-            "k": self.k,
-            "where": self._filter(),
-            "by": self.by,
-            "diverse": DIVERSE if self.diverse else None,
-            "evidence": not self.no_evidence,
-        }
-        if self.like is not None:
-            return both
-        return both | {
-            "mode": self.mode,
-            "rerank": self._rerank(),
-            "rerank_depth": self.rerank_depth,
-            "rerank_budget_s": _seconds(self.rerank_budget),
-        }
+    def search_options(self) -> SearchOptions:
+        """The options of the search; --like compares by meaning alone."""
+        return SearchOptions(
+            k=self.k,
+            mode="dense" if self.like is not None else cast("Mode", self.mode),
+            where=self._filter(),
+            by=cast("By", self.by),
+            rerank=self._rerank(),
+            rerank_depth=self.rerank_depth,
+            rerank_budget_s=_seconds(self.rerank_budget),
+            diverse=DIVERSE if self.diverse else None,
+            evidence=not self.no_evidence,
+        )
 
     def query(self, text: str) -> str | Query:
         """What is asked: a text for the engine to take apart, or one to take as it is."""

@@ -10,20 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from minisearch.cli.terminal import EVIDENCE, EVIDENCE_WORD, PLAIN, WIDE_CHARACTERS, WORD, Marked
+from minisearch.cli.terminal import EVIDENCE, EVIDENCE_WORD, PLAIN, WORD, Marked
+from minisearch.text import CJK, CJK_RUN, STOP_WORDS, bigrams, stem
 
-WIDE = WIDE_CHARACTERS.pattern
-A_WORD = re.compile(rf"(?:(?={WIDE})\w)+|(?:(?!{WIDE})\w)+")
-ENDINGS = re.compile("(?:ing|ed|es|s)$"), re.compile("[eiy]$")  # retries, retrying, retry: retr
-SHORTEST_STEM = 3
-# English words that every passage has; underlining them would only be noise.
-COMMON = frozenset(
-    """
-    a about all am an and any are as at be been but by can could did do does for from had has have how i if in
-    into is it its me my no not of on or our should so than that the their them then there these they this to
-    up was we were what when where which who why will with would you your
-    """.split()  # noqa: SIM905 - words are read more easily without their quotes
-)
+A_WORD = re.compile(rf"[{CJK}]+|[^\W{CJK}]+")
 
 Span = tuple[int, int]
 
@@ -42,7 +32,7 @@ def highlighted(text: str, *, words: Iterable[str], evidence: Span | None) -> Ma
 
 def shared(text: str, words: Iterable[str]) -> Iterator[Span]:
     """Where the text has a word of these texts, in order; pairs of Chinese characters may overlap."""
-    wanted = {key for word in words for _, _, key in _keys(word)} - COMMON
+    wanted = {key for word in words for _, _, key in _keys(word)} - STOP_WORDS
     for start, end, key in _keys(text):
         if key in wanted:
             yield start, end
@@ -53,16 +43,8 @@ def _keys(text: str) -> Iterator[tuple[int, int, str]]:
     for match in A_WORD.finditer(text):
         start, end = match.span()
         word = match.group().casefold()
-        if not WIDE_CHARACTERS.match(word):
-            yield start, end, word if word in COMMON else _stem(word)
-        elif end - start == 1:
-            yield start, end, word
+        if not CJK_RUN.match(word):
+            yield start, end, word if word in STOP_WORDS else stem(word)
         else:
-            yield from ((place, place + 2, text[place : place + 2]) for place in range(start, end - 1))
-
-
-def _stem(word: str) -> str:
-    for ending in ENDINGS:
-        stem = ending.sub("", word)
-        word = stem if len(stem) >= SHORTEST_STEM else word
-    return word
+            for place, key in enumerate(bigrams(word), start):
+                yield place, place + len(key), key

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from minisearch.cli.highlight import highlighted
 from minisearch.cli.terminal import PLAIN, TAB, WIDE_CHARACTERS, Marked, Terminal, width, wrap
-from minisearch.search.sentences import CODE_LINE, DIRECTIVE, PROSE_DIRECTIVES, front_matter_end
+from minisearch.search.sentences import CODE_LINE, DIRECTIVE, PROSE_DIRECTIVES, end_of_fields
 
 if TYPE_CHECKING:
     from minisearch.results import Query, SearchResult
@@ -47,7 +47,7 @@ TABLE = re.compile(r"\s*(?:\||\+[-=+]{2,}|[-=]{3,}(?:\s+[-=]{3,})+\s*$)|.*\s\|\s
 
 def passage(hit: SearchResult, query: Query, terminal: Terminal, *, whole: bool) -> Iterator[str]:
     """The lines of the passage, ``whole`` or those around its evidence, or else the first ones."""
-    marked, fields_end = _marked(hit, query), front_matter_end(hit.text)
+    marked, fields_end = _marked(hit, query), end_of_fields(hit.text)
     if fields_end and not whole and hit.evidence and hit.evidence.start >= fields_end:
         marked, fields_end = marked[fields_end:], 0
     lines = list(_laid_out(marked, hit.path))

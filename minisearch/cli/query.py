@@ -28,7 +28,7 @@ from minisearch.results import BYS, MODES
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
-    from minisearch.results import Query, SearchResults
+    from minisearch.results import Query, SearchOptions, SearchResults
 
 asking, choosing, ranking, printing = map(
     section, ["What to ask", "Which files", "How to rank", "What to print"]
@@ -130,11 +130,11 @@ def query(
     output = Output(full, why, as_json)
     with wrong_usage():
         asked = QueryOptions(text=" ".join(text), **given)
-        arguments = asked.arguments()
+        options = asked.search_options()
     folder = index_folder or find_index()
     with minisearch.MiniSearch(folder, offline=offline, rerank_model=asked.rerank_model) as ms:
         n_refused = int(refresh and not _is_refreshed(ms))
-        for answer in _answers(ms, asked, arguments):
+        for answer in _answers(ms, asked, options):
             output.show(answer, ms, asked)
             n_refused += bool(answer.refusal)
     if n_refused:
@@ -225,38 +225,36 @@ class Output:
         return about if answer.query is None else about | {"query": answer.query}
 
 
-def _answers(ms: MiniSearch, asked: QueryOptions, arguments: dict[str, Any]) -> Iterator[Answer]:
+def _answers(ms: MiniSearch, asked: QueryOptions, options: SearchOptions) -> Iterator[Answer]:
     """What came of each query, as soon as it is there."""
     if asked.like is not None:
         path, line = file_and_line(asked.like)
-        yield Answer(None, ms.like(path, line, **arguments))
+        yield Answer(None, ms.searcher.like(path, line, options))
     elif asked.batch is None:
-        yield Answer(None, ms.query(asked.query(asked.text), **arguments))
+        yield Answer(None, ms.searcher.query(asked.query(asked.text), options))
     else:
-        yield from _answers_of_batch(ms, asked, arguments)
+        yield from _answers_of_batch(ms, asked, options)
 
 
-def _answers_of_batch(ms: MiniSearch, asked: QueryOptions, arguments: dict[str, Any]) -> Iterator[Answer]:
+def _answers_of_batch(ms: MiniSearch, asked: QueryOptions, options: SearchOptions) -> Iterator[Answer]:
     """The same for each line of a file; one that makes no sense is refused, and the others are answered."""
     from minisearch.results import SearchResults
 
     n_refused = 0
     for number, text in _queries(asked.batch or ""):
-        found = _found_or_error(ms, asked.query(text), arguments)
+        found = _found_or_error(ms, asked.query(text), options)
         if not isinstance(found, InputError):
             yield Answer(text, found)
             continue
         if not n_refused:
-            ms.query("anything", **arguments)  # what is wrong with this too is wrong with the options
+            ms.searcher.query("anything", options)  # what is wrong with this too is wrong with the options
         n_refused += 1
         yield Answer(text, SearchResults(), f"{asked.batch}, line {number}: {found}")
 
 
-def _found_or_error(
-    ms: MiniSearch, query: str | Query, arguments: dict[str, Any]
-) -> SearchResults | InputError:
+def _found_or_error(ms: MiniSearch, query: str | Query, options: SearchOptions) -> SearchResults | InputError:
     try:
-        return ms.query(query, **arguments)
+        return ms.searcher.query(query, options)
     except InputError as error:
         return error
 

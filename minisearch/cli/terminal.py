@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from unicodedata import category, east_asian_width
 
+from minisearch.text import EAST_ASIAN
+
 WIDEST, NARROWEST = 110, 24
 TAB = 4
 JOINERS = "\u200c\u200d"  # they shape letters and emoji, and show nothing
 # No line begins with these: closing brackets and full stops of scripts that are written without spaces.
 CLOSING = "、。，．：；！？）」』】〕〉》”’…ー々"
-WIDE_CHARACTERS = re.compile(
-    "[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]"
-)
+WIDE_CHARACTERS = re.compile(f"[{EAST_ASIAN}]")
 
 PAGE_LINK = "file://{host}{path}#page={page}"  # RFC 8118; where nothing knows it, the file opens all the same
 

@@ -55,13 +55,13 @@ def why_not(
     set_up_logging(verbose)
     with wrong_usage():
         asked = QueryOptions(text=" ".join(text), **NOT_ASKED, **given)
-        arguments = asked.arguments()
+        options = asked.search_options()
     if not asked.text.strip():
         raise InputError("the query is empty: say what you are looking for")
     folder = index_folder or find_index()
     with minisearch.MiniSearch(folder, offline=offline, rerank_model=asked.rerank_model) as ms:
         path, line = file_and_line(file)
-        found = ms.why_not(path, asked.query(asked.text), line=line, **arguments)
+        found = ms.searcher.why_not(path, line, asked.query(asked.text), options)
     click.echo(show.as_json(found) if as_json else _text(found, line))
 
 

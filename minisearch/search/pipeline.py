@@ -8,23 +8,19 @@ loaded or written here.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
 from minisearch.results import (
-    BYS,
-    MODES,
-    By,
     Evidence,
     Mode,
     Place,
     Query,
+    SearchOptions,
     SearchResult,
     SearchResults,
     Trace,
@@ -35,7 +31,7 @@ from minisearch.search.evidence import best_sentences, evidence, likeliest_sente
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.rerank import Reranked
 from minisearch.stores.local import Store, StoredChunk
-from minisearch.types import Encoder, FloatArray, IntArray, Reranker
+from minisearch.types import Encoder, FloatArray, IntArray
 from minisearch.vectors.base import VectorIndex
 
 # Candidates looked at for a page of k: enough that neighbours and copies can go together. Grouping takes time
@@ -52,64 +48,14 @@ FOUND_FIRST = 5
 ALL = 2**31
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """How an answer is to be looked for; InputError for what makes no sense.
-
-    ``diverse`` from 0 to 1 trades relevance for variety on the page; None leaves the ranking as it is.
-    ``evidence`` asks for the sentence that matched.  ``rerank_depth`` candidates go to the reranker, or
-    those that it gets through in ``rerank_budget_s`` seconds.
-    """
-
-    k: int = 10
-    mode: Mode = "hybrid"
-    where: Filter | None = None
-    by: By = "passage"
-    rerank: str | Reranker | None = None
-    rerank_depth: int | None = None
-    rerank_budget_s: float | None = None
-    diverse: float | None = None
-    evidence: bool = False
-
-    def __post_init__(self) -> None:
-        if isinstance(self.k, bool) or not isinstance(self.k, int | np.integer) or self.k < 1:
-            raise InputError(f"k is {self.k!r}: ask for at least 1 result")
-        for name, given, known in (("mode", self.mode, MODES), ("by", self.by, BYS)):
-            if given not in known:
-                raise InputError(f"{name} is {given!r}: expected one of {', '.join(known)}")
-        is_number = isinstance(self.diverse, int | float) and not isinstance(self.diverse, bool)
-        if self.diverse is not None and not (is_number and 0 <= self.diverse <= 1):
-            raise InputError(f"diverse is {self.diverse!r}: expected a number from 0 to 1, such as 0.5")
-        self._check_rerank()
-
-    def _check_rerank(self) -> None:
-        if self.rerank is not None and not isinstance(self.rerank, str) and not _can_score(self.rerank):
-            raise InputError(
-                f'rerank is {self.rerank!r:.60}: expected "auto", "cross", "bi", or an object with a name '
-                f"and score(query, texts)"
-            )
-        depth, budget_s = self.rerank_depth, self.rerank_budget_s
-        if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
-            raise InputError(f"rerank_depth is {depth!r}: ask for at least 1 candidate")
-        is_number = isinstance(budget_s, int | float) and not isinstance(budget_s, bool)
-        if budget_s is not None and not (is_number and 0 < budget_s < math.inf):
-            raise InputError(f"rerank_budget_s is {budget_s!r}: expected a number of seconds above 0")
-        if self.rerank is None and (self.rerank_depth, self.rerank_budget_s) != (None, None):
-            raise InputError('a rerank depth or budget without rerank: expected rerank="auto" as well')
-
-    def condition(self, query: Query) -> Filter | None:
-        """What every answer must be: the filter, the query's phrases, none of its excluded words."""
-        parts = (
-            *([] if self.where is None else [self.where]),
-            *map(Contains, query.required),
-            *(Not(Contains(phrase)) for phrase in query.excluded),
-        )
-        return And(parts) if parts else None
-
-
-def _can_score(reranker: object) -> bool:
-    is_object = not isinstance(reranker, type)
-    return is_object and hasattr(reranker, "name") and callable(getattr(reranker, "score", None))
+def condition(query: Query, where: Filter | None) -> Filter | None:
+    """The condition that every result meets: the filter, the query's phrases, none of its excluded words."""
+    parts = (
+        *([] if where is None else [where]),
+        *map(Contains, query.required),
+        *(Not(Contains(phrase)) for phrase in query.excluded),
+    )
+    return And(parts) if parts else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,70 +78,70 @@ class Answerer:
         self,
         query: Query,
         vector: FloatArray | None,
-        search: Search,
+        options: SearchOptions,
         *,
         but_not: IntArray | None = None,
     ) -> SearchResults:
         """Ranked answers, none of the chunks ``but_not``; ``vector`` (d,) is None in lexical mode."""
-        condition = search.condition(query)
-        among = None if condition is None else self.store.select(condition)
+        wanted = condition(query, options.where)
+        among = None if wanted is None else self.store.select(wanted)
         if but_not is not None:
             among = np.setdiff1d(self.store.chunk_ids() if among is None else among, but_not)
-        is_dense = search.mode == "dense"
+        is_dense = options.mode == "dense"
         bm25 = NOTHING if is_dense else self.store.lexical(query.text, ALL, among=among)
-        n = max(LEAST_CANDIDATES, CANDIDATES_A_RESULT * search.k, search.rerank_depth or 0)
+        n = max(LEAST_CANDIDATES, CANDIDATES_A_RESULT * options.k, options.rerank_depth or 0)
         scores: dict[int, float] | None = None
         while True:
-            ranking = found = candidates(self.index, vector, bm25, n, mode=search.mode, among=among)
+            ranking = found = candidates(self.index, vector, bm25, n, mode=options.mode, among=among)
             chunks = self.store.chunks(found.ids.tolist())
             if self.rerank is not None:
                 scores = scores or scores_of(found, self.rerank(_words(query), _texts(found, chunks)))
                 ranking = reranked(found, scores)
-            groups = self._page(ranking, chunks, search)
-            if len(groups) >= search.k or ranking.is_complete or self._is_every_document(groups, search):
+            groups = self._page(ranking, chunks, options)
+            if len(groups) >= options.k or ranking.is_complete or self._is_every_document(groups, options):
                 break
             n *= 4
         results = self._results(groups, ranking, chunks, query)
-        if search.evidence and results:
+        if options.evidence and results:
             found_first = [chunks[id_] for id_ in found.ids[:FOUND_FIRST].tolist()]
             results = self._with_evidence(results, chunks, query, vector, found_first)
-        is_filtered = among is not None and condition is not None
+        is_filtered = among is not None and wanted is not None
         return SearchResults(
             results=tuple(results),
             query=query,
-            mode=search.mode,
+            mode=options.mode,
             # Whatever k is.
             is_confident=is_confident([self._relevance(trace, query) for trace in ranking.traces]),
-            plan=self._plan(n, search.mode, among) if is_filtered else "",
+            plan=self._plan(n, options.mode, among) if is_filtered else "",
             n_matching=len(among) if among is not None and is_filtered else None,
             n_reranked=len(scores or {}),
         )
 
-    def _is_every_document(self, groups: Sequence[Group], search: Search) -> bool:
+    def _is_every_document(self, groups: Sequence[Group], options: SearchOptions) -> bool:
         """Whether a page by document cannot grow: it is not worth a look at every passage."""
-        return search.by == "document" and len(groups) >= self.store.counts()[0]
+        return options.by == "document" and len(groups) >= self.store.counts()[0]
 
     def _plan(self, n: int, mode: Mode, among: IntArray | None) -> str:
         return "scan" if mode == "lexical" or self.index is None else self.index.plan(n, among=among)
 
     # --- the page ------------------------------------------------------------------------------------------
 
-    def _page(self, ranking: Ranking, chunks: dict[int, StoredChunk], search: Search) -> list[Group]:
+    def _page(self, ranking: Ranking, chunks: dict[int, StoredChunk], options: SearchOptions) -> list[Group]:
         """At most k groups of candidates, in the order of the page."""
         ranked = [
             Candidate(id_, chunks[id_].document_id, float(score), chunks[id_].text, chunks[id_].heading)
             for id_, score in zip(ranking.ids.tolist(), ranking.scores, strict=True)
         ]
-        if search.diverse is not None and ranked:
+        if options.diverse is not None and ranked:
             compared, rest = ranked[:MOST_COMPARED], ranked[MOST_COMPARED:]
-            vectors, trade_off = self._vectors(compared), 1 - search.diverse
+            vectors, trade_off = self._vectors(compared), 1 - options.diverse
             ranked = diversify(compared, vectors, len(compared), trade_off=trade_off) + rest
-        if search.by == "chunk":
-            return [Group((candidate,)) for candidate in ranked[: search.k]]
-        if search.by == "document":
-            return by_document(ranked)[: search.k]
+        if options.by == "chunk":
+            return [Group((candidate,)) for candidate in ranked[: options.k]]
+        if options.by == "document":
+            return by_document(ranked)[: options.k]
         is_compared = self.index is not None and len(ranked) <= MOST_COMPARED
-        return spread(merge(ranked, self._vectors(ranked) if is_compared else None), search.k)
+        return spread(merge(ranked, self._vectors(ranked) if is_compared else None), options.k)
 
     def _vectors(self, ranked: Sequence[Candidate]) -> FloatArray:
         return self.vectors(np.array([candidate.chunk_id for candidate in ranked], np.int64))

@@ -26,11 +26,10 @@ import numpy as np
 
 from minisearch.errors import InputError, short
 from minisearch.results import Query
+from minisearch.text import CJK
 
 MAX_WEIGHT = 10.0  # there the rest of the query has no say any more
 NUMBERS = (int, float, np.integer, np.floating)
-
-CJK = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"  # scripts that set words side by side
 
 # None passes over another opening mark: so a page full of them takes linear time.
 QUOTED = r'"[^"]*"|＂[^＂]*＂|“[^“”]*”|„[^„“”]*[“”]|«[^«»]*»|»[^«»]*«'

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -20,15 +20,18 @@ from minisearch.errors import InputError
 from minisearch.manifest import Manifest
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, real_path
-from minisearch.results import Query, SearchResults
+from minisearch.results import Query, SearchOptions, SearchResults
 from minisearch.search import calibration
 from minisearch.search.path_patterns import as_stored
-from minisearch.search.pipeline import Answerer, Search
+from minisearch.search.pipeline import Answerer, condition
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerankers import Rerankers
 from minisearch.stores.local import Store, StoredChunk
 from minisearch.types import Encoder, FloatArray, IndexStatus
 from minisearch.vectors.live import LiveIndex, is_there
+
+if TYPE_CHECKING:
+    from minisearch.search.why_not import WhyNot
 
 Found = TypeVar("Found")
 
@@ -65,34 +68,34 @@ class Asking:
             self._store = None
             self._live = LiveIndex(self._location.path)
 
-    def query(self, query: str | Query, search: Search) -> SearchResults:
+    def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
         """`MiniSearch.query`."""
         is_text = isinstance(query, str)
         query = parse_query(query) if isinstance(query, str) else checked_query(query)
-        if search.mode == "lexical" and not query.text:
+        if options.mode == "lexical" and not query.text:
             raise InputError("lexical search looks for words, and the query has none: +concept needs vectors")
         with self._turn:
-            return self._answer(query, self._of_stored_names(search), is_text=is_text)
+            return self._answer(query, self._of_stored_names(options), is_text=is_text)
 
-    def _answer(self, query: Query, search: Search, *, is_text: bool) -> SearchResults:
+    def _answer(self, query: Query, options: SearchOptions, *, is_text: bool) -> SearchResults:
         store = self._reading()
         manifest = Manifest.read(store, self._location.folder)
         encoder = vector = None
-        if search.mode != "lexical":
+        if options.mode != "lexical":
             encoder = self._encoders.to_query(manifest.model, query.text)
             vector = _vector(query, encoder)
             manifest.check(encoder, self._location.folder)
         with store.snapshot():
-            asked = _as_it_stands(query, search, store) if is_text else query
-            results = self._answerer(store, manifest, encoder, search).answer(asked, vector, search)
-        return self._answer(query, search, is_text=is_text) if self._is_outdated(store) else results
+            asked = _as_it_stands(query, options, store) if is_text else query
+            results = self._answerer(store, manifest, encoder, options).answer(asked, vector, options)
+        return self._answer(query, options, is_text=is_text) if self._is_outdated(store) else results
 
-    def like(self, path: str | os.PathLike[str], line: int | None, search: Search) -> SearchResults:
+    def like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
         """`MiniSearch.like`."""
         with self._turn:
-            return self._like(path, line, self._of_stored_names(search))
+            return self._like(path, line, self._of_stored_names(options))
 
-    def _like(self, path: str | os.PathLike[str], line: int | None, search: Search) -> SearchResults:
+    def _like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
         key = self._location.key(real_path(path, must_exist=False))
         store = self._reading()
         manifest = Manifest.read(store, self._location.folder)
@@ -100,15 +103,25 @@ class Asking:
             passages = at_line(store.passages(key), path, line)
             ids = np.array([passage.id for passage in passages], np.int64)
             encoder = None
-            if search.evidence:
+            if options.evidence:
                 encoder = self._encoders.to_query(manifest.model, passages[0].text)
                 manifest.check(encoder, self._location.folder)
             # What an index says to queries without an answer is no measure for passages.
-            answerer = replace(self._answerer(store, manifest, encoder, search), baseline=None)
+            answerer = replace(self._answerer(store, manifest, encoder, options), baseline=None)
             vector = _unit(answerer.vectors(ids).mean(axis=0))
             query = Query(passages[0].text if line is not None else passages[0].title or os.fspath(path))
-            results = answerer.answer(query, vector, search, but_not=ids)
-        return self._like(path, line, search) if self._is_outdated(store) else results
+            results = answerer.answer(query, vector, options, but_not=ids)
+        return self._like(path, line, options) if self._is_outdated(store) else results
+
+    def why_not(
+        self, path: str | os.PathLike[str], line: int | None, query: str | Query, options: SearchOptions
+    ) -> WhyNot:
+        """`MiniSearch.why_not`."""
+        from minisearch.search.why_not import why_not  # what it needs of indexing is too much for a query
+
+        return self.at_once(
+            lambda store: why_not(self.query, store, self._location, path, line, query, options)
+        )
 
     def similarity(self, texts: Sequence[str]) -> FloatArray:
         """`MiniSearch.similarity`."""
@@ -136,25 +149,27 @@ class Asking:
             documents = self._reading().documents().values()
         return sorted({one.language.casefold() for one in documents if one.language})
 
-    def _of_stored_names(self, search: Search) -> Search:
+    def _of_stored_names(self, options: SearchOptions) -> SearchOptions:
         return (
-            search if search.where is None else replace(search, where=as_stored(search.where, self._location))
+            options
+            if options.where is None
+            else replace(options, where=as_stored(options.where, self._location))
         )
 
     def _answerer(
-        self, store: Store, manifest: Manifest, encoder: Encoder | None, search: Search
+        self, store: Store, manifest: Manifest, encoder: Encoder | None, options: SearchOptions
     ) -> Answerer:
         """The present state of the index, with what the search needs of models."""
         index = None
-        if search.mode != "lexical" or search.diverse is not None:
+        if options.mode != "lexical" or options.diverse is not None:
             index = self._live.current(store, manifest.dimension)
         rerank = None
-        if search.rerank is not None:
+        if options.rerank is not None:
             rerank = partial(
                 self._rerankers.rerank,
-                search.rerank,
-                depth=search.rerank_depth,
-                budget_s=search.rerank_budget_s,
+                options.rerank,
+                depth=options.rerank_depth,
+                budget_s=options.rerank_budget_s,
             )
         return Answerer(store, index, encoder, rerank, calibration.read(store), self._location.shown)
 
@@ -200,13 +215,13 @@ class Asking:
         return self._store
 
 
-def _as_it_stands(query: Query, search: Search, store: Store) -> Query:
+def _as_it_stands(query: Query, options: SearchOptions, store: Store) -> Query:
     """A query that is a number, as a phrase where that stands in any passage: it means nothing else."""
-    if search.mode == "dense" or query.required or not is_number(query.text):
+    if options.mode == "dense" or query.required or not is_number(query.text):
         return query
     phrase = replace(query, required=(query.text,))
-    condition = search.condition(phrase)
-    return phrase if condition is not None and len(store.select(condition)) else query
+    wanted = condition(phrase, options.where)
+    return phrase if wanted is not None and len(store.select(wanted)) else query
 
 
 def _vector(query: Query, encoder: Encoder) -> FloatArray:

@@ -1,9 +1,9 @@
-"""A passage taken apart: the spans of its sentences, as one would quote them.
+"""Splits a passage into sentences, without its markup.
 
-A text as it stands in its file comes in, with the titles above it; spans go out.  What is no sentence is told
-by its lines: front matter, headings, items of lists, rows of tables, code, the directives of
-reStructuredText.  Where a sentence ends within its paragraph is `sentence_ends`'s, which of them answers a
-query is `evidence`'s.
+A passage's text comes in, with the headings above it; spans go out.  Lines that are no prose are recognised
+by their form: front matter, headings, items of lists, rows of tables, code, the directives of
+reStructuredText.  Where a sentence ends within its paragraph is left to `text`, which of them answers a
+query to `evidence`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from minisearch.search.sentence_ends import sentence_starts
+from minisearch.text import UNSPACED, front_matter, sentence_starts
 
 MAX_CHARACTERS = 300  # a sentence longer than four lines of a terminal points at nothing
 
@@ -20,7 +20,7 @@ Span = tuple[int, int]
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 LETTER = re.compile(r"[^\W_]")
-WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9fff])[^\W_])+")
+WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
 INLINE_CODE = re.compile(r"(?<![:`])(`+)[^`]+\1(?![`_])")  # reStructuredText's roles and links are none
 ADDRESS = re.compile(r"<?\bhttps?://[^\s>]+>?")
@@ -60,7 +60,6 @@ PROSE_DIRECTIVES = frozenset(
     ]
 )
 
-RULE = re.compile(r"---[ \t]*|\+\+\+[ \t]*")
 FIELD = re.compile(r"[ \t]+\S|[\w\"'][\w .\"'/-]*[:=]|-(?:[ \t]|$)|[#\[\]{}]|[ \t]*$")
 
 COMMENT = re.compile(r"[ \t]*(?:#(?!!)|//|--[ ]|/?\*+[ ])")
@@ -92,7 +91,7 @@ def sentences(text: str, *, heading: str = "") -> list[Span]:
 def sentences_and_code(text: str, *, heading: str = "") -> list[tuple[Span, bool]]:
     """The same spans, each with whether it is a line of code that is no comment."""
     title = heading.rpartition(" > ")[2]
-    for start in dict.fromkeys([front_matter_end(text), 0]):
+    for start in dict.fromkeys([end_of_fields(text), 0]):
         units = _Units(text, start, title)
         found = [(span, is_code) for *unit, is_code in units.prose for span in _split(text, *unit)]
         said = [(span, is_code) for span, is_code in found if not _is_bare(text[slice(*span)], is_code)]
@@ -112,19 +111,15 @@ def _is_bare(sentence: str, is_code: bool) -> bool:
     return without_addresses != sentence and len(WORD.findall(without_addresses)) < fewest
 
 
-def front_matter_end(text: str) -> int:
-    """Where the fields between two rules end that a passage begins with; 0 where it does not."""
-    lines = _lines(text)
-    rule = text[slice(*lines[0])].rstrip()
-    if not RULE.fullmatch(rule) or len(lines) < 3 or not text[slice(*lines[1])].strip():
+def end_of_fields(text: str) -> int:
+    """Where the front matter ends that a passage begins with; 0 where it begins with none.
+
+    Between two rules inside a document anything may stand, so each line must look like a field.
+    """
+    found = front_matter(text)
+    if found is None or not all(map(FIELD.match, LINE_END.split(found["body"]))):
         return 0
-    for start, end in lines[1:]:
-        line = text[start:end]
-        if line.rstrip() == rule or (rule == "---" and line.rstrip() == "..."):
-            return end
-        if not FIELD.match(line):
-            return 0
-    return 0
+    return len(found[0].rstrip("\r\n"))
 
 
 class _Units:

@@ -12,15 +12,14 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from minisearch.search.query import CJK
-from minisearch.text import FUNCTION_WORDS
+from minisearch.text import CJK, STOP_WORDS, bigrams
 
 # Chosen with `evidence.WORDS_COUNT`, on the same queries.
 NAME_WEIGHT = 3.0  # a name or a number has no other words
 PAIR_WEIGHT = 0.5  # "8 GB" is not in "16 GB; 8 TB"
 
 WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+")
-UNSPACED = re.compile(f"[{CJK}]")
+HAS_CJK = re.compile(f"[{CJK}]")
 
 Term = str | tuple[str, str]
 
@@ -29,7 +28,7 @@ def shares(query: str, texts: Sequence[Sequence[str]], *, among: Sequence[int] =
     """For each sentence the share of the query that it holds, words and pairs of them by their rarity.
 
     Rarity is that among the sentences of the passages with these numbers, or else of all, squared: what tells
-    them apart counts.  Words that none of them holds count as the rarest; function words count only where
+    them apart counts.  Words that none of them holds count as the rarest; stop words count only where
     there are no others.
     """
     terms = [[_terms(_stems(sentence)) for sentence in of_text] for of_text in texts]
@@ -53,7 +52,7 @@ def _weights(query: str, terms: Sequence[Sequence[set[Term]]]) -> dict[Term, flo
     n = sum(map(len, terms))
     n_with = Counter(term for of_text in terms for of_sentence in of_text for term in of_sentence)
     stems, names = _stems(query), _names(query)
-    told = set(_stems(query, but=FUNCTION_WORDS)) or set(stems)
+    told = set(_stems(query, but=STOP_WORDS)) or set(stems)
     weights: dict[Term, float] = {
         stem: math.log(1 + n / max(1, n_with[stem])) ** 2 * (NAME_WEIGHT if stem in names else 1)
         for stem in sorted(told)
@@ -71,7 +70,7 @@ def _terms(stems: Sequence[str]) -> set[Term]:
 def _names(query: str) -> set[str]:
     words = WORD.findall(query)
     told = [word for i, word in enumerate(words) if _has_digit(word) or (i and word[0].isupper())]
-    return {stem for word in told for stem in _stems(word, but=FUNCTION_WORDS)}  # "I" is none
+    return {stem for word in told for stem in _stems(word, but=STOP_WORDS)}  # "I" is none
 
 
 def _has_digit(word: str) -> bool:
@@ -84,8 +83,8 @@ def _stems(text: str, *, but: frozenset[str] = frozenset()) -> list[str]:
     for word in WORD.findall(text.casefold()):
         if word in but:
             continue
-        if UNSPACED.search(word):
-            stems += [word[i : i + 2] for i in range(max(1, len(word) - 1))]
+        if HAS_CJK.search(word):
+            stems += bigrams(word)
         else:
             stems.append(word if _has_digit(word) else word[:6])
     return stems

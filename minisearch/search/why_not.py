@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from minisearch.errors import InputError
 from minisearch.filters import Filter
 from minisearch.indexing.choices import read_roots
 from minisearch.paths import IndexLocation, is_below, quoted, real_path
-from minisearch.results import Place, SearchResult, SearchResults
+from minisearch.results import Place, Query, SearchOptions, SearchResult, SearchResults
 from minisearch.search.path_patterns import as_stored
 from minisearch.search.searcher import at_line
 from minisearch.stores.local import Store
@@ -51,28 +51,27 @@ class WhyNot:
 
 
 def why_not(
-    ask: Callable[..., SearchResults],
+    ask: Callable[[str | Query, SearchOptions], SearchResults],
     store: Store,
     location: IndexLocation,
     path: str | os.PathLike[str],
-    text: Any,  # noqa: ANN401 - what `query` takes
-    k: int,
     line: int | None,
-    **options: Any,  # noqa: ANN401 - those of `query`
+    query: str | Query,
+    options: SearchOptions,
 ) -> WhyNot:
-    """`MiniSearch.why_not`; ``ask`` is `MiniSearch.query`, and answers from this state of the store."""
+    """`MiniSearch.why_not`; ``ask`` is `Asking.query`, and answers from this state of the store."""
     if path == "":
         raise InputError("expected the path of a file, got an empty one")
     key = location.key(real_path(path, must_exist=False))
-    page = ask(text, k, **options)
+    page = ask(query, options)
     passages = store.passages(key)
     _, n_chunks = store.counts()
     if not passages:
         return WhyNot(location.shown(key), "not indexed", _not_indexed(store, location, key, path))
     ids = {passage.id for passage in at_line(passages, path, line)}
-    failed = _failed(store, location, ids, page, filters.as_filter(options.get("where")))
+    failed = _failed(store, location, ids, page, options.where)
     name = location.shown(key)
-    every = ask(text, n_chunks, **options | {"by": "chunk", "diverse": None, "evidence": False})
+    every = ask(query, replace(options, k=n_chunks, by="chunk", diverse=None, evidence=False))
     own = [result for result in every if result.chunk_id in ids]
     if (rank := _rank_on(page, ids)) is not None:
         return WhyNot(name, "found", f"it is on the page, at rank {rank}", *_about(own, page, every))
@@ -81,7 +80,7 @@ def why_not(
             reason = f"none of its passages is {' and '.join(failed)}"
             return WhyNot(name, "filtered", reason, filters=failed)
         return WhyNot(name, "no match", f"none of its {len(ids):,} passages has any of the query's words")
-    verdict, reason = _beaten(own, page, every, k)
+    verdict, reason = _beaten(own, page, every, options.k)
     return WhyNot(name, verdict, reason, *_about(own, page, every))
 
 

@@ -68,7 +68,7 @@ def error_of(*arguments: str | Path) -> str:
 
 def test_mistakes_are_told_before_any_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+        "minisearch.evaluation.benchmark.open_benchmark", lambda *_, **__: pytest.fail("the work began")
     )
     assert "unknown mode 'hybird'" in usage_error_of(folder, "--mode", "hybird")
     assert "did you mean hybrid?" in usage_error_of(folder, "--mode", "hybird")
@@ -97,7 +97,7 @@ def test_a_library_that_is_missing_is_named_before_any_work(
         return original(name, *rest)
 
     monkeypatch.setattr(
-        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+        "minisearch.evaluation.benchmark.open_benchmark", lambda *_, **__: pytest.fail("the work began")
     )
     monkeypatch.setattr(builtins, "__import__", without)
     assert error_of(folder, *arguments).endswith("which is not installed: pip install 'minisearch[eval]'")
@@ -242,7 +242,7 @@ def test_weights_that_are_missing_are_told_before_any_work(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+        "minisearch.evaluation.benchmark.open_benchmark", lambda *_, **__: pytest.fail("the work began")
     )
     assert "no-such-model" in usage_error_of(folder, "--rerank", "cross", "--rerank-model", "./no-such-model")
     assert (
@@ -258,6 +258,6 @@ def test_a_run_that_cannot_be_saved_is_told_before_any_work(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+        "minisearch.evaluation.benchmark.open_benchmark", lambda *_, **__: pytest.fail("the work began")
     )
     assert f"cannot write {name}: " in usage_error_of(folder, "--mode", "lexical", "--save-run", name)

@@ -150,7 +150,7 @@ def fixed(cosines: dict[str, float]) -> Callable[[Sequence[str]], FloatArray]:
 
 
 @pytest.mark.parametrize(
-    ("question", "right", "nearer"),
+    ("query", "right", "nearer"),
     [
         (
             "which host has 8 GB of RAM",

@@ -228,7 +228,7 @@ def test_a_search_that_was_outrun_by_a_writer_is_done_again_as_it_was_asked(
     where = AtPath("./sky/*")
     expected = ms.query("oven", where=where), ms.like("notes.txt", where=where)
     outdated = iter([True, False, True, False])
-    monkeypatch.setattr(ms._asking, "_is_outdated", lambda _: next(outdated))
+    monkeypatch.setattr(ms.searcher, "_is_outdated", lambda _: next(outdated))
     assert (ms.query("oven", where=where), ms.like("notes.txt", where=where)) == expected
     assert expected[0] and expected[1]
 

@@ -162,7 +162,7 @@ def test_a_callers_weight_is_a_number_in_bounds_too(weight: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "message"),
+    ("query", "message"),
     [
         (Query(3), "text is 3: expected a text"),
         (Query("bread", required=("sour dough", 3)), "required holds 3: expected a text"),
@@ -176,7 +176,7 @@ def test_a_callers_weight_is_a_number_in_bounds_too(weight: object) -> None:
         (Query("bread", steers="crust"), "steers is 'crust': expected a tuple of pairs"),
         (Query("bread", steers=((3, 1.0),)), "steers holds 3: expected a text"),
         (Query("", excluded=("rye",)), "only says what to leave out"),
-        ("bread", "expected a query, a text or a Question, got str"),
+        ("bread", "expected a query, a text or a Query, got str"),
     ],
 )
 def test_a_callers_query_is_checked_where_it_enters(query: object, message: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from minisearch.search.shared_words import NAME_WEIGHT, PAIR_WEIGHT, has_names, shares
 
 
-@pytest.mark.parametrize("question", ["", "  ", "...", "what is it"])
+@pytest.mark.parametrize("query", ["", "  ", "...", "what is it"])
 @pytest.mark.parametrize("texts", [[], [[]], [["", "A fox."]]])
 def test_nothing_shared_is_nothing(query, texts):
     assert shares(query, texts) == [[0.0] * len(of_text) for of_text in texts]

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from minisearch.text import EAST_ASIAN
+
 HYPHEN = "\ufffe"  # how PDFium writes a hyphen that ended a line, and takes the next line with it
 SOFT_HYPHEN = "\u00ad"
 ITEM = re.compile(r"[•◦▪‣·–*-][ \t]|\(?\w{1,3}[.)][ \t]")
-WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")  # scripts without spaces
+IS_WIDE = re.compile(f"[{EAST_ASIAN}]")  # lines of these scripts are joined without a space
 HYPHENATED = re.compile(r"[^\W\d_]+-[^\W\d_]+")
 BROKEN = re.compile(rf"([^\W\d_]*)(?:{HYPHEN}|{SOFT_HYPHEN}\n?)([^\W\d_]*)")
 
@@ -91,7 +93,7 @@ def _joined(block: Sequence[Line]) -> str:
         if abs(above.bottom - below.top) < above.size / 4:
             parts.append(" ")
         elif _goes_on(above, below, margin):
-            parts.append("" if WIDE.match(word[0]) and WIDE.match(parts[-1][-1:] or " ") else " ")
+            parts.append("" if IS_WIDE.match(word[0]) and IS_WIDE.match(parts[-1][-1:] or " ") else " ")
         else:
             parts.append("\n")
         parts.append(word)

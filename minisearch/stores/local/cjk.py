@@ -6,37 +6,31 @@ any part of it can be found, and a phrase never reaches across two runs:
 
     "Pythonの入門"  ->  "Python の入 入門 門"
 
-One form for each character is left to `words`.
+Which characters these are, and one form for each, is left to `text`.
 """
 
 from __future__ import annotations
 
 import re
 
-UNSPACED = (
-    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
-_HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3\ud7b0-\ud7fb"
+from minisearch.text import CJK_RUN, bigrams
 
-RUN = re.compile(f"[{UNSPACED}{_HANGUL}]+")
-
-_END = re.compile(f"({RUN.pattern})$")
+_END = re.compile(f"({CJK_RUN.pattern})$")
 
 
 def spaced(text: str) -> str:
     """The text with every run as words of two characters and a last one of one."""
-    return RUN.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", text)
+    return CJK_RUN.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", text)
 
 
 def parts(word: str) -> list[str]:
     """A word cut at the ends of its runs."""
-    return [part for part in re.split(f"({RUN.pattern})", word) if part]
+    return [part for part in re.split(f"({CJK_RUN.pattern})", word) if part]
 
 
 def terms(run: str) -> list[str]:
     """What to look up for a run, as FTS5 strings: its pairs; for a single character all words it begins."""
-    return [f'"{pair}"' for pair in _pairs(run)[:-1]] or [f'"{run}" *']
+    return [f'"{pair}"' for pair in bigrams(run)] if len(run) > 1 else [f'"{run}" *']
 
 
 def phrase(text: str) -> str:
@@ -45,7 +39,7 @@ def phrase(text: str) -> str:
     if end is None:
         return f'"{spaced(text)}"'
     before, run = spaced(text[: end.start()]), end[0]
-    return f'"{before} {run}" *' if len(run) == 1 else f'"{before} {" ".join(_pairs(run)[:-1])}"'
+    return f'"{before} {run}" *' if len(run) == 1 else f'"{before} {" ".join(bigrams(run))}"'
 
 
 def _pairs(run: str) -> list[str]:

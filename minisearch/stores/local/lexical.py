@@ -1,6 +1,6 @@
 """Full text: which passages hold a query's words, and how well: BM25 over title, heading and text.
 
-A passage is in one of two tables, as it stands or as the words it comes to (see `words` and `cjk`).  FTS5
+A passage is in one of two tables, as it stands or as the words it comes to (see `cjk`).  FTS5
 scores what each table has, and the sum is made here, so that a word counts by its rarity among all passages.
 Words are cut out of the query and quoted: no sign of the user's is an operator.
 """
@@ -16,8 +16,7 @@ import numpy.typing as npt
 
 from minisearch.stores.local import cjk
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.words import words
-from minisearch.text import FUNCTION_WORDS
+from minisearch.text import CJK_RUN, STOP_WORDS, normalised_words
 from minisearch.types import Hits, IntArray
 
 # How much a word counts in each column.  A title says what the whole is about in a few words.
@@ -71,7 +70,7 @@ def lexical(connection: Connection, text: str, k: int, among: IntArray | None = 
 
 
 def _is_function(match: str) -> bool:
-    return match.strip('"').lower() in FUNCTION_WORDS
+    return match.strip('"').lower() in STOP_WORDS
 
 
 def _tells(pair: tuple[str, str], there: set[str], rare: set[str]) -> bool:
@@ -84,8 +83,8 @@ def _terms(text: str) -> tuple[list[str], list[tuple[str, str]]]:
     asked: dict[str, str] = {}
     pairs: dict[tuple[str, str], None] = {}
     before = ""
-    for part in chain.from_iterable(map(cjk.parts, words(text))):
-        is_run = cjk.RUN.match(part) is not None
+    for part in chain.from_iterable(map(cjk.parts, normalised_words(text))):
+        is_run = CJK_RUN.match(part) is not None
         for match in cjk.terms(part) if is_run else [f'"{part}"']:
             if len(asked) == MAX_WORDS:
                 return [*asked.values()], [*pairs]

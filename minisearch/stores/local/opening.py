@@ -12,8 +12,8 @@ import stat
 from pathlib import Path
 
 from minisearch.errors import IndexCorrupt, IndexNotWritable, StoreError
+from minisearch.globs import glob
 from minisearch.stores.local import migrations, schema
-from minisearch.stores.local.globs import path_ends, path_matches
 from minisearch.stores.local.seal import has_log
 
 BUSY_TIMEOUT_S = 30.0
@@ -109,3 +109,25 @@ def is_behind(db: sqlite3.Connection, path: Path) -> bool:
             f"upgrade with: pip install --upgrade minisearch"
         )
     return not set(known) <= set(applied)
+
+
+def path_matches(pattern: bytes, path: object) -> bool:
+    """For SQL: whether a stored path matches a pattern (UTF-8, half characters allowed).
+
+    With "//" in front a pattern is of absolute paths only, with "/" of none of them.
+    """
+    name = _name(path)
+    if pattern.startswith(b"/") and pattern.startswith(b"//") != name.startswith("/"):
+        return False
+    return glob(pattern.decode("utf-8", "surrogatepass"))(name)
+
+
+def path_ends(suffix: bytes, path: object) -> bool:
+    """For SQL: whether the file name of a stored path ends so, in whatever case."""
+    name = _name(path).rpartition("/")[2]
+    return name.casefold().endswith(suffix.decode("utf-8", "surrogatepass").casefold())
+
+
+def _name(stored: object) -> str:
+    """A path as Python has it; "" for what is none, as whoever reads that row will say."""
+    return os.fsdecode(stored) if isinstance(stored, bytes | str) else ""

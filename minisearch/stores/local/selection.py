@@ -14,11 +14,11 @@ import numpy as np
 from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter
+from minisearch.globs import glob
 from minisearch.stores.local import cjk
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.fields import TEXT, compared, folded, kind_of, to_bytes
-from minisearch.stores.local.globs import glob
-from minisearch.stores.local.words import words
+from minisearch.text import CJK_RUN, normalised_words
 from minisearch.types import IntArray
 
 MAX_CONDITIONS = 300  # of at most three parameters each: SQLite binds 999 in the oldest builds still in use
@@ -121,10 +121,10 @@ def _field(where: filters.Field) -> Sql:
 
 
 def _contains(phrase: str) -> Sql:
-    phrase = " ".join(words(phrase))
+    phrase = " ".join(normalised_words(phrase))
     plain = "c.id in (select rowid from chunks_fts where chunks_fts match ?)"
     pairs = "c.id in (select rowid from chunks_rewritten where chunks_rewritten match ?)"
-    if cjk.RUN.search(phrase):
+    if CJK_RUN.search(phrase):
         return pairs, [cjk.phrase(phrase)]
     return f"({plain} or {pairs})", [f'"{phrase}"'] * 2
 

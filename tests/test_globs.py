@@ -11,7 +11,8 @@ import time
 import pytest
 
 from minisearch.errors import InputError
-from minisearch.stores.local.globs import glob, path_ends, path_matches
+from minisearch.globs import glob
+from minisearch.stores.local.opening import path_ends, path_matches
 
 PATHS = ["a", "b", "a.md", "a/b", "a/b.md", "b/a", "a/b/c", "a/b/c.md", "b/a/b/c", "docs/a/x/b/c.md", "a/*/b"]
 

@@ -1,10 +1,31 @@
+"""Scripts, words, sentences and front matter."""
+
 from __future__ import annotations
+
+import re
+import sys
+import time
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minisearch.search.sentence_ends import sentence_starts
+from minisearch.text import (
+    CJK,
+    CJK_RUN,
+    EAST_ASIAN,
+    HANGUL,
+    LATIN,
+    STOP_WORDS,
+    UNSPACED,
+    bigrams,
+    front_matter,
+    is_mostly_latin,
+    normalised_words,
+    sentence_starts,
+    stem,
+)
 
 # Each line is a text, its sentences told apart by " | ".
 ENGLISH = """
@@ -135,3 +156,117 @@ def test_a_sentence_begins_only_after_a_stop(text: str) -> None:
         before = text[:start].rstrip().rstrip("\"'”’)]」』）")
         assert before.endswith((".", "!", "?", "。"))
         assert before.endswith("。") or (text[start - 1].isspace() and not text[start : start + 1].islower())
+
+
+# --- scripts -----------------------------------------------------------------------------------------------
+
+
+def characters_in(ranges: str) -> set[str]:
+    return set(re.findall(f"[{ranges}]", "".join(map(chr, range(sys.maxunicode + 1)))))
+
+
+def test_every_chinese_japanese_or_korean_letter_is_cjk_and_nothing_else_is() -> None:
+    cjk = characters_in(CJK)
+    assert set("検索するテスト失败검색ㄅ々〇") <= cjk
+    assert not cjk & characters_in(LATIN)
+    assert cjk == characters_in(UNSPACED) | characters_in(HANGUL)
+    assert not characters_in(UNSPACED) & characters_in(HANGUL)
+    assert all(not unicodedata.category(char).startswith(("P", "S", "Z")) for char in cjk)
+
+
+def test_wide_text_is_all_of_cjk_with_its_punctuation() -> None:
+    wide = characters_in(EAST_ASIAN)
+    assert characters_in(UNSPACED) <= wide
+    assert set("。、「」（）！Ａ１검") <= wide
+    assert not set("aé.…“’αя") & wide
+
+
+@pytest.mark.parametrize("text", ["", "42 %", "Ångström ﬁn", "Ｒｅｔｒｙ", "the angle α"])
+def test_latin_text_or_text_without_letters_is_mostly_latin(text: str) -> None:
+    assert is_mostly_latin(text)
+
+
+@pytest.mark.parametrize("text", ["失败的任务会自动重试", "Повторите задачу", "실패한 작업을 retry"])
+def test_text_in_another_script_is_not_mostly_latin(text: str) -> None:
+    assert not is_mostly_latin(text)
+
+
+# --- words -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        ("-- ...", []),
+        ("snake_case, kebab-case", ["snake", "case", "kebab", "case"]),
+        ("CO₂ ﬁn Ｐｙｔｈｏｎ", ["CO2", "fin", "Python"]),
+        ("Python™ 20℃", ["Python", "TM", "20", "C"]),
+        ("E[x]tract a[i]", ["Extract", "a", "i"]),
+        ("cafe\u0301", ["caf\u00e9"]),
+        ("検\n索", ["検索"]),
+        ("नमस्ते", ["नमस्ते"]),
+    ],
+)
+def test_words_have_one_form_and_no_signs(text: str, words: list[str]) -> None:
+    assert normalised_words(text) == words
+
+
+def test_cjk_runs_become_overlapping_pairs() -> None:
+    assert CJK_RUN.findall("Pythonの入門 v2") == ["の入門"]
+    assert bigrams("の入門") == ["の入", "入門"]
+    assert bigrams("門") == ["門"]
+
+
+@pytest.mark.parametrize(
+    "forms",
+    ["retry retries retried retrying", "note notes noted noting", "box boxes boxed boxing"],
+)
+def test_common_endings_do_not_count(forms: str) -> None:
+    assert len({stem(form) for form in forms.split()}) == 1
+
+
+def test_a_stem_has_at_least_three_letters() -> None:
+    assert [stem(word) for word in ("is", "bed", "ring")] == ["is", "bed", "ring"]
+
+
+def test_stop_words_are_lower_case_words() -> None:
+    assert {"the", "and", "is"} <= STOP_WORDS
+    assert all(word.isalpha() and word.islower() for word in STOP_WORDS)
+
+
+# --- front matter ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("head", "body", "language"),
+    [
+        ("---\ntitle: A\n---\n", "title: A\n", "yaml"),
+        ("--- \ntitle: A\n\ntags: [b]\n...\n", "title: A\n\ntags: [b]\n", "yaml"),
+        ('+++\ntitle = "A"\n+++\n', 'title = "A"\n', "toml"),
+    ],
+)
+def test_front_matter_stands_between_two_rules(newline: str, head: str, body: str, language: str) -> None:
+    head, body = head.replace("\n", newline), body.replace("\n", newline)
+    found = front_matter(f"{head}# Text{newline}")
+    assert found is not None
+    assert (found[0], found["body"]) == (head, body)
+    assert found[language]
+    at_end = front_matter(head.rstrip("\r\n"))
+    assert at_end is not None
+    assert at_end["body"] == body
+
+
+@pytest.mark.parametrize(
+    "text", ["", "---", "---\ntitle: A\n", " ---\na: b\n---\n", "---\n\nText\n---\n", "---\na: b\n+++\n"]
+)
+def test_no_front_matter_without_two_rules_or_after_a_blank_line(text: str) -> None:
+    assert front_matter(text) is None
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_front_matter_that_never_ends_takes_linear_time(newline: str) -> None:
+    started = time.process_time()
+    assert front_matter(f"---{newline}" + f"a: b{newline}" * 100_000) is None
+    assert time.process_time() - started < 1
