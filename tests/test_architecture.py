@@ -26,9 +26,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paths": {"errors", "types", "stores"},
     "trust": WORDS | {"stores", "minilm"},
     **dict.fromkeys(SKILLS, WORDS),
-    "files": WORDS | {"chunking"},
-    "parsers": WORDS | {"chunking"},
-    "chunking": WORDS | {"parsers"},
     "vectors": WORDS | {"stores"},
     "search": BELOW | {"indexing"},
     "indexing": BELOW | {"search"},
@@ -69,13 +66,13 @@ def imported_names(node: ast.AST, *, of_type_checking: bool) -> set[str]:
     return set().union(*inner)
 
 
-def imports_of_modules(*, of_type_checking: bool) -> dict[str, set[str]]:
-    """The modules of the package, and which of the others each of them imports."""
+def imports_of_modules() -> dict[str, set[str]]:
+    """The modules of the package, and which of the others each of them imports when it runs."""
     paths = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES}
     paths = {name.removesuffix(".__init__"): path for name, path in paths.items()}
     imports: dict[str, set[str]] = {}
     for module, path in paths.items():
-        names = imported_names(ast.parse(path.read_text(encoding="utf-8")), of_type_checking=of_type_checking)
+        names = imported_names(ast.parse(path.read_text(encoding="utf-8")), of_type_checking=False)
         found = {name if name in paths else name.rpartition(".")[0] for name in names}
         imports[module] = (found & paths.keys()) - {module}
     return imports
@@ -97,30 +94,7 @@ CIRCLES = {"minisearch.search.searcher", "minisearch.search.why_not"}
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == {"a", "b", "c"}
-    assert circles(imports_of_modules(of_type_checking=False)) == CIRCLES
-
-
-# The same where imports for types count too.
-TYPE_CIRCLES = CIRCLES | {
-    "minisearch",
-    "minisearch.engine",
-    "minisearch.indexing.changes",
-    "minisearch.indexing.guard",
-    "minisearch.indexing.pipeline",
-    "minisearch.indexing.preview",
-    "minisearch.indexing.recording",
-    "minisearch.indexing.writer",
-    "minisearch.maintenance.inspecting",
-    "minisearch.maintenance.verify",
-    "minisearch.parsers",
-    "minisearch.parsers.code",
-    "minisearch.parsers.extracted",
-    "minisearch.parsers.sandbox",
-}
-
-
-def test_no_further_module_is_in_a_circle_of_imports_for_types() -> None:
-    assert circles(imports_of_modules(of_type_checking=True)) <= TYPE_CIRCLES
+    assert circles(imports_of_modules()) <= CIRCLES
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))

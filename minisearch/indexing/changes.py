@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from minisearch.chunking.reach import bytes_under
+from minisearch.chunking.positions import bytes_under
 from minisearch.config import Settings, fingerprint
 from minisearch.errors import CutShort, IngestError, MinisearchError
 from minisearch.files.screening import has_only_blanks, screened
@@ -23,7 +23,7 @@ from minisearch.files.walk import Found
 from minisearch.indexing.cutting import cut
 from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.code import is_cut_at_lines
-from minisearch.parsers.libraries import installed
+from minisearch.parsers.registry import installed_libraries
 from minisearch.parsers.sandbox import Stopped, stoppable
 from minisearch.stores.local import FileStamp, SkipStamp, Store, StoredDocument
 from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
@@ -137,7 +137,9 @@ class Reader:
         is_cut_so = stored is not None and stored.ingest == ingest
         if stored and is_cut_so and _is_trusted(stored.stamp, stamp):
             return Unchanged(path)
-        by_what = fingerprint(ingest, *installed())  # another library may read what this one could not
+        by_what = fingerprint(
+            ingest, *installed_libraries()
+        )  # another library may read what this one could not
         passed_over = None if stored else self._still_passed_over(path, stamp, by_what)
         if passed_over:
             return passed_over

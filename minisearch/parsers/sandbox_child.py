@@ -1,98 +1,72 @@
-"""The process in which files are taken apart: requests on its input, answers on its output, and no more.
+"""The sandbox process: it reads requests from its standard input and writes answers to its standard output.
 
-A request is two frames, the format's name and the file's bytes; an answer is one frame of JSON, with
-``contents``, or a ``reason`` why there are none.  A frame is its length (8 bytes, the highest first) and as
-many bytes.  The limits are the kernel's; what it does not limit, an audit hook refuses: nothing that Python
-does here opens a socket, starts a program, ends one, or writes, moves or removes a file.  That guards against
-what a reader does by mistake; native code that a file has taken over asks no hook.  The process ends when its
-parent does, when nothing is asked of it for a while, and when a file has left it large.
+A request is two frames (see `contents`): the name of a module here, whose ``extract`` reads the file, and the
+file's bytes.  An answer is one frame of JSON with ``contents``, or with the ``reason`` why there are none.
+
+The kernel limits memory and processor time.  An audit hook refuses what the kernel does not limit: no Python
+code here opens a socket, starts or ends a program, or writes, moves or removes a file.  The hook guards
+against mistakes of a library; native code that a file has taken over calls no hook.  The process ends with
+its parent, after a minute without a request, and after a file that has left it large.
+
+This process loads only the standard library, the modules beside this one, and the library of the format.
 """
 
 from __future__ import annotations
 
-import ctypes  # noqa: F401 - it opens this very program, which is refused later
+import ctypes  # noqa: F401 - it opens the program itself, which the hook would refuse later
 import importlib
 import json
 import os
 import resource
 import select
-import struct
 import sys
 import threading
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from minisearch.parsers.extract.contents import Plain, Unreadable
+from minisearch.parsers.contents import FRAME, ExtractionError
 
-FRAME = struct.Struct(">Q")
-# Each the name of a module here, whose `take` reads it.
-FORMATS = ("pdf", "docx", "pptx", "xlsx", "epub", "code")
+FORMATS = ("pdf", "docx", "pptx", "xlsx", "epub", "grammars")
 IDLE_S = 60
+# Audit events by their first characters; "os.ch" is chmod, chown and chdir.
 REFUSED = (
-    "socket.",
-    "subprocess.",
-    "os.system",
-    "os.exec",
-    "os.fork",
-    "os.posix_spawn",
-    "os.spawn",
-    "os.kill",
-    "signal.",
-    "os.ch",  # chmod, chown, chdir ...
-    "os.link",
-    "os.symlink",
-    "os.mkdir",
-    "os.rename",
-    "os.remove",
-    "os.rmdir",
-    "os.truncate",
-    "os.utime",
-    "os.setxattr",
-    "resource.prlimit",
-    "shutil.",
-    "sqlite3.",
-    "dbm.",
+    *("socket.", "subprocess.", "signal.", "shutil.", "sqlite3.", "dbm.", "resource.prlimit"),
+    *("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.kill", "os.setxattr", "os.utime"),
+    *("os.ch", "os.link", "os.symlink", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate"),
 )
-NATIVE = "pdfium"  # the one library that is loaded without an extension module of its own
+NATIVE = "pdfium"  # the only library that is loaded without an extension module of its own
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one file may take: processor seconds, bytes of memory beyond the start, bytes of an answer."""
-
-    cpu_s: int
-    memory_bytes: int
-    answer_bytes: int
-
-
 def main(paths: list[str], cpu_s: int, memory_bytes: int, answer_bytes: int) -> None:
-    """Answer requests until there are no more; ``paths`` is where modules are looked for."""
+    """Answer requests until there are no more; ``paths`` is the search path for modules.
+
+    One file may take ``cpu_s`` of processor time, ``memory_bytes`` more than the process had at the start,
+    and an answer of ``answer_bytes``.
+    """
     requests, answers = _take_pipes()
     _end_with_parent(requests)
     sys.path[:] = paths
     sys.addaudithook(_refuse)
     base = _address_space()
-    limits = Limits(cpu_s, memory_bytes, answer_bytes)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     while select.select([requests], [], [], IDLE_S)[0]:
         name = _read_frame(requests).decode()
         data = _read_frame(requests)
-        _limit_cpu(limits.cpu_s)
+        _limit_cpu(cpu_s)
         if base:
-            _limit(resource.RLIMIT_AS, base + limits.memory_bytes)
-        answer = _answer(name, data, limits)
+            _limit(resource.RLIMIT_AS, base + memory_bytes)
+        answer = _answer(name, data, answer_bytes)
         del data
         answers.write(FRAME.pack(len(answer)) + answer)
         answers.flush()
-        if base and _address_space() - base > limits.memory_bytes // 2:
+        if base and _address_space() - base > memory_bytes // 2:
             break
     os._exit(0)
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """The two pipes; what libraries print goes nowhere instead."""
+    """The two pipes; what libraries print is discarded."""
     requests, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
@@ -101,9 +75,9 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _end_with_parent(requests: BinaryIO) -> None:
-    """End at once when the other end of the pipe is closed, whatever is under way."""
+    """End the process as soon as the other end of the pipe is closed, whatever is running."""
     lifeline = select.poll()
-    lifeline.register(requests, 0)  # asks for nothing, so only a hang-up is told
+    lifeline.register(requests, 0)  # no event is requested, so only a hang-up is reported
 
     def wait() -> None:
         lifeline.poll()
@@ -127,31 +101,30 @@ def _file_name(path: object) -> str:
     return os.path.basename(os.fsdecode(path)) if isinstance(path, str | bytes | os.PathLike) else ""  # noqa: PTH119
 
 
-def _answer(name: str, data: bytes, limits: Limits) -> bytes:
-    """The answer to one request, as JSON; nothing that a reader does escapes."""
+def _answer(name: str, data: bytes, answer_bytes: int) -> bytes:
+    """The answer to one request, as JSON; no exception of a library escapes."""
     try:
-        contents = _take(name, data)
-        answer = json.dumps({"contents": contents.plain()}, ensure_ascii=False)
+        answer = json.dumps({"contents": _extract(name, data)}, ensure_ascii=False)
         encoded = answer.encode("utf-8", "replace")  # half a surrogate pair becomes "?"
-        if len(encoded) <= limits.answer_bytes:
+        if len(encoded) <= answer_bytes:
             return encoded
-        return _reason(f"more than {limits.answer_bytes // 10**6} MB of text in it")
-    except Unreadable as error:
+        return _reason(f"more than {answer_bytes // 10**6} MB of text in it")
+    except ExtractionError as error:
         return _reason(str(error))
     except RecursionError:
         return _reason("nested too deep")
     except MemoryError:
         _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)  # there may be no room for the answer either
         return json.dumps({"is_out_of_memory": True}).encode()
-    except Exception as error:  # a library may raise anything on a file that is not as it expects
+    except Exception as error:  # a library may raise anything on an unexpected file
         words = " ".join(f"{type(error).__name__}: {error}".split())
         return _reason(f"damaged, or not what its name says ({words[:150]})")
 
 
-def _take(name: str, data: bytes) -> Plain:
+def _extract(name: str, data: bytes) -> dict[str, Any]:
     if name not in FORMATS:
-        raise Unreadable(f"no such format: {name}")
-    contents: Plain = importlib.import_module(f"minisearch.parsers.extract.{name}").take(data)
+        raise ExtractionError(f"no such format: {name}")
+    contents: dict[str, Any] = importlib.import_module(f"minisearch.parsers.{name}").extract(data)
     return contents
 
 
@@ -187,7 +160,7 @@ def _limit_cpu(cpu_s: int) -> None:
 
 
 def _address_space() -> int:
-    """Bytes of address space in use; 0 where the system does not tell, and does not limit it either."""
+    """Bytes of address space in use; 0 on systems that do not report it (they do not limit it either)."""
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - pathlib is not loaded here
             return int(file.read().split()[0]) * resource.getpagesize()
