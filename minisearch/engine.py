@@ -25,8 +25,8 @@ from minisearch.filters import Filter, as_filter
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
-from minisearch.search.rerankers import Rerankers
-from minisearch.search.searcher import Asking
+from minisearch.search.rerank import Rerankers
+from minisearch.search.searcher import Searcher
 from minisearch.trust import check_model
 from minisearch.types import (
     Encoder,
@@ -81,7 +81,7 @@ class MiniSearch:
             check_model=partial(check_model, self._location),
         )
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
-        self.searcher = Asking(self._location, self._encoders, rerankers)
+        self.searcher = Searcher(self._location, self._encoders, rerankers)
         self._writing_half: Writing | None = None
         self._turn = threading.Lock()
 

@@ -20,8 +20,7 @@ from minisearch.files.selection import FileChoice
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation
 from minisearch.stores.local import Store
-from minisearch.stores.local.documents import COLUMNS
-from minisearch.stores.local.sums import row_crc32
+from minisearch.stores.local.documents import COLUMNS, row_crc32
 from minisearch.trust import check_model
 from tests.fakes import HashingEncoder
 

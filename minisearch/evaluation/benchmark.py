@@ -33,7 +33,7 @@ from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import Mode
 from minisearch.search.query import literal_query
 from minisearch.stores.local import FileStamp, Store, StoredDocument
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from minisearch.trust import check_model
 from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Origin, Reranker
 
