@@ -25,8 +25,8 @@ from minisearch.files.selection import FileChoice
 from minisearch.filters import Filter, as_filter
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
-from minisearch.search.rerankers import Rerankers
-from minisearch.search.searcher import Asking
+from minisearch.search.rerank import Rerankers
+from minisearch.search.searcher import Searcher
 from minisearch.types import (
     Encoder,
     FloatArray,
@@ -76,7 +76,7 @@ class MiniSearch:
             given=encoder, model=model, dtype=dtype, offline=offline, location=self._location
         )
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
-        self.searcher = Asking(self._location, self._encoders, rerankers)
+        self.searcher = Searcher(self._location, self._encoders, rerankers)
         self._writing_half: Writing | None = None
         self._turn = threading.Lock()
 

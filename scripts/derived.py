@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from minisearch.evaluation.collection import Collection, Entry
+from minisearch.evaluation.collection import Collection, CollectionDocument
 
 N = 400  # questions of each
 N_FUNCTIONS = 1_500
@@ -56,7 +56,7 @@ def functions() -> Collection:
     found = dict(_functions(Path(sysconfig.get_paths()["stdlib"])))
     kept = random.Random(0).sample(sorted(found), min(N_FUNCTIONS, len(found)))  # noqa: S311 - the same each time
     asked = [(found[id_][0], id_) for id_ in kept if 5 <= len(found[id_][0].split()) <= 20]
-    return _made("functions", {id_: Entry(id_, "", found[id_][1]) for id_ in kept}, asked)
+    return _made("functions", {id_: CollectionDocument(id_, "", found[id_][1]) for id_ in kept}, asked)
 
 
 def _functions(library: Path) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -78,7 +78,9 @@ def _functions(library: Path) -> Iterator[tuple[str, tuple[str, str]]]:
                         )
 
 
-def _made(name: str, corpus: Mapping[str, Entry], asked: Iterable[tuple[str, str]]) -> Collection:
+def _made(
+    name: str, corpus: Mapping[str, CollectionDocument], asked: Iterable[tuple[str, str]]
+) -> Collection:
     """A collection with so many of these questions, each answered by one document alone."""
     asked = list(asked)
     times = Counter(text for text, _ in asked)

@@ -7,9 +7,8 @@ import os
 import re
 import unicodedata
 from datetime import datetime, timedelta, timezone
+from fnmatch import fnmatchcase
 from functools import cache
-
-import pathspec
 
 from minisearch.filters import And, Before, Contains, Extension, Field, Language, Not, Or, Path, Since
 
@@ -127,7 +126,21 @@ PATTERNS += ["\\*", "a\0", "\ud800", "abs/**", os.fsdecode(b"\xff.md"), "'; drop
 @cache
 def is_ignored(pattern, path):
     """Whether a .gitignore with this line alone ignores the path."""
-    return pathspec.GitIgnoreSpec.from_lines([pattern]).match_file(path.lstrip("/"))
+    names, is_folder = pattern.strip("/").split("/"), pattern.endswith("/")
+    parts = path.lstrip("/").split("/")
+    if "/" not in pattern.rstrip("/"):
+        names = ["**", *names]
+    return any(_fits(names, parts[:n]) for n in range(1, len(parts) + (not is_folder)))
+
+
+def _fits(names, parts):
+    if not names or not parts:
+        return not names and not parts
+    if names[0] == "**":
+        is_here = bool(names[1:]) and _fits(names[1:], parts)
+        return is_here or len(parts) == 1 == len(names) or _fits(names, parts[1:])
+    name = re.sub(r"\\(.)", r"[\1]", names[0])  # fnmatch's way to mean a star
+    return fnmatchcase(parts[0], name) and _fits(names[1:], parts[1:])
 
 
 def is_at(pattern, path):

@@ -14,7 +14,7 @@ from minisearch import MiniSearch, SentenceTransformer
 
 PACKAGE = Path(__file__).parents[1] / "minisearch"
 
-WORDS = {"types", "results", "errors", "config", "text", "filters", "manifest", "paths", "trust"}
+WORDS = {"types", "results", "errors", "config", "text", "globs", "filters", "manifest", "paths", "trust"}
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
 VERBS = {"search", "indexing", "maintenance", "evaluation"}
 BELOW = WORDS | SKILLS | {"encoders"}
@@ -27,9 +27,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trust": WORDS | {"stores", "minilm"},
     **dict.fromkeys(SKILLS, WORDS),
     "encoders": WORDS | {"minilm"},
-    "files": WORDS | {"chunking"},
-    "parsers": WORDS | {"chunking"},
-    "chunking": WORDS | {"parsers"},
     "vectors": WORDS | {"stores"},
     "search": BELOW | {"indexing"},
     "indexing": BELOW | {"search"},
@@ -131,7 +128,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
 
 
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "annoy", "huggingface_hub", "rich"}
-STORING = {"sqlite_utils", "pathspec"}  # what only a change to an index needs
+STORING = {"sqlite_utils"}  # what only a change to an index needs
 RUN = "from minisearch.cli import cli; cli({!r}, standalone_mode=False)"
 
 

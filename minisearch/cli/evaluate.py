@@ -26,9 +26,9 @@ from minisearch.errors import InputError
 from minisearch.results import MODES
 
 if TYPE_CHECKING:
-    from minisearch.evaluation.benchmark import Answers
+    from minisearch.evaluation.benchmark import TimedRankings
     from minisearch.evaluation.collection import Collection
-    from minisearch.evaluation.results import Result, Setting
+    from minisearch.evaluation.measures import Evaluation, Setting
     from minisearch.results import Mode
     from minisearch.types import IngestReport, Reranker
 
@@ -117,11 +117,10 @@ def evaluate(
     compared with the first: mean difference, 95 % interval, p of a paired randomisation test.
     """
     # Here, because --help must not cost the import of NumPy.
-    from minisearch.evaluation.benchmark import trial
+    from minisearch.evaluation.benchmark import open_benchmark
     from minisearch.evaluation.collection import read_collection
-    from minisearch.evaluation.measures import load_ir_measures
-    from minisearch.evaluation.plot import load_figure, plot_results
-    from minisearch.evaluation.results import Setting, measure
+    from minisearch.evaluation.measures import Setting, evaluate_settings, load_ir_measures
+    from minisearch.evaluation.plots import load_figure, plot_evaluations
     from minisearch.evaluation.runs import read_run, write_run
 
     asked = _asked(modes, kinds, has_runs=bool(runs))
@@ -145,7 +144,7 @@ def evaluate(
         with (
             _silenced() if whole else nullcontext(),  # texts are cut on purpose: no warning for every batch
             Progress() as progress,
-            trial(
+            open_benchmark(
                 collection,
                 index=index_folder,
                 whole=whole,
@@ -156,15 +155,15 @@ def evaluate(
         ):
             progress.stop()
             for mode, kind in asked:
-                ask = partial(opened.answers, mode=mode, k=k, rerank_depth=rerank_depth)
+                ask = partial(opened.run, mode=mode, k=k, rerank_depth=rerank_depth)
                 answered.append(_answered(collection, mode, kind, partial(ask, rerank=rerankers.get(kind))))
         settings = answered + settings
         report = opened.report
     if save_run:
         write_run(save_run, settings[0].rankings, settings[0].name)
-    results = measure(settings, collection.judgements)
+    results = evaluate_settings(settings, collection.judgements)
     if plot:
-        plot_results(results, plot, title=f"{collection.name}, {len(collection.queries):,} queries")
+        plot_evaluations(results, plot, title=f"{collection.name}, {len(collection.queries):,} queries")
     if as_json:
         click.echo(json.dumps(_as_json(collection, report, results, k=k, whole=whole)))
     else:
@@ -196,10 +195,10 @@ def _rerankers(kinds: Sequence[str], model: str | None, *, offline: bool) -> dic
     """The rerankers, loaded: weights that are missing show before the work, not after."""
     if not kinds:
         return {}
-    from minisearch.search.rerankers import Rerankers
+    from minisearch.search.rerank import Rerankers
 
     rerankers = Rerankers(model=model, offline=offline)
-    return {kind: rerankers.pace(kind).reranker for kind in kinds}
+    return {kind: rerankers.timed(kind).reranker for kind in kinds}
 
 
 @wrong_usage()
@@ -236,9 +235,9 @@ def _check_used(options: Mapping[str, object], is_used: bool, otherwise: str) ->
         raise InputError(f"{given[0]} {otherwise} changes nothing: leave it out")
 
 
-def _answered(collection: Collection, mode: str, kind: str, answer: Callable[..., Answers]) -> Setting:
+def _answered(collection: Collection, mode: str, kind: str, answer: Callable[..., TimedRankings]) -> Setting:
     """One setting's answers, with its progress shown."""
-    from minisearch.evaluation.results import Setting
+    from minisearch.evaluation.measures import Setting
 
     name = f"{mode}+{kind}" if kind else mode
     with _Counter(name, len(collection.queries)) as counter:
@@ -271,7 +270,7 @@ class _Counter:
 
 
 def _page(
-    collection: Collection, report: IngestReport | None, results: Sequence[Result], *, per_query: bool
+    collection: Collection, report: IngestReport | None, results: Sequence[Evaluation], *, per_query: bool
 ) -> Iterator[str]:
     yield (
         f"{collection.name}, split {collection.split}: {count(len(collection.corpus), 'document')}, "
@@ -290,7 +289,7 @@ def _page(
         yield from _by_query(collection, results)
 
 
-def _table(results: Sequence[Result]) -> Iterator[str]:
+def _table(results: Sequence[Evaluation]) -> Iterator[str]:
     """Settings against measures and latency, in columns."""
     width = max(8, *(len(result.name) for result in results))
     is_timed = any(result.latency_ms for result in results)
@@ -302,7 +301,7 @@ def _table(results: Sequence[Result]) -> Iterator[str]:
         yield "  ".join([f"{result.name:<{width}}", *cells])
 
 
-def _comparisons(results: Sequence[Result]) -> Iterator[str]:
+def _comparisons(results: Sequence[Evaluation]) -> Iterator[str]:
     width = max(8, *(len(result.name) for result in results))
     yield f"{MAIN} against {results[0].name}: mean difference, 95 % interval, p"
     for result in results[1:]:
@@ -312,7 +311,7 @@ def _comparisons(results: Sequence[Result]) -> Iterator[str]:
             yield f"{result.name:<{width}}  {found.difference:>+10.4f}  {interval}  p = {found.p:.4f}"
 
 
-def _by_query(collection: Collection, results: Sequence[Result]) -> Iterator[str]:
+def _by_query(collection: Collection, results: Sequence[Evaluation]) -> Iterator[str]:
     """Each query's nDCG@10 in every setting; with one setting, all its measures."""
     if len(results) == 1:
         columns = dict(results[0].scores)
@@ -331,7 +330,7 @@ def _by_query(collection: Collection, results: Sequence[Result]) -> Iterator[str
 
 
 def _as_json(
-    collection: Collection, report: IngestReport | None, results: Sequence[Result], *, k: int, whole: bool
+    collection: Collection, report: IngestReport | None, results: Sequence[Evaluation], *, k: int, whole: bool
 ) -> dict[str, Any]:
     return {
         "collection": {

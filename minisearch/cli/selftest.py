@@ -26,8 +26,8 @@ from minisearch.vectors import backend_names
 
 if TYPE_CHECKING:
     from minisearch.evaluation.known_items import Kind, KnownItem
-    from minisearch.evaluation.ranks import Figure
-    from minisearch.evaluation.selftest import Asked, SelfTest
+    from minisearch.evaluation.measures import Estimate
+    from minisearch.evaluation.selftest import EngineResult, SelfTest
     from minisearch.results import Mode
 
 
@@ -100,9 +100,9 @@ def selftest(
             on_progress=steps.update,
         )
     if plot:
-        from minisearch.evaluation.plot_selftest import draw
+        from minisearch.evaluation.plots import plot_selftest
 
-        draw([_point(one) for one in found.asked], plot, title=_headline(found))
+        plot_selftest([_point(one) for one in found.engine], plot, title=_headline(found))
     click.echo(json.dumps(_as_json(found)) if as_json else printable("\n".join(_page(found))))
 
 
@@ -114,7 +114,7 @@ def _check_plot(plot: Path | None) -> None:
         raise InputError(f"--plot draws PNG, so the file's name has to end in .png: {plot}")
     if not plot.absolute().parent.is_dir():
         raise InputError(f"cannot write {plot}: there is no folder {plot.parent}")
-    from minisearch.evaluation.plot import load_figure
+    from minisearch.evaluation.plots import load_figure
 
     load_figure()  # what is missing shows before the work, not after
 
@@ -150,17 +150,17 @@ def _headline(found: SelfTest) -> str:
     kinds = Counter(item.kind for item in found.items)
     nouns: dict[Kind, str] = {"title": "title", "heading": "heading", "sentence": "first sentence"}
     made = ", ".join(count(kinds[kind], noun) for kind, noun in nouns.items() if kinds[kind])
-    return f"{count(len(found.items), 'query')} from {count(found.n_documents, 'document')}: {made}"
+    return f"{len(found.items):,} queries from {count(found.n_documents, 'document')}: {made}"
 
 
 def _page(found: SelfTest) -> Iterator[str]:
     yield _headline(found)
     yield f"masked in their own documents; seed {found.seed}; ± is the wider half of a 95 % interval"
     yield ""
-    yield from _quality(found.asked)
-    yield from _differences(found.asked)
+    yield from _quality(found.engine)
+    yield from _differences(found.engine)
     yield ""
-    own = [one for one in found.asked if one.backend in {"", found.asked[0].backend}]
+    own = [one for one in found.engine if one.backend in {"", found.engine[0].backend}]
     yield from _by(found, own, "kind", lambda item: item.kind)
     yield ""
     yield from _by(found, own, "file type", lambda item: _file_type(item.path))
@@ -168,18 +168,18 @@ def _page(found: SelfTest) -> Iterator[str]:
     yield from _latency(found)
 
 
-def _quality(asked: Sequence[Asked]) -> Iterator[str]:
-    from minisearch.evaluation.ranks import figures
+def _quality(asked: Sequence[EngineResult]) -> Iterator[str]:
+    from minisearch.evaluation.measures import rank_measures
 
     width = max(len(_name(one)) for one in asked)
     for i, one in enumerate(asked):
-        row = figures(one.ranks)
+        row = rank_measures(one.ranks)
         if i == 0:
             yield "  ".join([" " * width, *(f"{name:>10}" for name in row)])
         yield "  ".join([f"{_name(one):<{width}}", *map(_cell, row.values())])
 
 
-def _differences(asked: Sequence[Asked]) -> Iterator[str]:
+def _differences(asked: Sequence[EngineResult]) -> Iterator[str]:
     """Every setting against the first, query by query."""
     if len(asked) < 2:
         return
@@ -194,35 +194,36 @@ def _differences(asked: Sequence[Asked]) -> Iterator[str]:
         yield f"{_name(one):<{width}}  {difference['difference']:>+10.3f}  [{low:+.3f}, {high:+.3f}]{remark}"
 
 
-def _against_first(asked: Sequence[Asked]) -> list[dict[str, float]]:
-    from minisearch.evaluation.ranks import reciprocals
-    from minisearch.evaluation.significance import compare
+def _against_first(asked: Sequence[EngineResult]) -> list[dict[str, float]]:
+    from minisearch.evaluation.measures import compare, reciprocal_ranks
 
-    first = reciprocals(asked[0].ranks)
-    return [asdict(compare(first, reciprocals(one.ranks))) for one in asked[1:]]
+    first = reciprocal_ranks(asked[0].ranks)
+    return [asdict(compare(first, reciprocal_ranks(one.ranks))) for one in asked[1:]]
 
 
-def _by(found: SelfTest, asked: Sequence[Asked], what: str, key: Callable[[KnownItem], str]) -> Iterator[str]:
+def _by(
+    found: SelfTest, asked: Sequence[EngineResult], what: str, key: Callable[[KnownItem], str]
+) -> Iterator[str]:
     """MRR@10 of each group of queries, the largest first."""
-    from minisearch.evaluation.ranks import MRR, figures
+    from minisearch.evaluation.measures import MRR, rank_measures
 
     groups = Counter(key(item) for item in found.items)
     corner = f"{MRR} by {what}"
     width = max(len(corner), *map(len, groups))
-    yield "  ".join([f"{corner:<{width}}", "questions", *(f"{one.mode:>10}" for one in asked)])
+    yield "  ".join([f"{corner:<{width}}", "  queries", *(f"{one.mode:>10}" for one in asked)])
     for group, n in sorted(groups.items(), key=lambda pair: (-pair[1], pair[0])):
-        cells = [_cell(figures(_ranks_of(found, one, key, group))[MRR]) for one in asked]
+        cells = [_cell(rank_measures(_ranks_of(found, one, key, group))[MRR]) for one in asked]
         yield "  ".join([f"{group:<{width}}", f"{n:>9}", *cells])
 
 
-def _ranks_of(found: SelfTest, one: Asked, key: Callable[[KnownItem], str], group: str) -> list[int]:
+def _ranks_of(found: SelfTest, one: EngineResult, key: Callable[[KnownItem], str], group: str) -> list[int]:
     return [rank for item, rank in zip(found.items, one.ranks, strict=True) if key(item) == group]
 
 
 def _latency(found: SelfTest) -> Iterator[str]:
     from minisearch.evaluation.measures import percentiles
 
-    rows = [(_name(one), percentiles(one.latencies_s)) for one in found.asked]
+    rows = [(_name(one), percentiles(one.latencies_s)) for one in found.engine]
     width = max(len(name) for name, _ in rows)
     yield "  ".join([f"{'query':<{width}}", *(f"{name + ' ms':>9}" for name in rows[0][1])])
     for name, milliseconds in rows:
@@ -230,17 +231,17 @@ def _latency(found: SelfTest) -> Iterator[str]:
     yield ""
     columns = ["p50 ms", "p95 ms", "p99 ms", "recall@10", "build s", "MB"]
     yield "  ".join([f"{'index':<{width}}", *(f"{column:>9}" for column in columns)])
-    for one in found.looked_up:
+    for one in found.vector_indexes:
         cells = [f"{value:>9.2f}" for value in percentiles(one.latencies_s).values()]
         cells += [f"{one.recall:>9.4f}", f"{one.build_s:>9.2f}", f"{one.n_bytes / 1e6:>9.1f}"]
         yield "  ".join([f"{one.backend:<{width}}", *cells])
 
 
-def _name(one: Asked) -> str:
+def _name(one: EngineResult) -> str:
     return f"{one.mode}, {one.backend}" if one.backend else one.mode
 
 
-def _cell(figure: Figure) -> str:
+def _cell(figure: Estimate) -> str:
     return f"{figure.value:.2f} ±{max(figure.high - figure.value, figure.value - figure.low):.2f}".rjust(10)
 
 
@@ -250,19 +251,18 @@ def _file_type(path: str) -> str:
     return file_type(path)
 
 
-def _point(one: Asked) -> tuple[str, str, float, Figure]:
+def _point(one: EngineResult) -> tuple[str, str, float, Estimate]:
     """Mode, backend, median latency in ms and MRR@10."""
-    from minisearch.evaluation.measures import percentiles
-    from minisearch.evaluation.ranks import MRR, figures
+    from minisearch.evaluation.measures import MRR, percentiles, rank_measures
 
-    return one.mode, one.backend, percentiles(one.latencies_s)["p50"], figures(one.ranks)[MRR]
+    return one.mode, one.backend, percentiles(one.latencies_s)["p50"], rank_measures(one.ranks)[MRR]
 
 
 def _as_json(found: SelfTest) -> dict[str, Any]:
     from minisearch.evaluation.measures import percentiles
 
-    settings = [_setting_as_json(found, one) for one in found.asked]
-    for setting, difference in zip(settings[1:], _against_first(found.asked), strict=True):
+    settings = [_setting_as_json(found, one) for one in found.engine]
+    for setting, difference in zip(settings[1:], _against_first(found.engine), strict=True):
         setting["mrr_against_first"] = difference
     return {
         "index": {
@@ -278,7 +278,7 @@ def _as_json(found: SelfTest) -> dict[str, Any]:
                 "build_s": one.build_s,
                 "n_bytes": one.n_bytes,
             }
-            for one in found.looked_up
+            for one in found.vector_indexes
         ],
         "questions": [
             {
@@ -286,24 +286,23 @@ def _as_json(found: SelfTest) -> dict[str, Any]:
                 "text": item.text,
                 "source": item.source,
                 "path": item.path,
-                "ranks": {_name(one): one.ranks[i] or None for one in found.asked},
+                "ranks": {_name(one): one.ranks[i] or None for one in found.engine},
             }
             for i, item in enumerate(found.items)
         ],
     }
 
 
-def _setting_as_json(found: SelfTest, one: Asked) -> dict[str, Any]:
+def _setting_as_json(found: SelfTest, one: EngineResult) -> dict[str, Any]:
     from minisearch.evaluation.known_items import file_type
-    from minisearch.evaluation.measures import percentiles
-    from minisearch.evaluation.ranks import figures
+    from minisearch.evaluation.measures import percentiles, rank_measures
 
     def grouped(key: Callable[[KnownItem], str]) -> dict[str, Any]:
         groups = sorted({key(item) for item in found.items})
         return {group: measured(_ranks_of(found, one, key, group)) for group in groups}
 
     def measured(ranks: Sequence[int]) -> dict[str, Any]:
-        return {"n": len(ranks)} | {name: asdict(figure) for name, figure in figures(ranks).items()}
+        return {"n": len(ranks)} | {name: asdict(figure) for name, figure in rank_measures(ranks).items()}
 
     return {
         "mode": one.mode,

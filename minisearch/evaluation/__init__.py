@@ -1,5 +1,4 @@
-"""How good a ranking is: a collection with judgements and rankings in; measures, comparisons, a plot out.
+"""How well a ranking answers queries: measures, significance, benchmarks on collections, and the self-test.
 
-Nothing here searches.  A collection is a folder as BEIR has them, a ranking comes from
-`minisearch.evaluation.benchmark` or from a TREC run file, and the measures are ir-measures'.
+A collection is a folder in BEIR's format.  Rankings come from `benchmark`, or from a TREC run file (`runs`).
 """

@@ -1,8 +1,8 @@
-"""A collection in, an index over it, and the rankings with which the real engine answers its queries.
+"""A collection in; an index over it, and the engine's rankings of its queries, out.
 
-Each document of the collection goes through the same chunker, encoder, store and vector index as a file does,
-under its id as a path; each query through `MiniSearch.query`.  What the rankings are worth is for
-`minisearch.evaluation` to say.  The index is in a temporary folder, or kept in one that is named.
+Each document goes through the same chunker, encoder, store and vector index as a file does, with its quoted
+id as the path; each query goes through `MiniSearch.query`.  The index is in a temporary folder, or kept in a
+named one.  What the rankings are worth is left to `measures`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from minisearch.config import Settings, fingerprint
 from minisearch.encoders import Encoders
 from minisearch.engine import MiniSearch
 from minisearch.errors import InputError
-from minisearch.evaluation.collection import Collection, Entry
+from minisearch.evaluation.collection import Collection, CollectionDocument
 from minisearch.evaluation.runs import RankedDocuments
 from minisearch.files.walk import Found
 from minisearch.indexing.changes import CutDocument, Outcome, PassedOver, Reader, Unchanged
@@ -33,32 +33,32 @@ from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import Mode
 from minisearch.search.query import literal_query
 from minisearch.stores.local import FileStamp, Store, StoredDocument
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Origin, Reranker
 
-N_WARM_UP = 3  # queries asked before the clock counts: caches, threads and pages have to come in
-OWN_MARK = "collection"  # the fact by which an index of a collection is told from one of files
+N_WARM_UP = 3  # queries that are not timed: they fill caches, start threads and read pages
+COLLECTION_KEY = "collection"  # in the index's metadata if it is an index of a collection, not of files
 NO_STAMP = FileStamp(0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """One setting's ranking of every query, and how long each query took, its embedding included."""
+class TimedRankings:
+    """One setting's ranking for every query, and the time each query took, its embedding included."""
 
     rankings: Mapping[str, RankedDocuments]
     latencies_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """A collection's index, ready to be asked; ``report`` says what making it took."""
+class Benchmark:
+    """An open index over a collection; ``report`` says what indexing took."""
 
     engine: MiniSearch
     collection: Collection
     report: IngestReport
-    entry_ids: Mapping[int, str]
+    collection_ids: Mapping[int, str]  # by the engine's document id
 
-    def answers(
+    def run(
         self,
         *,
         mode: Mode = "hybrid",
@@ -66,34 +66,29 @@ class Trial:
         rerank_depth: int | None = None,
         k: int = 100,
         on_progress: Callable[[int], None] = lambda _: None,
-    ) -> Answers:
-        """The k best documents for every query, each query taken as it stands, without operators."""
+    ) -> TimedRankings:
+        """The k best documents for every query; queries are taken literally, without operators."""
         queries = self.collection.queries
-        ask = partial(self._ranking, mode=mode, rerank=rerank, rerank_depth=rerank_depth, k=k)
+        depth = None if rerank is None else rerank_depth
+        search = partial(self.engine.query, k=k, mode=mode, by="document", rerank=rerank, rerank_depth=depth)
         for text in list(queries.values())[:N_WARM_UP]:
-            ask(text)
+            search(literal_query(text))
         rankings: dict[str, RankedDocuments] = {}
         latencies_s: list[float] = []
         for n_done, (query_id, text) in enumerate(queries.items(), start=1):
             started_s = time.perf_counter()
-            rankings[query_id] = ask(text)
+            results = search(literal_query(text))
             latencies_s.append(time.perf_counter() - started_s)
+            rankings[query_id] = RankedDocuments(
+                tuple(self.collection_ids[result.doc_id] for result in results),
+                tuple(result.score for result in results),
+            )
             on_progress(n_done)
-        return Answers(rankings, tuple(latencies_s))
-
-    def _ranking(
-        self, text: str, *, mode: Mode, rerank: str | Reranker | None, rerank_depth: int | None, k: int
-    ) -> RankedDocuments:
-        depth = None if rerank is None else rerank_depth
-        results = self.engine.query(
-            literal_query(text), k, mode=mode, by="document", rerank=rerank, rerank_depth=depth
-        )
-        ids = tuple(self.entry_ids[result.doc_id] for result in results)
-        return RankedDocuments(ids, tuple(result.score for result in results))
+        return TimedRankings(rankings, tuple(latencies_s))
 
 
 @contextmanager
-def trial(
+def open_benchmark(
     collection: Collection,
     *,
     index: Path | None = None,
@@ -104,95 +99,90 @@ def trial(
     backend: str | None = None,
     offline: bool = False,
     on_progress: Callable[[IndexProgress], None] = lambda _: None,
-) -> Iterator[Trial]:
+) -> Iterator[Benchmark]:
     """An index over the collection: in a temporary folder, or kept in ``index`` and brought up to date there.
 
-    With ``whole`` each document is one vector of "title text", cut at the model's length, as published
-    figures are made; otherwise documents are cut as files are.  Raises InputError when ``index`` holds an
+    With ``whole`` each document is one vector of "title text", truncated at the model's length, as in
+    published figures; otherwise documents are chunked as files are.  Raises InputError if ``index`` holds an
     index of files.
     """
     with tempfile.TemporaryDirectory(prefix="minisearch-") as temporary:
         location = IndexLocation(index or Path(temporary) / INDEX_FOLDER)
         _claim(location)
         encoders = Encoders(given=encoder, model=model, offline=offline, location=location)
-        keys = {key_of(entry_id): entry_id for entry_id in collection.corpus}
+        documents = {path_of(id_): document for id_, document in collection.corpus.items()}
         report = Writing(location, encoders, settings).take_in(
-            Walked({key: _found(collection.corpus[id_]) for key, id_ in keys.items()}),
-            partial(
-                EntryReader, entries={key: collection.corpus[id_] for key, id_ in keys.items()}, whole=whole
-            ),
+            Walked({path: _found(document) for path, document in documents.items()}),
+            partial(CollectionSource, documents=documents, whole=whole),
             [Path("/")],
             backend=backend,
             on_progress=on_progress,
         )
         with Store(location.database) as store:
-            entry_ids = {document.id: keys[key] for key, document in store.documents().items()}
+            ids = {stored.id: documents[path].id for path, stored in store.documents().items()}
             encoder = encoders.to_index(Manifest.read(store, location.folder).model)
         with MiniSearch(location.folder, encoder=encoder) as engine:
-            yield Trial(engine, collection, report, entry_ids)
+            yield Benchmark(engine, collection, report, ids)
 
 
 def _claim(location: IndexLocation) -> None:
-    """Mark an index as one of a collection; InputError when it is somebody's index of files.
-
-    Bringing it up to date would remove all of that.
-    """
+    """Mark the index as one of a collection; InputError if it is one of files, which it would lose."""
     location.create()
     with writer_lock(location.path), Store(location.database, writable=True) as store:
         meta = store.meta()
-        if OWN_MARK not in meta and meta:
+        if COLLECTION_KEY not in meta and meta:
             raise InputError(
                 f"{location.folder} is an index of files, and a collection needs its own: name another "
                 "folder with --index, or none"
             )
-        store.set_meta(**{OWN_MARK: "1"})
+        store.set_meta(**{COLLECTION_KEY: "1"})
 
 
-def key_of(entry_id: str) -> str:
-    """The path under which an entry is stored: its id, whatever is no part of a path written as %20."""
-    return quote(entry_id, errors="surrogatepass")
+def path_of(document_id: str) -> str:
+    """The path under which a document of the collection is stored: its id, percent-encoded."""
+    return quote(document_id, errors="surrogatepass")
 
 
-def _found(entry: Entry) -> Found:
-    return Found(entry.id, len(entry.title) + len(entry.text), 0, 0)
+def _found(document: CollectionDocument) -> Found:
+    return Found(document.id, len(document.title) + len(document.text), 0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntryReader(Reader):
-    """Makes documents of a collection's entries, under the names of the store, as `Reader` does of files."""
+class CollectionSource(Reader):
+    """Makes documents of a collection's entries, by path, as `Reader` does of files."""
 
-    entries: Mapping[str, Entry]
+    documents: Mapping[str, CollectionDocument]
     whole: bool
 
     def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
-        """Each entry's outcome."""
-        for key in files:
-            yield self._outcome_of(key, self.entries[key])
+        """Each document's outcome."""
+        for path in files:
+            yield self._outcome_of(path, self.documents[path])
 
-    def _outcome_of(self, key: str, entry: Entry) -> Outcome:
-        stored = self.stored.get(key)
+    def _outcome_of(self, path: str, given: CollectionDocument) -> Outcome:
+        stored = self.stored.get(path)
         ingest = fingerprint(self.ingest, "whole" if self.whole else "cut")
-        sha256 = hashlib.sha256(json.dumps([entry.title, entry.text, entry.fields]).encode()).digest()
+        sha256 = hashlib.sha256(json.dumps([given.title, given.text, given.fields]).encode()).digest()
         if stored and (stored.ingest, stored.sha256) == (ingest, sha256):
-            return Unchanged(key)
-        document = as_document(key, entry)
+            return Unchanged(path)
+        document = as_document(path, given)
         if not document.text.strip():
-            return PassedOver(key, "no text in it", is_outdated=stored is not None)
+            return PassedOver(path, "no text in it", is_outdated=stored is not None)
         chunks = [whole_chunk(document, self.encoder())] if self.whole else self._cut(document)
         row = StoredDocument(
-            key, document.format, document.title, NO_STAMP, sha256, ingest, fields=document.fields
+            path, document.format, document.title, NO_STAMP, sha256, ingest, fields=document.fields
         )
         return CutDocument(row, chunks, ())
 
 
-def as_document(key: str, entry: Entry) -> Document:
-    """The entry as a reader would have made it of a file; one with nothing but a title says that."""
-    text = entry.text if entry.text.strip() else entry.title
-    return Document(key, text, "text", Origin(text), " ".join(entry.title.split()), fields=entry.fields)
+def as_document(path: str, given: CollectionDocument) -> Document:
+    """The document as a parser returns a file's; the title is the text where there is no other."""
+    text = given.text if given.text.strip() else given.title
+    return Document(path, text, "text", Origin(text), " ".join(given.title.split()), fields=given.fields)
 
 
 def whole_chunk(document: Document, encoder: Encoder) -> Chunk:
-    """The document as one chunk, embedded as "title text" like BEIR's reference, as far as the model sees."""
+    """The document as one chunk, embedded as "title text" like BEIR's reference, up to the model's length."""
     text = document.text
     context = document.title if text != document.title else ""
     spans = encoder.tokenizer.spans([f"{context} {text}"])[0]

@@ -1,9 +1,9 @@
-"""A folder in BEIR's format in, a collection out: documents, queries, and which documents answer which query.
+"""A folder in BEIR's format in; a collection out: documents, queries, and relevance judgements.
 
-``corpus.jsonl`` and ``queries.jsonl`` have an object a line with ``_id`` and ``text``, documents also
-``title`` and whatever other fields they like; ``qrels/SPLIT.tsv`` has a query's id, a document's id and a
-judgement a line, 0 for "does not answer", higher for better answers.  Lines that make no sense are refused
-with their place; what is whole yet does not fit together is counted in ``notes``.
+``corpus.jsonl`` and ``queries.jsonl`` have one object a line with ``_id`` and ``text``; documents may also
+have a ``title`` and any other fields.  ``qrels/SPLIT.tsv`` has a query's id, a document's id and a judgement
+a line, 0 for "not relevant".  Invalid lines are refused with file and line number; what is valid but
+inconsistent is counted in ``notes``.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from minisearch.errors import InputError
 
 DEFAULT_SPLIT = "test"
 HEADER = ("query-id", "corpus-id", "score")
-
-LARGEST = 1e300  # a number beyond it, which JSON may have, is left out: no database orders it
+MAX_NUMBER = 1e300  # JSON allows larger numbers, databases do not: such a value is left out
 
 Judgements = dict[str, dict[str, int]]
 Value = str | float | bool
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A document of a collection; ``fields`` is all that is neither id, title nor text."""
+class CollectionDocument:
+    """A document of a collection; ``fields`` has everything but id, title and text."""
 
     id: str
     title: str
@@ -36,37 +35,37 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Documents, the queries that have an answer, and the judgements of those, all in the files' order.
+    """Documents, the queries that have a relevant document, and their judgements, in the files' order.
 
-    ``judgements[query][document]`` is above 0 where the document answers the query.  Judged documents that
-    are not in the corpus stay among them: nothing can find them, and every measure counts them as missed.
+    ``judgements[query][document]`` is above 0 if the document is relevant.  Judged documents that the corpus
+    lacks are kept: no search can find them, so every measure counts them as missed.
     """
 
     name: str
     split: str
-    corpus: Mapping[str, Entry]
+    corpus: Mapping[str, CollectionDocument]
     queries: Mapping[str, str]
     judgements: Judgements
     notes: tuple[str, ...] = ()
 
     @property
     def n_judgements(self) -> int:
-        """The judged pairs of a query and a document."""
+        """How many pairs of a query and a document are judged."""
         return sum(map(len, self.judgements.values()))
 
 
 def read_collection(folder: Path, split: str | None = None) -> Collection:
-    """The collection in a folder; without a ``split``, "test", or else the only one there is.
+    """The collection in a folder; without a ``split``, "test", or else the only one.
 
-    A query without a judgement above 0 is left out, since every ranking would score the same on it.  Raises
-    InputError for what is missing or cannot be understood, with the file and the line.
+    A query without a relevant document is left out, because every ranking would score the same on it.  Raises
+    InputError, with the file and the line, for what is missing or invalid.
     """
     if not folder.is_dir():
         raise InputError(
             f"there is no folder {folder}: expected one with corpus.jsonl, queries.jsonl and qrels/"
         )
     qrels = _qrels_file(folder, split)
-    corpus = {entry.id: entry for entry in map(_entry, _records(folder / "corpus.jsonl"))}
+    corpus = {document.id: document for document in map(_document, _records(folder / "corpus.jsonl"))}
     all_queries = {record.id: record.text("text") for record in _records(folder / "queries.jsonl")}
     all_judgements = _judgements(qrels)
     queries, judgements = {}, {}
@@ -76,22 +75,20 @@ def read_collection(folder: Path, split: str | None = None) -> Collection:
             queries[query_id], judgements[query_id] = text, of_query
     if not queries:
         raise InputError(f"{qrels} judges no document above 0 for any query of {folder / 'queries.jsonl'}")
-    notes = _notes(
-        n_left_out=len(all_queries) - len(queries),
-        n_unknown_queries=len(all_judgements.keys() - all_queries.keys()),
-        n_unknown=len({document for judged in judgements.values() for document in judged} - corpus.keys()),
+    judged_documents = {document for of_query in judgements.values() for document in of_query}
+    counts = (
+        (len(all_queries) - len(queries), "queries without a document judged above 0: left out"),
+        (
+            len(all_judgements.keys() - all_queries),
+            "judged queries that queries.jsonl does not have: left out",
+        ),
+        (
+            len(judged_documents - corpus.keys()),
+            "judged documents that corpus.jsonl does not have: they count as not found",
+        ),
     )
+    notes = tuple(f"{n:,} {what}" for n, what in counts if n)
     return Collection(folder.resolve().name, qrels.stem, corpus, queries, judgements, notes)
-
-
-def _notes(*, n_left_out: int, n_unknown_queries: int, n_unknown: int) -> tuple[str, ...]:
-    """What a user should know of a collection that does not quite fit together."""
-    told = (
-        (n_left_out, "queries without a document judged above 0: left out"),
-        (n_unknown_queries, "judged queries that queries.jsonl does not have: left out"),
-        (n_unknown, "judged documents that corpus.jsonl does not have: they count as not found"),
-    )
-    return tuple(f"{n:,} {what}" for n, what in told if n)
 
 
 def _qrels_file(folder: Path, split: str | None) -> Path:
@@ -112,7 +109,7 @@ def _qrels_file(folder: Path, split: str | None) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """A line of a .jsonl file, with its place for errors."""
+    """An object of a .jsonl file, with its place for error messages."""
 
     place: str
     id: str
@@ -125,12 +122,12 @@ class _Record:
         if not isinstance(value, str):
             came = f"got {json.dumps(value)[:40]}" if name in self.values else "it has none"
             raise InputError(f'{self.place}: expected a text as "{name}", {came}')
-        return _whole(value)
+        return _encodable(value)
 
 
 def _records(path: Path) -> Iterator[_Record]:
-    lines_of: dict[str, int] = {}
-    for line_number, line in _lines(path):
+    line_of_id: dict[str, int] = {}
+    for line_number, line in lines_of(path):
         place = f"{path}, line {line_number}"
         try:
             values = json.loads(line)
@@ -145,24 +142,24 @@ def _records(path: Path) -> Iterator[_Record]:
             raise InputError(
                 f'{place}: expected a text that is not empty as "_id", got {json.dumps(id_)[:40]}'
             )
-        if id_ in lines_of:
+        if id_ in line_of_id:
             raise InputError(
-                f'{place}: the "_id" {id_!r} is taken by line {lines_of[id_]}: give each its own'
+                f'{place}: the "_id" {id_!r} is taken by line {line_of_id[id_]}: give each its own'
             )
-        lines_of[id_] = line_number
-        yield _Record(place, _whole(id_), values)
-    if not lines_of:
+        line_of_id[id_] = line_number
+        yield _Record(place, _encodable(id_), values)
+    if not line_of_id:
         raise InputError(f"{path} is empty: expected a JSON object a line")
 
 
-def _whole(text: str) -> str:
-    r"""JSON can write half of a character (\ud800), which no file and no database takes."""
+def _encodable(text: str) -> str:
+    r"""The text with lone surrogates replaced: JSON can contain them (\ud800), files and databases cannot."""
     return text.encode("utf-8", "replace").decode()
 
 
-def _entry(record: _Record) -> Entry:
+def _document(record: _Record) -> CollectionDocument:
     others = {name: value for name, value in record.values.items() if name not in {"_id", "title", "text"}}
-    return Entry(record.id, record.text("title", ""), record.text("text"), dict(_fields(others)))
+    return CollectionDocument(record.id, record.text("title", ""), record.text("text"), dict(_fields(others)))
 
 
 def _fields(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, tuple[Value, ...]]]:
@@ -181,15 +178,15 @@ def _value(item: object) -> Value | None:
     if isinstance(item, bool):
         return item
     if isinstance(item, str):
-        return _whole(item)
-    if isinstance(item, int | float) and abs(item) < LARGEST:  # not nan either
+        return _encodable(item)
+    if isinstance(item, int | float) and abs(item) < MAX_NUMBER:  # false for nan
         return float(item)
     return None
 
 
 def _judgements(path: Path) -> Judgements:
     judgements: Judgements = {}
-    for line_number, line in _lines(path):
+    for line_number, line in lines_of(path):
         columns = tuple(column.strip() for column in line.split("\t"))
         if line_number == 1 and columns == HEADER:
             continue
@@ -208,7 +205,7 @@ def _judgements(path: Path) -> Judgements:
     return judgements
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers."""
     try:
         with path.open(encoding="utf-8-sig") as file:

@@ -1,9 +1,10 @@
-"""Queries with a known answer, made from an index's own documents: headings, titles, first sentences.
+"""Known-item queries made from an index's own documents: headings, titles and first sentences.
 
-Documents as they were cut come in, queries go out, each with the document that it was taken from; and a
-document without the words of its query, so that it has to be found by what else it says.  Nobody has to
-judge anything, at a price: these queries are in the authors' words, and only the document they came from
-counts as right.  They compare settings on one index; they do not tell how well a user's own are answered.
+Chunked documents come in.  Queries go out, each with the document it was taken from (`candidates`, `choose`),
+and that document without the words of its query (`masked`), so that it must be found by its other words.  No
+judgements are needed, at a price: the queries are in the authors' words, and only the document they came from
+counts as relevant.  They compare settings on one index.  They do not measure how well a user's own queries
+are answered.
 """
 
 from __future__ import annotations
@@ -19,24 +20,27 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from minisearch.evaluation.masking import Words, first_words, has, without, words
-from minisearch.text import CLOSED, sentence_starts
+from minisearch.text import CLOSED, UNSPACED, sentence_starts
 
 Kind = Literal["heading", "title", "sentence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Words = tuple[str, ...]
 
 HEADING_WORDS = (3, 12)  # fewer say too little ("Notes"), more are no heading
 SENTENCE_WORDS = (5, 25)
 MIN_WORDS_LEFT = 20  # below the heading, after the sentence, in the document: something must be left to find
-TRIED_OF_A_KIND = 3  # headings, or sentences, of one document
+CANDIDATES_A_KIND = 3  # headings, or sentences, of one document
+MIN_PART_WORDS = 3  # of a sentence that the edge of a chunk cuts: fewer are left in the chunk
+KEY_WORDS = 3  # queries are looked up by their first words; no query has fewer
 
-# Between queries and what they must not share with other documents; no query has fewer words.
-_KEY = 3
+HEADING_SEPARATOR = " > "
 
-_PATH = " > "
+# Chinese and Japanese are written without spaces: each of their characters counts as a word.
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
+_RULE = re.compile(r"[ \t]*([^\w\s]|_)\1{2,}[ \t]*")  # a line under or over a heading
 _LINE_MARKS = re.compile(r"[ \t]*(?:#+|//+|/?\*+/?|>+|--|;+|\"{3}|'{3})?[ \t]*")
-_STARTS_PROSE = re.compile(r"[\"'“‘(*_`]*[^\W\d_]")
-_ENDS_CLOSED = re.compile(rf"(?:{CLOSED})\Z")
+_PROSE_START = re.compile(r"[\"'“‘(*_`]*[^\W\d_]")
+_COMPLETE_SENTENCE = re.compile(rf"(?:{CLOSED})\Z")
 _MARKUP = (
     (re.compile(r":[\w.+:-]+:`([^`<]*?)\s*(?:<[^`>]*>)?`"), r"\1"),  # :role:`words <target>`
     (re.compile(r"`([^`<]+?)\s*<[^`>]*>`_*"), r"\1"),  # `words <address>`_
@@ -46,26 +50,26 @@ _MARKUP = (
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
-    """What an index knows of a passage: its words, and the headings above them joined with " > "."""
+class ChunkText:
+    """A chunk's text, and the headings above it joined with " > "."""
 
     text: str
     heading: str
 
 
 @dataclass(frozen=True, slots=True)
-class IndexedDocument:
-    """A document as an index holds it; neighbouring passages may repeat each other's sentences."""
+class ChunkedDocument:
+    """A document as an index holds it; neighbouring chunks may overlap."""
 
     id: int
     path: str
     title: str
-    passages: tuple[Passage, ...]
+    chunks: tuple[ChunkText, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class KnownItem:
-    """A query, the document that answers it, and the words there that it was made from."""
+    """A query, the document that answers it, and the text there that the query was made from."""
 
     kind: Kind
     text: str
@@ -79,148 +83,137 @@ def file_type(path: str) -> str:
     return PurePosixPath(path).suffix.lower() or "none"
 
 
-# --- queries out of a document ------------------------------------------------------------------------
+# --- queries from a document -------------------------------------------------------------------------
 
 
-def candidates(document: IndexedDocument, *, seed: int = 0) -> list[KnownItem]:
+def candidates(document: ChunkedDocument, *, seed: int = 0) -> list[KnownItem]:
     """The queries that could be made from a document: its title, and some headings and first sentences."""
+    chunks = document.chunks
+    starts = [chunk for i, chunk in enumerate(chunks) if i == 0 or chunk.heading != chunks[i - 1].heading]
     generator = np.random.default_rng([seed, zlib.crc32(document.path.encode("utf-8", "surrogatepass"))])
-    starts = _section_starts(document.passages)
     shuffled = [starts[i] for i in generator.permutation(len(starts)).tolist()]
     return [
         *_from_title(document),
-        *islice(_from_headings(document, shuffled), TRIED_OF_A_KIND),
-        *islice(_from_sentences(document, shuffled), TRIED_OF_A_KIND),
+        *islice(_from_headings(document, shuffled), CANDIDATES_A_KIND),
+        *islice(_from_sentences(document, shuffled), CANDIDATES_A_KIND),
     ]
 
 
-def _from_title(document: IndexedDocument) -> Iterator[KnownItem]:
+def _from_title(document: ChunkedDocument) -> Iterator[KnownItem]:
     item = _item("title", document.title, document, HEADING_WORDS)
-    if item and _n_left(item, document.passages) >= MIN_WORDS_LEFT:
+    if item and _n_words_left(item, document.chunks) >= MIN_WORDS_LEFT:
         yield item
 
 
-def _from_headings(document: IndexedDocument, starts: Iterable[Passage]) -> Iterator[KnownItem]:
+def _from_headings(document: ChunkedDocument, section_starts: Iterable[ChunkText]) -> Iterator[KnownItem]:
     seen = {words(document.title)}
-    for passage in starts:
-        heading = passage.heading.split(_PATH)[-1]
+    for chunk in section_starts:
+        heading = chunk.heading.split(HEADING_SEPARATOR)[-1]
         item = _item("heading", heading, document, HEADING_WORDS)
-        if item and words(heading) not in seen and _n_left(item, [passage]) >= MIN_WORDS_LEFT:
+        if item and words(heading) not in seen and _n_words_left(item, [chunk]) >= MIN_WORDS_LEFT:
             seen.add(words(heading))
             yield item
 
 
-def _from_sentences(document: IndexedDocument, starts: Iterable[Passage]) -> Iterator[KnownItem]:
-    for passage in starts:
-        item = _item("sentence", _first_sentence(passage), document, SENTENCE_WORDS)
-        if item and _n_left(item, [passage]) >= MIN_WORDS_LEFT:
+def _from_sentences(document: ChunkedDocument, section_starts: Iterable[ChunkText]) -> Iterator[KnownItem]:
+    for chunk in section_starts:
+        item = _item("sentence", _first_sentence(chunk), document, SENTENCE_WORDS)
+        if item and _n_words_left(item, [chunk]) >= MIN_WORDS_LEFT:
             yield item
 
 
-def _section_starts(passages: Sequence[Passage]) -> list[Passage]:
-    return [
-        passage for i, passage in enumerate(passages) if i == 0 or passage.heading != passages[i - 1].heading
-    ]
-
-
-def _item(kind: Kind, source: str, document: IndexedDocument, n_words: tuple[int, int]) -> KnownItem | None:
-    """The query that these words make; None where there are too few, or too many for a heading."""
-    text = _plain(source)
-    found = words(text)
-    fewest, most = n_words
-    if len(found) < fewest or (kind != "sentence" and len(found) > most):
-        return None
-    if len(found) > most:
-        text = first_words(text, most)
-    return KnownItem(kind, text, source, document.id, document.path)
-
-
-def _plain(text: str) -> str:
-    """The words without the mark-up that nobody would type, on one line."""
-    for markup, plain in _MARKUP:
+def _item(kind: Kind, source: str, document: ChunkedDocument, n_words: tuple[int, int]) -> KnownItem | None:
+    """The query made from this text; None if it has too few words, or too many for a heading."""
+    text = source
+    for markup, plain in _MARKUP:  # nobody types it
         text = markup.sub(plain, text)
-    return " ".join(text.split())
+    text = " ".join(text.split())
+    least, most = n_words
+    n_found = len(words(text))
+    if n_found < least or (kind != "sentence" and n_found > most):
+        return None
+    return KnownItem(kind, first_words(text, most), source, document.id, document.path)
 
 
-def _first_sentence(passage: Passage) -> str:
-    """The first sentence of prose below the headings that a passage begins with; "" where there is none."""
-    headings = {words(part) for part in passage.heading.split(_PATH)}
-    for paragraph in re.split(r"\n[ \t]*\n", passage.text.replace("\r\n", "\n").replace("\r", "\n")):
+def _first_sentence(chunk: ChunkText) -> str:
+    """The first sentence of prose in a chunk, below the headings it begins with; "" where there is none."""
+    headings = {words(part) for part in chunk.heading.split(HEADING_SEPARATOR)}
+    for paragraph in re.split(r"\n[ \t]*\n", chunk.text.replace("\r\n", "\n").replace("\r", "\n")):
         lines = [_LINE_MARKS.sub("", line, count=1) for line in paragraph.split("\n")]
         while lines and (words(lines[0]) in headings or not words(lines[0])):
             lines.pop(0)
         prose = " ".join(line.strip() for line in lines)
-        first = prose[slice(*[0, *sentence_starts(prose, 0, len(prose)), len(prose)][:2])].rstrip()
-        if _ENDS_CLOSED.search(first) and _STARTS_PROSE.match(first):
-            return first
+        second = next(iter(sentence_starts(prose, 0, len(prose))), None)
+        sentence = prose[:second].rstrip()
+        if _COMPLETE_SENTENCE.search(sentence) and _PROSE_START.match(sentence):
+            return sentence
     return ""
 
 
-def _n_left(item: KnownItem, passages: Iterable[Passage]) -> int:
-    """How many words a query leaves of these passages."""
-    return sum(len(words(_hidden(passage.text, item))) for passage in passages)
+def _n_words_left(item: KnownItem, chunks: Iterable[ChunkText]) -> int:
+    return sum(len(words(_masked_text(chunk.text, item))) for chunk in chunks)
 
 
-# --- which of them to ask -------------------------------------------------------------------------------
+# --- which queries to use ----------------------------------------------------------------------------
 
 
-def found_elsewhere(items: Iterable[KnownItem], documents: Iterable[IndexedDocument]) -> set[KnownItem]:
-    """The queries whose words stand in another document too: boiler plate, copies, the names of links.
-
-    That other document answers them as well.
-    """
-    waiting: dict[Words, list[tuple[KnownItem, Words]]] = defaultdict(list)
+def found_elsewhere(items: Iterable[KnownItem], documents: Iterable[ChunkedDocument]) -> set[KnownItem]:
+    """The queries whose words are in another document too (boilerplate, copies): it answers them as well."""
+    by_key: dict[Words, list[tuple[KnownItem, Words]]] = defaultdict(list)
     for item in items:
-        run = words(item.text)
-        waiting[run[:_KEY]].append((item, run))
+        of_item = words(item.text)
+        by_key[of_item[:KEY_WORDS]].append((item, of_item))
     found: set[KnownItem] = set()
     for document in documents:
-        texts = [document.title, *{passage.heading for passage in document.passages}]
-        for text in (*texts, *(passage.text for passage in document.passages)):
+        headings = {chunk.heading for chunk in document.chunks}
+        for text in (document.title, *headings, *(chunk.text for chunk in document.chunks)):
             present = words(text)
-            for key in waiting.keys() & set(zip(*(present[i:] for i in range(_KEY)), strict=False)):
+            keys = set(zip(*(present[i:] for i in range(KEY_WORDS)), strict=False))
+            for key in by_key.keys() & keys:
                 found |= {
-                    item for item, run in waiting[key] if item.document_id != document.id and has(text, run)
+                    item
+                    for item, of_item in by_key[key]
+                    if item.document_id != document.id and contains(text, of_item)
                 }
     return found
 
 
 def choose(items: Sequence[KnownItem], n: int, *, seed: int = 0) -> list[KnownItem]:
-    """At most ``n`` of the queries, one a document, by path.
+    """At most ``n`` of the queries, one a document, sorted by path.
 
-    File types keep their shares, with one query at least; the kinds are as even as the documents allow.
+    Each file type has its share, and at least one query; the kinds are as even as the documents allow.
     """
-    of_path: dict[str, list[KnownItem]] = defaultdict(list)
+    by_path: dict[str, list[KnownItem]] = defaultdict(list)
     for item in items:
-        of_path[item.path].append(item)
+        by_path[item.path].append(item)
     generator = np.random.default_rng(seed)
     n_of_kind = dict.fromkeys(KINDS, 0)
     chosen = []
-    for path in sample(list(of_path), n, seed=seed):
-        kind = min({item.kind for item in of_path[path]}, key=lambda kind: (n_of_kind[kind], kind))
+    for path in sample(list(by_path), n, seed=seed):
+        kind = min({item.kind for item in by_path[path]}, key=lambda kind: (n_of_kind[kind], kind))
         n_of_kind[kind] += 1
-        of_kind = [item for item in of_path[path] if item.kind == kind]
+        of_kind = [item for item in by_path[path] if item.kind == kind]
         chosen.append(of_kind[int(generator.integers(len(of_kind)))])
     return sorted(chosen, key=lambda item: item.path)
 
 
 def sample(paths: Sequence[str], n: int, *, seed: int = 0) -> list[str]:
-    """At most ``n`` of the paths in a random order, each file type with its share, and with one at least."""
+    """At most ``n`` of the paths in random order; each file type has its share, and at least one path."""
     generator = np.random.default_rng(seed)
-    of_type: dict[str, list[str]] = defaultdict(list)
+    by_type: dict[str, list[str]] = defaultdict(list)
     for path in sorted(paths):
-        of_type[file_type(path)].append(path)
-    quotas = _shares({type_: len(some) for type_, some in of_type.items()}, min(n, len(paths)))
-    drawn = [
+        by_type[file_type(path)].append(path)
+    n_of_type = _shares({type_: len(some) for type_, some in by_type.items()}, min(n, len(paths)))
+    sampled = [
         some[i]
-        for type_, some in of_type.items()
-        for i in generator.permutation(len(some))[: quotas[type_]].tolist()
+        for type_, some in by_type.items()
+        for i in generator.permutation(len(some))[: n_of_type[type_]].tolist()
     ]
-    return [drawn[i] for i in generator.permutation(len(drawn)).tolist()]
+    return [sampled[i] for i in generator.permutation(len(sampled)).tolist()]
 
 
 def _shares(sizes: dict[str, int], n: int) -> dict[str, int]:
-    """``n`` divided by size, one at least, the fullest giving way where there are too few for all."""
+    """``n`` divided in proportion to the sizes, at least one each while ``n`` is enough for that."""
     exact = {name: n * size / sum(sizes.values()) for name, size in sizes.items()}
     shares = {name: max(int(share), 1) for name, share in exact.items()}
     while sum(shares.values()) > n:
@@ -233,31 +226,137 @@ def _shares(sizes: dict[str, int], n: int) -> dict[str, int]:
 # --- the document without the words of its query -----------------------------------------------------
 
 
-def masked(document: IndexedDocument, item: KnownItem) -> tuple[str, tuple[Passage | None, ...]]:
-    """The document's title and passages without the words of the query, and of what it was made from.
+def masked(document: ChunkedDocument, item: KnownItem) -> tuple[str, tuple[ChunkText | None, ...]]:
+    """The document's title and chunks without the words of the query, and of the text it was made from.
 
-    They go from text, headings and title alike.  A passage that said nothing else is None.
+    A chunk of which no word is left becomes None, and a heading of which no word is left is dropped.
     """
-    passages = tuple(
-        Passage(text, _without_part(passage.heading, item)) if words(text) else None
-        for passage in document.passages
-        for text in [_hidden(passage.text, item)]
+    chunks = tuple(
+        ChunkText(text, _masked_heading(chunk.heading, item)) if words(text) else None
+        for chunk in document.chunks
+        for text in [_masked_text(chunk.text, item)]
     )
-    return _hidden(document.title, item).strip(), passages
+    return _masked_text(document.title, item).strip(), chunks
 
 
-def _hidden(text: str, item: KnownItem) -> str:
-    """The text without the query's source and without the query, until neither is there any more."""
-    runs = sorted({words(item.source), words(item.text)}, key=lambda run: (-len(run), run))
+def _masked_heading(heading: str, item: KnownItem) -> str:
+    parts = _masked_text(heading, item).split(HEADING_SEPARATOR)
+    return HEADING_SEPARATOR.join(part.strip() for part in parts if words(part))
+
+
+def _masked_text(text: str, item: KnownItem) -> str:
+    """The text without the query and its source; repeated, because a removal can bring words together."""
+    phrases = sorted({words(item.source), words(item.text)}, key=lambda phrase: (-len(phrase), phrase))
     before = None
     while before != text:
         before = text
-        for run in runs:
-            text = without(text, run)
+        for phrase in phrases:
+            text = without(text, phrase)
     return text
 
 
-def _without_part(heading: str, item: KnownItem) -> str:
-    """A path of headings without the query, and without the steps of which no word is left."""
-    parts = _hidden(heading, item).split(_PATH)
-    return _PATH.join(part.strip() for part in parts if words(part))
+# --- words in a text ---------------------------------------------------------------------------------
+#
+# A phrase is found whatever its case and whatever punctuation, mark-up and line breaks are between its words,
+# so that neither a full-text search nor an encoder finds masked words.
+
+
+def words(text: str) -> Words:
+    """The text's words in order, case folded.
+
+    >>> words("Don't *loop*, retry")
+    ('don', 't', 'loop', 'retry')
+    """
+    # Folded in one call, which is faster, but after the split: "İ" folds to a letter and a mark of no word.
+    joined = "\0".join(_WORD.findall(text)).casefold()
+    return tuple(joined.split("\0")) if joined else ()
+
+
+def first_words(text: str, n: int) -> str:
+    """The text up to the end of its n-th word; all of it where it has no more.
+
+    >>> first_words("Retry a failed task.", 2)
+    'Retry a'
+    """
+    if len(words(text)) <= n:
+        return text
+    return text[: next(islice(_WORD.finditer(text), n - 1, n)).end()]
+
+
+def contains(text: str, phrase: Words) -> bool:
+    r"""Whether these words are in the text in this order, next to one another.
+
+    >>> contains("Retry a\n**failed** task.", ("failed", "task"))
+    True
+    """
+    return next(_positions(words(text), phrase), None) is not None
+
+
+def without(text: str, phrase: Words) -> str:
+    """The text without these words wherever they are in this order.
+
+    A line that has no other word is removed as a whole, with the rule of a heading.  Where the text begins
+    with the phrase's end, or ends with its beginning, that part is removed too: a chunk may end there.
+    """
+    while _may_contain(text, phrase) and (spans := _spans(text, phrase)):
+        kept, position = [], 0
+        for span in spans:
+            start, end = _whole_lines(text, *span)
+            kept.append(text[position:start])
+            position = max(position, end)
+        text = " ".join([*kept, text[position:]])
+    return text
+
+
+def _may_contain(text: str, phrase: Words) -> bool:
+    """False for nearly all texts that contain no part of the phrase; faster than searching for it."""
+    folded = text.casefold()
+    ends = (phrase[:MIN_PART_WORDS], phrase[-MIN_PART_WORDS:])
+    return any(all(word in folded for word in end) for end in ends)
+
+
+def _spans(text: str, phrase: Words) -> list[tuple[int, int]]:
+    """The characters to remove, in order."""
+    places = [match.span() for match in _WORD.finditer(text)]
+    present = words(text)
+    spans = [(places[at][0], places[at + len(phrase) - 1][1]) for at in _positions(present, phrase)]
+    if spans or not places:
+        return spans
+    for n in range(min(len(phrase) - 1, len(present)), MIN_PART_WORDS - 1, -1):
+        if present[:n] == phrase[-n:]:
+            return [(places[0][0], places[n - 1][1])]
+        if present[-n:] == phrase[:n]:
+            return [(places[-n][0], places[-1][1])]
+    return []
+
+
+def _positions(present: Words, phrase: Words) -> Iterator[int]:
+    """Where the phrase begins among the words present; occurrences do not overlap."""
+    at = 0
+    while phrase and at + len(phrase) <= len(present):
+        if present[at] == phrase[0] and present[at : at + len(phrase)] == phrase:
+            yield at
+            at += len(phrase)
+        else:
+            at += 1
+
+
+def _whole_lines(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span, widened to whole lines and the rules above and below if they have no other word."""
+    line_start = text.rfind("\n", 0, start) + 1
+    line_end = _line_end(text, end)
+    if _WORD.search(text, line_start, start) or _WORD.search(text, end, line_end):
+        return start, end
+    end_above = max(line_start - 1, 0)
+    start_above = text.rfind("\n", 0, end_above) + 1
+    if _RULE.fullmatch(text, start_above, end_above):
+        line_start = start_above
+    end_below = _line_end(text, line_end + 1)
+    if _RULE.fullmatch(text, min(line_end + 1, len(text)), end_below):
+        line_end = end_below
+    return line_start, line_end
+
+
+def _line_end(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end

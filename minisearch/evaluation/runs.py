@@ -1,8 +1,8 @@
 """Rankings, and the TREC run files that carry them from one program to another.
 
-A line of such a file is ``query Q0 document rank score tag``, by white space.  As trec_eval does, a reader
-goes by the scores, highest first and equal ones by the greater document id, and ignores the ranks; so a
-writer has to see to it that the scores tell the order.
+A line of such a file is ``query Q0 document rank score tag``, separated by white space.  As in trec_eval, a
+reader ignores the ranks and sorts by score, highest first, and equal scores by the greater document id.
+Therefore a writer makes sure that the scores decrease.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from urllib.parse import quote
 import numpy as np
 
 from minisearch.errors import InputError
+from minisearch.evaluation.collection import lines_of
 
 
 @dataclass(frozen=True, slots=True)
 class RankedDocuments:
-    """The documents found for one query, best first, no one twice, and their scores."""
+    """The documents found for one query, best first, each once, and their scores."""
 
     ids: tuple[str, ...]
     scores: tuple[float, ...]
@@ -31,29 +32,21 @@ Rankings = Mapping[str, RankedDocuments]  # by the query's id
 
 
 def read_run(path: Path, *, ids: Iterable[str] = ()) -> dict[str, RankedDocuments]:
-    """The rankings in a TREC run file; InputError with the line that is none.
+    """The rankings in a TREC run file; InputError, with the line, if one is invalid.
 
-    ``ids`` of queries and documents that are known come back as they are, though `write_run` had to write
-    their white space otherwise.
+    Known ``ids`` of queries and documents come back as they are, even if `write_run` had to encode their
+    white space.
     """
     known = {_column(id_): id_ for id_ in ids}
     scores: dict[str, dict[str, float]] = {}
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for line_number, line in enumerate(file, start=1):
-                if line.strip():
-                    query, document, score = _parsed(line, f"{path}, line {line_number}")
-                    document = known.get(document, document)
-                    of_query = scores.setdefault(known.get(query, query), {})
-                    if document in of_query:
-                        raise InputError(
-                            f"{path}, line {line_number}: {document} is ranked twice for query {query}"
-                        )
-                    of_query[document] = score
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    for line_number, line in lines_of(path):
+        place = f"{path}, line {line_number}"
+        query, document, score = _parsed(line, place)
+        document = known.get(document, document)
+        of_query = scores.setdefault(known.get(query, query), {})
+        if document in of_query:
+            raise InputError(f"{place}: {document} is ranked twice for query {query}")
+        of_query[document] = score
     if not scores:
         raise InputError(f"{path} is empty: expected lines of: query Q0 document rank score tag")
     return {query: _ranked(of_query) for query, of_query in scores.items()}
@@ -82,9 +75,9 @@ def _ranked(scores: Mapping[str, float]) -> RankedDocuments:
 
 
 def write_run(path: Path, rankings: Rankings, tag: str) -> None:
-    """Write a TREC run file; a score not below the one before is lowered by a hair, so that the order holds.
+    """Write a TREC run file; each score is lowered, if need be, to just below the one before.
 
-    White space in ids and tag would read as more columns, so it is written as in an address (%20).
+    White space in ids and tag would read as more columns, so it is percent-encoded (%20).
     """
     tag = _column(tag)
     with path.open("w", encoding="utf-8") as file:

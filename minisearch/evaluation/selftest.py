@@ -1,41 +1,69 @@
-"""How well an index finds its own content, without a label: an index folder in, ranks and times out.
+"""The self-test: how well an index finds its own content, without judgements.
 
-    index -> a masked copy with its queries -> asked in every mode, looked up by every backend
+    index -> a copy -> known-item queries -> their documents masked and embedded again (`masked_copy`)
+          -> every mode of the engine, and every vector index alone, measured on the copy (`selftest`)
 
-The index itself is only read.  The real engine answers over the copy, so what is measured is what a user
-gets.  Where the queries come from is left to `masked_index`, what ranks are worth to `evaluate.ranks`.
+An index folder comes in; ranks and times go out.  The index itself is only read.  The engine searches the
+copy as it would search the index, so the measurements are what a user gets.  How queries are made is left to
+`known_items`, what ranks are worth to `measures`.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
 
+from minisearch.encoders import Encoders
 from minisearch.engine import MiniSearch
-from minisearch.errors import BackendUnavailable
-from minisearch.evaluation.known_items import KnownItem
-from minisearch.evaluation.masked_index import DEFAULT_N, MaskedIndex, OnProgress, masked_copy
-from minisearch.evaluation.ranks import DEPTH
-from minisearch.paths import IndexLocation
+from minisearch.errors import BackendUnavailable, InputError
+from minisearch.evaluation.known_items import (
+    ChunkedDocument,
+    ChunkText,
+    KnownItem,
+    candidates,
+    choose,
+    found_elsewhere,
+    masked,
+    sample,
+)
+from minisearch.evaluation.measures import DEPTH
+from minisearch.indexing.cutting import context_of
+from minisearch.manifest import Manifest
+from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import MODES, Mode, Query
-from minisearch.stores.local import Store
-from minisearch.types import Encoder, FloatArray, Hits
+from minisearch.stores.local import Store, StoredChunk, StoredDocument
+from minisearch.types import Chunk, Encoder, FloatArray, Hits
 from minisearch.vectors import backend_names, load_backend, open_base
 from minisearch.vectors.base import VectorIndex
 from minisearch.vectors.live import publish_index
 
-N_WARM_UP = 3  # queries before the clock counts
+DEFAULT_N = 200
+MIN_QUERIES = 20  # with fewer the intervals are so wide that they say nothing
+N_WARM_UP = 3  # queries that are not timed
+
+# Documents from which queries are made, for each query wanted: seven in ten of the tldr pages have a query
+# that no other page answers too, and so has Ansible's documentation.
+DOCUMENTS_A_QUERY = 4
+
+CHUNKS_A_READ = 2_000
+TEXTS_A_BATCH = 64
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with a step's name, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The engine in one setting: the rank of each query's document, 0 beyond the tenth, and the time.
+class EngineResult:
+    """The engine in one setting: the rank of each query's document, 0 below the tenth, and the time taken.
 
-    ``backend`` is "" in lexical mode, which needs none.  Times include the embedding of the query.
+    ``backend`` is "" in lexical mode, which uses none.  Times include the embedding of the query.
     """
 
     mode: Mode
@@ -45,8 +73,8 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class LookedUp:
-    """A vector index alone: the share of the exact ten nearest that it finds, and what it costs."""
+class VectorIndexResult:
+    """A vector index alone: the share of the exact ten nearest that it finds, and its cost."""
 
     backend: str
     recall: float
@@ -57,7 +85,7 @@ class LookedUp:
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """What a self-test found; ``items[i]`` is the query of every setting's ``ranks[i]``."""
+    """What a self-test measured; ``items[i]`` is the query of ``ranks[i]`` in every engine result."""
 
     index: str
     model: str
@@ -66,8 +94,8 @@ class SelfTest:
     n_documents: int
     n_chunks: int
     items: tuple[KnownItem, ...]
-    asked: tuple[Asked, ...]
-    looked_up: tuple[LookedUp, ...]
+    engine: tuple[EngineResult, ...]
+    vector_indexes: tuple[VectorIndexResult, ...]
 
 
 def selftest(
@@ -81,25 +109,25 @@ def selftest(
     offline: bool = False,
     on_progress: OnProgress = lambda *_: None,
 ) -> SelfTest:
-    """Ask an index at most ``n`` queries about its own documents, a document each.
+    """Search an index with at most ``n`` queries made from its own documents, one a document.
 
-    Without ``backends`` every one is tried whose library is installed.  Raises InputError where fewer than 20
-    documents have a query of their own, BackendUnavailable for a backend that is named but not installed.
+    Without ``backends``, every installed one is measured.  Raises InputError if fewer than 20 documents have
+    a query of their own, BackendUnavailable for a named backend that is not installed.
     """
-    names = _backends(backends)
+    names = _installed(backends)
     shown = IndexLocation(index_folder).shown
     with masked_copy(
         index_folder, n=n, seed=seed, encoder=encoder, offline=offline, on_progress=on_progress
     ) as index:
         names.sort(key=lambda name: name != index.manifest.backend)  # its own first
-        asked: list[Asked] = []
-        looked_up = []
+        engine_results: list[EngineResult] = []
+        index_results = []
         for name in names:
-            looked_up.append(_look_up(index, name, on_progress))
-            asked += [
-                _ask(index, mode, name, on_progress)
+            index_results.append(_measure_vector_index(index, name, on_progress))
+            engine_results += [
+                _measure_engine(index, mode, name, on_progress)
                 for mode in dict.fromkeys(modes)
-                if mode != "lexical" or name == names[0]  # it is the same with every vector index
+                if mode != "lexical" or name == names[0]  # the same with every vector index
             ]
     return SelfTest(
         index=str(index_folder),
@@ -109,17 +137,18 @@ def selftest(
         n_documents=index.n_documents,
         n_chunks=index.n_chunks,
         items=tuple(replace(item, path=shown(item.path)) for item in index.items),
-        asked=tuple(sorted(asked, key=lambda one: modes.index(one.mode))),
-        looked_up=tuple(looked_up),
+        engine=tuple(sorted(engine_results, key=lambda one: modes.index(one.mode))),
+        vector_indexes=tuple(index_results),
     )
 
 
-def _backends(named: Sequence[str]) -> list[str]:
-    names = list(dict.fromkeys(named or backend_names()))
-    if named:
-        for name in names:
-            load_backend(name)
-    return [name for name in names if _is_installed(name)]
+def _installed(named: Sequence[str]) -> list[str]:
+    """The backends named, or else all whose library is installed."""
+    if not named:
+        return [name for name in backend_names() if _is_installed(name)]
+    for name in named:
+        load_backend(name)
+    return list(dict.fromkeys(named))
 
 
 def _is_installed(backend: str) -> bool:
@@ -130,8 +159,8 @@ def _is_installed(backend: str) -> bool:
     return True
 
 
-def _ask(index: MaskedIndex, mode: Mode, backend: str, on_progress: OnProgress) -> Asked:
-    """Every query, to the engine over the vector index that was published last."""
+def _measure_engine(index: MaskedIndex, mode: Mode, backend: str, on_progress: OnProgress) -> EngineResult:
+    """Every query, with the vector index that was published last."""
     step = mode if mode == "lexical" else f"{mode}, {backend}"
     ranks, latencies_s = [], []
     with MiniSearch(index.folder, encoder=index.encoder) as engine:
@@ -142,13 +171,12 @@ def _ask(index: MaskedIndex, mode: Mode, backend: str, on_progress: OnProgress) 
             latencies_s.append(time.perf_counter() - started_s)
             ranks.append(next((hit.rank for hit in results if hit.doc_id == item.document_id), 0))
     on_progress(step, len(index.items), len(index.items))
-    return Asked(
-        mode, "" if mode == "lexical" else backend, tuple(ranks[N_WARM_UP:]), tuple(latencies_s[N_WARM_UP:])
-    )
+    used = "" if mode == "lexical" else backend
+    return EngineResult(mode, used, tuple(ranks[N_WARM_UP:]), tuple(latencies_s[N_WARM_UP:]))
 
 
-def _look_up(index: MaskedIndex, backend: str, on_progress: OnProgress) -> LookedUp:
-    """Build and publish the vector index, and compare what it finds with an exact scan."""
+def _measure_vector_index(index: MaskedIndex, backend: str, on_progress: OnProgress) -> VectorIndexResult:
+    """Build and publish a vector index, and compare its results with an exact scan's."""
     on_progress(f"building {backend}", 0, 1)
     dimension = index.manifest.dimension
     with Store(IndexLocation(index.folder).database, writable=True) as store:
@@ -161,9 +189,9 @@ def _look_up(index: MaskedIndex, backend: str, on_progress: OnProgress) -> Looke
     path = index.folder / base.file
     published = open_base(backend, path, base.ids, dimension)
     queries = index.encoder.encode_query([item.text for item in index.items])
-    found, latencies_s = _nearest(published, queries)
-    recall = overlap(found, _nearest(exact, queries)[0])
-    return LookedUp(backend, recall, latencies_s, build_s, path.stat().st_size)
+    hits, latencies_s = _nearest(published, queries)
+    recall = overlap(hits, _nearest(exact, queries)[0])
+    return VectorIndexResult(backend, recall, latencies_s, build_s, path.stat().st_size)
 
 
 def _nearest(index: VectorIndex, queries: FloatArray) -> tuple[list[Hits], tuple[float, ...]]:
@@ -178,6 +206,166 @@ def _nearest(index: VectorIndex, queries: FloatArray) -> tuple[list[Hits], tuple
 
 
 def overlap(found: Sequence[Hits], exact: Sequence[Hits]) -> float:
-    """The share of the exact hits that were found, by id, all queries together."""
+    """The share of the exact hits that were found, by id, over all queries."""
     n_found = sum(len(np.intersect1d(a.ids, b.ids)) for a, b in zip(found, exact, strict=True))
     return n_found / sum(map(len, exact))
+
+
+# --- the masked copy ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedIndex:
+    """A copy of an index in which no document contains the words of the query made from it."""
+
+    folder: Path
+    manifest: Manifest
+    encoder: Encoder
+    items: tuple[KnownItem, ...]
+    n_documents: int
+    n_chunks: int
+
+
+@contextmanager
+def masked_copy(
+    index_folder: Path,
+    *,
+    n: int = DEFAULT_N,
+    seed: int = 0,
+    encoder: Encoder | None = None,
+    offline: bool = False,
+    on_progress: OnProgress = lambda *_: None,
+) -> Iterator[MaskedIndex]:
+    """A copy in a temporary folder with at most ``n`` queries, masked; it has no vector index yet."""
+    if n < MIN_QUERIES:
+        raise InputError(f"n is {n}: ask for at least {MIN_QUERIES} queries, fewer say nothing")
+    location = IndexLocation(index_folder)
+    location.must_exist()
+    with tempfile.TemporaryDirectory(prefix="minisearch-") as temporary:
+        copy = IndexLocation(Path(temporary) / INDEX_FOLDER)
+        with Store(location.database) as original:
+            n_documents, n_chunks = original.counts()
+            if n_documents < MIN_QUERIES:
+                raise InputError(_too_small(location, f"it has {n_documents}"))
+            on_progress("copying the index", 0, 1)
+            manifest = Manifest.read(original, location.folder)
+            copy.create()
+            original.copy_to(copy.database)
+        encoder = Encoders(given=encoder, model=None, offline=offline, location=location).to_index(
+            manifest.model
+        )
+        manifest.check(encoder, location.folder)
+        with Store(copy.database, writable=True) as store:
+            items = _choose_queries(store, n, seed, on_progress)
+            if len(items) < MIN_QUERIES:
+                raise InputError(_too_small(location, f"{len(items)} of its {n_documents} have one"))
+            _mask(store, location, manifest, items, encoder, on_progress)
+        yield MaskedIndex(copy.path, manifest, encoder, tuple(items), n_documents, n_chunks)
+
+
+def _too_small(location: IndexLocation, got: str) -> str:
+    return (
+        f"the index in {location.folder} is too small for a self-test: it needs {MIN_QUERIES} documents with "
+        f"a title, heading or first sentence of their own and text below it, and {got}: index more"
+    )
+
+
+def _choose_queries(store: Store, n: int, seed: int, on_progress: OnProgress) -> list[KnownItem]:
+    """At most n queries, each answered by one document alone."""
+    _, n_chunks = store.counts()
+    sampled = set(sample(list(store.documents()), DOCUMENTS_A_QUERY * n, seed=seed))
+    items: list[KnownItem] = []
+    n_read = 0
+    for document, chunks in _documents(store):
+        n_read += len(chunks)
+        if document.path in sampled:
+            items += candidates(document, seed=seed)
+        on_progress("making queries", n_read, 2 * n_chunks)
+    ambiguous = found_elsewhere(items, (document for document, _ in _documents(store)))
+    on_progress("making queries", 2 * n_chunks, 2 * n_chunks)
+    return choose([item for item in items if item not in ambiguous], n, seed=seed)
+
+
+def _mask(
+    store: Store,
+    location: IndexLocation,
+    manifest: Manifest,
+    items: Sequence[KnownItem],
+    encoder: Encoder,
+    on_progress: OnProgress,
+) -> None:
+    """Put each query's document back without the query's words.
+
+    Raises InputError if most chunks would be embedded differently now even without masking: then masked
+    and unmasked documents could not be compared.
+    """
+    by_document = {item.document_id: item for item in items}
+    rows = store.documents(with_fields=True)
+    original_texts: list[str] = []
+    changed: list[tuple[StoredDocument, list[Chunk]]] = []
+
+    def chunks_of(
+        stored: Sequence[StoredChunk], texts: Sequence[ChunkText | None], title: str
+    ) -> list[Chunk]:
+        context, _ = context_of(title, encoder.tokenizer, manifest.chunk_tokens)
+        return [_chunk(one, text, context) for one, text in zip(stored, texts, strict=True) if text]
+
+    for document, stored in _documents(store):
+        if item := by_document.get(document.id):
+            original = chunks_of(stored, document.chunks, document.title)
+            original_texts += [chunk.embedded for chunk in original]
+            title, texts = masked(document, item)
+            row = replace(rows[document.path], title=title)
+            changed.append((row, chunks_of(stored, texts, title)))
+    if len(store.known_vectors(original_texts)) <= len(set(original_texts)) / 2:
+        raise InputError(
+            f"the documents in {location.folder} were embedded by an earlier version: "
+            f"bring the index up to date with: minisearch index FOLDER"
+        )
+    vectors = _vectors(
+        store, [chunk.embedded for _, chunks in changed for chunk in chunks], encoder, on_progress
+    )
+    for row, chunks in changed:
+        store.put(row, chunks, np.stack([vectors[chunk.embedded] for chunk in chunks]))
+
+
+def _vectors(
+    store: Store, texts: Sequence[str], encoder: Encoder, on_progress: OnProgress
+) -> dict[str, FloatArray]:
+    """Each text's vector: the stored one where there is one, the encoder's otherwise."""
+    vectors = store.known_vectors(texts)
+    unknown = [text for text in dict.fromkeys(texts) if text not in vectors]
+    for start in range(0, len(unknown), TEXTS_A_BATCH):
+        on_progress("embedding masked passages", start, len(unknown))
+        batch = unknown[start : start + TEXTS_A_BATCH]
+        vectors.update(zip(batch, encoder.encode_document(batch), strict=True))
+    on_progress("embedding masked passages", len(unknown), len(unknown))
+    return vectors
+
+
+def _documents(store: Store) -> Iterator[tuple[ChunkedDocument, list[StoredChunk]]]:
+    """Every document with its chunks, by the chunks' ids: those of one document are consecutive."""
+    titles = {row.id: row.title for row in store.documents().values()}
+    ids = store.chunk_ids().tolist()
+    blocks = (ids[start : start + CHUNKS_A_READ] for start in range(0, len(ids), CHUNKS_A_READ))
+    stored = chain.from_iterable(sorted(store.chunks(block).values(), key=lambda c: c.id) for block in blocks)
+    for document_id, group in groupby(stored, key=lambda chunk: chunk.document_id):
+        chunks = list(group)
+        texts = tuple(ChunkText(chunk.text, chunk.heading) for chunk in chunks)
+        yield ChunkedDocument(document_id, chunks[0].path, titles[document_id], texts), chunks
+
+
+def _chunk(stored: StoredChunk, text: ChunkText, context: str) -> Chunk:
+    """The chunk with another text and heading; its position in the file does not matter in the copy."""
+    return Chunk(
+        start=0,
+        end=len(text.text),
+        text=text.text,
+        byte_start=0,
+        byte_end=0,
+        line=stored.line,
+        end_line=stored.end_line,
+        heading=text.heading,
+        n_tokens=0,
+        context=context,
+    )

@@ -13,13 +13,86 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minisearch.errors import InputError
-from minisearch.files.ignore import Rule, Rules, deciding, is_pattern
 from minisearch.files.selection import MAX_BYTES, FileChoice
+from minisearch.globs import Pattern, parse_pattern
 
 GIT_FILE, OWN_FILE = ".gitignore", ".minisearchignore"
 
 Choices = Mapping[str, FileChoice]
 """Chosen for folders, or single files, by their absolute path; a choice holds in all folders below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of an ignore file: its pattern, and how reasons call it.
+
+    ``names_hidden`` when it is about names that begin with a dot, which ``*`` does not mean to everybody.
+    """
+
+    pattern: Pattern
+    names_hidden: bool
+    words: str
+
+    @property
+    def ignores(self) -> bool:
+        """Whether it ignores what it matches, or takes it back."""
+        return not self.pattern.is_negated
+
+
+class Rules:
+    """The rules of one ignore file, for paths below the folder ``base``, an absolute path with a slash."""
+
+    def __init__(self, rules: Sequence[Rule], base: str, *, is_by_bytes: bool) -> None:
+        self._last_first = tuple(reversed(rules))
+        self._n_base = len(base)
+        self._is_by_bytes = is_by_bytes
+
+    @classmethod
+    def read(cls, file: str, base: str, source: str) -> Rules:
+        """Those in a file, which reasons call ``source``; OSError when it cannot be read."""
+        content = Path(file).read_bytes().removeprefix(b"\xef\xbb\xbf")
+        rules = []
+        for number, line in enumerate(content.split(b"\n"), start=1):
+            words = f"{source}, line {number}: {os.fsdecode(line).strip()}"
+            rules.append(_rule(line.removesuffix(b"\r").decode("latin-1"), words))
+        return cls([rule for rule in rules if rule], base, is_by_bytes=True)
+
+    @classmethod
+    def given(cls, patterns: Sequence[str], base: str, option: str) -> Rules:
+        """Those of an option that is called so; a pattern that makes no sense matches nothing."""
+        rules = [_rule(pattern, f"{option} {pattern}") for pattern in patterns]
+        return cls([rule for rule in rules if rule], base, is_by_bytes=False)
+
+    def deciding(self, path: str, *, is_folder: bool) -> Rule | None:
+        """The rule that decides on this very path, None when no rule matches it."""
+        relative = path[self._n_base :]
+        if self._is_by_bytes and not relative.isascii():
+            relative = os.fsencode(relative).decode("latin-1")
+        name = relative.rpartition("/")[2]
+        for rule in self._last_first:
+            pattern = rule.pattern
+            if (is_folder or not pattern.is_folder) and pattern.regex.fullmatch(
+                name if pattern.is_name else relative
+            ):
+                return rule
+        return None
+
+
+def _rule(line: str, words: str) -> Rule | None:
+    pattern = parse_pattern(line)
+    if pattern is None:
+        return None
+    last = line.strip().removeprefix("!").rstrip("/").rpartition("/")[2]
+    return Rule(pattern, last.removeprefix("\\").startswith("."), words)
+
+
+def deciding(path: str, chain: Sequence[Rules], *, is_folder: bool) -> Rule | None:
+    """The rule of the deepest file that has one for this path; the outermost file comes first."""
+    for rules in reversed(chain):
+        rule = rules.deciding(path, is_folder=is_folder)
+        if rule is not None:
+            return rule
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +258,7 @@ def _patterns(option: str, patterns: Sequence[str]) -> list[str]:
     """The patterns as lines of an ignore file; InputError for one that names nothing."""
     lines = [f"\\{pattern}" if pattern.startswith("#") else pattern for pattern in patterns]
     for line in lines:
-        if not is_pattern(line):
+        if parse_pattern(line) is None:
             raise InputError(f"--{option} {line} is no pattern: expected one such as '*.md' or 'drafts/'")
     return lines
 

@@ -37,9 +37,9 @@ from minisearch.indexing.recording import recorded
 from minisearch.manifest import Manifest
 from minisearch.minilm.checkpoints import find
 from minisearch.paths import IndexLocation, is_below, real_path
-from minisearch.search import calibration
+from minisearch.search import confidence
 from minisearch.stores.local import Store
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from minisearch.trust import check_roots, write_named
 from minisearch.types import Encoder, IndexProgress, IngestReport
 from minisearch.vectors import load_backend
@@ -189,8 +189,8 @@ class Writing:
             write_losses(store, shrinking.losses(run.outdated, run.passed_over))
             is_new = self._publish_if_due(store, manifest)
             report = run.report()
-            is_unmeasured = report.n_encoded and (is_new or calibration.read(store) is None)
-            if is_unmeasured or calibration.is_due(store):
+            is_unmeasured = report.n_encoded and (is_new or confidence.read_baseline(store) is None)
+            if is_unmeasured or confidence.is_baseline_due(store):
                 self._calibrate(store, manifest)
         notes = [note for note in store.notes() if self._is_below(note.path, below)]
         in_force = {
@@ -309,8 +309,8 @@ class Writing:
         """Note what the index says to queries it has no answer for; the model is loaded by now."""
         with store.snapshot():
             index = LiveIndex(self._location.path).current(store, manifest.dimension)
-            baseline = calibration.measure(store, index, self._encoder_of(manifest))
-        calibration.write(store, baseline)
+            baseline = confidence.measure_baseline(store, index, self._encoder_of(manifest))
+        confidence.write_baseline(store, baseline)
 
     def _encoder_of(self, manifest: Manifest) -> Encoder:
         """The encoder whose vectors the index holds; FingerprintMismatch when another one was asked for."""

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from minisearch import filters
 from minisearch.errors import IngestError
+from minisearch.globs import MAX_PATTERN_CHARACTERS, name_glob
 from minisearch.paths import IndexLocation, real_path
-from minisearch.stores.local.globs import MAX_CHARACTERS, segment
-from minisearch.stores.local.selection import condition
+from minisearch.stores.local.filters import condition
 
 MANY = re.compile(r"\*{2,}")
 MOST_NESTED = 30  # deeper than any filter that the store takes
@@ -57,7 +57,7 @@ def _stored(pattern: str, location: IndexLocation) -> list[str]:
     names = pattern.rstrip("/").split("/")
     is_name = len(names) == 1 and names[0] not in {".", ".."}
     is_anywhere = names[0] == "**" and location.folder.is_absolute()  # and so are the paths that are shown
-    if pattern.startswith("!") or len(pattern) > MAX_CHARACTERS or is_name or is_anywhere:
+    if pattern.startswith("!") or len(pattern) > MAX_PATTERN_CHARACTERS or is_name or is_anywhere:
         return [pattern]
     end = "/" * pattern.endswith("/")
     holder = list(location.path.parent.parts[1:])
@@ -122,7 +122,7 @@ def _rests(place: Names, holder: Names) -> Iterator[Names]:
             ):  # which may stand for this folder, or for none
                 onwards.append(way)
                 way += 1
-            if way == end or place[way] == "**" or segment(place[way])(name):
+            if way == end or place[way] == "**" or name_glob(place[way])(name):
                 onwards.append(min(way + 1, end))
         ways = list(dict.fromkeys(onwards))
     return (place[way:] or ["**"] for way in ways)

@@ -18,8 +18,7 @@ from minisearch.cli import cli
 from minisearch.evaluation.collection import read_collection
 from minisearch.evaluation.measures import MEASURES, means, scores_by_query
 from minisearch.evaluation.runs import read_run
-from minisearch.search.rerank import Pace
-from minisearch.search.rerankers import Rerankers
+from minisearch.search.rerank import Rerankers, TimedReranker
 from minisearch.types import FloatArray
 from tests.cli.usage import usage_error
 from tests.evaluation.folders import make_collection
@@ -68,7 +67,7 @@ def error_of(*arguments: str | Path) -> str:
 
 def test_mistakes_are_told_before_any_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+        "minisearch.evaluation.benchmark.open_benchmark", lambda *_, **__: pytest.fail("the work began")
     )
     assert "unknown mode 'hybird'" in usage_error_of(folder, "--mode", "hybird")
     assert "did you mean hybrid?" in usage_error_of(folder, "--mode", "hybird")
@@ -97,7 +96,7 @@ def test_a_library_that_is_missing_is_named_before_any_work(
         return original(name, *rest)
 
     monkeypatch.setattr(
-        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+        "minisearch.evaluation.benchmark.open_benchmark", lambda *_, **__: pytest.fail("the work began")
     )
     monkeypatch.setattr(builtins, "__import__", without)
     assert error_of(folder, *arguments).endswith("which is not installed: pip install 'minisearch[eval]'")
@@ -229,7 +228,9 @@ class Backwards:
 
 
 def test_reranking_stands_beside_the_same_mode_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rerankers, "pace", lambda *_: Pace(Backwards(), lambda _, texts: np.ones(len(texts))))
+    monkeypatch.setattr(
+        Rerankers, "timed", lambda *_: TimedReranker(Backwards(), lambda _, texts: np.ones(len(texts)))
+    )
     found = json_of(folder, "--mode", "dense", "--rerank", "bi", "--rerank-depth", "8")
     plain, turned = found["settings"]
     assert (plain["name"], turned["name"]) == ("dense", "dense+bi")
@@ -242,7 +243,7 @@ def test_weights_that_are_missing_are_told_before_any_work(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+        "minisearch.evaluation.benchmark.open_benchmark", lambda *_, **__: pytest.fail("the work began")
     )
     assert "no-such-model" in usage_error_of(folder, "--rerank", "cross", "--rerank-model", "./no-such-model")
     assert (
@@ -258,6 +259,6 @@ def test_a_run_that_cannot_be_saved_is_told_before_any_work(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "minisearch.evaluation.benchmark.trial", lambda *_, **__: pytest.fail("the work began")
+        "minisearch.evaluation.benchmark.open_benchmark", lambda *_, **__: pytest.fail("the work began")
     )
     assert f"cannot write {name}: " in usage_error_of(folder, "--mode", "lexical", "--save-run", name)

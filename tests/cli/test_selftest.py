@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from minisearch import MiniSearch
 from minisearch.cli import cli
 from minisearch.encoders import Encoders
-from minisearch.evaluation.masked_index import MIN_QUERIES
+from minisearch.evaluation.selftest import MIN_QUERIES
 from tests.cli.usage import usage_error
 from tests.evaluation.test_selftest import an_encoder, write_documents
 from tests.fakes import HashingEncoder
@@ -45,7 +45,7 @@ def run(index: Path, *arguments: str, code: int = 0) -> Result:
 
 def test_the_page_has_a_row_for_every_setting_kind_and_file_type(index: Path) -> None:
     lines = run(index, "--backend", "flat", "--backend", "annoy").stdout.splitlines()
-    assert lines[0].startswith("30 questions from 40 documents: ")
+    assert lines[0].startswith("30 queries from 40 documents: ")
     starts = [line.split("  ")[0] for line in lines]
     for setting in ("hybrid, flat", "hybrid, annoy", "dense, flat", "dense, annoy"):
         assert starts.count(setting) == (2 if setting == "hybrid, flat" else 3)  # the first has no difference
@@ -82,7 +82,7 @@ def test_progress_goes_to_standard_error(index: Path) -> None:
     result = run(index, "--json", "--backend", "flat", "--mode", "lexical")
     assert result.stderr.splitlines() == [
         "copying the index",
-        "making questions",
+        "making queries",
         "embedding masked passages",
         "building flat",
         "lexical",

@@ -11,8 +11,8 @@ import pytest
 
 from minisearch import MiniSearch, SentenceTransformer
 from minisearch.errors import InputError
-from minisearch.evaluation.benchmark import key_of, trial
-from minisearch.evaluation.collection import Collection, Entry, read_collection
+from minisearch.evaluation.benchmark import open_benchmark, path_of
+from minisearch.evaluation.collection import Collection, CollectionDocument, read_collection
 from minisearch.evaluation.measures import means, scores_by_query
 from minisearch.filters import Field
 from minisearch.stores.local import Store
@@ -20,15 +20,15 @@ from tests.fakes import HashingEncoder
 
 LONG = "\n\n".join(f"Paragraph {i} tells of number {i} and of nothing else at all." for i in range(12))
 ENTRIES = (
-    Entry("bread", "Sourdough", "Flour, water, salt."),
-    Entry("tasks", "", "Run a failed task again.", {"author": ("Ada",), "year": (1843.0,)}),
-    Entry("long", "Numbers", LONG + "\n\nAt the very end stands a zebra."),
-    Entry("tea", "Tea", "Water must boil."),
+    CollectionDocument("bread", "Sourdough", "Flour, water, salt."),
+    CollectionDocument("tasks", "", "Run a failed task again.", {"author": ("Ada",), "year": (1843.0,)}),
+    CollectionDocument("long", "Numbers", LONG + "\n\nAt the very end stands a zebra."),
+    CollectionDocument("tea", "Tea", "Water must boil."),
 )
 QUERIES = {"q1": "salt and flour", "q2": "at the very end stands a zebra", "q3": "failed task"}
 
 
-def collection(*entries: Entry, queries: Mapping[str, str] = QUERIES) -> Collection:
+def collection(*entries: CollectionDocument, queries: Mapping[str, str] = QUERIES) -> Collection:
     corpus = {entry.id: entry for entry in entries or ENTRIES}
     judgements = {query: {next(iter(corpus)): 1} for query in queries}
     return Collection("made", "test", corpus, queries, judgements)
@@ -43,25 +43,29 @@ HOSTILE_IDS = [
 
 
 def test_any_id_comes_back_as_it_was_given(encoder: HashingEncoder) -> None:
-    entries = [Entry(id_, "", f"word{i} stands here") for i, id_ in enumerate(HOSTILE_IDS)]
+    entries = [CollectionDocument(id_, "", f"word{i} stands here") for i, id_ in enumerate(HOSTILE_IDS)]
     queries = {str(i): f"word{i}" for i in range(len(entries))}
-    with trial(collection(*entries, queries=queries), encoder=encoder) as opened:
-        rankings = opened.answers(mode="lexical").rankings
+    with open_benchmark(collection(*entries, queries=queries), encoder=encoder) as opened:
+        rankings = opened.run(mode="lexical").rankings
     assert [ranking.ids for ranking in rankings.values()] == [(id_,) for id_ in HOSTILE_IDS]
-    assert len({key_of(id_) for id_ in HOSTILE_IDS}) == len(HOSTILE_IDS)
+    assert len({path_of(id_) for id_ in HOSTILE_IDS}) == len(HOSTILE_IDS)
 
 
 def test_a_document_without_text_is_passed_over_and_told(encoder: HashingEncoder) -> None:
-    entries = [*ENTRIES, Entry("void", "", " \n"), Entry("only a title", "Zebra crossing", "")]
-    with trial(collection(*entries), encoder=encoder) as opened:
+    entries = [
+        *ENTRIES,
+        CollectionDocument("void", "", " \n"),
+        CollectionDocument("only a title", "Zebra crossing", ""),
+    ]
+    with open_benchmark(collection(*entries), encoder=encoder) as opened:
         assert [(skipped.reason) for skipped in opened.report.skipped] == ["no text in it"]
-        assert "only a title" in opened.answers(mode="lexical").rankings["q2"].ids
+        assert "only a title" in opened.run(mode="lexical").rankings["q2"].ids
 
 
 def test_queries_are_taken_as_they_stand(encoder: HashingEncoder) -> None:
     queries = {"minus": "zebra -end", "quote": '"zebra end"', "plus": "+zebra^3", "open": '"zebra'}
-    with trial(collection(queries=queries), encoder=encoder) as opened:
-        rankings = opened.answers(mode="lexical").rankings
+    with open_benchmark(collection(queries=queries), encoder=encoder) as opened:
+        rankings = opened.run(mode="lexical").rankings
     assert {query: ranking.ids[0] for query, ranking in rankings.items()} == dict.fromkeys(queries, "long")
 
 
@@ -76,15 +80,15 @@ def test_documents_are_cut_as_files_with_the_same_text_are(encoder: HashingEncod
     with MiniSearch.open(tmp_path, encoder=encoder) as ms:
         ms.index(tmp_path / "docs")
         expected = [(result.text, result.score) for result in ms.query("zebra", 99, mode="dense", by="chunk")]
-    with trial(collection(*untitled), encoder=encoder) as opened:
+    with open_benchmark(collection(*untitled), encoder=encoder) as opened:
         results = opened.engine.query("zebra", 99, mode="dense", by="chunk")
         assert opened.report.n_chunks == len(expected) > len(ENTRIES)
     assert sorted((result.text, result.score) for result in results) == sorted(expected)
 
 
 def test_a_document_cut_in_many_is_ranked_once_by_its_best_passage(encoder: HashingEncoder) -> None:
-    with trial(collection(), encoder=encoder) as opened:
-        ranking = opened.answers(mode="dense").rankings["q2"]
+    with open_benchmark(collection(), encoder=encoder) as opened:
+        ranking = opened.run(mode="dense").rankings["q2"]
         best = opened.engine.query(QUERIES["q2"], 1, mode="dense", by="chunk")[0]
     assert sorted(ranking.ids) == sorted(entry.id for entry in ENTRIES)
     assert (ranking.ids[0], ranking.scores[0]) == ("long", best.score)
@@ -94,29 +98,29 @@ def test_a_document_cut_in_many_is_ranked_once_by_its_best_passage(encoder: Hash
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_title_counts_in_dense_search_too(encoder: HashingEncoder, whole: bool) -> None:
     queries = {"q": "sourdough"}
-    with trial(collection(queries=queries), encoder=encoder, whole=whole) as opened:
-        assert opened.answers(mode="dense").rankings["q"].ids[0] == "bread"
+    with open_benchmark(collection(queries=queries), encoder=encoder, whole=whole) as opened:
+        assert opened.run(mode="dense").rankings["q"].ids[0] == "bread"
     untitled = [replace(entry, title="") for entry in ENTRIES]
-    with trial(collection(*untitled, queries=queries), encoder=encoder, whole=whole) as opened:
-        ranking = opened.answers(mode="dense").rankings["q"]
+    with open_benchmark(collection(*untitled, queries=queries), encoder=encoder, whole=whole) as opened:
+        ranking = opened.run(mode="dense").rankings["q"]
     assert ranking.scores[ranking.ids.index("bread")] == pytest.approx(
         float(encoder.encode(["sourdough"])[0] @ encoder.encode([ENTRIES[0].text])[0]), abs=1e-6
     )
 
 
 def test_fields_can_be_filtered_by(encoder: HashingEncoder) -> None:
-    with trial(collection(), encoder=encoder) as opened:
+    with open_benchmark(collection(), encoder=encoder) as opened:
         results = opened.engine.query(
             "anything", where=Field("author", "=", "ada") & Field("year", "<", 1900)
         )
-        assert [opened.entry_ids[result.doc_id] for result in results] == ["tasks"]
+        assert [opened.collection_ids[result.doc_id] for result in results] == ["tasks"]
 
 
 def test_no_more_than_k_documents_are_ranked(encoder: HashingEncoder) -> None:
-    with trial(collection(), encoder=encoder) as opened:
-        answers = opened.answers(mode="dense", k=2)
-    assert [len(ranking.ids) for ranking in answers.rankings.values()] == [2, 2, 2]
-    assert len(answers.latencies_s) == 3
+    with open_benchmark(collection(), encoder=encoder) as opened:
+        timed = opened.run(mode="dense", k=2)
+    assert [len(ranking.ids) for ranking in timed.rankings.values()] == [2, 2, 2]
+    assert len(timed.latencies_s) == 3
 
 
 # --- whole documents ---------------------------------------------------------------------------------
@@ -125,9 +129,9 @@ def test_no_more_than_k_documents_are_ranked(encoder: HashingEncoder) -> None:
 def test_whole_documents_rank_as_the_cosines_of_title_and_text(encoder: HashingEncoder) -> None:
     texts = [f"{entry.title} {entry.text}" for entry in ENTRIES]
     cosines = encoder.encode(list(QUERIES.values())) @ encoder.encode(texts).T  # (queries, documents)
-    with trial(collection(), encoder=encoder, whole=True) as opened:
+    with open_benchmark(collection(), encoder=encoder, whole=True) as opened:
         assert opened.report.n_chunks == len(ENTRIES)
-        rankings = opened.answers(mode="dense").rankings
+        rankings = opened.run(mode="dense").rankings
     for row, ranking in zip(cosines, rankings.values(), strict=True):
         order = np.argsort(-row)
         assert ranking.ids == tuple(ENTRIES[i].id for i in order)
@@ -139,8 +143,8 @@ def test_dense_search_reproduces_the_reference_on_cranfield(
     minilm: SentenceTransformer, shared: Path
 ) -> None:
     cranfield = read_collection(shared / "cranfield")
-    with trial(cranfield, encoder=minilm, whole=True) as opened:
-        rankings = opened.answers(mode="dense").rankings
+    with open_benchmark(cranfield, encoder=minilm, whole=True) as opened:
+        rankings = opened.run(mode="dense").rankings
     # Exact search over sentence-transformers' float32 vectors of title + " " + text.
     assert means(scores_by_query(rankings, cranfield.judgements))["nDCG@10"] == pytest.approx(
         0.3736, abs=1e-3
@@ -152,8 +156,8 @@ def test_hybrid_search_is_better_than_dense_by_nine_in_a_hundred_on_cranfield(
     minilm: SentenceTransformer, shared: Path
 ) -> None:
     cranfield = read_collection(shared / "cranfield")
-    with trial(cranfield, encoder=minilm) as opened:
-        hybrid, dense = (opened.answers(mode=mode, k=10).rankings for mode in ("hybrid", "dense"))
+    with open_benchmark(cranfield, encoder=minilm) as opened:
+        hybrid, dense = (opened.run(mode=mode, k=10).rankings for mode in ("hybrid", "dense"))
     measured = [means(scores_by_query(one, cranfield.judgements))["nDCG@10"] for one in (hybrid, dense)]
     assert measured[0] >= 1.09 * measured[1]
     assert measured[0] >= 1.10 * 0.3736, "and than dense search over whole documents by a tenth"
@@ -163,7 +167,7 @@ def test_hybrid_search_is_better_than_dense_by_nine_in_a_hundred_on_cranfield(
 
 
 def test_a_temporary_index_is_gone_afterwards_whatever_happened(encoder: HashingEncoder) -> None:
-    with pytest.raises(KeyboardInterrupt), trial(collection(), encoder=encoder) as opened:
+    with pytest.raises(KeyboardInterrupt), open_benchmark(collection(), encoder=encoder) as opened:
         folder = Path(opened.engine.status().path)
         assert folder.is_dir()
         raise KeyboardInterrupt
@@ -173,32 +177,32 @@ def test_a_temporary_index_is_gone_afterwards_whatever_happened(encoder: Hashing
 def test_a_kept_index_is_not_embedded_again_until_something_changed(tmp_path: Path) -> None:
     index = tmp_path / "kept"
     encoder = HashingEncoder()
-    with trial(collection(), encoder=encoder, index=index) as opened:
-        first = opened.answers().rankings
+    with open_benchmark(collection(), encoder=encoder, index=index) as opened:
+        first = opened.run().rankings
         assert opened.report.added == len(ENTRIES)
     encoder.n_encoded = 0
-    with trial(collection(), encoder=encoder, index=index) as opened:
+    with open_benchmark(collection(), encoder=encoder, index=index) as opened:
         assert encoder.n_encoded == 0
         assert (opened.report.unchanged, opened.report.n_encoded) == (len(ENTRIES), 0)
-        assert opened.answers().rankings == first
+        assert opened.run().rankings == first
     changed = (replace(ENTRIES[0], text="Rye."), *ENTRIES[2:])
-    with trial(collection(*changed), encoder=encoder, index=index) as opened:
+    with open_benchmark(collection(*changed), encoder=encoder, index=index) as opened:
         report = opened.report
         assert (report.updated, report.removed, report.unchanged, report.n_encoded) == (1, 1, 2, 1)
-        assert set(opened.answers(mode="dense").rankings["q1"].ids) == {entry.id for entry in changed}
+        assert set(opened.run(mode="dense").rankings["q1"].ids) == {entry.id for entry in changed}
 
 
 def test_a_change_of_title_or_fields_is_a_change(tmp_path: Path, encoder: HashingEncoder) -> None:
     index = tmp_path / "kept"
     other_title, other_fields = replace(ENTRIES[0], title="Loaf"), replace(ENTRIES[1], fields={})
     for entries, n_updated in ((ENTRIES, 0), ((other_title, other_fields, *ENTRIES[2:]), 2)):
-        with trial(collection(*entries), encoder=encoder, index=index) as opened:
+        with open_benchmark(collection(*entries), encoder=encoder, index=index) as opened:
             assert opened.report.updated == n_updated
 
 
 def test_a_kept_index_is_cut_anew_for_whole_documents(tmp_path: Path, encoder: HashingEncoder) -> None:
     for whole in (False, True, False):
-        with trial(collection(), encoder=encoder, index=tmp_path / "kept", whole=whole) as opened:
+        with open_benchmark(collection(), encoder=encoder, index=tmp_path / "kept", whole=whole) as opened:
             n_chunks = opened.engine.status().n_chunks
         assert (n_chunks == len(ENTRIES)) == whole
 
@@ -210,7 +214,7 @@ def test_an_index_of_files_is_refused_and_left_as_it_is(tmp_path: Path, encoder:
     index = tmp_path / ".minisearch"
     with (
         pytest.raises(InputError, match="is an index of files"),
-        trial(collection(), encoder=encoder, index=index),
+        open_benchmark(collection(), encoder=encoder, index=index),
     ):
         pass
     with Store(index / "minisearch.db") as store:

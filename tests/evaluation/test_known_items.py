@@ -1,4 +1,4 @@
-"""Questions made from documents: which there are, whose they are, and that nothing of them is left."""
+"""Queries made from documents: which there are, whose they are, and that nothing of them is left."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minisearch.chunking.chunker import chunk
 from minisearch.evaluation.known_items import (
-    IndexedDocument,
+    ChunkedDocument,
+    ChunkText,
     KnownItem,
-    Passage,
     candidates,
     choose,
+    contains,
+    first_words,
     found_elsewhere,
     masked,
     sample,
+    without,
+    words,
 )
-from minisearch.evaluation.masking import words
 from minisearch.parsers import parse
 from tests.fakes import WordTokenizer
 
@@ -27,25 +32,25 @@ FILLER = "Water runs over old stones while seven grey birds wait for bread near 
 MORE = "Nobody knows why the lamps stay lit until noon, nor who pays for the oil that they burn each winter."
 
 
-def indexed(path: str, text: str, *, id_: int = 1, max_tokens: int = 60, overlap: int = 0) -> IndexedDocument:
+def indexed(path: str, text: str, *, id_: int = 1, max_tokens: int = 60, overlap: int = 0) -> ChunkedDocument:
     document = parse(path, text.encode())
     chunks = chunk(document, WordTokenizer(), max_tokens=max_tokens, overlap_tokens=overlap)
-    return IndexedDocument(
-        id_, path, document.title, tuple(Passage(chunk.text, chunk.heading) for chunk in chunks)
+    return ChunkedDocument(
+        id_, path, document.title, tuple(ChunkText(chunk.text, chunk.heading) for chunk in chunks)
     )
 
 
-def asked(document: IndexedDocument, kind: str) -> list[str]:
+def asked(document: ChunkedDocument, kind: str) -> list[str]:
     return sorted(item.text for item in candidates(document) if item.kind == kind)
 
 
-# --- which questions there are ----------------------------------------------------------------------------
+# --- which queries there are ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["", "#", "# Title\n", "\n\n---\n", "one", "🙂", "- a\n- b\n"])
 def test_next_to_nothing_gives_no_query(text: str) -> None:
     assert candidates(indexed("a.md", text)) == []
-    assert candidates(IndexedDocument(1, "a.md", text, (Passage(text, text),))) == []
+    assert candidates(ChunkedDocument(1, "a.md", text, (ChunkText(text, text),))) == []
 
 
 def test_a_heading_is_asked_with_three_to_twelve_words() -> None:
@@ -109,9 +114,9 @@ def test_mark_up_that_nobody_types_is_not_asked_and_is_masked_all_the_same(writt
     document = indexed("a.rst", f"{written} {FILLER} {MORE}", max_tokens=200)
     (item,) = candidates(document)
     assert item.text == query
-    _, (passage,) = masked(document, item)
-    assert passage is not None
-    assert words(passage.text) == words(f"{FILLER} {MORE}")
+    _, (left,) = masked(document, item)
+    assert left is not None
+    assert words(left.text) == words(f"{FILLER} {MORE}")
 
 
 def test_a_chinese_heading_counts_its_characters() -> None:
@@ -122,8 +127,8 @@ def test_a_chinese_heading_counts_its_characters() -> None:
 # --- whose they are ---------------------------------------------------------------------------------------
 
 
-def a_collection() -> list[IndexedDocument]:
-    """Documents of few words, so that many questions stand in several of them."""
+def a_collection() -> list[ChunkedDocument]:
+    """Documents of few words, so that many queries are in several of them."""
     generator = np.random.default_rng(7)
     vocabulary = ["Set", "the", "lamp", "oil", "wall", "to", "burn", "new", "old", "bread"]
 
@@ -136,10 +141,10 @@ def a_collection() -> list[IndexedDocument]:
     return [indexed(f"{i}.md", text, id_=i) for i, text in enumerate(texts)]
 
 
-def stands_in(item: KnownItem, document: IndexedDocument) -> bool:
+def stands_in(item: KnownItem, document: ChunkedDocument) -> bool:
     texts = [
         document.title,
-        *(text for passage in document.passages for text in (passage.text, passage.heading)),
+        *(text for chunk in document.chunks for text in (chunk.text, chunk.heading)),
     ]
     return any(f" {' '.join(words(item.text))} " in f" {' '.join(words(text))} " for text in texts)
 
@@ -196,20 +201,20 @@ def test_a_seed_gives_the_same_queries_and_another_seed_others() -> None:
     assert candidates(document, seed=3) != candidates(document, seed=4)
 
 
-# --- the document without its question --------------------------------------------------------------------
+# --- the document without its query --------------------------------------------------------------------
 
 
 def test_a_masked_document_holds_nothing_of_its_query_and_all_of_the_rest() -> None:
     for document in a_collection():
         for item in candidates(document):
             title, passages = masked(document, item)
-            gone = IndexedDocument(
-                document.id, document.path, title, tuple(passage for passage in passages if passage)
+            gone = ChunkedDocument(
+                document.id, document.path, title, tuple(chunk for chunk in passages if chunk)
             )
             assert stands_in(item, document)
             assert not stands_in(item, gone)
-            n_gone = sum(len(words(a.text)) for a in document.passages) - sum(
-                len(words(passage.text)) for passage in gone.passages
+            n_gone = sum(len(words(a.text)) for a in document.chunks) - sum(
+                len(words(chunk.text)) for chunk in gone.chunks
             )
             assert 3 <= n_gone < 20  # and not everything
 
@@ -221,25 +226,117 @@ def test_a_heading_goes_from_text_path_and_title() -> None:
     item = next(item for item in candidates(document) if item.kind == "title")
     title, passages = masked(document, item)
     assert title == ""
-    assert [passage.heading for passage in passages if passage] == ["", "More"]
-    assert "nested" not in " ".join(passage.text for passage in passages if passage)
+    assert [chunk.heading for chunk in passages if chunk] == ["", "More"]
+    assert "nested" not in " ".join(chunk.text for chunk in passages if chunk)
 
 
 def test_a_sentence_goes_from_every_passage_that_repeats_it() -> None:
     sentence = "Birds sing in the early morning."
     texts = [f"{FILLER} {sentence}", f"{sentence} {MORE}", f"in the early morning. {FILLER}"]
-    document = IndexedDocument(1, "a.txt", "", tuple(Passage(text, "") for text in texts))
+    document = ChunkedDocument(1, "a.txt", "", tuple(ChunkText(text, "") for text in texts))
     item = KnownItem("sentence", sentence, sentence, 1, "a.txt")
     _, passages = masked(document, item)
-    assert [words(passage.text) for passage in passages if passage] == list(
-        map(words, [FILLER, MORE, FILLER])
-    )
+    assert [words(chunk.text) for chunk in passages if chunk] == list(map(words, [FILLER, MORE, FILLER]))
 
 
 def test_a_passage_that_said_nothing_else_is_dropped() -> None:
-    document = IndexedDocument(
-        1, "a.md", "T", (Passage("Birds sing in the morning.", ""), Passage(FILLER, ""))
+    document = ChunkedDocument(
+        1, "a.md", "T", (ChunkText("Birds sing in the morning.", ""), ChunkText(FILLER, ""))
     )
     item = KnownItem("sentence", "Birds sing in the morning.", "Birds sing in the morning.", 1, "a.md")
     _, passages = masked(document, item)
-    assert passages == (None, Passage(FILLER, ""))
+    assert passages == (None, ChunkText(FILLER, ""))
+
+
+# --- words in a text ---------------------------------------------------------------------------------
+
+
+FEW_WORDS = st.lists(
+    st.sampled_from(["a", "B", "loop", "Über", "naïve_x", "日", "本", "İx", "ß", "3"]), min_size=1, max_size=5
+)
+GAPS = st.sampled_from([" ", "\n", ", ", " **", "** ", "\n## ", "\n-----\n", " > ", "\r\n", "``"])
+TEXTS = st.lists(st.tuples(FEW_WORDS, GAPS), max_size=12).map(
+    lambda parts: "".join(gap.join(some) + gap for some, gap in parts)
+)
+
+
+def is_subsequence(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
+    rest = iter(whole)
+    return all(word in rest for word in part)
+
+
+@given(TEXTS, FEW_WORDS)
+def test_the_words_are_gone_and_no_other_is_new(text: str, some: list[str]) -> None:
+    run = words(" ".join(some))
+    masked = without(text, run)
+    assert not contains(masked, run)
+    assert f" {' '.join(run)} " not in f" {' '.join(words(masked))} "  # the same, by another way
+    assert is_subsequence(words(masked), words(text))
+
+
+@given(st.text(), st.integers(0, 20), st.integers(1, 5))
+def test_any_part_of_any_text_can_be_taken_out(text: str, start: int, n: int) -> None:
+    run = words(text)[start : start + n]
+    if run:
+        assert contains(text, run)
+        assert not contains(without(text, run), run)
+
+
+@given(st.text())
+def test_a_text_without_the_words_stays_as_it_is(text: str) -> None:
+    assert without(text, ("nowhere", "to", "be", "found")) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "retry a failed task",
+        "RETRY a\nfailed\n  task!",
+        "> **Retry** a ``failed``-task",
+        "see: *retry a failed task*.",
+    ],
+)
+def test_case_punctuation_and_line_breaks_hide_nothing(text: str) -> None:
+    run = words("Retry a failed task")
+    assert contains(text, run)
+    assert words(without(text, run)) in {(), ("see",)}
+
+
+def test_part_of_a_word_is_another_word() -> None:
+    assert not contains("looping over lists", ("loop", "over"))
+    assert without("looping over lists", ("loop", "over")) == "looping over lists"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Before.\n\n## Using nested loops\n\nAfter.", "Before.\n\n \n\nAfter."),
+        ("Before.\n\nUsing nested loops\n------------------\nAfter.", "Before.\n\n \nAfter."),
+        ("******************\nUsing nested loops\n******************\nAfter.", " \nAfter."),
+        ("See using nested loops here.\n---\n", "See   here.\n---\n"),
+    ],
+)
+def test_a_heading_goes_with_its_line_and_its_rules(text: str, masked: str) -> None:
+    assert without(text, words("Using nested loops")) == masked
+
+
+def test_what_remains_may_not_say_it_again() -> None:
+    assert words(without("a a b c b c d", ("a", "b", "c"))) == ("d",)
+
+
+def test_a_sentence_that_the_passage_cuts_goes_too() -> None:
+    run = words("The task is tried again until it is done.")
+    assert words(without("until it is done. Then rest.", run)) == ("then", "rest")
+    assert words(without("Rest first. The task is tried", run)) == ("rest", "first")
+    assert without("it is done", run).strip() == ""
+    assert without("Well, is done.", run) == "Well, is done."  # two words may be anybody's
+
+
+def test_characters_of_chinese_and_japanese_are_words() -> None:
+    assert words("検索engine, 2つ") == ("検", "索", "engine", "2", "つ")
+    assert without("全文検索の索引。", words("検索")) == "全文 の索引。"
+
+
+def test_first_words_end_with_a_word() -> None:
+    assert first_words("One, (two) three.", 2) == "One, (two"
+    assert first_words("One, (two)", 5) == "One, (two)"

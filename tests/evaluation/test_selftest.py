@@ -13,11 +13,10 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import BackendUnavailable, IndexNotFound, InputError
-from minisearch.evaluation import masked_index
-from minisearch.evaluation.masked_index import masked_copy
-from minisearch.evaluation.masking import has, words
-from minisearch.evaluation.ranks import figures, reciprocals
-from minisearch.evaluation.selftest import SelfTest, overlap, selftest
+from minisearch.evaluation import selftest as selftest_module
+from minisearch.evaluation.known_items import contains, words
+from minisearch.evaluation.measures import rank_measures, reciprocal_ranks
+from minisearch.evaluation.selftest import SelfTest, masked_copy, overlap, selftest
 from minisearch.filters import Contains
 from minisearch.stores.local import Store
 from minisearch.types import Hits
@@ -85,8 +84,8 @@ def state_of(folder: Path) -> dict[str, str]:
 
 
 def mrr(found: SelfTest, mode: str) -> float:
-    (one,) = [one for one in found.asked if one.mode == mode]
-    return figures(one.ranks)["MRR@10"].value
+    (one,) = [one for one in found.engine if one.mode == mode]
+    return rank_measures(one.ranks)["MRR@10"].value
 
 
 # --- the copy -------------------------------------------------------------------------------------------
@@ -104,7 +103,7 @@ def test_no_passage_of_a_document_holds_its_query(index: Path) -> None:
             own = [chunk for chunk in chunks if chunk.document_id == item.document_id]
             texts = [titles[item.document_id], *(t for c in own for t in (c.text, c.heading, c.title))]
             assert own
-            assert not any(has(text, words(item.text)) for text in texts)
+            assert not any(contains(text, words(item.text)) for text in texts)
             by_full_text = store.chunks(store.select(Contains(item.text)).tolist()).values()
             assert item.document_id not in {chunk.document_id for chunk in by_full_text}
 
@@ -162,8 +161,10 @@ def test_the_index_is_only_read_and_the_copy_goes(
 def without_times(found: SelfTest) -> SelfTest:
     return dataclasses.replace(
         found,
-        asked=tuple(dataclasses.replace(one, latencies_s=()) for one in found.asked),
-        looked_up=tuple(dataclasses.replace(one, latencies_s=(), build_s=0) for one in found.looked_up),
+        engine=tuple(dataclasses.replace(one, latencies_s=()) for one in found.engine),
+        vector_indexes=tuple(
+            dataclasses.replace(one, latencies_s=(), build_s=0) for one in found.vector_indexes
+        ),
     )
 
 
@@ -177,13 +178,13 @@ def test_a_seed_gives_the_same_queries_and_ranks_and_another_seed_others(
 
 
 def test_all_that_was_asked_for_is_measured_once(found: SelfTest) -> None:
-    assert [(one.mode, one.backend) for one in found.asked] == [
+    assert [(one.mode, one.backend) for one in found.engine] == [
         ("hybrid", "flat"),
         ("dense", "flat"),
         ("lexical", ""),
     ]
     assert len(found.items) == len({item.document_id for item in found.items}) == 30
-    for one in found.asked:
+    for one in found.engine:
         assert len(one.ranks) == len(one.latencies_s) == 30
         assert all(0 <= rank <= 10 for rank in one.ranks)
         assert min(one.latencies_s) > 0
@@ -200,19 +201,19 @@ def test_ranks_are_those_of_the_queries_documents(index: Path, found: SelfTest) 
             documents = list(dict.fromkeys(of_chunk[id_] for id_ in hits.ids.tolist()))
             rank = documents.index(item.document_id) + 1 if item.document_id in documents else 0
             ranks.append(rank if rank <= 10 else 0)
-    (lexical,) = [one for one in found.asked if one.mode == "lexical"]
-    assert reciprocals(lexical.ranks) == reciprocals(ranks)
+    (lexical,) = [one for one in found.engine if one.mode == "lexical"]
+    assert reciprocal_ranks(lexical.ranks) == reciprocal_ranks(ranks)
     assert len(set(ranks)) > 1
 
 
 def test_the_vector_index_is_compared_with_an_exact_scan(index: Path) -> None:
     found = selftest(index, n=20, modes=["lexical"], backends=["flat", "annoy"], encoder=an_encoder())
-    flat, annoy = found.looked_up
+    flat, annoy = found.vector_indexes
     assert (flat.backend, annoy.backend) == ("flat", "annoy")
     assert flat.recall == 1
     assert 0.5 < annoy.recall <= 1
     n_vectors = found.n_chunks * an_encoder().dimension * 4
-    for one in found.looked_up:
+    for one in found.vector_indexes:
         assert one.n_bytes >= n_vectors
         assert len(one.latencies_s) == 20
         assert one.build_s > 0
@@ -231,7 +232,7 @@ def test_overlap_counts_ids_whatever_their_order() -> None:
 def test_without_the_masking_the_queries_find_themselves(
     index: Path, found: SelfTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(masked_index, "masked", lambda document, item: (document.title, document.passages))
+    monkeypatch.setattr(selftest_module, "masked", lambda document, item: (document.title, document.chunks))
     unmasked = selftest(index, n=30, backends=["flat"], encoder=an_encoder())
     assert unmasked.items == found.items
     for mode in ("hybrid", "dense", "lexical"):
@@ -250,8 +251,8 @@ def test_a_vector_index_with_shuffled_ids_lowers_the_numbers(
 
     monkeypatch.setattr(FlatIndex, "load", classmethod(load_shuffled))
     broken = selftest(index, n=30, backends=["flat"], encoder=an_encoder())
-    assert found.looked_up[0].recall == 1
-    assert broken.looked_up[0].recall < 0.3
+    assert found.vector_indexes[0].recall == 1
+    assert broken.vector_indexes[0].recall < 0.3
     assert mrr(broken, "dense") < mrr(found, "dense") / 2
     assert mrr(broken, "lexical") == mrr(found, "lexical")
 
@@ -282,7 +283,7 @@ def test_fewer_than_twenty_queries_are_refused(index: Path) -> None:
 def test_an_index_that_was_embedded_otherwise_is_told_so(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(masked_index, "context_of", lambda title, *_: (f"{title}, as it will be", 8))
+    monkeypatch.setattr(selftest_module, "context_of", lambda title, *_: (f"{title}, as it will be", 8))
     with pytest.raises(InputError, match=r"embedded by an earlier version.*minisearch index FOLDER"):
         selftest(index, n=20, backends=["flat"], encoder=an_encoder())
 
@@ -297,17 +298,15 @@ def test_no_index_and_no_such_backend(index: Path, tmp_path: Path) -> None:
 def test_a_backend_that_is_not_installed_is_left_out_unless_it_is_named(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from minisearch.evaluation import selftest as module
-
-    real = module.load_backend
+    real = selftest_module.load_backend
 
     def load(name: str) -> object:
         if name != "flat":
             raise BackendUnavailable(f"the {name} index needs a library")
         return real(name)
 
-    monkeypatch.setattr(module, "load_backend", load)
+    monkeypatch.setattr(selftest_module, "load_backend", load)
     found = selftest(index, n=20, modes=["dense"], encoder=an_encoder())
-    assert [one.backend for one in found.looked_up] == ["flat"]
+    assert [one.backend for one in found.vector_indexes] == ["flat"]
     with pytest.raises(BackendUnavailable, match="annoy"):
         selftest(index, n=20, backends=["flat", "annoy"], encoder=an_encoder())

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.chunking.reach import bytes_under
+from minisearch.chunking.positions import bytes_under
 from minisearch.config import Settings
 from minisearch.errors import IndexNotFound, IngestError
 from minisearch.files.selection import FileChoice

@@ -1,0 +1,383 @@
+"""Filters: conditions on the passages to search, combined in Python or parsed from text.
+
+    Path("guides/**") & Extension("md") & Field("author", "=", "x")
+    parse_where('author = "x" and not draft = true')
+
+A filter is a small tree of frozen conditions.  All but `Contains` are about the document, `Contains` is about
+the passage.  A condition that makes no sense raises InputError when it is made.  What a condition means for
+stored passages is left to the store.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NoReturn, cast, get_args
+
+from minisearch.errors import MAX_SHOWN, InputError, short
+
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
+Value = str | float | bool
+
+
+class Filter:
+    """A condition; combine them with ``&``, ``|`` and ``~``."""
+
+    __slots__ = ()
+
+    def __and__(self, other: Filter) -> And:
+        return And((self, other))
+
+    def __or__(self, other: Filter) -> Or:
+        return Or((self, other))
+
+    def __invert__(self) -> Not:
+        return Not(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Path(Filter):
+    """Documents whose path matches a pattern, which is read as in .gitignore.
+
+    ``*`` and ``?`` match within one folder, ``**`` across folders; the name of a folder matches every file
+    below it.  A pattern without a slash matches a name at any depth.  A relative pattern starts at the
+    current folder or, if the index was opened by an absolute path, also at the folder that holds the index.
+    A pattern that begins with "/" is an absolute path; if it does not lead to the folder that holds the
+    index, it starts at that folder.
+    """
+
+    pattern: str
+
+    def __post_init__(self) -> None:
+        _must_be_text(self, self.pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class Extension(Filter):
+    """Documents whose file name ends with a suffix, given with or without its dot, in any case."""
+
+    suffix: str
+
+    def __post_init__(self) -> None:
+        _must_be_text(self, self.suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Language(Filter):
+    """Documents in a programming or markup language, as its parser names it ("python", "markdown")."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        _must_be_text(self, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Since(Filter):
+    """Documents whose file was changed at this moment or later; without a time zone it is local time."""
+
+    moment: datetime
+
+    def __post_init__(self) -> None:
+        _must_be_moment(self, self.moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Before(Filter):
+    """Documents whose file was changed before this moment."""
+
+    moment: datetime
+
+    def __post_init__(self) -> None:
+        _must_be_moment(self, self.moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Filter):
+    """Documents with a field (front matter, metadata) one of whose values compares with ``value`` as asked.
+
+    The case of names and texts does not matter.  Numbers compare with numbers only, true and false with each
+    other only; ISO dates compare as texts.  ``contains`` matches if one value of a list equals it, or a text
+    contains it.  ``!=`` is the opposite of ``=``, so it also matches documents without the field.
+    """
+
+    name: str
+    operator: Operator
+    value: Value
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InputError(f"Field: expected the name of a field, a text, got {short(repr(self.name))}")
+        if self.operator not in get_args(Operator):
+            raise InputError(
+                f"expected one of {' '.join(get_args(Operator))}, got {short(repr(self.operator))}"
+            )
+        if wrong := _what_is_wrong(self.operator, self.value):
+            comparison = f"{short(self.name)} {self.operator} {short(repr(self.value))}"
+            raise InputError(f"{comparison}: {wrong}")
+
+
+@dataclass(frozen=True, slots=True)
+class Contains(Filter):
+    """Passages with these words in this order in text, heading or title; endings and accents are ignored."""
+
+    phrase: str
+
+    def __post_init__(self) -> None:
+        _must_be_text(self, self.phrase)
+
+
+@dataclass(frozen=True, slots=True)
+class And(Filter):
+    """Matches if all parts match; without parts, always."""
+
+    parts: tuple[Filter, ...]
+
+    def __post_init__(self) -> None:
+        _must_be_conditions(self, self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Or(Filter):
+    """Matches if at least one part matches; without parts, never."""
+
+    parts: tuple[Filter, ...]
+
+    def __post_init__(self) -> None:
+        _must_be_conditions(self, self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Filter):
+    """Matches if the part does not."""
+
+    part: Filter
+
+    def __post_init__(self) -> None:
+        _must_be_condition(self.part)
+
+
+def _what_is_wrong(operator: Operator, value: object) -> str:
+    """What was expected instead of this value; "" if the operator can compare it."""
+    if not isinstance(value, str | int | float):
+        return "expected a text, a number, True or False"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "expected a finite number"
+    if isinstance(value, bool) and operator not in {"=", "!="}:
+        return "true and false take only = and !="
+    return ""
+
+
+def _must_be_text(where: Filter, given: object) -> None:
+    if not isinstance(given, str):
+        raise InputError(f"{type(where).__name__}: expected a text, got {short(repr(given))}")
+
+
+def _must_be_moment(where: Filter, given: object) -> None:
+    if not isinstance(given, datetime):
+        raise InputError(
+            f"{type(where).__name__}: expected a datetime such as datetime(2024, 1, 31), "
+            f"got {short(repr(given))}"
+        )
+
+
+def _must_be_conditions(where: Filter, given: object) -> None:
+    if not isinstance(given, tuple):
+        raise InputError(f"{type(where).__name__}: expected a tuple of conditions, got {short(repr(given))}")
+    for part in given:
+        _must_be_condition(part)
+
+
+def _must_be_condition(given: object) -> None:
+    if not isinstance(given, Filter):
+        raise InputError(f"expected a condition of minisearch.filters, got {short(repr(given))}")
+
+
+def flat(where: And | Or) -> Iterator[Filter]:
+    """The parts of a chain such as ``a & b & c``, which Python nests to the left, in order."""
+    waiting: list[Filter] = [where]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, And | Or) and type(part) is type(where):
+            waiting.extend(reversed(part.parts))
+        else:
+            yield part
+
+
+# --- the text form -----------------------------------------------------------------------------------------
+#
+#     author = "x" and tags contains 'y'
+#     not draft = true and (year >= 2020 or year < 1990)
+#
+# A condition is a field name, an operator and a value: a quoted text, in which a backslash escapes the next
+# character; a number; true or false; or a bare word.  "not" binds closer than "and", "and" closer than "or".
+
+_MAX_DEPTH = 20  # of parentheses and nots
+
+_SPACE = re.compile(r"\s*")
+_NAME = re.compile(r"[\w.-]+")
+_OPERATOR = re.compile(r"!=|<=|>=|=|<|>|contains(?![\w.-])", re.IGNORECASE)
+_QUOTED = re.compile(r"""(?s)"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""")
+_BARE = re.compile(r"""[^\s()"'=!<>]+""")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_ESCAPED = re.compile(r"(?s)\\(.)")
+_KEYWORDS = {"and", "or", "not", "contains"}
+
+
+def parse_where(text: str) -> Filter:
+    """Parse the text form of a filter.
+
+    >>> parse_where("year >= 2020 or not draft = true").parts[0]
+    Field(name='year', operator='>=', value=2020.0)
+
+    Raises InputError, which shows the place and says what was expected, for a text that is no condition.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"expected a condition, a text, got {type(text).__name__}")
+    parser = _Parser(text)
+    found = parser.any_of()
+    parser.expect_end()
+    return found
+
+
+def as_filter(where: Filter | str | None) -> Filter | None:
+    """The filter that a caller gave, parsed if it is a text; InputError for anything else."""
+    if where is None or isinstance(where, Filter):
+        return where
+    if isinstance(where, str):
+        return parse_where(where)
+    raise InputError(
+        f"where is {short(repr(where))}: expected a text such as 'author = \"x\"', or conditions such as "
+        f"minisearch.filters.Extension('md')"
+    )
+
+
+def fields_of(where: Filter) -> list[str]:
+    """The names of the fields in a filter, each once, in order.
+
+    >>> fields_of(parse_where("not year < 2020 and (author = x or year = 2024)"))
+    ['year', 'author']
+    """
+    waiting, names = [where], list[str]()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Field):
+            names.append(part.name)
+        elif isinstance(part, Not):
+            waiting.append(part.part)
+        elif isinstance(part, And | Or):
+            waiting.extend(reversed(part.parts))
+    return list(dict.fromkeys(names))
+
+
+class _Parser:
+    """A recursive-descent parser: each method reads one kind of phrase and the white space after it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._depth = 0
+        self._position = 0
+        self._take(_SPACE)
+
+    def any_of(self) -> Filter:
+        parts = [self._all_of()]
+        while self._take_keyword("or"):
+            parts.append(self._all_of())
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+
+    def expect_end(self) -> None:
+        if self._position < len(self._text):
+            self._fail("and, or, or the end")
+
+    def _all_of(self) -> Filter:
+        parts = [self._one()]
+        while self._take_keyword("and"):
+            parts.append(self._one())
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+    def _one(self) -> Filter:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            self._fail(f"at most {_MAX_DEPTH} levels of not and parentheses")
+        found: Filter
+        if self._take_keyword("not"):
+            found = Not(self._one())
+        elif self._take_mark("("):
+            found = self.any_of()
+            if not self._take_mark(")"):
+                self._fail("and, or, or )")
+        else:
+            found = self._condition()
+        self._depth -= 1
+        return found
+
+    def _condition(self) -> Field:
+        name = None if self._at_keyword() else self._take(_NAME)
+        if name is None:
+            self._fail("the name of a field, as in: author = x")
+        found = self._take(_OPERATOR)
+        if found is None:
+            self._fail(f"=, !=, <, <=, >, >= or contains after {short(name)}")
+        operator = cast("Operator", found.lower())
+        start = self._position
+        value = self._value(found)
+        if isinstance(value, bool) and operator not in {"=", "!="}:
+            self._position = start
+            self._fail(f"a text or a number after {operator} (true and false take only = and !=)")
+        return Field(name, operator, value)
+
+    def _value(self, operator: str) -> Value:
+        if quoted := _QUOTED.match(self._text, self._position):
+            self._take(_QUOTED)
+            return _ESCAPED.sub(r"\1", quoted[1] if quoted[1] is not None else quoted[2])
+        if self._text.startswith(('"', "'"), self._position):
+            self._fail("a second quotation mark that ends the text from here")
+        word = None if self._at_keyword() else self._take(_BARE)
+        if word is None:
+            self._fail(f"a value after {operator}: a word, a number, true, false, or a text in quotes")
+        if word.lower() in {"true", "false"}:
+            return word.lower() == "true"
+        if _NUMBER.fullmatch(word) and math.isfinite(float(word)):
+            return float(word)
+        return word
+
+    def _at_keyword(self) -> bool:
+        word = _BARE.match(self._text, self._position)
+        return word is not None and word[0].lower() in _KEYWORDS
+
+    def _take_keyword(self, keyword: str) -> bool:
+        word = _BARE.match(self._text, self._position)
+        if word is None or word[0].lower() != keyword:
+            return False
+        self._take(_BARE)
+        return True
+
+    def _take_mark(self, mark: str) -> bool:
+        return self._take(re.compile(re.escape(mark))) is not None
+
+    def _take(self, pattern: re.Pattern[str]) -> str | None:
+        """Read a match of the pattern here, if there is one, and the white space after it."""
+        found = pattern.match(self._text, self._position)
+        if found is None:
+            return None
+        space = _SPACE.match(self._text, found.end())
+        self._position = space.end() if space else found.end()
+        return found[0]
+
+    def _fail(self, expected: str) -> NoReturn:
+        rest = self._text[self._position :]
+        word = _BARE.match(rest)
+        got = repr(short(word[0] if word else rest[0])) if rest else "the end"
+        raise InputError(f"cannot read the condition: expected {expected}, got {got}\n{self._shown()}")
+
+    def _shown(self) -> str:
+        """The text around the position, with a caret below it."""
+        start = max(0, self._position - MAX_SHOWN // 2)
+        line = "".join(c if c.isprintable() else " " for c in self._text[start : start + MAX_SHOWN])
+        before = line[: self._position - start]
+        width = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in before)
+        return f"  {line}\n  {' ' * width}^"
