@@ -1,11 +1,9 @@
-"""The rows that the store takes and gives back, as frozen data; how they are kept is left to the others."""
+"""The records that a store takes and returns, as frozen data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from minisearch.types import IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +46,11 @@ class StoredDocument:
 
 @dataclass(frozen=True, slots=True)
 class SkipStamp:
-    """How a file stood when it was passed over, and the settings it was read by; equal ones: leave it."""
+    """The state of a skipped file, the settings it was read with, and how often it crashed its reader."""
 
     stamp: FileStamp
     ingest: str
+    n_crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +77,3 @@ class Undone:
     added: int
     updated: int
     removed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The vector index in use: its file, the ids in it, the generation they are of, the SHA-256 of both."""
-
-    backend: str
-    file: str
-    generation: int
-    sha256: str
-    ids: IntArray

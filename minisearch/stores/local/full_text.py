@@ -1,23 +1,108 @@
-"""Full text: which passages hold a query's words, and how well: BM25 over title, heading and text.
+"""Full-text search: which chunks hold a query's words, and how well (BM25 over title, heading and text).
 
-A passage is in one of two tables, as it stands or as the words it comes to (see `cjk`).  FTS5
-scores what each table has, and the sum is made here, so that a word counts by its rarity among all passages.
-Words are cut out of the query and quoted: no sign of the user's is an operator.
+A chunk is in one of two FTS5 tables: with its text unchanged, or rewritten as normalised words.  FTS5 scores
+the rows of each table, and the sums are made here, so that a word counts by its rarity among all chunks.
+Words are cut out of the query and quoted, so no character of the query is an operator.
+
+Chinese, Japanese and Korean put no spaces between words, or none that a search could rely on, and FTS5 would
+take a whole sentence for one word.  A run of such characters becomes overlapping pairs and a last single
+character, so that any part of it can be found, and no phrase reaches across two runs:
+
+    "Pythonの入門"  ->  "Python の入 入門 門"
 """
 
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from minisearch.stores.local import cjk
 from minisearch.stores.local.connection import Connection
-from minisearch.text import CJK_RUN, STOP_WORDS, normalised_words
+from minisearch.text import (
+    CJK_RUN,
+    STOP_WORDS,
+    bigrams,
+    is_mark,
+    normalised_words,
+    without_mnemonics,
+    words_between_signs,
+)
 from minisearch.types import Hits, IntArray
+
+_CJK_END = re.compile(f"({CJK_RUN.pattern})$")
+_SIGN = re.compile(r"[^\w\s]|_")
+
+# --- what FTS5 stores ------------------------------------------------------------------------------
+
+
+def is_plain(text: str) -> bool:
+    """Whether FTS5 reads the same words in the text itself as in `rewritten`."""
+    if without_mnemonics(text) != text:
+        return False
+    characters = set(text)
+    if all(map(_stands_for_itself, characters)):  # most texts: 11 µs for 950 characters, not 420
+        return True
+    if any(map(_is_glued, characters)):
+        return False
+    found = normalised_words(text)
+    return found == words_between_signs(text) and CJK_RUN.search(" ".join(found)) is None
+
+
+def rewritten(text: str) -> str:
+    """The normalised words of a text, CJK runs as pairs, separated by spaces."""
+    return _cjk_as_pairs(" ".join(normalised_words(text)))
+
+
+def _cjk_as_pairs(text: str) -> str:
+    return CJK_RUN.sub(lambda run: f" {' '.join(run[0][i : i + 2] for i in range(len(run[0])))} ", text)
+
+
+@lru_cache(maxsize=4_096)
+def _stands_for_itself(character: str) -> bool:
+    """Whether `normalised_words` and FTS5 read a character alike, whatever is beside it."""
+    return character.isascii() or not (
+        is_mark(character)
+        or _is_glued(character)
+        or CJK_RUN.match(character)
+        or normalised_words(character) != words_between_signs(character)
+    )
+
+
+def _is_glued(character: str) -> bool:
+    """Whether FTS5 may take a sign or mark for a letter: those newer than Unicode 6.1, and private ones."""
+    is_new = unicodedata.ucd_3_2_0.category(character) in {"Cn", "Co"}
+    return is_new and _SIGN.match(character) is not None
+
+
+# --- what FTS5 looks up ----------------------------------------------------------------------------
+
+
+def cjk_parts(word: str) -> list[str]:
+    """A word split at the ends of its CJK runs."""
+    return [part for part in re.split(f"({CJK_RUN.pattern})", word) if part]
+
+
+def cjk_terms(run: str) -> list[str]:
+    """A CJK run as FTS5 strings: its pairs; for a single character, all words that begin with it."""
+    return [f'"{pair}"' for pair in bigrams(run)] if len(run) > 1 else [f'"{run}" *']
+
+
+def cjk_phrase(text: str) -> str:
+    """An FTS5 string that finds a text without signs anywhere; its last run may be longer there."""
+    end = _CJK_END.search(text)
+    if end is None:
+        return f'"{_cjk_as_pairs(text)}"'
+    before, run = _cjk_as_pairs(text[: end.start()]), end[0]
+    return f'"{before} {run}" *' if len(run) == 1 else f'"{before} {" ".join(bigrams(run))}"'
+
+
+# --- how results are scored ------------------------------------------------------------------------
 
 # How much a word counts in each column.  A title says what the whole is about in a few words.
 TITLE_WEIGHT, HEADING_WEIGHT, TEXT_WEIGHT = 2.0, 1.0, 1.0
@@ -83,9 +168,9 @@ def _terms(text: str) -> tuple[list[str], list[tuple[str, str]]]:
     asked: dict[str, str] = {}
     pairs: dict[tuple[str, str], None] = {}
     before = ""
-    for part in chain.from_iterable(map(cjk.parts, normalised_words(text))):
+    for part in chain.from_iterable(map(cjk_parts, normalised_words(text))):
         is_run = CJK_RUN.match(part) is not None
-        for match in cjk.terms(part) if is_run else [f'"{part}"']:
+        for match in cjk_terms(part) if is_run else [f'"{part}"']:
             if len(asked) == MAX_WORDS:
                 return [*asked.values()], [*pairs]
             word = asked.setdefault(match.lower(), match)
@@ -101,9 +186,7 @@ class _Tables:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._n: int
-        ((n_rewritten, self._n),) = connection.rows(
-            "select (select count(*) from chunks where is_rewritten), (select count(*) from chunks)"
-        )
+        ((n_rewritten, self._n),) = connection.rows("select n_rewritten, n_chunks from counters")
         self._n_rows = {"chunks_fts": self._n - n_rewritten, "chunks_rewritten": n_rewritten}
         self._n_with: dict[tuple[str, str], int] = {}
 

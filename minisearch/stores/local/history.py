@@ -1,33 +1,96 @@
-"""The generation before: what a change replaces is kept, in the transaction that replaces it.
-
-A change is all that one run, or one opened store, puts and removes; a run that was cut short and the one
-that goes on from there are one change.  The first time a change touches a path, the document there goes
-into the `undo_` tables as it was; going back puts it into its place again, and what that replaces is
-kept in turn, so going back twice returns.  Ids are new each time: none is ever used again.  Of what is
-forgotten the vectors stay (former.py), but for what a user removed.
-"""
+"""What a change replaces, kept so that it can be undone, and the vectors of former texts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from minisearch.errors import InputError
-from minisearch.stores.local import chunks, documents, fields, former
+from minisearch.stores.base import Undone
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.failures import damaged
-from minisearch.stores.local.records import Undone
-from minisearch.stores.local.vectors import insert_stored
+from minisearch.stores.local.documents import (
+    CHUNK_COLUMNS,
+    DOCUMENT_COLUMNS,
+    FIELD_COLUMNS,
+    clear_document,
+    insert_chunk_row,
+    insert_vector_row,
+    put_document_row,
+)
+from minisearch.stores.local.sqlite import damaged
+
+MIN_FORMER_VECTORS = 10_000  # that are kept of a small index: 16 MB with 384 dimensions
+
+_PUT = "insert or replace into former_vectors (text_sha256, keeps_secrets, crc32, vector) "
+
+_KEEP_VECTORS = f"""{_PUT}
+    select c.text_sha256, d.keeps_secrets, v.crc32, v.vector
+    from chunks c join vectors v on v.chunk_id = c.id join documents d on d.id = c.document_id
+    where d.id = ? order by c.id"""  # noqa: S608 - ours
+
+# Where a user removes something, earlier texts of it go as well: all that was kept before.
+_KEEP_VECTORS_OF_IMAGES = f"""{_PUT}
+    select i.text_sha256, d.keeps_secrets, i.vector_crc32, i.vector
+    from undo_chunks i join undo_documents d on d.id = i.undo_id
+    where d.change <> :change and d.path not in (select path from undo_documents where is_removed)
+        and :change not in (select change from undo_documents where is_removed)
+        and not exists (select 1 from chunks c where c.text_sha256 = i.text_sha256)
+    order by i.id"""  # noqa: S608 - ours
+
+_FORGET_USED = """delete from former_vectors where text_sha256 in (
+    select c.text_sha256 from undo_documents u join documents d on d.path = u.path
+    join chunks c on c.document_id = d.id where u.change = ?)"""
+
+_N_OVER = """select (select count(*) from former_vectors)
+    - max((select count(*) from chunks), ?)"""
+_FORGET_OLDEST = """delete from former_vectors
+    where id in (select id from former_vectors order by id limit ?)"""
+
+
+def _keep_vectors(connection: Connection, document_id: int) -> None:
+    """Keep the vectors of a document that is about to be replaced, and is kept nowhere else."""
+    connection.write(_KEEP_VECTORS, [document_id])
+
+
+def _keep_vectors_of_images(connection: Connection, change: int) -> None:
+    """Keep the vectors of what changes other than this one have replaced, which is about to be forgotten."""
+    connection.write(_KEEP_VECTORS_OF_IMAGES, {"change": change})
+
+
+def _forget_superfluous(connection: Connection, change: int) -> None:
+    """Forget what this change has brought back into the index, and the oldest where they are too many."""
+    if connection.rows("select 1 from former_vectors limit 1"):
+        connection.write(_FORGET_USED, [change])
+        ((n_over,),) = connection.rows(_N_OVER, [MIN_FORMER_VECTORS])
+        if n_over > 0:
+            connection.write(_FORGET_OLDEST, [n_over])
+
+
+def forget_former_vectors(connection: Connection) -> None:
+    """Forget every one of them."""
+    if connection.rows("select 1 from former_vectors limit 1"):
+        connection.write("delete from former_vectors")
+
+
+def _forget_secret_vectors(connection: Connection, *, are_screened: bool) -> bool:
+    """Forget those of documents with their secrets, if some ``are_screened`` now or none is left; if any."""
+    if not connection.rows("select 1 from former_vectors where keeps_secrets limit 1"):
+        return False
+    if not are_screened and connection.rows("select 1 from documents where keeps_secrets limit 1"):
+        return False
+    connection.write("delete from former_vectors where keeps_secrets")
+    return True
+
 
 CHANGE = "change"  # the fact that says whose the images are: "number run"
 # They count on, whatever comes back; and what a user has named stays named.
 _OWN_FACTS = {CHANGE, "generation", "named"}
 
-_FIELDS = fields.COLUMNS
-_CHUNKS = ", ".join(f"c.{column}" for column in chunks.COLUMNS.split(", "))
+_FIELDS = FIELD_COLUMNS
+_CHUNKS = ", ".join(f"c.{column}" for column in CHUNK_COLUMNS.split(", "))
 
-_KEEP_DOCUMENT = f"""insert into undo_documents (change, path, {documents.COLUMNS})
-    select ?, path, {documents.COLUMNS} from documents where id = ?"""  # noqa: S608 - ours
-_KEEP_CHUNKS = f"""insert into undo_chunks (undo_id, {chunks.COLUMNS}, vector_crc32, vector)
+_KEEP_DOCUMENT = f"""insert into undo_documents (change, path, {DOCUMENT_COLUMNS})
+    select ?, path, {DOCUMENT_COLUMNS} from documents where id = ?"""  # noqa: S608 - ours
+_KEEP_CHUNKS = f"""insert into undo_chunks (undo_id, {CHUNK_COLUMNS}, vector_crc32, vector)
     select ?, {_CHUNKS}, v.crc32, v.vector from chunks c join vectors v on v.chunk_id = c.id
     where c.document_id = ? order by c.id"""  # noqa: S608 - ours
 _KEEP_FIELDS = f"""insert into undo_fields (undo_id, {_FIELDS})
@@ -35,9 +98,9 @@ _KEEP_FIELDS = f"""insert into undo_fields (undo_id, {_FIELDS})
 _KEEP_NOTES = """insert into undo_notes (undo_id, text, crc32)
     select ?, text, crc32 from notes where document_id = ? order by rowid"""
 
-_IMAGE = f"select {documents.COLUMNS} from undo_documents where id = ?"  # noqa: S608 - ours
+_IMAGE = f"select {DOCUMENT_COLUMNS} from undo_documents where id = ?"  # noqa: S608 - ours
 _CHUNKS_OF_IMAGE = (
-    f"select vector_crc32, vector, {chunks.COLUMNS} from undo_chunks where undo_id = ? order by id"  # noqa: S608 - ours
+    f"select vector_crc32, vector, {CHUNK_COLUMNS} from undo_chunks where undo_id = ? order by id"  # noqa: S608 - ours
 )
 _FIELDS_OF_IMAGE = f"""insert into fields (document_id, {_FIELDS})
     select ?, {_FIELDS} from undo_fields where undo_id = ? order by rowid"""  # noqa: S608 - ours
@@ -98,7 +161,7 @@ class Undo:
                 "update undo_documents set is_removed = 1 where change = ? and path = ?",
                 [(self._own[0], path) for path in paths],
             )
-        former.forget_all(self._connection)
+        forget_former_vectors(self._connection)
 
     def forget_secrets(self, keeps: Callable[[bytes], bool]) -> bool:
         """Whether anything was kept of documents with their secrets, where none are now: it is forgotten."""
@@ -107,7 +170,7 @@ class Undo:
         if images:
             for table, of_image in [*((one, "undo_id") for one in _TABLES), ("undo_documents", "id")]:
                 self._connection.write_many(f"delete from {table} where {of_image} = ?", images)  # noqa: S608 - ours
-        return former.forget_secrets(self._connection, are_screened=bool(images)) or bool(images)
+        return _forget_secret_vectors(self._connection, are_screened=bool(images)) or bool(images)
 
     def roll_back(self) -> Undone:
         """Put back what the latest change replaced, keep what is there now; InputError for nothing."""
@@ -178,7 +241,7 @@ class Undo:
             connection.write("insert into undo_documents (change, path) values (?, ?)", [change, path])
         elif is_kept:
             if found:
-                former.keep_document(connection, found[0][0])
+                _keep_vectors(connection, found[0][0])
         else:
             image = connection.write(_KEEP_DOCUMENT, [change, found[0][0]])
             for statement in (_KEEP_CHUNKS, _KEEP_FIELDS, _KEEP_NOTES):
@@ -197,11 +260,11 @@ class Undo:
     def _put_back(self, image: int, path: bytes) -> None:
         connection = self._connection
         (row,) = connection.rows(_IMAGE, [image])
-        document_id = documents.put_row(connection, path, list(row))
-        documents.clear(connection, document_id)
+        document_id = put_document_row(connection, path, list(row))
+        clear_document(connection, document_id)
         for crc32, vector, *columns in connection.rows(_CHUNKS_OF_IMAGE, [image]):
-            chunk_id = chunks.insert_row(connection, document_id, columns)
-            insert_stored(connection, chunk_id, vector, crc32)
+            chunk_id = insert_chunk_row(connection, document_id, columns)
+            insert_vector_row(connection, chunk_id, vector, crc32)
         for statement in (_FIELDS_OF_IMAGE, _NOTES_OF_IMAGE):
             connection.write(statement, [document_id, image])
         connection.write("delete from problems where path = ?", [path])
@@ -214,8 +277,8 @@ class Undo:
         )
 
     def _forget_others(self, change: int) -> None:
-        former.keep_images(self._connection, change)
-        former.forget_superfluous(self._connection, change)
+        _keep_vectors_of_images(self._connection, change)
+        _forget_superfluous(self._connection, change)
         for table in _TABLES:
             self._forget_rows(table, change)
         for table in ("undo_documents", "undo_meta"):

@@ -15,9 +15,9 @@ from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter
 from minisearch.globs import glob
-from minisearch.stores.local import cjk
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.fields import TEXT, compared, folded, kind_of, to_bytes
+from minisearch.stores.local.documents import TEXT, compared, folded, kind_of, to_bytes
+from minisearch.stores.local.full_text import cjk_phrase
 from minisearch.text import CJK_RUN, normalised_words
 from minisearch.types import IntArray
 
@@ -125,7 +125,7 @@ def _contains(phrase: str) -> Sql:
     plain = "c.id in (select rowid from chunks_fts where chunks_fts match ?)"
     pairs = "c.id in (select rowid from chunks_rewritten where chunks_rewritten match ?)"
     if CJK_RUN.search(phrase):
-        return pairs, [cjk.phrase(phrase)]
+        return pairs, [cjk_phrase(phrase)]
     return f"({plain} or {pairs})", [f'"{phrase}"'] * 2
 
 
