@@ -22,7 +22,7 @@ from tests.faults.processes import environment
 # The real command, but for the encoder: what is interrupted is everything else.
 COMMAND = """
 import sys
-from minisearch import encoders
+from minisearch.minilm import encoders
 from tests.fakes import HashingEncoder
 import time
 class Slow(HashingEncoder):
