@@ -219,6 +219,18 @@ def test_terms_are_counted_by_chunk(filled):
         assert snapshot.term_counts(terms) == [5, 2, 1, 1, 0]
 
 
+def test_a_query_after_a_failed_transaction_sees_what_is_stored(tmp_path):
+    """Both transactions would raise the generation to the same number."""
+    with LocalStore(tmp_path / "minisearch.db", writable=True) as store:
+        with pytest.raises(RuntimeError), store.snapshot():
+            put(store, "a.md", "moth", "moth")
+            assert len(lexical(store, "moth", 9)) == len(store.dense(vectors_of(["x"])[0], 9)) == 2
+            raise RuntimeError
+        put(store, "a.md", "kelp")
+        assert texts_of(store, lexical(store, "kelp moth", 9).ids) == ["kelp"]
+        assert texts_of(store, store.dense(vectors_of(["x"])[0], 9).ids) == ["kelp"]
+
+
 # --- filters ---------------------------------------------------------------------------------------
 
 

@@ -178,6 +178,11 @@ class Connection:
         """Record that the file was checked."""
         self._is_sound = True
 
+    @property
+    def n_changes(self) -> int:
+        """How many rows this connection has changed, also in transactions that were rolled back."""
+        return self._db.total_changes
+
     def is_outdated(self) -> bool:
         """Whether another file is at the path now, or the file has changed without SQLite noticing."""
         now = stamp_of(self.path)

@@ -108,31 +108,31 @@ Postings = npt.NDArray[np.void]  # (n,), of _POSTING
 
 
 class FullText:
-    """Both full-text tables of one database; counts of terms are kept until the generation changes."""
+    """Both full-text tables of one database; counts of terms are kept until ``version`` changes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._generation = -1
+        self._version: object = None
         self._n_chunks = 0
         self._n_rows: dict[str, int] = {}
         self._n_with: dict[tuple[str, str], int] = {}
 
-    def term_counts(self, terms: Sequence[Term], generation: int) -> list[int]:
-        """How many chunks hold each of the terms, in this generation; inside a transaction."""
-        self._refresh(generation)
+    def term_counts(self, terms: Sequence[Term], version: object) -> list[int]:
+        """How many chunks hold each of the terms; inside a transaction."""
+        self._refresh(version)
         return [sum(self._n_in(table, as_fts5(term)) for table in self._n_rows) for term in terms]
 
     def search(
         self,
         query: LexicalQuery,
         k: int,
-        generation: int,
+        version: object,
         *,
         where: IntArray | None = None,
         exclude: IntArray | None = None,
     ) -> Hits:
         """`Snapshot.lexical`, inside a transaction."""
-        self._refresh(generation)
+        self._refresh(version)
         found = [np.empty(0, _POSTING)]
         for group in query.groups:
             for table in self._n_rows:
@@ -142,14 +142,14 @@ class FullText:
                     found.append(postings)
         return _best(np.concatenate(found), k, query, where, exclude)
 
-    def _refresh(self, generation: int) -> None:
-        if generation != self._generation:
+    def _refresh(self, version: object) -> None:
+        if version != self._version:
             ((n_rewritten, self._n_chunks),) = self._connection.rows(
                 "select n_rewritten, n_chunks from counters"
             )
             self._n_rows = {"chunks_fts": self._n_chunks - n_rewritten, "chunks_rewritten": n_rewritten}
             self._n_with.clear()
-            self._generation = generation
+            self._version = version
 
     def _scored(
         self, table: str, group: TermGroup, column_weights: tuple[float, float, float]

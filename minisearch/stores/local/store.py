@@ -182,6 +182,10 @@ class LocalStore:
         """Differs whenever documents, or the vector index in use, have changed."""
         return self.generation, self._index.base_id()
 
+    def _content_version(self) -> tuple[int, int]:
+        """Differs whenever documents may have changed, also in a transaction that was rolled back."""
+        return self.generation, self._connection.n_changes
+
     def counts(self) -> tuple[int, int]:
         """How many documents and how many chunks."""
         ((n_documents, n_chunks),) = self._connection.rows("select n_documents, n_chunks from counters")
@@ -331,7 +335,7 @@ class LocalStore:
     def term_counts(self, terms: Sequence[Term]) -> list[int]:
         """How many chunks hold each of the terms."""
         with self._connection.transaction():
-            return self._full_text.term_counts(terms, self.generation)
+            return self._full_text.term_counts(terms, self._content_version())
 
     def lexical(
         self, query: LexicalQuery, k: int, *, where: Where | None = None, exclude: IntArray | None = None
@@ -339,7 +343,7 @@ class LocalStore:
         """The k chunks that match a query's terms best, by weighted BM25; equal scores by smaller id."""
         with self._connection.transaction():
             ids = self._resolved(where)
-            return self._full_text.search(query, k, self.generation, where=ids, exclude=exclude)
+            return self._full_text.search(query, k, self._content_version(), where=ids, exclude=exclude)
 
     def dense(
         self, vector: FloatArray, k: int, *, where: Where | None = None, exclude: IntArray | None = None
@@ -394,7 +398,7 @@ class LocalStore:
 
     def vector_index(self, dimension: int = 0) -> VectorIndex:
         """The vector index over every chunk, inside a snapshot; 0: the dimension of the stored vectors."""
-        return self._index.current(self.generation, dimension or self._dimension(1))
+        return self._index.current(self._content_version(), dimension or self._dimension(1))
 
     def _dimension(self, default: int) -> int:
         """The dimension of the stored vectors."""

@@ -82,15 +82,16 @@ class LiveIndex:
         self._connection = connection
         self._folder = connection.path.parent
         self._opened: _Opened | None = None
-        self._generation = -1  # of the opened index
+        self._version: object = None  # of the opened index
 
     # --- use ---------------------------------------------------------------------------------------
 
-    def current(self, generation: int, dimension: int) -> VectorIndex:
-        """The index over every chunk of this generation; call it inside a snapshot.
+    def current(self, version: object, dimension: int) -> VectorIndex:
+        """The index over every chunk; call it inside a snapshot.
 
-        It stays the same object, changed in place, until another base is published.  Raises
-        BackendUnavailable when the base needs a library that is not installed.
+        ``version`` differs if documents may have changed.  The index stays the same object, changed in place,
+        until another base is published.  Raises BackendUnavailable when the base needs a library that is not
+        installed.
         """
         base_id, opened, connection = self.base_id(), self._opened, self._connection
         if opened is None or opened.base_id != base_id:
@@ -99,15 +100,15 @@ class LiveIndex:
             if index is None:
                 index = load_backend("flat").build(*read_vectors(connection, dimension, 0))
             opened = _Opened(index, index.ids, base_id, base is not None)
-            self._opened, self._generation = opened, -1
-        if generation != self._generation:
+            self._opened, self._version = opened, None
+        if version != self._version:
             newest = int(opened.ids[-1]) if len(opened.ids) else 0
             if opened.is_published:
                 removed = self.removed_ids()
             else:
                 removed = np.setdiff1d(opened.ids, chunk_ids(connection), assume_unique=True)
             opened.index.set_changes(*read_vectors(connection, dimension, newest), removed)
-            self._generation = generation
+            self._version = version
         return opened.index
 
     def _open_base(self, dimension: int) -> VectorIndex | None:
