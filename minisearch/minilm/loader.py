@@ -92,6 +92,7 @@ class Pretrained(nn.Module):
 
     model: MiniLMModel
     how_to_load: ClassVar[str]  # the call that gives such a model its weights
+    has_head: ClassVar[bool]  # whether the checkpoint has weights beside those of ``model``
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +126,7 @@ class Pretrained(nn.Module):
         with torch.device("meta"):  # do not allocate and initialise weights that are replaced below
             model = cls._of(located.name, settings, length)
         tokenizer = load_tokenizer(located, settings.config, max_length=length)
-        model.report = load_weights(model._part_with_weights, located)
+        model.report = load_weights(model if model.has_head else model.model, located)
         model._attach(located.name, tokenizer, settings)
         if dtype == "int8":
             quantize(model.model)
@@ -136,11 +137,6 @@ class Pretrained(nn.Module):
     def _of(cls: type[Model], name: str, settings: CheckpointSettings, max_length: int) -> Model:
         """A model of this architecture without weights; ModelError for a checkpoint of another kind."""
         raise NotImplementedError
-
-    @property
-    def _part_with_weights(self) -> nn.Module:
-        """The module whose tensors a checkpoint of this kind contains."""
-        return self
 
     def _attach(self, name: str, tokenizer: MiniLMTokenizer, _: CheckpointSettings) -> None:
         """Keep what belongs to the loaded weights."""
