@@ -97,7 +97,7 @@ class Pretrained(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.report: LoadReport | None = None
-        self._name = ""
+        self.name = ""  # of the checkpoint in the catalog, or the absolute path of its folder
         self._tokenizer: MiniLMTokenizer | None = None
 
     @classmethod
@@ -140,7 +140,7 @@ class Pretrained(nn.Module):
 
     def _attach(self, name: str, tokenizer: MiniLMTokenizer, _: CheckpointSettings) -> None:
         """Keep what belongs to the loaded weights."""
-        self._name, self._tokenizer = name, tokenizer
+        self.name, self._tokenizer = name, tokenizer
 
     def _compute_in(self, dtype: Dtype) -> None:
         self.inference = Inference(self.model, dtype)
@@ -151,11 +151,6 @@ class Pretrained(nn.Module):
         if self._tokenizer is None:
             raise ModelError(f"this model has no weights yet: use {self.how_to_load}")
         return self._tokenizer
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's name in the catalog, or the absolute path of its folder."""
-        return self._name
 
 
 def load_tokenizer(located: Located, config: MiniLMConfig, *, max_length: int) -> MiniLMTokenizer:
