@@ -130,7 +130,7 @@ class QueryOptions:
             parts.append(parse_where(self.where))
         if not parts:
             return None
-        from minisearch.search.path_patterns import check  # it comes with all of the storage
+        from minisearch.search.path_filters import check  # it comes with all of the storage
 
         where = And(tuple(parts)) if len(parts) > 1 else parts[0]
         check(where)
