@@ -18,7 +18,7 @@ import numpy as np
 
 from minisearch.results import Evidence
 from minisearch.search.sentences import LETTER, LINE_END, sentences_and_code
-from minisearch.text import CJK, STOP_WORDS, bigrams
+from minisearch.text import CJK, STOP_WORDS, bigrams, stem
 from minisearch.types import FloatArray
 
 # How many sentences of a passage the model sees.  Its choice among all sentences is among these in 93% of 442
@@ -266,7 +266,7 @@ def _has_digit(word: str) -> bool:
 
 
 def _stems(text: str, *, without: frozenset[str] = frozenset()) -> list[str]:
-    """The words in lower case, cut to six letters for their endings; CJK text as pairs of characters."""
+    """The stems of the words, of six letters at most; CJK text as pairs of characters."""
     stems = []
     for word in WORD.findall(text.casefold()):
         if word in without:
@@ -274,7 +274,7 @@ def _stems(text: str, *, without: frozenset[str] = frozenset()) -> list[str]:
         if HAS_CJK.search(word):
             stems += bigrams(word)
         else:
-            stems.append(word if _has_digit(word) else word[:N_STEM_CHARACTERS])
+            stems.append(word if _has_digit(word) else stem(word)[:N_STEM_CHARACTERS])
     return stems
 
 
