@@ -1,7 +1,7 @@
-"""Work that may be long in one step of SQLite's, ended at once by Ctrl-C.
+"""Run long database work so that Ctrl-C ends it at once.
 
-Python answers a signal between two of its own steps, and one statement may take many seconds: a thread does
-the work, and whoever knows how breaks it off.
+Python handles a signal between two bytecodes, and one SQL statement may take many seconds: a thread runs the
+statement, and ``interrupt`` ends it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from minisearch.threads import DaemonThread
 
 INTERRUPTED_EVERY_S = 0.02
 
@@ -20,36 +19,38 @@ T = TypeVar("T")
 
 
 def interruptible(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
-    """What the work gives; ``interrupt`` is called until it has ended, should a signal come."""
+    """The result of ``work``; after a signal, ``interrupt`` is called until the work has ended.
+
+    Raises what the work raises, and MemoryError where its thread could not begin or end.
+    """
     if threading.current_thread() is not threading.main_thread():
         return work()
-    # Here, because a query need not wait for its import.
-    from concurrent.futures import Future
-
-    done: Future[T] = Future()
+    results: list[T] = []
+    errors: list[BaseException] = []
+    is_cancelled = threading.Event()
 
     def run() -> None:
-        if not done.set_running_or_notify_cancel():
+        if is_cancelled.is_set():
             return
         try:
-            done.set_result(work())
+            results.append(work())
         except BaseException as error:
-            done.set_exception(error)
+            errors.append(error)
 
+    thread = DaemonThread(run)
     try:
         # Not an executor: a signal that came while it starts its thread would wait for all of the work.
-        threading.Thread(target=run, daemon=True).start()
-        return done.result()
+        thread.start()
+        thread.join()
     except BaseException:
-        _end(done, interrupt)
+        is_cancelled.set()
+        while thread.is_alive():
+            with contextlib.suppress(KeyboardInterrupt, SystemExit):  # an impatient user
+                interrupt()
+                thread.join(INTERRUPTED_EVERY_S)
         raise
-
-
-def _end(done: Future[T], interrupt: Callable[[], None]) -> None:
-    """Wait for work that is broken off, if it has begun; every statement that follows is broken off too."""
-    from concurrent.futures import wait
-
-    while not (done.cancel() or done.done()):
-        with contextlib.suppress(KeyboardInterrupt, SystemExit):  # an impatient user
-            interrupt()
-            wait([done], timeout=INTERRUPTED_EVERY_S)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise MemoryError
+    return results[0]
