@@ -298,7 +298,7 @@ def test_a_run_that_ends_while_it_is_asked_changes_nothing_of_the_answer(
 ) -> None:
     ms.index("docs")
     expected = ms.why_not("docs/stars.txt", "coffee and sleep", k=1)
-    query, n_asked = ms.query, 0
+    query, n_asked = ms.searcher.query, 0
 
     def query_and_change(*given, **options):
         nonlocal n_asked
@@ -310,7 +310,8 @@ def test_a_run_that_ends_while_it_is_asked_changes_nothing_of_the_answer(
             other.index("docs")
         return found
 
-    monkeypatch.setattr(ms, "query", query_and_change)
-    assert ms.why_not("docs/stars.txt", "coffee and sleep", k=1) == expected
+    with monkeypatch.context() as patch:
+        patch.setattr(ms.searcher, "query", query_and_change)
+        assert ms.why_not("docs/stars.txt", "coffee and sleep", k=1) == expected
     assert n_asked == 2
-    assert query("coffee and sleep", k=99, by="document")[-1].path != "docs/stars.txt"
+    assert ms.query("coffee and sleep", k=99, by="document")[-1].path != "docs/stars.txt"
