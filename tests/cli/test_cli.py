@@ -214,8 +214,10 @@ def test_an_index_that_a_first_run_is_still_filling_says_so(folder: Path) -> Non
         database.execute("update runs set outcome = 'running', finished_at = null, pid = ?", [os.getpid()])
     result = run("query", "anything")
     assert result.stdout == ""
-    assert result.stderr.startswith("No results: a first run over docs is still going on; ask again")
-    assert "a first run" in run("query", "anything", "--ext", "md", "--json").stderr
+    assert result.stderr.startswith(
+        "No results: the first indexing run, over docs, is still in progress; try again later"
+    )
+    assert "the first indexing run" in run("query", "anything", "--ext", "md", "--json").stderr
 
 
 def test_a_filter_keeps_to_its_files_and_says_what_was_asked_for_where_there_are_none(folder: Path) -> None:
@@ -228,13 +230,13 @@ def test_a_filter_keeps_to_its_files_and_says_what_was_asked_for_where_there_are
     )
     assert run("query", '"failed task" -again').stderr == (
         'No results: nothing in the index matches the phrase "failed task" and not "again"'
-        "; --literal takes quotes and - in the question as text\n"
+        "; --literal treats quotes and - in the query as text\n"
     )
 
 
 def test_a_command_line_that_is_asked_for_says_which_of_its_options_was_left_out(folder: Path) -> None:
     run("index", "docs")
-    assert "without: rf (--literal takes it as text)" in run("query", "rm -rf task").stdout.splitlines()
+    assert "without: rf (--literal treats it as text)" in run("query", "rm -rf task").stdout.splitlines()
     assert "without" not in run("query", "--literal", "rm -rf task").stdout
 
 
@@ -442,7 +444,7 @@ def run_for_real(*arguments: str | Path, cwd: Path, **options) -> subprocess.Com
     )
 
 
-INTERRUPTED = "Interrupted: every finished document is kept; the same command goes on\n"
+INTERRUPTED = "Interrupted: documents indexed so far are kept; run the same command to continue\n"
 
 
 @pytest.mark.parametrize(
