@@ -130,11 +130,11 @@ def evaluate(
 
     if not modes and (kinds or not runs):
         modes = MODES[:1]
-    asked = [(mode, kind) for mode in dict.fromkeys(modes) for kind in dict.fromkeys(("", *kinds))]
-    _check_files(n_settings=len(asked) + len(runs), save_run=save_run, plot=plot)
+    wanted = [(mode, kind) for mode in dict.fromkeys(modes) for kind in dict.fromkeys(("", *kinds))]
+    _check_files(n_settings=len(wanted) + len(runs), save_run=save_run, plot=plot)
     if not kinds:
         _refuse({"--rerank-model": rerank_model, "--rerank-depth": rerank_depth}, "without --rerank")
-    if not asked:
+    if not wanted:
         _refuse({"--index": index_folder, "--whole": whole or None, "--model": model}, "with --run alone")
     load_ir_measures()  # a missing library is reported before the work
     if plot:
@@ -144,7 +144,7 @@ def evaluate(
     ids = {*collection.queries, *collection.corpus}
     settings = [Setting(path.name, read_run(path, ids=ids)) for path in runs]
     report = None
-    if asked:
+    if wanted:
         measured = []
         # With --whole, texts are truncated on purpose: no warning for each batch.
         with (
@@ -161,7 +161,7 @@ def evaluate(
             StepCounter() as counter,
         ):
             progress.stop()
-            for mode, kind in asked:
+            for mode, kind in wanted:
                 name = f"{mode}+{kind}" if kind else mode
                 found = benchmark.run(
                     mode=cast("Mode", mode),

@@ -44,7 +44,7 @@ def eval_lines(
     if report and report.skipped:
         yield f"note: {count(len(report.skipped), 'document')} without text cannot be found"
     yield ""
-    yield from _table(results)
+    yield from _measures(results)
     if len(results) > 1:
         yield ""
         yield from _comparisons(results)
@@ -53,16 +53,24 @@ def eval_lines(
         yield from _by_query(collection, results)
 
 
-def _table(results: Sequence[Evaluation]) -> Iterator[str]:
+def _table(
+    corner: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], *, cell_width: int = 10
+) -> Iterator[str]:
+    """The lines of a table: names on the left, cells on the right."""
+    width = max(len(corner), *(len(name) for name, _ in rows))
+    for name, cells in [(corner, columns), *rows]:
+        yield "  ".join([f"{name:<{width}}", *(f"{cell:>{cell_width}}" for cell in cells)])
+
+
+def _measures(results: Sequence[Evaluation]) -> Iterator[str]:
     """A row for each setting: its measures and latency."""
-    width = max(8, *(len(result.name) for result in results))
     is_timed = any(result.latency_ms for result in results)
     columns = [*results[0].means, *(["p50 ms", "p95 ms", "p99 ms"] if is_timed else [])]
-    yield "  ".join([" " * width, *(f"{column:>10}" for column in columns)])
+    rows = []
     for result in results:
-        cells = [f"{value:>10.4f}" for value in result.means.values()]
-        cells += [f"{value:>10.1f}" for value in (result.latency_ms or {}).values()]
-        yield "  ".join([f"{result.name:<{width}}", *cells])
+        cells = [f"{value:.4f}" for value in result.means.values()]
+        rows.append((result.name, cells + [f"{value:.1f}" for value in (result.latency_ms or {}).values()]))
+    yield from _table(" " * 8, columns, rows)
 
 
 def _comparisons(results: Sequence[Evaluation]) -> Iterator[str]:
@@ -152,23 +160,20 @@ def selftest_lines(found: SelfTest) -> Iterator[str]:
     yield from _latency(found)
 
 
-def _selftest_table(asked: Sequence[EngineResult]) -> Iterator[str]:
-    width = max(len(_name(one)) for one in asked)
-    for i, one in enumerate(asked):
-        row = rank_measures(one.ranks)
-        if i == 0:
-            yield "  ".join([" " * width, *(f"{name:>10}" for name in row)])
-        yield "  ".join([f"{_name(one):<{width}}", *map(_cell, row.values())])
+def _selftest_table(results: Sequence[EngineResult]) -> Iterator[str]:
+    measures = [rank_measures(one.ranks) for one in results]
+    rows = [(_name(one), [*map(_cell, row.values())]) for one, row in zip(results, measures, strict=True)]
+    yield from _table("", list(measures[0]), rows)
 
 
-def _selftest_comparisons(asked: Sequence[EngineResult]) -> Iterator[str]:
+def _selftest_comparisons(results: Sequence[EngineResult]) -> Iterator[str]:
     """Every setting compared with the first, by query."""
-    if len(asked) < 2:
+    if len(results) < 2:
         return
-    width = max(len(_name(one)) for one in asked)
+    width = max(len(_name(one)) for one in results)
     yield ""
-    yield f"MRR@10 against {_name(asked[0])}: mean difference, 95 % interval"
-    for one, difference in zip(asked[1:], _against_first(asked), strict=True):
+    yield f"MRR@10 against {_name(results[0])}: mean difference, 95 % interval"
+    for one, difference in zip(results[1:], _against_first(results), strict=True):
         low, high = difference["low"], difference["high"]
         remark = "  not significant" if low <= 0 <= high else ""
         if low == high == 0:
@@ -176,22 +181,22 @@ def _selftest_comparisons(asked: Sequence[EngineResult]) -> Iterator[str]:
         yield f"{_name(one):<{width}}  {difference['difference']:>+10.3f}  [{low:+.3f}, {high:+.3f}]{remark}"
 
 
-def _against_first(asked: Sequence[EngineResult]) -> list[dict[str, float]]:
-    first = reciprocal_ranks(asked[0].ranks)
-    return [asdict(compare(first, reciprocal_ranks(one.ranks))) for one in asked[1:]]
+def _against_first(results: Sequence[EngineResult]) -> list[dict[str, float]]:
+    first = reciprocal_ranks(results[0].ranks)
+    return [asdict(compare(first, reciprocal_ranks(one.ranks))) for one in results[1:]]
 
 
 def _selftest_groups(
-    found: SelfTest, asked: Sequence[EngineResult], what: str, key: Callable[[KnownItem], str]
+    found: SelfTest, results: Sequence[EngineResult], what: str, key: Callable[[KnownItem], str]
 ) -> Iterator[str]:
     """MRR@10 of each group of queries, the largest first."""
-    groups = Counter(key(item) for item in found.items)
-    corner = f"{MRR} by {what}"
-    width = max(len(corner), *map(len, groups))
-    yield "  ".join([f"{corner:<{width}}", "  queries", *(f"{one.mode:>10}" for one in asked)])
-    for group, n in sorted(groups.items(), key=lambda pair: (-pair[1], pair[0])):
-        cells = [_cell(rank_measures(_ranks_of(found, one, key, group))[MRR]) for one in asked]
-        yield "  ".join([f"{group:<{width}}", f"{n:>9}", *cells])
+    rows = []
+    for group, n in sorted(
+        Counter(key(item) for item in found.items).items(), key=lambda pair: (-pair[1], pair[0])
+    ):
+        cells = [_cell(rank_measures(_ranks_of(found, one, key, group))[MRR]) for one in results]
+        rows.append((group, [str(n), *cells]))
+    yield from _table(f"{MRR} by {what}", ["queries", *(one.mode for one in results)], rows)
 
 
 def _ranks_of(found: SelfTest, one: EngineResult, key: Callable[[KnownItem], str], group: str) -> list[int]:
@@ -199,18 +204,18 @@ def _ranks_of(found: SelfTest, one: EngineResult, key: Callable[[KnownItem], str
 
 
 def _latency(found: SelfTest) -> Iterator[str]:
-    rows = [(_name(one), percentiles(one.latencies_s)) for one in found.engine]
-    width = max(len(name) for name, _ in rows)
-    yield "  ".join([f"{'query':<{width}}", *(f"{name + ' ms':>9}" for name in rows[0][1])])
-    for name, milliseconds in rows:
-        yield "  ".join([f"{name:<{width}}", *(f"{value:>9.1f}" for value in milliseconds.values())])
+    latencies = [(_name(one), percentiles(one.latencies_s)) for one in found.engine]
+    columns = [f"{name} ms" for name in latencies[0][1]]
+    rows = [(name, [f"{value:.1f}" for value in found_ms.values()]) for name, found_ms in latencies]
+    yield from _table("query", columns, rows, cell_width=9)
     yield ""
-    columns = ["p50 ms", "p95 ms", "p99 ms", "recall@10", "build s", "MB"]
-    yield "  ".join([f"{'index':<{width}}", *(f"{column:>9}" for column in columns)])
+    rows = []
     for one in found.vector_indexes:
-        cells = [f"{value:>9.2f}" for value in percentiles(one.latencies_s).values()]
-        cells += [f"{one.recall:>9.4f}", f"{one.build_s:>9.2f}", f"{one.n_bytes / 1e6:>9.1f}"]
-        yield "  ".join([f"{one.backend:<{width}}", *cells])
+        cells = [f"{value:.2f}" for value in percentiles(one.latencies_s).values()]
+        rows.append(
+            (one.backend, [*cells, f"{one.recall:.4f}", f"{one.build_s:.2f}", f"{one.n_bytes / 1e6:.1f}"])
+        )
+    yield from _table("index", [*columns, "recall@10", "build s", "MB"], rows, cell_width=9)
 
 
 def _name(one: EngineResult) -> str:
@@ -218,7 +223,7 @@ def _name(one: EngineResult) -> str:
 
 
 def _cell(figure: Estimate) -> str:
-    return f"{figure.value:.2f} ±{max(figure.high - figure.value, figure.value - figure.low):.2f}".rjust(10)
+    return f"{figure.value:.2f} ±{max(figure.high - figure.value, figure.value - figure.low):.2f}"
 
 
 def selftest_point(one: EngineResult) -> tuple[str, str, float, Estimate]:

@@ -54,9 +54,9 @@ INTERRUPTED = "Interrupted: documents indexed so far are kept; run the same comm
 STOPPED = "Stopped watching: the index is up to date as of the last line"
 STOPPED_EARLY = "Stopped before the first run ended: documents indexed so far are kept"
 
-choosing, making = section("Which files"), section("How")
+files_option, run_option = section("Which files"), section("How")
 paths_argument = click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-backend_option = making(
+backend_option = run_option(
     "--backend",
     type=one_of(backend_names(), "backend"),
     metavar="|".join(backend_names()),
@@ -70,18 +70,22 @@ class IndexCommand(PathsCommand, SectionedCommand):
 
 @click.command(cls=IndexCommand)
 @paths_argument
-@choosing(
+@files_option(
     "--include", metavar="GLOB", multiple=True, help="Only these, even if hidden or ignored; repeatable."
 )
-@choosing("--exclude", metavar="GLOB", multiple=True, help="None of these, in any case; repeatable.")
-@choosing("--max-bytes", metavar="SIZE", help="Skip larger files.  [default: 50MB]")
-@choosing("--keep-secrets/--blank-secrets", default=None, help="Index keys and tokens, and files of them.")
-@choosing("--forget-choices", is_flag=True, help="Forget the file options of earlier runs for these folders.")
-@making("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
-@making("--prune", is_flag=True, help="Allow a run to remove more than a fifth of all documents.")
+@files_option("--exclude", metavar="GLOB", multiple=True, help="None of these, in any case; repeatable.")
+@files_option("--max-bytes", metavar="SIZE", help="Skip larger files.  [default: 50MB]")
+@files_option(
+    "--keep-secrets/--blank-secrets", default=None, help="Index keys and tokens, and files of them."
+)
+@files_option(
+    "--forget-choices", is_flag=True, help="Forget the file options of earlier runs for these folders."
+)
+@run_option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
+@run_option("--prune", is_flag=True, help="Allow a run to remove more than a fifth of all documents.")
 @backend_option
-@making("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
-@making(
+@run_option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
+@run_option(
     "--dtype",
     type=one_of(DTYPES, "dtype"),
     metavar="|".join(DTYPES),

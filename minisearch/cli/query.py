@@ -42,53 +42,59 @@ if TYPE_CHECKING:
 FIELDS_SHOWN = 8
 HOW_IT_ENDED = {"failed": "failed", "interrupted": "was interrupted"}
 
-asking, choosing, ranking, printing = map(
+query_option, files_option, ranking_option, output_option = map(
     section, ["What to search for", "Which files", "How to rank", "What to print"]
 )
 
 
 @click.command(cls=QueryCommand)
 @click.argument("text", nargs=-1)
-@asking("--batch", metavar="FILE", help="Search for each line of FILE; - is standard input.")
-@asking("--like", metavar="FILE[:LINE]", help="Find more like this file, or the passage at this line.")
-@asking("--literal", is_flag=True, help="Treat quotes, - and + in the query as plain text.")
-@choosing("--path", "paths", metavar="GLOB", multiple=True, help="Paths like 'guides/**'; repeatable.")
-@choosing("--ext", "extensions", metavar="EXT", multiple=True, help="File extension, such as md; repeatable.")
-@choosing("--lang", "languages", metavar="NAME", multiple=True, help="Language, such as python or markdown.")
-@choosing("--since", metavar="WHEN", help="Changed since: 2024-01-31, 7d, '2 weeks', yesterday.")
-@choosing("--before", metavar="WHEN", help="Changed before: the same forms.")
-@choosing("--where", metavar="EXPR", help='Metadata in the files: \'author = "x" and tags contains "y"\'.')
-@ranking(
+@query_option("--batch", metavar="FILE", help="Search for each line of FILE; - is standard input.")
+@query_option("--like", metavar="FILE[:LINE]", help="Find more like this file, or the passage at this line.")
+@query_option("--literal", is_flag=True, help="Treat quotes, - and + in the query as plain text.")
+@files_option("--path", "paths", metavar="GLOB", multiple=True, help="Paths like 'guides/**'; repeatable.")
+@files_option(
+    "--ext", "extensions", metavar="EXT", multiple=True, help="File extension, such as md; repeatable."
+)
+@files_option(
+    "--lang", "languages", metavar="NAME", multiple=True, help="Language, such as python or markdown."
+)
+@files_option("--since", metavar="WHEN", help="Changed since: 2024-01-31, 7d, '2 weeks', yesterday.")
+@files_option("--before", metavar="WHEN", help="Changed before: the same forms.")
+@files_option(
+    "--where", metavar="EXPR", help='Metadata in the files: \'author = "x" and tags contains "y"\'.'
+)
+@ranking_option(
     "-k", "k", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Number of results."
 )
-@ranking(
+@ranking_option(
     "--mode",
     type=one_of(MODES, "mode"),
     metavar="|".join(MODES),
     default=MODES[0],
     help="By meaning and words, meaning, or words.  [default: hybrid]",
 )
-@ranking(
+@ranking_option(
     "--by",
     type=one_of(BYS, "--by"),
     metavar="|".join(BYS),
     default=BYS[0],
     help="What a result is; chunk merges nothing.  [default: passage]",
 )
-@ranking(
+@ranking_option(
     "--rerank",
     type=one_of(RERANKERS, "reranker"),
     metavar="[cross|bi]",
     help="Score the best results again with a larger model.",
 )
-@ranking("--rerank-budget", metavar="TIME", help="Rerank as many as fit in this time, such as 300ms.")
-@ranking("--rerank-depth", type=click.IntRange(1), metavar="N", help="Rerank this many.")
-@ranking("--rerank-model", type=model_name, metavar="NAME", help="Name or folder of the larger model.")
-@ranking("--diverse", is_flag=True, help="Prefer results that differ from those above them.")
-@printing("--full", is_flag=True, help="Print whole passages.")
-@printing("--why", is_flag=True, help="Show the scores of each search step.")
-@printing("--no-evidence", is_flag=True, help="Do not look for the sentence that matches.")
-@printing("--json", "as_json", is_flag=True, help="Print one JSON object a line, for scripts.")
+@ranking_option("--rerank-budget", metavar="TIME", help="Rerank as many as fit in this time, such as 300ms.")
+@ranking_option("--rerank-depth", type=click.IntRange(1), metavar="N", help="Rerank this many.")
+@ranking_option("--rerank-model", type=model_name, metavar="NAME", help="Name or folder of the larger model.")
+@ranking_option("--diverse", is_flag=True, help="Prefer results that differ from those above them.")
+@output_option("--full", is_flag=True, help="Print whole passages.")
+@output_option("--why", is_flag=True, help="Show the scores of each search step.")
+@output_option("--no-evidence", is_flag=True, help="Do not look for the sentence that matches.")
+@output_option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for scripts.")
 @click.option("--refresh", is_flag=True, help="Index changed files first.")
 @offline_option
 @with_index
