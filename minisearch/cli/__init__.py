@@ -7,6 +7,7 @@ Heavy libraries are imported when a command needs them: ``--help`` loads no NumP
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
@@ -15,13 +16,7 @@ from typing import Any
 import click
 
 import minisearch
-from minisearch.cli.evaluate import evaluate, selftest
-from minisearch.cli.indexing import index, rebuild, remove, watch
-from minisearch.cli.maintenance import backup, restore, rollback, verify
-from minisearch.cli.models import models
 from minisearch.cli.options import EXIT_INTERRUPTED
-from minisearch.cli.query import query, why_not
-from minisearch.cli.status import chunks, similarity, status
 from minisearch.cli.terminal import printable
 from minisearch.errors import IndexBusy, MinisearchError
 
@@ -29,8 +24,39 @@ EXIT_BUSY = 75
 NO_MEMORY = "there is not enough memory: finished work is kept; free some memory and run the command again"
 
 
+# Each command by the module that defines it, which is imported when the command is needed.
+COMMANDS = {
+    "backup": "maintenance",
+    "chunks": "status",
+    "eval": "evaluate",
+    "index": "indexing",
+    "models": "models",
+    "query": "query",
+    "rebuild": "indexing",
+    "remove": "indexing",
+    "restore": "maintenance",
+    "rollback": "maintenance",
+    "selftest": "evaluate",
+    "similarity": "status",
+    "status": "status",
+    "verify": "maintenance",
+    "watch": "indexing",
+    "why-not": "query",
+}
+
+
 class _Group(click.Group):
-    """Turns the library's errors into one line and an exit code."""
+    """Finds the commands, and turns the library's errors into one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"minisearch.cli.{COMMANDS[name]}")
+        command: click.Command = getattr(module, {"eval": "evaluate", "why-not": "why_not"}.get(name, name))
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         ctx.color = False if os.environ.get("NO_COLOR") else None
@@ -64,27 +90,6 @@ def cli() -> None:
     The index is the folder .minisearch in the current folder, or the one that --index or MINISEARCH_INDEX
     names. Every command but "index" looks for it in the folders above too.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-
-
-for _command in (
-    index,
-    watch,
-    query,
-    why_not,
-    chunks,
-    similarity,
-    status,
-    verify,
-    rollback,
-    backup,
-    restore,
-    rebuild,
-    remove,
-    models,
-    evaluate,
-    selftest,
-):
-    cli.add_command(_command)
 
 
 def main() -> None:

@@ -148,7 +148,7 @@ def index(
 @json_option
 @with_index
 def watch(index: IndexChoice, paths: tuple[Path, ...], model: str | None, as_json: bool) -> None:
-    """Keep the index up to date with files and folders, until Ctrl-C.
+    """Keep the index up to date until Ctrl-C.
 
     A saved file can be found two seconds later. Without PATHS, everything that was indexed before is watched.
     Needs minisearch[watch].

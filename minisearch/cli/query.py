@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minisearch.cli.indexing import counts, news
 from minisearch.cli.options import (
     IndexChoice,
     json_option,
@@ -146,6 +145,8 @@ def query(
 
 def _refresh(ms: MiniSearch) -> bool:
     """Index changed files; False, with a message, where that fails and the existing index is searched."""
+    from minisearch.cli.indexing import counts, news  # with its imports, too much for a query
+
     try:
         report = ms.refresh()
     except (IndexBusy, IndexNotWritable, IngestError, InputError, ShrinkRefused) as error:

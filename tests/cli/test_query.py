@@ -25,6 +25,7 @@ import minisearch
 from minisearch import engine as engine_module
 from minisearch import types
 from minisearch.cli import cli, query_options
+from minisearch.cli.query import query
 from minisearch.cli.query_options import parse_date
 from minisearch.errors import InputError
 from minisearch.filters import And, Before, Extension, Field, Filter, Language, Or, Since
@@ -821,7 +822,7 @@ def test_the_help_is_in_sections_and_names_every_option(
     lines = result.stdout.splitlines()
     sections = [line.rstrip(":") for line in lines if line[:1].strip() and line.endswith(":")]
     assert sections == ["What to search for", "Which files", "How to rank", "What to print", "Other options"]
-    for parameter in cli.commands["query"].params:
+    for parameter in query.params:
         if parameter.name != "text":
             assert any(line.strip().startswith(parameter.opts[0]) for line in lines), parameter.name
 
