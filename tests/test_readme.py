@@ -12,7 +12,7 @@ import pytest
 
 from minisearch.cli import COMMANDS as CLI_COMMANDS
 from minisearch.cli import cli
-from minisearch.minilm.checkpoints import CATALOG
+from minisearch.minilm.catalog import CATALOG
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

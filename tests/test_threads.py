@@ -9,7 +9,7 @@ import pytest
 
 from minisearch import threads
 from minisearch.indexing.ahead import ahead
-from minisearch.stores.local.interrupts import interruptible
+from minisearch.stores.local.connection import interruptible
 
 
 @pytest.fixture

@@ -21,6 +21,10 @@ from minisearch.cli.terminal import printable
 from minisearch.errors import IndexBusy, MinisearchError
 
 EXIT_BUSY = 75
+# These encode a few texts with NumPy, on one thread: NumPy's threads wait for one another in busy loops, and
+# with the hashing of the weights on the second of two cores, 20 ms of work took 300. NumPy reads the variable
+# when it is imported, so it is set before a command runs.
+NUMPY_COMMANDS = {"query", "why-not", "chunks", "similarity"}
 NO_MEMORY = "there is not enough memory: finished work is kept; free some memory and run the command again"
 
 
@@ -57,6 +61,14 @@ class _Group(click.Group):
         module = importlib.import_module(f"minisearch.cli.{COMMANDS[name]}")
         command: click.Command = getattr(module, {"eval": "evaluate", "why-not": "why_not"}.get(name, name))
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in NUMPY_COMMANDS:
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         ctx.color = False if os.environ.get("NO_COLOR") else None

@@ -203,10 +203,10 @@ def _rerankers(kinds: Sequence[str], model: str | None, *, offline: bool) -> dic
     """The loaded rerankers: missing weights are reported before the work."""
     if not kinds:
         return {}
-    from minisearch.search.rerankers import Rerankers
+    from minisearch.search.rerank import Rerankers
 
     rerankers = Rerankers(model=model, offline=offline)
-    return {kind: rerankers.pace(kind).reranker for kind in kinds}
+    return {kind: rerankers.timed(kind).reranker for kind in kinds}
 
 
 @wrong_usage()

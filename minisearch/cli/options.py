@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,8 +20,8 @@ import click
 import minisearch
 from minisearch.cli.terminal import one_line, printable
 from minisearch.errors import IndexNotFound, InputError, ModelError
-from minisearch.minilm.catalog import locate
-from minisearch.minilm.checkpoints import find
+from minisearch.minilm.catalog import find
+from minisearch.minilm.hub import locate
 from minisearch.paths import INDEX_FOLDER, find_index, quoted
 
 if TYPE_CHECKING:
@@ -51,15 +50,6 @@ class IndexChoice:
     def open(self, *, default: Callable[[], Path] = find_index, **models: Any) -> MiniSearch:  # noqa: ANN401
         """Open the index: by default the nearest one, from the current folder upwards."""
         return minisearch.MiniSearch(self.folder or default(), offline=self.is_offline, **models)
-
-    def open_for_query(self, *, default: Callable[[], Path] = find_index, **models: Any) -> MiniSearch:  # noqa: ANN401
-        """The same, with NumPy limited to one thread.
-
-        NumPy's threads wait for one another in a busy loop: 20 ms of work took 300 ms while the weights were
-        hashed on the same two cores.  NumPy reads the number when it is imported, which is later.
-        """
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        return self.open(default=default, **models)
 
     @property
     def argument(self) -> str:

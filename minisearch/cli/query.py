@@ -134,7 +134,7 @@ def query(
         options = QueryOptions(text=" ".join(text), **given)
         search = options.search_options()
     output = Output(full, why, as_json)
-    with index.open_for_query(rerank_model=options.rerank_model) as ms:
+    with index.open(rerank_model=options.rerank_model) as ms:
         n_failed = int(refresh and not _refresh(ms))
         for answer in _answers(ms, options, search):
             output.show(answer, ms, options)
@@ -270,7 +270,7 @@ def _remark(found: SearchResults, ms: MiniSearch, options: QueryOptions) -> str:
         return f"({state}: the index may be incomplete)"
     if not found or options.like or found.mode == "lexical" or found[0].relevance is not None:
         return ""
-    from minisearch.search.calibration import MIN_DOCUMENTS
+    from minisearch.search.confidence import MIN_DOCUMENTS
 
     if status.n_documents >= MIN_DOCUMENTS:
         return ""
@@ -377,7 +377,7 @@ def why_not(index: IndexChoice, file: str, text: tuple[str, ...], as_json: bool,
         search = options.search_options()
     if not options.text.strip():
         raise InputError("the query is empty: say what you are looking for")
-    with index.open_for_query(rerank_model=options.rerank_model) as ms:
+    with index.open(rerank_model=options.rerank_model) as ms:
         path, line = file_and_line(file)
         found = ms.searcher.why_not(path, line, options.query(options.text), search)
     click.echo(as_json_line(found) if as_json else _why_not_text(found, line))

@@ -131,7 +131,7 @@ def chunks(index: IndexChoice, file: Path, full: bool, model: str | None, as_jso
     title of the file is embedded before each chunk, and its tokens count. The settings are those of the
     index, or the defaults where there is none; nothing is stored.
     """
-    with index.open_for_query(default=index_or_default, model=model) as ms:
+    with index.open(default=index_or_default, model=model) as ms:
         cut = ms.chunks(file)
     if as_json:
         click.echo(json.dumps(_chunks_json(cut)))
@@ -198,7 +198,7 @@ def similarity(index: IndexChoice, texts: tuple[str, ...], as_json: bool) -> Non
         raise click.UsageError(
             f'expected at least two texts, got {len(texts)}: minisearch similarity "one text" "another"'
         )
-    with index.open_for_query(default=index_or_default) as ms:
+    with index.open(default=index_or_default) as ms:
         cosines: list[list[float]] = ms.similarity(*texts).tolist()
     if as_json:
         found = {"cosine": cosines[0][1]} if len(texts) == 2 else {"cosines": cosines}
