@@ -158,7 +158,7 @@ def scored(name: str, folder: Path, encoder: Encoder, queries: Mapping[str, Mapp
         for text, gains in queries.items():
             (vector,) = encoder.encode_query([text])
             bm25, ceiling = words(store, text, ids)
-            with patch("minisearch.stores.local.lexical.PAIR_WEIGHT", 0.0):
+            with patch("minisearch.stores.local.full_text.PAIR_WEIGHT", 0.0):
                 bm25_of_words, _ = words(store, text, ids)
             asked.append(Asked(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
     return Scored(name, asked, np.array(documents), vectors)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from minisearch.config import DEFAULT_MODEL
-from minisearch.encoders import Encoders
 from minisearch.errors import InputError
 from minisearch.manifest import Manifest
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, real_path
 from minisearch.results import Query, SearchOptions, SearchResults
 from minisearch.search.confidence import read_baseline
@@ -80,7 +80,7 @@ class Searcher:
                 ids = np.array([passage.id for passage in passages], np.int64)
                 encoder = None
                 if options.evidence:
-                    encoder = self._encoders.to_ask(manifest.model, passages[0].text)
+                    encoder = self._encoders.to_query(manifest.model, passages[0].text)
                     manifest.check(encoder, self._location.folder)
                 # The baseline is about queries, not passages.
                 pipeline = replace(self._pipeline(store, encoder, options), baseline=None)
@@ -121,7 +121,7 @@ class Searcher:
         model = DEFAULT_MODEL
         if self._location.exists():
             model = self._current(lambda store: Manifest.read(store, self._location.folder)).model
-        vectors = self._encoders.to_ask(model, " ".join(texts)).encode_query(texts)  # (n, D)
+        vectors = self._encoders.to_query(model, " ".join(texts)).encode_query(texts)  # (n, D)
         cosines: FloatArray = np.clip(vectors @ vectors.T, -1, 1)
         return cosines
 
@@ -187,7 +187,7 @@ class Searcher:
         manifest = Manifest.read(store, self._location.folder)
         if options.mode == "lexical":
             return None, None
-        encoder = self._encoders.to_ask(manifest.model, query.text)
+        encoder = self._encoders.to_query(manifest.model, query.text)
         vector = _vector(query, encoder)
         manifest.check(encoder, self._location.folder)
         return encoder, vector
