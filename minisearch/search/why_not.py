@@ -74,7 +74,7 @@ def why_not(
     every = search(replace(stored, k=n_chunks, by="chunk", diverse=None, evidence=False))
     own = [result for result in every if result.chunk_id in ids]
     if (rank := _rank_on(page, ids)) is not None:
-        return WhyNot(name, "found", f"it is on the page, at rank {rank}", *_about(own, page, every))
+        return WhyNot(name, "found", f"it is result {rank}", *_about(own, page, every))
     if own:
         verdict, reason = _beaten(own, page, every, options.k)
         return WhyNot(name, verdict, reason, *_about(own, page, every))
@@ -89,7 +89,7 @@ def _about(own: list[SearchResult], page: SearchResults, every: SearchResults) -
 
 
 def _rank_on(page: SearchResults, ids: set[int]) -> int | None:
-    """The rank of the result that is one of these passages, or was merged with one."""
+    """The rank of the result that is, or was merged with, one of these passages."""
     for result in page:
         merged: tuple[Place, ...] = result.merged
         if result.chunk_id in ids or any(place.chunk_id in ids for place in merged):
@@ -116,17 +116,17 @@ def _not_indexed(store: Store, location: IndexLocation, key: str, given: str | o
         return "it is a folder: expected a file"
     last = store.journal.last_run()
     outcome = last.outcome if last else "never"
-    of_last = {location.absolute(root) for root in last.roots} if last else set()
-    if outcome not in FINISHED and is_below(location.absolute(key), of_last):
-        return "no run has got to it: the last one did not end; run minisearch index again"
-    if is_below(location.absolute(key), of_last | set(read_roots(store, location))):
+    last_roots = {location.absolute(root) for root in last.roots} if last else set()
+    if outcome not in FINISHED and is_below(location.absolute(key), last_roots):
+        return "the last run ended before it reached the file: run minisearch index again"
+    if is_below(location.absolute(key), last_roots | set(read_roots(store, location))):
         since = (
-            "was not in the index that was gone back to"
+            "was not yet in the index that the rollback restored"
             if outcome == ROLLED_BACK
-            else "has come since the last run"
+            else "is newer than the last run"
         )
         return f"it {since}: run minisearch index again"
-    return f"no run has seen it: minisearch index {quoted(given)}{location.option}"
+    return f"no run has included it: minisearch index {quoted(given)}{location.option}"
 
 
 # --- filtered ----------------------------------------------------------------------------------------------
@@ -194,17 +194,17 @@ def _beaten(
     best = own[0]
     before = min((one.trace.rank_before_rerank for one in own if one.trace.rank_before_rerank), default=None)
     if before is not None and before <= k:
-        return "reranked", f"it stood at rank {before} before the reranker put it at {best.rank}"
+        return "reranked", f"it was at rank {before}, and the reranker put it at rank {best.rank}"
     # Only scores on the same scale are compared: a reranker has its own.
     scores = [one.score for one in page if (one.trace.rerank is None) == (best.trace.rerank is None)]
     if scores and best.score > min(scores):
-        return "varied", f"its passage is at rank {best.rank}, and gave way to results that differ more"
+        return "varied", f"its passage is at rank {best.rank}, and results that differ more were preferred"
     by_meaning = min((one.trace.dense_rank for one in own if one.trace.dense_rank), default=None)
     by_words = min((one.trace.lexical_rank for one in own if one.trace.lexical_rank), default=None)
     ranks = [f"{rank:,} {how}" for rank, how in ((by_meaning, "by meaning"), (by_words, "by words")) if rank]
     if not by_words and page.mode != "dense":
-        ranks.append("by words nowhere: it has none of them")
-    margin = f", {min(scores) - best.score:.3f} below the last on the page" if scores else ""
+        ranks.append("not by words: it has none of them")
+    margin = f", {min(scores) - best.score:.3f} below the last result" if scores else ""
     where = f"its best passage, at line {best.line}, is at rank {best.rank:,} of {len(every):,}{margin}"
     # In one mode alone another passage of the file may rank higher.
     of_all = "its passages " if len(own) > 1 else ""
