@@ -240,7 +240,7 @@ def test_why_not_says_why(folder: Path) -> None:
         run("why-not", "docs/bread.md", "task", "--ext", "txt").stdout
     )
     assert run("why-not", "docs/tasks.md", "failed", "task").stdout == (
-        "docs/tasks.md: found: it is on the page, at rank 1\n"
+        "docs/tasks.md: found: it is result 1\n"
     )
     first, last, own = run("why-not", "docs/bread.md", "failed task", "-k", "1").stdout.splitlines()
     assert first.startswith("docs/bread.md: outranked: its best passage, at line 1, is at rank ")
