@@ -26,7 +26,7 @@ from minisearch.results import MODES, SearchOptions
 if TYPE_CHECKING:
     from minisearch.results import By, Mode, Query
 
-# As in rerankers.py, which needs NumPy and is not imported for --help.
+# As in search/rerank.py, which needs NumPy and is not imported for --help.
 AUTO = "auto"  # the better of those that are on this machine
 RERANKERS = ("cross", "bi", AUTO)
 DIVERSE = 0.5
@@ -78,11 +78,6 @@ class QueryOptions:
 
     def search_options(self) -> SearchOptions:
         """The options of the search; --like compares by meaning alone."""
-        budget_s = None
-        if self.rerank_budget is not None:
-            from minisearch.search.rerank import parse_duration  # needs NumPy
-
-            budget_s = parse_duration(self.rerank_budget)
         return SearchOptions(
             k=self.k,
             mode="dense" if self.like is not None else cast("Mode", self.mode),
@@ -90,7 +85,7 @@ class QueryOptions:
             by=cast("By", self.by),
             rerank=self._rerank(),
             rerank_depth=self.rerank_depth,
-            rerank_budget_s=budget_s,
+            rerank_budget_s=None if self.rerank_budget is None else parse_duration(self.rerank_budget),
             diverse=DIVERSE if self.diverse else None,
             evidence=not self.no_evidence,
         )
@@ -240,3 +235,18 @@ def parse_date(text: str, *, now: datetime | None = None) -> datetime:
             f"can't read the date '{short(text)}': expected one like 2024-01-31, 2024-01, 2024-01-31T18:30, "
             "7d, '2 weeks' or yesterday"
         ) from error
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration like "300ms", "0.5s" or "2 s"; InputError for anything else.
+
+    >>> parse_duration("300ms")
+    0.3
+    """
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(ms|s)\s*", text, re.IGNORECASE)
+    seconds = float(match[1]) / (1_000 if match[2].lower() == "ms" else 1) if match else 0.0
+    if not 0 < seconds < float("inf"):
+        raise InputError(
+            f"'{short(text)}' is no duration: expected a number above 0 with ms or s, like 300ms or 0.5s"
+        )
+    return seconds

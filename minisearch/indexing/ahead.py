@@ -76,7 +76,7 @@ def ahead(
             raise next_.error
 
     # A daemon, so that a maker that is stuck does not keep the process from ending.
-    maker = DaemonThread(make)
+    maker = DaemonThread(make, name="ahead")
     try:
         maker.start()
         yield take()

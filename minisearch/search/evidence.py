@@ -140,8 +140,8 @@ def _sentences(
     query: str, passages: Sequence[str], headings: Sequence[str], found_first: Sequence[Passage]
 ) -> list[list[_Sentence]]:
     """Each passage's sentences, at least one."""
-    asked = [*zip(passages, headings or [""] * len(passages), strict=True)]
-    every = [*asked, *(one for one in found_first if one not in asked)]  # splitting takes time: once each
+    given = [*zip(passages, headings or [""] * len(passages), strict=True)]
+    every = [*given, *(one for one in found_first if one not in given)]  # splitting takes time: once each
     split = [
         sentences_and_code(text, heading=heading) or [((0, len(text)), False)] for text, heading in every
     ]
@@ -162,7 +162,7 @@ def _sentences(
             for ((start, end), is_code), text, share in zip(spans, of_text, its_shares, strict=True)
         ]
         for (whole, _), spans, of_text, its_shares in zip(every, split, texts, shared, strict=True)
-    ][: len(asked)]
+    ][: len(given)]
 
 
 def _highest(scores: Sequence[float], n: int, *, margin: float = math.inf) -> list[int]:
