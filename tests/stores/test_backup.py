@@ -294,7 +294,7 @@ def test_a_damaged_backup_is_refused_and_leaves_nothing(filled, tmp_path, damage
         store.backup(tmp_path / "copy")
     sql(tmp_path / "copy", damage)
     (tmp_path / "new").mkdir()
-    with pytest.raises(IndexCorrupt, match=rf"{tmp_path / 'copy'} is not sound"):
+    with pytest.raises(IndexCorrupt, match=rf"{tmp_path / 'copy'} is damaged"):
         restore(tmp_path / "copy", tmp_path / "new" / "minisearch.db")
     assert list((tmp_path / "new").iterdir()) == []
 

@@ -54,7 +54,7 @@ def restore(backup: Path, path: Path) -> None:
 def _refuse_damage(connection: Connection, path: Path, *, deep: bool = False) -> None:
     problems = connection.interruptible(lambda: check(connection, deep=deep, in_place=deep))
     if problems:
-        raise IndexCorrupt(f"{path} is not sound ({problems[0]}): use another backup, or index again")
+        raise IndexCorrupt(f"{path} is damaged ({problems[0]}): use another backup, or index again")
 
 
 @contextlib.contextmanager

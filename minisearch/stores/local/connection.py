@@ -172,7 +172,7 @@ class Connection:
         """Whether this writer found the file without a seal: then it is checked before it is sealed."""
         return self._has_written and not self._is_sound
 
-    def vouch(self) -> None:
+    def mark_as_checked(self) -> None:
         """Record that the file was checked."""
         self._is_sound = True
 

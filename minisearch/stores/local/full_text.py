@@ -98,8 +98,9 @@ def cjk_phrase(text: str) -> str:
 
 # --- how results are scored ------------------------------------------------------------------------
 
-# FTS5 scores all terms of a group in half the time at once, but with their idf in one table.  In a table with
-# so many of so many chunks, the idf there and the idf among all chunks differ by little (0.1 of some 3 to 8).
+# FTS5 scores all terms of a group in one query in half the time, but with their idf in one table.  In a table
+# with so many of so many chunks, the idf there and the idf among all chunks differ by little (0.1 of some 3
+# to 8).
 NEARLY_ALL, MANY = 0.9, 1_000
 
 _POSTING = np.dtype([("id", np.int64), ("score", np.float64), ("content", np.float64)])

@@ -2,7 +2,7 @@
 
 One change is everything a run, or one opened store, puts and removes.  A run that was interrupted and the one
 that continues it are one change.  When a change first touches a path, the document there is copied into the
-`undo_` tables, in the same transaction.  A rollback puts it back, and keeps in turn what that replaces, so a
+`undo_` tables, in the same transaction.  A rollback puts it back, and keeps what that replaces, so a
 second rollback returns.  Chunk ids are new each time: no id is ever used twice.
 
 When the next change begins, the earlier states are deleted and only the vectors of their texts are kept, in

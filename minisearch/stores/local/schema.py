@@ -252,7 +252,7 @@ def needs_migration(db: sqlite3.Connection, path: Path) -> bool:
     if _is_before_first_release(applied):
         raise StoreError(
             f"{path} was made by an earlier version, which this one does not read: make it again with: "
-            f"{_command_to_make_anew(db, path)}"
+            f"{_command_to_make_again(db, path)}"
         )
     newer = [name for name in applied if name not in known]
     if newer:
@@ -276,7 +276,7 @@ def _is_before_first_release(applied: list[str]) -> bool:
     return bool(applied) and applied[0] != MIGRATIONS[0].__name__
 
 
-def _command_to_make_anew(db: sqlite3.Connection, path: Path) -> str:
+def _command_to_make_again(db: sqlite3.Connection, path: Path) -> str:
     """A shell command that removes the database and indexes the same folders and files."""
     roots: list[str] = []
     with contextlib.suppress(sqlite3.Error, ValueError, TypeError):

@@ -95,7 +95,7 @@ class LocalStore:
             problems = check(self._connection, deep=True, in_place=True)
             if problems:
                 raise damaged(self._connection.path, problems[0])
-            self._connection.vouch()
+            self._connection.mark_as_checked()
 
     def _free_space(self) -> None:
         """Shrink the file if much of it is free, or if bytes of forgotten secrets are in it."""
@@ -423,7 +423,7 @@ class LocalStore:
         return self._index.is_due(backend, self.generation, self.counts()[1])
 
     def publish_index(self, backend: str, dimension: int) -> None:
-        """Build the vector index anew from the stored vectors and put it into use; hold the writer's lock.
+        """Rebuild the vector index from the stored vectors and put it into use; hold the writer's lock.
 
         Raises BackendUnavailable, and IndexNotWritable when the file cannot be written whole.
         """

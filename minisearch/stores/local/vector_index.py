@@ -215,7 +215,7 @@ class LiveIndex:
         return n_changed > max(MERGE_ABOVE, MERGE_FRACTION * len(base.ids)) or not self.is_intact(base)
 
     def publish(self, backend: str, dimension: int, generation: Callable[[], int]) -> None:
-        """Build the index anew from the stored vectors and put it into use; the writer's lock is held.
+        """Rebuild the index from the stored vectors and put it into use; the writer's lock is held.
 
         Raises BackendUnavailable, and IndexNotWritable when the file cannot be written whole.
         """
