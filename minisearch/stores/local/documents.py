@@ -320,7 +320,8 @@ def read_vectors(connection: Connection, dimension: int, after: int) -> tuple[In
 
 
 def _vector(connection: Connection, chunk_id: int, stored: object, crc32: int, dimension: int) -> FloatArray:
-    if not isinstance(stored, bytes) or len(stored) % 4 or (dimension and len(stored) != 4 * dimension):
+    is_whole = isinstance(stored, bytes) and len(stored) > 0 and len(stored) % 4 == 0
+    if not isinstance(stored, bytes) or not is_whole or (dimension and len(stored) != 4 * dimension):
         numbers = f"{dimension} numbers" if dimension else "whole numbers"
         raise damaged(connection.path, f"chunk {chunk_id} has no vector of {numbers}")
     if zlib.crc32(stored) != crc32:
