@@ -90,7 +90,7 @@ def test_a_process_that_ends_during_a_request_is_replaced(sandbox, monkeypatch, 
         assert reason(sandbox, pdf("words")) == "its reader ended without an answer (exit status 0)"
     code = (
         "import os, json; a = json.dumps({'reason': 'first'}).encode()\n"
-        "for _ in range(2):\n"  # all of the question, or it might be told of one that broke off
+        "for _ in range(2):\n"  # the whole request, or the parent sees a broken pipe
         "    n = int.from_bytes(os.read(0, 8), 'big')\n"
         "    while n: n -= len(os.read(0, n))\n"
         "os.write(1, len(a).to_bytes(8, 'big') + a); os.read(0, 1); " + end
