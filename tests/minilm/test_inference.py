@@ -168,7 +168,7 @@ def test_every_position_is_in_one_batch_and_no_batch_is_too_large() -> None:
 
 def test_batches_for_several_cores_end_small() -> None:
     lengths = [20] * 1_000
-    sizes = [sum(lengths[row] for row in rows) for rows in batches(lengths, 1_024, n_takers=2)]
+    sizes = [sum(lengths[row] for row in rows) for rows in batches(lengths, 1_024, n_workers=2)]
     assert sum(sizes) == 20_000
     assert sizes == sorted(sizes, reverse=True)
     assert (sizes[0], sizes[-2]) == (1_020, 240)
