@@ -217,7 +217,7 @@ def test_it_encodes_a_few_hundred_short_texts_however_large_the_index(
 
 def test_a_null_is_kept_beside_the_facts_of_the_index(tmp_path: Path, encoder: HashingEncoder) -> None:
     baseline = ScoreBaseline.of([0.1, 0.3], [0.5])
-    with index_of(tmp_path, sentences_of_words(3), encoder) as (store, _):
+    with index_of(tmp_path, sentences_of_words(3), encoder) as store:
         manifest = Manifest.read(store, tmp_path)
         assert read_baseline(store) is None
         write_baseline(store, baseline)
