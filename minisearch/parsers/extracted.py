@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from minisearch.errors import IngestError
-from minisearch.parsers.building import MAX_TITLE, first_title
 from minisearch.parsers.fields import Fields
 from minisearch.parsers.html import read_html
 from minisearch.parsers.sandbox import NONSENSE, Sandbox
-from minisearch.parsers.source import UNFIT, Source
+from minisearch.parsers.source import MAX_TITLE, Source, first_title
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, row_text
+from minisearch.text import storable
 from minisearch.types import Document, Heading, Origin
 
 MAX_NOTES = 20
@@ -180,4 +180,4 @@ def _list(value: object) -> list[Any]:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("not a text")
-    return UNFIT.sub("\ufffd", value)
+    return storable(value)

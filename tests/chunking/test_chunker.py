@@ -300,9 +300,7 @@ def test_parts_are_of_like_length_and_the_last_is_no_rag():
 def test_an_abbreviation_a_number_and_a_list_mark_end_no_sentence():
     text = "One two three four five, e.g. six seven eight version 2.5 is 3. Nine ten eleven twelve"
     assert not any(piece.endswith(("e.g.", "2.", "3.")) for piece in texts(cut(text, max_tokens=18)))
-    text = (
-        "One two three four five six seven eight nine ten eleven by Dr. Smith and others at noon."
-    )
+    text = "One two three four five six seven eight nine ten eleven by Dr. Smith and others at noon."
     assert not any(piece.endswith("Dr.") for piece in texts(cut(text, max_tokens=16)))
     year = "It was found here in the long and cold winter of 2019. One more part came only a year later."
     assert texts(cut(year, max_tokens=14))[0].endswith("2019.")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.parsers import parse
-from minisearch.parsers.mime import charset_of, header_words
+from minisearch.parsers.email_ import charset_of, header_words
 from minisearch.types import Document
 from tests.parsers.anchors import check_anchors, in_source, line_of
 
