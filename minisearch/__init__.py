@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from minisearch.config import Settings
     from minisearch.engine import MiniSearch
     from minisearch.errors import MinisearchError
-    from minisearch.minilm.model import SentenceTransformer
+    from minisearch.minilm import SentenceTransformer
     from minisearch.results import Query, SearchResult, SearchResults
     from minisearch.types import IndexStatus, IngestReport
 
@@ -43,7 +43,7 @@ _HOMES = {
     "Query": "results",
     "SearchResult": "results",
     "SearchResults": "results",
-    "SentenceTransformer": "minilm.model",
+    "SentenceTransformer": "minilm",
     "Settings": "config",
 }
 

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisearch.config import Settings
-from minisearch.encoders import Encoders
 from minisearch.errors import InputError, MinisearchError
 from minisearch.files.selection import FileChoice
 from minisearch.filters import Filter, as_filter
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
-from minisearch.search.rerankers import Rerankers
-from minisearch.search.searcher import Asking
+from minisearch.search.rerank import Rerankers
+from minisearch.search.searcher import Searcher
+from minisearch.trust import check_model
 from minisearch.types import (
     Encoder,
     FloatArray,
@@ -73,10 +74,14 @@ class MiniSearch:
         self._settings = settings
         self._location = IndexLocation(Path(index_folder))
         self._encoders = Encoders(
-            given=encoder, model=model, dtype=dtype, offline=offline, location=self._location
+            given=encoder,
+            model=model,
+            dtype=dtype,
+            offline=offline,
+            check_model=partial(check_model, self._location),
         )
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
-        self.searcher = Asking(self._location, self._encoders, rerankers)
+        self.searcher = Searcher(self._location, self._encoders, rerankers)
         self._writing_half: Writing | None = None
         self._turn = threading.Lock()
 

@@ -13,7 +13,7 @@ from minisearch.config import Settings, ingest_fingerprint
 from minisearch.errors import FingerprintMismatch, IndexNotFound
 from minisearch.paths import DATABASE, quoted
 from minisearch.stores.local import Store
-from minisearch.stores.local.failures import damaged
+from minisearch.stores.local.sqlite import damaged
 from minisearch.types import Encoder
 
 MOST_DIMENSIONS = 1 << 16  # of any model's vectors: a number from elsewhere could ask for all memory

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence, Set
 from contextlib import suppress
 
 from minisearch.errors import InputError
-from minisearch.minilm.checkpoints import find
+from minisearch.minilm.catalog import find
 from minisearch.paths import INDEX_FOLDER, IndexLocation, is_below, is_ours, quoted
 from minisearch.stores.local import Store
 
@@ -63,7 +63,7 @@ def check_roots(store: Store, location: IndexLocation, roots: Sequence[str]) -> 
 
 def check_model(location: IndexLocation, model: str) -> None:
     """InputError when an index that says it was made with this model may not open its folder."""
-    if find(model) is not None:  # a name, which means the same to everybody
+    if find(model) is not None or not location.exists():  # a name means the same to everybody
         return
     with Store(location.database) as store:
         allowed = places(store, location)

@@ -22,7 +22,7 @@ from minisearch.errors import (
     InputError,
 )
 from minisearch.files.selection import FileChoice
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from minisearch.vectors import backend_names
 from tests.fakes import HashingEncoder
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minisearch.cli import cli
-from minisearch.minilm.checkpoints import CATALOG
+from minisearch.minilm.catalog import CATALOG
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

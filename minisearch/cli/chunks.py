@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +48,6 @@ def chunks(
     or the usual ones where there is no index; nothing is stored.
     """
     set_up_logging(verbose)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `query`
     with minisearch.MiniSearch(index_folder or _index_folder(), model=model, offline=offline) as ms:
         cut = ms.chunks(file)
     if as_json:

@@ -17,8 +17,8 @@ import click
 from minisearch import minilm
 from minisearch.cli.terminal import printable
 from minisearch.errors import WeightsNotFound
-from minisearch.minilm.catalog import Located, Place, download, locate
-from minisearch.minilm.checkpoints import CATALOG, Checkpoint, find
+from minisearch.minilm.catalog import CATALOG, Checkpoint, find
+from minisearch.minilm.hub import Located, Place, download, locate
 from minisearch.minilm.settings import CheckpointSettings, read_settings
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import click
 
 from minisearch.cli.terminal import printable
 from minisearch.errors import InputError, ModelError
-from minisearch.minilm.catalog import locate
-from minisearch.minilm.checkpoints import find
+from minisearch.minilm.catalog import find
+from minisearch.minilm.hub import locate
 from minisearch.paths import quoted
 
 EXIT_INTERRUPTED = 130  # as a shell says of Ctrl-C; SIGTERM is answered in minisearch.__main__

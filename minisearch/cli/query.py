@@ -7,7 +7,6 @@ here; how a page looks is `page`'s part.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -129,9 +128,6 @@ def query(
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
     set_up_logging(verbose)
     output = Output(full, why, as_json)
-    # NumPy's threads wait for one another in a loop that takes all they get: with as much as the weights'
-    # hash beside them on two cores, 20 ms of work took 300. It asks for their number when it is imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with wrong_usage():
         asked = QueryOptions(text=" ".join(text), **given)
         options = asked.search_options()
@@ -273,7 +269,7 @@ def _remark(found: SearchResults, ms: MiniSearch, asked: QueryOptions) -> str:
         return f"({state}: not everything may be in the index yet)"
     if not found or asked.like or found.mode == "lexical" or found[0].relevance is not None:
         return ""
-    from minisearch.search.calibration import MIN_DOCUMENTS
+    from minisearch.search.confidence import MIN_DOCUMENTS
 
     if status.n_documents >= MIN_DOCUMENTS:
         return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -36,7 +35,6 @@ def similarity(
         raise click.UsageError(
             f'expected at least two texts, got {len(texts)}: minisearch similarity "one text" "another"'
         )
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `query`
     with minisearch.MiniSearch(index_folder or _index_folder(), offline=offline) as ms:
         cosines: list[list[float]] = ms.similarity(*texts).tolist()
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,6 @@ def why_not(
       minisearch why-not docs/tasks.md "how do I retry a failed task" -k 5
     """  # noqa: D301 - click reads \b as "leave these lines as they are"
     set_up_logging(verbose)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `query`
     with wrong_usage():
         asked = QueryOptions(text=" ".join(text), **NOT_ASKED, **given)
         options = asked.search_options()

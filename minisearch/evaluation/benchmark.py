@@ -19,7 +19,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from minisearch.config import Settings, fingerprint
-from minisearch.encoders import Encoders
 from minisearch.engine import MiniSearch
 from minisearch.errors import InputError
 from minisearch.evaluation.collection import Collection, CollectionDocument
@@ -29,11 +28,13 @@ from minisearch.indexing.changes import CutDocument, Outcome, PassedOver, Reader
 from minisearch.indexing.pipeline import Walked
 from minisearch.indexing.writer import Writing
 from minisearch.manifest import Manifest
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import Mode
 from minisearch.search.query import literal_query
 from minisearch.stores.local import FileStamp, Store, StoredDocument
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
+from minisearch.trust import check_model
 from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Origin, Reranker
 
 N_WARM_UP = 3  # queries that are not timed: they fill caches, start threads and read pages
@@ -109,7 +110,9 @@ def open_benchmark(
     with tempfile.TemporaryDirectory(prefix="minisearch-") as temporary:
         location = IndexLocation(index or Path(temporary) / INDEX_FOLDER)
         _claim(location)
-        encoders = Encoders(given=encoder, model=model, offline=offline, location=location)
+        encoders = Encoders(
+            given=encoder, model=model, offline=offline, check_model=partial(check_model, location)
+        )
         documents = {path_of(id_): document for id_, document in collection.corpus.items()}
         report = Writing(location, encoders, settings).take_in(
             Walked({path: _found(document) for path, document in documents.items()}),

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TypedDict
 
 from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings
-from minisearch.encoders import Encoders
 from minisearch.errors import IndexNotFound, InputError
 from minisearch.files.selection import FileChoice
 from minisearch.indexing.changes import Reader, passed_over
@@ -35,11 +34,12 @@ from minisearch.indexing.news import as_before, remarks, told_before
 from minisearch.indexing.pipeline import Run, Source, Walked, find_files
 from minisearch.indexing.recording import recorded
 from minisearch.manifest import Manifest
-from minisearch.minilm.checkpoints import find
+from minisearch.minilm.catalog import find
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, is_below, real_path
-from minisearch.search import calibration
+from minisearch.search import confidence
 from minisearch.stores.local import Store
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from minisearch.trust import check_roots, write_named
 from minisearch.types import Encoder, IndexProgress, IngestReport
 from minisearch.vectors import load_backend
@@ -189,8 +189,8 @@ class Writing:
             write_losses(store, shrinking.losses(run.outdated, run.passed_over))
             is_new = self._publish_if_due(store, manifest)
             report = run.report()
-            is_unmeasured = report.n_encoded and (is_new or calibration.read(store) is None)
-            if is_unmeasured or calibration.is_due(store):
+            is_unmeasured = report.n_encoded and (is_new or confidence.read_baseline(store) is None)
+            if is_unmeasured or confidence.is_baseline_due(store):
                 self._calibrate(store, manifest)
         notes = [note for note in store.notes() if self._is_below(note.path, below)]
         in_force = {
@@ -262,7 +262,7 @@ class Writing:
         except IndexNotFound:
             encoder = self._encoders.to_add(DEFAULT_MODEL, 0)
             manifest = Manifest.of(encoder, self._settings or Settings(), backend or DEFAULT_BACKEND)
-        if self._encoders.is_asked_for(manifest.model):
+        if self._encoders.is_chosen(manifest.model):
             encoder = self._encoder_of(manifest)  # asked for by name: say now if it is not the index's
             if self._encoders.model is not None:
                 manifest = replace(manifest, model=encoder.name)  # where the same weights are now
@@ -309,8 +309,8 @@ class Writing:
         """Note what the index says to queries it has no answer for; the model is loaded by now."""
         with store.snapshot():
             index = LiveIndex(self._location.path).current(store, manifest.dimension)
-            baseline = calibration.measure(store, index, self._encoder_of(manifest))
-        calibration.write(store, baseline)
+            baseline = confidence.measure_baseline(store, index, self._encoder_of(manifest))
+        confidence.write_baseline(store, baseline)
 
     def _encoder_of(self, manifest: Manifest) -> Encoder:
         """The encoder whose vectors the index holds; FingerprintMismatch when another one was asked for."""

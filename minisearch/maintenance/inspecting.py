@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minisearch.config import DEFAULT_MODEL, Settings
-from minisearch.encoders import Encoders
 from minisearch.errors import IndexNotFound, IngestError, InputError
 from minisearch.files.selection import FileChoice
 from minisearch.files.walk import Found, walk
@@ -19,6 +18,7 @@ from minisearch.indexing.changes import PassedOver, ReadDocument, Reader
 from minisearch.indexing.choices import read_choices
 from minisearch.indexing.cutting import cut
 from minisearch.manifest import Manifest
+from minisearch.minilm.encoders import Encoders
 from minisearch.parsers.code import MODULES, is_cut_at_lines, is_installed
 from minisearch.paths import IndexLocation, real_path
 from minisearch.stores.local import Store
@@ -56,7 +56,7 @@ def inspect(
     model, own_settings, choices = _of_index(location)
     settings = settings or own_settings
     found = _found(path, file, choices)
-    encoder = encoders.to_ask(model, "")
+    encoder = encoders.to_query(model, "")
     read = Reader({}, lambda: encoder, settings, "").read(os.fspath(path), found)
     if isinstance(read, PassedOver):
         raise IngestError(f"{path} gives no chunks: {read.reason}")

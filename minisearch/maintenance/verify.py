@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from minisearch.encoders import Encoders
 from minisearch.errors import IngestError, InputError
 from minisearch.indexing.changes import CutDocument, Reader
 from minisearch.indexing.choices import read_choices
 from minisearch.indexing.pipeline import find_files
 from minisearch.manifest import Manifest
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation
 from minisearch.stores.local import Store, StoredDocument
 from minisearch.trust import may_open, places

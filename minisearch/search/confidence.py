@@ -1,9 +1,12 @@
-"""How far an answer rises above what the index says to queries it has no answer for.
+"""Confidence: how far a result scores above what the index scores for unrelated queries.
 
-The best scores of such queries come in, as a `ScoreBaseline`; a cosine, and how many of the query's words a
-passage has, become an estimate from 0 to 1, and a page is confident or not.  That is evidence of relevance,
-never that an answer exists: a query about a subject the index is full of scores high whether or not any
-passage answers it.  Asking those queries, and keeping what came of it, is left to others.
+The best cosines of unrelated queries, measured once after indexing, are the `ScoreBaseline`.  A cosine and
+the share of the query's words that a passage has come in; an estimate from 0 to 1 goes out, and a search is
+confident or not.  This is evidence of relevance, not that an answer exists: a query about a subject that the
+index is full of scores high whether or not any passage answers it.
+
+The unrelated queries are everyday ones, and sentences of the index's own documents, searched for in all the
+other documents.
 """
 
 from __future__ import annotations
@@ -13,21 +16,38 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
-VERSION = 1
+from minisearch.search.sentences import sentences
+from minisearch.stores.local import Store
+from minisearch.types import Encoder, IntArray
+from minisearch.vectors.base import VectorIndex
 
-# Of the sum of both heights; fitted by scripts/confidence.py --fit.  Nothing that was tried in the sum beside
-# the cosine told more (AUROC within about 0.01, some worse): margins to later results, the number of shared
-# words, agreement of both legs, hubness.
+VERSION = 1
+META_KEY = "null_scores"
+
+GENERIC_QUERIES = Path(__file__).parent / "generic_queries.txt"
+
+MIN_DOCUMENTS = 20  # with fewer, one document on the subject of an unrelated query distorts the baseline
+N_SENTENCES = 80
+MAX_WORDS = 15
+COPIED_WORDS = 8  # a passage that has this many first words of a sentence in a row repeats the sentence
+
+# Passages of the sentence's own document are skipped; if all of these are, the sentence is not counted.
+N_NEIGHBOURS = 20
+
+# Of the sum of both heights; fitted by scripts/confidence.py --fit.  Other signals in the sum did not help
+# (AUROC within about 0.01, some worse): margins to later results, the number of shared words, agreement of
+# the dense and the lexical ranking, hubness.
 SLOPE, CONSTANT = 0.65, -0.42
 
 CONFIDENT_FROM = 0.5
 
-# A passage that holds every word of the query once has about this share of what a perfect match of them
-# would score (BM25 saturates). Of queries from elsewhere few find such a passage (scripts/confidence.py: 5
-# more of 1,419 pass). A name is often no nearer in meaning than chance; farther, words alone are an accident.
+# A passage with every word of the query once has about this share of the score of a perfect match (BM25
+# saturates). Few unrelated queries find such a passage (scripts/confidence.py: 5 more of 1,419 pass). A name
+# is often no nearer in meaning than chance; below NEAR_ENOUGH a match of words is an accident.
 WORDS_FROM, NEAR_ENOUGH = 0.4, 0.1
 
 # Spreads are a tenth or two; a smaller one comes from too few different scores and would count for too much.
@@ -38,10 +58,10 @@ _PERCENTILES = np.arange(0, 101, 5)
 
 @dataclass(frozen=True, slots=True)
 class ScoreBaseline:
-    """The best cosines of an index for queries it has no answer to: percentiles 0, 5, ... 100 of them.
+    """The best cosines of an index for unrelated queries: their percentiles 0, 5, ... 100.
 
-    ``generic`` are those of everyday queries about anything; ``cross`` of sentences of its own documents,
-    asked of all the other documents.
+    ``generic`` are those of everyday queries; ``cross`` those of sentences of the index's own documents,
+    searched for in all the other documents.
     """
 
     generic: tuple[float, ...]
@@ -49,16 +69,16 @@ class ScoreBaseline:
 
     @classmethod
     def of(cls, generic: Sequence[float], cross: Sequence[float]) -> ScoreBaseline:
-        """From the best cosines themselves, in any order and number, above none."""
+        """From the best cosines, at least one of each, in any order."""
         return cls(_percentiles(generic), _percentiles(cross))
 
     def to_json(self) -> str:
-        """As `from_json` reads it."""
+        """The text form that `from_json` reads."""
         return json.dumps({"version": VERSION, "generic": self.generic, "cross": self.cross})
 
     @classmethod
     def from_json(cls, text: str) -> ScoreBaseline | None:
-        """What `to_json` wrote; None for another version's, which is to be measured again."""
+        """What `to_json` wrote; None for another version, whose baseline must be measured again."""
         try:
             held = json.loads(text)
             baseline = cls(tuple(map(float, held["generic"])), tuple(map(float, held["cross"])))
@@ -71,7 +91,7 @@ class ScoreBaseline:
 
 
 def heights(cosine: float, baseline: ScoreBaseline) -> tuple[float, float]:
-    """How high a cosine stands above chance, generic and cross: 0 at the median, 1 at the 95th percentile."""
+    """How far a cosine is above chance, generic and cross: 0 at the median, 1 at the 95th percentile."""
     return _height(cosine, baseline.generic), _height(cosine, baseline.cross)
 
 
@@ -81,13 +101,12 @@ def _height(cosine: float, percentiles: Sequence[float]) -> float:
 
 
 def relevance(cosine: float, baseline: ScoreBaseline, *, words: float = 0.0) -> float:
-    """The estimate for a passage with this cosine to the query: in [0, 1], growing with the cosine.
+    """The estimate for a passage with this cosine to the query: in [0, 1], higher for a higher cosine.
 
-    ``words`` is what it has of the query's words, as a share of a perfect match (`Hits.words`).
+    ``words`` is its BM25 for the query's words as a share of a perfect match (`Hits.words`).
     """
-    by_meaning = 1 / (
-        1 + math.exp(min(-SLOPE * sum(heights(cosine, baseline)) - CONSTANT, 700.0))
-    )  # no overflow
+    exponent = -SLOPE * sum(heights(cosine, baseline)) - CONSTANT
+    by_meaning = 1 / (1 + math.exp(min(exponent, 700.0)))  # more would overflow
     if words < WORDS_FROM or by_meaning < NEAR_ENOUGH:
         return by_meaning
     by_words = CONFIDENT_FROM + (1 - CONFIDENT_FROM) * (words - WORDS_FROM) / (1 - WORDS_FROM)
@@ -95,7 +114,7 @@ def relevance(cosine: float, baseline: ScoreBaseline, *, words: float = 0.0) -> 
 
 
 def is_confident(relevances: Iterable[float | None]) -> bool | None:
-    """Whether any of these rises above chance; None where none was estimated."""
+    """Whether any of these estimates is above chance; None if there are none."""
     known = [one for one in relevances if one is not None]
     return max(known) >= CONFIDENT_FROM if known else None
 
@@ -106,3 +125,74 @@ def _percentiles(scores: Sequence[float]) -> tuple[float, ...]:
 
 def _are_percentiles(numbers: Sequence[float]) -> bool:
     return len(numbers) == len(_PERCENTILES) and all(low <= high for low, high in pairwise(numbers))
+
+
+# --- measuring the baseline --------------------------------------------------------------------------------
+
+
+def measure_baseline(store: Store, index: VectorIndex, encoder: Encoder) -> ScoreBaseline | None:
+    """Measure what unrelated queries score; None if the index is too small for that.
+
+    Call it inside one snapshot of the store.  The same index always gives the same baseline.
+    """
+    n_documents, _ = store.counts()
+    if n_documents < MIN_DOCUMENTS:
+        return None
+    generic = index.search(encoder.encode_query(generic_queries()), 1)
+    cross = _cross_scores(store, index, encoder, _spread(store.chunk_ids(), N_SENTENCES))
+    if not cross:
+        return None
+    return ScoreBaseline.of([float(hits.scores[0]) for hits in generic], cross)
+
+
+def write_baseline(store: Store, baseline: ScoreBaseline | None) -> None:
+    """Store the baseline in the index; None removes it."""
+    store.set_meta(**{META_KEY: baseline.to_json() if baseline else ""})
+
+
+def is_baseline_due(store: Store) -> bool:
+    """Whether the baseline was never measured (the run was interrupted), or by another version."""
+    kept = store.meta().get(META_KEY)
+    return kept is None or (kept != "" and ScoreBaseline.from_json(kept) is None)
+
+
+def read_baseline(store: Store) -> ScoreBaseline | None:
+    """The stored baseline; None if there is none, or it is of another version."""
+    return ScoreBaseline.from_json(store.meta().get(META_KEY, ""))
+
+
+def generic_queries() -> list[str]:
+    """Everyday queries about all kinds of subjects."""
+    return GENERIC_QUERIES.read_text(encoding="utf-8").splitlines()
+
+
+def _cross_scores(store: Store, index: VectorIndex, encoder: Encoder, chunk_ids: IntArray) -> list[float]:
+    """For a sentence of each chunk, its best cosine in another document that does not repeat it."""
+    sampled = store.chunks(chunk_ids.tolist()).values()
+    texts = [_first_sentence(chunk.text, chunk.heading) for chunk in sampled]
+    found = index.search(encoder.encode_query(texts), N_NEIGHBOURS)
+    neighbours = store.chunks(np.unique(np.concatenate([hits.ids for hits in found])).tolist())
+    scores = []
+    for chunk, text, hits in zip(sampled, texts, found, strict=True):
+        start = " ".join(text.split()[:COPIED_WORDS])
+        is_other = [
+            neighbours[id_].document_id != chunk.document_id and start not in _one_line(neighbours[id_].text)
+            for id_ in hits.ids.tolist()
+        ]
+        scores += hits.scores[is_other][:1].tolist()
+    return scores
+
+
+def _first_sentence(text: str, heading: str) -> str:
+    spans = sentences(text, heading=heading)
+    first = text[slice(*spans[0])] if spans else text
+    return " ".join(first.split()[:MAX_WORDS])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _spread(ids: IntArray, n: int) -> IntArray:
+    """About n of the ids, evenly spread, always the same ones."""
+    return ids[:: max(1, len(ids) // n)][:n]

@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from minisearch.cli import cli
-from minisearch.encoders import Encoders
 from minisearch.errors import IndexBusy
 from minisearch.maintenance import recovery
+from minisearch.minilm.encoders import Encoders
 from minisearch.stores.local import Store
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from tests.fakes import HashingEncoder
 
 
@@ -25,7 +25,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index over three files, in the current folder."""
     encoder = HashingEncoder("all-MiniLM-L6-v2")
     monkeypatch.setattr(Encoders, "to_index", lambda *_: encoder)
-    monkeypatch.setattr(Encoders, "to_ask", lambda *_: encoder)
+    monkeypatch.setattr(Encoders, "to_query", lambda *_: encoder)
     monkeypatch.setattr(Encoders, "to_add", lambda *_: encoder)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from transformers import BertConfig, BertForPreTraining
 
 from minisearch.cli import cli
-from minisearch.minilm.checkpoints import CATALOG
+from minisearch.minilm.catalog import CATALOG
 
 NAME = "MiniLM-L12-H384-uncased"  # its repository has pytorch_model.bin and vocab.txt
 ROW = CATALOG[NAME]
@@ -101,7 +101,7 @@ def test_a_model_shows_what_was_really_loaded_and_what_was_left_out(nothing_here
     ("arguments", "message"),
     [
         (["show", "all-MiniLM-L6"], "unknown model 'all-MiniLM-L6'; did you mean all-MiniLM-L6-v2?"),
-        (["show", "all-MiniLM-L12-v2"], "no weights for all-MiniLM-L12-v2. Looked in:"),
+        (["show", "all-MiniLM-L12-v2"], "no weights for all-MiniLM-L12-v2. Searched:"),
         (["download", "gpt"], "unknown model 'gpt': expected one of: all-MiniLM-L6-v2"),
         (["download", NAME, "--offline"], f"{NAME} is not on this machine; not downloaded: offline"),
     ],

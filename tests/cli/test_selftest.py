@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from minisearch import MiniSearch
 from minisearch.cli import cli
-from minisearch.encoders import Encoders
 from minisearch.evaluation.selftest import MIN_QUERIES
+from minisearch.minilm.encoders import Encoders
 from tests.cli.usage import usage_error
 from tests.evaluation.test_selftest import an_encoder, write_documents
 from tests.fakes import HashingEncoder
