@@ -1,4 +1,4 @@
-"""What belongs together is found in every kind of markup, and is cut only where it is longer than a chunk."""
+"""Blocks are found in every kind of markup, and are cut only where they are longer than a chunk."""
 
 import time
 
