@@ -14,9 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisearch.config import Settings
 from minisearch.errors import InputError, MinisearchError
-from minisearch.files.selection import FileChoice
 from minisearch.filters import Filter, as_filter
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
@@ -24,23 +22,25 @@ from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
 from minisearch.search.rerank import Rerankers
 from minisearch.search.searcher import Searcher
 from minisearch.trust import check_model
-from minisearch.types import (
-    Encoder,
-    FloatArray,
-    IndexProgress,
-    IndexStatus,
-    IngestReport,
-    Reranker,
-    Verification,
-)
 
 if TYPE_CHECKING:
+    from minisearch.config import Settings
+    from minisearch.files.selection import FileChoice
     from minisearch.indexing.preview import Preview
     from minisearch.indexing.writer import Writing
     from minisearch.maintenance.coverage import Coverage
     from minisearch.maintenance.inspecting import CutFile
     from minisearch.search.why_not import WhyNot
     from minisearch.stores.local import Undone
+    from minisearch.types import (
+        Encoder,
+        FloatArray,
+        IndexProgress,
+        IndexStatus,
+        IngestReport,
+        Reranker,
+        Verification,
+    )
 
 
 class MiniSearch:
