@@ -5,7 +5,7 @@
 >>> ms.index("docs")  # doctest: +SKIP
 >>> ms.query("how do I retry a failed task")  # doctest: +SKIP
 
-Importing this is cheap: every name below is imported when it is first touched.
+Importing this is cheap: every name below is imported at its first use.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
     "Settings",
 ]
 
-_HOMES = {
+_MODULES = {
     "IndexStatus": "types",
     "IngestReport": "types",
     "MiniSearch": "engine",
@@ -46,12 +46,14 @@ _HOMES = {
     "SentenceTransformer": "minilm",
     "Settings": "config",
 }
+_OLD_NAMES = {"Question": "Query"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    new_name = _OLD_NAMES.get(name, name)
+    if new_name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[new_name]}"), new_name)
 
 
 def __dir__() -> list[str]:

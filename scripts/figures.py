@@ -1,4 +1,4 @@
-"""Measure what the README says of indexing: how long, how much memory, how little of it beside the model.
+"""Measure the README's figures about indexing: time, memory, and the share of time outside the model.
 
     python scripts/figures.py FOLDER...
 
@@ -19,20 +19,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from machine import machine
+from measuring import machine, option_parser, timed_s
 
 if TYPE_CHECKING:
     from minisearch.types import Encoder
 
 MODEL = "all-MiniLM-L6-v2"
 
-# Passages that both models embed, taken evenly from the index, and how often, in turn.
+# Chunks that both models embed, taken evenly from the index, and the number of rounds.
 SAMPLE, ROUNDS = 200, 5
-SHARE_ROUNDS = 2  # of indexing, with the bare encoder before and after
+SHARE_ROUNDS = 2  # of indexing, between two runs of the encoder alone
 
 
 class Finished(NamedTuple):
@@ -63,7 +62,7 @@ def minisearch(*arguments: str | Path) -> Finished:
 
 
 def measure_model(folder: Path) -> dict[str, float]:
-    """How near indexing comes to the bare encoder, and how fast that is against its peer, in this process.
+    """The speed of indexing against the encoder alone, and of the encoder against its peer, in this process.
 
     ``share`` is the bare encoder's time for the folder's texts, as a share of the time of indexing it between
     two such runs, the model loaded in all.  ``ratio`` is how many times as fast our model is as
@@ -77,17 +76,17 @@ def measure_model(folder: Path) -> dict[str, float]:
     model = SentenceTransformer.from_pretrained(MODEL, offline=True)
     _, texts = index_once(model, folder)
     shares = []
-    bare_s = timed(model.encode, texts)
+    bare_s = timed_s(lambda: model.encode(texts))
     for _ in range(SHARE_ROUNDS):
         index_s, _ = index_once(model, folder)
-        bare_before_s, bare_s = bare_s, timed(model.encode, texts)
+        bare_before_s, bare_s = bare_s, timed_s(lambda: model.encode(texts))
         shares.append((bare_before_s + bare_s) / 2 / index_s)
     sample = texts[:: max(1, len(texts) // SAMPLE)]
     ours = SentenceTransformer.from_pretrained(MODEL, device="cpu", dtype="float32", offline=True)
     peer = Peer(str(locate(MODEL, offline=True).folder), device="cpu", local_files_only=True)
     ratios = []
     for _ in range(ROUNDS + 1):
-        ours_s, peer_s = timed(ours.encode, sample), timed(peer.encode, sample)
+        ours_s, peer_s = timed_s(lambda: ours.encode(sample)), timed_s(lambda: peer.encode(sample))
         ratios.append(peer_s / ours_s)
     return {
         "share": statistics.median(shares),
@@ -107,13 +106,6 @@ def index_once(encoder: Encoder, folder: Path) -> tuple[float, list[str]]:
             chunks = store.chunks(store.chunk_ids().tolist()).values()
     texts = dict.fromkeys(f"{chunk.title} {chunk.text}".strip() for chunk in chunks)
     return report.elapsed_s, list(texts)  # the same text is encoded once
-
-
-def timed(encode: Callable[[list[str]], object], texts: list[str]) -> float:
-    """Seconds that encoding takes."""
-    started = time.perf_counter()
-    encode(texts)
-    return time.perf_counter() - started
 
 
 def measure(folder: Path) -> dict[str, str]:
@@ -144,11 +136,9 @@ def measure(folder: Path) -> dict[str, str]:
 
 def main(arguments: list[str]) -> int:
     """Print one table a folder."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
-    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)  # how the script calls itself
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)  # used by this script to start itself
     options = parser.parse_args(arguments)
     if options.model:
         print(json.dumps(measure_model(options.model)))

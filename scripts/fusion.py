@@ -1,18 +1,17 @@
-r"""Compare ways to fuse what vectors and words say, on several collections at once.
+r"""Compare ways to fuse dense and lexical scores, on several collections.
 
     python scripts/fusion.py --collection data --collection CRANFIELD --titles CRANFIELD --claims CRANFIELD \
         --functions --documents ANSIBLE
 
-A collection is a folder in BEIR's form, with judgements; its titles and last sentences can be asked too, and
-the functions of Python's standard library (`derived`).  Of a folder of documents, known-item questions are
-made as `minisearch selftest` makes them, their words masked in the document that is to be found.  Both legs
-score every passage, each fusion is computed from the same two scores, documents are ranked by their best
-passage, and nDCG@10 is printed, a column a collection.  A default has to hold on all of them.
+A collection is a folder in BEIR's format, with judgements.  Its titles and last sentences can be used as
+queries too, and so can the functions of Python's standard library (`derived`).  From a folder of documents,
+known-item queries are made as `minisearch selftest` makes them, with their words masked in the document to be
+found.  Every chunk gets a dense and a lexical score, each fusion is computed from these two scores, documents
+rank by their best chunk, and nDCG@10 is printed, one column a collection.  A default must hold on all.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from unittest.mock import patch
 import numpy as np
 import numpy.typing as npt
 from derived import claims, functions, titles
+from measuring import option_parser
 
 from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluation.benchmark import open_benchmark
@@ -48,10 +48,10 @@ Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One question: both legs' scores of every passage (n,), and what each document is worth to it.
+class ScoredQuery:
+    """One query: the dense and lexical score of every chunk (n,), and the judgements of documents.
 
-    ``bm25_of_words`` is without pairs of words.
+    ``bm25_of_words`` counts no pairs of words.
     """
 
     cosines: FloatArray
@@ -63,43 +63,43 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A collection: its questions, each passage's document (n,) and vector (n, d)."""
+class ScoredCollection:
+    """A collection: its scored queries, and each chunk's document (n,) and vector (n, d)."""
 
     name: str
-    asked: list[Asked]
+    queries: list[ScoredQuery]
     documents: npt.NDArray[np.int64]
     vectors: FloatArray
 
 
-Fusion = Callable[[FloatArray, Asked], Floats]
+Fusion = Callable[[FloatArray, ScoredQuery], Floats]
 
 
 def ours(weight: float = LEXICAL_WEIGHT, power: float = 1.0) -> Fusion:
-    """`minisearch.search.ranking.fuse`, with other numbers."""
+    """`minisearch.search.ranking.fuse` with other weights."""
 
-    def fused(cosines: FloatArray, asked: Asked) -> Floats:
-        lexical: Floats = np.clip(asked.bm25 / asked.ceiling, 0, 1) ** power
+    def fused(cosines: FloatArray, query: ScoredQuery) -> Floats:
+        lexical: Floats = np.clip(query.bm25 / query.ceiling, 0, 1) ** power
         together: Floats = cosines / max(float(cosines.max()), NEAR) + weight * lexical
         return together
 
     return fused
 
 
-def half_and_half(cosines: FloatArray, asked: Asked) -> Floats:
-    """Both scaled to the best of the page."""
+def half_and_half(cosines: FloatArray, query: ScoredQuery) -> Floats:
+    """The sum of both scores, each scaled by the best one."""
     span = float(np.ptp(cosines)) or 1.0
-    both: Floats = (cosines - cosines.min()) / span + asked.bm25 / max(float(asked.bm25.max()), 1e-9)
+    both: Floats = (cosines - cosines.min()) / span + query.bm25 / max(float(query.bm25.max()), 1e-9)
     return both
 
 
-def reciprocal_ranks(cosines: FloatArray, asked: Asked) -> Floats:
-    """RRF with 60, of all passages by cosine and of those with a word of the query by BM25.
+def reciprocal_ranks(cosines: FloatArray, query: ScoredQuery) -> Floats:
+    """RRF with 60, of all chunks by cosine and of those with a word of the query by BM25.
 
     Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and individual rank learning
     methods", SIGIR 2009.
     """
-    by_words = np.argsort(-asked.bm25, kind="stable")[: int((asked.bm25 > 0).sum())]
+    by_words = np.argsort(-query.bm25, kind="stable")[: int((query.bm25 > 0).sum())]
     scores = np.zeros(len(cosines))
     for ranking in (np.argsort(-cosines, kind="stable"), by_words):
         scores[ranking] += 1 / (60 + np.arange(1, len(ranking) + 1))
@@ -108,7 +108,7 @@ def reciprocal_ranks(cosines: FloatArray, asked: Asked) -> Floats:
 
 FUSIONS: dict[str, Fusion] = {
     "dense alone": lambda cosines, _: cosines,
-    "lexical alone": lambda _, asked: asked.bm25,
+    "lexical alone": lambda _, query: query.bm25,
     HALF_AND_HALF: half_and_half,
     "reciprocal ranks": reciprocal_ranks,
     **{
@@ -118,28 +118,28 @@ FUSIONS: dict[str, Fusion] = {
 }
 
 
-def with_feedback(fusion: Fusion, scored: Scored, weight: float = FEEDBACK_WEIGHT) -> Fusion:
-    """The same, asked again with the vectors of the first passages added to the question's."""
+def with_feedback(fusion: Fusion, scored: ScoredCollection, weight: float = FEEDBACK_WEIGHT) -> Fusion:
+    """The same after pseudo-relevance feedback: the vectors of the first chunks are added to the query's."""
 
-    def again(cosines: FloatArray, asked: Asked) -> Floats:
-        first = np.argsort(-fusion(cosines, asked), kind="stable")[:N_FEEDBACK]
-        vector = asked.vector + weight * scored.vectors[first].mean(axis=0)
-        return fusion(scored.vectors @ (vector / np.linalg.norm(vector)), asked)
+    def again(cosines: FloatArray, query: ScoredQuery) -> Floats:
+        first = np.argsort(-fusion(cosines, query), kind="stable")[:N_FEEDBACK]
+        vector = query.vector + weight * scored.vectors[first].mean(axis=0)
+        return fusion(scored.vectors @ (vector / np.linalg.norm(vector)), query)
 
     return again
 
 
-def ndcg(scored: Scored, fusion: Fusion) -> float:
-    """Mean nDCG@10 over the questions, documents by their best passage."""
+def ndcg(scored: ScoredCollection, fusion: Fusion) -> float:
+    """Mean nDCG@10 over the queries; a document ranks by its best chunk."""
     return float(
-        np.mean([_ndcg(fusion(asked.cosines, asked), asked, scored.documents) for asked in scored.asked])
+        np.mean([_ndcg(fusion(query.cosines, query), query, scored.documents) for query in scored.queries])
     )
 
 
-def _ndcg(scores: Floats, asked: Asked, documents: npt.NDArray[np.int64]) -> float:
+def _ndcg(scores: Floats, query: ScoredQuery, documents: npt.NDArray[np.int64]) -> float:
     ranked = dict.fromkeys(documents[np.argsort(-scores, kind="stable")].tolist())
-    found = [asked.gains.get(document, 0.0) for document in list(ranked)[:10]]
-    best = sorted(asked.gains.values(), reverse=True)[:10]
+    found = [query.gains.get(document, 0.0) for document in list(ranked)[:10]]
+    best = sorted(query.gains.values(), reverse=True)[:10]
     return _dcg(found) / _dcg(best)
 
 
@@ -147,39 +147,43 @@ def _dcg(gains: list[float]) -> float:
     return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
 
 
-def scored(name: str, folder: Path, encoder: Encoder, queries: Mapping[str, Mapping[int, float]]) -> Scored:
-    """Both legs' scores for every question; ``folder`` is an index's."""
+def scored(
+    name: str, folder: Path, encoder: Encoder, queries: Mapping[str, Mapping[int, float]]
+) -> ScoredCollection:
+    """The scores for every query; ``folder`` is an index's."""
     with Store(folder / "minisearch.db") as store, store.snapshot():
         dimension = int(store.meta()["dimension"])
         index = LiveIndex(folder).current(store, dimension)
         ids, vectors = store.vectors(dimension)
         documents = [chunk.document_id for chunk in store.chunks(ids.tolist()).values()]
-        asked = []
+        found = []
         for text, gains in queries.items():
             (vector,) = encoder.encode_query([text])
             bm25, ceiling = words(store, text, ids)
             with patch("minisearch.stores.local.full_text.PAIR_WEIGHT", 0.0):
                 bm25_of_words, _ = words(store, text, ids)
-            asked.append(Asked(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
-    return Scored(name, asked, np.array(documents), vectors)
+            found.append(ScoredQuery(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
+    return ScoredCollection(name, found, np.array(documents), vectors)
 
 
 def words(store: Store, text: str, ids: IntArray) -> tuple[FloatArray, float]:
-    """The full text's scores of all passages, and its ceiling."""
+    """The BM25 scores of all chunks, and the highest that a chunk could have."""
     hits = store.lexical(text, len(ids))
     bm25 = np.zeros(len(ids), np.float32)
     bm25[np.searchsorted(ids, hits.ids)] = hits.scores
     return bm25, max(hits.ceiling, 1e-9)
 
 
-def without_pairs(scored: Scored) -> Scored:
-    """The same, words alone counted."""
-    return replace(scored, asked=[replace(asked, bm25=asked.bm25_of_words) for asked in scored.asked])
+def without_pairs(scored: ScoredCollection) -> ScoredCollection:
+    """The same without pairs of words."""
+    return replace(scored, queries=[replace(query, bm25=query.bm25_of_words) for query in scored.queries])
 
 
 @contextmanager
-def collections(judged: list[Collection], documents: list[Path], encoder: Encoder) -> Iterator[list[Scored]]:
-    """Every collection, indexed in a folder that is there as long as this is used."""
+def collections(
+    judged: list[Collection], documents: list[Path], encoder: Encoder
+) -> Iterator[list[ScoredCollection]]:
+    """Every collection, scored, with its index in a temporary folder."""
     found = []
     with tempfile.TemporaryDirectory() as scratch:
         for collection in judged:
@@ -209,9 +213,7 @@ def collections(judged: list[Collection], documents: list[Path], encoder: Encode
 
 def main(arguments: list[str]) -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--collection", action="append", type=Path, default=[], metavar="FOLDER")
     parser.add_argument("--documents", action="append", type=Path, default=[], metavar="FOLDER")
     parser.add_argument("--titles", action="append", type=Path, default=[], metavar="FOLDER")
@@ -228,7 +230,7 @@ def main(arguments: list[str]) -> int:
         parser.error("give at least one collection or --documents")
     encoder = SentenceTransformer.from_pretrained(MODEL, offline=True)
     with collections(judged, options.documents, encoder) as found:
-        print("| nDCG@10 | " + " | ".join(f"{one.name} ({len(one.asked)})" for one in found) + " | mean |")
+        print("| nDCG@10 | " + " | ".join(f"{one.name} ({len(one.queries)})" for one in found) + " | mean |")
         print("|---" * (len(found) + 2) + "|")
         for name, fusion in FUSIONS.items():
             print_row(name, [ndcg(one, fusion) for one in found])
@@ -243,7 +245,7 @@ def main(arguments: list[str]) -> int:
 
 
 def print_row(name: str, figures: list[float]) -> None:
-    """One fusion's figures."""
+    """One row of the table."""
     print(
         f"| {name} | " + " | ".join(f"{figure:.4f}" for figure in [*figures, float(np.mean(figures))]) + " |"
     )

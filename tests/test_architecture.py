@@ -14,7 +14,19 @@ from minisearch import MiniSearch, SentenceTransformer
 
 PACKAGE = Path(__file__).parents[1] / "minisearch"
 
-WORDS = {"types", "results", "errors", "config", "text", "globs", "filters", "manifest", "paths", "trust"}
+WORDS = {
+    "types",
+    "results",
+    "errors",
+    "config",
+    "text",
+    "globs",
+    "filters",
+    "manifest",
+    "paths",
+    "threads",
+    "trust",
+}
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
 VERBS = {"search", "indexing", "maintenance", "evaluation"}
 BELOW = WORDS | SKILLS
@@ -230,3 +242,4 @@ def test_the_public_names_are_these() -> None:
     )
     for name in minisearch.__all__:
         assert getattr(minisearch, name).__name__ == name
+    assert minisearch.Question is minisearch.Query, "an old name"

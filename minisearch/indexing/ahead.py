@@ -10,14 +10,17 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeVar
+
+from minisearch.threads import DaemonThread
 
 Item = TypeVar("Item")
 
 # A maker that is stuck, in a read from a network folder that is gone or in one long step of a parser, is not
 # waited for longer than this: Ctrl-C is to end a command within two seconds.
 PATIENCE_S = 1.0
+CHECK_S = 0.5  # how often a reader of the queue looks whether the maker is still there
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def ahead(
             made.put(_End(error))
 
     def take() -> Iterator[Item]:
-        while not isinstance(next_ := made.get(), _End):
+        while not isinstance(next_ := _next(made, maker), _End):
             item, n = next_
             taken.put(n)
             yield item
@@ -73,7 +76,7 @@ def ahead(
             raise next_.error
 
     # A daemon, so that a maker that is stuck does not keep the process from ending.
-    maker = threading.Thread(target=make, name="ahead", daemon=True)
+    maker = DaemonThread(make, name="ahead")
     try:
         maker.start()
         yield take()
@@ -82,3 +85,13 @@ def ahead(
         taken.put(0)  # wakes a maker that waits for room
         if maker.is_alive():
             maker.join(PATIENCE_S)
+
+
+def _next(made: SimpleQueue[tuple[Item, int] | _End], maker: DaemonThread) -> tuple[Item, int] | _End:
+    """The next thing the maker hands over; MemoryError where it has ended without memory for a last word."""
+    while True:
+        try:
+            return made.get(timeout=CHECK_S)
+        except Empty:  # noqa: PERF203 - at most twice a second
+            if not maker.is_alive() and made.empty():
+                raise MemoryError from None

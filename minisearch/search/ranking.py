@@ -12,16 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minisearch.results import Trace
-from minisearch.search.rerank import Reranked
 from minisearch.types import FloatArray, Hits, IntArray
 from minisearch.vectors.base import VectorIndex
 
-# BM25 counts by its share of what a perfect match of all the query's words would score, so that a result
-# that shares only its common words stays low, whoever else shares fewer.  The usual scale, the best BM25 of
-# the page as 1, gives that result the full weight: nDCG@10 .78 in place of .93 on queries in other words
-# than their answers'.  This weight, that of the feedback and that of pairs of words (stores/local/lexical.py)
-# were chosen together on eight collections, so that none is below a half-and-half fusion by more than chance:
-# the six of scripts/fusion.py, similar sentences and a library's documentation.
+# BM25 counts as a share of the score of a perfect match of all the query's words, so that a result with only
+# common words stays low even if no other result shares more.  The usual scale, in which the best BM25 of
+# the results is 1, gives that result the full weight: nDCG@10 .78 in place of .93 on queries that share few
+# words with the passages that answer them.  This weight, that of the feedback and that of pairs of words
+# (stores/local/lexical.py) were chosen together on eight collections, so that none is below a half-and-half
+# fusion by more than chance: the six of scripts/fusion.py, similar sentences and a library's documentation.
 LEXICAL_WEIGHT = 1.25
 
 NEAR = 0.3  # if the best cosine is lower, nothing is near in meaning, and words may decide
@@ -143,12 +142,6 @@ def reranked(ranking: Ranking, scores: dict[int, float]) -> Ranking:
         new_scores[rank] = score
         traces[rank] = replace(traces[rank], rank_before_rerank=n + 1, rerank=score)
     return Ranking(ranking.ids[order], new_scores, tuple(traces), ranking.is_complete)
-
-
-def rerank_scores(ranking: Ranking, outcome: Reranked) -> dict[int, float]:
-    """The reranker's scores by chunk id, best first."""
-    ids = ranking.ids[outcome.order[: outcome.n_seen]].tolist()
-    return dict(zip(ids, outcome.scores.tolist(), strict=True))
 
 
 def _best(scores: FloatArray, ids: IntArray, n: int) -> IntArray:

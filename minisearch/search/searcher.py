@@ -23,7 +23,7 @@ from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, real_path
 from minisearch.results import Query, SearchOptions, SearchResults
 from minisearch.search.confidence import read_baseline
-from minisearch.search.path_patterns import as_stored
+from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, condition, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
@@ -196,7 +196,7 @@ class Searcher:
         """The options with path patterns of stored paths in the filter."""
         if options.where is None:
             return options
-        return replace(options, where=as_stored(options.where, self._location))
+        return replace(options, where=with_stored_paths(options.where, self._location))
 
     def _pipeline(self, store: Store, encoder: Encoder | None, options: SearchOptions) -> Pipeline:
         """The pipeline over the snapshot that the store is in."""
@@ -206,7 +206,7 @@ class Searcher:
         rerank = None
         if options.rerank is not None:
             rerank = partial(
-                self._rerankers.rerank,
+                self._rerankers.scores,
                 options.rerank,
                 depth=options.rerank_depth,
                 budget_s=options.rerank_budget_s,

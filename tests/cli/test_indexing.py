@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from minisearch import MiniSearch, minilm
 from minisearch.cli import cli
 from minisearch.cli.indexing import parse_size
-from minisearch.cli.progress import Progress
+from minisearch.cli.terminal import Progress
 from minisearch.errors import InputError
 from minisearch.types import IndexProgress
 from tests.cli.usage import usage_error
@@ -49,8 +49,8 @@ def run(*arguments: str, code: int = 0) -> Result:
 def test_a_dry_run_lists_what_would_be_done_and_makes_no_index(folder: Path) -> None:
     lines = run("index", "docs", "--dry-run", "--exclude", "stars*").stdout.splitlines()
     assert lines == [
-        "2 documents would be added, 0 updated, 0 left as they are, 0 removed, 1 skipped",
-        "chosen     docs: --exclude stars*",
+        "2 documents would be added, 0 updated, 0 unchanged, 0 removed, 1 skipped",
+        "options    docs: --exclude stars*",
         "add        docs/bread.md",
         "           docs/tasks.md",
         "skip       1 file: no text in it: docs/empty.md",
@@ -69,21 +69,21 @@ def test_a_dry_run_lists_what_would_be_done_and_makes_no_index(folder: Path) -> 
     }
 
 
-def test_choices_are_kept_told_and_forgotten_when_asked(folder: Path) -> None:
+def test_file_options_are_stored_shown_and_forgotten_on_request(folder: Path) -> None:
     first = run("index", "docs", "--include", "*.md", "--include", "*.rst", "--max-bytes", "1kB").stdout
-    assert "left out   1 ignored, 1 hidden, 1 not chosen" in first
-    assert "chosen     docs: --include *.md --include *.rst --max-bytes 1000" in first
+    assert "left out   1 ignored, 1 hidden, 1 excluded" in first
+    assert "options    docs: --include *.md --include *.rst --max-bytes 1000" in first
     again = run("index", "docs", "--exclude", "bread*", "--prune").stdout
     assert "0 documents added, 0 updated, 1 unchanged, 1 removed" in again
     assert "--include *.md --include *.rst --exclude bread* --max-bytes 1000" in again
     assert "--exclude" in run("index", "docs").stdout
-    assert "chosen" in run("status", "--coverage").stdout
+    assert "options    docs" in run("status", "--coverage").stdout
     forgotten = run("index", "docs", "--forget-choices").stdout
     assert "2 documents added" in forgotten
-    assert "chosen" not in forgotten
+    assert "options " not in forgotten
 
 
-def test_a_run_that_would_remove_much_says_how_much_and_how_to_go_on(folder: Path) -> None:
+def test_a_run_that_would_remove_many_documents_is_refused_with_advice(folder: Path) -> None:
     run("index", "docs")
     (folder / "docs" / "bread.md").unlink()
     (folder / "docs" / "tasks.md").unlink()
@@ -97,7 +97,7 @@ def test_a_run_that_would_remove_much_says_how_much_and_how_to_go_on(folder: Pat
     assert "2 removed" in run("index", "docs", "--prune").stdout
 
 
-def test_secrets_are_told_and_kept_on_request(folder: Path) -> None:
+def test_secrets_are_reported_and_kept_on_request(folder: Path) -> None:
     (folder / "docs" / "key.md").write_text("It is AKIAQ3EGRZXB4MPLVW2K here.")
     (folder / "docs" / "id_rsa").write_text("text")
     output = run("index", "docs").stdout
@@ -108,7 +108,7 @@ def test_secrets_are_told_and_kept_on_request(folder: Path) -> None:
     assert "screened" in run("index", "docs", "--blank-secrets").stdout
 
 
-# --- what a run has to tell, and what was told before ------------------------------------------------
+# --- problems, new ones and known ones ---------------------------------------------------------------
 
 
 def lines_of(*arguments: str) -> list[str]:
@@ -116,7 +116,7 @@ def lines_of(*arguments: str) -> list[str]:
     return run("index", *arguments).stdout.splitlines()[2:]
 
 
-def test_what_was_told_after_the_run_before_is_only_counted(folder: Path) -> None:
+def test_problems_that_the_run_before_reported_are_only_counted(folder: Path) -> None:
     docs = folder / "docs"
     (docs / "key.md").write_text("It is AKIAQ3EGRZXB4MPLVW2K here.")
     (docs / "photo.md").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
@@ -152,7 +152,7 @@ def test_the_place_to_read_the_rest_names_the_index_that_was_named(folder: Path)
     )
 
 
-def test_a_run_that_was_cut_short_has_told_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_has_reported_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("index", "docs")
     (folder / "docs" / "new.md").write_text("something new")
 
@@ -165,41 +165,40 @@ def test_a_run_that_was_cut_short_has_told_nothing(folder: Path, monkeypatch: py
     assert "skipped    1 file: no text in it: docs/empty.md" in lines_of("docs")
 
 
-def test_repeated_texts_and_those_of_earlier_runs_are_said_to_be_embedded_before(folder: Path) -> None:
+def test_texts_that_were_embedded_before_are_counted_as_known(folder: Path) -> None:
     for name in ("copy", "again"):
         (folder / "docs" / f"{name}.md").write_text("Flour, water, salt.\n")
     first = run("index", "docs").stdout.splitlines()[1]
-    assert first.startswith("3 chunks embedded (") and "), 2 more with a text embedded before; " in first
+    assert first.startswith("3 chunks embedded (") and "), 2 more were known; " in first
     (folder / "docs" / "third.md").write_text("Flour, water, salt.\n")
     later = run("index", "docs").stdout.splitlines()[1]
-    assert later.startswith("0 chunks embedded, 1 more with a text embedded before; ")
+    assert later.startswith("0 chunks embedded, 1 more were known; ")
 
 
 JAPANESE = "失敗したタスクを再実行する"
 CURE = (
-    "found by words rather than by meaning; for both: minisearch index PATH --index NEW_FOLDER "
+    "found by words rather than by meaning; to find them by both: minisearch index PATH --index NEW_FOLDER "
     "--model paraphrase-multilingual-MiniLM-L12-v2"
 )
 
 
-def test_documents_that_an_english_model_hardly_knows_are_told_once(folder: Path) -> None:
+def test_documents_in_non_latin_scripts_are_reported_once(folder: Path) -> None:
     assert "language" not in run("index", "docs").stdout
     (folder / "docs" / "one.md").write_text(JAPANESE)
     assert lines_of("docs")[-1] == (
-        "language   1 document mostly in other scripts than Latin, and this index's model is English: " + CURE
+        "language   1 document mostly in non-Latin scripts, and this index's model is English: " + CURE
     )
     for name in ("two", "three"):
         (folder / "docs" / f"{name}.md").write_text(JAPANESE + name)
     (folder / "docs" / "one.md").write_text(JAPANESE * 2)
     assert lines_of("docs")[-1] == (
-        "language   2 documents mostly in other scripts than Latin, and this index's model is English: "
-        + CURE
+        "language   2 documents mostly in non-Latin scripts, and this index's model is English: " + CURE
     )
     assert "language" not in run("index", "docs").stdout
     assert "language" not in run("index", "docs", "-v").stdout
 
 
-def test_a_model_of_many_languages_and_one_of_unknown_ones_say_nothing_of_scripts(folder: Path) -> None:
+def test_scripts_are_reported_only_for_english_models(folder: Path) -> None:
     (folder / "docs" / "one.md").write_text(JAPANESE)
     model = "paraphrase-multilingual-MiniLM-L12-v2"
     assert "language" not in run("index", "docs", "--model", model, "--index", "many").stdout
@@ -211,17 +210,17 @@ def test_coverage_accounts_for_every_byte(folder: Path) -> None:
     run("index", "docs")
     lines = run("status", "--coverage").stdout.splitlines()
     n_bytes = sum((folder / "docs" / name).stat().st_size for name in ("tasks.md", "bread.md", "stars.txt"))
-    assert lines[0] == f"seen       4 files, {n_bytes} bytes; {n_bytes} characters of text"
+    assert lines[0] == f"found      4 files, {n_bytes} bytes; {n_bytes} characters of text"
     assert (
         lines[1]
-        == f"in vectors {n_bytes - 3} bytes ({(n_bytes - 3) / n_bytes:.1%}) in 3 chunks of 3 documents"
+        == f"indexed    {n_bytes - 3} bytes ({(n_bytes - 3) / n_bytes:.1%}) in 3 chunks of 3 documents"
     )
     assert lines[2:4] == [
-        "between    3 bytes of white space, markup and what is no text",
-        "passed     0 bytes of files that were passed over",
+        "not text   3 bytes (white space, markup)",
+        "skipped    0 bytes of skipped files",
     ]
     assert "left out   1 file: ignored by .minisearchignore, line 1: out/: docs/out/" in lines
-    assert lines[-1] == "A folder that was left out counts once: what is in it was not looked at"
+    assert lines[-1] == "A folder that was left out counts once: the files in it were not looked at"
     found = json.loads(run("status", "--coverage", "--json").stdout)
     assert (found["n_bytes"], found["n_bytes_reached"], found["outcome"]) == (
         n_bytes,
@@ -241,12 +240,12 @@ def test_why_not_says_why(folder: Path) -> None:
         run("why-not", "docs/bread.md", "task", "--ext", "txt").stdout
     )
     assert run("why-not", "docs/tasks.md", "failed", "task").stdout == (
-        "docs/tasks.md: found: it is on the page, at rank 1\n"
+        "docs/tasks.md: found: it is result 1\n"
     )
     first, last, own = run("why-not", "docs/bread.md", "failed task", "-k", "1").stdout.splitlines()
     assert first.startswith("docs/bread.md: outranked: its best passage, at line 1, is at rank ")
-    assert last.startswith("last on the page  docs/tasks.md:1  by meaning 1 (")
-    assert own.startswith("its best passage  docs/bread.md:1  by meaning ")
+    assert last.startswith("last result       docs/tasks.md:1  by meaning 1 (")
+    assert own.startswith("best passage      docs/bread.md:1  by meaning ")
     for place in ("docs/bread.md:1", "docs/bread.md:1:6"):
         of_line = run("why-not", place, "failed task", "-k", "1").stdout.splitlines()
         assert of_line == [first.replace("md:", "md:1:", 1), last, own]
@@ -260,10 +259,10 @@ def test_what_makes_no_sense_is_answered_with_the_usage(folder: Path) -> None:
     for arguments, error in (
         (
             ["index", "docs", "--max-bytes", "much"],
-            "--max-bytes 'much' is no size: expected one such as 800kB",
+            "can't read the --max-bytes 'much': expected one such as 800kB",
         ),
         (["index", "docs", "--exclude", "!a"], "exclude has the pattern '!a': expected one without '!'"),
-        (["index", "docs", "--include", "[z-a]"], "--include [z-a] is no pattern"),
+        (["index", "docs", "--include", "/"], "--include / is no pattern"),
     ):
         assert error in usage_error(run(*arguments, code=2))
         assert error in usage_error(run(*arguments, "--dry-run", code=2))
@@ -289,8 +288,8 @@ def test_sizes_as_people_write_them(text: str, n: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1e9", "MB", "1 TB", "0.0001k", "1,000", "9" * 99])
-def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="is no size"):
+def test_an_invalid_size_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="can't read the --max-bytes"):
         parse_size(text)
 
 
@@ -298,7 +297,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["index", "watch", "remove"])
-def test_a_file_whose_name_looks_like_an_option_is_told_how_to_be_named(folder: Path, command: str) -> None:
+def test_a_file_whose_name_looks_like_an_option_gets_advice(folder: Path, command: str) -> None:
     (folder / "-x.md").write_text("text")
     (folder / "--x.md").write_text("text")
     assert "For the file of that name: ./-x.md\n" in run(command, "-x.md", code=2).stderr
@@ -318,7 +317,7 @@ def after(monkeypatch: pytest.MonkeyPatch, *ticks: bool) -> None:
     monkeypatch.setattr("minisearch.indexing.watch._changes", changes)
 
 
-def test_watch_says_what_it_watches_once_and_ends_by_ctrl_c(
+def test_watch_prints_what_it_watches_once_and_ends_by_ctrl_c(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     after(monkeypatch, True, False)
@@ -328,25 +327,25 @@ def test_watch_says_what_it_watches_once_and_ends_by_ctrl_c(
     skipped, *rest = watched.stderr.splitlines()
     assert skipped.startswith("skipped    1 file: ")
     assert rest == [
-        "Watching 3 documents below docs; Ctrl-C ends it",
-        "Stopped watching: the index is as of the last line",
+        "Watching 3 documents in docs; press Ctrl-C to stop",
+        "Stopped watching: the index is up to date as of the last line",
     ]
     again = run("watch", "--json", code=130)
     assert json.loads(again.stdout)["unchanged"] == 3
 
 
-def test_ctrl_c_before_the_first_line_of_watch_speaks_of_none(
+def test_ctrl_c_before_the_first_report_of_watch_mentions_no_report(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     after(monkeypatch)
     watched = run("watch", "docs", code=130)
     assert (watched.stdout, watched.stderr) == (
         "",
-        "Stopped before the first run was done: every finished document is kept\n",
+        "Stopped before the first run ended: documents indexed so far are kept\n",
     )
 
 
-def test_ctrl_c_while_the_model_is_loaded_speaks_of_the_first_line(
+def test_ctrl_c_while_the_model_is_loaded_mentions_the_first_report(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def loading(_: object) -> None:
@@ -356,25 +355,23 @@ def test_ctrl_c_while_the_model_is_loaded_speaks_of_the_first_line(
     monkeypatch.setattr("minisearch.indexing.writer.Writing.warm_up", loading)
     watched = run("watch", "docs", code=130)
     assert watched.stdout.endswith("  3 documents added, 0 updated, 0 unchanged, 0 removed, 1 skipped\n")
-    assert watched.stderr.endswith("\nStopped watching: the index is as of the last line\n")
+    assert watched.stderr.endswith("\nStopped watching: the index is up to date as of the last line\n")
 
 
-def test_ctrl_c_as_the_first_line_is_followed_by_others_speaks_of_it(
+def test_ctrl_c_while_news_are_printed_mentions_the_first_report(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def telling(_: object) -> list[str]:
         raise KeyboardInterrupt
 
     after(monkeypatch, True)
-    monkeypatch.setattr("minisearch.cli.show.news", telling)
+    monkeypatch.setattr("minisearch.cli.indexing.news", telling)
     watched = run("watch", "docs", code=130)
     assert len(watched.stdout.splitlines()) == 1
-    assert watched.stderr == "Stopped watching: the index is as of the last line\n"
+    assert watched.stderr == "Stopped watching: the index is up to date as of the last line\n"
 
 
-def test_the_first_run_of_watch_is_drawn_as_that_of_index_is(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_run_of_watch_has_a_progress_bar(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
 
     def update(_: Progress, done: IndexProgress) -> None:

@@ -89,7 +89,7 @@ def test_progress_goes_to_standard_error(index: Path) -> None:
     ]
 
 
-def test_too_small_an_index_is_told_so_before_anything_is_copied(tmp_path: Path) -> None:
+def test_too_small_an_index_is_refused_before_it_is_copied(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     write_documents(tmp_path / "docs", 19)
     with MiniSearch.open(tmp_path, encoder=an_encoder()) as ms:
@@ -112,7 +112,7 @@ def test_a_plot_is_a_png(index: Path, tmp_path: Path) -> None:
         (["--backend", "anoy"], "unknown backend 'anoy': .* did you mean annoy?"),
         (["-n", str(MIN_QUERIES - 1)], f"'-n': 19 is not in the range x>={MIN_QUERIES}"),
         (["--seed", "-1"], "'--seed': -1 is not in the range x>=0"),
-        (["--plot", "plot.pdf"], "--plot draws PNG"),
+        (["--plot", "plot.pdf"], "--plot writes PNG"),
         (["--plot", "nowhere/plot.png"], "there is no folder nowhere"),
     ],
 )

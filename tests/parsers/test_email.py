@@ -1,4 +1,4 @@
-"""Mail is decoded from any transfer encoding and character set, and each line maps to its line of the file."""
+"""Mail is decoded from any encoding and character set, and each line maps to its line of the file."""
 
 import email
 import email.policy

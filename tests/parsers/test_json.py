@@ -1,4 +1,4 @@
-"""Every key and value of a JSON or JSONL file is in the text, mapped to the file; hostile files are read too."""
+"""Every key and value of a JSON or JSONL file is in the text, mapped to the file, however broken it is."""
 
 import json
 import re
