@@ -16,7 +16,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "int8"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
 # Raise when the same file would be read or cut otherwise than before: stored documents are then read again.
-INGEST_VERSION = 6
+INGEST_VERSION = 7
 
 
 @dataclass(frozen=True, slots=True)
