@@ -11,12 +11,13 @@ import threading
 from pathlib import Path
 
 from minisearch import minilm
-from minisearch.config import as_dtype
 from minisearch.errors import ModelError
+from minisearch.manifest import Manifest, as_dtype
+from minisearch.minilm.checkpoints import find
 from minisearch.minilm.cold import ColdEncoder
 from minisearch.minilm.mapped import NotForCold
-from minisearch.paths import IndexLocation
-from minisearch.trust import check_model
+from minisearch.paths import IndexLocation, check_model_folder
+from minisearch.stores.local import Store
 from minisearch.types import Encoder
 
 # A process asks without torch until that has cost it as much as loading torch would have, so that it never
@@ -106,5 +107,13 @@ class Encoders:
                 f"it back, or say where it is now with --model FOLDER"
             )
         if self.model is None and self._location is not None and self._location.exists():
-            check_model(self._location, model)
+            self._check_folder(model, self._location)
         return self.model or model
+
+    def _check_folder(self, model: str, location: IndexLocation) -> None:
+        """InputError when the index names a model folder that it is not trusted to open."""
+        if find(model) is not None:  # a name, which means the same everywhere
+            return
+        with Store(location.database) as store:
+            trusted = Manifest.read(store, location.folder).trusted
+        check_model_folder(trusted, location, model)

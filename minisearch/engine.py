@@ -18,11 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisearch.config import Settings
 from minisearch.encoders import Encoders
 from minisearch.errors import InputError, MinisearchError
-from minisearch.files.selection import FileChoice
 from minisearch.filters import Filter, as_filter
+from minisearch.manifest import FileChoice, Settings
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
 from minisearch.search.rerankers import Rerankers
@@ -38,10 +37,10 @@ from minisearch.types import (
 )
 
 if TYPE_CHECKING:
-    from minisearch.indexing.preview import Preview
-    from minisearch.indexing.writer import Writing
+    from minisearch.indexing.plan import Preview
+    from minisearch.indexing.writer import IndexWriter
+    from minisearch.maintenance.chunks import CutFile
     from minisearch.maintenance.coverage import Coverage
-    from minisearch.maintenance.inspecting import CutFile
     from minisearch.search.why_not import WhyNot
     from minisearch.stores.local import Undone
 
@@ -77,7 +76,7 @@ class MiniSearch:
         )
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
         self.searcher = Asking(self._location, self._encoders, rerankers)
-        self._writing_half: Writing | None = None
+        self._index_writer: IndexWriter | None = None
         self._turn = threading.Lock()
 
     @classmethod
@@ -141,7 +140,7 @@ class MiniSearch:
         would go, or with those of a day's other runs more than ten and a fifth; then nothing was removed.
         A file that was moved, so that another has its bytes, is not counted.
         """
-        return self._writing().index(
+        return self._writer().index(
             *paths, backend=backend, choice=choice, prune=prune, on_progress=on_progress
         )
 
@@ -152,7 +151,7 @@ class MiniSearch:
 
         New and changed files are read.  Raises IngestError as `index` does.
         """
-        from minisearch.indexing.preview import preview
+        from minisearch.indexing.plan import preview
 
         return preview(self._location, paths, settings=self._settings, choice=choice, prune=prune)
 
@@ -161,7 +160,7 @@ class MiniSearch:
 
         Raises InputError where it lies elsewhere than it was told so, and one of them is not beside it.
         """
-        return self._writing().roots()
+        return self._writer().roots()
 
     def refresh(self, **options: Any) -> IngestReport:  # noqa: ANN401 - those of `index`
         """`index` for every folder and file that the index follows."""
@@ -185,7 +184,7 @@ class MiniSearch:
 
         index = partial(self.index, **options)
         return watch(
-            self._location, index, paths, warm_up=self._writing().warm_up, stop=stop, on_problem=on_problem
+            self._location, index, paths, warm_up=self._writer().warm_up, stop=stop, on_problem=on_problem
         )
 
     def remove(self, *paths: str | os.PathLike[str]) -> int:
@@ -193,14 +192,14 @@ class MiniSearch:
 
         Raises InputError when nothing in the index is at or below these paths.
         """
-        return self._writing().remove(*paths)
+        return self._writer().remove(*paths)
 
     def rebuild(self, backend: str | None = None) -> None:
         """Build the vector index again from the stored vectors, with another backend if one is named.
 
         Nothing is embedded again.  Raises BackendUnavailable when the backend's library is not installed.
         """
-        self._writing().rebuild(backend)
+        self._writer().rebuild(backend)
 
     def query(
         self,
@@ -300,7 +299,7 @@ class MiniSearch:
 
         Files stay as they are.  Raises InputError when nothing was changed yet.
         """
-        from minisearch.maintenance.recovery import roll_back
+        from minisearch.maintenance.backup import roll_back
 
         return roll_back(self._location)
 
@@ -309,7 +308,7 @@ class MiniSearch:
 
         Raises IndexNotWritable when there is a file already, or no room.
         """
-        from minisearch.maintenance.recovery import back_up
+        from minisearch.maintenance.backup import back_up
 
         back_up(self._location, path)
 
@@ -319,7 +318,7 @@ class MiniSearch:
         It looks below the folder that its own folder lies in, as where it was backed up.  Raises
         IndexNotWritable where there is an index already, IndexCorrupt for what is no sound backup.
         """
-        from minisearch.maintenance.recovery import restore
+        from minisearch.maintenance.backup import restore
 
         return restore(self._location, path)
 
@@ -328,7 +327,7 @@ class MiniSearch:
 
         Nothing is stored, and no vector is computed.  Raises IngestError for a file that gives no text.
         """
-        from minisearch.maintenance.inspecting import inspect
+        from minisearch.maintenance.chunks import inspect
 
         return inspect(self._location, self._encoders, path, settings=self._settings)
 
@@ -359,13 +358,15 @@ class MiniSearch:
         """
         return self.searcher.why_not(path, line, text, _options(k, **options))
 
-    def _writing(self) -> Writing:
+    def _writer(self) -> IndexWriter:
         # Here, because asking must not cost the import of all that reads, cuts and stores files.
-        from minisearch.indexing.writer import Writing
+        from minisearch.indexing.writer import IndexWriter
 
         with self._turn:
-            self._writing_half = self._writing_half or Writing(self._location, self._encoders, self._settings)
-            return self._writing_half
+            self._index_writer = self._index_writer or IndexWriter(
+                self._location, self._encoders, self._settings
+            )
+            return self._index_writer
 
 
 def _options(k: int, *, where: Filter | str | None = None, **options: Any) -> SearchOptions:  # noqa: ANN401

@@ -27,9 +27,10 @@ from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluation.benchmark import open_benchmark
 from minisearch.evaluation.collection import read_collection
 from minisearch.evaluation.selftest import masked_copy
+from minisearch.manifest import ScoreBaseline
 from minisearch.paths import DATABASE, INDEX_FOLDER
 from minisearch.search import calibration
-from minisearch.search.confidence import CONFIDENT_FROM, ScoreBaseline, heights, relevance
+from minisearch.search.confidence import CONFIDENT_FROM, heights, relevance
 from minisearch.stores.local import Store
 from minisearch.types import Encoder, FloatArray, IntArray
 from minisearch.vectors.flat import FlatIndex

@@ -17,7 +17,7 @@ from minisearch import MiniSearch
 from minisearch.cli import cli
 from minisearch.encoders import Encoders
 from minisearch.errors import InputError, ModelError
-from minisearch.files.selection import FileChoice
+from minisearch.manifest import FileChoice
 from minisearch.paths import IndexLocation
 from minisearch.stores.local import Store
 from minisearch.stores.local.documents import COLUMNS

@@ -18,7 +18,7 @@ from minisearch.errors import IndexNotFound
 from minisearch.paths import INDEX_FOLDER, find_index
 
 if TYPE_CHECKING:
-    from minisearch.maintenance.inspecting import CutFile
+    from minisearch.maintenance.chunks import CutFile
     from minisearch.types import Chunk
 
 INDENT = "      "

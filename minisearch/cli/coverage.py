@@ -9,7 +9,7 @@ from minisearch.cli import show
 from minisearch.cli.terminal import one_line
 
 if TYPE_CHECKING:
-    from minisearch.indexing.preview import Preview
+    from minisearch.indexing.plan import Preview
     from minisearch.maintenance.coverage import Coverage
     from minisearch.types import Note
 

@@ -31,9 +31,8 @@ from minisearch.cli.options import (
 )
 from minisearch.cli.progress import Progress
 from minisearch.cli.terminal import one_line
-from minisearch.config import DTYPES
 from minisearch.errors import IndexNotFound, InputError, short
-from minisearch.files.selection import AS_USUAL, FileChoice
+from minisearch.manifest import AS_USUAL, DTYPES, FileChoice
 from minisearch.paths import find_index, index_here
 from minisearch.vectors import backend_names
 
@@ -167,7 +166,7 @@ def _choice(
         keep_secrets=keep_secrets,
     )
     if choice.include or choice.exclude:
-        from minisearch.indexing.preview import check_choice  # it comes with all that reads files
+        from minisearch.indexing.plan import check_choice  # it comes with all that reads files
 
         check_choice(choice)
     if forget:

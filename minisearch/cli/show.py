@@ -74,7 +74,7 @@ def status(found: IndexStatus, *, verbose: bool) -> str:
         rows.append(("last run", f"{run.outcome}, {run.finished_at or run.started_at}"))
         rows.append(("", ": ".join(filter(None, [" ".join(run.roots), counts]))))
     if verbose:
-        from minisearch.maintenance.inspecting import how_code_is_cut  # it knows all the readers
+        from minisearch.maintenance.chunks import how_code_is_cut  # it knows all the readers
 
         rows.append(("code", f"cut {how_code_is_cut()}"))
     lines = [one_line(f"{name:<11}{value}").rstrip() for name, value in rows]

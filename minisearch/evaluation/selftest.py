@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minisearch.chunking.chunker import context_of
 from minisearch.encoders import Encoders
 from minisearch.engine import MiniSearch
 from minisearch.errors import BackendUnavailable, InputError
@@ -34,7 +35,6 @@ from minisearch.evaluation.known_items import (
     sample,
 )
 from minisearch.evaluation.measures import DEPTH
-from minisearch.indexing.cutting import context_of
 from minisearch.manifest import Manifest
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import MODES, Mode, Query

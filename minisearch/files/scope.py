@@ -8,18 +8,15 @@ walk itself, and whatever is the matter with a file, are left to `walk`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minisearch.errors import InputError
-from minisearch.files.selection import MAX_BYTES, FileChoice
 from minisearch.globs import Pattern, parse_pattern
+from minisearch.manifest import MAX_BYTES, Choices, FileChoice
 
 GIT_FILE, OWN_FILE = ".gitignore", ".minisearchignore"
-
-Choices = Mapping[str, FileChoice]
-"""Chosen for folders, or single files, by their absolute path; a choice holds in all folders below."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minisearch.errors import IngestError
-from minisearch.files.scope import GIT_FILE, OWN_FILE, Choices, Scope, scope_above
+from minisearch.files.scope import GIT_FILE, OWN_FILE, Scope, scope_above
 from minisearch.files.secrets import is_secret_file
+from minisearch.manifest import Choices
 from minisearch.types import Skipped
 
 KINDS = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}

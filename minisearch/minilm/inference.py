@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from minisearch.config import Dtype
 from minisearch.errors import InputError
+from minisearch.manifest import Dtype
 from minisearch.minilm.packed import Batch, Packed, Scratch, has_onednn
 
 if TYPE_CHECKING:

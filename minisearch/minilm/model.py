@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name every PyTorch reader expects
 
-from minisearch.config import Dtype
 from minisearch.errors import InputError, ModelError
+from minisearch.manifest import Dtype
 from minisearch.minilm.catalog import locate
 from minisearch.minilm.components import Embeddings, TransformerEncoder
 from minisearch.minilm.inference import Inference

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import torch
 from torch import nn
 
-from minisearch.config import Dtype, as_dtype
 from minisearch.errors import ModelError
+from minisearch.manifest import Dtype, as_dtype
 from minisearch.minilm.catalog import Located, locate
 from minisearch.minilm.inference import Inference, as_device
 from minisearch.minilm.loader import LoadReport, load_weights

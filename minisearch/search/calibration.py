@@ -1,6 +1,6 @@
-"""What an index says to queries it has no answer for: asked once after indexing, kept in the store.
+"""Measure the score baseline of an index: its best cosines for queries that it has no answer to.
 
-A store, its vector index and its encoder come in; a `ScoreBaseline` goes out, or into the store's facts.  The
+A store, its vector index and its encoder go in; a `ScoreBaseline` comes out, which the manifest keeps.  The
 queries are everyday ones about anything at all, and sentences of the index's own documents, asked of all
 the others.  What a score is worth against them is left to `search.confidence`.
 """
@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from minisearch.search.confidence import ScoreBaseline
+from minisearch.manifest import ScoreBaseline
+from minisearch.search.confidence import score_baseline
 from minisearch.search.sentences import sentences
 from minisearch.stores.local import Store
 from minisearch.types import Encoder, IntArray
 from minisearch.vectors.base import VectorIndex
-
-META_KEY = "null_scores"
 
 GENERIC_QUERIES = Path(__file__).parent / "generic_queries.txt"
 
@@ -31,9 +30,9 @@ N_NEIGHBOURS = 20
 
 
 def measure(store: Store, index: VectorIndex, encoder: Encoder) -> ScoreBaseline | None:
-    """What this index scores when it has no answer; None where it is too small to tell.
+    """The baseline of an index; None where it is too small to measure.
 
-    Call it inside one snapshot of the store that the index is of.  The same index gives the same null.
+    Call it inside one snapshot of the store.  The same index gives the same baseline.
     """
     n_documents, _ = store.counts()
     if n_documents < MIN_DOCUMENTS:
@@ -42,23 +41,7 @@ def measure(store: Store, index: VectorIndex, encoder: Encoder) -> ScoreBaseline
     cross = _cross_scores(store, index, encoder, _spread(store.chunk_ids(), N_SENTENCES))
     if not cross:
         return None
-    return ScoreBaseline.of([float(hits.scores[0]) for hits in generic], cross)
-
-
-def write(store: Store, baseline: ScoreBaseline | None) -> None:
-    """Keep it with the index's facts; None takes away what was kept."""
-    store.set_meta(**{META_KEY: baseline.to_json() if baseline else ""})
-
-
-def is_due(store: Store) -> bool:
-    """Whether this was never measured, or by another version: an interrupted run, say."""
-    kept = store.meta().get(META_KEY)
-    return kept is None or (kept != "" and ScoreBaseline.from_json(kept) is None)
-
-
-def read(store: Store) -> ScoreBaseline | None:
-    """What was kept; None where nothing was, or another version's."""
-    return ScoreBaseline.from_json(store.meta().get(META_KEY, ""))
+    return score_baseline([float(hits.scores[0]) for hits in generic], cross)
 
 
 def generic_queries() -> list[str]:

@@ -8,15 +8,12 @@ passage answers it.  Asking those queries, and keeping what came of it, is left 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
-VERSION = 1
+from minisearch.manifest import N_PERCENTILES, ScoreBaseline
 
 # Of the sum of both heights; fitted by scripts/confidence.py --fit.  Nothing that was tried in the sum beside
 # the cosine told more (AUROC within about 0.01, some worse): margins to later results, the number of shared
@@ -33,41 +30,12 @@ WORDS_FROM, NEAR_ENOUGH = 0.4, 0.1
 # Spreads are a tenth or two; a smaller one comes from too few different scores and would count for too much.
 LEAST_SPREAD = 0.03
 
-_PERCENTILES = np.arange(0, 101, 5)
+_PERCENTILES = np.linspace(0, 100, N_PERCENTILES)
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreBaseline:
-    """The best cosines of an index for queries it has no answer to: percentiles 0, 5, ... 100 of them.
-
-    ``generic`` are those of everyday queries about anything; ``cross`` of sentences of its own documents,
-    asked of all the other documents.
-    """
-
-    generic: tuple[float, ...]
-    cross: tuple[float, ...]
-
-    @classmethod
-    def of(cls, generic: Sequence[float], cross: Sequence[float]) -> ScoreBaseline:
-        """From the best cosines themselves, in any order and number, above none."""
-        return cls(_percentiles(generic), _percentiles(cross))
-
-    def to_json(self) -> str:
-        """As `from_json` reads it."""
-        return json.dumps({"version": VERSION, "generic": self.generic, "cross": self.cross})
-
-    @classmethod
-    def from_json(cls, text: str) -> ScoreBaseline | None:
-        """What `to_json` wrote; None for another version's, which is to be measured again."""
-        try:
-            held = json.loads(text)
-            baseline = cls(tuple(map(float, held["generic"])), tuple(map(float, held["cross"])))
-            is_ours = held["version"] == VERSION
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return None
-        return (
-            baseline if is_ours and all(map(_are_percentiles, (baseline.generic, baseline.cross))) else None
-        )
+def score_baseline(generic: Sequence[float], cross: Sequence[float]) -> ScoreBaseline:
+    """The baseline of the best cosines themselves, in any order and number, above none."""
+    return ScoreBaseline(_percentiles(generic), _percentiles(cross))
 
 
 def heights(cosine: float, baseline: ScoreBaseline) -> tuple[float, float]:
@@ -102,7 +70,3 @@ def is_confident(relevances: Iterable[float | None]) -> bool | None:
 
 def _percentiles(scores: Sequence[float]) -> tuple[float, ...]:
     return tuple(round(float(score), 4) for score in np.percentile(np.asarray(scores), _PERCENTILES))
-
-
-def _are_percentiles(numbers: Sequence[float]) -> bool:
-    return len(numbers) == len(_PERCENTILES) and all(low <= high for low, high in pairwise(numbers))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minisearch.filters import And, Contains, Filter, Not
+from minisearch.manifest import ScoreBaseline
 from minisearch.results import (
     Evidence,
     Mode,
@@ -26,7 +27,7 @@ from minisearch.results import (
     Trace,
 )
 from minisearch.search.candidates import NOTHING, Ranking, candidates, reranked, scores_of
-from minisearch.search.confidence import CONFIDENT_FROM, ScoreBaseline, is_confident, relevance
+from minisearch.search.confidence import CONFIDENT_FROM, is_confident, relevance
 from minisearch.search.evidence import best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.rerank import Reranked

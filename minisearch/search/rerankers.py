@@ -13,8 +13,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from minisearch import minilm
-from minisearch.config import as_dtype
 from minisearch.errors import InputError, ModelError, WeightsNotFound
+from minisearch.manifest import as_dtype
 from minisearch.minilm.catalog import locate
 from minisearch.minilm.settings import read_settings
 from minisearch.search.rerank import BiReranker, Cost, Pace, Reranked, rerank

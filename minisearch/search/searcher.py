@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from minisearch.config import DEFAULT_MODEL
 from minisearch.encoders import Encoders
 from minisearch.errors import InputError
-from minisearch.manifest import Manifest
+from minisearch.manifest import DEFAULT_MODEL, Manifest
 from minisearch.paths import IndexLocation, real_path
 from minisearch.results import Query, SearchOptions, SearchResults
-from minisearch.search import calibration
 from minisearch.search.path_patterns import as_stored
 from minisearch.search.pipeline import Answerer, condition
 from minisearch.search.query import checked_query, is_number, parse_query
@@ -171,7 +169,7 @@ class Asking:
                 depth=options.rerank_depth,
                 budget_s=options.rerank_budget_s,
             )
-        return Answerer(store, index, encoder, rerank, calibration.read(store), self._location.shown)
+        return Answerer(store, index, encoder, rerank, manifest.baseline, self._location.shown)
 
     def _is_outdated(self, store: Store) -> bool:
         """Whether the index was replaced while it was asked, or written to where we could not see it."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter
-from minisearch.indexing.choices import read_roots
+from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation, is_below, quoted, real_path
 from minisearch.results import Place, Query, SearchOptions, SearchResult, SearchResults
 from minisearch.search.path_patterns import as_stored
@@ -119,7 +119,8 @@ def _not_indexed(store: Store, location: IndexLocation, key: str, given: str | o
     of_last = {location.absolute(root) for root in last.roots} if last else set()
     if outcome not in FINISHED and is_below(location.absolute(key), of_last):
         return "no run has got to it: the last one did not end; run minisearch index again"
-    if is_below(location.absolute(key), of_last | set(read_roots(store, location))):
+    roots = Manifest.read(store, location.folder).root_paths(location)
+    if is_below(location.absolute(key), of_last.union(roots)):
         since = (
             "was not in the index that was gone back to"
             if outcome == ROLLED_BACK

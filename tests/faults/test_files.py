@@ -22,16 +22,16 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from minisearch.indexing.cutting import cut
 
 from minisearch import MiniSearch
 from minisearch.cli import cli
-from minisearch.config import Settings
 from minisearch.encoders import Encoders
 from minisearch.errors import IngestError
 from minisearch.files.walk import walk
 from minisearch.indexing import changes as reading
 from minisearch.indexing import writer as writing
-from minisearch.indexing.cutting import cut
+from minisearch.manifest import Settings
 from minisearch.parsers import parse
 from minisearch.stores.local import Store
 from tests.fakes import HashingEncoder

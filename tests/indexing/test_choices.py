@@ -8,8 +8,8 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import IndexCorrupt, InputError
-from minisearch.files.selection import AS_USUAL, FileChoice
 from minisearch.filters import Field
+from minisearch.manifest import AS_USUAL, FileChoice
 from minisearch.stores.local import Store
 from tests.fakes import HashingEncoder
 

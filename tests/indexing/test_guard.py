@@ -10,8 +10,8 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import IndexCorrupt, ShrinkRefused
-from minisearch.files.selection import FileChoice
 from minisearch.indexing.guard import DAY_S
+from minisearch.manifest import FileChoice
 from minisearch.stores.local import Store
 from tests.fakes import HashingEncoder
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.manifest import Manifest
+from minisearch.manifest import Manifest, ScoreBaseline
 from minisearch.minilm import SentenceTransformer
 from minisearch.search import calibration
-from minisearch.search.confidence import CONFIDENT_FROM, ScoreBaseline, heights, relevance
+from minisearch.search.confidence import CONFIDENT_FROM, heights, relevance, score_baseline
 from minisearch.stores.local import Store
 from minisearch.types import Encoder
 from minisearch.vectors.live import LiveIndex
@@ -97,7 +97,7 @@ def test_it_encodes_a_few_hundred_short_texts_however_large_the_index(
 
 
 def test_a_null_is_kept_beside_the_facts_of_the_index(tmp_path: Path, encoder: HashingEncoder) -> None:
-    baseline = ScoreBaseline.of([0.1, 0.3], [0.5])
+    baseline = score_baseline([0.1, 0.3], [0.5])
     with index_of(tmp_path, sentences_of_words(3), encoder) as (store, _):
         manifest = Manifest.read(store, tmp_path)
         assert calibration.read(store) is None
@@ -169,7 +169,7 @@ def samples(script: ModuleType) -> list[object]:
         answered, near, far = (
             random_.normal(mean, 0.1, 40).astype(np.float32) for mean in (middle, middle - 0.1, 0.2)
         )
-        baseline = ScoreBaseline.of(
+        baseline = score_baseline(
             random_.normal(0.2, 0.1, 50).tolist(), random_.normal(middle, 0.1, 50).tolist()
         )
         found.append(

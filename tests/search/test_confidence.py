@@ -9,19 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minisearch.manifest import ScoreBaseline
 from minisearch.search.confidence import (
     CONFIDENT_FROM,
     CONSTANT,
     SLOPE,
-    ScoreBaseline,
     heights,
     is_confident,
     relevance,
+    score_baseline,
 )
 
 cosines = st.floats(-1, 1, width=32)
 nulls = st.builds(
-    ScoreBaseline.of, st.lists(cosines, min_size=1, max_size=30), st.lists(cosines, min_size=1, max_size=30)
+    score_baseline, st.lists(cosines, min_size=1, max_size=30), st.lists(cosines, min_size=1, max_size=30)
 )
 
 
@@ -80,14 +81,14 @@ def test_a_passage_with_all_the_words_is_relevant_where_it_is_not_far_in_meaning
 
 
 def test_scores_that_are_all_the_same_still_give_a_number() -> None:
-    baseline = ScoreBaseline.of([0.3] * 5, [0.3])
+    baseline = score_baseline([0.3] * 5, [0.3])
     assert relevance(-1.0, baseline) < 0.01
     assert relevance(1.0, baseline) > 0.99
 
 
 def test_percentiles_are_those_of_the_scores_in_any_order() -> None:
     scores = [i / 100 for i in range(101)]
-    baseline = ScoreBaseline.of(scores, scores[::-1])
+    baseline = score_baseline(scores, scores[::-1])
     assert baseline.generic == baseline.cross == tuple(i / 20 for i in range(21))
 
 
@@ -97,7 +98,7 @@ def test_a_null_comes_back_from_its_json(baseline: ScoreBaseline) -> None:
 
 
 def test_what_another_version_or_nobody_wrote_is_no_null() -> None:
-    written = json.loads(ScoreBaseline.of([0.1, 0.5], [0.3]).to_json())
+    written = json.loads(score_baseline([0.1, 0.5], [0.3]).to_json())
     others = [
         {**written, "version": 0},
         {**written, "generic": written["generic"][1:]},

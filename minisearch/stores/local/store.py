@@ -319,13 +319,13 @@ class Store:
         """
         return lexical(self._connection, text, k, among)
 
-    def known_vectors(self, texts: Sequence[str]) -> dict[str, FloatArray]:
+    def known_vectors(self, texts: Sequence[str], *, dimension: int = 0) -> dict[str, FloatArray]:
         """The vectors already stored for any of these texts, in whatever document, of now or of before.
 
-        IndexCorrupt for one of now that is damaged, or of what `roll_back` brings back; one that left
-        before that is not known then.
+        IndexCorrupt for one of now that is damaged, or has another ``dimension``, or of what `roll_back`
+        brings back; one that left before that is not known then.
         """
-        return known_vectors(self._connection, texts, self._number("dimension"))
+        return known_vectors(self._connection, texts, dimension)
 
     def chunk_ids(self) -> IntArray:
         """Every chunk's id, ascending."""
