@@ -260,11 +260,11 @@ def trusted_places(trusted: Trusted, location: IndexLocation) -> frozenset[str]:
 
     They were named to the index where it is now; what lies beside a ``.minisearch`` folder is trusted anyway.
     """
-    # The record counts only where the index folder has the inode and the path that it had when the record was
-    # written, and is our own. So it does not count in a copy; moved or restored, an index asks once. Who makes
-    # an index to harm chooses all that is in it, but would have to guess both of the place it will get. This is
-    # no secret: who can write into the folder where it is now can forge it. There is no device number, because
-    # those change when a disk is mounted again.
+    # The record counts only where the index folder has the inode and the path that it had when the record
+    # was written, and is our own. So it does not count in a copy; moved or restored, an index asks once. Who
+    # makes an index to harm chooses all that is in it, but would have to guess both of the place it will
+    # get. This is no secret: who can write into the folder where it is now can forge it. There is no device
+    # number, because those change when a disk is mounted again.
     is_written_here = (trusted.inode, trusted.folder) == _here(location)
     named = trusted.paths if is_written_here and is_ours(location.path) else ()
     return _beside(location) | frozenset(named)

@@ -1,4 +1,4 @@
-"""Natural language: scripts, words, stop words, stems, sentences and front matter.
+"""Natural language: scripts, words, stop words, stems, sentences, front matter and lines.
 
 Text comes in; words, or places in the text, come out.  Each of these is defined here and nowhere else, so
 that the chunker, the full text, the search and the command line agree on them.  What a file format means
@@ -236,3 +236,22 @@ def front_matter(text: str) -> re.Match[str] | None:
     The group ``body`` holds the fields; the group ``yaml`` or ``toml`` took part, depending on the language.
     """
     return _FRONT_MATTER.match(text)
+
+
+# --- lines -------------------------------------------------------------------------------------------------
+
+LINE_BREAK = re.compile(r"\r\n|\r|\n")
+
+
+def newlines(text: str) -> str:
+    r"""The text with every line break written ``\n``; every character keeps its position.
+
+    >>> newlines("a\r\nb\rc")
+    'a \nb\nc'
+    """
+    return text.replace("\r\n", " \n").replace("\r", "\n") if "\r" in text else text
+
+
+def line_number(text: str, position: int) -> int:
+    """The line that a position is on, from 1."""
+    return len(LINE_BREAK.findall(text, 0, position)) + 1

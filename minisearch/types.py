@@ -8,6 +8,7 @@ chunk.text`` always.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -31,13 +32,27 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
+class Anchors:
+    """How positions in a text map to its source, the text that it was made from.
+
+    ``text[i]`` and ``source[i]`` are the same place.  Between two anchors, both positions advance together,
+    but never beyond the next anchor; words that the parser added map to the place where it added them.
+    ``text`` ascends, ``source`` never descends.  A text that was not changed has the single pair (0, 0).
+    """
+
+    text: tuple[int, ...] = (0,)
+    source: tuple[int, ...] = (0,)
+
+    def source_position(self, position: int) -> int:
+        """The position in the source that a position in the text maps to."""
+        last = bisect_right(self.text, position) - 1
+        parallel = self.source[last] + position - self.text[last]
+        return min([parallel, *self.source[last + 1 : last + 2]])
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """The decoded source of a document, and how positions in the document's text map to it.
-
-    ``text_anchors[i]`` and ``source_anchors[i]`` are the same place.  Between two anchors, both positions
-    advance together, but never beyond the next anchor; words that the parser added map to the place where it
-    added them.  Text anchors ascend, source anchors never descend.  A format that is kept verbatim has the
-    single pair (0, 0).
 
     ``source.encode(encoding, "surrogateescape")``, preceded by ``n_bom_bytes`` bytes of byte-order mark,
     equals the file byte for byte, undecodable bytes included.  If ``is_extract``, the source is the text that
@@ -48,8 +63,7 @@ class Origin:
     source: str
     encoding: str = "utf-8"
     n_bom_bytes: int = 0
-    text_anchors: tuple[int, ...] = (0,)
-    source_anchors: tuple[int, ...] = (0,)
+    anchors: Anchors = Anchors()
     is_extract: bool = False
 
 

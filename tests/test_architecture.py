@@ -14,7 +14,7 @@ from minisearch import MiniSearch, SentenceTransformer
 
 PACKAGE = Path(__file__).parents[1] / "minisearch"
 
-WORDS = {"types", "results", "errors", "config", "text", "globs", "filters", "manifest", "paths", "trust"}
+WORDS = {"types", "results", "errors", "text", "globs", "filters", "manifest", "paths"}
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
 VERBS = {"search", "indexing", "maintenance", "evaluation"}
 BELOW = WORDS | SKILLS | {"encoders"}
@@ -22,14 +22,9 @@ BELOW = WORDS | SKILLS | {"encoders"}
 # A room may import itself, and these.
 MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(WORDS, WORDS),
-    "manifest": WORDS | {"stores"},
-    "paths": {"errors", "types", "stores"},
-    "trust": WORDS | {"stores", "minilm"},
+    "paths": {"errors", "types"},
     **dict.fromkeys(SKILLS, WORDS),
-    "encoders": WORDS | {"minilm"},
-    "files": WORDS | {"chunking"},
-    "parsers": WORDS | {"chunking"},
-    "chunking": WORDS | {"parsers"},
+    "encoders": WORDS | {"minilm", "stores"},
     "vectors": WORDS | {"stores"},
     "search": BELOW | {"indexing"},
     "indexing": BELOW | {"search"},

@@ -1,9 +1,9 @@
-"""A document in, its passages out: what stands under one heading, before anything is cut to size.
+"""Divide a document into passages along its headings; they may still be too long for a chunk.
 
-In prose a heading begins a passage, and headings with nothing between them stay together with what follows.
-In code a class or function that fits into a chunk is one passage with all it holds; of one that does not, the
-parts are; and small neighbours share a passage, since a line or two say too little alone.  Cutting what is
-too long is left to `cuts`.
+In prose each heading begins a passage, but headings with nothing between them stay with what follows.  In
+code a class or function that fits into a chunk is one passage with everything in it, else each of its parts
+is one; small neighbours share a passage, since a line or two say too little alone.  Cutting passages that are
+too long is left to `chunker`.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from minisearch.parsers.markdown import front_matter_end
+from minisearch.text import front_matter
 from minisearch.types import Document, Heading
 
 LETTER = re.compile(r"[^\W_]")
 SPACE = re.compile(r"\s*")
 BLANK_LINES = re.compile(r"\s*(?:[\r\n]|\Z)")
 
-# A passage of code smaller than this is joined with its neighbour. Of functions asked for by the first
-# sentence of their docstring, which is taken out, MRR@10 by dense search is .403 with 0, .406 with 16, .419
-# with 32, .389 with 64 and .382 with 128, in sqlite-utils and modules of our own; it is .356 where source is
-# cut at lines (scripts/code_chunks.py).
+# A passage of code smaller than this is joined with its neighbour. For queries that are the first sentence of
+# a function's docstring, which is removed from the source, MRR@10 of dense search is .403 with 0, .406 with
+# 16, .419 with 32, .389 with 64 and .382 with 128, in sqlite-utils and our own modules; it is .356 where
+# source is cut at lines (scripts/code_chunks.py).
 SMALL_TOKENS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stretch of the document that is, or will be cut into, chunks.
+    """A span of the document that is one chunk or will be cut into several.
 
-    No white space at either end, but the first line of code keeps its indentation.
+    It has no white space at either end, but the first line of code keeps its indentation.
     """
 
     start: int
@@ -43,28 +43,28 @@ Counter = Callable[[Sequence[Passage]], list[int]]
 
 
 def sections(document: Document, count: Counter, *, max_tokens: int, max_characters: int) -> list[Passage]:
-    """The document's passages, in order; ``count`` gives the tokens of each of some passages.
+    """The passages of a document, in order; ``count`` returns the number of tokens of each passage.
 
-    They may be longer than the bounds, which only say what fits into a chunk.
+    Passages may be longer than the bounds, which only say what fits into a chunk.
     """
     if document.format == "code":
         parts = list(_parts(document))
         sizes = count([part.passage for part in parts])
         return list(_packed(parts, sizes, max_tokens, max_characters))
-    is_led = document.format == "markdown" and _is_front_matter_short(document, count, max_tokens)
-    return list(_sections(document, is_led=is_led))
+    leads = document.format == "markdown" and _front_matter_leads(document, count, max_tokens)
+    return list(_sections(document, leads=leads))
 
 
 # --- prose -----------------------------------------------------------------------------------------
 
 
-def _sections(document: Document, *, is_led: bool) -> Iterator[Passage]:
-    """One passage a section; headings without a text of their own lead the next section that has one.
+def _sections(document: Document, *, leads: bool) -> Iterator[Passage]:
+    """One passage for each section; headings without a text of their own lead the next section with one.
 
-    Where it ``is_led``, so does what stands before the first heading.
+    If it ``leads``, the text before the first heading does too.
     """
     text = document.text
-    leading = 0 if is_led else None  # where what waits for a text began
+    leading = 0 if leads else None  # where the passage under way began, if it has no text yet
     path: list[Heading] = []
     starts = [heading.start for heading in document.headings] + [len(text)]
     if leading is None:
@@ -79,22 +79,22 @@ def _sections(document: Document, *, is_led: bool) -> Iterator[Passage]:
         yield from stripped(text, start, end, _joined(path))
 
 
-def _is_front_matter_short(document: Document, count: Counter, max_tokens: int) -> bool:
-    """Whether all that stands before the first heading is front matter, and it leaves room for a text.
+def _front_matter_leads(document: Document, count: Counter, max_tokens: int) -> bool:
+    """Whether only front matter stands before the first heading, and it leaves room for a text in a chunk.
 
     By itself a list of tags would be found for its title, and say nothing.
     """
     if not document.headings:
         return False
-    end = front_matter_end(document.text)
-    if not end or document.text[end : document.headings[0].start].strip():
+    front = front_matter(document.text)
+    if not front or document.text[front.end() : document.headings[0].start].strip():
         return False
-    (n_tokens,) = count([Passage(0, end, "")])
+    (n_tokens,) = count([Passage(0, front.end(), "")])
     return n_tokens <= max_tokens // 2
 
 
 def _body_start(text: str, heading: Heading, end: int) -> int:
-    """Where the heading's words are over: after the first line that holds them, and nothing else."""
+    """Where the text below a heading begins: after the first line that consists of its words."""
     position = first_line_end = 0
     for line in text[heading.start : end].splitlines(keepends=True):
         position += len(line)
@@ -119,9 +119,9 @@ def _joined(path: Sequence[Heading]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A definition without those inside it, or what stands between definitions.
+    """A definition without those inside it, or the text between definitions.
 
-    ``inside`` is what it stands in, as a path; so is its passage's heading, with its own name if it has one.
+    ``inside`` is the path of the definition around it; its passage's heading adds its own name, if any.
     """
 
     passage: Passage
@@ -130,7 +130,7 @@ class _Part:
 
 
 def _parts(document: Document) -> Iterator[_Part]:
-    """The parts of a source, from one heading to the next."""
+    """The parts of a source file, from one heading to the next."""
     text = document.text
     path: list[Heading] = []
     first = Heading(0, 1, "")
@@ -144,7 +144,7 @@ def _parts(document: Document) -> Iterator[_Part]:
 
 @dataclass(slots=True)
 class _Unit:
-    """Parts in a row that make one passage; ``inside`` is what the next must stand in to be joined."""
+    """Adjacent parts that make one passage; a unit may join it if it lies ``inside`` the same definition."""
 
     first: int
     after: int
@@ -155,7 +155,7 @@ class _Unit:
 def _packed(
     parts: Sequence[_Part], sizes: Sequence[int], max_tokens: int, max_characters: int
 ) -> Iterator[Passage]:
-    """Whole definitions where they fit, and small neighbours together."""
+    """Whole definitions where they fit, small neighbours together."""
     total = [0, *accumulate(sizes)]
 
     def fits(first: int, after: int) -> bool:
@@ -176,7 +176,7 @@ def _packed(
 
 
 def _units(parts: Sequence[_Part], fits: Callable[[int, int], bool]) -> Iterator[_Unit]:
-    """The largest definitions that fit, and what is left of those that do not."""
+    """The largest definitions that fit, and the parts of those that do not."""
     after_whole = _after_whole(parts)
     first = 0
     while first < len(parts):
@@ -190,7 +190,7 @@ def _units(parts: Sequence[_Part], fits: Callable[[int, int], bool]) -> Iterator
 
 
 def _after_whole(parts: Sequence[_Part]) -> list[int]:
-    """For each part the first one after it that does not stand in it."""
+    """For each part the first one after it that is not inside it."""
     found = [len(parts)] * len(parts)
     open_: list[int] = []
     for i, part in enumerate(parts):
@@ -204,7 +204,7 @@ def _after_whole(parts: Sequence[_Part]) -> list[int]:
 
 
 def stripped(text: str, start: int, end: int, heading: str, *, is_code: bool = False) -> Iterator[Passage]:
-    """The passage between without the white space around it; none where there is nothing else."""
+    """The passage at ``start:end`` without the white space around it; none where nothing is left."""
     if is_code:
         blank_lines = BLANK_LINES.match(text, start, end)
         start = blank_lines.end() if blank_lines else start
@@ -217,7 +217,7 @@ def stripped(text: str, start: int, end: int, heading: str, *, is_code: bool = F
 
 
 def skip_space(text: str, start: int, end: int) -> int:
-    """The first character from ``start`` on that is no white space; ``end`` where there is none."""
+    """The first character from ``start`` on that is not white space; ``end`` where there is none."""
     found = SPACE.match(text, start, end)
     assert found  # it matches the empty string too
     return found.end()

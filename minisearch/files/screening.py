@@ -10,10 +10,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from minisearch.chunking.places import Places
 from minisearch.files.secrets import redact
+from minisearch.text import line_number
 from minisearch.types import Document
 
 BLANK = "█"
@@ -96,8 +94,11 @@ def _blanked(before: str, after: str) -> str:
 def _note(document: Document, found: Sequence[tuple[str, int]]) -> str:
     """How many secrets, of which kind and where."""
     found = sorted(found, key=lambda one: one[1])
-    lines, _ = Places(document).lines_and_columns(np.array([position for _, position in found], np.int64))
-    places = [f"{kind}, line {line}" for (kind, _), line in zip(found, lines.tolist(), strict=True)]
-    more = f" and {len(places) - LISTED:,} more" if len(places) > LISTED else ""
-    n = f"{len(places):,} secret{'' if len(places) == 1 else 's'}"
-    return f"{n} blanked: {'; '.join(places[:LISTED])}{more}"
+    source, anchors = document.origin.source, document.origin.anchors
+    listed = [
+        f"{kind}, line {line_number(source, anchors.source_position(position))}"
+        for kind, position in found[:LISTED]
+    ]
+    more = f" and {len(found) - LISTED:,} more" if len(found) > LISTED else ""
+    n = f"{len(found):,} secret{'' if len(found) == 1 else 's'}"
+    return f"{n} blanked: {'; '.join(listed)}{more}"

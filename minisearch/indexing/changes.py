@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from minisearch.chunking.chunker import cut_document
-from minisearch.chunking.reach import bytes_under
+from minisearch.chunking.positions import bytes_under
 from minisearch.errors import CutShort, IngestError, MinisearchError
 from minisearch.files.screening import has_only_blanks, screened
 from minisearch.files.walk import Found

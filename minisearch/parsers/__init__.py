@@ -1,10 +1,9 @@
-"""A path or its bytes in, a ``Document`` out: the reader is chosen by suffix, plain text is the default.
+"""Read a file: a path or its bytes go in, a `Document` comes out.
 
-One function a format.  Formats that are text are registered in ``READERS``: each reader gets a decoded
-``Source`` and finds title, headings and fields.  Those of ``BINARY_READERS`` get the bytes as they are.  What
-is registered in neither is text, unless its first bytes say that it is not.  Whether a file was found, is
-wanted or has changed is not asked here.  An IngestError's text is the bare reason ("binary file"): whoever
-asked knows the path.
+The suffix decides on the reader, one function for each format.  Text formats are in ``READERS``: a reader
+gets a decoded `Source` and finds title, headings and fields.  ``BINARY_READERS`` get the bytes.  Any other
+file is plain text, unless its first bytes say that it is not.  Whether a file is wanted or has changed is
+left to others.  The message of an IngestError is the bare reason ("binary file"): the caller knows the path.
 """
 
 from __future__ import annotations
@@ -15,23 +14,22 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from minisearch.errors import IngestError
-from minisearch.parsers.code import read_code
-from minisearch.parsers.decode import Source, decode
+from minisearch.parsers.code import CODE_SUFFIXES, LANGUAGES, read_code
 from minisearch.parsers.email_ import read_email
 from minisearch.parsers.extracted import EXTRACTED
 from minisearch.parsers.html import read_html
 from minisearch.parsers.json_ import read_json, read_jsonl
-from minisearch.parsers.languages import CODE_SUFFIXES, LANGUAGES
 from minisearch.parsers.markdown import read_markdown
 from minisearch.parsers.notebook import read_notebook
 from minisearch.parsers.rst import read_rst
+from minisearch.parsers.source import Source, decode
 from minisearch.parsers.tables import read_table
 from minisearch.types import Document
 
 
 def read_text(source: Source) -> Document:
-    """The file as it stands."""
-    return Document(source.path, source.text, "text", source.origin, notes=source.notes)
+    """The file unchanged."""
+    return source.unchanged("text")
 
 
 READERS: dict[str, Callable[[Source], Document]] = {
@@ -66,11 +64,11 @@ def read(path: str, *, display: str | None = None) -> Document:
 def read_bytes(path: str) -> bytes:
     """All bytes of a regular file.
 
-    Raises IngestError, with the OSError as its ``__cause__`` where there was one: this says that the file
-    could not be looked into, while an IngestError of ``parse`` is a verdict on its content.
+    Raises IngestError when it cannot be read, with the OSError, if any, as its ``__cause__``.  An IngestError
+    of ``parse``, in contrast, is about the content.
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
+        with open(path, "rb", opener=_open_without_waiting) as file:
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return file.read()
     except OSError as error:
@@ -78,14 +76,14 @@ def read_bytes(path: str) -> bytes:
     raise IngestError("not a regular file")
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    # Opening a named pipe would wait for someone to write; a file that has become a link since it was found
-    # may lead anywhere.
+def _open_without_waiting(path: str, flags: int) -> int:
+    # A named pipe would block until someone writes to it; a file that was replaced by a link since it was
+    # found may lead anywhere.
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 def parse(path: str, data: bytes) -> Document:
-    """The document that these bytes make under this name.
+    """The document in these bytes; the suffix of the path chooses the reader.
 
     Raises IngestError when they are binary, or not in the encoding that their byte-order mark names.
     """

@@ -1,24 +1,65 @@
-"""Source code, kept word for word; its classes and functions are its headings, with all that stands above.
+"""Source code: its language by suffix, its text unchanged, its classes and functions as headings.
 
-A grammar finds them, in a process of its own: it is native code, and a source may be made to crash it or to
-keep it busy for hours.  Where the grammar is not installed, or fails, the text has no headings, and its lines
-are its structure.
+A tree-sitter grammar finds the definitions, in the sandbox process: it is native code, and a source file may
+be made to crash it or to keep it busy for hours.  Where the grammar is not installed or fails, there are no
+headings, and the chunker cuts at lines.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from minisearch.errors import IngestError
-from minisearch.parsers.decode import Source
-from minisearch.parsers.languages import LANGUAGES
 from minisearch.parsers.sandbox import NONSENSE, Limits, Sandbox
+from minisearch.parsers.source import Source
 from minisearch.types import Document, Heading
 
-# The module of each grammar that `extract.grammars` knows what to make of.
+# Every language a file may be written in: of programming, of data, or of markup. Others are plain text.
+_SUFFIXES = {
+    "c": ".c .h",
+    "cpp": ".cc .cpp .cxx .hh .hpp",
+    "csharp": ".cs",
+    "css": ".css",
+    "go": ".go",
+    "html": ".htm .html .xhtml",
+    "ini": ".cfg .conf .ini",
+    "java": ".java",
+    "javascript": ".cjs .js .jsx .mjs",
+    "json": ".json .jsonl .ndjson",
+    "kotlin": ".kt",
+    "lua": ".lua",
+    "markdown": ".markdown .md .mdx",
+    "perl": ".pl",
+    "php": ".php",
+    "powershell": ".ps1",
+    "python": ".py .pyi",
+    "r": ".r",
+    "rst": ".rst",
+    "ruby": ".rb",
+    "rust": ".rs",
+    "scala": ".scala",
+    "shell": ".bash .sh .zsh",
+    "sql": ".sql",
+    "swift": ".swift",
+    "terraform": ".tf",
+    "toml": ".toml",
+    "typescript": ".cts .mts .ts .tsx",
+    "xml": ".xml",
+    "yaml": ".yaml .yml",
+}
+_MARKUP = {"html", "markdown", "rst"}
+
+# A suffix in lower case, with its dot, to the language's name.
+LANGUAGES = {suffix: language for language, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
+
+# Where a line break is structure.
+CODE_SUFFIXES = tuple(suffix for suffix, language in LANGUAGES.items() if language not in _MARKUP)
+
+# The Python module of each grammar that `grammars` knows the definitions of.
 MODULES = {
     "c": "tree_sitter_c",
     "cpp": "tree_sitter_cpp",
@@ -30,8 +71,8 @@ MODULES = {
     "tsx": "tree_sitter_typescript",
     "typescript": "tree_sitter_typescript",
 }
-# Grammars that are not called as the language is. A header of C++ has no suffix of its own, and C is read
-# well enough as C++.
+# Suffixes whose grammar is not named after the language. C++ headers have no suffix of their own, and C
+# parses well enough as C++.
 GRAMMAR_OF = {".h": "cpp", ".tsx": "tsx"}
 
 # A megabyte of ordinary source takes half a second and 50 MB.
@@ -39,40 +80,39 @@ SANDBOX = Sandbox(Limits(wall_s=60, cpu_s=5))
 
 
 def read_code(source: Source, sandbox: Sandbox = SANDBOX) -> Document:
-    """The file as it stands; it has headings where its language's grammar is installed."""
-    headings: tuple[Heading, ...] = ()
-    notes = source.notes
+    """The file unchanged, with headings where the grammar of its language is installed."""
+    document = source.unchanged("code")
     grammar = grammar_of(source.path)
     if grammar and is_installed(grammar) and source.text.strip():
         try:
             outline = sandbox.take("code", f"{grammar} source", f"{grammar}\n{source.text}".encode())
-            headings = _headings(outline, source.text)
+            return replace(document, headings=_headings(outline, source.text))
         except IngestError as error:
-            notes = (*notes, f"cut at lines, not at functions: {error}")
-    return Document(source.path, source.text, "code", source.origin, headings=headings, notes=notes)
+            return source.unchanged("code", f"cut at lines, not at functions: {error}")
+    return document
 
 
 def grammar_of(path: str) -> str:
-    """The grammar for a file of this name, "" where there is none, whether or not it is installed."""
+    """The grammar for a file of this name, installed or not; "" where there is none."""
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - as in `parse`
     name = GRAMMAR_OF.get(suffix, LANGUAGES.get(suffix, ""))
     return name if name in MODULES else ""
 
 
 def is_cut_at_lines(path: str) -> bool:
-    """Whether a file of this name would be cut at functions if its language's grammar were installed."""
+    """Whether a file of this name would be cut at functions if its grammar were installed."""
     grammar = grammar_of(path)
     return bool(grammar) and not is_installed(grammar)
 
 
 @cache
 def is_installed(grammar: str) -> bool:
-    """Whether files are read by this grammar here."""
+    """Whether this grammar can be used here."""
     return all(importlib.util.find_spec(module) for module in ("tree_sitter", MODULES[grammar]))
 
 
 def _headings(outline: dict[str, Any], text: str) -> tuple[Heading, ...]:
-    """The outline as headings; IngestError where it makes no sense, since a source may have made it up."""
+    """The headings of an outline; IngestError where it is not valid, since the process may be compromised."""
     headings = []
     last = -1
     try:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from minisearch.errors import IngestError
-from minisearch.parsers.decode import UNFIT, Source
+from minisearch.parsers.building import MAX_TITLE, first_title
 from minisearch.parsers.fields import Fields
 from minisearch.parsers.html import read_html
-from minisearch.parsers.markdown import MAX_TITLE, first_title
 from minisearch.parsers.sandbox import NONSENSE, Sandbox
+from minisearch.parsers.source import UNFIT, Source
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, row_text
 from minisearch.types import Document, Heading, Origin
 

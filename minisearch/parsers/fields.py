@@ -1,8 +1,8 @@
-"""What a document says of itself, as fields: front matter in YAML or TOML, and what other readers found.
+"""Metadata of a document as fields: front matter in YAML or TOML, and what other readers find.
 
-In come texts from files that nobody has checked; out go names in lower case, each with its plain values, and
-notes on what had to be left out.  Nothing in a text is run, and none takes long: there are bounds on its
-length, on names, on values and on how much of a tree is looked at.  What fields are for is left to others.
+Untrusted text goes in; names in lower case with their plain values come out, and notes on what was left out.
+No code in a text is run, and no text takes long: its length, the names, the values and the nodes of a tree
+that are visited are bounded.  What fields are used for is left to others.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from collections.abc import Iterable
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
-from minisearch.parsers.decode import UNFIT
+from minisearch.parsers.source import fit
 
 if TYPE_CHECKING:
     import yaml
 
 Value = str | float | bool
 
-MAX_FRONT_MATTER = 64 * 1024  # characters; PyYAML reads as much in about half a second
+MAX_FRONT_MATTER = 64 * 1024  # characters; PyYAML needs about half a second for them
 MAX_VALUES = 200
 MAX_VALUE = 1_000  # characters
 MAX_NAME = 100
-MAX_NODES = 5_000  # of a YAML tree: aliases can make one of a few lines endless
+MAX_NODES = 5_000  # of a YAML tree: aliases make endless ones of a few lines
+TOO_LONG = f"front matter of more than {MAX_FRONT_MATTER // 1024} KB: its fields are left out"
 
 KEY = re.compile(r"^[\w-]+:", re.MULTILINE)
 
 
 class Fields:
-    """Fields under way: values are added until the bounds are reached."""
+    """Collects fields; values beyond the bounds are left out and counted."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[Value]] = {}
@@ -40,8 +41,8 @@ class Fields:
         self._n_cut = 0
 
     def add(self, name: str, value: object) -> None:
-        """One more value of a field; dates become ISO text, nothing comes of None."""
-        name = " ".join(UNFIT.sub("\ufffd", name).lower().split())
+        """Add one value of a field; dates become ISO text, None is ignored."""
+        name = " ".join(fit(name).lower().split())
         plain = _plain(value)
         if value is None or not name:
             return
@@ -55,20 +56,20 @@ class Fields:
         self._n_values += 1
 
     def add_all(self, name: str, values: Iterable[object]) -> None:
-        """The values of a list."""
+        """Add each value of a list."""
         for value in values:
             self.add(name, value)
 
     def leave_out(self) -> None:
-        """Count something that cannot be kept."""
+        """Count a value that cannot be kept."""
         self._n_left_out += 1
 
     def found(self) -> dict[str, tuple[Value, ...]]:
-        """Each name with its values, in the order in which they came."""
+        """Each name with its values, in the order in which they were added."""
         return {name: tuple(values) for name, values in self._values.items()}
 
     def text(self, name: str) -> str:
-        """The field's first value where that is a text, otherwise ""."""
+        """The first value of a field if it is a text, else ""."""
         first = self._values.get(name, [""])[0]
         return first if isinstance(first, str) else ""
 
@@ -83,7 +84,7 @@ class Fields:
 
 
 def _plain(value: object) -> Value | None:
-    """The value as it is kept; None for what is not a plain one."""
+    """The value as it is stored; None where it is not a plain one."""
     if isinstance(value, (date, datetime, time)):
         return value.isoformat()
     if isinstance(value, bool):
@@ -94,28 +95,31 @@ def _plain(value: object) -> Value | None:
         except OverflowError:  # more than 308 digits
             return None
         return number if math.isfinite(number) else str(number)
-    return UNFIT.sub("\ufffd", value).strip() if isinstance(value, str) else None
+    return fit(value).strip() if isinstance(value, str) else None
+
+
+# --- front matter ------------------------------------------------------------------------------------------
 
 
 def yaml_front_matter(text: str) -> tuple[Fields, tuple[str, ...]]:
-    """The fields of YAML between two lines of dashes, and notes; none where it is no mapping.
+    """The fields of a YAML mapping, and notes; no fields where it is something else.
 
-    The tree is composed, but none of its tags is: so no object but plain values can come of it.
+    PyYAML composes the tree but constructs plain values only, so no tag in it creates an object.
     """
     fields = Fields()
     if len(text) > MAX_FRONT_MATTER:
-        return fields, (f"front matter of more than {MAX_FRONT_MATTER // 1024} KB: its fields are left out",)
-    import yaml  # 20 ms, and few documents need it
+        return fields, (TOO_LONG,)
+    import yaml  # takes 20 ms, and few documents need it
 
     try:
         loader = yaml.SafeLoader(text)
         try:
             root = loader.get_single_node()
             if isinstance(root, yaml.MappingNode):
-                _YamlTree(loader, fields).take(root, "")
+                _YamlTree(loader, fields).add(root, "")
         finally:
             loader.dispose()
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # "\UFFFFFFFF" is no YAMLError
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # "\UFFFFFFFF" raises no YAMLError
         if not KEY.search(text):
             return Fields(), ()  # prose between two rules
         mark = getattr(error, "problem_mark", None)
@@ -127,39 +131,39 @@ def yaml_front_matter(text: str) -> tuple[Fields, tuple[str, ...]]:
 
 
 class _YamlTree:
-    """A walk over YAML's nodes that ends, whatever they are: an alias can lead back to where it stands."""
+    """Visits the nodes of a YAML tree, a bounded number of them: an alias may lead back to a node above."""
 
     def __init__(self, loader: yaml.SafeLoader, fields: Fields) -> None:
         self._loader = loader
         self._fields = fields
         self._n_nodes = 0
 
-    def take(self, node: yaml.Node, name: str) -> None:
+    def add(self, node: yaml.Node, name: str) -> None:
         self._n_nodes += 1
         if self._n_nodes > MAX_NODES or len(name) > MAX_NAME:
             self._fields.leave_out()
         elif node.id == "scalar":
-            self._take_scalar(node, name)
+            self._add_scalar(node, name)
         elif node.id == "sequence":
             self._n_nodes += len(node.value)
             for item in node.value:
                 if item.id == "scalar":
-                    self._take_scalar(item, name)
+                    self._add_scalar(item, name)
                 else:
                     self._fields.leave_out()
         else:
             for key, value in node.value:
                 if self._n_nodes <= MAX_NODES and key.id == "scalar" and key.value != "<<":
-                    self.take(value, f"{name}.{key.value}" if name else key.value)
+                    self.add(value, f"{name}.{key.value}" if name else key.value)
                 else:
                     self._fields.leave_out()
 
-    def _take_scalar(self, node: yaml.ScalarNode, name: str) -> None:
+    def _add_scalar(self, node: yaml.ScalarNode, name: str) -> None:
         is_plain = node.style is None
         implied = self._loader.resolve(type(node), node.value, (is_plain, not is_plain))
         is_time = ":" in node.value and implied.endswith((":int", ":float"))
         if node.tag == "tag:yaml.org,2002:str" or is_time:
-            self._fields.add(name, node.value)  # 12:30 is a time, though YAML 1.1 takes it for 750
+            self._fields.add(name, node.value)  # 12:30 is a time, though in YAML 1.1 it is the number 750
         elif node.tag != implied:
             self._fields.leave_out()
         else:
@@ -170,14 +174,15 @@ class _YamlTree:
 
 
 def toml_front_matter(text: str) -> tuple[Fields, tuple[str, ...]]:
-    """The fields of TOML between two lines of plus signs, and notes."""
+    """The fields of a TOML document, and notes."""
     fields = Fields()
     if len(text) > MAX_FRONT_MATTER:
-        return fields, (f"front matter of more than {MAX_FRONT_MATTER // 1024} KB: its fields are left out",)
+        return fields, (TOO_LONG,)
     try:
-        _take_table(_toml_table(text), "", fields)
+        _add_table(_toml_table(text), "", fields)
     except (ValueError, RecursionError) as error:
-        return Fields(), (f"TOML front matter ({_first_line(error)}): its fields are left out",)
+        reason = str(error).partition("\n")[0][:100]
+        return Fields(), (f"TOML front matter ({reason}): its fields are left out",)
     return fields, fields.notes()
 
 
@@ -186,19 +191,15 @@ def _toml_table(text: str) -> dict[str, Any]:
         import tomllib
 
         return tomllib.loads(text)
-    raise ValueError("it takes Python 3.11 to read it")
+    raise ValueError("reading it takes Python 3.11")
 
 
-def _take_table(table: dict[str, Any], prefix: str, fields: Fields) -> None:
+def _add_table(table: dict[str, Any], prefix: str, fields: Fields) -> None:
     for key, value in table.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):
-            _take_table(value, f"{name}.", fields)
+            _add_table(value, f"{name}.", fields)
         elif isinstance(value, list):
             fields.add_all(name, value)
         else:
             fields.add(name, value)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:100]

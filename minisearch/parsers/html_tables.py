@@ -1,8 +1,8 @@
-"""Tables of HTML that have a header: what is said before their cells, so that rows read as other tables' do.
+"""Labels for the cells of HTML tables that have a header, so that rows read as those of other tables.
 
-Rows of cells come in, as they were written; out go, by each cell's place, the words that stand before its
-own: "Deposit: ", from the header above it.  Where the words go is the reader's to say.  A table without a
-header, or with one column, may lay out a page, and nothing is said of it.
+Rows of cells go in, as they stand in the file; out comes a label for each cell by its place: "Deposit: ",
+from the header above it.  Where labels are written is left to `html`.  A table without a header, or with one
+column, may be the layout of a page, and gets no labels.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 
 from minisearch.parsers.tables import MAX_LABEL, VALUE, YEAR, labels_of
 
-MAX_COLUMNS = 100  # a cell beyond them has no label, so that no row costs more
-MAX_ABOVE = 20  # cells that go on from above; where there are more, no label from there on
-# Cells of several rows are said in each, all together at most so many times the words of their table.
+MAX_COLUMNS = 100  # cells beyond them have no label, so that the cost of a row is bounded
+MAX_ABOVE = 20  # cells that continue from above; where there are more, no row from there on has labels
+# Cells of several rows are repeated in each, in total at most this many times the words of their table.
 MAX_REPEATED = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell: where its tag stands, its words, the columns and rows it takes (0: all rows of its section)."""
+    """A cell: the position of its tag, its words, the columns and rows it spans (0: all of its section)."""
 
     place: int
     words: str
@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(slots=True)
 class Row:
-    """A row's cells; rows of one section (thead, tbody, tfoot) have its number."""
+    """The cells of a row; rows of one section (thead, tbody, tfoot) share its number."""
 
     section: int
     cells: list[Cell] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """A cell at its columns, ``start:end``, and the number of the row that it ends before."""
+    """A cell with its columns, ``start:end``, and the number of the first row below it."""
 
     cell: Cell
     start: int
@@ -47,38 +47,38 @@ class _Placed:
     end_row: int
 
 
-def words_before(rows: Sequence[Row]) -> dict[int, str]:
-    """By the place of each cell what is said before its words; nothing at all where there is no header.
+def labels_by_place(rows: Sequence[Row]) -> dict[int, str]:
+    """What to write before the words of each cell, by its place; nothing where there is no header.
 
-    A cell of several columns has the names of all, but none where it goes through the whole table; one of
-    several rows is said in each, before the row's own.
+    A cell that spans columns has the names of all of them, but none where it spans the whole table.  One that
+    spans rows is repeated in each, before the row's own cells.
     """
     placed = list(_placed(rows))
     n_columns = max((one.end for row, _ in placed for one in row), default=0)
     room = MAX_REPEATED * sum(len(cell.words) for row in rows for cell in row.cells)
-    said: dict[int, str] = {}
+    labels: dict[int, str] = {}
     names: list[list[str]] = []
-    is_named = is_below = False  # a row has these names; it is not the first of cells
+    is_named = is_below = False  # whether a row used these names; whether it is below the first row of cells
     repeated, of_above = "", None
     for row, above in placed:
         filled = [one for one in row if one.cell.words]
         if _is_header(filled, is_first=not is_below):
             names = _named([] if is_named else names, row, n_columns)
             is_named, of_above = False, None
-            said |= {one.cell.place: "" for one in row}
+            labels |= {one.cell.place: "" for one in row}
             continue
         is_named = is_below = is_below or len(filled) > 1
-        said |= {one.cell.place: _label(names, one, n_columns) for one in row}
-        if above is not of_above:  # the same for many rows
+        labels |= {one.cell.place: _label(names, one, n_columns) for one in row}
+        if above is not of_above:  # it is the same for many rows
             repeated, of_above = _repeated(names, above, n_columns), above
         if filled and len(repeated) <= room:
             room -= len(repeated)
-            said[filled[0].cell.place] = repeated + said[filled[0].cell.place]
-    return said if any(said.values()) else {}
+            labels[filled[0].cell.place] = repeated + labels[filled[0].cell.place]
+    return labels if any(labels.values()) else {}
 
 
 def _placed(rows: Sequence[Row]) -> Iterator[tuple[list[_Placed], tuple[_Placed, ...]]]:
-    """Each row's cells at their columns, and those that go on from above."""
+    """The cells of each row with their columns, and those that continue from above."""
     above: tuple[_Placed, ...] = ()
     row: list[_Placed] = []
     taken: set[int] = set()
@@ -106,7 +106,7 @@ def _placed(rows: Sequence[Row]) -> Iterator[tuple[list[_Placed], tuple[_Placed,
 
 
 def _repeated(names: Sequence[Sequence[str]], above: Sequence[_Placed], n_columns: int) -> str:
-    """What a row says of the cells that go on from above, those with many words left out."""
+    """The cells that continue from above, with their labels; those with many words are left out."""
     short = (
         one
         for one in above
@@ -116,7 +116,7 @@ def _repeated(names: Sequence[Sequence[str]], above: Sequence[_Placed], n_column
 
 
 def _is_header(filled: Sequence[_Placed], *, is_first: bool) -> bool:
-    """Whether a row names columns beyond the first; below others a row of figures is a sum."""
+    """Whether a row names columns other than the first; below other rows, a row of figures is a sum."""
     if not all(one.cell.is_header for one in filled) or not any(one.start for one in filled):
         return False
     words = [one.cell.words for one in filled]
@@ -124,7 +124,7 @@ def _is_header(filled: Sequence[_Placed], *, is_first: bool) -> bool:
 
 
 def _named(names: Sequence[Sequence[str]], row: Sequence[_Placed], n_columns: int) -> list[list[str]]:
-    """The names of the columns, from the outermost header row on, with those of one more row."""
+    """The names of the columns, those of the outermost header row first, with one more header row."""
     named = [list(names[column]) if names else [] for column in range(n_columns)]
     for one in row:
         words = one.cell.words.rstrip(" :")

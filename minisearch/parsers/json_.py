@@ -1,110 +1,88 @@
-"""JSON to lines that a sentence encoder understands, "address.city: London"; JSONL likewise, line by line.
+r"""JSON as lines that a sentence encoder understands, "address.city: London"; JSONL in the same way.
 
-Every key, string and number of the file is in the text, in the file's order and at its place, so duplicate
-keys and big numbers stay as they are.  Objects stand between blank lines; short values of an array share a
-line; an array's numbering is left out.  What is not JSON (comments, say) is read as it stands, with a note.
+All keys, strings and numbers of the file are in the text, in the file's order and mapped to it, so duplicate
+keys and big numbers are kept.  Blank lines separate objects; short values of an array share a line; array
+indices are left out.  A file that is not JSON (because of comments, say) is read as plain lines, with a note.
+
+Not the standard library's parser: that gives no positions, stops at a depth of some thousands, and converts
+every number to an integer, in quadratic time.  The scanner below keeps its own stack, and accepts what that
+parser accepts with ``strict=False`` (line breaks in strings; NaN and Infinity as values).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, TypeAlias
 
-from minisearch.chunking.places import LINE_BREAK
-from minisearch.parsers.composing import Composition
-from minisearch.parsers.decode import Source
-from minisearch.parsers.json_scan import NotJson, Token, string_value, take_string, tokens
-from minisearch.parsers.markdown import MAX_TITLE
+from minisearch.parsers.building import DocumentBuilder, TextBuilder
+from minisearch.parsers.source import Source, fit
+from minisearch.text import LINE_BREAK, line_number
 from minisearch.types import Document
 
-MAX_PATH = 60  # characters said of the keys above, the inner ones: they are said again on every line
+MAX_PATH = 60  # characters of the keys above, the inner ones: they are repeated on every line
 MAX_SHORT = 40  # characters of a value that shares a line
 
 TITLES = ("title", "name")  # the better first
 
 
 def read_json(source: Source) -> Document:
-    """The document, titled by its own "title" or "name"; one value a line is read as JSONL."""
-    lines = _Lines(source.text)
+    """The document, titled by its own "title" or "name"; a file with one value a line is read as JSONL."""
+    lines = _Lines(source)
     try:
-        lines.add(tokens(source.text))
+        lines.add_value(tokens(source.text))
     except NotJson as error:
-        return read_jsonl(source) if _is_jsonl(source.text) else _as_it_stands(source, error.position)
-    title = next((lines.titles[key] for key in TITLES if key in lines.titles), "")
-    return replace(_document(source, lines), title=" ".join(title.split())[:MAX_TITLE])
+        if _is_jsonl(source.text):
+            return read_jsonl(source)
+        note = f"not JSON (line {line_number(source.text, error.position)}): read as plain lines"
+        return source.unchanged("code", *[note] * bool(source.text.strip()))
+    lines.title = next((lines.titles[key] for key in TITLES if key in lines.titles), "")
+    return lines.document()
 
 
 def read_jsonl(source: Source) -> Document:
-    """Each line a value; a line that is none is kept as it stands."""
-    lines = _Lines(source.text)
+    """Each line is a value; a line that is not JSON is kept unchanged."""
+    lines = _Lines(source)
     broken = []
-    for number, (start, end) in enumerate(_file_lines(source.text), start=1):
-        if of_line := _tokens_of_line(source.text, start, end):
-            lines.add(of_line)
-        elif source.text[start:end].strip():
-            lines.add_as_it_stands(start, end)
+    for number, start, end in _filled_lines(source.text):
+        if value := _tokens_of_line(source.text, start, end):
+            lines.add_value(value)
+        else:
+            lines.add_unchanged(start, end)
             broken.append(number)
-    document = _document(source, lines)
-    if not broken:
-        return document
-    n_broken = "1 line is" if len(broken) == 1 else f"{len(broken)} lines are"
-    note = f"{n_broken} no JSON, the first line {broken[0]}: kept as it stands"
-    return replace(document, notes=(*document.notes, note))
-
-
-def _document(source: Source, lines: _Lines) -> Document:
-    tied = lines.made.tied()
-    return Document(
-        source.path,
-        tied.text,
-        "json",
-        tied.origin(source.origin),
-        notes=source.notes,
-        blocks=lines.blocks(),
-    )
-
-
-def _as_it_stands(source: Source, position: int) -> Document:
-    notes = source.notes
-    if source.text.strip():
-        line = len(LINE_BREAK.findall(source.text, 0, position)) + 1
-        notes = (*notes, f"not JSON (line {line}): read as it stands")
-    return Document(source.path, source.text, "code", source.origin, notes=notes)
+    if broken:
+        n_broken = "1 line is" if len(broken) == 1 else f"{len(broken)} lines are"
+        lines.notes.append(f"{n_broken} not JSON, the first is line {broken[0]}: kept unchanged")
+    return lines.document()
 
 
 def _is_jsonl(text: str) -> bool:
-    """Whether the first two lines that are not blank are objects or arrays, each by itself."""
-    n_containers = 0
-    for start, end in _file_lines(text):
-        if text[start:end].strip():
-            first = next(iter(_tokens_of_line(text, start, end)), None)
-            if not first or first.kind not in "{[":
-                return False
-            n_containers += 1
-            if n_containers == 2:
-                return True
-    return False
+    """Whether each of the first two lines that are not blank is an object or an array."""
+    lines = [_tokens_of_line(text, start, end) for _, start, end in islice(_filled_lines(text), 2)]
+    return len(lines) == 2 and all(line and line[0].kind in "{[" for line in lines)
 
 
 def _tokens_of_line(text: str, start: int, end: int) -> list[Token]:
-    """The tokens of a line; none where it is no JSON."""
+    """The tokens of a line; none where it is not JSON."""
     try:
         return list(tokens(text, start, end))
     except NotJson:
         return []
 
 
-def _file_lines(text: str) -> Iterator[tuple[int, int]]:
+def _filled_lines(text: str) -> Iterator[tuple[int, int, int]]:
+    """Number, start and end of each line that is not blank."""
+    ends = [(found.start(), found.end()) for found in LINE_BREAK.finditer(text)]
     start = 0
-    for found in LINE_BREAK.finditer(text):
-        yield start, found.start()
-        start = found.end()
-    yield start, len(text)
+    for number, (end, next_start) in enumerate([*ends, (len(text), len(text))], start=1):
+        if text[start:end].strip():
+            yield number, start, end
+        start = next_start
 
 
 class _Container(NamedTuple):
-    """An object or an array that is open; ``path`` leads to it, ``key`` is its own; lines before it."""
+    """An open object or array: the path that leads to it, its own key, the number of lines before it."""
 
     kind: str
     path: str
@@ -112,35 +90,24 @@ class _Container(NamedTuple):
     n_lines: int = 0
 
 
-class _Lines:
-    """The lines so far, and the top-level values that may serve as a title."""
+class _Lines(DocumentBuilder):
+    """Collects lines, and the top-level values that may serve as a title."""
 
-    def __init__(self, text: str) -> None:
-        self.made = Composition()
+    def __init__(self, source: Source) -> None:
+        super().__init__(source, "json")
         self.titles: dict[str, str] = {}
-        self._text = text
-        self._gap = ""  # owed before the next line
-        self._row: str | None = None  # the path of the array whose values share the last line
+        self._text = source.text
+        self._gap = ""  # pending before the next line
+        self._row: str | None = None  # path of the array whose values share the last line
         self._separator = ", "
         self._line_starts: list[int] = []
-        self._line_ends: list[int] = []  # of all but the last
-        self._objects: set[tuple[int, int]] = set()  # first and last line of each
 
-    def blocks(self) -> tuple[tuple[int, int], ...]:
-        """Lines, and the lines of objects, as `Document.blocks` has them."""
-        n_lines = len(self._line_starts)
-        ends = [*self._line_ends, self.made.n_characters]
-        lines = {(i, i + 1) for i in range(n_lines)} | self._objects
-        of_lines = sorted(lines, key=lambda block: (block[0], -block[1]))
-        blocks = ((self._line_starts[first], ends[last - 1]) for first, last in of_lines)
-        return tuple((start, end) for start, end in blocks if start < end)
-
-    def add(self, of_value: Iterable[Token]) -> None:
-        """The lines of one value; NotJson where its tokens say so."""
+    def add_value(self, value: Iterable[Token]) -> None:
+        """Add the lines of one value; raises NotJson where its tokens do."""
         self._break_paragraph()
         containers = [_Container("", "", None)]
         key = previous = None
-        for token in of_value:
+        for token in value:
             if token.kind == "key":
                 key = token
                 continue
@@ -150,21 +117,20 @@ class _Lines:
                 closed = containers.pop()
                 if previous and previous.kind in "{[":
                     self._begin_line(containers[-1].path, closed.key, previous.start)
-                    self.made.take(closed.kind + token.kind, previous.start, token.end)
+                    self.copy(closed.kind + token.kind, previous.start, token.end)
                 if closed.kind == "{":
-                    if closed.n_lines < len(self._line_starts):
-                        self._objects.add((closed.n_lines, len(self._line_starts)))
+                    self._add_block(closed.n_lines)
                     self._break_paragraph()
             else:
                 self._add_plain(token, containers[-1], key, is_top=len(containers) == 2)
             key, previous = None, token
         self._break_paragraph()
 
-    def add_as_it_stands(self, start: int, end: int) -> None:
-        """A paragraph that is no JSON."""
+    def add_unchanged(self, start: int, end: int) -> None:
+        """Add a paragraph that is not JSON."""
         self._break_paragraph()
         self._begin_line("", None, start)
-        self.made.take(self._text[start:end], start, end)
+        self.copy(self._text[start:end], start, end)
         self._break_paragraph()
 
     def _open(self, token: Token, above: _Container, key: Token | None) -> _Container:
@@ -174,7 +140,7 @@ class _Lines:
         if key is None:
             return _Container(token.kind, above.path, None, len(self._line_starts))
         name = " ".join(string_value(self._text, key.start, key.end).split())
-        if len(name) > MAX_PATH:  # cut in the paths below: here it stands whole
+        if len(name) > MAX_PATH:  # it is cut in the paths below, and whole here
             self._begin_line(above.path, key, key.start)
         path = f"{above.path}.{name}" if above.path else name
         path = path if len(path) <= MAX_PATH else f"…{path[1 - MAX_PATH :]}"
@@ -183,33 +149,214 @@ class _Lines:
     def _add_plain(self, token: Token, container: _Container, key: Token | None, *, is_top: bool) -> None:
         is_short = token.end - token.start <= MAX_SHORT
         if container.kind == "[" and self._row == container.path and self._gap == "\n" and is_short:
-            self.made.say(self._separator)
+            self.insert(self._separator)
         else:
             self._begin_line(container.path, key, token.start)
         self._separator = ", "
         self._row = container.path if container.kind == "[" and is_short else None
         if token.kind == "plain":
-            self.made.take(self._text[token.start : token.end], token.start, token.end)
+            self.copy(self._text[token.start : token.end], token.start, token.end)
             return
-        take_string(self.made, self._text, token.start, token.end)
+        copy_string(self, self._text, token.start, token.end)
         if is_top and key:
             name = self._text[key.start : key.end]
             if name in TITLES:
                 self.titles.setdefault(name, string_value(self._text, token.start, token.end))
 
+    def document(self) -> Document:
+        """The document; each line and each object is a block."""
+        self._add_block(len(self._line_starts) - 1)
+        return super().document()
+
+    def _add_block(self, n_lines: int) -> None:
+        """Add everything below the first lines as a block."""
+        if 0 <= n_lines < len(self._line_starts) and self._line_starts[n_lines] < len(self):
+            self.blocks.append((self._line_starts[n_lines], len(self)))
+
     def _begin_line(self, path: str, key: Token | None, place: int) -> None:
-        if self._line_starts:
-            self._line_ends.append(self.made.n_characters)
-        self.made.say(self._gap)
+        self._add_block(len(self._line_starts) - 1)
+        self.insert(self._gap)
         self._gap, self._row = "\n", None
-        self._line_starts.append(self.made.n_characters)
+        self._line_starts.append(len(self))
         if key:
             if path:
-                self.made.say(f"{path}.", key.start)
-            take_string(self.made, self._text, key.start, key.end)
-            self.made.say(": ")
+                self.insert(f"{path}.", key.start)
+            copy_string(self, self._text, key.start, key.end)
+            self.insert(": ")
         elif path:
-            self.made.say(f"{path}: ", place)
+            self.insert(f"{path}: ", place)
 
     def _break_paragraph(self) -> None:
         self._gap = "\n\n" if self._gap else ""
+
+
+# --- scanning ----------------------------------------------------------------------------------------------
+
+SPACE = r"[ \t\n\r]*"
+NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
+VALUE = re.compile(
+    rf'{SPACE}(?:(?P<quote>")|(?P<open>[\[{{])|(?P<plain>{NUMBER}|true|false|null|NaN|-?Infinity))'
+)
+CLOSERS = {"{": "}", "[": "]"}
+CLOSE = {"{": re.compile(rf"{SPACE}\}}"), "[": re.compile(rf"{SPACE}\]")}
+QUOTE = re.compile(rf'{SPACE}"')
+COLON = re.compile(rf"{SPACE}:")
+NEXT = re.compile(rf"{SPACE}([,\]}}])")
+REST = re.compile(rf"{SPACE}\Z")
+
+PLAIN_STRING = re.compile(r'[^"\\]*"')
+STRING_PIECE = re.compile(
+    r"""(?P<words>[^"\\]+)
+      | (?P<end>")
+      | \\u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})
+      | \\u(?P<unit>[0-9a-fA-F]{4})
+      | \\(?P<mark>["\\/bfnrt])""",
+    re.VERBOSE,
+)
+MEANINGS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+class NotJson(Exception):
+    """The text is not JSON; the argument is the position of the error."""
+
+    @property
+    def position(self) -> int:
+        """Where the error is."""
+        return int(self.args[0])
+
+
+class Token(NamedTuple):
+    """``kind`` is one of ``{ } [ ] key string plain``; the span of a string leaves out its quotes."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
+    """The tokens of the one value at ``start:end``; raises NotJson where there is none, or more than one."""
+    end = len(text) if end is None else end
+    position = start
+    closers: list[str] = []
+    while True:
+        token, position = _value(text, position, end)
+        yield token
+        if token.kind in CLOSERS:
+            closers.append(CLOSERS[token.kind])
+            closed = CLOSE[token.kind].match(text, position, end)
+            if not closed:
+                if token.kind == "{":
+                    key, position = _key(text, position, end)
+                    yield key
+                continue
+            position = closed.end()
+            yield Token(closers.pop(), position - 1, position)
+        while closers and (mark := _next(text, position, end)).kind == closers[-1]:
+            position = mark.end
+            yield mark
+            closers.pop()
+        if not closers:
+            break
+        if mark.kind != ",":
+            raise NotJson(position)
+        position = mark.end
+        if closers[-1] == "}":
+            key, position = _key(text, position, end)
+            yield key
+    if not REST.match(text, position, end):
+        raise NotJson(position)
+
+
+def _value(text: str, position: int, end: int) -> tuple[Token, int]:
+    """A string, a plain value or the mark that opens a container, and where it ends."""
+    found = VALUE.match(text, position, end)
+    if not found:
+        raise NotJson(position)
+    if found["quote"]:
+        stop = _string_end(text, found.end(), end)
+        return Token("string", found.end(), stop), stop + 1
+    if found["plain"]:
+        return Token("plain", *found.span("plain")), found.end()
+    return Token(found["open"], found.end() - 1, found.end()), found.end()
+
+
+def _next(text: str, position: int, end: int) -> Token:
+    """A comma, or the mark that closes a container."""
+    found = NEXT.match(text, position, end)
+    if not found:
+        raise NotJson(position)
+    return Token(found[1], *found.span(1))
+
+
+def _key(text: str, position: int, end: int) -> tuple[Token, int]:
+    quote = QUOTE.match(text, position, end)
+    if not quote:
+        raise NotJson(position)
+    stop = _string_end(text, quote.end(), end)
+    colon = COLON.match(text, stop + 1, end)
+    if not colon:
+        raise NotJson(stop + 1)
+    return Token("key", quote.end(), stop), colon.end()
+
+
+def _string_end(text: str, start: int, end: int) -> int:
+    """The position of the closing quote."""
+    plain = PLAIN_STRING.match(text, start, end)
+    if plain:
+        return plain.end() - 1
+    position = start
+    while piece := STRING_PIECE.match(text, position, end):
+        if piece["end"]:
+            return position
+        position = piece.end()
+    raise NotJson(position)
+
+
+def copy_string(builder: TextBuilder, text: str, start: int, end: int) -> None:
+    """Add the decoded string at ``start:end``, each escaped character mapped to its escape."""
+    if text.find("\\", start, end) < 0:
+        builder.copy(text[start:end], start, end)
+        return
+    for piece in STRING_PIECE.finditer(text, start, end):
+        builder.copy(_meaning(piece), *piece.span())
+
+
+def string_value(text: str, start: int, end: int) -> str:
+    """The decoded string at ``start:end``."""
+    if text.find("\\", start, end) < 0:
+        return text[start:end]
+    return "".join(map(_meaning, STRING_PIECE.finditer(text, start, end)))
+
+
+def _meaning(piece: re.Match[str]) -> str:
+    if piece["pair"]:
+        high, low = int(piece["pair"][:4], 16), int(piece["pair"][-4:], 16)
+        return chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00)
+    if piece["unit"]:
+        return fit(chr(int(piece["unit"], 16)))
+    return piece["words"] or MEANINGS.get(piece["mark"], piece["mark"])
+
+
+Node: TypeAlias = "dict[str, Node] | list[Node] | Token"
+
+
+def tree(text: str) -> Node:
+    """The value of a text, strings and plain values as tokens; of equal keys the last one counts."""
+    top: list[Node] = []
+    open_nodes: list[dict[str, Node] | list[Node]] = [top]
+    key = ""
+    for token in tokens(text):
+        if token.kind == "key":
+            key = string_value(text, token.start, token.end)
+        elif token.kind in "}]":
+            open_nodes.pop()
+        else:
+            node: Node = {} if token.kind == "{" else [] if token.kind == "[" else token
+            above = open_nodes[-1]
+            if isinstance(above, dict):
+                above[key] = node
+            else:
+                above.append(node)
+            if not isinstance(node, Token):
+                open_nodes.append(node)
+    return top[0]

@@ -1,28 +1,24 @@
-"""Markdown, kept word for word; what is read is its outline.
+"""Markdown: the text unchanged, its headings, its blocks, and its front matter as fields.
 
-Headings are lines with leading ``#`` and paragraphs underlined with ``=`` or ``-``, as CommonMark has
-them, outside fenced code, comments, ``<pre>`` and the front matter that some files begin with, whose values
-become fields.
+Headings are lines that begin with ``#`` and paragraphs underlined with ``=`` or ``-``, as in CommonMark, but
+not those in fenced code, comments, ``<pre>`` and front matter.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from minisearch.parsers.blocks import blocks
-from minisearch.parsers.decode import Source, newlines
+from minisearch.parsers.blocks import Block, blocks
+from minisearch.parsers.building import MAX_TITLE, first_title
 from minisearch.parsers.fields import Fields, toml_front_matter, yaml_front_matter
+from minisearch.parsers.source import Source
+from minisearch.text import front_matter, newlines
 from minisearch.types import Document, Heading
 
-MAX_TITLE = 200  # a title stands in the heading of every chunk below it: a 5 MB "heading" must not
-
-# A rule with a blank line below it begins none, as Pandoc has it.
-YAML = re.compile(r"---[ \t]*\n(?![ \t]*\n)(?P<body>(?:[^\n]*\n)*?)(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
-TOML = re.compile(r"\+\+\+[ \t]*\n(?P<body>(?:[^\n]*\n)*?)\+\+\+[ \t]*(?:\n|\Z)")
 FRONT_TITLE = re.compile(r"^title:[ \t]*([^\n]*)$", re.MULTILINE)
 
-# At any depth, for lists: a bare fence opens or closes, one with words behind it only opens.
+# Indented at will, as in lists. A fence with words behind it only opens, a bare one opens or closes.
 FENCE = re.compile(
     r"^[ \t>]*(?P<bare>`{3,}|~{3,})[ \t]*$"
     r"|^[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(?P<open>`{3,}(?=[^`\n]*$)|~{3,})"
@@ -34,8 +30,8 @@ HEADING = re.compile(
     r"^ {0,3}(?:(?P<marks>#{1,6})(?P<title>[ \t][^\n]*)?|(?P<rule>=+|-+)[ \t]*)$", re.MULTILINE
 )
 
-# What ends a paragraph when one looks upwards from its underline: a line of some other kind, or a list
-# item or quotation, whose text no rule at the margin can underline.
+# What ends a paragraph above an underline: a line of some other kind, or a list item or quotation, whose text
+# an underline at the margin does not reach.
 INTERRUPTION = re.compile(r"[ \t]*$| {4}|\t| {0,3}(?:#{1,6}(?:[ \t]|$)|`{3}|~{3}|\||<|(?:=+|-+)[ \t]*$)")
 CONTAINER = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])")
 
@@ -43,8 +39,13 @@ CONTAINER = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])")
 def read_markdown(source: Source) -> Document:
     """The document, titled by its front matter or its first level-1 heading."""
     flat = newlines(source.text)
-    front_end, fields, notes = _front_matter(flat)
-    headings = tuple(_headings(flat, front_end))
+    fields, notes, front_end = Fields(), source.notes, 0
+    if front := front_matter(flat):
+        read_fields = yaml_front_matter if front["yaml"] else toml_front_matter
+        fields, more = read_fields(front["body"])
+        notes, front_end = (*notes, *more), front.end()
+    regions = _closed_regions(flat)
+    headings = tuple(_headings(flat, front_end, regions))
     title = " ".join(fields.text("title").split())
     if not title and (found := FRONT_TITLE.search(flat, 0, front_end)):
         title = found[1].strip().strip("\"'")
@@ -55,34 +56,15 @@ def read_markdown(source: Source) -> Document:
         source.origin,
         title=title[:MAX_TITLE] or first_title(headings),
         headings=headings,
-        notes=(*source.notes, *notes),
+        notes=notes,
         fields=fields.found(),
-        blocks=blocks(flat, closed_regions(flat), is_lazy=True),
+        blocks=blocks(flat, regions, is_lazy=True),
     )
 
 
-def _front_matter(flat: str) -> tuple[int, Fields, tuple[str, ...]]:
-    """Where the front matter ends (0 where there is none), its fields, and notes on it."""
-    for pattern, read_fields in ((YAML, yaml_front_matter), (TOML, toml_front_matter)):
-        if front := pattern.match(flat):
-            return (front.end(), *read_fields(front["body"]))
-    return 0, Fields(), ()
-
-
-def front_matter_end(text: str) -> int:
-    """Where the front matter of a Markdown file ends; 0 where it has none."""
-    flat = newlines(text)
-    return next((front.end() for pattern in (YAML, TOML) if (front := pattern.match(flat))), 0)
-
-
-def first_title(headings: tuple[Heading, ...]) -> str:
-    """The words of the first level-1 heading, "" when there is none."""
-    return next((heading.title for heading in headings if heading.level == 1), "")
-
-
-def closed_regions(flat: str) -> list[tuple[int, int]]:
-    """Where fenced code, comments and ``<pre>`` begin and end, in order; an open one reaches to the end."""
-    regions: list[tuple[int, int]] = []
+def _closed_regions(flat: str) -> list[Block]:
+    """Fenced code, comments and ``<pre>``, in order; one without an end reaches to the last line."""
+    regions: list[Block] = []
     position = 0
     fence = ""
     for mark in FENCE.finditer(flat):
@@ -104,14 +86,14 @@ def closed_regions(flat: str) -> list[tuple[int, int]]:
     return regions
 
 
-def _headings(flat: str, start: int) -> Iterator[Heading]:
-    regions = iter([*closed_regions(flat), (len(flat) + 1, len(flat) + 1)])
-    region = next(regions)
-    floor = start  # where the paragraph under way may at the earliest begin
+def _headings(flat: str, start: int, regions: Sequence[Block]) -> Iterator[Heading]:
+    waiting = iter([*regions, (len(flat) + 1, len(flat) + 1)])
+    region = next(waiting)
+    floor = start  # the earliest place where the current paragraph may begin
     for line in HEADING.finditer(flat, start):
         while region[1] <= line.start():
             floor = max(floor, region[1])
-            region = next(regions)
+            region = next(waiting)
         if region[0] <= line.start():
             continue
         if line["marks"]:
@@ -134,7 +116,7 @@ def _words(title: str) -> str:
 
 
 def _paragraph_start(flat: str, end: int, floor: int) -> int:
-    """Where the paragraph that ends at ``end`` begins; ``end`` when there is none."""
+    """Where the paragraph that ends at ``end`` begins; ``end`` where there is none."""
     begin = end
     while begin > floor:
         line_start = flat.rfind("\n", floor, begin - 1) + 1 or floor

@@ -1,24 +1,30 @@
-"""A mail's anatomy: where its headers and the bodies of its parts stand, nothing decoded.
+"""The parts of a mail: where their headers and bodies stand in the file, and how to decode them.
 
-Not the standard library's parser: that keeps no places, recurses into nested parts, and asks at every line
-whether one of all the boundaries around begins.
+A text and positions go in; parts, header values and decoded bodies come out, each line of a body mapped to
+the line it stands on.  Not the standard library's parser: it keeps no positions, calls itself for nested
+parts, compares each line with all boundaries around it, and decodes hostile headers in quadratic time.  Which
+parts are shown is left to `email_`.
 """
 
 from __future__ import annotations
 
+import binascii
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from minisearch.parsers.transfer import header_words
+from minisearch.parsers.building import AnchoredText, TextBuilder
+from minisearch.parsers.source import Source, fit
+from minisearch.text import LINE_BREAK
+from minisearch.types import Anchors
 
 HEADER = re.compile(
     r"(?P<name>[!-9;-~]{1,100})[ \t]{0,20}:(?P<value>[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*)"
     r"(?:\r\n|\r|\n|\Z)"
 )
 ENVELOPE = re.compile(r"From [^\r\n]*(?:\r\n|\r|\n)")  # of an mbox
-LINE_BREAK = re.compile(r"\r\n|\r|\n")
 BOUNDARY_ENDS = re.compile(r"(--)?[ \t]{0,80}(?:\r\n|\r|\n|\Z)")
 PARAMETER = re.compile(
     r""";\s{0,80}([\w*-]{1,60})\s{0,80}=\s{0,80}(?:"((?:[^"\\]|\\.){0,1000})"|([^\s;"]{0,1000}))"""
@@ -27,7 +33,7 @@ MAX_HEADER = 10_000  # characters of a value that are looked at
 
 
 class Header(NamedTuple):
-    """A header's name in lower case, and where its value stands."""
+    """The name of a header in lower case, and where its value stands."""
 
     name: str
     start: int
@@ -36,36 +42,41 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A mail or a part of one: headers, and where its body stands."""
+    """A mail or a part of one: its headers, and where its body stands."""
 
     text: str = field(repr=False)
     headers: tuple[Header, ...]
     start: int
     end: int
 
-    def words(self, name: str) -> str:
-        """The first header of this name, decoded; "" where there is none."""
+    def value(self, name: str) -> str:
+        """The decoded value of the first header of this name; "" where there is none."""
         for header in self.headers:
             if header.name == name:
                 return header_words(self.text[header.start : min(header.end, header.start + MAX_HEADER)])
         return ""
 
     def parameters(self, name: str) -> tuple[str, dict[str, str]]:
-        """Such a header's value in lower case and its parameters: "text/plain", {"charset": "utf-8"}."""
-        words = self.words(name)
+        """The value of a header in lower case, and its parameters: "text/plain", {"charset": "utf-8"}."""
+        value = self.value(name)
         found: dict[str, str] = {}
-        for key, quoted, bare in PARAMETER.findall(words):
+        for key, quoted, bare in PARAMETER.findall(value):
             found.setdefault(key.lower(), re.sub(r"\\(.)", r"\1", quoted) or bare)
-        return words.partition(";")[0].strip().lower(), found
+        return value.partition(";")[0].strip().lower(), found
 
     @property
     def content_type(self) -> str:
-        """Its type; "text/plain" where it gives none."""
+        """The content type; "text/plain" where none is given."""
         found = self.parameters("content-type")[0]
         return found if "/" in found else "text/plain"
 
+    @property
+    def encoding(self) -> str:
+        """The transfer encoding in lower case; "" where none is given."""
+        return self.value("content-transfer-encoding").lower()
+
     def parts(self) -> list[Part]:
-        """The parts between its boundaries; none where there are none."""
+        """The parts between its boundaries."""
         boundary = self.parameters("content-type")[1].get("boundary", "")
         return [
             part_of(self.text, start, end)
@@ -74,7 +85,7 @@ class Part:
 
 
 def part_of(text: str, start: int, end: int) -> Part:
-    """The part that stands at ``start:end``: headers up to a blank line or the first that is none."""
+    """The part at ``start:end``; its headers end at the first line that is not a header."""
     envelope = ENVELOPE.match(text, start, end)
     position = envelope.end() if envelope else start
     headers = []
@@ -99,4 +110,122 @@ def _between(text: str, start: int, end: int, boundary: str) -> Iterator[tuple[i
                 return
         at = text.find(mark, at + len(mark), end)
     if open_at is not None and open_at < end:
-        yield open_at, end  # cut off
+        yield open_at, end  # the file is cut off
+
+
+# --- transfer encodings and character sets -----------------------------------------------------------------
+
+# Only character sets: Python has other codecs with names (zip, punycode, unicode_escape ...).
+CHARSET_NAME = re.compile(r"[A-Za-z0-9][\w.:+-]{0,39}", re.ASCII)
+CHARSETS = re.compile(
+    r"ascii|utf-(?:7|8|16|32)(?:-[lb]e|-sig)?|iso8859-\d+|iso2022_\w+|cp\d+|koi8-[rtu]|gb\w+|hz|big5\w*|euc_\w+"
+    r"|shift_jis\w*|johab|mac-\w+|tis-620|ptcp154|kz1048|hp-roman8"
+)
+# What programs that write the first name mean; Python refuses UTF-16 without a byte-order mark.
+WIDER = {"ascii": "utf-8", "iso8859-1": "cp1252", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
+SHIFTING = re.compile(r"utf-7|iso2022_\w+|hz")  # other letters, written as ASCII
+
+LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+QUOTED = re.compile(
+    r"(?P<bytes>(?:=[0-9A-Fa-f]{2})+)|(?P<soft>=[ \t]{0,80}(?:\r\n|\r|\n|\Z))|(?P<plain>[^=\r\n]+|.)",
+    re.DOTALL,
+)
+NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
+ENCODED_WORD = re.compile(
+    r"=\?([A-Za-z0-9][\w.:+-]{0,39})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?\r\n]{0,2000})\?=", re.ASCII
+)
+BETWEEN_WORDS = re.compile(r"(?<=\?=)[ \t\r\n]+(?==\?)")
+
+Piece = tuple[bytes, int, int]
+
+
+def charset_of(name: str) -> str | None:
+    """Python's name of a character set; None where it does not know it."""
+    if not CHARSET_NAME.fullmatch(name):
+        return None
+    try:
+        found = codecs.lookup(name).name
+    except LookupError:
+        return None
+    return WIDER.get(found, found) if CHARSETS.fullmatch(found) else None
+
+
+def decoded(source: Source, start: int, end: int, *, encoding: str, charset: str) -> AnchoredText:
+    """The decoded text at ``start:end``, mapped to the file; ``charset`` is a name from `charset_of`."""
+    if encoding == "quoted-printable":
+        return _from_bytes(_quoted_printable(source, start, end), charset)
+    if encoding == "base64":
+        return _from_bytes(_base64(source, start, end), charset)
+    is_decoded = charset in ("utf-8", source.origin.encoding) or source.origin.n_bom_bytes
+    if is_decoded or (source.text[start:end].isascii() and not SHIFTING.fullmatch(charset)):
+        return AnchoredText(source.text[start:end], Anchors((0,), (start,)))
+    lines = (line.span() for line in LINE.finditer(source.text, start, end))
+    return _from_bytes(((_raw(source, a, b), a, b) for a, b in lines), charset)
+
+
+def _from_bytes(pieces: Iterator[Piece], charset: str) -> AnchoredText:
+    """The text of pieces of bytes, each with the place in the file that it was decoded from."""
+    builder = TextBuilder()
+    decoder = codecs.getincrementaldecoder(charset)("replace")
+    reached = 0
+    for data, start, end in pieces:
+        words = fit(decoder.decode(data).replace("\ufeff", ""))
+        n_early = max(len(words) - (end - start), 0)  # an incomplete character of the piece before
+        builder.copy(words[:n_early], reached or start, start)
+        builder.copy(words[n_early:], start, end)
+        reached = end
+    builder.copy(fit(decoder.decode(b"", final=True).replace("\ufeff", "")), reached, reached)
+    return builder.build()
+
+
+def _raw(source: Source, start: int, end: int) -> bytes:
+    return source.origin.source[start:end].encode(source.origin.encoding, "surrogateescape")
+
+
+def _quoted_printable(source: Source, start: int, end: int) -> Iterator[Piece]:
+    for piece in QUOTED.finditer(source.text, start, end):
+        if piece["bytes"]:
+            yield bytes.fromhex(piece["bytes"].replace("=", "")), *piece.span()
+        elif piece["plain"]:
+            yield _raw(source, *piece.span()), *piece.span()
+
+
+def _base64(source: Source, start: int, end: int) -> Iterator[Piece]:
+    """The bytes of each line; letters that do not make a whole byte wait for the next line."""
+    pending = ""
+    for line in LINE.finditer(source.text, start, end):
+        letters = pending + NOT_BASE64.sub("", line[0])
+        whole = len(letters) if "=" in line[0] else len(letters) // 4 * 4
+        pending = letters[whole:]
+        yield _bytes(letters[:whole]), *line.span()
+    yield _bytes(pending), end, end
+
+
+def _bytes(letters: str) -> bytes:
+    if len(letters) % 4 == 1:  # six bits are less than a byte
+        letters = letters[:-1]
+    return binascii.a2b_base64(letters + "=" * (-len(letters) % 4))
+
+
+def header_words(value: str) -> str:
+    """A header's value in one line, encoded words decoded."""
+    value = BETWEEN_WORDS.sub("", value)
+    parts: list[str] = []
+    position = 0
+    charset, pending = "", b""  # of the word before: some programs cut a character in two
+    for word in ENCODED_WORD.finditer(value):
+        between = value[position : word.start()]
+        known = charset_of(word[1]) or "utf-8"
+        if between or known != charset:
+            parts += pending.decode(charset or "utf-8", "replace"), between
+            pending = b""
+        pending += _word_bytes(word[2].lower(), word[3])
+        charset, position = known, word.end()
+    parts += pending.decode(charset or "utf-8", "replace"), value[position:]
+    return " ".join(fit("".join(parts)).split())
+
+
+def _word_bytes(encoding: str, letters: str) -> bytes:
+    if encoding == "b":
+        return _bytes(NOT_BASE64.sub("", letters))
+    return binascii.a2b_qp(letters.encode("utf-8", "replace"), header=True)

@@ -1,8 +1,8 @@
-"""Jupyter notebooks: each cell a page, its source and what it printed, tied to the lines of the JSON.
+"""Jupyter notebooks: each cell a page, its source and its outputs, mapped to the lines of the JSON.
 
-Markdown cells give the headings.  Within a cell the text has the file's order, since places never go back:
-Jupyter writes outputs before the code that made them, so both are labelled.  Outputs that are no text are
-left out with a note; the colours of a terminal are markup, and left out without.
+Markdown cells give the headings.  Within a cell the text keeps the file's order, since source positions never
+decrease: Jupyter writes outputs before the code that printed them, so both have labels.  Outputs that are not
+text are left out with a note; terminal colours are left out without one.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from minisearch.parsers.composing import Composition, TiedText
-from minisearch.parsers.decode import Source
-from minisearch.parsers.json_ import read_json
-from minisearch.parsers.json_scan import Node, NotJson, Token, string_value, take_string, tree
-from minisearch.parsers.markdown import MAX_TITLE, first_title, read_markdown
-from minisearch.types import Document, Heading, Origin
+from minisearch.parsers.building import MAX_TITLE, AnchoredText, DocumentBuilder, TextBuilder, first_title
+from minisearch.parsers.json_ import Node, NotJson, Token, copy_string, read_json, string_value, tree
+from minisearch.parsers.markdown import read_markdown
+from minisearch.parsers.source import Source
+from minisearch.types import Document, Heading
 
-# Of an output that comes in several forms, the first of these is taken.
-TEXT_FORMS = ("text/plain", "text/markdown", "text/latex", "text")  # the last is that of nbformat 3
-SAME_THING = {*TEXT_FORMS, "text/html"}  # where one is taken, the others say no more
+# Of an output in several forms, the first of these is taken.
+TEXT_FORMS = ("text/plain", "text/markdown", "text/latex", "text")  # the last is from nbformat 3
+ALTERNATIVES = {*TEXT_FORMS, "text/html"}  # of the form that is taken: they say nothing more
 MAX_FORMS = 5  # named in a note
 MAX_FORM = 80  # characters
 
@@ -35,11 +34,11 @@ LANGUAGES = {
     "ipython": "python",
 }
 
-Words = list[Token]
+Strings = list[Token]
 
 
 def read_notebook(source: Source) -> Document:
-    """The notebook, titled by its metadata or first level-1 heading; other JSON is read as such."""
+    """The notebook, titled by its metadata or first level-1 heading; JSON without cells is read as JSON."""
     try:
         root = tree(source.text)
     except NotJson:
@@ -47,27 +46,15 @@ def read_notebook(source: Source) -> Document:
     if not isinstance(root, dict) or not isinstance(root.get("cells", root.get("worksheets")), list):
         document = read_json(source)
         return replace(document, notes=(*document.notes, "no cells in it: read as JSON"))
-    notebook = _Notebook(source.text)
+    notebook = _Notebook(source)
     for cell in _cells(root):
-        notebook.add(cell)
-    tied = notebook.made.tied()
-    headings = tuple(notebook.headings)
+        notebook.add_cell(cell)
     metadata = _inner(root, "metadata")
     language = notebook.value(_inner(metadata, "language_info").get("name"))
     language = (language or notebook.value(_inner(metadata, "kernelspec").get("language"))).lower()
-    title = " ".join(notebook.value(metadata.get("title")).split())[:MAX_TITLE]
-    return Document(
-        source.path,
-        tied.text,
-        "notebook",
-        tied.origin(source.origin),
-        title=title or first_title(headings),
-        headings=headings,
-        notes=(*source.notes, *notebook.notes()),
-        language=LANGUAGES.get(language, language),
-        pages=tuple(notebook.pages),
-        blocks=tuple(sorted(notebook.blocks, key=lambda block: (block[0], -block[1]))),
-    )
+    notebook.language = LANGUAGES.get(language, language)
+    notebook.title = notebook.value(metadata.get("title")).strip() or first_title(notebook.headings)
+    return notebook.document()
 
 
 def _cells(root: dict[str, Node]) -> Iterator[dict[str, Node]]:
@@ -77,130 +64,121 @@ def _cells(root: dict[str, Node]) -> Iterator[dict[str, Node]]:
             yield from (cell for cell in _items(sheet.get("cells")) if isinstance(cell, dict))
 
 
-class _Notebook:
-    """The cells so far."""
+class _Notebook(DocumentBuilder):
+    """The cells read so far."""
 
-    def __init__(self, text: str) -> None:
-        self.made = Composition()
-        self.pages: list[int] = []
-        self.headings: list[Heading] = []
-        self.blocks: list[tuple[int, int]] = []
-        self._text = text
+    def __init__(self, source: Source) -> None:
+        super().__init__(source, "notebook")
+        self._text = source.text
         self._n_left_out: Counter[str] = Counter()
 
-    def add(self, cell: dict[str, Node]) -> None:
-        """One more page: the cell's source and outputs, in the file's order."""
-        source = self._words(cell.get("source", cell.get("input")))
-        printed = [words for output in _items(cell.get("outputs")) for words in self._printed(output)]
-        printed.sort(key=lambda words: words[0].start)
+    def add_cell(self, cell: dict[str, Node]) -> None:
+        """Add a page: the cell's source and outputs, in the file's order."""
+        source = self._strings(cell.get("source", cell.get("input")))
+        outputs = [strings for output in _items(cell.get("outputs")) for strings in self._texts_of(output)]
+        outputs.sort(key=lambda strings: strings[0].start)
         for attachment in _inner(cell, "attachments").values():
             self._n_left_out.update(list(attachment) if isinstance(attachment, dict) else ["attachment"])
-        is_before = bool(printed and source and printed[0][0].start < source[0].start)
-        self.pages.append(
-            self.made.n_characters + (2 if self.made.n_characters and (printed or source) else 0)
-        )
-        start = self.pages[-1]
-        if is_before:
-            self._add_printed(printed)
-        if source:
-            self._break()
-            if is_before:
-                self.made.say("Code:\n", source[0].start)
+        if len(self) and (outputs or source):
+            self.begin_paragraph()
+        start = len(self)
+        self.pages.append(start)
+        if outputs and source and outputs[0][0].start < source[0].start:
+            self._add_outputs(outputs)
+            self.begin_paragraph()
+            self.insert("Code:\n", source[0].start)
             self._add_source(cell, source)
-        if not is_before:
-            self._add_printed(printed)
-        if self.made.n_characters > start and self.value(cell.get("cell_type")) == "code":
-            self.blocks.append((start, self.made.n_characters))
+        else:
+            if source:
+                self._add_source(cell, source)
+            if source and outputs:
+                self.begin_paragraph()
+            self._add_outputs(outputs)
+        if len(self) > start and self.value(cell.get("cell_type")) == "code":
+            self.blocks.append((start, len(self)))
 
     def value(self, node: Node | None) -> str:
-        """A string's meaning; "" for anything else."""
+        """The decoded string; "" for anything else."""
         if not isinstance(node, Token) or node.kind != "string":
             return ""
         return string_value(self._text, node.start, node.end)
 
-    def notes(self) -> tuple[str, ...]:
-        """What was left out, in words for the user."""
-        if not self._n_left_out:
-            return ()
-        counts = sorted(self._n_left_out.items(), key=lambda count: (-count[1], count[0]))
-        named = [f"{n} {form[:MAX_FORM]}" for form, n in counts[:MAX_FORMS]]
-        others = ["others"] if len(counts) > MAX_FORMS else []
-        return (f"outputs that are no text are left out: {', '.join(named + others)}",)
+    def document(self) -> Document:
+        """The notebook, with a note on what was left out."""
+        if self._n_left_out:
+            counts = sorted(self._n_left_out.items(), key=lambda count: (-count[1], count[0]))
+            named = [f"{n} {form[:MAX_FORM]}" for form, n in counts[:MAX_FORMS]]
+            others = ["others"] if len(counts) > MAX_FORMS else []
+            self.notes.append(f"outputs that are not text are left out: {', '.join(named + others)}")
+        return super().document()
 
-    def _break(self) -> None:
-        self.made.say("\n\n" if self.made.n_characters else "")
-
-    def _words(self, node: Node | None) -> Words:
-        """The strings of a text, which may be one or a list of lines; none where they are blank."""
+    def _strings(self, node: Node | None) -> Strings:
+        """The strings of a text, which may be one or a list of lines; none where all are blank."""
         strings = [token for token in _items(node) if isinstance(token, Token) and token.kind == "string"]
         return strings if any(map(str.strip, map(self.value, strings))) else []
 
-    def _printed(self, output: Node) -> Iterator[Words]:
-        """The texts of one output, in one form each; other forms are counted."""
+    def _texts_of(self, output: Node) -> Iterator[Strings]:
+        """The texts of an output, in one form each; other forms are counted."""
         if not isinstance(output, dict):
             return
-        if traceback := self._words(output.get("traceback")):
+        if traceback := self._strings(output.get("traceback")):
             yield traceback
             return
         for name in ("ename", "evalue"):
-            if error := self._words(output.get(name)):
+            if error := self._strings(output.get(name)):
                 yield error
         forms = output.get("data", output)
         forms = forms if isinstance(forms, dict) else {}
-        words = next((words for form in TEXT_FORMS if (words := self._words(forms.get(form)))), [])
-        if words:
-            yield words
+        text = next((text for form in TEXT_FORMS if (text := self._strings(forms.get(form)))), [])
+        if text:
+            yield text
         self._n_left_out.update(
             form
             for form in forms
-            if ("/" in form or form in ("png", "jpeg", "svg")) and form not in SAME_THING
+            if ("/" in form or form in ("png", "jpeg", "svg")) and form not in ALTERNATIVES
         )
-        if not words and "text/html" in forms:
+        if not text and "text/html" in forms:
             self._n_left_out["text/html"] += 1
 
-    def _add_printed(self, printed: list[Words]) -> None:
-        for number, words in enumerate(printed):
-            self._break()
-            if not number:
-                self.made.say("Output:\n", words[0].start)
-            start = self.made.n_characters
-            self.made.add(_without_colours(self._decoded(words)))
-            self.blocks.append((start, self.made.n_characters))
+    def _add_outputs(self, outputs: list[Strings]) -> None:
+        for number, strings in enumerate(outputs):
+            if number:
+                self.begin_paragraph()
+            else:
+                self.insert("Output:\n", strings[0].start)
+            start = len(self)
+            self.add(_without_colours(self._decoded(strings)))
+            self.blocks.append((start, len(self)))
 
-    def _add_source(self, cell: dict[str, Node], words: Words) -> None:
-        start = self.made.n_characters
-        tied = self._decoded(words)
-        self.made.add(tied)
-        kind, text = self.value(cell.get("cell_type")), tied.text
-        if kind == "markdown":
-            document = read_markdown(Source("", text, Origin(text), ()))
-            self.headings += [replace(heading, start=start + heading.start) for heading in document.headings]
-            self.blocks += [(start + first, start + last) for first, last in document.blocks]
-        else:
-            self.blocks.append((start, self.made.n_characters))
-        if kind == "heading":
+    def _add_source(self, cell: dict[str, Node], strings: Strings) -> None:
+        start = len(self)
+        source = self._decoded(strings)
+        kind = self.value(cell.get("cell_type"))
+        self.add_part(source, read_markdown(Source.of_text(source.text)) if kind == "markdown" else None)
+        if kind != "markdown":
+            self.blocks.append((start, len(self)))
+        if kind == "heading":  # of nbformat 3
             level = cell.get("level")
             digits = self._text[level.start : level.end] if isinstance(level, Token) else ""
-            self.headings.append(
-                Heading(start, int(digits) if digits in "123456" and digits else 1, text[:MAX_TITLE])
-            )
+            level_number = int(digits) if digits in "123456" and digits else 1
+            self.headings.append(Heading(start, level_number, source.text[:MAX_TITLE]))
 
-    def _decoded(self, words: Words) -> TiedText:
-        decoded = Composition()
-        for token in words:
-            take_string(decoded, self._text, token.start, token.end)
-        return decoded.tied()
+    def _decoded(self, strings: Strings) -> AnchoredText:
+        decoded = TextBuilder()
+        for token in strings:
+            copy_string(decoded, self._text, token.start, token.end)
+        return decoded.build()
 
 
-def _without_colours(tied: TiedText) -> TiedText:
-    if "\x1b" not in tied.text:
-        return tied
-    plain, position = Composition(), 0
-    for code in ANSI.finditer(tied.text):
-        plain.take(tied.text[position : code.start()], position, code.start())
+def _without_colours(text: AnchoredText) -> AnchoredText:
+    if "\x1b" not in text.text:
+        return text
+    plain, position = TextBuilder(), 0
+    for code in ANSI.finditer(text.text):
+        plain.copy(text.text[position : code.start()], position, code.start())
         position = code.end()
-    plain.take(tied.text[position:], position, len(tied.text))
-    return plain.tied().through(tied)
+    plain.copy(text.text[position:], position, len(text.text))
+    return plain.build().mapped_through(text)
 
 
 def _inner(node: dict[str, Node], name: str) -> dict[str, Node]:

@@ -1,8 +1,8 @@
-"""reStructuredText, kept word for word; what is read is its section titles, and the fields at its top.
+"""reStructuredText: the text unchanged, its section titles, its blocks, and the fields at its top.
 
-A title is a line at the margin, underlined, perhaps overlined, with one repeated punctuation mark; the
-styles take their levels in the order in which they first appear.  Directives, literal blocks and block
-quotes are indented and so never reach the margin; tables have gaps in their rules.
+A title is a line at the margin, underlined and perhaps overlined with one repeated punctuation mark.  Each
+style is one level; the levels follow the order in which the styles first appear.  Directives, literal blocks
+and block quotes are indented, so they contain no title; neither do tables, whose rules have gaps.
 https://docutils.sourceforge.io/docs/ref/rst/restructuredtext.html#sections
 """
 
@@ -13,9 +13,10 @@ import unicodedata
 from collections.abc import Iterator
 
 from minisearch.parsers.blocks import blocks
-from minisearch.parsers.decode import Source, newlines
+from minisearch.parsers.building import MAX_TITLE, first_title
 from minisearch.parsers.fields import Fields
-from minisearch.parsers.markdown import MAX_TITLE, first_title
+from minisearch.parsers.source import Source
+from minisearch.text import newlines
 from minisearch.types import Document, Heading
 
 RULE = re.compile(r"^([!-/:-@[-`{-~])\1*[ \t]*$", re.MULTILINE)
@@ -25,15 +26,15 @@ RULE = re.compile(r"^([!-/:-@[-`{-~])\1*[ \t]*$", re.MULTILINE)
 NOT_TITLE = re.compile(
     r"$|([!-/:-@[-`{-~])\1*$|[-+*•‣⁃|][ \t]|:[^:\s][^:]*:[ \t]|>>>[ \t]|\.\.(?:[ \t]|$)|__[ \t]"
 )
-# What may stand right above a title without a blank line between: markup of one line, indented lines.
+# Lines that may stand right above a title without a blank line between: one-line markup, indented lines.
 ENDED = re.compile(r"[ \t]|\.\.[ \t]|$")
-# Labels, and page marks like ":orphan:", belong to the title they stand above.
+# Labels, and page marks like ":orphan:", belong to the title below them.
 LABELS = re.compile(r"(?:^(?:\.\. _[^\n]*:|:\w+:)[ \t]*\n(?:[ \t]*\n)*)+\Z", re.MULTILINE)
 # ":author: x", with the indented lines below; and what may stand between: blank lines, comments, labels.
 FIELD = re.compile(r":([^:\n]+):(?=\s|\Z)[ \t]*([^\n]*(?:\n[ \t]+[^\s][^\n]*)*)(?:\n|\Z)")
-# One blank is asked for where any number may stand: of two runs that overlap, every cut would be tried.
+# "[ \t]" and not "[ \t]+" before "[^\n]*": of two runs that overlap, every split would be tried.
 BLANK_OR_MARKUP = re.compile(r"(?:[ \t]*\n|\.\.(?:[ \t][^\n]*)?\n(?:[ \t][^\n]*\n)*)*")
-MAX_LABELS = 1000  # characters; labels further above a title are not looked for
+MAX_LABELS = 1000  # characters above a title in which labels are looked for
 
 
 def read_rst(source: Source) -> Document:
@@ -56,19 +57,21 @@ def read_rst(source: Source) -> Document:
 
 
 def _fields(flat: str, sections: list[tuple[Heading, int]]) -> Fields:
-    """The field lists that a file begins with, above its title or right below."""
+    """The field lists at the top of a file, above its title or right below."""
     fields = Fields()
-    position = 0
-    for is_titled in (False, True):
-        if is_titled:
-            if not sections or sections[0][0].start > position:
-                break
-            position = sections[0][1]
-        position = _skip(flat, position)
-        while found := FIELD.match(flat, position):
-            fields.add(found[1], " ".join(found[2].split()))
-            position = _skip(flat, found.end())
+    position = _add_fields(fields, flat, 0)
+    if sections and sections[0][0].start <= position:
+        _add_fields(fields, flat, sections[0][1])
     return fields
+
+
+def _add_fields(fields: Fields, flat: str, position: int) -> int:
+    """Add the fields that stand at this position; returns where they end."""
+    position = _skip(flat, position)
+    while found := FIELD.match(flat, position):
+        fields.add(found[1], " ".join(found[2].split()))
+        position = _skip(flat, found.end())
+    return position
 
 
 def _skip(flat: str, position: int) -> int:
@@ -77,7 +80,7 @@ def _skip(flat: str, position: int) -> int:
 
 
 def _headings(flat: str) -> Iterator[tuple[Heading, int]]:
-    """Each heading, and where its title's last line ends."""
+    """Each heading, and where the last line of its title ends."""
     styles: list[tuple[str, bool]] = []
     floor = 0  # the end of the last title
     for rule in RULE.finditer(flat):
@@ -102,24 +105,24 @@ def _underlined(flat: str, rule: re.Match[str], floor: int) -> tuple[int, int, s
         return None
     start = flat.rfind("\n", 0, end) + 1
     title = flat[start:end].rstrip()
-    if title[:1].isspace() or NOT_TITLE.match(title) or not _begins_here(flat, start, floor):
+    if title[:1].isspace() or NOT_TITLE.match(title) or not _can_begin(flat, start, floor):
         return None
-    return (start, rule.end(), title) if _spans(rule.group().rstrip(), title) else None
+    return (start, rule.end(), title) if _is_long_enough(rule.group().rstrip(), title) else None
 
 
 def _overlined(flat: str, rule: re.Match[str], floor: int) -> tuple[int, int, str] | None:
-    """Start, end and words of the title between the rule and its like two lines below."""
+    """Start, end and words of the title between this rule and the same rule two lines below."""
     end = _line_end(flat, rule.end() + 1)
     title = flat[rule.end() + 1 : end].strip()
     below = flat[end + 1 : _line_end(flat, end + 1)].rstrip()
     mark = rule.group().rstrip()
-    if not title or RULE.match(title) or below != mark or not _begins_here(flat, rule.start(), floor):
+    if not title or RULE.match(title) or below != mark or not _can_begin(flat, rule.start(), floor):
         return None
-    return (rule.start(), end + 1 + len(below), title) if _spans(mark, title) else None
+    return (rule.start(), end + 1 + len(below), title) if _is_long_enough(mark, title) else None
 
 
-def _begins_here(flat: str, start: int, floor: int) -> bool:
-    """Whether the line above belongs to something else, so that no paragraph goes on here."""
+def _can_begin(flat: str, start: int, floor: int) -> bool:
+    """Whether a title may begin here: the line above does not continue."""
     above = flat.rfind("\n", 0, max(start - 1, 0)) + 1
     return start <= floor + 1 or ENDED.match(flat, above, start - 1) is not None
 
@@ -129,6 +132,6 @@ def _line_end(flat: str, start: int) -> int:
     return end if end >= 0 else len(flat)
 
 
-def _spans(mark: str, title: str) -> bool:
-    """A rule of four marks or more always counts; a shorter one only when it spans the title."""
+def _is_long_enough(mark: str, title: str) -> bool:
+    """Whether a rule is an underline: four marks, or as wide as the title."""
     return len(mark) >= 4 or len(mark) >= sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in title)

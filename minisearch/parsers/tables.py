@@ -1,9 +1,8 @@
-"""CSV and TSV to rows that say what they mean: "name: Ada; born: 1815", each at its place in the file.
+"""CSV and TSV: rows as text that says what each value is, "name: Ada; born: 1815", mapped to the file.
 
-The delimiter is told by counts, the header by what its cells are like; the rules are below, with what they
-are there for.  Not the standard library's reader: that gives no positions, and its Sniffer takes letters for
-delimiters.  Cells, quotes and rows are what its reader makes of them wherever the quoting is sound.  How rows
-share a passage is the chunker's; the words of a row are here for other formats with rows, too.
+The delimiter follows from counts, the header from what its cells look like.  Not the standard library's
+reader: that gives no positions, and its Sniffer takes letters for delimiters.  Rows, cells and quotes are as
+that reader has them wherever the quotes are balanced.  Other formats with rows use the same header rules.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from minisearch.parsers.composing import Composition
-from minisearch.parsers.decode import Source
+from minisearch.parsers.building import DocumentBuilder, TextBuilder
+from minisearch.parsers.source import Source
 from minisearch.types import Document
 
 DELIMITERS = "\t;|,"
 SAMPLE = 64 * 1024  # characters
 SAMPLE_ROWS = 200
 
-MAX_LABEL = 60  # characters: a label is said again in every row
+MAX_LABEL = 60  # characters: a label is repeated in every row
 MAX_HEADER_WORDS = 8
 
-SEP_LINE = re.compile(r"sep=([^\r\n])(?:\r\n|\r|\n)", re.IGNORECASE)  # Excel's own word for the delimiter
+SEP_LINE = re.compile(r"sep=([^\r\n])(?:\r\n|\r|\n)", re.IGNORECASE)  # Excel's way to name the delimiter
 DECIMAL_COMMA = re.compile(r"(?<=[0-9]),(?=[0-9])")
 VALUE = re.compile(
     r"""[-+]?[$€£¥]?\s?[-+]?[0-9][0-9.,' ]*(?:[eE][-+]?[0-9]+)?\s?[%$€£¥]?   # numbers, prices, shares
@@ -39,74 +38,62 @@ YEAR = re.compile(r"(?:1[5-9]|20)[0-9]{2}")
 
 
 class Cell(NamedTuple):
-    """Where a cell's words stand, without the quotes and white space around; quotes within may be doubled."""
+    """Where a cell stands, without quotes and white space around it; quotes inside may be doubled."""
 
     start: int
     end: int
     is_doubled: bool = False
 
     def value(self, text: str) -> str:
-        """The cell's words."""
+        """The words of the cell."""
         words = text[self.start : self.end]
         return words.replace('""', '"') if self.is_doubled else words
 
 
 def read_table(source: Source) -> Document:
-    """Each row a paragraph of its cells, those that are not empty, with their columns' names."""
+    """Each row as a paragraph of its cells that are not empty, with the names of their columns."""
     text = source.text
     named = SEP_LINE.match(text)
     start = named.end() if named else 0
     delimiter = named[1] if named else delimiter_of(text, is_tsv=source.path.lower().endswith(".tsv"))
     sample = islice(rows(text, delimiter, start), SAMPLE_ROWS)
     labels = labels_of(header_of([[cell.value(text) for cell in row] for row in sample]))
-    made = Composition()
-    blocks = []
+    builder = DocumentBuilder(source, "table")
     for number, row in enumerate(rows(text, delimiter, start)):
-        made.say("\n\n" if made.n_characters else "")
-        begin = made.n_characters
-        _add_row(made, text, row, labels if number else [])
-        if begin < made.n_characters:
-            blocks.append((begin, made.n_characters))
-    tied = made.tied()
-    return Document(
-        source.path,
-        tied.text,
-        "table",
-        tied.origin(source.origin),
-        notes=source.notes,
-        blocks=tuple(blocks),
-    )
+        builder.begin_paragraph()
+        begin = len(builder)
+        _add_row(builder, text, row, labels if number else [])
+        if begin < len(builder):
+            builder.blocks.append((begin, len(builder)))
+    return builder.document()
 
 
-def _add_row(made: Composition, text: str, row: Sequence[Cell], labels: Sequence[str]) -> None:
+def _add_row(builder: TextBuilder, text: str, row: Sequence[Cell], labels: Sequence[str]) -> None:
     is_first = True
     for i, cell in enumerate(row):
-        if cell.start < cell.end:
-            label = labels[i] if i < len(labels) else ""
-            if is_first:
-                made.say(label, cell.start)
-            else:
-                made.say(f"; {label}")
-            _take(made, text, cell)
-            is_first = False
-
-
-def _take(made: Composition, text: str, cell: Cell) -> None:
-    position = cell.start
-    while cell.is_doubled and (quotes := text.find('""', position, cell.end)) >= 0:
-        made.take(text[position : quotes + 1], position, quotes + 2)
-        position = quotes + 2
-    made.take(text[position : cell.end], position, cell.end)
+        if cell.start == cell.end:
+            continue
+        label = labels[i] if i < len(labels) else ""
+        if is_first:
+            builder.insert(label, cell.start)
+        else:
+            builder.insert(f"; {label}")
+        is_first = False
+        position = cell.start
+        while cell.is_doubled and (quotes := text.find('""', position, cell.end)) >= 0:
+            builder.copy(text[position : quotes + 1], position, quotes + 2)
+            position = quotes + 2
+        builder.copy(text[position : cell.end], position, cell.end)
 
 
 # --- rows ----------------------------------------------------------------------------------------------
 
 
 def rows(text: str, delimiter: str, start: int = 0) -> Iterator[list[Cell]]:
-    """The rows from ``start`` on, none without a cell; quotes count where what follows the closing one fits.
+    """The rows from ``start`` on that have a cell.
 
-    A quote that opens and is never closed, or closes in the middle of words, is a character like others: a
-    stray one must not make one cell of the rest of the file.
+    A quote that is not closed, or that closes in the middle of words, is an ordinary character: a stray one
+    must not turn the rest of the file into one cell.
     """
     match = _cell_pattern(delimiter).match
     row: list[Cell] = []
@@ -114,11 +101,12 @@ def rows(text: str, delimiter: str, start: int = 0) -> Iterator[list[Cell]]:
     while position < len(text):
         found = match(text, position)
         assert found  # it matches the empty string too
-        words = found.lastgroup or "bare"
-        first, last = found.span(words)
-        if first < last and (text[first].isspace() or text[last - 1].isspace()):
-            first, last = _without_space(text, first, last)
-        row.append(Cell(first, last, words == "quoted" and text.find('""', first, last) >= 0))
+        kind = found.lastgroup or "bare"
+        first, last = found.span(kind)
+        value = text[first:last]
+        first += len(value) - len(value.lstrip())
+        last = max(first, last - len(value) + len(value.rstrip()))
+        row.append(Cell(first, last, kind == "quoted" and text.find('""', first, last) >= 0))
         position = found.end()
         if text.startswith(delimiter, position) and position + 1 < len(text):
             position += 1
@@ -135,17 +123,11 @@ def _cell_pattern(delimiter: str) -> re.Pattern[str]:
     return re.compile(rf' *"(?P<quoted>[^"]*(?:""[^"]*)*)" *(?=[{mark}\r\n]|\Z)|(?P<bare>[^{mark}\r\n]*)')
 
 
-def _without_space(text: str, start: int, end: int) -> tuple[int, int]:
-    words = text[start:end]
-    start += len(words) - len(words.lstrip())
-    return start, max(start, end - len(words) + len(words.rstrip()))
-
-
 def delimiter_of(text: str, *, is_tsv: bool = False) -> str:
-    """The delimiter by which most rows have equally many cells, at least two; the most cells among equals.
+    """The delimiter for which most rows have the same number of cells, at least two; of equals, more cells.
 
-    A tab where the name says so and there is one.  A comma that only ever stands between two digits is a
-    decimal comma, if another delimiter fits.
+    It is a tab where the name says so and there is one.  Commas that all stand between two digits are decimal
+    commas if another delimiter fits.
     """
     sample = text[:SAMPLE]
     if is_tsv and "\t" in sample:
@@ -161,10 +143,10 @@ def delimiter_of(text: str, *, is_tsv: bool = False) -> str:
 
 
 def _evenness(text: str, delimiter: str) -> tuple[float, int]:
-    """The share of rows with the commonest number of cells above one, and that number."""
+    """The share of rows with the most common number of cells above one, and that number."""
     sample = list(islice(rows(text[:SAMPLE], delimiter), SAMPLE_ROWS))
     if len(text) > SAMPLE and 1 < len(sample) < SAMPLE_ROWS:
-        sample.pop()  # perhaps cut in two
+        sample.pop()  # it may be cut in two
     counts = Counter(len(row) for row in sample)
     n_rows, n_cells = max(((n, cells) for cells, n in counts.items() if cells > 1), default=(0, 0))
     return n_rows / max(len(sample), 1), n_cells
@@ -174,12 +156,12 @@ def _evenness(text: str, delimiter: str) -> tuple[float, int]:
 
 
 def header_of(sample: Sequence[Sequence[str]]) -> Sequence[str]:
-    """The names of the columns, which is the first row, if that is what it holds; otherwise none.
+    """The names of the columns: the first row if it is a header, else nothing.
 
-    Most tables have a header, so the first row is one unless it speaks against it: a number, a date, an
-    address or a sentence is no name (a year may be, above figures), what ends with a colon names what stands
-    beside it, and a name does not come again in its own column, nor twice in the row, where nothing else
-    tells it from the rows below.
+    Most tables have one, so the first row is a header unless something speaks against it.  A number, a date,
+    an address or a sentence is no name (a year may be one, above figures).  What ends with a colon names the
+    cell beside it.  Where no column below consists of such values, a name may not appear again in its column,
+    nor twice in the row.
     """
     if len(sample) < 2:
         return []
@@ -214,12 +196,12 @@ def _is_sentence(name: str) -> bool:
 
 
 def labels_of(header: Sequence[str]) -> list[str]:
-    """What is said before the values of each column: "name: ", or nothing where it has no name."""
+    """What to write before the values of each column: "name: ", or nothing where it has no name."""
     names = (" ".join(name.split())[:MAX_LABEL] for name in header)
     return [f"{name}: " if name else "" for name in names]
 
 
 def row_text(labels: Sequence[str], values: Sequence[str]) -> str:
-    """A row in words, as `read_table` says it: "name: Ada; born: 1815"; empty cells are left out."""
-    said = [(labels[i] if i < len(labels) else "") + value for i, value in enumerate(values) if value]
-    return "; ".join(said)
+    """A row as text, as in `read_table`: "name: Ada; born: 1815"; empty cells are left out."""
+    filled = [(labels[i] if i < len(labels) else "") + value for i, value in enumerate(values) if value]
+    return "; ".join(filled)

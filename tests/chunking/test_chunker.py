@@ -74,8 +74,8 @@ def places_by_counting(document: Document, start: int, end: int) -> list[tuple[i
     """The same from the source, character by character."""
     origin, found = document.origin, []
     for position in range(start, end):
-        anchor = max(a for a in origin.text_anchors if a <= position)
-        at = origin.source_anchors[origin.text_anchors.index(anchor)] + position - anchor
+        anchor = max(a for a in origin.anchors.text if a <= position)
+        at = origin.anchors.source[origin.anchors.text.index(anchor)] + position - anchor
         lines = re.split(r"(?<=\n)|(?<=\r)(?!\n)", origin.source[: at + 1])
         lines = lines if lines[-1] else lines[:-1]  # a break ends the line that it stands on
         found.append((len(lines), len(lines[-1])))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.chunking.reach import bytes_under
+from minisearch.chunking.positions import bytes_under
 from minisearch.errors import IndexNotFound, IngestError
 from minisearch.manifest import FileChoice, Settings
 from minisearch.parsers import read_bytes

@@ -15,9 +15,9 @@ from minisearch.chunking.sections import SMALL_TOKENS
 from minisearch.errors import IngestError
 from minisearch.parsers import code, parse
 from minisearch.parsers.code import MODULES, read_code
-from minisearch.parsers.decode import decode
 from minisearch.parsers.extract import grammars
 from minisearch.parsers.sandbox import Limits, Sandbox
+from minisearch.parsers.source import decode
 from minisearch.types import Chunk
 from tests.fakes import WordTokenizer
 

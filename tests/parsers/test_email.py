@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.parsers import parse
-from minisearch.parsers.transfer import charset_of, header_words
+from minisearch.parsers.mime import charset_of, header_words
 from minisearch.types import Document
-from tests.parsers.tied import check_tied, in_source, line_of
+from tests.parsers.anchors import check_anchors, in_source, line_of
 
 
 def read(data: bytes | str) -> Document:
@@ -66,7 +66,7 @@ def test_each_line_of_a_body_stands_on_its_line_of_the_file(encoding):
     data = mail.as_bytes()
     document = read(data)
     assert body_of(document).splitlines() == lines
-    check_tied(document)
+    check_anchors(document)
     if encoding == "base64":
         first = data[: data.index(b"\r\n\r\n")].count(b"\r\n") + 3
         for i in range(9):  # 57 bytes a line
@@ -86,7 +86,7 @@ def test_html_is_read_where_there_is_no_plain_text():
     assert body_of(document) == "Café größer\n\nOne two"
     assert document.text[document.headings[0].start :].startswith("Café")
     assert in_source(document, "ößer").startswith("=C3=B6=C3=9Fer")
-    check_tied(document)
+    check_anchors(document)
     mail = message("Plain words.\n")
     mail.add_alternative("<p>Marked words.</p>", subtype="html")
     assert body_of(read(mail.as_bytes())).strip() == "Plain words."
@@ -111,7 +111,7 @@ def test_attached_texts_follow_and_others_are_named():
         "attachments left out: größe.pdf (application/pdf), 0.png (image/png), 1.png (image/png), "
         "2.png (image/png), 3.png (image/png) and 2 more",
     )
-    check_tied(document)
+    check_anchors(document)
 
 
 def test_encoded_words_are_decoded_also_where_a_character_is_cut_in_two():
@@ -145,15 +145,15 @@ def test_old_character_sets_are_decoded(charset, text, encoding):
     )
     document = read(head.encode() + wrapped)
     assert body_of(document) == f"{text}\nsecond {text}"
-    check_tied(document)
+    check_anchors(document)
 
 
 def test_what_is_not_known_is_read_as_it_stands_and_said():
     document = read("Subject: x\nContent-Type: text/plain; charset=unicode_escape\n\n\\u0041")
     assert body_of(document) == "\\u0041"
-    assert document.notes == ("unicode_escape, a character set not known here: read as UTF-8",)
+    assert document.notes == ("unicode_escape, an unknown character set: read as UTF-8",)
     document = read("Subject: x\nContent-Transfer-Encoding: x-uuencode\n\nbegin 644 a")
-    assert document.notes == ("x-uuencode, an encoding not known here: read as it stands",)
+    assert document.notes == ("x-uuencode, an unknown encoding: read unchanged",)
     assert [charset_of(name) for name in ("zip", "punycode", "idna", "../x", "", "a" * 99, "utf8")] == [
         None
     ] * 6 + ["utf-8"]
@@ -206,7 +206,7 @@ def test_subject_body_and_attached_texts_are_those_of_the_standard_library(subje
     ]
     said = " ".join(body_of(document).replace("Attachment: a.txt", "").split())
     assert said == " ".join(" ".join(texts).split())
-    check_tied(document)
+    check_anchors(document)
 
 
 pieces = st.sampled_from([
@@ -226,7 +226,7 @@ pieces = st.sampled_from([
 @settings(max_examples=300, deadline=None)
 @given(st.lists(pieces, max_size=25).map("".join), st.sampled_from(["utf-8", "cp1252", "utf-16"]))
 def test_no_mail_however_broken_breaks_the_reader(text, encoding):
-    check_tied(read(text.encode(encoding)))
+    check_anchors(read(text.encode(encoding)))
 
 
 def test_any_bytes_with_a_header_are_read():
@@ -245,7 +245,7 @@ def test_any_bytes_with_a_header_are_read():
         for encoding in ("8bit", "base64", "quoted-printable"):
             head = f"Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: {encoding}\n\n"
             noise = bytes(dice.choice(b"=AB\n\r ~{}+-/\x1b$(\x80\xe9\xff") for _ in range(200))
-            check_tied(read(head.encode() + noise))
+            check_anchors(read(head.encode() + noise))
 
 
 # --- hostile ---------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from itertools import product
 import pytest
 
 from minisearch.parsers import parse
+from tests.parsers.anchors import check_anchors, in_source, line_of
 from tests.parsers.made_files import epub
-from tests.parsers.tied import check_tied, in_source, line_of
 
 
 def lines(rows: str) -> list[str]:
@@ -117,7 +117,7 @@ def test_books_and_mails_have_such_tables_too():
     mail = f"Subject: s\nContent-Type: text/html\n\n{rows}".encode()
     document = parse("a.eml", mail)
     assert "Item; Fee\nItem: Keys; Fee: 50" in document.text
-    check_tied(document)
+    check_anchors(document)
 
 
 def filled_grid(dice: random.Random) -> tuple[list[list[int]], str]:
@@ -169,7 +169,7 @@ def test_whatever_a_table_is_made_of_no_word_is_lost_and_all_are_tied():
     for _ in range(400):
         page = "".join(["<table><tr><th>A<th>B", *dice.choices(PIECES, k=25)])
         document = parse("a.html", page.encode())
-        check_tied(document)
+        check_anchors(document)
         plain = parse("a.html", page.replace("<thead", "<tbody").replace("<th", "<td").encode())
         said = iter(re.findall(r"\S", document.text))
         assert all(character in said for character in re.findall(r"\S", plain.text))

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from minisearch.chunking.chunker import chunk
 from minisearch.parsers import parse
-from minisearch.parsers.json_scan import NotJson, tokens
+from minisearch.parsers.json_ import NotJson, tokens
 from minisearch.types import Document
 from tests.fakes import WordTokenizer
-from tests.parsers.tied import check_tied, in_source, line_of
+from tests.parsers.anchors import check_anchors, in_source, line_of
 
 
 def read(text: str, path: str = "a.json") -> Document:
@@ -67,7 +67,7 @@ def test_strings_are_decoded_and_every_character_keeps_its_place():
     }.items():
         assert in_source(document, words).startswith(stands)
     assert [line_of(document, words) for words in ("k", "aé", "z", "é: 1")] == [1, 2, 2, 3]
-    check_tied(document)
+    check_anchors(document)
 
 
 def test_duplicate_keys_and_big_numbers_stay_as_they_are():
@@ -98,7 +98,7 @@ def test_long_keys_are_in_the_text_whole_and_cut_where_they_are_said_again():
 def test_what_is_no_json_is_read_as_it_stands(text, line):
     document = read(text)
     assert document.text == text
-    assert document.notes == (f"not JSON (line {line}): read as it stands",)
+    assert document.notes == (f"not JSON (line {line}): read as plain lines",)
 
 
 def test_an_object_that_fits_is_never_cut_in_two_and_a_line_that_fits_neither():
@@ -117,7 +117,7 @@ def test_jsonl_is_read_line_by_line_and_a_broken_line_is_kept():
     text = '{"t": "one"}\r\n\r\n{"t": broken\r\n[1, 2]\r\n"x"\r\n{"t"'
     document = read(text, "a.jsonl")
     assert document.text == 't: one\n\n{"t": broken\n\n1, 2\n\nx\n\n{"t"'
-    assert document.notes == ("2 lines are no JSON, the first line 3: kept as it stands",)
+    assert document.notes == ("2 lines are not JSON, the first is line 3: kept unchanged",)
     assert [line_of(document, words) for words in ("one", "broken", "1, 2", "x")] == [1, 3, 4, 5]
     assert read('{"a": 1}\n\n{"a": 2}\n').text == "a: 1\n\na: 2"  # whatever it is called
     assert read('{"a": 1}\n{"a": 2}\n', "a.ndjson").text == "a: 1\n\na: 2"
@@ -158,7 +158,7 @@ def test_every_key_and_value_is_said_in_order(value, indent, ascii_only):
         words = " ".join(re.sub("[\0\ud800-\udfff]", "\ufffd", words).split())
         assert words in said[position:]
         position = said.index(words, position) + len(words)
-    check_tied(document)
+    check_anchors(document)
 
 
 @settings(max_examples=400, deadline=None)
@@ -175,7 +175,7 @@ def test_json_is_what_the_standard_library_takes_for_it(text):
 @settings(max_examples=100, deadline=None)
 @given(fragments, st.sampled_from(["a.json", "a.jsonl"]), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
 def test_no_json_however_broken_breaks_the_reader(text, path, encoding):
-    check_tied(parse(path, text.encode(encoding)))
+    check_anchors(parse(path, text.encode(encoding)))
 
 
 # --- hostile ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from minisearch.chunking.chunker import chunk
 from minisearch.parsers import parse
 from minisearch.types import Document
 from tests.fakes import WordTokenizer
-from tests.parsers.tied import check_tied, in_source, line_of
+from tests.parsers.anchors import check_anchors, in_source, line_of
 
 
 def cell(kind: str, source: str, *outputs: dict, **more: object) -> dict:
@@ -64,7 +64,7 @@ def test_cells_are_pages_and_markdown_cells_give_the_outline():
         (2, "By month"),
     ]
     assert [document.text[heading.start] for heading in document.headings] == ["#", "#"]
-    assert document.notes == ("outputs that are no text are left out: 1 image/png",)
+    assert document.notes == ("outputs that are not text are left out: 1 image/png",)
     pages = {piece.page for piece in chunk(document, WordTokenizer(), max_tokens=10, overlap_tokens=0)}
     assert pages == {1, 2, 4}  # the third is empty, but counts
 
@@ -76,7 +76,7 @@ def test_every_line_of_a_cell_stands_on_its_line_of_the_file():
     for words in ("# Sales", "What was sold", "## By", "42", "total = ", "print(total)", "Done,"):
         assert words in lines[line_of(document, words) - 1]
     assert in_source(document, "print(total)").startswith('print(total)"\n')
-    check_tied(document)
+    check_anchors(document)
 
 
 def test_an_output_that_comes_after_its_code_follows_it():
@@ -92,7 +92,7 @@ def test_a_traceback_is_kept_without_its_colours():
     document = read(cell("code", "f()", output))
     assert document.text == "Output:\nValueError: no  at <cell 1>\n\nCode:\nf()"
     assert in_source(document, "ValueError").startswith("ValueError\\u001b[0m: no")
-    check_tied(document)
+    check_anchors(document)
     document = read(cell("code", "f()", {**output, "traceback": []}))
     assert document.text == "Output:\nValueError\n\nno\n\nCode:\nf()"
 
@@ -102,7 +102,7 @@ def test_what_is_left_out_is_counted_by_its_form():
     both = result(text_html="<b>x</b>", text_plain="x")
     image = cell("markdown", "![](attachment:a.png)", attachments={"a.png": {"image/png": "iVBO"}})
     assert read(cell("code", "f()", html, both), image).notes == (
-        "outputs that are no text are left out: 1 application/json, 1 image/png, 1 text/html",
+        "outputs that are not text are left out: 1 application/json, 1 image/png, 1 text/html",
     )
 
 
@@ -115,7 +115,7 @@ def test_the_third_format_had_sheets_and_headings():
     document = parse("a.ipynb", json.dumps(old).encode())
     assert document.text == "Old\n\n1 + 1\n\nOutput:\n2"
     assert document.headings[0].level == 2
-    assert document.notes == ("outputs that are no text are left out: 1 png",)
+    assert document.notes == ("outputs that are not text are left out: 1 png",)
 
 
 def test_the_language_is_the_kernels():
@@ -128,7 +128,7 @@ def test_what_is_no_notebook_is_read_as_what_it_is():
     for data in (b"{}", b"[1]", b'{"cells": 3}', b'"cells"'):
         assert parse("a.ipynb", data).notes == ("no cells in it: read as JSON",)
     document = parse("a.ipynb", b'{"cells": [')
-    assert (document.format, document.notes) == ("code", ("not JSON (line 1): read as it stands",))
+    assert (document.format, document.notes) == ("code", ("not JSON (line 1): read as plain lines",))
     assert parse("a.ipynb", b'{"cells": []}').text == ""
     assert parse("a.ipynb", b"").text == ""
 
@@ -150,7 +150,7 @@ cells = st.builds(
 def test_every_text_of_every_cell_is_there_in_order(cells, ascii_only):
     whole = json.dumps({"cells": cells, "metadata": {}}, indent=1, sort_keys=True, ensure_ascii=ascii_only)
     document = parse("a.ipynb", whole.encode("utf-8", "replace"))
-    check_tied(document)
+    check_anchors(document)
     assert len(document.pages) == len(cells)
     position = 0
     for one in json.loads(whole.encode("utf-8", "replace"))["cells"]:
@@ -178,10 +178,10 @@ junk = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(junk)
 def test_no_notebook_however_odd_breaks_the_reader(inner):
-    check_tied(
+    check_anchors(
         parse("a.ipynb", json.dumps({"cells": [inner, {"outputs": [inner], "source": inner}]}).encode())
     )
-    check_tied(parse("a.ipynb", json.dumps(inner).encode()))
+    check_anchors(parse("a.ipynb", json.dumps(inner).encode()))
 
 
 @pytest.mark.parametrize("source", ["\x1b[", "\x1b]", "# a\n", "\\", "é\n", "\x1b[1m"])

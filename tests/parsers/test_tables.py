@@ -13,7 +13,7 @@ from minisearch.parsers import parse
 from minisearch.parsers.tables import delimiter_of, header_of, row_text, rows
 from minisearch.types import Document
 from tests.fakes import WordTokenizer
-from tests.parsers.tied import check_tied, in_source, line_of
+from tests.parsers.anchors import check_anchors, in_source, line_of
 
 
 def table(text: str, path: str = "a.csv") -> Document:
@@ -61,7 +61,7 @@ def test_every_row_is_tied_to_its_line_and_its_values_to_their_columns():
     assert [line_of(document, row) for row in ("name: Ada", "été", "name: Bob")] == [3, 3, 4]
     assert in_source(document, "été").startswith("été\r\n")
     assert in_source(document, "note: x").startswith((";x", "x"))
-    check_tied(document)
+    check_anchors(document)
 
 
 def test_a_name_is_in_the_text_whole_though_it_is_said_cut_in_every_row():
@@ -140,7 +140,7 @@ def test_rows_without_quotes_are_those_that_the_standard_library_reads(cells, de
 )  # fmt: skip
 def test_any_table_however_broken_keeps_its_words_and_its_places(text, path, encoding):
     document = parse(path, b"\xef\xbb\xbf" + text.encode() if encoding == "utf-8" else text.encode(encoding))
-    check_tied(document)
+    check_anchors(document)
     for word in ("a", "name", "12", "é😀", "x" * 70):
         assert document.text.count(word) >= text.count(word)
 

@@ -1,8 +1,8 @@
-"""Bytes to characters, without losing the way back.
+"""Decode a file: bytes go in, a `Source` comes out, with an `Origin` that gives the bytes back.
 
-A byte-order mark decides; else strict UTF-8; else, when no two bytes of the file make a UTF-8 character
-together, it is taken for a file of the Windows-1252 years; else it is UTF-8 with damage.  A byte that
-has no meaning becomes one U+FFFD in the text, while ``Origin.source`` remembers which byte it was.
+A byte-order mark decides the encoding.  Without one the file is UTF-8 where it is valid, or where any two
+bytes of it form a UTF-8 character; else Windows-1252.  An invalid byte becomes one U+FFFD in the text, while
+``Origin.source`` keeps the byte.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from minisearch.errors import IngestError
-from minisearch.types import Origin
+from minisearch.types import Document, Origin
 
 SNIFF_BYTES = 8192
 
@@ -25,7 +25,7 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
-# Binary formats a user may have taken for documents; any other betrays itself by a NUL.
+# Binary formats that a user may take for documents; most others contain a NUL byte.
 MAGIC = (
     (b"%PDF-", "a PDF by another name: call it .pdf"),
     (b"PK\x03\x04", "a ZIP archive; of these .docx, .pptx, .xlsx and .epub are read"),
@@ -38,24 +38,38 @@ MAGIC = (
     (b"\x7fELF", "binary file (ELF program)"),
 )
 
-UNFIT = re.compile("[\0\ud800-\udfff]")  # SQLite and tokenizers take neither NUL nor half a character
-WIDE = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
+UNFIT = re.compile("[\0\ud800-\udfff]")  # SQLite and tokenizers accept neither NUL nor lone surrogates
+NOT_ASCII = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
+
+
+def fit(text: str) -> str:
+    """The text with U+FFFD in place of each character that cannot be stored."""
+    return UNFIT.sub("\ufffd", text)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A decoded file: ``text`` has ``origin.source``'s characters, one for one, the unfit ones as U+FFFD."""
+    """A decoded file: ``text`` is ``origin.source`` with U+FFFD for each character that cannot be stored."""
 
     path: str
     text: str
     origin: Origin
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_text(cls, text: str) -> Source:
+        """A source for a text that lies inside another file."""
+        return cls("", text, Origin(text))
+
+    def unchanged(self, format_: str, *notes: str) -> Document:
+        """The file as a document without structure, with more notes."""
+        return Document(self.path, self.text, format_, self.origin, notes=(*self.notes, *notes))
 
 
 def decode(path: str, data: bytes) -> Source:
     """The characters of a file.
 
-    Raises IngestError when it is binary, or not in the encoding that its byte-order mark names.
+    Raises IngestError when it is binary, or is not in the encoding that its byte-order mark names.
     """
     origin = _origin(data)
     notes = []
@@ -65,14 +79,16 @@ def decode(path: str, data: bytes) -> Source:
     if n_undecodable:
         n_bytes = "1 byte is" if n_undecodable == 1 else f"{n_undecodable} bytes are"
         notes.append(f"{n_bytes} not valid {'UTF-8' if origin.encoding == 'utf-8' else 'Windows-1252'}")
-    return Source(path, UNFIT.sub("\ufffd", origin.source), origin, tuple(notes))
+    return Source(path, fit(origin.source), origin, tuple(notes))
 
 
 def _origin(data: bytes) -> Origin:
     for bom, encoding in BOMS:
         if data.startswith(bom):
+            # A byte in a surrogate can be encoded back into UTF-8, but not into units of two or four bytes.
+            errors = "surrogateescape" if encoding == "utf-8" else "strict"
             try:
-                return Origin(data[len(bom) :].decode(encoding, _errors(encoding)), encoding, len(bom))
+                return Origin(data[len(bom) :].decode(encoding, errors), encoding, len(bom))
             except UnicodeDecodeError as error:
                 raise IngestError(f"marked as {encoding.upper()}, but is not: {error.reason}") from error
     for magic, reason in MAGIC:
@@ -81,20 +97,6 @@ def _origin(data: bytes) -> Origin:
     if b"\0" in data[:SNIFF_BYTES]:
         raise IngestError("binary file")
     source = data.decode("utf-8", "surrogateescape")
-    if UNFIT.search(source.replace("\0", "")) and not WIDE.search(source):
+    if UNFIT.search(source.replace("\0", "")) and not NOT_ASCII.search(source):
         return Origin(data.decode("cp1252", "surrogateescape"), "cp1252")
     return Origin(source)
-
-
-def _errors(encoding: str) -> str:
-    # An escaped byte can be put back into UTF-8, but not into units of two or four bytes.
-    return "surrogateescape" if encoding == "utf-8" else "strict"
-
-
-def newlines(text: str) -> str:
-    r"""The text with every line break written ``\n``, each character in its old place.
-
-    >>> newlines("a\r\nb\rc")
-    'a \nb\nc'
-    """
-    return text.replace("\r\n", " \n").replace("\r", "\n") if "\r" in text else text

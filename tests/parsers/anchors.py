@@ -14,7 +14,7 @@ from tests.fakes import WordTokenizer
 def places_in_source(document: Document) -> list[int]:
     """Where each character of the text stands, and its end: from anchor to anchor side by side."""
     origin = document.origin
-    anchors = [*zip(origin.text_anchors, origin.source_anchors, strict=True)]
+    anchors = [*zip(origin.anchors.text, origin.anchors.source, strict=True)]
     anchors.append((len(document.text) + 1, len(origin.source)))
     found: list[int] = []
     for (start, at), (end, limit) in pairwise(anchors):
@@ -22,14 +22,14 @@ def places_in_source(document: Document) -> list[int]:
     return found
 
 
-def check_tied(document: Document) -> None:
+def check_anchors(document: Document) -> None:
     """The anchors are in order, and every chunk's bytes, lines and columns are those of its characters."""
     origin = document.origin
-    assert origin.text_anchors[0] == 0
-    assert all(a < b for a, b in pairwise(origin.text_anchors))
-    assert all(a <= b for a, b in pairwise(origin.source_anchors))
-    assert origin.source_anchors[-1] <= len(origin.source)
-    assert origin.text_anchors[-1] <= len(document.text)
+    assert origin.anchors.text[0] == 0
+    assert all(a < b for a, b in pairwise(origin.anchors.text))
+    assert all(a <= b for a, b in pairwise(origin.anchors.source))
+    assert origin.anchors.source[-1] <= len(origin.source)
+    assert origin.anchors.text[-1] <= len(document.text)
     assert not re.search("[\0\ud800-\udfff]", document.text)
     assert list(document.pages) == sorted(document.pages) and document.pages[:1] in ((), (0,))
     assert all(0 <= heading.start < len(document.text) for heading in document.headings)

@@ -1,0 +1,112 @@
+"""HTML: the visible text is that of a browser, mapped to the source, however broken the markup is."""
+
+import html.parser
+import random
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minisearch.chunking.positions import Positions
+from minisearch.parsers import parse
+from minisearch.types import Document
+
+
+def page(text: str) -> Document:
+    return parse("a.html", text.encode())
+
+
+def test_html_shows_what_a_person_would_see():
+    document = page(
+        "<!DOCTYPE html><html><head><title>The &amp; title</title><style>b{}</style>\n"
+        "<script>if (a<b) '</p>'</script></head><body>\n<h1>Head <em>ing</em></h1><!-- no -->"
+        "<p>One\n  para&shy;graph, A&amp;B &lt;tag&gt;.</p>"
+        "<ul><li>a<li>b</ul><template>no<template>no</template>no</template><pre>x\n  y</pre>"
+        "<table><tr><td>1</td><td>2</td></tr><tr><td>3</table>end<br/>of it</body></html>"
+    )
+    assert document.title == "The & title"
+    assert document.text == (
+        "Head ing\n\nOne para\u00adgraph, A&B <tag>.\n\na\nb\n\nx\n  y\n\n1 2\n3\n\nend\nof it"
+    )
+    assert [(heading.level, heading.title) for heading in document.headings] == [(1, "Head ing")]
+    assert document.headings[0].start == 0
+
+
+def test_html_text_keeps_its_place_in_the_source():
+    source = "<p>Caf&eacute;  au\n lait <b>bold</b>&nbsp;&#x1F600;</p>\n<h2 title='a>b'>Über</h2>"
+    document = page(source)
+    assert document.text == "Café au lait bold\u00a0😀\n\nÜber"
+    for word, in_source in {
+        "Caf": "Caf",
+        "au": "au",
+        "lait": "lait",
+        "bold": "bold",
+        "😀": "&#x1F6",
+        "Über": "Über",
+    }.items():
+        (offset,) = Positions(document).byte_offsets(np.array([document.text.index(word)]))
+        assert source.encode()[offset:].startswith(in_source.encode())
+
+
+def test_a_picture_in_html_says_what_its_author_wrote_of_it():
+    source = (
+        '<p>see<img src="a.png" alt="a &quot;steam&quot;  engine">here<img alt=""><img alt="7">'
+        "<IMG SRC='data:x,%s' ALT='turned > off'/><noscript><img alt='no'></noscript>"
+        "<img title='x' alt=plain><img data-alt='no'><img alt></p>" % ("A" * 100_000)
+    )
+    document = page(source)
+    assert document.text == 'see a "steam" engine here turned > off plain'
+    (offset,) = Positions(document).byte_offsets(np.array([document.text.index("engine")]))
+    assert source.encode()[offset:].startswith(b"engine")
+
+
+class VisibleWords(html.parser.HTMLParser):
+    """The standard library's reading, for pages that are well formed."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = []
+
+    def handle_data(self, data):
+        if self.lasttag not in {"script", "style", "title"} or not self.hidden:
+            self.words += data.split()
+
+    def handle_starttag(self, tag, _attributes):
+        self.hidden = tag in {"script", "style", "title"}
+
+    def handle_endtag(self, _tag):
+        self.hidden = False
+
+
+def test_html_words_are_those_of_the_standard_library_on_random_pages():
+    dice = random.Random(0)
+    words = ["word", "&amp;", "&eacute;", "a&lt;b", "über", "&#65;", "x"]
+    for _ in range(200):
+        source, open_tags = "", []
+        for _ in range(dice.randint(1, 40)):
+            match dice.randrange(5):
+                case 0:
+                    open_tags.append(dice.choice(["p", "div", "h2", "li", "td", "section", "ul"]))
+                    source += f"<{open_tags[-1]} class='a > b' title=\"it's\">"
+                case 1 if open_tags:
+                    source += f"</{open_tags.pop()}>"
+                case 2:
+                    source += dice.choice(
+                        ["<!-- <p> -->", "<script>a < '<p>'</script>", "<style>p {}</style>", "<hr>"]
+                    )
+                case _:
+                    source += " " * dice.randint(0, 2) + dice.choice(words) + dice.choice([" ", "\n", "<br>"])
+        oracle = VisibleWords()
+        oracle.hidden = False
+        oracle.feed(source)
+        oracle.close()
+        assert page(source).text.split() == oracle.words, source
+
+
+@given(st.text("<>ab/!-&;'\" \nh1", max_size=80))
+def test_no_markup_however_broken_breaks_the_html_reader(source):
+    document = page(source)
+    anchors = document.origin.anchors.text
+    assert list(anchors) == sorted(set(anchors))
+    assert list(document.origin.anchors.source) == sorted(document.origin.anchors.source)
+    assert all(0 <= heading.start < len(document.text) for heading in document.headings)

@@ -1,0 +1,51 @@
+"""Markdown: headings as in CommonMark, and front matter as the title."""
+
+import pytest
+
+from minisearch.parsers import parse
+from minisearch.types import Document
+
+
+def outline(document: Document) -> list[tuple[int, str]]:
+    return [(heading.level, heading.title) for heading in document.headings]
+
+
+def markdown(text: str) -> list[tuple[int, str]]:
+    return outline(parse("a.md", text.encode()))
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("# One\n## Two ##\n###### Six\n####### seven", [(1, "One"), (2, "Two"), (6, "Six")]),
+    ("#hashtag\n    # code\n   # three spaces", [(1, "three spaces")]),
+    ("# A # B\n# C#\n#\n# #", [(1, "A # B"), (1, "C#"), (1, ""), (1, "")]),
+    ("One\n===\nTwo\n---\n", [(1, "One"), (2, "Two")]),
+    ("of two\nlines\n===", [(1, "of two lines")]),
+    ("text\n\n---\n\n| a |\n|---|\n", []),
+    ("- item\n---\n> quote\n---\n- item\nlazy\n===\n", []),
+    ("```\n# no\n```\n# yes", [(1, "yes")]),
+    ("~~~ sh\n```\n# no\n~~~\n# yes", [(1, "yes")]),
+    ("````\n```\n# no\n````\n# yes", [(1, "yes")]),
+    ("- ```sh\n  # no\n  ```\n# yes", [(1, "yes")]),
+    ("1. a\n\n    ```sh\n    x\n    ```\n\n# yes", [(1, "yes")]),
+    ("```\n# never closed", []),
+    ("a ``` b\n# yes", [(1, "yes")]),
+    ("<!--\n# no\n-->\n# yes", [(1, "yes")]),
+    ("# CR\rtext\r## lone\r", [(1, "CR"), (2, "lone")]),
+    ("One\r\n===\r\n\r\nTwo\r\n---\r\n", [(1, "One"), (2, "Two")]),
+])  # fmt: skip
+def test_markdown_headings(text, expected):
+    assert markdown(text) == expected
+
+
+def test_front_matter_gives_the_title_and_no_headings():
+    document = parse("a.md", b'---\ntitle: "On loops"\n# comment\ntags: x\n---\n# First\n')
+    assert document.title == "On loops"
+    assert outline(document) == [(1, "First")]
+    assert parse("a.md", b"---\nlayout: x\n---\n## Sub\n# First\n# Second").title == "First"
+    assert parse("a.md", b"## only a subtitle").title == ""
+
+
+def test_a_heading_begins_where_its_line_begins():
+    text = "intro\n\n  # One\n\nTwo\n---\n"
+    starts = [heading.start for heading in parse("a.md", text.encode()).headings]
+    assert starts == [text.index("  # One"), text.index("Two")]

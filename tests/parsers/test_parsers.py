@@ -1,0 +1,140 @@
+"""Files are decoded without loss, binary files are refused, and no file takes more than linear time."""
+
+import os
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minisearch.errors import IngestError
+from minisearch.parsers import parse, read, read_bytes
+
+
+def test_the_format_follows_the_suffix_in_any_case_and_is_text_otherwise():
+    formats = {"a.md": "markdown", "A.MARKDOWN": "markdown", "a.rst": "rst", "a.HTM": "html", "a.py": "code"}
+    formats |= {"a.txt": "text", "Makefile": "text", "LICENSE": "text", "a.unheard-of": "text", ".md": "text"}
+    assert {path: parse(path, b"words").format for path in formats} == formats
+
+
+def test_an_empty_file_is_an_empty_document():
+    for data in (b"", b"\xef\xbb\xbf", b"\xff\xfe"):
+        assert parse("a.md", data).text == ""
+    assert parse("a.md", b" \n\t ").text.isspace()
+
+
+@pytest.mark.parametrize("bom, encoding", [
+    (b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"),
+    (b"\xff\xfe\0\0", "utf-32-le"), (b"\0\0\xfe\xff", "utf-32-be"),
+])  # fmt: skip
+def test_a_byte_order_mark_decides(bom, encoding):
+    data = bom + "# Grüße 😀\n".encode(encoding)
+    document = parse("a.md", data)
+    assert document.text == "# Grüße 😀\n"
+    assert [heading.title for heading in document.headings] == ["Grüße 😀"]
+    assert (document.origin.encoding, document.origin.n_bom_bytes) == (encoding, len(bom))
+    assert document.notes == ()
+
+
+def test_a_wrong_byte_order_mark_is_refused():
+    with pytest.raises(IngestError, match="marked as UTF-16-LE, but is not: truncated data"):
+        parse("a.txt", b"\xff\xfea\0b")
+
+
+def test_a_legacy_file_is_read_as_windows_1252_and_says_so():
+    document = parse("a.txt", b"na\xefve \x93quoted\x94 \x81")
+    assert document.text == "naïve “quoted” \ufffd"
+    assert document.notes == ("not UTF-8; read as Windows-1252", "1 byte is not valid Windows-1252")
+
+
+def test_each_invalid_byte_of_utf_8_becomes_one_character_and_is_counted():
+    document = parse("a.txt", "é".encode() + b"\xff\xe2\x82 end")
+    assert document.text == "é\ufffd\ufffd\ufffd end"
+    assert document.notes == ("3 bytes are not valid UTF-8",)
+
+
+def test_neither_nul_nor_surrogates_reach_the_text():
+    data = b"x" * 9000 + b"\0\xed\xa0\x80" + "é".encode()
+    document = parse("a.txt", data)
+    assert document.text[9000:] == "\ufffd\ufffd\ufffd\ufffdé"
+    assert document.origin.source.encode("utf-8", "surrogateescape") == data
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(max_size=60).map(str.encode),
+        st.text("aé\x81ÿ\r\n", max_size=60).map(lambda text: text.encode("latin-1")),
+    )
+)
+def test_the_origin_gives_any_file_back_byte_for_byte(data):
+    try:
+        document = parse("a.txt", data)
+    except IngestError:
+        return
+    origin = document.origin
+    assert origin.source.encode(origin.encoding, "surrogateescape") == data[origin.n_bom_bytes :]
+    assert len(document.text) == len(origin.source)
+    assert not re.search("[\0\ud800-\udfff]", document.text)
+
+
+@pytest.mark.parametrize("data, reason", [
+    (b"\x89PNG\r\n\x1a\n", r"binary file \(PNG image\)"),
+    (b"%PDF-1.7 text", "a PDF by another name"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"words\0words", "^binary file$"),
+    ("UTF-16 without a mark".encode("utf-16-le"), "^binary file$"),
+])  # fmt: skip
+def test_binary_files_are_refused_whatever_they_are_called(data, reason):
+    with pytest.raises(IngestError, match=reason):
+        parse("a.txt", data)
+
+
+def test_files_that_cannot_be_read_are_refused_with_the_systems_words(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # opening it must not wait for a writer
+    (tmp_path / "link").symlink_to("link")
+    for name, reason in {
+        "none": "cannot be read: No such file or directory",
+        "pipe": "not a regular file",
+        "link": "cannot be read: Too many levels of symbolic links",
+        "": "cannot be read: Is a directory",
+    }.items():
+        with pytest.raises(IngestError, match=f"^{reason}$"):
+            read_bytes(os.path.join(tmp_path, name))
+
+
+def test_the_path_of_a_document_may_be_given(tmp_path):
+    (tmp_path / "a.md").write_bytes(b"# T\r\n")
+    assert read(f"{tmp_path}/a.md").path == f"{tmp_path}/a.md"
+    assert read(f"{tmp_path}/a.md", display="docs/a.md").path == "docs/a.md"
+    assert read(f"{tmp_path}/a.md").text == "# T\r\n"
+
+
+# --- hostile ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path, unit, times", [
+    ("a.md", b"[", 1_000_000), ("a.md", b"> ", 500_000), ("a.md", b"- ", 500_000), ("a.md", b"# ", 500_000),
+    ("a.md", b"```\n", 200_000), ("a.md", b"---\n", 200_000), ("a.md", b"<!--\n", 100_000),
+    ("a.rst", b"=\n", 200_000), ("a.rst", b".. _a:\n", 100_000), ("a.rst", b"a\n==\n", 100_000),
+    ("a.html", b"<div>", 100_000), ("a.html", b"<a ", 100_000), ("a.html", b'<a "', 100_000),
+    ("a.html", b"<a '\">", 100_000), ("a.html", b"<!--", 100_000), ("a.html", b"<", 500_000),
+    ("a.html", b"&", 500_000), ("a.html", b"<h1>x", 100_000), ("a.html", b"<title>", 100_000),
+    ("a.html", b"</", 200_000), ("a.html", b"<img alt='", 100_000), ("a.html", b" alt=", 100_000),
+    ("a.html", b"<img" + b" alt" * 100_000 + b">", 1), ("a.html", b"<img" + b" " * 500_000 + b">", 1),
+    ("a.txt", b"word ", 1_000_000),
+])  # fmt: skip
+def test_hostile_files_are_read_in_linear_time(path, unit, times):
+    start = time.process_time()
+    parse(path, unit * times)
+    assert time.process_time() - start < 10  # quadratic readers take from minutes to hours
+
+
+def test_a_line_of_five_megabytes_is_no_title_of_five_megabytes():
+    for path, data in {
+        "a.md": b"# " + b"x " * 2_500_000,
+        "a.html": b"<h1>" + b"x " * 100_000 + b"</h1>",
+    }.items():
+        (heading,) = parse(path, data).headings
+        assert len(heading.title) <= 200
