@@ -170,7 +170,7 @@ class Run:
         self._store.put(document.row, chunks, of_chunks, document.notes)
         self._n_chunks += len(chunks)
         if document.path not in self._plan.stored:
-            self._n_in_other_scripts += _is_in_another_script(chunks)
+            self._n_in_other_scripts += is_in_another_script(chunks)
         self._done(document)
 
     def _done(self, outcome: Outcome) -> None:
@@ -192,7 +192,7 @@ class Run:
         )
 
 
-def _is_in_another_script(chunks: Sequence[Chunk]) -> bool:
+def is_in_another_script(chunks: Sequence[Chunk]) -> bool:
     """Whether most letters of a document are not Latin: an English model hardly distinguishes such texts."""
     sampled = chunks[:: max(1, len(chunks) // N_SAMPLED_CHUNKS)]
     return not is_mostly_latin("".join(chunk.text[:N_SAMPLED_CHARACTERS] for chunk in sampled))

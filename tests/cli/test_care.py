@@ -129,7 +129,7 @@ def test_a_restore_that_fails_at_its_end_leaves_a_folder_as_it_was(place: Path) 
     """The database is whole, but what it says of itself is not."""
     run("backup", "copy.db")
     with Store(place / "copy.db", writable=True) as store:
-        store.set_meta(dimension="x")
+        store.set_meta(manifest="{}")
     (place / "empty").mkdir()
     for folder in ("new", "empty"):
         done = run("restore", "copy.db", "--index", folder)
@@ -248,7 +248,8 @@ def another_writes(place: Path) -> Iterator[str]:
 
 def roots_that_nobody_has_named(place: Path) -> Iterator[str]:
     with Store(place / ".minisearch" / "minisearch.db", writable=True) as store:
-        store.set_meta(roots=json.dumps(["docs", "/nowhere"]))
+        manifest = json.loads(store.meta()["manifest"])
+        store.set_meta(manifest=json.dumps(manifest | {"roots": ["docs", "/nowhere"]}))
     yield "nobody has named"
 
 

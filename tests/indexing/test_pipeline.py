@@ -134,7 +134,7 @@ def test_a_run_that_reads_ahead_leaves_and_tells_the_same(
         unreadable = {f"{dice.randrange(30):02}.txt" for _ in range(3)}
         read_ahead = run("ahead")
         with monkeypatch.context() as patched:
-            patched.setattr("minisearch.indexing.pipeline.ahead", as_needed)
+            patched.setattr("minisearch.indexing.pipeline.read_ahead", as_needed)
             assert read_ahead == run("as_needed")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.manifest import Manifest, ScoreBaseline
+from minisearch.manifest import ScoreBaseline
 from minisearch.minilm import SentenceTransformer
 from minisearch.search import calibration
 from minisearch.search.confidence import CONFIDENT_FROM, heights, relevance, score_baseline
@@ -94,18 +94,6 @@ def test_it_encodes_a_few_hundred_short_texts_however_large_the_index(
         before = encoder.n_encoded
         measured(store, live, encoder)
     assert encoder.n_encoded - before <= 250
-
-
-def test_a_null_is_kept_beside_the_facts_of_the_index(tmp_path: Path, encoder: HashingEncoder) -> None:
-    baseline = score_baseline([0.1, 0.3], [0.5])
-    with index_of(tmp_path, sentences_of_words(3), encoder) as (store, _):
-        manifest = Manifest.read(store, tmp_path)
-        assert calibration.read(store) is None
-        calibration.write(store, baseline)
-        assert calibration.read(store) == baseline
-        assert Manifest.read(store, tmp_path) == manifest
-        calibration.write(store, None)
-        assert calibration.read(store) is None
 
 
 def test_the_generic_queries_are_many_and_all_different() -> None:

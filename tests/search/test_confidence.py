@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import pytest
@@ -90,28 +89,6 @@ def test_percentiles_are_those_of_the_scores_in_any_order() -> None:
     scores = [i / 100 for i in range(101)]
     baseline = score_baseline(scores, scores[::-1])
     assert baseline.generic == baseline.cross == tuple(i / 20 for i in range(21))
-
-
-@given(nulls)
-def test_a_null_comes_back_from_its_json(baseline: ScoreBaseline) -> None:
-    assert ScoreBaseline.from_json(baseline.to_json()) == baseline
-
-
-def test_what_another_version_or_nobody_wrote_is_no_null() -> None:
-    written = json.loads(score_baseline([0.1, 0.5], [0.3]).to_json())
-    others = [
-        {**written, "version": 0},
-        {**written, "generic": written["generic"][1:]},
-        {**written, "cross": "none"},
-        {**written, "cross": [None] * 21},
-        {**written, "generic": [math.nan] * 21},
-        {**written, "generic": written["generic"][::-1]},
-        {"version": 1},
-        [1],
-        None,
-    ]
-    for text in ["", "{", *map(json.dumps, others)]:
-        assert ScoreBaseline.from_json(text) is None, text
 
 
 def test_a_page_is_confident_when_any_result_is() -> None:

@@ -37,7 +37,7 @@ from tests.stores.test_damage import texts
 
 path = Path(sys.argv[1])
 with Store(path, writable=True) as store:
-    store.set_meta(dimension="8")
+    store.set_meta(manifest="{}")
 store = Store(path, writable=True)
 for n in range(int(sys.argv[2])):
     put(store, f"{n}.md", *texts(n))
@@ -54,7 +54,7 @@ def texts(n):
 def at_rest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rest")
     with Store(folder / "minisearch.db", writable=True) as store:
-        store.set_meta(dimension=str(DIMENSION))
+        store.set_meta(manifest="{}")
         for n in range(25):
             put(store, f"{n}.md", *texts(n))
     return folder
@@ -83,7 +83,10 @@ def answers(folder):
             store.generation,
             [store.lexical(word, 20).ids.tolist() for word in WORDS],
             [store.select(Contains(word)).tolist() for word in WORDS],
-            {text: vector.tobytes() for text, vector in store.known_vectors(texts(3)).items()},
+            {
+                text: vector.tobytes()
+                for text, vector in store.known_vectors(texts(3), dimension=DIMENSION).items()
+            },
             (store.notes(), store.journal.problems(), store.journal.last_run()),
         )
 
