@@ -30,6 +30,7 @@ from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluation.benchmark import open_benchmark
 from minisearch.evaluation.collection import Collection, read_collection
 from minisearch.evaluation.selftest import masked_copy
+from minisearch.manifest import Manifest
 from minisearch.search.ranking import (
     FEEDBACK_WEIGHT,
     LEXICAL_WEIGHT,
@@ -147,7 +148,7 @@ def _dcg(gains: list[float]) -> float:
 def scored(name: str, folder: Path, encoder: Encoder, queries: Mapping[str, Mapping[int, float]]) -> Scored:
     """Both legs' scores for every question; ``folder`` is an index's."""
     with Store(folder / "minisearch.db") as store, store.snapshot():
-        dimension = int(store.meta()["dimension"])
+        dimension = Manifest.read(store, folder).dimension
         index = LiveIndex(folder).current(store, dimension)
         ids, vectors = store.vectors(dimension)
         documents = [chunk.document_id for chunk in store.chunks(ids.tolist()).values()]
