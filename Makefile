@@ -34,8 +34,9 @@ $(VENV)/installed-test: $(VENV)/installed
 demo: $(VENV)/installed
 	@BIN=$(BIN) INDEX=$(DEMO_INDEX) sh scripts/demo.sh
 
+# Two processes, each with whole files, so that the tests of a file share what they build.
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest --durations=10
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
 
 coverage: $(VENV)/installed-test
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered

@@ -24,8 +24,8 @@ from minisearch.filters import Filter, as_filter
 from minisearch.manifest import FileChoice, Settings
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
-from minisearch.search.rerankers import Rerankers
-from minisearch.search.searcher import Asking
+from minisearch.search.rerank import Rerankers
+from minisearch.search.searcher import Searcher
 from minisearch.types import (
     Encoder,
     FloatArray,
@@ -75,7 +75,7 @@ class MiniSearch:
             given=encoder, model=model, dtype=dtype, offline=offline, location=self._location
         )
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
-        self.searcher = Asking(self._location, self._encoders, rerankers)
+        self.searcher = Searcher(self._location, self._encoders, rerankers)
         self._index_writer: IndexWriter | None = None
         self._turn = threading.Lock()
 
@@ -363,9 +363,8 @@ class MiniSearch:
         from minisearch.indexing.writer import IndexWriter
 
         with self._turn:
-            self._index_writer = self._index_writer or IndexWriter(
-                self._location, self._encoders, self._settings
-            )
+            if self._index_writer is None:
+                self._index_writer = IndexWriter(self._location, self._encoders, self._settings)
             return self._index_writer
 
 

@@ -1,9 +1,17 @@
-"""Measure one question asked from nothing: a new process, the answer printed, the process ended.
+"""Measure a query in a new process: started, results printed, ended.
 
     python scripts/cold_query.py [--index FOLDER]
+    python scripts/cold_query.py --sizes 1000 10000 100000
 
-`minisearch query` and `python -c "import torch"` are run in turn; the ratio is the median of the rounds'
-own.  The first round only fills the page cache.  The import of minisearch is timed inside the process.
+The first form runs `minisearch query` and `python -c "import torch"` in turn; the ratio is the median of the
+rounds' own.  The import of minisearch is timed inside the process.
+
+The second form compares indexes of several sizes.  Their passages are synthetic: a line of data/docs, and
+random words by Zipf's law.  Their vectors are random.  Both are put into the store directly.  The queries
+(`QUERIES`) run in turn, in the real command with the real model.  Their words are as common as in data/docs,
+whatever the size of the index.
+
+In both forms the first round only fills the page cache.
 """
 
 from __future__ import annotations
@@ -17,9 +25,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from machine import machine
 
+from minisearch import MiniSearch, SentenceTransformer
+from minisearch.manifest import DEFAULT_MODEL
+from minisearch.stores.local import FileStamp, Store, StoredDocument
+from minisearch.types import Chunk
+
 QUERY = "undo my last commit but keep the changes"
+QUERIES = (QUERY, "how do I list the files of an archive", "set a limit for memory")
+WORDS_A_PASSAGE = 60
+N_WORDS = 50_000
+PASSAGES_A_DOCUMENT = 10
 DOCS = Path(__file__).parents[1] / "data" / "docs"
 TIMED_IMPORT = "import time; t = time.perf_counter(); import minisearch; print(time.perf_counter() - t)"
 
@@ -56,16 +74,74 @@ def measure(index: Path, n_rounds: int) -> dict[str, str]:
     }
 
 
+def build(folder: Path, n_passages: int) -> None:
+    """An index of synthetic passages, put into the store without the model."""
+    rng = np.random.default_rng(n_passages)
+    sentences = [
+        line.strip() for path in sorted(DOCS.rglob("*.md")) for line in path.read_text().splitlines() if line
+    ]
+    encoder = SentenceTransformer.from_pretrained(DEFAULT_MODEL, offline=True)
+    (first := Path(folder, "first.md")).write_text("# First\n\nThe first document.\n")
+    with MiniSearch(folder / "index", encoder=encoder) as ms:
+        ms.index(first)
+    with Store(folder / "index" / "minisearch.db", writable=True) as store:
+        for start in range(0, n_passages, 1_000):
+            with store.snapshot():
+                for n in range(start, min(start + 1_000, n_passages), PASSAGES_A_DOCUMENT):
+                    texts = [_text(rng, sentences) for _ in range(PASSAGES_A_DOCUMENT)]
+                    vectors = rng.normal(size=(len(texts), encoder.dimension)).astype(np.float32)
+                    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+                    chunks = [
+                        Chunk(0, len(text), text, 0, len(text.encode()), 1, 1, "", WORDS_A_PASSAGE)
+                        for text in texts
+                    ]
+                    stamp = FileStamp(n_bytes=1, mtime_ns=0, ctime_ns=0, read_at_ns=0)
+                    document = StoredDocument(f"{n}.md", "markdown", texts[0][:40], stamp, b"", "synthetic")
+                    store.put(document, chunks, vectors)
+    output("-m", "minisearch", "rebuild", "--index", folder / "index", "--offline")
+
+
+def _text(rng: np.random.Generator, sentences: Sequence[str]) -> str:
+    words = (f"w{word}" for word in rng.zipf(1.3, WORDS_A_PASSAGE) % N_WORDS)
+    return f"{sentences[int(rng.integers(len(sentences)))]} {' '.join(words)}"
+
+
+def compare_sizes(sizes: Sequence[int], n_rounds: int, scratch: Path) -> None:
+    """Print how long a query takes in indexes of these sizes."""
+    for n in sizes:
+        (scratch / str(n)).mkdir()
+        build(scratch / str(n), n)
+    taken: dict[int, list[float]] = {n: [] for n in sizes}
+    for number in range(n_rounds + 1):
+        for query in QUERIES:
+            for n in sizes:  # in turn, so that a busy machine slows all of them
+                index = scratch / str(n) / "index"
+                time_s = seconds("-m", "minisearch", "query", query, "--index", index, "--offline")
+                if number:
+                    taken[n].append(time_s)
+    smallest = statistics.median(taken[sizes[0]])
+    print("| passages | on disk | a cold `minisearch query` | ÷ the smallest |")
+    print("|---|---|---|---|")
+    for n in sizes:
+        n_bytes = sum(path.stat().st_size for path in (scratch / str(n) / "index").iterdir())
+        median_s = statistics.median(taken[n])
+        print(f"| {n:,} | {n_bytes / 1e6:,.0f} MB | {median_s:.3f} s | {median_s / smallest:.2f} |")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print the figures as a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--index", type=Path, help="an index to ask; otherwise one is made of data/docs")
+    parser.add_argument("--sizes", type=int, nargs="+", help="numbers of passages to compare, ascending")
     parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args(arguments)
     print(f"Machine: {machine()}\n")
     with tempfile.TemporaryDirectory() as scratch:
+        if options.sizes:
+            compare_sizes(options.sizes, options.rounds, Path(scratch))
+            return 0
         index = options.index or Path(scratch, "index")
         if not options.index:
             output("-m", "minisearch", "index", DOCS, "--index", index, "--offline")

@@ -29,8 +29,7 @@ from minisearch.evaluation.collection import read_collection
 from minisearch.evaluation.selftest import masked_copy
 from minisearch.manifest import ScoreBaseline
 from minisearch.paths import DATABASE, INDEX_FOLDER
-from minisearch.search import calibration
-from minisearch.search.confidence import CONFIDENT_FROM, heights, relevance
+from minisearch.search.confidence import CONFIDENT_FROM, heights, measure_baseline, relevance
 from minisearch.stores.local import Store
 from minisearch.types import Encoder, FloatArray, IntArray
 from minisearch.vectors.flat import FlatIndex
@@ -145,7 +144,7 @@ def opened(folder: Path, encoder: Encoder, open_: ExitStack) -> Index:
 def ask(name: str, is_tree: bool, index: Index, texts: list[str], answers: list[list[int]]) -> Asked:
     """The questions asked of an index; ``answers`` are the documents that have to go for each near one."""
     flat = FlatIndex.build(index.ids, index.vectors)
-    baseline = calibration.measure(index.store, flat, index.encoder)
+    baseline = measure_baseline(index.store, flat, index.encoder)
     if baseline is None:
         sys.exit(f"{name} has too few documents to tell what it scores by chance")
     return Asked(name, is_tree, index, baseline, texts, index.best(texts), index.best(texts, answers))

@@ -36,7 +36,6 @@ from minisearch.search.ranking import (
     LEXICAL_WEIGHT,
     N_FEEDBACK,
     NEAR,
-    reciprocal_rank_fusion,
 )
 from minisearch.stores.local import Store
 from minisearch.types import Encoder, FloatArray, IntArray
@@ -96,11 +95,15 @@ def half_and_half(cosines: FloatArray, asked: Asked) -> Floats:
 
 
 def reciprocal_ranks(cosines: FloatArray, asked: Asked) -> Floats:
-    """RRF with 60, of all passages by cosine and of those with a word of the question by BM25."""
+    """RRF with 60, of all passages by cosine and of those with a word of the query by BM25.
+
+    Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and individual rank learning
+    methods", SIGIR 2009.
+    """
     by_words = np.argsort(-asked.bm25, kind="stable")[: int((asked.bm25 > 0).sum())]
-    ids, sums = reciprocal_rank_fusion([np.argsort(-cosines, kind="stable"), by_words])
     scores = np.zeros(len(cosines))
-    scores[ids] = sums
+    for ranking in (np.argsort(-cosines, kind="stable"), by_words):
+        scores[ranking] += 1 / (60 + np.arange(1, len(ranking) + 1))
     return scores
 
 
@@ -156,7 +159,7 @@ def scored(name: str, folder: Path, encoder: Encoder, queries: Mapping[str, Mapp
         for text, gains in queries.items():
             (vector,) = encoder.encode_query([text])
             bm25, ceiling = words(store, text, ids)
-            with patch("minisearch.stores.local.lexical.PAIR_WEIGHT", 0.0):
+            with patch("minisearch.stores.local.full_text.PAIR_WEIGHT", 0.0):
                 bm25_of_words, _ = words(store, text, ids)
             asked.append(Asked(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
     return Scored(name, asked, np.array(documents), vectors)

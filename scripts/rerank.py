@@ -5,7 +5,7 @@
 The checkpoints are made here, of the shape of ms-marco-MiniLM-L12-v2 and all-MiniLM-L12-v2 with random
 weights: time does not depend on them.  All are loaded and warmed up in one process; then, round after
 round, each scores the same question and passages.  Times are medians, a ratio is the median of the rounds'
-own ratios.  The depth is what `Pace` says for the budget, and the time is what that depth then took.
+own ratios.  The depth is what `TimedReranker` says for the budget, and the time is what that depth then took.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from minisearch.errors import MinisearchError
 from minisearch.minilm.catalog import locate
 from minisearch.minilm.settings import MiniLMConfig
 from minisearch.minilm.tokenizer import MiniLMTokenizer
-from minisearch.search.rerankers import KINDS, Kind, Rerankers
+from minisearch.search.rerank import KINDS, Kind, Rerankers
 
 TOKENIZER = "all-MiniLM-L6-v2"  # the 12-layer checkpoints have the same vocabulary
 PEER = "sentence-transformers float32"
@@ -98,7 +98,9 @@ def report(kind: Kind, task: Task, n_texts: int) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         save_checkpoint(kind, folder)
-        loaded = {f"minisearch {dtype}": Rerankers(model=scratch, dtype=dtype).pace(kind) for dtype in DTYPES}
+        loaded = {
+            f"minisearch {dtype}": Rerankers(model=scratch, dtype=dtype).timed(kind) for dtype in DTYPES
+        }
         scorers = {PEER: load_peer(kind, folder, task.query)}
     for name, pace in loaded.items():
         scorers[name] = partial(pace.reranker.score, task.query)

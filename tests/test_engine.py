@@ -21,7 +21,7 @@ from minisearch.errors import (
     InputError,
 )
 from minisearch.manifest import FileChoice, Settings
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from minisearch.vectors import backend_names
 from tests.fakes import HashingEncoder
 

@@ -12,7 +12,7 @@ import pytest
 
 from minisearch.errors import InputError
 from minisearch.globs import glob
-from minisearch.stores.local.opening import path_ends, path_matches
+from minisearch.stores.local.sqlite import path_ends, path_matches
 
 PATHS = ["a", "b", "a.md", "a/b", "a/b.md", "b/a", "a/b/c", "a/b/c.md", "b/a/b/c", "docs/a/x/b/c.md", "a/*/b"]
 

@@ -20,8 +20,7 @@ from minisearch.errors import IndexCorrupt, InputError, ModelError
 from minisearch.manifest import FileChoice
 from minisearch.paths import IndexLocation
 from minisearch.stores.local import Store
-from minisearch.stores.local.documents import COLUMNS
-from minisearch.stores.local.sums import row_crc32
+from minisearch.stores.local.documents import COLUMNS, row_crc32
 from tests.fakes import HashingEncoder
 
 DATABASE = "minisearch.db"

@@ -195,10 +195,10 @@ def _rerankers(kinds: Sequence[str], model: str | None, *, offline: bool) -> dic
     """The rerankers, loaded: weights that are missing show before the work, not after."""
     if not kinds:
         return {}
-    from minisearch.search.rerankers import Rerankers
+    from minisearch.search.rerank import Rerankers
 
     rerankers = Rerankers(model=model, offline=offline)
-    return {kind: rerankers.pace(kind).reranker for kind in kinds}
+    return {kind: rerankers.timed(kind).reranker for kind in kinds}
 
 
 @wrong_usage()

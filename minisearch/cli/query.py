@@ -273,7 +273,7 @@ def _remark(found: SearchResults, ms: MiniSearch, asked: QueryOptions) -> str:
         return f"({state}: not everything may be in the index yet)"
     if not found or asked.like or found.mode == "lexical" or found[0].relevance is not None:
         return ""
-    from minisearch.search.calibration import MIN_DOCUMENTS
+    from minisearch.search.confidence import MIN_DOCUMENTS
 
     if status.n_documents >= MIN_DOCUMENTS:
         return ""

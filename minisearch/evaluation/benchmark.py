@@ -32,7 +32,7 @@ from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import Mode
 from minisearch.search.query import literal_query
 from minisearch.stores.local import FileStamp, Store, StoredDocument
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Origin, Reranker
 
 N_WARM_UP = 3  # queries that are not timed: they fill caches, start threads and read pages

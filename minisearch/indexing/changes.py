@@ -21,7 +21,7 @@ from minisearch.files.walk import Found
 from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.code import is_cut_at_lines
-from minisearch.parsers.libraries import installed
+from minisearch.parsers.registry import installed_libraries
 from minisearch.parsers.sandbox import Stopped, stoppable
 from minisearch.stores.local import FileStamp, SkipStamp, Store, StoredDocument
 from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
@@ -157,7 +157,9 @@ class Reader:
         is_cut_so = stored is not None and stored.ingest == ingest
         if stored and is_cut_so and _is_trusted(stored.stamp, stamp):
             return Unchanged(path)
-        by_what = fingerprint(ingest, *installed())  # another library may read what this one could not
+        by_what = fingerprint(
+            ingest, *installed_libraries()
+        )  # another library may read what this one could not
         passed_over = None if stored else self._still_passed_over(path, stamp, by_what)
         if passed_over:
             return passed_over
@@ -207,18 +209,20 @@ class Reader:
         earlier = self.passed_over.get(path)
         if earlier is None or earlier.stamp is None or earlier.stamp.ingest != by_what:
             return None
+        if 0 < earlier.stamp.n_crashes < MAX_CRASHES:
+            return None  # try again
         return earlier if _is_trusted(earlier.stamp.stamp, stamp) else None
 
     def _cut_short(self, path: str, reason: str, now: SkipStamp) -> tuple[str, SkipStamp]:
-        """The reason for a file that crashed its parser; its stamp lets some more runs try again."""
+        """The reason and stamp for a file that crashed its parser; `MAX_CRASHES` runs try it."""
         earlier = self.passed_over.get(path)
-        n = 1
-        if earlier and earlier.stamp and _is_same(earlier.stamp.stamp, now.stamp):
-            by_what = earlier.stamp.ingest.rstrip("!")
-            n += (len(earlier.stamp.ingest) - len(by_what) or MAX_CRASHES) * (by_what == now.ingest)
-        if n < MAX_CRASHES:
-            return reason, replace(now, ingest=now.ingest + "!" * n)  # so no fingerprint, and never trusted
-        return f"{reason}, as in {MAX_CRASHES} runs: left until it is changed or touched", now
+        n_crashes = 1
+        known = earlier.stamp if earlier else None
+        if known and known.ingest == now.ingest and _is_same(known.stamp, now.stamp):
+            n_crashes += known.n_crashes or MAX_CRASHES
+        if n_crashes >= MAX_CRASHES:
+            reason = f"{reason}, as in {MAX_CRASHES} runs: left until it is changed or touched"
+        return reason, replace(now, n_crashes=min(n_crashes, MAX_CRASHES))
 
     def _doubtful(self, path: str, found: Found, reason: str) -> PassedOver:
         """A file that may have text another time; its document stays, except for secrets screened now."""

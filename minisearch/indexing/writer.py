@@ -31,9 +31,9 @@ from minisearch.manifest import (
 )
 from minisearch.minilm.checkpoints import find
 from minisearch.paths import IndexLocation, check_roots, is_below, real_path, with_trusted
-from minisearch.search import calibration
+from minisearch.search import confidence
 from minisearch.stores.local import Store, StoredDocument
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from minisearch.types import Encoder, IndexProgress, IngestReport, Note, Skipped
 from minisearch.vectors import load_backend
 from minisearch.vectors.live import LiveIndex, is_due, publish_index
@@ -289,7 +289,7 @@ class IndexWriter:
         """Measure the score baseline; the model is loaded by now."""
         with store.snapshot():
             index = LiveIndex(self._location.path).current(store, manifest.dimension)
-            baseline = calibration.measure(store, index, self._encoder_of(manifest))
+            baseline = confidence.measure_baseline(store, index, self._encoder_of(manifest))
         manifest.with_baseline(baseline).write(store)
 
     # --- parts of several methods ------------------------------------------------------------------

@@ -18,7 +18,7 @@ from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation
 from minisearch.stores import local as storage
 from minisearch.stores.local import Store, Undone
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from minisearch.vectors.live import is_due, publish_index
 
 

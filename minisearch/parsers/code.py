@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from minisearch.errors import IngestError
+from minisearch.parsers.grammars import GRAMMARS
 from minisearch.parsers.sandbox import NONSENSE, Limits, Sandbox
 from minisearch.parsers.source import Source
 from minisearch.types import Document, Heading
@@ -59,18 +60,8 @@ LANGUAGES = {suffix: language for language, suffixes in _SUFFIXES.items() for su
 # Where a line break is structure.
 CODE_SUFFIXES = tuple(suffix for suffix, language in LANGUAGES.items() if language not in _MARKUP)
 
-# The Python module of each grammar that `grammars` knows the definitions of.
-MODULES = {
-    "c": "tree_sitter_c",
-    "cpp": "tree_sitter_cpp",
-    "go": "tree_sitter_go",
-    "java": "tree_sitter_java",
-    "javascript": "tree_sitter_javascript",
-    "python": "tree_sitter_python",
-    "rust": "tree_sitter_rust",
-    "tsx": "tree_sitter_typescript",
-    "typescript": "tree_sitter_typescript",
-}
+# The Python module of each grammar.
+MODULES = {name: grammar.module for name, grammar in GRAMMARS.items()}
 # Suffixes whose grammar is not named after the language. C++ headers have no suffix of their own, and C
 # parses well enough as C++.
 GRAMMAR_OF = {".h": "cpp", ".tsx": "tsx"}
@@ -85,7 +76,7 @@ def read_code(source: Source, sandbox: Sandbox = SANDBOX) -> Document:
     grammar = grammar_of(source.path)
     if grammar and is_installed(grammar) and source.text.strip():
         try:
-            outline = sandbox.take("code", f"{grammar} source", f"{grammar}\n{source.text}".encode())
+            outline = sandbox.extract("grammars", f"{grammar} source", f"{grammar}\n{source.text}".encode())
             return replace(document, headings=_headings(outline, source.text))
         except IngestError as error:
             return source.unchanged("code", f"cut at lines, not at functions: {error}")

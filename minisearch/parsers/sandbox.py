@@ -1,8 +1,9 @@
-"""A file's bytes in, what was taken out of it: by a process of its own, which may fail as it likes.
+"""Extract the contents of a file in a process of its own, which may crash, hang or grow without harm here.
 
-The process (``minisearch.parsers.extract.child``) starts with the first file and is kept for the next ones.
-One that dies, hangs, grows or answers nonsense is ended, its file gets a reason, and the next file a fresh
-process.  Whoever waits here can be stopped at any time.  What an answer means is left to the readers.
+A format and a file's bytes come in; the contents come out as plain values, which the caller must check.  The
+process (`sandbox_child`) starts with the first file and is kept for the next ones.  When it crashes, takes
+too long or answers nonsense, it is ended: its file gets a reason, and the next file a fresh process.  A
+caller that waits can be stopped at any time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import json
 import os
 import select
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -26,25 +26,24 @@ from typing import Any
 
 import minisearch
 from minisearch.errors import CutShort, IngestError, TookTooLong
+from minisearch.parsers.contents import FRAME
 
-FRAME = struct.Struct(">Q")  # as in extract.child
 BOOT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from minisearch.parsers.extract.child import main
+from minisearch.parsers.sandbox_child import main
 main(*json.loads(sys.argv[2]))
 """
+ROOT = str(Path(minisearch.__file__).parents[1])
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-CHILD_ENVIRONMENT = {
-    "MALLOC_ARENA_MAX": "1"
-}  # address space is limited, and an arena a thread is mostly that
-GLANCE_S = 0.1  # how long it takes to notice that nobody waits for the answer any more
-PART = 1 << 20  # bytes written or read at once
+POLL_S = 0.1  # how often a waiting caller looks whether it was stopped
+PART = 1 << 20  # bytes written or read in one call
+NONSENSE = "its reader gave an answer that makes no sense"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one file may take of a process: seconds in all, of a processor, memory, and text."""
+    """What one file may take: seconds, seconds of processor time, memory, and text."""
 
     wall_s: float = 30
     cpu_s: int = 20
@@ -53,7 +52,7 @@ class Limits:
 
 
 class Stopped(Exception):
-    """Nobody waits for the rest of a file any more."""
+    """The caller was stopped while it waited for a file."""
 
 
 _STOP: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
@@ -61,7 +60,7 @@ _STOP: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
 
 @contextmanager
 def stoppable(stop: threading.Event) -> Iterator[None]:
-    """Within, and in this thread only, reading a file ends in `Stopped` soon after ``stop`` is set."""
+    """In this block and thread, reading a file raises `Stopped` soon after ``stop`` is set."""
     token = _STOP.set(stop)
     try:
         yield
@@ -69,32 +68,26 @@ def stoppable(stop: threading.Event) -> Iterator[None]:
         _STOP.reset(token)
 
 
-class _Ended(Exception):
-    """The process has ended before it answered."""
-
-
 class Sandbox:
-    """Takes files apart, one at a time, in a process that is kept; threads wait for one another."""
+    """A process that extracts one file at a time; threads wait for one another."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._child: _Child | None = None
         self._lock = threading.Lock()
 
-    def take(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
-        """What `extract` says of a file of this format, ``label`` its name for people.
+    def extract(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
+        """The contents of a file, from the ``extract`` of the module ``format_``; messages call it ``label``.
 
-        Raises IngestError with the reason when there is no answer, `CutShort` where there may be one another
-        time, `Stopped` when that was asked for.
+        Raises IngestError with the reason when there is no answer, `CutShort` where another try may give one,
+        and `Stopped`.
         """
         with self._lock:
             answer = self._answer(format_, label, data)
         if answer.get("is_out_of_memory"):
-            raise IngestError(
-                f"the {label} needed more than {_bytes(self.limits.memory_bytes)} of memory to read"
-            )
+            raise IngestError(f"the {label} needed more than {self._memory} of memory to read")
         if "reason" in answer:
-            raise IngestError(_line(answer["reason"]))
+            raise IngestError(_printable(answer["reason"]))
         contents = answer.get("contents")
         if not isinstance(contents, dict):
             raise IngestError(NONSENSE)
@@ -107,14 +100,18 @@ class Sandbox:
 
     @property
     def pid(self) -> int | None:
-        """The process that waits for the next file, if there is one."""
+        """The id of the process that waits for the next file, if there is one."""
         return self._child.process.pid if self._child else None
+
+    @property
+    def _memory(self) -> str:
+        n_bytes = self.limits.memory_bytes
+        return f"{n_bytes / (1 << 30):g} GiB" if n_bytes >= 1 << 30 else f"{n_bytes / (1 << 20):g} MiB"
 
     def _answer(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
         if self._child is not None and self._child.is_usable():
-            with suppress(
-                _Ended
-            ):  # it left, or was killed, while it was asked: that need not be this file's doing
+            # A process that was kept may be ended for other reasons than this file.
+            with suppress(_Ended):
                 return self._ask(self._child, format_, label, data, is_kept=True)
         self._end()
         self._child = _Child(self, self.limits)
@@ -137,7 +134,7 @@ class Sandbox:
             status = self._end()
             if is_kept and status in (0, -signal.SIGKILL):
                 raise
-            # Too much work is the file's; a signal may be another's, as when the machine is out of memory.
+            # The file causes too much work; a signal may have another cause, such as a lack of memory.
             kind = IngestError if status == -signal.SIGXCPU else CutShort
             raise kind(self._reason(status, label)) from error
         except BaseException:
@@ -148,13 +145,12 @@ class Sandbox:
         return answer
 
     def _reason(self, status: int, label: str) -> str:
+        """Why the process ended, by its exit status."""
         if status == -signal.SIGXCPU:
             return f"the {label} took more than {self.limits.cpu_s} s of processor time to read"
-        if status == -signal.SIGABRT:  # how a library gives up, most often for want of memory
-            memory = _bytes(self.limits.memory_bytes)
-            return (
-                f"the {label} made its reader give up (signal 6; did it need more than {memory} of memory?)"
-            )
+        if status == -signal.SIGABRT:  # a library gives up, most often for lack of memory
+            more = f"did it need more than {self._memory} of memory?"
+            return f"the {label} made its reader give up (signal 6; {more})"
         if status < 0:
             return f"the {label} made its reader crash (signal {-status})"
         return f"its reader ended without an answer (exit status {status})"
@@ -165,24 +161,30 @@ class Sandbox:
         return (child.end() or 0) if child else 0
 
 
-NONSENSE = "its reader gave an answer that makes no sense"
+class _Ended(Exception):
+    """The process ended before it answered."""
 
 
 class _Child:
-    """One process and the pipes to it; it does not outlive ``owner``."""
+    """One process and its pipes; it ends with its owner."""
 
     def __init__(self, owner: Sandbox, limits: Limits) -> None:
-        arguments = [_paths(), limits.cpu_s, limits.memory_bytes, limits.answer_bytes]
-        # Isolated: neither the working folder nor the environment says which modules are loaded. A session of
-        # its own: Ctrl-C is for the parent, which ends it. Popen starts it without a copy of this process.
+        # The child finds modules where this process does, except in the current folder.
+        here = str(Path.cwd())
+        paths = [path for path in sys.path if Path(path).is_absolute() and path != here]
+        arguments = [[*paths, ROOT], limits.cpu_s, limits.memory_bytes, limits.answer_bytes]
+        environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+        environment["MALLOC_ARENA_MAX"] = "1"  # each arena reserves much of the limited address space
+        # Isolated (-I): neither the current folder nor the environment decides which modules are loaded.
+        # A session of its own: Ctrl-C reaches only the parent, which ends the child.
         self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-I", "-X", "utf8", "-W", "ignore", "-c", BOOT, _root(), json.dumps(arguments)],
+            [sys.executable, "-I", "-X", "utf8", "-W", "ignore", "-c", BOOT, ROOT, json.dumps(arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
             cwd="/",
-            env=_environment(),
+            env=environment,
             start_new_session=True,
         )
         self.parent_pid = os.getpid()
@@ -193,11 +195,11 @@ class _Child:
         self.end = weakref.finalize(owner, _end, self.process, self.parent_pid)
 
     def is_usable(self) -> bool:
-        """Whether it still runs, and is not that of the process which this one was forked from."""
+        """Whether it still runs, and this process started it (a fork has only a copy of the object)."""
         return self.parent_pid == os.getpid() and self.process.poll() is None
 
     def send(self, frames: list[bytes], deadline: float) -> None:
-        """Write all; raises TimeoutError, or _Ended where nobody reads any more."""
+        """Write all frames; raises TimeoutError, or _Ended where the process no longer reads."""
         for frame in frames:
             view = memoryview(frame)
             while view:
@@ -210,7 +212,7 @@ class _Child:
                     raise _Ended from error
 
     def receive(self, max_bytes: int, deadline: float) -> bytes:
-        """One frame; raises TimeoutError, _Ended, or ValueError where it is longer than that."""
+        """Read one frame; raises TimeoutError, _Ended, or ValueError where the frame is longer."""
         (length,) = FRAME.unpack(self._read(FRAME.size, deadline))
         if length > max_bytes:
             raise ValueError("the answer is too long")
@@ -237,47 +239,27 @@ class _Child:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError
-            if poll.poll(1000 * min(left_s, GLANCE_S)):
+            if poll.poll(1000 * min(left_s, POLL_S)):
                 return
 
 
 def _end(process: subprocess.Popen[bytes], parent_pid: int) -> int:
-    """End a process and forget it; its exit status, or 0 where it was another's to end."""
+    """End a process and forget it; its exit status, or 0 where another process started it."""
     for pipe in (process.stdin, process.stdout):
         if pipe:
             with suppress(OSError):
                 pipe.close()
     if os.getpid() != parent_pid:
-        process.returncode = 0  # else Popen would complain that it still runs
+        process.returncode = 0  # otherwise Popen would warn that it still runs
         return 0
     try:
-        return process.wait(GLANCE_S)  # one that died must tell of what
+        return process.wait(POLL_S)  # a process that crashed has its own exit status
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
 
 
-def _root() -> str:
-    return str(Path(minisearch.__file__).parents[1])
-
-
-def _paths() -> list[str]:
-    """Where the child looks for modules: where this process does, but for the folder it happens to be in."""
-    here = str(Path.cwd())
-    paths = [path for path in sys.path if Path(path).is_absolute() and path != here]
-    return [*paths, _root()]
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    return {**kept, **CHILD_ENVIRONMENT}
-
-
-def _bytes(n_bytes: int) -> str:
-    return f"{n_bytes / (1 << 30):g} GiB" if n_bytes >= 1 << 30 else f"{n_bytes / (1 << 20):g} MiB"
-
-
-def _line(reason: object) -> str:
-    """A reason as one printable line, whoever wrote it."""
+def _printable(reason: object) -> str:
+    """A reason as one printable line."""
     words = " ".join(str(reason).split())
     return "".join(character if character.isprintable() else "\ufffd" for character in words)[:300]

@@ -1,30 +1,48 @@
-"""How far an answer rises above what the index says to queries it has no answer for.
+"""Confidence: how far a result scores above what the index scores for unrelated queries.
 
-The best scores of such queries come in, as a `ScoreBaseline`; a cosine, and how many of the query's words a
-passage has, become an estimate from 0 to 1, and a page is confident or not.  That is evidence of relevance,
-never that an answer exists: a query about a subject the index is full of scores high whether or not any
-passage answers it.  Asking those queries, and keeping what came of it, is left to others.
+The best cosines of unrelated queries, measured once after indexing, are the `ScoreBaseline`.  A cosine and
+the share of the query's words that a passage has come in; an estimate from 0 to 1 goes out, and a search is
+confident or not.  This is evidence of relevance, not that an answer exists: a query about a subject that the
+index is full of scores high whether or not any passage answers it.
+
+The unrelated queries are everyday ones, and sentences of the index's own documents, searched for in all the
+other documents.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from minisearch.manifest import N_PERCENTILES, ScoreBaseline
+from minisearch.search.sentences import sentences
+from minisearch.stores.local import Store
+from minisearch.types import Encoder, IntArray
+from minisearch.vectors.base import VectorIndex
 
-# Of the sum of both heights; fitted by scripts/confidence.py --fit.  Nothing that was tried in the sum beside
-# the cosine told more (AUROC within about 0.01, some worse): margins to later results, the number of shared
-# words, agreement of both legs, hubness.
+GENERIC_QUERIES = Path(__file__).parent / "generic_queries.txt"
+
+MIN_DOCUMENTS = 20  # with fewer, one document on the subject of an unrelated query distorts the baseline
+N_SENTENCES = 80
+MAX_WORDS = 15
+COPIED_WORDS = 8  # a passage that has this many first words of a sentence in a row repeats the sentence
+
+# Passages of the sentence's own document are skipped; if all of these are, the sentence is not counted.
+N_NEIGHBOURS = 20
+
+# Of the sum of both heights; fitted by scripts/confidence.py --fit.  Other signals in the sum did not help
+# (AUROC within about 0.01, some worse): margins to later results, the number of shared words, agreement of
+# the dense and the lexical ranking, hubness.
 SLOPE, CONSTANT = 0.65, -0.42
 
 CONFIDENT_FROM = 0.5
 
-# A passage that holds every word of the query once has about this share of what a perfect match of them
-# would score (BM25 saturates). Of queries from elsewhere few find such a passage (scripts/confidence.py: 5
-# more of 1,419 pass). A name is often no nearer in meaning than chance; farther, words alone are an accident.
+# A passage with every word of the query once has about this share of the score of a perfect match (BM25
+# saturates). Few unrelated queries find such a passage (scripts/confidence.py: 5 more of 1,419 pass). A name
+# is often no nearer in meaning than chance; below NEAR_ENOUGH a match of words is an accident.
 WORDS_FROM, NEAR_ENOUGH = 0.4, 0.1
 
 # Spreads are a tenth or two; a smaller one comes from too few different scores and would count for too much.
@@ -34,12 +52,12 @@ _PERCENTILES = np.linspace(0, 100, N_PERCENTILES)
 
 
 def score_baseline(generic: Sequence[float], cross: Sequence[float]) -> ScoreBaseline:
-    """The baseline of the best cosines themselves, in any order and number, above none."""
+    """The baseline of the best cosines, at least one of each, in any order."""
     return ScoreBaseline(_percentiles(generic), _percentiles(cross))
 
 
 def heights(cosine: float, baseline: ScoreBaseline) -> tuple[float, float]:
-    """How high a cosine stands above chance, generic and cross: 0 at the median, 1 at the 95th percentile."""
+    """How far a cosine is above chance, generic and cross: 0 at the median, 1 at the 95th percentile."""
     return _height(cosine, baseline.generic), _height(cosine, baseline.cross)
 
 
@@ -49,13 +67,12 @@ def _height(cosine: float, percentiles: Sequence[float]) -> float:
 
 
 def relevance(cosine: float, baseline: ScoreBaseline, *, words: float = 0.0) -> float:
-    """The estimate for a passage with this cosine to the query: in [0, 1], growing with the cosine.
+    """The estimate for a passage with this cosine to the query: in [0, 1], higher for a higher cosine.
 
-    ``words`` is what it has of the query's words, as a share of a perfect match (`Hits.words`).
+    ``words`` is its BM25 for the query's words as a share of a perfect match (`Hits.words`).
     """
-    by_meaning = 1 / (
-        1 + math.exp(min(-SLOPE * sum(heights(cosine, baseline)) - CONSTANT, 700.0))
-    )  # no overflow
+    exponent = -SLOPE * sum(heights(cosine, baseline)) - CONSTANT
+    by_meaning = 1 / (1 + math.exp(min(exponent, 700.0)))  # more would overflow
     if words < WORDS_FROM or by_meaning < NEAR_ENOUGH:
         return by_meaning
     by_words = CONFIDENT_FROM + (1 - CONFIDENT_FROM) * (words - WORDS_FROM) / (1 - WORDS_FROM)
@@ -63,10 +80,65 @@ def relevance(cosine: float, baseline: ScoreBaseline, *, words: float = 0.0) -> 
 
 
 def is_confident(relevances: Iterable[float | None]) -> bool | None:
-    """Whether any of these rises above chance; None where none was estimated."""
+    """Whether any of these estimates is above chance; None if there are none."""
     known = [one for one in relevances if one is not None]
     return max(known) >= CONFIDENT_FROM if known else None
 
 
 def _percentiles(scores: Sequence[float]) -> tuple[float, ...]:
     return tuple(round(float(score), 4) for score in np.percentile(np.asarray(scores), _PERCENTILES))
+
+
+# --- measuring the baseline --------------------------------------------------------------------------------
+
+
+def measure_baseline(store: Store, index: VectorIndex, encoder: Encoder) -> ScoreBaseline | None:
+    """Measure what unrelated queries score; None if the index is too small for that.
+
+    Call it inside one snapshot of the store.  The same index always gives the same baseline.
+    """
+    n_documents, _ = store.counts()
+    if n_documents < MIN_DOCUMENTS:
+        return None
+    generic = index.search(encoder.encode_query(generic_queries()), 1)
+    cross = _cross_scores(store, index, encoder, _spread(store.chunk_ids(), N_SENTENCES))
+    if not cross:
+        return None
+    return score_baseline([float(hits.scores[0]) for hits in generic], cross)
+
+
+def generic_queries() -> list[str]:
+    """Everyday queries about all kinds of subjects."""
+    return GENERIC_QUERIES.read_text(encoding="utf-8").splitlines()
+
+
+def _cross_scores(store: Store, index: VectorIndex, encoder: Encoder, chunk_ids: IntArray) -> list[float]:
+    """For a sentence of each chunk, its best cosine in another document that does not repeat it."""
+    sampled = store.chunks(chunk_ids.tolist()).values()
+    texts = [_first_sentence(chunk.text, chunk.heading) for chunk in sampled]
+    found = index.search(encoder.encode_query(texts), N_NEIGHBOURS)
+    neighbours = store.chunks(np.unique(np.concatenate([hits.ids for hits in found])).tolist())
+    scores = []
+    for chunk, text, hits in zip(sampled, texts, found, strict=True):
+        start = " ".join(text.split()[:COPIED_WORDS])
+        is_other = [
+            neighbours[id_].document_id != chunk.document_id and start not in _one_line(neighbours[id_].text)
+            for id_ in hits.ids.tolist()
+        ]
+        scores += hits.scores[is_other][:1].tolist()
+    return scores
+
+
+def _first_sentence(text: str, heading: str) -> str:
+    spans = sentences(text, heading=heading)
+    first = text[slice(*spans[0])] if spans else text
+    return " ".join(first.split()[:MAX_WORDS])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _spread(ids: IntArray, n: int) -> IntArray:
+    """About n of the ids, evenly spread, always the same ones."""
+    return ids[:: max(1, len(ids) // n)][:n]

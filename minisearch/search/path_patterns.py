@@ -17,7 +17,7 @@ from minisearch import filters
 from minisearch.errors import IngestError
 from minisearch.globs import MAX_PATTERN_CHARACTERS, name_glob
 from minisearch.paths import IndexLocation, real_path
-from minisearch.stores.local.selection import condition
+from minisearch.stores.local.filters import condition
 
 MANY = re.compile(r"\*{2,}")
 MOST_NESTED = 30  # deeper than any filter that the store takes

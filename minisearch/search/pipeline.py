@@ -1,52 +1,44 @@
-"""One query through a whole search: both legs, their fusion, a closer look, the page, its evidence.
+"""One search, from the parsed query to the results.
 
-    query -> dense hits + full-text hits (the filter inside both) -> fused -> reranked -> page -> evidence
+    query -> dense and lexical hits (the filter inside both) -> fuse -> rerank -> group -> SearchResults
 
-What is asked, of which state of the index and with which models is decided before; nothing is opened,
-loaded or written here.
+Everything it needs comes in: one snapshot of the index, the query and its vector, the options, the models.
+Nothing is opened, loaded or written here; that is left to `searcher`.
 """
 
 from __future__ import annotations
 
+import os
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
 from minisearch.manifest import ScoreBaseline
-from minisearch.results import (
-    Evidence,
-    Mode,
-    Place,
-    Query,
-    SearchOptions,
-    SearchResult,
-    SearchResults,
-    Trace,
-)
-from minisearch.search.candidates import NOTHING, Ranking, candidates, reranked, scores_of
+from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults, Trace
 from minisearch.search.confidence import CONFIDENT_FROM, is_confident, relevance
 from minisearch.search.evidence import best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
+from minisearch.search.ranking import Ranking, rank_candidates, rerank_scores, reranked
 from minisearch.search.rerank import Reranked
 from minisearch.stores.local import Store, StoredChunk
 from minisearch.types import Encoder, FloatArray, IntArray
 from minisearch.vectors.base import VectorIndex
 
-# Candidates looked at for a page of k: enough that neighbours and copies can go together. Grouping takes time
-# with their square (3 ms for 100), and goes deeper only where a page would otherwise stay short.
-LEAST_CANDIDATES = 100
-CANDIDATES_A_RESULT = 5
-MOST_COMPARED = 2_000  # beyond, only equal texts count as copies: a matrix of cosines would take the memory
+# How many candidates are ranked for k results: enough that neighbours and copies can be grouped. Grouping
+# takes time with their square (3 ms for 100), and more are ranked only if there are too few groups.
+MIN_CANDIDATES = 100
+CANDIDATES_PER_RESULT = 5
+MAX_COMPARED = 2_000  # beyond, only equal texts count as copies: a matrix of cosines would take the memory
+MAX_HITS = 2**31  # no limit
 
-# For evidence the query's words are weighed by their rarity in the passages found first, whatever k is. Of
-# what rarity on a page of three gave, this changes 12 of 1,572 sentences (see `evidence.WORDS_COUNT`), 4 for
-# the better and 4 for the worse; rarity in the whole index changes 31, 8 for the better and 11 for the worse.
-FOUND_FIRST = 5
-
-ALL = 2**31
+# For evidence the query's words are weighed by their rarity in the first candidates, whatever k is. Compared
+# with rarity among three results, this changes 12 of 1,572 sentences (see `evidence.WORDS_COUNT`), 4 for the
+# better and 4 for the worse; rarity in the whole index changes 31, 8 for the better and 11 for the worse.
+N_FOUND_FIRST = 5
 
 
 def condition(query: Query, where: Filter | None) -> Filter | None:
@@ -59,13 +51,37 @@ def condition(query: Query, where: Filter | None) -> Filter | None:
     return And(parts) if parts else None
 
 
-@dataclass(frozen=True, slots=True)
-class Answerer:
-    """One state of an index, and what it takes to ask it.
+def passages_at(
+    passages: Sequence[StoredChunk], path: str | os.PathLike[str], line: int | None
+) -> Sequence[StoredChunk]:
+    """The passages of a document that hold a line, all without one; InputError if there are none.
 
-    ``index`` is of the one snapshot that ``store`` is in; it and ``encoder`` may be None where only words
-    are looked for.  ``rerank`` looks again at texts; ``baseline`` is what the index says to queries it has no
-    answer for; ``shown`` turns a stored path into the user's.
+    A blank line between two passages counts as part of the one after it.
+    """
+    if line is not None and (isinstance(line, bool) or not isinstance(line, int)):
+        raise InputError(f"line is {line!r}: expected the number of a line, from 1")
+    if not passages:
+        raise InputError(
+            f"{os.fspath(path) or 'an empty path'} is not in the index: expected a file that was indexed"
+        )
+    if line is None:
+        return passages
+    held = [passage for passage in passages if passage.line <= line <= passage.end_line]
+    following = [passage for passage in passages if 0 < line < passage.line]
+    if not held and not following:
+        raise InputError(
+            f"{os.fspath(path)} has no passage at line {line}: its last ends at {passages[-1].end_line}"
+        )
+    return held or following[:1]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """One snapshot of an index and the models to search it with.
+
+    ``index`` is the vector index of the snapshot that ``store`` is in; it and ``encoder`` may be None for a
+    lexical search.  ``rerank`` scores texts again, ``baseline`` is what unrelated queries score, and
+    ``shown`` turns a stored path into the user's.
     """
 
     store: Store
@@ -75,89 +91,87 @@ class Answerer:
     baseline: ScoreBaseline | None
     shown: Callable[[str], str]
 
-    def answer(
+    def search(
         self,
         query: Query,
         vector: FloatArray | None,
         options: SearchOptions,
         *,
-        but_not: IntArray | None = None,
+        exclude: IntArray | None = None,
     ) -> SearchResults:
-        """Ranked answers, none of the chunks ``but_not``; ``vector`` (d,) is None in lexical mode."""
-        wanted = condition(query, options.where)
-        among = None if wanted is None else self.store.select(wanted)
-        if but_not is not None:
-            among = np.setdiff1d(self.store.chunk_ids() if among is None else among, but_not)
+        """The results without the chunks ``exclude``; ``vector`` (d,) is None in lexical mode."""
+        where = condition(query, options.where)
+        among = None if where is None else self.store.select(where)
+        if exclude is not None:
+            among = np.setdiff1d(self.store.chunk_ids() if among is None else among, exclude)
         is_dense = options.mode == "dense"
-        bm25 = NOTHING if is_dense else self.store.lexical(query.text, ALL, among=among)
-        n = max(LEAST_CANDIDATES, CANDIDATES_A_RESULT * options.k, options.rerank_depth or 0)
+        lexical = None if is_dense else self.store.lexical(query.text, MAX_HITS, among=among)
+        n = max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * options.k, options.rerank_depth or 0)
         scores: dict[int, float] | None = None
         while True:
-            ranking = found = candidates(self.index, vector, bm25, n, mode=options.mode, among=among)
+            ranking = found = rank_candidates(self.index, vector, lexical, n, among=among)
             chunks = self.store.chunks(found.ids.tolist())
             if self.rerank is not None:
-                scores = scores or scores_of(found, self.rerank(_words(query), _texts(found, chunks)))
+                texts = [chunks[id_].text for id_ in found.ids.tolist()]
+                scores = scores or rerank_scores(found, self.rerank(_words(query), texts))
                 ranking = reranked(found, scores)
-            groups = self._page(ranking, chunks, options)
-            if len(groups) >= options.k or ranking.is_complete or self._is_every_document(groups, options):
+            groups = self._groups(ranking, chunks, options)
+            has_every_document = options.by == "document" and len(groups) >= self.store.counts()[0]
+            if len(groups) >= options.k or ranking.is_complete or has_every_document:
                 break
             n *= 4
         results = self._results(groups, ranking, chunks, query)
         if options.evidence and results:
-            found_first = [chunks[id_] for id_ in found.ids[:FOUND_FIRST].tolist()]
+            found_first = [chunks[id_] for id_ in found.ids[:N_FOUND_FIRST].tolist()]
             results = self._with_evidence(results, chunks, query, vector, found_first)
-        is_filtered = among is not None and wanted is not None
+        is_filtered = among is not None and where is not None
         return SearchResults(
             results=tuple(results),
             query=query,
             mode=options.mode,
-            # Whatever k is.
+            # Over all candidates, so that it does not depend on k.
             is_confident=is_confident([self._relevance(trace, query) for trace in ranking.traces]),
             plan=self._plan(n, options.mode, among) if is_filtered else "",
             n_matching=len(among) if among is not None and is_filtered else None,
             n_reranked=len(scores or {}),
         )
 
-    def _is_every_document(self, groups: Sequence[Group], options: SearchOptions) -> bool:
-        """Whether a page by document cannot grow: it is not worth a look at every passage."""
-        return options.by == "document" and len(groups) >= self.store.counts()[0]
-
     def _plan(self, n: int, mode: Mode, among: IntArray | None) -> str:
         return "scan" if mode == "lexical" or self.index is None else self.index.plan(n, among=among)
 
-    # --- the page ------------------------------------------------------------------------------------------
+    # --- grouping ------------------------------------------------------------------------------------------
 
-    def _page(self, ranking: Ranking, chunks: dict[int, StoredChunk], options: SearchOptions) -> list[Group]:
-        """At most k groups of candidates, in the order of the page."""
+    def _groups(
+        self, ranking: Ranking, chunks: dict[int, StoredChunk], options: SearchOptions
+    ) -> list[Group]:
+        """At most k groups of candidates, in the order of the results."""
         ranked = [
             Candidate(id_, chunks[id_].document_id, float(score), chunks[id_].text, chunks[id_].heading)
             for id_, score in zip(ranking.ids.tolist(), ranking.scores, strict=True)
         ]
         if options.diverse is not None and ranked:
-            compared, rest = ranked[:MOST_COMPARED], ranked[MOST_COMPARED:]
-            vectors, trade_off = self._vectors(compared), 1 - options.diverse
+            compared, rest = ranked[:MAX_COMPARED], ranked[MAX_COMPARED:]
+            vectors, trade_off = self._vectors_of(compared), 1 - options.diverse
             ranked = diversify(compared, vectors, len(compared), trade_off=trade_off) + rest
         if options.by == "chunk":
             return [Group((candidate,)) for candidate in ranked[: options.k]]
         if options.by == "document":
             return by_document(ranked)[: options.k]
-        is_compared = self.index is not None and len(ranked) <= MOST_COMPARED
-        return spread(merge(ranked, self._vectors(ranked) if is_compared else None), options.k)
+        is_compared = self.index is not None and len(ranked) <= MAX_COMPARED
+        return spread(merge(ranked, self._vectors_of(ranked) if is_compared else None), options.k)
 
-    def _vectors(self, ranked: Sequence[Candidate]) -> FloatArray:
+    def _vectors_of(self, ranked: Sequence[Candidate]) -> FloatArray:
         return self.vectors(np.array([candidate.chunk_id for candidate in ranked], np.int64))
 
     def vectors(self, chunk_ids: IntArray) -> FloatArray:
         """The chunks' vectors, (n, d)."""
-        assert self.index is not None, "vectors are asked for only where there is an index"
+        assert self.index is not None, "vectors are needed only where there is an index"
         return self.index.vectors(chunk_ids)
 
+    # --- results -------------------------------------------------------------------------------------------
+
     def _results(
-        self,
-        groups: Sequence[Group],
-        ranking: Ranking,
-        chunks: dict[int, StoredChunk],
-        query: Query,
+        self, groups: Sequence[Group], ranking: Ranking, chunks: dict[int, StoredChunk], query: Query
     ) -> list[SearchResult]:
         trace_of = dict(zip(ranking.ids.tolist(), ranking.traces, strict=True))
         results = []
@@ -187,14 +201,12 @@ class Answerer:
         if self.baseline is None or trace.cosine is None:
             return None
         found = relevance(trace.cosine, self.baseline, words=trace.words or 0.0)
-        # Who asks for a phrase, and for nothing else, is answered by any passage that holds it.
+        # A query that is nothing but a phrase is answered by any passage that has it.
         is_phrase = query.required and query.text == " ".join(query.required)
         return max(found, CONFIDENT_FROM) if is_phrase else found
 
     def _place(self, chunk: StoredChunk) -> Place:
         return Place(self.shown(chunk.path), chunk.line, chunk.end_line, chunk.id, chunk.page)
-
-    # --- evidence ------------------------------------------------------------------------------------------
 
     def _with_evidence(
         self,
@@ -204,7 +216,7 @@ class Answerer:
         vector: FloatArray | None,
         found_first: Sequence[StoredChunk],
     ) -> list[SearchResult]:
-        """The same results, each with the sentence that matched, whichever others are on the page."""
+        """The same results, each with the sentence that answers the query best."""
         words = _words(query)
         texts = [result.text for result in results]
         headings = [result.heading for result in results]
@@ -221,9 +233,7 @@ class Answerer:
                 headings=headings,
                 found_first=first,
                 cosines=[result.trace.cosine for result in results],
-                word_vectors=getattr(
-                    self.encoder, "word_vectors", None
-                ),  # a caller's encoder need not have it
+                word_vectors=getattr(self.encoder, "word_vectors", None),  # a caller's encoder may lack it
             )
         return [
             replace(result, evidence=_evidence(chunks[result.chunk_id], *span))
@@ -237,10 +247,6 @@ def _evidence(chunk: StoredChunk, start: int, end: int, score: float | None) -> 
     return found if chunk.page is None else replace(found, page=chunk.page + bisect(chunk.page_breaks, start))
 
 
-def _texts(ranking: Ranking, chunks: dict[int, StoredChunk]) -> list[str]:
-    return [chunks[id_].text for id_ in ranking.ids.tolist()]
-
-
 def _words(query: Query) -> str:
-    """What is looked for, in words: the text and the concepts that pull."""
+    """The words to look for: the text and the concepts with a positive weight."""
     return " ".join([query.text, *(concept for concept, weight in query.steers if weight > 0)]).strip()

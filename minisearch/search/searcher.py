@@ -1,7 +1,8 @@
-"""Queries to an index: what is asked becomes a vector, the index as it is now answers; and how it stands.
+"""Searcher: opens an index for reading and searches it.
 
-It reads one folder and writes nothing.  A query sees one generation of the index, however long a
-run goes on beside it.
+A query with its options comes in, `SearchResults` go out; so do the other things that can be read from an
+index: similar passages, why a file was not found, its status.  Each search reads one snapshot of the index,
+however long an indexing run goes on beside it, and writes nothing.  How a search works is left to `pipeline`.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from minisearch.manifest import DEFAULT_MODEL, Manifest
 from minisearch.paths import IndexLocation, real_path
 from minisearch.results import Query, SearchOptions, SearchResults
 from minisearch.search.path_patterns import as_stored
-from minisearch.search.pipeline import Answerer, condition
+from minisearch.search.pipeline import Pipeline, condition, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
-from minisearch.search.rerankers import Rerankers
-from minisearch.stores.local import Store, StoredChunk
+from minisearch.search.rerank import Rerankers
+from minisearch.stores.local import Store
 from minisearch.types import Encoder, FloatArray, IndexStatus
 from minisearch.vectors.live import LiveIndex, is_there
 
 if TYPE_CHECKING:
     from minisearch.search.why_not import WhyNot
 
-Found = TypeVar("Found")
+T = TypeVar("T")
 
 
-class Asking:
-    """What can be asked of the index in one folder: the verbs of `MiniSearch`.  Threads take turns."""
+class Searcher:
+    """Searches the index in one folder.  The index is opened when it is first needed.  Threads take turns."""
 
     def __init__(self, location: IndexLocation, encoders: Encoders, rerankers: Rerankers) -> None:
         self._location = location
@@ -43,24 +44,11 @@ class Asking:
         self._rerankers = rerankers
         self._store: Store | None = None
         self._live = LiveIndex(location.path)
-        self._turn = threading.RLock()
-        self._is_held = False  # at one moment: the store in use stays, whatever happens to its file
-
-    def at_once(self, look: Callable[[Store], Found]) -> Found:
-        """What ``look`` makes of the store, and of what it asks here meanwhile: all of one generation."""
-        with self._turn:
-            store = self._reading()
-            self._is_held = True
-            try:
-                with store.snapshot():
-                    found = look(store)
-            finally:
-                self._is_held = False
-            return self.at_once(look) if self._is_outdated(store) else found
+        self._lock = threading.RLock()
 
     def close(self) -> None:
         """Close the database, if it is open."""
-        with self._turn:
+        with self._lock:
             if self._store is not None:
                 self._store.close()
             self._store = None
@@ -68,58 +56,58 @@ class Asking:
 
     def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
         """`MiniSearch.query`."""
-        is_text = isinstance(query, str)
-        query = parse_query(query) if isinstance(query, str) else checked_query(query)
-        if options.mode == "lexical" and not query.text:
-            raise InputError("lexical search looks for words, and the query has none: +concept needs vectors")
-        with self._turn:
-            return self._answer(query, self._of_stored_names(options), is_text=is_text)
+        parsed = _parsed(query, options)
 
-    def _answer(self, query: Query, options: SearchOptions, *, is_text: bool) -> SearchResults:
-        store = self._reading()
-        manifest = Manifest.read(store, self._location.folder)
-        encoder = vector = None
-        if options.mode != "lexical":
-            encoder = self._encoders.to_ask(manifest.model, query.text)
-            vector = _vector(query, encoder)
-            manifest.check(encoder, self._location.folder)
-        with store.snapshot():
-            asked = _as_it_stands(query, options, store) if is_text else query
-            results = self._answerer(store, manifest, encoder, options).answer(asked, vector, options)
-        return self._answer(query, options, is_text=is_text) if self._is_outdated(store) else results
+        def search(store: Store) -> SearchResults:
+            encoder, vector = self._encoded(store, parsed, options)
+            with store.snapshot():
+                stored = self._with_stored_paths(options)
+                final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
+                return self._pipeline(store, encoder, options).search(final, vector, stored)
+
+        return self._current(search)
 
     def like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
         """`MiniSearch.like`."""
-        with self._turn:
-            return self._like(path, line, self._of_stored_names(options))
-
-    def _like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
         key = self._location.key(real_path(path, must_exist=False))
-        store = self._reading()
-        manifest = Manifest.read(store, self._location.folder)
-        with store.snapshot():
-            passages = at_line(store.passages(key), path, line)
-            ids = np.array([passage.id for passage in passages], np.int64)
-            encoder = None
-            if options.evidence:
-                encoder = self._encoders.to_ask(manifest.model, passages[0].text)
-                manifest.check(encoder, self._location.folder)
-            # What an index says to queries without an answer is no measure for passages.
-            answerer = replace(self._answerer(store, manifest, encoder, options), baseline=None)
-            vector = _unit(answerer.vectors(ids).mean(axis=0))
-            query = Query(passages[0].text if line is not None else passages[0].title or os.fspath(path))
-            results = answerer.answer(query, vector, options, but_not=ids)
-        return self._like(path, line, options) if self._is_outdated(store) else results
+
+        def search(store: Store) -> SearchResults:
+            manifest = Manifest.read(store, self._location.folder)
+            with store.snapshot():
+                passages = passages_at(store.passages(key), path, line)
+                ids = np.array([passage.id for passage in passages], np.int64)
+                encoder = None
+                if options.evidence:
+                    encoder = self._encoders.to_ask(manifest.model, passages[0].text)
+                    manifest.check(encoder, self._location.folder)
+                # The baseline is about queries, not passages.
+                pipeline = replace(self._pipeline(store, encoder, options), baseline=None)
+                vector = _unit(pipeline.vectors(ids).mean(axis=0))
+                query = Query(passages[0].text if line is not None else passages[0].title or os.fspath(path))
+                return pipeline.search(query, vector, self._with_stored_paths(options), exclude=ids)
+
+        return self._current(search)
 
     def why_not(
         self, path: str | os.PathLike[str], line: int | None, query: str | Query, options: SearchOptions
     ) -> WhyNot:
         """`MiniSearch.why_not`."""
-        from minisearch.search.why_not import why_not  # what it needs of indexing is too much for a query
+        from minisearch.search.why_not import why_not  # it needs `indexing`, which is too much for a query
 
-        return self.at_once(
-            lambda store: why_not(self.query, store, self._location, path, line, query, options)
-        )
+        if path == "":
+            raise InputError("expected the path of a file, got an empty one")
+        key = self._location.key(real_path(path, must_exist=False))
+        parsed = _parsed(query, options)
+
+        def explain(store: Store) -> WhyNot:
+            encoder, vector = self._encoded(store, parsed, options)
+            with store.snapshot():
+                stored = self._with_stored_paths(options)
+                final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
+                search = partial(self._pipeline(store, encoder, options).search, final, vector)
+                return why_not(search, store, self._location, key, path, line, options, stored)
+
+        return self._current(explain)
 
     def similarity(self, texts: Sequence[str]) -> FloatArray:
         """`MiniSearch.similarity`."""
@@ -130,55 +118,24 @@ class Asking:
                 raise InputError(f"text {number} is empty: expected something to compare")
         model = DEFAULT_MODEL
         if self._location.exists():
-            with self._turn:
-                model = Manifest.read(self._reading(), self._location.folder).model
+            model = self._current(lambda store: Manifest.read(store, self._location.folder)).model
         vectors = self._encoders.to_ask(model, " ".join(texts)).encode_query(texts)  # (n, D)
         cosines: FloatArray = np.clip(vectors @ vectors.T, -1, 1)
         return cosines
 
     def field_names(self) -> list[str]:
         """`MiniSearch.field_names`."""
-        with self._turn:
-            return self._reading().field_names()
+        return self._current(Store.field_names)
 
     def languages(self) -> list[str]:
         """`MiniSearch.languages`."""
-        with self._turn:
-            documents = self._reading().documents().values()
+        documents = self._current(Store.documents).values()
         return sorted({one.language.casefold() for one in documents if one.language})
-
-    def _of_stored_names(self, options: SearchOptions) -> SearchOptions:
-        return (
-            options
-            if options.where is None
-            else replace(options, where=as_stored(options.where, self._location))
-        )
-
-    def _answerer(
-        self, store: Store, manifest: Manifest, encoder: Encoder | None, options: SearchOptions
-    ) -> Answerer:
-        """The present state of the index, with what the search needs of models."""
-        index = None
-        if options.mode != "lexical" or options.diverse is not None:
-            index = self._live.current(store, manifest.dimension)
-        rerank = None
-        if options.rerank is not None:
-            rerank = partial(
-                self._rerankers.rerank,
-                options.rerank,
-                depth=options.rerank_depth,
-                budget_s=options.rerank_budget_s,
-            )
-        return Answerer(store, index, encoder, rerank, manifest.baseline, self._location.shown)
-
-    def _is_outdated(self, store: Store) -> bool:
-        """Whether the index was replaced while it was asked, or written to where we could not see it."""
-        return not self._is_held and store.is_outdated()
 
     def status(self) -> IndexStatus:
         """`MiniSearch.status`."""
-        with self._turn:
-            store = self._reading()
+        with self._lock:
+            store = self._opened()
             with store.snapshot():
                 manifest = Manifest.read(store, self._location.folder)
                 base, last_run = store.base(), store.journal.last_run()
@@ -204,17 +161,67 @@ class Asking:
             notes=self._location.all_shown(notes),
         )
 
-    def _reading(self) -> Store:
-        if self._store is not None and self._is_outdated(self._store):
+    def _current(self, read: Callable[[Store], T]) -> T:
+        """Call ``read`` with the current index, again if the index was replaced meanwhile."""
+        with self._lock:
+            while True:
+                store = self._opened()
+                found = read(store)
+                if not store.is_outdated():
+                    return found
+
+    def _opened(self) -> Store:
+        if self._store is not None and self._store.is_outdated():
             self.close()
         if self._store is None:
             self._location.must_exist()
             self._store = Store(self._location.database)
         return self._store
 
+    def _encoded(
+        self, store: Store, query: Query, options: SearchOptions
+    ) -> tuple[Encoder | None, FloatArray | None]:
+        """The encoder and the query's vector, (D,); none in lexical mode."""
+        manifest = Manifest.read(store, self._location.folder)
+        if options.mode == "lexical":
+            return None, None
+        encoder = self._encoders.to_ask(manifest.model, query.text)
+        vector = _vector(query, encoder)
+        manifest.check(encoder, self._location.folder)
+        return encoder, vector
 
-def _as_it_stands(query: Query, options: SearchOptions, store: Store) -> Query:
-    """A query that is a number, as a phrase where that stands in any passage: it means nothing else."""
+    def _with_stored_paths(self, options: SearchOptions) -> SearchOptions:
+        """The options with path patterns of stored paths in the filter."""
+        if options.where is None:
+            return options
+        return replace(options, where=as_stored(options.where, self._location))
+
+    def _pipeline(self, store: Store, encoder: Encoder | None, options: SearchOptions) -> Pipeline:
+        """The pipeline over the snapshot that the store is in."""
+        manifest = Manifest.read(store, self._location.folder)
+        index = None
+        if options.mode != "lexical" or options.diverse is not None:
+            index = self._live.current(store, manifest.dimension)
+        rerank = None
+        if options.rerank is not None:
+            rerank = partial(
+                self._rerankers.rerank,
+                options.rerank,
+                depth=options.rerank_depth,
+                budget_s=options.rerank_budget_s,
+            )
+        return Pipeline(store, index, encoder, rerank, manifest.baseline, self._location.shown)
+
+
+def _parsed(query: str | Query, options: SearchOptions) -> Query:
+    parsed = parse_query(query) if isinstance(query, str) else checked_query(query)
+    if options.mode == "lexical" and not parsed.text:
+        raise InputError("lexical search looks for words, and the query has none: +concept needs vectors")
+    return parsed
+
+
+def _with_number_as_phrase(query: Query, options: SearchOptions, store: Store) -> Query:
+    """The query, as a phrase if it is a number that some passage has."""
     if options.mode == "dense" or query.required or not is_number(query.text):
         return query
     phrase = replace(query, required=(query.text,))
@@ -223,7 +230,7 @@ def _as_it_stands(query: Query, options: SearchOptions, store: Store) -> Query:
 
 
 def _vector(query: Query, encoder: Encoder) -> FloatArray:
-    """The query's own vector and its concepts', each by its weight, (D,) of unit length."""
+    """The sum of the vectors of the query and its concepts, each times its weight, (D,) of unit length."""
     weighted = [*([(query.text, 1.0)] if query.text else []), *query.steers]
     vectors = encoder.encode_query([text for text, _ in weighted])  # (n, D)
     if len(weighted) == 1 and weighted[0][1] > 0:
@@ -237,27 +244,6 @@ def _unit(vector: FloatArray) -> FloatArray:
     if length < 1e-6:
         raise InputError("the concepts of the query cancel each other out: nothing is left to look for")
     return np.asarray(vector / length, np.float32)
-
-
-def at_line(
-    passages: Sequence[StoredChunk], path: str | os.PathLike[str], line: int | None
-) -> Sequence[StoredChunk]:
-    """A document's passages, or those that hold a line of it; InputError where there are none."""
-    if line is not None and (isinstance(line, bool) or not isinstance(line, int)):
-        raise InputError(f"line is {line!r}: expected the number of a line, from 1")
-    if not passages:
-        raise InputError(
-            f"{os.fspath(path) or 'an empty path'} is not in the index: expected a file that was indexed"
-        )
-    if line is None:
-        return passages
-    held = [passage for passage in passages if passage.line <= line <= passage.end_line]
-    following = [passage for passage in passages if 0 < line < passage.line]  # a blank line is asked about
-    if not held and not following:
-        raise InputError(
-            f"{os.fspath(path)} has no passage at line {line}: its last ends at {passages[-1].end_line}"
-        )
-    return held or following[:1]
 
 
 def _is_alive(pid: int) -> bool:

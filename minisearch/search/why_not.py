@@ -1,8 +1,8 @@
-"""Why a file is not on the page of a query: not indexed, filtered, outranked, or fused away.
+"""Explains why a file was not found: it is not indexed, filtered out, outranked, or lost in the fusion.
 
-A file, or a line of it, and a query come in, one verdict with its numbers goes out.  The query is asked
-twice, as the user asked it and for a ranking of every passage; what is noted of files that are not indexed is
-read from the store.
+A search over one snapshot, and a file or a line of it, come in; one verdict with its numbers goes out.  The
+search runs twice, as the user asked for it and over every passage; the reasons for files that are not indexed
+are read from the store.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from minisearch import filters
-from minisearch.errors import InputError
 from minisearch.filters import Filter
 from minisearch.manifest import Manifest
-from minisearch.paths import IndexLocation, is_below, quoted, real_path
-from minisearch.results import Place, Query, SearchOptions, SearchResult, SearchResults
+from minisearch.paths import IndexLocation, is_below, quoted
+from minisearch.results import Place, SearchOptions, SearchResult, SearchResults
 from minisearch.search.path_patterns import as_stored
-from minisearch.search.searcher import at_line
+from minisearch.search.pipeline import passages_at
 from minisearch.stores.local import Store
 
 ROLLED_BACK = "rolled back"
-FINISHED = {"complete", ROLLED_BACK}  # how a run ends that has got to all files
+FINISHED = {"complete", ROLLED_BACK}  # outcomes of a run that has seen all its files
 
 Verdict = Literal[
     "not indexed", "filtered", "no match", "outranked", "fused away", "reranked", "varied", "found"
@@ -33,12 +32,12 @@ Verdict = Literal[
 
 @dataclass(frozen=True, slots=True)
 class WhyNot:
-    """Where a file stands in the answers to a query, and why it is not on the page if it is not.
+    """Where a file ranks for a query, and why it is not among the results.
 
-    Where a line was asked about, all is of the passages that hold it.  ``reason`` says it in a sentence.
-    ``passage`` is the file's best passage, its rank counted among all ``n_ranked`` passages that take part,
-    and ``last`` the last result on the page; both None where the file does not take part.  ``filters`` are
-    the conditions that none of its passages meets, in words.
+    If a line was given, everything is about the passages that hold it.  ``reason`` is a sentence.
+    ``passage`` is the file's best passage, with its rank among all ``n_ranked`` passages that match, and
+    ``last`` the last of the results; both are None if the file does not match.  ``filters`` describe the
+    conditions that none of its passages meets.
     """
 
     path: str
@@ -51,37 +50,38 @@ class WhyNot:
 
 
 def why_not(
-    ask: Callable[[str | Query, SearchOptions], SearchResults],
+    search: Callable[[SearchOptions], SearchResults],
     store: Store,
     location: IndexLocation,
-    path: str | os.PathLike[str],
+    key: str,
+    given: str | os.PathLike[str],
     line: int | None,
-    query: str | Query,
     options: SearchOptions,
+    stored: SearchOptions,
 ) -> WhyNot:
-    """`MiniSearch.why_not`; ``ask`` is `Asking.query`, and answers from this state of the store."""
-    if path == "":
-        raise InputError("expected the path of a file, got an empty one")
-    key = location.key(real_path(path, must_exist=False))
-    page = ask(query, options)
+    """`MiniSearch.why_not` for the file stored as ``key``, which the user wrote as ``given``.
+
+    ``search`` searches the snapshot that ``store`` is in.  ``options`` are the user's, ``stored`` the same
+    with stored paths in the filter.
+    """
+    page = search(stored)
     passages = store.passages(key)
     _, n_chunks = store.counts()
-    if not passages:
-        return WhyNot(location.shown(key), "not indexed", _not_indexed(store, location, key, path))
-    ids = {passage.id for passage in at_line(passages, path, line)}
-    failed = _failed(store, location, ids, page, options.where)
     name = location.shown(key)
-    every = ask(query, replace(options, k=n_chunks, by="chunk", diverse=None, evidence=False))
+    if not passages:
+        return WhyNot(name, "not indexed", _not_indexed(store, location, key, given))
+    ids = {passage.id for passage in passages_at(passages, given, line)}
+    every = search(replace(stored, k=n_chunks, by="chunk", diverse=None, evidence=False))
     own = [result for result in every if result.chunk_id in ids]
     if (rank := _rank_on(page, ids)) is not None:
         return WhyNot(name, "found", f"it is on the page, at rank {rank}", *_about(own, page, every))
-    if not own:
-        if failed:
-            reason = f"none of its passages is {' and '.join(failed)}"
-            return WhyNot(name, "filtered", reason, filters=failed)
-        return WhyNot(name, "no match", f"none of its {len(ids):,} passages has any of the query's words")
-    verdict, reason = _beaten(own, page, every, options.k)
-    return WhyNot(name, verdict, reason, *_about(own, page, every))
+    if own:
+        verdict, reason = _beaten(own, page, every, options.k)
+        return WhyNot(name, verdict, reason, *_about(own, page, every))
+    if failed := _failed(store, location, ids, page, options.where):
+        reason = f"none of its passages is {' and '.join(failed)}"
+        return WhyNot(name, "filtered", reason, filters=failed)
+    return WhyNot(name, "no match", f"none of its {len(ids):,} passages has any of the query's words")
 
 
 def _about(own: list[SearchResult], page: SearchResults, every: SearchResults) -> tuple[Any, Any, int]:
@@ -89,7 +89,7 @@ def _about(own: list[SearchResult], page: SearchResults, every: SearchResults) -
 
 
 def _rank_on(page: SearchResults, ids: set[int]) -> int | None:
-    """The rank of the result that is one of these passages, or stands for one."""
+    """The rank of the result that is one of these passages, or was merged with one."""
     for result in page:
         merged: tuple[Place, ...] = result.merged
         if result.chunk_id in ids or any(place.chunk_id in ids for place in merged):
@@ -101,7 +101,7 @@ def _rank_on(page: SearchResults, ids: set[int]) -> int | None:
 
 
 def _not_indexed(store: Store, location: IndexLocation, key: str, given: str | os.PathLike[str]) -> str:
-    """Why the store knows no document of this name."""
+    """Why the index has no document of this name."""
     problems = {one.path: one.reason for one in store.journal.problems()}
     if key in problems:
         return f"it was skipped: {problems[key]}"
@@ -136,27 +136,27 @@ def _not_indexed(store: Store, location: IndexLocation, key: str, given: str | o
 def _failed(
     store: Store, location: IndexLocation, ids: set[int], page: SearchResults, where: Filter | None
 ) -> tuple[str, ...]:
-    """The conditions, in words, that none of the passages meets.
+    """Descriptions of the conditions that none of the passages meets.
 
-    All of them, where each is met by some passage and the whole by none.
+    All conditions, if some passage meets each of them and none meets all.
     """
     query = page.query
     parts = list(filters.flat(where)) if isinstance(where, filters.And) else [] if where is None else [where]
     parts += [filters.Contains(phrase) for phrase in query.required]
     parts += [filters.Not(filters.Contains(phrase)) for phrase in query.excluded]
-    failed = [part for part in parts if not _left(part, store, location) & ids]
-    if not failed and not _left(filters.And(tuple(parts)), store, location) & ids:
+    failed = [part for part in parts if not _matching(part, store, location) & ids]
+    if not failed and not _matching(filters.And(tuple(parts)), store, location) & ids:
         failed = parts
     return tuple(map(_words, failed))
 
 
-def _left(where: Filter, store: Store, location: IndexLocation) -> set[int]:
-    """The passages that a condition leaves."""
+def _matching(where: Filter, store: Store, location: IndexLocation) -> set[int]:
+    """The passages that meet a condition."""
     return set(store.select(as_stored(where, location)).tolist())
 
 
 def _words(where: Filter) -> str:
-    """What a passage is that meets the condition."""
+    """Describe a passage that meets the condition."""
     match where:
         case filters.Contains(phrase):
             return f'one with "{phrase}"'
@@ -191,25 +191,25 @@ def _words_of_file(where: Filter) -> str:
 def _beaten(
     own: list[SearchResult], page: SearchResults, every: SearchResults, k: int
 ) -> tuple[Verdict, str]:
-    """The verdict on a file that takes part and is not on the page."""
+    """The verdict on a file that matches and is not among the results."""
     best = own[0]
     before = min((one.trace.rank_before_rerank for one in own if one.trace.rank_before_rerank), default=None)
     if before is not None and before <= k:
         return "reranked", f"it stood at rank {before} before the reranker put it at {best.rank}"
-    # The scores that its own can be compared with: a reranker has a scale of its own.
+    # Only scores on the same scale are compared: a reranker has its own.
     scores = [one.score for one in page if (one.trace.rerank is None) == (best.trace.rerank is None)]
     if scores and best.score > min(scores):
         return "varied", f"its passage is at rank {best.rank}, and gave way to results that differ more"
     by_meaning = min((one.trace.dense_rank for one in own if one.trace.dense_rank), default=None)
     by_words = min((one.trace.lexical_rank for one in own if one.trace.lexical_rank), default=None)
-    legs = [f"{rank:,} {leg}" for rank, leg in ((by_meaning, "by meaning"), (by_words, "by words")) if rank]
+    ranks = [f"{rank:,} {how}" for rank, how in ((by_meaning, "by meaning"), (by_words, "by words")) if rank]
     if not by_words and page.mode != "dense":
-        legs.append("by words nowhere: it has none of them")
+        ranks.append("by words nowhere: it has none of them")
     margin = f", {min(scores) - best.score:.3f} below the last on the page" if scores else ""
     where = f"its best passage, at line {best.line}, is at rank {best.rank:,} of {len(every):,}{margin}"
-    # A page of one leg alone would show another passage of it, if that is nearer there.
+    # In one mode alone another passage of the file may rank higher.
     of_all = "its passages " if len(own) > 1 else ""
     single = min((rank for rank in (by_meaning, by_words) if rank), default=None)
     if page.mode == "hybrid" and not page.n_reranked and single is not None and single <= k:
-        return "fused away", f"{where}; alone {of_all or 'it '}would be at rank {' and '.join(legs)}"
-    return "outranked", f"{where} ({of_all and of_all + 'at best '}{'; '.join(legs)})"
+        return "fused away", f"{where}; alone {of_all or 'it '}would be at rank {' and '.join(ranks)}"
+    return "outranked", f"{where} ({of_all and of_all + 'at best '}{'; '.join(ranks)})"

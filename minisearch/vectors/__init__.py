@@ -33,7 +33,7 @@ _BACKENDS = {
         "minisearch.vectors.faiss",
         "FaissIndex",
         "pip install faiss-cpu",
-        "minisearch.vectors.faiss_file:open_list",
+        "minisearch.vectors.flat:open_list",
     ),
     "annoy": _Backend("minisearch.vectors.annoy", "AnnoyIndex", 'pip install "minisearch[annoy]"'),
     "flat": _Backend("minisearch.vectors.flat", "FlatIndex", "pip install numpy"),

@@ -14,8 +14,7 @@ from annoy import AnnoyIndex as Forest
 
 from minisearch.errors import InputError
 from minisearch.types import FloatArray, IntArray
-from minisearch.vectors.base import VectorIndex
-from minisearch.vectors.files import check_base, corrupt, not_writable
+from minisearch.vectors.base import VectorIndex, check_base, corrupt, not_writable
 
 
 class AnnoyIndex(VectorIndex):

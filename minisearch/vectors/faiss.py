@@ -14,8 +14,7 @@ import faiss as _faiss
 import numpy as np
 
 from minisearch.types import FloatArray, IntArray
-from minisearch.vectors.base import VectorIndex
-from minisearch.vectors.files import check_base, corrupt, write_file
+from minisearch.vectors.base import VectorIndex, check_base, corrupt, write_file
 
 faiss: Any = _faiss  # its own stubs miss half of what is used here
 

@@ -7,14 +7,14 @@ reads every vector, 7 ms a query for 100,000 of 384 dimensions.
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from minisearch.types import FloatArray, IntArray
-from minisearch.vectors.base import VectorIndex
-from minisearch.vectors.files import check_base, corrupt, write_file
+from minisearch.vectors.base import VectorIndex, check_base, corrupt, write_file
 
 
 class FlatIndex(VectorIndex):
@@ -47,3 +47,37 @@ class FlatIndex(VectorIndex):
             raise corrupt(path, f"it holds {vectors.dtype} of shape {vectors.shape}")
         check_base(path, found=vectors.shape, expected=(len(ids), dimension))
         return cls(ids, vectors.view(np.ndarray))
+
+
+# IndexFlatIP as FAISS's write_index lays it out: its name, d, n, two numbers that mean nothing, whether it is
+# trained, the metric, then how many numbers follow.
+HEADER = struct.Struct("<4siqqq?iQ")
+INDEX_FLAT_IP = b"IxFI"
+INNER_PRODUCT = 0
+
+
+class FaissList(FlatIndex):
+    """The vectors of an IndexFlatIP, every one compared with every query."""
+
+    name: ClassVar[str] = "faiss"
+    suffix: ClassVar[str] = ".faiss"
+
+
+def open_list(path: Path, ids: IntArray, dimension: int) -> FaissList | None:
+    """The index saved at ``path`` if it is a plain list, None if FAISS is needed to tell what it is.
+
+    Raises IndexCorrupt when the list is not of these ids and this dimension.
+    """
+    try:
+        content = np.memmap(path, np.uint8, mode="r").view(np.ndarray)
+    except (OSError, ValueError):  # FAISS says better what is wrong
+        return None
+    if len(content) < HEADER.size:
+        return None
+    kind, d, n, _, _, _, metric, n_numbers = HEADER.unpack(content[: HEADER.size].tobytes())
+    data = content[HEADER.size :]
+    if (kind, metric) != (INDEX_FLAT_IP, INNER_PRODUCT) or not n * d * 4 == n_numbers * 4 == len(data):
+        return None
+    check_base(path, found=(n, d), expected=(len(ids), dimension))
+    vectors: FloatArray = data.view(np.float32).reshape(n, d)
+    return FaissList(ids, vectors)

@@ -1,12 +1,15 @@
-"""The vector index as of this moment: the published base file, brought up to date from the store.
+"""The current vector index: the published base file, brought up to date from the store.
 
-The store is the truth and the index a cache, so nothing here can lose anything: a base that is stale
-gets a delta and tombstones from the store, one that is missing, torn or foreign is not opened at all,
-and until a new one is published every query is answered exactly from the stored vectors.
+The store is the truth and the index a cache, so nothing is lost here.  A base that is out of date gets a
+delta and tombstones from the store.  A base that is missing, damaged or foreign is not opened; until a new
+one is published, every query is answered exactly from the stored vectors.
 
-Publishing builds beside and renames: temporary file, fsync, rename to a name no index has had, one
-row in the store, and only then is the old file removed.  Killed at any step, either the old or the new
-index is whole and in use.
+A base of the size and modification time that it was published with is opened without reading it; otherwise
+its SHA-256 is compared first.  `verify` and writers always compare it.  So damage below the file system,
+which changes neither, is found only by `verify` and by the next run.
+
+To publish: write a temporary file, fsync, rename it to a new name, add one row to the store, and remove the
+old file.  If the process is killed at any step, either the old or the new index is complete and in use.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import hashlib
 import logging
 import re
 import secrets
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +45,13 @@ _FILE_NAME = re.compile(r"vectors-\d+-[0-9a-f]{12}\.\w+")
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """An index, the ids in its base, and where that came from: an open store, and its row for the base."""
+    """An index, the ids in its base, the open store, the base's row, and whether its file is in use."""
 
     index: VectorIndex
     ids: IntArray
     store: Store
     base_id: int
+    is_published: bool
 
 
 class LiveIndex:
@@ -70,14 +75,16 @@ class LiveIndex:
         generation, base_id = store.version()
         opened = self._opened
         if opened is None or opened.store is not store or opened.base_id != base_id:
-            index = _open_base(store, self._folder, dimension)
-            if index is None:
-                index = load_backend("flat").build(*store.vectors(dimension))
-            opened = _Opened(index, index.ids, store, base_id)
+            base = _open_base(store, self._folder, dimension)
+            index = load_backend("flat").build(*store.vectors(dimension)) if base is None else base
+            opened = _Opened(index, index.ids, store, base_id, base is not None)
             self._opened, self._generation = opened, -1
         if generation != self._generation:
             newest = int(opened.ids[-1]) if len(opened.ids) else 0
-            removed = np.setdiff1d(opened.ids, store.chunk_ids(), assume_unique=True)
+            if opened.is_published:
+                removed = store.removed_from_base()
+            else:
+                removed = np.setdiff1d(opened.ids, store.chunk_ids(), assume_unique=True)
             opened.index.set_changes(*store.vectors(dimension, after=newest), removed)
             self._generation = generation
         return opened.index
@@ -90,9 +97,9 @@ def _open_base(store: Store, folder: Path, dimension: int) -> VectorIndex | None
         return None
     path = folder / base.file
     try:
-        # Before any native parser sees the file: FAISS loads a zeroed block without a word and Annoy can
+        # Before any native parser sees the file: FAISS loads a zeroed block without an error and Annoy can
         # be made to crash. A file swapped between this line and the next is not defended against.
-        if _sha256_of(base, folder) == base.sha256:
+        if _is_unchanged(base, folder) or _sha256_of(base, folder) == base.sha256:
             return open_base(base.backend, path, base.ids, dimension)
         problem = "its checksum is wrong"
     except (OSError, ValueError, IndexCorrupt) as error:  # ValueError: no possible name, no known backend
@@ -123,9 +130,8 @@ def is_due(store: Store, folder: Path, backend: str) -> bool:
         return True
     if base.generation == store.generation:
         return not is_intact(base, folder)
-    ids = store.chunk_ids()
-    n_removed = len(np.setdiff1d(base.ids, ids, assume_unique=True))
-    n_added = len(ids) - (len(base.ids) - n_removed)
+    n_removed = len(store.removed_from_base())
+    n_added = store.counts()[1] - (len(base.ids) - n_removed)
     n_beside = n_added + n_removed
     return n_beside > max(MERGE_ABOVE, MERGE_FRACTION * len(base.ids)) or not is_intact(base, folder)
 
@@ -149,6 +155,7 @@ def publish_index(store: Store, folder: Path, dimension: int, backend: str) -> N
         path = folder / f"{temporary.stem}{index_class.suffix}"
         temporary.replace(path)
         sync(folder)
+        found = path.stat()
     except (OSError, IndexNotWritable) as error:
         raise IndexNotWritable(
             f"cannot write the vector index to {folder} ({error}; {free_space(folder)}): the documents are "
@@ -157,7 +164,7 @@ def publish_index(store: Store, folder: Path, dimension: int, backend: str) -> N
     finally:
         with contextlib.suppress(OSError):  # what a full disk, or Ctrl-C, has left
             temporary.unlink(missing_ok=True)
-    store.publish(Base(backend, path.name, generation, sha256, ids))
+    store.publish(Base(backend, path.name, generation, sha256, ids, found.st_size, found.st_mtime_ns))
     for old in folder.iterdir():
         if _FILE_NAME.fullmatch(old.name) and old != path:
             with contextlib.suppress(OSError):  # nobody reads it any more, and the next publish tries again
@@ -172,15 +179,25 @@ def is_intact(base: Base, folder: Path) -> bool:
         return False
 
 
+def _is_unchanged(base: Base, folder: Path) -> bool:
+    """Whether the file of a base has the size and time that it was published with."""
+    found = _path_of(base, folder).lstat()
+    return stat.S_ISREG(found.st_mode) and (found.st_size, found.st_mtime_ns) == (base.n_bytes, base.mtime_ns)
+
+
 def is_there(base: Base, folder: Path) -> bool:
     """Whether there is a file of this base, whatever is in it."""
     return _FILE_NAME.fullmatch(base.file) is not None and (folder / base.file).is_file()
 
 
 def _sha256_of(base: Base, folder: Path) -> str:
+    return _sha256(_path_of(base, folder), base.ids)
+
+
+def _path_of(base: Base, folder: Path) -> Path:
     if not _FILE_NAME.fullmatch(base.file):  # the record may come from elsewhere: nothing outside is opened
         raise ValueError("its record names no file of an index")
-    return _sha256(folder / base.file, base.ids)
+    return folder / base.file
 
 
 def _sha256(path: Path, ids: IntArray) -> str:

@@ -16,7 +16,7 @@ from minisearch.encoders import Encoders
 from minisearch.errors import IndexBusy
 from minisearch.maintenance import recovery
 from minisearch.stores.local import Store
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from tests.fakes import HashingEncoder
 
 

@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 from minisearch import MiniSearch, minilm
 from minisearch.cli import cli
 from minisearch.errors import MinisearchError
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from tests.cli.usage import usage_error
 from tests.fakes import HashingEncoder
 from tests.sockets import BLOCK_SOCKETS
@@ -340,8 +340,8 @@ def test_an_index_whose_first_run_never_got_to_its_tables_says_so(folder: Path) 
         database.execute("pragma journal_mode = wal")
     for command in (["query", "x"], ["status"], ["verify"]):
         assert error_of(*command).endswith(
-            ".minisearch/minisearch.db holds nothing yet, since its first run was cut short or has only "
-            "begun: run minisearch index again\n"
+            ".minisearch/minisearch.db is empty, because its first run was interrupted or has just begun: "
+            "run minisearch index again\n"
         )
     assert "2 documents added" in run("index", "docs").stdout
     assert "Run a failed task" in run("query", "x").stdout
@@ -351,8 +351,9 @@ def test_an_index_of_an_older_version_says_so(folder: Path) -> None:
     run("index", "docs")
     (folder / ".minisearch" / "minisearch.db.seal").unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(folder / ".minisearch" / "minisearch.db")) as database, database:
-        database.execute("delete from _sqlite_migrations where name like 'm004%'")
-    assert "is of an older version: run minisearch index again" in error_of("query", "x")
+        database.execute("update _sqlite_migrations set name = 'm001_create_tables'")
+    assert "was made by an earlier version" in error_of("query", "x")
+    assert "made by an earlier version" in error_of("index", "docs")
 
 
 def test_an_empty_query_and_k_zero(folder: Path) -> None:

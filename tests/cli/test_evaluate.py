@@ -18,8 +18,7 @@ from minisearch.cli import cli
 from minisearch.evaluation.collection import read_collection
 from minisearch.evaluation.measures import MEASURES, means, scores_by_query
 from minisearch.evaluation.runs import read_run
-from minisearch.search.rerank import Pace
-from minisearch.search.rerankers import Rerankers
+from minisearch.search.rerank import Rerankers, TimedReranker
 from minisearch.types import FloatArray
 from tests.cli.usage import usage_error
 from tests.evaluation.folders import make_collection
@@ -229,7 +228,9 @@ class Backwards:
 
 
 def test_reranking_stands_beside_the_same_mode_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rerankers, "pace", lambda *_: Pace(Backwards(), lambda _, texts: np.ones(len(texts))))
+    monkeypatch.setattr(
+        Rerankers, "timed", lambda *_: TimedReranker(Backwards(), lambda _, texts: np.ones(len(texts)))
+    )
     found = json_of(folder, "--mode", "dense", "--rerank", "bi", "--rerank-depth", "8")
     plain, turned = found["settings"]
     assert (plain["name"], turned["name"]) == ("dense", "dense+bi")

@@ -29,7 +29,7 @@ from minisearch.errors import InputError
 from minisearch.filters import And, Before, Extension, Field, Filter, Language, Or, Since
 from minisearch.filters import Path as PathFilter
 from minisearch.results import Evidence, Place, Query, SearchResult, SearchResults, Trace
-from minisearch.search import rerankers
+from minisearch.search import rerank
 from minisearch.types import IndexStatus, RunRecord
 from tests.cli.usage import usage_error
 from tests.fakes import HashingEncoder
@@ -232,7 +232,7 @@ def test_conditions_of_one_kind_are_alternatives_and_all_kinds_must_hold(
 
 
 def test_the_choices_are_those_of_the_engine() -> None:
-    assert rerankers.KINDS == asked.RERANKERS
+    assert rerank.KINDS == asked.RERANKERS
 
 
 def test_a_literal_query_has_no_operators() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from minisearch import MiniSearch
 from minisearch.errors import IndexBusy
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from tests.fakes import HashingEncoder
 from tests.faults.invariants import assert_same_as_new, assert_whole, state, write_documents
 from tests.faults.processes import command, environment, run, start
@@ -117,7 +117,7 @@ def test_who_finds_the_lock_held_is_told_by_whom(tmp_path):
     write_documents(folder, 3, seed=1)
     with MiniSearch(index, encoder=HashingEncoder()) as ms:
         ms.index(folder)
-        code = "import sys, pathlib, time; from minisearch.stores.local.lock import writer_lock\n"
+        code = "import sys, pathlib, time; from minisearch.stores.local.files import writer_lock\n"
         code += f"with writer_lock(pathlib.Path({str(index)!r})): print('held', flush=True); time.sleep(60)"
         holder = subprocess.Popen([sys.executable, "-c", code], env=environment(), stdout=subprocess.PIPE)
         assert holder.stdout and holder.stdout.readline() == b"held\n"

@@ -343,7 +343,7 @@ def test_triggers_and_views_that_are_not_ours_are_refused(places):
         place.change(*program.split(";;"))
     for program, ended in zip(PROGRAMS, use(*stages), strict=True):
         assert outcomes(ended) == {"refused"}, program
-        assert all("no minisearch has put there" in words for _, words in ended.values()), program
+        assert all("minisearch did not put there" in words for _, words in ended.values()), program
 
 
 def test_a_check_that_calls_a_function_calls_none(place):

@@ -100,13 +100,13 @@ def test_a_killed_run_says_so_and_the_next_one_finishes_it(tmp_path):
 
 KILLED = """
 import os, signal
-from minisearch.stores.local import backup, connection, copying
+from minisearch.stores.local import backup, connection, sqlite
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 WHILE = {
     "copying": """
-copying.PAGES_AT_ONCE = 5
+sqlite.PAGES_AT_ONCE = 5
 copy_pages, steps = connection.copy_pages, []
 def is_interrupted():
     steps.append(1)

@@ -185,11 +185,11 @@ def test_a_second_ctrl_c_as_the_first_is_answered_changes_nothing(said_by):
 # SQLite calls this for every document of a question with a filter.
 MATCHING = """
 import time
-from minisearch.stores.local import opening
+from minisearch.stores.local import sqlite
 def {function}(*_):
     print("matching", flush=True)
     time.sleep(20)
-opening.{function} = {function}
+sqlite.{function} = {function}
 """
 
 
@@ -298,13 +298,13 @@ def test_a_writer_killed_as_it_shrinks_leaves_its_copy_in_the_index_folder_and_o
 
 # As slow as it could be: a step of SQLite's without an end, by whatever runs its statements.
 CHECKING = """
-from minisearch.stores.local import checking
+from minisearch.stores.local import integrity
 def check_slowly(checked, *_):
     print("checking", flush=True)
     run = getattr(checked, "rows", checked)
     run("with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) from n")
     return []
-checking.{step} = check_slowly
+integrity.{step} = check_slowly
 """
 
 
@@ -317,11 +317,11 @@ def contents_of(folder):
 @pytest.mark.parametrize(
     ("command", "step"),
     [
-        ("verify", "_of_references"),
-        ("verify", "_compared"),
-        ("restore", "_of_references"),
-        ("restore", "_compared"),
-        ("backup", "_of_references"),
+        ("verify", "_reference_problems"),
+        ("verify", "_problems_of_both_tables"),
+        ("restore", "_reference_problems"),
+        ("restore", "_problems_of_both_tables"),
+        ("backup", "_reference_problems"),
     ],
 )
 @pytest.mark.parametrize(("sent", "code"), SIGNALS)

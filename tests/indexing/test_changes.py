@@ -62,9 +62,9 @@ def test_a_file_that_a_new_library_may_read_is_tried_again(
 ) -> None:
     (docs / "a.md").write_text("text")
     (docs / "empty.md").touch()
-    monkeypatch.setattr(reading, "installed", lambda: ())
+    monkeypatch.setattr(reading, "installed_libraries", lambda: ())
     ms.index("docs")
-    monkeypatch.setattr(reading, "installed", lambda: ("pypdfium2 5.0",))
+    monkeypatch.setattr(reading, "installed_libraries", lambda: ("pypdfium2 5.0",))
     read.clear()
     ms.index("docs")
     assert read == ["empty.md"]

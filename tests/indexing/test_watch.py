@@ -15,7 +15,7 @@ from minisearch import MiniSearch
 from minisearch.errors import InputError, MinisearchError
 from minisearch.indexing.watch import _changes, _ticks
 from minisearch.paths import IndexLocation
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from tests.fakes import HashingEncoder
 
 

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 PdfLine = tuple[float, float, float, str]  # x, y, size, words (Latin-1)
 
@@ -33,10 +35,15 @@ def stream(data: bytes, entries: bytes = b"") -> bytes:
     return b"<< /Length %d %b >>\nstream\n%b\nendstream" % (len(data), entries, data)
 
 
-def pdf_of_streams(streams: Sequence[bytes]) -> bytes:
-    """A PDF with a page for each stream of drawing commands; /F1 is Helvetica."""
+def pdf_of_streams(
+    streams: Sequence[bytes], *, catalog: bytes = b"", trailer: bytes = b"", more: Sequence[bytes] = ()
+) -> bytes:
+    """A PDF with a page for each stream of drawing commands; /F1 is Helvetica.
+
+    The first page is object 5, the second 7, and so on; the objects of ``more`` follow the last page.
+    """
     objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Catalog /Pages 2 0 R %b >>" % catalog,
         b"",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
@@ -49,12 +56,12 @@ def pdf_of_streams(streams: Sequence[bytes]) -> bytes:
             b"/Resources << /Font << /F1 3 0 R >> >> /Contents %d 0 R >>" % len(objects)
         )
     objects[1] = b"<< /Type /Pages /Count %d /Kids [%b] >>" % (len(kids), b" ".join(kids))
-    return pdf_objects(objects)
+    return pdf_objects([*objects, *more], trailer=trailer)
 
 
-def pdf_of_lines(pages: Sequence[Sequence[PdfLine]]) -> bytes:
-    """A PDF with these words at these places."""
-    return pdf_of_streams([stream(drawing(lines)) for lines in pages])
+def pdf_of_lines(pages: Sequence[Sequence[PdfLine]], **extras: Any) -> bytes:
+    """A PDF with these words at these places; see `pdf_of_streams` for ``extras``."""
+    return pdf_of_streams([stream(drawing(lines)) for lines in pages], **extras)
 
 
 def drawing(lines: Sequence[PdfLine]) -> bytes:
@@ -66,11 +73,49 @@ def drawing(lines: Sequence[PdfLine]) -> bytes:
     return b"BT\n" + shown + b"ET"
 
 
-def pdf(*pages: str) -> bytes:
-    """A PDF with these texts, line by line from the top of each page."""
+def pdf(*pages: str, **extras: Any) -> bytes:
+    """A PDF with these texts, line by line from the top of each page; see `pdf_of_streams` for ``extras``."""
     return pdf_of_lines(
-        [[(72, 720 - 14 * i, 12, words) for i, words in enumerate(text.splitlines())] for text in pages]
+        [[(72, 720 - 14 * i, 12, words) for i, words in enumerate(text.splitlines())] for text in pages],
+        **extras,
     )
+
+
+def encrypted_pdf(words: str, password: str) -> bytes:
+    """A PDF that opens with this password, encrypted by RC4 with 40 bits (PDF 1.7, 7.6.3)."""
+    padding = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
+    user, owner = (password.encode() + padding)[:32], (b"owner" + padding)[:32]
+    by_owner = _rc4(_md5(owner)[:5], user)
+    key = _md5(user + by_owner + (-4).to_bytes(4, "little", signed=True) + b"id")[:5]
+    of_stream = _md5(key + (4).to_bytes(3, "little") + bytes(2))[:10]
+    entries = (
+        by_owner.hex().encode(),
+        _rc4(key, padding).hex().encode(),
+        b"id".hex().encode(),
+        b"id".hex().encode(),
+    )
+    return pdf_of_streams(
+        [stream(_rc4(of_stream, drawing([(72, 720, 12, words)])))],
+        trailer=b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <%b> /U <%b> >> /ID [<%b> <%b>]" % entries,
+    )
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def _rc4(key: bytes, data: bytes) -> bytes:
+    state, j = list(range(256)), 0
+    for i in range(256):
+        j = (j + state[i] + key[i % len(key)]) % 256
+        state[i], state[j] = state[j], state[i]
+    out, i, j = bytearray(), 0, 0
+    for byte in data:
+        i = (i + 1) % 256
+        j = (j + state[i]) % 256
+        state[i], state[j] = state[j], state[i]
+        out.append(byte ^ state[(state[i] + state[j]) % 256])
+    return bytes(out)
 
 
 def zipped(entries: Mapping[str, str | bytes], *, method: int = zipfile.ZIP_DEFLATED) -> bytes:

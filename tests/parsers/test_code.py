@@ -14,8 +14,7 @@ from minisearch.chunking.chunker import chunk
 from minisearch.chunking.sections import SMALL_TOKENS
 from minisearch.errors import IngestError
 from minisearch.parsers import code, parse
-from minisearch.parsers.code import MODULES, read_code
-from minisearch.parsers.extract import grammars
+from minisearch.parsers.code import read_code
 from minisearch.parsers.sandbox import Limits, Sandbox
 from minisearch.parsers.source import decode
 from minisearch.types import Chunk
@@ -96,7 +95,7 @@ def test_no_source_keeps_or_breaks_the_process(suffix, unit, n):
 
 def test_what_the_process_makes_up_is_not_believed():
     class Liar(Sandbox):
-        def take(self, format_, label, data):
+        def extract(self, format_, label, data):
             return {"parts": self.parts}
 
     source = decode("a.py", b"def f():\n    pass\n")
@@ -266,10 +265,6 @@ def test_definitions_of_python_are_those_of_its_own_parser(module):
     assert sorted(found) == sorted(expected)
 
 
-def test_the_reader_knows_the_grammars_that_there_are():
-    assert {name: grammar.module for name, grammar in grammars.GRAMMARS.items()} == MODULES
-
-
 # --- what it is cut into ---------------------------------------------------------------------------
 
 
@@ -352,7 +347,7 @@ def test_without_its_grammar_a_source_is_cut_at_lines(monkeypatch):
 
 def test_a_reader_that_fails_leaves_the_text_and_a_note():
     class Failing(Sandbox):
-        def take(self, format_, label, data):
+        def extract(self, format_, label, data):
             raise IngestError("it is broken")
 
     document = read_code(decode("a.py", b"def f():\n    pass\n"), Failing())

@@ -1,12 +1,12 @@
 # ruff: noqa: E501 - XML is easier to read in one line
-"""A DOCX gives every word that it shows: those in headers, boxes, notes, fields and equations too."""
+"""DOCX: every visible word is extracted, also from headers, text boxes, notes, fields and equations."""
 
 from __future__ import annotations
 
 import pytest
 
 from minisearch.parsers import parse
-from minisearch.parsers.extract.numbering import WRITTEN
+from minisearch.parsers.docx_styles import NUMBER_FORMATS
 from minisearch.types import Document
 from tests.parsers.made_files import OFFICE, WORD, docx_entries, paragraph, zipped
 
@@ -37,7 +37,7 @@ def read(body: str, parts: dict[str, str] | None = None) -> Document:
     return parse("a.docx", zipped(entries))
 
 
-def test_what_is_on_every_page_comes_once_around_the_body():
+def test_headers_and_footers_come_once_around_the_body():
     document = read(
         paragraph("body"),
         {"header1": paragraph("Letterhead"), "header2": paragraph("Letterhead"), "header3": paragraph("First page"),
@@ -46,7 +46,7 @@ def test_what_is_on_every_page_comes_once_around_the_body():
     assert document.text == "Letterhead\n\nFirst page\n\nbody\n\nConfidential"
 
 
-def test_notes_and_comments_follow_the_paragraph_that_they_are_on():
+def test_notes_and_comments_follow_their_paragraph():
     body = (
         '<w:p><w:r><w:t>Engines</w:t></w:r><w:r><w:footnoteReference w:id="2"/></w:r>'
         '<w:r><w:endnoteReference w:id="2"/></w:r><w:r><w:t> run.</w:t></w:r>'
@@ -62,10 +62,10 @@ def test_notes_and_comments_follow_the_paragraph_that_they_are_on():
     ]  # fmt: skip
 
 
-def test_a_comment_that_begins_with_a_table_or_a_heading_is_called_one():
+def test_a_comment_that_begins_with_a_table_or_a_heading_has_its_label():
     body = '<w:p><w:r><w:t>Words.</w:t></w:r><w:r><w:commentReference w:id="0"/></w:r></w:p>'
     for content, words in [
-        (table(cell("a") + cell("b")), "Comment by A: a b"),
+        (table(cell("a") + cell("b")), "Comment by A: a; b"),
         (paragraph("b", "Heading1"), "Comment by A: b"),
         (paragraph(" "), ""),
     ]:
@@ -84,7 +84,7 @@ def test_a_text_box_is_read_once_and_follows_its_paragraph():
     assert document.text == "before after\n\nin the box\n\na crank\n\nold box"
 
 
-def test_of_alternatives_one_that_says_something_is_read():
+def test_the_first_alternative_with_text_is_read():
     empty = "<mc:AlternateContent><mc:Choice><w:drawing/></mc:Choice><mc:Fallback>{}</mc:Fallback></mc:AlternateContent>"
     assert read(f"<w:p>{empty.format(run('fallback'))}</w:p>").text == "fallback"
 
@@ -98,7 +98,7 @@ def test_tracked_changes_are_read_as_accepted():
     assert read(body).text == "The new text"
 
 
-def test_a_paragraph_that_was_deleted_takes_no_number_and_half_a_one_goes_on_in_the_next():
+def test_a_deleted_paragraph_takes_no_number_and_its_rest_continues_in_the_next():
     numbering = (
         f'<w:abstractNum w:abstractNumId="5">{level(0, "decimal", "%1.")}</w:abstractNum>'
         '<w:num w:numId="1"><w:abstractNumId w:val="5"/></w:num>'
@@ -111,7 +111,7 @@ def test_a_paragraph_that_was_deleted_takes_no_number_and_half_a_one_goes_on_in_
     assert document.text.split("\n") == ["1. one", "2. two", "3. half of three", "", "half of"]
 
 
-def test_fields_show_what_they_came_to():
+def test_fields_show_their_results():
     simple = f"<w:fldSimple w:instr='SEQ Figure'>{run('7')}</w:fldSimple>"
     long = (
         "<w:r><w:fldChar w:fldCharType='begin'/><w:instrText>REF x</w:instrText>"
@@ -135,7 +135,7 @@ def test_an_equation_is_written_in_one_line():
     assert read(f"<w:p>{run('So ')}{body}</w:p>").text == "So x^2=a/b"
 
 
-def test_a_picture_says_what_its_author_wrote_of_it():
+def test_a_picture_gives_its_alternative_text():
     picture = "<w:r><w:drawing><wp:inline><wp:docPr id='1' name='Picture 1' descr='{}'/></wp:inline></w:drawing></w:r>"
     body = f"<w:p>{run('see')}{picture.format('a steam engine')}{picture.format('IMG_1.jpg')}</w:p>"
     assert read(body).text == "see a steam engine"
@@ -163,7 +163,7 @@ SPAN = '<w:gridSpan w:val="{}"/>'.format
 GOES_ON = "<w:vMerge/>"
 
 
-def test_a_row_of_a_table_says_what_its_cells_are():
+def test_a_row_of_a_table_names_its_cells_by_the_header():
     body = (
         paragraph("before")
         + table(
@@ -184,14 +184,14 @@ def test_a_row_of_a_table_says_what_its_cells_are():
     assert [document.text[start:end] for start, end in document.blocks] == rows
 
 
-def test_a_header_of_two_rows_is_not_said_in_each():
+def test_a_header_of_two_rows_is_not_repeated_in_each_row():
     document = read(
         table(cell("Name") + cell("Cups", SPAN(2)), cell("", GOES_ON) + cell("2023") + cell("2024"), cell("Ann") + cell("3") + cell("4"))
     )  # fmt: skip
     assert document.text.split("\n\n") == ["Name; Cups", "Cups: 2023; 2024", "Name: Ann; Cups: 3; 4"]
 
 
-def test_a_form_is_no_table_with_a_header():
+def test_a_form_has_no_header():
     document = read(table(cell("Name:") + cell("Ada"), cell("City:") + cell("Kiel")))
     assert document.text.split("\n\n") == ["Name: Ada", "City: Kiel"]
 
@@ -201,11 +201,28 @@ def test_a_form_is_no_table_with_a_header():
     [table(cell("a") + cell("b")), paragraph("a", "Heading1") + paragraph("b"), paragraph("a " * 2_000) + paragraph("b")],
     ids=["table", "heading", "page"],
 )  # fmt: skip
-def test_a_table_that_lays_out_a_page_is_read_as_the_page(inner):
+def test_a_layout_table_is_read_as_the_text_in_it(inner):
     document = read(table(cell(inner + "<w:p/>") + cell("beside")))
-    assert document.text.split() == [*read(inner).text.replace(";", "").split(), "beside"]
+    assert document.text.split() == [*read(inner).text.split(), "beside"]
     assert "a; b; beside" not in document.text
     assert len(document.headings) == inner.count("Heading1")
+
+
+def test_a_table_in_a_layout_cell_names_its_cells_by_the_header():
+    inner = table(cell("City") + cell("Cups"), cell("Kiel") + cell("7"), cell("Ulm") + cell("9"))
+    document = read(table(cell(paragraph("Sales") + inner)) + paragraph("after"))
+    lines = ["Sales", "City; Cups", "City: Kiel; Cups: 7", "City: Ulm; Cups: 9", "after"]
+    assert document.text.split("\n\n") == lines
+
+
+def test_a_numbered_cell_and_the_cell_beside_it_are_one_line_of_a_layout_table():
+    numbering = (
+        f'<w:abstractNum w:abstractNumId="5">{level(0, "decimal", "%1.")}</w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="5"/></w:num>'
+    )
+    long = paragraph("b " * 2_000)
+    document = read(table(cell(numbered("", 0)) + cell(long)), {"numbering": numbering})
+    assert document.text.startswith("1. b b b")
 
 
 def test_a_table_in_a_cell_in_a_box_or_without_rows_loses_no_words():
@@ -219,11 +236,11 @@ def test_a_table_in_a_cell_in_a_box_or_without_rows_loses_no_words():
         + cell("x")
         + "</w:tbl>"
     )
-    assert read(body).text.split() == ["in", "box", "stray", "row", "x"]
+    assert read(body).text.split() == ["in;", "box", "stray", "row", "x"]
     assert read(table(cell("wide", SPAN(10**9)) + cell("b"))).text == "wide; b"
 
 
-def test_what_a_form_asks_for_is_not_its_text():
+def test_the_placeholder_of_a_form_field_is_left_out():
     empty = f"<w:sdt><w:sdtPr><w:showingPlcHdr{{}}/></w:sdtPr><w:sdtContent>{run('Click here')}</w:sdtContent></w:sdt>"
     assert read(f"<w:p>{run('Name: ')}{empty.format('')}</w:p>" + paragraph("end")).text == "Name:\n\nend"
     assert read("<w:p>" + empty.format(" w:val='0'") + "</w:p>").text == "Click here"
@@ -263,7 +280,7 @@ def level(depth: int, written: str, words: str, more: str = "") -> str:
     return f'<w:lvl w:ilvl="{depth}"><w:numFmt w:val="{written}"/><w:lvlText w:val="{words}"/>{more}</w:lvl>'
 
 
-def test_numbers_that_word_puts_before_paragraphs_are_read():
+def test_the_numbers_before_paragraphs_are_read():
     levels = (
         level(0, "upperRoman", "Article %1.", "<w:start w:val='9'/>") + level(1, "decimal", "%1.%2", "<w:isLgl/>")
         + level(2, "lowerLetter", "(%3)") + level(3, "bullet", "o")
@@ -288,7 +305,7 @@ def test_numbers_that_word_puts_before_paragraphs_are_read():
     assert [heading.title for heading in document.headings] == ["Article IX. Scope", "Article X. Term"]
 
 
-def test_a_list_may_say_its_numbers_in_a_style_that_another_defines():
+def test_a_list_may_refer_to_a_style_that_another_list_defines():
     numbering = (
         f'<w:abstractNum w:abstractNumId="5"><w:styleLink w:val="Legal"/>{level(0, "upperRoman", "%1.")}</w:abstractNum>'
         '<w:abstractNum w:abstractNumId="6"><w:numStyleLink w:val="Legal"/></w:abstractNum>'
@@ -299,8 +316,8 @@ def test_a_list_may_say_its_numbers_in_a_style_that_another_defines():
     assert document.text.split("\n") == ["I. a", "II. b", "c"]
 
 
-def test_letters_and_roman_numbers_are_written_as_people_do():
-    letters, roman = WRITTEN["lowerLetter"], WRITTEN["upperRoman"]
+def test_numbers_may_be_letters_or_roman():
+    letters, roman = NUMBER_FORMATS["lowerLetter"], NUMBER_FORMATS["upperRoman"]
     assert [letters(number) for number in (0, 1, 26, 27, 28, 53, 10**9)] == [
         "0",
         "a",

@@ -1,4 +1,4 @@
-"""An EPUB's chapters come out in reading order, each a page, whatever the order of the files in it."""
+"""EPUB: chapters are pages in reading order, whatever their order in the archive."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_chapters_are_pages_in_the_order_of_the_spine():
     assert document.origin.source == document.text
 
 
-def test_names_are_read_as_links_are_and_missing_chapters_are_counted():
+def test_chapter_names_are_unquoted_and_missing_chapters_are_counted():
     entries = epub_entries({"a%20b.xhtml": "", "text/../c.xhtml": "<p>here</p>", "gone.xhtml": ""})
     del entries["OEBPS/a%20b.xhtml"], entries["OEBPS/gone.xhtml"]
     entries["OEBPS/a b.xhtml"] = "<p>with a space</p>"
@@ -59,7 +59,7 @@ def test_a_damaged_chapter_leaves_the_others_readable_under_their_numbers():
     assert reason("a.epub", book) == "damaged: the archive cannot be unpacked"
 
 
-def test_a_chapter_that_is_a_drawing_gives_its_words_and_a_photograph_is_missing():
+def test_a_chapter_in_svg_gives_its_words_and_a_photograph_is_missing():
     entries = epub_entries({"a.xhtml": "<p>a</p>", "b.svg": "", "c.jpg": "", "d.xhtml": "<p>d</p>"})
     package = str(entries["OEBPS/book.opf"])
     for name, kind in (("b.svg", "image/svg+xml"), ("c.jpg", "image/jpeg")):
@@ -93,7 +93,7 @@ def test_a_chapter_is_read_in_its_own_encoding(encoding):
         ([b"\xff\xfea\0b"], "a\ufffd", "1 place"),
     ],
 )
-def test_bytes_that_mean_no_character_are_counted(chapters, text, places):
+def test_bytes_that_cannot_be_decoded_are_counted(chapters, text, places):
     entries = epub_entries({f"{i}.xhtml": "" for i in range(len(chapters))})
     entries |= {f"OEBPS/{i}.xhtml": chapter for i, chapter in enumerate(chapters)}
     document = parse("a.epub", zipped(entries))
@@ -101,7 +101,7 @@ def test_bytes_that_mean_no_character_are_counted(chapters, text, places):
     assert document.notes == ((f"{places} in its chapters cannot be decoded",) if places else ())
 
 
-def test_a_chapter_outside_the_book_is_none():
+def test_a_chapter_outside_the_book_is_missing():
     entries = epub_entries(
         {"../../../../../../etc/passwd": "", "file:///etc/passwd": "", "a.xhtml": "<p>a</p>"}
     )
@@ -119,7 +119,7 @@ def test_entities_are_refused_in_the_package_and_stay_words_in_a_chapter(prolog)
     assert "so &e9;" in parse("a.epub", zipped(entries)).text
 
 
-def test_a_protected_book_says_so_but_its_fonts_may_be():
+def test_a_protected_book_is_refused_unless_only_its_fonts_are_encrypted():
     def encryption(name: str) -> dict[str, str | bytes]:
         return {"META-INF/encryption.xml": f'<encryption><CipherReference URI="{name}"/></encryption>'}
 

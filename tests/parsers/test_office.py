@@ -1,4 +1,4 @@
-"""DOCX, PPTX and XLSX: what was written comes out in order, and an archive made to harm gives a reason."""
+"""DOCX, PPTX and XLSX: text comes out in order, and a hostile archive gives a reason."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import zipfile
 import pytest
 
 from minisearch.errors import IngestError
-from minisearch.parsers import parse
-from minisearch.parsers.extract import archive
-from minisearch.parsers.extract.contents import Unreadable
+from minisearch.parsers import archive, parse
+from minisearch.parsers.contents import ExtractionError
 from minisearch.types import Document
 from tests.parsers.made_files import docx, docx_entries, paragraph, pptx, xlsx, zipped
 
@@ -39,7 +38,7 @@ def entries_of(data: bytes) -> dict[str, bytes]:
         return {name: file.read(name) for name in file.namelist()}
 
 
-# --- what is read --------------------------------------------------------------------------------------
+# --- what is read ---------------------------------------------------------------------------------------
 
 
 def test_a_docx_gives_its_paragraphs_under_their_headings():
@@ -60,7 +59,7 @@ def test_a_docx_keeps_its_tables_and_its_lists():
     assert parse("a.docx", zipped(docx_entries(table))).text == "left; right"
 
 
-def test_words_go_through_office_unharmed():
+def test_random_words_are_extracted_unchanged():
     words = [random.Random(i).choice(["naïve", "日本語", "a<b&c", "😀", '"quoted"']) * 3 for i in range(40)]
     assert parse("a.docx", docx(*words)).text.split("\n\n") == words
     assert parse("a.pptx", pptx([(word, "text", "") for word in words])).text.split("\n\ntext") == [
@@ -101,7 +100,7 @@ def test_a_presentation_keeps_tables_groups_and_charts():
     assert document.notes == ()  # the workbook that the chart carries says the same
 
 
-def test_a_workbook_has_a_page_for_each_sheet_and_rows_say_what_their_cells_are():
+def test_a_workbook_has_a_page_for_each_sheet_and_rows_name_their_cells():
     day = datetime.datetime(2024, 2, 29)
     rows = [["fruit", "price", "since"], ["apple", 1.1 + 2.2, day], [], ["pear", 2.0, day.replace(hour=5)]]
     document = parse("a.xlsx", xlsx({"Prices": rows, "Empty": [], "Other": [["alone"], [True]]}))
@@ -113,11 +112,11 @@ def test_a_workbook_has_a_page_for_each_sheet_and_rows_say_what_their_cells_are(
     assert [document.text[page:][:5] for page in document.pages] == ["Price", "Empty", "Other"]
 
 
-# --- what is not ---------------------------------------------------------------------------------------
+# --- what is refused -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["a.docx", "a.pptx", "a.xlsx", "a.epub"])
-def test_what_is_no_archive_gives_a_reason(path):
+def test_a_file_that_is_no_archive_gives_a_reason(path):
     assert reason(path, b"") == reason(path, b"words") == "damaged: not a ZIP archive, as it ought to be"
     assert reason(path, b"\xd0\xcf\x11\xe0" + bytes(600)).startswith("encrypted, or an old Office document")
     assert reason(path, zipped({"a.txt": "words"})).startswith("damaged")
@@ -148,16 +147,16 @@ def test_an_encoding_that_could_hide_entities_is_refused():
     body = entries["word/document.xml"]
     for encoding in ("utf-7", "cp037", "shift_jis"):
         entries["word/document.xml"] = f'<?xml version="1.0" encoding="{encoding}"?>{body}'.encode()
-        assert "encoding that is not read" in reason("a.docx", zipped(entries))
+        assert "encoding that is not supported" in reason("a.docx", zipped(entries))
 
 
-def test_an_archive_that_unpacks_to_too_much_is_given_up_early(monkeypatch):
+def test_an_archive_that_unpacks_to_too_much_is_refused_early(monkeypatch):
     data = docx_entries(" " * (archive.SMALL * 2))
     assert reason("a.docx", zipped(data)).endswith("unpacks to more than 500 times its size")
     monkeypatch.setattr(archive, "MAX_BYTES", 1_000_000)
     parts = archive.Archive(zipped({"a": bytes(600_000), "b": bytes(600_000)}))
     assert len(parts.read("a")) == 600_000
-    with pytest.raises(Unreadable, match="unpacks to more than 1 MB"):
+    with pytest.raises(ExtractionError, match="unpacks to more than 1 MB"):
         parts.read("b")
     many = {f"word/{i}.xml": b"" for i in range(archive.MAX_ENTRIES)}
     assert "more than 10,000 entries" in reason("a.docx", zipped(docx_entries("") | many))
@@ -168,7 +167,7 @@ def test_a_picture_is_never_unpacked():
     assert parse("a.docx", zipped(entries)).text == "words"
 
 
-def test_sizes_that_an_archive_claims_are_not_believed():
+def test_sizes_that_an_archive_claims_are_not_trusted():
     data = bytearray(zipped({"META-INF/container.xml": b" " * 5_000_000}))
     central = data.index(b"PK\1\2")
     struct.pack_into("<I", data, central + 24, 10)  # its size, unpacked

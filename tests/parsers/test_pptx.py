@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - XML is easier to read in one line
-"""A presentation gives the words of all that is on a slide: charts, diagrams, pictures, comments."""
+"""PPTX: the words of everything on a slide are extracted: charts, diagrams, pictures, comments."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_chart_is_a_table_of_its_categories_and_series():
     assert document.notes == ()
 
 
-def test_points_that_do_not_share_their_places_are_a_table_for_each_series():
+def test_series_with_different_categories_are_a_table_each():
     presentation = Presentation()
     shapes = presentation.slides.add_slide(presentation.slide_layouts[6]).shapes
     apart, together, bubbles = XyChartData(), XyChartData(), BubbleChartData()
@@ -86,7 +86,7 @@ def test_points_that_do_not_share_their_places_are_a_table_for_each_series():
     ]  # fmt: skip
 
 
-def test_categories_that_are_dates_and_values_that_are_shares_are_read_as_such():
+def test_dates_and_percentages_in_charts_are_formatted():
     presentation = Presentation()
     shapes = presentation.slides.add_slide(presentation.slide_layouts[6]).shapes
     data = CategoryChartData(number_format="0%")
@@ -123,7 +123,7 @@ def test_a_diagram_is_read_point_by_point():
     assert parse("a.pptx", damaged).notes == ("ppt/x/d1.xml in it cannot be read and is left out",)
 
 
-def test_of_alternatives_one_is_read_within_a_shape_and_around_it():
+def test_one_alternative_is_read_within_a_shape_and_around_it():
     around = f"<mc:AlternateContent><mc:Choice>{box('new')}</mc:Choice><mc:Fallback>{box('old')}</mc:Fallback></mc:AlternateContent>"
     within = (
         "<p:sp><p:txBody><a:p><mc:AlternateContent><mc:Choice><m:r><m:t>x=1</m:t></m:r></mc:Choice>"
@@ -132,7 +132,7 @@ def test_of_alternatives_one_is_read_within_a_shape_and_around_it():
     assert parse("a.pptx", with_shape(around + within)).text == "Title\n\ntext\n\nnew\n\nx=1"
 
 
-def test_a_picture_says_what_its_author_wrote_of_it():
+def test_a_picture_gives_its_alternative_text():
     picture = '<p:pic><p:nvPicPr><p:cNvPr id="9" name="Picture 9" descr="{}"/></p:nvPicPr></p:pic>'
     data = with_shape(picture.format("a steam engine") + picture.format("image1.png"))
     assert parse("a.pptx", data).text == "Title\n\ntext\n\na steam engine"
@@ -152,7 +152,7 @@ def test_comments_old_and_new_are_read():
     )
 
 
-def test_what_every_slide_says_is_said_once_and_numbers_never():
+def test_a_repeated_footer_comes_once_and_slide_numbers_never():
     entries = entries_of(pptx([("One", "a", ""), ("Two", "b", "")]))
     place = '<p:sp><p:nvSpPr><p:nvPr><p:ph type="{}"/></p:nvPr></p:nvSpPr><p:txBody><a:p><a:r><a:t>{}</a:t></a:r></a:p></p:txBody></p:sp>'
     for name in (SLIDE, "ppt/slides/slide2.xml"):

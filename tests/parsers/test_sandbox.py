@@ -1,4 +1,4 @@
-"""Whatever a file does to the process that reads it, this one goes on, and the next file is read."""
+"""A file may crash, hang or fill the sandbox process: the parent continues and reads the next file."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def child_code(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
 # --- the process ---------------------------------------------------------------------------------------
 
 
-def test_it_starts_with_the_first_file_and_is_kept(sandbox):
+def test_the_process_starts_with_the_first_file_and_is_kept(sandbox):
     assert sandbox.pid is None
     assert take(sandbox, pdf("one")) == "one"
     pid = sandbox.pid
@@ -76,7 +76,7 @@ def test_it_starts_with_the_first_file_and_is_kept(sandbox):
     assert not is_running(pid)
 
 
-def test_one_that_was_killed_between_two_files_is_replaced(sandbox):
+def test_a_process_killed_between_two_files_is_replaced(sandbox):
     take(sandbox, pdf("one"))
     os.kill(sandbox.pid, signal.SIGKILL)
     wait_until(lambda: not is_running(sandbox.pid))
@@ -84,7 +84,7 @@ def test_one_that_was_killed_between_two_files_is_replaced(sandbox):
 
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), 9)"])
-def test_one_that_leaves_while_it_is_asked_is_replaced(sandbox, monkeypatch, end):
+def test_a_process_that_ends_during_a_request_is_replaced(sandbox, monkeypatch, end):
     with monkeypatch.context() as patch:
         child_code(patch, "import os, json; os.read(0, 8); os._exit(0)")
         assert reason(sandbox, pdf("words")) == "its reader ended without an answer (exit status 0)"
@@ -106,7 +106,7 @@ def state(path: Path) -> tuple[int, ...]:
     return status.st_mode, status.st_uid, status.st_nlink, status.st_size, status.st_mtime_ns
 
 
-def test_it_may_open_no_socket_start_no_program_and_change_no_file(sandbox, tmp_path, monkeypatch):
+def test_the_process_may_open_no_socket_start_no_program_and_change_no_file(sandbox, tmp_path, monkeypatch):
     written = tmp_path / "written"
     there = tmp_path / "there"
     there.write_text("as it was")
@@ -138,8 +138,8 @@ def test_it_may_open_no_socket_start_no_program_and_change_no_file(sandbox, tmp_
     }
     boot = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-        "import minisearch.parsers.extract.child as child\n"
-        "child._take = lambda name, data: exec(data)\nchild.main(*json.loads(sys.argv[2]))"
+        "import minisearch.parsers.sandbox_child as child\n"
+        "child._extract = lambda name, data: exec(data)\nchild.main(*json.loads(sys.argv[2]))"
     )
     child_code(monkeypatch, boot)
     for name, attempt in attempts.items():
@@ -148,7 +148,7 @@ def test_it_may_open_no_socket_start_no_program_and_change_no_file(sandbox, tmp_
     assert (state(tmp_path), state(there)) == before
 
 
-def test_it_inherits_no_descriptor_and_no_environment(sandbox, monkeypatch, tmp_path):
+def test_the_process_inherits_no_descriptor_and_no_environment(sandbox, monkeypatch, tmp_path):
     monkeypatch.setenv("SECRET_TOKEN", "x")
     with (tmp_path / "open").open("w") as file:
         os.set_inheritable(file.fileno(), True)
@@ -172,7 +172,7 @@ def test_modules_in_the_working_folder_are_not_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["sys.exit()", "os._exit(0)", "os.kill(os.getpid(), 9)"])
-def test_it_does_not_outlive_its_parent(ending):
+def test_the_process_ends_with_its_parent(ending):
     code = (
         "import os, sys; from minisearch.parsers.extracted import SANDBOX, EXTRACTED\n"
         "from tests.parsers.made_files import pdf\n"
@@ -183,7 +183,7 @@ def test_it_does_not_outlive_its_parent(ending):
     assert done.stderr == ""
 
 
-def test_it_ends_with_its_owner():
+def test_the_process_ends_with_its_owner():
     box = Sandbox()
     take(box, pdf("words"))
     pid = box.pid
@@ -208,7 +208,7 @@ def test_threads_take_turns(sandbox):
 # --- limits --------------------------------------------------------------------------------------------
 
 
-def test_too_much_time_ends_it(sandbox):
+def test_too_much_time_ends_the_process(sandbox):
     sandbox.limits = Limits(wall_s=0.5)
     with pytest.raises(TookTooLong, match=r"^the PDF took more than 0\.5 s to read$"):
         take(sandbox, SLOW)
@@ -216,13 +216,13 @@ def test_too_much_time_ends_it(sandbox):
     assert take(sandbox, pdf("next")) == "next"
 
 
-def test_too_much_work_ends_it(monkeypatch):
+def test_too_much_processor_time_ends_the_process(monkeypatch):
     box = Sandbox(Limits(cpu_s=1))
     boot = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-        "import minisearch.parsers.extract.child as child\n"
+        "import minisearch.parsers.sandbox_child as child\n"
         "def take(name, data):\n    while True: pass\n"
-        "child._take = take\nchild.main(*json.loads(sys.argv[2]))"
+        "child._extract = take\nchild.main(*json.loads(sys.argv[2]))"
     )
     with monkeypatch.context() as patch:
         child_code(patch, boot)
@@ -230,19 +230,19 @@ def test_too_much_work_ends_it(monkeypatch):
     box.close()
 
 
-def test_too_much_memory_ends_it(sandbox):
+def test_too_much_memory_ends_the_process(sandbox):
     found = reason(sandbox, BOMB)
     assert found == "the PDF made its reader give up (signal 6; did it need more than 1 GiB of memory?)"
     assert sandbox.pid is None
     assert take(sandbox, pdf("next")) == "next"
 
 
-def test_too_much_memory_in_python_is_told_as_such(sandbox, monkeypatch):
+def test_too_much_memory_in_python_is_reported(sandbox, monkeypatch):
     boot = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-        "import minisearch.parsers.extract.child as child\n"
+        "import minisearch.parsers.sandbox_child as child\n"
         "def take(name, data): return [bytes(1 << 24) for _ in range(1000)]\n"
-        "child._take = take\nchild.main(*json.loads(sys.argv[2]))"
+        "child._extract = take\nchild.main(*json.loads(sys.argv[2]))"
     )
     with monkeypatch.context() as patch:
         child_code(patch, boot)
@@ -255,7 +255,7 @@ def test_too_much_text_is_refused(sandbox):
     assert reason(sandbox, pdf(*["word " * 200] * 3000)) == "more than 2 MB of text in it"
 
 
-def test_hostile_files_cost_the_parent_next_to_nothing():
+def test_hostile_files_cost_the_parent_no_memory():
     code = (
         "import resource; from tests.parsers.test_sandbox import BOMB, parse, IngestError\n"
         "from tests.parsers.made_files import pdf; parse('a.pdf', pdf('warm'))\n"
@@ -267,7 +267,7 @@ def test_hostile_files_cost_the_parent_next_to_nothing():
     assert int(done.stdout) < 20_000, done.stderr  # KB
 
 
-# --- answers that make no sense ------------------------------------------------------------------------
+# --- nonsense answers ----------------------------------------------------------------------------------
 
 NONSENSE = "its reader gave an answer that makes no sense"
 
@@ -289,22 +289,23 @@ GOOD = b'"title": "", "properties": [], "notes": [], "has_pages": true'
     b'{"contents": {"pages": [[{"text": 5, "headings": []}]], %b}}' % GOOD,
     b'{"contents": {"pages": [[{"text": "a", "headings": [[9, 1, "b"]]}]], %b}}' % GOOD,
     b'{"contents": {"pages": [[{"text": "a", "headings": [[0, 0, "b"]]}]], %b}}' % GOOD,
+    b'{"contents": {"pages": [[{"group": 1, "kind": "item"}]], %b}}' % GOOD,
     b'{"contents": {"pages": [[{"rows": [1]}]], %b}}' % GOOD,
     b'{"contents": {"pages": [[{"other": 1}]], %b}}' % GOOD,
-], ids=range(13))  # fmt: skip
-def test_nonsense_is_told_as_such(sandbox, monkeypatch, answer):
+], ids=range(14))  # fmt: skip
+def test_a_nonsense_answer_is_reported(sandbox, monkeypatch, answer):
     child_code(monkeypatch, answering(framed(answer)))
     assert reason(sandbox, b"") == NONSENSE
 
 
-def test_an_answer_without_end_is_not_waited_for(sandbox, monkeypatch):
+def test_an_endless_answer_is_refused(sandbox, monkeypatch):
     child_code(monkeypatch, answering((1 << 60).to_bytes(8, "big")))
     assert reason(sandbox, b"") == NONSENSE
     assert sandbox.pid is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_a_crash_is_told_as_such(sandbox, monkeypatch, number):
+def test_a_crash_is_reported_with_its_signal(sandbox, monkeypatch, number):
     child_code(monkeypatch, f"import os; os.read(0, 8); os.kill(os.getpid(), {int(number)})")
     assert reason(sandbox, b"") == f"the PDF made its reader crash (signal {int(number)})"
 
@@ -314,16 +315,16 @@ def test_a_reason_is_one_printable_line(sandbox, monkeypatch):
     assert reason(sandbox, b"") == "a b\ufffd[31mc\ufffd"
 
 
-def test_neither_nul_nor_half_a_character_reaches_the_text(sandbox, monkeypatch):
+def test_nul_and_lone_surrogates_are_replaced(sandbox, monkeypatch):
     answer = b'{"contents": {"pages": [[{"text": "a\\u0000\\ud800b", "headings": []}]], %b}}' % GOOD
     child_code(monkeypatch, answering(framed(answer)))
     assert take(sandbox, b"") == "a\ufffd\ufffdb"
 
 
-# --- stopping, and what is not installed ---------------------------------------------------------------
+# --- stopping, and missing libraries -------------------------------------------------------------------
 
 
-def test_whoever_waits_can_be_stopped(sandbox):
+def test_a_waiting_caller_can_be_stopped(sandbox):
     stop = threading.Event()
     threading.Timer(0.5, stop.set).start()
     started_s = time.monotonic()

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - XML is easier to read in one line
-"""A workbook gives its cells as people see them, whatever their format, and all that hangs on a sheet."""
+"""XLSX: cells are read by their formats, and all that belongs to a sheet is extracted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
 
 from minisearch.parsers import parse
-from minisearch.parsers.extract.cells import format_of, said
+from minisearch.parsers.office import format_number, number_format
 from tests.parsers.made_files import OFFICE, RELATIONSHIPS, zipped
 from tests.parsers.test_office import entries_of, reason
 
@@ -36,11 +36,11 @@ def saved(workbook: openpyxl.Workbook) -> bytes:
         ("yyyy", "nan", "nan"), ("yyyy", "1", "1900-01-01"), ("yyyy", "61", "1900-03-01"),
     ],
 )  # fmt: skip
-def test_a_number_is_what_its_format_says(spelt, value, words):
-    assert said(value, format_of(164 if spelt else 0, spelt)) == words
+def test_a_number_is_read_by_its_format(spelt, value, words):
+    assert format_number(value, number_format(164 if spelt else 0, spelt)) == words
 
 
-def test_dates_and_shares_are_those_that_openpyxl_reads():
+def test_dates_and_percentages_equal_those_of_openpyxl():
     dice = random.Random(4)
     formats = [
         "yyyy-mm-dd",
@@ -87,7 +87,7 @@ def test_a_formula_that_was_never_calculated_is_read_as_written():
     assert (document.text, document.notes) == ("Sheet\n\ntotal; 12", ())
 
 
-def test_what_hangs_on_a_sheet_follows_its_rows():
+def test_headers_comments_and_drawings_follow_the_rows_of_a_sheet():
     workbook = openpyxl.Workbook()
     sheet = workbook.active
     sheet.append(["tea", 3])
@@ -118,7 +118,7 @@ def entries_with_shared_strings() -> dict[str, bytes]:
     return entries_of(out.getvalue())
 
 
-def test_texts_in_runs_are_one_and_how_they_are_pronounced_is_left():
+def test_runs_of_a_text_are_joined_and_phonetic_guides_are_left_out():
     entries = entries_with_shared_strings()
     name = "xl/sharedStrings.xml"
     runs = (
@@ -128,7 +128,7 @@ def test_texts_in_runs_are_one_and_how_they_are_pronounced_is_left():
     assert parse("a.xlsx", zipped(entries)).text == "Sheet\n\ntokyo; 2"
 
 
-def test_indexes_that_lead_nowhere_are_no_words():
+def test_invalid_indexes_give_no_words():
     entries = entries_with_shared_strings()
     name = "xl/worksheets/sheet1.xml"
     for wrong in (b"-1", b"99", b"9" * 30, b"\xc2\xb2"):
@@ -154,7 +154,7 @@ def test_a_sheet_of_many_cells_is_read_in_a_moment():
     assert time.perf_counter() - started_s < 5  # a fifth of a second on an idle machine
 
 
-# --- what is damaged, missing or far away ---------------------------------------------------------------
+# --- damaged and missing parts ---------------------------------------------------------------------------
 
 
 def with_parts(kinds: dict[str, str]) -> dict[str, bytes]:
@@ -169,7 +169,7 @@ def with_parts(kinds: dict[str, str]) -> dict[str, bytes]:
     return entries | {f"xl/{kind}.xml": content.encode() for kind, content in kinds.items()}
 
 
-def test_plain_notes_are_read_beside_threads_and_threads_once():
+def test_notes_are_read_beside_threads_and_threads_once():
     plain = '<comments><comment ref="{}"><text><t>{}</t></text></comment><comment ref="{}"><text><t>{}</t></text></comment></comments>'
     entries = with_parts(
         {
@@ -185,7 +185,7 @@ def test_plain_notes_are_read_beside_threads_and_threads_once():
     ]
 
 
-def test_texts_that_are_missing_are_counted_and_names_differ_in_case():
+def test_missing_texts_are_counted_and_part_names_may_differ_in_case():
     entries = entries_with_shared_strings()
     strings = entries.pop("xl/sharedStrings.xml")
     document = parse("a.xlsx", zipped(entries))
@@ -197,14 +197,14 @@ def test_texts_that_are_missing_are_counted_and_names_differ_in_case():
     assert document.notes == ("xl/sharedStrings.xml in it cannot be read and is left out",)
 
 
-def test_characters_that_xml_does_not_keep_are_unescaped():
+def test_escaped_characters_are_unescaped():
     entries = entries_with_shared_strings()
     name = "xl/sharedStrings.xml"
     entries[name] = entries[name].replace(b"<t>x</t>", b"<t>line_x000D_two _x005F_x0041_ _x00e9_t_xyz_</t>")
     assert parse("a.xlsx", zipped(entries)).text == "Sheet\n\nline two _x0041_ ét_xyz_; 2"
 
 
-def test_a_time_is_one_in_a_workbook_that_counts_from_1904():
+def test_dates_may_count_from_1904():
     workbook = openpyxl.Workbook()
     workbook.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
     for value in (datetime.time(12, 0), datetime.datetime(1904, 1, 2, 6), datetime.datetime(2024, 2, 29)):
@@ -231,7 +231,7 @@ def test_a_damaged_sheet_or_its_styles_leave_the_others_readable():
     assert reason("a.xlsx", zipped(damaged)) == "damaged: the XML in it cannot be read"
 
 
-def test_rows_that_reach_the_last_column_cost_what_they_hold():
+def test_unused_columns_cost_nothing():
     entries = entries_with_shared_strings()
     name = "xl/worksheets/sheet1.xml"
     sheet = entries[name].decode()
@@ -242,7 +242,7 @@ def test_rows_that_reach_the_last_column_cost_what_they_hold():
     assert document.text.split("\n\n")[1:] == [f"{number}; {number}5" for number in range(1, 3_001)]
 
 
-def test_cells_without_a_place_stand_beside_the_one_before():
+def test_a_cell_without_a_place_takes_the_next_column():
     entries = entries_with_shared_strings()
     name = "xl/worksheets/sheet1.xml"
     sheet = entries[name].decode()

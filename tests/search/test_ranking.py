@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minisearch.search.ranking import LEXICAL_WEIGHT, fuse, reciprocal_rank_fusion, with_feedback
+from minisearch.search.ranking import LEXICAL_WEIGHT, fuse, with_feedback
 
 
 def f32(*numbers: float) -> np.ndarray:
@@ -48,8 +48,6 @@ def test_where_nothing_is_near_in_meaning_words_may_decide() -> None:
 
 def test_nothing_gives_nothing() -> None:
     assert fuse(f32(), f32(), ceiling=3).tolist() == []
-    ids, sums = reciprocal_rank_fusion([])
-    assert ids.tolist() == sums.tolist() == []
 
 
 scores = st.floats(0, 1, width=32)
@@ -73,11 +71,3 @@ def test_feedback_moves_the_query_by_a_fifth_towards_the_mean_of_what_was_found(
     assert moved == pytest.approx(np.array([1.06, 0.18]) / np.hypot(1.06, 0.18))
     assert moved.dtype == np.float32
     assert with_feedback(f32(1, 0), np.empty((0, 2), np.float32)).tolist() == [1, 0]
-
-
-def test_reciprocal_ranks_are_summed_and_ties_go_to_the_smaller_id() -> None:
-    ids, sums = reciprocal_rank_fusion([np.array([7, 3]), np.array([3, 9])], constant=60)
-    assert ids.tolist() == [3, 7, 9]
-    assert sums == pytest.approx([1 / 62 + 1 / 61, 1 / 61, 1 / 62])
-    ids, _ = reciprocal_rank_fusion([np.array([5, 2]), np.array([2, 5])])
-    assert ids.tolist() == [2, 5]

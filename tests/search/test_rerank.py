@@ -1,19 +1,40 @@
-"""A second look reorders the candidates that it saw, and sees as many as its time allows."""
+"""Rerankers order the candidates that they score, as many as the time allows, like sentence-transformers."""
 
 from __future__ import annotations
 
+import logging
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import sentence_transformers
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import BertForSequenceClassification, BertModel
 
-from minisearch.errors import InputError, ModelError, short
-from minisearch.search.rerank import N_TIMED, SAMPLE_TEXTS, BiReranker, Pace, parse_duration, rerank
+from minisearch import minilm as room
+from minisearch.errors import InputError, ModelError, WeightsNotFound, short
+from minisearch.search.rerank import (
+    DEFAULT_DEPTH,
+    MAX_DEPTH,
+    MODELS,
+    N_TIMED,
+    SAMPLE_TEXTS,
+    BiReranker,
+    Rerankers,
+    TimedReranker,
+    parse_duration,
+    rerank,
+)
 from minisearch.types import FloatArray, IntArray
 from tests.fakes import HashingEncoder
+from tests.minilm import checkpoints
+from tests.minilm.texts import SCRIPTS
 
 
 class Given:
@@ -57,14 +78,23 @@ def test_fewer_candidates_than_the_depth_are_all_seen() -> None:
 
 def test_equal_scores_keep_their_old_order() -> None:
     scores = [0.0, 1, -0.0, 1, 0, 1] * 10
-    reranked = rerank("q", ["same"] * 60, Given(*scores), depth=60)
+    reranked = rerank("q", [f"text {n}" for n in range(60)], Given(*scores), depth=60)
     ones, zeros = [n for n in range(60) if scores[n]], [n for n in range(60) if not scores[n]]
     assert reranked.order.tolist() == ones + zeros
 
 
+def test_each_distinct_text_is_scored_once_and_equal_texts_score_the_same() -> None:
+    reranker = Given(0.5, 0.25)
+    reranked = rerank("q", ["b", "a", "b", "a", "c"], reranker, depth=4)
+    assert reranker.asked == [("q", ["b", "a"])]
+    assert reranked.order.tolist() == [0, 2, 1, 3, 4]
+    assert reranked.scores.tolist() == [0.5, 0.5, 0.25, 0.25]
+
+
 @given(st.lists(st.floats(-8, 8, width=32)), st.integers(1, 12))
 def test_every_candidate_keeps_exactly_one_place(scores: list[float], depth: int) -> None:
-    reranked = rerank("q", ["text"] * len(scores), Given(*scores[:depth]), depth=depth)
+    texts = [f"text {n}" for n in range(len(scores))]
+    reranked = rerank("q", texts, Given(*scores[:depth]), depth=depth)
     slow = sorted(range(min(depth, len(scores))), key=lambda n: (-scores[n], n))
     assert reranked.order.tolist() == slow + list(range(depth, len(scores)))
     assert reranked.scores.tolist() == [scores[n] for n in slow]
@@ -135,9 +165,9 @@ def words(query: str, texts: Sequence[str]) -> IntArray:
     return np.array([len(query.split()) + len(text.split()) for text in texts], np.int64)
 
 
-def paced(*slowness: float) -> tuple[Slow, Pace]:
+def paced(*slowness: float) -> tuple[Slow, TimedReranker]:
     reranker = Slow(*slowness)
-    return reranker, Pace(reranker, words, clock=lambda: reranker.now_s)
+    return reranker, TimedReranker(reranker, words, clock=lambda: reranker.now_s)
 
 
 def test_the_depth_is_what_the_budget_allows() -> None:
@@ -200,3 +230,216 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     told = re.escape(f"'{short(text)}' is no duration")
     with pytest.raises(InputError, match=f"{told}.* like 300ms or 0.5s"):
         parse_duration(text)
+
+
+QUERY = "how do I retry a failed task"
+WORDS = "retry failed task vector index ocean bread sleep engine law music garden run of the".split()  # noqa: SIM905
+RANDOM = np.random.default_rng(3)
+# Of all lengths, the last three longer than 512 tokens.
+TEXTS = [*SCRIPTS, *(" ".join(RANDOM.choice(WORDS, n)) for n in (1, 2, 5, 9, 30, 60, 125, 128, 250, 505))]
+TEXTS += [" ".join(RANDOM.choice(WORDS, n)) for n in (512, 600, 900)]
+SIZES = {"hidden_size": 96, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 384}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> dict[str, Path]:
+    """A checkpoint of 12 layers with random weights of each kind."""
+    parent, tokenizer = tmp_path_factory.mktemp("models"), checkpoints.wordpiece(weights)
+    said = {"sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"}, "num_labels": 1}
+    checkpoints.save(parent / "cross", BertForSequenceClassification, tokenizer, **SIZES, **said)
+    checkpoints.save(parent / "bi", BertModel, tokenizer, **SIZES)
+    return {"cross": parent / "cross", "bi": parent / "bi"}
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that models are looked for in, empty as yet; no other place has any."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LLM_MODELS_PATH", str(tmp_path))
+    return tmp_path
+
+
+def original_scores(kind: str, folder: Path) -> np.ndarray:
+    if kind == "cross":
+        model = sentence_transformers.CrossEncoder(str(folder), device="cpu", local_files_only=True)
+        return model.predict([(QUERY, text) for text in TEXTS], batch_size=4)
+    encoder = sentence_transformers.SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    vectors = encoder.encode([QUERY, *TEXTS], batch_size=4)
+    return sentence_transformers.util.cos_sim(vectors[:1], vectors[1:])[0].numpy()
+
+
+@pytest.mark.parametrize("kind", ["cross", "bi"])
+def test_order_and_scores_are_those_of_sentence_transformers(folders: dict[str, Path], kind: str) -> None:
+    expected = original_scores(kind, folders[kind])
+    order = np.argsort(-expected)
+    assert -np.diff(expected[order]).max() > 2e-5  # else an order could differ by rounding alone
+    rerankers = Rerankers(model=str(folders[kind]), dtype="float32", offline=True)
+    reranked = rerankers.rerank(kind, QUERY, TEXTS, depth=len(TEXTS))
+    assert np.abs(reranked.scores - expected[order]).max() <= 1e-5
+    assert reranked.order.tolist() == order.tolist()
+    assert reranked.order.tolist() != list(range(len(TEXTS)))
+
+
+@pytest.mark.parametrize("kind", ["cross", "bi"])
+def test_only_the_first_candidates_are_seen_and_the_same_text_scores_the_same(
+    folders: dict[str, Path], kind: str
+) -> None:
+    rerankers = Rerankers(model=str(folders[kind]), dtype="float32", offline=True)
+    texts = [TEXTS[3], TEXTS[12], TEXTS[3], *TEXTS[4:8]]
+    some = rerankers.rerank(kind, QUERY, texts, depth=3)
+    assert some.n_seen == 3
+    assert some.order.tolist() in ([0, 2, 1, 3, 4, 5, 6], [1, 0, 2, 3, 4, 5, 6])
+    assert len(set(some.scores.tolist())) == 2
+    assert rerankers.rerank(kind, QUERY, [], depth=3).n_seen == 0
+
+
+@pytest.mark.parametrize("kind", ["cross", "bi"])
+def test_a_budget_decides_how_many_are_seen(folders: dict[str, Path], kind: str) -> None:
+    rerankers = Rerankers(model=str(folders[kind]), offline=True)
+    texts = [f"task {n}" for n in range(MAX_DEPTH + 20)]
+    assert rerankers.rerank(kind, QUERY, texts, budget_s=1e-6).n_seen == 1
+    assert rerankers.rerank(kind, QUERY, texts, budget_s=1e6).n_seen == MAX_DEPTH
+    assert rerankers.rerank(kind, QUERY, texts[:7], budget_s=1e6).n_seen == 7
+
+
+def test_a_candidates_cost_is_the_tokens_that_the_model_computes(folders: dict[str, Path]) -> None:
+    cross = room.CrossEncoder.from_pretrained(str(folders["cross"]), device="cpu", offline=True)
+    bi = room.SentenceTransformer.from_pretrained(str(folders["bi"]), device="cpu", offline=True)
+    pairs = [len(ids) for ids, _ in cross.tokenizer.pair_ids(QUERY, TEXTS)]
+    alone = [len(ids) for ids in bi.tokenizer.ids(TEXTS)]
+    for kind, expected in (("cross", pairs), ("bi", alone)):
+        rerankers = Rerankers(model=str(folders[kind]), offline=True)
+        assert rerankers.timed(kind).cost(QUERY, TEXTS).tolist() == expected
+        assert max(expected) == 512
+
+
+class Longest:
+    """A reranker of the user's own: longer texts are better."""
+
+    name = "longest"
+
+    def score(self, query: str, texts: list[str]) -> np.ndarray:
+        return np.array([len(text) for text in texts], np.float32)
+
+
+def test_a_reranker_of_the_users_own_is_used_with_a_depth_or_a_budget() -> None:
+    rerankers, texts = Rerankers(offline=True), ["a" * n for n in range(1, 40)]
+    assert rerankers.rerank(Longest(), "q", texts).order.tolist()[:DEFAULT_DEPTH] == list(
+        range(DEFAULT_DEPTH - 1, -1, -1)
+    )
+    assert rerankers.rerank(Longest(), "q", texts, depth=2).order.tolist()[:3] == [1, 0, 2]
+    assert rerankers.rerank(Longest(), "q", texts, budget_s=60.0).n_seen == 39
+
+
+def test_depth_and_budget_exclude_each_other() -> None:
+    with pytest.raises(InputError, match="rerank depth and rerank budget were both given"):
+        Rerankers().rerank(Longest(), "q", ["a"], depth=3, budget_s=0.3)
+
+
+def test_an_unknown_kind_lists_the_choices_and_an_unknown_dtype_too() -> None:
+    with pytest.raises(InputError, match="unknown reranker 'crosss': expected one of auto, cross, bi"):
+        Rerankers().rerank("crosss", "q", ["a"])
+    with pytest.raises(InputError, match="unknown dtype 'float8'"):
+        Rerankers(dtype="float8")
+
+
+def put(parent: Path, name: str) -> None:
+    """A folder that has all of a checkpoint by its files' names; none of them can be loaded."""
+    for file in ("model.safetensors", "config.json", "tokenizer.json", "modules.json"):
+        (parent / name / "1_Pooling").mkdir(parents=True, exist_ok=True)
+        (parent / name / file).touch()
+    (parent / name / "sentence_bert_config.json").touch()
+    (parent / name / "1_Pooling" / "config.json").touch()
+
+
+def test_auto_is_cross_where_its_weights_are_here_else_bi(nowhere: Path) -> None:
+    rerankers = Rerankers()
+    put(nowhere, MODELS["bi"])
+    assert rerankers.kind("auto") == "bi"
+    put(nowhere, MODELS["cross"])
+    assert rerankers.kind("auto") == "cross"
+    assert (rerankers.kind("bi"), rerankers.kind("cross")) == ("bi", "cross")
+
+
+def test_auto_with_no_weights_here_names_the_places_and_the_cure_and_fetches_nothing(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr("minisearch.minilm.hub.fetch", lambda *_, **__: pytest.fail("asked the hub"))
+    cure = "This cures it:\n  minisearch models download ms-marco-MiniLM-L12-v2"
+    for offline, reason in [(False, "only what is on this machine is looked for"), (True, "offline")]:
+        with pytest.raises(WeightsNotFound) as raised:
+            Rerankers(offline=offline).rerank("auto", "q", ["a"])
+        lines = str(raised.value).splitlines()
+        assert lines[0] == "no weights for ms-marco-MiniLM-L12-v2. Looked in:"
+        assert f"  Hugging Face hub: not asked: {reason}" in lines
+        assert str(raised.value).endswith(cure)
+
+
+@pytest.mark.parametrize("is_verbose", [False, True])
+def test_a_machine_without_network_gets_one_error_and_not_every_try_of_the_library(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_verbose: bool
+) -> None:
+    def snapshot(*_: object, **__: object) -> str:
+        for attempt in range(5):
+            logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry %s/5].", attempt)
+        raise ConnectionError("Name or service not known")
+
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    theirs = logging.getLogger("huggingface_hub")
+    before = theirs.level
+    caplog.set_level(logging.INFO if is_verbose else logging.WARNING, logger="minisearch")
+    with pytest.raises(WeightsNotFound, match="download failed: ConnectionError: Name or service not known"):
+        Rerankers().rerank("bi", "q", ["a"])
+    tries = [record for record in caplog.records if record.name.startswith("huggingface_hub")]
+    assert len(tries) == (5 if is_verbose else 0)
+    assert theirs.level == before
+    assert f"weights: downloading sentence-transformers/{MODELS['bi']}" in caplog.text
+
+
+def test_a_models_own_folder_says_which_kind_it_is(folders: dict[str, Path]) -> None:
+    for kind, folder in folders.items():
+        assert Rerankers(model=str(folder)).kind("auto") == kind
+
+
+def test_a_model_of_the_other_kind_is_refused_before_it_is_loaded(folders: dict[str, Path]) -> None:
+    with pytest.raises(InputError, match=r"bi is a model for reranker 'bi', not 'cross': ask for 'bi'"):
+        Rerankers(model=str(folders["bi"])).rerank("cross", "q", ["a"])
+    with pytest.raises(
+        InputError, match=r"cross is a model for reranker 'cross', not 'bi'.* all-MiniLM-L12-v2"
+    ):
+        Rerankers(model=str(folders["cross"])).rerank("bi", "q", ["a"])
+
+
+@pytest.mark.parametrize("kind", ["auto", "cross", "bi"])
+def test_a_folder_that_is_gone_is_said_to_be_the_rerankers(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(ModelError, match=rf"the reranker's model: there is no folder '{tmp_path}/gone'"):
+        Rerankers(model=f"{tmp_path}/gone").rerank(kind, "q", ["a"])
+
+
+def test_a_model_is_loaded_once_as_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+
+    def load(name: str, **how: object) -> SimpleNamespace:
+        loads.append((name, how))
+        return SimpleNamespace(name=name, tokenizer=None, max_length=512, score=Longest().score)
+
+    monkeypatch.setattr(room.CrossEncoder, "from_pretrained", load)
+    rerankers = Rerankers(dtype="float32", offline=True)
+    assert loads == []
+    for _ in range(3):
+        rerankers.rerank("cross", "q", ["a", "bb"])
+    assert loads == [(MODELS["cross"], {"dtype": "float32", "offline": True})]
+
+
+def test_to_choose_a_reranker_loads_no_torch(folders: dict[str, Path]) -> None:
+    code = (
+        "import sys; from minisearch.search.rerank import Rerankers;"
+        "print(Rerankers(model=sys.argv[1]).kind('auto'), 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(folders["bi"])]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == [
+        "bi",
+        "False",
+    ]

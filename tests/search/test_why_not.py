@@ -13,6 +13,7 @@ from minisearch.errors import IndexNotFound, InputError
 from minisearch.filters import Extension, Language
 from minisearch.filters import Path as PathFilter
 from minisearch.manifest import FileChoice
+from minisearch.search.pipeline import Pipeline
 from minisearch.types import FloatArray
 from tests.fakes import HashingEncoder
 
@@ -149,7 +150,7 @@ def test_a_file_without_any_of_the_words_is_told_so_where_only_words_count(ms: M
     ms.index("docs")
     found = ms.why_not("docs/stars.txt", "coffee", mode="lexical")
     assert found.verdict == "no match"
-    assert found.reason == "none of its 1 passages has any of the question's words"
+    assert found.reason == "none of its 1 passages has any of the query's words"
 
 
 def test_a_filter_that_a_file_meets_is_not_what_keeps_it_out(ms: MiniSearch) -> None:
@@ -298,19 +299,20 @@ def test_a_run_that_ends_while_it_is_asked_changes_nothing_of_the_answer(
 ) -> None:
     ms.index("docs")
     expected = ms.why_not("docs/stars.txt", "coffee and sleep", k=1)
-    query, n_asked = ms.query, 0
+    search, n_asked = Pipeline.search, 0
 
-    def query_and_change(*given, **options):
+    def search_and_change(*given, **options):
         nonlocal n_asked
         n_asked += 1
-        found = query(*given, **options)
+        found = search(*given, **options)
         (docs / "stars.txt").unlink(missing_ok=True)
         (docs / f"new{n_asked}.md").write_text("coffee and sleep and more")
         with MiniSearch.open(".", encoder=HashingEncoder()) as other:
             other.index("docs")
         return found
 
-    monkeypatch.setattr(ms, "query", query_and_change)
-    assert ms.why_not("docs/stars.txt", "coffee and sleep", k=1) == expected
+    with monkeypatch.context() as patched:
+        patched.setattr(Pipeline, "search", search_and_change)
+        assert ms.why_not("docs/stars.txt", "coffee and sleep", k=1) == expected
     assert n_asked == 2
-    assert query("coffee and sleep", k=99, by="document")[-1].path != "docs/stars.txt"
+    assert ms.query("coffee and sleep", k=99, by="document")[-1].path != "docs/stars.txt"

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, InputError
+from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, InputError, StoreError
 from minisearch.filters import Contains
-from minisearch.stores.local import Base, Store, backup, connection, migrate, migrations, restore
-from minisearch.stores.local.copying import making
+from minisearch.stores.local import Base, Store, backup, connection, restore
 from minisearch.stores.local.seal import read_seal
-from tests.stores.store_cases import as_put, assert_sound, contents, put, sql
+from minisearch.stores.local.sqlite import making
+from tests.stores.store_cases import as_put, assert_sound, contents, make_earlier_database, put, sql
 from tests.stores.test_undo import everything, put_rich
 
 
@@ -308,15 +308,11 @@ def test_a_file_that_is_no_backup_is_refused(tmp_path, content):
         restore(tmp_path / "nothing", tmp_path / "minisearch.db")
 
 
-def test_a_backup_of_an_earlier_version_is_brought_up_to_date(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch, closing(sqlite3.connect(tmp_path / "copy")) as db:
-        patch.setattr(migrate, "STEPS", migrations.STEPS[:2])
-        migrate.migrate(db)
-        db.execute("insert into meta values ('generation', '7')")
-        db.commit()
-    restore(tmp_path / "copy", tmp_path / "minisearch.db")
-    with Store(tmp_path / "minisearch.db") as store:
-        assert store.generation == 7
+def test_a_backup_of_an_earlier_schema_is_refused(tmp_path):
+    make_earlier_database(tmp_path / "copy")
+    with pytest.raises(StoreError, match="copy is a backup made by an earlier version"):
+        restore(tmp_path / "copy", tmp_path / "minisearch.db")
+    assert not (tmp_path / "minisearch.db").exists()
 
 
 def test_a_restored_index_has_no_vector_file_to_look_for(filled, tmp_path):

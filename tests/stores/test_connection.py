@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
-from minisearch.stores.local import Base, Store, connection, lock, opening
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local import Base, Store, connection, files, sqlite
+from minisearch.stores.local.files import writer_lock
 from minisearch.stores.local.seal import seal_path
 from tests.stores.store_cases import as_put, assert_sound, contents, put, sql
 
@@ -100,7 +100,7 @@ def test_a_database_that_is_not_there_is_not_made_by_reading(path):
 
 def test_an_empty_file_asks_for_indexing_and_can_be_filled(path):
     path.touch()
-    with pytest.raises(StoreError, match=named(path, "holds nothing yet.* run minisearch index again")):
+    with pytest.raises(StoreError, match=named(path, "is empty.* run minisearch index again")):
         Store(path)
     assert path.read_bytes() == b""
     fill(path)
@@ -317,7 +317,7 @@ import os, sys
 from pathlib import Path
 from minisearch.errors import StoreError
 from minisearch.stores.local import Store
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 from minisearch.stores.local.seal import seal_path
 from tests.stores.store_cases import contents, put
 
@@ -521,7 +521,7 @@ def test_a_full_disk_is_an_error_with_a_name_and_loses_nothing(filled, n_bytes):
 
 
 def test_a_database_that_another_process_writes_to_is_busy_and_can_be_read(filled, monkeypatch):
-    monkeypatch.setattr(opening, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
     with Store(filled, writable=True) as store, closing(sqlite3.connect(filled)) as other:
         other.execute("begin immediate")
         with pytest.raises(IndexBusy, match=named(filled, "another process .* try again in a moment")):
@@ -570,7 +570,7 @@ def test_a_suspended_reader_does_not_hold_up_a_writer_that_closes(filled, monkey
 HOLD_LOCK = """
 import sys, time
 from pathlib import Path
-from minisearch.stores.local.lock import writer_lock
+from minisearch.stores.local.files import writer_lock
 
 with writer_lock(Path(sys.argv[1])):
     print("held", flush=True)
@@ -579,7 +579,7 @@ with writer_lock(Path(sys.argv[1])):
 
 
 def test_a_second_writer_is_told_who_writes_and_a_killed_one_holds_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "WAIT_S", 0.2)
+    monkeypatch.setattr(files, "WAIT_S", 0.2)
     with python(HOLD_LOCK, tmp_path) as child:
         try:
             assert child.stdout.readline() == "held\n"
@@ -614,7 +614,7 @@ def test_a_second_writer_waits_for_a_short_run(tmp_path):
 
 
 def test_the_lock_holds_within_one_process_and_is_let_go_after_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "WAIT_S", 0.1)
+    monkeypatch.setattr(files, "WAIT_S", 0.1)
     with pytest.raises(RuntimeError, match="failed"), writer_lock(tmp_path):
         with pytest.raises(IndexBusy, match="another minisearch is writing"):
             writer_lock(tmp_path).__enter__()
@@ -711,7 +711,8 @@ def test_a_killed_writer_leaves_every_document_whole(path, n_puts):
 KILLED_AT_EACH_STATEMENT = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from minisearch.stores.local import Store, migrate  # here, so that not every child imports sqlite-utils
+import sqlite_utils  # here, so that not every child imports it
+from minisearch.stores.local import Store
 
 class Killed(sqlite3.Connection):
     n_left = 0

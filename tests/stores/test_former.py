@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minisearch.stores.local import Store, former, restore
+from minisearch.stores.local import Store, history, restore
 from tests.stores.store_cases import a_chunk, a_document, assert_sound, put, sql, vectors_of
 
 
@@ -87,7 +87,7 @@ def test_texts_between_two_changes_of_one_path_in_one_change_are_known(path):
 
 
 def test_the_longest_out_of_use_are_forgotten_first(path, monkeypatch):
-    monkeypatch.setattr(former, "LEAST", 3)
+    monkeypatch.setattr(history, "MIN_FORMER_VECTORS", 3)
     for n in range(5):
         change(path, a=f"{n}")
     assert n_kept(path) == 3
@@ -99,7 +99,7 @@ def test_the_longest_out_of_use_are_forgotten_first(path, monkeypatch):
 
 
 def test_as_many_are_kept_as_the_index_has_chunks(path, monkeypatch):
-    monkeypatch.setattr(former, "LEAST", 3)
+    monkeypatch.setattr(history, "MIN_FORMER_VECTORS", 3)
     main, branch = [f"main {n}" for n in range(8)], [f"branch {n}" for n in range(7)]
     change(path, a=main)
     for texts, other in ((branch, "x"), (main, "y"), (branch, "z"), (main, "w")):

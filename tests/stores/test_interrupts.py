@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from minisearch.stores.local.interrupts import interruptible
+from minisearch.stores.local.connection import interruptible
 
 
 class Endless:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minisearch.filters import And, Contains, Extension, Not, Or, Path
-from minisearch.stores.local import Store, lexical
+from minisearch.stores.local import Store, full_text
 from minisearch.types import Hits
 from tests.stores.store_cases import a_chunk, a_document, assert_sound, put, sql, vectors_of
 
@@ -41,7 +41,7 @@ def fill_up(store, n=9):
 # --- what is found ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("question", ["", " ", "?!", "\0", "\ud800", "🎉", '""', "zebra", "-"])
+@pytest.mark.parametrize("query", ["", " ", "?!", "\0", "\ud800", "🎉", '""', "zebra", "-"])
 def test_without_a_word_that_is_there_nothing_is_found(store, query):
     put(store, "a.md", "kelp")
     hits = store.lexical(query, 5)
@@ -53,7 +53,7 @@ def test_an_empty_store_has_no_hits(store):
 
 
 @pytest.mark.parametrize(
-    "question",
+    "query",
     ["retry", "RETRIES", "a retrying zebra", "re-try: retried!", "“retry”", "retry\0\ud800", "retry_it"],
 )
 def test_any_word_is_enough_whatever_its_ending_case_and_the_signs_around_it(store, query):
@@ -62,9 +62,7 @@ def test_any_word_is_enough_whatever_its_ending_case_and_the_signs_around_it(sto
     assert texts_found(store, query) == ["It retries twice"]
 
 
-@pytest.mark.parametrize(
-    "question", ["naive cafe", "NAÏVE", unicodedata.normalize("NFD", "café"), "Ｃａｆｅ"]
-)
+@pytest.mark.parametrize("query", ["naive cafe", "NAÏVE", unicodedata.normalize("NFD", "café"), "Ｃａｆｅ"])
 def test_accents_and_widths_do_not_matter(store, query):
     fill_up(store)
     put_one(store, "a.md", "the naïve café")
@@ -114,7 +112,7 @@ def reference(passages, query, table_of, *, rarity_by_table=None):
             rarity = math.log((len(those) - n_with + 0.5) / (n_with + 0.5))
             rarity = rarity if rarity > 0 else 1e-6
             f, length = n_times(asked, words), len(words) / lengths[table_of[i]]
-            weight = 1 if isinstance(asked, str) else lexical.PAIR_WEIGHT
+            weight = 1 if isinstance(asked, str) else full_text.PAIR_WEIGHT
             scores[i] += weight * rarity * f * 2.2 / (f + 1.2 * (0.25 + 0.75 * length))
     return {i: score for i, score in scores.items() if score}
 
@@ -147,7 +145,7 @@ def as_words(text):
 @pytest.mark.parametrize("share", [0, 0.05, 0.5, 0.95, 1])
 @pytest.mark.parametrize("few", [0, 1_000])
 def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, share, few, monkeypatch):
-    monkeypatch.setattr(lexical, "FEW", few)
+    monkeypatch.setattr(full_text, "FEW", few)
     random_ = random.Random(f"{seed} {share}")
     texts = []
     for _ in range(60):
@@ -216,7 +214,7 @@ def test_in_a_few_passages_a_name_counts_more_than_where_and_does(store):
 
 
 def test_in_many_passages_function_words_are_as_rare_as_they_are(store):
-    fill_up(store, lexical.FEW)
+    fill_up(store, full_text.FEW)
     put(store, "a.md", "where it goes", "a kelp is")
     hits = store.lexical("where kelp", 9)
     assert hits.scores[0] == hits.scores[1]
@@ -243,7 +241,7 @@ def test_a_pair_of_function_words_is_no_pair(store):
 
 @pytest.mark.parametrize("few", [0, 1_000])
 def test_what_a_passage_has_of_the_words_leaves_function_words_and_pairs_out(store, few, monkeypatch):
-    monkeypatch.setattr(lexical, "FEW", few)
+    monkeypatch.setattr(full_text, "FEW", few)
     fill_up(store, 30)
     put(store, "a.md", "what is it", "kelp and lava", "what is kelp " * 30)
     both, many, none = (store.lexical(text, 9) for text in ("kelp lava", "what is kelp", "what is it"))
@@ -254,7 +252,7 @@ def test_what_a_passage_has_of_the_words_leaves_function_words_and_pairs_out(sto
     assert len(none) > 0 and none.words.tolist() == [0] * len(none)
 
 
-@pytest.mark.parametrize("question", ["kelp 東京 lava", "kelp zebra lava"])
+@pytest.mark.parametrize("query", ["kelp 東京 lava", "kelp zebra lava"])
 def test_words_with_something_between_them_are_no_pair(store, query):
     fill_up(store, 30)
     put(store, "a.md", "kelp lava", "lava kelp")
@@ -273,7 +271,7 @@ def test_of_a_long_text_the_first_pairs_count_and_it_takes_no_time(store):
 def test_of_a_long_text_the_first_words_count_and_it_takes_no_time(store):
     fill_up(store)
     put(store, "a.md", "kelp", "lava")
-    words = " ".join(f"w{i}" for i in range(lexical.MAX_WORDS - 1))
+    words = " ".join(f"w{i}" for i in range(full_text.MAX_WORDS - 1))
     started_s = time.process_time()
     assert texts_found(store, f"{words} {words} kelp lava {'x' * 1_000_000} " + "y z " * 100_000) == ["kelp"]
     assert time.process_time() - started_s < 2
@@ -293,7 +291,7 @@ CJK = [
 
 
 @pytest.mark.parametrize(
-    ("question", "found"),
+    ("query", "found"),
     [
         ("東京", [0]),
         ("天気", [0]),
@@ -531,7 +529,7 @@ def test_any_stored_text_is_found_by_its_own_words(path):
     assert_sound(path)
 
 
-@pytest.mark.parametrize("question", ["extract a gzipped archive", '"Extract a"', "E[x]tract"])
+@pytest.mark.parametrize("query", ["extract a gzipped archive", '"Extract a"', "E[x]tract"])
 def test_a_letter_that_is_set_apart_as_a_mnemonic_parts_no_word(store, query):
     fill_up(store)
     put_one(store, "tar.md", "- E[x]tract a g[z]ipped archive:")

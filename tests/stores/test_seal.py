@@ -58,6 +58,37 @@ def test_a_flipped_bit_anywhere_is_damage_to_whoever_reads_or_writes(filled, wri
         assert len(contents(store)["a.md"]) == 40
 
 
+def without_a_trace(path, change, *arguments):
+    """Change a file below the file system: its size and times stay."""
+    before = path.stat()
+    change(path, *arguments)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_reader_of_an_unchanged_file_does_not_read_it(filled, monkeypatch):
+    monkeypatch.setattr(seal, "_digest", None)
+    with Store(filled) as reader:
+        assert len(contents(reader)["a.md"]) == 40
+
+
+def test_damage_without_a_trace_is_found_by_a_writer_and_by_a_check(filled):
+    without_a_trace(filled, flip, filled.stat().st_size - 1)
+    with Store(filled) as reader:
+        assert len(contents(reader)["a.md"]) == 40
+        [problem] = reader.check()
+        assert "its checksum is wrong" in problem
+    with Store(filled, writable=True) as store, pytest.raises(IndexCorrupt, match=DAMAGED):
+        put(store, "b.md", "new")
+
+
+def test_a_check_beside_a_writer_compares_nothing_that_was_replaced(filled):
+    with Store(filled) as reader:
+        with Store(filled, writable=True) as writer:
+            put(writer, "b.md", "new")
+            assert reader.check(deep=True) == []
+        assert reader.check(deep=True) == []
+
+
 def test_the_error_names_the_file_and_the_cure_each_time(filled):
     flip(filled, filled.stat().st_size - 1)
     with Store(filled) as store:
@@ -112,6 +143,7 @@ def test_a_reader_beside_a_writer_sees_no_damage(filled, monkeypatch):
         return found
 
     monkeypatch.setattr(seal, "_digest", slow)
+    filled.touch()
     with Store(filled) as reader:
         assert read.wait(10)
         with Store(filled, writable=True) as writer:
@@ -122,6 +154,7 @@ def test_a_reader_beside_a_writer_sees_no_damage(filled, monkeypatch):
 
 def test_what_differs_under_the_same_seal_is_damage_also_then(filled, monkeypatch):
     monkeypatch.setattr(seal, "_digest", lambda *_: (7, "0" * 64))
+    filled.touch()
     with Store(filled) as reader, pytest.raises(IndexCorrupt, match=DAMAGED):
         reader.counts()
 

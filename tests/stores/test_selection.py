@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from minisearch.errors import InputError
 from minisearch.filters import And, Before, Contains, Extension, Field, Filter, Language, Not, Or, Path, Since
 from minisearch.stores.local import FileStamp, Store, StoredDocument
-from minisearch.stores.local.selection import MAX_CONDITIONS, MAX_DEPTH
+from minisearch.stores.local.filters import MAX_CONDITIONS, MAX_DEPTH
 from tests.plain_filters import (
     FINITE,
     HOSTILE,

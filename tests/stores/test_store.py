@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from minisearch.errors import IndexCorrupt
 from minisearch.stores.local import Base, FileStamp, SkipStamp, Store
-from minisearch.stores.local.sums import row_crc32
+from minisearch.stores.local.documents import row_crc32
 from minisearch.types import Chunk, Note, Skipped
 from tests.stores.store_cases import (
     DIMENSION,

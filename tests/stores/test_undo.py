@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.errors import IndexCorrupt, InputError
-from minisearch.stores.local import Store, Undone, connection, copying, vacuum
+from minisearch.stores.local import Store, Undone, connection, sqlite
 from minisearch.stores.local.journal import MOST_RUNS
 from minisearch.stores.local.seal import read_seal
 from minisearch.types import Note, Skipped
@@ -437,7 +437,7 @@ def test_a_file_that_another_holds_as_it_is_shrunk_is_let_go_of(path, monkeypatc
 
         def hold(*arguments, **options):
             other.execute("begin immediate")
-            vacuum.vacuum(*arguments, **options)
+            sqlite.vacuum(*arguments, **options)
 
         with monkeypatch.context() as patch:
             patch.setattr(connection, "vacuum", hold)
@@ -530,10 +530,10 @@ def test_a_file_whose_shrinking_is_broken_off_is_as_it_was_and_shrinks_another_t
     steps = []
 
     def stop_late(db, path, **_):
-        vacuum.vacuum(db, path, is_interrupted=lambda: steps.append(1) or len(steps) > 2)
+        sqlite.vacuum(db, path, is_interrupted=lambda: steps.append(1) or len(steps) > 2)
 
     with monkeypatch.context() as patch, Store(path, writable=True) as store:
-        patch.setattr(copying, "PAGES_AT_ONCE", 1)
+        patch.setattr(sqlite, "PAGES_AT_ONCE", 1)
         patch.setattr(connection, "vacuum", stop_late)
         put(store, "a.md", "new")
         store.close()

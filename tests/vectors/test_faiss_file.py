@@ -10,7 +10,7 @@ import pytest
 
 from minisearch.errors import IndexCorrupt
 from minisearch.vectors import open_base
-from minisearch.vectors.faiss_file import HEADER, open_list
+from minisearch.vectors.flat import HEADER, open_list
 from tests.vectors.index_cases import index_class, some_ids, unit_rows
 
 IDS = some_ids(500)

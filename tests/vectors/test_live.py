@@ -288,7 +288,7 @@ def test_an_index_that_could_not_be_brought_up_to_date_is_at_the_next_query(stor
     index = assert_exact(reader, folder, live)
     change(store)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        Failing(monkeypatch, 0).at(Store, "chunk_ids", KeyboardInterrupt())
+        Failing(monkeypatch, 0).at(Store, "vectors", KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             live.current(reader, DIMENSION)
     assert assert_exact(reader, folder, live) is index
@@ -645,7 +645,7 @@ from pathlib import Path
 from minisearch.vectors import load_backend
 from minisearch.vectors.live import publish_index
 from minisearch.stores.local import Store
-from tests.test_live_index import change
+from tests.vectors.test_live import change
 
 published, copies, backend = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 n_left = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from minisearch.stores.base import FileStamp, SkipStamp, StoredChunk, StoredDocument, Undone
 from minisearch.stores.local.backup import restore
-from minisearch.stores.local.records import Base, FileStamp, SkipStamp, StoredChunk, StoredDocument, Undone
+from minisearch.stores.local.documents import Base
 from minisearch.stores.local.store import Store
 
 __all__ = ["Base", "FileStamp", "SkipStamp", "Store", "StoredChunk", "StoredDocument", "Undone", "restore"]

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
-from minisearch.stores.local.checking import check
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.copying import making
 from minisearch.stores.local.files import free_space, hold, release, sync
+from minisearch.stores.local.integrity import check
 from minisearch.stores.local.seal import write_seal
+from minisearch.stores.local.sqlite import making
 
 
 def back_up(connection: Connection, path: Path) -> None:
@@ -42,6 +42,7 @@ def restore(backup: Path, path: Path) -> None:
             _refuse_damage(copy, backup, deep=True)
             with copy.transaction():
                 copy.write("delete from bases")
+                copy.write("delete from removed_from_base")
             state = copy.state
     hold(path)
     try:

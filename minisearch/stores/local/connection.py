@@ -5,30 +5,50 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from minisearch.errors import StoreError
-from minisearch.stores.local.copying import copy_pages, remove_unfinished
-from minisearch.stores.local.failures import damaged, named_errors, named_os_errors
 from minisearch.stores.local.files import create_private, hold, release
-from minisearch.stores.local.interrupts import interruptible
-from minisearch.stores.local.opening import (
-    is_behind,
+from minisearch.stores.local.schema import (
+    applied_migrations,
+    migrate,
+    needs_migration,
+    refuse_foreign_database,
+    refuse_older_backup,
+)
+from minisearch.stores.local.seal import (
+    SealCheck,
+    State,
+    break_seal,
+    new_name,
+    read_state,
+    write_seal,
+    write_state,
+)
+from minisearch.stores.local.sqlite import (
+    copy_pages,
+    damaged,
+    has_log,
+    named_errors,
+    named_os_errors,
     open_database,
     open_to_read,
     refuse_links,
-    refuse_strangers,
+    remove_unfinished,
     stamp_of,
+    vacuum,
 )
-from minisearch.stores.local.seal import SealCheck, break_seal, has_log, write_seal
-from minisearch.stores.local.state import State, new_name, read_state, write_state
-from minisearch.stores.local.vacuum import vacuum
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
 STEPS_AT_ONCE = 10_000  # of SQLite's machine: some milliseconds
 SHRUNK_FROM = 256  # pages, a megabyte: a file with less has little to give back
+INTERRUPTED_EVERY_S = 0.02
 MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
 
 logger = logging.getLogger(__name__)
@@ -74,12 +94,14 @@ class Connection:
             self._db = open_database(path, "mode=rwc")
         else:
             self._db, self._is_immutable = open_to_read(path)
-        self._check = SealCheck(path, lambda: read_state(self._db))
+        self._check = SealCheck(path, lambda: read_state(self._db), is_whole=self.is_writable)
         try:
-            refuse_strangers(self._db, path)
+            refuse_foreign_database(self._db, path)
+            is_behind = needs_migration(self._db, path)  # before anything is written
             if self.is_writable:
                 self._prepare_to_write()
-            self._migrate()
+            if is_behind:
+                self._migrate()
         except BaseException:
             self._check.abandon()
             self._db.close()
@@ -100,25 +122,15 @@ class Connection:
         db.execute("pragma synchronous = normal")
 
     def _migrate(self) -> None:
-        if not is_behind(self._db, self.path):
-            return
         if not self.is_writable:
-            begun = "holds nothing yet, since its first run was cut short or has only begun"
-            state = "is of an older version" if self._was_used() else begun
+            state = "is empty, because its first run was interrupted or has just begun"
+            if applied_migrations(self._db):
+                state = "was made by an earlier version"
             raise StoreError(f"{self.path} {state}: run minisearch index again")
-        # Here, because sqlite-utils takes 40 ms to import, and only a new database needs it.
-        from minisearch.stores.local.migrate import migrate
-
         self._begin_to_write()
         migrate(self._db)
         with self.transaction():
             self._name_state()
-
-    def _was_used(self) -> bool:
-        """Whether a run was begun or a document stored, in a database that may lack the tables for it."""
-        is_table = "select 1 from sqlite_master where name = ?"
-        tables = [name for name in ("runs", "documents") if self._db.execute(is_table, [name]).fetchone()]
-        return any(self._db.execute(f"select 1 from {name}").fetchone() for name in tables)  # noqa: S608 - ours
 
     # --- the seal ----------------------------------------------------------------------------------
 
@@ -141,6 +153,12 @@ class Connection:
         if not self._is_named:
             self._is_named = True
             write_state(self._db, State(self.state, self._check.sealed_before))
+
+    def compare_whole_file(self) -> None:
+        """IndexCorrupt unless the whole file is what a writer sealed, if it is sealed."""
+        problem = self._check.whole_problem()
+        if problem:
+            raise damaged(self.path, problem)
 
     @property
     def is_sealed(self) -> bool:
@@ -240,7 +258,8 @@ class Connection:
     def copy_file(source: Path, path: Path) -> None:
         """Copy a database of ours, of whatever version, into a new file."""
         with named_errors(source), contextlib.closing(open_database(source, "mode=ro")) as db:
-            refuse_strangers(db, source)
+            refuse_foreign_database(db, source)
+            refuse_older_backup(db, source)
             _copy(db, path)
 
     @contextlib.contextmanager
@@ -304,3 +323,39 @@ def _copy(db: sqlite3.Connection, path: Path) -> None:
         if read_state(copy) != State():  # put in the place of the original, beside its seal, it is another
             write_state(copy, State(new_name()))
             copy.commit()
+
+
+def interruptible(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
+    """What the work gives; ``interrupt`` is called until it has ended, should a signal come."""
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    # Here, because a query need not wait for its import.
+    from concurrent.futures import Future
+
+    done: Future[T] = Future()
+
+    def run() -> None:
+        if not done.set_running_or_notify_cancel():
+            return
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    try:
+        # Not an executor: a signal that came while it starts its thread would wait for all of the work.
+        threading.Thread(target=run, daemon=True).start()
+        return done.result()
+    except BaseException:
+        _end(done, interrupt)
+        raise
+
+
+def _end(done: Future[T], interrupt: Callable[[], None]) -> None:
+    """Wait for work that is broken off, if it has begun; every statement that follows is broken off too."""
+    from concurrent.futures import wait
+
+    while not (done.cancel() or done.done()):
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):  # an impatient user
+            interrupt()
+            wait([done], timeout=INTERRUPTED_EVERY_S)

@@ -1,30 +1,136 @@
-"""Documents as rows: a `StoredDocument` in, with what hangs on it, and back."""
+"""Documents, their fields, chunks and vectors as rows, each with a checksum."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import unicodedata
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from minisearch.errors import IndexCorrupt
+from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.failures import damaged, path_of
-from minisearch.stores.local.fields import Value
-from minisearch.stores.local.records import FileStamp, StoredDocument
-from minisearch.stores.local.sums import row_crc32
+from minisearch.stores.local.full_text import is_plain, rewritten
+from minisearch.stores.local.sqlite import damaged, path_of
+from minisearch.types import Chunk, FloatArray, IntArray
+
+
+def row_crc32(path: object, *columns: object) -> int:
+    """Of columns that belong to the file at a path, such as those of a chunk that answers show."""
+    of_path = zlib.crc32(path) if isinstance(path, bytes) else -1  # damage may have changed the type too
+    return zlib.crc32("\0".join(map(str, columns)).encode("utf-8", "surrogatepass"), of_path)
+
+
+Value = str | float | bool
+
+TEXT, NUMBER, TRUTH = "text", "number", "truth"
+
+FieldRow = tuple[bytes, str, bytes | None, bytes | None, float | None]
+
+
+FIELD_COLUMNS = "name, kind, text, folded, number, crc32"  # all of a value but its document's id
+_F_COLUMNS = ", ".join(f"f.{column}" for column in FIELD_COLUMNS.split(", "))
+
+
+def write_fields(
+    connection: Connection, document_id: int, path: bytes, fields: Mapping[str, tuple[Value, ...]]
+) -> None:
+    """Add the fields of the document at this path, inside a transaction."""
+    connection.write_many(
+        f"insert into fields (document_id, {FIELD_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - ours
+        ((document_id, *row, row_crc32(path, *row)) for row in rows_of(fields)),
+    )
+
+
+def read_fields(connection: Connection) -> dict[int, dict[str, tuple[Value, ...]]]:
+    """The fields of every document that has any, by its id."""
+    found: dict[int, dict[str, tuple[Value, ...]]] = {}
+    rows = connection.rows(
+        f"select f.document_id, d.path, {_F_COLUMNS} from fields f "  # noqa: S608 - ours
+        "join documents d on d.id = f.document_id order by f.rowid"
+    )
+    for document_id, path, *row in rows:
+        name, kind, text, folded_, number, crc32 = row
+        if row_crc32(path, name, kind, text, folded_, number) != crc32:
+            of_what = path_of(path, connection.path)
+            raise damaged(connection.path, f"a field of {of_what!r} is not what was stored")
+        fields = found.setdefault(document_id, {})
+        name = name.decode("utf-8", "surrogatepass")
+        fields[name] = (*fields.get(name, ()), value_of(kind, text, number))
+    return found
+
+
+def read_names(connection: Connection) -> list[str]:
+    """The names of all documents' fields, as they are compared, in order."""
+    rows = connection.rows("select distinct name from fields order by name")
+    return [name.decode("utf-8", "surrogatepass") for (name,) in rows]
+
+
+def rows_of(fields: Mapping[str, tuple[Value, ...]]) -> Iterator[FieldRow]:
+    """(name, kind, text, folded, number) of every value, in their order."""
+    for name, values in fields.items():
+        for value in values:
+            text = to_bytes(value) if isinstance(value, str) else None
+            yield folded(name), kind_of(value), text, *compared(value)
+
+
+def value_of(kind: str, text: bytes | None, number: float | None) -> Value:
+    """The value from its columns."""
+    if kind == TEXT:
+        return (text or b"").decode("utf-8", "surrogatepass")
+    if kind == TRUTH:
+        return bool(number)
+    return math.nan if number is None else number  # what SQLite makes of NaN
+
+
+def kind_of(value: Value) -> str:
+    """Which values it may be compared with."""
+    if isinstance(value, str):
+        return TEXT
+    return TRUTH if isinstance(value, bool) else NUMBER
+
+
+def compared(value: Value) -> tuple[bytes | None, float | None]:
+    """The columns (folded, number) by which a value is compared; the other one is None."""
+    if isinstance(value, str):
+        return folded(value), None
+    try:
+        # As SQLite gives it back: no -0, and NaN as null.
+        return None, None if math.isnan(value) else float(value) + 0.0
+    except OverflowError:  # a whole number beyond 1e308
+        return None, math.inf if value > 0 else -math.inf
+
+
+def folded(text: str) -> bytes:
+    """A text that equals those that differ from it in case only."""
+    return to_bytes(unicodedata.normalize("NFC", text.casefold()))
+
+
+def to_bytes(text: str) -> bytes:
+    """Any string, half characters too."""
+    return text.encode("utf-8", "surrogatepass")
+
 
 # All of a document but its id and path.
-COLUMNS = (
+DOCUMENT_COLUMNS = (
     "format, title, n_bytes, mtime_ns, ctime_ns, read_at_ns, sha256, ingest, language, n_characters, "
     "n_bytes_reached, keeps_secrets, crc32"
 )
-_MARKS = ", ".join("?" * len(COLUMNS.split(",")))
-_INSERT = f"insert into documents (path, {COLUMNS}) values (?, {_MARKS})"  # noqa: S608 - ours
-_UPDATE = f"update documents set ({COLUMNS}) = ({_MARKS}) where id = ?"  # noqa: S608 - ours
+_MARKS = ", ".join("?" * len(DOCUMENT_COLUMNS.split(",")))
+_INSERT_DOCUMENT = f"insert into documents (path, {DOCUMENT_COLUMNS}) values (?, {_MARKS})"  # noqa: S608 - ours
+_UPDATE_DOCUMENT = f"update documents set ({DOCUMENT_COLUMNS}) = ({_MARKS}) where id = ?"  # noqa: S608 - ours
 
 
 def columns_of(document: StoredDocument) -> list[Any]:
-    """A document's columns, in the order of `COLUMNS`."""
+    """A document's columns, in the order of `DOCUMENT_COLUMNS`."""
     stamp = document.stamp
     row = [
         *(document.format, document.title),
@@ -35,22 +141,22 @@ def columns_of(document: StoredDocument) -> list[Any]:
     return [*row, row_crc32(os.fsencode(document.path), *row)]
 
 
-def put_row(connection: Connection, path: bytes, row: list[Any]) -> int:
+def put_document_row(connection: Connection, path: bytes, row: list[Any]) -> int:
     """Add a document's row, or replace that of the same path, inside a transaction; its id."""
     known = connection.rows("select id from documents where path = ?", [path])
     if known:
-        connection.write(_UPDATE, [*row, known[0][0]])
+        connection.write(_UPDATE_DOCUMENT, [*row, known[0][0]])
         return int(known[0][0])
-    return connection.write(_INSERT, [path, *row])
+    return connection.write(_INSERT_DOCUMENT, [path, *row])
 
 
 def restamp(connection: Connection, document_id: int, stamp: FileStamp) -> None:
     """`Store.restamp`, inside a transaction."""
-    document = _document(connection, _rows(connection, "where id = ?", [document_id])[0], {})
-    connection.write(_UPDATE, [*columns_of(replace(document, stamp=stamp)), document_id])
+    document = _document(connection, _document_rows(connection, "where id = ?", [document_id])[0], {})
+    connection.write(_UPDATE_DOCUMENT, [*columns_of(replace(document, stamp=stamp)), document_id])
 
 
-def clear(connection: Connection, document_id: int) -> None:
+def clear_document(connection: Connection, document_id: int) -> None:
     """Remove what hangs on a document, inside a transaction: chunks with vectors and words, fields, notes."""
     for table in ("chunks", "fields", "notes"):
         connection.write(f"delete from {table} where document_id = ?", [document_id])  # noqa: S608 - ours
@@ -61,14 +167,16 @@ def read_documents(
 ) -> dict[str, StoredDocument]:
     """Every document by its path, with its own of the fields."""
     documents = {}
-    for row in _rows(connection):
+    for row in _document_rows(connection):
         document = _document(connection, row, fields.get(row[0], {}))
         documents[document.path] = document
     return documents
 
 
-def _rows(connection: Connection, where: str = "", values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    return connection.rows(f"select id, path, {COLUMNS} from documents {where}", values)  # noqa: S608 - ours
+def _document_rows(
+    connection: Connection, where: str = "", values: Sequence[Any] = ()
+) -> list[tuple[Any, ...]]:
+    return connection.rows(f"select id, path, {DOCUMENT_COLUMNS} from documents {where}", values)  # noqa: S608 - ours
 
 
 def _document(
@@ -95,3 +203,158 @@ def _document(
         n_bytes_reached=n_bytes_reached,
         keeps_secrets=bool(keeps_secrets),
     )
+
+
+# All of a chunk but its id and its document's.
+CHUNK_COLUMNS = (
+    "start_char, end_char, start_byte, end_byte, line, end_line, page, n_tokens, text_sha256, crc32, "
+    "is_rewritten, title, heading, text, anchors"
+)
+_INSERT_CHUNK = (
+    f"insert into chunks (document_id, {CHUNK_COLUMNS}) values (?{', ?' * len(CHUNK_COLUMNS.split(','))})"  # noqa: S608 - ours
+)
+
+
+def insert_chunk(connection: Connection, document_id: int, path: bytes, title: str, chunk: Chunk) -> int:
+    """Add a chunk of a document with this path and title, inside a transaction; its id."""
+    texts = [title, chunk.heading, chunk.text]
+    is_rewritten = not all(map(is_plain, texts))
+    anchors = _places_to_json(chunk)
+    places = [chunk.line, chunk.end_line, chunk.page]
+    crc32 = row_crc32(path, *places, chunk.heading, chunk.text, title, anchors)
+    row: list[Any] = [chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, *places, chunk.n_tokens]
+    row += [text_sha256(chunk.embedded), crc32, is_rewritten, *texts, anchors]
+    return insert_chunk_row(connection, document_id, row)
+
+
+def insert_chunk_row(connection: Connection, document_id: int, row: Sequence[Any]) -> int:
+    """Add a chunk by its columns, in the order of `CHUNK_COLUMNS`, inside a transaction; its id."""
+    chunk_id = connection.write(_INSERT_CHUNK, [document_id, *row])
+    *_, is_rewritten, title, heading, text, _ = row
+    if is_rewritten:  # the others come into the full text by a trigger
+        connection.write(
+            "insert into chunks_rewritten (rowid, title, heading, text) values (?, ?, ?, ?)",
+            [chunk_id, *map(rewritten, (title, heading, text))],
+        )
+    return chunk_id
+
+
+def read_chunks(connection: Connection, ids: Sequence[int]) -> dict[int, StoredChunk]:
+    """The chunks with these ids, by id."""
+    rows = connection.rows_in(
+        "select c.id, c.document_id, c.crc32, "
+        "d.path, c.line, c.end_line, c.page, c.heading, c.text, c.title, c.anchors "
+        "from chunks c join documents d on d.id = c.document_id where c.id in",
+        ids,
+    )
+    chunks = {}
+    for id_, document_id, crc32, *shown in rows:
+        if row_crc32(*shown) != crc32:
+            raise damaged(connection.path, f"the text of chunk {id_} is not what was stored")
+        path, line, end_line, page, heading, text, title, anchors = shown
+        anchors, breaks = _places_from_json(connection, id_, anchors)
+        chunks[id_] = StoredChunk(
+            id_, document_id, os.fsdecode(path), line, end_line, heading, text, title, anchors, page, breaks
+        )
+    return chunks
+
+
+def text_sha256(text: str) -> bytes:
+    """The key under which a text's vector is found again."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _places_to_json(chunk: Chunk) -> str:
+    """The places inside a chunk as its column keeps them: its anchors, and where pages begin if any do."""
+    places: object = chunk.anchors
+    if chunk.page_breaks:
+        places = {"anchors": chunk.anchors, "page_breaks": chunk.page_breaks}
+    return json.dumps(places, separators=(",", ":")) if places else ""
+
+
+def _places_from_json(
+    connection: Connection, chunk_id: int, stored: str
+) -> tuple[tuple[tuple[int, int, int], ...], tuple[int, ...]]:
+    try:
+        places = json.loads(stored or "[]")
+        if not isinstance(places, dict):
+            places = {"anchors": places, "page_breaks": ()}
+        anchors = tuple((position, line, column) for position, line, column in places["anchors"])
+        return anchors, tuple(map(int, places["page_breaks"]))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise damaged(connection.path, f"the places in chunk {chunk_id}: {error}") from error
+
+
+_FORMER_VECTORS_OF_TEXTS = "select text_sha256, id, vector, crc32 from former_vectors where text_sha256 in"
+_VECTORS_OF_TEXTS = (
+    "select c.text_sha256, c.id, v.vector, v.crc32 from chunks c join vectors v on v.chunk_id = c.id "
+    "where c.text_sha256 in"
+)
+_KEPT_VECTORS_OF_TEXTS = "select text_sha256, id, vector, vector_crc32 from undo_chunks where text_sha256 in"
+
+
+def insert_vector(connection: Connection, chunk_id: int, vector: FloatArray) -> None:
+    """Add a chunk's vector, inside a transaction."""
+    stored = vector.tobytes()
+    insert_vector_row(connection, chunk_id, stored, zlib.crc32(stored))
+
+
+def insert_vector_row(connection: Connection, chunk_id: int, stored: bytes, crc32: int) -> None:
+    """The same from its columns."""
+    connection.write(
+        "insert into vectors (chunk_id, vector, crc32) values (?, ?, ?)", [chunk_id, stored, crc32]
+    )
+
+
+def known_vectors(connection: Connection, texts: Sequence[str], dimension: int) -> dict[str, FloatArray]:
+    """`Store.known_vectors`; of whatever length where the dimension is 0."""
+    by_hash = {text_sha256(text): text for text in texts}
+    known: dict[str, FloatArray] = {}
+    for query in (_VECTORS_OF_TEXTS, _KEPT_VECTORS_OF_TEXTS):
+        unknown = [hash_ for hash_, text in by_hash.items() if text not in known]
+        for hash_, id_, stored, crc32 in connection.rows_in(query, unknown):
+            known[by_hash[hash_]] = _vector(connection, id_, stored, crc32, dimension)
+    unknown = [hash_ for hash_, text in by_hash.items() if text not in known]
+    for hash_, id_, stored, crc32 in connection.rows_in(_FORMER_VECTORS_OF_TEXTS, unknown):
+        with contextlib.suppress(IndexCorrupt):  # nothing is lost: it is computed again
+            known[by_hash[hash_]] = _vector(connection, id_, stored, crc32, dimension)
+    return known
+
+
+def read_vectors(connection: Connection, dimension: int, after: int) -> tuple[IntArray, FloatArray]:
+    """`Store.vectors`."""
+    with connection.transaction():
+        ((n,),) = connection.rows("select count(*) from vectors where chunk_id > ?", [after])
+        ids, vectors = np.empty(n, np.int64), np.empty((n, dimension), np.float32)
+        rows = connection.cursor(
+            "select chunk_id, vector, crc32 from vectors where chunk_id > ? order by chunk_id", [after]
+        )
+        for position, (chunk_id, stored, crc32) in enumerate(rows):
+            ids[position] = chunk_id
+            vectors[position] = _vector(connection, chunk_id, stored, crc32, dimension)
+    return ids, vectors
+
+
+def _vector(connection: Connection, chunk_id: int, stored: object, crc32: int, dimension: int) -> FloatArray:
+    if not isinstance(stored, bytes) or len(stored) % 4 or (dimension and len(stored) != 4 * dimension):
+        numbers = f"{dimension} numbers" if dimension else "whole numbers"
+        raise damaged(connection.path, f"chunk {chunk_id} has no vector of {numbers}")
+    if zlib.crc32(stored) != crc32:
+        raise damaged(connection.path, f"the vector of chunk {chunk_id} is not what was stored")
+    return np.frombuffer(stored, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The vector index file in use, the chunk ids in it, and the generation that it was built from.
+
+    ``sha256`` is of the ids and the file; the file's size and time tell whether it was changed since.
+    """
+
+    backend: str
+    file: str
+    generation: int
+    sha256: str
+    ids: IntArray
+    n_bytes: int = 0
+    mtime_ns: int = 0

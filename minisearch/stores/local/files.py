@@ -1,20 +1,27 @@
-"""Files beside SQLite's: no link is followed, only the owner may read, what is written is whole.
+"""Private files, complete writes, and the lock that allows one writer for each index folder.
+
+No link is followed, and only the owner may read what is written.
 
 `hold` and `release` are for the database itself.  SQLite's locks belong to the process: closing any
-descriptor of the file, also one that only read it, lets go of those that all connections here hold
-(https://sqlite.org/howtocorrupt.html, 2.2), and another process may then take the log away from under them.
-So a database's descriptors stay open until no connection is.
+descriptor of the file, even one that only read it, releases the locks of all connections in this process
+(https://sqlite.org/howtocorrupt.html, 2.2).  Another process could then remove the log while they use it.
+So the descriptors of a database stay open while any connection to it is open.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import stat
 import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from minisearch.errors import IndexBusy, IndexNotWritable
 
 PRIVATE = 0o600
 
@@ -117,3 +124,61 @@ def free_space(folder: Path) -> str:
         return f"{shutil.disk_usage(folder).free:,} bytes free"
     except OSError:
         return "free space unknown"
+
+
+WAIT_S = 3.0  # for two short runs at once, such as a watcher's and one by hand; a long one is not waited for
+_POLL_S = 0.05
+
+
+@contextlib.contextmanager
+def writer_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder's one writer lock; IndexBusy, with the holder's process, after waiting for `WAIT_S`."""
+    try:
+        descriptor = _open_lock(folder / "writer.lock")
+    except OSError as error:
+        raise _no_lock(folder, error) from error
+    try:
+        try:
+            _acquire(descriptor, folder)
+        except OSError as error:  # a file system without locks
+            raise _no_lock(folder, error) from error
+        with contextlib.suppress(OSError):  # a full disk
+            os.pwrite(descriptor, f"{os.getpid():>10}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)  # and with it the lock
+
+
+def _open_lock(path: Path) -> int:
+    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
+    with contextlib.suppress(PermissionError):  # another user's
+        os.fchmod(descriptor, PRIVATE)
+    return descriptor
+
+
+def _acquire(descriptor: int, folder: Path) -> None:
+    deadline_s = time.monotonic() + WAIT_S
+    while not is_acquired(descriptor):
+        if time.monotonic() >= deadline_s:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            raise IndexBusy(
+                f"index busy (pid {holder}): another minisearch is writing to {folder}: "
+                f"wait until it has finished"
+            )
+        time.sleep(_POLL_S)
+
+
+def is_acquired(descriptor: int) -> bool:
+    """Lock an open file, unless another process has; OSError where the file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _no_lock(folder: Path, error: OSError) -> IndexNotWritable:
+    return IndexNotWritable(
+        f"cannot write to {folder}: {error.strerror or error}; check its permissions and the free space "
+        f"({free_space(folder)}), or choose another folder with --index"
+    )

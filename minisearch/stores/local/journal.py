@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from types import MappingProxyType
 
+from minisearch.stores.base import FileStamp, SkipStamp
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.failures import damaged, path_of
-from minisearch.stores.local.records import FileStamp, SkipStamp
+from minisearch.stores.local.sqlite import damaged, path_of
 from minisearch.types import RunRecord, Skipped
 
 MOST_RUNS = 100  # that are remembered: a watcher makes thousands
@@ -62,10 +62,13 @@ class Journal:
     def problem_stamps(self) -> dict[str, SkipStamp]:
         """How the files passed over stood then, by path; those of which that was not noted are left out."""
         rows = self._connection.rows(
-            "select path, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest from problems "
+            "select path, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest, n_crashes from problems "
             "where ingest is not null"
         )
-        return {self._path(path): SkipStamp(FileStamp(*stamp), ingest) for path, *stamp, ingest in rows}
+        return {
+            self._path(path): SkipStamp(FileStamp(*stamp), ingest, n_crashes)
+            for path, *stamp, ingest, n_crashes in rows
+        }
 
     def set_problems(
         self,
@@ -82,8 +85,8 @@ class Journal:
             self._connection.write_many("delete from problems where path = ?", gone)
             self._connection.write_many(
                 "insert or replace into problems "
-                "(path, reason, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest) "
-                "values (?, ?, ?, ?, ?, ?, ?)",
+                "(path, reason, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest, n_crashes) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
 
@@ -115,9 +118,9 @@ def _reason(reason: str) -> str | bytes:
 
 def _columns(skip: SkipStamp | None) -> tuple[int | str | None, ...]:
     if skip is None:
-        return (None,) * 5
+        return (None, None, None, None, None, 0)
     stamp = skip.stamp
-    return stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns, stamp.read_at_ns, skip.ingest
+    return stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns, stamp.read_at_ns, skip.ingest, skip.n_crashes
 
 
 def _now() -> str:

@@ -17,21 +17,32 @@ import numpy as np
 
 from minisearch.errors import IndexNotWritable
 from minisearch.filters import Filter
+from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument, Undone
 from minisearch.stores.local.backup import back_up
-from minisearch.stores.local.checking import check
-from minisearch.stores.local.chunks import insert_chunk, read_chunks
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.documents import clear, columns_of, put_row, read_documents, restamp
-from minisearch.stores.local.failures import damaged
-from minisearch.stores.local.fields import read_fields, read_names, write_fields
-from minisearch.stores.local.former import forget_all
+from minisearch.stores.local.documents import (
+    Base,
+    clear_document,
+    columns_of,
+    insert_chunk,
+    insert_vector,
+    known_vectors,
+    put_document_row,
+    read_chunks,
+    read_documents,
+    read_fields,
+    read_names,
+    read_vectors,
+    restamp,
+    row_crc32,
+    write_fields,
+)
+from minisearch.stores.local.filters import select
+from minisearch.stores.local.full_text import lexical
+from minisearch.stores.local.history import Undo, forget_former_vectors
+from minisearch.stores.local.integrity import check
 from minisearch.stores.local.journal import Journal
-from minisearch.stores.local.lexical import lexical
-from minisearch.stores.local.records import Base, FileStamp, StoredChunk, StoredDocument, Undone
-from minisearch.stores.local.selection import select
-from minisearch.stores.local.sums import row_crc32
-from minisearch.stores.local.undo import Undo
-from minisearch.stores.local.vectors import insert_vector, known_vectors, read_vectors
+from minisearch.stores.local.sqlite import damaged
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
 
 _MODEL = "model_fingerprint"  # the fact that says whose the vectors are
@@ -141,7 +152,7 @@ class Store:
         with self._connection.transaction():
             known = self.meta()
             if known.get(_MODEL, "") != values.get(_MODEL, known.get(_MODEL, "")):
-                forget_all(self._connection)
+                forget_former_vectors(self._connection)
             self._undo.keep_facts(known, values)
             self._connection.write_many(
                 "insert or replace into meta (key, value) values (?, ?)", list(values.items())
@@ -167,9 +178,7 @@ class Store:
 
     def counts(self) -> tuple[int, int]:
         """How many documents and how many chunks."""
-        ((n_documents, n_chunks),) = self._connection.rows(
-            "select (select count(*) from documents), (select count(*) from chunks)"
-        )
+        ((n_documents, n_chunks),) = self._connection.rows("select n_documents, n_chunks from counters")
         return n_documents, n_chunks
 
     # --- documents ---------------------------------------------------------------------------------
@@ -194,8 +203,8 @@ class Store:
         path, connection = os.fsencode(document.path), self._connection
         with connection.transaction():
             self._undo.keep([path])
-            document_id = put_row(connection, path, columns_of(document))
-            clear(connection, document_id)
+            document_id = put_document_row(connection, path, columns_of(document))
+            clear_document(connection, document_id)
             chunk_ids = [insert_chunk(connection, document_id, path, document.title, one) for one in chunks]
             for chunk_id, vector in zip(chunk_ids, vectors, strict=True):
                 insert_vector(connection, chunk_id, vector)
@@ -342,14 +351,25 @@ class Store:
     def base(self) -> Base | None:
         """The vector index file in use, if one was ever published."""
         rows = self._connection.rows(
-            "select backend, file, generation, sha256, ids from bases order by id desc limit 1"
+            "select backend, file, generation, sha256, n_bytes, mtime_ns, ids, crc32 from bases "
+            "order by id desc limit 1"
         )
         if not rows:
             return None
-        backend, file, generation, sha256, ids = rows[0]
-        # Only a cache: ids that are damaged come back as they are and fail the checksum with the file.
+        backend, file, generation, sha256, n_bytes, mtime_ns, ids, crc32 = rows[0]
+        # The index file is only a cache: a damaged record is returned, and fails the SHA-256 comparison.
         whole = ids[: len(ids) // 8 * 8] if isinstance(ids, bytes) else b""
-        return Base(str(backend), str(file), generation, str(sha256), np.frombuffer(whole, np.int64))
+        if row_crc32(whole, backend, file, generation, sha256, n_bytes, mtime_ns) != crc32:
+            mtime_ns = 0
+        return Base(
+            *(str(backend), str(file), generation, str(sha256), np.frombuffer(whole, np.int64)),
+            *(n_bytes, mtime_ns),
+        )
+
+    def removed_from_base(self) -> IntArray:
+        """Ids (n,), ascending, of the chunks removed since the vector index file in use was published."""
+        rows = self._connection.rows("select chunk_id from removed_from_base order by chunk_id")
+        return np.array([row[0] for row in rows], np.int64)
 
     def has_newer_base(self) -> bool:
         """Whether another file was published since the present snapshot began."""
@@ -358,9 +378,19 @@ class Store:
 
     def publish(self, base: Base) -> None:
         """Make a file the vector index in use, in place of the one before."""
-        with self._connection.transaction():
-            self._connection.write("delete from bases")
-            self._connection.write(
-                "insert into bases (backend, file, generation, sha256, ids) values (?, ?, ?, ?, ?)",
-                [base.backend, base.file, base.generation, base.sha256, base.ids.tobytes()],
+        connection, ids = self._connection, base.ids.tobytes()
+        row = [base.backend, base.file, base.generation, base.sha256, base.n_bytes, base.mtime_ns]
+        with connection.transaction():
+            for table in ("bases", "removed_from_base"):
+                connection.write(f"delete from {table}")  # noqa: S608 - ours
+            connection.write(
+                "insert into bases "
+                "(backend, file, generation, sha256, n_bytes, mtime_ns, crc32, max_id, ids) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [*row, row_crc32(ids, *row), int(base.ids[-1]) if len(base.ids) else 0, ids],
             )
+            if base.generation != self.generation:  # documents were removed while the file was built
+                removed = np.setdiff1d(base.ids, self.chunk_ids(), assume_unique=True).tolist()
+                connection.write_many(
+                    "insert into removed_from_base (chunk_id) values (?)", ((id_,) for id_ in removed)
+                )

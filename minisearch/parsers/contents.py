@@ -1,0 +1,120 @@
+"""What the sandbox process extracts from one file: pages of blocks, properties, and notes.
+
+Only plain values, because they travel from one process to another as JSON.  `extracted` turns them into a
+``Document`` and checks every value first.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# Requests and answers travel in frames: the length (8 bytes, big endian), then as many bytes.
+FRAME = struct.Struct(">Q")
+MAX_PROPERTY = 2_000  # characters; a title or a list of keywords is never longer
+
+# A text with its headings, HTML, the rows of a table, or a group of blocks: see the functions below.
+Block = dict[str, Any]
+Page = list[Block]
+Rows = list[list[str]]
+
+
+class ExtractionError(Exception):
+    """The file gives no text; the message is the reason, for the user."""
+
+
+class DamagedPart(ExtractionError):
+    """One part of the file cannot be read; other parts may be readable."""
+
+
+def text_block(text: str, headings: Sequence[tuple[int, int, str]] = ()) -> Block:
+    """Text with its headings: the position in the text, the level, and the title of each."""
+    return {"text": text, "headings": headings}
+
+
+def heading_block(title: str) -> Block:
+    """A heading of level 1."""
+    return text_block(title, [(0, 1, title)])
+
+
+def html_block(html: str) -> Block:
+    """HTML, which the HTML parser reads later."""
+    return {"html": html}
+
+
+def rows_block(rows: Rows) -> Block:
+    """A table of data."""
+    return {"rows": rows}
+
+
+def group_block(kind: str, blocks: list[Block]) -> Block:
+    """Blocks that belong together: a "table", a "row", an "item", or a "next item" directly below an item."""
+    return {"group": blocks, "kind": kind}
+
+
+@dataclass(slots=True)
+class Contents:
+    """Everything extracted from one file; ``has_pages`` is true where readers know its pages by number."""
+
+    has_pages: bool
+    pages: list[Page] = field(default_factory=list)
+    title: str = ""
+    properties: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add_property(self, name: str, value: object) -> None:
+        """Add a property of the file, unless it is empty."""
+        text = " ".join(str(value or "").split())[:MAX_PROPERTY]
+        if text:
+            self.properties.append((name, text))
+
+    def add_keywords(self, value: object) -> None:
+        """Add keywords that are separated by commas or semicolons."""
+        for word in str(value or "")[:MAX_PROPERTY].replace(";", ",").split(","):
+            self.add_property("keywords", word)
+
+    def note_unreadable(self, name: str) -> None:
+        """Note that a part cannot be read."""
+        self.notes.append(f"{name} in it cannot be read and is left out")
+
+    def note_missing(self, n_missing: int, what: str) -> None:
+        """Note how many parts of a kind ("slides") the file names but does not hold."""
+        if n_missing:
+            self.notes.append(f"{n_missing} of its {what} {'is' if n_missing == 1 else 'are'} missing")
+
+    def add_pages(self, names: Iterable[tuple[str, str]], fill: Callable[[Page, str], None]) -> None:
+        """Add a page for each part, given its title ("" for none) and its name ("" for a missing part).
+
+        ``fill`` adds the part's blocks.  A damaged part is left out with a note; DamagedPart where no part
+        could be read and at least one is damaged.
+        """
+        n_read = 0
+        damage: DamagedPart | None = None
+        for title, name in names:
+            page = [heading_block(title)] if title else []
+            self.pages.append(page)
+            if not name:
+                continue
+            try:
+                fill(page, name)
+                n_read += 1
+            except DamagedPart as error:
+                self.note_unreadable(name)
+                damage = error
+        if damage and not n_read:
+            raise damage
+
+    def as_json(self) -> dict[str, Any]:
+        """All fields as plain values for JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def counted(n: int, singular: str, plural: str) -> str:
+    """A number with the right form of its noun.
+
+    >>> counted(1, "file is", "files are"), counted(2_000, "file is", "files are")
+    ('1 file is', '2,000 files are')
+    """
+    return f"{n:,} {singular if n == 1 else plural}"

@@ -1,0 +1,353 @@
+"""DOCX: paragraphs, headings, list items and tables in reading order.
+
+A footnote, a comment and a text box follow the paragraph that they belong to.  Headers and footers, which
+repeat on every page, come once.  Tracked changes are read as accepted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from minisearch.parsers.archive import tag_name
+from minisearch.parsers.contents import Block, Contents, Rows, counted, group_block, rows_block, text_block
+from minisearch.parsers.docx_styles import Styles
+from minisearch.parsers.figures import figure_blocks, is_description
+from minisearch.parsers.office import Package, attribute, child, children
+
+SPACE = re.compile(r"[ \t\r\f]+")
+LETTER = re.compile(r"[^\W\d_]")
+# Properties, deleted text, and the instructions of fields.
+SKIPPED = {
+    *("pPr", "rPr", "tblPr", "tblGrid", "trPr", "tcPr", "sectPr", "sdtPr", "sdtEndPr", "rubyPr"),
+    *("del", "moveFrom", "instrText", "delText", "delInstrText"),
+}
+# Elements that stand for a character; the second line writes equations in one line.
+SIGNS = {"tab": " ", "ptab": " ", "br": "\n", "cr": "\n", "noBreakHyphen": "\u2011"}
+SIGNS |= {"den": "/", "sup": "^", "sub": "_"}
+ASIDES = {"footnotes": "Footnote", "endnotes": "Endnote", "comments": "Comment"}
+PRIVATE = range(0xE000, 0xF900)  # characters here have a meaning only in a symbol font
+
+MAX_CELL = 2_000  # characters; a table with longer cells lays out a page
+MAX_SPAN = 63  # columns that a table of Word can have
+
+
+def extract(data: bytes) -> dict[str, Any]:
+    """The body between the headers and the footers."""
+    contents = Contents(has_pages=False)
+    package = Package(data, contents)
+    main = package.main("word/document.xml")
+    styles = Styles(package, main)
+    body = _Reader(package, main, styles, dict(_asides(package, main, styles)))
+    headers = _once(package, main, styles, "header")
+    blocks = body.read(package.root(main))
+    contents.pages.append([*headers, *blocks, *_once(package, main, styles, "footer")])
+    if body.n_left_out:
+        parts = counted(body.n_left_out, "part that is", "parts that are")
+        contents.notes.append(f"{parts} another document left out")
+    return contents.as_json()
+
+
+def _once(package: Package, main: str, styles: Styles, kind: str) -> list[Block]:
+    """The different headers or footers, each once, without those that are only a page number."""
+    found: dict[str, list[Block]] = {}
+    for name in package.parts(main, kind):
+        if (root := package.optional(name)) is not None:
+            blocks = _Reader(package, name, styles).read(root)
+            found.setdefault(_text(blocks), blocks)
+    return [block for text, blocks in found.items() if LETTER.search(text) for block in blocks]
+
+
+def _asides(package: Package, main: str, styles: Styles) -> Iterator[tuple[str, list[Block]]]:
+    """Footnotes, endnotes and comments by the name and id of their references; comments name their author."""
+    for kind, label in ASIDES.items():
+        for name in package.parts(main, kind):
+            for aside in children(package.optional(name), kind.removesuffix("s")):
+                author = attribute(aside, "author").strip()
+                words = f"{label} by {author}:" if author else f"{label}:"
+                if blocks := _Reader(package, name, styles).read(aside):
+                    reference = f"{tag_name(aside)}Reference {attribute(aside, 'id')}"
+                    yield reference, _continued([text_block(words)], blocks)
+
+
+@dataclass(slots=True)
+class _Flow:
+    """What has been read of an element so far."""
+
+    blocks: list[Block] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)  # of the current paragraph
+    after: list[Block] = field(default_factory=list)  # what follows the current paragraph
+    unfinished: list[Element] = field(default_factory=list)  # paragraphs that the next one continues
+    items: list[tuple[int, list[Block]]] = field(default_factory=list)  # the open list items by depth
+
+    def end_paragraph(self, level: int = 0, depth: int = -1) -> None:
+        """Make the words a paragraph, or a heading of this level, or a list item of this depth, from 0."""
+        text = "\n".join(filter(None, (SPACE.sub(" ", line).strip(" ") for line in self._lines())))
+        headings = [(0, level, " ".join(text.split()))] if level else []
+        blocks = [*([text_block(text, headings)] if text else []), *self.after]
+        self.words, self.after = [], []
+        if depth < 0:
+            self.items.clear()
+            self.blocks += blocks
+        elif blocks:
+            self._begin_item(depth, blocks)
+
+    def _lines(self) -> list[str]:
+        return "".join(self.words).split("\n")
+
+    def _begin_item(self, depth: int, blocks: list[Block]) -> None:
+        kind = "item"
+        while self.items and self.items[-1][0] >= depth:
+            last_depth, siblings = self.items.pop()
+            kind = "next item" if last_depth == depth and len(siblings) == 1 else "item"
+        outer = self.items[-1][1] if self.items else self.blocks
+        outer.append(group_block(kind, blocks))
+        self.items.append((depth, blocks))
+
+
+class _Reader:
+    """Reads the elements of one part."""
+
+    def __init__(
+        self, package: Package, part: str, styles: Styles, asides: dict[str, list[Block]] | None = None
+    ) -> None:
+        self._package, self._part, self._styles = package, part, styles
+        self._asides = asides or {}
+        self._flow = _Flow()
+        self._cells: list[list[list[Block] | None]] | None = None  # of the current table
+        self._is_placeholder = False  # within a form field that only shows what to fill in
+        self.n_left_out = 0
+        self._handlers: dict[str, Callable[[Element], None]] = {
+            "p": self._paragraph,
+            "t": self._words,
+            "sdt": self._form_field,
+            "tbl": self._table,
+            "tr": self._row,
+            "tc": self._cell,
+            "txbxContent": lambda element: self._flow.after.extend(self.read(element)),
+            "AlternateContent": self._alternatives,
+            "docPr": lambda element: self._description(attribute(element, "descr")),
+            "shape": self._shape,
+            "sym": self._symbol,
+            "ruby": self._ruby,
+            "ddList": self._choice,
+            "altChunk": self._leave_out,
+            "chart": self._figure,
+            "relIds": self._figure,
+            **dict.fromkeys(("footnoteReference", "endnoteReference", "commentReference"), self._aside),
+        }
+
+    def read(self, element: Element) -> list[Block]:
+        """The blocks of an element."""
+        outer, self._flow = self._flow, _Flow()
+        self._add(element)
+        self._end_paragraph()
+        blocks, self._flow = self._flow.blocks, outer
+        return blocks
+
+    def _add(self, *elements: Element) -> None:
+        """Add what is in these elements."""
+        for element in elements:
+            for one in element:
+                name = tag_name(one)
+                if name in self._handlers:
+                    self._handlers[name](one)
+                elif name not in SKIPPED:
+                    self._flow.words.append(SIGNS.get(name, ""))
+                    self._add(one)
+
+    def _paragraph(self, element: Element) -> None:
+        properties = child(element, "pPr")
+        if any(child(properties, "rPr", name) is not None for name in ("del", "moveFrom")):
+            self._flow.unfinished.append(element)  # its end was deleted
+            return
+        if self._flow.words:  # outside of paragraphs
+            self._flow.end_paragraph()
+        level = self._styles.heading_level(properties)
+        list_id, depth = self._styles.list_item(properties)
+        if number := self._styles.next_number(list_id, depth):
+            self._flow.words.append(f"{number} ")
+        self._end_paragraph(element, level=level, depth=-1 if level or not list_id else depth)
+
+    def _end_paragraph(self, *elements: Element, level: int = 0, depth: int = -1) -> None:
+        unfinished, self._flow.unfinished = self._flow.unfinished, []
+        self._add(*unfinished, *elements)
+        self._flow.end_paragraph(level, depth)
+
+    def _words(self, element: Element) -> None:
+        if not self._is_placeholder:
+            self._flow.words.append(_one_line(element.text or ""))
+
+    def _table(self, element: Element) -> None:
+        outer, self._cells = self._cells, []
+        self._add(element)
+        cells, self._cells = self._cells, outer
+        self._flow.items.clear()
+        rows = _data_rows(cells)
+        self._flow.blocks.append(_laid_out(cells) if rows is None else rows_block(rows))
+
+    def _row(self, element: Element) -> None:
+        if child(element, "trPr", "del") is None:
+            if self._cells is not None:
+                self._cells.append([[] for _ in range(_span(element, "trPr", "gridBefore", otherwise=0))])
+            self._add(element)
+
+    def _cell(self, element: Element) -> None:
+        blocks = self.read(element)
+        if not self._cells:  # outside of tables
+            self._flow.blocks += blocks
+            return
+        merged = child(element, "tcPr", "vMerge")
+        continues = merged is not None and attribute(merged, "val") != "restart" and not blocks
+        self._cells[-1].append(None if continues else blocks)
+        self._cells[-1] += [[] for _ in range(_span(element, "tcPr", "gridSpan") - 1)]
+
+    def _form_field(self, element: Element) -> None:
+        outer = self._is_placeholder
+        placeholder = child(element, "sdtPr", "showingPlcHdr")
+        is_off = placeholder is None or attribute(placeholder, "val") in {"0", "false", "off"}
+        self._is_placeholder = not is_off
+        self._add(element)
+        self._is_placeholder = outer
+
+    def _alternatives(self, element: Element) -> None:
+        """Add the first of several versions that shows anything."""
+        flow = self._flow
+        for one in element:
+            n_words, n_blocks = len(flow.words), len(flow.blocks) + len(flow.after)
+            self._add(one)
+            if len(flow.blocks) + len(flow.after) > n_blocks or "".join(flow.words[n_words:]).strip():
+                return
+
+    def _description(self, words: str) -> None:
+        """Add what the author wrote that a picture shows."""
+        if is_description(words.strip()):
+            self._flow.words.append(f" {_one_line(words)} ")
+
+    def _shape(self, element: Element) -> None:
+        self._description(attribute(element, "alt"))
+        self._add(element)
+
+    def _symbol(self, element: Element) -> None:
+        code = attribute(element, "char")
+        if re.fullmatch("[0-9A-Fa-f]{1,5}", code) and int(code, 16) not in PRIVATE:
+            self._flow.words.append(chr(int(code, 16)))
+
+    def _ruby(self, element: Element) -> None:
+        """Add the words, and in brackets how they are pronounced."""
+        self._add(*children(element, "rubyBase"))
+        self._flow.words.append("(")
+        self._add(*children(element, "rt"))
+        self._flow.words.append(")")
+
+    def _choice(self, element: Element) -> None:
+        """Add what is selected in the list of a form."""
+        selected = attribute(child(element, "result"), "val", "0")
+        entries = [attribute(entry, "val") for entry in children(element, "listEntry")]
+        if selected.isdecimal() and len(selected) < 4 and int(selected) < len(entries):
+            self._flow.words.append(_one_line(entries[int(selected)]))
+
+    def _aside(self, element: Element) -> None:
+        self._flow.after += self._asides.get(f"{tag_name(element)} {attribute(element, 'id')}", [])
+
+    def _leave_out(self, _: Element) -> None:
+        self.n_left_out += 1
+
+    def _figure(self, element: Element) -> None:
+        for block in figure_blocks(self._package, self._part, element):
+            self._flow.after += map(text_block, block["text"].split("\n")) if "text" in block else [block]
+
+
+# --- tables ----------------------------------------------------------------------------------------------
+
+
+def _data_rows(cells: Sequence[Sequence[list[Block] | None]]) -> Rows | None:
+    """The words of each cell; None for a table that lays out a page.
+
+    Such a table has one column, or cells with headings, tables or much text.  A cell over several rows (None
+    in all but the first) is repeated in each, but not below a header of several rows.
+    """
+    filled = [cell for row in cells for cell in row if cell]
+    is_layout = any(_has_structure(cell) or len(_text(cell)) > MAX_CELL for cell in filled)
+    if is_layout or max(map(len, cells), default=0) < 2:
+        return None
+    rows: Rows = []
+    for number, row in enumerate(cells):
+        above = [*rows[-1], *[""] * len(row)] if number > 1 else [""] * len(row)
+        rows.append(
+            [
+                above[column] if cell is None else " ".join(_text(cell).split())
+                for column, cell in enumerate(row)
+            ]
+        )
+    return rows
+
+
+def _laid_out(cells: Sequence[Sequence[list[Block] | None]]) -> Block:
+    """The cells of a table that lays out a page; short ones side by side are one line."""
+    rows: list[Block] = []
+    for row in cells:
+        blocks: list[Block] = []
+        is_line = False
+        for cell in filter(None, row):
+            blocks = _continued(blocks, cell) if is_line else [*blocks, *cell]
+            is_line = len(cell) == 1 and _line(cell[0]) != ""
+        rows.append(group_block("row", blocks))
+    return group_block("table", rows)
+
+
+def _continued(blocks: list[Block], others: list[Block]) -> list[Block]:
+    """All blocks; where the first of the others is a paragraph, it continues the line before it."""
+    line = _line(blocks[-1])
+    if not (line and _is_paragraph(others[0])):
+        return [*blocks, *others]
+    return [*blocks[:-1], text_block(f"{line} {others[0]['text']}"), *others[1:]]
+
+
+def _line(block: Block) -> str:
+    """The text of a paragraph or list item of one line; "" for other blocks."""
+    if "item" in block.get("kind", "") and len(block["group"]) == 1:
+        block = block["group"][0]
+    return block["text"] if _is_paragraph(block) and "\n" not in block["text"] else ""
+
+
+def _one_line(words: str) -> str:
+    """The words with spaces for the line breaks in the XML."""
+    return words.replace("\n", " ")
+
+
+def _is_paragraph(block: Block) -> bool:
+    return "text" in block and not block["headings"]
+
+
+def _has_structure(blocks: list[Block]) -> bool:
+    """Whether there are headings or tables among the blocks."""
+    return any(
+        "rows" in block
+        or block.get("headings")
+        or block.get("kind") == "table"
+        or _has_structure(block.get("group", []))
+        for block in blocks
+    )
+
+
+def _text(blocks: list[Block]) -> str:
+    """All words of the blocks."""
+    lines = (
+        block["text"]
+        if "text" in block
+        else "\n".join(map(" ".join, block["rows"]))
+        if "rows" in block
+        else _text(block["group"])
+        for block in blocks
+    )
+    return "\n".join(lines)
+
+
+def _span(element: Element, *path: str, otherwise: int = 1) -> int:
+    """How many columns an element takes."""
+    value = attribute(child(element, *path), "val")
+    return min(int(value), MAX_SPAN) if value.isdecimal() and len(value) < 10 else otherwise

@@ -1,0 +1,75 @@
+"""PPTX: each slide is a page with its title as heading, then its shapes, speaker's notes and comments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from minisearch.parsers.archive import tag_name
+from minisearch.parsers.contents import Contents, Page, heading_block, text_block
+from minisearch.parsers.figures import add_shape, shapes, text_of
+from minisearch.parsers.office import Package, attribute, child, children
+
+TITLES = {"title", "ctrTitle"}
+FOOTERS = {"ftr", "hdr", "dt"}
+
+
+def extract(data: bytes) -> dict[str, Any]:
+    """The slides in order, also hidden ones; a header or footer that several slides repeat comes once."""
+    contents = Contents(has_pages=True)
+    package = Package(data, contents)
+    main = package.main("ppt/presentation.xml")
+    footers: set[str] = set()
+    slides = children(package.root(main), "sldIdLst", "sldId")
+    package.add_pages(main, slides, "slides", lambda page, part: _add_slide(page, package, part, footers))
+    return contents.as_json()
+
+
+def _add_slide(page: Page, package: Package, part: str, footers: set[str]) -> None:
+    found = _shapes(package.root(part))
+    title = next((shape for shape in found if _placeholder(shape) in TITLES), None)
+    words = "" if title is None else " ".join(_text(title).split())
+    if words:
+        page.append(heading_block(words))
+    for shape in found:
+        kind, words = _placeholder(shape), _text(shape)
+        is_repeated = kind == "sldNum" or (kind in FOOTERS and words in footers)
+        if kind in FOOTERS:
+            footers.add(words)
+        if shape is not title and not is_repeated:
+            add_shape(page, package, part, shape)
+    for name in package.parts(part, "notesSlide"):
+        notes = _shapes(package.optional(name))
+        _add_remarks(page, "Notes", (_text(shape) for shape in notes if _placeholder(shape) == "body"))
+    for name in package.parts(part, "comments"):
+        _add_remarks(page, "Comment", _comments(package.optional(name)))
+
+
+def _shapes(slide: Element | None) -> list[Element]:
+    return [shape for tree in children(slide, "cSld", "spTree") for shape in shapes(tree)]
+
+
+def _comments(root: Element | None) -> Iterator[str]:
+    """The words of comments, in the old and in the new format."""
+    for element in () if root is None else root.iter():
+        if tag_name(element) == "text":
+            yield element.text or ""
+        elif tag_name(element) == "txBody":
+            yield text_of(element)
+
+
+def _add_remarks(page: Page, label: str, remarks: Iterable[str]) -> None:
+    page += (text_block(f"{label}: {remark}") for remark in filter(None, map(str.strip, remarks)))
+
+
+def _placeholder(shape: Element) -> str:
+    """The kind of placeholder that a shape is: title, body, slide number; "" for none."""
+    for element in shape:
+        if tag_name(element).startswith("nv") and (place := child(element, "nvPr", "ph")) is not None:
+            return attribute(place, "type")
+    return ""
+
+
+def _text(shape: Element) -> str:
+    return "\n".join(map(text_of, children(shape, "txBody")))

@@ -1,0 +1,190 @@
+"""XLSX: each sheet is a page with its name as heading, then its rows, headers, comments and drawings.
+
+Rows are read as a stream, so that no more than one row is held as XML: a million cells take seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sized
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from minisearch.parsers.archive import iterate_xml, tag_name
+from minisearch.parsers.contents import Contents, DamagedPart, Page, counted, rows_block, text_block
+from minisearch.parsers.figures import add_shape, shapes
+from minisearch.parsers.office import (
+    NumberFormat,
+    Package,
+    attribute,
+    child,
+    children,
+    format_number,
+    number_format,
+)
+
+MAX_COLUMNS = 16_384
+ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")  # a character that XML cannot hold
+COLUMN = re.compile("[A-Z]{1,3}")
+LETTER = re.compile(r"[^\W\d_]")
+# Codes in headers and footers: alignment, font, and fields such as the page number.
+HEADER_CODE = re.compile(r'&(?:"[^"]*"|[0-9]+|K[0-9A-Fa-f]{6}|.)')
+
+
+def extract(data: bytes) -> dict[str, Any]:
+    """Every sheet, also hidden ones; a formula gives its last value, or itself where there is none."""
+    contents = Contents(has_pages=True)
+    package = Package(data, contents)
+    main = package.main("xl/workbook.xml")
+    root = package.root(main)
+    book = _Workbook(package, main, is_1904=attribute(child(root, "workbookPr"), "date1904") in {"1", "true"})
+    package.add_pages(main, children(root, "sheets", "sheet"), "sheets", book.add_sheet)
+    if book.n_uncalculated:
+        formulas = counted(book.n_uncalculated, "formula was", "formulas were")
+        contents.notes.append(f"{formulas} never calculated: read as written, without a value")
+    if book.n_lost:
+        cells = counted(book.n_lost, "cell points to a text that is", "cells point to texts that are")
+        contents.notes.append(f"{cells} missing")
+    return contents.as_json()
+
+
+class _Workbook:
+    """What the sheets of a workbook share: strings, number formats, and the first day of its calendar."""
+
+    def __init__(self, package: Package, main: str, *, is_1904: bool) -> None:
+        self._package, self._is_1904 = package, is_1904
+        self._strings: list[str] = []
+        self._formats: list[NumberFormat] = []
+        self.n_uncalculated = self.n_lost = 0
+        for name in package.parts(main, "sharedStrings"):
+            self._add_strings(name)
+        for name in package.parts(main, "styles"):
+            if (styles := package.optional(name)) is not None:
+                self._formats += _formats(styles)
+
+    def _add_strings(self, part: str) -> None:
+        try:
+            self._strings += (_text(one) for one in self._elements(part, {"si"}))
+        except DamagedPart:
+            self._package.contents.note_unreadable(part)
+
+    def add_sheet(self, page: Page, part: str) -> None:
+        """Add a sheet's rows, headers and footers, comments, and drawings."""
+        rows: list[dict[int, str]] = []
+        headers: dict[str, None] = {}
+        for element in self._elements(part, {"row", "headerFooter"}):
+            if tag_name(element) == "headerFooter":
+                texts = (" ".join(HEADER_CODE.sub(" ", one.text or "").split()) for one in element)
+                headers |= dict.fromkeys(filter(LETTER.search, texts))
+            elif row := self._row(element):
+                rows.append(row)
+        if rows:
+            used = sorted(set().union(*rows))  # columns that no row uses would only take room
+            page.append(rows_block([[row.get(column, "") for column in used] for row in rows]))
+        page += map(text_block, headers)
+        self._add_comments(page, part)
+        for name in self._package.parts(part, "drawing"):
+            root = self._package.optional(name)
+            for shape in () if root is None else shapes(root):
+                add_shape(page, self._package, name, shape)
+
+    def _elements(self, part: str, names: set[str]) -> Iterator[Element]:
+        return iterate_xml(self._package.archive.read(part), names)
+
+    def _row(self, element: Element) -> dict[int, str]:
+        """The cells of a row that are not empty, by column."""
+        row: dict[int, str] = {}
+        column = -1
+        for cell in element:
+            place = _column(cell.get("r", ""))
+            column = column + 1 if place < 0 or place in row else place
+            if words := self._cell(cell):
+                row[column] = words
+        return row
+
+    def _cell(self, cell: Element) -> str:
+        kind = cell.get("t", "n")
+        value = formula = ""
+        is_formula = False
+        for element in cell:
+            name = tag_name(element)
+            if name == "v":
+                value = element.text or ""
+            elif name == "is":
+                return _text(element).strip()
+            elif name == "f":
+                is_formula, formula = True, element.text or ""
+        if is_formula and not value and kind != "str":  # an empty text is a value, too
+            self.n_uncalculated += 1
+            return f"={formula}" if formula else ""
+        if not value:
+            return ""
+        if kind == "n":
+            style = cell.get("s", "0")
+            format_ = self._formats[int(style)] if _is_index(style, self._formats) else NumberFormat.NUMBER
+            return format_number(value, format_, is_1904=self._is_1904)
+        if kind == "s":
+            return self._shared_string(value)
+        if kind == "b":
+            return str(value == "1")
+        return _unescaped(value).strip()
+
+    def _shared_string(self, index: str) -> str:
+        if _is_index(index, self._strings):
+            return self._strings[int(index)].strip()
+        self.n_lost += 1
+        return ""
+
+    def _add_comments(self, page: Page, part: str) -> None:
+        """Add comments; where a cell has a thread, not the copy that older programs show."""
+        threaded: set[str] = set()
+        for kind in ("threadedComment", "comments"):
+            for name in self._package.parts(part, kind):
+                root = self._package.optional(name)
+                for comment in () if root is None else root.iter():
+                    place = attribute(comment, "ref")
+                    if tag_name(comment) == "threadedComment":
+                        threaded.add(place)
+                    elif tag_name(comment) != "comment" or place in threaded:
+                        continue
+                    if words := _text(comment).strip():
+                        page.append(text_block(f"Comment on {place}: {words}"))
+
+
+def _is_index(words: str, values: Sized) -> bool:
+    return words.isdecimal() and len(words) < 12 and int(words) < len(values)
+
+
+def _text(element: Element) -> str:
+    """A text in one or several runs, without phonetic guides."""
+    parts = []
+    for one in element:
+        name = tag_name(one)
+        if name in {"t", "text"} and not len(one):
+            parts.append(_unescaped(one.text or ""))
+        elif name != "rPh":
+            parts.append(_text(one))
+    return "".join(parts)
+
+
+def _unescaped(text: str) -> str:
+    return ESCAPED.sub(lambda code: chr(int(code[1], 16)), text) if "_x" in text else text
+
+
+def _formats(styles: Element) -> list[NumberFormat]:
+    """The number format of each cell style, by its index."""
+    own = {
+        attribute(one, "numFmtId"): attribute(one, "formatCode")
+        for one in children(styles, "numFmts", "numFmt")
+    }
+    ids = [attribute(one, "numFmtId", "0") for one in children(styles, "cellXfs", "xf")]
+    return [number_format(int(id_) if id_.isdecimal() else 0, own.get(id_, "")) for id_ in ids]
+
+
+def _column(place: str) -> int:
+    """The column of a cell: 1 for "B2"; negative for a cell without a place, which takes the next column."""
+    letters = COLUMN.match(place)
+    column = 0
+    for letter in letters[0] if letters else "":
+        column = 26 * column + ord(letter) - 64
+    return min(column, MAX_COLUMNS) - 1

@@ -1,0 +1,145 @@
+"""Which passages a filter leaves: a tree of conditions in, ids or parameterised SQL out.
+
+Every condition is a set of documents or of passages that an index or one pass over the documents gives, so a
+tree is only "in" and "not in".  No word of the user's ever becomes part of the SQL.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+
+from minisearch import filters
+from minisearch.errors import InputError
+from minisearch.filters import Filter
+from minisearch.globs import glob
+from minisearch.stores.local.connection import Connection
+from minisearch.stores.local.documents import TEXT, compared, folded, kind_of, to_bytes
+from minisearch.stores.local.full_text import cjk_phrase
+from minisearch.text import CJK_RUN, normalised_words
+from minisearch.types import IntArray
+
+MAX_CONDITIONS = 300  # of at most three parameters each: SQLite binds 999 in the oldest builds still in use
+MAX_DEPTH = 25  # SQLite's parser holds 100 open brackets and operators
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+Sql = tuple[str, list[Any]]
+
+
+def select(connection: Connection, where: Filter) -> IntArray:
+    """Ids (n,), ascending, of the passages that a filter leaves; InputError for one that makes no sense."""
+    sql, values = condition(where)
+    # A sort of numbers here is quicker than SQLite's walk of the table in the order of ids.
+    rows = connection.rows(f"select c.id from chunks c where {sql}", values)  # noqa: S608 - ours
+    return np.sort(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
+
+
+def condition(where: Filter) -> Sql:
+    """SQL that is true of the rows of ``chunks c`` that a filter leaves, and its parameters."""
+    _check_size(where)
+    return _sql(where, 0)
+
+
+def _check_size(where: Filter) -> None:
+    """InputError for more conditions than SQLite takes; without recursion, for a tree of any depth."""
+    waiting, n_conditions = [where], 0
+    while waiting:
+        part = waiting.pop()
+        n_conditions += 1
+        if n_conditions > MAX_CONDITIONS:
+            raise InputError(
+                f"a filter of more than {MAX_CONDITIONS} conditions: use fewer, or wider patterns"
+            )
+        if isinstance(part, filters.Not):
+            waiting.append(part.part)
+        elif isinstance(part, filters.And | filters.Or):
+            waiting.extend(part.parts)
+
+
+def _sql(where: Filter, depth: int) -> Sql:
+    if depth > MAX_DEPTH:
+        raise InputError(f"a filter nested more than {MAX_DEPTH} deep: write it with fewer brackets")
+    is_negated = False
+    while isinstance(where, filters.Not):
+        where, is_negated = where.part, not is_negated
+    if isinstance(where, filters.And | filters.Or):
+        sql, values = _joined(where, depth)
+    else:
+        sql, values = _leaf(where)
+    return (f"not {sql}" if is_negated else sql), values
+
+
+def _joined(where: filters.And | filters.Or, depth: int) -> Sql:
+    parts = [_sql(part, depth + 1) for part in filters.flat(where)]
+    word, nothing = (" and ", "1") if isinstance(where, filters.And) else (" or ", "0")
+    return f"({word.join(sql for sql, _ in parts) or nothing})", [
+        value for _, values in parts for value in values
+    ]
+
+
+def _leaf(where: Filter) -> Sql:
+    match where:
+        case filters.Path(pattern):
+            glob(pattern)  # what is wrong with it is said here, not from inside SQLite
+            return _documents("path_matches(?, path)", to_bytes(pattern))
+        case filters.Extension(suffix):
+            name = suffix.removeprefix(".")
+            if not name:
+                raise InputError(f"{suffix!r} is no extension of a file name: expected one such as 'md'")
+            return _documents("path_ends(?, path)", to_bytes(f".{name}"))
+        case filters.Language(name):
+            return _documents("language = ?", _bindable(name.lower()))
+        case filters.Since(moment):
+            return _documents("mtime_ns >= ?", _ns(moment))
+        case filters.Before(moment):
+            return _documents("mtime_ns < ?", _ns(moment))
+        case filters.Field():
+            return _field(where)
+        case filters.Contains(phrase):
+            return _contains(phrase)
+    raise InputError(f"expected a condition of minisearch.filters, got {type(where).__name__}")
+
+
+def _documents(sql: str, value: object) -> Sql:
+    return f"c.document_id in (select id from documents where {sql})", [value]  # noqa: S608 - ours
+
+
+def _field(where: filters.Field) -> Sql:
+    kind = kind_of(where.value)
+    text, number = compared(where.value)
+    column, value = ("folded", text) if kind == TEXT else ("number", number)
+    sign = where.operator if where.operator in {"<", "<=", ">", ">="} else "="
+    comparison = f"{column} {sign} ?"
+    if where.operator == "contains" and kind == TEXT:
+        comparison = "instr(folded, ?) > 0"
+    negation = "not " if where.operator == "!=" else ""
+    own = f"select document_id from fields where name = ? and kind = ? and {comparison}"  # noqa: S608 - ours
+    return f"c.document_id {negation}in ({own})", [folded(where.name), kind, value]
+
+
+def _contains(phrase: str) -> Sql:
+    phrase = " ".join(normalised_words(phrase))
+    plain = "c.id in (select rowid from chunks_fts where chunks_fts match ?)"
+    pairs = "c.id in (select rowid from chunks_rewritten where chunks_rewritten match ?)"
+    if CJK_RUN.search(phrase):
+        return pairs, [cjk_phrase(phrase)]
+    return f"({plain} or {pairs})", [f'"{phrase}"'] * 2
+
+
+def _bindable(text: str) -> str:
+    """A text without halves of characters, which SQLite does not take."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _ns(moment: datetime) -> int | float:
+    """Nanoseconds since 1970, as files have them."""
+    if moment.tzinfo is None:
+        try:
+            moment = moment.astimezone()
+        except (OverflowError, ValueError, OSError):  # the first and the last day of all
+            moment = moment.replace(tzinfo=timezone.utc)
+    ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    return ns if -(2**63) <= ns < 2**63 else float(ns)  # SQLite's whole numbers end in 2262

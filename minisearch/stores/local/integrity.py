@@ -1,0 +1,168 @@
+"""Check a whole database: the seal, SQLite's own checks, references between rows, and checksums.
+
+A connection comes in; descriptions of what is wrong go out.  Nothing is repaired.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from minisearch.errors import IndexCorrupt
+from minisearch.stores.local.connection import Connection
+from minisearch.stores.local.documents import DOCUMENT_COLUMNS, FIELD_COLUMNS, row_crc32
+
+MAX_PROBLEMS = 20  # of one kind
+
+_COUNTS = """select 'documents', n_documents, (select count(*) from documents) from counters
+    union all select 'chunks', n_chunks, (select count(*) from chunks) from counters
+    union all select 'rewritten chunks', n_rewritten, (select count(*) from chunks where is_rewritten)
+        from counters"""
+_N_REWRITTEN = (
+    "select (select count(*) from chunks where is_rewritten), (select count(*) from chunks_rewritten)"
+)
+
+
+def check(connection: Connection, *, deep: bool = False, in_place: bool = False) -> list[str]:
+    """`LocalStore.check`; ``in_place``, for a writer, without a copy."""
+    problems: list[str] = []
+    try:
+        connection.compare_whole_file()
+        with connection.transaction():
+            problems += _sqlite_problems(connection, deep=deep)
+            problems += _reference_problems(connection)
+            problems += _checksum_problems(connection)
+        if deep and not problems:
+            problems += _own_full_text_problems(connection) if in_place else _full_text_problems(connection)
+    except IndexCorrupt as error:  # too damaged to be read to its end
+        problems.append(str(error))
+    return problems
+
+
+def _sqlite_problems(connection: Connection, *, deep: bool) -> Iterator[str]:
+    pragma = "integrity_check" if deep else "quick_check"
+    for (line,) in connection.rows(f"pragma {pragma}({MAX_PROBLEMS})"):
+        if line != "ok":
+            yield f"SQLite: {line}"
+    for table, _, parent, _ in connection.rows("pragma foreign_key_check")[:MAX_PROBLEMS]:
+        yield f"a row of {table} belongs to one of {parent} that is not there"
+
+
+def _reference_problems(connection: Connection) -> Iterator[str]:
+    for (id_,) in connection.rows(
+        "select id from chunks except select chunk_id from vectors limit ?", [MAX_PROBLEMS]
+    ):
+        yield f"chunk {id_} has no vector"
+    for table in ("undo_chunks", "undo_fields", "undo_notes"):
+        for (id_,) in connection.rows(
+            f"select undo_id from {table} where undo_id not in (select id from undo_documents) limit ?",  # noqa: S608 - ours
+            [MAX_PROBLEMS],
+        ):
+            yield f"a row of {table} belongs to document {id_} of undo_documents, which is not there"
+    lengths = connection.rows(
+        "select distinct length(vector) from vectors union select length(vector) from undo_chunks "
+        "union select length(vector) from former_vectors"
+    )
+    if len(lengths) > 1:
+        listed = ", ".join(f"{n} bytes" for (n,) in sorted(lengths, key=lambda row: row[0] or 0))
+        yield f"vectors are of different lengths: {listed}"
+    for what, counted, n in connection.rows(_COUNTS):
+        if counted != n:
+            yield f"its counter of {what} is {counted}, and there are {n}"
+
+
+def _checksum_problems(connection: Connection) -> Iterator[str]:
+    for prefix, kept, key in (("", "", "document_id"), ("undo_", "kept ", "undo_id")):
+        for what, of_what, sql in _rows_with_checksums(prefix, key):
+            wrong = (id_ for id_, crc32, *row in connection.cursor(sql) if row_crc32(*row) != crc32)
+            for id_ in islice(wrong, MAX_PROBLEMS):
+                yield f"{what} of {kept}{of_what} {id_} is not what was stored"
+    for of_what, sql in (
+        ("chunk", "select chunk_id, crc32, vector from vectors"),
+        ("kept chunk", "select id, vector_crc32, vector from undo_chunks"),
+        ("former text", "select id, crc32, vector from former_vectors"),
+    ):
+        vectors = (
+            id_
+            for id_, crc32, vector in connection.cursor(sql)
+            if not isinstance(vector, bytes) or zlib.crc32(vector) != crc32
+        )
+        for id_ in islice(vectors, MAX_PROBLEMS):
+            yield f"the vector of {of_what} {id_} is not what was stored"
+
+
+def _rows_with_checksums(prefix: str, key: str) -> Iterator[tuple[str, str, str]]:
+    """What has checksums, of what, and SQL for id, checksum, path, and the columns under the checksum."""
+    record = DOCUMENT_COLUMNS.removesuffix(", crc32")
+    yield (
+        *("the record", "document"),
+        f"select id, crc32, path, {record} from {prefix}documents where format is not null",  # noqa: S608 - ours
+    )
+    for what, of_what, table, id_, columns in (
+        ("the text", "chunk", "chunks", "id", "line, end_line, page, heading, text, title, anchors"),
+        ("a field", "document", "fields", key, FIELD_COLUMNS.removesuffix(", crc32")),
+        ("a note", "document", "notes", key, "text"),
+    ):
+        row = ", ".join(f"t.{column}" for column in columns.split(", "))
+        yield (
+            *(what, of_what),
+            f"select t.{id_}, t.crc32, d.path, {row} from {prefix}{table} t "  # noqa: S608 - ours
+            f"join {prefix}documents d on d.id = t.{key}",
+        )
+
+
+def _full_text_problems(connection: Connection) -> Iterator[str]:
+    # FTS5's check is an insert, though it changes nothing, so it needs a writable database.
+    with connection.copied() as copy:
+        yield from _problems_of_both_tables(copy.execute, copy.execute)
+        yield from _count_problems(*copy.execute(_N_REWRITTEN))
+        copy.rollback()
+
+
+def _own_full_text_problems(connection: Connection) -> list[str]:
+    with connection.transaction():
+        return [
+            *_problems_of_both_tables(connection.write, connection.rows),
+            *_count_problems(*connection.rows(_N_REWRITTEN)),
+        ]
+
+
+def _problems_of_both_tables(
+    run: Callable[[str], object], rows: Callable[[str], Iterable[tuple[str]]]
+) -> Iterator[str]:
+    for table in ("chunks_fts", "chunks_rewritten"):
+        problem = _fts5_problem(run, table) or _missing_words(run, rows, table)
+        if problem:
+            yield f"the full text in {table} is not that of the passages ({problem})"
+
+
+def _count_problems(n: tuple[int, int]) -> Iterator[str]:
+    if n[0] != n[1]:
+        yield f"{n[0]} passages have words in chunks_rewritten, which holds {n[1]}"
+
+
+def _fts5_problem(run: Callable[[str], object], table: str) -> str:
+    try:
+        run(f"insert into {table} ({table}, rank) values ('integrity-check', 1)")  # noqa: S608 - ours
+    except sqlite3.DatabaseError as error:
+        if any(sign in str(error) for sign in ("disk is full", "interrupted")):  # it could not be checked
+            raise
+        return str(error)
+    return ""
+
+
+def _missing_words(
+    run: Callable[[str], object], rows: Callable[[str], Iterable[tuple[str]]], table: str
+) -> str:
+    """Words that are in the full text but cannot be looked up.
+
+    FTS5's own check reads all pages in order.  It does not notice missing rows at the end of the table that
+    says on which page a word is.
+    """
+    run(f"create virtual table temp.vocabulary using fts5vocab(main, {table}, row)")
+    sql = "select t.term from temp.vocabulary t left join temp.vocabulary found on found.term = t.term "
+    missing = [word for (word,) in rows(f"{sql} where found.doc is not t.doc limit 3")]
+    run("drop table temp.vocabulary")
+    return f"it does not find {', '.join(map(repr, missing))}" if missing else ""
