@@ -136,9 +136,8 @@ class MiniSearch:
         files of these folders are taken, in later runs too; None leaves that as it was.
 
         Raises IngestError for a path that is not there or holds nothing to index, and, without ``prune``,
-        ShrinkRefused where more than one document and a fifth of all, or of those below one of the paths,
-        would go, or with those of a day's other runs more than ten and a fifth; then nothing was removed.
-        A file that was moved, so that another has its bytes, is not counted.
+        ShrinkRefused where it would remove more than one document and a fifth of all, or of those below one of
+        the paths; then nothing was removed.  A moved file, whose bytes another file has, does not count.
         """
         return self._writer().index(
             *paths, backend=backend, choice=choice, prune=prune, on_progress=on_progress

@@ -157,9 +157,8 @@ class Reader:
         is_cut_so = stored is not None and stored.ingest == ingest
         if stored and is_cut_so and _is_trusted(stored.stamp, stamp):
             return Unchanged(path)
-        by_what = fingerprint(
-            ingest, *installed_libraries()
-        )  # another library may read what this one could not
+        # Another library may read what the one that is installed could not.
+        by_what = fingerprint(ingest, *installed_libraries())
         passed_over = None if stored else self._still_passed_over(path, stamp, by_what)
         if passed_over:
             return passed_over
