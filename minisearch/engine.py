@@ -136,8 +136,8 @@ class MiniSearch:
         files of these folders are taken, in later runs too; None leaves that as it was.
 
         Raises IngestError for a path that is not there or holds nothing to index, and, without ``prune``,
-        ShrinkRefused where it would remove more than one document and a fifth of all, or of those below one of
-        the paths; then nothing was removed.  A moved file, whose bytes another file has, does not count.
+        ShrinkRefused where it would remove more than one document and a fifth of all, or of those below one
+        of the paths; then nothing was removed.  A moved file, whose bytes another file has, does not count.
         """
         return self._writer().index(
             *paths, backend=backend, choice=choice, prune=prune, on_progress=on_progress
