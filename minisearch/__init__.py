@@ -5,7 +5,7 @@
 >>> ms.index("docs")  # doctest: +SKIP
 >>> ms.query("how do I retry a failed task")  # doctest: +SKIP
 
-Importing this is cheap: every name below is imported when it is first touched.
+Importing this is cheap: every name below is imported at its first use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
     from minisearch.errors import MinisearchError
     from minisearch.manifest import Settings
-    from minisearch.minilm.model import SentenceTransformer
+    from minisearch.minilm import SentenceTransformer
     from minisearch.results import Query, SearchResult, SearchResults
     from minisearch.types import IndexStatus, IngestReport
 
@@ -35,7 +35,7 @@ __all__ = [
     "Settings",
 ]
 
-_HOMES = {
+_MODULES = {
     "IndexStatus": "types",
     "IngestReport": "types",
     "MiniSearch": "engine",
@@ -43,15 +43,17 @@ _HOMES = {
     "Query": "results",
     "SearchResult": "results",
     "SearchResults": "results",
-    "SentenceTransformer": "minilm.model",
+    "SentenceTransformer": "minilm",
     "Settings": "manifest",
 }
+_OLD_NAMES = {"Question": "Query"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    new_name = _OLD_NAMES.get(name, name)
+    if new_name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[new_name]}"), new_name)
 
 
 def __dir__() -> list[str]:

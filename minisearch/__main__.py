@@ -1,69 +1,72 @@
-"""The ``minisearch`` command, and ``python -m minisearch``.
+"""The ``minisearch`` command, and ``python -m minisearch``: runs the command line, and ends it on a signal.
 
-It imports next to nothing itself, so that Ctrl-C is answered while the rest is still being imported.
+Ctrl-C ends a command with exit code 130, SIGTERM with 143.  This module imports next to nothing itself, so
+that a signal is handled while the rest is still being imported.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
 
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
-AGAIN_S = 0.5  # what is cleaned up meanwhile is let finish, even where Python does not show that it is
+RETRY_S = 0.5  # time for the cleanup before the exception is raised again
+N_RETRIES = 3  # then the process exits at once, but for a cleanup that is under way
+N_RETRIES_CLEANUP = 20  # then it exits in any case
 
 
 def main() -> None:
     """Run the command line."""
-    end = _End()
-    sys.unraisablehook = end.tell_of
+    handler = _SignalHandler()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup and `&` may have it ignored
-        signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
     try:
         from minisearch.cli import main as run
 
         run()
     except KeyboardInterrupt:
-        end.is_over = True
-        print("Interrupted", file=sys.stderr)  # noqa: T201 - click may not be there yet
+        handler.is_over = True
+        print("Interrupted", file=sys.stderr)  # noqa: T201 - click may not be imported yet
         sys.exit(EXIT_INTERRUPTED)
     except SystemExit as error:
-        end.is_over = True
-        # A second Ctrl-C, as the first is answered, is click's to answer: by "Aborted!" and code 1.
-        sys.exit(end.code or error.code)
+        handler.is_over = True
+        # A second Ctrl-C, while the first is handled, makes click print "Aborted!" and exit with 1.
+        sys.exit(handler.code or error.code)
     finally:
-        end.is_over = True
+        handler.is_over = True
         for one in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(one, signal.SIG_IGN)
 
 
-class _End:
-    """Ends the command when a signal comes, whoever swallows what is raised here.
+class _SignalHandler:
+    """Raises KeyboardInterrupt or SystemExit on a signal, and again until the command ends.
 
-    Cython's modules do, for one, while they register their types: numpy.random lost one Ctrl-C of a
-    thousand that came as a command began, and it ran on to its end.  Python does where an object is done
-    with, and would tell of it.
+    Some code swallows these exceptions: Cython modules do while they register their types (numpy.random lost
+    one Ctrl-C of a thousand), and Python does in destructors.  A timer therefore raises again, unless a
+    cleanup is under way, and at last ends the process without any cleanup: an index survives that.
     """
 
     def __init__(self) -> None:
-        self.code = 0  # that of the first signal
-        self.is_over = False  # all is said: another one changes nothing any more
+        self.code = 0  # of the first signal
+        self.is_over = False  # the command has ended: further signals change nothing
+        self._n_retries = 0
 
     def __call__(self, signum: int, _frame: FrameType | None) -> None:
         self.code = self.code or (EXIT_INTERRUPTED if signum == signal.SIGINT else EXIT_TERMINATED)
-        signal.signal(signal.SIGALRM, self._again)
-        signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
+        sys.unraisablehook = lambda _: None  # what a destructor swallows is raised again: no traceback
+        signal.signal(signal.SIGALRM, self._retry)
+        signal.setitimer(signal.ITIMER_REAL, RETRY_S, RETRY_S)
         self._raise()
 
-    def _again(self, _signum: int, _frame: FrameType | None) -> None:
-        if not _is_ending():
+    def _retry(self, _signum: int, _frame: FrameType | None) -> None:
+        self._n_retries += 1
+        if self._n_retries >= N_RETRIES_CLEANUP or (self._n_retries >= N_RETRIES and not _is_cleanup()):
+            os._exit(self.code)
+        if not _is_cleanup():
             self._raise()
-
-    def tell_of(self, lost: sys.UnraisableHookArgs) -> None:
-        """Tell of an error that nobody can catch, but for what was raised here: it is raised again."""
-        if not (self.code and isinstance(lost.exc_value, (KeyboardInterrupt, SystemExit))):
-            sys.__unraisablehook__(lost)
 
     def _raise(self) -> None:
         if self.is_over:
@@ -73,8 +76,8 @@ class _End:
         sys.exit(self.code)
 
 
-def _is_ending() -> bool:
-    """Whether what runs now runs because of an exception that ends the command."""
+def _is_cleanup() -> bool:
+    """Whether the current code runs because of an exception that ends the command."""
     error = sys.exc_info()[1]
     while error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
         error = error.__context__

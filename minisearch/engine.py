@@ -1,12 +1,8 @@
-"""MiniSearch: the one class most users meet; what its verbs do is in `answers`, `runs` and `care`.
+"""MiniSearch: the class that most users need. Each method is a thin call into another room.
 
-    from minisearch import MiniSearch
-    ms = MiniSearch.open(".")
-    ms.index("docs")
-    ms.query("how do I retry a failed task")
-
-An index is a folder, ``.minisearch`` by default: the database, one file of the vector index, a lock.
-Opening creates nothing, asking writes nothing, and only one process writes at a time.
+`search` answers queries, `indexing` writes, `maintenance` checks and restores.  An index is a folder,
+``.minisearch`` by default, with the database, one file of the vector index and a lock.  Opening creates
+nothing, searching writes nothing, and only one process writes at a time.
 """
 
 from __future__ import annotations
@@ -18,14 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisearch.encoders import Encoders
 from minisearch.errors import InputError, MinisearchError
 from minisearch.filters import Filter, as_filter
 from minisearch.manifest import FileChoice, Settings
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
 from minisearch.search.rerank import Rerankers
-from minisearch.search.searcher import Searcher
+from minisearch.search.searcher import Searcher, check_model
 from minisearch.types import (
     Encoder,
     FloatArray,
@@ -46,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class MiniSearch:
-    """An index over files, and the answers it gives.
+    """A search index over files.
 
     >>> ms = MiniSearch.open(".")  # doctest: +SKIP
     >>> ms.index("docs").added  # doctest: +SKIP
@@ -54,8 +50,9 @@ class MiniSearch:
     >>> ms.query("how do I retry a failed task", k=3)[0].path  # doctest: +SKIP
     'docs/playbook_guide/playbooks_loops.rst'
 
-    Results' paths open from the folder that ``path`` was relative to.  Use it as a context manager, or
-    `close` it.  One object may be used from several threads; they take turns.
+    Paths in results are relative to the current folder, or absolute if the index folder was given as an
+    absolute path.  Use it as a context manager, or call `close`.  Several threads may share one object; their
+    calls run one after another.  ``searcher`` takes `SearchOptions` in place of keyword arguments.
     """
 
     def __init__(
@@ -72,7 +69,11 @@ class MiniSearch:
         self._settings = settings
         self._location = IndexLocation(Path(index_folder))
         self._encoders = Encoders(
-            given=encoder, model=model, dtype=dtype, offline=offline, location=self._location
+            given=encoder,
+            model=model,
+            dtype=dtype,
+            offline=offline,
+            check_model=partial(check_model, self._location),
         )
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
         self.searcher = Searcher(self._location, self._encoders, rerankers)
@@ -92,13 +93,13 @@ class MiniSearch:
         rerank_model: str | None = None,
         offline: bool = False,
     ) -> MiniSearch:
-        """The index in ``path/.minisearch``, or in the folder ``index``, whether or not it exists yet.
+        """Open the index in ``path/.minisearch``, or in the folder ``index``; it need not exist yet.
 
-        ``model`` is a checkpoint's name or folder; an existing index brings its own.  ``encoder`` takes
-        any other `Encoder` in its place.  ``settings`` say how documents are cut; without them, as before.
-        ``dtype`` is what the model computes in: "auto", "float32", "bfloat16" or "int8"; an index may
-        hold vectors of all of them.  ``rerank_model`` takes the place of the reranker's checkpoint.
-        ``offline`` never opens a socket.
+        ``model`` is the name or folder of a checkpoint, by default that of the index; ``encoder`` is any
+        `Encoder` in its place.  ``settings`` control chunking, by default those of the index.  ``dtype`` is
+        the number format of the model: "auto", "float32", "bfloat16" or "int8"; one index may hold vectors
+        of all of them.  ``rerank_model`` is the name or folder of the reranker's checkpoint.  With
+        ``offline`` no network connection is opened.
         """
         folder = Path(index) if index is not None else Path(path) / INDEX_FOLDER
         return cls(
@@ -118,7 +119,7 @@ class MiniSearch:
         self.close()
 
     def close(self) -> None:
-        """Close the database, if it is open."""
+        """Close the database; a later call opens it again."""
         self.searcher.close()
 
     def index(
@@ -129,15 +130,15 @@ class MiniSearch:
         prune: bool = False,
         on_progress: Callable[[IndexProgress], None] = lambda _: None,
     ) -> IngestReport:
-        """Bring the index up to date with files and folders: new, changed and vanished ones.
+        """Bring the index up to date with files and folders: add, update and remove documents.
 
-        Documents of other folders stay.  The first run creates the index.  Interrupted at any moment, the
-        index keeps every document stored so far and the next run goes on from there.  ``choice`` says which
-        files of these folders are taken, in later runs too; None leaves that as it was.
+        Documents of other folders are kept.  The first run creates the index.  A run that is interrupted
+        keeps the documents stored so far, and the next run continues.  ``choice`` selects files of these
+        folders, in later runs too; None keeps the earlier selection.
 
-        Raises IngestError for a path that is not there or holds nothing to index, and, without ``prune``,
-        ShrinkRefused where it would remove more than one document and a fifth of all, or of those below one
-        of the paths; then nothing was removed.  A moved file, whose bytes another file has, does not count.
+        Raises IngestError for a path that does not exist or has nothing to index.  Raises ShrinkRefused, and
+        removes nothing, if the run would remove more than one document and more than a fifth of all, or of
+        those below one of the paths, unless ``prune``.  Moved files do not count.
         """
         return self._writer().index(
             *paths, backend=backend, choice=choice, prune=prune, on_progress=on_progress
@@ -146,23 +147,23 @@ class MiniSearch:
     def preview(
         self, *paths: str | os.PathLike[str], choice: FileChoice | None = None, prune: bool = False
     ) -> Preview:
-        """What `index` would do with these paths; nothing is written and no model loaded.
+        """What `index` would do with these paths: new and changed files are read, nothing is written.
 
-        New and changed files are read.  Raises IngestError as `index` does.
+        Raises IngestError as `index` does.
         """
         from minisearch.indexing.plan import preview
 
         return preview(self._location, paths, settings=self._settings, choice=choice, prune=prune)
 
     def roots(self) -> list[str]:
-        """The folders and files that the index follows: all that it was told to index, absolute paths.
+        """The absolute paths of all folders and files that were given to `index`.
 
-        Raises InputError where it lies elsewhere than it was told so, and one of them is not beside it.
+        Raises InputError if the index was moved or copied, and one of them is not beside it.
         """
         return self._writer().roots()
 
     def refresh(self, **options: Any) -> IngestReport:  # noqa: ANN401 - those of `index`
-        """`index` for every folder and file that the index follows."""
+        """Run `index` on all `roots`."""
         return self.index(*self.roots(), **options)
 
     def watch(
@@ -172,12 +173,12 @@ class MiniSearch:
         on_problem: Callable[[MinisearchError], None] | None = None,
         **options: Any,  # noqa: ANN401 - those of `index`
     ) -> Iterator[IngestReport]:
-        """Index files and folders now and after every change, until ``stop``: one report a run.
+        """Run `index` now and after every change, until ``stop`` is set; yields the reports.
 
-        Of the later runs only those that changed something are reported.  What keeps a run from its end, a
-        folder that is gone, too much to remove or another process that is writing, is handed to
-        ``on_problem``, or else raised; the next change, or the next second, tries again.
-        Raises InputError when watchfiles is not installed.
+        Later runs are reported only if they changed something.  An error that prevents a run (a deleted
+        folder, too many removals, another process that writes) goes to ``on_problem`` if given, and the run
+        is tried again after the next change or second; without it the error is raised.  Raises InputError if
+        watchfiles is not installed.
         """
         from minisearch.indexing.watch import watch
 
@@ -187,16 +188,16 @@ class MiniSearch:
         )
 
     def remove(self, *paths: str | os.PathLike[str]) -> int:
-        """Take documents out of the index, whole folders of them too; how many. The files stay.
+        """Remove documents, or whole folders of them, from the index, not from the disk; returns how many.
 
-        Raises InputError when nothing in the index is at or below these paths.
+        Raises InputError if the index has no document at or below these paths.
         """
         return self._writer().remove(*paths)
 
     def rebuild(self, backend: str | None = None) -> None:
-        """Build the vector index again from the stored vectors, with another backend if one is named.
+        """Build the vector index again from the stored vectors, with another ``backend`` if one is given.
 
-        Nothing is embedded again.  Raises BackendUnavailable when the backend's library is not installed.
+        Raises BackendUnavailable if the library of the backend is not installed.
         """
         self._writer().rebuild(backend)
 
@@ -214,20 +215,19 @@ class MiniSearch:
         diverse: float | None = None,
         evidence: bool = False,
     ) -> SearchResults:
-        """The k best answers, best first; every match where there are fewer.
+        """The k best results, best first, or all matches if there are fewer.
 
-        ``text`` may hold operators ("a phrase", -word, +concept^0.5), and a number is a phrase wherever it
-        stands; a `Query` is taken as it is, such as `literal_query` makes of any text.  ``mode``
-        "hybrid" fuses meaning ("dense") and words ("lexical").  ``where`` keeps to some passages: conditions
-        of `minisearch.filters`, or a text such as 'author = "ada"'.  By "passage", neighbours under one
-        heading and near copies share a place and no document has more than three among others; by
-        "document" each has one; by "chunk" nothing is put together.  ``rerank`` ("auto", "cross", "bi" or a
-        `Reranker`) looks again at the best ``rerank_depth``, or as many as ``rerank_budget_s`` seconds
-        allow.  ``diverse`` from 0 to 1 trades relevance for variety.  ``evidence`` finds the sentence of each
-        passage that answers best.
+        ``text`` may contain operators ("a phrase", -word, +concept^0.5); a `Query` is used without parsing.
+        ``mode`` is "dense" (by meaning), "lexical" (by words) or "hybrid" (both).  ``where`` is a filter: a
+        condition of `minisearch.filters`, or a text such as 'author = "ada"'.  ``by`` "passage" merges near
+        copies and neighbours under one heading, and shows at most three results of a document while others
+        match; "document" gives one result a document; "chunk" merges nothing.  ``rerank`` ("auto", "cross",
+        "bi" or a `Reranker`) scores the best ``rerank_depth`` candidates again, or as many as fit in
+        ``rerank_budget_s`` seconds.  ``diverse`` from 0 to 1 trades relevance for variety.  ``evidence``
+        finds the best sentence of each passage.
 
-        Raises InputError for what makes no sense, IndexNotFound before anything was indexed, WeightsNotFound
-        for a reranker whose weights are not here.
+        Raises InputError for an invalid argument, IndexNotFound if nothing was indexed yet, WeightsNotFound
+        if the weights of the model or the reranker are missing.
         """
         options = _options(
             k,
@@ -243,10 +243,10 @@ class MiniSearch:
         return self.searcher.query(text, options)
 
     def query_many(self, texts: Iterable[str | Query], k: int = 10, **options: Any) -> list[SearchResults]:  # noqa: ANN401 - those of `query`
-        """`query` for each of several texts, in their order, with the same options."""
+        """The results of `query` for each text, with the same options."""
         if isinstance(texts, str | Query) or not isinstance(texts, Iterable):
             raise InputError(
-                "query_many takes several texts: expected a list of them; for one there is query"
+                "query_many takes several texts: expected a list of them; for one text use query"
             )
         search_options = _options(k, **options)
         return [self.searcher.query(text, search_options) for text in texts]
@@ -262,80 +262,79 @@ class MiniSearch:
         diverse: float | None = None,
         evidence: bool = False,
     ) -> SearchResults:
-        """The k passages nearest in meaning to an indexed file, or to what it says at a line.
+        """The k passages nearest in meaning to an indexed file, or to its passage at ``line`` (from 1).
 
-        The file's own passages, or those at that line, are left out; a blank line is of the passage below it.
-        Raises InputError for a file that is not in the index and a line behind its last passage.
+        Passages of the file itself, or those at the line, are excluded.  A blank line counts to the passage
+        below it.  Raises InputError for a file that is not indexed, or a line after its last passage.
         """
         options = _options(k, mode="dense", where=where, by=by, diverse=diverse, evidence=evidence)
         return self.searcher.like(path, line, options)
 
     def similarity(self, *texts: str) -> FloatArray:
-        """How alike texts are in meaning: their cosines, (n, n) float32, by the index's model."""
+        """The cosines between n texts, (n, n) float32, with the model of the index."""
         return self.searcher.similarity(texts)
 
     def field_names(self) -> list[str]:
-        """What documents say of themselves that a filter can ask for, in lower case, in order."""
+        """The names of the metadata fields of all documents, for filters: lower case, sorted."""
         return self.searcher.field_names()
 
     def languages(self) -> list[str]:
-        """The languages that documents are in, as a filter can ask for them, in order."""
+        """The languages of all documents, for filters: lower case, sorted."""
         return self.searcher.languages()
 
     def verify(self, n: int = 20, *, seed: int = 0) -> Verification:
-        """Compare the index with a fresh one: all of the database, and n documents read and embedded again.
+        """Check the whole database, and n documents by reading and embedding them again.
 
-        What is wrong is in ``problems``, not raised; but a database that cannot even be read raises
-        IndexCorrupt.
+        Problems are returned, not raised, but a database that cannot be read raises IndexCorrupt.
         """
-        # Here, because asking must not cost the import of all that reads and cuts files.
+        # Imported here, as below: a query must not import all parsers.
         from minisearch.maintenance.verify import verify
 
         return verify(self._location, self._encoders, n=n, seed=seed)
 
     def rollback(self) -> Undone:
-        """Go back to the index as it was before its last change; once more, and the change is made again.
+        """Undo the last change of the index, not of the files; a second call redoes it.
 
-        Files stay as they are.  Raises InputError when nothing was changed yet.
+        Raises InputError if nothing was changed yet.
         """
         from minisearch.maintenance.backup import roll_back
 
         return roll_back(self._location)
 
     def backup(self, path: str | os.PathLike[str]) -> None:
-        """Copy the whole index, as it is at this moment, into one new file; others may write meanwhile.
+        """Copy the whole index, as of now, into one new file; other processes may write meanwhile.
 
-        Raises IndexNotWritable when there is a file already, or no room.
+        Raises IndexNotWritable if the file exists, or the disk is full.
         """
         from minisearch.maintenance.backup import back_up
 
         back_up(self._location, path)
 
     def restore(self, path: str | os.PathLike[str]) -> int:
-        """Make the index of a backup; how many of its documents have no file where the index looks for it.
+        """Make the index from a backup; returns the number of its documents whose file does not exist.
 
-        It looks below the folder that its own folder lies in, as where it was backed up.  Raises
-        IndexNotWritable where there is an index already, IndexCorrupt for what is no sound backup.
+        Files are looked for from the folder that contains the index folder.  Raises IndexNotWritable if there
+        is an index already, IndexCorrupt if the backup is damaged.
         """
         from minisearch.maintenance.backup import restore
 
         return restore(self._location, path)
 
     def chunks(self, path: str | os.PathLike[str]) -> CutFile:
-        """How a file is cut, as an index would hold it: with the settings of this one, if there is one.
+        """The chunks of a file, with the settings of the index if it exists; nothing is stored or embedded.
 
-        Nothing is stored, and no vector is computed.  Raises IngestError for a file that gives no text.
+        Raises IngestError for a file without text.
         """
         from minisearch.maintenance.chunks import inspect
 
         return inspect(self._location, self._encoders, path, settings=self._settings)
 
     def status(self) -> IndexStatus:
-        """What the index holds, and how its last run ended."""
+        """What the index holds, and how its last run ended; IndexNotFound if nothing was indexed yet."""
         return self.searcher.status()
 
     def coverage(self) -> Coverage:
-        """How many bytes of all files seen have reached a vector, and every file that gave none."""
+        """How many bytes of all files found have a vector, and every file without one, with the reason."""
         from minisearch.maintenance.coverage import coverage
 
         last = self.status().last_run
@@ -350,15 +349,14 @@ class MiniSearch:
         line: int | None = None,
         **options: Any,  # noqa: ANN401 - those of `query`
     ) -> WhyNot:
-        """Why a file is not among the k answers to a query, asked with the same options as `query`.
+        """Why a file, or its passage at ``line``, is not among the k results of a query with these options.
 
-        With a ``line``, why what stands there is not.  Every passage is ranked for it, which takes seconds
-        where there are a hundred thousand.
+        Ranks every passage, which takes seconds for a hundred thousand.
         """
         return self.searcher.why_not(path, line, text, _options(k, **options))
 
     def _writer(self) -> IndexWriter:
-        # Here, because asking must not cost the import of all that reads, cuts and stores files.
+        # Imported here: a query must not import all parsers.
         from minisearch.indexing.writer import IndexWriter
 
         with self._turn:

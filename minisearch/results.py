@@ -26,11 +26,11 @@ BYS: tuple[By, ...] = get_args(By)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What was asked, its operators taken apart.
+    """A parsed query.
 
-    ``text`` is what is embedded and looked up word by word.  Every answer holds each of the ``required``
-    phrases and none of the ``excluded`` ones.  ``steers`` are further concepts that pull the query's
-    vector (weight above 0) or push it away (below).
+    ``text`` is embedded and searched word by word.  Every result contains each of the ``required`` phrases
+    and none of the ``excluded`` ones.  ``steers`` are concepts, each with a weight: above 0 it moves the
+    vector of the query towards the concept, below 0 away from it.
     """
 
     text: str
@@ -101,13 +101,13 @@ def _can_score(reranker: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Why a result stands where it does: what each step of the search made of it.
+    """The ranks and scores of a result in each step of the search.
 
-    Ranks count from 1 and are None where that leg did not propose it.  ``cosine`` is always there in the
-    modes that use vectors; ``bm25``, and ``words``, what it has of the query's words from 0 to 1,
-    where the full text found it.  In hybrid mode ``feedback`` is the cosine
-    to the query's vector moved towards what was found first, and ``fused``, in [0, 1], is made of that and
-    ``bm25``.  ``rerank`` is on the reranker's own scale.
+    Ranks count from 1, and are None where that search did not find the result.  ``cosine`` is present in all
+    modes with vectors; ``bm25``, and the share ``words`` of the query's words (0 to 1), where the lexical
+    search found the result.  In hybrid mode ``feedback`` is the cosine to the query's vector after it was
+    moved towards the first results, and ``fused``, in [0, 1], combines that with ``bm25``.  ``rerank`` is on
+    the scale of the reranker.
     """
 
     dense_rank: int | None = None
@@ -123,12 +123,12 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The sentence of a passage that answers best, and where it stands in the file.
+    """The sentence of a passage that answers the query best, and its place in the file.
 
-    ``start:end`` are characters of the result's ``text``.  ``line`` and ``column`` (characters, from 1) are
-    the place of its first character in the file, ``end_line`` and ``end_column`` that after its last;
-    ``page`` is its page, None where the file has none.
-    ``score`` is its cosine with the query, None where the query has no vector.
+    ``start:end`` are characters of the result's ``text``.  ``line`` and ``column`` (in characters, from 1)
+    are the place of its first character in the file, ``end_line`` and ``end_column`` the place after its
+    last.  ``page`` is None for files without pages, ``score`` the cosine with the query, None if the query
+    has no vector.
     """
 
     text: str
@@ -144,10 +144,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where else a result's words stand: a copy, or a passage next to it that was found as well.
-
-    ``page`` is as in `SearchResult`.
-    """
+    """The place of a passage that was merged into a result: a near copy, or a neighbour."""
 
     path: str
     line: int
@@ -158,16 +155,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """One answer: a passage, its score, and where to find it.
+    """One result: a passage, its score and its place.
 
-    ``path`` opens from the folder the index was opened from; ``line`` and ``end_line`` count from 1, both
-    included; of a file that is no text (a PDF) they count in what its reader took out of it.  ``page`` is the
-    page, slide, sheet, chapter or cell that it begins on, from 1; None where the file has none.  ``score`` is
-    what ranks it: the cosine in dense mode, BM25 in lexical mode, their fusion in hybrid mode, the
-    reranker's score where there was one; ``trace`` has them all.  ``relevance`` estimates, from 0 to 1, how
-    far it rises above what this index says to queries it has no answer for; None where that was never
-    measured.  ``merged`` are the near copies and neighbours that it stands for too, by document the other
-    passages of it that were found.
+    ``line`` and ``end_line`` count from 1, both included; for a binary file (a PDF) they count in the
+    extracted text.  ``page`` is the page, slide, sheet, chapter or cell on which the passage begins, from 1,
+    None for files without any.  ``score`` determines the rank: the cosine in dense mode, BM25 in lexical
+    mode, their fusion in hybrid mode, or the score of the reranker; ``trace`` has all of them.
+    ``relevance``, from 0 to 1, says how far the score is above the scores of unrelated queries in this
+    index, None where that was not measured.  ``merged`` are the places of near copies and neighbours, and
+    by document those of its other passages.
     """
 
     rank: int
@@ -189,13 +185,12 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class SearchResults(Sequence[SearchResult]):
-    """Ranked answers to one query, best first; a sequence of `SearchResult`.
+    """The results of one query, best first; a sequence of `SearchResult`.
 
-    ``is_confident`` says whether anything that was found rises above chance, among these or further down, so
-    that it does not depend on how many were asked for; None where that cannot be told.
-    ``plan`` tells how a filter was applied: "scan" of the ``n_matching`` passages it leaves, or "widen", a
-    vector search that goes on until enough of them are found; "" without a filter.  ``n_reranked`` are the
-    candidates that the reranker saw.
+    ``is_confident`` is False if no passage is more relevant than for an unrelated query, whatever k is; None
+    if this is unknown.  ``plan`` says how a filter was applied: "scan" of the ``n_matching`` passages, or
+    "widen", a vector search until enough of them are found; "" without a filter.  ``n_reranked`` counts the
+    candidates that the reranker scored.
     """
 
     results: tuple[SearchResult, ...] = ()

@@ -27,7 +27,7 @@ from machine import machine
 from sample_texts import cut, read_words
 
 from minisearch.errors import MinisearchError
-from minisearch.minilm.catalog import locate
+from minisearch.minilm.hub import locate
 from minisearch.minilm.settings import MiniLMConfig
 from minisearch.minilm.tokenizer import MiniLMTokenizer
 

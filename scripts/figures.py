@@ -72,7 +72,7 @@ def measure_model(folder: Path) -> dict[str, float]:
     from sentence_transformers import SentenceTransformer as Peer
 
     from minisearch import SentenceTransformer
-    from minisearch.minilm.catalog import locate
+    from minisearch.minilm.hub import locate
 
     model = SentenceTransformer.from_pretrained(MODEL, offline=True)
     _, texts = index_once(model, folder)

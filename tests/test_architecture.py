@@ -14,19 +14,28 @@ from minisearch import MiniSearch, SentenceTransformer
 
 PACKAGE = Path(__file__).parents[1] / "minisearch"
 
-WORDS = {"types", "results", "errors", "text", "globs", "filters", "manifest", "paths"}
+WORDS = {
+    "types",
+    "results",
+    "errors",
+    "text",
+    "globs",
+    "filters",
+    "manifest",
+    "paths",
+    "threads",
+}
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
 VERBS = {"search", "indexing", "maintenance", "evaluation"}
-BELOW = WORDS | SKILLS | {"encoders"}
+BELOW = WORDS | SKILLS
 
 # A room may import itself, and these.
 MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(WORDS, WORDS),
     "paths": {"errors", "types"},
     **dict.fromkeys(SKILLS, WORDS),
-    "encoders": WORDS | {"minilm", "stores"},
     "vectors": WORDS | {"stores"},
-    "search": BELOW | {"indexing"},
+    "search": BELOW,
     "indexing": BELOW | {"search"},
     "maintenance": BELOW | {"indexing"},
     "engine": BELOW | VERBS,
@@ -46,20 +55,50 @@ def room_of(module: Path) -> str:
 
 def imported_rooms(module: Path) -> set[str]:
     """Rooms of this package that a module imports, also inside functions."""
-    rooms = set()
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: a relative import, line {node.lineno}"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "minisearch" and len(parts) > 1:
-                rooms.add(parts[1])
+    names = imported_names(ast.parse(module.read_text(encoding="utf-8")), of_type_checking=True)
+    rooms = {name.split(".")[1] for name in names if name.startswith("minisearch.")}
     return rooms - {"__version__", "__name__"}
+
+
+def imported_names(node: ast.AST, *, of_type_checking: bool) -> set[str]:
+    """Dotted names of everything that a module imports, also inside functions and ``if TYPE_CHECKING``."""
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"a relative import, line {node.lineno}"
+        return {f"{node.module}.{alias.name}" for alias in node.names}
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    is_type_checking = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    if is_type_checking and not of_type_checking:
+        return set()
+    inner = [imported_names(child, of_type_checking=of_type_checking) for child in ast.iter_child_nodes(node)]
+    return set().union(*inner)
+
+
+def imports_of_modules() -> dict[str, set[str]]:
+    """The modules of the package, and which of the others each of them imports when it runs."""
+    paths = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES}
+    paths = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    imports: dict[str, set[str]] = {}
+    for module, path in paths.items():
+        names = imported_names(ast.parse(path.read_text(encoding="utf-8")), of_type_checking=False)
+        found = {name if name in paths else name.rpartition(".")[0] for name in names}
+        imports[module] = (found & paths.keys()) - {module}
+    return imports
+
+
+def circles(imports: dict[str, set[str]]) -> set[str]:
+    """The modules that import themselves by way of others."""
+    reached = {module: set(direct) for module, direct in imports.items()}
+    for between in imports:  # Warshall's algorithm
+        for module in imports:
+            if between in reached[module]:
+                reached[module] |= reached[between]
+    return {module for module in imports if module in reached[module]}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == {"a", "b", "c"}
+    assert not circles(imports_of_modules())
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
@@ -199,3 +238,4 @@ def test_the_public_names_are_these() -> None:
     )
     for name in minisearch.__all__:
         assert getattr(minisearch, name).__name__ == name
+    assert minisearch.Question is minisearch.Query, "an old name"

@@ -76,8 +76,8 @@ def test_the_models_arithmetic_is_counted_as_pytorch_counts_it(embedding: Module
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    from minisearch.minilm.model import MiniLMModel
     from minisearch.minilm.settings import MiniLMConfig
+    from minisearch.minilm.transformer import MiniLMModel
 
     config = MiniLMConfig(vocab_size=50, hidden_size=32, num_attention_heads=4, intermediate_size=64)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():

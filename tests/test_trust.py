@@ -15,10 +15,11 @@ from click.testing import CliRunner, Result
 
 from minisearch import MiniSearch
 from minisearch.cli import cli
-from minisearch.encoders import Encoders
 from minisearch.errors import IndexCorrupt, InputError, ModelError
 from minisearch.manifest import FileChoice
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation
+from minisearch.search.searcher import check_model
 from minisearch.stores.local import Store
 from minisearch.stores.local.documents import COLUMNS, row_crc32
 from tests.fakes import HashingEncoder
@@ -146,7 +147,7 @@ def test_a_project_that_was_moved_whole_is_indexed_refreshed_and_watched(
     project: Project, move: Callable[[Path, Path], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = HashingEncoder("all-MiniLM-L6-v2")
-    for name in ("to_index", "to_ask", "to_add"):
+    for name in ("to_index", "to_query", "to_add"):
         monkeypatch.setattr(Encoders, name, lambda *_: encoder)
     monkeypatch.chdir(project.folder)
     run = partial(CliRunner().invoke, cli, catch_exceptions=False)
@@ -350,12 +351,16 @@ def test_verify_opens_no_document_by_a_name_that_leads_out(
 # --- the model -------------------------------------------------------------------------------------
 
 
+def encoders_of(project: Project) -> Encoders:
+    check = partial(check_model, IndexLocation(project.index))
+    return Encoders(given=None, model=None, check_model=check)
+
+
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The model folders that were opened; the weights in each are the same."""
     from minisearch.minilm import SentenceTransformer
-    from minisearch.minilm.cold import ColdEncoder
-    from minisearch.minilm.mapped import NotForCold
+    from minisearch.minilm.numpy_encoder import NumpyEncoder, UnsupportedCheckpoint
 
     opened: list[str] = []
 
@@ -366,10 +371,10 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return encoder
 
     def refuse(*_: object, **__: object) -> None:
-        raise NotForCold("a fake")
+        raise UnsupportedCheckpoint("a fake")
 
     monkeypatch.setattr(SentenceTransformer, "from_pretrained", load)
-    monkeypatch.setattr(ColdEncoder, "from_pretrained", refuse)
+    monkeypatch.setattr(NumpyEncoder, "from_pretrained", refuse)
     return opened
 
 
@@ -415,7 +420,7 @@ def test_a_model_by_a_relative_path_is_not_opened_where_the_user_happens_to_be(
     monkeypatch.setenv("HOME", str(project.root))
     monkeypatch.chdir(project.root / "here")
     project.made_of(project.docs)
-    encoders = Encoders(given=None, model=None, location=IndexLocation(project.index))
+    encoders = encoders_of(project)
     refused(lambda: encoders.to_index(model))
     assert loaded == []
 
@@ -425,12 +430,10 @@ def test_a_model_beside_the_index_is_opened_and_one_that_is_gone_says_so(
 ) -> None:
     project.made_of(project.docs)
     (project.folder / "model").mkdir()
-    encoders = Encoders(given=None, model=None, location=IndexLocation(project.index))
+    encoders = encoders_of(project)
     assert encoders.to_index(str(project.folder / "model")).name == str(project.folder / "model")
-    with pytest.raises(ModelError, match="no such folder any more"):
-        Encoders(given=None, model=None, location=IndexLocation(project.index)).to_index(
-            str(project.root / "gone")
-        )
+    with pytest.raises(ModelError, match="that folder does not exist any more"):
+        encoders_of(project).to_index(str(project.root / "gone"))
 
 
 # --- the command line ------------------------------------------------------------------------------
@@ -440,7 +443,7 @@ def test_every_command_that_would_open_them_says_what_to_do_instead(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = HashingEncoder("all-MiniLM-L6-v2")
-    for name in ("to_index", "to_ask", "to_add"):
+    for name in ("to_index", "to_query", "to_add"):
         monkeypatch.setattr(Encoders, name, lambda *_: encoder)
     outside = project.root / "out side"
     project.outside.rename(outside)
@@ -509,7 +512,7 @@ def test_an_index_below_that_of_another_user_is_ones_own(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = HashingEncoder("all-MiniLM-L6-v2")
-    for name in ("to_index", "to_ask", "to_add"):
+    for name in ("to_index", "to_query", "to_add"):
         monkeypatch.setattr(Encoders, name, lambda *_: encoder)
     give_away(project.made_of(project.docs).index)
     monkeypatch.chdir(project.docs)

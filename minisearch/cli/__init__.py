@@ -1,44 +1,74 @@
-"""The command line: each command is a thin call on the `MiniSearch` method of the same name.
+"""The command line: each command is a thin call of the `MiniSearch` method of the same name.
 
-Nothing heavy is imported before a command needs it: ``--help`` loads not even numpy, a query neither
-torch nor faiss.  Errors come out as one line on standard error and a non-zero exit code: 1, 2 for a
-wrong command line, 75 when another process is writing, 130 and 143 when interrupted or terminated.
+Arguments come in; results go to standard output.  Errors are one line on standard error and an exit code: 1,
+2 for a wrong command line, 75 when another process is writing, 130 and 143 when interrupted or terminated.
+Heavy libraries are imported when a command needs them: ``--help`` loads no NumPy, a query no torch or FAISS.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 import minisearch
-from minisearch.cli import show
-from minisearch.cli.care import backup, restore, rollback, verify
-from minisearch.cli.chunks import chunks
-from minisearch.cli.coverage import coverage_text
-from minisearch.cli.evaluate import evaluate
-from minisearch.cli.indexing import backend_option, index
-from minisearch.cli.models import models
-from minisearch.cli.options import EXIT_INTERRUPTED, PathsCommand, common, json_option, set_up_logging
-from minisearch.cli.query import query
-from minisearch.cli.selftest import selftest
-from minisearch.cli.similarity import similarity
+from minisearch.cli.options import EXIT_INTERRUPTED
 from minisearch.cli.terminal import printable
-from minisearch.cli.watch import watch
-from minisearch.cli.why_not import why_not
 from minisearch.errors import IndexBusy, MinisearchError
-from minisearch.paths import find_index
 
 EXIT_BUSY = 75
-NO_MEMORY = "there is not enough memory: what was finished is kept; make room and run the same command again"
+# These encode a few texts with NumPy, on one thread: NumPy's threads wait for one another in busy loops, and
+# with the hashing of the weights on the second of two cores, 20 ms of work took 300. NumPy reads the variable
+# when it is imported, so it is set before a command runs.
+NUMPY_COMMANDS = {"query", "why-not", "chunks", "similarity"}
+NO_MEMORY = "there is not enough memory: finished work is kept; free some memory and run the command again"
+
+
+# Each command by the module that defines it, which is imported when the command is needed.
+COMMANDS = {
+    "backup": "maintenance",
+    "chunks": "status",
+    "eval": "evaluate",
+    "index": "indexing",
+    "models": "models",
+    "query": "query",
+    "rebuild": "indexing",
+    "remove": "indexing",
+    "restore": "maintenance",
+    "rollback": "maintenance",
+    "selftest": "evaluate",
+    "similarity": "status",
+    "status": "status",
+    "verify": "maintenance",
+    "watch": "indexing",
+    "why-not": "query",
+}
 
 
 class _Group(click.Group):
-    """Turns the library's errors into one line and an exit code."""
+    """Finds the commands, and turns the library's errors into one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"minisearch.cli.{COMMANDS[name]}")
+        command: click.Command = getattr(module, {"eval": "evaluate", "why-not": "why_not"}.get(name, name))
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in NUMPY_COMMANDS:
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         ctx.color = False if os.environ.get("NO_COLOR") else None
@@ -55,7 +85,7 @@ class _Group(click.Group):
             ctx.exit(1)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
-                raise  # click knows what to do when `| head` has seen enough
+                raise  # click handles it: `| head` has read enough
             click.echo(f"Error: {printable(str(error))}", err=True)
             ctx.exit(1)
 
@@ -69,77 +99,9 @@ def cli() -> None:
       minisearch index ./docs
       minisearch query "how do I retry a failed task"
 
-    The index is the folder .minisearch in the current one, unless --index or MINISEARCH_INDEX names
-    another; every command but "index" looks for it from the current folder upwards.
-    """  # noqa: D301 - click reads \b as "leave these lines as they are"
-
-
-_COMMANDS = (
-    index,
-    watch,
-    query,
-    why_not,
-    chunks,
-    similarity,
-    models,
-    evaluate,
-    selftest,
-    verify,
-    rollback,
-    backup,
-    restore,
-)
-for _command in _COMMANDS:
-    cli.add_command(_command)
-
-
-@cli.command()
-@click.option("--coverage", is_flag=True, help="Say how much of your files is in it, and what is not.")
-@json_option
-@common
-def status(coverage: bool, as_json: bool, index_folder: Path | None, verbose: bool) -> None:
-    """Say what the index holds and how its last run ended.
-
-    It lists what that run passed over, too. With --coverage: how many bytes were seen, how many of them
-    reached a vector, and every file that was skipped or left out, with its reason.
-    """
-    set_up_logging(verbose)
-    with minisearch.MiniSearch(index_folder or find_index()) as ms:
-        if coverage:
-            covered = ms.coverage()
-            click.echo(show.as_json(covered) if as_json else coverage_text(covered, verbose=verbose))
-            return
-        found = ms.status()
-    click.echo(show.as_json(found) if as_json else show.status(found, verbose=verbose))
-
-
-@cli.command()
-@backend_option
-@common
-def rebuild(backend: str | None, index_folder: Path | None, verbose: bool) -> None:
-    """Build the vector index again.
-
-    With another backend if one is named; nothing is embedded again.
-    """
-    set_up_logging(verbose)
-    with minisearch.MiniSearch(index_folder or find_index()) as ms:
-        ms.rebuild(backend)
-        found = ms.status()
-    click.echo(f"Rebuilt with {found.backend}: {show.count(found.n_chunks, 'chunk')}")
-
-
-@cli.command(cls=PathsCommand)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@common
-def remove(paths: tuple[Path, ...], index_folder: Path | None, verbose: bool) -> None:
-    """Take files or whole folders out of the index.
-
-    The files themselves stay.
-    """
-    set_up_logging(verbose)
-    with minisearch.MiniSearch(index_folder or find_index()) as ms:
-        n_removed = ms.remove(*paths)
-    click.echo(f"Removed {show.count(n_removed, 'document')} from the index")
+    The index is the folder .minisearch in the current folder, or the one that --index or MINISEARCH_INDEX
+    names. Every command but "index" looks for it in the folders above too.
+    """  # noqa: D301 - click reads \b as "leave these lines unchanged"
 
 
 def main() -> None:
@@ -149,14 +111,14 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(
                 errors="backslashreplace"
-            )  # a terminal that cannot show a text still shows where
+            )  # a terminal that cannot show a character still shows its number
     cli(prog_name="minisearch")
 
 
 def _open_closed_streams() -> None:
-    """Where a standard stream was closed (``>&-``), the null device: what is said there is said to nobody."""
-    # In the order of their numbers, as an opened file gets the lowest that is free: otherwise one of the
-    # index would get it, and whatever a library says on standard error would be written into that.
+    """Open the null device in place of each standard stream that was closed (``>&-``)."""
+    # In the order of their numbers, since an opened file gets the lowest free one: otherwise a file of the
+    # index would get it, and the messages of a library on standard error would be written into that file.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - to the end

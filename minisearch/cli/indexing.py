@@ -1,51 +1,61 @@
-"""``minisearch index``: files and folders into the index; which of their files, and what that would do.
+"""``index``, ``watch``, ``rebuild`` and ``remove``: the commands that change what an index holds.
 
-Options come in, one call of `MiniSearch.index` or `MiniSearch.preview` goes out, and a report is printed.
+Options come in, calls of `MiniSearch` go out, and their reports are printed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
-import shlex
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-import minisearch
-from minisearch.cli import show
-from minisearch.cli.coverage import preview_text
 from minisearch.cli.options import (
     EXIT_INTERRUPTED,
+    MODEL_HELP,
+    IndexChoice,
     PathsCommand,
     SectionedCommand,
-    common,
     json_option,
     model_name,
     offline_option,
     one_of,
     section,
-    set_up_logging,
+    with_index,
     wrong_usage,
 )
-from minisearch.cli.progress import Progress
-from minisearch.cli.terminal import one_line
-from minisearch.errors import IndexNotFound, InputError, short
+from minisearch.cli.terminal import (
+    LISTED_FILES,
+    Progress,
+    as_json_line,
+    by_reason,
+    count,
+    one_line,
+    printable,
+)
+from minisearch.errors import IndexNotFound, InputError, MinisearchError, short
 from minisearch.manifest import AS_USUAL, DTYPES, FileChoice
 from minisearch.paths import find_index, index_here
 from minisearch.vectors import backend_names
 
+if TYPE_CHECKING:
+    from minisearch.indexing.plan import Preview
+    from minisearch.types import IndexStatus, IngestReport, Note
+
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+INTERRUPTED = "Interrupted: documents indexed so far are kept; run the same command to continue"
+STOPPED = "Stopped watching: the index is up to date as of the last line"
+STOPPED_EARLY = "Stopped before the first run ended: documents indexed so far are kept"
 
-choosing, making = section("Which files"), section("How")
-
-
-class IndexCommand(PathsCommand, SectionedCommand):
-    """It takes paths, and its options stand in sections."""
-
-
-backend_option = making(
+files_option, run_option = section("Which files"), section("How")
+paths_argument = click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+backend_option = run_option(
     "--backend",
     type=one_of(backend_names(), "backend"),
     metavar="|".join(backend_names()),
@@ -53,39 +63,39 @@ backend_option = making(
 )
 
 
+class IndexCommand(PathsCommand, SectionedCommand):
+    """A command that takes paths, with its options in sections."""
+
+
 @click.command(cls=IndexCommand)
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@choosing(
-    "--include", metavar="GLOB", multiple=True, help="Only these, hidden and ignored ones too; repeatable."
+@paths_argument
+@files_option(
+    "--include", metavar="GLOB", multiple=True, help="Only these, even if hidden or ignored; repeatable."
 )
-@choosing(
-    "--exclude", metavar="GLOB", multiple=True, help="None of these, whatever else says so; repeatable."
+@files_option("--exclude", metavar="GLOB", multiple=True, help="None of these, in any case; repeatable.")
+@files_option("--max-bytes", metavar="SIZE", help="Skip larger files.  [default: 50MB]")
+@files_option(
+    "--keep-secrets/--blank-secrets", default=None, help="Index keys and tokens, and files of them."
 )
-@choosing("--max-bytes", metavar="SIZE", help="Pass over larger files.  [default: 50MB]")
-@choosing(
-    "--keep-secrets/--blank-secrets", default=None, help="Read keys, tokens and files of such as they are."
+@files_option(
+    "--forget-choices", is_flag=True, help="Forget the file options of earlier runs for these folders."
 )
-@choosing("--forget-choices", is_flag=True, help="Drop what earlier runs chose for these folders.")
-@making("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
-@making("--prune", is_flag=True, help="Let a run remove more than a fifth of all documents.")
+@run_option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
+@run_option("--prune", is_flag=True, help="Allow a run to remove more than a fifth of all documents.")
 @backend_option
-@making(
-    "--model",
-    type=model_name,
-    metavar="NAME",
-    help="A checkpoint's name or folder.  [default: all-MiniLM-L6-v2]",
-)
-@making(
+@run_option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
+@run_option(
     "--dtype",
     type=one_of(DTYPES, "dtype"),
     metavar="|".join(DTYPES),
     default="auto",
-    help="What the model computes in.  [default: auto]",
+    help="Number format of the model.  [default: auto]",
 )
 @offline_option
 @json_option
-@common
+@with_index
 def index(
+    index: IndexChoice,
     paths: tuple[Path, ...],
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -97,35 +107,27 @@ def index(
     backend: str | None,
     model: str | None,
     dtype: str,
-    offline: bool,
     as_json: bool,
-    index_folder: Path | None,
-    verbose: bool,
 ) -> None:
     """Bring the index up to date with files and folders.
 
-    New and changed files are read, cut into passages and embedded; files that are gone leave the index.
-    What has not changed is not embedded again. Without PATHS, all that the index was made of is looked at.
+    New and changed files are read, split into passages and embedded; deleted files leave the index. Passages
+    that have not changed are not embedded again. Without PATHS, all that was indexed before is checked.
 
-    Hidden files are left out, and those that .gitignore or .minisearchignore name: the latter is for
-    minisearch alone, is stronger and may take back in with "!". Keys and tokens are blanked, and files that
-    are secret by their name passed over.
+    Hidden files, and files matched by .gitignore or .minisearchignore, are left out. The latter is for
+    minisearch only; it takes precedence and can include files again with "!". Keys and tokens are blanked,
+    and files whose name says that they hold secrets are skipped.
 
-    A GLOB is read as in a .gitignore of each folder given. Choices are kept with the index: later runs over
-    the same folders make them again until others are given.
+    A GLOB has the syntax of .gitignore, in each given folder. The file options are stored in the index: later
+    runs over the same folders use them until others are given.
     """
-    set_up_logging(verbose)
-    choice = _choice(include, exclude, max_bytes, keep_secrets, forget=forget_choices)
-    folder, named = folder_and_paths(index_folder, paths)
-    here = "" if index_folder is None else f" --index {shlex.quote(one_line(str(folder)))}"
-    with (
-        minisearch.MiniSearch(folder, model=model, dtype=dtype, offline=offline) as ms,
-        Progress() as progress,
-    ):
-        roots = named or ms.roots()
+    choice = _file_choice(include, exclude, max_bytes, keep_secrets, forget=forget_choices)
+    find = _new_index_folder if paths else find_index
+    with index.open(default=find, model=model, dtype=dtype) as ms, Progress() as progress:
+        roots = list(map(str, paths)) or ms.roots()
         if dry_run:
             preview = ms.preview(*roots, choice=choice, prune=prune)
-            click.echo(show.as_json(preview) if as_json else preview_text(preview, verbose=verbose))
+            click.echo(as_json_line(preview) if as_json else _preview_text(preview, index))
             return
         try:
             report = ms.index(
@@ -133,24 +135,94 @@ def index(
             )
         except KeyboardInterrupt:
             progress.stop()
-            click.echo("Interrupted: every finished document is kept; the same command goes on", err=True)
+            click.echo(INTERRUPTED, err=True)
             sys.exit(EXIT_INTERRUPTED)
-    click.echo(show.as_json(report) if as_json else show.report(report, verbose=verbose, index=here))
+    click.echo(as_json_line(report) if as_json else _report_text(report, index))
 
 
-def folder_and_paths(index_folder: Path | None, paths: tuple[Path, ...]) -> tuple[Path, list[str]]:
-    """The index folder, and the paths to index; without any, the index above is meant, and all it follows."""
-    if index_folder is not None:
-        return index_folder, list(map(str, paths))
-    if not paths:
-        return find_index(), []
-    folder = index_here()
-    _tell_of_an_index_above(folder)
-    return folder, list(map(str, paths))
+@click.command(cls=PathsCommand)
+@paths_argument
+@click.option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
+@offline_option
+@json_option
+@with_index
+def watch(index: IndexChoice, paths: tuple[Path, ...], model: str | None, as_json: bool) -> None:
+    """Keep the index up to date until Ctrl-C.
+
+    A saved file can be found two seconds later. Without PATHS, everything that was indexed before is watched.
+    Needs minisearch[watch].
+    """
+    n_runs, find = 0, _new_index_folder if paths else find_index
+    with index.open(default=find, model=model) as ms, Progress() as progress:
+
+        def warn(error: MinisearchError) -> None:
+            progress.stop()
+            click.echo(f"{_now()}  {printable(str(error))}", err=True)
+
+        roots = list(map(str, paths)) or ms.roots()
+        try:
+            for report in ms.watch(*roots, on_problem=warn, on_progress=progress.update):
+                n_runs += 1  # before its line is printed: the run has ended, even if Ctrl-C comes now
+                progress.stop()  # only the first run is long enough for a bar
+                click.echo(as_json_line(report) if as_json else f"{_now()}  {counts(report)}")
+                for line in news(report):
+                    click.echo(line, err=True)
+                if n_runs == 1:
+                    n_documents = count(report.added + report.updated + report.unchanged, "document")
+                    where = one_line(", ".join(roots))
+                    click.echo(f"Watching {n_documents} in {where}; press Ctrl-C to stop", err=True)
+        except KeyboardInterrupt:
+            progress.stop()
+            click.echo(STOPPED if n_runs else STOPPED_EARLY, err=True)
+            sys.exit(EXIT_INTERRUPTED)
+
+
+@click.command()
+@backend_option
+@with_index
+def rebuild(index: IndexChoice, backend: str | None) -> None:
+    """Build the vector index again.
+
+    With another backend if one is named; nothing is embedded again.
+    """
+    with index.open() as ms:
+        ms.rebuild(backend)
+        found = ms.status()
+    click.echo(f"Rebuilt with {found.backend}: {count(found.n_chunks, 'chunk')}")
+
+
+@click.command(cls=PathsCommand)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@with_index
+def remove(index: IndexChoice, paths: tuple[Path, ...]) -> None:
+    """Remove files or folders from the index.
+
+    The files themselves are kept.
+    """
+    with index.open() as ms:
+        n_removed = ms.remove(*paths)
+    click.echo(f"Removed {count(n_removed, 'document')} from the index")
+
+
+# --- options -----------------------------------------------------------------------------------------
+
+
+def _new_index_folder() -> Path:
+    """The index folder for given paths: here; prints a note if that hides the index used until now."""
+    here = index_here()
+    with contextlib.suppress(IndexNotFound, InputError):  # there is none, or it is another user's
+        above = find_index()
+        if above != here:
+            click.echo(
+                f"Note: there is an index in {above}; making another one here. "
+                f"To add to that one instead, use --index {above}",
+                err=True,
+            )
+    return here
 
 
 @wrong_usage()
-def _choice(
+def _file_choice(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     max_bytes: str | None,
@@ -158,7 +230,7 @@ def _choice(
     *,
     forget: bool,
 ) -> FileChoice | None:
-    """What was chosen, None where nothing was."""
+    """The file options, None where none was given."""
     choice = FileChoice(
         include=include or None,
         exclude=exclude or None,
@@ -166,7 +238,7 @@ def _choice(
         keep_secrets=keep_secrets,
     )
     if choice.include or choice.exclude:
-        from minisearch.indexing.plan import check_choice  # it comes with all that reads files
+        from minisearch.indexing.plan import check_choice  # imports all that reads files
 
         check_choice(choice)
     if forget:
@@ -180,7 +252,7 @@ def _choice(
 
 
 def parse_size(text: str) -> int:
-    """The number of bytes that a size names; InputError where it names none.
+    """The number of bytes that a size means; InputError where it is none.
 
     >>> parse_size("50MB"), parse_size("1.5 GiB"), parse_size("800")
     (50000000, 1610612736, 800)
@@ -188,17 +260,94 @@ def parse_size(text: str) -> int:
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?(|[kmg]i?)b?", text.strip().lower())
     n = int(float(found[1]) * UNITS[found[2]]) if found else 0
     if n < 1:
-        raise InputError(f"--max-bytes {short(text)!r} is no size: expected one such as 800kB, 50MB or 2GB")
+        raise InputError(
+            f"can't read the --max-bytes {short(text)!r}: expected one such as 800kB, 50MB or 2GB"
+        )
     return n
 
 
-def _tell_of_an_index_above(folder: Path) -> None:
-    """Say so when a new index here will hide one that queries from here have used until now."""
-    with contextlib.suppress(IndexNotFound, InputError):  # none, or another user's
-        above = find_index()
-        if above != folder:
-            click.echo(
-                f"Note: there is an index in {above}; making another one here. "
-                f"To add to that one instead, use --index {above}",
-                err=True,
-            )
+# --- what is printed ---------------------------------------------------------------------------------
+
+
+def counts(done: IngestReport) -> str:
+    """What an indexing run did, in one line."""
+    return (
+        f"{count(done.added, 'document')} added, {done.updated:,} updated, {done.unchanged:,} unchanged, "
+        f"{done.removed:,} removed, {len(done.skipped):,} skipped"
+    )
+
+
+def news(done: IngestReport) -> list[str]:
+    """The files that were skipped or noted for the first time, in lines."""
+    known = set(done.as_before)
+    skipped = tuple(one for one in done.skipped if one.path not in known)
+    notes = tuple(note for note in done.notes if note.path not in known)
+    return problem_lines(dataclasses.replace(done, skipped=skipped, notes=notes), is_verbose=False)
+
+
+def problem_lines(found: IngestReport | IndexStatus, *, is_verbose: bool) -> list[str]:
+    """The skipped files, and the notes about indexed ones, in lines."""
+    skipped = [(one.path, one.reason) for one in found.skipped]
+    notes = [(note.path, note.text) for note in found.notes]
+    return by_reason("skipped", skipped, is_verbose=is_verbose) + by_reason(
+        "note", notes, is_verbose=is_verbose
+    )
+
+
+def choice_lines(choices: Sequence[Note]) -> list[str]:
+    """The stored file options, a line for each folder."""
+    return [one_line(f"options    {one.path}: {one.text}") for one in choices]
+
+
+def _report_text(done: IngestReport, index: IndexChoice) -> str:
+    """The report of an indexing run; without -v, problems that the run before reported are only counted."""
+    rate = f" ({done.n_encoded / done.encoding_s:,.0f} a second)" if done.encoding_s else ""
+    n_known = done.n_chunks - done.n_encoded
+    known = f", {n_known:,} more were known" if n_known else ""
+    minutes, seconds = divmod(done.elapsed_s, 60)
+    time_ = f"{minutes:.0f} min {int(seconds)} s" if minutes else f"{seconds:.1f} s"
+    lines = [counts(done), f"{count(done.n_encoded, 'chunk')} embedded{rate}{known}; {time_} in all"]
+    if done.n_ignored or done.n_excluded:
+        excluded = f", {done.n_excluded:,} excluded" if done.n_excluded else ""
+        lines.append(f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden{excluded}")
+    lines += choice_lines(done.choices)
+    if index.is_verbose:
+        lines += problem_lines(done, is_verbose=True)
+    else:
+        lines += news(done)
+        n_skipped = len({*done.as_before} & {one.path for one in done.skipped})
+        repeated = {"skipped": n_skipped, "noted": len(done.as_before) - n_skipped}
+        if said := " and ".join(f"{n:,} {word}" for word, n in repeated.items() if n):
+            lines.append(f"{said} as before: minisearch status{index.argument}")
+    if done.n_in_other_scripts:
+        lines.append(
+            f"language   {count(done.n_in_other_scripts, 'document')} mostly in non-Latin scripts, and this "
+            f"index's model is English: found by words rather than by meaning; to find them by both: "
+            f"minisearch index PATH --index NEW_FOLDER --model paraphrase-multilingual-MiniLM-L12-v2"
+        )
+    return "\n".join(lines)
+
+
+def _preview_text(found: Preview, index: IndexChoice) -> str:
+    """What a run would do: the number of files, and their names."""
+    lines = [
+        f"{count(len(found.added), 'document')} would be added, {len(found.updated):,} updated, "
+        f"{len(found.unchanged):,} unchanged, {len(found.removed):,} removed, {len(found.skipped):,} skipped"
+    ]
+    lines += choice_lines(found.choices)
+    for word, paths in (("add", found.added), ("update", found.updated), ("remove", found.removed)):
+        listed = paths if index.is_verbose else paths[:LISTED_FILES]
+        lines += [one_line(f"{'' if number else word:<11}{path}") for number, path in enumerate(listed)]
+        if n_more := len(paths) - len(listed):
+            lines.append(f"{'':<11}and {n_more:,} more (-v lists all)")
+    skipped = [(one.path, one.reason) for one in found.skipped]
+    left_out = [(one.path, one.reason) for one in found.left_out]
+    lines += by_reason("skip", skipped, is_verbose=index.is_verbose)
+    lines += by_reason("leave out", left_out, is_verbose=index.is_verbose)
+    if found.refusal:
+        lines.append(one_line(f"refused    {found.refusal}"))
+    return "\n".join([*lines, "Nothing was done"])
+
+
+def _now() -> str:
+    return time.strftime("%H:%M:%S")

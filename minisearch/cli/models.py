@@ -1,7 +1,7 @@
-"""``minisearch models``: which checkpoints there are, what one of them holds, and fetching one.
+"""``minisearch models``: list the known checkpoints, show one of them, download one.
 
 Names come in; tables, or JSON for scripts, go out.  Only ``show`` loads a model, and only ``download``
-opens a connection.
+opens a network connection.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minisearch import minilm
+from minisearch.cli.options import json_option
 from minisearch.cli.terminal import printable
 from minisearch.errors import WeightsNotFound
-from minisearch.minilm.catalog import Located, Place, download, locate
-from minisearch.minilm.checkpoints import CATALOG, Checkpoint, find
+from minisearch.minilm.catalog import CATALOG, Checkpoint, find
+from minisearch.minilm.hub import Located, Place, download, locate
 from minisearch.minilm.settings import CheckpointSettings, read_settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ HEADINGS = {
     "cross-encoder": "cross-encoders: a query and a passage to a score",
     "encoder": "encoders: to be trained",
 }
-PLACES: dict[Place, str] = {  # in few letters
+PLACES: dict[Place, str] = {
     "folder here": "folder",
     "$LLM_MODELS_PATH": "models path",
     "installed package": "package",
@@ -37,21 +38,19 @@ PLACES: dict[Place, str] = {  # in few letters
 }
 NOT_HERE = "not here"
 VOUCHED = {
-    "catalog": "verified: it is the catalog's",
-    "hub": "verified: it is the hub's own",
-    "": "not verified: no hash is known for it",
+    "catalog": "verified: equal to the catalog's",
+    "hub": "verified: equal to the hub's",
+    "": "not verified: no hash is known",
 }
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
 @click.group(invoke_without_command=True)
-@_json
+@json_option
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
-    """List the models that have a name.
+    """List the known models.
 
-    With them stands where on this machine their weights are.
+    The list shows where on this machine their weights are.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -63,12 +62,12 @@ def models(ctx: click.Context, as_json: bool) -> None:
 
 @models.command("show")
 @click.argument("name")
-@_json
+@json_option
 def show_model(name: str, as_json: bool) -> None:
-    """Load a model and say what it holds.
+    """Load a model and show its settings and weights.
 
-    That is its settings, its weights and where they are from, and what was left out. NAME is one of the
-    list, or a folder. Nothing is downloaded.
+    NAME is a name of the list, or a folder. Also shown: where the weights come from, and which tensors are
+    not used. Nothing is downloaded.
     """
     located = locate(name, offline=True)
     settings = read_settings(located.folder)
@@ -80,18 +79,18 @@ def show_model(name: str, as_json: bool) -> None:
         found |= {"settings": dataclasses.asdict(settings), "report": dataclasses.asdict(report)}
         click.echo(json.dumps(found))
     else:
-        for label, value in _manifest(located, settings, report):
+        for label, value in _facts(located, settings, report):
             click.echo(printable(f"{label:<12}{value}"))
 
 
 @models.command("download")
 @click.argument("name")
-@click.option("--offline", is_flag=True, help="Never open a network connection: verify what is here.")
-@_json
+@click.option("--offline", is_flag=True, help="Never open a network connection: only verify.")
+@json_option
 def download_model(name: str, offline: bool, as_json: bool) -> None:
-    """Fetch a model into the Hugging Face cache, and verify it.
+    """Download a model into the Hugging Face cache, and verify it.
 
-    What is here already is only verified.
+    A model that is here already is only verified.
     """
     located, is_new = download(name, offline=offline)
     if as_json:
@@ -104,7 +103,7 @@ def download_model(name: str, offline: bool, as_json: bool) -> None:
 
 
 def _place(checkpoint: Checkpoint) -> Place | None:
-    """Where a checkpoint is on this machine, None where it is not."""
+    """Where a checkpoint is on this machine, None where it is absent."""
     try:
         return locate(checkpoint.name, offline=True).place
     except WeightsNotFound:
@@ -125,7 +124,7 @@ def _row(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _table() -> Iterator[str]:
-    """The list, with what each is good for where the terminal is wide enough for that."""
+    """The list, with descriptions where the terminal is wide enough."""
     width = max(map(len, CATALOG))
     n_columns = width + 49 + max(len(checkpoint.about) for checkpoint in CATALOG.values())
     is_wide = shutil.get_terminal_size().columns >= n_columns
@@ -143,10 +142,8 @@ def _table() -> Iterator[str]:
                 ).rstrip()
 
 
-def _manifest(
-    located: Located, settings: CheckpointSettings, report: LoadReport
-) -> Iterator[tuple[str, str]]:
-    """What there is to say of a loaded model, label and value, a line each."""
+def _facts(located: Located, settings: CheckpointSettings, report: LoadReport) -> Iterator[tuple[str, str]]:
+    """A loaded model as labels and values."""
     config, checkpoint = settings.config, find(located.name)
     yield "name", located.name
     if checkpoint is not None:

@@ -1,32 +1,84 @@
-"""What several commands share: options, a help page in sections, and how a wrong choice is answered."""
+"""What several commands share: the index they open, options, help in sections, and usage errors.
+
+A command line comes in; a command gets its options and, through `with_index`, the `IndexChoice` that opens
+the index.  What the options of a query mean is left to `query_options`.
+"""
 
 from __future__ import annotations
 
+import functools
 import logging
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minisearch.cli.terminal import printable
-from minisearch.errors import InputError, ModelError
-from minisearch.minilm.catalog import locate
-from minisearch.minilm.checkpoints import find
-from minisearch.paths import quoted
+import minisearch
+from minisearch.cli.terminal import one_line, printable
+from minisearch.errors import IndexNotFound, InputError, ModelError
+from minisearch.minilm.catalog import find
+from minisearch.minilm.hub import locate
+from minisearch.paths import INDEX_FOLDER, find_index, quoted
 
-EXIT_INTERRUPTED = 130  # as a shell says of Ctrl-C; SIGTERM is answered in minisearch.__main__
+if TYPE_CHECKING:
+    from minisearch.engine import MiniSearch
+
+EXIT_INTERRUPTED = 130  # the code that shells use for Ctrl-C; SIGTERM is handled in minisearch.__main__
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 offline_option = click.option("--offline", is_flag=True, help="Never open a network connection.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+MODEL_HELP = "Name or folder of a model.  [default: all-MiniLM-L6-v2]"
 
 
-def common(command: AnyFunction) -> AnyFunction:
-    """The options every command has."""
-    command = click.option("-v", "--verbose", is_flag=True, help="Say what is being done.")(command)
+# --- the index ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IndexChoice:
+    """The index that a command line asks for: ``folder`` is that of --index, None without it."""
+
+    folder: Path | None
+    is_offline: bool
+    is_verbose: bool
+
+    def open(self, *, default: Callable[[], Path] = find_index, **models: Any) -> MiniSearch:  # noqa: ANN401
+        """Open the index: by default the nearest one, from the current folder upwards."""
+        return minisearch.MiniSearch(self.folder or default(), offline=self.is_offline, **models)
+
+    @property
+    def argument(self) -> str:
+        """The --index argument that a suggested command needs, with a space before it; often empty."""
+        return "" if self.folder is None else f" --index {shlex.quote(one_line(str(self.folder)))}"
+
+
+def index_or_default() -> Path:
+    """The nearest index folder, or the usual name where there is none."""
+    try:
+        return find_index()
+    except IndexNotFound:
+        return Path(INDEX_FOLDER)
+
+
+def with_index(command: AnyFunction) -> Callable[..., Any]:
+    """A decorator for commands that use an index: adds --index and -v, sets up logging.
+
+    The command gets an `IndexChoice` as its first argument, which takes in the option --offline too.
+    """
+
+    @functools.wraps(command)
+    def run(*, index_folder: Path | None, verbose: bool, offline: bool = False, **options: Any) -> None:  # noqa: ANN401
+        logging.basicConfig(format="minisearch: %(message)s", level=logging.WARNING)
+        if verbose:
+            logging.getLogger("minisearch").setLevel(logging.INFO)
+        command(IndexChoice(index_folder, offline, verbose), **options)
+
+    run = click.option("-v", "--verbose", is_flag=True, help="Print each step.")(run)
     return click.option(
         "--index",
         "index_folder",
@@ -34,19 +86,15 @@ def common(command: AnyFunction) -> AnyFunction:
         envvar="MINISEARCH_INDEX",
         type=click.Path(path_type=Path),
         help="The index folder.  [default: .minisearch; env: MINISEARCH_INDEX]",
-    )(command)
+    )(run)
 
 
-def set_up_logging(verbose: bool) -> None:
-    """Warnings on standard error; what is being done too, if asked for."""
-    logging.basicConfig(format="minisearch: %(message)s", level=logging.WARNING)
-    if verbose:
-        logging.getLogger("minisearch").setLevel(logging.INFO)
+# --- values ------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def wrong_usage() -> Iterator[None]:
-    """What makes no sense in a command line is answered as click answers it: its usage, and exit code 2."""
+    """Turn an InputError into click's usage error: the usage line, and exit code 2."""
     try:
         yield
     except InputError as error:
@@ -54,28 +102,28 @@ def wrong_usage() -> Iterator[None]:
 
 
 def one_of(choices: Sequence[str], what: str) -> Callable[[str], str]:
-    """An option's type, a few words; unlike a `click.Choice`, it says which one may have been meant."""
+    """The type of an option with a few values; unlike `click.Choice`, it suggests the nearest one."""
 
     def convert(given: str) -> str:
         if given not in choices:
             near = nearest(given, choices, cutoff=0.5)
             expected = f"expected {', '.join(choices[:-1])} or {choices[-1]}"
-            cure = f"; did you mean {near}?" if near else ""
-            raise click.BadParameter(printable(f"unknown {what} '{given}': {expected}{cure}"))
+            suggestion = f"; did you mean {near}?" if near else ""
+            raise click.BadParameter(printable(f"unknown {what} '{given}': {expected}{suggestion}"))
         return given
 
     return convert
 
 
 def nearest(given: str, choices: Sequence[str], *, cutoff: float) -> str | None:
-    """The choice that is spelt most like what was given, if any is."""
-    import difflib  # only to answer a mistake
+    """The choice with the most similar spelling, None when none is similar."""
+    import difflib  # imported only after a mistake
 
-    return next(iter(difflib.get_close_matches(given.lower(), choices, n=1, cutoff=cutoff)), None)
+    return next(iter(difflib.get_close_matches(given.casefold(), choices, n=1, cutoff=cutoff)), None)
 
 
 def model_name(given: str) -> str:
-    """An option's type, a checkpoint of the catalog or a folder with one, its weights here or not."""
+    """The type of an option that takes a model: a name of the catalog, or a folder."""
     if find(given) is None:
         try:
             locate(given)  # a folder, and so never a download
@@ -84,11 +132,14 @@ def model_name(given: str) -> str:
     return given
 
 
+# --- commands ----------------------------------------------------------------------------------------
+
+
 class PathsCommand(click.Command):
-    """A command over files: one whose name begins with ``-`` is told apart from a wrong option."""
+    """A command that takes files; explains how to pass a file whose name begins with ``-``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; where a wrong option is a file's name, say how it is given."""
+        """Parse; when an unknown option is the name of a file, say how to write it."""
         given = list(args)
         try:
             return super().parse_args(ctx, args)
@@ -102,7 +153,7 @@ class PathsCommand(click.Command):
 
 
 class SectionOption(click.Option):
-    """An option that stands in a section of its command's help."""
+    """An option that is listed in a section of the help."""
 
     def __init__(self, *args: Any, section: str, **attributes: Any) -> None:  # noqa: ANN401 - click's own
         super().__init__(*args, **attributes)
@@ -110,19 +161,15 @@ class SectionOption(click.Option):
 
 
 def section(name: str) -> Callable[..., Callable[[AnyFunction], AnyFunction]]:
-    """A decorator like `click.option`, for the options of one section."""
-
-    def option(*names: str, **attributes: Any) -> Callable[[AnyFunction], AnyFunction]:  # noqa: ANN401
-        return click.option(*names, cls=SectionOption, section=name, **attributes)
-
-    return option
+    """A decorator like `click.option`, for the options of one section of the help."""
+    return functools.partial(click.option, cls=SectionOption, section=name)
 
 
 class SectionedCommand(click.Command):
     """A command whose help lists its options by section, the common ones last."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, all sections with columns of the same width."""
+        """Write the options; all sections have columns of the same width."""
         sections: dict[str, list[tuple[str, str]]] = {}
         options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
         for option in sorted(options, key=lambda option: not isinstance(option, SectionOption)):

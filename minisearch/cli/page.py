@@ -1,7 +1,6 @@
-"""A page of answers, for people: where each stands, the passage around its evidence, and why it is there.
+"""Results as text for people: place, heading, the passage around the evidence, and with --why the scores.
 
-`SearchResults` come in, the text for a `Terminal` goes out.  What an empty page means is told by `query`,
-which knows what was asked for.
+`SearchResults` come in, the text for a `Terminal` goes out.  What an empty result means is left to `query`.
 """
 
 from __future__ import annotations
@@ -17,28 +16,25 @@ from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_
 if TYPE_CHECKING:
     from minisearch.results import Place, Query, SearchResult, SearchResults
 
-# What a page is called in files that are no text: a line of theirs is one of an extract that nobody sees.
+# The name of a page in formats without lines; a line number would be one of the extracted text.
 PAGES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet", ".epub": "chapter"}
 PLACES_SHOWN = 4
 LABEL = 10  # columns of the names that --why prints
-UNSURE = "Nothing here clearly answers that; the nearest passages:"
-HOW_UNSURE = (
-    "(how that is known: to queries it has no answer for, this index gives passages that are as near; "
-    "the relevance is at most {:.0%} here)"
-)
-NOT_FALLING = "(a percentage is about meaning alone; the order {})"
+NOT_FALLING = "(percentages measure meaning alone; the order {})"
 
 
 def page(
     found: SearchResults, terminal: Terminal, *, whole: bool = False, why: bool = False, remark: str = ""
 ) -> str:
-    """All that is said of one query's answers; ``whole`` passages, or the lines around the evidence.
+    """The results of one query; ``whole`` passages, or the lines around the evidence.
 
-    A ``remark`` about the page stands below it.
+    The ``remark`` is printed below.
     """
     parts = []
     if found.is_confident is False and found:
-        parts.append("\n".join(_unsure(found, terminal)))
+        best = max((hit.relevance for hit in found if hit.relevance is not None), default=None)
+        match = "" if best is None else f" (best match {best:.0%})"
+        parts.append(terminal.styled(f"No clear answer found. Closest passages{match}:", "1"))
     if limits := _limits(found.query) if found else "":
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(limits, terminal.columns)))
     if why:
@@ -49,19 +45,12 @@ def page(
     return "\n\n".join(parts)
 
 
-def _unsure(found: SearchResults, terminal: Terminal) -> Iterator[str]:
-    yield terminal.styled(UNSURE, "1")
-    best = max((hit.relevance for hit in found if hit.relevance is not None), default=None)
-    if best is not None:
-        yield from _wrapped(HOW_UNSURE.format(best), terminal.columns)
-
-
 def _limits(query: Query) -> str:
-    """Which words every answer has and which none, and the cure: ``rm -rf build`` may not have meant it."""
+    """The required and excluded phrases: a query such as ``rm -rf build`` may not mean to exclude words."""
     sides = {"with": query.required, "without": query.excluded}
     said = [f"{side}: {_quoted(phrases)}" for side, phrases in sides.items() if phrases]
     them = "it" if sum(map(len, sides.values())) == 1 else "them"
-    return f"{'; '.join(said)} (--literal takes {them} as text)" if said else ""
+    return f"{'; '.join(said)} (--literal treats {them} as text)" if said else ""
 
 
 def _quoted(phrases: Sequence[str]) -> str:
@@ -70,14 +59,14 @@ def _quoted(phrases: Sequence[str]) -> str:
 
 
 def _order(found: SearchResults) -> str:
-    """Why a percentage is higher than the one above it, where one is, as they are shown."""
+    """Why a percentage is higher than the one above it, where one is."""
     shown = [round(hit.relevance, 2) for hit in found if hit.relevance is not None]
     if all(above >= below for above, below in pairwise(shown)):
         return ""
     if found.n_reranked:
-        return NOT_FALLING.format("is the reranker's")
+        return NOT_FALLING.format("is that of the reranker")
     return NOT_FALLING.format(
-        "counts words and feedback too" if found.mode == "hybrid" else "seeks variety too"
+        "also counts words and feedback" if found.mode == "hybrid" else "also prefers variety"
     )
 
 
@@ -93,12 +82,12 @@ def _result(hit: SearchResult, query: Query, terminal: Terminal, whole: bool, wh
 
 
 def _rating(hit: SearchResult) -> str:
-    """The relevance where it was measured, as a percentage; the score otherwise."""
+    """The relevance as a percentage where it was measured, else the score."""
     return f"{hit.score:.3f}" if hit.relevance is None else f"{hit.relevance:>4.0%}"
 
 
 def _place(hit: SearchResult, terminal: Terminal) -> str:
-    """``path:line:column`` of the evidence, ``path:line`` of the passage, or the page it is on."""
+    """``path:line:column`` of the evidence, ``path:line`` of the passage, or its page."""
     line, column, page = _at(hit)
     text = _named(hit.path, line, page)
     if hit.evidence and not _page_of(hit.path, page):
@@ -118,7 +107,7 @@ def _named(path: str, line: int, page: int | None) -> str:
 
 
 def _page_of(path: str, page: int | None) -> str:
-    """``" p. 12"`` of a file that has pages in place of lines; nothing of any other."""
+    """``" p. 12"`` for a format with pages in place of lines, else empty."""
     name = PAGES.get(_suffix(path))
     return "" if name is None or page is None else f" {name} {page}"
 
@@ -132,7 +121,7 @@ def _suffix(path: str) -> str:
 
 
 def _also(hit: SearchResult, terminal: Terminal) -> Iterator[str]:
-    """The other places that a result stands for too, each once, as many in a line as there is room for."""
+    """The other places of a merged result, each once, as many in a line as fit."""
     line_of_hit, _, page_of_hit = _at(hit)
     places: dict[str, Place] = {}
     for place in hit.merged:
@@ -156,7 +145,7 @@ def _also(hit: SearchResult, terminal: Terminal) -> Iterator[str]:
 
 
 def _plan(found: SearchResults, terminal: Terminal) -> Iterator[str]:
-    """What was done for the page as a whole, a line each."""
+    """How the search was done, in lines."""
     query = found.query
     rows = [("searched", f"{found.mode}: {_shortened(query.text)!r}")]
     rows += [("steered", f"{weight:+g} {concept}") for concept, weight in query.steers]
@@ -164,9 +153,9 @@ def _plan(found: SearchResults, terminal: Terminal) -> Iterator[str]:
     if found.plan == "scan":
         rows.append(("filter", "exact scan" + n))
     elif found.plan:
-        rows.append(("filter", f"{found.plan}: vector search that goes on until it has enough{n}"))
+        rows.append(("filter", f"{found.plan}: vector search until enough are found{n}"))
     if found.n_reranked:
-        rows.append(("reranked", f"the first {found.n_reranked:,}; the others follow as they were"))
+        rows.append(("reranked", f"the first {found.n_reranked:,}; the others follow in their order"))
     for name, value in rows:
         first, *rest = _wrapped(one_line(value), terminal.columns - LABEL) or [""]
         yield f"{name:<{LABEL}}{first}"
@@ -174,7 +163,7 @@ def _plan(found: SearchResults, terminal: Terminal) -> Iterator[str]:
 
 
 def _reasons(hit: SearchResult) -> Iterator[str]:
-    """What each step of the search made of a result, a line each."""
+    """The ranks and scores of a result in each search step, in lines."""
     trace, rows = hit.trace, []
     if trace.cosine is not None:
         rows.append(("dense", f"{_rank(trace.dense_rank)}, cosine {trace.cosine:.3f}"))
@@ -184,9 +173,9 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
     elif trace.fused is not None:
         rows.append(("lexical", "none of the words"))
     if trace.feedback is not None:
-        rows.append(("feedback", f"cosine {trace.feedback:.3f} to the query and what was found first"))
+        rows.append(("feedback", f"cosine {trace.feedback:.3f} to the query and the first results"))
     if trace.fused is not None:
-        before = trace.rank_before_rerank  # of all passages; the page's own ranks are of what is merged
+        before = trace.rank_before_rerank  # among all passages; the ranks of the results count merged ones
         rows.append(("fused", (f"{_rank(before)}, " if before else "") + f"{trace.fused:.3f}"))
     if trace.rerank is not None:
         rows.append(("rerank", f"score {trace.rerank:.3f}"))

@@ -1,38 +1,49 @@
-"""A passage as it is printed: the lines around its evidence, or all of them, each with its margin.
+"""A passage as it is printed: the lines around its evidence, or all of them, with words highlighted.
 
-A `SearchResult` comes in, lines that fit a `Terminal` go out.  A paragraph that its author wrapped is put
-together and wrapped anew.  What is laid out by hand keeps its line breaks: fenced and indented blocks,
-tables, items of lists, and every line of a file that is no prose.  What else a page says is `page`'s part.
+A `SearchResult` comes in, lines that fit a `Terminal` go out.  A paragraph is joined and wrapped again.
+Fenced and indented blocks, tables, list items and all lines of code and data keep their line breaks.  The
+rest of a result is left to `page`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import dropwhile
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from minisearch.cli.highlight import highlighted
-from minisearch.cli.terminal import PLAIN, TAB, WIDE_CHARACTERS, Marked, Terminal, width, wrap
+from minisearch.cli.terminal import (
+    EVIDENCE,
+    EVIDENCE_WORD,
+    PLAIN,
+    TAB,
+    WIDE_CHARACTERS,
+    WORD,
+    Marked,
+    Terminal,
+    width,
+    wrap,
+)
 from minisearch.search.sentences import CODE_LINE, DIRECTIVE, PROSE_DIRECTIVES, end_of_fields
+from minisearch.text import CJK, CJK_RUN, STOP_WORDS, bigrams, stem
 
 if TYPE_CHECKING:
     from minisearch.results import Query, SearchResult
 
 INDENT = "    "
-EVIDENCE_MARK = ">"  # in the first column: seen without colour, found by grep '^>', outside of what is quoted
+EVIDENCE_MARK = ">"  # in the first column: visible without colour, and found by grep '^>'
 PASSAGE_LINES = 4
-WRAPPED_FROM = 60  # a line of so many columns that goes on in the next was probably wrapped
-GOES_ON = ",.;:-–—)、。，；：）"  # how it may end, but for a letter or a digit
+WRAPPED_FROM = 60  # a line of so many columns probably goes on in the next one
+GOES_ON = ",.;:-–—)、。，；：）"  # it may end with these, a letter or a digit
 HEADING_MARKS = "#=-~^*+_.:`\"' \t"
 LONGEST_QUERY = 200
-WRAPPED_INDENT = 2  # columns by which the rest of a line of code is set in
-BLOCK_INDENT = 4  # Markdown's, beyond the item of a list that a line belongs to
+WRAPPED_INDENT = 2  # more columns of indentation for the rest of a wrapped line of code
+BLOCK_INDENT = 4  # of a code block in Markdown, beyond the list item that it belongs to
 
-# Files of paragraphs, by the end of their names; all others are code or data, whose lines stand as they are.
+# The extensions of prose; all other files are code or data, whose lines are kept.
 PROSE = frozenset(
     """
     .md .markdown .mdown .mdx .rst .txt .text .adoc .asciidoc .org .tex .textile .wiki
@@ -41,18 +52,18 @@ PROSE = frozenset(
 )
 FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})[ \t]*(\S*)")
 ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
-# A row or a rule of a table; columns set apart by three spaces or more.
+# A row or a rule of a table; columns separated by three spaces or more.
 TABLE = re.compile(r"\s*(?:\||\+[-=+]{2,}|[-=]{3,}(?:\s+[-=]{3,})+\s*$)|.*\s\|\s|.*\S {3,}\S")
 
 
 def passage(hit: SearchResult, query: Query, terminal: Terminal, *, whole: bool) -> Iterator[str]:
-    """The lines of the passage, ``whole`` or those around its evidence, or else the first ones."""
+    """The lines of the passage: all if ``whole``, else those around its evidence, else the first ones."""
     marked, fields_end = _marked(hit, query), end_of_fields(hit.text)
     if fields_end and not whole and hit.evidence and hit.evidence.start >= fields_end:
         marked, fields_end = marked[fields_end:], 0
     lines = list(_laid_out(marked, hit.path))
-    if not fields_end:  # whose first rule is no rule below a title
-        lines = list(dropwhile(_says_a_title_again(hit), lines))
+    if not fields_end:  # the first rule of front matter is not one below a title
+        lines = list(dropwhile(_repeats_title(hit), lines))
     room = terminal.columns - len(INDENT)
     if whole:
         shown = [part for line in _without_blank_ends(lines) for part in _whole(line, room)]
@@ -70,14 +81,14 @@ def passage(hit: SearchResult, query: Query, terminal: Terminal, *, whole: bool)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line as it is laid out; what follows of its text, below it or where it wraps, begins at ``hang``."""
+    """A line of the layout; where it wraps, the rest begins at column ``hang``."""
 
     marked: Marked
     hang: int
     is_verbatim: bool
 
     def wrapped(self, columns: int) -> Iterator[Marked]:
-        """The line in parts that fit; none where it is blank."""
+        """The line in parts that fit; nothing where it is blank."""
         hang = self.hang + WRAPPED_INDENT * self.is_verbatim
         return wrap(self.marked.printable(), columns, hang=hang)
 
@@ -90,26 +101,26 @@ def _marked(hit: SearchResult, query: Query) -> Marked:
     return highlighted(hit.text, words=words, evidence=span)
 
 
-def _says_a_title_again(hit: SearchResult) -> Callable[[Line], bool]:
-    """Whether a line at the top of the passage is one that stands above it already, its rule, or blank."""
+def _repeats_title(hit: SearchResult) -> Callable[[Line], bool]:
+    """Whether a line at the top of the passage repeats a heading printed above it, or is a rule or blank."""
     titles = {"", hit.title, *hit.heading.split(" > ")}
 
-    def says_it(line: Line) -> bool:
+    def repeats(line: Line) -> bool:
         words = line.marked.text.strip(HEADING_MARKS)
         is_fence = line.is_verbatim and not words and bool(line.marked.text.strip())
         return words in titles and not is_fence and not line.marked.has_evidence
 
-    return says_it
+    return repeats
 
 
 def _margin(line: Marked, terminal: Terminal, *, is_cut: bool = False) -> str:
-    """What stands before a line: that it is evidence, where no style says so, and that more is above it."""
+    """The margin of a line: a mark for evidence where there are no styles, and … where lines were cut."""
     mark = EVIDENCE_MARK if line.has_evidence and not terminal.has_styles else " "
     return f"{mark} {'…' if is_cut else ' '} "
 
 
 def _whole(line: Line, columns: int) -> Iterator[Marked]:
-    """All of a line: what was laid out by hand stays in one piece, for the terminal to break and to copy."""
+    """A whole line; verbatim ones stay in one piece, so that they can be copied."""
     if line.is_verbatim or not line.marked.text.strip():
         shown = line.marked.printable()
         yield shown[: len(shown.text.rstrip())]
@@ -123,7 +134,7 @@ def _without_blank_ends(lines: Sequence[Line]) -> Sequence[Line]:
 
 
 def _window(lines: list[Marked]) -> tuple[int, int]:
-    """The lines to show of a passage: the evidence, with the words before it where there is room."""
+    """The range of lines to show: the evidence, and the line before it where there is room."""
     if len(lines) <= PASSAGE_LINES:
         return 0, len(lines)
     marked = [number for number, line in enumerate(lines) if line.has_evidence] or [0]
@@ -138,7 +149,7 @@ def _window(lines: list[Marked]) -> tuple[int, int]:
 
 
 def _laid_out(text: Marked, path: str) -> list[Line]:
-    """The text's lines, with those put together again that are one paragraph, wrapped by its author."""
+    """The lines of the text, with the wrapped lines of a paragraph joined."""
     rows = list(_rows(text))
     if PurePath(path).suffix.lower() not in PROSE | {""}:
         return [Line(row, _indentation(row.text), is_verbatim=True) for row in rows]
@@ -154,17 +165,17 @@ def _laid_out(text: Marked, path: str) -> list[Line]:
 
 
 class _Blocks:
-    """What surrounds each line of a text: asked for one after the other."""
+    """The blocks around each line of a text; `place` is called for the lines in order."""
 
     def __init__(self, rows: Sequence[str]) -> None:
         self._rows = rows
         self._fence = _fence_before(rows)
-        self._literal: int | None = None  # the indentation that a literal block's lines lie behind
-        self._items: list[int] = []  # where the text of the items begins that a line is within
+        self._literal: int | None = None  # the lines of a literal block are indented more
+        self._items: list[int] = []  # the columns at which the text of the open list items begins
         self._is_code = _code_paragraphs(rows)
 
     def place(self, number: int) -> tuple[int, bool]:
-        """The column at which the line goes on where it is wrapped, and whether it is laid out by hand."""
+        """The column at which the wrapped line continues, and whether it is verbatim."""
         row = self._rows[number]
         indentation = _indentation(row)
         if self._is_fenced(row) or not row.strip() or self._is_literal(row, indentation):
@@ -180,12 +191,12 @@ class _Blocks:
         return hang, self._is_code[number] or TABLE.match(row) is not None
 
     def _is_fenced(self, row: str) -> bool:
-        """Whether a line is in a fenced block, or is one of its fences."""
+        """Whether a line is in a fenced block, its fences included."""
         before, self._fence = self._fence, _fence_after(row, self._fence)
         return bool(before or self._fence)
 
     def _is_literal(self, row: str, indentation: int) -> bool:
-        """Whether a line belongs to a literal block of reStructuredText; the next ones may after this one."""
+        """Whether a line belongs to a literal block of reStructuredText; remembers whether it opens one."""
         if self._literal is not None and indentation > self._literal:
             return True
         directive = DIRECTIVE.fullmatch(row)
@@ -195,14 +206,14 @@ class _Blocks:
 
 
 def _fence_before(rows: Sequence[str]) -> str:
-    """The fence opened before the passage: the last in it is not closed, and the first names no language."""
+    """The fence opened before the passage: its last fence is open, and its first names no language."""
     fences = [fence for row in rows if (fence := FENCE.match(row))]
     is_open = reduce(lambda fence, row: _fence_after(row, fence), rows, "")
     return fences[0][1] if is_open and not fences[0][2] else ""
 
 
 def _fence_after(row: str, fence: str) -> str:
-    """The fence that is open below a line, given the one that is open above it; empty where none is."""
+    """The fence that is open after a line, given the one open before it; empty where none is."""
     found = FENCE.match(row)
     if found is None:
         return fence
@@ -212,7 +223,7 @@ def _fence_after(row: str, fence: str) -> str:
 
 
 def _code_paragraphs(rows: Sequence[str]) -> list[bool]:
-    """Which lines stand in a paragraph most of whose lines are code, though nothing sets it apart."""
+    """Which lines are in a paragraph most of whose lines are code, though it is not marked as code."""
     is_code: list[bool] = []
     while len(is_code) < len(rows):
         start = len(is_code)
@@ -224,7 +235,7 @@ def _code_paragraphs(rows: Sequence[str]) -> list[bool]:
 
 
 def _goes_on(above: Line, previous: str, line: Line) -> bool:
-    """Whether a line is the next one of the paragraph above it, whose last line was ``previous``."""
+    """Whether a line continues the paragraph above it, whose last line was ``previous``."""
     if above.is_verbatim or line.is_verbatim or above.marked.text.startswith("#"):
         return False
     if _indentation(line.marked.text) != above.hang:
@@ -234,7 +245,7 @@ def _goes_on(above: Line, previous: str, line: Line) -> bool:
 
 
 def _joined(above: Marked, below: Marked) -> Marked:
-    """Two lines as one, with a space between them where their script has any."""
+    """Two lines as one, with a space between them unless both are Chinese, Japanese or Korean."""
     if WIDE_CHARACTERS.match(above.text[-1]) and WIDE_CHARACTERS.match(below.text[0]):
         return above + below
     mark = above.marks[-1] if above.marks[-1:] == below.marks[:1] else PLAIN
@@ -246,8 +257,49 @@ def _indentation(row: str) -> int:
 
 
 def _rows(text: Marked) -> Iterator[Marked]:
-    """The lines of a text, without what ends them."""
+    """The lines of a text, without their line breaks."""
     start = 0
     for row in text.text.splitlines(keepends=True):
         yield text[start : start + len(row.rstrip("\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"))]
         start += len(row)
+
+
+# --- highlighting ------------------------------------------------------------------------------------
+
+# Words match whatever their case and common English endings, as in full-text search; Chinese, Japanese and
+# Korean match by pairs of characters. This only guides the eye: it has no part in what is found.
+A_WORD = re.compile(rf"[{CJK}]+|[^\W{CJK}]+")
+
+Span = tuple[int, int]
+
+
+def highlighted(text: str, *, words: Iterable[str], evidence: Span | None) -> Marked:
+    """The text with its evidence (characters, half-open) and the query's words marked."""
+    marks = [PLAIN] * len(text)
+    if evidence is not None:
+        start, end = evidence
+        marks[start:end] = [EVIDENCE] * len(marks[start:end])
+    for start, end in shared(text, words):
+        for place in range(start, end):
+            marks[place] = WORD if marks[place] in {PLAIN, WORD} else EVIDENCE_WORD
+    return Marked(text, "".join(marks))
+
+
+def shared(text: str, words: Iterable[str]) -> Iterator[Span]:
+    """Where the text has a word of ``words``, in order; pairs of Chinese characters may overlap."""
+    wanted = {key for word in words for _, _, key in _keys(word)} - STOP_WORDS
+    for start, end, key in _keys(text):
+        if key in wanted:
+            yield start, end
+
+
+def _keys(text: str) -> Iterator[tuple[int, int, str]]:
+    """The start, the end and the normalised form of each word."""
+    for match in A_WORD.finditer(text):
+        start, end = match.span()
+        word = match.group().casefold()
+        if not CJK_RUN.match(word):
+            yield start, end, word if word in STOP_WORDS else stem(word)
+        else:
+            for place, key in enumerate(bigrams(word), start):
+                yield place, place + len(key), key

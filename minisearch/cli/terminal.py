@@ -1,21 +1,35 @@
-r"""The terminal: how wide texts are on it, what it can show, and how marked text is wrapped for it.
+r"""The terminal: safe and wrapped text, counts and sizes in words, JSON lines, and the progress bar.
 
-Texts come in, lines that fit go out.  File names and passages come from anywhere, so what is printed goes
-through `printable`: no control character of theirs reaches the terminal.  What a page says is `page`'s part.
+Texts and numbers come in, lines that fit go out.  File names and passages can hold anything, so what is
+printed goes through `printable`: none of their control characters reaches the terminal.  What results look
+like is left to `page`.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING, Any
 from unicodedata import category, east_asian_width
 
+import click
+
 from minisearch.text import EAST_ASIAN
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import ProgressColumn, TaskID
+
+    from minisearch.types import IndexProgress
 
 WIDEST, NARROWEST = 110, 24
 TAB = 4
@@ -85,7 +99,7 @@ def fitting(text: str, columns: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A text, and for every character how it is shown: two strings of one length."""
+    """A text, and for each character the mark that says how it is shown: two strings of equal length."""
 
     text: str
     marks: str
@@ -106,7 +120,7 @@ class Marked:
 
     @property
     def has_evidence(self) -> bool:
-        """Whether any of it is of the sentence that matched."""
+        """Whether any of it belongs to the sentence that matched."""
         return EVIDENCE in self.marks or EVIDENCE_WORD in self.marks
 
     def strip(self) -> Marked:
@@ -115,7 +129,7 @@ class Marked:
         return self[start : max(start, len(self.text.rstrip()))]
 
     def printable(self) -> Marked:
-        """The same with tabs as spaces and control characters written out, which take the marks along."""
+        """The same with tabs as spaces and control characters written out; marks are kept."""
         if self.text.isprintable():
             return self
         column, texts, marks = 0, [], []
@@ -128,9 +142,9 @@ class Marked:
 
 
 def wrap(line: Marked, columns: int, *, hang: int | None = None) -> Iterator[Marked]:
-    """A printable line in parts that fit; the spaces at a break are dropped, a word too long is cut.
+    """Split a printable line into parts that fit; spaces at a break are dropped, long words are cut.
 
-    All parts but the first begin at column ``hang``, without it where the line itself begins.  Chinese,
+    All parts but the first begin at column ``hang``, by default at the line's own indentation.  Chinese,
     Japanese and Korean text breaks between any two characters, but not before a full stop.
     """
     margin = len(line.text) - len(line.text.lstrip())
@@ -147,7 +161,7 @@ def wrap(line: Marked, columns: int, *, hang: int | None = None) -> Iterator[Mar
 
 
 def _break_before(text: str, n: int) -> int:
-    """The last place up to n where the text may be broken; n itself where it has none."""
+    """The last position up to n where the text may break; n itself where there is none."""
     margin = len(text) - len(text.lstrip())
     for place in range(n, margin, -1):
         if text[place] == " " or text[place - 1] == " ":
@@ -160,9 +174,9 @@ def _break_before(text: str, n: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """What the output goes to: its width in columns, whether it shows styles, how it opens a link.
+    """The width of the output in columns, whether it shows styles, and the format of its links.
 
-    ``link`` has the places {host}, {path}, {line} and {column}; it is empty where links are not shown.
+    ``link`` has the fields {host}, {path}, {line} and {column}; it is empty where links are not shown.
     """
 
     columns: int = 80
@@ -171,7 +185,7 @@ class Terminal:
 
     @classmethod
     def of_stdout(cls) -> Terminal:
-        """Standard output as it is now."""
+        """The terminal behind standard output."""
         columns = max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST))
         term = os.environ.get("TERM", "")
         if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or term == "dumb":
@@ -183,7 +197,7 @@ class Terminal:
         return f"\x1b[{style}m{text}\x1b[0m" if self.has_styles and text and style else text
 
     def shown(self, line: Marked) -> str:
-        """A marked line as it is written to this terminal."""
+        """A marked line with the escape sequences of this terminal."""
         if not self.has_styles:
             return line.text
         stretches = groupby(zip(line.text, line.marks, strict=True), key=lambda pair: pair[1])
@@ -192,10 +206,7 @@ class Terminal:
         )
 
     def linked(self, text: str, path: str, line: int, column: int = 1, page: int | None = None) -> str:
-        """The text, opening the file at this line when it is clicked, as far as the terminal can.
-
-        With a page it opens there, in whatever shows such files: no editor that knows lines does.
-        """
+        """The text as a link that opens the file at this line, or at this page of a PDF."""
         if not self.link:
             return text
         target = (self.link if page is None else PAGE_LINK).format(
@@ -209,9 +220,9 @@ class Terminal:
 
 
 def _link_format() -> str:
-    """The link that this terminal understands; one with a line only where that is known to work.
+    """The link format of this terminal, with a line only where that is known to work.
 
-    They are ripgrep's formats: elsewhere a file URL with a line in it opens no file at all.
+    The formats are ripgrep's: other terminals open no file for a URL with a line.
     """
     if os.environ.get("TERM_PROGRAM") == "vscode":
         return "vscode://file{path}:{line}:{column}"
@@ -221,8 +232,198 @@ def _link_format() -> str:
 
 
 def _quoted(text: str) -> str:
-    """Percent-encoded byte by byte, as a URL's path; urllib would cost a query's start 5 ms."""
+    """Percent-encode the path of a URL; importing urllib would take 5 ms."""
     return "".join(
         chr(byte) if (byte < 128 and chr(byte).isalnum()) or chr(byte) in "/-_.~" else f"%{byte:02X}"
         for byte in os.fsencode(text)
     )
+
+
+# --- numbers, lists and JSON -------------------------------------------------------------------------
+
+LISTED_FILES = 5
+
+
+def count(n: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "file"), count(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def size(n_bytes: float) -> str:
+    """A number of bytes in the unit that suits it.
+
+    >>> size(999), size(1_500_000)
+    ('999 bytes', '1.5 MB')
+    """
+    for unit in ("bytes", "kB", "MB"):
+        if n_bytes < 1_000:
+            return f"{n_bytes:,.0f} {unit}" if unit == "bytes" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1_000
+    return f"{n_bytes:.1f} GB"
+
+
+def as_json_line(data: Any, **more: object) -> str:  # noqa: ANN401 - any of our dataclasses
+    """A dataclass, and more, as one line of JSON, in ASCII so that any file name survives any terminal."""
+    return json.dumps(dataclasses.asdict(data) | more)
+
+
+def by_reason(label: str, files: Sequence[tuple[str, str]], *, is_verbose: bool) -> list[str]:
+    """Files (path, reason) as a line for each reason, the most common first, with some of the paths."""
+    lines = []
+    for reason, n in Counter(reason for _, reason in files).most_common():
+        names = [path for path, why in files if why == reason]
+        listed = names if is_verbose else names[:LISTED_FILES]
+        more = f" and {n - len(listed):,} more (-v lists all)" if n > len(listed) else ""
+        lines.append(one_line(f"{label:<11}{count(n, 'file')}: {reason}: {', '.join(listed)}{more}"))
+    return lines
+
+
+# --- progress on standard error ----------------------------------------------------------------------
+
+
+class StepCounter:
+    """The current step of a long command: with a counter on a terminal, else one line a step or none."""
+
+    def __init__(self, *, prints_lines: bool = False) -> None:
+        self._step = ""
+        self._prints_lines = prints_lines
+        self._is_terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> StepCounter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_terminal:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def update(self, step: str, n_done: int, n: int) -> None:
+        """Show the progress of a step."""
+        if self._is_terminal:
+            counter = f"  {n_done:,}/{n:,}" if n > 1 else ""
+            click.echo(f"\r\x1b[K{step}{counter}", nl=False, err=True)
+        elif self._prints_lines and step != self._step:
+            click.echo(step, err=True)
+        self._step = step
+
+
+# --- the progress of an indexing run ----------------------------------------------------------------
+
+N_RECENT = 8
+
+
+class Pace:
+    """The recent speed of an indexing run, and the time that is left at that speed.
+
+    Only steps that encoded chunks count: unchanged files, and loading the model, say nothing about the time
+    that is left.  Times are seconds of any one clock.
+    """
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[float, IndexProgress]] = deque(maxlen=N_RECENT)
+
+    def add(self, done: IndexProgress, now_s: float) -> None:
+        """Add the progress at a time."""
+        if done.n_chunks_done > (self._recent[-1][1].n_chunks_done if self._recent else 0):
+            self._recent.append((now_s, done))
+
+    def chunks_per_s(self) -> float | None:
+        """The speed, None while it is unknown."""
+        if len(self._recent) < 2:
+            return None
+        (first_s, first), (last_s, last) = self._recent[0], self._recent[-1]
+        return (last.n_chunks_done - first.n_chunks_done) / max(last_s - first_s, 1e-3)
+
+    def left_s(self, now_s: float) -> float | None:
+        """Seconds to the end, None while unknown."""
+        if len(self._recent) < 2:
+            return None
+        (first_s, first), (last_s, last) = self._recent[0], self._recent[-1]
+        n_bytes = last.n_bytes_done - first.n_bytes_done
+        if not n_bytes:  # one huge document, so far
+            return None
+        left_s = (last.n_bytes - last.n_bytes_done) * (last_s - first_s) / n_bytes
+        return max(0.0, left_s - (now_s - last_s))
+
+
+class Progress:
+    """A progress bar on standard error, only where that is a terminal; a context manager."""
+
+    def __init__(self) -> None:
+        self._pace = Pace()
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            self._bar = _bar(self._pace)
+            self._task = self._bar.add_task("", total=None, state="looking for files", rate="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def update(self, done: IndexProgress) -> None:
+        """Show the progress; the callback of an indexing run."""
+        if self._bar is None or self._task is None:
+            return
+        self._pace.add(done, time.monotonic())
+        rate = self._pace.chunks_per_s()
+        self._bar.update(
+            self._task,
+            total=done.n_bytes,
+            completed=done.n_bytes_done,
+            state=f"{done.n_files_done:,}/{done.n_files:,} files, {done.doing}",
+            rate="" if rate is None else f"{rate:,.0f} chunks/s",
+        )
+
+
+def _bar(pace: Pace) -> Bar:
+    # Imported here: `minisearch query` and `minisearch status` draw no bar.
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        TextColumn("indexing"),
+        BarColumn(),  # counts bytes: files differ too much in size
+        TextColumn("{task.fields[state]}"),
+        TextColumn("{task.fields[rate]}"),
+        _time_left(pace),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _time_left(pace: Pace) -> ProgressColumn:
+    """A column with the time left; rich's own is misled by unchanged files."""
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class TimeLeft(ProgressColumn):
+        def render(self, task: Task) -> Text:  # noqa: ARG002 - rich's signature
+            left_s = pace.left_s(time.monotonic())
+            return Text("" if left_s is None else f"{clock(left_s)} left")
+
+    return TimeLeft()
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, hours where there are any.
+
+    >>> clock(65), clock(3_725)
+    ('1:05', '1:02:05')
+    """
+    minutes, whole = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole:02}" if hours else f"{minutes}:{whole:02}"

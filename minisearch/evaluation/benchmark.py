@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from minisearch.encoders import Encoders
 from minisearch.engine import MiniSearch
 from minisearch.errors import InputError
 from minisearch.evaluation.collection import Collection, CollectionDocument
@@ -28,9 +27,11 @@ from minisearch.indexing.changes import CutDocument, DocumentCutter, Outcome, Pa
 from minisearch.indexing.plan import FoundFiles
 from minisearch.indexing.writer import IndexWriter
 from minisearch.manifest import Manifest, Settings, fingerprint
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import Mode
 from minisearch.search.query import literal_query
+from minisearch.search.searcher import check_model
 from minisearch.stores.local import FileStamp, Store, StoredDocument
 from minisearch.stores.local.files import writer_lock
 from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Origin, Reranker
@@ -108,7 +109,9 @@ def open_benchmark(
     with tempfile.TemporaryDirectory(prefix="minisearch-") as temporary:
         location = IndexLocation(index or Path(temporary) / INDEX_FOLDER)
         _claim(location)
-        encoders = Encoders(given=encoder, model=model, offline=offline, location=location)
+        encoders = Encoders(
+            given=encoder, model=model, offline=offline, check_model=partial(check_model, location)
+        )
         documents = {path_of(id_): document for id_, document in collection.corpus.items()}
         report = IndexWriter(location, encoders, settings).index_source(
             FoundFiles({path: _found(document) for path, document in documents.items()}),
@@ -148,7 +151,7 @@ def _found(document: CollectionDocument) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class CollectionSource:
-    """Makes documents of a collection's entries, by path: a `Source` beside that of files."""
+    """Makes documents of a collection's entries, by path, as `Reader` does of files."""
 
     stored: Mapping[str, StoredDocument]
     cutter: DocumentCutter

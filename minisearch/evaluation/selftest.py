@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
 
 from minisearch.chunking.chunker import context_of
-from minisearch.encoders import Encoders
 from minisearch.engine import MiniSearch
 from minisearch.errors import BackendUnavailable, InputError
 from minisearch.evaluation.known_items import (
@@ -36,9 +36,11 @@ from minisearch.evaluation.known_items import (
 )
 from minisearch.evaluation.measures import DEPTH
 from minisearch.manifest import Manifest
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import MODES, Mode, Query
 from minisearch.stores.local import Store, StoredChunk, StoredDocument
+from minisearch.trust import check_model
 from minisearch.types import Chunk, Encoder, FloatArray, Hits
 from minisearch.vectors import backend_names, load_backend, open_base
 from minisearch.vectors.base import VectorIndex
@@ -251,9 +253,9 @@ def masked_copy(
             manifest = Manifest.read(original, location.folder)
             copy.create()
             original.copy_to(copy.database)
-        encoder = Encoders(given=encoder, model=None, offline=offline, location=location).to_index(
-            manifest.model
-        )
+        encoder = Encoders(
+            given=encoder, model=None, offline=offline, check_model=partial(check_model, location)
+        ).to_index(manifest.model)
         manifest.check(encoder, location.folder)
         with Store(copy.database, writable=True) as store:
             items = _choose_queries(store, n, seed, on_progress)

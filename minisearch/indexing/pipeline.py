@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -25,6 +25,7 @@ from minisearch.indexing.changes import CutDocument, Outcome, PassedOver, Unchan
 from minisearch.indexing.plan import Plan, Tally, n_left_out
 from minisearch.stores.local import Store
 from minisearch.text import is_mostly_latin
+from minisearch.threads import DaemonThread
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport
 
 # Texts are encoded once this many tokens wait: sorted into full batches of like length, they take 5% less
@@ -35,6 +36,7 @@ WINDOW_TOKENS = 65_536
 # A reader that is stuck, in a read from a network folder that is gone or in one long step of a parser, is not
 # waited for longer than this: Ctrl-C is to end a command within two seconds.
 JOIN_TIMEOUT_S = 1.0
+CHECK_S = 0.5  # how often the queue's reader checks that the thread is still there
 
 # Of a document's text, to find its script: so many chunks at least, so many characters of each.
 N_SAMPLED_CHUNKS, N_SAMPLED_CHARACTERS = 8, 200
@@ -263,7 +265,7 @@ def read_ahead(
             made.put(_End(error))
 
     def take() -> Iterator[Item]:
-        while not isinstance(next_ := made.get(), _End):
+        while not isinstance(next_ := _next(made, maker), _End):
             item, n = next_
             taken.put(n)
             yield item
@@ -271,7 +273,7 @@ def read_ahead(
             raise next_.error
 
     # A daemon, so that a thread that is stuck does not keep the process from ending.
-    maker = threading.Thread(target=make, name="read ahead", daemon=True)
+    maker = DaemonThread(make)
     try:
         maker.start()
         yield take()
@@ -280,3 +282,13 @@ def read_ahead(
         taken.put(0)  # wakes a thread that waits for room
         if maker.is_alive():
             maker.join(JOIN_TIMEOUT_S)
+
+
+def _next(made: SimpleQueue[tuple[Item, int] | _End], maker: DaemonThread) -> tuple[Item, int] | _End:
+    """The next thing in the queue; MemoryError where the thread ended without memory to say so."""
+    while True:
+        try:
+            return made.get(timeout=CHECK_S)
+        except Empty:  # noqa: PERF203 - at most twice a second
+            if not maker.is_alive() and made.empty():
+                raise MemoryError from None

@@ -15,7 +15,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from minisearch.encoders import Encoders
 from minisearch.errors import InputError
 from minisearch.indexing.changes import DocumentCutter, Reader
 from minisearch.indexing.pipeline import Run, Source
@@ -29,7 +28,8 @@ from minisearch.manifest import (
     choice_notes,
     keeps_secrets,
 )
-from minisearch.minilm.checkpoints import find
+from minisearch.minilm.catalog import find
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, check_roots, is_below, real_path, with_trusted
 from minisearch.search import confidence
 from minisearch.stores.local import Store, StoredDocument
@@ -203,7 +203,7 @@ class IndexWriter:
         if manifest is None:
             encoder = self._encoders.to_add(DEFAULT_MODEL, 0)
             manifest = Manifest.of(encoder, self._settings or Settings(), backend or DEFAULT_BACKEND)
-        if self._encoders.is_asked_for(manifest.model):
+        if self._encoders.is_chosen(manifest.model):
             encoder = self._encoder_of(manifest)  # another one than the index's is refused now
             if self._encoders.model is not None:
                 manifest = replace(manifest, model=encoder.name)  # where the same weights are now

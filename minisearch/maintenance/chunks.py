@@ -11,12 +11,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from minisearch.encoders import Encoders
 from minisearch.errors import IngestError, InputError
 from minisearch.files.walk import Found, walk
 from minisearch.indexing.changes import DocumentCutter, PassedOver, ReadDocument, Reader
 from minisearch.indexing.plan import manifest_of
 from minisearch.manifest import DEFAULT_MODEL, Choices, Settings
+from minisearch.minilm.encoders import Encoders
 from minisearch.parsers.code import MODULES, is_cut_at_lines, is_installed
 from minisearch.paths import IndexLocation, real_path
 from minisearch.stores.local import Store
@@ -54,7 +54,7 @@ def inspect(
     model, own_settings, choices = _of_index(location)
     settings = settings or own_settings
     found = _found(path, file, choices)
-    encoder = encoders.to_ask(model, "")
+    encoder = encoders.to_query(model, "")
     cutter = DocumentCutter(lambda: encoder, settings, "")
     read = Reader({}, cutter).read(os.fspath(path), found)
     if isinstance(read, PassedOver):

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minisearch.encoders import Encoders
 from minisearch.errors import IngestError, InputError
 from minisearch.indexing.changes import CutDocument, DocumentCutter, Reader
 from minisearch.indexing.plan import find_files
 from minisearch.manifest import Manifest
+from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, may_open, trusted_places
 from minisearch.stores.local import Store, StoredDocument
 from minisearch.types import FloatArray, Hits, Verification

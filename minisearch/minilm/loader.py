@@ -1,9 +1,9 @@
-"""A checkpoint's weights into a model, under our names, and no surprises.
+"""Load a checkpoint: read its weights, rename them, check them and put them into a model.
 
-A model and a `Located` checkpoint come in, the model is filled, a `LoadReport` goes out.  The rename table
-is data and works both ways.  Loading refuses what it does not understand: a missing, surplus or misshapen
-tensor is an error that names it, and so are weights with another hash than the catalog's.  What is left
-out on purpose is in the report.
+A checkpoint's name or folder goes in; a model that is ready to compute, with a `LoadReport`, comes out of
+`Pretrained.from_pretrained`.  The table of names works in both directions.  A missing, surplus or misshapen
+tensor is an error that names it, and so is a file with an unexpected hash.  The report lists the tensors
+that were left out.  `hub` finds the folder; the models themselves are in `models`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -22,12 +22,19 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from minisearch.errors import ModelError
-from minisearch.minilm.catalog import Located, verified_sha256
-from minisearch.minilm.checkpoints import WEIGHTS
+from minisearch.manifest import Dtype, as_dtype
+from minisearch.minilm.catalog import WEIGHTS
+from minisearch.minilm.hub import Located, locate, verified_sha256
+from minisearch.minilm.inference import Inference, as_device
+from minisearch.minilm.settings import CheckpointSettings, MiniLMConfig, read_settings
+from minisearch.minilm.tokenizer import MiniLMTokenizer
+from minisearch.minilm.transformer import MiniLMModel, quantize
 
 logger = logging.getLogger(__name__)
 
-# Hugging Face's name, ours.  Each pair replaces whole dotted parts, so the table can be read backwards.
+Model = TypeVar("Model", bound="Pretrained")
+
+# Hugging Face's name, our name. Each pair replaces whole dotted parts; # is the number of a layer.
 RENAMES = [
     ("embeddings.word_embeddings", "embeddings.token"),
     ("embeddings.position_embeddings", "embeddings.position"),
@@ -41,19 +48,19 @@ RENAMES = [
     ("encoder.layer.#.output.LayerNorm", "encoder.layers.#.norm"),
 ]
 
-# Where the encoder is a part of a larger model, as in a cross-encoder or in BERT with its training heads.
+# Prefixes of names if the encoder is part of a larger model, such as a cross-encoder.
 WRAPPED = [
     ("bert.pooler.dense.weight", "pooler.weight"),
     ("bert.pooler.dense.bias", "pooler.bias"),
     ("bert.", "model."),
 ]
 
-# How names that may be left out begin, and why; each only when the model has no such part.
+# Prefixes of tensors that a model without such a part leaves out, and why.
 IGNORED = {
     "embeddings.position_ids": "a constant, 0, 1, 2 and so on",
-    "pooler.": "BERT's pooler: sentence vectors do not pass it",
-    "cls.predictions.": "the head that guesses masked words in training",
-    "cls.seq_relationship.": "the head that guesses the next sentence in training",
+    "pooler.": "BERT's pooler: sentence vectors do not use it",
+    "cls.predictions.": "the training head that predicts masked words",
+    "cls.seq_relationship.": "the training head that predicts the next sentence",
 }
 
 STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -61,9 +68,9 @@ STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What was loaded, from which file, with its SHA-256; and what was left out, and why.
+    """What was loaded from which file, and what was left out (name: reason).
 
-    ``vouched_by`` says against whose hash the file was held: "catalog", "hub", or "" for nobody's.
+    ``vouched_by`` says where the expected SHA-256 comes from: "catalog", "hub", or "" if none is known.
     """
 
     source: str
@@ -77,28 +84,121 @@ class LoadReport:
     ignored: dict[str, str]
 
 
-def load_weights(model: nn.Module, located: Located) -> LoadReport:
-    """Put the weights of a checkpoint into a model, every tensor of it or none.
+class Pretrained(nn.Module):
+    """Base class of models with a MiniLM encoder ``model`` that are loaded from a checkpoint.
 
-    The model is a MiniLMModel, or a larger one that has it as ``model``.  Raises ModelError when the file
-    is damaged or not the catalog's, and when its tensors are not the model's: the message names the first
-    that differs, what was expected and what came.
+    ``report`` says what was loaded, None before that.
+    """
+
+    model: MiniLMModel
+    how_to_load: ClassVar[str]  # the call that gives such a model its weights
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.report: LoadReport | None = None
+        self._name = ""
+        self._tokenizer: MiniLMTokenizer | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls: type[Model],
+        name_or_path: str,
+        *,
+        device: str | None = None,
+        dtype: Dtype = "auto",
+        max_length: int | None = None,
+        offline: bool = False,
+    ) -> Model:
+        """The named checkpoint, or the one in a folder, ready for use.
+
+        The checkpoint decides layers, width, pooling, prompts and, unless ``max_length`` is given, the
+        length.  ``device`` is "cpu", "cuda" or "mps"; the best one is the default.  ``dtype`` is the dtype of
+        the encoder's activations: "auto" is bfloat16 if the hardware supports it, else float32; "int8"
+        means the same with 8-bit weights.  A cross-encoder's head always computes in float32.  ``offline``
+        never opens a socket.  Raises ModelError, also for a checkpoint of the wrong kind, and
+        WeightsNotFound with the places that were searched.
+        """
+        dtype, where = as_dtype(dtype), as_device(device)
+        located = locate(name_or_path, offline=offline)
+        settings = read_settings(located.folder)
+        length = settings.max_length if max_length is None else max_length
+        with torch.device("meta"):  # do not allocate and initialise weights that are replaced below
+            model = cls._of(located.name, settings, length)
+        tokenizer = load_tokenizer(located, settings.config, max_length=length)
+        model.report = load_weights(model._part_with_weights, located)
+        model._attach(located.name, tokenizer, settings)
+        if dtype == "int8":
+            quantize(model.model)
+        model._compute_in(dtype)
+        return model.eval().to(where)
+
+    @classmethod
+    def _of(cls: type[Model], name: str, settings: CheckpointSettings, max_length: int) -> Model:
+        """A model of this architecture without weights; ModelError for a checkpoint of another kind."""
+        raise NotImplementedError
+
+    @property
+    def _part_with_weights(self) -> nn.Module:
+        """The module whose tensors a checkpoint of this kind contains."""
+        return self
+
+    def _attach(self, name: str, tokenizer: MiniLMTokenizer, _: CheckpointSettings) -> None:
+        """Keep what belongs to the loaded weights."""
+        self._name, self._tokenizer = name, tokenizer
+
+    def _compute_in(self, dtype: Dtype) -> None:
+        self.inference = Inference(self.model, dtype)
+
+    @property
+    def tokenizer(self) -> MiniLMTokenizer:
+        """The checkpoint's tokenizer, which cuts at this model's length."""
+        if self._tokenizer is None:
+            raise ModelError(f"this model has no weights yet: use {self.how_to_load}")
+        return self._tokenizer
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name in the catalog, or the absolute path of its folder."""
+        return self._name
+
+
+def load_tokenizer(located: Located, config: MiniLMConfig, *, max_length: int) -> MiniLMTokenizer:
+    """A checkpoint's tokenizer; ModelError if it has more tokens than the model has embeddings."""
+    tokenizer = MiniLMTokenizer.from_folder(located.tokenizer, max_length=max_length)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise ModelError(
+            f"the tokenizer in {located.tokenizer} belongs to another model: its vocabulary has "
+            f"{tokenizer.vocab_size} tokens, expected at most {config.vocab_size}, the number of embeddings"
+        )
+    return tokenizer
+
+
+def load_weights(model: nn.Module, located: Located) -> LoadReport:
+    """Put the weights of a checkpoint into a model, either all of its tensors or none.
+
+    The model is a `MiniLMModel`, or a larger one that has it as ``model``.  Raises ModelError if the file is
+    damaged or has an unexpected hash, or if its tensors do not fit the model: the message names the first
+    difference.
     """
     path = located.weights
     digest = verified_sha256(located)
     stored = _read_safetensors(path) if path.name == WEIGHTS else _read_pickled(path)
-    expected = {_of_encoder(name): tensor for name, tensor in model.state_dict().items()}
-    ignored = {name: why for name in stored if (why := _why_ignored(name, expected))}
+    expected = {_without_wrapper(name): tensor for name, tensor in model.state_dict().items()}
+    ignored: dict[str, str] = {}
     weights: dict[str, Tensor] = {}
-    for name in stored.keys() - ignored.keys():
-        ours = _of_encoder(to_ours(_modern(name)))
-        if ours in weights:
+    for name, tensor in stored.items():
+        ours = _without_wrapper(to_ours(_modern(name)))
+        reason = next((why for start, why in IGNORED.items() if ours.startswith(start)), "")
+        if ours not in expected and reason:
+            ignored[name] = reason
+        elif ours in weights:
             raise ModelError(f"{path}: {name} is there twice, once under another name; expected it once")
-        weights[ours] = stored[name]
+        else:
+            weights[ours] = tensor
     _check(weights, expected, path)
     is_empty = all(parameter.is_meta for parameter in model.parameters())  # else an optimiser may hold them
     model.load_state_dict(
-        {name: weights[_of_encoder(name)].float().contiguous() for name in model.state_dict()},
+        {name: weights[_without_wrapper(name)].float().contiguous() for name in model.state_dict()},
         assign=is_empty,
     )
     logger.info("weights: %d tensors, SHA-256 %s", len(weights), digest)
@@ -110,7 +210,7 @@ def load_weights(model: nn.Module, located: Located) -> LoadReport:
         dtypes=tuple(sorted({_word(tensor.dtype) for tensor in weights.values()})),
         n_tensors=len(weights),
         n_parameters=sum(tensor.numel() for tensor in weights.values()),
-        n_bytes=sum(tensor.numel() * tensor.element_size() for tensor in weights.values()),
+        n_bytes=sum(tensor.nbytes for tensor in weights.values()),
         ignored=dict(sorted(ignored.items())),
     )
 
@@ -119,25 +219,25 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is damaged or no safetensors file: {error}") from error
+        raise ModelError(f"{path} is damaged or not a safetensors file: {error}") from error
 
 
 def _read_pickled(path: Path) -> dict[str, Tensor]:
-    """The tensors of a pytorch_model.bin; a pickle that asks for any code to run is refused unrun."""
+    """The tensors of a pytorch_model.bin; a pickle that would run code is refused without running it."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's own words about a file that is refused in ours
+            warnings.simplefilter("ignore")  # the error below says it
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"it asks for {asked[1]}" if asked else "it is no file of tensors"
+        call = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"it calls {call[1]}" if call else "it is not a file of tensors"
         raise ModelError(
-            f"{path} is refused, and nothing in it was run: {what}, expected nothing but tensors; "
+            f"{path} is refused, and nothing in it was run: {what}, expected only tensors; "
             f"get the checkpoint as {WEIGHTS}"
         ) from error
-    except Exception as error:  # torch has one class for each way in which a file can be broken
+    except Exception as error:  # torch raises many classes for damaged files
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"{path} is damaged or no PyTorch file: {reason[0]}") from error
+        raise ModelError(f"{path} is damaged or not a PyTorch file: {reason[0]}") from error
     if not isinstance(content, dict) or not all(
         isinstance(name, str) and isinstance(one, Tensor) for name, one in content.items()
     ):
@@ -169,21 +269,13 @@ def to_hugging_face(name: str) -> str:
 
 
 def _modern(name: str) -> str:
-    """A tensor's name as it is spelt today: checkpoints converted from TensorFlow say gamma and beta."""
+    """The present name of a tensor: checkpoints converted from TensorFlow use gamma and beta."""
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
-def _of_encoder(name: str) -> str:
-    """A tensor's name without the larger model's word for the encoder."""
+def _without_wrapper(name: str) -> str:
+    """The name of a tensor without the prefix of the larger model."""
     return name.removeprefix("model.")
-
-
-def _why_ignored(name: str, expected: dict[str, Tensor]) -> str:
-    """Why a tensor of the file may be left out; empty when it may not."""
-    ours = _of_encoder(to_ours(_modern(name)))
-    if ours in expected:
-        return ""
-    return next((why for start, why in IGNORED.items() if ours.startswith(start)), "")
 
 
 def _rename(name: str, table: list[tuple[str, str]]) -> str:
@@ -221,9 +313,9 @@ def _check(weights: dict[str, Tensor], expected: dict[str, Tensor], path: Path) 
 
 def _hint(missing: list[str], surplus: list[str]) -> str:
     if "classifier.weight" in surplus:
-        return "; it scores pairs of texts: load it with CrossEncoder"
+        return "; it is a cross-encoder: load it with CrossEncoder"
     if "classifier.weight" in missing:
-        return "; it scores no pairs of texts: load it with SentenceTransformer"
+        return "; it is not a cross-encoder: load it with SentenceTransformer"
     return ""
 
 

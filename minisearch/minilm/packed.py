@@ -1,11 +1,11 @@
-"""The fast forward: the function of components.py, computed without padding and in fewer bits.
+"""The fast forward pass: the function of `transformer`, without padding and optionally in bfloat16.
 
-The texts of a batch stand one after another in one (N, D) matrix, N tokens in all, so that no linear
-layer or LayerNorm ever sees a padded token; only attention looks at the texts one by one, those of equal
-length together.  Weights are laid out once for oneDNN where it is there.  Comments give the gain that was
-measured for each measure, with all-MiniLM-L6-v2 on two cores with AVX-512 and bfloat16.
+A `Batch` of token ids goes in, token vectors (N, D) come out.  The texts of a batch are concatenated, N
+tokens in all, so that linear layers and LayerNorm never compute padding; only attention works on single
+texts, those of similar length together.  Weights are reordered once for oneDNN if it is available.
+Comments give measured gains, for all-MiniLM-L6-v2 on two cores with AVX-512 and bfloat16.
 
-Shapes as in components.py; G texts of T tokens each are a group, S is T rounded up.
+Shapes as in `transformer`; a run is G texts of T tokens each, R and S are T rounded up.
 """
 
 from __future__ import annotations
@@ -15,82 +15,84 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name every PyTorch reader expects
 
-from minisearch.minilm.components import AttentionOutput, Embeddings, TransformerLayer
-from minisearch.minilm.quantized import Int8Linear
+from minisearch.minilm.transformer import (
+    AttentionOutput,
+    Embeddings,
+    Int8Linear,
+    MiniLMModel,
+    TransformerLayer,
+)
 
-if TYPE_CHECKING:
-    from minisearch.minilm.model import MiniLMModel
-
-# The softmax of a row that is no multiple of the vector width takes up to five times as long: rows are filled
-# up with -inf to this many scores. 5% of all on texts of 240 tokens, 10% on texts of 23.
+# The softmax of a row whose length is not a multiple of the vector width takes up to five times as long, so
+# rows are padded with -inf to a multiple of this: 5% of all on texts of 240 tokens, 10% on texts of 23.
 ROW = 32
-# The products of a group as small as a single query have less overhead in float32: 6% of the whole query.
+# Products as small as those of a single query have less overhead in float32: 6% of the whole query.
 FEW_ROWS = 64
 
 Activation = Literal["none", "gelu"]
 
 
 def _rounded(n: int) -> int:
-    """A number of rows, rounded up so that there are few different ones.
+    """A number of rows, rounded up so that there are few different shapes.
 
-    oneDNN makes and keeps a kernel for every shape that it meets: 1 ms and 0.8 MB each, beside 150 ms for
-    a batch of 1,024 tokens.
+    oneDNN compiles and keeps a kernel for every shape: 1 ms and 0.8 MB each; a batch of 1,024 tokens takes
+    150 ms.
     """
-    step = 16 if n > 64 else 8  # what is filled up is computed too, and weighs more where there is less
+    step = 16 if n > 64 else 8  # padding is computed too, and costs relatively more for small n
     return -(-n // step) * step
 
 
 class Run(NamedTuple):
-    """Texts of equal length, side by side: G of T tokens."""
+    """Adjacent texts of equal length: G texts of T tokens."""
 
     n_texts: int
     length: int
 
     @property
     def n_tokens(self) -> int:
-        """In all of them."""
+        """The tokens of all its texts."""
         return self.n_texts * self.length
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Texts packed one after another, the shortest first; ids, segments and positions are int64 (N,).
+    """Concatenated texts, the shortest first; ids, segments and positions are int64 (N,).
 
-    N is rounded up, and filled up with tokens that belong to no text.
+    N is rounded up; the last tokens are padding that belongs to no text.
     """
 
     ids: Tensor
     segments: Tensor
-    positions: Tensor  # each token's place in its text
+    positions: Tensor  # of each token within its text
     groups: tuple[Run, ...]
 
     @classmethod
     def of(cls, ids: Sequence[Sequence[int]], segments: Sequence[Sequence[int]] | None = None) -> Batch:
-        """A batch of texts that stand in the order of their length; segment 0 unless given."""
+        """A batch of texts that are sorted by length; segment 0 unless given."""
         groups = tuple(Run(len(list(texts)), length) for length, texts in groupby(map(len, ids)))
         n_tokens = sum(run.n_tokens for run in groups)
-        filling = [0] * (_rounded(n_tokens) - n_tokens)
-        flat = torch.tensor([token for text in ids for token in text] + filling)
+        padding = [0] * (_rounded(n_tokens) - n_tokens)
+        flat = torch.tensor([token for text in ids for token in text] + padding)
         flat_segments = torch.zeros_like(flat)
         if segments is not None:
-            flat_segments = torch.tensor([segment for text in segments for segment in text] + filling)
-        positions = torch.cat([*(torch.arange(T).repeat(G) for G, T in groups), flat.new_tensor(filling)])
+            flat_segments = torch.tensor([segment for text in segments for segment in text] + padding)
+        positions = torch.cat([*(torch.arange(T).repeat(G) for G, T in groups), flat.new_tensor(padding)])
         return cls(flat, flat_segments, positions, groups)
 
     @property
     def n_tokens(self) -> int:
-        """How many of the N are tokens of texts; the rest fills up."""
+        """The number of tokens without the padding at the end."""
         return sum(run.n_tokens for run in self.groups)
 
     @cached_property
     def blocks(self) -> list[list[Run]]:
-        """The runs whose lengths round up to the same, cut so that a block has 1, 2, 4, 8 ... texts."""
+        """The runs with the same rounded length, split so that each block has 1, 2, 4, 8 ... texts."""
         blocks = []
         for _, alike in groupby(self.groups, key=lambda run: _rounded(run.length)):
             runs = list(alike)
@@ -108,19 +110,19 @@ class Batch:
         return blocks
 
     def to(self, device: torch.device) -> Batch:
-        """The same on a device."""
+        """The same batch on another device."""
         if device.type == "cpu":
             return self
         return Batch(self.ids.to(device), self.segments.to(device), self.positions.to(device), self.groups)
 
     @cached_property
     def padded_size(self) -> tuple[int, int]:
-        """(B, T): how many texts there are, and how long the longest is."""
+        """(B, T): the number of texts and the length of the longest."""
         return sum(G for G, _ in self.groups), self.groups[-1][1]
 
     @cached_property
     def slots(self) -> Tensor:
-        """Each token's place in the flattened (B · T) padded batch, (N,) int64."""
+        """The position of each token in the flattened padded batch (B · T), (N,) int64."""
         n_texts, longest = self.padded_size
         lengths = torch.tensor([T for G, T in self.groups for _ in range(G)])
         rows = torch.arange(n_texts).repeat_interleave(lengths)  # (N,)
@@ -128,15 +130,15 @@ class Batch:
 
 
 class Scratch:
-    """Memory that one thread uses again and again; fresh memory for every score matrix costs page faults."""
+    """Buffers that one thread reuses; new memory for every score matrix would cost page faults."""
 
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, torch.dtype], Tensor] = {}
 
     def empty(self, name: str, *shape: int, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """A tensor of this shape with arbitrary content, valid until the same name is asked for again.
+        """An uninitialised tensor, valid until the next call with the same name.
 
-        It is on the device of ``like``, and of its dtype unless one is given.
+        Device and, unless given, dtype are those of ``like``.
         """
         n = math.prod(shape)
         key = (name, dtype or like.dtype)
@@ -147,9 +149,9 @@ class Scratch:
 
 
 class Packed:
-    """A MiniLMModel's weights as they are now, ready for `Batch`es.
+    """A copy of a MiniLMModel's weights, prepared for `Batch`es.
 
-    Any number of threads may call it at once, each with a `Scratch` of its own.
+    Several threads may call it at the same time, each with its own `Scratch`.
     """
 
     def __init__(self, model: MiniLMModel, dtype: torch.dtype) -> None:
@@ -161,11 +163,11 @@ class Packed:
 
     @property
     def n_bytes(self) -> int:
-        """Memory of the copies."""
+        """Memory of the copy."""
         return self._embed.n_bytes + sum(layer.n_bytes for layer in self._layers)
 
     def __call__(self, batch: Batch, scratch: Scratch) -> Tensor:  # -> (N, D)
-        """The token vectors of a batch, in the order of its ids."""
+        """The token vectors of a batch, in the order of its ids, followed by those of the padding."""
         x = self._embed(batch)  # (N, D)
         for layer in self._layers:
             x = layer(x, batch, scratch)
@@ -173,10 +175,10 @@ class Packed:
 
 
 class _Embed:
-    """As `Embeddings`; the sum and its LayerNorm in float32, whatever comes after."""
+    """As `Embeddings`; the sum and its LayerNorm are always computed in float32."""
 
     def __init__(self, embeddings: Embeddings, dtype: torch.dtype) -> None:
-        self._token = embeddings.token  # shared, not copied: half of all the weights
+        self._token = embeddings.token  # shared, not copied: it is half of all weights
         self._position = embeddings.position.weight.detach().float().clone()
         self._segment = embeddings.segment.weight.detach().float().clone()
         self._norm = _Norm(embeddings.norm, torch.float32)
@@ -194,7 +196,7 @@ class _Layer:
     def __init__(self, layer: TransformerLayer, n_heads: int, dtype: torch.dtype) -> None:
         attention, output = layer.attention, layer.attention_output
         assert isinstance(output, AttentionOutput)
-        # Folded into the queries, 1/√d costs nothing.
+        # 1/√d as part of the query weights costs nothing.
         scale = math.sqrt(n_heads / layer.expand.in_features)
         self._n_heads = n_heads
         self._qkv = _linear([attention.query, attention.key, attention.value], dtype, scales=[scale, 1, 1])
@@ -230,10 +232,10 @@ class _Norm:
 
 
 def _attend_by_length(qkv: Tensor, batch: Batch, n_heads: int, scratch: Scratch) -> Tensor:
-    """Attention within each text, (N, 3D) -> (N, D), queries scaled already; texts of like length at once.
+    """Attention within each text, (N, 3D) -> (N, D), with scaled queries; one block of texts at a time.
 
-    Two batched products and a softmax in scratch memory; torch's fused attention takes 1.6 times as long
-    for heads as narrow as these.
+    Two batched products and a softmax in scratch memory: torch's fused attention takes 1.6 times as long
+    for heads this narrow.
     """
     qkv = qkv.view(len(qkv), 3, n_heads, -1)  # (N, 3, H, d)
     d = qkv.shape[-1]
@@ -250,7 +252,7 @@ def _attend_by_length(qkv: Tensor, batch: Batch, n_heads: int, scratch: Scratch)
         places = list(_places(block, start))
         for texts, tokens, (n, T) in places:  # noqa: N806
             packed[:, texts, :, :T] = qkv[tokens].view(n, T, 3, n_heads, d).permute(2, 0, 3, 1, 4)
-            packed[2, texts, :, T:] = 0  # what is there is multiplied by 0, and 0 · NaN is not 0
+            packed[2, texts, :, T:] = 0  # its weight is 0, but 0 · NaN would be NaN
         torch.bmm(q[:, :R], k.transpose(1, 2), out=scores.flatten(0, 1))
         for texts, _, (_, T) in places:  # noqa: N806
             scores[texts, :, :, T:] = -torch.inf
@@ -259,12 +261,12 @@ def _attend_by_length(qkv: Tensor, batch: Batch, n_heads: int, scratch: Scratch)
         for texts, tokens, (n, T) in places:  # noqa: N806
             out[tokens].view(n, T, n_heads, d).copy_(context[texts, :, :T].transpose(1, 2))
             start = tokens.stop
-    out[start:] = 0  # of no text, but what it holds goes on through the layers
+    out[start:] = 0  # padding, but it passes through the next layers
     return out.view(len(out), -1)
 
 
 def _places(block: Sequence[Run], start: int) -> Iterator[tuple[slice, slice, Run]]:
-    """Each run's texts within its block, and its tokens within the batch, where the block begins at start."""
+    """The slices of each run's texts in the block and tokens in the batch; the block begins at start."""
     n_before = 0
     for run in block:
         yield slice(n_before, n_before + run.n_texts), slice(start, start + run.n_tokens), run
@@ -272,7 +274,7 @@ def _places(block: Sequence[Run], start: int) -> Iterator[tuple[slice, slice, Ru
 
 
 def _attend_padded(qkv: Tensor, batch: Batch, n_heads: int, _: Scratch) -> Tensor:
-    """The same in one call for all texts, padded for it only: what a GPU wants."""
+    """The same in one fused call for all texts, with padding: faster on a GPU."""
     (B, T), width = batch.padded_size, qkv.shape[1] // 3  # noqa: N806 - shapes
     padded = qkv.new_zeros(B * T, 3 * width)
     padded[batch.slots] = qkv[: batch.n_tokens]
@@ -300,7 +302,7 @@ class _Linear(Protocol):
 def _linear(
     layers: Sequence[nn.Linear | Int8Linear], dtype: torch.dtype, scales: Sequence[float] = (1,)
 ) -> _Linear:
-    """Linear layers of one input as one, their outputs side by side, each times its scale."""
+    """Several linear layers as one, with concatenated outputs, each multiplied by its scale."""
     bias = torch.cat([layer.bias.detach().float() * s for layer, s in zip(layers, scales, strict=True)])
     int8 = [layer for layer in layers if isinstance(layer, Int8Linear)]
     if int8:
@@ -312,7 +314,7 @@ def _linear(
 
 
 def has_onednn(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether oneDNN's linear layer can be used: torch's private operators, but the compiler's own tongue."""
+    """Whether oneDNN's linear layer is available: private operators of torch, as torch.compile uses them."""
     is_there = (
         device.type == "cpu" and torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
@@ -320,7 +322,7 @@ def has_onednn(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 class _Plain:
-    """torch's own."""
+    """torch's linear layer."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self._weight, self._bias = weight, bias
@@ -332,10 +334,10 @@ class _Plain:
 
 
 class _OneDnn:
-    """The weight laid out beforehand, the exact GELU fused: 4% in bfloat16, 8% in float32."""
+    """A reordered weight and a fused exact GELU: 4% in bfloat16, 8% in float32."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, 1_024)  # tokens a call, about
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, 1_024)  # typical tokens in a call
         self._bias = bias
         self.n_bytes = weight.nbytes + bias.nbytes
 
@@ -345,11 +347,11 @@ class _OneDnn:
 
 
 class _Int8:
-    """Weights kept in 8 bits and widened for each batch: 0.5 ms a layer beside 20 ms for 1,024 tokens."""
+    """8-bit weights, converted for each batch: 0.5 ms of the 20 ms that a layer takes for 1,024 tokens."""
 
     def __init__(self, layers: Sequence[Int8Linear], scales: Sequence[float], bias: Tensor) -> None:
         self._layers, self._scales, self._bias = layers, scales, bias
-        self.n_bytes = bias.nbytes  # the weights are the model's own
+        self.n_bytes = bias.nbytes  # the weights are shared with the model
 
     def __call__(self, x: Tensor, scratch: Scratch, activation: Activation = "none") -> Tensor:
         n_out, start = len(self._bias), 0

@@ -1,8 +1,8 @@
-"""What a checkpoint's JSON files say: architecture, pooling, prompts and length, or why it is refused.
+"""Read a checkpoint's JSON files: architecture, pooling, prompts and length.
 
-A folder comes in, `CheckpointSettings` go out.  A checkpoint that asks for something this implementation
-does not do (a Dense module, another activation) would load and give vectors that are not its own; it is
-refused.  What a folder leaves out is filled in as sentence-transformers does, and logged.
+A folder goes in, `CheckpointSettings` come out.  A checkpoint that needs something this implementation lacks
+(a Dense module, another activation) is refused, because its vectors would be wrong.  For a missing file the
+defaults of sentence-transformers apply, and that is logged.
 """
 
 from __future__ import annotations
@@ -12,39 +12,42 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from minisearch.errors import ModelError
 from minisearch.manifest import fingerprint
 
 logger = logging.getLogger(__name__)
 
-MAX_SIZE = 1 << 20  # four times the largest vocabulary in use; keeps every tensor's size a sane number
+MAX_SIZE = 1 << 20  # four times the largest vocabulary in use; bounds the size of every tensor
 
 Pooling = Literal["mean", "cls", "max"]
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 Activation = Literal["identity", "sigmoid"]
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
 CLASSIFIER = "BertForSequenceClassification"
+CONFIG, SENTENCE_CONFIG = "config.json", "sentence_bert_config.json"
+LIBRARY_CONFIG = "config_sentence_transformers.json"
 
-# What this implementation does, key by key; a file may leave a key out but not say otherwise.
+# The only supported values: a file may omit a key, but must not have another value.
+BERT: dict[str, object] = {
+    "model_type": "bert",
+    "hidden_act": "gelu",
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+}
 EXPECTED: dict[str, dict[str, object]] = {
-    "config.json": {
-        "model_type": "bert",
-        "hidden_act": "gelu",
-        "position_embedding_type": "absolute",
-        "is_decoder": False,
-    },
-    "config_sentence_transformers.json": {"model_type": "SentenceTransformer", "truncate_dim": None},
-    "sentence_bert_config.json": {"transformer_task": "feature-extraction"},
+    CONFIG: BERT,
+    LIBRARY_CONFIG: {"model_type": "SentenceTransformer", "truncate_dim": None},
+    SENTENCE_CONFIG: {"transformer_task": "feature-extraction"},
 }
-# What a cross-encoder's files say instead.
 EXPECTED_OF_CLASSIFIER: dict[str, dict[str, object]] = {
-    "config.json": EXPECTED["config.json"],
-    "config_sentence_transformers.json": {"model_type": "CrossEncoder"},
-    "sentence_bert_config.json": {"transformer_task": "sequence-classification"},
+    CONFIG: BERT,
+    LIBRARY_CONFIG: {"model_type": "CrossEncoder"},
+    SENTENCE_CONFIG: {"transformer_task": "sequence-classification"},
 }
-POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "max": "max"}
-# How older checkpoints say it: one flag a mode. Newer ones have a single word under pooling_mode.
+# Older checkpoints have one flag for each mode, newer ones a single word under pooling_mode.
 POOLING_FLAGS = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "cls",
@@ -54,9 +57,9 @@ POOLING_FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class MiniLMConfig:
-    """The numbers that fix the architecture; the defaults are MiniLM-L6-H384's. Names as in config.json.
+    """The numbers of the architecture, named as in config.json; the defaults are those of MiniLM-L6-H384.
 
-    Raises ModelError, naming the number and its value, for one that makes no sense.
+    Raises ModelError, with name and value, for a number out of range.
     """
 
     vocab_size: int = 30_522
@@ -73,13 +76,13 @@ class MiniLMConfig:
     def __post_init__(self) -> None:
         for number in fields(self):
             value = getattr(self, number.name)
-            if number.type == "int":  # a string, as this module's annotations are
-                is_sensible = type(value) is int and 1 <= value <= MAX_SIZE
+            if number.type == "int":  # a string, because annotations are not evaluated
+                is_valid = type(value) is int and 1 <= value <= MAX_SIZE
                 expected = f"a whole number from 1 to {MAX_SIZE}"
             else:
-                is_sensible = type(value) in {int, float} and 0 <= value <= 1
+                is_valid = type(value) in {int, float} and 0 <= value <= 1
                 expected = "a number from 0 to 1"
-            if not is_sensible:
+            if not is_valid:
                 raise ModelError(f"{number.name} is {value!r}, expected {expected}")
         if self.hidden_size % self.num_attention_heads:
             raise ModelError(
@@ -89,10 +92,10 @@ class MiniLMConfig:
 
 
 def n_parameters(config: MiniLMConfig, *, n_labels: int | None = None) -> int:
-    """A model's count of numbers; with ``n_labels``, that of BERT's pooler and a classifier too.
+    """Number of parameters of a model; with ``n_labels``, including BERT's pooler and a classifier.
 
-    An embedder is counted without the pooler, which its vectors do not pass, though most files hold it:
-    figures found elsewhere are higher by D² + D for that (22.7 against 22.6 million for all-MiniLM-L6-v2).
+    An embedder does not use the pooler, so it is not counted, although most files contain it.  Published
+    figures include its D² + D parameters (22.7 instead of 22.6 million for all-MiniLM-L6-v2).
     """
     width, inner = config.hidden_size, config.intermediate_size
     norm, square = 2 * width, width * width + width
@@ -104,12 +107,11 @@ def n_parameters(config: MiniLMConfig, *, n_labels: int | None = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSettings:
-    """What a checkpoint's JSON files say; ``max_length`` counts tokens, special ones included.
+    """The settings of a checkpoint; ``max_length`` counts tokens, including special ones.
 
-    ``prompts`` are texts by name, put before a text that is encoded under that name; ``default_prompt``
-    goes before every other text ("" for none).  ``normalize`` says that the checkpoint itself asks for unit
-    vectors.  A cross-encoder has ``n_labels`` outputs, None for any other checkpoint, and its scores go
-    through ``activation``.
+    ``prompts`` maps names to prefixes for texts; ``default_prompt`` is the prefix if no name is given, ""
+    for none.  ``normalize`` is True if the checkpoint itself normalises its vectors.  ``n_labels`` is the
+    number of outputs of a cross-encoder, None for any other checkpoint; ``activation`` is applied to them.
     """
 
     config: MiniLMConfig
@@ -123,12 +125,12 @@ class CheckpointSettings:
 
 
 def query_prompt(prompts: Mapping[str, str], default: str) -> str:
-    """What goes before a query."""
+    """The prefix for a query."""
     return prompts.get("query", default)
 
 
 def document_prompt(prompts: Mapping[str, str], default: str) -> str:
-    """What goes before a text that is to be found, under any of the names sentence-transformers knows."""
+    """The prefix for a document, under any of the names that sentence-transformers accepts."""
     return next((prompts[name] for name in ("document", "passage", "corpus") if name in prompts), default)
 
 
@@ -141,7 +143,7 @@ def fingerprint_of_vectors(
     max_length: int,
     document_prompt: str,
 ) -> str:
-    """What differs whenever an embedder's vectors would, but for the dtype that they are computed in."""
+    """A hash of everything that determines an embedder's document vectors, except the dtype."""
     prompt = [document_prompt] if document_prompt else []
     return fingerprint(weights_sha256, config, tokenizer_sha256, pooling, max_length, *prompt)
 
@@ -149,14 +151,18 @@ def fingerprint_of_vectors(
 def read_settings(folder: Path) -> CheckpointSettings:
     """The settings of the checkpoint in a folder.
 
-    Without modules.json a folder holds a bare encoder: its token vectors are averaged, up to the
-    tokenizer's own length.  Raises ModelError, naming file, key and value, for what is not understood.
+    A folder without modules.json holds a bare encoder: mean pooling, and the length of its tokenizer.
+    Raises ModelError, with file, key and value, for anything that is not supported.
     """
-    content = _read_object(folder / "config.json")
+    content = _read_object(folder / CONFIG)
     architectures = content.get("architectures") or []
     is_classifier = isinstance(architectures, list) and CLASSIFIER in architectures
-    _refuse_the_unexpected(folder, EXPECTED_OF_CLASSIFIER if is_classifier else EXPECTED)
-    config = _architecture(folder / "config.json")
+    for name, values in (EXPECTED_OF_CLASSIFIER if is_classifier else EXPECTED).items():
+        found = _read_optional(folder / name)
+        for key, value in values.items():
+            if found.get(key, value) != value:
+                raise ModelError(f"{folder / name}: {key} is {found[key]!r}, expected {value!r}")
+    config = _architecture(folder / CONFIG, content)
     if is_classifier:
         return _cross_encoder(folder, config, content)
     if not (folder / "modules.json").exists():
@@ -164,84 +170,73 @@ def read_settings(folder: Path) -> CheckpointSettings:
         logger.info("model: no modules.json in %s: mean pooling of at most %d tokens", folder, length)
         return CheckpointSettings(config, "mean", length)
     modules = _modules(folder, ["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
-    prompts, default_prompt = _prompts(folder / "config_sentence_transformers.json")
+    prompts, default_prompt = _prompts(folder / LIBRARY_CONFIG)
     return CheckpointSettings(
         config=config,
         pooling=_pooling(modules["Pooling"] / "config.json", has_prompts=any(prompts.values())),
-        max_length=_max_length(folder, _read_if_there(folder / "sentence_bert_config.json"), config),
+        max_length=_max_length(folder, _read_or_log(folder / SENTENCE_CONFIG), config),
         prompts=prompts,
         default_prompt=default_prompt,
         normalize="Normalize" in modules,
     )
 
 
-def _refuse_the_unexpected(folder: Path, expected: dict[str, dict[str, object]]) -> None:
-    for name, values in expected.items():
-        content = _read_object(folder / name) if (folder / name).exists() else {}
-        for key, value in values.items():
-            if content.get(key, value) != value:
-                raise ModelError(f"{folder / name}: {key} is {content[key]!r}, expected {value!r}")
+def _architecture(path: Path, content: dict[str, Any]) -> MiniLMConfig:
+    names = {number.name for number in fields(MiniLMConfig)}
+    try:
+        return MiniLMConfig(**{key: value for key, value in content.items() if key in names})
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def _cross_encoder(folder: Path, config: MiniLMConfig, content: dict[str, Any]) -> CheckpointSettings:
     if (folder / "modules.json").exists():
         _modules(folder, ["Transformer"])
-    path = folder / "config.json"
     labels = content.get("id2label")
-    n_labels = content.get(
-        "num_labels", len(labels) if isinstance(labels, dict) else 2
-    )  # 2: transformers' own
+    default = len(labels) if isinstance(labels, dict) else 2  # 2 is the default of transformers
+    n_labels = content.get("num_labels", default)
     if type(n_labels) is not int or not 1 <= n_labels <= MAX_SIZE:
-        raise ModelError(f"{path}: num_labels is {n_labels!r}, expected a whole number from 1 to {MAX_SIZE}")
-    sentence = folder / "sentence_bert_config.json"
+        raise ModelError(
+            f"{folder / CONFIG}: num_labels is {n_labels!r}, expected a whole number from 1 to {MAX_SIZE}"
+        )
     return CheckpointSettings(
         config=config,
         pooling="cls",
-        max_length=_max_length(folder, _read_object(sentence) if sentence.exists() else {}, config),
+        max_length=_max_length(folder, _read_optional(folder / SENTENCE_CONFIG), config),
         n_labels=n_labels,
         activation=_activation(folder, content, n_labels),
     )
 
 
 def _activation(folder: Path, content: dict[str, Any], n_labels: int) -> Activation:
-    """What the scores go through: said in one of three places, by the age of the checkpoint, or nowhere."""
-    path, key = folder / "config_sentence_transformers.json", "activation_fn"
-    asked = _read_object(path).get(key) if path.exists() else None
-    if asked is None:
-        path, inner = folder / "config.json", content.get("sentence_transformers")
-        asked = inner.get(key) if isinstance(inner, dict) else None
-    if asked is None:
-        key = "sbert_ce_default_activation_function"
-        asked = content.get(key)
-    if asked is None:
-        return "sigmoid" if n_labels == 1 else "identity"
-    name = str(asked).rpartition(".")[2].lower()
-    if name == "sigmoid":
-        return "sigmoid"
-    if name == "identity":
-        return "identity"
-    raise ModelError(f"{path}: {key} is {asked!r}, expected Identity or Sigmoid")
+    """The activation of the scores; checkpoints of different ages have it in different places."""
+    inner = content.get("sentence_transformers")
+    places: list[tuple[str, str, dict[str, Any]]] = [
+        (LIBRARY_CONFIG, "activation_fn", _read_optional(folder / LIBRARY_CONFIG)),
+        (CONFIG, "activation_fn", inner if isinstance(inner, dict) else {}),
+        (CONFIG, "sbert_ce_default_activation_function", content),
+    ]
+    for file, key, values in places:
+        value = values.get(key)
+        if value is not None:
+            name = str(value).rpartition(".")[2].lower()
+            for activation in ACTIVATIONS:
+                if activation == name:
+                    return activation
+            raise ModelError(f"{folder / file}: {key} is {value!r}, expected Identity or Sigmoid")
+    return "sigmoid" if n_labels == 1 else "identity"
 
 
-def _architecture(path: Path) -> MiniLMConfig:
-    names = {number.name for number in fields(MiniLMConfig)}
-    try:
-        return MiniLMConfig(**{key: value for key, value in _read_object(path).items() if key in names})
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
-
-
-def _modules(folder: Path, *known: list[str]) -> dict[str, Path]:
-    """The folder of each module; ModelError unless the modules are those that are implemented here."""
+def _modules(folder: Path, *supported: list[str]) -> dict[str, Path]:
+    """The folder of each module by name; ModelError unless the list of names is a supported one."""
     path = folder / "modules.json"
-    rows = _read_json(path)
     try:
-        modules = [(str(row["type"]).rpartition(".")[2], Path(folder, row["path"])) for row in rows]
+        modules = [(str(row["type"]).rpartition(".")[2], Path(folder, row["path"])) for row in _read(path)]
     except (TypeError, KeyError) as error:
         raise ModelError(f"{path}: expected a list of objects with type and path") from error
     names = [name for name, _ in modules]
-    if names not in known:
-        expected = " or ".join(", ".join(one) for one in known)
+    if names not in supported:
+        expected = " or ".join(", ".join(one) for one in supported)
         raise ModelError(f"{path}: its modules are {names}, expected {expected}")
     if modules[0][1] != folder:
         raise ModelError(f"{path}: Transformer is in {modules[0][1]}, expected in {folder}")
@@ -249,66 +244,67 @@ def _modules(folder: Path, *known: list[str]) -> dict[str, Path]:
 
 
 def _prompts(path: Path) -> tuple[dict[str, str], str]:
-    """The prompts by name, and the one for texts that are encoded under no name."""
-    content = _read_object(path) if path.exists() else {}
+    """The prompts by name, and the default prompt."""
+    content = _read_optional(path)
     prompts = content.get("prompts") or {}
     if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
         raise ModelError(f"{path}: prompts is {prompts!r}, expected an object of texts")
     default = content.get("default_prompt_name")
-    if default is None:
-        return prompts, ""
-    if default not in prompts:
+    if default is not None and default not in prompts:
         raise ModelError(
             f"{path}: default_prompt_name is {default!r}, expected one of its prompts: {list(prompts)}"
         )
-    return prompts, prompts[default]
+    return prompts, "" if default is None else prompts[default]
 
 
 def _pooling(path: Path, *, has_prompts: bool) -> Pooling:
-    content = _read_if_there(path)
+    content = _read_or_log(path)
     flags = [key for key, value in content.items() if key.startswith("pooling_mode_") and value]
-    asked = content.get("pooling_mode", [POOLING_FLAGS.get(flag, flag) for flag in flags] or "mean")
-    names = [str(name) for name in (asked if isinstance(asked, list) else [asked])]
-    if len(names) != 1 or names[0] not in POOLINGS:
-        raise ModelError(f"{path}: pooling is {asked!r}, expected one of {', '.join(POOLINGS)}")
+    mode = content.get("pooling_mode", [POOLING_FLAGS.get(flag, flag) for flag in flags] or "mean")
+    names = mode if isinstance(mode, list) else [mode]
+    pooling = next((known for known in POOLINGS if names == [known]), None)
+    if pooling is None:
+        raise ModelError(f"{path}: pooling is {mode!r}, expected one of {', '.join(POOLINGS)}")
     if has_prompts and content.get("include_prompt", True) is not True:
         raise ModelError(f"{path}: include_prompt is {content['include_prompt']!r}, expected True")
-    return POOLINGS[names[0]]
+    return pooling
 
 
 def _max_length(folder: Path, sentence: dict[str, Any], config: MiniLMConfig) -> int:
-    """The checkpoint's length or else its tokenizer's, never above the positions that it has vectors for."""
+    """The length of the checkpoint or else of its tokenizer, at most the number of positions."""
     n_positions = config.max_position_embeddings
-    path, key, asked = folder / "sentence_bert_config.json", "max_seq_length", sentence.get("max_seq_length")
-    if asked is None:
+    path, key, length = folder / SENTENCE_CONFIG, "max_seq_length", sentence.get("max_seq_length")
+    if length is None:
         path, key = folder / "tokenizer_config.json", "model_max_length"
-        asked = _read_if_there(path).get(key, n_positions)
+        length = _read_or_log(path).get(key, n_positions)
         logger.info("model: %s of %s, at most %d positions, sets the length", key, path, n_positions)
-    # transformers writes int(1e30) where there is no limit.
-    if isinstance(asked, bool) or not isinstance(asked, int | float) or not asked >= 3:
-        raise ModelError(f"{path}: {key} is {asked!r}, expected a number of tokens, at least 3")
+    # transformers writes int(1e30) for no limit.
+    if isinstance(length, bool) or not isinstance(length, int | float) or not length >= 3:
+        raise ModelError(f"{path}: {key} is {length!r}, expected a number of tokens, at least 3")
     if n_positions < 3:
-        raise ModelError(
-            f"{folder / 'config.json'}: max_position_embeddings is {n_positions}, expected at least 3"
-        )
-    return int(min(asked, n_positions))
+        raise ModelError(f"{folder / CONFIG}: max_position_embeddings is {n_positions}, expected at least 3")
+    return int(min(length, n_positions))
 
 
-def _read_if_there(path: Path) -> dict[str, Any]:
-    if path.exists():
-        return _read_object(path)
-    logger.info("model: no %s: using what sentence-transformers assumes without it", path)
-    return {}
+def _read_or_log(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; if the file is missing, an empty one and a log entry."""
+    if not path.exists():
+        logger.info("model: no %s: using the defaults of sentence-transformers", path)
+    return _read_optional(path)
+
+
+def _read_optional(path: Path) -> dict[str, Any]:
+    return _read_object(path) if path.exists() else {}
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    content = _read_json(path)
+    content = _read(path)
     if not isinstance(content, dict):
         raise ModelError(f"{path} holds {type(content).__name__}, expected a JSON object")
     return content
 
 
-def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is anything
+def _read(path: Path) -> Any:  # noqa: ANN401 - JSON is anything
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

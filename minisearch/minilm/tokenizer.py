@@ -1,8 +1,8 @@
-"""Text to ids and back: a thin layer over the checkpoint's own tokenizer.json.
+"""Texts to token ids, token positions and back, with the checkpoint's own tokenizer.
 
-The work is done by the `tokenizers` library; this module adds what the rest needs: ids cut at the
-model's length but never in silence, every token's place in the text, and pairs of texts for a
-cross-encoder.  A checkpoint of BERT's time has only vocab.txt: its tokenizer is put together from that.
+The `tokenizers` library does the work.  This module cuts at the model's length and logs it, gives the span
+of each token in its text, and builds the pairs of a cross-encoder.  Old BERT checkpoints have only a
+vocab.txt; their tokenizer is built from that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from minisearch.errors import InputError, ModelError
 from minisearch.manifest import DEFAULT_MODEL
-from minisearch.minilm.catalog import locate
+from minisearch.minilm.hub import locate
 from minisearch.types import IntArray
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PADDING_TOKENS = ("[PAD]", "<pad>")  # BERT's and XLM-R's
-# How many texts the library is given at a time: it keeps about 20 KB for each long one until all are done.
-MAX_AT_ONCE = 1_024
+PADDING_TOKENS = ("[PAD]", "<pad>")  # of BERT and of XLM-R
+# Texts in one call of the library, which needs about 20 KB for each long text until the call returns.
+MAX_TEXTS_PER_CALL = 1_024
 
 
 class MiniLMTokenizer:
@@ -40,8 +40,8 @@ class MiniLMTokenizer:
     >>> tokenizer.encode(["hello world"])["input_ids"]  # doctest: +SKIP
     tensor([[ 101, 7592, 2088,  102]])
 
-    ``max_length`` counts special tokens ([CLS], [SEP]) too.  Raises ModelError when there is no usable
-    tokenizer, InputError for a length that leaves no room for text.
+    ``max_length`` includes the special tokens ([CLS], [SEP]).  Raises ModelError if there is no usable
+    tokenizer, InputError for a length without room for text.
     """
 
     def __init__(
@@ -58,46 +58,47 @@ class MiniLMTokenizer:
 
     def _load(self, folder: Path, max_length: int) -> None:
         tokenizer, self.sha256 = _read(folder)
-        self.pad_id = _padding(tokenizer)
-        tokenizer.no_padding()  # the published file pads to 128 and cuts there: both would be silent
+        self.pad_id = _padding_id(tokenizer)
+        tokenizer.no_padding()  # the published file pads and cuts at 128 without a message
         tokenizer.no_truncation()
         self._tokenizer = tokenizer
         self.max_length = max_length
         self.vocab_size = tokenizer.get_vocab_size()
-        opening, closing = _around(tokenizer.encode("a").special_tokens_mask)  # [1, 0, 1] for [CLS] a [SEP]
-        self.n_special_tokens = opening + closing
-        self._n_closing = closing
-        if not self.n_special_tokens:  # an empty text would have no tokens, and so no vector
+        is_special = tokenizer.encode("a").special_tokens_mask  # [1, 0, 1] for [CLS] a [SEP]
+        n_before = is_special.index(0) if 0 in is_special else len(is_special)
+        self.n_special_tokens = sum(is_special)
+        self._n_closing = self.n_special_tokens - n_before
+        if not self.n_special_tokens:  # an empty text would have no token and no vector
             raise ModelError(f"the tokenizer in {folder} adds no special tokens, expected some like [CLS]")
         if max_length <= self.n_special_tokens:
             raise InputError(f"max_length is {max_length}, expected at least {self.n_special_tokens + 1}")
 
     def room_after(self, prompt: str) -> int:
-        """How many tokens of a text are seen when this prompt goes before it."""
+        """The number of tokens that a text may have if this prompt precedes it."""
         prompt_ids = self._tokenizer.encode(prompt, add_special_tokens=False).ids if prompt else []
         return max(1, self.max_length - self.n_special_tokens - len(prompt_ids))
 
-    def ids(self, texts: Sequence[str], *, what: str = "texts") -> list[list[int]]:
-        """Ids of each text with its special tokens, at most ``max_length``; a warning counts what was cut.
+    def ids(self, texts: Sequence[str], *, kind: str = "texts") -> list[list[int]]:
+        """The ids of each text with special tokens, at most ``max_length``.
 
-        ``what`` is how it calls the texts; with "" there is none.
+        A warning says how many texts were cut; ``kind`` is its word for the texts, "" for no warning.
         """
         n_cut = 0
         ids = []
-        for text_ids in self._ids_uncut(checked(texts), add_special_tokens=True):
+        for text_ids in self._uncut_ids(checked(texts), add_special_tokens=True):
             if len(text_ids) > self.max_length:
                 n_cut += 1
                 keep = self.max_length - self._n_closing
                 text_ids = text_ids[:keep] + text_ids[len(text_ids) - self._n_closing :]
             ids.append(text_ids)
-        self._warn_of(n_cut, len(ids), what)
+        self._warn(n_cut, len(ids), kind)
         return ids
 
     def pair_ids(self, query: str, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
-        """Ids and segments (0 the query's, 1 the text's) of each text beside a query, for a cross-encoder.
+        """Ids and segments (0 query, 1 text) of the query with each text, for a cross-encoder.
 
-        A pair beyond ``max_length`` loses tokens of its longer text first, as with transformers'
-        "longest_first"; a warning counts the pairs that were cut.
+        A pair beyond ``max_length`` loses tokens of its longer part first, as with "longest_first" of
+        transformers.  A warning says how many pairs were cut.
         """
         layout = self._pair_layout()
         room = self.max_length - sum(which is None for which, _, _ in layout)
@@ -105,9 +106,9 @@ class MiniLMTokenizer:
             raise InputError(
                 f"max_length is {self.max_length}, expected at least {self.max_length - room + 2}"
             )
-        (first,) = self._ids_uncut(checked([query]), add_special_tokens=False)
+        (first,) = self._uncut_ids(checked([query]), add_special_tokens=False)
         pairs, n_cut = [], 0
-        for second in self._ids_uncut(checked(texts), add_special_tokens=False):
+        for second in self._uncut_ids(checked(texts), add_special_tokens=False):
             n_first, n_second = _longest_first(len(first), len(second), room)
             n_cut += n_first + n_second < len(first) + len(second)
             kept = first[:n_first], second[:n_second]
@@ -118,60 +119,59 @@ class MiniLMTokenizer:
                 ids += part
                 segments += [segment] * len(part)
             pairs.append((ids, segments))
-        self._warn_of(n_cut, len(pairs), "pairs")
+        self._warn(n_cut, len(pairs), "pairs")
         return pairs
 
     def _pair_layout(self) -> list[tuple[int | None, int, int]]:
-        """The parts of a pair, in order, each with its id and segment.
-
-        A part is 0 for the first text, 1 for the second (their ids mean nothing), None for a special token.
-        """
+        """The parts of a pair, in order: (0 first text, 1 second text or None special token, id, segment)."""
         pair = self._tokenizer.encode("a", "a")
         tokens = list(zip(pair.sequence_ids, pair.ids, pair.type_ids, strict=True))
         return [
             token for n, token in enumerate(tokens) if token[0] is None or tokens[n - 1][0] != token[0]
-        ]  # a text that became several tokens is still one part
+        ]  # one entry for a text, even if it has several tokens
 
     def encode(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """``input_ids`` and ``attention_mask``, int64 (B, T), padded to the longest text."""
-        # Imported here, because counting and cutting text must not cost a second for torch.
-        from minisearch.minilm.inference import pad
+        import torch  # here, because tokenising alone must not take a second for it
 
-        input_ids, mask = pad(self.ids(texts), self.pad_id)
+        ids = self.ids(texts)
+        input_ids = torch.full((len(ids), max(map(len, ids), default=0)), self.pad_id, dtype=torch.int64)
+        mask = torch.zeros_like(input_ids)
+        for row, text_ids in enumerate(ids):
+            input_ids[row, : len(text_ids)] = torch.tensor(text_ids)
+            mask[row, : len(text_ids)] = 1
         return {"input_ids": input_ids, "attention_mask": mask}
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text that ids stand for, without special tokens; in lower case if the vocabulary is."""
+        """The text of the ids, without special tokens; in lower case if the vocabulary is."""
         return str(self._tokenizer.decode(list(ids)))
 
     def decode_batch(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """The text that each list of ids stands for, as from `decode`."""
+        """The text of each list of ids, as from `decode`."""
         return list(self._tokenizer.decode_batch([list(one) for one in ids]))
 
     def spans(self, texts: Sequence[str]) -> list[IntArray]:
-        """Character spans of each text's tokens, one (n_tokens, 2) array a text, special tokens left out."""
+        """The start and end characters of each text's tokens: arrays (n_tokens, 2), no special tokens."""
         return [
             np.array(encoding.offsets, np.int64).reshape(-1, 2)
             for some in _slices(checked(texts))
             for encoding in self._tokenizer.encode_batch(some, add_special_tokens=False)
         ]
 
-    def _ids_uncut(self, texts: list[str], *, add_special_tokens: bool) -> Iterator[list[int]]:
-        """Ids of each text, however long it is."""
+    def _uncut_ids(self, texts: list[str], *, add_special_tokens: bool) -> Iterator[list[int]]:
         for some in _slices(texts):
             for encoding in self._tokenizer.encode_batch_fast(some, add_special_tokens=add_special_tokens):
                 yield encoding.ids
 
-    def _warn_of(self, n_cut: int, n: int, what: str) -> None:
-        if n_cut and what:
-            logger.warning("%d of %d %s were cut at %d tokens", n_cut, n, what, self.max_length)
+    def _warn(self, n_cut: int, n: int, kind: str) -> None:
+        if n_cut and kind:
+            logger.warning("%d of %d %s were cut at %d tokens", n_cut, n, kind, self.max_length)
 
 
 def checked(texts: Iterable[str]) -> list[str]:
-    """The texts as a list that the tokenizer takes; InputError when they are not texts.
+    """The texts as a list for the tokenizer; InputError if they are not texts.
 
-    Half of a surrogate pair, which is no character, becomes "?": one odd text among thousands is no reason
-    to stop.
+    Half of a surrogate pair is not a character and becomes "?", so that one bad text does not stop the rest.
     """
     if isinstance(texts, str | bytes):
         raise InputError(f"expected a list of texts, got one {type(texts).__name__}: put it in a list")
@@ -180,17 +180,17 @@ def checked(texts: Iterable[str]) -> list[str]:
     texts = list(texts)
     for position, text in enumerate(texts):
         if not isinstance(text, str):
-            raise InputError(f"expected texts, got {type(text).__name__} at position {position}")
+            raise InputError(f"expected a list of texts, got {type(text).__name__} at position {position}")
     return [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
 
 
 def _slices(texts: list[str]) -> Iterator[list[str]]:
-    """The texts in their order, at most `MAX_AT_ONCE` at a time."""
-    return (texts[start : start + MAX_AT_ONCE] for start in range(0, len(texts), MAX_AT_ONCE))
+    """The texts in order, in slices of at most `MAX_TEXTS_PER_CALL`."""
+    return (texts[start : start + MAX_TEXTS_PER_CALL] for start in range(0, len(texts), MAX_TEXTS_PER_CALL))
 
 
 def _longest_first(n_first: int, n_second: int, room: int) -> tuple[int, int]:
-    """How many tokens of each text stay: the longer loses first, then both are cut to halves of the room."""
+    """How many tokens of each text to keep: the longer loses tokens first, then both get half of the room."""
     if n_first + n_second <= room:
         return n_first, n_second
     shorter = min(n_first, n_second)
@@ -200,8 +200,11 @@ def _longest_first(n_first: int, n_second: int, room: int) -> tuple[int, int]:
     return (longer, shorter) if n_first > n_second else (shorter, longer)
 
 
+# --- reading a tokenizer's files --------------------------------------------------------------------
+
+
 def _read(folder: Path) -> tuple[tokenizers.Tokenizer, str]:
-    """The tokenizer in a checkpoint's folder, and a hash of everything it was made from."""
+    """The tokenizer in a checkpoint's folder, and a hash of everything that defines it."""
     path = folder / "tokenizer.json"
     if not path.exists() and (folder / "vocab.txt").exists():
         path = folder / "vocab.txt"
@@ -216,16 +219,18 @@ def _read(folder: Path) -> tuple[tokenizers.Tokenizer, str]:
     except Exception as error:  # tokenizers raises bare Exception
         raise ModelError(f"no usable tokenizer at {path}: {error}") from error
     if _settings(folder / "sentence_bert_config.json").get("do_lower_case"):
+        # As sentence-transformers does: lower case before anything else.
         extra += "lower"
-        tokenizer.normalizer = _lower_first(tokenizer.normalizer)
+        steps = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
     return tokenizer, hashlib.sha256(content + extra.encode()).hexdigest()
 
 
 def _word_piece(vocabulary: str, settings: dict[str, Any]) -> tuple[tokenizers.Tokenizer, str]:
-    """BERT's own tokenizer, made of a vocab.txt with one piece a line, and the options it was made with."""
+    """BERT's tokenizer for a vocab.txt with one piece a line, and its options as a string."""
     pieces = {piece: number for number, piece in enumerate(vocabulary.split("\n")) if piece}
     lower, chinese = settings.get("do_lower_case", True), settings.get("tokenize_chinese_chars", True)
-    accents = settings.get("strip_accents")  # None: they go where letters are lower-cased
+    accents = settings.get("strip_accents")  # None: stripped if lower-casing
     tokenizer = tokenizers.Tokenizer(models.WordPiece(pieces, unk_token="[UNK]"))  # noqa: S106 - no password
     tokenizer.normalizer = normalizers.BertNormalizer(
         lowercase=lower, handle_chinese_chars=chinese, strip_accents=accents
@@ -242,24 +247,12 @@ def _word_piece(vocabulary: str, settings: dict[str, Any]) -> tuple[tokenizers.T
     return tokenizer, f"{lower} {chinese} {accents}"
 
 
-def _lower_first(normalizer: Any) -> Any:  # noqa: ANN401 - the library's classes have no common public type
-    """A normalizer that lower-cases before it does what this one does, as in sentence-transformers."""
-    steps = [] if normalizer is None else [normalizer]
-    return normalizers.Sequence([normalizers.Lowercase(), *steps])
-
-
-def _padding(tokenizer: tokenizers.Tokenizer) -> int:
-    """The id of the padding token: the one the file gives, else the token of the usual name, else 0."""
+def _padding_id(tokenizer: tokenizers.Tokenizer) -> int:
+    """The id of the padding token: as the file says, else of the usual name, else 0."""
     if tokenizer.padding:
         return int(tokenizer.padding["pad_id"])
     ids = (tokenizer.token_to_id(token) for token in PADDING_TOKENS)
     return next((number for number in ids if number is not None), 0)
-
-
-def _around(special: list[int]) -> tuple[int, int]:
-    """How many special tokens stand before and after a text's own, from a mask that has 1 for special."""
-    n_before = special.index(0) if 0 in special else len(special)
-    return n_before, sum(special) - n_before
 
 
 def _settings(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the sandbox process extracts from one file: pages of blocks, properties, and notes.
+"""What the sandbox process extracts from one file: pages of pieces, properties, and notes.
 
 Only plain values, because they travel from one process to another as JSON.  `extracted` turns them into a
 ``Document`` and checks every value first.
@@ -15,9 +15,9 @@ from typing import Any
 FRAME = struct.Struct(">Q")
 MAX_PROPERTY = 2_000  # characters; a title or a list of keywords is never longer
 
-# A text with its headings, HTML, the rows of a table, or a group of blocks: see the functions below.
-Block = dict[str, Any]
-Page = list[Block]
+# A text with its headings, HTML, the rows of a table, or a group of pieces: see the functions below.
+Piece = dict[str, Any]
+Pieces = list[Piece]
 Rows = list[list[str]]
 
 
@@ -29,29 +29,29 @@ class DamagedPart(ExtractionError):
     """One part of the file cannot be read; other parts may be readable."""
 
 
-def text_block(text: str, headings: Sequence[tuple[int, int, str]] = ()) -> Block:
+def text_piece(text: str, headings: Sequence[tuple[int, int, str]] = ()) -> Piece:
     """Text with its headings: the position in the text, the level, and the title of each."""
     return {"text": text, "headings": headings}
 
 
-def heading_block(title: str) -> Block:
+def heading_piece(title: str) -> Piece:
     """A heading of level 1."""
-    return text_block(title, [(0, 1, title)])
+    return text_piece(title, [(0, 1, title)])
 
 
-def html_block(html: str) -> Block:
+def html_piece(html: str) -> Piece:
     """HTML, which the HTML parser reads later."""
     return {"html": html}
 
 
-def rows_block(rows: Rows) -> Block:
+def rows_piece(rows: Rows) -> Piece:
     """A table of data."""
     return {"rows": rows}
 
 
-def group_block(kind: str, blocks: list[Block]) -> Block:
-    """Blocks that belong together: a "table", a "row", an "item", or a "next item" directly below an item."""
-    return {"group": blocks, "kind": kind}
+def group_piece(kind: str, pieces: Pieces) -> Piece:
+    """Pieces that belong together: a "table", a "row", an "item", or a "next item" directly below an item."""
+    return {"group": pieces, "kind": kind}
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Contents:
     """Everything extracted from one file; ``has_pages`` is true where readers know its pages by number."""
 
     has_pages: bool
-    pages: list[Page] = field(default_factory=list)
+    pages: list[Pieces] = field(default_factory=list)
     title: str = ""
     properties: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -84,16 +84,16 @@ class Contents:
         if n_missing:
             self.notes.append(f"{n_missing} of its {what} {'is' if n_missing == 1 else 'are'} missing")
 
-    def add_pages(self, names: Iterable[tuple[str, str]], fill: Callable[[Page, str], None]) -> None:
+    def add_pages(self, names: Iterable[tuple[str, str]], fill: Callable[[Pieces, str], None]) -> None:
         """Add a page for each part, given its title ("" for none) and its name ("" for a missing part).
 
-        ``fill`` adds the part's blocks.  A damaged part is left out with a note; DamagedPart where no part
+        ``fill`` adds the part's pieces.  A damaged part is left out with a note; DamagedPart where no part
         could be read and at least one is damaged.
         """
         n_read = 0
         damage: DamagedPart | None = None
         for title, name in names:
-            page = [heading_block(title)] if title else []
+            page = [heading_piece(title)] if title else []
             self.pages.append(page)
             if not name:
                 continue

@@ -13,9 +13,18 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
-from minisearch.parsers.contents import Block, Contents, Rows, counted, group_block, rows_block, text_block
+from minisearch.parsers.contents import (
+    Contents,
+    Piece,
+    Pieces,
+    Rows,
+    counted,
+    group_piece,
+    rows_piece,
+    text_piece,
+)
 from minisearch.parsers.docx_styles import Styles
-from minisearch.parsers.figures import figure_blocks, is_description
+from minisearch.parsers.figures import figure_pieces, is_description
 from minisearch.parsers.office import Package, attribute, child, children
 
 SPACE = re.compile(r"[ \t\r\f]+")
@@ -43,81 +52,79 @@ def extract(data: bytes) -> dict[str, Any]:
     styles = Styles(package, main)
     body = _Reader(package, main, styles, dict(_asides(package, main, styles)))
     headers = _once(package, main, styles, "header")
-    blocks = body.read(package.root(main))
-    contents.pages.append([*headers, *blocks, *_once(package, main, styles, "footer")])
+    pieces = body.read(package.root(main))
+    contents.pages.append([*headers, *pieces, *_once(package, main, styles, "footer")])
     if body.n_left_out:
         parts = counted(body.n_left_out, "part that is", "parts that are")
         contents.notes.append(f"{parts} another document left out")
     return contents.as_json()
 
 
-def _once(package: Package, main: str, styles: Styles, kind: str) -> list[Block]:
+def _once(package: Package, main: str, styles: Styles, kind: str) -> Pieces:
     """The different headers or footers, each once, without those that are only a page number."""
-    found: dict[str, list[Block]] = {}
+    found: dict[str, Pieces] = {}
     for name in package.parts(main, kind):
         if (root := package.optional(name)) is not None:
-            blocks = _Reader(package, name, styles).read(root)
-            found.setdefault(_text(blocks), blocks)
-    return [block for text, blocks in found.items() if LETTER.search(text) for block in blocks]
+            pieces = _Reader(package, name, styles).read(root)
+            found.setdefault(_text(pieces), pieces)
+    return [piece for text, pieces in found.items() if LETTER.search(text) for piece in pieces]
 
 
-def _asides(package: Package, main: str, styles: Styles) -> Iterator[tuple[str, list[Block]]]:
+def _asides(package: Package, main: str, styles: Styles) -> Iterator[tuple[str, Pieces]]:
     """Footnotes, endnotes and comments by the name and id of their references; comments name their author."""
     for kind, label in ASIDES.items():
         for name in package.parts(main, kind):
             for aside in children(package.optional(name), kind.removesuffix("s")):
                 author = attribute(aside, "author").strip()
                 words = f"{label} by {author}:" if author else f"{label}:"
-                if blocks := _Reader(package, name, styles).read(aside):
+                if pieces := _Reader(package, name, styles).read(aside):
                     reference = f"{tag_name(aside)}Reference {attribute(aside, 'id')}"
-                    yield reference, _continued([text_block(words)], blocks)
+                    yield reference, _continued([text_piece(words)], pieces)
 
 
 @dataclass(slots=True)
 class _Flow:
     """What has been read of an element so far."""
 
-    blocks: list[Block] = field(default_factory=list)
+    pieces: Pieces = field(default_factory=list)
     words: list[str] = field(default_factory=list)  # of the current paragraph
-    after: list[Block] = field(default_factory=list)  # what follows the current paragraph
+    after: Pieces = field(default_factory=list)  # what follows the current paragraph
     unfinished: list[Element] = field(default_factory=list)  # paragraphs that the next one continues
-    items: list[tuple[int, list[Block]]] = field(default_factory=list)  # the open list items by depth
+    items: list[tuple[int, Pieces]] = field(default_factory=list)  # the open list items by depth
 
     def end_paragraph(self, level: int = 0, depth: int = -1) -> None:
         """Make the words a paragraph, or a heading of this level, or a list item of this depth, from 0."""
-        text = "\n".join(filter(None, (SPACE.sub(" ", line).strip(" ") for line in self._lines())))
+        lines = (SPACE.sub(" ", line).strip(" ") for line in "".join(self.words).split("\n"))
+        text = "\n".join(filter(None, lines))
         headings = [(0, level, " ".join(text.split()))] if level else []
-        blocks = [*([text_block(text, headings)] if text else []), *self.after]
+        pieces = [*([text_piece(text, headings)] if text else []), *self.after]
         self.words, self.after = [], []
         if depth < 0:
             self.items.clear()
-            self.blocks += blocks
-        elif blocks:
-            self._begin_item(depth, blocks)
+            self.pieces += pieces
+        elif pieces:
+            self._begin_item(depth, pieces)
 
-    def _lines(self) -> list[str]:
-        return "".join(self.words).split("\n")
-
-    def _begin_item(self, depth: int, blocks: list[Block]) -> None:
+    def _begin_item(self, depth: int, pieces: Pieces) -> None:
         kind = "item"
         while self.items and self.items[-1][0] >= depth:
             last_depth, siblings = self.items.pop()
             kind = "next item" if last_depth == depth and len(siblings) == 1 else "item"
-        outer = self.items[-1][1] if self.items else self.blocks
-        outer.append(group_block(kind, blocks))
-        self.items.append((depth, blocks))
+        outer = self.items[-1][1] if self.items else self.pieces
+        outer.append(group_piece(kind, pieces))
+        self.items.append((depth, pieces))
 
 
 class _Reader:
     """Reads the elements of one part."""
 
     def __init__(
-        self, package: Package, part: str, styles: Styles, asides: dict[str, list[Block]] | None = None
+        self, package: Package, part: str, styles: Styles, asides: dict[str, Pieces] | None = None
     ) -> None:
         self._package, self._part, self._styles = package, part, styles
         self._asides = asides or {}
         self._flow = _Flow()
-        self._cells: list[list[list[Block] | None]] | None = None  # of the current table
+        self._cells: list[list[Pieces | None]] | None = None  # of the current table
         self._is_placeholder = False  # within a form field that only shows what to fill in
         self.n_left_out = 0
         self._handlers: dict[str, Callable[[Element], None]] = {
@@ -140,13 +147,13 @@ class _Reader:
             **dict.fromkeys(("footnoteReference", "endnoteReference", "commentReference"), self._aside),
         }
 
-    def read(self, element: Element) -> list[Block]:
-        """The blocks of an element."""
+    def read(self, element: Element) -> Pieces:
+        """The pieces of an element."""
         outer, self._flow = self._flow, _Flow()
         self._add(element)
         self._end_paragraph()
-        blocks, self._flow = self._flow.blocks, outer
-        return blocks
+        pieces, self._flow = self._flow.pieces, outer
+        return pieces
 
     def _add(self, *elements: Element) -> None:
         """Add what is in these elements."""
@@ -164,7 +171,7 @@ class _Reader:
         if any(child(properties, "rPr", name) is not None for name in ("del", "moveFrom")):
             self._flow.unfinished.append(element)  # its end was deleted
             return
-        if self._flow.words:  # outside of paragraphs
+        if "".join(self._flow.words).strip():  # words outside of paragraphs
             self._flow.end_paragraph()
         level = self._styles.heading_level(properties)
         list_id, depth = self._styles.list_item(properties)
@@ -187,7 +194,7 @@ class _Reader:
         cells, self._cells = self._cells, outer
         self._flow.items.clear()
         rows = _data_rows(cells)
-        self._flow.blocks.append(_laid_out(cells) if rows is None else rows_block(rows))
+        self._flow.pieces.append(_laid_out(cells) if rows is None else rows_piece(rows))
 
     def _row(self, element: Element) -> None:
         if child(element, "trPr", "del") is None:
@@ -196,13 +203,13 @@ class _Reader:
             self._add(element)
 
     def _cell(self, element: Element) -> None:
-        blocks = self.read(element)
+        pieces = self.read(element)
         if not self._cells:  # outside of tables
-            self._flow.blocks += blocks
+            self._flow.pieces += pieces
             return
         merged = child(element, "tcPr", "vMerge")
-        continues = merged is not None and attribute(merged, "val") != "restart" and not blocks
-        self._cells[-1].append(None if continues else blocks)
+        continues = merged is not None and attribute(merged, "val") != "restart" and not pieces
+        self._cells[-1].append(None if continues else pieces)
         self._cells[-1] += [[] for _ in range(_span(element, "tcPr", "gridSpan") - 1)]
 
     def _form_field(self, element: Element) -> None:
@@ -217,9 +224,9 @@ class _Reader:
         """Add the first of several versions that shows anything."""
         flow = self._flow
         for one in element:
-            n_words, n_blocks = len(flow.words), len(flow.blocks) + len(flow.after)
+            n_words, n_pieces = len(flow.words), len(flow.pieces) + len(flow.after)
             self._add(one)
-            if len(flow.blocks) + len(flow.after) > n_blocks or "".join(flow.words[n_words:]).strip():
+            if len(flow.pieces) + len(flow.after) > n_pieces or "".join(flow.words[n_words:]).strip():
                 return
 
     def _description(self, words: str) -> None:
@@ -257,18 +264,18 @@ class _Reader:
         self.n_left_out += 1
 
     def _figure(self, element: Element) -> None:
-        for block in figure_blocks(self._package, self._part, element):
-            self._flow.after += map(text_block, block["text"].split("\n")) if "text" in block else [block]
+        for piece in figure_pieces(self._package, self._part, element):
+            self._flow.after += map(text_piece, piece["text"].split("\n")) if "text" in piece else [piece]
 
 
 # --- tables ----------------------------------------------------------------------------------------------
 
 
-def _data_rows(cells: Sequence[Sequence[list[Block] | None]]) -> Rows | None:
+def _data_rows(cells: Sequence[Sequence[Pieces | None]]) -> Rows | None:
     """The words of each cell; None for a table that lays out a page.
 
-    Such a table has one column, or cells with headings, tables or much text.  A cell over several rows (None
-    in all but the first) is repeated in each, but not below a header of several rows.
+    Such a table has one column, or cells with headings, tables or much text.  A cell over several rows is
+    repeated in each, but not below a header of several rows.
     """
     filled = [cell for row in cells for cell in row if cell]
     is_layout = any(_has_structure(cell) or len(_text(cell)) > MAX_CELL for cell in filled)
@@ -286,32 +293,32 @@ def _data_rows(cells: Sequence[Sequence[list[Block] | None]]) -> Rows | None:
     return rows
 
 
-def _laid_out(cells: Sequence[Sequence[list[Block] | None]]) -> Block:
+def _laid_out(cells: Sequence[Sequence[Pieces | None]]) -> Piece:
     """The cells of a table that lays out a page; short ones side by side are one line."""
-    rows: list[Block] = []
+    rows: Pieces = []
     for row in cells:
-        blocks: list[Block] = []
+        pieces: Pieces = []
         is_line = False
         for cell in filter(None, row):
-            blocks = _continued(blocks, cell) if is_line else [*blocks, *cell]
+            pieces = _continued(pieces, cell) if is_line else [*pieces, *cell]
             is_line = len(cell) == 1 and _line(cell[0]) != ""
-        rows.append(group_block("row", blocks))
-    return group_block("table", rows)
+        rows.append(group_piece("row", pieces))
+    return group_piece("table", rows)
 
 
-def _continued(blocks: list[Block], others: list[Block]) -> list[Block]:
-    """All blocks; where the first of the others is a paragraph, it continues the line before it."""
-    line = _line(blocks[-1])
+def _continued(pieces: Pieces, others: Pieces) -> Pieces:
+    """All pieces; where the first of the others is a paragraph, it continues the line before it."""
+    line = _line(pieces[-1])
     if not (line and _is_paragraph(others[0])):
-        return [*blocks, *others]
-    return [*blocks[:-1], text_block(f"{line} {others[0]['text']}"), *others[1:]]
+        return [*pieces, *others]
+    return [*pieces[:-1], text_piece(f"{line} {others[0]['text']}"), *others[1:]]
 
 
-def _line(block: Block) -> str:
-    """The text of a paragraph or list item of one line; "" for other blocks."""
-    if "item" in block.get("kind", "") and len(block["group"]) == 1:
-        block = block["group"][0]
-    return block["text"] if _is_paragraph(block) and "\n" not in block["text"] else ""
+def _line(piece: Piece) -> str:
+    """The text of a paragraph or list item of one line; "" for other pieces."""
+    if "item" in piece.get("kind", "") and len(piece["group"]) == 1:
+        piece = piece["group"][0]
+    return piece["text"] if _is_paragraph(piece) and "\n" not in piece["text"] else ""
 
 
 def _one_line(words: str) -> str:
@@ -319,30 +326,30 @@ def _one_line(words: str) -> str:
     return words.replace("\n", " ")
 
 
-def _is_paragraph(block: Block) -> bool:
-    return "text" in block and not block["headings"]
+def _is_paragraph(piece: Piece) -> bool:
+    return "text" in piece and not piece["headings"]
 
 
-def _has_structure(blocks: list[Block]) -> bool:
-    """Whether there are headings or tables among the blocks."""
+def _has_structure(pieces: Pieces) -> bool:
+    """Whether there are headings or tables among the pieces."""
     return any(
-        "rows" in block
-        or block.get("headings")
-        or block.get("kind") == "table"
-        or _has_structure(block.get("group", []))
-        for block in blocks
+        "rows" in piece
+        or piece.get("headings")
+        or piece.get("kind") == "table"
+        or _has_structure(piece.get("group", []))
+        for piece in pieces
     )
 
 
-def _text(blocks: list[Block]) -> str:
-    """All words of the blocks."""
+def _text(pieces: Pieces) -> str:
+    """All words of the pieces."""
     lines = (
-        block["text"]
-        if "text" in block
-        else "\n".join(map(" ".join, block["rows"]))
-        if "rows" in block
-        else _text(block["group"])
-        for block in blocks
+        piece["text"]
+        if "text" in piece
+        else "\n".join(map(" ".join, piece["rows"]))
+        if "rows" in piece
+        else _text(piece["group"])
+        for piece in pieces
     )
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import Archive, parse_xml, tag_name
-from minisearch.parsers.contents import Contents, ExtractionError, Page, counted, html_block
+from minisearch.parsers.contents import Contents, ExtractionError, Pieces, counted, html_piece
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
@@ -46,11 +46,11 @@ def extract(data: bytes) -> dict[str, Any]:
     found = [name for name in names if name in entries]
     n_undecodable = 0
 
-    def fill(page: Page, name: str) -> None:
+    def fill(page: Pieces, name: str) -> None:
         nonlocal n_undecodable
         html, n_lost = _decoded(archive.read(name))
         n_undecodable += n_lost
-        page.append(html_block(html))
+        page.append(html_piece(html))
 
     contents.add_pages((("", name) for name in found), fill)
     contents.note_missing(len(hrefs) - len(found), "chapters")

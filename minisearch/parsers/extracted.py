@@ -1,8 +1,8 @@
 """Binary formats (PDF, Office, EPUB): bytes come in, a `Document` comes out.
 
 The sandbox process extracts the contents.  A file may have taken that process over, so every value of its
-answer is checked here.  Then blocks are joined with blank lines, rows of tables become text, and HTML goes
-through the HTML parser.
+answer is checked here.  Then its pieces are joined with blank lines, rows of tables become text, and HTML
+goes through the HTML parser.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
         builder.fields.add(_text(name), _text(value))
     for page in _list(contents["pages"]):
         builder.begin_page()
-        for block in _list(page):
-            builder.add_block(block)
+        for piece in _list(page):
+            builder.add_piece(piece)
     document = builder.document()
     has_title = document.title or format_ not in ("docx", "epub")
     return replace(
@@ -93,35 +93,35 @@ def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
 
 
 class _Builder(DocumentBuilder):
-    """Adds pages and the blocks that `contents` describes."""
+    """Adds pages and the pieces that `contents` describes."""
 
-    _gap = ""  # before the next block
+    _gap = ""  # before the next piece
 
     def begin_page(self) -> None:
         self.insert("\n\n" if self.pages else "")
         self._gap = ""
         self.pages.append(len(self))
 
-    def add_block(self, block: dict[str, Any]) -> None:
-        if "group" in block:
-            self._gap = "\n" if block["kind"] == "next item" else self._gap
+    def add_piece(self, piece: dict[str, Any]) -> None:
+        if "group" in piece:
+            self._gap = "\n" if piece["kind"] == "next item" else self._gap
             start = len(self) + len(self._gap)
-            for inner in _list(block["group"]):
-                self.add_block(inner)
+            for inner in _list(piece["group"]):
+                self.add_piece(inner)
             if start < len(self):
                 self.blocks.append((start, len(self)))
-        elif "html" in block:
-            document = read_html(Source.of_text(_text(block["html"])))
+        elif "html" in piece:
+            document = read_html(Source.of_text(_text(piece["html"])))
             self._add_text(document.text, document.headings, document.blocks)
-        elif "rows" in block:
-            rows = [[_text(cell) for cell in _list(row)] for row in _list(block["rows"])]
+        elif "rows" in piece:
+            rows = [[_text(cell) for cell in _list(row)] for row in _list(piece["rows"])]
             for row in _row_texts(rows):
                 self._add_text(row, (), [(0, len(row))])
         else:
             headings = (
-                Heading(int(start), int(level), _text(title)) for start, level, title in block["headings"]
+                Heading(int(start), int(level), _text(title)) for start, level, title in piece["headings"]
             )
-            self._add_text(_text(block["text"]), headings)
+            self._add_text(_text(piece["text"]), headings)
 
     def _add_text(
         self, text: str, headings: Iterable[Heading], blocks: Iterable[tuple[int, int]] = ()

@@ -1,6 +1,6 @@
 """Drawings in Office documents: the words of shapes, tables, charts and diagrams on slides and sheets.
 
-XML elements of a drawing come in with the part that holds them; blocks of text and rows go out.  Pictures
+XML elements of a drawing come in with the part that holds them; pieces of text and rows go out.  Pictures
 give the alternative text that their author wrote; text inside a picture is not read.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
-from minisearch.parsers.contents import Block, Page, Rows, rows_block, text_block
+from minisearch.parsers.contents import Pieces, Rows, rows_piece, text_piece
 from minisearch.parsers.office import (
     NumberFormat,
     Package,
@@ -42,22 +42,22 @@ def shapes(tree: Element) -> Iterator[Element]:
             yield from shapes(element)
 
 
-def add_shape(page: Page, package: Package, part: str, shape: Element) -> None:
+def add_shape(page: Pieces, package: Package, part: str, shape: Element) -> None:
     """Add a shape's alternative text, its text, and the table, chart or diagram that it frames."""
     if description := _description(shape):
-        page.append(text_block(description))
+        page.append(text_piece(description))
     for frame in children(shape, "txBody"):
         if text := text_of(frame):
-            page.append(text_block(text))
+            page.append(text_piece(text))
     for element in (inner for data in children(shape, "graphic", "graphicData") for inner in data):
         if tag_name(element) == "tbl":
             rows = [[text_of(cell) for cell in children(row, "tc")] for row in children(element, "tr")]
-            page.append(rows_block(rows))
+            page.append(rows_piece(rows))
         else:
-            page += figure_blocks(package, part, element)
+            page += figure_pieces(package, part, element)
 
 
-def figure_blocks(package: Package, part: str, element: Element) -> list[Block]:
+def figure_pieces(package: Package, part: str, element: Element) -> Pieces:
     """The titles and values of the chart or diagram that an element refers to, if it refers to one."""
     is_diagram = tag_name(element) == "relIds"
     _, name = package.related(part).get(reference(element, "dm" if is_diagram else "id"), ("", ""))
@@ -65,7 +65,7 @@ def figure_blocks(package: Package, part: str, element: Element) -> list[Block]:
         return []
     titles, tables = (_paragraphs(root), []) if is_diagram else _chart(root)
     text = "\n".join(filter(None, titles))
-    return [*([text_block(text)] if text else []), *map(rows_block, tables)]
+    return [*([text_piece(text)] if text else []), *map(rows_piece, tables)]
 
 
 def is_description(words: str) -> bool:

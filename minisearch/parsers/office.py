@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import Archive, local_name, parse_xml, tag_name
-from minisearch.parsers.contents import Contents, ExtractionError, Page, counted
+from minisearch.parsers.contents import Contents, ExtractionError, Pieces, counted
 
 CORE = "docProps/core.xml"
 PROPERTIES = {
@@ -68,7 +68,7 @@ class Package:
         return (name for kind, name in self.related(part).values() if kind in kinds)
 
     def add_pages(
-        self, main: str, references: Iterable[Element], what: str, fill: Callable[[Page, str], None]
+        self, main: str, references: Iterable[Element], what: str, fill: Callable[[Pieces, str], None]
     ) -> None:
         """Add a page for each part that these elements of ``main`` refer to; see `Contents.add_pages`.
 

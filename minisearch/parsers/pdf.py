@@ -19,7 +19,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
 
-from minisearch.parsers.contents import Contents, ExtractionError, counted, text_block
+from minisearch.parsers.contents import Contents, ExtractionError, counted, text_piece
 from minisearch.text import EAST_ASIAN
 
 MAX_HEADINGS = 5_000
@@ -80,8 +80,8 @@ def _extract_pages(document: PdfDocument, contents: Contents) -> None:
             contents.notes.append(f"{n:,} of {n_pages:,} pages {what}")
     outline = _outline(document)
     for index, (text, page_remarks) in enumerate(zip(texts, remarks, strict=True)):
-        page = text_block(text, _placed(text, outline.get(index, [])))
-        contents.pages.append([page, *map(text_block, page_remarks)])
+        page = text_piece(text, _placed(text, outline.get(index, [])))
+        contents.pages.append([page, *map(text_piece, page_remarks)])
 
 
 def _note_left_out(document: PdfDocument, contents: Contents) -> None:

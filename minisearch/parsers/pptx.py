@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
-from minisearch.parsers.contents import Contents, Page, heading_block, text_block
+from minisearch.parsers.contents import Contents, Pieces, heading_piece, text_piece
 from minisearch.parsers.figures import add_shape, shapes, text_of
 from minisearch.parsers.office import Package, attribute, child, children
 
@@ -26,12 +26,12 @@ def extract(data: bytes) -> dict[str, Any]:
     return contents.as_json()
 
 
-def _add_slide(page: Page, package: Package, part: str, footers: set[str]) -> None:
+def _add_slide(page: Pieces, package: Package, part: str, footers: set[str]) -> None:
     found = _shapes(package.root(part))
     title = next((shape for shape in found if _placeholder(shape) in TITLES), None)
     words = "" if title is None else " ".join(_text(title).split())
     if words:
-        page.append(heading_block(words))
+        page.append(heading_piece(words))
     for shape in found:
         kind, words = _placeholder(shape), _text(shape)
         is_repeated = kind == "sldNum" or (kind in FOOTERS and words in footers)
@@ -59,8 +59,8 @@ def _comments(root: Element | None) -> Iterator[str]:
             yield text_of(element)
 
 
-def _add_remarks(page: Page, label: str, remarks: Iterable[str]) -> None:
-    page += (text_block(f"{label}: {remark}") for remark in filter(None, map(str.strip, remarks)))
+def _add_remarks(page: Pieces, label: str, remarks: Iterable[str]) -> None:
+    page += (text_piece(f"{label}: {remark}") for remark in filter(None, map(str.strip, remarks)))
 
 
 def _placeholder(shape: Element) -> str:

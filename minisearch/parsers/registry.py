@@ -1,9 +1,10 @@
 """The reader for each file format: a path or its bytes go in, a `Document` comes out.
 
-The suffix decides on the reader, one function for each format.  Text formats are in ``READERS``: a reader
-gets a decoded `Source` and finds title, headings and fields.  ``BINARY_READERS`` get the bytes.  Any other
-file is plain text, unless its first bytes say that it is not.  Whether a file is wanted or has changed is
-left to others.  The message of an IngestError is the bare reason ("binary file"): the caller knows the path.
+The suffix decides on the reader, one function for each format.  Readers of text formats (``READERS``) get a
+decoded `Source` and find title, headings and fields; readers of binary formats (``EXTRACTED``) get the bytes.
+Any other file is plain text, unless its first bytes say that it is not.  Whether a file is wanted or has
+changed is left to others.  The message of an IngestError is only the reason ("binary file"): the caller knows
+the path.
 """
 
 from __future__ import annotations
@@ -55,8 +56,6 @@ READERS: dict[str, Callable[[Source], Document]] = {
 # Libraries whose version decides what can be read: a file that was skipped is tried again when one changes.
 LIBRARIES = ("pypdfium2", "tree-sitter")
 
-BINARY_READERS: dict[str, Callable[[str, bytes], Document]] = {**EXTRACTED}
-
 
 def read(path: str, *, display: str | None = None) -> Document:
     """The document in a file; its ``path`` is ``display`` where that is given.
@@ -93,7 +92,7 @@ def parse(path: str, data: bytes) -> Document:
     Raises IngestError when they are binary, or not in the encoding that their byte-order mark names.
     """
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a plain string; pathlib would cost 5 µs a file
-    if read_binary := BINARY_READERS.get(suffix):
+    if read_binary := EXTRACTED.get(suffix):
         document = read_binary(path, data)
     else:
         document = READERS.get(suffix, read_text)(decode(path, data))

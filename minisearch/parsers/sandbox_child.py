@@ -67,7 +67,7 @@ def main(paths: list[str], cpu_s: int, memory_bytes: int, answer_bytes: int) -> 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     """The two pipes; what libraries print is discarded."""
-    requests, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb")
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
@@ -138,13 +138,10 @@ def _read_frame(file: BinaryIO) -> bytes:
 
 
 def _read(file: BinaryIO, n_bytes: int) -> bytes:
-    data = bytearray()
-    while len(data) < n_bytes:
-        part = file.read(min(n_bytes - len(data), 1 << 20))
-        if not part:
-            os._exit(0)
-        data += part
-    return bytes(data)
+    data = file.read(n_bytes)
+    if len(data) < n_bytes:  # the parent has closed the pipe
+        os._exit(0)
+    return data
 
 
 def _limit(what: int, soft: int) -> None:

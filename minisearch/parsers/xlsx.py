@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import iterate_xml, tag_name
-from minisearch.parsers.contents import Contents, DamagedPart, Page, counted, rows_block, text_block
+from minisearch.parsers.contents import Contents, DamagedPart, Pieces, counted, rows_piece, text_piece
 from minisearch.parsers.figures import add_shape, shapes
 from minisearch.parsers.office import (
     NumberFormat,
@@ -68,7 +68,7 @@ class _Workbook:
         except DamagedPart:
             self._package.contents.note_unreadable(part)
 
-    def add_sheet(self, page: Page, part: str) -> None:
+    def add_sheet(self, page: Pieces, part: str) -> None:
         """Add a sheet's rows, headers and footers, comments, and drawings."""
         rows: list[dict[int, str]] = []
         headers: dict[str, None] = {}
@@ -80,8 +80,8 @@ class _Workbook:
                 rows.append(row)
         if rows:
             used = sorted(set().union(*rows))  # columns that no row uses would only take room
-            page.append(rows_block([[row.get(column, "") for column in used] for row in rows]))
-        page += map(text_block, headers)
+            page.append(rows_piece([[row.get(column, "") for column in used] for row in rows]))
+        page += map(text_piece, headers)
         self._add_comments(page, part)
         for name in self._package.parts(part, "drawing"):
             root = self._package.optional(name)
@@ -135,7 +135,7 @@ class _Workbook:
         self.n_lost += 1
         return ""
 
-    def _add_comments(self, page: Page, part: str) -> None:
+    def _add_comments(self, page: Pieces, part: str) -> None:
         """Add comments; where a cell has a thread, not the copy that older programs show."""
         threaded: set[str] = set()
         for kind in ("threadedComment", "comments"):
@@ -148,7 +148,7 @@ class _Workbook:
                     elif tag_name(comment) != "comment" or place in threaded:
                         continue
                     if words := _text(comment).strip():
-                        page.append(text_block(f"Comment on {place}: {words}"))
+                        page.append(text_piece(f"Comment on {place}: {words}"))
 
 
 def _is_index(words: str, values: Sized) -> bool:

@@ -1,44 +1,50 @@
-"""The sentence of a passage that answers best, and where it stands in its file.
+"""Evidence: the sentence of each result that answers the query best, and its place in the file.
 
-Passages come in as texts, with the query and its vector; for each the span of one sentence goes out, with
-its cosine.  The model sees only a few sentences of a passage: those that share the query's rarer words,
-chosen without it.  Encoding is handed in; finding passages and showing spans is left to others.
+The texts of passages come in, with the query and its vector; for each passage the span of one sentence goes
+out, with its cosine.  The model sees only a few sentences of a passage, chosen by the words that they share
+with the query.  The encoder is handed in; splitting a passage into sentences is left to `sentences`.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from minisearch.results import Evidence
 from minisearch.search.sentences import LETTER, LINE_END, sentences_and_code
-from minisearch.search.shared_words import has_names, shares
+from minisearch.text import CJK, STOP_WORDS, bigrams, stem
 from minisearch.types import FloatArray
 
-# The model's choice among all sentences is among those tried in 93% of 442 passages found for 98 queries
-# (two collections: 94% and 91%), at 65 of 117 tokens a passage; at most three give 90% at 58.  By shared
-# words alone, without word vectors, four give 91% at 84.  Of 387 passages found for 129 queries (notes,
-# data/) three mark another sentence than four in 15, two in 55.
+# How many sentences of a passage the model sees.  Its choice among all sentences is among these in 93% of 442
+# passages found for 98 queries (two collections: 94% and 91%), at 65 of 117 tokens a passage; at most three
+# give 90% at 58.  By shared words alone, without word vectors, four give 91% at 84.  Of 387 passages found
+# for 129 queries (notes, data/) three mark another sentence than four in 15, two in 55.
 N_TRIED = 4
 MARGIN = 0.15
 
-# A line of code has to be nearer than the sentences around it by more than this. In 63 of 300 passages found
-# for 30 queries about Ansible code was nearest; in the 21 where by less, a sentence answered better (13) or
-# as well (8), beyond it was mostly the code.
+# A line of code has to be nearer than the sentences around it by more than this.  In 63 of 300 passages found
+# for 30 queries about Ansible code was nearest; in the 21 where it was by less, a sentence answered better
+# (13) or as well (8), beyond it was mostly the code.
 CODE_MARGIN = 0.1
 
-# A title has few words, and is near for that; what stands below it says more.
+# A title has few words, and is near for that reason; the text below it says more.
 TITLE_MARGIN = 0.15
 
-# How much the share of the query's rarer words counts that a sentence holds, beside its cosine: the model
-# hardly tells 4.11.3 from PostgreSQL 12. Of 786 passages found for 264 queries (four collections) this
-# changes the sentence of 40: 18 answer better, 8 worse; where two sentences are tried, of 50, 23 and 7. From
-# 0.2 to 0.3 no difference could be told.
+# The weight of the share of the query's rarer words that a sentence has, beside its cosine: the model hardly
+# tells 4.11.3 from PostgreSQL 12. Of 786 passages found for 264 queries (four collections) this changes the
+# sentence of 40: 18 answer better, 8 worse; where two sentences are tried, of 50, 23 and 7. Between 0.2 and
+# 0.3 there is no difference.
 WORDS_COUNT = 0.25
+
+# Chosen with WORDS_COUNT, on the same queries.
+NAME_WEIGHT = 3.0  # a name or a number has no synonyms
+PAIR_WEIGHT = 0.5  # "8 GB" is not in "16 GB; 8 TB"
 
 NEARLY_ALL = 0.8  # of a passage's characters
 
@@ -47,7 +53,7 @@ Anchors = Sequence[tuple[int, int, int]]
 Passage = tuple[str, str]  # its text, its heading path
 
 BLANK_LINE = re.compile(r"[ \t]*(\r\n|\r|\n)[ \t]*(\r\n|\r|\n)")
-MOST_WORDS_OF_A_TITLE = 10
+MAX_TITLE_WORDS = 10
 
 
 def best_sentences(
@@ -64,20 +70,21 @@ def best_sentences(
 ) -> list[tuple[int, int, float]]:
     """For each passage the span and the cosine of the sentence that answers best, the first of equals.
 
-    At most ``n_tried`` sentences a passage are looked at, in one call of ``encode`` for all passages: those
-    nearest by ``word_vectors``, unit vectors (n, any) that cost next to nothing, less than 0.15 below the
-    nearest; without these the ones that share the query's rarer words.  The share of these that a sentence
-    holds counts beside its cosine.  A line of code counts as 0.1 further away than it is, a title as 0.15.
-    Words are rare among the sentences of the passages ``found_first``, or else of those given: with these at
-    hand, an answer does not depend on what stands beside it on the page.
-    ``headings`` are the passages' heading paths.  A sentence that is nearly all of its passage has the
-    passage's cosine, where that is given in ``cosines``.  ``query_vector`` (d,) has unit length.
+    ``encode`` sees at most ``n_tried`` sentences of a passage, in one call for all passages: the nearest by
+    ``word_vectors``, cheap unit vectors (n, any), that are less than 0.15 below the nearest one; without word
+    vectors those that share the query's rarer words.  The share of these words counts beside the cosine.  The
+    cosine of a line of code counts 0.1 less than it is, that of a title 0.15 less.
+
+    Words are rare by the sentences of the passages ``found_first``, or else of ``passages``; with the former
+    the choice does not depend on which other passages are shown.  ``headings`` are the heading paths of the
+    passages.  A sentence that is nearly all of its passage has the passage's cosine, if it is given in
+    ``cosines``.  ``query_vector`` (d,) has unit length.
     """
-    told = _sentences(query, passages, headings, found_first)
-    # a sentence with the very number has to be among the tried, however unlike it is otherwise
+    sentences = _sentences(query, passages, headings, found_first)
+    # A sentence with the very number or name must be tried, however different it is otherwise.
     early = WORDS_COUNT * (2 if has_names(query) else 1)
     if word_vectors is None:
-        tried = [_highest(_likeliness(of_text), n_tried) for of_text in told]
+        tried = [_highest(_likeliness(of_text), n_tried) for of_text in sentences]
     else:
         tried = [
             _highest(
@@ -85,20 +92,20 @@ def best_sentences(
                 n_tried,
                 margin=MARGIN,
             )
-            for both in zip(_word_cosines(query, told, word_vectors), told, strict=True)
+            for both in zip(_word_cosines(query, sentences, word_vectors), sentences, strict=True)
         ]
     known = [
         cosine if of_text[0].end - of_text[0].start >= NEARLY_ALL * len(text) else None
-        for text, of_text, cosine in zip(passages, told, cosines or [None] * len(told), strict=True)
+        for text, of_text, cosine in zip(passages, sentences, cosines or [None] * len(sentences), strict=True)
     ]
-    wanted = [told[i][number].text for i, cosine in enumerate(known) if cosine is None for number in tried[i]]
-    scores = iter(np.einsum("nd,d->n", encode(wanted), query_vector).tolist() if wanted else [])
+    texts = [sentences[i][n].text for i, cosine in enumerate(known) if cosine is None for n in tried[i]]
+    scores = iter(np.einsum("nd,d->n", encode(texts), query_vector).tolist() if texts else [])
     found = []
-    for of_text, numbers, cosine in zip(told, tried, known, strict=True):
-        of_number = {number: cosine if cosine is not None else next(scores) for number in numbers}
-        merit = {i: of_number[i] - of_text[i].handicap + WORDS_COUNT * of_text[i].share for i in numbers}
+    for of_text, numbers, cosine in zip(sentences, tried, known, strict=True):
+        score_of = {number: cosine if cosine is not None else next(scores) for number in numbers}
+        merit = {i: score_of[i] - of_text[i].handicap + WORDS_COUNT * of_text[i].share for i in numbers}
         best = max(numbers, key=lambda number: (merit[number], -number))
-        found.append((of_text[best].start, of_text[best].end, float(of_number[best])))
+        found.append((of_text[best].start, of_text[best].end, float(score_of[best])))
     return found
 
 
@@ -110,16 +117,16 @@ def likeliest_sentences(
     found_first: Sequence[Passage] = (),
 ) -> list[tuple[int, int, None]]:
     """The same without a model: the sentence that shares most of the query's rarer words; no cosine."""
-    told = _sentences(query, passages, headings, found_first)
-    best = [of_text[_highest(_likeliness(of_text), 1)[0]] for of_text in told]
+    sentences = _sentences(query, passages, headings, found_first)
+    best = [of_text[_highest(_likeliness(of_text), 1)[0]] for of_text in sentences]
     return [(one.start, one.end, None) for one in best]
 
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """Where it stands in its passage, and what speaks for it but the model.
+    """A sentence of a passage: its span, its text, its share of the query's words.
 
-    ``handicap`` is how much nearer than others it has to be.
+    ``handicap`` is how much nearer than other sentences it has to be.
     """
 
     start: int
@@ -134,11 +141,13 @@ def _sentences(
 ) -> list[list[_Sentence]]:
     """Each passage's sentences, at least one."""
     asked = [*zip(passages, headings or [""] * len(passages), strict=True)]
-    every = [*asked, *(one for one in found_first if one not in asked)]  # each cut once: that takes its time
-    cut = [sentences_and_code(text, heading=heading) or [((0, len(text)), False)] for text, heading in every]
+    every = [*asked, *(one for one in found_first if one not in asked)]  # splitting takes time: once each
+    split = [
+        sentences_and_code(text, heading=heading) or [((0, len(text)), False)] for text, heading in every
+    ]
     texts = [
         [" ".join(text[start:end].split()) for (start, end), _ in spans]
-        for (text, _), spans in zip(every, cut, strict=True)
+        for (text, _), spans in zip(every, split, strict=True)
     ]
     shared = shares(query, texts, among=[every.index(one) for one in found_first])
     return [
@@ -152,26 +161,28 @@ def _sentences(
             )
             for ((start, end), is_code), text, share in zip(spans, of_text, its_shares, strict=True)
         ]
-        for (whole, _), spans, of_text, its_shares in zip(every, cut, texts, shared, strict=True)
+        for (whole, _), spans, of_text, its_shares in zip(every, split, texts, shared, strict=True)
     ][: len(asked)]
 
 
 def _highest(scores: Sequence[float], n: int, *, margin: float = math.inf) -> list[int]:
-    """Which n scores are highest, in their own order; none that is further than the margin below the best."""
+    """The positions of the n highest scores, ascending; none more than the margin below the best."""
     floor = max(scores) - margin
     numbers = sorted(range(len(scores)), key=lambda number: (-scores[number], number))[:n]
     return sorted(number for number in numbers if scores[number] >= floor)
 
 
-def _word_cosines(query: str, told: Sequence[Sequence[_Sentence]], word_vectors: Encode) -> list[list[float]]:
-    """Each sentence's cosine with the query by the words alone."""
-    vectors = word_vectors([query, *(one.text for of_text in told for one in of_text)])
+def _word_cosines(
+    query: str, sentences: Sequence[Sequence[_Sentence]], word_vectors: Encode
+) -> list[list[float]]:
+    """Each sentence's cosine with the query by word vectors."""
+    vectors = word_vectors([query, *(one.text for of_text in sentences for one in of_text)])
     cosines = iter(np.einsum("nd,d->n", vectors[1:], vectors[0]).tolist())
-    return [[next(cosines) for _ in of_text] for of_text in told]
+    return [[next(cosines) for _ in of_text] for of_text in sentences]
 
 
 def _likeliness(of_text: Sequence[_Sentence]) -> list[float]:
-    """How likely each sentence answers, by its words alone: of equals longer and earlier ones."""
+    """How likely each sentence answers by its words alone; longer and earlier ones win over equals."""
     return [
         10 * one.share + min(len(one.text.split()), 12) / 12 - 0.02 * number
         for number, one in enumerate(of_text)
@@ -179,18 +190,95 @@ def _likeliness(of_text: Sequence[_Sentence]) -> list[float]:
 
 
 def _is_title(text: str, start: int, end: int) -> bool:
-    """Whether a passage begins with this, a few words on a line, and goes on below a blank one."""
-    said = text[start:end]
+    """Whether the passage begins with this sentence, a short line with a blank one below it."""
+    sentence = text[start:end]
     return (
         not LETTER.search(text, 0, start)
         and BLANK_LINE.match(text, end) is not None
-        and not LINE_END.search(said)
-        and said[-1] not in ".!?:;,。！？"
-        and len(said.split()) <= MOST_WORDS_OF_A_TITLE
+        and not LINE_END.search(sentence)
+        and sentence[-1] not in ".!?:;,。！？"
+        and len(sentence.split()) <= MAX_TITLE_WORDS
     )
 
 
-# --- where it stands -----------------------------------------------------------------------------------
+# --- shared words ------------------------------------------------------------------------------------------
+
+WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+")  # numbers such as 4.11.3 stay whole
+HAS_CJK = re.compile(f"[{CJK}]")
+N_STEM_CHARACTERS = 6
+
+Term = str | tuple[str, str]  # a word, or two words in a row
+
+
+def shares(query: str, texts: Sequence[Sequence[str]], *, among: Sequence[int] = ()) -> list[list[float]]:
+    """The share of the query's words and pairs of words that each sentence has, weighted by their rarity.
+
+    Rarity is that among the sentences of the passages with the numbers ``among``, or else of all passages,
+    squared, so that words that distinguish sentences count.  Words in no sentence count as the rarest.  Stop
+    words count only if the query has no others.
+    """
+    terms = [[_terms(_stems(sentence)) for sentence in of_text] for of_text in texts]
+    weights = _weights(query, [terms[number] for number in among] or terms)
+    total = sum(weights.values()) or 1.0
+    return [
+        [
+            sum(weight for term, weight in weights.items() if term in of_sentence) / total
+            for of_sentence in of_text
+        ]
+        for of_text in terms
+    ]
+
+
+def has_names(query: str) -> bool:
+    """Whether the query has a number, or a capital after its first word."""
+    return bool(_names(query))
+
+
+def _weights(query: str, terms: Sequence[Sequence[set[Term]]]) -> dict[Term, float]:
+    n = sum(map(len, terms))
+    n_with = Counter(term for of_text in terms for of_sentence in of_text for term in of_sentence)
+    stems, names = _stems(query), _names(query)
+    counted = set(_stems(query, without=STOP_WORDS)) or set(stems)
+    weights: dict[Term, float] = {
+        stem: math.log(1 + n / max(1, n_with[stem])) ** 2 * (NAME_WEIGHT if stem in names else 1)
+        for stem in sorted(counted)
+    }
+    pairs = {
+        pair: PAIR_WEIGHT * min(map(weights.__getitem__, pair))
+        for pair in pairwise(stems)
+        if {*pair} <= counted
+    }
+    return weights | pairs
+
+
+def _terms(stems: Sequence[str]) -> set[Term]:
+    return {*stems, *pairwise(stems)}
+
+
+def _names(query: str) -> set[str]:
+    words = WORD.findall(query)
+    names = [word for i, word in enumerate(words) if _has_digit(word) or (i and word[0].isupper())]
+    return {stem for word in names for stem in _stems(word, without=STOP_WORDS)}  # "I" is no name
+
+
+def _has_digit(word: str) -> bool:
+    return any(character.isdigit() for character in word)
+
+
+def _stems(text: str, *, without: frozenset[str] = frozenset()) -> list[str]:
+    """The stems of the words, of six letters at most; CJK text as pairs of characters."""
+    stems = []
+    for word in WORD.findall(text.casefold()):
+        if word in without:
+            continue
+        if HAS_CJK.search(word):
+            stems += bigrams(word)
+        else:
+            stems.append(word if _has_digit(word) else stem(word)[:N_STEM_CHARACTERS])
+    return stems
+
+
+# --- places ------------------------------------------------------------------------------------------------
 
 
 def place(anchors: Anchors, text: str, position: int) -> tuple[int, int]:

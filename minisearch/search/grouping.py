@@ -1,9 +1,8 @@
-"""What of a ranking goes on the page: neighbours and copies together, no document in every place.
+"""Grouping: neighbours and near copies share a result, and no document takes all the places.
 
-Ranked candidates come in, best first, with their vectors beside them, (n, d) unit vectors in the same
-order; groups or a new order go out.  Nothing is lost on the way: a group keeps all its members.  How the
-ranking came about, and what of a group is shown, is left to others.  It is meant for a few hundred
-candidates: time and memory grow with their square.
+Ranked candidates come in, best first, with their unit vectors (n, d) in the same order; groups or a new order
+go out.  A group keeps all its members.  Ranking is left to `ranking`, what is shown of a group to `pipeline`.
+It is meant for a few hundred candidates: time and memory grow with their square.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from minisearch.errors import InputError
 from minisearch.types import FloatArray
 
 COPY_COSINE = 0.97
-"""From this cosine on, two passages say the same."""
+"""Two passages with at least this cosine count as copies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage that may be shown.
+    """A ranked passage.
 
-    ``chunk_id``: the passages of one document have consecutive ids in their order.  ``score``: higher is
-    better.  ``text_key`` is equal for equal texts (the text itself, or its hash).  ``heading`` is the path of
-    headings above it.
+    The passages of one document have consecutive ``chunk_id`` in their order.  A higher ``score`` is better.
+    ``text_key`` is equal for equal texts (the text itself, or its hash).  ``heading`` is the path of headings
+    above it.
     """
 
     chunk_id: int
@@ -39,33 +38,31 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Candidates that take one place on the page, best first; never empty."""
+    """Candidates that share one result, best first; never empty."""
 
     members: tuple[Candidate, ...]
 
     @property
     def best(self) -> Candidate:
-        """The one that is shown."""
+        """The candidate that is shown."""
         return self.members[0]
 
 
 def merge(ranked: Sequence[Candidate], vectors: FloatArray | None = None) -> list[Group]:
-    """Each candidate with the better one that it stands beside in its section, or is a near copy of.
+    """Group each candidate with a better one that is its neighbour under the same heading or a near copy.
 
-    It joins the first group whose best it is next to, under the same heading, or alike; every candidate is in
-    one group.  Only that best counts: a chain of neighbours does not become one group, nobody joins what it
-    is not like.  Without vectors only equal texts are copies.
+    A candidate joins the first group whose best is such a neighbour or copy; each candidate is in one group.
+    Only the best of a group counts, so a chain of neighbours does not become one group.  Without vectors only
+    equal texts are copies.
     """
-    # A neighbour under another heading may be the right section.  Put together with it, the right one is
-    # among the first five of a page for 65% of 132 known items in data/ and 67% of 236 in Ansible's
-    # documentation; apart, for 69% and 69%; together, with the one that holds the nearest sentence shown,
-    # for 62% and 64%.
+    # A neighbour under another heading may be the right section.  If such neighbours are grouped, the right
+    # section is among the first five results for 65% of 132 known items in data/ and 67% of 236 in Ansible's
+    # documentation; if they are not, for 69% and 69%; if they are, and the passage with the nearest sentence
+    # is shown, for 62% and 64%.
     members: list[list[Candidate]] = []
     leaders: list[int] = []  # the position of each group's best
-    of_text: dict[
-        str | bytes, int
-    ] = {}  # the first group whose best has this text, or stands beside this one
-    beside: dict[tuple[int, str, int], int] = {}
+    of_text: dict[str | bytes, int] = {}  # the first group whose best has this text
+    beside: dict[tuple[int, str, int], int] = {}  # the first group whose best is next to this passage
     is_alike = None if vectors is None else _cosines(vectors) >= COPY_COSINE  # (n, n)
     for position, candidate in enumerate(ranked):
         section, chunk_id = (candidate.document_id, candidate.heading), candidate.chunk_id
@@ -85,7 +82,7 @@ def merge(ranked: Sequence[Candidate], vectors: FloatArray | None = None) -> lis
 
 
 def _cosines(vectors: FloatArray) -> FloatArray:
-    """Of all pairs, (n, n)."""
+    """The cosines of all pairs, (n, n)."""
     # Not a matrix product: OpenBLAS's threads spin while they wait for one another, and where torch's or
     # another program's want the cores as well, half a millisecond took fifteen.
     cosines: FloatArray = np.einsum("nd,md->nm", vectors, vectors)
@@ -93,9 +90,9 @@ def _cosines(vectors: FloatArray) -> FloatArray:
 
 
 def spread(groups: Sequence[Group], k: int, *, per_document: int = 3) -> list[Group]:
-    """The first k groups of which at most ``per_document`` begin in one document.
+    """The first k groups, at most ``per_document`` of them led by one document.
 
-    Where there are not enough of those, the ones held back follow in their order: k groups, or all.
+    If there are fewer than k of these, the groups held back follow in their order.
     """
     if k < 1 or per_document < 1:
         raise InputError(f"k is {k} and per_document is {per_document}: both must be at least 1")
@@ -114,12 +111,12 @@ def spread(groups: Sequence[Group], k: int, *, per_document: int = 3) -> list[Gr
 def diversify(
     ranked: Sequence[Candidate], vectors: FloatArray, k: int, *, trade_off: float
 ) -> list[Candidate]:
-    """The k candidates that are good and unlike those before: maximal marginal relevance.
+    """Choose k candidates that are relevant and differ from each other: maximal marginal relevance.
 
-    Each is the one with the highest ``trade_off * relevance - (1 - trade_off) * similarity``: its score
-    scaled to [0, 1] over the candidates, and its cosine with the nearest one already chosen, 0 for the
-    first; equal ones in the order of the ranking.  A score above one further up counts like that one: a
-    reranker has its own scale.  At 1 the ranking stays as it is, at 0 only variety counts.
+    The next is always the one with the highest ``trade_off * relevance - (1 - trade_off) * similarity``: its
+    score scaled to [0, 1] over the candidates, and its cosine with the nearest one already chosen, 0 for the
+    first.  Equal ones keep the order of the ranking.  A score higher than one ranked before it counts like
+    that one, since a reranker has its own scale.  At 1 the ranking is unchanged, at 0 only variety counts.
 
     Carbonell and Goldstein, "The use of MMR, diversity-based reranking for reordering documents and producing
     summaries", SIGIR 1998.
@@ -146,7 +143,7 @@ def diversify(
 
 
 def by_document(ranked: Sequence[Candidate]) -> list[Group]:
-    """One group a document, in the order of their best passages; the others are members in their order."""
+    """One group for each document, in the order of their best passages."""
     passages: dict[int, list[Candidate]] = {}
     for candidate in ranked:
         passages.setdefault(candidate.document_id, []).append(candidate)

@@ -1,19 +1,18 @@
-"""What a user wrote, its operators taken apart: text in, a `Query` out.
+"""Query syntax: the text that a user wrote comes in, a `Query` with its operators goes out.
 
-    "a phrase"                  must stand in every answer, and is searched for like the rest
-    -word   -"a phrase"         must stand in none
-    +concept   +"a concept"     pulls the query towards a concept; ^0.5 behind it is its weight, else 1
-    -concept^0.5                pushes the query away from it
+    "a phrase"                  every result has the phrase; its words are searched for as well
+    -word   -"a phrase"         no result has it
+    +concept   +"a concept"     moves the query towards a concept; ^0.5 after it is its weight, 1 by default
+    -concept^0.5                moves the query away from it
 
 An operator stands at the beginning or after a space, and its word begins with a letter: ``--all``, ``-5``,
-``+49 170``, ``c++`` and hyphenated words stay text.  So does a single letter (``ls -v``, ``x^3 -x^2``), which
-is an option or a variable far more often than a wish; ``-"v"`` is one.  Neither a word's place nor its length
-tells more: ``rm -rf build`` reads like ``bread -rye flour``, ``docker run -it`` like ``widgets -js``.  So
-doors say which words were left out, and `literal_query` takes a text as it stands.
+``+49 170``, ``c++`` and hyphenated words are plain text.  So is a single letter (``ls -v``, ``x^3 -x^2``),
+which is mostly an option or a variable; ``-"v"`` is an operator.  The other cases cannot be told apart:
+``rm -rf build`` looks like ``bread -rye flour``, ``docker run -it`` like ``widgets -js``.  So the command
+line says which words were excluded, and `literal_query` reads no operators.
 
-Other quotation marks and the wide signs of East Asian keyboards count like the plain ones; single ones never
-do (don't).  A mark inside a word or without its partner is text.  What a phrase finds is left to the full
-text, the vector to the model.
+Other double quotation marks and the full-width signs of East Asian keyboards count too; single quotation
+marks do not (don't).  A mark inside a word or without its partner is plain text.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ from minisearch.errors import InputError, short
 from minisearch.results import Query
 from minisearch.text import CJK
 
-MAX_WEIGHT = 10.0  # there the rest of the query has no say any more
+MAX_WEIGHT = 10.0  # with it the rest of the query has no effect
 NUMBERS = (int, float, np.integer, np.floating)
 
-# None passes over another opening mark: so a page full of them takes linear time.
+# No alternative reaches past another opening mark, so a text full of them takes linear time.
 QUOTED = r'"[^"]*"|＂[^＂]*＂|“[^“”]*”|„[^„“”]*[“”]|«[^«»]*»|»[^«»]*«'
 
 STEP = re.compile(
@@ -44,18 +43,18 @@ STEP = re.compile(
     re.VERBOSE,
 )
 ONE_LETTER = re.compile(rf"[^{CJK}]")
-TRAILING = ".,;:!?…。、，．；：！？"  # the sentence's, not the word's
+TRAILING = ".,;:!?…。、，．；：！？"  # part of the sentence, not of the word
 WEIGHT = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
 def parse_query(text: str) -> Query:
-    """The query that a text asks, by the operators in it; runs of white space become one space.
+    """Parse a text with operators; runs of white space become one space.
 
     >>> parse_query('bread "sour dough" -rye +crust^0.5')
     Query(text='bread sour dough', required=('sour dough',), excluded=('rye',), steers=(('crust', 0.5),))
 
-    Phrases without a letter or digit ask for nothing.  Raises InputError where nothing is looked for, and for
-    a weight that is no number above 0, 10 at most.
+    Phrases without a letter or digit are ignored.  Raises InputError if nothing is left to search for, and
+    for a weight that is not a number above 0 and at most 10.
     """
     text = _checked(text)
     required: list[str] = []
@@ -65,7 +64,7 @@ def parse_query(text: str) -> Query:
     end = 0
     for step in STEP.finditer(text):
         operand = _operand(step)
-        if operand is None:  # no operator after all
+        if operand is None:  # plain text
             continue
         kept.append(text[end : step.start()])
         end = step.end()
@@ -82,18 +81,18 @@ def parse_query(text: str) -> Query:
                 steers.append((operand, -value if is_minus else value))
             kept.append(" ")
     kept.append(text[end:])
-    return _asking_something(
+    return _not_empty(
         Query(" ".join("".join(kept).split()), _distinct(required), _distinct(excluded), tuple(steers))
     )
 
 
 def literal_query(text: str) -> Query:
-    """The query that a text asks, just as it stands; InputError for an empty one."""
-    return _asking_something(Query(_checked(text)))
+    """The query for a text without operators; InputError for an empty one."""
+    return _not_empty(Query(_checked(text)))
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is nothing but numbers: each word at least half digits, as of telephones and invoices.
+    """Whether each word of a text is at least half digits, as in telephone and invoice numbers.
 
     >>> is_number("DE89 3704 0044"), is_number("INV-2024-0031"), is_number("python3"), is_number("5 apples")
     (True, True, False, False)
@@ -103,18 +102,18 @@ def is_number(text: str) -> bool:
 
 
 def _share_of_digits(word: str) -> float:
-    told = [character for character in word if character.isalnum()]
-    return sum(map(str.isdigit, told)) / len(told)
+    counted = [character for character in word if character.isalnum()]
+    return sum(map(str.isdigit, counted)) / len(counted)
 
 
 def checked_query(query: Query) -> Query:
-    """A query made by a caller; InputError for one that asks nothing or holds what is no part of one."""
+    """A query made by a caller, checked; InputError if it is empty or has a part of a wrong type."""
     if not isinstance(query, Query):
         raise InputError(f"expected a query, a text or a Query, got {type(query).__name__}")
     if not isinstance(query.text, str):
         raise InputError(f"the query's text is {query.text!r:.60}: expected a text")
     steers = (_steer(steer) for steer in _items("steers", query.steers, "pairs, a concept and its weight"))
-    return _asking_something(
+    return _not_empty(
         Query(
             _checked(query.text),
             _phrases("required", query.required),
@@ -159,7 +158,7 @@ def _checked(text: str) -> str:
 
 
 def _operand(step: re.Match[str]) -> str | None:
-    """The words that an operator is about; None where what looks like one is text."""
+    """The words of an operator; None if what looks like an operator is plain text."""
     if step["word"] is None:
         quoted: str = step["phrase"] or step["concept"]
         return " ".join(quoted[1:-1].split())
@@ -187,8 +186,8 @@ def _distinct(phrases: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(phrases))
 
 
-def _asking_something(query: Query) -> Query:
-    """The same query; InputError if there is nothing that an answer could be near to."""
+def _not_empty(query: Query) -> Query:
+    """The same query; InputError if there is nothing to search for."""
     if query.text.strip() or any(weight > 0 for _, weight in query.steers):
         return query
     if query.excluded or query.steers:

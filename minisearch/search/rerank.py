@@ -21,7 +21,7 @@ import numpy as np
 from minisearch import minilm
 from minisearch.errors import InputError, ModelError, WeightsNotFound, short
 from minisearch.manifest import as_dtype
-from minisearch.minilm.catalog import locate
+from minisearch.minilm.hub import locate
 from minisearch.minilm.settings import read_settings
 from minisearch.types import Encoder, FloatArray, IntArray, Reranker, Tokenizer
 

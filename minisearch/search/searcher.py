@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from minisearch.encoders import Encoders
 from minisearch.errors import InputError
 from minisearch.manifest import DEFAULT_MODEL, Manifest
-from minisearch.paths import IndexLocation, real_path
+from minisearch.minilm.catalog import find
+from minisearch.minilm.encoders import Encoders
+from minisearch.paths import IndexLocation, check_model_folder, real_path
 from minisearch.results import Query, SearchOptions, SearchResults
-from minisearch.search.path_patterns import as_stored
+from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, condition, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
@@ -78,7 +79,7 @@ class Searcher:
                 ids = np.array([passage.id for passage in passages], np.int64)
                 encoder = None
                 if options.evidence:
-                    encoder = self._encoders.to_ask(manifest.model, passages[0].text)
+                    encoder = self._encoders.to_query(manifest.model, passages[0].text)
                     manifest.check(encoder, self._location.folder)
                 # The baseline is about queries, not passages.
                 pipeline = replace(self._pipeline(store, encoder, options), baseline=None)
@@ -119,7 +120,7 @@ class Searcher:
         model = DEFAULT_MODEL
         if self._location.exists():
             model = self._current(lambda store: Manifest.read(store, self._location.folder)).model
-        vectors = self._encoders.to_ask(model, " ".join(texts)).encode_query(texts)  # (n, D)
+        vectors = self._encoders.to_query(model, " ".join(texts)).encode_query(texts)  # (n, D)
         cosines: FloatArray = np.clip(vectors @ vectors.T, -1, 1)
         return cosines
 
@@ -185,7 +186,7 @@ class Searcher:
         manifest = Manifest.read(store, self._location.folder)
         if options.mode == "lexical":
             return None, None
-        encoder = self._encoders.to_ask(manifest.model, query.text)
+        encoder = self._encoders.to_query(manifest.model, query.text)
         vector = _vector(query, encoder)
         manifest.check(encoder, self._location.folder)
         return encoder, vector
@@ -194,7 +195,7 @@ class Searcher:
         """The options with path patterns of stored paths in the filter."""
         if options.where is None:
             return options
-        return replace(options, where=as_stored(options.where, self._location))
+        return replace(options, where=with_stored_paths(options.where, self._location))
 
     def _pipeline(self, store: Store, encoder: Encoder | None, options: SearchOptions) -> Pipeline:
         """The pipeline over the snapshot that the store is in."""
@@ -211,6 +212,15 @@ class Searcher:
                 budget_s=options.rerank_budget_s,
             )
         return Pipeline(store, index, encoder, rerank, manifest.baseline, self._location.shown)
+
+
+def check_model(location: IndexLocation, model: str) -> None:
+    """InputError if the index names a model folder that it is not trusted to open."""
+    if find(model) is not None or not location.exists():  # a name means the same everywhere
+        return
+    with Store(location.database) as store:
+        trusted = Manifest.read(store, location.folder).trusted
+    check_model_folder(trusted, location, model)
 
 
 def _parsed(query: str | Query, options: SearchOptions) -> Query:

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from minisearch.text import UNSPACED, front_matter, sentence_starts
 
-MAX_CHARACTERS = 300  # a sentence longer than four lines of a terminal points at nothing
+MAX_CHARACTERS = 300  # a longer sentence is no evidence: it fills four lines of a terminal
 
 Span = tuple[int, int]
 
@@ -22,19 +22,19 @@ LINE_END = re.compile(r"\r\n|\r|\n")
 LETTER = re.compile(r"[^\W_]")
 WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
-INLINE_CODE = re.compile(r"(?<![:`])(`+)[^`]+\1(?![`_])")  # reStructuredText's roles and links are none
+INLINE_CODE = re.compile(r"(?<![:`])(`+)[^`]+\1(?![`_])")  # not the roles and links of reStructuredText
 ADDRESS = re.compile(r"<?\bhttps?://[^\s>]+>?")
-FEWEST_WORDS_AT_ADDRESS = 3  # "More information: <address>" says nothing
+MIN_WORDS_AT_ADDRESS = 3  # "More information: <address>" says nothing
 
 FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(\S*)")
 UNDERLINE = re.compile(r"([^\w\s])\1{2,}[ \t]*")
 ATX_HEADING = re.compile(r" {0,3}#{1,6}[ \t]")
-NUMBERING = (  # but no German date
+NUMBERING = (  # not a German date
     r"\d{1,9}[.)](?![ \t]+(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November"
     r"|Dezember)\b)"
 )
 ITEM_OR_ROW = re.compile(rf"[ \t]*(?:(?:[-*+•>]|{NUMBERING})[ \t]|\|)")
-MARKS = re.compile(  # before the words of such a line
+MARKS = re.compile(  # at the beginning of such a line
     rf"[ \t]*(?:(?:[-*+•>#]+|{NUMBERING}|//+|\.\.[ \t]+[\w-]+::)[ \t]+|\|[ \t]*)*"
 )
 DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+([\w:-]+)::(?:[ \t]+\S*)?[ \t]*")  # reStructuredText's
@@ -64,8 +64,8 @@ FIELD = re.compile(r"[ \t]+\S|[\w\"'][\w .\"'/-]*[:=]|-(?:[ \t]|$)|[#\[\]{}]|[ \
 
 COMMENT = re.compile(r"[ \t]*(?:#(?!!)|//|--[ ]|/?\*+[ ])")
 
-# A line that is code by itself: by its end, as a key or an assignment, by its first word.  Most lines of a
-# paragraph have to be, so that prose wrapped at "for" or at a bracket is not taken apart.
+# A line that looks like code: by its end, as a key or an assignment, by its first word.  A paragraph is code
+# only if most of its lines are, so that prose wrapped at "for" or at a bracket is not split into lines.
 CODE_LINE = re.compile(
     r"""\s*(?: .*[{};\\(\[]\s*$ | .*\):?\s*$
       | (?:-[ ])?[\w."'$\[\]-]+ (?: :(?:[ ]+\S+)? | \s*[-+*/|&:]?=\s.* ) \s*$
@@ -78,37 +78,37 @@ CODE_LINE = re.compile(
 
 
 def sentences(text: str, *, heading: str = "") -> list[Span]:
-    """The spans of a text's sentences, in order, none empty, without overlap.
+    """The spans of a text's sentences, in order, not empty, without overlap.
 
-    Items of lists, rows of tables and lines of code are sentences of their own, without their marks; the
-    lines of a wrapped paragraph are joined.  Headings, known by their marks or as the last title in
-    ``heading``, are left out unless there is nothing else; so are front matter, bare commands and addresses
-    where anything is said in words.  None is longer than 300 characters.
+    Each item of a list, row of a table and line of code is a sentence, without its marks; the lines of a
+    wrapped paragraph are joined.  Headings, recognised by their marks or as the last title in ``heading``,
+    are left out unless there is nothing else; so are front matter, bare commands and addresses if there is
+    anything in words.  No sentence is longer than 300 characters.
     """
     return [span for span, _ in sentences_and_code(text, heading=heading)]
 
 
 def sentences_and_code(text: str, *, heading: str = "") -> list[tuple[Span, bool]]:
-    """The same spans, each with whether it is a line of code that is no comment."""
+    """The same spans, each with whether it is a line of code and not a comment."""
     title = heading.rpartition(" > ")[2]
     for start in dict.fromkeys([end_of_fields(text), 0]):
         units = _Units(text, start, title)
         found = [(span, is_code) for *unit, is_code in units.prose for span in _split(text, *unit)]
-        said = [(span, is_code) for span, is_code in found if not _is_bare(text[slice(*span)], is_code)]
-        if any(not is_code for _, is_code in said):
-            return said
+        worded = [(span, is_code) for span, is_code in found if not _is_bare(text[slice(*span)], is_code)]
+        if any(not is_code for _, is_code in worded):
+            return worded
     found = found or [(span, False) for unit in units.headings for span in _split(text, *unit)]
     return found or [(span, False) for span in _pieces(text, 0, len(text))[:1]]
 
 
 def _is_bare(sentence: str, is_code: bool) -> bool:
-    """Whether it is inline code, an address or one word of code, and says nothing about it."""
+    """Whether it is only inline code, an address or one word of code."""
     if is_code:
         return len(WORD.findall(sentence)) < 2
     without_code = INLINE_CODE.sub(" ", sentence)
     without_addresses = ADDRESS.sub(" ", without_code)
-    fewest = 1 if without_addresses == without_code else FEWEST_WORDS_AT_ADDRESS
-    return without_addresses != sentence and len(WORD.findall(without_addresses)) < fewest
+    n_least = 1 if without_addresses == without_code else MIN_WORDS_AT_ADDRESS
+    return without_addresses != sentence and len(WORD.findall(without_addresses)) < n_least
 
 
 def end_of_fields(text: str) -> int:
@@ -123,17 +123,17 @@ def end_of_fields(text: str) -> int:
 
 
 class _Units:
-    """A text's paragraphs, items, rows and lines of code, and its headings apart, as spans."""
+    """The spans of a text's paragraphs, list items, table rows and lines of code; its headings apart."""
 
     def __init__(self, text: str, start: int, title: str) -> None:
-        self.prose: list[tuple[int, int, bool]] = []  # and whether it is code
+        self.prose: list[tuple[int, int, bool]] = []  # start, end, whether it is code
         self.headings: list[Span] = []
         self._text = text
         self._title = title
-        self._is_open = False  # whether the next line may go on with the last unit
-        self._is_line_by_line = False  # whether none does in this paragraph
+        self._is_open = False  # whether the next line may continue the last unit
+        self._is_line_by_line = False  # whether each line of this paragraph is a unit
         self._is_fenced = self._begins_fenced(start)
-        self._code_margin: int | None = None  # the indentation that a literal block's lines lie behind
+        self._code_margin: int | None = None  # lines of the open literal block are indented more than this
         for paragraph in _paragraphs(text, start):
             lines = [text[start:end] for start, end in paragraph]
             is_code, self._is_line_by_line = _is_code(lines), _is_line_by_line(lines)
@@ -181,7 +181,7 @@ class _Units:
         return not LINE_END.search(self._text, *self.prose[-1][:2])
 
     def _is_literal(self, line: str) -> bool:
-        """Whether a line belongs to the literal block that is open."""
+        """Whether a line belongs to the open literal block."""
         if self._code_margin is not None and _indentation(line) <= self._code_margin:
             self._code_margin = None
         return self._code_margin is not None
@@ -201,15 +201,16 @@ def _paragraphs(text: str, position: int) -> Iterator[list[Span]]:
 
 
 def _is_code(lines: Sequence[str]) -> bool:
-    """Whether most lines of a paragraph are code; what follows # may be a comment, so it does not count."""
-    telling = [line for line in lines if LETTER.search(line) and not line.lstrip().startswith("#")]
-    return len(lines) > 1 and 2 * sum(CODE_LINE.match(line) is not None for line in telling) > len(telling)
+    """Whether most lines of a paragraph are code; lines with # do not count, they may be comments."""
+    counted = [line for line in lines if LETTER.search(line) and not line.lstrip().startswith("#")]
+    return len(lines) > 1 and 2 * sum(CODE_LINE.match(line) is not None for line in counted) > len(counted)
 
 
 def _is_line_by_line(lines: Sequence[str]) -> bool:
-    """Whether a paragraph is a list without marks, as on slides and in tables of PDFs, rather than wrapped.
+    """Whether a paragraph is a list without marks, as on slides and in tables of PDFs, not wrapped prose.
 
-    Each line begins with a capital or a digit, as three wrapped lines hardly do; two end without a stop too.
+    Each line begins with a capital or a digit, which is rare for three wrapped lines; if there are only two,
+    they end without a stop too.
     """
     firsts = [line.lstrip()[0] for line in lines]
     if not all(first.isupper() or first.isdigit() for first in firsts):
@@ -218,7 +219,7 @@ def _is_line_by_line(lines: Sequence[str]) -> bool:
 
 
 def _is_row(line: str) -> bool:
-    """Whether it is a table's row as readers write it: "Keys; Deposit: 50; Due: March"."""
+    """Whether it is a row of a table as parsers write it: "Keys; Deposit: 50; Due: March"."""
     cells = line.split("; ")
     return len(cells) > 1 and all(": " in cell for cell in cells[1:])
 
@@ -230,12 +231,12 @@ def _is_header(line: str, below: str) -> bool:
 
 
 def _is_comment(line: str) -> bool:
-    """Whether a line of code is a remark in words."""
+    """Whether a line of code is a comment in words."""
     return COMMENT.match(line) is not None and len(WORD.findall(line)) > 2
 
 
 def _lines(text: str, position: int = 0) -> list[Span]:
-    """The spans of the lines from a position on, without their ends."""
+    """The spans of the lines from a position on, without line breaks."""
     ends = [found.span() for found in LINE_END.finditer(text, position)]
     starts = [position, *(end for _, end in ends)]
     return list(zip(starts, [*(start for start, _ in ends), len(text)], strict=True))
@@ -258,7 +259,7 @@ def _split(text: str, start: int, end: int) -> list[Span]:
 
 
 def _pieces(text: str, start: int, end: int) -> list[Span]:
-    """What is between without white space around it, in pieces of at most 300 characters, cut at a space."""
+    """The span without white space around it, in pieces of at most 300 characters, cut at spaces."""
     pieces: list[Span] = []
     while True:
         while start < end and text[start].isspace():

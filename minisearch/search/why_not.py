@@ -18,7 +18,7 @@ from minisearch.filters import Filter
 from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation, is_below, quoted
 from minisearch.results import Place, SearchOptions, SearchResult, SearchResults
-from minisearch.search.path_patterns import as_stored
+from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import passages_at
 from minisearch.stores.local import Store
 
@@ -152,7 +152,7 @@ def _failed(
 
 def _matching(where: Filter, store: Store, location: IndexLocation) -> set[int]:
     """The passages that meet a condition."""
-    return set(store.select(as_stored(where, location)).tolist())
+    return set(store.select(with_stored_paths(where, location)).tolist())
 
 
 def _words(where: Filter) -> str:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from minisearch import MiniSearch, minilm
 from minisearch.cli import cli
 from minisearch.cli.indexing import parse_size
-from minisearch.cli.progress import Progress
+from minisearch.cli.terminal import Progress
 from minisearch.errors import InputError
 from minisearch.types import IndexProgress
 from tests.cli.usage import usage_error
@@ -49,8 +49,8 @@ def run(*arguments: str, code: int = 0) -> Result:
 def test_a_dry_run_lists_what_would_be_done_and_makes_no_index(folder: Path) -> None:
     lines = run("index", "docs", "--dry-run", "--exclude", "stars*").stdout.splitlines()
     assert lines == [
-        "2 documents would be added, 0 updated, 0 left as they are, 0 removed, 1 skipped",
-        "chosen     docs: --exclude stars*",
+        "2 documents would be added, 0 updated, 0 unchanged, 0 removed, 1 skipped",
+        "options    docs: --exclude stars*",
         "add        docs/bread.md",
         "           docs/tasks.md",
         "skip       1 file: no text in it: docs/empty.md",
@@ -71,16 +71,16 @@ def test_a_dry_run_lists_what_would_be_done_and_makes_no_index(folder: Path) -> 
 
 def test_choices_are_kept_told_and_forgotten_when_asked(folder: Path) -> None:
     first = run("index", "docs", "--include", "*.md", "--include", "*.rst", "--max-bytes", "1kB").stdout
-    assert "left out   1 ignored, 1 hidden, 1 not chosen" in first
-    assert "chosen     docs: --include *.md --include *.rst --max-bytes 1000" in first
+    assert "left out   1 ignored, 1 hidden, 1 excluded" in first
+    assert "options    docs: --include *.md --include *.rst --max-bytes 1000" in first
     again = run("index", "docs", "--exclude", "bread*", "--prune").stdout
     assert "0 documents added, 0 updated, 1 unchanged, 1 removed" in again
     assert "--include *.md --include *.rst --exclude bread* --max-bytes 1000" in again
     assert "--exclude" in run("index", "docs").stdout
-    assert "chosen" in run("status", "--coverage").stdout
+    assert "options    docs" in run("status", "--coverage").stdout
     forgotten = run("index", "docs", "--forget-choices").stdout
     assert "2 documents added" in forgotten
-    assert "chosen" not in forgotten
+    assert "options " not in forgotten
 
 
 def test_a_run_that_would_remove_much_says_how_much_and_how_to_go_on(folder: Path) -> None:
@@ -169,15 +169,15 @@ def test_repeated_texts_and_those_of_earlier_runs_are_said_to_be_embedded_before
     for name in ("copy", "again"):
         (folder / "docs" / f"{name}.md").write_text("Flour, water, salt.\n")
     first = run("index", "docs").stdout.splitlines()[1]
-    assert first.startswith("3 chunks embedded (") and "), 2 more with a text embedded before; " in first
+    assert first.startswith("3 chunks embedded (") and "), 2 more were known; " in first
     (folder / "docs" / "third.md").write_text("Flour, water, salt.\n")
     later = run("index", "docs").stdout.splitlines()[1]
-    assert later.startswith("0 chunks embedded, 1 more with a text embedded before; ")
+    assert later.startswith("0 chunks embedded, 1 more were known; ")
 
 
 JAPANESE = "失敗したタスクを再実行する"
 CURE = (
-    "found by words rather than by meaning; for both: minisearch index PATH --index NEW_FOLDER "
+    "found by words rather than by meaning; to find them by both: minisearch index PATH --index NEW_FOLDER "
     "--model paraphrase-multilingual-MiniLM-L12-v2"
 )
 
@@ -186,14 +186,13 @@ def test_documents_that_an_english_model_hardly_knows_are_told_once(folder: Path
     assert "language" not in run("index", "docs").stdout
     (folder / "docs" / "one.md").write_text(JAPANESE)
     assert lines_of("docs")[-1] == (
-        "language   1 document mostly in other scripts than Latin, and this index's model is English: " + CURE
+        "language   1 document mostly in non-Latin scripts, and this index's model is English: " + CURE
     )
     for name in ("two", "three"):
         (folder / "docs" / f"{name}.md").write_text(JAPANESE + name)
     (folder / "docs" / "one.md").write_text(JAPANESE * 2)
     assert lines_of("docs")[-1] == (
-        "language   2 documents mostly in other scripts than Latin, and this index's model is English: "
-        + CURE
+        "language   2 documents mostly in non-Latin scripts, and this index's model is English: " + CURE
     )
     assert "language" not in run("index", "docs").stdout
     assert "language" not in run("index", "docs", "-v").stdout
@@ -211,17 +210,17 @@ def test_coverage_accounts_for_every_byte(folder: Path) -> None:
     run("index", "docs")
     lines = run("status", "--coverage").stdout.splitlines()
     n_bytes = sum((folder / "docs" / name).stat().st_size for name in ("tasks.md", "bread.md", "stars.txt"))
-    assert lines[0] == f"seen       4 files, {n_bytes} bytes; {n_bytes} characters of text"
+    assert lines[0] == f"found      4 files, {n_bytes} bytes; {n_bytes} characters of text"
     assert (
         lines[1]
-        == f"in vectors {n_bytes - 3} bytes ({(n_bytes - 3) / n_bytes:.1%}) in 3 chunks of 3 documents"
+        == f"indexed    {n_bytes - 3} bytes ({(n_bytes - 3) / n_bytes:.1%}) in 3 chunks of 3 documents"
     )
     assert lines[2:4] == [
-        "between    3 bytes of white space, markup and what is no text",
-        "passed     0 bytes of files that were passed over",
+        "not text   3 bytes (white space, markup)",
+        "skipped    0 bytes of skipped files",
     ]
     assert "left out   1 file: ignored by .minisearchignore, line 1: out/: docs/out/" in lines
-    assert lines[-1] == "A folder that was left out counts once: what is in it was not looked at"
+    assert lines[-1] == "A folder that was left out counts once: the files in it were not looked at"
     found = json.loads(run("status", "--coverage", "--json").stdout)
     assert (found["n_bytes"], found["n_bytes_reached"], found["outcome"]) == (
         n_bytes,
@@ -245,8 +244,8 @@ def test_why_not_says_why(folder: Path) -> None:
     )
     first, last, own = run("why-not", "docs/bread.md", "failed task", "-k", "1").stdout.splitlines()
     assert first.startswith("docs/bread.md: outranked: its best passage, at line 1, is at rank ")
-    assert last.startswith("last on the page  docs/tasks.md:1  by meaning 1 (")
-    assert own.startswith("its best passage  docs/bread.md:1  by meaning ")
+    assert last.startswith("last result       docs/tasks.md:1  by meaning 1 (")
+    assert own.startswith("best passage      docs/bread.md:1  by meaning ")
     for place in ("docs/bread.md:1", "docs/bread.md:1:6"):
         of_line = run("why-not", place, "failed task", "-k", "1").stdout.splitlines()
         assert of_line == [first.replace("md:", "md:1:", 1), last, own]
@@ -260,7 +259,7 @@ def test_what_makes_no_sense_is_answered_with_the_usage(folder: Path) -> None:
     for arguments, error in (
         (
             ["index", "docs", "--max-bytes", "much"],
-            "--max-bytes 'much' is no size: expected one such as 800kB",
+            "can't read the --max-bytes 'much': expected one such as 800kB",
         ),
         (["index", "docs", "--exclude", "!a"], "exclude has the pattern '!a': expected one without '!'"),
         (["index", "docs", "--include", "[z-a]"], "--include [z-a] is no pattern"),
@@ -290,7 +289,7 @@ def test_sizes_as_people_write_them(text: str, n: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1e9", "MB", "1 TB", "0.0001k", "1,000", "9" * 99])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="is no size"):
+    with pytest.raises(InputError, match="can't read the --max-bytes"):
         parse_size(text)
 
 
@@ -328,8 +327,8 @@ def test_watch_says_what_it_watches_once_and_ends_by_ctrl_c(
     skipped, *rest = watched.stderr.splitlines()
     assert skipped.startswith("skipped    1 file: ")
     assert rest == [
-        "Watching 3 documents below docs; Ctrl-C ends it",
-        "Stopped watching: the index is as of the last line",
+        "Watching 3 documents in docs; press Ctrl-C to stop",
+        "Stopped watching: the index is up to date as of the last line",
     ]
     again = run("watch", "--json", code=130)
     assert json.loads(again.stdout)["unchanged"] == 3
@@ -342,7 +341,7 @@ def test_ctrl_c_before_the_first_line_of_watch_speaks_of_none(
     watched = run("watch", "docs", code=130)
     assert (watched.stdout, watched.stderr) == (
         "",
-        "Stopped before the first run was done: every finished document is kept\n",
+        "Stopped before the first run ended: documents indexed so far are kept\n",
     )
 
 
@@ -356,7 +355,7 @@ def test_ctrl_c_while_the_model_is_loaded_speaks_of_the_first_line(
     monkeypatch.setattr("minisearch.indexing.writer.IndexWriter.warm_up", loading)
     watched = run("watch", "docs", code=130)
     assert watched.stdout.endswith("  3 documents added, 0 updated, 0 unchanged, 0 removed, 1 skipped\n")
-    assert watched.stderr.endswith("\nStopped watching: the index is as of the last line\n")
+    assert watched.stderr.endswith("\nStopped watching: the index is up to date as of the last line\n")
 
 
 def test_ctrl_c_as_the_first_line_is_followed_by_others_speaks_of_it(
@@ -366,10 +365,10 @@ def test_ctrl_c_as_the_first_line_is_followed_by_others_speaks_of_it(
         raise KeyboardInterrupt
 
     after(monkeypatch, True)
-    monkeypatch.setattr("minisearch.cli.show.news", telling)
+    monkeypatch.setattr("minisearch.cli.indexing.news", telling)
     watched = run("watch", "docs", code=130)
     assert len(watched.stdout.splitlines()) == 1
-    assert watched.stderr == "Stopped watching: the index is as of the last line\n"
+    assert watched.stderr == "Stopped watching: the index is up to date as of the last line\n"
 
 
 def test_the_first_run_of_watch_is_drawn_as_that_of_index_is(

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from transformers import BertConfig, BertForPreTraining
 
 from minisearch.cli import cli
-from minisearch.minilm.checkpoints import CATALOG
+from minisearch.minilm.catalog import CATALOG
 
 NAME = "MiniLM-L12-H384-uncased"  # its repository has pytorch_model.bin and vocab.txt
 ROW = CATALOG[NAME]
@@ -89,7 +89,7 @@ def test_a_model_shows_what_was_really_loaded_and_what_was_left_out(nothing_here
     assert ("parameters", "22,565,376 in 101 tensors, float32") in manifest
     assert ("layers", "6, 384 wide, 12 heads") in manifest
     assert ("SHA-256", CATALOG["all-MiniLM-L6-v2"].sha256) in manifest
-    assert "            verified: it is the catalog's" in lines
+    assert "            verified: equal to the catalog's" in lines
     assert "left out    embeddings.position_ids: a constant, 0, 1, 2 and so on" in lines
     found = json.loads(run("show", "all-MiniLM-L6-v2", "--json").stdout)
     assert (found["name"], found["place"]) == ("all-MiniLM-L6-v2", "installed package")
@@ -101,7 +101,7 @@ def test_a_model_shows_what_was_really_loaded_and_what_was_left_out(nothing_here
     ("arguments", "message"),
     [
         (["show", "all-MiniLM-L6"], "unknown model 'all-MiniLM-L6'; did you mean all-MiniLM-L6-v2?"),
-        (["show", "all-MiniLM-L12-v2"], "no weights for all-MiniLM-L12-v2. Looked in:"),
+        (["show", "all-MiniLM-L12-v2"], "no weights for all-MiniLM-L12-v2. Searched:"),
         (["download", "gpt"], "unknown model 'gpt': expected one of: all-MiniLM-L6-v2"),
         (["download", NAME, "--offline"], f"{NAME} is not on this machine; not downloaded: offline"),
     ],
@@ -210,7 +210,7 @@ def test_a_download_fetches_what_is_needed_verifies_it_and_leaves_it_ready(
     )
     assert done.stdout.splitlines() == [
         f"Downloaded {NAME} ({folder})",
-        "SHA-256 verified: it is the hub's own",
+        "SHA-256 verified: equal to the hub's",
     ], done.stderr
     names = {file.name for file in folder.iterdir()}
     assert names == hub.files.keys() - {"tf_model.h5"}, "nothing but what is needed"

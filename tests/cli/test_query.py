@@ -15,6 +15,7 @@ import typing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,12 +24,13 @@ from click.testing import CliRunner, Result
 import minisearch
 from minisearch import engine as engine_module
 from minisearch import types
-from minisearch.cli import asked, cli
-from minisearch.cli.when import parse_moment
+from minisearch.cli import cli, query_options
+from minisearch.cli.query import query
+from minisearch.cli.query_options import parse_date
 from minisearch.errors import InputError
 from minisearch.filters import And, Before, Extension, Field, Filter, Language, Or, Since
 from minisearch.filters import Path as PathFilter
-from minisearch.results import Evidence, Place, Query, SearchResult, SearchResults, Trace
+from minisearch.results import Evidence, Place, Query, SearchOptions, SearchResult, SearchResults, Trace
 from minisearch.search import rerank
 from minisearch.types import IndexStatus, RunRecord
 from tests.cli.usage import usage_error
@@ -70,16 +72,18 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def query(self, text: str | Query, k: int = 10, **arguments: object) -> SearchResults:
-        Engine.asked.append((text, {"k": k, **arguments}))
-        if k < 1:
-            raise InputError(f"k is {k}: ask for at least 1 result")
+    @property
+    def searcher(self) -> Engine:
+        return self
+
+    def query(self, text: str | Query, options: SearchOptions) -> SearchResults:
+        Engine.asked.append((text, options))
         if isinstance(text, str) and "!" in text:
             raise InputError("the query only says what to leave out (x): add what you are looking for")
         return Engine.answer
 
-    def like(self, path: str, line: int | None = None, k: int = 10, **arguments: object) -> SearchResults:
-        Engine.asked.append((path, line, {"k": k, **arguments}))
+    def like(self, path: str, line: int | None, options: SearchOptions) -> SearchResults:
+        Engine.asked.append((path, line, options))
         return Engine.answer
 
     def similarity(self, *texts: str) -> types.FloatArray:
@@ -126,26 +130,17 @@ def error_of(*arguments: str, code: int = 1) -> str:
     return result.stderr.removeprefix("Error: ").strip()
 
 
-def arguments_of(*options: str) -> dict[str, object]:
-    """What the engine is asked with, for these options."""
+def search_options_of(*options: str) -> SearchOptions:
+    """The search options that the engine gets for these options of the command line."""
     run("query", "q", *options)
-    ((text, arguments),) = Engine.asked
+    ((text, search),) = Engine.asked
     assert text == "q"
     Engine.asked.clear()
-    return arguments
+    assert isinstance(search, SearchOptions)
+    return search
 
 
-PLAIN = {
-    "k": 10,
-    "mode": "hybrid",
-    "where": None,
-    "by": "passage",
-    "rerank": None,
-    "rerank_depth": None,
-    "rerank_budget_s": None,
-    "diverse": None,
-    "evidence": True,
-}
+PLAIN = SearchOptions(evidence=True)
 
 # --- options ---------------------------------------------------------------------------------------
 
@@ -165,13 +160,13 @@ PLAIN = {
         (["--rerank-budget", "300ms"], {"rerank": "auto", "rerank_budget_s": 0.3}),
         (["--rerank", "bi", "--rerank-budget", "1.5 s"], {"rerank": "bi", "rerank_budget_s": 1.5}),
         (["--rerank-model", "ms-marco-MiniLM-L6-v2"], {"rerank": "auto"}),
-        (["--diverse"], {"diverse": asked.DIVERSE}),
+        (["--diverse"], {"diverse": query_options.DIVERSE}),
         (["--no-evidence"], {"evidence": False}),
     ],
     ids=str,
 )
-def test_options_become_the_engines_arguments(options: list[str], changed: dict[str, object]) -> None:
-    assert arguments_of(*options) == PLAIN | changed
+def test_options_become_the_search_options_of_the_engine(options: list[str], changed: dict[str, Any]) -> None:
+    assert search_options_of(*options) == replace(PLAIN, **changed)
 
 
 def test_the_rerankers_model_is_the_engines_to_open() -> None:
@@ -228,11 +223,11 @@ FILTERS: list[tuple[list[str], Filter]] = [
 def test_conditions_of_one_kind_are_alternatives_and_all_kinds_must_hold(
     options: list[str], expected: Filter
 ) -> None:
-    assert arguments_of(*options)["where"] == expected
+    assert search_options_of(*options).where == expected
 
 
 def test_the_choices_are_those_of_the_engine() -> None:
-    assert rerank.KINDS == asked.RERANKERS
+    assert (*rerank.KINDS, "auto") == query_options.RERANKERS
 
 
 def test_a_literal_query_has_no_operators() -> None:
@@ -256,19 +251,18 @@ def test_more_like_a_file_or_like_a_passage_of_it(tmp_path: Path) -> None:
         "a:٣": ("a:٣", None),
     }.items():
         run("query", "--like", given, "-k", "2", "--ext", "md")
-        path, line, arguments = Engine.asked.pop()
+        path, line, search = Engine.asked.pop()
         assert (path, line) == expected
-        both = {name: PLAIN[name] for name in ("by", "diverse", "evidence")}
-        assert arguments == both | {"k": 2, "where": Extension("md")}
+        assert search == replace(PLAIN, k=2, where=Extension("md"), mode="dense")
 
 
-# --- moments ---------------------------------------------------------------------------------------
+# --- dates ---------------------------------------------------------------------------------------
 
 NOW = datetime(2024, 3, 15, 18, 30, 20, 5)
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "date"),
     [
         ("2024-01-31", datetime(2024, 1, 31)),
         ("2024-02", datetime(2024, 2, 1)),
@@ -287,8 +281,8 @@ NOW = datetime(2024, 3, 15, 18, 30, 20, 5)
         ("1y", datetime(2023, 3, 16, 18, 30, 20, 5)),
     ],
 )
-def test_moments(text: str, moment: datetime) -> None:
-    assert parse_moment(text, now=NOW) == moment
+def test_dates(text: str, date: datetime) -> None:
+    assert parse_date(text, now=NOW) == date
 
 
 @pytest.mark.parametrize(
@@ -309,9 +303,9 @@ def test_moments(text: str, moment: datetime) -> None:
         "d",
     ],
 )
-def test_what_is_no_moment_is_refused_with_examples(text: str) -> None:
-    with pytest.raises(InputError, match="is no moment: expected a date like 2024-01-31"):
-        parse_moment(text, now=NOW)
+def test_what_is_no_date_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(InputError, match=r"can't read the date '.*': expected one like 2024-01-31"):
+        parse_date(text, now=NOW)
 
 
 # --- mistakes --------------------------------------------------------------------------------------
@@ -343,16 +337,22 @@ FILE_OPTIONS = ["path", "ext", "lang", "since", "before", "where"]
             "unknown reranker 'corss': expected cross, bi or auto; did you mean cross?",
         ),
         (["q", "--rerank-budget", "soon"], "'soon' is no duration: "),
-        (["q", "--rerank-budget", "1s", "--rerank-depth", "3"], "both say how many: give one of them"),
-        (["q", "--since", "soon"], "'soon' is no moment: expected a date like 2024-01-31"),
-        (["q", "--like", "a.md"], "TEXT, --batch and --like are three ways to ask: give one of them"),
-        (["--batch", "f", "--like", "a.md"], "TEXT, --batch and --like are three ways to ask"),
+        (
+            ["q", "--rerank-budget", "1s", "--rerank-depth", "3"],
+            "--rerank-budget and --rerank-depth exclude each other: give one of them",
+        ),
+        (["q", "--since", "soon"], "can't read the date 'soon': expected one like 2024-01-31"),
+        (["q", "--like", "a.md"], "TEXT, --batch and --like exclude each other: give one of them"),
+        (["--batch", "f", "--like", "a.md"], "TEXT, --batch and --like exclude each other"),
         (
             ["--like", "a.md", "--literal"],
-            "--literal is about the operators in a question, and --like has none",
+            "--literal is about the operators in a query, and --like has none",
         ),
-        (["--like", "a.md", "--rerank"], "--like compares passages by meaning alone: --mode and --rerank"),
-        (["--like", "a.md", "--mode", "lexical"], "--like compares passages by meaning alone"),
+        (
+            ["--like", "a.md", "--rerank"],
+            "--like compares by meaning alone: it does not go with --mode and --rerank",
+        ),
+        (["--like", "a.md", "--mode", "lexical"], "--like compares by meaning alone"),
         *(
             (["q", f"--{name}", ""], f"--{name} is empty: leave it out for all files")
             for name in FILE_OPTIONS
@@ -365,7 +365,7 @@ FILE_OPTIONS = ["path", "ext", "lang", "since", "before", "where"]
         (["q", "--path", "/"], "the path pattern '/' names nothing"),
         (["q", "--ext", "."], "'.' is no extension of a file name"),
         (["q", *["--ext", "md"] * 400], "a filter of more than 300 conditions"),
-        (["q", "--since", "9" * 5_000 + "d"], "'" + "9" * 57 + "...' is no moment: "),
+        (["q", "--since", "9" * 5_000 + "d"], "can't read the date '" + "9" * 57 + "...': "),
         (["q", "--mode", "a\x1b[31m"], r"unknown mode 'a\x1b[31m'"),
     ],
     ids=lambda given: str(given)[:80],
@@ -384,8 +384,8 @@ def test_why_not_answers_a_wrong_option_so_too(option: list[str]) -> None:
     ("arguments", "message"),
     [
         (["--like", "x/a.md:" + "9" * 300], "has no line 9999999999...: expected one in the file"),
-        (["--batch", "nowhere.txt"], "cannot read questions from nowhere.txt: No such file or directory"),
-        (["--batch", "."], "cannot read questions from .: Is a directory"),
+        (["--batch", "nowhere.txt"], "cannot read queries from nowhere.txt: No such file or directory"),
+        (["--batch", "."], "cannot read queries from .: Is a directory"),
     ],
     ids=str,
 )
@@ -401,7 +401,7 @@ def test_a_word_behind_rerank_that_may_be_meant_as_its_value_is_told_to_be_text(
     result = run("query", "--rerank", word, "how")
     assert Engine.asked[-1][0] == f"{word} how"
     assert result.stderr == (
-        f"Note: '{word}' is taken as text, and --rerank as it comes; if {near} is meant: --rerank={near}\n"
+        f"Note: '{word}' is read as part of the query; if you mean {near}: --rerank={near}\n"
     )
 
 
@@ -415,7 +415,7 @@ def test_a_query_behind_rerank_is_answered_without_a_word(given: list[str]) -> N
 def test_a_word_to_leave_out_that_the_shell_hands_over_alone_is_explained() -> None:
     stderr = run("query", "bread", "-rye", code=2).stderr
     assert "No such option '-r'" in stderr
-    assert 'quote it with the question: minisearch query "bread -rye"' in stderr
+    assert 'quote it with the query: minisearch query "bread -rye"' in stderr
     assert "quote it" not in run("query", "bread", "--rye", code=2).stderr
 
 
@@ -445,7 +445,7 @@ def test_undecodable_bytes_spoil_no_other_query() -> None:
 
 def test_a_batch_without_queries_says_so() -> None:
     assert (
-        "no questions in -: expected one a line" in run("query", "--batch", "-", given="\n \n", code=1).stderr
+        "no queries in -: expected one a line" in run("query", "--batch", "-", given="\n \n", code=1).stderr
     )
 
 
@@ -468,7 +468,7 @@ def test_every_query_of_a_batch_has_a_line_of_json(engine: type[Engine], tmp_pat
     assert [(row["query"], row["rank"]) for row in rows] == [("a", None), ("-x!", None), ("b", None)]
     assert rows[0] == rows[2] | {"query": "a"}
     assert rows[0]["no_results"] == (
-        'nothing in the index matches not "rye"; --literal takes quotes and - in the question as text'
+        'nothing in the index matches not "rye"; --literal treats quotes and - in the query as text'
     )
     assert (rows[0]["required"], rows[0]["excluded"], rows[0]["is_confident"]) == ([], ["rye"], None)
     assert rows[1]["error"].startswith("q.txt, line 2: the query only says what to leave out")
@@ -617,7 +617,7 @@ def test_nothing_found_names_all_that_an_answer_had_to_be() -> None:
     assert nothing(*options, query=query) == (
         "No results: nothing in the index matches --path 'a b/**' or --path c and --ext md and --since 7d"
         " and --where 'x = '\"'\"'y'\"'\"'' and the phrase \"sour dough\""
-        ' and the phrase "x\\ny" and not "rye"; --literal takes quotes and - in the question as text'
+        ' and the phrase "x\\ny" and not "rye"; --literal treats quotes and - in the query as text'
     )
 
 
@@ -668,8 +668,8 @@ def test_the_names_of_fields_are_those_that_documents_have(tmp_path: Path) -> No
         (["--lang", "klingon"], "no document is in klingon: there are markdown, python"),
         (["--lang", "pyton"], "no document is in pyton: did you mean python?"),
         (["--lang", "Python"], ""),
-        (["--ext", ".docx,.pdf"], "--ext takes one ending: --ext docx --ext pdf"),
-        (["--ext", "*.docx"], "--ext takes the end of a name, as in md; --path takes patterns"),
+        (["--ext", ".docx,.pdf"], "--ext takes one extension: --ext docx --ext pdf"),
+        (["--ext", "*.docx"], "--ext takes an extension, such as md; --path takes patterns"),
         (
             ["--path", "docs/**"],
             "there is no docs in the current folder: --path '**/docs/**' looks everywhere",
@@ -702,7 +702,7 @@ def test_nothing_found_within_limits_alone_does_not_speak_of_operators() -> None
 
 def test_nothing_found_by_words_points_to_meaning() -> None:
     assert nothing("--mode", "lexical") == (
-        "No results: no passage has any of these words; --mode hybrid looks for what they mean"
+        "No results: no passage contains any of these words; --mode hybrid searches by meaning too"
     )
 
 
@@ -717,21 +717,21 @@ def test_an_empty_index_says_how_to_fill_it_whatever_was_asked() -> None:
 def test_an_empty_index_says_how_the_run_ended_that_left_it_so(outcome: str, ended: str) -> None:
     run_before = RunRecord("2024-01-01T00:00:00", None, outcome, ("docs", "a\x1bb"), 1)
     assert nothing(n_chunks=0, last_run=run_before) == (
-        rf"No results: the index holds no documents: the last run, over docs a\x1bb, {ended}; "
-        "once more: minisearch index"
+        rf"No results: the index holds no documents: the last indexing run, over docs a\x1bb, {ended}; "
+        "run again: minisearch index"
     )
 
 
 def test_an_index_that_a_first_run_is_still_filling_says_that() -> None:
     going_on = RunRecord("2024-01-01T00:00:00", None, "running", ("docs", "more"), 1)
     assert nothing(n_chunks=0, last_run=going_on) == (
-        "No results: a first run over docs more is still going on; ask again when it has come further"
+        "No results: the first indexing run, over docs more, is still in progress; try again later"
     )
 
 
 # --- scores in place of percentages ----------------------------------------------------------------
 
-SMALL = "(scores, not percentages: a relevance can be told from 20 documents on)"
+SMALL = "(raw scores: percentages need at least 20 documents)"
 
 
 def test_a_small_index_says_why_it_has_scores() -> None:
@@ -755,18 +755,18 @@ def test_scores_that_need_no_excuse_get_none() -> None:
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [
-        ("interrupted", "the last run was interrupted"),
-        ("failed", "the last run failed"),
-        ("running", "an indexing run is under way"),
+        ("interrupted", "the last indexing run was interrupted"),
+        ("failed", "the last indexing run failed"),
+        ("running", "indexing is in progress"),
     ],
 )
 def test_a_page_of_an_index_that_is_not_whole_says_so(outcome: str, state: str) -> None:
     run_before = RunRecord("2024-01-01T00:00:00", None, outcome, ("docs",), 1)
     Engine.stands = replace(STATUS, last_run=run_before)
-    remark = f"({state}: not everything may be in the index yet)"
+    remark = f"({state}: the index may be incomplete)"
     assert run("query", "q").stdout.splitlines()[-1] == remark
     Engine.stands = replace(STATUS, last_run=replace(run_before, outcome="rolled back"))
-    assert "may be in the index" not in run("query", "q").stdout
+    assert "may be incomplete" not in run("query", "q").stdout
 
 
 # --- similarity ------------------------------------------------------------------------------------
@@ -821,8 +821,8 @@ def test_the_help_is_in_sections_and_names_every_option(
     result = CliRunner().invoke(cli, ["query", "--help"], terminal_width=int(columns))
     lines = result.stdout.splitlines()
     sections = [line.rstrip(":") for line in lines if line[:1].strip() and line.endswith(":")]
-    assert sections == ["What to ask", "Which files", "How to rank", "What to print", "Other options"]
-    for parameter in cli.commands["query"].params:
+    assert sections == ["What to search for", "Which files", "How to rank", "What to print", "Other options"]
+    for parameter in query.params:
         if parameter.name != "text":
             assert any(line.strip().startswith(parameter.opts[0]) for line in lines), parameter.name
 

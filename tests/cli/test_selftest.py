@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from minisearch import MiniSearch
 from minisearch.cli import cli
-from minisearch.encoders import Encoders
 from minisearch.evaluation.selftest import MIN_QUERIES
+from minisearch.minilm.encoders import Encoders
 from tests.cli.usage import usage_error
 from tests.evaluation.test_selftest import an_encoder, write_documents
 from tests.fakes import HashingEncoder
@@ -112,7 +112,7 @@ def test_a_plot_is_a_png(index: Path, tmp_path: Path) -> None:
         (["--backend", "anoy"], "unknown backend 'anoy': .* did you mean annoy?"),
         (["-n", str(MIN_QUERIES - 1)], f"'-n': 19 is not in the range x>={MIN_QUERIES}"),
         (["--seed", "-1"], "'--seed': -1 is not in the range x>=0"),
-        (["--plot", "plot.pdf"], "--plot draws PNG"),
+        (["--plot", "plot.pdf"], "--plot writes PNG"),
         (["--plot", "nowhere/plot.png"], "there is no folder nowhere"),
     ],
 )

@@ -57,10 +57,10 @@ def assert_one_error(done: subprocess.CompletedProcess[str], *words: str) -> Non
 
 if __name__ == "__main__":
     from minisearch.__main__ import main
-    from minisearch.encoders import Encoders
+    from minisearch.minilm.encoders import Encoders
     from tests.fakes import HashingEncoder
 
     Encoders.to_index = lambda self, model: HashingEncoder()  # type: ignore[method-assign]
-    Encoders.to_ask = lambda self, model, text: HashingEncoder()  # type: ignore[method-assign]
+    Encoders.to_query = lambda self, model, text: HashingEncoder()  # type: ignore[method-assign]
     Encoders.to_add = lambda self, model, n_tokens: HashingEncoder()  # type: ignore[method-assign]
     main()

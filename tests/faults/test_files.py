@@ -26,12 +26,12 @@ from click.testing import CliRunner
 from minisearch import MiniSearch
 from minisearch.chunking.chunker import cut_document
 from minisearch.cli import cli
-from minisearch.encoders import Encoders
 from minisearch.errors import IngestError
 from minisearch.files.walk import walk
 from minisearch.indexing import changes as reading
 from minisearch.indexing import plan as planning
 from minisearch.manifest import Settings
+from minisearch.minilm.encoders import Encoders
 from minisearch.parsers import parse
 from minisearch.stores.local import Store
 from tests.fakes import HashingEncoder
@@ -215,7 +215,7 @@ def test_files_and_folders_that_may_not_be_read(place, tell):
 @pytest.fixture
 def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with files of odd names and odd texts, and the command with a quick encoder."""
-    for name in ("to_index", "to_ask", "to_add"):
+    for name in ("to_index", "to_query", "to_add"):
         monkeypatch.setattr(Encoders, name, lambda *_: HashingEncoder())
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MINISEARCH_INDEX", raising=False)

@@ -22,7 +22,7 @@ from tests.faults.processes import environment
 # The real command, but for the encoder: what is interrupted is everything else.
 COMMAND = """
 import sys
-from minisearch import encoders
+from minisearch.minilm import encoders
 from tests.fakes import HashingEncoder
 import time
 class Slow(HashingEncoder):
@@ -182,6 +182,60 @@ def test_a_second_ctrl_c_as_the_first_is_answered_changes_nothing(said_by):
     assert (done.returncode, b"Traceback" in done.stderr) == (130, False), done.stderr
 
 
+# A command that no exception ends: in its work, in its cleanup, or while the handler has no memory.
+ENDLESS = """
+import sys, time
+import minisearch.cli
+from minisearch import __main__ as program
+def endless():
+    while True:
+        try:
+            time.sleep(0.05)
+        except BaseException:
+            pass
+def work():
+    print("ready", flush=True)
+    endless()
+def cleanup():
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    finally:
+        endless()
+def out_of_memory():
+    program._is_cleanup = is_cleanup
+    raise MemoryError
+def work_without_memory():
+    program._is_cleanup = out_of_memory
+    work()
+is_cleanup = program._is_cleanup
+program.N_RETRIES_CLEANUP = 5
+minisearch.cli.main = {command}
+program.main()
+"""
+
+
+@pytest.mark.parametrize("command", ["work", "cleanup", "work_without_memory"])
+@pytest.mark.parametrize(("sent", "code"), SIGNALS)
+def test_a_signal_ends_a_command_that_swallows_every_exception(sent, code, command):
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS.format(command=command)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+            time.sleep(0.2)  # until it is in its loop
+            sent_s = time.monotonic()
+            process.send_signal(sent)
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (code, b"")
+    assert time.monotonic() - sent_s < (4.0 if command == "cleanup" else 2.0)
+
+
 # SQLite calls this for every document of a question with a filter.
 MATCHING = """
 import time
@@ -231,11 +285,11 @@ def test_a_signal_ends_a_watch_with_its_code(tmp_path, sent, code, closed):
         assert process.stdout is not None and process.stderr is not None
         assert b"3 documents added" in process.stdout.readline()
         if not closed:
-            assert process.stderr.readline().startswith(b"Watching 3 documents below ")
+            assert process.stderr.readline().startswith(b"Watching 3 documents in ")
         process.send_signal(sent)
         _, errors = process.communicate(timeout=10)
     assert process.returncode == code
-    stopped = b"" if closed else b"Stopped watching: the index is as of the last line\n"
+    stopped = b"" if closed else b"Stopped watching: the index is up to date as of the last line\n"
     # While watchfiles waits, any signal is an interrupt to it; elsewhere SIGTERM ends in silence.
     assert errors in ({stopped} if sent == signal.SIGINT else {stopped, b""})
 

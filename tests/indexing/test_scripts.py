@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from minisearch.indexing.pipeline import is_in_another_script
-from minisearch.minilm.checkpoints import CATALOG
+from minisearch.minilm.catalog import CATALOG
 from minisearch.types import Chunk
 
 KOREAN = "실패한 작업을 다시 실행합니다"

@@ -369,5 +369,5 @@ def test_an_output_that_there_is_not_is_refused(minilm: SentenceTransformer, wro
 def test_a_max_length_of_ones_own_is_kept_and_one_beyond_the_model_refused(weights: Path) -> None:
     model = SentenceTransformer.from_pretrained(str(weights), max_length=16)
     assert len(model.tokenizer.ids(["word " * 40])[0]) == model.max_length == 16
-    with pytest.raises(ModelError, match="max_length is 513; expected 3 to 512"):
+    with pytest.raises(ModelError, match="max_length is 513, expected 3 to 512"):
         SentenceTransformer.from_pretrained(str(weights), max_length=513)

@@ -98,7 +98,7 @@ def test_a_tensor_missing_surplus_or_misshapen_is_refused_by_name(tiny: Path, ch
 def test_a_truncated_weights_file_is_refused(tiny: Path, size: int) -> None:
     path = tiny / "model.safetensors"
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(ModelError, match="damaged or no safetensors file"):
+    with pytest.raises(ModelError, match="damaged or not a safetensors file"):
         SentenceTransformer.from_pretrained(str(tiny))
 
 
@@ -117,7 +117,7 @@ def test_a_tokenizer_with_more_tokens_than_the_model_has_vectors_is_refused(tiny
     tokenizer.add_tokens(["a-token-of-another-model"])
     tokenizer.save(str(path))
     with pytest.raises(
-        ModelError, match=r"tokenizer in .*tiny is another model's: .* 30523 tokens, .* 30522"
+        ModelError, match=r"tokenizer in .*tiny belongs to another model: .* 30523 tokens, .* 30522"
     ):
         SentenceTransformer.from_pretrained(str(tiny))
 
@@ -202,10 +202,10 @@ def test_an_encoder_saved_with_its_training_heads_is_the_same_encoder(tiny: Path
     assert (model.encode(["hello"]) == before).all()
     assert model.report.ignored == {
         "bert.embeddings.position_ids": "a constant, 0, 1, 2 and so on",
-        "bert.pooler.dense.bias": "BERT's pooler: sentence vectors do not pass it",
-        "bert.pooler.dense.weight": "BERT's pooler: sentence vectors do not pass it",
-        "cls.predictions.bias": "the head that guesses masked words in training",
-        "cls.seq_relationship.weight": "the head that guesses the next sentence in training",
+        "bert.pooler.dense.bias": "BERT's pooler: sentence vectors do not use it",
+        "bert.pooler.dense.weight": "BERT's pooler: sentence vectors do not use it",
+        "cls.predictions.bias": "the training head that predicts masked words",
+        "cls.seq_relationship.weight": "the training head that predicts the next sentence",
     }
 
 
@@ -234,7 +234,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_nothing_runs(
 ) -> None:
     trace = tmp_path / "it-ran"
     pickled(tiny, lambda state: state | {"x": Payload(trace)}, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(ModelError, match=r"is refused, and nothing in it was run: it asks for posix\.system"):
+    with pytest.raises(ModelError, match=r"is refused, and nothing in it was run: it calls posix\.system"):
         vector(tiny)
     assert not trace.exists()
     with contextlib.suppress(Exception):
@@ -246,7 +246,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_nothing_runs(
 def test_a_truncated_pytorch_file_is_refused(tiny: Path, size: int) -> None:
     path = pickled(tiny) / "pytorch_model.bin"
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(ModelError, match=r"pytorch_model\.bin is (damaged or no PyTorch file|refused)"):
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin is (damaged or not a PyTorch file|refused)"):
         vector(tiny)
 
 

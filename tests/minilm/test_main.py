@@ -84,7 +84,7 @@ def test_texts_are_cut_at_the_length_however_it_is_spelt(option: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["alone"], "Error: one text has nothing to be compared with: give two or more, each in quotes\n"),
+        (["alone"], "Error: expected two or more texts, each in quotes, got one\n"),
         (["--max-length", "2", "a", "b"], r"Error: max_length is 2.* expected .*\n"),
         (["--max-length", "0", "a", "b"], r"Error: max_length is 0.* expected .*\n"),
         (["--max-length", "513", "a", "b"], r"Error: max_length is 513.* expected .*\n"),

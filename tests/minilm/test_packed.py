@@ -10,7 +10,7 @@ from torch import Tensor
 from minisearch.minilm import MiniLMConfig, MiniLMModel, SentenceTransformer
 from minisearch.minilm import packed as packed_module
 from minisearch.minilm.packed import Batch, Packed, Scratch
-from minisearch.minilm.quantized import quantize
+from minisearch.minilm.transformer import quantize
 
 LENGTHS = (1, 1, 2, 31, 32, 32, 33, 64, 100, 512)
 

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, BertTokenizerFast
 
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm import MiniLMTokenizer, SentenceTransformer
-from minisearch.minilm.cold import ColdEncoder
+from minisearch.minilm.numpy_encoder import NumpyEncoder
 from tests.minilm.checkpoints import sentencepiece
 from tests.minilm.texts import varied_texts
 
@@ -64,12 +64,12 @@ def test_cutting_at_the_length_is_not_silent(
 def test_a_query_that_is_cut_is_called_one_and_its_words_alone_are_not_told_again(
     minilm: SentenceTransformer, weights: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for encoder in (minilm, ColdEncoder.from_pretrained(str(weights))):
+    for encoder in (minilm, NumpyEncoder.from_pretrained(str(weights))):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             encoder.encode_query(["word " * 300])
             encoder.word_vectors(["word " * 300])
-        assert caplog.messages == ["1 of 1 questions were cut at 256 tokens"]
+        assert caplog.messages == ["1 of 1 queries were cut at 256 tokens"]
 
 
 def test_decode_gives_the_text_back_in_lower_case(tokenizer: MiniLMTokenizer) -> None:
@@ -127,7 +127,7 @@ def test_many_texts_are_tokenised_a_slice_at_a_time_and_the_cut_counted_once(
 
     original = tokenizer._tokenizer
     monkeypatch.setattr(tokenizer, "_tokenizer", Counting())
-    monkeypatch.setattr("minisearch.minilm.tokenizer.MAX_AT_ONCE", 2)
+    monkeypatch.setattr("minisearch.minilm.tokenizer.MAX_TEXTS_PER_CALL", 2)
     assert tokenizer.ids(texts) == ids
     assert tokenizer.pair_ids("a", texts) == pairs
     for ours, theirs in zip(tokenizer.spans(texts), spans, strict=True):
@@ -185,14 +185,13 @@ def test_pairs_are_cut_as_transformers_cuts_them(
     folder = weights if kind == "bert" else unigram
     theirs = AutoTokenizer.from_pretrained(str(folder))
     ours = MiniLMTokenizer.from_folder(folder, max_length=max_length)
-    # No very long ones: transformers keeps every piece that it cuts off, for both texts crosswise.
+    # One short pair at a time: transformers keeps all combinations of the pieces that it cuts off.
     texts = [text for text in varied_texts() if len(text) < 200][:60]
     for query in ["", "task", "how do I retry a failed task " * 2, "word " * 30]:
         room = {"truncation": "longest_first", "max_length": max_length}
-        expected = theirs([query] * len(texts), texts, return_token_type_ids=True, **room)
-        pairs = ours.pair_ids(query, texts)
-        assert [ids for ids, _ in pairs] == expected["input_ids"]
-        assert [segments for _, segments in pairs] == expected["token_type_ids"]
+        for text, (ids, segments) in zip(texts, ours.pair_ids(query, texts), strict=True):
+            expected = theirs(query, text, return_token_type_ids=True, **room)
+            assert (ids, segments) == (expected["input_ids"], expected["token_type_ids"])
 
 
 def test_pairs_cut_short_are_counted_and_no_texts_give_no_pairs(

@@ -270,6 +270,14 @@ def test_styles_and_outline_levels_make_headings_and_lists_nest():
     assert blocks == [["one", "inner"], ["inner"], ["two"], ["by", "style"]]
 
 
+def test_a_bookmark_between_two_items_does_not_end_their_list():
+    bookmark = '<w:bookmarkStart w:id="1"/><w:bookmarkEnd w:id="1"/>'
+    document = read(numbered("one", 0) + bookmark + numbered("inner", 1) + bookmark + numbered("two", 0))
+    assert [document.text[start:end].split() for start, end in document.blocks] == [
+        ["one", "inner"], ["inner"], ["two"],
+    ]  # fmt: skip
+
+
 def numbered(words: str, depth: int, list_: int = 1, style: str = "") -> str:
     style = f'<w:pStyle w:val="{style}"/>' if style else ""
     place = f'<w:numPr><w:ilvl w:val="{depth}"/><w:numId w:val="{list_}"/></w:numPr>'

@@ -171,6 +171,23 @@ def test_modules_in_the_working_folder_are_not_loaded(tmp_path):
     assert done.stdout == "words\n", done.stderr
 
 
+def test_the_process_loads_no_more_than_it_needs():
+    formats = ("pdf", "docx", "pptx", "xlsx", "epub", "grammars")
+    code = "import sys\nfrom minisearch.parsers import sandbox_child, {}\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(", ".join(formats))], cwd=ROOT, capture_output=True, text=True
+    )
+    loaded = set(done.stdout.split())
+    helpers = {
+        f"minisearch.parsers.{name}" for name in ("archive", "contents", "docx_styles", "figures", "office")
+    }
+    modules = {f"minisearch.parsers.{name}" for name in (*formats, "sandbox_child")}
+    assert {name for name in loaded if name.startswith("minisearch")} == {
+        "minisearch", "minisearch.parsers", "minisearch.text", *helpers, *modules,
+    }  # fmt: skip
+    assert not loaded & {"numpy", "tree_sitter"}
+
+
 @pytest.mark.parametrize("ending", ["sys.exit()", "os._exit(0)", "os.kill(os.getpid(), 9)"])
 def test_the_process_ends_with_its_parent(ending):
     code = (

@@ -18,7 +18,7 @@ from minisearch.filters import Path as AtPath
 from minisearch.paths import IndexLocation
 from minisearch.results import Mode, Query, SearchResults
 from minisearch.search.confidence import CONFIDENT_FROM
-from minisearch.search.path_patterns import as_stored
+from minisearch.search.path_filters import with_stored_paths
 from minisearch.stores.local import FileStamp, Store, StoredDocument
 from minisearch.types import Chunk, Document, Origin
 from tests.fakes import HashingEncoder
@@ -121,7 +121,7 @@ def test_what_cancels_out_or_has_no_words_is_said(ms: MiniSearch) -> None:
 )
 def test_no_path_takes_long_or_more_conditions_than_folders(ms: MiniSearch, pattern: str) -> None:
     started_s = time.process_time()
-    stored = as_stored(AtPath(pattern), IndexLocation(Path(".minisearch")))
+    stored = with_stored_paths(AtPath(pattern), IndexLocation(Path(".minisearch")))
     assert len(stored.parts if isinstance(stored, Or) else [stored]) < 2 * len(Path.cwd().parts)
     assert time.process_time() - started_s < 1
     assert len(ms.query("oven", 20, where=AtPath("/" + "**/" * 400 + "*.md"), by="document")) == 4

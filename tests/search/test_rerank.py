@@ -366,12 +366,12 @@ def test_auto_with_no_weights_here_names_the_places_and_the_cure_and_fetches_not
 ) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setattr("minisearch.minilm.hub.fetch", lambda *_, **__: pytest.fail("asked the hub"))
-    cure = "This cures it:\n  minisearch models download ms-marco-MiniLM-L12-v2"
-    for offline, reason in [(False, "only what is on this machine is looked for"), (True, "offline")]:
+    cure = "To fix this, run:\n  minisearch models download ms-marco-MiniLM-L12-v2"
+    for offline, reason in [(False, "only this machine is searched"), (True, "offline")]:
         with pytest.raises(WeightsNotFound) as raised:
             Rerankers(offline=offline).rerank("auto", "q", ["a"])
         lines = str(raised.value).splitlines()
-        assert lines[0] == "no weights for ms-marco-MiniLM-L12-v2. Looked in:"
+        assert lines[0] == "no weights for ms-marco-MiniLM-L12-v2. Searched:"
         assert f"  Hugging Face hub: not asked: {reason}" in lines
         assert str(raised.value).endswith(cure)
 

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from minisearch.errors import StoreError
 from minisearch.stores.local.files import create_private, hold, release
@@ -41,9 +41,7 @@ from minisearch.stores.local.sqlite import (
     stamp_of,
     vacuum,
 )
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from minisearch.threads import DaemonThread
 
 CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
 STEPS_AT_ONCE = 10_000  # of SQLite's machine: some milliseconds
@@ -326,36 +324,43 @@ def _copy(db: sqlite3.Connection, path: Path) -> None:
 
 
 def interruptible(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
-    """What the work gives; ``interrupt`` is called until it has ended, should a signal come."""
+    """The result of ``work``; after a signal, ``interrupt`` is called until the work has ended.
+
+    Python handles a signal between two bytecodes, and one SQL statement may take many seconds: a thread runs
+    it.  Raises what the work raises, and MemoryError where its thread could not begin or end.
+    """
     if threading.current_thread() is not threading.main_thread():
         return work()
-    # Here, because a query need not wait for its import.
-    from concurrent.futures import Future
-
-    done: Future[T] = Future()
+    results: list[T] = []
+    errors: list[BaseException] = []
+    is_cancelled = threading.Event()
+    working = threading.Lock()
 
     def run() -> None:
-        if not done.set_running_or_notify_cancel():
-            return
         try:
-            done.set_result(work())
+            if not is_cancelled.is_set():
+                results.append(work())
         except BaseException as error:
-            done.set_exception(error)
+            errors.append(error)
+        finally:
+            working.release()
 
+    thread = DaemonThread(run)
+    working.acquire()
     try:
         # Not an executor: a signal that came while it starts its thread would wait for all of the work.
-        threading.Thread(target=run, daemon=True).start()
-        return done.result()
+        thread.start()
+        # Not `join`: if a signal interrupts it, Python 3.11 takes the thread for ended.
+        working.acquire()
     except BaseException:
-        _end(done, interrupt)
+        is_cancelled.set()
+        while thread.is_alive():
+            with contextlib.suppress(KeyboardInterrupt, SystemExit):  # an impatient user
+                interrupt()
+                working.acquire(timeout=INTERRUPTED_EVERY_S)
         raise
-
-
-def _end(done: Future[T], interrupt: Callable[[], None]) -> None:
-    """Wait for work that is broken off, if it has begun; every statement that follows is broken off too."""
-    from concurrent.futures import wait
-
-    while not (done.cancel() or done.done()):
-        with contextlib.suppress(KeyboardInterrupt, SystemExit):  # an impatient user
-            interrupt()
-            wait([done], timeout=INTERRUPTED_EVERY_S)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise MemoryError
+    return results[0]

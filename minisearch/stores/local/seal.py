@@ -30,6 +30,7 @@ from pathlib import Path
 
 from minisearch.stores.local.files import descriptor_of, open_regular, sync, write_whole
 from minisearch.stores.local.sqlite import has_log
+from minisearch.threads import DaemonThread
 
 BLOCK_BYTES = 1 << 20
 
@@ -152,7 +153,7 @@ class SealCheck:
         self._is_of_another = False
         self._problem = ""
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._compare, args=[self._seal], daemon=True)
+        self._thread = DaemonThread(self._compare)
         if self._seal is not None and (is_whole or not self._is_same(self._seal)):
             self._thread.start()
 
@@ -195,7 +196,10 @@ class SealCheck:
         is_same_state = self._state is not None and self._state.name == seal.state
         return is_same_file and is_same_state and not has_log(self._path)
 
-    def _compare(self, seal: Seal) -> None:
+    def _compare(self) -> None:
+        seal = self._seal
+        if seal is None:
+            return
         log = has_log(self._path)
         try:
             found = _digest(descriptor_of(self._path), self._stop)

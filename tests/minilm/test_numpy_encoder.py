@@ -16,9 +16,16 @@ from safetensors.torch import load_file, save_file
 
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm import MiniLMConfig, MiniLMModel, SentenceTransformer
-from minisearch.minilm.cold import ColdEncoder, erf
 from minisearch.minilm.loader import to_hugging_face
-from minisearch.minilm.mapped import Mapped, NotForCold, map_weights, shapes
+from minisearch.minilm.numpy_encoder import (
+    Mapped,
+    NumpyEncoder,
+    UnsupportedCheckpoint,
+    erf,
+    map_weights,
+    shapes,
+    word_vectors,
+)
 from minisearch.minilm.settings import read_settings
 from tests.minilm.texts import ODD, SCRIPTS
 
@@ -39,8 +46,8 @@ def original() -> SentenceTransformer:
 
 
 @pytest.fixture(scope="module")
-def cold() -> ColdEncoder:
-    return ColdEncoder.from_pretrained("all-MiniLM-L6-v2")
+def cold() -> NumpyEncoder:
+    return NumpyEncoder.from_pretrained("all-MiniLM-L6-v2")
 
 
 def delta(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -49,32 +56,32 @@ def delta(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.abs(ours - theirs).max())
 
 
-def test_the_vectors_are_the_models(cold: ColdEncoder, original: SentenceTransformer) -> None:
+def test_the_vectors_are_the_models(cold: NumpyEncoder, original: SentenceTransformer) -> None:
     assert delta(cold.encode(texts()), original.encode(texts())) <= MAX_DELTA
     assert delta(cold.encode_query(texts()[:20]), original.encode_query(texts()[:20])) <= MAX_DELTA
 
 
-def test_a_texts_vector_is_its_own_whatever_goes_through_with_it(cold: ColdEncoder) -> None:
+def test_a_texts_vector_is_its_own_whatever_goes_through_with_it(cold: NumpyEncoder) -> None:
     alone = np.concatenate([cold.encode([text]) for text in texts()])
     assert delta(cold.encode(texts()), alone) <= MAX_DELTA
 
 
-def test_it_is_known_as_the_model_is(cold: ColdEncoder, original: SentenceTransformer) -> None:
+def test_it_is_known_as_the_model_is(cold: NumpyEncoder, original: SentenceTransformer) -> None:
     for fact in ("name", "fingerprint", "dimension", "max_tokens"):
         assert getattr(cold, fact) == getattr(original, fact), fact
 
 
-def test_texts_that_can_be_read_but_once_give_their_vectors(cold: ColdEncoder) -> None:
+def test_texts_that_can_be_read_but_once_give_their_vectors(cold: NumpyEncoder) -> None:
     assert delta(cold.encode(text for text in ["a", "b"]), cold.encode(["a", "b"])) == 0
 
 
-def test_no_texts_give_no_vectors(cold: ColdEncoder) -> None:
+def test_no_texts_give_no_vectors(cold: NumpyEncoder) -> None:
     assert cold.encode([]).shape == (0, 384)
 
 
 @pytest.mark.parametrize("wrong", ["text", [3], None, 7])
 def test_what_is_no_list_of_texts_is_refused_in_the_models_words(
-    cold: ColdEncoder, original: SentenceTransformer, wrong: object
+    cold: NumpyEncoder, original: SentenceTransformer, wrong: object
 ) -> None:
     with pytest.raises(InputError) as theirs:
         original.encode(wrong)
@@ -94,7 +101,7 @@ def test_pooling_heads_and_length_are_the_checkpoints(tiny: Path, pooling: str, 
     config = json.loads((tiny / "config.json").read_text())
     config |= {"num_attention_heads": heads, "layer_norm_eps": 1e-3}
     (tiny / "config.json").write_text(json.dumps(config))
-    ours = ColdEncoder.from_pretrained(str(tiny))
+    ours = NumpyEncoder.from_pretrained(str(tiny))
     theirs = SentenceTransformer.from_pretrained(str(tiny), device="cpu", dtype="float32")
     assert ours.fingerprint == theirs.fingerprint
     assert ours.max_tokens == theirs.max_tokens == 30
@@ -106,7 +113,7 @@ def test_pooling_heads_and_length_are_the_checkpoints(tiny: Path, pooling: str, 
 def test_prompts_are_the_checkpoints(tiny: Path, default: str | None) -> None:
     said = {"prompts": {"query": "query: ", "passage": "passage: "}, "default_prompt_name": default}
     (tiny / "config_sentence_transformers.json").write_text(json.dumps(said))
-    ours = ColdEncoder.from_pretrained(str(tiny))
+    ours = NumpyEncoder.from_pretrained(str(tiny))
     theirs = SentenceTransformer.from_pretrained(str(tiny), device="cpu", dtype="float32")
     assert delta(ours.encode(["bread"]), theirs.encode(["bread"])) <= MAX_DELTA
     assert delta(ours.encode_query(["bread"]), theirs.encode_query(["bread"])) <= MAX_DELTA
@@ -147,22 +154,22 @@ QUERY = "encoder.layer.0.attention.self.query.weight"
 )
 def test_other_tensors_are_left_to_the_model(tiny: Path, change: dict[str, torch.Tensor | None]) -> None:
     rewritten(tiny, change)
-    with pytest.raises(NotForCold):
-        ColdEncoder.from_pretrained(str(tiny))
+    with pytest.raises(UnsupportedCheckpoint):
+        NumpyEncoder.from_pretrained(str(tiny))
 
 
 def test_a_folder_without_safetensors_is_left_to_the_model(tiny: Path) -> None:
     (tiny / "model.safetensors").rename(tiny / "pytorch_model.bin")
-    with pytest.raises(NotForCold, match=r"model\.safetensors"):
-        ColdEncoder.from_pretrained(str(tiny))
+    with pytest.raises(UnsupportedCheckpoint, match=r"model\.safetensors"):
+        NumpyEncoder.from_pretrained(str(tiny))
 
 
 @pytest.mark.parametrize("n_bytes", [0, 4, 8, 100, 10_000, -1, -1_000])
 def test_a_truncated_file_is_left_to_the_model(tiny: Path, n_bytes: int) -> None:
     path = tiny / "model.safetensors"
     path.write_bytes(path.read_bytes()[:n_bytes])
-    with pytest.raises(NotForCold):
-        ColdEncoder.from_pretrained(str(tiny))
+    with pytest.raises(UnsupportedCheckpoint):
+        NumpyEncoder.from_pretrained(str(tiny))
 
 
 @pytest.mark.parametrize(
@@ -189,15 +196,15 @@ def test_a_header_that_leads_astray_is_left_to_the_model(tiny: Path, said: str, 
     changed = json.dumps(header).encode()
     changed += b" " * (-len(changed) % 8)
     path.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + n_header :])
-    with pytest.raises(NotForCold):
+    with pytest.raises(UnsupportedCheckpoint):
         map_weights(path, read_settings(tiny).config)
 
 
 def test_bytes_beyond_the_last_tensor_are_left_to_the_model(tiny: Path) -> None:
     with (tiny / "model.safetensors").open("ab") as file:
         file.write(bytes(4))
-    with pytest.raises(NotForCold, match="fewer or more bytes than its tensors"):
-        ColdEncoder.from_pretrained(str(tiny))
+    with pytest.raises(UnsupportedCheckpoint, match="fewer or more bytes than its tensors"):
+        NumpyEncoder.from_pretrained(str(tiny))
 
 
 @pytest.mark.parametrize(
@@ -206,22 +213,22 @@ def test_bytes_beyond_the_last_tensor_are_left_to_the_model(tiny: Path) -> None:
 def test_a_header_that_is_none_is_left_to_the_model(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(len(content).to_bytes(8, "little") + content)
-    with pytest.raises(NotForCold):
+    with pytest.raises(UnsupportedCheckpoint):
         map_weights(path, MiniLMConfig())
 
 
 def test_without_a_tokenizer_it_is_left_to_the_model(tiny: Path) -> None:
     (tiny / "tokenizer.json").write_text("{")
-    with pytest.raises(NotForCold):
-        ColdEncoder.from_pretrained(str(tiny))
+    with pytest.raises(UnsupportedCheckpoint):
+        NumpyEncoder.from_pretrained(str(tiny))
 
 
 def test_another_models_vocabulary_is_left_to_the_model(tiny: Path) -> None:
     config = json.loads((tiny / "config.json").read_text()) | {"vocab_size": 100}
     (tiny / "config.json").write_text(json.dumps(config))
     rewritten(tiny, {"embeddings.word_embeddings.weight": torch.zeros(100, 24)})
-    with pytest.raises(NotForCold, match="vocabulary"):
-        ColdEncoder.from_pretrained(str(tiny))
+    with pytest.raises(UnsupportedCheckpoint, match="vocabulary"):
+        NumpyEncoder.from_pretrained(str(tiny))
 
 
 def test_the_weights_that_are_hashed_are_those_that_are_used(
@@ -236,8 +243,8 @@ def test_the_weights_that_are_hashed_are_those_that_are_used(
         (tiny / "new").replace(path)
         return mapped
 
-    monkeypatch.setattr("minisearch.minilm.cold.map_weights", map_and_replace)
-    encoder = ColdEncoder.from_pretrained(str(tiny))
+    monkeypatch.setattr("minisearch.minilm.numpy_encoder.map_weights", map_and_replace)
+    encoder = NumpyEncoder.from_pretrained(str(tiny))
     assert encoder._hashing.sha256() == used
 
 
@@ -247,8 +254,8 @@ def test_no_vector_is_given_out_when_the_hash_fails_for_any_reason(
     def fail(*_: object) -> str:
         raise ValueError("no hash today")
 
-    monkeypatch.setattr("minisearch.minilm.cold.verified_sha256", fail)
-    encoder = ColdEncoder.from_pretrained(str(tiny))
+    monkeypatch.setattr("minisearch.minilm.numpy_encoder.verified_sha256", fail)
+    encoder = NumpyEncoder.from_pretrained(str(tiny))
     for _ in range(2):
         with pytest.raises(ValueError, match="no hash today"):
             encoder.encode(["a"])
@@ -262,6 +269,37 @@ def test_no_vector_is_given_out_of_weights_that_are_not_the_catalogs(
     tiny.rename(tmp_path / "all-MiniLM-L6-v2")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="expected 53aa5117"):
-        ColdEncoder.from_pretrained("all-MiniLM-L6-v2").encode(["a"])
+        NumpyEncoder.from_pretrained("all-MiniLM-L6-v2").encode(["a"])
     with pytest.raises(ModelError, match="expected 53aa5117"):
-        _ = ColdEncoder.from_pretrained("all-MiniLM-L6-v2").fingerprint
+        _ = NumpyEncoder.from_pretrained("all-MiniLM-L6-v2").fingerprint
+
+
+# --- word vectors --------------------------------------------------------------------------------------
+
+
+def test_rarer_words_count_more() -> None:
+    embeddings = np.zeros((3_000, 2), np.float32)
+    embeddings[1_000], embeddings[2_999] = (1, 0), (0, 1)
+    ((x, y),) = word_vectors([[1_000, 2_999]], embeddings.__getitem__, 2)
+    assert np.isclose(y / x, np.log(2_004) / np.log(5), atol=1e-5)
+    assert np.isclose(x * x + y * y, 1)
+
+
+def test_a_text_without_words_has_no_direction() -> None:
+    vectors = word_vectors([[], [1]], np.ones((2, 3), np.float32).__getitem__, 3)
+    assert vectors.tolist()[0] == [0, 0, 0]
+    assert word_vectors([], np.ones((2, 3), np.float32).__getitem__, 3).shape == (0, 3)
+
+
+def test_texts_of_alike_words_are_near(minilm: SentenceTransformer) -> None:
+    texts = ["the dog barks at night", "puppies howl in the evening", "interest rates on savings"]
+    dog, puppy, bank = minilm.word_vectors(texts)
+    assert dog @ puppy > dog @ bank + 0.1
+
+
+def test_both_encoders_and_8_bits_agree(minilm: SentenceTransformer) -> None:
+    texts = ["the dog barks at night", "", "昆布"]
+    expected = minilm.word_vectors(texts)
+    assert np.allclose(NumpyEncoder.from_pretrained(minilm.name, offline=True).word_vectors(texts), expected)
+    small = SentenceTransformer.from_pretrained(minilm.name, dtype="int8", offline=True)
+    assert (small.word_vectors(texts) * expected).sum(axis=1)[[0, 2]].min() > 0.99

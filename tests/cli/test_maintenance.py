@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from minisearch.cli import cli
-from minisearch.encoders import Encoders
 from minisearch.errors import IndexBusy
 from minisearch.maintenance import recovery
+from minisearch.minilm.encoders import Encoders
 from minisearch.stores.local import Store
 from minisearch.stores.local.files import writer_lock
 from tests.fakes import HashingEncoder
@@ -25,7 +25,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index over three files, in the current folder."""
     encoder = HashingEncoder("all-MiniLM-L6-v2")
     monkeypatch.setattr(Encoders, "to_index", lambda *_: encoder)
-    monkeypatch.setattr(Encoders, "to_ask", lambda *_: encoder)
+    monkeypatch.setattr(Encoders, "to_query", lambda *_: encoder)
     monkeypatch.setattr(Encoders, "to_add", lambda *_: encoder)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
@@ -41,7 +41,7 @@ def run(*arguments: str) -> Result:
 
 def test_a_sound_index_is_sound(place: Path) -> None:
     done = run("verify")
-    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "Sound")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "All checks passed")
     found = json.loads(run("verify", "--json", "-n", "2").output)
     assert (found["problems"], found["n_read"], found["n_documents"], found["recall"]) == ([], 2, 3, 1.0)
 
@@ -49,7 +49,7 @@ def test_a_sound_index_is_sound(place: Path) -> None:
 def test_a_file_changed_since_is_no_problem_but_is_told(place: Path) -> None:
     (place / "docs" / "a.md").write_text("The river is narrow.")
     done = run("verify")
-    assert done.exit_code == 0 and "1 could not be compared" in done.output
+    assert done.exit_code == 0 and "1 not compared, changed or deleted since" in done.output
 
 
 def test_a_vector_that_is_not_its_texts_is_found(place: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_vector_that_is_not_its_texts_is_found(place: Path) -> None:
     done = run("verify")
     assert done.exit_code == 1
     assert "3 of 3 vectors are not those of their texts" in done.output
-    assert done.output.splitlines()[-1] == "Not sound: see above"
+    assert done.output.splitlines()[-1] == "Problems found: see above"
 
 
 def test_a_vector_index_that_is_gone_is_found(place: Path) -> None:
@@ -80,11 +80,14 @@ def test_going_back_and_forth(place: Path) -> None:
     (place / "docs" / "d.md").write_text("A garden.")
     assert "1 document added, 1 updated, 1 unchanged, 1 removed" in run("index").output
     done = run("rollback")
-    assert done.exit_code == 0 and "1 document returned, 1 as before, 1 gone again" in done.output
-    assert done.output.endswith("to return now: minisearch rollback\n")
+    assert done.exit_code == 0 and done.output == (
+        "Undone: 1 document removed, 1 document restored, 1 document back to the earlier version. "
+        "Run 'minisearch rollback' again to redo; the next 'minisearch index' brings the index up to date "
+        "with the files\n"
+    )
     for _ in range(2):
         named = run("rollback", "--index", ".minisearch").output
-        assert named.endswith("to return now: minisearch rollback --index .minisearch\n")
+        assert "'minisearch rollback --index .minisearch' again to redo" in named
     assert "The river is wide." in run("query", "river", "-k", "1").output
     assert json.loads(run("status", "--json").output)["last_run"]["outcome"] == "rolled back"
     assert run("rollback").exit_code == 0
@@ -107,10 +110,10 @@ def test_a_backup_becomes_an_index_again(place: Path) -> None:
     restored = run("restore", "copy.db", "--index", "elsewhere")
     assert restored.exit_code == 0 and "Restored 3 documents into elsewhere" in restored.output
     assert "Bread and salt." in run("query", "bread", "-k", "1", "--index", "elsewhere").output
-    assert "not where" not in restored.output, "it lies beside the same files"
+    assert "do not exist" not in restored.output, "it lies beside the same files"
     (place / "far").mkdir()
     far = run("restore", "copy.db", "--index", "far/idx")
-    assert far.exit_code == 0 and "3 of their files are not where this index looks" in far.output
+    assert far.exit_code == 0 and "3 of their files do not exist below " in far.output
     refused = run("restore", "copy.db")
     assert refused.exit_code == 1 and "there is an index in .minisearch already" in refused.output
 
@@ -277,4 +280,6 @@ def test_links_and_files_with_secrets_that_are_kept_can_be_compared_too(place: P
     (place / "docs" / "sub" / ".target.md").write_text("A hidden text with a name.")
     assert run("index", "docs", "--keep-secrets").exit_code == 0
     done = run("verify")
-    assert "5 documents read and cut again" in done.output and "could not" not in done.output, done.output
+    assert "5 documents read and split again" in done.output and "not compared" not in done.output, (
+        done.output
+    )

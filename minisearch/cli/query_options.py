@@ -1,0 +1,242 @@
+"""The options of ``query`` and ``why-not``: how they are read, and what they mean to the search.
+
+The command line comes in; `QueryOptions` go out, and from them the `SearchOptions` of the engine.  Raises
+InputError for options that make no sense together.  Searching and printing is left to `query`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from minisearch.cli.options import SectionedCommand, nearest
+from minisearch.cli.terminal import one_line
+from minisearch.errors import InputError, short
+from minisearch.filters import And, Before, Extension, Filter, Language, Or, Since, parse_where
+from minisearch.filters import Path as PathFilter
+from minisearch.results import MODES, SearchOptions
+
+if TYPE_CHECKING:
+    from minisearch.results import By, Mode, Query
+
+# As in rerankers.py, which needs NumPy and is not imported for --help.
+AUTO = "auto"  # the better of those that are on this machine
+RERANKERS = ("cross", "bi", AUTO)
+DIVERSE = 0.5
+PLACE = re.compile(r"(?s)(.+):([0-9]+)")
+MAX_LINE_DIGITS = 18  # Python itself refuses to read numbers of thousands of digits
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOptions:
+    """The options of a query as they were given: what to search for, in which files, how to rank."""
+
+    text: str
+    batch: str | None
+    like: str | None
+    literal: bool
+    paths: tuple[str, ...]
+    extensions: tuple[str, ...]
+    languages: tuple[str, ...]
+    since: str | None
+    before: str | None
+    where: str | None
+    k: int
+    mode: str
+    by: str
+    rerank: str | None
+    rerank_budget: str | None
+    rerank_depth: int | None
+    rerank_model: str | None
+    diverse: bool
+    no_evidence: bool
+
+    def __post_init__(self) -> None:
+        n_given = sum([bool(self.text), self.batch is not None, self.like is not None])
+        if not n_given:
+            raise InputError("the query is empty: say what you are looking for")
+        if n_given > 1:
+            raise InputError("TEXT, --batch and --like exclude each other: give one of them")
+        if self.like == "":
+            raise InputError("--like is empty: expected a file that was indexed, or FILE:LINE")
+        if self.literal and self.like is not None:
+            raise InputError("--literal is about the operators in a query, and --like has none")
+        if self.like is not None and (self.mode != MODES[0] or self._rerank() is not None):
+            raise InputError("--like compares by meaning alone: it does not go with --mode and --rerank")
+        for option, values in self._file_options():
+            if "" in values:
+                raise InputError(f"{option} is empty: leave it out for all files, or see minisearch query -h")
+        if self.rerank_budget is not None and self.rerank_depth is not None:
+            raise InputError("--rerank-budget and --rerank-depth exclude each other: give one of them")
+
+    def search_options(self) -> SearchOptions:
+        """The options of the search; --like compares by meaning alone."""
+        budget_s = None
+        if self.rerank_budget is not None:
+            from minisearch.search.rerank import parse_duration  # needs NumPy
+
+            budget_s = parse_duration(self.rerank_budget)
+        return SearchOptions(
+            k=self.k,
+            mode="dense" if self.like is not None else cast("Mode", self.mode),
+            where=self._filter(),
+            by=cast("By", self.by),
+            rerank=self._rerank(),
+            rerank_depth=self.rerank_depth,
+            rerank_budget_s=budget_s,
+            diverse=DIVERSE if self.diverse else None,
+            evidence=not self.no_evidence,
+        )
+
+    def query(self, text: str) -> str | Query:
+        """The text for the engine to parse, or with --literal a query without operators."""
+        if not self.literal:
+            return text
+        from minisearch.search.query import literal_query  # needs NumPy
+
+        return literal_query(text)
+
+    def file_limits(self) -> Iterator[str]:
+        """The options that restrict the files, as they were given."""
+        for option, values in self._file_options():
+            if given := [value for value in values if value is not None]:
+                yield " or ".join(f"{option} {shlex.quote(one_line(value))}" for value in given)
+
+    def _file_options(self) -> Iterator[tuple[str, Sequence[str | None]]]:
+        yield "--path", self.paths
+        yield "--ext", self.extensions
+        yield "--lang", self.languages
+        yield "--since", [self.since]
+        yield "--before", [self.before]
+        yield "--where", [self.where]
+
+    def _filter(self) -> Filter | None:
+        """All conditions on files as one filter, None where there is none."""
+        alternatives: list[Sequence[Filter]] = [
+            [PathFilter(pattern) for pattern in self.paths],
+            [Extension(suffix) for suffix in self.extensions],
+            [Language(name) for name in self.languages],
+        ]
+        parts = [Or(tuple(any_of)) if len(any_of) > 1 else any_of[0] for any_of in alternatives if any_of]
+        if self.since is not None:
+            parts.append(Since(parse_date(self.since)))
+        if self.before is not None:
+            parts.append(Before(parse_date(self.before)))
+        if self.where is not None:
+            parts.append(parse_where(self.where))
+        if not parts:
+            return None
+        from minisearch.search.path_filters import check  # imports all of the storage
+
+        where = And(tuple(parts)) if len(parts) > 1 else parts[0]
+        check(where)
+        return where
+
+    def _rerank(self) -> str | None:
+        if self.rerank is not None:
+            return self.rerank
+        is_meant = (self.rerank_budget, self.rerank_depth, self.rerank_model) != (None, None, None)
+        return AUTO if is_meant else None
+
+
+class QueryCommand(SectionedCommand):
+    """A command with a query: ``--rerank`` may go without its value, and ``-word`` gets a helpful error."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; a text that follows a bare ``--rerank`` stays text."""
+        end = args.index("--") if "--" in args else len(args)
+        for place, arg in enumerate(args[:end]):
+            following = next(iter(args[place + 1 :]), "")
+            if arg == "--rerank" and following not in RERANKERS:
+                args[place] = f"--rerank={AUTO}"
+                _warn_of_typo(following)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name.startswith("--"):
+                raise
+            example = 'minisearch query "bread -rye"'
+            raise click.UsageError(
+                f"{error.message} To exclude passages with a word, quote it with the query: {example}", ctx
+            ) from error
+
+
+def _warn_of_typo(word: str) -> None:
+    """Print a note where the word after a bare ``--rerank`` looks like a misspelt reranker."""
+    near = nearest(word, RERANKERS, cutoff=0.8)
+    if near:
+        click.echo(
+            f"Note: '{one_line(word)}' is read as part of the query; if you mean {near}: --rerank={near}",
+            err=True,
+        )
+
+
+# --- files and lines ---------------------------------------------------------------------------------
+
+
+def file_and_line(given: str) -> tuple[str, int | None]:
+    """Split ``FILE:LINE``, or ``FILE:LINE:COLUMN`` as results are printed; a file of that name goes first."""
+    found = PLACE.fullmatch(given)
+    if found is None or exists(given):
+        return given, None
+    if not exists(found[1]):
+        found = PLACE.fullmatch(found[1]) or found  # the last number is a column
+    path, line = found[1], found[2]
+    if len(line) > MAX_LINE_DIGITS:
+        raise InputError(f"{one_line(path)} has no line {line[:10]}...: expected one in the file")
+    return path, int(line)
+
+
+def exists(name: str) -> bool:
+    """Whether there is a file or folder of this name."""
+    try:
+        return Path(name).exists()
+    except OSError:  # not a name that a file could have
+        return False
+
+
+# --- dates -------------------------------------------------------------------------------------------
+
+# Months and years are of 30 and 365 days: nobody looks for a file by the hour of a month ago.
+UNITS = {
+    **dict.fromkeys(["min", "minute", "minutes"], timedelta(minutes=1)),
+    **dict.fromkeys(["h", "hour", "hours"], timedelta(hours=1)),
+    **dict.fromkeys(["d", "day", "days"], timedelta(days=1)),
+    **dict.fromkeys(["w", "week", "weeks"], timedelta(weeks=1)),
+    **dict.fromkeys(["month", "months"], timedelta(days=30)),
+    **dict.fromkeys(["y", "year", "years"], timedelta(days=365)),
+}
+SPAN = re.compile(r"(\d+)\s*([a-z]+)(?:\s+ago)?")
+
+
+def parse_date(text: str, *, now: datetime | None = None) -> datetime:
+    """The date and time that a text names, in local time where it names no zone; InputError if none.
+
+    >>> parse_date("2 weeks", now=datetime(2024, 3, 15))
+    datetime.datetime(2024, 3, 1, 0, 0)
+
+    A date is its first moment: "today" and "yesterday" begin at midnight.
+    """
+    now = now or datetime.now()
+    wanted = text.strip().lower()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if wanted in {"today", "yesterday"}:
+        return midnight - timedelta(days=wanted == "yesterday")
+    try:
+        if span := SPAN.fullmatch(wanted):
+            return now - int(span[1]) * UNITS[span[2]]
+        if re.fullmatch(r"\d{4}(-\d\d)?", wanted):
+            wanted += "-01" if "-" in wanted else "-01-01"
+        return datetime.fromisoformat(re.sub("z$", "+00:00", wanted))  # Python 3.10 knows no Z
+    except (ValueError, KeyError, OverflowError) as error:
+        raise InputError(
+            f"can't read the date '{short(text)}': expected one like 2024-01-31, 2024-01, 2024-01-31T18:30, "
+            "7d, '2 weeks' or yesterday"
+        ) from error

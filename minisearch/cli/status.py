@@ -1,0 +1,220 @@
+"""``status``, ``chunks`` and ``similarity``: what an index holds, how a file is split, how near texts are.
+
+Nothing is written: one call of `MiniSearch` goes out, and what it found is printed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minisearch.cli.indexing import choice_lines, problem_lines
+from minisearch.cli.options import (
+    IndexChoice,
+    index_or_default,
+    json_option,
+    model_name,
+    offline_option,
+    with_index,
+)
+from minisearch.cli.terminal import (
+    Terminal,
+    as_json_line,
+    by_reason,
+    count,
+    fitting,
+    one_line,
+    printable,
+    size,
+)
+
+if TYPE_CHECKING:
+    from minisearch.maintenance.chunks import CutFile
+    from minisearch.maintenance.coverage import Coverage
+    from minisearch.types import Chunk, IndexStatus
+
+INDENT = "      "
+UNFINISHED = {
+    "running": "a run is in progress: files that it has not reached are not counted",
+    "interrupted": "the last run was interrupted: files that it did not reach are not counted",
+    "failed": "the last run failed: files that it did not reach are not counted",
+}
+
+
+@click.command()
+@click.option("--coverage", is_flag=True, help="Show how much of your files is in the index.")
+@json_option
+@with_index
+def status(index: IndexChoice, coverage: bool, as_json: bool) -> None:
+    """Show what the index holds, and how its last run ended.
+
+    Files that the run skipped are listed too. With --coverage: the number of bytes found, and of bytes with a
+    vector, and every file that was skipped or left out, with the reason.
+    """
+    with index.open() as ms:
+        if coverage:
+            covered = ms.coverage()
+            text = as_json_line(covered) if as_json else _coverage_text(covered, is_verbose=index.is_verbose)
+        else:
+            found = ms.status()
+            text = as_json_line(found) if as_json else _status_text(found, is_verbose=index.is_verbose)
+    click.echo(text)
+
+
+def _status_text(found: IndexStatus, *, is_verbose: bool) -> str:
+    ready = "" if found.is_index_ready else " (not built: queries scan the stored vectors)"
+    rows = [
+        ("index", found.path),
+        ("documents", f"{found.n_documents:,}"),
+        ("chunks", f"{found.n_chunks:,}"),
+        ("model", found.model),
+        ("backend", found.backend + ready),
+        ("on disk", size(found.n_bytes)),
+    ]
+    if found.last_run:
+        run = found.last_run
+        counts = ", ".join(f"{n:,} {name}" for name, n in run.counts.items())
+        rows.append(("last run", f"{run.outcome}, {run.finished_at or run.started_at}"))
+        rows.append(("", ": ".join(filter(None, [" ".join(run.roots), counts]))))
+    if is_verbose:
+        from minisearch.maintenance.chunks import how_code_is_cut  # imports all parsers
+
+        rows.append(("code", f"cut {how_code_is_cut()}"))
+    lines = [one_line(f"{name:<11}{value}").rstrip() for name, value in rows]
+    return "\n".join([*lines, *problem_lines(found, is_verbose=is_verbose)])
+
+
+def _coverage_text(found: Coverage, *, is_verbose: bool) -> str:
+    """How many bytes have a vector, where the others are, and every file without one."""
+    n_files = found.n_documents + len({one.path for one in found.skipped})
+    share = f"{found.n_bytes_reached / found.n_bytes:.1%}" if found.n_bytes else "none"
+    documents = f"{count(found.n_chunks, 'chunk')} of {count(found.n_documents, 'document')}"
+    lines = [
+        f"found      {count(n_files, 'file')}, {count(found.n_bytes, 'byte')}; "
+        f"{count(found.n_characters, 'character')} of text",
+        f"indexed    {count(found.n_bytes_reached, 'byte')} ({share}) in {documents}",
+        f"not text   {count(found.n_bytes_between, 'byte')} (white space, markup)",
+        f"skipped    {count(found.n_bytes_passed_over, 'byte')} of skipped files",
+    ]
+    if found.outcome in UNFINISHED:
+        lines.append(f"incomplete {UNFINISHED[found.outcome]}")
+    lines += choice_lines(found.choices)
+    for label, files in (("skipped", found.skipped), ("left out", found.left_out)):
+        lines += by_reason(label, [(one.path, one.reason) for one in files], is_verbose=is_verbose)
+    lines += by_reason("note", [(note.path, note.text) for note in found.notes], is_verbose=is_verbose)
+    if any(one.path.endswith("/") for one in found.left_out):
+        lines.append("A folder that was left out counts once: the files in it were not looked at")
+    return "\n".join(lines)
+
+
+# --- chunks ------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--full", is_flag=True, help="Print whole chunks, not only their first words.")
+@click.option(
+    "--model", type=model_name, metavar="NAME", help="Name or folder of a model.  [default: the index's]"
+)
+@offline_option
+@json_option
+@with_index
+def chunks(index: IndexChoice, file: Path, full: bool, model: str | None, as_json: bool) -> None:
+    """Show how a file is split into chunks.
+
+    For each chunk: its number, tokens, lines, bytes, page, the headings above it, and its first words. The
+    title of the file is embedded before each chunk, and its tokens count. The settings are those of the
+    index, or the defaults where there is none; nothing is stored.
+    """
+    with index.open(default=index_or_default, model=model) as ms:
+        cut = ms.chunks(file)
+    if as_json:
+        click.echo(json.dumps(_chunks_json(cut)))
+    else:
+        click.echo("\n".join(_chunk_lines(cut, Terminal.of_stdout(), full=full)))
+
+
+def _chunk_lines(cut: CutFile, terminal: Terminal, *, full: bool) -> Iterator[str]:
+    kind = ", ".join(dict.fromkeys(filter(None, (cut.format, cut.language))))
+    n_chunks = count(len(cut.chunks), "chunk")
+    yield one_line(f"{cut.path}: {kind}; {n_chunks} of at most {cut.max_tokens} tokens of {cut.model}")
+    if cut.title:
+        yield one_line(f"title: {cut.title}")
+    if cut.is_extract:
+        yield "lines and bytes are those of the text extracted from the file"
+    for note in cut.notes:
+        yield one_line(f"note: {note}")
+    for number, chunk in enumerate(cut.chunks, start=1):
+        yield ""
+        yield one_line(f"{number:>4}  {_place(chunk)}")
+        if full:
+            yield from (f"{INDENT}{line}" for line in printable(chunk.text).splitlines())
+        else:
+            words = one_line(" ".join(chunk.text[: terminal.columns * 4].split()))
+            yield INDENT + words[: fitting(words, terminal.columns - len(INDENT))]
+
+
+def _place(chunk: Chunk) -> str:
+    """The size and place of a chunk in one line."""
+    lines = f"{chunk.line}-{chunk.end_line}" if chunk.end_line > chunk.line else f"{chunk.line}"
+    parts = [count(chunk.n_tokens, "token"), f"lines {lines}", f"bytes {chunk.byte_start}-{chunk.byte_end}"]
+    parts += [f"page {chunk.page}"] if chunk.page else []
+    return "  ".join([*parts, *([chunk.heading] if chunk.heading else [])])
+
+
+def _chunks_json(cut: CutFile) -> dict[str, Any]:
+    names = ("start", "end", "byte_start", "byte_end", "line", "end_line", "page", "heading", "n_tokens")
+    found = {name: value for name, value in asdict(cut).items() if name != "chunks"}
+    return found | {
+        "chunks": [
+            {"number": number, **{name: getattr(chunk, name) for name in names}, "text": chunk.text}
+            for number, chunk in enumerate(cut.chunks, start=1)
+        ]
+    }
+
+
+# --- similarity --------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("texts", nargs=-1)
+@offline_option
+@json_option
+@with_index
+def similarity(index: IndexChoice, texts: tuple[str, ...], as_json: bool) -> None:
+    """Print how similar texts are in meaning.
+
+    For two texts this is their cosine, at most 1; more texts give a table.
+
+    The model is the index's, or the default one where there is no index. With --json: texts, and cosine of
+    two texts or cosines, one row a text.
+    """
+    if len(texts) < 2:
+        raise click.UsageError(
+            f'expected at least two texts, got {len(texts)}: minisearch similarity "one text" "another"'
+        )
+    with index.open(default=index_or_default) as ms:
+        cosines: list[list[float]] = ms.similarity(*texts).tolist()
+    if as_json:
+        found = {"cosine": cosines[0][1]} if len(texts) == 2 else {"cosines": cosines}
+        click.echo(json.dumps({"texts": texts, **found}))
+    elif len(texts) == 2:
+        click.echo(f"{cosines[0][1]:.3f}")
+    else:
+        click.echo("\n".join(_similarity_table(texts, cosines, Terminal.of_stdout().columns)))
+
+
+def _similarity_table(
+    texts: Sequence[str], cosines: Sequence[Sequence[float]], columns: int
+) -> Iterator[str]:
+    """A row and a column for each text; each row ends with the beginning of its text."""
+    yield "   " + "".join(f"{number:>8}" for number in range(1, len(texts) + 1))
+    for number, (text, row) in enumerate(zip(texts, cosines, strict=True), start=1):
+        numbers = f"{number:>3}" + "".join(f"{cosine:>8.3f}" for cosine in row)
+        label = one_line(text)
+        yield f"{numbers}  {label[: fitting(label, max(8, columns - len(numbers) - 2))]}"
