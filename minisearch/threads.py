@@ -15,8 +15,8 @@ class DaemonThread(threading.Thread):
     out in these steps the thread ends, and `start` never returns: `minisearch index` hung in this way.
     """
 
-    def __init__(self, work: Callable[[], None]) -> None:
-        super().__init__(target=work, daemon=True)
+    def __init__(self, work: Callable[[], None], *, name: str | None = None) -> None:
+        super().__init__(target=work, name=name, daemon=True)
         self._started = _LimitedEvent()  # what `start` waits for
 
     def start(self) -> None:

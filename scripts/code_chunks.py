@@ -10,7 +10,6 @@ neighbours share a chunk.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from measuring import option_parser
 
 from minisearch import SentenceTransformer, Settings
 from minisearch.chunking import sections
@@ -129,9 +129,7 @@ def row(name: str, n_chunks: int, of_chunk: float, of_file: float) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--small", action="append", type=int, metavar="TOKENS", help="repeatable")
     parser.add_argument("-n", type=int, default=400, help="questions at most (default: %(default)s)")

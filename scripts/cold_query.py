@@ -16,17 +16,15 @@ In both forms the first round only fills the page cache.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from machine import machine
+from measuring import machine, option_parser, timed_s
 
 from minisearch import MiniSearch, SentenceTransformer
 from minisearch.manifest import DEFAULT_MODEL
@@ -51,10 +49,8 @@ def output(*command: str | Path) -> str:
 
 
 def seconds(*command: str | Path) -> float:
-    """How long a command took from start to end."""
-    started = time.perf_counter()
-    output(*command)
-    return time.perf_counter() - started
+    """How long a command takes, from start to end."""
+    return timed_s(lambda: output(*command))
 
 
 def measure(index: Path, n_rounds: int) -> dict[str, str]:
@@ -130,9 +126,7 @@ def compare_sizes(sizes: Sequence[int], n_rounds: int, scratch: Path) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the figures as a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--index", type=Path, help="an index to ask; otherwise one is made of data/docs")
     parser.add_argument("--sizes", type=int, nargs="+", help="numbers of passages to compare, ascending")
     parser.add_argument("--rounds", type=int, default=10)

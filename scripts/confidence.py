@@ -11,7 +11,6 @@ With --fit the numbers of `minisearch.search.confidence` are found anew.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from machine import machine
+from measuring import machine, option_parser
 
 from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluation.benchmark import open_benchmark
@@ -275,9 +274,7 @@ def fit_report(found: Sequence[Sample]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("collections", nargs="+", type=Path, metavar="COLLECTION")
     parser.add_argument("--tree", action="append", default=[], type=Path, metavar="FOLDER")
     parser.add_argument("--keep", type=Path, help="where the indexes are kept from run to run")

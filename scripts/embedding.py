@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from machine import machine
+from measuring import machine, option_parser, table
 from sample_texts import cut, read_words
 
 from minisearch.errors import MinisearchError
@@ -158,12 +158,6 @@ def cosines(vectors: Any, reference: Any) -> Any:  # noqa: ANN401 - arrays (n, D
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with an empty line above."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def flops_per_token(config: MiniLMConfig, length: int) -> int:
     """Multiplications and additions that the model needs for each token of a text of this length."""
     width, inner = config.hidden_size, config.intermediate_size
@@ -174,9 +168,7 @@ def flops_per_token(config: MiniLMConfig, length: int) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options; ``kinds`` become a list of `Kind`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--texts", type=Path, default="data/docs", help="folder that the texts are cut from")
     parser.add_argument("--openvino", metavar="PYTHON", help="Python of OpenVINO's environment")
     parser.add_argument("--n-texts", type=int, default=1_500, help="long ones, and as many short ones")

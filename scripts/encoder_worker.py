@@ -16,18 +16,19 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+from measuring import peak_mb, timed_s
 
 Encode = Callable[[list[str]], Any]  # n texts -> vectors (n, D)
 About = dict[str, Any]
@@ -96,15 +97,15 @@ def serve(encode: Encode, sets: dict[str, list[str]], requests: Iterable[str], a
         verb, _, argument = request.rstrip("\n").partition(" ")
         answer = "done"
         if verb == "encode":
-            started = time.perf_counter()
+            started_s = time.perf_counter()
             vectors[argument] = encode(sets[argument])
-            answer = str(time.perf_counter() - started)
+            answer = str(time.perf_counter() - started_s)
         elif verb == "single":
-            answer = str(statistics.median(_seconds(encode, text) for text in sets[argument]))
+            answer = str(statistics.median(timed_s(partial(encode, [text])) for text in sets[argument]))
         elif verb == "save":
             np.savez(argument, **vectors)
         elif verb == "peak":
-            answer = str(_peak_mb())
+            answer = str(peak_mb())
         else:
             raise ValueError(f"request {request!r} is not known")
         print(answer, file=answers, flush=True)
@@ -114,20 +115,6 @@ def require(is_so: bool, otherwise: str) -> None:
     """End this process, and with it the run, when a comparison would not be fair."""
     if not is_so:
         sys.exit(f"not comparable: {otherwise}")
-
-
-def _peak_mb() -> float:
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
-    lines = (line.split() for line in status.read_text().splitlines())
-    return next(int(line[1]) for line in lines if line[0] == "VmHWM:") / 1_024  # ru_maxrss: the parent's too
-
-
-def _seconds(encode: Encode, text: str) -> float:
-    started = time.perf_counter()
-    encode([text])
-    return time.perf_counter() - started
 
 
 def main(arguments: list[str]) -> None:

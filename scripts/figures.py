@@ -19,11 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from machine import machine
+from measuring import machine, option_parser, timed_s
 
 if TYPE_CHECKING:
     from minisearch.types import Encoder
@@ -77,17 +76,17 @@ def measure_model(folder: Path) -> dict[str, float]:
     model = SentenceTransformer.from_pretrained(MODEL, offline=True)
     _, texts = index_once(model, folder)
     shares = []
-    bare_s = timed(model.encode, texts)
+    bare_s = timed_s(lambda: model.encode(texts))
     for _ in range(SHARE_ROUNDS):
         index_s, _ = index_once(model, folder)
-        bare_before_s, bare_s = bare_s, timed(model.encode, texts)
+        bare_before_s, bare_s = bare_s, timed_s(lambda: model.encode(texts))
         shares.append((bare_before_s + bare_s) / 2 / index_s)
     sample = texts[:: max(1, len(texts) // SAMPLE)]
     ours = SentenceTransformer.from_pretrained(MODEL, device="cpu", dtype="float32", offline=True)
     peer = Peer(str(locate(MODEL, offline=True).folder), device="cpu", local_files_only=True)
     ratios = []
     for _ in range(ROUNDS + 1):
-        ours_s, peer_s = timed(ours.encode, sample), timed(peer.encode, sample)
+        ours_s, peer_s = timed_s(lambda: ours.encode(sample)), timed_s(lambda: peer.encode(sample))
         ratios.append(peer_s / ours_s)
     return {
         "share": statistics.median(shares),
@@ -107,13 +106,6 @@ def index_once(encoder: Encoder, folder: Path) -> tuple[float, list[str]]:
             chunks = store.chunks(store.chunk_ids().tolist()).values()
     texts = dict.fromkeys(f"{chunk.title} {chunk.text}".strip() for chunk in chunks)
     return report.elapsed_s, list(texts)  # the same text is encoded once
-
-
-def timed(encode: Callable[[list[str]], object], texts: list[str]) -> float:
-    """Seconds that encoding takes."""
-    started = time.perf_counter()
-    encode(texts)
-    return time.perf_counter() - started
 
 
 def measure(folder: Path) -> dict[str, str]:
@@ -144,9 +136,7 @@ def measure(folder: Path) -> dict[str, str]:
 
 def main(arguments: list[str]) -> int:
     """Print one table a folder."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)  # how the script calls itself
     options = parser.parse_args(arguments)

@@ -12,7 +12,6 @@ passage, and nDCG@10 is printed, a column a collection.  A default has to hold o
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from unittest.mock import patch
 import numpy as np
 import numpy.typing as npt
 from derived import claims, functions, titles
+from measuring import option_parser
 
 from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluation.benchmark import open_benchmark
@@ -210,9 +210,7 @@ def collections(judged: list[Collection], documents: list[Path], encoder: Encode
 
 def main(arguments: list[str]) -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--collection", action="append", type=Path, default=[], metavar="FOLDER")
     parser.add_argument("--documents", action="append", type=Path, default=[], metavar="FOLDER")
     parser.add_argument("--titles", action="append", type=Path, default=[], metavar="FOLDER")

@@ -15,7 +15,6 @@ are not counted.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import inspect
 import json
@@ -29,8 +28,11 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from types import FrameType
+
+from measuring import option_parser
 
 PACKAGE = "minisearch"
 MAX_LINES = 450  # of a file
@@ -38,8 +40,8 @@ MAX_MODULES = 14  # in a folder
 QUERY = "undo my last commit but keep the changes"
 
 
-def measure(tree: Path) -> Iterator[tuple[str, str]]:
-    """Every figure, with its name."""
+def shape(tree: Path) -> Iterator[tuple[str, str]]:
+    """Every figure about the source, with its name."""
     package = tree / PACKAGE
     sources = {path: path.read_text(encoding="utf-8") for path in sorted(package.rglob("*.py"))}
     modules = {path: ast.parse(source) for path, source in sources.items()}
@@ -57,11 +59,15 @@ def measure(tree: Path) -> Iterator[tuple[str, str]]:
     yield f"files above {MAX_LINES} lines", listed({str(p): n for p, n in n_lines.items() if n > MAX_LINES})
     yield (
         "functions; median length, longest",
-        f"{len(lengths):,}; {statistics.median(lengths):g}, {max(lengths)}",
+        f"{len(lengths):,}; {statistics.median(lengths or [0]):g}, {max(lengths, default=0)}",
     )
     for name, with_types in (("import cycles", False), ("import cycles, type checking included", True)):
         cycles = import_cycles(import_graph(package, modules, with_types=with_types))
         yield name, "; ".join(", ".join(sorted(cycle)) for cycle in cycles) or "0"
+
+
+def execution(tree: Path) -> Iterator[tuple[str, str]]:
+    """For each command, in how many files it executes code."""
     with tempfile.TemporaryDirectory() as scratch:
         index = str(Path(scratch, "index"))
         for name, arguments in (
@@ -209,15 +215,13 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["--run"]:
         run(Path(arguments[1]), Path(arguments[2]), arguments[3:])
         return 0
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("tree", nargs="?", type=Path, default=Path(__file__).parents[1], metavar="TREE")
     tree = parser.parse_args(arguments).tree.resolve()
     if not (tree / PACKAGE).is_dir():
         parser.error(f"{tree} has no folder {PACKAGE}")
     print(f"| {PACKAGE}/ | |\n|---|---|")
-    for name, value in measure(tree):
+    for name, value in chain(shape(tree), execution(tree)):
         print(f"| {name} | {value} |", flush=True)
     return 0
 

@@ -7,7 +7,6 @@ One process, the model loaded; every question is asked ROUNDS times in each sett
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch  # noqa: F401 - a process that has torch embeds with it from the first question on
-from machine import machine
+from measuring import machine, option_parser
 
 from minisearch import MiniSearch
 
@@ -30,9 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def main(arguments: list[str]) -> int:
     """Print a line a setting."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("index", type=Path, metavar="INDEX")
     parser.add_argument("questions", type=Path, metavar="QUESTIONS")
     options = parser.parse_args(arguments)

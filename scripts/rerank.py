@@ -10,11 +10,9 @@ own ratios.  The depth is what `TimedReranker` says for the budget, and the time
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -23,8 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from embedding import ratio, table
-from machine import machine
+from embedding import ratio
+from measuring import machine, option_parser, table, timed_s
 from sample_texts import cut, read_words
 
 from minisearch.errors import MinisearchError
@@ -87,9 +85,7 @@ def measure(scorers: Mapping[str, Score], texts: Sequence[str], n_rounds: int) -
     seconds: dict[str, list[float]] = {name: [] for name in scorers}
     for _ in range(n_rounds + 2):
         for name, score in scorers.items():
-            started = time.perf_counter()
-            score(texts)
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(timed_s(partial(score, texts)))
     return {name: taken[2:] for name, taken in seconds.items()}
 
 
@@ -127,9 +123,7 @@ def report(kind: Kind, task: Task, n_texts: int) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Cut the passages, measure both kinds, print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--texts", type=Path, default="data/docs", help="folder that passages are cut from")
     parser.add_argument("--n-texts", type=int, default=30, help="candidates")
     parser.add_argument("--n-tokens", type=int, default=128, help="tokens of each, special ones included")

@@ -11,9 +11,7 @@ the readers and the store.  Every part runs in a process of its own, so that its
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
-import re
 import resource
 import shutil
 import statistics
@@ -29,8 +27,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from machine import machine
 from made_up import RACY_S, engine, write_files
+from measuring import machine, option_parser, peak_mb, timed_s
 
 from minisearch import MiniSearch
 from minisearch.vectors.live import MERGE_ABOVE, MERGE_FRACTION
@@ -44,16 +42,6 @@ Row = tuple[str, str]
 Find = Callable[[str], Callable[[], float]]
 
 
-def peak_mb() -> float:
-    """The most memory that this process has held; 0 where the system does not tell."""
-    try:  # not getrusage: a child's begins with what its parent held
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return 0.0
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found[1]) / 1_000 if found else 0.0
-
-
 def on_disk_mb(index: Path) -> float:
     """What an index takes on the disk."""
     return sum(path.stat().st_size for path in index.iterdir()) / 1e6
@@ -65,13 +53,6 @@ def spread(times_s: Sequence[float], cpu_s: float | None = None) -> str:
     parts += [f"slowest {max(times_s):.2f}"] if len(times_s) > 1 else []
     parts += [] if cpu_s is None else [f"{cpu_s:.2f} of a processor"]
     return ", ".join(parts)
-
-
-def timed_s(action: Callable[[], object]) -> float:
-    """How long a call takes."""
-    started_s = time.perf_counter()
-    action()
-    return time.perf_counter() - started_s
 
 
 # --- a run in which nothing has changed --------------------------------------------------------------
@@ -336,9 +317,7 @@ def measure(part: str, folder: Path | None, n: int | None) -> list[Row]:
 
 def main(arguments: list[str]) -> int:
     """Print a line a measurement."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("parts", nargs="*", metavar="|".join(PARTS), help="which of them; all without any")
     parser.add_argument("--folder", type=Path, help="files for the unchanged run")
     parser.add_argument("--n", type=int, help="how many files, or passages")

@@ -127,6 +127,7 @@ def test_the_processes_that_start_others_load_no_model() -> None:
         "embedding.py",
         "figures.py",
         "fusion.py",
+        "house.py",
         "latency.py",
         "rerank.py",
     ],
@@ -149,3 +150,45 @@ def test_docstrings_are_taken_out_line_for_line() -> None:
     assert found == [(1, "Does what it has to do.")]
     assert code_chunks.reciprocal([False, False, True]) == 1 / 3
     assert code_chunks.reciprocal([False] * 10 + [True]) == 0
+
+
+def write_package(tree: Path, modules: dict[str, str]) -> None:
+    (tree / "minisearch").mkdir()
+    for name, source in modules.items():
+        (tree / "minisearch" / f"{name}.py").write_text(source)
+
+
+def test_import_cycles_are_found_through_functions_and_apart_through_types(tmp_path: Path) -> None:
+    house = import_module("house")
+    write_package(
+        tmp_path,
+        {
+            "__init__": "from minisearch.a import f\n",
+            "a": "def f():\n    from minisearch.b import g\n",
+            "b": "import minisearch.c\n",
+            "c": "from minisearch import a, d\n",
+            "d": "if TYPE_CHECKING:\n    from minisearch.e import E\n",
+            "e": "from minisearch.d import D\n",
+        },
+    )
+    figures = dict(house.shape(tmp_path))
+    assert figures["import cycles"] == "minisearch.a, minisearch.b, minisearch.c"
+    assert figures["import cycles, type checking included"].endswith("; minisearch.d, minisearch.e")
+    assert (figures["files"], figures["lines"]) == ("6", "8")
+
+
+def test_executed_files_are_those_of_the_tree_with_functions_called_apart(tmp_path: Path) -> None:
+    house = import_module("house")
+    write_package(
+        tmp_path,
+        {
+            "__init__": "",
+            "__main__": "from minisearch import imported, called\ncalled.f()\n",
+            "called": "def f():\n    pass\n",
+            "imported": "class C:\n    x = 1\n",
+            "unused": "",
+        },
+    )
+    called, executed = house.executed_files(tmp_path, [], tmp_path / "report.json")
+    assert called == ["called.py"]
+    assert executed == ["__init__.py", "__main__.py", "called.py", "imported.py"]

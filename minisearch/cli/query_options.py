@@ -80,8 +80,6 @@ class QueryOptions:
         """The options of the search; --like compares by meaning alone."""
         budget_s = None
         if self.rerank_budget is not None:
-            from minisearch.search.rerank import parse_duration  # needs NumPy
-
             budget_s = parse_duration(self.rerank_budget)
         return SearchOptions(
             k=self.k,
@@ -240,3 +238,18 @@ def parse_date(text: str, *, now: datetime | None = None) -> datetime:
             f"can't read the date '{short(text)}': expected one like 2024-01-31, 2024-01, 2024-01-31T18:30, "
             "7d, '2 weeks' or yesterday"
         ) from error
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration like "300ms", "0.5s" or "2 s"; InputError for anything else.
+
+    >>> parse_duration("300ms")
+    0.3
+    """
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(ms|s)\s*", text, re.IGNORECASE)
+    seconds = float(match[1]) / (1_000 if match[2].lower() == "ms" else 1) if match else 0.0
+    if not 0 < seconds < float("inf"):
+        raise InputError(
+            f"'{short(text)}' is no duration: expected a number above 0 with ms or s, like 300ms or 0.5s"
+        )
+    return seconds

@@ -273,7 +273,7 @@ def read_ahead(
             raise next_.error
 
     # A daemon, so that a thread that is stuck does not keep the process from ending.
-    maker = DaemonThread(make)
+    maker = DaemonThread(make, name="read ahead")
     try:
         maker.start()
         yield take()

@@ -22,8 +22,7 @@ from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, Sear
 from minisearch.search.confidence import CONFIDENT_FROM, is_confident, relevance
 from minisearch.search.evidence import best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
-from minisearch.search.ranking import Ranking, rank_candidates, rerank_scores, reranked
-from minisearch.search.rerank import Reranked
+from minisearch.search.ranking import Ranking, rank_candidates, reranked
 from minisearch.stores.local import Store, StoredChunk
 from minisearch.types import Encoder, FloatArray, IntArray
 from minisearch.vectors.base import VectorIndex
@@ -80,14 +79,14 @@ class Pipeline:
     """One snapshot of an index and the models to search it with.
 
     ``index`` is the vector index of the snapshot that ``store`` is in; it and ``encoder`` may be None for a
-    lexical search.  ``rerank`` scores texts again, ``baseline`` is what unrelated queries score, and
-    ``shown`` turns a stored path into the user's.
+    lexical search.  ``rerank`` scores the first of some texts for a query.  ``baseline`` is what unrelated
+    queries score.  ``shown`` turns a stored path into the user's.
     """
 
     store: Store
     index: VectorIndex | None
     encoder: Encoder | None
-    rerank: Callable[[str, Sequence[str]], Reranked] | None
+    rerank: Callable[[str, Sequence[str]], FloatArray] | None
     baseline: ScoreBaseline | None
     shown: Callable[[str], str]
 
@@ -112,8 +111,7 @@ class Pipeline:
             ranking = found = rank_candidates(self.index, vector, lexical, n, among=among)
             chunks = self.store.chunks(found.ids.tolist())
             if self.rerank is not None:
-                texts = [chunks[id_].text for id_ in found.ids.tolist()]
-                scores = scores or rerank_scores(found, self.rerank(_words(query), texts))
+                scores = scores or self._reranker_scores(found, chunks, query)
                 ranking = reranked(found, scores)
             groups = self._groups(ranking, chunks, options)
             has_every_document = options.by == "document" and len(groups) >= self.store.counts()[0]
@@ -135,6 +133,15 @@ class Pipeline:
             n_matching=len(among) if among is not None and is_filtered else None,
             n_reranked=len(scores or {}),
         )
+
+    def _reranker_scores(
+        self, ranking: Ranking, chunks: dict[int, StoredChunk], query: Query
+    ) -> dict[int, float]:
+        """The reranker's scores by chunk id, best first; equal scores keep the order of the ranking."""
+        assert self.rerank is not None, "the search has a reranker"
+        ids: list[int] = ranking.ids.tolist()
+        scores = self.rerank(_words(query), [chunks[id_].text for id_ in ids])
+        return dict(sorted(zip(ids, scores.tolist(), strict=False), key=lambda pair: -pair[1]))
 
     def _plan(self, n: int, mode: Mode, among: IntArray | None) -> str:
         return "scan" if mode == "lexical" or self.index is None else self.index.plan(n, among=among)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minisearch.results import Trace
-from minisearch.search.rerank import Reranked
 from minisearch.types import FloatArray, Hits, IntArray
 from minisearch.vectors.base import VectorIndex
 
@@ -143,12 +142,6 @@ def reranked(ranking: Ranking, scores: dict[int, float]) -> Ranking:
         new_scores[rank] = score
         traces[rank] = replace(traces[rank], rank_before_rerank=n + 1, rerank=score)
     return Ranking(ranking.ids[order], new_scores, tuple(traces), ranking.is_complete)
-
-
-def rerank_scores(ranking: Ranking, outcome: Reranked) -> dict[int, float]:
-    """The reranker's scores by chunk id, best first."""
-    ids = ranking.ids[outcome.order[: outcome.n_seen]].tolist()
-    return dict(zip(ids, outcome.scores.tolist(), strict=True))
 
 
 def _best(scores: FloatArray, ids: IntArray, n: int) -> IntArray:

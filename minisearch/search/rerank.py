@@ -1,25 +1,24 @@
-"""Reranking: score the best candidates of a search again with a deeper model, and order them by it.
+"""Reranking: score the best candidates of a search again with a deeper model.
 
-A query and the texts of the candidates come in, a new order with the reranker's scores goes out.  `Rerankers`
+A query and the texts of the candidates come in, the scores of the first of them go out.  `Rerankers`
 loads the model when it is first needed: a cross-encoder, a bi-encoder, or the caller's own `Reranker`.  How
 many candidates are scored is a depth, or what a time budget allows at the measured speed of the reranker.
-Finding candidates is left to `ranking`, finding weights to `minilm`.
+Finding and ordering candidates is left to `ranking`, finding
+weights to `minilm`.
 """
 
 from __future__ import annotations
 
-import re
 import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
 from minisearch import minilm
-from minisearch.errors import InputError, ModelError, WeightsNotFound, short
+from minisearch.errors import InputError, ModelError, WeightsNotFound
 from minisearch.manifest import as_dtype
 from minisearch.minilm.hub import locate
 from minisearch.minilm.settings import read_settings
@@ -43,39 +42,12 @@ N_TIMED = 3
 Cost = Callable[[str, Sequence[str]], IntArray]
 
 
-@dataclass(frozen=True, slots=True)
-class Reranked:
-    """Candidates in a new order.
+def rerank_scores(query: str, texts: Sequence[str], reranker: Reranker) -> FloatArray:
+    """The reranker's scores, (n,) float32, in the order of the texts; equal texts have equal scores.
 
-    ``order`` (n,) int64 holds the old position of each candidate.  ``scores`` (n_seen,) float32 are the
-    reranker's, highest first, of ``order[:n_seen]``; the other candidates were not scored.
+    Each distinct text is scored once, since the last bit of a score depends on the batch that a text is in.
+    Raises ModelError if the reranker does not give one finite number for each text.
     """
-
-    order: IntArray
-    scores: FloatArray
-
-    @property
-    def n_seen(self) -> int:
-        """How many candidates were scored."""
-        return len(self.scores)
-
-
-def rerank(query: str, texts: Sequence[str], reranker: Reranker, *, depth: int) -> Reranked:
-    """Order the first ``depth`` texts by the reranker's scores; the others follow in their old order.
-
-    Equal texts have equal scores, and equal scores keep their old order.  Raises InputError for a depth below
-    1, ModelError if the reranker does not give one finite number for each text.
-    """
-    if depth < 1:
-        raise InputError(f"rerank depth is {depth}: expected at least 1 candidate")
-    scores = _scores(query, texts[:depth], reranker)
-    best_first = np.argsort(-scores, kind="stable")
-    rest = np.arange(len(scores), len(texts), dtype=np.int64)
-    return Reranked(np.concatenate([best_first, rest]), scores[best_first])
-
-
-def _scores(query: str, texts: Sequence[str], reranker: Reranker) -> FloatArray:
-    """One score a text.  Each distinct text is scored once: a model's last bit depends on its batch."""
     distinct = list(dict.fromkeys(texts))
     if not distinct:
         return np.empty(0, np.float32)
@@ -167,7 +139,7 @@ class Rerankers:
         self._given: TimedReranker | None = None
         self._lock = threading.RLock()
 
-    def rerank(
+    def scores(
         self,
         which: str | Reranker,
         query: str,
@@ -175,21 +147,23 @@ class Rerankers:
         *,
         depth: int | None = None,
         budget_s: float | None = None,
-    ) -> Reranked:
-        """`rerank` with the reranker that ``which`` names ("cross", "bi", "auto") or is.
+    ) -> FloatArray:
+        """The scores of the first texts by the reranker that ``which`` names ("cross", "bi", "auto") or is.
 
         It scores the first ``depth`` texts (`DEFAULT_DEPTH` if not given), or as many as it can within
         ``budget_s`` seconds, at most `MAX_DEPTH`.  "auto" is "cross" if its weights are on this machine, else
-        "bi" if those are.  Raises InputError for an unknown kind and if both depth and budget are given,
-        WeightsNotFound and ModelError as the loader does.
+        "bi" if those are.  Raises InputError for a depth below 1, for an unknown kind and if both depth and
+        budget are given, WeightsNotFound and ModelError as the loader does.
         """
         if depth is not None and budget_s is not None:
             raise InputError("rerank depth and rerank budget were both given: expected one of them")
+        if depth is not None and depth < 1:
+            raise InputError(f"rerank depth is {depth}: expected at least 1 candidate")
         with self._lock:
             timed = self.timed(which)
             if budget_s is not None:
                 depth = timed.depth(query, texts[:MAX_DEPTH], budget_s)
-        return rerank(query, texts, timed.reranker, depth=DEFAULT_DEPTH if depth is None else depth)
+        return rerank_scores(query, texts[: depth or DEFAULT_DEPTH], timed.reranker)
 
     def timed(self, which: str | Reranker) -> TimedReranker:
         """The reranker, loaded, with its speed; the same object when it is asked for again."""
@@ -279,18 +253,3 @@ def _n_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> IntArray:
 def _n_characters(query: str, texts: Sequence[str]) -> IntArray:
     """The cost for a caller's reranker: all that is known is that longer texts take longer."""
     return np.array([len(query) + len(text) for text in texts], np.int64)
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a duration like "300ms", "0.5s" or "2 s"; InputError for anything else.
-
-    >>> parse_duration("300ms")
-    0.3
-    """
-    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(ms|s)\s*", text, re.IGNORECASE)
-    seconds = float(match[1]) / (1_000 if match[2].lower() == "ms" else 1) if match else 0.0
-    if not 0 < seconds < float("inf"):
-        raise InputError(
-            f"'{short(text)}' is no duration: expected a number above 0 with ms or s, like 300ms or 0.5s"
-        )
-    return seconds

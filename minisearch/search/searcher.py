@@ -206,7 +206,7 @@ class Searcher:
         rerank = None
         if options.rerank is not None:
             rerank = partial(
-                self._rerankers.rerank,
+                self._rerankers.scores,
                 options.rerank,
                 depth=options.rerank_depth,
                 budget_s=options.rerank_budget_s,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -26,8 +27,8 @@ from minisearch import engine as engine_module
 from minisearch import types
 from minisearch.cli import cli, query_options
 from minisearch.cli.query import query
-from minisearch.cli.query_options import parse_date
-from minisearch.errors import InputError
+from minisearch.cli.query_options import parse_date, parse_duration
+from minisearch.errors import InputError, short
 from minisearch.filters import And, Before, Extension, Field, Filter, Language, Or, Since
 from minisearch.filters import Path as PathFilter
 from minisearch.results import Evidence, Place, Query, SearchOptions, SearchResult, SearchResults, Trace
@@ -849,3 +850,27 @@ def interrupted_at_import_of(module: str, *arguments: str, cwd: Path) -> subproc
 def test_ctrl_c_while_anything_is_being_imported_leaves_no_traceback(module: str, tmp_path: Path) -> None:
     done = interrupted_at_import_of(module, "query", "q", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted\n")
+
+
+# --- durations
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("300ms", 0.3), ("0.5s", 0.5), ("2 s", 2), (" 1.5 S ", 1.5), (".25s", 0.25), ("90MS", 0.09), ("1.s", 1)],
+)
+def test_a_duration_is_read(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "300", "ms", "0ms", "0s", "-1s", "+1s", "1e3s", "nans", "infs", "1m", "1500us", "0x3s"),
+        *("0,5s", "3 0ms", "1s 1ms", "١s", "３s", "300ms\n!", "9" * 400 + "s"),
+    ],
+)
+def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
+    told = re.escape(f"'{short(text)}' is no duration")
+    with pytest.raises(InputError, match=f"{told}.* like 300ms or 0.5s"):
+        parse_duration(text)

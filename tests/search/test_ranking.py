@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minisearch.search.ranking import LEXICAL_WEIGHT, fuse, with_feedback
+from minisearch.results import Trace
+from minisearch.search.ranking import LEXICAL_WEIGHT, Ranking, fuse, reranked, with_feedback
 
 
 def f32(*numbers: float) -> np.ndarray:
@@ -71,3 +72,24 @@ def test_feedback_moves_the_query_by_a_fifth_towards_the_mean_of_what_was_found(
     assert moved == pytest.approx(np.array([1.06, 0.18]) / np.hypot(1.06, 0.18))
     assert moved.dtype == np.float32
     assert with_feedback(f32(1, 0), np.empty((0, 2), np.float32)).tolist() == [1, 0]
+
+
+@given(st.lists(st.floats(-8, 8, width=32), max_size=12), st.integers(0, 12))
+def test_reranked_candidates_come_first_and_the_others_keep_their_order(scores: list[float], n: int) -> None:
+    ids = np.arange(100, 100 + len(scores) + n)
+    traces = tuple(Trace(fused=1 / id_) for id_ in ids.tolist())
+    ranking = Ranking(ids, f32(*(1 / ids)), traces, is_complete=True)
+    best_first = sorted(range(len(scores)), key=lambda i: (-scores[i], i))
+    found = reranked(ranking, {100 + i: scores[i] for i in best_first})
+    assert found.ids.tolist() == [*(100 + i for i in best_first), *ids[len(scores) :].tolist()]
+    assert found.scores.tolist() == [
+        *(scores[i] for i in best_first),
+        *ranking.scores[len(scores) :].tolist(),
+    ]
+    for trace, id_ in zip(found.traces, found.ids.tolist(), strict=True):
+        is_seen = id_ < 100 + len(scores)
+        assert trace.fused == 1 / id_
+        assert (trace.rank_before_rerank, trace.rerank) == (
+            (id_ - 99, scores[id_ - 100]) if is_seen else (None, None)
+        )
+    assert found.is_complete
