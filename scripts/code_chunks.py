@@ -1,4 +1,4 @@
-"""Compare ways to cut source code, by whether a function is found for what its docstring says.
+"""Compare ways to chunk source code, by whether a function is found by its docstring.
 
     python scripts/code_chunks.py --small 0 --small 32 --small 64 FOLDER...
 
@@ -28,13 +28,13 @@ from minisearch.parsers import parse
 from minisearch.types import Document, FloatArray
 
 MODEL = "all-MiniLM-L6-v2"
-MIN_WORDS = 5  # of a question
+MIN_WORDS = 5  # of a query
 SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question, and the file and the line where what it asks for begins."""
+    """A query, with the file and the line where the function it describes begins."""
 
     text: str
     file: int
@@ -42,7 +42,7 @@ class Asked:
 
 
 def without_docstrings(source: str) -> tuple[str, list[tuple[int, str]]]:
-    """The source without its docstrings, line for line; the line and the question of each function."""
+    """The source without its docstrings, same line numbers; the line and the query of each function."""
     lines = source.split("\n")
     found = []
     for node in ast.walk(ast.parse(source)):
@@ -59,7 +59,7 @@ def without_docstrings(source: str) -> tuple[str, list[tuple[int, str]]]:
 
 
 class Vectors:
-    """Texts to vectors; most chunks are the same however the rest is cut, and are encoded once."""
+    """Texts to vectors; a text that several chunkings share is encoded once."""
 
     def __init__(self) -> None:
         self.encoder = SentenceTransformer.from_pretrained(MODEL, offline=True)
@@ -98,7 +98,7 @@ def compare(
 
 
 def reciprocal(is_right: Iterable[bool] | npt.NDArray[np.bool_]) -> float:
-    """One over the place of the first that is right, 0 where that is not among the first ten."""
+    """The reciprocal rank of the first right one, 0 below the tenth."""
     return next((1 / place for place, right in zip(range(1, 11), is_right, strict=False) if right), 0.0)
 
 

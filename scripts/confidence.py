@@ -1,12 +1,12 @@
-"""Measure how well confidence tells questions that an index can answer from questions that it cannot.
+"""Measure how well confidence separates queries that an index can answer from queries that it cannot.
 
     python scripts/confidence.py COLLECTION... [--tree FOLDER...] [--keep FOLDER] [--fit]
 
-A collection is a folder in BEIR's form.  A tree is any folder of documents: its questions are made of its own
-titles, headings and sentences, and hidden from it as in `minisearch selftest`.  Questions without an answer
-are of two kinds, never added up.  Far ones were asked of another collection.  Near ones are the index's own,
-with all the documents that answer them taken out; what is left may still answer some, unjudged.
-With --fit the numbers of `minisearch.search.confidence` are found anew.
+A collection is a folder in BEIR's format.  A tree is any folder of documents: its queries are made from its
+own titles, headings and sentences, which are masked in it as in `minisearch selftest`.  Queries without an
+answer are of two kinds, never added up.  Far ones are those of another collection.  Near ones are the index's
+own, with all relevant documents removed; the rest may still answer some of them, unjudged.
+With --fit the numbers of `minisearch.search.confidence` are fitted again.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ Floats = npt.NDArray[np.float64]
 MODEL = "all-MiniLM-L6-v2"
 N_OF_A_TREE = 150
 
-# What the fit takes for granted: of three questions two have an answer here, and of the others half are near.
+# Assumed by the fit: two of three queries have an answer, and half of the others are near.
 SHARE_ANSWERABLE = 2 / 3
 
-RIDGE = 1e-4  # so small that it only keeps the fit finite
+RIDGE = 1e-4  # small: it only keeps the fit finite
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best cosine (q,) that each question finds, and the best share of its words (q,)."""
+    """The best cosine of each query (q,), and the best share of its words in a chunk (q,)."""
 
     cosines: FloatArray
     words: FloatArray
@@ -54,7 +54,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Asked:
-    """An index, its null and its own questions; what those find with, and without, what answers them."""
+    """An index, its baseline and its queries, with their best scores with and without relevant documents."""
 
     name: str
     is_tree: bool
@@ -67,7 +67,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Sample:
-    """The best in one index: of questions that it answers, and of near and far ones that it does not."""
+    """The best scores in one index: of queries that it answers, and of near and far ones that it does not."""
 
     name: str
     baseline: ScoreBaseline
@@ -78,7 +78,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Index:
-    """What questions are asked of: passages' ids, document ids (n,), vectors (n, d), and the full text."""
+    """An open index: chunk ids, document ids (n,), vectors (n, d), and the store for full text."""
 
     store: Store
     encoder: Encoder
@@ -87,7 +87,7 @@ class Index:
     vectors: FloatArray
 
     def best(self, texts: Sequence[str], gone: Sequence[Sequence[int]] | None = None) -> Best:
-        """For each question, where the documents that are ``gone`` do not count."""
+        """The best scores of each query, without its ``gone`` documents."""
         kept = [~np.isin(self.documents, some) for some in gone or [()] * len(texts)]
         scores = self.encoder.encode_query(texts) @ self.vectors.T  # (q, n)
         cosines = [row[is_kept].max() for row, is_kept in zip(scores, kept, strict=True)]
@@ -99,7 +99,7 @@ class Index:
 
 
 def auroc(positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
-    """The chance that a positive scores above a negative, ties counting half."""
+    """The probability that a positive scores above a negative; ties count half."""
     above, below = np.asarray(positive)[:, None], np.asarray(negative)[None]  # (p, 1), (1, n)
     return float(((above > below) + 0.5 * (above == below)).mean())
 
@@ -108,7 +108,7 @@ def auroc(positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
 
 
 def ask_collection(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> Asked:
-    """A collection's own queries, with and without the documents judged to answer them."""
+    """A collection's own queries, with and without their relevant documents."""
     collection = read_collection(folder)
     with open_benchmark(collection, index=index, encoder=encoder) as made:
         id_of = {entry: id_ for id_, entry in made.collection_ids.items()}
@@ -121,7 +121,7 @@ def ask_collection(folder: Path, index: Path, encoder: Encoder, open_: ExitStack
 
 
 def ask_tree(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> Asked:
-    """Questions made of a tree's documents, asked of those documents without the question's words."""
+    """Known-item queries made from a tree's documents, with their words masked there."""
     with MiniSearch.open(index.parent, encoder=encoder) as engine:
         engine.index(folder)
     copy = open_.enter_context(masked_copy(index, n=N_OF_A_TREE, encoder=encoder))
@@ -131,7 +131,7 @@ def ask_tree(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> A
 
 
 def opened(folder: Path, encoder: Encoder, open_: ExitStack) -> Index:
-    """An index, until all is closed."""
+    """An open index, closed with ``open_``."""
     store = open_.enter_context(Store(folder / DATABASE))
     open_.enter_context(store.snapshot())
     ids, vectors = store.vectors(encoder.dimension)
@@ -141,7 +141,7 @@ def opened(folder: Path, encoder: Encoder, open_: ExitStack) -> Index:
 
 
 def ask(name: str, is_tree: bool, index: Index, texts: list[str], answers: list[list[int]]) -> Asked:
-    """The questions asked of an index; ``answers`` are the documents that have to go for each near one."""
+    """The queries searched in an index; ``answers`` are the documents to leave out for each near one."""
     flat = FlatIndex.build(index.ids, index.vectors)
     baseline = measure_baseline(index.store, flat, index.encoder)
     if baseline is None:
@@ -150,7 +150,7 @@ def ask(name: str, is_tree: bool, index: Index, texts: list[str], answers: list[
 
 
 def samples(asked: Sequence[Asked]) -> list[Sample]:
-    """Each index with the questions of the other collections; two trees are never strangers for sure."""
+    """Each index with the queries of the other collections; two trees may overlap, so they are not used."""
     found = []
     for one in asked:
         strangers = [
@@ -163,11 +163,11 @@ def samples(asked: Sequence[Asked]) -> list[Sample]:
     return found
 
 
-# --- what the numbers are worth -------------------------------------------------------------------------
+# --- how well it works -------------------------------------------------------------------------
 
 
 def table(found: Sequence[Sample]) -> str:
-    """AUROC and, at the default threshold, the share of right decisions, each with its counts."""
+    """AUROC and, at the default threshold, the share of right decisions, with counts."""
     lines = [
         "| index | answerable: confident | far: abstains | far AUROC | near: abstains | near AUROC |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -203,11 +203,11 @@ def share(is_right: npt.NDArray[np.bool_]) -> str:
 
 
 def both(cosine: float, baseline: ScoreBaseline) -> float:
-    """What `relevance` is the logistic of."""
+    """The feature: `relevance` is its logistic function."""
     return sum(heights(cosine, baseline))
 
 
-# What the fit can be made over: of the candidates, `both` decides best, and is what `relevance` uses.
+# The features that were tried: `both` decides best, and `relevance` uses it.
 FEATURES: dict[str, Callable[[float, ScoreBaseline], float]] = {
     "both heights": both,
     "generic height": lambda cosine, baseline: heights(cosine, baseline)[0],
@@ -220,9 +220,9 @@ FEATURES: dict[str, Callable[[float, ScoreBaseline], float]] = {
 def design(
     found: Sequence[Sample], feature: Callable[[float, ScoreBaseline], float]
 ) -> tuple[Floats, Floats, Floats]:
-    """The feature with a column of ones (m, 2), whether each question has an answer (m,), weights (m,).
+    """The feature with a column of ones (m, 2), whether each query has an answer (m,), weights (m,).
 
-    Every index weighs the same, and in it each kind of question what the fit takes for granted.
+    Every index has the same weight, and in it each kind of query has its assumed share.
     """
     rows, labels, weights = [], [], []
     for one in found:
@@ -250,13 +250,13 @@ def fit(found: Sequence[Sample], feature: Callable[[float, ScoreBaseline], float
 def logits(
     beta: Floats, found: Sequence[Sample], feature: Callable[[float, ScoreBaseline], float] = both
 ) -> Floats:
-    """How sure the answer is for each row of `design`, (m,): above 0 where there is one, if it is right."""
+    """The logit of the true label for each row of `design`, (m,): above 0 where the decision is right."""
     x, labels, _ = design(found, feature)
     return np.where(labels > 0, 1, -1) * (x @ beta)
 
 
 def fit_report(found: Sequence[Sample]) -> str:
-    """Each feature on each index, with the weights that the others give it; the weights over all."""
+    """Each feature on each index, fitted on the others; then the weights fitted on all."""
     lines = ["| over | " + " | ".join(one.name for one in found) + " | mean |"]
     lines.append("| --- |" + " ---: |" * (len(found) + 1))
     for name, feature in FEATURES.items():

@@ -1,6 +1,6 @@
-"""Collections made from what is there, to ask in more ways than one: by title, by claim, of code.
+"""Collections derived from others or from code: queries by title, by claim, by docstring.
 
-What a question is made from is taken out of the document that answers it, so that it cannot be found by
+The text that a query is made from is removed from the document that answers it, so that it cannot be found by
 its own words.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from minisearch.evaluation.collection import Collection, CollectionDocument
 
-N = 400  # questions of each
+N = 400  # queries of each collection
 N_FUNCTIONS = 1_500
 LEFT_OUT = {"test", "tests", "site-packages", "dist-packages", "idlelib", "lib2to3", "turtledemo"}
 
@@ -26,7 +26,7 @@ _SENTENCE_END = re.compile(r"\s*\.\s+|\s*\.$")
 
 
 def titles(collection: Collection) -> Collection:
-    """Titles of four words and more, asked of texts without them."""
+    """Titles of at least four words as queries; the texts are without them."""
     corpus, asked = {}, []
     for entry in collection.corpus.values():
         title = entry.title.strip(" .")
@@ -39,7 +39,7 @@ def titles(collection: Collection) -> Collection:
 
 
 def claims(collection: Collection) -> Collection:
-    """The last sentences of abstracts, of 8 to 22 words, asked of abstracts without them."""
+    """The last sentences of abstracts, of 8 to 22 words, as queries; the abstracts are without them."""
     corpus, asked = {}, []
     for entry in collection.corpus.values():
         sentences = [part for part in _SENTENCE_END.split(entry.text) if part.strip()]
@@ -52,7 +52,7 @@ def claims(collection: Collection) -> Collection:
 
 
 def functions() -> Collection:
-    """Functions of Python's standard library, asked by the first line of their docstrings."""
+    """Functions of Python's standard library; the first lines of their docstrings are the queries."""
     found = dict(_functions(Path(sysconfig.get_paths()["stdlib"])))
     kept = random.Random(0).sample(sorted(found), min(N_FUNCTIONS, len(found)))  # noqa: S311 - the same each time
     asked = [(found[id_][0], id_) for id_ in kept if 5 <= len(found[id_][0].split()) <= 20]
@@ -81,7 +81,7 @@ def _functions(library: Path) -> Iterator[tuple[str, tuple[str, str]]]:
 def _made(
     name: str, corpus: Mapping[str, CollectionDocument], asked: Iterable[tuple[str, str]]
 ) -> Collection:
-    """A collection with so many of these questions, each answered by one document alone."""
+    """A collection with at most N of these queries, each with one relevant document."""
     asked = list(asked)
     times = Counter(text for text, _ in asked)
     once = [(text, id_) for text, id_ in asked if times[text] == 1]

@@ -1,12 +1,12 @@
-"""Measure the embedder against what a user would pick instead, in turn, on the same texts.
+"""Compare the speed and the vectors of our encoder with sentence-transformers and OpenVINO.
 
     make peers                                                           # once: OpenVINO's own environment
     python scripts/embedding.py --openvino .venv-openvino/bin/python     # --quick for a first look
 
-Every kind of encoder lives in a process of its own (scripts/encoder_worker.py), loaded and warmed up
-before anything is timed.  Then, round after round, each encodes each set of texts while the others wait.
-Speeds are medians; a ratio is the median of the rounds' own ratios, so that what slows a whole round
-slows both sides of it.  The ratios travel, the seconds do not.
+Each kind of encoder runs in its own process (scripts/encoder_worker.py), loaded and warmed up before timing
+begins.  In each round, each of them encodes each set of texts while the others wait.  Speeds are medians.  A
+ratio is the median of the ratios within each round, so that a slow round slows both sides.  Ratios are
+comparable between machines, seconds are not.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from minisearch.minilm.tokenizer import MiniLMTokenizer
 
 MODEL = "all-MiniLM-L6-v2"
 WORKER = Path(__file__).with_name("encoder_worker.py")
-# Each set's texts are of this many tokens, from and to; the queries are encoded one by one.
+# Number of tokens of the texts of each set, from and to; queries are encoded one at a time.
 LENGTHS = {"long": (224, 256), "short": (16, 31), "query": (12, 12)}
 
 
 class Kind(NamedTuple):
-    """An encoder as it is measured."""
+    """One measured encoder."""
 
     library: str
     dtype: str
@@ -56,11 +56,11 @@ GPU_KINDS += [Kind("minisearch", "bfloat16", "cuda")]
 BASELINES = [PLAIN, OPENVINO, Kind("minisearch", "float32"), GPU_KINDS[1]]
 PEAK_KINDS = [PLAIN, Kind("minisearch", "auto"), Kind("minisearch", "int8")]
 
-Seconds = Mapping[Kind, Sequence[float]]  # one number a round
+Seconds = Mapping[Kind, Sequence[float]]  # one number for each round
 
 
 class Worker:
-    """One kind of encoder in its own process; when it fails, the run ends below the worker's own error."""
+    """One kind of encoder in its own process; if it fails, the run ends after the worker's error message."""
 
     def __init__(self, name: str, *command: str | Path) -> None:
         print(f"loading {name}", file=sys.stderr)
@@ -71,9 +71,9 @@ class Worker:
         self.about: dict[str, Any] = json.loads(self._answer())
 
     def ask(self, request: str) -> str:
-        """Send one request and wait for its answer."""
+        """Send a request and return the response."""
         assert self._process.stdin
-        with suppress(BrokenPipeError):  # it has ended: there is no answer either
+        with suppress(BrokenPipeError):  # it has ended, and there is no response
             print(request, file=self._process.stdin, flush=True)
         return self._answer()
 
@@ -91,7 +91,7 @@ class Worker:
 
 
 def measure(workers: Mapping[Kind, Worker], name: str, n_rounds: int) -> dict[Kind, list[float]]:
-    """Seconds of each kind for one set in each round; only one worker computes at a time."""
+    """Seconds of each kind for one set in each round; one worker computes at a time."""
     seconds: dict[Kind, list[float]] = {kind: [] for kind in workers}
     verb = "single" if name == "query" else "encode"
     for number in range(1, n_rounds + 1):
@@ -102,12 +102,12 @@ def measure(workers: Mapping[Kind, Worker], name: str, n_rounds: int) -> dict[Ki
 
 
 def ratio(baseline_s: Sequence[float], kind_s: Sequence[float]) -> float:
-    """How many times as fast as the baseline: the median over the rounds, each compared with itself."""
+    """Speed relative to the baseline: the median of the ratios within each round."""
     return statistics.median(theirs / ours for theirs, ours in zip(baseline_s, kind_s, strict=True))
 
 
 def speed_table(title: str, seconds: Seconds, n_tokens: int, *, is_single: bool) -> str:
-    """Median speed of each kind, and how many times as fast it is as each baseline that took part."""
+    """Median speed of each kind, and relative to each measured baseline."""
     baselines = [kind for kind in BASELINES if kind in seconds]
     rows = []
     for kind, taken in seconds.items():
@@ -119,7 +119,7 @@ def speed_table(title: str, seconds: Seconds, n_tokens: int, *, is_single: bool)
 
 
 def utilisation_table(seconds: Seconds, n_flops: int, peak_tflops: float) -> str:
-    """The share of the card's peak that the model's own arithmetic reached."""
+    """The share of the GPU's peak performance that was reached."""
     shares = {
         kind: n_flops / statistics.median(taken) / peak_tflops / 1e12 for kind, taken in seconds.items()
     }
@@ -128,7 +128,7 @@ def utilisation_table(seconds: Seconds, n_flops: int, peak_tflops: float) -> str
 
 
 def peak_mb(worker: Worker) -> float:
-    """The most memory that a fresh worker has held once it has encoded its set."""
+    """Peak memory of a new worker after it has encoded its set, in MB."""
     worker.ask("encode long")
     peak = float(worker.ask("peak"))
     worker.close()
@@ -136,7 +136,7 @@ def peak_mb(worker: Worker) -> float:
 
 
 def cosine_table(workers: Mapping[Kind, Worker], path: Path) -> str:
-    """How near the vectors are to the first kind's, over all long and short texts; what the weights take."""
+    """Cosines of all long and short texts to the first kind's vectors, and the size of the weights."""
     vectors = {}
     for kind, worker in workers.items():
         worker.ask(f"save {path}")
@@ -153,13 +153,13 @@ def cosine_table(workers: Mapping[Kind, Worker], path: Path) -> str:
 
 
 def cosines(vectors: Any, reference: Any) -> Any:  # noqa: ANN401 - arrays (n, D) to (n,)
-    """Cosine of each vector with its reference, whatever their lengths."""
+    """Cosine of each vector with its reference; vectors need not be normalised."""
     a, b = (np.asarray(array, np.float64) for array in (vectors, reference))
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
 def flops_per_token(config: MiniLMConfig, length: int) -> int:
-    """Multiplications and additions that the model needs for each token of a text of this length."""
+    """Multiplications and additions for each token of a text of this length."""
     width, inner = config.hidden_size, config.intermediate_size
     linear = 2 * (4 * width * width + 2 * width * inner)
     attention = 4 * length * width  # the scores, then the weighted mean
@@ -169,14 +169,16 @@ def flops_per_token(config: MiniLMConfig, length: int) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options; ``kinds`` become a list of `Kind`."""
     parser = option_parser(__doc__)
-    parser.add_argument("--texts", type=Path, default="data/docs", help="folder that the texts are cut from")
+    parser.add_argument("--texts", type=Path, default="data/docs", help="folder with the texts")
     parser.add_argument("--openvino", metavar="PYTHON", help="Python of OpenVINO's environment")
-    parser.add_argument("--n-texts", type=int, default=1_500, help="long ones, and as many short ones")
-    parser.add_argument("--n-peak", type=int, default=5_000, help="long texts for the peak memory; 0: none")
+    parser.add_argument("--n-texts", type=int, default=1_500, help="number of long texts, and of short texts")
+    parser.add_argument(
+        "--n-peak", type=int, default=5_000, help="number of long texts for the peak memory; 0: skip"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--kinds", nargs="+", metavar="KIND", help='only these, such as "minisearch auto"')
     parser.add_argument("--gpu-tflops", type=float, help="measure on CUDA; the card's dense bfloat16 peak")
-    parser.add_argument("--quick", action="store_true", help="96 texts, 2 rounds: does it work")
+    parser.add_argument("--quick", action="store_true", help="a trial run: 96 texts, 2 rounds")
     options = parser.parse_args(arguments)
     options.n_queries = 200
     if options.quick:

@@ -1,15 +1,15 @@
-"""One encoder in a process of its own: requests come in, a line each; answers go out, a line each.
+"""One encoder in its own process: reads one request a line, writes one response a line.
 
     python scripts/encoder_worker.py LIBRARY DTYPE DEVICE FOLDER TEXTS.json
 
-scripts/embedding.py starts one for every kind that it compares, each with the Python of its own
-environment; minisearch is imported only to be measured.  FOLDER holds the checkpoint,
-TEXTS.json an object of named sets of texts.  Everything is loaded and warmed up before the first answer.
+scripts/embedding.py starts one for each kind that it compares, with the Python of that kind's environment.
+minisearch is imported only if it is measured.  FOLDER holds the checkpoint, TEXTS.json an object of named
+sets of texts.  Everything is loaded and warmed up before the first response.
 
-    encode SET     seconds for the whole set, tokenisation included
-    single SET     seconds for one text of the set by itself, the median over the set
-    save PATH      writes each encoded set's vectors (n, D) to an .npz file
-    peak           the most memory this process has held, in MB
+    encode SET     seconds for the whole set, including tokenisation
+    single SET     seconds for a single text: the median over the set
+    save PATH      write the vectors (n, D) of each encoded set to an .npz file
+    peak           peak memory of this process, in MB
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from measuring import peak_mb, timed_s
 Encode = Callable[[list[str]], Any]  # n texts -> vectors (n, D)
 About = dict[str, Any]
 
-N_WARM_UP = 64  # texts of each set, before anything is timed
+N_WARM_UP = 64  # texts of each set, before timing begins
 GPU_BATCH = 256  # texts; the peer's default of 32 would leave a GPU idle
 
 
 def load_ours(folder: str, dtype: str, device: str) -> tuple[Encode, About]:
-    """Our model as a user gets it."""
+    """Our model with its defaults."""
     from minisearch.minilm import SentenceTransformer
 
     options: dict[str, Any] = {"dtype": dtype, "device": device}
@@ -47,7 +47,7 @@ def load_ours(folder: str, dtype: str, device: str) -> tuple[Encode, About]:
 
 
 def load_sentence_transformers(folder: str, dtype: str, device: str) -> tuple[Encode, About]:
-    """The peer on PyTorch, with its own defaults."""
+    """sentence-transformers on PyTorch, with its defaults."""
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -64,7 +64,7 @@ def load_sentence_transformers(folder: str, dtype: str, device: str) -> tuple[En
 
 
 def load_openvino(folder: str, dtype: str, device: str) -> tuple[Encode, About]:
-    """The peer on OpenVINO, exported from the same weights; it ends here if the precision is not in force."""
+    """sentence-transformers on OpenVINO, exported from the same weights; exits if the precision is wrong."""
     from sentence_transformers import SentenceTransformer
 
     hint = {"bfloat16": "bf16", "float32": "f32"}[dtype]
@@ -91,7 +91,7 @@ LOADERS = {
 
 
 def serve(encode: Encode, sets: dict[str, list[str]], requests: Iterable[str], answers: TextIO) -> None:
-    """Answer each request with one line, until there are no more."""
+    """Write one response for each request."""
     vectors: dict[str, Any] = {}
     for request in requests:
         verb, _, argument = request.rstrip("\n").partition(" ")
@@ -112,16 +112,16 @@ def serve(encode: Encode, sets: dict[str, list[str]], requests: Iterable[str], a
 
 
 def require(is_so: bool, otherwise: str) -> None:
-    """End this process, and with it the run, when a comparison would not be fair."""
+    """End this process, and with it the run, if the comparison would not be fair."""
     if not is_so:
         sys.exit(f"not comparable: {otherwise}")
 
 
 def main(arguments: list[str]) -> None:
-    """Load, warm up, say what is here, then serve."""
+    """Load and warm up the encoder, describe it, then serve requests."""
     library, dtype, device, folder, path = arguments
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the libraries print goes with the errors, not among the answers
+    os.dup2(2, 1)  # the output of libraries goes to standard error
     sets = json.loads(Path(path).read_text(encoding="utf-8"))
     encode, about = LOADERS[library](folder, dtype, device)
     for texts in sets.values():

@@ -1,4 +1,4 @@
-"""Measure what the README says of indexing: how long, how much memory, how little of it beside the model.
+"""Measure the README's figures about indexing: time, memory, and the share of time outside the model.
 
     python scripts/figures.py FOLDER...
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 MODEL = "all-MiniLM-L6-v2"
 
-# Passages that both models embed, taken evenly from the index, and how often, in turn.
+# Chunks that both models embed, taken evenly from the index, and the number of rounds.
 SAMPLE, ROUNDS = 200, 5
-SHARE_ROUNDS = 2  # of indexing, with the bare encoder before and after
+SHARE_ROUNDS = 2  # of indexing, between two runs of the encoder alone
 
 
 class Finished(NamedTuple):
@@ -62,7 +62,7 @@ def minisearch(*arguments: str | Path) -> Finished:
 
 
 def measure_model(folder: Path) -> dict[str, float]:
-    """How near indexing comes to the bare encoder, and how fast that is against its peer, in this process.
+    """The speed of indexing against the encoder alone, and of the encoder against its peer, in this process.
 
     ``share`` is the bare encoder's time for the folder's texts, as a share of the time of indexing it between
     two such runs, the model loaded in all.  ``ratio`` is how many times as fast our model is as
@@ -138,7 +138,7 @@ def main(arguments: list[str]) -> int:
     """Print one table a folder."""
     parser = option_parser(__doc__)
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
-    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)  # how the script calls itself
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)  # used by this script to start itself
     options = parser.parse_args(arguments)
     if options.model:
         print(json.dumps(measure_model(options.model)))

@@ -1,13 +1,13 @@
-r"""Compare ways to fuse what vectors and words say, on several collections at once.
+r"""Compare ways to fuse dense and lexical scores, on several collections.
 
     python scripts/fusion.py --collection data --collection CRANFIELD --titles CRANFIELD --claims CRANFIELD \
         --functions --documents ANSIBLE
 
-A collection is a folder in BEIR's form, with judgements; its titles and last sentences can be asked too, and
-the functions of Python's standard library (`derived`).  Of a folder of documents, known-item questions are
-made as `minisearch selftest` makes them, their words masked in the document that is to be found.  Both legs
-score every passage, each fusion is computed from the same two scores, documents are ranked by their best
-passage, and nDCG@10 is printed, a column a collection.  A default has to hold on all of them.
+A collection is a folder in BEIR's format, with judgements.  Its titles and last sentences can be used as
+queries too, and so can the functions of Python's standard library (`derived`).  From a folder of documents,
+known-item queries are made as `minisearch selftest` makes them, with their words masked in the document to be
+found.  Every chunk gets a dense and a lexical score, each fusion is computed from these two scores, documents
+rank by their best chunk, and nDCG@10 is printed, one column a collection.  A default must hold on all.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One question: both legs' scores of every passage (n,), and what each document is worth to it.
+class ScoredQuery:
+    """One query: the dense and lexical score of every chunk (n,), and the judgements of documents.
 
-    ``bm25_of_words`` is without pairs of words.
+    ``bm25_of_words`` counts no pairs of words.
     """
 
     cosines: FloatArray
@@ -64,22 +64,22 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A collection: its questions, each passage's document (n,) and vector (n, d)."""
+class ScoredCollection:
+    """A collection: its scored queries, and each chunk's document (n,) and vector (n, d)."""
 
     name: str
-    asked: list[Asked]
+    asked: list[ScoredQuery]
     documents: npt.NDArray[np.int64]
     vectors: FloatArray
 
 
-Fusion = Callable[[FloatArray, Asked], Floats]
+Fusion = Callable[[FloatArray, ScoredQuery], Floats]
 
 
 def ours(weight: float = LEXICAL_WEIGHT, power: float = 1.0) -> Fusion:
-    """`minisearch.search.ranking.fuse`, with other numbers."""
+    """`minisearch.search.ranking.fuse` with other weights."""
 
-    def fused(cosines: FloatArray, asked: Asked) -> Floats:
+    def fused(cosines: FloatArray, asked: ScoredQuery) -> Floats:
         lexical: Floats = np.clip(asked.bm25 / asked.ceiling, 0, 1) ** power
         together: Floats = cosines / max(float(cosines.max()), NEAR) + weight * lexical
         return together
@@ -87,15 +87,15 @@ def ours(weight: float = LEXICAL_WEIGHT, power: float = 1.0) -> Fusion:
     return fused
 
 
-def half_and_half(cosines: FloatArray, asked: Asked) -> Floats:
-    """Both scaled to the best of the page."""
+def half_and_half(cosines: FloatArray, asked: ScoredQuery) -> Floats:
+    """The sum of both scores, each scaled by the best one."""
     span = float(np.ptp(cosines)) or 1.0
     both: Floats = (cosines - cosines.min()) / span + asked.bm25 / max(float(asked.bm25.max()), 1e-9)
     return both
 
 
-def reciprocal_ranks(cosines: FloatArray, asked: Asked) -> Floats:
-    """RRF with 60, of all passages by cosine and of those with a word of the query by BM25.
+def reciprocal_ranks(cosines: FloatArray, asked: ScoredQuery) -> Floats:
+    """RRF with 60, of all chunks by cosine and of those with a word of the query by BM25.
 
     Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and individual rank learning
     methods", SIGIR 2009.
@@ -119,10 +119,10 @@ FUSIONS: dict[str, Fusion] = {
 }
 
 
-def with_feedback(fusion: Fusion, scored: Scored, weight: float = FEEDBACK_WEIGHT) -> Fusion:
-    """The same, asked again with the vectors of the first passages added to the question's."""
+def with_feedback(fusion: Fusion, scored: ScoredCollection, weight: float = FEEDBACK_WEIGHT) -> Fusion:
+    """The same after pseudo-relevance feedback: the vectors of the first chunks are added to the query's."""
 
-    def again(cosines: FloatArray, asked: Asked) -> Floats:
+    def again(cosines: FloatArray, asked: ScoredQuery) -> Floats:
         first = np.argsort(-fusion(cosines, asked), kind="stable")[:N_FEEDBACK]
         vector = asked.vector + weight * scored.vectors[first].mean(axis=0)
         return fusion(scored.vectors @ (vector / np.linalg.norm(vector)), asked)
@@ -130,14 +130,14 @@ def with_feedback(fusion: Fusion, scored: Scored, weight: float = FEEDBACK_WEIGH
     return again
 
 
-def ndcg(scored: Scored, fusion: Fusion) -> float:
-    """Mean nDCG@10 over the questions, documents by their best passage."""
+def ndcg(scored: ScoredCollection, fusion: Fusion) -> float:
+    """Mean nDCG@10 over the queries; a document ranks by its best chunk."""
     return float(
         np.mean([_ndcg(fusion(asked.cosines, asked), asked, scored.documents) for asked in scored.asked])
     )
 
 
-def _ndcg(scores: Floats, asked: Asked, documents: npt.NDArray[np.int64]) -> float:
+def _ndcg(scores: Floats, asked: ScoredQuery, documents: npt.NDArray[np.int64]) -> float:
     ranked = dict.fromkeys(documents[np.argsort(-scores, kind="stable")].tolist())
     found = [asked.gains.get(document, 0.0) for document in list(ranked)[:10]]
     best = sorted(asked.gains.values(), reverse=True)[:10]
@@ -148,8 +148,10 @@ def _dcg(gains: list[float]) -> float:
     return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
 
 
-def scored(name: str, folder: Path, encoder: Encoder, queries: Mapping[str, Mapping[int, float]]) -> Scored:
-    """Both legs' scores for every question; ``folder`` is an index's."""
+def scored(
+    name: str, folder: Path, encoder: Encoder, queries: Mapping[str, Mapping[int, float]]
+) -> ScoredCollection:
+    """The scores for every query; ``folder`` is an index's."""
     with Store(folder / "minisearch.db") as store, store.snapshot():
         dimension = Manifest.read(store, folder).dimension
         index = LiveIndex(folder).current(store, dimension)
@@ -161,26 +163,28 @@ def scored(name: str, folder: Path, encoder: Encoder, queries: Mapping[str, Mapp
             bm25, ceiling = words(store, text, ids)
             with patch("minisearch.stores.local.full_text.PAIR_WEIGHT", 0.0):
                 bm25_of_words, _ = words(store, text, ids)
-            asked.append(Asked(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
-    return Scored(name, asked, np.array(documents), vectors)
+            asked.append(ScoredQuery(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
+    return ScoredCollection(name, asked, np.array(documents), vectors)
 
 
 def words(store: Store, text: str, ids: IntArray) -> tuple[FloatArray, float]:
-    """The full text's scores of all passages, and its ceiling."""
+    """The BM25 scores of all chunks, and the highest that a chunk could have."""
     hits = store.lexical(text, len(ids))
     bm25 = np.zeros(len(ids), np.float32)
     bm25[np.searchsorted(ids, hits.ids)] = hits.scores
     return bm25, max(hits.ceiling, 1e-9)
 
 
-def without_pairs(scored: Scored) -> Scored:
-    """The same, words alone counted."""
+def without_pairs(scored: ScoredCollection) -> ScoredCollection:
+    """The same without pairs of words."""
     return replace(scored, asked=[replace(asked, bm25=asked.bm25_of_words) for asked in scored.asked])
 
 
 @contextmanager
-def collections(judged: list[Collection], documents: list[Path], encoder: Encoder) -> Iterator[list[Scored]]:
-    """Every collection, indexed in a folder that is there as long as this is used."""
+def collections(
+    judged: list[Collection], documents: list[Path], encoder: Encoder
+) -> Iterator[list[ScoredCollection]]:
+    """Every collection, scored, with its index in a temporary folder."""
     found = []
     with tempfile.TemporaryDirectory() as scratch:
         for collection in judged:
@@ -242,7 +246,7 @@ def main(arguments: list[str]) -> int:
 
 
 def print_row(name: str, figures: list[float]) -> None:
-    """One fusion's figures."""
+    """One row of the table."""
     print(
         f"| {name} | " + " | ".join(f"{figure:.4f}" for figure in [*figures, float(np.mean(figures))]) + " |"
     )

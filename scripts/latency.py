@@ -1,8 +1,8 @@
-"""Measure how long a question takes, warm, on an index.
+"""Measure the latency of a query on an index, with the model loaded.
 
-    python scripts/latency.py INDEX QUESTIONS        # INDEX is a .minisearch folder, QUESTIONS has one a line
+    python scripts/latency.py INDEX QUERIES    # INDEX is a .minisearch folder, QUERIES has one query a line
 
-One process, the model loaded; every question is asked ROUNDS times in each setting, its embedding included.
+One process, the model loaded; every query runs ROUNDS times in each setting, its embedding included.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch  # noqa: F401 - a process that has torch embeds with it from the first question on
+import torch  # noqa: F401 - a process that has torch embeds with it from the first query on
 from measuring import machine, option_parser
 
 from minisearch import MiniSearch
@@ -28,10 +28,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def main(arguments: list[str]) -> int:
-    """Print a line a setting."""
+    """Print one line a setting."""
     parser = option_parser(__doc__)
     parser.add_argument("index", type=Path, metavar="INDEX")
-    parser.add_argument("questions", type=Path, metavar="QUESTIONS")
+    parser.add_argument("queries", type=Path, metavar="QUERIES")
     options = parser.parse_args(arguments)
     queries = options.queries.read_text(encoding="utf-8").split("\n")
     queries = [query for query in queries if query.strip()]

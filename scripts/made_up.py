@@ -1,4 +1,4 @@
-"""Made-up documents, and an encoder for them that costs little: for measuring all that is not the model."""
+"""Made-up documents and a cheap encoder, to measure everything but the model."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from minisearch.types import FloatArray, IntArray
 
 WORDS_A_PASSAGE = 32
 SETTINGS = Settings(max_tokens=40, overlap_tokens=0)  # so that every paragraph is one passage
-RACY_S = 2.1  # files younger than this when they are read are read once more by the next run
+RACY_S = 2.1  # a file younger than this when it is read is read again by the next run
 
 
 class WordSums:
-    """An encoder that adds up a vector a word: texts that share words are near, and it costs little."""
+    """A cheap encoder that sums one vector a word, so that texts that share words are near."""
 
     name = "word-sums"
     max_tokens = 254
@@ -61,7 +61,7 @@ def engine(index: Path) -> MiniSearch:
 
 
 def passages(rng: np.random.Generator, n: int) -> str:
-    """N paragraphs of made-up words, a few common and many rare as in a language."""
+    """N paragraphs of made-up words, a few common and many rare, as in natural language."""
     ranks = np.minimum(rng.zipf(1.3, (n, WORDS_A_PASSAGE)), 30_000)
     return "\n\n".join(" ".join(f"w{rank}" for rank in row) + "." for row in ranks.tolist())
 

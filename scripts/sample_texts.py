@@ -1,6 +1,6 @@
-"""Texts of chosen lengths for measuring: runs of consecutive words out of a folder's files.
+"""Texts of given lengths for measurements: consecutive words from the files of a folder.
 
-Lengths are counted in tokens, [CLS] and [SEP] included.  The same folder and seed give the same texts.
+Lengths are in tokens, including [CLS] and [SEP].  The same folder and seed give the same texts.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from minisearch.errors import InputError
 from minisearch.minilm.tokenizer import MiniLMTokenizer
 
 N_SPECIAL = 2
-MAX_WORD_TOKENS = 8  # more is an address or a ruled line, not a word
+MAX_WORD_TOKENS = 8  # more is a URL or a ruled line, not a word
 
 
 def read_words(folder: Path, tokenizer: MiniLMTokenizer) -> tuple[list[str], list[int]]:
-    """The words of a folder's files in the order of their paths, and how many tokens each has."""
+    """The words of a folder's files, sorted by path, and the number of tokens of each."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     words = " ".join(path.read_text(encoding="utf-8", errors="ignore") for path in paths).split()
     counts = [len(ids) - N_SPECIAL for ids in tokenizer.ids(words)]
@@ -31,7 +31,7 @@ def read_words(folder: Path, tokenizer: MiniLMTokenizer) -> tuple[list[str], lis
 def cut(
     words: Sequence[str], counts: Sequence[int], low: int, high: int, *, n: int, seed: int = 0
 ) -> list[str]:
-    """Runs of consecutive words, each as long as fits a number of tokens drawn from low to high."""
+    """``n`` texts of consecutive words, with a random number of tokens from ``low`` to ``high`` each."""
     random_ = random.Random(seed)  # noqa: S311 - it draws samples, not secrets
     ends = list(accumulate(counts, initial=0))
     texts: list[str] = []
@@ -40,6 +40,6 @@ def cut(
         room = random_.randint(low, high) - N_SPECIAL
         while last < len(words) and ends[last + 1] - ends[start] <= room:
             last += 1
-        if last < len(words):  # otherwise the words ran out before the length was reached
+        if last < len(words):  # else the words ended before the length was reached
             texts.append(" ".join(words[start:last]))
     return texts

@@ -19,6 +19,8 @@ from minisearch.minilm import SentenceTransformer
 from tests.fakes import HashingEncoder
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a network
+# oneDNN keeps a kernel of 0.8 MB for each of the last 1,024 shapes; the tests have that many.
+os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "64"
 
 TORTURE_COUNTS = pytest.StashKey[dict[str, str]]()
 

@@ -281,7 +281,7 @@ def test_other_cuts_are_made_again_but_known_texts_keep_their_vectors(folder: Pa
         assert all(len(encoder.tokenizer.spans([r.text])[0]) <= 8 for r in finer.query("coffee", k=99))
 
 
-def test_later_runs_cut_as_the_first_one_did_unless_told_otherwise(folder: Path) -> None:
+def test_later_runs_use_the_settings_of_the_first(folder: Path) -> None:
     with MiniSearch.open(".", encoder=HashingEncoder(), settings=Settings(max_tokens=8)) as ms:
         ms.index("docs")
     with MiniSearch.open(".", encoder=HashingEncoder()) as ms:
@@ -416,7 +416,7 @@ def test_one_object_answers_several_threads(ms: MiniSearch) -> None:
     assert answers == [expected] * 8
 
 
-def test_status_tells_what_is_there(folder: Path, ms: MiniSearch) -> None:
+def test_status_shows_what_the_index_holds(folder: Path, ms: MiniSearch) -> None:
     ms.index("docs")
     status = ms.status()
     assert (status.n_documents, status.n_chunks) == (5, 6)
@@ -574,7 +574,7 @@ def test_patterns_that_leave_no_file_are_named_and_nothing_is_to_be_removed(
     assert ms.status() == before
 
 
-def test_the_folder_around_an_index_is_told_from_the_index(folder: Path, ms: MiniSearch) -> None:
+def test_the_folder_around_an_index_is_not_the_index(folder: Path, ms: MiniSearch) -> None:
     ms.index("docs")
     with pytest.raises(IndexNotFound, match=r"did you mean --index .*\.minisearch\?"):
         MiniSearch(folder).query("x")

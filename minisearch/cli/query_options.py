@@ -26,7 +26,7 @@ from minisearch.results import MODES, SearchOptions
 if TYPE_CHECKING:
     from minisearch.results import By, Mode, Query
 
-# As in rerankers.py, which needs NumPy and is not imported for --help.
+# As in search/rerank.py, which needs NumPy and is not imported for --help.
 AUTO = "auto"  # the better of those that are on this machine
 RERANKERS = ("cross", "bi", AUTO)
 DIVERSE = 0.5
@@ -78,9 +78,6 @@ class QueryOptions:
 
     def search_options(self) -> SearchOptions:
         """The options of the search; --like compares by meaning alone."""
-        budget_s = None
-        if self.rerank_budget is not None:
-            budget_s = parse_duration(self.rerank_budget)
         return SearchOptions(
             k=self.k,
             mode="dense" if self.like is not None else cast("Mode", self.mode),
@@ -88,7 +85,7 @@ class QueryOptions:
             by=cast("By", self.by),
             rerank=self._rerank(),
             rerank_depth=self.rerank_depth,
-            rerank_budget_s=budget_s,
+            rerank_budget_s=None if self.rerank_budget is None else parse_duration(self.rerank_budget),
             diverse=DIVERSE if self.diverse else None,
             evidence=not self.no_evidence,
         )

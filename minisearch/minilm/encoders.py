@@ -71,9 +71,8 @@ class Encoders:
             encoder = self._numpy_encoder(model)
             if encoder is None:
                 return self.to_index(model)
-            n_tokens = len(encoder.tokenizer.spans([text])[0])
-            self._n_numpy_tokens += TOKENS_PER_QUERY + min(n_tokens, encoder.max_tokens)
-            return encoder if self._n_numpy_tokens <= NUMPY_TOKENS else self.to_index(model)
+            n_tokens = min(len(encoder.tokenizer.spans([text])[0]), encoder.max_tokens)
+            return self.to_add(model, TOKENS_PER_QUERY + n_tokens)
 
     def to_add(self, model: str, n_tokens: int) -> Encoder:
         """The encoder that encodes ``n_tokens`` in all soonest; with 0, the one that loads soonest."""

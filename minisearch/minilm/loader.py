@@ -92,11 +92,12 @@ class Pretrained(nn.Module):
 
     model: MiniLMModel
     how_to_load: ClassVar[str]  # the call that gives such a model its weights
+    has_head: ClassVar[bool]  # whether the checkpoint has weights beside those of ``model``
 
     def __init__(self) -> None:
         super().__init__()
         self.report: LoadReport | None = None
-        self._name = ""
+        self.name = ""  # of the checkpoint in the catalog, or the absolute path of its folder
         self._tokenizer: MiniLMTokenizer | None = None
 
     @classmethod
@@ -125,7 +126,7 @@ class Pretrained(nn.Module):
         with torch.device("meta"):  # do not allocate and initialise weights that are replaced below
             model = cls._of(located.name, settings, length)
         tokenizer = load_tokenizer(located, settings.config, max_length=length)
-        model.report = load_weights(model._part_with_weights, located)
+        model.report = load_weights(model if model.has_head else model.model, located)
         model._attach(located.name, tokenizer, settings)
         if dtype == "int8":
             quantize(model.model)
@@ -137,14 +138,9 @@ class Pretrained(nn.Module):
         """A model of this architecture without weights; ModelError for a checkpoint of another kind."""
         raise NotImplementedError
 
-    @property
-    def _part_with_weights(self) -> nn.Module:
-        """The module whose tensors a checkpoint of this kind contains."""
-        return self
-
     def _attach(self, name: str, tokenizer: MiniLMTokenizer, _: CheckpointSettings) -> None:
         """Keep what belongs to the loaded weights."""
-        self._name, self._tokenizer = name, tokenizer
+        self.name, self._tokenizer = name, tokenizer
 
     def _compute_in(self, dtype: Dtype) -> None:
         self.inference = Inference(self.model, dtype)
@@ -155,11 +151,6 @@ class Pretrained(nn.Module):
         if self._tokenizer is None:
             raise ModelError(f"this model has no weights yet: use {self.how_to_load}")
         return self._tokenizer
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's name in the catalog, or the absolute path of its folder."""
-        return self._name
 
 
 def load_tokenizer(located: Located, config: MiniLMConfig, *, max_length: int) -> MiniLMTokenizer:

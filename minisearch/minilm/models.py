@@ -55,6 +55,7 @@ class SentenceTransformer(Pretrained):
     how_to_load = (
         "SentenceTransformer.from_pretrained(name) or load_pretrained_weights(model, model_name=name)"
     )
+    has_head = False
 
     def __init__(
         self,
@@ -84,10 +85,6 @@ class SentenceTransformer(Pretrained):
         if settings.n_labels is not None:
             raise ModelError(f"{name} is a cross-encoder: use CrossEncoder.from_pretrained")
         return cls(settings.config, max_length=max_length, pooling=settings.pooling)
-
-    @property
-    def _part_with_weights(self) -> nn.Module:
-        return self.model
 
     def _compute_in(self, dtype: Dtype) -> None:
         super()._compute_in(dtype)
@@ -322,6 +319,7 @@ class CrossEncoder(Pretrained):
     """
 
     how_to_load = "CrossEncoder.from_pretrained(name)"
+    has_head = True
 
     def __init__(
         self,

@@ -164,7 +164,7 @@ class Packed:
     @property
     def n_bytes(self) -> int:
         """Memory of the copy."""
-        return self._embed.n_bytes + sum(layer.n_bytes for layer in self._layers)
+        return _n_bytes(self)
 
     def __call__(self, batch: Batch, scratch: Scratch) -> Tensor:  # -> (N, D)
         """The token vectors of a batch, in the order of its ids, followed by those of the padding."""
@@ -172,6 +172,14 @@ class Packed:
         for layer in self._layers:
             x = layer(x, batch, scratch)
         return x
+
+
+def _n_bytes(part: object) -> int:
+    """Memory of the tensors in an object; modules are shared with the model and do not count."""
+    if isinstance(part, Tensor):
+        return part.numel() * part.element_size()
+    parts = part if isinstance(part, list) else getattr(part, "__dict__", {}).values()
+    return 0 if isinstance(part, nn.Module) else sum(map(_n_bytes, parts))
 
 
 class _Embed:
@@ -183,7 +191,6 @@ class _Embed:
         self._segment = embeddings.segment.weight.detach().float().clone()
         self._norm = _Norm(embeddings.norm, torch.float32)
         self._dtype = dtype
-        self.n_bytes = self._position.nbytes + self._segment.nbytes + self._norm.n_bytes
 
     def __call__(self, batch: Batch) -> Tensor:  # -> (N, D)
         x = self._token(batch.ids).float() + self._position[batch.positions]
@@ -203,10 +210,6 @@ class _Layer:
         self._output, self._output_norm = _linear([output.dense], dtype), _Norm(output.norm, dtype)
         self._expand, self._contract = _linear([layer.expand], dtype), _linear([layer.contract], dtype)
         self._norm = _Norm(layer.norm, dtype)
-        self.n_bytes = self._output_norm.n_bytes + self._norm.n_bytes
-        self.n_bytes += sum(
-            linear.n_bytes for linear in (self._qkv, self._output, self._expand, self._contract)
-        )
 
     def __call__(self, x: Tensor, batch: Batch, scratch: Scratch) -> Tensor:  # (N, D) -> (N, D)
         attend = _attend_by_length if x.device.type == "cpu" else _attend_padded
@@ -222,7 +225,6 @@ class _Norm:
     def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype) -> None:
         self._weight, self._bias = (p.detach().to(dtype, copy=True) for p in (norm.weight, norm.bias))
         self._eps = norm.eps
-        self.n_bytes = self._weight.nbytes + self._bias.nbytes
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self._weight.shape, self._weight, self._bias, self._eps)
@@ -294,8 +296,6 @@ def _attend_padded(qkv: Tensor, batch: Batch, n_heads: int, _: Scratch) -> Tenso
 
 
 class _Linear(Protocol):
-    n_bytes: int
-
     def __call__(self, x: Tensor, scratch: Scratch, activation: Activation = "none", /) -> Tensor: ...
 
 
@@ -326,7 +326,6 @@ class _Plain:
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self._weight, self._bias = weight, bias
-        self.n_bytes = weight.nbytes + bias.nbytes
 
     def __call__(self, x: Tensor, _: Scratch, activation: Activation = "none") -> Tensor:
         y = F.linear(x, self._weight, self._bias)
@@ -339,7 +338,6 @@ class _OneDnn:
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, 1_024)  # typical tokens in a call
         self._bias = bias
-        self.n_bytes = weight.nbytes + bias.nbytes
 
     def __call__(self, x: Tensor, _: Scratch, activation: Activation = "none") -> Tensor:
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, activation, [], "none")
@@ -351,7 +349,6 @@ class _Int8:
 
     def __init__(self, layers: Sequence[Int8Linear], scales: Sequence[float], bias: Tensor) -> None:
         self._layers, self._scales, self._bias = layers, scales, bias
-        self.n_bytes = bias.nbytes  # the weights are shared with the model
 
     def __call__(self, x: Tensor, scratch: Scratch, activation: Activation = "none") -> Tensor:
         n_out, start = len(self._bias), 0

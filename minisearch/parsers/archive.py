@@ -49,7 +49,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (*ZIP_ERRORS, NotImplementedError) as error:
-            raise ExtractionError("damaged: not a ZIP archive, as it ought to be") from error
+            raise ExtractionError("damaged: not a ZIP archive") from error
         entries = self._zip.infolist()
         if len(entries) > MAX_ENTRIES:
             raise ExtractionError(f"refused as unsafe: more than {MAX_ENTRIES:,} entries in the archive")

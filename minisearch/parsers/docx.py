@@ -55,8 +55,8 @@ def extract(data: bytes) -> dict[str, Any]:
     pieces = body.read(package.root(main))
     contents.pages.append([*headers, *pieces, *_once(package, main, styles, "footer")])
     if body.n_left_out:
-        parts = counted(body.n_left_out, "part that is", "parts that are")
-        contents.notes.append(f"{parts} another document left out")
+        documents = counted(body.n_left_out, "embedded document is", "embedded documents are")
+        contents.notes.append(f"{documents} left out")
     return contents.as_json()
 
 

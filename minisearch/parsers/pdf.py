@@ -37,7 +37,7 @@ def extract(data: bytes) -> dict[str, Any]:
     """Every page's text; ExtractionError where there is none, or the file needs a password."""
     start = data.find(b"%PDF-", 0, 1024)
     if start < 0:
-        raise ExtractionError("not a PDF, whatever its name says")
+        raise ExtractionError("not a PDF, despite its name")
     try:
         document = pypdfium2.PdfDocument(data[start:])
     except pypdfium2.PdfiumError as error:
@@ -73,7 +73,7 @@ def _extract_pages(document: PdfDocument, contents: Contents) -> None:
         if n_unread == n_pages:
             raise ExtractionError(f"damaged: none of its pages can be read ({count})")
         if n_scanned:
-            raise ExtractionError(f"no text in it: scanned pages? {count}; minisearch does no OCR")
+            raise ExtractionError(f"no text in it ({count}; scanned? minisearch does no OCR)")
         raise ExtractionError(f"no text in it ({count})")
     for n, what in ((n_scanned, "without text (scanned?)"), (n_unread, "that cannot be read")):
         if n:
@@ -89,7 +89,7 @@ def _note_left_out(document: PdfDocument, contents: Contents) -> None:
     if n_attached := document.count_attachments():
         contents.notes.append(counted(n_attached, "attached file is left out", "attached files are left out"))
     if document.get_formtype() in {pdfium.FORMTYPE_XFA_FULL, pdfium.FORMTYPE_XFA_FOREGROUND}:
-        contents.notes.append("it holds an XFA form, of which only what is drawn on its pages is read")
+        contents.notes.append("XFA form: only what is drawn on its pages is read")
 
 
 def _extract_properties(properties: dict[str, Any], contents: Contents) -> None:

@@ -38,7 +38,7 @@ ROOT = str(Path(minisearch.__file__).parents[1])
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 POLL_S = 0.1  # how often a waiting caller looks whether it was stopped
 PART = 1 << 20  # bytes written or read in one call
-NONSENSE = "its reader gave an answer that makes no sense"
+NONSENSE = "its reader gave an invalid answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +149,10 @@ class Sandbox:
         if status == -signal.SIGXCPU:
             return f"the {label} took more than {self.limits.cpu_s} s of processor time to read"
         if status == -signal.SIGABRT:  # a library gives up, most often for lack of memory
-            more = f"did it need more than {self._memory} of memory?"
-            return f"the {label} made its reader give up (signal 6; {more})"
+            more = f"it may need more than {self._memory} of memory"
+            return f"the reader of the {label} gave up (signal 6; {more})"
         if status < 0:
-            return f"the {label} made its reader crash (signal {-status})"
+            return f"the reader of the {label} crashed (signal {-status})"
         return f"its reader ended without an answer (exit status {status})"
 
     def _end(self) -> int:

@@ -112,7 +112,7 @@ def _answer(name: str, data: bytes, answer_bytes: int) -> bytes:
     except ExtractionError as error:
         return _reason(str(error))
     except RecursionError:
-        return _reason("nested too deep")
+        return _reason("nested too deeply")
     except MemoryError:
         _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)  # there may be no room for the answer either
         return json.dumps({"is_out_of_memory": True}).encode()

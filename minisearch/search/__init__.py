@@ -1,1 +1,1 @@
-"""From a query and what a search proposes to the page that is shown: pure steps over words."""
+"""Search: a query and an index come in, ranked results go out.  Begin with `pipeline`."""

@@ -52,7 +52,7 @@ def _stored_patterns(pattern: str, location: IndexLocation) -> list[str]:
     """Patterns of stored paths, one of which matches if the user's pattern does.
 
     They begin with "/" for files below the folder that holds the index, with "//" for all others.  A pattern
-    that matches at any depth stays as it is.
+    that matches at any depth is unchanged.
     """
     names = pattern.rstrip("/").split("/")
     is_name = len(names) == 1 and names[0] not in {".", ".."}

@@ -5,7 +5,7 @@
     +concept   +"a concept"     moves the query towards a concept; ^0.5 after it is its weight, 1 by default
     -concept^0.5                moves the query away from it
 
-An operator stands at the beginning or after a space, and its word begins with a letter: ``--all``, ``-5``,
+An operator is at the beginning or after a space, and its word begins with a letter: ``--all``, ``-5``,
 ``+49 170``, ``c++`` and hyphenated words are plain text.  So is a single letter (``ls -v``, ``x^3 -x^2``),
 which is mostly an option or a variable; ``-"v"`` is an operator.  The other cases cannot be told apart:
 ``rm -rf build`` looks like ``bread -rye flour``, ``docker run -it`` like ``widgets -js``.  So the command

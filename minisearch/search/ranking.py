@@ -15,12 +15,12 @@ from minisearch.results import Trace
 from minisearch.types import FloatArray, Hits, IntArray
 from minisearch.vectors.base import VectorIndex
 
-# BM25 counts by its share of what a perfect match of all the query's words would score, so that a result
-# that shares only its common words stays low, whoever else shares fewer.  The usual scale, the best BM25 of
-# the page as 1, gives that result the full weight: nDCG@10 .78 in place of .93 on queries in other words
-# than their answers'.  This weight, that of the feedback and that of pairs of words (stores/local/lexical.py)
-# were chosen together on eight collections, so that none is below a half-and-half fusion by more than chance:
-# the six of scripts/fusion.py, similar sentences and a library's documentation.
+# BM25 counts as a share of the score of a perfect match of all the query's words, so that a result with only
+# common words stays low even if no other result shares more.  The usual scale, in which the best BM25 of
+# the results is 1, gives that result the full weight: nDCG@10 .78 in place of .93 on queries that share few
+# words with the passages that answer them.  This weight, that of the feedback and that of pairs of words
+# (stores/local/lexical.py) were chosen together on eight collections, so that none is below a half-and-half
+# fusion by more than chance: the six of scripts/fusion.py, similar sentences and a library's documentation.
 LEXICAL_WEIGHT = 1.25
 
 NEAR = 0.3  # if the best cosine is lower, nothing is near in meaning, and words may decide

@@ -64,33 +64,33 @@ def why_not(
     ``search`` searches the snapshot that ``store`` is in.  ``options`` are the user's, ``stored`` the same
     with stored paths in the filter.
     """
-    page = search(stored)
+    results = search(stored)
     passages = store.passages(key)
     _, n_chunks = store.counts()
     name = location.shown(key)
     if not passages:
         return WhyNot(name, "not indexed", _not_indexed(store, location, key, given))
     ids = {passage.id for passage in passages_at(passages, given, line)}
-    every = search(replace(stored, k=n_chunks, by="chunk", diverse=None, evidence=False))
-    own = [result for result in every if result.chunk_id in ids]
-    if (rank := _rank_on(page, ids)) is not None:
-        return WhyNot(name, "found", f"it is on the page, at rank {rank}", *_about(own, page, every))
+    ranked = search(replace(stored, k=n_chunks, by="chunk", diverse=None, evidence=False))
+    own = [result for result in ranked if result.chunk_id in ids]
+    if (rank := _rank_in(results, ids)) is not None:
+        return WhyNot(name, "found", f"it is result {rank}", *_about(own, results, ranked))
     if own:
-        verdict, reason = _beaten(own, page, every, options.k)
-        return WhyNot(name, verdict, reason, *_about(own, page, every))
-    if failed := _failed(store, location, ids, page, options.where):
+        verdict, reason = _outranked(own, results, ranked, options.k)
+        return WhyNot(name, verdict, reason, *_about(own, results, ranked))
+    if failed := _failed(store, location, ids, results, options.where):
         reason = f"none of its passages is {' and '.join(failed)}"
         return WhyNot(name, "filtered", reason, filters=failed)
     return WhyNot(name, "no match", f"none of its {len(ids):,} passages has any of the query's words")
 
 
-def _about(own: list[SearchResult], page: SearchResults, every: SearchResults) -> tuple[Any, Any, int]:
-    return own[0] if own else None, page[-1] if page else None, len(every)
+def _about(own: list[SearchResult], results: SearchResults, ranked: SearchResults) -> tuple[Any, Any, int]:
+    return own[0] if own else None, results[-1] if results else None, len(ranked)
 
 
-def _rank_on(page: SearchResults, ids: set[int]) -> int | None:
-    """The rank of the result that is one of these passages, or was merged with one."""
-    for result in page:
+def _rank_in(results: SearchResults, ids: set[int]) -> int | None:
+    """The rank of the result that is, or was merged with, one of these passages."""
+    for result in results:
         merged: tuple[Place, ...] = result.merged
         if result.chunk_id in ids or any(place.chunk_id in ids for place in merged):
             return result.rank
@@ -116,31 +116,31 @@ def _not_indexed(store: Store, location: IndexLocation, key: str, given: str | o
         return "it is a folder: expected a file"
     last = store.journal.last_run()
     outcome = last.outcome if last else "never"
-    of_last = {location.absolute(root) for root in last.roots} if last else set()
-    if outcome not in FINISHED and is_below(location.absolute(key), of_last):
-        return "no run has got to it: the last one did not end; run minisearch index again"
+    last_roots = {location.absolute(root) for root in last.roots} if last else set()
+    if outcome not in FINISHED and is_below(location.absolute(key), last_roots):
+        return "the last run ended before it reached the file: run minisearch index again"
     roots = Manifest.read(store, location.folder).root_paths(location)
-    if is_below(location.absolute(key), of_last.union(roots)):
+    if is_below(location.absolute(key), last_roots.union(roots)):
         since = (
-            "was not in the index that was gone back to"
+            "was not yet in the index that the rollback restored"
             if outcome == ROLLED_BACK
-            else "has come since the last run"
+            else "is newer than the last run"
         )
         return f"it {since}: run minisearch index again"
-    return f"no run has seen it: minisearch index {quoted(given)}{location.option}"
+    return f"no run has included it: minisearch index {quoted(given)}{location.option}"
 
 
 # --- filtered ----------------------------------------------------------------------------------------------
 
 
 def _failed(
-    store: Store, location: IndexLocation, ids: set[int], page: SearchResults, where: Filter | None
+    store: Store, location: IndexLocation, ids: set[int], results: SearchResults, where: Filter | None
 ) -> tuple[str, ...]:
     """Descriptions of the conditions that none of the passages meets.
 
     All conditions, if some passage meets each of them and none meets all.
     """
-    query = page.query
+    query = results.query
     parts = list(filters.flat(where)) if isinstance(where, filters.And) else [] if where is None else [where]
     parts += [filters.Contains(phrase) for phrase in query.required]
     parts += [filters.Not(filters.Contains(phrase)) for phrase in query.excluded]
@@ -188,28 +188,28 @@ def _words_of_file(where: Filter) -> str:
 # --- outranked ---------------------------------------------------------------------------------------------
 
 
-def _beaten(
-    own: list[SearchResult], page: SearchResults, every: SearchResults, k: int
+def _outranked(
+    own: list[SearchResult], results: SearchResults, ranked: SearchResults, k: int
 ) -> tuple[Verdict, str]:
     """The verdict on a file that matches and is not among the results."""
     best = own[0]
     before = min((one.trace.rank_before_rerank for one in own if one.trace.rank_before_rerank), default=None)
     if before is not None and before <= k:
-        return "reranked", f"it stood at rank {before} before the reranker put it at {best.rank}"
+        return "reranked", f"it was at rank {before}, and the reranker put it at rank {best.rank}"
     # Only scores on the same scale are compared: a reranker has its own.
-    scores = [one.score for one in page if (one.trace.rerank is None) == (best.trace.rerank is None)]
+    scores = [one.score for one in results if (one.trace.rerank is None) == (best.trace.rerank is None)]
     if scores and best.score > min(scores):
-        return "varied", f"its passage is at rank {best.rank}, and gave way to results that differ more"
+        return "varied", f"its passage is at rank {best.rank}, and results that differ more were preferred"
     by_meaning = min((one.trace.dense_rank for one in own if one.trace.dense_rank), default=None)
     by_words = min((one.trace.lexical_rank for one in own if one.trace.lexical_rank), default=None)
     ranks = [f"{rank:,} {how}" for rank, how in ((by_meaning, "by meaning"), (by_words, "by words")) if rank]
-    if not by_words and page.mode != "dense":
-        ranks.append("by words nowhere: it has none of them")
-    margin = f", {min(scores) - best.score:.3f} below the last on the page" if scores else ""
-    where = f"its best passage, at line {best.line}, is at rank {best.rank:,} of {len(every):,}{margin}"
+    if not by_words and results.mode != "dense":
+        ranks.append("not by words: it has none of them")
+    margin = f", {min(scores) - best.score:.3f} below the last result" if scores else ""
+    where = f"its best passage, at line {best.line}, is at rank {best.rank:,} of {len(ranked):,}{margin}"
     # In one mode alone another passage of the file may rank higher.
     of_all = "its passages " if len(own) > 1 else ""
     single = min((rank for rank in (by_meaning, by_words) if rank), default=None)
-    if page.mode == "hybrid" and not page.n_reranked and single is not None and single <= k:
+    if results.mode == "hybrid" and not results.n_reranked and single is not None and single <= k:
         return "fused away", f"{where}; alone {of_all or 'it '}would be at rank {' and '.join(ranks)}"
     return "outranked", f"{where} ({of_all and of_all + 'at best '}{'; '.join(ranks)})"

@@ -235,7 +235,7 @@ def test_an_index_that_a_first_run_is_still_filling_says_so(folder: Path) -> Non
     assert "the first indexing run" in run("query", "anything", "--ext", "md", "--json").stderr
 
 
-def test_a_filter_keeps_to_its_files_and_says_what_was_asked_for_where_there_are_none(folder: Path) -> None:
+def test_a_filter_restricts_the_files_and_an_empty_result_names_it(folder: Path) -> None:
     run("index", "docs")
     assert re.findall(r"docs/\w+\.md", run("query", "task", "--path", "bread.md").stdout) == ["docs/bread.md"]
     assert run("query", "task", "--path", "nowhere/**", "--lang", "go").stderr == (
@@ -249,7 +249,7 @@ def test_a_filter_keeps_to_its_files_and_says_what_was_asked_for_where_there_are
     )
 
 
-def test_a_command_line_that_is_asked_for_says_which_of_its_options_was_left_out(folder: Path) -> None:
+def test_an_excluded_word_is_shown_above_the_results(folder: Path) -> None:
     run("index", "docs")
     assert "without: rf (--literal treats it as text)" in run("query", "rm -rf task").stdout.splitlines()
     assert "without" not in run("query", "--literal", "rm -rf task").stdout
@@ -260,9 +260,7 @@ def test_similarity_needs_no_index(folder: Path) -> None:
     assert not (folder / ".minisearch").exists()
 
 
-def test_a_second_index_below_a_first_is_made_with_a_word(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_index_below_a_first_gets_a_note(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("index", "docs").stderr == ""
     assert run("index", "docs").stderr == ""
     monkeypatch.chdir(folder / "docs")
@@ -285,7 +283,7 @@ def test_query_and_status_look_for_the_index_upwards(folder: Path, monkeypatch: 
     assert run("status").stdout.startswith("index      ../.minisearch")
 
 
-def test_the_option_beats_the_environment_and_that_beats_the_current_folder(
+def test_the_option_goes_before_the_environment_and_the_current_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("index", "docs")
@@ -316,7 +314,7 @@ def test_a_query_before_any_index(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["file", "file/x", "file/x/y"])
-def test_an_index_in_a_file_is_told_so(folder: Path, name: str) -> None:
+def test_an_index_folder_that_is_a_file_is_an_error(folder: Path, name: str) -> None:
     (folder / "file").write_text("mine")
     assert error_of("index", "docs", "--index", name) == (
         f"Error: cannot make the index folder {name} ({folder / 'file'} is no folder): "
@@ -331,14 +329,14 @@ def test_a_file_holds_no_index_to_ask(folder: Path) -> None:
         assert error_of(*command, "--index", "file").startswith("Error: file is no folder: expected the one")
 
 
-def test_a_place_that_takes_no_folders_is_told_so(folder: Path) -> None:
+def test_a_place_where_no_folder_can_be_made_is_an_error(folder: Path) -> None:
     assert error_of("index", "docs", "--index", "/proc/x/y") == (
         "Error: cannot make the index folder /proc/x/y (no folder can be made in /proc): "
         "choose another with --index\n"
     )
 
 
-def test_only_a_full_disk_is_told_with_its_free_space(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_free_space_is_shown_only_for_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(number: int) -> Callable[..., None]:
         def mkdir(*_: object, **__: object) -> None:
             raise OSError(number, os.strerror(number))
@@ -351,7 +349,7 @@ def test_only_a_full_disk_is_told_with_its_free_space(folder: Path, monkeypatch:
     assert re.search(r"\(No space left.*; [\d,]+ bytes free\)", error_of("index", "docs", "--index", "new"))
 
 
-def test_an_index_whose_first_run_never_got_to_its_tables_says_so(folder: Path) -> None:
+def test_an_index_without_tables_is_an_error(folder: Path) -> None:
     (folder / ".minisearch").mkdir()
     with contextlib.closing(sqlite3.connect(folder / ".minisearch" / "minisearch.db")) as database:
         database.execute("pragma journal_mode = wal")

@@ -65,7 +65,7 @@ def error_of(*arguments: str | Path) -> str:
 # --- mistakes ----------------------------------------------------------------------------------------
 
 
-def test_mistakes_are_told_before_any_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_options_are_reported_before_the_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "minisearch.evaluation.benchmark.open_benchmark", lambda *_, **__: pytest.fail("the work began")
     )
@@ -131,7 +131,7 @@ def test_per_query_shows_every_measure_of_one_setting_or_the_first_measure_of_se
     assert two[1].split() == ["query", "lexical", "dense"]
 
 
-def test_what_does_not_fit_together_is_told(folder: Path) -> None:
+def test_mismatches_in_a_collection_are_reported(folder: Path) -> None:
     with (folder / "qrels" / "test.tsv").open("a") as file:
         file.write("q0\tgone\t1\n")
     with (folder / "corpus.jsonl").open("a") as file:
@@ -200,7 +200,7 @@ def test_a_saved_run_measures_as_it_did(folder: Path) -> None:
     assert means(scores_by_query(rankings, judgements)) == pytest.approx(measured["measures"])
 
 
-def test_a_run_stands_behind_the_modes_it_is_compared_with(folder: Path) -> None:
+def test_a_run_file_is_listed_after_the_modes(folder: Path) -> None:
     Path("bad.run").write_text("".join(f"q{i} Q0 {WORDS[i - 1]} 1 1.0 bad\n" for i in range(8)))
     lexical, bad = json_of(folder, "--mode", "lexical", "--run", "bad.run")["settings"]
     assert (lexical["name"], bad["name"]) == ("lexical", "bad.run")
@@ -227,7 +227,9 @@ class Backwards:
         return np.arange(len(texts), dtype=np.float32)
 
 
-def test_reranking_stands_beside_the_same_mode_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reranked_mode_is_listed_after_the_same_mode_without(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         Rerankers, "timed", lambda *_: TimedReranker(Backwards(), lambda _, texts: np.ones(len(texts)))
     )
@@ -239,9 +241,7 @@ def test_reranking_stands_beside_the_same_mode_without(folder: Path, monkeypatch
         assert turned["queries"][query]["MRR@10"] == pytest.approx(1 / (9 - rank))
 
 
-def test_weights_that_are_missing_are_told_before_any_work(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_weights_are_reported_before_the_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "minisearch.evaluation.benchmark.open_benchmark", lambda *_, **__: pytest.fail("the work began")
     )
@@ -255,7 +255,7 @@ def test_weights_that_are_missing_are_told_before_any_work(
 
 
 @pytest.mark.parametrize("name", ["/proc/a.run", "."])
-def test_a_run_that_cannot_be_saved_is_told_before_any_work(
+def test_a_run_file_that_cannot_be_written_is_reported_before_the_work(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(

@@ -69,7 +69,7 @@ def test_a_dry_run_lists_what_would_be_done_and_makes_no_index(folder: Path) -> 
     }
 
 
-def test_choices_are_kept_told_and_forgotten_when_asked(folder: Path) -> None:
+def test_file_options_are_stored_shown_and_forgotten_on_request(folder: Path) -> None:
     first = run("index", "docs", "--include", "*.md", "--include", "*.rst", "--max-bytes", "1kB").stdout
     assert "left out   1 ignored, 1 hidden, 1 excluded" in first
     assert "options    docs: --include *.md --include *.rst --max-bytes 1000" in first
@@ -83,7 +83,7 @@ def test_choices_are_kept_told_and_forgotten_when_asked(folder: Path) -> None:
     assert "options " not in forgotten
 
 
-def test_a_run_that_would_remove_much_says_how_much_and_how_to_go_on(folder: Path) -> None:
+def test_a_run_that_would_remove_many_documents_is_refused_with_advice(folder: Path) -> None:
     run("index", "docs")
     (folder / "docs" / "bread.md").unlink()
     (folder / "docs" / "tasks.md").unlink()
@@ -97,7 +97,7 @@ def test_a_run_that_would_remove_much_says_how_much_and_how_to_go_on(folder: Pat
     assert "2 removed" in run("index", "docs", "--prune").stdout
 
 
-def test_secrets_are_told_and_kept_on_request(folder: Path) -> None:
+def test_secrets_are_reported_and_kept_on_request(folder: Path) -> None:
     (folder / "docs" / "key.md").write_text("It is AKIAQ3EGRZXB4MPLVW2K here.")
     (folder / "docs" / "id_rsa").write_text("text")
     output = run("index", "docs").stdout
@@ -108,7 +108,7 @@ def test_secrets_are_told_and_kept_on_request(folder: Path) -> None:
     assert "screened" in run("index", "docs", "--blank-secrets").stdout
 
 
-# --- what a run has to tell, and what was told before ------------------------------------------------
+# --- problems, new ones and known ones ---------------------------------------------------------------
 
 
 def lines_of(*arguments: str) -> list[str]:
@@ -116,7 +116,7 @@ def lines_of(*arguments: str) -> list[str]:
     return run("index", *arguments).stdout.splitlines()[2:]
 
 
-def test_what_was_told_after_the_run_before_is_only_counted(folder: Path) -> None:
+def test_problems_that_the_run_before_reported_are_only_counted(folder: Path) -> None:
     docs = folder / "docs"
     (docs / "key.md").write_text("It is AKIAQ3EGRZXB4MPLVW2K here.")
     (docs / "photo.md").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
@@ -152,7 +152,7 @@ def test_the_place_to_read_the_rest_names_the_index_that_was_named(folder: Path)
     )
 
 
-def test_a_run_that_was_cut_short_has_told_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_has_reported_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("index", "docs")
     (folder / "docs" / "new.md").write_text("something new")
 
@@ -165,7 +165,7 @@ def test_a_run_that_was_cut_short_has_told_nothing(folder: Path, monkeypatch: py
     assert "skipped    1 file: no text in it: docs/empty.md" in lines_of("docs")
 
 
-def test_repeated_texts_and_those_of_earlier_runs_are_said_to_be_embedded_before(folder: Path) -> None:
+def test_texts_that_were_embedded_before_are_counted_as_known(folder: Path) -> None:
     for name in ("copy", "again"):
         (folder / "docs" / f"{name}.md").write_text("Flour, water, salt.\n")
     first = run("index", "docs").stdout.splitlines()[1]
@@ -182,7 +182,7 @@ CURE = (
 )
 
 
-def test_documents_that_an_english_model_hardly_knows_are_told_once(folder: Path) -> None:
+def test_documents_in_non_latin_scripts_are_reported_once(folder: Path) -> None:
     assert "language" not in run("index", "docs").stdout
     (folder / "docs" / "one.md").write_text(JAPANESE)
     assert lines_of("docs")[-1] == (
@@ -198,7 +198,7 @@ def test_documents_that_an_english_model_hardly_knows_are_told_once(folder: Path
     assert "language" not in run("index", "docs", "-v").stdout
 
 
-def test_a_model_of_many_languages_and_one_of_unknown_ones_say_nothing_of_scripts(folder: Path) -> None:
+def test_scripts_are_reported_only_for_english_models(folder: Path) -> None:
     (folder / "docs" / "one.md").write_text(JAPANESE)
     model = "paraphrase-multilingual-MiniLM-L12-v2"
     assert "language" not in run("index", "docs", "--model", model, "--index", "many").stdout
@@ -240,7 +240,7 @@ def test_why_not_says_why(folder: Path) -> None:
         run("why-not", "docs/bread.md", "task", "--ext", "txt").stdout
     )
     assert run("why-not", "docs/tasks.md", "failed", "task").stdout == (
-        "docs/tasks.md: found: it is on the page, at rank 1\n"
+        "docs/tasks.md: found: it is result 1\n"
     )
     first, last, own = run("why-not", "docs/bread.md", "failed task", "-k", "1").stdout.splitlines()
     assert first.startswith("docs/bread.md: outranked: its best passage, at line 1, is at rank ")
@@ -288,7 +288,7 @@ def test_sizes_as_people_write_them(text: str, n: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1e9", "MB", "1 TB", "0.0001k", "1,000", "9" * 99])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_an_invalid_size_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="can't read the --max-bytes"):
         parse_size(text)
 
@@ -297,7 +297,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["index", "watch", "remove"])
-def test_a_file_whose_name_looks_like_an_option_is_told_how_to_be_named(folder: Path, command: str) -> None:
+def test_a_file_whose_name_looks_like_an_option_gets_advice(folder: Path, command: str) -> None:
     (folder / "-x.md").write_text("text")
     (folder / "--x.md").write_text("text")
     assert "For the file of that name: ./-x.md\n" in run(command, "-x.md", code=2).stderr
@@ -317,7 +317,7 @@ def after(monkeypatch: pytest.MonkeyPatch, *ticks: bool) -> None:
     monkeypatch.setattr("minisearch.indexing.watch._changes", changes)
 
 
-def test_watch_says_what_it_watches_once_and_ends_by_ctrl_c(
+def test_watch_prints_what_it_watches_once_and_ends_by_ctrl_c(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     after(monkeypatch, True, False)
@@ -334,7 +334,7 @@ def test_watch_says_what_it_watches_once_and_ends_by_ctrl_c(
     assert json.loads(again.stdout)["unchanged"] == 3
 
 
-def test_ctrl_c_before_the_first_line_of_watch_speaks_of_none(
+def test_ctrl_c_before_the_first_report_of_watch_mentions_no_report(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     after(monkeypatch)
@@ -345,7 +345,7 @@ def test_ctrl_c_before_the_first_line_of_watch_speaks_of_none(
     )
 
 
-def test_ctrl_c_while_the_model_is_loaded_speaks_of_the_first_line(
+def test_ctrl_c_while_the_model_is_loaded_mentions_the_first_report(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def loading(_: object) -> None:
@@ -358,7 +358,7 @@ def test_ctrl_c_while_the_model_is_loaded_speaks_of_the_first_line(
     assert watched.stderr.endswith("\nStopped watching: the index is up to date as of the last line\n")
 
 
-def test_ctrl_c_as_the_first_line_is_followed_by_others_speaks_of_it(
+def test_ctrl_c_while_news_are_printed_mentions_the_first_report(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def telling(_: object) -> list[str]:
@@ -371,9 +371,7 @@ def test_ctrl_c_as_the_first_line_is_followed_by_others_speaks_of_it(
     assert watched.stderr == "Stopped watching: the index is up to date as of the last line\n"
 
 
-def test_the_first_run_of_watch_is_drawn_as_that_of_index_is(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_run_of_watch_has_a_progress_bar(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
 
     def update(_: Progress, done: IndexProgress) -> None:

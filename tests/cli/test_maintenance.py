@@ -39,20 +39,20 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli, arguments, catch_exceptions=False)
 
 
-def test_a_sound_index_is_sound(place: Path) -> None:
+def test_an_intact_index_passes_all_checks(place: Path) -> None:
     done = run("verify")
     assert (done.exit_code, done.output.splitlines()[-1]) == (0, "All checks passed")
     found = json.loads(run("verify", "--json", "-n", "2").output)
     assert (found["problems"], found["n_read"], found["n_documents"], found["recall"]) == ([], 2, 3, 1.0)
 
 
-def test_a_file_changed_since_is_no_problem_but_is_told(place: Path) -> None:
+def test_a_file_changed_since_is_counted_and_not_a_problem(place: Path) -> None:
     (place / "docs" / "a.md").write_text("The river is narrow.")
     done = run("verify")
     assert done.exit_code == 0 and "1 not compared, changed or deleted since" in done.output
 
 
-def test_a_vector_that_is_not_its_texts_is_found(place: Path) -> None:
+def test_a_vector_of_another_text_is_found(place: Path) -> None:
     wrong = HashingEncoder().encode(["quite another text"]).tobytes()
     with Store(place / ".minisearch" / "minisearch.db", writable=True) as store:
         connection = store._connection
@@ -65,7 +65,7 @@ def test_a_vector_that_is_not_its_texts_is_found(place: Path) -> None:
     assert done.output.splitlines()[-1] == "Problems found: see above"
 
 
-def test_a_vector_index_that_is_gone_is_found(place: Path) -> None:
+def test_a_missing_vector_index_is_found(place: Path) -> None:
     for path in (place / ".minisearch").glob("vectors-*"):
         path.unlink()
     done = run("verify")
@@ -74,7 +74,7 @@ def test_a_vector_index_that_is_gone_is_found(place: Path) -> None:
     assert run("verify").exit_code == 0
 
 
-def test_going_back_and_forth(place: Path) -> None:
+def test_rollback_and_rollback_again(place: Path) -> None:
     (place / "docs" / "a.md").write_text("The lake is deep.")
     (place / "docs" / "b.md").unlink()
     (place / "docs" / "d.md").write_text("A garden.")
@@ -119,7 +119,7 @@ def test_a_backup_becomes_an_index_again(place: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"x" * 5000])
-def test_what_is_no_backup_is_refused_and_leaves_nothing(place: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_backup_is_refused_and_leaves_nothing(place: Path, content: bytes) -> None:
     (place / "other.db").write_bytes(content)
     done = run("restore", "other.db", "--index", "new")
     assert done.exit_code == 1 and done.output.startswith("Error: other.db is no backup of an index")
@@ -193,7 +193,7 @@ def test_a_restore_that_has_waited_for_another_index_leaves_it_alone(
     assert {path.name for path in (place / "new").iterdir()} == {"minisearch.db", "writer.lock", ".gitignore"}
 
 
-def test_a_backup_that_is_not_there(place: Path) -> None:
+def test_a_missing_backup_is_refused(place: Path) -> None:
     done = run("restore", "nowhere.db", "--index", "new")
     assert done.exit_code == 1 and "nowhere.db" in done.output
     assert not (place / "nowhere.db").exists()
@@ -224,7 +224,7 @@ def test_a_query_looks_for_changes_first_if_asked(place: Path) -> None:
     assert "1 document added" in done.stderr
 
 
-def test_a_refresh_tells_what_it_passes_over_since_the_next_run_counts_it_as_told(place: Path) -> None:
+def test_a_refresh_reports_the_files_it_skips(place: Path) -> None:
     (place / "docs" / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
     done = run("query", "bread", "-k", "1", "--mode", "lexical", "--refresh")
     assert "skipped" in done.stderr and "broken.pdf" in done.stderr
@@ -261,7 +261,7 @@ def roots_that_nobody_has_named(place: Path) -> Iterator[str]:
     [too_few_files, no_files, another_writes, roots_that_nobody_has_named],
     ids=lambda made: made.__name__,
 )
-def test_where_a_refresh_is_refused_the_query_is_answered_all_the_same(
+def test_a_query_is_answered_when_its_refresh_fails(
     place: Path, made: Callable[[Path], Iterator[str]]
 ) -> None:
     with contextmanager(made)(place) as reason:

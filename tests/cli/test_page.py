@@ -63,7 +63,7 @@ def test_no_control_character_of_a_file_reaches_the_terminal(name: str, text: st
     assert not {char for char in ours if char < " "} - {"\n"}
 
 
-def test_a_file_name_cannot_pretend_to_be_more_lines() -> None:
+def test_a_line_break_in_a_file_name_is_escaped() -> None:
     hit = result(path="a.md:1\n 2  0.999  trusted.md", heading="h\n\t1", merged=(Place("b\nc", 1, 2, 3),))
     lines = shown(hit).splitlines()
     assert [line.strip() for line in lines] == [
@@ -133,7 +133,7 @@ def test_marks_stay_with_their_letters_behind_control_characters_and_tabs() -> N
     assert r"\r" not in written, "what ends a line is no part of it"
 
 
-def test_a_heading_said_already_is_left_out_unless_it_is_the_evidence() -> None:
+def test_a_repeated_heading_is_left_out_unless_it_is_the_evidence() -> None:
     text = "# Tasks\n\n## Retrying\n\nRun it again."
     headed = result(text, heading="Tasks > Retrying")
     assert shown(headed).splitlines()[1:] == [f"{INDENT}Tasks > Retrying", f"{INDENT}Run it again."]
@@ -192,7 +192,7 @@ def test_any_text_can_be_marked(text: str, query: str) -> None:
 # --- places and links ------------------------------------------------------------------------------
 
 
-def test_a_result_stands_at_its_evidence_and_without_one_at_its_passage() -> None:
+def test_the_place_of_a_result_is_that_of_its_evidence_or_its_passage() -> None:
     assert shown(result("Run. Stop.", "Stop.")).splitlines()[0] == " 1  0.432  docs/tasks.md:7:3"
     assert shown(result()).splitlines()[0] == " 1  0.432  docs/tasks.md:5"
 
@@ -227,7 +227,7 @@ def test_merged_places_are_listed_and_many_of_them_counted() -> None:
     ]
 
 
-def test_a_place_that_looks_like_another_is_named_once_and_the_results_own_not_again() -> None:
+def test_equal_places_are_listed_once_without_that_of_the_result() -> None:
     merged = [Place("a.xlsx", n, n, n, page) for n, page in [(8, 1), (9, 2), (10, 2), (11, 1)]]
     merged += [Place("a.txt", 1, 1, n) for n in (12, 13)]
     lines = shown(result(path="a.xlsx", page=1, merged=tuple(merged))).splitlines()
@@ -237,7 +237,7 @@ def test_a_place_that_looks_like_another_is_named_once_and_the_results_own_not_a
     assert "also" not in shown(result("Run.", "Run.", merged=(at_evidence,)))
 
 
-def test_what_is_no_terminal_gets_plain_text() -> None:
+def test_output_that_is_not_a_terminal_is_plain_text() -> None:
     assert "\x1b" not in shown(
         result("Run. Stop.", "Stop.", merged=(Place("a", 1, 1, 1),)), asked="run", why=True
     )
@@ -261,7 +261,7 @@ def order(*relevances: float | None, **about: object) -> str:
         ({"n_reranked": 12}, "(percentages measure meaning alone; the order is that of the reranker)"),
     ],
 )
-def test_a_page_on_which_a_percentage_rises_says_why(about: dict[str, object], said: str) -> None:
+def test_a_rising_percentage_is_explained(about: dict[str, object], said: str) -> None:
     assert order(0.7, 0.8, 0.6, **about) == said
     assert order(0.8, 0.7, 0.7, **about) == ""
 
@@ -271,7 +271,7 @@ def test_percentages_that_look_equal_do_not_rise() -> None:
     assert order(None, None) == order(0.5) == order() == ""
 
 
-def test_a_remark_is_dim_and_stands_below_all() -> None:
+def test_a_remark_is_dim_and_last() -> None:
     lines = page(SearchResults((result(),), Query("q")), STYLED, remark="(so it is)").splitlines()
     assert lines[-2:] == ["", "\x1b[2m(so it is)\x1b[0m"]
 
@@ -291,7 +291,7 @@ def test_a_remark_is_dim_and_stands_below_all() -> None:
         ("paper.md", 2, "paper.md:7:3"),
     ],
 )
-def test_a_page_takes_the_place_of_lines_that_nobody_sees(
+def test_a_page_number_is_shown_for_files_without_lines(
     path: str, page_number: int | None, place: str
 ) -> None:
     hit = result("Run. Stop.", "Stop.", path=path, page=page_number)
@@ -328,29 +328,29 @@ def left_out(*excluded: str, terminal: Terminal = PLAIN, is_confident: bool | No
         (["酵母"], "without: 酵母 (--literal treats it as text)"),
     ],
 )
-def test_a_page_says_which_words_its_query_left_out(excluded: list[str], said: str) -> None:
+def test_excluded_words_are_shown(excluded: list[str], said: str) -> None:
     assert left_out(*excluded) == said
 
 
-def test_what_was_left_out_is_dim_and_stands_below_that_nothing_is_sure() -> None:
+def test_excluded_words_are_dim_and_below_the_warning() -> None:
     styled = left_out("rf", terminal=STYLED, is_confident=False).splitlines()
     assert styled[-1] == "\x1b[2mwithout: rf (--literal treats it as text)\x1b[0m"
     assert "No clear answer found" in styled[0]
 
 
-def test_many_words_left_out_take_a_few_lines_that_fit() -> None:
+def test_many_excluded_words_are_shortened() -> None:
     lines = left_out(*(f"word{number}" for number in range(3_000)), terminal=Terminal(40)).splitlines()
     assert max(map(len, lines)) <= 40
     assert len(lines) <= 9
     assert " ".join(lines).endswith("… (--literal treats them as text)")
 
 
-def test_a_query_that_left_nothing_out_says_nothing_of_it() -> None:
+def test_a_query_without_limits_shows_none() -> None:
     query = Query("rm build", (), (), (("crust", -0.5),))
     assert "with" not in page(SearchResults((result(),), query), PLAIN)
 
 
-def test_a_page_says_which_phrases_its_query_required() -> None:
+def test_required_phrases_are_shown() -> None:
     """A message that was pasted with its quotes may not have meant to require them."""
 
     def said(*required: str, excluded: tuple[str, ...] = ()) -> str:
@@ -364,7 +364,7 @@ def test_a_page_says_which_phrases_its_query_required() -> None:
 # --- why -------------------------------------------------------------------------------------------
 
 
-def test_why_says_what_each_step_made_of_a_result() -> None:
+def test_why_shows_the_scores_of_each_step() -> None:
     trace = Trace(2, 0.61, 1, 12.345, 0.931, 4, 8.2149, 0.6249, 0.414)
     hit = result("Run. Stop.", "Stop.", trace=trace, relevance=0.87)
     query = Query("stop run", ("stop",), ("rye",), (("oven", -0.5),))
@@ -389,7 +389,7 @@ def test_why_says_what_each_step_made_of_a_result() -> None:
     ]
 
 
-def test_why_names_a_leg_that_did_not_find_it_and_leaves_out_what_was_not_done() -> None:
+def test_why_names_a_search_that_did_not_find_the_result() -> None:
     only_words = result(trace=Trace(None, 0.2, 3, 4.0, 0.1))
     assert "    dense     not among the first, cosine 0.200" in shown(only_words, why=True).splitlines()
     only_meaning = result(trace=Trace(1, 0.2, None, None, 0.1))
@@ -399,7 +399,7 @@ def test_why_names_a_leg_that_did_not_find_it_and_leaves_out_what_was_not_done()
     assert not {"dense", "fused", "rerank", "filter"} & set(lexical_mode.split())
 
 
-def test_a_page_that_answers_nothing_says_so_first_with_the_best_match() -> None:
+def test_results_without_a_clear_answer_begin_with_a_warning() -> None:
     hits = (result(relevance=0.31), result(relevance=0.42))
     lines = page(SearchResults(hits, Query("x"), is_confident=False), Terminal(80)).splitlines()
     assert lines[:2] == ["No clear answer found. Closest passages (best match 42%):", ""]

@@ -79,7 +79,7 @@ def test_what_is_laid_out_by_hand_keeps_its_lines(lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize("path", ["a.py", "A.GO", "a.json", "a.csv", "b/Main.java", "x.unknown"])
-def test_the_lines_of_a_file_that_is_no_prose_stand_as_they_are(path: str) -> None:
+def test_lines_of_code_and_data_are_kept(path: str) -> None:
     assert written(*WRAPPED, "", "", ONE, TWO, path=path) == [*WRAPPED, "", "", ONE, TWO]
 
 

@@ -304,7 +304,7 @@ def test_dates(text: str, date: datetime) -> None:
         "d",
     ],
 )
-def test_what_is_no_date_is_refused_with_examples(text: str) -> None:
+def test_an_invalid_date_is_refused_with_examples(text: str) -> None:
     with pytest.raises(InputError, match=r"can't read the date '.*': expected one like 2024-01-31"):
         parse_date(text, now=NOW)
 
@@ -398,7 +398,7 @@ def test_what_is_wrong_with_a_file_gets_one_line(arguments: list[str], message: 
 @pytest.mark.parametrize(
     ("word", "near"), [("crosss", "cross"), ("corss", "cross"), ("CROSS", "cross"), ("autoo", "auto")]
 )
-def test_a_word_behind_rerank_that_may_be_meant_as_its_value_is_told_to_be_text(word: str, near: str) -> None:
+def test_a_misspelt_reranker_gets_a_note(word: str, near: str) -> None:
     result = run("query", "--rerank", word, "how")
     assert Engine.asked[-1][0] == f"{word} how"
     assert result.stderr == (
@@ -409,11 +409,11 @@ def test_a_word_behind_rerank_that_may_be_meant_as_its_value_is_told_to_be_text(
 @pytest.mark.parametrize(
     "given", [["cross", "how"], ["how"], ["--full", "how"], ["about", "crossing a road"]]
 )
-def test_a_query_behind_rerank_is_answered_without_a_word(given: list[str]) -> None:
+def test_a_query_after_rerank_gets_no_note(given: list[str]) -> None:
     assert run("query", "--rerank", *given).stderr == ""
 
 
-def test_a_word_to_leave_out_that_the_shell_hands_over_alone_is_explained() -> None:
+def test_an_excluded_word_outside_of_the_quotes_is_explained() -> None:
     stderr = run("query", "bread", "-rye", code=2).stderr
     assert "No such option '-r'" in stderr
     assert 'quote it with the query: minisearch query "bread -rye"' in stderr
@@ -477,19 +477,19 @@ def test_every_query_of_a_batch_has_a_line_of_json(engine: type[Engine], tmp_pat
     assert len(result.stderr.splitlines()) == 3
 
 
-def test_a_query_asked_by_itself_has_no_line_of_json_without_results(engine: type[Engine]) -> None:
+def test_a_single_query_without_results_prints_no_json(engine: type[Engine]) -> None:
     engine.answer = SearchResults((), Query("a"))
     assert run("query", "a", "--json").stdout == ""
     assert run("query", "a!", "--json", code=1).stdout == ""
 
 
-def test_what_is_wrong_with_the_options_ends_a_batch_at_once_and_names_no_line() -> None:
+def test_invalid_options_end_a_batch_before_its_first_line() -> None:
     refused = run("query", "--batch", "-", "--path", "!a", given="a\nb\nc\n", code=2)
     assert usage_error(refused).startswith("the path pattern '!a' begins with '!'")
     assert Engine.asked == []
 
 
-def test_a_query_without_answers_says_so_by_name_and_the_batch_goes_on(engine: type[Engine]) -> None:
+def test_a_query_of_a_batch_without_results_is_named(engine: type[Engine]) -> None:
     engine.answer = SearchResults((), Query("a"))
     result = run("query", "--batch", "-", given="a\nb\n")
     assert result.stdout.split() == ["==", "a", "==", "b"]
@@ -499,7 +499,7 @@ def test_a_query_without_answers_says_so_by_name_and_the_batch_goes_on(engine: t
     ]
 
 
-def test_answers_of_a_batch_come_as_soon_as_they_are_there(tmp_path: Path) -> None:
+def test_the_results_of_a_batch_are_printed_one_by_one(tmp_path: Path) -> None:
     """Standard input stays open: the first answer must not wait for the second question."""
     program = (
         f"import sys; sys.path[:0] = {[str(Path(__file__).parents[2]), *sys.path]!r}\n"
@@ -573,7 +573,7 @@ def test_a_line_of_json_has_the_result_its_spans_and_whether_the_page_is_confide
 @pytest.mark.parametrize(
     "options", [[], ["--why"], ["--mode", "dense"], ["--full"], ["--no-evidence"]], ids=str
 )
-def test_every_line_of_json_says_which_phrases_were_required_and_which_left_out(
+def test_every_line_of_json_has_the_required_and_excluded_phrases(
     engine: type[Engine], options: list[str]
 ) -> None:
     engine.answer = SearchResults((HIT,), Query("bread", ("sour dough",), ("rye", "spelt")))
@@ -678,9 +678,7 @@ def test_the_names_of_fields_are_those_that_documents_have(tmp_path: Path) -> No
         (["--path", "here/**", "--path", "x*/a", "--path", "/x/a", "--path", "../x", "--path", "docs/"], ""),
     ],
 )
-def test_nothing_found_within_limits_that_look_like_a_slip_says_so(
-    options: list[str], cure: str, tmp_path: Path
-) -> None:
+def test_limits_that_look_like_a_mistake_get_a_hint(options: list[str], cure: str, tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     said = nothing(*options)
     assert said.startswith("No results: nothing in the index matches --")
@@ -707,7 +705,7 @@ def test_nothing_found_by_words_points_to_meaning() -> None:
     )
 
 
-def test_an_empty_index_says_how_to_fill_it_whatever_was_asked() -> None:
+def test_an_empty_index_says_how_to_fill_it() -> None:
     expected = "No results: the index holds no documents; fill it with: minisearch index FOLDER"
     assert nothing("--ext", "md", n_chunks=0) == expected
     ended = RunRecord("2024-01-01T00:00:00", "2024-01-01T00:00:01", "complete", ("docs",), 1)
@@ -715,7 +713,7 @@ def test_an_empty_index_says_how_to_fill_it_whatever_was_asked() -> None:
 
 
 @pytest.mark.parametrize(("outcome", "ended"), [("failed", "failed"), ("interrupted", "was interrupted")])
-def test_an_empty_index_says_how_the_run_ended_that_left_it_so(outcome: str, ended: str) -> None:
+def test_an_empty_index_says_how_its_last_run_ended(outcome: str, ended: str) -> None:
     run_before = RunRecord("2024-01-01T00:00:00", None, outcome, ("docs", "a\x1bb"), 1)
     assert nothing(n_chunks=0, last_run=run_before) == (
         rf"No results: the index holds no documents: the last indexing run, over docs a\x1bb, {ended}; "
@@ -735,13 +733,13 @@ def test_an_index_that_a_first_run_is_still_filling_says_that() -> None:
 SMALL = "(raw scores: percentages need at least 20 documents)"
 
 
-def test_a_small_index_says_why_it_has_scores() -> None:
+def test_a_small_index_explains_its_raw_scores() -> None:
     Engine.stands = replace(STATUS, n_documents=19)
     assert run("query", "q").stdout.splitlines()[-2:] == ["", SMALL]
     assert SMALL not in run("query", "q", "--json").stdout
 
 
-def test_scores_that_need_no_excuse_get_none() -> None:
+def test_raw_scores_are_explained_only_in_a_small_index() -> None:
     assert SMALL not in run("query", "q").stdout, "there are enough documents"
     Engine.stands = replace(STATUS, n_documents=19)
     assert SMALL not in run("query", "--like", "docs/tasks.md").stdout, "a passage has no relevance anywhere"
@@ -761,7 +759,7 @@ def test_scores_that_need_no_excuse_get_none() -> None:
         ("running", "indexing is in progress"),
     ],
 )
-def test_a_page_of_an_index_that_is_not_whole_says_so(outcome: str, state: str) -> None:
+def test_results_of_an_incomplete_index_say_so(outcome: str, state: str) -> None:
     run_before = RunRecord("2024-01-01T00:00:00", None, outcome, ("docs",), 1)
     Engine.stands = replace(STATUS, last_run=run_before)
     remark = f"({state}: the index may be incomplete)"
@@ -870,7 +868,7 @@ def test_a_duration_is_read(text: str, seconds: float) -> None:
         *("0,5s", "3 0ms", "1s 1ms", "١s", "３s", "300ms\n!", "9" * 400 + "s"),
     ],
 )
-def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
+def test_an_invalid_duration_is_refused_with_an_example(text: str) -> None:
     told = re.escape(f"'{short(text)}' is no duration")
     with pytest.raises(InputError, match=f"{told}.* like 300ms or 0.5s"):
         parse_duration(text)

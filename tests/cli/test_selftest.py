@@ -89,7 +89,7 @@ def test_progress_goes_to_standard_error(index: Path) -> None:
     ]
 
 
-def test_too_small_an_index_is_told_so_before_anything_is_copied(tmp_path: Path) -> None:
+def test_too_small_an_index_is_refused_before_it_is_copied(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     write_documents(tmp_path / "docs", 19)
     with MiniSearch.open(tmp_path, encoder=an_encoder()) as ms:

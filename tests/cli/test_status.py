@@ -50,7 +50,7 @@ def test_a_file_without_text_is_refused_with_its_reason(here, name, data, reason
     assert reason in fail(name)
 
 
-def test_a_folder_is_no_file(here):
+def test_a_folder_is_refused(here):
     assert "is a folder: name one file" in fail(".")
 
 
@@ -63,7 +63,7 @@ def test_it_works_without_an_index_and_makes_none(here):
     assert list(here.iterdir()) == [here / "a.md"]
 
 
-def test_json_says_all_of_each_chunk(here):
+def test_json_has_all_fields_of_each_chunk(here):
     data = b"\xef\xbb\xbf# \xc3\x9c\r\n\r\nwords\r\n\r\n# B\r\n\r\nmore"
     (here / "a.md").write_bytes(data)
     found = json.loads(run("a.md", "--json"))
@@ -84,7 +84,7 @@ def test_full_prints_every_word_and_no_control_character(here):
     assert "last" in shown and "\\x1b[31mtwo" in shown and "\x1b" not in shown + run("a.txt")
 
 
-def test_what_the_reader_notes_is_said(here, monkeypatch):
+def test_notes_of_the_parser_are_shown(here, monkeypatch):
     (here / "a.txt").write_bytes(b"caf\xe9")
     assert "note: not UTF-8; read as Windows-1252\n" in run("a.txt")
     (here / "a.py").write_text("def f():\n    pass\n")
@@ -114,7 +114,7 @@ def test_what_is_shown_is_what_an_index_holds(here):
     assert [chunk.text for chunk in shown] == [chunk.text for chunk in again] == [text for (text,) in stored]
 
 
-def test_status_says_what_source_code_is_cut_at(here, monkeypatch):
+def test_status_shows_how_code_is_split(here, monkeypatch):
     (here / "a.txt").write_text("words")
     with MiniSearch.open(here, encoder=HashingEncoder()) as ms:
         ms.index(here)

@@ -33,7 +33,7 @@ def run(closed: str, *arguments: object, first: str = "") -> subprocess.Complete
 
 
 @pytest.mark.parametrize("closed", CLOSED)
-def test_every_command_does_its_work_whatever_stream_is_closed(index: Path, closed: str) -> None:
+def test_every_command_works_with_any_stream_closed(index: Path, closed: str) -> None:
     has_stdout = closed == "2>&-"
     done = run(closed, "index", index.parent / "docs", "--index", index)
     assert (done.returncode, done.stderr) == (0, "")
@@ -44,7 +44,7 @@ def test_every_command_does_its_work_whatever_stream_is_closed(index: Path, clos
 
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])
-def test_a_mistake_is_still_told_by_the_exit_code(index: Path, closed: str) -> None:
+def test_the_exit_code_still_reports_an_error(index: Path, closed: str) -> None:
     for code, arguments in ((1, ["status", "--index", index]), (2, ["nonsense"])):
         done = run(closed, *arguments)
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "")

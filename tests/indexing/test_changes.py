@@ -142,7 +142,7 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     extracted.SANDBOX.close()
 
 
-KILLED = "the EPUB made its reader crash (signal 9)"
+KILLED = "the reader of the EPUB crashed (signal 9)"
 
 
 def test_a_document_whose_reader_is_killed_stays_until_its_file_changes(

@@ -14,12 +14,12 @@ from minisearch.minilm import MiniLMConfig, MiniLMModel
 from minisearch.minilm.loader import to_hugging_face
 
 
-@pytest.fixture
-def tiny(tmp_path: Path, weights: Path) -> Path:
-    """A folder as sentence-transformers lays it out: one layer of width 24, the real vocabulary."""
+@pytest.fixture(scope="session")
+def tiny_original(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
+    """A folder as sentence-transformers writes it: one layer of width 24, the real vocabulary."""
     sizes = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 12, "intermediate_size": 48}
-    folder = tmp_path / "tiny"
-    (folder / "1_Pooling").mkdir(parents=True)
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "1_Pooling").mkdir()
     config = {"model_type": "bert", "architectures": ["BertModel"], "hidden_act": "gelu", **sizes}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 32}')
@@ -34,3 +34,9 @@ def tiny(tmp_path: Path, weights: Path) -> Path:
     state["pooler.dense.weight"], state["pooler.dense.bias"] = torch.zeros(24, 24), torch.zeros(24)
     save_file(state, folder / "model.safetensors")
     return folder
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, tiny_original: Path) -> Path:
+    """A copy of it that a test may break."""
+    return shutil.copytree(tiny_original, tmp_path / "tiny")

@@ -1,4 +1,4 @@
-"""Which encoder answers: without torch while that is quicker, the same one as ever in all else."""
+"""Which encoder is chosen: the one without torch as long as that is faster, else the given or loaded one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     return loads
 
 
-def test_the_first_queries_are_answered_without_torch_and_then_it_is_loaded_once(loads) -> None:
+def test_the_first_queries_are_encoded_without_torch_and_then_it_is_loaded_once(loads) -> None:
     encoders = Encoders(given=None, model=None)
     query = "word " * 100
     for _ in range(NUMPY_TOKENS // (100 + TOKENS_PER_QUERY)):
@@ -52,13 +52,13 @@ def test_a_text_longer_than_the_model_sees_costs_no_more_than_the_longest_it_see
 
 def test_a_few_texts_are_added_without_torch_and_many_with_it(loads) -> None:
     encoders = Encoders(given=None, model=None)
-    assert isinstance(encoders.to_add(MODEL, 0), NumpyEncoder), "to cut by its tokens costs nothing"
+    assert isinstance(encoders.to_add(MODEL, 0), NumpyEncoder), "tokenising needs no torch"
     assert isinstance(encoders.to_add(MODEL, NUMPY_TOKENS - 10), NumpyEncoder)
     assert isinstance(encoders.to_add(MODEL, 10), NumpyEncoder)
     assert loads == []
     assert not isinstance(encoders.to_add(MODEL, 1), NumpyEncoder)
     assert len(loads) == 1
-    assert not isinstance(encoders.to_add(MODEL, 0), NumpyEncoder), "nor is there any need, once it is loaded"
+    assert not isinstance(encoders.to_add(MODEL, 0), NumpyEncoder), "once loaded, it is used"
 
 
 def test_a_loaded_model_is_used(loads) -> None:
@@ -73,7 +73,7 @@ def test_an_encoder_that_was_given_is_used(loads, encoder: HashingEncoder) -> No
     assert loads == []
 
 
-def test_where_torch_is_there_already_it_is_used(loads, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_torch_is_loaded_already_it_is_used(loads, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", sys)
     assert not isinstance(Encoders(given=None, model=None).to_query(MODEL, "short"), NumpyEncoder)
 
@@ -84,7 +84,7 @@ def test_a_dtype_that_only_torch_has_is_honoured(loads, dtype: str) -> None:
     assert [load["dtype"] for load in loads] == [dtype]
 
 
-def test_weights_that_only_torch_reads_are_read_by_it_without_a_word(loads, monkeypatch, caplog) -> None:
+def test_weights_that_only_torch_reads_are_read_by_it_without_a_message(loads, monkeypatch, caplog) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise UnsupportedCheckpoint("float16")
 

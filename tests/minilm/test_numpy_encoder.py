@@ -1,4 +1,4 @@
-"""The vectors without torch are those of the model, or its weights are left to the model."""
+"""The NumPy encoder gives the vectors of the model, or refuses a checkpoint that it does not support."""
 
 from __future__ import annotations
 
@@ -41,12 +41,7 @@ def texts() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def original() -> SentenceTransformer:
-    return SentenceTransformer.from_pretrained("all-MiniLM-L6-v2", device="cpu", dtype="float32")
-
-
-@pytest.fixture(scope="module")
-def cold() -> NumpyEncoder:
+def numpy_encoder() -> NumpyEncoder:
     return NumpyEncoder.from_pretrained("all-MiniLM-L6-v2")
 
 
@@ -56,37 +51,39 @@ def delta(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.abs(ours - theirs).max())
 
 
-def test_the_vectors_are_the_models(cold: NumpyEncoder, original: SentenceTransformer) -> None:
-    assert delta(cold.encode(texts()), original.encode(texts())) <= MAX_DELTA
-    assert delta(cold.encode_query(texts()[:20]), original.encode_query(texts()[:20])) <= MAX_DELTA
+def test_the_vectors_are_the_models(numpy_encoder: NumpyEncoder, minilm: SentenceTransformer) -> None:
+    assert delta(numpy_encoder.encode(texts()), minilm.encode(texts())) <= MAX_DELTA
+    assert delta(numpy_encoder.encode_query(texts()[:20]), minilm.encode_query(texts()[:20])) <= MAX_DELTA
 
 
-def test_a_texts_vector_is_its_own_whatever_goes_through_with_it(cold: NumpyEncoder) -> None:
-    alone = np.concatenate([cold.encode([text]) for text in texts()])
-    assert delta(cold.encode(texts()), alone) <= MAX_DELTA
+def test_a_texts_vector_is_its_own_whatever_goes_through_with_it(numpy_encoder: NumpyEncoder) -> None:
+    alone = np.concatenate([numpy_encoder.encode([text]) for text in texts()])
+    assert delta(numpy_encoder.encode(texts()), alone) <= MAX_DELTA
 
 
-def test_it_is_known_as_the_model_is(cold: NumpyEncoder, original: SentenceTransformer) -> None:
-    for fact in ("name", "fingerprint", "dimension", "max_tokens"):
-        assert getattr(cold, fact) == getattr(original, fact), fact
+def test_name_fingerprint_and_sizes_are_the_models(
+    numpy_encoder: NumpyEncoder, minilm: SentenceTransformer
+) -> None:
+    for name in ("name", "fingerprint", "dimension", "max_tokens"):
+        assert getattr(numpy_encoder, name) == getattr(minilm, name), name
 
 
-def test_texts_that_can_be_read_but_once_give_their_vectors(cold: NumpyEncoder) -> None:
-    assert delta(cold.encode(text for text in ["a", "b"]), cold.encode(["a", "b"])) == 0
+def test_an_iterator_of_texts_gives_their_vectors(numpy_encoder: NumpyEncoder) -> None:
+    assert delta(numpy_encoder.encode(text for text in ["a", "b"]), numpy_encoder.encode(["a", "b"])) == 0
 
 
-def test_no_texts_give_no_vectors(cold: NumpyEncoder) -> None:
-    assert cold.encode([]).shape == (0, 384)
+def test_no_texts_give_no_vectors(numpy_encoder: NumpyEncoder) -> None:
+    assert numpy_encoder.encode([]).shape == (0, 384)
 
 
 @pytest.mark.parametrize("wrong", ["text", [3], None, 7])
 def test_what_is_no_list_of_texts_is_refused_in_the_models_words(
-    cold: NumpyEncoder, original: SentenceTransformer, wrong: object
+    numpy_encoder: NumpyEncoder, minilm: SentenceTransformer, wrong: object
 ) -> None:
     with pytest.raises(InputError) as theirs:
-        original.encode(wrong)
+        minilm.encode(wrong)
     with pytest.raises(InputError, match=re.escape(str(theirs.value))):
-        cold.encode(wrong)
+        numpy_encoder.encode(wrong)
 
 
 def test_erf_is_the_error_function() -> None:
@@ -126,7 +123,7 @@ def test_the_expected_tensors_are_a_models_own() -> None:
     assert shapes(config) == {to_hugging_face(name): tuple(tensor.shape) for name, tensor in state.items()}
 
 
-# --- what is left to the model ----------------------------------------------------------------------
+# --- unsupported checkpoints ---------------------------------------------------------------------------
 
 
 def rewritten(folder: Path, change: dict[str, torch.Tensor | None]) -> None:
@@ -152,20 +149,20 @@ QUERY = "encoder.layer.0.attention.self.query.weight"
     ],
     ids=["float16", "bfloat16", "integers", "misshapen", "flat", "missing", "surplus"],
 )
-def test_other_tensors_are_left_to_the_model(tiny: Path, change: dict[str, torch.Tensor | None]) -> None:
+def test_other_tensors_are_unsupported(tiny: Path, change: dict[str, torch.Tensor | None]) -> None:
     rewritten(tiny, change)
     with pytest.raises(UnsupportedCheckpoint):
         NumpyEncoder.from_pretrained(str(tiny))
 
 
-def test_a_folder_without_safetensors_is_left_to_the_model(tiny: Path) -> None:
+def test_a_folder_without_safetensors_is_unsupported(tiny: Path) -> None:
     (tiny / "model.safetensors").rename(tiny / "pytorch_model.bin")
     with pytest.raises(UnsupportedCheckpoint, match=r"model\.safetensors"):
         NumpyEncoder.from_pretrained(str(tiny))
 
 
 @pytest.mark.parametrize("n_bytes", [0, 4, 8, 100, 10_000, -1, -1_000])
-def test_a_truncated_file_is_left_to_the_model(tiny: Path, n_bytes: int) -> None:
+def test_a_truncated_file_is_unsupported(tiny: Path, n_bytes: int) -> None:
     path = tiny / "model.safetensors"
     path.write_bytes(path.read_bytes()[:n_bytes])
     with pytest.raises(UnsupportedCheckpoint):
@@ -187,7 +184,7 @@ def test_a_truncated_file_is_left_to_the_model(tiny: Path, n_bytes: int) -> None
         ("dtype", "F64"),
     ],
 )
-def test_a_header_that_leads_astray_is_left_to_the_model(tiny: Path, said: str, instead: object) -> None:
+def test_a_wrong_header_entry_is_unsupported(tiny: Path, said: str, instead: object) -> None:
     path = tiny / "model.safetensors"
     content = path.read_bytes()
     n_header = int.from_bytes(content[:8], "little")
@@ -200,7 +197,7 @@ def test_a_header_that_leads_astray_is_left_to_the_model(tiny: Path, said: str, 
         map_weights(path, read_settings(tiny).config)
 
 
-def test_bytes_beyond_the_last_tensor_are_left_to_the_model(tiny: Path) -> None:
+def test_bytes_beyond_the_last_tensor_are_unsupported(tiny: Path) -> None:
     with (tiny / "model.safetensors").open("ab") as file:
         file.write(bytes(4))
     with pytest.raises(UnsupportedCheckpoint, match="fewer or more bytes than its tensors"):
@@ -210,20 +207,20 @@ def test_bytes_beyond_the_last_tensor_are_left_to_the_model(tiny: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"[]", b"7", b"{", b'{"a": 1}', b"\xff\xfe", b"[" * 100_000], ids=range(6)
 )
-def test_a_header_that_is_none_is_left_to_the_model(tmp_path: Path, content: bytes) -> None:
+def test_a_header_that_is_not_json_of_tensors_is_unsupported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(len(content).to_bytes(8, "little") + content)
     with pytest.raises(UnsupportedCheckpoint):
         map_weights(path, MiniLMConfig())
 
 
-def test_without_a_tokenizer_it_is_left_to_the_model(tiny: Path) -> None:
+def test_without_a_tokenizer_it_is_unsupported(tiny: Path) -> None:
     (tiny / "tokenizer.json").write_text("{")
     with pytest.raises(UnsupportedCheckpoint):
         NumpyEncoder.from_pretrained(str(tiny))
 
 
-def test_another_models_vocabulary_is_left_to_the_model(tiny: Path) -> None:
+def test_another_models_vocabulary_is_unsupported(tiny: Path) -> None:
     config = json.loads((tiny / "config.json").read_text()) | {"vocab_size": 100}
     (tiny / "config.json").write_text(json.dumps(config))
     rewritten(tiny, {"embeddings.word_embeddings.weight": torch.zeros(100, 24)})

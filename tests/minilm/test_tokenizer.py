@@ -190,8 +190,8 @@ def test_pairs_are_cut_as_transformers_cuts_them(
     for query in ["", "task", "how do I retry a failed task " * 2, "word " * 30]:
         room = {"truncation": "longest_first", "max_length": max_length}
         for text, (ids, segments) in zip(texts, ours.pair_ids(query, texts), strict=True):
-            expected = theirs(query, text, return_token_type_ids=True, **room)
-            assert (ids, segments) == (expected["input_ids"], expected["token_type_ids"])
+            expected = theirs([query], [text], return_token_type_ids=True, **room)
+            assert ([ids], [segments]) == (expected["input_ids"], expected["token_type_ids"])
 
 
 def test_pairs_cut_short_are_counted_and_no_texts_give_no_pairs(

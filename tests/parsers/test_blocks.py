@@ -184,7 +184,7 @@ def test_items_rows_tables_and_code_of_html_are_blocks():
 
 def test_items_and_rows_of_files_that_are_no_text_are_blocks():
     class Canned(Sandbox):
-        def take(self, format_, label, data):
+        def extract(self, format_, label, data):
             html, rows = "<p>é</p><ul><li>one<li>two</ul>", [["name", "size"], ["x", "1"]]
             pages = [[{"text": "words", "headings": []}, {"html": html}], [{"rows": rows}]]
             return {"has_pages": False, "pages": pages, "title": "", "properties": [], "notes": []}

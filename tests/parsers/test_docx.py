@@ -346,7 +346,7 @@ def test_what_is_left_out_is_noted():
     assert document.text == "words"
     assert document.notes == (
         "word/comments.xml in it cannot be read and is left out",
-        "1 part that is another document left out",
+        "1 embedded document is left out",
     )
     entries = docx_entries(paragraph("words")) | {
         "word/embeddings/a.bin": b"x",

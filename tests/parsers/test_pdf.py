@@ -153,7 +153,7 @@ PICTURE = b"q 100 0 0 100 72 600 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"
 
 def test_scanned_pages_and_blank_pages_have_different_reasons():
     assert reason(pdf_of_streams([stream(PICTURE)] * 3)) == (
-        "no text in it: scanned pages? 3 pages; minisearch does no OCR"
+        "no text in it (3 pages; scanned? minisearch does no OCR)"
     )
     assert reason(pdf_of_streams([stream(b"")])) == "no text in it (1 page)"
     words = stream(drawing([(72, 700, 12, "words")]))

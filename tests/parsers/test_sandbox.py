@@ -90,7 +90,7 @@ def test_a_process_that_ends_during_a_request_is_replaced(sandbox, monkeypatch, 
         assert reason(sandbox, pdf("words")) == "its reader ended without an answer (exit status 0)"
     code = (
         "import os, json; a = json.dumps({'reason': 'first'}).encode()\n"
-        "for _ in range(2):\n"  # all of the question, or it might be told of one that broke off
+        "for _ in range(2):\n"  # the whole request, or the parent sees a broken pipe
         "    n = int.from_bytes(os.read(0, 8), 'big')\n"
         "    while n: n -= len(os.read(0, n))\n"
         "os.write(1, len(a).to_bytes(8, 'big') + a); os.read(0, 1); " + end
@@ -249,7 +249,7 @@ def test_too_much_processor_time_ends_the_process(monkeypatch):
 
 def test_too_much_memory_ends_the_process(sandbox):
     found = reason(sandbox, BOMB)
-    assert found == "the PDF made its reader give up (signal 6; did it need more than 1 GiB of memory?)"
+    assert found == "the reader of the PDF gave up (signal 6; it may need more than 1 GiB of memory)"
     assert sandbox.pid is None
     assert take(sandbox, pdf("next")) == "next"
 
@@ -286,7 +286,7 @@ def test_hostile_files_cost_the_parent_no_memory():
 
 # --- nonsense answers ----------------------------------------------------------------------------------
 
-NONSENSE = "its reader gave an answer that makes no sense"
+NONSENSE = "its reader gave an invalid answer"
 
 
 def answering(frame: bytes) -> str:
@@ -324,7 +324,7 @@ def test_an_endless_answer_is_refused(sandbox, monkeypatch):
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
 def test_a_crash_is_reported_with_its_signal(sandbox, monkeypatch, number):
     child_code(monkeypatch, f"import os; os.read(0, 8); os.kill(os.getpid(), {int(number)})")
-    assert reason(sandbox, b"") == f"the PDF made its reader crash (signal {int(number)})"
+    assert reason(sandbox, b"") == f"the reader of the PDF crashed (signal {int(number)})"
 
 
 def test_a_reason_is_one_printable_line(sandbox, monkeypatch):

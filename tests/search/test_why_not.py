@@ -1,4 +1,4 @@
-"""Every way in which a file can miss a page has its verdict, with numbers that the page itself confirms."""
+"""Every reason why a file is not among the results has its verdict, with numbers that the search confirms."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_a_file_on_the_page_is_found_at_its_rank(ms: MiniSearch) -> None:
     assert len(ranks) > 2
     for path, rank in ranks.items():
         found = ms.why_not(path, "coffee and sleep", k=4)
-        assert (found.verdict, found.reason) == ("found", f"it is on the page, at rank {rank}")
+        assert (found.verdict, found.reason) == ("found", f"it is result {rank}")
 
 
 def test_a_copy_that_shares_a_place_is_found_there(docs: Path, ms: MiniSearch) -> None:
     (docs / "copy.md").write_text(TEXTS["coffee.md"])
     ms.index("docs")
     found = [ms.why_not(f"docs/{name}.md", "coffee and sleep", k=1) for name in ("copy", "coffee")]
-    assert {one.reason for one in found} == {"it is on the page, at rank 1"}
+    assert {one.reason for one in found} == {"it is result 1"}
 
 
 def test_an_outranked_file_is_told_its_rank_and_what_it_lacks(ms: MiniSearch) -> None:
@@ -65,8 +65,8 @@ def test_an_outranked_file_is_told_its_rank_and_what_it_lacks(ms: MiniSearch) ->
     assert (found.passage, found.n_ranked) == (own, len(every))
     assert found.last == ms.query("coffee and sleep", k=1)[-1]
     margin = found.last.score - own.score
-    assert f"at rank {own.rank} of {len(every)}, {margin:.3f} below the last on the page" in found.reason
-    assert "by words nowhere" in found.reason
+    assert f"at rank {own.rank} of {len(every)}, {margin:.3f} below the last result" in found.reason
+    assert "not by words" in found.reason
 
 
 def test_a_file_that_one_leg_alone_would_show_is_fused_away(docs: Path, ms: MiniSearch) -> None:
@@ -107,7 +107,10 @@ def test_a_file_that_a_reranker_put_down_is_told_so_and_no_scales_are_mixed(ms: 
     first = ms.query(query, k=1)[0].path
     assert ms.query(query, k=1, **rerank)[0].path != first
     put_down = ms.why_not(first, query, k=1, **rerank)
-    assert put_down.verdict == "reranked" and "at rank 1 before the reranker put it at 2" in put_down.reason
+    assert (
+        put_down.verdict == "reranked"
+        and "it was at rank 1, and the reranker put it at rank 2" in put_down.reason
+    )
     never_seen = ms.why_not("docs/stars.txt", query, k=1, **rerank)
     assert never_seen.verdict == "outranked" and "below the last" not in never_seen.reason
 
@@ -172,8 +175,8 @@ def test_ranks_of_other_passages_of_a_file_are_not_told_of_its_best(ms: MiniSear
             lexical = min((one.lexical_rank for one in own if one.lexical_rank), default=None)
             n_differing += [dense, lexical] != [own[0].dense_rank, own[0].lexical_rank]
             if found.verdict == "outranked":
-                legs = f"{dense} by meaning; {lexical or 'by words nowhere'}"
-                assert f"({'its passages at best ' if len(own) > 1 else ''}{legs}" in found.reason
+                ranks = f"{dense} by meaning; {str(lexical) + ' by words' if lexical else 'not by words'}"
+                assert f"({'its passages at best ' if len(own) > 1 else ''}{ranks}" in found.reason
     assert n_differing, "some file has its best ranks in different passages"
 
 
@@ -207,10 +210,10 @@ def test_a_file_that_is_not_indexed_is_told_why(docs: Path, ms: MiniSearch) -> N
         "docs/build/deep/x.md": "its folder docs/build was left out: ignored by .gitignore, line 1: build/",
         "docs/.gitignore": "it was left out: hidden",
         "docs/draft.md": "it was left out: excluded: --exclude draft.md",
-        "docs/new.md": "it has come since the last run: run minisearch index again",
+        "docs/new.md": "it is newer than the last run: run minisearch index again",
         "docs/gone.md": "there is no such file",
         "docs": "it is a folder: expected a file",
-        "elsewhere.md": "no run has seen it: minisearch index elsewhere.md",
+        "elsewhere.md": "no run has included it: minisearch index elsewhere.md",
     }
     for path, reason in reasons.items():
         found = ms.why_not(path, "coffee")
@@ -226,7 +229,7 @@ def test_a_run_that_was_cut_short_is_named(docs: Path) -> None:
     with MiniSearch.open(".", encoder=Interrupted()) as ms, pytest.raises(KeyboardInterrupt):
         ms.index("docs")
     with MiniSearch.open(".", encoder=HashingEncoder()) as ms:
-        assert "the last one did not end" in ms.why_not("docs/tea.md", "coffee").reason
+        assert "ended before it reached the file" in ms.why_not("docs/tea.md", "coffee").reason
         assert ms.coverage().outcome == "interrupted"
 
 
@@ -237,9 +240,9 @@ def test_a_rollback_is_no_run_that_was_cut_short(docs: Path, ms: MiniSearch) -> 
     ms.rollback()
     (docs.parent / "elsewhere.md").write_text("coffee")
     reasons = {
-        "docs/new.md": "it was not in the index that was gone back to: run minisearch index again",
+        "docs/new.md": "it was not yet in the index that the rollback restored: run minisearch index again",
         "docs": "it is a folder: expected a file",
-        "elsewhere.md": "no run has seen it: minisearch index elsewhere.md",
+        "elsewhere.md": "no run has included it: minisearch index elsewhere.md",
     }
     assert {path: ms.why_not(path, "coffee").reason for path in reasons} == reasons
     assert ms.status().last_run.roots == ("docs",)
@@ -257,8 +260,8 @@ def test_a_run_of_one_folder_that_was_cut_short_says_nothing_of_another(docs: Pa
     with MiniSearch.open(".", encoder=Interrupted()) as cut, pytest.raises(KeyboardInterrupt):
         cut.index("more")
     (docs / "new.md").write_text("coffee")
-    assert "has come since the last run" in ms.why_not("docs/new.md", "coffee").reason
-    assert "the last one did not end" in ms.why_not("more/x.md", "coffee").reason
+    assert "is newer than the last run" in ms.why_not("docs/new.md", "coffee").reason
+    assert "ended before it reached the file" in ms.why_not("more/x.md", "coffee").reason
 
 
 def test_what_makes_no_sense_is_refused(docs: Path, ms: MiniSearch) -> None:
