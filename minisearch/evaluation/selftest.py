@@ -39,8 +39,8 @@ from minisearch.manifest import Manifest
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import MODES, Mode, Query
+from minisearch.search.searcher import check_model
 from minisearch.stores.local import Store, StoredChunk, StoredDocument
-from minisearch.trust import check_model
 from minisearch.types import Chunk, Encoder, FloatArray, Hits
 from minisearch.vectors import backend_names, load_backend, open_base
 from minisearch.vectors.base import VectorIndex
