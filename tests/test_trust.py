@@ -21,7 +21,7 @@ from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation
 from minisearch.search.searcher import check_model
 from minisearch.stores.local import Store
-from minisearch.stores.local.documents import COLUMNS, row_crc32
+from minisearch.stores.local.documents import DOCUMENT_COLUMNS, row_crc32
 from tests.fakes import HashingEncoder
 
 DATABASE = "minisearch.db"
@@ -341,7 +341,7 @@ def test_verify_opens_no_document_by_a_name_that_leads_out(
     name = key(project)
     name = name if name.endswith(".md") else f"{name}/x.md"
     with Store(project.index / DATABASE, writable=True) as store, store._connection.transaction():
-        ((*row, _),) = store._connection.rows(f"select {COLUMNS} from documents")
+        ((*row, _),) = store._connection.rows(f"select {DOCUMENT_COLUMNS} from documents")
         path = os.fsencode(name)
         store._connection.write("update documents set path = ?, crc32 = ?", [path, row_crc32(path, *row)])
     with project.open() as ms:
