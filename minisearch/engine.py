@@ -22,15 +22,6 @@ from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
 from minisearch.search.rerank import Rerankers
 from minisearch.search.searcher import Searcher, check_model
-from minisearch.types import (
-    Encoder,
-    FloatArray,
-    IndexProgress,
-    IndexStatus,
-    IngestReport,
-    Reranker,
-    Verification,
-)
 
 if TYPE_CHECKING:
     from minisearch.indexing.plan import Preview
@@ -39,6 +30,15 @@ if TYPE_CHECKING:
     from minisearch.maintenance.coverage import Coverage
     from minisearch.search.why_not import WhyNot
     from minisearch.stores.local import Undone
+    from minisearch.types import (
+        Encoder,
+        FloatArray,
+        IndexProgress,
+        IndexStatus,
+        IngestReport,
+        Reranker,
+        Verification,
+    )
 
 
 class MiniSearch:

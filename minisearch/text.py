@@ -1,4 +1,4 @@
-"""Natural language: scripts, words, stop words, stems, sentences, front matter and lines.
+"""Natural language: scripts, words, stop words, stems, sentences, front matter, lines.
 
 Text comes in; words, or places in the text, come out.  Each of these is defined here and nowhere else, so
 that the chunker, the full text, the search and the command line agree on them.  What a file format means
@@ -255,3 +255,13 @@ def newlines(text: str) -> str:
 def line_number(text: str, position: int) -> int:
     """The line that a position is on, from 1."""
     return len(LINE_BREAK.findall(text, 0, position)) + 1
+
+
+# --- characters --------------------------------------------------------------------------------------------
+
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # SQLite and tokenizers accept neither NUL nor lone surrogates
+
+
+def storable(text: str) -> str:
+    """The text with U+FFFD in place of each character that cannot be stored."""
+    return UNSTORABLE.sub("\ufffd", text)

@@ -53,7 +53,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Asked:
+class SearchedIndex:
     """An index, its baseline and its queries, with their best scores with and without relevant documents."""
 
     name: str
@@ -107,7 +107,7 @@ def auroc(positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
 # --- from folders to cosines ----------------------------------------------------------------------------
 
 
-def ask_collection(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> Asked:
+def search_collection(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> SearchedIndex:
     """A collection's own queries, with and without their relevant documents."""
     collection = read_collection(folder)
     with open_benchmark(collection, index=index, encoder=encoder) as made:
@@ -117,17 +117,17 @@ def ask_collection(folder: Path, index: Path, encoder: Encoder, open_: ExitStack
         for judged in collection.judgements.values()
     ]
     texts = list(collection.queries.values())
-    return ask(collection.name, False, opened(index, encoder, open_), texts, answers)
+    return search(collection.name, False, opened(index, encoder, open_), texts, answers)
 
 
-def ask_tree(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> Asked:
+def search_tree(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> SearchedIndex:
     """Known-item queries made from a tree's documents, with their words masked there."""
     with MiniSearch.open(index.parent, encoder=encoder) as engine:
         engine.index(folder)
     copy = open_.enter_context(masked_copy(index, n=N_OF_A_TREE, encoder=encoder))
     texts = [item.text for item in copy.items]
     answers = [[item.document_id] for item in copy.items]
-    return ask(folder.name, True, opened(copy.folder, encoder, open_), texts, answers)
+    return search(folder.name, True, opened(copy.folder, encoder, open_), texts, answers)
 
 
 def opened(folder: Path, encoder: Encoder, open_: ExitStack) -> Index:
@@ -140,22 +140,24 @@ def opened(folder: Path, encoder: Encoder, open_: ExitStack) -> Index:
     return Index(store, encoder, ids, documents, vectors)
 
 
-def ask(name: str, is_tree: bool, index: Index, texts: list[str], answers: list[list[int]]) -> Asked:
+def search(
+    name: str, is_tree: bool, index: Index, texts: list[str], answers: list[list[int]]
+) -> SearchedIndex:
     """The queries searched in an index; ``answers`` are the documents to leave out for each near one."""
     flat = FlatIndex.build(index.ids, index.vectors)
     baseline = measure_baseline(index.store, flat, index.encoder)
     if baseline is None:
         sys.exit(f"{name} has too few documents to tell what it scores by chance")
-    return Asked(name, is_tree, index, baseline, texts, index.best(texts), index.best(texts, answers))
+    return SearchedIndex(name, is_tree, index, baseline, texts, index.best(texts), index.best(texts, answers))
 
 
-def samples(asked: Sequence[Asked]) -> list[Sample]:
+def samples(searched: Sequence[SearchedIndex]) -> list[Sample]:
     """Each index with the queries of the other collections; two trees may overlap, so they are not used."""
     found = []
-    for one in asked:
+    for one in searched:
         strangers = [
             text
-            for other in asked
+            for other in searched
             if other is not one and not (one.is_tree and other.is_tree)
             for text in other.texts
         ]
@@ -281,16 +283,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--fit", action="store_true", help="find the formula's numbers anew")
     options = parser.parse_args(arguments)
     if len(options.collections) + len(options.tree) < 2:
-        parser.error("give two folders or more: far questions are those of another one")
+        parser.error("give two folders or more: far queries are those of another one")
     encoder = SentenceTransformer.from_pretrained(MODEL, dtype="float32", offline=True)
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as open_:
         indexes = (options.keep or Path(scratch)).resolve()
-        asked = [
+        searched = [
             kind(folder, indexes / folder.resolve().name / INDEX_FOLDER, encoder, open_)
-            for kind, folders in ((ask_collection, options.collections), (ask_tree, options.tree))
+            for kind, folders in ((search_collection, options.collections), (search_tree, options.tree))
             for folder in folders
         ]
-        found = samples(asked)
+        found = samples(searched)
     print(f"Machine: {machine()}\n\n{table(found)}")
     if options.fit:
         print(f"\nLog loss and right decisions on each index, fitted on the others:\n\n{fit_report(found)}")

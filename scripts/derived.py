@@ -27,36 +27,36 @@ _SENTENCE_END = re.compile(r"\s*\.\s+|\s*\.$")
 
 def titles(collection: Collection) -> Collection:
     """Titles of at least four words as queries; the texts are without them."""
-    corpus, asked = {}, []
+    corpus, pairs = {}, []
     for entry in collection.corpus.values():
         title = entry.title.strip(" .")
         text = entry.text.removeprefix(title).strip(" .") if title else entry.text
         if len(text.split()) > 20:
             corpus[entry.id] = replace(entry, title="", text=text)
             if len(title.split()) >= 4:
-                asked.append((title, entry.id))
-    return _made(f"{collection.name}, titles", corpus, asked)
+                pairs.append((title, entry.id))
+    return _made(f"{collection.name}, titles", corpus, pairs)
 
 
 def claims(collection: Collection) -> Collection:
     """The last sentences of abstracts, of 8 to 22 words, as queries; the abstracts are without them."""
-    corpus, asked = {}, []
+    corpus, pairs = {}, []
     for entry in collection.corpus.values():
         sentences = [part for part in _SENTENCE_END.split(entry.text) if part.strip()]
         if len(sentences) >= 3 and 8 <= len(sentences[-1].split()) <= 22:
             corpus[entry.id] = replace(entry, text=" . ".join(sentences[:-1]) + " .")
-            asked.append((sentences[-1], entry.id))
+            pairs.append((sentences[-1], entry.id))
         elif entry.text.strip():
             corpus[entry.id] = entry
-    return _made(f"{collection.name}, claims", corpus, asked)
+    return _made(f"{collection.name}, claims", corpus, pairs)
 
 
 def functions() -> Collection:
     """Functions of Python's standard library; the first lines of their docstrings are the queries."""
     found = dict(_functions(Path(sysconfig.get_paths()["stdlib"])))
     kept = random.Random(0).sample(sorted(found), min(N_FUNCTIONS, len(found)))  # noqa: S311 - the same each time
-    asked = [(found[id_][0], id_) for id_ in kept if 5 <= len(found[id_][0].split()) <= 20]
-    return _made("functions", {id_: CollectionDocument(id_, "", found[id_][1]) for id_ in kept}, asked)
+    pairs = [(found[id_][0], id_) for id_ in kept if 5 <= len(found[id_][0].split()) <= 20]
+    return _made("functions", {id_: CollectionDocument(id_, "", found[id_][1]) for id_ in kept}, pairs)
 
 
 def _functions(library: Path) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -79,12 +79,12 @@ def _functions(library: Path) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _made(
-    name: str, corpus: Mapping[str, CollectionDocument], asked: Iterable[tuple[str, str]]
+    name: str, corpus: Mapping[str, CollectionDocument], pairs: Iterable[tuple[str, str]]
 ) -> Collection:
     """A collection with at most N of these queries, each with one relevant document."""
-    asked = list(asked)
-    times = Counter(text for text, _ in asked)
-    once = [(text, id_) for text, id_ in asked if times[text] == 1]
+    pairs = list(pairs)
+    times = Counter(text for text, _ in pairs)
+    once = [(text, id_) for text, id_ in pairs if times[text] == 1]
     random.Random(0).shuffle(once)  # noqa: S311 - the same each time
     queries = {str(n): text for n, (text, _) in enumerate(once[:N])}
     judgements = {str(n): {id_: 1} for n, (_, id_) in enumerate(once[:N])}

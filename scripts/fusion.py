@@ -68,7 +68,7 @@ class ScoredCollection:
     """A collection: its scored queries, and each chunk's document (n,) and vector (n, d)."""
 
     name: str
-    asked: list[ScoredQuery]
+    queries: list[ScoredQuery]
     documents: npt.NDArray[np.int64]
     vectors: FloatArray
 
@@ -79,28 +79,28 @@ Fusion = Callable[[FloatArray, ScoredQuery], Floats]
 def ours(weight: float = LEXICAL_WEIGHT, power: float = 1.0) -> Fusion:
     """`minisearch.search.ranking.fuse` with other weights."""
 
-    def fused(cosines: FloatArray, asked: ScoredQuery) -> Floats:
-        lexical: Floats = np.clip(asked.bm25 / asked.ceiling, 0, 1) ** power
+    def fused(cosines: FloatArray, query: ScoredQuery) -> Floats:
+        lexical: Floats = np.clip(query.bm25 / query.ceiling, 0, 1) ** power
         together: Floats = cosines / max(float(cosines.max()), NEAR) + weight * lexical
         return together
 
     return fused
 
 
-def half_and_half(cosines: FloatArray, asked: ScoredQuery) -> Floats:
+def half_and_half(cosines: FloatArray, query: ScoredQuery) -> Floats:
     """The sum of both scores, each scaled by the best one."""
     span = float(np.ptp(cosines)) or 1.0
-    both: Floats = (cosines - cosines.min()) / span + asked.bm25 / max(float(asked.bm25.max()), 1e-9)
+    both: Floats = (cosines - cosines.min()) / span + query.bm25 / max(float(query.bm25.max()), 1e-9)
     return both
 
 
-def reciprocal_ranks(cosines: FloatArray, asked: ScoredQuery) -> Floats:
+def reciprocal_ranks(cosines: FloatArray, query: ScoredQuery) -> Floats:
     """RRF with 60, of all chunks by cosine and of those with a word of the query by BM25.
 
     Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and individual rank learning
     methods", SIGIR 2009.
     """
-    by_words = np.argsort(-asked.bm25, kind="stable")[: int((asked.bm25 > 0).sum())]
+    by_words = np.argsort(-query.bm25, kind="stable")[: int((query.bm25 > 0).sum())]
     scores = np.zeros(len(cosines))
     for ranking in (np.argsort(-cosines, kind="stable"), by_words):
         scores[ranking] += 1 / (60 + np.arange(1, len(ranking) + 1))
@@ -109,7 +109,7 @@ def reciprocal_ranks(cosines: FloatArray, asked: ScoredQuery) -> Floats:
 
 FUSIONS: dict[str, Fusion] = {
     "dense alone": lambda cosines, _: cosines,
-    "lexical alone": lambda _, asked: asked.bm25,
+    "lexical alone": lambda _, query: query.bm25,
     HALF_AND_HALF: half_and_half,
     "reciprocal ranks": reciprocal_ranks,
     **{
@@ -122,10 +122,10 @@ FUSIONS: dict[str, Fusion] = {
 def with_feedback(fusion: Fusion, scored: ScoredCollection, weight: float = FEEDBACK_WEIGHT) -> Fusion:
     """The same after pseudo-relevance feedback: the vectors of the first chunks are added to the query's."""
 
-    def again(cosines: FloatArray, asked: ScoredQuery) -> Floats:
-        first = np.argsort(-fusion(cosines, asked), kind="stable")[:N_FEEDBACK]
-        vector = asked.vector + weight * scored.vectors[first].mean(axis=0)
-        return fusion(scored.vectors @ (vector / np.linalg.norm(vector)), asked)
+    def again(cosines: FloatArray, query: ScoredQuery) -> Floats:
+        first = np.argsort(-fusion(cosines, query), kind="stable")[:N_FEEDBACK]
+        vector = query.vector + weight * scored.vectors[first].mean(axis=0)
+        return fusion(scored.vectors @ (vector / np.linalg.norm(vector)), query)
 
     return again
 
@@ -133,14 +133,14 @@ def with_feedback(fusion: Fusion, scored: ScoredCollection, weight: float = FEED
 def ndcg(scored: ScoredCollection, fusion: Fusion) -> float:
     """Mean nDCG@10 over the queries; a document ranks by its best chunk."""
     return float(
-        np.mean([_ndcg(fusion(asked.cosines, asked), asked, scored.documents) for asked in scored.asked])
+        np.mean([_ndcg(fusion(query.cosines, query), query, scored.documents) for query in scored.queries])
     )
 
 
-def _ndcg(scores: Floats, asked: ScoredQuery, documents: npt.NDArray[np.int64]) -> float:
+def _ndcg(scores: Floats, query: ScoredQuery, documents: npt.NDArray[np.int64]) -> float:
     ranked = dict.fromkeys(documents[np.argsort(-scores, kind="stable")].tolist())
-    found = [asked.gains.get(document, 0.0) for document in list(ranked)[:10]]
-    best = sorted(asked.gains.values(), reverse=True)[:10]
+    found = [query.gains.get(document, 0.0) for document in list(ranked)[:10]]
+    best = sorted(query.gains.values(), reverse=True)[:10]
     return _dcg(found) / _dcg(best)
 
 
@@ -157,14 +157,14 @@ def scored(
         index = LiveIndex(folder).current(store, dimension)
         ids, vectors = store.vectors(dimension)
         documents = [chunk.document_id for chunk in store.chunks(ids.tolist()).values()]
-        asked = []
+        found = []
         for text, gains in queries.items():
             (vector,) = encoder.encode_query([text])
             bm25, ceiling = words(store, text, ids)
             with patch("minisearch.stores.local.full_text.PAIR_WEIGHT", 0.0):
                 bm25_of_words, _ = words(store, text, ids)
-            asked.append(ScoredQuery(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
-    return ScoredCollection(name, asked, np.array(documents), vectors)
+            found.append(ScoredQuery(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
+    return ScoredCollection(name, found, np.array(documents), vectors)
 
 
 def words(store: Store, text: str, ids: IntArray) -> tuple[FloatArray, float]:
@@ -177,7 +177,7 @@ def words(store: Store, text: str, ids: IntArray) -> tuple[FloatArray, float]:
 
 def without_pairs(scored: ScoredCollection) -> ScoredCollection:
     """The same without pairs of words."""
-    return replace(scored, asked=[replace(asked, bm25=asked.bm25_of_words) for asked in scored.asked])
+    return replace(scored, queries=[replace(query, bm25=query.bm25_of_words) for query in scored.queries])
 
 
 @contextmanager
@@ -231,7 +231,7 @@ def main(arguments: list[str]) -> int:
         parser.error("give at least one collection or --documents")
     encoder = SentenceTransformer.from_pretrained(MODEL, offline=True)
     with collections(judged, options.documents, encoder) as found:
-        print("| nDCG@10 | " + " | ".join(f"{one.name} ({len(one.asked)})" for one in found) + " | mean |")
+        print("| nDCG@10 | " + " | ".join(f"{one.name} ({len(one.queries)})" for one in found) + " | mean |")
         print("|---" * (len(found) + 2) + "|")
         for name, fusion in FUSIONS.items():
             print_row(name, [ndcg(one, fusion) for one in found])

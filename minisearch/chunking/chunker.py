@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ import numpy as np
 from minisearch.chunking.positions import Positions
 from minisearch.chunking.sections import Passage, sections, skip_space, stripped
 from minisearch.manifest import Settings
-from minisearch.text import newlines
+from minisearch.text import newlines, sentence_starts
 from minisearch.types import Chunk, Document, IntArray, Tokenizer
 
 # A megabyte without a space is one unknown token to WordPiece, so characters are bounded too.
@@ -35,17 +35,30 @@ MAX_CONTEXT_TOKENS = 48
 
 PIECE = 50_000  # characters tokenised in one call, of one long passage or of many short ones
 
-# A match ends where the next part may begin.
-PARAGRAPH_AT_MARGIN = re.compile(r"\n[ \t]*\n(?=\S)")  # indented text stays with the line that introduces it
-PARAGRAPH = re.compile(r"\n[ \t]*\n")
-ITEM = re.compile(r"\n(?=[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t])")
-SENTENCE = re.compile(r"(?<![\d.])[.!?][\"'”’)\]]*\s+(?=[^\sa-z])|[。！？][」』”’）]*")
-LINE = re.compile(r"\n")
-WORD = re.compile(r"\s+")
+# Finds the places between two positions of a text where the next part may begin.
+Finder = Callable[[str, int, int], Iterable[int]]
+
+CONTEXT = 32  # characters around a sentence start, by which abbreviations are recognised
+
+
+def _ends_of(pattern: str) -> Finder:
+    finditer = re.compile(pattern).finditer
+    return lambda text, start, end: (found.end() for found in finditer(text, start, end))
+
+
+def _sentences(text: str, start: int, end: int) -> Iterable[int]:
+    return sentence_starts(text, max(start - CONTEXT, 0), end + CONTEXT)
+
+
+PARAGRAPHS_AT_MARGIN = _ends_of(r"\n[ \t]*\n(?=\S)")  # indented text stays with the line that introduces it
+PARAGRAPHS = _ends_of(r"\n[ \t]*\n")
+ITEMS = _ends_of(r"\n(?=[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t])")
+LINES = _ends_of(r"\n")
+WORDS = _ends_of(r"\s+")
 
 # From best to worst. A line break in wrapped prose says nothing, in code it is structure.
-PROSE_CUTS = (PARAGRAPH_AT_MARGIN, PARAGRAPH, ITEM, SENTENCE, LINE, WORD)
-CODE_CUTS = (PARAGRAPH_AT_MARGIN, PARAGRAPH, LINE, SENTENCE, WORD)
+PROSE_CUTS = (PARAGRAPHS_AT_MARGIN, PARAGRAPHS, ITEMS, _sentences, LINES, WORDS)
+CODE_CUTS = (PARAGRAPHS_AT_MARGIN, PARAGRAPHS, LINES, _sentences, WORDS)
 
 
 def cut_document(
@@ -263,14 +276,13 @@ class _Cutter:
         If parts were filled to the limit, the last would have a line or two, found for its title alone:
         nDCG@10 of dense search would be .370 and not .379 on Cranfield, .954 and not .958 on data/.
         """
-        for kind in self.cuts:
-            places = [found.end() for found in kind.finditer(self.flat, floor, limit + 1)]
+        for find in self.cuts:
             open_ = [
                 place
-                for place in places
+                for place in find(self.flat, floor, limit + 1)
                 if floor < place <= limit
                 and whole.start_around(place) is None
-                and not (kind is PARAGRAPH_AT_MARGIN and long.start_around(place) is not None)
+                and not (find is PARAGRAPHS_AT_MARGIN and long.start_around(place) is not None)
             ]
             if open_:
                 return min(open_, key=lambda place: abs(place - fair))
@@ -285,10 +297,10 @@ class _Cutter:
             return cut
         first = int(np.searchsorted(tokens, cut)) - self.overlap_tokens
         earliest = max(int(tokens[max(first, 0)]), (start + cut) // 2 + 1)
-        for kind in (LINE,) if self.is_code else (SENTENCE, LINE):
-            for found in kind.finditer(self.flat, start, cut):
-                if earliest <= found.end() < cut and whole.start_around(found.end()) is None:
-                    return found.end()
+        for find in (LINES,) if self.is_code else (_sentences, LINES):
+            for place in find(self.flat, start, cut):
+                if earliest <= place < cut and whole.start_around(place) is None:
+                    return place
         return cut
 
 

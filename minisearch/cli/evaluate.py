@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -147,8 +146,8 @@ def evaluate(
     if wanted:
         measured = []
         # With --whole, texts are truncated on purpose: no warning for each batch.
+        logging.getLogger("minisearch").setLevel(logging.ERROR if whole else logging.NOTSET)
         with (
-            _silenced() if whole else nullcontext(),
             Progress() as progress,
             open_benchmark(
                 collection,
@@ -185,18 +184,6 @@ def evaluate(
         click.echo(json.dumps(eval_json(collection, report, results, k=k, whole=whole)))
     else:
         click.echo(printable("\n".join(eval_lines(collection, report, results, per_query=per_query))))
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Silence the warnings of the library."""
-    logger = logging.getLogger("minisearch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _rerankers(kinds: Sequence[str], model: str | None, *, offline: bool) -> dict[str, Reranker]:

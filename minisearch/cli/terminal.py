@@ -27,7 +27,7 @@ from minisearch.text import EAST_ASIAN
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
-    from rich.progress import ProgressColumn, TaskID
+    from rich.progress import TaskID
 
     from minisearch.types import IndexProgress
 
@@ -359,8 +359,15 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if sys.stderr.isatty():
-            self._bar = _bar(self._pace)
-            self._task = self._bar.add_task("", total=None, state="looking for files", rate="")
+            # Imported here: `minisearch query` and `minisearch status` draw no bar.
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn
+            from rich.progress import Progress as Bar
+
+            # The bar counts bytes: files differ too much in size.
+            columns = (TextColumn("indexing"), BarColumn(), TextColumn("{task.fields[state]}"))
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("", total=None, state="looking for files")
             self._bar.start()
         return self
 
@@ -377,45 +384,15 @@ class Progress:
         """Show the progress; the callback of an indexing run."""
         if self._bar is None or self._task is None:
             return
-        self._pace.add(done, time.monotonic())
-        rate = self._pace.chunks_per_s()
-        self._bar.update(
-            self._task,
-            total=done.n_bytes,
-            completed=done.n_bytes_done,
-            state=f"{done.n_files_done:,}/{done.n_files:,} files, {done.doing}",
-            rate="" if rate is None else f"{rate:,.0f} chunks/s",
-        )
-
-
-def _bar(pace: Pace) -> Bar:
-    # Imported here: `minisearch query` and `minisearch status` draw no bar.
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    return Bar(
-        TextColumn("indexing"),
-        BarColumn(),  # counts bytes: files differ too much in size
-        TextColumn("{task.fields[state]}"),
-        TextColumn("{task.fields[rate]}"),
-        _time_left(pace),
-        console=Console(stderr=True),
-        transient=True,
-    )
-
-
-def _time_left(pace: Pace) -> ProgressColumn:
-    """A column with the time left; rich's own is misled by unchanged files."""
-    from rich.progress import ProgressColumn, Task
-    from rich.text import Text
-
-    class TimeLeft(ProgressColumn):
-        def render(self, task: Task) -> Text:  # noqa: ARG002 - rich's signature
-            left_s = pace.left_s(time.monotonic())
-            return Text("" if left_s is None else f"{clock(left_s)} left")
-
-    return TimeLeft()
+        now_s = time.monotonic()
+        self._pace.add(done, now_s)
+        state = [f"{done.n_files_done:,}/{done.n_files:,} files, {done.doing}"]
+        if (rate := self._pace.chunks_per_s()) is not None:
+            state.append(f"{rate:,.0f} chunks/s")
+        if (left_s := self._pace.left_s(now_s)) is not None:
+            state.append(f"{clock(left_s)} left")
+        total, completed = done.n_bytes, done.n_bytes_done
+        self._bar.update(self._task, total=total, completed=completed, state=" ".join(state))
 
 
 def clock(seconds: float) -> str:

@@ -1,17 +1,25 @@
 """Mail: headers as fields, the body and attached texts as text, mapped to the lines of the file.
 
 Of a body in several forms the plain text is taken, else the HTML, through its reader.  Attached texts and
-mails follow the body; other attachments are named in a note.  Where the parts stand and how they are encoded
-is left to `mime`.
+mails follow the body; other attachments are named in a note.
+
+Not the standard library's parser: it keeps no positions, calls itself for nested parts, compares each line
+with all boundaries around it, and decodes hostile headers in quadratic time.
 """
 
 from __future__ import annotations
 
-from minisearch.parsers.building import AnchoredText, DocumentBuilder
+import binascii
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
 from minisearch.parsers.html import read_html
-from minisearch.parsers.mime import Part, charset_of, decoded, header_words, part_of
-from minisearch.parsers.source import Source
-from minisearch.types import Document
+from minisearch.parsers.source import AnchoredText, DocumentBuilder, Source, TextBuilder
+from minisearch.text import LINE_BREAK, storable
+from minisearch.types import Anchors, Document
 
 SHOWN = ("subject", "from", "to", "cc", "date")
 ADDRESSES = ("from", "to", "cc")
@@ -144,3 +152,216 @@ def _unquoted(value: str) -> str:
 
     charset, mark, rest = value.partition("''")
     return unquote(rest if mark else value, charset_of(charset) or "utf-8", "replace")[:MAX_NAME]
+
+
+# --- the parts of a mail -----------------------------------------------------------------------------------
+
+HEADER = re.compile(
+    r"(?P<name>[!-9;-~]{1,100})[ \t]{0,20}:(?P<value>[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*)"
+    r"(?:\r\n|\r|\n|\Z)"
+)
+ENVELOPE = re.compile(r"From [^\r\n]*(?:\r\n|\r|\n)")  # of an mbox
+BOUNDARY_ENDS = re.compile(r"(--)?[ \t]{0,80}(?:\r\n|\r|\n|\Z)")
+PARAMETER = re.compile(
+    r""";\s{0,80}([\w*-]{1,60})\s{0,80}=\s{0,80}(?:"((?:[^"\\]|\\.){0,1000})"|([^\s;"]{0,1000}))"""
+)
+MAX_HEADER = 10_000  # characters of a value that are looked at
+
+
+class Header(NamedTuple):
+    """The name of a header in lower case, and where its value stands."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A mail or a part of one: its headers, and where its body stands."""
+
+    text: str = field(repr=False)
+    headers: tuple[Header, ...]
+    start: int
+    end: int
+
+    def value(self, name: str) -> str:
+        """The decoded value of the first header of this name; "" where there is none."""
+        for header in self.headers:
+            if header.name == name:
+                return header_words(self.text[header.start : min(header.end, header.start + MAX_HEADER)])
+        return ""
+
+    def parameters(self, name: str) -> tuple[str, dict[str, str]]:
+        """The value of a header in lower case, and its parameters: "text/plain", {"charset": "utf-8"}."""
+        value = self.value(name)
+        found: dict[str, str] = {}
+        for key, quoted, bare in PARAMETER.findall(value):
+            found.setdefault(key.lower(), re.sub(r"\\(.)", r"\1", quoted) or bare)
+        return value.partition(";")[0].strip().lower(), found
+
+    @property
+    def content_type(self) -> str:
+        """The content type; "text/plain" where none is given."""
+        found = self.parameters("content-type")[0]
+        return found if "/" in found else "text/plain"
+
+    @property
+    def encoding(self) -> str:
+        """The transfer encoding in lower case; "" where none is given."""
+        return self.value("content-transfer-encoding").lower()
+
+    def parts(self) -> list[Part]:
+        """The parts between its boundaries."""
+        boundary = self.parameters("content-type")[1].get("boundary", "")
+        return [
+            part_of(self.text, start, end)
+            for start, end in _between(self.text, self.start, self.end, boundary)
+        ]
+
+
+def part_of(text: str, start: int, end: int) -> Part:
+    """The part at ``start:end``; its headers end at the first line that is not a header."""
+    envelope = ENVELOPE.match(text, start, end)
+    position = envelope.end() if envelope else start
+    headers = []
+    while found := HEADER.match(text, position, end):
+        headers.append(Header(found["name"].lower(), *found.span("value")))
+        position = found.end()
+    blank = LINE_BREAK.match(text, position, end)
+    return Part(text, tuple(headers), blank.end() if blank else position, end)
+
+
+def _between(text: str, start: int, end: int, boundary: str) -> Iterator[tuple[int, int]]:
+    mark = f"--{boundary}"
+    open_at: int | None = None
+    at = text.find(mark, start, end) if boundary else -1
+    while at >= 0:
+        ends = BOUNDARY_ENDS.match(text, at + len(mark), end)
+        if ends and (at == start or text[at - 1] in "\r\n"):
+            if open_at is not None:
+                yield open_at, max(open_at, at - (2 if text.startswith("\r\n", at - 2) else 1))
+            open_at = ends.end()
+            if ends[1]:
+                return
+        at = text.find(mark, at + len(mark), end)
+    if open_at is not None and open_at < end:
+        yield open_at, end  # the file is cut off
+
+
+# --- transfer encodings and character sets -----------------------------------------------------------------
+
+# Only character sets: Python has other codecs with names (zip, punycode, unicode_escape ...).
+CHARSET_NAME = re.compile(r"[A-Za-z0-9][\w.:+-]{0,39}", re.ASCII)
+CHARSETS = re.compile(
+    r"ascii|utf-(?:7|8|16|32)(?:-[lb]e|-sig)?|iso8859-\d+|iso2022_\w+|cp\d+|koi8-[rtu]|gb\w+|hz|big5\w*|euc_\w+"
+    r"|shift_jis\w*|johab|mac-\w+|tis-620|ptcp154|kz1048|hp-roman8"
+)
+# What programs that write the first name mean; Python refuses UTF-16 without a byte-order mark.
+WIDER = {"ascii": "utf-8", "iso8859-1": "cp1252", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
+SHIFTING = re.compile(r"utf-7|iso2022_\w+|hz")  # other letters, written as ASCII
+
+LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+QUOTED = re.compile(
+    r"(?P<bytes>(?:=[0-9A-Fa-f]{2})+)|(?P<soft>=[ \t]{0,80}(?:\r\n|\r|\n|\Z))|(?P<plain>[^=\r\n]+|.)",
+    re.DOTALL,
+)
+NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
+ENCODED_WORD = re.compile(
+    r"=\?([A-Za-z0-9][\w.:+-]{0,39})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?\r\n]{0,2000})\?=", re.ASCII
+)
+BETWEEN_WORDS = re.compile(r"(?<=\?=)[ \t\r\n]+(?==\?)")
+
+Piece = tuple[bytes, int, int]
+
+
+def charset_of(name: str) -> str | None:
+    """Python's name of a character set; None where it does not know it."""
+    if not CHARSET_NAME.fullmatch(name):
+        return None
+    try:
+        found = codecs.lookup(name).name
+    except LookupError:
+        return None
+    return WIDER.get(found, found) if CHARSETS.fullmatch(found) else None
+
+
+def decoded(source: Source, start: int, end: int, *, encoding: str, charset: str) -> AnchoredText:
+    """The decoded text at ``start:end``, mapped to the file; ``charset`` is a name from `charset_of`."""
+    if encoding == "quoted-printable":
+        return _from_bytes(_quoted_printable(source, start, end), charset)
+    if encoding == "base64":
+        return _from_bytes(_base64(source, start, end), charset)
+    is_decoded = charset in ("utf-8", source.origin.encoding) or source.origin.n_bom_bytes
+    if is_decoded or (source.text[start:end].isascii() and not SHIFTING.fullmatch(charset)):
+        return AnchoredText(source.text[start:end], Anchors((0,), (start,)))
+    lines = (line.span() for line in LINE.finditer(source.text, start, end))
+    return _from_bytes(((_raw(source, a, b), a, b) for a, b in lines), charset)
+
+
+def _from_bytes(pieces: Iterator[Piece], charset: str) -> AnchoredText:
+    """The text of pieces of bytes, each with the place in the file that it was decoded from."""
+    builder = TextBuilder()
+    decoder = codecs.getincrementaldecoder(charset)("replace")
+    reached = 0
+    for data, start, end in pieces:
+        words = storable(decoder.decode(data).replace("\ufeff", ""))
+        n_early = max(len(words) - (end - start), 0)  # an incomplete character of the piece before
+        builder.copy(words[:n_early], reached or start, start)
+        builder.copy(words[n_early:], start, end)
+        reached = end
+    builder.copy(storable(decoder.decode(b"", final=True).replace("\ufeff", "")), reached, reached)
+    return builder.build()
+
+
+def _raw(source: Source, start: int, end: int) -> bytes:
+    return source.origin.source[start:end].encode(source.origin.encoding, "surrogateescape")
+
+
+def _quoted_printable(source: Source, start: int, end: int) -> Iterator[Piece]:
+    for piece in QUOTED.finditer(source.text, start, end):
+        if piece["bytes"]:
+            yield bytes.fromhex(piece["bytes"].replace("=", "")), *piece.span()
+        elif piece["plain"]:
+            yield _raw(source, *piece.span()), *piece.span()
+
+
+def _base64(source: Source, start: int, end: int) -> Iterator[Piece]:
+    """The bytes of each line; letters that do not make a whole byte wait for the next line."""
+    pending = ""
+    for line in LINE.finditer(source.text, start, end):
+        letters = pending + NOT_BASE64.sub("", line[0])
+        whole = len(letters) if "=" in line[0] else len(letters) // 4 * 4
+        pending = letters[whole:]
+        yield _bytes(letters[:whole]), *line.span()
+    yield _bytes(pending), end, end
+
+
+def _bytes(letters: str) -> bytes:
+    if len(letters) % 4 == 1:  # six bits are less than a byte
+        letters = letters[:-1]
+    return binascii.a2b_base64(letters + "=" * (-len(letters) % 4))
+
+
+def header_words(value: str) -> str:
+    """A header's value in one line, encoded words decoded."""
+    value = BETWEEN_WORDS.sub("", value)
+    parts: list[str] = []
+    position = 0
+    charset, pending = "", b""  # of the word before: some programs cut a character in two
+    for word in ENCODED_WORD.finditer(value):
+        between = value[position : word.start()]
+        known = charset_of(word[1]) or "utf-8"
+        if between or known != charset:
+            parts += pending.decode(charset or "utf-8", "replace"), between
+            pending = b""
+        pending += _word_bytes(word[2].lower(), word[3])
+        charset, position = known, word.end()
+    parts += pending.decode(charset or "utf-8", "replace"), value[position:]
+    return " ".join(storable("".join(parts)).split())
+
+
+def _word_bytes(encoding: str, letters: str) -> bytes:
+    if encoding == "b":
+        return _bytes(NOT_BASE64.sub("", letters))
+    return binascii.a2b_qp(letters.encode("utf-8", "replace"), header=True)

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from minisearch.errors import IngestError
-from minisearch.parsers.building import MAX_TITLE, DocumentBuilder, first_title
 from minisearch.parsers.html import read_html
 from minisearch.parsers.sandbox import NONSENSE, Sandbox
-from minisearch.parsers.source import Source, fit
+from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, first_title
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, row_text
+from minisearch.text import storable
 from minisearch.types import Document, Heading, Origin
 
 MAX_NOTES = 20
@@ -162,4 +162,4 @@ def _list(value: object) -> list[Any]:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("not a text")
-    return fit(value)
+    return storable(value)

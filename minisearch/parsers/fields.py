@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
-from minisearch.parsers.source import fit
+from minisearch.text import storable
 
 if TYPE_CHECKING:
     import yaml
@@ -42,7 +42,7 @@ class Fields:
 
     def add(self, name: str, value: object) -> None:
         """Add one value of a field; dates become ISO text, None is ignored."""
-        name = " ".join(fit(name).lower().split())
+        name = " ".join(storable(name).lower().split())
         plain = _plain(value)
         if value is None or not name:
             return
@@ -95,7 +95,7 @@ def _plain(value: object) -> Value | None:
         except OverflowError:  # more than 308 digits
             return None
         return number if math.isfinite(number) else str(number)
-    return fit(value).strip() if isinstance(value, str) else None
+    return storable(value).strip() if isinstance(value, str) else None
 
 
 # --- front matter ------------------------------------------------------------------------------------------

@@ -16,9 +16,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
-from minisearch.parsers.building import DocumentBuilder, TextBuilder
-from minisearch.parsers.source import Source, fit
-from minisearch.text import LINE_BREAK, line_number
+from minisearch.parsers.source import DocumentBuilder, Source, TextBuilder
+from minisearch.text import LINE_BREAK, line_number, storable
 from minisearch.types import Document
 
 MAX_PATH = 60  # characters of the keys above, the inner ones: they are repeated on every line
@@ -333,7 +332,7 @@ def _meaning(piece: re.Match[str]) -> str:
         high, low = int(piece["pair"][:4], 16), int(piece["pair"][-4:], 16)
         return chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00)
     if piece["unit"]:
-        return fit(chr(int(piece["unit"], 16)))
+        return storable(chr(int(piece["unit"], 16)))
     return piece["words"] or MEANINGS.get(piece["mark"], piece["mark"])
 
 

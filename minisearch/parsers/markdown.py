@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from minisearch.parsers.blocks import Block, blocks
-from minisearch.parsers.building import MAX_TITLE, first_title
 from minisearch.parsers.fields import Fields, toml_front_matter, yaml_front_matter
-from minisearch.parsers.source import Source
+from minisearch.parsers.source import MAX_TITLE, Source, first_title
 from minisearch.text import front_matter, newlines
 from minisearch.types import Document, Heading
 

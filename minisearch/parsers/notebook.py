@@ -12,10 +12,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from minisearch.parsers.building import MAX_TITLE, AnchoredText, DocumentBuilder, TextBuilder, first_title
 from minisearch.parsers.json_ import Node, NotJson, Token, copy_string, read_json, string_value, tree
 from minisearch.parsers.markdown import read_markdown
-from minisearch.parsers.source import Source
+from minisearch.parsers.source import (
+    MAX_TITLE,
+    AnchoredText,
+    DocumentBuilder,
+    Source,
+    TextBuilder,
+    first_title,
+)
 from minisearch.types import Document, Heading
 
 # Of an output in several forms, the first of these is taken.

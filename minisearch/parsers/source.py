@@ -1,4 +1,9 @@
-"""Decode a file: bytes go in, a `Source` comes out, with an `Origin` that gives the bytes back.
+"""Decode a file, and build documents whose text differs from the file's.
+
+Bytes go in, a `Source` comes out: the decoded text, and an `Origin` that gives the bytes back.  A reader
+copies pieces of the source and inserts words in between (the name of a column, the path of a key); a
+`TextBuilder` records how the text maps to the source, a `DocumentBuilder` the rest of a `Document` too.  What
+the pieces are is left to the reader of each format.
 
 A byte-order mark decides the encoding.  Without one the file is UTF-8 where it is valid, or where any two
 bytes of it form a UTF-8 character; else Windows-1252.  An invalid byte becomes one U+FFFD in the text, while
@@ -9,10 +14,15 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from minisearch.errors import IngestError
-from minisearch.types import Document, Origin
+from minisearch.parsers.blocks import Block, outermost_first
+from minisearch.parsers.fields import Fields
+from minisearch.text import UNSTORABLE, storable
+from minisearch.types import Anchors, Document, Heading, Origin
 
 SNIFF_BYTES = 8192
 
@@ -38,13 +48,7 @@ MAGIC = (
     (b"\x7fELF", "binary file (ELF program)"),
 )
 
-UNFIT = re.compile("[\0\ud800-\udfff]")  # SQLite and tokenizers accept neither NUL nor lone surrogates
 NOT_ASCII = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
-
-
-def fit(text: str) -> str:
-    """The text with U+FFFD in place of each character that cannot be stored."""
-    return UNFIT.sub("\ufffd", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +77,13 @@ def decode(path: str, data: bytes) -> Source:
     """
     origin = _origin(data)
     notes = []
-    n_undecodable = sum("\udc80" <= character <= "\udcff" for character in UNFIT.findall(origin.source))
+    n_undecodable = sum("\udc80" <= character <= "\udcff" for character in UNSTORABLE.findall(origin.source))
     if origin.encoding == "cp1252":
         notes.append("not UTF-8; read as Windows-1252")
     if n_undecodable:
         n_bytes = "1 byte is" if n_undecodable == 1 else f"{n_undecodable} bytes are"
         notes.append(f"{n_bytes} not valid {'UTF-8' if origin.encoding == 'utf-8' else 'Windows-1252'}")
-    return Source(path, fit(origin.source), origin, tuple(notes))
+    return Source(path, storable(origin.source), origin, tuple(notes))
 
 
 def _origin(data: bytes) -> Origin:
@@ -97,6 +101,137 @@ def _origin(data: bytes) -> Origin:
     if b"\0" in data[:SNIFF_BYTES]:
         raise IngestError("binary file")
     source = data.decode("utf-8", "surrogateescape")
-    if UNFIT.search(source.replace("\0", "")) and not NOT_ASCII.search(source):
+    if UNSTORABLE.search(source.replace("\0", "")) and not NOT_ASCII.search(source):
         return Origin(data.decode("cp1252", "surrogateescape"), "cp1252")
     return Origin(source)
+
+
+# --- building a text ---------------------------------------------------------------------------------------
+
+MAX_TITLE = 200  # a title is repeated in the heading of every chunk below it: a 5 MB "heading" must not be
+
+
+def first_title(headings: Iterable[Heading]) -> str:
+    """The words of the first level-1 heading, "" where there is none."""
+    return next((heading.title for heading in headings if heading.level == 1), "")
+
+
+@dataclass(frozen=True, slots=True)
+class AnchoredText:
+    """A text, and the anchors that map it to its source."""
+
+    text: str
+    anchors: Anchors
+
+    def mapped_through(self, source: AnchoredText) -> AnchoredText:
+        """The same text, mapped to the source of ``source``, which it was made from."""
+        pairs: list[tuple[int, int]] = []
+        ends = (*self.anchors.text[1:], len(self.text))
+        limits = (*self.anchors.source[1:], len(source.text))
+        outer = source.anchors
+        for start, end, middle, limit in zip(
+            self.anchors.text, ends, self.anchors.source, limits, strict=True
+        ):
+            pairs.append((start, outer.source_position(middle)))
+            first = bisect_right(outer.text, middle)
+            last = bisect_left(outer.text, min(middle + end - start, limit))
+            pairs += [
+                (start + turn - middle, place)
+                for turn, place in zip(outer.text[first:last], outer.source[first:last], strict=True)
+            ]
+        return AnchoredText(self.text, Anchors(*zip(*pairs, strict=True)))
+
+
+class TextBuilder:
+    """Assembles a text from pieces of a source and inserted words; source positions must never decrease."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._n_characters = 0
+        self._text_anchors = [0]
+        self._source_anchors = [0]
+
+    def __len__(self) -> int:
+        return self._n_characters
+
+    def insert(self, words: str, at: int | None = None) -> None:
+        """Add words that map to the position ``at`` of the source, or to where the last piece ended."""
+        if at is not None:
+            self._anchor(self._n_characters, at)
+        self._append(words)
+
+    def copy(self, piece: str, start: int, end: int) -> None:
+        """Add ``start:end`` of the source: its characters, or what they mean."""
+        self._anchor(self._n_characters, start)
+        self._append(piece)
+        self._anchor(self._n_characters, end)
+
+    def add(self, part: AnchoredText) -> None:
+        """Add a whole text that maps to the same source."""
+        base = self._n_characters
+        for text_anchor, source_anchor in zip(part.anchors.text, part.anchors.source, strict=True):
+            self._anchor(base + text_anchor, source_anchor)
+        self._append(part.text)
+
+    def begin_paragraph(self) -> None:
+        """Leave a blank line, unless nothing stands above."""
+        self.insert("\n\n" if self._n_characters else "")
+
+    def build(self) -> AnchoredText:
+        """All of it so far."""
+        return AnchoredText(
+            "".join(self._parts), Anchors(tuple(self._text_anchors), tuple(self._source_anchors))
+        )
+
+    def _append(self, text: str) -> None:
+        self._parts.append(text)
+        self._n_characters += len(text)
+
+    def _anchor(self, position: int, place: int) -> None:
+        """Record where the text continues, unless it would continue there anyway."""
+        if self._text_anchors[-1] == position:
+            self._source_anchors[-1] = place
+        elif place - self._source_anchors[-1] != position - self._text_anchors[-1]:
+            self._text_anchors.append(position)
+            self._source_anchors.append(place)
+
+
+class DocumentBuilder(TextBuilder):
+    """Assembles a document from a source."""
+
+    def __init__(self, source: Source, format_: str) -> None:
+        super().__init__()
+        self.source = source
+        self.format = format_
+        self.title = ""
+        self.language = ""
+        self.fields = Fields()
+        self.headings: list[Heading] = []
+        self.pages: list[int] = []
+        self.blocks: list[Block] = []
+        self.notes: list[str] = []
+
+    def add_part(self, part: AnchoredText, parsed: Document | None = None) -> None:
+        """Add a whole text that maps to the same source, with the headings and blocks found in it."""
+        start = len(self)
+        self.add(part)
+        if parsed:
+            self.headings += [replace(heading, start=start + heading.start) for heading in parsed.headings]
+            self.blocks += [(start + first, start + last) for first, last in parsed.blocks]
+
+    def document(self) -> Document:
+        """The document that was assembled."""
+        built = self.build()
+        return Document(
+            self.source.path,
+            built.text,
+            self.format,
+            replace(self.source.origin, anchors=built.anchors),
+            title=" ".join(self.title.split())[:MAX_TITLE],
+            headings=tuple(self.headings),
+            notes=(*self.source.notes, *self.fields.notes(), *self.notes),
+            language=self.language,
+            fields=self.fields.found(),
+            pages=tuple(self.pages),
+            blocks=outermost_first(self.blocks),
+        )

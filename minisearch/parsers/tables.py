@@ -14,8 +14,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from minisearch.parsers.building import DocumentBuilder, TextBuilder
-from minisearch.parsers.source import Source
+from minisearch.parsers.source import DocumentBuilder, Source, TextBuilder
 from minisearch.types import Document
 
 DELIMITERS = "\t;|,"

@@ -1,4 +1,4 @@
-"""Chunks fit the encoder, cover the document, keep to its structure, and know their place in the file."""
+"""Chunks fit the encoder, cover the document, follow its structure, and map to the file."""
 
 import re
 import time
@@ -291,15 +291,19 @@ def test_cuts_prefer_paragraphs_then_items_then_sentences():
     assert texts(cut("いろは。にほへ。とちり", max_tokens=2)) == ["いろは。", "にほへ。", "とちり"]
 
 
-def test_parts_are_of_like_length_and_the_last_is_no_rag():
+def test_parts_have_about_the_same_length():
     assert [chunk.n_tokens for chunk in cut(prose(7), max_tokens=36)] == [24, 18]
     words = " ".join(["word"] * 41)
     assert [chunk.n_tokens for chunk in cut(words, max_tokens=20)] == [14, 14, 13]
 
 
-def test_an_abbreviation_a_number_and_a_list_mark_end_no_sentence():
+def test_an_abbreviation_and_an_ordinal_end_no_sentence():
     text = "One two three four five, e.g. six seven eight version 2.5 is 3. Nine ten eleven twelve"
     assert not any(piece.endswith(("e.g.", "2.", "3.")) for piece in texts(cut(text, max_tokens=18)))
+    text = "One two three four five six seven eight nine ten eleven by Dr. Smith and others at noon."
+    assert not any(piece.endswith("Dr.") for piece in texts(cut(text, max_tokens=16)))
+    year = "It was found here in the long and cold winter of 2019. One more part came only a year later."
+    assert texts(cut(year, max_tokens=14))[0].endswith("2019.")
 
 
 def test_what_is_indented_stays_with_the_line_that_introduces_it():

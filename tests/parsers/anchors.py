@@ -1,4 +1,4 @@
-"""What holds for every document whose text is not its file's: each character has a place in the file."""
+"""A check for documents whose text differs from the file's: each character maps to its place in the file."""
 
 from __future__ import annotations
 

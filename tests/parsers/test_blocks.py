@@ -1,4 +1,4 @@
-"""What belongs together is found in every kind of markup, and is cut only where it is longer than a chunk."""
+"""Blocks are found in every kind of markup, and are cut only where they are longer than a chunk."""
 
 import time
 
@@ -182,9 +182,9 @@ def test_items_rows_tables_and_code_of_html_are_blocks():
     assert found == ["a; b\na: 1; b: 2", "a; b", "a: 1; b: 2"]
 
 
-def test_items_and_rows_of_files_that_are_no_text_are_blocks():
+def test_items_and_rows_of_binary_files_are_blocks():
     class Canned(Sandbox):
-        def extract(self, format_, label, data):
+        def extract(self, module, label, data):
             html, rows = "<p>é</p><ul><li>one<li>two</ul>", [["name", "size"], ["x", "1"]]
             pages = [[{"text": "words", "headings": []}, {"html": html}], [{"rows": rows}]]
             return {"has_pages": False, "pages": pages, "title": "", "properties": [], "notes": []}

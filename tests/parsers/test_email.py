@@ -1,4 +1,4 @@
-"""Mail is read as people read it, whatever it is wrapped in, and each line is on its line of the file."""
+"""Mail is decoded from any encoding and character set, and each line maps to its line of the file."""
 
 import email
 import email.policy
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.parsers import parse
-from minisearch.parsers.mime import charset_of, header_words
+from minisearch.parsers.email_ import charset_of, header_words
 from minisearch.types import Document
 from tests.parsers.anchors import check_anchors, in_source, line_of
 
@@ -95,7 +95,7 @@ def test_html_is_read_where_there_is_no_plain_text():
     assert body_of(read(mail.as_bytes())) == "Marked words."
 
 
-def test_attached_texts_follow_and_others_are_named():
+def test_attached_texts_follow_the_body_and_other_attachments_are_named():
     mail = message("See below.\n")
     mail.add_attachment("a,b\n1,2\n", subtype="csv", filename="table.csv")
     mail.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="größe.pdf")
@@ -148,7 +148,7 @@ def test_old_character_sets_are_decoded(charset, text, encoding):
     check_anchors(document)
 
 
-def test_what_is_not_known_is_read_as_it_stands_and_said():
+def test_unknown_encodings_and_character_sets_are_noted():
     document = read("Subject: x\nContent-Type: text/plain; charset=unicode_escape\n\n\\u0041")
     assert body_of(document) == "\\u0041"
     assert document.notes == ("unicode_escape, an unknown character set: read as UTF-8",)
@@ -159,7 +159,7 @@ def test_what_is_not_known_is_read_as_it_stands_and_said():
     ] * 6 + ["utf-8"]
 
 
-def test_a_mail_that_is_cut_off_or_is_none_keeps_its_words():
+def test_a_truncated_mail_and_a_text_without_headers_keep_their_words():
     mail = message("Plain words.\n")
     mail.add_attachment("more", filename="a.txt")
     data = mail.as_bytes()
@@ -173,7 +173,7 @@ def test_a_mail_that_is_cut_off_or_is_none_keeps_its_words():
     assert read("From ada Mon Mar  4\nSubject: s\n\nb").text == "Subject: s\n\nb"
 
 
-def test_parts_nested_too_deep_are_left_out_and_said():
+def test_parts_nested_too_deep_are_left_out_with_a_note():
     def nested(depth: int) -> str:
         mark = f"b{depth}"
         inner = nested(depth - 1) if depth else "Content-Type: text/plain\n\ndeep words\n"

@@ -1,4 +1,4 @@
-"""What documents say of themselves: fields and languages, from texts that may be hostile."""
+"""Fields and languages of documents, from texts that may be hostile."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_lists_within_lists_are_left_out_with_a_note():
 
 
 @pytest.mark.parametrize("body", ["", "# only a comment", "just prose", "- a\n- b", "42", "Prose: so: it is"])
-def test_what_is_no_mapping_has_no_fields_and_needs_no_note(body):
+def test_yaml_that_is_not_a_mapping_has_no_fields_and_no_note(body):
     document = front(f" {body}")
     assert (dict(document.fields), document.notes) == ({}, ())
 

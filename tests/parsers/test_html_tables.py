@@ -1,4 +1,4 @@
-"""Rows of an HTML table with a header say what their cells are; tables that lay out a page are left alone."""
+"""Cells of an HTML table with a header get labels; tables that lay out a page do not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def lines(rows: str) -> list[str]:
     return [line for line in text.split("\n") if line]
 
 
-def test_a_row_says_what_its_cells_are():
+def test_cells_have_the_names_of_their_columns():
     assert lines("<tr><th>Item<th>Deposit<tr><td>Keys<td>50<tr><td>Card<td><tr><td><td>7") == [
         "Item; Deposit",
         "Item: Keys; Deposit: 50",
@@ -59,7 +59,7 @@ def test_a_cell_of_several_columns_has_all_their_names_and_one_of_all_columns_no
     ]  # fmt: skip
 
 
-def test_a_cell_of_several_rows_is_said_in_each_of_them():
+def test_a_cell_of_several_rows_is_repeated_in_each():
     north = "<tr><td rowspan=2>North<td>Kiel<td>1<tr><td>Bonn<td>2"
     rows = f"<tr><th>Region<th>City<th>Cups{north}<tr><td>S<td>Ulm<td>3"
     assert lines(rows) == [
@@ -87,7 +87,7 @@ def test_another_header_names_the_rows_below_it_and_a_sum_is_no_header():
     ("<tr><th>A<th>B<tr><td><h2>C</h2><td>2", "A B\n\nC 2"),
     ("<tr><th>A<th>B<tr><td><table><tr><th>C<th>D<tr><td>1<td>2</table><td>3", "A B\n\nC D\n1 2\n\n3"),
 ])  # fmt: skip
-def test_tables_without_a_header_in_one_column_and_in_each_other_read_as_they_stand(rows, text):
+def test_tables_without_a_header_in_one_column_and_in_each_other_have_no_labels(rows, text):
     assert parse("a.html", f"<table>{rows}</table>".encode()).text == text
 
 
@@ -111,7 +111,7 @@ def test_every_word_keeps_its_place_in_the_file():
     assert [line_of(document, words) for words in ("Item; ", "Keys", "50")] == [3, 5, 6]
 
 
-def test_books_and_mails_have_such_tables_too():
+def test_tables_in_books_and_mail_have_labels_too():
     rows = "<table><tr><th>Item</th><th>Fee</th></tr><tr><td>Keys</td><td>50</td></tr></table>"
     assert parse("a.epub", epub(rows)).text == "Item; Fee\nItem: Keys; Fee: 50"
     mail = f"Subject: s\nContent-Type: text/html\n\n{rows}".encode()
@@ -163,7 +163,7 @@ PIECES = (
 )  # fmt: skip
 
 
-def test_whatever_a_table_is_made_of_no_word_is_lost_and_all_are_tied():
+def test_no_word_of_any_table_is_lost_and_all_map_to_the_file():
     dice = random.Random(8)
     n_labelled = 0
     for _ in range(400):

@@ -1,4 +1,4 @@
-"""JSON keeps every key and value, in its place, however deep, big or broken; JSONL, line by line."""
+"""Every key and value of a JSON or JSONL file is in the text, mapped to the file, however broken it is."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def is_json(text: str) -> bool:
     return True
 
 
-def test_a_value_is_said_with_the_keys_that_lead_to_it():
+def test_a_value_stands_with_the_keys_that_lead_to_it():
     document = read('{"a": {"b": {"c": "words", "n": 12}}, "tags": ["x", "y"], "ok": true}')
     assert re.sub("\n+", "\n", document.text) == "a.b.c: words\na.b.n: 12\ntags: x, y\nok: true"
     assert (document.format, document.language, document.notes) == ("json", "json", ())
@@ -41,7 +41,7 @@ def test_objects_stand_apart_and_long_values_on_lines_of_their_own():
     assert read('{"xy": [[1, 2], [3, 4]]}').text == "xy: 1, 2; 3, 4"
 
 
-def test_what_is_empty_has_its_key():
+def test_an_empty_container_has_its_key():
     assert read('{"a": {}, "b": [], "c": "", "d": null}').text.split() == [
         "a:",
         "{}",
@@ -75,14 +75,14 @@ def test_duplicate_keys_and_big_numbers_stay_as_they_are():
     assert read(f'{{"a": 1, "a": 2, "n": {number}}}').text == f"a: 1\na: 2\nn: {number}"
 
 
-def test_the_title_is_the_documents_own():
+def test_the_title_is_a_top_level_title_or_name():
     assert read('{"name": "n", "title": " A\\nt\\u00eftle ", "x": {"title": "no"}}').title == "A tïtle"
     assert read('{"x": {"title": "no"}, "name": "minisearch"}').title == "minisearch"
     assert read('[{"title": "no"}]').title == read('{"title": 3}').title == ""
     assert read('{"title": "no"}\n{"title": "no"}', "a.jsonl").title == ""
 
 
-def test_long_keys_are_in_the_text_whole_and_cut_where_they_are_said_again():
+def test_long_keys_are_whole_once_and_cut_where_they_are_repeated():
     key = "k" * 100
     text = read(json.dumps({key: {"a": {"b": 1, "c": 2}}})).text
     assert text.count(key) == 1
@@ -95,7 +95,7 @@ def test_long_keys_are_in_the_text_whole_and_cut_where_they_are_said_again():
     ("[1\n\n,]", 3),
     ("words", 1), ("[01]", 1), ("[1]]", 1), ('{"a" 1}', 1),
 ])  # fmt: skip
-def test_what_is_no_json_is_read_as_it_stands(text, line):
+def test_a_file_that_is_not_json_is_read_as_plain_lines(text, line):
     document = read(text)
     assert document.text == text
     assert document.notes == (f"not JSON (line {line}): read as plain lines",)
@@ -150,7 +150,7 @@ def scalars(value: object) -> list[str]:
 
 @settings(max_examples=100, deadline=None)
 @given(values, st.sampled_from([None, 1]), st.booleans())
-def test_every_key_and_value_is_said_in_order(value, indent, ascii_only):
+def test_every_key_and_value_is_in_the_text_in_order(value, indent, ascii_only):
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     document = parse("a.json", text.encode("utf-8", "replace"))
     said, position = " ".join(document.text.split()), 0
@@ -163,7 +163,7 @@ def test_every_key_and_value_is_said_in_order(value, indent, ascii_only):
 
 @settings(max_examples=400, deadline=None)
 @given(fragments)
-def test_json_is_what_the_standard_library_takes_for_it(text):
+def test_the_standard_library_accepts_the_same_json(text):
     try:
         json.loads(text, strict=False)
     except ValueError:
@@ -182,7 +182,7 @@ def test_no_json_however_broken_breaks_the_reader(text, path, encoding):
 
 
 @pytest.mark.parametrize("head, middle, tail", [("[", "1", "]"), ('{"key": ', '"v"', "}")])
-def test_a_depth_of_a_hundred_thousand_is_no_recursion(head, middle, tail):
+def test_a_depth_of_a_hundred_thousand_causes_no_recursion(head, middle, tail):
     document = read(head * 100_000 + middle + tail * 100_000)
     assert document.notes == ()
     assert len(document.text) < 200

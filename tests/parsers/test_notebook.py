@@ -1,4 +1,4 @@
-"""A notebook's cells are its pages; sources and outputs are there, in the file's order and on its lines."""
+"""Cells are pages; sources and outputs are in the text in the file's order, mapped to its lines."""
 
 import json
 import re
@@ -97,7 +97,7 @@ def test_a_traceback_is_kept_without_its_colours():
     assert document.text == "Output:\nValueError\n\nno\n\nCode:\nf()"
 
 
-def test_what_is_left_out_is_counted_by_its_form():
+def test_outputs_left_out_are_counted_by_form():
     html = result(text_html="<b>x</b>", application_json="{}")
     both = result(text_html="<b>x</b>", text_plain="x")
     image = cell("markdown", "![](attachment:a.png)", attachments={"a.png": {"image/png": "iVBO"}})
@@ -106,7 +106,7 @@ def test_what_is_left_out_is_counted_by_its_form():
     )
 
 
-def test_the_third_format_had_sheets_and_headings():
+def test_nbformat_3_has_sheets_and_heading_cells():
     old = {"metadata": {"name": "x"}, "nbformat": 3, "worksheets": [{"cells": [
         {"cell_type": "heading", "level": 2, "source": ["Old"]},
         {"cell_type": "code", "input": ["1 + 1"], "outputs": [
@@ -124,7 +124,7 @@ def test_the_language_is_the_kernels():
     assert read().language == ""
 
 
-def test_what_is_no_notebook_is_read_as_what_it_is():
+def test_a_file_that_is_not_a_notebook_is_read_as_json_or_plain_lines():
     for data in (b"{}", b"[1]", b'{"cells": 3}', b'"cells"'):
         assert parse("a.ipynb", data).notes == ("no cells in it: read as JSON",)
     document = parse("a.ipynb", b'{"cells": [')
@@ -147,7 +147,7 @@ cells = st.builds(
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(cells, max_size=4), st.booleans())
-def test_every_text_of_every_cell_is_there_in_order(cells, ascii_only):
+def test_every_text_of_every_cell_is_in_the_text_in_order(cells, ascii_only):
     whole = json.dumps({"cells": cells, "metadata": {}}, indent=1, sort_keys=True, ensure_ascii=ascii_only)
     document = parse("a.ipynb", whole.encode("utf-8", "replace"))
     check_anchors(document)
@@ -192,6 +192,6 @@ def test_time_is_linear_in_hostile_cells(source):
     assert time.process_time() - start < 5
 
 
-def test_a_notebook_of_a_depth_of_twenty_thousand_is_no_recursion():
+def test_a_depth_of_twenty_thousand_causes_no_recursion():
     for data in (b'{"cells":[' * 20_000, b'{"cells":[' * 20_000 + b"]}" * 20_000):
         assert len(parse("a.ipynb", data).text) <= len(data)

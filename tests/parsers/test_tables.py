@@ -1,4 +1,4 @@
-"""Rows keep their cells, their header and their lines, whatever the delimiter and however they are quoted."""
+"""Rows keep their cells, header and lines with any delimiter and any quoting."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ def values(text: str, delimiter: str) -> list[list[str]]:
     return [[cell.value(text) for cell in row] for row in rows(text, delimiter)]
 
 
-def test_a_row_says_what_its_values_are():
+def test_each_value_has_the_name_of_its_column():
     assert paragraphs("name,born,city\nAda,1815,London\nAlan,1912,\n") == [
         "name; born; city", "name: Ada; born: 1815; city: London", "name: Alan; born: 1912",
     ]  # fmt: skip
@@ -56,7 +56,7 @@ def test_a_stray_quote_is_a_character_and_does_not_swallow_the_rest():
     assert values(text, ",")[1:] == [['5" disk', "a"], ['"never closed', "b"], ["last", "c"]]
 
 
-def test_every_row_is_tied_to_its_line_and_its_values_to_their_columns():
+def test_rows_map_to_their_lines_and_values_to_their_columns():
     document = parse("a.csv", b"\xef\xbb\xbfname;note\r\n\r\nAda;\xc3\xa9t\xc3\xa9\r\nBob;x\r\n")
     assert [line_of(document, row) for row in ("name: Ada", "été", "name: Bob")] == [3, 3, 4]
     assert in_source(document, "été").startswith("été\r\n")
@@ -64,7 +64,7 @@ def test_every_row_is_tied_to_its_line_and_its_values_to_their_columns():
     check_anchors(document)
 
 
-def test_a_name_is_in_the_text_whole_though_it_is_said_cut_in_every_row():
+def test_a_long_name_is_whole_once_and_cut_where_it_is_repeated():
     name = "n" * 500
     text = table(f"{name},b\n" + "1,2\n" * 1000).text
     assert name in text
@@ -154,7 +154,7 @@ def test_a_row_that_fits_is_never_cut_in_two():
         assert any(row in piece.text for piece in pieces), row
 
 
-def test_the_words_of_a_row_are_here_for_other_formats_too():
+def test_the_text_of_a_row_for_other_formats():
     assert row_text(["name: ", "", "age: "], ["Ada", "x", "36", "more"]) == "name: Ada; x; age: 36; more"
     assert row_text(["name: "], ["", ""]) == ""
 
