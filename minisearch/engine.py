@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from minisearch.maintenance.chunks import CutFile
     from minisearch.maintenance.coverage import Coverage
     from minisearch.search.why_not import WhyNot
-    from minisearch.stores.local import Undone
+    from minisearch.stores.base import Undone
     from minisearch.types import (
         Encoder,
         FloatArray,

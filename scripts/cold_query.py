@@ -28,7 +28,8 @@ from measuring import machine, option_parser, timed_s
 
 from minisearch import MiniSearch, SentenceTransformer
 from minisearch.manifest import DEFAULT_MODEL
-from minisearch.stores.local import FileStamp, Store, StoredDocument
+from minisearch.stores.base import FileStamp, StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk
 
 QUERY = "undo my last commit but keep the changes"
@@ -80,7 +81,7 @@ def build(folder: Path, n_passages: int) -> None:
     (first := Path(folder, "first.md")).write_text("# First\n\nThe first document.\n")
     with MiniSearch(folder / "index", encoder=encoder) as ms:
         ms.index(first)
-    with Store(folder / "index" / "minisearch.db", writable=True) as store:
+    with LocalStore(folder / "index" / "minisearch.db", writable=True) as store:
         for start in range(0, n_passages, 1_000):
             with store.snapshot():
                 for n in range(start, min(start + 1_000, n_passages), PASSAGES_A_DOCUMENT):
@@ -94,7 +95,7 @@ def build(folder: Path, n_passages: int) -> None:
                     stamp = FileStamp(n_bytes=1, mtime_ns=0, ctime_ns=0, read_at_ns=0)
                     document = StoredDocument(f"{n}.md", "markdown", texts[0][:40], stamp, b"", "synthetic")
                     store.put(document, chunks, vectors)
-    output("-m", "minisearch", "rebuild", "--index", folder / "index", "--offline")
+        store.publish_index("faiss", encoder.dimension)
 
 
 def _text(rng: np.random.Generator, sentences: Sequence[str]) -> str:

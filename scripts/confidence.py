@@ -29,9 +29,9 @@ from minisearch.evaluation.selftest import masked_copy
 from minisearch.manifest import ScoreBaseline
 from minisearch.paths import DATABASE, INDEX_FOLDER
 from minisearch.search.confidence import CONFIDENT_FROM, heights, measure_baseline, relevance
-from minisearch.stores.local import Store
+from minisearch.search.ranking import lexical_query
+from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IntArray
-from minisearch.vectors.flat import FlatIndex
 
 Floats = npt.NDArray[np.float64]
 
@@ -80,7 +80,7 @@ class Sample:
 class Index:
     """An open index: chunk ids, document ids (n,), vectors (n, d), and the store for full text."""
 
-    store: Store
+    store: LocalStore
     encoder: Encoder
     ids: IntArray
     documents: IntArray
@@ -93,7 +93,8 @@ class Index:
         cosines = [row[is_kept].max() for row, is_kept in zip(scores, kept, strict=True)]
         words = []
         for text, is_kept in zip(texts, kept, strict=True):
-            shares = self.store.lexical(text, len(self.ids), among=self.ids[is_kept]).words
+            query = lexical_query(text, self.store)
+            shares = self.store.lexical(query, len(self.ids), where=self.ids[is_kept]).words
             words.append(float(shares.max(initial=0)) if shares is not None else 0.0)
         return Best(np.array(cosines, np.float32), np.array(words, np.float32))
 
@@ -132,9 +133,9 @@ def search_tree(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -
 
 def opened(folder: Path, encoder: Encoder, open_: ExitStack) -> Index:
     """An open index, closed with ``open_``."""
-    store = open_.enter_context(Store(folder / DATABASE))
+    store = open_.enter_context(LocalStore(folder / DATABASE))
     open_.enter_context(store.snapshot())
-    ids, vectors = store.vectors(encoder.dimension)
+    ids, vectors = store.all_vectors(encoder.dimension)
     chunks = store.chunks(ids.tolist())
     documents = np.array([chunks[id_].document_id for id_ in ids.tolist()])
     return Index(store, encoder, ids, documents, vectors)
@@ -144,8 +145,7 @@ def search(
     name: str, is_tree: bool, index: Index, texts: list[str], answers: list[list[int]]
 ) -> SearchedIndex:
     """The queries searched in an index; ``answers`` are the documents to leave out for each near one."""
-    flat = FlatIndex.build(index.ids, index.vectors)
-    baseline = measure_baseline(index.store, flat, index.encoder)
+    baseline = measure_baseline(index.store, index.encoder)
     if baseline is None:
         sys.exit(f"{name} has too few documents to tell what it scores by chance")
     return SearchedIndex(name, is_tree, index, baseline, texts, index.best(texts), index.best(texts, answers))

@@ -98,11 +98,11 @@ def measure_model(folder: Path) -> dict[str, float]:
 def index_once(encoder: Encoder, folder: Path) -> tuple[float, list[str]]:
     """Seconds that indexing a folder from nothing takes, and the texts that were embedded."""
     from minisearch import MiniSearch
-    from minisearch.stores.local import Store
+    from minisearch.stores.local import LocalStore
 
     with tempfile.TemporaryDirectory() as scratch, MiniSearch(Path(scratch, "index"), encoder=encoder) as ms:
         report = ms.index(folder)
-        with Store(Path(scratch, "index", "minisearch.db")) as store:
+        with LocalStore(Path(scratch, "index", "minisearch.db")) as store:
             chunks = store.chunks(store.chunk_ids().tolist()).values()
     texts = dict.fromkeys(f"{chunk.title} {chunk.text}".strip() for chunk in chunks)
     return report.elapsed_s, list(texts)  # the same text is encoded once

@@ -36,10 +36,10 @@ from minisearch.search.ranking import (
     LEXICAL_WEIGHT,
     N_FEEDBACK,
     NEAR,
+    lexical_query,
 )
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IntArray
-from minisearch.vectors.live import LiveIndex, publish_index
 
 MODEL = "all-MiniLM-L6-v2"
 FEEDBACKS = (0.1, FEEDBACK_WEIGHT, 0.3)
@@ -152,24 +152,23 @@ def scored(
     name: str, folder: Path, encoder: Encoder, queries: Mapping[str, Mapping[int, float]]
 ) -> ScoredCollection:
     """The scores for every query; ``folder`` is an index's."""
-    with Store(folder / "minisearch.db") as store, store.snapshot():
+    with LocalStore(folder / "minisearch.db") as store, store.snapshot():
         dimension = Manifest.read(store, folder).dimension
-        index = LiveIndex(folder).current(store, dimension)
-        ids, vectors = store.vectors(dimension)
+        ids, vectors = store.all_vectors(dimension)
         documents = [chunk.document_id for chunk in store.chunks(ids.tolist()).values()]
         found = []
         for text, gains in queries.items():
             (vector,) = encoder.encode_query([text])
             bm25, ceiling = words(store, text, ids)
-            with patch("minisearch.stores.local.full_text.PAIR_WEIGHT", 0.0):
+            with patch("minisearch.search.ranking.PAIR_WEIGHT", 0.0):
                 bm25_of_words, _ = words(store, text, ids)
-            found.append(ScoredQuery(index.scores(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
+            found.append(ScoredQuery(store.cosines(vector, ids), bm25, bm25_of_words, ceiling, gains, vector))
     return ScoredCollection(name, found, np.array(documents), vectors)
 
 
-def words(store: Store, text: str, ids: IntArray) -> tuple[FloatArray, float]:
+def words(store: LocalStore, text: str, ids: IntArray) -> tuple[FloatArray, float]:
     """The BM25 scores of all chunks, and the highest that a chunk could have."""
-    hits = store.lexical(text, len(ids))
+    hits = store.lexical(lexical_query(text, store), len(ids))
     bm25 = np.zeros(len(ids), np.float32)
     bm25[np.searchsorted(ids, hits.ids)] = hits.scores
     return bm25, max(hits.ceiling, 1e-9)
@@ -205,8 +204,8 @@ def collections(
             with MiniSearch(index, encoder=encoder) as engine:
                 engine.index(folder)
             with masked_copy(index, n=400, encoder=encoder) as copy:
-                with Store(copy.folder / "minisearch.db", writable=True) as store:
-                    publish_index(store, copy.folder, copy.manifest.dimension, "flat")
+                with LocalStore(copy.folder / "minisearch.db", writable=True) as store:
+                    store.publish_index("flat", copy.manifest.dimension)
                 queries = {item.text: {item.document_id: 1.0} for item in copy.items}
                 found.append(scored(folder.name, copy.folder, encoder, queries))
         yield found

@@ -31,7 +31,7 @@ from made_up import RACY_S, engine, write_files
 from measuring import machine, option_parser, peak_mb, timed_s
 
 from minisearch import MiniSearch
-from minisearch.vectors.live import MERGE_ABOVE, MERGE_FRACTION
+from minisearch.stores.local.vector_index import MERGE_ABOVE, MERGE_FRACTION
 
 N_FILES = 7_400
 PASSAGES_A_DOCUMENT = 20

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(WORDS, WORDS),
     "paths": {"errors", "types"},
     **dict.fromkeys(SKILLS, WORDS),
-    "vectors": WORDS | {"stores"},
+    "stores": WORDS | {"vectors"},
     "search": BELOW,
     "indexing": BELOW | {"search"},
     "maintenance": BELOW | {"indexing"},

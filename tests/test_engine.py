@@ -327,7 +327,7 @@ def test_remove_takes_documents_out_and_leaves_the_files(folder: Path, ms: MiniS
 def test_many_changes_merge_into_a_new_base_and_answers_stay_exact(
     folder: Path, ms: MiniSearch, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minisearch.vectors.live.MERGE_ABOVE", 3)
+    monkeypatch.setattr("minisearch.stores.local.vector_index.MERGE_ABOVE", 3)
     ms.index("docs")
     first_base = {path.name for path in (folder / ".minisearch").glob("vectors*")}
     for number in range(6):

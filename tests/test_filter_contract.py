@@ -22,7 +22,8 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.filters import And, Before, Contains, Extension, Field, Language, Not, Or, Path, Since
 from minisearch.paths import DATABASE
-from minisearch.stores.local import FileStamp, Store, StoredDocument
+from minisearch.stores.base import FileStamp, StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.vectors import load_backend
 from tests.conftest import TORTURE_COUNTS
 from tests.fakes import HashingEncoder
@@ -100,7 +101,7 @@ class Corpus:
     def change(self, rng, n):
         """Put n random documents, some in the place of others, and remove a few."""
         numbers = np.random.default_rng(rng.randrange(2**32))
-        with Store(self.folder / ".minisearch" / DATABASE, writable=True) as store, store.snapshot():
+        with LocalStore(self.folder / ".minisearch" / DATABASE, writable=True) as store, store.snapshot():
             known = {document.path: document.id for document in store.documents().values()}
             gone = [path for path in known if rng.random() < 0.1 or path == "seed.md"]
             store.remove([known[path] for path in gone])

@@ -11,7 +11,7 @@ from minisearch import MiniSearch
 from minisearch.errors import IndexCorrupt, IndexNotFound
 from minisearch.manifest import BASELINE_VERSION, FileChoice, Manifest, ScoreBaseline, Settings
 from minisearch.paths import Trusted
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 
 NUMBERS = tuple(n / 20 for n in range(21))
@@ -87,7 +87,7 @@ def test_rollback_brings_the_manifest_back_with_the_documents(tmp_path: Path) ->
     database = tmp_path / ".minisearch" / "minisearch.db"
 
     def manifest() -> Manifest:
-        with Store(database) as store:
+        with LocalStore(database) as store:
             return Manifest.read(store, tmp_path)
 
     with MiniSearch.open(tmp_path, encoder=HashingEncoder()) as ms:

@@ -20,7 +20,7 @@ from minisearch.manifest import FileChoice
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation
 from minisearch.search.searcher import check_model
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.stores.local.documents import DOCUMENT_COLUMNS, row_crc32
 from tests.fakes import HashingEncoder
 
@@ -51,7 +51,7 @@ class Project:
 
     def says(self, **fields: object) -> None:
         """Change the manifest as somebody would who makes an index to harm."""
-        with Store(self.index / DATABASE, writable=True) as store:
+        with LocalStore(self.index / DATABASE, writable=True) as store:
             store.set_meta(manifest=json.dumps(json.loads(store.meta()["manifest"]) | fields))
 
     def copied(self) -> Project:
@@ -340,7 +340,7 @@ def test_verify_opens_no_document_by_a_name_that_leads_out(
     project.made_of(project.docs)
     name = key(project)
     name = name if name.endswith(".md") else f"{name}/x.md"
-    with Store(project.index / DATABASE, writable=True) as store, store._connection.transaction():
+    with LocalStore(project.index / DATABASE, writable=True) as store, store._connection.transaction():
         ((*row, _),) = store._connection.rows(f"select {DOCUMENT_COLUMNS} from documents")
         path = os.fsencode(name)
         store._connection.write("update documents set path = ?, crc32 = ?", [path, row_crc32(path, *row)])

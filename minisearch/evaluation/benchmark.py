@@ -32,7 +32,8 @@ from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import Mode
 from minisearch.search.query import literal_query
 from minisearch.search.searcher import check_model
-from minisearch.stores.local import FileStamp, Store, StoredDocument
+from minisearch.stores.base import FileStamp, StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
 from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Origin, Reranker
 
@@ -120,7 +121,7 @@ def open_benchmark(
             backend=backend,
             on_progress=on_progress,
         )
-        with Store(location.database) as store:
+        with LocalStore(location.database) as store:
             ids = {stored.id: documents[path].id for path, stored in store.documents().items()}
             encoder = encoders.to_index(Manifest.read(store, location.folder).model)
         with MiniSearch(location.folder, encoder=encoder) as engine:
@@ -130,7 +131,7 @@ def open_benchmark(
 def _claim(location: IndexLocation) -> None:
     """Mark the index as one of a collection; InputError if it is one of files, which it would lose."""
     location.create()
-    with writer_lock(location.path), Store(location.database, writable=True) as store:
+    with writer_lock(location.path), LocalStore(location.database, writable=True) as store:
         meta = store.meta()
         if COLLECTION_KEY not in meta and meta:
             raise InputError(

@@ -40,11 +40,11 @@ from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import MODES, Mode, Query
 from minisearch.search.searcher import check_model
-from minisearch.stores.local import Store, StoredChunk, StoredDocument
+from minisearch.stores.base import StoredChunk, StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, Encoder, FloatArray, Hits
 from minisearch.vectors import backend_names, load_backend, open_base
 from minisearch.vectors.base import VectorIndex
-from minisearch.vectors.live import publish_index
 
 DEFAULT_N = 200
 MIN_QUERIES = 20  # with fewer the intervals are so wide that they say nothing
@@ -181,12 +181,12 @@ def _measure_vector_index(index: MaskedIndex, backend: str, on_progress: OnProgr
     """Build and publish a vector index, and compare its results with an exact scan's."""
     on_progress(f"building {backend}", 0, 1)
     dimension = index.manifest.dimension
-    with Store(IndexLocation(index.folder).database, writable=True) as store:
+    with LocalStore(IndexLocation(index.folder).database, writable=True) as store:
         started_s = time.perf_counter()
-        publish_index(store, index.folder, dimension, backend)
+        store.publish_index(backend, dimension)
         build_s = time.perf_counter() - started_s
-        base = store.base()
-        exact = load_backend("flat").build(*store.vectors(dimension))
+        base = store.index_base()
+        exact = load_backend("flat").build(*store.all_vectors(dimension))
     assert base is not None, "it was just published"
     path = index.folder / base.file
     published = open_base(backend, path, base.ids, dimension)
@@ -245,7 +245,7 @@ def masked_copy(
     location.must_exist()
     with tempfile.TemporaryDirectory(prefix="minisearch-") as temporary:
         copy = IndexLocation(Path(temporary) / INDEX_FOLDER)
-        with Store(location.database) as original:
+        with LocalStore(location.database) as original:
             n_documents, n_chunks = original.counts()
             if n_documents < MIN_QUERIES:
                 raise InputError(_too_small(location, f"it has {n_documents}"))
@@ -257,7 +257,7 @@ def masked_copy(
             given=encoder, model=None, offline=offline, check_model=partial(check_model, location)
         ).to_index(manifest.model)
         manifest.check(encoder, location.folder)
-        with Store(copy.database, writable=True) as store:
+        with LocalStore(copy.database, writable=True) as store:
             items = _choose_queries(store, n, seed, on_progress)
             if len(items) < MIN_QUERIES:
                 raise InputError(_too_small(location, f"{len(items)} of its {n_documents} have one"))
@@ -272,7 +272,7 @@ def _too_small(location: IndexLocation, got: str) -> str:
     )
 
 
-def _choose_queries(store: Store, n: int, seed: int, on_progress: OnProgress) -> list[KnownItem]:
+def _choose_queries(store: LocalStore, n: int, seed: int, on_progress: OnProgress) -> list[KnownItem]:
     """At most n queries, each answered by one document alone."""
     _, n_chunks = store.counts()
     sampled = set(sample(list(store.documents()), DOCUMENTS_A_QUERY * n, seed=seed))
@@ -289,7 +289,7 @@ def _choose_queries(store: Store, n: int, seed: int, on_progress: OnProgress) ->
 
 
 def _mask(
-    store: Store,
+    store: LocalStore,
     location: IndexLocation,
     manifest: Manifest,
     items: Sequence[KnownItem],
@@ -332,7 +332,7 @@ def _mask(
 
 
 def _vectors(
-    store: Store, texts: Sequence[str], encoder: Encoder, on_progress: OnProgress
+    store: LocalStore, texts: Sequence[str], encoder: Encoder, on_progress: OnProgress
 ) -> dict[str, FloatArray]:
     """Each text's vector: the stored one where there is one, the encoder's otherwise."""
     vectors = store.known_vectors(texts)
@@ -345,7 +345,7 @@ def _vectors(
     return vectors
 
 
-def _documents(store: Store) -> Iterator[tuple[ChunkedDocument, list[StoredChunk]]]:
+def _documents(store: LocalStore) -> Iterator[tuple[ChunkedDocument, list[StoredChunk]]]:
     """Every document with its chunks, by the chunks' ids: those of one document are consecutive."""
     titles = {row.id: row.title for row in store.documents().values()}
     ids = store.chunk_ids().tolist()

@@ -23,7 +23,8 @@ from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.code import is_cut_at_lines
 from minisearch.parsers.registry import installed_libraries
 from minisearch.parsers.sandbox import Stopped, stoppable
-from minisearch.stores.local import FileStamp, SkipStamp, Store, StoredDocument
+from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
 
 # A file changed this close before it was read may have changed again after, with the same time and size
@@ -242,7 +243,7 @@ def _own_mistake(what: str, error: Exception) -> str:
     return f"{what} it failed ({type(error).__name__}: {error}), which should not happen: please report it"
 
 
-def passed_over(store: Store) -> dict[str, PassedOver]:
+def passed_over(store: LocalStore) -> dict[str, PassedOver]:
     """The files that gave no text in earlier runs, with their stamps then."""
     stamps = store.journal.problem_stamps()
     return {

@@ -17,7 +17,7 @@ from minisearch.files.walk import Found
 from minisearch.manifest import FileChoice
 from minisearch.parsers import read_bytes
 from minisearch.paths import IndexLocation, is_below, quoted
-from minisearch.stores.local import StoredDocument
+from minisearch.stores.base import StoredDocument
 
 # A run may remove this share of an index's documents, and of those below each root; and one document always:
 # who keeps two files and deletes one has not lost a disk.

@@ -23,7 +23,7 @@ import numpy as np
 from minisearch.files.walk import Found
 from minisearch.indexing.changes import CutDocument, Outcome, PassedOver, Unchanged
 from minisearch.indexing.plan import Plan, Tally, n_left_out
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.text import is_mostly_latin
 from minisearch.threads import DaemonThread
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport
@@ -62,7 +62,7 @@ class Run:
 
     def __init__(
         self,
-        store: Store,
+        store: LocalStore,
         plan: Plan,
         source: Source,
         *,

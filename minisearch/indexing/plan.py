@@ -30,7 +30,8 @@ from minisearch.indexing.changes import (
 from minisearch.indexing.guard import RemovalGuard, vanished
 from minisearch.manifest import Choices, FileChoice, Manifest, Settings, choice_notes, with_choice
 from minisearch.paths import IndexLocation, is_below, quoted, real_path
-from minisearch.stores.local import FileStamp, SkipStamp, Store, StoredDocument
+from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, Note, Skipped
 
 
@@ -68,7 +69,7 @@ def make_plan(
     location: IndexLocation,
     paths: Collection[str | os.PathLike[str]],
     *,
-    store: Store | None,
+    store: LocalStore | None,
     choice: FileChoice | None,
     prune: bool,
 ) -> Plan:
@@ -93,7 +94,7 @@ def plan_for(
     location: IndexLocation,
     roots: Mapping[str, str],
     *,
-    store: Store | None,
+    store: LocalStore | None,
     choices: Choices | None = None,
     choice: FileChoice | None = None,
     prune: bool,
@@ -105,7 +106,7 @@ def plan_for(
     return Plan(roots, choices or {}, found, stored, passed_over(store) if store else {}, gone, guard)
 
 
-def manifest_of(store: Store, location: IndexLocation) -> Manifest | None:
+def manifest_of(store: LocalStore, location: IndexLocation) -> Manifest | None:
     """The manifest of an index; None where its first run has not written it yet."""
     try:
         return Manifest.read(store, location.folder)
@@ -276,7 +277,7 @@ def preview(
     with ExitStack() as stack:
         store = manifest = None
         if location.exists():
-            store = stack.enter_context(Store(location.database))
+            store = stack.enter_context(LocalStore(location.database))
             stack.enter_context(store.snapshot())
             manifest = Manifest.read(store, location.folder)
             manifest = manifest if settings is None else manifest.cut_by(settings)

@@ -32,11 +32,11 @@ from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, check_roots, is_below, real_path, with_trusted
 from minisearch.search import confidence
-from minisearch.stores.local import Store, StoredDocument
+from minisearch.stores.base import StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
 from minisearch.types import Encoder, IndexProgress, IngestReport, Note, Skipped
 from minisearch.vectors import load_backend
-from minisearch.vectors.live import LiveIndex, is_due, publish_index
 
 MakeSource = Callable[[Mapping[str, StoredDocument], DocumentCutter], Source]
 
@@ -131,13 +131,13 @@ class IndexWriter:
             manifest = Manifest.read(store, self._location.folder)
             manifest = replace(manifest, backend=backend or manifest.backend)
             manifest.write(store)
-            publish_index(store, self._location.path, manifest.dimension, manifest.backend)
+            store.publish_index(manifest.backend, manifest.dimension)
 
     # --- a run -------------------------------------------------------------------------------------
 
     def _execute(
         self,
-        store: Store,
+        store: LocalStore,
         plan: Plan,
         make_source: MakeSource,
         *,
@@ -176,7 +176,7 @@ class IndexWriter:
         return self._report(store, run, plan, manifest, before)
 
     def _report(
-        self, store: Store, run: Run, plan: Plan, manifest: Manifest, before: Mapping[str, set[str]]
+        self, store: LocalStore, run: Run, plan: Plan, manifest: Manifest, before: Mapping[str, set[str]]
     ) -> IngestReport:
         report = run.report()
         notes = [note for note in store.notes() if self._is_below(note.path, plan.roots)]
@@ -197,7 +197,7 @@ class IndexWriter:
             choices=choice_notes(in_force, self._location),
         )
 
-    def _settle(self, store: Store, plan: Plan, backend: str | None, named: Collection[str]) -> Manifest:
+    def _settle(self, store: LocalStore, plan: Plan, backend: str | None, named: Collection[str]) -> Manifest:
         """The manifest of this run, written: the index's own, with what the run is given."""
         manifest = manifest_of(store, self._location)
         if manifest is None:
@@ -225,7 +225,7 @@ class IndexWriter:
         return [] if model is None or find(model) else [Path(model).expanduser()]
 
     @contextmanager
-    def _recorded(self, store: Store, run: Run, plan: Plan) -> Iterator[None]:
+    def _recorded(self, store: LocalStore, run: Run, plan: Plan) -> Iterator[None]:
         """Record a run's beginning and its end, however it ends."""
         run_id = store.journal.start_run(list(map(self._location.key_of, plan.roots)))
         store.begin_change(run_id)
@@ -243,7 +243,7 @@ class IndexWriter:
             counts = {name: getattr(report, name) for name in ("added", "updated", "unchanged", "removed")}
             store.journal.finish_run(run_id, outcome, counts | {"skipped": len(report.skipped)})
 
-    def _record_files(self, store: Store, run: Run, plan: Plan) -> None:
+    def _record_files(self, store: LocalStore, run: Run, plan: Plan) -> None:
         """Record the files that the run skipped and left out, in place of earlier ones below its roots.
 
         Only what differs is written: in most runs that is nothing.
@@ -269,7 +269,7 @@ class IndexWriter:
             [one for path, one in left_out.items() if known.get(path) != one.reason],
         )
 
-    def _forget_secrets(self, store: Store, plan: Plan) -> None:
+    def _forget_secrets(self, store: LocalStore, plan: Plan) -> None:
         """Forget what earlier changes kept of files that are screened now, and were not."""
 
         def keeps(key: str) -> bool:
@@ -278,35 +278,37 @@ class IndexWriter:
 
         store.forget_secrets(keeps)
 
-    def _publish_if_due(self, store: Store, manifest: Manifest) -> bool:
+    def _publish_if_due(self, store: LocalStore, manifest: Manifest) -> bool:
         """Whether a new vector index was due, and is now in use."""
-        if not is_due(store, self._location.path, manifest.backend):
+        if not store.is_index_due(manifest.backend):
             return False
-        publish_index(store, self._location.path, manifest.dimension, manifest.backend)
+        store.publish_index(manifest.backend, manifest.dimension)
         return True
 
-    def _measure_baseline(self, store: Store, manifest: Manifest) -> None:
+    def _measure_baseline(self, store: LocalStore, manifest: Manifest) -> None:
         """Measure the score baseline; the model is loaded by now."""
         with store.snapshot():
-            index = LiveIndex(self._location.path).current(store, manifest.dimension)
-            baseline = confidence.measure_baseline(store, index, self._encoder_of(manifest))
+            baseline = confidence.measure_baseline(store, self._encoder_of(manifest))
         manifest.with_baseline(baseline).write(store)
 
     # --- parts of several methods ------------------------------------------------------------------
 
     @contextmanager
-    def _writer(self, *, create: bool = False) -> Iterator[Store]:
+    def _writer(self, *, create: bool = False) -> Iterator[LocalStore]:
         """The store, open for writing, with the writer's lock held."""
         with self._turn:
             if create:
                 self._location.create()
             else:
                 self._location.must_exist()
-            with writer_lock(self._location.path), Store(self._location.database, writable=True) as store:
+            with (
+                writer_lock(self._location.path),
+                LocalStore(self._location.database, writable=True) as store,
+            ):
                 yield store
 
     @contextmanager
-    def _first_writer(self) -> Iterator[Store]:
+    def _first_writer(self) -> Iterator[LocalStore]:
         """The same for an index that may not exist yet: it is made once there is a model for it."""
         if not self._location.exists():
             self._encoders.to_add(DEFAULT_MODEL, 0)
@@ -315,10 +317,10 @@ class IndexWriter:
 
     def _manifest(self) -> Manifest | None:
         self._location.must_exist()
-        with Store(self._location.database) as store:
+        with LocalStore(self._location.database) as store:
             return manifest_of(store, self._location)
 
-    def _forget(self, store: Store, manifest: Manifest, below: Collection[str]) -> int:
+    def _forget(self, store: LocalStore, manifest: Manifest, below: Collection[str]) -> int:
         """Forget what was recorded, chosen and followed at or below these paths; how many of all."""
         journal = store.journal
         problems = [one.path for one in journal.problems() if self._is_below(one.path, below)]
@@ -353,7 +355,7 @@ def _messages(skipped: Iterable[Skipped], notes: Iterable[Note]) -> dict[str, se
     return texts
 
 
-def _previous_messages(store: Store) -> dict[str, set[str]]:
+def _previous_messages(store: LocalStore) -> dict[str, set[str]]:
     """The messages of the last run; none where it was interrupted, because nobody has seen them."""
     last = store.journal.last_run()
     if last is None or last.outcome != "complete":

@@ -17,15 +17,15 @@ from minisearch.errors import IndexCorrupt, IndexNotFound, IndexNotWritable
 from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation
 from minisearch.stores import local as storage
-from minisearch.stores.local import Store, Undone
+from minisearch.stores.base import Undone
+from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
-from minisearch.vectors.live import is_due, publish_index
 
 
 def roll_back(location: IndexLocation) -> Undone:
     """`MiniSearch.rollback`."""
     location.must_exist()
-    with writer_lock(location.path), Store(location.database, writable=True) as store:
+    with writer_lock(location.path), LocalStore(location.database, writable=True) as store:
         before = Manifest.read(store, location.folder)
         run_id = store.journal.start_run(before.roots)
         undone = store.roll_back()
@@ -39,7 +39,7 @@ def roll_back(location: IndexLocation) -> Undone:
 def back_up(location: IndexLocation, path: str | os.PathLike[str]) -> None:
     """`MiniSearch.backup`."""
     location.must_exist()
-    with Store(location.database) as store:
+    with LocalStore(location.database) as store:
         Manifest.read(store, location.folder)  # a copy of nothing would be taken for a copy
         store.backup(Path(path))
 
@@ -54,7 +54,7 @@ def restore(location: IndexLocation, path: str | os.PathLike[str]) -> int:
     location.create()
     with writer_lock(location.path), _nothing_left(location, is_new=is_new), _no_backup(path):
         storage.restore(Path(path), location.database)
-        with Store(location.database, writable=True) as store:
+        with LocalStore(location.database, writable=True) as store:
             _publish_if_due(store, location)
             return sum(not os.path.lexists(location.absolute(key)) for key in store.documents())
 
@@ -89,7 +89,7 @@ def _nothing_left(location: IndexLocation, *, is_new: bool) -> Iterator[None]:
         raise
 
 
-def _publish_if_due(store: Store, location: IndexLocation) -> None:
+def _publish_if_due(store: LocalStore, location: IndexLocation) -> None:
     manifest = Manifest.read(store, location.folder)
-    if is_due(store, location.path, manifest.backend):
-        publish_index(store, location.path, manifest.dimension, manifest.backend)
+    if store.is_index_due(manifest.backend):
+        store.publish_index(manifest.backend, manifest.dimension)

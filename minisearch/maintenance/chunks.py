@@ -19,7 +19,7 @@ from minisearch.manifest import DEFAULT_MODEL, Choices, Settings
 from minisearch.minilm.encoders import Encoders
 from minisearch.parsers.code import MODULES, is_cut_at_lines, is_installed
 from minisearch.paths import IndexLocation, real_path
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk
 
 AT_LINES = "at lines; at functions with: pip install 'minisearch[code]'"
@@ -86,7 +86,7 @@ def how_code_is_cut() -> str:
 def _of_index(location: IndexLocation) -> tuple[str, Settings, Choices]:
     """The model, the settings and the choices of the index; the defaults where there is none yet."""
     if location.exists():
-        with Store(location.database) as store, store.snapshot():
+        with LocalStore(location.database) as store, store.snapshot():
             if manifest := manifest_of(store, location):
                 return manifest.model, manifest.settings, manifest.choice_paths(location)
     return DEFAULT_MODEL, Settings(), {}

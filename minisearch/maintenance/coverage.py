@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from minisearch.manifest import Manifest, choice_notes
 from minisearch.paths import IndexLocation
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Note, Skipped
 
 
@@ -45,7 +45,7 @@ class Coverage:
 def coverage(location: IndexLocation, *, outcome: str) -> Coverage:
     """`MiniSearch.coverage`; ``outcome`` is how the last run ended."""
     location.must_exist()
-    with Store(location.database) as store, store.snapshot():
+    with LocalStore(location.database) as store, store.snapshot():
         manifest = Manifest.read(store, location.folder)
         documents = store.documents()
         _, n_chunks = store.counts()

@@ -18,11 +18,11 @@ from minisearch.indexing.plan import find_files
 from minisearch.manifest import Manifest
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, may_open, trusted_places
-from minisearch.stores.local import Store, StoredDocument
+from minisearch.stores.base import StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.types import FloatArray, Hits, Verification
 from minisearch.vectors import load_backend
 from minisearch.vectors.base import VectorIndex
-from minisearch.vectors.live import LiveIndex, is_intact
 
 # The same text, embedded by another dtype or beside other texts, has a cosine above 0.999 with itself.
 LEAST_COSINE = 0.998
@@ -36,7 +36,7 @@ def verify(location: IndexLocation, encoders: Encoders, *, n: int, seed: int) ->
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise InputError(f"n is {n!r}: ask for at least 1 document")
     location.must_exist()
-    with Store(location.database) as store, store.snapshot():
+    with LocalStore(location.database) as store, store.snapshot():
         manifest = Manifest.read(store, location.folder)
         check = _Check(location, encoders, store, manifest)
         check.database()
@@ -51,7 +51,7 @@ class _Check:
 
     location: IndexLocation
     encoders: Encoders
-    store: Store
+    store: LocalStore
     manifest: Manifest
     problems: list[str] = field(default_factory=list)
     n_read: int = 0
@@ -64,8 +64,8 @@ class _Check:
     def database(self) -> None:
         """SQLite's own checks, and whether the vector index is the one that was published."""
         self.problems += self.store.check(deep=True)
-        base = self.store.base()
-        if base is not None and not is_intact(base, self.location.path):
+        base = self.store.index_base()
+        if base is not None and not self.store.is_index_intact():
             self.problems.append(f"the vector index {base.file} is missing or damaged: minisearch rebuild")
 
     def documents(self, n: int, seed: int) -> None:
@@ -104,8 +104,8 @@ class _Check:
 
     def rankings(self) -> None:
         """The vectors in use against the stored ones, and those of the sample against their texts."""
-        live = LiveIndex(self.location.path).current(self.store, self.manifest.dimension)
-        stored = load_backend("flat").build(*self.store.vectors(self.manifest.dimension))
+        live = self.store.vector_index(self.manifest.dimension)
+        stored = load_backend("flat").build(*self.store.all_vectors(self.manifest.dimension))
         ids = stored.ids
         if not np.array_equal(live.ids, ids) or not np.array_equal(live.vectors(ids), stored.vectors(ids)):
             self.problems.append("the vector index does not hold the stored vectors: minisearch rebuild")

@@ -19,9 +19,8 @@ import numpy as np
 
 from minisearch.manifest import N_PERCENTILES, ScoreBaseline
 from minisearch.search.sentences import sentences
-from minisearch.stores.local import Store
-from minisearch.types import Encoder, IntArray
-from minisearch.vectors.base import VectorIndex
+from minisearch.stores.base import Snapshot
+from minisearch.types import Encoder
 
 GENERIC_QUERIES = Path(__file__).parent / "generic_queries.txt"
 
@@ -92,16 +91,16 @@ def _percentiles(scores: Sequence[float]) -> tuple[float, ...]:
 # --- measuring the baseline --------------------------------------------------------------------------------
 
 
-def measure_baseline(store: Store, index: VectorIndex, encoder: Encoder) -> ScoreBaseline | None:
+def measure_baseline(snapshot: Snapshot, encoder: Encoder) -> ScoreBaseline | None:
     """Measure what unrelated queries score; None if the index is too small for that.
 
-    Call it inside one snapshot of the store.  The same index always gives the same baseline.
+    The same index always gives the same baseline.
     """
-    n_documents, _ = store.counts()
+    n_documents, _ = snapshot.counts()
     if n_documents < MIN_DOCUMENTS:
         return None
-    generic = index.search(encoder.encode_query(generic_queries()), 1)
-    cross = _cross_scores(store, index, encoder, _spread(store.chunk_ids(), N_SENTENCES))
+    generic = [snapshot.dense(vector, 1) for vector in encoder.encode_query(generic_queries())]
+    cross = _cross_scores(snapshot, encoder)
     if not cross:
         return None
     return score_baseline([float(hits.scores[0]) for hits in generic], cross)
@@ -112,12 +111,12 @@ def generic_queries() -> list[str]:
     return GENERIC_QUERIES.read_text(encoding="utf-8").splitlines()
 
 
-def _cross_scores(store: Store, index: VectorIndex, encoder: Encoder, chunk_ids: IntArray) -> list[float]:
+def _cross_scores(snapshot: Snapshot, encoder: Encoder) -> list[float]:
     """For a sentence of each chunk, its best cosine in another document that does not repeat it."""
-    sampled = store.chunks(chunk_ids.tolist()).values()
+    sampled = snapshot.chunks(snapshot.sample_ids(N_SENTENCES).tolist()).values()
     texts = [_first_sentence(chunk.text, chunk.heading) for chunk in sampled]
-    found = index.search(encoder.encode_query(texts), N_NEIGHBOURS)
-    neighbours = store.chunks(np.unique(np.concatenate([hits.ids for hits in found])).tolist())
+    found = [snapshot.dense(vector, N_NEIGHBOURS) for vector in encoder.encode_query(texts)]
+    neighbours = snapshot.chunks(np.unique(np.concatenate([hits.ids for hits in found])).tolist())
     scores = []
     for chunk, text, hits in zip(sampled, texts, found, strict=True):
         start = " ".join(text.split()[:COPIED_WORDS])
@@ -137,8 +136,3 @@ def _first_sentence(text: str, heading: str) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _spread(ids: IntArray, n: int) -> IntArray:
-    """About n of the ids, evenly spread, always the same ones."""
-    return ids[:: max(1, len(ids) // n)][:n]

@@ -22,10 +22,9 @@ from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, Sear
 from minisearch.search.confidence import CONFIDENT_FROM, is_confident, relevance
 from minisearch.search.evidence import best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
-from minisearch.search.ranking import Ranking, rank_candidates, reranked
-from minisearch.stores.local import Store, StoredChunk
+from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked
+from minisearch.stores.base import Snapshot, StoredChunk
 from minisearch.types import Encoder, FloatArray, IntArray
-from minisearch.vectors.base import VectorIndex
 
 # How many candidates are ranked for k results: enough that neighbours and copies can be grouped. Grouping
 # takes time with their square (3 ms for 100), and more are ranked only if there are too few groups.
@@ -78,13 +77,13 @@ def passages_at(
 class Pipeline:
     """One snapshot of an index and the models to search it with.
 
-    ``index`` is the vector index of the snapshot that ``store`` is in; it and ``encoder`` may be None for a
-    lexical search.  ``rerank`` scores the first of some texts for a query.  ``baseline`` is what unrelated
-    queries score.  ``shown`` turns a stored path into the user's.
+    A lexical search may come without an ``encoder``, and reads no vectors unless it ``uses_vectors``.
+    ``rerank`` scores the first of some texts for a query.  ``baseline`` is what unrelated queries score.
+    ``shown`` turns a stored path into the user's.
     """
 
-    store: Store
-    index: VectorIndex | None
+    snapshot: Snapshot
+    uses_vectors: bool
     encoder: Encoder | None
     rerank: Callable[[str, Sequence[str]], FloatArray] | None
     baseline: ScoreBaseline | None
@@ -100,21 +99,23 @@ class Pipeline:
     ) -> SearchResults:
         """The results without the chunks ``exclude``; ``vector`` (d,) is None in lexical mode."""
         where = condition(query, options.where)
-        among = None if where is None else self.store.select(where)
-        if exclude is not None:
-            among = np.setdiff1d(self.store.chunk_ids() if among is None else among, exclude)
-        is_dense = options.mode == "dense"
-        lexical = None if is_dense else self.store.lexical(query.text, MAX_HITS, among=among)
+        among = None if where is None else self.snapshot.select(where)
+        if among is not None and exclude is not None:
+            among, exclude = np.setdiff1d(among, exclude), None
+        lexical = None
+        if options.mode != "dense":
+            words = lexical_query(query.text, self.snapshot)
+            lexical = self.snapshot.lexical(words, MAX_HITS, where=among, exclude=exclude)
         n = max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * options.k, options.rerank_depth or 0)
         scores: dict[int, float] | None = None
         while True:
-            ranking = found = rank_candidates(self.index, vector, lexical, n, among=among)
-            chunks = self.store.chunks(found.ids.tolist())
+            ranking = found = rank_candidates(self.snapshot, vector, lexical, n, where=among, exclude=exclude)
+            chunks = self.snapshot.chunks(found.ids.tolist())
             if self.rerank is not None:
                 scores = scores or self._reranker_scores(found, chunks, query)
                 ranking = reranked(found, scores)
             groups = self._groups(ranking, chunks, options)
-            has_every_document = options.by == "document" and len(groups) >= self.store.counts()[0]
+            has_every_document = options.by == "document" and len(groups) >= self.snapshot.counts()[0]
             if len(groups) >= options.k or ranking.is_complete or has_every_document:
                 break
             n *= 4
@@ -144,7 +145,7 @@ class Pipeline:
         return dict(sorted(zip(ids, scores.tolist(), strict=False), key=lambda pair: -pair[1]))
 
     def _plan(self, n: int, mode: Mode, among: IntArray | None) -> str:
-        return "scan" if mode == "lexical" or self.index is None else self.index.plan(n, among=among)
+        return "scan" if mode == "lexical" else self.snapshot.plan(n, where=among)
 
     # --- grouping ------------------------------------------------------------------------------------------
 
@@ -164,16 +165,11 @@ class Pipeline:
             return [Group((candidate,)) for candidate in ranked[: options.k]]
         if options.by == "document":
             return by_document(ranked)[: options.k]
-        is_compared = self.index is not None and len(ranked) <= MAX_COMPARED
+        is_compared = self.uses_vectors and len(ranked) <= MAX_COMPARED
         return spread(merge(ranked, self._vectors_of(ranked) if is_compared else None), options.k)
 
     def _vectors_of(self, ranked: Sequence[Candidate]) -> FloatArray:
-        return self.vectors(np.array([candidate.chunk_id for candidate in ranked], np.int64))
-
-    def vectors(self, chunk_ids: IntArray) -> FloatArray:
-        """The chunks' vectors, (n, d)."""
-        assert self.index is not None, "vectors are needed only where there is an index"
-        return self.index.vectors(chunk_ids)
+        return self.snapshot.vectors(np.array([candidate.chunk_id for candidate in ranked], np.int64))
 
     # --- results -------------------------------------------------------------------------------------------
 

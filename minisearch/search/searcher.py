@@ -26,9 +26,8 @@ from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, condition, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IndexStatus
-from minisearch.vectors.live import LiveIndex, is_there
 
 if TYPE_CHECKING:
     from minisearch.search.why_not import WhyNot
@@ -43,8 +42,7 @@ class Searcher:
         self._location = location
         self._encoders = encoders
         self._rerankers = rerankers
-        self._store: Store | None = None
-        self._live = LiveIndex(location.path)
+        self._store: LocalStore | None = None
         self._lock = threading.RLock()
 
     def close(self) -> None:
@@ -53,13 +51,12 @@ class Searcher:
             if self._store is not None:
                 self._store.close()
             self._store = None
-            self._live = LiveIndex(self._location.path)
 
     def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
         """`MiniSearch.query`."""
         parsed = _parsed(query, options)
 
-        def search(store: Store) -> SearchResults:
+        def search(store: LocalStore) -> SearchResults:
             encoder, vector = self._encoded(store, parsed, options)
             with store.snapshot():
                 stored = self._with_stored_paths(options)
@@ -72,7 +69,7 @@ class Searcher:
         """`MiniSearch.like`."""
         key = self._location.key(real_path(path, must_exist=False))
 
-        def search(store: Store) -> SearchResults:
+        def search(store: LocalStore) -> SearchResults:
             manifest = Manifest.read(store, self._location.folder)
             with store.snapshot():
                 passages = passages_at(store.passages(key), path, line)
@@ -83,7 +80,7 @@ class Searcher:
                     manifest.check(encoder, self._location.folder)
                 # The baseline is about queries, not passages.
                 pipeline = replace(self._pipeline(store, encoder, options), baseline=None)
-                vector = _unit(pipeline.vectors(ids).mean(axis=0))
+                vector = _unit(store.vectors(ids).mean(axis=0))
                 query = Query(passages[0].text if line is not None else passages[0].title or os.fspath(path))
                 return pipeline.search(query, vector, self._with_stored_paths(options), exclude=ids)
 
@@ -100,7 +97,7 @@ class Searcher:
         key = self._location.key(real_path(path, must_exist=False))
         parsed = _parsed(query, options)
 
-        def explain(store: Store) -> WhyNot:
+        def explain(store: LocalStore) -> WhyNot:
             encoder, vector = self._encoded(store, parsed, options)
             with store.snapshot():
                 stored = self._with_stored_paths(options)
@@ -126,11 +123,11 @@ class Searcher:
 
     def field_names(self) -> list[str]:
         """`MiniSearch.field_names`."""
-        return self._current(Store.field_names)
+        return self._current(LocalStore.field_names)
 
     def languages(self) -> list[str]:
         """`MiniSearch.languages`."""
-        documents = self._current(Store.documents).values()
+        documents = self._current(LocalStore.documents).values()
         return sorted({one.language.casefold() for one in documents if one.language})
 
     def status(self) -> IndexStatus:
@@ -139,7 +136,7 @@ class Searcher:
             store = self._opened()
             with store.snapshot():
                 manifest = Manifest.read(store, self._location.folder)
-                base, last_run = store.base(), store.journal.last_run()
+                is_index_ready, last_run = store.has_index_file(), store.journal.last_run()
                 n_documents, n_chunks = store.counts()
                 skipped, notes = store.journal.problems(), store.notes()
                 generation = store.generation
@@ -154,7 +151,7 @@ class Searcher:
             n_chunks=n_chunks,
             model=manifest.model,
             backend=manifest.backend,
-            is_index_ready=base is not None and is_there(base, self._location.path),
+            is_index_ready=is_index_ready,
             generation=generation,
             n_bytes=self._location.n_bytes(),
             last_run=last_run,
@@ -162,7 +159,7 @@ class Searcher:
             notes=self._location.all_shown(notes),
         )
 
-    def _current(self, read: Callable[[Store], T]) -> T:
+    def _current(self, read: Callable[[LocalStore], T]) -> T:
         """Call ``read`` with the current index, again if the index was replaced meanwhile."""
         with self._lock:
             while True:
@@ -171,16 +168,16 @@ class Searcher:
                 if not store.is_outdated():
                     return found
 
-    def _opened(self) -> Store:
+    def _opened(self) -> LocalStore:
         if self._store is not None and self._store.is_outdated():
             self.close()
         if self._store is None:
             self._location.must_exist()
-            self._store = Store(self._location.database)
+            self._store = LocalStore(self._location.database)
         return self._store
 
     def _encoded(
-        self, store: Store, query: Query, options: SearchOptions
+        self, store: LocalStore, query: Query, options: SearchOptions
     ) -> tuple[Encoder | None, FloatArray | None]:
         """The encoder and the query's vector, (D,); none in lexical mode."""
         manifest = Manifest.read(store, self._location.folder)
@@ -197,12 +194,10 @@ class Searcher:
             return options
         return replace(options, where=with_stored_paths(options.where, self._location))
 
-    def _pipeline(self, store: Store, encoder: Encoder | None, options: SearchOptions) -> Pipeline:
+    def _pipeline(self, store: LocalStore, encoder: Encoder | None, options: SearchOptions) -> Pipeline:
         """The pipeline over the snapshot that the store is in."""
-        manifest = Manifest.read(store, self._location.folder)
-        index = None
-        if options.mode != "lexical" or options.diverse is not None:
-            index = self._live.current(store, manifest.dimension)
+        baseline = Manifest.read(store, self._location.folder).baseline
+        uses_vectors = options.mode != "lexical" or options.diverse is not None
         rerank = None
         if options.rerank is not None:
             rerank = partial(
@@ -211,14 +206,14 @@ class Searcher:
                 depth=options.rerank_depth,
                 budget_s=options.rerank_budget_s,
             )
-        return Pipeline(store, index, encoder, rerank, manifest.baseline, self._location.shown)
+        return Pipeline(store, uses_vectors, encoder, rerank, baseline, self._location.shown)
 
 
 def check_model(location: IndexLocation, model: str) -> None:
     """InputError if the index names a model folder that it is not trusted to open."""
     if find(model) is not None or not location.exists():  # a name means the same everywhere
         return
-    with Store(location.database) as store:
+    with LocalStore(location.database) as store:
         trusted = Manifest.read(store, location.folder).trusted
     check_model_folder(trusted, location, model)
 
@@ -230,7 +225,7 @@ def _parsed(query: str | Query, options: SearchOptions) -> Query:
     return parsed
 
 
-def _with_number_as_phrase(query: Query, options: SearchOptions, store: Store) -> Query:
+def _with_number_as_phrase(query: Query, options: SearchOptions, store: LocalStore) -> Query:
     """The query, as a phrase if it is a number that some passage has."""
     if options.mode == "dense" or query.required or not is_number(query.text):
         return query

@@ -20,7 +20,7 @@ from minisearch.paths import IndexLocation, is_below, quoted
 from minisearch.results import Place, SearchOptions, SearchResult, SearchResults
 from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import passages_at
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 
 ROLLED_BACK = "rolled back"
 FINISHED = {"complete", ROLLED_BACK}  # outcomes of a run that has seen all its files
@@ -51,7 +51,7 @@ class WhyNot:
 
 def why_not(
     search: Callable[[SearchOptions], SearchResults],
-    store: Store,
+    store: LocalStore,
     location: IndexLocation,
     key: str,
     given: str | os.PathLike[str],
@@ -100,7 +100,7 @@ def _rank_in(results: SearchResults, ids: set[int]) -> int | None:
 # --- not indexed -------------------------------------------------------------------------------------------
 
 
-def _not_indexed(store: Store, location: IndexLocation, key: str, given: str | os.PathLike[str]) -> str:
+def _not_indexed(store: LocalStore, location: IndexLocation, key: str, given: str | os.PathLike[str]) -> str:
     """Why the index has no document of this name."""
     problems = {one.path: one.reason for one in store.journal.problems()}
     if key in problems:
@@ -134,7 +134,7 @@ def _not_indexed(store: Store, location: IndexLocation, key: str, given: str | o
 
 
 def _failed(
-    store: Store, location: IndexLocation, ids: set[int], results: SearchResults, where: Filter | None
+    store: LocalStore, location: IndexLocation, ids: set[int], results: SearchResults, where: Filter | None
 ) -> tuple[str, ...]:
     """Descriptions of the conditions that none of the passages meets.
 
@@ -150,7 +150,7 @@ def _failed(
     return tuple(map(_words, failed))
 
 
-def _matching(where: Filter, store: Store, location: IndexLocation) -> set[int]:
+def _matching(where: Filter, store: LocalStore, location: IndexLocation) -> set[int]:
     """The passages that meet a condition."""
     return set(store.select(with_stored_paths(where, location)).tolist())
 

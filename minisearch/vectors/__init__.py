@@ -1,8 +1,8 @@
-"""Where the nearest vectors are found: one contract, several libraries, one row each.
+"""Vector indexes: one contract, several libraries, one row for each in the table of backends.
 
-Naming a backend imports nothing; loading it imports its library; opening a file does where it must.  A
-new one is a module beside these and a row in the table: choices, install hint and the contract's tests
-follow.
+`backend_names` imports nothing, `load_backend` imports the library, and `open_base` does only if it must.  To
+add a backend, add a module beside these and a row in the table.  The choices of the command line, the install
+hint and the contract tests follow from the row.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Backend(NamedTuple):
     module: str
     class_name: str
     install: str
-    opener: str | None = None  # "module:function" that opens some of its files without the library
+    opener: str | None = None  # "module:function" that opens some files without the library
 
 
 _BACKENDS = {

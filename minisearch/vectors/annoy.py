@@ -1,7 +1,7 @@
 """Annoy: a forest of random splits, built once and mapped into memory.
 
-Its base is Annoy's own file.  Annoy ranks by angle, which for unit vectors is the order of the cosines;
-its distances stay here, and the base class scores what it proposes.
+Its base is Annoy's own file.  Annoy ranks by angle, which for unit vectors is the order of the cosines.  It
+only proposes candidates; the base class scores them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from minisearch.vectors.base import VectorIndex, check_base, corrupt, not_writab
 
 
 class AnnoyIndex(VectorIndex):
-    """Annoy by angle; the same vectors always grow the same forest."""
+    """Annoy by angle; the same vectors always give the same forest."""
 
     name: ClassVar[str] = "annoy"
     suffix: ClassVar[str] = ".ann"
@@ -39,7 +39,7 @@ class AnnoyIndex(VectorIndex):
 
     @classmethod
     def build(cls, ids: IntArray, vectors: FloatArray) -> AnnoyIndex:
-        """A forest grown on one thread: Annoy gives each of its threads other seeds."""
+        """A forest built on one thread, because Annoy gives each thread another seed."""
         forest = Forest(vectors.shape[1], "angular")
         forest.set_seed(cls.seed)
         for position, vector in enumerate(vectors):
@@ -64,7 +64,7 @@ class AnnoyIndex(VectorIndex):
             forest.load(_as_text(path))
         except OSError as error:
             raise corrupt(path, error) from error
-        # Annoy keeps no dimension: a file of another one is cut at wrong places, and its number is wrong.
+        # Annoy stores no dimension. With a wrong one the number of items is wrong.
         check_base(path, found=(forest.get_n_items(), dimension), expected=(len(ids), dimension))
         return cls(ids, _vectors_in(path, len(ids), forest), forest)
 
@@ -75,7 +75,7 @@ class AnnoyIndex(VectorIndex):
 
 
 def _vectors_in(path: Path, n: int, forest: Forest) -> FloatArray:
-    """The vectors where Annoy keeps them, (n, d), not copied.
+    """The vectors inside Annoy's file, (n, d), not copied.
 
     A file is a row of nodes of one size, the items first: a count, two children (an item has its
     squared length in their place), the vector.  ``get_item_vector`` would go through Python's floats,
@@ -89,7 +89,7 @@ def _vectors_in(path: Path, n: int, forest: Forest) -> FloatArray:
 
 
 def _as_text(path: Path) -> str:
-    """The path as Annoy takes it."""
+    """The path as a string; InputError if it is not UTF-8."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:

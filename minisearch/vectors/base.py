@@ -1,16 +1,16 @@
-"""What every vector index does, and the one score they all give.
+"""The base class of all vector indexes, and the score that they share.
 
-An index is an immutable base in its backend's own file, a small exact delta of the vectors that came
-since, and the set of ids removed since.  ids and unit vectors come in; the ids of the nearest live
-vectors go out, with their cosines.  A backend only proposes candidates from its base: this class scores
-them, drops the removed ones, asks for more until the answer is sure, and orders it.  So a pair of
-vectors has the same score, to the last bit, in every backend, in base and delta, and in any batch.
+An index is an immutable base in its backend's own file, a small exact delta of the vectors added since, and
+the set of ids removed since (tombstones).  Ids and unit vectors go in; the ids of the nearest live vectors
+come out, with their cosines.  A backend only proposes candidates from its base.  This class scores them,
+drops the removed ones, asks for more until the result is certain, and orders it.  So a pair of vectors has
+the same score, to the last bit, in every backend, in base and delta, and in any batch.
 
-A search among some ids only is the search of an index from which all others were removed: where few are
-left, their vectors are scanned; where many are, the backend's candidates hold enough of them.
+A search among some ids is the search of an index from which all others were removed.  If few are left, their
+vectors are scanned; if many are, the backend's candidates contain enough of them.
 
-Whoever keeps the ids and vectors (they are the truth, an index is rebuilt from them) also keeps the
-file's checksum: a file damaged without changing its length can load, and lie.
+The store that keeps the ids and vectors also keeps the file's checksum: a file that was damaged without a
+change of length can load and give wrong results.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ import numpy.typing as npt
 from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
 from minisearch.types import FloatArray, Hits, IntArray
 
-# Candidates fetched beyond k at first: enough to see past the k-th score unless chunks repeat one another.
+# Candidates fetched beyond k at first: enough to see past the k-th score unless chunks are copies.
 SPARE_CANDIDATES = 8
 
-# A backend sums in another order than we do.  Over 384 dimensions the two differ by about 1e-7; a
-# candidate is surely behind the k-th hit only where its score is lower by more than that.
+# A backend sums in another order than this class.  With 384 dimensions the two differ by about 1e-7.  A
+# candidate is certainly behind the k-th hit only if its score is lower by more than that.
 ROUNDING = 1e-6
 
 
@@ -42,7 +42,7 @@ Plan = Literal["scan", "widen"]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What came and went since the base was built; replaced whole, so that a search sees one state."""
+    """Vectors added and removed since the base was built; replaced as a whole by every change."""
 
     ids: IntArray  # (m,) of the delta's live vectors, ascending
     vectors: FloatArray  # (m, d)
@@ -74,8 +74,8 @@ class VectorIndex(ABC):
     name: ClassVar[str]
     suffix: ClassVar[str]
 
-    # How many vectors could be scanned in the time that the backend needs to propose one; None where it has
-    # nothing quicker than a scan.
+    # How many vectors could be scanned in the time that the backend needs to propose one; None if it has
+    # nothing faster than a scan.
     rows_per_candidate: int | None = None
 
     def __init__(self, ids: IntArray, vectors: FloatArray) -> None:
@@ -98,20 +98,20 @@ class VectorIndex(ABC):
     def load(cls, path: Path, ids: IntArray, dimension: int) -> VectorIndex:
         """The base saved at ``path``, holding ``ids``; raises IndexCorrupt for a file that does not.
 
-        The file is mapped rather than read and must stay as it is.  Damage that keeps the file's
-        shape is not seen here: compare its checksum first.
+        The file is mapped into memory and must not change.  Damage that keeps the file's shape is not
+        noticed here: compare its checksum first.
         """
 
     def _candidates(self, query: FloatArray, k: int) -> IntArray:
         """Base positions of about the k nearest to ``query`` (d,), in any order.
 
-        Asked for only where ``rows_per_candidate`` is a number.
+        Called only if ``rows_per_candidate`` is a number.
         """
         raise NotImplementedError
 
     @final
     def set_changes(self, added_ids: IntArray, added_vectors: FloatArray, removed_ids: IntArray) -> None:
-        """All that happened since the base was built, in place of what was said before.
+        """Set everything that was added and removed since the base was built.
 
         ``added_ids`` (m,) ascend and follow the base's last id; ``added_vectors`` (m, d).
         ``removed_ids`` may name vectors of the base, of the delta, or neither.
@@ -131,9 +131,9 @@ class VectorIndex(ABC):
 
     @final
     def search(self, queries: FloatArray, k: int, *, among: IntArray | None = None) -> list[Hits]:
-        """The k nearest live vectors to each of ``queries`` (q, d), every live one where there are fewer.
+        """The k nearest live vectors to each of ``queries`` (q, d), or all if there are fewer.
 
-        With ``among`` (m,), ascending, only vectors of these ids count; it may name ids that are not there.
+        With ``among`` (m,), ascending, only vectors of these ids count; unknown ids are ignored.
         Scores are float32 cosines, best first, equal ones by smaller id.
         """
         if k < 1:
@@ -145,7 +145,7 @@ class VectorIndex(ABC):
     def scores(self, query: FloatArray, ids: IntArray) -> FloatArray:
         """The cosine of each of ``ids`` (n,) with ``query`` (d,): (n,) float32, bit for bit as in `search`.
 
-        nan for an id that is not there, or not any more.
+        nan for an id that is not in the index.
         """
         changes = self._changes
         [query] = self._checked(query[None])
@@ -170,7 +170,7 @@ class VectorIndex(ABC):
 
     @final
     def plan(self, k: int, *, among: IntArray | None = None) -> Plan:
-        """How `search` goes about it: a scan of what is ``among``, or candidates, widened until they do."""
+        """How `search` works: a scan, or candidates of the backend, widened until there are enough."""
         changes = self._changes_among(among)
         return "widen" if self._first_fetch(k, changes) else "scan"
 
@@ -179,7 +179,7 @@ class VectorIndex(ABC):
         return changes if ids is None else changes.among(self._base_ids, ids)
 
     def _first_fetch(self, k: int, changes: Changes) -> int:
-        """How many candidates should hold k live ones; 0 where a scan of the live ones is quicker."""
+        """How many candidates should contain k live ones; 0 if a scan of the live ones is faster."""
         if changes.n_base_live < k:
             return 0
         n_fetch = -(-(k + SPARE_CANDIDATES) * self.n_base // changes.n_base_live)
@@ -197,7 +197,7 @@ class VectorIndex(ABC):
         )
 
     def _nearest_in_base(self, query: FloatArray, k: int, changes: Changes) -> Hits:
-        """Widen until k live hits stand clear of all that was not fetched, or a scan is quicker."""
+        """Widen until the k live hits are certain, or a scan is faster."""
         n_fetch = self._first_fetch(k, changes)
         while n_fetch and self._is_worth(n_fetch, changes):
             positions = self._candidates(query, n_fetch)
@@ -212,13 +212,13 @@ class VectorIndex(ABC):
     def _scan(self, query: FloatArray, changes: Changes) -> tuple[IntArray, FloatArray]:
         """Every live id of the base with its score."""
         is_live = changes.base_is_live
-        if changes.n_base_live > self.n_base // 2:  # to gather a row costs as much again as to score it
+        if changes.n_base_live > self.n_base // 2:  # to gather a row takes as long as to score it
             return self._base_ids[is_live], score_rows(self._base_vectors, query)[is_live]
         positions = np.flatnonzero(is_live)
         return self._base_ids[positions], _scores_at(self._base_vectors, positions, query)
 
     def _checked(self, queries: FloatArray) -> FloatArray:
-        """Queries (q, d) as they are scored; InputError for what cannot be one."""
+        """Queries (q, d), float32 and contiguous; InputError for a wrong shape or number."""
         if queries.ndim != 2 or queries.shape[1] != self.dimension:
             raise InputError(f"queries have shape {queries.shape}; this index takes (q, {self.dimension})")
         if not np.isfinite(queries).all():
@@ -237,7 +237,7 @@ class VectorIndex(ABC):
 
     @property
     def n_delta(self) -> int:
-        """Vectors that came since the base was built, removed ones included."""
+        """Vectors added since the base was built, removed ones included."""
         return self._changes.n_added
 
     @property
@@ -258,7 +258,7 @@ class VectorIndex(ABC):
 def score_rows(vectors: FloatArray, query: FloatArray) -> FloatArray:
     """The one score: the dot product of each row of ``vectors`` (n, d) with ``query`` (d,), (n,) float32.
 
-    A row's score depends on the two vectors alone.  A matrix product's does not: BLAS sums in another
+    A row's score depends on the two vectors only.  In a matrix product it does not: BLAS sums in another
     order for other shapes, and two copies of a chunk would no longer tie.
     """
     scores: FloatArray = np.einsum("nd,d->n", vectors, query)
@@ -275,7 +275,7 @@ def _scores_at(vectors: FloatArray, positions: IntArray, query: FloatArray) -> F
 
 
 def _find(ids: IntArray, among: IntArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
-    """Where each of ``ids`` stands in ``among``, which ascends, and whether it is there."""
+    """The position of each of ``ids`` in ``among``, which ascends, and whether it is there."""
     positions = np.searchsorted(among, ids)
     is_there = positions < len(among)
     is_there[is_there] = among[positions[is_there]] == ids[is_there]
@@ -283,10 +283,10 @@ def _find(ids: IntArray, among: IntArray) -> tuple[IntArray, npt.NDArray[np.bool
 
 
 def best_first(ids: IntArray, scores: FloatArray, k: int) -> Hits:
-    """The k highest ``scores`` with their ``ids``, all where there are fewer; equal scores by smaller id."""
+    """The k highest ``scores`` with their ``ids``, or all; equal scores by smaller id."""
     if len(ids) > k:
         kth_score = np.partition(scores, -k)[-k]
-        in_reach = scores >= kth_score  # with all that tie for the last place
+        in_reach = scores >= kth_score  # including ties for the last place
         ids, scores = ids[in_reach], scores[in_reach]
     order = np.lexsort((ids, -scores))[:k]
     return Hits(ids[order], scores[order])
@@ -299,7 +299,7 @@ def _check_rows(ids: IntArray, vectors: FloatArray) -> None:
 
 
 def write_file(path: Path, *parts: bytes | memoryview) -> None:
-    """``parts`` one after another in the file at ``path``; raises IndexNotWritable, as on a full disk."""
+    """Write the parts to a file; raises IndexNotWritable, as on a full disk."""
     try:
         with path.open("wb") as file:
             for part in parts:
@@ -323,5 +323,5 @@ def check_base(path: Path, *, found: tuple[int, int], expected: tuple[int, int])
 
 
 def corrupt(path: Path, reason: str | Exception) -> IndexCorrupt:
-    """The error for an index file that its library, or we, refuse."""
+    """The error for an index file that cannot be read."""
     return IndexCorrupt(f"{path}: the vector index cannot be read ({reason}); rebuild it")

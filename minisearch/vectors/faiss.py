@@ -1,7 +1,7 @@
-"""FAISS: a plain scan while that is quick, a graph of neighbours (HNSW) beyond.
+"""FAISS: a plain scan for small indexes, a graph of neighbours (HNSW) for large ones.
 
-Its base is FAISS's own format, mapped into memory and opened in place.  FAISS's scores only propose;
-the base class gives the ones that count.
+Its base is in FAISS's own format, mapped into memory.  FAISS only proposes candidates; the base class scores
+them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if sys.platform == "darwin":
 
 
 class FaissIndex(VectorIndex):
-    """FAISS by inner product: exact below ``hnsw_from`` vectors, a graph from there on."""
+    """FAISS by inner product: exact below ``hnsw_from`` vectors, a graph above."""
 
     name: ClassVar[str] = "faiss"
     suffix: ClassVar[str] = ".faiss"
@@ -44,7 +44,7 @@ class FaissIndex(VectorIndex):
 
     def __init__(self, ids: IntArray, index: Any, *, file: np.memmap[Any, Any] | None = None) -> None:  # noqa: ANN401
         self._index = index
-        self._file = file  # what the index reads from: as long as it lives, so must this
+        self._file = file  # the index reads from it, so it must live as long
         super().__init__(ids, _vectors_in(index))
         if isinstance(index, faiss.IndexHNSWFlat):
             self.rows_per_candidate = self.hnsw_rows_per_candidate
@@ -71,7 +71,7 @@ class FaissIndex(VectorIndex):
         """An index that reads its vectors from the mapped file."""
         default_limit = faiss.get_deserialization_vector_byte_limit()
         try:
-            # We map, FAISS does not: its own reader refuses a path that is not UTF-8.
+            # Mapped here, because FAISS's own reader refuses a path that is not UTF-8.
             file = np.memmap(path, np.uint8, mode="r")
             # No array in a file is larger than the file, whatever its header says.
             faiss.set_deserialization_vector_byte_limit(len(file))
@@ -94,7 +94,7 @@ class FaissIndex(VectorIndex):
 
 
 def _vectors_in(index: Any) -> FloatArray:  # noqa: ANN401
-    """The vectors where FAISS keeps them, (n, d), not copied: good while ``index`` lives."""
+    """The vectors inside FAISS, (n, d), not copied: valid while ``index`` lives."""
     storage = faiss.downcast_index(index.storage) if isinstance(index, faiss.IndexHNSWFlat) else index
     shape = (storage.ntotal, storage.d)
     vectors: FloatArray = faiss.rev_swig_ptr(storage.get_xb(), shape[0] * shape[1]).reshape(shape)

@@ -1,7 +1,11 @@
 """The exact index, in NumPy: the reference that the others are measured against.
 
-Its base is a ``.npy`` file, mapped into memory.  There is nothing to search through: the base class
-reads every vector, 7 ms a query for 100,000 of 384 dimensions.
+Its base is a ``.npy`` file, mapped into memory.  It proposes no candidates: the base class reads every
+vector, 7 ms a query for 100,000 of 384 dimensions.
+
+A FAISS file that is only a list of vectors is opened here too, without importing FAISS, which takes 0.08 s.
+FAISS scans such a list like the base class, one thread a query: 7.9 ms and 7 ms for 100,000 vectors.  A graph
+needs the library.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ class FlatIndex(VectorIndex):
 
     def save(self, path: Path) -> None:
         """A ``.npy`` file of the vectors."""
-        # np.save itself leaves a failure to close the file unnoticed, as on a disk that just filled up.
+        # np.save does not notice a failure to close the file, as on a disk that is full.
         vectors = np.ascontiguousarray(self._base_vectors)
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(vectors))
@@ -49,8 +53,8 @@ class FlatIndex(VectorIndex):
         return cls(ids, vectors.view(np.ndarray))
 
 
-# IndexFlatIP as FAISS's write_index lays it out: its name, d, n, two numbers that mean nothing, whether it is
-# trained, the metric, then how many numbers follow.
+# The header of an IndexFlatIP as FAISS's write_index writes it: its name, d, n, two unused numbers, whether
+# it is trained, the metric, and how many numbers follow.
 HEADER = struct.Struct("<4siqqq?iQ")
 INDEX_FLAT_IP = b"IxFI"
 INNER_PRODUCT = 0
@@ -64,13 +68,13 @@ class FaissList(FlatIndex):
 
 
 def open_list(path: Path, ids: IntArray, dimension: int) -> FaissList | None:
-    """The index saved at ``path`` if it is a plain list, None if FAISS is needed to tell what it is.
+    """The index saved at ``path`` if it is a plain list; None if only FAISS can read it.
 
     Raises IndexCorrupt when the list is not of these ids and this dimension.
     """
     try:
         content = np.memmap(path, np.uint8, mode="r").view(np.ndarray)
-    except (OSError, ValueError):  # FAISS says better what is wrong
+    except (OSError, ValueError):  # FAISS reports better what is wrong
         return None
     if len(content) < HEADER.size:
         return None

@@ -15,7 +15,7 @@ from minisearch.cli import cli
 from minisearch.errors import IndexBusy
 from minisearch.maintenance import backup
 from minisearch.minilm.encoders import Encoders
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
 from tests.fakes import HashingEncoder
 
@@ -54,7 +54,7 @@ def test_a_file_changed_since_is_counted_and_not_a_problem(place: Path) -> None:
 
 def test_a_vector_of_another_text_is_found(place: Path) -> None:
     wrong = HashingEncoder().encode(["quite another text"]).tobytes()
-    with Store(place / ".minisearch" / "minisearch.db", writable=True) as store:
+    with LocalStore(place / ".minisearch" / "minisearch.db", writable=True) as store:
         connection = store._connection
         with connection.transaction():
             connection.write("update vectors set vector = ?, crc32 = ?", [wrong, zlib.crc32(wrong)])
@@ -131,7 +131,7 @@ def test_a_file_that_is_not_a_backup_is_refused_and_leaves_nothing(place: Path, 
 def test_a_restore_that_fails_at_its_end_leaves_a_folder_as_it_was(place: Path) -> None:
     """The database is whole, but what it says of itself is not."""
     run("backup", "copy.db")
-    with Store(place / "copy.db", writable=True) as store:
+    with LocalStore(place / "copy.db", writable=True) as store:
         store.set_meta(manifest="{}")
     (place / "empty").mkdir()
     for folder in ("new", "empty"):
@@ -250,7 +250,7 @@ def another_writes(place: Path) -> Iterator[str]:
 
 
 def roots_that_nobody_has_named(place: Path) -> Iterator[str]:
-    with Store(place / ".minisearch" / "minisearch.db", writable=True) as store:
+    with LocalStore(place / ".minisearch" / "minisearch.db", writable=True) as store:
         manifest = json.loads(store.meta()["manifest"])
         store.set_meta(manifest=json.dumps(manifest | {"roots": ["docs", "/nowhere"]}))
     yield "nobody has named"

@@ -15,7 +15,7 @@ from minisearch.evaluation.benchmark import open_benchmark, path_of
 from minisearch.evaluation.collection import Collection, CollectionDocument, read_collection
 from minisearch.evaluation.measures import means, scores_by_query
 from minisearch.filters import Field
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 
 LONG = "\n\n".join(f"Paragraph {i} tells of number {i} and of nothing else at all." for i in range(12))
@@ -217,6 +217,6 @@ def test_an_index_of_files_is_refused_and_left_as_it_is(tmp_path: Path, encoder:
         open_benchmark(collection(), encoder=encoder, index=index),
     ):
         pass
-    with Store(index / "minisearch.db") as store:
+    with LocalStore(index / "minisearch.db") as store:
         assert list(store.documents()) == ["a.txt"]
         assert "collection" not in store.meta()

@@ -18,10 +18,11 @@ from minisearch.evaluation.known_items import contains, words
 from minisearch.evaluation.measures import rank_measures, reciprocal_ranks
 from minisearch.evaluation.selftest import SelfTest, masked_copy, overlap, selftest
 from minisearch.filters import Contains
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Hits
 from minisearch.vectors.flat import FlatIndex
 from tests.fakes import HashingEncoder
+from tests.stores.store_cases import lexical as search_words
 
 N_DOCUMENTS = 40
 COMMON = ["the", "and", "with", "from", "into", "over", "again", "today", "often", "never", "other"]
@@ -94,7 +95,7 @@ def mrr(found: SelfTest, mode: str) -> float:
 def test_no_passage_of_a_document_holds_its_query(index: Path) -> None:
     with (
         masked_copy(index, n=30, encoder=an_encoder()) as copy,
-        Store(copy.folder / "minisearch.db") as store,
+        LocalStore(copy.folder / "minisearch.db") as store,
     ):
         titles = {row.id: row.title for row in store.documents().values()}
         chunks = store.chunks(store.chunk_ids().tolist()).values()
@@ -111,8 +112,8 @@ def test_no_passage_of_a_document_holds_its_query(index: Path) -> None:
 def test_the_copy_says_of_its_documents_what_the_index_says(index: Path) -> None:
     with (
         masked_copy(index, n=30, encoder=an_encoder()) as copy,
-        Store(index / "minisearch.db") as original,
-        Store(copy.folder / "minisearch.db") as store,
+        LocalStore(index / "minisearch.db") as original,
+        LocalStore(copy.folder / "minisearch.db") as store,
     ):
         before, after = original.documents(with_fields=True), store.documents(with_fields=True)
         assert sum(bool(row.fields) for row in before.values()) == 3 * N_DOCUMENTS // 4
@@ -122,7 +123,7 @@ def test_the_copy_says_of_its_documents_what_the_index_says(index: Path) -> None
 
 
 def test_before_masking_every_query_stood_in_its_document(index: Path) -> None:
-    with masked_copy(index, n=30, encoder=an_encoder()) as copy, Store(index / "minisearch.db") as store:
+    with masked_copy(index, n=30, encoder=an_encoder()) as copy, LocalStore(index / "minisearch.db") as store:
         for item in copy.items:
             held = store.chunks(store.select(Contains(item.text)).tolist()).values()
             assert {chunk.document_id for chunk in held} == {item.document_id}
@@ -130,8 +131,11 @@ def test_before_masking_every_query_stood_in_its_document(index: Path) -> None:
 
 def test_every_vector_in_the_copy_is_that_of_its_text(index: Path) -> None:
     encoder = an_encoder()
-    with masked_copy(index, n=30, encoder=encoder) as copy, Store(copy.folder / "minisearch.db") as store:
-        ids, vectors = store.vectors(encoder.dimension)
+    with (
+        masked_copy(index, n=30, encoder=encoder) as copy,
+        LocalStore(copy.folder / "minisearch.db") as store,
+    ):
+        ids, vectors = store.all_vectors(encoder.dimension)
         chunks = store.chunks(ids.tolist())
         texts = [f"{chunks[id_].title} {chunks[id_].text}" for id_ in ids.tolist()]
         np.testing.assert_array_equal(vectors, encoder.encode(texts))
@@ -195,8 +199,8 @@ def test_ranks_are_those_of_the_queries_documents(index: Path, found: SelfTest) 
     with masked_copy(index, n=30, encoder=an_encoder()) as copy:
         ranks = []
         for item in copy.items:
-            with Store(copy.folder / "minisearch.db") as store:
-                hits = store.lexical(item.text, 1_000)
+            with LocalStore(copy.folder / "minisearch.db") as store:
+                hits = search_words(store, item.text, 1_000)
                 of_chunk = {id_: chunk.document_id for id_, chunk in store.chunks(hits.ids.tolist()).items()}
             documents = list(dict.fromkeys(of_chunk[id_] for id_ in hits.ids.tolist()))
             rank = documents.index(item.document_id) + 1 if item.document_id in documents else 0

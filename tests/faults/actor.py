@@ -20,7 +20,7 @@ from pathlib import Path
 
 from minisearch import MiniSearch
 from minisearch.errors import MinisearchError
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 
 LINES = itertools.count(1)
@@ -35,18 +35,18 @@ def tell(*words: object) -> None:
 
 def watch_the_store() -> None:
     """Tell of every change that the store has acknowledged."""
-    put, remove = Store.put, Store.remove
+    put, remove = LocalStore.put, LocalStore.remove
 
-    def told_put(self: Store, document, *rest, **options):
+    def told_put(self: LocalStore, document, *rest, **options):
         put(self, document, *rest, **options)
         tell("put", document.path, document.sha256.hex())
 
-    def told_remove(self: Store, document_ids: Iterable[int], **options):
+    def told_remove(self: LocalStore, document_ids: Iterable[int], **options):
         ids = list(document_ids)
         remove(self, ids, **options)
         tell("removed", len(ids))
 
-    Store.put, Store.remove = told_put, told_remove  # type: ignore[method-assign]
+    LocalStore.put, LocalStore.remove = told_put, told_remove  # type: ignore[method-assign]
 
 
 def main(action: str, index: str, *arguments: str) -> int:

@@ -24,8 +24,7 @@ import minisearch.vectors as indexes
 from minisearch import MiniSearch
 from minisearch.errors import StoreError
 from minisearch.results import Mode
-from minisearch.stores.local import Store
-from minisearch.vectors import live as live_index
+from minisearch.stores.local import LocalStore, vector_index
 from tests.fakes import HashingEncoder
 from tests.faults import mutations
 
@@ -70,7 +69,7 @@ def answers(index: Path) -> Answers:
         status = ms.status()
         found["counts"] = status.n_documents, status.n_chunks
         found["fields"] = ms.field_names()
-    with Store(index / DATABASE) as store, store.snapshot():
+    with LocalStore(index / DATABASE) as store, store.snapshot():
         for path in store.documents():
             found[path] = [(one.line, one.text, one.heading) for one in store.passages(path)]
     return found
@@ -160,31 +159,31 @@ def mend(index: Path, docs: Path, backend: str, number: int) -> None:
 
 
 def base_of(index: Path) -> Path:
-    with Store(index / DATABASE) as store:
-        base = store.base()
+    with LocalStore(index / DATABASE) as store:
+        base = store.index_base()
     assert base is not None
     return index / base.file
 
 
 def live_ids(index: Path) -> Any:
-    with Store(index / DATABASE) as store:
+    with LocalStore(index / DATABASE) as store:
         return store.chunk_ids()
 
 
 @contextlib.contextmanager
 def watched(opened: list[Path]) -> Iterator[None]:
     """Note every file that a parser of vector indexes is handed, whichever parser it is."""
-    open_base = live_index.open_base
+    open_base = vector_index.open_base
 
     def seen(backend: str, path: Path, *rest: Any) -> Any:
         opened.append(path)
         return open_base(backend, path, *rest)
 
-    live_index.open_base = seen
+    vector_index.open_base = seen
     try:
         yield
     finally:
-        live_index.open_base = open_base
+        vector_index.open_base = open_base
 
 
 # --- databases -------------------------------------------------------------------------------------
@@ -229,7 +228,9 @@ def asked(index: Path, allowed: list[Answers]) -> tuple[str, str]:
         return "same", ""
     if (index / f"{DATABASE}.seal").exists():
         return "wrong", differences[0]
-    with Store(index / DATABASE) as store:  # rows have checksums, but full text and SQLite's own indexes none
+    with LocalStore(
+        index / DATABASE
+    ) as store:  # rows have checksums, but full text and SQLite's own indexes none
         problems = store.check(deep=True)
     return ("only verify", problems[0]) if problems else ("wrong", differences[0])
 

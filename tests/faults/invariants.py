@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from minisearch import MiniSearch
-from minisearch.stores.local import Store
-from minisearch.vectors.live import LiveIndex
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 
 DIMENSION = 64
@@ -20,7 +19,7 @@ QUERIES = ("bread and water", "river stone w7 w31", "w1 w2 w3")
 
 def state(index: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Every document by its path: the hash of its file, and its passages."""
-    with Store(index / "minisearch.db") as store, store.snapshot():
+    with LocalStore(index / "minisearch.db") as store, store.snapshot():
         return {
             path: (document.sha256.hex(), tuple(passage.text for passage in store.passages(path)))
             for path, document in store.documents().items()
@@ -32,16 +31,16 @@ def assert_whole(index: Path, acknowledged: Mapping[str, str] = {}) -> None:
 
     ``acknowledged`` are SHA-256 by path.
     """
-    with Store(index / "minisearch.db") as store, store.snapshot():
+    with LocalStore(index / "minisearch.db") as store, store.snapshot():
         assert store.check(deep=True) == []
         documents = store.documents()
         for path, sha256 in acknowledged.items():
             assert path in documents, f"{path} was acknowledged and is lost"
             assert documents[path].sha256.hex() == sha256, f"{path} is not what was acknowledged"
         ids = store.chunk_ids()
-        live = LiveIndex(index).current(store, DIMENSION)
+        live = store.vector_index(DIMENSION)
         assert np.array_equal(live.ids, ids)
-        stored_ids, vectors = store.vectors(DIMENSION)
+        stored_ids, vectors = store.all_vectors(DIMENSION)
         assert np.array_equal(stored_ids, ids)
         assert np.array_equal(live.vectors(ids), vectors)
     if acknowledged:

@@ -22,7 +22,7 @@ from pathlib import Path
 from minisearch import MiniSearch
 from minisearch.manifest import FileChoice
 from minisearch.parsers import code, extracted
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 
 
@@ -40,7 +40,7 @@ def main(index: str, folder: str, mb: str, max_bytes: str = "0", uid: str = "0")
         with MiniSearch(Path(index), encoder=HashingEncoder(max_tokens=254)) as ms:
             reports.append(dataclasses.asdict(ms.index(folder, choice=choice)))
         times_s.append(time.perf_counter() - started_s)
-    with Store(Path(index) / "minisearch.db") as store:
+    with LocalStore(Path(index) / "minisearch.db") as store:
         documents = {path: document.n_bytes_reached for path, document in store.documents().items()}
         problems = store.check(deep=True)
     peak_kb = memory_kb("VmHWM")

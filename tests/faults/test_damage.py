@@ -29,13 +29,13 @@ CUT_OFF = """
 import os, sys
 from pathlib import Path
 from minisearch import MiniSearch
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
-put = Store.put
+put = LocalStore.put
 def last_put(self, *rest):
     put(self, *rest)
     os._exit(9)
-Store.put = last_put
+LocalStore.put = last_put
 MiniSearch(Path(sys.argv[1]), encoder=HashingEncoder()).index(sys.argv[2])
 """
 

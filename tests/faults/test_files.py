@@ -33,7 +33,7 @@ from minisearch.indexing import plan as planning
 from minisearch.manifest import Settings
 from minisearch.minilm.encoders import Encoders
 from minisearch.parsers import parse
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 from tests.faults import hostile
 from tests.faults.hostile import BYSTANDERS, INDEXED, bystanders
@@ -419,7 +419,7 @@ def test_files_that_change_while_they_are_read_are_right_after_the_next_run(
 def wrongly_stored(index: Path, paths: list[Path]) -> list[str]:
     """The files whose stored passages, or whose absence, is not what their bytes say now."""
     wrong = []
-    with Store(index / "minisearch.db") as store, store.snapshot():
+    with LocalStore(index / "minisearch.db") as store, store.snapshot():
         documents = {(index.parent / path): document for path, document in store.documents().items()}
         for path in paths:
             data = path.read_bytes()

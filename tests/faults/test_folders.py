@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 from tests.faults import mutations
 from tests.faults.damaged import DATABASE, answers, base_of, difference
@@ -396,8 +396,8 @@ def test_no_pickle_in_an_index_folder_is_opened(place, backend):
 
 
 def _ids(place: Place) -> bytes:
-    with Store(place.database) as store:
-        base = store.base()
+    with LocalStore(place.database) as store:
+        base = store.index_base()
     assert base is not None
     return base.ids.tobytes()
 

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from minisearch import MiniSearch
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.vectors import backend_names
 from tests.fakes import HashingEncoder
 
@@ -134,7 +134,7 @@ class Index(RuleBasedStateMachine):
 
     @rule(n_puts=st.integers(0, 3))
     def crash_while_indexing(self, n_puts: int) -> None:
-        put, remove, left = Store.put, Store.remove, [n_puts]
+        put, remove, left = LocalStore.put, LocalStore.remove, [n_puts]
         state = dict(self.indexed)
 
         def dying_put(store, document, *rest, **options):
@@ -152,14 +152,14 @@ class Index(RuleBasedStateMachine):
             for id_ in ids:
                 del state[Path(names[id_]).relative_to("docs").as_posix()]
 
-        Store.put, Store.remove = dying_put, told_remove  # type: ignore[method-assign]
+        LocalStore.put, LocalStore.remove = dying_put, told_remove  # type: ignore[method-assign]
         is_cut_short = False
         try:
             self.ms.index(self.folder, prune=True)
         except Crash:
             is_cut_short = True
         finally:
-            Store.put, Store.remove = put, remove  # type: ignore[method-assign]
+            LocalStore.put, LocalStore.remove = put, remove  # type: ignore[method-assign]
         self.settle(state, is_cut_short=is_cut_short)
 
     @precondition(lambda self: self.indexed)

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 from tests.faults.commands import RUN
 from tests.faults.invariants import write_documents
@@ -33,12 +33,12 @@ encoders.Encoders.to_index = lambda self, model: Slow()
 encoders.Encoders.to_add = lambda self, model, n_tokens: Slow()
 import minisearch.indexing.pipeline
 minisearch.indexing.pipeline.WINDOW_TOKENS = 500
-from minisearch.stores.local import Store
-put = Store.put
+from minisearch.stores.local import LocalStore
+put = LocalStore.put
 def told_put(*arguments, **options):
     put(*arguments, **options)
     print("put", flush=True)
-Store.put = told_put
+LocalStore.put = told_put
 from minisearch.__main__ import main
 sys.argv = ["minisearch", *sys.argv[1:]]
 print("ready", flush=True)
@@ -328,7 +328,7 @@ def test_a_signal_ends_the_shrinking_of_a_database_within_two_seconds(tmp_path, 
     with MiniSearch(index, encoder=HashingEncoder()) as ms:
         assert ms.status().n_documents == 61
         assert ms.query("marmot", mode="lexical")[0].path.endswith("new.md")
-    with Store(index / "minisearch.db", writable=True) as store:
+    with LocalStore(index / "minisearch.db", writable=True) as store:
         assert store.check(deep=True) == []
     tell(f"{sent.name} while shrinking", f"{took_s:.2f} s to end")
 
@@ -344,7 +344,7 @@ def test_a_writer_killed_as_it_shrinks_leaves_its_copy_in_the_index_folder_and_o
     copies = set(index.glob("*.unfinished*"))
     assert index / "minisearch.db.unfinished" in copies
     assert {stat.S_IMODE(path.stat().st_mode) for path in index.iterdir()} == {0o600}
-    with Store(index / "minisearch.db", writable=True) as store:
+    with LocalStore(index / "minisearch.db", writable=True) as store:
         assert not copies & set(index.iterdir())
         assert store.check(deep=True) == []
         assert store.counts()[0] == 60

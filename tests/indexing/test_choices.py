@@ -11,7 +11,7 @@ from minisearch import MiniSearch
 from minisearch.errors import IndexCorrupt, InputError
 from minisearch.filters import Field
 from minisearch.manifest import AS_USUAL, FileChoice
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 
 KEY = "AKIAQ3EGRZXB4MPLVW2K"
@@ -101,7 +101,7 @@ def test_a_pattern_that_makes_no_sense_makes_no_index(docs: Path, ms: MiniSearch
 
 def test_choices_that_are_damaged_are_named(docs: Path, ms: MiniSearch) -> None:
     ms.index("docs")
-    with Store(docs.parent / ".minisearch" / "minisearch.db", writable=True) as store:
+    with LocalStore(docs.parent / ".minisearch" / "minisearch.db", writable=True) as store:
         manifest = json.loads(store.meta()["manifest"])
         store.set_meta(manifest=json.dumps(manifest | {"choices": {"docs": {"include": "*"}}}))
     with pytest.raises(IndexCorrupt, match="its choices"):

@@ -23,7 +23,7 @@ from minisearch.errors import IngestError, ModelError
 from minisearch.manifest import Manifest
 from minisearch.parsers import read_bytes
 from minisearch.paths import Trusted
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder, WordTokenizer
 
 WORDS = [
@@ -304,13 +304,13 @@ def test_ctrl_c_stops_the_reader_in_the_middle_of_a_huge_document(docs: Path, tm
 def test_ctrl_c_is_heard_while_the_run_waits_for_the_reader(
     docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put, n_put = Store.put, []
+    put, n_put = LocalStore.put, []
 
     def counted(*arguments, **options):
         put(*arguments, **options)
         n_put.append(1)
 
-    monkeypatch.setattr(Store, "put", counted)
+    monkeypatch.setattr(LocalStore, "put", counted)
 
     class Waiting(WordTokenizer):
         def spans(self, texts):

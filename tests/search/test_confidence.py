@@ -30,9 +30,8 @@ from minisearch.search.confidence import (
     relevance,
     score_baseline,
 )
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder
-from minisearch.vectors.live import LiveIndex
 from tests.fakes import HashingEncoder
 
 cosines = st.floats(-1, 1, width=32)
@@ -122,20 +121,20 @@ DATA = ROOT / "data"
 
 
 @contextmanager
-def index_of(folder: Path, texts: dict[str, str], encoder: Encoder) -> Iterator[tuple[Store, LiveIndex]]:
+def index_of(folder: Path, texts: dict[str, str], encoder: Encoder) -> Iterator[LocalStore]:
     """An index of files with these texts, its store open for writing."""
     (folder / "docs").mkdir(parents=True)
     for name, text in texts.items():
         (folder / "docs" / name).write_text(text, encoding="utf-8")
     with MiniSearch.open(folder / "index", encoder=encoder) as engine:
         engine.index(folder / "docs", backend="flat")
-    with Store(folder / "index" / ".minisearch" / "minisearch.db", writable=True) as store:
-        yield store, LiveIndex(folder / "index" / ".minisearch")
+    with LocalStore(folder / "index" / ".minisearch" / "minisearch.db", writable=True) as store:
+        yield store
 
 
-def measured(store: Store, live: LiveIndex, encoder: Encoder) -> ScoreBaseline | None:
+def measured(store: LocalStore, encoder: Encoder) -> ScoreBaseline | None:
     with store.snapshot():
-        return measure_baseline(store, live.current(store, encoder.dimension), encoder)
+        return measure_baseline(store, encoder)
 
 
 def sentences_of_words(n: int, seed: int = 0) -> dict[str, str]:
@@ -146,16 +145,16 @@ def sentences_of_words(n: int, seed: int = 0) -> dict[str, str]:
 
 
 def test_fewer_than_twenty_documents_tell_nothing(tmp_path: Path, encoder: HashingEncoder) -> None:
-    with index_of(tmp_path / "19", sentences_of_words(19), encoder) as (store, live):
-        assert measured(store, live, encoder) is None
-    with index_of(tmp_path / "20", sentences_of_words(20), encoder) as (store, live):
-        assert measured(store, live, encoder) is not None
+    with index_of(tmp_path / "19", sentences_of_words(19), encoder) as store:
+        assert measured(store, encoder) is None
+    with index_of(tmp_path / "20", sentences_of_words(20), encoder) as store:
+        assert measured(store, encoder) is not None
 
 
 def test_the_null_is_that_of_brute_force(tmp_path: Path, encoder: HashingEncoder) -> None:
     texts = sentences_of_words(30)
-    with index_of(tmp_path, texts, encoder) as (store, live):
-        baseline = measured(store, live, encoder)
+    with index_of(tmp_path, texts, encoder) as store:
+        baseline = measured(store, encoder)
     vectors = encoder.encode(list(texts.values()))  # (30, d)
     generic = (encoder.encode(generic_queries()) @ vectors.T).max(axis=1)
     others = vectors @ vectors.T - 9 * np.eye(len(vectors))  # a sentence is not asked of its own document
@@ -169,8 +168,8 @@ def test_copies_of_documents_do_not_pass_for_chance(tmp_path: Path, encoder: Has
     copies = {f"copy-{name}": f"{text}\nfrom the archive" for name, text in texts.items()}
     nulls = []
     for name, files in (("once", texts), ("twice", texts | copies)):
-        with index_of(tmp_path / name, files, encoder) as (store, live):
-            nulls.append(measured(store, live, encoder))
+        with index_of(tmp_path / name, files, encoder) as store:
+            nulls.append(measured(store, encoder))
     once, twice = nulls
     assert once and twice
     assert max(twice.cross) < 0.95
@@ -178,16 +177,16 @@ def test_copies_of_documents_do_not_pass_for_chance(tmp_path: Path, encoder: Has
 
 
 def test_the_same_index_gives_the_same_null(tmp_path: Path, encoder: HashingEncoder) -> None:
-    with index_of(tmp_path, sentences_of_words(150), encoder) as (store, live):
-        assert measured(store, live, encoder) == measured(store, live, encoder)
+    with index_of(tmp_path, sentences_of_words(150), encoder) as store:
+        assert measured(store, encoder) == measured(store, encoder)
 
 
 def test_it_encodes_a_few_hundred_short_texts_however_large_the_index(
     tmp_path: Path, encoder: HashingEncoder
 ) -> None:
-    with index_of(tmp_path, sentences_of_words(400), encoder) as (store, live):
+    with index_of(tmp_path, sentences_of_words(400), encoder) as store:
         before = encoder.n_encoded
-        measured(store, live, encoder)
+        measured(store, encoder)
     assert encoder.n_encoded - before <= 250
 
 
@@ -217,10 +216,10 @@ def test_real_queries_of_the_collection_rise_above_chance_and_others_do_not(
         "fees of index funds",
         "pruning apple trees",
     ]
-    with index_of(tmp_path, files, minilm) as (store, live):
-        baseline = measured(store, live, minilm)
+    with index_of(tmp_path, files, minilm) as store:
+        baseline = measured(store, minilm)
         assert baseline
-        vectors = store.vectors(minilm.dimension)[1]
+        vectors = store.all_vectors(minilm.dimension)[1]
     estimates = [
         [relevance(cosine, baseline) for cosine in (minilm.encode(texts) @ vectors.T).max(axis=1).tolist()]
         for texts in (own, far)

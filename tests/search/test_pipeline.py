@@ -19,9 +19,11 @@ from minisearch.paths import IndexLocation
 from minisearch.results import Mode, Query, SearchResults
 from minisearch.search.confidence import CONFIDENT_FROM
 from minisearch.search.path_filters import with_stored_paths
-from minisearch.stores.local import FileStamp, Store, StoredDocument
+from minisearch.stores.base import FileStamp, StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, Document, Origin
 from tests.fakes import HashingEncoder
+from tests.stores.store_cases import lexical
 
 MODES: list[Mode] = ["hybrid", "dense", "lexical"]
 
@@ -134,7 +136,7 @@ def test_no_path_takes_long_or_more_conditions_than_folders(ms: MiniSearch, patt
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense"])
 def test_a_filter_leaves_k_results_or_every_match(ms: MiniSearch, mode: Mode) -> None:
-    with Store(Path(".minisearch/minisearch.db")) as store:
+    with LocalStore(Path(".minisearch/minisearch.db")) as store:
         n_markdown = len(store.select(Extension("md")))
     for k in range(1, n_markdown + 3):
         results = ms.query("oven", k, mode=mode, by="chunk", where=Extension("md"))
@@ -228,15 +230,15 @@ def test_a_search_that_was_outrun_by_a_writer_is_done_again_as_it_was_asked(
     where = AtPath("./sky/*")
     expected = ms.query("oven", where=where), ms.like("notes.txt", where=where)
     outdated = iter([False, True, True, False] * 2)  # before and after the search, and once more
-    monkeypatch.setattr(Store, "is_outdated", lambda _: next(outdated))
+    monkeypatch.setattr(LocalStore, "is_outdated", lambda _: next(outdated))
     assert (ms.query("oven", where=where), ms.like("notes.txt", where=where)) == expected
     assert expected[0] and expected[1]
 
 
 def test_dense_scores_are_the_brute_force_ones(ms: MiniSearch) -> None:
     results = ms.query("helium in the sky", 20, mode="dense", by="chunk")
-    with Store(Path(".minisearch/minisearch.db")) as store:
-        ids, vectors = store.vectors(64)
+    with LocalStore(Path(".minisearch/minisearch.db")) as store:
+        ids, vectors = store.all_vectors(64)
     cosines = dict(
         zip(ids.tolist(), vectors @ HashingEncoder().encode(["helium in the sky"])[0], strict=True)
     )
@@ -260,9 +262,9 @@ def test_a_trace_of_hybrid_agrees_with_both_legs(ms: MiniSearch) -> None:
 
 def test_hybrid_scores_are_the_brute_force_ones(ms: MiniSearch) -> None:
     text = "rye oven of the sky"
-    with Store(Path(".minisearch/minisearch.db")) as store:
-        ids, vectors = store.vectors(64)
-        hits = store.lexical(text, 20)
+    with LocalStore(Path(".minisearch/minisearch.db")) as store:
+        ids, vectors = store.all_vectors(64)
+        hits = lexical(store, text, 20)
     shares = np.zeros(len(ids))
     shares[[ids.tolist().index(id_) for id_ in hits.ids.tolist()]] = hits.scores / hits.ceiling
 
@@ -424,7 +426,7 @@ def test_front_matter_finds_a_note_and_is_not_its_evidence(ms: MiniSearch, mode:
 
 
 def test_an_answer_has_the_page_that_it_begins_on(ms: MiniSearch) -> None:
-    with Store(Path(".minisearch/minisearch.db"), writable=True) as store:
+    with LocalStore(Path(".minisearch/minisearch.db"), writable=True) as store:
         row = store.documents()["docs/notes.txt"]
         texts = {7: "Ovens in part 1", 8: "Ovens in part 2"}
         chunks = [Chunk(0, 15, text, 0, 15, 1, 1, "", 4, page=page) for page, text in texts.items()]
@@ -533,7 +535,7 @@ def test_evidence_is_on_its_own_page_though_the_passage_begins_on_another(tmp_pa
     with MiniSearch(tmp_path / ".minisearch", encoder=encoder) as ms:
         (tmp_path / "b.md").write_text("Something else.")
         ms.index(tmp_path / "b.md")
-        with Store(tmp_path / ".minisearch" / "minisearch.db", writable=True) as store:
+        with LocalStore(tmp_path / ".minisearch" / "minisearch.db", writable=True) as store:
             store.put(row, [passage], encoder.encode_document([passage.embedded]))
         (hit,) = ms.query("moths eat wool", 1, evidence=True)
     assert hit.page == 1 and hit.evidence and hit.evidence.page == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 
 
 @pytest.fixture
@@ -14,5 +14,5 @@ def path(tmp_path):
 
 @pytest.fixture
 def store(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         yield store

@@ -8,7 +8,8 @@ from contextlib import closing
 
 import numpy as np
 
-from minisearch.stores.local import FileStamp, StoredDocument
+from minisearch.search.ranking import lexical_query
+from minisearch.stores.base import FileStamp, StoredDocument
 from minisearch.types import Chunk
 
 DIMENSION = 8
@@ -34,9 +35,16 @@ def put(store, path, *texts, title=""):
     store.put(a_document(path, title=title), [a_chunk(text) for text in texts], vectors_of(texts))
 
 
+def lexical(store, text, k, **options):
+    """The chunks that hold words of a text best, ranked as a search does."""
+    with store.snapshot():
+        query = lexical_query(text, store)
+        return store.lexical(query, k, **options)
+
+
 def contents(store):
     """What a store holds, by path: each chunk's text and the bytes of its vector, in the order of ids."""
-    ids, vectors = store.vectors(DIMENSION)
+    ids, vectors = store.all_vectors(DIMENSION)
     chunks = store.chunks(ids.tolist())
     assert ids.tolist() == store.chunk_ids().tolist() == sorted(chunks)
     held = {path: [] for path in store.documents()}

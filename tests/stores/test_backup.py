@@ -14,27 +14,28 @@ import pytest
 
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, InputError, StoreError
 from minisearch.filters import Contains
-from minisearch.stores.local import Base, Store, backup, connection, restore
+from minisearch.stores.local import LocalStore, backup, connection, restore
 from minisearch.stores.local.seal import read_seal
 from minisearch.stores.local.sqlite import making
-from tests.stores.store_cases import as_put, assert_sound, contents, make_earlier_database, put, sql
+from minisearch.stores.local.vector_index import Base
+from tests.stores.store_cases import as_put, assert_sound, contents, lexical, make_earlier_database, put, sql
 from tests.stores.test_undo import everything, put_rich
 
 
 @pytest.fixture
 def filled(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put_rich(store, "a.md", ["kelp", "東京の天気", "moth"], title="計画", notes=["cut"])
         put_rich(store, "b.md", ["once"])
         put_rich(store, "b.md", ["formerly"])
         put_rich(store, "b.md", ["lava"], notes=["cut"])
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put_rich(store, "b.md", ["lava again"], notes=["cut again"])
     return path
 
 
 def read_everything_in(path):
-    with Store(path) as store:
+    with LocalStore(path) as store:
         return everything(store)
 
 
@@ -45,7 +46,7 @@ def read_everything_in(path):
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_sound_database_has_no_problems(filled, writable, deep):
     before = filled.read_bytes()
-    with Store(filled, writable=writable) as store:
+    with LocalStore(filled, writable=writable) as store:
         assert store.check(deep=deep) == []
     assert filled.read_bytes() == before
 
@@ -98,23 +99,23 @@ def test_an_empty_database_has_no_problems(store):
 )
 def test_a_check_finds_what_was_damaged(filled, damage, problem, is_deep):
     sql(filled, damage)
-    with Store(filled) as store:
+    with LocalStore(filled) as store:
         assert any(problem in found for found in store.check(deep=True))
         assert any(problem in found for found in store.check()) != is_deep
 
 
 def test_a_check_finds_words_that_cannot_be_looked_up(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", " ".join(f"w{n}" for n in range(1_000)))
         assert store.check(deep=True) == []
-        assert len(store.lexical("w999", 3)) == 1
+        assert len(lexical(store, "w999", 3)) == 1
     sql(path, "delete from chunks_fts_idx")
     sql(path, "insert into chunks_fts (chunks_fts, rank) values ('integrity-check', 1)")  # finds nothing
-    with Store(path) as store:
-        assert len(store.lexical("w999", 3)) == 0
+    with LocalStore(path) as store:
+        assert len(lexical(store, "w999", 3)) == 0
         (problem,) = store.check(deep=True)
     assert problem.startswith("the full text in chunks_fts is not that of the passages (it does not find 'w")
-    with pytest.raises(IndexCorrupt, match="does not find"), Store(path, writable=True) as store:
+    with pytest.raises(IndexCorrupt, match="does not find"), LocalStore(path, writable=True) as store:
         put(store, "b.md", "w7")
     assert not path.with_name(f"{path.name}.seal").exists()
 
@@ -126,7 +127,7 @@ def test_a_check_of_a_database_whose_pages_are_damaged_says_so(filled):
     data = bytearray(filled.read_bytes())
     data[4096 * (root - 1) + 3 : 4096 * (root - 1) + 60] = b"\xff" * 57
     filled.write_bytes(data)
-    with Store(filled) as store:
+    with LocalStore(filled) as store:
         assert store.check() != []
 
 
@@ -136,7 +137,7 @@ def test_a_check_of_a_database_whose_pages_are_damaged_says_so(filled):
 def test_a_backup_restored_is_the_same_index(filled, tmp_path):
     copy, restored = tmp_path / "copy", tmp_path / "new" / "minisearch.db"
     restored.parent.mkdir()
-    with Store(filled) as store:
+    with LocalStore(filled) as store:
         expected, meta, generation = everything(store), store.meta(), store.generation
         store.backup(copy)
     assert not {path.name for path in tmp_path.iterdir()} - {*os.listdir(filled.parent), "copy", "new"}
@@ -144,11 +145,11 @@ def test_a_backup_restored_is_the_same_index(filled, tmp_path):
     restore(copy, restored)
     assert {path.name for path in restored.parent.iterdir()} == {"minisearch.db", "minisearch.db.seal"}
     assert read_seal(restored).n_bytes == restored.stat().st_size
-    with Store(restored) as store:
+    with LocalStore(restored) as store:
         assert (everything(store), store.meta(), store.generation) == (expected, meta, generation)
-        assert store.lexical("東京", 3).ids.tolist() == [2]
+        assert lexical(store, "東京", 3).ids.tolist() == [2]
         assert store.select(Contains("kelp")).tolist() == [1]
-    with Store(restored, writable=True) as store:
+    with LocalStore(restored, writable=True) as store:
         store.roll_back()
         assert contents(store)["b.md"] == as_put("lava")
     assert_sound(restored)
@@ -158,7 +159,7 @@ def test_a_backup_is_of_one_moment_while_a_writer_goes_on(path, tmp_path):
     stop, n_backups = threading.Event(), 5
 
     def write():
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             n = 0
             while not stop.is_set() or n < 20:
                 with store.snapshot():  # both or none
@@ -166,20 +167,20 @@ def test_a_backup_is_of_one_moment_while_a_writer_goes_on(path, tmp_path):
                     put(store, "b.md", f"{n}")
                 n += 1
 
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "0", "x")
         put(store, "b.md", "0")
     writer = threading.Thread(target=write)
     writer.start()
     try:
         for n in range(n_backups):
-            with Store(path) as store:
+            with LocalStore(path) as store:
                 store.backup(tmp_path / f"copy {n}")
     finally:
         stop.set()
         writer.join()
     for n in range(n_backups):
-        with Store(tmp_path / f"copy {n}") as store:
+        with LocalStore(tmp_path / f"copy {n}") as store:
             found = contents(store)
             assert found["a.md"][0] == found["b.md"][0]
 
@@ -194,12 +195,12 @@ def test_a_backup_replaces_nothing(filled, tmp_path):
         else:
             target.symlink_to("nowhere")
         with (
-            Store(filled) as store,
+            LocalStore(filled) as store,
             pytest.raises(InputError, match=f"{target} exists, and a new backup replaces"),
         ):
             store.backup(target)
     assert (tmp_path / "file").read_text() == "mine"
-    with Store(filled) as store, pytest.raises(InputError, match="there is no folder"):
+    with LocalStore(filled) as store, pytest.raises(InputError, match="there is no folder"):
         store.backup(tmp_path / "nowhere" / "copy")
     with pytest.raises(InputError, match=f"{filled} exists, and a new index replaces nothing"):
         restore(filled, filled)
@@ -207,7 +208,7 @@ def test_a_backup_replaces_nothing(filled, tmp_path):
 
 def test_a_backup_that_another_process_is_making_is_left_to_it(filled, tmp_path):
     """A lock is its descriptor's: what another process would be told, this one is too."""
-    with Store(filled) as store:
+    with LocalStore(filled) as store:
         with making(tmp_path / "copy") as file:
             file.write_bytes(b"half of it")
             with pytest.raises(IndexBusy, match=f"another process is writing to {file}: wait"):
@@ -224,7 +225,7 @@ def test_what_a_killed_backup_left_is_no_part_of_the_next(filled, tmp_path):
     left.chmod(0o644)
     for suffix in ("-journal", "-wal", "-shm", ".seal", ".seal.tmp"):
         left.with_name(left.name + suffix).write_bytes(b"of the one before")
-    with Store(filled) as store:
+    with LocalStore(filled) as store:
         store.backup(tmp_path / "copy")
     assert not list(tmp_path.glob("copy.*"))
     assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o600
@@ -236,7 +237,7 @@ def test_a_backup_is_not_made_in_a_file_that_has_another_name(filled, tmp_path, 
     theirs, unfinished = tmp_path / "theirs", tmp_path / "copy.unfinished"
     theirs.write_bytes(b"theirs")
     (unfinished.symlink_to if is_link == "symbolic" else unfinished.hardlink_to)(theirs)
-    with Store(filled) as store, pytest.raises((IndexNotWritable, IndexBusy), match=str(unfinished)):
+    with LocalStore(filled) as store, pytest.raises((IndexNotWritable, IndexBusy), match=str(unfinished)):
         store.backup(tmp_path / "copy")
     assert theirs.read_bytes() == b"theirs"
 
@@ -246,7 +247,7 @@ def test_what_came_to_be_at_the_path_meanwhile_is_not_replaced(filled, tmp_path,
         (tmp_path / "copy").write_bytes(b"mine")
 
     monkeypatch.setattr(backup, "sync", sync_late)
-    with Store(filled) as store, pytest.raises(InputError, match="replaces nothing"):
+    with LocalStore(filled) as store, pytest.raises(InputError, match="replaces nothing"):
         store.backup(tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"mine"
     assert not list(tmp_path.glob("copy.*"))
@@ -267,7 +268,7 @@ def test_a_check_that_has_no_room_finds_no_damage(filled, monkeypatch):
     monkeypatch.setattr(connection.Connection, "copied", without_room)
     monkeypatch.setenv("SQLITE_TMPDIR", str(filled.parent))
     message = rf"temporary files in {filled.parent} .*[\d,]+ bytes free.*SQLITE_TMPDIR"
-    with Store(filled) as store, pytest.raises(IndexNotWritable, match=message):
+    with LocalStore(filled) as store, pytest.raises(IndexNotWritable, match=message):
         store.check(deep=True)
 
 
@@ -276,7 +277,7 @@ def test_a_backup_that_finds_no_room_leaves_nothing(filled, tmp_path, monkeypatc
     full = OSError(28, "No space left on device")
     monkeypatch.setattr(backup, "sync", lambda _: (_ for _ in ()).throw(full))
     message = rf"cannot write the backup {tmp_path / 'copy'} \(.*No space left.*[\d,]+ bytes free"
-    with Store(filled) as store, pytest.raises(IndexNotWritable, match=message):
+    with LocalStore(filled) as store, pytest.raises(IndexNotWritable, match=message):
         store.backup(tmp_path / "copy")
     assert set(tmp_path.iterdir()) - before <= {tmp_path / f"minisearch.db{end}" for end in ("-wal", "-shm")}
 
@@ -289,11 +290,11 @@ def test_a_backup_that_finds_no_room_leaves_nothing(filled, tmp_path, monkeypatc
     ],
 )
 def test_a_damaged_backup_is_refused_and_leaves_nothing(filled, tmp_path, damage):
-    with Store(filled) as store:
+    with LocalStore(filled) as store:
         store.backup(tmp_path / "copy")
     sql(tmp_path / "copy", damage)
     (tmp_path / "new").mkdir()
-    with pytest.raises(IndexCorrupt, match=rf"{tmp_path / 'copy'} is not sound"):
+    with pytest.raises(IndexCorrupt, match=rf"{tmp_path / 'copy'} is damaged"):
         restore(tmp_path / "copy", tmp_path / "new" / "minisearch.db")
     assert list((tmp_path / "new").iterdir()) == []
 
@@ -316,10 +317,10 @@ def test_a_backup_of_an_earlier_schema_is_refused(tmp_path):
 
 
 def test_a_restored_index_has_no_vector_file_to_look_for(filled, tmp_path):
-    with Store(filled, writable=True) as store:
-        store.publish(Base("flat", "vectors-3-0123456789ab.npy", 3, "aa", store.chunk_ids()))
+    with LocalStore(filled, writable=True) as store:
+        store._index.use(Base("flat", "vectors-3-0123456789ab.npy", 3, "aa", store.chunk_ids()))
         store.backup(tmp_path / "copy")
     (tmp_path / "new").mkdir()
     restore(tmp_path / "copy", tmp_path / "new" / "minisearch.db")
-    with Store(tmp_path / "new" / "minisearch.db") as store:
-        assert store.base() is None
+    with LocalStore(tmp_path / "new" / "minisearch.db") as store:
+        assert store.index_base() is None

@@ -20,9 +20,10 @@ from pathlib import Path
 import pytest
 
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
-from minisearch.stores.local import Base, Store, connection, files, sqlite
+from minisearch.stores.local import LocalStore, connection, files, sqlite
 from minisearch.stores.local.files import writer_lock
 from minisearch.stores.local.seal import seal_path
+from minisearch.stores.local.vector_index import Base
 from tests.stores.store_cases import as_put, assert_sound, contents, put, sql
 
 CHECKOUT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def filled(path):
 
 
 def fill(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", *(f"kelp {i}" for i in range(30)))
         put(store, "b.md", "lava", "x" * 9_000)
 
@@ -47,8 +48,8 @@ def filled_contents():
 
 
 def read_everything(path):
-    with Store(path) as store, store.snapshot():
-        store.meta(), store.counts(), store.version(), store.base()
+    with LocalStore(path) as store, store.snapshot():
+        store.meta(), store.counts(), store.version(), store.index_base()
         store.journal.last_run(), store.journal.problems(), store.notes()
         store.known_vectors(["lava", "kelp 3"])
         return contents(store)
@@ -81,7 +82,7 @@ def python(program, *arguments, **options):
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path, content, writable):
     path.write_bytes(content)
     with pytest.raises(IndexCorrupt, match=named(path, "index again")):
-        Store(path, writable=writable)
+        LocalStore(path, writable=writable)
     assert path.read_bytes() == content
 
 
@@ -89,19 +90,19 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path, content, 
 def test_a_folder_in_the_place_of_the_database_is_refused(path, writable):
     path.mkdir()
     with pytest.raises(IndexNotWritable, match=named(path, "choose another folder with --index")):
-        Store(path, writable=writable)
+        LocalStore(path, writable=writable)
 
 
 def test_a_database_that_is_not_there_is_not_made_by_reading(path):
     with pytest.raises(StoreError, match=named(path, "choose another folder with --index")):
-        Store(path)
+        LocalStore(path)
     assert list(path.parent.iterdir()) == []
 
 
 def test_an_empty_file_asks_for_indexing_and_can_be_filled(path):
     path.touch()
     with pytest.raises(StoreError, match=named(path, "is empty.* run minisearch index again")):
-        Store(path)
+        LocalStore(path)
     assert path.read_bytes() == b""
     fill(path)
     assert read_everything(path) == filled_contents()
@@ -124,7 +125,7 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(path, schema
         theirs.executescript(schema)
     before = path.read_bytes()
     with pytest.raises(IndexCorrupt, match=named(path, "is no minisearch index .* with --index")):
-        Store(path, writable=writable)
+        LocalStore(path, writable=writable)
     assert path.read_bytes() == before
 
 
@@ -138,7 +139,7 @@ def test_a_schema_from_the_future_is_refused_and_left_as_it_is(filled, writable)
     sql(filled, "pragma wal_checkpoint(truncate)")
     before = filled.read_bytes()
     with pytest.raises(StoreError, match=named(filled, r"m999_telepathy.*pip install --upgrade minisearch")):
-        Store(filled, writable=writable)
+        LocalStore(filled, writable=writable)
     assert filled.read_bytes() == before
 
 
@@ -147,12 +148,12 @@ def test_a_database_that_is_refused_is_closed_again(path):
     for content in (b"no database" * 500, b""):
         path.write_bytes(content)
         with pytest.raises(StoreError):
-            Store(path)
+            LocalStore(path)
     path.unlink()
     sql(path, "create table recipes (title text)")
     for writable in (False, True):
         with pytest.raises(IndexCorrupt):
-            Store(path, writable=writable)
+            LocalStore(path, writable=writable)
     assert str(path) not in {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
 
 
@@ -183,7 +184,7 @@ def test_a_page_of_zeros_is_an_error_with_a_name_and_harms_nothing_else(filled):
             n_refused += 1
             assert re.search(named(filled, "index again"), str(error))
         assert filled.read_bytes() == damaged
-        with contextlib.suppress(IndexCorrupt), Store(filled, writable=True) as store:
+        with contextlib.suppress(IndexCorrupt), LocalStore(filled, writable=True) as store:
             put(store, "a.md", "new")
             put(store, "c.md", "new")
             store.remove([store.documents()["b.md"].id])
@@ -208,17 +209,15 @@ def test_a_vector_of_another_length_is_damage_and_not_a_number(filled, vector):
 
 @pytest.mark.parametrize(
     ("vector", "dimension"),
-    [(b"\0" * 31, None), (None, None), ("text" * 8, None), (7, "8"), (b"", "8"), (b"\0" * 28, "8")],
+    [(b"\0" * 31, 0), (None, 0), ("text" * 8, 0), (b"", 0), (7, 8), (b"", 8), (b"\0" * 28, 8)],
 )
 def test_a_known_vector_of_another_length_is_damage_too(filled, vector, dimension):
     sql(filled, "drop table vectors")
     sql(filled, "create table vectors (chunk_id integer primary key, vector, crc32)")
     sql(filled, "insert into vectors values (4, ?, 0)", [vector])
-    if dimension:
-        sql(filled, "insert into meta values ('dimension', ?)", [dimension])
     cure = named(filled, r"chunk 4 has no vector of .* index again")
-    with Store(filled, writable=True) as store, pytest.raises(IndexCorrupt, match=cure):
-        store.known_vectors(["kelp 3"])
+    with LocalStore(filled, writable=True) as store, pytest.raises(IndexCorrupt, match=cure):
+        store.known_vectors(["kelp 3"], dimension=dimension)
 
 
 def test_a_vector_with_a_bit_flipped_is_damage(filled):
@@ -229,7 +228,7 @@ def test_a_vector_with_a_bit_flipped_is_damage(filled):
         sql(filled, "update vectors set vector = ? where chunk_id = 4", [bytes(flipped)])
         with pytest.raises(IndexCorrupt, match=named(filled, "the vector of chunk 4 is not what was stored")):
             read_everything(filled)
-        with Store(filled) as store, pytest.raises(IndexCorrupt, match="the vector of chunk 4"):
+        with LocalStore(filled) as store, pytest.raises(IndexCorrupt, match="the vector of chunk 4"):
             store.known_vectors(["kelp 3"])
         sql(filled, "update vectors set vector = ? where chunk_id = 4", [vector])
     assert read_everything(filled) == filled_contents()
@@ -251,7 +250,7 @@ def test_a_vector_with_a_bit_flipped_is_damage(filled):
 def test_a_passage_that_is_not_what_was_stored_is_damage(filled, change):
     table, _ = change.split(maxsplit=1)
     sql(filled, f"update {change} where {'id' if table == 'documents' else 'document_id'} = 1")
-    with Store(filled) as store:
+    with LocalStore(filled) as store:
         with pytest.raises(IndexCorrupt, match=named(filled, "the text of chunk 4 is not what was stored")):
             store.chunks([4])
         assert store.chunks([31])[31].text == "lava"
@@ -266,7 +265,7 @@ def test_a_passage_that_is_not_what_was_stored_is_damage(filled, change):
     ],
 )
 def test_a_damaged_record_of_the_last_run_is_named(filled, column, junk):
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         store.journal.start_run(["docs"])
     sql(filled, f"update runs set {column} = ?", [junk])
     with pytest.raises(
@@ -316,7 +315,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from minisearch.errors import StoreError
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
 from minisearch.stores.local.seal import seal_path
 from tests.stores.store_cases import contents, put
@@ -326,11 +325,11 @@ if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 path = Path(sys.argv[1])
-with Store(path) as store:
+with LocalStore(path) as store:
     print(len(contents(store)["a.md"]))
 
 def write():
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "c.md", "new")
 
 for attempt in (write, writer_lock(path.parent).__enter__):
@@ -347,7 +346,7 @@ def test_a_folder_that_cannot_be_written_to_can_be_read(writer):
         path = Path(folder) / "minisearch.db"
         fill(path)
         if writer == "at work":
-            put(stack.enter_context(Store(path, writable=True)), "c.md", "in the log")
+            put(stack.enter_context(LocalStore(path, writable=True)), "c.md", "in the log")
         if writer == "killed":
             with keep_writing(path, until="1") as child:
                 child.communicate()
@@ -369,7 +368,7 @@ def test_a_folder_that_cannot_be_written_to_can_be_read(writer):
 READER_AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.stores.store_cases import contents
 
 if os.getuid() == 0:
@@ -377,12 +376,12 @@ if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 path = Path(sys.argv[1])
-store = Store(path)
+store = LocalStore(path)
 for _ in sys.stdin:
     is_outdated = store.is_outdated()
     if is_outdated:
         store.close()
-        store = Store(path)
+        store = LocalStore(path)
     print(int(is_outdated), len(contents(store)), flush=True)
 """
 
@@ -403,7 +402,7 @@ def test_a_reader_of_a_folder_that_it_cannot_write_to_notices_what_others_write(
 
             assert [ask(), ask()] == [["0", "2"], ["0", "2"]]
             os.chmod(folder, 0o755)
-            with Store(path, writable=True) as store:
+            with LocalStore(path, writable=True) as store:
                 put(store, "c.md", "in the log")
                 os.chmod(folder, 0o555)
                 assert ask() == ["1", "3"]
@@ -420,7 +419,7 @@ def test_a_reader_of_a_folder_that_it_cannot_write_to_notices_what_others_write(
 
 @pytest.mark.parametrize("writable", [False, True])
 def test_a_store_is_outdated_once_another_file_is_in_its_place(filled, writable):
-    with Store(filled, writable=writable) as store:
+    with LocalStore(filled, writable=writable) as store:
         assert not store.is_outdated()
         twin = filled.with_name("twin")
         shutil.copy(filled, twin)
@@ -429,13 +428,13 @@ def test_a_store_is_outdated_once_another_file_is_in_its_place(filled, writable)
         twin.rename(filled)
         assert store.is_outdated()
         assert contents(store) == filled_contents()
-    with Store(filled) as store:
+    with LocalStore(filled) as store:
         assert not store.is_outdated()
 
 
 def test_a_store_is_not_outdated_by_what_sqlite_shows_it(filled):
-    with Store(filled) as reader:
-        with Store(filled, writable=True) as store:
+    with LocalStore(filled) as reader:
+        with LocalStore(filled, writable=True) as store:
             assert not store.is_outdated()
             put(store, "c.md", "new")
             assert not reader.is_outdated()
@@ -444,25 +443,25 @@ def test_a_store_is_not_outdated_by_what_sqlite_shows_it(filled):
 
 
 def test_a_new_store_is_not_outdated(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         assert not store.is_outdated()
 
 
 def test_a_snapshot_has_a_newer_base_once_another_was_published(filled):
-    with Store(filled, writable=True) as store, Store(filled) as reader:
+    with LocalStore(filled, writable=True) as store, LocalStore(filled) as reader:
         with reader.snapshot():
-            assert not reader.has_newer_base()
+            assert not reader._index._is_replaced()
             put(store, "c.md", "new")
-            assert not reader.has_newer_base()
-            store.publish(Base("flat", "vectors-1", 3, "", store.chunk_ids()))
-            assert reader.has_newer_base()
-            assert reader.base() is None
-        assert not reader.has_newer_base()
+            assert not reader._index._is_replaced()
+            store._index.use(Base("flat", "vectors-1", 3, "", store.chunk_ids()))
+            assert reader._index._is_replaced()
+            assert reader.index_base() is None
+        assert not reader._index._is_replaced()
 
 
 def test_reading_leaves_nothing_behind_but_the_files_of_sqlite(filled):
     before = filled.read_bytes(), filled.stat().st_mtime_ns
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         contents(reader)
         assert {file.name for file in filled.parent.iterdir()} <= OWN_FILES
     assert {file.name for file in filled.parent.iterdir()} <= OWN_FILES
@@ -497,7 +496,7 @@ def no_file_longer_than(n_bytes):
 @pytest.mark.parametrize("n_bytes", [150_000, 200_001, 300_000, 412_345])
 def test_a_full_disk_is_an_error_with_a_name_and_loses_nothing(filled, n_bytes):
     n_put = 0
-    with Store(filled, writable=True) as store, no_file_longer_than(n_bytes):
+    with LocalStore(filled, writable=True) as store, no_file_longer_than(n_bytes):
         room = r"the free space of .* \([\d,]+ bytes free\).* with --index"
         with pytest.raises(IndexNotWritable, match=named(filled, room)) as caught:
             while True:
@@ -511,7 +510,7 @@ def test_a_full_disk_is_an_error_with_a_name_and_loses_nothing(filled, n_bytes):
         f"{n}.md": as_put(*(f"moth {n} {i}" for i in range(40))) for n in range(n_put)
     }
     assert read_everything(filled) == expected
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         put(store, "after.md", "room again")
         assert contents(store) == expected | {"after.md": as_put("room again")}
     assert_sound(filled)
@@ -522,7 +521,7 @@ def test_a_full_disk_is_an_error_with_a_name_and_loses_nothing(filled, n_bytes):
 
 def test_a_database_that_another_process_writes_to_is_busy_and_can_be_read(filled, monkeypatch):
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
-    with Store(filled, writable=True) as store, closing(sqlite3.connect(filled)) as other:
+    with LocalStore(filled, writable=True) as store, closing(sqlite3.connect(filled)) as other:
         other.execute("begin immediate")
         with pytest.raises(IndexBusy, match=named(filled, "another process .* try again in a moment")):
             put(store, "c.md", "new")
@@ -533,7 +532,7 @@ def test_a_database_that_another_process_writes_to_is_busy_and_can_be_read(fille
 
 
 def test_a_snapshot_is_of_one_generation_while_a_writer_goes_on(filled):
-    with Store(filled, writable=True) as writer, Store(filled) as reader:
+    with LocalStore(filled, writable=True) as writer, LocalStore(filled) as reader:
         with reader.snapshot():
             assert reader.generation == 2
             put(writer, "a.md", "new")
@@ -545,7 +544,7 @@ def test_a_snapshot_is_of_one_generation_while_a_writer_goes_on(filled):
 
 
 def test_a_reader_never_sees_half_of_a_document(filled):
-    with Store(filled, writable=True) as writer, Store(filled) as reader:
+    with LocalStore(filled, writable=True) as writer, LocalStore(filled) as reader:
         with writer.snapshot():
             put(writer, "a.md", "new")
             assert contents(reader) == filled_contents()
@@ -554,15 +553,15 @@ def test_a_reader_never_sees_half_of_a_document(filled):
 
 def test_a_suspended_reader_does_not_hold_up_a_writer_that_closes(filled, monkeypatch):
     monkeypatch.setattr(connection, "CLOSE_TIMEOUT_S", 0.05)
-    with Store(filled) as reader, reader.snapshot():
+    with LocalStore(filled) as reader, reader.snapshot():
         assert reader.generation == 2
-        with Store(filled, writable=True) as writer:
+        with LocalStore(filled, writable=True) as writer:
             put(writer, "c.md", "new")
             started_s = time.monotonic()
         assert time.monotonic() - started_s < 5
         assert reader.generation == 2
     assert read_everything(filled) == filled_contents() | {"c.md": as_put("new")}
-    with Store(filled, writable=True):
+    with LocalStore(filled, writable=True):
         pass
     assert {file.name for file in filled.parent.iterdir()} <= {"minisearch.db", "minisearch.db.seal"}
 
@@ -643,7 +642,7 @@ def test_a_lock_that_cannot_be_made_says_why(tmp_path):
 def test_all_files_are_the_owners_alone_whatever_the_umask(path, umask):
     before = os.umask(umask)
     try:
-        with writer_lock(path.parent), Store(path, writable=True) as store:
+        with writer_lock(path.parent), LocalStore(path, writable=True) as store:
             put(store, "a.md", "kelp")
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
             store.backup(path.with_name("copy"))
@@ -665,7 +664,7 @@ def test_a_link_out_of_the_folder_is_not_followed(filled, tmp_path_factory, suff
     before = target.read_bytes()
     file.symlink_to(target)
     with pytest.raises(StoreError, match=f"{file} is a symbolic link.* --index"):
-        Store(filled, writable=writable)
+        LocalStore(filled, writable=writable)
     assert target.read_bytes() == before
 
 
@@ -674,10 +673,10 @@ def test_a_link_out_of_the_folder_is_not_followed(filled, tmp_path_factory, suff
 KEEP_WRITING = """
 import os, signal, sys
 from pathlib import Path
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.stores.store_cases import put
 
-store = Store(Path(sys.argv[1]), writable=True)
+store = LocalStore(Path(sys.argv[1]), writable=True)
 for n in range(1_000_000):
     if str(n) == sys.argv[2]:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -697,13 +696,13 @@ def test_a_killed_writer_leaves_every_document_whole(path, n_puts):
             acknowledged = int(child.stdout.readline())
         child.kill()
         acknowledged = int((child.stdout.read().split("\n")[:-1] or [acknowledged])[-1])
-    with Store(path) as reader:
+    with LocalStore(path) as reader:
         last = reader.generation - 1
         assert last in (acknowledged, acknowledged + 1)
         assert contents(reader) == {
             f"{n % 7}.md": as_put(*(f"{n} {i}" for i in range(5))) for n in range(max(0, last - 6), last + 1)
         }
-    with Store(path, writable=True) as writer:
+    with LocalStore(path, writable=True) as writer:
         put(writer, "a.md", "new")
     assert_sound(path)
 
@@ -712,7 +711,7 @@ KILLED_AT_EACH_STATEMENT = """
 import os, signal, sqlite3, sys
 from pathlib import Path
 import sqlite_utils  # here, so that not every child imports it
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 
 class Killed(sqlite3.Connection):
     n_left = 0
@@ -731,7 +730,7 @@ for n in range(1_000):
     child = os.fork()
     if child == 0:
         Killed.n_left = n
-        Store(folder / "minisearch.db", writable=True).close()
+        LocalStore(folder / "minisearch.db", writable=True).close()
         os._exit(0)
     if os.waitpid(child, 0)[1] == 0:
         print(n)
@@ -746,9 +745,9 @@ def test_a_first_opening_killed_at_any_statement_is_finished_by_the_next(tmp_pat
     for n in range(n_statements + 1):
         path = tmp_path / str(n) / "minisearch.db"
         if path.exists():
-            with contextlib.suppress(StoreError), Store(path) as reader:
+            with contextlib.suppress(StoreError), LocalStore(path) as reader:
                 assert contents(reader) == {}
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             put(store, "a.md", "kelp")
         assert read_everything(path) == {"a.md": as_put("kelp")}
         assert_sound(path)

@@ -20,8 +20,19 @@ import pytest
 
 from minisearch.errors import IndexCorrupt, StoreError
 from minisearch.filters import Contains, Field, Language
-from minisearch.stores.local import Store
-from tests.stores.store_cases import DIMENSION, STAMP, a_chunk, a_document, contents, put, sql, vectors_of
+from minisearch.stores.local import LocalStore
+from minisearch.stores.local.seal import read_seal
+from tests.stores.store_cases import (
+    DIMENSION,
+    STAMP,
+    a_chunk,
+    a_document,
+    contents,
+    lexical,
+    put,
+    sql,
+    vectors_of,
+)
 
 CHECKOUT = Path(__file__).parents[2]
 WORDS = ["kelp", "lava", "moth", "quartz", "天気"]
@@ -31,14 +42,14 @@ PAGE = 4096
 CUT_OFF = """
 import os, signal, sys
 from pathlib import Path
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore
 from tests.stores.store_cases import put
 from tests.stores.test_damage import texts
 
 path = Path(sys.argv[1])
-with Store(path, writable=True) as store:
-    store.set_meta(manifest="{}")
-store = Store(path, writable=True)
+with LocalStore(path, writable=True) as store:
+    store.set_meta(dimension="8")
+store = LocalStore(path, writable=True)
 for n in range(int(sys.argv[2])):
     put(store, f"{n}.md", *texts(n))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -53,8 +64,8 @@ def texts(n):
 @pytest.fixture(scope="module")
 def at_rest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rest")
-    with Store(folder / "minisearch.db", writable=True) as store:
-        store.set_meta(manifest="{}")
+    with LocalStore(folder / "minisearch.db", writable=True) as store:
+        store.set_meta(dimension=str(DIMENSION))
         for n in range(25):
             put(store, f"{n}.md", *texts(n))
     return folder
@@ -75,18 +86,15 @@ def killed(tmp_path_factory):
 
 def answers(folder):
     """All that can be asked of a store."""
-    with Store(folder / "minisearch.db") as store, store.snapshot():
+    with LocalStore(folder / "minisearch.db") as store, store.snapshot():
         return (
             contents(store),
             sorted(store.documents()),
             store.counts(),
             store.generation,
-            [store.lexical(word, 20).ids.tolist() for word in WORDS],
+            [lexical(store, word, 20).ids.tolist() for word in WORDS],
             [store.select(Contains(word)).tolist() for word in WORDS],
-            {
-                text: vector.tobytes()
-                for text, vector in store.known_vectors(texts(3), dimension=DIMENSION).items()
-            },
+            {text: vector.tobytes() for text, vector in store.known_vectors(texts(3)).items()},
             (store.notes(), store.journal.problems(), store.journal.last_run()),
         )
 
@@ -174,6 +182,28 @@ def test_every_damage_to_a_database_at_rest_is_an_error_with_a_name(at_rest, tmp
     assert answers(at_rest) == expected
 
 
+def test_damage_without_a_trace_changes_no_row_that_is_read_and_a_check_finds_it(at_rest, tmp_path):
+    """Size and time stay as they were, as with damage below the file system: a query trusts the file."""
+    dice = random.Random(6)
+    expected, outcomes = answers(at_rest), Counter()
+    for n in range(N_DAMAGED // 5):
+        damage(tmp_path, at_rest, "minisearch.db", dice, n)
+        path, sealed = tmp_path / "minisearch.db", read_seal(tmp_path / "minisearch.db")
+        if path.stat().st_size != sealed.n_bytes:
+            continue
+        os.utime(path, ns=(sealed.mtime_ns, sealed.mtime_ns))
+        try:
+            held, documents, *rest = answers(tmp_path)
+        except StoreError:
+            outcomes["error"] += 1
+            continue
+        assert (held, documents) == expected[:2]
+        outcomes["same" if tuple(rest) == expected[2:] else "wrong until checked"] += 1
+        with LocalStore(path) as store:
+            assert store.check(deep=True) != []
+    assert outcomes["error"] and outcomes["same"]
+
+
 def test_a_writer_makes_no_damaged_database_good(at_rest, tmp_path):
     dice = random.Random(2)
     for n in range(60):
@@ -181,7 +211,7 @@ def test_a_writer_makes_no_damaged_database_good(at_rest, tmp_path):
         before = (tmp_path / "minisearch.db").read_bytes()
         if not before:
             continue  # an empty file is a new database
-        with pytest.raises(StoreError), Store(tmp_path / "minisearch.db", writable=True) as store:
+        with pytest.raises(StoreError), LocalStore(tmp_path / "minisearch.db", writable=True) as store:
             put(store, "new.md", "new")
         assert (tmp_path / "minisearch.db").read_bytes() == before
 
@@ -243,7 +273,7 @@ def test_a_killed_writer_s_file_damaged_beside_its_log_is_never_more_than_it_was
 
 
 def contents_of(folder):
-    with Store(folder / "minisearch.db") as store:
+    with LocalStore(folder / "minisearch.db") as store:
         return contents(store)
 
 
@@ -259,29 +289,29 @@ def contents_of(folder):
     ],
 )
 def test_a_filter_never_answers_from_a_damaged_field(path, damage, message):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         for name in ("a.md", "b.md"):
             fields = {"author": (name,), "odd": (math.nan, -0.0, math.inf, 10**400, True, "\udc80\0")}
             document = replace(a_document(name), fields=fields)
             store.put(document, [a_chunk(name)], vectors_of([name]), ["a note"])
     path.with_name("minisearch.db.seal").unlink()
     where = Field("author", "=", "A.md") | Language("x")
-    with Store(path) as reader:
+    with LocalStore(path) as reader:
         assert reader.select(where).tolist() == [1]
         assert reader.check() == []
     sql(path, damage)
-    with Store(path) as reader, pytest.raises(IndexCorrupt, match=message):
+    with LocalStore(path) as reader, pytest.raises(IndexCorrupt, match=message):
         reader.select(where)
-    with Store(path) as reader, pytest.raises(IndexCorrupt, match=message):
+    with LocalStore(path) as reader, pytest.raises(IndexCorrupt, match=message):
         reader.documents(with_fields=True)
 
 
 def test_a_damaged_note_is_not_shown(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.put(a_document("a.md"), [a_chunk("kelp")], vectors_of(["kelp"]), ["a note"])
     sql(path, "update notes set text = 'A note'")
     with (
-        Store(path) as reader,
+        LocalStore(path) as reader,
         pytest.raises(IndexCorrupt, match=r"a note on 'a\.md' is not what was stored"),
     ):
         reader.notes()
@@ -289,7 +319,7 @@ def test_a_damaged_note_is_not_shown(path):
 
 def test_a_document_that_was_read_again_has_a_checksum_of_its_new_stamp(path):
     stamp = replace(STAMP, mtime_ns=STAMP.mtime_ns + 1)
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "kelp")
         store.restamp(1, stamp)
         assert store.documents()["a.md"].stamp == stamp

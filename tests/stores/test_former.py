@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minisearch.stores.local import Store, history, restore
+from minisearch.stores.local import LocalStore, history, restore
 from tests.stores.store_cases import a_chunk, a_document, assert_sound, put, sql, vectors_of
 
 
 def change(path, **texts):
     """One change that puts each document, or removes it where its text is None."""
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         run_id = store.journal.start_run([])
         store.begin_change(run_id)
         for name, text in texts.items():
@@ -26,12 +26,12 @@ def change(path, **texts):
 
 
 def remove_for_good(path, *names):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.remove([store.documents()[name].id for name in names], for_good=True)
 
 
 def known(path, *texts):
-    with Store(path) as reader:
+    with LocalStore(path) as reader:
         found = reader.known_vectors(list(texts))
     for text, vector in found.items():
         assert vector.tobytes() == vectors_of([text])[0].tobytes()
@@ -62,7 +62,7 @@ def test_of_the_words_of_what_is_gone_none_is_kept(path):
         change(path, a=text)
     assert known(path, "zebra crossing") == {"zebra crossing"}
     sql(path, "insert into meta values ('to_be_shrunk', '1')")
-    with Store(path, writable=True):
+    with LocalStore(path, writable=True):
         pass
     assert b"zebra" not in path.read_bytes()
 
@@ -79,7 +79,7 @@ def test_a_text_that_the_index_holds_is_not_kept_twice(path):
 
 def test_texts_between_two_changes_of_one_path_in_one_change_are_known(path):
     change(path, a="one")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         for text in ("two", "three", "four"):
             put(store, "a", text)
         store.remove([store.documents()["a"].id])
@@ -138,10 +138,10 @@ def test_what_a_user_removes_of_what_had_left_the_index_just_before_is_not_kept(
 def test_a_removal_taken_back_and_made_again_keeps_nothing_either(path):
     change(path, a="plan", b="b")
     remove_for_good(path, "a")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.roll_back()
     assert known(path, "plan") == {"plan"}
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.roll_back()
     change(path, c="c")
     change(path, c="d")
@@ -161,7 +161,7 @@ def test_vectors_outlive_going_back_and_forth(path):
     for text in ("one", "two", "three", "four"):
         change(path, a=text)
     for _ in range(3):
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             store.roll_back()
         assert known(path, "one", "two", "three", "four") == {"one", "two", "three", "four"}
     change(path, a="five")
@@ -178,7 +178,7 @@ def test_of_what_was_not_screened_nothing_is_kept_once_it_is(path, ends_as):
     change(path, plain="old")
     change(path, plain="new")
     for text in ("token 1", "token 2", "token 3"):
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             put_unscreened(store, "a", text)
             store.forget_secrets(lambda _: True)
     assert known(path, "token 1", "token 2") == {"token 1", "token 2"}
@@ -186,7 +186,7 @@ def test_of_what_was_not_screened_nothing_is_kept_once_it_is(path, ends_as):
         change(path, a=None)
         change(path, plain="newer")
         assert known(path, "token 3") == {"token 3"}
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         if ends_as == "screened":
             put(store, "a", "[token]")
         store.forget_secrets(lambda _: False)
@@ -198,11 +198,11 @@ def test_of_what_was_not_screened_nothing_is_kept_once_it_is(path, ends_as):
 
 
 def test_vectors_of_another_model_are_none(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.set_meta(model_fingerprint="first")
     for text in ("one", "two", "three"):
         change(path, a=text)
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.set_meta(model_fingerprint="first", model="another name")
         assert n_kept(path) == 1
         store.set_meta(model_fingerprint="second")
@@ -218,7 +218,7 @@ def test_a_damaged_one_is_not_used(path, damage):
         change(path, a=text)
     sql(path, f"update former_vectors set {damage}")
     assert known(path, "one", "two", "three") == {"two", "three"}
-    with Store(path) as store:
+    with LocalStore(path) as store:
         assert any("former text 1" in problem for problem in store.check())
 
 
@@ -226,7 +226,7 @@ def test_a_change_that_fails_keeps_and_forgets_nothing(path):
     for text in ("one", "two", "three"):
         change(path, a=text)
     before = sql(path, "select * from former_vectors")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a", "four")
         with pytest.raises(ValueError, match="zip"):
             store.put(a_document("a"), [a_chunk("five")], vectors_of([]))
@@ -240,7 +240,7 @@ def test_a_change_that_fails_keeps_and_forgets_nothing(path):
 def test_a_backup_has_them_too(path, tmp_path):
     for text in ("one", "two", "three"):
         change(path, a=text)
-    with Store(path) as store:
+    with LocalStore(path) as store:
         store.backup(tmp_path / "copy")
     restored = tmp_path / "restored.db"
     restore(tmp_path / "copy", restored)
@@ -253,7 +253,7 @@ def test_a_change_asks_no_more_of_the_database_the_more_documents_it_has(path):
     for n in (3, 60):
         for part in range(3):
             change(path, **{f"{name}": f"{part} {name}" for name in range(n)})
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             store.begin_change(0)
             put(store, "last", f"{n}")
             seen = []
@@ -281,7 +281,7 @@ def test_whatever_was_stored_is_known(tmp_path_factory, changes):
     change(path, a="0")
     stored = {"0"}
     for one in changes:
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             for name, texts in one:
                 put(store, name, *texts)
                 stored.update(texts)

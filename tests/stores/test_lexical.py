@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minisearch.filters import And, Contains, Extension, Not, Or, Path
-from minisearch.stores.local import Store, full_text
+from minisearch.search import ranking
+from minisearch.stores.local import LocalStore, full_text
 from minisearch.types import Hits
-from tests.stores.store_cases import a_chunk, a_document, assert_sound, put, sql, vectors_of
+from tests.stores.store_cases import a_chunk, a_document, assert_sound, lexical, put, sql, vectors_of
 
 WORDS = ["kelp", "lava", "moth", "quartz", "fern", "onyx", "hail"]  # words that stemming leaves as they are
 
@@ -28,7 +29,7 @@ def put_one(store, path, text, *, title="", heading=""):
 
 
 def texts_found(store, query, k=10):
-    hits = store.lexical(query, k)
+    hits = lexical(store, query, k)
     chunks = store.chunks(hits.ids.tolist())
     return [chunks[id_].text for id_ in hits.ids.tolist()]
 
@@ -44,12 +45,12 @@ def fill_up(store, n=9):
 @pytest.mark.parametrize("query", ["", " ", "?!", "\0", "\ud800", "🎉", '""', "zebra", "-"])
 def test_without_a_word_that_is_there_nothing_is_found(store, query):
     put(store, "a.md", "kelp")
-    hits = store.lexical(query, 5)
+    hits = lexical(store, query, 5)
     assert (len(hits), hits.ids.dtype, hits.scores.dtype) == (0, np.int64, np.float32)
 
 
 def test_an_empty_store_has_no_hits(store):
-    assert len(store.lexical("kelp 海藻", 5)) == 0
+    assert len(lexical(store, "kelp 海藻", 5)) == 0
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_a_title_counts_twice_and_a_heading_once(store):
     put_one(store, "text.md", "kelp x y")
     put_one(store, "heading.md", "x y", heading="kelp")
     put_one(store, "title.md", "x y ", title="kelp")
-    hits = store.lexical("kelp", 5)
+    hits = lexical(store, "kelp", 5)
     chunks = store.chunks(hits.ids.tolist())
     assert [chunks[id_].path for id_ in hits.ids.tolist()] == ["title.md", "text.md", "heading.md"]
     assert hits.scores[1] == hits.scores[2] < hits.scores[0]
@@ -83,10 +84,10 @@ def test_a_title_counts_twice_and_a_heading_once(store):
 def test_equal_scores_are_ordered_by_id_and_k_cuts_there(store):
     fill_up(store, 30)
     put(store, "a.md", *["kelp"] * 9)
-    every = store.lexical("kelp", 99).ids.tolist()
+    every = lexical(store, "kelp", 99).ids.tolist()
     assert every == sorted(every)
     assert len(every) == 9
-    assert store.lexical("kelp", 4).ids.tolist() == every[:4]
+    assert lexical(store, "kelp", 4).ids.tolist() == every[:4]
 
 
 # --- scores ----------------------------------------------------------------------------------------
@@ -112,7 +113,7 @@ def reference(passages, query, table_of, *, rarity_by_table=None):
             rarity = math.log((len(those) - n_with + 0.5) / (n_with + 0.5))
             rarity = rarity if rarity > 0 else 1e-6
             f, length = n_times(asked, words), len(words) / lengths[table_of[i]]
-            weight = 1 if isinstance(asked, str) else full_text.PAIR_WEIGHT
+            weight = 1 if isinstance(asked, str) else ranking.PAIR_WEIGHT
             scores[i] += weight * rarity * f * 2.2 / (f + 1.2 * (0.25 + 0.75 * length))
     return {i: score for i, score in scores.items() if score}
 
@@ -145,7 +146,8 @@ def as_words(text):
 @pytest.mark.parametrize("share", [0, 0.05, 0.5, 0.95, 1])
 @pytest.mark.parametrize("few", [0, 1_000])
 def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, share, few, monkeypatch):
-    monkeypatch.setattr(full_text, "FEW", few)
+    monkeypatch.setattr(full_text, "MANY", few)
+    monkeypatch.setattr(ranking, "FEW", few)
     random_ = random.Random(f"{seed} {share}")
     texts = []
     for _ in range(60):
@@ -170,7 +172,7 @@ def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, sha
         asked = [word for word in asked if sum(word in passage for passage in passages) <= 30] or asked
         asked += side_by_side(query, passages)
         expected = reference(passages, asked, is_cjk, rarity_by_table=big)
-        hits = store.lexical(query, 100)
+        hits = lexical(store, query, 100)
         assert dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True)) == {
             ids[i]: pytest.approx(score, rel=1e-5) for i, score in expected.items()
         }
@@ -182,7 +184,7 @@ def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, sha
 def test_no_passage_scores_more_than_the_ceiling_and_one_full_of_the_word_comes_near(store):
     fill_up(store, 30)
     put(store, "a.md", "kelp " * 5_000, "kelp")
-    hits = store.lexical("kelp", 5)
+    hits = lexical(store, "kelp", 5)
     assert hits.ceiling == pytest.approx(2.2 * math.log(30.5 / 2.5), rel=1e-6)
     assert 0.7 * hits.ceiling < hits.scores[0] < hits.ceiling
 
@@ -190,7 +192,7 @@ def test_no_passage_scores_more_than_the_ceiling_and_one_full_of_the_word_comes_
 def test_a_word_that_is_nowhere_raises_the_ceiling_alone(store):
     fill_up(store, 30)
     put(store, "a.md", "kelp")
-    plain, more = store.lexical("kelp", 5), store.lexical("kelp zebra", 5)
+    plain, more = lexical(store, "kelp", 5), lexical(store, "kelp zebra", 5)
     assert more.scores.tolist() == plain.scores.tolist()
     assert more.ceiling == pytest.approx(plain.ceiling + 2.2 * math.log(31.5 / 0.5), rel=1e-6)
 
@@ -205,7 +207,7 @@ def test_a_word_in_most_passages_counts_only_where_there_is_no_other(store):
 def test_in_a_few_passages_a_name_counts_more_than_where_and_does(store):
     fill_up(store, 19)
     put(store, "a.md", "where the pipes go", "what it does", "Wilhelmina Crouch, Trondheim")
-    hits = store.lexical("where does Wilhelmina live", 9)
+    hits = lexical(store, "where does Wilhelmina live", 9)
     texts = texts_found(store, "where does Wilhelmina live")
     assert texts == ["Wilhelmina Crouch, Trondheim", "what it does", "where the pipes go"]
     assert hits.scores[0] > 2 * hits.scores[1]
@@ -214,9 +216,9 @@ def test_in_a_few_passages_a_name_counts_more_than_where_and_does(store):
 
 
 def test_in_many_passages_function_words_are_as_rare_as_they_are(store):
-    fill_up(store, full_text.FEW)
+    fill_up(store, ranking.FEW)
     put(store, "a.md", "where it goes", "a kelp is")
-    hits = store.lexical("where kelp", 9)
+    hits = lexical(store, "where kelp", 9)
     assert hits.scores[0] == hits.scores[1]
 
 
@@ -224,7 +226,7 @@ def test_two_words_side_by_side_count_more_than_apart_and_in_their_order_alone(s
     fill_up(store, 30)
     put(store, "a.md", "kelp lava moth", "lava kelp moth", "kelp moth lava")
     assert texts_found(store, "kelp lava")[0] == "kelp lava moth"
-    together, apart, turned = store.lexical("kelp lava", 9).scores
+    together, apart, turned = lexical(store, "kelp lava", 9).scores
     assert turned == apart < together
     rarity = math.log(32.5 / 1.5)  # of the pair, in one passage of 33
     own, average = 3, (30 * 2 + 3 * 3) / 33
@@ -241,10 +243,11 @@ def test_a_pair_of_function_words_is_no_pair(store):
 
 @pytest.mark.parametrize("few", [0, 1_000])
 def test_what_a_passage_has_of_the_words_leaves_function_words_and_pairs_out(store, few, monkeypatch):
-    monkeypatch.setattr(full_text, "FEW", few)
+    monkeypatch.setattr(full_text, "MANY", few)
+    monkeypatch.setattr(ranking, "FEW", few)
     fill_up(store, 30)
     put(store, "a.md", "what is it", "kelp and lava", "what is kelp " * 30)
-    both, many, none = (store.lexical(text, 9) for text in ("kelp lava", "what is kelp", "what is it"))
+    both, many, none = (lexical(store, text, 9) for text in ("kelp lava", "what is kelp", "what is it"))
     own, average = 3, (30 * 2 + 3 + 3 + 90) / 33
     once = 1 / (1 + 1.2 * (0.25 + 0.75 * own / average))  # of what a word comes to that is repeated for ever
     assert dict(zip(both.ids.tolist(), both.words.tolist(), strict=True))[32] == pytest.approx(once, rel=1e-4)
@@ -256,7 +259,7 @@ def test_what_a_passage_has_of_the_words_leaves_function_words_and_pairs_out(sto
 def test_words_with_something_between_them_are_no_pair(store, query):
     fill_up(store, 30)
     put(store, "a.md", "kelp lava", "lava kelp")
-    one, other = store.lexical(query, 9).scores
+    one, other = lexical(store, query, 9).scores
     assert one == other
 
 
@@ -264,14 +267,14 @@ def test_of_a_long_text_the_first_pairs_count_and_it_takes_no_time(store):
     put(store, "a.md", *(" ".join(random.Random(i).choices(WORDS, k=9)) for i in range(99)))
     asked = random.Random(3).choices([f"w{i}" for i in range(150)] + WORDS, k=60_000)
     started_s = time.process_time()
-    store.lexical(" ".join(asked), 3)
+    lexical(store, " ".join(asked), 3)
     assert time.process_time() - started_s < 1
 
 
 def test_of_a_long_text_the_first_words_count_and_it_takes_no_time(store):
     fill_up(store)
     put(store, "a.md", "kelp", "lava")
-    words = " ".join(f"w{i}" for i in range(full_text.MAX_WORDS - 1))
+    words = " ".join(f"w{i}" for i in range(ranking.MAX_WORDS - 1))
     started_s = time.process_time()
     assert texts_found(store, f"{words} {words} kelp lava {'x' * 1_000_000} " + "y z " * 100_000) == ["kelp"]
     assert time.process_time() - started_s < 2
@@ -356,7 +359,7 @@ def test_a_word_is_found_as_it_stands_there_and_in_its_plain_form(store, word, a
     put_one(store, "heading.md", "x", heading=f"Of {word}")
     ids = store.chunk_ids().tolist()
     holding = [ids[9], ids[11], ids[12]]
-    assert sorted(store.lexical(asked(word), 9).ids.tolist()) == holding
+    assert sorted(lexical(store, asked(word), 9).ids.tolist()) == holding
     assert store.select(Contains(asked(word))).tolist() == holding
     assert store.select(Contains(f"the {asked(word)} here")).tolist() == holding[:1]
 
@@ -368,7 +371,7 @@ def test_a_sign_is_no_part_of_the_word_beside_it(store, path, sign):
     fill_up(store)
     put(store, "a.md", f"kelp{sign}lava {sign}moth{sign}")
     for word in ("kelp", "lava", "moth", f"moth{sign}", f"kelp{sign}lava"):
-        assert len(store.lexical(word, 9)) == 1, word
+        assert len(lexical(store, word, 9)) == 1, word
         assert len(store.select(Contains(word))) == 1, word
     put(store, "a.md")
     assert_sound(path)
@@ -394,7 +397,7 @@ def test_every_word_of_a_passage_in_any_script_finds_it(store, path):
         put_one(store, "a.md", text, heading=heading)
         (id_,) = store.chunk_ids()[9:].tolist()
         for word in [*words_of(heading), *words_of(text)]:
-            assert id_ in store.lexical(word, 99).ids.tolist(), word
+            assert id_ in lexical(store, word, 99).ids.tolist(), word
             assert id_ in store.select(Contains(word)).tolist(), word
 
     check()
@@ -425,13 +428,13 @@ def test_a_filter_leaves_the_scores_as_they_are(store):
             f"{i}.{'md' if i % 3 else 'rst'}",
             " ".join(random_.choices(WORDS, k=6)) + " 東京" * (i % 2),
         )
-    every = store.lexical("kelp lava 東京", 99)
+    every = lexical(store, "kelp lava 東京", 99)
     for where in (Extension("rst"), Not(Extension("rst")), Or(()), And(()), Path("*1*")):
         among = store.select(where)
         kept = np.isin(every.ids, among)
         for k in (1, 3, 99):
             expected = Hits(every.ids[kept][:k], every.scores[kept][:k])
-            hits = store.lexical("kelp lava 東京", k, among=among)
+            hits = lexical(store, "kelp lava 東京", k, where=among)
             assert hits.ids.tolist() == expected.ids.tolist()
             assert hits.scores.tolist() == expected.scores.tolist()
             assert hits.ceiling == every.ceiling
@@ -514,7 +517,7 @@ def test_ten_thousand_hostile_texts_are_only_texts(store, path):
     put(store, "a.md", "kelp lava", "東京", "x")
     random_ = random.Random(11)
     for _ in range(10_000):
-        hits = store.lexical(a_hostile_text(random_)[:300], 5)
+        hits = lexical(store, a_hostile_text(random_)[:300], 5)
         assert set(hits.ids.tolist()) <= {1, 2, 3}
     assert_sound(path)
 
@@ -522,7 +525,7 @@ def test_ten_thousand_hostile_texts_are_only_texts(store, path):
 def test_any_stored_text_is_found_by_its_own_words(path):
     random_ = random.Random(12)
     texts = [a_hostile_text(random_).encode("utf-8", "replace").decode() + f" tail{i}" for i in range(300)]
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", *texts)
         for i in range(0, 300, 7):
             assert texts_found(store, f"tail{i}") == [texts[i]]

@@ -9,7 +9,7 @@ import shlex
 import pytest
 
 from minisearch.errors import StoreError
-from minisearch.stores.local import Store, schema
+from minisearch.stores.local import LocalStore, schema
 from tests.stores.store_cases import make_earlier_database, put, sql
 
 TABLES = {
@@ -45,7 +45,7 @@ M001_SHA256 = "ca7ceea03c3a2148412a66a5c9ba8888e1988c058c504fe8834eef4d2766a7f6"
 
 
 def test_a_fresh_database_has_exactly_this_schema(path):
-    Store(path, writable=True).close()
+    LocalStore(path, writable=True).close()
     found = sql(path, "select type, name, sql from sqlite_master where name not like 'sqlite_autoindex%'")
     assert {name for type_, name, _ in found if type_ == "table"} == TABLES
     assert {(type_, name) for type_, name, _ in found if type_ != "table"} == OTHERS
@@ -60,7 +60,7 @@ def test_a_fresh_database_has_exactly_this_schema(path):
 
 
 def test_a_new_migration_is_applied_once(path, monkeypatch):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "kelp")
 
     def m002_colours(db):
@@ -68,15 +68,15 @@ def test_a_new_migration_is_applied_once(path, monkeypatch):
 
     monkeypatch.setattr(schema, "MIGRATIONS", [*schema.MIGRATIONS, m002_colours])
     with pytest.raises(StoreError, match="an earlier version: run minisearch index again"):
-        Store(path)
+        LocalStore(path)
     for _ in range(2):
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             assert store.counts() == (1, 1)
     assert len(sql(path, "select colour from notes")) == 0
 
 
 def test_a_migration_that_fails_leaves_the_database_unchanged(path, monkeypatch):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "kelp")
 
     def m002_fails(db):
@@ -85,9 +85,9 @@ def test_a_migration_that_fails_leaves_the_database_unchanged(path, monkeypatch)
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
         patch.setattr(schema, "MIGRATIONS", [*schema.MIGRATIONS, m002_fails])
-        Store(path, writable=True)
+        LocalStore(path, writable=True)
     assert "colour" not in str(sql(path, "select sql from sqlite_master"))
-    with Store(path) as store:
+    with LocalStore(path) as store:
         assert store.counts() == (1, 1)
 
 
@@ -102,7 +102,7 @@ def test_an_earlier_schema_is_refused_with_the_command_that_makes_it_again(tmp_p
         f"{shlex.quote(str(tmp_path / 'a project' / 'docs'))} '/elsewhere/more docs'"
     )
     with pytest.raises(StoreError) as refused:
-        Store(path, writable=writable)
+        LocalStore(path, writable=writable)
     assert str(refused.value).endswith(
         f"by an earlier version, which this one does not read: make it again with: {command}"
     )
@@ -113,4 +113,4 @@ def test_an_earlier_schema_is_refused_with_the_command_that_makes_it_again(tmp_p
 def test_an_earlier_schema_without_known_folders_is_refused_too(path, roots):
     make_earlier_database(path, roots)
     with pytest.raises(StoreError, match=r"minisearch index --index \S+ FOLDER$"):
-        Store(path)
+        LocalStore(path)

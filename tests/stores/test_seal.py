@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from minisearch.errors import IndexCorrupt, IndexNotWritable, StoreError
-from minisearch.stores.local import Store, connection, files, seal
+from minisearch.stores.local import LocalStore, connection, files, seal
 from minisearch.stores.local.seal import read_seal, seal_path
 from tests.stores.store_cases import as_put, assert_sound, contents, put, sql
 
@@ -25,7 +25,7 @@ DAMAGED = r"is damaged \(it is not what was last written: its checksum is wrong\
 
 @pytest.fixture
 def filled(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", *(f"kelp {n}" for n in range(40)))
     return path
 
@@ -51,10 +51,10 @@ def test_a_flipped_bit_anywhere_is_damage_to_whoever_reads_or_writes(filled, wri
     n_bytes = filled.stat().st_size
     for position in [*range(100, n_bytes, 9_973), n_bytes - 1]:
         flip(filled, position)
-        with pytest.raises(IndexCorrupt), Store(filled, writable=writable) as store:
+        with pytest.raises(IndexCorrupt), LocalStore(filled, writable=writable) as store:
             store.counts()
         flip(filled, position)
-    with Store(filled, writable=writable) as store:
+    with LocalStore(filled, writable=writable) as store:
         assert len(contents(store)["a.md"]) == 40
 
 
@@ -67,23 +67,23 @@ def without_a_trace(path, change, *arguments):
 
 def test_a_reader_of_an_unchanged_file_does_not_read_it(filled, monkeypatch):
     monkeypatch.setattr(seal, "_digest", None)
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert len(contents(reader)["a.md"]) == 40
 
 
 def test_damage_without_a_trace_is_found_by_a_writer_and_by_a_check(filled):
     without_a_trace(filled, flip, filled.stat().st_size - 1)
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert len(contents(reader)["a.md"]) == 40
         [problem] = reader.check()
         assert "its checksum is wrong" in problem
-    with Store(filled, writable=True) as store, pytest.raises(IndexCorrupt, match=DAMAGED):
+    with LocalStore(filled, writable=True) as store, pytest.raises(IndexCorrupt, match=DAMAGED):
         put(store, "b.md", "new")
 
 
 def test_a_check_beside_a_writer_compares_nothing_that_was_replaced(filled):
-    with Store(filled) as reader:
-        with Store(filled, writable=True) as writer:
+    with LocalStore(filled) as reader:
+        with LocalStore(filled, writable=True) as writer:
             put(writer, "b.md", "new")
             assert reader.check(deep=True) == []
         assert reader.check(deep=True) == []
@@ -91,7 +91,7 @@ def test_a_check_beside_a_writer_compares_nothing_that_was_replaced(filled):
 
 def test_the_error_names_the_file_and_the_cure_each_time(filled):
     flip(filled, filled.stat().st_size - 1)
-    with Store(filled) as store:
+    with LocalStore(filled) as store:
         for _ in range(2):
             with pytest.raises(IndexCorrupt, match=f"{filled} {DAMAGED}"):
                 store.counts()
@@ -103,27 +103,27 @@ def test_damage_is_never_sealed(filled):
     before = seal_path(filled).read_bytes()
     flip(filled, filled.stat().st_size - 1)
     for _ in range(2):
-        with pytest.raises(IndexCorrupt, match=DAMAGED), Store(filled, writable=True) as store:
+        with pytest.raises(IndexCorrupt, match=DAMAGED), LocalStore(filled, writable=True) as store:
             put(store, "b.md", "new")
         assert seal_path(filled).read_bytes() == before
 
 
 def test_a_writer_breaks_the_seal_before_it_writes_and_not_before(filled):
     before = seal_path(filled).read_bytes()
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         assert contents(store).keys() == {"a.md"}
         assert seal_path(filled).read_bytes() == before
         put(store, "b.md", "new")
         assert not seal_path(filled).exists()
     assert seal_path(filled).exists()
     assert seal_path(filled).read_bytes() != before
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert contents(reader)["b.md"] == as_put("new")
 
 
 def test_a_writer_that_wrote_nothing_leaves_the_seal(filled):
     before = seal_path(filled).stat()
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         store.counts()
     after = seal_path(filled).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -144,9 +144,9 @@ def test_a_reader_beside_a_writer_sees_no_damage(filled, monkeypatch):
 
     monkeypatch.setattr(seal, "_digest", slow)
     filled.touch()
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert read.wait(10)
-        with Store(filled, writable=True) as writer:
+        with LocalStore(filled, writable=True) as writer:
             put(writer, "b.md", "new")
         resume.set()
         assert contents(reader)["b.md"] == as_put("new")
@@ -155,16 +155,16 @@ def test_a_reader_beside_a_writer_sees_no_damage(filled, monkeypatch):
 def test_what_differs_under_the_same_seal_is_damage_also_then(filled, monkeypatch):
     monkeypatch.setattr(seal, "_digest", lambda *_: (7, "0" * 64))
     filled.touch()
-    with Store(filled) as reader, pytest.raises(IndexCorrupt, match=DAMAGED):
+    with LocalStore(filled) as reader, pytest.raises(IndexCorrupt, match=DAMAGED):
         reader.counts()
 
 
 @pytest.mark.parametrize("content", [b"", b"minisearch seal 1\n", b"\xff" * 200, b"x" * 5_000_000])
 def test_a_seal_that_is_damaged_itself_says_nothing(filled, content):
     seal_path(filled).write_bytes(content)
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert len(contents(reader)["a.md"]) == 40
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         put(store, "b.md", "new")
     assert read_seal(filled).n_bytes == filled.stat().st_size
 
@@ -188,19 +188,19 @@ def test_a_seal_that_is_no_file_says_nothing(filled, kind, tmp_path):
         os.mkfifo(seal_path(filled))
     else:
         seal_path(filled).mkdir()
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert len(contents(reader)["a.md"]) == 40
 
 
 def test_a_log_from_elsewhere_beside_a_sealed_database_is_damage(filled, tmp_path):
     """SQLite would take it in: nothing in a log says whose it is."""
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         put(store, "b.md", "new")
         log = filled.with_name("minisearch.db-wal").read_bytes()
     filled.with_name("minisearch.db-wal").write_bytes(log)
     for writable in (False, True):
         with (
-            Store(filled, writable=writable) as store,
+            LocalStore(filled, writable=writable) as store,
             pytest.raises(IndexCorrupt, match="a log lies beside"),
         ):
             store.counts()
@@ -208,23 +208,24 @@ def test_a_log_from_elsewhere_beside_a_sealed_database_is_damage(filled, tmp_pat
 
 def test_a_seal_left_by_a_database_that_was_deleted_is_replaced(filled):
     filled.unlink()
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         put(store, "b.md", "new")
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert contents(reader) == {"b.md": as_put("new")}
 
 
 def test_a_killed_writer_leaves_no_seal_and_the_next_one_checks_before_it_seals(filled, monkeypatch):
     program = (
-        "import os, signal, sys; from pathlib import Path; from minisearch.stores.local import Store;"
+        "import os, signal, sys; from pathlib import Path; from minisearch.stores.local import LocalStore;"
         "from tests.stores.store_cases import put;"
-        "put(Store(Path(sys.argv[1]), writable=True), 'b.md', 'new'); os.kill(os.getpid(), signal.SIGKILL)"
+        "put(LocalStore(Path(sys.argv[1]), writable=True), 'b.md', 'new');"
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", program, filled], env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
     assert not seal_path(filled).exists()
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert contents(reader)["b.md"] == as_put("new")
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         put(store, "c.md", "new")
     assert read_seal(filled).n_bytes == filled.stat().st_size
     assert_sound(filled)
@@ -233,7 +234,7 @@ def test_a_killed_writer_leaves_no_seal_and_the_next_one_checks_before_it_seals(
 def test_damage_in_a_database_without_a_seal_is_found_before_it_is_sealed(filled):
     sql(filled, "update vectors set vector = zeroblob(32) where chunk_id = 3")
     for _ in range(2):
-        store = Store(filled, writable=True)
+        store = LocalStore(filled, writable=True)
         put(store, "b.md", "new")
         with pytest.raises(IndexCorrupt, match="the vector of chunk 3 is not what was stored"):
             store.close()
@@ -242,8 +243,8 @@ def test_damage_in_a_database_without_a_seal_is_found_before_it_is_sealed(filled
 
 def test_an_interrupt_does_not_wait_for_that_check(filled, monkeypatch):
     seal_path(filled).unlink()
-    monkeypatch.setattr(Store, "_check_before_sealing", None)
-    with pytest.raises(KeyboardInterrupt), Store(filled, writable=True) as store:
+    monkeypatch.setattr(LocalStore, "_check_before_sealing", None)
+    with pytest.raises(KeyboardInterrupt), LocalStore(filled, writable=True) as store:
         put(store, "b.md", "new")
         raise KeyboardInterrupt
     assert not seal_path(filled).exists()
@@ -251,25 +252,25 @@ def test_an_interrupt_does_not_wait_for_that_check(filled, monkeypatch):
 
 def test_a_writer_whose_log_a_reader_holds_leaves_no_seal(filled, monkeypatch):
     monkeypatch.setattr(connection, "CLOSE_TIMEOUT_S", 0.05)
-    with Store(filled) as reader, reader.snapshot():
+    with LocalStore(filled) as reader, reader.snapshot():
         reader.counts()
-        with Store(filled, writable=True) as store:
+        with LocalStore(filled, writable=True) as store:
             put(store, "b.md", "new")
         assert not seal_path(filled).exists()
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert contents(reader)["b.md"] == as_put("new")
 
 
 @pytest.mark.parametrize("failing", ["create_private", "sync"])
 def test_a_disk_without_room_for_the_seal_leaves_none_and_no_other_file(filled, monkeypatch, failing):
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         put(store, "b.md", "new")
         with monkeypatch.context() as patch:
             full = OSError(28, "No space left on device")
             patch.setattr(files, failing, lambda *_: (_ for _ in ()).throw(full))
             store.close()
     assert {file.name for file in filled.parent.iterdir()} <= {"minisearch.db", "minisearch.db.seal"}
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert contents(reader)["b.md"] == as_put("new")
 
 
@@ -278,21 +279,21 @@ def test_a_seal_that_cannot_be_broken_stops_the_writer(filled, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(connection, "break_seal", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error")))
         message = r"I/O error.*[\d,]+ bytes free"
-        with Store(filled, writable=True) as store, pytest.raises(IndexNotWritable, match=message):
+        with LocalStore(filled, writable=True) as store, pytest.raises(IndexNotWritable, match=message):
             put(store, "b.md", "new")
     assert filled.read_bytes() == before
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert contents(reader).keys() == {"a.md"}
 
 
 def test_reading_bytes_leaves_the_locks_of_sqlite_alone(filled):
     """Closing a descriptor would drop them, and another process could take the log from under a reader."""
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert len(contents(reader)) == 1
         for n in range(3):  # each of these reads the whole file, and closes
-            with Store(filled, writable=True) as store:
+            with LocalStore(filled, writable=True) as store:
                 put(store, f"{n}.md", "new")
-            with Store(filled) as other:
+            with LocalStore(filled) as other:
                 other.counts()
         held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
         inode = str(filled.stat().st_ino)
@@ -306,12 +307,12 @@ def test_reading_bytes_leaves_the_locks_of_sqlite_alone(filled):
 def test_no_descriptor_is_left_open(filled):
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
-        with Store(filled) as reader:
+        with LocalStore(filled) as reader:
             reader.counts()
-        with Store(filled):
+        with LocalStore(filled):
             pass
         with pytest.raises(StoreError):
-            Store(filled.with_name("nothing.db"))
+            LocalStore(filled.with_name("nothing.db"))
     assert len(os.listdir("/proc/self/fd")) <= before  # of what ran before, some may be closed by now
 
 
@@ -321,7 +322,7 @@ def test_closing_does_not_wait_for_the_comparison(filled, monkeypatch):
         os, "pread", lambda *_: b"x" * (time.monotonic() - started_s < 30)
     )  # as of a huge file
     for _ in range(3):
-        Store(filled).close()
+        LocalStore(filled).close()
     assert time.monotonic() - started_s < 10
 
 
@@ -346,9 +347,9 @@ def older(filled, tmp_path):
 def test_a_database_copied_at_work_over_a_sealed_one_is_what_it_is(filled, older, is_newer, n_checkpoints):
     """Over an older state, and over the one that the writer began from."""
     if is_newer:
-        with Store(filled, writable=True) as store:
+        with LocalStore(filled, writable=True) as store:
             put(store, "b.md", "new")
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         put(store, "c.md", "newest")
         if n_checkpoints:
             sql(filled, "pragma wal_checkpoint")
@@ -357,9 +358,9 @@ def test_a_database_copied_at_work_over_a_sealed_one_is_what_it_is(filled, older
         state_of(filled, older.parent)
         expected = contents(store)
     assert seal_path(older).exists()
-    with Store(older) as reader:
+    with LocalStore(older) as reader:
         assert contents(reader) == expected
-    with Store(older, writable=True) as store:
+    with LocalStore(older, writable=True) as store:
         put(store, "e.md", "more")
     assert read_seal(older).n_bytes == older.stat().st_size
     assert_sound(older)
@@ -368,9 +369,10 @@ def test_a_database_copied_at_work_over_a_sealed_one_is_what_it_is(filled, older
 def test_what_one_killed_writer_left_and_the_next_went_on_from_is_its_own_log(filled, older):
     for name in ("c.md", "d.md"):
         program = (
-            "import os, signal, sys; from pathlib import Path; from minisearch.stores.local import Store;"
+            "import os, signal, sys; from pathlib import Path;"
+            "from minisearch.stores.local import LocalStore;"
             "from tests.stores.store_cases import put;"
-            f"put(Store(Path(sys.argv[1]), writable=True), {name!r}, 'new');"
+            f"put(LocalStore(Path(sys.argv[1]), writable=True), {name!r}, 'new');"
             "os.kill(os.getpid(), signal.SIGKILL)"
         )
         subprocess.run(
@@ -378,31 +380,31 @@ def test_what_one_killed_writer_left_and_the_next_went_on_from_is_its_own_log(fi
         )
     assert filled.read_bytes() == older.read_bytes()  # all of it is in the log
     state_of(filled, older.parent)
-    with Store(older) as reader:
+    with LocalStore(older) as reader:
         assert contents(reader).keys() == {"a.md", "c.md", "d.md"}
 
 
 def test_a_backup_put_in_place_by_hand_is_what_it_is(filled, tmp_path):
-    with Store(filled) as store:
+    with LocalStore(filled) as store:
         store.backup(tmp_path / "copy")
         expected = contents(store)
     shutil.copyfile(tmp_path / "copy", filled)
     assert seal_path(filled).exists()
-    with Store(filled) as reader:
+    with LocalStore(filled) as reader:
         assert contents(reader) == expected
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         put(store, "b.md", "new")
     assert read_seal(filled).n_bytes == filled.stat().st_size
 
 
 def test_a_database_of_another_state_is_checked_before_it_is_sealed(filled, older):
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         put(store, "b.md", "new")
     with closing(sqlite3.connect(filled)) as db:
         db.execute("update vectors set vector = zeroblob(32) where chunk_id = 3")
         db.commit()
     shutil.copyfile(filled, older)
-    store = Store(older, writable=True)
+    store = LocalStore(older, writable=True)
     put(store, "c.md", "new")
     with pytest.raises(IndexCorrupt, match="the vector of chunk 3 is not what was stored"):
         store.close()
@@ -417,7 +419,7 @@ def test_a_damaged_name_of_a_state_is_damage(filled, damage):
     with closing(sqlite3.connect(filled)) as db:
         db.execute(damage)
         db.commit()
-    with Store(filled) as reader, pytest.raises(IndexCorrupt, match=DAMAGED):
+    with LocalStore(filled) as reader, pytest.raises(IndexCorrupt, match=DAMAGED):
         reader.counts()
 
 
@@ -425,18 +427,18 @@ def test_the_log_of_another_state_beside_a_sealed_database_is_damage(filled, tmp
     """Of an earlier writer, and of one that went on from there in a copy."""
     logs = []
     for name in ("b.md", "c.md"):
-        with Store(filled, writable=True) as store:
+        with LocalStore(filled, writable=True) as store:
             put(store, name, "new")
             logs.append(filled.with_name("minisearch.db-wal").read_bytes())
     for log in logs:
         filled.with_name("minisearch.db-wal").write_bytes(log)
-        with Store(filled) as store, pytest.raises(IndexCorrupt, match="a log lies beside"):
+        with LocalStore(filled) as store, pytest.raises(IndexCorrupt, match="a log lies beside"):
             store.counts()
         filled.with_name("minisearch.db-shm").unlink(missing_ok=True)
 
 
 def test_what_a_failed_transaction_named_is_named_again_by_the_next(filled):
-    with Store(filled, writable=True) as store:
+    with LocalStore(filled, writable=True) as store:
         with pytest.raises(RuntimeError), store.snapshot():
             store.set_meta(a="1")
             raise RuntimeError

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from minisearch.errors import InputError
 from minisearch.filters import And, Before, Contains, Extension, Field, Filter, Language, Not, Or, Path, Since
-from minisearch.stores.local import FileStamp, Store, StoredDocument
+from minisearch.stores.base import FileStamp, StoredDocument
+from minisearch.stores.local import LocalStore
 from minisearch.stores.local.filters import MAX_CONDITIONS, MAX_DEPTH
 from tests.plain_filters import (
     FINITE,
@@ -110,7 +111,7 @@ def test_a_filter_leaves_what_plain_python_leaves(store, path):
 
 def a_store_of(path, **documents):
     """A store of documents of one chunk, a keyword each: its fields."""
-    store = Store(path, writable=True)
+    store = LocalStore(path, writable=True)
     for name, own in documents.items():
         store.put(
             StoredDocument(f"{name}.md", "markdown", "", FileStamp(1, 2, 3, 4), b"", "", "", own),

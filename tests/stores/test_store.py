@@ -24,8 +24,10 @@ from hypothesis.stateful import (
 )
 
 from minisearch.errors import IndexCorrupt
-from minisearch.stores.local import Base, FileStamp, SkipStamp, Store
-from minisearch.stores.local.documents import row_crc32
+from minisearch.stores.base import FileStamp, SkipStamp
+from minisearch.stores.local import LocalStore
+from minisearch.stores.local.documents import read_vectors, row_crc32
+from minisearch.stores.local.vector_index import Base
 from minisearch.types import Chunk, Note, Skipped
 from tests.stores.store_cases import (
     DIMENSION,
@@ -69,7 +71,7 @@ class History(RuleBasedStateMachine):
     def create(self):
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "minisearch.db"
-        self.store = Store(self.path, writable=True)
+        self.store = LocalStore(self.path, writable=True)
         self.held = {}
         self.documents = {}
         self.generation = 0
@@ -119,9 +121,9 @@ class History(RuleBasedStateMachine):
     def reopen(self, writable):
         self.store.close()
         if not writable:
-            with Store(self.path) as reader:
+            with LocalStore(self.path) as reader:
                 assert contents(reader) == self.held
-        self.store = Store(self.path, writable=True)
+        self.store = LocalStore(self.path, writable=True)
 
     @invariant()
     def it_holds_what_was_put(self):
@@ -179,7 +181,7 @@ def test_any_history_leaves_what_a_dictionary_would_hold():
 
 def test_an_empty_store_holds_nothing(store):
     assert contents(store) == {}
-    assert (store.generation, store.counts(), store.meta(), store.base()) == (0, (0, 0), {}, None)
+    assert (store.generation, store.counts(), store.meta(), store.index_base()) == (0, (0, 0), {}, None)
     assert store.journal.last_run() is None
     assert (store.journal.problems(), store.notes()) == ([], [])
 
@@ -204,7 +206,7 @@ def test_vectors_come_back_bit_for_bit(store):
     strange = np.array([bits, bits[::-1]], np.uint32).view(np.float32)
     for layout in (strange, np.asfortranarray(strange), np.repeat(strange, 2, axis=1)[:, ::2]):
         store.put(a_document("a.md"), [a_chunk("one"), a_chunk("two")], layout)
-        ids, vectors = store.vectors(DIMENSION)
+        ids, vectors = store.all_vectors(DIMENSION)
         assert vectors.view(np.uint32).tolist() == [bits, bits[::-1]]
         assert (ids.dtype, vectors.dtype) == (np.int64, np.float32)
         known = store.known_vectors(["two"])["two"]
@@ -214,9 +216,9 @@ def test_vectors_come_back_bit_for_bit(store):
 def test_vectors_after_an_id_are_those_of_newer_chunks(store):
     put(store, "a.md", "one", "two")
     newest = int(store.chunk_ids()[-1])
-    assert [len(part) for part in store.vectors(DIMENSION, after=newest)] == [0, 0]
+    assert [len(part) for part in read_vectors(store._connection, DIMENSION, newest)] == [0, 0]
     put(store, "b.md", "three")
-    ids, vectors = store.vectors(DIMENSION, after=newest)
+    ids, vectors = read_vectors(store._connection, DIMENSION, newest)
     assert ids.tolist() == [newest + 1]
     assert vectors.tobytes() == vectors_of(["three"]).tobytes()
 
@@ -294,7 +296,7 @@ def test_a_chunk_keeps_the_title_of_its_document_and_the_places_inside_it(store,
     anchors = ((0, 3, 1), (7, 3, 19), (9, 12_345_678, 1))
     chunks = [Chunk(0, 9, "text", 0, 9, 3, 4, "", 6, anchors), Chunk(0, 9, "more", 0, 9, 3, 4, "", 6)]
     store.put(a_document("a.md", title="Tides 🌊"), chunks, vectors_of(["x", "y"]))
-    with Store(path) as reader:
+    with LocalStore(path) as reader:
         stored = reader.chunks(reader.chunk_ids().tolist())
     assert [(chunk.title, chunk.anchors) for chunk in stored.values()] == [
         ("Tides 🌊", anchors),
@@ -337,7 +339,7 @@ def test_fields_are_read_only_where_they_are_asked_for(store, path):
 def test_ids_are_never_used_twice(path):
     used_documents, used_chunks = set(), set()
     for _ in range(3):
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             put(store, "a.md", "one", "two")
             put(store, "a.md", "one")
             document_ids = {document.id for document in store.documents().values()}
@@ -359,11 +361,11 @@ def test_a_document_keeps_its_id_when_it_is_replaced(store):
 
 
 def test_odd_paths_come_back_as_they_are(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         for odd in ODD_PATHS:
             put(store, odd, f"text of {odd!r}")
         store.journal.set_problems([], [Skipped(odd, "odd") for odd in ODD_PATHS])
-    with Store(path) as store:
+    with LocalStore(path) as store:
         documents = store.documents()
         assert sorted(documents) == sorted(ODD_PATHS)
         assert [documents[odd].path for odd in ODD_PATHS] == ODD_PATHS
@@ -386,7 +388,7 @@ def test_the_version_tells_every_change_that_an_answer_depends_on(store):
     put(store, "a.md", "one")
     versions.append(store.version())
     for _ in range(2):
-        store.publish(Base("flat", "vectors-1.npy", 1, "abc", np.array([1], np.int64)))
+        store._index.use(Base("flat", "vectors-1.npy", 1, "abc", np.array([1], np.int64)))
         versions.append(store.version())
     store.remove([1])
     versions.append(store.version())
@@ -398,14 +400,14 @@ def test_the_version_tells_every_change_that_an_answer_depends_on(store):
 
 def test_the_base_published_last_is_the_one_in_use(store, path):
     ids = np.array([1, 2**31, 2**53 + 1, 2**63 - 1], np.int64)
-    store.publish(Base("annoy", "old.ann", 1, "aa", ids[:1]))
-    store.publish(Base("flat", "new.npy", 7, "bb", ids))
-    base = store.base()
+    store._index.use(Base("annoy", "old.ann", 1, "aa", ids[:1]))
+    store._index.use(Base("flat", "new.npy", 7, "bb", ids))
+    base = store.index_base()
     assert (base.backend, base.file, base.generation, base.sha256) == ("flat", "new.npy", 7, "bb")
     assert base.ids.tolist() == ids.tolist()
     assert sql(path, "select count(*) from bases") == [(1,)]
-    store.publish(Base("flat", "empty.npy", 8, "cc", ids[:0]))
-    assert store.base().ids.tolist() == []
+    store._index.use(Base("flat", "empty.npy", 8, "cc", ids[:0]))
+    assert store.index_base().ids.tolist() == []
 
 
 def test_the_journal_tells_how_the_latest_run_went(store):

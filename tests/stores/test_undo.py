@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.errors import IndexCorrupt, InputError
-from minisearch.stores.local import Store, Undone, connection, sqlite
+from minisearch.stores.base import Undone
+from minisearch.stores.local import LocalStore, connection, sqlite
 from minisearch.stores.local.journal import MOST_RUNS
 from minisearch.stores.local.seal import read_seal
 from minisearch.types import Note, Skipped
@@ -24,6 +25,7 @@ from tests.stores.store_cases import (
     as_put,
     assert_sound,
     contents,
+    lexical,
     put,
     sql,
     vectors_of,
@@ -36,7 +38,7 @@ TEXTS = ["kelp and lava", "東京の天気", "CO₂", "", "moth"]  # two of them
 def everything(store):
     """What a store holds, but for ids: documents with fields and notes, passages, vectors, words."""
     documents = store.documents(with_fields=True)
-    ids, vectors = store.vectors(DIMENSION)
+    ids, vectors = store.all_vectors(DIMENSION)
     of_id = dict(zip(ids.tolist(), vectors.tolist(), strict=True))
     return {
         path: (
@@ -47,7 +49,7 @@ def everything(store):
                 word
                 for word in ("kelp", "moth", "co2", "東京")
                 for c in store.passages(path)
-                if c.id in store.lexical(word, 100).ids
+                if c.id in lexical(store, word, 100).ids
             ),
         )
         for path, document in documents.items()
@@ -63,11 +65,11 @@ def put_rich(store, path, texts, title="", notes=()):
 
 
 def test_the_generation_before_comes_back_whole_and_then_the_one_after(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put_rich(store, "a.md", TEXTS, title="First", notes=["cut"])
         put_rich(store, "b.md", ["gone soon"])
         before = everything(store)
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put_rich(store, "a.md", ["only this"], title="Second")
         put_rich(store, "a.md", ["only this, again"], title="Third")
         store.remove([store.documents()["b.md"].id])
@@ -78,7 +80,7 @@ def test_the_generation_before_comes_back_whole_and_then_the_one_after(path):
         assert store.chunk_ids()[0] > newest  # no id is used twice: an index file knows them by their ids
         assert store.generation == generation + 1
         assert_sound(path)
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         assert store.roll_back() == Undone(added=1, updated=1, removed=1)
         assert everything(store) == after
         assert store.roll_back() == Undone(added=1, updated=1, removed=1)
@@ -101,7 +103,7 @@ def test_any_change_is_taken_back_and_made_again(tmp_path_factory, changes, data
     path = tmp_path_factory.mktemp("undo") / "minisearch.db"
     history = [{}]
     for change in changes:
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             n_done = 0
             for step, name, texts in change:
                 documents = store.documents()
@@ -111,7 +113,7 @@ def test_any_change_is_taken_back_and_made_again(tmp_path_factory, changes, data
                     store.remove([documents[name].id])
                 n_done += step == "put" or name in documents
             history += [everything(store)] if n_done else []
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         for expected in (history[-2:] * 2)[:3] if len(history) > 1 else []:
             store.roll_back()
             assert everything(store) == expected
@@ -136,7 +138,7 @@ def test_the_first_run_can_be_taken_back_too(store):
 
 
 def a_run(path, outcome, **documents):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         run_id = store.journal.start_run(["docs"])
         store.begin_change(run_id)
         for name, text in documents.items():
@@ -150,7 +152,7 @@ def test_a_run_that_was_cut_short_and_the_one_that_goes_on_are_one_change(path, 
     a_run(path, "complete", a="one", b="one")
     a_run(path, outcome, a="two")
     a_run(path, "complete", b="two", c="two")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         assert store.roll_back() == Undone(0, 2, 1)
         assert contents(store) == {"a": as_put("one"), "b": as_put("one")}
 
@@ -160,43 +162,43 @@ def test_a_complete_run_is_a_change_of_its_own(path):
     a_run(path, "complete", b="one")
     a_run(path, "complete", b="two")
     a_run(path, "complete")  # nothing was changed
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         assert store.roll_back() == Undone(0, 1, 0)
         assert contents(store) == {"a": as_put("one"), "b": as_put("one")}
 
 
 def test_a_removal_after_a_run_that_was_cut_short_is_a_change_of_its_own(path):
     a_run(path, "interrupted", a="one", b="one")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.remove([store.documents()["a"].id])
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.roll_back()
         assert contents(store) == {"a": as_put("one"), "b": as_put("one")}
     a_run(path, "complete", b="two")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.roll_back()
         assert contents(store) == {"a": as_put("one"), "b": as_put("one")}
 
 
 def test_a_change_that_failed_leaves_the_one_before_it_to_be_taken_back(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "one")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "two")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         for _ in range(2):
             with pytest.raises(ValueError, match="zip"):
                 store.put(a_document("a.md"), [a_chunk("three")], vectors_of([]))
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         assert contents(store) == {"a.md": as_put("two")}
         store.roll_back()
         assert contents(store) == {"a.md": as_put("one")}
 
 
 def test_a_change_that_failed_once_is_kept_whole_when_it_is_tried_again(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "one")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         with pytest.raises(ValueError, match="zip"):
             store.put(a_document("a.md"), [a_chunk("half")], vectors_of([]))
         put(store, "a.md", "two")
@@ -213,7 +215,9 @@ def test_a_rollback_that_fails_changes_nothing(store, path, monkeypatch):
     store.remove([store.documents()["b.md"].id])
     before = everything(store), store.generation
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
-        patch.setattr(Store, "_raise_generation", lambda _: (_ for _ in ()).throw(RuntimeError("power cut")))
+        patch.setattr(
+            LocalStore, "_raise_generation", lambda _: (_ for _ in ()).throw(RuntimeError("power cut"))
+        )
         store.roll_back()
     assert (everything(store), store.generation) == before
     assert store.roll_back() == Undone(1, 1, 0)
@@ -222,17 +226,17 @@ def test_a_rollback_that_fails_changes_nothing(store, path, monkeypatch):
 
 
 def test_the_facts_of_the_generation_before_come_back(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.set_meta(model="m", cut="200")
         put(store, "a.md", "one")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.set_meta(model="m", cut="100")  # before the run begins its change
         run_id = store.journal.start_run([])
         store.begin_change(run_id)
         put(store, "a.md", "two")
         store.set_meta(baseline="measured", cut="50")
         store.journal.finish_run(run_id, "complete", {})
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.roll_back()
         assert {key: store.meta()[key] for key in ("model", "cut")} == {"model": "m", "cut": "200"}
         store.roll_back()
@@ -240,12 +244,12 @@ def test_the_facts_of_the_generation_before_come_back(path):
 
 
 def test_facts_that_changed_without_a_document_belong_to_no_change(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.set_meta(backend="flat")
         put(store, "a.md", "one")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.set_meta(backend="annoy")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "two")
         store.roll_back()
         assert store.meta()["backend"] == "annoy"
@@ -255,23 +259,23 @@ def test_a_branch_switched_there_and_back_needs_no_new_vectors(path):
     """In several windows, as a long run stores them: none may forget what a later one needs."""
     main, branch = [f"main {n}" for n in range(4)], [f"branch {n}" for n in range(4)]
     for texts, others in ((main, branch), (branch, main), (main, branch)):
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             is_new = not store.documents()
             for n, text in enumerate(texts):
                 known = store.known_vectors([text])
                 if others is branch and not is_new:
                     assert known[text].tobytes() == vectors_of([text])[0].tobytes()
                 put(store, f"{n}.md", text)
-    with Store(path) as reader:
+    with LocalStore(path) as reader:
         assert sorted(reader.known_vectors(main + branch)) == sorted(main + branch)
 
 
 def test_what_is_older_than_the_generation_before_is_forgotten(path):
     for text in ("one", "two", "three"):
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             put(store, "a.md", text)
             put(store, f"{text}.md", text)
-    with Store(path) as reader:
+    with LocalStore(path) as reader:
         assert sorted(reader.known_vectors(["one", "two", "three"])) == ["one", "three", "two"]
     assert sql(path, "select text from undo_chunks") == [("two",)]
     assert len(sql(path, "select * from undo_documents")) == 2
@@ -279,17 +283,17 @@ def test_what_is_older_than_the_generation_before_is_forgotten(path):
 
 def test_a_kept_vector_that_is_damaged_is_named(path):
     for text in ("one", "two"):
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             put(store, "a.md", text)
     sql(path, "update undo_chunks set vector = zeroblob(32)")
-    with Store(path) as reader, pytest.raises(IndexCorrupt, match="is not what was stored"):
+    with LocalStore(path) as reader, pytest.raises(IndexCorrupt, match="is not what was stored"):
         reader.known_vectors(["one"])
 
 
 def test_a_document_that_comes_back_is_no_longer_among_those_passed_over(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "one")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.remove([store.documents()["a.md"].id])
         store.journal.set_problems([], [Skipped("a.md", "unreadable"), Skipped("b.md", "too large")])
         store.roll_back()
@@ -298,11 +302,11 @@ def test_a_document_that_comes_back_is_no_longer_among_those_passed_over(path):
 
 def test_a_killed_rollback_is_done_or_not(path):
     """Its transaction is not committed: what another connection sees is the state before."""
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "one")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "two")
-        with Store(path) as reader:
+        with LocalStore(path) as reader:
             with store.snapshot():
                 store.roll_back()
                 assert contents(reader) == {"a.md": as_put("two")}
@@ -318,13 +322,13 @@ def test_notes_and_fields_of_a_document_that_is_put_twice_are_those_of_the_secon
 
 def test_sqlite_writes_as_little_as_it_can_when_much_is_forgotten(path):
     """Debian's SQLite overwrites every page it frees, which takes seconds for a large generation."""
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         assert store._connection.rows("pragma secure_delete") == [(2,)]
     assert sqlite3.sqlite_version_info >= (3, 20)
 
 
 def test_a_hundred_runs_are_remembered(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         for n in range(MOST_RUNS + 5):
             store.journal.finish_run(store.journal.start_run([f"{n}"]), "complete", {})
         assert store.journal.last_run().roots == (f"{MOST_RUNS + 4}",)
@@ -333,11 +337,11 @@ def test_a_hundred_runs_are_remembered(path):
 
 def test_a_change_whose_run_is_forgotten_has_come_to_its_end(path):
     a_run(path, "complete", a="one")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         for _ in range(MOST_RUNS):
             store.journal.finish_run(store.journal.start_run([]), "complete", {})
     a_run(path, "complete", a="two")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         assert store.roll_back() == Undone(0, 1, 0)
         assert contents(store) == {"a": as_put("one")}
 
@@ -358,11 +362,11 @@ def bytes_of(path):
 
 @pytest.mark.parametrize("ends_as", ["screened", "removed"])
 def test_what_is_screened_now_does_not_come_back(path, ends_as):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         for name in ("a.md", "b.md"):
             put_secret(store, name, keeps_secrets=True, text=f"{SECRET} {name}")
         put(store, "c.md", *("kelp" for _ in range(50)))
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.remove([store.documents()["b.md"].id])
         if ends_as == "screened":
             put_secret(store, "a.md", keeps_secrets=False, text="[secret]")
@@ -374,7 +378,7 @@ def test_what_is_screened_now_does_not_come_back(path, ends_as):
     assert of_a not in bytes_of(path)
     assert of_b in bytes_of(path)
     assert_sound(path)
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.roll_back()
         held = contents(store)
         assert held["c.md"] == as_put(*("kelp" for _ in range(50)))
@@ -387,11 +391,11 @@ def test_what_is_screened_now_does_not_come_back(path, ends_as):
 def test_what_is_screened_now_leaves_the_file_later_if_it_could_not_at_once(
     path, monkeypatch, caplog, ends_as
 ):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put_secret(store, "a.md", keeps_secrets=True, text=f"{SECRET} " * 500)
 
     def screen():
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             put_secret(store, "a.md", keeps_secrets=False, text="[secret]")
             store.forget_secrets(lambda _: False)
             if ends_as == "interrupted":
@@ -412,14 +416,14 @@ def test_what_is_screened_now_leaves_the_file_later_if_it_could_not_at_once(
             assert [one.levelname for one in caplog.records] == ["DEBUG", "WARNING"]
             assert "bytes of secrets that were forgotten stay" in caplog.messages[1]
     assert SECRET.encode() in bytes_of(path)
-    with Store(path) as reader:
+    with LocalStore(path) as reader:
         assert contents(reader) == {"a.md": as_put("[secret]")}
     assert SECRET.encode() in bytes_of(path)  # who reads writes nothing
-    with Store(path, writable=True):
+    with LocalStore(path, writable=True):
         pass  # there is nothing else to do
     before = bytes_of(path)
     assert SECRET.encode() not in before
-    with Store(path, writable=True):
+    with LocalStore(path, writable=True):
         pass  # nor that
     assert bytes_of(path) == before
     assert read_seal(path).n_bytes == path.stat().st_size
@@ -430,7 +434,7 @@ def test_what_is_screened_now_leaves_the_file_later_if_it_could_not_at_once(
 def test_a_file_that_another_holds_as_it_is_shrunk_is_let_go_of(path, monkeypatch, is_due):
     monkeypatch.setattr(connection, "CLOSE_TIMEOUT_S", 0.05)
     a_large_change(path, 1)
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.remove([one.id for one in store.documents().values()], for_good=True)
     before = path.stat().st_size
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -441,7 +445,7 @@ def test_a_file_that_another_holds_as_it_is_shrunk_is_let_go_of(path, monkeypatc
 
         with monkeypatch.context() as patch:
             patch.setattr(connection, "vacuum", hold)
-            store = Store(path, writable=True)
+            store = LocalStore(path, writable=True)
             put(store, "a.md", "new")
             store._undo.forget()
             started_s = time.monotonic()
@@ -449,37 +453,37 @@ def test_a_file_that_another_holds_as_it_is_shrunk_is_let_go_of(path, monkeypatc
             store._connection.close()
         assert time.monotonic() - started_s < 5
     assert path.stat().st_size >= before
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "b.md", "new")
     assert path.stat().st_size < before / 2
     assert_sound(path)
 
 
 def test_the_copy_that_a_killed_writer_leaves_is_removed_by_the_next(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "one")
     for suffix in ("unfinished", "unfinished-journal"):
         path.with_name(f"{path.name}.{suffix}").write_bytes(b"whatever")
-    with Store(path) as reader:
+    with LocalStore(path) as reader:
         assert contents(reader) == {"a.md": as_put("one")}
     assert len(list(path.parent.glob("*unfinished*"))) == 2
-    with Store(path, writable=True):
+    with LocalStore(path, writable=True):
         assert not list(path.parent.glob("*unfinished*"))
 
 
 def test_nothing_is_written_where_there_are_no_secrets_to_forget(path):
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "one")
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "a.md", "two")
     before = path.read_bytes()
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.forget_secrets(lambda _: False)
     assert path.read_bytes() == before
 
 
 def a_large_change(path, n, n_documents=60):
-    with Store(path, writable=True) as store, store.snapshot():
+    with LocalStore(path, writable=True) as store, store.snapshot():
         for one in range(n_documents):
             put(store, f"{one}.md", *(f"kelp {n} {one} {part} " + "x" * 400 for part in range(20)))
 
@@ -491,11 +495,11 @@ def test_a_file_never_takes_more_than_twice_what_it_holds(path):
             holds_two = path.stat().st_size
     assert path.stat().st_size <= 2 * holds_two
     for _ in range(2):  # the second one forgets what the first has kept
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             put(store, "last.md", "last")
             gone = [one.id for name, one in store.documents().items() if name != "last.md"]
             store.remove(gone, for_good=True)
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         assert contents(store) == {"last.md": as_put("last")}
         assert store.roll_back() == Undone(0, 1, 0)
     assert path.stat().st_size < max(holds_two / 2, 4096 * connection.SHRUNK_FROM) / 2
@@ -507,42 +511,42 @@ def test_a_file_that_is_read_shrinks_another_time(path, monkeypatch):
     monkeypatch.setattr(connection, "CLOSE_TIMEOUT_S", 0.05)
     a_large_change(path, 1)
     before = path.stat().st_size
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.remove([one.id for one in store.documents().values()])
-    with Store(path) as reader, reader.snapshot():
+    with LocalStore(path) as reader, reader.snapshot():
         n_before = len(contents(reader))
-        with Store(path, writable=True) as store:
+        with LocalStore(path, writable=True) as store:
             put(store, "a.md", "new")
         assert len(contents(reader)) == n_before
         assert path.stat().st_size == before or path.stat().st_size > before / 2
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "b.md", "new")
     assert path.stat().st_size < before / 2
-    with Store(path) as reader:
+    with LocalStore(path) as reader:
         assert contents(reader) == {"a.md": as_put("new"), "b.md": as_put("new")}
 
 
 def test_a_file_whose_shrinking_is_broken_off_is_as_it_was_and_shrinks_another_time(path, monkeypatch):
     a_large_change(path, 1)
     before = path.stat().st_size
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         store.remove([one.id for one in store.documents().values()], for_good=True)
     steps = []
 
     def stop_late(db, path, **_):
         sqlite.vacuum(db, path, is_interrupted=lambda: steps.append(1) or len(steps) > 2)
 
-    with monkeypatch.context() as patch, Store(path, writable=True) as store:
+    with monkeypatch.context() as patch, LocalStore(path, writable=True) as store:
         patch.setattr(sqlite, "PAGES_AT_ONCE", 1)
         patch.setattr(connection, "vacuum", stop_late)
         put(store, "a.md", "new")
         store.close()
     assert len(steps) == 3
     assert path.stat().st_size >= before
-    with Store(path) as reader:
+    with LocalStore(path) as reader:
         assert contents(reader) == {"a.md": as_put("new")}
     assert_sound(path)
-    with Store(path, writable=True) as store:
+    with LocalStore(path, writable=True) as store:
         put(store, "b.md", "new")
     assert path.stat().st_size < before / 2
     assert_sound(path)

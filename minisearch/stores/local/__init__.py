@@ -1,10 +1,8 @@
-"""The truth about an index, in one SQLite file."""
+"""The local store: one SQLite file with everything an index holds, and a vector index file beside it."""
 
 from __future__ import annotations
 
-from minisearch.stores.base import FileStamp, SkipStamp, StoredChunk, StoredDocument, Undone
 from minisearch.stores.local.backup import restore
-from minisearch.stores.local.documents import Base
-from minisearch.stores.local.store import Store
+from minisearch.stores.local.store import LocalStore
 
-__all__ = ["Base", "FileStamp", "SkipStamp", "Store", "StoredChunk", "StoredDocument", "Undone", "restore"]
+__all__ = ["LocalStore", "restore"]

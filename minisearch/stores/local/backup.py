@@ -1,7 +1,7 @@
-"""A database copied while a writer goes on, and the way back.
+"""Back up a database while a writer works, and restore it.
 
-A backup is one file: SQLite copies it as it is at one moment, and nothing is in place before all of it is on
-the disk and was read again.
+A backup is one file: SQLite copies the database as it is at one moment.  The file gets its name only when all
+of it is on the disk and was checked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from minisearch.stores.local.sqlite import making
 
 
 def back_up(connection: Connection, path: Path) -> None:
-    """`Store.backup`."""
+    """`LocalStore.backup`."""
     with _whole_file(path, "backup") as temporary:
         connection.copy_to(temporary)
         with contextlib.closing(Connection(temporary, writable=False)) as copy:
@@ -28,11 +28,11 @@ def back_up(connection: Connection, path: Path) -> None:
 
 
 def restore(backup: Path, path: Path) -> None:
-    """Make a backup the database at a path where there is none.
+    """Copy a backup to a path where there is no database.
 
-    An older version's is brought up to date.  All of it is checked first: that takes about 0.1 ms a passage.
-    The vector index is not in it: it is built again from the vectors.  Raises IndexCorrupt for a backup that
-    is damaged or none, InputError where there is an index already.
+    All of it is checked first, which takes about 0.1 ms for each passage.  The vector index is not in the
+    backup: it is built again from the vectors.  Raises IndexCorrupt for a damaged backup or another file,
+    InputError if there is an index already, StoreError for a backup of an earlier version.
     """
     if not backup.is_file():
         raise InputError(f"there is no backup at {backup}")
@@ -54,12 +54,12 @@ def restore(backup: Path, path: Path) -> None:
 def _refuse_damage(connection: Connection, path: Path, *, deep: bool = False) -> None:
     problems = connection.interruptible(lambda: check(connection, deep=deep, in_place=deep))
     if problems:
-        raise IndexCorrupt(f"{path} is not sound ({problems[0]}): use another backup, or index again")
+        raise IndexCorrupt(f"{path} is damaged ({problems[0]}): use another backup, or index again")
 
 
 @contextlib.contextmanager
 def _whole_file(path: Path, what: str) -> Iterator[Path]:
-    """A temporary path whose file is put into the place of nothing once it is whole."""
+    """A temporary file that is renamed to the path, where nothing may be, once it is complete."""
     _refuse_to_replace(path, what)
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent} for the {what}")
@@ -67,7 +67,7 @@ def _whole_file(path: Path, what: str) -> Iterator[Path]:
         with making(path) as temporary:
             yield temporary
             sync(temporary)
-            _refuse_to_replace(path, what)  # it took a while
+            _refuse_to_replace(path, what)  # again, because copying takes a while
             temporary.rename(path)
             sync(path.parent)
     except (OSError, IndexNotWritable) as error:

@@ -1,4 +1,7 @@
-"""One SQLite connection: how it is opened, what runs in a transaction, what its errors mean to a user."""
+"""One SQLite connection: opening, transactions, the seal, interrupts and closing, with errors of ours.
+
+A path comes in.  Statements and their rows are left to the callers; `sqlite` does the raw work on files.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,9 @@ from minisearch.stores.local.sqlite import (
 )
 from minisearch.threads import DaemonThread
 
-CLOSE_TIMEOUT_S = 1.0  # a reader in the middle of a query is waited for, one that was suspended is not
-STEPS_AT_ONCE = 10_000  # of SQLite's machine: some milliseconds
-SHRUNK_FROM = 256  # pages, a megabyte: a file with less has little to give back
+CLOSE_TIMEOUT_S = 1.0  # long enough for a reader in the middle of a query
+STEPS_AT_ONCE = 10_000  # of SQLite's virtual machine: some milliseconds
+SHRUNK_FROM = 256  # pages, a megabyte: a smaller file has little to give back
 INTERRUPTED_EVERY_S = 0.02
 MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
 
@@ -55,10 +58,10 @@ T = TypeVar("T")
 
 
 class Connection:
-    """An open database whose errors are ours.
+    """An open database.
 
-    A writer creates the file when it is absent and brings its schema up to date; a reader opens it
-    read-only, and also from a folder that cannot be written to.  Raises StoreError.
+    A writer creates the file if it is missing, and its schema.  A reader opens it read-only, also in a folder
+    without write permission.  Raises StoreError.
     """
 
     def __init__(self, path: Path, *, writable: bool) -> None:
@@ -67,7 +70,7 @@ class Connection:
         self.is_closed = False
         self._is_immutable = False
         self._has_written = False
-        self.state = new_name()  # of what this one writes
+        self.state = new_name()  # the name of what this connection writes
         self._is_named = False
         self._is_interrupted = False
         hold(path)
@@ -80,15 +83,15 @@ class Connection:
 
     def _connect(self) -> None:
         path = self.path
-        stamp = stamp_of(path)  # before opening: a file replaced in between counts as outdated, not as opened
+        stamp = stamp_of(path)  # before opening, so that a file replaced in between counts as outdated
         refuse_links(path)
         self._is_sound = is_new = self.is_writable and not (stamp and stamp[2])
         if is_new:
             with named_os_errors(path):
-                break_seal(path)  # of a file that is gone
+                break_seal(path)  # of a deleted file
                 create_private(path)
         if self.is_writable:
-            remove_unfinished(path)  # of a writer that was killed
+            remove_unfinished(path)  # left by a killed writer
             self._db = open_database(path, "mode=rwc")
         else:
             self._db, self._is_immutable = open_to_read(path)
@@ -109,14 +112,14 @@ class Connection:
     def _prepare_to_write(self) -> None:
         db = self._db
         db.execute("pragma trusted_schema = on")  # the full-text triggers need it
-        db.execute("pragma recursive_triggers = on")  # a row that is replaced leaves the full text too
-        # Debian's SQLite overwrites all that it frees: 7 s, not 0.3, where 100,000 passages go at once.
+        db.execute("pragma recursive_triggers = on")  # a replaced row leaves the full text too
+        # Debian's SQLite overwrites all freed pages: 7 s instead of 0.3 to delete 100,000 passages.
         db.execute("pragma secure_delete = fast")
         if db.execute("pragma journal_mode").fetchone() != ("wal",):
             self._begin_to_write()
             db.execute("pragma journal_mode = wal")
-        # In WAL mode NORMAL survives a killed process whole; a power cut may lose the last documents, never
-        # half of one, and closing at the end of a run syncs.
+        # In WAL mode NORMAL loses nothing when a process is killed. A power cut may lose the last documents,
+        # but never half of one. Closing at the end of a run syncs.
         db.execute("pragma synchronous = normal")
 
     def _migrate(self) -> None:
@@ -133,21 +136,21 @@ class Connection:
     # --- the seal ----------------------------------------------------------------------------------
 
     def _wait_for_check(self) -> None:
-        """IndexCorrupt unless the file is what a writer sealed, where it is sealed."""
+        """IndexCorrupt if the comparison with the seal found damage."""
         problem = self._check.problem()
         if problem:
             raise damaged(self.path, problem)
 
     def _begin_to_write(self) -> None:
         if not self._has_written:
-            self._wait_for_check()  # what is damaged must not be sealed again
+            self._wait_for_check()  # a damaged file must not be sealed again
             self._is_sound = self._is_sound or self._check.is_sealed
             with named_os_errors(self.path):
                 break_seal(self.path)
             self._has_written = True
 
     def _name_state(self) -> None:
-        """Name what is written now, inside the transaction: the first time, or if that was taken back."""
+        """Set the state inside the transaction, the first time or after a rollback of the first time."""
         if not self._is_named:
             self._is_named = True
             write_state(self._db, State(self.state, self._check.sealed_before))
@@ -166,15 +169,20 @@ class Connection:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether this writer found the file without a seal: it is to be checked before it gets one."""
+        """Whether this writer found the file without a seal: then it is checked before it is sealed."""
         return self._has_written and not self._is_sound
 
-    def vouch(self) -> None:
-        """Say that the file was checked."""
+    def mark_as_checked(self) -> None:
+        """Record that the file was checked."""
         self._is_sound = True
 
+    @property
+    def n_changes(self) -> int:
+        """How many rows this connection has changed, also in transactions that were rolled back."""
+        return self._db.total_changes
+
     def is_outdated(self) -> bool:
-        """Whether another file is at the path than was opened, or that file has changed unseen by SQLite."""
+        """Whether another file is at the path now, or the file has changed without SQLite noticing."""
         now = stamp_of(self.path)
         if now is None or self._stamp is None or now[:2] != self._stamp[:2]:
             return True
@@ -185,7 +193,7 @@ class Connection:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is read inside is of one moment, all that is written is written or not; they nest."""
+        """A block whose reads are of one moment and whose writes are atomic; blocks nest."""
         with self._named_errors():
             if self._db.in_transaction:
                 yield
@@ -207,7 +215,7 @@ class Connection:
         return self.early_rows(sql, values)
 
     def early_rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The same, perhaps before the seal was compared: for what is to be loaded meanwhile."""
+        """The same, without waiting for the comparison with the seal."""
         with self._named_errors():
             return self._db.execute(sql, values).fetchall()
 
@@ -220,27 +228,29 @@ class Connection:
         return rows
 
     def cursor(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """The rows one by one, for more than fits in memory twice."""
+        """The rows one by one, for results that are too large for a list."""
         self._wait_for_check()
         with self._named_errors():
             return self._db.execute(sql, values)
 
     def write(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> int:
-        """Run a statement inside a transaction; the id of the row it inserted, if it did."""
+        """Run a statement inside a transaction; the id of the row it inserted, if any."""
         assert self._db.in_transaction, "a write outside a transaction"
         self._begin_to_write()
         self._name_state()
         return self._db.execute(sql, values).lastrowid or 0
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a statement once a row, inside a transaction."""
+        """Run a statement once for each row, inside a transaction."""
         assert self._db.in_transaction, "a write outside a transaction"
         self._begin_to_write()
         self._name_state()
-        self._db.executemany(sql, (row for row in rows))  # one step of Python's a row: it can be interrupted
+        self._db.executemany(
+            sql, (row for row in rows)
+        )  # a generator, so that signals are handled between rows
 
     def interruptible(self, work: Callable[[], T]) -> T:
-        """Do work that keeps the database busy for seconds; an interrupt, as of Ctrl-C, ends it at once."""
+        """Do work that may keep SQLite busy for seconds; Ctrl-C ends it within milliseconds."""
         return interruptible(work, self._interrupt)
 
     def _interrupt(self) -> None:
@@ -248,13 +258,13 @@ class Connection:
         self._db.interrupt()
 
     def copy_to(self, path: Path) -> None:
-        """Copy the whole database, as it is at this moment, into a new file; this one is only read."""
+        """Copy the whole database as it is at this moment into a new file; this one is only read."""
         self._wait_for_check()
         _copy(self._db, path)
 
     @staticmethod
     def copy_file(source: Path, path: Path) -> None:
-        """Copy a database of ours, of whatever version, into a new file."""
+        """Copy a database of ours into a new file."""
         with named_errors(source), contextlib.closing(open_database(source, "mode=ro")) as db:
             refuse_foreign_database(db, source)
             refuse_older_backup(db, source)
@@ -262,7 +272,7 @@ class Connection:
 
     @contextlib.contextmanager
     def copied(self) -> Iterator[sqlite3.Connection]:
-        """A copy of the whole database in a file without a name, to do with as one likes."""
+        """A writable copy of the whole database in a temporary file without a name."""
         self._wait_for_check()
         with contextlib.closing(sqlite3.connect("")) as copy, named_errors(self.path, is_only_read=True):
             copy_pages(self._db, copy, is_interrupted=lambda: self._is_interrupted)
@@ -271,7 +281,7 @@ class Connection:
             yield copy
 
     def close(self) -> None:
-        """Close the file; a writer first moves its log into the database and onto the disk, and seals it."""
+        """Close the file; a writer first moves its log into the database, syncs and seals it."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -285,10 +295,10 @@ class Connection:
             release(self.path)
 
     def shrink(self, *, is_due: bool = False) -> bool:
-        """Give back the room of what is gone: where that is over half of the file, or it is due for a reason.
+        """Rewrite the file without free space, if that is over half of it or ``is_due``; whether it was done.
 
-        Whether it was done: beside a reader, or on a full disk, it waits for another time.  Takes some 4 s
-        for each 100,000 passages that stay.
+        It is not done while a reader holds the log, or on a full disk.  It takes some 4 s for each 100,000
+        passages that stay.
         """
         if not self._has_written:
             return False
@@ -307,8 +317,8 @@ class Connection:
         return True
 
     def _move_log(self) -> bool:
-        """Whether all of the log is in the database now, on the disk."""
-        with contextlib.suppress(sqlite3.Error):  # a reader holds the log: the next close does it
+        """Whether all of the log is in the database now, and on the disk."""
+        with contextlib.suppress(sqlite3.Error):  # a reader holds the log: the next close moves it
             self._db.execute(f"pragma busy_timeout = {CLOSE_TIMEOUT_S * 1000:.0f}")
             return bool(self._db.execute("pragma wal_checkpoint(truncate)").fetchone() == (0, 0, 0))
         return False
@@ -317,8 +327,8 @@ class Connection:
 def _copy(db: sqlite3.Connection, path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
         copy_pages(db, copy)
-        copy.execute("pragma journal_mode = delete")  # one file, which needs no other beside it
-        if read_state(copy) != State():  # put in the place of the original, beside its seal, it is another
+        copy.execute("pragma journal_mode = delete")  # a single file
+        if read_state(copy) != State():  # so that the seal of the original does not apply to the copy
             write_state(copy, State(new_name()))
             copy.commit()
 
@@ -327,7 +337,9 @@ def interruptible(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
     """The result of ``work``; after a signal, ``interrupt`` is called until the work has ended.
 
     Python handles a signal between two bytecodes, and one SQL statement may take many seconds: a thread runs
-    it.  Raises what the work raises, and MemoryError where its thread could not begin or end.
+    it.  A progress handler would not do: SQLite calls it between instructions of its virtual machine, and one
+    of those may check a whole table.  Raises what the work raises, and MemoryError where its thread could not
+    begin or end.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
@@ -355,7 +367,7 @@ def interruptible(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
     except BaseException:
         is_cancelled.set()
         while thread.is_alive():
-            with contextlib.suppress(KeyboardInterrupt, SystemExit):  # an impatient user
+            with contextlib.suppress(KeyboardInterrupt, SystemExit):  # a second Ctrl-C
                 interrupt()
                 working.acquire(timeout=INTERRUPTED_EVERY_S)
         raise

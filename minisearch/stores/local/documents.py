@@ -1,4 +1,8 @@
-"""Documents, their fields, chunks and vectors as rows, each with a checksum."""
+"""Documents, their fields, chunks and vectors as database rows, each with a checksum.
+
+Records of `stores.base` go in and come out.  A row that is read is compared with its checksum; IndexCorrupt
+if it differs.  Transactions are left to the callers.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,26 @@ import hashlib
 import json
 import math
 import os
-import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minisearch.errors import IndexCorrupt
-from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument
+from minisearch.stores.base import (
+    TEXT,
+    TRUTH,
+    FileStamp,
+    StoredChunk,
+    StoredDocument,
+    Value,
+    compared,
+    folded,
+    kind_of,
+    to_bytes,
+)
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.full_text import is_plain, rewritten
 from minisearch.stores.local.sqlite import damaged, path_of
@@ -24,14 +38,10 @@ from minisearch.types import Chunk, FloatArray, IntArray
 
 
 def row_crc32(path: object, *columns: object) -> int:
-    """Of columns that belong to the file at a path, such as those of a chunk that answers show."""
+    """A checksum of columns that belong to the file at a path, such as those of a chunk."""
     of_path = zlib.crc32(path) if isinstance(path, bytes) else -1  # damage may have changed the type too
     return zlib.crc32("\0".join(map(str, columns)).encode("utf-8", "surrogatepass"), of_path)
 
-
-Value = str | float | bool
-
-TEXT, NUMBER, TRUTH = "text", "number", "truth"
 
 FieldRow = tuple[bytes, str, bytes | None, bytes | None, float | None]
 
@@ -91,34 +101,6 @@ def value_of(kind: str, text: bytes | None, number: float | None) -> Value:
     return math.nan if number is None else number  # what SQLite makes of NaN
 
 
-def kind_of(value: Value) -> str:
-    """Which values it may be compared with."""
-    if isinstance(value, str):
-        return TEXT
-    return TRUTH if isinstance(value, bool) else NUMBER
-
-
-def compared(value: Value) -> tuple[bytes | None, float | None]:
-    """The columns (folded, number) by which a value is compared; the other one is None."""
-    if isinstance(value, str):
-        return folded(value), None
-    try:
-        # As SQLite gives it back: no -0, and NaN as null.
-        return None, None if math.isnan(value) else float(value) + 0.0
-    except OverflowError:  # a whole number beyond 1e308
-        return None, math.inf if value > 0 else -math.inf
-
-
-def folded(text: str) -> bytes:
-    """A text that equals those that differ from it in case only."""
-    return to_bytes(unicodedata.normalize("NFC", text.casefold()))
-
-
-def to_bytes(text: str) -> bytes:
-    """Any string, half characters too."""
-    return text.encode("utf-8", "surrogatepass")
-
-
 # All of a document but its id and path.
 DOCUMENT_COLUMNS = (
     "format, title, n_bytes, mtime_ns, ctime_ns, read_at_ns, sha256, ingest, language, n_characters, "
@@ -151,13 +133,13 @@ def put_document_row(connection: Connection, path: bytes, row: list[Any]) -> int
 
 
 def restamp(connection: Connection, document_id: int, stamp: FileStamp) -> None:
-    """`Store.restamp`, inside a transaction."""
+    """`LocalStore.restamp`, inside a transaction."""
     document = _document(connection, _document_rows(connection, "where id = ?", [document_id])[0], {})
     connection.write(_UPDATE_DOCUMENT, [*columns_of(replace(document, stamp=stamp)), document_id])
 
 
 def clear_document(connection: Connection, document_id: int) -> None:
-    """Remove what hangs on a document, inside a transaction: chunks with vectors and words, fields, notes."""
+    """Remove everything that belongs to a document, inside a transaction: chunks, vectors, fields, notes."""
     for table in ("chunks", "fields", "notes"):
         connection.write(f"delete from {table} where document_id = ?", [document_id])  # noqa: S608 - ours
 
@@ -165,7 +147,7 @@ def clear_document(connection: Connection, document_id: int) -> None:
 def read_documents(
     connection: Connection, fields: Mapping[int, Mapping[str, tuple[Value, ...]]]
 ) -> dict[str, StoredDocument]:
-    """Every document by its path, with its own of the fields."""
+    """Every document by its path, with its fields from ``fields``, by document id."""
     documents = {}
     for row in _document_rows(connection):
         document = _document(connection, row, fields.get(row[0], {}))
@@ -188,7 +170,9 @@ def _document(
         raise damaged(connection.path, f"the record of {name!r} is not what was stored")
     format_, title, *stamp, sha256, ingest, language, n_characters, n_bytes_reached, keeps_secrets = row
     if not (isinstance(sha256, bytes) and all(isinstance(number, int) for number in stamp)):
-        raise damaged(connection.path, f"the record of {name!r} is none")  # whoever wrote it knows checksums
+        raise damaged(
+            connection.path, f"the record of {name!r} is no record"
+        )  # its checksum is right: not damage, but a forged row
     return StoredDocument(
         path=name,
         format=format_,
@@ -260,12 +244,12 @@ def read_chunks(connection: Connection, ids: Sequence[int]) -> dict[int, StoredC
 
 
 def text_sha256(text: str) -> bytes:
-    """The key under which a text's vector is found again."""
+    """The key under which the vector of a text is stored."""
     return hashlib.sha256(text.encode()).digest()
 
 
 def _places_to_json(chunk: Chunk) -> str:
-    """The places inside a chunk as its column keeps them: its anchors, and where pages begin if any do."""
+    """A chunk's anchors, and the page breaks if there are any, as JSON."""
     places: object = chunk.anchors
     if chunk.page_breaks:
         places = {"anchors": chunk.anchors, "page_breaks": chunk.page_breaks}
@@ -300,14 +284,14 @@ def insert_vector(connection: Connection, chunk_id: int, vector: FloatArray) -> 
 
 
 def insert_vector_row(connection: Connection, chunk_id: int, stored: bytes, crc32: int) -> None:
-    """The same from its columns."""
+    """Add a vector by its columns, inside a transaction."""
     connection.write(
         "insert into vectors (chunk_id, vector, crc32) values (?, ?, ?)", [chunk_id, stored, crc32]
     )
 
 
 def known_vectors(connection: Connection, texts: Sequence[str], dimension: int) -> dict[str, FloatArray]:
-    """`Store.known_vectors`; of whatever length where the dimension is 0."""
+    """`LocalStore.known_vectors`; of any length if the dimension is 0."""
     by_hash = {text_sha256(text): text for text in texts}
     known: dict[str, FloatArray] = {}
     for query in (_VECTORS_OF_TEXTS, _KEPT_VECTORS_OF_TEXTS):
@@ -316,13 +300,13 @@ def known_vectors(connection: Connection, texts: Sequence[str], dimension: int) 
             known[by_hash[hash_]] = _vector(connection, id_, stored, crc32, dimension)
     unknown = [hash_ for hash_, text in by_hash.items() if text not in known]
     for hash_, id_, stored, crc32 in connection.rows_in(_FORMER_VECTORS_OF_TEXTS, unknown):
-        with contextlib.suppress(IndexCorrupt):  # nothing is lost: it is computed again
+        with contextlib.suppress(IndexCorrupt):  # it is computed again
             known[by_hash[hash_]] = _vector(connection, id_, stored, crc32, dimension)
     return known
 
 
 def read_vectors(connection: Connection, dimension: int, after: int) -> tuple[IntArray, FloatArray]:
-    """`Store.vectors`."""
+    """Ids (n,), ascending, and vectors (n, dimension) of the chunks with ids greater than ``after``."""
     with connection.transaction():
         ((n,),) = connection.rows("select count(*) from vectors where chunk_id > ?", [after])
         ids, vectors = np.empty(n, np.int64), np.empty((n, dimension), np.float32)
@@ -336,25 +320,10 @@ def read_vectors(connection: Connection, dimension: int, after: int) -> tuple[In
 
 
 def _vector(connection: Connection, chunk_id: int, stored: object, crc32: int, dimension: int) -> FloatArray:
-    if not isinstance(stored, bytes) or len(stored) % 4 or (dimension and len(stored) != 4 * dimension):
+    is_whole = isinstance(stored, bytes) and len(stored) > 0 and len(stored) % 4 == 0
+    if not isinstance(stored, bytes) or not is_whole or (dimension and len(stored) != 4 * dimension):
         numbers = f"{dimension} numbers" if dimension else "whole numbers"
         raise damaged(connection.path, f"chunk {chunk_id} has no vector of {numbers}")
     if zlib.crc32(stored) != crc32:
         raise damaged(connection.path, f"the vector of chunk {chunk_id} is not what was stored")
     return np.frombuffer(stored, np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The vector index file in use, the chunk ids in it, and the generation that it was built from.
-
-    ``sha256`` is of the ids and the file; the file's size and time tell whether it was changed since.
-    """
-
-    backend: str
-    file: str
-    generation: int
-    sha256: str
-    ids: IntArray
-    n_bytes: int = 0
-    mtime_ns: int = 0

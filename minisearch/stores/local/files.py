@@ -32,19 +32,19 @@ class _Held:
     descriptors: dict[tuple[int, int], int] = field(default_factory=dict)  # by device and inode
 
 
-# State of the process, as the locks are.
+# Of the whole process, as the locks are.
 _turn = threading.Lock()
 _held: dict[str, _Held] = {}
 
 
 def hold(path: Path) -> None:
-    """Call it before a connection to a database is opened."""
+    """Call this before a connection to a database is opened."""
     with _turn:
         _held.setdefault(_name(path), _Held()).n_connections += 1
 
 
 def release(path: Path) -> None:
-    """Call it after that connection was closed."""
+    """Call this after that connection was closed."""
     with _turn:
         held = _held[_name(path)]
         held.n_connections -= 1
@@ -55,7 +55,7 @@ def release(path: Path) -> None:
 
 
 def descriptor_of(path: Path) -> int:
-    """A descriptor to read a held database with; it is not to be closed. OSError where there is no file."""
+    """A descriptor to read a held database with; do not close it. OSError if there is no file."""
     with _turn:
         held = _held[_name(path)]
         found = path.lstat()
@@ -73,7 +73,7 @@ def _name(path: Path) -> str:
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = PRIVATE) -> int:
-    """A descriptor of a file that is one; OSError for a link, and for a pipe instead of waiting for ever."""
+    """A descriptor of a regular file; OSError for a link, a pipe or a device."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -92,7 +92,7 @@ def create_private(path: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Put a private file at the path that is on the disk, or leave what is there; OSError."""
+    """Write a private file and sync it, or leave what is there; OSError."""
     temporary = path.with_name(f"{path.name}.tmp")
     try:
         temporary.unlink(missing_ok=True)
@@ -110,7 +110,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk; not for the database: see above."""
+    """Wait until a file, or the names in a folder, are on the disk; not for the database: see above."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -119,14 +119,14 @@ def sync(path: Path) -> None:
 
 
 def free_space(folder: Path) -> str:
-    """The room there is, in words for a message."""
+    """The free space, in words for a message."""
     try:
         return f"{shutil.disk_usage(folder).free:,} bytes free"
     except OSError:
         return "free space unknown"
 
 
-WAIT_S = 3.0  # for two short runs at once, such as a watcher's and one by hand; a long one is not waited for
+WAIT_S = 3.0  # enough for a short run of a watcher; a long run is not waited for
 _POLL_S = 0.05
 
 

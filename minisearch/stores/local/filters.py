@@ -1,12 +1,11 @@
-"""Which passages a filter leaves: a tree of conditions in, ids or parameterised SQL out.
+"""Filters: a tree of conditions goes in; ids of chunks, or SQL with parameters, come out.
 
-Every condition is a set of documents or of passages that an index or one pass over the documents gives, so a
-tree is only "in" and "not in".  No word of the user's ever becomes part of the SQL.
+Every condition is a set of documents or of chunks, from an index or from one pass over the documents.  So a
+tree is made of "in" and "not in".  No value of the user becomes part of the SQL text.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter
 from minisearch.globs import glob
+from minisearch.stores.base import TEXT, compared, folded, kind_of, nanoseconds, to_bytes
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.documents import TEXT, compared, folded, kind_of, to_bytes
 from minisearch.stores.local.full_text import cjk_phrase
 from minisearch.text import CJK_RUN, normalised_words
 from minisearch.types import IntArray
@@ -24,15 +23,13 @@ from minisearch.types import IntArray
 MAX_CONDITIONS = 300  # of at most three parameters each: SQLite binds 999 in the oldest builds still in use
 MAX_DEPTH = 25  # SQLite's parser holds 100 open brackets and operators
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
 Sql = tuple[str, list[Any]]
 
 
 def select(connection: Connection, where: Filter) -> IntArray:
-    """Ids (n,), ascending, of the passages that a filter leaves; InputError for one that makes no sense."""
+    """Ids (n,), ascending, of the chunks that a filter leaves; InputError for one that makes no sense."""
     sql, values = condition(where)
-    # A sort of numbers here is quicker than SQLite's walk of the table in the order of ids.
+    # To sort the ids here is faster than to let SQLite read the table in the order of ids.
     rows = connection.rows(f"select c.id from chunks c where {sql}", values)  # noqa: S608 - ours
     return np.sort(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
 
@@ -83,7 +80,7 @@ def _joined(where: filters.And | filters.Or, depth: int) -> Sql:
 def _leaf(where: Filter) -> Sql:
     match where:
         case filters.Path(pattern):
-            glob(pattern)  # what is wrong with it is said here, not from inside SQLite
+            glob(pattern)  # reports a wrong pattern here rather than inside SQLite
             return _documents("path_matches(?, path)", to_bytes(pattern))
         case filters.Extension(suffix):
             name = suffix.removeprefix(".")
@@ -93,9 +90,9 @@ def _leaf(where: Filter) -> Sql:
         case filters.Language(name):
             return _documents("language = ?", _bindable(name.lower()))
         case filters.Since(moment):
-            return _documents("mtime_ns >= ?", _ns(moment))
+            return _documents("mtime_ns >= ?", nanoseconds(moment))
         case filters.Before(moment):
-            return _documents("mtime_ns < ?", _ns(moment))
+            return _documents("mtime_ns < ?", nanoseconds(moment))
         case filters.Field():
             return _field(where)
         case filters.Contains(phrase):
@@ -130,16 +127,5 @@ def _contains(phrase: str) -> Sql:
 
 
 def _bindable(text: str) -> str:
-    """A text without halves of characters, which SQLite does not take."""
+    """A text without lone surrogates, which SQLite does not take."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _ns(moment: datetime) -> int | float:
-    """Nanoseconds since 1970, as files have them."""
-    if moment.tzinfo is None:
-        try:
-            moment = moment.astimezone()
-        except (OverflowError, ValueError, OSError):  # the first and the last day of all
-            moment = moment.replace(tzinfo=timezone.utc)
-    ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-    return ns if -(2**63) <= ns < 2**63 else float(ns)  # SQLite's whole numbers end in 2262

@@ -1,4 +1,4 @@
-"""What happened to an index: its runs, the files they passed over, and what they left out on purpose."""
+"""The journal of an index: its runs, the files they skipped, and what they left out on purpose."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.sqlite import damaged, path_of
 from minisearch.types import RunRecord, Skipped
 
-MOST_RUNS = 100  # that are remembered: a watcher makes thousands
+MOST_RUNS = 100  # that are listed: a watcher makes thousands
 
 
 class Journal:
-    """The runs of one store, and what is not in it."""
+    """The runs of one store, and the files that are not in it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def start_run(self, roots: Sequence[str]) -> int:
-        """Note that a run has begun; its number. The last `MOST_RUNS` are remembered."""
+        """Record that a run has begun; its number. The last `MOST_RUNS` are kept."""
         with self._connection.transaction():
             run_id = self._connection.write(
                 "insert into runs (started_at, outcome, roots, pid, counts) values (?, ?, ?, ?, '{}')",
@@ -33,7 +33,7 @@ class Journal:
             return run_id
 
     def finish_run(self, run_id: int, outcome: str, counts: dict[str, int]) -> None:
-        """Note how a run ended."""
+        """Record how a run ended."""
         with self._connection.transaction():
             self._connection.write(
                 "update runs set finished_at = ?, outcome = ?, counts = ? where id = ?",
@@ -55,12 +55,12 @@ class Journal:
             raise damaged(self._connection.path, f"the record of its last run: {error}") from error
 
     def problems(self) -> list[Skipped]:
-        """The files passed over, by path."""
+        """The skipped files, by path."""
         rows = self._connection.rows("select path, reason, coalesce(n_bytes, 0) from problems order by path")
         return [Skipped(self._path(path), self._path(reason), n_bytes) for path, reason, n_bytes in rows]
 
     def problem_stamps(self) -> dict[str, SkipStamp]:
-        """How the files passed over stood then, by path; those of which that was not noted are left out."""
+        """The recorded state of skipped files, by path; files without one are left out."""
         rows = self._connection.rows(
             "select path, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest, n_crashes from problems "
             "where ingest is not null"
@@ -76,7 +76,7 @@ class Journal:
         skipped: Iterable[Skipped],
         stamps: Mapping[str, SkipStamp] = MappingProxyType({}),
     ) -> None:
-        """Forget that some paths were passed over, then note anew, with the stamps there are of them."""
+        """Delete the records of some paths, then add those of skipped files, with their stamps if given."""
         gone = [(os.fsencode(path),) for path in forget]
         rows = [
             (os.fsencode(one.path), _reason(one.reason), *_columns(stamps.get(one.path))) for one in skipped
@@ -96,7 +96,7 @@ class Journal:
         return [Skipped(self._path(path), self._path(reason)) for path, reason in rows]
 
     def set_left_out(self, forget: Iterable[str], left_out: Iterable[Skipped]) -> None:
-        """Forget that some paths were left out, then note anew."""
+        """Delete the records of some paths, then add those of files and folders left out."""
         gone = [(os.fsencode(path),) for path in forget]
         rows = [(os.fsencode(one.path), _reason(one.reason)) for one in left_out]
         with self._connection.transaction():
@@ -108,7 +108,7 @@ class Journal:
 
 
 def _reason(reason: str) -> str | bytes:
-    """A reason as its column takes it: it may quote a path or an ignore file that is no UTF-8."""
+    """A reason as its column takes it; it may quote a path or an ignore file that is not UTF-8."""
     try:
         reason.encode()
     except UnicodeEncodeError:

@@ -29,6 +29,23 @@ def m001_initial(db: Database) -> None:
 
 MIGRATIONS = [m001_initial]
 
+# Columns that a table and its undo table share.
+_DOCUMENT = """
+    format text not null, title text not null, n_bytes integer not null, mtime_ns integer not null,
+    ctime_ns integer not null, read_at_ns integer not null, sha256 blob not null, ingest text not null,
+    language text not null, n_characters integer not null, n_bytes_reached integer not null,
+    keeps_secrets integer not null, crc32 integer not null"""
+_CHUNK = """
+    start_char integer not null, end_char integer not null, start_byte integer not null,
+    end_byte integer not null, line integer not null, end_line integer not null, page integer,
+    n_tokens integer not null, text_sha256 blob not null, crc32 integer not null,
+    is_rewritten integer not null, title text not null, heading text not null, text text not null,
+    anchors text not null"""
+_FIELD = """
+    name blob not null, kind text not null, text blob, folded blob, number real, crc32 integer not null"""
+_NOTE = """
+    text text not null, crc32 integer not null"""
+
 # Ids are never used twice (AUTOINCREMENT), so every chunk newer than the vector index has a greater id.
 # Paths are bytes (os.fsencode): a file name need not be valid text.  So are the texts of fields, because a
 # document may hold halves of surrogate pairs, which SQLite does not take as text.
@@ -38,41 +55,15 @@ _TABLES = [
         value text not null
     ) without rowid""",
     "create table state (name text not null, sealed_before text not null, crc32 integer not null)",
-    """create table documents (
+    f"""create table documents (
         id integer primary key autoincrement,
         path blob not null unique,
-        format text not null,
-        title text not null,
-        n_bytes integer not null,
-        mtime_ns integer not null,
-        ctime_ns integer not null,
-        read_at_ns integer not null,
-        sha256 blob not null,
-        ingest text not null,
-        language text not null,
-        n_characters integer not null,
-        n_bytes_reached integer not null,
-        keeps_secrets integer not null,
-        crc32 integer not null
+        {_DOCUMENT}
     )""",
-    """create table chunks (
+    f"""create table chunks (
         id integer primary key autoincrement,
         document_id integer not null references documents (id) on delete cascade,
-        start_char integer not null,
-        end_char integer not null,
-        start_byte integer not null,
-        end_byte integer not null,
-        line integer not null,
-        end_line integer not null,
-        page integer,
-        n_tokens integer not null,
-        text_sha256 blob not null,
-        crc32 integer not null,
-        is_rewritten integer not null,
-        title text not null,
-        heading text not null,
-        text text not null,
-        anchors text not null
+        {_CHUNK}
     )""",
     "create index chunks_document_id on chunks (document_id)",
     "create index chunks_text_sha256 on chunks (text_sha256)",
@@ -82,22 +73,16 @@ _TABLES = [
         vector blob not null,
         crc32 integer not null
     )""",
-    """create table fields (
+    f"""create table fields (
         document_id integer not null references documents (id) on delete cascade,
-        name blob not null,
-        kind text not null,
-        text blob,
-        folded blob,
-        number real,
-        crc32 integer not null
+        {_FIELD}
     )""",
     "create index fields_document_id on fields (document_id)",
     "create index fields_folded on fields (name, kind, folded)",
     "create index fields_number on fields (name, kind, number)",
-    """create table notes (
+    f"""create table notes (
         document_id integer not null references documents (id) on delete cascade,
-        text text not null,
-        crc32 integer not null
+        {_NOTE}
     )""",
     "create index notes_document_id on notes (document_id)",
     # The state of a skipped file and what read it; null where that is not known.
@@ -195,63 +180,31 @@ _COUNTERS = [
 # document has a row without a format.  There are no foreign keys: SQLite empties a table without them in one
 # step, and other tables row by row.  In `former_vectors`, a greater id was in use later.
 _UNDO = [
-    """create table undo_documents (
+    f"""create table undo_documents (
         id integer primary key,
         change integer not null,
         path blob not null,
-        format text,
-        title text,
-        n_bytes integer,
-        mtime_ns integer,
-        ctime_ns integer,
-        read_at_ns integer,
-        sha256 blob,
-        ingest text,
-        language text,
-        n_characters integer,
-        n_bytes_reached integer,
-        keeps_secrets integer,
-        crc32 integer,
+        {_DOCUMENT.replace(" not null", "")},
         is_removed integer not null default 0,
         unique (change, path)
     )""",
-    """create table undo_chunks (
+    f"""create table undo_chunks (
         id integer primary key,
         undo_id integer not null,
-        start_char integer not null,
-        end_char integer not null,
-        start_byte integer not null,
-        end_byte integer not null,
-        line integer not null,
-        end_line integer not null,
-        page integer,
-        n_tokens integer not null,
-        text_sha256 blob not null,
-        crc32 integer not null,
-        is_rewritten integer not null,
-        title text not null,
-        heading text not null,
-        text text not null,
-        anchors text not null,
+        {_CHUNK},
         vector_crc32 integer not null,
         vector blob not null
     )""",
     "create index undo_chunks_undo_id on undo_chunks (undo_id)",
     "create index undo_chunks_text_sha256 on undo_chunks (text_sha256)",
-    """create table undo_fields (
+    f"""create table undo_fields (
         undo_id integer not null,
-        name blob not null,
-        kind text not null,
-        text blob,
-        folded blob,
-        number real,
-        crc32 integer not null
+        {_FIELD}
     )""",
     "create index undo_fields_undo_id on undo_fields (undo_id)",
-    """create table undo_notes (
+    f"""create table undo_notes (
         undo_id integer not null,
-        text text not null,
-        crc32 integer not null
+        {_NOTE}
     )""",
     "create index undo_notes_undo_id on undo_notes (undo_id)",
     """create table undo_meta (
@@ -299,7 +252,7 @@ def needs_migration(db: sqlite3.Connection, path: Path) -> bool:
     if _is_before_first_release(applied):
         raise StoreError(
             f"{path} was made by an earlier version, which this one does not read: make it again with: "
-            f"{_command_to_make_anew(db, path)}"
+            f"{_command_to_make_again(db, path)}"
         )
     newer = [name for name in applied if name not in known]
     if newer:
@@ -323,7 +276,7 @@ def _is_before_first_release(applied: list[str]) -> bool:
     return bool(applied) and applied[0] != MIGRATIONS[0].__name__
 
 
-def _command_to_make_anew(db: sqlite3.Connection, path: Path) -> str:
+def _command_to_make_again(db: sqlite3.Connection, path: Path) -> str:
     """A shell command that removes the database and indexes the same folders and files."""
     roots: list[str] = []
     with contextlib.suppress(sqlite3.Error, ValueError, TypeError):

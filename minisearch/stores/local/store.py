@@ -1,8 +1,8 @@
-"""The truth about an index: documents, chunks, vectors, full text, and what happened, in one SQLite file.
+"""The local store: documents, chunks, vectors, full text, history and journal in one SQLite file.
 
-A document goes in whole, with its chunks, their vectors and full-text rows and its notes, in one transaction
-that raises the generation number by one.  Whatever else an index folder holds can be made again from
-here.  The store knows nothing of files, models or backends: it is handed what it keeps.
+A document is put as a whole, with its chunks, their vectors and full-text rows and its notes, in one
+transaction that raises the generation number by one.  Everything else in an index folder can be rebuilt from
+this file; the vector index beside it is a cache.  Files of documents, models and ranking are left to others.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from minisearch.errors import IndexNotWritable
 from minisearch.filters import Filter
-from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument, Undone
+from minisearch.stores.base import FileStamp, LexicalQuery, StoredChunk, StoredDocument, Term, Undone, Where
 from minisearch.stores.local.backup import back_up
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.documents import (
-    Base,
     clear_document,
     columns_of,
     insert_chunk,
@@ -38,61 +37,74 @@ from minisearch.stores.local.documents import (
     write_fields,
 )
 from minisearch.stores.local.filters import select
-from minisearch.stores.local.full_text import lexical
+from minisearch.stores.local.full_text import FullText
 from minisearch.stores.local.history import Undo, forget_former_vectors
 from minisearch.stores.local.integrity import check
 from minisearch.stores.local.journal import Journal
 from minisearch.stores.local.sqlite import damaged
+from minisearch.stores.local.vector_index import Base, LiveIndex, chunk_ids
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
+from minisearch.vectors.base import VectorIndex
 
-_MODEL = "model_fingerprint"  # the fact that says whose the vectors are
-_TO_BE_SHRUNK = "to_be_shrunk"  # the fact that bytes of what was forgotten are still in the file
-_FACT = "select value from meta where key = ?"
+_MODEL = "model_fingerprint"  # the key that says which model made the vectors
+_TO_BE_SHRUNK = "to_be_shrunk"  # the key that says that bytes of forgotten secrets are still in the file
+_META_VALUE = "select value from meta where key = ?"
 _PATHS = "select path from documents where id in"
 
 logger = logging.getLogger(__name__)
 
 
-class Store:
+class LocalStore:
     """An open database. Use it as a context manager, or close it; every method may raise StoreError."""
 
     def __init__(self, path: Path, *, writable: bool = False) -> None:
         self._connection = Connection(path, writable=writable)
         self.journal = Journal(self._connection)
         self._undo = Undo(self._connection)
-        self._is_checked = False  # what filters compare
+        self._full_text = FullText(self._connection)
+        self._index = LiveIndex(self._connection)
+        self._is_checked = False  # whether the rows that filters compare were read once
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> LocalStore:
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        self._close(in_haste=failure is not None)
+        self._close(skip_maintenance=failure is not None)
 
     def close(self) -> None:
-        """Close the file, with all that was written on the disk."""
-        self._close(in_haste=False)
+        """Close the file, with everything that was written on the disk."""
+        self._close(skip_maintenance=False)
 
-    def _close(self, *, in_haste: bool) -> None:
-        """Close the file; ``in_haste``, as when interrupted, without what the next writer can do as well."""
+    def _close(self, *, skip_maintenance: bool) -> None:
+        """Close the file; with ``skip_maintenance``, as after Ctrl-C, the next writer maintains it."""
         try:
-            if self._connection.is_writable and not (in_haste or self._connection.is_closed):
-                self._connection.interruptible(self._tidy)
+            if self._connection.is_writable and not (skip_maintenance or self._connection.is_closed):
+                self._connection.interruptible(self._maintain)
         finally:
             self._connection.close()
 
-    def _tidy(self) -> None:
-        with contextlib.suppress(IndexNotWritable):  # a full disk: what is kept stays for now
+    def _maintain(self) -> None:
+        with contextlib.suppress(IndexNotWritable):  # a full disk: old changes stay for now
             self._undo.forget()
         self._check_before_sealing()
-        self._shrink()
+        self._free_space()
 
-    def _shrink(self) -> None:
+    def _check_before_sealing(self) -> None:
+        """IndexCorrupt for damage in a file without a seal: after it was sealed, nobody would look for it."""
+        if self._connection.is_doubtful:
+            problems = check(self._connection, deep=True, in_place=True)
+            if problems:
+                raise damaged(self._connection.path, problems[0])
+            self._connection.mark_as_checked()
+
+    def _free_space(self) -> None:
+        """Shrink the file if much of it is free, or if bytes of forgotten secrets are in it."""
         connection = self._connection
-        if not (connection.is_writable and connection.early_rows(_FACT, [_TO_BE_SHRUNK])):
+        if not connection.early_rows(_META_VALUE, [_TO_BE_SHRUNK]):
             connection.shrink()
             return
         with contextlib.suppress(IndexNotWritable):  # a full disk
-            with connection.transaction():  # the full text holds words of what is gone until it is merged
+            with connection.transaction():  # the full text holds deleted words until it is merged
                 for table in ("chunks_fts", "chunks_rewritten"):
                     connection.write(f"insert into {table} ({table}) values ('optimize')")  # noqa: S608 - ours
             if connection.shrink(is_due=True):
@@ -100,60 +112,55 @@ class Store:
                     connection.write("delete from meta where key = ?", [_TO_BE_SHRUNK])
                 return
         logger.warning(
-            "%s could not be written anew: bytes of secrets that were forgotten stay in it until a run can; "
+            "%s could not be rewritten: bytes of secrets that were forgotten stay in it until a later run; "
             "is another program using it, or is there no room for twice its size beside it?",
             connection.path,
         )
 
-    def _check_before_sealing(self) -> None:
-        """IndexCorrupt for damage in a file that had no seal: once sealed, it would never be found."""
-        if self._connection.is_doubtful:
-            problems = check(self._connection, deep=True, in_place=True)
-            if problems:
-                raise damaged(self._connection.path, problems[0])
-            self._connection.vouch()
-
     def check(self, *, deep: bool = False) -> list[str]:
-        """What is wrong with the database, in words; nothing where it is sound.
+        """Descriptions of what is wrong with the database; an empty list if nothing is.
 
-        SQLite's own check, what refers to what, and every checksum; ``deep`` also every index and all of the
-        full text against the passages, on a copy in the temporary folder, so that a writer can go on.
+        The file against its seal, SQLite's own check, references between rows, and every checksum.  ``deep``
+        also compares every SQLite index, and the full text with the passages, on a copy in the temporary
+        folder, so that a writer can go on.
         """
         return self._connection.interruptible(lambda: check(self._connection, deep=deep))
 
     def copy_to(self, path: Path) -> None:
-        """Copy the whole database, as it is at this moment, into a new file; this one is only read."""
+        """Copy the whole database as it is at this moment into a new file; this one is only read."""
         self._connection.copy_to(path)
 
     def backup(self, path: Path) -> None:
         """Copy the database as it is at this moment into a new file, checked and on the disk.
 
         A writer can go on meanwhile.  Raises InputError if there is something at the path, IndexNotWritable
-        where there is no room; then nothing is left there.
+        if there is no room; then no file is left there.
         """
         back_up(self._connection, path)
 
-    def snapshot(self) -> contextlib.AbstractContextManager[None]:
-        """One transaction: all that is read inside it is of one generation."""
-        return self._connection.transaction()
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[LocalStore]:
+        """One transaction: everything that is read inside it is of one generation."""
+        with self._connection.transaction():
+            yield self
 
     def is_outdated(self) -> bool:
-        """Whether what is read here may no longer be what is at the path: then open the store again."""
+        """Whether another database may be at the path now: then open the store again."""
         return self._connection.is_outdated()
 
-    # --- what the index is -------------------------------------------------------------------------
+    # --- the manifest ------------------------------------------------------------------------------
 
     def meta(self) -> dict[str, str]:
-        """The index's own facts: model, its fingerprint, dimension, backend."""
+        """The manifest: what the index was built with."""
         return {row[0]: row[1] for row in self._connection.early_rows("select key, value from meta")}
 
     def set_meta(self, **values: str) -> None:
-        """Set some of those facts."""
+        """Set some values of the manifest."""
         with self._connection.transaction():
             known = self.meta()
             if known.get(_MODEL, "") != values.get(_MODEL, known.get(_MODEL, "")):
                 forget_former_vectors(self._connection)
-            self._undo.keep_facts(known, values)
+            self._undo.keep_meta(known, values)
             self._connection.write_many(
                 "insert or replace into meta (key, value) values (?, ?)", list(values.items())
             )
@@ -164,8 +171,8 @@ class Store:
         return self._number("generation")
 
     def _number(self, key: str) -> int:
-        """A fact that is a number; 0 before it is set."""
-        rows = self._connection.rows(_FACT, [key])
+        """A value of the manifest that is a number; 0 before it is set."""
+        rows = self._connection.rows(_META_VALUE, [key])
         try:
             return int(rows[0][0]) if rows else 0
         except ValueError as error:
@@ -173,8 +180,11 @@ class Store:
 
     def version(self) -> tuple[int, int]:
         """Differs whenever documents, or the vector index in use, have changed."""
-        ((base,),) = self._connection.rows("select coalesce(max(id), 0) from bases")
-        return self.generation, base
+        return self.generation, self._index.base_id()
+
+    def _content_version(self) -> tuple[int, int]:
+        """Differs whenever documents may have changed, also in a transaction that was rolled back."""
+        return self.generation, self._connection.n_changes
 
     def counts(self) -> tuple[int, int]:
         """How many documents and how many chunks."""
@@ -184,7 +194,7 @@ class Store:
     # --- documents ---------------------------------------------------------------------------------
 
     def documents(self, *, with_fields: bool = False) -> dict[str, StoredDocument]:
-        """Every document by its path, without its fields unless they are asked for: they may be many."""
+        """Every document by its path; the fields, which may be many, only on request."""
         with self._connection.transaction():
             return read_documents(self._connection, read_fields(self._connection) if with_fields else {})
 
@@ -216,16 +226,16 @@ class Store:
             self._raise_generation()
 
     def field_names(self) -> list[str]:
-        """The names of the fields that any document has, as a filter compares them, in order."""
+        """The names of all fields of documents, as filters compare them, in order."""
         return read_names(self._connection)
 
     def restamp(self, document_id: int, stamp: FileStamp) -> None:
-        """Note that a file was read again and found to hold the same bytes."""
+        """Record that a file was read again and has the same bytes."""
         with self._connection.transaction():
             restamp(self._connection, document_id, stamp)
 
     def notes(self) -> list[Note]:
-        """What the readers could not keep of the documents, ordered by path."""
+        """What the parsers could not keep of the documents, ordered by path."""
         rows = self._connection.rows(
             "select d.path, n.text, n.crc32 from notes n join documents d on d.id = n.document_id "
             "order by d.path, n.rowid"
@@ -238,36 +248,35 @@ class Store:
         return [Note(os.fsdecode(path), text) for path, text, _ in rows]
 
     def remove(self, document_ids: Iterable[int], *, for_good: bool = False) -> None:
-        """Remove documents with all that belongs to them, in one transaction.
+        """Remove documents with everything that belongs to them, in one transaction.
 
-        Their vectors stay known, since a file that is gone may come back; ``for_good``, only until the next
-        change, and nothing that left the index before stays known either.
+        Their vectors stay known, because a file may come back.  With ``for_good`` they stay known only until
+        the next change, and no vector of an earlier text stays known.
         """
         ids = list(document_ids)
         if not (ids or for_good):
             return
         with self._connection.transaction():
             paths = [path for (path,) in self._connection.rows_in(_PATHS, ids)]
-            (self._undo.let_go if for_good else self._undo.keep)(paths)
+            (self._undo.keep_for_rollback_only if for_good else self._undo.keep)(paths)
             if ids:
                 self._connection.write_many("delete from documents where id = ?", ((id_,) for id_ in ids))
                 self._raise_generation()
 
     def begin_change(self, run_id: int) -> None:
-        """Let what is put and removed from now on be this run's change, which `roll_back` takes back as one.
+        """Begin the change of a run: everything it puts and removes, which `roll_back` undoes as a whole.
 
-        If the run before it did not come to its end, both are one change.  Without this, a change is what
-        was put and removed since the store was opened.
+        If the run before it was interrupted, both are one change.  Without this call, a change is everything
+        put and removed since the store was opened.
         """
         self._undo.begin(run_id)
 
     def forget_secrets(self, keeps: Callable[[str], bool]) -> None:
-        """Forget what earlier changes kept of unscreened documents, where the path ``keeps`` no secrets now.
+        """Forget the earlier states of unscreened documents whose path ``keeps`` no secrets any more.
 
-        Going back then leaves those documents as they are.  What a change has replaced otherwise stays as it
-        was read, until the change after it: also a secret that was deleted from a file that is not screened.
-        The file is written anew when it is closed, by this writer or the next that can, so that no bytes of
-        what was forgotten stay in it.
+        A rollback then leaves those documents unchanged.  Otherwise an earlier state is kept until the next
+        change, also with a secret that was since deleted from a file that is not screened.  When the store is
+        closed, or by the next writer that can, the file is rewritten so that no bytes of them stay in it.
         """
         with self._connection.transaction():
             if self._undo.forget_secrets(lambda path: keeps(os.fsdecode(path))):
@@ -276,10 +285,10 @@ class Store:
                 )
 
     def roll_back(self) -> Undone:
-        """Take the latest change back, in one transaction; once more, and it is made again.
+        """Undo the latest change, in one transaction; a second call makes it again.
 
-        Documents that the change put are as they were before or gone, removed ones are there; so are the
-        index's facts.  Raises InputError where there is nothing to take back.
+        Documents that the change put return to their earlier state or disappear; removed ones come back.  So
+        do the values of the manifest.  Raises InputError if there is nothing to undo.
         """
         with self._connection.transaction():
             undone = self._undo.roll_back()
@@ -292,10 +301,10 @@ class Store:
             "on conflict (key) do update set value = cast(value as integer) + 1"
         )
 
-    # --- chunks and vectors ------------------------------------------------------------------------
+    # --- search ------------------------------------------------------------------------------------
 
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
-        """The chunks with these ids, by id; each is of a document."""
+        """The chunks with these ids, by id."""
         found = read_chunks(self._connection, ids)
         missing = set(ids) - found.keys()
         if missing:
@@ -303,7 +312,7 @@ class Store:
         return found
 
     def passages(self, path: str) -> list[StoredChunk]:
-        """The chunks of the document at a path, in their order; none where there is no such document."""
+        """The chunks of the document at a path, in order; none if there is no such document."""
         rows = self._connection.rows(
             "select c.id from chunks c join documents d on d.id = c.document_id where d.path = ? "
             "order by c.id",
@@ -316,81 +325,106 @@ class Store:
     def select(self, where: Filter) -> IntArray:
         """Ids (n,), ascending, of the chunks that a filter leaves; InputError if it makes no sense."""
         if not (self._is_checked or self._connection.is_sealed):
-            self.documents(with_fields=True)  # SQL compares what nobody has vouched for: read all of it once
+            self.documents(with_fields=True)  # without a seal, compare the checksums of these rows once
             self._is_checked = True
         return select(self._connection, where)
 
-    def lexical(self, text: str, k: int, *, among: IntArray | None = None) -> Hits:
-        """The k chunks, of those with ids ``among`` (n,), that hold words of the text best, by BM25.
+    def _resolved(self, where: Where | None) -> IntArray | None:
+        return where if where is None or isinstance(where, np.ndarray) else self.select(where)
 
-        Words in more than half of the chunks count only where the text has no others, and of a text of more
-        than 200 different words only the first 200.  No words: no hits.
-        """
-        return lexical(self._connection, text, k, among)
+    def term_counts(self, terms: Sequence[Term]) -> list[int]:
+        """How many chunks hold each of the terms."""
+        with self._connection.transaction():
+            return self._full_text.term_counts(terms, self._content_version())
+
+    def lexical(
+        self, query: LexicalQuery, k: int, *, where: Where | None = None, exclude: IntArray | None = None
+    ) -> Hits:
+        """The k chunks that match a query's terms best, by weighted BM25; equal scores by smaller id."""
+        with self._connection.transaction():
+            ids = self._resolved(where)
+            return self._full_text.search(query, k, self._content_version(), where=ids, exclude=exclude)
+
+    def dense(
+        self, vector: FloatArray, k: int, *, where: Where | None = None, exclude: IntArray | None = None
+    ) -> Hits:
+        """The k chunks nearest to a unit vector (d,), by cosine; equal scores by smaller id."""
+        n_excluded = 0 if exclude is None else len(exclude)
+        with self._connection.transaction():
+            index = self.vector_index(self._dimension(len(vector)))
+            (hits,) = index.search(vector[None], k + n_excluded, among=self._resolved(where))
+        if exclude is None:
+            return hits
+        is_wanted = ~np.isin(hits.ids, exclude)
+        return Hits(hits.ids[is_wanted][:k], hits.scores[is_wanted][:k])
+
+    def plan(self, k: int, *, where: Where | None = None) -> str:
+        """How `dense` would search: "scan" (every vector) or "widen" (candidates of an index)."""
+        with self._connection.transaction():
+            return self.vector_index().plan(k, among=self._resolved(where))
+
+    def cosines(self, vector: FloatArray, ids: IntArray) -> FloatArray:
+        """The cosines (n,) of these chunks with a vector, to the last bit as in `dense`; nan for no chunk."""
+        with self._connection.transaction():
+            return self.vector_index(self._dimension(len(vector))).scores(vector, ids)
+
+    def vectors(self, ids: IntArray) -> FloatArray:
+        """The vectors (n, d) of these chunks."""
+        with self._connection.transaction():
+            return self.vector_index().vectors(ids)
 
     def known_vectors(self, texts: Sequence[str], *, dimension: int = 0) -> dict[str, FloatArray]:
-        """The vectors already stored for any of these texts, in whatever document, of now or of before.
+        """The vectors already stored for any of these texts, in any document, of now or before.
 
-        IndexCorrupt for one of now that is damaged, or has another ``dimension``, or of what `roll_back`
-        brings back; one that left before that is not known then.
+        IndexCorrupt for a vector that is damaged or of another ``dimension``, if it is in use or `roll_back`
+        would restore it.  A damaged vector of an earlier text is left out.
         """
         return known_vectors(self._connection, texts, dimension)
 
     def chunk_ids(self) -> IntArray:
         """Every chunk's id, ascending."""
-        # Unordered, so that SQLite reads them from a small index rather than from the table itself.
-        ids = np.array([row[0] for row in self._connection.rows("select id from chunks")], np.int64)
-        return np.sort(ids)
+        return chunk_ids(self._connection)
 
-    def vectors(self, dimension: int, *, after: int = 0) -> tuple[IntArray, FloatArray]:
-        """Ids (n,), ascending, and vectors (n, dimension) of the chunks with ids greater than ``after``."""
-        return read_vectors(self._connection, dimension, after)
+    def sample_ids(self, n: int) -> IntArray:
+        """About n ids of chunks, evenly spread; always the same ones."""
+        ids = self.chunk_ids()
+        return ids[:: max(1, len(ids) // n)][:n]
 
-    # --- the vector index in use -------------------------------------------------------------------
+    def all_vectors(self, dimension: int) -> tuple[IntArray, FloatArray]:
+        """Ids (n,), ascending, and vectors (n, dimension) of all chunks, each checked."""
+        return read_vectors(self._connection, dimension, 0)
 
-    def base(self) -> Base | None:
+    # --- the vector index --------------------------------------------------------------------------
+
+    def vector_index(self, dimension: int = 0) -> VectorIndex:
+        """The vector index over every chunk, inside a snapshot; 0: the dimension of the stored vectors."""
+        return self._index.current(self._content_version(), dimension or self._dimension(1))
+
+    def _dimension(self, default: int) -> int:
+        """The dimension of the stored vectors."""
+        rows = self._connection.rows("select length(vector) / 4 from vectors limit 1")
+        return int(rows[0][0]) if rows else default
+
+    def index_base(self) -> Base | None:
         """The vector index file in use, if one was ever published."""
-        rows = self._connection.rows(
-            "select backend, file, generation, sha256, n_bytes, mtime_ns, ids, crc32 from bases "
-            "order by id desc limit 1"
-        )
-        if not rows:
-            return None
-        backend, file, generation, sha256, n_bytes, mtime_ns, ids, crc32 = rows[0]
-        # The index file is only a cache: a damaged record is returned, and fails the SHA-256 comparison.
-        whole = ids[: len(ids) // 8 * 8] if isinstance(ids, bytes) else b""
-        if row_crc32(whole, backend, file, generation, sha256, n_bytes, mtime_ns) != crc32:
-            mtime_ns = 0
-        return Base(
-            *(str(backend), str(file), generation, str(sha256), np.frombuffer(whole, np.int64)),
-            *(n_bytes, mtime_ns),
-        )
+        return self._index.base()
 
-    def removed_from_base(self) -> IntArray:
-        """Ids (n,), ascending, of the chunks removed since the vector index file in use was published."""
-        rows = self._connection.rows("select chunk_id from removed_from_base order by chunk_id")
-        return np.array([row[0] for row in rows], np.int64)
+    def has_index_file(self) -> bool:
+        """Whether the file of the vector index is there, whatever is in it."""
+        return self._index.is_there()
 
-    def has_newer_base(self) -> bool:
-        """Whether another file was published since the present snapshot began."""
-        with Store(self._connection.path) as now:
-            return now.version()[1] != self.version()[1]
+    def is_index_intact(self) -> bool:
+        """Whether the file of the vector index is what was published, or none was ever published."""
+        base = self._index.base()
+        return base is None or self._index.is_intact(base)
 
-    def publish(self, base: Base) -> None:
-        """Make a file the vector index in use, in place of the one before."""
-        connection, ids = self._connection, base.ids.tobytes()
-        row = [base.backend, base.file, base.generation, base.sha256, base.n_bytes, base.mtime_ns]
-        with connection.transaction():
-            for table in ("bases", "removed_from_base"):
-                connection.write(f"delete from {table}")  # noqa: S608 - ours
-            connection.write(
-                "insert into bases "
-                "(backend, file, generation, sha256, n_bytes, mtime_ns, crc32, max_id, ids) "
-                "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [*row, row_crc32(ids, *row), int(base.ids[-1]) if len(base.ids) else 0, ids],
-            )
-            if base.generation != self.generation:  # documents were removed while the file was built
-                removed = np.setdiff1d(base.ids, self.chunk_ids(), assume_unique=True).tolist()
-                connection.write_many(
-                    "insert into removed_from_base (chunk_id) values (?)", ((id_,) for id_ in removed)
-                )
+    def is_index_due(self, backend: str) -> bool:
+        """Whether to publish a vector index: none yet, another backend, damaged, or too many changes."""
+        return self._index.is_due(backend, self.generation, self.counts()[1])
+
+    def publish_index(self, backend: str, dimension: int) -> None:
+        """Rebuild the vector index from the stored vectors and put it into use; hold the writer's lock.
+
+        Raises BackendUnavailable, and IndexNotWritable when the file cannot be written whole.
+        """
+        self._index.publish(backend, dimension, lambda: self.generation)

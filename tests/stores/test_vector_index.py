@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 
 from minisearch.errors import BackendUnavailable, IndexNotWritable, InputError
 from minisearch.paths import IndexLocation
-from minisearch.stores.local import Store
+from minisearch.stores.local import LocalStore, vector_index
+from minisearch.stores.local.vector_index import LiveIndex
 from minisearch.vectors import backend_names, load_backend
-from minisearch.vectors import live as live_index
-from minisearch.vectors.live import LiveIndex, is_due, publish_index
 from tests.stores.store_cases import a_chunk, a_document
 from tests.vectors.index_cases import brute_force, index_class, unit_rows
 
@@ -41,10 +40,10 @@ def backend(request):
 def published(backend, tmp_path_factory):
     """A folder with sixty documents and an index over all of them; tests work on copies."""
     folder = tmp_path_factory.mktemp(backend)
-    with Store(folder / "minisearch.db", writable=True) as store:
+    with LocalStore(folder / "minisearch.db", writable=True) as store:
         for n in range(N_DOCUMENTS):
             put(store, f"{n}.md", [2 * n, 2 * n + 1, n])
-        publish_index(store, folder, DIMENSION, backend)
+        store.publish_index(backend, DIMENSION)
     return folder
 
 
@@ -55,7 +54,7 @@ def folder(published, tmp_path):
 
 @pytest.fixture
 def store(folder):
-    with Store(folder / "minisearch.db", writable=True) as store:
+    with LocalStore(folder / "minisearch.db", writable=True) as store:
         yield store
 
 
@@ -84,8 +83,8 @@ def base_file(folder):
 def assert_exact(store, folder, live=None):
     """The index finds what multiplying with every vector in the database finds."""
     with store.snapshot():
-        ids, vectors = store.vectors(DIMENSION)
-        index = (live or LiveIndex(folder)).current(store, DIMENSION)
+        ids, vectors = store.all_vectors(DIMENSION)
+        index = (live or LiveIndex(store._connection)).current(store.generation, DIMENSION)
     assert index.ids.tolist() == ids.tolist()
     for query in QUERIES:
         for k in (1, 7, 1_000):
@@ -100,24 +99,24 @@ def assert_exact(store, folder, live=None):
 
 
 def test_a_store_that_never_published_is_searched_exactly(tmp_path, caplog):
-    with Store(tmp_path / "minisearch.db", writable=True) as store:
+    with LocalStore(tmp_path / "minisearch.db", writable=True) as store:
         assert len(assert_exact(store, tmp_path)) == 0
         put(store, "a.md", [1, 2, 3])
         assert len(assert_exact(store, tmp_path)) == 3
-        assert is_due(store, tmp_path, "flat")
+        assert store.is_index_due("flat")
     assert caplog.records == []
     assert {path.name for path in tmp_path.iterdir()} == {"minisearch.db", "minisearch.db.seal"}
 
 
 def test_an_index_of_nothing_can_be_published_and_added_to(backend, tmp_path, caplog):
-    with Store(tmp_path / "minisearch.db", writable=True) as store:
-        publish_index(store, tmp_path, DIMENSION, backend)
-        assert not is_due(store, tmp_path, backend)
+    with LocalStore(tmp_path / "minisearch.db", writable=True) as store:
+        store.publish_index(backend, DIMENSION)
+        assert not store.is_index_due(backend)
         assert len(assert_exact(store, tmp_path)) == 0
         put(store, "a.md", [1, 2, 3])
         index = assert_exact(store, tmp_path)
         assert (index.name, index.n_base, index.n_delta) == (backend, 0, 3)
-        publish_index(store, tmp_path, DIMENSION, backend)
+        store.publish_index(backend, DIMENSION)
         assert assert_exact(store, tmp_path).n_base == 3
         remove(store, "a.md")
         assert len(assert_exact(store, tmp_path)) == 0
@@ -137,18 +136,18 @@ steps = st.one_of(
 def test_base_delta_and_tombstones_answer_like_the_stored_vectors(backend, published, history):
     with tempfile.TemporaryDirectory() as parent:
         folder = shutil.copytree(published, Path(parent) / "index")
-        live = LiveIndex(folder)
         with (
-            Store(folder / "minisearch.db", writable=True) as store,
-            Store(folder / "minisearch.db") as reader,
+            LocalStore(folder / "minisearch.db", writable=True) as store,
+            LocalStore(folder / "minisearch.db") as reader,
         ):
+            live = LiveIndex(reader._connection)
             for step, *arguments in history:
                 if step == "put":
                     put(store, *arguments)
                 elif step == "remove":
                     remove(store, *(path for path in arguments[0] if path in store.documents()))
                 else:
-                    publish_index(store, folder, DIMENSION, backend)
+                    store.publish_index(backend, DIMENSION)
                 assert assert_exact(reader, folder, live).name == backend
             assert assert_exact(store, folder).name == backend
 
@@ -157,7 +156,7 @@ def test_changes_since_the_base_are_beside_it(backend, store, folder, caplog):
     change(store)
     index = assert_exact(store, folder)
     assert (index.name, index.n_base, index.n_delta, index.n_removed) == (backend, 180, 5, 9)
-    publish_index(store, folder, DIMENSION, backend)
+    store.publish_index(backend, DIMENSION)
     index = assert_exact(store, folder)
     assert (index.name, index.n_base, index.n_delta, index.n_removed) == (backend, 176, 0, 0)
     assert caplog.records == []
@@ -166,19 +165,19 @@ def test_changes_since_the_base_are_beside_it(backend, store, folder, caplog):
 def test_another_backend_takes_over_without_new_vectors(backend, store, folder):
     change(store)
     for name in ("flat", backend):
-        publish_index(store, folder, DIMENSION, name)
+        store.publish_index(name, DIMENSION)
         assert assert_exact(store, folder).name == name
         assert base_file(folder).suffix == index_class(name).suffix
 
 
 def test_a_snapshot_sees_the_index_of_its_own_generation(backend, store, folder):
-    with Store(folder / "minisearch.db") as reader:
+    with LocalStore(folder / "minisearch.db") as reader:
         with reader.snapshot():
             before = reader.chunk_ids().tolist()
             change(store)
-            assert LiveIndex(folder).current(reader, DIMENSION).ids.tolist() == before
-            publish_index(store, folder, DIMENSION, backend)
-            assert LiveIndex(folder).current(reader, DIMENSION).ids.tolist() == before
+            assert LiveIndex(reader._connection).current(reader.generation, DIMENSION).ids.tolist() == before
+            store.publish_index(backend, DIMENSION)
+            assert LiveIndex(reader._connection).current(reader.generation, DIMENSION).ids.tolist() == before
         assert_exact(reader, folder)
 
 
@@ -186,25 +185,25 @@ def test_an_open_index_outlives_its_file(backend, store, folder):
     index = assert_exact(store, folder)
     expected = [hits.ids.tolist() for hits in index.search(QUERIES, 20)]
     change(store)
-    publish_index(store, folder, DIMENSION, backend)
+    store.publish_index(backend, DIMENSION)
     assert [hits.ids.tolist() for hits in index.search(QUERIES, 20)] == expected
 
 
 def test_a_backend_whose_library_is_missing_is_named(backend, store, folder, monkeypatch):
     if backend == "faiss":
         monkeypatch.setattr(index_class("faiss"), "hnsw_from", 1)  # a graph: a list is read without FAISS
-        publish_index(store, folder, DIMENSION, backend)
+        store.publish_index(backend, DIMENSION)
     monkeypatch.setitem(sys.modules, f"minisearch.vectors.{backend}", None)
     with pytest.raises(BackendUnavailable, match=f"the {backend} index needs .* pip install"):
-        LiveIndex(folder).current(store, DIMENSION)
+        LiveIndex(store._connection).current(store.generation, DIMENSION)
     with pytest.raises(BackendUnavailable, match=f"the {backend} index needs .* pip install"):
-        publish_index(store, folder, DIMENSION, backend)
+        store.publish_index(backend, DIMENSION)
 
 
 def test_an_unknown_backend_changes_nothing(store, folder):
     before = store.version(), base_file(folder)
     with pytest.raises(InputError, match="no vector index called 'pinecone'; choose from"):
-        publish_index(store, folder, DIMENSION, "pinecone")
+        store.publish_index("pinecone", DIMENSION)
     assert (store.version(), base_file(folder)) == before
 
 
@@ -213,20 +212,20 @@ def test_an_unknown_backend_changes_nothing(store, folder):
 
 @pytest.fixture
 def reader(store, folder):
-    with Store(folder / "minisearch.db") as reader:
+    with LocalStore(folder / "minisearch.db") as reader:
         yield reader
 
 
 def test_the_index_stays_while_nothing_changes(backend, store, folder, reader, monkeypatch):
-    live = LiveIndex(folder)
+    live = LiveIndex(reader._connection)
     index = assert_exact(reader, folder, live)
     store.set_meta(backend="flat")
-    monkeypatch.setattr(Store, "vectors", None)  # nothing is read again
-    assert live.current(reader, DIMENSION) is index
+    monkeypatch.setattr(vector_index, "read_vectors", None)  # nothing is read again
+    assert live.current(reader.generation, DIMENSION) is index
 
 
 def test_changes_by_another_process_leave_the_base_in_memory(backend, store, folder, reader, caplog):
-    live = LiveIndex(folder)
+    live = LiveIndex(reader._connection)
     index = assert_exact(reader, folder, live)
     base_file(folder).unlink()  # whoever reads it again finds nothing
     change(store)
@@ -239,13 +238,13 @@ def test_changes_by_another_process_leave_the_base_in_memory(backend, store, fol
 
 
 def test_another_base_is_opened(backend, store, folder, reader):
-    live = LiveIndex(folder)
+    live = LiveIndex(reader._connection)
     old = assert_exact(reader, folder, live)
-    publish_index(store, folder, DIMENSION, backend)  # of the same content, at the same generation
+    store.publish_index(backend, DIMENSION)  # of the same content, at the same generation
     again = assert_exact(reader, folder, live)
     assert again is not old
     change(store)
-    publish_index(store, folder, DIMENSION, backend)
+    store.publish_index(backend, DIMENSION)
     assert assert_exact(reader, folder, live).n_delta == 0
 
 
@@ -256,7 +255,7 @@ def test_exact_answers_without_a_base_follow_every_change(store, folder, reader,
     else:
         with store.snapshot():
             store._connection.write("delete from bases")
-    live = LiveIndex(folder)
+    live = LiveIndex(reader._connection)
     index = assert_exact(reader, folder, live)
     change(store)
     assert assert_exact(reader, folder, live) is index
@@ -266,37 +265,20 @@ def test_exact_answers_without_a_base_follow_every_change(store, folder, reader,
     assert (index.name, len(caplog.records)) == ("flat", int(is_published))  # it warns once, not every time
 
 
-def test_another_store_gets_an_index_of_its_own(tmp_path):
-    """A folder replaced by another one, of the same generation: equal versions do not mean equal content."""
-    live = LiveIndex(tmp_path)
-    for name, rows in (("one.db", [1, 2]), ("two.db", [3])):
-        with Store(tmp_path / name, writable=True) as store:
-            put(store, "a.md", rows)
-            assert store.version() == (1, 0)
-            assert_exact(store, tmp_path, live)
-
-
-def test_a_store_opened_again_gets_the_changes_too(store, folder, reader):
-    live = LiveIndex(folder)
-    change(store)
-    before = assert_exact(store, folder, live)
-    assert assert_exact(reader, folder, live) is not before
-
-
 def test_an_index_that_could_not_be_brought_up_to_date_is_at_the_next_query(store, folder, reader):
-    live = LiveIndex(folder)
+    live = LiveIndex(reader._connection)
     index = assert_exact(reader, folder, live)
     change(store)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        Failing(monkeypatch, 0).at(Store, "vectors", KeyboardInterrupt())
+        Failing(monkeypatch, 0).at(vector_index, "read_vectors", KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
-            live.current(reader, DIMENSION)
+            live.current(reader.generation, DIMENSION)
     assert assert_exact(reader, folder, live) is index
 
 
 def test_a_base_that_is_missing_is_a_fault_also_in_an_old_snapshot(store, folder, reader, caplog):
     base_file(folder).unlink()
-    live = LiveIndex(folder)
+    live = LiveIndex(reader._connection)
     with reader.snapshot():
         reader.version()
         change(store)
@@ -306,11 +288,11 @@ def test_a_base_that_is_missing_is_a_fault_also_in_an_old_snapshot(store, folder
 
 def test_a_base_replaced_after_the_snapshot_began_is_no_fault(backend, store, folder, reader, caplog):
     caplog.set_level("INFO")
-    live = LiveIndex(folder)
+    live = LiveIndex(reader._connection)
     with reader.snapshot():
         reader.version()  # SQLite's snapshot begins with the first read
         change(store)
-        publish_index(store, folder, DIMENSION, backend)
+        store.publish_index(backend, DIMENSION)
         assert assert_exact(reader, folder, live).name == "flat"
     assert [(record.levelname, "replaced just now" in record.message) for record in caplog.records] == [
         ("INFO", True)
@@ -323,31 +305,31 @@ def test_a_base_replaced_after_the_snapshot_began_is_no_fault(backend, store, fo
 
 
 def test_a_merge_is_due_past_a_number_of_changes(backend, store, folder, monkeypatch):
-    monkeypatch.setattr(live_index, "MERGE_ABOVE", 25)
-    assert not is_due(store, folder, backend)
+    monkeypatch.setattr(vector_index, "MERGE_ABOVE", 25)
+    assert not store.is_index_due(backend)
     put(store, "new.md", list(range(10)))  # 10 beside the base
     put(store, "new.md", list(range(12)))  # 12: what came and went again does not count
     put(store, "0.md", [1, 2, 3, 4, 5])  # 12 + 5 added + 3 removed = 20
     remove(store, "1.md")  # 23
     put(store, "2 more.md", [1, 2])  # 25
-    assert not is_due(store, folder, backend)
+    assert not store.is_index_due(backend)
     put(store, "1 more.md", [1])  # 26
-    assert is_due(store, folder, backend)
-    publish_index(store, folder, DIMENSION, backend)
-    assert not is_due(store, folder, backend)
+    assert store.is_index_due(backend)
+    store.publish_index(backend, DIMENSION)
+    assert not store.is_index_due(backend)
 
 
 def test_a_merge_is_due_past_a_tenth_of_a_large_base(backend, store, folder, monkeypatch):
-    monkeypatch.setattr(live_index, "MERGE_ABOVE", 5)
+    monkeypatch.setattr(vector_index, "MERGE_ABOVE", 5)
     put(store, "new.md", list(range(18)))
-    assert not is_due(store, folder, backend)  # a tenth of 180
+    assert not store.is_index_due(backend)  # a tenth of 180
     remove(store, "0.md")
-    assert is_due(store, folder, backend)
+    assert store.is_index_due(backend)
 
 
 def test_another_backend_is_due_at_once(backend, store, folder):
     others = [name for name in backend_names() if name != backend]
-    assert [is_due(store, folder, name) for name in (backend, *others)] == [False, True, True]
+    assert [store.is_index_due(name) for name in (backend, *others)] == [False, True, True]
 
 
 # --- damaged files ---------------------------------------------------------------------------------
@@ -430,17 +412,34 @@ def test_a_damaged_file_gives_exact_answers_and_a_warning_until_it_is_made_again
         assert f"the vector index {path} cannot be used" in warning
         assert "answering exactly from the stored vectors" in warning
         assert "'minisearch rebuild' makes it again" in warning
-        assert is_due(store, folder, backend)
+        assert store.is_index_due(backend)
         caplog.clear()
-    publish_index(store, folder, DIMENSION, backend)
-    assert not is_due(store, folder, backend)
+    store.publish_index(backend, DIMENSION)
+    assert not store.is_index_due(backend)
     assert assert_exact(store, folder).name == backend
     assert caplog.records == []
 
 
+def test_a_file_of_the_published_size_and_time_is_opened_without_reading_it(
+    backend, store, folder, caplog, monkeypatch
+):
+    monkeypatch.setattr(vector_index, "_sha256", None)
+    assert assert_exact(store, folder).name == backend
+    assert caplog.records == []
+
+
+def test_damage_without_a_trace_is_found_by_the_next_run(backend, store, folder):
+    path = base_file(folder)
+    before = path.stat()
+    flip_a_bit(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not store.is_index_intact()
+    assert store.is_index_due(backend)
+
+
 def test_damaged_ids_are_noticed_like_a_damaged_file(backend, store, folder, caplog):
     """A base that gives a vector another chunk's id would answer with the wrong text."""
-    good = store.base().ids.copy()
+    good = store.index_base().ids.copy()
     swapped, zeroed, moved = good.copy(), good.copy(), good.copy()
     swapped[[3, 4]] = swapped[[4, 3]]
     zeroed[90:] = 0
@@ -451,7 +450,7 @@ def test_damaged_ids_are_noticed_like_a_damaged_file(backend, store, folder, cap
             store._connection.write("update bases set ids = ?", [ids])
         assert assert_exact(store, folder).name == "flat"
         assert "its checksum is wrong" in caplog.text
-        assert is_due(store, folder, backend)
+        assert store.is_index_due(backend)
         caplog.clear()
 
 
@@ -467,10 +466,12 @@ def test_damaged_ids_are_noticed_like_a_damaged_file(backend, store, folder, cap
 def test_a_damaged_record_of_a_file_is_no_worse_than_a_damaged_file(store, folder, column, value, caplog):
     with store.snapshot():
         store._connection.write(f"update bases set {column} = ?", [value])
-    assert assert_exact(store, folder).name == ("flat" if column != "generation" else store.base().backend)
+    assert assert_exact(store, folder).name == (
+        "flat" if column != "generation" else store.index_base().backend
+    )
     assert ("answering exactly" in caplog.text) == (column != "generation")
-    is_due(store, folder, "flat")
-    publish_index(store, folder, DIMENSION, "flat")
+    store.is_index_due("flat")
+    store.publish_index("flat", DIMENSION)
     caplog.clear()
     assert_exact(store, folder)
     assert caplog.records == []
@@ -484,13 +485,13 @@ def test_a_file_outside_the_folder_is_not_opened(backend, store, folder, tmp_pat
         with store.snapshot():
             store._connection.write("update bases set file = ?", [name])
         assert assert_exact(store, folder).name == "flat"
-        assert is_due(store, folder, backend)
+        assert store.is_index_due(backend)
     with store.snapshot():
         store._connection.write("update bases set file = ?", [path.name])
     path.unlink()
     path.symlink_to(outside)
     assert assert_exact(store, folder).name == "flat"
-    assert is_due(store, folder, backend)
+    assert store.is_index_due(backend)
     assert len(caplog.records) == 4
 
 
@@ -498,7 +499,7 @@ def test_an_index_file_is_the_owners_alone_whatever_the_umask(backend, store, fo
     for umask in (0o000, 0o077, 0o777):
         before = os.umask(umask)
         try:
-            publish_index(store, folder, DIMENSION, backend)
+            store.publish_index(backend, DIMENSION)
         finally:
             os.umask(before)
         assert stat.S_IMODE(base_file(folder).stat().st_mode) == 0o600
@@ -518,8 +519,8 @@ def test_an_index_folder_is_the_owners_alone_whatever_the_umask(tmp_path, umask)
 
 def test_a_damaged_file_that_is_made_again_at_the_same_generation_is_whole(backend, store, folder):
     flip_a_bit(base_file(folder))
-    publish_index(store, folder, DIMENSION, backend)
-    assert not is_due(store, folder, backend)
+    store.publish_index(backend, DIMENSION)
+    assert not store.is_index_due(backend)
     assert assert_exact(store, folder).name == backend
 
 
@@ -531,9 +532,9 @@ def test_opening_writes_nothing(folder, caplog):
     for damage in (lambda path: None, flip_a_bit, Path.unlink):
         damage(base_file(folder))
         before = files()
-        with Store(folder / "minisearch.db") as reader:
+        with LocalStore(folder / "minisearch.db") as reader:
             assert_exact(reader, folder)
-            is_due(reader, folder, "flat")
+            reader.is_index_due("flat")
         assert files() == before
     assert len(caplog.records) == 2
 
@@ -548,8 +549,10 @@ def test_files_of_the_user_stay(backend, store, folder):
     for name in ("vectors-1-0123456789ab.ann", "vectors-2-0123456789ab.tmp"):
         (folder / name).write_text("left over by a publish that was killed")
     change(store)
-    publish_index(store, folder, DIMENSION, backend)
-    assert sorted(path.name for path in folder.glob("*vectors*")) == sorted([*theirs, store.base().file])
+    store.publish_index(backend, DIMENSION)
+    assert sorted(path.name for path in folder.glob("*vectors*")) == sorted(
+        [*theirs, store.index_base().file]
+    )
     assert {(folder / name).read_text() for name in theirs} == {"mine"}
 
 
@@ -581,8 +584,8 @@ def test_publishing_that_fails_at_any_call_leaves_the_old_or_the_new_index(backe
     disk_full = OSError(28, "No space left on device")
     for n in range(100):
         folder = shutil.copytree(published, tmp_path / str(n))
-        with Store(folder / "minisearch.db", writable=True) as store:
-            old = store.base().file
+        with LocalStore(folder / "minisearch.db", writable=True) as store:
+            old = store.index_base().file
             change(store)
             with pytest.MonkeyPatch.context() as monkeypatch:
                 failing = Failing(monkeypatch, n)
@@ -592,19 +595,19 @@ def test_publishing_that_fails_at_any_call_leaves_the_old_or_the_new_index(backe
                 failing.at(os, "fsync", disk_full)
                 failing.at(Path, "open", disk_full)
                 failing.at(Path, "replace", disk_full)
-                failing.at(Store, "publish", IndexNotWritable(f"cannot use {folder}: disk is full"))
+                failing.at(LiveIndex, "use", IndexNotWritable(f"cannot use {folder}: disk is full"))
                 failing.at(Path, "unlink", disk_full)
                 message = ""
                 try:
-                    publish_index(store, folder, DIMENSION, backend)
+                    store.publish_index(backend, DIMENSION)
                 except IndexNotWritable as error:
                     message = str(error)
-            is_published = store.base().file != old
+            is_published = store.index_base().file != old
             assert is_published != (str(folder) in message)
             assert list(folder.glob("*.tmp")) == []
             assert_exact(store, folder)
-            publish_index(store, folder, DIMENSION, backend)
-            assert base_file(folder).name == store.base().file
+            store.publish_index(backend, DIMENSION)
+            assert base_file(folder).name == store.index_base().file
             assert assert_exact(store, folder).n_delta == 0
         if failing.n_left >= 0:
             break
@@ -623,7 +626,7 @@ def test_publishing_that_is_interrupted_leaves_no_temporary_file(backend, store,
             failing.at(Path, "open", interrupt())
             failing.at(Path, "replace", interrupt())
             with pytest.raises(interrupt):
-                publish_index(store, folder, DIMENSION, backend)
+                store.publish_index(backend, DIMENSION)
         assert {path.name for path in folder.iterdir()} == before
         assert assert_exact(store, folder).name == backend
 
@@ -632,7 +635,7 @@ def test_a_disk_without_room_says_what_still_works_and_what_to_do(backend, store
     change(store)
     Failing(monkeypatch, 0).at(os, "fsync", OSError(28, "No space left on device"))
     with pytest.raises(IndexNotWritable) as caught:
-        publish_index(store, folder, DIMENSION, backend)
+        store.publish_index(backend, DIMENSION)
     assert str(folder) in str(caught.value)
     assert "No space left on device" in str(caught.value)
     assert "answers stay exact" in str(caught.value)
@@ -643,9 +646,9 @@ KILLED_AT_EACH_STEP = """
 import os, shutil, signal, sys
 from pathlib import Path
 from minisearch.vectors import load_backend
-from minisearch.vectors.live import publish_index
-from minisearch.stores.local import Store
-from tests.vectors.test_live import change
+from minisearch.stores.local import LocalStore
+from minisearch.stores.local.vector_index import LiveIndex
+from tests.stores.test_vector_index import change
 
 published, copies, backend = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 n_left = 0
@@ -668,15 +671,15 @@ def killed_around(owner, name):
 for n in range(100):
     folder = shutil.copytree(published, copies / str(n))
     if (child := os.fork()) == 0:
-        store = Store(folder / "minisearch.db", writable=True)
+        store = LocalStore(folder / "minisearch.db", writable=True)
         change(store)
         n_left = n
         killed_around(load_backend(backend), "save")
         killed_around(os, "fsync")
         killed_around(Path, "replace")
-        killed_around(Store, "publish")
+        killed_around(LiveIndex, "use")
         killed_around(Path, "unlink")
-        publish_index(store, folder, 8, backend)
+        store.publish_index(backend, 8)
         os._exit(0)
     if os.waitpid(child, 0)[1] == 0:
         break
@@ -686,7 +689,7 @@ for n in range(100):
 def test_publishing_that_is_killed_at_any_step_leaves_the_old_or_the_new_index(
     backend, published, tmp_path, caplog
 ):
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     program = [sys.executable, "-c", KILLED_AT_EACH_STEP, str(published), str(tmp_path), backend]
     subprocess.run(program, env=environment, check=True)
     copies = sorted(tmp_path.iterdir(), key=lambda path: int(path.name))
@@ -694,12 +697,12 @@ def test_publishing_that_is_killed_at_any_step_leaves_the_old_or_the_new_index(
     assert len(copies) == 15
     bases = []
     for folder in copies:
-        with Store(folder / "minisearch.db", writable=True) as store:
+        with LocalStore(folder / "minisearch.db", writable=True) as store:
             index = assert_exact(store, folder)
             assert index.name == backend
             bases.append("old" if index.n_delta else "new")
-            publish_index(store, folder, DIMENSION, backend)
-            assert base_file(folder).name == store.base().file
+            store.publish_index(backend, DIMENSION)
+            assert base_file(folder).name == store.index_base().file
             assert assert_exact(store, folder).n_delta == 0
     assert bases == ["old"] * 11 + ["new"] * 4
     assert caplog.records == []

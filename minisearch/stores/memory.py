@@ -1,0 +1,330 @@
+"""A store in memory: small, exact and simple.
+
+It is for tests, and for documents that a program hands over instead of files.  Every query compares all
+chunks.  Scores are those of the local store, to within rounding.  Nothing is written to disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import operator
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from minisearch import filters
+from minisearch.errors import InputError
+from minisearch.filters import Filter
+from minisearch.globs import glob
+from minisearch.stores.base import (
+    LexicalQuery,
+    StoredChunk,
+    StoredDocument,
+    Term,
+    Value,
+    Where,
+    compared,
+    folded,
+    inverse_document_frequency,
+    kind_of,
+    nanoseconds,
+)
+from minisearch.text import CJK_RUN, normalised_words, stem
+from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
+from minisearch.vectors.base import best_first, score_rows
+
+K1, B = 1.2, 0.75  # of BM25, as FTS5 has them
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A chunk with what is searched of it: its vector, and the words of title, heading and text."""
+
+    chunk: StoredChunk
+    embedded: str
+    vector: FloatArray
+    words: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+
+
+@dataclass
+class MemoryStore:
+    """`stores.base.Store` and its own `Snapshot`, over dictionaries."""
+
+    _meta: dict[str, str] = field(default_factory=dict)
+    _documents: dict[str, StoredDocument] = field(default_factory=dict)
+    _notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _entries: dict[int, _Entry] = field(default_factory=dict)  # in the order of their ids
+    _known: dict[str, FloatArray] = field(default_factory=dict)
+    _last_document_id: int = 0
+    _last_chunk_id: int = 0
+
+    def meta(self) -> dict[str, str]:
+        """The manifest: what the index was built with."""
+        return dict(self._meta)
+
+    def set_meta(self, **values: str) -> None:
+        """Set some values of the manifest."""
+        self._meta |= values
+
+    # --- documents ---------------------------------------------------------------------------------
+
+    def documents(self, *, with_fields: bool = False) -> dict[str, StoredDocument]:
+        """Every document by its path; the fields only on request."""
+        if with_fields:
+            return dict(self._documents)
+        return {path: replace(one, fields={}) for path, one in self._documents.items()}
+
+    def notes(self) -> list[Note]:
+        """What the parsers could not keep of the documents, ordered by path."""
+        return [Note(path, text) for path in sorted(self._notes) for text in self._notes[path]]
+
+    def put(
+        self,
+        document: StoredDocument,
+        chunks: Sequence[Chunk],
+        vectors: FloatArray,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Add a document, or replace the one of the same path."""
+        known = self._documents.get(document.path)
+        if known is None:
+            self._last_document_id += 1
+        document_id = known.id if known else self._last_document_id
+        self._remove_chunks(document_id)
+        self._documents[document.path] = replace(document, id=document_id)
+        self._notes[document.path] = tuple(notes)
+        for chunk, vector in zip(chunks, vectors, strict=True):
+            self._last_chunk_id += 1
+            stored = StoredChunk(
+                *(self._last_chunk_id, document_id, document.path, chunk.line, chunk.end_line),
+                *(chunk.heading, chunk.text, document.title),
+                tuple(chunk.anchors),
+                chunk.page,
+                tuple(chunk.page_breaks),
+            )
+            words = tuple(map(_words, (document.title, chunk.heading, chunk.text)))
+            self._entries[stored.id] = _Entry(stored, chunk.embedded, vector, (words[0], words[1], words[2]))
+            self._known[chunk.embedded] = vector
+
+    def remove(self, document_ids: Iterable[int]) -> None:
+        """Remove documents with their chunks, vectors and notes; the vectors stay known."""
+        gone = set(document_ids)
+        for path in [path for path, one in self._documents.items() if one.id in gone]:
+            self._remove_chunks(self._documents[path].id)
+            del self._documents[path], self._notes[path]
+
+    def _remove_chunks(self, document_id: int) -> None:
+        for id_ in [id_ for id_, one in self._entries.items() if one.chunk.document_id == document_id]:
+            del self._entries[id_]
+
+    def known_vectors(self, texts: Sequence[str], *, dimension: int = 0) -> dict[str, FloatArray]:
+        """The vectors already stored for any of these texts; 0: of any dimension."""
+        known = {text: self._known[text] for text in texts if text in self._known}
+        return {text: vector for text, vector in known.items() if dimension in (0, len(vector))}
+
+    # --- search ------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[MemoryStore]:
+        """A block in which nothing may be put or removed."""
+        yield self
+
+    def counts(self) -> tuple[int, int]:
+        """How many documents and how many chunks."""
+        return len(self._documents), len(self._entries)
+
+    def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
+        """These chunks, by id."""
+        return {id_: self._entries[id_].chunk for id_ in ids}
+
+    def passages(self, path: str) -> list[StoredChunk]:
+        """The chunks of the document at a path, in order; none if there is no such document."""
+        return [one.chunk for one in self._entries.values() if one.chunk.path == path]
+
+    def sample_ids(self, n: int) -> IntArray:
+        """About n ids of chunks, evenly spread; always the same ones."""
+        ids = np.array([*self._entries], np.int64)
+        return ids[:: max(1, len(ids) // n)][:n]
+
+    def select(self, where: Filter) -> IntArray:
+        """Ids (n,), ascending, of the chunks that a filter leaves."""
+        return np.array(
+            [
+                id_
+                for id_, one in self._entries.items()
+                if _is_left(where, self._documents[one.chunk.path], one)
+            ],
+            np.int64,
+        )
+
+    def _wanted(self, where: Where | None, exclude: IntArray | None) -> IntArray:
+        """The ids that a query may return, ascending."""
+        ids = np.array([*self._entries], np.int64)
+        if where is not None:
+            selected = where if isinstance(where, np.ndarray) else self.select(where)
+            ids = np.intersect1d(ids, selected)
+        return ids if exclude is None else np.setdiff1d(ids, exclude)
+
+    def dense(
+        self, vector: FloatArray, k: int, *, where: Where | None = None, exclude: IntArray | None = None
+    ) -> Hits:
+        """The k chunks nearest to a unit vector (d,), by cosine; equal scores by smaller id."""
+        if k < 1:
+            raise InputError(f"k is {k}; ask for at least 1 hit")
+        ids = self._wanted(where, exclude)
+        return best_first(ids, self.cosines(vector, ids), k)
+
+    def plan(self, k: int, *, where: Where | None = None) -> str:  # noqa: ARG002 - the protocol's
+        """Every query is a scan."""
+        return "scan"
+
+    def cosines(self, vector: FloatArray, ids: IntArray) -> FloatArray:
+        """The cosines (n,) of these chunks with a vector; nan for no chunk."""
+        scores = np.full(len(ids), np.nan, np.float32)
+        is_there = np.array([id_ in self._entries for id_ in ids.tolist()], bool)
+        if is_there.any():
+            scores[is_there] = score_rows(self.vectors(ids[is_there]), vector)
+        return scores
+
+    def vectors(self, ids: IntArray) -> FloatArray:
+        """The vectors (n, d) of these chunks."""
+        rows = [self._entries[id_].vector for id_ in ids.tolist()]
+        return np.stack(rows) if rows else np.empty((0, 0), np.float32)
+
+    def term_counts(self, terms: Sequence[Term]) -> list[int]:
+        """How many chunks hold each of the terms."""
+        return [sum(any(_frequencies(term, one)) for one in self._entries.values()) for term in terms]
+
+    def lexical(
+        self, query: LexicalQuery, k: int, *, where: Where | None = None, exclude: IntArray | None = None
+    ) -> Hits:
+        """The k chunks that match a query's terms best, by weighted BM25; equal scores by smaller id."""
+        scores: dict[int, float] = {}
+        content: dict[int, float] = {}
+        lengths = {id_: sum(map(len, one.words)) for id_, one in self._entries.items()}
+        mean_length = sum(lengths.values()) / max(1, len(lengths))
+        for group in query.groups:
+            idfs = group.idf or [
+                inverse_document_frequency(n, len(self._entries)) for n in self.term_counts(group.terms)
+            ]
+            for term, idf in zip(group.terms, idfs, strict=True):
+                for id_, one in self._entries.items():
+                    frequencies = _frequencies(term, one)
+                    if not any(frequencies):
+                        continue
+                    f = sum(weight * n for weight, n in zip(query.column_weights, frequencies, strict=True))
+                    norm = K1 * (1 - B + B * lengths[id_] / mean_length)
+                    score = group.weight * idf * f * (K1 + 1) / (f + norm)
+                    scores[id_] = scores.get(id_, 0.0) + score
+                    content[id_] = content.get(id_, 0.0) + score * group.is_content
+        ids = np.intersect1d(np.array([*scores], np.int64), self._wanted(where, exclude))
+        hits = best_first(ids, np.array([scores[id_] for id_ in ids.tolist()], np.float32), k)
+        shares = [content[id_] / (query.content_ceiling or 1.0) for id_ in hits.ids.tolist()]
+        return Hits(hits.ids, hits.scores, query.ceiling, np.clip(np.array(shares, np.float32), 0, 1))
+
+
+# --- words -----------------------------------------------------------------------------------------
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a text as they are compared: CJK runs as pairs, without case, accents and endings."""
+    words: list[str] = []
+    for word in normalised_words(text):
+        for part in re.split(f"({CJK_RUN.pattern})", word):
+            if CJK_RUN.match(part):
+                words += [part[i : i + 2] for i in range(len(part))]
+            elif part:
+                words.append(_folded_word(part))
+    return tuple(words)
+
+
+def _folded_word(word: str) -> str:
+    letters = unicodedata.normalize("NFD", word.lower())
+    return stem("".join(letter for letter in letters if not unicodedata.combining(letter)))
+
+
+def _frequencies(term: Term, entry: _Entry) -> list[int]:
+    """How often a term is in title, heading and text."""
+    return [_n_times(term, words) for words in entry.words]
+
+
+def _n_times(term: Term, words: tuple[str, ...]) -> int:
+    if term.is_prefix:
+        return sum(word.startswith(term.words[0]) for word in words)
+    wanted = tuple(map(_folded_word, term.words))
+    return sum(words[i : i + len(wanted)] == wanted for i in range(len(words) - len(wanted) + 1))
+
+
+# --- filters ---------------------------------------------------------------------------------------
+
+
+def _is_left(where: Filter, document: StoredDocument, entry: _Entry) -> bool:  # noqa: C901 - one case each
+    match where:
+        case filters.And(parts):
+            return all(_is_left(part, document, entry) for part in parts)
+        case filters.Or(parts):
+            return any(_is_left(part, document, entry) for part in parts)
+        case filters.Not(part):
+            return not _is_left(part, document, entry)
+        case filters.Path(pattern):
+            is_absolute = document.path.startswith("/")
+            is_other = pattern.startswith("/") and pattern.startswith("//") != is_absolute
+            return not is_other and glob(pattern)(document.path)
+        case filters.Extension(suffix):
+            name = document.path.rpartition("/")[2].casefold()
+            return name.endswith(f".{suffix.removeprefix('.')}".casefold())
+        case filters.Language(name):
+            return document.language == name.lower()
+        case filters.Since(moment):
+            return document.stamp.mtime_ns >= nanoseconds(moment)
+        case filters.Before(moment):
+            return document.stamp.mtime_ns < nanoseconds(moment)
+        case filters.Contains(phrase):
+            return _holds(phrase, entry)
+        case filters.Field():
+            return _has_field(where, document.fields)
+    raise InputError(f"expected a condition of minisearch.filters, got {type(where).__name__}")
+
+
+def _holds(phrase: str, entry: _Entry) -> bool:
+    wanted = _words(phrase)
+    *first, last = wanted or ("",)
+    if len(last) == 1 and CJK_RUN.match(last):  # the end of a run, which may be longer there
+        wanted = tuple(first) if first and CJK_RUN.match(first[-1]) else wanted
+    is_prefix = len(wanted) == 1 and len(wanted[0]) == 1 and CJK_RUN.match(wanted[0]) is not None
+    return bool(wanted) and any(
+        any(word.startswith(wanted[0]) for word in words)
+        if is_prefix
+        else any(words[i : i + len(wanted)] == wanted for i in range(len(words)))
+        for words in entry.words
+    )
+
+
+def _has_field(where: filters.Field, fields: Mapping[str, tuple[Value, ...]]) -> bool:
+    values = [value for name, own in fields.items() if folded(name) == folded(where.name) for value in own]
+    compare = _OPERATORS["=" if where.operator == "!=" else where.operator]
+    wanted = _comparable(where.value)
+    is_held = any(
+        kind_of(value) == kind_of(where.value) and compare(_comparable(value), wanted) for value in values
+    )
+    return is_held != (where.operator == "!=")
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "contains": lambda own, value: value in own if isinstance(value, bytes) else own == value,
+}
+
+
+def _comparable(value: Value) -> bytes | float:
+    text, number = compared(value)
+    return text if text is not None else math.nan if number is None else number

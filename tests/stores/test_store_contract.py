@@ -1,0 +1,278 @@
+"""What every store does, over each of them: the local one is the reference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import numpy as np
+import pytest
+
+from minisearch.filters import Before, Contains, Extension, Field, Language, Not, Path, Since
+from minisearch.search.ranking import lexical_query
+from minisearch.stores.base import Snapshot, Store, Term
+from minisearch.stores.local import LocalStore
+from minisearch.stores.memory import MemoryStore
+from minisearch.types import Note
+from tests.stores.store_cases import a_chunk, a_document, lexical, vectors_of
+
+TEXTS = {
+    "guides/kelp.md": ["kelp forests grow fast", "a forest of kelp", "naïve lava"],
+    "guides/lava.MD": ["lava is hot", "retries of a failed task"],
+    "notes.txt": ["東京の天気", "kelp kelp kelp", "moth"],
+}
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request, tmp_path):
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    with LocalStore(tmp_path / "minisearch.db", writable=True) as store:
+        yield store
+
+
+@pytest.fixture
+def filled(store):
+    for path, texts in TEXTS.items():
+        put(store, path, *texts)
+    return store
+
+
+def put(store, path, *texts, **values):
+    document = replace(a_document(path, title=f"Title of {path}"), **values)
+    store.put(document, [a_chunk(text) for text in texts], vectors_of(texts), notes=["cut"])
+
+
+def texts_of(store, ids):
+    with store.snapshot() as snapshot:
+        chunks = snapshot.chunks(ids.tolist())
+    return [chunks[id_].text for id_ in ids.tolist()]
+
+
+def all_ids(store):
+    with store.snapshot() as snapshot:
+        return snapshot.select(Not(Path("no such path")))
+
+
+def test_both_are_stores(store):
+    a_store: Store = store
+    with a_store.snapshot() as snapshot:
+        a_snapshot: Snapshot = snapshot
+        assert a_snapshot.counts() == (0, 0)
+
+
+# --- documents -------------------------------------------------------------------------------------
+
+
+def test_the_manifest_keeps_what_was_set(store):
+    store.set_meta(model="a", backend="flat")
+    store.set_meta(model="b")
+    assert {key: store.meta()[key] for key in ("model", "backend")} == {"model": "b", "backend": "flat"}
+
+
+def test_documents_come_back_with_their_ids(filled):
+    documents = filled.documents()
+    assert documents.keys() == TEXTS.keys()
+    assert len({one.id for one in documents.values()}) == 3
+    assert documents["notes.txt"] == replace(
+        a_document("notes.txt", title="Title of notes.txt"), id=documents["notes.txt"].id
+    )
+
+
+def test_fields_come_back_on_request(store):
+    put(store, "a.md", "kelp", fields={"year": (2024.0,)})
+    assert store.documents()["a.md"].fields == {}
+    assert store.documents(with_fields=True)["a.md"].fields == {"year": (2024.0,)}
+
+
+def test_notes_are_ordered_by_path(filled):
+    assert filled.notes() == [Note(path, "cut") for path in sorted(TEXTS)]
+
+
+def test_a_document_is_replaced_whole_and_no_chunk_id_is_used_twice(filled):
+    before, id_ = all_ids(filled), filled.documents()["notes.txt"].id
+    put(filled, "notes.txt", "new")
+    after = all_ids(filled)
+    assert filled.documents()["notes.txt"].id == id_
+    assert len(after) == 6 and after[-1] > before[-1]
+    assert "東京の天気" not in texts_of(filled, after)
+
+
+def test_removed_documents_are_in_no_result(filled):
+    filled.remove([filled.documents()["notes.txt"].id])
+    with filled.snapshot() as snapshot:
+        assert snapshot.counts() == (2, 5)
+        assert snapshot.passages("notes.txt") == []
+        assert len(snapshot.dense(vectors_of(["moth"])[0], 9)) == 5
+        assert snapshot.term_counts([Term(("moth",))]) == [0]
+    assert "moth" not in texts_of(filled, lexical(filled, "moth kelp", 9).ids)
+
+
+def test_vectors_of_known_texts_are_known_also_after_they_left(filled):
+    filled.remove([filled.documents()["notes.txt"].id])
+    known = filled.known_vectors(["moth", "lava is hot", "unknown"])
+    assert known.keys() == {"moth", "lava is hot"}
+    assert known["moth"].tobytes() == vectors_of(["moth"])[0].tobytes()
+
+
+def test_passages_come_in_the_order_of_the_document(filled):
+    with filled.snapshot() as snapshot:
+        for path, texts in TEXTS.items():
+            assert [one.text for one in snapshot.passages(path)] == texts
+
+
+def test_a_sample_of_ids_is_spread_and_always_the_same(filled):
+    with filled.snapshot() as snapshot:
+        assert (
+            snapshot.sample_ids(3).tolist()
+            == snapshot.sample_ids(3).tolist()
+            == all_ids(filled)[::2][:3].tolist()
+        )
+        assert snapshot.sample_ids(99).tolist() == all_ids(filled).tolist()
+
+
+# --- dense search ----------------------------------------------------------------------------------
+
+
+def test_dense_search_is_brute_force(filled):
+    ids = all_ids(filled)
+    with filled.snapshot() as snapshot:
+        vectors = snapshot.vectors(ids)
+        for query in vectors_of(["one", "two", "moth"]):
+            hits = snapshot.dense(query, 4)
+            order = np.lexsort((ids, -(vectors @ query)))[:4]
+            assert hits.ids.tolist() == ids[order].tolist()
+            np.testing.assert_allclose(hits.scores, (vectors @ query)[order], atol=1e-6)
+            assert hits.scores.tobytes() == snapshot.cosines(query, hits.ids).tobytes()
+
+
+def test_equal_vectors_are_ordered_by_id(store):
+    put(store, "a.md", "kelp", "kelp", "kelp")
+    with store.snapshot() as snapshot:
+        hits = snapshot.dense(vectors_of(["kelp"])[0], 2)
+    assert hits.ids.tolist() == sorted(hits.ids.tolist()) and len(set(hits.scores.tolist())) == 1
+
+
+@pytest.mark.parametrize("as_ids", [False, True])
+def test_filters_and_exclusions_hold_inside_the_search(filled, as_ids):
+    (query,) = vectors_of(["moth"])
+    with filled.snapshot() as snapshot:
+        ids = snapshot.select(Path("guides/**"))
+        where = ids if as_ids else Path("guides/**")
+        hits = snapshot.dense(query, 9, where=where)
+        assert sorted(hits.ids.tolist()) == ids.tolist()
+        fewer = snapshot.dense(query, 2, where=where, exclude=hits.ids[:2])
+        assert fewer.ids.tolist() == hits.ids[2:4].tolist()
+        words = lexical_query("kelp lava", snapshot)
+        found = snapshot.lexical(words, 9, where=where)
+        assert set(found.ids.tolist()) <= {*ids.tolist()} and len(found) == 5
+        rest = snapshot.lexical(words, 2, where=where, exclude=found.ids[:1])
+        assert rest.ids.tolist() == found.ids[1:3].tolist()
+
+
+def test_the_cosine_of_no_chunk_is_nan(filled):
+    with filled.snapshot() as snapshot:
+        assert np.isnan(snapshot.cosines(vectors_of(["a"])[0], np.array([999], np.int64))).all()
+
+
+def test_an_empty_store_has_no_hits(store):
+    with store.snapshot() as snapshot:
+        assert len(snapshot.dense(vectors_of(["a"])[0], 3)) == 0
+        assert len(snapshot.lexical(lexical_query("a", snapshot), 3)) == 0
+
+
+# --- lexical search --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("retry", ["retries of a failed task"]),
+        ("NAIVE", ["naïve lava"]),
+        ("天気", ["東京の天気"]),
+        ("moth", ["moth"]),
+        ("zebra", []),
+    ],
+)
+def test_words_are_found_whatever_their_form(filled, query, expected):
+    assert texts_of(filled, lexical(filled, query, 9).ids) == expected
+
+
+def test_scores_are_bm25_over_all_chunks(store, tmp_path):
+    """The local store's own scores, of the same documents; it has other lengths where some are in Chinese."""
+    with LocalStore(tmp_path / "reference.db", writable=True) as reference:
+        for one in (store, reference):
+            for path, texts in TEXTS.items():
+                put(one, path, *(text for text in texts if text.isascii()))
+        for query in ("kelp", "kelp forest", "hot lava task", "title of kelp"):
+            hits, expected = lexical(store, query, 9), lexical(reference, query, 9)
+            assert hits.ids.tolist() == expected.ids.tolist()
+            np.testing.assert_allclose(hits.scores, expected.scores, rtol=1e-5)
+            np.testing.assert_allclose(hits.words, expected.words, rtol=1e-5)
+            assert hits.ceiling == pytest.approx(expected.ceiling)
+
+
+def test_terms_are_counted_by_chunk(filled):
+    terms = [Term(("kelp",)), Term(("forests",)), Term(("kelp", "forests")), Term(("東京",)), Term(("x",))]
+    with filled.snapshot() as snapshot:
+        assert snapshot.term_counts(terms) == [4, 2, 1, 1, 0]  # titles count too
+
+
+def test_a_query_after_a_failed_transaction_sees_what_is_stored(tmp_path):
+    """Both transactions would raise the generation to the same number."""
+    with LocalStore(tmp_path / "minisearch.db", writable=True) as store:
+        with pytest.raises(RuntimeError), store.snapshot():
+            put(store, "a.md", "moth", "moth")
+            assert len(lexical(store, "moth", 9)) == len(store.dense(vectors_of(["x"])[0], 9)) == 2
+            raise RuntimeError
+        put(store, "a.md", "kelp")
+        assert texts_of(store, lexical(store, "kelp moth", 9).ids) == ["kelp"]
+        assert texts_of(store, store.dense(vectors_of(["x"])[0], 9).ids) == ["kelp"]
+
+
+# --- filters ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "n_expected"),
+    [
+        (Path("*.md"), 3),
+        (Path("/guides/**"), 5),
+        (Path("//guides/**"), 0),
+        (Extension(".md"), 5),
+        (Language("python"), 0),
+        (Since(datetime(2023, 1, 1, tzinfo=timezone.utc)), 8),
+        (Before(datetime(2023, 1, 1, tzinfo=timezone.utc)), 0),
+        (Contains("grow fast"), 1),
+        (Contains("天"), 1),
+        (Contains("天気"), 1),
+        (Not(Contains("lava")), 5),
+        (Path("*.md") | Contains("moth"), 4),
+        (Path("*.md") & Contains("kelp"), 3),
+    ],
+)
+def test_a_filter_leaves_the_same_chunks_in_every_store(filled, where, n_expected):
+    with filled.snapshot() as snapshot:
+        assert len(snapshot.select(where)) == n_expected
+
+
+@pytest.mark.parametrize(
+    ("where", "is_left"),
+    [
+        (Field("Author", "=", "ada lovelace"), True),
+        (Field("author", "contains", "LOVE"), True),
+        (Field("year", ">=", 2024), True),
+        (Field("year", "<", 2024), False),
+        (Field("year", "=", "2024"), False),
+        (Field("year", "!=", 7), True),
+        (Field("draft", "=", True), True),
+        (Field("draft", "=", 1), False),
+        (Field("missing", "!=", 1), True),
+    ],
+)
+def test_a_field_is_compared_by_its_kind(store, where, is_left):
+    fields = {"author": ("Ada Lovelace",), "year": (2024.0,), "draft": (True,)}
+    put(store, "a.md", "kelp", fields=fields)
+    with store.snapshot() as snapshot:
+        assert (len(snapshot.select(where)) == 1) == is_left
