@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 from minisearch.errors import FingerprintMismatch, IndexCorrupt, IndexNotFound, InputError, short
 from minisearch.paths import DATABASE, IndexLocation, Trusted, is_below, quoted
-from minisearch.types import Encoder, Note
+
+if TYPE_CHECKING:
+    from minisearch.types import Encoder
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_BACKEND = "faiss"
@@ -186,13 +188,6 @@ def keeps_secrets(choices: Choices, path: str) -> bool:
         if one.keep_secrets is not None and is_below(path, {folder})
     ]
     return bool(nearest and max(nearest)[1])
-
-
-def choice_notes(choices: Choices, location: IndexLocation) -> tuple[Note, ...]:
-    """Each choice in words, under the path the user knows."""
-    return tuple(
-        Note(location.shown(location.key_of(path)), str(one)) for path, one in sorted(choices.items())
-    )
 
 
 # --- the record ----------------------------------------------------------------------------------------

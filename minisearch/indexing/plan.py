@@ -28,7 +28,7 @@ from minisearch.indexing.changes import (
     passed_over,
 )
 from minisearch.indexing.guard import RemovalGuard, vanished
-from minisearch.manifest import Choices, FileChoice, Manifest, Settings, choice_notes, with_choice
+from minisearch.manifest import Choices, FileChoice, Manifest, Settings, with_choice
 from minisearch.paths import IndexLocation, is_below, quoted, real_path
 from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
 from minisearch.stores.local import LocalStore
@@ -112,6 +112,13 @@ def manifest_of(store: LocalStore, location: IndexLocation) -> Manifest | None:
         return Manifest.read(store, location.folder)
     except IndexNotFound:
         return None
+
+
+def choice_notes(choices: Choices, location: IndexLocation) -> tuple[Note, ...]:
+    """Each choice in words, under the path the user knows."""
+    return tuple(
+        Note(location.shown(location.key_of(path)), str(one)) for path, one in sorted(choices.items())
+    )
 
 
 class Tally:

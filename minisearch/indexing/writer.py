@@ -18,14 +18,13 @@ from pathlib import Path
 from minisearch.errors import InputError
 from minisearch.indexing.changes import DocumentCutter, Reader
 from minisearch.indexing.pipeline import Run, Source
-from minisearch.indexing.plan import FoundFiles, Plan, make_plan, manifest_of, plan_for
+from minisearch.indexing.plan import FoundFiles, Plan, choice_notes, make_plan, manifest_of, plan_for
 from minisearch.manifest import (
     DEFAULT_BACKEND,
     DEFAULT_MODEL,
     FileChoice,
     Manifest,
     Settings,
-    choice_notes,
     keeps_secrets,
 )
 from minisearch.minilm.catalog import find

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from minisearch.manifest import Manifest, choice_notes
+from minisearch.indexing.plan import choice_notes
+from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation
 from minisearch.stores.local import LocalStore
 from minisearch.types import Note, Skipped

@@ -42,7 +42,7 @@ WORDS = [
 ]
 # These hold the time of day, the random names of a file and of a state, and where the index lies.
 APART = (
-    *(f'INSERT INTO "{table}"' for table in ("_sqlite_migrations", "bases", "runs", "state")),
+    *(f'INSERT INTO "{table}"' for table in ("_sqlite_migrations", "bases", "runs", "state", "undo_meta")),
     """INSERT INTO "meta" VALUES('manifest',""",
 )
 
