@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from minisearch.maintenance.chunks import CutFile
     from minisearch.maintenance.coverage import Coverage
     from minisearch.search.why_not import WhyNot
-    from minisearch.stores.base import Undone
+    from minisearch.stores.base import RollbackReport
     from minisearch.types import (
         Encoder,
         FloatArray,
@@ -292,7 +292,7 @@ class MiniSearch:
 
         return verify(self._location, self._encoders, n=n, seed=seed)
 
-    def rollback(self) -> Undone:
+    def rollback(self) -> RollbackReport:
         """Undo the last change of the index, not of the files; a second call redoes it.
 
         Raises InputError if nothing was changed yet.

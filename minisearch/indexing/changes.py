@@ -236,7 +236,7 @@ class Reader:
         chunks = self.cutter.cut(read.document)
         spans = [(one.start, one.end) for one in chunks]
         n_reached = bytes_under(read.document, spans, read.row.stamp.n_bytes)
-        return CutDocument(replace(read.row, n_bytes_reached=n_reached), chunks, read.document.notes)
+        return CutDocument(replace(read.row, n_bytes_indexed=n_reached), chunks, read.document.notes)
 
 
 def _own_mistake(what: str, error: Exception) -> str:

@@ -17,12 +17,12 @@ from minisearch.errors import IndexCorrupt, IndexNotFound, IndexNotWritable
 from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation
 from minisearch.stores import local as storage
-from minisearch.stores.base import Undone
+from minisearch.stores.base import RollbackReport
 from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
 
 
-def roll_back(location: IndexLocation) -> Undone:
+def roll_back(location: IndexLocation) -> RollbackReport:
     """`MiniSearch.rollback`."""
     location.must_exist()
     with writer_lock(location.path), LocalStore(location.database, writable=True) as store:

@@ -53,7 +53,7 @@ def coverage(location: IndexLocation, *, outcome: str) -> Coverage:
         skipped, left_out = store.journal.problems(), store.journal.left_out()
         notes = store.notes()
     n_seen = sum(document.stamp.n_bytes for document in documents.values())
-    n_reached = sum(document.n_bytes_reached for document in documents.values())
+    n_reached = sum(document.n_bytes_indexed for document in documents.values())
     # A file that could not be read again is in the index with its earlier text, and counted there.
     n_passed_over = sum(one.n_bytes for one in skipped if one.path not in documents)
     return Coverage(

@@ -23,7 +23,7 @@ from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, check_model_folder, real_path
 from minisearch.results import Query, SearchOptions, SearchResults
 from minisearch.search.path_filters import with_stored_paths
-from minisearch.search.pipeline import Pipeline, condition, passages_at
+from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
 from minisearch.stores.local import LocalStore
@@ -230,7 +230,7 @@ def _with_number_as_phrase(query: Query, options: SearchOptions, store: LocalSto
     if options.mode == "dense" or query.required or not is_number(query.text):
         return query
     phrase = replace(query, required=(query.text,))
-    wanted = condition(phrase, options.where)
+    wanted = combined_filter(phrase, options.where)
     return phrase if wanted is not None and len(store.select(wanted)) else query
 
 

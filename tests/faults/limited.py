@@ -41,7 +41,7 @@ def main(index: str, folder: str, mb: str, max_bytes: str = "0", uid: str = "0")
             reports.append(dataclasses.asdict(ms.index(folder, choice=choice)))
         times_s.append(time.perf_counter() - started_s)
     with LocalStore(Path(index) / "minisearch.db") as store:
-        documents = {path: document.n_bytes_reached for path, document in store.documents().items()}
+        documents = {path: document.n_bytes_indexed for path, document in store.documents().items()}
         problems = store.check(deep=True)
     peak_kb = memory_kb("VmHWM")
     for sandbox in (code.SANDBOX, extracted.SANDBOX):  # what a process took is told once it has ended
