@@ -18,14 +18,12 @@ WORDS = {
     "types",
     "results",
     "errors",
-    "config",
     "text",
     "globs",
     "filters",
     "manifest",
     "paths",
     "threads",
-    "trust",
 }
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
 VERBS = {"search", "indexing", "maintenance", "evaluation"}
@@ -34,12 +32,10 @@ BELOW = WORDS | SKILLS
 # A room may import itself, and these.
 MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(WORDS, WORDS),
-    "manifest": WORDS | {"stores"},
-    "paths": {"errors", "types", "stores"},
-    "trust": WORDS | {"stores", "minilm"},
+    "paths": {"errors", "types"},
     **dict.fromkeys(SKILLS, WORDS),
     "stores": WORDS | {"vectors"},
-    "search": BELOW | {"indexing"},
+    "search": BELOW,
     "indexing": BELOW | {"search"},
     "maintenance": BELOW | {"indexing"},
     "engine": BELOW | VERBS,

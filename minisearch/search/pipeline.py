@@ -17,8 +17,9 @@ import numpy as np
 
 from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
+from minisearch.manifest import ScoreBaseline
 from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults, Trace
-from minisearch.search.confidence import CONFIDENT_FROM, ScoreBaseline, is_confident, relevance
+from minisearch.search.confidence import CONFIDENT_FROM, is_confident, relevance
 from minisearch.search.evidence import best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked

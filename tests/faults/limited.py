@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from minisearch import MiniSearch
-from minisearch.files.selection import FileChoice
+from minisearch.manifest import FileChoice
 from minisearch.parsers import code, extracted
 from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder

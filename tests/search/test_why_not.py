@@ -10,9 +10,9 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import IndexNotFound, InputError
-from minisearch.files.selection import FileChoice
 from minisearch.filters import Extension, Language
 from minisearch.filters import Path as PathFilter
+from minisearch.manifest import FileChoice
 from minisearch.search.pipeline import Pipeline
 from minisearch.types import FloatArray
 from tests.fakes import HashingEncoder
