@@ -119,7 +119,7 @@ class Undo:
                 "update undo_documents set is_removed = 1 where change = ? and path = ?",
                 [(self._own[0], path) for path in paths],
             )
-        forget_former_vectors(self._connection)
+        self._connection.write("delete from former_vectors")
 
     def forget(self) -> None:
         """Forget what earlier changes replaced; until then their vectors can still be used."""
@@ -276,9 +276,3 @@ class Undo:
         write(f"delete from {table}")  # noqa: S608 - ours
         write(f"insert into {table} select * from kept")  # noqa: S608 - ours
         write("drop table kept")
-
-
-def forget_former_vectors(connection: Connection) -> None:
-    """Forget the vectors of all texts that are no longer in the index; inside a transaction."""
-    if connection.rows("select 1 from former_vectors limit 1"):
-        connection.write("delete from former_vectors")

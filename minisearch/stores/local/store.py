@@ -38,7 +38,7 @@ from minisearch.stores.local.documents import (
 )
 from minisearch.stores.local.filters import select
 from minisearch.stores.local.full_text import FullText
-from minisearch.stores.local.history import Undo, forget_former_vectors
+from minisearch.stores.local.history import Undo
 from minisearch.stores.local.integrity import check
 from minisearch.stores.local.journal import Journal
 from minisearch.stores.local.sqlite import damaged
@@ -46,7 +46,6 @@ from minisearch.stores.local.vector_index import Base, LiveIndex, chunk_ids
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
 from minisearch.vectors.base import VectorIndex
 
-_MODEL = "model_fingerprint"  # the key that says which model made the vectors
 _TO_BE_SHRUNK = "to_be_shrunk"  # the key that says that bytes of forgotten secrets are still in the file
 _META_VALUE = "select value from meta where key = ?"
 _PATHS = "select path from documents where id in"
@@ -158,8 +157,6 @@ class LocalStore:
         """Set some values of the manifest."""
         with self._connection.transaction():
             known = self.meta()
-            if known.get(_MODEL, "") != values.get(_MODEL, known.get(_MODEL, "")):
-                forget_former_vectors(self._connection)
             self._undo.keep_meta(known, values)
             self._connection.write_many(
                 "insert or replace into meta (key, value) values (?, ?)", list(values.items())
