@@ -199,7 +199,8 @@ class IngestReport:
 class IndexProgress:
     """The progress of an indexing run, passed to the caller's callback after every step.
 
-    ``doing`` describes the next step if it may take long ("loading the model").
+    ``n_chunks_done`` counts chunks with the same text once.  ``doing`` describes the next step if it may take
+    long ("loading the model").
     """
 
     n_files: int

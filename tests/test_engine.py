@@ -554,10 +554,11 @@ def test_an_empty_folder_is_to_be_removed_only_where_something_was_indexed_from_
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        (FileChoice(exclude=["*"]), "--exclude '*' leaves none of its files; nothing was changed"),
+        (FileChoice(exclude=["*"]), "--exclude '*' excludes every file in it; nothing was changed"),
         (
             FileChoice(include=["*.md,*.rst"]),
-            "--include '*.md,*.rst' (a pattern each: --include '*.md' --include '*.rst') leaves none of its",
+            "--include '*.md,*.rst' (commas do not separate patterns; "
+            "write: --include '*.md' --include '*.rst') excludes every file in it",
         ),
     ],
 )

@@ -23,7 +23,7 @@ from minisearch.errors import InputError
 from minisearch.evaluation.collection import Collection, CollectionDocument
 from minisearch.evaluation.runs import RankedDocuments
 from minisearch.files.walk import Found
-from minisearch.indexing.changes import CutDocument, DocumentCutter, Outcome, PassedOver, Unchanged
+from minisearch.indexing.changes import CutDocument, DocumentCutter, Outcome, SkippedFile, Unchanged
 from minisearch.indexing.plan import FoundFiles
 from minisearch.indexing.writer import IndexWriter
 from minisearch.manifest import Manifest, Settings, fingerprint
@@ -172,7 +172,7 @@ class CollectionSource:
             return Unchanged(path)
         document = as_document(path, given)
         if not document.text.strip():
-            return PassedOver(path, "no text in it", is_outdated=stored is not None)
+            return SkippedFile(path, "no text in it", is_outdated=stored is not None)
         chunks = [whole_chunk(document, self.cutter.encoder())] if self.whole else self.cutter.cut(document)
         row = StoredDocument(
             path, document.format, document.title, NO_STAMP, sha256, ingest, fields=document.fields

@@ -1,7 +1,7 @@
-"""Read what changed: found files and stored documents go in, one outcome a file comes out, in order.
+"""Detect changed files and read them: found files and stored documents go in, one outcome per file comes out.
 
-An outcome says that a file is unchanged, that it has no text, or what document it holds now, read and cut.
-Nothing here has an effect: a run stores, removes and embeds, so that a thread of its own can read meanwhile.
+An outcome says that a file is unchanged, that it is skipped, or which document it holds now, parsed and
+chunked.  Storing, removing and embedding are left to the run, so that another thread can read ahead.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
 
-# A file changed this close before it was read may have changed again after, with the same time and size
-# (git's "racy" rule; FAT keeps times to 2 s), so such a file is read again.
+# A file that was changed this shortly before it was read may have changed again afterwards, with the same
+# time and size (git's "racy" rule; FAT stores times to 2 s).  Such a file is read again.
 RACY_NS = 2_000_000_000
 
-# A parser can crash because the machine is short of memory for a while, or because of the file.
+# A parser may crash because of the file, or because memory was short for a while: so it is tried again.
 MAX_CRASHES = 3
 
 TOO_MUCH = "it takes more memory to read than there is"
@@ -39,17 +39,17 @@ TOO_MUCH = "it takes more memory to read than there is"
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The file holds what is stored; ``stamp`` is the new one where the file had to be read to know."""
+    """A file with the stored content; ``stamp`` is its new stamp if it had to be read to find out."""
 
     path: str
     stamp: FileStamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class PassedOver:
-    """A file without text; ``is_outdated`` when its stored document is no longer true.
+class SkippedFile:
+    """A file without usable text; ``is_outdated`` means that its stored document must be removed.
 
-    ``stamp`` lets the next run skip the same file unread; None where it should read it again.
+    With a ``stamp`` the next run skips the unchanged file without reading it; with None it reads it again.
     """
 
     path: str
@@ -60,20 +60,20 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """A new or changed document, not cut yet; ``row`` does not say yet how many bytes reach a vector."""
+    """A new or changed document, not chunked yet; ``row.n_bytes_indexed`` is not set yet."""
 
     row: StoredDocument
     document: Document
 
     @property
     def path(self) -> str:
-        """The name the store knows it by."""
+        """Its stored path."""
         return self.row.path
 
 
 @dataclass(frozen=True, slots=True)
 class CutDocument:
-    """A new or changed document, read and cut; its vectors are still to be computed."""
+    """A new or changed document with its chunks; their vectors are not computed yet."""
 
     row: StoredDocument
     chunks: list[Chunk]
@@ -81,7 +81,7 @@ class CutDocument:
 
     @property
     def path(self) -> str:
-        """The name the store knows it by."""
+        """Its stored path."""
         return self.row.path
 
     @property
@@ -90,15 +90,15 @@ class CutDocument:
         return sum(chunk.n_tokens for chunk in self.chunks)
 
 
-Outcome = Unchanged | PassedOver | CutDocument
+Outcome = Unchanged | SkippedFile | CutDocument
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentCutter:
-    """Cuts documents for one index; with ``stop`` set, cutting ends.
+    """Splits documents into chunks for one index, until ``stop`` is set.
 
-    ``encoder`` is a function, so that reading what has not changed loads no model; ``ingest`` is the
-    fingerprint of how documents are cut.
+    ``encoder`` is a function, so that a run over unchanged files loads no model.  ``ingest`` is the
+    fingerprint of the settings for parsing and chunking.
     """
 
     encoder: Callable[[], Encoder]
@@ -107,7 +107,7 @@ class DocumentCutter:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def cut(self, document: Document) -> list[Chunk]:
-        """The document's chunks; `Stopped` when no more are wanted."""
+        """The chunks of a document; raises `Stopped` once ``stop`` is set."""
         encoder = self.encoder()
         tokenizer = _Stoppable(encoder.tokenizer, self.stop)
         return cut_document(
@@ -117,73 +117,75 @@ class DocumentCutter:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads files and cuts what has changed: the `Source` of documents that are files.
+    """Reads files and chunks those that have changed; the `DocumentSource` for files.
 
-    ``stored`` are the documents in the index, ``passed_over`` the files that gave no text before.
+    ``stored`` are the documents in the index, ``skipped_before`` the files that earlier runs skipped.
     """
 
     stored: Mapping[str, StoredDocument]
     cutter: DocumentCutter
-    passed_over: Mapping[str, PassedOver] = field(default_factory=dict)
+    skipped_before: Mapping[str, SkippedFile] = field(default_factory=dict)
 
     def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
-        """Each file's outcome; the files go by the names the store knows them by."""
+        """The outcome of each file; ``files`` has the stored paths as keys."""
         for path, found in files.items():
             outcome = self.read(path, found)
             if not isinstance(outcome, ReadDocument):
                 yield outcome
                 continue
-            self.cutter.encoder()  # here, because what is wrong with the model is not the file's fault
+            self.cutter.encoder()  # outside the try: an error of the model is not an error of this file
             try:
                 cut: Outcome = self._cut(outcome)
             except (MinisearchError, Stopped):
                 raise
             except MemoryError:
-                cut = self._doubtful(path, files[path], TOO_MUCH)
-            except Exception as error:  # a mistake of ours costs one file, and not the run
-                cut = PassedOver(path, _own_mistake("cutting", error), is_outdated=False)
+                cut = self._unreadable_now(path, files[path], TOO_MUCH)
+            except Exception as error:  # a bug must cost one file, not the whole run
+                cut = SkippedFile(path, _internal_error("cutting", error), is_outdated=False)
             yield cut
 
-    def read(self, path: str, found: Found) -> Unchanged | PassedOver | ReadDocument:
-        """What came of one file, without cutting it: no model is needed."""
+    def read(self, path: str, found: Found) -> Unchanged | SkippedFile | ReadDocument:
+        """The outcome of one file, without chunking it; needs no model."""
         try:
             return self._read(path, found)
-        except MemoryError:  # a limit was raised for a file that is larger than what is free
-            return self._doubtful(path, found, TOO_MUCH)
+        except MemoryError:  # the size limit was raised, and the file is larger than the free memory
+            return self._unreadable_now(path, found, TOO_MUCH)
 
-    def _read(self, path: str, found: Found) -> Unchanged | PassedOver | ReadDocument:
+    def _read(self, path: str, found: Found) -> Unchanged | SkippedFile | ReadDocument:
         stored = self.stored.get(path)
         ingest = self._ingest_of(found)
         stamp = FileStamp(found.size, found.mtime_ns, found.ctime_ns, time.time_ns())
-        is_cut_so = stored is not None and stored.ingest == ingest
-        if stored and is_cut_so and _is_trusted(stored.stamp, stamp):
+        has_same_settings = stored is not None and stored.ingest == ingest
+        if stored and has_same_settings and _is_trusted(stored.stamp, stamp):
             return Unchanged(path)
-        # Another library may read what the one that is installed could not.
-        by_what = fingerprint(ingest, *installed_libraries())
-        passed_over = None if stored else self._still_passed_over(path, stamp, by_what)
-        if passed_over:
-            return passed_over
+        # A newly installed library may read a file that was skipped before.
+        reader_fingerprint = fingerprint(ingest, *installed_libraries())
+        skipped = None if stored else self._still_skipped(path, stamp, reader_fingerprint)
+        if skipped:
+            return skipped
         try:
-            data, stamp = _read_at_rest(found, stamp)
-        except IngestError as error:  # what it held when it could last be read stays searchable
-            return self._doubtful(path, found, str(error))
+            data, stamp = _read_unchanging(found, stamp)
+        except IngestError as error:  # the text that was last read stays searchable
+            return self._unreadable_now(path, found, str(error))
         sha256 = hashlib.sha256(data).digest()
-        if stored and is_cut_so and stored.sha256 == sha256:
+        if stored and has_same_settings and stored.sha256 == sha256:
             return Unchanged(path, stamp)
         try:
             with stoppable(self.cutter.stop):
                 document = _document(found, data)
         except IngestError as error:
             if stored and stored.sha256 == sha256 and not isinstance(error, _Screened):
-                return self._doubtful(path, found, str(error))  # still its text, only cut as before
-            reason, skip = str(error), SkipStamp(stamp, by_what)
+                return self._unreadable_now(
+                    path, found, str(error)
+                )  # the stored text is still right, only chunked with earlier settings
+            reason, skip = str(error), SkipStamp(stamp, reader_fingerprint)
             if isinstance(error, CutShort):
                 reason, skip = self._cut_short(path, reason, skip)
-            return PassedOver(path, reason, stored is not None, skip)
+            return SkippedFile(path, reason, stored is not None, skip)
         except (MemoryError, Stopped):
             raise
-        except Exception as error:  # a mistake of ours costs one file, and not the run
-            return PassedOver(path, _own_mistake("reading", error), is_outdated=False)
+        except Exception as error:  # a bug must cost one file, not the whole run
+            return SkippedFile(path, _internal_error("reading", error), is_outdated=False)
         row = StoredDocument(
             path=path,
             format=document.format,
@@ -199,23 +201,23 @@ class Reader:
         return ReadDocument(row, document)
 
     def _ingest_of(self, found: Found) -> str:
-        """The fingerprint of how this file is cut: for source code, whether a grammar is installed."""
+        """The fingerprint of the settings for this file; for code, also whether a grammar is installed."""
         marks = ["with secrets"] if found.keeps_secrets else []
         marks += ["at lines"] if is_cut_at_lines(found.path) else []
         return fingerprint(self.cutter.ingest, *marks) if marks else self.cutter.ingest
 
-    def _still_passed_over(self, path: str, stamp: FileStamp, by_what: str) -> PassedOver | None:
-        """The outcome of an earlier run, where reading the file again would give the same."""
-        earlier = self.passed_over.get(path)
-        if earlier is None or earlier.stamp is None or earlier.stamp.ingest != by_what:
+    def _still_skipped(self, path: str, stamp: FileStamp, reader_fingerprint: str) -> SkippedFile | None:
+        """The outcome of an earlier run, if reading the file again would give the same."""
+        earlier = self.skipped_before.get(path)
+        if earlier is None or earlier.stamp is None or earlier.stamp.ingest != reader_fingerprint:
             return None
         if 0 < earlier.stamp.n_crashes < MAX_CRASHES:
             return None  # try again
         return earlier if _is_trusted(earlier.stamp.stamp, stamp) else None
 
     def _cut_short(self, path: str, reason: str, now: SkipStamp) -> tuple[str, SkipStamp]:
-        """The reason and stamp for a file that crashed its parser; `MAX_CRASHES` runs try it."""
-        earlier = self.passed_over.get(path)
+        """The reason and stamp of a file that crashed its parser; up to `MAX_CRASHES` runs try it."""
+        earlier = self.skipped_before.get(path)
         n_crashes = 1
         known = earlier.stamp if earlier else None
         if known and known.ingest == now.ingest and _is_same(known.stamp, now.stamp):
@@ -224,42 +226,42 @@ class Reader:
             reason = f"{reason}, as in {MAX_CRASHES} runs: left until it is changed or touched"
         return reason, replace(now, n_crashes=min(n_crashes, MAX_CRASHES))
 
-    def _doubtful(self, path: str, found: Found, reason: str) -> PassedOver:
-        """A file that may have text another time; its document stays, except for secrets screened now."""
+    def _unreadable_now(self, path: str, found: Found, reason: str) -> SkippedFile:
+        """A file that a later run may read; its document stays, unless its secrets must be removed now."""
         stored = self.stored.get(path)
         if stored is not None and stored.keeps_secrets and not found.keeps_secrets:
-            return PassedOver(path, reason, is_outdated=True)
+            return SkippedFile(path, reason, is_outdated=True)
         kept = "; its earlier text is kept" if stored is not None else ""
-        return PassedOver(path, reason + kept, is_outdated=False)
+        return SkippedFile(path, reason + kept, is_outdated=False)
 
     def _cut(self, read: ReadDocument) -> CutDocument:
         chunks = self.cutter.cut(read.document)
         spans = [(one.start, one.end) for one in chunks]
-        n_reached = bytes_under(read.document, spans, read.row.stamp.n_bytes)
-        return CutDocument(replace(read.row, n_bytes_indexed=n_reached), chunks, read.document.notes)
+        n_bytes_indexed = bytes_under(read.document, spans, read.row.stamp.n_bytes)
+        return CutDocument(replace(read.row, n_bytes_indexed=n_bytes_indexed), chunks, read.document.notes)
 
 
-def _own_mistake(what: str, error: Exception) -> str:
+def _internal_error(what: str, error: Exception) -> str:
     return f"{what} it failed ({type(error).__name__}: {error}), which should not happen: please report it"
 
 
-def passed_over(store: LocalStore) -> dict[str, PassedOver]:
-    """The files that gave no text in earlier runs, with their stamps then."""
-    stamps = store.journal.problem_stamps()
+def earlier_skipped(store: LocalStore) -> dict[str, SkippedFile]:
+    """The files that earlier runs skipped, with their stamps from then."""
+    stamps = store.journal.skip_stamps()
     return {
-        one.path: PassedOver(one.path, one.reason, is_outdated=False, stamp=stamps.get(one.path))
-        for one in store.journal.problems()
+        one.path: SkippedFile(one.path, one.reason, is_outdated=False, stamp=stamps.get(one.path))
+        for one in store.journal.skipped()
     }
 
 
 class _Screened(IngestError):
-    """There is text, and it must not be kept."""
+    """The file has text, but it must not be stored."""
 
 
 def _document(found: Found, data: bytes) -> Document:
-    """The document in a file's bytes, its secrets blanked; IngestError where there is none."""
+    """The document in a file's bytes, with secrets blanked; IngestError if it has no text."""
     document = parse(found.path, data)
-    if not document.text.strip():  # before a model is loaded to cut it
+    if not document.text.strip():  # checked here, before a model is loaded for chunking
         raise IngestError("no text in it")
     if found.keeps_secrets:
         return document
@@ -269,10 +271,10 @@ def _document(found: Found, data: bytes) -> Document:
     return document
 
 
-def _read_at_rest(found: Found, stamp: FileStamp) -> tuple[bytes, FileStamp]:
-    """A file's bytes as they were at one moment, with the file's stamp of that moment.
+def _read_unchanging(found: Found, stamp: FileStamp) -> tuple[bytes, FileStamp]:
+    """The bytes of a file at one moment, with its stamp of that moment.
 
-    Raises IngestError for a file that is written to while it is read, and again while it is read once more.
+    Raises IngestError for a file that changes during each of two reads.
     """
     path = found.target or found.path
     for _ in range(2):
@@ -287,7 +289,7 @@ def _read_at_rest(found: Found, stamp: FileStamp) -> tuple[bytes, FileStamp]:
 
 
 def _stamp(path: str) -> FileStamp | None:
-    """What the file system says of a file now; None where it is no longer there."""
+    """The current stamp of a file; None if it no longer exists."""
     now_ns = time.time_ns()
     try:
         status = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - ten thousand of them
@@ -298,7 +300,7 @@ def _stamp(path: str) -> FileStamp | None:
 
 @dataclass(frozen=True, slots=True)
 class _Stoppable:
-    """A tokenizer that can be stopped between two calls: a huge document takes a minute of them."""
+    """A tokenizer that can be stopped between two calls; a huge document needs a minute of calls."""
 
     tokenizer: Tokenizer
     stop: threading.Event
@@ -310,7 +312,7 @@ class _Stoppable:
 
 
 def _is_trusted(stored: FileStamp, now: FileStamp) -> bool:
-    """Whether equal stamps prove that the file holds what it held."""
+    """Whether the stamps are equal and prove that the content is unchanged."""
     return _is_same(stored, now) and max(stored.mtime_ns, stored.ctime_ns) + RACY_NS < stored.read_at_ns
 
 

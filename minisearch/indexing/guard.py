@@ -1,8 +1,8 @@
-"""Refuse a run that would remove much of an index: perhaps a disk is only not mounted.
+"""Refuse a run that would remove a large part of an index: perhaps a disk is not mounted.
 
-The stored documents and the files that were found go in; `ShrinkRefused` is raised, before the run and once
-more after all files are read, because some losses show only then.  A file that was moved is not lost: another
-file has the same bytes.
+The stored documents and the files that were found go in; `ShrinkRefused` is raised.  This is checked before
+the run, and again after all files are read, because some files turn out to have no text.  A moved file does
+not count as removed: another file has the same bytes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from minisearch.parsers import read_bytes
 from minisearch.paths import IndexLocation, is_below, quoted
 from minisearch.stores.base import StoredDocument
 
-# A run may remove this share of an index's documents, and of those below each root; and one document always:
-# who keeps two files and deletes one has not lost a disk.
+# The share of an index's documents, and of those below each root, that a run may remove.  One document may
+# always be removed: deleting one of two files is normal.
 MAX_SHARE = 0.2
 
 
@@ -33,7 +33,7 @@ def vanished(
 ) -> list[str]:
     """Documents below the roots that are no longer among the files to read, in order.
 
-    What is below an unreadable path may still be there, and is left out.
+    Documents below an unreadable path are left out, because their files may still exist.
     """
     gone = sorted(stored.keys() - files)
     paths = ((key, location.absolute(key)) for key in gone)
@@ -41,10 +41,10 @@ def vanished(
 
 
 class RemovalGuard:
-    """Whether a run may remove the documents that it would; with ``prune`` it may remove all.
+    """Decides whether a run may remove documents; with ``prune`` it may remove any number.
 
-    ``gone`` are the vanished documents, ``roots`` the absolute paths of the run with the user's names for
-    them, ``choice`` what the run was given, for the command in the message.
+    ``gone`` are the documents whose files no longer exist.  ``roots`` maps the absolute paths of the run to
+    the paths that the user gave.  ``choice`` has the options of the run, for the command in the message.
     """
 
     def __init__(
@@ -68,18 +68,20 @@ class RemovalGuard:
         self._moved_to = {} if prune else _moved_to(gone, stored, files)
 
     def check_before(self) -> None:
-        """Refuse before anything is done."""
+        """Raise ShrinkRefused before the run changes anything."""
         self._check({*self._lost(), *self._emptied}, "nothing was changed")
 
     def check_after(self, outdated: Collection[str], skipped: Collection[str]) -> None:
-        """Refuse when all is read and nothing removed yet.
+        """Raise ShrinkRefused after all files are read, before any document is removed.
 
-        ``outdated`` are documents whose files have no text any more, ``skipped`` all files without text.
+        ``outdated`` are documents whose files no longer have text, ``skipped`` all files without text.
         """
-        self._check({*self._lost(skipped), *outdated}, "what was read is kept, and nothing was removed")
+        self._check(
+            {*self._lost(skipped), *outdated}, "new and changed documents are stored, and nothing was removed"
+        )
 
     def _lost(self, skipped: Collection[str] = ()) -> Iterator[str]:
-        """The vanished documents, without those whose bytes are in another file that can be read."""
+        """The documents whose files no longer exist and whose bytes are in no other readable file."""
         for key in self._gone:
             there = self._moved_to.get(key)
             if there is None or there in skipped:
@@ -92,12 +94,12 @@ class RemovalGuard:
         where = self._location.shown(self._location.key_of(folder))
         raise ShrinkRefused(
             f"this run would remove {excess}, all from {where}; {done}. If a disk is not mounted, or a "
-            f"pattern or folder wrong, correct that; to remove them: minisearch index "
+            f"pattern or folder is wrong, correct that; to remove the documents: minisearch index "
             f"{' '.join(map(quoted, self._roots.values()))}{self._options} --prune{self._location.option}"
         )
 
     def _excess(self, lost: set[str]) -> str:
-        """What would be removed, in words, where that is too much; "" where it is not."""
+        """A description of what would be removed, if it is too much; otherwise ""."""
         n_documents = len(self._stored)
         if len(lost) > max(1, MAX_SHARE * n_documents):
             return f"{len(lost):,} of the index's {n_documents:,} documents"
@@ -123,9 +125,9 @@ class RemovalGuard:
 def _moved_to(
     gone: Sequence[str], stored: Mapping[str, StoredDocument], files: Mapping[str, Found]
 ) -> dict[str, str]:
-    """For each vanished document whose bytes a new or changed file has, that file.
+    """The new or changed file with the same bytes, for each document whose file no longer exists.
 
-    Each file stands for one document.  Only files of the size of a vanished document are read.
+    Each file is used for one document only.  Only files of the size of such a document are read.
     """
     sizes = {stored[key].stamp.n_bytes for key in gone}
     by_content: dict[bytes, list[str]] = {}

@@ -1,11 +1,12 @@
-"""Run indexing: a plan and a source of documents go in; stored documents and a report come out.
+"""One indexing run: find the files, detect changes, encode new texts, store them.
 
-    found files -> outcomes, read ahead -> windows of documents -> vectors -> one transaction a document
+    found files -> outcomes, read ahead -> windows of documents -> vectors -> one transaction per document
 
-One thread reads and cuts ahead; this one has the model and the store to itself.  Changed documents are
-gathered until they fill the model's batches well, encoded together, and stored one by one.  A text whose
-vector is already stored, in whatever document, is never encoded again.  A run that is interrupted loses
-only the documents not yet stored; the next one continues from there.
+A plan and a source of documents go in; stored documents and a report come out.  One thread reads and chunks
+files ahead; the calling thread uses the model and the store.  Changed documents are collected into windows,
+encoded together and stored one by one.  A text whose vector is already stored for any document is not encoded
+again.  If a run is interrupted, only the documents that are not yet stored are lost; the next run continues
+from there.
 """
 
 from __future__ import annotations
@@ -21,50 +22,51 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from minisearch.files.walk import Found
-from minisearch.indexing.changes import CutDocument, Outcome, PassedOver, Unchanged
+from minisearch.indexing.changes import CutDocument, Outcome, SkippedFile, Unchanged
 from minisearch.indexing.plan import Plan, Tally, n_left_out
 from minisearch.stores.local import LocalStore
 from minisearch.text import is_mostly_latin
 from minisearch.threads import DaemonThread
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport
 
-# Texts are encoded once this many tokens wait: sorted into full batches of like length, they take 5% less
-# than four quarters of them would, and progress still shows every few seconds; an interrupt loses no more
-# than that.  As many are read ahead.
+# Texts are encoded in windows of this many tokens, sorted by length into batches: one of this size takes 5%
+# less time than four of a quarter.  Progress still shows every few seconds.  An interrupt loses at most one
+# window.  The reader thread stays at most this many tokens ahead.
 WINDOW_TOKENS = 65_536
 
-# A reader that is stuck, in a read from a network folder that is gone or in one long step of a parser, is not
-# waited for longer than this: Ctrl-C is to end a command within two seconds.
+# The longest wait for a reader thread that hangs, on a network folder that has disappeared or in a long step of
+# a parser: Ctrl-C must end a command within two seconds.
 JOIN_TIMEOUT_S = 1.0
-CHECK_S = 0.5  # how often the queue's reader checks that the thread is still there
+CHECK_S = 0.5  # how often to check that the reader thread is still running
 
-# Of a document's text, to find its script: so many chunks at least, so many characters of each.
+# The sample of a document's text by which its script is detected: at least so many chunks, and so many
+# characters of each.
 N_SAMPLED_CHUNKS, N_SAMPLED_CHARACTERS = 8, 200
 
 Item = TypeVar("Item")
 
 
-class Source(Protocol):
-    """Where the documents of a run come from; `changes.Reader` is one, for files."""
+class DocumentSource(Protocol):
+    """Reads the documents of a run; `changes.Reader` is the implementation for files."""
 
     def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
-        """One outcome for each file, in the files' order, without any effect."""
+        """One outcome per file, in the order of the files; nothing is stored."""
         ...
 
 
 class Run:
-    """One run of a plan: `execute` it, and at any time ask for its `report`.
+    """One run of a plan; `report` can be called at any time, also during `execute`.
 
-    ``encoder`` is a function of the number of tokens to encode, so that a run in which nothing has changed
-    loads no model, and a small one the small one.  ``stop`` tells the source that no more is wanted.  Nothing
-    is removed while files are read; ``tally`` says what came of each file so far.
+    ``encoder`` is a function of the number of tokens to encode.  So a run without changes loads no model, and
+    a run with few changes can use an encoder that loads faster.  Setting ``stop`` makes the source stop.
+    ``tally`` has the outcome of each file so far.  No document is removed while files are read.
     """
 
     def __init__(
         self,
         store: LocalStore,
         plan: Plan,
-        source: Source,
+        source: DocumentSource,
         *,
         stop: threading.Event,
         dimension: int,
@@ -82,28 +84,28 @@ class Run:
         self._on_progress = on_progress
         self._n_bytes = sum(found.size for found in self._files.values())
         self._n_files_done = self._n_bytes_done = self._n_removed = 0
-        self._n_chunks = self._n_chunks_done = self._n_encoded = self._n_tokens = 0
+        self._n_chunks = self._n_texts_done = self._n_encoded = self._n_tokens = 0
         self._n_in_other_scripts = 0
         self._encoding_s = 0.0
 
     def execute(self) -> None:
-        """Bring every file's document up to date; one window is stored before the next is encoded."""
+        """Add and update documents; each window is stored before the next is encoded."""
         self._report_progress()
         outcomes = self._source.outcomes(self._files)
-        with read_ahead(outcomes, limit=WINDOW_TOKENS, size=_n_waiting, stop=self._stop) as read:
+        with read_ahead(outcomes, limit=WINDOW_TOKENS, size=_queue_size, stop=self._stop) as read:
             for window in self._windows(read):
                 vectors = self._vectors([chunk for document in window for chunk in document.chunks])
                 for document in window:
                     self._put(document, vectors)
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Remove documents, and count them."""
+        """Remove documents and count them."""
         gone = [self._plan.stored[key].id for key in keys]
         self._store.remove(gone)
         self._n_removed += len(gone)
 
     def report(self) -> IngestReport:
-        """What the run has done so far."""
+        """The report of the run so far."""
         tally, n = self.tally, n_left_out(self._plan.found)
         return IngestReport(
             added=len(tally.added),
@@ -124,12 +126,12 @@ class Run:
     # --- outcomes -> windows -----------------------------------------------------------------------
 
     def _windows(self, outcomes: Iterable[Outcome]) -> Iterator[list[CutDocument]]:
-        """Changed documents, as many at a time as are encoded well together; the rest is settled here."""
+        """Collect changed documents into windows; handle unchanged and skipped files at once."""
         window: list[CutDocument] = []
         n_tokens = 0
         for outcome in outcomes:
             if not isinstance(outcome, CutDocument):
-                self._settle(outcome)
+                self._handle(outcome)
                 continue
             window.append(outcome)
             n_tokens += outcome.n_tokens
@@ -138,44 +140,44 @@ class Run:
                 window, n_tokens = [], 0
         yield window
 
-    def _settle(self, outcome: Unchanged | PassedOver) -> None:
-        """Note an outcome without a text to encode."""
+    def _handle(self, outcome: Unchanged | SkippedFile) -> None:
+        """Record an unchanged or skipped file."""
         if isinstance(outcome, Unchanged) and outcome.stamp is not None:
             self._store.restamp(self._plan.stored[outcome.path].id, outcome.stamp)
-        self._done(outcome)
+        self._count(outcome)
 
     # --- chunks -> vectors -> store ----------------------------------------------------------------
 
     def _vectors(self, chunks: Sequence[Chunk]) -> dict[str, FloatArray]:
-        """Each text's vector: a stored one where there is one, the model's otherwise."""
+        """The vector of each text: the stored one if there is one, otherwise a new one."""
         n_tokens = {chunk.embedded: chunk.n_tokens for chunk in chunks}
         vectors = self._store.known_vectors(list(n_tokens), dimension=self._dimension)
         unknown = [text for text in n_tokens if text not in vectors]
-        self._n_chunks_done += len(n_tokens) - len(unknown)
-        for texts in _windowed(unknown, n_tokens):
+        self._n_texts_done += len(n_tokens) - len(unknown)
+        for texts in _split_into_windows(unknown, n_tokens):
             started_s = time.perf_counter()
-            of_texts = sum(n_tokens[text] for text in texts)
-            self._report_progress("loading the model")  # where it is loaded, that is over at once
-            encoder = self._encoder(of_texts)
+            n_text_tokens = sum(n_tokens[text] for text in texts)
+            self._report_progress("loading the model")  # immediate if it is loaded already
+            encoder = self._encoder(n_text_tokens)
             self._report_progress(f"embedding {len(texts):,} chunk{'s' * (len(texts) > 1)}")
             vectors.update(zip(texts, encoder.encode_document(texts), strict=True))
             self._encoding_s += time.perf_counter() - started_s
             self._n_encoded += len(texts)
-            self._n_chunks_done += len(texts)
-            self._n_tokens += of_texts
+            self._n_texts_done += len(texts)
+            self._n_tokens += n_text_tokens
             self._report_progress()
         return vectors
 
     def _put(self, document: CutDocument, vectors: dict[str, FloatArray]) -> None:
         chunks = document.chunks
-        of_chunks = np.stack([vectors[chunk.embedded] for chunk in chunks])
-        self._store.put(document.row, chunks, of_chunks, document.notes)
+        chunk_vectors = np.stack([vectors[chunk.embedded] for chunk in chunks])
+        self._store.put(document.row, chunks, chunk_vectors, document.notes)
         self._n_chunks += len(chunks)
         if document.path not in self._plan.stored:
             self._n_in_other_scripts += is_in_another_script(chunks)
-        self._done(document)
+        self._count(document)
 
-    def _done(self, outcome: Outcome) -> None:
+    def _count(self, outcome: Outcome) -> None:
         self.tally.add(outcome)
         self._n_files_done += 1
         self._n_bytes_done += self._files[outcome.path].size
@@ -188,7 +190,7 @@ class Run:
                 n_files_done=self._n_files_done,
                 n_bytes=self._n_bytes,
                 n_bytes_done=self._n_bytes_done,
-                n_chunks_done=self._n_chunks_done,
+                n_chunks_done=self._n_texts_done,
                 doing=doing,
             )
         )
@@ -200,28 +202,28 @@ def is_in_another_script(chunks: Sequence[Chunk]) -> bool:
     return not is_mostly_latin("".join(chunk.text[:N_SAMPLED_CHARACTERS] for chunk in sampled))
 
 
-def _n_waiting(outcome: Outcome) -> int:
-    """The room an outcome takes among those that wait; something, even where it has no tokens."""
+def _queue_size(outcome: Outcome) -> int:
+    """The size of an outcome in the read-ahead queue: its tokens, plus 1 so that it is never 0."""
     return 1 + (outcome.n_tokens if isinstance(outcome, CutDocument) else 0)
 
 
-def _windowed(texts: Sequence[str], n_tokens: dict[str, int]) -> Iterator[list[str]]:
-    """The texts in their order, in parts of about WINDOW_TOKENS: a huge document shows progress too."""
+def _split_into_windows(texts: Sequence[str], n_tokens: dict[str, int]) -> Iterator[list[str]]:
+    """The texts in order, in lists of about WINDOW_TOKENS, so that a huge document shows progress too."""
     window: list[str] = []
-    waiting = 0
+    n_in_window = 0
     for text in texts:
         window.append(text)
-        waiting += n_tokens[text]
-        if waiting >= WINDOW_TOKENS:
+        n_in_window += n_tokens[text]
+        if n_in_window >= WINDOW_TOKENS:
             yield window
-            window, waiting = [], 0
+            window, n_in_window = [], 0
     if window:
         yield window
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """The last thing in the queue, with the error that ended the items early."""
+    """The last entry of the queue, with the error that ended the items early, if any."""
 
     error: BaseException | None = None
 
@@ -234,18 +236,18 @@ def read_ahead(
     size: Callable[[Item], int] = lambda _: 1,
     stop: threading.Event | None = None,
 ) -> Iterator[Iterator[Item]]:
-    """The items in their order, made by a background thread while earlier ones are used.
+    """The items in order, produced by a background thread while the caller uses earlier ones.
 
     >>> with read_ahead(range(3), limit=2) as numbers:
     ...     list(numbers)
     [0, 1, 2]
 
-    The items that wait have a size below ``limit`` in all, except for the last one.  Leaving the block sets
-    ``stop``: work on an item that takes long may check it and give up, by any exception.  An exception of the
-    iterable is raised where its items are taken.
+    The total size of the waiting items is below ``limit``, not counting the last one.  Leaving the block sets
+    ``stop``; code that takes long to produce an item may check it and raise any exception.  An exception of
+    the iterable is raised in the thread that takes the items.
     """
     stop = stop or threading.Event()
-    # SimpleQueue, since a KeyboardInterrupt cannot leave it locked, as it can a Condition or a Queue.
+    # SimpleQueue, because a KeyboardInterrupt can leave a Condition or a Queue locked.
     made: SimpleQueue[tuple[Item, int] | _End] = SimpleQueue()
     taken: SimpleQueue[int] = SimpleQueue()  # sizes
 
@@ -261,7 +263,7 @@ def read_ahead(
                 if stop.is_set():
                     break
             made.put(_End())
-        except BaseException as error:  # it is raised where the items are taken
+        except BaseException as error:  # raised again in `take`
             made.put(_End(error))
 
     def take() -> Iterator[Item]:
@@ -272,20 +274,20 @@ def read_ahead(
         if next_.error is not None:
             raise next_.error
 
-    # A daemon, so that a thread that is stuck does not keep the process from ending.
+    # A daemon, so that a thread that hangs does not keep the process alive.
     maker = DaemonThread(make, name="read ahead")
     try:
         maker.start()
         yield take()
     finally:
         stop.set()
-        taken.put(0)  # wakes a thread that waits for room
+        taken.put(0)  # wakes the thread if the queue is full
         if maker.is_alive():
             maker.join(JOIN_TIMEOUT_S)
 
 
 def _next(made: SimpleQueue[tuple[Item, int] | _End], maker: DaemonThread) -> tuple[Item, int] | _End:
-    """The next thing in the queue; MemoryError where the thread ended without memory to say so."""
+    """The next entry of the queue; MemoryError if the thread ended without one, for lack of memory."""
     while True:
         try:
             return made.get(timeout=CHECK_S)

@@ -1,8 +1,7 @@
-"""Plan a run: paths go in, a `Plan` of what there is to do comes out.
+"""Plan a run: paths go in, a `Plan` with the files found and the documents to remove comes out.
 
-`index` executes a plan, `preview` lists it; here nothing is written and no model is loaded.  The plan says
-which files there are and which documents are gone.  What a new or changed file holds shows only when it is
-read: `changes` reads it, and a `Tally` collects what came of each file, in a run and in a preview alike.
+`index` executes a plan, `preview` lists it; this module writes nothing and loads no model.  Reading the files
+is left to `changes`.  A `Tally` collects the outcome of each file, in a run and in a preview.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from minisearch.files.walk import Found, LeftOut, Unreadable, walk
 from minisearch.indexing.changes import (
     CutDocument,
     DocumentCutter,
-    PassedOver,
     ReadDocument,
     Reader,
+    SkippedFile,
     Unchanged,
-    passed_over,
+    earlier_skipped,
 )
 from minisearch.indexing.guard import RemovalGuard, vanished
 from minisearch.manifest import Choices, FileChoice, Manifest, Settings, with_choice
@@ -37,9 +36,9 @@ from minisearch.types import Encoder, Note, Skipped
 
 @dataclass(frozen=True, slots=True)
 class FoundFiles:
-    """What a walk found below some roots, by the names the store knows files by.
+    """The files and folders found below some roots, by their stored paths.
 
-    ``unreadable`` are absolute paths: what is below them was not seen, and may still be there.
+    ``unreadable`` are absolute paths; the files below them could not be listed, and may still exist.
     """
 
     files: dict[str, Found] = field(default_factory=dict)
@@ -50,17 +49,17 @@ class FoundFiles:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run over some roots has to do, before any file is read.
+    """The work of a run over some roots, before any file is read.
 
-    ``roots`` are absolute paths, with the user's names for them; ``gone`` are the documents whose files have
-    vanished, ``passed_over`` the files that gave no text before.
+    ``roots`` maps absolute paths to the paths that the user gave.  ``gone`` are the documents whose files no
+    longer exist, ``skipped_before`` the files that earlier runs skipped.
     """
 
     roots: Mapping[str, str]
     choices: Choices
     found: FoundFiles
     stored: Mapping[str, StoredDocument]
-    passed_over: Mapping[str, PassedOver]
+    skipped_before: Mapping[str, SkippedFile]
     gone: Sequence[str]
     guard: RemovalGuard
 
@@ -73,19 +72,19 @@ def make_plan(
     choice: FileChoice | None,
     prune: bool,
 ) -> Plan:
-    """The plan of a run over these paths; ``store`` is None where there is no index yet.
+    """The plan of a run over these paths; ``store`` is None if there is no index yet.
 
-    Raises InputError for no path, IngestError for one that is not there or has no files.
+    Raises InputError without a path, IngestError for a path that does not exist or has no files.
     """
     if not paths:
         raise InputError("nothing to index: name at least one file or folder")
     roots = {str(real_path(path)): os.fspath(path) for path in paths}
     choices: Choices = {}
-    followed: list[str] = []
+    indexed_roots: list[str] = []
     if store is not None and (manifest := manifest_of(store, location)):
-        choices, followed = manifest.choice_paths(location), manifest.root_paths(location)
+        choices, indexed_roots = manifest.choice_paths(location), manifest.root_paths(location)
     choices = with_choice(choices, roots, choice)
-    found = find_files(roots, location, choices, followed=followed)
+    found = find_files(roots, location, choices, indexed_roots=indexed_roots)
     return plan_for(found, location, roots, store=store, choices=choices, choice=choice, prune=prune)
 
 
@@ -103,11 +102,11 @@ def plan_for(
     stored = store.documents() if store else {}
     gone = vanished(stored, found.files, found.unreadable, location, roots)
     guard = RemovalGuard(location, roots, stored, found.files, gone, prune=prune, choice=choice)
-    return Plan(roots, choices or {}, found, stored, passed_over(store) if store else {}, gone, guard)
+    return Plan(roots, choices or {}, found, stored, earlier_skipped(store) if store else {}, gone, guard)
 
 
 def manifest_of(store: LocalStore, location: IndexLocation) -> Manifest | None:
-    """The manifest of an index; None where its first run has not written it yet."""
+    """The manifest of an index; None if its first run has not written it yet."""
     try:
         return Manifest.read(store, location.folder)
     except IndexNotFound:
@@ -115,17 +114,17 @@ def manifest_of(store: LocalStore, location: IndexLocation) -> Manifest | None:
 
 
 def choice_notes(choices: Choices, location: IndexLocation) -> tuple[Note, ...]:
-    """Each choice in words, under the path the user knows."""
+    """Each choice in words, with the path that the user sees."""
     return tuple(
         Note(location.shown(location.key_of(path)), str(one)) for path, one in sorted(choices.items())
     )
 
 
 class Tally:
-    """What came of each file of a plan so far: lists of stored names, the reason for each skipped file.
+    """The outcome of each file of a plan so far: stored paths, and the reason for each skipped file.
 
-    ``outdated`` are documents whose files have no text any more, ``without_text`` all files without text;
-    ``stamps`` let the next run skip the same files unread.
+    ``outdated`` are documents whose files no longer have text, ``without_text`` all files that were read and
+    have none.  With ``stamps`` the next run can skip the same files without reading them.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -136,13 +135,13 @@ class Tally:
         self.outdated: list[str] = []
         self.without_text: set[str] = set()
         self.skipped = dict(plan.found.skipped)
-        # Sizes only: the walk reports these again.
+        # Only the size is stored: the next walk will report these files again.
         self.stamps = {key: _size_stamp(one.n_bytes) for key, one in plan.found.skipped.items()}
 
-    def add(self, outcome: Unchanged | PassedOver | ReadDocument | CutDocument) -> None:
-        """Count what came of one file."""
+    def add(self, outcome: Unchanged | SkippedFile | ReadDocument | CutDocument) -> None:
+        """Count the outcome of one file."""
         path = outcome.path
-        if isinstance(outcome, PassedOver):
+        if isinstance(outcome, SkippedFile):
             size = self._plan.found.files[path].size
             self.skipped[path] = Skipped(path, outcome.reason, size)
             self.stamps[path] = outcome.stamp or _size_stamp(size)
@@ -169,11 +168,11 @@ def _size_stamp(n_bytes: int) -> SkipStamp:
 
 
 def find_files(
-    roots: Mapping[str, str], location: IndexLocation, choices: Choices, *, followed: Iterable[str] = ()
+    roots: Mapping[str, str], location: IndexLocation, choices: Choices, *, indexed_roots: Iterable[str] = ()
 ) -> FoundFiles:
-    """The files below every root (absolute path: the user's name); IngestError where one has none.
+    """The files below all roots (absolute path: the user's path); IngestError for a root without files.
 
-    ``followed`` are the absolute paths of the index's roots.
+    ``indexed_roots`` are the absolute paths of the roots in the index.
     """
     found = FoundFiles()
     own = str(location.path)
@@ -185,11 +184,11 @@ def find_files(
             message = f"no files to index in {given} (hidden and ignored ones do not count{why})"
             if patterns := _excluding_patterns(root, items, choices):
                 message = (
-                    f"no files to index in {given}: {patterns} leaves none of its files; nothing was changed"
+                    f"no files to index in {given}: {patterns} excludes every file in it; nothing was changed"
                 )
-            elif any(is_below(root, {one}) or is_below(one, {root}) for one in followed):
+            elif any(is_below(root, {one}) or is_below(one, {root}) for one in indexed_roots):
                 message += (
-                    "; nothing was changed. To remove what was indexed from there: "
+                    "; nothing was changed. To remove its documents from the index: "
                     f"minisearch remove {quoted(given)}{location.option}"
                 )
             raise IngestError(message)
@@ -204,12 +203,12 @@ def find_files(
                     found.skipped[key] = Skipped(key, item.reason, getattr(item, "n_bytes", 0))
                     if isinstance(item, Unreadable):
                         found.unreadable.add(item.path)
-    _settle_overlaps(found, list(roots))
+    _resolve_overlaps(found, list(roots))
     return found
 
 
 def _excluding_patterns(root: str, items: Iterable[object], choices: Choices) -> str:
-    """The patterns that excluded files of a root, as options, and how to give several; "" for none."""
+    """The patterns that excluded files of a root, as options, with a hint on commas; "" for none."""
     if not any(isinstance(item, LeftOut) and item.kind == "excluded" for item in items):
         return ""
     given = [
@@ -219,17 +218,17 @@ def _excluding_patterns(root: str, items: Iterable[object], choices: Choices) ->
         for name, patterns in (("include", one.include), ("exclude", one.exclude))
         for pattern in patterns or ()
     ]
-    each = [(name, one) for name, pattern in given for one in pattern.split(",") if "," in pattern]
-    cure = f" (a pattern each: {_options(each)})" if each else ""
-    return f"{_options(given)}{cure}" if given else ""
+    separate = [(name, part) for name, pattern in given for part in pattern.split(",") if "," in pattern]
+    hint = f" (commas do not separate patterns; write: {_options(separate)})" if separate else ""
+    return f"{_options(given)}{hint}" if given else ""
 
 
 def _options(given: Iterable[tuple[str, str]]) -> str:
     return " ".join(f"{name} {shlex.quote(pattern)}" for name, pattern in given)
 
 
-def _settle_overlaps(found: FoundFiles, roots: Sequence[str]) -> None:
-    """Take what one root leaves out and another one names."""
+def _resolve_overlaps(found: FoundFiles, roots: Sequence[str]) -> None:
+    """A file that one root excludes is still indexed if the user also named it as a root."""
     if len(roots) == 1:
         return
     for key in found.files:
@@ -242,7 +241,7 @@ def _settle_overlaps(found: FoundFiles, roots: Sequence[str]) -> None:
 
 
 def is_at_or_below(path: str, folder: str) -> bool:
-    """Whether an absolute path is this folder or is below it."""
+    """Whether an absolute path is this folder or a path below it."""
     return path.startswith(folder) and (len(path) == len(folder) or path[len(folder)] == "/" or folder == "/")
 
 
@@ -256,9 +255,9 @@ def n_left_out(found: FoundFiles) -> Counter[str]:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run over the same paths would do: the files, by the paths the user knows.
+    """What a run over the same paths would do with each file, by the path that the user sees.
 
-    ``refusal`` is the error that the run would end with, "" where it would not.
+    ``refusal`` is the error with which the run would refuse, or "".
     """
 
     added: tuple[str, ...]
@@ -292,7 +291,7 @@ def preview(
     cutter = DocumentCutter(_no_encoder, settings or Settings(), "")
     if manifest is not None:
         cutter = DocumentCutter(_no_encoder, manifest.settings, manifest.ingest)
-    reader, tally = Reader(plan.stored, cutter, plan.passed_over), Tally(plan)
+    reader, tally = Reader(plan.stored, cutter, plan.skipped_before), Tally(plan)
     for key, found in plan.found.files.items():
         tally.add(reader.read(key, found))
 

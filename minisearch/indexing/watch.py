@@ -1,7 +1,7 @@
 """Watch files and folders: paths go in, a report of each indexing run comes out, after every change.
 
-Which file changed does not matter: a run walks the folders anyway, and over thousands of unchanged files that
-takes less than a second.  So nothing is missed, whatever the system's notifications leave out.
+Every change starts a run over all paths, which takes less than a second for thousands of unchanged files.  So
+no change is missed, even if the system's notifications are incomplete.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from minisearch.errors import IndexBusy, IngestError, InputError, MinisearchErro
 from minisearch.paths import IndexLocation, is_below, real_path
 from minisearch.types import IngestReport
 
-# A save should be in the index two seconds later: changes are gathered for at most half a second, and less
-# when there is a moment of rest (an editor writes, renames and touches a file within some milliseconds).
+# A saved file should be indexed within two seconds.  Changes are collected for at most half a second, or
+# until there is a short pause (an editor writes, renames and touches a file within some milliseconds).
 GATHERED_MS = 500
 REST_MS = 100
 TICK_MS = 1_000
-# Below watchfiles, inotify is given every folder of a tree, through symbolic links too: one to / takes it
-# many seconds, or all the watches there are, and changes then have other names. So it is given the folders
-# themselves. FSEvents takes a tree as it is, and would be slow with thousands of them.
+# On Linux a recursive watch of watchfiles follows symbolic links: a link to / takes many seconds, or all the
+# inotify watches of the system, and reports changes under other paths.  So each folder is watched by itself.
+# On macOS, FSEvents watches a whole tree, and thousands of single folders would be slow.
 FOLLOWS_LINKS = sys.platform != "darwin"
 
 
@@ -42,7 +42,7 @@ def watch(
     stop: threading.Event | None,
     on_problem: Callable[[MinisearchError], None] | None,
 ) -> Iterator[IngestReport]:
-    """`MiniSearch.watch`; ``index`` makes a run, ``warm_up`` loads what it will need."""
+    """`MiniSearch.watch`; ``index`` starts a run, ``warm_up`` loads the model."""
     if not paths:
         raise InputError("nothing to watch: name at least one file or folder")
     ticks = _changes([real_path(path) for path in paths], location, stop)
@@ -69,21 +69,23 @@ def _reports(
             if str(error) != last_problem:  # not again every second
                 last_problem = str(error)
                 on_problem(error)
-            is_due = isinstance(error, IndexBusy)  # the other writer ends some time; files have to change
+            is_due = isinstance(
+                error, IndexBusy
+            )  # try again when the index is busy; otherwise wait for a change
             continue
         is_due, last_problem = False, ""
         if is_first or report.added or report.updated or report.removed:
             yield report
         if is_first:
             is_first = False
-            warm_up()  # a save has to be found in two seconds, and loading torch alone takes as long
+            warm_up()  # loading torch alone takes two seconds
 
 
 def _changes(paths: Sequence[Path], location: IndexLocation, stop: threading.Event | None) -> Iterator[bool]:
     """First True; then True for each change and False for each second without one, until ``stop``.
 
-    The paths are watched before the first value comes, so no later change is missed.  Changes in the index's
-    own folder do not count.
+    The paths are watched before the first value is yielded, so no later change is missed.  Changes in the
+    index folder are ignored.
     """
     try:
         import watchfiles
@@ -108,17 +110,19 @@ def _changes(paths: Sequence[Path], location: IndexLocation, stop: threading.Eve
 def _ticks(
     watched: Callable[..., Generator[Collection[object], None, None]], find: Callable[[], set[str]]
 ) -> Iterator[bool]:
-    """The changes in the folders that ``find`` returns, which is called again after each."""
+    """The changes in the folders that ``find`` returns; it is called again after each change."""
     warned: set[str] = set()
     while True:
         folders, is_new = find(), True
         nameless = {folder for folder in folders if not _is_text(folder)}
         for folder in sorted(nameless - warned):
-            logger.warning("cannot watch %s: its name is no text; the next run over it reads it", folder)
+            logger.warning(
+                "cannot watch %s: its name is not valid text; the next run over it reads it", folder
+            )
         warned |= nameless
         with _passing(), closing(watched(*sorted(folders - nameless))) as ticks:
             for changed in ticks:
-                yield bool(changed) or is_new  # nobody has seen what changed before they were watched
+                yield bool(changed) or is_new  # new folders may have changed before they were watched
                 if (changed or is_new) and find() != folders:
                     break
                 is_new = False
@@ -128,12 +132,12 @@ def _ticks(
 
 @contextmanager
 def _passing() -> Iterator[None]:
-    """Ignore an error that ends one watch: another takes its place."""
+    """Ignore an error that ends one watch: the next one replaces it."""
     try:
         yield
-    except FileNotFoundError:  # a folder has gone before it was watched
+    except FileNotFoundError:  # a folder was deleted before it was watched
         pass
-    except RuntimeError as error:  # watchfiles' own kind of it, for a change to what has no text for a name
+    except RuntimeError as error:  # from watchfiles, for a changed file whose name is not valid text
         if "Unable to decode path" not in str(error):
             raise
 
@@ -143,8 +147,8 @@ def _is_text(name: str) -> bool:
 
 
 def _folders(paths: Sequence[Path], own: str) -> set[str]:
-    """The folders to watch, as far as they are there."""
-    # An editor puts another file in the place of the old one, so the folder is what has to be watched.
+    """The folders to watch that exist."""
+    # An editor may replace a file by a new one, so its folder must be watched.
     tops = {str(path if path.is_dir() else path.parent) for path in paths}
     if not FOLLOWS_LINKS:
         return set(filter(os.path.isdir, tops))

@@ -1,6 +1,6 @@
-"""Change an index: paths go in; documents are added, updated and removed; a report comes out.
+"""Write to an index: paths go in; documents are added, updated and removed; a report comes out.
 
-One process changes an index at a time.  What a run did, and which files it skipped, is recorded in the store.
+Only one process at a time writes to an index.  The store records each run and the files that it skipped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from minisearch.errors import InputError
 from minisearch.indexing.changes import DocumentCutter, Reader
-from minisearch.indexing.pipeline import Run, Source
+from minisearch.indexing.pipeline import DocumentSource, Run
 from minisearch.indexing.plan import FoundFiles, Plan, choice_notes, make_plan, manifest_of, plan_for
 from minisearch.manifest import (
     DEFAULT_BACKEND,
@@ -37,7 +37,7 @@ from minisearch.stores.local.files import writer_lock
 from minisearch.types import Encoder, IndexProgress, IngestReport, Note, Skipped
 from minisearch.vectors import load_backend
 
-MakeSource = Callable[[Mapping[str, StoredDocument], DocumentCutter], Source]
+MakeSource = Callable[[Mapping[str, StoredDocument], DocumentCutter], DocumentSource]
 
 
 class IndexWriter:
@@ -59,18 +59,18 @@ class IndexWriter:
     ) -> IngestReport:
         """`MiniSearch.index`."""
         if backend is not None:
-            load_backend(backend)  # an unknown one shows before anything is done
+            load_backend(backend)  # an unknown backend fails before any work
         started_s = time.perf_counter()
         self._location.must_be_free()
         plan = None
-        if not self._location.exists():  # a plan without files makes no index
+        if not self._location.exists():  # no index is created if there are no files
             plan = make_plan(self._location, paths, store=None, choice=choice, prune=prune)
         with self._first_writer() as store:
             if plan is None:
                 plan = make_plan(self._location, paths, store=store, choice=choice, prune=prune)
 
-            def read_files(stored: Mapping[str, StoredDocument], cutter: DocumentCutter) -> Source:
-                return Reader(stored, cutter, plan.passed_over)
+            def read_files(stored: Mapping[str, StoredDocument], cutter: DocumentCutter) -> DocumentSource:
+                return Reader(stored, cutter, plan.skipped_before)
 
             report = self._execute(
                 store, plan, read_files, backend=backend, named=plan.roots, on_progress=on_progress
@@ -86,9 +86,10 @@ class IndexWriter:
         backend: str | None,
         on_progress: Callable[[IndexProgress], None],
     ) -> IngestReport:
-        """Index the documents of another source than files, and remove all others below ``root``.
+        """Index documents that are not files, and remove all others below ``root``.
 
-        ``found`` names the documents; ``make_source`` makes the source, of what is stored and a cutter.
+        ``found`` lists the documents; ``make_source`` creates the source from the stored documents and a
+        cutter.
         """
         with self._first_writer() as store:
             plan = plan_for(found, self._location, {str(root): str(root)}, store=store, prune=True)
@@ -104,7 +105,7 @@ class IndexWriter:
             return roots
 
     def warm_up(self) -> None:
-        """Load the index's model, so that the next run does not have to."""
+        """Load the model of the index before it is needed."""
         with self._turn:
             if manifest := self._manifest():
                 self._encoder_of(manifest)
@@ -144,13 +145,13 @@ class IndexWriter:
         named: Collection[str],
         on_progress: Callable[[IndexProgress], None],
     ) -> IngestReport:
-        """Execute a plan; later runs may open the paths that the user ``named``, too."""
+        """Execute a plan; the paths that the user ``named`` become trusted for later runs."""
         plan.guard.check_before()
         before = _previous_messages(store)
-        manifest = self._settle(store, plan, backend, named)
+        manifest = self._updated_manifest(store, plan, backend, named)
 
         def encoder(n_tokens: int) -> Encoder:
-            load_backend(manifest.backend)  # a library that is gone shows before the work, not after
+            load_backend(manifest.backend)  # a missing library fails before the work, not after
             return self._checked(self._encoders.to_add(manifest.model, n_tokens), manifest)
 
         cutter = DocumentCutter(partial(encoder, 0), manifest.settings, manifest.ingest)
@@ -196,16 +197,18 @@ class IndexWriter:
             choices=choice_notes(in_force, self._location),
         )
 
-    def _settle(self, store: LocalStore, plan: Plan, backend: str | None, named: Collection[str]) -> Manifest:
-        """The manifest of this run, written: the index's own, with what the run is given."""
+    def _updated_manifest(
+        self, store: LocalStore, plan: Plan, backend: str | None, named: Collection[str]
+    ) -> Manifest:
+        """Write and return the manifest: that of the index, with the options of this run."""
         manifest = manifest_of(store, self._location)
         if manifest is None:
             encoder = self._encoders.to_add(DEFAULT_MODEL, 0)
             manifest = Manifest.of(encoder, self._settings or Settings(), backend or DEFAULT_BACKEND)
         if self._encoders.is_chosen(manifest.model):
-            encoder = self._encoder_of(manifest)  # another one than the index's is refused now
+            encoder = self._encoder_of(manifest)  # refused if it is not the model of the index
             if self._encoders.model is not None:
-                manifest = replace(manifest, model=encoder.name)  # where the same weights are now
+                manifest = replace(manifest, model=encoder.name)  # the current place of the same weights
         if self._settings is not None:
             manifest = manifest.cut_by(self._settings)
         manifest = replace(
@@ -225,7 +228,7 @@ class IndexWriter:
 
     @contextmanager
     def _recorded(self, store: LocalStore, run: Run, plan: Plan) -> Iterator[None]:
-        """Record a run's beginning and its end, however it ends."""
+        """Record the start and the end of a run, also when it fails."""
         run_id = store.journal.start_run(list(map(self._location.key_of, plan.roots)))
         store.begin_change(run_id)
         outcome = "failed"
@@ -243,13 +246,13 @@ class IndexWriter:
             store.journal.finish_run(run_id, outcome, counts | {"skipped": len(report.skipped)})
 
     def _record_files(self, store: LocalStore, run: Run, plan: Plan) -> None:
-        """Record the files that the run skipped and left out, in place of earlier ones below its roots.
+        """Record the files that the run skipped and left out, replacing earlier records below its roots.
 
-        Only what differs is written: in most runs that is nothing.
+        Only differences are written; most runs have none.
         """
         journal, skipped, stamps = store.journal, run.tally.skipped, run.tally.stamps
-        reasons, known_stamps = {one.path: one.reason for one in journal.problems()}, journal.problem_stamps()
-        journal.set_problems(
+        reasons, known_stamps = {one.path: one.reason for one in journal.skipped()}, journal.skip_stamps()
+        journal.set_skipped(
             [path for path in reasons if path not in skipped and self._is_below(path, plan.roots)],
             [
                 one
@@ -269,7 +272,7 @@ class IndexWriter:
         )
 
     def _forget_secrets(self, store: LocalStore, plan: Plan) -> None:
-        """Forget what earlier changes kept of files that are screened now, and were not."""
+        """Delete earlier versions of files that are screened for secrets now, but were not before."""
 
         def keeps(key: str) -> bool:
             path = self._location.absolute(key)
@@ -278,14 +281,14 @@ class IndexWriter:
         store.forget_secrets(keeps)
 
     def _publish_if_due(self, store: LocalStore, manifest: Manifest) -> bool:
-        """Whether a new vector index was due, and is now in use."""
+        """Publish a new vector index if one is due; whether it was."""
         if not store.is_index_due(manifest.backend):
             return False
         store.publish_index(manifest.backend, manifest.dimension)
         return True
 
     def _measure_baseline(self, store: LocalStore, manifest: Manifest) -> None:
-        """Measure the score baseline; the model is loaded by now."""
+        """Measure the score baseline; the model is already loaded."""
         with store.snapshot():
             baseline = confidence.measure_baseline(store, self._encoder_of(manifest))
         manifest.with_baseline(baseline).write(store)
@@ -308,7 +311,7 @@ class IndexWriter:
 
     @contextmanager
     def _first_writer(self) -> Iterator[LocalStore]:
-        """The same for an index that may not exist yet: it is made once there is a model for it."""
+        """Like `_writer`, but creates a missing index, after checking that there is a model for it."""
         if not self._location.exists():
             self._encoders.to_add(DEFAULT_MODEL, 0)
         with self._writer(create=True) as store:
@@ -320,20 +323,22 @@ class IndexWriter:
             return manifest_of(store, self._location)
 
     def _forget(self, store: LocalStore, manifest: Manifest, below: Collection[str]) -> int:
-        """Forget what was recorded, chosen and followed at or below these paths; how many of all."""
+        """Delete the records, choices and roots at or below these paths; returns their number."""
         journal = store.journal
-        problems = [one.path for one in journal.problems() if self._is_below(one.path, below)]
+        skipped = [one.path for one in journal.skipped() if self._is_below(one.path, below)]
         left_out = [one.path for one in journal.left_out() if self._is_below(one.path.rstrip("/"), below)]
         choices, roots = manifest.choice_paths(self._location), manifest.root_paths(self._location)
-        kept = {path: one for path, one in choices.items() if not is_below(path, below)}
-        followed = [root for root in roots if not is_below(root, below)]
-        journal.set_problems(problems, [])
+        remaining = {path: one for path, one in choices.items() if not is_below(path, below)}
+        remaining_roots = [root for root in roots if not is_below(root, below)]
+        journal.set_skipped(skipped, [])
         journal.set_left_out(left_out, [])
-        manifest.with_choices(kept, self._location).with_roots(followed, self._location).write(store)
-        return len(problems) + len(choices) - len(kept) + len(roots) - len(followed)
+        manifest.with_choices(remaining, self._location).with_roots(remaining_roots, self._location).write(
+            store
+        )
+        return len(skipped) + len(choices) - len(remaining) + len(roots) - len(remaining_roots)
 
     def _encoder_of(self, manifest: Manifest) -> Encoder:
-        """The encoder whose vectors the index holds; FingerprintMismatch when another one was asked for."""
+        """The encoder of the index; FingerprintMismatch if the user chose a different one."""
         return self._checked(self._encoders.to_index(manifest.model), manifest)
 
     def _checked(self, encoder: Encoder, manifest: Manifest) -> Encoder:
@@ -345,7 +350,7 @@ class IndexWriter:
 
 
 def _messages(skipped: Iterable[Skipped], notes: Iterable[Note]) -> dict[str, set[str]]:
-    """All messages about each file: why it was skipped, what was noted on it."""
+    """All messages about each file: why it was skipped, and the notes on it."""
     texts = defaultdict(set)
     for one in skipped:
         texts[one.path].add(one.reason)
@@ -355,8 +360,8 @@ def _messages(skipped: Iterable[Skipped], notes: Iterable[Note]) -> dict[str, se
 
 
 def _previous_messages(store: LocalStore) -> dict[str, set[str]]:
-    """The messages of the last run; none where it was interrupted, because nobody has seen them."""
+    """The messages of the last run; none if it was interrupted, because it did not show them."""
     last = store.journal.last_run()
     if last is None or last.outcome != "complete":
         return {}
-    return _messages(store.journal.problems(), store.notes())
+    return _messages(store.journal.skipped(), store.notes())

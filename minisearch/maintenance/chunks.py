@@ -13,7 +13,7 @@ from pathlib import Path
 
 from minisearch.errors import IngestError, InputError
 from minisearch.files.walk import Found, walk
-from minisearch.indexing.changes import DocumentCutter, PassedOver, ReadDocument, Reader
+from minisearch.indexing.changes import DocumentCutter, ReadDocument, Reader, SkippedFile
 from minisearch.indexing.plan import manifest_of
 from minisearch.manifest import DEFAULT_MODEL, Choices, Settings
 from minisearch.minilm.encoders import Encoders
@@ -57,7 +57,7 @@ def inspect(
     encoder = encoders.to_query(model, "")
     cutter = DocumentCutter(lambda: encoder, settings, "")
     read = Reader({}, cutter).read(os.fspath(path), found)
-    if isinstance(read, PassedOver):
+    if isinstance(read, SkippedFile):
         raise IngestError(f"{path} gives no chunks: {read.reason}")
     assert isinstance(read, ReadDocument)  # nothing is stored that could be unchanged
     document = read.document

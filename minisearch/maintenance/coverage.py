@@ -50,7 +50,7 @@ def coverage(location: IndexLocation, *, outcome: str) -> Coverage:
         manifest = Manifest.read(store, location.folder)
         documents = store.documents()
         _, n_chunks = store.counts()
-        skipped, left_out = store.journal.problems(), store.journal.left_out()
+        skipped, left_out = store.journal.skipped(), store.journal.left_out()
         notes = store.notes()
     n_seen = sum(document.stamp.n_bytes for document in documents.values())
     n_reached = sum(document.n_bytes_indexed for document in documents.values())

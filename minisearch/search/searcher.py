@@ -138,7 +138,7 @@ class Searcher:
                 manifest = Manifest.read(store, self._location.folder)
                 is_index_ready, last_run = store.has_index_file(), store.journal.last_run()
                 n_documents, n_chunks = store.counts()
-                skipped, notes = store.journal.problems(), store.notes()
+                skipped, notes = store.journal.skipped(), store.notes()
                 generation = store.generation
         if last_run:
             is_dead = last_run.outcome == "running" and not _is_alive(last_run.pid)

@@ -102,7 +102,7 @@ def _rank_in(results: SearchResults, ids: set[int]) -> int | None:
 
 def _not_indexed(store: LocalStore, location: IndexLocation, key: str, given: str | os.PathLike[str]) -> str:
     """Why the index has no document of this name."""
-    problems = {one.path: one.reason for one in store.journal.problems()}
+    problems = {one.path: one.reason for one in store.journal.skipped()}
     if key in problems:
         return f"it was skipped: {problems[key]}"
     for one in store.journal.left_out():

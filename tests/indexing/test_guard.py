@@ -89,7 +89,8 @@ def test_what_shows_only_while_reading_removes_nothing_however_often_it_is_refus
     for _ in range(3):
         said = ms.preview("docs")
         with pytest.raises(
-            ShrinkRefused, match=r"18 of the index's 20 .*what was read is kept, and nothing was removed"
+            ShrinkRefused,
+            match=r"18 of the index's 20 .*new and changed documents are stored, and nothing was removed",
         ) as refused:
             ms.index("docs")
         assert said.refusal == str(refused.value)
@@ -146,7 +147,7 @@ def test_one_copy_makes_up_for_one_file_only(docs: Path, ms: MiniSearch) -> None
 def test_a_move_to_a_name_that_cannot_be_read_is_a_loss(docs: Path, ms: MiniSearch) -> None:
     for path in files_of(docs)[:10]:
         path.rename(path.with_suffix(".pdf"))
-    with pytest.raises(ShrinkRefused, match=r"10 of the index's 20 .*what was read is kept"):
+    with pytest.raises(ShrinkRefused, match=r"10 of the index's 20 .*new and changed documents are stored"):
         ms.index("docs")
     assert ms.status().n_documents == 20
 

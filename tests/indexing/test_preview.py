@@ -67,7 +67,7 @@ def test_a_preview_lists_what_the_run_then_does(seed: int, docs: Path) -> None:
         assert set(said.added) == after - before
         assert set(said.removed) == before - after
         assert set(said.added) | set(said.updated) | set(said.unchanged) == after
-        if "what was read is kept" not in said.refusal:
+        if "new and changed documents are stored" not in said.refusal:
             assert (len(said.updated), len(said.unchanged)) == (report.updated, report.unchanged)
         assert (said.skipped, said.choices) == (report.skipped, report.choices)
         with MiniSearch.open(".") as ms:

@@ -195,7 +195,7 @@ def test_a_name_that_is_no_text_ends_nothing_and_what_cannot_be_watched_is_told(
         (docs / f"{name}.md").write_text("A coffee.")
         until(lambda: len(reports) > 1)
         (docs / name).mkdir()
-        until(lambda: f"cannot watch {docs / name}: its name is no text" in caplog.text)
+        until(lambda: f"cannot watch {docs / name}: its name is not valid text" in caplog.text)
         (docs / "b.md").write_text("A window.")
         until(lambda: len(reports) > 2)
         assert [report.added for _, report in reports] == [1, 1, 1]

@@ -95,7 +95,7 @@ def answers(folder):
             [lexical(store, word, 20).ids.tolist() for word in WORDS],
             [store.select(Contains(word)).tolist() for word in WORDS],
             {text: vector.tobytes() for text, vector in store.known_vectors(texts(3)).items()},
-            (store.notes(), store.journal.problems(), store.journal.last_run()),
+            (store.notes(), store.journal.skipped(), store.journal.last_run()),
         )
 
 

@@ -183,7 +183,7 @@ def test_an_empty_store_holds_nothing(store):
     assert contents(store) == {}
     assert (store.generation, store.counts(), store.meta(), store.index_base()) == (0, (0, 0), {}, None)
     assert store.journal.last_run() is None
-    assert (store.journal.problems(), store.notes()) == ([], [])
+    assert (store.journal.skipped(), store.notes()) == ([], [])
 
 
 def test_a_document_without_chunks_is_held_all_the_same(store):
@@ -364,7 +364,7 @@ def test_odd_paths_come_back_as_they_are(path):
     with LocalStore(path, writable=True) as store:
         for odd in ODD_PATHS:
             put(store, odd, f"text of {odd!r}")
-        store.journal.set_problems([], [Skipped(odd, "odd") for odd in ODD_PATHS])
+        store.journal.set_skipped([], [Skipped(odd, "odd") for odd in ODD_PATHS])
     with LocalStore(path) as store:
         documents = store.documents()
         assert sorted(documents) == sorted(ODD_PATHS)
@@ -373,7 +373,7 @@ def test_odd_paths_come_back_as_they_are(path):
         assert {chunk.path: chunk.text for chunk in chunks.values()} == {
             odd: f"text of {odd!r}" for odd in ODD_PATHS
         }
-        assert sorted(problem.path for problem in store.journal.problems()) == sorted(ODD_PATHS)
+        assert sorted(problem.path for problem in store.journal.skipped()) == sorted(ODD_PATHS)
 
 
 def test_facts_replace_one_another_and_leave_the_generation_alone(store):
@@ -424,23 +424,23 @@ def test_the_journal_tells_how_the_latest_run_went(store):
 
 
 def test_skipped_files_are_forgotten_by_path_and_noted_anew(store):
-    store.journal.set_problems([], [Skipped("b", "too large"), Skipped("a", "unreadable")])
-    assert store.journal.problems() == [Skipped("a", "unreadable"), Skipped("b", "too large")]
-    store.journal.set_problems(["a", "never noted"], [Skipped("c", "gone")])
-    assert store.journal.problems() == [Skipped("b", "too large"), Skipped("c", "gone")]
-    store.journal.set_problems([], [Skipped("b", "still too large")])
-    assert store.journal.problems() == [Skipped("b", "still too large"), Skipped("c", "gone")]
+    store.journal.set_skipped([], [Skipped("b", "too large"), Skipped("a", "unreadable")])
+    assert store.journal.skipped() == [Skipped("a", "unreadable"), Skipped("b", "too large")]
+    store.journal.set_skipped(["a", "never noted"], [Skipped("c", "gone")])
+    assert store.journal.skipped() == [Skipped("b", "too large"), Skipped("c", "gone")]
+    store.journal.set_skipped([], [Skipped("b", "still too large")])
+    assert store.journal.skipped() == [Skipped("b", "still too large"), Skipped("c", "gone")]
 
 
 def test_how_a_skipped_file_stood_is_noted_where_it_is_known(store):
     stamp = SkipStamp(STAMP, "ingest-1")
     paths = ("a", "b", "c", os.fsdecode(b"\xff"))
     skipped = [Skipped(path, "no text in it", STAMP.n_bytes * (path not in "bc")) for path in paths]
-    store.journal.set_problems([], skipped, {"a": stamp, os.fsdecode(b"\xff"): stamp, "not skipped": stamp})
-    assert store.journal.problems() == skipped
-    assert store.journal.problem_stamps() == {"a": stamp, os.fsdecode(b"\xff"): stamp}
-    store.journal.set_problems(["b"], [Skipped("a", "unreadable")])
-    assert store.journal.problem_stamps() == {os.fsdecode(b"\xff"): stamp}
+    store.journal.set_skipped([], skipped, {"a": stamp, os.fsdecode(b"\xff"): stamp, "not skipped": stamp})
+    assert store.journal.skipped() == skipped
+    assert store.journal.skip_stamps() == {"a": stamp, os.fsdecode(b"\xff"): stamp}
+    store.journal.set_skipped(["b"], [Skipped("a", "unreadable")])
+    assert store.journal.skip_stamps() == {os.fsdecode(b"\xff"): stamp}
 
 
 def test_what_was_left_out_is_forgotten_by_path_and_noted_anew(store):
@@ -448,7 +448,7 @@ def test_what_was_left_out_is_forgotten_by_path_and_noted_anew(store):
     assert store.journal.left_out() == [Skipped("a", "ignored by .gitignore"), Skipped("b", "hidden")]
     store.journal.set_left_out(["a", "never noted"], [Skipped("b", "ignored"), Skipped("c", "hidden")])
     assert store.journal.left_out() == [Skipped("b", "ignored"), Skipped("c", "hidden")]
-    assert store.journal.problems() == []
+    assert store.journal.skipped() == []
 
 
 def test_a_reason_that_quotes_an_odd_path_comes_back_as_it_is(store):
@@ -456,8 +456,8 @@ def test_a_reason_that_quotes_an_odd_path_comes_back_as_it_is(store):
         Skipped(name, f"named twice: {name}") for name in ("Grüße", "a\nb\x1b[0m", os.fsdecode(b"ok\xff.md"))
     ]
     odd = sorted(odd, key=lambda one: os.fsencode(one.path))
-    store.journal.set_problems([], odd)
-    assert store.journal.problems() == odd
+    store.journal.set_skipped([], odd)
+    assert store.journal.skipped() == odd
     store.journal.set_left_out([], odd)
     assert store.journal.left_out() == odd
 

@@ -295,9 +295,9 @@ def test_a_document_that_comes_back_is_no_longer_among_those_passed_over(path):
         put(store, "a.md", "one")
     with LocalStore(path, writable=True) as store:
         store.remove([store.documents()["a.md"].id])
-        store.journal.set_problems([], [Skipped("a.md", "unreadable"), Skipped("b.md", "too large")])
+        store.journal.set_skipped([], [Skipped("a.md", "unreadable"), Skipped("b.md", "too large")])
         store.roll_back()
-        assert store.journal.problems() == [Skipped("b.md", "too large")]
+        assert store.journal.skipped() == [Skipped("b.md", "too large")]
 
 
 def test_a_killed_rollback_is_done_or_not(path):

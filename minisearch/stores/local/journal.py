@@ -1,4 +1,4 @@
-"""The journal of an index: its runs, the files they skipped, and what they left out on purpose."""
+"""The journal of an index: its runs, the files that they skipped, and those left out on purpose."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Journal:
         self._connection = connection
 
     def start_run(self, roots: Sequence[str]) -> int:
-        """Record that a run has begun; its number. The last `MOST_RUNS` are kept."""
+        """Record the start of a run and return its number; the last `MOST_RUNS` runs are kept."""
         with self._connection.transaction():
             run_id = self._connection.write(
                 "insert into runs (started_at, outcome, roots, pid, counts) values (?, ?, ?, ?, '{}')",
@@ -54,12 +54,12 @@ class Journal:
         except (ValueError, TypeError, RecursionError) as error:
             raise damaged(self._connection.path, f"the record of its last run: {error}") from error
 
-    def problems(self) -> list[Skipped]:
+    def skipped(self) -> list[Skipped]:
         """The skipped files, by path."""
         rows = self._connection.rows("select path, reason, coalesce(n_bytes, 0) from problems order by path")
         return [Skipped(self._path(path), self._path(reason), n_bytes) for path, reason, n_bytes in rows]
 
-    def problem_stamps(self) -> dict[str, SkipStamp]:
+    def skip_stamps(self) -> dict[str, SkipStamp]:
         """The recorded state of skipped files, by path; files without one are left out."""
         rows = self._connection.rows(
             "select path, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest, n_crashes from problems "
@@ -70,7 +70,7 @@ class Journal:
             for path, *stamp, ingest, n_crashes in rows
         }
 
-    def set_problems(
+    def set_skipped(
         self,
         forget: Iterable[str],
         skipped: Iterable[Skipped],
