@@ -1,4 +1,4 @@
-"""MiniSearch: the class that most users need. Each method is a thin call into another room.
+"""MiniSearch: the class that most users need. Each method is a thin call into another module.
 
 `search` answers queries, `indexing` writes, `maintenance` checks and restores.  An index is a folder,
 ``.minisearch`` by default, with the database, one file of the vector index and a lock.  Opening creates
@@ -221,7 +221,7 @@ class MiniSearch:
         ``mode`` is "dense" (by meaning), "lexical" (by words) or "hybrid" (both).  ``where`` is a filter: a
         condition of `minisearch.filters`, or a text such as 'author = "ada"'.  ``by`` "passage" merges near
         copies and neighbours under one heading, and shows at most three results of a document while others
-        match; "document" gives one result a document; "chunk" merges nothing.  ``rerank`` ("auto", "cross",
+        match; "document" gives one result per document; "chunk" merges nothing.  ``rerank`` ("auto", "cross",
         "bi" or a `Reranker`) scores the best ``rerank_depth`` candidates again, or as many as fit in
         ``rerank_budget_s`` seconds.  ``diverse`` from 0 to 1 trades relevance for variety.  ``evidence``
         finds the best sentence of each passage.

@@ -212,7 +212,7 @@ def _pieces(pattern: str, *, is_name: bool) -> list[str] | None:
 
 
 def _star(pattern: str, start: int, *, is_name: bool) -> tuple[str, int]:
-    """The piece of a star, or of several, and where the pattern goes on."""
+    """The piece of a star, or of several, and the position after it."""
     end = start
     while pattern[end : end + 1] == "*":
         end += 1
@@ -228,7 +228,7 @@ def _star(pattern: str, start: int, *, is_name: bool) -> tuple[str, int]:
 
 
 def _class(pattern: str, position: int) -> tuple[str, int] | None:
-    """The expression of a class that begins before ``position``, and where the pattern goes on.
+    """The expression of a class that begins before ``position``, and the position after it.
 
     As git reads it: the first sign is never the end, and "[z-a]" matches "z".  None where it has no end.
     """

@@ -4,8 +4,8 @@ A folder goes in, an `IndexLocation` comes out.  A file below the folder that ho
 under its path relative to that folder, so that a project can be moved together with its index; any other file
 is stored under its absolute path.  Messages show a path that opens from the current folder.
 
-An index names folders, files and a model, and it may come from anybody: unpacked, cloned, found on a share.
-Paths that a user names are always opened; those that only the index names are checked here first.
+An index names folders, files and a model, and it may come from anywhere: an archive, a clone, a share.
+Paths that the user names are always opened; paths that only the index names are checked here first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INDEX_FOLDER = ".minisearch"
 DATABASE = "minisearch.db"
 MAX_PATHS_SHOWN = 8  # in one message
 
-# Names that only an index folder has in it; any other says that the folder is somebody's own.
+# Names that only an index folder has in it; with any other name, the folder is not ours.
 OWN_NAMES = (DATABASE, "vectors-", "writer.lock", ".gitignore")
 
 
@@ -79,7 +79,7 @@ class IndexLocation:
             )
 
     def must_be_free(self) -> None:
-        """IndexNotWritable when the folder holds anything else than an index: it is somebody's own."""
+        """IndexNotWritable if the folder contains anything but an index: then it is not ours."""
         if self.exists() or not self.path.exists():
             return
         try:
@@ -288,25 +288,25 @@ def with_trusted(
 
 
 def check_roots(trusted: Trusted, location: IndexLocation, roots: Sequence[str]) -> None:
-    """InputError when the index may not open all of these absolute paths, which it follows."""
+    """InputError if the index is not trusted to open all of these roots (absolute paths)."""
     places = trusted_places(trusted, location)
     closed = [root for root in roots if not may_open(root, places)]
     if closed:
         shown = shlex.join(closed[:MAX_PATHS_SHOWN]) + " ..." * (len(closed) > MAX_PATHS_SHOWN)
         raise InputError(
-            f"the index in {location.folder} follows {shown}, which nobody has named to it here: it "
-            f"may be another's, copied or moved. Name what is to be read, {_how_often(location)}: "
+            f"the index in {location.folder} covers {shown}, which you have not named for it here: it may "
+            f"come from another user, or be copied or moved. Name the paths to read, {_how_often(location)}: "
             f"minisearch index {shown}{location.option}; "
-            f"take out others: minisearch remove PATH{location.option}"
+            f"remove the others: minisearch remove PATH{location.option}"
         )
 
 
 def check_model_folder(trusted: Trusted, location: IndexLocation, model: str) -> None:
-    """InputError when the index may not open the model folder that it names."""
+    """InputError if the index is not trusted to open the model folder that it names."""
     if not may_open(os.path.expanduser(model), trusted_places(trusted, location)):  # noqa: PTH111 - as the catalog does
         raise InputError(
-            f"the index in {location.folder} was made with the model in {model}, which nobody has named "
-            f"to it here: it may be another's, copied or moved. If that is to be opened, "
+            f"the index in {location.folder} was made with the model in {model}, which you have not named "
+            f"for it here: it may come from another user, or be copied or moved. To open that model, "
             f"name it {_how_often(location)}: minisearch index PATH --model {quoted(model)}{location.option}"
         )
 

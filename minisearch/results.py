@@ -1,6 +1,6 @@
 """The vocabulary of a search: the query, the search options, and the ranked results with their scores.
 
-Frozen data that every room may hold.  Nothing here searches, and importing it does not load NumPy.
+Frozen data classes for every part of the package.  Importing them does not load NumPy.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ STOP_WORDS = frozenset(
     can could may might must shall should will would
     there here now ever never yet still
     get gets got let s t d m ll re ve
-    """.split()  # noqa: SIM905 - one a line would be 160 lines
+    """.split()  # noqa: SIM905 - one per line would be 160 lines
 )
 
 

@@ -68,7 +68,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def refused(use: Callable[[], object], *names: object) -> None:
-    with pytest.raises(InputError, match="nobody has named") as error:
+    with pytest.raises(InputError, match="you have not named") as error:
         use()
     for name in names:
         assert str(name) in str(error.value)

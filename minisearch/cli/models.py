@@ -160,7 +160,7 @@ def _facts(located: Located, settings: CheckpointSettings, report: LoadReport) -
         for name, prompt in settings.prompts.items():
             yield "prompt", f"{name}: {prompt!r}"
     else:
-        yield "scores", f"{settings.n_labels} a pair, {settings.activation}"
+        yield "scores", f"{settings.n_labels} per pair, {settings.activation}"
     yield "parameters", f"{report.n_parameters:,} in {report.n_tensors} tensors, {', '.join(report.dtypes)}"
     yield "weights", f"{_megabytes(report.n_bytes)}, {report.format}"
     yield "source", report.source

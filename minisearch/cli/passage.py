@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 INDENT = "    "
 EVIDENCE_MARK = ">"  # in the first column: visible without colour, and found by grep '^>'
 PASSAGE_LINES = 4
-WRAPPED_FROM = 60  # a line of so many columns probably goes on in the next one
-GOES_ON = ",.;:-–—)、。，；：）"  # it may end with these, a letter or a digit
+WRAPPED_FROM = 60  # a line of so many columns probably continues on the next one
+CONTINUES_AFTER = ",.;:-–—)、。，；：）"  # it may end with these, a letter or a digit
 HEADING_MARKS = "#=-~^*+_.:`\"' \t"
 LONGEST_QUERY = 200
 WRAPPED_INDENT = 2  # more columns of indentation for the rest of a wrapped line of code
@@ -240,7 +240,9 @@ def _goes_on(above: Line, previous: str, line: Line) -> bool:
         return False
     if _indentation(line.marked.text) != above.hang:
         return False
-    was_wrapped = width(previous) >= WRAPPED_FROM and (previous[-1].isalnum() or previous[-1] in GOES_ON)
+    was_wrapped = width(previous) >= WRAPPED_FROM and (
+        previous[-1].isalnum() or previous[-1] in CONTINUES_AFTER
+    )
     return was_wrapped and line.marked.text.lstrip()[:1].isalpha()
 
 

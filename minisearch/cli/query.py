@@ -93,7 +93,7 @@ query_option, files_option, ranking_option, output_option = map(
 @output_option("--full", is_flag=True, help="Print whole passages.")
 @output_option("--why", is_flag=True, help="Show the scores of each search step.")
 @output_option("--no-evidence", is_flag=True, help="Do not look for the sentence that matches.")
-@output_option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for scripts.")
+@output_option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for scripts.")
 @click.option("--refresh", is_flag=True, help="Index changed files first.")
 @offline_option
 @with_index
@@ -198,7 +198,7 @@ def _batch(file: str) -> Iterator[tuple[int, str]]:
     except OSError as error:
         raise InputError(f"cannot read queries from {file}: {error.strerror}") from error
     if is_empty:
-        raise InputError(f"no queries in {file}: expected one a line")
+        raise InputError(f"no queries in {file}: expected one per line")
 
 
 # --- what is printed ---------------------------------------------------------------------------------

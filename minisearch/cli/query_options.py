@@ -199,7 +199,7 @@ def exists(name: str) -> bool:
 
 # --- dates -------------------------------------------------------------------------------------------
 
-# Months and years are of 30 and 365 days: nobody looks for a file by the hour of a month ago.
+# A month is 30 days and a year 365: over such times, a day more or less does not matter.
 UNITS = {
     **dict.fromkeys(["min", "minute", "minutes"], timedelta(minutes=1)),
     **dict.fromkeys(["h", "hour", "hours"], timedelta(hours=1)),

@@ -192,7 +192,7 @@ def similarity(index: IndexChoice, texts: tuple[str, ...], as_json: bool) -> Non
     For two texts this is their cosine, at most 1; more texts give a table.
 
     The model is the index's, or the default one where there is no index. With --json: texts, and cosine of
-    two texts or cosines, one row a text.
+    two texts or cosines, one row per text.
     """
     if len(texts) < 2:
         raise click.UsageError(

@@ -1,6 +1,6 @@
 """A folder in BEIR's format in; a collection out: documents, queries, and relevance judgements.
 
-``corpus.jsonl`` and ``queries.jsonl`` have one object a line with ``_id`` and ``text``; documents may also
+``corpus.jsonl`` and ``queries.jsonl`` have one object per line with ``_id`` and ``text``; documents may also
 have a ``title`` and any other fields.  ``qrels/SPLIT.tsv`` has a query's id, a document's id and a judgement
 a line, 0 for "not relevant".  Invalid lines are refused with file and line number; what is valid but
 inconsistent is counted in ``notes``.
@@ -149,7 +149,7 @@ def _records(path: Path) -> Iterator[_Record]:
         line_of_id[id_] = line_number
         yield _Record(place, _encodable(id_), values)
     if not line_of_id:
-        raise InputError(f"{path} is empty: expected a JSON object a line")
+        raise InputError(f"{path} is empty: expected a JSON object per line")
 
 
 def _encodable(text: str) -> str:

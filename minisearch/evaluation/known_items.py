@@ -125,7 +125,7 @@ def _from_sentences(document: ChunkedDocument, section_starts: Iterable[ChunkTex
 def _item(kind: Kind, source: str, document: ChunkedDocument, n_words: tuple[int, int]) -> KnownItem | None:
     """The query made from this text; None if it has too few words, or too many for a heading."""
     text = source
-    for markup, plain in _MARKUP:  # nobody types it
+    for markup, plain in _MARKUP:  # users do not type markup
         text = markup.sub(plain, text)
     text = " ".join(text.split())
     least, most = n_words
@@ -179,7 +179,7 @@ def found_elsewhere(items: Iterable[KnownItem], documents: Iterable[ChunkedDocum
 
 
 def choose(items: Sequence[KnownItem], n: int, *, seed: int = 0) -> list[KnownItem]:
-    """At most ``n`` of the queries, one a document, sorted by path.
+    """At most ``n`` of the queries, one per document, sorted by path.
 
     Each file type has its share, and at least one query; the kinds are as even as the documents allow.
     """

@@ -1,4 +1,4 @@
-"""Measured settings in, a PNG out; matplotlib is loaded only here, when a plot is asked for."""
+"""Measured settings in, a PNG out; matplotlib is loaded only here, to draw a plot."""
 
 from __future__ import annotations
 

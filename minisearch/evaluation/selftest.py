@@ -111,7 +111,7 @@ def selftest(
     offline: bool = False,
     on_progress: OnProgress = lambda *_: None,
 ) -> SelfTest:
-    """Search an index with at most ``n`` queries made from its own documents, one a document.
+    """Search an index with at most ``n`` queries made from its own documents, one per document.
 
     Without ``backends``, every installed one is measured.  Raises InputError if fewer than 20 documents have
     a query of their own, BackendUnavailable for a named backend that is not installed.

@@ -49,7 +49,7 @@ def screened(document: Document) -> Document:
 
 
 def _as_in_names(parts: Collection[str]) -> set[str]:
-    """Parts of secrets as they stand in the name of a field: in lower case, perhaps behind a dot."""
+    """Parts of secrets as they appear in the name of a field: in lower case, perhaps after a dot."""
     pieces = (piece for part in parts for piece in NAME_PARTS.findall(part.lower()))
     return {piece for piece in pieces if len(piece) >= LEAST}
 

@@ -34,8 +34,8 @@ from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestRe
 # window.  The reader thread stays at most this many tokens ahead.
 WINDOW_TOKENS = 65_536
 
-# The longest wait for a reader thread that hangs, on a network folder that has disappeared or in a long step of
-# a parser: Ctrl-C must end a command within two seconds.
+# The longest wait for a reader thread that hangs, on a network folder that has disappeared or in a long step
+# of a parser: Ctrl-C must end a command within two seconds.
 JOIN_TIMEOUT_S = 1.0
 CHECK_S = 0.5  # how often to check that the reader thread is still running
 

@@ -18,7 +18,7 @@ from minisearch.minilm.numpy_encoder import NumpyEncoder, UnsupportedCheckpoint
 from minisearch.types import Encoder
 
 # A process encodes with NumPy until that has taken as long as loading torch, so it never takes more than
-# twice the least possible time. On one core a query takes 15 ms and 0.6 ms a token (20 ms for 12 tokens,
+# twice the least possible time. On one core a query takes 15 ms and 0.6 ms per token (20 ms for 12 tokens,
 # 0.16 s for 256), with torch almost nothing; loading torch and the model takes 1.7 s. In tokens:
 NUMPY_TOKENS = 2_800  # 75 queries of 12 tokens
 TOKENS_PER_QUERY = 25  # the fixed cost of a query

@@ -6,9 +6,9 @@ package with the weights; the Hugging Face cache; the Hugging Face hub, at a pin
 only if it has every file that the checkpoint needs.
 
 The SHA-256 of the weights must be the one in the catalog or, if the catalog has none, the one that the hub's
-cache records.  If neither has one, a folder in the current folder is skipped, because anybody may have put
-it there, and weights from any other place are used with a warning.  The other files are not verified.  A
-folder given by its path is used as it is.
+cache records.  If neither has one, a folder in the current folder is skipped, because it may come from
+anyone, and weights from any other place are used with a warning.  The other files are not verified.  A folder
+given by its path is used without these checks.
 
 This is the only module of `minilm` that reads the environment.  It reads the hub's cache without
 `huggingface_hub`, whose import takes as long as a short query; only a download imports it.  The layout of
@@ -166,8 +166,8 @@ def _shared_tokenizer(name: str, *, barred: str) -> Path:
 def verified_sha256(located: Located, content: memoryview | None = None) -> str:
     """The SHA-256 of a checkpoint's weights; ModelError if it is not the expected one.
 
-    ``content`` is the whole file, if the caller has it in memory.  Otherwise the file is read here, and
-    somebody could replace it before the caller opens it again.
+    ``content`` is the whole file, if the caller has it in memory.  Otherwise the file is read here, and it
+    could be replaced before the caller opens it again.
     """
     path = located.weights
     digest = _sha256(path) if content is None else hashlib.sha256(content).hexdigest()

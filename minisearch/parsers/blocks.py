@@ -133,7 +133,7 @@ def _header_and_rows(start: int, end: int, rows: Sequence[Block]) -> Iterator[Bl
 
 
 def _drawn(flat: str) -> Iterator[Block]:
-    """Grids, whose rows may have several lines, and everything else drawn with bars, each line a row."""
+    """Grids, whose rows may have several lines, and everything else drawn with bars, one row per line."""
     for drawn in DRAWN.finditer(flat):
         start, end = drawn.start(), drawn.end() - drawn[0].endswith("\n")
         yield start, end

@@ -1,7 +1,7 @@
 """Labels for the cells of HTML tables that have a header, so that rows read as those of other tables.
 
-Rows of cells go in, as they stand in the file; out comes a label for each cell by its place: "Deposit: ",
-from the header above it.  Where labels are written is left to `html`.  A table without a header, or with one
+Rows of cells go in, in the order of the file; a label for each cell comes out, from the header above it:
+"Deposit: ".  Where labels are written is left to `html`.  A table without a header, or with one
 column, may be the layout of a page, and gets no labels.
 """
 

@@ -91,7 +91,7 @@ def parse(path: str, data: bytes) -> Document:
 
     Raises IngestError when they are binary, or not in the encoding that their byte-order mark names.
     """
-    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a plain string; pathlib would cost 5 µs a file
+    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a plain string; pathlib would cost 5 µs per file
     if read_binary := EXTRACTED.get(suffix):
         document = read_binary(path, data)
     else:

@@ -22,7 +22,7 @@ from minisearch.text import CJK, STOP_WORDS, bigrams, stem
 from minisearch.types import FloatArray
 
 # How many sentences of a passage the model sees.  Its choice among all sentences is among these in 93% of 442
-# passages found for 98 queries (two collections: 94% and 91%), at 65 of 117 tokens a passage; at most three
+# passages found for 98 queries (two collections: 94% and 91%), at 65 of 117 tokens per passage; at most three
 # give 90% at 58.  By shared words alone, without word vectors, four give 91% at 84.  Of 387 passages found
 # for 129 queries (notes, data/) three mark another sentence than four in 15, two in 55.
 N_TRIED = 4

@@ -7,7 +7,7 @@
 
 An operator is at the beginning or after a space, and its word begins with a letter: ``--all``, ``-5``,
 ``+49 170``, ``c++`` and hyphenated words are plain text.  So is a single letter (``ls -v``, ``x^3 -x^2``),
-which is mostly an option or a variable; ``-"v"`` is an operator.  The other cases cannot be told apart:
+which is mostly an option or a variable; ``-"v"`` is an operator.  Other cases cannot be distinguished:
 ``rm -rf build`` looks like ``bread -rye flour``, ``docker run -it`` like ``widgets -js``.  So the command
 line says which words were excluded, and `literal_query` reads no operators.
 
@@ -154,7 +154,7 @@ def _part(name: str, given: object) -> str:
 def _checked(text: str) -> str:
     if not isinstance(text, str):
         raise InputError(f"expected a query, a text, got {type(text).__name__}")
-    return text.encode("utf-8", "replace").decode()  # a terminal can hand over halves of characters
+    return text.encode("utf-8", "replace").decode()  # a terminal can pass lone surrogates
 
 
 def _operand(step: re.Match[str]) -> str | None:

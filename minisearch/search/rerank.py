@@ -54,7 +54,9 @@ def rerank_scores(query: str, texts: Sequence[str], reranker: Reranker) -> Float
     scores = np.asarray(reranker.score(query, distinct), np.float32)
     n, name = len(distinct), reranker.name
     if scores.shape != (n,):
-        raise ModelError(f"reranker {name} gave scores of shape {scores.shape}, expected ({n},), one a text")
+        raise ModelError(
+            f"reranker {name} gave scores of shape {scores.shape}, expected ({n},), one per text"
+        )
     n_odd = int(n - np.isfinite(scores).sum())
     if n_odd:
         raise ModelError(
@@ -166,7 +168,7 @@ class Rerankers:
         return rerank_scores(query, texts[: depth or DEFAULT_DEPTH], timed.reranker)
 
     def timed(self, which: str | Reranker) -> TimedReranker:
-        """The reranker, loaded, with its speed; the same object when it is asked for again."""
+        """The loaded reranker with its speed; the same object at every call."""
         with self._lock:
             if not isinstance(which, str):
                 if self._given is None or self._given.reranker is not which:

@@ -1,8 +1,8 @@
 """Searcher: opens an index for reading and searches it.
 
-A query with its options comes in, `SearchResults` go out; so do the other things that can be read from an
-index: similar passages, why a file was not found, its status.  Each search reads one snapshot of the index,
-however long an indexing run goes on beside it, and writes nothing.  How a search works is left to `pipeline`.
+A query with its options goes in, `SearchResults` come out.  Other questions about an index are answered here
+too: similar passages, why a file was not found, its status.  Each search reads one snapshot of the index,
+even while an indexing run changes it, and writes nothing.  The steps of a search are left to `pipeline`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Explains why a file was not found: it is not indexed, filtered out, outranked, or lost in the fusion.
 
 A search over one snapshot, and a file or a line of it, come in; one verdict with its numbers goes out.  The
-search runs twice, as the user asked for it and over every passage; the reasons for files that are not indexed
+search runs twice, with the user's options and over every passage; the reasons for files that are not indexed
 are read from the store.
 """
 

@@ -1,7 +1,7 @@
 """The exact index, in NumPy: the reference that the others are measured against.
 
 Its base is a ``.npy`` file, mapped into memory.  It proposes no candidates: the base class reads every
-vector, 7 ms a query for 100,000 of 384 dimensions.
+vector, 7 ms per query for 100,000 of 384 dimensions.
 
 A FAISS file that is only a list of vectors is opened here too, without importing FAISS, which takes 0.08 s.
 FAISS scans such a list like the base class, one thread a query: 7.9 ms and 7 ms for 100,000 vectors.  A graph

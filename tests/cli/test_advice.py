@@ -94,7 +94,7 @@ def test_a_copied_index_names_all_that_it_follows_and_itself_whole(folder: Path)
     (folder / "one index").rename(INDEX)
     told = run("index", "--index", INDEX, code=1).stderr
     named, taken_out = (
-        told.rstrip("\n").split(": minisearch index ")[1].split("; take out others: minisearch ")
+        told.rstrip("\n").split(": minisearch index ")[1].split("; remove the others: minisearch ")
     )
     assert shlex.split(taken_out) == ["remove", "PATH", "--index", INDEX]
     assert run("index", *shlex.split(named)).stdout.startswith("0 documents added, 0 updated, 3 unchanged")

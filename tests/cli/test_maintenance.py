@@ -253,7 +253,7 @@ def roots_that_nobody_has_named(place: Path) -> Iterator[str]:
     with LocalStore(place / ".minisearch" / "minisearch.db", writable=True) as store:
         manifest = json.loads(store.meta()["manifest"])
         store.set_meta(manifest=json.dumps(manifest | {"roots": ["docs", "/nowhere"]}))
-    yield "nobody has named"
+    yield "you have not named"
 
 
 @pytest.mark.parametrize(

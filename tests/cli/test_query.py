@@ -446,7 +446,7 @@ def test_undecodable_bytes_spoil_no_other_query() -> None:
 
 def test_a_batch_without_queries_says_so() -> None:
     assert (
-        "no queries in -: expected one a line" in run("query", "--batch", "-", given="\n \n", code=1).stderr
+        "no queries in -: expected one per line" in run("query", "--batch", "-", given="\n \n", code=1).stderr
     )
 
 

@@ -321,7 +321,7 @@ def test_an_index_that_follows_what_is_outside_opens_none_of_it(places):
         place.change("update meta set value = ? where key = 'roots'", values=(roots,))
     for root, ended in zip(ROOTS, use(*stages), strict=True):
         assert outcomes({**ended, "refresh": ("done", "")}) == {"done"}, root
-        assert ended["refresh"][0] == "refused" and "nobody has named" in ended["refresh"][1], root
+        assert ended["refresh"][0] == "refused" and "you have not named" in ended["refresh"][1], root
 
 
 # --- programs --------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ class FullText:
 def _best(
     postings: Postings, k: int, query: LexicalQuery, where: IntArray | None, exclude: IntArray | None
 ) -> Hits:
-    """The k chunks with the highest sums, of those asked for."""
+    """The k chunks with the highest scores, of those that ``where`` and ``exclude`` allow."""
     ids, places = np.unique(postings["id"], return_inverse=True)
     scores = np.bincount(places, postings["score"], len(ids)).astype(np.float32)
     content = np.bincount(places, postings["content"], len(ids)) / (query.content_ceiling or 1.0)
