@@ -414,7 +414,7 @@ def test_what_is_screened_now_leaves_the_file_later_if_it_could_not_at_once(
                 screen()
             assert f"{path} was not shrunk: database or disk is full" in caplog.messages
             assert [one.levelname for one in caplog.records] == ["DEBUG", "WARNING"]
-            assert "bytes of secrets that were forgotten stay" in caplog.messages[1]
+            assert "bytes of deleted secrets stay" in caplog.messages[1]
     assert SECRET.encode() in bytes_of(path)
     with LocalStore(path) as reader:
         assert contents(reader) == {"a.md": as_put("[secret]")}

@@ -638,7 +638,7 @@ def test_a_disk_without_room_says_what_still_works_and_what_to_do(backend, store
         store.publish_index(backend, DIMENSION)
     assert str(folder) in str(caught.value)
     assert "No space left on device" in str(caught.value)
-    assert "answers stay exact" in str(caught.value)
+    assert "results stay exact" in str(caught.value)
     assert "minisearch rebuild" in str(caught.value)
 
 

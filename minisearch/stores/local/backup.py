@@ -1,7 +1,7 @@
 """Back up a database while a writer works, and restore it.
 
-A backup is one file: SQLite copies the database as it is at one moment.  The file gets its name only when all
-of it is on the disk and was checked.
+A backup is one file: SQLite copies one snapshot of the database.  The file gets its name only after it is
+complete, checked and synced to disk.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def back_up(connection: Connection, path: Path) -> None:
 def restore(backup: Path, path: Path) -> None:
     """Copy a backup to a path where there is no database.
 
-    All of it is checked first, which takes about 0.1 ms for each passage.  The vector index is not in the
+    The copy is checked first, which takes about 0.1 ms per passage.  The vector index is not in the
     backup: it is built again from the vectors.  Raises IndexCorrupt for a damaged backup or another file,
     InputError if there is an index already, StoreError for a backup of an earlier version.
     """
@@ -59,7 +59,7 @@ def _refuse_damage(connection: Connection, path: Path, *, deep: bool = False) ->
 
 @contextlib.contextmanager
 def _whole_file(path: Path, what: str) -> Iterator[Path]:
-    """A temporary file that is renamed to the path, where nothing may be, once it is complete."""
+    """A temporary file that is renamed to the path when it is complete; the path must not exist."""
     _refuse_to_replace(path, what)
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent} for the {what}")
@@ -72,8 +72,8 @@ def _whole_file(path: Path, what: str) -> Iterator[Path]:
             sync(path.parent)
     except (OSError, IndexNotWritable) as error:
         raise IndexNotWritable(
-            f"cannot write the {what} {path} ({error}; {free_space(path.parent)}): make room, check the "
-            f"permissions, or choose another folder"
+            f"cannot write the {what} {path} ({error}; {free_space(path.parent)}): free some space, check "
+            f"the permissions, or choose another folder"
         ) from error
 
 

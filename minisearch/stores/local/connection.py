@@ -1,6 +1,6 @@
-"""One SQLite connection: opening, transactions, the seal, interrupts and closing, with errors of ours.
+"""One SQLite connection: opening, transactions, the seal, interrupts and closing, with our error classes.
 
-A path comes in.  Statements and their rows are left to the callers; `sqlite` does the raw work on files.
+The path of a database goes in.  SQL statements are left to the callers, raw work on files to `sqlite`.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from minisearch.threads import DaemonThread
 
 CLOSE_TIMEOUT_S = 1.0  # long enough for a reader in the middle of a query
 STEPS_AT_ONCE = 10_000  # of SQLite's virtual machine: some milliseconds
-SHRUNK_FROM = 256  # pages, a megabyte: a smaller file has little to give back
+SHRUNK_FROM = 256  # pages, a megabyte: in a smaller file there is little to free
 INTERRUPTED_EVERY_S = 0.02
-MAX_VARIABLES = 900  # SQLite binds at most 999 values a statement in the oldest builds still in use
+MAX_VARIABLES = 900  # SQLite binds at most 999 values per statement in the oldest builds still in use
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Connection:
     def _prepare_to_write(self) -> None:
         db = self._db
         db.execute("pragma trusted_schema = on")  # the full-text triggers need it
-        db.execute("pragma recursive_triggers = on")  # a replaced row leaves the full text too
+        db.execute("pragma recursive_triggers = on")  # a replaced row is removed from the full text too
         # Debian's SQLite overwrites all freed pages: 7 s instead of 0.3 to delete 100,000 passages.
         db.execute("pragma secure_delete = fast")
         if db.execute("pragma journal_mode").fetchone() != ("wal",):
@@ -169,7 +169,7 @@ class Connection:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether this writer found the file without a seal: then it is checked before it is sealed."""
+        """Whether this writer found no valid seal; then the file must be checked before it is sealed."""
         return self._has_written and not self._is_sound
 
     def mark_as_checked(self) -> None:
@@ -193,7 +193,7 @@ class Connection:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """A block whose reads are of one moment and whose writes are atomic; blocks nest."""
+        """A context in which reads see one snapshot and writes are atomic; contexts nest."""
         with self._named_errors():
             if self._db.in_transaction:
                 yield
@@ -264,7 +264,7 @@ class Connection:
 
     @staticmethod
     def copy_file(source: Path, path: Path) -> None:
-        """Copy a database of ours into a new file."""
+        """Copy a minisearch database into a new file."""
         with named_errors(source), contextlib.closing(open_database(source, "mode=ro")) as db:
             refuse_foreign_database(db, source)
             refuse_older_backup(db, source)
@@ -318,7 +318,7 @@ class Connection:
 
     def _move_log(self) -> bool:
         """Whether all of the log is in the database now, and on the disk."""
-        with contextlib.suppress(sqlite3.Error):  # a reader holds the log: the next close moves it
+        with contextlib.suppress(sqlite3.Error):  # a reader uses the log: the next close moves it
             self._db.execute(f"pragma busy_timeout = {CLOSE_TIMEOUT_S * 1000:.0f}")
             return bool(self._db.execute("pragma wal_checkpoint(truncate)").fetchone() == (0, 0, 0))
         return False
@@ -362,7 +362,7 @@ def interruptible(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
     try:
         # Not an executor: a signal that came while it starts its thread would wait for all of the work.
         thread.start()
-        # Not `join`: if a signal interrupts it, Python 3.11 takes the thread for ended.
+        # Not `join`: after a signal in it, Python 3.11 treats the thread as ended.
         working.acquire()
     except BaseException:
         is_cancelled.set()

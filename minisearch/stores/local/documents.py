@@ -1,7 +1,7 @@
 """Documents, their fields, chunks and vectors as database rows, each with a checksum.
 
-Records of `stores.base` go in and come out.  A row that is read is compared with its checksum; IndexCorrupt
-if it differs.  Transactions are left to the callers.
+Records of `stores.base` go in and come out.  Every row that is read is checked against its checksum;
+IndexCorrupt if they differ.  Transactions are left to the callers.
 """
 
 from __future__ import annotations

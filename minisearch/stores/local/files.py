@@ -1,6 +1,6 @@
 """Private files, complete writes, and the lock that allows one writer for each index folder.
 
-No link is followed, and only the owner may read what is written.
+Links are not followed, and only the owner may read written files.
 
 `hold` and `release` are for the database itself.  SQLite's locks belong to the process: closing any
 descriptor of the file, even one that only read it, releases the locks of all connections in this process
@@ -32,7 +32,7 @@ class _Held:
     descriptors: dict[tuple[int, int], int] = field(default_factory=dict)  # by device and inode
 
 
-# Of the whole process, as the locks are.
+# Shared by the whole process, like the locks.
 _turn = threading.Lock()
 _held: dict[str, _Held] = {}
 
@@ -55,7 +55,7 @@ def release(path: Path) -> None:
 
 
 def descriptor_of(path: Path) -> int:
-    """A descriptor to read a held database with; do not close it. OSError if there is no file."""
+    """A descriptor for reading a held database; do not close it. OSError if there is no file."""
     with _turn:
         held = _held[_name(path)]
         found = path.lstat()
@@ -92,7 +92,7 @@ def create_private(path: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a private file and sync it, or leave what is there; OSError."""
+    """Write a private file and sync it; on OSError the old file is unchanged."""
     temporary = path.with_name(f"{path.name}.tmp")
     try:
         temporary.unlink(missing_ok=True)

@@ -1,12 +1,12 @@
-"""Full-text search: which chunks hold a query's words, and how well (BM25 over title, heading and text).
+"""Full-text search: the chunks that match a query, scored by BM25 over title, heading and text.
 
 A chunk is in one of two FTS5 tables: with its text unchanged, or rewritten as normalised words.  FTS5 scores
-the rows of each table, and the sums are made here, so that a word counts by its rarity among all chunks.
-Words are cut out of the query and quoted, so no character of the query is an operator.
+the rows of each table; the scores are combined here, with the idf of a word among all chunks.  The words of a
+query are extracted and quoted, so no character of the query is an FTS5 operator.
 
-Chinese, Japanese and Korean put no spaces between words, or none that a search could rely on, and FTS5 would
-take a whole sentence for one word.  A run of such characters becomes overlapping pairs and a last single
-character, so that any part of it can be found, and no phrase reaches across two runs:
+Chinese, Japanese and Korean text has no reliable spaces between words, and FTS5 would treat a whole sentence
+as one word.  A run of such characters is stored as overlapping pairs and a last single character, so that any
+part of it can be found, and no phrase matches across two runs:
 
     "Pythonの入門"  ->  "Python の入 入門 門"
 """
@@ -119,7 +119,7 @@ class FullText:
         self._n_with: dict[tuple[str, str], int] = {}
 
     def term_counts(self, terms: Sequence[Term], version: object) -> list[int]:
-        """How many chunks hold each of the terms; inside a transaction."""
+        """The number of chunks with each term; inside a transaction."""
         self._refresh(version)
         return [sum(self._n_in(table, as_fts5(term)) for table in self._n_rows) for term in terms]
 
@@ -155,7 +155,7 @@ class FullText:
     def _scored(
         self, table: str, group: TermGroup, column_weights: tuple[float, float, float]
     ) -> Iterator[Postings]:
-        """What a table has of a group's terms, each weighted by its idf among all chunks."""
+        """The scores in one table for a group's terms, each weighted by its idf among all chunks."""
         n_rows, terms = self._n_rows[table], [as_fts5(term) for term in group.terms]
         if terms and n_rows >= NEARLY_ALL * self._n_chunks and self._n_chunks >= MANY:
             yield self._postings(table, " OR ".join(terms), column_weights)

@@ -1,15 +1,15 @@
 """Undo history: the state before the latest change, and the vectors of texts that are no longer in the index.
 
-One change is everything a run, or one opened store, puts and removes.  A run that was interrupted and the one
+One change is everything that a run, or one opened store, adds and removes.  An interrupted run and the run
 that continues it are one change.  When a change first touches a path, the document there is copied into the
-`undo_` tables, in the same transaction.  A rollback puts it back, and keeps what that replaces, so a
-second rollback returns.  Chunk ids are new each time: no id is ever used twice.
+`undo_` tables, in the same transaction.  A rollback restores it and keeps the replaced document, so that a
+second rollback redoes the change.  Restored chunks get new ids: no id is used twice.
 
-When the next change begins, the earlier states are deleted and only the vectors of their texts are kept, in
-`former_vectors`, so that nothing of a branch that comes back is embedded again.  Their texts are not kept,
-only a digest.  There are at most as many as the index has chunks, or `MIN_FORMER_VECTORS`; those longest out
-of use go first.  Nothing is kept of what a user removed, nor of documents with secrets once those are
-screened.
+When the next change begins, the earlier documents are deleted, and only the vectors of their texts are kept,
+in `former_vectors`.  So switching back to a branch in git embeds nothing again.  The texts are not kept, only
+their SHA-256.  The table has at most as many vectors as the index has chunks, or `MIN_FORMER_VECTORS`; those
+not used for the longest time are deleted first.  Nothing is kept of documents that the user removed, nor of
+documents with secrets once they are screened.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ _FORGET_OLDEST = """delete from former_vectors where id in (
 
 
 class Undo:
-    """What the latest change of one store replaced; every method but `forget` runs inside a transaction."""
+    """The documents that the latest change replaced; all methods but `forget` need an open transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -90,7 +90,7 @@ class Undo:
         self._meta: dict[str, str] = {}  # earlier values of the manifest, set before the change began
 
     def begin(self, run_id: int) -> None:
-        """Begin a run's change with the next document that is kept."""
+        """Let the change of a run begin with the next document that is kept."""
         if self._own is not None:
             self._own, self._meta = None, {}
         self._run_id = run_id
@@ -104,14 +104,14 @@ class Undo:
             self._meta = old | self._meta
 
     def keep(self, paths: Iterable[bytes]) -> None:
-        """Keep what is at these paths, unless the change has touched them before."""
+        """Keep the documents at these paths, unless this change has already touched them."""
         if not self._has_begun():
             self._begin()
         for path in paths:
             self._keep(path)
 
     def keep_for_rollback_only(self, paths: Sequence[bytes]) -> None:
-        """Keep what is at these paths for a rollback, but no vectors after that; forget former vectors."""
+        """Keep the documents at these paths for a rollback only, and delete all former vectors."""
         if paths:
             self.keep(paths)
             assert self._own is not None, "kept outside a change"
@@ -122,7 +122,7 @@ class Undo:
         self._connection.write("delete from former_vectors")
 
     def forget(self) -> None:
-        """Forget what earlier changes replaced; until then their vectors can still be used."""
+        """Delete the documents that earlier changes replaced; until then their vectors can be reused."""
         if self._own is None:
             return
         with self._connection.transaction():
@@ -130,7 +130,7 @@ class Undo:
             self._forget_others(change)
 
     def forget_secrets(self, keeps: Callable[[bytes], bool]) -> bool:
-        """Forget earlier states of documents with secrets whose path ``keeps`` none now; whether any were."""
+        """Delete earlier documents with secrets whose path ``keeps`` none now; whether there were any."""
         rows = self._connection.rows("select id, path from undo_documents where keeps_secrets")
         kept = [(undo_id,) for undo_id, path in rows if not keeps(path)]
         if kept:
@@ -148,7 +148,7 @@ class Undo:
         return True
 
     def roll_back(self) -> RollbackReport:
-        """Put back what the latest change replaced, and keep what is there now; InputError for nothing."""
+        """Undo the latest change, and keep the present documents for a redo; InputError if there is none."""
         change, _ = self._stored()
         kept = self._connection.rows(
             "select id, path, format is not null from undo_documents where change = ? order by id", [change]
@@ -185,7 +185,7 @@ class Undo:
         return change, run_id
 
     def _has_begun(self) -> bool:
-        # From the database: a transaction that failed has undone the beginning.
+        # Read from the database: a failed transaction has undone the start of the change.
         return self._own is not None and self._own == self._stored()
 
     def _begin(self) -> None:
@@ -200,12 +200,12 @@ class Undo:
 
     def _is_unfinished(self, run_id: int) -> bool:
         rows = self._connection.rows("select outcome from runs where id = ?", [run_id])
-        return rows not in ([], [("complete",)])  # a run that is not listed any more is long finished
+        return rows not in ([], [("complete",)])  # a run that is no longer listed ended long ago
 
     # --- the present state -> undo tables ----------------------------------------------------------
 
     def _keep(self, path: bytes) -> bool:
-        """Keep what is at a path, unless the change has touched it before; whether a document is there."""
+        """Keep the document at a path, unless this change has already touched it; whether there is one."""
         assert self._own is not None, "kept outside a change"
         change, connection = self._own[0], self._connection
         found = connection.rows("select id from documents where path = ?", [path])
@@ -251,7 +251,7 @@ class Undo:
         )
 
     def _forget_others(self, change: int) -> None:
-        """Forget what other changes replaced, but for the vectors; keep those within their limit."""
+        """Delete the documents that other changes replaced; keep their vectors, up to the limit."""
         write = self._connection.write
         write(_KEEP_VECTORS_OF_OTHERS, {"change": change})
         if self._connection.rows("select 1 from former_vectors limit 1"):

@@ -1,6 +1,6 @@
 """Check a whole database: the seal, SQLite's own checks, references between rows, and checksums.
 
-A connection comes in; descriptions of what is wrong go out.  Nothing is repaired.
+A connection goes in; descriptions of the problems come out.  Nothing is repaired.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def check(connection: Connection, *, deep: bool = False, in_place: bool = False)
             problems += _checksum_problems(connection)
         if deep and not problems:
             problems += _own_full_text_problems(connection) if in_place else _full_text_problems(connection)
-    except IndexCorrupt as error:  # too damaged to be read to its end
+    except IndexCorrupt as error:  # too damaged to read completely
         problems.append(str(error))
     return problems
 
@@ -94,7 +94,7 @@ def _checksum_problems(connection: Connection) -> Iterator[str]:
 
 
 def _rows_with_checksums(prefix: str, key: str) -> Iterator[tuple[str, str, str]]:
-    """What has checksums, of what, and SQL for id, checksum, path, and the columns under the checksum."""
+    """Each table with checksums: its name in messages, and SQL for id, checksum, path and checked columns."""
     record = DOCUMENT_COLUMNS.removesuffix(", crc32")
     yield (
         *("the record", "document"),

@@ -125,7 +125,7 @@ _TABLES = [
     "create table removed_from_base (chunk_id integer primary key)",
 ]
 
-# A chunk is in one of two full-text tables.  Most are in `chunks_fts`, which keeps only the words, because
+# A chunk is in one of two full-text tables.  Most are in `chunks_fts`, which stores only the words, because
 # the texts are in `chunks`.  Chunks with Chinese, Japanese or Korean, or with words that need normalising,
 # are rewritten (see full_text.py); `chunks_rewritten` keeps the rewritten text.  Chunks are never updated.
 _FULL_TEXT = [
@@ -225,7 +225,7 @@ _UNDO = [
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Apply every migration that the database has not had."""
+    """Apply the migrations that are missing in the database."""
     # Imported here because sqlite-utils takes 40 ms to import, and only a new database needs it.
     from sqlite_utils import Database, Migrations
 
@@ -236,7 +236,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def applied_migrations(db: sqlite3.Connection) -> list[str]:
-    """The names of the migrations that a database has had, in order."""
+    """The names of the migrations applied to a database, in order."""
     if not db.execute("select 1 from sqlite_master where name = ?", [MIGRATIONS_TABLE]).fetchone():
         return []
     rows = db.execute(

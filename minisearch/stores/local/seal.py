@@ -9,9 +9,9 @@ So damage below the file system, which changes neither size nor time, is found b
 that a query uses, by SQLite's own checks, or by `verify`.  In the full text, in filter columns and in
 counters only `verify` finds it.
 
-Without a seal a writer is at work, or was killed.  Then, too, the checksums of rows remain.  The same holds
-where the seal belongs to another state of the database, because a folder was copied over an older one or a
-backup was put in place by hand.  The state is a random name that each writer gives to what it writes.
+Without a seal, a writer is active or was killed.  Then damage is found by the checksums of rows.  The same
+holds if the seal belongs to another state of the database, because a folder was copied over an older one or a
+backup was put in place by hand.  The state is a random name that each writer stores with its changes.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _FORMAT = re.compile(rb"minisearch seal 2\n(?P<body>(\d+) (\d+) ([0-9a-f]{64}) (
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The name of what the last writer left, and the name under which the file was last sealed.
+    """The name of the state that the last writer left, and that of the state that was last sealed.
 
-    The second tells whose a log is: the log of a sealed database continues from the state that was sealed.
+    The second shows whether a log belongs to a sealed file: it does if it continues from the sealed state.
     """
 
     name: str = ""
@@ -148,7 +148,7 @@ class SealCheck:
 
     def __init__(self, path: Path, read_state: Callable[[], State | None], *, is_whole: bool) -> None:
         self._path = path
-        self._seal = read_seal(path)  # first: then a writer in between shows by its own seal
+        self._seal = read_seal(path)  # first, so that a writer in between is detected by its new seal
         self._state = read_state()
         self._is_of_another = False
         self._problem = ""
@@ -170,13 +170,13 @@ class SealCheck:
         return self._state.sealed_before if self._state else ""
 
     def problem(self) -> str:
-        """Wait for the comparison: what is wrong, or an empty text."""
+        """Wait for the comparison, and return a description of the damage, or ""."""
         if self._thread.ident is not None:
             self._thread.join()
         return self._problem
 
     def whole_problem(self) -> str:
-        """The same, after the whole file was compared."""
+        """Like `problem`, after comparing the whole file."""
         if self._seal is not None and self._thread.ident is None:
             self._thread.start()
         return self.problem()

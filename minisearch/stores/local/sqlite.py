@@ -1,9 +1,9 @@
 """Raw SQLite work: open a database, copy it, rewrite it without free space, and translate errors.
 
-A path or an open `sqlite3` connection comes in.  Transactions and the seal are left to `connection`.
+A path or an open `sqlite3` connection goes in.  Transactions and the seal are left to `connection`.
 
 A copy is made in one file beside the database, named ``*.unfinished``, that only its owner can read.  The
-next writer removes what a killed process left of it.
+next writer removes a copy that a killed process left behind.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def open_database(path: Path, mode: str) -> sqlite3.Connection:
             db.create_function(function.__name__, 2, function, deterministic=True)
         db.execute("pragma foreign_keys = on")
         db.execute("pragma cell_size_check = on")
-        db.execute("pragma trusted_schema = off")  # a database that came from elsewhere runs nothing
+        db.execute("pragma trusted_schema = off")  # a database from another source must not run code
         db.execute("select count(*) from sqlite_master").fetchone()  # the first real read: is it a database?
     except BaseException:
         db.close()
@@ -111,8 +111,8 @@ def refuse_links(path: Path) -> None:
             continue
         if stat.S_ISLNK(mode):
             raise StoreError(
-                f"{file} is a symbolic link, which an index does not follow: put the file itself into its "
-                f"place, or choose another folder with --index"
+                f"{file} is a symbolic link, which an index does not follow: replace it by the file "
+                f"itself, or choose another folder with --index"
             )
         if not stat.S_ISREG(mode):
             raise IndexNotWritable(
@@ -138,7 +138,7 @@ def copy_pages(
     def check_progress(status: int, *_: object) -> None:
         if is_interrupted():
             raise sqlite3.OperationalError("interrupted")
-        if status in (_BUSY, _LOCKED):  # Python would wait for ever
+        if status in (_BUSY, _LOCKED):  # Python would wait forever
             raise sqlite3.OperationalError("database is busy")
 
     is_snapshot = source.in_transaction
@@ -270,7 +270,7 @@ def _no_temporary_room(reason: str) -> IndexNotWritable:
     usable = (one for one in folders if one.is_dir() and os.access(one, os.W_OK | os.X_OK))
     folder = next(usable, folders[-1])
     return IndexNotWritable(
-        f"no room for temporary files in {folder} ({reason}; {free_space(folder)}): make room there, or set "
+        f"no space for temporary files in {folder} ({reason}; {free_space(folder)}): free some, or set "
         f"SQLITE_TMPDIR to another folder"
     )
 
@@ -283,7 +283,7 @@ def _not_writable(path: Path, reason: str) -> IndexNotWritable:
 
 
 def damaged(path: Path, reason: str) -> IndexCorrupt:
-    """The error for a database that does not hold what was put into it."""
+    """The error for a damaged database."""
     return IndexCorrupt(
         f"{path} is damaged ({reason}): restore it from a backup, or delete {path.name}* and vectors-* "
         f"in {path.parent} and index again"

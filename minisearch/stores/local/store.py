@@ -54,7 +54,7 @@ from minisearch.stores.local.vector_index import Base, LiveIndex, chunk_ids
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
 from minisearch.vectors.base import VectorIndex
 
-_TO_BE_SHRUNK = "to_be_shrunk"  # the key that says that bytes of forgotten secrets are still in the file
+_TO_BE_SHRUNK = "to_be_shrunk"  # this key is set while bytes of deleted secrets are still in the file
 _META_VALUE = "select value from meta where key = ?"
 _PATHS = "select path from documents where id in"
 
@@ -105,7 +105,7 @@ class LocalStore:
             self._connection.mark_as_checked()
 
     def _free_space(self) -> None:
-        """Shrink the file if much of it is free, or if bytes of forgotten secrets are in it."""
+        """Shrink the file if much of it is free, or if it contains bytes of deleted secrets."""
         connection = self._connection
         if not connection.early_rows(_META_VALUE, [_TO_BE_SHRUNK]):
             connection.shrink()
@@ -119,8 +119,8 @@ class LocalStore:
                     connection.write("delete from meta where key = ?", [_TO_BE_SHRUNK])
                 return
         logger.warning(
-            "%s could not be rewritten: bytes of secrets that were forgotten stay in it until a later run; "
-            "is another program using it, or is there no room for twice its size beside it?",
+            "%s could not be rewritten: bytes of deleted secrets stay in it until a later run; "
+            "is another program using it, or is there too little free space beside it for a copy?",
             connection.path,
         )
 
@@ -147,7 +147,7 @@ class LocalStore:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[LocalStore]:
-        """One transaction: everything that is read inside it is of one generation."""
+        """One transaction: all reads in it see one generation."""
         with self._connection.transaction():
             yield self
 
@@ -249,10 +249,10 @@ class LocalStore:
         return [Note(os.fsdecode(path), text) for path, text, _ in rows]
 
     def remove(self, document_ids: Iterable[int], *, for_good: bool = False) -> None:
-        """Remove documents with everything that belongs to them, in one transaction.
+        """Remove documents with their chunks, vectors, fields and notes, in one transaction.
 
-        Their vectors stay known, because a file may come back.  With ``for_good`` they stay known only until
-        the next change, and no vector of an earlier text stays known.
+        Their vectors can still be reused, because a file may come back.  With ``for_good``, only until the
+        next change, and all vectors of earlier texts are deleted.
         """
         ids = list(document_ids)
         if not (ids or for_good):
@@ -273,11 +273,11 @@ class LocalStore:
         self._undo.begin(run_id)
 
     def forget_secrets(self, keeps: Callable[[str], bool]) -> None:
-        """Forget the earlier states of unscreened documents whose path ``keeps`` no secrets any more.
+        """Delete earlier versions of unscreened documents whose path no longer ``keeps`` secrets.
 
-        A rollback then leaves those documents unchanged.  Otherwise an earlier state is kept until the next
-        change, also with a secret that was since deleted from a file that is not screened.  When the store is
-        closed, or by the next writer that can, the file is rewritten so that no bytes of them stay in it.
+        A rollback then leaves those documents unchanged.  Other earlier versions are kept until the next
+        change, even with a secret that was since deleted from an unscreened file.  When the store is closed,
+        or by a later writer if that fails, the file is rewritten, so that no deleted bytes remain in it.
         """
         with self._connection.transaction():
             if self._undo.forget_secrets(lambda path: keeps(os.fsdecode(path))):

@@ -1,8 +1,8 @@
 """The vector index of a store: the published base file, brought up to date from the stored vectors.
 
-The store is the truth and the index a cache, so nothing is lost here.  A base that is out of date gets a
-delta and tombstones from the store.  A base that is missing, damaged or foreign is not opened; until a new
-one is published, every query is answered exactly from the stored vectors.
+The vectors in the store are authoritative, and the index is a cache.  A base that is out of date gets a delta
+and tombstones from the store.  A base that is missing, damaged or from another
+index is not opened; until a new one is published, queries compare all stored vectors.
 
 A base of the size and modification time that it was published with is opened without reading it; otherwise
 its SHA-256 is compared first.  `verify` and writers always compare it.  So damage below the file system,
@@ -37,7 +37,7 @@ from minisearch.vectors.base import VectorIndex
 logger = logging.getLogger(__name__)
 
 # Every new process reads the delta from the database and scans it (1,000 vectors: 1.5 MB, some milliseconds),
-# so it may grow to a tenth of the base. To merge it costs a build of the whole index.
+# so it may grow to a tenth of the base. Merging it means building the whole index again.
 MERGE_ABOVE = 1_000
 MERGE_FRACTION = 0.1
 
@@ -72,7 +72,7 @@ class _Opened:
 
 
 class LiveIndex:
-    """The vector index of one open database, kept from query to query.
+    """The vector index of one open database, kept between queries.
 
     The base is checked and opened once.  While other processes add and remove documents, only the changes
     since the base was built are read again.
@@ -119,7 +119,7 @@ class LiveIndex:
         path = self._folder / base.file
         try:
             # Before any native parser sees the file: FAISS loads a zeroed block without an error and Annoy
-            # can be made to crash. A file swapped between this line and the next is not defended against.
+            # can be made to crash. There is no protection against a file that is replaced right after this.
             if self._is_unchanged(base) or self._sha256_of(base) == base.sha256:
                 return open_base(base.backend, path, base.ids, dimension)
             problem = "its checksum is wrong"
@@ -175,7 +175,7 @@ class LiveIndex:
         return np.array([row[0] for row in rows], np.int64)
 
     def is_there(self) -> bool:
-        """Whether the file of the base is there, whatever is in it."""
+        """Whether the file of the base exists, with any content."""
         base = self.base()
         return base is not None and bool(_FILE_NAME.fullmatch(base.file)) and self._path_of(base).is_file()
 
@@ -237,11 +237,11 @@ class LiveIndex:
         except (OSError, IndexNotWritable) as error:
             raise IndexNotWritable(
                 f"cannot write the vector index to {folder} ({error}; {free_space(folder)}): the documents "
-                f"are stored and answers stay exact; make room or check the permissions, then run: "
+                f"are stored and results stay exact; free some space or check the permissions, then run: "
                 f"minisearch rebuild"
             ) from error
         finally:
-            with contextlib.suppress(OSError):  # what a full disk, or Ctrl-C, has left
+            with contextlib.suppress(OSError):  # left after a full disk or Ctrl-C
                 temporary.unlink(missing_ok=True)
         base = Base(backend, path.name, built_from, sha256, ids, found.st_size, found.st_mtime_ns)
         self.use(base, is_current=built_from == generation())
@@ -251,7 +251,7 @@ class LiveIndex:
                     old.unlink()
 
     def use(self, base: Base, *, is_current: bool = True) -> None:
-        """Make a file the vector index in use, in place of the one before."""
+        """Make a file the vector index in use, replacing the current one."""
         connection, ids = self._connection, base.ids.tobytes()
         row = [base.backend, base.file, base.generation, base.sha256, base.n_bytes, base.mtime_ns]
         with connection.transaction():
