@@ -22,7 +22,7 @@ from minisearch.engine import MiniSearch
 from minisearch.errors import InputError
 from minisearch.evaluation.collection import Collection, CollectionDocument
 from minisearch.evaluation.runs import RankedDocuments
-from minisearch.files.walk import Found
+from minisearch.files.walk import FoundFile
 from minisearch.indexing.changes import CutDocument, DocumentCutter, Outcome, SkippedFile, Unchanged
 from minisearch.indexing.plan import FoundFiles
 from minisearch.indexing.writer import IndexWriter
@@ -146,8 +146,8 @@ def path_of(document_id: str) -> str:
     return quote(document_id, errors="surrogatepass")
 
 
-def _found(document: CollectionDocument) -> Found:
-    return Found(document.id, len(document.title) + len(document.text), 0, 0)
+def _found(document: CollectionDocument) -> FoundFile:
+    return FoundFile(document.id, len(document.title) + len(document.text), 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class CollectionSource:
     documents: Mapping[str, CollectionDocument]
     whole: bool
 
-    def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
+    def outcomes(self, files: Mapping[str, FoundFile]) -> Iterator[Outcome]:
         """Each document's outcome."""
         for path in files:
             yield self._outcome_of(path, self.documents[path])

@@ -24,7 +24,7 @@ KINDS = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "dev
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A file to read: its path, joined to the root as the root was given, and its ``stat`` values.
 
     ``target`` is where the path led to if it is a symbolic link, "" otherwise.
@@ -56,7 +56,7 @@ class Unreadable:
     reason: str
 
 
-Item = Found | Skipped | LeftOut | Unreadable
+Item = FoundFile | Skipped | LeftOut | Unreadable
 
 
 def walk(root: Path, *, choices: Choices | None = None) -> Iterator[Item]:
@@ -151,14 +151,16 @@ class _Walk:
             else:
                 yield self._take(link, status, scope, target=str(target))
 
-    def _take(self, path: str, status: os.stat_result, scope: Scope, *, target: str = "") -> Found | Skipped:
+    def _take(
+        self, path: str, status: os.stat_result, scope: Scope, *, target: str = ""
+    ) -> FoundFile | Skipped:
         first = self.names.setdefault((status.st_dev, status.st_ino), path)
         if first != path:
             return Skipped(path, f"the same file as {first}", status.st_size)
         return _judged(path, status, scope, target=target)
 
 
-def _alone(path: str, status: os.stat_result, choices: Choices) -> Found | Skipped:
+def _alone(path: str, status: os.stat_result, choices: Choices) -> FoundFile | Skipped:
     """What becomes of a file that was given by its name."""
     real = str(Path(path).resolve())
     own_name = str(Path(path).parent.resolve() / Path(path).name)
@@ -168,7 +170,7 @@ def _alone(path: str, status: os.stat_result, choices: Choices) -> Found | Skipp
     return _judged(path, status, scope, target=real if real != own_name else "")
 
 
-def _judged(path: str, status: os.stat_result, scope: Scope, *, target: str) -> Found | Skipped:
+def _judged(path: str, status: os.stat_result, scope: Scope, *, target: str) -> FoundFile | Skipped:
     if not stat.S_ISREG(status.st_mode):
         return Skipped(path, f"not a regular file: {KINDS.get(stat.S_IFMT(status.st_mode), 'special file')}")
     if not scope.keeps_secrets:
@@ -181,7 +183,9 @@ def _judged(path: str, status: os.stat_result, scope: Scope, *, target: str) -> 
             f"(--max-bytes raises it)"
         )
         return Skipped(path, reason, status.st_size)
-    return Found(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, target, scope.keeps_secrets)
+    return FoundFile(
+        path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, target, scope.keeps_secrets
+    )
 
 
 def _lost(path: str, error: OSError) -> Skipped | Unreadable:

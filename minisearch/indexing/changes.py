@@ -17,7 +17,7 @@ from minisearch.chunking.chunker import cut_document
 from minisearch.chunking.positions import bytes_under
 from minisearch.errors import CutShort, IngestError, MinisearchError
 from minisearch.files.screening import has_only_blanks, screened
-from minisearch.files.walk import Found
+from minisearch.files.walk import FoundFile
 from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.code import is_cut_at_lines
@@ -126,10 +126,10 @@ class Reader:
     cutter: DocumentCutter
     skipped_before: Mapping[str, SkippedFile] = field(default_factory=dict)
 
-    def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
+    def outcomes(self, files: Mapping[str, FoundFile]) -> Iterator[Outcome]:
         """The outcome of each file; ``files`` has the stored paths as keys."""
-        for path, found in files.items():
-            outcome = self.read(path, found)
+        for path, file in files.items():
+            outcome = self.read(path, file)
             if not isinstance(outcome, ReadDocument):
                 yield outcome
                 continue
@@ -144,17 +144,17 @@ class Reader:
                 cut = SkippedFile(path, _internal_error("cutting", error), is_outdated=False)
             yield cut
 
-    def read(self, path: str, found: Found) -> Unchanged | SkippedFile | ReadDocument:
+    def read(self, path: str, file: FoundFile) -> Unchanged | SkippedFile | ReadDocument:
         """The outcome of one file, without chunking it; needs no model."""
         try:
-            return self._read(path, found)
+            return self._read(path, file)
         except MemoryError:  # the size limit was raised, and the file is larger than the free memory
-            return self._unreadable_now(path, found, TOO_MUCH)
+            return self._unreadable_now(path, file, TOO_MUCH)
 
-    def _read(self, path: str, found: Found) -> Unchanged | SkippedFile | ReadDocument:
+    def _read(self, path: str, file: FoundFile) -> Unchanged | SkippedFile | ReadDocument:
         stored = self.stored.get(path)
-        ingest = self._ingest_of(found)
-        stamp = FileStamp(found.size, found.mtime_ns, found.ctime_ns, time.time_ns())
+        ingest = self._ingest_of(file)
+        stamp = FileStamp(file.size, file.mtime_ns, file.ctime_ns, time.time_ns())
         has_same_settings = stored is not None and stored.ingest == ingest
         if stored and has_same_settings and _is_trusted(stored.stamp, stamp):
             return Unchanged(path)
@@ -164,19 +164,19 @@ class Reader:
         if skipped:
             return skipped
         try:
-            data, stamp = _read_unchanging(found, stamp)
+            data, stamp = _read_unchanging(file, stamp)
         except IngestError as error:  # the text that was last read stays searchable
-            return self._unreadable_now(path, found, str(error))
+            return self._unreadable_now(path, file, str(error))
         sha256 = hashlib.sha256(data).digest()
         if stored and has_same_settings and stored.sha256 == sha256:
             return Unchanged(path, stamp)
         try:
             with stoppable(self.cutter.stop):
-                document = _document(found, data)
+                document = _document(file, data)
         except IngestError as error:
             if stored and stored.sha256 == sha256 and not isinstance(error, _Screened):
                 return self._unreadable_now(
-                    path, found, str(error)
+                    path, file, str(error)
                 )  # the stored text is still right, only chunked with earlier settings
             reason, skip = str(error), SkipStamp(stamp, reader_fingerprint)
             if isinstance(error, CutShort):
@@ -196,14 +196,14 @@ class Reader:
             language=document.language,
             fields=document.fields,
             n_characters=len(document.text),
-            keeps_secrets=found.keeps_secrets,
+            keeps_secrets=file.keeps_secrets,
         )
         return ReadDocument(row, document)
 
-    def _ingest_of(self, found: Found) -> str:
+    def _ingest_of(self, file: FoundFile) -> str:
         """The fingerprint of the settings for this file; for code, also whether a grammar is installed."""
-        marks = ["with secrets"] if found.keeps_secrets else []
-        marks += ["at lines"] if is_cut_at_lines(found.path) else []
+        marks = ["with secrets"] if file.keeps_secrets else []
+        marks += ["at lines"] if is_cut_at_lines(file.path) else []
         return fingerprint(self.cutter.ingest, *marks) if marks else self.cutter.ingest
 
     def _still_skipped(self, path: str, stamp: FileStamp, reader_fingerprint: str) -> SkippedFile | None:
@@ -226,10 +226,10 @@ class Reader:
             reason = f"{reason}, as in {MAX_CRASHES} runs: left until it is changed or touched"
         return reason, replace(now, n_crashes=min(n_crashes, MAX_CRASHES))
 
-    def _unreadable_now(self, path: str, found: Found, reason: str) -> SkippedFile:
+    def _unreadable_now(self, path: str, file: FoundFile, reason: str) -> SkippedFile:
         """A file that a later run may read; its document stays, unless its secrets must be removed now."""
         stored = self.stored.get(path)
-        if stored is not None and stored.keeps_secrets and not found.keeps_secrets:
+        if stored is not None and stored.keeps_secrets and not file.keeps_secrets:
             return SkippedFile(path, reason, is_outdated=True)
         kept = "; its earlier text is kept" if stored is not None else ""
         return SkippedFile(path, reason + kept, is_outdated=False)
@@ -258,12 +258,12 @@ class _Screened(IngestError):
     """The file has text, but it must not be stored."""
 
 
-def _document(found: Found, data: bytes) -> Document:
+def _document(file: FoundFile, data: bytes) -> Document:
     """The document in a file's bytes, with secrets blanked; IngestError if it has no text."""
-    document = parse(found.path, data)
+    document = parse(file.path, data)
     if not document.text.strip():  # checked here, before a model is loaded for chunking
         raise IngestError("no text in it")
-    if found.keeps_secrets:
+    if file.keeps_secrets:
         return document
     document = screened(document)
     if has_only_blanks(document.text):
@@ -271,12 +271,12 @@ def _document(found: Found, data: bytes) -> Document:
     return document
 
 
-def _read_unchanging(found: Found, stamp: FileStamp) -> tuple[bytes, FileStamp]:
+def _read_unchanging(file: FoundFile, stamp: FileStamp) -> tuple[bytes, FileStamp]:
     """The bytes of a file at one moment, with its stamp of that moment.
 
     Raises IngestError for a file that changes during each of two reads.
     """
-    path = found.target or found.path
+    path = file.target or file.path
     for _ in range(2):
         data = read_bytes(path)
         after = _stamp(path)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from minisearch.errors import IngestError, ShrinkRefused
-from minisearch.files.walk import Found
+from minisearch.files.walk import FoundFile
 from minisearch.manifest import FileChoice
 from minisearch.parsers import read_bytes
 from minisearch.paths import IndexLocation, is_below, quoted
@@ -52,7 +52,7 @@ class RemovalGuard:
         location: IndexLocation,
         roots: Mapping[str, str],
         stored: Mapping[str, StoredDocument],
-        files: Mapping[str, Found],
+        files: Mapping[str, FoundFile],
         gone: Sequence[str],
         *,
         prune: bool,
@@ -64,7 +64,7 @@ class RemovalGuard:
         self._gone = gone
         self._prune = prune
         self._options = "" if choice is None else choice.options()
-        self._emptied = [key for key, found in files.items() if not found.size and key in stored]
+        self._emptied = [key for key, file in files.items() if not file.size and key in stored]
         self._moved_to = {} if prune else _moved_to(gone, stored, files)
 
     def check_before(self) -> None:
@@ -123,7 +123,7 @@ class RemovalGuard:
 
 
 def _moved_to(
-    gone: Sequence[str], stored: Mapping[str, StoredDocument], files: Mapping[str, Found]
+    gone: Sequence[str], stored: Mapping[str, StoredDocument], files: Mapping[str, FoundFile]
 ) -> dict[str, str]:
     """The new or changed file with the same bytes, for each document whose file no longer exists.
 
@@ -131,10 +131,10 @@ def _moved_to(
     """
     sizes = {stored[key].stamp.n_bytes for key in gone}
     by_content: dict[bytes, list[str]] = {}
-    for key, found in files.items():
-        if found.size in sizes and _has_changed(found, stored.get(key)):
+    for key, file in files.items():
+        if file.size in sizes and _has_changed(file, stored.get(key)):
             try:
-                sha256 = hashlib.sha256(read_bytes(found.target or found.path)).digest()
+                sha256 = hashlib.sha256(read_bytes(file.target or file.path)).digest()
             except (IngestError, MemoryError):  # the run reports it
                 continue
             by_content.setdefault(sha256, []).append(key)
@@ -142,9 +142,9 @@ def _moved_to(
     return {key: there.pop() for key, there in candidates if there}
 
 
-def _has_changed(found: Found, stored: StoredDocument | None) -> bool:
+def _has_changed(file: FoundFile, stored: StoredDocument | None) -> bool:
     """Whether a file is new, or its stamp differs from the stored one."""
     if stored is None:
         return True
     stamp = stored.stamp
-    return (found.size, found.mtime_ns, found.ctime_ns) != (stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns)
+    return (file.size, file.mtime_ns, file.ctime_ns) != (stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns)

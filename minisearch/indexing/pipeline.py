@@ -21,7 +21,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from minisearch.files.walk import Found
+from minisearch.files.walk import FoundFile
 from minisearch.indexing.changes import CutDocument, Outcome, SkippedFile, Unchanged
 from minisearch.indexing.plan import Plan, Tally, n_left_out
 from minisearch.stores.local import LocalStore
@@ -49,7 +49,7 @@ Item = TypeVar("Item")
 class DocumentSource(Protocol):
     """Reads the documents of a run; `changes.Reader` is the implementation for files."""
 
-    def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
+    def outcomes(self, files: Mapping[str, FoundFile]) -> Iterator[Outcome]:
         """One outcome per file, in the order of the files; nothing is stored."""
         ...
 
@@ -76,13 +76,13 @@ class Run:
         self.tally = Tally(plan)
         self._store = store
         self._plan = plan
-        self._files = plan.found.files
+        self._files = plan.found_files.files
         self._source = source
         self._stop = stop
         self._dimension = dimension
         self._encoder = encoder
         self._on_progress = on_progress
-        self._n_bytes = sum(found.size for found in self._files.values())
+        self._n_bytes = sum(file.size for file in self._files.values())
         self._n_files_done = self._n_bytes_done = self._n_removed = 0
         self._n_chunks = self._n_texts_done = self._n_encoded = self._n_tokens = 0
         self._n_in_other_scripts = 0
@@ -106,7 +106,7 @@ class Run:
 
     def report(self) -> IngestReport:
         """The report of the run so far."""
-        tally, n = self.tally, n_left_out(self._plan.found)
+        tally, n = self.tally, n_left_out(self._plan.found_files)
         return IngestReport(
             added=len(tally.added),
             updated=len(tally.updated),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from minisearch.errors import IndexNotFound, IngestError, InputError, ShrinkRefused
 from minisearch.files.scope import Scope
-from minisearch.files.walk import Found, LeftOut, Unreadable, walk
+from minisearch.files.walk import FoundFile, LeftOut, Unreadable, walk
 from minisearch.indexing.changes import (
     CutDocument,
     DocumentCutter,
@@ -41,7 +41,7 @@ class FoundFiles:
     ``unreadable`` are absolute paths; the files below them could not be listed, and may still exist.
     """
 
-    files: dict[str, Found] = field(default_factory=dict)
+    files: dict[str, FoundFile] = field(default_factory=dict)
     skipped: dict[str, Skipped] = field(default_factory=dict)
     left_out: dict[str, LeftOut] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
@@ -57,7 +57,7 @@ class Plan:
 
     roots: Mapping[str, str]
     choices: Choices
-    found: FoundFiles
+    found_files: FoundFiles
     stored: Mapping[str, StoredDocument]
     skipped_before: Mapping[str, SkippedFile]
     gone: Sequence[str]
@@ -84,12 +84,12 @@ def make_plan(
     if store is not None and (manifest := manifest_of(store, location)):
         choices, indexed_roots = manifest.choice_paths(location), manifest.root_paths(location)
     choices = with_choice(choices, roots, choice)
-    found = find_files(roots, location, choices, indexed_roots=indexed_roots)
-    return plan_for(found, location, roots, store=store, choices=choices, choice=choice, prune=prune)
+    found_files = find_files(roots, location, choices, indexed_roots=indexed_roots)
+    return plan_for(found_files, location, roots, store=store, choices=choices, choice=choice, prune=prune)
 
 
 def plan_for(
-    found: FoundFiles,
+    found_files: FoundFiles,
     location: IndexLocation,
     roots: Mapping[str, str],
     *,
@@ -100,9 +100,11 @@ def plan_for(
 ) -> Plan:
     """The plan of a run over files that are already found."""
     stored = store.documents() if store else {}
-    gone = vanished(stored, found.files, found.unreadable, location, roots)
-    guard = RemovalGuard(location, roots, stored, found.files, gone, prune=prune, choice=choice)
-    return Plan(roots, choices or {}, found, stored, earlier_skipped(store) if store else {}, gone, guard)
+    gone = vanished(stored, found_files.files, found_files.unreadable, location, roots)
+    guard = RemovalGuard(location, roots, stored, found_files.files, gone, prune=prune, choice=choice)
+    return Plan(
+        roots, choices or {}, found_files, stored, earlier_skipped(store) if store else {}, gone, guard
+    )
 
 
 def manifest_of(store: LocalStore, location: IndexLocation) -> Manifest | None:
@@ -134,15 +136,15 @@ class Tally:
         self.unchanged: list[str] = []
         self.outdated: list[str] = []
         self.without_text: set[str] = set()
-        self.skipped = dict(plan.found.skipped)
+        self.skipped = dict(plan.found_files.skipped)
         # Only the size is stored: the next walk will report these files again.
-        self.stamps = {key: _size_stamp(one.n_bytes) for key, one in plan.found.skipped.items()}
+        self.stamps = {key: _size_stamp(one.n_bytes) for key, one in plan.found_files.skipped.items()}
 
     def add(self, outcome: Unchanged | SkippedFile | ReadDocument | CutDocument) -> None:
         """Count the outcome of one file."""
         path = outcome.path
         if isinstance(outcome, SkippedFile):
-            size = self._plan.found.files[path].size
+            size = self._plan.found_files.files[path].size
             self.skipped[path] = Skipped(path, outcome.reason, size)
             self.stamps[path] = outcome.stamp or _size_stamp(size)
             self.without_text.add(path)
@@ -174,11 +176,11 @@ def find_files(
 
     ``indexed_roots`` are the absolute paths of the roots in the index.
     """
-    found = FoundFiles()
+    found_files = FoundFiles()
     own = str(location.path)
     for root, given in roots.items():
         items = [item for item in walk(Path(root), choices=choices) if not is_at_or_below(item.path, own)]
-        if not any(isinstance(item, Found) for item in items):
+        if not any(isinstance(item, FoundFile) for item in items):
             problem = next((item for item in items if isinstance(item, Skipped | Unreadable)), None)
             why = f"; {problem.path}: {problem.reason}" if problem else ""
             message = f"no files to index in {given} (hidden and ignored ones do not count{why})"
@@ -195,16 +197,16 @@ def find_files(
         for item in items:
             key = location.key_of(item.path)
             match item:
-                case Found():
-                    found.files[key] = item
+                case FoundFile():
+                    found_files.files[key] = item
                 case LeftOut():
-                    found.left_out[key] = item
+                    found_files.left_out[key] = item
                 case _:
-                    found.skipped[key] = Skipped(key, item.reason, getattr(item, "n_bytes", 0))
+                    found_files.skipped[key] = Skipped(key, item.reason, getattr(item, "n_bytes", 0))
                     if isinstance(item, Unreadable):
-                        found.unreadable.add(item.path)
-    _resolve_overlaps(found, list(roots))
-    return found
+                        found_files.unreadable.add(item.path)
+    _resolve_overlaps(found_files, list(roots))
+    return found_files
 
 
 def _excluding_patterns(root: str, items: Iterable[object], choices: Choices) -> str:
@@ -227,17 +229,19 @@ def _options(given: Iterable[tuple[str, str]]) -> str:
     return " ".join(f"{name} {shlex.quote(pattern)}" for name, pattern in given)
 
 
-def _resolve_overlaps(found: FoundFiles, roots: Sequence[str]) -> None:
+def _resolve_overlaps(found_files: FoundFiles, roots: Sequence[str]) -> None:
     """A file that one root excludes is still indexed if the user also named it as a root."""
     if len(roots) == 1:
         return
-    for key in found.files:
-        found.skipped.pop(key, None)
+    for key in found_files.files:
+        found_files.skipped.pop(key, None)
     named = [
-        key for key, one in found.left_out.items() if any(is_at_or_below(root, one.path) for root in roots)
+        key
+        for key, one in found_files.left_out.items()
+        if any(is_at_or_below(root, one.path) for root in roots)
     ]
     for key in named:
-        del found.left_out[key]
+        del found_files.left_out[key]
 
 
 def is_at_or_below(path: str, folder: str) -> bool:
@@ -245,9 +249,9 @@ def is_at_or_below(path: str, folder: str) -> bool:
     return path.startswith(folder) and (len(path) == len(folder) or path[len(folder)] == "/" or folder == "/")
 
 
-def n_left_out(found: FoundFiles) -> Counter[str]:
+def n_left_out(found_files: FoundFiles) -> Counter[str]:
     """How many files and folders were left out as "hidden", "ignored" and "excluded"."""
-    return Counter(one.kind for one in found.left_out.values())
+    return Counter(one.kind for one in found_files.left_out.values())
 
 
 # --- preview -------------------------------------------------------------------------------------------
@@ -292,8 +296,8 @@ def preview(
     if manifest is not None:
         cutter = DocumentCutter(_no_encoder, manifest.settings, manifest.ingest)
     reader, tally = Reader(plan.stored, cutter, plan.skipped_before), Tally(plan)
-    for key, found in plan.found.files.items():
-        tally.add(reader.read(key, found))
+    for key, file in plan.found_files.files.items():
+        tally.add(reader.read(key, file))
 
     def shown(keys: Iterable[str]) -> tuple[str, ...]:
         return tuple(map(location.shown, sorted(keys)))
@@ -306,7 +310,7 @@ def preview(
         skipped=location.all_shown(tally.all_skipped()),
         left_out=tuple(
             Skipped(location.shown(key) + "/" * one.is_folder, one.reason)
-            for key, one in sorted(plan.found.left_out.items())
+            for key, one in sorted(plan.found_files.left_out.items())
         ),
         choices=choice_notes(plan.choices, location),
         refusal=_refusal(plan.guard, tally),

@@ -79,7 +79,7 @@ class IndexWriter:
 
     def index_source(
         self,
-        found: FoundFiles,
+        found_files: FoundFiles,
         make_source: MakeSource,
         root: Path,
         *,
@@ -88,11 +88,11 @@ class IndexWriter:
     ) -> IngestReport:
         """Index documents that are not files, and remove all others below ``root``.
 
-        ``found`` lists the documents; ``make_source`` creates the source from the stored documents and a
-        cutter.
+        ``found_files`` lists the documents; ``make_source`` creates the source from the stored documents and
+        a cutter.
         """
         with self._first_writer() as store:
-            plan = plan_for(found, self._location, {str(root): str(root)}, store=store, prune=True)
+            plan = plan_for(found_files, self._location, {str(root): str(root)}, store=store, prune=True)
             return self._execute(store, plan, make_source, backend=backend, named=(), on_progress=on_progress)
 
     def roots(self) -> list[str]:
@@ -263,7 +263,7 @@ class IndexWriter:
         )
         left_out = {
             key + "/" * one.is_folder: Skipped(key + "/" * one.is_folder, one.reason)
-            for key, one in plan.found.left_out.items()
+            for key, one in plan.found_files.left_out.items()
         }
         known = {one.path: one.reason for one in journal.left_out()}
         journal.set_left_out(

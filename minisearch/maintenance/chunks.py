@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minisearch.errors import IngestError, InputError
-from minisearch.files.walk import Found, walk
+from minisearch.files.walk import FoundFile, walk
 from minisearch.indexing.changes import DocumentCutter, ReadDocument, Reader, SkippedFile
 from minisearch.indexing.plan import manifest_of
 from minisearch.manifest import DEFAULT_MODEL, Choices, Settings
@@ -92,9 +92,9 @@ def _of_index(location: IndexLocation) -> tuple[str, Settings, Choices]:
     return DEFAULT_MODEL, Settings(), {}
 
 
-def _found(path: str | os.PathLike[str], file: Path, choices: Choices) -> Found:
+def _found(path: str | os.PathLike[str], file: Path, choices: Choices) -> FoundFile:
     """The file as a run would find it; IngestError with the reason where it would pass it over."""
     (item,) = walk(file, choices=choices)
-    if not isinstance(item, Found):
+    if not isinstance(item, FoundFile):
         raise IngestError(f"{path} gives no chunks: {item.reason}")
     return item

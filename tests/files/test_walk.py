@@ -12,7 +12,7 @@ import pytest
 
 from minisearch.errors import IngestError, InputError
 from minisearch.files.scope import Rules, ways_to
-from minisearch.files.walk import Found, Item, LeftOut, Unreadable, walk
+from minisearch.files.walk import FoundFile, Item, LeftOut, Unreadable, walk
 from minisearch.manifest import FileChoice
 from minisearch.types import Skipped
 
@@ -25,7 +25,7 @@ def grow(root: Path, *names: str) -> None:
 
 
 def found(root: Path, **choice) -> list[str]:
-    return [os.path.relpath(item.path, root) for item in taken(root, **choice) if isinstance(item, Found)]
+    return [os.path.relpath(item.path, root) for item in taken(root, **choice) if isinstance(item, FoundFile)]
 
 
 def taken(root: Path, **choice) -> list[Item]:
@@ -59,7 +59,7 @@ def test_a_root_that_is_not_there_is_named_at_the_call(tmp_path):
 def test_a_file_carries_its_size_and_times(tmp_path):
     grow(tmp_path, "a.md")
     status = (tmp_path / "a.md").stat()
-    expected = Found(str(tmp_path / "a.md"), 4, status.st_mtime_ns, status.st_ctime_ns)
+    expected = FoundFile(str(tmp_path / "a.md"), 4, status.st_mtime_ns, status.st_ctime_ns)
     assert list(walk(tmp_path)) == [expected]
 
 
@@ -370,16 +370,16 @@ def test_a_choice_made_for_a_folder_holds_wherever_the_walk_begins(tmp_path):
         str(tmp_path): FileChoice(exclude=["sub/e.txt", "docs/sub/d.md"]),
         str(tmp_path / "docs"): FileChoice(include=["*.md"], max_bytes=10),
     }
-    whole = [item.path for item in walk(tmp_path, choices=choices) if isinstance(item, Found)]
+    whole = [item.path for item in walk(tmp_path, choices=choices) if isinstance(item, FoundFile)]
     assert whole == [str(tmp_path / name) for name in ("a.md", "docs/b.md", "other/f.txt")]
-    below = [item.path for item in walk(tmp_path / "docs", choices=choices) if isinstance(item, Found)]
+    below = [item.path for item in walk(tmp_path / "docs", choices=choices) if isinstance(item, FoundFile)]
     assert below == [str(tmp_path / "docs/b.md")]
     (tmp_path / "docs" / "b.md").write_text("more than ten bytes")
     (item,) = walk(tmp_path / "docs" / "b.md", choices=choices)
     assert isinstance(item, Skipped)
     assert list(
         map(type, walk(tmp_path / "docs" / "b.md", choices=choices | {item.path: FileChoice(max_bytes=99)}))
-    ) == [Found]
+    ) == [FoundFile]
 
 
 @pytest.mark.parametrize("pattern", ["", " ", "!a", "[a", "a\\", 7])
@@ -418,7 +418,7 @@ def test_files_that_hold_secrets_are_screened_by_their_names_links_to_them_too(t
 def test_a_link_is_opened_where_it_led_when_it_was_looked_at(tmp_path):
     grow(tmp_path, ".hidden/only.md")
     (tmp_path / "link.md").symlink_to(".hidden/only.md")
-    (item,) = [item for item in walk(tmp_path) if isinstance(item, Found)]
+    (item,) = [item for item in walk(tmp_path) if isinstance(item, FoundFile)]
     assert (item.path, item.target) == (str(tmp_path / "link.md"), str(tmp_path / ".hidden/only.md"))
     (item,) = walk(tmp_path / "link.md")
     assert item.target == str(tmp_path / ".hidden/only.md")
@@ -443,7 +443,7 @@ def test_an_unreadable_folder_is_a_doubt_and_not_a_verdict(tmp_path, forbidden):
     grow(tmp_path, "a/x.md", "b/y.md", "c.md")
     forbidden(tmp_path / "b")
     items = list(walk(tmp_path))
-    assert [type(item) for item in items] == [Found, Unreadable, Found]
+    assert [type(item) for item in items] == [FoundFile, Unreadable, FoundFile]
     assert items[1] == Unreadable(str(tmp_path / "b"), "Permission denied")
     forbidden(tmp_path)
     assert list(walk(tmp_path)) == [Unreadable(str(tmp_path), "Permission denied")]
