@@ -1,4 +1,4 @@
-"""What an index was made with: settings and file choices go in, one record comes out, kept in the store.
+"""The manifest of an index: settings and file choices go in, one record comes out, kept in the store.
 
 The first run writes the `Manifest` of an index; every later run uses it, and refuses an encoder whose vectors
 do not fit the stored ones.  What the settings do is left to the parsers, the chunker and the encoders.
@@ -49,7 +49,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How documents are cut.
+    """How documents are split into chunks.
 
     ``max_tokens`` is the limit of a chunk; None means all that the encoder sees.  ``overlap_tokens`` is the
     most that a chunk repeats of the one before it, in whole sentences.
@@ -67,12 +67,12 @@ class Settings:
             raise InputError(f"overlap_tokens is {self.overlap_tokens}; it cannot be negative")
 
     def chunk_tokens(self, encoder_max_tokens: int) -> int:
-        """The limit with this encoder: never more than it sees."""
+        """The limit with this encoder: never more tokens than it reads."""
         return min(self.max_tokens or encoder_max_tokens, encoder_max_tokens)
 
 
 def as_dtype(name: str) -> Dtype:
-    """The dtype of this name; InputError when there is none."""
+    """The dtype of this name; InputError if there is none."""
     for dtype in DTYPES:
         if dtype == name:
             return dtype
@@ -94,11 +94,11 @@ def fingerprint(*parts: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FileChoice:
-    """Which files below one folder are indexed; what is None stays as an earlier run chose.
+    """Which files below one folder are indexed; None keeps the choice of an earlier run.
 
     ``include`` and ``exclude`` are patterns as in a ``.gitignore`` of that folder.  With ``include``, only
     matching files are indexed, hidden and ignored ones too; ``exclude`` always wins.  A file of more than
-    ``max_bytes`` is skipped.  ``keep_secrets`` indexes keys and tokens, and files that hold such, unchanged.
+    ``max_bytes`` is skipped.  With ``keep_secrets``, keys, tokens and files with them are indexed unchanged.
     """
 
     include: Sequence[str] | None = None
@@ -121,7 +121,7 @@ class FileChoice:
             raise InputError(f"keep_secrets is {self.keep_secrets!r}: expected True or False")
 
     def over(self, earlier: FileChoice) -> FileChoice:
-        """The choice, with the earlier one where it says nothing; a default value becomes None."""
+        """The choice, with None replaced by the earlier choice; a default value becomes None."""
         return FileChoice(
             include=_merged(self.include, earlier.include, default=()),
             exclude=_merged(self.exclude, earlier.exclude, default=()),
@@ -130,23 +130,23 @@ class FileChoice:
         )
 
     def options(self) -> str:
-        """The options of the command that make this choice, each with a space before it."""
-        is_forgetting = () in (self.include, self.exclude)
-        default = AS_USUAL if is_forgetting else FileChoice()
-        said = ["--forget-choices"] if is_forgetting else []
+        """The command-line options for this choice, each with a space before it."""
+        is_reset = () in (self.include, self.exclude)
+        default = AS_USUAL if is_reset else FileChoice()
+        options = ["--forget-choices"] if is_reset else []
         for name in ("include", "exclude"):
-            said += [f"--{name} {shlex.quote(pattern)}" for pattern in getattr(self, name) or ()]
-        said += [] if self.max_bytes == default.max_bytes else [f"--max-bytes {self.max_bytes}"]
+            options += [f"--{name} {shlex.quote(pattern)}" for pattern in getattr(self, name) or ()]
+        options += [] if self.max_bytes == default.max_bytes else [f"--max-bytes {self.max_bytes}"]
         if self.keep_secrets != default.keep_secrets:
-            said.append("--keep-secrets" if self.keep_secrets else "--blank-secrets")
-        return "".join(f" {one}" for one in said)
+            options.append("--keep-secrets" if self.keep_secrets else "--blank-secrets")
+        return "".join(f" {one}" for one in options)
 
     def __str__(self) -> str:
-        said = [f"--include {pattern}" for pattern in self.include or ()]
-        said += [f"--exclude {pattern}" for pattern in self.exclude or ()]
-        said += [] if self.max_bytes is None else [f"--max-bytes {self.max_bytes}"]
-        said += ["--keep-secrets"] if self.keep_secrets else []
-        return " ".join(said)
+        options = [f"--include {pattern}" for pattern in self.include or ()]
+        options += [f"--exclude {pattern}" for pattern in self.exclude or ()]
+        options += [] if self.max_bytes is None else [f"--max-bytes {self.max_bytes}"]
+        options += ["--keep-secrets"] if self.keep_secrets else []
+        return " ".join(options)
 
 
 def _merged(now: Value | None, earlier: Value | None, *, default: Value) -> Value | None:
@@ -166,14 +166,14 @@ def _check_patterns(name: str, patterns: Sequence[str]) -> None:
 
 
 AS_USUAL = FileChoice((), (), MAX_BYTES, False)
-"""The defaults, which take back every earlier choice."""
+"""All defaults, which reset every earlier choice."""
 
 Choices = Mapping[str, FileChoice]
-"""Choices for folders, or single files, by their absolute path; a choice holds in all folders below."""
+"""Choices by the absolute path of a folder or file; a choice applies to all folders below."""
 
 
 def with_choice(earlier: Choices, roots: Iterable[str], choice: FileChoice | None) -> dict[str, FileChoice]:
-    """The choices with a new one for these roots; what it leaves open stays as it was."""
+    """The choices with a new one for these roots; its None values keep the earlier choice."""
     merged = dict(earlier)
     if choice is not None:
         merged |= {root: choice.over(merged.get(root, FileChoice())) for root in roots}
@@ -181,7 +181,7 @@ def with_choice(earlier: Choices, roots: Iterable[str], choice: FileChoice | Non
 
 
 def keeps_secrets(choices: Choices, path: str) -> bool:
-    """Whether secrets are kept in the file at an absolute path: the choice nearest to it counts."""
+    """Whether secrets are kept in the file at an absolute path; the nearest choice applies."""
     nearest = [
         (len(folder), one.keep_secrets)
         for folder, one in choices.items()
@@ -195,7 +195,7 @@ def keeps_secrets(choices: Choices, path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScoreBaseline:
-    """The best cosines of an index for queries that it has no answer to: percentiles 0, 5, ... 100.
+    """Best cosine scores of unrelated queries, the baseline for relevance: percentiles 0, 5, ... 100.
 
     ``generic`` are those of everyday queries about anything; ``cross`` of sentences of its own documents,
     asked of all the other documents.
@@ -206,7 +206,7 @@ class ScoreBaseline:
 
 
 class HasMeta(Protocol):
-    """What a manifest needs of a store: texts by name."""
+    """The part of a store that a manifest needs: texts by name."""
 
     def meta(self) -> Mapping[str, str]: ...  # noqa: D102 - as `Store`
 
@@ -215,10 +215,10 @@ class HasMeta(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one index was made with.
+    """The model, settings, roots and choices of one index.
 
     ``max_tokens`` is what the encoder sees, ``chunk_tokens`` the limit of a chunk.  ``roots`` are the
-    folders and files that the index follows and ``choices`` what was chosen for them, by stored names.
+    folders and files that are indexed, ``choices`` the choices for them, by stored paths.
     ``baseline`` is None where the index is too small, or where it was not measured: then its version differs.
     """
 
@@ -250,7 +250,7 @@ class Manifest:
 
     @classmethod
     def read(cls, store: HasMeta, folder: Path) -> Manifest:
-        """The manifest in a store; IndexNotFound before the first run wrote it, IndexCorrupt for damage."""
+        """The manifest in a store; IndexNotFound if no run has written it yet, IndexCorrupt for damage."""
         text = store.meta().get(KEY)
         if text is None:
             raise IndexNotFound(f"the index in {folder} is empty: fill it with: minisearch index FOLDER")
@@ -263,18 +263,18 @@ class Manifest:
             ) from error
 
     def write(self, store: HasMeta) -> None:
-        """Put it into a store, unless it is there already."""
+        """Write it to a store, unless it is there already."""
         text = self.to_json()
         if store.meta().get(KEY) != text:
             store.set_meta(**{KEY: text})
 
     def to_json(self) -> str:
-        """As `from_json` reads it."""
+        """The JSON that `from_json` reads."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """What `to_json` wrote; ValueError that names what is damaged."""
+        """The manifest from the JSON of `to_json`; ValueError if it is damaged."""
         try:
             held = json.loads(text)
         except RecursionError as error:
@@ -290,7 +290,7 @@ class Manifest:
 
     @property
     def settings(self) -> Settings:
-        """How documents are cut."""
+        """The settings for splitting documents into chunks."""
         return Settings(max_tokens=self.chunk_tokens, overlap_tokens=self.overlap_tokens)
 
     def cut_by(self, settings: Settings) -> Manifest:
@@ -300,7 +300,7 @@ class Manifest:
 
     @property
     def ingest(self) -> str:
-        """The fingerprint of all that decides on a file's chunks."""
+        """The fingerprint of everything that determines the chunks of a file."""
         chunk_tokens = self.settings.chunk_tokens(self.max_tokens)
         return fingerprint(INGEST_VERSION, chunk_tokens, self.overlap_tokens)
 
@@ -314,7 +314,7 @@ class Manifest:
         return replace(self, baseline=baseline, baseline_version=BASELINE_VERSION)
 
     def root_paths(self, location: IndexLocation) -> list[str]:
-        """The absolute paths that the index follows, in order."""
+        """The absolute paths of the roots, in order."""
         return list(map(location.absolute, self.roots))
 
     def with_roots(self, roots: Iterable[str], location: IndexLocation) -> Manifest:
@@ -337,19 +337,19 @@ class Manifest:
             return
         if encoder.name == self.model:
             raise FingerprintMismatch(
-                f"{folder} was made with other weights of {encoder.name} than are here now (fingerprint "
-                f"{self.model_fingerprint}, here {encoder.fingerprint}): bring the old ones back, or make a "
+                f"{folder} was made with other weights of {encoder.name} than those found now (fingerprint "
+                f"{self.model_fingerprint}, here {encoder.fingerprint}): restore the old weights, or make a "
                 f"new index: minisearch index PATH --index NEW_FOLDER"
             )
         raise FingerprintMismatch(
-            f"{folder} was made with {self.model}, and vectors of {encoder.name} do not go with it: leave "
+            f"{folder} was made with {self.model}, and vectors of {encoder.name} do not match it: leave "
             f"out --model, or make a new index: "
             f"minisearch index PATH --index NEW_FOLDER --model {quoted(encoder.name)}"
         )
 
 
 def _checked(name: str, value: object) -> Any:  # noqa: ANN401 - of the field's own type
-    """The value of a field; ValueError where it is damaged."""
+    """The value of a field; ValueError if it is damaged."""
     try:
         return _FIELDS[name](value)
     except (ValueError, TypeError, KeyError, AttributeError, InputError) as error:

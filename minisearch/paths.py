@@ -38,8 +38,8 @@ OWN_NAMES = (DATABASE, "vectors-", "writer.lock", ".gitignore")
 class IndexLocation:
     """An index folder, whether or not it exists yet.
 
-    ``folder`` is the path the user gave, for messages; ``path`` is where it really is, whatever the
-    current folder becomes.
+    ``folder`` is the path the user gave, for messages; ``path`` is its absolute real path,
+    which stays right when the current folder changes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,12 +50,12 @@ class IndexLocation:
 
     @property
     def database(self) -> Path:
-        """The store's file."""
+        """The database file."""
         return self.path / DATABASE
 
     @property
     def option(self) -> str:
-        """What a command needs to mean this index, for messages."""
+        """The option that selects this index in a command, for messages."""
         return "" if self.folder == Path(INDEX_FOLDER) else f" --index {quoted(self.folder)}"
 
     def exists(self) -> bool:
@@ -67,7 +67,7 @@ class IndexLocation:
         if not self.exists():
             if self.path.exists() and not self.path.is_dir():
                 raise IndexNotFound(
-                    f"{self.folder} is no folder: expected the one that an index is in, or is to be made in"
+                    f"{self.folder} is not a folder: expected a folder with an index, or one to create it in"
                 )
             inner = self.folder / INDEX_FOLDER
             if (inner / DATABASE).is_file():
@@ -94,7 +94,7 @@ class IndexLocation:
             )
 
     def create(self) -> None:
-        """Make the folder, if need be: for its owner alone, never part of a repository around it."""
+        """Create the folder if needed, readable only by its owner and ignored by git."""
         self.must_be_free()
         if self.exists():
             return
@@ -111,8 +111,8 @@ class IndexLocation:
         there = next(path for path in [self.path, *self.path.parents] if path.exists())
         why = error.strerror
         if not there.is_dir():
-            why = f"{there} is no folder"
-        elif error.errno == errno.ENOENT:  # as /proc says: the folder above is there
+            why = f"{there} is not a folder"
+        elif error.errno == errno.ENOENT:  # as in /proc: the parent folder exists
             why = f"no folder can be made in {there}"
         elif error.errno in {errno.ENOSPC, errno.EDQUOT}:
             why = f"{why}; {shutil.disk_usage(there).free:,} bytes free"
@@ -121,7 +121,7 @@ class IndexLocation:
         )
 
     def n_bytes(self) -> int:
-        """What the index takes on the disk."""
+        """The size of the index on disk."""
         total = 0
         for path in self.path.iterdir():
             with contextlib.suppress(FileNotFoundError):  # another process has just replaced it
@@ -157,7 +157,7 @@ class IndexLocation:
 
 
 def quoted(path: str | os.PathLike[str]) -> str:
-    """A path as a shell and a command take it whole, for the commands that messages advise.
+    """A path quoted for a shell command, for use in messages.
 
     >>> print(quoted("my notes"), quoted("-x.md"))
     'my notes' ./-x.md
@@ -177,7 +177,7 @@ def _write_private(path: Path, content: bytes) -> None:
 
 
 def is_below(path: str, folders: Collection[str]) -> bool:
-    """Whether an absolute path is one of these or lies below one."""
+    """Whether an absolute path is one of these folders or below one of them."""
     while path not in folders:
         parent = os.path.dirname(path)  # noqa: PTH120 - a hundred thousand strings
         if parent == path:
@@ -187,11 +187,10 @@ def is_below(path: str, folders: Collection[str]) -> bool:
 
 
 def real_path(path: str | os.PathLike[str], *, must_exist: bool = True) -> Path:
-    """The absolute path, its folders without symbolic links; IngestError when nothing is there.
+    """The absolute path with symbolic links in its folders resolved.
 
-    InputError for what is no path at all.
-
-    A linked folder is the folder it leads to; a linked file keeps its own name, as in a walk.
+    A link to a folder is resolved, too; a link to a file keeps its own name, as in a walk.  Raises
+    IngestError if nothing exists at the path, InputError for a value that is not a path.
     """
     try:
         path = Path(path)
@@ -205,19 +204,19 @@ def real_path(path: str | os.PathLike[str], *, must_exist: bool = True) -> Path:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file or folder belongs to the user, or to root, who can read all that is theirs anyway."""
+    """Whether a file or folder belongs to the user, or to root, who can read everything anyway."""
     return path.stat().st_uid in {0, os.geteuid()}
 
 
 def index_here() -> Path:
-    """The index folder of the current folder, there or not; InputError where it is another user's."""
+    """The index folder of the current folder, if any or not yet; InputError if another user owns it."""
     return _ours(Path(INDEX_FOLDER))
 
 
 def find_index() -> Path:
     """The nearest index folder, from the current folder upwards, as git looks for its own.
 
-    IndexNotFound where there is none, InputError where it is another user's.
+    IndexNotFound if there is none, InputError if another user owns it.
     """
     here = Path.cwd()
     for n_up, folder in enumerate([here, *here.parents]):
@@ -229,16 +228,17 @@ def find_index() -> Path:
 
 
 def _ours(folder: Path) -> Path:
-    """A folder that the user has not named, unless it, or the index in it, is another user's: InputError.
+    """A folder that the user did not name; InputError if another user owns it or the index in it.
 
-    Anybody may make one in a folder such as /tmp.  They could read all that goes in, and say what is opened.
+    In a folder such as /tmp, any user can create one.  That user could read everything that is indexed, and
+    choose which files are opened.
     """
     for path in (folder, folder / DATABASE):
         with contextlib.suppress(FileNotFoundError):
             if not is_ours(path):
                 raise InputError(
                     f"{path} belongs to another user (uid {path.stat().st_uid}), who may read and change "
-                    f"what is in it: if that is meant, name it: --index {folder}; or a folder of your own"
+                    f"it: to use it anyway, name it: --index {folder}; otherwise name a folder of your own"
                 )
     return folder
 
@@ -248,7 +248,7 @@ def _ours(folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """The real paths that users named to an index, and the inode and path that its folder had then."""
+    """The real paths that users named for an index, and the inode and path of its folder at that time."""
 
     inode: int = 0
     folder: str = ""
@@ -256,22 +256,23 @@ class Trusted:
 
 
 def trusted_places(trusted: Trusted, location: IndexLocation) -> frozenset[str]:
-    """The real paths that the index may open, with all that lies below them.
+    """The real paths that the index may open, including everything below them.
 
-    They were named to the index where it is now; what lies beside a ``.minisearch`` folder is trusted anyway.
+    The user named them for the index at its present place.  The folder that contains a ``.minisearch`` folder
+    is always trusted.
     """
-    # The record counts only where the index folder has the inode and the path that it had when the record
-    # was written, and is our own. So it does not count in a copy; moved or restored, an index asks once. Who
-    # makes an index to harm chooses all that is in it, but would have to guess both of the place it will
-    # get. This is no secret: who can write into the folder where it is now can forge it. There is no device
-    # number, because those change when a disk is mounted again.
+    # The record is valid only if the index folder is our own and has the inode and path from when the record
+    # was written. So it is not valid in a copy, and the user must name the paths once after moving or
+    # restoring an index. An attacker who sends an index would have to guess both. An attacker who can write
+    # to the present folder can forge them. The device number is not used, because it changes when a disk is
+    # mounted again.
     is_written_here = (trusted.inode, trusted.folder) == _here(location)
     named = trusted.paths if is_written_here and is_ours(location.path) else ()
     return _beside(location) | frozenset(named)
 
 
 def may_open(path: str, places: Set[str]) -> bool:
-    """Whether a path leads to one of these places, through whatever links and ``..`` it goes."""
+    """Whether the real path, with links and ``..`` resolved, is in one of these places."""
     try:
         return is_below(os.path.realpath(path), places)
     except ValueError:  # a name with a NUL
@@ -281,7 +282,7 @@ def may_open(path: str, places: Set[str]) -> bool:
 def with_trusted(
     trusted: Trusted, location: IndexLocation, paths: Iterable[str | os.PathLike[str]]
 ) -> Trusted:
-    """The record with these paths, too, which the user has named."""
+    """The record with additional paths, which the user has named."""
     places = trusted_places(trusted, location)
     new = {os.path.realpath(path) for path in paths if not may_open(os.fspath(path), places)}
     return Trusted(*_here(location), tuple(sorted((places | new) - _beside(location))))
@@ -324,5 +325,5 @@ def _here(location: IndexLocation) -> tuple[int, str]:
 
 
 def _beside(location: IndexLocation) -> frozenset[str]:
-    """The folder that a ``.minisearch`` is for; one of another name may lie in anything, as in a home."""
+    """The folder that contains a ``.minisearch`` folder; none for an index folder of another name."""
     return frozenset({str(location.path.parent)} if location.path.name == INDEX_FOLDER else ())

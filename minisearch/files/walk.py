@@ -1,8 +1,8 @@
 """Walk a folder: a file or a folder goes in, the files to read come out, in the same order every time.
 
-All others come with a reason.  ``LeftOut`` was left out on purpose (hidden, ignored, not chosen; a folder
-counts once and is not entered), ``Skipped`` is no document, ``Unreadable`` could not be looked at: what is
-below may still be there, so what is stored of it should be kept.  Only names and sizes are looked at here;
+All others come out with a reason.  ``LeftOut`` was left out on purpose (hidden, ignored, not chosen; a folder
+counts once and is not entered), ``Skipped`` cannot be a document, ``Unreadable`` could not be examined: files
+below it may still exist, so their stored documents should be kept.  Only names and sizes are examined here;
 opening the files is left to the parsers.
 """
 
@@ -25,9 +25,9 @@ KINDS = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "dev
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file to read: its path, joined to the root as the root was given, and its ``stat`` values.
+    """A file to read: its path, which begins with the given root, and its ``stat`` values.
 
-    ``target`` is where the path led to if it is a symbolic link, "" otherwise.
+    ``target`` is the target of a symbolic link, "" otherwise.
     """
 
     path: str
@@ -50,7 +50,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file or folder that could not be read, and why; what is below it is unknown, not gone."""
+    """A file or folder that could not be read, and why; the files below it are unknown, not deleted."""
 
     path: str
     reason: str
@@ -62,11 +62,11 @@ Item = FoundFile | Skipped | LeftOut | Unreadable
 def walk(root: Path, *, choices: Choices | None = None) -> Iterator[Item]:
     """The files below a folder, depth-first by the bytes of their names; or the one file given.
 
-    Symbolic links come last: one to a file inside the root is taken unless the file was found under
-    another name, none leads out of the root, and linked folders are not entered.  A file or folder given
-    as root is taken whatever ignore rules say of it.
+    Symbolic links come last.  A link to a file inside the root is taken, unless the file was found under
+    another name.  Links out of the root and links to folders are not followed.  Ignore rules do not apply to
+    the root itself.
 
-    Raises IngestError, at the call, when there is nothing at ``root``.
+    Raises IngestError, at the call, if nothing exists at ``root``.
     """
     path = os.fspath(root)
     try:
@@ -161,7 +161,7 @@ class _Walk:
 
 
 def _alone(path: str, status: os.stat_result, choices: Choices) -> FoundFile | Skipped:
-    """What becomes of a file that was given by its name."""
+    """The result for a file that is itself the root."""
     real = str(Path(path).resolve())
     own_name = str(Path(path).parent.resolve() / Path(path).name)
     scope = scope_above(own_name, choices)

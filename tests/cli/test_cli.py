@@ -317,7 +317,7 @@ def test_a_query_before_any_index(folder: Path) -> None:
 def test_an_index_folder_that_is_a_file_is_an_error(folder: Path, name: str) -> None:
     (folder / "file").write_text("mine")
     assert error_of("index", "docs", "--index", name) == (
-        f"Error: cannot make the index folder {name} ({folder / 'file'} is no folder): "
+        f"Error: cannot make the index folder {name} ({folder / 'file'} is not a folder): "
         f"choose another with --index\n"
     )
     assert (folder / "file").read_text() == "mine"
@@ -326,7 +326,9 @@ def test_an_index_folder_that_is_a_file_is_an_error(folder: Path, name: str) -> 
 def test_a_file_holds_no_index_to_ask(folder: Path) -> None:
     (folder / "file").write_text("mine")
     for command in (["query", "x"], ["status"], ["verify"], ["rollback"], ["rebuild"], ["remove", "docs"]):
-        assert error_of(*command, "--index", "file").startswith("Error: file is no folder: expected the one")
+        assert error_of(*command, "--index", "file").startswith(
+            "Error: file is not a folder: expected a folder"
+        )
 
 
 def test_a_place_where_no_folder_can_be_made_is_an_error(folder: Path) -> None:
