@@ -13,7 +13,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, groupby
@@ -72,6 +72,11 @@ class EngineResult:
     backend: str
     ranks: tuple[int, ...]
     latencies_s: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """The setting in words."""
+        return f"{self.mode}, {self.backend}" if self.backend else self.mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +151,12 @@ def selftest(
 
 def _installed(named: Sequence[str]) -> list[str]:
     """The backends named, or else all whose library is installed."""
-    if not named:
-        return [name for name in backend_names() if _is_installed(name)]
-    for name in named:
-        load_backend(name)
-    return list(dict.fromkeys(named))
-
-
-def _is_installed(backend: str) -> bool:
-    try:
-        load_backend(backend)
-    except BackendUnavailable:
-        return False
-    return True
+    found = []
+    for name in dict.fromkeys(named or backend_names()):
+        with suppress(*([] if named else [BackendUnavailable])):
+            load_backend(name)
+            found.append(name)
+    return found
 
 
 def _measure_engine(index: MaskedIndex, mode: Mode, backend: str, on_progress: OnProgress) -> EngineResult:
