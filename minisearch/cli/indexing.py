@@ -40,14 +40,13 @@ from minisearch.cli.terminal import (
     one_line,
     printable,
 )
-from minisearch.config import DTYPES
 from minisearch.errors import IndexNotFound, InputError, MinisearchError, short
-from minisearch.files.selection import AS_USUAL, FileChoice
+from minisearch.manifest import AS_USUAL, DTYPES, FileChoice
 from minisearch.paths import find_index, index_here
 from minisearch.vectors import backend_names
 
 if TYPE_CHECKING:
-    from minisearch.indexing.preview import Preview
+    from minisearch.indexing.plan import Preview
     from minisearch.types import IndexStatus, IngestReport, Note
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -238,7 +237,7 @@ def _file_choice(
         keep_secrets=keep_secrets,
     )
     if choice.include or choice.exclude:
-        from minisearch.indexing.preview import check_choice  # imports all that reads files
+        from minisearch.indexing.plan import check_choice  # imports all that reads files
 
         check_choice(choice)
     given = {name: value for name, value in dataclasses.asdict(choice).items() if value is not None}

@@ -34,8 +34,8 @@ from minisearch.cli.terminal import (
 )
 
 if TYPE_CHECKING:
+    from minisearch.maintenance.chunks import CutFile
     from minisearch.maintenance.coverage import Coverage
-    from minisearch.maintenance.inspecting import CutFile
     from minisearch.types import Chunk, IndexStatus
 
 INDENT = "      "
@@ -82,7 +82,7 @@ def _status_text(found: IndexStatus, *, is_verbose: bool) -> str:
         rows.append(("last run", f"{run.outcome}, {run.finished_at or run.started_at}"))
         rows.append(("", ": ".join(filter(None, [" ".join(run.roots), counts]))))
     if is_verbose:
-        from minisearch.maintenance.inspecting import how_code_is_cut  # imports all parsers
+        from minisearch.maintenance.chunks import how_code_is_cut  # imports all parsers
 
         rows.append(("code", f"cut {how_code_is_cut()}"))
     lines = [one_line(f"{name:<11}{value}").rstrip() for name, value in rows]

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minisearch.chunking.chunker import context_of
 from minisearch.engine import MiniSearch
 from minisearch.errors import BackendUnavailable, InputError
 from minisearch.evaluation.known_items import (
@@ -34,14 +35,13 @@ from minisearch.evaluation.known_items import (
     sample,
 )
 from minisearch.evaluation.measures import DEPTH
-from minisearch.indexing.cutting import context_of
 from minisearch.manifest import Manifest
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import MODES, Mode, Query
+from minisearch.search.searcher import check_model
 from minisearch.stores.base import StoredChunk, StoredDocument
 from minisearch.stores.local import LocalStore
-from minisearch.trust import check_model
 from minisearch.types import Chunk, Encoder, FloatArray, Hits
 from minisearch.vectors import backend_names, load_backend, open_base
 from minisearch.vectors.base import VectorIndex
