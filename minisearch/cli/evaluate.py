@@ -142,13 +142,14 @@ def evaluate(
             for mode, kind in wanted:
                 name = f"{mode}+{kind}" if kind else mode
                 found = benchmark.run(
+                    name,
                     mode=cast("Mode", mode),
                     k=k,
                     rerank=rerankers.get(kind),
                     rerank_depth=rerank_depth,
                     on_progress=partial(counter.update, name, n=len(collection.queries)),
                 )
-                measured.append(Setting(name, found.rankings, found.latencies_s))
+                measured.append(found)
         settings = measured + settings
         report = benchmark.report
     if save_run:
