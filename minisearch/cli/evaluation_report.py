@@ -147,7 +147,9 @@ def selftest_lines(found: SelfTest) -> Iterator[str]:
     yield selftest_headline(found)
     yield f"masked in their own documents; seed {found.seed}; ± is the wider half of a 95 % interval"
     yield ""
-    yield from _selftest_table(found.engine)
+    measures = [(one.name, rank_measures(one.ranks)) for one in found.engine]
+    rows = [(name, [*map(_cell, estimates.values())]) for name, estimates in measures]
+    yield from _table("", list(measures[0][1]), rows)
     yield from _selftest_comparisons(found.engine)
     yield ""
     own = [one for one in found.engine if one.backend in {"", found.engine[0].backend}]
@@ -156,12 +158,6 @@ def selftest_lines(found: SelfTest) -> Iterator[str]:
     yield from _selftest_groups(found, own, "file type", lambda item: file_type(item.path))
     yield ""
     yield from _latency(found)
-
-
-def _selftest_table(results: Sequence[EngineResult]) -> Iterator[str]:
-    measures = [rank_measures(one.ranks) for one in results]
-    rows = [(one.name, [*map(_cell, row.values())]) for one, row in zip(results, measures, strict=True)]
-    yield from _table("", list(measures[0]), rows)
 
 
 def _selftest_comparisons(results: Sequence[EngineResult]) -> Iterator[str]:

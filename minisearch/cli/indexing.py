@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -96,17 +96,13 @@ class IndexCommand(PathsCommand, SectionedCommand):
 def index(
     index: IndexChoice,
     paths: tuple[Path, ...],
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
-    max_bytes: str | None,
-    keep_secrets: bool | None,
-    forget_choices: bool,
     dry_run: bool,
     prune: bool,
     backend: str | None,
     model: str | None,
     dtype: str,
     as_json: bool,
+    **given: Any,  # noqa: ANN401 - the arguments of `_file_choice`
 ) -> None:
     """Bring the index up to date with files and folders.
 
@@ -120,7 +116,7 @@ def index(
     A GLOB has the syntax of .gitignore, in each given folder. The file options are stored in the index: later
     runs over the same folders use them until others are given.
     """
-    choice = _file_choice(include, exclude, max_bytes, keep_secrets, forget=forget_choices)
+    choice = _file_choice(**given)
     find = _new_index_folder if paths else find_index
     with index.open(default=find, model=model, dtype=dtype) as ms, Progress() as progress:
         roots = list(map(str, paths)) or ms.roots()
@@ -222,12 +218,12 @@ def _new_index_folder() -> Path:
 
 @wrong_usage()
 def _file_choice(
+    *,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     max_bytes: str | None,
     keep_secrets: bool | None,
-    *,
-    forget: bool,
+    forget_choices: bool,
 ) -> FileChoice | None:
     """The file options, None where none was given."""
     choice = FileChoice(
@@ -240,10 +236,10 @@ def _file_choice(
         from minisearch.indexing.plan import check_choice  # imports all that reads files
 
         check_choice(choice)
-    given = {name: value for name, value in dataclasses.asdict(choice).items() if value is not None}
-    if forget:
-        return dataclasses.replace(AS_USUAL, **given)
-    return choice if given else None
+    chosen = {name: value for name, value in dataclasses.asdict(choice).items() if value is not None}
+    if forget_choices:
+        return dataclasses.replace(AS_USUAL, **chosen)
+    return choice if chosen else None
 
 
 def parse_size(text: str) -> int:
