@@ -66,7 +66,8 @@ def _order(found: SearchResults) -> str:
 
 
 def _result(hit: SearchResult, query: Query, terminal: Terminal, whole: bool, why: bool) -> Iterator[str]:
-    yield f"{hit.rank:>2}  {_rating(hit)}  {_place(hit, terminal)}"
+    rating = f"{hit.score:.3f}" if hit.relevance is None else f"{hit.relevance:>4.0%}"
+    yield f"{hit.rank:>2}  {rating}  {_place(hit, terminal)}"
     heading = one_line(hit.heading or hit.title)
     if heading:
         lines = _wrapped(heading, terminal.columns - len(INDENT))
@@ -75,11 +76,6 @@ def _result(hit: SearchResult, query: Query, terminal: Terminal, whole: bool, wh
     yield from _also(hit, terminal)
     if why:
         yield from (INDENT + terminal.styled(line, FAINT) for line in _reasons(hit))
-
-
-def _rating(hit: SearchResult) -> str:
-    """The relevance as a percentage where it was measured, else the score."""
-    return f"{hit.score:.3f}" if hit.relevance is None else f"{hit.relevance:>4.0%}"
 
 
 def _place(hit: SearchResult, terminal: Terminal) -> str:

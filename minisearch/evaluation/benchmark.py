@@ -101,8 +101,9 @@ def open_benchmark(
             given=encoder, model=model, offline=offline, check_model=partial(check_model, location)
         )
         documents = {path_of(id_): document for id_, document in collection.corpus.items()}
+        files = {path: Found(one.id, len(one.title) + len(one.text), 0, 0) for path, one in documents.items()}
         report = IndexWriter(location, encoders, settings=None).index_source(
-            FoundFiles({path: _found(document) for path, document in documents.items()}),
+            FoundFiles(files),
             partial(CollectionSource, documents=documents, whole=whole),
             Path("/"),
             backend=None,
@@ -133,10 +134,6 @@ def path_of(document_id: str) -> str:
     return quote(document_id, errors="surrogatepass")
 
 
-def _found(document: CollectionDocument) -> Found:
-    return Found(document.id, len(document.title) + len(document.text), 0, 0)
-
-
 @dataclass(frozen=True, slots=True)
 class CollectionSource:
     """Makes documents of a collection's entries, by path, as `Reader` does of files."""
@@ -148,11 +145,10 @@ class CollectionSource:
 
     def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
         """Each document's outcome."""
-        for path in files:
-            yield self._outcome_of(path, self.documents[path])
+        return map(self._outcome_of, files)
 
-    def _outcome_of(self, path: str, given: CollectionDocument) -> Outcome:
-        stored = self.stored.get(path)
+    def _outcome_of(self, path: str) -> Outcome:
+        given, stored = self.documents[path], self.stored.get(path)
         ingest = fingerprint(self.cutter.ingest, "whole" if self.whole else "cut")
         sha256 = hashlib.sha256(json.dumps([given.title, given.text, given.fields]).encode()).digest()
         if stored and (stored.ingest, stored.sha256) == (ingest, sha256):
