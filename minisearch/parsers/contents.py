@@ -1,6 +1,6 @@
 """What the sandbox process extracts from one file: pages of pieces, properties, and notes.
 
-Only plain values, because they travel from one process to another as JSON.  `extracted` turns them into a
+Only plain values, because they travel from one process to another as JSON.  `registry` turns them into a
 ``Document`` and checks every value first.
 """
 

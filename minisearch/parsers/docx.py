@@ -24,8 +24,7 @@ from minisearch.parsers.contents import (
     text_piece,
 )
 from minisearch.parsers.docx_styles import Styles
-from minisearch.parsers.figures import figure_pieces, is_description
-from minisearch.parsers.office import Package, attribute, child, children
+from minisearch.parsers.office import Package, attribute, child, children, figure_pieces, is_description
 
 SPACE = re.compile(r"[ \t\r\f]+")
 LETTER = re.compile(r"[^\W\d_]")

@@ -11,8 +11,8 @@ import html
 import re
 
 from minisearch.parsers.blocks import Block
-from minisearch.parsers.html_tables import Cell, Row, labels_by_place
 from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, first_title
+from minisearch.parsers.tables import Cell, Row, labels_by_place
 from minisearch.types import Document, Heading
 
 # The name is bounded, for no tag has a longer one, and each "<" in "<a<a<a" would be matched to the end.

@@ -8,8 +8,7 @@ from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
 from minisearch.parsers.contents import Contents, Pieces, heading_piece, text_piece
-from minisearch.parsers.figures import add_shape, shapes, text_of
-from minisearch.parsers.office import Package, attribute, child, children
+from minisearch.parsers.office import Package, add_shape, attribute, child, children, shapes, text_of
 
 TITLES = {"title", "ctrTitle"}
 FOOTERS = {"ftr", "hdr", "dt"}

@@ -13,8 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from minisearch.parsers.blocks import blocks
-from minisearch.parsers.fields import Fields
-from minisearch.parsers.source import MAX_TITLE, Source, first_title
+from minisearch.parsers.source import MAX_TITLE, Fields, Source, first_title
 from minisearch.text import newlines
 from minisearch.types import Document, Heading
 

@@ -12,15 +12,16 @@ from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import iterate_xml, tag_name
 from minisearch.parsers.contents import Contents, DamagedPart, Pieces, counted, rows_piece, text_piece
-from minisearch.parsers.figures import add_shape, shapes
 from minisearch.parsers.office import (
     NumberFormat,
     Package,
+    add_shape,
     attribute,
     child,
     children,
     format_number,
     number_format,
+    shapes,
 )
 
 MAX_COLUMNS = 16_384

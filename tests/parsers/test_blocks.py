@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from minisearch.chunking.chunker import chunk
 from minisearch.parsers import parse
-from minisearch.parsers.extracted import EPUB, reader
+from minisearch.parsers.registry import EPUB, reader
 from minisearch.parsers.sandbox import Sandbox
 from tests.fakes import WordTokenizer
 
