@@ -19,8 +19,6 @@ from minisearch.parsers.contents import (
     Pieces,
     Rows,
     counted,
-    group_piece,
-    rows_piece,
     text_piece,
 )
 from minisearch.parsers.docx_styles import Styles
@@ -110,7 +108,7 @@ class _Flow:
             last_depth, siblings = self.items.pop()
             kind = "next item" if last_depth == depth and len(siblings) == 1 else "item"
         outer = self.items[-1][1] if self.items else self.pieces
-        outer.append(group_piece(kind, pieces))
+        outer.append({"group": pieces, "kind": kind})
         self.items.append((depth, pieces))
 
 
@@ -193,7 +191,7 @@ class _Reader:
         cells, self._cells = self._cells, outer
         self._flow.items.clear()
         rows = _data_rows(cells)
-        self._flow.pieces.append(_laid_out(cells) if rows is None else rows_piece(rows))
+        self._flow.pieces.append(_laid_out(cells) if rows is None else {"rows": rows})
 
     def _row(self, element: Element) -> None:
         if child(element, "trPr", "del") is None:
@@ -301,8 +299,8 @@ def _laid_out(cells: Sequence[Sequence[Pieces | None]]) -> Piece:
         for cell in filter(None, row):
             pieces = _continued(pieces, cell) if is_line else [*pieces, *cell]
             is_line = len(cell) == 1 and _line(cell[0]) != ""
-        rows.append(group_piece("row", pieces))
-    return group_piece("table", rows)
+        rows.append({"group": pieces, "kind": "row"})
+    return {"group": rows, "kind": "table"}
 
 
 def _continued(pieces: Pieces, others: Pieces) -> Pieces:

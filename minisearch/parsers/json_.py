@@ -193,15 +193,11 @@ class _Lines(DocumentBuilder):
 
 SPACE = r"[ \t\n\r]*"
 NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
-VALUE = re.compile(
-    rf'{SPACE}(?:(?P<quote>")|(?P<open>[\[{{])|(?P<plain>{NUMBER}|true|false|null|NaN|-?Infinity))'
+TOKEN = re.compile(
+    rf'{SPACE}(?:(?P<mark>[\[\]{{}},])|(?P<quote>")|(?P<plain>{NUMBER}|true|false|null|NaN|-?Infinity)|\Z)'
 )
-CLOSERS = {"{": "}", "[": "]"}
-CLOSE = {"{": re.compile(rf"{SPACE}\}}"), "[": re.compile(rf"{SPACE}\]")}
-QUOTE = re.compile(rf'{SPACE}"')
 COLON = re.compile(rf"{SPACE}:")
-NEXT = re.compile(rf"{SPACE}([,\]}}])")
-REST = re.compile(rf"{SPACE}\Z")
+CLOSERS = {"{": "}", "[": "]"}
 
 PLAIN_STRING = re.compile(r'[^"\\]*"')
 STRING_PIECE = re.compile(
@@ -237,65 +233,45 @@ def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]
     end = len(text) if end is None else end
     position = start
     closers: list[str] = []
-    while True:
-        token, position = _value(text, position, end)
-        yield token
-        if token.kind in CLOSERS:
-            closers.append(CLOSERS[token.kind])
-            closed = CLOSE[token.kind].match(text, position, end)
-            if not closed:
-                if token.kind == "{":
-                    key, position = _key(text, position, end)
-                    yield key
-                continue
-            position = closed.end()
-            yield Token(closers.pop(), position - 1, position)
-        while closers and (mark := _next(text, position, end)).kind == closers[-1]:
-            position = mark.end
-            yield mark
-            closers.pop()
-        if not closers:
+    expected = "value"  # or a "key", or what may be "next" to a value: a comma or a closer
+    is_open = False  # whether a container has just been opened, and may be closed
+    while found := TOKEN.match(text, position, end):
+        mark = found["mark"]
+        is_closed = bool(closers) and mark == closers[-1] and (is_open or expected == "next")
+        is_open = False
+        if is_closed:
+            yield Token(closers.pop(), found.end() - 1, found.end())
+            expected = "next"
+        elif expected == "next":
+            if not closers and found.lastgroup is None:
+                return
+            if not closers or mark != ",":
+                break
+            expected = "key" if closers[-1] == "}" else "value"
+        elif found["quote"]:
+            stop = _string_end(text, found.end(), end)
+            position = stop + 1 if expected == "value" else _colon_end(text, stop + 1, end)
+            yield Token("string" if expected == "value" else "key", found.end(), stop)
+            expected = "next" if expected == "value" else "value"
+            continue
+        elif expected == "value" and found["plain"]:
+            yield Token("plain", *found.span("plain"))
+            expected = "next"
+        elif expected == "value" and mark in CLOSERS:
+            yield Token(mark, found.end() - 1, found.end())
+            closers.append(CLOSERS[mark])
+            expected, is_open = ("key" if mark == "{" else "value"), True
+        else:
             break
-        if mark.kind != ",":
-            raise NotJson(position)
-        position = mark.end
-        if closers[-1] == "}":
-            key, position = _key(text, position, end)
-            yield key
-    if not REST.match(text, position, end):
-        raise NotJson(position)
+        position = found.end()
+    raise NotJson(position)
 
 
-def _value(text: str, position: int, end: int) -> tuple[Token, int]:
-    """A string, a plain value or the mark that opens a container, and where it ends."""
-    found = VALUE.match(text, position, end)
-    if not found:
-        raise NotJson(position)
-    if found["quote"]:
-        stop = _string_end(text, found.end(), end)
-        return Token("string", found.end(), stop), stop + 1
-    if found["plain"]:
-        return Token("plain", *found.span("plain")), found.end()
-    return Token(found["open"], found.end() - 1, found.end()), found.end()
-
-
-def _next(text: str, position: int, end: int) -> Token:
-    """A comma, or the mark that closes a container."""
-    found = NEXT.match(text, position, end)
-    if not found:
-        raise NotJson(position)
-    return Token(found[1], *found.span(1))
-
-
-def _key(text: str, position: int, end: int) -> tuple[Token, int]:
-    quote = QUOTE.match(text, position, end)
-    if not quote:
-        raise NotJson(position)
-    stop = _string_end(text, quote.end(), end)
-    colon = COLON.match(text, stop + 1, end)
+def _colon_end(text: str, position: int, end: int) -> int:
+    colon = COLON.match(text, position, end)
     if not colon:
-        raise NotJson(stop + 1)
-    return Token("key", quote.end(), stop), colon.end()
+        raise NotJson(position)
+    return colon.end()
 
 
 def _string_end(text: str, start: int, end: int) -> int:

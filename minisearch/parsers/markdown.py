@@ -42,11 +42,14 @@ CONTAINER = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])")
 def read_markdown(source: Source) -> Document:
     """The document, titled by its front matter or its first level-1 heading."""
     flat = newlines(source.text)
-    fields, notes, front_end = Fields(), source.notes, 0
+    fields, note, front_end = Fields(), "", 0
     if front := front_matter(flat):
-        read_fields = yaml_front_matter if front["yaml"] else toml_front_matter
-        fields, more = read_fields(front["body"])
-        notes, front_end = (*notes, *more), front.end()
+        front_end = front.end()
+        if len(front["body"]) > MAX_FRONT_MATTER:
+            note = f"front matter of more than {MAX_FRONT_MATTER // 1024} KB: its fields are left out"
+        else:
+            read_fields = _yaml_fields if front["yaml"] else _toml_fields
+            fields, note = read_fields(front["body"])
     regions = _closed_regions(flat)
     headings = tuple(_headings(flat, front_end, regions))
     title = " ".join(fields.text("title").split())
@@ -59,7 +62,7 @@ def read_markdown(source: Source) -> Document:
         source.origin,
         title=title[:MAX_TITLE] or first_title(headings),
         headings=headings,
-        notes=notes,
+        notes=(*source.notes, *fields.notes(), *filter(None, [note])),
         fields=fields.found(),
         blocks=blocks(flat, regions, is_lazy=True),
     )
@@ -136,21 +139,18 @@ def _paragraph_start(flat: str, end: int, floor: int) -> int:
 
 MAX_FRONT_MATTER = 64 * 1024  # characters; PyYAML needs about half a second for them
 MAX_NODES = 5_000  # of a YAML tree: aliases make endless ones of a few lines
-TOO_LONG = f"front matter of more than {MAX_FRONT_MATTER // 1024} KB: its fields are left out"
 
 KEY = re.compile(r"^[\w-]+:", re.MULTILINE)
 
 
-def yaml_front_matter(text: str) -> tuple[Fields, tuple[str, ...]]:
-    """The fields of a YAML mapping, and notes; no fields where it is something else.
+def _yaml_fields(text: str) -> tuple[Fields, str]:
+    """The fields of a YAML mapping, and a note; no fields where it is something else.
 
     PyYAML composes the tree but constructs plain values only, so no tag in it creates an object.
     """
-    fields = Fields()
-    if len(text) > MAX_FRONT_MATTER:
-        return fields, (TOO_LONG,)
     import yaml  # takes 20 ms, and few documents need it
 
+    fields = Fields()
     try:
         loader = yaml.SafeLoader(text)
         try:
@@ -161,13 +161,13 @@ def yaml_front_matter(text: str) -> tuple[Fields, tuple[str, ...]]:
             loader.dispose()
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # "\UFFFFFFFF" raises no YAMLError
         if not KEY.search(text):
-            return Fields(), ()  # prose between two rules
+            return Fields(), ""  # prose between two rules
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 2})" if mark else ""
-        return Fields(), (f"front matter is not YAML{where}: its fields are left out",)
+        return Fields(), f"front matter is not YAML{where}: its fields are left out"
     except RecursionError:
-        return Fields(), ("front matter is nested too deep: its fields are left out",)
-    return fields, fields.notes()
+        return Fields(), "front matter is nested too deep: its fields are left out"
+    return fields, ""
 
 
 class _YamlTree:
@@ -213,17 +213,15 @@ class _YamlTree:
                 self._fields.add(name, node.value)
 
 
-def toml_front_matter(text: str) -> tuple[Fields, tuple[str, ...]]:
-    """The fields of a TOML document, and notes."""
+def _toml_fields(text: str) -> tuple[Fields, str]:
+    """The fields of a TOML document, and a note."""
     fields = Fields()
-    if len(text) > MAX_FRONT_MATTER:
-        return fields, (TOO_LONG,)
     try:
         _add_table(_toml_table(text), "", fields)
     except (ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0][:100]
-        return Fields(), (f"TOML front matter ({reason}): its fields are left out",)
-    return fields, fields.notes()
+        return Fields(), f"TOML front matter ({reason}): its fields are left out"
+    return fields, ""
 
 
 def _toml_table(text: str) -> dict[str, Any]:

@@ -23,12 +23,12 @@ from minisearch.parsers.contents import (
     Pieces,
     Rows,
     counted,
-    rows_piece,
     text_piece,
 )
 
 CORE = "docProps/core.xml"
 PROPERTIES = {
+    "title": "title",
     "creator": "author",
     "subject": "subject",
     "category": "category",
@@ -107,9 +107,7 @@ class Package:
             return
         for element in root:
             name = tag_name(element)
-            if name == "title":
-                self.contents.title = " ".join((element.text or "").split())
-            elif name == "keywords":
+            if name == "keywords":
                 self.contents.add_keywords(element.text)
             elif name in PROPERTIES:
                 self.contents.add_property(PROPERTIES[name], element.text)
@@ -267,7 +265,7 @@ def add_shape(page: Pieces, package: Package, part: str, shape: Element) -> None
     for element in (inner for data in children(shape, "graphic", "graphicData") for inner in data):
         if tag_name(element) == "tbl":
             rows = [[text_of(cell) for cell in children(row, "tc")] for row in children(element, "tr")]
-            page.append(rows_piece(rows))
+            page.append({"rows": rows})
         else:
             page += figure_pieces(package, part, element)
 
@@ -280,7 +278,7 @@ def figure_pieces(package: Package, part: str, element: Element) -> Pieces:
         return []
     titles, tables = (_paragraphs(root), []) if is_diagram else _chart(root)
     text = "\n".join(filter(None, titles))
-    return [*([text_piece(text)] if text else []), *map(rows_piece, tables)]
+    return [*([text_piece(text)] if text else []), *({"rows": table} for table in tables)]
 
 
 def is_description(words: str) -> bool:

@@ -15,7 +15,8 @@ import importlib.util
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
@@ -33,12 +34,6 @@ from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, decode
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
 from minisearch.text import storable
 from minisearch.types import Document, Heading, Origin
-
-
-def read_text(source: Source) -> Document:
-    """The file unchanged."""
-    return source.unchanged("text")
-
 
 READERS: dict[str, Callable[[Source], Document]] = {
     ".md": read_markdown,
@@ -100,21 +95,19 @@ def parse(path: str, data: bytes) -> Document:
     if read_binary := EXTRACTED.get(suffix):
         document = read_binary(path, data)
     else:
-        document = READERS.get(suffix, read_text)(decode(path, data))
+        source = decode(path, data)
+        document = READERS[suffix](source) if suffix in READERS else source.unchanged("text")
     return replace(document, language=document.language or LANGUAGES.get(suffix, ""))
 
 
 @lru_cache(maxsize=1)
 def installed_libraries() -> tuple[str, ...]:
     """The installed ones of ``LIBRARIES``, as "name version"."""
-    return tuple(f"{name} {version}" for name in LIBRARIES if (version := _version(name)))
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
+    found = []
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return tuple(found)
 
 
 # --- binary formats ----------------------------------------------------------------------------------------
@@ -123,36 +116,25 @@ MAX_NOTES = 20
 MAX_LEVEL = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A binary format: the module that extracts it, its name in messages, and the library it needs."""
-
-    module: str
-    label: str
-    library: str = ""
-    extra: str = ""
-
-
-PDF = Format("pdf", "PDF", "pypdfium2", "pdf")
-DOCX = Format("docx", "DOCX")
-PPTX = Format("pptx", "PPTX")
-XLSX = Format("xlsx", "XLSX")
-EPUB = Format("epub", "EPUB")
-
 # One for all threads, because a process for each file would cost more than reading it; starts with the first.
 SANDBOX = Sandbox()
 
 
-def reader(format_: Format, sandbox: Sandbox = SANDBOX) -> Callable[[str, bytes], Document]:
-    """The reader of a format, from a path and bytes to a Document; it raises IngestError with the reason."""
+def reader(
+    format_: str, *, library: str = "", sandbox: Sandbox = SANDBOX
+) -> Callable[[str, bytes], Document]:
+    """A function from a path and bytes to a Document, by the module ``format_``, which needs a library.
+
+    It raises IngestError with the reason where there is no document.
+    """
+    label = format_.upper()
 
     def read_binary(path: str, data: bytes) -> Document:
-        if format_.library and not importlib.util.find_spec(format_.library):
-            install = f"pip install 'minisearch[{format_.extra}]'"
-            raise IngestError(f"{format_.label} needs {format_.library}: {install}")
-        contents = sandbox.extract(format_.module, format_.label, data)
+        if library and not importlib.util.find_spec(library):
+            raise IngestError(f"{label} needs {library}: pip install 'minisearch[{format_}]'")
+        contents = sandbox.extract(format_, label, data)
         try:
-            return _document(path, format_.module, contents)
+            return _document(path, format_, contents)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise IngestError(NONSENSE) from error
 
@@ -160,11 +142,11 @@ def reader(format_: Format, sandbox: Sandbox = SANDBOX) -> Callable[[str, bytes]
 
 
 EXTRACTED = {
-    ".pdf": reader(PDF),
-    **dict.fromkeys((".docx", ".docm"), reader(DOCX)),
-    **dict.fromkeys((".pptx", ".pptm", ".ppsx"), reader(PPTX)),
-    **dict.fromkeys((".xlsx", ".xlsm"), reader(XLSX)),
-    ".epub": reader(EPUB),
+    ".pdf": reader("pdf", library="pypdfium2"),
+    **dict.fromkeys((".docx", ".docm"), reader("docx")),
+    **dict.fromkeys((".pptx", ".pptm", ".ppsx"), reader("pptx")),
+    **dict.fromkeys((".xlsx", ".xlsm"), reader("xlsx")),
+    ".epub": reader("epub"),
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import iterate_xml, tag_name
-from minisearch.parsers.contents import Contents, DamagedPart, Pieces, counted, rows_piece, text_piece
+from minisearch.parsers.contents import Contents, DamagedPart, Pieces, counted, text_piece
 from minisearch.parsers.office import (
     NumberFormat,
     Package,
@@ -81,7 +81,7 @@ class _Workbook:
                 rows.append(row)
         if rows:
             used = sorted(set().union(*rows))  # columns that no row uses would only take room
-            page.append(rows_piece([[row.get(column, "") for column in used] for row in rows]))
+            page.append({"rows": [[row.get(column, "") for column in used] for row in rows]})
         page += map(text_piece, headers)
         self._add_comments(page, part)
         for name in self._package.parts(part, "drawing"):
