@@ -23,9 +23,9 @@ from minisearch.parsers.contents import (
 )
 from minisearch.parsers.docx_styles import Styles
 from minisearch.parsers.office import Package, attribute, child, children, figure_pieces, is_description
+from minisearch.text import LETTER
 
 SPACE = re.compile(r"[ \t\r\f]+")
-LETTER = re.compile(r"[^\W\d_]")
 # Properties, deleted text, and the instructions of fields.
 SKIPPED = {
     *("pPr", "rPr", "tblPr", "tblGrid", "trPr", "tcPr", "sectPr", "sdtPr", "sdtEndPr", "rubyPr"),
@@ -60,18 +60,17 @@ def extract(data: bytes) -> dict[str, Any]:
 def _once(package: Package, main: str, styles: Styles, kind: str) -> Pieces:
     """The different headers or footers, each once, without those that are only a page number."""
     found: dict[str, Pieces] = {}
-    for name in package.parts(main, kind):
-        if (root := package.optional(name)) is not None:
-            pieces = _Reader(package, name, styles).read(root)
-            found.setdefault(_text(pieces), pieces)
+    for name, root in package.roots(main, kind):
+        pieces = _Reader(package, name, styles).read(root)
+        found.setdefault(_text(pieces), pieces)
     return [piece for text, pieces in found.items() if LETTER.search(text) for piece in pieces]
 
 
 def _asides(package: Package, main: str, styles: Styles) -> Iterator[tuple[str, Pieces]]:
     """Footnotes, endnotes and comments by the name and id of their references; comments name their author."""
     for kind, label in ASIDES.items():
-        for name in package.parts(main, kind):
-            for aside in children(package.optional(name), kind.removesuffix("s")):
+        for name, root in package.roots(main, kind):
+            for aside in children(root, kind.removesuffix("s")):
                 author = attribute(aside, "author").strip()
                 words = f"{label} by {author}:" if author else f"{label}:"
                 if pieces := _Reader(package, name, styles).read(aside):

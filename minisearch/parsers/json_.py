@@ -212,12 +212,10 @@ MEANINGS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 class NotJson(Exception):
-    """The text is not JSON; the argument is the position of the error."""
+    """The text is not JSON; ``position`` is where the error is."""
 
-    @property
-    def position(self) -> int:
-        """Where the error is."""
-        return int(self.args[0])
+    def __init__(self, position: int) -> None:
+        self.position = position
 
 
 class Token(NamedTuple):

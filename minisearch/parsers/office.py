@@ -26,7 +26,7 @@ from minisearch.parsers.contents import (
     text_piece,
 )
 
-CORE = "docProps/core.xml"
+CORE = "docprops/core.xml"  # in lower case
 PROPERTIES = {
     "title": "title",
     "creator": "author",
@@ -58,13 +58,14 @@ class Package:
         """A part's root element; ExtractionError where the part is missing, damaged or unsafe."""
         return parse_xml(self.archive.read(name))
 
-    def optional(self, name: str) -> Element | None:
-        """A part's root element; None, and a note, where it cannot be read."""
+    def optional(self, name: str) -> Element:
+        """A part's root element; an empty one where there is no name, or, with a note, no readable part."""
         try:
-            return self.root(name)
+            if name:
+                return self.root(name)
         except ExtractionError:
             self.contents.note_unreadable(name)
-            return None
+        return Element("")
 
     def related(self, part: str) -> dict[str, tuple[str, str]]:
         """The kind and the name of each part that this part refers to, by relationship id."""
@@ -75,6 +76,10 @@ class Package:
     def parts(self, part: str, *kinds: str) -> Iterator[str]:
         """The names of the parts of these kinds that this part refers to, in its order."""
         return (name for kind, name in self.related(part).values() if kind in kinds)
+
+    def roots(self, part: str, *kinds: str) -> Iterator[tuple[str, Element]]:
+        """The names and root elements of the parts of these kinds; see `parts` and `optional`."""
+        return ((name, self.optional(name)) for name in self.parts(part, *kinds))
 
     def add_pages(
         self, main: str, references: Iterable[Element], what: str, fill: Callable[[Pieces, str], None]
@@ -93,19 +98,15 @@ class Package:
 
     def _relationships(self, part: str) -> Iterator[tuple[str, tuple[str, str]]]:
         folder, base = posixpath.split(part)
-        name = self._names.get(posixpath.join(folder, "_rels", f"{base}.rels").lower())
-        if name is None or (root := self.optional(name)) is None:
-            return
-        for element in root:
+        name = self._names.get(posixpath.join(folder, "_rels", f"{base}.rels").lower(), "")
+        for element in self.optional(name):
             target = posixpath.join("/", folder, unquote(element.get("Target", "")))
             target = self._names.get(posixpath.normpath(target).lstrip("/").lower(), "")
             if element.get("TargetMode") != "External" and target:
                 yield element.get("Id", ""), (posixpath.basename(element.get("Type", "")), target)
 
     def _extract_properties(self) -> None:
-        if CORE.lower() not in self._names or (root := self.optional(self._names[CORE.lower()])) is None:
-            return
-        for element in root:
+        for element in self.optional(self._names.get(CORE, "")):
             name = tag_name(element)
             if name == "keywords":
                 self.contents.add_keywords(element.text)
@@ -274,8 +275,9 @@ def figure_pieces(package: Package, part: str, element: Element) -> Pieces:
     """The titles and values of the chart or diagram that an element refers to, if it refers to one."""
     is_diagram = tag_name(element) == "relIds"
     _, name = package.related(part).get(reference(element, "dm" if is_diagram else "id"), ("", ""))
-    if tag_name(element) not in {"chart", "relIds"} or not name or (root := package.optional(name)) is None:
+    if tag_name(element) not in {"chart", "relIds"}:
         return []
+    root = package.optional(name)
     titles, tables = (_paragraphs(root), []) if is_diagram else _chart(root)
     text = "\n".join(filter(None, titles))
     return [*([text_piece(text)] if text else []), *({"rows": table} for table in tables)]

@@ -18,7 +18,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from minisearch.parsers.source import DocumentBuilder, Source, TextBuilder
+from minisearch.parsers.source import DocumentBuilder, Source
 from minisearch.types import Document
 
 DELIMITERS = "\t;|,"
@@ -63,30 +63,28 @@ def read_table(source: Source) -> Document:
     labels = labels_of(header_of([[cell.value(text) for cell in row] for row in sample]))
     builder = DocumentBuilder(source, "table")
     for number, row in enumerate(rows(text, delimiter, start)):
-        builder.begin_paragraph()
-        begin = len(builder)
         _add_row(builder, text, row, labels if number else [])
-        if begin < len(builder):
-            builder.blocks.append((begin, len(builder)))
     return builder.document()
 
 
-def _add_row(builder: TextBuilder, text: str, row: Sequence[CellSpan], labels: Sequence[str]) -> None:
-    is_first = True
+def _add_row(builder: DocumentBuilder, text: str, row: Sequence[CellSpan], labels: Sequence[str]) -> None:
+    builder.begin_paragraph()
+    begin = len(builder)
     for i, cell in enumerate(row):
         if cell.start == cell.end:
             continue
         label = labels[i] if i < len(labels) else ""
-        if is_first:
+        if begin == len(builder):
             builder.insert(label, cell.start)
         else:
             builder.insert(f"; {label}")
-        is_first = False
         position = cell.start
         while cell.is_doubled and (quotes := text.find('""', position, cell.end)) >= 0:
             builder.copy(text[position : quotes + 1], position, quotes + 2)
             position = quotes + 2
         builder.copy(text[position : cell.end], position, cell.end)
+    if begin < len(builder):
+        builder.blocks.append((begin, len(builder)))
 
 
 # --- rows ----------------------------------------------------------------------------------------------
@@ -219,15 +217,21 @@ MAX_ABOVE = 20  # cells that continue from above; where there are more, no row f
 MAX_REPEATED = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cell:
-    """A cell: the position of its tag, its words, the columns and rows it spans (0: all of its section)."""
+    """A cell: the position of its tag, its words, the columns and rows it spans (0: all of its section).
+
+    `labels_by_place` finds its columns, ``start:end``, and the number of the first row below it.
+    """
 
     place: int
     words: str
     is_header: bool
     n_columns: int = 1
     n_rows: int = 1
+    start: int = 0
+    end: int = 0
+    end_row: int = 0
 
 
 @dataclass(slots=True)
@@ -238,16 +242,6 @@ class Row:
     cells: list[Cell] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """A cell with its columns, ``start:end``, and the number of the first row below it."""
-
-    cell: Cell
-    start: int
-    end: int
-    end_row: int
-
-
 def labels_by_place(rows: Sequence[Row]) -> dict[int, str]:
     """What to write before the words of each cell, by its place; nothing where there is no header.
 
@@ -255,89 +249,90 @@ def labels_by_place(rows: Sequence[Row]) -> dict[int, str]:
     spans rows is repeated in each, before the row's own cells.
     """
     placed = list(_placed(rows))
-    n_columns = max((one.end for row, _ in placed for one in row), default=0)
+    n_columns = max((cell.end for cells, _ in placed for cell in cells), default=0)
     room = MAX_REPEATED * sum(len(cell.words) for row in rows for cell in row.cells)
     labels: dict[int, str] = {}
     names: list[list[str]] = []
     is_named = is_below = False  # whether a row used these names; whether it is below the first row of cells
     repeated, of_above = "", None
-    for row, above in placed:
-        filled = [one for one in row if one.cell.words]
+    for cells, above in placed:
+        filled = [cell for cell in cells if cell.words]
         if _is_header(filled, is_first=not is_below):
-            names = _named([] if is_named else names, row, n_columns)
+            names = _named([] if is_named else names, cells, n_columns)
             is_named, of_above = False, None
-            labels |= {one.cell.place: "" for one in row}
+            labels |= {cell.place: "" for cell in cells}
             continue
         is_named = is_below = is_below or len(filled) > 1
-        labels |= {one.cell.place: _label(names, one, n_columns) for one in row}
+        labels |= {cell.place: _label(names, cell, n_columns) for cell in cells}
         if above is not of_above:  # it is the same for many rows
             repeated, of_above = _repeated(names, above, n_columns), above
         if filled and len(repeated) <= room:
             room -= len(repeated)
-            labels[filled[0].cell.place] = repeated + labels[filled[0].cell.place]
+            labels[filled[0].place] = repeated + labels[filled[0].place]
     return labels if any(labels.values()) else {}
 
 
-def _placed(rows: Sequence[Row]) -> Iterator[tuple[list[_Placed], tuple[_Placed, ...]]]:
+def _placed(rows: Sequence[Row]) -> Iterator[tuple[list[Cell], tuple[Cell, ...]]]:
     """The cells of each row with their columns, and those that continue from above."""
-    above: tuple[_Placed, ...] = ()
-    row: list[_Placed] = []
+    above: tuple[Cell, ...] = ()
+    cells: list[Cell] = []
     taken: set[int] = set()
     section = -1
-    for number, cells in enumerate(rows):
-        before = (*above, *row) if cells.section == section else ()
-        still = tuple(one for one in before if one.end_row > number)
-        section = cells.section
+    for number, row in enumerate(rows):
+        before = (*above, *cells) if row.section == section else ()
+        still = tuple(cell for cell in before if cell.end_row > number)
+        section = row.section
         if still != above:
-            above, taken = still, {column for one in still for column in range(one.start, one.end)}
+            above, taken = still, {column for cell in still for column in range(cell.start, cell.end)}
         if len(above) > MAX_ABOVE:
             return
-        row, column = [], 0
-        for cell in cells.cells:
+        cells, column = [], 0
+        for cell in row.cells:
             while column in taken:
                 column += 1
             if column >= MAX_COLUMNS:
                 break
-            end = column + 1
-            while end < min(column + cell.n_columns, MAX_COLUMNS) and end not in taken:
-                end += 1
-            row.append(_Placed(cell, column, end, number + cell.n_rows if cell.n_rows else len(rows)))
-            column = end
-        yield row, above
+            cell.start = column
+            column += 1
+            while column < min(cell.start + cell.n_columns, MAX_COLUMNS) and column not in taken:
+                column += 1
+            cell.end, cell.end_row = column, number + cell.n_rows if cell.n_rows else len(rows)
+            cells.append(cell)
+        yield cells, above
 
 
-def _repeated(names: Sequence[Sequence[str]], above: Sequence[_Placed], n_columns: int) -> str:
+def _repeated(names: Sequence[Sequence[str]], above: Sequence[Cell], n_columns: int) -> str:
     """The cells that continue from above, with their labels; those with many words are left out."""
     short = (
-        one
-        for one in above
-        if one.end - one.start < n_columns and 0 < len(one.cell.words) <= MAX_LABEL and names
+        cell
+        for cell in above
+        if cell.end - cell.start < n_columns and 0 < len(cell.words) <= MAX_LABEL and names
     )
-    return "".join(f"{_label(names, one, n_columns)}{one.cell.words}; " for one in short)
+    return "".join(f"{_label(names, cell, n_columns)}{cell.words}; " for cell in short)
 
 
-def _is_header(filled: Sequence[_Placed], *, is_first: bool) -> bool:
+def _is_header(filled: Sequence[Cell], *, is_first: bool) -> bool:
     """Whether a row names columns other than the first; below other rows, a row of figures is a sum."""
-    if not all(one.cell.is_header for one in filled) or not any(one.start for one in filled):
+    if not all(cell.is_header for cell in filled) or not any(cell.start for cell in filled):
         return False
-    words = [one.cell.words for one in filled]
+    words = [cell.words for cell in filled]
     return is_first or not any(VALUE.fullmatch(value) and not YEAR.fullmatch(value) for value in words)
 
 
-def _named(names: Sequence[Sequence[str]], row: Sequence[_Placed], n_columns: int) -> list[list[str]]:
+def _named(names: Sequence[Sequence[str]], cells: Sequence[Cell], n_columns: int) -> list[list[str]]:
     """The names of the columns, those of the outermost header row first, with one more header row."""
     named = [list(names[column]) if names else [] for column in range(n_columns)]
-    for one in row:
-        words = one.cell.words.rstrip(" :")
-        if words and one.end - one.start < n_columns:
-            for column in range(one.start, one.end):
+    for cell in cells:
+        words = cell.words.rstrip(" :")
+        if words and cell.end - cell.start < n_columns:
+            for column in range(cell.start, cell.end):
                 if words not in named[column]:
                     named[column].append(words)
     return named
 
 
-def _label(names: Sequence[Sequence[str]], one: _Placed, n_columns: int) -> str:
-    if not names or one.end - one.start == n_columns:
+def _label(names: Sequence[Sequence[str]], cell: Cell, n_columns: int) -> str:
+    if not names or cell.end - cell.start == n_columns:
         return ""
-    of_columns = dict.fromkeys(" ".join(names[column]) for column in range(one.start, one.end))
+    of_columns = dict.fromkeys(" ".join(names[column]) for column in range(cell.start, cell.end))
     return labels_of([", ".join(filter(None, of_columns))])[0]
