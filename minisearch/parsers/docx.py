@@ -171,7 +171,7 @@ class _Reader:
             self._flow.end_paragraph()
         level = self._styles.heading_level(properties)
         list_id, depth = self._styles.list_item(properties)
-        if number := self._styles.next_number(list_id, depth):
+        if list_id and (number := self._styles.numbering.next(list_id, depth)):
             self._flow.words.append(f"{number} ")
         self._end_paragraph(element, level=level, depth=-1 if level or not list_id else depth)
 

@@ -26,7 +26,7 @@ class Styles:
         for _, root in package.roots(main, "styles"):
             for style in children(root, "style"):
                 self._styles[attribute(style, "styleId")] = style
-        self._numbering = Numbering(package.optional(next(package.parts(main, "numbering"), "")))
+        self.numbering = Numbering(package.optional(next(package.parts(main, "numbering"), "")))
 
     def heading_level(self, properties: Element | None) -> int:
         """The level of a heading with these properties; 0 for a paragraph that is no heading."""
@@ -51,10 +51,6 @@ class Styles:
                     found[name] = found[name] or attribute(child(numbered, name), "val")
         list_id, depth = found["numId"], found["ilvl"] or "0"
         return ("" if list_id == "0" else list_id), (int(depth) if depth in DEPTHS else 0)
-
-    def next_number(self, list_id: str, depth: int) -> str:
-        """The number before the next paragraph of a list; "" for a bullet, and outside of lists."""
-        return self._numbering.next(list_id, depth) if list_id else ""
 
     def _chain(self, properties: Element | None) -> list[Element]:
         """The properties, the style they name, the style that one is based on, and so on."""

@@ -16,16 +16,10 @@ CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
 DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,100}?encoding=["']([\w.-]{1,40})["']""")
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-PROPERTIES = {
-    "title": "title",
-    "creator": "author",
-    "contributor": "contributor",
-    "publisher": "publisher",
-    "date": "date",
-    "language": "language",
-    "subject": "keywords",
-    "description": "description",
-    "identifier": "identifier",
+PROPERTIES = {"creator": "author", "subject": "keywords"}
+PROPERTIES |= {
+    name: name
+    for name in ("title", "contributor", "publisher", "date", "language", "description", "identifier")
 }
 TEXT = re.compile("html|xml|oeb1")  # SVG drawings hold text, too
 MAX_CHAPTERS = 10_000

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from minisearch.parsers.blocks import Block, blocks
@@ -55,14 +56,10 @@ def read_markdown(source: Source) -> Document:
     title = " ".join(fields.text("title").split())
     if not title and (found := FRONT_TITLE.search(flat, 0, front_end)):
         title = found[1].strip().strip("\"'")
-    return Document(
-        source.path,
-        source.text,
-        "markdown",
-        source.origin,
+    return replace(
+        source.unchanged("markdown", *fields.notes(), *filter(None, [note])),
         title=title[:MAX_TITLE] or first_title(headings),
         headings=headings,
-        notes=(*source.notes, *fields.notes(), *filter(None, [note])),
         fields=fields.found(),
         blocks=blocks(flat, regions, is_lazy=True),
     )

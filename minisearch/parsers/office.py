@@ -27,15 +27,9 @@ from minisearch.parsers.contents import (
 )
 
 CORE = "docprops/core.xml"  # in lower case
-PROPERTIES = {
-    "title": "title",
-    "creator": "author",
-    "subject": "subject",
-    "category": "category",
-    "description": "description",
-    "language": "language",
-    "created": "created",
-    "modified": "modified",
+PROPERTIES = {"creator": "author"}
+PROPERTIES |= {
+    name: name for name in ("title", "subject", "category", "description", "language", "created", "modified")
 }
 
 

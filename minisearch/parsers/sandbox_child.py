@@ -104,10 +104,7 @@ def _file_name(path: object) -> str:
 def _answer(name: str, data: bytes, answer_bytes: int) -> bytes:
     """The answer to one request, as JSON; no exception of a library escapes."""
     try:
-        if name not in FORMATS:
-            raise ExtractionError(f"no such format: {name}")
-        contents = importlib.import_module(f"minisearch.parsers.{name}").extract(data)
-        answer = json.dumps({"contents": contents}, ensure_ascii=False)
+        answer = json.dumps({"contents": _extract(name, data)}, ensure_ascii=False)
         encoded = answer.encode("utf-8", "replace")  # half a surrogate pair becomes "?"
         if len(encoded) <= answer_bytes:
             return encoded
@@ -122,6 +119,13 @@ def _answer(name: str, data: bytes, answer_bytes: int) -> bytes:
     except Exception as error:  # a library may raise anything on an unexpected file
         words = " ".join(f"{type(error).__name__}: {error}".split())
         return _reason(f"damaged, or not what its name says ({words[:150]})")
+
+
+def _extract(name: str, data: bytes) -> dict[str, Any]:
+    if name not in FORMATS:
+        raise ExtractionError(f"no such format: {name}")
+    contents: dict[str, Any] = importlib.import_module(f"minisearch.parsers.{name}").extract(data)
+    return contents
 
 
 def _reason(reason: str) -> bytes:
