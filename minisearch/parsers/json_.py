@@ -138,7 +138,7 @@ class _Lines(DocumentBuilder):
             self._break_paragraph()
         if key is None:
             return _Container(token.kind, above.path, None, len(self._line_starts))
-        name = " ".join(string_value(self._text, key.start, key.end).split())
+        name = " ".join(string_value(self._text, key).split())
         if len(name) > MAX_PATH:  # it is cut in the paths below, and whole here
             self._begin_line(above.path, key, key.start)
         path = f"{above.path}.{name}" if above.path else name
@@ -153,14 +153,11 @@ class _Lines(DocumentBuilder):
             self._begin_line(container.path, key, token.start)
         self._separator = ", "
         self._row = container.path if container.kind == "[" and is_short else None
-        if token.kind == "plain":
-            self.copy(self._text[token.start : token.end], token.start, token.end)
-            return
-        copy_string(self, self._text, token.start, token.end)
-        if is_top and key:
+        copy_string(self, self._text, token)  # a plain value has no escapes
+        if is_top and key and token.kind == "string":
             name = self._text[key.start : key.end]
             if name in TITLES:
-                self.titles.setdefault(name, string_value(self._text, token.start, token.end))
+                self.titles.setdefault(name, string_value(self._text, token))
 
     def document(self) -> Document:
         """The document; each line and each object is a block."""
@@ -180,7 +177,7 @@ class _Lines(DocumentBuilder):
         if key:
             if path:
                 self.insert(f"{path}.", key.start)
-            copy_string(self, self._text, key.start, key.end)
+            copy_string(self, self._text, key)
             self.insert(": ")
         elif path:
             self.insert(f"{path}: ", place)
@@ -285,20 +282,20 @@ def _string_end(text: str, start: int, end: int) -> int:
     raise NotJson(position)
 
 
-def copy_string(builder: TextBuilder, text: str, start: int, end: int) -> None:
-    """Add the decoded string at ``start:end``, each escaped character mapped to its escape."""
-    if text.find("\\", start, end) < 0:
-        builder.copy(text[start:end], start, end)
+def copy_string(builder: TextBuilder, text: str, token: Token) -> None:
+    """Add the decoded string or key, each escaped character mapped to its escape."""
+    if text.find("\\", token.start, token.end) < 0:
+        builder.copy(text[token.start : token.end], token.start, token.end)
         return
-    for piece in STRING_PIECE.finditer(text, start, end):
+    for piece in STRING_PIECE.finditer(text, token.start, token.end):
         builder.copy(_meaning(piece), *piece.span())
 
 
-def string_value(text: str, start: int, end: int) -> str:
-    """The decoded string at ``start:end``."""
-    if text.find("\\", start, end) < 0:
-        return text[start:end]
-    return "".join(map(_meaning, STRING_PIECE.finditer(text, start, end)))
+def string_value(text: str, token: Token) -> str:
+    """The decoded string or key."""
+    if text.find("\\", token.start, token.end) < 0:
+        return text[token.start : token.end]
+    return "".join(map(_meaning, STRING_PIECE.finditer(text, token.start, token.end)))
 
 
 def _meaning(piece: re.Match[str]) -> str:
@@ -320,7 +317,7 @@ def tree(text: str) -> Node:
     key = ""
     for token in tokens(text):
         if token.kind == "key":
-            key = string_value(text, token.start, token.end)
+            key = string_value(text, token)
         elif token.kind in "}]":
             open_nodes.pop()
         else:

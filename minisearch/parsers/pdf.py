@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -158,19 +158,13 @@ class TextLine:
 
 def _read_page(document: PdfDocument, index: int) -> tuple[list[TextLine], list[str], bool]:
     """A page's lines, its remarks, and whether it shows pictures but holds no text."""
-    page = document[index]
-    try:
-        text_page = page.get_textpage()
-        try:
+    with closing(document[index]) as page:
+        with closing(page.get_textpage()) as text_page:
             lines = list(_lines(text_page))
-        finally:
-            text_page.close()
         is_scanned = not any(line.text.strip() for line in lines) and any(
             page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3)
         )
         return lines, _remarks(page), is_scanned
-    finally:
-        page.close()
 
 
 def _lines(text_page: PdfTextPage) -> Iterator[TextLine]:

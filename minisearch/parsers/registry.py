@@ -36,19 +36,13 @@ from minisearch.text import storable
 from minisearch.types import Document, Heading, Origin
 
 READERS: dict[str, Callable[[Source], Document]] = {
-    ".md": read_markdown,
-    ".markdown": read_markdown,
-    ".mdx": read_markdown,
-    ".rst": read_rst,
-    ".html": read_html,
-    ".htm": read_html,
-    ".xhtml": read_html,
     **dict.fromkeys(CODE_SUFFIXES, read_code),
-    ".csv": read_table,
-    ".tsv": read_table,
+    **dict.fromkeys((".md", ".markdown", ".mdx"), read_markdown),
+    ".rst": read_rst,
+    **dict.fromkeys((".html", ".htm", ".xhtml"), read_html),
+    **dict.fromkeys((".csv", ".tsv"), read_table),
     ".json": read_json,
-    ".jsonl": read_jsonl,
-    ".ndjson": read_jsonl,
+    **dict.fromkeys((".jsonl", ".ndjson"), read_jsonl),
     ".ipynb": read_notebook,
     ".eml": read_email,
 }
