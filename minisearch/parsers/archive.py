@@ -1,9 +1,9 @@
 """ZIP archives and XML from untrusted files, read within bounds.
 
 Bytes of the archive come in; unpacked entries and parsed XML come out.  Nothing is written to disk.  Sizes
-that the archive claims are not trusted: bytes are counted as they are unpacked, over all entries, which may
-share bytes.  XML may not define entities:
-with them a few lines become gigabytes ("billion laughs"), or a local file becomes part of the text.
+that the archive claims are not trusted: bytes are counted as they are unpacked, over all entries, so entries
+that share bytes gain nothing.  XML may not define entities: with them a few lines become gigabytes ("billion
+laughs"), or a local file becomes part of the text.
 """
 
 from __future__ import annotations

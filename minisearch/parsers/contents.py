@@ -15,11 +15,9 @@ from typing import Any
 FRAME = struct.Struct(">Q")
 MAX_PROPERTY = 2_000  # characters; a title or a list of keywords is never longer
 
-# {"text", "headings"}: text, and the position in it, the level, and the title of each heading
-# {"html"}: HTML, which the HTML parser reads later
-# {"rows"}: a table of data
-# {"group", "kind"}: pieces that belong together, a "table", a "row", an "item", or a "next item" directly
-# below an item
+# One of: {"text", "headings"}, with position, level and title of each heading; {"html"}, for the HTML parser;
+# {"rows"}, a table of data; {"group", "kind"}, pieces that belong together: a "table", a "row", an "item", or
+# a "next item" directly below an item.
 Piece = dict[str, Any]
 Pieces = list[Piece]
 Rows = list[list[str]]
