@@ -14,9 +14,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from minisearch.config import Settings
     from minisearch.engine import MiniSearch
     from minisearch.errors import MinisearchError
+    from minisearch.manifest import Settings
     from minisearch.minilm import SentenceTransformer
     from minisearch.results import Query, SearchResult, SearchResults
     from minisearch.types import IndexStatus, IngestReport
@@ -44,7 +44,7 @@ _MODULES = {
     "SearchResult": "results",
     "SearchResults": "results",
     "SentenceTransformer": "minilm",
-    "Settings": "config",
+    "Settings": "manifest",
 }
 _OLD_NAMES = {"Question": "Query"}
 

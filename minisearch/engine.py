@@ -16,22 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from minisearch.errors import InputError, MinisearchError
 from minisearch.filters import Filter, as_filter
+from minisearch.manifest import FileChoice, Settings
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
 from minisearch.search.rerank import Rerankers
-from minisearch.search.searcher import Searcher
-from minisearch.trust import check_model
+from minisearch.search.searcher import Searcher, check_model
 
 if TYPE_CHECKING:
-    from minisearch.config import Settings
-    from minisearch.files.selection import FileChoice
-    from minisearch.indexing.preview import Preview
-    from minisearch.indexing.writer import Writing
+    from minisearch.indexing.plan import Preview
+    from minisearch.indexing.writer import IndexWriter
+    from minisearch.maintenance.chunks import CutFile
     from minisearch.maintenance.coverage import Coverage
-    from minisearch.maintenance.inspecting import CutFile
     from minisearch.search.why_not import WhyNot
-    from minisearch.stores.base import Undone
+    from minisearch.stores.base import RollbackReport
     from minisearch.types import (
         Encoder,
         FloatArray,
@@ -79,7 +77,7 @@ class MiniSearch:
         )
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
         self.searcher = Searcher(self._location, self._encoders, rerankers)
-        self._writing_half: Writing | None = None
+        self._index_writer: IndexWriter | None = None
         self._turn = threading.Lock()
 
     @classmethod
@@ -140,10 +138,9 @@ class MiniSearch:
 
         Raises IngestError for a path that does not exist or has nothing to index.  Raises ShrinkRefused, and
         removes nothing, if the run would remove more than one document and more than a fifth of all, or of
-        those below one of the paths (with the other runs of a day: more than ten and a fifth), unless
-        ``prune``.  Moved files do not count.
+        those below one of the paths, unless ``prune``.  Moved files do not count.
         """
-        return self._writing().index(
+        return self._writer().index(
             *paths, backend=backend, choice=choice, prune=prune, on_progress=on_progress
         )
 
@@ -154,7 +151,7 @@ class MiniSearch:
 
         Raises IngestError as `index` does.
         """
-        from minisearch.indexing.preview import preview
+        from minisearch.indexing.plan import preview
 
         return preview(self._location, paths, settings=self._settings, choice=choice, prune=prune)
 
@@ -163,7 +160,7 @@ class MiniSearch:
 
         Raises InputError if the index was moved or copied, and one of them is not beside it.
         """
-        return self._writing().roots()
+        return self._writer().roots()
 
     def refresh(self, **options: Any) -> IngestReport:  # noqa: ANN401 - those of `index`
         """Run `index` on all `roots`."""
@@ -187,7 +184,7 @@ class MiniSearch:
 
         index = partial(self.index, **options)
         return watch(
-            self._location, index, paths, warm_up=self._writing().warm_up, stop=stop, on_problem=on_problem
+            self._location, index, paths, warm_up=self._writer().warm_up, stop=stop, on_problem=on_problem
         )
 
     def remove(self, *paths: str | os.PathLike[str]) -> int:
@@ -195,14 +192,14 @@ class MiniSearch:
 
         Raises InputError if the index has no document at or below these paths.
         """
-        return self._writing().remove(*paths)
+        return self._writer().remove(*paths)
 
     def rebuild(self, backend: str | None = None) -> None:
         """Build the vector index again from the stored vectors, with another ``backend`` if one is given.
 
         Raises BackendUnavailable if the library of the backend is not installed.
         """
-        self._writing().rebuild(backend)
+        self._writer().rebuild(backend)
 
     def query(
         self,
@@ -295,12 +292,12 @@ class MiniSearch:
 
         return verify(self._location, self._encoders, n=n, seed=seed)
 
-    def rollback(self) -> Undone:
+    def rollback(self) -> RollbackReport:
         """Undo the last change of the index, not of the files; a second call redoes it.
 
         Raises InputError if nothing was changed yet.
         """
-        from minisearch.maintenance.recovery import roll_back
+        from minisearch.maintenance.backup import roll_back
 
         return roll_back(self._location)
 
@@ -309,7 +306,7 @@ class MiniSearch:
 
         Raises IndexNotWritable if the file exists, or the disk is full.
         """
-        from minisearch.maintenance.recovery import back_up
+        from minisearch.maintenance.backup import back_up
 
         back_up(self._location, path)
 
@@ -319,7 +316,7 @@ class MiniSearch:
         Files are looked for from the folder that contains the index folder.  Raises IndexNotWritable if there
         is an index already, IndexCorrupt if the backup is damaged.
         """
-        from minisearch.maintenance.recovery import restore
+        from minisearch.maintenance.backup import restore
 
         return restore(self._location, path)
 
@@ -328,7 +325,7 @@ class MiniSearch:
 
         Raises IngestError for a file without text.
         """
-        from minisearch.maintenance.inspecting import inspect
+        from minisearch.maintenance.chunks import inspect
 
         return inspect(self._location, self._encoders, path, settings=self._settings)
 
@@ -358,13 +355,14 @@ class MiniSearch:
         """
         return self.searcher.why_not(path, line, text, _options(k, **options))
 
-    def _writing(self) -> Writing:
+    def _writer(self) -> IndexWriter:
         # Imported here: a query must not import all parsers.
-        from minisearch.indexing.writer import Writing
+        from minisearch.indexing.writer import IndexWriter
 
         with self._turn:
-            self._writing_half = self._writing_half or Writing(self._location, self._encoders, self._settings)
-            return self._writing_half
+            if self._index_writer is None:
+                self._index_writer = IndexWriter(self._location, self._encoders, self._settings)
+            return self._index_writer
 
 
 def _options(k: int, *, where: Filter | str | None = None, **options: Any) -> SearchOptions:  # noqa: ANN401

@@ -1,27 +1,226 @@
-"""What an index was made with: the model behind its vectors, how documents are cut, the kind of vector index.
+"""What an index was made with: settings and file choices go in, one record comes out, kept in the store.
 
-The first run sets these facts in the store; every later one keeps to them, and an encoder whose vectors do
-not go with the stored ones is refused.
+The first run writes the `Manifest` of an index; every later run uses it, and refuses an encoder whose vectors
+do not fit the stored ones.  What the settings do is left to the parsers, the chunker and the encoders.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
-from minisearch.config import Settings, ingest_fingerprint
-from minisearch.errors import FingerprintMismatch, IndexNotFound
-from minisearch.paths import DATABASE, quoted
-from minisearch.stores.local import LocalStore
-from minisearch.stores.local.sqlite import damaged
-from minisearch.types import Encoder
+from minisearch.errors import FingerprintMismatch, IndexCorrupt, IndexNotFound, InputError, short
+from minisearch.paths import DATABASE, IndexLocation, Trusted, is_below, quoted
 
-MOST_DIMENSIONS = 1 << 16  # of any model's vectors: a number from elsewhere could ask for all memory
+if TYPE_CHECKING:
+    from minisearch.types import Encoder
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+DEFAULT_BACKEND = "faiss"
+
+# What the model computes in. Vectors of one model fit together whichever it was.
+Dtype = Literal["auto", "float32", "bfloat16", "int8"]
+DTYPES: tuple[Dtype, ...] = get_args(Dtype)
+
+# Raise when the same file would be parsed or cut otherwise than before: stored documents are then read again.
+INGEST_VERSION = 7
+
+# Raise when the score baseline is measured otherwise than before: it is then measured again.
+BASELINE_VERSION = 1
+N_PERCENTILES = 21  # 0, 5, ... 100
+
+MAX_BYTES = 50_000_000
+MAX_DIMENSION = 1 << 16  # of any model's vectors: a number from elsewhere could ask for all memory
+
+KEY = "manifest"  # in the store's metadata
+
+Value = TypeVar("Value")
+
+
+# --- settings ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How documents are cut.
+
+    ``max_tokens`` is the limit of a chunk; None means all that the encoder sees.  ``overlap_tokens`` is the
+    most that a chunk repeats of the one before it, in whole sentences.
+    """
+
+    max_tokens: int | None = None
+    # nDCG@10 on data/ with 0, 32 and 64 tokens of overlap: .950, .947, .948. No gain there, but it is kept
+    # so that an answer on both sides of a cut stands whole in one chunk.
+    overlap_tokens: int = 32
+
+    def __post_init__(self) -> None:
+        if self.max_tokens is not None and self.max_tokens < 8:
+            raise InputError(f"max_tokens is {self.max_tokens}; a chunk needs at least 8 tokens")
+        if self.overlap_tokens < 0:
+            raise InputError(f"overlap_tokens is {self.overlap_tokens}; it cannot be negative")
+
+    def chunk_tokens(self, encoder_max_tokens: int) -> int:
+        """The limit with this encoder: never more than it sees."""
+        return min(self.max_tokens or encoder_max_tokens, encoder_max_tokens)
+
+
+def as_dtype(name: str) -> Dtype:
+    """The dtype of this name; InputError when there is none."""
+    for dtype in DTYPES:
+        if dtype == name:
+            return dtype
+    raise InputError(f"unknown dtype '{name}': expected one of {', '.join(DTYPES)}")
+
+
+def fingerprint(*parts: object) -> str:
+    """Sixteen hexadecimal digits that differ when any part does.
+
+    >>> fingerprint("a", 1) == fingerprint("a", 2)
+    False
+    """
+    digest = hashlib.sha256("\x1f".join(map(repr, parts)).encode())
+    return digest.hexdigest()[:16]
+
+
+# --- file choices --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FileChoice:
+    """Which files below one folder are indexed; what is None stays as an earlier run chose.
+
+    ``include`` and ``exclude`` are patterns as in a ``.gitignore`` of that folder.  With ``include``, only
+    matching files are indexed, hidden and ignored ones too; ``exclude`` always wins.  A file of more than
+    ``max_bytes`` is skipped.  ``keep_secrets`` indexes keys and tokens, and files that hold such, unchanged.
+    """
+
+    include: Sequence[str] | None = None
+    exclude: Sequence[str] | None = None
+    max_bytes: int | None = None
+    keep_secrets: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("include", "exclude"):
+            patterns = getattr(self, name)
+            if isinstance(patterns, str):
+                raise InputError(f"{name} is the text {patterns!r}: expected a list of patterns")
+            if patterns is not None:
+                _check_patterns(name, patterns)
+                object.__setattr__(self, name, tuple(patterns))
+        n = self.max_bytes
+        if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
+            raise InputError(f"max_bytes is {n!r}: expected at least 1 byte")
+        if self.keep_secrets not in (None, True, False):
+            raise InputError(f"keep_secrets is {self.keep_secrets!r}: expected True or False")
+
+    def over(self, earlier: FileChoice) -> FileChoice:
+        """The choice, with the earlier one where it says nothing; a default value becomes None."""
+        return FileChoice(
+            include=_merged(self.include, earlier.include, default=()),
+            exclude=_merged(self.exclude, earlier.exclude, default=()),
+            max_bytes=_merged(self.max_bytes, earlier.max_bytes, default=MAX_BYTES),
+            keep_secrets=_merged(self.keep_secrets, earlier.keep_secrets, default=False),
+        )
+
+    def options(self) -> str:
+        """The options of the command that make this choice, each with a space before it."""
+        is_forgetting = () in (self.include, self.exclude)
+        default = AS_USUAL if is_forgetting else FileChoice()
+        said = ["--forget-choices"] if is_forgetting else []
+        for name in ("include", "exclude"):
+            said += [f"--{name} {shlex.quote(pattern)}" for pattern in getattr(self, name) or ()]
+        said += [] if self.max_bytes == default.max_bytes else [f"--max-bytes {self.max_bytes}"]
+        if self.keep_secrets != default.keep_secrets:
+            said.append("--keep-secrets" if self.keep_secrets else "--blank-secrets")
+        return "".join(f" {one}" for one in said)
+
+    def __str__(self) -> str:
+        said = [f"--include {pattern}" for pattern in self.include or ()]
+        said += [f"--exclude {pattern}" for pattern in self.exclude or ()]
+        said += [] if self.max_bytes is None else [f"--max-bytes {self.max_bytes}"]
+        said += ["--keep-secrets"] if self.keep_secrets else []
+        return " ".join(said)
+
+
+def _merged(now: Value | None, earlier: Value | None, *, default: Value) -> Value | None:
+    value = earlier if now is None else now
+    return None if value == default else value
+
+
+def _check_patterns(name: str, patterns: Sequence[str]) -> None:
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not pattern.strip():
+            raise InputError(f"{name} has the pattern {pattern!r}: expected one such as '*.md' or 'drafts/'")
+        if pattern.startswith("!"):
+            other = "exclude" if name == "include" else "include"
+            raise InputError(
+                f"{name} has the pattern {pattern!r}: expected one without '!'; use {other} for the opposite"
+            )
+
+
+AS_USUAL = FileChoice((), (), MAX_BYTES, False)
+"""The defaults, which take back every earlier choice."""
+
+Choices = Mapping[str, FileChoice]
+"""Choices for folders, or single files, by their absolute path; a choice holds in all folders below."""
+
+
+def with_choice(earlier: Choices, roots: Iterable[str], choice: FileChoice | None) -> dict[str, FileChoice]:
+    """The choices with a new one for these roots; what it leaves open stays as it was."""
+    merged = dict(earlier)
+    if choice is not None:
+        merged |= {root: choice.over(merged.get(root, FileChoice())) for root in roots}
+    return {path: one for path, one in merged.items() if one != FileChoice()}
+
+
+def keeps_secrets(choices: Choices, path: str) -> bool:
+    """Whether secrets are kept in the file at an absolute path: the choice nearest to it counts."""
+    nearest = [
+        (len(folder), one.keep_secrets)
+        for folder, one in choices.items()
+        if one.keep_secrets is not None and is_below(path, {folder})
+    ]
+    return bool(nearest and max(nearest)[1])
+
+
+# --- the record ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBaseline:
+    """The best cosines of an index for queries that it has no answer to: percentiles 0, 5, ... 100.
+
+    ``generic`` are those of everyday queries about anything; ``cross`` of sentences of its own documents,
+    asked of all the other documents.
+    """
+
+    generic: tuple[float, ...]
+    cross: tuple[float, ...]
+
+
+class HasMeta(Protocol):
+    """What a manifest needs of a store: texts by name."""
+
+    def meta(self) -> Mapping[str, str]: ...  # noqa: D102 - as `Store`
+
+    def set_meta(self, **values: str) -> None: ...  # noqa: D102 - as `Store`
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The facts of one index."""
+    """What one index was made with.
+
+    ``max_tokens`` is what the encoder sees, ``chunk_tokens`` the limit of a chunk.  ``roots`` are the
+    folders and files that the index follows and ``choices`` what was chosen for them, by stored names.
+    ``baseline`` is None where the index is too small, or where it was not measured: then its version differs.
+    """
 
     model: str
     model_fingerprint: str
@@ -30,10 +229,15 @@ class Manifest:
     chunk_tokens: int
     overlap_tokens: int
     backend: str
+    roots: tuple[str, ...] = ()
+    choices: Mapping[str, FileChoice] = field(default_factory=dict)
+    trusted: Trusted = field(default_factory=Trusted)
+    baseline: ScoreBaseline | None = None
+    baseline_version: int = 0
 
     @classmethod
     def of(cls, encoder: Encoder, settings: Settings, backend: str) -> Manifest:
-        """The facts of an index about to be made."""
+        """The manifest of a new index."""
         return cls(
             model=encoder.name,
             model_fingerprint=encoder.fingerprint,
@@ -45,30 +249,44 @@ class Manifest:
         )
 
     @classmethod
-    def read(cls, store: LocalStore, folder: Path) -> Manifest:
-        """The facts in a store; IndexNotFound while its first run has not got as far as to set them."""
-        meta = store.meta()
-        if "model" not in meta:
+    def read(cls, store: HasMeta, folder: Path) -> Manifest:
+        """The manifest in a store; IndexNotFound before the first run wrote it, IndexCorrupt for damage."""
+        text = store.meta().get(KEY)
+        if text is None:
             raise IndexNotFound(f"the index in {folder} is empty: fill it with: minisearch index FOLDER")
         try:
-            manifest = cls(
-                model=meta["model"],
-                model_fingerprint=meta["model_fingerprint"],
-                dimension=int(meta["dimension"]),
-                max_tokens=int(meta["max_tokens"]),
-                chunk_tokens=int(meta["chunk_tokens"]),
-                overlap_tokens=int(meta["overlap_tokens"]),
-                backend=meta["backend"],
-            )
-        except (KeyError, ValueError) as error:
-            raise damaged(folder / DATABASE, f"what it was made with: {error}") from error
-        if not 0 < manifest.dimension <= MOST_DIMENSIONS:
-            raise damaged(folder / DATABASE, f"its vectors have {manifest.dimension} dimensions")
-        return manifest
+            return cls.from_json(text)
+        except ValueError as error:
+            raise IndexCorrupt(
+                f"{folder / DATABASE} is damaged (its manifest: {error}): restore it from a backup, or "
+                f"delete {DATABASE}* and vectors-* in {folder} and index again"
+            ) from error
 
-    def write(self, store: LocalStore) -> None:
-        """Set them in a store."""
-        store.set_meta(**{name: str(value) for name, value in asdict(self).items()})
+    def write(self, store: HasMeta) -> None:
+        """Put it into a store, unless it is there already."""
+        text = self.to_json()
+        if store.meta().get(KEY) != text:
+            store.set_meta(**{KEY: text})
+
+    def to_json(self) -> str:
+        """As `from_json` reads it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """What `to_json` wrote; ValueError that names what is damaged."""
+        try:
+            held = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("it is nested too deep") from error
+        if not isinstance(held, dict):
+            raise ValueError("expected a JSON object")
+        names = [one.name for one in fields(cls)]
+        if held.keys() != set(names):
+            raise ValueError(f"its fields are {short(', '.join(map(str, held)))}")
+        if held["baseline_version"] != BASELINE_VERSION:
+            held["baseline"] = None  # measured by another version
+        return cls(**{name: _checked(name, held[name]) for name in names})
 
     @property
     def settings(self) -> Settings:
@@ -76,17 +294,45 @@ class Manifest:
         return Settings(max_tokens=self.chunk_tokens, overlap_tokens=self.overlap_tokens)
 
     def cut_by(self, settings: Settings) -> Manifest:
-        """The same, but for how documents are cut."""
+        """The same with other settings."""
         chunk_tokens = settings.chunk_tokens(self.max_tokens)
         return replace(self, chunk_tokens=chunk_tokens, overlap_tokens=settings.overlap_tokens)
 
     @property
     def ingest(self) -> str:
-        """The fingerprint of how documents are cut."""
-        return ingest_fingerprint(self.settings, self.max_tokens)
+        """The fingerprint of all that decides on a file's chunks."""
+        chunk_tokens = self.settings.chunk_tokens(self.max_tokens)
+        return fingerprint(INGEST_VERSION, chunk_tokens, self.overlap_tokens)
+
+    @property
+    def is_baseline_due(self) -> bool:
+        """Whether the score baseline was never measured, or by another version."""
+        return self.baseline_version != BASELINE_VERSION
+
+    def with_baseline(self, baseline: ScoreBaseline | None) -> Manifest:
+        """The same with a baseline that was just measured; None for an index that is too small."""
+        return replace(self, baseline=baseline, baseline_version=BASELINE_VERSION)
+
+    def root_paths(self, location: IndexLocation) -> list[str]:
+        """The absolute paths that the index follows, in order."""
+        return list(map(location.absolute, self.roots))
+
+    def with_roots(self, roots: Iterable[str], location: IndexLocation) -> Manifest:
+        """The same with these absolute paths as roots; one below another is left out."""
+        named = set(roots)
+        tops = [root for root in named if not is_below(os.path.dirname(root), named - {root})]  # noqa: PTH120
+        return replace(self, roots=tuple(sorted(map(location.key_of, tops))))
+
+    def choice_paths(self, location: IndexLocation) -> dict[str, FileChoice]:
+        """The choices by absolute paths."""
+        return {location.absolute(key): choice for key, choice in self.choices.items()}
+
+    def with_choices(self, choices: Choices, location: IndexLocation) -> Manifest:
+        """The same with these choices by absolute paths."""
+        return replace(self, choices={location.key_of(path): one for path, one in sorted(choices.items())})
 
     def check(self, encoder: Encoder, folder: Path) -> None:
-        """FingerprintMismatch unless the encoder's vectors go with the stored ones."""
+        """FingerprintMismatch unless the encoder's vectors fit the stored ones."""
         if encoder.fingerprint == self.model_fingerprint:
             return
         if encoder.name == self.model:
@@ -100,3 +346,74 @@ class Manifest:
             f"out --model, or make a new index: "
             f"minisearch index PATH --index NEW_FOLDER --model {quoted(encoder.name)}"
         )
+
+
+def _checked(name: str, value: object) -> Any:  # noqa: ANN401 - of the field's own type
+    """The value of a field; ValueError where it is damaged."""
+    try:
+        return _FIELDS[name](value)
+    except (ValueError, TypeError, KeyError, AttributeError, InputError) as error:
+        raise ValueError(f"its {name}: {short(repr(value))}") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(map(_text, value))
+
+
+def _number(least: int, most: int | None = None) -> Callable[[object], int]:
+    def number(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise TypeError
+        if most is not None and value > most:
+            raise ValueError
+        return value
+
+    return number
+
+
+def _choices(value: object) -> dict[str, FileChoice]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return {key: FileChoice(**choice) for key, choice in value.items()}
+
+
+def _trusted(value: object) -> Trusted:
+    if not isinstance(value, dict):
+        raise TypeError
+    return Trusted(_number(0)(value["inode"]), _text(value["folder"]), _texts(value["paths"]))
+
+
+def _baseline(value: object) -> ScoreBaseline | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise TypeError
+    baseline = ScoreBaseline(tuple(map(float, value["generic"])), tuple(map(float, value["cross"])))
+    for numbers in (baseline.generic, baseline.cross):
+        if len(numbers) != N_PERCENTILES or not all(low <= high for low, high in pairwise(numbers)):
+            raise ValueError
+    return baseline
+
+
+_FIELDS: Mapping[str, Callable[[object], object]] = {
+    "model": _text,
+    "model_fingerprint": _text,
+    "dimension": _number(1, MAX_DIMENSION),
+    "max_tokens": _number(1),
+    "chunk_tokens": _number(1),
+    "overlap_tokens": _number(0),
+    "backend": _text,
+    "roots": _texts,
+    "choices": _choices,
+    "trusted": _trusted,
+    "baseline": _baseline,
+    "baseline_version": _number(0),
+}

@@ -1,8 +1,11 @@
-"""The folder an index lives in, and the names by which files are stored and shown.
+"""Where an index is, how files are named in it and shown, and which paths it is trusted to open.
 
-A file below the folder that holds the index folder is stored under its path relative to that folder, so that
-a project can be moved together with its index; any other file under its absolute path.  What a user
-sees is a path that opens from where they are.
+A folder goes in, an `IndexLocation` comes out.  A file below the folder that holds the index folder is stored
+under its path relative to that folder, so that a project can be moved together with its index; any other file
+is stored under its absolute path.  Messages show a path that opens from the current folder.
+
+An index names folders, files and a model, and it may come from anybody: unpacked, cloned, found on a share.
+Paths that a user names are always opened; those that only the index names are checked here first.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ import contextlib
 import errno
 import os
 import shlex
-from collections.abc import Collection, Iterable
-from dataclasses import replace
+import shutil
+from collections.abc import Collection, Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 INDEX_FOLDER = ".minisearch"
 DATABASE = "minisearch.db"
+MAX_PATHS_SHOWN = 8  # in one message
 
 # Names that only an index folder has in it; any other says that the folder is somebody's own.
 OWN_NAMES = (DATABASE, "vectors-", "writer.lock", ".gitignore")
@@ -110,11 +115,7 @@ class IndexLocation:
         elif error.errno == errno.ENOENT:  # as /proc says: the folder above is there
             why = f"no folder can be made in {there}"
         elif error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            from minisearch.stores.local.files import (
-                free_space,  # here, because it comes with all of the storage
-            )
-
-            why = f"{why}; {free_space(there)}"
+            why = f"{why}; {shutil.disk_usage(there).free:,} bytes free"
         return IndexNotWritable(
             f"cannot make the index folder {self.folder} ({why}): choose another with --index"
         )
@@ -240,3 +241,88 @@ def _ours(folder: Path) -> Path:
                     f"what is in it: if that is meant, name it: --index {folder}; or a folder of your own"
                 )
     return folder
+
+
+# --- trust ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """The real paths that users named to an index, and the inode and path that its folder had then."""
+
+    inode: int = 0
+    folder: str = ""
+    paths: tuple[str, ...] = ()
+
+
+def trusted_places(trusted: Trusted, location: IndexLocation) -> frozenset[str]:
+    """The real paths that the index may open, with all that lies below them.
+
+    They were named to the index where it is now; what lies beside a ``.minisearch`` folder is trusted anyway.
+    """
+    # The record counts only where the index folder has the inode and the path that it had when the record
+    # was written, and is our own. So it does not count in a copy; moved or restored, an index asks once. Who
+    # makes an index to harm chooses all that is in it, but would have to guess both of the place it will
+    # get. This is no secret: who can write into the folder where it is now can forge it. There is no device
+    # number, because those change when a disk is mounted again.
+    is_written_here = (trusted.inode, trusted.folder) == _here(location)
+    named = trusted.paths if is_written_here and is_ours(location.path) else ()
+    return _beside(location) | frozenset(named)
+
+
+def may_open(path: str, places: Set[str]) -> bool:
+    """Whether a path leads to one of these places, through whatever links and ``..`` it goes."""
+    try:
+        return is_below(os.path.realpath(path), places)
+    except ValueError:  # a name with a NUL
+        return False
+
+
+def with_trusted(
+    trusted: Trusted, location: IndexLocation, paths: Iterable[str | os.PathLike[str]]
+) -> Trusted:
+    """The record with these paths, too, which the user has named."""
+    places = trusted_places(trusted, location)
+    new = {os.path.realpath(path) for path in paths if not may_open(os.fspath(path), places)}
+    return Trusted(*_here(location), tuple(sorted((places | new) - _beside(location))))
+
+
+def check_roots(trusted: Trusted, location: IndexLocation, roots: Sequence[str]) -> None:
+    """InputError when the index may not open all of these absolute paths, which it follows."""
+    places = trusted_places(trusted, location)
+    closed = [root for root in roots if not may_open(root, places)]
+    if closed:
+        shown = shlex.join(closed[:MAX_PATHS_SHOWN]) + " ..." * (len(closed) > MAX_PATHS_SHOWN)
+        raise InputError(
+            f"the index in {location.folder} follows {shown}, which nobody has named to it here: it "
+            f"may be another's, copied or moved. Name what is to be read, {_how_often(location)}: "
+            f"minisearch index {shown}{location.option}; "
+            f"take out others: minisearch remove PATH{location.option}"
+        )
+
+
+def check_model_folder(trusted: Trusted, location: IndexLocation, model: str) -> None:
+    """InputError when the index may not open the model folder that it names."""
+    if not may_open(os.path.expanduser(model), trusted_places(trusted, location)):  # noqa: PTH111 - as the catalog does
+        raise InputError(
+            f"the index in {location.folder} was made with the model in {model}, which nobody has named "
+            f"to it here: it may be another's, copied or moved. If that is to be opened, "
+            f"name it {_how_often(location)}: minisearch index PATH --model {quoted(model)}{location.option}"
+        )
+
+
+def _how_often(location: IndexLocation) -> str:
+    if is_ours(location.path):
+        return "once"
+    return (
+        f"each time, as the index is another user's (uid {location.path.stat().st_uid}; chown makes it yours)"
+    )
+
+
+def _here(location: IndexLocation) -> tuple[int, str]:
+    return location.path.stat().st_ino, str(location.path)
+
+
+def _beside(location: IndexLocation) -> frozenset[str]:
+    """The folder that a ``.minisearch`` is for; one of another name may lie in anything, as in a home."""
+    return frozenset({str(location.path.parent)} if location.path.name == INDEX_FOLDER else ())

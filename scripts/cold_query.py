@@ -27,7 +27,7 @@ import numpy as np
 from measuring import machine, option_parser, timed_s
 
 from minisearch import MiniSearch, SentenceTransformer
-from minisearch.config import DEFAULT_MODEL
+from minisearch.manifest import DEFAULT_MODEL
 from minisearch.stores.base import FileStamp, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk

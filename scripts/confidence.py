@@ -26,8 +26,9 @@ from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluation.benchmark import open_benchmark
 from minisearch.evaluation.collection import read_collection
 from minisearch.evaluation.selftest import masked_copy
+from minisearch.manifest import ScoreBaseline
 from minisearch.paths import DATABASE, INDEX_FOLDER
-from minisearch.search.confidence import CONFIDENT_FROM, ScoreBaseline, heights, measure_baseline, relevance
+from minisearch.search.confidence import CONFIDENT_FROM, heights, measure_baseline, relevance
 from minisearch.search.ranking import lexical_query
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IntArray

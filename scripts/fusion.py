@@ -30,6 +30,7 @@ from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluation.benchmark import open_benchmark
 from minisearch.evaluation.collection import Collection, read_collection
 from minisearch.evaluation.selftest import masked_copy
+from minisearch.manifest import Manifest
 from minisearch.search.ranking import (
     FEEDBACK_WEIGHT,
     LEXICAL_WEIGHT,
@@ -152,7 +153,7 @@ def scored(
 ) -> ScoredCollection:
     """The scores for every query; ``folder`` is an index's."""
     with LocalStore(folder / "minisearch.db") as store, store.snapshot():
-        dimension = int(store.meta()["dimension"])
+        dimension = Manifest.read(store, folder).dimension
         ids, vectors = store.all_vectors(dimension)
         documents = [chunk.document_id for chunk in store.chunks(ids.tolist()).values()]
         found = []

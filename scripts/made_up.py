@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from minisearch import MiniSearch
-from minisearch.config import Settings
+from minisearch.manifest import Settings
 from minisearch.types import FloatArray, IntArray
 
 WORDS_A_PASSAGE = 32

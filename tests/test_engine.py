@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.config import Settings
 from minisearch.errors import (
     FingerprintMismatch,
     IndexBusy,
@@ -21,7 +20,7 @@ from minisearch.errors import (
     IngestError,
     InputError,
 )
-from minisearch.files.selection import FileChoice
+from minisearch.manifest import FileChoice, Settings
 from minisearch.stores.local.files import writer_lock
 from minisearch.vectors import backend_names
 from tests.fakes import HashingEncoder

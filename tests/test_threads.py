@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from minisearch import threads
-from minisearch.indexing.ahead import ahead
+from minisearch.indexing.pipeline import read_ahead
 from minisearch.stores.local.connection import interruptible
 
 
@@ -28,7 +28,7 @@ def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_thread_that_cannot_begin_raises() -> None:
     with pytest.raises(MemoryError):
         threads.DaemonThread(list).start()
-    with pytest.raises(MemoryError), ahead([1], limit=1) as items:
+    with pytest.raises(MemoryError), read_ahead([1], limit=1) as items:
         next(items)
     with pytest.raises(MemoryError):
         interruptible(lambda: 1, lambda: None)
@@ -54,5 +54,5 @@ def test_a_thread_that_works_ends_as_any_other() -> None:
 def test_items_whose_maker_ends_without_a_last_word_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     """It had no memory for the error either."""
     monkeypatch.setattr(threads.DaemonThread, "run", lambda _: None)
-    with pytest.raises(MemoryError), ahead([1, 2], limit=9) as items:
+    with pytest.raises(MemoryError), read_ahead([1, 2], limit=9) as items:
         list(items)

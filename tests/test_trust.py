@@ -15,13 +15,13 @@ from click.testing import CliRunner, Result
 
 from minisearch import MiniSearch
 from minisearch.cli import cli
-from minisearch.errors import InputError, ModelError
-from minisearch.files.selection import FileChoice
+from minisearch.errors import IndexCorrupt, InputError, ModelError
+from minisearch.manifest import FileChoice
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation
+from minisearch.search.searcher import check_model
 from minisearch.stores.local import LocalStore
-from minisearch.stores.local.documents import COLUMNS, row_crc32
-from minisearch.trust import check_model
+from minisearch.stores.local.documents import DOCUMENT_COLUMNS, row_crc32
 from tests.fakes import HashingEncoder
 
 DATABASE = "minisearch.db"
@@ -49,10 +49,10 @@ class Project:
             ms.index(*paths)
         return self
 
-    def says(self, **manifest: object) -> None:
-        """Write facts as another would who makes an index."""
+    def says(self, **fields: object) -> None:
+        """Change the manifest as somebody would who makes an index to harm."""
         with LocalStore(self.index / DATABASE, writable=True) as store:
-            store.set_meta(**{name: json.dumps(value) for name, value in manifest.items()})
+            store.set_meta(manifest=json.dumps(json.loads(store.meta()["manifest"]) | fields))
 
     def copied(self) -> Project:
         """A copy of the index in another place, as out of an archive; the files are where they were."""
@@ -239,34 +239,41 @@ def test_a_linked_file_that_the_user_named_is_followed_until_it_leads_elsewhere(
 
 
 FORGED = [
-    None,
-    [],
-    {},
-    5,
-    "",
-    [None, ["/"]],
-    ["", ["/"]],
-    [[], ["/"]],
-    [[0, ""], ["/"]],
-    [[0, "{index}"], ["/"]],
-    ["{inode}", ["/"]],
-    ["{index}", ["/"]],
-    ["{here}", 5],
-    ["{here}", [[]]],
-    ["{here}", None],
+    {"inode": 0, "folder": "", "paths": ["/"]},
+    {"inode": 0, "folder": "{index}", "paths": ["/"]},
+    {"inode": "{inode}", "folder": "", "paths": ["/"]},
+    {"inode": "{inode}", "folder": "/", "paths": ["/"]},
+]
+DAMAGED = [
+    *(None, [], {}, 5, ""),
+    {"inode": "", "folder": "{index}", "paths": ["/"]},
+    {"inode": "{inode}", "folder": 5, "paths": ["/"]},
+    {"inode": "{inode}", "folder": "{index}", "paths": 5},
+    {"inode": "{inode}", "folder": "{index}", "paths": [[]]},
+    {"inode": "{inode}", "folder": "{index}", "paths": None},
 ]
 
 
-@pytest.mark.parametrize("named", FORGED, ids=str)
-def test_a_record_that_was_not_written_here_names_nothing(project: Project, named: object) -> None:
-    """Even one that knows where the index will lie, or is damaged where it was."""
+def trusting(project: Project, record: object) -> MiniSearch:
+    """The project, opened, with a record of trust that was not written here."""
     project.made_of(project.docs)
-    inode = project.index.stat().st_ino
-    said = json.dumps(named).replace('"{here}"', json.dumps([inode, str(project.index)]))
-    said = said.replace("{index}", str(project.index)).replace('"{inode}"', str(inode))
-    project.says(roots=[str(project.outside)], named=json.loads(said))
-    with project.open() as ms:
+    text = json.dumps(record).replace("{index}", str(project.index))
+    text = text.replace('"{inode}"', str(project.index.stat().st_ino))
+    project.says(roots=[str(project.outside)], trusted=json.loads(text))
+    return project.open()
+
+
+@pytest.mark.parametrize("record", FORGED, ids=str)
+def test_a_record_that_was_not_written_here_names_nothing(project: Project, record: object) -> None:
+    """Even one that knows where the index will be."""
+    with trusting(project, record) as ms:
         refused(ms.refresh, project.outside)
+
+
+@pytest.mark.parametrize("record", DAMAGED, ids=str)
+def test_a_damaged_record_of_trust_is_refused(project: Project, record: object) -> None:
+    with trusting(project, record) as ms, pytest.raises(IndexCorrupt, match="its trusted: "):
+        ms.refresh()
 
 
 def test_going_back_to_what_another_wrote_names_nothing(project: Project) -> None:
@@ -334,7 +341,7 @@ def test_verify_opens_no_document_by_a_name_that_leads_out(
     name = key(project)
     name = name if name.endswith(".md") else f"{name}/x.md"
     with LocalStore(project.index / DATABASE, writable=True) as store, store._connection.transaction():
-        ((*row, _),) = store._connection.rows(f"select {COLUMNS} from documents")
+        ((*row, _),) = store._connection.rows(f"select {DOCUMENT_COLUMNS} from documents")
         path = os.fsencode(name)
         store._connection.write("update documents set path = ?, crc32 = ?", [path, row_crc32(path, *row)])
     with project.open() as ms:

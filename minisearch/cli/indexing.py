@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minisearch.cli.options import (
+    A_FILE,
     EXIT_INTERRUPTED,
     MODEL_HELP,
     IndexChoice,
@@ -39,14 +40,13 @@ from minisearch.cli.terminal import (
     one_line,
     printable,
 )
-from minisearch.config import DTYPES
 from minisearch.errors import IndexNotFound, InputError, MinisearchError, short
-from minisearch.files.selection import AS_USUAL, FileChoice
+from minisearch.manifest import AS_USUAL, DTYPES, FileChoice
 from minisearch.paths import find_index, index_here
 from minisearch.vectors import backend_names
 
 if TYPE_CHECKING:
-    from minisearch.indexing.preview import Preview
+    from minisearch.indexing.plan import Preview
     from minisearch.types import IndexStatus, IngestReport, Note
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -55,11 +55,10 @@ STOPPED = "Stopped watching: the index is up to date as of the last line"
 STOPPED_EARLY = "Stopped before the first run ended: documents indexed so far are kept"
 
 files_option, run_option = section("Which files"), section("How")
-paths_argument = click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+paths_argument = click.argument("paths", nargs=-1, type=A_FILE)
 backend_option = run_option(
     "--backend",
-    type=one_of(backend_names(), "backend"),
-    metavar="|".join(backend_names()),
+    **one_of(backend_names(), "backend"),
     help="The kind of vector index.  [default: faiss]",
 )
 
@@ -87,8 +86,7 @@ class IndexCommand(PathsCommand, SectionedCommand):
 @run_option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
 @run_option(
     "--dtype",
-    type=one_of(DTYPES, "dtype"),
-    metavar="|".join(DTYPES),
+    **one_of(DTYPES, "dtype"),
     default="auto",
     help="Number format of the model.  [default: auto]",
 )
@@ -193,7 +191,7 @@ def rebuild(index: IndexChoice, backend: str | None) -> None:
 
 
 @click.command(cls=PathsCommand)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=A_FILE)
 @with_index
 def remove(index: IndexChoice, paths: tuple[Path, ...]) -> None:
     """Remove files or folders from the index.
@@ -239,17 +237,13 @@ def _file_choice(
         keep_secrets=keep_secrets,
     )
     if choice.include or choice.exclude:
-        from minisearch.indexing.preview import check_choice  # imports all that reads files
+        from minisearch.indexing.plan import check_choice  # imports all that reads files
 
         check_choice(choice)
+    given = {name: value for name, value in dataclasses.asdict(choice).items() if value is not None}
     if forget:
-        return FileChoice(
-            include=choice.include or AS_USUAL.include,
-            exclude=choice.exclude or AS_USUAL.exclude,
-            max_bytes=choice.max_bytes or AS_USUAL.max_bytes,
-            keep_secrets=bool(choice.keep_secrets),
-        )
-    return None if choice == FileChoice() else choice
+        return dataclasses.replace(AS_USUAL, **given)
+    return choice if given else None
 
 
 def parse_size(text: str) -> int:
@@ -288,11 +282,8 @@ def news(done: IngestReport) -> list[str]:
 
 def problem_lines(found: IngestReport | IndexStatus, *, is_verbose: bool) -> list[str]:
     """The skipped files, and the notes about indexed ones, in lines."""
-    skipped = [(one.path, one.reason) for one in found.skipped]
-    notes = [(note.path, note.text) for note in found.notes]
-    return by_reason("skipped", skipped, is_verbose=is_verbose) + by_reason(
-        "note", notes, is_verbose=is_verbose
-    )
+    rows = (("skipped", found.skipped), ("note", found.notes))
+    return [line for label, files in rows for line in by_reason(label, files, is_verbose=is_verbose)]
 
 
 def choice_lines(choices: Sequence[Note]) -> list[str]:
@@ -341,10 +332,8 @@ def _preview_text(found: Preview, index: IndexChoice) -> str:
         lines += [one_line(f"{'' if number else word:<11}{path}") for number, path in enumerate(listed)]
         if n_more := len(paths) - len(listed):
             lines.append(f"{'':<11}and {n_more:,} more (-v lists all)")
-    skipped = [(one.path, one.reason) for one in found.skipped]
-    left_out = [(one.path, one.reason) for one in found.left_out]
-    lines += by_reason("skip", skipped, is_verbose=index.is_verbose)
-    lines += by_reason("leave out", left_out, is_verbose=index.is_verbose)
+    lines += by_reason("skip", found.skipped, is_verbose=index.is_verbose)
+    lines += by_reason("leave out", found.left_out, is_verbose=index.is_verbose)
     if found.refusal:
         lines.append(one_line(f"refused    {found.refusal}"))
     return "\n".join([*lines, "Nothing was done"])

@@ -18,24 +18,23 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from minisearch.config import Settings, fingerprint
 from minisearch.engine import MiniSearch
 from minisearch.errors import InputError
 from minisearch.evaluation.collection import Collection, CollectionDocument
 from minisearch.evaluation.runs import RankedDocuments
 from minisearch.files.walk import Found
-from minisearch.indexing.changes import CutDocument, Outcome, PassedOver, Reader, Unchanged
-from minisearch.indexing.pipeline import Walked
-from minisearch.indexing.writer import Writing
-from minisearch.manifest import Manifest
+from minisearch.indexing.changes import CutDocument, DocumentCutter, Outcome, PassedOver, Unchanged
+from minisearch.indexing.plan import FoundFiles
+from minisearch.indexing.writer import IndexWriter
+from minisearch.manifest import Manifest, Settings, fingerprint
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import Mode
 from minisearch.search.query import literal_query
+from minisearch.search.searcher import check_model
 from minisearch.stores.base import FileStamp, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
-from minisearch.trust import check_model
 from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Origin, Reranker
 
 N_WARM_UP = 3  # queries that are not timed: they fill caches, start threads and read pages
@@ -115,10 +114,10 @@ def open_benchmark(
             given=encoder, model=model, offline=offline, check_model=partial(check_model, location)
         )
         documents = {path_of(id_): document for id_, document in collection.corpus.items()}
-        report = Writing(location, encoders, settings).take_in(
-            Walked({path: _found(document) for path, document in documents.items()}),
+        report = IndexWriter(location, encoders, settings).index_source(
+            FoundFiles({path: _found(document) for path, document in documents.items()}),
             partial(CollectionSource, documents=documents, whole=whole),
-            [Path("/")],
+            Path("/"),
             backend=backend,
             on_progress=on_progress,
         )
@@ -151,10 +150,12 @@ def _found(document: CollectionDocument) -> Found:
     return Found(document.id, len(document.title) + len(document.text), 0, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectionSource(Reader):
+@dataclass(frozen=True, slots=True)
+class CollectionSource:
     """Makes documents of a collection's entries, by path, as `Reader` does of files."""
 
+    stored: Mapping[str, StoredDocument]
+    cutter: DocumentCutter
     documents: Mapping[str, CollectionDocument]
     whole: bool
 
@@ -165,14 +166,14 @@ class CollectionSource(Reader):
 
     def _outcome_of(self, path: str, given: CollectionDocument) -> Outcome:
         stored = self.stored.get(path)
-        ingest = fingerprint(self.ingest, "whole" if self.whole else "cut")
+        ingest = fingerprint(self.cutter.ingest, "whole" if self.whole else "cut")
         sha256 = hashlib.sha256(json.dumps([given.title, given.text, given.fields]).encode()).digest()
         if stored and (stored.ingest, stored.sha256) == (ingest, sha256):
             return Unchanged(path)
         document = as_document(path, given)
         if not document.text.strip():
             return PassedOver(path, "no text in it", is_outdated=stored is not None)
-        chunks = [whole_chunk(document, self.encoder())] if self.whole else self._cut(document)
+        chunks = [whole_chunk(document, self.cutter.encoder())] if self.whole else self.cutter.cut(document)
         row = StoredDocument(
             path, document.format, document.title, NO_STAMP, sha256, ingest, fields=document.fields
         )

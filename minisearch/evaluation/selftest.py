@@ -13,7 +13,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, groupby
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minisearch.chunking.chunker import context_of
 from minisearch.engine import MiniSearch
 from minisearch.errors import BackendUnavailable, InputError
 from minisearch.evaluation.known_items import (
@@ -34,14 +35,13 @@ from minisearch.evaluation.known_items import (
     sample,
 )
 from minisearch.evaluation.measures import DEPTH
-from minisearch.indexing.cutting import context_of
 from minisearch.manifest import Manifest
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import MODES, Mode, Query
+from minisearch.search.searcher import check_model
 from minisearch.stores.base import StoredChunk, StoredDocument
 from minisearch.stores.local import LocalStore
-from minisearch.trust import check_model
 from minisearch.types import Chunk, Encoder, FloatArray, Hits
 from minisearch.vectors import backend_names, load_backend, open_base
 from minisearch.vectors.base import VectorIndex
@@ -72,6 +72,11 @@ class EngineResult:
     backend: str
     ranks: tuple[int, ...]
     latencies_s: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """The setting in words."""
+        return f"{self.mode}, {self.backend}" if self.backend else self.mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +151,12 @@ def selftest(
 
 def _installed(named: Sequence[str]) -> list[str]:
     """The backends named, or else all whose library is installed."""
-    if not named:
-        return [name for name in backend_names() if _is_installed(name)]
-    for name in named:
-        load_backend(name)
-    return list(dict.fromkeys(named))
-
-
-def _is_installed(backend: str) -> bool:
-    try:
-        load_backend(backend)
-    except BackendUnavailable:
-        return False
-    return True
+    found = []
+    for name in dict.fromkeys(named or backend_names()):
+        with suppress(*([] if named else [BackendUnavailable])):
+            load_backend(name)
+            found.append(name)
+    return found
 
 
 def _measure_engine(index: MaskedIndex, mode: Mode, backend: str, on_progress: OnProgress) -> EngineResult:

@@ -1,1 +1,1 @@
-"""Which files there are to read: the walk, ignore rules, the user's choices, and secrets."""
+"""Find the files to read: the walk, ignore rules, the user's choices, and secrets."""

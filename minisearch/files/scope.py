@@ -1,32 +1,31 @@
-"""What holds in one folder of a walk: ignore rules, hidden names, and what a user chose.
+"""Which names in a folder are taken: ignore files, hidden names and the user's choices.
 
-A name in the folder comes in, a verdict goes out: taken, or left out and why.  The strongest word is that of
-``exclude``, then ``include``, then ``.minisearchignore``; hidden names and ``.gitignore`` come after.  The
-walk itself, and whatever is the matter with a file, are left to `walk`.
+A name in the folder goes in, a verdict comes out: taken, or left out and why.  ``exclude`` is the strongest,
+then ``include``, then ``.minisearchignore``; hidden names and ``.gitignore`` come after.  Rules are applied
+as git does: to each path by itself, folder by folder on the way down; the deepest file with a matching rule
+decides, and an ignored folder is never entered.  What a pattern matches is left to `globs`, and the walk to
+`walk`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minisearch.errors import InputError
-from minisearch.files.selection import MAX_BYTES, FileChoice
 from minisearch.globs import Pattern, parse_pattern
+from minisearch.manifest import MAX_BYTES, Choices, FileChoice
 
 GIT_FILE, OWN_FILE = ".gitignore", ".minisearchignore"
-
-Choices = Mapping[str, FileChoice]
-"""Chosen for folders, or single files, by their absolute path; a choice holds in all folders below."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One line of an ignore file: its pattern, and how reasons call it.
 
-    ``names_hidden`` when it is about names that begin with a dot, which ``*`` does not mean to everybody.
+    ``names_hidden`` when it means names that begin with a dot, which not every user means by ``*``.
     """
 
     pattern: Pattern
@@ -49,7 +48,7 @@ class Rules:
 
     @classmethod
     def read(cls, file: str, base: str, source: str) -> Rules:
-        """Those in a file, which reasons call ``source``; OSError when it cannot be read."""
+        """The rules in a file, which reasons call ``source``; OSError when it cannot be read."""
         content = Path(file).read_bytes().removeprefix(b"\xef\xbb\xbf")
         rules = []
         for number, line in enumerate(content.split(b"\n"), start=1):
@@ -59,12 +58,12 @@ class Rules:
 
     @classmethod
     def given(cls, patterns: Sequence[str], base: str, option: str) -> Rules:
-        """Those of an option that is called so; a pattern that makes no sense matches nothing."""
+        """The rules of an option of this name; an invalid pattern matches nothing."""
         rules = [_rule(pattern, f"{option} {pattern}") for pattern in patterns]
         return cls([rule for rule in rules if rule], base, is_by_bytes=False)
 
     def deciding(self, path: str, *, is_folder: bool) -> Rule | None:
-        """The rule that decides on this very path, None when no rule matches it."""
+        """The last rule that matches this very path, None when there is none."""
         relative = path[self._n_base :]
         if self._is_by_bytes and not relative.isascii():
             relative = os.fsencode(relative).decode("latin-1")
@@ -145,7 +144,7 @@ class Scope:
         return Verdict("excluded", "not named by any --include")
 
     def _usual(self, path: str, name: str, *, is_folder: bool) -> Verdict:
-        """The verdict of ignore files and of the custom that a dot hides a name."""
+        """The verdict of ignore files, and of the convention that a dot hides a name."""
         own = deciding(path, self.own, is_folder=is_folder) if self.own else None
         if own and own.ignores:
             return Verdict("ignored", f"ignored by {own.words}")
@@ -161,7 +160,7 @@ class Scope:
         return bool(rule and rule.ignores)
 
     def below(self, verdict: Verdict) -> Scope:
-        """What holds in a folder on which the verdict was this, before its own files have spoken."""
+        """The scope of a folder with this verdict, before its own ignore files are read."""
         if verdict is TAKEN or verdict == TAKEN:
             return self
         scope = self
@@ -177,7 +176,7 @@ class Scope:
         return scope
 
     def inside(self, folder: str, names: Sequence[str], choices: Choices, *, shown: str) -> Scope:
-        """What holds in a folder with these files in it; ``shown`` is how the folder is called in reasons.
+        """The scope inside a folder with these files; ``shown`` is how reasons call the folder.
 
         Raises OSError when an ignore file cannot be read.
         """
@@ -191,7 +190,7 @@ class Scope:
         return scope.chosen(choices[folder], folder) if folder in choices else scope
 
     def chosen(self, choice: FileChoice, folder: str) -> Scope:
-        """The same with a choice made for the folder; the nearest one counts, but every exclude holds."""
+        """The same with a choice for the folder; the nearest include counts, and every exclude."""
         scope, base = self, _base(folder)
         if choice.exclude:
             rules = Rules.given(_patterns("exclude", choice.exclude), base, "--exclude")
@@ -212,7 +211,7 @@ class Scope:
 
 
 def scope_above(folder: str, choices: Choices) -> Scope:
-    """What holds for a folder from above it, by its absolute path, before its own files have spoken.
+    """The scope of a folder, by its absolute path, from the folders above it.
 
     ``.gitignore`` counts from the top of a repository downwards, and nowhere else; ``.minisearchignore`` and
     choices count from every folder above.  Raises OSError when an ignore file cannot be read.
@@ -233,7 +232,7 @@ def scope_above(folder: str, choices: Choices) -> Scope:
 
 
 def ways_to(pattern: str) -> list[str]:
-    """Patterns of the folders to be entered for what a pattern names; none where that may be anywhere.
+    """Patterns of the folders to enter for what a pattern matches; none where that may be anywhere.
 
     >>> ways_to("build/docs/*.md"), ways_to("out/**/a.md"), ways_to("*.md")
     (['/build/', '/build/docs/'], ['/out/', '/out/**/'], [])
@@ -250,12 +249,12 @@ def ways_to(pattern: str) -> list[str]:
 
 
 def _may_take(rule: Rule, name: str) -> bool:
-    """Whether a rule that keeps a name takes it in: a hidden one has to be meant, and git's own never is."""
+    """Whether a rule that keeps a name takes it: a hidden name has to be meant, and ``.git`` never is."""
     return not name.startswith(".") or (rule.names_hidden and name != ".git")
 
 
 def _patterns(option: str, patterns: Sequence[str]) -> list[str]:
-    """The patterns as lines of an ignore file; InputError for one that names nothing."""
+    """The patterns as lines of an ignore file; InputError for one that matches nothing."""
     lines = [f"\\{pattern}" if pattern.startswith("#") else pattern for pattern in patterns]
     for line in lines:
         if parse_pattern(line) is None:

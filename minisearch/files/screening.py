@@ -1,7 +1,7 @@
-"""Secrets in a document, blanked before anything of it is stored or embedded.
+"""Blank the secrets in a document before anything of it is stored or embedded.
 
-A document comes in, the same document goes out with every secret's characters replaced one for one, so that
-all positions stay, and a note that says which were found where.  What a secret looks like is `secrets`' part.
+A document goes in, the same document comes out with each character of a secret replaced by a block, so that
+all positions stay, and with a note of what was found where.  What a secret looks like is left to `secrets`.
 """
 
 from __future__ import annotations

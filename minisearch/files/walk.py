@@ -1,9 +1,9 @@
-"""A file or a folder in, the files worth reading out, in the same order every time.
+"""Walk a folder: a file or a folder goes in, the files to read come out, in the same order every time.
 
-Whatever is not taken is named with its reason.  ``LeftOut`` was left out on purpose (hidden, ignored, not
-chosen; a folder counts once and is not looked into), ``Skipped`` is a verdict (the file is no document for
-us), ``Unreadable`` a doubt (what is below may well still be there, so what is stored of it should be kept).
-Only names and sizes are looked at here; the readers open the files.
+All others come with a reason.  ``LeftOut`` was left out on purpose (hidden, ignored, not chosen; a folder
+counts once and is not entered), ``Skipped`` is no document, ``Unreadable`` could not be looked at: what is
+below may still be there, so what is stored of it should be kept.  Only names and sizes are looked at here;
+opening the files is left to the parsers.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minisearch.errors import IngestError
-from minisearch.files.scope import GIT_FILE, OWN_FILE, Choices, Scope, scope_above
+from minisearch.files.scope import GIT_FILE, OWN_FILE, Scope, scope_above
 from minisearch.files.secrets import is_secret_file
+from minisearch.manifest import Choices
 from minisearch.types import Skipped
 
 KINDS = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
@@ -24,7 +25,7 @@ KINDS = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "dev
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file to read: its path, joined to the root as the root was given, and what ``stat`` says of it.
+    """A file to read: its path, joined to the root as the root was given, and its ``stat`` values.
 
     ``target`` is where the path led to if it is a symbolic link, "" otherwise.
     """
@@ -49,7 +50,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file or folder that could not be looked into, and why; what lies below it is unknown, not gone."""
+    """A file or folder that could not be read, and why; what is below it is unknown, not gone."""
 
     path: str
     reason: str
@@ -83,7 +84,7 @@ Entries = Iterator["os.DirEntry[str]"]
 
 
 class _Walk:
-    """One walk below one folder, and what it has to remember."""
+    """One walk below one folder, with its state."""
 
     def __init__(self, root: str, choices: Choices) -> None:
         self.root = root
@@ -158,7 +159,7 @@ class _Walk:
 
 
 def _alone(path: str, status: os.stat_result, choices: Choices) -> Found | Skipped:
-    """The verdict on a file that was given by its name."""
+    """What becomes of a file that was given by its name."""
     real = str(Path(path).resolve())
     own_name = str(Path(path).parent.resolve() / Path(path).name)
     scope = scope_above(own_name, choices)

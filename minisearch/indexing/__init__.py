@@ -1,1 +1,1 @@
-"""Runs over the files: which have changed, what each has for the index now, and the changes themselves."""
+"""Keep an index up to date: plan a run, read what changed, store it, and watch for more."""

@@ -1,9 +1,7 @@
-"""What each file has for the index now: what it had, no text, or a document, read and cut.
+"""Read what changed: found files and stored documents go in, one outcome a file comes out, in order.
 
-    files found + documents stored when the run began -> one outcome a file, in the files' order
-
-Nothing here has an effect.  What an outcome asks for (a new stamp, a removal, vectors) is the run's to do,
-so that a thread of its own may read while the model works.
+An outcome says that a file is unchanged, that it has no text, or what document it holds now, read and cut.
+Nothing here has an effect: a run stores, removes and embeds, so that a thread of its own can read meanwhile.
 """
 
 from __future__ import annotations
@@ -15,12 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from minisearch.chunking.chunker import cut_document
 from minisearch.chunking.positions import bytes_under
-from minisearch.config import Settings, fingerprint
 from minisearch.errors import CutShort, IngestError, MinisearchError
 from minisearch.files.screening import has_only_blanks, screened
 from minisearch.files.walk import Found
-from minisearch.indexing.cutting import cut
+from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.code import is_cut_at_lines
 from minisearch.parsers.registry import installed_libraries
@@ -33,15 +31,15 @@ from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
 # (git's "racy" rule; FAT keeps times to 2 s), so such a file is read again.
 RACY_NS = 2_000_000_000
 
-# Whoever ends a reader may be a machine short of memory, which is over some time; or it is the file.
-MOST_ENDINGS = 3
+# A parser can crash because the machine is short of memory for a while, or because of the file.
+MAX_CRASHES = 3
 
 TOO_MUCH = "it takes more memory to read than there is"
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """What is stored still holds; ``stamp`` is to be noted where the file had to be read to know."""
+    """The file holds what is stored; ``stamp`` is the new one where the file had to be read to know."""
 
     path: str
     stamp: FileStamp | None = None
@@ -49,9 +47,9 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A file that gives no text now; ``is_outdated`` when the text it once gave is no longer true.
+    """A file without text; ``is_outdated`` when its stored document is no longer true.
 
-    ``stamp`` lets the next run pass over the same file unread; None where it should look again.
+    ``stamp`` lets the next run skip the same file unread; None where it should read it again.
     """
 
     path: str
@@ -62,15 +60,20 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """A new or changed document, not yet cut; ``row`` does not say yet how much of it reaches a vector."""
+    """A new or changed document, not cut yet; ``row`` does not say yet how many bytes reach a vector."""
 
     row: StoredDocument
     document: Document
 
+    @property
+    def path(self) -> str:
+        """The name the store knows it by."""
+        return self.row.path
+
 
 @dataclass(frozen=True, slots=True)
 class CutDocument:
-    """A changed document, read and cut, waiting for its vectors."""
+    """A new or changed document, read and cut; its vectors are still to be computed."""
 
     row: StoredDocument
     chunks: list[Chunk]
@@ -91,19 +94,36 @@ Outcome = Unchanged | PassedOver | CutDocument
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """Reads files against what is ``stored`` of them, and cuts what has changed.
+class DocumentCutter:
+    """Cuts documents for one index; with ``stop`` set, cutting ends.
 
     ``encoder`` is a function, so that reading what has not changed loads no model; ``ingest`` is the
-    fingerprint of how documents are cut now.  ``passed_over`` are the files that gave no text before, with
-    the reasons.  With ``stop`` set, reading and cutting end.
+    fingerprint of how documents are cut.
     """
 
-    stored: Mapping[str, StoredDocument]
     encoder: Callable[[], Encoder]
     settings: Settings
     ingest: str
     stop: threading.Event = field(default_factory=threading.Event)
+
+    def cut(self, document: Document) -> list[Chunk]:
+        """The document's chunks; `Stopped` when no more are wanted."""
+        encoder = self.encoder()
+        tokenizer = _Stoppable(encoder.tokenizer, self.stop)
+        return cut_document(
+            document, tokenizer, settings=self.settings, encoder_max_tokens=encoder.max_tokens
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads files and cuts what has changed: the `Source` of documents that are files.
+
+    ``stored`` are the documents in the index, ``passed_over`` the files that gave no text before.
+    """
+
+    stored: Mapping[str, StoredDocument]
+    cutter: DocumentCutter
     passed_over: Mapping[str, PassedOver] = field(default_factory=dict)
 
     def outcomes(self, files: Mapping[str, Found]) -> Iterator[Outcome]:
@@ -113,19 +133,19 @@ class Reader:
             if not isinstance(outcome, ReadDocument):
                 yield outcome
                 continue
-            self.encoder()  # here, because what is wrong with the model is not the file's fault
+            self.cutter.encoder()  # here, because what is wrong with the model is not the file's fault
             try:
-                cut_down: Outcome = self._cut_down(outcome)
+                cut: Outcome = self._cut(outcome)
             except (MinisearchError, Stopped):
                 raise
             except MemoryError:
-                cut_down = self._doubtful(path, files[path], TOO_MUCH)
+                cut = self._doubtful(path, files[path], TOO_MUCH)
             except Exception as error:  # a mistake of ours costs one file, and not the run
-                cut_down = PassedOver(path, _own_mistake("cutting", error), is_outdated=False)
-            yield cut_down
+                cut = PassedOver(path, _own_mistake("cutting", error), is_outdated=False)
+            yield cut
 
     def read(self, path: str, found: Found) -> Unchanged | PassedOver | ReadDocument:
-        """What a file has for the index, without cutting it: no model is needed."""
+        """What came of one file, without cutting it: no model is needed."""
         try:
             return self._read(path, found)
         except MemoryError:  # a limit was raised for a file that is larger than what is free
@@ -138,9 +158,8 @@ class Reader:
         is_cut_so = stored is not None and stored.ingest == ingest
         if stored and is_cut_so and _is_trusted(stored.stamp, stamp):
             return Unchanged(path)
-        by_what = fingerprint(
-            ingest, *installed_libraries()
-        )  # another library may read what this one could not
+        # Another library may read what the one that is installed could not.
+        by_what = fingerprint(ingest, *installed_libraries())
         passed_over = None if stored else self._still_passed_over(path, stamp, by_what)
         if passed_over:
             return passed_over
@@ -152,7 +171,7 @@ class Reader:
         if stored and is_cut_so and stored.sha256 == sha256:
             return Unchanged(path, stamp)
         try:
-            with stoppable(self.stop):
+            with stoppable(self.cutter.stop):
                 document = _document(found, data)
         except IngestError as error:
             if stored and stored.sha256 == sha256 and not isinstance(error, _Screened):
@@ -180,49 +199,44 @@ class Reader:
         return ReadDocument(row, document)
 
     def _ingest_of(self, found: Found) -> str:
-        """What would change this file's chunks: for a source, whether there is a grammar to cut it by."""
+        """The fingerprint of how this file is cut: for source code, whether a grammar is installed."""
         marks = ["with secrets"] if found.keeps_secrets else []
         marks += ["at lines"] if is_cut_at_lines(found.path) else []
-        return fingerprint(self.ingest, *marks) if marks else self.ingest
+        return fingerprint(self.cutter.ingest, *marks) if marks else self.cutter.ingest
 
     def _still_passed_over(self, path: str, stamp: FileStamp, by_what: str) -> PassedOver | None:
-        """The verdict of an earlier run, where the same would be found by reading the file again."""
+        """The outcome of an earlier run, where reading the file again would give the same."""
         earlier = self.passed_over.get(path)
         if earlier is None or earlier.stamp is None or earlier.stamp.ingest != by_what:
             return None
-        if 0 < earlier.stamp.n_crashes < MOST_ENDINGS:
+        if 0 < earlier.stamp.n_crashes < MAX_CRASHES:
             return None  # try again
         return earlier if _is_trusted(earlier.stamp.stamp, stamp) else None
 
     def _cut_short(self, path: str, reason: str, now: SkipStamp) -> tuple[str, SkipStamp]:
-        """The reason and stamp for a file that crashed its reader; `MOST_ENDINGS` runs try it."""
+        """The reason and stamp for a file that crashed its parser; `MAX_CRASHES` runs try it."""
         earlier = self.passed_over.get(path)
         n_crashes = 1
         known = earlier.stamp if earlier else None
         if known and known.ingest == now.ingest and _is_same(known.stamp, now.stamp):
-            n_crashes += known.n_crashes or MOST_ENDINGS
-        if n_crashes >= MOST_ENDINGS:
-            reason = f"{reason}, as in {MOST_ENDINGS} runs: left until it is changed or touched"
-        return reason, replace(now, n_crashes=min(n_crashes, MOST_ENDINGS))
+            n_crashes += known.n_crashes or MAX_CRASHES
+        if n_crashes >= MAX_CRASHES:
+            reason = f"{reason}, as in {MAX_CRASHES} runs: left until it is changed or touched"
+        return reason, replace(now, n_crashes=min(n_crashes, MAX_CRASHES))
 
     def _doubtful(self, path: str, found: Found, reason: str) -> PassedOver:
-        """A file that may well give a text another time; what it gave stays, but no secrets now screened."""
+        """A file that may have text another time; its document stays, except for secrets screened now."""
         stored = self.stored.get(path)
         if stored is not None and stored.keeps_secrets and not found.keeps_secrets:
             return PassedOver(path, reason, is_outdated=True)
         kept = "; its earlier text is kept" if stored is not None else ""
         return PassedOver(path, reason + kept, is_outdated=False)
 
-    def _cut_down(self, read: ReadDocument) -> CutDocument:
-        chunks = self._cut(read.document)
+    def _cut(self, read: ReadDocument) -> CutDocument:
+        chunks = self.cutter.cut(read.document)
         spans = [(one.start, one.end) for one in chunks]
         n_reached = bytes_under(read.document, spans, read.row.stamp.n_bytes)
-        return CutDocument(replace(read.row, n_bytes_reached=n_reached), chunks, read.document.notes)
-
-    def _cut(self, document: Document) -> list[Chunk]:
-        encoder = self.encoder()
-        tokenizer = _Stoppable(encoder.tokenizer, self.stop)
-        return cut(document, tokenizer, settings=self.settings, encoder_max_tokens=encoder.max_tokens)
+        return CutDocument(replace(read.row, n_bytes_indexed=n_reached), chunks, read.document.notes)
 
 
 def _own_mistake(what: str, error: Exception) -> str:
@@ -230,7 +244,7 @@ def _own_mistake(what: str, error: Exception) -> str:
 
 
 def passed_over(store: LocalStore) -> dict[str, PassedOver]:
-    """The files that earlier runs passed over, with how they stood then."""
+    """The files that gave no text in earlier runs, with their stamps then."""
     stamps = store.journal.problem_stamps()
     return {
         one.path: PassedOver(one.path, one.reason, is_outdated=False, stamp=stamps.get(one.path))
@@ -239,13 +253,13 @@ def passed_over(store: LocalStore) -> dict[str, PassedOver]:
 
 
 class _Screened(IngestError):
-    """There is a text, and it is not to be kept."""
+    """There is text, and it must not be kept."""
 
 
 def _document(found: Found, data: bytes) -> Document:
     """The document in a file's bytes, its secrets blanked; IngestError where there is none."""
     document = parse(found.path, data)
-    if not document.text.strip():  # said before a model is loaded to cut it
+    if not document.text.strip():  # before a model is loaded to cut it
         raise IngestError("no text in it")
     if found.keeps_secrets:
         return document

@@ -1,7 +1,7 @@
-"""Files and folders in, a run of indexing at once and after every change.
+"""Watch files and folders: paths go in, a report of each indexing run comes out, after every change.
 
-What changed is not looked at: a run walks the folders anyway, and a second one over thousands of unchanged
-files takes less than a second.  So nothing is missed, whatever the system's notifications leave out.
+Which file changed does not matter: a run walks the folders anyway, and over thousands of unchanged files that
+takes less than a second.  So nothing is missed, whatever the system's notifications leave out.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _reports(
     on_problem: Callable[[MinisearchError], None] | None,
 ) -> Iterator[IngestReport]:
     is_due = is_first = True
-    told = ""
+    last_problem = ""
     for has_changed in ticks:
         is_due |= has_changed
         if not is_due:
@@ -66,12 +66,12 @@ def _reports(
         except (IngestError, IndexBusy, ShrinkRefused) as error:
             if on_problem is None:
                 raise
-            if str(error) != told:  # not again every second
-                told = str(error)
+            if str(error) != last_problem:  # not again every second
+                last_problem = str(error)
                 on_problem(error)
-            is_due = isinstance(error, IndexBusy)  # whoever writes ends some time; files have to change
+            is_due = isinstance(error, IndexBusy)  # the other writer ends some time; files have to change
             continue
-        is_due, told = False, ""
+        is_due, last_problem = False, ""
         if is_first or report.added or report.updated or report.removed:
             yield report
         if is_first:
@@ -80,10 +80,10 @@ def _reports(
 
 
 def _changes(paths: Sequence[Path], location: IndexLocation, stop: threading.Event | None) -> Iterator[bool]:
-    """At once, then whenever something has changed (True) or a second has passed (False), until ``stop``.
+    """First True; then True for each change and False for each second without one, until ``stop``.
 
-    By the time the first comes, the paths are watched: what changes after it is told.  The index's own folder
-    does not count.
+    The paths are watched before the first value comes, so no later change is missed.  Changes in the index's
+    own folder do not count.
     """
     try:
         import watchfiles
@@ -108,14 +108,14 @@ def _changes(paths: Sequence[Path], location: IndexLocation, stop: threading.Eve
 def _ticks(
     watched: Callable[..., Generator[Collection[object], None, None]], find: Callable[[], set[str]]
 ) -> Iterator[bool]:
-    """The changes in the folders that are found, which are looked for again after each."""
-    told: set[str] = set()
+    """The changes in the folders that ``find`` returns, which is called again after each."""
+    warned: set[str] = set()
     while True:
         folders, is_new = find(), True
         nameless = {folder for folder in folders if not _is_text(folder)}
-        for folder in sorted(nameless - told):
+        for folder in sorted(nameless - warned):
             logger.warning("cannot watch %s: its name is no text; the next run over it reads it", folder)
-        told |= nameless
+        warned |= nameless
         with _passing(), closing(watched(*sorted(folders - nameless))) as ticks:
             for changed in ticks:
                 yield bool(changed) or is_new  # nobody has seen what changed before they were watched
@@ -128,7 +128,7 @@ def _ticks(
 
 @contextmanager
 def _passing() -> Iterator[None]:
-    """What only ends one watch: another takes its place."""
+    """Ignore an error that ends one watch: another takes its place."""
     try:
         yield
     except FileNotFoundError:  # a folder has gone before it was watched

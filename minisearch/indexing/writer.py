@@ -1,7 +1,6 @@
-"""Changes to an index: files in, files out, its vectors into another kind of vector index.
+"""Change an index: paths go in; documents are added, updated and removed; a report comes out.
 
-Paths come in, a report goes out.  One process changes an index at a time; what a run did, and what it
-passed over, is noted in the store.
+One process changes an index at a time.  What a run did, and which files it skipped, is recorded in the store.
 """
 
 from __future__ import annotations
@@ -9,51 +8,40 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypedDict
 
-from minisearch.config import DEFAULT_BACKEND, DEFAULT_MODEL, Settings
-from minisearch.errors import IndexNotFound, InputError
-from minisearch.files.selection import FileChoice
-from minisearch.indexing.changes import Reader, passed_over
-from minisearch.indexing.choices import (
-    chosen,
+from minisearch.errors import InputError
+from minisearch.indexing.changes import DocumentCutter, Reader
+from minisearch.indexing.pipeline import Run, Source
+from minisearch.indexing.plan import FoundFiles, Plan, choice_notes, make_plan, manifest_of, plan_for
+from minisearch.manifest import (
+    DEFAULT_BACKEND,
+    DEFAULT_MODEL,
+    FileChoice,
+    Manifest,
+    Settings,
     keeps_secrets,
-    read_choices,
-    read_roots,
-    told,
-    write_choices,
-    write_roots,
 )
-from minisearch.indexing.guard import Shrinking, read_losses, vanished, write_losses
-from minisearch.indexing.news import as_before, remarks, told_before
-from minisearch.indexing.pipeline import Run, Source, Walked, find_files
-from minisearch.indexing.recording import recorded
-from minisearch.manifest import Manifest
 from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
-from minisearch.paths import IndexLocation, is_below, real_path
+from minisearch.paths import IndexLocation, check_roots, is_below, real_path, with_trusted
 from minisearch.search import confidence
+from minisearch.stores.base import StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
-from minisearch.trust import check_roots, write_named
-from minisearch.types import Encoder, IndexProgress, IngestReport
+from minisearch.types import Encoder, IndexProgress, IngestReport, Note, Skipped
 from minisearch.vectors import load_backend
 
-
-class _Options(TypedDict):
-    backend: str | None
-    choice: FileChoice | None
-    prune: bool
-    on_progress: Callable[[IndexProgress], None]
+MakeSource = Callable[[Mapping[str, StoredDocument], DocumentCutter], Source]
 
 
-class Writing:
-    """What changes the index in one folder: the verbs of `MiniSearch`.  Threads take turns."""
+class IndexWriter:
+    """The methods of `MiniSearch` that change the index in one folder.  Threads take turns."""
 
     def __init__(self, location: IndexLocation, encoders: Encoders, settings: Settings | None) -> None:
         self._location = location
@@ -70,141 +58,56 @@ class Writing:
         on_progress: Callable[[IndexProgress], None],
     ) -> IngestReport:
         """`MiniSearch.index`."""
-        if not paths:
-            raise InputError("nothing to index: name at least one file or folder")
         if backend is not None:
             load_backend(backend)  # an unknown one shows before anything is done
         started_s = time.perf_counter()
         self._location.must_be_free()
-        roots = {real_path(path): os.fspath(path) for path in paths}
-        options: _Options = {
-            "backend": backend,
-            "choice": choice,
-            "prune": prune,
-            "on_progress": on_progress,
-        }
-        if self._location.exists():
-            with self._writer() as store:
-                choices = chosen(read_choices(store, self._location), map(str, roots), choice)
-                followed = read_roots(store, self._location)
-                walked = find_files(roots, self._location, choices, followed=followed)
-                self._remember(store, roots)
-                report = self._take_in(store, walked, Reader, roots, choices=choices, **options)
-        else:
-            choices = chosen({}, map(str, roots), choice)
-            walked = find_files(roots, self._location, choices)  # one that finds nothing makes no index
-            with self._first_writer() as store:
-                self._remember(store, roots)
-                report = self._take_in(store, walked, Reader, roots, choices=choices, **options)
+        plan = None
+        if not self._location.exists():  # a plan without files makes no index
+            plan = make_plan(self._location, paths, store=None, choice=choice, prune=prune)
+        with self._first_writer() as store:
+            if plan is None:
+                plan = make_plan(self._location, paths, store=store, choice=choice, prune=prune)
+
+            def read_files(stored: Mapping[str, StoredDocument], cutter: DocumentCutter) -> Source:
+                return Reader(stored, cutter, plan.passed_over)
+
+            report = self._execute(
+                store, plan, read_files, backend=backend, named=plan.roots, on_progress=on_progress
+            )
         return replace(report, elapsed_s=time.perf_counter() - started_s)
+
+    def index_source(
+        self,
+        found: FoundFiles,
+        make_source: MakeSource,
+        root: Path,
+        *,
+        backend: str | None,
+        on_progress: Callable[[IndexProgress], None],
+    ) -> IngestReport:
+        """Index the documents of another source than files, and remove all others below ``root``.
+
+        ``found`` names the documents; ``make_source`` makes the source, of what is stored and a cutter.
+        """
+        with self._first_writer() as store:
+            plan = plan_for(found, self._location, {str(root): str(root)}, store=store, prune=True)
+            return self._execute(store, plan, make_source, backend=backend, named=(), on_progress=on_progress)
 
     def roots(self) -> list[str]:
         """`MiniSearch.roots`."""
         with self._turn:
-            self._location.must_exist()
-            with LocalStore(self._location.database) as store:
-                roots = read_roots(store, self._location)
-                check_roots(store, self._location, roots)
-                return roots
+            manifest = self._manifest()
+            roots = manifest.root_paths(self._location) if manifest else []
+            if manifest:
+                check_roots(manifest.trusted, self._location, roots)
+            return roots
 
     def warm_up(self) -> None:
-        """Load the index's model, so that the next run need not."""
+        """Load the index's model, so that the next run does not have to."""
         with self._turn:
-            self._location.must_exist()
-            with LocalStore(self._location.database) as store:
-                manifest = Manifest.read(store, self._location.folder)
-            self._encoder_of(manifest)
-
-    def take_in(
-        self,
-        walked: Walked,
-        source: Callable[..., Source],
-        roots: Collection[Path],
-        *,
-        backend: str | None,
-        on_progress: Callable[[IndexProgress], None],
-    ) -> IngestReport:
-        """Bring all that is stored from below the roots up to date with what was walked.
-
-        ``source`` is called as `Reader` is, and makes the documents.  However many are gone, they go.
-        """
-        with self._first_writer() as store:
-            self._remember(store, [])
-            names = {root: str(root) for root in roots}
-            return self._take_in(
-                store, walked, source, names, choices={}, backend=backend, prune=True, on_progress=on_progress
-            )
-
-    def _take_in(
-        self,
-        store: LocalStore,
-        walked: Walked,
-        source: Callable[..., Source],
-        roots: Mapping[Path, str],
-        *,
-        choices: Mapping[str, FileChoice],
-        choice: FileChoice | None = None,
-        backend: str | None,
-        prune: bool,
-        on_progress: Callable[[IndexProgress], None],
-    ) -> IngestReport:
-        below = {str(root) for root in roots}
-        stored = store.documents()
-        gone = vanished(stored, walked.files, walked.unreadable, self._location, below)
-        names = {str(root): name for root, name in roots.items()}
-        earlier, before = read_losses(store, self._location), told_before(store)
-        shrinking = Shrinking(
-            self._location,
-            stored,
-            walked.files,
-            gone,
-            names,
-            is_pruning=prune,
-            earlier=earlier,
-            choice=choice,
-        )
-        shrinking.check_before()
-        manifest = self._settle(store, backend)
-        write_choices(store, self._location, choices)
-        write_roots(store, self._location, [*read_roots(store, self._location), *below])
-
-        def encoder(n_tokens: int) -> Encoder:
-            load_backend(manifest.backend)  # a library that is gone shows before the work, not after
-            return self._checked(self._encoders.to_add(manifest.model, n_tokens), manifest)
-
-        documents = source(
-            stored,
-            encoder=partial(encoder, 0),
-            settings=manifest.settings,
-            ingest=manifest.ingest,
-            passed_over=passed_over(store),
-        )
-        run = Run(store, walked, documents, encoder=encoder, on_progress=on_progress)
-        with recorded(run, store, walked, self._location, roots):
-            run.execute()
-            shrinking.check_after(run.outdated, run.passed_over)
-            run.remove([*gone, *run.outdated])
-            self._forget_secrets(store, choices, below)
-            write_losses(store, shrinking.losses(run.outdated, run.passed_over))
-            is_new = self._publish_if_due(store, manifest)
-            report = run.report()
-            is_unmeasured = report.n_encoded and (is_new or confidence.read_baseline(store) is None)
-            if is_unmeasured or confidence.is_baseline_due(store):
-                self._calibrate(store, manifest)
-        notes = [note for note in store.notes() if self._is_below(note.path, below)]
-        in_force = {
-            path: one for path, one in choices.items() if is_below(path, below) or _holds_for(path, below)
-        }
-        known = as_before(before, remarks(report.skipped, notes))
-        model = find(manifest.model)
-        return replace(
-            report,
-            as_before=tuple(map(self._location.shown, known)),
-            n_in_other_scripts=report.n_in_other_scripts if model and model.is_english else 0,
-            skipped=self._location.all_shown(report.skipped),
-            notes=self._location.all_shown(notes),
-            choices=told(in_force, self._location),
-        )
+            if manifest := self._manifest():
+                self._encoder_of(manifest)
 
     def remove(self, *paths: str | os.PathLike[str]) -> int:
         """`MiniSearch.remove`."""
@@ -212,7 +115,7 @@ class Writing:
         with self._writer() as store:
             manifest = Manifest.read(store, self._location.folder)
             gone = [document.id for key, document in store.documents().items() if self._is_below(key, below)]
-            n_forgotten = self._forget(store, below)
+            n_forgotten = self._forget(store, manifest, below)
             if not gone and not n_forgotten:
                 raise InputError(f"nothing in the index is at or below {', '.join(map(str, paths))}")
             store.remove(gone, for_good=True)
@@ -228,6 +131,166 @@ class Writing:
             manifest = replace(manifest, backend=backend or manifest.backend)
             manifest.write(store)
             store.publish_index(manifest.backend, manifest.dimension)
+
+    # --- a run -------------------------------------------------------------------------------------
+
+    def _execute(
+        self,
+        store: LocalStore,
+        plan: Plan,
+        make_source: MakeSource,
+        *,
+        backend: str | None,
+        named: Collection[str],
+        on_progress: Callable[[IndexProgress], None],
+    ) -> IngestReport:
+        """Execute a plan; later runs may open the paths that the user ``named``, too."""
+        plan.guard.check_before()
+        before = _previous_messages(store)
+        manifest = self._settle(store, plan, backend, named)
+
+        def encoder(n_tokens: int) -> Encoder:
+            load_backend(manifest.backend)  # a library that is gone shows before the work, not after
+            return self._checked(self._encoders.to_add(manifest.model, n_tokens), manifest)
+
+        cutter = DocumentCutter(partial(encoder, 0), manifest.settings, manifest.ingest)
+        run = Run(
+            store,
+            plan,
+            make_source(plan.stored, cutter),
+            stop=cutter.stop,
+            dimension=manifest.dimension,
+            encoder=encoder,
+            on_progress=on_progress,
+        )
+        with self._recorded(store, run, plan):
+            run.execute()
+            plan.guard.check_after(run.tally.outdated, run.tally.without_text)
+            run.remove([*plan.gone, *run.tally.outdated])
+            self._forget_secrets(store, plan)
+            is_new = self._publish_if_due(store, manifest)
+            is_unmeasured = run.report().n_encoded and (is_new or manifest.baseline is None)
+            if is_unmeasured or manifest.is_baseline_due:
+                self._measure_baseline(store, manifest)
+        return self._report(store, run, plan, manifest, before)
+
+    def _report(
+        self, store: LocalStore, run: Run, plan: Plan, manifest: Manifest, before: Mapping[str, set[str]]
+    ) -> IngestReport:
+        report = run.report()
+        notes = [note for note in store.notes() if self._is_below(note.path, plan.roots)]
+        messages = _messages(report.skipped, notes)
+        repeated = sorted(path for path, texts in messages.items() if before.get(path) == texts)
+        in_force = {
+            path: one
+            for path, one in plan.choices.items()
+            if is_below(path, plan.roots) or any(is_below(root, {path}) for root in plan.roots)
+        }
+        model = find(manifest.model)
+        return replace(
+            report,
+            as_before=tuple(map(self._location.shown, repeated)),
+            n_in_other_scripts=report.n_in_other_scripts if model and model.is_english else 0,
+            skipped=self._location.all_shown(report.skipped),
+            notes=self._location.all_shown(notes),
+            choices=choice_notes(in_force, self._location),
+        )
+
+    def _settle(self, store: LocalStore, plan: Plan, backend: str | None, named: Collection[str]) -> Manifest:
+        """The manifest of this run, written: the index's own, with what the run is given."""
+        manifest = manifest_of(store, self._location)
+        if manifest is None:
+            encoder = self._encoders.to_add(DEFAULT_MODEL, 0)
+            manifest = Manifest.of(encoder, self._settings or Settings(), backend or DEFAULT_BACKEND)
+        if self._encoders.is_chosen(manifest.model):
+            encoder = self._encoder_of(manifest)  # another one than the index's is refused now
+            if self._encoders.model is not None:
+                manifest = replace(manifest, model=encoder.name)  # where the same weights are now
+        if self._settings is not None:
+            manifest = manifest.cut_by(self._settings)
+        manifest = replace(
+            manifest,
+            backend=backend or manifest.backend,
+            trusted=with_trusted(manifest.trusted, self._location, [*named, *self._named_models()]),
+        )
+        manifest = manifest.with_choices(plan.choices, self._location)
+        manifest = manifest.with_roots([*manifest.root_paths(self._location), *plan.roots], self._location)
+        manifest.write(store)
+        return manifest
+
+    def _named_models(self) -> list[Path]:
+        """The model folder that the user has named."""
+        model = self._encoders.model
+        return [] if model is None or find(model) else [Path(model).expanduser()]
+
+    @contextmanager
+    def _recorded(self, store: LocalStore, run: Run, plan: Plan) -> Iterator[None]:
+        """Record a run's beginning and its end, however it ends."""
+        run_id = store.journal.start_run(list(map(self._location.key_of, plan.roots)))
+        store.begin_change(run_id)
+        outcome = "failed"
+        try:
+            yield
+            outcome = "complete"
+        except (KeyboardInterrupt, SystemExit):
+            outcome = "interrupted"
+            raise
+        finally:
+            report = run.report()
+            if outcome == "complete":
+                self._record_files(store, run, plan)
+            counts = {name: getattr(report, name) for name in ("added", "updated", "unchanged", "removed")}
+            store.journal.finish_run(run_id, outcome, counts | {"skipped": len(report.skipped)})
+
+    def _record_files(self, store: LocalStore, run: Run, plan: Plan) -> None:
+        """Record the files that the run skipped and left out, in place of earlier ones below its roots.
+
+        Only what differs is written: in most runs that is nothing.
+        """
+        journal, skipped, stamps = store.journal, run.tally.skipped, run.tally.stamps
+        reasons, known_stamps = {one.path: one.reason for one in journal.problems()}, journal.problem_stamps()
+        journal.set_problems(
+            [path for path in reasons if path not in skipped and self._is_below(path, plan.roots)],
+            [
+                one
+                for path, one in skipped.items()
+                if reasons.get(path) != one.reason or known_stamps.get(path) != stamps.get(path)
+            ],
+            stamps,
+        )
+        left_out = {
+            key + "/" * one.is_folder: Skipped(key + "/" * one.is_folder, one.reason)
+            for key, one in plan.found.left_out.items()
+        }
+        known = {one.path: one.reason for one in journal.left_out()}
+        journal.set_left_out(
+            [path for path in known if path not in left_out and self._is_below(path.rstrip("/"), plan.roots)],
+            [one for path, one in left_out.items() if known.get(path) != one.reason],
+        )
+
+    def _forget_secrets(self, store: LocalStore, plan: Plan) -> None:
+        """Forget what earlier changes kept of files that are screened now, and were not."""
+
+        def keeps(key: str) -> bool:
+            path = self._location.absolute(key)
+            return keeps_secrets(plan.choices, path) or not is_below(path, plan.roots)
+
+        store.forget_secrets(keeps)
+
+    def _publish_if_due(self, store: LocalStore, manifest: Manifest) -> bool:
+        """Whether a new vector index was due, and is now in use."""
+        if not store.is_index_due(manifest.backend):
+            return False
+        store.publish_index(manifest.backend, manifest.dimension)
+        return True
+
+    def _measure_baseline(self, store: LocalStore, manifest: Manifest) -> None:
+        """Measure the score baseline; the model is loaded by now."""
+        with store.snapshot():
+            baseline = confidence.measure_baseline(store, self._encoder_of(manifest))
+        manifest.with_baseline(baseline).write(store)
+
+    # --- parts of several methods ------------------------------------------------------------------
 
     @contextmanager
     def _writer(self, *, create: bool = False) -> Iterator[LocalStore]:
@@ -251,67 +314,23 @@ class Writing:
         with self._writer(create=True) as store:
             yield store
 
-    def _remember(self, store: LocalStore, roots: Iterable[Path]) -> None:
-        """What the user named, and so may be opened in later runs without being named again."""
-        model = self._encoders.model
-        folder = [] if model is None or find(model) else [Path(model).expanduser()]
-        write_named(store, self._location, [*roots, *folder])
+    def _manifest(self) -> Manifest | None:
+        self._location.must_exist()
+        with LocalStore(self._location.database) as store:
+            return manifest_of(store, self._location)
 
-    def _settle(self, store: LocalStore, backend: str | None) -> Manifest:
-        """The index's facts: set by its first run, kept to by every later one unless it says otherwise."""
-        try:
-            manifest = Manifest.read(store, self._location.folder)
-        except IndexNotFound:
-            encoder = self._encoders.to_add(DEFAULT_MODEL, 0)
-            manifest = Manifest.of(encoder, self._settings or Settings(), backend or DEFAULT_BACKEND)
-        if self._encoders.is_chosen(manifest.model):
-            encoder = self._encoder_of(manifest)  # asked for by name: say now if it is not the index's
-            if self._encoders.model is not None:
-                manifest = replace(manifest, model=encoder.name)  # where the same weights are now
-        if self._settings is not None:
-            manifest = manifest.cut_by(self._settings)
-        manifest = replace(manifest, backend=backend or manifest.backend)
-        manifest.write(store)
-        return manifest
-
-    def _forget_secrets(
-        self, store: LocalStore, choices: Mapping[str, FileChoice], below: Collection[str]
-    ) -> None:
-        """Forget what earlier changes kept of files that are screened now, and were not."""
-
-        def keeps(key: str) -> bool:
-            path = self._location.absolute(key)
-            return keeps_secrets(choices, path) or not is_below(path, below)
-
-        store.forget_secrets(keeps)
-
-    def _forget(self, store: LocalStore, below: Collection[str]) -> int:
-        """Forget what was noted, chosen and followed at or below these paths; how many of all."""
+    def _forget(self, store: LocalStore, manifest: Manifest, below: Collection[str]) -> int:
+        """Forget what was recorded, chosen and followed at or below these paths; how many of all."""
         journal = store.journal
         problems = [one.path for one in journal.problems() if self._is_below(one.path, below)]
         left_out = [one.path for one in journal.left_out() if self._is_below(one.path.rstrip("/"), below)]
-        choices = read_choices(store, self._location)
+        choices, roots = manifest.choice_paths(self._location), manifest.root_paths(self._location)
         kept = {path: one for path, one in choices.items() if not is_below(path, below)}
+        followed = [root for root in roots if not is_below(root, below)]
         journal.set_problems(problems, [])
         journal.set_left_out(left_out, [])
-        write_choices(store, self._location, kept)
-        roots = read_roots(store, self._location)
-        followed = [root for root in roots if not is_below(root, below)]
-        write_roots(store, self._location, followed)
+        manifest.with_choices(kept, self._location).with_roots(followed, self._location).write(store)
         return len(problems) + len(choices) - len(kept) + len(roots) - len(followed)
-
-    def _publish_if_due(self, store: LocalStore, manifest: Manifest) -> bool:
-        """Whether a new vector index was due, and is now in use."""
-        if not store.is_index_due(manifest.backend):
-            return False
-        store.publish_index(manifest.backend, manifest.dimension)
-        return True
-
-    def _calibrate(self, store: LocalStore, manifest: Manifest) -> None:
-        """Note what the index says to queries it has no answer for; the model is loaded by now."""
-        with store.snapshot():
-            baseline = confidence.measure_baseline(store, self._encoder_of(manifest))
-        confidence.write_baseline(store, baseline)
 
     def _encoder_of(self, manifest: Manifest) -> Encoder:
         """The encoder whose vectors the index holds; FingerprintMismatch when another one was asked for."""
@@ -325,6 +344,19 @@ class Writing:
         return is_below(self._location.absolute(key), folders)
 
 
-def _holds_for(path: str, below: Collection[str]) -> bool:
-    """Whether a choice for this path holds for any of these roots: it is one of them or above one."""
-    return any(is_below(root, {path}) for root in below)
+def _messages(skipped: Iterable[Skipped], notes: Iterable[Note]) -> dict[str, set[str]]:
+    """All messages about each file: why it was skipped, what was noted on it."""
+    texts = defaultdict(set)
+    for one in skipped:
+        texts[one.path].add(one.reason)
+    for note in notes:
+        texts[note.path].add(note.text)
+    return texts
+
+
+def _previous_messages(store: LocalStore) -> dict[str, set[str]]:
+    """The messages of the last run; none where it was interrupted, because nobody has seen them."""
+    last = store.journal.last_run()
+    if last is None or last.outcome != "complete":
+        return {}
+    return _messages(store.journal.problems(), store.notes())

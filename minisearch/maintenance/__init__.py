@@ -1,1 +1,1 @@
-"""Care of an index: what it covers and how files are cut, whether it is right, and the way back."""
+"""Look after an index: coverage, verification, rollback, backup, and how files are cut."""

@@ -1,7 +1,7 @@
-"""An index compared with the files it was made of, read, cut and embedded anew.
+"""Verify an index: compare it with the files it was made of, read, cut and embedded again.
 
-The whole of the database is checked by SQLite's and the full text's own means; of the documents a sample,
-from the bytes of the file to the ranking of its passages.  Nothing is written.
+An index goes in, a `Verification` comes out.  The store checks the whole database; of the documents a sample
+is checked, from the bytes of the file to the ranking of its passages.  Nothing is written.
 """
 
 from __future__ import annotations
@@ -9,20 +9,17 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from minisearch.errors import IngestError, InputError
-from minisearch.indexing.changes import CutDocument, Reader
-from minisearch.indexing.choices import read_choices
-from minisearch.indexing.pipeline import find_files
+from minisearch.indexing.changes import CutDocument, DocumentCutter, Reader
+from minisearch.indexing.plan import find_files
 from minisearch.manifest import Manifest
 from minisearch.minilm.encoders import Encoders
-from minisearch.paths import IndexLocation
+from minisearch.paths import IndexLocation, may_open, trusted_places
 from minisearch.stores.base import StoredDocument
 from minisearch.stores.local import LocalStore
-from minisearch.trust import may_open, places
 from minisearch.types import FloatArray, Hits, Verification
 from minisearch.vectors import load_backend
 from minisearch.vectors.base import VectorIndex
@@ -74,9 +71,9 @@ class _Check:
     def documents(self, n: int, seed: int) -> None:
         """A sample of the documents, each read and cut again."""
         stored = self.store.documents()
-        keys, allowed = sorted(stored), places(self.store, self.location)
+        keys, places = sorted(stored), trusted_places(self.manifest.trusted, self.location)
         for key in random.Random(seed).sample(keys, min(n, len(keys))):  # noqa: S311 - no secret
-            if may_open(self.location.absolute(key), allowed):
+            if may_open(self.location.absolute(key), places):
                 self._document(stored[key])
             else:
                 self.n_closed += 1
@@ -84,18 +81,15 @@ class _Check:
     def _document(self, document: StoredDocument) -> None:
         shown = self.location.shown(document.path)
         try:
-            place = Path(self.location.absolute(document.path))
-            files = find_files({place: shown}, self.location, read_choices(self.store, self.location)).files
+            path, choices = self.location.absolute(document.path), self.manifest.choice_paths(self.location)
+            files = find_files({path: shown}, self.location, choices).files
         except IngestError:  # gone since: the next run removes it
             self.n_changed += 1
             return
-        reader = Reader(
-            {},
-            lambda: self.encoders.to_add(self.manifest.model, 0),
-            self.manifest.settings,
-            self.manifest.ingest,
+        cutter = DocumentCutter(
+            lambda: self.encoders.to_add(self.manifest.model, 0), self.manifest.settings, self.manifest.ingest
         )
-        (outcome,) = reader.outcomes(files)
+        (outcome,) = Reader({}, cutter).outcomes(files)
         if not isinstance(outcome, CutDocument) or not _is_as_stored(outcome.row, document):
             self.n_changed += 1
             return

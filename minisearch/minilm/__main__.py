@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minisearch.config import DEFAULT_MODEL
 from minisearch.errors import InputError, MinisearchError
+from minisearch.manifest import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from minisearch.types import FloatArray

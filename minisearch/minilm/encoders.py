@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minisearch import minilm
-from minisearch.config import as_dtype
 from minisearch.errors import ModelError
+from minisearch.manifest import as_dtype
 from minisearch.minilm.numpy_encoder import NumpyEncoder, UnsupportedCheckpoint
 from minisearch.types import Encoder
 

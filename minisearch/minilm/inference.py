@@ -15,8 +15,8 @@ from queue import SimpleQueue
 import torch
 from torch import Tensor
 
-from minisearch.config import Dtype
 from minisearch.errors import InputError
+from minisearch.manifest import Dtype
 from minisearch.minilm.packed import Batch, Packed, Scratch, has_onednn
 from minisearch.minilm.transformer import MiniLMModel
 

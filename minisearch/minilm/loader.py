@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from minisearch.config import Dtype, as_dtype
 from minisearch.errors import ModelError
+from minisearch.manifest import Dtype, as_dtype
 from minisearch.minilm.catalog import WEIGHTS
 from minisearch.minilm.hub import Located, locate, verified_sha256
 from minisearch.minilm.inference import Inference, as_device

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from minisearch.config import Dtype
 from minisearch.errors import InputError, ModelError
+from minisearch.manifest import Dtype
 from minisearch.minilm.hub import locate
 from minisearch.minilm.inference import Inference
 from minisearch.minilm.loader import Pretrained, load_tokenizer, load_weights

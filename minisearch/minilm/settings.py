@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from minisearch.config import fingerprint
 from minisearch.errors import ModelError
+from minisearch.manifest import fingerprint
 
 logger = logging.getLogger(__name__)
 

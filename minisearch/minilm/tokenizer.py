@@ -18,8 +18,8 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
-from minisearch.config import DEFAULT_MODEL
 from minisearch.errors import InputError, ModelError
+from minisearch.manifest import DEFAULT_MODEL
 from minisearch.minilm.hub import locate
 from minisearch.types import IntArray
 

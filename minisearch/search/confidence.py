@@ -11,21 +11,16 @@ other documents.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from minisearch.manifest import N_PERCENTILES, ScoreBaseline
 from minisearch.search.sentences import sentences
-from minisearch.stores.base import Snapshot, Store
+from minisearch.stores.base import Snapshot
 from minisearch.types import Encoder
-
-VERSION = 1
-META_KEY = "null_scores"
 
 GENERIC_QUERIES = Path(__file__).parent / "generic_queries.txt"
 
@@ -52,41 +47,12 @@ WORDS_FROM, NEAR_ENOUGH = 0.4, 0.1
 # Spreads are a tenth or two; a smaller one comes from too few different scores and would count for too much.
 LEAST_SPREAD = 0.03
 
-_PERCENTILES = np.arange(0, 101, 5)
+_PERCENTILES = np.linspace(0, 100, N_PERCENTILES)
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreBaseline:
-    """The best cosines of an index for unrelated queries: their percentiles 0, 5, ... 100.
-
-    ``generic`` are those of everyday queries; ``cross`` those of sentences of the index's own documents,
-    searched for in all the other documents.
-    """
-
-    generic: tuple[float, ...]
-    cross: tuple[float, ...]
-
-    @classmethod
-    def of(cls, generic: Sequence[float], cross: Sequence[float]) -> ScoreBaseline:
-        """From the best cosines, at least one of each, in any order."""
-        return cls(_percentiles(generic), _percentiles(cross))
-
-    def to_json(self) -> str:
-        """The text form that `from_json` reads."""
-        return json.dumps({"version": VERSION, "generic": self.generic, "cross": self.cross})
-
-    @classmethod
-    def from_json(cls, text: str) -> ScoreBaseline | None:
-        """What `to_json` wrote; None for another version, whose baseline must be measured again."""
-        try:
-            held = json.loads(text)
-            baseline = cls(tuple(map(float, held["generic"])), tuple(map(float, held["cross"])))
-            is_ours = held["version"] == VERSION
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return None
-        return (
-            baseline if is_ours and all(map(_are_percentiles, (baseline.generic, baseline.cross))) else None
-        )
+def score_baseline(generic: Sequence[float], cross: Sequence[float]) -> ScoreBaseline:
+    """The baseline of the best cosines, at least one of each, in any order."""
+    return ScoreBaseline(_percentiles(generic), _percentiles(cross))
 
 
 def heights(cosine: float, baseline: ScoreBaseline) -> tuple[float, float]:
@@ -122,10 +88,6 @@ def _percentiles(scores: Sequence[float]) -> tuple[float, ...]:
     return tuple(round(float(score), 4) for score in np.percentile(np.asarray(scores), _PERCENTILES))
 
 
-def _are_percentiles(numbers: Sequence[float]) -> bool:
-    return len(numbers) == len(_PERCENTILES) and all(low <= high for low, high in pairwise(numbers))
-
-
 # --- measuring the baseline --------------------------------------------------------------------------------
 
 
@@ -141,23 +103,7 @@ def measure_baseline(snapshot: Snapshot, encoder: Encoder) -> ScoreBaseline | No
     cross = _cross_scores(snapshot, encoder)
     if not cross:
         return None
-    return ScoreBaseline.of([float(hits.scores[0]) for hits in generic], cross)
-
-
-def write_baseline(store: Store, baseline: ScoreBaseline | None) -> None:
-    """Store the baseline in the index; None removes it."""
-    store.set_meta(**{META_KEY: baseline.to_json() if baseline else ""})
-
-
-def is_baseline_due(store: Store) -> bool:
-    """Whether the baseline was never measured (the run was interrupted), or by another version."""
-    kept = store.meta().get(META_KEY)
-    return kept is None or (kept != "" and ScoreBaseline.from_json(kept) is None)
-
-
-def read_baseline(store: Store) -> ScoreBaseline | None:
-    """The stored baseline; None if there is none, or it is of another version."""
-    return ScoreBaseline.from_json(store.meta().get(META_KEY, ""))
+    return score_baseline([float(hits.scores[0]) for hits in generic], cross)
 
 
 def generic_queries() -> list[str]:

@@ -1,9 +1,9 @@
 """Path filters: patterns as the user writes them become patterns of stored paths.
 
-A filter and the location of the index come in, the same filter with other `Path` conditions goes out.  The
-user's patterns start at the current folder or at the root of the disk.  The index stores files below the
-folder that holds it by their path from there, all other files by their absolute path.  What a pattern matches
-is left to `globs`, which paths match a filter to the store.
+A filter and the location of the index go in, the same filter with other `Path` conditions comes out.  The
+user's patterns start at the current folder or at the root of the disk.  The index stores the path of a file
+relative to the folder that contains the index folder, or the absolute path if the file is elsewhere.  `globs`
+matches patterns; the store applies the filter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from minisearch import filters
 from minisearch.errors import IngestError
 from minisearch.globs import MAX_PATTERN_CHARACTERS, name_glob
 from minisearch.paths import IndexLocation, real_path
-from minisearch.stores.local.filters import condition
+from minisearch.stores.local import check_filter
 
 MAX_NESTED = 30  # deeper than any filter that the store accepts
 
@@ -45,7 +45,7 @@ def with_stored_paths(where: filters.Filter, location: IndexLocation, depth: int
 
 def check(where: filters.Filter) -> None:
     """InputError for a filter that the store would refuse."""
-    condition(where)
+    check_filter(where)
 
 
 def _stored_patterns(pattern: str, location: IndexLocation) -> list[str]:

@@ -1,9 +1,9 @@
 """One search, from the parsed query to the results.
 
-    query -> dense and lexical hits (the filter inside both) -> fuse -> rerank -> group -> SearchResults
+    query -> dense and lexical hits (both filtered) -> fuse -> rerank -> group -> SearchResults
 
-Everything it needs comes in: one snapshot of the index, the query and its vector, the options, the models.
-Nothing is opened, loaded or written here; that is left to `searcher`.
+The snapshot of the index, the query and its vector, the options and the models go in.  Opening the index and
+loading models is left to `searcher`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import numpy as np
 
 from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
+from minisearch.manifest import ScoreBaseline
 from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults, Trace
-from minisearch.search.confidence import CONFIDENT_FROM, ScoreBaseline, is_confident, relevance
+from minisearch.search.confidence import CONFIDENT_FROM, is_confident, relevance
 from minisearch.search.evidence import best_sentences, evidence, likeliest_sentences
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked
@@ -29,7 +30,7 @@ from minisearch.types import Encoder, FloatArray, IntArray
 # takes time with their square (3 ms for 100), and more are ranked only if there are too few groups.
 MIN_CANDIDATES = 100
 CANDIDATES_PER_RESULT = 5
-MAX_COMPARED = 2_000  # beyond, only equal texts count as copies: a matrix of cosines would take the memory
+MAX_COMPARED = 2_000  # beyond, only equal texts count as copies: the matrix of cosines would be too large
 MAX_HITS = 2**31  # no limit
 
 # For evidence the query's words are weighed by their rarity in the first candidates, whatever k is. Compared
@@ -38,8 +39,8 @@ MAX_HITS = 2**31  # no limit
 N_FOUND_FIRST = 5
 
 
-def condition(query: Query, where: Filter | None) -> Filter | None:
-    """The condition that every result meets: the filter, the query's phrases, none of its excluded words."""
+def combined_filter(query: Query, where: Filter | None) -> Filter | None:
+    """The filter for every result: ``where``, all phrases of the query, and none of its excluded words."""
     parts = (
         *([] if where is None else [where]),
         *map(Contains, query.required),
@@ -51,7 +52,7 @@ def condition(query: Query, where: Filter | None) -> Filter | None:
 def passages_at(
     passages: Sequence[StoredChunk], path: str | os.PathLike[str], line: int | None
 ) -> Sequence[StoredChunk]:
-    """The passages of a document that hold a line, all without one; InputError if there are none.
+    """The passages of a document that contain a line, or all if line is None; InputError if there are none.
 
     A blank line between two passages counts as part of the one after it.
     """
@@ -63,22 +64,24 @@ def passages_at(
         )
     if line is None:
         return passages
-    held = [passage for passage in passages if passage.line <= line <= passage.end_line]
+    containing = [passage for passage in passages if passage.line <= line <= passage.end_line]
     following = [passage for passage in passages if 0 < line < passage.line]
-    if not held and not following:
+    if not containing and not following:
         raise InputError(
-            f"{os.fspath(path)} has no passage at line {line}: its last ends at {passages[-1].end_line}"
+            f"{os.fspath(path)} has no passage at line {line}: "
+            f"its last passage ends at line {passages[-1].end_line}"
         )
-    return held or following[:1]
+    return containing or following[:1]
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """One snapshot of an index and the models to search it with.
 
-    A lexical search may come without an ``encoder``, and reads no vectors unless it ``uses_vectors``.
-    ``rerank`` scores the first of some texts for a query.  ``baseline`` is what unrelated queries score.
-    ``shown`` turns a stored path into the user's.
+    A lexical search needs no ``encoder``, and reads no vectors unless ``uses_vectors`` is set.  ``rerank``
+    scores texts for a query, and may score only the first ones.  ``baseline`` holds the scores of unrelated
+    queries.
+    ``display_path`` converts a stored path for display.
     """
 
     snapshot: Snapshot
@@ -86,7 +89,7 @@ class Pipeline:
     encoder: Encoder | None
     rerank: Callable[[str, Sequence[str]], FloatArray] | None
     baseline: ScoreBaseline | None
-    shown: Callable[[str], str]
+    display_path: Callable[[str], str]
 
     def search(
         self,
@@ -97,22 +100,25 @@ class Pipeline:
         exclude: IntArray | None = None,
     ) -> SearchResults:
         """The results without the chunks ``exclude``; ``vector`` (d,) is None in lexical mode."""
-        where = condition(query, options.where)
-        among = None if where is None else self.snapshot.select(where)
-        if among is not None and exclude is not None:
-            among, exclude = np.setdiff1d(among, exclude), None
+        where = combined_filter(query, options.where)
+        allowed_ids = None if where is None else self.snapshot.select(where)
+        if allowed_ids is not None and exclude is not None:
+            allowed_ids, exclude = np.setdiff1d(allowed_ids, exclude), None
         lexical = None
         if options.mode != "dense":
             words = lexical_query(query.text, self.snapshot)
-            lexical = self.snapshot.lexical(words, MAX_HITS, where=among, exclude=exclude)
+            lexical = self.snapshot.lexical(words, MAX_HITS, where=allowed_ids, exclude=exclude)
         n = max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * options.k, options.rerank_depth or 0)
         scores: dict[int, float] | None = None
         while True:
-            ranking = found = rank_candidates(self.snapshot, vector, lexical, n, where=among, exclude=exclude)
-            chunks = self.snapshot.chunks(found.ids.tolist())
+            candidates = rank_candidates(
+                self.snapshot, vector, lexical, n, where=allowed_ids, exclude=exclude
+            )
+            ranking = candidates
+            chunks = self.snapshot.chunks(candidates.ids.tolist())
             if self.rerank is not None:
-                scores = scores or self._reranker_scores(found, chunks, query)
-                ranking = reranked(found, scores)
+                scores = scores or self._reranker_scores(candidates, chunks, query)
+                ranking = reranked(candidates, scores)
             groups = self._groups(ranking, chunks, options)
             has_every_document = options.by == "document" and len(groups) >= self.snapshot.counts()[0]
             if len(groups) >= options.k or ranking.is_complete or has_every_document:
@@ -120,17 +126,16 @@ class Pipeline:
             n *= 4
         results = self._results(groups, ranking, chunks, query)
         if options.evidence and results:
-            found_first = [chunks[id_] for id_ in found.ids[:N_FOUND_FIRST].tolist()]
+            found_first = [chunks[id_] for id_ in candidates.ids[:N_FOUND_FIRST].tolist()]
             results = self._with_evidence(results, chunks, query, vector, found_first)
-        is_filtered = among is not None and where is not None
         return SearchResults(
             results=tuple(results),
             query=query,
             mode=options.mode,
             # Over all candidates, so that it does not depend on k.
             is_confident=is_confident([self._relevance(trace, query) for trace in ranking.traces]),
-            plan=self._plan(n, options.mode, among) if is_filtered else "",
-            n_matching=len(among) if among is not None and is_filtered else None,
+            plan="" if allowed_ids is None else self._plan(n, options.mode, allowed_ids),
+            n_matching=None if allowed_ids is None else len(allowed_ids),
             n_reranked=len(scores or {}),
         )
 
@@ -143,8 +148,8 @@ class Pipeline:
         scores = self.rerank(_words(query), [chunks[id_].text for id_ in ids])
         return dict(sorted(zip(ids, scores.tolist(), strict=False), key=lambda pair: -pair[1]))
 
-    def _plan(self, n: int, mode: Mode, among: IntArray | None) -> str:
-        return "scan" if mode == "lexical" else self.snapshot.plan(n, where=among)
+    def _plan(self, n: int, mode: Mode, allowed_ids: IntArray) -> str:
+        return "scan" if mode == "lexical" else self.snapshot.plan(n, where=allowed_ids)
 
     # --- grouping ------------------------------------------------------------------------------------------
 
@@ -183,7 +188,7 @@ class Pipeline:
                 SearchResult(
                     rank=rank,
                     score=group.best.score,
-                    path=self.shown(chunk.path),
+                    path=self.display_path(chunk.path),
                     line=chunk.line,
                     end_line=chunk.end_line,
                     heading=chunk.heading,
@@ -203,12 +208,12 @@ class Pipeline:
         if self.baseline is None or trace.cosine is None:
             return None
         found = relevance(trace.cosine, self.baseline, words=trace.words or 0.0)
-        # A query that is nothing but a phrase is answered by any passage that has it.
+        # If the query is just a phrase, any passage with that phrase answers it.
         is_phrase = query.required and query.text == " ".join(query.required)
         return max(found, CONFIDENT_FROM) if is_phrase else found
 
     def _place(self, chunk: StoredChunk) -> Place:
-        return Place(self.shown(chunk.path), chunk.line, chunk.end_line, chunk.id, chunk.page)
+        return Place(self.display_path(chunk.path), chunk.line, chunk.end_line, chunk.id, chunk.page)
 
     def _with_evidence(
         self,
@@ -238,12 +243,12 @@ class Pipeline:
                 word_vectors=getattr(self.encoder, "word_vectors", None),  # a caller's encoder may lack it
             )
         return [
-            replace(result, evidence=_evidence(chunks[result.chunk_id], *span))
+            replace(result, evidence=_evidence_at(chunks[result.chunk_id], *span))
             for result, span in zip(results, spans, strict=True)
         ]
 
 
-def _evidence(chunk: StoredChunk, start: int, end: int, score: float | None) -> Evidence:
+def _evidence_at(chunk: StoredChunk, start: int, end: int, score: float | None) -> Evidence:
     """The sentence at ``start:end`` of a passage, with its place in the file."""
     found = evidence(chunk.text, chunk.anchors or [(0, chunk.line, 1)], start, end, score)
     return found if chunk.page is None else replace(found, page=chunk.page + bisect(chunk.page_breaks, start))

@@ -18,8 +18,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from minisearch import minilm
-from minisearch.config import as_dtype
 from minisearch.errors import InputError, ModelError, WeightsNotFound
+from minisearch.manifest import as_dtype
 from minisearch.minilm.hub import locate
 from minisearch.minilm.settings import read_settings
 from minisearch.types import Encoder, FloatArray, IntArray, Reranker, Tokenizer

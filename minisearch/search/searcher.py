@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from minisearch.config import DEFAULT_MODEL
 from minisearch.errors import InputError
-from minisearch.manifest import Manifest
+from minisearch.manifest import DEFAULT_MODEL, Manifest
+from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
-from minisearch.paths import IndexLocation, real_path
+from minisearch.paths import IndexLocation, check_model_folder, real_path
 from minisearch.results import Query, SearchOptions, SearchResults
-from minisearch.search.confidence import read_baseline
 from minisearch.search.path_filters import with_stored_paths
-from minisearch.search.pipeline import Pipeline, condition, passages_at
+from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
 from minisearch.stores.local import LocalStore
@@ -197,6 +196,7 @@ class Searcher:
 
     def _pipeline(self, store: LocalStore, encoder: Encoder | None, options: SearchOptions) -> Pipeline:
         """The pipeline over the snapshot that the store is in."""
+        baseline = Manifest.read(store, self._location.folder).baseline
         uses_vectors = options.mode != "lexical" or options.diverse is not None
         rerank = None
         if options.rerank is not None:
@@ -206,7 +206,16 @@ class Searcher:
                 depth=options.rerank_depth,
                 budget_s=options.rerank_budget_s,
             )
-        return Pipeline(store, uses_vectors, encoder, rerank, read_baseline(store), self._location.shown)
+        return Pipeline(store, uses_vectors, encoder, rerank, baseline, self._location.shown)
+
+
+def check_model(location: IndexLocation, model: str) -> None:
+    """InputError if the index names a model folder that it is not trusted to open."""
+    if find(model) is not None or not location.exists():  # a name means the same everywhere
+        return
+    with LocalStore(location.database) as store:
+        trusted = Manifest.read(store, location.folder).trusted
+    check_model_folder(trusted, location, model)
 
 
 def _parsed(query: str | Query, options: SearchOptions) -> Query:
@@ -221,7 +230,7 @@ def _with_number_as_phrase(query: Query, options: SearchOptions, store: LocalSto
     if options.mode == "dense" or query.required or not is_number(query.text):
         return query
     phrase = replace(query, required=(query.text,))
-    wanted = condition(phrase, options.where)
+    wanted = combined_filter(phrase, options.where)
     return phrase if wanted is not None and len(store.select(wanted)) else query
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from minisearch import filters
 from minisearch.filters import Filter
-from minisearch.indexing.choices import read_roots
+from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation, is_below, quoted
 from minisearch.results import Place, SearchOptions, SearchResult, SearchResults
 from minisearch.search.path_filters import with_stored_paths
@@ -119,7 +119,8 @@ def _not_indexed(store: LocalStore, location: IndexLocation, key: str, given: st
     last_roots = {location.absolute(root) for root in last.roots} if last else set()
     if outcome not in FINISHED and is_below(location.absolute(key), last_roots):
         return "the last run ended before it reached the file: run minisearch index again"
-    if is_below(location.absolute(key), last_roots | set(read_roots(store, location))):
+    roots = Manifest.read(store, location.folder).root_paths(location)
+    if is_below(location.absolute(key), last_roots.union(roots)):
         since = (
             "was not yet in the index that the rollback restored"
             if outcome == ROLLED_BACK

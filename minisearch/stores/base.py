@@ -1,8 +1,9 @@
-"""The store: what indexing and search ask of storage, as protocols, and the records that cross the border.
+"""The storage interface: protocols and the records passed through them.
 
 A store keeps documents with their chunks, vectors and full text.  `Store` is for writers, `Snapshot` for
-queries.  An engine on another machine can implement both: nothing here names files, SQL or a vector library.
-How results are ranked is left to `search.ranking`, which hands a `LexicalQuery` to the store.
+queries.  An engine on another machine can implement both: they need no local files, no SQL and no vector
+library.  BM25 scores follow SQLite's FTS5.  Ranking is left to `search.ranking`, which builds the
+`LexicalQuery` for a store.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
-from minisearch.filters import Filter
+from minisearch.filters import Filter, Value
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
 
 # --- records ---------------------------------------------------------------------------------------
@@ -36,13 +37,13 @@ class FileStamp:
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A document's record: what shows whether its file has changed, and what filters compare.
+    """A document's record: the state of its file, to detect changes, and the values that filters compare.
 
-    ``sha256`` is of the file's bytes; ``ingest`` is the fingerprint of the settings it was chunked with;
-    ``language`` and ``fields`` are `Document`'s, with the numbers among the fields as floats.  A store
-    returns the fields only where they are asked for.  ``n_characters`` is the length of its text,
-    ``n_bytes_reached`` how many of the file's bytes are in its chunks.  ``keeps_secrets`` says that it was
-    not screened.
+    ``sha256`` is the hash of the file's bytes.  ``ingest`` is the fingerprint of the settings with which the
+    file was parsed and chunked: with other settings it is read again.  ``language`` and ``fields`` are those
+    of `Document`, with numbers as floats; a store returns the fields only on request.  ``n_characters`` is
+    the length of the text, ``n_bytes_indexed`` the number of the file's bytes that are in chunks.
+    ``keeps_secrets`` is true if the file was not screened for secrets.
     """
 
     path: str
@@ -55,13 +56,13 @@ class StoredDocument:
     fields: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)
     id: int = 0
     n_characters: int = 0
-    n_bytes_reached: int = 0
+    n_bytes_indexed: int = 0
     keeps_secrets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SkipStamp:
-    """The state of a skipped file, the settings it was read with, and how often it crashed its reader."""
+    """The state of a skipped file, the fingerprint of the settings, and how often its parser crashed."""
 
     stamp: FileStamp
     ingest: str
@@ -70,7 +71,7 @@ class SkipStamp:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk as a result needs it; ``title`` is its document's, the places are `Chunk`'s."""
+    """A chunk with all that a result shows: ``title`` of its document, positions as in `Chunk`."""
 
     id: int
     document_id: int
@@ -86,8 +87,8 @@ class StoredChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Undone:
-    """What a rollback did: documents that came back, were replaced by their earlier state, or are gone."""
+class RollbackReport:
+    """How many documents a rollback added, replaced by their earlier version, or removed."""
 
     added: int
     updated: int
@@ -96,9 +97,7 @@ class Undone:
 
 # --- what filters compare --------------------------------------------------------------------------
 
-Value = str | float | bool
-
-TEXT, NUMBER, TRUTH = "text", "number", "truth"
+TEXT, NUMBER, BOOLEAN = "text", "number", "truth"  # as stored
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -107,22 +106,22 @@ def kind_of(value: Value) -> str:
     """The kind of a value; only values of one kind compare."""
     if isinstance(value, str):
         return TEXT
-    return TRUTH if isinstance(value, bool) else NUMBER
+    return BOOLEAN if isinstance(value, bool) else NUMBER
 
 
-def compared(value: Value) -> tuple[bytes | None, float | None]:
-    """A value as (folded text, number) for comparison; the other one is None."""
+def comparison_key(value: Value) -> tuple[bytes | None, float | None]:
+    """A value as (folded text, number); exactly one is set, except NaN, where both are None."""
     if isinstance(value, str):
         return folded(value), None
     try:
-        # As a database returns it: no -0, and NaN as null.
+        # As a database returns it: 0 for -0, and null for NaN.
         return None, None if math.isnan(value) else float(value) + 0.0
     except OverflowError:  # a whole number beyond 1e308
         return None, math.inf if value > 0 else -math.inf
 
 
 def folded(text: str) -> bytes:
-    """A text without differences of case."""
+    """A text with case removed, for comparison."""
     return to_bytes(unicodedata.normalize("NFC", text.casefold()))
 
 
@@ -136,10 +135,10 @@ def nanoseconds(moment: datetime) -> int | float:
     if moment.tzinfo is None:
         try:
             moment = moment.astimezone()
-        except (OverflowError, ValueError, OSError):  # the first and the last day of all
+        except (OverflowError, ValueError, OSError):  # the first or the last day that Python has
             moment = moment.replace(tzinfo=timezone.utc)
     ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-    return ns if -(2**63) <= ns < 2**63 else float(ns)  # 64-bit integers end in 2262
+    return ns if -(2**63) <= ns < 2**63 else float(ns)  # 64 bits last until 2262
 
 
 # --- lexical queries -------------------------------------------------------------------------------
@@ -147,10 +146,10 @@ def nanoseconds(moment: datetime) -> int | float:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word, or adjacent words, to look up; with ``is_prefix`` also every word that begins so.
+    """A word, or a phrase of adjacent words; with ``is_prefix``, also every word that begins with it.
 
-    Words are normalised (see `text.normalised_words`); CJK text is in pairs of characters.  Case, accents and
-    English endings do not matter.
+    Words are normalised (see `text.normalised_words`).  CJK text is split into pairs of characters.  Case,
+    accents and English endings are ignored.
     """
 
     words: tuple[str, ...]
@@ -159,9 +158,10 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class TermGroup:
-    """Terms that count alike: ``weight`` times their BM25 each.
+    """Terms of equal weight: each adds ``weight`` times its BM25.
 
-    ``idf`` replaces the inverse document frequency of each term.  ``is_content`` adds them to `Hits.words`.
+    ``idf`` replaces the inverse document frequency of each term.  With ``is_content`` they count in
+    `Hits.words`.
     """
 
     terms: tuple[Term, ...]
@@ -172,11 +172,11 @@ class TermGroup:
 
 @dataclass(frozen=True, slots=True)
 class LexicalQuery:
-    """A query for full-text search: any of the terms is enough, and the scores of all of them are added.
+    """A query for full-text search: a chunk matches if it has any of the terms; their scores are added.
 
-    ``column_weights`` are those of title, heading and text.  ``ceiling`` is the score of a perfect match, and
-    ``content_ceiling`` that of the content terms alone.  An engine with a ranking of its own may use ``text``
-    and approximate the rest.
+    ``column_weights`` are the weights of title, heading and text.  ``ceiling`` is the score of a perfect
+    match, ``content_ceiling`` that of the content terms alone.  An engine with its own ranking may use
+    ``text`` and approximate the rest.
     """
 
     text: str
@@ -186,11 +186,11 @@ class LexicalQuery:
     content_ceiling: float
 
 
-LEAST_IDF = 1e-6  # FTS5's, for a word in more than half of the chunks
+LEAST_IDF = 1e-6  # the value of FTS5 for a word in more than half of the chunks
 
 
 def inverse_document_frequency(n_with: float, n: float) -> float:
-    """BM25's weight of a term that ``n_with`` of ``n`` chunks hold, as FTS5 has it."""
+    """The BM25 weight of a term that is in ``n_with`` of ``n`` chunks, computed as FTS5 does."""
     idf = math.log((n - n_with + 0.5) / (n_with + 0.5))
     return idf if idf > 0 else LEAST_IDF
 
@@ -204,17 +204,17 @@ class Snapshot(Protocol):
     """One generation of an index, for a query.
 
     ``where`` is a filter, or the ids that `select` returned for one; ``exclude`` are ids of chunks to leave
-    out.  Both hold inside the search: k results, or all there are.
+    out.  Both are applied during the search, so k results are returned if that many match.
     """
 
     def counts(self) -> tuple[int, int]:
         """How many documents and how many chunks."""
 
     def sample_ids(self, n: int) -> IntArray:
-        """About n ids of chunks, evenly spread; always the same ones."""
+        """About n ids of chunks, evenly spread; the same ones at every call."""
 
     def select(self, where: Filter) -> IntArray:
-        """Ids (n,), ascending, of the chunks that a filter leaves; InputError if it makes no sense."""
+        """Ids (n,), ascending, of the chunks that match a filter; InputError for an invalid filter."""
 
     def dense(
         self, vector: FloatArray, k: int, *, where: Where | None = None, exclude: IntArray | None = None
@@ -222,10 +222,10 @@ class Snapshot(Protocol):
         """The k chunks nearest to a unit vector (d,), by cosine; equal scores by smaller id."""
 
     def plan(self, k: int, *, where: Where | None = None) -> str:
-        """How `dense` would search: "scan" (every vector) or "widen" (candidates of an index)."""
+        """How `dense` would search: "scan" (all vectors) or "widen" (candidates of a vector index)."""
 
     def term_counts(self, terms: Sequence[Term]) -> list[int]:
-        """How many chunks hold each of the terms."""
+        """The number of chunks with each term."""
 
     def lexical(
         self, query: LexicalQuery, k: int, *, where: Where | None = None, exclude: IntArray | None = None
@@ -233,7 +233,7 @@ class Snapshot(Protocol):
         """The k chunks that match a query's terms best, by weighted BM25; equal scores by smaller id."""
 
     def cosines(self, vector: FloatArray, ids: IntArray) -> FloatArray:
-        """The cosines (n,) of these chunks with a vector, to the last bit as in `dense`; nan for no chunk."""
+        """The cosines (n,) of these chunks, to the last bit as in `dense`; nan for an unknown id."""
 
     def vectors(self, ids: IntArray) -> FloatArray:
         """The vectors (n, d) of these chunks."""
@@ -258,7 +258,7 @@ class Store(Protocol):
         """Every document by its path."""
 
     def notes(self) -> list[Note]:
-        """What the parsers could not keep of the documents, ordered by path."""
+        """The content that the parsers could not keep, ordered by path."""
 
     def put(
         self,
@@ -267,17 +267,17 @@ class Store(Protocol):
         vectors: FloatArray,
         notes: Sequence[str] = (),
     ) -> None:
-        """Add a document, or replace the one of the same path, as a whole.
+        """Add a document with all its chunks, or replace the one with the same path.
 
-        ``vectors`` (len(chunks), d) are the chunks' unit vectors, in order.  ``notes`` say what the parser
-        could not keep.
+        ``vectors`` (len(chunks), d) are the chunks' unit vectors, in order.  ``notes`` list the content that
+        the parser could not keep.
         """
 
     def remove(self, document_ids: Iterable[int]) -> None:
         """Remove documents with their chunks, vectors, full text and notes."""
 
     def known_vectors(self, texts: Sequence[str], *, dimension: int = 0) -> dict[str, FloatArray]:
-        """The vectors already stored for any of these texts; 0: of any dimension."""
+        """The vectors already stored for these texts; dimension 0 accepts any."""
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """A block in which everything that is read is of one generation."""
+        """A context in which all reads see one generation."""

@@ -1,6 +1,6 @@
 """A store in memory: small, exact and simple.
 
-It is for tests, and for documents that a program hands over instead of files.  Every query compares all
+It is for tests, and for documents that a program provides instead of files.  Every query compares all
 chunks.  Scores are those of the local store, to within rounding.  Nothing is written to disk.
 """
 
@@ -19,16 +19,15 @@ import numpy as np
 
 from minisearch import filters
 from minisearch.errors import InputError
-from minisearch.filters import Filter
+from minisearch.filters import Filter, Value
 from minisearch.globs import glob
 from minisearch.stores.base import (
     LexicalQuery,
     StoredChunk,
     StoredDocument,
     Term,
-    Value,
     Where,
-    compared,
+    comparison_key,
     folded,
     inverse_document_frequency,
     kind_of,
@@ -80,7 +79,7 @@ class MemoryStore:
         return {path: replace(one, fields={}) for path, one in self._documents.items()}
 
     def notes(self) -> list[Note]:
-        """What the parsers could not keep of the documents, ordered by path."""
+        """The content that the parsers could not keep, ordered by path."""
         return [Note(path, text) for path in sorted(self._notes) for text in self._notes[path]]
 
     def put(
@@ -112,7 +111,7 @@ class MemoryStore:
             self._known[chunk.embedded] = vector
 
     def remove(self, document_ids: Iterable[int]) -> None:
-        """Remove documents with their chunks, vectors and notes; the vectors stay known."""
+        """Remove documents with their chunks, vectors and notes; their vectors stay known."""
         gone = set(document_ids)
         for path in [path for path, one in self._documents.items() if one.id in gone]:
             self._remove_chunks(self._documents[path].id)
@@ -123,7 +122,7 @@ class MemoryStore:
             del self._entries[id_]
 
     def known_vectors(self, texts: Sequence[str], *, dimension: int = 0) -> dict[str, FloatArray]:
-        """The vectors already stored for any of these texts; 0: of any dimension."""
+        """The vectors already stored for these texts; dimension 0 accepts any."""
         known = {text: self._known[text] for text in texts if text in self._known}
         return {text: vector for text, vector in known.items() if dimension in (0, len(vector))}
 
@@ -131,7 +130,7 @@ class MemoryStore:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[MemoryStore]:
-        """A block in which nothing may be put or removed."""
+        """A context in which nothing may be put or removed."""
         yield self
 
     def counts(self) -> tuple[int, int]:
@@ -147,17 +146,17 @@ class MemoryStore:
         return [one.chunk for one in self._entries.values() if one.chunk.path == path]
 
     def sample_ids(self, n: int) -> IntArray:
-        """About n ids of chunks, evenly spread; always the same ones."""
+        """About n ids of chunks, evenly spread; the same ones at every call."""
         ids = np.array([*self._entries], np.int64)
         return ids[:: max(1, len(ids) // n)][:n]
 
     def select(self, where: Filter) -> IntArray:
-        """Ids (n,), ascending, of the chunks that a filter leaves."""
+        """Ids (n,), ascending, of the chunks that match a filter."""
         return np.array(
             [
                 id_
                 for id_, one in self._entries.items()
-                if _is_left(where, self._documents[one.chunk.path], one)
+                if _matches(where, self._documents[one.chunk.path], one)
             ],
             np.int64,
         )
@@ -184,7 +183,7 @@ class MemoryStore:
         return "scan"
 
     def cosines(self, vector: FloatArray, ids: IntArray) -> FloatArray:
-        """The cosines (n,) of these chunks with a vector; nan for no chunk."""
+        """The cosines (n,) of these chunks with a vector; nan for an unknown id."""
         scores = np.full(len(ids), np.nan, np.float32)
         is_there = np.array([id_ in self._entries for id_ in ids.tolist()], bool)
         if is_there.any():
@@ -197,7 +196,7 @@ class MemoryStore:
         return np.stack(rows) if rows else np.empty((0, 0), np.float32)
 
     def term_counts(self, terms: Sequence[Term]) -> list[int]:
-        """How many chunks hold each of the terms."""
+        """The number of chunks with each term."""
         return [sum(any(_frequencies(term, one)) for one in self._entries.values()) for term in terms]
 
     def lexical(
@@ -263,14 +262,14 @@ def _n_times(term: Term, words: tuple[str, ...]) -> int:
 # --- filters ---------------------------------------------------------------------------------------
 
 
-def _is_left(where: Filter, document: StoredDocument, entry: _Entry) -> bool:  # noqa: C901 - one case each
+def _matches(where: Filter, document: StoredDocument, entry: _Entry) -> bool:  # noqa: C901 - one case each
     match where:
         case filters.And(parts):
-            return all(_is_left(part, document, entry) for part in parts)
+            return all(_matches(part, document, entry) for part in parts)
         case filters.Or(parts):
-            return any(_is_left(part, document, entry) for part in parts)
+            return any(_matches(part, document, entry) for part in parts)
         case filters.Not(part):
-            return not _is_left(part, document, entry)
+            return not _matches(part, document, entry)
         case filters.Path(pattern):
             is_absolute = document.path.startswith("/")
             is_other = pattern.startswith("/") and pattern.startswith("//") != is_absolute
@@ -326,5 +325,5 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _comparable(value: Value) -> bytes | float:
-    text, number = compared(value)
+    text, number = comparison_key(value)
     return text if text is not None else math.nan if number is None else number

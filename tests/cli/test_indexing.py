@@ -352,7 +352,7 @@ def test_ctrl_c_while_the_model_is_loaded_mentions_the_first_report(
         raise KeyboardInterrupt
 
     after(monkeypatch, True, False)
-    monkeypatch.setattr("minisearch.indexing.writer.Writing.warm_up", loading)
+    monkeypatch.setattr("minisearch.indexing.writer.IndexWriter.warm_up", loading)
     watched = run("watch", "docs", code=130)
     assert watched.stdout.endswith("  3 documents added, 0 updated, 0 unchanged, 0 removed, 1 skipped\n")
     assert watched.stderr.endswith("\nStopped watching: the index is up to date as of the last line\n")

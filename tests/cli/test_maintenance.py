@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from minisearch.cli import cli
 from minisearch.errors import IndexBusy
-from minisearch.maintenance import recovery
+from minisearch.maintenance import backup
 from minisearch.minilm.encoders import Encoders
 from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
@@ -132,7 +132,7 @@ def test_a_restore_that_fails_at_its_end_leaves_a_folder_as_it_was(place: Path) 
     """The database is whole, but what it says of itself is not."""
     run("backup", "copy.db")
     with LocalStore(place / "copy.db", writable=True) as store:
-        store.set_meta(dimension="x")
+        store.set_meta(manifest="{}")
     (place / "empty").mkdir()
     for folder in ("new", "empty"):
         done = run("restore", "copy.db", "--index", folder)
@@ -151,7 +151,7 @@ def test_a_restore_beside_another_leaves_it_alone(place: Path, monkeypatch: pyte
         (path / "theirs").touch()
         raise IndexBusy("another process is writing")
 
-    monkeypatch.setattr(recovery, "writer_lock", other_is_sooner)
+    monkeypatch.setattr(backup, "writer_lock", other_is_sooner)
     assert run("restore", "copy.db", "--index", "new").exit_code == 75
     assert (place / "new" / "theirs").exists()
 
@@ -171,7 +171,7 @@ def test_an_index_that_is_made_where_a_restore_has_failed_stays(
             path.mkdir(exist_ok=True)
             (path / "minisearch.db").write_text("theirs")
 
-    monkeypatch.setattr(recovery, "writer_lock", another_waits)
+    monkeypatch.setattr(backup, "writer_lock", another_waits)
     assert run("restore", "other.db", "--index", "new").exit_code == 1
     assert (place / "new" / "minisearch.db").read_text() == "theirs"
 
@@ -187,7 +187,7 @@ def test_a_restore_that_has_waited_for_another_index_leaves_it_alone(
             (path / "minisearch.db").write_text("theirs")
             yield
 
-    monkeypatch.setattr(recovery, "writer_lock", other_was_sooner)
+    monkeypatch.setattr(backup, "writer_lock", other_was_sooner)
     assert run("restore", "copy.db", "--index", "new").exit_code == 1
     assert (place / "new" / "minisearch.db").read_text() == "theirs"
     assert {path.name for path in (place / "new").iterdir()} == {"minisearch.db", "writer.lock", ".gitignore"}
@@ -251,7 +251,8 @@ def another_writes(place: Path) -> Iterator[str]:
 
 def roots_that_nobody_has_named(place: Path) -> Iterator[str]:
     with LocalStore(place / ".minisearch" / "minisearch.db", writable=True) as store:
-        store.set_meta(roots=json.dumps(["docs", "/nowhere"]))
+        manifest = json.loads(store.meta()["manifest"])
+        store.set_meta(manifest=json.dumps(manifest | {"roots": ["docs", "/nowhere"]}))
     yield "nobody has named"
 
 

@@ -124,7 +124,7 @@ def test_status_shows_how_code_is_split(here, monkeypatch):
 
     assert "\ncode       cut at functions in c, cpp, go, java, javascript, python, rust, tsx" in status("-v")
     assert "code " not in status()
-    monkeypatch.setattr("minisearch.maintenance.inspecting.is_installed", lambda grammar: False)
+    monkeypatch.setattr("minisearch.maintenance.chunks.is_installed", lambda grammar: False)
     assert "\ncode       cut at lines; at functions with: pip install 'minisearch[code]'\n" in status("-v")
 
 

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from minisearch import MiniSearch
-from minisearch.files.selection import FileChoice
+from minisearch.manifest import FileChoice
 from minisearch.parsers import code, registry
 from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
@@ -41,7 +41,7 @@ def main(index: str, folder: str, mb: str, max_bytes: str = "0", uid: str = "0")
             reports.append(dataclasses.asdict(ms.index(folder, choice=choice)))
         times_s.append(time.perf_counter() - started_s)
     with LocalStore(Path(index) / "minisearch.db") as store:
-        documents = {path: document.n_bytes_reached for path, document in store.documents().items()}
+        documents = {path: document.n_bytes_indexed for path, document in store.documents().items()}
         problems = store.check(deep=True)
     peak_kb = memory_kb("VmHWM")
     for sandbox in (code.SANDBOX, registry.SANDBOX):  # what a process took is told once it has ended

@@ -24,13 +24,13 @@ import pytest
 from click.testing import CliRunner
 
 from minisearch import MiniSearch
+from minisearch.chunking.chunker import cut_document
 from minisearch.cli import cli
-from minisearch.config import Settings
 from minisearch.errors import IngestError
 from minisearch.files.walk import walk
 from minisearch.indexing import changes as reading
-from minisearch.indexing import writer as writing
-from minisearch.indexing.cutting import cut
+from minisearch.indexing import plan as planning
+from minisearch.manifest import Settings
 from minisearch.minilm.encoders import Encoders
 from minisearch.parsers import parse
 from minisearch.stores.local import LocalStore
@@ -304,7 +304,9 @@ def test_bytes_without_sense_give_a_text_or_a_reason_and_their_places_are_right(
             n_refused += 1
             assert str(error)
             continue
-        chunks = cut(document, encoder.tokenizer, settings=Settings(), encoder_max_tokens=encoder.max_tokens)
+        chunks = cut_document(
+            document, encoder.tokenizer, settings=Settings(), encoder_max_tokens=encoder.max_tokens
+        )
         is_covered = bytearray(len(document.text))
         for chunk in chunks:
             assert chunk.text == document.text[chunk.start : chunk.end]
@@ -444,15 +446,15 @@ def _is_part(word: str, words: set[str]) -> bool:
 
 def after_the_walk(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]) -> None:
     """Let this happen once, when all files were found and none was read."""
-    find_files = writing.find_files
+    find_files = planning.find_files
 
     def found_then_changed(*arguments: Any, **options: Any) -> Any:
         walked = find_files(*arguments, **options)
         change()
-        monkeypatch.setattr(writing, "find_files", find_files)
+        monkeypatch.setattr(planning, "find_files", find_files)
         return walked
 
-    monkeypatch.setattr(writing, "find_files", found_then_changed)
+    monkeypatch.setattr(planning, "find_files", found_then_changed)
 
 
 @pytest.mark.parametrize("is_known", [False, True])

@@ -252,26 +252,22 @@ RECORDS = [
     "update bases set ids = zeroblob(8000000)",
     "update bases set ids = 'text'",
     "update bases set sha256 = x'00'",
-    "update meta set value = 'x' where key = 'dimension'",
-    "update meta set value = '-5' where key = 'dimension'",
-    "update meta set value = '0' where key = 'dimension'",
-    "update meta set value = '99999999999999999999' where key = 'dimension'",
-    "update meta set value = '4000000000' where key = 'dimension'",
-    "update meta set value = x'ff' where key = 'dimension'",
-    "update meta set value = '' where key = 'max_tokens'",
-    "update meta set value = '-1' where key = 'chunk_tokens'",
-    "update meta set value = 'x' where key = 'overlap_tokens'",
-    "update meta set value = 'x' where key = 'backend'",
+    *(
+        f"update meta set value = json_set(value, '$.{name}', {value}) where key = 'manifest'"
+        for name, value in [
+            *(("dimension", value) for value in ("'x'", "-5", "0", "99999999999999999999", "4000000000")),
+            *(("max_tokens", "''"), ("chunk_tokens", "-1"), ("overlap_tokens", "'x'"), ("backend", "'x'")),
+            *(("choices", "'[[['"), ("roots", "5"), ("trusted", "json('[]')"), ("baseline", "'x'")),
+        ]
+    ),
+    "update meta set value = x'ff' where key = 'manifest'",
+    "update meta set value = '' where key = 'manifest'",
+    "update meta set value = json_remove(value, '$.dimension') where key = 'manifest'",
+    f"insert or replace into meta values ('manifest', '{'[' * 100_000}')",
+    f"""insert or replace into meta values ('manifest', '{'{"roots":' * 100_000}')""",
+    "delete from meta where key = 'manifest'",
     "update meta set value = 'x' where key = 'generation'",
     "update meta set value = '9223372036854775807' where key = 'generation'",
-    "update meta set value = 'x' where key = 'null'",
-    "update meta set value = '[[[' where key = 'choices'",
-    *(
-        f"insert or replace into meta values ('{fact}', '{'[' * 100_000}')"
-        for fact in ("choices", "roots", "named", "losses", "null_scores")
-    ),
-    "delete from meta where key = 'dimension'",
-    "delete from meta where key = 'backend'",
     "update runs set roots = '{', counts = '['",
     "update runs set pid = 'x'",
     f"update runs set roots = '{'[' * 100_000}'",

@@ -12,8 +12,8 @@ import pytest
 
 from minisearch.errors import IngestError, InputError
 from minisearch.files.scope import Rules, ways_to
-from minisearch.files.selection import FileChoice
 from minisearch.files.walk import Found, Item, LeftOut, Unreadable, walk
+from minisearch.manifest import FileChoice
 from minisearch.types import Skipped
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.config import Settings
 from minisearch.errors import IngestError
-from minisearch.files.selection import FileChoice
 from minisearch.indexing import changes as reading
+from minisearch.manifest import FileChoice, Settings
 from minisearch.parsers import read_bytes, registry, sandbox
 from tests.fakes import HashingEncoder
 from tests.parsers.made_files import epub

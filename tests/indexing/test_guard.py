@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.errors import IndexCorrupt, ShrinkRefused
-from minisearch.files.selection import FileChoice
-from minisearch.indexing.guard import DAY_S
-from minisearch.stores.local import LocalStore
+from minisearch.errors import ShrinkRefused
+from minisearch.manifest import FileChoice
 from tests.fakes import HashingEncoder
 
 
@@ -169,38 +166,6 @@ def test_each_folder_is_measured_by_itself_too(docs: Path, ms: MiniSearch) -> No
     assert ms.index("other", prune=True).removed == 3
 
 
-def test_many_small_losses_in_a_day_are_counted_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "docs").mkdir()
-    for number in range(100):
-        (tmp_path / "docs" / f"{number:02}.txt").write_text(f"words of file {number}")
-    with MiniSearch.open(".", encoder=HashingEncoder()) as ms:
-        ms.index("docs")
-        lose = iter(sorted((tmp_path / "docs").iterdir()))
-        for _ in range(20):  # a slow rm -rf
-            next(lose).unlink()
-            assert ms.index("docs").removed == 1
-        next(lose).unlink()
-        for _ in range(2):
-            said = ms.preview("docs").refusal
-            with pytest.raises(
-                ShrinkRefused, match="1 document, and with those of the last day 21 of the 100 there were"
-            ) as refused:
-                ms.index("docs")
-            assert said == str(refused.value)
-        assert ms.status().n_documents == 80
-        assert ms.index("docs", prune=True).removed == 1, "what is meant is meant, and counts no more"
-        next(lose).unlink()
-        assert ms.index("docs").removed == 1
-        now = time.time()
-        monkeypatch.setattr("minisearch.indexing.guard.time.time", lambda: now + DAY_S + 60)
-        for _ in range(15):
-            next(lose).unlink()
-        assert ms.index("docs").removed == 15, "the next day is another"
-
-
 def test_a_pattern_that_would_empty_the_index_is_stopped_too(docs: Path, ms: MiniSearch) -> None:
     choice = FileChoice(include=["*.txt"], exclude=["far/"], max_bytes=1000)
     command = r"minisearch index docs --include '\*.txt' --exclude far/ --max-bytes 1000 --prune$"
@@ -235,10 +200,3 @@ def test_an_unreadable_folder_loses_nothing(
     report = ms.index("docs")
     assert (report.unchanged, report.removed) == (10, 0)
     assert [skip.reason for skip in report.skipped] == ["Permission denied"]
-
-
-def test_a_record_of_losses_that_is_nonsense_is_damage(docs: Path, ms: MiniSearch) -> None:
-    with LocalStore(docs.parent / ".minisearch" / "minisearch.db", writable=True) as store:
-        store.set_meta(losses='{"since_s": -1, "n_documents": 0}')
-    with pytest.raises(IndexCorrupt, match="its losses: no whole numbers"):
-        ms.index("docs")

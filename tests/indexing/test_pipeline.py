@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,9 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import IngestError, ModelError
+from minisearch.manifest import Manifest
 from minisearch.parsers import read_bytes
+from minisearch.paths import Trusted
 from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder, WordTokenizer
 
@@ -39,8 +42,8 @@ WORDS = [
 ]
 # These hold the time of day, the random names of a file and of a state, and where the index lies.
 APART = (
-    *(f'INSERT INTO "{table}"' for table in ("_sqlite_migrations", "bases", "runs", "state")),
-    """INSERT INTO "meta" VALUES('named',""",
+    *(f'INSERT INTO "{table}"' for table in ("_sqlite_migrations", "bases", "runs", "state", "undo_meta")),
+    """INSERT INTO "meta" VALUES('manifest',""",
 )
 
 
@@ -93,7 +96,9 @@ def change(folder: Path, dice: random.Random) -> None:
 def content(database: Path) -> list[str]:
     """All that a store holds of documents: rows, vectors, the pages of the full text, the counters."""
     with closing(sqlite3.connect(database)) as connection:
-        return [line for line in connection.iterdump() if not line.startswith(APART)]
+        lines = [line for line in connection.iterdump() if not line.startswith(APART)]
+        ((text,),) = connection.execute("select value from meta where key = 'manifest'")
+    return [*lines, str(replace(Manifest.from_json(text), trusted=Trusted()))]
 
 
 @contextmanager
@@ -134,7 +139,7 @@ def test_a_run_that_reads_ahead_leaves_and_tells_the_same(
         unreadable = {f"{dice.randrange(30):02}.txt" for _ in range(3)}
         read_ahead = run("ahead")
         with monkeypatch.context() as patched:
-            patched.setattr("minisearch.indexing.pipeline.ahead", as_needed)
+            patched.setattr("minisearch.indexing.pipeline.read_ahead", as_needed)
             assert read_ahead == run("as_needed")
 
 

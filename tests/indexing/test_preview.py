@@ -10,7 +10,7 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import IngestError, InputError, ShrinkRefused
-from minisearch.files.selection import FileChoice
+from minisearch.manifest import FileChoice
 from tests.fakes import HashingEncoder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from minisearch.indexing.scripts import is_in_another_script
+from minisearch.indexing.pipeline import is_in_another_script
 from minisearch.minilm.catalog import CATALOG
 from minisearch.types import Chunk
 

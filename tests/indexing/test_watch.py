@@ -79,7 +79,9 @@ def test_the_first_report_does_not_wait_for_the_model_to_be_loaded(
     tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[object] = []
-    monkeypatch.setattr("minisearch.indexing.writer.Writing.warm_up", lambda writing: loaded.append(writing))
+    monkeypatch.setattr(
+        "minisearch.indexing.writer.IndexWriter.warm_up", lambda writing: loaded.append(writing)
+    )
     stop = threading.Event()
     with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
         reports = ms.watch(docs, stop=stop)

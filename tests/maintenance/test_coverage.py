@@ -15,9 +15,8 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.chunking.positions import bytes_under
-from minisearch.config import Settings
 from minisearch.errors import IndexNotFound, IngestError
-from minisearch.files.selection import FileChoice
+from minisearch.manifest import FileChoice, Settings
 from minisearch.parsers import read_bytes
 from minisearch.types import Document, Origin
 from tests.fakes import HashingEncoder

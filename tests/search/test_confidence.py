@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Iterator
@@ -17,21 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minisearch import MiniSearch
-from minisearch.manifest import Manifest
+from minisearch.manifest import ScoreBaseline
 from minisearch.minilm import SentenceTransformer
 from minisearch.search import confidence
 from minisearch.search.confidence import (
     CONFIDENT_FROM,
     CONSTANT,
     SLOPE,
-    ScoreBaseline,
     generic_queries,
     heights,
     is_confident,
     measure_baseline,
-    read_baseline,
     relevance,
-    write_baseline,
+    score_baseline,
 )
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder
@@ -39,7 +36,7 @@ from tests.fakes import HashingEncoder
 
 cosines = st.floats(-1, 1, width=32)
 nulls = st.builds(
-    ScoreBaseline.of, st.lists(cosines, min_size=1, max_size=30), st.lists(cosines, min_size=1, max_size=30)
+    score_baseline, st.lists(cosines, min_size=1, max_size=30), st.lists(cosines, min_size=1, max_size=30)
 )
 
 
@@ -98,37 +95,15 @@ def test_a_passage_with_all_the_words_is_relevant_where_it_is_not_far_in_meaning
 
 
 def test_scores_that_are_all_the_same_still_give_a_number() -> None:
-    baseline = ScoreBaseline.of([0.3] * 5, [0.3])
+    baseline = score_baseline([0.3] * 5, [0.3])
     assert relevance(-1.0, baseline) < 0.01
     assert relevance(1.0, baseline) > 0.99
 
 
 def test_percentiles_are_those_of_the_scores_in_any_order() -> None:
     scores = [i / 100 for i in range(101)]
-    baseline = ScoreBaseline.of(scores, scores[::-1])
+    baseline = score_baseline(scores, scores[::-1])
     assert baseline.generic == baseline.cross == tuple(i / 20 for i in range(21))
-
-
-@given(nulls)
-def test_a_null_comes_back_from_its_json(baseline: ScoreBaseline) -> None:
-    assert ScoreBaseline.from_json(baseline.to_json()) == baseline
-
-
-def test_what_another_version_or_nobody_wrote_is_no_null() -> None:
-    written = json.loads(ScoreBaseline.of([0.1, 0.5], [0.3]).to_json())
-    others = [
-        {**written, "version": 0},
-        {**written, "generic": written["generic"][1:]},
-        {**written, "cross": "none"},
-        {**written, "cross": [None] * 21},
-        {**written, "generic": [math.nan] * 21},
-        {**written, "generic": written["generic"][::-1]},
-        {"version": 1},
-        [1],
-        None,
-    ]
-    for text in ["", "{", *map(json.dumps, others)]:
-        assert ScoreBaseline.from_json(text) is None, text
 
 
 def test_a_page_is_confident_when_any_result_is() -> None:
@@ -215,18 +190,6 @@ def test_it_encodes_a_few_hundred_short_texts_however_large_the_index(
     assert encoder.n_encoded - before <= 250
 
 
-def test_a_null_is_kept_beside_the_facts_of_the_index(tmp_path: Path, encoder: HashingEncoder) -> None:
-    baseline = ScoreBaseline.of([0.1, 0.3], [0.5])
-    with index_of(tmp_path, sentences_of_words(3), encoder) as store:
-        manifest = Manifest.read(store, tmp_path)
-        assert read_baseline(store) is None
-        write_baseline(store, baseline)
-        assert read_baseline(store) == baseline
-        assert Manifest.read(store, tmp_path) == manifest
-        write_baseline(store, None)
-        assert read_baseline(store) is None
-
-
 def test_the_generic_queries_are_many_and_all_different() -> None:
     queries = generic_queries()
     assert len({query.casefold() for query in queries}) == len(queries) >= 150
@@ -288,7 +251,7 @@ def samples(script: ModuleType) -> list[object]:
         answered, near, far = (
             random_.normal(mean, 0.1, 40).astype(np.float32) for mean in (middle, middle - 0.1, 0.2)
         )
-        baseline = ScoreBaseline.of(
+        baseline = score_baseline(
             random_.normal(0.2, 0.1, 50).tolist(), random_.normal(middle, 0.1, 50).tolist()
         )
         found.append(

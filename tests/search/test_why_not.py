@@ -10,9 +10,9 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import IndexNotFound, InputError
-from minisearch.files.selection import FileChoice
 from minisearch.filters import Extension, Language
 from minisearch.filters import Path as PathFilter
+from minisearch.manifest import FileChoice
 from minisearch.search.pipeline import Pipeline
 from minisearch.types import FloatArray
 from tests.fakes import HashingEncoder
@@ -188,7 +188,7 @@ def test_a_line_is_asked_about_alone(docs: Path, ms: MiniSearch) -> None:
     found = ms.why_not("docs/long.md", query, k=1, line=3)
     assert (found.verdict, found.passage.line, found.path) == ("outranked", 1, "docs/long.md")
     assert "salt" in found.passage.text
-    with pytest.raises(InputError, match="no passage at line 99: its last ends at 7"):
+    with pytest.raises(InputError, match="no passage at line 99: its last passage ends at line 7"):
         ms.why_not("docs/long.md", query, line=99)
     with pytest.raises(InputError, match="line is 'x'"):
         ms.why_not("docs/long.md", query, line="x")

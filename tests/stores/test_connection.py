@@ -49,7 +49,7 @@ def filled_contents():
 
 def read_everything(path):
     with LocalStore(path) as store, store.snapshot():
-        store.meta(), store.counts(), store.version(), store.index_base()
+        store.meta(), store.counts(), store.generation, store.index_base()
         store.journal.last_run(), store.journal.problems(), store.notes()
         store.known_vectors(["lava", "kelp 3"])
         return contents(store)

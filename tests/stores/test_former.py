@@ -197,18 +197,6 @@ def test_of_what_was_not_screened_nothing_is_kept_once_it_is(path, ends_as):
     assert_sound(path)
 
 
-def test_vectors_of_another_model_are_none(path):
-    with LocalStore(path, writable=True) as store:
-        store.set_meta(model_fingerprint="first")
-    for text in ("one", "two", "three"):
-        change(path, a=text)
-    with LocalStore(path, writable=True) as store:
-        store.set_meta(model_fingerprint="first", model="another name")
-        assert n_kept(path) == 1
-        store.set_meta(model_fingerprint="second")
-    assert n_kept(path) == 0
-
-
 @pytest.mark.parametrize(
     "damage",
     ["vector = zeroblob(32)", "vector = x'00'", "vector = 'text'", "crc32 = crc32 + 1", "crc32 = 'x'"],

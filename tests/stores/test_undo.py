@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.errors import IndexCorrupt, InputError
-from minisearch.stores.base import Undone
+from minisearch.stores.base import RollbackReport
 from minisearch.stores.local import LocalStore, connection, sqlite
 from minisearch.stores.local.journal import MOST_RUNS
 from minisearch.stores.local.seal import read_seal
@@ -75,15 +75,15 @@ def test_the_generation_before_comes_back_whole_and_then_the_one_after(path):
         store.remove([store.documents()["b.md"].id])
         put_rich(store, "c.md", ["new"])
         after, newest, generation = everything(store), store.chunk_ids()[-1], store.generation
-        assert store.roll_back() == Undone(added=1, updated=1, removed=1)
+        assert store.roll_back() == RollbackReport(added=1, updated=1, removed=1)
         assert everything(store) == before
         assert store.chunk_ids()[0] > newest  # no id is used twice: an index file knows them by their ids
         assert store.generation == generation + 1
         assert_sound(path)
     with LocalStore(path, writable=True) as store:
-        assert store.roll_back() == Undone(added=1, updated=1, removed=1)
+        assert store.roll_back() == RollbackReport(added=1, updated=1, removed=1)
         assert everything(store) == after
-        assert store.roll_back() == Undone(added=1, updated=1, removed=1)
+        assert store.roll_back() == RollbackReport(added=1, updated=1, removed=1)
         assert everything(store) == before
     assert_sound(path)
 
@@ -131,9 +131,9 @@ def test_an_empty_store_has_nothing_to_take_back(store):
 
 def test_the_first_run_can_be_taken_back_too(store):
     put(store, "a.md", "kelp")
-    assert store.roll_back() == Undone(0, 0, 1)
+    assert store.roll_back() == RollbackReport(0, 0, 1)
     assert contents(store) == {}
-    assert store.roll_back() == Undone(1, 0, 0)
+    assert store.roll_back() == RollbackReport(1, 0, 0)
     assert contents(store) == {"a.md": as_put("kelp")}
 
 
@@ -153,7 +153,7 @@ def test_a_run_that_was_cut_short_and_the_one_that_goes_on_are_one_change(path, 
     a_run(path, outcome, a="two")
     a_run(path, "complete", b="two", c="two")
     with LocalStore(path, writable=True) as store:
-        assert store.roll_back() == Undone(0, 2, 1)
+        assert store.roll_back() == RollbackReport(0, 2, 1)
         assert contents(store) == {"a": as_put("one"), "b": as_put("one")}
 
 
@@ -163,7 +163,7 @@ def test_a_complete_run_is_a_change_of_its_own(path):
     a_run(path, "complete", b="two")
     a_run(path, "complete")  # nothing was changed
     with LocalStore(path, writable=True) as store:
-        assert store.roll_back() == Undone(0, 1, 0)
+        assert store.roll_back() == RollbackReport(0, 1, 0)
         assert contents(store) == {"a": as_put("one"), "b": as_put("one")}
 
 
@@ -220,7 +220,7 @@ def test_a_rollback_that_fails_changes_nothing(store, path, monkeypatch):
         )
         store.roll_back()
     assert (everything(store), store.generation) == before
-    assert store.roll_back() == Undone(1, 1, 0)
+    assert store.roll_back() == RollbackReport(1, 1, 0)
     assert contents(store) == {"a.md": as_put("one"), "b.md": as_put("one")}
     assert_sound(path)
 
@@ -342,7 +342,7 @@ def test_a_change_whose_run_is_forgotten_has_come_to_its_end(path):
             store.journal.finish_run(store.journal.start_run([]), "complete", {})
     a_run(path, "complete", a="two")
     with LocalStore(path, writable=True) as store:
-        assert store.roll_back() == Undone(0, 1, 0)
+        assert store.roll_back() == RollbackReport(0, 1, 0)
         assert contents(store) == {"a": as_put("one")}
 
 
@@ -501,7 +501,7 @@ def test_a_file_never_takes_more_than_twice_what_it_holds(path):
             store.remove(gone, for_good=True)
     with LocalStore(path, writable=True) as store:
         assert contents(store) == {"last.md": as_put("last")}
-        assert store.roll_back() == Undone(0, 1, 0)
+        assert store.roll_back() == RollbackReport(0, 1, 0)
     assert path.stat().st_size < max(holds_two / 2, 4096 * connection.SHRUNK_FROM) / 2
     assert read_seal(path).n_bytes == path.stat().st_size
     assert_sound(path)

@@ -201,10 +201,10 @@ def test_a_backend_whose_library_is_missing_is_named(backend, store, folder, mon
 
 
 def test_an_unknown_backend_changes_nothing(store, folder):
-    before = store.version(), base_file(folder)
+    before = store.generation, base_file(folder)
     with pytest.raises(InputError, match="no vector index called 'pinecone'; choose from"):
         store.publish_index("pinecone", DIMENSION)
-    assert (store.version(), base_file(folder)) == before
+    assert (store.generation, base_file(folder)) == before
 
 
 # --- kept from query to query ----------------------------------------------------------------------
@@ -280,7 +280,7 @@ def test_a_base_that_is_missing_is_a_fault_also_in_an_old_snapshot(store, folder
     base_file(folder).unlink()
     live = LiveIndex(reader._connection)
     with reader.snapshot():
-        reader.version()
+        reader.counts()
         change(store)
         assert_exact(reader, folder, live)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -290,7 +290,7 @@ def test_a_base_replaced_after_the_snapshot_began_is_no_fault(backend, store, fo
     caplog.set_level("INFO")
     live = LiveIndex(reader._connection)
     with reader.snapshot():
-        reader.version()  # SQLite's snapshot begins with the first read
+        reader.counts()  # SQLite's snapshot begins with the first read
         change(store)
         store.publish_index(backend, DIMENSION)
         assert assert_exact(reader, folder, live).name == "flat"

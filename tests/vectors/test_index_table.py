@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from minisearch.config import DEFAULT_BACKEND
 from minisearch.errors import BackendUnavailable, InputError
+from minisearch.manifest import DEFAULT_BACKEND
 from minisearch.vectors import backend_names, load_backend
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minisearch.stores.local.backup import restore
+from minisearch.stores.local.filters import check_filter
 from minisearch.stores.local.store import LocalStore
 
-__all__ = ["LocalStore", "restore"]
+__all__ = ["LocalStore", "check_filter", "restore"]

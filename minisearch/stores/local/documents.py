@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from minisearch.errors import IndexCorrupt
+from minisearch.filters import Value
 from minisearch.stores.base import (
+    BOOLEAN,
     TEXT,
-    TRUTH,
     FileStamp,
     StoredChunk,
     StoredDocument,
-    Value,
-    compared,
+    comparison_key,
     folded,
     kind_of,
     to_bytes,
@@ -89,14 +89,14 @@ def rows_of(fields: Mapping[str, tuple[Value, ...]]) -> Iterator[FieldRow]:
     for name, values in fields.items():
         for value in values:
             text = to_bytes(value) if isinstance(value, str) else None
-            yield folded(name), kind_of(value), text, *compared(value)
+            yield folded(name), kind_of(value), text, *comparison_key(value)
 
 
 def value_of(kind: str, text: bytes | None, number: float | None) -> Value:
     """The value from its columns."""
     if kind == TEXT:
         return (text or b"").decode("utf-8", "surrogatepass")
-    if kind == TRUTH:
+    if kind == BOOLEAN:
         return bool(number)
     return math.nan if number is None else number  # what SQLite makes of NaN
 
@@ -118,7 +118,7 @@ def columns_of(document: StoredDocument) -> list[Any]:
         *(document.format, document.title),
         *(stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns, stamp.read_at_ns),
         *(document.sha256, document.ingest, document.language),
-        *(document.n_characters, document.n_bytes_reached, int(document.keeps_secrets)),
+        *(document.n_characters, document.n_bytes_indexed, int(document.keeps_secrets)),
     ]
     return [*row, row_crc32(os.fsencode(document.path), *row)]
 
@@ -139,7 +139,7 @@ def restamp(connection: Connection, document_id: int, stamp: FileStamp) -> None:
 
 
 def clear_document(connection: Connection, document_id: int) -> None:
-    """Remove everything that belongs to a document, inside a transaction: chunks, vectors, fields, notes."""
+    """Remove the chunks, vectors, fields and notes of a document, inside a transaction."""
     for table in ("chunks", "fields", "notes"):
         connection.write(f"delete from {table} where document_id = ?", [document_id])  # noqa: S608 - ours
 
@@ -168,7 +168,7 @@ def _document(
     name = path_of(path, connection.path)
     if row_crc32(path, *row) != crc32:
         raise damaged(connection.path, f"the record of {name!r} is not what was stored")
-    format_, title, *stamp, sha256, ingest, language, n_characters, n_bytes_reached, keeps_secrets = row
+    format_, title, *stamp, sha256, ingest, language, n_characters, n_bytes_indexed, keeps_secrets = row
     if not (isinstance(sha256, bytes) and all(isinstance(number, int) for number in stamp)):
         raise damaged(
             connection.path, f"the record of {name!r} is no record"
@@ -184,7 +184,7 @@ def _document(
         fields=fields,
         id=id_,
         n_characters=n_characters,
-        n_bytes_reached=n_bytes_reached,
+        n_bytes_indexed=n_bytes_indexed,
         keeps_secrets=bool(keeps_secrets),
     )
 
@@ -291,7 +291,7 @@ def insert_vector_row(connection: Connection, chunk_id: int, stored: bytes, crc3
 
 
 def known_vectors(connection: Connection, texts: Sequence[str], dimension: int) -> dict[str, FloatArray]:
-    """`LocalStore.known_vectors`; of any length if the dimension is 0."""
+    """`LocalStore.known_vectors`; dimension 0 accepts vectors of any length."""
     by_hash = {text_sha256(text): text for text in texts}
     known: dict[str, FloatArray] = {}
     for query in (_VECTORS_OF_TEXTS, _KEPT_VECTORS_OF_TEXTS):

@@ -1,7 +1,7 @@
 """Filters: a tree of conditions goes in; ids of chunks, or SQL with parameters, come out.
 
-Every condition is a set of documents or of chunks, from an index or from one pass over the documents.  So a
-tree is made of "in" and "not in".  No value of the user becomes part of the SQL text.
+Every condition is a set of documents or chunks, read from a database index or in one pass over the
+documents.  So the SQL of a tree consists of "in" and "not in".  User values are parameters, never SQL text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter
 from minisearch.globs import glob
-from minisearch.stores.base import TEXT, compared, folded, kind_of, nanoseconds, to_bytes
+from minisearch.stores.base import TEXT, comparison_key, folded, kind_of, nanoseconds, to_bytes
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.full_text import cjk_phrase
 from minisearch.text import CJK_RUN, normalised_words
@@ -27,15 +27,20 @@ Sql = tuple[str, list[Any]]
 
 
 def select(connection: Connection, where: Filter) -> IntArray:
-    """Ids (n,), ascending, of the chunks that a filter leaves; InputError for one that makes no sense."""
-    sql, values = condition(where)
-    # To sort the ids here is faster than to let SQLite read the table in the order of ids.
+    """Ids (n,), ascending, of the chunks that match a filter; InputError for an invalid filter."""
+    sql, values = sql_condition(where)
+    # Sorting here is faster than an ORDER BY, which makes SQLite read the table in the order of ids.
     rows = connection.rows(f"select c.id from chunks c where {sql}", values)  # noqa: S608 - ours
     return np.sort(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
 
 
-def condition(where: Filter) -> Sql:
-    """SQL that is true of the rows of ``chunks c`` that a filter leaves, and its parameters."""
+def check_filter(where: Filter) -> None:
+    """InputError for an invalid filter, or one with too many or too deep conditions."""
+    sql_condition(where)
+
+
+def sql_condition(where: Filter) -> Sql:
+    """SQL that is true for the rows of ``chunks c`` that match a filter, and its parameters."""
     _check_size(where)
     return _sql(where, 0)
 
@@ -106,15 +111,15 @@ def _documents(sql: str, value: object) -> Sql:
 
 def _field(where: filters.Field) -> Sql:
     kind = kind_of(where.value)
-    text, number = compared(where.value)
+    text, number = comparison_key(where.value)
     column, value = ("folded", text) if kind == TEXT else ("number", number)
     sign = where.operator if where.operator in {"<", "<=", ">", ">="} else "="
     comparison = f"{column} {sign} ?"
     if where.operator == "contains" and kind == TEXT:
         comparison = "instr(folded, ?) > 0"
     negation = "not " if where.operator == "!=" else ""
-    own = f"select document_id from fields where name = ? and kind = ? and {comparison}"  # noqa: S608 - ours
-    return f"c.document_id {negation}in ({own})", [folded(where.name), kind, value]
+    documents = f"select document_id from fields where name = ? and kind = ? and {comparison}"  # noqa: S608 - ours
+    return f"c.document_id {negation}in ({documents})", [folded(where.name), kind, value]
 
 
 def _contains(phrase: str) -> Sql:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from minisearch.errors import InputError
-from minisearch.stores.base import Undone
+from minisearch.stores.base import RollbackReport
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.documents import (
     CHUNK_COLUMNS,
@@ -32,7 +32,7 @@ from minisearch.stores.local.sqlite import damaged
 
 MIN_FORMER_VECTORS = 10_000  # kept also for a small index: 16 MB with 384 dimensions
 CHANGE = "change"  # the key in `meta` that holds the latest change and its run: "number run"
-_OWN_KEYS = {CHANGE, "generation", "named"}  # a rollback leaves them alone
+_OWN_KEYS = {CHANGE, "generation"}  # a rollback leaves them alone
 
 _CHUNKS = ", ".join(f"c.{column}" for column in CHUNK_COLUMNS.split(", "))
 _KEEP_DOCUMENT = f"""insert into undo_documents (change, path, {DOCUMENT_COLUMNS})
@@ -119,7 +119,7 @@ class Undo:
                 "update undo_documents set is_removed = 1 where change = ? and path = ?",
                 [(self._own[0], path) for path in paths],
             )
-        forget_former_vectors(self._connection)
+        self._connection.write("delete from former_vectors")
 
     def forget(self) -> None:
         """Forget what earlier changes replaced; until then their vectors can still be used."""
@@ -147,7 +147,7 @@ class Undo:
         connection.write("delete from former_vectors where keeps_secrets")
         return True
 
-    def roll_back(self) -> Undone:
+    def roll_back(self) -> RollbackReport:
         """Put back what the latest change replaced, and keep what is there now; InputError for nothing."""
         change, _ = self._stored()
         kept = self._connection.rows(
@@ -171,7 +171,7 @@ class Undo:
         self._connection.write(_IS_REMOVED_STAYS, [change + 1, change])
         self._put_meta_back(meta)
         self._forget_others(change + 1)
-        return Undone(n_added, n_updated, n_removed)
+        return RollbackReport(n_added, n_updated, n_removed)
 
     # --- which change ------------------------------------------------------------------------------
 
@@ -276,9 +276,3 @@ class Undo:
         write(f"delete from {table}")  # noqa: S608 - ours
         write(f"insert into {table} select * from kept")  # noqa: S608 - ours
         write("drop table kept")
-
-
-def forget_former_vectors(connection: Connection) -> None:
-    """Forget the vectors of all texts that are no longer in the index; inside a transaction."""
-    if connection.rows("select 1 from former_vectors limit 1"):
-        connection.write("delete from former_vectors")

@@ -17,7 +17,15 @@ import numpy as np
 
 from minisearch.errors import IndexNotWritable
 from minisearch.filters import Filter
-from minisearch.stores.base import FileStamp, LexicalQuery, StoredChunk, StoredDocument, Term, Undone, Where
+from minisearch.stores.base import (
+    FileStamp,
+    LexicalQuery,
+    RollbackReport,
+    StoredChunk,
+    StoredDocument,
+    Term,
+    Where,
+)
 from minisearch.stores.local.backup import back_up
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.documents import (
@@ -38,7 +46,7 @@ from minisearch.stores.local.documents import (
 )
 from minisearch.stores.local.filters import select
 from minisearch.stores.local.full_text import FullText
-from minisearch.stores.local.history import Undo, forget_former_vectors
+from minisearch.stores.local.history import Undo
 from minisearch.stores.local.integrity import check
 from minisearch.stores.local.journal import Journal
 from minisearch.stores.local.sqlite import damaged
@@ -46,7 +54,6 @@ from minisearch.stores.local.vector_index import Base, LiveIndex, chunk_ids
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
 from minisearch.vectors.base import VectorIndex
 
-_MODEL = "model_fingerprint"  # the key that says which model made the vectors
 _TO_BE_SHRUNK = "to_be_shrunk"  # the key that says that bytes of forgotten secrets are still in the file
 _META_VALUE = "select value from meta where key = ?"
 _PATHS = "select path from documents where id in"
@@ -90,7 +97,7 @@ class LocalStore:
         self._free_space()
 
     def _check_before_sealing(self) -> None:
-        """IndexCorrupt for damage in a file without a seal: after it was sealed, nobody would look for it."""
+        """IndexCorrupt for damage in a file without a seal: after sealing, it would not be checked."""
         if self._connection.is_doubtful:
             problems = check(self._connection, deep=True, in_place=True)
             if problems:
@@ -158,8 +165,6 @@ class LocalStore:
         """Set some values of the manifest."""
         with self._connection.transaction():
             known = self.meta()
-            if known.get(_MODEL, "") != values.get(_MODEL, known.get(_MODEL, "")):
-                forget_former_vectors(self._connection)
             self._undo.keep_meta(known, values)
             self._connection.write_many(
                 "insert or replace into meta (key, value) values (?, ?)", list(values.items())
@@ -177,10 +182,6 @@ class LocalStore:
             return int(rows[0][0]) if rows else 0
         except ValueError as error:
             raise damaged(self._connection.path, f"its {key} is {rows[0][0]!r}") from error
-
-    def version(self) -> tuple[int, int]:
-        """Differs whenever documents, or the vector index in use, have changed."""
-        return self.generation, self._index.base_id()
 
     def _content_version(self) -> tuple[int, int]:
         """Differs whenever documents may have changed, also in a transaction that was rolled back."""
@@ -235,7 +236,7 @@ class LocalStore:
             restamp(self._connection, document_id, stamp)
 
     def notes(self) -> list[Note]:
-        """What the parsers could not keep of the documents, ordered by path."""
+        """The content that the parsers could not keep, ordered by path."""
         rows = self._connection.rows(
             "select d.path, n.text, n.crc32 from notes n join documents d on d.id = n.document_id "
             "order by d.path, n.rowid"
@@ -284,16 +285,16 @@ class LocalStore:
                     "insert or replace into meta (key, value) values (?, '1')", [_TO_BE_SHRUNK]
                 )
 
-    def roll_back(self) -> Undone:
+    def roll_back(self) -> RollbackReport:
         """Undo the latest change, in one transaction; a second call makes it again.
 
         Documents that the change put return to their earlier state or disappear; removed ones come back.  So
         do the values of the manifest.  Raises InputError if there is nothing to undo.
         """
         with self._connection.transaction():
-            undone = self._undo.roll_back()
+            report = self._undo.roll_back()
             self._raise_generation()
-        return undone
+        return report
 
     def _raise_generation(self) -> None:
         self._connection.write(
@@ -323,7 +324,7 @@ class LocalStore:
         return [found[id_] for id_ in ids]
 
     def select(self, where: Filter) -> IntArray:
-        """Ids (n,), ascending, of the chunks that a filter leaves; InputError if it makes no sense."""
+        """Ids (n,), ascending, of the chunks that match a filter; InputError for an invalid filter."""
         if not (self._is_checked or self._connection.is_sealed):
             self.documents(with_fields=True)  # without a seal, compare the checksums of these rows once
             self._is_checked = True
@@ -333,7 +334,7 @@ class LocalStore:
         return where if where is None or isinstance(where, np.ndarray) else self.select(where)
 
     def term_counts(self, terms: Sequence[Term]) -> list[int]:
-        """How many chunks hold each of the terms."""
+        """The number of chunks with each term."""
         with self._connection.transaction():
             return self._full_text.term_counts(terms, self._content_version())
 
@@ -359,12 +360,12 @@ class LocalStore:
         return Hits(hits.ids[is_wanted][:k], hits.scores[is_wanted][:k])
 
     def plan(self, k: int, *, where: Where | None = None) -> str:
-        """How `dense` would search: "scan" (every vector) or "widen" (candidates of an index)."""
+        """How `dense` would search: "scan" (all vectors) or "widen" (candidates of a vector index)."""
         with self._connection.transaction():
             return self.vector_index().plan(k, among=self._resolved(where))
 
     def cosines(self, vector: FloatArray, ids: IntArray) -> FloatArray:
-        """The cosines (n,) of these chunks with a vector, to the last bit as in `dense`; nan for no chunk."""
+        """The cosines (n,) of these chunks, to the last bit as in `dense`; nan for an unknown id."""
         with self._connection.transaction():
             return self.vector_index(self._dimension(len(vector))).scores(vector, ids)
 
@@ -386,7 +387,7 @@ class LocalStore:
         return chunk_ids(self._connection)
 
     def sample_ids(self, n: int) -> IntArray:
-        """About n ids of chunks, evenly spread; always the same ones."""
+        """About n ids of chunks, evenly spread; the same ones at every call."""
         ids = self.chunk_ids()
         return ids[:: max(1, len(ids) // n)][:n]
 

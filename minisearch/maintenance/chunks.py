@@ -1,7 +1,8 @@
-"""A file in, its chunks as an index would hold them out; nothing is stored, and no vector is computed.
+"""Show how a file is cut: a file goes in, its chunks as an index would hold them come out.
 
-The same reader, screen for secrets and cutter are at work as in a run, with the settings of the index where
-there is one.  Only the tokenizer of the model is needed, so torch is not loaded.
+Nothing is stored and no vector is computed.  The file is read, screened for secrets and cut as in a run, with
+the settings of the index where there is one.  Only the tokenizer of the model is needed, so torch is not
+loaded.
 """
 
 from __future__ import annotations
@@ -10,14 +11,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from minisearch.config import DEFAULT_MODEL, Settings
-from minisearch.errors import IndexNotFound, IngestError, InputError
-from minisearch.files.selection import FileChoice
+from minisearch.errors import IngestError, InputError
 from minisearch.files.walk import Found, walk
-from minisearch.indexing.changes import PassedOver, ReadDocument, Reader
-from minisearch.indexing.choices import read_choices
-from minisearch.indexing.cutting import cut
-from minisearch.manifest import Manifest
+from minisearch.indexing.changes import DocumentCutter, PassedOver, ReadDocument, Reader
+from minisearch.indexing.plan import manifest_of
+from minisearch.manifest import DEFAULT_MODEL, Choices, Settings
 from minisearch.minilm.encoders import Encoders
 from minisearch.parsers.code import MODULES, is_cut_at_lines, is_installed
 from minisearch.paths import IndexLocation, real_path
@@ -29,7 +27,7 @@ AT_LINES = "at lines; at functions with: pip install 'minisearch[code]'"
 
 @dataclass(frozen=True, slots=True)
 class CutFile:
-    """How one file is cut: what the reader made of it, and its chunks.
+    """How one file is cut: what the parser made of it, and its chunks.
 
     ``max_tokens`` is the most that a chunk may have by ``model``, its title included.  Where it
     ``is_extract``, the chunks' bytes and lines are those of the text that was taken out of the file.
@@ -57,7 +55,8 @@ def inspect(
     settings = settings or own_settings
     found = _found(path, file, choices)
     encoder = encoders.to_query(model, "")
-    read = Reader({}, lambda: encoder, settings, "").read(os.fspath(path), found)
+    cutter = DocumentCutter(lambda: encoder, settings, "")
+    read = Reader({}, cutter).read(os.fspath(path), found)
     if isinstance(read, PassedOver):
         raise IngestError(f"{path} gives no chunks: {read.reason}")
     assert isinstance(read, ReadDocument)  # nothing is stored that could be unchanged
@@ -72,9 +71,7 @@ def inspect(
         model=encoder.name,
         max_tokens=settings.chunk_tokens(encoder.max_tokens),
         is_extract=document.origin.is_extract,
-        chunks=tuple(
-            cut(document, encoder.tokenizer, settings=settings, encoder_max_tokens=encoder.max_tokens)
-        ),
+        chunks=tuple(cutter.cut(document)),
     )
 
 
@@ -86,19 +83,16 @@ def how_code_is_cut() -> str:
     return f"at functions in {', '.join(languages)}; at lines in others"
 
 
-def _of_index(location: IndexLocation) -> tuple[str, Settings, dict[str, FileChoice]]:
+def _of_index(location: IndexLocation) -> tuple[str, Settings, Choices]:
     """The model, the settings and the choices of the index; the defaults where there is none yet."""
     if location.exists():
         with LocalStore(location.database) as store, store.snapshot():
-            try:
-                manifest = Manifest.read(store, location.folder)
-            except IndexNotFound:  # its first run has only begun
-                return DEFAULT_MODEL, Settings(), {}
-            return manifest.model, manifest.settings, read_choices(store, location)
+            if manifest := manifest_of(store, location):
+                return manifest.model, manifest.settings, manifest.choice_paths(location)
     return DEFAULT_MODEL, Settings(), {}
 
 
-def _found(path: str | os.PathLike[str], file: Path, choices: dict[str, FileChoice]) -> Found:
+def _found(path: str | os.PathLike[str], file: Path, choices: Choices) -> Found:
     """The file as a run would find it; IngestError with the reason where it would pass it over."""
     (item,) = walk(file, choices=choices)
     if not isinstance(item, Found):

@@ -1,7 +1,8 @@
-"""The way back: an index as it was before its last change, and copies of all of it.
+"""Undo the last change of an index, and make and restore copies of it.
 
-Every change keeps what it replaces, in the database and in its own transaction; a copy is the whole database
-at one moment, taken while others read and write.
+An index goes in, the index as it was before its last change comes out, or one file with all of it.  The store
+keeps what every change replaces; a copy is the whole database at one moment, taken while others read and
+write.
 """
 
 from __future__ import annotations
@@ -9,25 +10,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from minisearch.errors import IndexCorrupt, IndexNotFound, IndexNotWritable
-from minisearch.indexing.choices import read_roots
 from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation
 from minisearch.stores import local as storage
-from minisearch.stores.base import Undone
+from minisearch.stores.base import RollbackReport
 from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
 
 
-def roll_back(location: IndexLocation) -> Undone:
+def roll_back(location: IndexLocation) -> RollbackReport:
     """`MiniSearch.rollback`."""
     location.must_exist()
     with writer_lock(location.path), LocalStore(location.database, writable=True) as store:
-        run_id = store.journal.start_run([location.key_of(root) for root in read_roots(store, location)])
+        before = Manifest.read(store, location.folder)
+        run_id = store.journal.start_run(before.roots)
         undone = store.roll_back()
+        manifest = Manifest.read(store, location.folder)
+        replace(manifest, trusted=before.trusted).write(store)  # what a user has named stays named
         store.journal.finish_run(run_id, "rolled back", asdict(undone))
         _publish_if_due(store, location)
     return undone
