@@ -23,7 +23,7 @@ from minisearch.parsers.contents import (
 )
 from minisearch.parsers.docx_styles import Styles
 from minisearch.parsers.office import Package, attribute, child, children, figure_pieces, is_description
-from minisearch.text import LETTER
+from minisearch.text import A_LETTER
 
 SPACE = re.compile(r"[ \t\r\f]+")
 # Properties, deleted text, and the instructions of fields.
@@ -63,7 +63,7 @@ def _once(package: Package, main: str, styles: Styles, kind: str) -> Pieces:
     for name, root in package.roots(main, kind):
         pieces = _Reader(package, name, styles).read(root)
         found.setdefault(_text(pieces), pieces)
-    return [piece for text, pieces in found.items() if LETTER.search(text) for piece in pieces]
+    return [piece for text, pieces in found.items() if A_LETTER.search(text) for piece in pieces]
 
 
 def _asides(package: Package, main: str, styles: Styles) -> Iterator[tuple[str, Pieces]]:

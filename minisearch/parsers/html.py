@@ -13,7 +13,7 @@ import re
 from minisearch.parsers.blocks import Block
 from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, first_title
 from minisearch.parsers.tables import Cell, Row, labels_by_place
-from minisearch.text import LETTER
+from minisearch.text import A_LETTER
 from minisearch.types import Document, Heading
 
 # The name is bounded, for no tag has a longer one, and each "<" in "<a<a<a" would be matched to the end.
@@ -151,7 +151,7 @@ class _Page(DocumentBuilder):
     def _alternative(self, start: int, end: int) -> None:
         """Add the alternative text of an image."""
         words = ALT.search(self.html, start, end)
-        if words and words.lastindex and LETTER.search(words[words.lastindex]):
+        if words and words.lastindex and A_LETTER.search(words[words.lastindex]):
             self._widen_gap(" ")
             self._text(*words.span(words.lastindex))
             self._widen_gap(" ")

@@ -23,7 +23,7 @@ from minisearch.parsers.office import (
     number_format,
     shapes,
 )
-from minisearch.text import LETTER
+from minisearch.text import A_LETTER
 
 MAX_COLUMNS = 16_384
 ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")  # a character that XML cannot hold
@@ -75,7 +75,7 @@ class _Workbook:
         for element in iterate_xml(self._package.archive.read(part), {"row", "headerFooter"}):
             if tag_name(element) == "headerFooter":
                 texts = (" ".join(HEADER_CODE.sub(" ", one.text or "").split()) for one in element)
-                headers |= dict.fromkeys(filter(LETTER.search, texts))
+                headers |= dict.fromkeys(filter(A_LETTER.search, texts))
             elif row := self._row(element):
                 rows.append(row)
         if rows:
