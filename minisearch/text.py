@@ -31,13 +31,13 @@ LATIN = "A-Za-z\u00aa-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua722-\ua7ff\ufb00-\ufb06
 
 CJK_RUN = re.compile(f"[{CJK}]+")
 
-_A_LETTER = re.compile(r"[^\W\d_]")
+A_LETTER = re.compile(r"[^\W\d_]")
 _A_LETTER_NOT_LATIN = re.compile(rf"[^\W\d_{LATIN}]")
 
 
 def is_mostly_latin(text: str) -> bool:
     """Whether at least half of the letters are Latin; True where there are none."""
-    return text.isascii() or 2 * len(_A_LETTER_NOT_LATIN.findall(text)) <= len(_A_LETTER.findall(text))
+    return text.isascii() or 2 * len(_A_LETTER_NOT_LATIN.findall(text)) <= len(A_LETTER.findall(text))
 
 
 # --- words -------------------------------------------------------------------------------------------------

@@ -77,17 +77,12 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
-        except MinisearchError as error:
-            click.echo(f"Error: {printable(str(error))}", err=True)
+        except BrokenPipeError:
+            raise  # click handles it: `| head` has read enough
+        except (MinisearchError, MemoryError, OSError) as error:
+            message = NO_MEMORY if isinstance(error, MemoryError) else printable(str(error))
+            click.echo(f"Error: {message}", err=True)
             ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else 1)
-        except MemoryError:
-            click.echo(f"Error: {NO_MEMORY}", err=True)
-            ctx.exit(1)
-        except OSError as error:
-            if isinstance(error, BrokenPipeError):
-                raise  # click handles it: `| head` has read enough
-            click.echo(f"Error: {printable(str(error))}", err=True)
-            ctx.exit(1)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

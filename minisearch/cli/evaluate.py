@@ -6,7 +6,6 @@ run file.  Progress is shown on standard error.  What the tables look like is le
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,17 +15,19 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from minisearch.cli.options import (
+    A_FILE,
     MODEL_HELP,
     IndexChoice,
     json_option,
     model_name,
+    number,
     offline_option,
     one_of,
     with_index,
     wrong_usage,
 )
 from minisearch.cli.query_options import RERANKERS
-from minisearch.cli.terminal import Progress, StepCounter, printable
+from minisearch.cli.terminal import Progress, StepCounter, as_json_line, printable
 from minisearch.errors import InputError
 from minisearch.paths import find_index
 from minisearch.results import MODES
@@ -37,61 +38,39 @@ if TYPE_CHECKING:
     from minisearch.types import Reranker
 
 modes_option = click.option(
-    "--mode",
-    "modes",
-    type=one_of(MODES, "mode"),
-    multiple=True,
-    metavar="|".join(MODES),
-    help="Search mode; repeatable.",
+    "--mode", "modes", **one_of(MODES, "mode"), multiple=True, help="Search mode; repeatable."
 )
-plot_option = click.option(
-    "--plot", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw quality and latency."
-)
+plot_option = click.option("--plot", metavar="FILE.png", type=A_FILE, help="Draw quality and latency.")
 
 
 @click.command("eval")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=A_FILE)
 @modes_option
 @click.option(
     "--rerank",
     "kinds",
-    type=one_of(RERANKERS, "reranker"),
+    **one_of(RERANKERS, "reranker"),
     multiple=True,
-    metavar="|".join(RERANKERS),
     help="Measure each mode with this reranker too; repeatable.",
 )
 @click.option(
     "--rerank-model", type=model_name, metavar="NAME", help="Name or folder of the reranker's model."
 )
-@click.option("--rerank-depth", type=click.IntRange(1), metavar="N", help="Number of candidates to rerank.")
-@click.option(
-    "-k",
-    "k",
-    type=click.IntRange(1),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Documents to rank for each query; Recall@100 needs 100.",
-)
+@click.option("--rerank-depth", **number(), help="Number of candidates to rerank.")
+@click.option("-k", "k", **number(100), help="Documents to rank for each query; Recall@100 needs 100.")
 @click.option("--split", metavar="NAME", help="The qrels/NAME.tsv to use.  [default: test, or the only one]")
 @click.option("--whole", is_flag=True, help="One vector for each document, as in published figures.")
 @click.option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
-@click.option(
-    "--index",
-    "index_folder",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Keep the index in this folder.",
-)
+@click.option("--index", "index_folder", metavar="DIR", type=A_FILE, help="Keep the index in this folder.")
 @click.option(
     "--run",
     "runs",
     multiple=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=A_FILE,
     help="Measure this TREC run file; repeatable.",
 )
-@click.option("--save-run", metavar="FILE", type=click.Path(path_type=Path), help="Write a TREC run file.")
+@click.option("--save-run", metavar="FILE", type=A_FILE, help="Write a TREC run file.")
 @click.option("--per-query", is_flag=True, help="Print the scores of each query too.")
 @plot_option
 @json_option
@@ -163,13 +142,14 @@ def evaluate(
             for mode, kind in wanted:
                 name = f"{mode}+{kind}" if kind else mode
                 found = benchmark.run(
+                    name,
                     mode=cast("Mode", mode),
                     k=k,
                     rerank=rerankers.get(kind),
                     rerank_depth=rerank_depth,
                     on_progress=partial(counter.update, name, n=len(collection.queries)),
                 )
-                measured.append(Setting(name, found.rankings, found.latencies_s))
+                measured.append(found)
         settings = measured + settings
         report = benchmark.report
     if save_run:
@@ -181,7 +161,7 @@ def evaluate(
     from minisearch.cli.evaluation_report import eval_json, eval_lines
 
     if as_json:
-        click.echo(json.dumps(eval_json(collection, report, results, k=k, whole=whole)))
+        click.echo(as_json_line(eval_json(collection, report, results, k=k, whole=whole)))
     else:
         click.echo(printable("\n".join(eval_lines(collection, report, results, per_query=per_query))))
 
@@ -228,30 +208,14 @@ def _refuse(unused: Mapping[str, object], why: str) -> None:
 
 
 @click.command()
-@click.option(
-    "-n",
-    "n",
-    type=click.IntRange(20),  # fewer say nothing
-    default=200,
-    show_default=True,
-    metavar="N",
-    help="Number of queries.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed of the sample of queries.",
-)
+@click.option("-n", "n", **number(200, least=20), help="Number of queries.")  # fewer than 20 say nothing
+@click.option("--seed", **number(0, least=0), help="Seed of the sample of queries.")
 @modes_option
 @click.option(
     "--backend",
     "backends",
-    type=one_of(backend_names(), "backend"),
+    **one_of(backend_names(), "backend"),
     multiple=True,
-    metavar="|".join(backend_names()),
     help="The kind of vector index; repeatable.  [default: the installed ones]",
 )
 @plot_option
@@ -293,13 +257,8 @@ def selftest(
             on_progress=counter.update,
         )
 
-    from minisearch.cli import evaluation_report as report
+    from minisearch.cli.evaluation_report import selftest_headline, selftest_json, selftest_lines
 
     if plot:
-        points = [report.selftest_point(one) for one in found.engine]
-        plot_selftest(points, plot, title=report.selftest_headline(found))
-    click.echo(
-        json.dumps(report.selftest_json(found))
-        if as_json
-        else printable("\n".join(report.selftest_lines(found)))
-    )
+        plot_selftest(found.engine, plot, title=selftest_headline(found))
+    click.echo(as_json_line(selftest_json(found)) if as_json else printable("\n".join(selftest_lines(found))))

@@ -15,6 +15,7 @@ from minisearch.evaluation.collection import Collection
 from minisearch.evaluation.known_items import Kind, KnownItem, file_type
 from minisearch.evaluation.measures import (
     MRR,
+    Comparison,
     Estimate,
     Evaluation,
     compare,
@@ -58,8 +59,10 @@ def _table(
 ) -> Iterator[str]:
     """The lines of a table: names on the left, cells on the right."""
     width = max(len(corner), *(len(name) for name, _ in rows))
+    widths = [max(cell_width, len(column)) for column in columns]
     for name, cells in [(corner, columns), *rows]:
-        yield "  ".join([f"{name:<{width}}", *(f"{cell:>{cell_width}}" for cell in cells)])
+        shown = (f"{cell:>{cell_width}}" for cell, cell_width in zip(cells, widths, strict=True))
+        yield "  ".join([f"{name:<{width}}", *shown])
 
 
 def _measures(results: Sequence[Evaluation]) -> Iterator[str]:
@@ -90,15 +93,11 @@ def _by_query(collection: Collection, results: Sequence[Evaluation]) -> Iterator
     else:
         columns = {result.name: result.scores[MAIN] for result in results}
         yield f"{MAIN} by query"
-    widths = [max(10, len(name)) for name in columns]
-    id_width = max(len("query"), *map(len, collection.queries))
-    names = (f"{name:>{width}}" for name, width in zip(columns, widths, strict=True))
-    yield "  ".join([f"{'query':<{id_width}}", *names])
-    for query_id, text in collection.queries.items():
-        cells = (
-            f"{scores[query_id]:>{width}.4f}" for scores, width in zip(columns.values(), widths, strict=True)
-        )
-        yield "  ".join([f"{query_id:<{id_width}}", *cells, " ".join(text.split())[:QUERY_CHARACTERS]])
+    rows = [(id_, [f"{scores[id_]:.4f}" for scores in columns.values()]) for id_ in collection.queries]
+    lines = _table("query", list(columns), rows)
+    yield next(lines)
+    for line, text in zip(lines, collection.queries.values(), strict=True):
+        yield f"{line}  {' '.join(text.split())[:QUERY_CHARACTERS]}"
 
 
 def eval_json(
@@ -121,8 +120,7 @@ def eval_json(
                 "name": result.name,
                 "measures": result.means,
                 "latency_ms": result.latency_ms,
-                "against_first": result.against_first
-                and {measure: asdict(found) for measure, found in result.against_first.items()},
+                "against_first": result.against_first,
                 "queries": {
                     query: {measure: of_query[query] for measure, of_query in result.scores.items()}
                     for query in collection.queries
@@ -149,7 +147,9 @@ def selftest_lines(found: SelfTest) -> Iterator[str]:
     yield selftest_headline(found)
     yield f"masked in their own documents; seed {found.seed}; ± is the wider half of a 95 % interval"
     yield ""
-    yield from _selftest_table(found.engine)
+    measures = [(one.name, rank_measures(one.ranks)) for one in found.engine]
+    rows = [(name, [*map(_cell, estimates.values())]) for name, estimates in measures]
+    yield from _table("", list(measures[0][1]), rows)
     yield from _selftest_comparisons(found.engine)
     yield ""
     own = [one for one in found.engine if one.backend in {"", found.engine[0].backend}]
@@ -160,30 +160,24 @@ def selftest_lines(found: SelfTest) -> Iterator[str]:
     yield from _latency(found)
 
 
-def _selftest_table(results: Sequence[EngineResult]) -> Iterator[str]:
-    measures = [rank_measures(one.ranks) for one in results]
-    rows = [(_name(one), [*map(_cell, row.values())]) for one, row in zip(results, measures, strict=True)]
-    yield from _table("", list(measures[0]), rows)
-
-
 def _selftest_comparisons(results: Sequence[EngineResult]) -> Iterator[str]:
     """Every setting compared with the first, by query."""
     if len(results) < 2:
         return
-    width = max(len(_name(one)) for one in results)
+    width = max(len(one.name) for one in results)
     yield ""
-    yield f"MRR@10 against {_name(results[0])}: mean difference, 95 % interval"
+    yield f"MRR@10 against {results[0].name}: mean difference, 95 % interval"
     for one, difference in zip(results[1:], _against_first(results), strict=True):
-        low, high = difference["low"], difference["high"]
+        low, high = difference.low, difference.high
         remark = "  not significant" if low <= 0 <= high else ""
         if low == high == 0:
             remark = "  the same"
-        yield f"{_name(one):<{width}}  {difference['difference']:>+10.3f}  [{low:+.3f}, {high:+.3f}]{remark}"
+        yield f"{one.name:<{width}}  {difference.difference:>+10.3f}  [{low:+.3f}, {high:+.3f}]{remark}"
 
 
-def _against_first(results: Sequence[EngineResult]) -> list[dict[str, float]]:
+def _against_first(results: Sequence[EngineResult]) -> list[Comparison]:
     first = reciprocal_ranks(results[0].ranks)
-    return [asdict(compare(first, reciprocal_ranks(one.ranks))) for one in results[1:]]
+    return [compare(first, reciprocal_ranks(one.ranks)) for one in results[1:]]
 
 
 def _selftest_groups(
@@ -191,9 +185,7 @@ def _selftest_groups(
 ) -> Iterator[str]:
     """MRR@10 of each group of queries, the largest first."""
     rows = []
-    for group, n in sorted(
-        Counter(key(item) for item in found.items).items(), key=lambda pair: (-pair[1], pair[0])
-    ):
+    for group, n in sorted(Counter(map(key, found.items)).items(), key=lambda pair: (-pair[1], pair[0])):
         cells = [_cell(rank_measures(_ranks_of(found, one, key, group))[MRR]) for one in results]
         rows.append((group, [str(n), *cells]))
     yield from _table(f"{MRR} by {what}", ["queries", *(one.mode for one in results)], rows)
@@ -204,7 +196,7 @@ def _ranks_of(found: SelfTest, one: EngineResult, key: Callable[[KnownItem], str
 
 
 def _latency(found: SelfTest) -> Iterator[str]:
-    latencies = [(_name(one), percentiles(one.latencies_s)) for one in found.engine]
+    latencies = [(one.name, percentiles(one.latencies_s)) for one in found.engine]
     columns = [f"{name} ms" for name in latencies[0][1]]
     rows = [(name, [f"{value:.1f}" for value in found_ms.values()]) for name, found_ms in latencies]
     yield from _table("query", columns, rows, cell_width=9)
@@ -212,23 +204,13 @@ def _latency(found: SelfTest) -> Iterator[str]:
     rows = []
     for one in found.vector_indexes:
         cells = [f"{value:.2f}" for value in percentiles(one.latencies_s).values()]
-        rows.append(
-            (one.backend, [*cells, f"{one.recall:.4f}", f"{one.build_s:.2f}", f"{one.n_bytes / 1e6:.1f}"])
-        )
+        cells += [f"{one.recall:.4f}", f"{one.build_s:.2f}", f"{one.n_bytes / 1e6:.1f}"]
+        rows.append((one.backend, cells))
     yield from _table("index", [*columns, "recall@10", "build s", "MB"], rows, cell_width=9)
-
-
-def _name(one: EngineResult) -> str:
-    return f"{one.mode}, {one.backend}" if one.backend else one.mode
 
 
 def _cell(figure: Estimate) -> str:
     return f"{figure.value:.2f} ±{max(figure.high - figure.value, figure.value - figure.low):.2f}"
-
-
-def selftest_point(one: EngineResult) -> tuple[str, str, float, Estimate]:
-    """Mode, backend, median latency in ms and MRR@10."""
-    return one.mode, one.backend, percentiles(one.latencies_s)["p50"], rank_measures(one.ranks)[MRR]
 
 
 def selftest_json(found: SelfTest) -> dict[str, Any]:
@@ -253,13 +235,8 @@ def selftest_json(found: SelfTest) -> dict[str, Any]:
             for one in found.vector_indexes
         ],
         "questions": [
-            {
-                "kind": item.kind,
-                "text": item.text,
-                "source": item.source,
-                "path": item.path,
-                "ranks": {_name(one): one.ranks[i] or None for one in found.engine},
-            }
+            {name: getattr(item, name) for name in ("kind", "text", "source", "path")}
+            | {"ranks": {one.name: one.ranks[i] or None for one in found.engine}}
             for i, item in enumerate(found.items)
         ],
     }
@@ -267,11 +244,11 @@ def selftest_json(found: SelfTest) -> dict[str, Any]:
 
 def _setting_as_json(found: SelfTest, one: EngineResult) -> dict[str, Any]:
     def grouped(key: Callable[[KnownItem], str]) -> dict[str, Any]:
-        groups = sorted({key(item) for item in found.items})
+        groups = sorted(set(map(key, found.items)))
         return {group: measured(_ranks_of(found, one, key, group)) for group in groups}
 
     def measured(ranks: Sequence[int]) -> dict[str, Any]:
-        return {"n": len(ranks)} | {name: asdict(figure) for name, figure in rank_measures(ranks).items()}
+        return {"n": len(ranks), **rank_measures(ranks)}
 
     return {
         "mode": one.mode,

@@ -12,11 +12,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from minisearch.cli.options import (
+    A_FILE,
     EXIT_INTERRUPTED,
     MODEL_HELP,
     IndexChoice,
@@ -54,11 +55,10 @@ STOPPED = "Stopped watching: the index is up to date as of the last line"
 STOPPED_EARLY = "Stopped before the first run ended: documents indexed so far are kept"
 
 files_option, run_option = section("Which files"), section("How")
-paths_argument = click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+paths_argument = click.argument("paths", nargs=-1, type=A_FILE)
 backend_option = run_option(
     "--backend",
-    type=one_of(backend_names(), "backend"),
-    metavar="|".join(backend_names()),
+    **one_of(backend_names(), "backend"),
     help="The kind of vector index.  [default: faiss]",
 )
 
@@ -86,8 +86,7 @@ class IndexCommand(PathsCommand, SectionedCommand):
 @run_option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
 @run_option(
     "--dtype",
-    type=one_of(DTYPES, "dtype"),
-    metavar="|".join(DTYPES),
+    **one_of(DTYPES, "dtype"),
     default="auto",
     help="Number format of the model.  [default: auto]",
 )
@@ -97,17 +96,13 @@ class IndexCommand(PathsCommand, SectionedCommand):
 def index(
     index: IndexChoice,
     paths: tuple[Path, ...],
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
-    max_bytes: str | None,
-    keep_secrets: bool | None,
-    forget_choices: bool,
     dry_run: bool,
     prune: bool,
     backend: str | None,
     model: str | None,
     dtype: str,
     as_json: bool,
+    **given: Any,  # noqa: ANN401 - the arguments of `_file_choice`
 ) -> None:
     """Bring the index up to date with files and folders.
 
@@ -121,7 +116,7 @@ def index(
     A GLOB has the syntax of .gitignore, in each given folder. The file options are stored in the index: later
     runs over the same folders use them until others are given.
     """
-    choice = _file_choice(include, exclude, max_bytes, keep_secrets, forget=forget_choices)
+    choice = _file_choice(**given)
     find = _new_index_folder if paths else find_index
     with index.open(default=find, model=model, dtype=dtype) as ms, Progress() as progress:
         roots = list(map(str, paths)) or ms.roots()
@@ -192,7 +187,7 @@ def rebuild(index: IndexChoice, backend: str | None) -> None:
 
 
 @click.command(cls=PathsCommand)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=A_FILE)
 @with_index
 def remove(index: IndexChoice, paths: tuple[Path, ...]) -> None:
     """Remove files or folders from the index.
@@ -223,12 +218,12 @@ def _new_index_folder() -> Path:
 
 @wrong_usage()
 def _file_choice(
+    *,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     max_bytes: str | None,
     keep_secrets: bool | None,
-    *,
-    forget: bool,
+    forget_choices: bool,
 ) -> FileChoice | None:
     """The file options, None where none was given."""
     choice = FileChoice(
@@ -241,14 +236,10 @@ def _file_choice(
         from minisearch.indexing.plan import check_choice  # imports all that reads files
 
         check_choice(choice)
-    if forget:
-        return FileChoice(
-            include=choice.include or AS_USUAL.include,
-            exclude=choice.exclude or AS_USUAL.exclude,
-            max_bytes=choice.max_bytes or AS_USUAL.max_bytes,
-            keep_secrets=bool(choice.keep_secrets),
-        )
-    return None if choice == FileChoice() else choice
+    chosen = {name: value for name, value in dataclasses.asdict(choice).items() if value is not None}
+    if forget_choices:
+        return dataclasses.replace(AS_USUAL, **chosen)
+    return choice if chosen else None
 
 
 def parse_size(text: str) -> int:
@@ -287,11 +278,8 @@ def news(done: IngestReport) -> list[str]:
 
 def problem_lines(found: IngestReport | IndexStatus, *, is_verbose: bool) -> list[str]:
     """The skipped files, and the notes about indexed ones, in lines."""
-    skipped = [(one.path, one.reason) for one in found.skipped]
-    notes = [(note.path, note.text) for note in found.notes]
-    return by_reason("skipped", skipped, is_verbose=is_verbose) + by_reason(
-        "note", notes, is_verbose=is_verbose
-    )
+    rows = (("skipped", found.skipped), ("note", found.notes))
+    return [line for label, files in rows for line in by_reason(label, files, is_verbose=is_verbose)]
 
 
 def choice_lines(choices: Sequence[Note]) -> list[str]:
@@ -340,10 +328,8 @@ def _preview_text(found: Preview, index: IndexChoice) -> str:
         lines += [one_line(f"{'' if number else word:<11}{path}") for number, path in enumerate(listed)]
         if n_more := len(paths) - len(listed):
             lines.append(f"{'':<11}and {n_more:,} more (-v lists all)")
-    skipped = [(one.path, one.reason) for one in found.skipped]
-    left_out = [(one.path, one.reason) for one in found.left_out]
-    lines += by_reason("skip", skipped, is_verbose=index.is_verbose)
-    lines += by_reason("leave out", left_out, is_verbose=index.is_verbose)
+    lines += by_reason("skip", found.skipped, is_verbose=index.is_verbose)
+    lines += by_reason("leave out", found.left_out, is_verbose=index.is_verbose)
     if found.refusal:
         lines.append(one_line(f"refused    {found.refusal}"))
     return "\n".join([*lines, "Nothing was done"])

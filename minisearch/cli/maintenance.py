@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minisearch.cli.options import IndexChoice, json_option, offline_option, with_index
+from minisearch.cli.options import A_FILE, IndexChoice, json_option, number, offline_option, with_index
 from minisearch.cli.terminal import as_json_line, count, one_line, size
 from minisearch.paths import index_here
 
 if TYPE_CHECKING:
     from minisearch.types import Verification
 
-file_argument = click.argument("file", type=click.Path(path_type=Path))
+file_argument = click.argument("file", type=A_FILE)
 
 
 @click.command()
-@click.option(
-    "-n", "n", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Documents to check."
-)
+@click.option("-n", "n", **number(20), help="Documents to check.")
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the sample.")
 @offline_option
 @json_option

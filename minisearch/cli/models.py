@@ -6,8 +6,6 @@ opens a network connection.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,7 @@ import click
 
 from minisearch import minilm
 from minisearch.cli.options import json_option
-from minisearch.cli.terminal import printable
+from minisearch.cli.terminal import as_json_line, printable
 from minisearch.errors import WeightsNotFound
 from minisearch.minilm.catalog import CATALOG, Checkpoint, find
 from minisearch.minilm.hub import Located, Place, download, locate
@@ -55,7 +53,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         return
     if as_json:
-        click.echo(json.dumps([_row(checkpoint) for checkpoint in CATALOG.values()]))
+        click.echo(as_json_line([_row(checkpoint) for checkpoint in CATALOG.values()]))
     else:
         click.echo("\n".join(_table()))
 
@@ -75,9 +73,8 @@ def show_model(name: str, as_json: bool) -> None:
     report = kind.from_pretrained(name, device="cpu", dtype="float32", offline=True).report
     assert report is not None
     if as_json:
-        found: dict[str, Any] = {"name": located.name, "place": located.place}
-        found |= {"settings": dataclasses.asdict(settings), "report": dataclasses.asdict(report)}
-        click.echo(json.dumps(found))
+        found = {"name": located.name, "place": located.place, "settings": settings, "report": report}
+        click.echo(as_json_line(found))
     else:
         for label, value in _facts(located, settings, report):
             click.echo(printable(f"{label:<12}{value}"))
@@ -95,7 +92,7 @@ def download_model(name: str, offline: bool, as_json: bool) -> None:
     located, is_new = download(name, offline=offline)
     if as_json:
         found = {"name": located.name, "folder": str(located.folder.resolve()), "downloaded": is_new}
-        click.echo(json.dumps(found | {"sha256": located.sha256, "vouched_by": located.vouched_by}))
+        click.echo(as_json_line(found | {"sha256": located.sha256, "vouched_by": located.vouched_by}))
         return
     done = "Downloaded" if is_new else "Here already:"
     click.echo(printable(f"{done} {located.name} ({located.folder.resolve()})"))
@@ -111,12 +108,8 @@ def _place(checkpoint: Checkpoint) -> Place | None:
 
 
 def _row(checkpoint: Checkpoint) -> dict[str, Any]:
-    return {
-        "name": checkpoint.name,
-        "kind": checkpoint.kind,
-        "about": checkpoint.about,
-        "repository": checkpoint.repository,
-        "revision": checkpoint.revision,
+    names = ("name", "kind", "about", "repository", "revision")
+    return {name: getattr(checkpoint, name) for name in names} | {
         "n_layers": checkpoint.config.num_hidden_layers,
         "n_parameters": checkpoint.n_parameters,
         "place": _place(checkpoint),

@@ -33,6 +33,7 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 offline_option = click.option("--offline", is_flag=True, help="Never open a network connection.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+A_FILE = click.Path(path_type=Path)
 MODEL_HELP = "Name or folder of a model.  [default: all-MiniLM-L6-v2]"
 
 
@@ -84,7 +85,7 @@ def with_index(command: AnyFunction) -> Callable[..., Any]:
         "index_folder",
         metavar="DIR",
         envvar="MINISEARCH_INDEX",
-        type=click.Path(path_type=Path),
+        type=A_FILE,
         help="The index folder.  [default: .minisearch; env: MINISEARCH_INDEX]",
     )(run)
 
@@ -101,8 +102,14 @@ def wrong_usage() -> Iterator[None]:
         raise click.UsageError(printable(str(error))) from error
 
 
-def one_of(choices: Sequence[str], what: str) -> Callable[[str], str]:
-    """The type of an option with a few values; unlike `click.Choice`, it suggests the nearest one."""
+def number(default: int | None = None, *, least: int = 1) -> dict[str, Any]:
+    """The attributes of an option that takes a number."""
+    has_default = default is not None
+    return {"type": click.IntRange(least), "default": default, "show_default": has_default, "metavar": "N"}
+
+
+def one_of(choices: Sequence[str], what: str) -> dict[str, Any]:
+    """The attributes of an option with a few values; unlike `click.Choice`, it suggests the nearest one."""
 
     def convert(given: str) -> str:
         if given not in choices:
@@ -112,7 +119,7 @@ def one_of(choices: Sequence[str], what: str) -> Callable[[str], str]:
             raise click.BadParameter(printable(f"unknown {what} '{given}': {expected}{suggestion}"))
         return given
 
-    return convert
+    return {"type": convert, "metavar": "|".join(choices)}
 
 
 def nearest(given: str, choices: Sequence[str], *, cutoff: float) -> str | None:

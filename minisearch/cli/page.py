@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -48,14 +48,12 @@ def page(
 def _limits(query: Query) -> str:
     """The required and excluded phrases: a query such as ``rm -rf build`` may not mean to exclude words."""
     sides = {"with": query.required, "without": query.excluded}
-    said = [f"{side}: {_quoted(phrases)}" for side, phrases in sides.items() if phrases]
+    said = []
+    for side, phrases in sides.items():
+        quoted = (f'"{phrase}"' if len(phrase.split()) > 1 else phrase for phrase in phrases)
+        said += [f"{side}: {_shortened(one_line(', '.join(quoted)))}"] if phrases else []
     them = "it" if sum(map(len, sides.values())) == 1 else "them"
     return f"{'; '.join(said)} (--literal treats {them} as text)" if said else ""
-
-
-def _quoted(phrases: Sequence[str]) -> str:
-    words = [f'"{phrase}"' if len(phrase.split()) > 1 else phrase for phrase in phrases]
-    return _shortened(one_line(", ".join(words)))
 
 
 def _order(found: SearchResults) -> str:
@@ -63,35 +61,28 @@ def _order(found: SearchResults) -> str:
     shown = [round(hit.relevance, 2) for hit in found if hit.relevance is not None]
     if all(above >= below for above, below in pairwise(shown)):
         return ""
-    if found.n_reranked:
-        return NOT_FALLING.format("is that of the reranker")
-    return NOT_FALLING.format(
-        "also counts words and feedback" if found.mode == "hybrid" else "also prefers variety"
-    )
+    reason = "also counts words and feedback" if found.mode == "hybrid" else "also prefers variety"
+    return NOT_FALLING.format("is that of the reranker" if found.n_reranked else reason)
 
 
 def _result(hit: SearchResult, query: Query, terminal: Terminal, whole: bool, why: bool) -> Iterator[str]:
-    yield f"{hit.rank:>2}  {_rating(hit)}  {_place(hit, terminal)}"
+    rating = f"{hit.score:.3f}" if hit.relevance is None else f"{hit.relevance:>4.0%}"
+    yield f"{hit.rank:>2}  {rating}  {_place(hit, terminal)}"
     heading = one_line(hit.heading or hit.title)
     if heading:
-        yield from (INDENT + terminal.styled(line, MAGENTA) for line in _wrapped(heading, _room(terminal)))
+        lines = _wrapped(heading, terminal.columns - len(INDENT))
+        yield from (INDENT + terminal.styled(line, MAGENTA) for line in lines)
     yield from passage(hit, query, terminal, whole=whole)
     yield from _also(hit, terminal)
     if why:
         yield from (INDENT + terminal.styled(line, FAINT) for line in _reasons(hit))
 
 
-def _rating(hit: SearchResult) -> str:
-    """The relevance as a percentage where it was measured, else the score."""
-    return f"{hit.score:.3f}" if hit.relevance is None else f"{hit.relevance:>4.0%}"
-
-
 def _place(hit: SearchResult, terminal: Terminal) -> str:
     """``path:line:column`` of the evidence, ``path:line`` of the passage, or its page."""
     line, column, page = _at(hit)
     text = _named(hit.path, line, page)
-    if hit.evidence and not _page_of(hit.path, page):
-        text += f":{column}"
+    text += f":{column}" if hit.evidence and not _page_of(hit.path, page) else ""
     return terminal.linked(terminal.styled(text, CYAN), hit.path, line, column, _page_to_open(hit.path, page))
 
 
@@ -196,7 +187,3 @@ def _shortened(text: str) -> str:
 
 def _wrapped(text: str, columns: int) -> list[str]:
     return [line.text for line in wrap(Marked.plain(text), columns)]
-
-
-def _room(terminal: Terminal) -> int:
-    return terminal.columns - len(INDENT)

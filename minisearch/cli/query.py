@@ -6,7 +6,6 @@ explained here; how results look is left to `page`.
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from minisearch.cli.options import (
     json_option,
     model_name,
     nearest,
+    number,
     offline_option,
     one_of,
     section,
@@ -63,31 +63,26 @@ query_option, files_option, ranking_option, output_option = map(
 @files_option(
     "--where", metavar="EXPR", help='Metadata in the files: \'author = "x" and tags contains "y"\'.'
 )
-@ranking_option(
-    "-k", "k", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Number of results."
-)
+@ranking_option("-k", "k", **number(10), help="Number of results.")
 @ranking_option(
     "--mode",
-    type=one_of(MODES, "mode"),
-    metavar="|".join(MODES),
+    **one_of(MODES, "mode"),
     default=MODES[0],
     help="By meaning and words, meaning, or words.  [default: hybrid]",
 )
 @ranking_option(
     "--by",
-    type=one_of(BYS, "--by"),
-    metavar="|".join(BYS),
+    **one_of(BYS, "--by"),
     default=BYS[0],
     help="What a result is; chunk merges nothing.  [default: passage]",
 )
 @ranking_option(
     "--rerank",
-    type=one_of(RERANKERS, "reranker"),
-    metavar="[cross|bi]",
+    **one_of(RERANKERS, "reranker") | {"metavar": "[cross|bi]"},
     help="Score the best results again with a larger model.",
 )
 @ranking_option("--rerank-budget", metavar="TIME", help="Rerank as many as fit in this time, such as 300ms.")
-@ranking_option("--rerank-depth", type=click.IntRange(1), metavar="N", help="Rerank this many.")
+@ranking_option("--rerank-depth", **number(), help="Rerank this many.")
 @ranking_option("--rerank-model", type=model_name, metavar="NAME", help="Name or folder of the larger model.")
 @ranking_option("--diverse", is_flag=True, help="Prefer results that differ from those above them.")
 @output_option("--full", is_flag=True, help="Print whole passages.")
@@ -247,17 +242,14 @@ class Output:
         }
         if self.why:
             names = ("mode", "plan", "n_matching", "n_reranked")
-            about["search"] = {
-                "question": asdict(found.query),
-                **{name: getattr(found, name) for name in names},
-            }
+            about["search"] = {"question": found.query} | {name: getattr(found, name) for name in names}
         if answer.query is not None:
             about["query"] = answer.query
         for result in found:
-            click.echo(as_json_line(result, **about))
+            click.echo(as_json_line(asdict(result) | about))
         if not found and answer.query is not None:
             why = {"error": answer.error} if answer.error else {"no_results": reason}
-            click.echo(json.dumps({"rank": None, **why, **about}))
+            click.echo(as_json_line({"rank": None, **why, **about}))
 
 
 def _remark(found: SearchResults, ms: MiniSearch, options: QueryOptions) -> str:

@@ -101,16 +101,15 @@ class QueryOptions:
     def file_limits(self) -> Iterator[str]:
         """The options that restrict the files, as they were given."""
         for option, values in self._file_options():
-            if given := [value for value in values if value is not None]:
-                yield " or ".join(f"{option} {shlex.quote(one_line(value))}" for value in given)
+            if values:
+                yield " or ".join(f"{option} {shlex.quote(one_line(value))}" for value in values)
 
-    def _file_options(self) -> Iterator[tuple[str, Sequence[str | None]]]:
-        yield "--path", self.paths
-        yield "--ext", self.extensions
-        yield "--lang", self.languages
-        yield "--since", [self.since]
-        yield "--before", [self.before]
-        yield "--where", [self.where]
+    def _file_options(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """The options that restrict the files, with their values."""
+        repeatable = {"--path": self.paths, "--ext": self.extensions, "--lang": self.languages}
+        single = {"--since": self.since, "--before": self.before, "--where": self.where}
+        yield from repeatable.items()
+        yield from ((option, [] if value is None else [value]) for option, value in single.items())
 
     def _filter(self) -> Filter | None:
         """All conditions on files as one filter, None where there is none."""
@@ -120,10 +119,8 @@ class QueryOptions:
             [Language(name) for name in self.languages],
         ]
         parts = [Or(tuple(any_of)) if len(any_of) > 1 else any_of[0] for any_of in alternatives if any_of]
-        if self.since is not None:
-            parts.append(Since(parse_date(self.since)))
-        if self.before is not None:
-            parts.append(Before(parse_date(self.before)))
+        dates = ((Since, self.since), (Before, self.before))
+        parts += [condition(parse_date(text)) for condition, text in dates if text is not None]
         if self.where is not None:
             parts.append(parse_where(self.where))
         if not parts:

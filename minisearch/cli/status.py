@@ -5,7 +5,6 @@ Nothing is written: one call of `MiniSearch` goes out, and what it found is prin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ import click
 
 from minisearch.cli.indexing import choice_lines, problem_lines
 from minisearch.cli.options import (
+    A_FILE,
     IndexChoice,
     index_or_default,
     json_option,
@@ -104,9 +104,8 @@ def _coverage_text(found: Coverage, *, is_verbose: bool) -> str:
     if found.outcome in UNFINISHED:
         lines.append(f"incomplete {UNFINISHED[found.outcome]}")
     lines += choice_lines(found.choices)
-    for label, files in (("skipped", found.skipped), ("left out", found.left_out)):
-        lines += by_reason(label, [(one.path, one.reason) for one in files], is_verbose=is_verbose)
-    lines += by_reason("note", [(note.path, note.text) for note in found.notes], is_verbose=is_verbose)
+    for label, files in (("skipped", found.skipped), ("left out", found.left_out), ("note", found.notes)):
+        lines += by_reason(label, files, is_verbose=is_verbose)
     if any(one.path.endswith("/") for one in found.left_out):
         lines.append("A folder that was left out counts once: the files in it were not looked at")
     return "\n".join(lines)
@@ -116,7 +115,7 @@ def _coverage_text(found: Coverage, *, is_verbose: bool) -> str:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=A_FILE)
 @click.option("--full", is_flag=True, help="Print whole chunks, not only their first words.")
 @click.option(
     "--model", type=model_name, metavar="NAME", help="Name or folder of a model.  [default: the index's]"
@@ -134,7 +133,7 @@ def chunks(index: IndexChoice, file: Path, full: bool, model: str | None, as_jso
     with index.open(default=index_or_default, model=model) as ms:
         cut = ms.chunks(file)
     if as_json:
-        click.echo(json.dumps(_chunks_json(cut)))
+        click.echo(as_json_line(_chunks_json(cut)))
     else:
         click.echo("\n".join(_chunk_lines(cut, Terminal.of_stdout(), full=full)))
 
@@ -202,7 +201,7 @@ def similarity(index: IndexChoice, texts: tuple[str, ...], as_json: bool) -> Non
         cosines: list[list[float]] = ms.similarity(*texts).tolist()
     if as_json:
         found = {"cosine": cosines[0][1]} if len(texts) == 2 else {"cosines": cosines}
-        click.echo(json.dumps({"texts": texts, **found}))
+        click.echo(as_json_line({"texts": texts, **found}))
     elif len(texts) == 2:
         click.echo(f"{cosines[0][1]:.3f}")
     else:

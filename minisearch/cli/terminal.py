@@ -14,11 +14,11 @@ import re
 import shutil
 import sys
 import time
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unicodedata import category, east_asian_width
 
 import click
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from minisearch.types import IndexProgress
+    from minisearch.types import IndexProgress, Note, Skipped
 
 WIDEST, NARROWEST = 110, 24
 TAB = 4
@@ -266,19 +266,22 @@ def size(n_bytes: float) -> str:
     return f"{n_bytes:.1f} GB"
 
 
-def as_json_line(data: Any, **more: object) -> str:  # noqa: ANN401 - any of our dataclasses
-    """A dataclass, and more, as one line of JSON, in ASCII so that any file name survives any terminal."""
-    return json.dumps(dataclasses.asdict(data) | more)
+def as_json_line(data: object) -> str:
+    """Data, dataclasses too, as one line of JSON, in ASCII so that any file name survives any terminal."""
+    return json.dumps(data, default=dataclasses.asdict)
 
 
-def by_reason(label: str, files: Sequence[tuple[str, str]], *, is_verbose: bool) -> list[str]:
-    """Files (path, reason) as a line for each reason, the most common first, with some of the paths."""
+def by_reason(label: str, files: Iterable[Skipped | Note], *, is_verbose: bool) -> list[str]:
+    """Files as a line for each reason or note, the most common first, with some of the paths."""
+    by_text: dict[str, list[str]] = defaultdict(list)
+    for one in files:
+        by_text[one.reason if hasattr(one, "reason") else one.text].append(one.path)
     lines = []
-    for reason, n in Counter(reason for _, reason in files).most_common():
-        names = [path for path, why in files if why == reason]
-        listed = names if is_verbose else names[:LISTED_FILES]
-        more = f" and {n - len(listed):,} more (-v lists all)" if n > len(listed) else ""
-        lines.append(one_line(f"{label:<11}{count(n, 'file')}: {reason}: {', '.join(listed)}{more}"))
+    for text, paths in sorted(by_text.items(), key=lambda pair: -len(pair[1])):
+        listed = paths if is_verbose else paths[:LISTED_FILES]
+        n_more = len(paths) - len(listed)
+        more = f" and {n_more:,} more (-v lists all)" if n_more else ""
+        lines.append(one_line(f"{label:<11}{count(len(paths), 'file')}: {text}: {', '.join(listed)}{more}"))
     return lines
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +20,13 @@ from urllib.parse import quote
 from minisearch.engine import MiniSearch
 from minisearch.errors import InputError
 from minisearch.evaluation.collection import Collection, CollectionDocument
+from minisearch.evaluation.measures import Setting, timed
 from minisearch.evaluation.runs import RankedDocuments
 from minisearch.files.walk import FoundFile
 from minisearch.indexing.changes import CutDocument, DocumentCutter, Outcome, SkippedFile, Unchanged
 from minisearch.indexing.plan import FoundFiles
 from minisearch.indexing.writer import IndexWriter
-from minisearch.manifest import Manifest, Settings, fingerprint
+from minisearch.manifest import Manifest, fingerprint
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import Mode
@@ -37,17 +37,8 @@ from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
 from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Origin, Reranker
 
-N_WARM_UP = 3  # queries that are not timed: they fill caches, start threads and read pages
 COLLECTION_KEY = "collection"  # in the index's metadata if it is an index of a collection, not of files
 NO_STAMP = FileStamp(0, 0, 0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class TimedRankings:
-    """One setting's ranking for every query, and the time each query took, its embedding included."""
-
-    rankings: Mapping[str, RankedDocuments]
-    latencies_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +52,29 @@ class Benchmark:
 
     def run(
         self,
+        name: str = "",
         *,
         mode: Mode = "hybrid",
         rerank: str | Reranker | None = None,
         rerank_depth: int | None = None,
         k: int = 100,
         on_progress: Callable[[int], None] = lambda _: None,
-    ) -> TimedRankings:
-        """The k best documents for every query; queries are taken literally, without operators."""
+    ) -> Setting:
+        """The k best documents for every query; queries are taken literally, without operators.
+
+        Times include the embedding of the query.
+        """
         queries = self.collection.queries
         depth = None if rerank is None else rerank_depth
         search = partial(self.engine.query, k=k, mode=mode, by="document", rerank=rerank, rerank_depth=depth)
-        for text in list(queries.values())[:N_WARM_UP]:
-            search(literal_query(text))
-        rankings: dict[str, RankedDocuments] = {}
-        latencies_s: list[float] = []
-        for n_done, (query_id, text) in enumerate(queries.items(), start=1):
-            started_s = time.perf_counter()
+
+        def ranked(text: str) -> RankedDocuments:
             results = search(literal_query(text))
-            latencies_s.append(time.perf_counter() - started_s)
-            rankings[query_id] = RankedDocuments(
-                tuple(self.collection_ids[result.doc_id] for result in results),
-                tuple(result.score for result in results),
-            )
-            on_progress(n_done)
-        return TimedRankings(rankings, tuple(latencies_s))
+            ids = tuple(self.collection_ids[result.doc_id] for result in results)
+            return RankedDocuments(ids, tuple(result.score for result in results))
+
+        rankings, latencies_s = timed(ranked, list(queries.values()), on_progress)
+        return Setting(name, dict(zip(queries, rankings, strict=True)), latencies_s)
 
 
 @contextmanager
@@ -96,8 +85,6 @@ def open_benchmark(
     whole: bool = False,
     model: str | None = None,
     encoder: Encoder | None = None,
-    settings: Settings | None = None,
-    backend: str | None = None,
     offline: bool = False,
     on_progress: Callable[[IndexProgress], None] = lambda _: None,
 ) -> Iterator[Benchmark]:
@@ -114,11 +101,14 @@ def open_benchmark(
             given=encoder, model=model, offline=offline, check_model=partial(check_model, location)
         )
         documents = {path_of(id_): document for id_, document in collection.corpus.items()}
-        report = IndexWriter(location, encoders, settings).index_source(
-            FoundFiles({path: _found(document) for path, document in documents.items()}),
+        files = {
+            path: FoundFile(one.id, len(one.title) + len(one.text), 0, 0) for path, one in documents.items()
+        }
+        report = IndexWriter(location, encoders, settings=None).index_source(
+            FoundFiles(files),
             partial(CollectionSource, documents=documents, whole=whole),
             Path("/"),
-            backend=backend,
+            backend=None,
             on_progress=on_progress,
         )
         with LocalStore(location.database) as store:
@@ -146,10 +136,6 @@ def path_of(document_id: str) -> str:
     return quote(document_id, errors="surrogatepass")
 
 
-def _found(document: CollectionDocument) -> FoundFile:
-    return FoundFile(document.id, len(document.title) + len(document.text), 0, 0)
-
-
 @dataclass(frozen=True, slots=True)
 class CollectionSource:
     """Makes documents of a collection's entries, by path, as `Reader` does of files."""
@@ -161,11 +147,10 @@ class CollectionSource:
 
     def outcomes(self, files: Mapping[str, FoundFile]) -> Iterator[Outcome]:
         """Each document's outcome."""
-        for path in files:
-            yield self._outcome_of(path, self.documents[path])
+        return map(self._outcome_of, files)
 
-    def _outcome_of(self, path: str, given: CollectionDocument) -> Outcome:
-        stored = self.stored.get(path)
+    def _outcome_of(self, path: str) -> Outcome:
+        given, stored = self.documents[path], self.stored.get(path)
         ingest = fingerprint(self.cutter.ingest, "whole" if self.whole else "cut")
         sha256 = hashlib.sha256(json.dumps([given.title, given.text, given.fields]).encode()).digest()
         if stored and (stored.ingest, stored.sha256) == (ingest, sha256):

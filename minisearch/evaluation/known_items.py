@@ -92,43 +92,41 @@ def candidates(document: ChunkedDocument, *, seed: int = 0) -> list[KnownItem]:
     starts = [chunk for i, chunk in enumerate(chunks) if i == 0 or chunk.heading != chunks[i - 1].heading]
     generator = np.random.default_rng([seed, zlib.crc32(document.path.encode("utf-8", "surrogatepass"))])
     shuffled = [starts[i] for i in generator.permutation(len(starts)).tolist()]
+    headings = ((chunk.heading.split(HEADING_SEPARATOR)[-1], [chunk]) for chunk in shuffled)
+    sentences = ((_first_sentence(chunk), [chunk]) for chunk in shuffled)
     return [
-        *_from_title(document),
-        *islice(_from_headings(document, shuffled), CANDIDATES_A_KIND),
-        *islice(_from_sentences(document, shuffled), CANDIDATES_A_KIND),
+        *_from(document, "title", [(document.title, chunks)]),
+        *islice(_distinct(_from(document, "heading", headings), document.title), CANDIDATES_A_KIND),
+        *islice(_from(document, "sentence", sentences), CANDIDATES_A_KIND),
     ]
 
 
-def _from_title(document: ChunkedDocument) -> Iterator[KnownItem]:
-    item = _item("title", document.title, document, HEADING_WORDS)
-    if item and _n_words_left(item, document.chunks) >= MIN_WORDS_LEFT:
-        yield item
-
-
-def _from_headings(document: ChunkedDocument, section_starts: Iterable[ChunkText]) -> Iterator[KnownItem]:
-    seen = {words(document.title)}
-    for chunk in section_starts:
-        heading = chunk.heading.split(HEADING_SEPARATOR)[-1]
-        item = _item("heading", heading, document, HEADING_WORDS)
-        if item and words(heading) not in seen and _n_words_left(item, [chunk]) >= MIN_WORDS_LEFT:
-            seen.add(words(heading))
+def _from(
+    document: ChunkedDocument, kind: Kind, sources: Iterable[tuple[str, Sequence[ChunkText]]]
+) -> Iterator[KnownItem]:
+    """The queries made from texts, each with the chunks in which enough other words must be left."""
+    for source, chunks in sources:
+        item = _item(kind, source, document)
+        if item and sum(len(words(_masked_text(chunk.text, item))) for chunk in chunks) >= MIN_WORDS_LEFT:
             yield item
 
 
-def _from_sentences(document: ChunkedDocument, section_starts: Iterable[ChunkText]) -> Iterator[KnownItem]:
-    for chunk in section_starts:
-        item = _item("sentence", _first_sentence(chunk), document, SENTENCE_WORDS)
-        if item and _n_words_left(item, [chunk]) >= MIN_WORDS_LEFT:
+def _distinct(items: Iterable[KnownItem], title: str) -> Iterator[KnownItem]:
+    """The queries whose words are those of no earlier one, nor of the title."""
+    seen = {words(title)}
+    for item in items:
+        if words(item.source) not in seen:
+            seen.add(words(item.source))
             yield item
 
 
-def _item(kind: Kind, source: str, document: ChunkedDocument, n_words: tuple[int, int]) -> KnownItem | None:
+def _item(kind: Kind, source: str, document: ChunkedDocument) -> KnownItem | None:
     """The query made from this text; None if it has too few words, or too many for a heading."""
     text = source
     for markup, plain in _MARKUP:  # users do not type markup
         text = markup.sub(plain, text)
     text = " ".join(text.split())
-    least, most = n_words
+    least, most = SENTENCE_WORDS if kind == "sentence" else HEADING_WORDS
     n_found = len(words(text))
     if n_found < least or (kind != "sentence" and n_found > most):
         return None
@@ -148,10 +146,6 @@ def _first_sentence(chunk: ChunkText) -> str:
         if _COMPLETE_SENTENCE.search(sentence) and _PROSE_START.match(sentence):
             return sentence
     return ""
-
-
-def _n_words_left(item: KnownItem, chunks: Iterable[ChunkText]) -> int:
-    return sum(len(words(_masked_text(chunk.text, item))) for chunk in chunks)
 
 
 # --- which queries to use ----------------------------------------------------------------------------

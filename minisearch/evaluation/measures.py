@@ -9,9 +9,11 @@ and 10, and MRR@10.  Where the rankings come from is left to `benchmark` and `se
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from minisearch.types import FloatArray
 
 MEASURES = {"nDCG@10": "nDCG@10", "Recall@100": "R@100", "MRR@10": "RR@10", "MAP": "AP"}  # ours: ir-measures'
 PERCENTILES = (50, 95, 99)
+N_WARM_UP = 3  # calls that are not timed: they fill caches, start threads and read pages
 
 DEPTH = 10  # of a known-item search: lower ranks count as not found
 RECALL_AT = (1, 5, 10)
@@ -33,6 +36,8 @@ Z = 1.959964  # 95 % of a normal distribution lie within
 MAX_RANDOM_NUMBERS = 2_000_000  # drawn at a time, which bounds the memory
 
 Scores = dict[str, dict[str, float]]  # by measure, then by query
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 
 # --- several settings on one collection --------------------------------------------------------------
@@ -116,6 +121,23 @@ def scores_by_query(rankings: Rankings, judgements: Judgements) -> Scores:
 def means(scores: Scores) -> dict[str, float]:
     """Each measure's mean over the queries."""
     return {measure: float(np.mean(list(of_query.values()))) for measure, of_query in scores.items()}
+
+
+def timed(
+    call: Callable[[Given], Result],
+    inputs: Sequence[Given],
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> tuple[list[Result], tuple[float, ...]]:
+    """The result of a call for each input, and the seconds that it took; a few calls before warm up."""
+    for given in inputs[:N_WARM_UP]:
+        call(given)
+    results, latencies_s = list[Result](), list[float]()
+    for n_done, given in enumerate(inputs, start=1):
+        started_s = time.perf_counter()
+        results.append(call(given))
+        latencies_s.append(time.perf_counter() - started_s)
+        on_progress(n_done)
+    return results, tuple(latencies_s)
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from minisearch.errors import InputError
-from minisearch.evaluation.measures import MRR, Estimate, Evaluation, bootstrap_interval
+from minisearch.evaluation.measures import MRR, Evaluation, bootstrap_interval, percentiles, rank_measures
+from minisearch.evaluation.selftest import EngineResult
 
 MEASURE = "nDCG@10"
 BLUE, ORANGE, GREY = "#0072b2", "#e69f00", "#666666"  # distinct for colour-blind readers too
@@ -42,27 +43,28 @@ def plot_evaluations(evaluations: Sequence[Evaluation], path: Path, *, title: st
     _save(figure, path, title)
 
 
-def plot_selftest(points: Sequence[tuple[str, str, float, Estimate]], path: Path, *, title: str) -> None:
-    """Draw quality against latency: (mode, backend, median latency in ms, MRR@10) a point.
+def plot_selftest(results: Sequence[EngineResult], path: Path, *, title: str) -> None:
+    """Draw quality (MRR@10) against the median latency, a point for each result.
 
     Colours stand for modes, markers for backends.  Up and to the left is better.
     """
-    backends = list(dict.fromkeys(backend for _, backend, _, _ in points))
+    backends = list(dict.fromkeys(one.backend for one in results))
     figure = load_figure()(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    for mode, backend, latency_ms, mrr in points:
+    for one in results:
+        mrr = rank_measures(one.ranks)[MRR]
         axes.errorbar(
-            latency_ms,
+            percentiles(one.latencies_s)["p50"],
             mrr.value,
             yerr=[[mrr.value - mrr.low], [mrr.high - mrr.value]],
-            fmt=BACKEND_MARKERS[backends.index(backend) % len(BACKEND_MARKERS)],
-            color=MODE_COLOURS[mode],
-            label=f"{mode}, {backend}" if backend else mode,
+            fmt=BACKEND_MARKERS[backends.index(one.backend) % len(BACKEND_MARKERS)],
+            color=MODE_COLOURS[one.mode],
+            label=one.name,
             markersize=8,
             capsize=3,
             elinewidth=1,
         )
-    axes.set_xlim(0, 1.15 * max(latency_ms for _, _, latency_ms, _ in points))
+    axes.set_xlim(0, 1.15 * max(percentiles(one.latencies_s)["p50"] for one in results))
     axes.set_ylim(0, 1)
     axes.set_xlabel("median latency of a query (ms), its embedding included")
     axes.set_ylabel(f"{MRR} (95 % interval)")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, groupby
@@ -34,7 +34,7 @@ from minisearch.evaluation.known_items import (
     masked,
     sample,
 )
-from minisearch.evaluation.measures import DEPTH
+from minisearch.evaluation.measures import DEPTH, timed
 from minisearch.manifest import Manifest
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
@@ -48,7 +48,6 @@ from minisearch.vectors.base import VectorIndex
 
 DEFAULT_N = 200
 MIN_QUERIES = 20  # with fewer the intervals are so wide that they say nothing
-N_WARM_UP = 3  # queries that are not timed
 
 # Documents from which queries are made, for each query wanted: seven in ten of the tldr pages have a query
 # that no other page answers too, and so has Ansible's documentation.
@@ -72,6 +71,11 @@ class EngineResult:
     backend: str
     ranks: tuple[int, ...]
     latencies_s: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """The setting in words."""
+        return f"{self.mode}, {self.backend}" if self.backend else self.mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,35 +150,28 @@ def selftest(
 
 def _installed(named: Sequence[str]) -> list[str]:
     """The backends named, or else all whose library is installed."""
-    if not named:
-        return [name for name in backend_names() if _is_installed(name)]
-    for name in named:
-        load_backend(name)
-    return list(dict.fromkeys(named))
-
-
-def _is_installed(backend: str) -> bool:
-    try:
-        load_backend(backend)
-    except BackendUnavailable:
-        return False
-    return True
+    found = []
+    for name in dict.fromkeys(named or backend_names()):
+        with suppress(*([] if named else [BackendUnavailable])):
+            load_backend(name)
+            found.append(name)
+    return found
 
 
 def _measure_engine(index: MaskedIndex, mode: Mode, backend: str, on_progress: OnProgress) -> EngineResult:
     """Every query, with the vector index that was published last."""
     step = mode if mode == "lexical" else f"{mode}, {backend}"
-    ranks, latencies_s = [], []
+    on_progress(step, 0, len(index.items))
     with MiniSearch(index.folder, encoder=index.encoder) as engine:
-        for i, item in enumerate([*index.items[:N_WARM_UP], *index.items]):
-            on_progress(step, max(i - N_WARM_UP, 0), len(index.items))
-            started_s = time.perf_counter()
+
+        def rank(item: KnownItem) -> int:
             results = engine.query(Query(item.text), k=DEPTH, mode=mode, by="document")
-            latencies_s.append(time.perf_counter() - started_s)
-            ranks.append(next((hit.rank for hit in results if hit.doc_id == item.document_id), 0))
-    on_progress(step, len(index.items), len(index.items))
-    used = "" if mode == "lexical" else backend
-    return EngineResult(mode, used, tuple(ranks[N_WARM_UP:]), tuple(latencies_s[N_WARM_UP:]))
+            return next((hit.rank for hit in results if hit.doc_id == item.document_id), 0)
+
+        ranks, latencies_s = timed(
+            rank, index.items, lambda n_done: on_progress(step, n_done, len(index.items))
+        )
+    return EngineResult(mode, "" if mode == "lexical" else backend, tuple(ranks), latencies_s)
 
 
 def _measure_vector_index(index: MaskedIndex, backend: str, on_progress: OnProgress) -> VectorIndexResult:
@@ -198,13 +195,7 @@ def _measure_vector_index(index: MaskedIndex, backend: str, on_progress: OnProgr
 
 def _nearest(index: VectorIndex, queries: FloatArray) -> tuple[list[Hits], tuple[float, ...]]:
     """The ten nearest to each of the queries (q, d), and the seconds that each took."""
-    index.search(queries[:N_WARM_UP], DEPTH)
-    hits, latencies_s = [], []
-    for query in queries:
-        started_s = time.perf_counter()
-        hits += index.search(query[None], DEPTH)
-        latencies_s.append(time.perf_counter() - started_s)
-    return hits, tuple(latencies_s)
+    return timed(lambda query: index.search(query[None], DEPTH)[0], list(queries))
 
 
 def overlap(found: Sequence[Hits], exact: Sequence[Hits]) -> float:

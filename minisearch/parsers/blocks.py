@@ -26,7 +26,9 @@ def blocks(flat: str, regions: Sequence[Block] = (), *, is_lazy: bool = False) -
 
     ``is_lazy`` where a line without indentation may continue the paragraph of an item, as in Markdown.
     """
-    return outermost_first([*_indented(flat, regions, is_lazy), *_tables(_blanked(flat, regions))])
+    blanked = _blanked(flat, regions)
+    tables = (*_drawn(blanked), *_ruled(blanked), *_bordered(blanked))
+    return outermost_first([*_indented(flat, regions, is_lazy), *tables])
 
 
 def outermost_first(found: Iterable[Block]) -> tuple[Block, ...]:
@@ -112,13 +114,6 @@ def _blanked(flat: str, regions: Sequence[Block]) -> str:
         parts += flat[position:start], NO_BREAK.sub(lambda words: " " * len(words[0]), flat[start:end])
         position = end
     return "".join([*parts, flat[position:]])
-
-
-def _tables(flat: str) -> Iterator[Block]:
-    """Tables, their headers and their rows, in any order."""
-    yield from _drawn(flat)
-    yield from _ruled(flat)
-    yield from _bordered(flat)
 
 
 def _filled_lines(flat: str, start: int, end: int) -> list[Block]:

@@ -1,6 +1,6 @@
 """What the sandbox process extracts from one file: pages of pieces, properties, and notes.
 
-Only plain values, because they travel from one process to another as JSON.  `extracted` turns them into a
+Only plain values, because they travel from one process to another as JSON.  `registry` turns them into a
 ``Document`` and checks every value first.
 """
 
@@ -15,7 +15,9 @@ from typing import Any
 FRAME = struct.Struct(">Q")
 MAX_PROPERTY = 2_000  # characters; a title or a list of keywords is never longer
 
-# A text with its headings, HTML, the rows of a table, or a group of pieces: see the functions below.
+# One of: {"text", "headings"}, with position, level and title of each heading; {"html"}, for the HTML parser;
+# {"rows"}, a table of data; {"group", "kind"}, pieces that belong together: a "table", a "row", an "item", or
+# a "next item" directly below an item.
 Piece = dict[str, Any]
 Pieces = list[Piece]
 Rows = list[list[str]]
@@ -30,28 +32,13 @@ class DamagedPart(ExtractionError):
 
 
 def text_piece(text: str, headings: Sequence[tuple[int, int, str]] = ()) -> Piece:
-    """Text with its headings: the position in the text, the level, and the title of each."""
+    """Text with its headings."""
     return {"text": text, "headings": headings}
 
 
 def heading_piece(title: str) -> Piece:
     """A heading of level 1."""
     return text_piece(title, [(0, 1, title)])
-
-
-def html_piece(html: str) -> Piece:
-    """HTML, which the HTML parser reads later."""
-    return {"html": html}
-
-
-def rows_piece(rows: Rows) -> Piece:
-    """A table of data."""
-    return {"rows": rows}
-
-
-def group_piece(kind: str, pieces: Pieces) -> Piece:
-    """Pieces that belong together: a "table", a "row", an "item", or a "next item" directly below an item."""
-    return {"group": pieces, "kind": kind}
 
 
 @dataclass(slots=True)
@@ -65,9 +52,11 @@ class Contents:
     notes: list[str] = field(default_factory=list)
 
     def add_property(self, name: str, value: object) -> None:
-        """Add a property of the file, unless it is empty."""
+        """Add a property of the file, unless it is empty; the first title is the document's."""
         text = " ".join(str(value or "").split())[:MAX_PROPERTY]
-        if text:
+        if name == "title":
+            self.title = self.title or text
+        elif text:
             self.properties.append((name, text))
 
     def add_keywords(self, value: object) -> None:

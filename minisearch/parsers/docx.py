@@ -19,16 +19,13 @@ from minisearch.parsers.contents import (
     Pieces,
     Rows,
     counted,
-    group_piece,
-    rows_piece,
     text_piece,
 )
 from minisearch.parsers.docx_styles import Styles
-from minisearch.parsers.figures import figure_pieces, is_description
-from minisearch.parsers.office import Package, attribute, child, children
+from minisearch.parsers.office import Package, attribute, child, children, figure_pieces, is_description
+from minisearch.text import A_LETTER
 
 SPACE = re.compile(r"[ \t\r\f]+")
-LETTER = re.compile(r"[^\W\d_]")
 # Properties, deleted text, and the instructions of fields.
 SKIPPED = {
     *("pPr", "rPr", "tblPr", "tblGrid", "trPr", "tcPr", "sectPr", "sdtPr", "sdtEndPr", "rubyPr"),
@@ -63,18 +60,17 @@ def extract(data: bytes) -> dict[str, Any]:
 def _once(package: Package, main: str, styles: Styles, kind: str) -> Pieces:
     """The different headers or footers, each once, without those that are only a page number."""
     found: dict[str, Pieces] = {}
-    for name in package.parts(main, kind):
-        if (root := package.optional(name)) is not None:
-            pieces = _Reader(package, name, styles).read(root)
-            found.setdefault(_text(pieces), pieces)
-    return [piece for text, pieces in found.items() if LETTER.search(text) for piece in pieces]
+    for name, root in package.roots(main, kind):
+        pieces = _Reader(package, name, styles).read(root)
+        found.setdefault(_text(pieces), pieces)
+    return [piece for text, pieces in found.items() if A_LETTER.search(text) for piece in pieces]
 
 
 def _asides(package: Package, main: str, styles: Styles) -> Iterator[tuple[str, Pieces]]:
     """Footnotes, endnotes and comments by the name and id of their references; comments name their author."""
     for kind, label in ASIDES.items():
-        for name in package.parts(main, kind):
-            for aside in children(package.optional(name), kind.removesuffix("s")):
+        for name, root in package.roots(main, kind):
+            for aside in children(root, kind.removesuffix("s")):
                 author = attribute(aside, "author").strip()
                 words = f"{label} by {author}:" if author else f"{label}:"
                 if pieces := _Reader(package, name, styles).read(aside):
@@ -111,7 +107,7 @@ class _Flow:
             last_depth, siblings = self.items.pop()
             kind = "next item" if last_depth == depth and len(siblings) == 1 else "item"
         outer = self.items[-1][1] if self.items else self.pieces
-        outer.append(group_piece(kind, pieces))
+        outer.append({"group": pieces, "kind": kind})
         self.items.append((depth, pieces))
 
 
@@ -175,7 +171,7 @@ class _Reader:
             self._flow.end_paragraph()
         level = self._styles.heading_level(properties)
         list_id, depth = self._styles.list_item(properties)
-        if number := self._styles.next_number(list_id, depth):
+        if list_id and (number := self._styles.numbering.next(list_id, depth)):
             self._flow.words.append(f"{number} ")
         self._end_paragraph(element, level=level, depth=-1 if level or not list_id else depth)
 
@@ -194,7 +190,7 @@ class _Reader:
         cells, self._cells = self._cells, outer
         self._flow.items.clear()
         rows = _data_rows(cells)
-        self._flow.pieces.append(_laid_out(cells) if rows is None else rows_piece(rows))
+        self._flow.pieces.append(_laid_out(cells) if rows is None else {"rows": rows})
 
     def _row(self, element: Element) -> None:
         if child(element, "trPr", "del") is None:
@@ -302,8 +298,8 @@ def _laid_out(cells: Sequence[Sequence[Pieces | None]]) -> Piece:
         for cell in filter(None, row):
             pieces = _continued(pieces, cell) if is_line else [*pieces, *cell]
             is_line = len(cell) == 1 and _line(cell[0]) != ""
-        rows.append(group_piece("row", pieces))
-    return group_piece("table", rows)
+        rows.append({"group": pieces, "kind": "row"})
+    return {"group": rows, "kind": "table"}
 
 
 def _continued(pieces: Pieces, others: Pieces) -> Pieces:

@@ -23,11 +23,10 @@ class Styles:
 
     def __init__(self, package: Package, main: str) -> None:
         self._styles: dict[str, Element] = {}
-        for name in package.parts(main, "styles"):
-            for style in children(package.optional(name), "style"):
+        for _, root in package.roots(main, "styles"):
+            for style in children(root, "style"):
                 self._styles[attribute(style, "styleId")] = style
-        numbering = next(package.parts(main, "numbering"), "")
-        self._numbering = Numbering(package.optional(numbering) if numbering else None)
+        self.numbering = Numbering(package.optional(next(package.parts(main, "numbering"), "")))
 
     def heading_level(self, properties: Element | None) -> int:
         """The level of a heading with these properties; 0 for a paragraph that is no heading."""
@@ -52,10 +51,6 @@ class Styles:
                     found[name] = found[name] or attribute(child(numbered, name), "val")
         list_id, depth = found["numId"], found["ilvl"] or "0"
         return ("" if list_id == "0" else list_id), (int(depth) if depth in DEPTHS else 0)
-
-    def next_number(self, list_id: str, depth: int) -> str:
-        """The number before the next paragraph of a list; "" for a bullet, and outside of lists."""
-        return self._numbering.next(list_id, depth) if list_id else ""
 
     def _chain(self, properties: Element | None) -> list[Element]:
         """The properties, the style they name, the style that one is based on, and so on."""
@@ -82,14 +77,16 @@ class Numbering:
     depth.
     """
 
-    def __init__(self, root: Element | None) -> None:
-        levels = {
-            attribute(one, "abstractNumId"): {
-                attribute(level, "ilvl"): level for level in children(one, "lvl")
-            }
-            for one in children(root, "abstractNum")
-        }
-        levels |= _levels_by_style(root, levels)
+    def __init__(self, root: Element) -> None:
+        levels: dict[str, dict[str, Element]] = {}
+        styled: dict[str, dict[str, Element]] = {}
+        for one in children(root, "abstractNum"):
+            abstract_id, style = attribute(one, "abstractNumId"), attribute(child(one, "styleLink"), "val")
+            levels[abstract_id] = {attribute(level, "ilvl"): level for level in children(one, "lvl")}
+            styled |= {style: levels[abstract_id]} if style else {}
+        for one in children(root, "abstractNum"):  # a list may refer to a style, whose levels another defines
+            style = attribute(child(one, "numStyleLink"), "val")
+            levels |= {attribute(one, "abstractNumId"): styled[style]} if style in styled else {}
         self._lists: dict[str, tuple[str, dict[str, Element]]] = {}
         self._counts: dict[str, list[int | None]] = {}
         self._starts: dict[tuple[str, str], str] = {}
@@ -131,21 +128,6 @@ def _formatted(levels: dict[str, Element], counts: list[int | None], depth: int,
     number = _start(level) if count is None else count
     format_ = attribute(child(level, "numFmt"), "val", "decimal")
     return str(number) if is_legal else NUMBER_FORMATS.get(format_, str)(number)
-
-
-def _levels_by_style(
-    root: Element | None, levels: dict[str, dict[str, Element]]
-) -> dict[str, dict[str, Element]]:
-    """The levels of lists that refer to a style, whose levels another list defines."""
-    styled: dict[str, dict[str, Element]] = {}
-    for one in children(root, "abstractNum"):
-        if style := attribute(child(one, "styleLink"), "val"):
-            styled[style] = levels[attribute(one, "abstractNumId")]
-    named = (
-        (attribute(one, "abstractNumId"), attribute(child(one, "numStyleLink"), "val"))
-        for one in children(root, "abstractNum")
-    )
-    return {abstract_id: styled[style] for abstract_id, style in named if style in styled}
 
 
 def _letters(number: int) -> str:

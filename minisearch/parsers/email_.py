@@ -69,15 +69,14 @@ class _Mail(DocumentBuilder):
     def add_mail(self, part: Part, depth: int = 0) -> None:
         """Add a mail: the headers that people read, and its body."""
         self.begin_paragraph()
-        is_first = True
+        begin = len(self)
         for header in part.headers:
             if header.name in SHOWN and (value := header_words(part.text[header.start : header.end])):
-                self.insert("" if is_first else "\n")
+                self.insert("\n" if begin < len(self) else "")
                 self.insert(f"{header.name.title()}: ", header.start)
                 start = part.text.find(value, header.start, header.end)
                 start, end = (start, start + len(value)) if start >= 0 else (header.start, header.end)
                 self.copy(value, start, end)
-                is_first = False
         self._add_part(part, depth, is_body=True)
 
     def document(self) -> Document:

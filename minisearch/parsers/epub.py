@@ -10,21 +10,16 @@ from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import Archive, parse_xml, tag_name
-from minisearch.parsers.contents import Contents, ExtractionError, Pieces, counted, html_piece
+from minisearch.parsers.contents import Contents, ExtractionError, Pieces, counted
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
 DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,100}?encoding=["']([\w.-]{1,40})["']""")
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-PROPERTIES = {
-    "creator": "author",
-    "contributor": "contributor",
-    "publisher": "publisher",
-    "date": "date",
-    "language": "language",
-    "subject": "keywords",
-    "description": "description",
-    "identifier": "identifier",
+PROPERTIES = {"creator": "author", "subject": "keywords"}
+PROPERTIES |= {
+    name: name
+    for name in ("title", "contributor", "publisher", "date", "language", "description", "identifier")
 }
 TEXT = re.compile("html|xml|oeb1")  # SVG drawings hold text, too
 MAX_CHAPTERS = 10_000
@@ -50,7 +45,7 @@ def extract(data: bytes) -> dict[str, Any]:
         nonlocal n_undecodable
         html, n_lost = _decoded(archive.read(name))
         n_undecodable += n_lost
-        page.append(html_piece(html))
+        page.append({"html": html})
 
     contents.add_pages((("", name) for name in found), fill)
     contents.note_missing(len(hrefs) - len(found), "chapters")
@@ -72,9 +67,7 @@ def _package_name(archive: Archive) -> str:
 def _extract_properties(package: Element, contents: Contents) -> None:
     for element in package.iter():
         name = tag_name(element)
-        if name == "title" and not contents.title:
-            contents.title = " ".join((element.text or "").split())
-        elif name in PROPERTIES and "dc/elements" in element.tag:
+        if name == "title" or (name in PROPERTIES and "dc/elements" in element.tag):
             contents.add_property(PROPERTIES[name], element.text)
 
 

@@ -11,8 +11,9 @@ import html
 import re
 
 from minisearch.parsers.blocks import Block
-from minisearch.parsers.html_tables import Cell, Row, labels_by_place
 from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, first_title
+from minisearch.parsers.tables import Cell, Row, labels_by_place
+from minisearch.text import A_LETTER
 from minisearch.types import Document, Heading
 
 # The name is bounded, for no tag has a longer one, and each "<" in "<a<a<a" would be matched to the end.
@@ -25,7 +26,6 @@ ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+
 ALT = re.compile(r"""\salt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 SPAN = re.compile(r"""\s(colspan|rowspan)\s*=\s*["']?\s*([0-9]{1,9})""", re.IGNORECASE)
 TABLE = re.compile("</?table", re.IGNORECASE)
-LETTER = re.compile(r"[^\W\d_]")
 SPACE = re.compile(r"\s*")
 MAX_META = 10_000  # characters of a tag
 
@@ -151,7 +151,7 @@ class _Page(DocumentBuilder):
     def _alternative(self, start: int, end: int) -> None:
         """Add the alternative text of an image."""
         words = ALT.search(self.html, start, end)
-        if words and words.lastindex and LETTER.search(words[words.lastindex]):
+        if words and words.lastindex and A_LETTER.search(words[words.lastindex]):
             self._widen_gap(" ")
             self._text(*words.span(words.lastindex))
             self._widen_gap(" ")
@@ -185,7 +185,7 @@ class _Page(DocumentBuilder):
     def _look_at_table(self, start: int) -> None:
         """Find the labels of the cells of a table, unless it contains another table or lies in one."""
         end = TABLE.search(self.html, start)
-        if not self.elements.is_open("table") and (end is None or end[0][1] == "/"):
+        if not self.elements.n_open["table"] and (end is None or end[0][1] == "/"):
             table = _Table(Source.of_text(self.html[start : end.start() if end else len(self.html)]))
             table.read()
             self.labels = {start + place: label for place, label in table.labels_of_cells().items()}
@@ -253,7 +253,7 @@ class _Table(_Page):
         super().__init__(source)
         self.rows = [Row(0)]
         self.has_headings = self.is_in_head = False
-        self.cell_tags: list[tuple[Row, int, int, bool, int]] = []
+        self.cells: list[tuple[Cell, int]] = []  # with the positions in the text where they begin
 
     def _open(self, name: str, start: int, end: int) -> None:
         super()._open(name, start, end)
@@ -264,8 +264,11 @@ class _Table(_Page):
         elif name == "tr":
             self.rows.append(Row(section))
         elif name in CELLS:
-            is_header = name == "th" or self.is_in_head
-            self.cell_tags.append((self.rows[-1], start, end, is_header, len(self)))
+            spans = {name.lower(): int(n) for name, n in SPAN.findall(self.html, start, end)}
+            n_columns, n_rows = max(spans.get("colspan", 1), 1), spans.get("rowspan", 1)
+            cell = Cell(start, "", name == "th" or self.is_in_head, n_columns, n_rows)
+            self.rows[-1].cells.append(cell)
+            self.cells.append((cell, len(self)))
         self.has_headings = self.has_headings or name in HEADINGS
 
     def _close(self, name: str) -> None:
@@ -277,12 +280,9 @@ class _Table(_Page):
     def labels_of_cells(self) -> dict[int, str]:
         """The labels of the cells, by the position of their tags; none for a table that contains headings."""
         text = self.build().text
-        ends = (*(first for *_, first in self.cell_tags[1:]), len(text))
-        for (row, start, end, is_header, first), last in zip(self.cell_tags, ends, strict=False):
-            spans = {name.lower(): int(n) for name, n in SPAN.findall(self.html, start, end)}
-            n_columns, n_rows = max(spans.get("colspan", 1), 1), spans.get("rowspan", 1)
-            words = " ".join(text[first:last].split())
-            row.cells.append(Cell(start, words, is_header, n_columns, n_rows))
+        ends = (*(start for _, start in self.cells[1:]), len(text))
+        for (cell, start), end in zip(self.cells, ends, strict=False):
+            cell.words = " ".join(text[start:end].split())
         return {} if self.has_headings else labels_by_place(self.rows)
 
 
@@ -291,7 +291,7 @@ class _Elements:
 
     def __init__(self) -> None:
         self._open: list[tuple[str, int]] = []
-        self._n_open = dict.fromkeys(NESTING, 0)
+        self.n_open = dict.fromkeys(NESTING, 0)
         self._closed: list[Block] = []
 
     def open(self, name: str, position: int) -> None:
@@ -299,21 +299,17 @@ class _Elements:
         if name in {"li", "tr"} and self._open and self._open[-1][0] == name:
             self.close(name, position)
         self._open.append((name, position))
-        self._n_open[name] += 1
+        self.n_open[name] += 1
 
     def close(self, name: str, position: int) -> None:
         """The last open element of this name closes, with everything that opened in it."""
-        while self._n_open[name]:
+        while self.n_open[name]:
             closed, start = self._open.pop()
-            self._n_open[closed] -= 1
+            self.n_open[closed] -= 1
             if closed in BLOCKS:
                 self._closed.append((start, position))
             if closed == name:
                 return
-
-    def is_open(self, name: str) -> bool:
-        """Whether an element of this name is open."""
-        return self._n_open[name] > 0
 
     def blocks(self, text: str) -> list[Block]:
         """The blocks of the whole text, without the white space at their edges."""

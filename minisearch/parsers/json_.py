@@ -138,7 +138,7 @@ class _Lines(DocumentBuilder):
             self._break_paragraph()
         if key is None:
             return _Container(token.kind, above.path, None, len(self._line_starts))
-        name = " ".join(string_value(self._text, key.start, key.end).split())
+        name = " ".join(string_value(self._text, key).split())
         if len(name) > MAX_PATH:  # it is cut in the paths below, and whole here
             self._begin_line(above.path, key, key.start)
         path = f"{above.path}.{name}" if above.path else name
@@ -153,14 +153,11 @@ class _Lines(DocumentBuilder):
             self._begin_line(container.path, key, token.start)
         self._separator = ", "
         self._row = container.path if container.kind == "[" and is_short else None
-        if token.kind == "plain":
-            self.copy(self._text[token.start : token.end], token.start, token.end)
-            return
-        copy_string(self, self._text, token.start, token.end)
-        if is_top and key:
+        copy_string(self, self._text, token)  # a plain value has no escapes
+        if is_top and key and token.kind == "string":
             name = self._text[key.start : key.end]
             if name in TITLES:
-                self.titles.setdefault(name, string_value(self._text, token.start, token.end))
+                self.titles.setdefault(name, string_value(self._text, token))
 
     def document(self) -> Document:
         """The document; each line and each object is a block."""
@@ -180,7 +177,7 @@ class _Lines(DocumentBuilder):
         if key:
             if path:
                 self.insert(f"{path}.", key.start)
-            copy_string(self, self._text, key.start, key.end)
+            copy_string(self, self._text, key)
             self.insert(": ")
         elif path:
             self.insert(f"{path}: ", place)
@@ -193,15 +190,11 @@ class _Lines(DocumentBuilder):
 
 SPACE = r"[ \t\n\r]*"
 NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
-VALUE = re.compile(
-    rf'{SPACE}(?:(?P<quote>")|(?P<open>[\[{{])|(?P<plain>{NUMBER}|true|false|null|NaN|-?Infinity))'
+TOKEN = re.compile(
+    rf'{SPACE}(?:(?P<mark>[\[\]{{}},])|(?P<quote>")|(?P<plain>{NUMBER}|true|false|null|NaN|-?Infinity)|\Z)'
 )
-CLOSERS = {"{": "}", "[": "]"}
-CLOSE = {"{": re.compile(rf"{SPACE}\}}"), "[": re.compile(rf"{SPACE}\]")}
-QUOTE = re.compile(rf'{SPACE}"')
 COLON = re.compile(rf"{SPACE}:")
-NEXT = re.compile(rf"{SPACE}([,\]}}])")
-REST = re.compile(rf"{SPACE}\Z")
+CLOSERS = {"{": "}", "[": "]"}
 
 PLAIN_STRING = re.compile(r'[^"\\]*"')
 STRING_PIECE = re.compile(
@@ -216,12 +209,10 @@ MEANINGS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 class NotJson(Exception):
-    """The text is not JSON; the argument is the position of the error."""
+    """The text is not JSON; ``position`` is where the error is."""
 
-    @property
-    def position(self) -> int:
-        """Where the error is."""
-        return int(self.args[0])
+    def __init__(self, position: int) -> None:
+        self.position = position
 
 
 class Token(NamedTuple):
@@ -237,65 +228,45 @@ def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]
     end = len(text) if end is None else end
     position = start
     closers: list[str] = []
-    while True:
-        token, position = _value(text, position, end)
-        yield token
-        if token.kind in CLOSERS:
-            closers.append(CLOSERS[token.kind])
-            closed = CLOSE[token.kind].match(text, position, end)
-            if not closed:
-                if token.kind == "{":
-                    key, position = _key(text, position, end)
-                    yield key
-                continue
-            position = closed.end()
-            yield Token(closers.pop(), position - 1, position)
-        while closers and (mark := _next(text, position, end)).kind == closers[-1]:
-            position = mark.end
-            yield mark
-            closers.pop()
-        if not closers:
+    expected = "value"  # or a "key", or what may be "next" to a value: a comma or a closer
+    is_open = False  # whether a container has just been opened, and may be closed
+    while found := TOKEN.match(text, position, end):
+        mark = found["mark"]
+        is_closed = bool(closers) and mark == closers[-1] and (is_open or expected == "next")
+        is_open = False
+        if is_closed:
+            yield Token(closers.pop(), found.end() - 1, found.end())
+            expected = "next"
+        elif expected == "next":
+            if not closers and found.lastgroup is None:
+                return
+            if not closers or mark != ",":
+                break
+            expected = "key" if closers[-1] == "}" else "value"
+        elif found["quote"]:
+            stop = _string_end(text, found.end(), end)
+            position = stop + 1 if expected == "value" else _colon_end(text, stop + 1, end)
+            yield Token("string" if expected == "value" else "key", found.end(), stop)
+            expected = "next" if expected == "value" else "value"
+            continue
+        elif expected == "value" and found["plain"]:
+            yield Token("plain", *found.span("plain"))
+            expected = "next"
+        elif expected == "value" and mark in CLOSERS:
+            yield Token(mark, found.end() - 1, found.end())
+            closers.append(CLOSERS[mark])
+            expected, is_open = ("key" if mark == "{" else "value"), True
+        else:
             break
-        if mark.kind != ",":
-            raise NotJson(position)
-        position = mark.end
-        if closers[-1] == "}":
-            key, position = _key(text, position, end)
-            yield key
-    if not REST.match(text, position, end):
-        raise NotJson(position)
+        position = found.end()
+    raise NotJson(position)
 
 
-def _value(text: str, position: int, end: int) -> tuple[Token, int]:
-    """A string, a plain value or the mark that opens a container, and where it ends."""
-    found = VALUE.match(text, position, end)
-    if not found:
-        raise NotJson(position)
-    if found["quote"]:
-        stop = _string_end(text, found.end(), end)
-        return Token("string", found.end(), stop), stop + 1
-    if found["plain"]:
-        return Token("plain", *found.span("plain")), found.end()
-    return Token(found["open"], found.end() - 1, found.end()), found.end()
-
-
-def _next(text: str, position: int, end: int) -> Token:
-    """A comma, or the mark that closes a container."""
-    found = NEXT.match(text, position, end)
-    if not found:
-        raise NotJson(position)
-    return Token(found[1], *found.span(1))
-
-
-def _key(text: str, position: int, end: int) -> tuple[Token, int]:
-    quote = QUOTE.match(text, position, end)
-    if not quote:
-        raise NotJson(position)
-    stop = _string_end(text, quote.end(), end)
-    colon = COLON.match(text, stop + 1, end)
+def _colon_end(text: str, position: int, end: int) -> int:
+    colon = COLON.match(text, position, end)
     if not colon:
-        raise NotJson(stop + 1)
-    return Token("key", quote.end(), stop), colon.end()
+        raise NotJson(position)
+    return colon.end()
 
 
 def _string_end(text: str, start: int, end: int) -> int:
@@ -311,20 +282,20 @@ def _string_end(text: str, start: int, end: int) -> int:
     raise NotJson(position)
 
 
-def copy_string(builder: TextBuilder, text: str, start: int, end: int) -> None:
-    """Add the decoded string at ``start:end``, each escaped character mapped to its escape."""
-    if text.find("\\", start, end) < 0:
-        builder.copy(text[start:end], start, end)
+def copy_string(builder: TextBuilder, text: str, token: Token) -> None:
+    """Add the decoded string or key, each escaped character mapped to its escape."""
+    if text.find("\\", token.start, token.end) < 0:
+        builder.copy(text[token.start : token.end], token.start, token.end)
         return
-    for piece in STRING_PIECE.finditer(text, start, end):
+    for piece in STRING_PIECE.finditer(text, token.start, token.end):
         builder.copy(_meaning(piece), *piece.span())
 
 
-def string_value(text: str, start: int, end: int) -> str:
-    """The decoded string at ``start:end``."""
-    if text.find("\\", start, end) < 0:
-        return text[start:end]
-    return "".join(map(_meaning, STRING_PIECE.finditer(text, start, end)))
+def string_value(text: str, token: Token) -> str:
+    """The decoded string or key."""
+    if text.find("\\", token.start, token.end) < 0:
+        return text[token.start : token.end]
+    return "".join(map(_meaning, STRING_PIECE.finditer(text, token.start, token.end)))
 
 
 def _meaning(piece: re.Match[str]) -> str:
@@ -346,7 +317,7 @@ def tree(text: str) -> Node:
     key = ""
     for token in tokens(text):
         if token.kind == "key":
-            key = string_value(text, token.start, token.end)
+            key = string_value(text, token)
         elif token.kind in "}]":
             open_nodes.pop()
         else:

@@ -7,13 +7,18 @@ not those in fenced code, comments, ``<pre>`` and front matter.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from minisearch.parsers.blocks import Block, blocks
-from minisearch.parsers.fields import Fields, toml_front_matter, yaml_front_matter
-from minisearch.parsers.source import MAX_TITLE, Source, first_title
+from minisearch.parsers.source import MAX_NAME, MAX_TITLE, Fields, Source, first_title
 from minisearch.text import front_matter, newlines
 from minisearch.types import Document, Heading
+
+if TYPE_CHECKING:
+    import yaml
 
 FRONT_TITLE = re.compile(r"^title:[ \t]*([^\n]*)$", re.MULTILINE)
 
@@ -38,24 +43,23 @@ CONTAINER = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])")
 def read_markdown(source: Source) -> Document:
     """The document, titled by its front matter or its first level-1 heading."""
     flat = newlines(source.text)
-    fields, notes, front_end = Fields(), source.notes, 0
+    fields, note, front_end = Fields(), "", 0
     if front := front_matter(flat):
-        read_fields = yaml_front_matter if front["yaml"] else toml_front_matter
-        fields, more = read_fields(front["body"])
-        notes, front_end = (*notes, *more), front.end()
+        front_end = front.end()
+        if len(front["body"]) > MAX_FRONT_MATTER:
+            note = f"front matter of more than {MAX_FRONT_MATTER // 1024} KB: its fields are left out"
+        else:
+            read_fields = _yaml_fields if front["yaml"] else _toml_fields
+            fields, note = read_fields(front["body"])
     regions = _closed_regions(flat)
     headings = tuple(_headings(flat, front_end, regions))
     title = " ".join(fields.text("title").split())
     if not title and (found := FRONT_TITLE.search(flat, 0, front_end)):
         title = found[1].strip().strip("\"'")
-    return Document(
-        source.path,
-        source.text,
-        "markdown",
-        source.origin,
+    return replace(
+        source.unchanged("markdown", *fields.notes(), *filter(None, [note])),
         title=title[:MAX_TITLE] or first_title(headings),
         headings=headings,
-        notes=notes,
         fields=fields.found(),
         blocks=blocks(flat, regions, is_lazy=True),
     )
@@ -125,3 +129,112 @@ def _paragraph_start(flat: str, end: int, floor: int) -> int:
             break
         begin = line_start
     return begin
+
+
+# --- front matter ------------------------------------------------------------------------------------------
+# Untrusted: no code in it is run, and none takes long, for its length, names, values and nodes are bounded.
+
+MAX_FRONT_MATTER = 64 * 1024  # characters; PyYAML needs about half a second for them
+MAX_NODES = 5_000  # of a YAML tree: aliases make endless ones of a few lines
+
+KEY = re.compile(r"^[\w-]+:", re.MULTILINE)
+
+
+def _yaml_fields(text: str) -> tuple[Fields, str]:
+    """The fields of a YAML mapping, and a note; no fields where it is something else.
+
+    PyYAML composes the tree but constructs plain values only, so no tag in it creates an object.
+    """
+    import yaml  # takes 20 ms, and few documents need it
+
+    fields = Fields()
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            root = loader.get_single_node()
+            if isinstance(root, yaml.MappingNode):
+                _YamlTree(loader, fields).add(root, "")
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # "\UFFFFFFFF" raises no YAMLError
+        if not KEY.search(text):
+            return Fields(), ""  # prose between two rules
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 2})" if mark else ""
+        return Fields(), f"front matter is not YAML{where}: its fields are left out"
+    except RecursionError:
+        return Fields(), "front matter is nested too deep: its fields are left out"
+    return fields, ""
+
+
+class _YamlTree:
+    """Visits the nodes of a YAML tree, a bounded number of them: an alias may lead back to a node above."""
+
+    def __init__(self, loader: yaml.SafeLoader, fields: Fields) -> None:
+        self._loader = loader
+        self._fields = fields
+        self._n_nodes = 0
+
+    def add(self, node: yaml.Node, name: str) -> None:
+        self._n_nodes += 1
+        if self._n_nodes > MAX_NODES or len(name) > MAX_NAME:
+            self._fields.leave_out()
+        elif node.id == "scalar":
+            self._add_scalar(node, name)
+        elif node.id == "sequence":
+            self._n_nodes += len(node.value)
+            for item in node.value:
+                if item.id == "scalar":
+                    self._add_scalar(item, name)
+                else:
+                    self._fields.leave_out()
+        else:
+            for key, value in node.value:
+                if self._n_nodes <= MAX_NODES and key.id == "scalar" and key.value != "<<":
+                    self.add(value, f"{name}.{key.value}" if name else key.value)
+                else:
+                    self._fields.leave_out()
+
+    def _add_scalar(self, node: yaml.ScalarNode, name: str) -> None:
+        is_plain = node.style is None
+        implied = self._loader.resolve(type(node), node.value, (is_plain, not is_plain))
+        is_time = ":" in node.value and implied.endswith((":int", ":float"))
+        if node.tag == "tag:yaml.org,2002:str" or is_time:
+            self._fields.add(name, node.value)  # 12:30 is a time, though in YAML 1.1 it is the number 750
+        elif node.tag != implied:
+            self._fields.leave_out()
+        else:
+            try:
+                self._fields.add(name, self._loader.construct_object(node))
+            except (ValueError, OverflowError):  # 2024-02-30, or 5,000 digits
+                self._fields.add(name, node.value)
+
+
+def _toml_fields(text: str) -> tuple[Fields, str]:
+    """The fields of a TOML document, and a note."""
+    fields = Fields()
+    try:
+        _add_table(_toml_table(text), "", fields)
+    except (ValueError, RecursionError) as error:
+        reason = str(error).partition("\n")[0][:100]
+        return Fields(), f"TOML front matter ({reason}): its fields are left out"
+    return fields, ""
+
+
+def _toml_table(text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+
+        return tomllib.loads(text)
+    raise ValueError("reading it takes Python 3.11")
+
+
+def _add_table(table: dict[str, Any], prefix: str, fields: Fields) -> None:
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            _add_table(value, f"{name}.", fields)
+        elif isinstance(value, list):
+            fields.add_all(name, value)
+        else:
+            fields.add(name, value)

@@ -31,14 +31,7 @@ MAX_FORMS = 5  # named in a note
 MAX_FORM = 80  # characters
 
 ANSI = re.compile(r"\x1b(?:\[[0-?]{0,50}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)|[@-Z\\^_])")
-LANGUAGES = {
-    "c++": "cpp",
-    "c++11": "cpp",
-    "c++14": "cpp",
-    "c++17": "cpp",
-    "c#": "csharp",
-    "ipython": "python",
-}
+LANGUAGES = dict.fromkeys(("c++", "c++11", "c++14", "c++17"), "cpp") | {"c#": "csharp", "ipython": "python"}
 
 Strings = list[Token]
 
@@ -107,7 +100,7 @@ class _Notebook(DocumentBuilder):
         """The decoded string; "" for anything else."""
         if not isinstance(node, Token) or node.kind != "string":
             return ""
-        return string_value(self._text, node.start, node.end)
+        return string_value(self._text, node)
 
     def document(self) -> Document:
         """The notebook, with a note on what was left out."""
@@ -172,7 +165,7 @@ class _Notebook(DocumentBuilder):
     def _decoded(self, strings: Strings) -> AnchoredText:
         decoded = TextBuilder()
         for token in strings:
-            copy_string(decoded, self._text, token.start, token.end)
+            copy_string(decoded, self._text, token)
         return decoded.build()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -66,7 +66,9 @@ def _extract_pages(document: PdfDocument, contents: Contents) -> None:
         pages.append(page_lines)
         remarks.append(page_remarks)
         n_scanned += is_scanned
-    hyphenated = _hyphenated_words("\n".join(line.text for lines in pages for line in lines))
+    # The words with a hyphen inside a line: there the hyphen belongs to the word.
+    all_words = HYPHENATED.findall("\n".join(line.text for lines in pages for line in lines))
+    hyphenated = frozenset(word.lower() for word in all_words)
     texts = [paragraphs(lines, hyphenated) for lines in pages]
     if not any(map(str.strip, texts)) and not any(remarks):
         count = counted(n_pages, "page", "pages")
@@ -95,7 +97,7 @@ def _note_left_out(document: PdfDocument, contents: Contents) -> None:
 def _extract_properties(properties: dict[str, Any], contents: Contents) -> None:
     title = WRITER.sub("", " ".join(str(properties.get("Title") or "").split()))
     if not NO_TITLE.match(title):
-        contents.title = title
+        contents.add_property("title", title)
     contents.add_property("author", properties.get("Author"))
     contents.add_property("subject", properties.get("Subject"))
     contents.add_keywords(properties.get("Keywords"))
@@ -156,19 +158,13 @@ class TextLine:
 
 def _read_page(document: PdfDocument, index: int) -> tuple[list[TextLine], list[str], bool]:
     """A page's lines, its remarks, and whether it shows pictures but holds no text."""
-    page = document[index]
-    try:
-        text_page = page.get_textpage()
-        try:
+    with closing(document[index]) as page:
+        with closing(page.get_textpage()) as text_page:
             lines = list(_lines(text_page))
-        finally:
-            text_page.close()
         is_scanned = not any(line.text.strip() for line in lines) and any(
             page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3)
         )
         return lines, _remarks(page), is_scanned
-    finally:
-        page.close()
 
 
 def _lines(text_page: PdfTextPage) -> Iterator[TextLine]:
@@ -217,15 +213,10 @@ MAX_SIZE_RATIO = 1.25  # between the sizes of two lines; beyond it a paragraph b
 def paragraphs(lines: Sequence[TextLine], hyphenated: frozenset[str] = frozenset()) -> str:
     """The text of a page, with a blank line between paragraphs.
 
-    ``hyphenated`` are words (in lower case) known to keep their hyphen, from `_hyphenated_words`.
+    ``hyphenated`` are words (in lower case) known to keep their hyphen.
     """
     text = "\n\n".join(_joined(block) for block in _blocks(lines))
     return BROKEN.sub(lambda broken: _unbroken(broken, hyphenated), text)
-
-
-def _hyphenated_words(text: str) -> frozenset[str]:
-    """The words with a hyphen inside a line, in lower case: there the hyphen belongs to the word."""
-    return frozenset(word.lower() for word in HYPHENATED.findall(text))
 
 
 def _unbroken(broken: re.Match[str], hyphenated: frozenset[str]) -> str:

@@ -8,8 +8,7 @@ from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
 from minisearch.parsers.contents import Contents, Pieces, heading_piece, text_piece
-from minisearch.parsers.figures import add_shape, shapes, text_of
-from minisearch.parsers.office import Package, attribute, child, children
+from minisearch.parsers.office import Package, add_shape, attribute, child, children, shapes, text_of
 
 TITLES = {"title", "ctrTitle"}
 FOOTERS = {"ftr", "hdr", "dt"}
@@ -39,20 +38,20 @@ def _add_slide(page: Pieces, package: Package, part: str, footers: set[str]) -> 
             footers.add(words)
         if shape is not title and not is_repeated:
             add_shape(page, package, part, shape)
-    for name in package.parts(part, "notesSlide"):
-        notes = _shapes(package.optional(name))
-        _add_remarks(page, "Notes", (_text(shape) for shape in notes if _placeholder(shape) == "body"))
-    for name in package.parts(part, "comments"):
-        _add_remarks(page, "Comment", _comments(package.optional(name)))
+    for _, root in package.roots(part, "notesSlide"):
+        notes = (_text(shape) for shape in _shapes(root) if _placeholder(shape) == "body")
+        _add_remarks(page, "Notes", notes)
+    for _, root in package.roots(part, "comments"):
+        _add_remarks(page, "Comment", _comments(root))
 
 
-def _shapes(slide: Element | None) -> list[Element]:
+def _shapes(slide: Element) -> list[Element]:
     return [shape for tree in children(slide, "cSld", "spTree") for shape in shapes(tree)]
 
 
-def _comments(root: Element | None) -> Iterator[str]:
+def _comments(root: Element) -> Iterator[str]:
     """The words of comments, in the old and in the new format."""
-    for element in () if root is None else root.iter():
+    for element in root.iter():
         if tag_name(element) == "text":
             yield element.text or ""
         elif tag_name(element) == "txBody":

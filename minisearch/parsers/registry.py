@@ -1,54 +1,48 @@
 """The reader for each file format: a path or its bytes go in, a `Document` comes out.
 
 The suffix decides on the reader, one function for each format.  Readers of text formats (``READERS``) get a
-decoded `Source` and find title, headings and fields; readers of binary formats (``EXTRACTED``) get the bytes.
-Any other file is plain text, unless its first bytes say that it is not.  Whether a file is wanted or has
-changed is left to others.  The message of an IngestError is only the reason ("binary file"): the caller knows
-the path.
+decoded `Source` and find title, headings and fields.  Readers of binary formats (``EXTRACTED``) get bytes,
+which the sandbox process extracts; a file may have taken that process over, so every value of its answer is
+checked here.  Any other file is plain text, unless its first bytes say that it is not.
+
+Whether a file is wanted or has changed is left to others.  The message of an IngestError is only the reason
+("binary file"): the caller knows the path.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from importlib import metadata
+from typing import Any
 
 from minisearch.errors import IngestError
 from minisearch.parsers.code import CODE_SUFFIXES, LANGUAGES, read_code
 from minisearch.parsers.email_ import read_email
-from minisearch.parsers.extracted import EXTRACTED
 from minisearch.parsers.html import read_html
 from minisearch.parsers.json_ import read_json, read_jsonl
 from minisearch.parsers.markdown import read_markdown
 from minisearch.parsers.notebook import read_notebook
 from minisearch.parsers.rst import read_rst
-from minisearch.parsers.source import Source, decode
-from minisearch.parsers.tables import read_table
-from minisearch.types import Document
-
-
-def read_text(source: Source) -> Document:
-    """The file unchanged."""
-    return source.unchanged("text")
-
+from minisearch.parsers.sandbox import NONSENSE, Sandbox
+from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, decode, first_title
+from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
+from minisearch.text import storable
+from minisearch.types import Document, Heading, Origin
 
 READERS: dict[str, Callable[[Source], Document]] = {
-    ".md": read_markdown,
-    ".markdown": read_markdown,
-    ".mdx": read_markdown,
-    ".rst": read_rst,
-    ".html": read_html,
-    ".htm": read_html,
-    ".xhtml": read_html,
     **dict.fromkeys(CODE_SUFFIXES, read_code),
-    ".csv": read_table,
-    ".tsv": read_table,
+    **dict.fromkeys((".md", ".markdown", ".mdx"), read_markdown),
+    ".rst": read_rst,
+    **dict.fromkeys((".html", ".htm", ".xhtml"), read_html),
+    **dict.fromkeys((".csv", ".tsv"), read_table),
     ".json": read_json,
-    ".jsonl": read_jsonl,
-    ".ndjson": read_jsonl,
+    **dict.fromkeys((".jsonl", ".ndjson"), read_jsonl),
     ".ipynb": read_notebook,
     ".eml": read_email,
 }
@@ -95,18 +89,152 @@ def parse(path: str, data: bytes) -> Document:
     if read_binary := EXTRACTED.get(suffix):
         document = read_binary(path, data)
     else:
-        document = READERS.get(suffix, read_text)(decode(path, data))
+        source = decode(path, data)
+        document = READERS[suffix](source) if suffix in READERS else source.unchanged("text")
     return replace(document, language=document.language or LANGUAGES.get(suffix, ""))
 
 
 @lru_cache(maxsize=1)
 def installed_libraries() -> tuple[str, ...]:
     """The installed ones of ``LIBRARIES``, as "name version"."""
-    return tuple(f"{name} {version}" for name in LIBRARIES if (version := _version(name)))
+    found = []
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return tuple(found)
 
 
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
+# --- binary formats ----------------------------------------------------------------------------------------
+
+MAX_NOTES = 20
+MAX_LEVEL = 9
+
+
+# One for all threads, because a process for each file would cost more than reading it; starts with the first.
+SANDBOX = Sandbox()
+
+
+def reader(
+    format_: str, *, library: str = "", sandbox: Sandbox = SANDBOX
+) -> Callable[[str, bytes], Document]:
+    """A function from a path and bytes to a Document, by the module ``format_``, which needs a library.
+
+    It raises IngestError with the reason where there is no document.
+    """
+    label = format_.upper()
+
+    def read_binary(path: str, data: bytes) -> Document:
+        if library and not importlib.util.find_spec(library):
+            raise IngestError(f"{label} needs {library}: pip install 'minisearch[{format_}]'")
+        contents = sandbox.extract(format_, label, data)
+        try:
+            return _document(path, format_, contents)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise IngestError(NONSENSE) from error
+
+    return read_binary
+
+
+EXTRACTED = {
+    ".pdf": reader("pdf", library="pypdfium2"),
+    **dict.fromkeys((".docx", ".docm"), reader("docx")),
+    **dict.fromkeys((".pptx", ".pptm", ".ppsx"), reader("pptx")),
+    **dict.fromkeys((".xlsx", ".xlsm"), reader("xlsx")),
+    ".epub": reader("epub"),
+}
+
+
+def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
+    """The Document with these contents; KeyError, TypeError or ValueError where they make no sense."""
+    notes = [_text(note)[:MAX_TITLE] for note in _list(contents["notes"])][:MAX_NOTES]
+    builder = _Builder(Source(path, "", Origin(""), tuple(notes)), format_)
+    builder.title = _text(contents["title"])
+    if builder.title.strip():
+        builder.fields.add("title", builder.title)
+    for name, value in _list(contents["properties"]):
+        builder.fields.add(_text(name), _text(value))
+    for page in _list(contents["pages"]):
+        builder.begin_page()
+        for piece in _list(page):
+            builder.add_piece(piece)
+    document = builder.document()
+    has_title = document.title or format_ not in ("docx", "epub")
+    return replace(
+        document,
+        origin=Origin(document.text, is_extract=True),
+        title=document.title if has_title else first_title(document.headings),
+        pages=document.pages if contents["has_pages"] is True else (),
+    )
+
+
+class _Builder(DocumentBuilder):
+    """Adds pages and the pieces that `contents` describes."""
+
+    _gap = ""  # before the next piece
+
+    def begin_page(self) -> None:
+        self.insert("\n\n" if self.pages else "")
+        self._gap = ""
+        self.pages.append(len(self))
+
+    def add_piece(self, piece: dict[str, Any]) -> None:
+        if "group" in piece:
+            self._gap = "\n" if piece["kind"] == "next item" else self._gap
+            start = len(self) + len(self._gap)
+            for inner in _list(piece["group"]):
+                self.add_piece(inner)
+            if start < len(self):
+                self.blocks.append((start, len(self)))
+        elif "html" in piece:
+            document = read_html(Source.of_text(_text(piece["html"])))
+            self._add_text(document.text, document.headings, document.blocks)
+        elif "rows" in piece:
+            rows = [[_text(cell) for cell in _list(row)] for row in _list(piece["rows"])]
+            for row in _row_texts(rows):
+                self._add_text(row, (), [(0, len(row))])
+        else:
+            headings = (
+                Heading(int(start), int(level), _text(title)) for start, level, title in piece["headings"]
+            )
+            self._add_text(_text(piece["text"]), headings)
+
+    def _add_text(
+        self, text: str, headings: Iterable[Heading], blocks: Iterable[tuple[int, int]] = ()
+    ) -> None:
+        if not text:
+            return
+        self.insert(self._gap)
+        base, last = len(self), 0
+        for heading in headings:
+            if not (last <= heading.start <= len(text) and heading.level >= 1):
+                raise ValueError("a heading outside its page")
+            last = heading.start
+            self.headings.append(
+                Heading(base + last, min(heading.level, MAX_LEVEL), heading.title[:MAX_TITLE])
+            )
+        self.blocks += [(base + start, base + end) for start, end in blocks]
+        self.insert(text)
+        self._gap = "\n\n"
+
+
+def _row_texts(rows: list[list[str]]) -> list[str]:
+    """The rows of a table as "header: cell; header: cell".
+
+    A form has no header: its rows begin with "Name:", and read "Name: Ada".
+    """
+    rows = [[" ".join(cell.split()) for cell in row] for row in rows]
+    labels = labels_of(header_of(rows[:SAMPLE_ROWS]))
+    texts = (row_text(labels if number else [], row) for number, row in enumerate(rows))
+    return [text.replace(":; ", ": ") for text in texts if text]
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return storable(value)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 
 from minisearch.parsers.blocks import blocks
-from minisearch.parsers.fields import Fields
-from minisearch.parsers.source import MAX_TITLE, Source, first_title
+from minisearch.parsers.source import MAX_TITLE, Fields, Source, first_title
 from minisearch.text import newlines
 from minisearch.types import Document, Heading
 
@@ -42,14 +42,10 @@ def read_rst(source: Source) -> Document:
     sections = list(_headings(flat))
     headings = tuple(heading for heading, _ in sections)
     fields = _fields(flat, sections)
-    return Document(
-        source.path,
-        source.text,
-        "rst",
-        source.origin,
+    return replace(
+        source.unchanged("rst", *fields.notes()),
         title=first_title(headings),
         headings=headings,
-        notes=(*source.notes, *fields.notes()),
         fields=fields.found(),
         blocks=blocks(flat),
     )

@@ -2,8 +2,8 @@
 
 Bytes go in, a `Source` comes out: the decoded text, and an `Origin` that gives the bytes back.  A reader
 copies pieces of the source and inserts words in between (the name of a column, the path of a key); a
-`TextBuilder` records how the text maps to the source, a `DocumentBuilder` the rest of a `Document` too.  What
-the pieces are is left to the reader of each format.
+`TextBuilder` records how the text maps to the source, `Fields` collects metadata within bounds, and a
+`DocumentBuilder` the rest of a `Document` too.  What the pieces are is left to the reader of each format.
 
 A byte-order mark decides the encoding.  Without one the file is UTF-8 where it is valid, or where any two
 bytes of it form a UTF-8 character; else Windows-1252.  An invalid byte becomes one U+FFFD in the text, while
@@ -13,14 +13,15 @@ bytes of it form a UTF-8 character; else Windows-1252.  An invalid byte becomes 
 from __future__ import annotations
 
 import codecs
+import math
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import date, datetime, time
 
 from minisearch.errors import IngestError
 from minisearch.parsers.blocks import Block, outermost_first
-from minisearch.parsers.fields import Fields
 from minisearch.text import UNSTORABLE, storable
 from minisearch.types import Anchors, Document, Heading, Origin
 
@@ -194,6 +195,85 @@ class TextBuilder:
         elif place - self._source_anchors[-1] != position - self._text_anchors[-1]:
             self._text_anchors.append(position)
             self._source_anchors.append(place)
+
+
+# --- metadata ----------------------------------------------------------------------------------------------
+
+Value = str | float | bool
+
+MAX_VALUES = 200
+MAX_VALUE = 1_000  # characters
+MAX_NAME = 100
+
+
+class Fields:
+    """Collects fields; values beyond the bounds are left out and counted."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[Value]] = {}
+        self._n_values = 0
+        self._n_left_out = 0
+        self._n_cut = 0
+
+    def add(self, name: str, value: object) -> None:
+        """Add one value of a field; dates become ISO text, None is ignored."""
+        name = " ".join(storable(name).lower().split())
+        plain = _plain(value)
+        if value is None or not name:
+            return
+        if plain is None or self._n_values == MAX_VALUES or len(name) > MAX_NAME:
+            self.leave_out()
+            return
+        if isinstance(plain, str) and len(plain) > MAX_VALUE:
+            plain = plain[:MAX_VALUE]
+            self._n_cut += 1
+        self._values.setdefault(name, []).append(plain)
+        self._n_values += 1
+
+    def add_all(self, name: str, values: Iterable[object]) -> None:
+        """Add each value of a list."""
+        for value in values:
+            self.add(name, value)
+
+    def leave_out(self) -> None:
+        """Count a value that cannot be kept."""
+        self._n_left_out += 1
+
+    def found(self) -> dict[str, tuple[Value, ...]]:
+        """Each name with its values, in the order in which they were added."""
+        return {name: tuple(values) for name, values in self._values.items()}
+
+    def text(self, name: str) -> str:
+        """The first value of a field if it is a text, else ""."""
+        first = self._values.get(name, [""])[0]
+        return first if isinstance(first, str) else ""
+
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, in words for the user."""
+        notes = []
+        if self._n_left_out:
+            notes.append(f"metadata: {self._n_left_out} left out, too many, too deep or not plain values")
+        if self._n_cut:
+            notes.append(f"metadata: {self._n_cut} cut to {MAX_VALUE:,} characters")
+        return tuple(notes)
+
+
+def _plain(value: object) -> Value | None:
+    """The value as it is stored; None where it is not a plain one."""
+    if isinstance(value, (date, datetime, time)):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        try:
+            number = float(value)
+        except OverflowError:  # more than 308 digits
+            return None
+        return number if math.isfinite(number) else str(number)
+    return storable(value).strip() if isinstance(value, str) else None
+
+
+# --- building a document -----------------------------------------------------------------------------------
 
 
 class DocumentBuilder(TextBuilder):

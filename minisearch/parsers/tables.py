@@ -2,7 +2,10 @@
 
 The delimiter follows from counts, the header from what its cells look like.  Not the standard library's
 reader: that gives no positions, and its Sniffer takes letters for delimiters.  Rows, cells and quotes are as
-that reader has them wherever the quotes are balanced.  Other formats with rows use the same header rules.
+that reader has them wherever the quotes are balanced.
+
+Other formats use the same header rules: `header_of` and `row_text` for rows of plain cells, `labels_by_place`
+for tables in HTML, whose cells may span columns and rows.
 """
 
 from __future__ import annotations
@@ -10,11 +13,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from minisearch.parsers.source import DocumentBuilder, Source, TextBuilder
+from minisearch.parsers.source import DocumentBuilder, Source
 from minisearch.types import Document
 
 DELIMITERS = "\t;|,"
@@ -36,7 +40,7 @@ VALUE = re.compile(
 YEAR = re.compile(r"(?:1[5-9]|20)[0-9]{2}")
 
 
-class Cell(NamedTuple):
+class CellSpan(NamedTuple):
     """Where a cell stands, without quotes and white space around it; quotes inside may be doubled."""
 
     start: int
@@ -59,43 +63,41 @@ def read_table(source: Source) -> Document:
     labels = labels_of(header_of([[cell.value(text) for cell in row] for row in sample]))
     builder = DocumentBuilder(source, "table")
     for number, row in enumerate(rows(text, delimiter, start)):
-        builder.begin_paragraph()
-        begin = len(builder)
         _add_row(builder, text, row, labels if number else [])
-        if begin < len(builder):
-            builder.blocks.append((begin, len(builder)))
     return builder.document()
 
 
-def _add_row(builder: TextBuilder, text: str, row: Sequence[Cell], labels: Sequence[str]) -> None:
-    is_first = True
+def _add_row(builder: DocumentBuilder, text: str, row: Sequence[CellSpan], labels: Sequence[str]) -> None:
+    builder.begin_paragraph()
+    begin = len(builder)
     for i, cell in enumerate(row):
         if cell.start == cell.end:
             continue
         label = labels[i] if i < len(labels) else ""
-        if is_first:
+        if begin == len(builder):
             builder.insert(label, cell.start)
         else:
             builder.insert(f"; {label}")
-        is_first = False
         position = cell.start
         while cell.is_doubled and (quotes := text.find('""', position, cell.end)) >= 0:
             builder.copy(text[position : quotes + 1], position, quotes + 2)
             position = quotes + 2
         builder.copy(text[position : cell.end], position, cell.end)
+    if begin < len(builder):
+        builder.blocks.append((begin, len(builder)))
 
 
 # --- rows ----------------------------------------------------------------------------------------------
 
 
-def rows(text: str, delimiter: str, start: int = 0) -> Iterator[list[Cell]]:
+def rows(text: str, delimiter: str, start: int = 0) -> Iterator[list[CellSpan]]:
     """The rows from ``start`` on that have a cell.
 
     A quote that is not closed, or that closes in the middle of words, is an ordinary character: a stray one
     must not turn the rest of the file into one cell.
     """
     match = _cell_pattern(delimiter).match
-    row: list[Cell] = []
+    row: list[CellSpan] = []
     position = start
     while position < len(text):
         found = match(text, position)
@@ -105,7 +107,7 @@ def rows(text: str, delimiter: str, start: int = 0) -> Iterator[list[Cell]]:
         value = text[first:last]
         first += len(value) - len(value.lstrip())
         last = max(first, last - len(value) + len(value.rstrip()))
-        row.append(Cell(first, last, kind == "quoted" and text.find('""', first, last) >= 0))
+        row.append(CellSpan(first, last, kind == "quoted" and text.find('""', first, last) >= 0))
         position = found.end()
         if text.startswith(delimiter, position) and position + 1 < len(text):
             position += 1
@@ -204,3 +206,133 @@ def row_text(labels: Sequence[str], values: Sequence[str]) -> str:
     """A row as text, as in `read_table`: "name: Ada; born: 1815"; empty cells are left out."""
     filled = [(labels[i] if i < len(labels) else "") + value for i, value in enumerate(values) if value]
     return "; ".join(filled)
+
+
+# --- tables in HTML --------------------------------------------------------------------------------------
+# A table without a header, or with one column, may be the layout of a page, and gets no labels.
+
+MAX_COLUMNS = 100  # cells beyond them have no label, so that the cost of a row is bounded
+MAX_ABOVE = 20  # cells that continue from above; where there are more, no row from there on has labels
+# Cells of several rows are repeated in each, in total at most this many times the words of their table.
+MAX_REPEATED = 8
+
+
+@dataclass(slots=True)
+class Cell:
+    """A cell: the position of its tag, its words, the columns and rows it spans (0: all of its section).
+
+    `labels_by_place` finds its columns, ``start:end``, and the number of the first row below it.
+    """
+
+    place: int
+    words: str
+    is_header: bool
+    n_columns: int = 1
+    n_rows: int = 1
+    start: int = 0
+    end: int = 0
+    end_row: int = 0
+
+
+@dataclass(slots=True)
+class Row:
+    """The cells of a row; rows of one section (thead, tbody, tfoot) share its number."""
+
+    section: int
+    cells: list[Cell] = field(default_factory=list)
+
+
+def labels_by_place(rows: Sequence[Row]) -> dict[int, str]:
+    """What to write before the words of each cell, by its place; nothing where there is no header.
+
+    A cell that spans columns has the names of all of them, but none where it spans the whole table.  One that
+    spans rows is repeated in each, before the row's own cells.
+    """
+    placed = list(_placed(rows))
+    n_columns = max((cell.end for cells, _ in placed for cell in cells), default=0)
+    room = MAX_REPEATED * sum(len(cell.words) for row in rows for cell in row.cells)
+    labels: dict[int, str] = {}
+    names: list[list[str]] = []
+    is_named = is_below = False  # whether a row used these names; whether it is below the first row of cells
+    repeated, of_above = "", None
+    for cells, above in placed:
+        filled = [cell for cell in cells if cell.words]
+        if _is_header(filled, is_first=not is_below):
+            names = _named([] if is_named else names, cells, n_columns)
+            is_named, of_above = False, None
+            labels |= {cell.place: "" for cell in cells}
+            continue
+        is_named = is_below = is_below or len(filled) > 1
+        labels |= {cell.place: _label(names, cell, n_columns) for cell in cells}
+        if above is not of_above:  # it is the same for many rows
+            repeated, of_above = _repeated(names, above, n_columns), above
+        if filled and len(repeated) <= room:
+            room -= len(repeated)
+            labels[filled[0].place] = repeated + labels[filled[0].place]
+    return labels if any(labels.values()) else {}
+
+
+def _placed(rows: Sequence[Row]) -> Iterator[tuple[list[Cell], tuple[Cell, ...]]]:
+    """The cells of each row with their columns, and those that continue from above."""
+    above: tuple[Cell, ...] = ()
+    cells: list[Cell] = []
+    taken: set[int] = set()
+    section = -1
+    for number, row in enumerate(rows):
+        before = (*above, *cells) if row.section == section else ()
+        still = tuple(cell for cell in before if cell.end_row > number)
+        section = row.section
+        if still != above:
+            above, taken = still, {column for cell in still for column in range(cell.start, cell.end)}
+        if len(above) > MAX_ABOVE:
+            return
+        cells, column = [], 0
+        for cell in row.cells:
+            while column in taken:
+                column += 1
+            if column >= MAX_COLUMNS:
+                break
+            cell.start = column
+            column += 1
+            while column < min(cell.start + cell.n_columns, MAX_COLUMNS) and column not in taken:
+                column += 1
+            cell.end, cell.end_row = column, number + cell.n_rows if cell.n_rows else len(rows)
+            cells.append(cell)
+        yield cells, above
+
+
+def _repeated(names: Sequence[Sequence[str]], above: Sequence[Cell], n_columns: int) -> str:
+    """The cells that continue from above, with their labels; those with many words are left out."""
+    short = (
+        cell
+        for cell in above
+        if cell.end - cell.start < n_columns and 0 < len(cell.words) <= MAX_LABEL and names
+    )
+    return "".join(f"{_label(names, cell, n_columns)}{cell.words}; " for cell in short)
+
+
+def _is_header(filled: Sequence[Cell], *, is_first: bool) -> bool:
+    """Whether a row names columns other than the first; below other rows, a row of figures is a sum."""
+    if not all(cell.is_header for cell in filled) or not any(cell.start for cell in filled):
+        return False
+    words = [cell.words for cell in filled]
+    return is_first or not any(VALUE.fullmatch(value) and not YEAR.fullmatch(value) for value in words)
+
+
+def _named(names: Sequence[Sequence[str]], cells: Sequence[Cell], n_columns: int) -> list[list[str]]:
+    """The names of the columns, those of the outermost header row first, with one more header row."""
+    named = [list(names[column]) if names else [] for column in range(n_columns)]
+    for cell in cells:
+        words = cell.words.rstrip(" :")
+        if words and cell.end - cell.start < n_columns:
+            for column in range(cell.start, cell.end):
+                if words not in named[column]:
+                    named[column].append(words)
+    return named
+
+
+def _label(names: Sequence[Sequence[str]], cell: Cell, n_columns: int) -> str:
+    if not names or cell.end - cell.start == n_columns:
+        return ""
+    of_columns = dict.fromkeys(" ".join(names[column]) for column in range(cell.start, cell.end))
+    return labels_of([", ".join(filter(None, of_columns))])[0]

@@ -6,27 +6,28 @@ Rows are read as a stream, so that no more than one row is held as XML: a millio
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sized
+from collections.abc import Sized
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import iterate_xml, tag_name
-from minisearch.parsers.contents import Contents, DamagedPart, Pieces, counted, rows_piece, text_piece
-from minisearch.parsers.figures import add_shape, shapes
+from minisearch.parsers.contents import Contents, DamagedPart, Pieces, counted, text_piece
 from minisearch.parsers.office import (
     NumberFormat,
     Package,
+    add_shape,
     attribute,
     child,
     children,
     format_number,
     number_format,
+    shapes,
 )
+from minisearch.text import A_LETTER
 
 MAX_COLUMNS = 16_384
 ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")  # a character that XML cannot hold
 COLUMN = re.compile("[A-Z]{1,3}")
-LETTER = re.compile(r"[^\W\d_]")
 # Codes in headers and footers: alignment, font, and fields such as the page number.
 HEADER_CODE = re.compile(r'&(?:"[^"]*"|[0-9]+|K[0-9A-Fa-f]{6}|.)')
 
@@ -58,13 +59,12 @@ class _Workbook:
         self.n_uncalculated = self.n_lost = 0
         for name in package.parts(main, "sharedStrings"):
             self._add_strings(name)
-        for name in package.parts(main, "styles"):
-            if (styles := package.optional(name)) is not None:
-                self._formats += _formats(styles)
+        for _, styles in package.roots(main, "styles"):
+            self._formats += _formats(styles)
 
     def _add_strings(self, part: str) -> None:
         try:
-            self._strings += (_text(one) for one in self._elements(part, {"si"}))
+            self._strings += map(_text, iterate_xml(self._package.archive.read(part), {"si"}))
         except DamagedPart:
             self._package.contents.note_unreadable(part)
 
@@ -72,24 +72,20 @@ class _Workbook:
         """Add a sheet's rows, headers and footers, comments, and drawings."""
         rows: list[dict[int, str]] = []
         headers: dict[str, None] = {}
-        for element in self._elements(part, {"row", "headerFooter"}):
+        for element in iterate_xml(self._package.archive.read(part), {"row", "headerFooter"}):
             if tag_name(element) == "headerFooter":
                 texts = (" ".join(HEADER_CODE.sub(" ", one.text or "").split()) for one in element)
-                headers |= dict.fromkeys(filter(LETTER.search, texts))
+                headers |= dict.fromkeys(filter(A_LETTER.search, texts))
             elif row := self._row(element):
                 rows.append(row)
         if rows:
             used = sorted(set().union(*rows))  # columns that no row uses would only take room
-            page.append(rows_piece([[row.get(column, "") for column in used] for row in rows]))
+            page.append({"rows": [[row.get(column, "") for column in used] for row in rows]})
         page += map(text_piece, headers)
         self._add_comments(page, part)
-        for name in self._package.parts(part, "drawing"):
-            root = self._package.optional(name)
-            for shape in () if root is None else shapes(root):
+        for name, root in self._package.roots(part, "drawing"):
+            for shape in shapes(root):
                 add_shape(page, self._package, name, shape)
-
-    def _elements(self, part: str, names: set[str]) -> Iterator[Element]:
-        return iterate_xml(self._package.archive.read(part), names)
 
     def _row(self, element: Element) -> dict[int, str]:
         """The cells of a row that are not empty, by column."""
@@ -139,9 +135,8 @@ class _Workbook:
         """Add comments; where a cell has a thread, not the copy that older programs show."""
         threaded: set[str] = set()
         for kind in ("threadedComment", "comments"):
-            for name in self._package.parts(part, kind):
-                root = self._package.optional(name)
-                for comment in () if root is None else root.iter():
+            for _, root in self._package.roots(part, kind):
+                for comment in root.iter():
                     place = attribute(comment, "ref")
                     if tag_name(comment) == "threadedComment":
                         threaded.add(place)

@@ -14,7 +14,7 @@ from minisearch import MiniSearch
 from minisearch.errors import IngestError
 from minisearch.indexing import changes as reading
 from minisearch.manifest import FileChoice, Settings
-from minisearch.parsers import extracted, read_bytes, sandbox
+from minisearch.parsers import read_bytes, registry, sandbox
 from tests.fakes import HashingEncoder
 from tests.parsers.made_files import epub
 
@@ -135,11 +135,11 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     boot = "import os; os.read(0, 8); os.kill(os.getpid(), 9)"
 
     def kill() -> None:
-        extracted.SANDBOX.close()
+        registry.SANDBOX.close()
         monkeypatch.setattr(sandbox, "BOOT", boot)
 
     yield kill
-    extracted.SANDBOX.close()
+    registry.SANDBOX.close()
 
 
 KILLED = "the reader of the EPUB crashed (signal 9)"

@@ -11,8 +11,8 @@ import pytest
 from minisearch.chunking.chunker import chunk
 from minisearch.errors import IngestError
 from minisearch.parsers import parse
-from minisearch.parsers.extracted import SANDBOX
 from minisearch.parsers.pdf import TextLine, paragraphs
+from minisearch.parsers.registry import SANDBOX
 from minisearch.types import Document
 from tests.fakes import HashingEncoder
 from tests.parsers.made_files import (

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from minisearch.errors import IngestError, TookTooLong
-from minisearch.parsers import extracted, parse
-from minisearch.parsers.extracted import EPUB, PDF, Format, reader
+from minisearch.parsers import parse, registry
+from minisearch.parsers.registry import reader
 from minisearch.parsers.sandbox import Limits, Sandbox, Stopped, stoppable
 from tests.parsers.made_files import deflated, epub, pdf, pdf_of_streams, stream
 
@@ -32,11 +32,11 @@ def sandbox() -> Iterator[Sandbox]:
     box.close()
 
 
-def take(sandbox: Sandbox, data: bytes, format_: Format = PDF) -> str:
-    return reader(format_, sandbox)("a", data).text
+def take(sandbox: Sandbox, data: bytes, format_: str = "pdf") -> str:
+    return reader(format_, sandbox=sandbox)("a", data).text
 
 
-def reason(sandbox: Sandbox, data: bytes, format_: Format = PDF) -> str:
+def reason(sandbox: Sandbox, data: bytes, format_: str = "pdf") -> str:
     with pytest.raises(IngestError) as caught:
         take(sandbox, data, format_)
     return str(caught.value)
@@ -69,7 +69,7 @@ def test_the_process_starts_with_the_first_file_and_is_kept(sandbox):
     assert sandbox.pid is None
     assert take(sandbox, pdf("one")) == "one"
     pid = sandbox.pid
-    assert take(sandbox, epub("<p>two</p>"), EPUB) == "two"
+    assert take(sandbox, epub("<p>two</p>"), "epub") == "two"
     assert reason(sandbox, b"nothing").startswith("not a PDF")
     assert sandbox.pid == pid
     sandbox.close()
@@ -178,9 +178,7 @@ def test_the_process_loads_no_more_than_it_needs():
         [sys.executable, "-c", code.format(", ".join(formats))], cwd=ROOT, capture_output=True, text=True
     )
     loaded = set(done.stdout.split())
-    helpers = {
-        f"minisearch.parsers.{name}" for name in ("archive", "contents", "docx_styles", "figures", "office")
-    }
+    helpers = {f"minisearch.parsers.{name}" for name in ("archive", "contents", "docx_styles", "office")}
     modules = {f"minisearch.parsers.{name}" for name in (*formats, "sandbox_child")}
     assert {name for name in loaded if name.startswith("minisearch")} == {
         "minisearch", "minisearch.parsers", "minisearch.text", *helpers, *modules,
@@ -191,7 +189,7 @@ def test_the_process_loads_no_more_than_it_needs():
 @pytest.mark.parametrize("ending", ["sys.exit()", "os._exit(0)", "os.kill(os.getpid(), 9)"])
 def test_the_process_ends_with_its_parent(ending):
     code = (
-        "import os, sys; from minisearch.parsers.extracted import SANDBOX, EXTRACTED\n"
+        "import os, sys; from minisearch.parsers.registry import SANDBOX, EXTRACTED\n"
         "from tests.parsers.made_files import pdf\n"
         f"EXTRACTED['.pdf']('a', pdf('words')); print(SANDBOX.pid, flush=True); {ending}"
     )
@@ -371,7 +369,7 @@ def test_ctrl_c_reaches_the_parent_at_once():
 
 
 def test_a_missing_library_names_its_install_line(monkeypatch):
-    monkeypatch.setattr(extracted.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(IngestError) as caught:
         parse("a.pdf", b"")
     assert str(caught.value) == "PDF needs pypdfium2: pip install 'minisearch[pdf]'"
