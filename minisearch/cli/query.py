@@ -128,11 +128,10 @@ def query(
     with wrong_usage():
         options = QueryOptions(text=" ".join(text), **given)
         search = options.search_options()
-    output = Output(full, why, as_json)
     with index.open(rerank_model=options.rerank_model) as ms:
         n_failed = int(refresh and not _refresh(ms))
         for answer in _answers(ms, options, search):
-            output.show(answer, ms, options)
+            _show(answer, ms, options, full=full, why=why, as_json=as_json)
             n_failed += bool(answer.error)
     if n_failed:
         sys.exit(1)
@@ -199,57 +198,53 @@ def _batch(file: str) -> Iterator[tuple[int, str]]:
 # --- what is printed ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """How answers are printed: ``full`` passages, the scores of each step (``why``), or ``as_json``."""
+def _show(
+    answer: Answer, ms: MiniSearch, options: QueryOptions, *, full: bool, why: bool, as_json: bool
+) -> None:
+    """Print the answer to one query; on standard error its error, or why nothing was found."""
+    reason = "" if answer.found or answer.error else why_nothing(ms, answer.found, options)
+    if as_json:
+        _print_json(answer, reason, why=why)
+    else:
+        _print_page(answer, _remark(answer.found, ms, options), full=full, why=why)
+    if answer.error:
+        click.echo(f"Error: {printable(answer.error)}", err=True)
+    elif reason:
+        about = "" if answer.query is None else f" for {one_line(answer.query)!r}"
+        click.echo(f"No results{about}: {reason}", err=True)
 
-    full: bool
-    why: bool
-    as_json: bool
 
-    def show(self, answer: Answer, ms: MiniSearch, options: QueryOptions) -> None:
-        """Print the answer to one query; on standard error its error, or why nothing was found."""
-        reason = "" if answer.found or answer.error else why_nothing(ms, answer.found, options)
-        if self.as_json:
-            self._json(answer, reason)
-        else:
-            self._page(answer, _remark(answer.found, ms, options))
-        if answer.error:
-            click.echo(f"Error: {printable(answer.error)}", err=True)
-        elif reason:
-            about = "" if answer.query is None else f" for {one_line(answer.query)!r}"
-            click.echo(f"No results{about}: {reason}", err=True)
+def _print_page(answer: Answer, remark: str, *, full: bool, why: bool) -> None:
+    """The page of one query, in a batch below the query itself."""
+    terminal = Terminal.of_stdout()
+    parts = [] if answer.query is None else [terminal.styled(f"== {one_line(answer.query)}", "1")]
+    if answer.found:
+        from minisearch.cli.page import page  # --help need not compile its patterns
 
-    def _page(self, answer: Answer, remark: str) -> None:
-        """The page of one query, in a batch below the query itself."""
-        terminal = Terminal.of_stdout()
-        parts = [] if answer.query is None else [terminal.styled(f"== {one_line(answer.query)}", "1")]
-        if answer.found:
-            from minisearch.cli.page import page  # --help need not compile its patterns
+        parts.append(page(answer.found, terminal, whole=full, why=why, remark=remark))
+    if parts:
+        end = "" if answer.query is None else "\n"
+        click.echo("\n\n".join(parts) + end, color=True)  # `Terminal` has decided about styles
 
-            parts.append(page(answer.found, terminal, whole=self.full, why=self.why, remark=remark))
-        if parts:
-            end = "" if answer.query is None else "\n"
-            click.echo("\n\n".join(parts) + end, color=True)  # `Terminal` has decided about styles
 
-    def _json(self, answer: Answer, reason: str) -> None:
-        """A line for each result; for a query of a batch without results, one line with the reason."""
-        found = answer.found
-        about: dict[str, Any] = {
-            "is_confident": found.is_confident,
-            "required": found.query.required,
-            "excluded": found.query.excluded,
-        }
-        if self.why:
-            names = ("mode", "plan", "n_matching", "n_reranked")
-            about["search"] = {"question": found.query} | {name: getattr(found, name) for name in names}
-        if answer.query is not None:
-            about["query"] = answer.query
-        for result in found:
-            click.echo(as_json_line(asdict(result) | about))
-        if not found and answer.query is not None:
-            why = {"error": answer.error} if answer.error else {"no_results": reason}
-            click.echo(as_json_line({"rank": None, **why, **about}))
+def _print_json(answer: Answer, reason: str, *, why: bool) -> None:
+    """A line for each result; for a query of a batch without results, one line with the reason."""
+    found = answer.found
+    about: dict[str, Any] = {
+        "is_confident": found.is_confident,
+        "required": found.query.required,
+        "excluded": found.query.excluded,
+    }
+    if why:
+        names = ("mode", "plan", "n_matching", "n_reranked")
+        about["search"] = {"question": found.query} | {name: getattr(found, name) for name in names}
+    if answer.query is not None:
+        about["query"] = answer.query
+    for result in found:
+        click.echo(as_json_line(asdict(result) | about))
+    if not found and answer.query is not None:
+        cause = {"error": answer.error} if answer.error else {"no_results": reason}
+        click.echo(as_json_line({"rank": None, **cause, **about}))
 
 
 def _remark(found: SearchResults, ms: MiniSearch, options: QueryOptions) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from minisearch.chunking.chunker import cut_document
 from minisearch.chunking.positions import bytes_under
 from minisearch.errors import CutShort, IngestError, MinisearchError
-from minisearch.files.screening import has_only_blanks, screened
+from minisearch.files.secrets import has_only_blanks, screened
 from minisearch.files.walk import FoundFile
 from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes

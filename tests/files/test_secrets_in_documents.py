@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minisearch.files.screening import has_only_blanks, screened
+from minisearch.files.secrets import has_only_blanks, screened
 from minisearch.parsers import parse
 from minisearch.types import Document, Heading, Origin
 
