@@ -1,7 +1,7 @@
-"""Show how a file is cut: a file goes in, its chunks as an index would hold them come out.
+"""Show how a file is split into chunks: a file goes in, the chunks that an index would store come out.
 
-Nothing is stored and no vector is computed.  The file is read, screened for secrets and cut as in a run, with
-the settings of the index where there is one.  Only the tokenizer of the model is needed, so torch is not
+Nothing is stored and no vector is computed.  The file is read, screened for secrets and split as in a run,
+with the settings of the index if there is one.  Only the tokenizer of the model is needed, so torch is not
 loaded.
 """
 
@@ -27,10 +27,10 @@ AT_LINES = "at lines; at functions with: pip install 'minisearch[code]'"
 
 @dataclass(frozen=True, slots=True)
 class CutFile:
-    """How one file is cut: what the parser made of it, and its chunks.
+    """The result of the parser for one file, and its chunks.
 
-    ``max_tokens`` is the most that a chunk may have by ``model``, its title included.  Where it
-    ``is_extract``, the chunks' bytes and lines are those of the text that was taken out of the file.
+    ``max_tokens`` is the limit of tokens per chunk for ``model``, with the title.  If ``is_extract``, the
+    bytes and lines of chunks are positions in the text that was extracted from the file.
     """
 
     path: str
@@ -76,7 +76,7 @@ def inspect(
 
 
 def how_code_is_cut() -> str:
-    """What source code is cut at, by the grammars that are installed."""
+    """Where source code is split, with the installed grammars."""
     languages = sorted(filter(is_installed, MODULES))
     if not languages:
         return AT_LINES
@@ -84,7 +84,7 @@ def how_code_is_cut() -> str:
 
 
 def _of_index(location: IndexLocation) -> tuple[str, Settings, Choices]:
-    """The model, the settings and the choices of the index; the defaults where there is none yet."""
+    """The model, the settings and the choices of the index; the defaults if there is none yet."""
     if location.exists():
         with LocalStore(location.database) as store, store.snapshot():
             if manifest := manifest_of(store, location):
@@ -93,7 +93,7 @@ def _of_index(location: IndexLocation) -> tuple[str, Settings, Choices]:
 
 
 def _found(path: str | os.PathLike[str], file: Path, choices: Choices) -> FoundFile:
-    """The file as a run would find it; IngestError with the reason where it would pass it over."""
+    """The file as a run would find it; IngestError with the reason if a run would skip it."""
     (item,) = walk(file, choices=choices)
     if not isinstance(item, FoundFile):
         raise IngestError(f"{path} gives no chunks: {item.reason}")

@@ -1,8 +1,8 @@
-"""How much of the files a user has is in the index, and what is not, with every reason.
+"""Coverage: how much of the user's files is in the index, and the reason for everything that is not.
 
-The rows of a store go in; sums of bytes and lists of files come out.  Every byte that the runs have read is
-in one of three sums: it is in a chunk, so it has reached a vector; it is between chunks; or its file was
-skipped.  What was left out on purpose was not read, and is only listed.
+A store goes in; sums of bytes and lists of files come out.  Every byte of the files is in one of three sums:
+it is in a chunk and so in a vector, it is between chunks, or its file was skipped.  Files and folders left
+out on purpose were not read, and are only listed.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from minisearch.types import Note, Skipped
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What the runs have read, in files, bytes and characters, and what of it reached a vector.
+    """The files, bytes and characters that the runs have read, and how many bytes are in chunks.
 
     ``n_bytes`` is the sum of ``n_bytes_reached``, ``n_bytes_between`` (white space, markup, scripts, images,
-    attachments that are no text) and ``n_bytes_passed_over``; of a file that is no text (a PDF), each page
-    has the same share, which is reached where it has text.  ``n_characters`` are those of the texts that
-    parsers made of the files.  ``skipped`` are files without text, ``left_out`` files and whole folders (with
-    a slash) that were not read, ``notes`` what is missing of files that are in the index.  ``outcome`` is the
-    last run's: unless it is "complete", or "rolled back", there may be files that
-    no run has seen.
+    attachments without text) and ``n_bytes_passed_over`` (skipped files).  In a binary file such as a PDF,
+    every page counts for the same number of bytes, which are reached if the page has text.  ``n_characters``
+    counts the text that the parsers extracted.  ``left_out`` are files and whole folders (with a slash) that
+    were not read, ``notes`` list content that is missing in indexed files.  ``outcome`` is that of the last
+    run: unless it is "complete" or "rolled back", some files may not have been read yet.
     """
 
     n_documents: int
@@ -44,7 +43,7 @@ class Coverage:
 
 
 def coverage(location: IndexLocation, *, outcome: str) -> Coverage:
-    """`MiniSearch.coverage`; ``outcome`` is how the last run ended."""
+    """`MiniSearch.coverage`; ``outcome`` is that of the last run."""
     location.must_exist()
     with LocalStore(location.database) as store, store.snapshot():
         manifest = Manifest.read(store, location.folder)
@@ -54,16 +53,16 @@ def coverage(location: IndexLocation, *, outcome: str) -> Coverage:
         notes = store.notes()
     n_seen = sum(document.stamp.n_bytes for document in documents.values())
     n_reached = sum(document.n_bytes_indexed for document in documents.values())
-    # A file that could not be read again is in the index with its earlier text, and counted there.
-    n_passed_over = sum(one.n_bytes for one in skipped if one.path not in documents)
+    # A skipped file may still be in the index with its earlier text; then it is counted as a document.
+    n_skipped = sum(one.n_bytes for one in skipped if one.path not in documents)
     return Coverage(
         n_documents=len(documents),
         n_chunks=n_chunks,
-        n_bytes=n_seen + n_passed_over,
+        n_bytes=n_seen + n_skipped,
         n_characters=sum(document.n_characters for document in documents.values()),
         n_bytes_reached=n_reached,
         n_bytes_between=n_seen - n_reached,
-        n_bytes_passed_over=n_passed_over,
+        n_bytes_passed_over=n_skipped,
         skipped=location.all_shown(skipped),
         left_out=tuple(
             replace(one, path=location.shown(one.path) + "/" * one.path.endswith("/")) for one in left_out

@@ -1,7 +1,7 @@
-"""Verify an index: compare it with the files it was made of, read, cut and embedded again.
+"""Verify an index: compare it with its files, which are read, split and embedded again.
 
-An index goes in, a `Verification` comes out.  The store checks the whole database; of the documents a sample
-is checked, from the bytes of the file to the ranking of its passages.  Nothing is written.
+An index goes in, a `Verification` comes out.  The store checks the whole database; a sample of the documents
+is checked from the bytes of the file to the ranking of its passages.  Nothing is written.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def verify(location: IndexLocation, encoders: Encoders, *, n: int, seed: int) ->
 
 @dataclass(slots=True)
 class _Check:
-    """What has been found so far."""
+    """The state of one verification."""
 
     location: IndexLocation
     encoders: Encoders
@@ -57,19 +57,19 @@ class _Check:
     n_read: int = 0
     n_changed: int = 0
     n_closed: int = 0
-    chunks: dict[str, int] = field(default_factory=dict)  # texts to be embedded anew, and a passage of each
+    chunks: dict[str, int] = field(default_factory=dict)  # texts to embed again, and a passage of each
     least_cosine: float = 1.0
     recall: float = 1.0
 
     def database(self) -> None:
-        """SQLite's own checks, and whether the vector index is the one that was published."""
+        """Check the database, and whether the vector index file is the published one."""
         self.problems += self.store.check(deep=True)
         base = self.store.index_base()
         if base is not None and not self.store.is_index_intact():
             self.problems.append(f"the vector index {base.file} is missing or damaged: minisearch rebuild")
 
     def documents(self, n: int, seed: int) -> None:
-        """A sample of the documents, each read and cut again."""
+        """Read and split a sample of the documents again."""
         stored = self.store.documents()
         keys, places = sorted(stored), trusted_places(self.manifest.trusted, self.location)
         for key in random.Random(seed).sample(keys, min(n, len(keys))):  # noqa: S311 - no secret
@@ -83,7 +83,7 @@ class _Check:
         try:
             path, choices = self.location.absolute(document.path), self.manifest.choice_paths(self.location)
             files = find_files({path: shown}, self.location, choices).files
-        except IngestError:  # gone since: the next run removes it
+        except IngestError:  # the file was deleted: the next run removes its document
             self.n_changed += 1
             return
         cutter = DocumentCutter(
@@ -96,14 +96,14 @@ class _Check:
         self.n_read += 1
         passages = self.store.passages(document.path)
         if [passage.text for passage in passages] != [chunk.text for chunk in outcome.chunks]:
-            self.problems.append(f"{shown}: its passages are not those that its file has now")
+            self.problems.append(f"{shown}: its passages differ from those of its file")
             return
         for passage, chunk in zip(passages, outcome.chunks, strict=True):
             if len(self.chunks) < MOST_CHUNKS:
                 self.chunks.setdefault(chunk.embedded, passage.id)
 
     def rankings(self) -> None:
-        """The vectors in use against the stored ones, and those of the sample against their texts."""
+        """Compare the vectors in use with the stored ones, and those of the sample with their texts."""
         live = self.store.vector_index(self.manifest.dimension)
         stored = load_backend("flat").build(*self.store.all_vectors(self.manifest.dimension))
         ids = stored.ids
@@ -145,12 +145,12 @@ class _Check:
 
 
 def _is_as_stored(now: StoredDocument, stored: StoredDocument) -> bool:
-    """Whether a file holds the same bytes, and would be cut by the same rules."""
+    """Whether a file has the same bytes and would be split with the same settings."""
     return (now.sha256, now.ingest) == (stored.sha256, stored.ingest)
 
 
 def _n_other_rankings(ranked: Sequence[Hits], fresh: VectorIndex, queries: FloatArray) -> int:
-    """How many are not as a fresh index ranks, by its own measure and place for place."""
+    """How many rankings differ from those of a fresh index, by its scores and position by position."""
     n_other = 0
     for query, hits, right in zip(queries, ranked, fresh.search(queries, K), strict=True):
         scores = fresh.scores(query, hits.ids)
@@ -160,6 +160,6 @@ def _n_other_rankings(ranked: Sequence[Hits], fresh: VectorIndex, queries: Float
 
 
 def _recall(found: Sequence[Hits], exact: Sequence[Hits]) -> float:
-    """The share of the exact hits that were found."""
+    """The share of the exact hits that are among the approximate ones."""
     shares = [np.isin(right.ids, hits.ids).mean() for hits, right in zip(found, exact, strict=True)]
     return float(np.mean(shares))

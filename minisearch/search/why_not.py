@@ -1,6 +1,6 @@
 """Explains why a file was not found: it is not indexed, filtered out, outranked, or lost in the fusion.
 
-A search over one snapshot, and a file or a line of it, come in; one verdict with its numbers goes out.  The
+A search over one snapshot, and a file or a line of it, go in; one verdict with its numbers comes out.  The
 search runs twice, with the user's options and over every passage; the reasons for files that are not indexed
 are read from the store.
 """
@@ -34,7 +34,7 @@ Verdict = Literal[
 class WhyNot:
     """Where a file ranks for a query, and why it is not among the results.
 
-    If a line was given, everything is about the passages that hold it.  ``reason`` is a sentence.
+    If a line was given, everything is about the passages that contain it.  ``reason`` is a sentence.
     ``passage`` is the file's best passage, with its rank among all ``n_ranked`` passages that match, and
     ``last`` the last of the results; both are None if the file does not match.  ``filters`` describe the
     conditions that none of its passages meets.
@@ -102,9 +102,9 @@ def _rank_in(results: SearchResults, ids: set[int]) -> int | None:
 
 def _not_indexed(store: LocalStore, location: IndexLocation, key: str, given: str | os.PathLike[str]) -> str:
     """Why the index has no document of this name."""
-    problems = {one.path: one.reason for one in store.journal.skipped()}
-    if key in problems:
-        return f"it was skipped: {problems[key]}"
+    skipped = {one.path: one.reason for one in store.journal.skipped()}
+    if key in skipped:
+        return f"it was skipped: {skipped[key]}"
     for one in store.journal.left_out():
         above = one.path.rstrip("/")
         if is_below(location.absolute(key), {location.absolute(above)}):
