@@ -318,7 +318,10 @@ def test_an_index_that_follows_what_is_outside_opens_none_of_it(places):
         (place.root / "here" / "link").symlink_to(place.outside)
         (place.root / "here" / "link.md").symlink_to(place.outside / "target.md")
         roots = json.dumps(["docs", root.format(outside=place.outside)])
-        place.change("update meta set value = ? where key = 'roots'", values=(roots,))
+        place.change(
+            "update meta set value = json_set(value, '$.roots', json(?)) where key = 'manifest'",
+            values=(roots,),
+        )
     for root, ended in zip(ROOTS, use(*stages), strict=True):
         assert outcomes({**ended, "refresh": ("done", "")}) == {"done"}, root
         assert ended["refresh"][0] == "refused" and "you have not named" in ended["refresh"][1], root

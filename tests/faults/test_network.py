@@ -130,7 +130,9 @@ def test_an_index_that_names_a_model_elsewhere_downloads_nothing(place):
     assert minisearch("index", place / "docs", "--index", place / "index").returncode == 0
     (place / "index" / "minisearch.db.seal").unlink()
     with sqlite3.connect(place / "index" / "minisearch.db") as db:
-        db.execute("update meta set value = 'somebody/else' where key = 'model'")
+        db.execute(
+            "update meta set value = json_set(value, '$.model', 'somebody/else') where key = 'manifest'"
+        )
     db.close()
     (place / "docs" / "d0001.md").write_text("# Edited\n\nw1 w2.\n")
     for command in (["query", "w1"], ["index", "docs/d0001.md"]):
