@@ -18,7 +18,7 @@ import numpy as np
 
 from minisearch.results import Evidence
 from minisearch.search.sentences import LETTER, LINE_END, sentences_and_code
-from minisearch.text import CJK, STOP_WORDS, bigrams, stem
+from minisearch.text import CJK, STOP_WORDS, bigrams
 from minisearch.types import FloatArray
 
 # How many sentences of a passage the model sees.  Its choice among all sentences is among these in 93% of 442
@@ -33,9 +33,8 @@ MARGIN = 0.15
 # (13) or as well (8), beyond it was mostly the code.
 CODE_MARGIN = 0.1
 
-# A title has few words, and is near for that reason; the text below it says more.  With 0.15 the title of the
-# best result for one of the 48 queries of data/ hid its answer; with 0.2 no other sentence changes.
-TITLE_MARGIN = 0.2
+# A title has few words, and is near for that reason; the text below it says more.
+TITLE_MARGIN = 0.15
 
 # The weight of the share of the query's rarer words that a sentence has, beside its cosine: the model hardly
 # tells 4.11.3 from PostgreSQL 12. Of 786 passages found for 264 queries (four collections) this changes the
@@ -74,7 +73,7 @@ def best_sentences(
     ``encode`` sees at most ``n_tried`` sentences of a passage, in one call for all passages: the nearest by
     ``word_vectors``, cheap unit vectors (n, any), that are less than 0.15 below the nearest one; without word
     vectors those that share the query's rarer words.  The share of these words counts beside the cosine.  The
-    cosine of a line of code counts 0.1 less than it is, that of a title 0.2 less.
+    cosine of a line of code counts 0.1 less than it is, that of a title 0.15 less.
 
     Words are rare by the sentences of the passages ``found_first``, or else of ``passages``; with the former
     the choice does not depend on which other passages are shown.  ``headings`` are the heading paths of the
@@ -267,7 +266,7 @@ def _has_digit(word: str) -> bool:
 
 
 def _stems(text: str, *, without: frozenset[str] = frozenset()) -> list[str]:
-    """The stems of the words, of six letters at most; CJK text as pairs of characters."""
+    """The first letters of the words, which stand for their stems; CJK text as pairs of characters."""
     stems = []
     for word in WORD.findall(text.casefold()):
         if word in without:
@@ -275,7 +274,7 @@ def _stems(text: str, *, without: frozenset[str] = frozenset()) -> list[str]:
         if HAS_CJK.search(word):
             stems += bigrams(word)
         else:
-            stems.append(word if _has_digit(word) else stem(word)[:N_STEM_CHARACTERS])
+            stems.append(word if _has_digit(word) else word[:N_STEM_CHARACTERS])
     return stems
 
 
