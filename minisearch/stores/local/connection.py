@@ -118,6 +118,8 @@ class Connection:
         if db.execute("pragma journal_mode").fetchone() != ("wal",):
             self._begin_to_write()
             db.execute("pragma journal_mode = wal")
+        # Triggers make SQLite keep a journal of each statement, and there may be no temporary folder for it.
+        db.execute("pragma temp_store = memory")
         # In WAL mode NORMAL loses nothing when a process is killed. A power cut may lose the last documents,
         # but never half of one. Closing at the end of a run syncs.
         db.execute("pragma synchronous = normal")

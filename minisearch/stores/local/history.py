@@ -272,7 +272,7 @@ class Undo:
             write(f"delete from {table} where {of_others}", [change])  # noqa: S608 - ours
             return
         # SQLite empties a table in a fraction of the time that it takes to delete the rows one by one.
-        write(f"create temp table kept as select * from {table} where not {of_others}", [change])  # noqa: S608 - ours
+        write(f"create table kept as select * from {table} where not {of_others}", [change])  # noqa: S608 - ours
         write(f"delete from {table}")  # noqa: S608 - ours
         write(f"insert into {table} select * from kept")  # noqa: S608 - ours
         write("drop table kept")
