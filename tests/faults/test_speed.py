@@ -61,7 +61,9 @@ def test_an_edited_file_is_found_within_a_second_of_its_write_also_while_the_vec
 ):
     if not is_torture:  # so few vectors take no time, and others on the machine may hold up whoever looks
         publish = LocalStore.publish_index
-        monkeypatch.setattr(LocalStore, "publish_index", lambda *arguments: (time.sleep(2), publish(*arguments)))
+        monkeypatch.setattr(
+            LocalStore, "publish_index", lambda *arguments: (time.sleep(2), publish(*arguments))
+        )
     found = scale.edited(tmp_path, often(2_000, 100_000))
     if is_torture:
         assert found.n_chunks >= 100_000
