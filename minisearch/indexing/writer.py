@@ -66,7 +66,8 @@ class IndexWriter:
         if not self._location.exists():  # no index is created if there are no files
             plan = make_plan(self._location, paths, store=None, choice=choice, prune=prune)
         with self._first_writer() as store:
-            if plan is None:
+            # Another process may have made the index while this one waited for the lock.
+            if plan is None or manifest_of(store, self._location):
                 plan = make_plan(self._location, paths, store=store, choice=choice, prune=prune)
 
             def read_files(stored: Mapping[str, StoredDocument], cutter: DocumentCutter) -> DocumentSource:
