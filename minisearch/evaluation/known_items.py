@@ -37,7 +37,6 @@ HEADING_SEPARATOR = " > "
 
 # Chinese and Japanese are written without spaces: each of their characters counts as a word.
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
-_RULE = re.compile(r"[ \t]*([^\w\s]|_)\1{2,}[ \t]*")  # a line under or over a heading
 _LINE_MARKS = re.compile(r"[ \t]*(?:#+|//+|/?\*+/?|>+|--|;+|\"{3}|'{3})?[ \t]*")
 _PROSE_START = re.compile(r"[\"'“‘(*_`]*[^\W\d_]")
 _COMPLETE_SENTENCE = re.compile(rf"(?:{CLOSED})\Z")
@@ -289,16 +288,12 @@ def contains(text: str, phrase: Words) -> bool:
 def without(text: str, phrase: Words) -> str:
     """The text without these words wherever they are in this order.
 
-    A line that has no other word is removed as a whole, with the rule of a heading.  Where the text begins
-    with the phrase's end, or ends with its beginning, that part is removed too: a chunk may end there.
+    Where the text begins with the phrase's end, or ends with its beginning, that part is removed too: a chunk
+    may end there.
     """
     while _may_contain(text, phrase) and (spans := _spans(text, phrase)):
-        kept, position = [], 0
-        for span in spans:
-            start, end = _whole_lines(text, *span)
-            kept.append(text[position:start])
-            position = max(position, end)
-        text = " ".join([*kept, text[position:]])
+        edges = [0, *(edge for span in spans for edge in span), len(text)]
+        text = " ".join(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
     return text
 
 
@@ -333,24 +328,3 @@ def _positions(present: Words, phrase: Words) -> Iterator[int]:
             at += len(phrase)
         else:
             at += 1
-
-
-def _whole_lines(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span, widened to whole lines and the rules above and below if they have no other word."""
-    line_start = text.rfind("\n", 0, start) + 1
-    line_end = _line_end(text, end)
-    if _WORD.search(text, line_start, start) or _WORD.search(text, end, line_end):
-        return start, end
-    end_above = max(line_start - 1, 0)
-    start_above = text.rfind("\n", 0, end_above) + 1
-    if _RULE.fullmatch(text, start_above, end_above):
-        line_start = start_above
-    end_below = _line_end(text, line_end + 1)
-    if _RULE.fullmatch(text, min(line_end + 1, len(text)), end_below):
-        line_end = end_below
-    return line_start, line_end
-
-
-def _line_end(text: str, start: int) -> int:
-    end = text.find("\n", start)
-    return len(text) if end < 0 else end

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TypeVar
@@ -33,7 +33,6 @@ MRR = f"MRR@{DEPTH}"
 N_RESAMPLES = 10_000
 CONFIDENCE = 0.95
 Z = 1.959964  # 95 % of a normal distribution lie within
-MAX_RANDOM_NUMBERS = 2_000_000  # drawn at a time, which bounds the memory
 
 Scores = dict[str, dict[str, float]]  # by measure, then by query
 Given = TypeVar("Given")
@@ -221,10 +220,8 @@ def randomisation_p(differences: FloatArray | np.ndarray, *, seed: int = 0) -> f
         negative = np.arange(2**n)[:, None] >> np.arange(n) & 1  # (2^n, n)
         return float(np.mean(np.abs((1 - 2 * negative) @ differences) >= bound))
     generator = np.random.default_rng(seed)
-    n_as_far = sum(
-        int(np.sum(np.abs((1 - 2 * generator.integers(0, 2, (rows, n))) @ differences) >= bound))
-        for rows in _batches(n)
-    )
+    sums = [(1 - 2 * generator.integers(0, 2, n)) @ differences for _ in range(N_RESAMPLES)]
+    n_as_far = int(np.sum(np.abs(sums) >= bound))
     return (n_as_far + 1) / (N_RESAMPLES + 1)
 
 
@@ -232,13 +229,6 @@ def bootstrap_interval(values: FloatArray | np.ndarray, *, seed: int = 0) -> tup
     """The percentile bootstrap's 95 % interval of the mean of ``values`` (n,)."""
     n = len(values)
     generator = np.random.default_rng(seed)
-    resampled = np.concatenate([values[generator.integers(0, n, (rows, n))].mean(1) for rows in _batches(n)])
+    resampled = [values[generator.integers(0, n, n)].mean() for _ in range(N_RESAMPLES)]
     low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
-
-
-def _batches(n: int) -> Iterator[int]:
-    """Row counts that add up to N_RESAMPLES, each row of ``n`` numbers."""
-    n_rows = max(1, MAX_RANDOM_NUMBERS // n)
-    for start in range(0, N_RESAMPLES, n_rows):
-        yield min(n_rows, N_RESAMPLES - start)

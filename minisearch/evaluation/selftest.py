@@ -40,7 +40,7 @@ from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import MODES, Mode, Query
 from minisearch.search.searcher import check_model
-from minisearch.stores.base import StoredChunk, StoredDocument
+from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, Encoder, FloatArray, Hits
 from minisearch.vectors import backend_names, load_backend, open_base
@@ -54,7 +54,6 @@ MIN_QUERIES = 20  # with fewer the intervals are so wide that they say nothing
 DOCUMENTS_A_QUERY = 4
 
 CHUNKS_A_READ = 2_000
-TEXTS_A_BATCH = 64
 
 OnProgress = Callable[[str, int, int], None]
 """Called with a step's name, how much of it is done, and how much there is."""
@@ -252,7 +251,7 @@ def masked_copy(
             items = _choose_queries(store, n, seed, on_progress)
             if len(items) < MIN_QUERIES:
                 raise InputError(_too_small(location, f"{len(items)} of its {n_documents} have one"))
-            _mask(store, location, manifest, items, encoder, on_progress)
+            _mask(store, manifest, items, encoder, on_progress)
         yield MaskedIndex(copy.path, manifest, encoder, tuple(items), n_documents, n_chunks)
 
 
@@ -281,59 +280,26 @@ def _choose_queries(store: LocalStore, n: int, seed: int, on_progress: OnProgres
 
 def _mask(
     store: LocalStore,
-    location: IndexLocation,
     manifest: Manifest,
     items: Sequence[KnownItem],
     encoder: Encoder,
     on_progress: OnProgress,
 ) -> None:
-    """Put each query's document back without the query's words.
-
-    Raises InputError if most chunks would be embedded differently now even without masking: then masked
-    and unmasked documents could not be compared.
-    """
-    by_document = {item.document_id: item for item in items}
+    """Put each query's document back without the query's words."""
+    item_of = {item.document_id: item for item in items}
     rows = store.documents(with_fields=True)
-    original_texts: list[str] = []
-    changed: list[tuple[StoredDocument, list[Chunk]]] = []
-
-    def chunks_of(
-        stored: Sequence[StoredChunk], texts: Sequence[ChunkText | None], title: str
-    ) -> list[Chunk]:
+    known = [(document, stored) for document, stored in _documents(store) if document.id in item_of]
+    for n_done, (document, stored) in enumerate(known):
+        on_progress("embedding masked passages", n_done, len(known))
+        title, texts = masked(document, item_of[document.id])
         context, _ = context_of(title, encoder.tokenizer, manifest.chunk_tokens)
-        return [_chunk(one, text, context) for one, text in zip(stored, texts, strict=True) if text]
-
-    for document, stored in _documents(store):
-        if item := by_document.get(document.id):
-            original = chunks_of(stored, document.chunks, document.title)
-            original_texts += [chunk.embedded for chunk in original]
-            title, texts = masked(document, item)
-            row = replace(rows[document.path], title=title)
-            changed.append((row, chunks_of(stored, texts, title)))
-    if len(store.known_vectors(original_texts)) <= len(set(original_texts)) / 2:
-        raise InputError(
-            f"the documents in {location.folder} were embedded by an earlier version: "
-            f"bring the index up to date with: minisearch index FOLDER"
-        )
-    vectors = _vectors(
-        store, [chunk.embedded for _, chunks in changed for chunk in chunks], encoder, on_progress
-    )
-    for row, chunks in changed:
+        chunks = [_chunk(one, text, context) for one, text in zip(stored, texts, strict=True) if text]
+        vectors = store.known_vectors([chunk.embedded for chunk in chunks])
+        unknown = list({chunk.embedded: None for chunk in chunks if chunk.embedded not in vectors})
+        vectors |= zip(unknown, encoder.encode_document(unknown), strict=True)
+        row = replace(rows[document.path], title=title)
         store.put(row, chunks, np.stack([vectors[chunk.embedded] for chunk in chunks]))
-
-
-def _vectors(
-    store: LocalStore, texts: Sequence[str], encoder: Encoder, on_progress: OnProgress
-) -> dict[str, FloatArray]:
-    """Each text's vector: the stored one where there is one, the encoder's otherwise."""
-    vectors = store.known_vectors(texts)
-    unknown = [text for text in dict.fromkeys(texts) if text not in vectors]
-    for start in range(0, len(unknown), TEXTS_A_BATCH):
-        on_progress("embedding masked passages", start, len(unknown))
-        batch = unknown[start : start + TEXTS_A_BATCH]
-        vectors.update(zip(batch, encoder.encode_document(batch), strict=True))
-    on_progress("embedding masked passages", len(unknown), len(unknown))
-    return vectors
+    on_progress("embedding masked passages", len(known), len(known))
 
 
 def _documents(store: LocalStore) -> Iterator[tuple[ChunkedDocument, list[StoredChunk]]]:

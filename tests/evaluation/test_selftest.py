@@ -284,14 +284,6 @@ def test_fewer_than_twenty_queries_are_refused(index: Path) -> None:
         selftest(index, n=19, encoder=an_encoder())
 
 
-def test_an_index_that_was_embedded_otherwise_is_told_so(
-    index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(selftest_module, "context_of", lambda title, *_: (f"{title}, as it will be", 8))
-    with pytest.raises(InputError, match=r"embedded by an earlier version.*minisearch index FOLDER"):
-        selftest(index, n=20, backends=["flat"], encoder=an_encoder())
-
-
 def test_no_index_and_no_such_backend(index: Path, tmp_path: Path) -> None:
     with pytest.raises(IndexNotFound):
         selftest(tmp_path, backends=["flat"], encoder=an_encoder())
