@@ -11,11 +11,11 @@ Shapes as in `transformer`; a run is G texts of T tokens each, R and S are T rou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,10 @@ class Run(NamedTuple):
         return self.n_texts * self.length
 
 
+def _runs(lengths: Iterable[int]) -> list[Run]:
+    return [Run(len(list(texts)), length) for length, texts in groupby(lengths)]
+
+
 @dataclass(frozen=True)
 class Batch:
     """Concatenated texts, the shortest first; ids, segments and positions are int64 (N,).
@@ -70,12 +74,12 @@ class Batch:
     ids: Tensor
     segments: Tensor
     positions: Tensor  # of each token within its text
-    groups: tuple[Run, ...]
+    groups: list[Run]
 
     @classmethod
     def of(cls, ids: Sequence[Sequence[int]], segments: Sequence[Sequence[int]] | None = None) -> Batch:
         """A batch of texts that are sorted by length; segment 0 unless given."""
-        groups = tuple(Run(len(list(texts)), length) for length, texts in groupby(map(len, ids)))
+        groups = _runs(map(len, ids))
         n_tokens = sum(run.n_tokens for run in groups)
         padding = [0] * (_rounded(n_tokens) - n_tokens)
         flat = torch.tensor([token for text in ids for token in text] + padding)
@@ -95,18 +99,11 @@ class Batch:
         """The runs with the same rounded length, split so that each block has 1, 2, 4, 8 ... texts."""
         blocks = []
         for _, alike in groupby(self.groups, key=lambda run: _rounded(run.length)):
-            runs = list(alike)
-            while runs:
-                block: list[Run] = []
-                room = 1 << (sum(G for G, _ in runs).bit_length() - 1)
-                while room:
-                    run = runs.pop(0)
-                    taken = min(room, run.n_texts)
-                    block.append(Run(taken, run.length))
-                    room -= taken
-                    if taken < run.n_texts:
-                        runs.insert(0, Run(run.n_texts - taken, run.length))
-                blocks.append(block)
+            lengths = [T for G, T in alike for _ in range(G)]
+            while lengths:
+                n = 1 << (len(lengths).bit_length() - 1)
+                blocks.append(_runs(lengths[:n]))
+                lengths = lengths[n:]
         return blocks
 
     def to(self, device: torch.device) -> Batch:
@@ -295,13 +292,9 @@ def _attend_padded(qkv: Tensor, batch: Batch, n_heads: int, _: Scratch) -> Tenso
 # --- linear layers --------------------------------------------------------------------------------
 
 
-class _Linear(Protocol):
-    def __call__(self, x: Tensor, scratch: Scratch, activation: Activation = "none", /) -> Tensor: ...
-
-
 def _linear(
     layers: Sequence[nn.Linear | Int8Linear], dtype: torch.dtype, scales: Sequence[float] = (1,)
-) -> _Linear:
+) -> _Plain | _OneDnn | _Int8:
     """Several linear layers as one, with concatenated outputs, each multiplied by its scale."""
     bias = torch.cat([layer.bias.detach().float() * s for layer, s in zip(layers, scales, strict=True)])
     int8 = [layer for layer in layers if isinstance(layer, Int8Linear)]

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from minisearch.errors import InputError
 from minisearch.evaluation.measures import Evaluation, evaluate_settings
-from minisearch.evaluation.plots import plot_evaluations
+from minisearch.evaluation.plots import COLOURS, plot_evaluations
 from tests.evaluation.test_measures import JUDGEMENTS, setting
 
 
@@ -22,13 +22,17 @@ def evaluations() -> list[Evaluation]:
     return evaluate_settings(settings, JUDGEMENTS)
 
 
-def test_a_plot_is_a_png_wide_enough_for_both_panels(evaluations: list[Evaluation], tmp_path: Path) -> None:
-    plot_evaluations(evaluations, tmp_path / "both.png", title="costs $5 or $6")
-    plot_evaluations(evaluations[2:], tmp_path / "one.png", title="one")
-    assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
-    both, one = (imread(tmp_path / name) for name in ("both.png", "one.png"))  # (height, width, 4)
-    assert both.shape[1] == 2 * one.shape[1]
-    assert len(np.unique(both.reshape(-1, 4), axis=0)) > 4  # three blues, grey and white
+def test_a_plot_is_a_png_with_a_colour_for_each_setting(
+    evaluations: list[Evaluation], tmp_path: Path
+) -> None:
+    plot_evaluations(evaluations, tmp_path / "all.png", title="costs $5 or $6")
+    plot_evaluations(evaluations[2:], tmp_path / "untimed.png", title="one")
+    assert (tmp_path / "all.png").read_bytes().startswith(b"\x89PNG")
+    for name, n_colours in (("all.png", 3), ("untimed.png", 1)):
+        pixels = np.rint(imread(tmp_path / name)[..., :3].reshape(-1, 3) * 255)  # RGB
+        found = {"#" + bytes(pixel).hex() for pixel in np.unique(pixels, axis=0).astype(np.uint8)}
+        assert found.issuperset(COLOURS[:n_colours])
+        assert not found.intersection(COLOURS[n_colours:-1])  # the last is black, as text is
 
 
 def test_without_matplotlib_the_cure_is_named(
