@@ -65,8 +65,11 @@ def read_collection(folder: Path, split: str | None = None) -> Collection:
             f"there is no folder {folder}: expected one with corpus.jsonl, queries.jsonl and qrels/"
         )
     qrels = _qrels_file(folder, split)
-    corpus = {document.id: document for document in map(_document, _records(folder / "corpus.jsonl"))}
-    all_queries = {record.id: record.text("text") for record in _records(folder / "queries.jsonl")}
+    documents = (_document(*record) for record in _records(folder / "corpus.jsonl"))
+    corpus = {document.id: document for document in documents}
+    all_queries = {
+        _text(*record, "_id"): _text(*record, "text") for record in _records(folder / "queries.jsonl")
+    }
     all_judgements = _judgements(qrels)
     queries, judgements = {}, {}
     for query_id, text in all_queries.items():
@@ -76,18 +79,14 @@ def read_collection(folder: Path, split: str | None = None) -> Collection:
     if not queries:
         raise InputError(f"{qrels} judges no document above 0 for any query of {folder / 'queries.jsonl'}")
     judged_documents = {document for of_query in judgements.values() for document in of_query}
-    counts = (
-        (len(all_queries) - len(queries), "queries without a document judged above 0: left out"),
-        (
-            len(all_judgements.keys() - all_queries),
-            "judged queries that queries.jsonl does not have: left out",
+    counts = {
+        "queries without a document judged above 0: left out": len(all_queries) - len(queries),
+        "judged queries that queries.jsonl does not have: left out": len(all_judgements.keys() - all_queries),
+        "judged documents that corpus.jsonl does not have: they count as not found": len(
+            judged_documents - corpus.keys()
         ),
-        (
-            len(judged_documents - corpus.keys()),
-            "judged documents that corpus.jsonl does not have: they count as not found",
-        ),
-    )
-    notes = tuple(f"{n:,} {what}" for n, what in counts if n)
+    }
+    notes = tuple(f"{n:,} {what}" for what, n in counts.items() if n)
     return Collection(folder.resolve().name, qrels.stem, corpus, queries, judgements, notes)
 
 
@@ -107,25 +106,8 @@ def _qrels_file(folder: Path, split: str | None) -> Path:
 # --- lines -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """An object of a .jsonl file, with its place for error messages."""
-
-    place: str
-    id: str
-    values: dict[str, object]
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self.values.get(name, default)
-        if value is None and name in self.values:  # a title that is null is no title
-            value = default
-        if not isinstance(value, str):
-            came = f"got {json.dumps(value)[:40]}" if name in self.values else "it has none"
-            raise InputError(f'{self.place}: expected a text as "{name}", {came}')
-        return _encodable(value)
-
-
-def _records(path: Path) -> Iterator[_Record]:
+def _records(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
+    """Each line's object, and its place for error messages; ``_id`` is a text that no other line has."""
     line_of_id: dict[str, int] = {}
     for line_number, line in lines_of(path):
         place = f"{path}, line {line_number}"
@@ -147,9 +129,18 @@ def _records(path: Path) -> Iterator[_Record]:
                 f'{place}: the "_id" {id_!r} is taken by line {line_of_id[id_]}: give each its own'
             )
         line_of_id[id_] = line_number
-        yield _Record(place, _encodable(id_), values)
+        yield place, values | {"_id": id_}
     if not line_of_id:
         raise InputError(f"{path} is empty: expected a JSON object per line")
+
+
+def _text(place: str, values: Mapping[str, object], name: str, default: str | None = None) -> str:
+    value = values.get(name)
+    value = default if value is None else value  # a title that is null is no title
+    if not isinstance(value, str):
+        came = f"got {json.dumps(value)[:40]}" if name in values else "it has none"
+        raise InputError(f'{place}: expected a text as "{name}", {came}')
+    return _encodable(value)
 
 
 def _encodable(text: str) -> str:
@@ -157,9 +148,10 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _document(record: _Record) -> CollectionDocument:
-    others = {name: value for name, value in record.values.items() if name not in {"_id", "title", "text"}}
-    return CollectionDocument(record.id, record.text("title", ""), record.text("text"), dict(_fields(others)))
+def _document(place: str, values: dict[str, object]) -> CollectionDocument:
+    others = {name: value for name, value in values.items() if name not in {"_id", "title", "text"}}
+    id_, title, text = (_text(place, values, *field) for field in (("_id",), ("title", ""), ("text",)))
+    return CollectionDocument(id_, title, text, dict(_fields(others)))
 
 
 def _fields(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, tuple[Value, ...]]]:

@@ -13,7 +13,7 @@ import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -86,7 +86,6 @@ class Pretrained(nn.Module):
 
     model: MiniLMModel
     settings: CheckpointSettings
-    how_to_load: ClassVar[str]  # the call that gives such a model its weights
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,7 +149,10 @@ class Pretrained(nn.Module):
     def tokenizer(self) -> MiniLMTokenizer:
         """The checkpoint's tokenizer, which cuts at this model's length."""
         if self._tokenizer is None:
-            raise ModelError(f"this model has no weights yet: use {self.how_to_load}")
+            raise ModelError(
+                f"this model has no weights yet: use {type(self).__name__}.from_pretrained, or for a "
+                f"SentenceTransformer load_pretrained_weights"
+            )
         return self._tokenizer
 
 

@@ -49,10 +49,6 @@ class SentenceTransformer(SentenceEncoder, Pretrained):
     Built directly, a model has random weights until `load_pretrained_weights` fills them.
     """
 
-    how_to_load = (
-        "SentenceTransformer.from_pretrained(name) or load_pretrained_weights(model, model_name=name)"
-    )
-
     def __init__(
         self,
         config: MiniLMConfig | None = None,
@@ -283,8 +279,6 @@ class CrossEncoder(Pretrained):
     query and text together, including special ones; the longer of the two is cut first, with a logged
     warning.  Nothing can be computed before the query is known, so use it for tens of texts, not millions.
     """
-
-    how_to_load = "CrossEncoder.from_pretrained(name)"
 
     def __init__(
         self,
