@@ -137,7 +137,7 @@ class Sandbox:
         return answer
 
     def _started(self) -> subprocess.Popen[bytes]:
-        """The process that was kept, unless it has ended or only a fork's parent can use it; else a new one."""
+        """The process that was kept, if it runs and this process started it (a fork did not); else a new one."""
         if self._process and self._parent_pid == os.getpid() and self._process.poll() is None:
             return self._process
         self._end()

@@ -66,7 +66,9 @@ def main(paths: list[str], cpu_s: int, memory_bytes: int, answer_bytes: int) -> 
         except MemoryError:
             _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)  # there may be no room for the answer either
             most = f"{memory_bytes / (1 << 30):g} GiB"
-            encoded = _reason(f"the {request['label']} needed more than {most} of memory to read", is_last=True)
+            encoded = _reason(
+                f"the {request['label']} needed more than {most} of memory to read", is_last=True
+            )
         except Exception as error:  # a library may raise anything on an unexpected file
             words = " ".join(f"{type(error).__name__}: {error}".split())
             encoded = _reason(f"damaged, or not what its name says ({words[:150]})")
