@@ -71,7 +71,8 @@ class Sandbox:
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._process: subprocess.Popen[bytes] | None = None
-        self._ended = weakref.finalize(self, int)  # ends the process, at the latest with its owner
+        # Ends the process, at the latest with its owner.
+        self._ended: weakref.finalize[..., Any] = weakref.finalize(self, int)
         self._parent_pid = 0
         self._lock = threading.Lock()
 
@@ -137,7 +138,7 @@ class Sandbox:
         return answer
 
     def _started(self) -> subprocess.Popen[bytes]:
-        """The process that was kept, if it runs and this process started it (a fork did not); else a new one."""
+        """The process that was kept, if it runs and this process started it (no fork did); else a new one."""
         if self._process and self._parent_pid == os.getpid() and self._process.poll() is None:
             return self._process
         self._end()

@@ -15,7 +15,7 @@ import pytest
 
 from minisearch.errors import IngestError, TookTooLong
 from minisearch.parsers import parse, registry
-from minisearch.parsers.registry import reader
+from minisearch.parsers.registry import Extracted
 from minisearch.parsers.sandbox import Limits, Sandbox, Stopped, stoppable
 from tests.parsers.made_files import deflated, epub, pdf, pdf_of_streams, stream
 
@@ -33,7 +33,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def take(sandbox: Sandbox, data: bytes, format_: str = "pdf") -> str:
-    return reader(format_, sandbox=sandbox)("a", data).text
+    return Extracted(format_, sandbox=sandbox).read("a", data).text
 
 
 def reason(sandbox: Sandbox, data: bytes, format_: str = "pdf") -> str:
@@ -180,7 +180,7 @@ def test_the_process_ends_with_its_parent(ending):
     code = (
         "import os, sys; from minisearch.parsers.registry import SANDBOX, EXTRACTED\n"
         "from tests.parsers.made_files import pdf\n"
-        f"EXTRACTED['.pdf']('a', pdf('words')); print(SANDBOX.pid, flush=True); {ending}"
+        f"EXTRACTED['.pdf'].read('a', pdf('words')); print(SANDBOX.pid, flush=True); {ending}"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     wait_until(lambda: not is_running(int(done.stdout)))
