@@ -23,6 +23,8 @@ from minisearch.errors import MAX_SHOWN, InputError, short
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
 Value = str | float | bool
 
+A_MOMENT = "a datetime such as datetime(2024, 1, 31)"
+
 
 class Filter:
     """A condition; combine them with ``&``, ``|`` and ``~``."""
@@ -53,7 +55,7 @@ class Path(Filter):
     pattern: str
 
     def __post_init__(self) -> None:
-        _must_be_text(self, self.pattern)
+        _must_be(self, self.pattern, str, "a text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Extension(Filter):
     suffix: str
 
     def __post_init__(self) -> None:
-        _must_be_text(self, self.suffix)
+        _must_be(self, self.suffix, str, "a text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Language(Filter):
     name: str
 
     def __post_init__(self) -> None:
-        _must_be_text(self, self.name)
+        _must_be(self, self.name, str, "a text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Since(Filter):
     moment: datetime
 
     def __post_init__(self) -> None:
-        _must_be_moment(self, self.moment)
+        _must_be(self, self.moment, datetime, A_MOMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Before(Filter):
     moment: datetime
 
     def __post_init__(self) -> None:
-        _must_be_moment(self, self.moment)
+        _must_be(self, self.moment, datetime, A_MOMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,7 @@ class Field(Filter):
     value: Value
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise InputError(f"Field: expected the name of a field, a text, got {short(repr(self.name))}")
+        _must_be(self, self.name, str, "the name of a field, a text")
         if self.operator not in get_args(Operator):
             raise InputError(
                 f"expected one of {' '.join(get_args(Operator))}, got {short(repr(self.operator))}"
@@ -128,7 +129,7 @@ class Contains(Filter):
     phrase: str
 
     def __post_init__(self) -> None:
-        _must_be_text(self, self.phrase)
+        _must_be(self, self.phrase, str, "a text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,22 +173,13 @@ def _what_is_wrong(operator: Operator, value: object) -> str:
     return ""
 
 
-def _must_be_text(where: Filter, given: object) -> None:
-    if not isinstance(given, str):
-        raise InputError(f"{type(where).__name__}: expected a text, got {short(repr(given))}")
+def _must_be(where: Filter, given: object, kind: type, what: str) -> None:
+    if not isinstance(given, kind):
+        raise InputError(f"{type(where).__name__}: expected {what}, got {short(repr(given))}")
 
 
-def _must_be_moment(where: Filter, given: object) -> None:
-    if not isinstance(given, datetime):
-        raise InputError(
-            f"{type(where).__name__}: expected a datetime such as datetime(2024, 1, 31), "
-            f"got {short(repr(given))}"
-        )
-
-
-def _must_be_conditions(where: Filter, given: object) -> None:
-    if not isinstance(given, tuple):
-        raise InputError(f"{type(where).__name__}: expected a tuple of conditions, got {short(repr(given))}")
+def _must_be_conditions(where: Filter, given: tuple[Filter, ...]) -> None:
+    _must_be(where, given, tuple, "a tuple of conditions")
     for part in given:
         _must_be_condition(part)
 
