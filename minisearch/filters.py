@@ -214,10 +214,13 @@ _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[\w.-]+")
 _OPERATOR = re.compile(r"!=|<=|>=|=|<|>|contains(?![\w.-])", re.IGNORECASE)
 _QUOTED = re.compile(r"""(?s)"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""")
-_BARE = re.compile(r"""[^\s()"'=!<>]+""")
+_WORD_SIGN = r"""[^\s()"'=!<>]"""
+_BARE = re.compile(f"{_WORD_SIGN}+")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _ESCAPED = re.compile(r"(?s)\\(.)")
-_KEYWORDS = {"and", "or", "not", "contains"}
+_KEYWORD = re.compile(f"(?:and|or|not|contains)(?!{_WORD_SIGN})", re.IGNORECASE)
+_AND, _OR, _NOT = (re.compile(f"{word}(?!{_WORD_SIGN})", re.IGNORECASE) for word in ("and", "or", "not"))
+_OPENING, _CLOSING = re.compile(r"\("), re.compile(r"\)")
 
 
 def parse_where(text: str) -> Filter:
@@ -277,7 +280,7 @@ class _Parser:
 
     def any_of(self) -> Filter:
         parts = [self._all_of()]
-        while self._take_keyword("or"):
+        while self._take(_OR):
             parts.append(self._all_of())
         return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
@@ -287,7 +290,7 @@ class _Parser:
 
     def _all_of(self) -> Filter:
         parts = [self._one()]
-        while self._take_keyword("and"):
+        while self._take(_AND):
             parts.append(self._one())
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
@@ -296,11 +299,11 @@ class _Parser:
         if self._depth > _MAX_DEPTH:
             self._fail(f"at most {_MAX_DEPTH} levels of not and parentheses")
         found: Filter
-        if self._take_keyword("not"):
+        if self._take(_NOT):
             found = Not(self._one())
-        elif self._take_mark("("):
+        elif self._take(_OPENING):
             found = self.any_of()
-            if not self._take_mark(")"):
+            if not self._take(_CLOSING):
                 self._fail("and, or, or )")
         else:
             found = self._condition()
@@ -308,7 +311,7 @@ class _Parser:
         return found
 
     def _condition(self) -> Field:
-        name = None if self._at_keyword() else self._take(_NAME)
+        name = None if _KEYWORD.match(self._text, self._position) else self._take(_NAME)
         if name is None:
             self._fail("the name of a field, as in: author = x")
         found = self._take(_OPERATOR)
@@ -328,7 +331,7 @@ class _Parser:
             return _ESCAPED.sub(r"\1", quoted[1] if quoted[1] is not None else quoted[2])
         if self._text.startswith(('"', "'"), self._position):
             self._fail("a second quotation mark that ends the text from here")
-        word = None if self._at_keyword() else self._take(_BARE)
+        word = None if _KEYWORD.match(self._text, self._position) else self._take(_BARE)
         if word is None:
             self._fail(f"a value after {operator}: a word, a number, true, false, or a text in quotes")
         if word.lower() in {"true", "false"}:
@@ -336,20 +339,6 @@ class _Parser:
         if _NUMBER.fullmatch(word) and math.isfinite(float(word)):
             return float(word)
         return word
-
-    def _at_keyword(self) -> bool:
-        word = _BARE.match(self._text, self._position)
-        return word is not None and word[0].lower() in _KEYWORDS
-
-    def _take_keyword(self, keyword: str) -> bool:
-        word = _BARE.match(self._text, self._position)
-        if word is None or word[0].lower() != keyword:
-            return False
-        self._take(_BARE)
-        return True
-
-    def _take_mark(self, mark: str) -> bool:
-        return self._take(re.compile(re.escape(mark))) is not None
 
     def _take(self, pattern: re.Pattern[str]) -> str | None:
         """Read a match of the pattern here, if there is one, and the white space after it."""

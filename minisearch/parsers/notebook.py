@@ -104,7 +104,7 @@ class _Notebook(DocumentBuilder):
     def document(self) -> Document:
         """The notebook, with a note on what was left out."""
         if self._n_left_out:
-            counts = self._n_left_out.most_common(MAX_FORMS)
+            counts = Counter(dict(sorted(self._n_left_out.items()))).most_common(MAX_FORMS)
             named = ", ".join(f"{n} {form[:80]}" for form, n in counts)
             more = " and others" if len(self._n_left_out) > MAX_FORMS else ""
             self.notes.append(f"outputs that are not text are left out: {named}{more}")

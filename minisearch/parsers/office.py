@@ -152,8 +152,7 @@ ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 MAX_DAYS = 2_958_466  # the first day of the year 10000
 
 
-# What a number in a cell or a chart stands for, by its number format. Formats that only set the digits to show
-# are plain numbers: all digits are kept.
+# What a number in a cell or a chart stands for; formats that only set the digits to show are plain numbers.
 NumberFormat = Literal["number", "date", "elapsed", "percent"]
 BUILT_IN: dict[int, NumberFormat] = {9: "percent", 10: "percent", 46: "elapsed"}
 BUILT_IN |= dict.fromkeys((*range(14, 23), *range(27, 37), 45, 47, *range(50, 59)), "date")
