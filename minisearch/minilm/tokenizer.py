@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+UNKNOWN_TOKENS = {"[UNK]", "<unk>"}
 PADDING_TOKENS = ("[PAD]", "<pad>")  # of BERT and of XLM-R
 # Texts in one call of the library, which needs about 20 KB for each long text until the call returns.
 MAX_TEXTS_PER_CALL = 1_024
@@ -94,6 +95,11 @@ class MiniLMTokenizer:
             ids.append(text_ids)
         self._warn(n_cut, len(ids), kind)
         return ids
+
+    def unknown_share(self, text: str) -> float:
+        """The share of a text's tokens that the vocabulary does not have; 1 for a text without tokens."""
+        tokens = self._tokenizer.encode(text, add_special_tokens=False).tokens
+        return sum(token in UNKNOWN_TOKENS for token in tokens) / len(tokens) if tokens else 1.0
 
     def pair_ids(self, query: str, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
         """Ids and segments (0 query, 1 text) of the query with each text, for a cross-encoder.
