@@ -37,6 +37,7 @@ HEADING_SEPARATOR = " > "
 
 # Chinese and Japanese are written without spaces: each of their characters counts as a word.
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
+_RULE = re.compile(r"(?m)^[ \t]*(?:#+|([^\w\s]|_)\1{2,})[ \t]*$")  # what is left of a heading without words
 _LINE_MARKS = re.compile(r"[ \t]*(?:#+|//+|/?\*+/?|>+|--|;+|\"{3}|'{3})?[ \t]*")
 _PROSE_START = re.compile(r"[\"'“‘(*_`]*[^\W\d_]")
 _COMPLETE_SENTENCE = re.compile(rf"(?:{CLOSED})\Z")
@@ -288,12 +289,13 @@ def contains(text: str, phrase: Words) -> bool:
 def without(text: str, phrase: Words) -> str:
     """The text without these words wherever they are in this order.
 
-    Where the text begins with the phrase's end, or ends with its beginning, that part is removed too: a chunk
-    may end there.
+    The rules of headings are removed with them.  Where the text begins with the phrase's end, or ends with
+    its beginning, that part is removed too: a chunk may end there.
     """
     while _may_contain(text, phrase) and (spans := _spans(text, phrase)):
         edges = [0, *(edge for span in spans for edge in span), len(text)]
         text = " ".join(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+        text = _RULE.sub("", text)
     return text
 
 

@@ -307,6 +307,20 @@ def test_part_of_a_word_is_another_word() -> None:
     assert without("looping over lists", ("loop", "over")) == "looping over lists"
 
 
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Before.\n\n## Using nested loops\n\nAfter.", "Before.\n\n\n\nAfter."),
+        ("Before.\n\nUsing nested loops\n------------------\nAfter.", "Before.\n\n \n\nAfter."),
+        ("******************\nUsing nested loops\n******************\nAfter.", "\n \n\nAfter."),
+        ("See using nested loops here.\n***", "See   here.\n"),
+        ("See nested loops here.\n---\n", "See nested loops here.\n---\n"),
+    ],
+)
+def test_a_heading_goes_with_its_rules(text: str, masked: str) -> None:
+    assert without(text, words("Using nested loops")) == masked
+
+
 def test_what_remains_may_not_say_it_again() -> None:
     assert words(without("a a b c b c d", ("a", "b", "c"))) == ("d",)
 
