@@ -1,6 +1,6 @@
 """A store in memory: small, exact and simple.
 
-It is for tests, and for documents that a program provides instead of files.  Every query compares all
+It is the reference for the contract suite.  Every query compares all
 chunks.  Scores are those of the local store, to within rounding.  Nothing is written to disk.
 """
 
@@ -178,7 +178,7 @@ class MemoryStore:
         ids = self._wanted(where, exclude)
         return best_first(ids, self.cosines(vector, ids), k)
 
-    def plan(self, k: int, *, where: Where | None = None) -> str:  # noqa: ARG002 - the protocol's
+    def plan(self, k: int, *, where: Where | None = None) -> str:
         """Every query is a scan."""
         return "scan"
 
