@@ -170,8 +170,7 @@ def test_a_program_that_opens_what_is_outside_would_be_seen(place):
 OF_SQLITE = [DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"]
 OWN_FILES = [
     *OF_SQLITE,
-    f"{DATABASE}.seal",
-    *("vectors", "writer.lock", f"{DATABASE}.seal.tmp", f"{DATABASE}.unfinished"),
+    *(f"{DATABASE}.seal", "vectors", "writer.lock", f"{DATABASE}.seal.tmp"),
 ]
 
 

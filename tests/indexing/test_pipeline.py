@@ -40,9 +40,9 @@ WORDS = [
     "failed",
     "sea",
 ]
-# These hold the time of day, the random names of a file and of a state, and where the index lies.
+# These hold the time of day, the random name of a file, and where the index lies.
 APART = (
-    *(f'INSERT INTO "{table}"' for table in ("_sqlite_migrations", "bases", "runs", "state", "undo_meta")),
+    *(f'INSERT INTO "{table}"' for table in ("bases", "runs", "undo_meta")),
     """INSERT INTO "meta" VALUES('manifest',""",
 )
 

@@ -131,14 +131,11 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(path, schema
 
 @pytest.mark.parametrize("writable", [False, True])
 def test_a_schema_from_the_future_is_refused_and_left_as_it_is(filled, writable):
-    sql(
-        filled,
-        "insert into _sqlite_migrations (migration_set, name, applied_at) "
-        "values ('minisearch', 'm999_telepathy', 'tomorrow')",
-    )
+    seal_path(filled).unlink()
+    sql(filled, "pragma user_version = 999")
     sql(filled, "pragma wal_checkpoint(truncate)")
     before = filled.read_bytes()
-    with pytest.raises(StoreError, match=named(filled, r"m999_telepathy.*pip install --upgrade minisearch")):
+    with pytest.raises(StoreError, match=named(filled, r"version 999.*pip install --upgrade minisearch")):
         LocalStore(filled, writable=writable)
     assert filled.read_bytes() == before
 
@@ -710,7 +707,6 @@ def test_a_killed_writer_leaves_every_document_whole(path, n_puts):
 KILLED_AT_EACH_STATEMENT = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-import sqlite_utils  # here, so that not every child imports it
 from minisearch.stores.local import LocalStore
 
 class Killed(sqlite3.Connection):
@@ -741,7 +737,7 @@ for n in range(1_000):
 def test_a_first_opening_killed_at_any_statement_is_finished_by_the_next(tmp_path):
     with python(KILLED_AT_EACH_STATEMENT, tmp_path) as child:
         n_statements = int(child.communicate()[0])
-    assert n_statements > 20
+    assert n_statements > 10
     for n in range(n_statements + 1):
         path = tmp_path / str(n) / "minisearch.db"
         if path.exists():

@@ -1,28 +1,22 @@
 """The database schema: named migrations, each applied once, and checks of the schema that a file has.
 
-A released migration never changes.  A new column is a new ``m00N_`` function at the end of `MIGRATIONS`.
+The header of the file (``user_version``) has the number of migrations that were applied.  A released
+migration never changes.  A new column is a new ``m00N_`` function at the end of `MIGRATIONS`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import shlex
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from minisearch.errors import IndexCorrupt, StoreError
 
-if TYPE_CHECKING:
-    from sqlite_utils import Database
-
-MIGRATION_SET = "minisearch"
-MIGRATIONS_TABLE = "_sqlite_migrations"  # sqlite-utils' name for it
+APPLICATION_ID = 0x6D696E69  # "mini", in the header of the file: a database of ours
 
 
-def m001_initial(db: Database) -> None:
+def m001_initial(db: sqlite3.Connection) -> None:
     """Documents, chunks, vectors, fields, notes; full text; skipped files; runs; undo; vector index."""
+    db.execute(f"pragma application_id = {APPLICATION_ID}")
     for statement in _TABLES + _FULL_TEXT + _COUNTERS + _UNDO:
         db.execute(statement)
 
@@ -54,7 +48,6 @@ _TABLES = [
         key text primary key,
         value text not null
     ) without rowid""",
-    "create table state (name text not null, sealed_before text not null, crc32 integer not null)",
     f"""create table documents (
         id integer primary key autoincrement,
         path blob not null unique,
@@ -177,20 +170,18 @@ _COUNTERS = [
 ]
 
 # Every path that a change touched, as it was before, under the number of the change.  A path that held no
-# document has a row without a format.  There are no foreign keys: SQLite empties a table without them in one
-# step, and other tables row by row.  In `former_vectors`, a greater id was in use later.
+# document has a row without a format.  In `former_vectors`, a greater id was in use later.
 _UNDO = [
     f"""create table undo_documents (
         id integer primary key,
         change integer not null,
         path blob not null,
         {_DOCUMENT.replace(" not null", "")},
-        is_removed integer not null default 0,
         unique (change, path)
     )""",
     f"""create table undo_chunks (
         id integer primary key,
-        undo_id integer not null,
+        undo_id integer not null references undo_documents (id) on delete cascade,
         {_CHUNK},
         vector_crc32 integer not null,
         vector blob not null
@@ -198,12 +189,12 @@ _UNDO = [
     "create index undo_chunks_undo_id on undo_chunks (undo_id)",
     "create index undo_chunks_text_sha256 on undo_chunks (text_sha256)",
     f"""create table undo_fields (
-        undo_id integer not null,
+        undo_id integer not null references undo_documents (id) on delete cascade,
         {_FIELD}
     )""",
     "create index undo_fields_undo_id on undo_fields (undo_id)",
     f"""create table undo_notes (
-        undo_id integer not null,
+        undo_id integer not null references undo_documents (id) on delete cascade,
         {_NOTE}
     )""",
     "create index undo_notes_undo_id on undo_notes (undo_id)",
@@ -224,66 +215,34 @@ _UNDO = [
 ]
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Apply the migrations that are missing in the database."""
-    # Imported here because sqlite-utils takes 40 ms to import, and only a new database needs it.
-    from sqlite_utils import Database, Migrations
+def migrate(db: sqlite3.Connection) -> None:
+    """Apply the migrations that are missing in the database, each in a transaction."""
+    for number in range(schema_version(db) + 1, len(MIGRATIONS) + 1):
+        db.execute("begin")
+        try:
+            MIGRATIONS[number - 1](db)
+            db.execute(f"pragma user_version = {number}")
+            db.commit()
+        except BaseException:
+            db.rollback()
+            raise
 
-    migrations = Migrations(MIGRATION_SET)
-    for step in MIGRATIONS:
-        migrations()(step)
-    migrations.apply(Database(connection, execute_plugins=False))
 
-
-def applied_migrations(db: sqlite3.Connection) -> list[str]:
-    """The names of the migrations applied to a database, in order."""
-    if not db.execute("select 1 from sqlite_master where name = ?", [MIGRATIONS_TABLE]).fetchone():
-        return []
-    rows = db.execute(
-        f"select name from {MIGRATIONS_TABLE} where migration_set = ? order by rowid",  # noqa: S608 - ours
-        [MIGRATION_SET],
-    )
-    return [name for (name,) in rows]
+def schema_version(db: sqlite3.Connection) -> int:
+    """The number of migrations that were applied to a database; 0 for an empty one."""
+    ((version,),) = db.execute("pragma user_version")
+    return int(version)
 
 
 def needs_migration(db: sqlite3.Connection, path: Path) -> bool:
-    """Whether a migration is missing; StoreError for a schema that is too new or too old."""
-    applied, known = applied_migrations(db), [step.__name__ for step in MIGRATIONS]
-    if _is_before_first_release(applied):
+    """Whether a migration is missing; StoreError for a schema that is too new."""
+    version = schema_version(db)
+    if version > len(MIGRATIONS):
         raise StoreError(
-            f"{path} was made by an earlier version, which this one does not read: make it again with: "
-            f"{_command_to_make_again(db, path)}"
-        )
-    newer = [name for name in applied if name not in known]
-    if newer:
-        raise StoreError(
-            f"{path} was made by a newer minisearch (its schema has {newer[-1]}): "
+            f"{path} was made by a newer minisearch (its schema has version {version}): "
             f"upgrade with: pip install --upgrade minisearch"
         )
-    return not set(known) <= set(applied)
-
-
-def refuse_older_backup(db: sqlite3.Connection, path: Path) -> None:
-    """StoreError for a backup of a schema that is too old."""
-    if _is_before_first_release(applied_migrations(db)):
-        raise StoreError(
-            f"{path} is a backup made by an earlier version, which this one does not read: "
-            f"make a new index with: minisearch index FOLDER"
-        )
-
-
-def _is_before_first_release(applied: list[str]) -> bool:
-    return bool(applied) and applied[0] != MIGRATIONS[0].__name__
-
-
-def _command_to_make_again(db: sqlite3.Connection, path: Path) -> str:
-    """A shell command that removes the database and indexes the same folders and files."""
-    roots: list[str] = []
-    with contextlib.suppress(sqlite3.Error, ValueError, TypeError):
-        ((stored,),) = db.execute("select value from meta where key = 'roots'")
-        roots = [str(path.parent.parent / root) for root in list(json.loads(stored))]
-    folder, names = shlex.quote(str(path.parent)), shlex.join(roots) or "FOLDER"
-    return f"rm -f {shlex.quote(str(path))}* && minisearch index --index {folder} {names}"
+    return version < len(MIGRATIONS)
 
 
 def refuse_foreign_database(db: sqlite3.Connection, path: Path) -> None:
@@ -291,16 +250,20 @@ def refuse_foreign_database(db: sqlite3.Connection, path: Path) -> None:
 
     A trigger or view in a database from elsewhere can run anything when the database is written to.
     """
-    names = (name for (name,) in db.execute("select name from sqlite_master where type = 'table'"))
-    tables = sorted(name for name in names if name != MIGRATIONS_TABLE)
-    applied = applied_migrations(db)
-    if tables and not applied:
+    tables = sorted(name for (name,) in db.execute("select name from sqlite_master where type = 'table'"))
+    if not tables:
+        return
+    ((application_id,),) = db.execute("pragma application_id")
+    if {"_sqlite_migrations", "meta", "documents"} <= set(tables):
+        raise IndexCorrupt(
+            f"{path} was made by an earlier version, which this one does not read: delete {path.name}* and "
+            f"vectors-* in {path.parent} and run: minisearch index FOLDER"
+        )
+    if application_id != APPLICATION_ID:
         raise IndexCorrupt(
             f"{path} is no minisearch index (it has tables {', '.join(tables[:3])}): "
             f"choose another folder with --index"
         )
-    if _is_before_first_release(applied):
-        return  # refused by `needs_migration` before anything is written
     ours = {_normalised(statement) for statement in _FULL_TEXT + _COUNTERS}
     rows = db.execute(
         "select type, name, coalesce(sql, '') from sqlite_master where type in ('trigger', 'view')"

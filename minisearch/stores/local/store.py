@@ -86,7 +86,7 @@ class LocalStore:
         """Close the file; with ``skip_maintenance``, as after Ctrl-C, the next writer maintains it."""
         try:
             if self._connection.is_writable and not (skip_maintenance or self._connection.is_closed):
-                self._connection.interruptible(self._maintain)
+                self._maintain()
         finally:
             self._connection.close()
 
@@ -99,7 +99,7 @@ class LocalStore:
     def _check_before_sealing(self) -> None:
         """IndexCorrupt for damage in a file without a seal: after sealing, it would not be checked."""
         if self._connection.is_doubtful:
-            problems = check(self._connection, deep=True, in_place=True)
+            problems = check(self._connection, deep=True)
             if problems:
                 raise damaged(self._connection.path, problems[0])
             self._connection.mark_as_checked()
@@ -107,7 +107,7 @@ class LocalStore:
     def _free_space(self) -> None:
         """Shrink the file if much of it is free, or if it contains bytes of deleted secrets."""
         connection = self._connection
-        if not connection.early_rows(_META_VALUE, [_TO_BE_SHRUNK]):
+        if not connection.rows(_META_VALUE, [_TO_BE_SHRUNK]):
             connection.shrink()
             return
         with contextlib.suppress(IndexNotWritable):  # a full disk
@@ -120,7 +120,7 @@ class LocalStore:
                 return
         logger.warning(
             "%s could not be rewritten: bytes of deleted secrets stay in it until a later run; "
-            "is another program using it, or is there too little free space beside it for a copy?",
+            "is another program using it, or is there too little free space for a copy?",
             connection.path,
         )
 
@@ -128,10 +128,10 @@ class LocalStore:
         """Descriptions of what is wrong with the database; an empty list if nothing is.
 
         The file against its seal, SQLite's own check, references between rows, and every checksum.  ``deep``
-        also compares every SQLite index, and the full text with the passages, on a copy in the temporary
-        folder, so that a writer can go on.
+        also compares every SQLite index, and the full text with the passages; a reader does so on a copy in
+        the temporary folder, so that a writer can go on.
         """
-        return self._connection.interruptible(lambda: check(self._connection, deep=deep))
+        return check(self._connection, deep=deep)
 
     def copy_to(self, path: Path) -> None:
         """Copy the whole database as it is at this moment into a new file; this one is only read."""
@@ -159,7 +159,7 @@ class LocalStore:
 
     def meta(self) -> dict[str, str]:
         """The manifest: what the index was built with."""
-        return {row[0]: row[1] for row in self._connection.early_rows("select key, value from meta")}
+        return {row[0]: row[1] for row in self._connection.rows("select key, value from meta")}
 
     def set_meta(self, **values: str) -> None:
         """Set some values of the manifest."""
