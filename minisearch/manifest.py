@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from minisearch.types import Encoder
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
-DEFAULT_BACKEND = "faiss"
+BACKENDS = ("faiss", "annoy", "flat")  # of the vector index
+DEFAULT_BACKEND = BACKENDS[0]
 
 # What the model computes in. Vectors of one model fit together whichever it was.
 Dtype = Literal["auto", "float32", "bfloat16", "int8"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
-# Raise when the same file would be parsed or cut otherwise than before: stored documents are then read again.
+# Raise when the same file would be parsed or split otherwise than before: it is then read again.
 INGEST_VERSION = 7
 
 # Raise when the score baseline is measured otherwise than before: it is then measured again.
@@ -57,7 +58,7 @@ class Settings:
 
     max_tokens: int | None = None
     # nDCG@10 on data/ with 0, 32 and 64 tokens of overlap: .950, .947, .948. No gain there, but it is kept
-    # so that an answer on both sides of a cut stands whole in one chunk.
+    # so that an answer on both sides of a border stands whole in one chunk.
     overlap_tokens: int = 32
 
     def __post_init__(self) -> None:
@@ -132,7 +133,7 @@ class FileChoice:
     def options(self) -> str:
         """The command-line options for this choice, each with a space before it."""
         is_reset = () in (self.include, self.exclude)
-        default = AS_USUAL if is_reset else FileChoice()
+        default = DEFAULT_CHOICE if is_reset else FileChoice()
         options = ["--forget-choices"] if is_reset else []
         for name in ("include", "exclude"):
             options += [f"--{name} {shlex.quote(pattern)}" for pattern in getattr(self, name) or ()]
@@ -165,7 +166,7 @@ def _check_patterns(name: str, patterns: Sequence[str]) -> None:
             )
 
 
-AS_USUAL = FileChoice((), (), MAX_BYTES, False)
+DEFAULT_CHOICE = FileChoice((), (), MAX_BYTES, False)
 """All defaults, which reset every earlier choice."""
 
 Choices = Mapping[str, FileChoice]
@@ -293,7 +294,7 @@ class Manifest:
         """The settings for splitting documents into chunks."""
         return Settings(max_tokens=self.chunk_tokens, overlap_tokens=self.overlap_tokens)
 
-    def cut_by(self, settings: Settings) -> Manifest:
+    def with_settings(self, settings: Settings) -> Manifest:
         """The same with other settings."""
         chunk_tokens = settings.chunk_tokens(self.max_tokens)
         return replace(self, chunk_tokens=chunk_tokens, overlap_tokens=settings.overlap_tokens)

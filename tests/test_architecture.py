@@ -27,7 +27,7 @@ WORDS = {
 }
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
 VERBS = {"search", "indexing", "maintenance", "evaluation"}
-BELOW = WORDS | SKILLS
+BELOW = WORDS | SKILLS - {"vectors"}  # which only the local store uses
 
 # A room may import itself, and these.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -40,8 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "maintenance": BELOW | {"indexing"},
     "engine": BELOW | VERBS,
     "evaluation": BELOW | VERBS | {"engine"},
-    # Of the skills only names to list, such as those of --backend and of checkpoints.
-    "cli": WORDS | VERBS | {"engine", "files", "minilm", "vectors"},
+    # Of the skills only names to list, such as those of checkpoints.
+    "cli": WORDS | VERBS | {"engine", "files", "minilm"},
     "__main__": {"cli"},
     "__init__": {"engine", "minilm"} | WORDS,
 }

@@ -41,9 +41,8 @@ from minisearch.cli.terminal import (
     printable,
 )
 from minisearch.errors import IndexNotFound, InputError, MinisearchError, short
-from minisearch.manifest import AS_USUAL, DTYPES, FileChoice
+from minisearch.manifest import BACKENDS, DEFAULT_CHOICE, DTYPES, FileChoice
 from minisearch.paths import find_index, index_here
-from minisearch.vectors import backend_names
 
 if TYPE_CHECKING:
     from minisearch.indexing.plan import Preview
@@ -58,7 +57,7 @@ files_option, run_option = section("Which files"), section("How")
 paths_argument = click.argument("paths", nargs=-1, type=A_FILE)
 backend_option = run_option(
     "--backend",
-    **one_of(backend_names(), "backend"),
+    **one_of(BACKENDS, "backend"),
     help="The kind of vector index.  [default: faiss]",
 )
 
@@ -238,7 +237,7 @@ def _file_choice(
         check_choice(choice)
     chosen = {name: value for name, value in dataclasses.asdict(choice).items() if value is not None}
     if forget_choices:
-        return dataclasses.replace(AS_USUAL, **chosen)
+        return dataclasses.replace(DEFAULT_CHOICE, **chosen)
     return choice if chosen else None
 
 

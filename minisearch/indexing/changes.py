@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from minisearch.chunking.chunker import cut_document
+from minisearch.chunking.chunker import split_document
 from minisearch.chunking.positions import bytes_under
 from minisearch.errors import CutShort, IngestError, MinisearchError
 from minisearch.files.secrets import has_only_blanks, screened
@@ -72,7 +72,7 @@ class ReadDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class CutDocument:
+class ChunkedDocument:
     """A new or changed document with its chunks; their vectors are not computed yet."""
 
     row: StoredDocument
@@ -90,11 +90,11 @@ class CutDocument:
         return sum(chunk.n_tokens for chunk in self.chunks)
 
 
-Outcome = Unchanged | SkippedFile | CutDocument
+Outcome = Unchanged | SkippedFile | ChunkedDocument
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentCutter:
+class DocumentSplitter:
     """Splits documents into chunks for one index, until ``stop`` is set.
 
     ``encoder`` is a function, so that a run over unchanged files loads no model.  ``ingest`` is the
@@ -106,11 +106,11 @@ class DocumentCutter:
     ingest: str
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def cut(self, document: Document) -> list[Chunk]:
+    def split(self, document: Document) -> list[Chunk]:
         """The chunks of a document; raises `Stopped` once ``stop`` is set."""
         encoder = self.encoder()
         tokenizer = _Stoppable(encoder.tokenizer, self.stop)
-        return cut_document(
+        return split_document(
             document, tokenizer, settings=self.settings, encoder_max_tokens=encoder.max_tokens
         )
 
@@ -123,7 +123,7 @@ class Reader:
     """
 
     stored: Mapping[str, StoredDocument]
-    cutter: DocumentCutter
+    splitter: DocumentSplitter
     skipped_before: Mapping[str, SkippedFile] = field(default_factory=dict)
 
     def outcomes(self, files: Mapping[str, FoundFile]) -> Iterator[Outcome]:
@@ -133,16 +133,16 @@ class Reader:
             if not isinstance(outcome, ReadDocument):
                 yield outcome
                 continue
-            self.cutter.encoder()  # outside the try: an error of the model is not an error of this file
+            self.splitter.encoder()  # outside the try: an error of the model is not an error of this file
             try:
-                cut: Outcome = self._cut(outcome)
+                chunked: Outcome = self._chunked(outcome)
             except (MinisearchError, Stopped):
                 raise
             except MemoryError:
-                cut = self._unreadable_now(path, files[path], TOO_MUCH)
+                chunked = self._unreadable_now(path, files[path], TOO_MUCH)
             except Exception as error:  # a bug must cost one file, not the whole run
-                cut = SkippedFile(path, _internal_error("cutting", error), is_outdated=False)
-            yield cut
+                chunked = SkippedFile(path, _internal_error("splitting", error), is_outdated=False)
+            yield chunked
 
     def read(self, path: str, file: FoundFile) -> Unchanged | SkippedFile | ReadDocument:
         """The outcome of one file, without chunking it; needs no model."""
@@ -171,7 +171,7 @@ class Reader:
         if stored and has_same_settings and stored.sha256 == sha256:
             return Unchanged(path, stamp)
         try:
-            with stoppable(self.cutter.stop):
+            with stoppable(self.splitter.stop):
                 document = _document(file, data)
         except IngestError as error:
             if stored and stored.sha256 == sha256 and not isinstance(error, _Screened):
@@ -204,7 +204,7 @@ class Reader:
         """The fingerprint of the settings for this file; for code, also whether a grammar is installed."""
         marks = ["with secrets"] if file.keeps_secrets else []
         marks += ["at lines"] if is_cut_at_lines(file.path) else []
-        return fingerprint(self.cutter.ingest, *marks) if marks else self.cutter.ingest
+        return fingerprint(self.splitter.ingest, *marks) if marks else self.splitter.ingest
 
     def _still_skipped(self, path: str, stamp: FileStamp, reader_fingerprint: str) -> SkippedFile | None:
         """The outcome of an earlier run, if reading the file again would give the same."""
@@ -234,11 +234,13 @@ class Reader:
         kept = "; its earlier text is kept" if stored is not None else ""
         return SkippedFile(path, reason + kept, is_outdated=False)
 
-    def _cut(self, read: ReadDocument) -> CutDocument:
-        chunks = self.cutter.cut(read.document)
+    def _chunked(self, read: ReadDocument) -> ChunkedDocument:
+        chunks = self.splitter.split(read.document)
         spans = [(one.start, one.end) for one in chunks]
         n_bytes_indexed = bytes_under(read.document, spans, read.row.stamp.n_bytes)
-        return CutDocument(replace(read.row, n_bytes_indexed=n_bytes_indexed), chunks, read.document.notes)
+        return ChunkedDocument(
+            replace(read.row, n_bytes_indexed=n_bytes_indexed), chunks, read.document.notes
+        )
 
 
 def _internal_error(what: str, error: Exception) -> str:

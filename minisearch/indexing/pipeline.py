@@ -22,7 +22,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from minisearch.files.walk import FoundFile
-from minisearch.indexing.changes import CutDocument, Outcome, SkippedFile, Unchanged
+from minisearch.indexing.changes import ChunkedDocument, Outcome, SkippedFile, Unchanged
 from minisearch.indexing.plan import Plan, Tally, n_left_out
 from minisearch.stores.local import LocalStore
 from minisearch.text import is_mostly_latin
@@ -125,12 +125,12 @@ class Run:
 
     # --- outcomes -> windows -----------------------------------------------------------------------
 
-    def _windows(self, outcomes: Iterable[Outcome]) -> Iterator[list[CutDocument]]:
+    def _windows(self, outcomes: Iterable[Outcome]) -> Iterator[list[ChunkedDocument]]:
         """Collect changed documents into windows; handle unchanged and skipped files at once."""
-        window: list[CutDocument] = []
+        window: list[ChunkedDocument] = []
         n_tokens = 0
         for outcome in outcomes:
-            if not isinstance(outcome, CutDocument):
+            if not isinstance(outcome, ChunkedDocument):
                 self._handle(outcome)
                 continue
             window.append(outcome)
@@ -168,7 +168,7 @@ class Run:
             self._report_progress()
         return vectors
 
-    def _put(self, document: CutDocument, vectors: dict[str, FloatArray]) -> None:
+    def _put(self, document: ChunkedDocument, vectors: dict[str, FloatArray]) -> None:
         chunks = document.chunks
         chunk_vectors = np.stack([vectors[chunk.embedded] for chunk in chunks])
         self._store.put(document.row, chunks, chunk_vectors, document.notes)
@@ -204,7 +204,7 @@ def is_in_another_script(chunks: Sequence[Chunk]) -> bool:
 
 def _queue_size(outcome: Outcome) -> int:
     """The size of an outcome in the read-ahead queue: its tokens, plus 1 so that it is never 0."""
-    return 1 + (outcome.n_tokens if isinstance(outcome, CutDocument) else 0)
+    return 1 + (outcome.n_tokens if isinstance(outcome, ChunkedDocument) else 0)
 
 
 def _split_into_windows(texts: Sequence[str], n_tokens: dict[str, int]) -> Iterator[list[str]]:

@@ -16,9 +16,17 @@ from functools import partial
 from pathlib import Path
 
 from minisearch.errors import InputError
-from minisearch.indexing.changes import DocumentCutter, Reader
+from minisearch.indexing.changes import DocumentSplitter, Reader
 from minisearch.indexing.pipeline import DocumentSource, Run
-from minisearch.indexing.plan import FoundFiles, Plan, choice_notes, make_plan, manifest_of, plan_for
+from minisearch.indexing.plan import (
+    FoundFiles,
+    IndexState,
+    Plan,
+    choice_notes,
+    make_plan,
+    manifest_of,
+    plan_for,
+)
 from minisearch.manifest import (
     DEFAULT_BACKEND,
     DEFAULT_MODEL,
@@ -31,13 +39,12 @@ from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, check_roots, is_below, real_path, with_trusted
 from minisearch.search import confidence
+from minisearch.stores import check_backend, open_store, open_to_write
 from minisearch.stores.base import StoredDocument
 from minisearch.stores.local import LocalStore
-from minisearch.stores.local.files import writer_lock
 from minisearch.types import Encoder, IndexProgress, IngestReport, Note, Skipped
-from minisearch.vectors import load_backend
 
-MakeSource = Callable[[Mapping[str, StoredDocument], DocumentCutter], DocumentSource]
+MakeSource = Callable[[Mapping[str, StoredDocument], DocumentSplitter], DocumentSource]
 
 
 class IndexWriter:
@@ -59,20 +66,19 @@ class IndexWriter:
     ) -> IngestReport:
         """`MiniSearch.index`."""
         if backend is not None:
-            load_backend(backend)  # an unknown backend fails before any work
+            check_backend(backend)  # an unknown backend fails before any work
         started_s = time.perf_counter()
         self._location.must_be_free()
         plan = None
         if not self._location.exists():  # no index is created if there are no files
-            plan = make_plan(self._location, paths, store=None, choice=choice, prune=prune)
+            plan = make_plan(self._location, paths, IndexState(), choice=choice, prune=prune)
         with self._first_writer() as store:
             # Another process may have made the index while this one waited for the lock.
-            if plan is None or manifest_of(store, self._location):
-                plan = make_plan(self._location, paths, store=store, choice=choice, prune=prune)
+            state = IndexState.of(store, self._location)
+            if plan is None or state.manifest:
+                plan = make_plan(self._location, paths, state, choice=choice, prune=prune)
 
-            def read_files(stored: Mapping[str, StoredDocument], cutter: DocumentCutter) -> DocumentSource:
-                return Reader(stored, cutter, plan.skipped_before)
-
+            read_files = partial(Reader, skipped_before=plan.skipped_before)
             report = self._execute(
                 store, plan, read_files, backend=backend, named=plan.roots, on_progress=on_progress
             )
@@ -90,10 +96,11 @@ class IndexWriter:
         """Index documents that are not files, and remove all others below ``root``.
 
         ``found_files`` lists the documents; ``make_source`` creates the source from the stored documents and
-        a cutter.
+        a splitter.
         """
         with self._first_writer() as store:
-            plan = plan_for(found_files, self._location, {str(root): str(root)}, store=store, prune=True)
+            state = IndexState.of(store, self._location)
+            plan = plan_for(found_files, self._location, {str(root): str(root)}, state, prune=True)
             return self._execute(store, plan, make_source, backend=backend, named=(), on_progress=on_progress)
 
     def roots(self) -> list[str]:
@@ -127,7 +134,7 @@ class IndexWriter:
     def rebuild(self, backend: str | None) -> None:
         """`MiniSearch.rebuild`."""
         if backend is not None:
-            load_backend(backend)
+            check_backend(backend)
         with self._writer() as store:
             manifest = Manifest.read(store, self._location.folder)
             manifest = replace(manifest, backend=backend or manifest.backend)
@@ -152,15 +159,15 @@ class IndexWriter:
         manifest = self._updated_manifest(store, plan, backend, named)
 
         def encoder(n_tokens: int) -> Encoder:
-            load_backend(manifest.backend)  # a missing library fails before the work, not after
+            check_backend(manifest.backend)  # a missing library fails before the work, not after
             return self._checked(self._encoders.to_add(manifest.model, n_tokens), manifest)
 
-        cutter = DocumentCutter(partial(encoder, 0), manifest.settings, manifest.ingest)
+        splitter = DocumentSplitter(partial(encoder, 0), manifest.settings, manifest.ingest)
         run = Run(
             store,
             plan,
-            make_source(plan.stored, cutter),
-            stop=cutter.stop,
+            make_source(plan.stored, splitter),
+            stop=splitter.stop,
             dimension=manifest.dimension,
             encoder=encoder,
             on_progress=on_progress,
@@ -211,7 +218,7 @@ class IndexWriter:
             if self._encoders.model is not None:
                 manifest = replace(manifest, model=encoder.name)  # the current place of the same weights
         if self._settings is not None:
-            manifest = manifest.cut_by(self._settings)
+            manifest = manifest.with_settings(self._settings)
         manifest = replace(
             manifest,
             backend=backend or manifest.backend,
@@ -304,10 +311,7 @@ class IndexWriter:
                 self._location.create()
             else:
                 self._location.must_exist()
-            with (
-                writer_lock(self._location.path),
-                LocalStore(self._location.database, writable=True) as store,
-            ):
+            with open_to_write(self._location) as store:
                 yield store
 
     @contextmanager
@@ -320,7 +324,7 @@ class IndexWriter:
 
     def _manifest(self) -> Manifest | None:
         self._location.must_exist()
-        with LocalStore(self._location.database) as store:
+        with open_store(self._location) as store:
             return manifest_of(store, self._location)
 
     def _forget(self, store: LocalStore, manifest: Manifest, below: Collection[str]) -> int:

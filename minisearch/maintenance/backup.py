@@ -17,6 +17,7 @@ from minisearch.errors import IndexCorrupt, IndexNotFound, IndexNotWritable
 from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation
 from minisearch.stores import local as storage
+from minisearch.stores import open_store, open_to_write
 from minisearch.stores.base import RollbackReport
 from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
@@ -25,7 +26,7 @@ from minisearch.stores.local.files import writer_lock
 def roll_back(location: IndexLocation) -> RollbackReport:
     """`MiniSearch.rollback`."""
     location.must_exist()
-    with writer_lock(location.path), LocalStore(location.database, writable=True) as store:
+    with open_to_write(location) as store:
         before = Manifest.read(store, location.folder)
         run_id = store.journal.start_run(before.roots)
         undone = store.roll_back()
@@ -39,7 +40,7 @@ def roll_back(location: IndexLocation) -> RollbackReport:
 def back_up(location: IndexLocation, path: str | os.PathLike[str]) -> None:
     """`MiniSearch.backup`."""
     location.must_exist()
-    with LocalStore(location.database) as store:
+    with open_store(location) as store:
         Manifest.read(store, location.folder)  # a copy of nothing would be taken for a copy
         store.backup(Path(path))
 
@@ -54,7 +55,7 @@ def restore(location: IndexLocation, path: str | os.PathLike[str]) -> int:
     location.create()
     with writer_lock(location.path), _nothing_left(location, is_new=is_new), _no_backup(path):
         storage.restore(Path(path), location.database)
-        with LocalStore(location.database, writable=True) as store:
+        with open_store(location, writable=True) as store:
             _publish_if_due(store, location)
             return sum(not os.path.lexists(location.absolute(key)) for key in store.documents())
 

@@ -26,6 +26,7 @@ from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
+from minisearch.stores import open_store
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IndexStatus
 
@@ -173,7 +174,7 @@ class Searcher:
             self.close()
         if self._store is None:
             self._location.must_exist()
-            self._store = LocalStore(self._location.database)
+            self._store = open_store(self._location)
         return self._store
 
     def _encoded(
@@ -213,7 +214,7 @@ def check_model(location: IndexLocation, model: str) -> None:
     """InputError if the index names a model folder that it is not trusted to open."""
     if find(model) is not None or not location.exists():  # a name means the same everywhere
         return
-    with LocalStore(location.database) as store:
+    with open_store(location) as store:
         trusted = Manifest.read(store, location.folder).trusted
     check_model_folder(trusted, location, model)
 

@@ -52,6 +52,7 @@ from minisearch.stores.local.journal import Journal
 from minisearch.stores.local.sqlite import damaged
 from minisearch.stores.local.vector_index import Base, LiveIndex, chunk_ids
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
+from minisearch.vectors import load_backend
 from minisearch.vectors.base import VectorIndex
 
 _TO_BE_SHRUNK = "to_be_shrunk"  # this key is set while bytes of deleted secrets are still in the file
@@ -390,6 +391,10 @@ class LocalStore:
         """About n ids of chunks, evenly spread; the same ones at every call."""
         ids = self.chunk_ids()
         return ids[:: max(1, len(ids) // n)][:n]
+
+    def exact_index(self, dimension: int) -> VectorIndex:
+        """All stored vectors, for exact results: each is compared with every query."""
+        return load_backend("flat").build(*self.all_vectors(dimension))
 
     def all_vectors(self, dimension: int) -> tuple[IntArray, FloatArray]:
         """Ids (n,), ascending, and vectors (n, dimension) of all chunks, each checked."""
