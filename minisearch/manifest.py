@@ -130,24 +130,20 @@ class FileChoice:
             keep_secrets=_merged(self.keep_secrets, earlier.keep_secrets, default=False),
         )
 
-    def options(self) -> str:
+    def options(self, quote: Callable[[str], str] = shlex.quote) -> str:
         """The command-line options for this choice, each with a space before it."""
         is_reset = () in (self.include, self.exclude)
         default = DEFAULT_CHOICE if is_reset else FileChoice()
         options = ["--forget-choices"] if is_reset else []
         for name in ("include", "exclude"):
-            options += [f"--{name} {shlex.quote(pattern)}" for pattern in getattr(self, name) or ()]
+            options += [f"--{name} {quote(pattern)}" for pattern in getattr(self, name) or ()]
         options += [] if self.max_bytes == default.max_bytes else [f"--max-bytes {self.max_bytes}"]
         if self.keep_secrets != default.keep_secrets:
             options.append("--keep-secrets" if self.keep_secrets else "--blank-secrets")
         return "".join(f" {one}" for one in options)
 
     def __str__(self) -> str:
-        options = [f"--include {pattern}" for pattern in self.include or ()]
-        options += [f"--exclude {pattern}" for pattern in self.exclude or ()]
-        options += [] if self.max_bytes is None else [f"--max-bytes {self.max_bytes}"]
-        options += ["--keep-secrets"] if self.keep_secrets else []
-        return " ".join(options)
+        return self.options(str).strip()
 
 
 def _merged(now: Value | None, earlier: Value | None, *, default: Value) -> Value | None:
@@ -357,54 +353,47 @@ def _checked(name: str, value: object) -> Any:  # noqa: ANN401 - of the field's 
         raise ValueError(f"its {name}: {short(repr(value))}") from error
 
 
-def _text(value: object) -> str:
+def _text(value: Any) -> str:  # noqa: ANN401 - of a damaged manifest, as below
     if not isinstance(value, str):
         raise TypeError
     return value
 
 
-def _texts(value: object) -> tuple[str, ...]:
+def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     if not isinstance(value, list):
         raise TypeError
     return tuple(map(_text, value))
 
 
-def _number(least: int, most: int | None = None) -> Callable[[object], int]:
-    def number(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+def _number(least: int, most: int = 1 << 63) -> Callable[[Any], int]:
+    def number(value: Any) -> int:  # noqa: ANN401
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise TypeError
-        if most is not None and value > most:
-            raise ValueError
         return value
 
     return number
 
 
-def _choices(value: object) -> dict[str, FileChoice]:
-    if not isinstance(value, dict):
-        raise TypeError
+def _choices(value: Any) -> dict[str, FileChoice]:  # noqa: ANN401
     return {key: FileChoice(**choice) for key, choice in value.items()}
 
 
-def _trusted(value: object) -> Trusted:
-    if not isinstance(value, dict):
-        raise TypeError
+def _trusted(value: Any) -> Trusted:  # noqa: ANN401
     return Trusted(_number(0)(value["inode"]), _text(value["folder"]), _texts(value["paths"]))
 
 
-def _baseline(value: object) -> ScoreBaseline | None:
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        raise TypeError
-    baseline = ScoreBaseline(tuple(map(float, value["generic"])), tuple(map(float, value["cross"])))
-    for numbers in (baseline.generic, baseline.cross):
-        if len(numbers) != N_PERCENTILES or not all(low <= high for low, high in pairwise(numbers)):
-            raise ValueError
-    return baseline
+def _baseline(value: Any) -> ScoreBaseline | None:  # noqa: ANN401
+    return None if value is None else ScoreBaseline(*map(_percentiles, (value["generic"], value["cross"])))
 
 
-_FIELDS: Mapping[str, Callable[[object], object]] = {
+def _percentiles(value: Any) -> tuple[float, ...]:  # noqa: ANN401
+    numbers = tuple(map(float, value))
+    if len(numbers) != N_PERCENTILES or not all(low <= high for low, high in pairwise(numbers)):
+        raise ValueError
+    return numbers
+
+
+_FIELDS: Mapping[str, Callable[[Any], object]] = {
     "model": _text,
     "model_fingerprint": _text,
     "dimension": _number(1, MAX_DIMENSION),

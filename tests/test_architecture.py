@@ -217,7 +217,7 @@ def test_status_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_a_query_loads_neither_torch_nor_faiss(tmp_path: Path, minilm: SentenceTransformer) -> None:
     with MiniSearch.open(tmp_path, encoder=minilm) as ms:
         ms.index(PACKAGE.parent / "LICENSE")
-    assert [path.suffix for path in (tmp_path / ".minisearch").glob("vectors-*")] == [".faiss"]
+    assert [path.suffix for path in (tmp_path / ".minisearch").glob("vectors-*")] == [".npy"]
     loaded = loaded_by(RUN.format(["query", "may I sell it?", "--index", str(tmp_path / ".minisearch")]))
     assert {"numpy", "tokenizers", "sqlite3"} <= loaded
     assert not loaded & (HEAVY | {"safetensors"})

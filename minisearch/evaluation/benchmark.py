@@ -106,8 +106,6 @@ def open_benchmark(
         report = IndexWriter(location, encoders, settings=None).index_source(
             FoundFiles(files),
             partial(CollectionSource, documents=documents, whole=whole),
-            Path("/"),
-            backend=None,
             on_progress=on_progress,
         )
         with open_store(location) as store:

@@ -93,7 +93,7 @@ class Run:
         self._report_progress()
         outcomes = self._source.outcomes(self._files)
         with read_ahead(outcomes, limit=WINDOW_TOKENS, size=_queue_size, stop=self._stop) as read:
-            for window in self._windows(read):
+            for window in _windows(self._changed(read), lambda document: document.n_tokens):
                 vectors = self._vectors([chunk for document in window for chunk in document.chunks])
                 for document in window:
                     self._put(document, vectors)
@@ -123,22 +123,15 @@ class Run:
             encoding_s=self._encoding_s,
         )
 
-    # --- outcomes -> windows -----------------------------------------------------------------------
+    # --- outcomes -> documents -----------------------------------------------------------------------
 
-    def _windows(self, outcomes: Iterable[Outcome]) -> Iterator[list[ChunkedDocument]]:
-        """Collect changed documents into windows; handle unchanged and skipped files at once."""
-        window: list[ChunkedDocument] = []
-        n_tokens = 0
+    def _changed(self, outcomes: Iterable[Outcome]) -> Iterator[ChunkedDocument]:
+        """The changed documents; unchanged and skipped files are handled at once."""
         for outcome in outcomes:
-            if not isinstance(outcome, ChunkedDocument):
+            if isinstance(outcome, ChunkedDocument):
+                yield outcome
+            else:
                 self._handle(outcome)
-                continue
-            window.append(outcome)
-            n_tokens += outcome.n_tokens
-            if n_tokens >= WINDOW_TOKENS:
-                yield window
-                window, n_tokens = [], 0
-        yield window
 
     def _handle(self, outcome: Unchanged | SkippedFile) -> None:
         """Record an unchanged or skipped file."""
@@ -154,7 +147,7 @@ class Run:
         vectors = self._store.known_vectors(list(n_tokens), dimension=self._dimension)
         unknown = [text for text in n_tokens if text not in vectors]
         self._n_texts_done += len(n_tokens) - len(unknown)
-        for texts in _split_into_windows(unknown, n_tokens):
+        for texts in _windows(unknown, n_tokens.__getitem__):  # a huge document shows progress too
             started_s = time.perf_counter()
             n_text_tokens = sum(n_tokens[text] for text in texts)
             self._report_progress("loading the model")  # immediate if it is loaded already
@@ -207,13 +200,13 @@ def _queue_size(outcome: Outcome) -> int:
     return 1 + (outcome.n_tokens if isinstance(outcome, ChunkedDocument) else 0)
 
 
-def _split_into_windows(texts: Sequence[str], n_tokens: dict[str, int]) -> Iterator[list[str]]:
-    """The texts in order, in lists of about WINDOW_TOKENS, so that a huge document shows progress too."""
-    window: list[str] = []
+def _windows(items: Iterable[Item], n_tokens: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """The items in order, in lists of about WINDOW_TOKENS."""
+    window: list[Item] = []
     n_in_window = 0
-    for text in texts:
-        window.append(text)
-        n_in_window += n_tokens[text]
+    for item in items:
+        window.append(item)
+        n_in_window += n_tokens(item)
         if n_in_window >= WINDOW_TOKENS:
             yield window
             window, n_in_window = [], 0

@@ -88,20 +88,18 @@ class IndexWriter:
         self,
         found_files: FoundFiles,
         make_source: MakeSource,
-        root: Path,
         *,
-        backend: str | None,
         on_progress: Callable[[IndexProgress], None],
     ) -> IngestReport:
-        """Index documents that are not files, and remove all others below ``root``.
+        """Index documents that are not files, and remove all others.
 
         ``found_files`` lists the documents; ``make_source`` creates the source from the stored documents and
         a splitter.
         """
         with self._first_writer() as store:
             state = IndexState.of(store, self._location)
-            plan = plan_for(found_files, self._location, {str(root): str(root)}, state, prune=True)
-            return self._execute(store, plan, make_source, backend=backend, named=(), on_progress=on_progress)
+            plan = plan_for(found_files, self._location, {"/": "/"}, state, prune=True)
+            return self._execute(store, plan, make_source, backend=None, named=(), on_progress=on_progress)
 
     def roots(self) -> list[str]:
         """`MiniSearch.roots`."""
@@ -158,18 +156,20 @@ class IndexWriter:
         before = _previous_messages(store)
         manifest = self._updated_manifest(store, plan, backend, named)
 
-        def encoder(n_tokens: int) -> Encoder:
+        def encoder_for(n_tokens: int) -> Encoder:
             check_backend(manifest.backend)  # a missing library fails before the work, not after
-            return self._checked(self._encoders.to_add(manifest.model, n_tokens), manifest)
+            encoder = self._encoders.to_add(manifest.model, n_tokens)
+            manifest.check(encoder, self._location.folder)
+            return encoder
 
-        splitter = DocumentSplitter(partial(encoder, 0), manifest.settings, manifest.ingest)
+        splitter = DocumentSplitter(partial(encoder_for, 0), manifest.settings, manifest.ingest)
         run = Run(
             store,
             plan,
             make_source(plan.stored, splitter),
             stop=splitter.stop,
             dimension=manifest.dimension,
-            encoder=encoder,
+            encoder=encoder_for,
             on_progress=on_progress,
         )
         with self._recorded(store, run, plan):
@@ -254,30 +254,15 @@ class IndexWriter:
             store.journal.finish_run(run_id, outcome, counts | {"skipped": len(report.skipped)})
 
     def _record_files(self, store: LocalStore, run: Run, plan: Plan) -> None:
-        """Record the files that the run skipped and left out, replacing earlier records below its roots.
-
-        Only differences are written; most runs have none.
-        """
-        journal, skipped, stamps = store.journal, run.tally.skipped, run.tally.stamps
-        reasons, known_stamps = {one.path: one.reason for one in journal.skipped()}, journal.skip_stamps()
+        """Record the files that the run skipped and left out, in place of earlier records below its roots."""
+        journal = store.journal
+        left_out = [
+            Skipped(key + "/" * one.is_folder, one.reason) for key, one in plan.found_files.left_out.items()
+        ]
         journal.set_skipped(
-            [path for path in reasons if path not in skipped and self._is_below(path, plan.roots)],
-            [
-                one
-                for path, one in skipped.items()
-                if reasons.get(path) != one.reason or known_stamps.get(path) != stamps.get(path)
-            ],
-            stamps,
+            self._paths_below(journal.skipped(), plan.roots), run.tally.skipped.values(), run.tally.stamps
         )
-        left_out = {
-            key + "/" * one.is_folder: Skipped(key + "/" * one.is_folder, one.reason)
-            for key, one in plan.found_files.left_out.items()
-        }
-        known = {one.path: one.reason for one in journal.left_out()}
-        journal.set_left_out(
-            [path for path in known if path not in left_out and self._is_below(path.rstrip("/"), plan.roots)],
-            [one for path, one in left_out.items() if known.get(path) != one.reason],
-        )
+        journal.set_left_out(self._paths_below(journal.left_out(), plan.roots), left_out)
 
     def _forget_secrets(self, store: LocalStore, plan: Plan) -> None:
         """Delete earlier versions of files that are screened for secrets now, but were not before."""
@@ -330,13 +315,12 @@ class IndexWriter:
     def _forget(self, store: LocalStore, manifest: Manifest, below: Collection[str]) -> int:
         """Delete the records, choices and roots at or below these paths; returns their number."""
         journal = store.journal
-        skipped = [one.path for one in journal.skipped() if self._is_below(one.path, below)]
-        left_out = [one.path for one in journal.left_out() if self._is_below(one.path.rstrip("/"), below)]
+        skipped = self._paths_below(journal.skipped(), below)
         choices, roots = manifest.choice_paths(self._location), manifest.root_paths(self._location)
         remaining = {path: one for path, one in choices.items() if not is_below(path, below)}
         remaining_roots = [root for root in roots if not is_below(root, below)]
         journal.set_skipped(skipped, [])
-        journal.set_left_out(left_out, [])
+        journal.set_left_out(self._paths_below(journal.left_out(), below), [])
         manifest.with_choices(remaining, self._location).with_roots(remaining_roots, self._location).write(
             store
         )
@@ -344,11 +328,12 @@ class IndexWriter:
 
     def _encoder_of(self, manifest: Manifest) -> Encoder:
         """The encoder of the index; FingerprintMismatch if the user chose a different one."""
-        return self._checked(self._encoders.to_index(manifest.model), manifest)
-
-    def _checked(self, encoder: Encoder, manifest: Manifest) -> Encoder:
+        encoder = self._encoders.to_index(manifest.model)
         manifest.check(encoder, self._location.folder)
         return encoder
+
+    def _paths_below(self, recorded: Iterable[Skipped], folders: Collection[str]) -> list[str]:
+        return [one.path for one in recorded if self._is_below(one.path.rstrip("/"), folders)]
 
     def _is_below(self, key: str, folders: Collection[str]) -> bool:
         return is_below(self._location.absolute(key), folders)

@@ -8,6 +8,7 @@ write.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from minisearch.errors import IndexCorrupt, IndexNotFound, IndexNotWritable
 from minisearch.manifest import Manifest
-from minisearch.paths import IndexLocation
+from minisearch.paths import DATABASE, IndexLocation
 from minisearch.stores import local as storage
 from minisearch.stores import open_store, open_to_write
 from minisearch.stores.base import RollbackReport
@@ -74,19 +75,17 @@ def _no_backup(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextmanager
 def _nothing_left(location: IndexLocation, *, is_new: bool) -> Iterator[None]:
-    """On a failure, the files that have come into a folder go again, and a new folder with them.
-
-    The writer's lock must be held: without it, another process may be making its index there.
-    """
-    ours = {location.path / name for name in (".gitignore", "writer.lock")}
-    there = set(location.path.iterdir()) - (ours if is_new and not location.exists() else set())
+    """On a failure, remove the files of the index, and a new folder with them; the writer's lock is held."""
+    had_index = location.exists()  # another process may have made it just now
     try:
         yield
     except BaseException:
-        for path in set(location.path.iterdir()) - there:
-            path.unlink()
-        if not there:
-            location.path.rmdir()
+        if is_new and not had_index:
+            shutil.rmtree(location.path)
+        elif not had_index:
+            for pattern in (f"{DATABASE}*", "vectors-*"):
+                for path in location.path.glob(pattern):
+                    path.unlink()
         raise
 
 

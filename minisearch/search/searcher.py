@@ -68,7 +68,7 @@ class Searcher:
 
     def like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
         """`MiniSearch.like`."""
-        key = self._location.key(real_path(path, must_exist=False))
+        key = self._location.key_of(str(real_path(path, must_exist=False)))
 
         def search(store: LocalStore) -> SearchResults:
             manifest = Manifest.read(store, self._location.folder)
@@ -95,7 +95,7 @@ class Searcher:
 
         if path == "":
             raise InputError("expected the path of a file, got an empty one")
-        key = self._location.key(real_path(path, must_exist=False))
+        key = self._location.key_of(str(real_path(path, must_exist=False)))
         parsed = _parsed(query, options)
 
         def explain(store: LocalStore) -> WhyNot:

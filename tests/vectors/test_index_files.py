@@ -74,11 +74,11 @@ def test_a_faiss_index_of_another_kind_is_refused(tmp_path):
     from minisearch.vectors.faiss import FaissIndex
 
     quantized = faiss.IndexScalarQuantizer(24, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
-    for index in (faiss.IndexFlatL2(24), faiss.IndexHNSWFlat(24, 8), quantized):
+    for index in (faiss.IndexFlatIP(24), faiss.IndexHNSWFlat(24, 8), quantized):
         index.train(VECTORS)
         index.add(VECTORS)
         faiss.write_index(index, str(tmp_path / "base.faiss"))
-        with pytest.raises(IndexCorrupt, match="an inner product index was expected"):
+        with pytest.raises(IndexCorrupt, match="a graph by inner product was expected"):
             FaissIndex.load(tmp_path / "base.faiss", IDS, 24)
 
 

@@ -249,23 +249,20 @@ def text_sha256(text: str) -> bytes:
 
 
 def _places_to_json(chunk: Chunk) -> str:
-    """A chunk's anchors, and the page breaks if there are any, as JSON."""
-    places: object = chunk.anchors
-    if chunk.page_breaks:
-        places = {"anchors": chunk.anchors, "page_breaks": chunk.page_breaks}
-    return json.dumps(places, separators=(",", ":")) if places else ""
+    """A chunk's anchors and page breaks as JSON; "" for none."""
+    places = (chunk.anchors, chunk.page_breaks)
+    return json.dumps(places, separators=(",", ":")) if any(places) else ""
 
 
 def _places_from_json(
     connection: Connection, chunk_id: int, stored: str
 ) -> tuple[tuple[tuple[int, int, int], ...], tuple[int, ...]]:
     try:
-        places = json.loads(stored or "[]")
-        if not isinstance(places, dict):
-            places = {"anchors": places, "page_breaks": ()}
-        anchors = tuple((position, line, column) for position, line, column in places["anchors"])
-        return anchors, tuple(map(int, places["page_breaks"]))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        anchors, page_breaks = json.loads(stored or "[[], []]")
+        return tuple((position, line, column) for position, line, column in anchors), tuple(
+            map(int, page_breaks)
+        )
+    except (ValueError, TypeError, RecursionError) as error:
         raise damaged(connection.path, f"the places in chunk {chunk_id}: {error}") from error
 
 

@@ -41,8 +41,8 @@ _NOTE = """
     text text not null, crc32 integer not null"""
 
 # Ids are never used twice (AUTOINCREMENT), so every chunk newer than the vector index has a greater id.
-# Paths are bytes (os.fsencode): a file name need not be valid text.  So are the texts of fields, because a
-# document may hold halves of surrogate pairs, which SQLite does not take as text.
+# Paths are bytes (os.fsencode): a file name need not be valid text.  So are reasons, which quote paths, and
+# the texts of fields: a document may hold halves of surrogate pairs, which SQLite does not take as text.
 _TABLES = [
     """create table meta (
         key text primary key,
@@ -81,7 +81,7 @@ _TABLES = [
     # The state of a skipped file and what read it; null where that is not known.
     """create table problems (
         path blob primary key,
-        reason text not null,
+        reason blob not null,
         n_bytes integer,
         mtime_ns integer,
         ctime_ns integer,
@@ -91,7 +91,7 @@ _TABLES = [
     ) without rowid""",
     """create table left_out (
         path blob primary key,
-        reason text not null
+        reason blob not null
     ) without rowid""",
     """create table runs (
         id integer primary key autoincrement,

@@ -219,18 +219,18 @@ class LiveIndex:
 
         Raises BackendUnavailable, and IndexNotWritable when the file cannot be written whole.
         """
-        index_class, folder = load_backend(backend), self._folder
+        backend_class, folder = load_backend(backend), self._folder
         with self._connection.transaction():
             built_from = generation()
             ids, vectors = read_vectors(self._connection, dimension, 0)
-        index = index_class.build(ids, vectors)
+        index = backend_class.build(ids, vectors)
         temporary = folder / f"vectors-{built_from}-{secrets.token_hex(6)}.tmp"
         try:
             index.save(temporary)
             temporary.chmod(PRIVATE)
             sync(temporary)
             sha256 = _sha256(temporary, ids)
-            path = folder / f"{temporary.stem}{index_class.suffix}"
+            path = folder / f"{temporary.stem}{index.suffix}"
             temporary.replace(path)
             sync(folder)
             found = path.stat()
