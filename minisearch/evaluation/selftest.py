@@ -180,9 +180,9 @@ def _measure_vector_index(index: MaskedIndex, backend: str, on_progress: OnProgr
     queries = list(index.encoder.encode_query([item.text for item in index.items]))
     with open_store(IndexLocation(index.folder), writable=True) as store, store.snapshot():
         started_s = time.perf_counter()
-        store.publish_index(backend, dimension)
+        store.index.publish(backend, dimension)
         build_s = time.perf_counter() - started_s
-        base = store.index_base()
+        base = store.index.base()
         published, exact = store.vector_index(dimension), store.exact_index(dimension)
     assert base is not None, "it was just published"
     hits, latencies_s = timed(lambda query: published.search(query[None], DEPTH)[0], queries)

@@ -31,9 +31,6 @@ from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
 # time and size (git's "racy" rule; FAT stores times to 2 s).  Such a file is read again.
 RACY_NS = 2_000_000_000
 
-# A parser may crash because of the file, or because memory was short for a while: so it is tried again.
-MAX_CRASHES = 3
-
 TOO_MUCH = "it takes more memory to read than there is"
 
 
@@ -178,10 +175,10 @@ class Reader:
                 return self._unreadable_now(
                     path, file, str(error)
                 )  # the stored text is still right, only chunked with earlier settings
-            reason, skip = str(error), SkipStamp(stamp, reader_fingerprint)
-            if isinstance(error, CutShort):
-                reason, skip = self._cut_short(path, reason, skip)
-            return SkippedFile(path, reason, stored is not None, skip)
+            # Also a crash for lack of memory is not tried again: each run would wait for it.
+            hint = "; left until it is changed or touched" if isinstance(error, CutShort) else ""
+            skip = SkipStamp(stamp, reader_fingerprint)
+            return SkippedFile(path, f"{error}{hint}", stored is not None, skip)
         except (MemoryError, Stopped):
             raise
         except Exception as error:  # a bug must cost one file, not the whole run
@@ -211,20 +208,7 @@ class Reader:
         earlier = self.skipped_before.get(path)
         if earlier is None or earlier.stamp is None or earlier.stamp.ingest != reader_fingerprint:
             return None
-        if 0 < earlier.stamp.n_crashes < MAX_CRASHES:
-            return None  # try again
         return earlier if _is_trusted(earlier.stamp.stamp, stamp) else None
-
-    def _cut_short(self, path: str, reason: str, now: SkipStamp) -> tuple[str, SkipStamp]:
-        """The reason and stamp of a file that crashed its parser; up to `MAX_CRASHES` runs try it."""
-        earlier = self.skipped_before.get(path)
-        n_crashes = 1
-        known = earlier.stamp if earlier else None
-        if known and known.ingest == now.ingest and _is_same(known.stamp, now.stamp):
-            n_crashes += known.n_crashes or MAX_CRASHES
-        if n_crashes >= MAX_CRASHES:
-            reason = f"{reason}, as in {MAX_CRASHES} runs: left until it is changed or touched"
-        return reason, replace(now, n_crashes=min(n_crashes, MAX_CRASHES))
 
     def _unreadable_now(self, path: str, file: FoundFile, reason: str) -> SkippedFile:
         """A file that a later run may read; its document stays, unless its secrets must be removed now."""
@@ -284,7 +268,7 @@ def _read_unchanging(file: FoundFile, stamp: FileStamp) -> tuple[bytes, FileStam
         after = _stamp(path)
         if after is None:
             raise IngestError("vanished while it was being read")
-        if _is_same(after, stamp):
+        if after.is_same(stamp):
             return data, stamp
         stamp = after
     raise IngestError("changes while it is being read: the next run will try again")
@@ -315,8 +299,4 @@ class _Stoppable:
 
 def _is_trusted(stored: FileStamp, now: FileStamp) -> bool:
     """Whether the stamps are equal and prove that the content is unchanged."""
-    return _is_same(stored, now) and max(stored.mtime_ns, stored.ctime_ns) + RACY_NS < stored.read_at_ns
-
-
-def _is_same(one: FileStamp, other: FileStamp) -> bool:
-    return (one.n_bytes, one.mtime_ns, one.ctime_ns) == (other.n_bytes, other.mtime_ns, other.ctime_ns)
+    return stored.is_same(now) and max(stored.mtime_ns, stored.ctime_ns) + RACY_NS < stored.read_at_ns

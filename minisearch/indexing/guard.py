@@ -19,7 +19,7 @@ from minisearch.files.walk import FoundFile
 from minisearch.manifest import FileChoice
 from minisearch.parsers import read_bytes
 from minisearch.paths import IndexLocation, is_below, quoted
-from minisearch.stores.base import StoredDocument
+from minisearch.stores.base import FileStamp, StoredDocument
 
 # The share of an index's documents, and of those below each root, that a run may remove.  One document may
 # always be removed: deleting one of two files is normal.
@@ -139,7 +139,4 @@ class RemovalGuard:
 
 def _has_changed(file: FoundFile, stored: StoredDocument | None) -> bool:
     """Whether a file is new, or its stamp differs from the stored one."""
-    if stored is None:
-        return True
-    stamp = stored.stamp
-    return (file.size, file.mtime_ns, file.ctime_ns) != (stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns)
+    return stored is None or not stored.stamp.is_same(FileStamp(file.size, file.mtime_ns, file.ctime_ns, 0))

@@ -7,7 +7,6 @@ is left to `changes`.  A `Tally` collects the outcome of each file, in a run and
 from __future__ import annotations
 
 import os
-import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -221,23 +220,11 @@ def find_files(
 
 
 def _excluding_patterns(root: str, items: Iterable[object], choices: Choices) -> str:
-    """The patterns that excluded files of a root, as options, with a hint on commas; "" for none."""
+    """The options that excluded files of a root, with a hint on commas; "" for none."""
     if not any(isinstance(item, LeftOut) and item.kind == "excluded" for item in items):
         return ""
-    given = [
-        (f"--{name}", pattern)
-        for path, one in choices.items()
-        if is_below(root, {path})
-        for name, patterns in (("include", one.include), ("exclude", one.exclude))
-        for pattern in patterns or ()
-    ]
-    separate = [(name, part) for name, pattern in given for part in pattern.split(",") if "," in pattern]
-    hint = f" (commas do not separate patterns; write: {_options(separate)})" if separate else ""
-    return f"{_options(given)}{hint}" if given else ""
-
-
-def _options(given: Iterable[tuple[str, str]]) -> str:
-    return " ".join(f"{name} {shlex.quote(pattern)}" for name, pattern in given)
+    options = "".join(one.options() for path, one in choices.items() if is_below(root, {path})).strip()
+    return options + " (commas do not separate patterns: repeat the option)" * ("," in options)
 
 
 def _resolve_overlaps(found_files: FoundFiles, roots: Sequence[str]) -> None:

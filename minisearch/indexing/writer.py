@@ -137,7 +137,7 @@ class IndexWriter:
             manifest = Manifest.read(store, self._location.folder)
             manifest = replace(manifest, backend=backend or manifest.backend)
             manifest.write(store)
-            store.publish_index(manifest.backend, manifest.dimension)
+            store.index.publish(manifest.backend, manifest.dimension)
 
     # --- a run -------------------------------------------------------------------------------------
 
@@ -275,9 +275,9 @@ class IndexWriter:
 
     def _publish_if_due(self, store: LocalStore, manifest: Manifest) -> bool:
         """Publish a new vector index if one is due; whether it was."""
-        if not store.is_index_due(manifest.backend):
+        if not store.index.is_due(manifest.backend):
             return False
-        store.publish_index(manifest.backend, manifest.dimension)
+        store.index.publish(manifest.backend, manifest.dimension)
         return True
 
     def _measure_baseline(self, store: LocalStore, manifest: Manifest) -> None:

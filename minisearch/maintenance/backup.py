@@ -91,5 +91,5 @@ def _nothing_left(location: IndexLocation, *, is_new: bool) -> Iterator[None]:
 
 def _publish_if_due(store: LocalStore, location: IndexLocation) -> None:
     manifest = Manifest.read(store, location.folder)
-    if store.is_index_due(manifest.backend):
-        store.publish_index(manifest.backend, manifest.dimension)
+    if store.index.is_due(manifest.backend):
+        store.index.publish(manifest.backend, manifest.dimension)

@@ -63,8 +63,8 @@ class _Check:
     def database(self) -> None:
         """Check the database, and whether the vector index file is the published one."""
         self.problems += self.store.check(deep=True)
-        base = self.store.index_base()
-        if base is not None and not self.store.is_index_intact():
+        base = self.store.index.base()
+        if base is not None and not self.store.index.is_intact():
             self.problems.append(f"the vector index {base.file} is missing or damaged: minisearch rebuild")
 
     def documents(self, n: int, seed: int) -> None:

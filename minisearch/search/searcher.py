@@ -137,7 +137,7 @@ class Searcher:
             store = self._opened()
             with store.snapshot():
                 manifest = Manifest.read(store, self._location.folder)
-                is_index_ready, last_run = store.has_index_file(), store.journal.last_run()
+                is_index_ready, last_run = store.index.is_there(), store.journal.last_run()
                 n_documents, n_chunks = store.counts()
                 skipped, notes = store.journal.skipped(), store.notes()
                 generation = store.generation

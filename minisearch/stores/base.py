@@ -12,7 +12,7 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
@@ -33,6 +33,10 @@ class FileStamp:
     mtime_ns: int
     ctime_ns: int
     read_at_ns: int
+
+    def is_same(self, other: FileStamp) -> bool:
+        """Whether size and times are equal, whenever the file was read."""
+        return self == replace(other, read_at_ns=self.read_at_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,10 @@ class StoredDocument:
 
 @dataclass(frozen=True, slots=True)
 class SkipStamp:
-    """The state of a skipped file, the fingerprint of the settings, and how often its parser crashed."""
+    """The state of a skipped file, and the fingerprint of the settings."""
 
     stamp: FileStamp
     ingest: str
-    n_crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

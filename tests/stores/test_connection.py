@@ -49,7 +49,7 @@ def filled_contents():
 
 def read_everything(path):
     with LocalStore(path) as store, store.snapshot():
-        store.meta(), store.counts(), store.generation, store.index_base()
+        store.meta(), store.counts(), store.generation, store.index.base()
         store.journal.last_run(), store.journal.skipped(), store.notes()
         store.known_vectors(["lava", "kelp 3"])
         return contents(store)
@@ -447,13 +447,13 @@ def test_a_new_store_is_not_outdated(path):
 def test_a_snapshot_has_a_newer_base_once_another_was_published(filled):
     with LocalStore(filled, writable=True) as store, LocalStore(filled) as reader:
         with reader.snapshot():
-            assert not reader._index._is_replaced()
+            assert not reader.index._is_replaced()
             put(store, "c.md", "new")
-            assert not reader._index._is_replaced()
-            store._index.use(Base("flat", "vectors-1", 3, "", store.chunk_ids()))
-            assert reader._index._is_replaced()
-            assert reader.index_base() is None
-        assert not reader._index._is_replaced()
+            assert not reader.index._is_replaced()
+            store.index.use(Base("flat", "vectors-1", 3, "", store.chunk_ids()))
+            assert reader.index._is_replaced()
+            assert reader.index.base() is None
+        assert not reader.index._is_replaced()
 
 
 def test_reading_leaves_nothing_behind_but_the_files_of_sqlite(filled):

@@ -86,8 +86,7 @@ _TABLES = [
         mtime_ns integer,
         ctime_ns integer,
         read_at_ns integer,
-        ingest text,
-        n_crashes integer not null
+        ingest text
     ) without rowid""",
     """create table left_out (
         path blob primary key,

@@ -50,7 +50,7 @@ from minisearch.stores.local.history import Undo
 from minisearch.stores.local.integrity import check
 from minisearch.stores.local.journal import Journal
 from minisearch.stores.local.sqlite import damaged
-from minisearch.stores.local.vector_index import Base, LiveIndex, chunk_ids
+from minisearch.stores.local.vector_index import LiveIndex, chunk_ids, generation
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
 from minisearch.vectors import load_backend
 from minisearch.vectors.base import VectorIndex
@@ -70,7 +70,7 @@ class LocalStore:
         self.journal = Journal(self._connection)
         self._undo = Undo(self._connection)
         self._full_text = FullText(self._connection)
-        self._index = LiveIndex(self._connection)
+        self.index = LiveIndex(self._connection)
         self._is_checked = False  # whether the rows that filters compare were read once
 
     def __enter__(self) -> LocalStore:
@@ -174,15 +174,7 @@ class LocalStore:
     @property
     def generation(self) -> int:
         """Grows by one with every change of documents; 0 for an empty store."""
-        return self._number("generation")
-
-    def _number(self, key: str) -> int:
-        """A value of the manifest that is a number; 0 before it is set."""
-        rows = self._connection.rows(_META_VALUE, [key])
-        try:
-            return int(rows[0][0]) if rows else 0
-        except ValueError as error:
-            raise damaged(self._connection.path, f"its {key} is {rows[0][0]!r}") from error
+        return generation(self._connection)
 
     def _content_version(self) -> tuple[int, int]:
         """Differs whenever documents may have changed, also in a transaction that was rolled back."""
@@ -404,33 +396,9 @@ class LocalStore:
 
     def vector_index(self, dimension: int = 0) -> VectorIndex:
         """The vector index over every chunk, inside a snapshot; 0: the dimension of the stored vectors."""
-        return self._index.current(self._content_version(), dimension or self._dimension(1))
+        return self.index.current(self._content_version(), dimension or self._dimension(1))
 
     def _dimension(self, default: int) -> int:
         """The dimension of the stored vectors."""
         rows = self._connection.rows("select length(vector) / 4 from vectors limit 1")
         return int(rows[0][0]) if rows else default
-
-    def index_base(self) -> Base | None:
-        """The vector index file in use, if one was ever published."""
-        return self._index.base()
-
-    def has_index_file(self) -> bool:
-        """Whether the file of the vector index is there, whatever is in it."""
-        return self._index.is_there()
-
-    def is_index_intact(self) -> bool:
-        """Whether the file of the vector index is what was published, or none was ever published."""
-        base = self._index.base()
-        return base is None or self._index.is_intact(base)
-
-    def is_index_due(self, backend: str) -> bool:
-        """Whether to publish a vector index: none yet, another backend, damaged, or too many changes."""
-        return self._index.is_due(backend, self.generation, self.counts()[1])
-
-    def publish_index(self, backend: str, dimension: int) -> None:
-        """Rebuild the vector index from the stored vectors and put it into use; hold the writer's lock.
-
-        Raises BackendUnavailable, and IndexNotWritable when the file cannot be written whole.
-        """
-        self._index.publish(backend, dimension, lambda: self.generation)

@@ -20,7 +20,6 @@ import logging
 import re
 import secrets
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from minisearch.errors import IndexCorrupt, IndexNotWritable, StoreError
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.documents import read_vectors, row_crc32
 from minisearch.stores.local.files import PRIVATE, free_space, open_regular, sync
+from minisearch.stores.local.sqlite import damaged
 from minisearch.types import IntArray
 from minisearch.vectors import load_backend, open_base
 from minisearch.vectors.base import VectorIndex
@@ -179,10 +179,11 @@ class LiveIndex:
         base = self.base()
         return base is not None and bool(_FILE_NAME.fullmatch(base.file)) and self._path_of(base).is_file()
 
-    def is_intact(self, base: Base) -> bool:
-        """Whether the file of a base is there, and is what was published."""
+    def is_intact(self) -> bool:
+        """Whether the file of the base is what was published, or none was ever published."""
+        base = self.base()
         try:
-            return self._sha256_of(base) == base.sha256
+            return base is None or self._sha256_of(base) == base.sha256
         except (OSError, ValueError):
             return False
 
@@ -202,26 +203,24 @@ class LiveIndex:
 
     # --- publishing --------------------------------------------------------------------------------
 
-    def is_due(self, backend: str, generation: int, n_chunks: int) -> bool:
+    def is_due(self, backend: str) -> bool:
         """Whether to publish: no base yet, another backend, a damaged file, or too many changes since."""
         base = self.base()
-        if base is None or base.backend != backend:
+        if base is None or base.backend != backend or not self.is_intact():
             return True
-        if base.generation == generation:
-            return not self.is_intact(base)
+        ((n_chunks,),) = self._connection.rows("select n_chunks from counters")
         n_removed = len(self.removed_ids())
         n_added = n_chunks - (len(base.ids) - n_removed)
-        n_changed = n_added + n_removed
-        return n_changed > max(MERGE_ABOVE, MERGE_FRACTION * len(base.ids)) or not self.is_intact(base)
+        return bool(n_added + n_removed > max(MERGE_ABOVE, MERGE_FRACTION * len(base.ids)))
 
-    def publish(self, backend: str, dimension: int, generation: Callable[[], int]) -> None:
+    def publish(self, backend: str, dimension: int) -> None:
         """Rebuild the index from the stored vectors and put it into use; the writer's lock is held.
 
         Raises BackendUnavailable, and IndexNotWritable when the file cannot be written whole.
         """
         backend_class, folder = load_backend(backend), self._folder
         with self._connection.transaction():
-            built_from = generation()
+            built_from = generation(self._connection)
             ids, vectors = read_vectors(self._connection, dimension, 0)
         index = backend_class.build(ids, vectors)
         temporary = folder / f"vectors-{built_from}-{secrets.token_hex(6)}.tmp"
@@ -244,7 +243,7 @@ class LiveIndex:
             with contextlib.suppress(OSError):  # left after a full disk or Ctrl-C
                 temporary.unlink(missing_ok=True)
         base = Base(backend, path.name, built_from, sha256, ids, found.st_size, found.st_mtime_ns)
-        self.use(base, is_current=built_from == generation())
+        self.use(base, is_current=built_from == generation(self._connection))
         for old in folder.iterdir():
             if _FILE_NAME.fullmatch(old.name) and old != path:
                 with contextlib.suppress(OSError):  # the next publish tries again
@@ -268,6 +267,15 @@ class LiveIndex:
                 connection.write_many(
                     "insert into removed_from_base (chunk_id) values (?)", ((id_,) for id_ in removed)
                 )
+
+
+def generation(connection: Connection) -> int:
+    """`LocalStore.generation`."""
+    rows = connection.rows("select value from meta where key = 'generation'")
+    try:
+        return int(rows[0][0]) if rows else 0
+    except ValueError as error:
+        raise damaged(connection.path, f"its generation is {rows[0][0]!r}") from error
 
 
 def chunk_ids(connection: Connection) -> IntArray:
