@@ -23,7 +23,6 @@ WORDS = {
     "filters",
     "manifest",
     "paths",
-    "threads",
 }
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
 VERBS = {"search", "indexing", "maintenance", "evaluation"}

@@ -1,16 +1,15 @@
 """Detect changed files and read them: found files and stored documents go in, one outcome per file comes out.
 
 An outcome says that a file is unchanged, that it is skipped, or which document it holds now, parsed and
-chunked.  Storing, removing and embedding are left to the run, so that another thread can read ahead.
+chunked.  Storing, removing and embedding are left to the run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from minisearch.chunking.chunker import split_document
@@ -22,10 +21,9 @@ from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.code import is_cut_at_lines
 from minisearch.parsers.registry import installed_libraries
-from minisearch.parsers.sandbox import Stopped, stoppable
 from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
 from minisearch.stores.local import LocalStore
-from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
+from minisearch.types import Chunk, Document, Encoder
 
 # A file that was changed this shortly before it was read may have changed again afterwards, with the same
 # time and size (git's "racy" rule; FAT stores times to 2 s).  Such a file is read again.
@@ -92,7 +90,7 @@ Outcome = Unchanged | SkippedFile | ChunkedDocument
 
 @dataclass(frozen=True, slots=True)
 class DocumentSplitter:
-    """Splits documents into chunks for one index, until ``stop`` is set.
+    """Splits documents into chunks for one index.
 
     ``encoder`` is a function, so that a run over unchanged files loads no model.  ``ingest`` is the
     fingerprint of the settings for parsing and chunking.
@@ -101,14 +99,12 @@ class DocumentSplitter:
     encoder: Callable[[], Encoder]
     settings: Settings
     ingest: str
-    stop: threading.Event = field(default_factory=threading.Event)
 
     def split(self, document: Document) -> list[Chunk]:
-        """The chunks of a document; raises `Stopped` once ``stop`` is set."""
+        """The chunks of a document."""
         encoder = self.encoder()
-        tokenizer = _Stoppable(encoder.tokenizer, self.stop)
         return split_document(
-            document, tokenizer, settings=self.settings, encoder_max_tokens=encoder.max_tokens
+            document, encoder.tokenizer, settings=self.settings, encoder_max_tokens=encoder.max_tokens
         )
 
 
@@ -133,7 +129,7 @@ class Reader:
             self.splitter.encoder()  # outside the try: an error of the model is not an error of this file
             try:
                 chunked: Outcome = self._chunked(outcome)
-            except (MinisearchError, Stopped):
+            except MinisearchError:
                 raise
             except MemoryError:
                 chunked = self._unreadable_now(path, files[path], TOO_MUCH)
@@ -168,8 +164,7 @@ class Reader:
         if stored and has_same_settings and stored.sha256 == sha256:
             return Unchanged(path, stamp)
         try:
-            with stoppable(self.splitter.stop):
-                document = _document(file, data)
+            document = _document(file, data)
         except IngestError as error:
             if stored and stored.sha256 == sha256 and not isinstance(error, _Screened):
                 return self._unreadable_now(
@@ -179,7 +174,7 @@ class Reader:
             hint = "; left until it is changed or touched" if isinstance(error, CutShort) else ""
             skip = SkipStamp(stamp, reader_fingerprint)
             return SkippedFile(path, f"{error}{hint}", stored is not None, skip)
-        except (MemoryError, Stopped):
+        except MemoryError:
             raise
         except Exception as error:  # a bug must cost one file, not the whole run
             return SkippedFile(path, _internal_error("reading", error), is_outdated=False)
@@ -282,19 +277,6 @@ def _stamp(path: str) -> FileStamp | None:
     except OSError:
         return None
     return FileStamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, now_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stoppable:
-    """A tokenizer that can be stopped between two calls; a huge document needs a minute of calls."""
-
-    tokenizer: Tokenizer
-    stop: threading.Event
-
-    def spans(self, texts: Sequence[str]) -> list[IntArray]:
-        if self.stop.is_set():
-            raise Stopped
-        return self.tokenizer.spans(texts)
 
 
 def _is_trusted(stored: FileStamp, now: FileStamp) -> bool:

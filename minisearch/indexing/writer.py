@@ -167,7 +167,6 @@ class IndexWriter:
             store,
             plan,
             make_source(plan.stored, splitter),
-            stop=splitter.stop,
             dimension=manifest.dimension,
             encoder=encoder_for,
             on_progress=on_progress,

