@@ -11,6 +11,8 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 from minisearch.chunking.chunker import split_document
 from minisearch.chunking.positions import bytes_under
@@ -29,7 +31,7 @@ from minisearch.types import Chunk, Document, Encoder
 # time and size (git's "racy" rule; FAT stores times to 2 s).  Such a file is read again.
 RACY_NS = 2_000_000_000
 
-TOO_MUCH = "it takes more memory to read than there is"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +125,27 @@ class Reader:
         """The outcome of each file; ``files`` has the stored paths as keys."""
         for path, file in files.items():
             outcome = self.read(path, file)
-            if not isinstance(outcome, ReadDocument):
+            if isinstance(outcome, ReadDocument):
+                self.splitter.encoder()  # an error of the model is not an error of this file
+                yield self._safely(path, file, "splitting", partial(self._chunked, outcome))
+            else:
                 yield outcome
-                continue
-            self.splitter.encoder()  # outside the try: an error of the model is not an error of this file
-            try:
-                chunked: Outcome = self._chunked(outcome)
-            except MinisearchError:
-                raise
-            except MemoryError:
-                chunked = self._unreadable_now(path, files[path], TOO_MUCH)
-            except Exception as error:  # a bug must cost one file, not the whole run
-                chunked = SkippedFile(path, _internal_error("splitting", error), is_outdated=False)
-            yield chunked
 
     def read(self, path: str, file: FoundFile) -> Unchanged | SkippedFile | ReadDocument:
         """The outcome of one file, without chunking it; needs no model."""
+        return self._safely(path, file, "reading", partial(self._read, path, file))
+
+    def _safely(self, path: str, file: FoundFile, what: str, step: Callable[[], T]) -> T | SkippedFile:
+        """The result of a step; a bug in it, or too large a file, costs this file, not the whole run."""
         try:
-            return self._read(path, file)
-        except MemoryError:  # the size limit was raised, and the file is larger than the free memory
-            return self._unreadable_now(path, file, TOO_MUCH)
+            return step()
+        except MinisearchError:
+            raise
+        except MemoryError:
+            return self._unreadable_now(path, file, "it takes more memory to read than there is")
+        except Exception as error:
+            reason = f"{what} it failed ({type(error).__name__}: {error}), which should not happen"
+            return SkippedFile(path, f"{reason}: please report it", is_outdated=False)
 
     def _read(self, path: str, file: FoundFile) -> Unchanged | SkippedFile | ReadDocument:
         stored = self.stored.get(path)
@@ -165,7 +168,7 @@ class Reader:
             return Unchanged(path, stamp)
         try:
             document = _document(file, data)
-        except IngestError as error:
+        except MinisearchError as error:
             if stored and stored.sha256 == sha256 and not isinstance(error, _Screened):
                 return self._unreadable_now(
                     path, file, str(error)
@@ -174,10 +177,6 @@ class Reader:
             hint = "; left until it is changed or touched" if isinstance(error, CutShort) else ""
             skip = SkipStamp(stamp, reader_fingerprint)
             return SkippedFile(path, f"{error}{hint}", stored is not None, skip)
-        except MemoryError:
-            raise
-        except Exception as error:  # a bug must cost one file, not the whole run
-            return SkippedFile(path, _internal_error("reading", error), is_outdated=False)
         row = StoredDocument(
             path=path,
             format=document.format,
@@ -220,10 +219,6 @@ class Reader:
         return ChunkedDocument(
             replace(read.row, n_bytes_indexed=n_bytes_indexed), chunks, read.document.notes
         )
-
-
-def _internal_error(what: str, error: Exception) -> str:
-    return f"{what} it failed ({type(error).__name__}: {error}), which should not happen: please report it"
 
 
 def earlier_skipped(store: LocalStore) -> dict[str, SkippedFile]:

@@ -72,7 +72,7 @@ class IndexWriter:
         plan = None
         if not self._location.exists():  # no index is created if there are no files
             plan = make_plan(self._location, paths, IndexState(), choice=choice, prune=prune)
-        with self._first_writer() as store:
+        with self._writer(create=True) as store:
             # Another process may have made the index while this one waited for the lock.
             state = IndexState.of(store, self._location)
             if plan is None or state.manifest:
@@ -96,7 +96,7 @@ class IndexWriter:
         ``found_files`` lists the documents; ``make_source`` creates the source from the stored documents and
         a splitter.
         """
-        with self._first_writer() as store:
+        with self._writer(create=True) as store:
             state = IndexState.of(store, self._location)
             plan = plan_for(found_files, self._location, {"/": "/"}, state, prune=True)
             return self._execute(store, plan, make_source, backend=None, named=(), on_progress=on_progress)
@@ -289,22 +289,15 @@ class IndexWriter:
 
     @contextmanager
     def _writer(self, *, create: bool = False) -> Iterator[LocalStore]:
-        """The store, open for writing, with the writer's lock held."""
+        """The store, open for writing; a missing index is created if there is a model for it."""
         with self._turn:
-            if create:
-                self._location.create()
-            else:
+            if not create:
                 self._location.must_exist()
+            elif not self._location.exists():
+                self._encoders.to_add(DEFAULT_MODEL, 0)
+                self._location.create()
             with open_to_write(self._location) as store:
                 yield store
-
-    @contextmanager
-    def _first_writer(self) -> Iterator[LocalStore]:
-        """Like `_writer`, but creates a missing index, after checking that there is a model for it."""
-        if not self._location.exists():
-            self._encoders.to_add(DEFAULT_MODEL, 0)
-        with self._writer(create=True) as store:
-            yield store
 
     def _manifest(self) -> Manifest | None:
         self._location.must_exist()

@@ -104,23 +104,15 @@ def stamp_of(path: Path) -> tuple[int, int, int, int] | None:
 
 
 def refuse_links(path: Path) -> None:
-    """Refuse symbolic links, pipes and devices: an index folder may come from elsewhere."""
+    """Refuse symbolic links, folders, pipes and devices: an index folder may come from elsewhere."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         file = path.with_name(path.name + suffix)
-        try:
-            mode = file.lstat().st_mode
-        except OSError:
-            continue
-        if stat.S_ISLNK(mode):
-            raise StoreError(
-                f"{file} is a symbolic link, which an index does not follow: replace it by the file "
-                f"itself, or choose another folder with --index"
-            )
-        if not stat.S_ISREG(mode):
-            raise IndexNotWritable(
-                f"{file} is a folder, a pipe or a device where a file was expected: move it away, or choose "
-                f"another folder with --index"
-            )
+        with contextlib.suppress(OSError):
+            if not stat.S_ISREG(file.lstat().st_mode):
+                raise IndexNotWritable(
+                    f"{file} is a symbolic link, a folder, a pipe or a device where a file was expected: "
+                    f"move it away, or choose another folder with --index"
+                )
 
 
 def copy_pages(source: sqlite3.Connection, target: sqlite3.Connection) -> None:

@@ -199,11 +199,7 @@ class LocalStore:
         vectors: FloatArray,
         notes: Sequence[str] = (),
     ) -> None:
-        """Add a document, or replace the one of the same path, in one transaction.
-
-        ``vectors`` (len(chunks), dimension) are the chunks' unit vectors, in their order.  ``notes`` say
-        what the reader could not keep.
-        """
+        """Add a document, or replace the one of the same path, in one transaction; as `Store.put`."""
         path, connection = os.fsencode(document.path), self._connection
         with connection.transaction():
             self._undo.keep([path])
@@ -370,8 +366,7 @@ class LocalStore:
     def known_vectors(self, texts: Sequence[str], *, dimension: int = 0) -> dict[str, FloatArray]:
         """The vectors already stored for any of these texts, in any document, of now or before.
 
-        IndexCorrupt for a vector that is damaged or of another ``dimension``, if it is in use or `roll_back`
-        would restore it.  A damaged vector of an earlier text is left out.
+        IndexCorrupt for a vector in use that is damaged or of another ``dimension``.
         """
         return known_vectors(self._connection, texts, dimension)
 
