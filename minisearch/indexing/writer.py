@@ -126,7 +126,7 @@ class IndexWriter:
             if not gone and not n_forgotten:
                 raise InputError(f"nothing in the index is at or below {', '.join(map(str, paths))}")
             store.remove(gone, for_good=True)
-            self._publish_if_due(store, manifest)
+            store.index.publish_if_due(manifest.backend, manifest.dimension)
         return len(gone)
 
     def rebuild(self, backend: str | None) -> None:
@@ -176,7 +176,7 @@ class IndexWriter:
             plan.guard.check_after(run.tally.outdated, run.tally.without_text)
             run.remove([*plan.gone, *run.tally.outdated])
             self._forget_secrets(store, plan)
-            is_new = self._publish_if_due(store, manifest)
+            is_new = store.index.publish_if_due(manifest.backend, manifest.dimension)
             is_unmeasured = run.report().n_encoded and (is_new or manifest.baseline is None)
             if is_unmeasured or manifest.is_baseline_due:
                 self._measure_baseline(store, manifest)
@@ -271,13 +271,6 @@ class IndexWriter:
             return keeps_secrets(plan.choices, path) or not is_below(path, plan.roots)
 
         store.forget_secrets(keeps)
-
-    def _publish_if_due(self, store: LocalStore, manifest: Manifest) -> bool:
-        """Publish a new vector index if one is due; whether it was."""
-        if not store.index.is_due(manifest.backend):
-            return False
-        store.index.publish(manifest.backend, manifest.dimension)
-        return True
 
     def _measure_baseline(self, store: LocalStore, manifest: Manifest) -> None:
         """Measure the score baseline; the model is already loaded."""

@@ -20,7 +20,6 @@ from minisearch.paths import DATABASE, IndexLocation
 from minisearch.stores import local as storage
 from minisearch.stores import open_store, open_to_write
 from minisearch.stores.base import RollbackReport
-from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
 
 
@@ -34,7 +33,7 @@ def roll_back(location: IndexLocation) -> RollbackReport:
         manifest = Manifest.read(store, location.folder)
         replace(manifest, trusted=before.trusted).write(store)  # what a user has named stays named
         store.journal.finish_run(run_id, "rolled back", asdict(undone))
-        _publish_if_due(store, location)
+        store.index.publish_if_due(manifest.backend, manifest.dimension)
     return undone
 
 
@@ -57,7 +56,8 @@ def restore(location: IndexLocation, path: str | os.PathLike[str]) -> int:
     with writer_lock(location.path), _nothing_left(location, is_new=is_new), _no_backup(path):
         storage.restore(Path(path), location.database)
         with open_store(location, writable=True) as store:
-            _publish_if_due(store, location)
+            manifest = Manifest.read(store, location.folder)
+            store.index.publish_if_due(manifest.backend, manifest.dimension)
             return sum(not os.path.lexists(location.absolute(key)) for key in store.documents())
 
 
@@ -87,9 +87,3 @@ def _nothing_left(location: IndexLocation, *, is_new: bool) -> Iterator[None]:
                 for path in location.path.glob(pattern):
                     path.unlink()
         raise
-
-
-def _publish_if_due(store: LocalStore, location: IndexLocation) -> None:
-    manifest = Manifest.read(store, location.folder)
-    if store.index.is_due(manifest.backend):
-        store.index.publish(manifest.backend, manifest.dimension)

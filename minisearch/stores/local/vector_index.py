@@ -213,6 +213,12 @@ class LiveIndex:
         n_added = n_chunks - (len(base.ids) - n_removed)
         return bool(n_added + n_removed > max(MERGE_ABOVE, MERGE_FRACTION * len(base.ids)))
 
+    def publish_if_due(self, backend: str, dimension: int) -> bool:
+        """Publish a new index if one is due; whether it was."""
+        if is_due := self.is_due(backend):
+            self.publish(backend, dimension)
+        return is_due
+
     def publish(self, backend: str, dimension: int) -> None:
         """Rebuild the index from the stored vectors and put it into use; the writer's lock is held.
 
