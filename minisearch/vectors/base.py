@@ -23,7 +23,7 @@ from typing import ClassVar, Literal, final
 import numpy as np
 import numpy.typing as npt
 
-from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
+from minisearch.errors import IndexCorrupt, InputError
 from minisearch.types import FloatArray, Hits, IntArray
 
 # Candidates fetched beyond k at first: enough to see past the k-th score unless chunks are copies.
@@ -91,7 +91,7 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def save(self, path: Path) -> None:
-        """The base in one file at ``path``, without the ids; raises IndexNotWritable."""
+        """The base in one file at ``path``, without the ids; raises OSError."""
 
     @classmethod
     @abstractmethod
@@ -296,21 +296,6 @@ def _check_rows(ids: IntArray, vectors: FloatArray) -> None:
     assert ids.dtype == np.int64 and vectors.dtype == np.float32, "ids are int64, vectors float32"
     assert vectors.ndim == 2 and ids.shape == vectors.shape[:1], "one id a vector"
     assert (np.diff(ids) > 0).all(), "ids ascend"
-
-
-def write_file(path: Path, *parts: bytes | memoryview) -> None:
-    """Write the parts to a file; raises IndexNotWritable, as on a full disk."""
-    try:
-        with path.open("wb") as file:
-            for part in parts:
-                file.write(part)
-    except OSError as error:
-        raise not_writable(path, error) from error
-
-
-def not_writable(path: Path, error: OSError) -> IndexNotWritable:
-    """The error for an index file that could not be written."""
-    return IndexNotWritable(f"{path}: the vector index cannot be written ({error.strerror or error})")
 
 
 def check_base(path: Path, *, found: tuple[int, int], expected: tuple[int, int]) -> None:

@@ -15,7 +15,7 @@ import faiss as _faiss
 import numpy as np
 
 from minisearch.types import FloatArray, IntArray
-from minisearch.vectors.base import VectorIndex, check_base, corrupt, write_file
+from minisearch.vectors.base import VectorIndex, check_base, corrupt
 from minisearch.vectors.flat import FlatIndex
 
 faiss: Any = _faiss  # its own stubs miss half of what is used here
@@ -62,7 +62,7 @@ class FaissIndex(VectorIndex):
     def save(self, path: Path) -> None:
         """FAISS's own format."""
         # faiss.write_index reports success when the last bytes do not fit on the disk.
-        write_file(path, faiss.serialize_index(self._index).data)
+        path.write_bytes(faiss.serialize_index(self._index).data)
 
     @classmethod
     def load(cls, path: Path, ids: IntArray, dimension: int) -> FaissIndex:

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from minisearch.types import FloatArray, IntArray
-from minisearch.vectors.base import VectorIndex, check_base, corrupt, write_file
+from minisearch.vectors.base import VectorIndex, check_base, corrupt
 
 
 class FlatIndex(VectorIndex):
@@ -33,7 +33,9 @@ class FlatIndex(VectorIndex):
         vectors = np.ascontiguousarray(self._base_vectors)
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(vectors))
-        write_file(path, header.getvalue(), vectors.data)
+        with path.open("wb") as file:
+            file.write(header.getvalue())
+            file.write(vectors.data)
 
     @classmethod
     def load(cls, path: Path, ids: IntArray, dimension: int) -> FlatIndex:

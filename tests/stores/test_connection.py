@@ -23,7 +23,6 @@ from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreEr
 from minisearch.stores.local import LocalStore, connection, files, sqlite
 from minisearch.stores.local.files import writer_lock
 from minisearch.stores.local.seal import seal_path
-from minisearch.stores.local.vector_index import Base
 from tests.stores.store_cases import as_put, assert_sound, contents, put, sql
 
 CHECKOUT = Path(__file__).parents[2]
@@ -442,18 +441,6 @@ def test_a_store_is_not_outdated_by_what_sqlite_shows_it(filled):
 def test_a_new_store_is_not_outdated(path):
     with LocalStore(path, writable=True) as store:
         assert not store.is_outdated()
-
-
-def test_a_snapshot_has_a_newer_base_once_another_was_published(filled):
-    with LocalStore(filled, writable=True) as store, LocalStore(filled) as reader:
-        with reader.snapshot():
-            assert not reader.index._is_replaced()
-            put(store, "c.md", "new")
-            assert not reader.index._is_replaced()
-            store.index.use(Base("flat", "vectors-1", 3, "", store.chunk_ids()))
-            assert reader.index._is_replaced()
-            assert reader.index.base() is None
-        assert not reader.index._is_replaced()
 
 
 def test_reading_leaves_nothing_behind_but_the_files_of_sqlite(filled):

@@ -87,24 +87,6 @@ def create_private(path: Path) -> None:
             os.close(descriptor)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a private file and sync it; on OSError the old file is unchanged."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        temporary.unlink(missing_ok=True)
-        create_private(temporary)
-        descriptor = open_regular(temporary, os.O_WRONLY)
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
-        sync(path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
 def sync(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk; not for the database: see above."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -20,7 +20,7 @@ import zlib
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from minisearch.stores.local.files import descriptor_of, open_regular, sync, write_whole
+from minisearch.stores.local.files import create_private, descriptor_of, open_regular, sync
 from minisearch.stores.local.sqlite import has_log
 
 BLOCK_BYTES = 1 << 20
@@ -62,7 +62,10 @@ def write_seal(path: Path) -> None:
     with contextlib.suppress(OSError):
         descriptor = descriptor_of(path)
         found = os.fstat(descriptor)
-        write_whole(seal_path(path), Seal(found.st_size, found.st_mtime_ns, _sha256(descriptor)).encode())
+        seal = Seal(found.st_size, found.st_mtime_ns, _sha256(descriptor))
+        create_private(seal_path(path))
+        with open(open_regular(seal_path(path), os.O_WRONLY | os.O_TRUNC), "wb") as file:  # noqa: PTH123
+            file.write(seal.encode())  # half of it would be no seal
 
 
 def break_seal(path: Path) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minisearch.errors import IndexCorrupt, IndexNotWritable, StoreError
+from minisearch.errors import IndexCorrupt, IndexNotWritable
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.documents import read_vectors, row_crc32
 from minisearch.stores.local.files import PRIVATE, free_space, open_regular, sync
@@ -125,9 +125,6 @@ class LiveIndex:
             problem = "its checksum is wrong"
         except (OSError, ValueError, IndexCorrupt) as error:  # ValueError: no possible name, no known backend
             problem = str(error)
-        if self._is_replaced():  # by a writer, who then deleted it: the next query has the new one
-            logger.info("the vector index %s was replaced just now: answering from the stored vectors", path)
-            return None
         logger.warning(
             "the vector index %s cannot be used (%s): answering exactly from the stored vectors; "
             "the next 'minisearch index' or 'minisearch rebuild' makes it again",
@@ -135,14 +132,6 @@ class LiveIndex:
             problem,
         )
         return None
-
-    def _is_replaced(self) -> bool:
-        """Whether another base was published since the present snapshot began."""
-        try:
-            with contextlib.closing(Connection(self._connection.path, writable=False)) as now:
-                return LiveIndex(now).base_id() != self.base_id()
-        except StoreError:  # the database is gone too
-            return False
 
     # --- the base in use ---------------------------------------------------------------------------
 
@@ -239,7 +228,7 @@ class LiveIndex:
             temporary.replace(path)
             sync(folder)
             found = path.stat()
-        except (OSError, IndexNotWritable) as error:
+        except OSError as error:
             raise IndexNotWritable(
                 f"cannot write the vector index to {folder} ({error}; {free_space(folder)}): the documents "
                 f"are stored and results stay exact; free some space or check the permissions, then run: "
