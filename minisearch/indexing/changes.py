@@ -21,8 +21,7 @@ from minisearch.files.secrets import has_only_blanks, screened
 from minisearch.files.walk import FoundFile
 from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes
-from minisearch.parsers.code import is_cut_at_lines
-from minisearch.parsers.registry import installed_libraries
+from minisearch.parsers.registry import installed_libraries, marks_of
 from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, Document, Encoder
@@ -192,9 +191,8 @@ class Reader:
         return ReadDocument(row, document)
 
     def _ingest_of(self, file: FoundFile) -> str:
-        """The fingerprint of the settings for this file; for code, also whether a grammar is installed."""
-        marks = ["with secrets"] if file.keeps_secrets else []
-        marks += ["at lines"] if is_cut_at_lines(file.path) else []
+        """The fingerprint of the settings for this file, and of how a file of its name is read."""
+        marks = [*marks_of(file.path), *["with secrets"] * file.keeps_secrets]
         return fingerprint(self.splitter.ingest, *marks) if marks else self.splitter.ingest
 
     def _still_skipped(self, path: str, stamp: FileStamp, reader_fingerprint: str) -> SkippedFile | None:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from minisearch.errors import IngestError
-from minisearch.parsers.grammars import GRAMMARS
+from minisearch.parsers.grammars import MODULES
 from minisearch.parsers.sandbox import NONSENSE, Limits, Sandbox
 from minisearch.parsers.source import Source
 from minisearch.types import Document, Heading
@@ -60,8 +60,6 @@ LANGUAGES = {suffix: language for language, suffixes in _SUFFIXES.items() for su
 # Where a line break is structure.
 CODE_SUFFIXES = tuple(suffix for suffix, language in LANGUAGES.items() if language not in _MARKUP)
 
-# The Python module of each grammar.
-MODULES = {name: grammar.module for name, grammar in GRAMMARS.items()}
 # Suffixes whose grammar is not named after the language. C++ headers have no suffix of their own, and C
 # parses well enough as C++.
 GRAMMAR_OF = {".h": "cpp", ".tsx": "tsx"}

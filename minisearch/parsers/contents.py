@@ -6,13 +6,10 @@ Only plain values, because they travel from one process to another as JSON.  `re
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# Requests and answers travel in frames: the length (8 bytes, big endian), then as many bytes.
-FRAME = struct.Struct(">Q")
 MAX_PROPERTY = 2_000  # characters; a title or a list of keywords is never longer
 
 # One of: {"text", "headings"}, with position, level and title of each heading; {"html"}, for the HTML parser;

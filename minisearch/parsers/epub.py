@@ -96,13 +96,11 @@ def _decoded(data: bytes) -> tuple[str, int]:
     """A chapter's text, and how many places in it could not be decoded."""
     encoding = next((encoding for bom, encoding in BOMS if data.startswith(bom)), "")
     declared = DECLARED.match(data)
-    if not encoding and declared:
-        encoding = declared[1].decode("ascii")
+    encoding = encoding or (declared[1].decode("ascii") if declared else "utf-8")
     try:
-        text = data.decode(encoding or "utf-8", "replace")
-    except (LookupError, UnicodeError):  # an unknown encoding, or one without a replacement
-        encoding = "utf-8"
         text = data.decode(encoding, "replace")
+    except (LookupError, UnicodeError):  # an unknown encoding, or one without a replacement
+        encoding, text = "utf-8", data.decode("utf-8", "replace")
     n_replaced = text.count("\ufffd")
     # Replacement characters that the author wrote are not counted.
-    return text, n_replaced and n_replaced - data.decode(encoding or "utf-8", "ignore").count("\ufffd")
+    return text, n_replaced and n_replaced - data.decode(encoding, "ignore").count("\ufffd")

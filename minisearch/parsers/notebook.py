@@ -28,7 +28,6 @@ from minisearch.types import Document, Heading
 TEXT_FORMS = ("text/plain", "text/markdown", "text/latex", "text")  # the last is from nbformat 3
 ALTERNATIVES = {*TEXT_FORMS, "text/html"}  # of the form that is taken: they say nothing more
 MAX_FORMS = 5  # named in a note
-MAX_FORM = 80  # characters
 
 ANSI = re.compile(r"\x1b(?:\[[0-?]{0,50}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)|[@-Z\\^_])")
 LANGUAGES = dict.fromkeys(("c++", "c++11", "c++14", "c++17"), "cpp") | {"c#": "csharp", "ipython": "python"}
@@ -105,10 +104,10 @@ class _Notebook(DocumentBuilder):
     def document(self) -> Document:
         """The notebook, with a note on what was left out."""
         if self._n_left_out:
-            counts = sorted(self._n_left_out.items(), key=lambda count: (-count[1], count[0]))
-            named = [f"{n} {form[:MAX_FORM]}" for form, n in counts[:MAX_FORMS]]
-            others = ["others"] if len(counts) > MAX_FORMS else []
-            self.notes.append(f"outputs that are not text are left out: {', '.join(named + others)}")
+            counts = Counter(dict(sorted(self._n_left_out.items()))).most_common(MAX_FORMS)
+            named = ", ".join(f"{n} {form[:80]}" for form, n in counts)
+            more = " and others" if len(self._n_left_out) > MAX_FORMS else ""
+            self.notes.append(f"outputs that are not text are left out: {named}{more}")
         return super().document()
 
     def _strings(self, node: Node | None) -> Strings:

@@ -36,19 +36,6 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
-# Binary formats that a user may take for documents; most others contain a NUL byte.
-MAGIC = (
-    (b"%PDF-", "a PDF by another name: call it .pdf"),
-    (b"PK\x03\x04", "a ZIP archive; of these .docx, .pptx, .xlsx and .epub are read"),
-    (b"\xd0\xcf\x11\xe0", "an old or encrypted Office document: save it as .docx, .pptx, .xlsx or .pdf"),
-    (b"{\\rtf", "RTF is not read: save it as .docx or .pdf"),
-    (b"\x89PNG", "binary file (PNG image)"),
-    (b"\xff\xd8\xff", "binary file (JPEG image)"),
-    (b"GIF8", "binary file (GIF image)"),
-    (b"\x1f\x8b", "binary file (gzip)"),
-    (b"\x7fELF", "binary file (ELF program)"),
-)
-
 NOT_ASCII = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
 
 
@@ -96,9 +83,6 @@ def _origin(data: bytes) -> Origin:
                 return Origin(data[len(bom) :].decode(encoding, errors), encoding, len(bom))
             except UnicodeDecodeError as error:
                 raise IngestError(f"marked as {encoding.upper()}, but is not: {error.reason}") from error
-    for magic, reason in MAGIC:
-        if data.startswith(magic):
-            raise IngestError(reason)
     if b"\0" in data[:SNIFF_BYTES]:
         raise IngestError("binary file")
     source = data.decode("utf-8", "surrogateescape")

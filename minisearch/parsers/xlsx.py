@@ -117,7 +117,7 @@ class _Workbook:
             return ""
         if kind == "n":
             style = cell.get("s", "0")
-            format_ = self._formats[int(style)] if _is_index(style, self._formats) else NumberFormat.NUMBER
+            format_ = self._formats[int(style)] if _is_index(style, self._formats) else "number"
             return format_number(value, format_, is_1904=self._is_1904)
         if kind == "s":
             return self._shared_string(value)

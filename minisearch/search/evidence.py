@@ -17,8 +17,8 @@ from itertools import pairwise
 import numpy as np
 
 from minisearch.results import Evidence
-from minisearch.search.sentences import LETTER, LINE_END, sentences_and_code
-from minisearch.text import CJK, STOP_WORDS, bigrams
+from minisearch.search.sentences import LINE_END, sentences_and_code
+from minisearch.text import CJK, LETTER_OR_DIGIT, STOP_WORDS, bigrams
 from minisearch.types import FloatArray
 
 # How many sentences of a passage the model sees.  Its choice among all sentences is among these in 93% of 442
@@ -193,7 +193,7 @@ def _is_title(text: str, start: int, end: int) -> bool:
     """Whether the passage begins with this sentence, a short line with a blank one below it."""
     sentence = text[start:end]
     return (
-        not LETTER.search(text, 0, start)
+        not LETTER_OR_DIGIT.search(text, 0, start)
         and BLANK_LINE.match(text, end) is not None
         and not LINE_END.search(sentence)
         and sentence[-1] not in ".!?:;,。！？"

@@ -12,14 +12,13 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from minisearch.text import UNSPACED, front_matter, sentence_starts
+from minisearch.text import LETTER_OR_DIGIT, UNSPACED, front_matter, sentence_starts
 
 MAX_CHARACTERS = 300  # a longer sentence is no evidence: it fills four lines of a terminal
 
 Span = tuple[int, int]
 
 LINE_END = re.compile(r"\r\n|\r|\n")
-LETTER = re.compile(r"[^\W_]")
 WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
 INLINE_CODE = re.compile(r"(?<![:`])(`+)[^`]+\1(?![`_])")  # not the roles and links of reStructuredText
@@ -151,7 +150,7 @@ class _Units:
         was_open, self._is_open = self._is_open, False
         if FENCE.match(line):
             self._is_fenced = not self._is_fenced
-        elif not LETTER.search(line):
+        elif not LETTER_OR_DIGIT.search(line):
             if was_open and UNDERLINE.fullmatch(line) and self._is_one_line():
                 self.headings.append(self.prose.pop()[:2])
         elif self._is_fenced:
@@ -202,7 +201,7 @@ def _paragraphs(text: str, position: int) -> Iterator[list[Span]]:
 
 def _is_code(lines: Sequence[str]) -> bool:
     """Whether most lines of a paragraph are code; lines with # do not count, they may be comments."""
-    counted = [line for line in lines if LETTER.search(line) and not line.lstrip().startswith("#")]
+    counted = [line for line in lines if LETTER_OR_DIGIT.search(line) and not line.lstrip().startswith("#")]
     return len(lines) > 1 and 2 * sum(CODE_LINE.match(line) is not None for line in counted) > len(counted)
 
 
@@ -255,7 +254,7 @@ def _split(text: str, start: int, end: int) -> list[Span]:
     start = marks.end() if marks.end() < end else start
     starts = [start, *sentence_starts(text, start, end), end]
     pieces = [piece for a, b in pairwise(starts) for piece in _pieces(text, a, b)]
-    return [piece for piece in pieces if LETTER.search(text, *piece)]
+    return [piece for piece in pieces if LETTER_OR_DIGIT.search(text, *piece)]
 
 
 def _pieces(text: str, start: int, end: int) -> list[Span]:
