@@ -2,8 +2,7 @@
 
 A format and a file's bytes come in; the contents come out as plain values, which the caller must check.  The
 process (`sandbox_child`) starts with the first file and is kept for the next ones.  When it crashes, takes
-too long or answers nonsense, it is ended: its file gets a reason, and the next file a fresh process.  A
-caller that waits can be stopped at any time.
+too long or answers nonsense, it is ended: its file gets a reason, and the next file a fresh process.
 """
 
 from __future__ import annotations
@@ -16,9 +15,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +31,7 @@ main(*json.loads(sys.argv[2]))
 """
 ROOT = str(Path(minisearch.__file__).parents[1])
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-POLL_S = 0.1  # how often a waiting caller looks whether it was stopped
+POLL_S = 0.1  # how often a waiting caller looks at the clock
 NONSENSE = "its reader gave an invalid answer"
 
 
@@ -46,23 +43,6 @@ class Limits:
     cpu_s: int = 20
     memory_bytes: int = 1 << 30
     answer_bytes: int = 50_000_000
-
-
-class Stopped(Exception):
-    """The caller was stopped while it waited for a file."""
-
-
-_STOP: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
-
-
-@contextmanager
-def stoppable(stop: threading.Event) -> Iterator[None]:
-    """In this block and thread, reading a file raises `Stopped` soon after ``stop`` is set."""
-    token = _STOP.set(stop)
-    try:
-        yield
-    finally:
-        _STOP.reset(token)
 
 
 class Sandbox:
@@ -79,8 +59,7 @@ class Sandbox:
     def extract(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
         """The contents of a file, from the ``extract`` of the module ``format_``; messages call it ``label``.
 
-        Raises IngestError with the reason when there is no answer, `CutShort` where another try may give one,
-        and `Stopped`.
+        Raises IngestError with the reason when there is no answer, `CutShort` where another try may give one.
         """
         with self._lock:
             try:
@@ -115,11 +94,9 @@ class Sandbox:
         arguments = (process, (header, data), 2 * self.limits.answer_bytes, answers)
         conversation = threading.Thread(target=_converse, args=arguments, daemon=True)
         conversation.start()
-        deadline, stop = time.monotonic() + self.limits.wall_s, _STOP.get()
+        deadline = time.monotonic() + self.limits.wall_s
         while conversation.is_alive():
             conversation.join(POLL_S)
-            if stop is not None and stop.is_set():
-                raise Stopped
             if time.monotonic() > deadline:
                 raise TookTooLong(f"the {label} took more than {self.limits.wall_s:g} s to read")
         if not answers or not answers[0]:
