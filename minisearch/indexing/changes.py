@@ -23,7 +23,6 @@ from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.registry import installed_libraries, marks_of
 from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
-from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, Document, Encoder
 
 # A file that was changed this shortly before it was read may have changed again afterwards, with the same
@@ -217,15 +216,6 @@ class Reader:
         return ChunkedDocument(
             replace(read.row, n_bytes_indexed=n_bytes_indexed), chunks, read.document.notes
         )
-
-
-def earlier_skipped(store: LocalStore) -> dict[str, SkippedFile]:
-    """The files that earlier runs skipped, with their stamps from then."""
-    stamps = store.journal.skip_stamps()
-    return {
-        one.path: SkippedFile(one.path, one.reason, is_outdated=False, stamp=stamps.get(one.path))
-        for one in store.journal.skipped()
-    }
 
 
 class _Screened(IngestError):

@@ -11,14 +11,15 @@ the next run continues from there.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from minisearch.files.walk import FoundFile
-from minisearch.indexing.changes import ChunkedDocument, Outcome, SkippedFile, Unchanged
-from minisearch.indexing.plan import Plan, Tally, n_left_out
+from minisearch.indexing.changes import ChunkedDocument, Outcome, Unchanged
+from minisearch.indexing.plan import Plan, Tally
 from minisearch.stores.local import LocalStore
 from minisearch.text import is_mostly_latin
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport
@@ -92,7 +93,7 @@ class Run:
 
     def report(self) -> IngestReport:
         """The report of the run so far."""
-        tally, n = self.tally, n_left_out(self._plan.found_files)
+        tally, n = self.tally, Counter(one.kind for one in self._plan.found_files.left_out.values())
         return IngestReport(
             added=len(tally.added),
             updated=len(tally.updated),
@@ -112,18 +113,14 @@ class Run:
     # --- outcomes -> documents -----------------------------------------------------------------------
 
     def _changed(self, outcomes: Iterable[Outcome]) -> Iterator[ChunkedDocument]:
-        """The changed documents; unchanged and skipped files are handled at once."""
+        """The changed documents; unchanged and skipped files are recorded at once."""
         for outcome in outcomes:
             if isinstance(outcome, ChunkedDocument):
                 yield outcome
-            else:
-                self._handle(outcome)
-
-    def _handle(self, outcome: Unchanged | SkippedFile) -> None:
-        """Record an unchanged or skipped file."""
-        if isinstance(outcome, Unchanged) and outcome.stamp is not None:
-            self._store.restamp(self._plan.stored[outcome.path].id, outcome.stamp)
-        self._count(outcome)
+                continue
+            if isinstance(outcome, Unchanged) and outcome.stamp is not None:
+                self._store.restamp(self._plan.stored[outcome.path].id, outcome.stamp)
+            self._count(outcome)
 
     # --- chunks -> vectors -> store ----------------------------------------------------------------
 

@@ -7,7 +7,6 @@ is left to `changes`.  A `Tally` collects the outcome of each file, in a run and
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,6 @@ from minisearch.indexing.changes import (
     Reader,
     SkippedFile,
     Unchanged,
-    earlier_skipped,
 )
 from minisearch.indexing.guard import RemovalGuard, vanished
 from minisearch.manifest import Choices, FileChoice, Manifest, Settings, with_choice
@@ -57,7 +55,12 @@ class IndexState:
     @classmethod
     def of(cls, store: LocalStore, location: IndexLocation) -> IndexState:
         """The state of the index in a store."""
-        return cls(manifest_of(store, location), store.documents(), earlier_skipped(store))
+        stamps = store.journal.skip_stamps()
+        skipped = {
+            one.path: SkippedFile(one.path, one.reason, is_outdated=False, stamp=stamps.get(one.path))
+            for one in store.journal.skipped()
+        }
+        return cls(manifest_of(store, location), store.documents(), skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +248,6 @@ def _resolve_overlaps(found_files: FoundFiles, roots: Sequence[str]) -> None:
 def is_at_or_below(path: str, folder: str) -> bool:
     """Whether an absolute path is this folder or a path below it."""
     return path.startswith(folder) and (len(path) == len(folder) or path[len(folder)] == "/" or folder == "/")
-
-
-def n_left_out(found_files: FoundFiles) -> Counter[str]:
-    """How many files and folders were left out as "hidden", "ignored" and "excluded"."""
-    return Counter(one.kind for one in found_files.left_out.values())
 
 
 # --- preview -------------------------------------------------------------------------------------------

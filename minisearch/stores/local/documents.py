@@ -174,17 +174,8 @@ def _document(
             connection.path, f"the record of {name!r} is no record"
         )  # its checksum is right: not damage, but a forged row
     return StoredDocument(
-        path=name,
-        format=format_,
-        title=title,
-        stamp=FileStamp(*stamp),
-        sha256=sha256,
-        ingest=ingest,
-        language=language,
-        fields=fields,
-        id=id_,
-        n_characters=n_characters,
-        n_bytes_indexed=n_bytes_indexed,
+        *(name, format_, title, FileStamp(*stamp), sha256, ingest, language, fields, id_, n_characters),
+        n_bytes_indexed,
         keeps_secrets=bool(keeps_secrets),
     )
 
