@@ -48,7 +48,6 @@ class Changes:
     vectors: FloatArray  # (m, d)
     base_is_live: npt.NDArray[np.bool_]  # (n,)
     n_base_live: int
-    n_added: int  # the delta's vectors, removed ones included
 
     def among(self, base_ids: IntArray, ids: IntArray) -> Changes:
         """The same, with every vector that is not in ``ids`` removed as well."""
@@ -126,7 +125,6 @@ class VectorIndex(ABC):
             vectors=added_vectors[is_live],
             base_is_live=base_is_live,
             n_base_live=int(base_is_live.sum()),
-            n_added=len(added_ids),
         )
 
     @final
@@ -234,16 +232,6 @@ class VectorIndex(ABC):
     def n_base(self) -> int:
         """Vectors in the base, removed ones included."""
         return len(self._base_ids)
-
-    @property
-    def n_delta(self) -> int:
-        """Vectors added since the base was built, removed ones included."""
-        return self._changes.n_added
-
-    @property
-    def n_removed(self) -> int:
-        """Vectors of base and delta that no search returns any more."""
-        return self.n_base + self.n_delta - len(self)
 
     @property
     def ids(self) -> IntArray:

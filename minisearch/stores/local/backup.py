@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
-from minisearch.stores.local.connection import Connection, copy_database
+from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.files import create_private, free_space, sync
 from minisearch.stores.local.integrity import check
-from minisearch.stores.local.schema import refuse_foreign_database
 from minisearch.stores.local.seal import seal_path
-from minisearch.stores.local.sqlite import named_errors, open_database
 
 
 def back_up(connection: Connection, path: Path) -> None:
@@ -39,12 +37,11 @@ def restore(backup: Path, path: Path) -> None:
     if not backup.is_file():
         raise InputError(f"there is no backup at {backup}")
     with _whole_file(path, "index") as temporary:
-        with named_errors(backup), contextlib.closing(open_database(backup, "mode=ro")) as db:
-            refuse_foreign_database(db, backup)
-            copy_database(db, temporary)
+        with contextlib.closing(Connection(backup.resolve(), writable=False)) as source:
+            source.copy_to(temporary)
         with contextlib.closing(Connection(temporary, writable=True)) as copy:
             _refuse_damage(copy, backup, deep=True)
-            copy.mark_as_checked()
+            copy.is_sound = True
         seal_path(temporary).rename(seal_path(path))
 
 

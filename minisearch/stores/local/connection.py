@@ -73,7 +73,7 @@ class Connection:
                 break_seal(path)  # of a deleted file
                 create_private(path)
         self.is_sealed = read_seal(path) is not None  # as the file was opened
-        self._is_sound = is_new or self.is_sealed
+        self.is_sound = is_new or self.is_sealed  # whether it may be sealed
         self.compare_with_seal(is_whole=self.is_writable)
         if self.is_writable:
             self._db = open_database(path, "mode=rwc")
@@ -132,11 +132,7 @@ class Connection:
     @property
     def is_doubtful(self) -> bool:
         """Whether this writer found no valid seal; then the file must be checked before it is sealed."""
-        return self._has_written and not self._is_sound
-
-    def mark_as_checked(self) -> None:
-        """Record that the file was checked."""
-        self._is_sound = True
+        return self._has_written and not self.is_sound
 
     # --- use ---------------------------------------------------------------------------------------
 
@@ -204,7 +200,9 @@ class Connection:
 
     def copy_to(self, path: Path) -> None:
         """Copy the whole database as it is at this moment into a new file; this one is only read."""
-        copy_database(self._db, path)
+        with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
+            copy_pages(self._db, copy)
+            copy.execute("pragma journal_mode = delete")  # a single file
 
     @contextlib.contextmanager
     def writable(self) -> Iterator[sqlite3.Connection]:
@@ -227,7 +225,7 @@ class Connection:
         try:
             is_at_rest = self.is_writable and self._move_log()
             self._db.close()
-            if is_at_rest and self._has_written and self._is_sound:
+            if is_at_rest and self._has_written and self.is_sound:
                 write_seal(self.path)
         finally:
             release(self.path)
@@ -261,10 +259,3 @@ class Connection:
             self._db.execute(f"pragma busy_timeout = {CLOSE_TIMEOUT_S * 1000:.0f}")
             return bool(self._db.execute("pragma wal_checkpoint(truncate)").fetchone() == (0, 0, 0))
         return False
-
-
-def copy_database(db: sqlite3.Connection, path: Path) -> None:
-    """Copy an open database into a new file."""
-    with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
-        copy_pages(db, copy)
-        copy.execute("pragma journal_mode = delete")  # a single file

@@ -265,17 +265,10 @@ _VECTORS_OF_TEXTS = (
 _KEPT_VECTORS_OF_TEXTS = "select text_sha256, id, vector, vector_crc32 from undo_chunks where text_sha256 in"
 
 
-def insert_vector(connection: Connection, chunk_id: int, vector: FloatArray) -> None:
-    """Add a chunk's vector, inside a transaction."""
-    stored = vector.tobytes()
-    insert_vector_row(connection, chunk_id, stored, zlib.crc32(stored))
-
-
-def insert_vector_row(connection: Connection, chunk_id: int, stored: bytes, crc32: int) -> None:
-    """Add a vector by its columns, inside a transaction."""
-    connection.write(
-        "insert into vectors (chunk_id, vector, crc32) values (?, ?, ?)", [chunk_id, stored, crc32]
-    )
+def insert_vector(connection: Connection, chunk_id: int, stored: bytes, crc32: int) -> None:
+    """Add a chunk's vector, as bytes, inside a transaction."""
+    row = [chunk_id, stored, crc32]
+    connection.write("insert into vectors (chunk_id, vector, crc32) values (?, ?, ?)", row)
 
 
 def known_vectors(connection: Connection, texts: Sequence[str], dimension: int) -> dict[str, FloatArray]:

@@ -25,7 +25,7 @@ from minisearch.stores.local.documents import (
     FIELD_COLUMNS,
     clear_document,
     insert_chunk_row,
-    insert_vector_row,
+    insert_vector,
     put_document_row,
 )
 from minisearch.stores.local.sqlite import damaged
@@ -222,7 +222,7 @@ class Undo:
         clear_document(connection, document_id)
         for crc32, vector, *columns in connection.rows(_KEPT_CHUNKS, [undo_id]):
             chunk_id = insert_chunk_row(connection, document_id, columns)
-            insert_vector_row(connection, chunk_id, vector, crc32)
+            insert_vector(connection, chunk_id, vector, crc32)
         for statement in _PUT_PARTS_BACK:
             connection.write(statement, [document_id, undo_id])
         connection.write("delete from problems where path = ?", [path])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -103,7 +104,7 @@ class LocalStore:
             problems = check(self._connection, deep=True)
             if problems:
                 raise damaged(self._connection.path, problems[0])
-            self._connection.mark_as_checked()
+            self._connection.is_sound = True
 
     def _free_space(self) -> None:
         """Shrink the file if much of it is free, or if it contains bytes of deleted secrets."""
@@ -207,7 +208,8 @@ class LocalStore:
             clear_document(connection, document_id)
             chunk_ids = [insert_chunk(connection, document_id, path, document.title, one) for one in chunks]
             for chunk_id, vector in zip(chunk_ids, vectors, strict=True):
-                insert_vector(connection, chunk_id, vector)
+                stored = vector.tobytes()
+                insert_vector(connection, chunk_id, stored, zlib.crc32(stored))
             connection.write_many(
                 "insert into notes (document_id, text, crc32) values (?, ?, ?)",
                 [(document_id, note, row_crc32(path, note)) for note in notes],
