@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from minisearch.errors import FingerprintMismatch, IndexCorrupt, IndexNotFound, InputError, short
 from minisearch.paths import DATABASE, IndexLocation, Trusted, is_below, quoted
@@ -41,9 +41,6 @@ MAX_BYTES = 50_000_000
 MAX_DIMENSION = 1 << 16  # of any model's vectors: a number from elsewhere could ask for all memory
 
 KEY = "manifest"  # in the store's metadata
-
-Value = TypeVar("Value")
-
 
 # --- settings ------------------------------------------------------------------------------------------
 
@@ -123,12 +120,12 @@ class FileChoice:
 
     def over(self, earlier: FileChoice) -> FileChoice:
         """The choice, with None replaced by the earlier choice; a default value becomes None."""
-        return FileChoice(
-            include=_merged(self.include, earlier.include, default=()),
-            exclude=_merged(self.exclude, earlier.exclude, default=()),
-            max_bytes=_merged(self.max_bytes, earlier.max_bytes, default=MAX_BYTES),
-            keep_secrets=_merged(self.keep_secrets, earlier.keep_secrets, default=False),
-        )
+        merged: dict[str, Any] = {}
+        for name, default in asdict(DEFAULT_CHOICE).items():
+            now = getattr(self, name)
+            value = getattr(earlier, name) if now is None else now
+            merged[name] = None if value == default else value
+        return FileChoice(**merged)
 
     def options(self, quote: Callable[[str], str] = shlex.quote) -> str:
         """The command-line options for this choice, each with a space before it."""
@@ -144,11 +141,6 @@ class FileChoice:
 
     def __str__(self) -> str:
         return self.options(str).strip()
-
-
-def _merged(now: Value | None, earlier: Value | None, *, default: Value) -> Value | None:
-    value = earlier if now is None else now
-    return None if value == default else value
 
 
 def _check_patterns(name: str, patterns: Sequence[str]) -> None:

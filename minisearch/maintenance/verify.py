@@ -89,7 +89,10 @@ class _Check:
             lambda: self.encoders.to_add(self.manifest.model, 0), self.manifest.settings, self.manifest.ingest
         )
         (outcome,) = Reader({}, splitter).outcomes(files)
-        if not isinstance(outcome, ChunkedDocument) or not _is_as_stored(outcome.row, document):
+        if not isinstance(outcome, ChunkedDocument) or (outcome.row.sha256, outcome.row.ingest) != (
+            document.sha256,
+            document.ingest,
+        ):
             self.n_changed += 1
             return
         self.n_read += 1
@@ -140,11 +143,6 @@ class _Check:
             least_cosine=self.least_cosine,
             recall=self.recall,
         )
-
-
-def _is_as_stored(now: StoredDocument, stored: StoredDocument) -> bool:
-    """Whether a file has the same bytes and would be split with the same settings."""
-    return (now.sha256, now.ingest) == (stored.sha256, stored.ingest)
 
 
 def _n_other_rankings(ranked: Sequence[Hits], ids: IntArray, scores: FloatArray) -> int:

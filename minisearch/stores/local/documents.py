@@ -12,7 +12,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,9 +43,6 @@ def row_crc32(path: object, *columns: object) -> int:
     return zlib.crc32("\0".join(map(str, columns)).encode("utf-8", "surrogatepass"), of_path)
 
 
-FieldRow = tuple[bytes, str, bytes | None, bytes | None, float | None]
-
-
 FIELD_COLUMNS = "name, kind, text, folded, number, crc32"  # all of a value but its document's id
 _F_COLUMNS = ", ".join(f"f.{column}" for column in FIELD_COLUMNS.split(", "))
 
@@ -54,9 +51,14 @@ def write_fields(
     connection: Connection, document_id: int, path: bytes, fields: Mapping[str, tuple[Value, ...]]
 ) -> None:
     """Add the fields of the document at this path, inside a transaction."""
+    rows = (
+        (folded(name), kind_of(one), to_bytes(one) if isinstance(one, str) else None, *comparison_key(one))
+        for name, values in fields.items()
+        for one in values
+    )
     connection.write_many(
         f"insert into fields (document_id, {FIELD_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - ours
-        ((document_id, *row, row_crc32(path, *row)) for row in rows_of(fields)),
+        ((document_id, *row, row_crc32(path, *row)) for row in rows),
     )
 
 
@@ -82,14 +84,6 @@ def read_names(connection: Connection) -> list[str]:
     """The names of all documents' fields, as they are compared, in order."""
     rows = connection.rows("select distinct name from fields order by name")
     return [name.decode("utf-8", "surrogatepass") for (name,) in rows]
-
-
-def rows_of(fields: Mapping[str, tuple[Value, ...]]) -> Iterator[FieldRow]:
-    """(name, kind, text, folded, number) of every value, in their order."""
-    for name, values in fields.items():
-        for value in values:
-            text = to_bytes(value) if isinstance(value, str) else None
-            yield folded(name), kind_of(value), text, *comparison_key(value)
 
 
 def value_of(kind: str, text: bytes | None, number: float | None) -> Value:
