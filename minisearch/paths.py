@@ -111,13 +111,9 @@ class IndexLocation:
             raise self._unusable(error) from error
 
     def _unusable(self, error: OSError) -> IndexNotWritable:
-        there = next(path for path in [self.path, *self.path.parents] if path.exists())
         why = error.strerror
-        if not there.is_dir():
-            why = f"{there} is not a folder"
-        elif error.errno == errno.ENOENT:  # as in /proc: the parent folder exists
-            why = f"no folder can be made in {there}"
-        elif error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            there = next(path for path in [self.path, *self.path.parents] if path.exists())
             why = f"{why}; {shutil.disk_usage(there).free:,} bytes free"
         return IndexNotWritable(
             f"cannot make the index folder {self.folder} ({why}): choose another with --index"

@@ -317,8 +317,7 @@ def test_a_query_before_any_index(folder: Path) -> None:
 def test_an_index_folder_that_is_a_file_is_an_error(folder: Path, name: str) -> None:
     (folder / "file").write_text("mine")
     assert error_of("index", "docs", "--index", name) == (
-        f"Error: cannot make the index folder {name} ({folder / 'file'} is not a folder): "
-        f"choose another with --index\n"
+        f"Error: cannot make the index folder {name} (Not a directory): choose another with --index\n"
     )
     assert (folder / "file").read_text() == "mine"
 
@@ -333,7 +332,7 @@ def test_a_file_holds_no_index_to_ask(folder: Path) -> None:
 
 def test_a_place_where_no_folder_can_be_made_is_an_error(folder: Path) -> None:
     assert error_of("index", "docs", "--index", "/proc/x/y") == (
-        "Error: cannot make the index folder /proc/x/y (no folder can be made in /proc): "
+        "Error: cannot make the index folder /proc/x/y (No such file or directory): "
         "choose another with --index\n"
     )
 
