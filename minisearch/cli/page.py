@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 PAGES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet", ".epub": "chapter"}
 PLACES_SHOWN = 4
 LABEL = 10  # columns of the names that --why prints
-NOT_FALLING = "(percentages measure meaning alone; the order {})"
 
 
 def page(
@@ -40,8 +38,8 @@ def page(
     if why:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _plan(found, terminal)))
     parts += ["\n".join(_result(hit, found.query, terminal, whole, why)) for hit in found]
-    for note in filter(None, [_order(found), remark]):
-        parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns)))
+    if remark:
+        parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(remark, terminal.columns)))
     return "\n\n".join(parts)
 
 
@@ -54,15 +52,6 @@ def _limits(query: Query) -> str:
         said += [f"{side}: {_shortened(one_line(', '.join(quoted)))}"] if phrases else []
     them = "it" if sum(map(len, sides.values())) == 1 else "them"
     return f"{'; '.join(said)} (--literal treats {them} as text)" if said else ""
-
-
-def _order(found: SearchResults) -> str:
-    """Why a percentage is higher than the one above it, where one is."""
-    shown = [round(hit.relevance, 2) for hit in found if hit.relevance is not None]
-    if all(above >= below for above, below in pairwise(shown)):
-        return ""
-    reason = "also counts words and feedback" if found.mode == "hybrid" else "also prefers variety"
-    return NOT_FALLING.format("is that of the reranker" if found.n_reranked else reason)
 
 
 def _result(hit: SearchResult, query: Query, terminal: Terminal, whole: bool, why: bool) -> Iterator[str]:
@@ -163,8 +152,8 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
         rows.append(("lexical", f"{_rank(trace.lexical_rank)}, BM25 {trace.bm25:.2f}{share}"))
     elif trace.fused is not None:
         rows.append(("lexical", "none of the words"))
-    if trace.feedback is not None:
-        rows.append(("feedback", f"cosine {trace.feedback:.3f} to the query and the first results"))
+    if trace.exact is not None:
+        rows.append(("exact", f"{trace.exact:.0%} of the query's exact tokens or its name"))
     if trace.fused is not None:
         before = trace.rank_before_rerank  # among all passages; the ranks of the results count merged ones
         rows.append(("fused", (f"{_rank(before)}, " if before else "") + f"{trace.fused:.3f}"))
