@@ -26,6 +26,7 @@ from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
+from minisearch.search.spelling import corrected
 from minisearch.stores import open_store
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IndexStatus
@@ -57,14 +58,16 @@ class Searcher:
 
     def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
         """`MiniSearch.query`."""
-        parsed = _parsed(query, options)
+        typed = _parsed(query, options)
 
         def search(store: LocalStore) -> SearchResults:
+            parsed = self._corrected(store, typed, options) if isinstance(query, str) else typed
             encoder, vector = self._encoded(store, parsed, options)
             with store.snapshot():
                 stored = self._with_stored_paths(options)
                 final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
-                return self._pipeline(store, encoder, options, parsed).search(final, vector, stored)
+                found = self._pipeline(store, encoder, options, parsed).search(final, vector, stored)
+            return replace(found, typed=typed.text) if parsed != typed else found
 
         return self._current(search)
 
@@ -190,6 +193,17 @@ class Searcher:
         vector = _vector(query, encoder)
         manifest.check(encoder, self._location.folder)
         return encoder, vector
+
+    def _corrected(self, store: LocalStore, query: Query, options: SearchOptions) -> Query:
+        """The query with misspelt words replaced; phrases and concepts stay as they were typed."""
+        if query.required:
+            return query
+        tokenizer = None
+        if options.mode != "lexical":
+            model = Manifest.read(store, self._location.folder).model
+            tokenizer = self._encoders.to_query(model, query.text).tokenizer
+        with store.snapshot():
+            return replace(query, text=corrected(query.text, store, tokenizer))
 
     def _with_stored_paths(self, options: SearchOptions) -> SearchOptions:
         """The options with path patterns of stored paths in the filter."""

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minisearch.stores.memory import MemoryStore
 
 from minisearch.results import Trace
 from minisearch.search.ranking import (
@@ -20,6 +19,7 @@ from minisearch.search.ranking import (
 )
 from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument
 from minisearch.types import Chunk
+from tests.stores.memory_store import MemoryStore
 
 STAMP = FileStamp(0, 0, 0, 0)
 
