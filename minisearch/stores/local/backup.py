@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.files import create_private, free_space, sync
 from minisearch.stores.local.integrity import check
+from minisearch.stores.local.schema import refuse_foreign_database
 from minisearch.stores.local.seal import seal_path
+from minisearch.stores.local.sqlite import copy_pages, named_errors, open_database
 
 
 def back_up(connection: Connection, path: Path) -> None:
@@ -37,8 +40,10 @@ def restore(backup: Path, path: Path) -> None:
     if not backup.is_file():
         raise InputError(f"there is no backup at {backup}")
     with _whole_file(path, "index") as temporary:
-        with contextlib.closing(Connection(backup.resolve(), writable=False)) as source:
-            source.copy_to(temporary)
+        with named_errors(backup), contextlib.closing(open_database(backup, "mode=ro")) as source:
+            refuse_foreign_database(source, backup)
+            with contextlib.closing(sqlite3.connect(temporary)) as target:
+                copy_pages(source, target)
         with contextlib.closing(Connection(temporary, writable=True)) as copy:
             _refuse_damage(copy, backup, deep=True)
             copy.is_sound = True

@@ -202,7 +202,6 @@ class Connection:
         """Copy the whole database as it is at this moment into a new file; this one is only read."""
         with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
             copy_pages(self._db, copy)
-            copy.execute("pragma journal_mode = delete")  # a single file
 
     @contextlib.contextmanager
     def writable(self) -> Iterator[sqlite3.Connection]:

@@ -116,7 +116,7 @@ def refuse_links(path: Path) -> None:
 
 
 def copy_pages(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """Make one database a copy of another as it is at this moment; sqlite3.Error."""
+    """Make one database a copy of another as it is at this moment, in one file; sqlite3.Error."""
     is_snapshot = source.in_transaction
     if not is_snapshot:
         source.execute("begin")
@@ -124,6 +124,7 @@ def copy_pages(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
         source.execute("select count(*) from sqlite_master").fetchone()  # starts the snapshot: a writer
         # would restart the copy. Between two steps Python handles signals.
         source.backup(target, pages=PAGES_AT_ONCE, progress=lambda *_: None)
+        target.execute("pragma journal_mode = delete")
     finally:
         if not is_snapshot:
             source.rollback()
