@@ -29,6 +29,9 @@ from minisearch.types import Chunk, Document, Encoder
 # time and size (git's "racy" rule; FAT stores times to 2 s).  Such a file is read again.
 RACY_NS = 2_000_000_000
 
+# A parser may crash because of the file, or because memory was short for a while: so it is tried again.
+MAX_CRASHES = 3
+
 T = TypeVar("T")
 
 
@@ -171,10 +174,10 @@ class Reader:
                 return self._unreadable_now(
                     path, file, str(error)
                 )  # the stored text is still right, only chunked with earlier settings
-            # Also a crash for lack of memory is not tried again: each run would wait for it.
-            hint = "; left until it is changed or touched" if isinstance(error, CutShort) else ""
-            skip = SkipStamp(stamp, reader_fingerprint)
-            return SkippedFile(path, f"{error}{hint}", stored is not None, skip)
+            reason, skip = str(error), SkipStamp(stamp, reader_fingerprint)
+            if isinstance(error, CutShort):
+                reason, skip = self._cut_short(path, reason, skip)
+            return SkippedFile(path, reason, stored is not None, skip)
         row = StoredDocument(
             path=path,
             format=document.format,
@@ -199,7 +202,20 @@ class Reader:
         earlier = self.skipped_before.get(path)
         if earlier is None or earlier.stamp is None or earlier.stamp.ingest != reader_fingerprint:
             return None
+        if 0 < earlier.stamp.n_crashes < MAX_CRASHES:
+            return None  # try again
         return earlier if _is_trusted(earlier.stamp.stamp, stamp) else None
+
+    def _cut_short(self, path: str, reason: str, now: SkipStamp) -> tuple[str, SkipStamp]:
+        """The reason and stamp of a file that crashed its parser; up to `MAX_CRASHES` runs try it."""
+        earlier = self.skipped_before.get(path)
+        n_crashes = 1
+        known = earlier.stamp if earlier else None
+        if known and known.ingest == now.ingest and known.stamp.is_same(now.stamp):
+            n_crashes += known.n_crashes or MAX_CRASHES
+        if n_crashes >= MAX_CRASHES:
+            reason = f"{reason}, as in {MAX_CRASHES} runs: left until it is changed or touched"
+        return reason, replace(now, n_crashes=min(n_crashes, MAX_CRASHES))
 
     def _unreadable_now(self, path: str, file: FoundFile, reason: str) -> SkippedFile:
         """A file that a later run may read; its document stays, unless its secrets must be removed now."""

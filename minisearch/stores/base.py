@@ -66,10 +66,11 @@ class StoredDocument:
 
 @dataclass(frozen=True, slots=True)
 class SkipStamp:
-    """The state of a skipped file, and the fingerprint of the settings."""
+    """The state of a skipped file, the fingerprint of the settings, and how often its parser crashed."""
 
     stamp: FileStamp
     ingest: str
+    n_crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

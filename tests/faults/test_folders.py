@@ -283,7 +283,7 @@ RECORDS = [
     "update vectors set vector = zeroblob(100000000) where chunk_id = 1",
     "update vectors set vector = 'x' where chunk_id = 2",
     "insert into chunks_fts (chunks_fts) values ('delete-all')",
-    "insert into problems (path, reason) values (5, x'00')",
+    "insert into problems (path, reason, n_crashes) values (5, x'00', 0)",
     "insert into left_out (path, reason) values ('x', 'y')",
 ]
 

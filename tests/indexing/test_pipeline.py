@@ -170,32 +170,6 @@ def test_a_touched_file_is_read_once_and_then_trusted_again(
     assert read == [str(docs / "03.txt")]
 
 
-# --- how far ahead -----------------------------------------------------------------------------------
-
-
-def test_while_the_model_works_one_window_is_read_and_no_more(
-    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[str] = []
-    monkeypatch.setattr(
-        "minisearch.indexing.changes.read_bytes", lambda path: read.append(path) or read_bytes(path)
-    )
-    n_read = []
-
-    class Slow(HashingEncoder):
-        def encode(self, texts):
-            deadline_s = time.monotonic() + 10
-            while len(read) < min(12, self.n_encoded + 6) and time.monotonic() < deadline_s:
-                time.sleep(0.001)
-            time.sleep(0.02)
-            n_read.append(len(read))
-            return super().encode(texts)
-
-    with MiniSearch.open(index=tmp_path / "index", encoder=Slow()) as ms:
-        ms.index(docs, backend="flat")
-    assert n_read == [6, 9, 12, 12]
-
-
 # --- what goes wrong ---------------------------------------------------------------------------------
 
 

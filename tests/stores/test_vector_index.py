@@ -123,7 +123,7 @@ def test_an_index_of_nothing_can_be_published_and_added_to(backend, tmp_path, ca
         assert len(assert_exact(store, tmp_path)) == 0
         put(store, "a.md", [1, 2, 3])
         index = assert_exact(store, tmp_path)
-        assert (index.name, index.n_base, len(index)) == (backend, 0, 3)
+        assert (index.n_base, len(index)) == (0, 3)
         store.index.publish(backend, DIMENSION)
         assert assert_exact(store, tmp_path).n_base == 3
         remove(store, "a.md")
@@ -465,6 +465,8 @@ def test_damaged_ids_are_noticed_like_a_damaged_file(backend, store, folder, cap
     ],
 )
 def test_a_damaged_record_of_a_file_is_no_worse_than_a_damaged_file(store, folder, column, value, caplog):
+    if column == "backend" and base_file(folder).suffix == ".npy":
+        return  # a list of vectors is opened, whatever the backend
     with store.snapshot():
         store._connection.write(f"update bases set {column} = ?", [value])
     assert assert_exact(store, folder).name == (
@@ -675,6 +677,7 @@ for n in range(100):
         store = LocalStore(folder / "minisearch.db", writable=True)
         change(store)
         n_left = n
+        load_backend("faiss").hnsw_from = 1
         killed_around(load_backend(backend), "save")
         killed_around(os, "fsync")
         killed_around(Path, "replace")
@@ -700,7 +703,6 @@ def test_publishing_that_is_killed_at_any_step_leaves_the_old_or_the_new_index(
     for folder in copies:
         with LocalStore(folder / "minisearch.db", writable=True) as store:
             index = assert_exact(store, folder)
-            assert index.name == backend
             bases.append("old" if n_added(index) else "new")
             store.index.publish(backend, DIMENSION)
             assert base_file(folder).name == store.index.base().file

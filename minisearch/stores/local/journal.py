@@ -62,10 +62,13 @@ class Journal:
     def skip_stamps(self) -> dict[str, SkipStamp]:
         """The recorded state of skipped files, by path; files without one are left out."""
         rows = self._connection.rows(
-            "select path, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest from problems "
+            "select path, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest, n_crashes from problems "
             "where ingest is not null"
         )
-        return {self._path(path): SkipStamp(FileStamp(*stamp), ingest) for path, *stamp, ingest in rows}
+        return {
+            self._path(path): SkipStamp(FileStamp(*stamp), ingest, n_crashes)
+            for path, *stamp, ingest, n_crashes in rows
+        }
 
     def set_skipped(
         self,
@@ -83,8 +86,8 @@ class Journal:
             self._connection.write_many("delete from problems where path = ?", gone)
             self._connection.write_many(
                 "insert or replace into problems "
-                "(path, reason, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest) "
-                "values (?, ?, ?, ?, ?, ?, ?)",
+                "(path, reason, n_bytes, mtime_ns, ctime_ns, read_at_ns, ingest, n_crashes) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
 
@@ -107,9 +110,9 @@ class Journal:
 
 def _columns(skip: SkipStamp | None) -> tuple[int | str | None, ...]:
     if skip is None:
-        return (None, None, None, None, None)
+        return (None, None, None, None, None, 0)
     stamp = skip.stamp
-    return stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns, stamp.read_at_ns, skip.ingest
+    return stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns, stamp.read_at_ns, skip.ingest, skip.n_crashes
 
 
 def _now() -> str:

@@ -86,7 +86,8 @@ _TABLES = [
         mtime_ns integer,
         ctime_ns integer,
         read_at_ns integer,
-        ingest text
+        ingest text,
+        n_crashes integer not null
     ) without rowid""",
     """create table left_out (
         path blob primary key,
