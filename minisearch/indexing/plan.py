@@ -250,7 +250,7 @@ def is_at_or_below(path: str, folder: str) -> bool:
 
 
 def n_left_out(found_files: FoundFiles) -> Counter[str]:
-    """How many files and folders were left out as "hidden", "ignored" and "excluded"."""
+    """How many files and folders were left out: "hidden", "ignored", "excluded", and each kind of junk."""
     return Counter(one.kind for one in found_files.left_out.values())
 
 
