@@ -61,14 +61,6 @@ MAGIC = (
 )
 
 
-def read(path: str, *, display: str | None = None) -> Document:
-    """The document in a file; its ``path`` is ``display`` where that is given.
-
-    Raises IngestError when the file cannot be read, or is binary.
-    """
-    return parse(path if display is None else display, read_bytes(os.path.realpath(path)))
-
-
 def read_bytes(path: str) -> bytes:
     """All bytes of a regular file.
 
