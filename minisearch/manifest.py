@@ -12,7 +12,6 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
@@ -33,8 +32,7 @@ DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 INGEST_VERSION = 7
 
 # Raise when the score baseline is measured otherwise than before: it is then measured again.
-BASELINE_VERSION = 1
-N_PERCENTILES = 21  # 0, 5, ... 100
+BASELINE_VERSION = 2
 
 MAX_BYTES = 50_000_000
 MAX_DIMENSION = 1 << 16  # of any model's vectors: a number from elsewhere could ask for all memory
@@ -195,14 +193,15 @@ def keeps_secrets(choices: Choices, path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScoreBaseline:
-    """Best cosine scores of unrelated queries, the baseline for relevance: percentiles 0, 5, ... 100.
+    """Best cosine scores of unrelated queries, the baseline for relevance: median and 95th percentile.
 
-    ``generic`` are those of everyday queries about anything; ``cross`` of sentences of its own documents,
-    asked of all the other documents.
+    ``generic`` are those of everyday queries about anything; ``own`` of sentences of its own documents,
+    searched for in all the other documents.  ``n_documents`` were in the index when it was measured.
     """
 
-    generic: tuple[float, ...]
-    cross: tuple[float, ...]
+    generic: tuple[float, float]
+    own: tuple[float, float]
+    n_documents: int = 0
 
 
 class HasMeta(Protocol):
@@ -219,7 +218,7 @@ class Manifest:
 
     ``max_tokens`` is what the encoder sees, ``chunk_tokens`` the limit of a chunk.  ``roots`` are the
     folders and files that are indexed, ``choices`` the choices for them, by stored paths.
-    ``baseline`` is None where the index is too small, or where it was not measured: then its version differs.
+    ``baseline`` is None where the index is empty, or where it was not measured: then its version differs.
     """
 
     model: str
@@ -309,8 +308,12 @@ class Manifest:
         """Whether the score baseline was never measured, or by another version."""
         return self.baseline_version != BASELINE_VERSION
 
+    def is_baseline_outgrown(self, n_documents: int) -> bool:
+        """Whether there is none, or there are twice as many documents as when it was measured."""
+        return self.baseline is None or n_documents >= 2 * self.baseline.n_documents
+
     def with_baseline(self, baseline: ScoreBaseline | None) -> Manifest:
-        """The same with a baseline that was just measured; None for an index that is too small."""
+        """The same with a baseline that was just measured; None for an empty index."""
         return replace(self, baseline=baseline, baseline_version=BASELINE_VERSION)
 
     def root_paths(self, location: IndexLocation) -> list[str]:
@@ -396,11 +399,16 @@ def _baseline(value: object) -> ScoreBaseline | None:
         return None
     if not isinstance(value, dict):
         raise TypeError
-    baseline = ScoreBaseline(tuple(map(float, value["generic"])), tuple(map(float, value["cross"])))
-    for numbers in (baseline.generic, baseline.cross):
-        if len(numbers) != N_PERCENTILES or not all(low <= high for low, high in pairwise(numbers)):
-            raise ValueError
-    return baseline
+    return ScoreBaseline(_pair(value["generic"]), _pair(value["own"]), _number(0)(value["n_documents"]))
+
+
+def _pair(value: object) -> tuple[float, float]:
+    if not isinstance(value, list):
+        raise TypeError
+    median, high = map(float, value)
+    if not -1 <= median <= high <= 1:
+        raise ValueError
+    return median, high
 
 
 _FIELDS: Mapping[str, Callable[[object], object]] = {

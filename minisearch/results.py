@@ -105,9 +105,9 @@ class Trace:
 
     Ranks count from 1, and are None where that search did not find the result.  ``cosine`` is present in all
     modes with vectors; ``bm25``, and the share ``words`` of the query's words (0 to 1), where the lexical
-    search found the result.  In hybrid mode ``feedback`` is the cosine to the query's vector after it was
-    moved towards the first results, and ``fused``, in [0, 1], combines that with ``bm25``.  ``rerank`` is on
-    the scale of the reranker.
+    search found the result.  In hybrid mode ``fused``, in [0, 1], combines both, and ``exact`` is the share
+    of the query's rare identifiers, codes and file names that the passage has, None if the query has none.
+    ``rerank`` is on the scale of the reranker.
     """
 
     dense_rank: int | None = None
@@ -117,8 +117,8 @@ class Trace:
     fused: float | None = None
     rank_before_rerank: int | None = None
     rerank: float | None = None
-    feedback: float | None = None
     words: float | None = None
+    exact: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,8 @@ class SearchResults(Sequence[SearchResult]):
     ``is_confident`` is False if no passage is more relevant than for an unrelated query, whatever k is; None
     if this is unknown.  ``plan`` says how a filter was applied: "scan" of the ``n_matching`` passages, or
     "widen", a vector search until enough of them are found; "" without a filter.  ``n_reranked`` counts the
-    candidates that the reranker scored.
+    candidates that the reranker scored.  ``typed`` is the text as it was typed, if the query is another one
+    because words stand nowhere in the index and are near to words that do; "" if not.
     """
 
     results: tuple[SearchResult, ...] = ()
@@ -200,6 +201,7 @@ class SearchResults(Sequence[SearchResult]):
     plan: str = ""
     n_matching: int | None = None
     n_reranked: int = 0
+    typed: str = ""
 
     def __len__(self) -> int:
         return len(self.results)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 PAGES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet", ".epub": "chapter"}
 PLACES_SHOWN = 4
 LABEL = 10  # columns of the names that --why prints
-NOT_FALLING = "(percentages measure meaning alone; the order {})"
 
 
 def page(
@@ -31,6 +29,11 @@ def page(
     The ``remark`` is printed below.
     """
     parts = []
+    if found.typed:
+        parts.append(
+            f"Showing results for: {one_line(found.query.text)}\n"
+            f"(--literal searches for: {one_line(found.typed)})"
+        )
     if found.is_confident is False and found:
         best = max((hit.relevance for hit in found if hit.relevance is not None), default=None)
         match = "" if best is None else f" (best match {best:.0%})"
@@ -40,8 +43,8 @@ def page(
     if why:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _plan(found, terminal)))
     parts += ["\n".join(_result(hit, found.query, terminal, whole, why)) for hit in found]
-    for note in filter(None, [_order(found), remark]):
-        parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns)))
+    if remark:
+        parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(remark, terminal.columns)))
     return "\n\n".join(parts)
 
 
@@ -54,15 +57,6 @@ def _limits(query: Query) -> str:
         said += [f"{side}: {_shortened(one_line(', '.join(quoted)))}"] if phrases else []
     them = "it" if sum(map(len, sides.values())) == 1 else "them"
     return f"{'; '.join(said)} (--literal treats {them} as text)" if said else ""
-
-
-def _order(found: SearchResults) -> str:
-    """Why a percentage is higher than the one above it, where one is."""
-    shown = [round(hit.relevance, 2) for hit in found if hit.relevance is not None]
-    if all(above >= below for above, below in pairwise(shown)):
-        return ""
-    reason = "also counts words and feedback" if found.mode == "hybrid" else "also prefers variety"
-    return NOT_FALLING.format("is that of the reranker" if found.n_reranked else reason)
 
 
 def _result(hit: SearchResult, query: Query, terminal: Terminal, whole: bool, why: bool) -> Iterator[str]:
@@ -163,8 +157,8 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
         rows.append(("lexical", f"{_rank(trace.lexical_rank)}, BM25 {trace.bm25:.2f}{share}"))
     elif trace.fused is not None:
         rows.append(("lexical", "none of the words"))
-    if trace.feedback is not None:
-        rows.append(("feedback", f"cosine {trace.feedback:.3f} to the query and the first results"))
+    if trace.exact is not None:
+        rows.append(("exact", f"{trace.exact:.0%} of the query's exact tokens or its name"))
     if trace.fused is not None:
         before = trace.rank_before_rerank  # among all passages; the ranks of the results count merged ones
         rows.append(("fused", (f"{_rank(before)}, " if before else "") + f"{trace.fused:.3f}"))

@@ -114,8 +114,7 @@ def query(
     query towards a concept or away from it. A number, such as a telephone number, is searched as a phrase if
     the index contains it. Put -- before a TEXT that begins with a dash.
 
-    A percentage is the relevance: how far a result's score is above the scores of unrelated queries in this
-    index. An index that is too small to measure this shows raw scores. The sentence that matches is bold;
+    A percentage is the relevance: how sure it is that the passage answers. The sentence that matches is bold;
     without colour, its lines begin with >.
 
     --json prints the fields of SearchResult with evidence and merged places, and for the query is_confident,
@@ -206,7 +205,7 @@ def _show(
     if as_json:
         _print_json(answer, reason, why=why)
     else:
-        _print_page(answer, _remark(answer.found, ms, options), full=full, why=why)
+        _print_page(answer, _remark(ms), full=full, why=why)
     if answer.error:
         click.echo(f"Error: {printable(answer.error)}", err=True)
     elif reason:
@@ -235,6 +234,8 @@ def _print_json(answer: Answer, reason: str, *, why: bool) -> None:
         "required": found.query.required,
         "excluded": found.query.excluded,
     }
+    if found.typed:
+        about["typed"] = found.typed
     if why:
         names = ("mode", "plan", "n_matching", "n_reranked")
         about["search"] = {"question": found.query} | {name: getattr(found, name) for name in names}
@@ -247,21 +248,15 @@ def _print_json(answer: Answer, reason: str, *, why: bool) -> None:
         click.echo(as_json_line({"rank": None, **cause, **about}))
 
 
-def _remark(found: SearchResults, ms: MiniSearch, options: QueryOptions) -> str:
-    """What a reader of the results has to know about the index: that it is incomplete, or small."""
+def _remark(ms: MiniSearch) -> str:
+    """What a reader of the results has to know about the index: that it is incomplete."""
     status = ms.status()
     run = status.last_run
     if run and run.outcome not in {"complete", "rolled back"}:
         is_over = run.outcome in HOW_IT_ENDED
         state = f"the last indexing run {HOW_IT_ENDED[run.outcome]}" if is_over else "indexing is in progress"
         return f"({state}: the index may be incomplete)"
-    if not found or options.like or found.mode == "lexical" or found[0].relevance is not None:
-        return ""
-    from minisearch.search.confidence import MIN_DOCUMENTS
-
-    if status.n_documents >= MIN_DOCUMENTS:
-        return ""
-    return f"(raw scores: percentages need at least {MIN_DOCUMENTS} documents)"
+    return ""
 
 
 # --- why nothing was found ---------------------------------------------------------------------------
@@ -385,7 +380,6 @@ def _scores(name: str, result: SearchResult) -> str:
     steps = {
         "by meaning": (trace.dense_rank, trace.cosine),
         "by words": (trace.lexical_rank, trace.bm25),
-        "with feedback": (None, trace.feedback),
         "fused": (trace.rank_before_rerank, trace.fused),
         "reranked": (None, trace.rerank),
     }

@@ -171,8 +171,8 @@ class IndexWriter:
             run.remove([*plan.gone, *run.tally.outdated])
             self._forget_secrets(store, plan)
             is_new = self._publish_if_due(store, manifest)
-            is_unmeasured = run.report().n_encoded and (is_new or manifest.baseline is None)
-            if is_unmeasured or manifest.is_baseline_due:
+            is_outgrown = manifest.is_baseline_outgrown(store.counts()[0])
+            if manifest.is_baseline_due or (run.report().n_encoded and (is_new or is_outgrown)):
                 self._measure_baseline(store, manifest)
         return self._report(store, run, plan, manifest, before)
 

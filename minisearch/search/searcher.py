@@ -26,6 +26,7 @@ from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
+from minisearch.search.spelling import corrected
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IndexStatus
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from minisearch.search.why_not import WhyNot
 
 T = TypeVar("T")
+
+MAX_UNKNOWN = 0.5  # of a query's tokens: a model that knows fewer finds all texts in the same script alike
 
 
 class Searcher:
@@ -54,14 +57,16 @@ class Searcher:
 
     def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
         """`MiniSearch.query`."""
-        parsed = _parsed(query, options)
+        typed = _parsed(query, options)
 
         def search(store: LocalStore) -> SearchResults:
+            parsed = self._corrected(store, typed, options) if isinstance(query, str) else typed
             encoder, vector = self._encoded(store, parsed, options)
             with store.snapshot():
                 stored = self._with_stored_paths(options)
                 final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
-                return self._pipeline(store, encoder, options).search(final, vector, stored)
+                found = self._pipeline(store, encoder, options, parsed).search(final, vector, stored)
+            return replace(found, typed=typed.text) if parsed != typed else found
 
         return self._current(search)
 
@@ -79,7 +84,7 @@ class Searcher:
                     encoder = self._encoders.to_query(manifest.model, passages[0].text)
                     manifest.check(encoder, self._location.folder)
                 # The baseline is about queries, not passages.
-                pipeline = replace(self._pipeline(store, encoder, options), baseline=None)
+                pipeline = replace(self._pipeline(store, encoder, options, None), baseline=None)
                 vector = _unit(store.vectors(ids).mean(axis=0))
                 query = Query(passages[0].text if line is not None else passages[0].title or os.fspath(path))
                 return pipeline.search(query, vector, self._with_stored_paths(options), exclude=ids)
@@ -102,7 +107,7 @@ class Searcher:
             with store.snapshot():
                 stored = self._with_stored_paths(options)
                 final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
-                search = partial(self._pipeline(store, encoder, options).search, final, vector)
+                search = partial(self._pipeline(store, encoder, options, parsed).search, final, vector)
                 return why_not(search, store, self._location, key, path, line, options, stored)
 
         return self._current(explain)
@@ -188,13 +193,26 @@ class Searcher:
         manifest.check(encoder, self._location.folder)
         return encoder, vector
 
+    def _corrected(self, store: LocalStore, query: Query, options: SearchOptions) -> Query:
+        """The query with misspelt words replaced; phrases and concepts stay as they were typed."""
+        if query.required:
+            return query
+        tokenizer = None
+        if options.mode != "lexical":
+            model = Manifest.read(store, self._location.folder).model
+            tokenizer = self._encoders.to_query(model, query.text).tokenizer
+        with store.snapshot():
+            return replace(query, text=corrected(query.text, store, tokenizer))
+
     def _with_stored_paths(self, options: SearchOptions) -> SearchOptions:
         """The options with path patterns of stored paths in the filter."""
         if options.where is None:
             return options
         return replace(options, where=with_stored_paths(options.where, self._location))
 
-    def _pipeline(self, store: LocalStore, encoder: Encoder | None, options: SearchOptions) -> Pipeline:
+    def _pipeline(
+        self, store: LocalStore, encoder: Encoder | None, options: SearchOptions, query: Query | None
+    ) -> Pipeline:
         """The pipeline over the snapshot that the store is in."""
         baseline = Manifest.read(store, self._location.folder).baseline
         uses_vectors = options.mode != "lexical" or options.diverse is not None
@@ -206,7 +224,8 @@ class Searcher:
                 depth=options.rerank_depth,
                 budget_s=options.rerank_budget_s,
             )
-        return Pipeline(store, uses_vectors, encoder, rerank, baseline, self._location.shown)
+        is_readable = query is None or encoder is None or _can_read(encoder, query.text)
+        return Pipeline(store, uses_vectors, encoder, rerank, baseline, self._location.shown, is_readable)
 
 
 def check_model(location: IndexLocation, model: str) -> None:
@@ -242,6 +261,12 @@ def _vector(query: Query, encoder: Encoder) -> FloatArray:
         vector: FloatArray = vectors[0]
         return vector
     return _unit(np.array([weight for _, weight in weighted], np.float32) @ vectors)
+
+
+def _can_read(encoder: Encoder, text: str) -> bool:
+    """Whether the encoder knows most of a text; an encoder that cannot tell is believed to."""
+    unknown_share = getattr(encoder.tokenizer, "unknown_share", None)
+    return not text or unknown_share is None or unknown_share(text) < MAX_UNKNOWN
 
 
 def _unit(vector: FloatArray) -> FloatArray:

@@ -227,6 +227,12 @@ class Snapshot(Protocol):
     def term_counts(self, terms: Sequence[Term]) -> list[int]:
         """The number of chunks with each term."""
 
+    def words_with_prefix(self, prefix: str) -> Mapping[str, int]:
+        """The words that begin with a prefix, in lower case, each with about its number of chunks.
+
+        A store may keep words without their endings, and return them so.
+        """
+
     def lexical(
         self, query: LexicalQuery, k: int, *, where: Where | None = None, exclude: IntArray | None = None
     ) -> Hits:

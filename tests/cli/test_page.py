@@ -243,34 +243,6 @@ def test_output_that_is_not_a_terminal_is_plain_text() -> None:
     )
 
 
-# --- the order of percentages ------------------------------------------------------------------------
-
-
-def order(*relevances: float | None, **about: object) -> str:
-    """What a page with these relevances ends with, below its last result."""
-    hits = tuple(result("Run.", relevance=one) for one in relevances)
-    written = page(SearchResults(hits, Query("q"), **about), PLAIN)
-    return written.rpartition("    Run.")[2].strip()
-
-
-@pytest.mark.parametrize(
-    ("about", "said"),
-    [
-        ({}, "(percentages measure meaning alone; the order also counts words and feedback)"),
-        ({"mode": "dense"}, "(percentages measure meaning alone; the order also prefers variety)"),
-        ({"n_reranked": 12}, "(percentages measure meaning alone; the order is that of the reranker)"),
-    ],
-)
-def test_a_rising_percentage_is_explained(about: dict[str, object], said: str) -> None:
-    assert order(0.7, 0.8, 0.6, **about) == said
-    assert order(0.8, 0.7, 0.7, **about) == ""
-
-
-def test_percentages_that_look_equal_do_not_rise() -> None:
-    assert order(0.701, 0.704) == ""
-    assert order(None, None) == order(0.5) == order() == ""
-
-
 def test_a_remark_is_dim_and_last() -> None:
     lines = page(SearchResults((result(),), Query("q")), STYLED, remark="(so it is)").splitlines()
     assert lines[-2:] == ["", "\x1b[2m(so it is)\x1b[0m"]
@@ -365,7 +337,7 @@ def test_required_phrases_are_shown() -> None:
 
 
 def test_why_shows_the_scores_of_each_step() -> None:
-    trace = Trace(2, 0.61, 1, 12.345, 0.931, 4, 8.2149, 0.6249, 0.414)
+    trace = Trace(2, 0.61, 1, 12.345, 0.931, 4, 8.2149, 0.414, 1.0)
     hit = result("Run. Stop.", "Stop.", trace=trace, relevance=0.87)
     query = Query("stop run", ("stop",), ("rye",), (("oven", -0.5),))
     found = SearchResults((hit,), query, "hybrid", True, "scan", 1234, 30)
@@ -381,7 +353,7 @@ def test_why_shows_the_scores_of_each_step() -> None:
         ">   Run. Stop.",
         "    dense     rank 2, cosine 0.610",
         "    lexical   rank 1, BM25 12.35, 41% of a perfect match of the words",
-        "    feedback  cosine 0.625 to the query and the first results",
+        "    exact     100% of the query's exact tokens or its name",
         "    fused     rank 4, 0.931",
         "    rerank    score 8.215",
         "    evidence  cosine 0.500",
@@ -400,7 +372,7 @@ def test_why_names_a_search_that_did_not_find_the_result() -> None:
 
 
 def test_results_without_a_clear_answer_begin_with_a_warning() -> None:
-    hits = (result(relevance=0.31), result(relevance=0.42))
+    hits = (result(relevance=0.42), result(relevance=0.31))
     lines = page(SearchResults(hits, Query("x"), is_confident=False), Terminal(80)).splitlines()
     assert lines[:2] == ["No clear answer found. Closest passages (best match 42%):", ""]
     for is_confident in (True, None):

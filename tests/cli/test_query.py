@@ -560,8 +560,8 @@ def test_a_line_of_json_has_the_result_its_spans_and_whether_the_page_is_confide
             "fused": None,
             "rank_before_rerank": None,
             "rerank": None,
-            "feedback": None,
             "words": None,
+            "exact": None,
         },
         "merged": [{"path": "docs/copy.md", "line": 2, "end_line": 6, "chunk_id": 10, "page": None}],
         "is_confident": True,
@@ -726,29 +726,6 @@ def test_an_index_that_a_first_run_is_still_filling_says_that() -> None:
     assert nothing(n_chunks=0, last_run=going_on) == (
         "No results: the first indexing run, over docs more, is still in progress; try again later"
     )
-
-
-# --- scores in place of percentages ----------------------------------------------------------------
-
-SMALL = "(raw scores: percentages need at least 20 documents)"
-
-
-def test_a_small_index_explains_its_raw_scores() -> None:
-    Engine.stands = replace(STATUS, n_documents=19)
-    assert run("query", "q").stdout.splitlines()[-2:] == ["", SMALL]
-    assert SMALL not in run("query", "q", "--json").stdout
-
-
-def test_raw_scores_are_explained_only_in_a_small_index() -> None:
-    assert SMALL not in run("query", "q").stdout, "there are enough documents"
-    Engine.stands = replace(STATUS, n_documents=19)
-    assert SMALL not in run("query", "--like", "docs/tasks.md").stdout, "a passage has no relevance anywhere"
-    Engine.answer = SearchResults((HIT,), Query("q"), "lexical")
-    assert SMALL not in run("query", "q", "--mode", "lexical").stdout, "nor have words alone"
-    Engine.answer = SearchResults((replace(HIT, relevance=0.5),), Query("q"))
-    assert SMALL not in run("query", "q").stdout
-    Engine.answer = SearchResults()
-    assert SMALL not in run("query", "q").stdout
 
 
 @pytest.mark.parametrize(

@@ -338,6 +338,11 @@ class LocalStore:
         with self._connection.transaction():
             return self._full_text.term_counts(terms, self._content_version())
 
+    def words_with_prefix(self, prefix: str) -> dict[str, int]:
+        """The stems that begin with a prefix, each with about its number of chunks."""
+        with self._connection.transaction():
+            return self._full_text.words_with_prefix(prefix)
+
     def lexical(
         self, query: LexicalQuery, k: int, *, where: Where | None = None, exclude: IntArray | None = None
     ) -> Hits:
