@@ -294,9 +294,11 @@ def _report_text(done: IngestReport, index: IndexChoice) -> str:
     minutes, seconds = divmod(done.elapsed_s, 60)
     time_ = f"{minutes:.0f} min {int(seconds)} s" if minutes else f"{seconds:.1f} s"
     lines = [counts(done), f"{count(done.n_encoded, 'chunk')} embedded{rate}{known}; {time_} in all"]
-    if done.n_ignored or done.n_excluded:
-        excluded = f", {done.n_excluded:,} excluded" if done.n_excluded else ""
-        lines.append(f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden{excluded}")
+    if done.n_ignored or done.n_excluded or done.n_junk:
+        kinds = {"ignored": done.n_ignored, "hidden": done.n_hidden, "excluded": done.n_excluded}
+        left_out = [f"{n:,} {kind}" for kind, n in kinds.items() if n]
+        left_out += [count(n, kind) for kind, n in done.n_junk.items()]
+        lines.append(f"left out   {', '.join(left_out)}")
     lines += choice_lines(done.choices)
     if index.is_verbose:
         lines += problem_lines(done, is_verbose=True)

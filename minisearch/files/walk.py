@@ -40,7 +40,10 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A file, or a whole folder, that was left out on purpose: "hidden", "ignored" or "excluded"."""
+    """A file or a whole folder that was left out on purpose.
+
+    ``kind`` is "hidden", "ignored", "excluded" or one of `junk`.
+    """
 
     path: str
     reason: str

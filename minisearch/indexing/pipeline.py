@@ -103,6 +103,7 @@ class Run:
             n_hidden=n["hidden"],
             n_ignored=n["ignored"],
             n_excluded=n["excluded"],
+            n_junk={kind: n[kind] for kind in sorted(n) if kind not in {"hidden", "ignored", "excluded"}},
             n_in_other_scripts=self._n_in_other_scripts,
             n_chunks=self._n_chunks,
             n_encoded=self._n_encoded,

@@ -91,7 +91,7 @@ class Sandbox:
         process = self._started()
         header = json.dumps({"format": format_, "label": label, "n_bytes": len(data)}).encode() + b"\n"
         answers: list[bytes] = []
-        arguments = (process, (header, data), 2 * self.limits.answer_bytes, answers)
+        arguments = (process, (header, data), self.limits.answer_bytes + 1, answers)  # and the line break
         conversation = threading.Thread(target=_converse, args=arguments, daemon=True)
         conversation.start()
         deadline = time.monotonic() + self.limits.wall_s

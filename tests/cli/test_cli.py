@@ -94,7 +94,7 @@ def test_query_prints_score_place_heading_and_passage(folder: Path) -> None:
     run("index", "docs")
     first, *_ = run("query", "run a failed task again").stdout.split("\n\n")
     head, *passage = first.splitlines()
-    assert re.fullmatch(r" 1  \d\.\d{3}  docs/tasks.md:5:1", head), "where the evidence begins"
+    assert re.fullmatch(r" 1  [ \d]{2}\d%  docs/tasks.md:5:1", head), "where the evidence begins"
     assert passage == ["    Tasks > Retrying", ">   Run a failed task again."]
 
 

@@ -153,8 +153,8 @@ def test_modules_in_the_working_folder_are_not_loaded(tmp_path):
     (tmp_path / "a.pdf").write_bytes(pdf("words"))
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from minisearch.parsers import read; sys.path.insert(0, '')\n"
-        "print(read('a.pdf').text)"
+        "from minisearch.parsers import parse, read_bytes; sys.path.insert(0, '')\n"
+        "print(parse('a.pdf', read_bytes('a.pdf')).text)"
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "words\n", done.stderr
