@@ -17,6 +17,7 @@ from typing import TypeVar
 from minisearch.chunking.chunker import split_document
 from minisearch.chunking.positions import bytes_under
 from minisearch.errors import CutShort, IngestError, MinisearchError
+from minisearch.files.junk import junk_text_kind
 from minisearch.files.secrets import has_only_blanks, screened
 from minisearch.files.walk import FoundFile
 from minisearch.manifest import Settings, fingerprint
@@ -194,7 +195,7 @@ class Reader:
 
     def _ingest_of(self, file: FoundFile) -> str:
         """The fingerprint of the settings for this file, and of how a file of its name is read."""
-        marks = [*marks_of(file.path), *["with secrets"] * file.keeps_secrets]
+        marks = [*marks_of(file.path), *["with secrets"] * file.keeps_secrets, *["named"] * file.is_named]
         return fingerprint(self.splitter.ingest, *marks) if marks else self.splitter.ingest
 
     def _still_skipped(self, path: str, stamp: FileStamp, reader_fingerprint: str) -> SkippedFile | None:
@@ -243,6 +244,8 @@ def _document(file: FoundFile, data: bytes) -> Document:
     document = parse(file.path, data)
     if not document.text.strip():  # checked here, before a model is loaded for chunking
         raise IngestError("no text in it")
+    if not file.is_named and (kind := junk_text_kind(document.text, document.language)):
+        raise IngestError(f"{kind}: --include takes it")
     if file.keeps_secrets:
         return document
     document = screened(document)
