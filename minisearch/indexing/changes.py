@@ -156,8 +156,8 @@ class Reader:
         has_same_settings = stored is not None and stored.ingest == ingest
         if stored and has_same_settings and _is_trusted(stored.stamp, stamp):
             return Unchanged(path)
-        # A newly installed library may read a file that was skipped before.
-        reader_fingerprint = fingerprint(ingest, *installed_libraries())
+        # A newly installed library may read a file that was skipped before, and so may a run that names it.
+        reader_fingerprint = fingerprint(ingest, *installed_libraries(), *["named"] * file.is_named)
         skipped = None if stored else self._still_skipped(path, stamp, reader_fingerprint)
         if skipped:
             return skipped
@@ -195,7 +195,7 @@ class Reader:
 
     def _ingest_of(self, file: FoundFile) -> str:
         """The fingerprint of the settings for this file, and of how a file of its name is read."""
-        marks = [*marks_of(file.path), *["with secrets"] * file.keeps_secrets, *["named"] * file.is_named]
+        marks = [*marks_of(file.path), *["with secrets"] * file.keeps_secrets]
         return fingerprint(self.splitter.ingest, *marks) if marks else self.splitter.ingest
 
     def _still_skipped(self, path: str, stamp: FileStamp, reader_fingerprint: str) -> SkippedFile | None:

@@ -7,6 +7,7 @@ too long or answers nonsense, it is ended: its file gets a reason, and the next 
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import signal
@@ -91,12 +92,12 @@ class Sandbox:
         process = self._started()
         header = json.dumps({"format": format_, "label": label, "n_bytes": len(data)}).encode() + b"\n"
         answers: list[bytes] = []
-        arguments = (process, (header, data), self.limits.answer_bytes + 1, answers)  # and the line break
-        conversation = threading.Thread(target=_converse, args=arguments, daemon=True)
-        conversation.start()
+        has_ended = threading.Event()
+        arguments = (process, (header, data), self.limits.answer_bytes + 1, answers, has_ended)
+        # `Thread.start` would wait for ever if memory ran out in the first steps of the new thread.
+        _thread.start_new_thread(_converse, arguments)
         deadline = time.monotonic() + self.limits.wall_s
-        while conversation.is_alive():
-            conversation.join(POLL_S)
+        while not has_ended.wait(POLL_S):
             if time.monotonic() > deadline:
                 raise TookTooLong(f"the {label} took more than {self.limits.wall_s:g} s to read")
         if not answers or not answers[0]:
@@ -158,14 +159,21 @@ class Sandbox:
 
 
 def _converse(
-    process: subprocess.Popen[bytes], request: tuple[bytes, bytes], max_bytes: int, answers: list[bytes]
+    process: subprocess.Popen[bytes],
+    request: tuple[bytes, bytes],
+    max_bytes: int,  # the line break included
+    answers: list[bytes],
+    has_ended: threading.Event,
 ) -> None:
     """Send a request and add the answer, one line; nothing where the process ends before."""
     assert process.stdin and process.stdout
-    with suppress(OSError, ValueError):  # the caller may have closed a pipe
-        process.stdin.writelines(request)
-        process.stdin.flush()
-        answers.append(process.stdout.readline(max_bytes))
+    try:
+        with suppress(OSError, ValueError):  # the caller may have closed a pipe
+            process.stdin.writelines(request)
+            process.stdin.flush()
+            answers.append(process.stdout.readline(max_bytes))
+    finally:
+        has_ended.set()
 
 
 def _end(process: subprocess.Popen[bytes], parent_pid: int) -> int:

@@ -144,7 +144,7 @@ def test_wrapped_prose_is_put_together_again_and_code_is_not(folder: Path) -> No
     code = "if x:\n    y = 1\n    z = 2\n"
     (folder / "docs" / "mixed.txt").write_text(f"{prose}\n{code}")
     run("index", "docs")
-    passage = run("query", "wrapped by their author", "-k", "1").stdout.splitlines()[1:5]
+    passage = run("query", "wrapped by their author", "-k", "1").stdout.rpartition("%")[2].splitlines()[1:5]
     assert passage == [
         ">   These words were wrapped by their author at some seventy characters, as one",
         ">   does in a letter.",
@@ -367,7 +367,7 @@ def test_an_index_of_an_older_version_says_so(folder: Path) -> None:
     run("index", "docs")
     (folder / ".minisearch" / "minisearch.db.seal").unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(folder / ".minisearch" / "minisearch.db")) as database, database:
-        database.execute("create table _sqlite_migrations (name text)")
+        database.execute("update _sqlite_migrations set name = 'm001_create_tables'")
     assert "was made by an earlier version" in error_of("query", "x")
     assert "made by an earlier version" in error_of("index", "docs")
 

@@ -81,14 +81,18 @@ def assert_sound(path):
         sql(path, f"insert into {table} ({table}, rank) values ('integrity-check', 1)")
 
 
-def make_earlier_database(path):
+def make_earlier_database(path, roots="[]"):
     """A database with the schema of versions before the first release, as far as it is looked at."""
     with closing(sqlite3.connect(path)) as db:
         db.executescript(
             """create table _sqlite_migrations
                 (id integer primary key, migration_set text, name text, applied_at text);
             insert into _sqlite_migrations (migration_set, name) values ('minisearch', 'm001_create_tables');
+            insert into _sqlite_migrations (migration_set, name)
+                values ('minisearch', 'm002_fields_and_columns');
             create table meta (key text primary key, value text not null) without rowid;
             create table documents (id integer primary key, path blob);
             create trigger chunks_ai after insert on documents begin select 1; end;"""
         )
+        db.execute("insert into meta values ('roots', ?)", [roots])
+        db.commit()

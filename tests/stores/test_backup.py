@@ -267,6 +267,6 @@ def test_a_file_that_is_no_backup_is_refused(tmp_path, content):
 
 def test_a_backup_of_an_earlier_schema_is_refused(tmp_path):
     make_earlier_database(tmp_path / "copy")
-    with pytest.raises(StoreError, match="copy was made by an earlier version"):
+    with pytest.raises(StoreError, match="copy is a backup made by an earlier version"):
         restore(tmp_path / "copy", tmp_path / "minisearch.db")
     assert not (tmp_path / "minisearch.db").exists()

@@ -131,10 +131,14 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(path, schema
 @pytest.mark.parametrize("writable", [False, True])
 def test_a_schema_from_the_future_is_refused_and_left_as_it_is(filled, writable):
     seal_path(filled).unlink()
-    sql(filled, "pragma user_version = 999")
+    sql(
+        filled,
+        "insert into _sqlite_migrations (migration_set, name, applied_at) "
+        "values ('minisearch', 'm999_telepathy', 'tomorrow')",
+    )
     sql(filled, "pragma wal_checkpoint(truncate)")
     before = filled.read_bytes()
-    with pytest.raises(StoreError, match=named(filled, r"version 999.*pip install --upgrade minisearch")):
+    with pytest.raises(StoreError, match=named(filled, r"m999_telepathy.*pip install --upgrade minisearch")):
         LocalStore(filled, writable=writable)
     assert filled.read_bytes() == before
 

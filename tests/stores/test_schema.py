@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shlex
 
 import pytest
 
@@ -14,7 +16,7 @@ TABLES = {
     *("meta", "documents", "chunks", "vectors", "fields", "notes", "problems", "left_out", "runs"),
     *("bases", "removed_from_base", "chunks_fts", "chunks_rewritten", "counters"),
     *("undo_documents", "undo_chunks", "undo_fields", "undo_notes", "undo_meta", "former_vectors"),
-    "sqlite_sequence",
+    *("_sqlite_migrations", "sqlite_sequence"),
     *(f"chunks_fts_{part}" for part in ("config", "data", "docsize", "idx")),
     *(f"chunks_rewritten_{part}" for part in ("config", "content", "data", "docsize", "idx")),
 }
@@ -34,6 +36,7 @@ OTHERS = {
     *(("index", f"undo_{table}_undo_id") for table in ("chunks", "fields", "notes")),
     ("index", "undo_chunks_text_sha256"),
     ("index", "former_vectors_keeps_secrets"),
+    ("index", "idx__sqlite_migrations_migration_set_name"),
 }
 
 # Of every statement of ours in sqlite_master. If this fails, a migration was changed. After the first
@@ -52,8 +55,8 @@ def test_a_fresh_database_has_exactly_this_schema(path):
         hashlib.sha256("\n".join(sorted(" ".join(text.split()) for text in ours)).encode()).hexdigest()
         == M001_SHA256
     )
-    assert sql(path, "pragma user_version") == [(len(schema.MIGRATIONS),)]
-    assert sql(path, "pragma application_id") == [(schema.APPLICATION_ID,)]
+    applied = sql(path, "select migration_set, name from _sqlite_migrations")
+    assert applied == [("minisearch", step.__name__) for step in schema.MIGRATIONS]
 
 
 def test_a_new_migration_is_applied_once(path, monkeypatch):
@@ -89,10 +92,25 @@ def test_a_migration_that_fails_leaves_the_database_unchanged(path, monkeypatch)
 
 
 @pytest.mark.parametrize("writable", [False, True])
-def test_an_earlier_schema_is_refused_with_what_to_do(path, writable):
-    make_earlier_database(path)
+def test_an_earlier_schema_is_refused_with_the_command_that_makes_it_again(tmp_path, writable):
+    path = tmp_path / "a project" / ".minisearch" / "minisearch.db"
+    path.parent.mkdir(parents=True)
+    make_earlier_database(path, json.dumps(["docs", "/elsewhere/more docs"]))
     before = path.read_bytes()
-    cure = rf"delete minisearch.db\* and vectors-\* in {path.parent} and run: minisearch index FOLDER$"
-    with pytest.raises(StoreError, match=f"by an earlier version, which this one does not read: {cure}"):
+    command = (
+        f"rm -f {shlex.quote(str(path))}* && minisearch index --index {shlex.quote(str(path.parent))} "
+        f"{shlex.quote(str(tmp_path / 'a project' / 'docs'))} '/elsewhere/more docs'"
+    )
+    with pytest.raises(StoreError) as refused:
         LocalStore(path, writable=writable)
+    assert str(refused.value).endswith(
+        f"by an earlier version, which this one does not read: make it again with: {command}"
+    )
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("roots", ["[]", "no JSON", "{}", "7", "null"])
+def test_an_earlier_schema_without_known_folders_is_refused_too(path, roots):
+    make_earlier_database(path, roots)
+    with pytest.raises(StoreError, match=r"minisearch index --index \S+ FOLDER$"):
+        LocalStore(path)

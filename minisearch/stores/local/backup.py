@@ -17,7 +17,7 @@ from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.files import create_private, free_space, sync
 from minisearch.stores.local.integrity import check
-from minisearch.stores.local.schema import refuse_foreign_database
+from minisearch.stores.local.schema import refuse_foreign_database, refuse_older_backup
 from minisearch.stores.local.seal import seal_path
 from minisearch.stores.local.sqlite import copy_pages, named_errors, open_database
 
@@ -42,6 +42,7 @@ def restore(backup: Path, path: Path) -> None:
     with _whole_file(path, "index") as temporary:
         with named_errors(backup), contextlib.closing(open_database(backup, "mode=ro")) as source:
             refuse_foreign_database(source, backup)
+            refuse_older_backup(source, backup)
             with contextlib.closing(sqlite3.connect(temporary)) as target:
                 copy_pages(source, target)
         with contextlib.closing(Connection(temporary, writable=True)) as copy:

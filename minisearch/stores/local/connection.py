@@ -15,10 +15,10 @@ from typing import Any
 from minisearch.errors import StoreError
 from minisearch.stores.local.files import create_private, hold, release
 from minisearch.stores.local.schema import (
+    applied_migrations,
     migrate,
     needs_migration,
     refuse_foreign_database,
-    schema_version,
 )
 from minisearch.stores.local.seal import break_seal, read_seal, seal_problem, write_seal
 from minisearch.stores.local.sqlite import (
@@ -109,7 +109,7 @@ class Connection:
     def _migrate(self) -> None:
         if not self.is_writable:
             state = "is empty, because its first run was interrupted or has just begun"
-            if schema_version(self._db):
+            if applied_migrations(self._db):
                 state = "was made by an earlier version"
             raise StoreError(f"{self.path} {state}: run minisearch index again")
         self._begin_to_write()

@@ -1,22 +1,28 @@
 """The database schema: named migrations, each applied once, and checks of the schema that a file has.
 
-The header of the file (``user_version``) has the number of migrations that were applied.  A released
-migration never changes.  A new column is a new ``m00N_`` function at the end of `MIGRATIONS`.
+A released migration never changes.  A new column is a new ``m00N_`` function at the end of `MIGRATIONS`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
+import shlex
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minisearch.errors import IndexCorrupt, StoreError
 
-APPLICATION_ID = 0x6D696E69  # "mini", in the header of the file: a database of ours
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+MIGRATION_SET = "minisearch"
+MIGRATIONS_TABLE = "_sqlite_migrations"  # sqlite-utils' name for it
 
 
-def m001_initial(db: sqlite3.Connection) -> None:
+def m001_initial(db: Database) -> None:
     """Documents, chunks, vectors, fields, notes; full text; skipped files; runs; undo; vector index."""
-    db.execute(f"pragma application_id = {APPLICATION_ID}")
     for statement in _TABLES + _FULL_TEXT + _COUNTERS + _UNDO:
         db.execute(statement)
 
@@ -215,34 +221,66 @@ _UNDO = [
 ]
 
 
-def migrate(db: sqlite3.Connection) -> None:
-    """Apply the migrations that are missing in the database, each in a transaction."""
-    for number in range(schema_version(db) + 1, len(MIGRATIONS) + 1):
-        db.execute("begin")
-        try:
-            MIGRATIONS[number - 1](db)
-            db.execute(f"pragma user_version = {number}")
-            db.commit()
-        except BaseException:
-            db.rollback()
-            raise
+def migrate(connection: sqlite3.Connection) -> None:
+    """Apply the migrations that are missing in the database."""
+    # Imported here because sqlite-utils takes 40 ms to import, and only a new database needs it.
+    from sqlite_utils import Database, Migrations
+
+    migrations = Migrations(MIGRATION_SET)
+    for step in MIGRATIONS:
+        migrations()(step)
+    migrations.apply(Database(connection, execute_plugins=False))
 
 
-def schema_version(db: sqlite3.Connection) -> int:
-    """The number of migrations that were applied to a database; 0 for an empty one."""
-    ((version,),) = db.execute("pragma user_version")
-    return int(version)
+def applied_migrations(db: sqlite3.Connection) -> list[str]:
+    """The names of the migrations applied to a database, in order."""
+    if not db.execute("select 1 from sqlite_master where name = ?", [MIGRATIONS_TABLE]).fetchone():
+        return []
+    rows = db.execute(
+        f"select name from {MIGRATIONS_TABLE} where migration_set = ? order by rowid",  # noqa: S608 - ours
+        [MIGRATION_SET],
+    )
+    return [name for (name,) in rows]
 
 
 def needs_migration(db: sqlite3.Connection, path: Path) -> bool:
-    """Whether a migration is missing; StoreError for a schema that is too new."""
-    version = schema_version(db)
-    if version > len(MIGRATIONS):
+    """Whether a migration is missing; StoreError for a schema that is too new or too old."""
+    applied, known = applied_migrations(db), [step.__name__ for step in MIGRATIONS]
+    if _is_before_first_release(applied):
         raise StoreError(
-            f"{path} was made by a newer minisearch (its schema has version {version}): "
+            f"{path} was made by an earlier version, which this one does not read: make it again with: "
+            f"{_command_to_make_again(db, path)}"
+        )
+    newer = [name for name in applied if name not in known]
+    if newer:
+        raise StoreError(
+            f"{path} was made by a newer minisearch (its schema has {newer[-1]}): "
             f"upgrade with: pip install --upgrade minisearch"
         )
-    return version < len(MIGRATIONS)
+    return not set(known) <= set(applied)
+
+
+def refuse_older_backup(db: sqlite3.Connection, path: Path) -> None:
+    """StoreError for a backup of a schema that is too old."""
+    if _is_before_first_release(applied_migrations(db)):
+        raise StoreError(
+            f"{path} is a backup made by an earlier version, which this one does not read: "
+            f"make a new index with: minisearch index FOLDER"
+        )
+
+
+def _is_before_first_release(applied: list[str]) -> bool:
+    return bool(applied) and applied[0] != MIGRATIONS[0].__name__
+
+
+def _command_to_make_again(db: sqlite3.Connection, path: Path) -> str:
+    """A shell command that removes the database and indexes the same folders and files."""
+    roots: list[str] = []
+    with contextlib.suppress(sqlite3.Error, ValueError, TypeError):
+        ((stored,),) = db.execute("select value from meta where key = 'roots'")
+        roots = [str(path.parent.parent / root) for root in list(json.loads(stored))]
+    folder, names = shlex.quote(str(path.parent)), shlex.join(roots) or "FOLDER"
+    return f"rm -f {shlex.quote(str(path))}* && minisearch index --index {folder} {names}"
 
 
 def refuse_foreign_database(db: sqlite3.Connection, path: Path) -> None:
@@ -250,20 +288,16 @@ def refuse_foreign_database(db: sqlite3.Connection, path: Path) -> None:
 
     A trigger or view in a database from elsewhere can run anything when the database is written to.
     """
-    tables = sorted(name for (name,) in db.execute("select name from sqlite_master where type = 'table'"))
-    if not tables:
-        return
-    ((application_id,),) = db.execute("pragma application_id")
-    if {"_sqlite_migrations", "meta", "documents"} <= set(tables):
-        raise IndexCorrupt(
-            f"{path} was made by an earlier version, which this one does not read: delete {path.name}* and "
-            f"vectors-* in {path.parent} and run: minisearch index FOLDER"
-        )
-    if application_id != APPLICATION_ID:
+    names = (name for (name,) in db.execute("select name from sqlite_master where type = 'table'"))
+    tables = sorted(name for name in names if name != MIGRATIONS_TABLE)
+    applied = applied_migrations(db)
+    if tables and not applied:
         raise IndexCorrupt(
             f"{path} is no minisearch index (it has tables {', '.join(tables[:3])}): "
             f"choose another folder with --index"
         )
+    if _is_before_first_release(applied):
+        return  # refused by `needs_migration` before anything is written
     ours = {_normalised(statement) for statement in _FULL_TEXT + _COUNTERS}
     rows = db.execute(
         "select type, name, coalesce(sql, '') from sqlite_master where type in ('trigger', 'view')"
