@@ -26,7 +26,7 @@ from minisearch.search.searcher import Searcher, check_model
 if TYPE_CHECKING:
     from minisearch.indexing.plan import Preview
     from minisearch.indexing.writer import IndexWriter
-    from minisearch.maintenance.chunks import CutFile
+    from minisearch.maintenance.chunks import FileChunks
     from minisearch.maintenance.coverage import Coverage
     from minisearch.search.why_not import WhyNot
     from minisearch.stores.base import RollbackReport
@@ -320,7 +320,7 @@ class MiniSearch:
 
         return restore(self._location, path)
 
-    def chunks(self, path: str | os.PathLike[str]) -> CutFile:
+    def chunks(self, path: str | os.PathLike[str]) -> FileChunks:
         """The chunks of a file, with the settings of the index if it exists; nothing is stored or embedded.
 
         Raises IngestError for a file without text.

@@ -190,7 +190,8 @@ class SearchResults(Sequence[SearchResult]):
     ``is_confident`` is False if no passage is more relevant than for an unrelated query, whatever k is; None
     if this is unknown.  ``plan`` says how a filter was applied: "scan" of the ``n_matching`` passages, or
     "widen", a vector search until enough of them are found; "" without a filter.  ``n_reranked`` counts the
-    candidates that the reranker scored.
+    candidates that the reranker scored.  ``typed`` is the text as it was typed, if the query is another one
+    because words stand nowhere in the index and are near to words that do; "" if not.
     """
 
     results: tuple[SearchResult, ...] = ()
@@ -200,6 +201,7 @@ class SearchResults(Sequence[SearchResult]):
     plan: str = ""
     n_matching: int | None = None
     n_reranked: int = 0
+    typed: str = ""
 
     def __len__(self) -> int:
         return len(self.results)

@@ -44,7 +44,7 @@ from minisearch.types import Encoder, FloatArray, IntArray
 Floats = npt.NDArray[np.float64]
 
 MODEL = "all-MiniLM-L6-v2"
-N_QUERIES = 150  # of each kind and collection
+N_QUERIES = 80  # of each kind and collection
 N_RESULTS = 10
 
 # The mix of queries that the estimate assumes, and how much each rank counts: the first results matter most.
@@ -57,12 +57,17 @@ RIDGE = 1e-4  # small: it only keeps the fit finite
 
 @dataclass(frozen=True)
 class Source:
-    """An open index with its queries: for each its text, and the documents that answer it."""
+    """An open index with its queries: for each its text, and the documents that answer it.
+
+    ``documents`` (n,) are those of the chunks ``ids`` (n,).
+    """
 
     name: str
     family: str
     store: LocalStore
     baseline: ScoreBaseline
+    ids: IntArray
+    documents: IntArray
     queries: Mapping[str, set[int]]
 
 
@@ -93,10 +98,8 @@ def from_collection(
         }
         for id_, text in collection.queries.items()
     }
-    store, baseline = opened(folder / name, encoder, open_)
-    return Source(
-        name, name.partition(",")[0], store, baseline, {text: ids for text, ids in queries.items() if ids}
-    )
+    answered = {text: ids for text, ids in queries.items() if ids}
+    return Source(name, name.partition(",")[0], *opened(folder / name, encoder, open_), answered)
 
 
 def from_tree(folder: Path, scratch: Path, encoder: Encoder, open_: ExitStack) -> Source:
@@ -106,21 +109,23 @@ def from_tree(folder: Path, scratch: Path, encoder: Encoder, open_: ExitStack) -
         engine.index(folder)
     copy = open_.enter_context(masked_copy(index, n=N_QUERIES, encoder=encoder))
     with LocalStore(copy.folder / DATABASE, writable=True) as store:
-        store.publish_index("flat", copy.manifest.dimension)
-    store, baseline = opened(copy.folder, encoder, open_)
-    return Source(
-        folder.name, "trees", store, baseline, {item.text: {item.document_id} for item in copy.items}
-    )
+        store.index.publish("flat", copy.manifest.dimension)
+    answered = {item.text: {item.document_id} for item in copy.items}
+    return Source(folder.name, "trees", *opened(copy.folder, encoder, open_), answered)
 
 
-def opened(folder: Path, encoder: Encoder, open_: ExitStack) -> tuple[LocalStore, ScoreBaseline]:
-    """The store of an index, closed with ``open_``, and its baseline."""
+def opened(
+    folder: Path, encoder: Encoder, open_: ExitStack
+) -> tuple[LocalStore, ScoreBaseline, IntArray, IntArray]:
+    """The store of an index, closed with ``open_``, its baseline, its chunks and their documents."""
     store = open_.enter_context(LocalStore(folder / DATABASE))
     open_.enter_context(store.snapshot())
     baseline = measure_baseline(store, encoder)
     if baseline is None:
         sys.exit(f"{folder} has no documents")
-    return store, baseline
+    ids, _ = store.all_vectors(encoder.dimension)
+    chunks = store.chunks(ids.tolist())
+    return store, baseline, ids, np.array([chunks[id_].document_id for id_ in ids.tolist()], np.int64)
 
 
 def samples(sources: Sequence[Source], encoder: Encoder) -> dict[Mode, list[Sample]]:
@@ -154,9 +159,7 @@ def results(
 ) -> Iterator[tuple[Floats, int, int]]:
     """Signals, rank from 0 and label of the first results, of which near queries have no right one."""
     right = source.queries[text] if kind != "far" else set()
-    exclude = None
-    if kind == "near":
-        exclude = chunks_of(source.store, right)
+    exclude = source.ids[np.isin(source.documents, list(right))] if kind == "near" else None
     found = ranked(source.store, text, None if mode == "lexical" else vector, mode, exclude)
     x = signals(found, source.baseline, mode)
     chunks = source.store.chunks(found.ids[:N_RESULTS].tolist())
@@ -174,12 +177,6 @@ def ranked(
         lexical = store.lexical(lexical_query(text, store), 2**31, exclude=exclude)
         exact = exact_hits(text, store, exclude=exclude)
     return rank_candidates(store, vector, lexical, 100, exact=exact, exclude=exclude)
-
-
-def chunks_of(store: LocalStore, documents: set[int]) -> IntArray:
-    """The ids of the documents' chunks, ascending."""
-    paths = {one.id: path for path, one in store.documents().items()}
-    return np.array(sorted(chunk.id for id_ in documents for chunk in store.passages(paths[id_])), np.int64)
 
 
 # --- what is printed ---------------------------------------------------------------------------------------

@@ -200,7 +200,7 @@ def collections(
                 engine.index(folder)
             with masked_copy(index, n=400, encoder=encoder) as copy:
                 with LocalStore(copy.folder / "minisearch.db", writable=True) as store:
-                    store.publish_index("flat", copy.manifest.dimension)
+                    store.index.publish("flat", copy.manifest.dimension)
                 queries = {item.text: {item.document_id: 1.0} for item in copy.items}
                 found.append(scored(folder.name, copy.folder, encoder, queries))
         yield found

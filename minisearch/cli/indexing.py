@@ -41,9 +41,8 @@ from minisearch.cli.terminal import (
     printable,
 )
 from minisearch.errors import IndexNotFound, InputError, MinisearchError, short
-from minisearch.manifest import AS_USUAL, DTYPES, FileChoice
+from minisearch.manifest import BACKENDS, DEFAULT_CHOICE, DTYPES, FileChoice
 from minisearch.paths import find_index, index_here
-from minisearch.vectors import backend_names
 
 if TYPE_CHECKING:
     from minisearch.indexing.plan import Preview
@@ -58,7 +57,7 @@ files_option, run_option = section("Which files"), section("How")
 paths_argument = click.argument("paths", nargs=-1, type=A_FILE)
 backend_option = run_option(
     "--backend",
-    **one_of(backend_names(), "backend"),
+    **one_of(BACKENDS, "backend"),
     help="The kind of vector index.  [default: faiss]",
 )
 
@@ -238,7 +237,7 @@ def _file_choice(
         check_choice(choice)
     chosen = {name: value for name, value in dataclasses.asdict(choice).items() if value is not None}
     if forget_choices:
-        return dataclasses.replace(AS_USUAL, **chosen)
+        return dataclasses.replace(DEFAULT_CHOICE, **chosen)
     return choice if chosen else None
 
 
@@ -295,9 +294,11 @@ def _report_text(done: IngestReport, index: IndexChoice) -> str:
     minutes, seconds = divmod(done.elapsed_s, 60)
     time_ = f"{minutes:.0f} min {int(seconds)} s" if minutes else f"{seconds:.1f} s"
     lines = [counts(done), f"{count(done.n_encoded, 'chunk')} embedded{rate}{known}; {time_} in all"]
-    if done.n_ignored or done.n_excluded:
-        excluded = f", {done.n_excluded:,} excluded" if done.n_excluded else ""
-        lines.append(f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden{excluded}")
+    if done.n_ignored or done.n_excluded or done.n_junk:
+        kinds = {"ignored": done.n_ignored, "hidden": done.n_hidden, "excluded": done.n_excluded}
+        left_out = [f"{n:,} {kind}" for kind, n in kinds.items() if n]
+        left_out += [count(n, kind) for kind, n in done.n_junk.items()]
+        lines.append(f"left out   {', '.join(left_out)}")
     lines += choice_lines(done.choices)
     if index.is_verbose:
         lines += problem_lines(done, is_verbose=True)

@@ -29,6 +29,11 @@ def page(
     The ``remark`` is printed below.
     """
     parts = []
+    if found.typed:
+        parts.append(
+            f"Showing results for: {one_line(found.query.text)}\n"
+            f"(--literal searches for: {one_line(found.typed)})"
+        )
     if found.is_confident is False and found:
         best = max((hit.relevance for hit in found if hit.relevance is not None), default=None)
         match = "" if best is None else f" (best match {best:.0%})"

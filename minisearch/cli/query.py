@@ -234,6 +234,8 @@ def _print_json(answer: Answer, reason: str, *, why: bool) -> None:
         "required": found.query.required,
         "excluded": found.query.excluded,
     }
+    if found.typed:
+        about["typed"] = found.typed
     if why:
         names = ("mode", "plan", "n_matching", "n_reranked")
         about["search"] = {"question": found.query} | {name: getattr(found, name) for name in names}

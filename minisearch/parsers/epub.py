@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import Archive, parse_xml, tag_name
-from minisearch.parsers.contents import Contents, ExtractionError, Pieces, counted
+from minisearch.parsers.contents import Contents, ExtractionError, Pieces
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
@@ -48,11 +48,8 @@ def extract(data: bytes) -> dict[str, Any]:
         page.append({"html": html})
 
     contents.add_pages((("", name) for name in found), fill)
-    contents.note_missing(len(hrefs) - len(found), "chapters")
-    if n_undecodable:
-        contents.notes.append(
-            f"{counted(n_undecodable, 'place', 'places')} in its chapters cannot be decoded"
-        )
+    contents.count("missing chapters", len(hrefs) - len(found))
+    contents.count("places in chapters that cannot be decoded", n_undecodable)
     return contents.as_json()
 
 

@@ -22,7 +22,6 @@ from minisearch.parsers.contents import (
     ExtractionError,
     Pieces,
     Rows,
-    counted,
     text_piece,
 )
 
@@ -88,7 +87,7 @@ class Package:
             for element in references
         ]
         self.contents.add_pages(names, fill)
-        self.contents.note_missing(sum(not name for _, name in names), what)
+        self.contents.count(f"missing {what}", sum(not name for _, name in names))
 
     def _relationships(self, part: str) -> Iterator[tuple[str, tuple[str, str]]]:
         folder, base = posixpath.split(part)
@@ -112,10 +111,7 @@ class Package:
         charts = [name for name in self.archive.names if "/charts/" in name and "/_rels/" not in name]
         behind = {target for chart in charts for _, target in self.related(chart).values()}
         embedded = [name for name in self.archive.names if "/embeddings/" in name and not name.endswith("/")]
-        if n_left_out := len(set(embedded) - behind):
-            self.contents.notes.append(
-                counted(n_left_out, "embedded file is left out", "embedded files are left out")
-            )
+        self.contents.count("embedded files left out", len(set(embedded) - behind))
 
 
 def children(element: Element | None, *path: str) -> list[Element]:

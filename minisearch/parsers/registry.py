@@ -30,7 +30,14 @@ from minisearch.parsers.markdown import read_markdown
 from minisearch.parsers.notebook import read_notebook
 from minisearch.parsers.rst import read_rst
 from minisearch.parsers.sandbox import NONSENSE, Sandbox
-from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, decode, first_title
+from minisearch.parsers.source import (
+    MAX_TITLE,
+    DocumentBuilder,
+    Source,
+    checked_headings,
+    decode,
+    first_title,
+)
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
 from minisearch.text import storable
 from minisearch.types import Document, Heading, Origin
@@ -59,14 +66,6 @@ MAGIC = (
     (b"\x1f\x8b", "", "binary file (gzip)"),
     (b"\x7fELF", "", "binary file (ELF program)"),
 )
-
-
-def read(path: str, *, display: str | None = None) -> Document:
-    """The document in a file; its ``path`` is ``display`` where that is given.
-
-    Raises IngestError when the file cannot be read, or is binary.
-    """
-    return parse(path if display is None else display, read_bytes(os.path.realpath(path)))
 
 
 def read_bytes(path: str) -> bytes:
@@ -131,7 +130,6 @@ def installed_libraries() -> tuple[str, ...]:
 # --- binary formats ----------------------------------------------------------------------------------------
 
 MAX_NOTES = 20
-MAX_LEVEL = 9
 
 
 # One for all threads, because a process for each file would cost more than reading it; starts with the first.
@@ -218,10 +216,8 @@ class _Builder(DocumentBuilder):
             for row in _row_texts(rows):
                 self._add_text(row, (), [(0, len(row))])
         else:
-            headings = (
-                Heading(int(start), int(level), _text(title)) for start, level, title in piece["headings"]
-            )
-            self._add_text(_text(piece["text"]), headings)
+            text = _text(piece["text"])
+            self._add_text(text, checked_headings(piece["headings"], text))
 
     def _add_text(
         self, text: str, headings: Iterable[Heading], blocks: Iterable[tuple[int, int]] = ()
@@ -229,14 +225,8 @@ class _Builder(DocumentBuilder):
         if not text:
             return
         self.insert(self._gap)
-        base, last = len(self), 0
-        for heading in headings:
-            if not (last <= heading.start <= len(text) and heading.level >= 1):
-                raise ValueError("a heading outside its page")
-            last = heading.start
-            self.headings.append(
-                Heading(base + last, min(heading.level, MAX_LEVEL), heading.title[:MAX_TITLE])
-            )
+        base = len(self)
+        self.headings += [replace(heading, start=base + heading.start) for heading in headings]
         self.blocks += [(base + start, base + end) for start, end in blocks]
         self.insert(text)
         self._gap = "\n\n"

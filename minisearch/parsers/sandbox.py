@@ -2,12 +2,12 @@
 
 A format and a file's bytes come in; the contents come out as plain values, which the caller must check.  The
 process (`sandbox_child`) starts with the first file and is kept for the next ones.  When it crashes, takes
-too long or answers nonsense, it is ended: its file gets a reason, and the next file a fresh process.  A
-caller that waits can be stopped at any time.
+too long or answers nonsense, it is ended: its file gets a reason, and the next file a fresh process.
 """
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import signal
@@ -16,9 +16,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +32,7 @@ main(*json.loads(sys.argv[2]))
 """
 ROOT = str(Path(minisearch.__file__).parents[1])
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-POLL_S = 0.1  # how often a waiting caller looks whether it was stopped
+POLL_S = 0.1  # how often a waiting caller looks at the clock
 NONSENSE = "its reader gave an invalid answer"
 
 
@@ -46,23 +44,6 @@ class Limits:
     cpu_s: int = 20
     memory_bytes: int = 1 << 30
     answer_bytes: int = 50_000_000
-
-
-class Stopped(Exception):
-    """The caller was stopped while it waited for a file."""
-
-
-_STOP: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
-
-
-@contextmanager
-def stoppable(stop: threading.Event) -> Iterator[None]:
-    """In this block and thread, reading a file raises `Stopped` soon after ``stop`` is set."""
-    token = _STOP.set(stop)
-    try:
-        yield
-    finally:
-        _STOP.reset(token)
 
 
 class Sandbox:
@@ -79,8 +60,7 @@ class Sandbox:
     def extract(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
         """The contents of a file, from the ``extract`` of the module ``format_``; messages call it ``label``.
 
-        Raises IngestError with the reason when there is no answer, `CutShort` where another try may give one,
-        and `Stopped`.
+        Raises IngestError with the reason when there is no answer, `CutShort` where another try may give one.
         """
         with self._lock:
             try:
@@ -112,14 +92,12 @@ class Sandbox:
         process = self._started()
         header = json.dumps({"format": format_, "label": label, "n_bytes": len(data)}).encode() + b"\n"
         answers: list[bytes] = []
-        arguments = (process, (header, data), 2 * self.limits.answer_bytes, answers)
-        conversation = threading.Thread(target=_converse, args=arguments, daemon=True)
-        conversation.start()
-        deadline, stop = time.monotonic() + self.limits.wall_s, _STOP.get()
-        while conversation.is_alive():
-            conversation.join(POLL_S)
-            if stop is not None and stop.is_set():
-                raise Stopped
+        has_ended = threading.Event()
+        arguments = (process, (header, data), self.limits.answer_bytes + 1, answers, has_ended)
+        # `Thread.start` would wait for ever if memory ran out in the first steps of the new thread.
+        _thread.start_new_thread(_converse, arguments)
+        deadline = time.monotonic() + self.limits.wall_s
+        while not has_ended.wait(POLL_S):
             if time.monotonic() > deadline:
                 raise TookTooLong(f"the {label} took more than {self.limits.wall_s:g} s to read")
         if not answers or not answers[0]:
@@ -181,14 +159,21 @@ class Sandbox:
 
 
 def _converse(
-    process: subprocess.Popen[bytes], request: tuple[bytes, bytes], max_bytes: int, answers: list[bytes]
+    process: subprocess.Popen[bytes],
+    request: tuple[bytes, bytes],
+    max_bytes: int,  # the line break included
+    answers: list[bytes],
+    has_ended: threading.Event,
 ) -> None:
     """Send a request and add the answer, one line; nothing where the process ends before."""
     assert process.stdin and process.stdout
-    with suppress(OSError, ValueError):  # the caller may have closed a pipe
-        process.stdin.writelines(request)
-        process.stdin.flush()
-        answers.append(process.stdout.readline(max_bytes))
+    try:
+        with suppress(OSError, ValueError):  # the caller may have closed a pipe
+            process.stdin.writelines(request)
+            process.stdin.flush()
+            answers.append(process.stdout.readline(max_bytes))
+    finally:
+        has_ended.set()
 
 
 def _end(process: subprocess.Popen[bytes], parent_pid: int) -> int:

@@ -93,12 +93,25 @@ def _origin(data: bytes) -> Origin:
 
 # --- building a text ---------------------------------------------------------------------------------------
 
+MAX_LEVEL = 9  # of a heading
 MAX_TITLE = 200  # a title is repeated in the heading of every chunk below it: a 5 MB "heading" must not be
 
 
 def first_title(headings: Iterable[Heading]) -> str:
     """The words of the first level-1 heading, "" where there is none."""
     return next((heading.title for heading in headings if heading.level == 1), "")
+
+
+def checked_headings(found: Iterable[tuple[int, int, str]], text: str) -> list[Heading]:
+    """The headings that the sandbox process found in a text; TypeError or ValueError for nonsense."""
+    headings: list[Heading] = []
+    last = 0
+    for start, level, title in found:
+        if not (last <= start <= len(text) and level >= 1):
+            raise ValueError("a heading outside its text")
+        last = start
+        headings.append(Heading(int(start), min(int(level), MAX_LEVEL), storable(title)[:MAX_TITLE]))
+    return headings
 
 
 @dataclass(frozen=True, slots=True)

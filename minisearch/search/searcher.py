@@ -26,6 +26,8 @@ from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
+from minisearch.search.spelling import corrected
+from minisearch.stores import open_store
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IndexStatus
 
@@ -56,20 +58,22 @@ class Searcher:
 
     def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
         """`MiniSearch.query`."""
-        parsed = _parsed(query, options)
+        typed = _parsed(query, options)
 
         def search(store: LocalStore) -> SearchResults:
+            parsed = self._corrected(store, typed, options) if isinstance(query, str) else typed
             encoder, vector = self._encoded(store, parsed, options)
             with store.snapshot():
                 stored = self._with_stored_paths(options)
                 final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
-                return self._pipeline(store, encoder, options, parsed).search(final, vector, stored)
+                found = self._pipeline(store, encoder, options, parsed).search(final, vector, stored)
+            return replace(found, typed=typed.text) if parsed != typed else found
 
         return self._current(search)
 
     def like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
         """`MiniSearch.like`."""
-        key = self._location.key(real_path(path, must_exist=False))
+        key = self._location.key_of(str(real_path(path, must_exist=False)))
 
         def search(store: LocalStore) -> SearchResults:
             manifest = Manifest.read(store, self._location.folder)
@@ -96,7 +100,7 @@ class Searcher:
 
         if path == "":
             raise InputError("expected the path of a file, got an empty one")
-        key = self._location.key(real_path(path, must_exist=False))
+        key = self._location.key_of(str(real_path(path, must_exist=False)))
         parsed = _parsed(query, options)
 
         def explain(store: LocalStore) -> WhyNot:
@@ -138,7 +142,7 @@ class Searcher:
             store = self._opened()
             with store.snapshot():
                 manifest = Manifest.read(store, self._location.folder)
-                is_index_ready, last_run = store.has_index_file(), store.journal.last_run()
+                is_index_ready, last_run = store.index.is_there(), store.journal.last_run()
                 n_documents, n_chunks = store.counts()
                 skipped, notes = store.journal.skipped(), store.notes()
                 generation = store.generation
@@ -175,7 +179,7 @@ class Searcher:
             self.close()
         if self._store is None:
             self._location.must_exist()
-            self._store = LocalStore(self._location.database)
+            self._store = open_store(self._location)
         return self._store
 
     def _encoded(
@@ -189,6 +193,17 @@ class Searcher:
         vector = _vector(query, encoder)
         manifest.check(encoder, self._location.folder)
         return encoder, vector
+
+    def _corrected(self, store: LocalStore, query: Query, options: SearchOptions) -> Query:
+        """The query with misspelt words replaced; phrases and concepts stay as they were typed."""
+        if query.required:
+            return query
+        tokenizer = None
+        if options.mode != "lexical":
+            model = Manifest.read(store, self._location.folder).model
+            tokenizer = self._encoders.to_query(model, query.text).tokenizer
+        with store.snapshot():
+            return replace(query, text=corrected(query.text, store, tokenizer))
 
     def _with_stored_paths(self, options: SearchOptions) -> SearchOptions:
         """The options with path patterns of stored paths in the filter."""
@@ -218,7 +233,7 @@ def check_model(location: IndexLocation, model: str) -> None:
     """InputError if the index names a model folder that it is not trusted to open."""
     if find(model) is not None or not location.exists():  # a name means the same everywhere
         return
-    with LocalStore(location.database) as store:
+    with open_store(location) as store:
         trusted = Manifest.read(store, location.folder).trusted
     check_model_folder(trusted, location, model)
 

@@ -94,7 +94,7 @@ def test_query_prints_score_place_heading_and_passage(folder: Path) -> None:
     run("index", "docs")
     first, *_ = run("query", "run a failed task again").stdout.split("\n\n")
     head, *passage = first.splitlines()
-    assert re.fullmatch(r" 1  \d\.\d{3}  docs/tasks.md:5:1", head), "where the evidence begins"
+    assert re.fullmatch(r" 1  [ \d]{2}\d%  docs/tasks.md:5:1", head), "where the evidence begins"
     assert passage == ["    Tasks > Retrying", ">   Run a failed task again."]
 
 
@@ -144,7 +144,7 @@ def test_wrapped_prose_is_put_together_again_and_code_is_not(folder: Path) -> No
     code = "if x:\n    y = 1\n    z = 2\n"
     (folder / "docs" / "mixed.txt").write_text(f"{prose}\n{code}")
     run("index", "docs")
-    passage = run("query", "wrapped by their author", "-k", "1").stdout.splitlines()[1:5]
+    passage = run("query", "wrapped by their author", "-k", "1").stdout.rpartition("%")[2].splitlines()[1:5]
     assert passage == [
         ">   These words were wrapped by their author at some seventy characters, as one",
         ">   does in a letter.",
@@ -317,8 +317,7 @@ def test_a_query_before_any_index(folder: Path) -> None:
 def test_an_index_folder_that_is_a_file_is_an_error(folder: Path, name: str) -> None:
     (folder / "file").write_text("mine")
     assert error_of("index", "docs", "--index", name) == (
-        f"Error: cannot make the index folder {name} ({folder / 'file'} is not a folder): "
-        f"choose another with --index\n"
+        f"Error: cannot make the index folder {name} (Not a directory): choose another with --index\n"
     )
     assert (folder / "file").read_text() == "mine"
 
@@ -333,7 +332,7 @@ def test_a_file_holds_no_index_to_ask(folder: Path) -> None:
 
 def test_a_place_where_no_folder_can_be_made_is_an_error(folder: Path) -> None:
     assert error_of("index", "docs", "--index", "/proc/x/y") == (
-        "Error: cannot make the index folder /proc/x/y (no folder can be made in /proc): "
+        "Error: cannot make the index folder /proc/x/y (No such file or directory): "
         "choose another with --index\n"
     )
 

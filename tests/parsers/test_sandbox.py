@@ -16,7 +16,7 @@ import pytest
 from minisearch.errors import IngestError, TookTooLong
 from minisearch.parsers import parse, registry
 from minisearch.parsers.registry import Extracted
-from minisearch.parsers.sandbox import Limits, Sandbox, Stopped, stoppable
+from minisearch.parsers.sandbox import Limits, Sandbox
 from tests.parsers.made_files import deflated, epub, pdf, pdf_of_streams, stream
 
 ROOT = Path(__file__).parents[2]
@@ -153,8 +153,8 @@ def test_modules_in_the_working_folder_are_not_loaded(tmp_path):
     (tmp_path / "a.pdf").write_bytes(pdf("words"))
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from minisearch.parsers import read; sys.path.insert(0, '')\n"
-        "print(read('a.pdf').text)"
+        "from minisearch.parsers import parse, read_bytes; sys.path.insert(0, '')\n"
+        "print(parse('a.pdf', read_bytes('a.pdf')).text)"
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "words\n", done.stderr
@@ -322,17 +322,6 @@ def test_nul_and_lone_surrogates_are_replaced(sandbox, monkeypatch):
 
 
 # --- stopping, and missing libraries -------------------------------------------------------------------
-
-
-def test_a_waiting_caller_can_be_stopped(sandbox):
-    stop = threading.Event()
-    threading.Timer(0.5, stop.set).start()
-    started_s = time.monotonic()
-    with pytest.raises(Stopped), stoppable(stop):
-        take(sandbox, SLOW)
-    assert time.monotonic() - started_s < 1.5
-    assert sandbox.pid is None
-    assert take(sandbox, pdf("next")) == "next"
 
 
 def test_ctrl_c_reaches_the_parent_at_once():

@@ -258,7 +258,7 @@ def sample(script: ModuleType, seed: int = 0, n: int = 200) -> object:
     x = np.column_stack([random_.normal(0, 1, (n, 3)), random_.uniform(0, 0.3, n), np.ones(n)])
     p = 1 / (1 + np.exp(-x @ np.array([1.0, 0.5, 1.5, -6.0, -0.5])))
     label = (random_.uniform(0, 1, n) < p).astype(float)
-    source = script.Source("mine", "mine", None, BASELINE, {})
+    source = script.Source("mine", "mine", None, BASELINE, np.arange(0), np.arange(0), {})
     kind = np.where(np.arange(n) % 3 == 0, "far", "answered")
     return script.Sample(source, x, np.zeros(n, np.int64), kind, label, random_.uniform(0, 1, n))
 
@@ -281,7 +281,7 @@ def test_the_tables_count_refusals_and_right_results(script: ModuleType) -> None
     x = np.array([[3, 0, 0, 0, 1], [-3, 0, 0, 0, 1], [3, 0, 0, 0, 1], [-3, 0, 0, 0, 1]], float)
     kind = np.array(["answered", "answered", "near", "far"])
     one = script.Sample(
-        script.Source("mine", "mine", None, BASELINE, {}),
+        script.Source("mine", "mine", None, BASELINE, np.arange(0), np.arange(0), {}),
         *(x, np.zeros(4, np.int64), kind, np.array([1.0, 1.0, 0.0, 0.0]), np.ones(4)),
     )
     weights = [[1.0, 0.0, 0.0, 0.0, 0.0]]

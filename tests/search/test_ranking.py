@@ -18,8 +18,8 @@ from minisearch.search.ranking import (
     with_names_first,
 )
 from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument
-from minisearch.stores.memory import MemoryStore
 from minisearch.types import Chunk
+from tests.stores.memory_store import MemoryStore
 
 STAMP = FileStamp(0, 0, 0, 0)
 
