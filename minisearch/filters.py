@@ -23,6 +23,8 @@ from minisearch.errors import MAX_SHOWN, InputError, short
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
 Value = str | float | bool
 
+A_MOMENT = "a datetime such as datetime(2024, 1, 31)"
+
 
 class Filter:
     """A condition; combine them with ``&``, ``|`` and ``~``."""
@@ -53,7 +55,7 @@ class Path(Filter):
     pattern: str
 
     def __post_init__(self) -> None:
-        _must_be_text(self, self.pattern)
+        _must_be(self, self.pattern, str, "a text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Extension(Filter):
     suffix: str
 
     def __post_init__(self) -> None:
-        _must_be_text(self, self.suffix)
+        _must_be(self, self.suffix, str, "a text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Language(Filter):
     name: str
 
     def __post_init__(self) -> None:
-        _must_be_text(self, self.name)
+        _must_be(self, self.name, str, "a text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Since(Filter):
     moment: datetime
 
     def __post_init__(self) -> None:
-        _must_be_moment(self, self.moment)
+        _must_be(self, self.moment, datetime, A_MOMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Before(Filter):
     moment: datetime
 
     def __post_init__(self) -> None:
-        _must_be_moment(self, self.moment)
+        _must_be(self, self.moment, datetime, A_MOMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,7 @@ class Field(Filter):
     value: Value
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise InputError(f"Field: expected the name of a field, a text, got {short(repr(self.name))}")
+        _must_be(self, self.name, str, "the name of a field, a text")
         if self.operator not in get_args(Operator):
             raise InputError(
                 f"expected one of {' '.join(get_args(Operator))}, got {short(repr(self.operator))}"
@@ -128,7 +129,7 @@ class Contains(Filter):
     phrase: str
 
     def __post_init__(self) -> None:
-        _must_be_text(self, self.phrase)
+        _must_be(self, self.phrase, str, "a text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,22 +173,13 @@ def _what_is_wrong(operator: Operator, value: object) -> str:
     return ""
 
 
-def _must_be_text(where: Filter, given: object) -> None:
-    if not isinstance(given, str):
-        raise InputError(f"{type(where).__name__}: expected a text, got {short(repr(given))}")
+def _must_be(where: Filter, given: object, kind: type, what: str) -> None:
+    if not isinstance(given, kind):
+        raise InputError(f"{type(where).__name__}: expected {what}, got {short(repr(given))}")
 
 
-def _must_be_moment(where: Filter, given: object) -> None:
-    if not isinstance(given, datetime):
-        raise InputError(
-            f"{type(where).__name__}: expected a datetime such as datetime(2024, 1, 31), "
-            f"got {short(repr(given))}"
-        )
-
-
-def _must_be_conditions(where: Filter, given: object) -> None:
-    if not isinstance(given, tuple):
-        raise InputError(f"{type(where).__name__}: expected a tuple of conditions, got {short(repr(given))}")
+def _must_be_conditions(where: Filter, given: tuple[Filter, ...]) -> None:
+    _must_be(where, given, tuple, "a tuple of conditions")
     for part in given:
         _must_be_condition(part)
 
@@ -222,10 +214,13 @@ _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[\w.-]+")
 _OPERATOR = re.compile(r"!=|<=|>=|=|<|>|contains(?![\w.-])", re.IGNORECASE)
 _QUOTED = re.compile(r"""(?s)"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""")
-_BARE = re.compile(r"""[^\s()"'=!<>]+""")
+_WORD_SIGN = r"""[^\s()"'=!<>]"""
+_BARE = re.compile(f"{_WORD_SIGN}+")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _ESCAPED = re.compile(r"(?s)\\(.)")
-_KEYWORDS = {"and", "or", "not", "contains"}
+_KEYWORD = re.compile(f"(?:and|or|not|contains)(?!{_WORD_SIGN})", re.IGNORECASE)
+_AND, _OR, _NOT = (re.compile(f"{word}(?!{_WORD_SIGN})", re.IGNORECASE) for word in ("and", "or", "not"))
+_OPENING, _CLOSING = re.compile(r"\("), re.compile(r"\)")
 
 
 def parse_where(text: str) -> Filter:
@@ -285,7 +280,7 @@ class _Parser:
 
     def any_of(self) -> Filter:
         parts = [self._all_of()]
-        while self._take_keyword("or"):
+        while self._take(_OR):
             parts.append(self._all_of())
         return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
@@ -295,7 +290,7 @@ class _Parser:
 
     def _all_of(self) -> Filter:
         parts = [self._one()]
-        while self._take_keyword("and"):
+        while self._take(_AND):
             parts.append(self._one())
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
@@ -304,11 +299,11 @@ class _Parser:
         if self._depth > _MAX_DEPTH:
             self._fail(f"at most {_MAX_DEPTH} levels of not and parentheses")
         found: Filter
-        if self._take_keyword("not"):
+        if self._take(_NOT):
             found = Not(self._one())
-        elif self._take_mark("("):
+        elif self._take(_OPENING):
             found = self.any_of()
-            if not self._take_mark(")"):
+            if not self._take(_CLOSING):
                 self._fail("and, or, or )")
         else:
             found = self._condition()
@@ -316,7 +311,7 @@ class _Parser:
         return found
 
     def _condition(self) -> Field:
-        name = None if self._at_keyword() else self._take(_NAME)
+        name = None if _KEYWORD.match(self._text, self._position) else self._take(_NAME)
         if name is None:
             self._fail("the name of a field, as in: author = x")
         found = self._take(_OPERATOR)
@@ -336,7 +331,7 @@ class _Parser:
             return _ESCAPED.sub(r"\1", quoted[1] if quoted[1] is not None else quoted[2])
         if self._text.startswith(('"', "'"), self._position):
             self._fail("a second quotation mark that ends the text from here")
-        word = None if self._at_keyword() else self._take(_BARE)
+        word = None if _KEYWORD.match(self._text, self._position) else self._take(_BARE)
         if word is None:
             self._fail(f"a value after {operator}: a word, a number, true, false, or a text in quotes")
         if word.lower() in {"true", "false"}:
@@ -344,20 +339,6 @@ class _Parser:
         if _NUMBER.fullmatch(word) and math.isfinite(float(word)):
             return float(word)
         return word
-
-    def _at_keyword(self) -> bool:
-        word = _BARE.match(self._text, self._position)
-        return word is not None and word[0].lower() in _KEYWORDS
-
-    def _take_keyword(self, keyword: str) -> bool:
-        word = _BARE.match(self._text, self._position)
-        if word is None or word[0].lower() != keyword:
-            return False
-        self._take(_BARE)
-        return True
-
-    def _take_mark(self, mark: str) -> bool:
-        return self._take(re.compile(re.escape(mark))) is not None
 
     def _take(self, pattern: re.Pattern[str]) -> str | None:
         """Read a match of the pattern here, if there is one, and the white space after it."""

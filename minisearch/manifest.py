@@ -12,9 +12,8 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from minisearch.errors import FingerprintMismatch, IndexCorrupt, IndexNotFound, InputError, short
 from minisearch.paths import DATABASE, IndexLocation, Trusted, is_below, quoted
@@ -23,26 +22,23 @@ if TYPE_CHECKING:
     from minisearch.types import Encoder
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
-DEFAULT_BACKEND = "faiss"
+BACKENDS = ("faiss", "annoy", "flat")  # of the vector index
+DEFAULT_BACKEND = BACKENDS[0]
 
 # What the model computes in. Vectors of one model fit together whichever it was.
 Dtype = Literal["auto", "float32", "bfloat16", "int8"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
-# Raise when the same file would be parsed or cut otherwise than before: stored documents are then read again.
+# Raise when the same file would be parsed or split otherwise than before: it is then read again.
 INGEST_VERSION = 7
 
 # Raise when the score baseline is measured otherwise than before: it is then measured again.
-BASELINE_VERSION = 1
-N_PERCENTILES = 21  # 0, 5, ... 100
+BASELINE_VERSION = 2
 
 MAX_BYTES = 50_000_000
 MAX_DIMENSION = 1 << 16  # of any model's vectors: a number from elsewhere could ask for all memory
 
 KEY = "manifest"  # in the store's metadata
-
-Value = TypeVar("Value")
-
 
 # --- settings ------------------------------------------------------------------------------------------
 
@@ -57,7 +53,7 @@ class Settings:
 
     max_tokens: int | None = None
     # nDCG@10 on data/ with 0, 32 and 64 tokens of overlap: .950, .947, .948. No gain there, but it is kept
-    # so that an answer on both sides of a cut stands whole in one chunk.
+    # so that an answer on both sides of a border stands whole in one chunk.
     overlap_tokens: int = 32
 
     def __post_init__(self) -> None:
@@ -122,36 +118,27 @@ class FileChoice:
 
     def over(self, earlier: FileChoice) -> FileChoice:
         """The choice, with None replaced by the earlier choice; a default value becomes None."""
-        return FileChoice(
-            include=_merged(self.include, earlier.include, default=()),
-            exclude=_merged(self.exclude, earlier.exclude, default=()),
-            max_bytes=_merged(self.max_bytes, earlier.max_bytes, default=MAX_BYTES),
-            keep_secrets=_merged(self.keep_secrets, earlier.keep_secrets, default=False),
-        )
+        merged: dict[str, Any] = {}
+        for name, default in asdict(DEFAULT_CHOICE).items():
+            now = getattr(self, name)
+            value = getattr(earlier, name) if now is None else now
+            merged[name] = None if value == default else value
+        return FileChoice(**merged)
 
-    def options(self) -> str:
+    def options(self, quote: Callable[[str], str] = shlex.quote) -> str:
         """The command-line options for this choice, each with a space before it."""
         is_reset = () in (self.include, self.exclude)
-        default = AS_USUAL if is_reset else FileChoice()
+        default = DEFAULT_CHOICE if is_reset else FileChoice()
         options = ["--forget-choices"] if is_reset else []
         for name in ("include", "exclude"):
-            options += [f"--{name} {shlex.quote(pattern)}" for pattern in getattr(self, name) or ()]
+            options += [f"--{name} {quote(pattern)}" for pattern in getattr(self, name) or ()]
         options += [] if self.max_bytes == default.max_bytes else [f"--max-bytes {self.max_bytes}"]
         if self.keep_secrets != default.keep_secrets:
             options.append("--keep-secrets" if self.keep_secrets else "--blank-secrets")
         return "".join(f" {one}" for one in options)
 
     def __str__(self) -> str:
-        options = [f"--include {pattern}" for pattern in self.include or ()]
-        options += [f"--exclude {pattern}" for pattern in self.exclude or ()]
-        options += [] if self.max_bytes is None else [f"--max-bytes {self.max_bytes}"]
-        options += ["--keep-secrets"] if self.keep_secrets else []
-        return " ".join(options)
-
-
-def _merged(now: Value | None, earlier: Value | None, *, default: Value) -> Value | None:
-    value = earlier if now is None else now
-    return None if value == default else value
+        return self.options(str).strip()
 
 
 def _check_patterns(name: str, patterns: Sequence[str]) -> None:
@@ -165,7 +152,7 @@ def _check_patterns(name: str, patterns: Sequence[str]) -> None:
             )
 
 
-AS_USUAL = FileChoice((), (), MAX_BYTES, False)
+DEFAULT_CHOICE = FileChoice((), (), MAX_BYTES, False)
 """All defaults, which reset every earlier choice."""
 
 Choices = Mapping[str, FileChoice]
@@ -195,14 +182,15 @@ def keeps_secrets(choices: Choices, path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScoreBaseline:
-    """Best cosine scores of unrelated queries, the baseline for relevance: percentiles 0, 5, ... 100.
+    """Best cosine scores of unrelated queries, the baseline for relevance: median and 95th percentile.
 
-    ``generic`` are those of everyday queries about anything; ``cross`` of sentences of its own documents,
-    asked of all the other documents.
+    ``generic`` are those of everyday queries about anything; ``own`` of sentences of its own documents,
+    searched for in all the other documents.  ``n_documents`` were in the index when it was measured.
     """
 
-    generic: tuple[float, ...]
-    cross: tuple[float, ...]
+    generic: tuple[float, float]
+    own: tuple[float, float]
+    n_documents: int = 0
 
 
 class HasMeta(Protocol):
@@ -219,7 +207,7 @@ class Manifest:
 
     ``max_tokens`` is what the encoder sees, ``chunk_tokens`` the limit of a chunk.  ``roots`` are the
     folders and files that are indexed, ``choices`` the choices for them, by stored paths.
-    ``baseline`` is None where the index is too small, or where it was not measured: then its version differs.
+    ``baseline`` is None where the index is empty, or where it was not measured: then its version differs.
     """
 
     model: str
@@ -293,7 +281,7 @@ class Manifest:
         """The settings for splitting documents into chunks."""
         return Settings(max_tokens=self.chunk_tokens, overlap_tokens=self.overlap_tokens)
 
-    def cut_by(self, settings: Settings) -> Manifest:
+    def with_settings(self, settings: Settings) -> Manifest:
         """The same with other settings."""
         chunk_tokens = settings.chunk_tokens(self.max_tokens)
         return replace(self, chunk_tokens=chunk_tokens, overlap_tokens=settings.overlap_tokens)
@@ -309,8 +297,12 @@ class Manifest:
         """Whether the score baseline was never measured, or by another version."""
         return self.baseline_version != BASELINE_VERSION
 
+    def is_baseline_outgrown(self, n_documents: int) -> bool:
+        """Whether there is none, or there are twice as many documents as when it was measured."""
+        return self.baseline is None or n_documents >= 2 * self.baseline.n_documents
+
     def with_baseline(self, baseline: ScoreBaseline | None) -> Manifest:
-        """The same with a baseline that was just measured; None for an index that is too small."""
+        """The same with a baseline that was just measured; None for an empty index."""
         return replace(self, baseline=baseline, baseline_version=BASELINE_VERSION)
 
     def root_paths(self, location: IndexLocation) -> list[str]:
@@ -356,54 +348,49 @@ def _checked(name: str, value: object) -> Any:  # noqa: ANN401 - of the field's 
         raise ValueError(f"its {name}: {short(repr(value))}") from error
 
 
-def _text(value: object) -> str:
+def _text(value: Any) -> str:  # noqa: ANN401 - of a damaged manifest, as below
     if not isinstance(value, str):
         raise TypeError
     return value
 
 
-def _texts(value: object) -> tuple[str, ...]:
+def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     if not isinstance(value, list):
         raise TypeError
     return tuple(map(_text, value))
 
 
-def _number(least: int, most: int | None = None) -> Callable[[object], int]:
-    def number(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+def _number(least: int, most: int = 1 << 63) -> Callable[[Any], int]:
+    def number(value: Any) -> int:  # noqa: ANN401
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise TypeError
-        if most is not None and value > most:
-            raise ValueError
         return value
 
     return number
 
 
-def _choices(value: object) -> dict[str, FileChoice]:
-    if not isinstance(value, dict):
-        raise TypeError
+def _choices(value: Any) -> dict[str, FileChoice]:  # noqa: ANN401
     return {key: FileChoice(**choice) for key, choice in value.items()}
 
 
-def _trusted(value: object) -> Trusted:
-    if not isinstance(value, dict):
-        raise TypeError
+def _trusted(value: Any) -> Trusted:  # noqa: ANN401
     return Trusted(_number(0)(value["inode"]), _text(value["folder"]), _texts(value["paths"]))
 
 
-def _baseline(value: object) -> ScoreBaseline | None:
+def _baseline(value: Any) -> ScoreBaseline | None:  # noqa: ANN401
     if value is None:
         return None
-    if not isinstance(value, dict):
-        raise TypeError
-    baseline = ScoreBaseline(tuple(map(float, value["generic"])), tuple(map(float, value["cross"])))
-    for numbers in (baseline.generic, baseline.cross):
-        if len(numbers) != N_PERCENTILES or not all(low <= high for low, high in pairwise(numbers)):
-            raise ValueError
-    return baseline
+    return ScoreBaseline(_pair(value["generic"]), _pair(value["own"]), _number(0)(value["n_documents"]))
 
 
-_FIELDS: Mapping[str, Callable[[object], object]] = {
+def _pair(value: Any) -> tuple[float, float]:  # noqa: ANN401
+    median, high = map(float, value)
+    if not -1 <= median <= high <= 1:
+        raise ValueError
+    return median, high
+
+
+_FIELDS: Mapping[str, Callable[[Any], object]] = {
     "model": _text,
     "model_fingerprint": _text,
     "dimension": _number(1, MAX_DIMENSION),

@@ -103,18 +103,17 @@ class IndexLocation:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if is_new:
                 self.path.chmod(0o700)  # whatever the umask
-            _write_private(self.path / ".gitignore", b"*\n")
+            ignore = self.path / ".gitignore"
+            with contextlib.suppress(FileExistsError), ignore.open("xb") as file:  # through no link
+                file.write(b"*\n")
+                ignore.chmod(0o600)
         except OSError as error:
             raise self._unusable(error) from error
 
     def _unusable(self, error: OSError) -> IndexNotWritable:
-        there = next(path for path in [self.path, *self.path.parents] if path.exists())
         why = error.strerror
-        if not there.is_dir():
-            why = f"{there} is not a folder"
-        elif error.errno == errno.ENOENT:  # as in /proc: the parent folder exists
-            why = f"no folder can be made in {there}"
-        elif error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            there = next(path for path in [self.path, *self.path.parents] if path.exists())
             why = f"{why}; {shutil.disk_usage(there).free:,} bytes free"
         return IndexNotWritable(
             f"cannot make the index folder {self.folder} ({why}): choose another with --index"
@@ -128,13 +127,8 @@ class IndexLocation:
                 total += path.lstat().st_size
         return total
 
-    def key(self, path: Path) -> str:
-        """The name under which a file with this absolute path is stored."""
-        holder = self.path.parent
-        return str(path.relative_to(holder) if path.is_relative_to(holder) else path)
-
     def key_of(self, path: str) -> str:
-        """The same of a path that is absolute and without ``..``, in a hundredth of the time."""
+        """The name under which a file is stored; its path is absolute and without ``..``."""
         return "." if path == self._parent else path.removeprefix(self._holder)
 
     def absolute(self, key: str) -> str:
@@ -166,16 +160,6 @@ def quoted(path: str | os.PathLike[str]) -> str:
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
-def _write_private(path: Path, content: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        os.write(descriptor, content)
-    finally:
-        os.close(descriptor)
-
-
 def is_below(path: str, folders: Collection[str]) -> bool:
     """Whether an absolute path is one of these folders or below one of them."""
     while path not in folders:
@@ -200,7 +184,19 @@ def real_path(path: str | os.PathLike[str], *, must_exist: bool = True) -> Path:
         real = path.resolve(strict=must_exist)
         return path.parent.resolve() / path.name if path.is_symlink() and real.is_file() else real
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links; a name with a NUL
-        raise IngestError(f"cannot index {path}: {getattr(error, 'strerror', None) or error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise IngestError(f"cannot index {path}: {why}{_near_path(path)}") from error
+
+
+def _near_path(path: Path) -> str:
+    """The name in the same folder that is spelt most alike, for a message; empty where there is none."""
+    import difflib  # imported only after a mistake
+
+    with contextlib.suppress(OSError, ValueError):
+        near = difflib.get_close_matches(path.name, sorted(os.listdir(path.parent)), n=1)  # noqa: PTH208 - strings
+        if near and near[0] != path.name:
+            return f"; did you mean {path.with_name(near[0])}?"
+    return ""
 
 
 def is_ours(path: Path) -> bool:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, get_args, overload
 
 from minisearch.errors import InputError
@@ -105,9 +106,9 @@ class Trace:
 
     Ranks count from 1, and are None where that search did not find the result.  ``cosine`` is present in all
     modes with vectors; ``bm25``, and the share ``words`` of the query's words (0 to 1), where the lexical
-    search found the result.  In hybrid mode ``feedback`` is the cosine to the query's vector after it was
-    moved towards the first results, and ``fused``, in [0, 1], combines that with ``bm25``.  ``rerank`` is on
-    the scale of the reranker.
+    search found the result.  In hybrid mode ``fused``, in [0, 1], combines both, and ``exact`` is the share
+    of the query's rare identifiers, codes and file names that the passage has, None if the query has none.
+    ``rerank`` is on the scale of the reranker.
     """
 
     dense_rank: int | None = None
@@ -117,8 +118,8 @@ class Trace:
     fused: float | None = None
     rank_before_rerank: int | None = None
     rerank: float | None = None
-    feedback: float | None = None
     words: float | None = None
+    exact: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,27 @@ class Place:
     end_line: int
     chunk_id: int
     page: int | None = None
+
+
+# What leads a reader to a passage in formats without lines: the name of a page, or only the headings.
+PAGE_NAMES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet"}
+WITHOUT_LINES = frozenset({".docx", ".epub", ".eml"})
+
+
+def place_name(path: str, line: int, page: int | None = None, *, end_line: int | None = None) -> str:
+    """The place of a passage as it is cited: with its page, its line or lines, or neither.
+
+    >>> place_name("a.md", 3), place_name("a.md", 3, end_line=9), place_name("a.pdf", 3, 12)
+    ('a.md:3', 'a.md:3-9', 'a.pdf p. 12')
+    >>> place_name("a.docx", 3)
+    'a.docx'
+    """
+    suffix = PurePath(path).suffix.lower()
+    if suffix in PAGE_NAMES and page is not None:
+        return f"{path} {PAGE_NAMES[suffix]} {page}"
+    if suffix in WITHOUT_LINES:
+        return path
+    return f"{path}:{line}" + (f"-{end_line}" if end_line is not None and end_line > line else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +212,8 @@ class SearchResults(Sequence[SearchResult]):
     ``is_confident`` is False if no passage is more relevant than for an unrelated query, whatever k is; None
     if this is unknown.  ``plan`` says how a filter was applied: "scan" of the ``n_matching`` passages, or
     "widen", a vector search until enough of them are found; "" without a filter.  ``n_reranked`` counts the
-    candidates that the reranker scored.
+    candidates that the reranker scored.  ``typed`` is the text as it was typed, if the query is another one
+    because words stand nowhere in the index and are near to words that do; "" if not.
     """
 
     results: tuple[SearchResult, ...] = ()
@@ -200,6 +223,7 @@ class SearchResults(Sequence[SearchResult]):
     plan: str = ""
     n_matching: int | None = None
     n_reranked: int = 0
+    typed: str = ""
 
     def __len__(self) -> int:
         return len(self.results)

@@ -32,6 +32,7 @@ LATIN = "A-Za-z\u00aa-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua722-\ua7ff\ufb00-\ufb06
 CJK_RUN = re.compile(f"[{CJK}]+")
 
 A_LETTER = re.compile(r"[^\W\d_]")
+LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 _A_LETTER_NOT_LATIN = re.compile(rf"[^\W\d_{LATIN}]")
 
 
@@ -43,7 +44,6 @@ def is_mostly_latin(text: str) -> bool:
 # --- words -------------------------------------------------------------------------------------------------
 
 _SIGN = re.compile(r"[^\w\s]|_")  # also combining marks, which belong to the letter before them
-_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 _VARIATION_SELECTOR = re.compile(
     "[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )  # they choose a glyph, not a character
@@ -91,7 +91,7 @@ def normalised_words(text: str) -> list[str]:
 def words_between_signs(text: str) -> list[str]:
     """The words of a text, its characters unchanged."""
     parted = _SIGN.sub(lambda found: found[0] if is_mark(found[0]) else " ", text)
-    return [word for word in parted.split() if _LETTER_OR_DIGIT.search(word)]
+    return [word for word in parted.split() if LETTER_OR_DIGIT.search(word)]
 
 
 def is_mark(character: str) -> bool:

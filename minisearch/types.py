@@ -169,11 +169,12 @@ class IngestReport:
 
     ``n_chunks`` counts the chunks of added and updated documents, ``n_encoded`` those that the model encoded
     (the others have a stored vector).  ``n_hidden``, ``n_ignored`` and ``n_excluded`` count files and folders
-    that hidden names, ignore files and the user's patterns left out; ``choices`` are the user's patterns and
-    limits for each folder, of this run or an earlier one.  ``notes`` are about indexed files of which some
-    content is missing.  ``as_before`` are the paths in ``skipped`` and ``notes`` that the previous run
-    reported with the same message.  ``n_in_other_scripts`` counts the added documents that are mostly not in
-    Latin letters, if the model knows only English.
+    that hidden names, ignore files and the user's patterns left out; ``n_junk``, by kind, those that nobody
+    wrote to be read, such as lock files.  ``choices`` are the user's patterns and limits for each folder, of
+    this run or an earlier one.  ``notes`` are about indexed files of which some content is missing.
+    ``as_before`` are the paths in ``skipped`` and ``notes`` that the previous run reported with the same
+    message.  ``n_in_other_scripts`` counts the added documents that are mostly not in Latin letters, if the
+    model knows only English.
     """
 
     added: int = 0
@@ -185,6 +186,7 @@ class IngestReport:
     n_hidden: int = 0
     n_ignored: int = 0
     n_excluded: int = 0
+    n_junk: Mapping[str, int] = field(default_factory=dict)
     choices: tuple[Note, ...] = ()
     as_before: tuple[str, ...] = ()
     n_in_other_scripts: int = 0

@@ -95,7 +95,7 @@ def build(folder: Path, n_passages: int) -> None:
                     stamp = FileStamp(n_bytes=1, mtime_ns=0, ctime_ns=0, read_at_ns=0)
                     document = StoredDocument(f"{n}.md", "markdown", texts[0][:40], stamp, b"", "synthetic")
                     store.put(document, chunks, vectors)
-        store.publish_index("faiss", encoder.dimension)
+        store.index.publish("faiss", encoder.dimension)
 
 
 def _text(rng: np.random.Generator, sentences: Sequence[str]) -> str:

@@ -1,301 +1,286 @@
-"""Measure how well confidence separates queries that an index can answer from queries that it cannot.
+"""Measure how well the relevance of results says whether they answer a query.
 
-    python scripts/confidence.py COLLECTION... [--tree FOLDER...] [--keep FOLDER] [--fit]
+    python scripts/confidence.py COLLECTION... [--titles COLLECTION...] [--claims COLLECTION...] [--functions]
+        [--tree FOLDER...] [--keep FOLDER] [--fit]
 
-A collection is a folder in BEIR's format.  A tree is any folder of documents: its queries are made from its
-own titles, headings and sentences, which are masked in it as in `minisearch selftest`.  Queries without an
-answer are of two kinds, never added up.  Far ones are those of another collection.  Near ones are the index's
-own, with all relevant documents removed; the rest may still answer some of them, unjudged.
-With --fit the numbers of `minisearch.search.confidence` are fitted again.
+A collection is a folder in BEIR's format; queries can also be made from its titles and claims (`derived`).
+A tree is any folder of documents: its queries are made from its own titles, headings and sentences, which
+are masked in it as in `minisearch selftest`.  Queries without an answer are of two kinds.  Far ones are those
+of other collections.  Near ones are the collection's own, with all relevant documents removed; the rest may
+still answer some of them, unjudged.
+
+For each mode it prints how many queries are refused ("no clear answer"), the Brier score, and a reliability
+curve: of the results with such a relevance, how many are judged relevant.  With --fit it finds the weights of
+`minisearch.search.confidence` anew, and says how well they do on collections they were not fitted on.
 """
 
 from __future__ import annotations
 
+import random
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from derived import claims, functions, titles
 from measuring import machine, option_parser
 
 from minisearch import MiniSearch, SentenceTransformer
 from minisearch.evaluation.benchmark import open_benchmark
-from minisearch.evaluation.collection import read_collection
+from minisearch.evaluation.collection import Collection, read_collection
 from minisearch.evaluation.selftest import masked_copy
 from minisearch.manifest import ScoreBaseline
 from minisearch.paths import DATABASE, INDEX_FOLDER
-from minisearch.search.confidence import CONFIDENT_FROM, heights, measure_baseline, relevance
-from minisearch.search.ranking import lexical_query
+from minisearch.results import MODES, Mode
+from minisearch.search.confidence import CONFIDENT_FROM, WEIGHTS, measure_baseline, signals
+from minisearch.search.ranking import Ranking, exact_hits, lexical_query, rank_candidates
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IntArray
 
 Floats = npt.NDArray[np.float64]
 
 MODEL = "all-MiniLM-L6-v2"
-N_OF_A_TREE = 150
+N_QUERIES = 80  # of each kind and collection
+N_RESULTS = 10
 
-# Assumed by the fit: two of three queries have an answer, and half of the others are near.
-SHARE_ANSWERABLE = 2 / 3
+# The mix of queries that the estimate assumes, and how much each rank counts: the first results matter most.
+# Judgements are few: a first result that nobody judged may be right, and counts little.
+ANSWERED, UNJUDGED, NEAR, FAR = 0.5, 0.1, 0.15, 0.25
+RANK_WEIGHTS = np.array([3.0, 1.0, 1.0] + [0.3] * (N_RESULTS - 3))
 
 RIDGE = 1e-4  # small: it only keeps the fit finite
 
 
 @dataclass(frozen=True)
-class Best:
-    """The best cosine of each query (q,), and the best share of its words in a chunk (q,)."""
+class Source:
+    """An open index with its queries: for each its text, and the documents that answer it.
 
-    cosines: FloatArray
-    words: FloatArray
-
-
-@dataclass(frozen=True)
-class SearchedIndex:
-    """An index, its baseline and its queries, with their best scores with and without relevant documents."""
+    ``documents`` (n,) are those of the chunks ``ids`` (n,).
+    """
 
     name: str
-    is_tree: bool
-    index: Index
+    family: str
+    store: LocalStore
     baseline: ScoreBaseline
-    texts: list[str]
-    answered: Best
-    near: Best
+    ids: IntArray
+    documents: IntArray
+    queries: Mapping[str, set[int]]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The best scores in one index: of queries that it answers, and of near and far ones that it does not."""
+    """The first results of a source's queries in one mode: signals (n, 5), ranks, labels and weights (n,)."""
 
-    name: str
-    baseline: ScoreBaseline
-    answered: Best
-    near: Best
-    far: Best
-
-
-@dataclass(frozen=True)
-class Index:
-    """An open index: chunk ids, document ids (n,), vectors (n, d), and the store for full text."""
-
-    store: LocalStore
-    encoder: Encoder
-    ids: IntArray
-    documents: IntArray
-    vectors: FloatArray
-
-    def best(self, texts: Sequence[str], gone: Sequence[Sequence[int]] | None = None) -> Best:
-        """The best scores of each query, without its ``gone`` documents."""
-        kept = [~np.isin(self.documents, some) for some in gone or [()] * len(texts)]
-        scores = self.encoder.encode_query(texts) @ self.vectors.T  # (q, n)
-        cosines = [row[is_kept].max() for row, is_kept in zip(scores, kept, strict=True)]
-        words = []
-        for text, is_kept in zip(texts, kept, strict=True):
-            query = lexical_query(text, self.store)
-            shares = self.store.lexical(query, len(self.ids), where=self.ids[is_kept]).words
-            words.append(float(shares.max(initial=0)) if shares is not None else 0.0)
-        return Best(np.array(cosines, np.float32), np.array(words, np.float32))
+    source: Source
+    x: Floats
+    rank: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.str_]
+    label: Floats
+    weight: Floats
 
 
-def auroc(positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
-    """The probability that a positive scores above a negative; ties count half."""
-    above, below = np.asarray(positive)[:, None], np.asarray(negative)[None]  # (p, 1), (1, n)
-    return float(((above > below) + 0.5 * (above == below)).mean())
+# --- from folders to signals ------------------------------------------------------------------------------
 
 
-# --- from folders to cosines ----------------------------------------------------------------------------
-
-
-def search_collection(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> SearchedIndex:
-    """A collection's own queries, with and without their relevant documents."""
-    collection = read_collection(folder)
-    with open_benchmark(collection, index=index, encoder=encoder) as made:
+def from_collection(
+    name: str, collection: Collection, folder: Path, encoder: Encoder, open_: ExitStack
+) -> Source:
+    """A collection's own queries and judgements."""
+    with open_benchmark(collection, index=folder / name, encoder=encoder) as made:
         id_of = {entry: id_ for id_, entry in made.collection_ids.items()}
-    answers = [
-        [id_of[entry] for entry, judgement in judged.items() if judgement > 0 and entry in id_of]
-        for judged in collection.judgements.values()
-    ]
-    texts = list(collection.queries.values())
-    return search(collection.name, False, opened(index, encoder, open_), texts, answers)
+    queries = {
+        text: {
+            id_of[entry] for entry, gain in collection.judgements[id_].items() if gain > 0 and entry in id_of
+        }
+        for id_, text in collection.queries.items()
+    }
+    answered = {text: ids for text, ids in queries.items() if ids}
+    return Source(name, name.partition(",")[0], *opened(folder / name, encoder, open_), answered)
 
 
-def search_tree(folder: Path, index: Path, encoder: Encoder, open_: ExitStack) -> SearchedIndex:
+def from_tree(folder: Path, scratch: Path, encoder: Encoder, open_: ExitStack) -> Source:
     """Known-item queries made from a tree's documents, with their words masked there."""
+    index = scratch / folder.name / INDEX_FOLDER
     with MiniSearch.open(index.parent, encoder=encoder) as engine:
         engine.index(folder)
-    copy = open_.enter_context(masked_copy(index, n=N_OF_A_TREE, encoder=encoder))
-    texts = [item.text for item in copy.items]
-    answers = [[item.document_id] for item in copy.items]
-    return search(folder.name, True, opened(copy.folder, encoder, open_), texts, answers)
+    copy = open_.enter_context(masked_copy(index, n=N_QUERIES, encoder=encoder))
+    with LocalStore(copy.folder / DATABASE, writable=True) as store:
+        store.index.publish("flat", copy.manifest.dimension)
+    answered = {item.text: {item.document_id} for item in copy.items}
+    return Source(folder.name, "trees", *opened(copy.folder, encoder, open_), answered)
 
 
-def opened(folder: Path, encoder: Encoder, open_: ExitStack) -> Index:
-    """An open index, closed with ``open_``."""
+def opened(
+    folder: Path, encoder: Encoder, open_: ExitStack
+) -> tuple[LocalStore, ScoreBaseline, IntArray, IntArray]:
+    """The store of an index, closed with ``open_``, its baseline, its chunks and their documents."""
     store = open_.enter_context(LocalStore(folder / DATABASE))
     open_.enter_context(store.snapshot())
-    ids, vectors = store.all_vectors(encoder.dimension)
-    chunks = store.chunks(ids.tolist())
-    documents = np.array([chunks[id_].document_id for id_ in ids.tolist()])
-    return Index(store, encoder, ids, documents, vectors)
-
-
-def search(
-    name: str, is_tree: bool, index: Index, texts: list[str], answers: list[list[int]]
-) -> SearchedIndex:
-    """The queries searched in an index; ``answers`` are the documents to leave out for each near one."""
-    baseline = measure_baseline(index.store, index.encoder)
+    baseline = measure_baseline(store, encoder)
     if baseline is None:
-        sys.exit(f"{name} has too few documents to tell what it scores by chance")
-    return SearchedIndex(name, is_tree, index, baseline, texts, index.best(texts), index.best(texts, answers))
+        sys.exit(f"{folder} has no documents")
+    ids, _ = store.all_vectors(encoder.dimension)
+    chunks = store.chunks(ids.tolist())
+    return store, baseline, ids, np.array([chunks[id_].document_id for id_ in ids.tolist()], np.int64)
 
 
-def samples(searched: Sequence[SearchedIndex]) -> list[Sample]:
-    """Each index with the queries of the other collections; two trees may overlap, so they are not used."""
-    found = []
-    for one in searched:
-        strangers = [
-            text
-            for other in searched
-            if other is not one and not (one.is_tree and other.is_tree)
-            for text in other.texts
-        ]
-        found.append(Sample(one.name, one.baseline, one.answered, one.near, one.index.best(strangers)))
+def samples(sources: Sequence[Source], encoder: Encoder) -> dict[Mode, list[Sample]]:
+    """The first results of every source's queries, in each mode."""
+    found: dict[Mode, list[Sample]] = {mode: [] for mode in MODES}
+    for source in sources:
+        chosen = random.Random(0)  # noqa: S311 - the same each time
+        own = list(source.queries)
+        own = chosen.sample(own, min(N_QUERIES, len(own)))
+        others = [text for other in sources if other.family != source.family for text in other.queries]
+        far = chosen.sample(others, min(N_QUERIES, len(others)))
+        for mode in MODES:
+            rows = [
+                (*row, kind)
+                for kind, texts in (("answered", own), ("near", own), ("far", far))
+                for text, vector in zip(texts, encoder.encode_query(texts), strict=True)
+                for row in results(source, text, vector, mode, kind)
+            ]
+            x, rank, label, kinds = map(np.array, zip(*rows, strict=True))
+            kind = np.where((kinds == "answered") & (label == 0), "unjudged", kinds)
+            weight = RANK_WEIGHTS[rank]
+            shares = {"answered": ANSWERED, "unjudged": UNJUDGED, "near": NEAR, "far": FAR}
+            for name, share in shares.items():
+                weight[kind == name] *= share / max(weight[kind == name].sum(), 1e-9)
+            found[mode].append(Sample(source, x, rank, kinds, label, weight))
     return found
 
 
-# --- how well it works -------------------------------------------------------------------------
+def results(
+    source: Source, text: str, vector: FloatArray, mode: Mode, kind: str
+) -> Iterator[tuple[Floats, int, int]]:
+    """Signals, rank from 0 and label of the first results, of which near queries have no right one."""
+    right = source.queries[text] if kind != "far" else set()
+    exclude = source.ids[np.isin(source.documents, list(right))] if kind == "near" else None
+    found = ranked(source.store, text, None if mode == "lexical" else vector, mode, exclude)
+    x = signals(found, source.baseline, mode)
+    chunks = source.store.chunks(found.ids[:N_RESULTS].tolist())
+    for rank, id_ in enumerate(found.ids[:N_RESULTS].tolist()):
+        is_right = kind == "answered" and chunks[id_].document_id in right
+        yield x[rank].astype(np.float64), rank, int(is_right)
 
 
-def table(found: Sequence[Sample]) -> str:
-    """AUROC and, at the default threshold, the share of right decisions, with counts."""
-    lines = [
-        "| index | answerable: confident | far: abstains | far AUROC | near: abstains | near AUROC |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for one in found:
-        answered, near, far = (
-            np.array(
-                [
-                    relevance(cosine, one.baseline, words=words)
-                    for cosine, words in zip(best.cosines.tolist(), best.words.tolist(), strict=True)
-                ]
-            )
-            for best in (one.answered, one.near, one.far)
-        )
-        cells = [
-            one.name,
-            share(answered >= CONFIDENT_FROM),
-            share(far < CONFIDENT_FROM),
-            f"{auroc(answered, far):.3f}",
-            share(near < CONFIDENT_FROM),
-            f"{auroc(answered, near):.3f}",
+def ranked(
+    store: LocalStore, text: str, vector: FloatArray | None, mode: Mode, exclude: IntArray | None
+) -> Ranking:
+    """The candidates, as the pipeline ranks them."""
+    lexical = exact = None
+    if mode != "dense":
+        lexical = store.lexical(lexical_query(text, store), 2**31, exclude=exclude)
+        exact = exact_hits(text, store, exclude=exclude)
+    return rank_candidates(store, vector, lexical, 100, exact=exact, exclude=exclude)
+
+
+# --- what is printed ---------------------------------------------------------------------------------------
+
+
+def estimates(x: Floats, weights: Sequence[float]) -> Floats:
+    """The estimates (n,)."""
+    found: Floats = 1 / (1 + np.exp(-x @ np.array(weights)))
+    return found
+
+
+def refusals(found: Sequence[Sample], weights: Sequence[Sequence[float]]) -> Iterator[str]:
+    """How many queries of each kind have a clear answer, and the Brier score of the first ten results."""
+    yield "| index | own refused | right first, yet refused | near accepted | far accepted | Brier |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+    table = []
+    for one, of_one in zip(found, weights, strict=True):
+        p, first = estimates(one.x, of_one), one.rank == 0
+        is_clear = p >= CONFIDENT_FROM
+        own, near, far = (first & (one.kind == kind) for kind in ("answered", "near", "far"))
+        shares = [
+            (~is_clear[own]).mean(),
+            (~is_clear[own & (one.label == 1)]).mean(),
+            is_clear[near].mean(),
+            is_clear[far].mean(),
+            (one.weight * (p - one.label) ** 2).sum() / one.weight.sum(),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        table.append(shares)
+        yield f"| {one.source.name} | " + " | ".join(f"{share:.3f}" for share in shares) + " |"
+    yield "| mean | " + " | ".join(f"{share:.3f}" for share in np.mean(table, axis=0)) + " |"
 
 
-def share(is_right: npt.NDArray[np.bool_]) -> str:
-    """As "45 of 48 (94 %)"."""
-    return f"{is_right.sum()} of {len(is_right)} ({is_right.mean():.0%})"
+def reliability(found: Sequence[Sample], weights: Sequence[Sequence[float]]) -> Iterator[str]:
+    """Of the results with a relevance in each tenth, the mean relevance and the share that is right."""
+    p = np.concatenate([estimates(one.x, of_one) for one, of_one in zip(found, weights, strict=True)])
+    label, weight = (np.concatenate([getattr(one, name) for one in found]) for name in ("label", "weight"))
+    yield "| relevance | results | mean | judged relevant |"
+    yield "| --- | ---: | ---: | ---: |"
+    for tenth in range(10):
+        is_in = np.minimum((p * 10).astype(int), 9) == tenth
+        if is_in.any():
+            mean, right = (np.average(of_all[is_in], weights=weight[is_in]) for of_all in (p, label))
+            span = f"{tenth / 10:.1f} to {(tenth + 1) / 10:.1f}"
+            yield f"| {span} | {is_in.sum():,} | {mean:.2f} | {right:.2f} |"
 
 
-# --- the numbers of the formula -------------------------------------------------------------------------
-
-
-def both(cosine: float, baseline: ScoreBaseline) -> float:
-    """The feature: `relevance` is its logistic function."""
-    return sum(heights(cosine, baseline))
-
-
-# The features that were tried: `both` decides best, and `relevance` uses it.
-FEATURES: dict[str, Callable[[float, ScoreBaseline], float]] = {
-    "both heights": both,
-    "generic height": lambda cosine, baseline: heights(cosine, baseline)[0],
-    "cross height": lambda cosine, baseline: heights(cosine, baseline)[1],
-    "plain cosine": lambda cosine, _: cosine,
-    "nothing": lambda *_: 0.0,
-}
-
-
-def design(
-    found: Sequence[Sample], feature: Callable[[float, ScoreBaseline], float]
-) -> tuple[Floats, Floats, Floats]:
-    """The feature with a column of ones (m, 2), whether each query has an answer (m,), weights (m,).
-
-    Every index has the same weight, and in it each kind of query has its assumed share.
-    """
-    rows, labels, weights = [], [], []
-    for one in found:
-        unanswerable = (1 - SHARE_ANSWERABLE) / 2
-        kinds = ((one.answered, 1, SHARE_ANSWERABLE), (one.near, 0, unanswerable), (one.far, 0, unanswerable))
-        for best, label, weight in kinds:
-            rows += [(feature(cosine, one.baseline), 1.0) for cosine in best.cosines.tolist()]
-            labels += [label] * len(best.cosines)
-            weights += [weight / len(best.cosines) / len(found)] * len(best.cosines)
-    return np.array(rows), np.array(labels, np.float64), np.array(weights)
-
-
-def fit(found: Sequence[Sample], feature: Callable[[float, ScoreBaseline], float] = both) -> Floats:
-    """Slope and constant of a logistic regression, by Newton's method."""
-    x, labels, weights = design(found, feature)
-    beta = np.zeros(2)
+def fit(found: Sequence[Sample]) -> Floats:
+    """The weights, by Newton's method; 0 for a signal that is 0 everywhere.  Every sample counts the same."""
+    x = np.concatenate([one.x for one in found])
+    label, weight = (np.concatenate([getattr(one, name) for one in found]) for name in ("label", "weight"))
+    weight = weight / weight.sum()
+    beta: Floats = np.zeros(x.shape[1])
     for _ in range(50):
         p = 1 / (1 + np.exp(-x @ beta))
-        gradient = x.T @ (weights * (labels - p)) - RIDGE * beta
-        hessian = (x * (weights * p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(2)
+        gradient = x.T @ (weight * (label - p)) - RIDGE * beta
+        hessian = (x * (weight * p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(beta))
         beta += np.linalg.solve(hessian, gradient)
     return beta
 
 
-def logits(
-    beta: Floats, found: Sequence[Sample], feature: Callable[[float, ScoreBaseline], float] = both
-) -> Floats:
-    """The logit of the true label for each row of `design`, (m,): above 0 where the decision is right."""
-    x, labels, _ = design(found, feature)
-    return np.where(labels > 0, 1, -1) * (x @ beta)
-
-
-def fit_report(found: Sequence[Sample]) -> str:
-    """Each feature on each index, fitted on the others; then the weights fitted on all."""
-    lines = ["| over | " + " | ".join(one.name for one in found) + " | mean |"]
-    lines.append("| --- |" + " ---: |" * (len(found) + 1))
-    for name, feature in FEATURES.items():
-        cells = []
-        for one in found:
-            sure = logits(fit([other for other in found if other is not one], feature), [one], feature)
-            _, _, weights = design([one], feature)
-            cells.append((weights @ np.logaddexp(0, -sure), weights @ (sure > 0)))
-        cells.append(tuple(np.mean(cells, axis=0)))
-        shown = " | ".join(f"{loss:.3f}, {right:.0%}" for loss, right in cells)
-        lines.append(f"| {name} | {shown} |")
-    slope, constant = fit(found).tolist()
-    return "\n".join([*lines, "", f"slope {slope:.2f}, constant {constant:.2f}"])
+def report(found: Mapping[Mode, Sequence[Sample]], *, is_fitted: bool) -> Iterator[str]:
+    """All tables; when fitted, each collection with weights fitted on those of other families."""
+    for mode, of_mode in found.items():
+        weights: list[Sequence[float]] = [WEIGHTS[mode]] * len(of_mode)
+        if is_fitted:
+            held_out = [
+                [other for other in of_mode if other.source.family != one.source.family] for one in of_mode
+            ]
+            weights = [fit(others).tolist() for others in held_out]
+            of_all = np.round(fit(of_mode), 2).tolist()
+            yield f"\n{mode}: weights {of_all} fitted on all; below, each held out"
+        else:
+            yield f"\n{mode}"
+        yield from ["", *refusals(of_mode, weights), "", *reliability(of_mode, weights)]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the tables."""
     parser = option_parser(__doc__)
     parser.add_argument("collections", nargs="+", type=Path, metavar="COLLECTION")
+    parser.add_argument("--titles", action="append", default=[], type=Path, metavar="COLLECTION")
+    parser.add_argument("--claims", action="append", default=[], type=Path, metavar="COLLECTION")
+    parser.add_argument("--functions", action="store_true")
     parser.add_argument("--tree", action="append", default=[], type=Path, metavar="FOLDER")
     parser.add_argument("--keep", type=Path, help="where the indexes are kept from run to run")
-    parser.add_argument("--fit", action="store_true", help="find the formula's numbers anew")
+    parser.add_argument("--fit", action="store_true", help="find the weights anew")
     options = parser.parse_args(arguments)
-    if len(options.collections) + len(options.tree) < 2:
-        parser.error("give two folders or more: far queries are those of another one")
-    encoder = SentenceTransformer.from_pretrained(MODEL, dtype="float32", offline=True)
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as open_:
-        indexes = (options.keep or Path(scratch)).resolve()
-        searched = [
-            kind(folder, indexes / folder.resolve().name / INDEX_FOLDER, encoder, open_)
-            for kind, folders in ((search_collection, options.collections), (search_tree, options.tree))
-            for folder in folders
-        ]
-        found = samples(searched)
-    print(f"Machine: {machine()}\n\n{table(found)}")
-    if options.fit:
-        print(f"\nLog loss and right decisions on each index, fitted on the others:\n\n{fit_report(found)}")
+    judged = [
+        *map(read_collection, options.collections),
+        *map(titles, map(read_collection, options.titles)),
+        *map(claims, map(read_collection, options.claims)),
+        *([functions()] if options.functions else []),
+    ]
+    if len({one.name.partition(",")[0] for one in judged}) + bool(options.tree) < 2:
+        parser.error("give two collections or more: far queries are those of another one")
+    encoder = SentenceTransformer.from_pretrained(MODEL, offline=True)
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as open_:
+        scratch = (options.keep or Path(temporary)).resolve()
+        sources = [from_collection(one.name, one, scratch, encoder, open_) for one in judged]
+        sources += [from_tree(folder.resolve(), scratch, encoder, open_) for folder in options.tree]
+        found = samples(sources, encoder)
+    print(f"Machine: {machine()}")
+    for line in report(found, is_fitted=options.fit):
+        print(line)
     return 0
 
 

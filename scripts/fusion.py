@@ -31,18 +31,13 @@ from minisearch.evaluation.benchmark import open_benchmark
 from minisearch.evaluation.collection import Collection, read_collection
 from minisearch.evaluation.selftest import masked_copy
 from minisearch.manifest import Manifest
-from minisearch.search.ranking import (
-    FEEDBACK_WEIGHT,
-    LEXICAL_WEIGHT,
-    N_FEEDBACK,
-    NEAR,
-    lexical_query,
-)
+from minisearch.search.ranking import MAX_SHARE, NEAR, lexical_query
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IntArray
 
 MODEL = "all-MiniLM-L6-v2"
-FEEDBACKS = (0.1, FEEDBACK_WEIGHT, 0.3)
+FEEDBACKS = (0.1, 0.2)  # weights of pseudo-relevance feedback, which was dropped
+N_FEEDBACK = 3
 HALF_AND_HALF = "half and half, each by the page's best"
 
 Floats = npt.NDArray[np.floating]
@@ -76,11 +71,11 @@ class ScoredCollection:
 Fusion = Callable[[FloatArray, ScoredQuery], Floats]
 
 
-def ours(weight: float = LEXICAL_WEIGHT, power: float = 1.0) -> Fusion:
+def ours(weight: float = 1.0, power: float = 1.0) -> Fusion:
     """`minisearch.search.ranking.fuse` with other weights."""
 
     def fused(cosines: FloatArray, query: ScoredQuery) -> Floats:
-        lexical: Floats = np.clip(query.bm25 / query.ceiling, 0, 1) ** power
+        lexical: Floats = np.clip(query.bm25 / query.ceiling, 0, MAX_SHARE) ** power
         together: Floats = cosines / max(float(cosines.max()), NEAR) + weight * lexical
         return together
 
@@ -114,12 +109,12 @@ FUSIONS: dict[str, Fusion] = {
     "reciprocal ranks": reciprocal_ranks,
     **{
         f"ours, weight {weight:g}, power {power:g}": ours(weight, power)
-        for weight, power in ((LEXICAL_WEIGHT, 1), (1, 1), (1.5, 1), (2, 1), (3, 1), (1.5, 1.5), (2.5, 2))
+        for weight, power in ((1, 1), (0.7, 1), (1.25, 1), (1.5, 1), (1.5, 1.5))
     },
 }
 
 
-def with_feedback(fusion: Fusion, scored: ScoredCollection, weight: float = FEEDBACK_WEIGHT) -> Fusion:
+def with_feedback(fusion: Fusion, scored: ScoredCollection, weight: float) -> Fusion:
     """The same after pseudo-relevance feedback: the vectors of the first chunks are added to the query's."""
 
     def again(cosines: FloatArray, query: ScoredQuery) -> Floats:
@@ -205,7 +200,7 @@ def collections(
                 engine.index(folder)
             with masked_copy(index, n=400, encoder=encoder) as copy:
                 with LocalStore(copy.folder / "minisearch.db", writable=True) as store:
-                    store.publish_index("flat", copy.manifest.dimension)
+                    store.index.publish("flat", copy.manifest.dimension)
                 queries = {item.text: {item.document_id: 1.0} for item in copy.items}
                 found.append(scored(folder.name, copy.folder, encoder, queries))
         yield found
@@ -237,10 +232,12 @@ def main(arguments: list[str]) -> int:
         for name in ("lexical alone", HALF_AND_HALF):
             print_row(f"{name}, without pairs", [ndcg(without_pairs(one), FUSIONS[name]) for one in found])
         for weight in FEEDBACKS:
-            name = f"ours, with feedback {weight:g}" + " (the default)" * (weight == FEEDBACK_WEIGHT)
-            print_row(name, [ndcg(one, with_feedback(ours(), one, weight)) for one in found])
+            print_row(
+                f"ours, with feedback {weight:g}",
+                [ndcg(one, with_feedback(ours(), one, weight)) for one in found],
+            )
         plain = [without_pairs(one) for one in found]
-        print_row("the default, without pairs", [ndcg(one, with_feedback(ours(), one)) for one in plain])
+        print_row("ours, without pairs", [ndcg(one, ours()) for one in plain])
     return 0
 
 

@@ -23,11 +23,10 @@ WORDS = {
     "filters",
     "manifest",
     "paths",
-    "threads",
 }
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
 VERBS = {"search", "indexing", "maintenance", "evaluation"}
-BELOW = WORDS | SKILLS
+BELOW = WORDS | SKILLS - {"vectors"}  # which only the local store uses
 
 # A room may import itself, and these.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -38,10 +37,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "search": BELOW,
     "indexing": BELOW | {"search"},
     "maintenance": BELOW | {"indexing"},
-    "engine": BELOW | VERBS,
+    "rag": WORDS | {"search", "stores"},
+    "engine": BELOW | VERBS | {"rag"},
     "evaluation": BELOW | VERBS | {"engine"},
-    # Of the skills only names to list, such as those of --backend and of checkpoints.
-    "cli": WORDS | VERBS | {"engine", "files", "minilm", "vectors"},
+    # Of the skills only names to list, such as those of checkpoints.
+    "cli": WORDS | VERBS | {"engine", "rag", "files", "minilm"},
     "__main__": {"cli"},
     "__init__": {"engine", "minilm"} | WORDS,
 }
@@ -113,7 +113,7 @@ def test_the_table_names_every_room() -> None:
 
 
 # Guards against growth; a larger number needs a reason in the message of the commit that raises it.
-MAX_TOP_LEVEL = 23
+MAX_TOP_LEVEL = 24
 MAX_MODULES = {"parsers": 30}  # one module a format
 MAX_MODULES_ELSEWHERE = 14
 MAX_LINES = 450
@@ -194,7 +194,7 @@ RUN = "from minisearch.cli import cli; cli({!r}, standalone_mode=False)"
 
 def test_importing_the_package_loads_next_to_nothing() -> None:
     loaded = loaded_by("import minisearch")
-    assert not loaded & (HEAVY | {"numpy", "sqlite_utils", "click"})
+    assert not loaded & (HEAVY | STORING | {"numpy", "click"})
 
 
 @pytest.mark.parametrize(
@@ -215,15 +215,13 @@ def test_status_loads_nothing_heavy(tmp_path: Path) -> None:
     assert not loaded & (HEAVY | STORING)
 
 
-def test_a_query_loads_neither_torch_nor_faiss_nor_what_changes_an_index(
-    tmp_path: Path, minilm: SentenceTransformer
-) -> None:
+def test_a_query_loads_neither_torch_nor_faiss(tmp_path: Path, minilm: SentenceTransformer) -> None:
     with MiniSearch.open(tmp_path, encoder=minilm) as ms:
         ms.index(PACKAGE.parent / "LICENSE")
-    assert [path.suffix for path in (tmp_path / ".minisearch").glob("vectors-*")] == [".faiss"]
+    assert [path.suffix for path in (tmp_path / ".minisearch").glob("vectors-*")] == [".npy"]
     loaded = loaded_by(RUN.format(["query", "may I sell it?", "--index", str(tmp_path / ".minisearch")]))
     assert {"numpy", "tokenizers", "sqlite3"} <= loaded
-    assert not loaded & (HEAVY | STORING | {"safetensors"})
+    assert not loaded & (HEAVY | STORING)
 
 
 def test_counting_tokens_does_not_load_torch() -> None:

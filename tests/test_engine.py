@@ -557,8 +557,8 @@ def test_an_empty_folder_is_to_be_removed_only_where_something_was_indexed_from_
         (FileChoice(exclude=["*"]), "--exclude '*' excludes every file in it; nothing was changed"),
         (
             FileChoice(include=["*.md,*.rst"]),
-            "--include '*.md,*.rst' (commas do not separate patterns; "
-            "write: --include '*.md' --include '*.rst') excludes every file in it",
+            "--include '*.md,*.rst' (commas do not separate patterns: repeat the option) excludes every "
+            "file in it",
         ),
     ],
 )

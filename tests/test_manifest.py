@@ -14,8 +14,6 @@ from minisearch.paths import Trusted
 from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 
-NUMBERS = tuple(n / 20 for n in range(21))
-
 
 def a_manifest() -> Manifest:
     manifest = Manifest.of(HashingEncoder(), Settings(max_tokens=50), "flat")
@@ -23,7 +21,7 @@ def a_manifest() -> Manifest:
         **{name: getattr(manifest, name) for name in manifest.__slots__ if name not in ("roots", "choices")},
         roots=("docs", "/else/\udcff"),
         choices={"docs": FileChoice(include=["*.md"], keep_secrets=False), "a": FileChoice(max_bytes=7)},
-    ).with_baseline(ScoreBaseline(NUMBERS, NUMBERS[::-1][::-1]))
+    ).with_baseline(ScoreBaseline((0.2, 0.4), (0.5, 0.5), 9))
 
 
 class Meta(dict[str, str]):
@@ -53,9 +51,16 @@ def test_a_manifest_comes_back_as_it_was_written() -> None:
         *(("roots", "docs"), ("roots", [5]), ("choices", []), ("choices", {"docs": {"include": "*"}})),
         *(("choices", {"docs": {"unknown": 1}}), ("choices", {"docs": 5})),
         *(("trusted", []), ("trusted", {}), ("trusted", {"inode": "1", "folder": "", "paths": []})),
-        *(("baseline", 5), ("baseline", {}), ("baseline", {"generic": NUMBERS[1:], "cross": NUMBERS})),
-        *(("baseline", {"generic": NUMBERS[::-1], "cross": NUMBERS}), ("baseline_version", "1")),
-        ("baseline", {"generic": [float("nan")] * 21, "cross": NUMBERS}),
+        *(
+            ("baseline", 5),
+            ("baseline", {}),
+            ("baseline", {"generic": [0.5], "own": [0.5, 0.6], "n_documents": 1}),
+        ),
+        *(
+            ("baseline", {"generic": [0.6, 0.5], "own": [0.5, 0.6], "n_documents": 1}),
+            ("baseline_version", "1"),
+        ),
+        ("baseline", {"generic": [float("nan"), 0.5], "own": [0.5, 0.6], "n_documents": 1}),
     ],
 )
 def test_a_damaged_field_is_named(name: str, value: object) -> None:

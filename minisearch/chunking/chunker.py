@@ -61,7 +61,7 @@ PROSE_CUTS = (PARAGRAPHS_AT_MARGIN, PARAGRAPHS, ITEMS, _sentences, LINES, WORDS)
 CODE_CUTS = (PARAGRAPHS_AT_MARGIN, PARAGRAPHS, LINES, _sentences, WORDS)
 
 
-def cut_document(
+def split_document(
     document: Document, tokenizer: Tokenizer, *, settings: Settings, encoder_max_tokens: int
 ) -> list[Chunk]:
     """The document's chunks as an index holds them: each with its title as context."""

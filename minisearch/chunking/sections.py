@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from minisearch.text import front_matter
+from minisearch.text import LETTER_OR_DIGIT, front_matter
 from minisearch.types import Document, Heading
 
-LETTER = re.compile(r"[^\W_]")
 SPACE = re.compile(r"\s*")
 BLANK_LINES = re.compile(r"\s*(?:[\r\n]|\Z)")
 
@@ -72,7 +71,7 @@ def _sections(document: Document, *, leads: bool) -> Iterator[Passage]:
     for heading, end in zip(document.headings, starts[1:], strict=True):
         _descend(path, heading)
         start = heading.start if leading is None else leading
-        if end < len(text) and not LETTER.search(text, _body_start(text, heading, end), end):
+        if end < len(text) and not LETTER_OR_DIGIT.search(text, _body_start(text, heading, end), end):
             leading = start
             continue
         leading = None

@@ -29,9 +29,9 @@ from minisearch.cli.options import (
 from minisearch.cli.query_options import RERANKERS
 from minisearch.cli.terminal import Progress, StepCounter, as_json_line, printable
 from minisearch.errors import InputError
+from minisearch.manifest import BACKENDS
 from minisearch.paths import find_index
 from minisearch.results import MODES
-from minisearch.vectors import backend_names
 
 if TYPE_CHECKING:
     from minisearch.results import Mode
@@ -214,7 +214,7 @@ def _refuse(unused: Mapping[str, object], why: str) -> None:
 @click.option(
     "--backend",
     "backends",
-    **one_of(backend_names(), "backend"),
+    **one_of(BACKENDS, "backend"),
     multiple=True,
     help="The kind of vector index; repeatable.  [default: the installed ones]",
 )

@@ -10,7 +10,8 @@ import dataclasses
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from minisearch.cli.options import (
     EXIT_INTERRUPTED,
     MODEL_HELP,
     IndexChoice,
-    PathsCommand,
     SectionedCommand,
     json_option,
     model_name,
@@ -32,25 +32,22 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.terminal import (
-    LISTED_FILES,
     Progress,
     as_json_line,
-    by_reason,
     count,
     one_line,
     printable,
 )
 from minisearch.errors import IndexNotFound, InputError, MinisearchError, short
-from minisearch.manifest import AS_USUAL, DTYPES, FileChoice
+from minisearch.manifest import BACKENDS, DEFAULT_CHOICE, DTYPES, FileChoice
 from minisearch.paths import find_index, index_here
-from minisearch.vectors import backend_names
 
 if TYPE_CHECKING:
     from minisearch.indexing.plan import Preview
-    from minisearch.types import IndexStatus, IngestReport, Note
+    from minisearch.types import IndexStatus, IngestReport, Note, Skipped
 
+LISTED_FILES = 5
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-INTERRUPTED = "Interrupted: documents indexed so far are kept; run the same command to continue"
 STOPPED = "Stopped watching: the index is up to date as of the last line"
 STOPPED_EARLY = "Stopped before the first run ended: documents indexed so far are kept"
 
@@ -58,16 +55,12 @@ files_option, run_option = section("Which files"), section("How")
 paths_argument = click.argument("paths", nargs=-1, type=A_FILE)
 backend_option = run_option(
     "--backend",
-    **one_of(backend_names(), "backend"),
+    **one_of(BACKENDS, "backend"),
     help="The kind of vector index.  [default: faiss]",
 )
 
 
-class IndexCommand(PathsCommand, SectionedCommand):
-    """A command that takes paths, with its options in sections."""
-
-
-@click.command(cls=IndexCommand)
+@click.command(cls=SectionedCommand)
 @paths_argument
 @files_option(
     "--include", metavar="GLOB", multiple=True, help="Only these, even if hidden or ignored; repeatable."
@@ -130,12 +123,16 @@ def index(
             )
         except KeyboardInterrupt:
             progress.stop()
-            click.echo(INTERRUPTED, err=True)
+            done, n = progress.n_files_done, progress.n_files
+            click.echo(
+                f"Interrupted. {done:,} of {count(n, 'file')} done; run the same command to continue",
+                err=True,
+            )
             sys.exit(EXIT_INTERRUPTED)
     click.echo(as_json_line(report) if as_json else _report_text(report, index))
 
 
-@click.command(cls=PathsCommand)
+@click.command()
 @paths_argument
 @click.option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
 @offline_option
@@ -186,7 +183,7 @@ def rebuild(index: IndexChoice, backend: str | None) -> None:
     click.echo(f"Rebuilt with {found.backend}: {count(found.n_chunks, 'chunk')}")
 
 
-@click.command(cls=PathsCommand)
+@click.command()
 @click.argument("paths", nargs=-1, required=True, type=A_FILE)
 @with_index
 def remove(index: IndexChoice, paths: tuple[Path, ...]) -> None:
@@ -238,7 +235,7 @@ def _file_choice(
         check_choice(choice)
     chosen = {name: value for name, value in dataclasses.asdict(choice).items() if value is not None}
     if forget_choices:
-        return dataclasses.replace(AS_USUAL, **chosen)
+        return dataclasses.replace(DEFAULT_CHOICE, **chosen)
     return choice if chosen else None
 
 
@@ -282,6 +279,21 @@ def problem_lines(found: IngestReport | IndexStatus, *, is_verbose: bool) -> lis
     return [line for label, files in rows for line in by_reason(label, files, is_verbose=is_verbose)]
 
 
+def by_reason(label: str, files: Iterable[Skipped | Note], *, is_verbose: bool) -> list[str]:
+    """Files as a line for each reason or note, the most common first, with some of the paths."""
+    by_text: dict[str, list[str]] = defaultdict(list)
+    for one in files:
+        by_text[one.reason if hasattr(one, "reason") else one.text].append(one.path)
+    lines = []
+    for text, paths in sorted(by_text.items(), key=lambda pair: -len(pair[1])):
+        listed = paths if is_verbose else paths[:LISTED_FILES]
+        n_more = len(paths) - len(listed)
+        more = f" and {n_more:,} more (-v lists all)" if n_more else ""
+        several = f"{count(len(paths), 'file')}: {text}: {', '.join(listed)}{more}"
+        lines.append(one_line(f"{label:<11}{several if len(paths) > 1 else f'{paths[0]}: {text}'}"))
+    return lines
+
+
 def choice_lines(choices: Sequence[Note]) -> list[str]:
     """The stored file options, a line for each folder."""
     return [one_line(f"options    {one.path}: {one.text}") for one in choices]
@@ -295,9 +307,11 @@ def _report_text(done: IngestReport, index: IndexChoice) -> str:
     minutes, seconds = divmod(done.elapsed_s, 60)
     time_ = f"{minutes:.0f} min {int(seconds)} s" if minutes else f"{seconds:.1f} s"
     lines = [counts(done), f"{count(done.n_encoded, 'chunk')} embedded{rate}{known}; {time_} in all"]
-    if done.n_ignored or done.n_excluded:
-        excluded = f", {done.n_excluded:,} excluded" if done.n_excluded else ""
-        lines.append(f"left out   {done.n_ignored:,} ignored, {done.n_hidden:,} hidden{excluded}")
+    if done.n_ignored or done.n_excluded or done.n_junk:
+        kinds = {"ignored": done.n_ignored, "hidden": done.n_hidden, "excluded": done.n_excluded}
+        left_out = [f"{n:,} {kind}" for kind, n in kinds.items() if n]
+        left_out += [count(n, kind) for kind, n in done.n_junk.items()]
+        lines.append(f"left out   {', '.join(left_out)}")
     lines += choice_lines(done.choices)
     if index.is_verbose:
         lines += problem_lines(done, is_verbose=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minisearch.cli.indexing import choice_lines, problem_lines
+from minisearch.cli.indexing import by_reason, choice_lines, problem_lines
 from minisearch.cli.options import (
     A_FILE,
     IndexChoice,
@@ -25,7 +25,6 @@ from minisearch.cli.options import (
 from minisearch.cli.terminal import (
     Terminal,
     as_json_line,
-    by_reason,
     count,
     fitting,
     one_line,
@@ -34,7 +33,7 @@ from minisearch.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from minisearch.maintenance.chunks import CutFile
+    from minisearch.maintenance.chunks import FileChunks
     from minisearch.maintenance.coverage import Coverage
     from minisearch.types import Chunk, IndexStatus
 
@@ -82,9 +81,9 @@ def _status_text(found: IndexStatus, *, is_verbose: bool) -> str:
         rows.append(("last run", f"{run.outcome}, {run.finished_at or run.started_at}"))
         rows.append(("", ": ".join(filter(None, [" ".join(run.roots), counts]))))
     if is_verbose:
-        from minisearch.maintenance.chunks import how_code_is_cut  # imports all parsers
+        from minisearch.maintenance.chunks import how_code_is_split  # imports all parsers
 
-        rows.append(("code", f"cut {how_code_is_cut()}"))
+        rows.append(("code", f"cut {how_code_is_split()}"))
     lines = [one_line(f"{name:<11}{value}").rstrip() for name, value in rows]
     return "\n".join([*lines, *problem_lines(found, is_verbose=is_verbose)])
 
@@ -138,7 +137,7 @@ def chunks(index: IndexChoice, file: Path, full: bool, model: str | None, as_jso
         click.echo("\n".join(_chunk_lines(cut, Terminal.of_stdout(), full=full)))
 
 
-def _chunk_lines(cut: CutFile, terminal: Terminal, *, full: bool) -> Iterator[str]:
+def _chunk_lines(cut: FileChunks, terminal: Terminal, *, full: bool) -> Iterator[str]:
     kind = ", ".join(dict.fromkeys(filter(None, (cut.format, cut.language))))
     n_chunks = count(len(cut.chunks), "chunk")
     yield one_line(f"{cut.path}: {kind}; {n_chunks} of at most {cut.max_tokens} tokens of {cut.model}")
@@ -166,7 +165,7 @@ def _place(chunk: Chunk) -> str:
     return "  ".join([*parts, *([chunk.heading] if chunk.heading else [])])
 
 
-def _chunks_json(cut: CutFile) -> dict[str, Any]:
+def _chunks_json(cut: FileChunks) -> dict[str, Any]:
     names = ("start", "end", "byte_start", "byte_end", "line", "end_line", "page", "heading", "n_tokens")
     found = {name: value for name, value in asdict(cut).items() if name != "chunks"}
     return found | {

@@ -23,7 +23,7 @@ from minisearch.evaluation.collection import Collection, CollectionDocument
 from minisearch.evaluation.measures import Setting, timed
 from minisearch.evaluation.runs import RankedDocuments
 from minisearch.files.walk import FoundFile
-from minisearch.indexing.changes import CutDocument, DocumentCutter, Outcome, SkippedFile, Unchanged
+from minisearch.indexing.changes import ChunkedDocument, DocumentSplitter, Outcome, SkippedFile, Unchanged
 from minisearch.indexing.plan import FoundFiles
 from minisearch.indexing.writer import IndexWriter
 from minisearch.manifest import Manifest, fingerprint
@@ -32,9 +32,8 @@ from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import Mode
 from minisearch.search.query import literal_query
 from minisearch.search.searcher import check_model
+from minisearch.stores import open_store, open_to_write
 from minisearch.stores.base import FileStamp, StoredDocument
-from minisearch.stores.local import LocalStore
-from minisearch.stores.local.files import writer_lock
 from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Origin, Reranker
 
 COLLECTION_KEY = "collection"  # in the index's metadata if it is an index of a collection, not of files
@@ -107,11 +106,9 @@ def open_benchmark(
         report = IndexWriter(location, encoders, settings=None).index_source(
             FoundFiles(files),
             partial(CollectionSource, documents=documents, whole=whole),
-            Path("/"),
-            backend=None,
             on_progress=on_progress,
         )
-        with LocalStore(location.database) as store:
+        with open_store(location) as store:
             ids = {stored.id: documents[path].id for path, stored in store.documents().items()}
             encoder = encoders.to_index(Manifest.read(store, location.folder).model)
         with MiniSearch(location.folder, encoder=encoder) as engine:
@@ -121,7 +118,7 @@ def open_benchmark(
 def _claim(location: IndexLocation) -> None:
     """Mark the index as one of a collection; InputError if it is one of files, which it would lose."""
     location.create()
-    with writer_lock(location.path), LocalStore(location.database, writable=True) as store:
+    with open_to_write(location) as store:
         meta = store.meta()
         if COLLECTION_KEY not in meta and meta:
             raise InputError(
@@ -141,7 +138,7 @@ class CollectionSource:
     """Makes documents of a collection's entries, by path, as `Reader` does of files."""
 
     stored: Mapping[str, StoredDocument]
-    cutter: DocumentCutter
+    splitter: DocumentSplitter
     documents: Mapping[str, CollectionDocument]
     whole: bool
 
@@ -151,18 +148,20 @@ class CollectionSource:
 
     def _outcome_of(self, path: str) -> Outcome:
         given, stored = self.documents[path], self.stored.get(path)
-        ingest = fingerprint(self.cutter.ingest, "whole" if self.whole else "cut")
+        ingest = fingerprint(self.splitter.ingest, "whole" if self.whole else "cut")
         sha256 = hashlib.sha256(json.dumps([given.title, given.text, given.fields]).encode()).digest()
         if stored and (stored.ingest, stored.sha256) == (ingest, sha256):
             return Unchanged(path)
         document = as_document(path, given)
         if not document.text.strip():
             return SkippedFile(path, "no text in it", is_outdated=stored is not None)
-        chunks = [whole_chunk(document, self.cutter.encoder())] if self.whole else self.cutter.cut(document)
+        chunks = (
+            [whole_chunk(document, self.splitter.encoder())] if self.whole else self.splitter.split(document)
+        )
         row = StoredDocument(
             path, document.format, document.title, NO_STAMP, sha256, ingest, fields=document.fields
         )
-        return CutDocument(row, chunks, ())
+        return ChunkedDocument(row, chunks, ())
 
 
 def as_document(path: str, given: CollectionDocument) -> Document:

@@ -35,16 +35,15 @@ from minisearch.evaluation.known_items import (
     sample,
 )
 from minisearch.evaluation.measures import DEPTH, timed
-from minisearch.manifest import Manifest
+from minisearch.manifest import BACKENDS, Manifest
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.results import MODES, Mode, Query
 from minisearch.search.searcher import check_model
+from minisearch.stores import check_backend, open_store
 from minisearch.stores.base import StoredChunk, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, Encoder, FloatArray, Hits
-from minisearch.vectors import backend_names, load_backend, open_base
-from minisearch.vectors.base import VectorIndex
 
 DEFAULT_N = 200
 MIN_QUERIES = 20  # with fewer the intervals are so wide that they say nothing
@@ -151,9 +150,9 @@ def selftest(
 def _installed(named: Sequence[str]) -> list[str]:
     """The backends named, or else all whose library is installed."""
     found = []
-    for name in dict.fromkeys(named or backend_names()):
+    for name in dict.fromkeys(named or BACKENDS):
         with suppress(*([] if named else [BackendUnavailable])):
-            load_backend(name)
+            check_backend(name)
             found.append(name)
     return found
 
@@ -178,24 +177,18 @@ def _measure_vector_index(index: MaskedIndex, backend: str, on_progress: OnProgr
     """Build and publish a vector index, and compare its results with an exact scan's."""
     on_progress(f"building {backend}", 0, 1)
     dimension = index.manifest.dimension
-    with LocalStore(IndexLocation(index.folder).database, writable=True) as store:
+    queries = list(index.encoder.encode_query([item.text for item in index.items]))
+    with open_store(IndexLocation(index.folder), writable=True) as store, store.snapshot():
         started_s = time.perf_counter()
-        store.publish_index(backend, dimension)
+        store.index.publish(backend, dimension)
         build_s = time.perf_counter() - started_s
-        base = store.index_base()
-        exact = load_backend("flat").build(*store.all_vectors(dimension))
+        base = store.index.base()
+        published, exact = store.vector_index(dimension), store.exact_index(dimension)
     assert base is not None, "it was just published"
-    path = index.folder / base.file
-    published = open_base(backend, path, base.ids, dimension)
-    queries = index.encoder.encode_query([item.text for item in index.items])
-    hits, latencies_s = _nearest(published, queries)
-    recall = overlap(hits, _nearest(exact, queries)[0])
-    return VectorIndexResult(backend, recall, latencies_s, build_s, path.stat().st_size)
-
-
-def _nearest(index: VectorIndex, queries: FloatArray) -> tuple[list[Hits], tuple[float, ...]]:
-    """The ten nearest to each of the queries (q, d), and the seconds that each took."""
-    return timed(lambda query: index.search(query[None], DEPTH)[0], list(queries))
+    hits, latencies_s = timed(lambda query: published.search(query[None], DEPTH)[0], queries)
+    recall = overlap(hits, exact.search(np.stack(queries), DEPTH))
+    n_bytes = (index.folder / base.file).stat().st_size
+    return VectorIndexResult(backend, recall, latencies_s, build_s, n_bytes)
 
 
 def overlap(found: Sequence[Hits], exact: Sequence[Hits]) -> float:
@@ -236,7 +229,7 @@ def masked_copy(
     location.must_exist()
     with tempfile.TemporaryDirectory(prefix="minisearch-") as temporary:
         copy = IndexLocation(Path(temporary) / INDEX_FOLDER)
-        with LocalStore(location.database) as original:
+        with open_store(location) as original:
             n_documents, n_chunks = original.counts()
             if n_documents < MIN_QUERIES:
                 raise InputError(_too_small(location, f"it has {n_documents}"))
@@ -248,7 +241,7 @@ def masked_copy(
             given=encoder, model=None, offline=offline, check_model=partial(check_model, location)
         ).to_index(manifest.model)
         manifest.check(encoder, location.folder)
-        with LocalStore(copy.database, writable=True) as store:
+        with open_store(copy, writable=True) as store:
             items = _choose_queries(store, n, seed, on_progress)
             if len(items) < MIN_QUERIES:
                 raise InputError(_too_small(location, f"{len(items)} of its {n_documents} have one"))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minisearch.errors import InputError
+from minisearch.files.junk import junk_kind
 from minisearch.globs import Pattern, parse_pattern
 from minisearch.manifest import MAX_BYTES, Choices, FileChoice
 
@@ -96,7 +97,7 @@ def deciding(path: str, chain: Sequence[Rules], *, is_folder: bool) -> Rule | No
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a name: ``kind`` is "hidden", "ignored" or "excluded", or "" where it is taken.
+    """What becomes of a name: ``kind`` is "hidden", "ignored", "excluded" or of `junk`, "" where it is taken.
 
     ``is_named`` when an include names it; ``is_kept`` when it is taken though git ignores it; ``is_way``
     when a folder is entered only for what an include names further down.
@@ -144,7 +145,7 @@ class Scope:
         return Verdict("excluded", "not named by any --include")
 
     def _usual(self, path: str, name: str, *, is_folder: bool) -> Verdict:
-        """The verdict of ignore files, and of the convention that a dot hides a name."""
+        """The verdict of ignore files, of the convention that a dot hides a name, and of `junk`."""
         own = deciding(path, self.own, is_folder=is_folder) if self.own else None
         if own and own.ignores:
             return Verdict("ignored", f"ignored by {own.words}")
@@ -153,7 +154,10 @@ class Scope:
         if name.startswith("."):
             return Verdict("hidden", "hidden")
         rule = deciding(path, self.git, is_folder=is_folder) if self.git else None
-        return Verdict("ignored", f"ignored by {rule.words}") if rule and rule.ignores else TAKEN
+        if rule and rule.ignores:
+            return Verdict("ignored", f"ignored by {rule.words}")
+        kind = junk_kind(path, name, is_folder=is_folder)
+        return Verdict(kind, f"{kind}: !{name} in {OWN_FILE} takes it") if kind else TAKEN
 
     def _is_ignored(self, path: str, *, is_folder: bool) -> bool:
         rule = deciding(path, self.git, is_folder=is_folder) if self.git else None

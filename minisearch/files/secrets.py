@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import pairwise
@@ -236,22 +236,26 @@ LETTERS = re.compile(r"[A-Za-z0-9+/=]+")
 KEY_BODY = re.compile(r"(?:[\s\\\"',nr]{0,200}[A-Za-z0-9+/=]{40,})*[\s\\\"',nr]{0,20}[A-Za-z0-9+/=]*")
 
 
-def redact(text: str) -> tuple[str, list[tuple[str, int]]]:
-    """The text with the characters of every secret blanked, and (kind, position) of each, in order.
+def redact(text: str) -> tuple[str, list[Secret]]:
+    """The text with the characters of every secret blanked, and the secrets, in order; they do not overlap.
 
     The text keeps its length and its line breaks, so every position in it still holds.
     """
-    found: list[tuple[str, int]] = []
+    found: list[Secret] = []
     parts: list[str] = []
     reached = 0
     for kind, start, end in sorted(_secrets(text), key=lambda secret: (secret[1], -secret[2])):
         if end <= reached:
             continue
-        begin = max(start, reached)
-        parts += text[reached:begin], re.sub(r"[^\r\n]", BLANK, text[begin:end])
+        if start >= reached:
+            found.append((kind, start, end))
+        else:  # it goes on where another one ends
+            found[-1] = (*found[-1][:2], end)
+        parts += (
+            text[reached : max(start, reached)],
+            re.sub(r"[^\r\n]", BLANK, text[max(start, reached) : end]),
+        )
         reached = end
-        if begin == start:
-            found.append((kind, start))
     return "".join(parts) + text[reached:], found
 
 
@@ -340,57 +344,48 @@ def is_secret_file(name: str) -> str | None:
 LISTED = 5
 LEAST = 8  # characters; a shorter part of a secret may be a common word
 PARTS = re.compile(r"[^\s\"'`,;:=<>()\[\]{}]+")
-NAME_PARTS = re.compile(r"[^\s\"'`,;:=<>()\[\]{}.]+")
-
-Values = tuple[str | float | bool, ...]
 
 
 def screened(document: Document) -> Document:
-    """The document without the secrets in its text, title, headings, and the names and values of its fields.
+    """The document without the secrets in its text, title, headings, notes, and fields.
 
-    What is a secret in the text is one in the rest too, where less of what stands around it may be left.
+    What is a secret in the text is one in the rest too, where less of what stands around it may be left.  A
+    field that is named by a secret is left out.
     """
     text, found = redact(document.text)
-    parts = {part for part in PARTS.findall(_blanked(document.text, text)) if len(part) >= LEAST}
-
-    values = [value for values in document.fields.values() for value in values if isinstance(value, str)]
+    parts = {
+        part
+        for _, start, end in found
+        for part in PARTS.findall(document.text[start:end])
+        if len(part) >= LEAST
+    }
+    fields = {name: values for name, values in document.fields.items() if not _is_secret_name(name, parts)}
+    values = [value for values in fields.values() for value in values if isinstance(value, str)]
     titles = [document.title, *(heading.title for heading in document.headings)]
-    names = _clean(list(document.fields), _as_in_names(parts), NAME_PARTS)
     clean = iter(_clean([*titles, *values, *document.notes], parts))
     return replace(
         document,
         text=text,
         title=next(clean),
         headings=tuple(replace(heading, title=next(clean)) for heading in document.headings),
-        fields=_merged(
-            (name, tuple(next(clean) if isinstance(value, str) else value for value in values))
-            for name, values in zip(names, document.fields.values(), strict=True)
-        ),
+        fields={
+            name: tuple(next(clean) if isinstance(value, str) else value for value in values)
+            for name, values in fields.items()
+        },
         notes=(*clean, *([_note(document, found)] if found else [])),
     )
 
 
-def _as_in_names(parts: Collection[str]) -> set[str]:
-    """Parts of secrets as they appear in the name of a field: in lower case, perhaps after a dot."""
-    pieces = (piece for part in parts for piece in NAME_PARTS.findall(part.lower()))
-    return {piece for piece in pieces if len(piece) >= LEAST}
+def _is_secret_name(name: str, parts: Collection[str]) -> bool:
+    """Whether the name of a field, which is in lower case, holds a secret."""
+    return any(part.lower() in name for part in parts) or bool(redact(name)[1])
 
 
-def _merged(fields: Iterable[tuple[str, Values]]) -> dict[str, Values]:
-    """Fields by name; of names that are alike, now that they are blanked, all values."""
-    merged: dict[str, Values] = {}
-    for name, values in fields:
-        merged[name] = (*merged.get(name, ()), *values)
-    return merged
-
-
-def _clean(texts: Sequence[str], parts: Collection[str], pattern: re.Pattern[str] = PARTS) -> Iterator[str]:
+def _clean(texts: Sequence[str], parts: Collection[str]) -> Iterator[str]:
     """Each of some short texts without secrets, and without parts of others."""
-    together, _ = redact(
-        "\n".join(texts)
-    )  # thousands of headings in one go; it keeps the length and the breaks
+    together, _ = redact("\n".join(texts))  # thousands of headings in one go; it keeps the length
     if parts:
-        together = pattern.sub(lambda part: BLANK * len(part[0]) if part[0] in parts else part[0], together)
+        together = PARTS.sub(lambda part: BLANK * len(part[0]) if part[0] in parts else part[0], together)
     start = 0
     for text in texts:
         yield together[start : start + len(text)]
@@ -402,25 +397,13 @@ def has_only_blanks(text: str) -> bool:
     return BLANK in text and not text.replace(BLANK, "").strip()
 
 
-def _blanked(before: str, after: str) -> str:
-    """What stood where something was blanked, all else as white space."""
-    if before == after:
-        return ""
-    pieces = (
-        before[run.start() : run.end()] if before[run.start() : run.end()] != run[0] else ""
-        for run in re.finditer(f"{BLANK}+", after)
-    )
-    return " ".join(pieces)
-
-
-def _note(document: Document, found: Sequence[tuple[str, int]]) -> str:
+def _note(document: Document, found: Sequence[Secret]) -> str:
     """How many secrets, of which kind and where."""
-    found = sorted(found, key=lambda one: one[1])
     source, anchors = document.origin.source, document.origin.anchors
     listed = [
-        f"{kind}, line {line_number(source, anchors.source_position(position))}"
-        for kind, position in found[:LISTED]
+        f"{kind}, line {line_number(source, anchors.source_position(start))}"
+        for kind, start, _ in found[:LISTED]
     ]
     more = f" and {len(found) - LISTED:,} more" if len(found) > LISTED else ""
-    n = f"{len(found):,} secret{'' if len(found) == 1 else 's'}"
-    return f"{n} blanked: {'; '.join(listed)}{more}"
+    n = f"{len(found):,} possible secret{'' if len(found) == 1 else 's'}"
+    return f"{n} hidden: {'; '.join(listed)}{more} (--keep-secrets indexes them)"

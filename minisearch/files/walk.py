@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minisearch.errors import IngestError
@@ -27,7 +27,8 @@ KINDS = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "dev
 class FoundFile:
     """A file to read: its path, which begins with the given root, and its ``stat`` values.
 
-    ``target`` is the target of a symbolic link, "" otherwise.
+    ``target`` is the target of a symbolic link, "" otherwise.  ``is_named`` if the user named it, by its path
+    or by a pattern to include: then it is read whatever it holds.
     """
 
     path: str
@@ -36,11 +37,15 @@ class FoundFile:
     ctime_ns: int
     target: str = ""
     keeps_secrets: bool = False
+    is_named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A file, or a whole folder, that was left out on purpose: "hidden", "ignored" or "excluded"."""
+    """A file or a whole folder that was left out on purpose.
+
+    ``kind`` is "hidden", "ignored", "excluded" or one of `junk`.
+    """
 
     path: str
     reason: str
@@ -116,7 +121,10 @@ class _Walk:
                 elif entry.is_symlink():
                     links.append((entry.path, scope))
                 else:
-                    yield self._take(entry.path, entry.stat(follow_symlinks=False), scope)
+                    found = self._take(entry.path, entry.stat(follow_symlinks=False), scope)
+                    if isinstance(found, FoundFile) and verdict.is_named:
+                        found = replace(found, is_named=True)
+                    yield found
             except OSError as error:
                 yield _lost(entry.path, error)
         for link, scope in links:
@@ -167,7 +175,8 @@ def _alone(path: str, status: os.stat_result, choices: Choices) -> FoundFile | S
     scope = scope_above(own_name, choices)
     if own_name in choices:
         scope = scope.chosen(choices[own_name], own_name)
-    return _judged(path, status, scope, target=real if real != own_name else "")
+    found = _judged(path, status, scope, target=real if real != own_name else "")
+    return replace(found, is_named=True) if isinstance(found, FoundFile) else found
 
 
 def _judged(path: str, status: os.stat_result, scope: Scope, *, target: str) -> FoundFile | Skipped:

@@ -1,31 +1,30 @@
 """Detect changed files and read them: found files and stored documents go in, one outcome per file comes out.
 
 An outcome says that a file is unchanged, that it is skipped, or which document it holds now, parsed and
-chunked.  Storing, removing and embedding are left to the run, so that another thread can read ahead.
+chunked.  Storing, removing and embedding are left to the run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
-from minisearch.chunking.chunker import cut_document
+from minisearch.chunking.chunker import split_document
 from minisearch.chunking.positions import bytes_under
 from minisearch.errors import CutShort, IngestError, MinisearchError
+from minisearch.files.junk import junk_text_kind
 from minisearch.files.secrets import has_only_blanks, screened
 from minisearch.files.walk import FoundFile
 from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes
-from minisearch.parsers.code import is_cut_at_lines
-from minisearch.parsers.registry import installed_libraries
-from minisearch.parsers.sandbox import Stopped, stoppable
+from minisearch.parsers.registry import installed_libraries, marks_of
 from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
-from minisearch.stores.local import LocalStore
-from minisearch.types import Chunk, Document, Encoder, IntArray, Tokenizer
+from minisearch.types import Chunk, Document, Encoder
 
 # A file that was changed this shortly before it was read may have changed again afterwards, with the same
 # time and size (git's "racy" rule; FAT stores times to 2 s).  Such a file is read again.
@@ -34,7 +33,7 @@ RACY_NS = 2_000_000_000
 # A parser may crash because of the file, or because memory was short for a while: so it is tried again.
 MAX_CRASHES = 3
 
-TOO_MUCH = "it takes more memory to read than there is"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class ReadDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class CutDocument:
+class ChunkedDocument:
     """A new or changed document with its chunks; their vectors are not computed yet."""
 
     row: StoredDocument
@@ -90,12 +89,12 @@ class CutDocument:
         return sum(chunk.n_tokens for chunk in self.chunks)
 
 
-Outcome = Unchanged | SkippedFile | CutDocument
+Outcome = Unchanged | SkippedFile | ChunkedDocument
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentCutter:
-    """Splits documents into chunks for one index, until ``stop`` is set.
+class DocumentSplitter:
+    """Splits documents into chunks for one index.
 
     ``encoder`` is a function, so that a run over unchanged files loads no model.  ``ingest`` is the
     fingerprint of the settings for parsing and chunking.
@@ -104,14 +103,12 @@ class DocumentCutter:
     encoder: Callable[[], Encoder]
     settings: Settings
     ingest: str
-    stop: threading.Event = field(default_factory=threading.Event)
 
-    def cut(self, document: Document) -> list[Chunk]:
-        """The chunks of a document; raises `Stopped` once ``stop`` is set."""
+    def split(self, document: Document) -> list[Chunk]:
+        """The chunks of a document."""
         encoder = self.encoder()
-        tokenizer = _Stoppable(encoder.tokenizer, self.stop)
-        return cut_document(
-            document, tokenizer, settings=self.settings, encoder_max_tokens=encoder.max_tokens
+        return split_document(
+            document, encoder.tokenizer, settings=self.settings, encoder_max_tokens=encoder.max_tokens
         )
 
 
@@ -123,33 +120,34 @@ class Reader:
     """
 
     stored: Mapping[str, StoredDocument]
-    cutter: DocumentCutter
+    splitter: DocumentSplitter
     skipped_before: Mapping[str, SkippedFile] = field(default_factory=dict)
 
     def outcomes(self, files: Mapping[str, FoundFile]) -> Iterator[Outcome]:
         """The outcome of each file; ``files`` has the stored paths as keys."""
         for path, file in files.items():
             outcome = self.read(path, file)
-            if not isinstance(outcome, ReadDocument):
+            if isinstance(outcome, ReadDocument):
+                self.splitter.encoder()  # an error of the model is not an error of this file
+                yield self._safely(path, file, "splitting", partial(self._chunked, outcome))
+            else:
                 yield outcome
-                continue
-            self.cutter.encoder()  # outside the try: an error of the model is not an error of this file
-            try:
-                cut: Outcome = self._cut(outcome)
-            except (MinisearchError, Stopped):
-                raise
-            except MemoryError:
-                cut = self._unreadable_now(path, files[path], TOO_MUCH)
-            except Exception as error:  # a bug must cost one file, not the whole run
-                cut = SkippedFile(path, _internal_error("cutting", error), is_outdated=False)
-            yield cut
 
     def read(self, path: str, file: FoundFile) -> Unchanged | SkippedFile | ReadDocument:
         """The outcome of one file, without chunking it; needs no model."""
+        return self._safely(path, file, "reading", partial(self._read, path, file))
+
+    def _safely(self, path: str, file: FoundFile, what: str, step: Callable[[], T]) -> T | SkippedFile:
+        """The result of a step; a bug in it, or too large a file, costs this file, not the whole run."""
         try:
-            return self._read(path, file)
-        except MemoryError:  # the size limit was raised, and the file is larger than the free memory
-            return self._unreadable_now(path, file, TOO_MUCH)
+            return step()
+        except MinisearchError:
+            raise
+        except MemoryError:
+            return self._unreadable_now(path, file, "it takes more memory to read than there is")
+        except Exception as error:
+            reason = f"{what} it failed ({type(error).__name__}: {error}), which should not happen"
+            return SkippedFile(path, f"{reason}: please report it", is_outdated=False)
 
     def _read(self, path: str, file: FoundFile) -> Unchanged | SkippedFile | ReadDocument:
         stored = self.stored.get(path)
@@ -158,8 +156,8 @@ class Reader:
         has_same_settings = stored is not None and stored.ingest == ingest
         if stored and has_same_settings and _is_trusted(stored.stamp, stamp):
             return Unchanged(path)
-        # A newly installed library may read a file that was skipped before.
-        reader_fingerprint = fingerprint(ingest, *installed_libraries())
+        # A newly installed library may read a file that was skipped before, and so may a run that names it.
+        reader_fingerprint = fingerprint(ingest, *installed_libraries(), *["named"] * file.is_named)
         skipped = None if stored else self._still_skipped(path, stamp, reader_fingerprint)
         if skipped:
             return skipped
@@ -171,9 +169,8 @@ class Reader:
         if stored and has_same_settings and stored.sha256 == sha256:
             return Unchanged(path, stamp)
         try:
-            with stoppable(self.cutter.stop):
-                document = _document(file, data)
-        except IngestError as error:
+            document = _document(file, data)
+        except MinisearchError as error:
             if stored and stored.sha256 == sha256 and not isinstance(error, _Screened):
                 return self._unreadable_now(
                     path, file, str(error)
@@ -182,10 +179,6 @@ class Reader:
             if isinstance(error, CutShort):
                 reason, skip = self._cut_short(path, reason, skip)
             return SkippedFile(path, reason, stored is not None, skip)
-        except (MemoryError, Stopped):
-            raise
-        except Exception as error:  # a bug must cost one file, not the whole run
-            return SkippedFile(path, _internal_error("reading", error), is_outdated=False)
         row = StoredDocument(
             path=path,
             format=document.format,
@@ -201,10 +194,9 @@ class Reader:
         return ReadDocument(row, document)
 
     def _ingest_of(self, file: FoundFile) -> str:
-        """The fingerprint of the settings for this file; for code, also whether a grammar is installed."""
-        marks = ["with secrets"] if file.keeps_secrets else []
-        marks += ["at lines"] if is_cut_at_lines(file.path) else []
-        return fingerprint(self.cutter.ingest, *marks) if marks else self.cutter.ingest
+        """The fingerprint of the settings for this file, and of how a file of its name is read."""
+        marks = [*marks_of(file.path), *["with secrets"] * file.keeps_secrets]
+        return fingerprint(self.splitter.ingest, *marks) if marks else self.splitter.ingest
 
     def _still_skipped(self, path: str, stamp: FileStamp, reader_fingerprint: str) -> SkippedFile | None:
         """The outcome of an earlier run, if reading the file again would give the same."""
@@ -220,7 +212,7 @@ class Reader:
         earlier = self.skipped_before.get(path)
         n_crashes = 1
         known = earlier.stamp if earlier else None
-        if known and known.ingest == now.ingest and _is_same(known.stamp, now.stamp):
+        if known and known.ingest == now.ingest and known.stamp.is_same(now.stamp):
             n_crashes += known.n_crashes or MAX_CRASHES
         if n_crashes >= MAX_CRASHES:
             reason = f"{reason}, as in {MAX_CRASHES} runs: left until it is changed or touched"
@@ -234,24 +226,13 @@ class Reader:
         kept = "; its earlier text is kept" if stored is not None else ""
         return SkippedFile(path, reason + kept, is_outdated=False)
 
-    def _cut(self, read: ReadDocument) -> CutDocument:
-        chunks = self.cutter.cut(read.document)
+    def _chunked(self, read: ReadDocument) -> ChunkedDocument:
+        chunks = self.splitter.split(read.document)
         spans = [(one.start, one.end) for one in chunks]
         n_bytes_indexed = bytes_under(read.document, spans, read.row.stamp.n_bytes)
-        return CutDocument(replace(read.row, n_bytes_indexed=n_bytes_indexed), chunks, read.document.notes)
-
-
-def _internal_error(what: str, error: Exception) -> str:
-    return f"{what} it failed ({type(error).__name__}: {error}), which should not happen: please report it"
-
-
-def earlier_skipped(store: LocalStore) -> dict[str, SkippedFile]:
-    """The files that earlier runs skipped, with their stamps from then."""
-    stamps = store.journal.skip_stamps()
-    return {
-        one.path: SkippedFile(one.path, one.reason, is_outdated=False, stamp=stamps.get(one.path))
-        for one in store.journal.skipped()
-    }
+        return ChunkedDocument(
+            replace(read.row, n_bytes_indexed=n_bytes_indexed), chunks, read.document.notes
+        )
 
 
 class _Screened(IngestError):
@@ -263,6 +244,8 @@ def _document(file: FoundFile, data: bytes) -> Document:
     document = parse(file.path, data)
     if not document.text.strip():  # checked here, before a model is loaded for chunking
         raise IngestError("no text in it")
+    if not file.is_named and (kind := junk_text_kind(document.text, document.language)):
+        raise IngestError(f"{kind}: --include takes it")
     if file.keeps_secrets:
         return document
     document = screened(document)
@@ -282,7 +265,7 @@ def _read_unchanging(file: FoundFile, stamp: FileStamp) -> tuple[bytes, FileStam
         after = _stamp(path)
         if after is None:
             raise IngestError("vanished while it was being read")
-        if _is_same(after, stamp):
+        if after.is_same(stamp):
             return data, stamp
         stamp = after
     raise IngestError("changes while it is being read: the next run will try again")
@@ -298,23 +281,6 @@ def _stamp(path: str) -> FileStamp | None:
     return FileStamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, now_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stoppable:
-    """A tokenizer that can be stopped between two calls; a huge document needs a minute of calls."""
-
-    tokenizer: Tokenizer
-    stop: threading.Event
-
-    def spans(self, texts: Sequence[str]) -> list[IntArray]:
-        if self.stop.is_set():
-            raise Stopped
-        return self.tokenizer.spans(texts)
-
-
 def _is_trusted(stored: FileStamp, now: FileStamp) -> bool:
     """Whether the stamps are equal and prove that the content is unchanged."""
-    return _is_same(stored, now) and max(stored.mtime_ns, stored.ctime_ns) + RACY_NS < stored.read_at_ns
-
-
-def _is_same(one: FileStamp, other: FileStamp) -> bool:
-    return (one.n_bytes, one.mtime_ns, one.ctime_ns) == (other.n_bytes, other.mtime_ns, other.ctime_ns)
+    return stored.is_same(now) and max(stored.mtime_ns, stored.ctime_ns) + RACY_NS < stored.read_at_ns

@@ -11,13 +11,15 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from minisearch.errors import IngestError, ShrinkRefused
 from minisearch.files.walk import FoundFile
 from minisearch.manifest import FileChoice
 from minisearch.parsers import read_bytes
 from minisearch.paths import IndexLocation, is_below, quoted
-from minisearch.stores.base import StoredDocument
+from minisearch.stores.base import FileStamp, StoredDocument
 
 # The share of an index's documents, and of those below each root, that a run may remove.  One document may
 # always be removed: deleting one of two files is normal.
@@ -40,6 +42,7 @@ def vanished(
     return [key for key, path in paths if is_below(path, roots) and not is_below(path, unreadable)]
 
 
+@dataclass(frozen=True)
 class RemovalGuard:
     """Decides whether a run may remove documents; with ``prune`` it may remove any number.
 
@@ -47,104 +50,93 @@ class RemovalGuard:
     the paths that the user gave.  ``choice`` has the options of the run, for the command in the message.
     """
 
-    def __init__(
-        self,
-        location: IndexLocation,
-        roots: Mapping[str, str],
-        stored: Mapping[str, StoredDocument],
-        files: Mapping[str, FoundFile],
-        gone: Sequence[str],
-        *,
-        prune: bool,
-        choice: FileChoice | None,
-    ) -> None:
-        self._location = location
-        self._roots = roots
-        self._stored = stored
-        self._gone = gone
-        self._prune = prune
-        self._options = "" if choice is None else choice.options()
-        self._emptied = [key for key, file in files.items() if not file.size and key in stored]
-        self._moved_to = {} if prune else _moved_to(gone, stored, files)
+    location: IndexLocation
+    roots: Mapping[str, str]
+    stored: Mapping[str, StoredDocument]
+    files: Mapping[str, FoundFile]
+    gone: Sequence[str]
+    prune: bool
+    choice: FileChoice | None
+
+    @cached_property
+    def _moved_to(self) -> dict[str, str]:
+        """The new or changed file with the same bytes, for each document whose file no longer exists.
+
+        Each file is used for one document only.  Only files of the size of such a document are read.
+        """
+        sizes = {self.stored[key].stamp.n_bytes for key in self.gone}
+        by_content: dict[bytes, list[str]] = {}
+        for key, file in self.files.items():
+            if file.size in sizes and _has_changed(file, self.stored.get(key)):
+                try:
+                    sha256 = hashlib.sha256(read_bytes(file.target or file.path)).digest()
+                except (IngestError, MemoryError):  # the run reports it
+                    continue
+                by_content.setdefault(sha256, []).append(key)
+        candidates = ((key, by_content.get(self.stored[key].sha256)) for key in self.gone)
+        return {key: there.pop() for key, there in candidates if there}
 
     def check_before(self) -> None:
         """Raise ShrinkRefused before the run changes anything."""
-        self._check({*self._lost(), *self._emptied}, "nothing was changed")
+        if self.prune:
+            return
+        emptied = {key for key, file in self.files.items() if not file.size and key in self.stored}
+        self._check({*self._lost(), *emptied}, "nothing was changed")
 
     def check_after(self, outdated: Collection[str], skipped: Collection[str]) -> None:
         """Raise ShrinkRefused after all files are read, before any document is removed.
 
         ``outdated`` are documents whose files no longer have text, ``skipped`` all files without text.
         """
+        if self.prune:
+            return
         self._check(
             {*self._lost(skipped), *outdated}, "new and changed documents are stored, and nothing was removed"
         )
 
     def _lost(self, skipped: Collection[str] = ()) -> Iterator[str]:
         """The documents whose files no longer exist and whose bytes are in no other readable file."""
-        for key in self._gone:
+        for key in self.gone:
             there = self._moved_to.get(key)
             if there is None or there in skipped:
                 yield key
 
     def _check(self, lost: set[str], done: str) -> None:
-        if self._prune or not (excess := self._excess(lost)):
+        if not (excess := self._excess(lost)):
             return
-        folder = os.path.commonpath([os.path.dirname(self._location.absolute(key)) for key in lost])  # noqa: PTH120
-        where = self._location.shown(self._location.key_of(folder))
+        options = "" if self.choice is None else self.choice.options()
+        folder = os.path.commonpath([os.path.dirname(self.location.absolute(key)) for key in lost])  # noqa: PTH120
+        where = self.location.shown(self.location.key_of(folder))
         raise ShrinkRefused(
             f"this run would remove {excess}, all from {where}; {done}. If a disk is not mounted, or a "
             f"pattern or folder is wrong, correct that; to remove the documents: minisearch index "
-            f"{' '.join(map(quoted, self._roots.values()))}{self._options} --prune{self._location.option}"
+            f"{' '.join(map(quoted, self.roots.values()))}{options} --prune{self.location.option}"
         )
 
     def _excess(self, lost: set[str]) -> str:
         """A description of what would be removed, if it is too much; otherwise ""."""
-        n_documents = len(self._stored)
+        n_documents = len(self.stored)
         if len(lost) > max(1, MAX_SHARE * n_documents):
             return f"{len(lost):,} of the index's {n_documents:,} documents"
         n_lost = Counter(root for key in lost for root in self._roots_above(key))
         if any(n > 1 for n in n_lost.values()):
-            n_stored = Counter(root for key in self._stored for root in self._roots_above(key))
+            n_stored = Counter(root for key in self.stored for root in self._roots_above(key))
             for root, n in n_lost.items():
                 if n > max(1, MAX_SHARE * n_stored[root]):
-                    return f"{n:,} of the {n_stored[root]:,} documents of {self._roots[root]}"
+                    return f"{n:,} of the {n_stored[root]:,} documents of {self.roots[root]}"
         return ""
 
     def _roots_above(self, key: str) -> Iterator[str]:
         """The roots that a document is below."""
-        path = self._location.absolute(key)
+        path = self.location.absolute(key)
         while True:
-            if path in self._roots:
+            if path in self.roots:
                 yield path
             if (parent := os.path.dirname(path)) == path:  # noqa: PTH120 - a hundred thousand strings
                 return
             path = parent
 
 
-def _moved_to(
-    gone: Sequence[str], stored: Mapping[str, StoredDocument], files: Mapping[str, FoundFile]
-) -> dict[str, str]:
-    """The new or changed file with the same bytes, for each document whose file no longer exists.
-
-    Each file is used for one document only.  Only files of the size of such a document are read.
-    """
-    sizes = {stored[key].stamp.n_bytes for key in gone}
-    by_content: dict[bytes, list[str]] = {}
-    for key, file in files.items():
-        if file.size in sizes and _has_changed(file, stored.get(key)):
-            try:
-                sha256 = hashlib.sha256(read_bytes(file.target or file.path)).digest()
-            except (IngestError, MemoryError):  # the run reports it
-                continue
-            by_content.setdefault(sha256, []).append(key)
-    candidates = ((key, by_content.get(stored[key].sha256)) for key in gone)
-    return {key: there.pop() for key, there in candidates if there}
-
-
 def _has_changed(file: FoundFile, stored: StoredDocument | None) -> bool:
     """Whether a file is new, or its stamp differs from the stored one."""
-    if stored is None:
-        return True
-    stamp = stored.stamp
-    return (file.size, file.mtime_ns, file.ctime_ns) != (stamp.n_bytes, stamp.mtime_ns, stamp.ctime_ns)
+    return stored is None or not stored.stamp.is_same(FileStamp(file.size, file.mtime_ns, file.ctime_ns, 0))

@@ -1,43 +1,33 @@
 """One indexing run: find the files, detect changes, encode new texts, store them.
 
-    found files -> outcomes, read ahead -> windows of documents -> vectors -> one transaction per document
+    found files -> outcomes -> windows of documents -> vectors -> one transaction per document
 
-A plan and a source of documents go in; stored documents and a report come out.  One thread reads and chunks
-files ahead; the calling thread uses the model and the store.  Changed documents are collected into windows,
-encoded together and stored one by one.  A text whose vector is already stored for any document is not encoded
-again.  If a run is interrupted, only the documents that are not yet stored are lost; the next run continues
-from there.
+A plan and a source of documents go in; stored documents and a report come out.  Changed documents are
+collected into windows, encoded together and stored one by one.  A text whose vector is already stored for any
+document is not encoded again.  If a run is interrupted, only the documents that are not yet stored are lost;
+the next run continues from there.
 """
 
 from __future__ import annotations
 
-import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from minisearch.files.walk import FoundFile
-from minisearch.indexing.changes import CutDocument, Outcome, SkippedFile, Unchanged
-from minisearch.indexing.plan import Plan, Tally, n_left_out
+from minisearch.indexing.changes import ChunkedDocument, Outcome, Unchanged
+from minisearch.indexing.plan import Plan, Tally
 from minisearch.stores.local import LocalStore
 from minisearch.text import is_mostly_latin
-from minisearch.threads import DaemonThread
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport
 
 # Texts are encoded in windows of this many tokens, sorted by length into batches: one of this size takes 5%
 # less time than four of a quarter.  Progress still shows every few seconds.  An interrupt loses at most one
-# window.  The reader thread stays at most this many tokens ahead.
+# window.
 WINDOW_TOKENS = 65_536
-
-# The longest wait for a reader thread that hangs, on a network folder that has disappeared or in a long step
-# of a parser: Ctrl-C must end a command within two seconds.
-JOIN_TIMEOUT_S = 1.0
-CHECK_S = 0.5  # how often to check that the reader thread is still running
 
 # The sample of a document's text by which its script is detected: at least so many chunks, and so many
 # characters of each.
@@ -58,8 +48,8 @@ class Run:
     """One run of a plan; `report` can be called at any time, also during `execute`.
 
     ``encoder`` is a function of the number of tokens to encode.  So a run without changes loads no model, and
-    a run with few changes can use an encoder that loads faster.  Setting ``stop`` makes the source stop.
-    ``tally`` has the outcome of each file so far.  No document is removed while files are read.
+    a run with few changes can use an encoder that loads faster.  ``tally`` has the outcome of each file so
+    far.  No document is removed while files are read.
     """
 
     def __init__(
@@ -68,7 +58,6 @@ class Run:
         plan: Plan,
         source: DocumentSource,
         *,
-        stop: threading.Event,
         dimension: int,
         encoder: Callable[[int], Encoder],
         on_progress: Callable[[IndexProgress], None],
@@ -78,7 +67,6 @@ class Run:
         self._plan = plan
         self._files = plan.found_files.files
         self._source = source
-        self._stop = stop
         self._dimension = dimension
         self._encoder = encoder
         self._on_progress = on_progress
@@ -91,12 +79,11 @@ class Run:
     def execute(self) -> None:
         """Add and update documents; each window is stored before the next is encoded."""
         self._report_progress()
-        outcomes = self._source.outcomes(self._files)
-        with read_ahead(outcomes, limit=WINDOW_TOKENS, size=_queue_size, stop=self._stop) as read:
-            for window in self._windows(read):
-                vectors = self._vectors([chunk for document in window for chunk in document.chunks])
-                for document in window:
-                    self._put(document, vectors)
+        changed = self._changed(self._source.outcomes(self._files))
+        for window in _windows(changed, lambda document: document.n_tokens):
+            vectors = self._vectors([chunk for document in window for chunk in document.chunks])
+            for document in window:
+                self._put(document, vectors)
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove documents and count them."""
@@ -106,7 +93,7 @@ class Run:
 
     def report(self) -> IngestReport:
         """The report of the run so far."""
-        tally, n = self.tally, n_left_out(self._plan.found_files)
+        tally, n = self.tally, Counter(one.kind for one in self._plan.found_files.left_out.values())
         return IngestReport(
             added=len(tally.added),
             updated=len(tally.updated),
@@ -116,6 +103,7 @@ class Run:
             n_hidden=n["hidden"],
             n_ignored=n["ignored"],
             n_excluded=n["excluded"],
+            n_junk={kind: n[kind] for kind in sorted(n) if kind not in {"hidden", "ignored", "excluded"}},
             n_in_other_scripts=self._n_in_other_scripts,
             n_chunks=self._n_chunks,
             n_encoded=self._n_encoded,
@@ -123,28 +111,17 @@ class Run:
             encoding_s=self._encoding_s,
         )
 
-    # --- outcomes -> windows -----------------------------------------------------------------------
+    # --- outcomes -> documents -----------------------------------------------------------------------
 
-    def _windows(self, outcomes: Iterable[Outcome]) -> Iterator[list[CutDocument]]:
-        """Collect changed documents into windows; handle unchanged and skipped files at once."""
-        window: list[CutDocument] = []
-        n_tokens = 0
+    def _changed(self, outcomes: Iterable[Outcome]) -> Iterator[ChunkedDocument]:
+        """The changed documents; unchanged and skipped files are recorded at once."""
         for outcome in outcomes:
-            if not isinstance(outcome, CutDocument):
-                self._handle(outcome)
+            if isinstance(outcome, ChunkedDocument):
+                yield outcome
                 continue
-            window.append(outcome)
-            n_tokens += outcome.n_tokens
-            if n_tokens >= WINDOW_TOKENS:
-                yield window
-                window, n_tokens = [], 0
-        yield window
-
-    def _handle(self, outcome: Unchanged | SkippedFile) -> None:
-        """Record an unchanged or skipped file."""
-        if isinstance(outcome, Unchanged) and outcome.stamp is not None:
-            self._store.restamp(self._plan.stored[outcome.path].id, outcome.stamp)
-        self._count(outcome)
+            if isinstance(outcome, Unchanged) and outcome.stamp is not None:
+                self._store.restamp(self._plan.stored[outcome.path].id, outcome.stamp)
+            self._count(outcome)
 
     # --- chunks -> vectors -> store ----------------------------------------------------------------
 
@@ -154,7 +131,7 @@ class Run:
         vectors = self._store.known_vectors(list(n_tokens), dimension=self._dimension)
         unknown = [text for text in n_tokens if text not in vectors]
         self._n_texts_done += len(n_tokens) - len(unknown)
-        for texts in _split_into_windows(unknown, n_tokens):
+        for texts in _windows(unknown, n_tokens.__getitem__):  # a huge document shows progress too
             started_s = time.perf_counter()
             n_text_tokens = sum(n_tokens[text] for text in texts)
             self._report_progress("loading the model")  # immediate if it is loaded already
@@ -168,7 +145,7 @@ class Run:
             self._report_progress()
         return vectors
 
-    def _put(self, document: CutDocument, vectors: dict[str, FloatArray]) -> None:
+    def _put(self, document: ChunkedDocument, vectors: dict[str, FloatArray]) -> None:
         chunks = document.chunks
         chunk_vectors = np.stack([vectors[chunk.embedded] for chunk in chunks])
         self._store.put(document.row, chunks, chunk_vectors, document.notes)
@@ -202,95 +179,15 @@ def is_in_another_script(chunks: Sequence[Chunk]) -> bool:
     return not is_mostly_latin("".join(chunk.text[:N_SAMPLED_CHARACTERS] for chunk in sampled))
 
 
-def _queue_size(outcome: Outcome) -> int:
-    """The size of an outcome in the read-ahead queue: its tokens, plus 1 so that it is never 0."""
-    return 1 + (outcome.n_tokens if isinstance(outcome, CutDocument) else 0)
-
-
-def _split_into_windows(texts: Sequence[str], n_tokens: dict[str, int]) -> Iterator[list[str]]:
-    """The texts in order, in lists of about WINDOW_TOKENS, so that a huge document shows progress too."""
-    window: list[str] = []
+def _windows(items: Iterable[Item], n_tokens: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """The items in order, in lists of about WINDOW_TOKENS."""
+    window: list[Item] = []
     n_in_window = 0
-    for text in texts:
-        window.append(text)
-        n_in_window += n_tokens[text]
+    for item in items:
+        window.append(item)
+        n_in_window += n_tokens(item)
         if n_in_window >= WINDOW_TOKENS:
             yield window
             window, n_in_window = [], 0
     if window:
         yield window
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """The last entry of the queue, with the error that ended the items early, if any."""
-
-    error: BaseException | None = None
-
-
-@contextmanager
-def read_ahead(
-    items: Iterable[Item],
-    *,
-    limit: int,
-    size: Callable[[Item], int] = lambda _: 1,
-    stop: threading.Event | None = None,
-) -> Iterator[Iterator[Item]]:
-    """The items in order, produced by a background thread while the caller uses earlier ones.
-
-    >>> with read_ahead(range(3), limit=2) as numbers:
-    ...     list(numbers)
-    [0, 1, 2]
-
-    The total size of the waiting items is below ``limit``, not counting the last one.  Leaving the block sets
-    ``stop``; code that takes long to produce an item may check it and raise any exception.  An exception of
-    the iterable is raised in the thread that takes the items.
-    """
-    stop = stop or threading.Event()
-    # SimpleQueue, because a KeyboardInterrupt can leave a Condition or a Queue locked.
-    made: SimpleQueue[tuple[Item, int] | _End] = SimpleQueue()
-    taken: SimpleQueue[int] = SimpleQueue()  # sizes
-
-    def make() -> None:
-        waiting = 0
-        try:
-            for item in items:
-                n = size(item)
-                made.put((item, n))
-                waiting += n
-                while waiting >= limit and not stop.is_set():
-                    waiting -= taken.get()
-                if stop.is_set():
-                    break
-            made.put(_End())
-        except BaseException as error:  # raised again in `take`
-            made.put(_End(error))
-
-    def take() -> Iterator[Item]:
-        while not isinstance(next_ := _next(made, maker), _End):
-            item, n = next_
-            taken.put(n)
-            yield item
-        if next_.error is not None:
-            raise next_.error
-
-    # A daemon, so that a thread that hangs does not keep the process alive.
-    maker = DaemonThread(make, name="read ahead")
-    try:
-        maker.start()
-        yield take()
-    finally:
-        stop.set()
-        taken.put(0)  # wakes the thread if the queue is full
-        if maker.is_alive():
-            maker.join(JOIN_TIMEOUT_S)
-
-
-def _next(made: SimpleQueue[tuple[Item, int] | _End], maker: DaemonThread) -> tuple[Item, int] | _End:
-    """The next entry of the queue; MemoryError if the thread ended without one, for lack of memory."""
-    while True:
-        try:
-            return made.get(timeout=CHECK_S)
-        except Empty:  # noqa: PERF203 - at most twice a second
-            if not maker.is_alive() and made.empty():
-                raise MemoryError from None

@@ -7,10 +7,7 @@ is left to `changes`.  A `Tally` collects the outcome of each file, in a run and
 from __future__ import annotations
 
 import os
-import shlex
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,17 +15,17 @@ from minisearch.errors import IndexNotFound, IngestError, InputError, ShrinkRefu
 from minisearch.files.scope import Scope
 from minisearch.files.walk import FoundFile, LeftOut, Unreadable, walk
 from minisearch.indexing.changes import (
-    CutDocument,
-    DocumentCutter,
+    ChunkedDocument,
+    DocumentSplitter,
     ReadDocument,
     Reader,
     SkippedFile,
     Unchanged,
-    earlier_skipped,
 )
 from minisearch.indexing.guard import RemovalGuard, vanished
 from minisearch.manifest import Choices, FileChoice, Manifest, Settings, with_choice
 from minisearch.paths import IndexLocation, is_below, quoted, real_path
+from minisearch.stores import open_store
 from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, Note, Skipped
@@ -45,6 +42,25 @@ class FoundFiles:
     skipped: dict[str, Skipped] = field(default_factory=dict)
     left_out: dict[str, LeftOut] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What an index holds before a run; by default nothing, as if there is none."""
+
+    manifest: Manifest | None = None
+    documents: Mapping[str, StoredDocument] = field(default_factory=dict)
+    skipped: Mapping[str, SkippedFile] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, store: LocalStore, location: IndexLocation) -> IndexState:
+        """The state of the index in a store."""
+        stamps = store.journal.skip_stamps()
+        skipped = {
+            one.path: SkippedFile(one.path, one.reason, is_outdated=False, stamp=stamps.get(one.path))
+            for one in store.journal.skipped()
+        }
+        return cls(manifest_of(store, location), store.documents(), skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,44 +83,41 @@ class Plan:
 def make_plan(
     location: IndexLocation,
     paths: Collection[str | os.PathLike[str]],
+    state: IndexState,
     *,
-    store: LocalStore | None,
     choice: FileChoice | None,
     prune: bool,
 ) -> Plan:
-    """The plan of a run over these paths; ``store`` is None if there is no index yet.
+    """The plan of a run over these paths.
 
     Raises InputError without a path, IngestError for a path that does not exist or has no files.
     """
     if not paths:
         raise InputError("nothing to index: name at least one file or folder")
     roots = {str(real_path(path)): os.fspath(path) for path in paths}
-    choices: Choices = {}
-    indexed_roots: list[str] = []
-    if store is not None and (manifest := manifest_of(store, location)):
-        choices, indexed_roots = manifest.choice_paths(location), manifest.root_paths(location)
-    choices = with_choice(choices, roots, choice)
-    found_files = find_files(roots, location, choices, indexed_roots=indexed_roots)
-    return plan_for(found_files, location, roots, store=store, choices=choices, choice=choice, prune=prune)
+    manifest = state.manifest
+    choices = with_choice(manifest.choice_paths(location) if manifest else {}, roots, choice)
+    found_files = find_files(
+        roots, location, choices, indexed_roots=manifest.root_paths(location) if manifest else ()
+    )
+    return plan_for(found_files, location, roots, state, choices=choices, choice=choice, prune=prune)
 
 
 def plan_for(
     found_files: FoundFiles,
     location: IndexLocation,
     roots: Mapping[str, str],
+    state: IndexState,
     *,
-    store: LocalStore | None,
     choices: Choices | None = None,
     choice: FileChoice | None = None,
     prune: bool,
 ) -> Plan:
     """The plan of a run over files that are already found."""
-    stored = store.documents() if store else {}
+    stored = state.documents
     gone = vanished(stored, found_files.files, found_files.unreadable, location, roots)
     guard = RemovalGuard(location, roots, stored, found_files.files, gone, prune=prune, choice=choice)
-    return Plan(
-        roots, choices or {}, found_files, stored, earlier_skipped(store) if store else {}, gone, guard
-    )
+    return Plan(roots, choices or {}, found_files, stored, state.skipped, gone, guard)
 
 
 def manifest_of(store: LocalStore, location: IndexLocation) -> Manifest | None:
@@ -140,7 +153,7 @@ class Tally:
         # Only the size is stored: the next walk will report these files again.
         self.stamps = {key: _size_stamp(one.n_bytes) for key, one in plan.found_files.skipped.items()}
 
-    def add(self, outcome: Unchanged | SkippedFile | ReadDocument | CutDocument) -> None:
+    def add(self, outcome: Unchanged | SkippedFile | ReadDocument | ChunkedDocument) -> None:
         """Count the outcome of one file."""
         path = outcome.path
         if isinstance(outcome, SkippedFile):
@@ -210,23 +223,11 @@ def find_files(
 
 
 def _excluding_patterns(root: str, items: Iterable[object], choices: Choices) -> str:
-    """The patterns that excluded files of a root, as options, with a hint on commas; "" for none."""
+    """The options that excluded files of a root, with a hint on commas; "" for none."""
     if not any(isinstance(item, LeftOut) and item.kind == "excluded" for item in items):
         return ""
-    given = [
-        (f"--{name}", pattern)
-        for path, one in choices.items()
-        if is_below(root, {path})
-        for name, patterns in (("include", one.include), ("exclude", one.exclude))
-        for pattern in patterns or ()
-    ]
-    separate = [(name, part) for name, pattern in given for part in pattern.split(",") if "," in pattern]
-    hint = f" (commas do not separate patterns; write: {_options(separate)})" if separate else ""
-    return f"{_options(given)}{hint}" if given else ""
-
-
-def _options(given: Iterable[tuple[str, str]]) -> str:
-    return " ".join(f"{name} {shlex.quote(pattern)}" for name, pattern in given)
+    options = "".join(one.options() for path, one in choices.items() if is_below(root, {path})).strip()
+    return options + " (commas do not separate patterns: repeat the option)" * ("," in options)
 
 
 def _resolve_overlaps(found_files: FoundFiles, roots: Sequence[str]) -> None:
@@ -247,11 +248,6 @@ def _resolve_overlaps(found_files: FoundFiles, roots: Sequence[str]) -> None:
 def is_at_or_below(path: str, folder: str) -> bool:
     """Whether an absolute path is this folder or a path below it."""
     return path.startswith(folder) and (len(path) == len(folder) or path[len(folder)] == "/" or folder == "/")
-
-
-def n_left_out(found_files: FoundFiles) -> Counter[str]:
-    """How many files and folders were left out as "hidden", "ignored" and "excluded"."""
-    return Counter(one.kind for one in found_files.left_out.values())
 
 
 # --- preview -------------------------------------------------------------------------------------------
@@ -284,18 +280,15 @@ def preview(
 ) -> Preview:
     """`MiniSearch.preview`."""
     location.must_be_free()
-    with ExitStack() as stack:
-        store = manifest = None
-        if location.exists():
-            store = stack.enter_context(LocalStore(location.database))
-            stack.enter_context(store.snapshot())
+    state, ingest = IndexState(), ""
+    if location.exists():
+        with open_store(location) as store, store.snapshot():
             manifest = Manifest.read(store, location.folder)
-            manifest = manifest if settings is None else manifest.cut_by(settings)
-        plan = make_plan(location, paths, store=store, choice=choice, prune=prune)
-    cutter = DocumentCutter(_no_encoder, settings or Settings(), "")
-    if manifest is not None:
-        cutter = DocumentCutter(_no_encoder, manifest.settings, manifest.ingest)
-    reader, tally = Reader(plan.stored, cutter, plan.skipped_before), Tally(plan)
+            ingest = (manifest if settings is None else manifest.with_settings(settings)).ingest
+            state = IndexState.of(store, location)
+    plan = make_plan(location, paths, state, choice=choice, prune=prune)
+    splitter = DocumentSplitter(_no_encoder, Settings(), ingest)  # it splits nothing
+    reader, tally = Reader(plan.stored, splitter, plan.skipped_before), Tally(plan)
     for key, file in plan.found_files.files.items():
         tally.add(reader.read(key, file))
 
@@ -332,4 +325,4 @@ def _refusal(guard: RemovalGuard, tally: Tally) -> str:
 
 
 def _no_encoder() -> Encoder:
-    raise AssertionError("a preview cuts nothing")
+    raise AssertionError("a preview splits nothing")

@@ -16,9 +16,17 @@ from functools import partial
 from pathlib import Path
 
 from minisearch.errors import InputError
-from minisearch.indexing.changes import DocumentCutter, Reader
+from minisearch.indexing.changes import DocumentSplitter, Reader
 from minisearch.indexing.pipeline import DocumentSource, Run
-from minisearch.indexing.plan import FoundFiles, Plan, choice_notes, make_plan, manifest_of, plan_for
+from minisearch.indexing.plan import (
+    FoundFiles,
+    IndexState,
+    Plan,
+    choice_notes,
+    make_plan,
+    manifest_of,
+    plan_for,
+)
 from minisearch.manifest import (
     DEFAULT_BACKEND,
     DEFAULT_MODEL,
@@ -31,13 +39,12 @@ from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, check_roots, is_below, real_path, with_trusted
 from minisearch.search import confidence
+from minisearch.stores import check_backend, open_store, open_to_write
 from minisearch.stores.base import StoredDocument
 from minisearch.stores.local import LocalStore
-from minisearch.stores.local.files import writer_lock
 from minisearch.types import Encoder, IndexProgress, IngestReport, Note, Skipped
-from minisearch.vectors import load_backend
 
-MakeSource = Callable[[Mapping[str, StoredDocument], DocumentCutter], DocumentSource]
+MakeSource = Callable[[Mapping[str, StoredDocument], DocumentSplitter], DocumentSource]
 
 
 class IndexWriter:
@@ -59,20 +66,19 @@ class IndexWriter:
     ) -> IngestReport:
         """`MiniSearch.index`."""
         if backend is not None:
-            load_backend(backend)  # an unknown backend fails before any work
+            check_backend(backend)  # an unknown backend fails before any work
         started_s = time.perf_counter()
         self._location.must_be_free()
         plan = None
         if not self._location.exists():  # no index is created if there are no files
-            plan = make_plan(self._location, paths, store=None, choice=choice, prune=prune)
-        with self._first_writer() as store:
+            plan = make_plan(self._location, paths, IndexState(), choice=choice, prune=prune)
+        with self._writer(create=True) as store:
             # Another process may have made the index while this one waited for the lock.
-            if plan is None or manifest_of(store, self._location):
-                plan = make_plan(self._location, paths, store=store, choice=choice, prune=prune)
+            state = IndexState.of(store, self._location)
+            if plan is None or state.manifest:
+                plan = make_plan(self._location, paths, state, choice=choice, prune=prune)
 
-            def read_files(stored: Mapping[str, StoredDocument], cutter: DocumentCutter) -> DocumentSource:
-                return Reader(stored, cutter, plan.skipped_before)
-
+            read_files = partial(Reader, skipped_before=plan.skipped_before)
             report = self._execute(
                 store, plan, read_files, backend=backend, named=plan.roots, on_progress=on_progress
             )
@@ -82,19 +88,18 @@ class IndexWriter:
         self,
         found_files: FoundFiles,
         make_source: MakeSource,
-        root: Path,
         *,
-        backend: str | None,
         on_progress: Callable[[IndexProgress], None],
     ) -> IngestReport:
-        """Index documents that are not files, and remove all others below ``root``.
+        """Index documents that are not files, and remove all others.
 
         ``found_files`` lists the documents; ``make_source`` creates the source from the stored documents and
-        a cutter.
+        a splitter.
         """
-        with self._first_writer() as store:
-            plan = plan_for(found_files, self._location, {str(root): str(root)}, store=store, prune=True)
-            return self._execute(store, plan, make_source, backend=backend, named=(), on_progress=on_progress)
+        with self._writer(create=True) as store:
+            state = IndexState.of(store, self._location)
+            plan = plan_for(found_files, self._location, {"/": "/"}, state, prune=True)
+            return self._execute(store, plan, make_source, backend=None, named=(), on_progress=on_progress)
 
     def roots(self) -> list[str]:
         """`MiniSearch.roots`."""
@@ -121,18 +126,18 @@ class IndexWriter:
             if not gone and not n_forgotten:
                 raise InputError(f"nothing in the index is at or below {', '.join(map(str, paths))}")
             store.remove(gone, for_good=True)
-            self._publish_if_due(store, manifest)
+            store.index.publish_if_due(manifest.backend, manifest.dimension)
         return len(gone)
 
     def rebuild(self, backend: str | None) -> None:
         """`MiniSearch.rebuild`."""
         if backend is not None:
-            load_backend(backend)
+            check_backend(backend)
         with self._writer() as store:
             manifest = Manifest.read(store, self._location.folder)
             manifest = replace(manifest, backend=backend or manifest.backend)
             manifest.write(store)
-            store.publish_index(manifest.backend, manifest.dimension)
+            store.index.publish(manifest.backend, manifest.dimension)
 
     # --- a run -------------------------------------------------------------------------------------
 
@@ -151,18 +156,19 @@ class IndexWriter:
         before = _previous_messages(store)
         manifest = self._updated_manifest(store, plan, backend, named)
 
-        def encoder(n_tokens: int) -> Encoder:
-            load_backend(manifest.backend)  # a missing library fails before the work, not after
-            return self._checked(self._encoders.to_add(manifest.model, n_tokens), manifest)
+        def encoder_for(n_tokens: int) -> Encoder:
+            check_backend(manifest.backend)  # a missing library fails before the work, not after
+            encoder = self._encoders.to_add(manifest.model, n_tokens)
+            manifest.check(encoder, self._location.folder)
+            return encoder
 
-        cutter = DocumentCutter(partial(encoder, 0), manifest.settings, manifest.ingest)
+        splitter = DocumentSplitter(partial(encoder_for, 0), manifest.settings, manifest.ingest)
         run = Run(
             store,
             plan,
-            make_source(plan.stored, cutter),
-            stop=cutter.stop,
+            make_source(plan.stored, splitter),
             dimension=manifest.dimension,
-            encoder=encoder,
+            encoder=encoder_for,
             on_progress=on_progress,
         )
         with self._recorded(store, run, plan):
@@ -170,9 +176,9 @@ class IndexWriter:
             plan.guard.check_after(run.tally.outdated, run.tally.without_text)
             run.remove([*plan.gone, *run.tally.outdated])
             self._forget_secrets(store, plan)
-            is_new = self._publish_if_due(store, manifest)
-            is_unmeasured = run.report().n_encoded and (is_new or manifest.baseline is None)
-            if is_unmeasured or manifest.is_baseline_due:
+            is_new = store.index.publish_if_due(manifest.backend, manifest.dimension)
+            is_outgrown = manifest.is_baseline_outgrown(store.counts()[0])
+            if manifest.is_baseline_due or (run.report().n_encoded and (is_new or is_outgrown)):
                 self._measure_baseline(store, manifest)
         return self._report(store, run, plan, manifest, before)
 
@@ -211,7 +217,7 @@ class IndexWriter:
             if self._encoders.model is not None:
                 manifest = replace(manifest, model=encoder.name)  # the current place of the same weights
         if self._settings is not None:
-            manifest = manifest.cut_by(self._settings)
+            manifest = manifest.with_settings(self._settings)
         manifest = replace(
             manifest,
             backend=backend or manifest.backend,
@@ -247,30 +253,15 @@ class IndexWriter:
             store.journal.finish_run(run_id, outcome, counts | {"skipped": len(report.skipped)})
 
     def _record_files(self, store: LocalStore, run: Run, plan: Plan) -> None:
-        """Record the files that the run skipped and left out, replacing earlier records below its roots.
-
-        Only differences are written; most runs have none.
-        """
-        journal, skipped, stamps = store.journal, run.tally.skipped, run.tally.stamps
-        reasons, known_stamps = {one.path: one.reason for one in journal.skipped()}, journal.skip_stamps()
+        """Record the files that the run skipped and left out, in place of earlier records below its roots."""
+        journal = store.journal
+        left_out = [
+            Skipped(key + "/" * one.is_folder, one.reason) for key, one in plan.found_files.left_out.items()
+        ]
         journal.set_skipped(
-            [path for path in reasons if path not in skipped and self._is_below(path, plan.roots)],
-            [
-                one
-                for path, one in skipped.items()
-                if reasons.get(path) != one.reason or known_stamps.get(path) != stamps.get(path)
-            ],
-            stamps,
+            self._paths_below(journal.skipped(), plan.roots), run.tally.skipped.values(), run.tally.stamps
         )
-        left_out = {
-            key + "/" * one.is_folder: Skipped(key + "/" * one.is_folder, one.reason)
-            for key, one in plan.found_files.left_out.items()
-        }
-        known = {one.path: one.reason for one in journal.left_out()}
-        journal.set_left_out(
-            [path for path in known if path not in left_out and self._is_below(path.rstrip("/"), plan.roots)],
-            [one for path, one in left_out.items() if known.get(path) != one.reason],
-        )
+        journal.set_left_out(self._paths_below(journal.left_out(), plan.roots), left_out)
 
     def _forget_secrets(self, store: LocalStore, plan: Plan) -> None:
         """Delete earlier versions of files that are screened for secrets now, but were not before."""
@@ -280,13 +271,6 @@ class IndexWriter:
             return keeps_secrets(plan.choices, path) or not is_below(path, plan.roots)
 
         store.forget_secrets(keeps)
-
-    def _publish_if_due(self, store: LocalStore, manifest: Manifest) -> bool:
-        """Publish a new vector index if one is due; whether it was."""
-        if not store.is_index_due(manifest.backend):
-            return False
-        store.publish_index(manifest.backend, manifest.dimension)
-        return True
 
     def _measure_baseline(self, store: LocalStore, manifest: Manifest) -> None:
         """Measure the score baseline; the model is already loaded."""
@@ -298,41 +282,30 @@ class IndexWriter:
 
     @contextmanager
     def _writer(self, *, create: bool = False) -> Iterator[LocalStore]:
-        """The store, open for writing, with the writer's lock held."""
+        """The store, open for writing; a missing index is created if there is a model for it."""
         with self._turn:
-            if create:
-                self._location.create()
-            else:
+            if not create:
                 self._location.must_exist()
-            with (
-                writer_lock(self._location.path),
-                LocalStore(self._location.database, writable=True) as store,
-            ):
+            elif not self._location.exists():
+                self._encoders.to_add(DEFAULT_MODEL, 0)
+                self._location.create()
+            with open_to_write(self._location) as store:
                 yield store
-
-    @contextmanager
-    def _first_writer(self) -> Iterator[LocalStore]:
-        """Like `_writer`, but creates a missing index, after checking that there is a model for it."""
-        if not self._location.exists():
-            self._encoders.to_add(DEFAULT_MODEL, 0)
-        with self._writer(create=True) as store:
-            yield store
 
     def _manifest(self) -> Manifest | None:
         self._location.must_exist()
-        with LocalStore(self._location.database) as store:
+        with open_store(self._location) as store:
             return manifest_of(store, self._location)
 
     def _forget(self, store: LocalStore, manifest: Manifest, below: Collection[str]) -> int:
         """Delete the records, choices and roots at or below these paths; returns their number."""
         journal = store.journal
-        skipped = [one.path for one in journal.skipped() if self._is_below(one.path, below)]
-        left_out = [one.path for one in journal.left_out() if self._is_below(one.path.rstrip("/"), below)]
+        skipped = self._paths_below(journal.skipped(), below)
         choices, roots = manifest.choice_paths(self._location), manifest.root_paths(self._location)
         remaining = {path: one for path, one in choices.items() if not is_below(path, below)}
         remaining_roots = [root for root in roots if not is_below(root, below)]
         journal.set_skipped(skipped, [])
-        journal.set_left_out(left_out, [])
+        journal.set_left_out(self._paths_below(journal.left_out(), below), [])
         manifest.with_choices(remaining, self._location).with_roots(remaining_roots, self._location).write(
             store
         )
@@ -340,11 +313,12 @@ class IndexWriter:
 
     def _encoder_of(self, manifest: Manifest) -> Encoder:
         """The encoder of the index; FingerprintMismatch if the user chose a different one."""
-        return self._checked(self._encoders.to_index(manifest.model), manifest)
-
-    def _checked(self, encoder: Encoder, manifest: Manifest) -> Encoder:
+        encoder = self._encoders.to_index(manifest.model)
         manifest.check(encoder, self._location.folder)
         return encoder
+
+    def _paths_below(self, recorded: Iterable[Skipped], folders: Collection[str]) -> list[str]:
+        return [one.path for one in recorded if self._is_below(one.path.rstrip("/"), folders)]
 
     def _is_below(self, key: str, folders: Collection[str]) -> bool:
         return is_below(self._location.absolute(key), folders)

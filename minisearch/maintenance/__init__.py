@@ -1,1 +1,1 @@
-"""Look after an index: coverage, verification, rollback, backup, and how files are cut."""
+"""Look after an index: coverage, verification, rollback, backup, and how files are split."""

@@ -8,6 +8,7 @@ write.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -15,31 +16,31 @@ from pathlib import Path
 
 from minisearch.errors import IndexCorrupt, IndexNotFound, IndexNotWritable
 from minisearch.manifest import Manifest
-from minisearch.paths import IndexLocation
+from minisearch.paths import DATABASE, IndexLocation
 from minisearch.stores import local as storage
+from minisearch.stores import open_store, open_to_write
 from minisearch.stores.base import RollbackReport
-from minisearch.stores.local import LocalStore
 from minisearch.stores.local.files import writer_lock
 
 
 def roll_back(location: IndexLocation) -> RollbackReport:
     """`MiniSearch.rollback`."""
     location.must_exist()
-    with writer_lock(location.path), LocalStore(location.database, writable=True) as store:
+    with open_to_write(location) as store:
         before = Manifest.read(store, location.folder)
         run_id = store.journal.start_run(before.roots)
         undone = store.roll_back()
         manifest = Manifest.read(store, location.folder)
         replace(manifest, trusted=before.trusted).write(store)  # what a user has named stays named
         store.journal.finish_run(run_id, "rolled back", asdict(undone))
-        _publish_if_due(store, location)
+        store.index.publish_if_due(manifest.backend, manifest.dimension)
     return undone
 
 
 def back_up(location: IndexLocation, path: str | os.PathLike[str]) -> None:
     """`MiniSearch.backup`."""
     location.must_exist()
-    with LocalStore(location.database) as store:
+    with open_store(location) as store:
         Manifest.read(store, location.folder)  # a copy of nothing would be taken for a copy
         store.backup(Path(path))
 
@@ -54,8 +55,9 @@ def restore(location: IndexLocation, path: str | os.PathLike[str]) -> int:
     location.create()
     with writer_lock(location.path), _nothing_left(location, is_new=is_new), _no_backup(path):
         storage.restore(Path(path), location.database)
-        with LocalStore(location.database, writable=True) as store:
-            _publish_if_due(store, location)
+        with open_store(location, writable=True) as store:
+            manifest = Manifest.read(store, location.folder)
+            store.index.publish_if_due(manifest.backend, manifest.dimension)
             return sum(not os.path.lexists(location.absolute(key)) for key in store.documents())
 
 
@@ -73,23 +75,15 @@ def _no_backup(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextmanager
 def _nothing_left(location: IndexLocation, *, is_new: bool) -> Iterator[None]:
-    """On a failure, the files that have come into a folder go again, and a new folder with them.
-
-    The writer's lock must be held: without it, another process may be making its index there.
-    """
-    ours = {location.path / name for name in (".gitignore", "writer.lock")}
-    there = set(location.path.iterdir()) - (ours if is_new and not location.exists() else set())
+    """On a failure, remove the files of the index, and a new folder with them; the writer's lock is held."""
+    had_index = location.exists()  # another process may have made it just now
     try:
         yield
     except BaseException:
-        for path in set(location.path.iterdir()) - there:
-            path.unlink()
-        if not there:
-            location.path.rmdir()
+        if is_new and not had_index:
+            shutil.rmtree(location.path)
+        elif not had_index:
+            for pattern in (f"{DATABASE}*", "vectors-*"):
+                for path in location.path.glob(pattern):
+                    path.unlink()
         raise
-
-
-def _publish_if_due(store: LocalStore, location: IndexLocation) -> None:
-    manifest = Manifest.read(store, location.folder)
-    if store.is_index_due(manifest.backend):
-        store.publish_index(manifest.backend, manifest.dimension)

@@ -13,20 +13,21 @@ from pathlib import Path
 
 from minisearch.errors import IngestError, InputError
 from minisearch.files.walk import FoundFile, walk
-from minisearch.indexing.changes import DocumentCutter, ReadDocument, Reader, SkippedFile
+from minisearch.indexing.changes import DocumentSplitter, ReadDocument, Reader, SkippedFile
 from minisearch.indexing.plan import manifest_of
 from minisearch.manifest import DEFAULT_MODEL, Choices, Settings
 from minisearch.minilm.encoders import Encoders
-from minisearch.parsers.code import MODULES, is_cut_at_lines, is_installed
+from minisearch.parsers.code import is_cut_at_lines, is_installed
+from minisearch.parsers.grammars import MODULES
 from minisearch.paths import IndexLocation, real_path
-from minisearch.stores.local import LocalStore
+from minisearch.stores import open_store
 from minisearch.types import Chunk
 
 AT_LINES = "at lines; at functions with: pip install 'minisearch[code]'"
 
 
 @dataclass(frozen=True, slots=True)
-class CutFile:
+class FileChunks:
     """The result of the parser for one file, and its chunks.
 
     ``max_tokens`` is the limit of tokens per chunk for ``model``, with the title.  If ``is_extract``, the
@@ -46,7 +47,7 @@ class CutFile:
 
 def inspect(
     location: IndexLocation, encoders: Encoders, path: str | os.PathLike[str], *, settings: Settings | None
-) -> CutFile:
+) -> FileChunks:
     """`MiniSearch.chunks`."""
     file = real_path(path)
     if file.is_dir():
@@ -55,14 +56,14 @@ def inspect(
     settings = settings or own_settings
     found = _found(path, file, choices)
     encoder = encoders.to_query(model, "")
-    cutter = DocumentCutter(lambda: encoder, settings, "")
-    read = Reader({}, cutter).read(os.fspath(path), found)
+    splitter = DocumentSplitter(lambda: encoder, settings, "")
+    read = Reader({}, splitter).read(os.fspath(path), found)
     if isinstance(read, SkippedFile):
         raise IngestError(f"{path} gives no chunks: {read.reason}")
     assert isinstance(read, ReadDocument)  # nothing is stored that could be unchanged
     document = read.document
     hints = (f"cut {AT_LINES}",) if is_cut_at_lines(found.path) else ()
-    return CutFile(
+    return FileChunks(
         path=os.fspath(path),
         format=document.format,
         language=document.language,
@@ -71,11 +72,11 @@ def inspect(
         model=encoder.name,
         max_tokens=settings.chunk_tokens(encoder.max_tokens),
         is_extract=document.origin.is_extract,
-        chunks=tuple(cutter.cut(document)),
+        chunks=tuple(splitter.split(document)),
     )
 
 
-def how_code_is_cut() -> str:
+def how_code_is_split() -> str:
     """Where source code is split, with the installed grammars."""
     languages = sorted(filter(is_installed, MODULES))
     if not languages:
@@ -86,7 +87,7 @@ def how_code_is_cut() -> str:
 def _of_index(location: IndexLocation) -> tuple[str, Settings, Choices]:
     """The model, the settings and the choices of the index; the defaults if there is none yet."""
     if location.exists():
-        with LocalStore(location.database) as store, store.snapshot():
+        with open_store(location) as store, store.snapshot():
             if manifest := manifest_of(store, location):
                 return manifest.model, manifest.settings, manifest.choice_paths(location)
     return DEFAULT_MODEL, Settings(), {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from minisearch.indexing.plan import choice_notes
 from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation
-from minisearch.stores.local import LocalStore
+from minisearch.stores import open_store
 from minisearch.types import Note, Skipped
 
 
@@ -45,7 +45,7 @@ class Coverage:
 def coverage(location: IndexLocation, *, outcome: str) -> Coverage:
     """`MiniSearch.coverage`; ``outcome`` is that of the last run."""
     location.must_exist()
-    with LocalStore(location.database) as store, store.snapshot():
+    with open_store(location) as store, store.snapshot():
         manifest = Manifest.read(store, location.folder)
         documents = store.documents()
         _, n_chunks = store.counts()

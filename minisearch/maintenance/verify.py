@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minisearch.errors import IngestError, InputError
-from minisearch.indexing.changes import CutDocument, DocumentCutter, Reader
+from minisearch.indexing.changes import ChunkedDocument, DocumentSplitter, Reader
 from minisearch.indexing.plan import find_files
 from minisearch.manifest import Manifest
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, may_open, trusted_places
+from minisearch.stores import open_store
 from minisearch.stores.base import StoredDocument
 from minisearch.stores.local import LocalStore
-from minisearch.types import FloatArray, Hits, Verification
-from minisearch.vectors import load_backend
-from minisearch.vectors.base import VectorIndex
+from minisearch.types import FloatArray, Hits, IntArray, Verification
 
 # The same text, embedded by another dtype or beside other texts, has a cosine above 0.999 with itself.
 LEAST_COSINE = 0.998
@@ -36,7 +35,7 @@ def verify(location: IndexLocation, encoders: Encoders, *, n: int, seed: int) ->
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise InputError(f"n is {n!r}: ask for at least 1 document")
     location.must_exist()
-    with LocalStore(location.database) as store, store.snapshot():
+    with open_store(location) as store, store.snapshot():
         manifest = Manifest.read(store, location.folder)
         check = _Check(location, encoders, store, manifest)
         check.database()
@@ -64,8 +63,8 @@ class _Check:
     def database(self) -> None:
         """Check the database, and whether the vector index file is the published one."""
         self.problems += self.store.check(deep=True)
-        base = self.store.index_base()
-        if base is not None and not self.store.is_index_intact():
+        base = self.store.index.base()
+        if base is not None and not self.store.index.is_intact():
             self.problems.append(f"the vector index {base.file} is missing or damaged: minisearch rebuild")
 
     def documents(self, n: int, seed: int) -> None:
@@ -86,11 +85,14 @@ class _Check:
         except IngestError:  # the file was deleted: the next run removes its document
             self.n_changed += 1
             return
-        cutter = DocumentCutter(
+        splitter = DocumentSplitter(
             lambda: self.encoders.to_add(self.manifest.model, 0), self.manifest.settings, self.manifest.ingest
         )
-        (outcome,) = Reader({}, cutter).outcomes(files)
-        if not isinstance(outcome, CutDocument) or not _is_as_stored(outcome.row, document):
+        (outcome,) = Reader({}, splitter).outcomes(files)
+        if not isinstance(outcome, ChunkedDocument) or (outcome.row.sha256, outcome.row.ingest) != (
+            document.sha256,
+            document.ingest,
+        ):
             self.n_changed += 1
             return
         self.n_read += 1
@@ -105,7 +107,7 @@ class _Check:
     def rankings(self) -> None:
         """Compare the vectors in use with the stored ones, and those of the sample with their texts."""
         live = self.store.vector_index(self.manifest.dimension)
-        stored = load_backend("flat").build(*self.store.all_vectors(self.manifest.dimension))
+        stored = self.store.exact_index(self.manifest.dimension)
         ids = stored.ids
         if not np.array_equal(live.ids, ids) or not np.array_equal(live.vectors(ids), stored.vectors(ids)):
             self.problems.append("the vector index does not hold the stored vectors: minisearch rebuild")
@@ -122,9 +124,8 @@ class _Check:
         n_wrong = int((cosines < LEAST_COSINE).sum())
         if n_wrong:
             self.problems.append(f"{n_wrong} of {len(ids)} vectors are not those of their texts")
-        fresh = load_backend("flat").build(ids, vectors)
         queries = vectors[:: max(1, len(vectors) // N_QUERIES)][:N_QUERIES]
-        n_other = _n_other_rankings(live.search(queries, K, among=ids), fresh, queries)
+        n_other = _n_other_rankings(live.search(queries, K, among=ids), ids, queries @ vectors.T)
         if n_other:
             self.problems.append(f"{n_other} of {len(queries)} rankings are not those of a fresh index")
         self.recall = _recall(live.search(queries, K), stored.search(queries, K))
@@ -144,18 +145,12 @@ class _Check:
         )
 
 
-def _is_as_stored(now: StoredDocument, stored: StoredDocument) -> bool:
-    """Whether a file has the same bytes and would be split with the same settings."""
-    return (now.sha256, now.ingest) == (stored.sha256, stored.ingest)
-
-
-def _n_other_rankings(ranked: Sequence[Hits], fresh: VectorIndex, queries: FloatArray) -> int:
-    """How many rankings differ from those of a fresh index, by its scores and position by position."""
+def _n_other_rankings(ranked: Sequence[Hits], ids: IntArray, scores: FloatArray) -> int:
+    """How many rankings differ from the cosines (q, n) with new vectors of the ids (n,), place by place."""
     n_other = 0
-    for query, hits, right in zip(queries, ranked, fresh.search(queries, K), strict=True):
-        scores = fresh.scores(query, hits.ids)
-        is_same = len(scores) == len(right) and np.allclose(scores, right.scores, atol=1 - LEAST_COSINE)
-        n_other += not is_same
+    for hits, cosines in zip(ranked, scores, strict=True):
+        found, best = cosines[np.searchsorted(ids, hits.ids)], np.sort(cosines)[::-1][:K]
+        n_other += len(found) != len(best) or not np.allclose(found, best, atol=1 - LEAST_COSINE)
     return n_other
 
 

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
 from minisearch.errors import InputError, MinisearchError
 from minisearch.manifest import DEFAULT_MODEL
 
-if TYPE_CHECKING:
-    from minisearch.types import FloatArray
-
 EXAMPLES = ("The quick brown fox jumps over the lazy dog", "I love natural language processing")
 
 
-def _with_hyphens(option: str) -> str:  # accept --max_length for --max-length
-    return option.replace("_", "-")
-
-
 @click.command(
-    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": _with_hyphens}
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda option: option.replace("_", "-"),  # accept --max_length
+    }
 )
 @click.argument("texts", nargs=-1, metavar="[TEXT TEXT...]")
 @click.option(
@@ -53,6 +48,7 @@ def main(texts: tuple[str, ...], model: str, max_length: int | None, offline: bo
 
 
 def _report(texts: Sequence[str], name: str, max_length: int | None, offline: bool) -> str:
+    """A numbered line for each text, and the table of cosines."""
     if len(texts) < 2:
         raise InputError("expected two or more texts, each in quotes, got one")
     from minisearch.minilm import SentenceTransformer  # here, because --help needs no torch
@@ -60,14 +56,14 @@ def _report(texts: Sequence[str], name: str, max_length: int | None, offline: bo
     # In float32, so that every machine prints the same digits.
     model = SentenceTransformer.from_pretrained(name, dtype="float32", max_length=max_length, offline=offline)
     vectors = model.encode(texts)
-    return "\n".join([*_legend(texts), "", *_matrix(model.similarity(vectors, vectors))])
-
-
-def _legend(texts: Sequence[str]) -> list[str]:
-    """One line for each text: its number and its beginning."""
+    numbers = range(1, len(texts) + 1)
     n_digits = len(str(len(texts)))
     width = max(shutil.get_terminal_size().columns - n_digits - 2, 10)
-    return [f"{number:{n_digits}}  {_line(text, width)}" for number, text in enumerate(texts, 1)]
+    lines = [f"{n:{n_digits}}  {_line(text, width)}" for n, text in zip(numbers, texts, strict=True)]
+    lines += ["", " " * n_digits + "".join(f"{n:7}" for n in numbers)]
+    for n, row in zip(numbers, model.similarity(vectors, vectors), strict=True):
+        lines.append(f"{n:{n_digits}}" + "".join(f"{cosine:7.3f}" for cosine in row))
+    return "\n".join(lines)
 
 
 def _line(text: str, width: int) -> str:
@@ -75,17 +71,6 @@ def _line(text: str, width: int) -> str:
     line = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(line.split())
     return line if len(line) <= width else f"{line[: width - 1]}…"
-
-
-def _matrix(similarity: FloatArray) -> list[str]:  # (n, n)
-    """The table of cosines, with the numbers of the texts as headings."""
-    n_digits = len(str(len(similarity)))
-    head = " " * n_digits + "".join(f"{number:7}" for number in range(1, len(similarity) + 1))
-    rows = [
-        f"{number:{n_digits}}" + "".join(f"{cosine:7.3f}" for cosine in row)
-        for number, row in enumerate(similarity, 1)
-    ]
-    return [head, *rows]
 
 
 if __name__ == "__main__":

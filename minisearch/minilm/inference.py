@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from queue import SimpleQueue
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -38,12 +38,11 @@ def as_device(name: str | None) -> torch.device:
     if name is None:
         return torch.device(best_device())
     try:
-        device = torch.empty(0, device=name).device
+        empty = torch.empty(0, device=name)
+        empty.cpu()  # device "meta" computes nothing
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # each kind of device has its own
         raise InputError(f"device {name!r} is not available; the best one is {best_device()!r}") from error
-    if device.type == "meta":
-        raise InputError("device 'meta' computes nothing: expected 'cpu', 'cuda' or 'mps'")
-    return device
+    return empty.device
 
 
 def compute_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
@@ -57,11 +56,7 @@ def _has_bfloat16(device: torch.device) -> bool:
     """Whether the hardware supports bfloat16: emulated, it is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if (
-        device.type != "cpu"
-        or not has_onednn(device, torch.bfloat16)
-        or not hasattr(torch.cpu, "get_capabilities")
-    ):
+    if not has_onednn(device, torch.bfloat16) or not hasattr(torch.cpu, "get_capabilities"):
         return False
     abilities = torch.cpu.get_capabilities()
     return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
@@ -77,7 +72,8 @@ class Inference:
         self._model = model
         self._modules = list(model.modules())
         self._dtype: Dtype = dtype
-        self._held: list[tuple[Tensor, int, int]] = []
+        self._held: list[Tensor] = []
+        self._state: list[tuple[int, int, int]] = []
         self._packed: Packed | None = None
 
     @property
@@ -92,14 +88,11 @@ class Inference:
     @property
     def packed(self) -> Packed:
         """The packed weights, made again if the model has changed."""
-        # Keeping the tensors prevents that a new one gets the address of an old one.
-        held = [(tensor, tensor.data_ptr(), _version(tensor)) for tensor in self._tensors()]
-        is_same = len(held) == len(self._held) and all(
-            a is b and (at, version) == (at_before, version_before)
-            for (a, at, version), (b, at_before, version_before) in zip(held, self._held, strict=True)
-        )
-        if self._packed is None or not is_same:
-            self._packed, self._held = Packed(self._model, self.dtype), held
+        tensors = self._tensors()
+        state = [(id(one), one.data_ptr(), 0 if one.is_inference() else one._version) for one in tensors]
+        if self._packed is None or state != self._state:
+            # Keeping the tensors prevents that a new one gets the address of an old one.
+            self._packed, self._state, self._held = Packed(self._model, self.dtype), state, tensors
         return self._packed
 
     @property
@@ -196,62 +189,30 @@ def batches(
 def _on_every_core(
     planned: Sequence[list[int]], compute: Callable[[list[int], Scratch], None], n_threads: int
 ) -> None:
-    """Compute the batches in single-core threads; the first error, or an interrupt, stops all threads."""
+    """Compute the batches in single-core threads; after an error or an interrupt no further batch begins."""
     n_workers = min(n_threads, len(planned))
-    waiting: SimpleQueue[list[int] | None] = SimpleQueue()
-    for rows in [*planned, *[None] * n_workers]:
-        waiting.put(rows)
-    errors: list[BaseException] = []
-    # Not Thread.join: if Ctrl-C interrupts it, Python 3.11 takes the thread for ended, and exiting while a
-    # thread is inside torch aborts the process. Waiting on a SimpleQueue can be interrupted and repeated.
-    begun: SimpleQueue[None] = SimpleQueue()
-    ended: SimpleQueue[None] = SimpleQueue()
-    shared = (waiting, compute, begun, ended, errors)
-    n_begun = n_ended = 0
-    try:
-        for n in range(n_workers):
-            threading.Thread(target=_work, args=shared, name=f"minisearch-encode-{n}").start()
-            n_begun += 1
-            begun.get()
-        torch.set_num_threads(n_threads)  # the default of threads that start from now on
-        while n_ended < n_begun:
-            ended.get()
-            n_ended += 1
-    except BaseException as error:  # Ctrl-C: each thread finishes its current batch
-        errors.append(error)
-        torch.set_num_threads(n_threads)
-        while n_ended < n_begun:
-            with contextlib.suppress(KeyboardInterrupt):
-                ended.get()
-                n_ended += 1
-    if errors:
-        raise errors[0]
+    own = threading.local()
+    all_begun = threading.Barrier(n_workers + 1)
 
+    def begin() -> None:
+        torch.get_num_threads()  # the first call in a thread copies the process's number
+        torch.set_num_threads(1)  # for this thread, and for the process until it is reset below
+        own.scratch = Scratch()
+        with contextlib.suppress(threading.BrokenBarrierError):
+            all_begun.wait()
 
-def _work(
-    waiting: SimpleQueue[list[int] | None],
-    compute: Callable[[list[int], Scratch], None],
-    begun: SimpleQueue[None],
-    ended: SimpleQueue[None],
-    errors: list[BaseException],
-) -> None:
-    """Compute batches on one core until there are no more, or until any thread has failed."""
-    torch.get_num_threads()  # the first call in a thread copies the process's number: it must not come later
-    torch.set_num_threads(1)  # for this thread and for the process, until the caller resets that
-    begun.put(None)
-    scratch = Scratch()
-    try:
+    def work(rows: list[int]) -> None:
         with torch.inference_mode():
-            for rows in iter(waiting.get, None):
-                if errors:
-                    return
-                compute(rows, scratch)
-    except BaseException as error:  # the caller raises it again
-        errors.append(error)
+            compute(rows, own.scratch)
+
+    pool = ThreadPoolExecutor(n_workers, "minisearch-encode", begin)
+    try:
+        futures = [pool.submit(work, rows) for rows in planned]
+        all_begun.wait()
+        torch.set_num_threads(n_threads)  # the default of threads that start from now on
+        for future in futures:
+            future.result()
     finally:
-        ended.put(None)
-
-
-def _version(tensor: Tensor) -> int:
-    """How often a tensor was written to; tensors made in inference mode do not count that."""
-    return 0 if tensor.is_inference() else tensor._version
+        all_begun.abort()
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(n_threads)

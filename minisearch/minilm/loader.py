@@ -1,18 +1,17 @@
 """Load a checkpoint: read its weights, rename them, check them and put them into a model.
 
 A checkpoint's name or folder goes in; a model that is ready to compute, with a `LoadReport`, comes out of
-`Pretrained.from_pretrained`.  The table of names works in both directions.  A missing, surplus or misshapen
-tensor is an error that names it, and so is a file with an unexpected hash.  The report lists the tensors
-that were left out.  `hub` finds the folder; the models themselves are in `models`.
+`Pretrained.from_pretrained`.  A missing, surplus or misshapen tensor is an error that names it, and so is a
+file with an unexpected hash.  The report lists the tensors that were left out.  `hub` finds the folder; the
+models themselves are in `models`.
 """
 
 from __future__ import annotations
 
 import logging
-import pickle
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
@@ -26,7 +25,7 @@ from minisearch.manifest import Dtype, as_dtype
 from minisearch.minilm.catalog import WEIGHTS
 from minisearch.minilm.hub import Located, locate, verified_sha256
 from minisearch.minilm.inference import Inference, as_device
-from minisearch.minilm.settings import CheckpointSettings, MiniLMConfig, read_settings
+from minisearch.minilm.settings import CheckpointSettings, read_settings
 from minisearch.minilm.tokenizer import MiniLMTokenizer
 from minisearch.minilm.transformer import MiniLMModel, quantize
 
@@ -34,28 +33,23 @@ logger = logging.getLogger(__name__)
 
 Model = TypeVar("Model", bound="Pretrained")
 
-# Hugging Face's name, our name. Each pair replaces whole dotted parts; # is the number of a layer.
+# Patterns of our names, and what they are in Hugging Face's; applied in this order.
 RENAMES = [
-    ("embeddings.word_embeddings", "embeddings.token"),
-    ("embeddings.position_embeddings", "embeddings.position"),
-    ("embeddings.token_type_embeddings", "embeddings.segment"),
-    ("embeddings.LayerNorm", "embeddings.norm"),
-    ("encoder.layer.#.attention.self", "encoder.layers.#.attention"),
-    ("encoder.layer.#.attention.output.dense", "encoder.layers.#.attention_output.dense"),
-    ("encoder.layer.#.attention.output.LayerNorm", "encoder.layers.#.attention_output.norm"),
-    ("encoder.layer.#.intermediate.dense", "encoder.layers.#.expand"),
-    ("encoder.layer.#.output.dense", "encoder.layers.#.contract"),
-    ("encoder.layer.#.output.LayerNorm", "encoder.layers.#.norm"),
+    (r"^model\.", "bert."),  # the encoder as part of a larger model, such as a cross-encoder
+    (r"^pooler\.", "bert.pooler.dense."),
+    (r"(embeddings\.)token\.", r"\1word_embeddings."),
+    (r"(embeddings\.)position\.", r"\1position_embeddings."),
+    (r"(embeddings\.)segment\.", r"\1token_type_embeddings."),
+    (r"(embeddings\.)norm\.", r"\1LayerNorm."),
+    (r"layers(\.\d+\.)attention\.", r"layer\1attention.self."),
+    (r"layers(\.\d+\.)attention_output\.dense\.", r"layer\1attention.output.dense."),
+    (r"layers(\.\d+\.)attention_output\.norm\.", r"layer\1attention.output.LayerNorm."),
+    (r"layers(\.\d+\.)expand\.", r"layer\1intermediate.dense."),
+    (r"layers(\.\d+\.)contract\.", r"layer\1output.dense."),
+    (r"layers(\.\d+\.)norm\.", r"layer\1output.LayerNorm."),
 ]
 
-# Prefixes of names if the encoder is part of a larger model, such as a cross-encoder.
-WRAPPED = [
-    ("bert.pooler.dense.weight", "pooler.weight"),
-    ("bert.pooler.dense.bias", "pooler.bias"),
-    ("bert.", "model."),
-]
-
-# Prefixes of tensors that a model without such a part leaves out, and why.
+# Beginnings of Hugging Face's names of tensors that a model without such a part leaves out, and why.
 IGNORED = {
     "embeddings.position_ids": "a constant, 0, 1, 2 and so on",
     "pooler.": "BERT's pooler: sentence vectors do not use it",
@@ -91,8 +85,8 @@ class Pretrained(nn.Module):
     """
 
     model: MiniLMModel
+    settings: CheckpointSettings
     how_to_load: ClassVar[str]  # the call that gives such a model its weights
-    has_head: ClassVar[bool]  # whether the checkpoint has weights beside those of ``model``
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,25 +116,32 @@ class Pretrained(nn.Module):
         dtype, where = as_dtype(dtype), as_device(device)
         located = locate(name_or_path, offline=offline)
         settings = read_settings(located.folder)
-        length = settings.max_length if max_length is None else max_length
+        if max_length is not None:
+            settings = replace(settings, max_length=max_length)
         with torch.device("meta"):  # do not allocate and initialise weights that are replaced below
-            model = cls._of(located.name, settings, length)
-        tokenizer = load_tokenizer(located, settings.config, max_length=length)
-        model.report = load_weights(model if model.has_head else model.model, located)
-        model._attach(located.name, tokenizer, settings)
+            model = cls._of(located.name, settings)
+        model._load(located, settings)
         if dtype == "int8":
             quantize(model.model)
         model._compute_in(dtype)
         return model.eval().to(where)
 
     @classmethod
-    def _of(cls: type[Model], name: str, settings: CheckpointSettings, max_length: int) -> Model:
+    def _of(cls: type[Model], name: str, settings: CheckpointSettings) -> Model:
         """A model of this architecture without weights; ModelError for a checkpoint of another kind."""
         raise NotImplementedError
 
-    def _attach(self, name: str, tokenizer: MiniLMTokenizer, _: CheckpointSettings) -> None:
-        """Keep what belongs to the loaded weights."""
-        self.name, self._tokenizer = name, tokenizer
+    def _load(self, located: Located, settings: CheckpointSettings) -> None:
+        """Load tokenizer and weights; ModelError for more tokens than embeddings."""
+        tokenizer = MiniLMTokenizer.from_folder(located.tokenizer, max_length=settings.max_length)
+        n_embeddings = self.model.config.vocab_size
+        if tokenizer.vocab_size > n_embeddings:
+            raise ModelError(
+                f"the tokenizer in {located.tokenizer} belongs to another model: its vocabulary has "
+                f"{tokenizer.vocab_size} tokens, expected at most {n_embeddings}, the number of embeddings"
+            )
+        self.report = load_weights(self, located)
+        self.name, self._tokenizer, self.settings = located.name, tokenizer, settings
 
     def _compute_in(self, dtype: Dtype) -> None:
         self.inference = Inference(self.model, dtype)
@@ -153,43 +154,33 @@ class Pretrained(nn.Module):
         return self._tokenizer
 
 
-def load_tokenizer(located: Located, config: MiniLMConfig, *, max_length: int) -> MiniLMTokenizer:
-    """A checkpoint's tokenizer; ModelError if it has more tokens than the model has embeddings."""
-    tokenizer = MiniLMTokenizer.from_folder(located.tokenizer, max_length=max_length)
-    if tokenizer.vocab_size > config.vocab_size:
-        raise ModelError(
-            f"the tokenizer in {located.tokenizer} belongs to another model: its vocabulary has "
-            f"{tokenizer.vocab_size} tokens, expected at most {config.vocab_size}, the number of embeddings"
-        )
-    return tokenizer
-
-
 def load_weights(model: nn.Module, located: Located) -> LoadReport:
     """Put the weights of a checkpoint into a model, either all of its tensors or none.
 
-    The model is a `MiniLMModel`, or a larger one that has it as ``model``.  Raises ModelError if the file is
-    damaged or has an unexpected hash, or if its tensors do not fit the model: the message names the first
-    difference.
+    Raises ModelError if the file is damaged or has an unexpected hash, or if its tensors do not fit the
+    model: the message names the first difference.
     """
     path = located.weights
     digest = verified_sha256(located)
     stored = _read_safetensors(path) if path.name == WEIGHTS else _read_pickled(path)
-    expected = {_without_wrapper(name): tensor for name, tensor in model.state_dict().items()}
+    expected = {_bare(to_hugging_face(name)): tensor for name, tensor in model.state_dict().items()}
     ignored: dict[str, str] = {}
     weights: dict[str, Tensor] = {}
-    for name, tensor in stored.items():
-        ours = _without_wrapper(to_ours(_modern(name)))
-        reason = next((why for start, why in IGNORED.items() if ours.startswith(start)), "")
-        if ours not in expected and reason:
-            ignored[name] = reason
-        elif ours in weights:
-            raise ModelError(f"{path}: {name} is there twice, once under another name; expected it once")
+    for stored_name, tensor in stored.items():
+        name = _bare(stored_name)
+        reason = next((why for start, why in IGNORED.items() if name.startswith(start)), "")
+        if name not in expected and reason:
+            ignored[stored_name] = reason
+        elif name in weights:
+            raise ModelError(
+                f"{path}: {stored_name} is there twice, once under another name; expected it once"
+            )
         else:
-            weights[ours] = tensor
+            weights[name] = tensor
     _check(weights, expected, path)
     is_empty = all(parameter.is_meta for parameter in model.parameters())  # else an optimiser may hold them
     model.load_state_dict(
-        {name: weights[_without_wrapper(name)].float().contiguous() for name in model.state_dict()},
+        {name: weights[_bare(to_hugging_face(name))].float().contiguous() for name in model.state_dict()},
         assign=is_empty,
     )
     logger.info("weights: %d tensors, SHA-256 %s", len(weights), digest)
@@ -219,14 +210,12 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error below says it
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        call = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"it calls {call[1]}" if call else "it is not a file of tensors"
-        raise ModelError(
-            f"{path} is refused, and nothing in it was run: {what}, expected only tensors; "
-            f"get the checkpoint as {WEIGHTS}"
-        ) from error
     except Exception as error:  # torch raises many classes for damaged files
+        if call := re.search(r"GLOBAL ([\w.]+)", str(error)):
+            raise ModelError(
+                f"{path} is refused, and nothing in it was run: it calls {call[1]}, expected only tensors; "
+                f"get the checkpoint as {WEIGHTS}"
+            ) from error
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"{path} is damaged or not a PyTorch file: {reason[0]}") from error
     if not isinstance(content, dict) or not all(
@@ -236,78 +225,45 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
     return content
 
 
-def to_ours(name: str) -> str:
-    """Our name of a tensor, from Hugging Face's.
-
-    >>> to_ours("encoder.layer.3.attention.self.query.weight")
-    'encoder.layers.3.attention.query.weight'
-    >>> to_ours("bert.pooler.dense.bias")
-    'pooler.bias'
-    """
-    for old, new in WRAPPED:
-        if name.startswith(old):
-            return new + _rename(name[len(old) :], RENAMES)
-    return _rename(name, RENAMES)
-
-
 def to_hugging_face(name: str) -> str:
-    """Hugging Face's name of a tensor, from ours."""
-    backwards = [(ours, theirs) for theirs, ours in RENAMES]
-    for theirs, ours in WRAPPED:
-        if name.startswith(ours):
-            return theirs + _rename(name[len(ours) :], backwards)
-    return _rename(name, backwards)
+    """Hugging Face's name of a tensor, from ours.
 
-
-def _modern(name: str) -> str:
-    """The present name of a tensor: checkpoints converted from TensorFlow use gamma and beta."""
-    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
-
-
-def _without_wrapper(name: str) -> str:
-    """The name of a tensor without the prefix of the larger model."""
-    return name.removeprefix("model.")
-
-
-def _rename(name: str, table: list[tuple[str, str]]) -> str:
-    layer = re.search(r"\.(\d+)\.", name)
-    number = layer.group(1) if layer else "#"
-    for old, new in table:
-        prefix = old.replace("#", number)
-        if name.startswith(prefix + "."):
-            return new.replace("#", number) + name[len(prefix) :]
+    >>> to_hugging_face("encoder.layers.3.attention.query.weight")
+    'encoder.layer.3.attention.self.query.weight'
+    >>> to_hugging_face("pooler.bias")
+    'bert.pooler.dense.bias'
+    """
+    for ours, theirs in RENAMES:
+        name = re.sub(ours, theirs, name)
     return name
+
+
+def _bare(name: str) -> str:
+    """Hugging Face's name in a bare encoder; checkpoints converted from TensorFlow use gamma and beta."""
+    name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+    return name.removeprefix("bert.")
 
 
 def _check(weights: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
     """ModelError unless names, shapes and dtypes are the expected ones."""
     missing, surplus = sorted(expected.keys() - weights.keys()), sorted(weights.keys() - expected.keys())
     if missing or surplus:
+        hint = ""
+        if "classifier.weight" in surplus:
+            hint = "; it is a cross-encoder: load it with CrossEncoder"
+        if "classifier.weight" in missing:
+            hint = "; it is not a cross-encoder: load it with SentenceTransformer"
         raise ModelError(
-            f"{path} is of another architecture: "
-            f"missing {[to_hugging_face(name) for name in missing[:3]] or 'none'} ({len(missing)}), "
-            f"surplus {[to_hugging_face(name) for name in surplus[:3]] or 'none'} ({len(surplus)})"
-            f"{_hint(missing, surplus)}"
+            f"{path} is of another architecture: missing {missing[:3] or 'none'} ({len(missing)}), "
+            f"surplus {surplus[:3] or 'none'} ({len(surplus)}){hint}"
         )
     for name, tensor in sorted(weights.items()):
-        if tensor.shape != expected[name].shape:
-            raise ModelError(
-                f"{path}: {to_hugging_face(name)} has shape {tuple(tensor.shape)}, "
-                f"expected {tuple(expected[name].shape)}"
-            )
+        shape = tuple(expected[name].shape)
+        if tensor.shape != shape:
+            raise ModelError(f"{path}: {name} has shape {tuple(tensor.shape)}, expected {shape}")
         if tensor.dtype not in STORED_DTYPES:
-            raise ModelError(
-                f"{path}: {to_hugging_face(name)} is {_word(tensor.dtype)}, "
-                f"expected {', '.join(map(_word, STORED_DTYPES))}"
-            )
-
-
-def _hint(missing: list[str], surplus: list[str]) -> str:
-    if "classifier.weight" in surplus:
-        return "; it is a cross-encoder: load it with CrossEncoder"
-    if "classifier.weight" in missing:
-        return "; it is not a cross-encoder: load it with SentenceTransformer"
-    return ""
+            expected_dtypes = ", ".join(map(_word, STORED_DTYPES))
+            raise ModelError(f"{path}: {name} is {_word(tensor.dtype)}, expected {expected_dtypes}")
 
 
 def _word(dtype: torch.dtype) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -23,25 +23,22 @@ from minisearch.errors import InputError, ModelError
 from minisearch.manifest import Dtype
 from minisearch.minilm.hub import locate
 from minisearch.minilm.inference import Inference
-from minisearch.minilm.loader import Pretrained, load_tokenizer, load_weights
-from minisearch.minilm.numpy_encoder import word_vectors
+from minisearch.minilm.loader import Pretrained
+from minisearch.minilm.numpy_encoder import SentenceEncoder
 from minisearch.minilm.settings import (
     POOLINGS,
     Activation,
     CheckpointSettings,
     MiniLMConfig,
     Pooling,
-    document_prompt,
-    fingerprint_of_vectors,
-    query_prompt,
     read_settings,
 )
-from minisearch.minilm.tokenizer import MiniLMTokenizer, checked
+from minisearch.minilm.tokenizer import checked
 from minisearch.minilm.transformer import MiniLMModel, pool
 from minisearch.types import FloatArray, IntArray
 
 
-class SentenceTransformer(Pretrained):
+class SentenceTransformer(SentenceEncoder, Pretrained):
     """Sentences to unit vectors.
 
     >>> model = SentenceTransformer.from_pretrained("all-MiniLM-L6-v2")  # doctest: +SKIP
@@ -55,7 +52,6 @@ class SentenceTransformer(Pretrained):
     how_to_load = (
         "SentenceTransformer.from_pretrained(name) or load_pretrained_weights(model, model_name=name)"
     )
-    has_head = False
 
     def __init__(
         self,
@@ -74,27 +70,20 @@ class SentenceTransformer(Pretrained):
         if pooling not in POOLINGS:
             raise ModelError(f"unknown pooling {pooling!r}: expected one of {', '.join(POOLINGS)}")
         self.model = MiniLMModel(config)
-        self._max_length = max_length
-        self.pooling: Pooling = pooling
-        self.prompts: Mapping[str, str] = {}
-        self.default_prompt = ""
+        self.settings = CheckpointSettings(config, pooling, max_length)
         self._compute_in("auto")
 
     @classmethod
-    def _of(cls, name: str, settings: CheckpointSettings, max_length: int) -> SentenceTransformer:
+    def _of(cls, name: str, settings: CheckpointSettings) -> SentenceTransformer:
         if settings.n_labels is not None:
             raise ModelError(f"{name} is a cross-encoder: use CrossEncoder.from_pretrained")
-        return cls(settings.config, max_length=max_length, pooling=settings.pooling)
+        return cls(settings.config, max_length=settings.max_length, pooling=settings.pooling)
 
     def _compute_in(self, dtype: Dtype) -> None:
         super()._compute_in(dtype)
         # With "auto", queries are computed in float32: a single query is hardly faster in bfloat16, which
         # changes scores by up to 0.002, and the NumPy encoder must give the same results.
         self._for_queries = Inference(self.model, "float32") if dtype == "auto" else self.inference
-
-    def _attach(self, name: str, tokenizer: MiniLMTokenizer, settings: CheckpointSettings) -> None:
-        super()._attach(name, tokenizer, settings)
-        self.prompts, self.default_prompt = settings.prompts, settings.default_prompt
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Unit vectors (B, D) of token ids (B, T); mask (B, T) as in `MiniLMModel`."""
@@ -146,69 +135,69 @@ class SentenceTransformer(Pretrained):
         """
         if output not in {"sentences", "tokens"}:
             raise InputError(f"unknown output {output!r}: expected 'sentences' or 'tokens'")
-        ids = self._ids(texts, self._prompt(prompt_name))
-        vectors, keep = (self._sentences if output == "sentences" else self._tokens)(len(ids), normalize)
-        with _progress(len(ids), show_progress) as advance:
-
-            def consume(rows: list[int], tokens: Tensor) -> None:  # (G, T, D)
-                keep(rows, tokens.float())
-                advance(len(rows))
-
-            self.inference.run(ids, consume, batch_tokens=batch_tokens, batch_size=batch_size)
-        return vectors
+        prompt = self.settings.default_prompt
+        if prompt_name is not None:
+            if prompt_name not in self.prompts:
+                raise InputError(
+                    f"unknown prompt_name '{prompt_name}': the prompts of {self.name} are: "
+                    f"{', '.join(self.prompts) or 'none'}"
+                )
+            prompt = self.prompts[prompt_name]
+        with _progress(show_progress) as on_texts:
+            return self._encode(
+                texts,
+                prompt,
+                self.inference,
+                output=output,
+                normalize=normalize,
+                on_texts=on_texts,
+                batch_tokens=batch_tokens,
+                batch_size=batch_size,
+            )
 
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
         """As `encode`, with the checkpoint's prompt for queries, if any; "auto" means float32 here."""
-        ids = self._ids(texts, query_prompt(self.prompts, self.default_prompt), kind="queries")
-        return self._encoded(ids, self._for_queries)
+        return self._encode(texts, self.settings.query_prompt, self._for_queries, kind="queries")
 
     def encode_document(self, texts: Sequence[str]) -> FloatArray:
         """As `encode`, with the checkpoint's prompt for documents, if any."""
-        return self._encoded(self._ids(texts, self._document_prompt), self.inference)
+        return self._encode(texts, self.settings.document_prompt, self.inference)
 
-    def _encoded(self, ids: list[list[int]], inference: Inference) -> FloatArray:
-        vectors, keep = self._sentences(len(ids), normalize=True)
-        inference.run(ids, lambda rows, tokens: keep(rows, tokens.float()))
-        return vectors
+    def _encode(
+        self,
+        texts: Sequence[str],
+        prompt: str,
+        inference: Inference,
+        *,
+        kind: str = "texts",
+        output: Literal["sentences", "tokens"] = "sentences",
+        normalize: bool = True,
+        on_texts: Callable[[int, int], object] = lambda *_: None,
+        batch_tokens: int | None = None,
+        batch_size: int | None = None,
+    ) -> Any:  # noqa: ANN401 - FloatArray or list[FloatArray], as `encode` says
+        """``on_texts`` is called with how many more texts are done, and how many there are."""
+        ids = self.tokenizer.ids([prompt + text for text in checked(texts)], kind=kind)
+        of_texts = np.empty((len(ids), self.dimension), np.float32)
+        of_tokens = [of_texts[:0]] * len(ids)
 
-    def _ids(self, texts: Sequence[str], prompt: str, *, kind: str = "texts") -> list[list[int]]:
-        return self.tokenizer.ids([prompt + text for text in checked(texts)], kind=kind)
+        def keep(rows: list[int], tokens: Tensor) -> None:  # (G, T, D)
+            vectors = pool(tokens.float(), None, self.pooling) if output == "sentences" else tokens.float()
+            kept = (F.normalize(vectors, dim=-1) if normalize else vectors).cpu().numpy()
+            if output == "sentences":
+                of_texts[rows] = kept
+            else:
+                for row, text in zip(rows, kept, strict=True):
+                    of_tokens[row] = text.copy()  # a slice would keep the whole batch in memory
+            on_texts(len(rows), len(ids))
 
-    def _sentences(
-        self, n_texts: int, normalize: bool
-    ) -> tuple[FloatArray, Callable[[list[int], Tensor], None]]:
-        """An array for the vectors (n, D), and the function that fills its rows from float32 (G, T, D)."""
-        vectors = np.empty((n_texts, self.dimension), np.float32)
+        inference.run(ids, keep, batch_tokens=batch_tokens, batch_size=batch_size)
+        return of_texts if output == "sentences" else of_tokens
 
-        def keep(rows: list[int], tokens: Tensor) -> None:
-            pooled = pool(tokens, None, self.pooling)
-            vectors[rows] = (F.normalize(pooled, dim=1) if normalize else pooled).cpu().numpy()
-
-        return vectors, keep
-
-    def _tokens(
-        self, n_texts: int, normalize: bool
-    ) -> tuple[list[FloatArray], Callable[[list[int], Tensor], None]]:
-        """A list for n arrays (T, D), and the function that fills it from float32 (G, T, D)."""
-        vectors = [np.empty((0, self.dimension), np.float32)] * n_texts
-
-        def keep(rows: list[int], tokens: Tensor) -> None:
-            kept = (F.normalize(tokens, dim=2) if normalize else tokens).cpu().numpy()
-            for row, text in zip(rows, kept, strict=True):
-                vectors[row] = text.copy()  # a slice would keep the whole batch in memory
-
-        return vectors, keep
-
-    def word_vectors(self, texts: Sequence[str]) -> FloatArray:
-        """Approximate vectors from the words alone, (n, dimension) float32: see `numpy_encoder`."""
-
-        def embedded(ids: IntArray) -> FloatArray:
+    def _embedded(self, ids: IntArray) -> FloatArray:
+        with torch.inference_mode():
             rows = self.model.embeddings.token(torch.from_numpy(ids).to(self.model.device))  # (T, D)
             return np.asarray(rows.float().cpu())
-
-        with torch.inference_mode():
-            ids = [of_text[1:-1] for of_text in self.tokenizer.ids(checked(texts), kind="")]
-            return word_vectors(ids, embedded, self.dimension)
 
     def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """Cosine similarities (n, m) of vectors (n, D) and (m, D); InputError for other arrays."""
@@ -221,65 +210,44 @@ class SentenceTransformer(Pretrained):
         return (units[0] @ units[1].T).astype(np.float32)
 
     @property
-    def _document_prompt(self) -> str:
-        return document_prompt(self.prompts, self.default_prompt)
+    def pooling(self) -> Pooling:
+        """How token vectors become one vector."""
+        return self.settings.pooling
 
-    def _prompt(self, name: str | None) -> str:
-        if name is None:
-            return self.default_prompt
-        if name not in self.prompts:
-            known = ", ".join(self.prompts) or "none"
-            raise InputError(f"unknown prompt_name '{name}': the prompts of {self.name} are: {known}")
-        return self.prompts[name]
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """The checkpoint's prefixes for texts, by name."""
+        return self.settings.prompts
 
     @property
     def max_length(self) -> int:
         """The length at which texts are cut, in tokens, including prompt and special tokens."""
-        return self._max_length
-
-    @property
-    def dimension(self) -> int:
-        """Width of the vectors."""
-        return self.model.config.hidden_size
+        return self.settings.max_length
 
     @property
     def n_weight_bytes(self) -> int:
         """Memory of the weights, including their packed copies for `encode`."""
         return self.inference.n_bytes
 
-    @property
-    def max_tokens(self) -> int:
-        """Length of the longest document that is not cut, in tokens, without prompt and special tokens."""
-        return self.tokenizer.room_after(self._document_prompt)
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash that differs whenever document vectors would; it does not depend on the dtype."""
+    def _weights_sha256(self) -> str:
         if self.report is None:
             raise ModelError("this model has no weights yet, so its vectors have no fingerprint")
-        return fingerprint_of_vectors(
-            self.report.sha256,
-            self.tokenizer.sha256,
-            self.model.config,
-            pooling=self.pooling,
-            max_length=self.max_length,
-            document_prompt=self._document_prompt,
-        )
+        return self.report.sha256
 
 
 @contextmanager
-def _progress(n_texts: int, is_shown: bool) -> Iterator[Callable[[int], object]]:
-    """A function that takes the number of finished texts and moves a progress bar, if one is shown."""
+def _progress(is_shown: bool) -> Iterator[Callable[[int, int], object]]:
+    """A function that moves a progress bar, if one is shown: see `SentenceTransformer._encode`."""
     if not is_shown:
-        yield lambda _: None
+        yield lambda *_: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Encoding", total=n_texts)
-        yield lambda n_done: bar.update(task, advance=n_done)
+        task = bar.add_task("Encoding", total=None)
+        yield lambda n_more, n: bar.update(task, advance=n_more, total=n)
 
 
 def load_pretrained_weights(
@@ -299,9 +267,7 @@ def load_pretrained_weights(
                 f"{located.name} is of another architecture: its {name} is {getattr(theirs, name)}, "
                 f"the model's {getattr(ours, name)}"
             )
-    tokenizer = load_tokenizer(located, ours, max_length=model.max_length)
-    model.report = load_weights(model.model, located)
-    model._attach(located.name, tokenizer, settings)
+    model._load(located, replace(settings, config=ours, pooling=model.pooling, max_length=model.max_length))
     return model.eval()
 
 
@@ -319,7 +285,6 @@ class CrossEncoder(Pretrained):
     """
 
     how_to_load = "CrossEncoder.from_pretrained(name)"
-    has_head = True
 
     def __init__(
         self,
@@ -343,7 +308,7 @@ class CrossEncoder(Pretrained):
         self._compute_in("auto")
 
     @classmethod
-    def _of(cls, name: str, settings: CheckpointSettings, max_length: int) -> CrossEncoder:
+    def _of(cls, name: str, settings: CheckpointSettings) -> CrossEncoder:
         if settings.n_labels is None:
             raise ModelError(
                 f"{name} is no cross-encoder: its config.json has no BertForSequenceClassification. "
@@ -353,7 +318,7 @@ class CrossEncoder(Pretrained):
             settings.config,
             n_labels=settings.n_labels,
             activation=settings.activation,
-            max_length=max_length,
+            max_length=settings.max_length,
         )
 
     def forward(

@@ -13,31 +13,29 @@ from __future__ import annotations
 
 import json
 import math
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
 
 from minisearch.errors import ModelError
 from minisearch.minilm.catalog import WEIGHTS
 from minisearch.minilm.hub import Located, locate, verified_sha256
 from minisearch.minilm.settings import (
+    WORD_EMBEDDINGS,
     CheckpointSettings,
     MiniLMConfig,
-    document_prompt,
-    fingerprint_of_vectors,
-    query_prompt,
     read_settings,
+    shapes,
 )
 from minisearch.minilm.tokenizer import MiniLMTokenizer, checked
 from minisearch.types import FloatArray, IntArray
 
 Weights = Mapping[str, FloatArray]
-Shape = tuple[int, ...]
 
 # Numerator and denominator of erf(x) / x in powers of x², highest first.
 ERF_NUMERATOR = [-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05]
@@ -54,7 +52,54 @@ class UnsupportedCheckpoint(Exception):
     """A checkpoint that `NumpyEncoder` does not support; `SentenceTransformer` loads or refuses it."""
 
 
-class NumpyEncoder:
+class SentenceEncoder:
+    """What every encoder of a checkpoint derives from its settings, its tokenizer and its embeddings."""
+
+    settings: CheckpointSettings
+    tokenizer: MiniLMTokenizer
+
+    def _embedded(self, ids: IntArray) -> FloatArray:  # (T,) -> (T, D)
+        """The rows of the word embeddings."""
+        raise NotImplementedError
+
+    def _weights_sha256(self) -> str:
+        raise NotImplementedError
+
+    def word_vectors(self, texts: Sequence[str]) -> FloatArray:
+        """Unit vectors (n, D) from word embeddings alone: a fast first guess, not good enough to rank with.
+
+        A vector is the weighted mean of the embeddings of a text's tokens.  A token's weight is the logarithm
+        of its position in the vocabulary, which grows with its rarity (Zipf's law).  A text without tokens
+        has the zero vector.
+        """
+        all_ids = self.tokenizer.ids(checked(texts), kind="")
+        vectors = np.zeros((len(all_ids), self.dimension), np.float32)
+        for vector, of_text in zip(vectors, all_ids, strict=True):
+            ids = np.array(of_text[1:-1], np.int64)
+            if ids.size:
+                weights = np.log1p(np.maximum(ids - N_SPECIAL, 1)).astype(np.float32)
+                vector[:] = weights @ self._embedded(ids)  # (T,) @ (T, D)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        np.divide(vectors, norms, out=vectors, where=norms > 0)
+        return vectors
+
+    @property
+    def dimension(self) -> int:
+        """Width of the vectors."""
+        return self.settings.config.hidden_size
+
+    @property
+    def max_tokens(self) -> int:
+        """Length of the longest document that is not cut, in tokens, without prompt and special tokens."""
+        return self.tokenizer.room_after(self.settings.document_prompt)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash that differs whenever document vectors would; it does not depend on the dtype."""
+        return self.settings.fingerprint(self._weights_sha256(), self.tokenizer.sha256)
+
+
+class NumpyEncoder(SentenceEncoder):
     """A checkpoint's sentence vectors in float32, without torch.
 
     >>> NumpyEncoder.from_pretrained("all-MiniLM-L6-v2").encode(["hello world"]).shape  # doctest: +SKIP
@@ -64,19 +109,14 @@ class NumpyEncoder:
     """
 
     def __init__(
-        self,
-        name: str,
-        settings: CheckpointSettings,
-        *,
-        weights: Weights,
-        tokenizer: MiniLMTokenizer,
-        hashing: Hashing,
+        self, located: Located, settings: CheckpointSettings, tokenizer: MiniLMTokenizer, mapped: Mapped
     ) -> None:
-        self.name = name
+        self.name = located.name
+        self.settings = settings
         self.tokenizer = tokenizer
-        self._settings = settings
-        self._weights = weights
-        self._hashing = hashing
+        self._weights = mapped.weights
+        # In the background, because it takes half as long as all other work for a query.
+        self._hash = ThreadPoolExecutor(1, "minisearch-hash").submit(verified_sha256, located, mapped.content)
 
     @classmethod
     def from_pretrained(cls, name_or_path: str, *, offline: bool = False) -> NumpyEncoder:
@@ -87,112 +127,40 @@ class NumpyEncoder:
         """
         located = locate(name_or_path, offline=offline)
         settings = read_settings(located.folder)
-        weights, content = map_weights(located.folder / WEIGHTS, settings.config)
-        hashing = Hashing(located, content)
+        mapped = map_weights(located.folder / WEIGHTS, settings.config)
         try:
             tokenizer = MiniLMTokenizer.from_folder(located.tokenizer, max_length=settings.max_length)
         except ModelError as error:
             raise UnsupportedCheckpoint(str(error)) from error
         if settings.n_labels is not None or tokenizer.vocab_size > settings.config.vocab_size:
             raise UnsupportedCheckpoint(f"{located.name} is no embedder, or has another model's vocabulary")
-        return cls(located.name, settings, weights=weights, tokenizer=tokenizer, hashing=hashing)
+        return cls(located, settings, tokenizer, mapped)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors, (n, dimension) float32, in the order of the texts; ModelError for a wrong hash."""
-        return self._encode(texts, self._settings.default_prompt)
+        return self._encode(texts, self.settings.default_prompt)
 
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
         """As `encode`, with the checkpoint's prompt for queries, if it has one."""
-        prompt = query_prompt(self._settings.prompts, self._settings.default_prompt)
-        return self._encode(texts, prompt, kind="queries")
+        return self._encode(texts, self.settings.query_prompt, kind="queries")
 
     def encode_document(self, texts: Sequence[str]) -> FloatArray:
         """As `encode`, with the checkpoint's prompt for documents, if it has one."""
-        return self._encode(texts, self._document_prompt)
+        return self._encode(texts, self.settings.document_prompt)
 
     def _encode(self, texts: Sequence[str], prompt: str, *, kind: str = "texts") -> FloatArray:
         all_ids = self.tokenizer.ids([prompt + text for text in checked(texts)], kind=kind)
-        network = Network(self._weights, self._settings)
+        network = Network(self._weights, self.settings)
         vectors = [network.sentence_vectors(batch) for batch in _batches(all_ids)]
-        self._hashing.sha256()  # no vector is returned before the weights are verified
+        self._weights_sha256()  # no vector is returned before the weights are verified
         return np.concatenate([np.empty((0, self.dimension), np.float32), *vectors])
 
-    def word_vectors(self, texts: Sequence[str]) -> FloatArray:
-        """Approximate vectors from the words alone, (n, dimension) float32: see `word_vectors`."""
-        ids = [of_text[1:-1] for of_text in self.tokenizer.ids(checked(texts), kind="")]
-        table = self._weights["embeddings.word_embeddings.weight"]
-        return word_vectors(ids, lambda of_text: table[of_text], self.dimension)
+    def _embedded(self, ids: IntArray) -> FloatArray:
+        return self._weights[WORD_EMBEDDINGS][ids]
 
-    @property
-    def _document_prompt(self) -> str:
-        return document_prompt(self._settings.prompts, self._settings.default_prompt)
-
-    @property
-    def dimension(self) -> int:
-        """Width of the vectors."""
-        return self._settings.config.hidden_size
-
-    @property
-    def max_tokens(self) -> int:
-        """Length of the longest document that is not cut, in tokens, without prompt and special tokens."""
-        return self.tokenizer.room_after(self._document_prompt)
-
-    @property
-    def fingerprint(self) -> str:
-        """The same as that of `SentenceTransformer`, because the vectors are the same."""
-        return fingerprint_of_vectors(
-            self._hashing.sha256(),
-            self.tokenizer.sha256,
-            self._settings.config,
-            pooling=self._settings.pooling,
-            max_length=self._settings.max_length,
-            document_prompt=self._document_prompt,
-        )
-
-
-class Hashing(threading.Thread):
-    """Verifies the weights' hash in the background: it takes half as long as all other work for a query."""
-
-    def __init__(self, located: Located, content: memoryview) -> None:
-        super().__init__(name="minisearch-hash")
-        self._located = located
-        self._content = content
-        self._outcome: str | BaseException = ModelError(f"{located.weights} was not hashed")
-        self.start()
-
-    def run(self) -> None:
-        """Hash the content; called by the thread."""
-        try:
-            self._outcome = verified_sha256(self._located, self._content)
-        except BaseException as error:  # `sha256` raises it, so that no vector is returned
-            self._outcome = error
-
-    def sha256(self) -> str:
+    def _weights_sha256(self) -> str:
         """The hash, as soon as it is known; ModelError if it is not the expected one."""
-        self.join()
-        if isinstance(self._outcome, BaseException):
-            raise self._outcome
-        return self._outcome
-
-
-def word_vectors(
-    token_ids: Sequence[Sequence[int]], embedded: Callable[[IntArray], FloatArray], dimension: int
-) -> FloatArray:
-    """Unit vectors (n, D) from word embeddings alone: a fast first guess, not good enough to rank with.
-
-    A vector is the weighted mean of the embeddings, ``embedded`` (T,) -> (T, D), of a text's tokens.  A
-    token's weight is the logarithm of its position in the vocabulary, which grows with its rarity (Zipf's
-    law).  A text without tokens has the zero vector.
-    """
-    vectors = np.zeros((len(token_ids), dimension), np.float32)
-    for vector, of_text in zip(vectors, token_ids, strict=True):
-        if of_text:
-            ids = np.array(of_text, np.int64)
-            weights = np.log1p(np.maximum(ids - N_SPECIAL, 1)).astype(np.float32)
-            vector[:] = weights @ embedded(ids)  # (T,) @ (T, D)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    np.divide(vectors, norms, out=vectors, where=norms > 0)
-    return vectors
+        return self._hash.result()
 
 
 # --- the forward pass, as in transformer.py ---------------------------------------------------------
@@ -235,7 +203,7 @@ class Network:
 
     def _embeddings(self, ids: IntArray) -> FloatArray:  # (T,) -> (T, D)
         x = (
-            self._weights["embeddings.word_embeddings.weight"][ids]
+            self._weights[WORD_EMBEDDINGS][ids]
             + self._weights["embeddings.position_embeddings.weight"][: len(ids)]
             + self._weights["embeddings.token_type_embeddings.weight"][0]
         )
@@ -299,12 +267,8 @@ def polynomial(x: FloatArray, coefficients: Sequence[float]) -> FloatArray:
 
 # --- the weights as arrays --------------------------------------------------------------------------
 
-METADATA = "__metadata__"
 # May be in the file too, but sentence vectors do not need them.
-UNUSED = {METADATA, "embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}
-
-LENGTH_BYTES = 8  # a safetensors file begins with the length of its header
-FLOAT32 = np.dtype("<f4")
+UNUSED = {"__metadata__", "embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}
 
 
 class Mapped(NamedTuple):
@@ -320,67 +284,22 @@ class Mapped(NamedTuple):
 def map_weights(path: Path, config: MiniLMConfig) -> Mapped:
     """Map the float32 tensors of an embedder's safetensors file, without a copy.
 
-    (safetensors' own NumPy reader copies, which takes 0.1 s.)  Raises UnsupportedCheckpoint if a tensor is
-    missing, surplus, of another shape or dtype, or not exactly where the header says.
+    (safetensors' own NumPy reader copies, which takes 0.1 s; it only validates the file here.)  Raises
+    UnsupportedCheckpoint if the file is damaged or does not have exactly the expected tensors.
     """
     try:
-        content = np.memmap(path, np.uint8, mode="r").view(np.ndarray)
-        data_start = LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES].tobytes(), "little")
-        header = json.loads(content[LENGTH_BYTES:data_start].tobytes())
-    except (OSError, ValueError, OverflowError, RecursionError) as error:
+        with safe_open(path, framework="np"):
+            content = np.memmap(path, np.uint8, mode="r").view(np.ndarray)
+    except (SafetensorError, OSError) as error:
         raise UnsupportedCheckpoint(f"{path}: {error}") from error
-    expected = shapes(config)
-    if not isinstance(header, dict) or header.keys() - UNUSED != expected.keys():
-        raise UnsupportedCheckpoint(f"{path} does not hold the tensors of an embedder")
-    data = content[data_start:]
-    bounds = {name: _bounds(entry) for name, entry in header.items() if name != METADATA}
-    if sum(end - start for start, end in bounds.values()) != len(data):
-        raise UnsupportedCheckpoint(f"{path} has fewer or more bytes than its tensors")
-    weights = {
-        name: _tensor(data, *bounds[name], shape, name=name, entry=header[name])
-        for name, shape in expected.items()
-    }
+    start = 8 + int.from_bytes(content[:8].tobytes(), "little")  # the file begins with its header's length
+    header = json.loads(content[8:start].tobytes())
+    expected = {name: ("F32", list(shape)) for name, shape in shapes(config).items()}
+    entries = {name: entry for name, entry in header.items() if name not in UNUSED}
+    if {name: (entry["dtype"], entry["shape"]) for name, entry in entries.items()} != expected:
+        raise UnsupportedCheckpoint(f"{path} does not hold the float32 tensors of an embedder")
+    weights = {}
+    for name, entry in entries.items():
+        begin, end = entry["data_offsets"]
+        weights[name] = content[start + begin : start + end].view("<f4").reshape(entry["shape"])
     return Mapped(weights, content.data)
-
-
-def _bounds(entry: object) -> tuple[int, int]:
-    """The first and last byte of a tensor; an empty range if its entry is malformed."""
-    match entry:
-        case {"data_offsets": [int(start), int(end)]}:
-            return start, end
-    return 0, 0
-
-
-def _tensor(
-    data: npt.NDArray[np.uint8], start: int, end: int, shape: Shape, *, name: str, entry: dict[str, object]
-) -> FloatArray:
-    """A view of one tensor; ``data`` are the bytes after the header."""
-    is_inside = 0 <= start <= end <= len(data) and end - start == math.prod(shape) * FLOAT32.itemsize
-    if not is_inside or entry.get("dtype") != "F32" or entry.get("shape") != list(shape):
-        raise UnsupportedCheckpoint(f"{name} is {entry}, expected float32 of shape {shape}")
-    tensor: FloatArray = data[start:end].view(FLOAT32).reshape(shape)
-    if not tensor.flags.aligned:
-        raise UnsupportedCheckpoint(f"{name} does not begin at a multiple of {FLOAT32.itemsize} bytes")
-    return tensor
-
-
-def shapes(config: MiniLMConfig) -> dict[str, Shape]:
-    """The shapes of an embedder's tensors, by Hugging Face's names."""
-    width, inner = config.hidden_size, config.intermediate_size
-    tensors: dict[str, Shape] = {
-        "embeddings.word_embeddings.weight": (config.vocab_size, width),
-        "embeddings.position_embeddings.weight": (config.max_position_embeddings, width),
-        "embeddings.token_type_embeddings.weight": (config.type_vocab_size, width),
-    }
-    modules: dict[str, Shape] = {"embeddings.LayerNorm": (width,)}  # shapes of the weights
-    for number in range(config.num_hidden_layers):
-        layer = f"encoder.layer.{number}"
-        for part in ("self.query", "self.key", "self.value", "output.dense"):
-            modules[f"{layer}.attention.{part}"] = (width, width)
-        modules[f"{layer}.attention.output.LayerNorm"] = (width,)
-        modules[f"{layer}.intermediate.dense"] = (inner, width)
-        modules[f"{layer}.output.dense"] = (width, inner)
-        modules[f"{layer}.output.LayerNorm"] = (width,)
-    for name, shape in modules.items():
-        tensors |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
-    return tensors

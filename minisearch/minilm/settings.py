@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from minisearch.errors import ModelError
 from minisearch.manifest import fingerprint
@@ -29,30 +31,8 @@ ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 CLASSIFIER = "BertForSequenceClassification"
 CONFIG, SENTENCE_CONFIG = "config.json", "sentence_bert_config.json"
 LIBRARY_CONFIG = "config_sentence_transformers.json"
-
-# The only supported values: a file may omit a key, but must not have another value.
-BERT: dict[str, object] = {
-    "model_type": "bert",
-    "hidden_act": "gelu",
-    "position_embedding_type": "absolute",
-    "is_decoder": False,
-}
-EXPECTED: dict[str, dict[str, object]] = {
-    CONFIG: BERT,
-    LIBRARY_CONFIG: {"model_type": "SentenceTransformer", "truncate_dim": None},
-    SENTENCE_CONFIG: {"transformer_task": "feature-extraction"},
-}
-EXPECTED_OF_CLASSIFIER: dict[str, dict[str, object]] = {
-    CONFIG: BERT,
-    LIBRARY_CONFIG: {"model_type": "CrossEncoder"},
-    SENTENCE_CONFIG: {"transformer_task": "sequence-classification"},
-}
-# Older checkpoints have one flag for each mode, newer ones a single word under pooling_mode.
-POOLING_FLAGS = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-}
+WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
+TASKS = ("feature-extraction", "sequence-classification")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +71,36 @@ class MiniLMConfig:
             )
 
 
+def shapes(config: MiniLMConfig) -> dict[str, tuple[int, ...]]:
+    """The shapes of an embedder's tensors, by Hugging Face's names."""
+    width, inner = config.hidden_size, config.intermediate_size
+    tensors: dict[str, tuple[int, ...]] = {
+        WORD_EMBEDDINGS: (config.vocab_size, width),
+        "embeddings.position_embeddings.weight": (config.max_position_embeddings, width),
+        "embeddings.token_type_embeddings.weight": (config.type_vocab_size, width),
+    }
+    modules: dict[str, tuple[int, ...]] = {"embeddings.LayerNorm": (width,)}  # shapes of the weights
+    for number in range(config.num_hidden_layers):
+        layer = f"encoder.layer.{number}"
+        for part in ("self.query", "self.key", "self.value", "output.dense"):
+            modules[f"{layer}.attention.{part}"] = (width, width)
+        modules[f"{layer}.attention.output.LayerNorm"] = (width,)
+        modules[f"{layer}.intermediate.dense"] = (inner, width)
+        modules[f"{layer}.output.dense"] = (width, inner)
+        modules[f"{layer}.output.LayerNorm"] = (width,)
+    for name, shape in modules.items():
+        tensors |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return tensors
+
+
 def n_parameters(config: MiniLMConfig, *, n_labels: int | None = None) -> int:
     """Number of parameters of a model; with ``n_labels``, including BERT's pooler and a classifier.
 
     An embedder does not use the pooler, so it is not counted, although most files contain it.  Published
     figures include its D² + D parameters (22.7 instead of 22.6 million for all-MiniLM-L6-v2).
     """
-    width, inner = config.hidden_size, config.intermediate_size
-    norm, square = 2 * width, width * width + width
-    rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
-    layer = 4 * square + norm + (width * inner + inner) + (inner * width + width) + norm
-    head = 0 if n_labels is None else square + n_labels * (width + 1)
-    return rows * width + norm + config.num_hidden_layers * layer + head
+    head = 0 if n_labels is None else (config.hidden_size + n_labels) * (config.hidden_size + 1)
+    return sum(map(math.prod, shapes(config).values())) + head
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,29 +121,23 @@ class CheckpointSettings:
     n_labels: int | None = None
     activation: Activation = "identity"
 
+    @property
+    def query_prompt(self) -> str:
+        """The prefix for a query."""
+        return self.prompts.get("query", self.default_prompt)
 
-def query_prompt(prompts: Mapping[str, str], default: str) -> str:
-    """The prefix for a query."""
-    return prompts.get("query", default)
+    @property
+    def document_prompt(self) -> str:
+        """The prefix for a document, under any of the names that sentence-transformers accepts."""
+        names = ("document", "passage", "corpus")
+        return next((self.prompts[name] for name in names if name in self.prompts), self.default_prompt)
 
-
-def document_prompt(prompts: Mapping[str, str], default: str) -> str:
-    """The prefix for a document, under any of the names that sentence-transformers accepts."""
-    return next((prompts[name] for name in ("document", "passage", "corpus") if name in prompts), default)
-
-
-def fingerprint_of_vectors(
-    weights_sha256: str,
-    tokenizer_sha256: str,
-    config: MiniLMConfig,
-    *,
-    pooling: Pooling,
-    max_length: int,
-    document_prompt: str,
-) -> str:
-    """A hash of everything that determines an embedder's document vectors, except the dtype."""
-    prompt = [document_prompt] if document_prompt else []
-    return fingerprint(weights_sha256, config, tokenizer_sha256, pooling, max_length, *prompt)
+    def fingerprint(self, weights_sha256: str, tokenizer_sha256: str) -> str:
+        """A hash of everything that determines an embedder's document vectors, except the dtype."""
+        prompt = [self.document_prompt] if self.document_prompt else []
+        return fingerprint(
+            weights_sha256, self.config, tokenizer_sha256, self.pooling, self.max_length, *prompt
+        )
 
 
 def read_settings(folder: Path) -> CheckpointSettings:
@@ -155,26 +147,39 @@ def read_settings(folder: Path) -> CheckpointSettings:
     Raises ModelError, with file, key and value, for anything that is not supported.
     """
     content = _read_object(folder / CONFIG)
+    sentence, library = _read_optional(folder / SENTENCE_CONFIG), _read_optional(folder / LIBRARY_CONFIG)
     architectures = content.get("architectures") or []
     is_classifier = isinstance(architectures, list) and CLASSIFIER in architectures
-    for name, values in (EXPECTED_OF_CLASSIFIER if is_classifier else EXPECTED).items():
-        found = _read_optional(folder / name)
-        for key, value in values.items():
-            if found.get(key, value) != value:
-                raise ModelError(f"{folder / name}: {key} is {found[key]!r}, expected {value!r}")
+    # The only supported values: a file may omit a key, but must not have another value.
+    for name, found, key, value in [
+        (CONFIG, content, "model_type", "bert"),
+        (CONFIG, content, "hidden_act", "gelu"),
+        (CONFIG, content, "position_embedding_type", "absolute"),
+        (CONFIG, content, "is_decoder", False),
+        (LIBRARY_CONFIG, library, "model_type", "CrossEncoder" if is_classifier else "SentenceTransformer"),
+        (LIBRARY_CONFIG, library, "truncate_dim", None),
+        (SENTENCE_CONFIG, sentence, "transformer_task", TASKS[is_classifier]),
+    ]:
+        if found.get(key, value) != value:
+            raise ModelError(f"{folder / name}: {key} is {found[key]!r}, expected {value!r}")
     config = _architecture(folder / CONFIG, content)
     if is_classifier:
-        return _cross_encoder(folder, config, content)
+        if (folder / "modules.json").exists():
+            _modules(folder, ["Transformer"])
+        n_labels = _n_labels(folder, content)
+        activation = _activation(folder, content, library, n_labels)
+        length = _max_length(folder, sentence, config)
+        return CheckpointSettings(config, "cls", length, n_labels=n_labels, activation=activation)
     if not (folder / "modules.json").exists():
         length = _max_length(folder, {}, config)
         logger.info("model: no modules.json in %s: mean pooling of at most %d tokens", folder, length)
         return CheckpointSettings(config, "mean", length)
     modules = _modules(folder, ["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
-    prompts, default_prompt = _prompts(folder / LIBRARY_CONFIG)
+    prompts, default_prompt = _prompts(folder / LIBRARY_CONFIG, library)
     return CheckpointSettings(
         config=config,
         pooling=_pooling(modules["Pooling"] / "config.json", has_prompts=any(prompts.values())),
-        max_length=_max_length(folder, _read_or_log(folder / SENTENCE_CONFIG), config),
+        max_length=_max_length(folder, sentence, config),
         prompts=prompts,
         default_prompt=default_prompt,
         normalize="Normalize" in modules,
@@ -189,9 +194,7 @@ def _architecture(path: Path, content: dict[str, Any]) -> MiniLMConfig:
         raise ModelError(f"{path}: {error}") from error
 
 
-def _cross_encoder(folder: Path, config: MiniLMConfig, content: dict[str, Any]) -> CheckpointSettings:
-    if (folder / "modules.json").exists():
-        _modules(folder, ["Transformer"])
+def _n_labels(folder: Path, content: dict[str, Any]) -> int:
     labels = content.get("id2label")
     default = len(labels) if isinstance(labels, dict) else 2  # 2 is the default of transformers
     n_labels = content.get("num_labels", default)
@@ -199,31 +202,23 @@ def _cross_encoder(folder: Path, config: MiniLMConfig, content: dict[str, Any]) 
         raise ModelError(
             f"{folder / CONFIG}: num_labels is {n_labels!r}, expected a whole number from 1 to {MAX_SIZE}"
         )
-    return CheckpointSettings(
-        config=config,
-        pooling="cls",
-        max_length=_max_length(folder, _read_optional(folder / SENTENCE_CONFIG), config),
-        n_labels=n_labels,
-        activation=_activation(folder, content, n_labels),
-    )
+    return n_labels
 
 
-def _activation(folder: Path, content: dict[str, Any], n_labels: int) -> Activation:
+def _activation(folder: Path, content: dict[str, Any], library: dict[str, Any], n_labels: int) -> Activation:
     """The activation of the scores; checkpoints of different ages have it in different places."""
     inner = content.get("sentence_transformers")
-    places: list[tuple[str, str, dict[str, Any]]] = [
-        (LIBRARY_CONFIG, "activation_fn", _read_optional(folder / LIBRARY_CONFIG)),
+    for file, key, values in [
+        (LIBRARY_CONFIG, "activation_fn", library),
         (CONFIG, "activation_fn", inner if isinstance(inner, dict) else {}),
         (CONFIG, "sbert_ce_default_activation_function", content),
-    ]
-    for file, key, values in places:
+    ]:
         value = values.get(key)
         if value is not None:
             name = str(value).rpartition(".")[2].lower()
-            for activation in ACTIVATIONS:
-                if activation == name:
-                    return activation
-            raise ModelError(f"{folder / file}: {key} is {value!r}, expected Identity or Sigmoid")
+            if name not in ACTIVATIONS:
+                raise ModelError(f"{folder / file}: {key} is {value!r}, expected Identity or Sigmoid")
+            return name
     return "sigmoid" if n_labels == 1 else "identity"
 
 
@@ -243,9 +238,8 @@ def _modules(folder: Path, *supported: list[str]) -> dict[str, Path]:
     return dict(modules)
 
 
-def _prompts(path: Path) -> tuple[dict[str, str], str]:
+def _prompts(path: Path, content: dict[str, Any]) -> tuple[dict[str, str], str]:
     """The prompts by name, and the default prompt."""
-    content = _read_optional(path)
     prompts = content.get("prompts") or {}
     if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
         raise ModelError(f"{path}: prompts is {prompts!r}, expected an object of texts")
@@ -258,16 +252,18 @@ def _prompts(path: Path) -> tuple[dict[str, str], str]:
 
 
 def _pooling(path: Path, *, has_prompts: bool) -> Pooling:
-    content = _read_or_log(path)
+    """The word under pooling_mode; older checkpoints have a flag such as pooling_mode_cls_token."""
+    content = _read_optional(path)
     flags = [key for key, value in content.items() if key.startswith("pooling_mode_") and value]
-    mode = content.get("pooling_mode", [POOLING_FLAGS.get(flag, flag) for flag in flags] or "mean")
-    names = mode if isinstance(mode, list) else [mode]
-    pooling = next((known for known in POOLINGS if names == [known]), None)
-    if pooling is None:
+    mode = content.get(
+        "pooling_mode", [re.sub("^pooling_mode_|_tokens?$", "", one) for one in flags] or "mean"
+    )
+    (name, *others) = mode if isinstance(mode, list) and mode else [mode]
+    if others or name not in POOLINGS:
         raise ModelError(f"{path}: pooling is {mode!r}, expected one of {', '.join(POOLINGS)}")
     if has_prompts and content.get("include_prompt", True) is not True:
         raise ModelError(f"{path}: include_prompt is {content['include_prompt']!r}, expected True")
-    return pooling
+    return cast("Pooling", name)
 
 
 def _max_length(folder: Path, sentence: dict[str, Any], config: MiniLMConfig) -> int:
@@ -276,7 +272,7 @@ def _max_length(folder: Path, sentence: dict[str, Any], config: MiniLMConfig) ->
     path, key, length = folder / SENTENCE_CONFIG, "max_seq_length", sentence.get("max_seq_length")
     if length is None:
         path, key = folder / "tokenizer_config.json", "model_max_length"
-        length = _read_or_log(path).get(key, n_positions)
+        length = _read_optional(path).get(key, n_positions)
         logger.info("model: %s of %s, at most %d positions, sets the length", key, path, n_positions)
     # transformers writes int(1e30) for no limit.
     if isinstance(length, bool) or not isinstance(length, int | float) or not length >= 3:
@@ -286,15 +282,12 @@ def _max_length(folder: Path, sentence: dict[str, Any], config: MiniLMConfig) ->
     return int(min(length, n_positions))
 
 
-def _read_or_log(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; if the file is missing, an empty one and a log entry."""
-    if not path.exists():
-        logger.info("model: no %s: using the defaults of sentence-transformers", path)
-    return _read_optional(path)
-
-
 def _read_optional(path: Path) -> dict[str, Any]:
-    return _read_object(path) if path.exists() else {}
+    """The JSON object in a file; if the file is missing, an empty one and a log entry."""
+    if path.exists():
+        return _read_object(path)
+    logger.info("model: no %s: using the defaults of sentence-transformers", path)
+    return {}
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tokenizers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import normalizers
 
 from minisearch.errors import InputError, ModelError
 from minisearch.manifest import DEFAULT_MODEL
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+UNKNOWN_TOKENS = {"[UNK]", "<unk>"}
 PADDING_TOKENS = ("[PAD]", "<pad>")  # of BERT and of XLM-R
 # Texts in one call of the library, which needs about 20 KB for each long text until the call returns.
 MAX_TEXTS_PER_CALL = 1_024
@@ -85,7 +86,8 @@ class MiniLMTokenizer:
         """
         n_cut = 0
         ids = []
-        for text_ids in self._uncut_ids(checked(texts), add_special_tokens=True):
+        for encoding in self._encodings(checked(texts), add_special_tokens=True, only_ids=True):
+            text_ids = encoding.ids
             if len(text_ids) > self.max_length:
                 n_cut += 1
                 keep = self.max_length - self._n_closing
@@ -94,41 +96,34 @@ class MiniLMTokenizer:
         self._warn(n_cut, len(ids), kind)
         return ids
 
+    def unknown_share(self, text: str) -> float:
+        """The share of a text's tokens that the vocabulary does not have; 1 for a text without tokens."""
+        tokens = self._tokenizer.encode(text, add_special_tokens=False).tokens
+        return sum(token in UNKNOWN_TOKENS for token in tokens) / len(tokens) if tokens else 1.0
+
     def pair_ids(self, query: str, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
         """Ids and segments (0 query, 1 text) of the query with each text, for a cross-encoder.
 
         A pair beyond ``max_length`` loses tokens of its longer part first, as with "longest_first" of
         transformers.  A warning says how many pairs were cut.
         """
-        layout = self._pair_layout()
-        room = self.max_length - sum(which is None for which, _, _ in layout)
+        room = self.max_length - self._tokenizer.num_special_tokens_to_add(is_pair=True)
         if room < 2:
             raise InputError(
                 f"max_length is {self.max_length}, expected at least {self.max_length - room + 2}"
             )
-        (first,) = self._uncut_ids(checked([query]), add_special_tokens=False)
+        texts, (query,) = checked(texts), checked([query])
         pairs, n_cut = [], 0
-        for second in self._uncut_ids(checked(texts), add_special_tokens=False):
+        for second in self._encodings(texts, add_special_tokens=False):
+            first = self._tokenizer.encode(query, add_special_tokens=False)
             n_first, n_second = _longest_first(len(first), len(second), room)
             n_cut += n_first + n_second < len(first) + len(second)
-            kept = first[:n_first], second[:n_second]
-            ids: list[int] = []
-            segments: list[int] = []
-            for which, special, segment in layout:
-                part = [special] if which is None else kept[which]
-                ids += part
-                segments += [segment] * len(part)
-            pairs.append((ids, segments))
+            first.truncate(n_first)
+            second.truncate(n_second)
+            pair = self._tokenizer.post_process(first, second)
+            pairs.append((pair.ids, pair.type_ids))
         self._warn(n_cut, len(pairs), "pairs")
         return pairs
-
-    def _pair_layout(self) -> list[tuple[int | None, int, int]]:
-        """The parts of a pair, in order: (0 first text, 1 second text or None special token, id, segment)."""
-        pair = self._tokenizer.encode("a", "a")
-        tokens = list(zip(pair.sequence_ids, pair.ids, pair.type_ids, strict=True))
-        return [
-            token for n, token in enumerate(tokens) if token[0] is None or tokens[n - 1][0] != token[0]
-        ]  # one entry for a text, even if it has several tokens
 
     def encode(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """``input_ids`` and ``attention_mask``, int64 (B, T), padded to the longest text."""
@@ -152,16 +147,16 @@ class MiniLMTokenizer:
 
     def spans(self, texts: Sequence[str]) -> list[IntArray]:
         """The start and end characters of each text's tokens: arrays (n_tokens, 2), no special tokens."""
-        return [
-            np.array(encoding.offsets, np.int64).reshape(-1, 2)
-            for some in _slices(checked(texts))
-            for encoding in self._tokenizer.encode_batch(some, add_special_tokens=False)
-        ]
+        encodings = self._encodings(checked(texts), add_special_tokens=False)
+        return [np.array(encoding.offsets, np.int64).reshape(-1, 2) for encoding in encodings]
 
-    def _uncut_ids(self, texts: list[str], *, add_special_tokens: bool) -> Iterator[list[int]]:
-        for some in _slices(texts):
-            for encoding in self._tokenizer.encode_batch_fast(some, add_special_tokens=add_special_tokens):
-                yield encoding.ids
+    def _encodings(
+        self, texts: list[str], *, add_special_tokens: bool, only_ids: bool = False
+    ) -> Iterator[tokenizers.Encoding]:
+        encode = self._tokenizer.encode_batch_fast if only_ids else self._tokenizer.encode_batch
+        for start in range(0, len(texts), MAX_TEXTS_PER_CALL):
+            some = texts[start : start + MAX_TEXTS_PER_CALL]
+            yield from encode(some, add_special_tokens=add_special_tokens)
 
     def _warn(self, n_cut: int, n: int, kind: str) -> None:
         if n_cut and kind:
@@ -182,11 +177,6 @@ def checked(texts: Iterable[str]) -> list[str]:
         if not isinstance(text, str):
             raise InputError(f"expected a list of texts, got {type(text).__name__} at position {position}")
     return [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
-
-
-def _slices(texts: list[str]) -> Iterator[list[str]]:
-    """The texts in order, in slices of at most `MAX_TEXTS_PER_CALL`."""
-    return (texts[start : start + MAX_TEXTS_PER_CALL] for start in range(0, len(texts), MAX_TEXTS_PER_CALL))
 
 
 def _longest_first(n_first: int, n_second: int, room: int) -> tuple[int, int]:
@@ -231,20 +221,10 @@ def _word_piece(vocabulary: str, settings: dict[str, Any]) -> tuple[tokenizers.T
     pieces = {piece: number for number, piece in enumerate(vocabulary.split("\n")) if piece}
     lower, chinese = settings.get("do_lower_case", True), settings.get("tokenize_chinese_chars", True)
     accents = settings.get("strip_accents")  # None: stripped if lower-casing
-    tokenizer = tokenizers.Tokenizer(models.WordPiece(pieces, unk_token="[UNK]"))  # noqa: S106 - no password
-    tokenizer.normalizer = normalizers.BertNormalizer(
-        lowercase=lower, handle_chinese_chars=chinese, strip_accents=accents
+    tokenizer = tokenizers.BertWordPieceTokenizer(
+        pieces, lowercase=lower, handle_chinese_chars=chinese, strip_accents=accents
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", pieces["[CLS]"]), ("[SEP]", pieces["[SEP]"])],
-    )
-    tokenizer.decoder = decoders.WordPiece()
-    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-    tokenizer.add_special_tokens([token for token in special if token in pieces])
-    return tokenizer, f"{lower} {chinese} {accents}"
+    return tokenizer._tokenizer, f"{lower} {chinese} {accents}"
 
 
 def _padding_id(tokenizer: tokenizers.Tokenizer) -> int:

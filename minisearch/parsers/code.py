@@ -11,13 +11,12 @@ import importlib.util
 import os
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from minisearch.errors import IngestError
-from minisearch.parsers.grammars import GRAMMARS
+from minisearch.parsers.grammars import MODULES
 from minisearch.parsers.sandbox import NONSENSE, Limits, Sandbox
-from minisearch.parsers.source import Source
-from minisearch.types import Document, Heading
+from minisearch.parsers.source import Source, checked_headings
+from minisearch.types import Document
 
 # Every language a file may be written in: of programming, of data, or of markup. Others are plain text.
 _SUFFIXES = {
@@ -60,8 +59,6 @@ LANGUAGES = {suffix: language for language, suffixes in _SUFFIXES.items() for su
 # Where a line break is structure.
 CODE_SUFFIXES = tuple(suffix for suffix, language in LANGUAGES.items() if language not in _MARKUP)
 
-# The Python module of each grammar.
-MODULES = {name: grammar.module for name, grammar in GRAMMARS.items()}
 # Suffixes whose grammar is not named after the language. C++ headers have no suffix of their own, and C
 # parses well enough as C++.
 GRAMMAR_OF = {".h": "cpp", ".tsx": "tsx"}
@@ -77,7 +74,9 @@ def read_code(source: Source, sandbox: Sandbox = SANDBOX) -> Document:
     if grammar and is_installed(grammar) and source.text.strip():
         try:
             outline = sandbox.extract("grammars", f"{grammar} source", f"{grammar}\n{source.text}".encode())
-            return replace(document, headings=_headings(outline, source.text))
+            return replace(document, headings=tuple(checked_headings(outline["parts"], source.text)))
+        except (KeyError, TypeError, ValueError):  # the process may be compromised
+            return source.unchanged("code", f"cut at lines, not at functions: {NONSENSE}")
         except IngestError as error:
             return source.unchanged("code", f"cut at lines, not at functions: {error}")
     return document
@@ -100,18 +99,3 @@ def is_cut_at_lines(path: str) -> bool:
 def is_installed(grammar: str) -> bool:
     """Whether this grammar can be used here."""
     return all(importlib.util.find_spec(module) for module in ("tree_sitter", MODULES[grammar]))
-
-
-def _headings(outline: dict[str, Any], text: str) -> tuple[Heading, ...]:
-    """The headings of an outline; IngestError where it is not valid, since the process may be compromised."""
-    headings = []
-    last = -1
-    try:
-        for start, level, title in outline["parts"]:
-            if not (last < start < len(text) and 1 <= level <= 9 and isinstance(title, str)):
-                raise ValueError("a part outside the source")
-            headings.append(Heading(int(start), int(level), title))
-            last = start
-    except (KeyError, TypeError, ValueError) as error:
-        raise IngestError(NONSENSE) from error
-    return tuple(headings)

@@ -6,13 +6,10 @@ Only plain values, because they travel from one process to another as JSON.  `re
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# Requests and answers travel in frames: the length (8 bytes, big endian), then as many bytes.
-FRAME = struct.Struct(">Q")
 MAX_PROPERTY = 2_000  # characters; a title or a list of keywords is never longer
 
 # One of: {"text", "headings"}, with position, level and title of each heading; {"html"}, for the HTML parser;
@@ -68,10 +65,10 @@ class Contents:
         """Note that a part cannot be read."""
         self.notes.append(f"{name} in it cannot be read and is left out")
 
-    def note_missing(self, n_missing: int, what: str) -> None:
-        """Note how many parts of a kind ("slides") the file names but does not hold."""
-        if n_missing:
-            self.notes.append(f"{n_missing} of its {what} {'is' if n_missing == 1 else 'are'} missing")
+    def count(self, what: str, n: int) -> None:
+        """Add a note such as "embedded files left out: 2", unless there are none."""
+        if n:
+            self.notes.append(f"{what}: {n:,}")
 
     def add_pages(self, names: Iterable[tuple[str, str]], fill: Callable[[Pieces, str], None]) -> None:
         """Add a page for each part, given its title ("" for none) and its name ("" for a missing part).
@@ -98,12 +95,3 @@ class Contents:
     def as_json(self) -> dict[str, Any]:
         """All fields as plain values for JSON."""
         return {name: getattr(self, name) for name in self.__slots__}
-
-
-def counted(n: int, singular: str, plural: str) -> str:
-    """A number with the right form of its noun.
-
-    >>> counted(1, "file is", "files are"), counted(2_000, "file is", "files are")
-    ('1 file is', '2,000 files are')
-    """
-    return f"{n:,} {singular if n == 1 else plural}"

@@ -18,7 +18,6 @@ from minisearch.parsers.contents import (
     Piece,
     Pieces,
     Rows,
-    counted,
     text_piece,
 )
 from minisearch.parsers.docx_styles import Styles
@@ -51,9 +50,7 @@ def extract(data: bytes) -> dict[str, Any]:
     headers = _once(package, main, styles, "header")
     pieces = body.read(package.root(main))
     contents.pages.append([*headers, *pieces, *_once(package, main, styles, "footer")])
-    if body.n_left_out:
-        documents = counted(body.n_left_out, "embedded document is", "embedded documents are")
-        contents.notes.append(f"{documents} left out")
+    contents.count("embedded documents left out", body.n_left_out)
     return contents.as_json()
 
 

@@ -3,8 +3,8 @@
 Of a body in several forms the plain text is taken, else the HTML, through its reader.  Attached texts and
 mails follow the body; other attachments are named in a note.
 
-Not the standard library's parser: it keeps no positions, calls itself for nested parts, compares each line
-with all boundaries around it, and decodes hostile headers in quadratic time.
+The standard library reads the headers of a part, bounded in length.  It does not divide a mail into parts: it
+keeps no positions, calls itself for nested parts, and compares each line with all boundaries around it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from minisearch.parsers.html import read_html
 from minisearch.parsers.source import AnchoredText, DocumentBuilder, Source, TextBuilder
 from minisearch.text import LINE_BREAK, storable
 from minisearch.types import Anchors, Document
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 SHOWN = ("subject", "from", "to", "cc", "date")
 ADDRESSES = ("from", "to", "cc")
@@ -32,7 +35,7 @@ MAX_NAME = 80
 def read_email(source: Source) -> Document:
     """The mail, titled by its subject; a text without mail headers is read as plain text."""
     part = part_of(source.text, 0, len(source.text))
-    if not part.headers:
+    if not part.spans:
         return source.unchanged("text", *["no mail header: read as plain text"] * bool(source.text.strip()))
     mail = _Mail(source)
     mail.add_mail(part)
@@ -49,7 +52,7 @@ class _Mail(DocumentBuilder):
 
     def add_fields(self, part: Part) -> None:
         """Add the subject, which is the title, each address, and the date in ISO form."""
-        from email.utils import getaddresses, parsedate_to_datetime  # takes 40 ms, and few documents are mail
+        from email.utils import getaddresses, parsedate_to_datetime
 
         self.title = part.value("subject")
         for name in SHOWN:
@@ -70,13 +73,12 @@ class _Mail(DocumentBuilder):
         """Add a mail: the headers that people read, and its body."""
         self.begin_paragraph()
         begin = len(self)
-        for header in part.headers:
-            if header.name in SHOWN and (value := header_words(part.text[header.start : header.end])):
+        for name, start, end in part.spans:
+            if name in SHOWN and (value := header_words(part.text[start:end])):
                 self.insert("\n" if begin < len(self) else "")
-                self.insert(f"{header.name.title()}: ", header.start)
-                start = part.text.find(value, header.start, header.end)
-                start, end = (start, start + len(value)) if start >= 0 else (header.start, header.end)
-                self.copy(value, start, end)
+                self.insert(f"{name.title()}: ", start)
+                found = part.text.find(value, start, end)
+                self.copy(value, *((found, found + len(value)) if found >= 0 else (start, end)))
         self._add_part(part, depth, is_body=True)
 
     def document(self) -> Document:
@@ -100,9 +102,9 @@ class _Mail(DocumentBuilder):
         elif kind == "message/rfc822" and part.encoding in UNENCODED:
             self.add_mail(part_of(part.text, part.start, part.end), depth + 1)
         elif kind.startswith(("text/", "multipart/")):
-            self._add_text(part, kind, "" if is_body else _file_name(part))
+            self._add_text(part, kind, "" if is_body else part.file_name)
         else:
-            self._left_out.append(f"{_file_name(part) or 'unnamed'} ({kind[:MAX_NAME]})")
+            self._left_out.append(f"{part.file_name or 'unnamed'} ({kind[:MAX_NAME]})")
 
     def _best(self, parts: list[Part]) -> Part:
         """Of alternatives the plain text, else the HTML, else the last, which is the richest."""
@@ -129,28 +131,11 @@ class _Mail(DocumentBuilder):
         encoding = part.encoding
         if encoding not in (*UNENCODED, "quoted-printable", "base64"):
             self.notes.append(f"{encoding[:MAX_NAME]}, an unknown encoding: read unchanged")
-        named = part.parameters("content-type")[1].get("charset", "utf-8")
+        named = part.parameter("charset") or "utf-8"
         charset = charset_of(named)
         if charset is None:
             self.notes.append(f"{named[:MAX_NAME]}, an unknown character set: read as UTF-8")
         return decoded(self.source, part.start, part.end, encoding=encoding, charset=charset or "utf-8")
-
-
-def _file_name(part: Part) -> str:
-    for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
-        found = part.parameters(header)[1]
-        for name in (parameter, f"{parameter}*", f"{parameter}*0", f"{parameter}*0*"):
-            if name in found:
-                return _unquoted(found[name]) if name.endswith("*") else found[name][:MAX_NAME]
-    return ""
-
-
-def _unquoted(value: str) -> str:
-    """A parameter with its character set, as in RFC 2231: "utf-8''%C3%A9.txt"."""
-    from urllib.parse import unquote
-
-    charset, mark, rest = value.partition("''")
-    return unquote(rest if mark else value, charset_of(charset) or "utf-8", "replace")[:MAX_NAME]
 
 
 # --- the parts of a mail -----------------------------------------------------------------------------------
@@ -161,74 +146,68 @@ HEADER = re.compile(
 )
 ENVELOPE = re.compile(r"From [^\r\n]*(?:\r\n|\r|\n)")  # of an mbox
 BOUNDARY_ENDS = re.compile(r"(--)?[ \t]{0,80}(?:\r\n|\r|\n|\Z)")
-PARAMETER = re.compile(
-    r""";\s{0,80}([\w*-]{1,60})\s{0,80}=\s{0,80}(?:"((?:[^"\\]|\\.){0,1000})"|([^\s;"]{0,1000}))"""
-)
 MAX_HEADER = 10_000  # characters of a value that are looked at
-
-
-class Header(NamedTuple):
-    """The name of a header in lower case, and where its value stands."""
-
-    name: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A mail or a part of one: its headers, and where its body stands."""
+    """A mail or a part of one: its headers, where their values stand, and where its body stands."""
 
     text: str = field(repr=False)
-    headers: tuple[Header, ...]
+    headers: Message
+    spans: tuple[tuple[str, int, int], ...]  # a name in lower case, start and end
     start: int
     end: int
 
     def value(self, name: str) -> str:
         """The decoded value of the first header of this name; "" where there is none."""
-        for header in self.headers:
-            if header.name == name:
-                return header_words(self.text[header.start : min(header.end, header.start + MAX_HEADER)])
-        return ""
-
-    def parameters(self, name: str) -> tuple[str, dict[str, str]]:
-        """The value of a header in lower case, and its parameters: "text/plain", {"charset": "utf-8"}."""
-        value = self.value(name)
-        found: dict[str, str] = {}
-        for key, quoted, bare in PARAMETER.findall(value):
-            found.setdefault(key.lower(), re.sub(r"\\(.)", r"\1", quoted) or bare)
-        return value.partition(";")[0].strip().lower(), found
-
-    @property
-    def content_type(self) -> str:
-        """The content type; "text/plain" where none is given."""
-        found = self.parameters("content-type")[0]
-        return found if "/" in found else "text/plain"
+        return header_words(self.headers.get(name, ""))
 
     @property
     def encoding(self) -> str:
         """The transfer encoding in lower case; "" where none is given."""
         return self.value("content-transfer-encoding").lower()
 
+    @property
+    def content_type(self) -> str:
+        """The content type; "text/plain" where none is given."""
+        return self.headers.get_content_type()
+
+    @property
+    def file_name(self) -> str:
+        """The name of an attachment; "" where none is given."""
+        return header_words(self.parameter("filename", "content-disposition") or self.parameter("name"))[
+            :MAX_NAME
+        ]
+
+    def parameter(self, name: str, header: str = "content-type") -> str:
+        """A parameter of a header; "" where it is not given."""
+        from email.utils import collapse_rfc2231_value
+
+        try:
+            return collapse_rfc2231_value(self.headers.get_param(name, "", header))
+        except ValueError:  # "name*1…1" with more digits than Python converts
+            return ""
+
     def parts(self) -> list[Part]:
         """The parts between its boundaries."""
-        boundary = self.parameters("content-type")[1].get("boundary", "")
-        return [
-            part_of(self.text, start, end)
-            for start, end in _between(self.text, self.start, self.end, boundary)
-        ]
+        spans = _between(self.text, self.start, self.end, self.parameter("boundary"))
+        return [part_of(self.text, start, end) for start, end in spans]
 
 
 def part_of(text: str, start: int, end: int) -> Part:
     """The part at ``start:end``; its headers end at the first line that is not a header."""
+    from email.message import Message  # takes 40 ms, and few documents are mail
+
     envelope = ENVELOPE.match(text, start, end)
     position = envelope.end() if envelope else start
-    headers = []
+    headers, spans = Message(), []
     while found := HEADER.match(text, position, end):
-        headers.append(Header(found["name"].lower(), *found.span("value")))
+        spans.append((found["name"].lower(), *found.span("value")))
+        headers[found["name"]] = found["value"][:MAX_HEADER].strip()
         position = found.end()
     blank = LINE_BREAK.match(text, position, end)
-    return Part(text, tuple(headers), blank.end() if blank else position, end)
+    return Part(text, headers, tuple(spans), blank.end() if blank else position, end)
 
 
 def _between(text: str, start: int, end: int, boundary: str) -> Iterator[tuple[int, int]]:
@@ -266,11 +245,6 @@ QUOTED = re.compile(
     re.DOTALL,
 )
 NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
-ENCODED_WORD = re.compile(
-    r"=\?([A-Za-z0-9][\w.:+-]{0,39})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?\r\n]{0,2000})\?=", re.ASCII
-)
-BETWEEN_WORDS = re.compile(r"(?<=\?=)[ \t\r\n]+(?==\?)")
-
 Piece = tuple[bytes, int, int]
 
 
@@ -344,23 +318,18 @@ def _bytes(letters: str) -> bytes:
 
 def header_words(value: str) -> str:
     """A header's value in one line, encoded words decoded."""
-    value = BETWEEN_WORDS.sub("", value)
+    from email.errors import HeaderParseError
+    from email.header import decode_header
+
+    value = " ".join(value[:MAX_HEADER].split())
     parts: list[str] = []
-    position = 0
-    charset, pending = "", b""  # of the word before: some programs cut a character in two
-    for word in ENCODED_WORD.finditer(value):
-        between = value[position : word.start()]
-        known = charset_of(word[1]) or "utf-8"
-        if between or known != charset:
-            parts += pending.decode(charset or "utf-8", "replace"), between
-            pending = b""
-        pending += _word_bytes(word[2].lower(), word[3])
-        charset, position = known, word.end()
-    parts += pending.decode(charset or "utf-8", "replace"), value[position:]
+    try:
+        for words, charset in decode_header(value):
+            # The library encodes what stands between encoded words.
+            known = (
+                "raw-unicode-escape" if charset is None else charset_of(charset.partition("*")[0]) or "utf-8"
+            )
+            parts.append(words if isinstance(words, str) else words.decode(known, "replace"))
+    except HeaderParseError:  # broken base64
+        parts = [value]
     return " ".join(storable("".join(parts)).split())
-
-
-def _word_bytes(encoding: str, letters: str) -> bytes:
-    if encoding == "b":
-        return _bytes(NOT_BASE64.sub("", letters))
-    return binascii.a2b_qp(letters.encode("utf-8", "replace"), header=True)

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import Archive, parse_xml, tag_name
-from minisearch.parsers.contents import Contents, ExtractionError, Pieces, counted
+from minisearch.parsers.contents import Contents, ExtractionError, Pieces
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
@@ -48,11 +48,8 @@ def extract(data: bytes) -> dict[str, Any]:
         page.append({"html": html})
 
     contents.add_pages((("", name) for name in found), fill)
-    contents.note_missing(len(hrefs) - len(found), "chapters")
-    if n_undecodable:
-        contents.notes.append(
-            f"{counted(n_undecodable, 'place', 'places')} in its chapters cannot be decoded"
-        )
+    contents.count("missing chapters", len(hrefs) - len(found))
+    contents.count("places in chapters that cannot be decoded", n_undecodable)
     return contents.as_json()
 
 
@@ -96,13 +93,11 @@ def _decoded(data: bytes) -> tuple[str, int]:
     """A chapter's text, and how many places in it could not be decoded."""
     encoding = next((encoding for bom, encoding in BOMS if data.startswith(bom)), "")
     declared = DECLARED.match(data)
-    if not encoding and declared:
-        encoding = declared[1].decode("ascii")
+    encoding = encoding or (declared[1].decode("ascii") if declared else "utf-8")
     try:
-        text = data.decode(encoding or "utf-8", "replace")
-    except (LookupError, UnicodeError):  # an unknown encoding, or one without a replacement
-        encoding = "utf-8"
         text = data.decode(encoding, "replace")
+    except (LookupError, UnicodeError):  # an unknown encoding, or one without a replacement
+        encoding, text = "utf-8", data.decode("utf-8", "replace")
     n_replaced = text.count("\ufffd")
     # Replacement characters that the author wrote are not counted.
-    return text, n_replaced and n_replaced - data.decode(encoding or "utf-8", "ignore").count("\ufffd")
+    return text, n_replaced and n_replaced - data.decode(encoding, "ignore").count("\ufffd")

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from minisearch.parsers.contents import ExtractionError
+from minisearch.text import LETTER_OR_DIGIT
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, TreeCursor
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 MAX_DEPTH = 6  # deeper definitions stay part of the definition around them
 MAX_NAME = 200  # characters
 
-LETTER = re.compile(r"[^\W_]")
 SPACE = re.compile(r"\s*")
 
 
@@ -43,11 +42,8 @@ def extract(data: bytes) -> dict[str, Any]:
     definition after another one inside it has ended.
     """
     name, _, source = data.partition(b"\n")
-    grammar = GRAMMARS.get(name.decode())
-    if grammar is None:
-        raise ExtractionError(f"no such grammar: {name!r}")
     tree = _parser(name.decode()).parse(source)
-    found = sorted(_definitions(tree.walk(), source, grammar), key=lambda one: (one.start, -one.end))
+    found = sorted(_definitions(tree.walk(), source), key=lambda one: (one.start, -one.end))
     return {"parts": list(_parts(_in_characters(found, source), source.decode()))}
 
 
@@ -55,12 +51,12 @@ def extract(data: bytes) -> dict[str, Any]:
 def _parser(name: str) -> Parser:
     from tree_sitter import Language, Parser
 
-    grammar = GRAMMARS[name]
-    module = importlib.import_module(grammar.module)
-    return Parser(Language(getattr(module, grammar.function)()))
+    module = importlib.import_module(MODULES[name])
+    language = getattr(module, f"language_{name}", None) or module.language
+    return Parser(Language(language()))
 
 
-def _definitions(cursor: TreeCursor, source: bytes, grammar: Grammar) -> Iterator[Definition]:
+def _definitions(cursor: TreeCursor, source: bytes) -> Iterator[Definition]:
     """Every definition of a tree, from the top down, with the comments and decorators above it."""
     above = _Above(source)
     ends: list[int] = []  # of the enclosing definitions
@@ -71,12 +67,10 @@ def _definitions(cursor: TreeCursor, source: bytes, grammar: Grammar) -> Iterato
             above.comment(node)
         elif node.type in WRAPPERS:
             above.wrapper(node)
-        elif node.type in grammar.definitions and len(ends) < MAX_DEPTH:
-            name = grammar.name(node)
-            if name:
-                start = above.start(node)
-                yield Definition(start, node.end_byte, len(ends) + 1, " ".join(name.split())[:MAX_NAME])
-                ends.append(node.end_byte)
+        elif len(ends) < MAX_DEPTH and (name := _name(node)):
+            start = above.start(node)
+            yield Definition(start, node.end_byte, len(ends) + 1, " ".join(name.split())[:MAX_NAME])
+            ends.append(node.end_byte)
         has_lines = node.type in WRAPPERS or node.start_point.row != node.end_point.row
         if has_lines and cursor.goto_first_child():
             continue
@@ -148,7 +142,7 @@ def _parts(found: list[Definition], text: str) -> Iterator[tuple[int, int, str]]
         untils = [*(closed.end for closed in ended[1:]), start]
         for closed, until in zip(ended, untils, strict=False):
             rest = _next_words(text, closed.end)
-            if last < rest < until and LETTER.search(text, rest, until):
+            if last < rest < until and LETTER_OR_DIGIT.search(text, rest, until):
                 yield rest, closed.depth, ""
                 last = rest
         if one and start > last:
@@ -166,6 +160,24 @@ def _next_words(text: str, position: int) -> int:
 
 # --- grammars -------------------------------------------------------------------------------------------
 
+# The module of each grammar.
+MODULES = {name: f"tree_sitter_{name}" for name in ("c", "cpp", "go", "java", "javascript", "python", "rust")}
+MODULES |= dict.fromkeys(("tsx", "typescript"), "tree_sitter_typescript")
+
+# The nodes that define something, in any language, with the field that holds the name.
+DEFINITIONS = dict.fromkeys(
+    """
+    abstract_class_declaration annotation_type_declaration class class_declaration class_definition
+    class_specifier compact_constructor_declaration concept_definition constructor_declaration
+    enum_declaration enum_item enum_specifier function_declaration function_definition function_item
+    function_signature generator_function_declaration interface_declaration internal_module
+    macro_definition method_declaration method_definition mod_item module namespace_definition
+    preproc_function_def public_field_definition record_declaration struct_item struct_specifier trait_item
+    type_alias_declaration type_definition type_spec union_item union_specifier variable_declarator
+    """.split(),  # noqa: SIM905 - one per line would be 40 lines
+    "name",
+) | {"assignment_expression": "left", "field_definition": "property", "impl_item": "type", "pair": "key"}
+
 # Nodes that belong to the definition directly below.
 COMMENTS = {"comment", "line_comment", "block_comment", "attribute_item", "decorator"}
 # Nodes that hold a definition and begin before it.
@@ -182,27 +194,19 @@ VALUES = {
 FUNCTIONS = {"arrow_function", "function_expression", "generator_function", "class"}
 
 
-@dataclass(frozen=True, slots=True)
-class Grammar:
-    """The module and function of the language; the nodes that define something, with their name fields."""
-
-    module: str
-    function: str
-    definitions: Mapping[str, str]
-
-    def name(self, node: Node) -> str:
-        """The name of what a node defines; "" where it defines nothing."""
-        if not _is_defining(node):
-            return ""
-        named = node.child_by_field_name(self.definitions[node.type])
-        while named is not None:  # in C the name is inside pointers, arrays and parameters
-            inner = named.child_by_field_name("declarator")
-            if inner is None:
-                break
-            named = inner
-        if named is None or named.text is None:
-            return ""
-        return _receiver(node) + named.text.decode("utf-8", "replace")
+def _name(node: Node) -> str:
+    """The name of what a node defines; "" where it defines nothing."""
+    if node.type not in DEFINITIONS or not _is_defining(node):
+        return ""
+    named = node.child_by_field_name(DEFINITIONS[node.type]) or node.child_by_field_name("declarator")
+    while named is not None:  # in C the name is inside pointers, arrays and parameters
+        inner = named.child_by_field_name("declarator")
+        if inner is None:
+            break
+        named = inner
+    if named is None or named.text is None:
+        return ""
+    return _receiver(node) + named.text.decode("utf-8", "replace")
 
 
 def _is_defining(node: Node) -> bool:
@@ -222,54 +226,3 @@ def _receiver(node: Node) -> str:
         return ""
     words = receiver.text.decode("utf-8", "replace").strip("() ").partition("[")[0].split()
     return words[-1].lstrip("*") + "." if words else ""
-
-
-def _named(names: str, **others: str) -> dict[str, str]:
-    """The types of nodes whose name is in their field "name", and others with their fields."""
-    return dict.fromkeys(names.split(), "name") | others
-
-
-_JAVASCRIPT = _named(
-    """
-    class_declaration class function_declaration generator_function_declaration method_definition
-    variable_declarator
-    """,
-    assignment_expression="left",
-    pair="key",
-    field_definition="property",
-)
-_TYPESCRIPT = _JAVASCRIPT | _named(
-    """
-    abstract_class_declaration enum_declaration function_signature interface_declaration internal_module
-    module public_field_definition type_alias_declaration
-    """
-)
-_C = _named(
-    "enum_specifier preproc_function_def struct_specifier union_specifier",
-    function_definition="declarator",
-    type_definition="declarator",
-)
-_CPP = _C | _named("class_specifier concept_definition namespace_definition")
-_GO = _named("function_declaration method_declaration type_spec")
-_JAVA = _named(
-    """
-    annotation_type_declaration class_declaration compact_constructor_declaration constructor_declaration
-    enum_declaration interface_declaration method_declaration record_declaration
-    """
-)
-_PYTHON = _named("class_definition function_definition")
-_RUST = _named(
-    "enum_item function_item macro_definition mod_item struct_item trait_item union_item", impl_item="type"
-)
-
-GRAMMARS = {
-    "c": Grammar("tree_sitter_c", "language", _C),
-    "cpp": Grammar("tree_sitter_cpp", "language", _CPP),
-    "go": Grammar("tree_sitter_go", "language", _GO),
-    "java": Grammar("tree_sitter_java", "language", _JAVA),
-    "javascript": Grammar("tree_sitter_javascript", "language", _JAVASCRIPT),
-    "python": Grammar("tree_sitter_python", "language", _PYTHON),
-    "rust": Grammar("tree_sitter_rust", "language", _RUST),
-    "tsx": Grammar("tree_sitter_typescript", "language_tsx", _TYPESCRIPT),
-    "typescript": Grammar("tree_sitter_typescript", "language_typescript", _TYPESCRIPT),
-}

@@ -26,7 +26,6 @@ ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+
 ALT = re.compile(r"""\salt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 SPAN = re.compile(r"""\s(colspan|rowspan)\s*=\s*["']?\s*([0-9]{1,9})""", re.IGNORECASE)
 TABLE = re.compile("</?table", re.IGNORECASE)
-SPACE = re.compile(r"\s*")
 MAX_META = 10_000  # characters of a tag
 
 # Elements without tags inside, by what ends them.
@@ -58,7 +57,8 @@ def read_html(source: Source) -> Document:
     if page.title:
         page.fields.add("title", page.title)
     page.title = page.title or first_title(page.headings)
-    page.blocks = page.elements.blocks(page.build().text)
+    page.elements.close_all(len(page))
+    page.blocks = page.elements.blocks
     return page.document()
 
 
@@ -228,6 +228,8 @@ class _Page(DocumentBuilder):
             self._track(gap)
             self.insert(gap)
         self.gap = ""
+        if label or not words.isspace():
+            self.elements.begin(len(self) + (0 if label else len(words) - len(words.lstrip())))
         if label:
             self._track(label)
             self.insert(label, piece.start())
@@ -290,45 +292,39 @@ class _Elements:
     """The elements that are blocks, however badly they nest."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[str, int]] = []
+        self._open: list[tuple[str, int]] = []  # with where their words begin, -1 where there are none yet
+        self._n_begun = 0  # of the open elements
         self.n_open = dict.fromkeys(NESTING, 0)
-        self._closed: list[Block] = []
+        self.blocks: list[Block] = []
 
     def open(self, name: str, position: int) -> None:
         """An element opens; an item or a row closes the one before it."""
         if name in {"li", "tr"} and self._open and self._open[-1][0] == name:
             self.close(name, position)
-        self._open.append((name, position))
+        self._open.append((name, -1))
         self.n_open[name] += 1
+
+    def begin(self, position: int) -> None:
+        """The words of all open elements begin here, if they have not begun before."""
+        for i in range(self._n_begun, len(self._open)):
+            self._open[i] = self._open[i][0], position
+        self._n_begun = len(self._open)
 
     def close(self, name: str, position: int) -> None:
         """The last open element of this name closes, with everything that opened in it."""
         while self.n_open[name]:
             closed, start = self._open.pop()
+            self._n_begun = min(self._n_begun, len(self._open))
             self.n_open[closed] -= 1
-            if closed in BLOCKS:
-                self._closed.append((start, position))
+            if closed in BLOCKS and start >= 0:
+                self.blocks.append((start, position))
             if closed == name:
                 return
 
-    def blocks(self, text: str) -> list[Block]:
-        """The blocks of the whole text, without the white space at their edges."""
+    def close_all(self, position: int) -> None:
+        """The page ends."""
         while self._open:
-            self.close(self._open[-1][0], len(text))
-        words = _words_after([start for start, _ in self._closed], text)
-        return [(words[start], end) for start, end in self._closed if words[start] < end]
-
-
-def _words_after(positions: list[int], text: str) -> dict[int, int]:
-    """For each position the next character that is not white space; looks at each character once."""
-    found = {len(text): len(text)}
-    next_ = len(text)
-    for position in sorted(set(positions), reverse=True):
-        space = SPACE.match(text, position, next_)
-        end = space.end() if space else position
-        found[position] = end if end < next_ else found[next_]
-        next_ = position
-    return found
+            self.close(self._open[-1][0], position)
 
 
 def _after(source: str, mark: str, start: int) -> int:

@@ -4,13 +4,13 @@ All keys, strings and numbers of the file are in the text, in the file's order a
 keys and big numbers are kept.  Blank lines separate objects; short values of an array share a line; array
 indices are left out.  A file that is not JSON (because of comments, say) is read as plain lines, with a note.
 
-Not the standard library's parser: that gives no positions, stops at a depth of some thousands, and converts
-every number to an integer, in quadratic time.  The scanner below keeps its own stack, and accepts what that
-parser accepts with ``strict=False`` (line breaks in strings; NaN and Infinity as values).
+The standard library decides whether it is JSON (line breaks in strings, NaN and Infinity are), but gives no
+positions: they come from a pass over the tokens.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -188,18 +188,13 @@ class _Lines(DocumentBuilder):
 
 # --- scanning ----------------------------------------------------------------------------------------------
 
-SPACE = r"[ \t\n\r]*"
-NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
+# In a text that is JSON: a string, which is a key where a colon follows; a bracket; a number or a word.
 TOKEN = re.compile(
-    rf'{SPACE}(?:(?P<mark>[\[\]{{}},])|(?P<quote>")|(?P<plain>{NUMBER}|true|false|null|NaN|-?Infinity)|\Z)'
+    r'"(?P<string>[^"\\]*(?:\\.[^"\\]*)*)"(?P<colon>\s*:)?|(?P<mark>[\[\]{}])|(?P<plain>[^\s,\[\]{}"]+)',
+    re.DOTALL,
 )
-COLON = re.compile(rf"{SPACE}:")
-CLOSERS = {"{": "}", "[": "]"}
-
-PLAIN_STRING = re.compile(r'[^"\\]*"')
 STRING_PIECE = re.compile(
     r"""(?P<words>[^"\\]+)
-      | (?P<end>")
       | \\u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})
       | \\u(?P<unit>[0-9a-fA-F]{4})
       | \\(?P<mark>["\\/bfnrt])""",
@@ -209,7 +204,7 @@ MEANINGS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 class NotJson(Exception):
-    """The text is not JSON; ``position`` is where the error is."""
+    """The text is not JSON, or nested deeper than the library reads; ``position`` is where the error is."""
 
     def __init__(self, position: int) -> None:
         self.position = position
@@ -226,60 +221,22 @@ class Token(NamedTuple):
 def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
     """The tokens of the one value at ``start:end``; raises NotJson where there is none, or more than one."""
     end = len(text) if end is None else end
-    position = start
-    closers: list[str] = []
-    expected = "value"  # or a "key", or what may be "next" to a value: a comma or a closer
-    is_open = False  # whether a container has just been opened, and may be closed
-    while found := TOKEN.match(text, position, end):
-        mark = found["mark"]
-        is_closed = bool(closers) and mark == closers[-1] and (is_open or expected == "next")
-        is_open = False
-        if is_closed:
-            yield Token(closers.pop(), found.end() - 1, found.end())
-            expected = "next"
-        elif expected == "next":
-            if not closers and found.lastgroup is None:
-                return
-            if not closers or mark != ",":
-                break
-            expected = "key" if closers[-1] == "}" else "value"
-        elif found["quote"]:
-            stop = _string_end(text, found.end(), end)
-            position = stop + 1 if expected == "value" else _colon_end(text, stop + 1, end)
-            yield Token("string" if expected == "value" else "key", found.end(), stop)
-            expected = "next" if expected == "value" else "value"
-            continue
-        elif expected == "value" and found["plain"]:
-            yield Token("plain", *found.span("plain"))
-            expected = "next"
-        elif expected == "value" and mark in CLOSERS:
-            yield Token(mark, found.end() - 1, found.end())
-            closers.append(CLOSERS[mark])
-            expected, is_open = ("key" if mark == "{" else "value"), True
+    try:  # nothing is kept, and no number is converted
+        json.loads(text[start:end], strict=False, parse_int=str, parse_float=str, object_pairs_hook=len)
+    except json.JSONDecodeError as error:
+        raise NotJson(start + error.pos) from error
+    except RecursionError as error:
+        raise NotJson(start) from error
+    return _tokens(text, start, end)
+
+
+def _tokens(text: str, start: int, end: int) -> Iterator[Token]:
+    for found in TOKEN.finditer(text, start, end):
+        kind = found.lastgroup or ""
+        if kind == "colon":
+            yield Token("key", *found.span("string"))
         else:
-            break
-        position = found.end()
-    raise NotJson(position)
-
-
-def _colon_end(text: str, position: int, end: int) -> int:
-    colon = COLON.match(text, position, end)
-    if not colon:
-        raise NotJson(position)
-    return colon.end()
-
-
-def _string_end(text: str, start: int, end: int) -> int:
-    """The position of the closing quote."""
-    plain = PLAIN_STRING.match(text, start, end)
-    if plain:
-        return plain.end() - 1
-    position = start
-    while piece := STRING_PIECE.match(text, position, end):
-        if piece["end"]:
-            return position
-        position = piece.end()
-    raise NotJson(position)
+            yield Token(found[kind] if kind == "mark" else kind, *found.span(kind))
 
 
 def copy_string(builder: TextBuilder, text: str, token: Token) -> None:

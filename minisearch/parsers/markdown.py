@@ -153,7 +153,7 @@ def _yaml_fields(text: str) -> tuple[Fields, str]:
         try:
             root = loader.get_single_node()
             if isinstance(root, yaml.MappingNode):
-                _YamlTree(loader, fields).add(root, "")
+                _add_yaml(loader, fields, root)
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # "\UFFFFFFFF" raises no YAMLError
@@ -167,47 +167,43 @@ def _yaml_fields(text: str) -> tuple[Fields, str]:
     return fields, ""
 
 
-class _YamlTree:
-    """Visits the nodes of a YAML tree, a bounded number of them: an alias may lead back to a node above."""
+def _add_yaml(loader: yaml.SafeLoader, fields: Fields, root: yaml.Node) -> None:
+    """Add the values of a tree; a bounded number of them, for an alias may lead back to a node above."""
+    n_nodes = 0
 
-    def __init__(self, loader: yaml.SafeLoader, fields: Fields) -> None:
-        self._loader = loader
-        self._fields = fields
-        self._n_nodes = 0
-
-    def add(self, node: yaml.Node, name: str) -> None:
-        self._n_nodes += 1
-        if self._n_nodes > MAX_NODES or len(name) > MAX_NAME:
-            self._fields.leave_out()
+    def add(node: yaml.Node, name: str, *, is_item: bool = False) -> None:
+        nonlocal n_nodes
+        n_nodes += 1
+        if n_nodes > MAX_NODES or len(name) > MAX_NAME or (is_item and node.id != "scalar"):
+            fields.leave_out()
         elif node.id == "scalar":
-            self._add_scalar(node, name)
+            _add_scalar(loader, fields, node, name)
         elif node.id == "sequence":
-            self._n_nodes += len(node.value)
             for item in node.value:
-                if item.id == "scalar":
-                    self._add_scalar(item, name)
-                else:
-                    self._fields.leave_out()
+                add(item, name, is_item=True)
         else:
             for key, value in node.value:
-                if self._n_nodes <= MAX_NODES and key.id == "scalar" and key.value != "<<":
-                    self.add(value, f"{name}.{key.value}" if name else key.value)
+                if key.id == "scalar" and key.value != "<<":
+                    add(value, f"{name}.{key.value}" if name else key.value)
                 else:
-                    self._fields.leave_out()
+                    fields.leave_out()
 
-    def _add_scalar(self, node: yaml.ScalarNode, name: str) -> None:
-        is_plain = node.style is None
-        implied = self._loader.resolve(type(node), node.value, (is_plain, not is_plain))
-        is_time = ":" in node.value and implied.endswith((":int", ":float"))
-        if node.tag == "tag:yaml.org,2002:str" or is_time:
-            self._fields.add(name, node.value)  # 12:30 is a time, though in YAML 1.1 it is the number 750
-        elif node.tag != implied:
-            self._fields.leave_out()
-        else:
-            try:
-                self._fields.add(name, self._loader.construct_object(node))
-            except (ValueError, OverflowError):  # 2024-02-30, or 5,000 digits
-                self._fields.add(name, node.value)
+    add(root, "")
+
+
+def _add_scalar(loader: yaml.SafeLoader, fields: Fields, node: yaml.ScalarNode, name: str) -> None:
+    is_plain = node.style is None
+    implied = loader.resolve(type(node), node.value, (is_plain, not is_plain))
+    is_time = ":" in node.value and implied.endswith((":int", ":float"))
+    if node.tag == "tag:yaml.org,2002:str" or is_time:
+        fields.add(name, node.value)  # 12:30 is a time, though in YAML 1.1 it is the number 750
+    elif node.tag != implied:
+        fields.leave_out()
+    else:
+        try:
+            fields.add(name, loader.construct_object(node))
+        except (ValueError, OverflowError):  # 2024-02-30, or 5,000 digits
+            fields.add(name, node.value)
 
 
 def _toml_fields(text: str) -> tuple[Fields, str]:

@@ -15,20 +15,18 @@ from dataclasses import replace
 from minisearch.parsers.json_ import Node, NotJson, Token, copy_string, read_json, string_value, tree
 from minisearch.parsers.markdown import read_markdown
 from minisearch.parsers.source import (
-    MAX_TITLE,
     AnchoredText,
     DocumentBuilder,
     Source,
     TextBuilder,
     first_title,
 )
-from minisearch.types import Document, Heading
+from minisearch.types import Document
 
 # Of an output in several forms, the first of these is taken.
-TEXT_FORMS = ("text/plain", "text/markdown", "text/latex", "text")  # the last is from nbformat 3
+TEXT_FORMS = ("text/plain", "text/markdown", "text/latex", "text")  # the last is what was printed
 ALTERNATIVES = {*TEXT_FORMS, "text/html"}  # of the form that is taken: they say nothing more
 MAX_FORMS = 5  # named in a note
-MAX_FORM = 80  # characters
 
 ANSI = re.compile(r"\x1b(?:\[[0-?]{0,50}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)|[@-Z\\^_])")
 LANGUAGES = dict.fromkeys(("c++", "c++11", "c++14", "c++17"), "cpp") | {"c#": "csharp", "ipython": "python"}
@@ -42,25 +40,19 @@ def read_notebook(source: Source) -> Document:
         root = tree(source.text)
     except NotJson:
         return read_json(source)
-    if not isinstance(root, dict) or not isinstance(root.get("cells", root.get("worksheets")), list):
+    if not isinstance(root, dict) or not isinstance(root.get("cells"), list):
         document = read_json(source)
         return replace(document, notes=(*document.notes, "no cells in it: read as JSON"))
     notebook = _Notebook(source)
-    for cell in _cells(root):
-        notebook.add_cell(cell)
+    for cell in _items(root["cells"]):
+        if isinstance(cell, dict):
+            notebook.add_cell(cell)
     metadata = _inner(root, "metadata")
     language = notebook.value(_inner(metadata, "language_info").get("name"))
     language = (language or notebook.value(_inner(metadata, "kernelspec").get("language"))).lower()
     notebook.language = LANGUAGES.get(language, language)
     notebook.title = notebook.value(metadata.get("title")).strip() or first_title(notebook.headings)
     return notebook.document()
-
-
-def _cells(root: dict[str, Node]) -> Iterator[dict[str, Node]]:
-    sheets = [root] if "cells" in root else _items(root["worksheets"])  # nbformat 3 had sheets
-    for sheet in sheets:
-        if isinstance(sheet, dict):
-            yield from (cell for cell in _items(sheet.get("cells")) if isinstance(cell, dict))
 
 
 class _Notebook(DocumentBuilder):
@@ -73,7 +65,7 @@ class _Notebook(DocumentBuilder):
 
     def add_cell(self, cell: dict[str, Node]) -> None:
         """Add a page: the cell's source and outputs, in the file's order."""
-        source = self._strings(cell.get("source", cell.get("input")))
+        source = self._strings(cell.get("source"))
         outputs = [strings for output in _items(cell.get("outputs")) for strings in self._texts_of(output)]
         outputs.sort(key=lambda strings: strings[0].start)
         for attachment in _inner(cell, "attachments").values():
@@ -105,10 +97,10 @@ class _Notebook(DocumentBuilder):
     def document(self) -> Document:
         """The notebook, with a note on what was left out."""
         if self._n_left_out:
-            counts = sorted(self._n_left_out.items(), key=lambda count: (-count[1], count[0]))
-            named = [f"{n} {form[:MAX_FORM]}" for form, n in counts[:MAX_FORMS]]
-            others = ["others"] if len(counts) > MAX_FORMS else []
-            self.notes.append(f"outputs that are not text are left out: {', '.join(named + others)}")
+            counts = Counter(dict(sorted(self._n_left_out.items()))).most_common(MAX_FORMS)
+            named = ", ".join(f"{n} {form[:80]}" for form, n in counts)
+            more = " and others" if len(self._n_left_out) > MAX_FORMS else ""
+            self.notes.append(f"outputs that are not text are left out: {named}{more}")
         return super().document()
 
     def _strings(self, node: Node | None) -> Strings:
@@ -131,11 +123,7 @@ class _Notebook(DocumentBuilder):
         text = next((text for form in TEXT_FORMS if (text := self._strings(forms.get(form)))), [])
         if text:
             yield text
-        self._n_left_out.update(
-            form
-            for form in forms
-            if ("/" in form or form in ("png", "jpeg", "svg")) and form not in ALTERNATIVES
-        )
+        self._n_left_out.update(form for form in forms if "/" in form and form not in ALTERNATIVES)
         if not text and "text/html" in forms:
             self._n_left_out["text/html"] += 1
 
@@ -156,11 +144,6 @@ class _Notebook(DocumentBuilder):
         self.add_part(source, read_markdown(Source.of_text(source.text)) if kind == "markdown" else None)
         if kind != "markdown":
             self.blocks.append((start, len(self)))
-        if kind == "heading":  # of nbformat 3
-            level = cell.get("level")
-            digits = self._text[level.start : level.end] if isinstance(level, Token) else ""
-            level_number = int(digits) if digits in "123456" and digits else 1
-            self.headings.append(Heading(start, level_number, source.text[:MAX_TITLE]))
 
     def _decoded(self, strings: Strings) -> AnchoredText:
         decoded = TextBuilder()

@@ -12,7 +12,7 @@ import datetime
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
+from typing import Literal
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
@@ -22,7 +22,6 @@ from minisearch.parsers.contents import (
     ExtractionError,
     Pieces,
     Rows,
-    counted,
     text_piece,
 )
 
@@ -88,7 +87,7 @@ class Package:
             for element in references
         ]
         self.contents.add_pages(names, fill)
-        self.contents.note_missing(sum(not name for _, name in names), what)
+        self.contents.count(f"missing {what}", sum(not name for _, name in names))
 
     def _relationships(self, part: str) -> Iterator[tuple[str, tuple[str, str]]]:
         folder, base = posixpath.split(part)
@@ -112,10 +111,7 @@ class Package:
         charts = [name for name in self.archive.names if "/charts/" in name and "/_rels/" not in name]
         behind = {target for chart in charts for _, target in self.related(chart).values()}
         embedded = [name for name in self.archive.names if "/embeddings/" in name and not name.endswith("/")]
-        if n_left_out := len(set(embedded) - behind):
-            self.contents.notes.append(
-                counted(n_left_out, "embedded file is left out", "embedded files are left out")
-            )
+        self.contents.count("embedded files left out", len(set(embedded) - behind))
 
 
 def children(element: Element | None, *path: str) -> list[Element]:
@@ -149,36 +145,25 @@ def reference(element: Element, name: str = "id") -> str:
 # What does not belong to a format's code: literal text, padding, and conditions or colours.
 LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
 ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
-BUILT_IN_DATES = {*range(14, 23), *range(27, 37), 45, 47, *range(50, 59)}
 MAX_DAYS = 2_958_466  # the first day of the year 10000
 
 
-class NumberFormat(Enum):
-    """What a number in a cell or a chart stands for, by its number format.
-
-    Formats that only set the digits to show are plain numbers: all digits are kept.
-    """
-
-    NUMBER = "number"
-    DATE = "date"
-    ELAPSED = "elapsed"
-    PERCENT = "percent"
+# What a number in a cell or a chart stands for; formats that only set the digits to show are plain numbers.
+NumberFormat = Literal["number", "date", "elapsed", "percent"]
+BUILT_IN: dict[int, NumberFormat] = {9: "percent", 10: "percent", 46: "elapsed"}
+BUILT_IN |= dict.fromkeys((*range(14, 23), *range(27, 37), 45, 47, *range(50, 59)), "date")
 
 
 def number_format(format_id: int, code: str = "") -> NumberFormat:
     """What the built-in format with this id, or the workbook's own format with this code, stands for."""
     if not code:
-        if format_id in {9, 10}:
-            return NumberFormat.PERCENT
-        if format_id == 46:
-            return NumberFormat.ELAPSED
-        return NumberFormat.DATE if format_id in BUILT_IN_DATES else NumberFormat.NUMBER
+        return BUILT_IN.get(format_id, "number")
     positive = LITERAL.sub("", code.split(";")[0])
     if ELAPSED.search(positive):
-        return NumberFormat.ELAPSED
+        return "elapsed"
     if re.search("[dmhys]", positive, re.IGNORECASE) and "general" not in positive.lower():
-        return NumberFormat.DATE
-    return NumberFormat.PERCENT if "%" in positive else NumberFormat.NUMBER
+        return "date"
+    return "percent" if "%" in positive else "number"
 
 
 def format_number(value: str, format_: NumberFormat, *, is_1904: bool = False) -> str:
@@ -186,17 +171,17 @@ def format_number(value: str, format_: NumberFormat, *, is_1904: bool = False) -
 
     Dates are days since 1899-12-30, or since 1904-01-01 where ``is_1904``.
     """
-    if format_ is NumberFormat.NUMBER:
+    if format_ == "number":
         return _plain_number(value)
     try:
         amount = float(value)
     except ValueError:
         return value
-    if format_ is NumberFormat.PERCENT:
+    if format_ == "percent":
         return f"{100 * amount:.15g}%"
     if not 0 <= amount < MAX_DAYS:
         return _plain_number(value)
-    return _elapsed(amount) if format_ is NumberFormat.ELAPSED else _date(amount, is_1904)
+    return _elapsed(amount) if format_ == "elapsed" else _date(amount, is_1904)
 
 
 def _plain_number(value: str) -> str:
@@ -362,7 +347,7 @@ def _points(series: Element, is_1904: bool, *names: str) -> Points:
             tag_name(one) in {"numCache", "numLit"} for one in inner
         )
         code = next((one.text or "" for one in inner if tag_name(one) == "formatCode"), "")
-        format_ = number_format(0, code) if code else NumberFormat.NUMBER
+        format_ = number_format(0, code) if code else "number"
         for point in (one for one in inner if tag_name(one) == "pt"):
             index = attribute(point, "idx")
             if index.isdecimal() and len(index) < 10:

@@ -19,7 +19,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
 
-from minisearch.parsers.contents import Contents, ExtractionError, counted, text_piece
+from minisearch.parsers.contents import Contents, ExtractionError, text_piece
 from minisearch.text import EAST_ASIAN
 
 MAX_HEADINGS = 5_000
@@ -71,13 +71,13 @@ def _extract_pages(document: PdfDocument, contents: Contents) -> None:
     hyphenated = frozenset(word.lower() for word in all_words)
     texts = [paragraphs(lines, hyphenated) for lines in pages]
     if not any(map(str.strip, texts)) and not any(remarks):
-        count = counted(n_pages, "page", "pages")
+        count = f"pages: {n_pages:,}"
         if n_unread == n_pages:
             raise ExtractionError(f"damaged: none of its pages can be read ({count})")
         if n_scanned:
-            raise ExtractionError(f"no text in it ({count}; scanned? minisearch does no OCR)")
+            raise ExtractionError(f"no text found, probably scanned ({count})")
         raise ExtractionError(f"no text in it ({count})")
-    for n, what in ((n_scanned, "without text (scanned?)"), (n_unread, "that cannot be read")):
+    for n, what in ((n_scanned, "without text, probably scanned"), (n_unread, "that cannot be read")):
         if n:
             contents.notes.append(f"{n:,} of {n_pages:,} pages {what}")
     outline = _outline(document)
@@ -88,8 +88,7 @@ def _extract_pages(document: PdfDocument, contents: Contents) -> None:
 
 def _note_left_out(document: PdfDocument, contents: Contents) -> None:
     """Note attached files and XFA forms, whose content is not read."""
-    if n_attached := document.count_attachments():
-        contents.notes.append(counted(n_attached, "attached file is left out", "attached files are left out"))
+    contents.count("attached files left out", document.count_attachments())
     if document.get_formtype() in {pdfium.FORMTYPE_XFA_FULL, pdfium.FORMTYPE_XFA_FOREGROUND}:
         contents.notes.append("XFA form: only what is drawn on its pages is read")
 

@@ -1,9 +1,9 @@
-"""The reader for each file format: a path or its bytes go in, a `Document` comes out.
+"""The parser for each file format: a path or its bytes go in, a `Document` comes out.
 
-The suffix decides on the reader, one function for each format.  Readers of text formats (``READERS``) get a
-decoded `Source` and find title, headings and fields.  Readers of binary formats (``EXTRACTED``) get bytes,
-which the sandbox process extracts; a file may have taken that process over, so every value of its answer is
-checked here.  Any other file is plain text, unless its first bytes say that it is not.
+A format is one row: a suffix with the parser that reads it.  Parsers of text formats (``READERS``) get a
+decoded `Source` and find title, headings and fields.  Binary formats (``EXTRACTED``) are taken apart in the
+sandbox process; a file may have taken that process over, so every value of its answer is checked here.  Any
+other file is plain text, unless its first bytes say that it is not.
 
 Whether a file is wanted or has changed is left to others.  The message of an IngestError is only the reason
 ("binary file"): the caller knows the path.
@@ -16,13 +16,13 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
 from minisearch.errors import IngestError
-from minisearch.parsers.code import CODE_SUFFIXES, LANGUAGES, read_code
+from minisearch.parsers.code import CODE_SUFFIXES, LANGUAGES, is_cut_at_lines, read_code
 from minisearch.parsers.email_ import read_email
 from minisearch.parsers.html import read_html
 from minisearch.parsers.json_ import read_json, read_jsonl
@@ -30,7 +30,14 @@ from minisearch.parsers.markdown import read_markdown
 from minisearch.parsers.notebook import read_notebook
 from minisearch.parsers.rst import read_rst
 from minisearch.parsers.sandbox import NONSENSE, Sandbox
-from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, decode, first_title
+from minisearch.parsers.source import (
+    MAX_TITLE,
+    DocumentBuilder,
+    Source,
+    checked_headings,
+    decode,
+    first_title,
+)
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
 from minisearch.text import storable
 from minisearch.types import Document, Heading, Origin
@@ -47,16 +54,18 @@ READERS: dict[str, Callable[[Source], Document]] = {
     ".eml": read_email,
 }
 
-# Libraries whose version decides what can be read: a file that was skipped is tried again when one changes.
-LIBRARIES = ("pypdfium2", "tree-sitter")
-
-
-def read(path: str, *, display: str | None = None) -> Document:
-    """The document in a file; its ``path`` is ``display`` where that is given.
-
-    Raises IngestError when the file cannot be read, or is binary.
-    """
-    return parse(path if display is None else display, read_bytes(os.path.realpath(path)))
+# What is no text, whatever its name; the suffix is that of a text format that begins so.
+MAGIC = (
+    (b"%PDF-", "", "a PDF by another name: call it .pdf"),
+    (b"PK\x03\x04", "", "a ZIP archive: a document needs the suffix of its format (.docx, .epub)"),
+    (b"\xd0\xcf\x11\xe0", "", "an old or encrypted Office document: save it as .docx, .pptx, .xlsx or .pdf"),
+    (b"{\\rtf", ".rtf", "RTF is not read: save it as .docx or .pdf"),
+    (b"\x89PNG", "", "binary file (PNG image)"),
+    (b"\xff\xd8\xff", "", "binary file (JPEG image)"),
+    (b"GIF8", "", "binary file (GIF image)"),
+    (b"\x1f\x8b", "", "binary file (gzip)"),
+    (b"\x7fELF", "", "binary file (ELF program)"),
+)
 
 
 def read_bytes(path: str) -> bytes:
@@ -85,20 +94,34 @@ def parse(path: str, data: bytes) -> Document:
 
     Raises IngestError when they are binary, or not in the encoding that their byte-order mark names.
     """
-    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a plain string; pathlib would cost 5 µs per file
-    if read_binary := EXTRACTED.get(suffix):
-        document = read_binary(path, data)
+    suffix = _suffix(path)
+    if extracted := EXTRACTED.get(suffix):
+        document = extracted.read(path, data)
     else:
+        for magic, own, reason in MAGIC:
+            if data.startswith(magic) and not (own == suffix and own in READERS):
+                raise IngestError(reason)
         source = decode(path, data)
         document = READERS[suffix](source) if suffix in READERS else source.unchanged("text")
     return replace(document, language=document.language or LANGUAGES.get(suffix, ""))
 
 
+def marks_of(path: str) -> list[str]:
+    """What decides how a file of this name is read: its registered suffix, and a missing grammar."""
+    suffix = _suffix(path)
+    is_registered = suffix in READERS or suffix in EXTRACTED
+    return [suffix] * is_registered + ["at lines"] * is_cut_at_lines(path)
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122 - a plain string; pathlib would cost 5 µs per file
+
+
 @lru_cache(maxsize=1)
 def installed_libraries() -> tuple[str, ...]:
-    """The installed ones of ``LIBRARIES``, as "name version"."""
+    """The installed libraries that parsers use, as "name version": they decide what can be read."""
     found = []
-    for name in LIBRARIES:
+    for name in sorted({"tree-sitter", *(format_.library for format_ in EXTRACTED.values())} - {""}):
         with suppress(metadata.PackageNotFoundError):
             found.append(f"{name} {metadata.version(name)}")
     return tuple(found)
@@ -107,40 +130,45 @@ def installed_libraries() -> tuple[str, ...]:
 # --- binary formats ----------------------------------------------------------------------------------------
 
 MAX_NOTES = 20
-MAX_LEVEL = 9
 
 
 # One for all threads, because a process for each file would cost more than reading it; starts with the first.
 SANDBOX = Sandbox()
 
 
-def reader(
-    format_: str, *, library: str = "", sandbox: Sandbox = SANDBOX
-) -> Callable[[str, bytes], Document]:
-    """A function from a path and bytes to a Document, by the module ``format_``, which needs a library.
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A binary format: the module that extracts it, and the library that this needs.
 
-    It raises IngestError with the reason where there is no document.
+    ``has_heading_title`` where the first heading is the title of a document without one.
     """
-    label = format_.upper()
 
-    def read_binary(path: str, data: bytes) -> Document:
-        if library and not importlib.util.find_spec(library):
-            raise IngestError(f"{label} needs {library}: pip install 'minisearch[{format_}]'")
-        contents = sandbox.extract(format_, label, data)
+    name: str
+    library: str = ""
+    has_heading_title: bool = False
+    sandbox: Sandbox = SANDBOX
+
+    def read(self, path: str, data: bytes) -> Document:
+        """The document in these bytes; IngestError with the reason where there is none."""
+        label = self.name.upper()
+        if self.library and not importlib.util.find_spec(self.library):
+            raise IngestError(f"{label} needs {self.library}: pip install 'minisearch[{self.name}]'")
+        contents = self.sandbox.extract(self.name, label, data)
         try:
-            return _document(path, format_, contents)
+            document = _document(path, self.name, contents)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise IngestError(NONSENSE) from error
-
-    return read_binary
+        if document.title or not self.has_heading_title:
+            return document
+        return replace(document, title=first_title(document.headings))
 
 
 EXTRACTED = {
-    ".pdf": reader("pdf", library="pypdfium2"),
-    **dict.fromkeys((".docx", ".docm"), reader("docx")),
-    **dict.fromkeys((".pptx", ".pptm", ".ppsx"), reader("pptx")),
-    **dict.fromkeys((".xlsx", ".xlsm"), reader("xlsx")),
-    ".epub": reader("epub"),
+    ".pdf": Extracted("pdf", library="pypdfium2"),
+    **dict.fromkeys((".docx", ".docm"), Extracted("docx", has_heading_title=True)),
+    **dict.fromkeys((".pptx", ".pptm", ".ppsx"), Extracted("pptx")),
+    **dict.fromkeys((".xlsx", ".xlsm"), Extracted("xlsx")),
+    ".epub": Extracted("epub", has_heading_title=True),
 }
 
 
@@ -158,13 +186,8 @@ def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
         for piece in _list(page):
             builder.add_piece(piece)
     document = builder.document()
-    has_title = document.title or format_ not in ("docx", "epub")
-    return replace(
-        document,
-        origin=Origin(document.text, is_extract=True),
-        title=document.title if has_title else first_title(document.headings),
-        pages=document.pages if contents["has_pages"] is True else (),
-    )
+    pages = document.pages if contents["has_pages"] is True else ()
+    return replace(document, origin=Origin(document.text, is_extract=True), pages=pages)
 
 
 class _Builder(DocumentBuilder):
@@ -193,10 +216,8 @@ class _Builder(DocumentBuilder):
             for row in _row_texts(rows):
                 self._add_text(row, (), [(0, len(row))])
         else:
-            headings = (
-                Heading(int(start), int(level), _text(title)) for start, level, title in piece["headings"]
-            )
-            self._add_text(_text(piece["text"]), headings)
+            text = _text(piece["text"])
+            self._add_text(text, checked_headings(piece["headings"], text))
 
     def _add_text(
         self, text: str, headings: Iterable[Heading], blocks: Iterable[tuple[int, int]] = ()
@@ -204,14 +225,8 @@ class _Builder(DocumentBuilder):
         if not text:
             return
         self.insert(self._gap)
-        base, last = len(self), 0
-        for heading in headings:
-            if not (last <= heading.start <= len(text) and heading.level >= 1):
-                raise ValueError("a heading outside its page")
-            last = heading.start
-            self.headings.append(
-                Heading(base + last, min(heading.level, MAX_LEVEL), heading.title[:MAX_TITLE])
-            )
+        base = len(self)
+        self.headings += [replace(heading, start=base + heading.start) for heading in headings]
         self.blocks += [(base + start, base + end) for start, end in blocks]
         self.insert(text)
         self._gap = "\n\n"

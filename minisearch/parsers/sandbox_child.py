@@ -1,12 +1,12 @@
 """The sandbox process: it reads requests from its standard input and writes answers to its standard output.
 
-A request is two frames (see `contents`): the name of a module here, whose ``extract`` reads the file, and the
-file's bytes.  An answer is one frame of JSON with ``contents``, or with the ``reason`` why there are none.
+A request is a line of JSON, with the module here whose ``extract`` reads the file, and then the file's bytes.
+An answer is one line of JSON with ``contents``, or with the ``reason`` why there are none.
 
 The kernel limits memory and processor time.  An audit hook refuses what the kernel does not limit: no Python
 code here opens a socket, starts or ends a program, or writes, moves or removes a file.  The hook guards
-against mistakes of a library; native code that a file has taken over calls no hook.  The process ends with
-its parent, after a minute without a request, and after a file that has left it large.
+against mistakes of a library; native code that a file has taken over calls no hook.  The process ends when
+its parent has closed the pipe, and after a file that has left it large.
 
 This process loads only the standard library, the modules beside this one, and the library of the format.
 """
@@ -18,15 +18,11 @@ import importlib
 import json
 import os
 import resource
-import select
 import sys
-import threading
 from typing import Any, BinaryIO
 
-from minisearch.parsers.contents import FRAME, ExtractionError
+from minisearch.parsers.contents import ExtractionError
 
-FORMATS = ("pdf", "docx", "pptx", "xlsx", "epub", "grammars")
-IDLE_S = 60
 # Audit events by their first characters; "os.ch" is chmod, chown and chdir.
 REFUSED = (
     *("socket.", "subprocess.", "signal.", "shutil.", "sqlite3.", "dbm.", "resource.prlimit"),
@@ -44,25 +40,50 @@ def main(paths: list[str], cpu_s: int, memory_bytes: int, answer_bytes: int) -> 
     and an answer of ``answer_bytes``.
     """
     requests, answers = _take_pipes()
-    _end_with_parent(requests)
     sys.path[:] = paths
     sys.addaudithook(_refuse)
     base = _address_space()
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
-    while select.select([requests], [], [], IDLE_S)[0]:
-        name = _read_frame(requests).decode()
-        data = _read_frame(requests)
-        _limit_cpu(cpu_s)
+    while header := requests.readline():
+        request = json.loads(header)
+        data = requests.read(request["n_bytes"])
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + cpu_s)
         if base:
             _limit(resource.RLIMIT_AS, base + memory_bytes)
-        answer = _answer(name, data, answer_bytes)
-        del data
-        answers.write(FRAME.pack(len(answer)) + answer)
+        try:
+            contents = _extract(request["format"], data)
+            is_last = base > 0 and _address_space() - base > memory_bytes // 2
+            answer = json.dumps({"contents": contents, "is_last": is_last}, ensure_ascii=False)
+            encoded = answer.encode("utf-8", "replace")  # half a surrogate pair becomes "?"
+            if len(encoded) > answer_bytes:
+                encoded = _reason(f"more than {answer_bytes // 10**6} MB of text in it")
+        except ExtractionError as error:
+            encoded = _reason(str(error))
+        except RecursionError:
+            encoded = _reason("nested too deeply")
+        except MemoryError:
+            _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)  # there may be no room for the answer either
+            most = f"{memory_bytes / (1 << 30):g} GiB"
+            encoded = _reason(
+                f"the {request['label']} needed more than {most} of memory to read", is_last=True
+            )
+        except Exception as error:  # a library may raise anything on an unexpected file
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            encoded = _reason(f"damaged, or not what its name says ({words[:150]})")
+        answers.write(encoded + b"\n")
         answers.flush()
-        if base and _address_space() - base > memory_bytes // 2:
-            break
     os._exit(0)
+
+
+def _extract(name: str, data: bytes) -> dict[str, Any]:
+    contents: dict[str, Any] = importlib.import_module(f"minisearch.parsers.{name}").extract(data)
+    return contents
+
+
+def _reason(reason: str, *, is_last: bool = False) -> bytes:
+    return json.dumps({"reason": reason, "is_last": is_last}).encode()
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -74,74 +95,13 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return requests, answers
 
 
-def _end_with_parent(requests: BinaryIO) -> None:
-    """End the process as soon as the other end of the pipe is closed, whatever is running."""
-    lifeline = select.poll()
-    lifeline.register(requests, 0)  # no event is requested, so only a hang-up is reported
-
-    def wait() -> None:
-        lifeline.poll()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "open":
         path, mode, flags = arguments
-        if isinstance(path, int):
-            return
-        if flags & WRITING or set(mode or "") & set("wax+"):
+        if not isinstance(path, int) and (flags & WRITING or set(mode or "") & set("wax+")):
             raise PermissionError(f"no file is written here: {path!r}")
-    elif event.startswith(REFUSED) or (event == "ctypes.dlopen" and NATIVE not in _file_name(arguments[0])):
+    elif event.startswith(REFUSED) or (event == "ctypes.dlopen" and NATIVE not in str(arguments[0])):
         raise PermissionError(f"{event} is not for this process")
-
-
-def _file_name(path: object) -> str:
-    return os.path.basename(os.fsdecode(path)) if isinstance(path, str | bytes | os.PathLike) else ""  # noqa: PTH119
-
-
-def _answer(name: str, data: bytes, answer_bytes: int) -> bytes:
-    """The answer to one request, as JSON; no exception of a library escapes."""
-    try:
-        answer = json.dumps({"contents": _extract(name, data)}, ensure_ascii=False)
-        encoded = answer.encode("utf-8", "replace")  # half a surrogate pair becomes "?"
-        if len(encoded) <= answer_bytes:
-            return encoded
-        return _reason(f"more than {answer_bytes // 10**6} MB of text in it")
-    except ExtractionError as error:
-        return _reason(str(error))
-    except RecursionError:
-        return _reason("nested too deeply")
-    except MemoryError:
-        _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)  # there may be no room for the answer either
-        return json.dumps({"is_out_of_memory": True}).encode()
-    except Exception as error:  # a library may raise anything on an unexpected file
-        words = " ".join(f"{type(error).__name__}: {error}".split())
-        return _reason(f"damaged, or not what its name says ({words[:150]})")
-
-
-def _extract(name: str, data: bytes) -> dict[str, Any]:
-    if name not in FORMATS:
-        raise ExtractionError(f"no such format: {name}")
-    contents: dict[str, Any] = importlib.import_module(f"minisearch.parsers.{name}").extract(data)
-    return contents
-
-
-def _reason(reason: str) -> bytes:
-    return json.dumps({"reason": reason}).encode()
-
-
-def _read_frame(file: BinaryIO) -> bytes:
-    (length,) = FRAME.unpack(_read(file, FRAME.size))
-    return _read(file, length)
-
-
-def _read(file: BinaryIO, n_bytes: int) -> bytes:
-    data = file.read(n_bytes)
-    if len(data) < n_bytes:  # the parent has closed the pipe
-        os._exit(0)
-    return data
 
 
 def _limit(what: int, soft: int) -> None:
@@ -149,11 +109,6 @@ def _limit(what: int, soft: int) -> None:
     if hard != resource.RLIM_INFINITY and (soft == resource.RLIM_INFINITY or soft > hard):
         soft = hard
     resource.setrlimit(what, (soft, hard))
-
-
-def _limit_cpu(cpu_s: int) -> None:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + cpu_s)
 
 
 def _address_space() -> int:

@@ -36,19 +36,6 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
-# Binary formats that a user may take for documents; most others contain a NUL byte.
-MAGIC = (
-    (b"%PDF-", "a PDF by another name: call it .pdf"),
-    (b"PK\x03\x04", "a ZIP archive; of these .docx, .pptx, .xlsx and .epub are read"),
-    (b"\xd0\xcf\x11\xe0", "an old or encrypted Office document: save it as .docx, .pptx, .xlsx or .pdf"),
-    (b"{\\rtf", "RTF is not read: save it as .docx or .pdf"),
-    (b"\x89PNG", "binary file (PNG image)"),
-    (b"\xff\xd8\xff", "binary file (JPEG image)"),
-    (b"GIF8", "binary file (GIF image)"),
-    (b"\x1f\x8b", "binary file (gzip)"),
-    (b"\x7fELF", "binary file (ELF program)"),
-)
-
 NOT_ASCII = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
 
 
@@ -96,9 +83,6 @@ def _origin(data: bytes) -> Origin:
                 return Origin(data[len(bom) :].decode(encoding, errors), encoding, len(bom))
             except UnicodeDecodeError as error:
                 raise IngestError(f"marked as {encoding.upper()}, but is not: {error.reason}") from error
-    for magic, reason in MAGIC:
-        if data.startswith(magic):
-            raise IngestError(reason)
     if b"\0" in data[:SNIFF_BYTES]:
         raise IngestError("binary file")
     source = data.decode("utf-8", "surrogateescape")
@@ -109,12 +93,25 @@ def _origin(data: bytes) -> Origin:
 
 # --- building a text ---------------------------------------------------------------------------------------
 
+MAX_LEVEL = 9  # of a heading
 MAX_TITLE = 200  # a title is repeated in the heading of every chunk below it: a 5 MB "heading" must not be
 
 
 def first_title(headings: Iterable[Heading]) -> str:
     """The words of the first level-1 heading, "" where there is none."""
     return next((heading.title for heading in headings if heading.level == 1), "")
+
+
+def checked_headings(found: Iterable[tuple[int, int, str]], text: str) -> list[Heading]:
+    """The headings that the sandbox process found in a text; TypeError or ValueError for nonsense."""
+    headings: list[Heading] = []
+    last = 0
+    for start, level, title in found:
+        if not (last <= start <= len(text) and level >= 1):
+            raise ValueError("a heading outside its text")
+        last = start
+        headings.append(Heading(int(start), min(int(level), MAX_LEVEL), storable(title)[:MAX_TITLE]))
+    return headings
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,6 @@ def row_text(labels: Sequence[str], values: Sequence[str]) -> str:
 # A table without a header, or with one column, may be the layout of a page, and gets no labels.
 
 MAX_COLUMNS = 100  # cells beyond them have no label, so that the cost of a row is bounded
-MAX_ABOVE = 20  # cells that continue from above; where there are more, no row from there on has labels
 # Cells of several rows are repeated in each, in total at most this many times the words of their table.
 MAX_REPEATED = 8
 
@@ -254,39 +253,30 @@ def labels_by_place(rows: Sequence[Row]) -> dict[int, str]:
     labels: dict[int, str] = {}
     names: list[list[str]] = []
     is_named = is_below = False  # whether a row used these names; whether it is below the first row of cells
-    repeated, of_above = "", None
     for cells, above in placed:
         filled = [cell for cell in cells if cell.words]
         if _is_header(filled, is_first=not is_below):
             names = _named([] if is_named else names, cells, n_columns)
-            is_named, of_above = False, None
+            is_named = False
             labels |= {cell.place: "" for cell in cells}
             continue
         is_named = is_below = is_below or len(filled) > 1
         labels |= {cell.place: _label(names, cell, n_columns) for cell in cells}
-        if above is not of_above:  # it is the same for many rows
-            repeated, of_above = _repeated(names, above, n_columns), above
-        if filled and len(repeated) <= room:
+        if filled and room > 0 and (repeated := _repeated(names, above, n_columns)):
             room -= len(repeated)
             labels[filled[0].place] = repeated + labels[filled[0].place]
     return labels if any(labels.values()) else {}
 
 
-def _placed(rows: Sequence[Row]) -> Iterator[tuple[list[Cell], tuple[Cell, ...]]]:
+def _placed(rows: Sequence[Row]) -> Iterator[tuple[list[Cell], list[Cell]]]:
     """The cells of each row with their columns, and those that continue from above."""
-    above: tuple[Cell, ...] = ()
-    cells: list[Cell] = []
-    taken: set[int] = set()
+    above: list[Cell] = []
     section = -1
     for number, row in enumerate(rows):
-        before = (*above, *cells) if row.section == section else ()
-        still = tuple(cell for cell in before if cell.end_row > number)
-        section = row.section
-        if still != above:
-            above, taken = still, {column for cell in still for column in range(cell.start, cell.end)}
-        if len(above) > MAX_ABOVE:
-            return
-        cells, column = [], 0
+        above = [cell for cell in above if cell.end_row > number and row.section == section]
+        taken = {column for cell in above for column in range(cell.start, cell.end)}
+        section, column = row.section, 0
+        cells = []
         for cell in row.cells:
             while column in taken:
                 column += 1
@@ -299,6 +289,7 @@ def _placed(rows: Sequence[Row]) -> Iterator[tuple[list[Cell], tuple[Cell, ...]]
             cell.end, cell.end_row = column, number + cell.n_rows if cell.n_rows else len(rows)
             cells.append(cell)
         yield cells, above
+        above = [*above, *cells]
 
 
 def _repeated(names: Sequence[Sequence[str]], above: Sequence[Cell], n_columns: int) -> str:

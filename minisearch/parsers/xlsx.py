@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import iterate_xml, tag_name
-from minisearch.parsers.contents import Contents, DamagedPart, Pieces, counted, text_piece
+from minisearch.parsers.contents import Contents, DamagedPart, Pieces, text_piece
 from minisearch.parsers.office import (
     NumberFormat,
     Package,
@@ -40,12 +40,8 @@ def extract(data: bytes) -> dict[str, Any]:
     root = package.root(main)
     book = _Workbook(package, main, is_1904=attribute(child(root, "workbookPr"), "date1904") in {"1", "true"})
     package.add_pages(main, children(root, "sheets", "sheet"), "sheets", book.add_sheet)
-    if book.n_uncalculated:
-        formulas = counted(book.n_uncalculated, "formula was", "formulas were")
-        contents.notes.append(f"{formulas} never calculated: read as written, without a value")
-    if book.n_lost:
-        cells = counted(book.n_lost, "cell points to a text that is", "cells point to texts that are")
-        contents.notes.append(f"{cells} missing")
+    contents.count("formulas that were never calculated, read as written", book.n_uncalculated)
+    contents.count("cells that point to a missing text", book.n_lost)
     return contents.as_json()
 
 
@@ -117,7 +113,7 @@ class _Workbook:
             return ""
         if kind == "n":
             style = cell.get("s", "0")
-            format_ = self._formats[int(style)] if _is_index(style, self._formats) else NumberFormat.NUMBER
+            format_ = self._formats[int(style)] if _is_index(style, self._formats) else "number"
             return format_number(value, format_, is_1904=self._is_1904)
         if kind == "s":
             return self._shared_string(value)

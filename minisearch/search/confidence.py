@@ -1,30 +1,36 @@
-"""Confidence: how far a result scores above what the index scores for unrelated queries.
+"""Confidence: how sure a result is, as one number that falls down the page.
 
-The best cosines of unrelated queries, measured once after indexing, are the `ScoreBaseline`.  A cosine and
-the share of the query's words that a passage has come in; an estimate from 0 to 1 goes out, and a search is
-confident or not.  This is evidence of relevance, not that an answer exists: a query about a subject that the
-index is full of scores high whether or not any passage answers it.
+A `Ranking` and the index's `ScoreBaseline` come in; for each candidate an estimate from 0 to 1 goes out.  The
+baseline, measured after indexing, is what unrelated queries score in this index: everyday ones, and sentences
+of its own documents searched for in all the other documents.
 
-The unrelated queries are everyday ones, and sentences of the index's own documents, searched for in all the
-other documents.
+The estimate is a logistic function of four signals: how far the best cosine is above the baseline, the best
+share of the query's words, whether a passage has the query's exact tokens, and how far the candidate's score
+is below the first one's.  It is evidence of relevance, not that an answer exists: a query about a subject
+that the index is full of scores high whether or not any passage answers it.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from minisearch.manifest import N_PERCENTILES, ScoreBaseline
+from minisearch.manifest import ScoreBaseline
+from minisearch.results import Mode
+from minisearch.search.ranking import Ranking
 from minisearch.search.sentences import sentences
 from minisearch.stores.base import Snapshot
-from minisearch.types import Encoder
+from minisearch.types import Encoder, FloatArray
 
 GENERIC_QUERIES = Path(__file__).parent / "generic_queries.txt"
 
-MIN_DOCUMENTS = 20  # with fewer, one document on the subject of an unrelated query distorts the baseline
+# An index with fewer documents is measured with fewer everyday queries, to save time, and not with its own
+# sentences, to which there is too little to compare.
+FEW_DOCUMENTS = 20
+EVERY_GENERIC_OF_FEW = 4
 N_SENTENCES = 80
 MAX_WORDS = 15
 COPIED_WORDS = 8  # a passage that has this many first words of a sentence in a row repeats the sentence
@@ -32,78 +38,110 @@ COPIED_WORDS = 8  # a passage that has this many first words of a sentence in a 
 # Passages of the sentence's own document are skipped; if all of these are, the sentence is not counted.
 N_NEIGHBOURS = 20
 
-# Of the sum of both heights; fitted by scripts/confidence.py --fit.  Other signals in the sum did not help
-# (AUROC within about 0.01, some worse): margins to later results, the number of shared words, agreement of
-# the dense and the lexical ranking, hubness.
-SLOPE, CONSTANT = 0.65, -0.42
+# Own sentences score .6 on average of the collections of scripts/confidence.py, where everyday queries score
+# .24, that is this share of the rest to 1.  Near copies score higher and say nothing about queries: more does
+# not count.
+OWN_ABOVE_GENERIC, MAX_OWN = 0.47, 0.65
 
-CONFIDENT_FROM = 0.5
+# The distance from the median to the 95th percentile.  A smaller one comes from too few different scores.
+LEAST_SPREAD, LEAST_OWN_SPREAD = 0.1, 0.15
 
-# A passage with every word of the query once has about this share of the score of a perfect match (BM25
-# saturates). Few unrelated queries find such a passage (scripts/confidence.py: 5 more of 1,419 pass). A name
-# is often no nearer in meaning than chance; below NEAR_ENOUGH a match of words is an accident.
-WORDS_FROM, NEAR_ENOUGH = 0.4, 0.1
-
-# Spreads are a tenth or two; a smaller one comes from too few different scores and would count for too much.
-LEAST_SPREAD = 0.03
-
-_PERCENTILES = np.linspace(0, 100, N_PERCENTILES)
+# The heights count within these bounds: beyond them a cosine is as good, or as bad, as it gets.
+GENERIC_RANGE, OWN_RANGE = (-1.0, 2.0), (-1.5, 1.0)
 
 
-def score_baseline(generic: Sequence[float], cross: Sequence[float]) -> ScoreBaseline:
-    """The baseline of the best cosines, at least one of each, in any order."""
-    return ScoreBaseline(_percentiles(generic), _percentiles(cross))
+class Weights(NamedTuple):
+    """The weights of the signals, in the logit of the estimate."""
+
+    meaning: float
+    words: float
+    exact: float
+    below_first: float
+    constant: float
+
+
+# Fitted by scripts/confidence.py --fit, each collection being held out in turn.
+WEIGHTS: dict[Mode, Weights] = {
+    "hybrid": Weights(0.88, 0.8, 1.88, -7.1, -1.41),
+    "dense": Weights(1.1, 0.0, 0.0, 0.0, -1.33),
+    "lexical": Weights(0.0, 7.27, 0.0, 0.0, -1.98),
+}
+
+# Below it there is no clear answer.  At .5 more queries were refused although the right result was first, on
+# the collections of scripts/confidence.py; queries of another collection rarely reach .4.
+CONFIDENT_FROM = 0.4
 
 
 def heights(cosine: float, baseline: ScoreBaseline) -> tuple[float, float]:
-    """How far a cosine is above chance, generic and cross: 0 at the median, 1 at the 95th percentile."""
-    return _height(cosine, baseline.generic), _height(cosine, baseline.cross)
+    """How far a cosine is above the baseline, generic and own: 0 at the median, 1 at the 95th percentile.
 
-
-def _height(cosine: float, percentiles: Sequence[float]) -> float:
-    median, high = percentiles[10], percentiles[19]
-    return (cosine - median) / max(high - median, LEAST_SPREAD)
-
-
-def relevance(cosine: float, baseline: ScoreBaseline, *, words: float = 0.0) -> float:
-    """The estimate for a passage with this cosine to the query: in [0, 1], higher for a higher cosine.
-
-    ``words`` is its BM25 for the query's words as a share of a perfect match (`Hits.words`).
+    >>> heights(0.4, ScoreBaseline(generic=(0.2, 0.4), own=(0.5, 0.7)))
+    (1.0, -0.5)
     """
-    exponent = -SLOPE * sum(heights(cosine, baseline)) - CONSTANT
-    by_meaning = 1 / (1 + math.exp(min(exponent, 700.0)))  # more would overflow
-    if words < WORDS_FROM or by_meaning < NEAR_ENOUGH:
-        return by_meaning
-    by_words = CONFIDENT_FROM + (1 - CONFIDENT_FROM) * (words - WORDS_FROM) / (1 - WORDS_FROM)
-    return max(by_meaning, by_words)
+    generic, own = baseline.generic, baseline.own
+    median = min(own[0], MAX_OWN)
+    return (
+        float(np.clip((cosine - generic[0]) / max(generic[1] - generic[0], LEAST_SPREAD), *GENERIC_RANGE)),
+        float(np.clip((cosine - median) / max(own[1] - own[0], LEAST_OWN_SPREAD), *OWN_RANGE)),
+    )
 
 
-def is_confident(relevances: Iterable[float | None]) -> bool | None:
-    """Whether any of these estimates is above chance; None if there are none."""
-    known = [one for one in relevances if one is not None]
-    return max(known) >= CONFIDENT_FROM if known else None
+def signals(ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode) -> FloatArray:
+    """The signals of each candidate, (n, 5), in the order of `Weights`."""
+    n = len(ranking.ids)
+    found = np.zeros((n, 5), np.float32)
+    found[:, 4] = 1
+    if not n:
+        return found
+    if mode == "dense":
+        found[:, 0] = [_meaning(trace.cosine, baseline) for trace in ranking.traces]
+    elif mode == "lexical":
+        found[:, 1] = [trace.words or 0.0 for trace in ranking.traces]
+    else:
+        found[:, :3] = _meaning(ranking.best.cosine, baseline), ranking.best.share, ranking.best.exact
+        found[:, 3] = ranking.scores[0] - ranking.scores
+    return found
 
 
-def _percentiles(scores: Sequence[float]) -> tuple[float, ...]:
-    return tuple(round(float(score), 4) for score in np.percentile(np.asarray(scores), _PERCENTILES))
+def _meaning(cosine: float | None, baseline: ScoreBaseline | None) -> float:
+    """The sum of both heights; that of the lowest cosine where the vectors say nothing."""
+    if cosine is None or baseline is None:
+        return GENERIC_RANGE[0] + OWN_RANGE[0]
+    return sum(heights(cosine, baseline))
+
+
+def relevances(ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode) -> list[float]:
+    """The estimate for each candidate, in [0, 1]; none is above the one before it."""
+    logits = signals(ranking, baseline, mode) @ np.array(WEIGHTS[mode], np.float32)
+    found: list[float] = np.minimum.accumulate(1 / (1 + np.exp(-logits))).tolist()
+    return found
 
 
 # --- measuring the baseline --------------------------------------------------------------------------------
 
 
 def measure_baseline(snapshot: Snapshot, encoder: Encoder) -> ScoreBaseline | None:
-    """Measure what unrelated queries score; None if the index is too small for that.
+    """Measure what unrelated queries score; None if the index is empty.
 
     The same index always gives the same baseline.
     """
-    n_documents, _ = snapshot.counts()
-    if n_documents < MIN_DOCUMENTS:
+    n_documents, n_chunks = snapshot.counts()
+    if not n_chunks:
         return None
-    generic = [snapshot.dense(vector, 1) for vector in encoder.encode_query(generic_queries())]
-    cross = _cross_scores(snapshot, encoder)
-    if not cross:
-        return None
-    return score_baseline([float(hits.scores[0]) for hits in generic], cross)
+    is_small = n_documents < FEW_DOCUMENTS
+    queries = generic_queries()[:: EVERY_GENERIC_OF_FEW if is_small else 1]
+    generic = _median_and_high(
+        [float(snapshot.dense(vector, 1).scores[0]) for vector in encoder.encode_query(queries)]
+    )
+    scores = [] if is_small else _own_scores(snapshot, encoder)
+    median = generic[0] + OWN_ABOVE_GENERIC * (1 - generic[0])
+    own = _median_and_high(scores) if scores else (median, median + LEAST_OWN_SPREAD)
+    return ScoreBaseline(generic, own, n_documents)
+
+
+def _median_and_high(scores: Sequence[float]) -> tuple[float, float]:
+    median, high = np.percentile(np.asarray(scores), [50, 95])
+    return round(float(median), 4), round(float(high), 4)
 
 
 def generic_queries() -> list[str]:
@@ -111,7 +149,7 @@ def generic_queries() -> list[str]:
     return GENERIC_QUERIES.read_text(encoding="utf-8").splitlines()
 
 
-def _cross_scores(snapshot: Snapshot, encoder: Encoder) -> list[float]:
+def _own_scores(snapshot: Snapshot, encoder: Encoder) -> list[float]:
     """For a sentence of each chunk, its best cosine in another document that does not repeat it."""
     sampled = snapshot.chunks(snapshot.sample_ids(N_SENTENCES).tolist()).values()
     texts = [_first_sentence(chunk.text, chunk.heading) for chunk in sampled]

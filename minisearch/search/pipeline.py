@@ -8,6 +8,7 @@ loading models is left to `searcher`.
 
 from __future__ import annotations
 
+import math
 import os
 from bisect import bisect
 from collections.abc import Callable, Sequence
@@ -18,11 +19,18 @@ import numpy as np
 from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
 from minisearch.manifest import ScoreBaseline
-from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults, Trace
-from minisearch.search.confidence import CONFIDENT_FROM, is_confident, relevance
+from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults
+from minisearch.search.confidence import CONFIDENT_FROM, relevances
 from minisearch.search.evidence import best_sentences, evidence
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
-from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked
+from minisearch.search.ranking import (
+    Ranking,
+    exact_hits,
+    lexical_query,
+    rank_candidates,
+    reranked,
+    with_names_first,
+)
 from minisearch.stores.base import Snapshot, StoredChunk
 from minisearch.types import Encoder, FloatArray, IntArray
 
@@ -75,8 +83,9 @@ class Pipeline:
 
     A lexical search needs no ``encoder``, and reads no vectors unless ``uses_vectors`` is set.  ``rerank``
     scores texts for a query, and may score only the first ones.  ``baseline`` holds the scores of unrelated
-    queries.
-    ``display_path`` converts a stored path for display.
+    queries; without it results have no relevance.  ``is_readable`` is False if the model does not know most
+    of the query: then its vector says nothing, and words decide.  ``display_path`` converts a stored path
+    for display.
     """
 
     snapshot: Snapshot
@@ -85,6 +94,7 @@ class Pipeline:
     rerank: Callable[[str, Sequence[str]], FloatArray] | None
     baseline: ScoreBaseline | None
     display_path: Callable[[str], str]
+    is_readable: bool = True
 
     def search(
         self,
@@ -99,18 +109,23 @@ class Pipeline:
         allowed_ids = None if where is None else self.snapshot.select(where)
         if allowed_ids is not None and exclude is not None:
             allowed_ids, exclude = np.setdiff1d(allowed_ids, exclude), None
-        lexical = None
+        lexical = exact = None
         if options.mode != "dense":
             words = lexical_query(query.text, self.snapshot)
             lexical = self.snapshot.lexical(words, MAX_HITS, where=allowed_ids, exclude=exclude)
+            exact = exact_hits(query.text, self.snapshot, where=allowed_ids, exclude=exclude)
+            if not self.is_readable and len(lexical):
+                vector = None
         n = max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * options.k, options.rerank_depth or 0)
         scores: dict[int, float] | None = None
         while True:
             candidates = rank_candidates(
-                self.snapshot, vector, lexical, n, where=allowed_ids, exclude=exclude
+                self.snapshot, vector, lexical, n, exact=exact, where=allowed_ids, exclude=exclude
             )
-            ranking = candidates
             chunks = self.snapshot.chunks(candidates.ids.tolist())
+            if lexical is not None:
+                candidates = with_names_first(candidates, chunks, query.text)
+            ranking = candidates
             if self.rerank is not None:
                 scores = scores or self._reranker_scores(candidates, chunks, query)
                 ranking = reranked(candidates, scores)
@@ -119,15 +134,15 @@ class Pipeline:
             if len(groups) >= options.k or ranking.is_complete or has_every_document:
                 break
             n *= 4
-        results = self._results(groups, ranking, chunks, query)
+        relevance = self._relevances(candidates, query, vector, options.mode)
+        results = self._results(groups, ranking, chunks, relevance)
         if options.evidence and results:
             results = self._with_evidence(results, chunks, query, vector)
         return SearchResults(
             results=tuple(results),
             query=query,
             mode=options.mode,
-            # Over all candidates, so that it does not depend on k.
-            is_confident=is_confident([self._relevance(trace, query) for trace in ranking.traces]),
+            is_confident=relevance[0] >= CONFIDENT_FROM if relevance else None,
             plan="" if allowed_ids is None else self._plan(n, options.mode, allowed_ids),
             n_matching=None if allowed_ids is None else len(allowed_ids),
             n_reranked=len(scores or {}),
@@ -171,17 +186,40 @@ class Pipeline:
 
     # --- results -------------------------------------------------------------------------------------------
 
+    def _relevances(
+        self, candidates: Ranking, query: Query, vector: FloatArray | None, mode: Mode
+    ) -> list[float]:
+        """The relevance of the first result, of the second, and so on; none without a baseline.
+
+        A reranker knows better than the candidates' scores which of them comes first, but not how sure it is.
+        """
+        if self.baseline is None:
+            return []
+        used = "lexical" if vector is None else mode
+        found = relevances(candidates, self.baseline if self.is_readable else None, used)
+        # If the query is just a phrase, any passage with that phrase answers it.
+        is_phrase = query.required and query.text == " ".join(query.required)
+        return [max(one, CONFIDENT_FROM) for one in found] if is_phrase else found
+
     def _results(
-        self, groups: Sequence[Group], ranking: Ranking, chunks: dict[int, StoredChunk], query: Query
+        self,
+        groups: Sequence[Group],
+        ranking: Ranking,
+        chunks: dict[int, StoredChunk],
+        relevances: Sequence[float],
     ) -> list[SearchResult]:
-        trace_of = dict(zip(ranking.ids.tolist(), ranking.traces, strict=True))
+        """The results; a score or a relevance above that of the result before it counts as that one."""
+        position = {id_: n for n, id_ in enumerate(ranking.ids.tolist())}
         results = []
+        score = relevance = math.inf
         for rank, group in enumerate(groups, start=1):
-            chunk, trace = chunks[group.best.chunk_id], trace_of[group.best.chunk_id]
+            chunk, n = chunks[group.best.chunk_id], position[group.best.chunk_id]
+            score = min(score, group.best.score)
+            relevance = min(relevance, relevances[n]) if relevances else relevance
             results.append(
                 SearchResult(
                     rank=rank,
-                    score=group.best.score,
+                    score=score,
                     path=self.display_path(chunk.path),
                     line=chunk.line,
                     end_line=chunk.end_line,
@@ -191,20 +229,12 @@ class Pipeline:
                     chunk_id=chunk.id,
                     title=chunk.title,
                     page=chunk.page,
-                    relevance=self._relevance(trace, query),
-                    trace=trace,
+                    relevance=relevance if relevances else None,
+                    trace=ranking.traces[n],
                     merged=tuple(self._place(chunks[member.chunk_id]) for member in group.members[1:]),
                 )
             )
         return results
-
-    def _relevance(self, trace: Trace, query: Query) -> float | None:
-        if self.baseline is None or trace.cosine is None:
-            return None
-        found = relevance(trace.cosine, self.baseline, words=trace.words or 0.0)
-        # If the query is just a phrase, any passage with that phrase answers it.
-        is_phrase = query.required and query.text == " ".join(query.required)
-        return max(found, CONFIDENT_FROM) if is_phrase else found
 
     def _place(self, chunk: StoredChunk) -> Place:
         return Place(self.display_path(chunk.path), chunk.line, chunk.end_line, chunk.id, chunk.page)

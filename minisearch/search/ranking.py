@@ -1,22 +1,32 @@
 """Ranking: how the candidates of a search are scored and ordered.
 
 `lexical_query` decides which words of a text a store is to look up, and how much each counts.
-`rank_candidates` takes a snapshot, the query's vector and the full-text hits and returns a `Ranking`.  In
-hybrid mode the dense and the lexical scores are fused, after the query's vector was moved a little towards
-the best candidates (pseudo-relevance feedback).  Grouping the candidates and showing them is left to
+`rank_candidates` takes a snapshot, the query's vector and the full-text hits and returns a `Ranking`; in
+hybrid mode it adds the dense and the lexical score.  Grouping the candidates and showing them is left to
 `pipeline`.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import PurePath
 
 import numpy as np
 
 from minisearch.results import Trace
-from minisearch.stores.base import LexicalQuery, Snapshot, Term, TermGroup, Where, inverse_document_frequency
+from minisearch.stores.base import (
+    LexicalQuery,
+    Snapshot,
+    StoredChunk,
+    Term,
+    TermGroup,
+    Where,
+    inverse_document_frequency,
+)
 from minisearch.text import CJK_RUN, STOP_WORDS, bigrams, normalised_words
 from minisearch.types import FloatArray, Hits, IntArray
 
@@ -39,19 +49,45 @@ MAX_TERM_SCORE = 2.2  # times the idf: the limit of BM25 with k1 = 1.2 for a wor
 # them with the word.  A name in one of 20 then counts five times as much as "where" and "does", not the same.
 FEW, MORE = 1_000, 50
 
-# BM25 counts as a share of the score of a perfect match of all the query's words, so that a result with only
-# common words stays low even if no other result shares more.  The usual scale, in which the best BM25 of
-# the results is 1, gives that result the full weight: nDCG@10 .78 in place of .93 on queries that share few
-# words with the passages that answer them.  This weight, that of the feedback and that of pairs of words
-# were chosen together on eight collections, so that none is below a half-and-half
-# fusion by more than chance: the six of scripts/fusion.py, similar sentences and a library's documentation.
-LEXICAL_WEIGHT = 1.25
+# A query of so many words is answered by a passage with all of them.  A longer one is answered by a part of
+# them: its words count more than their share.  The words of a shorter one count less beside its meaning.
+# These numbers were chosen together, each collection of scripts/fusion.py being held out in turn.
+EXPECTED_WORDS = 5
+SHORT_POWER, LONG_POWER = 0.3, 1.3
+
+# BM25 counts as a share of the score of a perfect match of the query's words, so that a result with only
+# common words stays low even if no other result shares more.  At this share it counts no more.
+MAX_SHARE = 1.8
 
 NEAR = 0.3  # if the best cosine is lower, nothing is near in meaning, and words may decide
 
-# The first results are taken to be relevant and move the query a little towards them.  0.2 moves nDCG@10
-# by -.007 (data/) to +.009 (claims) on the six of scripts/fusion.py; 0.3 is within .004 of it on all.
-N_FEEDBACK, FEEDBACK_WEIGHT = 3, 0.2
+# A token that only a machine or its user writes: an identifier, an error code, a version, a file name.
+EXACT_TOKEN = re.compile(
+    r"""
+      [^\W\d]\w*(?:(?:\.|::|->|/)[^\W\d]\w+)+         # os.path, std::vector, config.toml
+    | \w*[^\W_]_\w+ | _+[^\W_]\w*                     # snake_case, __init__
+    | [^\W\d_]*[a-z][A-Z]\w* | [A-Z]{2,}[a-z]\w+      # camelCase, HTTPError
+    | (?=.*\d)[^\W\d_]\w*(?:[-/]\w+)*                  # SHP-7, CVE-2021-44228, sha256
+    | 0x[0-9a-fA-F]+ | (?=.*[a-f])(?=.*\d)[0-9a-f]{7,}  # addresses and hashes
+    | v?\d+(?:\.\d+){2,}                               # 4.11.3
+    """,
+    re.VERBOSE,
+)
+AROUND = ".,;:!?()[]{}<>'\"`“”‘’«»"
+MAX_EXACT = 4  # tokens of one query
+MAX_NAMED = 3
+
+# A passage with such a token comes before all without it if so few passages have it.
+FEW_PASSAGES, SHARE_OF_PASSAGES = 3, 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best cosine of all candidates, share of a match of the query's words, and share of exact tokens."""
+
+    cosine: float | None = None
+    share: float = 0.0
+    exact: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +101,7 @@ class Ranking:
     scores: FloatArray
     traces: tuple[Trace, ...]
     is_complete: bool
+    best: Best = Best()
 
 
 def lexical_query(text: str, snapshot: Snapshot) -> LexicalQuery:
@@ -73,7 +110,8 @@ def lexical_query(text: str, snapshot: Snapshot) -> LexicalQuery:
     Words in more than half of the chunks count only if the text has no others.  Of a text of more than 200
     different words only the first 200 count.
     """
-    terms, pairs = _terms(text)
+    n_times, pairs = _terms(text)
+    terms = [*n_times]
     _, n_chunks = snapshot.counts()
     counts = dict(zip(terms, snapshot.term_counts(terms), strict=True))
 
@@ -85,6 +123,7 @@ def lexical_query(text: str, snapshot: Snapshot) -> LexicalQuery:
     found = [term for term in terms if counts[term]]
     rare = [term for term in found if counts[term] <= COMMON * n_chunks]
     stop_words = tuple(term for term in rare or found if _is_stop_word(term))
+    content = [term for term in rare or found if not _is_stop_word(term)]
     adjacent = tuple(
         Term(one.words + other.words)
         for one, other in pairs
@@ -92,27 +131,42 @@ def lexical_query(text: str, snapshot: Snapshot) -> LexicalQuery:
         and not {one, other}.isdisjoint(rare)
         and not (_is_stop_word(one) and _is_stop_word(other))  # "what to" says as little as "what"
     )
+    # Words that no passage holds count too: a passage that lacks them answers only a part of the query.
+    content_ceiling = MAX_TERM_SCORE * sum(
+        n_times[term] * idf(term) for term in terms if not _is_stop_word(term)
+    )
+    n_content = sum(not _is_stop_word(term) for term in terms)
     return LexicalQuery(
         text=text,
         groups=(
-            TermGroup(tuple(term for term in rare or found if not _is_stop_word(term)), is_content=True),
+            *(
+                TermGroup(tuple(term for term in content if n_times[term] == n), weight=n, is_content=True)
+                for n in sorted({n_times[term] for term in content})
+            ),
             TermGroup(stop_words, idf=tuple(map(idf, stop_words))),
             TermGroup(adjacent, weight=PAIR_WEIGHT),
         ),
         column_weights=(TITLE_WEIGHT, HEADING_WEIGHT, TEXT_WEIGHT),
-        # Words that no passage holds count too: a passage that lacks them answers only a part of the query.
-        ceiling=MAX_TERM_SCORE * sum(map(idf, terms)),
-        content_ceiling=MAX_TERM_SCORE * sum(idf(term) for term in terms if not _is_stop_word(term)),
+        ceiling=_expected_share(n_content)
+        * (content_ceiling + MAX_TERM_SCORE * sum(map(idf, filter(_is_stop_word, terms)))),
+        content_ceiling=content_ceiling,
     )
+
+
+def _expected_share(n_content: int) -> float:
+    """The share of a perfect match that counts 1, for a query of so many words without stop words."""
+    ratio = EXPECTED_WORDS / max(1, n_content)
+    return float(ratio ** (LONG_POWER if ratio < 1 else SHORT_POWER))
 
 
 def _is_stop_word(term: Term) -> bool:
     return len(term.words) == 1 and not term.is_prefix and term.words[0].lower() in STOP_WORDS
 
 
-def _terms(text: str) -> tuple[list[Term], list[tuple[Term, Term]]]:
-    """The first words of a text, and the pairs of adjacent ones outside CJK text; each once."""
+def _terms(text: str) -> tuple[Counter[Term], list[tuple[Term, Term]]]:
+    """How often the first words of a text are in it, and its pairs of adjacent ones outside CJK text."""
     terms: dict[tuple[str, bool], Term] = {}
+    n_times: Counter[Term] = Counter()
     pairs: dict[tuple[Term, Term], None] = {}
     before: Term | None = None
     split = (re.split(f"({CJK_RUN.pattern})", word) for word in normalised_words(text))
@@ -121,12 +175,44 @@ def _terms(text: str) -> tuple[list[Term], list[tuple[Term, Term]]]:
         is_prefix = is_cjk and len(part) == 1  # finds every word that begins with the character
         for word in bigrams(part) if is_cjk else [part]:
             if len(terms) == MAX_WORDS:
-                return [*terms.values()], [*pairs]
+                return n_times, [*pairs]
             term = terms.setdefault((word.lower(), is_prefix), Term((word,), is_prefix))
+            n_times[term] += 1
         if before and not is_cjk and len(pairs) < MAX_WORDS:
             pairs[before, term] = None
         before = None if is_cjk else term
-    return [*terms.values()], [*pairs]
+    return n_times, [*pairs]
+
+
+def exact_hits(
+    text: str, snapshot: Snapshot, *, where: Where | None = None, exclude: IntArray | None = None
+) -> Hits | None:
+    """The chunks with a rare exact token of the text; None if it has none.
+
+    The scores are shares of the tokens, weighted by their idf: 1 for a chunk with all of them.
+    """
+    tokens = dict.fromkeys(token.strip(AROUND) for token in text.split())
+    terms = [
+        Term(words)
+        for token in tokens
+        if EXACT_TOKEN.fullmatch(token) and (words := tuple(normalised_words(token)))
+    ][:MAX_EXACT]
+    _, n_chunks = snapshot.counts()
+    limit = max(FEW_PASSAGES, SHARE_OF_PASSAGES * n_chunks)
+    rare = {
+        term: inverse_document_frequency(count, n_chunks)
+        for term, count in zip(terms, snapshot.term_counts(terms), strict=True)
+        if 0 < count <= limit
+    }
+    scores: dict[int, float] = {}
+    for term, idf in rare.items():
+        query = LexicalQuery(text, (TermGroup((term,)),), (1.0, 1.0, 1.0), 1.0, 1.0)
+        for id_ in snapshot.lexical(query, n_chunks, where=where, exclude=exclude).ids.tolist():
+            scores[id_] = scores.get(id_, 0.0) + idf / sum(rare.values())
+    if not scores:
+        return None
+    ids = np.array(sorted(scores), np.int64)
+    return Hits(ids, np.array([scores[id_] for id_ in ids.tolist()], np.float32))
 
 
 def rank_candidates(
@@ -135,13 +221,14 @@ def rank_candidates(
     lexical: Hits | None,
     n: int,
     *,
+    exact: Hits | None = None,
     where: Where | None = None,
     exclude: IntArray | None = None,
 ) -> Ranking:
     """The n best candidates, or all there are, of the chunks that ``where`` leaves.
 
     Without ``lexical`` hits the search is dense, without a ``vector`` (d,) it is lexical, with both it is
-    hybrid.
+    hybrid; then the ``exact`` hits come first (see `exact_hits`).
     """
     if vector is None:
         assert lexical is not None, "a search needs a vector or full-text hits"
@@ -150,7 +237,7 @@ def rank_candidates(
     if lexical is None:
         traces = [Trace(dense_rank=i + 1, cosine=float(score)) for i, score in enumerate(dense.scores)]
         return Ranking(dense.ids, dense.scores, tuple(traces), len(dense) < n)
-    return _hybrid_ranking(snapshot, vector, dense, lexical, n)
+    return _hybrid_ranking(snapshot, vector, dense, lexical, exact, n)
 
 
 def _lexical_ranking(lexical: Hits, n: int) -> Ranking:
@@ -163,15 +250,19 @@ def _lexical_ranking(lexical: Hits, n: int) -> Ranking:
     return Ranking(ids, scores, tuple(traces), len(lexical) <= n)
 
 
-def _hybrid_ranking(snapshot: Snapshot, vector: FloatArray, dense: Hits, lexical: Hits, n: int) -> Ranking:
+def _hybrid_ranking(
+    snapshot: Snapshot, vector: FloatArray, dense: Hits, lexical: Hits, exact: Hits | None, n: int
+) -> Ranking:
     ids = np.union1d(dense.ids, lexical.ids[:n])
+    if exact is not None:
+        ids = np.union1d(ids, exact.ids)
     cosines = snapshot.cosines(vector, ids)
     bm25 = _looked_up(lexical.scores, lexical, ids)
     words = _looked_up(lexical.words, lexical, ids)
     fused = fuse(cosines, bm25, ceiling=lexical.ceiling)
-    moved = with_feedback(vector, snapshot.vectors(ids[_best(fused, ids, N_FEEDBACK)]))
-    feedback = snapshot.cosines(moved, ids)
-    fused = fuse(feedback, bm25, ceiling=lexical.ceiling)
+    shares = None if exact is None else _looked_up(exact.scores, exact, ids)
+    if shares is not None:
+        fused = ((fused + shares) / 2).astype(np.float32)  # one with all tokens comes before one without any
     order = _best(fused, ids, n)
     dense_ranks, lexical_ranks = _ranks(dense.ids), _ranks(lexical.ids[:n])
     traces = [
@@ -182,43 +273,45 @@ def _hybrid_ranking(snapshot: Snapshot, vector: FloatArray, dense: Hits, lexical
             bm25=float(bm25[i]) or None,
             words=float(words[i]) if bm25[i] else None,
             fused=float(fused[i]),
-            feedback=float(feedback[i]),
+            exact=float(shares[i]) if shares is not None else None,
         )
         for i, id_ in zip(order.tolist(), ids[order].tolist(), strict=True)
     ]
-    return Ranking(ids[order], fused[order], tuple(traces), len(dense) < n)
+    best = Best(
+        float(cosines.max(initial=-1)),
+        float(lexical_shares(bm25, lexical.ceiling).max(initial=0)),
+        0.0 if shares is None else float(shares.max(initial=0)),
+    )
+    return Ranking(ids[order], fused[order], tuple(traces), len(dense) < n, best)
 
 
 def fuse(cosines: FloatArray, bm25: FloatArray, *, ceiling: float) -> FloatArray:
-    """The convex combination of both, (n,) float32 in [0, 1] if no cosine is negative; higher is better.
+    """The sum of both, (n,) float32 in [0, 1] if no cosine is negative; higher is better.
 
     ``cosines`` (n,) are divided by the highest, or by `NEAR`; ``bm25`` (n,), 0 without a shared word, by
-    ``ceiling``, the score of a perfect match of all words; what pairs of words add beyond it does not count.
+    ``ceiling``, the score at which words count as much as the best cosine (see `LexicalQuery`).
     After Bruch, Gai and Ingber, "An analysis of fusion functions for hybrid retrieval", ACM TOIS 2023.
     """
     if not len(cosines):
         return np.empty(0, np.float32)
     dense = cosines / max(float(cosines.max()), NEAR)
-    lexical = np.clip(bm25 / ceiling, 0, 1) if ceiling > 0 else np.zeros(len(bm25))
-    fused: FloatArray = ((dense + LEXICAL_WEIGHT * lexical) / (1 + LEXICAL_WEIGHT)).astype(np.float32)
+    fused: FloatArray = ((dense + lexical_shares(bm25, ceiling)) / (1 + MAX_SHARE)).astype(np.float32)
     return fused
 
 
-def with_feedback(vector: FloatArray, first: FloatArray) -> FloatArray:
-    """The query's vector (d,) moved towards the vectors of the first results (n, d), of unit length.
-
-    Pseudo-relevance feedback.  Rocchio, "Relevance feedback in information retrieval", in Salton (ed.), "The
-    SMART retrieval system", 1971.
-    """
-    if not len(first):
-        return vector
-    moved = vector + FEEDBACK_WEIGHT * first.mean(axis=0)
-    length = float(np.linalg.norm(moved))
-    return np.asarray(moved / length, np.float32) if length > 0 else vector
+def lexical_shares(bm25: FloatArray, ceiling: float) -> FloatArray:
+    """BM25 scores as shares of the ceiling, (n,)."""
+    if ceiling <= 0:
+        return np.zeros(len(bm25), np.float32)
+    shares: FloatArray = np.clip(bm25 / ceiling, 0, MAX_SHARE)
+    return shares
 
 
 def reranked(ranking: Ranking, scores: dict[int, float]) -> Ranking:
-    """The ranking with the candidates of ``scores``, by chunk id and best first, before all others."""
+    """The ranking with the candidates of ``scores``, by chunk id and best first, before all others.
+
+    The others keep their order; their scores, on another scale, are at most the last reranked one.
+    """
     position = {id_: n for n, id_ in enumerate(ranking.ids.tolist())}
     seen = [position[id_] for id_ in scores if id_ in position]
     order = np.array([*seen, *(n for id_, n in position.items() if id_ not in scores)], np.int64)
@@ -228,7 +321,41 @@ def reranked(ranking: Ranking, scores: dict[int, float]) -> Ranking:
         score = scores[int(ranking.ids[n])]
         new_scores[rank] = score
         traces[rank] = replace(traces[rank], rank_before_rerank=n + 1, rerank=score)
-    return Ranking(ranking.ids[order], new_scores, tuple(traces), ranking.is_complete)
+    return replace(
+        ranking, ids=ranking.ids[order], scores=np.minimum.accumulate(new_scores), traces=tuple(traces)
+    )
+
+
+def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
+    """The ranking with the best candidate of each document that is named just as the query before all others.
+
+    A document's names are its title and its file name without suffix.  If more than `MAX_NAMED` documents
+    have the name, it says nothing.
+    """
+    wanted = _name(text)
+    named: dict[int, int] = {}  # the best candidate of each document
+    for n, id_ in enumerate(ranking.ids.tolist() if wanted else []):
+        chunk = chunks[id_]
+        if chunk.document_id not in named and wanted in {
+            _name(chunk.title),
+            _name(PurePath(chunk.path).stem),
+        }:
+            named[chunk.document_id] = n
+    if not 0 < len(named) <= MAX_NAMED:
+        return ranking
+    first = [*named.values()]
+    order = np.array([*first, *(n for n in range(len(ranking.ids)) if n not in first)], np.int64)
+    traces = [ranking.traces[n] for n in order.tolist()]
+    for n in range(len(first)):
+        traces[n] = replace(traces[n], exact=1.0)
+    scores = ranking.scores[order]
+    scores[: len(first)] = scores.max()
+    best = replace(ranking.best, exact=1.0)
+    return replace(ranking, ids=ranking.ids[order], scores=scores, traces=tuple(traces), best=best)
+
+
+def _name(text: str) -> str:
+    return " ".join(normalised_words(text)).casefold()
 
 
 def _best(scores: FloatArray, ids: IntArray, n: int) -> IntArray:

@@ -26,6 +26,9 @@ from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
 from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
+from minisearch.search.spelling import corrected
+from minisearch.stores import open_store
+from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IndexStatus
 
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from minisearch.search.why_not import WhyNot
 
 T = TypeVar("T")
+
+MAX_UNKNOWN = 0.5  # of a query's tokens: a model that knows fewer finds all texts in the same script alike
 
 
 class Searcher:
@@ -54,32 +59,34 @@ class Searcher:
 
     def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
         """`MiniSearch.query`."""
-        parsed = _parsed(query, options)
+        typed = _parsed(query, options)
 
         def search(store: LocalStore) -> SearchResults:
+            parsed = self._corrected(store, typed, options) if isinstance(query, str) else typed
             encoder, vector = self._encoded(store, parsed, options)
             with store.snapshot():
                 stored = self._with_stored_paths(options)
                 final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
-                return self._pipeline(store, encoder, options).search(final, vector, stored)
+                found = self._pipeline(store, encoder, options, parsed).search(final, vector, stored)
+            return replace(found, typed=typed.text) if parsed != typed else found
 
         return self._current(search)
 
     def like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
         """`MiniSearch.like`."""
-        key = self._location.key(real_path(path, must_exist=False))
+        key = self._location.key_of(str(real_path(path, must_exist=False)))
 
         def search(store: LocalStore) -> SearchResults:
             manifest = Manifest.read(store, self._location.folder)
             with store.snapshot():
-                passages = passages_at(store.passages(key), path, line)
+                passages = passages_at(self._passages(store, key, path), path, line)
                 ids = np.array([passage.id for passage in passages], np.int64)
                 encoder = None
                 if options.evidence:
                     encoder = self._encoders.to_query(manifest.model, passages[0].text)
                     manifest.check(encoder, self._location.folder)
                 # The baseline is about queries, not passages.
-                pipeline = replace(self._pipeline(store, encoder, options), baseline=None)
+                pipeline = replace(self._pipeline(store, encoder, options, None), baseline=None)
                 vector = _unit(store.vectors(ids).mean(axis=0))
                 query = Query(passages[0].text if line is not None else passages[0].title or os.fspath(path))
                 return pipeline.search(query, vector, self._with_stored_paths(options), exclude=ids)
@@ -94,7 +101,7 @@ class Searcher:
 
         if path == "":
             raise InputError("expected the path of a file, got an empty one")
-        key = self._location.key(real_path(path, must_exist=False))
+        key = self._location.key_of(str(real_path(path, must_exist=False)))
         parsed = _parsed(query, options)
 
         def explain(store: LocalStore) -> WhyNot:
@@ -102,10 +109,24 @@ class Searcher:
             with store.snapshot():
                 stored = self._with_stored_paths(options)
                 final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
-                search = partial(self._pipeline(store, encoder, options).search, final, vector)
+                search = partial(self._pipeline(store, encoder, options, parsed).search, final, vector)
                 return why_not(search, store, self._location, key, path, line, options, stored)
 
         return self._current(explain)
+
+    def passages(self, path: str | os.PathLike[str]) -> tuple[str, Sequence[StoredChunk]]:
+        """The path of a document as it is shown, and its passages; InputError if it is not in the index."""
+        key = self._location.key_of(str(real_path(path, must_exist=False)))
+        return self._location.shown(key), self._current(lambda store: self._passages(store, key, path))
+
+    def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
+        """Those of these passages that are still in the index, by id."""
+        return self._current(lambda store: store.chunks(ids))
+
+    def count_tokens(self, text: str) -> int:
+        """The number of tokens that the model of the index makes of a text."""
+        manifest = self._current(lambda store: Manifest.read(store, self._location.folder))
+        return len(self._encoders.to_add(manifest.model, 0).tokenizer.spans([text])[0])
 
     def similarity(self, texts: Sequence[str]) -> FloatArray:
         """`MiniSearch.similarity`."""
@@ -136,7 +157,7 @@ class Searcher:
             store = self._opened()
             with store.snapshot():
                 manifest = Manifest.read(store, self._location.folder)
-                is_index_ready, last_run = store.has_index_file(), store.journal.last_run()
+                is_index_ready, last_run = store.index.is_there(), store.journal.last_run()
                 n_documents, n_chunks = store.counts()
                 skipped, notes = store.journal.skipped(), store.notes()
                 generation = store.generation
@@ -159,6 +180,19 @@ class Searcher:
             notes=self._location.all_shown(notes),
         )
 
+    def _passages(self, store: LocalStore, key: str, given: str | os.PathLike[str]) -> Sequence[StoredChunk]:
+        """The passages of a document; InputError, with the nearest name in the index, if there is none."""
+        passages = store.passages(key)
+        if not passages:
+            import difflib  # imported only after a mistake
+
+            name_of = {path: os.path.basename(path) for path in store.documents()}  # noqa: PTH119 - strings
+            near = difflib.get_close_matches(os.path.basename(key), name_of.values(), n=1)  # noqa: PTH119
+            if near:
+                shown = self._location.shown(next(path for path in name_of if name_of[path] == near[0]))
+                raise InputError(f"{os.fspath(given)} is not in the index: did you mean {shown}?")
+        return passages_at(passages, given, None)
+
     def _current(self, read: Callable[[LocalStore], T]) -> T:
         """Call ``read`` with the current index, again if the index was replaced meanwhile."""
         with self._lock:
@@ -173,7 +207,7 @@ class Searcher:
             self.close()
         if self._store is None:
             self._location.must_exist()
-            self._store = LocalStore(self._location.database)
+            self._store = open_store(self._location)
         return self._store
 
     def _encoded(
@@ -188,13 +222,26 @@ class Searcher:
         manifest.check(encoder, self._location.folder)
         return encoder, vector
 
+    def _corrected(self, store: LocalStore, query: Query, options: SearchOptions) -> Query:
+        """The query with misspelt words replaced; phrases and concepts stay as they were typed."""
+        if query.required:
+            return query
+        tokenizer = None
+        if options.mode != "lexical":
+            model = Manifest.read(store, self._location.folder).model
+            tokenizer = self._encoders.to_query(model, query.text).tokenizer
+        with store.snapshot():
+            return replace(query, text=corrected(query.text, store, tokenizer))
+
     def _with_stored_paths(self, options: SearchOptions) -> SearchOptions:
         """The options with path patterns of stored paths in the filter."""
         if options.where is None:
             return options
         return replace(options, where=with_stored_paths(options.where, self._location))
 
-    def _pipeline(self, store: LocalStore, encoder: Encoder | None, options: SearchOptions) -> Pipeline:
+    def _pipeline(
+        self, store: LocalStore, encoder: Encoder | None, options: SearchOptions, query: Query | None
+    ) -> Pipeline:
         """The pipeline over the snapshot that the store is in."""
         baseline = Manifest.read(store, self._location.folder).baseline
         uses_vectors = options.mode != "lexical" or options.diverse is not None
@@ -206,14 +253,15 @@ class Searcher:
                 depth=options.rerank_depth,
                 budget_s=options.rerank_budget_s,
             )
-        return Pipeline(store, uses_vectors, encoder, rerank, baseline, self._location.shown)
+        is_readable = query is None or encoder is None or _can_read(encoder, query.text)
+        return Pipeline(store, uses_vectors, encoder, rerank, baseline, self._location.shown, is_readable)
 
 
 def check_model(location: IndexLocation, model: str) -> None:
     """InputError if the index names a model folder that it is not trusted to open."""
     if find(model) is not None or not location.exists():  # a name means the same everywhere
         return
-    with LocalStore(location.database) as store:
+    with open_store(location) as store:
         trusted = Manifest.read(store, location.folder).trusted
     check_model_folder(trusted, location, model)
 
@@ -242,6 +290,12 @@ def _vector(query: Query, encoder: Encoder) -> FloatArray:
         vector: FloatArray = vectors[0]
         return vector
     return _unit(np.array([weight for _, weight in weighted], np.float32) @ vectors)
+
+
+def _can_read(encoder: Encoder, text: str) -> bool:
+    """Whether the encoder knows most of a text; an encoder that cannot tell is believed to."""
+    unknown_share = getattr(encoder.tokenizer, "unknown_share", None)
+    return not text or unknown_share is None or unknown_share(text) < MAX_UNKNOWN
 
 
 def _unit(vector: FloatArray) -> FloatArray:

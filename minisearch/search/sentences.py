@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from minisearch.text import UNSPACED, front_matter, sentence_starts
+from minisearch.text import LETTER_OR_DIGIT, UNSPACED, front_matter, sentence_starts
 
 MAX_CHARACTERS = 600  # a longer sentence is cut: it would fill eight lines of a terminal
 
@@ -35,7 +35,6 @@ class Sentence(NamedTuple):
 
 
 LINE_END = re.compile(r"\r\n|\r|\n")
-LETTER = re.compile(r"[^\W_]")
 WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
 INLINE_CODE = re.compile(r"(?<![:`])(`+)[^`]+\1(?![`_])")  # not the roles and links of reStructuredText
@@ -223,7 +222,7 @@ class _Units:
         was_comment, self._is_comment = self._is_comment, False
         if FENCE.match(line):
             self._is_fenced = not self._is_fenced
-        elif not LETTER.search(line):
+        elif not LETTER_OR_DIGIT.search(line):
             if was_open and UNDERLINE.fullmatch(line) and self._is_one_line():
                 self.headings.append(self.units.pop()[:2])
         elif TARGET_OR_OPTION.fullmatch(line) and not self._is_fenced:
@@ -333,7 +332,7 @@ def _is_code(lines: Sequence[str]) -> bool:
     """Whether most lines of a paragraph are code; lines with # count only if most have just one."""
     if len(lines) > 1 and 3 * _n_matching(COMMENT_OF_SCRIPT, lines) > 2 * len(lines):
         return True
-    counted = [line for line in lines if LETTER.search(line) and not line.lstrip().startswith("#")]
+    counted = [line for line in lines if LETTER_OR_DIGIT.search(line) and not line.lstrip().startswith("#")]
     return len(lines) > 1 and 2 * sum(CODE_LINE.match(line) is not None for line in counted) > len(counted)
 
 
@@ -393,7 +392,7 @@ def _split(text: str, start: int, end: int, *, is_code: bool) -> list[Span]:
         marks = MARKS.match(text, first, last)
         assert marks  # it matches the empty string too
         pieces += _pieces(text, marks.end() if marks.end() < last else first, last)
-    return [piece for piece in pieces if LETTER.search(text, *piece)]
+    return [piece for piece in pieces if LETTER_OR_DIGIT.search(text, *piece)]
 
 
 def _pieces(text: str, start: int, end: int) -> list[Span]:

@@ -12,7 +12,7 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
@@ -33,6 +33,10 @@ class FileStamp:
     mtime_ns: int
     ctime_ns: int
     read_at_ns: int
+
+    def is_same(self, other: FileStamp) -> bool:
+        """Whether size and times are equal, whenever the file was read."""
+        return self == replace(other, read_at_ns=self.read_at_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +230,12 @@ class Snapshot(Protocol):
 
     def term_counts(self, terms: Sequence[Term]) -> list[int]:
         """The number of chunks with each term."""
+
+    def words_with_prefix(self, prefix: str) -> Mapping[str, int]:
+        """The words that begin with a prefix, in lower case, each with about its number of chunks.
+
+        A store may keep words without their endings, and return them so.
+        """
 
     def lexical(
         self, query: LexicalQuery, k: int, *, where: Where | None = None, exclude: IntArray | None = None

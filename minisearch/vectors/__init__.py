@@ -1,8 +1,7 @@
 """Vector indexes: one contract, several libraries, one row for each in the table of backends.
 
-`backend_names` imports nothing, `load_backend` imports the library, and `open_base` does only if it must.  To
-add a backend, add a module beside these and a row in the table.  The choices of the command line, the install
-hint and the contract tests follow from the row.
+`backend_names` imports nothing, `load_backend` imports the library.  To add a backend, add a module beside
+these, a row in the table and a name in `manifest.BACKENDS`.
 """
 
 from __future__ import annotations
@@ -25,16 +24,10 @@ class _Backend(NamedTuple):
     module: str
     class_name: str
     install: str
-    opener: str | None = None  # "module:function" that opens some files without the library
 
 
 _BACKENDS = {
-    "faiss": _Backend(
-        "minisearch.vectors.faiss",
-        "FaissIndex",
-        "pip install faiss-cpu",
-        "minisearch.vectors.flat:open_list",
-    ),
+    "faiss": _Backend("minisearch.vectors.faiss", "FaissIndex", "pip install faiss-cpu"),
     "annoy": _Backend("minisearch.vectors.annoy", "AnnoyIndex", 'pip install "minisearch[annoy]"'),
     "flat": _Backend("minisearch.vectors.flat", "FlatIndex", "pip install numpy"),
 }
@@ -66,12 +59,8 @@ def load_backend(name: str) -> type[VectorIndex]:
 
 
 def open_base(name: str, path: Path, ids: IntArray, dimension: int) -> VectorIndex:
-    """The base that backend ``name`` saved at ``path``, its library imported only if the file needs it.
+    """The base that backend ``name`` saved at ``path``; Raises as `load_backend` and as `VectorIndex.load`.
 
-    Raises as `load_backend` and as `VectorIndex.load`.
+    A small one is a `FlatIndex`, whatever the backend: that needs no library.
     """
-    index: VectorIndex | None = None
-    if name in _BACKENDS and (opener := _BACKENDS[name].opener):
-        module, _, function = opener.partition(":")
-        index = getattr(import_module(module), function)(path, ids, dimension)
-    return index if index is not None else load_backend(name).load(path, ids, dimension)
+    return load_backend("flat" if path.suffix == ".npy" else name).load(path, ids, dimension)

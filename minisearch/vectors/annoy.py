@@ -14,7 +14,7 @@ from annoy import AnnoyIndex as Forest
 
 from minisearch.errors import InputError
 from minisearch.types import FloatArray, IntArray
-from minisearch.vectors.base import VectorIndex, check_base, corrupt, not_writable
+from minisearch.vectors.base import VectorIndex, check_base, corrupt
 
 
 class AnnoyIndex(VectorIndex):
@@ -49,12 +49,9 @@ class AnnoyIndex(VectorIndex):
 
     def save(self, path: Path) -> None:
         """Annoy's own file, put in the place of one already there."""
-        try:
-            self._forest.save(_as_text(path))
-        except OSError as error:
-            raise not_writable(path, error) from error
+        self._forest.save(_as_text(path))
         if path.stat().st_size == 0:
-            raise not_writable(path, OSError("Annoy wrote nothing"))
+            raise OSError(f"Annoy wrote nothing to {path}")
 
     @classmethod
     def load(cls, path: Path, ids: IntArray, dimension: int) -> AnnoyIndex:

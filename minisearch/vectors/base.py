@@ -23,7 +23,7 @@ from typing import ClassVar, Literal, final
 import numpy as np
 import numpy.typing as npt
 
-from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
+from minisearch.errors import IndexCorrupt, InputError
 from minisearch.types import FloatArray, Hits, IntArray
 
 # Candidates fetched beyond k at first: enough to see past the k-th score unless chunks are copies.
@@ -48,7 +48,6 @@ class Changes:
     vectors: FloatArray  # (m, d)
     base_is_live: npt.NDArray[np.bool_]  # (n,)
     n_base_live: int
-    n_added: int  # the delta's vectors, removed ones included
 
     def among(self, base_ids: IntArray, ids: IntArray) -> Changes:
         """The same, with every vector that is not in ``ids`` removed as well."""
@@ -91,7 +90,7 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def save(self, path: Path) -> None:
-        """The base in one file at ``path``, without the ids; raises IndexNotWritable."""
+        """The base in one file at ``path``, without the ids; raises OSError."""
 
     @classmethod
     @abstractmethod
@@ -126,7 +125,6 @@ class VectorIndex(ABC):
             vectors=added_vectors[is_live],
             base_is_live=base_is_live,
             n_base_live=int(base_is_live.sum()),
-            n_added=len(added_ids),
         )
 
     @final
@@ -236,16 +234,6 @@ class VectorIndex(ABC):
         return len(self._base_ids)
 
     @property
-    def n_delta(self) -> int:
-        """Vectors added since the base was built, removed ones included."""
-        return self._changes.n_added
-
-    @property
-    def n_removed(self) -> int:
-        """Vectors of base and delta that no search returns any more."""
-        return self.n_base + self.n_delta - len(self)
-
-    @property
     def ids(self) -> IntArray:
         """Every live id, ascending."""
         return np.concatenate([self._base_ids[self._changes.base_is_live], self._changes.ids])
@@ -296,21 +284,6 @@ def _check_rows(ids: IntArray, vectors: FloatArray) -> None:
     assert ids.dtype == np.int64 and vectors.dtype == np.float32, "ids are int64, vectors float32"
     assert vectors.ndim == 2 and ids.shape == vectors.shape[:1], "one id a vector"
     assert (np.diff(ids) > 0).all(), "ids ascend"
-
-
-def write_file(path: Path, *parts: bytes | memoryview) -> None:
-    """Write the parts to a file; raises IndexNotWritable, as on a full disk."""
-    try:
-        with path.open("wb") as file:
-            for part in parts:
-                file.write(part)
-    except OSError as error:
-        raise not_writable(path, error) from error
-
-
-def not_writable(path: Path, error: OSError) -> IndexNotWritable:
-    """The error for an index file that could not be written."""
-    return IndexNotWritable(f"{path}: the vector index cannot be written ({error.strerror or error})")
 
 
 def check_base(path: Path, *, found: tuple[int, int], expected: tuple[int, int]) -> None:

@@ -1,7 +1,8 @@
-"""FAISS: a plain scan for small indexes, a graph of neighbours (HNSW) for large ones.
+"""FAISS: a graph of neighbours (HNSW) for large indexes; a small one is a `FlatIndex`.
 
-Its base is in FAISS's own format, mapped into memory.  FAISS only proposes candidates; the base class scores
-them.
+The graph is in FAISS's own format, mapped into memory.  FAISS only proposes candidates; the base class scores
+them.  FAISS would scan a small index like the base class, one thread a query (7.9 ms and 7 ms for 100,000
+vectors), and importing it takes 0.08 s.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import faiss as _faiss
 import numpy as np
 
 from minisearch.types import FloatArray, IntArray
-from minisearch.vectors.base import VectorIndex, check_base, corrupt, write_file
+from minisearch.vectors.base import VectorIndex, check_base, corrupt
+from minisearch.vectors.flat import FlatIndex
 
 faiss: Any = _faiss  # its own stubs miss half of what is used here
 
@@ -24,7 +26,7 @@ if sys.platform == "darwin":
 
 
 class FaissIndex(VectorIndex):
-    """FAISS by inner product: exact below ``hnsw_from`` vectors, a graph above."""
+    """A graph of FAISS, by inner product, from ``hnsw_from`` vectors on."""
 
     name: ClassVar[str] = "faiss"
     suffix: ClassVar[str] = ".faiss"
@@ -40,31 +42,27 @@ class FaissIndex(VectorIndex):
     ef_construction: ClassVar[int] = 100
     ef_search: ClassVar[int] = 128
     # Among 50,000 vectors the graph finds 200 candidates in 0.7 ms, in which 5,500 gathered rows are scanned.
-    hnsw_rows_per_candidate: ClassVar[int] = 30
+    rows_per_candidate = 30
 
     def __init__(self, ids: IntArray, index: Any, *, file: np.memmap[Any, Any] | None = None) -> None:  # noqa: ANN401
         self._index = index
         self._file = file  # the index reads from it, so it must live as long
         super().__init__(ids, _vectors_in(index))
-        if isinstance(index, faiss.IndexHNSWFlat):
-            self.rows_per_candidate = self.hnsw_rows_per_candidate
 
     @classmethod
-    def build(cls, ids: IntArray, vectors: FloatArray) -> FaissIndex:
+    def build(cls, ids: IntArray, vectors: FloatArray) -> VectorIndex:
         """A copy of the vectors in FAISS; the graph is the same on any number of threads (FAISS >= 1.15)."""
-        dimension = vectors.shape[1]
         if len(vectors) < cls.hnsw_from:
-            index = faiss.IndexFlatIP(dimension)
-        else:
-            index = faiss.IndexHNSWFlat(dimension, cls.n_neighbours, faiss.METRIC_INNER_PRODUCT)
-            index.hnsw.efConstruction = cls.ef_construction
+            return FlatIndex(ids, vectors)
+        index = faiss.IndexHNSWFlat(vectors.shape[1], cls.n_neighbours, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction = cls.ef_construction
         index.add(np.ascontiguousarray(vectors))
         return cls(ids, index)
 
     def save(self, path: Path) -> None:
         """FAISS's own format."""
         # faiss.write_index reports success when the last bytes do not fit on the disk.
-        write_file(path, faiss.serialize_index(self._index).data)
+        path.write_bytes(faiss.serialize_index(self._index).data)
 
     @classmethod
     def load(cls, path: Path, ids: IntArray, dimension: int) -> FaissIndex:
@@ -80,9 +78,8 @@ class FaissIndex(VectorIndex):
             raise corrupt(path, error) from error
         finally:
             faiss.set_deserialization_vector_byte_limit(default_limit)
-        is_ours = isinstance(index, (faiss.IndexFlatIP, faiss.IndexHNSWFlat))
-        if not is_ours or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise corrupt(path, f"an inner product index was expected, not {type(index).__name__}")
+        if not isinstance(index, faiss.IndexHNSWFlat) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise corrupt(path, f"a graph by inner product was expected, not {type(index).__name__}")
         check_base(path, found=(index.ntotal, index.d), expected=(len(ids), dimension))
         return cls(ids, index, file=file)
 
@@ -95,7 +92,7 @@ class FaissIndex(VectorIndex):
 
 def _vectors_in(index: Any) -> FloatArray:  # noqa: ANN401
     """The vectors inside FAISS, (n, d), not copied: valid while ``index`` lives."""
-    storage = faiss.downcast_index(index.storage) if isinstance(index, faiss.IndexHNSWFlat) else index
+    storage = faiss.downcast_index(index.storage)
     shape = (storage.ntotal, storage.d)
     vectors: FloatArray = faiss.rev_swig_ptr(storage.get_xb(), shape[0] * shape[1]).reshape(shape)
     return vectors

@@ -146,6 +146,11 @@ def test_a_document_without_headings_is_shown_with_its_title() -> None:
     assert shown(result(title="About tasks")).splitlines()[1] == f"{INDENT}About tasks"
 
 
+def test_the_title_of_the_document_goes_before_its_headings_once() -> None:
+    assert shown(result(title="Tasks", heading="Retry")).splitlines()[1] == f"{INDENT}Tasks > Retry"
+    assert shown(result(title="Tasks", heading="tasks > Retry")).splitlines()[1] == f"{INDENT}tasks > Retry"
+
+
 @pytest.mark.parametrize(
     ("query", "text", "marked"),
     [
@@ -217,21 +222,32 @@ def test_a_link_opens_the_file_at_the_line_where_the_terminal_can() -> None:
 
 def test_merged_places_are_listed_and_many_of_them_counted() -> None:
     merged = tuple(Place(f"docs/copy{n}.md", n, n, n) for n in range(1, 8))
-    assert shown(result(merged=merged[:2])).splitlines()[-1] == "    also: docs/copy1.md:1, docs/copy2.md:2"
-    lines = shown(result(merged=merged), terminal=Terminal(40)).splitlines()
+    assert shown(result(merged=merged[:2])).splitlines()[-1] == "    also: docs/copy1.md:1; docs/copy2.md:2"
+    lines = shown(result(merged=merged), terminal=Terminal(44)).splitlines()
     assert lines[2:] == [
-        "    also: docs/copy1.md:1,",
-        "          docs/copy2.md:2,",
-        "          docs/copy3.md:3,",
-        "          docs/copy4.md:4 and 3 more",
+        "    also: docs/copy1.md:1; docs/copy2.md:2;",
+        "          docs/copy3.md:3; docs/copy4.md:4;",
+        "          docs/copy5.md:5; docs/copy6.md:6 and 1 more",
     ]
+
+
+def test_a_path_is_named_once_with_its_lines_or_pages() -> None:
+    def also(path: str, *places: tuple[str, int, int | None]) -> str:
+        merged = tuple(Place(name, line, line, n, page) for n, (name, line, page) in enumerate(places))
+        return shown(result(path=path, line=1, merged=merged)).splitlines()[-1].strip()
+
+    assert also("a.md", ("b.md", 9, None), ("a.md", 7, None), ("b.md", 3, None)) == "also: line 7; b.md:3, 9"
+    assert also("a.md", ("a.md", 30, None), ("a.md", 4, None)) == "also: lines 4, 30"
+    assert also("a.pdf", ("a.pdf", 30, 4), ("b.pdf", 4, 2), ("a.pdf", 60, 9)) == "also: p. 4, 9; b.pdf p. 2"
+    assert also("a.md", ("b.docx", 30, None), ("b.docx", 4, None)) == "also: b.docx"
+    assert "also" not in also("a.docx", ("a.docx", 30, None))
 
 
 def test_equal_places_are_listed_once_without_that_of_the_result() -> None:
     merged = [Place("a.xlsx", n, n, n, page) for n, page in [(8, 1), (9, 2), (10, 2), (11, 1)]]
     merged += [Place("a.txt", 1, 1, n) for n in (12, 13)]
     lines = shown(result(path="a.xlsx", page=1, merged=tuple(merged))).splitlines()
-    assert lines[-1] == "    also: a.xlsx sheet 2, a.txt:1"
+    assert lines[-1] == "    also: sheet 2; a.txt:1"
     assert "also" not in shown(result(path="a.txt", line=1, merged=tuple(merged[4:])))
     at_evidence = Place("docs/tasks.md", 7, 7, 14)
     assert "also" not in shown(result("Run.", "Run.", merged=(at_evidence,)))
@@ -241,34 +257,6 @@ def test_output_that_is_not_a_terminal_is_plain_text() -> None:
     assert "\x1b" not in shown(
         result("Run. Stop.", "Stop.", merged=(Place("a", 1, 1, 1),)), asked="run", why=True
     )
-
-
-# --- the order of percentages ------------------------------------------------------------------------
-
-
-def order(*relevances: float | None, **about: object) -> str:
-    """What a page with these relevances ends with, below its last result."""
-    hits = tuple(result("Run.", relevance=one) for one in relevances)
-    written = page(SearchResults(hits, Query("q"), **about), PLAIN)
-    return written.rpartition("    Run.")[2].strip()
-
-
-@pytest.mark.parametrize(
-    ("about", "said"),
-    [
-        ({}, "(percentages measure meaning alone; the order also counts words and feedback)"),
-        ({"mode": "dense"}, "(percentages measure meaning alone; the order also prefers variety)"),
-        ({"n_reranked": 12}, "(percentages measure meaning alone; the order is that of the reranker)"),
-    ],
-)
-def test_a_rising_percentage_is_explained(about: dict[str, object], said: str) -> None:
-    assert order(0.7, 0.8, 0.6, **about) == said
-    assert order(0.8, 0.7, 0.7, **about) == ""
-
-
-def test_percentages_that_look_equal_do_not_rise() -> None:
-    assert order(0.701, 0.704) == ""
-    assert order(None, None) == order(0.5) == order() == ""
 
 
 def test_a_remark_is_dim_and_last() -> None:
@@ -285,7 +273,9 @@ def test_a_remark_is_dim_and_last() -> None:
         ("a/paper.pdf", 12, "a/paper.pdf p. 12"),
         ("TALK.PPTX", 3, "TALK.PPTX slide 3"),
         ("sums.xlsx", 1, "sums.xlsx sheet 1"),
-        ("book.epub", 9, "book.epub chapter 9"),
+        ("book.epub", 9, "book.epub"),
+        ("letter.docx", None, "letter.docx"),
+        ("mail.eml", None, "mail.eml"),
         ("book.ipynb", 4, "book.ipynb:7:3"),
         ("paper.pdf", None, "paper.pdf:7:3"),
         ("paper.md", 2, "paper.md:7:3"),
@@ -365,7 +355,7 @@ def test_required_phrases_are_shown() -> None:
 
 
 def test_why_shows_the_scores_of_each_step() -> None:
-    trace = Trace(2, 0.61, 1, 12.345, 0.931, 4, 8.2149, 0.6249, 0.414)
+    trace = Trace(2, 0.61, 1, 12.345, 0.931, 4, 8.2149, 0.414, 1.0)
     hit = result("Run. Stop.", "Stop.", trace=trace, relevance=0.87)
     query = Query("stop run", ("stop",), ("rye",), (("oven", -0.5),))
     found = SearchResults((hit,), query, "hybrid", True, "scan", 1234, 30)
@@ -381,7 +371,7 @@ def test_why_shows_the_scores_of_each_step() -> None:
         ">   Run. Stop.",
         "    dense     rank 2, cosine 0.610",
         "    lexical   rank 1, BM25 12.35, 41% of a perfect match of the words",
-        "    feedback  cosine 0.625 to the query and the first results",
+        "    exact     100% of the query's exact tokens or its name",
         "    fused     rank 4, 0.931",
         "    rerank    score 8.215",
         "    evidence  cosine 0.500",
@@ -400,7 +390,7 @@ def test_why_names_a_search_that_did_not_find_the_result() -> None:
 
 
 def test_results_without_a_clear_answer_begin_with_a_warning() -> None:
-    hits = (result(relevance=0.31), result(relevance=0.42))
+    hits = (result(relevance=0.42), result(relevance=0.31))
     lines = page(SearchResults(hits, Query("x"), is_confident=False), Terminal(80)).splitlines()
     assert lines[:2] == ["No clear answer found. Closest passages (best match 42%):", ""]
     for is_confident in (True, None):

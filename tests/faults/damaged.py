@@ -160,7 +160,7 @@ def mend(index: Path, docs: Path, backend: str, number: int) -> None:
 
 def base_of(index: Path) -> Path:
     with LocalStore(index / DATABASE) as store:
-        base = store.index_base()
+        base = store.index.base()
     assert base is not None
     return index / base.file
 

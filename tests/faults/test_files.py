@@ -24,7 +24,7 @@ import pytest
 from click.testing import CliRunner
 
 from minisearch import MiniSearch
-from minisearch.chunking.chunker import cut_document
+from minisearch.chunking.chunker import split_document
 from minisearch.cli import cli
 from minisearch.errors import IngestError
 from minisearch.files.walk import walk
@@ -304,7 +304,7 @@ def test_bytes_without_sense_give_a_text_or_a_reason_and_their_places_are_right(
             n_refused += 1
             assert str(error)
             continue
-        chunks = cut_document(
+        chunks = split_document(
             document, encoder.tokenizer, settings=Settings(), encoder_max_tokens=encoder.max_tokens
         )
         is_covered = bytearray(len(document.text))

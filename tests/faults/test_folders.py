@@ -170,8 +170,7 @@ def test_a_program_that_opens_what_is_outside_would_be_seen(place):
 OF_SQLITE = [DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"]
 OWN_FILES = [
     *OF_SQLITE,
-    f"{DATABASE}.seal",
-    *("vectors", "writer.lock", f"{DATABASE}.seal.tmp", f"{DATABASE}.unfinished"),
+    *(f"{DATABASE}.seal", "vectors", "writer.lock", f"{DATABASE}.seal.tmp"),
 ]
 
 
@@ -400,7 +399,7 @@ def test_no_pickle_in_an_index_folder_is_opened(place, backend):
 
 def _ids(place: Place) -> bytes:
     with LocalStore(place.database) as store:
-        base = store.index_base()
+        base = store.index.base()
     assert base is not None
     return base.ids.tobytes()
 

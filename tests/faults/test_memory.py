@@ -99,23 +99,3 @@ def test_too_little_memory_is_one_line_and_the_index_stays_whole(tmp_path, mb):
     assert old.keys() == new.keys()
     for path in old:
         assert new[path] == old[path] or path.endswith(("t00000.md", "t00001.md"))
-
-
-# As if memory ran out in the first steps of each new thread.
-NO_THREADS = """
-import threading
-from minisearch import threads
-threads.START_TIMEOUT_S = 0.5
-def out_of_memory(self):
-    raise MemoryError
-threading.Thread._bootstrap = out_of_memory
-"""
-
-
-def test_a_thread_that_runs_out_of_memory_as_it_begins_does_not_hang_the_command(tmp_path):
-    write_text(tmp_path / "docs", 0.02, file_mb=0.01)
-    done = minisearch(
-        "index", tmp_path / "docs", "--index", tmp_path / "index", first=NO_THREADS, timeout_s=60
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1].startswith("Error: there is not enough memory"), done.stderr

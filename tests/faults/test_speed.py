@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from minisearch.indexing import changes as reading
-from minisearch.stores.local import LocalStore
+from minisearch.stores.local.vector_index import LiveIndex
 from tests.conftest import SHARED
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -60,10 +60,8 @@ def test_an_edited_file_is_found_within_a_second_of_its_write_also_while_the_vec
     scale, tmp_path, monkeypatch, is_torture, often, tell
 ):
     if not is_torture:  # so few vectors take no time, and others on the machine may hold up whoever looks
-        publish = LocalStore.publish_index
-        monkeypatch.setattr(
-            LocalStore, "publish_index", lambda *arguments: (time.sleep(2), publish(*arguments))
-        )
+        publish = LiveIndex.publish
+        monkeypatch.setattr(LiveIndex, "publish", lambda *arguments: (time.sleep(2), publish(*arguments)))
     found = scale.edited(tmp_path, often(2_000, 100_000))
     if is_torture:
         assert found.n_chunks >= 100_000

@@ -59,7 +59,7 @@ def key_block(kind: str, body: str) -> str:
 def test_a_makers_token_is_blanked_and_named_wherever_it_stands(kind, token, frame):
     text = frame.format(token)
     blanked, found = redact(text)
-    assert found[0] == (kind, text.index(token))
+    assert found[0] == (kind, text.index(token), text.index(token) + len(token))
     assert blanked == text.replace(token, "█" * len(token))
 
 
@@ -68,7 +68,7 @@ def test_a_private_key_is_blanked_between_its_first_line_and_its_last(kind):
     body = base64_of(600)
     text = f"before\n{key_block(kind, body)}after"
     blanked, found = redact(text)
-    assert [kind for kind, _ in found] == ["private key"]
+    assert [kind for kind, *_ in found] == ["private key"]
     assert blanked == text.replace(body, re.sub("[^\n]", "█", body))
 
 
@@ -120,7 +120,7 @@ PASSWORD = "o1DCvl4" + "ocC7tgx"
 )
 def test_a_short_password_is_blanked_after_a_name_or_in_an_address(line, password):
     text = line.format(password)
-    blanked, ((kind, position),) = redact(text)
+    blanked, ((kind, position, _),) = redact(text)
     assert (blanked, position) == (text.replace(password, "█" * len(password)), text.index(password))
     assert kind == ("password in an address" if "://" in line else "password")
 
@@ -171,7 +171,10 @@ def test_a_name_ends_where_its_word_does(name, more, cased):
 ])  # fmt: skip
 def test_in_an_address_all_but_words_is_a_password(value):
     text = f"mysql://root:{value}@localhost/db"
-    assert redact(text) == (text.replace(value, "█" * len(value)), [("password in an address", 13)])
+    assert redact(text) == (
+        text.replace(value, "█" * len(value)),
+        [("password in an address", 13, 13 + len(value))],
+    )
 
 
 @pytest.mark.parametrize("value", [
@@ -272,8 +275,9 @@ def test_the_text_keeps_its_length_and_all_that_is_not_blanked(text):
     assert len(blanked) == len(text)
     assert all(new in (old, "█") for old, new in zip(text, blanked, strict=True))
     assert re.findall("[\r\n]", blanked) == re.findall("[\r\n]", text)
-    assert [position for _, position in found] == sorted({position for _, position in found})
-    assert all(blanked[position] in "█\r\n" for _, position in found)
+    edges = [edge for _, *span in found for edge in span]
+    assert edges == sorted(edges)
+    assert all(set(blanked[start:end]) <= set("█\r\n") for _, start, end in found)
     assert bool(found) == (blanked != text)
     for token in TOKENS.values():
         for alone in re.finditer(rf"(?<![A-Za-z0-9_-]){re.escape(token)}(?![A-Za-z0-9_-])", text):

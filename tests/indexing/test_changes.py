@@ -72,6 +72,21 @@ def test_a_file_that_a_new_library_may_read_is_tried_again(
     assert read == ["empty.md"]
 
 
+def test_a_file_is_read_again_when_its_suffix_gets_a_parser(
+    docs: Path, ms: MiniSearch, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "a.md").write_text("text")
+    (docs / "b.org").write_text("* bread")
+    (docs / "c.rtf").write_text("{\\rtf1 salt}")
+    first = ms.index("docs")
+    assert [one.reason for one in first.skipped] == ["RTF is not read: save it as .docx or .pdf"]
+    read.clear()
+    for suffix in (".org", ".rtf"):
+        monkeypatch.setitem(registry.READERS, suffix, lambda source: source.unchanged("new"))
+    second = ms.index("docs")
+    assert (read, second.added, second.updated, second.skipped) == (["b.org", "c.rtf"], 1, 1, ())
+
+
 def test_a_file_that_could_not_be_opened_is_tried_again(
     docs: Path, ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

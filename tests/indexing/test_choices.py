@@ -10,7 +10,7 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.errors import IndexCorrupt, InputError
 from minisearch.filters import Field
-from minisearch.manifest import AS_USUAL, FileChoice
+from minisearch.manifest import DEFAULT_CHOICE, FileChoice
 from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 
@@ -47,7 +47,7 @@ def paths_of(ms: MiniSearch) -> set[str]:
             " --exclude k --max-bytes 1 --keep-secrets",
         ),
         (FileChoice(max_bytes=50_000_000, keep_secrets=False), " --max-bytes 50000000 --blank-secrets"),
-        (AS_USUAL, " --forget-choices"),
+        (DEFAULT_CHOICE, " --forget-choices"),
         (FileChoice((), ("k",), 1, False), " --forget-choices --exclude k --max-bytes 1"),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_later_choice_changes_what_it_says_and_leaves_the_rest(ms: MiniSearch)
     (note,) = report.choices
     assert note.text == "--include *.md --include .hidden.md --exclude drafts/ --max-bytes 1000"
     assert paths_of(ms) == {"a.md", "b.md", ".hidden.md"}
-    report = ms.index("docs", choice=AS_USUAL, prune=True)
+    report = ms.index("docs", choice=DEFAULT_CHOICE, prune=True)
     assert report.choices == ()
     assert paths_of(ms) == {"a.md", "b.md", "c.txt", "d.md"}
 
@@ -118,7 +118,8 @@ def test_secrets_are_blanked_wherever_they_stand_and_told(docs: Path, ms: MiniSe
     report = ms.index("docs")
     (note,) = [note for note in report.notes if note.path == "docs/a.md"]
     assert note.text == (
-        "4 secrets blanked: AWS key, line 2; AWS key, line 4; AWS key, line 6; AWS key, line 8"
+        "4 possible secrets hidden: AWS key, line 2; AWS key, line 4; AWS key, line 6; AWS key, line 8 "
+        "(--keep-secrets indexes them)"
     )
     ms.close()
     for file in (docs.parent / ".minisearch").iterdir():

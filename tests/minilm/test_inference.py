@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -334,14 +335,14 @@ def test_similarity_is_the_cosine_of_every_pair(minilm: SentenceTransformer) -> 
 
 def test_prompts_go_before_the_texts(minilm: SentenceTransformer, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = minilm.encode(["find: a task"])
-    monkeypatch.setattr(minilm, "prompts", {"query": "find: "})
+    monkeypatch.setattr(minilm, "settings", replace(minilm.settings, prompts={"query": "find: "}))
     assert np.array_equal(minilm.encode_query(["a task"]), expected)
     assert np.array_equal(minilm.encode(["a task"], prompt_name="query"), expected)
     assert not np.array_equal(minilm.encode(["a task"]), expected)
     with pytest.raises(InputError, match=r"unknown prompt_name 'passage': the prompts of .* are: query"):
         minilm.encode(["a task"], prompt_name="passage")
     before = minilm.fingerprint
-    monkeypatch.setattr(minilm, "default_prompt", "find: ")
+    monkeypatch.setattr(minilm, "settings", replace(minilm.settings, default_prompt="find: "))
     assert np.array_equal(minilm.encode(["a task"]), expected)
     assert minilm.fingerprint != before, "these are other vectors"
 
@@ -350,7 +351,8 @@ def test_documents_get_their_own_prompt_and_leave_room_for_it(
     minilm: SentenceTransformer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected, before = minilm.encode(["passage: a task"]), (minilm.fingerprint, minilm.max_tokens)
-    monkeypatch.setattr(minilm, "prompts", {"query": "query: ", "passage": "passage: "})
+    prompts = {"query": "query: ", "passage": "passage: "}
+    monkeypatch.setattr(minilm, "settings", replace(minilm.settings, prompts=prompts))
     assert np.array_equal(minilm.encode_document(["a task"]), expected)
     assert minilm.fingerprint != before[0]
     assert minilm.max_tokens == before[1] - 2  # "passage", ":"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from torch.nn.functional import normalize
 from transformers import BertModel
 
 from minisearch.minilm import SentenceTransformer
-from minisearch.minilm.loader import to_ours
+from minisearch.minilm.loader import to_hugging_face
 from tests.minilm import checkpoints
 from tests.minilm.texts import ODD, SCRIPTS
 
@@ -93,7 +94,7 @@ def test_token_and_sentence_vectors_equal_berts(
 def test_each_pooling_equals_berts(variant: Variant, monkeypatch: pytest.MonkeyPatch, pooling: str) -> None:
     torch.manual_seed(3)
     input_ids, mask = variant.batch(SHORT)
-    monkeypatch.setattr(variant.ours, "pooling", pooling)
+    monkeypatch.setattr(variant.ours, "settings", replace(variant.ours.settings, pooling=pooling))
     with torch.no_grad():
         expected = variant.bert(input_ids, attention_mask=mask).last_hidden_state
         vectors = variant.ours(input_ids, mask)
@@ -121,9 +122,10 @@ def test_gradients_equal_berts(variant: Variant, is_training: bool) -> None:
     expected = pooled(bert(input_ids, attention_mask=mask).last_hidden_state, mask, "mean")
     theirs = gradients(bert, expected, direction)
     found = gradients(ours.model, ours(input_ids, mask), direction)
-    assert found.keys() == {to_ours(name) for name in theirs}
-    for name, gradient in theirs.items():
-        assert (found[to_ours(name)] - gradient).norm() <= 1e-4 * gradient.norm() + 1e-5, name
+    assert {to_hugging_face(name) for name in found} == theirs.keys()
+    for name, ours_gradient in found.items():
+        gradient = theirs[to_hugging_face(name)]
+        assert (ours_gradient - gradient).norm() <= 1e-4 * gradient.norm() + 1e-5, name
 
 
 def test_texts_give_the_vectors_that_they_give_sentence_transformers(variant: Variant) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from minisearch.chunking.chunker import chunk
 from minisearch.parsers import parse
-from minisearch.parsers.registry import reader
+from minisearch.parsers.registry import Extracted
 from minisearch.parsers.sandbox import Sandbox
 from tests.fakes import WordTokenizer
 
@@ -189,7 +189,7 @@ def test_items_and_rows_of_binary_files_are_blocks():
             pages = [[{"text": "words", "headings": []}, {"html": html}], [{"rows": rows}]]
             return {"has_pages": False, "pages": pages, "title": "", "properties": [], "notes": []}
 
-    document = reader("epub", sandbox=Canned())("a.epub", b"")
+    document = Extracted("epub", sandbox=Canned()).read("a.epub", b"")
     found = [document.text[start:end] for start, end in document.blocks]
     assert found == ["one", "two", "name; size", "name: x; size: 1"]
 

@@ -346,13 +346,13 @@ def test_what_is_left_out_is_noted():
     assert document.text == "words"
     assert document.notes == (
         "word/comments.xml in it cannot be read and is left out",
-        "1 embedded document is left out",
+        "embedded documents left out: 1",
     )
     entries = docx_entries(paragraph("words")) | {
         "word/embeddings/a.bin": b"x",
         "word/embeddings/b.xlsx": b"x",
     }
-    assert parse("a.docx", zipped(entries)).notes == ("2 embedded files are left out",)
+    assert parse("a.docx", zipped(entries)).notes == ("embedded files left out: 2",)
 
 
 @pytest.mark.parametrize("word", [WORD, "http://purl.oclc.org/ooxml/wordprocessingml/main"])

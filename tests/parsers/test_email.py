@@ -120,7 +120,8 @@ def test_encoded_words_are_decoded_also_where_a_character_is_cut_in_two():
         == "Grüße€ naïve x"
     )
     assert header_words("=?utf-8?b?4oI=?= =?utf-8?b?rA==?=") == "€"
-    assert header_words("=?utf-8?q?broken and =?nonsense?q?x?= ?=") == "=?utf-8?q?broken and x ?="
+    assert header_words("=?utf-8?q?broken and =?nonsense?q?x?= ?=") == "broken and =?nonsense?q?x ?="
+    assert header_words("Grüße =?utf-8?q?a?= und =?utf-8?b?a?=") == "Grüße =?utf-8?q?a?= und =?utf-8?b?a?="
     data = message(subject="Grüße aus 東京 😀 " * 8).as_bytes()
     assert read(data).title == email.message_from_bytes(data, policy=email.policy.default)["subject"].strip()
     assert line_of(read(data), "Subject") == 1

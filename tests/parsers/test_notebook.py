@@ -106,18 +106,6 @@ def test_outputs_left_out_are_counted_by_form():
     )
 
 
-def test_nbformat_3_has_sheets_and_heading_cells():
-    old = {"metadata": {"name": "x"}, "nbformat": 3, "worksheets": [{"cells": [
-        {"cell_type": "heading", "level": 2, "source": ["Old"]},
-        {"cell_type": "code", "input": ["1 + 1"], "outputs": [
-            {"output_type": "pyout", "text": ["2"], "png": "iVBO"}]},
-    ]}]}  # fmt: skip
-    document = parse("a.ipynb", json.dumps(old).encode())
-    assert document.text == "Old\n\n1 + 1\n\nOutput:\n2"
-    assert document.headings[0].level == 2
-    assert document.notes == ("outputs that are not text are left out: 1 png",)
-
-
 def test_the_language_is_the_kernels():
     assert read(language_info={"name": "R"}).language == "r"
     assert read(kernelspec={"language": "C++", "name": "xcpp"}).language == "cpp"

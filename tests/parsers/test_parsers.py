@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minisearch.errors import IngestError
-from minisearch.parsers import parse, read, read_bytes
+from minisearch.parsers import parse, read_bytes
 
 
 def test_the_format_follows_the_suffix_in_any_case_and_is_text_otherwise():
@@ -102,13 +102,6 @@ def test_files_that_cannot_be_read_are_refused_with_the_systems_words(tmp_path):
     }.items():
         with pytest.raises(IngestError, match=f"^{reason}$"):
             read_bytes(os.path.join(tmp_path, name))
-
-
-def test_the_path_of_a_document_may_be_given(tmp_path):
-    (tmp_path / "a.md").write_bytes(b"# T\r\n")
-    assert read(f"{tmp_path}/a.md").path == f"{tmp_path}/a.md"
-    assert read(f"{tmp_path}/a.md", display="docs/a.md").path == "docs/a.md"
-    assert read(f"{tmp_path}/a.md").text == "# T\r\n"
 
 
 # --- hostile ---------------------------------------------------------------------------------------

@@ -152,13 +152,11 @@ PICTURE = b"q 100 0 0 100 72 600 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"
 
 
 def test_scanned_pages_and_blank_pages_have_different_reasons():
-    assert reason(pdf_of_streams([stream(PICTURE)] * 3)) == (
-        "no text in it (3 pages; scanned? minisearch does no OCR)"
-    )
-    assert reason(pdf_of_streams([stream(b"")])) == "no text in it (1 page)"
+    assert reason(pdf_of_streams([stream(PICTURE)] * 3)) == ("no text found, probably scanned (pages: 3)")
+    assert reason(pdf_of_streams([stream(b"")])) == "no text in it (pages: 1)"
     words = stream(drawing([(72, 700, 12, "words")]))
     assert read(pdf_of_streams([words, stream(PICTURE), stream(b"")])).notes == (
-        "1 of 3 pages without text (scanned?)",
+        "1 of 3 pages without text, probably scanned",
     )
 
 
@@ -295,4 +293,4 @@ def test_attached_files_are_noted():
     file = b"<< /Type /Filespec /F (a.txt) /EF << /F 7 0 R >> >>"
     document = read(pdf("words", catalog=names, more=[file, stream(b"more words")]))
     assert document.text == "words"
-    assert document.notes == ("1 attached file is left out",)
+    assert document.notes == ("attached files left out: 1",)

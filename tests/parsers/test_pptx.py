@@ -165,4 +165,4 @@ def test_a_slide_that_is_missing_is_counted():
     entries = entries_of(pptx([("One", "a", ""), ("Two", "b", "")]))
     del entries["ppt/slides/slide2.xml"]
     document = parse("a.pptx", zipped(entries))
-    assert (document.text.strip(), document.notes) == ("One\n\na", ("1 of its slides is missing",))
+    assert (document.text.strip(), document.notes) == ("One\n\na", ("missing slides: 1",))

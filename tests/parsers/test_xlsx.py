@@ -79,7 +79,7 @@ def test_a_formula_that_was_never_calculated_is_read_as_written():
     workbook.active.append(["total", "=SUM(A3:A9)"])
     document = parse("a.xlsx", saved(workbook))
     assert document.text == "Sheet\n\ntotal; =SUM(A3:A9)"
-    assert document.notes == ("1 formula was never calculated: read as written, without a value",)
+    assert document.notes == ("formulas that were never calculated, read as written: 1",)
     entries = entries_of(saved(workbook))
     name = "xl/worksheets/sheet1.xml"
     entries[name] = entries[name].replace(b"<v></v>", b"<v>12</v>").replace(b"<v />", b"<v>12</v>")
@@ -190,7 +190,7 @@ def test_missing_texts_are_counted_and_part_names_may_differ_in_case():
     strings = entries.pop("xl/sharedStrings.xml")
     document = parse("a.xlsx", zipped(entries))
     assert document.text == "Sheet\n\n2"
-    assert document.notes == ("1 cell points to a text that is missing",)
+    assert document.notes == ("cells that point to a missing text: 1",)
     assert parse("a.xlsx", zipped(entries | {"xl/SharedStrings.xml": strings})).text == "Sheet\n\nx; 2"
     document = parse("a.xlsx", zipped(entries | {"xl/sharedStrings.xml": strings.replace(b"</sst>", b"")}))
     assert document.text == "Sheet\n\nx; 2"

@@ -1,4 +1,4 @@
-"""The baseline is measured as written, and confidence is what the two make of a cosine."""
+"""The baseline is measured as written; relevance is a logistic function of the signals."""
 
 from __future__ import annotations
 
@@ -16,104 +16,92 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minisearch import MiniSearch
-from minisearch.manifest import ScoreBaseline
+from minisearch.manifest import Manifest, ScoreBaseline
 from minisearch.minilm import SentenceTransformer
+from minisearch.results import MODES, Mode, Trace
 from minisearch.search import confidence
 from minisearch.search.confidence import (
     CONFIDENT_FROM,
-    CONSTANT,
-    SLOPE,
+    WEIGHTS,
     generic_queries,
     heights,
-    is_confident,
     measure_baseline,
-    relevance,
-    score_baseline,
+    relevances,
 )
+from minisearch.search.ranking import Best, Ranking
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder
 from tests.fakes import HashingEncoder
 
+BASELINE = ScoreBaseline(generic=(0.2, 0.4), own=(0.5, 0.7))
+
 cosines = st.floats(-1, 1, width=32)
-nulls = st.builds(
-    score_baseline, st.lists(cosines, min_size=1, max_size=30), st.lists(cosines, min_size=1, max_size=30)
-)
+shares = st.floats(0, 1, width=32)
+pairs = st.tuples(cosines, cosines).map(sorted).map(tuple)
+baselines = st.builds(ScoreBaseline, pairs, pairs)
 
 
-def a_null(generic: tuple[float, float], cross: tuple[float, float]) -> ScoreBaseline:
-    """A null with these medians and 95th percentiles, evenly spread."""
-
-    def percentiles(median: float, high: float) -> tuple[float, ...]:
-        return tuple(median + (high - median) * (i - 10) / 9 for i in range(21))
-
-    return ScoreBaseline(percentiles(*generic), percentiles(*cross))
+def ranking(*scores: float, cosine: float = 0.3, share: float = 0.0, exact: float = 0.0) -> Ranking:
+    """A hybrid ranking with these scores, whose best candidate has these signals."""
+    traces = tuple(Trace(cosine=cosine, words=share) for _ in scores)
+    found = np.array(scores, np.float32)
+    return Ranking(np.arange(len(scores)), found, traces, is_complete=True, best=Best(cosine, share, exact))
 
 
-@given(nulls, cosines, cosines, st.floats(0, 1), st.floats(0, 1))
+@given(baselines, cosines, cosines, shares, shares, st.sampled_from(MODES))
 def test_more_in_meaning_or_in_words_is_never_less_relevant(
-    baseline: ScoreBaseline, one: float, other: float, few: float, many: float
+    baseline: ScoreBaseline, one: float, other: float, few: float, many: float, mode: Mode
 ) -> None:
     (low, high), (few, many) = sorted([one, other]), sorted([few, many])
-    assert 0 <= relevance(low, baseline, words=few) <= relevance(high, baseline, words=many) <= 1
+    (worse,) = relevances(ranking(1.0, cosine=low, share=few), baseline, mode)
+    (better,) = relevances(ranking(1.0, cosine=high, share=many, exact=1.0), baseline, mode)
+    assert 0 <= worse <= better <= 1
 
 
-@given(nulls, cosines)
-def test_a_clearly_higher_cosine_is_more_relevant_until_it_is_certain(
-    baseline: ScoreBaseline, cosine: float
+@given(baselines, cosines, st.lists(shares, max_size=9), st.sampled_from(MODES))
+def test_no_relevance_is_above_the_one_before_it(
+    baseline: ScoreBaseline, cosine: float, scores: list[float], mode: Mode
 ) -> None:
-    low, high = relevance(cosine, baseline), relevance(cosine + 0.1, baseline)
-    assert low < high or low > 1 - 1e-9 or high < 1e-9
+    found = relevances(ranking(*sorted(scores, reverse=True), cosine=cosine), baseline, mode)
+    assert found == sorted(found, reverse=True) and len(found) == len(scores)
 
 
 def test_heights_are_counted_from_the_median_in_steps_to_the_95th_percentile() -> None:
-    baseline = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
-    assert heights(0.4, baseline) == pytest.approx((1.0, -0.5))
-    assert heights(0.2, baseline) == pytest.approx((0.0, -1.5))
+    assert heights(0.4, BASELINE) == pytest.approx((1.0, -0.5))
+    assert heights(0.2, BASELINE) == pytest.approx((0.0, -1.5))
 
 
-def test_relevance_is_the_logistic_of_both_heights_together() -> None:
-    baseline = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
-    # 0.6 stands 2 above the generic median and 0.5 above the other.
-    assert relevance(0.6, baseline) == pytest.approx(1 / (1 + math.exp(-(2.5 * SLOPE + CONSTANT))))
+def test_heights_have_bounds_and_near_copies_set_no_scale() -> None:
+    assert heights(1.0, BASELINE) == (2.0, 1.0)
+    assert heights(-1.0, BASELINE) == (-1.0, -1.5)
+    copies = ScoreBaseline(generic=(0.11, 0.12), own=(0.9, 0.91))
+    assert heights(0.16, copies) == pytest.approx((0.5, -1.5))  # spreads of .1 and .15 at least
+    assert heights(0.65, copies) == pytest.approx((2.0, 0.0))  # a median of .65 at most
 
 
-def test_the_same_cosine_says_less_where_chance_scores_higher() -> None:
-    quiet, loud = a_null((0.2, 0.4), (0.3, 0.5)), a_null((0.3, 0.5), (0.5, 0.7))
-    assert relevance(0.45, loud) < relevance(0.45, quiet) - 0.2
-
-
-@pytest.mark.parametrize(("words", "expected"), [(0.39, None), (0.4, 0.5), (0.7, 0.75), (1.0, 1.0)])
-def test_a_passage_with_all_the_words_is_relevant_where_it_is_not_far_in_meaning(words, expected) -> None:
-    baseline = a_null(generic=(0.2, 0.4), cross=(0.5, 0.7))
-    by_meaning = relevance(0.3, baseline)
-    assert 0.1 < by_meaning < 0.5
-    assert relevance(0.3, baseline, words=words) == pytest.approx(
-        by_meaning if expected is None else expected
+def test_relevance_is_the_logistic_of_the_weighted_signals() -> None:
+    meaning, words, exact, below_first, constant = WEIGHTS["hybrid"]
+    first = meaning * (1 - 0.5) + words * 0.25 + exact * 0.5 + constant
+    found = relevances(ranking(0.7, 0.6, cosine=0.4, share=0.25, exact=0.5), BASELINE, "hybrid")
+    assert found == pytest.approx(
+        [1 / (1 + math.exp(-first)), 1 / (1 + math.exp(-first - 0.1 * below_first))]
     )
-    assert relevance(0.05, baseline, words=words) == relevance(0.05, baseline) < 0.1
-    assert relevance(0.9, baseline, words=0.4) == relevance(0.9, baseline) > 0.5
 
 
-def test_scores_that_are_all_the_same_still_give_a_number() -> None:
-    baseline = score_baseline([0.3] * 5, [0.3])
-    assert relevance(-1.0, baseline) < 0.01
-    assert relevance(1.0, baseline) > 0.99
+def test_the_same_cosine_says_less_where_unrelated_queries_score_higher() -> None:
+    loud = ScoreBaseline(generic=(0.3, 0.5), own=(0.6, 0.8))
+    (quiet,), (noisy,) = (relevances(ranking(1, cosine=0.45), one, "dense") for one in (BASELINE, loud))
+    assert noisy < quiet - 0.1
 
 
-def test_percentiles_are_those_of_the_scores_in_any_order() -> None:
-    scores = [i / 100 for i in range(101)]
-    baseline = score_baseline(scores, scores[::-1])
-    assert baseline.generic == baseline.cross == tuple(i / 20 for i in range(21))
+def test_without_a_baseline_only_words_count() -> None:
+    low, high = (relevances(ranking(1, cosine=one), None, "hybrid") for one in (-1.0, 1.0))
+    assert low == high and high[0] < 0.1
 
 
-def test_a_page_is_confident_when_any_result_is() -> None:
-    assert is_confident([CONFIDENT_FROM - 0.01, None, CONFIDENT_FROM]) is True
-    assert is_confident([CONFIDENT_FROM - 0.01, 0.0]) is False
-
-
-def test_a_page_without_estimates_says_nothing() -> None:
-    assert is_confident([]) is None
-    assert is_confident([None, None]) is None
+def test_nothing_found_gives_nothing() -> None:
+    for mode in MODES:
+        assert relevances(ranking(), BASELINE, mode) == []
 
 
 ROOT = Path(__file__).parents[2]
@@ -144,39 +132,64 @@ def sentences_of_words(n: int, seed: int = 0) -> dict[str, str]:
     return {f"{i}.txt": " ".join(random_.choices(words, k=9)).capitalize() + "." for i in range(n)}
 
 
-def test_fewer_than_twenty_documents_tell_nothing(tmp_path: Path, encoder: HashingEncoder) -> None:
-    with index_of(tmp_path / "19", sentences_of_words(19), encoder) as store:
-        assert measured(store, encoder) is None
-    with index_of(tmp_path / "20", sentences_of_words(20), encoder) as store:
-        assert measured(store, encoder) is not None
-
-
-def test_the_null_is_that_of_brute_force(tmp_path: Path, encoder: HashingEncoder) -> None:
+def test_the_baseline_is_that_of_brute_force(tmp_path: Path, encoder: HashingEncoder) -> None:
     texts = sentences_of_words(30)
     with index_of(tmp_path, texts, encoder) as store:
         baseline = measured(store, encoder)
     vectors = encoder.encode(list(texts.values()))  # (30, d)
     generic = (encoder.encode(generic_queries()) @ vectors.T).max(axis=1)
-    others = vectors @ vectors.T - 9 * np.eye(len(vectors))  # a sentence is not asked of its own document
+    others = vectors @ vectors.T - 9 * np.eye(
+        len(vectors)
+    )  # a sentence is not searched for in its own document
+    assert baseline is not None and baseline.n_documents == 30
+    assert baseline.generic == pytest.approx(np.percentile(generic, [50, 95]), abs=1e-4)
+    assert baseline.own == pytest.approx(np.percentile(others.max(axis=1), [50, 95]), abs=1e-4)
+
+
+def test_a_small_index_is_measured_with_a_quarter_of_the_everyday_queries(
+    tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    texts = sentences_of_words(3)
+    with index_of(tmp_path, texts, encoder) as store:
+        before = encoder.n_encoded
+        baseline = measured(store, encoder)
+    assert encoder.n_encoded - before == len(generic_queries()[::4])
+    generic = (encoder.encode(generic_queries()[::4]) @ encoder.encode(list(texts.values())).T).max(axis=1)
     assert baseline is not None
-    assert baseline.generic == pytest.approx(np.percentile(generic, range(0, 101, 5)), abs=1e-4)
-    assert baseline.cross == pytest.approx(np.percentile(others.max(axis=1), range(0, 101, 5)), abs=1e-4)
+    assert baseline.generic == pytest.approx(np.percentile(generic, [50, 95]), abs=1e-4)
+    assert baseline.own[0] == pytest.approx(baseline.generic[0] + 0.47 * (1 - baseline.generic[0]))
 
 
-def test_copies_of_documents_do_not_pass_for_chance(tmp_path: Path, encoder: HashingEncoder) -> None:
+def test_an_index_that_has_grown_twofold_is_measured_again(tmp_path: Path, encoder: HashingEncoder) -> None:
+    def n_measured() -> int:
+        with LocalStore(tmp_path / ".minisearch" / "minisearch.db") as store:
+            baseline = Manifest.read(store, tmp_path / ".minisearch").baseline
+        assert baseline is not None
+        return baseline.n_documents
+
+    seen = []
+    with MiniSearch.open(tmp_path, encoder=encoder) as engine:
+        for name, text in sentences_of_words(5).items():
+            (tmp_path / name).write_text(text)
+            engine.index(tmp_path)
+            seen.append(n_measured())
+    assert seen == [1, 2, 2, 4, 4]
+
+
+def test_copies_of_documents_do_not_raise_the_baseline(tmp_path: Path, encoder: HashingEncoder) -> None:
     texts = sentences_of_words(30)
     copies = {f"copy-{name}": f"{text}\nfrom the archive" for name, text in texts.items()}
-    nulls = []
+    found = []
     for name, files in (("once", texts), ("twice", texts | copies)):
         with index_of(tmp_path / name, files, encoder) as store:
-            nulls.append(measured(store, encoder))
-    once, twice = nulls
+            found.append(measured(store, encoder))
+    once, twice = found
     assert once and twice
-    assert max(twice.cross) < 0.95
-    assert twice.cross[10] == pytest.approx(once.cross[10], abs=0.1)
+    assert max(twice.own) < 0.95
+    assert twice.own[0] == pytest.approx(once.own[0], abs=0.1)
 
 
-def test_the_same_index_gives_the_same_null(tmp_path: Path, encoder: HashingEncoder) -> None:
+def test_the_same_index_gives_the_same_baseline(tmp_path: Path, encoder: HashingEncoder) -> None:
     with index_of(tmp_path, sentences_of_words(150), encoder) as store:
         assert measured(store, encoder) == measured(store, encoder)
 
@@ -221,7 +234,10 @@ def test_real_queries_of_the_collection_rise_above_chance_and_others_do_not(
         assert baseline
         vectors = store.all_vectors(minilm.dimension)[1]
     estimates = [
-        [relevance(cosine, baseline) for cosine in (minilm.encode(texts) @ vectors.T).max(axis=1).tolist()]
+        [
+            relevances(ranking(cosine, cosine=cosine), baseline, "dense")[0]
+            for cosine in (minilm.encode(texts) @ vectors.T).max(axis=1).tolist()
+        ]
         for texts in (own, far)
     ]
     assert min(estimates[0]) >= CONFIDENT_FROM > max(estimates[1])
@@ -236,68 +252,44 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return import_module("confidence")
 
 
-def test_auroc_counts_ties_half(script: ModuleType) -> None:
-    # Of the six pairs 3 beats both, each 2 beats 1 and ties with 2: 2 + 1.5 + 1.5.
-    assert script.auroc([3, 2, 2], [2, 1]) == pytest.approx(5 / 6)
-    assert script.auroc([1, 2], [3, 4]) == 0
-    assert script.auroc([1, 1], [1, 1, 1]) == 0.5
-
-
-def samples(script: ModuleType) -> list[object]:
-    """Two indexes in which answerable questions score higher than near ones, and far ones lowest."""
-    random_ = np.random.default_rng(0)
-    found = []
-    for name, middle in (("one", 0.5), ("other", 0.6)):
-        answered, near, far = (
-            random_.normal(mean, 0.1, 40).astype(np.float32) for mean in (middle, middle - 0.1, 0.2)
-        )
-        baseline = score_baseline(
-            random_.normal(0.2, 0.1, 50).tolist(), random_.normal(middle, 0.1, 50).tolist()
-        )
-        found.append(
-            script.Sample(name, baseline, *(best(script, cosines) for cosines in (answered, near, far)))
-        )
-    return found
-
-
-def best(script: ModuleType, cosines: np.ndarray) -> object:
-    """So near in meaning, no word shared."""
-    return script.Best(cosines, np.zeros(len(cosines), np.float32))
+def sample(script: ModuleType, seed: int = 0, n: int = 200) -> object:
+    """Results whose labels follow their signals with some noise."""
+    random_ = np.random.default_rng(seed)
+    x = np.column_stack([random_.normal(0, 1, (n, 3)), random_.uniform(0, 0.3, n), np.ones(n)])
+    p = 1 / (1 + np.exp(-x @ np.array([1.0, 0.5, 1.5, -6.0, -0.5])))
+    label = (random_.uniform(0, 1, n) < p).astype(float)
+    source = script.Source("mine", "mine", None, BASELINE, np.arange(0), np.arange(0), {})
+    kind = np.where(np.arange(n) % 3 == 0, "far", "answered")
+    return script.Sample(source, x, np.zeros(n, np.int64), kind, label, random_.uniform(0, 1, n))
 
 
 def test_the_fit_is_where_the_weighted_loss_is_least(script: ModuleType) -> None:
     from scipy.optimize import minimize
 
-    found = samples(script)
-    x, labels, weights = script.design(found, script.both)
+    one = sample(script)
+    weight = one.weight / one.weight.sum()
 
     def loss(beta: np.ndarray) -> float:
-        p = 1 / (1 + np.exp(-x @ beta))
-        return float(
-            -(weights * np.log(np.where(labels == 1, p, 1 - p))).sum() + script.RIDGE / 2 * beta @ beta
-        )
+        p = script.estimates(one.x, beta)
+        log_likelihood = (weight * np.log(np.where(one.label == 1, p, 1 - p))).sum()
+        return float(script.RIDGE / 2 * beta @ beta - log_likelihood)
 
-    assert weights.sum() == pytest.approx(1)
-    assert script.fit(found) == pytest.approx(minimize(loss, np.zeros(2), tol=1e-12).x, abs=1e-3)
+    assert script.fit([one]) == pytest.approx(minimize(loss, np.zeros(5), tol=1e-12).x, abs=1e-3)
 
 
-def test_the_fit_weighs_every_index_alike_however_many_its_queries(script: ModuleType) -> None:
-    one, other = samples(script)
-    thrice = script.Sample(
-        "one", one.baseline, *(best(script, np.tile(x.cosines, 3)) for x in (one.answered, one.near, one.far))
+def test_the_tables_count_refusals_and_right_results(script: ModuleType) -> None:
+    x = np.array([[3, 0, 0, 0, 1], [-3, 0, 0, 0, 1], [3, 0, 0, 0, 1], [-3, 0, 0, 0, 1]], float)
+    kind = np.array(["answered", "answered", "near", "far"])
+    one = script.Sample(
+        script.Source("mine", "mine", None, BASELINE, np.arange(0), np.arange(0), {}),
+        *(x, np.zeros(4, np.int64), kind, np.array([1.0, 1.0, 0.0, 0.0]), np.ones(4)),
     )
-    assert script.fit([thrice, other]) == pytest.approx(script.fit([one, other]))
-
-
-def test_the_table_counts_right_decisions_at_the_threshold(script: ModuleType) -> None:
-    baseline = samples(script)[0].baseline
-    sure, unsure = np.float32([0.9]), np.float32([-0.5])
-    assert relevance(0.9, baseline) > CONFIDENT_FROM > relevance(-0.5, baseline), heights(0.9, baseline)
-    kinds = (np.r_[sure, sure, unsure], np.r_[sure, unsure], np.r_[unsure])
-    row = script.Sample("mine", baseline, *(best(script, cosines) for cosines in kinds))
-    assert script.table([row]).splitlines()[-1] == (
-        "| mine | 2 of 3 (67%) | 1 of 1 (100%) | 0.833 | 1 of 2 (50%) | 0.583 |"
-    )
+    weights = [[1.0, 0.0, 0.0, 0.0, 0.0]]
+    assert list(script.refusals([one], weights))[2] == "| mine | 0.500 | 0.500 | 1.000 | 0.000 | 0.455 |"
+    assert list(script.reliability([one], weights))[2:] == [
+        "| 0.0 to 0.1 | 2 | 0.05 | 0.50 |",
+        "| 0.9 to 1.0 | 2 | 0.95 | 0.50 |",
+    ]
 
 
 def test_the_script_says_how_to_call_it_and_what_it_lacks(
@@ -305,7 +297,7 @@ def test_the_script_says_how_to_call_it_and_what_it_lacks(
 ) -> None:
     for arguments, said in (
         (["--help"], "python scripts/confidence.py COLLECTION"),
-        (["data"], "two folders"),
+        (["data"], "two collections"),
     ):
         with pytest.raises(SystemExit):
             script.main(arguments)
@@ -331,7 +323,7 @@ def test_a_measuring_that_was_interrupted_is_done_by_the_next_run(
         assert engine.query("number")[0].relevance is not None
 
 
-def test_an_index_too_small_to_measure_is_not_measured_again_for_nothing(tmp_path: Path) -> None:
+def test_an_unchanged_index_is_not_measured_again(tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text("one")
     encoder = HashingEncoder()
     with MiniSearch.open(tmp_path, encoder=encoder) as engine:

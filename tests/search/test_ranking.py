@@ -8,27 +8,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minisearch.results import Trace
-from minisearch.search.ranking import LEXICAL_WEIGHT, Ranking, fuse, reranked, with_feedback
+from minisearch.search.ranking import (
+    EXACT_TOKEN,
+    Ranking,
+    exact_hits,
+    fuse,
+    lexical_query,
+    reranked,
+    with_names_first,
+)
+from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument
+from minisearch.types import Chunk
+from tests.stores.memory_store import MemoryStore
+
+STAMP = FileStamp(0, 0, 0, 0)
 
 
 def f32(*numbers: float) -> np.ndarray:
     return np.array(numbers, np.float32)
 
 
-def test_the_convex_combination_is_the_hand_worked_one() -> None:
-    fused = fuse(f32(0.8, 0.4, 0.2), f32(0, 5, 20), ceiling=20)
-    total = 1 + LEXICAL_WEIGHT
-    expected = [
-        1 / total,
-        (0.5 + LEXICAL_WEIGHT * 0.25) / total,
-        (0.25 + LEXICAL_WEIGHT) / total,
-    ]
-    assert fused == pytest.approx(expected, rel=1e-6)
+def test_the_sum_is_the_hand_worked_one() -> None:
+    fused = fuse(f32(0.8, 0.4, 0.2), f32(0, 5, 40), ceiling=20)
+    assert fused == pytest.approx([1 / 2.8, (0.5 + 0.25) / 2.8, (0.25 + 1.8) / 2.8], rel=1e-6)
     assert fused.dtype == np.float32
 
 
-def test_a_passage_that_is_best_in_both_legs_scores_one() -> None:
-    assert fuse(f32(0.5, 0.1), f32(12, 3), ceiling=12)[0] == pytest.approx(1)
+def test_a_passage_that_is_best_in_meaning_and_words_scores_one() -> None:
+    assert fuse(f32(0.5, 0.1), f32(21.6, 3), ceiling=12)[0] == pytest.approx(1)
 
 
 def test_without_a_word_in_common_the_cosines_decide() -> None:
@@ -44,7 +51,7 @@ def test_a_weak_match_of_words_does_not_lift_what_is_far_in_meaning() -> None:
 
 def test_where_nothing_is_near_in_meaning_words_may_decide() -> None:
     fused = fuse(f32(0.15, 0.06), f32(0, 8), ceiling=20)  # shares of .3, not of .15
-    assert fused == pytest.approx([0.5 / 2.25, (0.2 + 1.25 * 0.4) / 2.25])
+    assert fused == pytest.approx([0.5 / 2.8, (0.2 + 0.4) / 2.8])
 
 
 def test_nothing_gives_nothing() -> None:
@@ -55,7 +62,7 @@ scores = st.floats(0, 1, width=32)
 
 
 @given(st.lists(st.tuples(scores, scores), min_size=2, max_size=20), st.integers(0, 19))
-def test_more_in_either_leg_never_scores_less(pairs: list[tuple[float, float]], position: int) -> None:
+def test_more_in_meaning_or_words_never_scores_less(pairs: list[tuple[float, float]], position: int) -> None:
     position %= len(pairs)
     cosines, bm25 = f32(*(c for c, _ in pairs)), f32(*(b for _, b in pairs))
     before = fuse(cosines, bm25, ceiling=1)
@@ -67,13 +74,6 @@ def test_more_in_either_leg_never_scores_less(pairs: list[tuple[float, float]], 
     assert fuse(higher, f32(*(b for _, b in pairs)), ceiling=1)[position] >= before[position] - 1e-6
 
 
-def test_feedback_moves_the_query_by_a_fifth_towards_the_mean_of_what_was_found() -> None:
-    moved = with_feedback(f32(1, 0), np.array([[0, 1], [0.6, 0.8]], np.float32))
-    assert moved == pytest.approx(np.array([1.06, 0.18]) / np.hypot(1.06, 0.18))
-    assert moved.dtype == np.float32
-    assert with_feedback(f32(1, 0), np.empty((0, 2), np.float32)).tolist() == [1, 0]
-
-
 @given(st.lists(st.floats(-8, 8, width=32), max_size=12), st.integers(0, 12))
 def test_reranked_candidates_come_first_and_the_others_keep_their_order(scores: list[float], n: int) -> None:
     ids = np.arange(100, 100 + len(scores) + n)
@@ -82,10 +82,9 @@ def test_reranked_candidates_come_first_and_the_others_keep_their_order(scores: 
     best_first = sorted(range(len(scores)), key=lambda i: (-scores[i], i))
     found = reranked(ranking, {100 + i: scores[i] for i in best_first})
     assert found.ids.tolist() == [*(100 + i for i in best_first), *ids[len(scores) :].tolist()]
-    assert found.scores.tolist() == [
-        *(scores[i] for i in best_first),
-        *ranking.scores[len(scores) :].tolist(),
-    ]
+    rest = ranking.scores[len(scores) :].tolist()
+    last = f32(min(scores, default=np.inf)).item()
+    assert found.scores.tolist() == [*(scores[i] for i in best_first), *(min(last, score) for score in rest)]
     for trace, id_ in zip(found.traces, found.ids.tolist(), strict=True):
         is_seen = id_ < 100 + len(scores)
         assert trace.fused == 1 / id_
@@ -93,3 +92,102 @@ def test_reranked_candidates_come_first_and_the_others_keep_their_order(scores: 
             (id_ - 99, scores[id_ - 100]) if is_seen else (None, None)
         )
     assert found.is_complete
+
+
+# --- the words of a query ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """Documents of one chunk each, none of which is about anything."""
+    filled = MemoryStore()
+    texts = [
+        "call atomic_write_json to save",
+        "write the json file in one atomic step",
+        "error HTTPSConnectionPool in requests",
+        "the SHP-7 valve",
+        *(f"filler number{n} of the store" for n in range(30)),
+    ]
+    for n, text in enumerate(texts):
+        chunk = Chunk(0, len(text), text, 0, len(text), 1, 1, "", 9)
+        vector = np.eye(len(texts), dtype=np.float32)[n : n + 1]
+        filled.put(StoredDocument(f"{n}.md", "markdown", "", STAMP, b"", ""), [chunk], vector)
+    return filled
+
+
+def test_a_word_repeated_in_the_query_counts_as_often(store: MemoryStore) -> None:
+    once, twice = (lexical_query(text, store) for text in ("valve json", "valve json valve"))
+    weights = {term.words: group.weight for group in twice.groups for term in group.terms}
+    assert weights["valve",] == 2 and weights["json",] == 1
+    scores = [store.lexical(query, 9).scores.max() for query in (once, twice)]
+    assert scores[1] == pytest.approx(2 * scores[0], rel=1e-5)
+
+
+@pytest.mark.parametrize(("n", "share"), [(1, 5**0.3), (5, 1.0), (10, 0.5**1.3), (40, 0.125**1.3)])
+def test_a_longer_query_expects_a_smaller_share_of_its_words(
+    store: MemoryStore, n: int, share: float
+) -> None:
+    query = lexical_query(" ".join(f"unknown{i}" for i in range(n)), store)
+    assert query.ceiling == pytest.approx(share * query.content_ceiling)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *("atomic_write_json", "__init__", "os.path", "std::vector", "config.toml", "HTTPSConnectionPool"),
+        *("camelCase", "TypeError", "SHP-7", "CVE-2021-44228", "sha256", "0x80070005", "deadbeef1", "4.11.3"),
+        *("v1.2.3", "INV-2024-0031", "KB5034441"),
+    ],
+)
+def test_identifiers_codes_versions_and_file_names_are_exact_tokens(token: str) -> None:
+    assert EXACT_TOKEN.fullmatch(token)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("passport", "2024", "3.5", "well-known", "don't", "U.S.", "Paris", "NASA", "50degree", "3-year"),
+        *("I", "é", "検索", "e.g", "feedback"),
+    ],
+)
+def test_words_and_plain_numbers_are_no_exact_tokens(word: str) -> None:
+    assert not EXACT_TOKEN.fullmatch(word)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("atomic_write_json", {1: 1.0}),
+        ("what does `atomic_write_json()` do?", {1: 1.0}),
+        ("(HTTPSConnectionPool, SHP-7)", {3: 0.5, 4: 0.5}),
+        ("no_such_name", None),
+        ("write the file", None),
+    ],
+)
+def test_exact_hits_hold_the_tokens_as_phrases(
+    store: MemoryStore, text: str, expected: dict[int, float] | None
+) -> None:
+    hits = exact_hits(text, store)
+    assert (hits and dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True))) == expected
+
+
+def test_a_token_that_many_chunks_have_is_not_exact(store: MemoryStore) -> None:
+    for n in range(4):
+        chunk = Chunk(0, 11, "SHP-7 again", 0, 11, 1, 1, "", 9)
+        row = StoredDocument(f"more{n}.md", "markdown", "", STAMP, b"", "")
+        store.put(row, [chunk], np.eye(1, 34, dtype=np.float32))
+    assert exact_hits("SHP-7", store) is None
+
+
+def test_a_document_named_as_the_query_comes_first() -> None:
+    names = [("Other", "a.md"), ("Getting Things Done", "b.md"), ("", "notes/getting-things-done.txt")]
+    chunks = {n: StoredChunk(n, n, path, 1, 1, "", "", title) for n, (title, path) in enumerate(names)}
+    ranking = Ranking(np.arange(3), f32(0.9, 0.5, 0.4), (Trace(),) * 3, is_complete=True)
+    found = with_names_first(ranking, chunks, "getting things done")
+    assert found.ids.tolist() == [1, 2, 0]
+    assert found.scores == pytest.approx([0.9, 0.9, 0.9])
+    assert [trace.exact for trace in found.traces] == [1, 1, None] and found.best.exact == 1
+    assert with_names_first(ranking, chunks, "getting things") is ranking
+    many = {n: StoredChunk(n, n, "x/index.md", 1, 1, "", "") for n in range(4)}
+    four = Ranking(np.arange(4), f32(4, 3, 2, 1), (Trace(),) * 4, is_complete=True)
+    assert with_names_first(four, many, "index") is four

@@ -23,7 +23,6 @@ from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreEr
 from minisearch.stores.local import LocalStore, connection, files, sqlite
 from minisearch.stores.local.files import writer_lock
 from minisearch.stores.local.seal import seal_path
-from minisearch.stores.local.vector_index import Base
 from tests.stores.store_cases import as_put, assert_sound, contents, put, sql
 
 CHECKOUT = Path(__file__).parents[2]
@@ -49,7 +48,7 @@ def filled_contents():
 
 def read_everything(path):
     with LocalStore(path) as store, store.snapshot():
-        store.meta(), store.counts(), store.generation, store.index_base()
+        store.meta(), store.counts(), store.generation, store.index.base()
         store.journal.last_run(), store.journal.skipped(), store.notes()
         store.known_vectors(["lava", "kelp 3"])
         return contents(store)
@@ -131,6 +130,7 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(path, schema
 
 @pytest.mark.parametrize("writable", [False, True])
 def test_a_schema_from_the_future_is_refused_and_left_as_it_is(filled, writable):
+    seal_path(filled).unlink()
     sql(
         filled,
         "insert into _sqlite_migrations (migration_set, name, applied_at) "
@@ -447,18 +447,6 @@ def test_a_new_store_is_not_outdated(path):
         assert not store.is_outdated()
 
 
-def test_a_snapshot_has_a_newer_base_once_another_was_published(filled):
-    with LocalStore(filled, writable=True) as store, LocalStore(filled) as reader:
-        with reader.snapshot():
-            assert not reader._index._is_replaced()
-            put(store, "c.md", "new")
-            assert not reader._index._is_replaced()
-            store._index.use(Base("flat", "vectors-1", 3, "", store.chunk_ids()))
-            assert reader._index._is_replaced()
-            assert reader.index_base() is None
-        assert not reader._index._is_replaced()
-
-
 def test_reading_leaves_nothing_behind_but_the_files_of_sqlite(filled):
     before = filled.read_bytes(), filled.stat().st_mtime_ns
     with LocalStore(filled) as reader:
@@ -710,7 +698,6 @@ def test_a_killed_writer_leaves_every_document_whole(path, n_puts):
 KILLED_AT_EACH_STATEMENT = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-import sqlite_utils  # here, so that not every child imports it
 from minisearch.stores.local import LocalStore
 
 class Killed(sqlite3.Connection):
@@ -741,7 +728,7 @@ for n in range(1_000):
 def test_a_first_opening_killed_at_any_statement_is_finished_by_the_next(tmp_path):
     with python(KILLED_AT_EACH_STATEMENT, tmp_path) as child:
         n_statements = int(child.communicate()[0])
-    assert n_statements > 20
+    assert n_statements > 10
     for n in range(n_statements + 1):
         path = tmp_path / str(n) / "minisearch.db"
         if path.exists():

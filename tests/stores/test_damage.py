@@ -197,8 +197,11 @@ def test_damage_without_a_trace_changes_no_row_that_is_read_and_a_check_finds_it
         except StoreError:
             outcomes["error"] += 1
             continue
-        assert (held, documents) == expected[:2]
-        outcomes["same" if tuple(rest) == expected[2:] else "wrong until checked"] += 1
+        except AssertionError:  # of `contents`: an index of SQLite, which has no checksum, lists other ids
+            outcomes["wrong until checked"] += 1
+        else:
+            assert (held, documents) == expected[:2]
+            outcomes["same" if tuple(rest) == expected[2:] else "wrong until checked"] += 1
         with LocalStore(path) as store:
             assert store.check(deep=True) != []
     assert outcomes["error"] and outcomes["same"]

@@ -181,7 +181,7 @@ def test_any_history_leaves_what_a_dictionary_would_hold():
 
 def test_an_empty_store_holds_nothing(store):
     assert contents(store) == {}
-    assert (store.generation, store.counts(), store.meta(), store.index_base()) == (0, (0, 0), {}, None)
+    assert (store.generation, store.counts(), store.meta(), store.index.base()) == (0, (0, 0), {}, None)
     assert store.journal.last_run() is None
     assert (store.journal.skipped(), store.notes()) == ([], [])
 
@@ -390,7 +390,7 @@ def test_the_generation_grows_with_every_change_of_documents_and_no_other(store)
     store.remove([1])
     generations.append(store.generation)
     assert generations == [0, 1, 2]
-    store._index.use(Base("flat", "vectors-1.npy", 1, "abc", np.array([1], np.int64)))
+    store.index.use(Base("flat", "vectors-1.npy", 1, "abc", np.array([1], np.int64)))
     store.set_meta(model="x")
     store.journal.start_run(["."])
     assert store.generation == 2
@@ -398,14 +398,14 @@ def test_the_generation_grows_with_every_change_of_documents_and_no_other(store)
 
 def test_the_base_published_last_is_the_one_in_use(store, path):
     ids = np.array([1, 2**31, 2**53 + 1, 2**63 - 1], np.int64)
-    store._index.use(Base("annoy", "old.ann", 1, "aa", ids[:1]))
-    store._index.use(Base("flat", "new.npy", 7, "bb", ids))
-    base = store.index_base()
+    store.index.use(Base("annoy", "old.ann", 1, "aa", ids[:1]))
+    store.index.use(Base("flat", "new.npy", 7, "bb", ids))
+    base = store.index.base()
     assert (base.backend, base.file, base.generation, base.sha256) == ("flat", "new.npy", 7, "bb")
     assert base.ids.tolist() == ids.tolist()
     assert sql(path, "select count(*) from bases") == [(1,)]
-    store._index.use(Base("flat", "empty.npy", 8, "cc", ids[:0]))
-    assert store.index_base().ids.tolist() == []
+    store.index.use(Base("flat", "empty.npy", 8, "cc", ids[:0]))
+    assert store.index.base().ids.tolist() == []
 
 
 def test_the_journal_tells_how_the_latest_run_went(store):

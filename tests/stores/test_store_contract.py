@@ -12,8 +12,8 @@ from minisearch.filters import Before, Contains, Extension, Field, Language, Not
 from minisearch.search.ranking import lexical_query
 from minisearch.stores.base import Snapshot, Store, Term
 from minisearch.stores.local import LocalStore
-from minisearch.stores.memory import MemoryStore
 from minisearch.types import Note
+from tests.stores.memory_store import MemoryStore
 from tests.stores.store_cases import a_chunk, a_document, lexical, vectors_of
 
 TEXTS = {

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from minisearch.errors import IndexCorrupt, InputError
 from minisearch.stores.base import RollbackReport
-from minisearch.stores.local import LocalStore, connection, sqlite
+from minisearch.stores.local import LocalStore, connection
 from minisearch.stores.local.journal import MOST_RUNS
 from minisearch.stores.local.seal import read_seal
 from minisearch.types import Note, Skipped
@@ -401,20 +401,16 @@ def test_what_is_screened_now_leaves_the_file_later_if_it_could_not_at_once(
             if ends_as == "interrupted":
                 raise KeyboardInterrupt
 
-    def fail(*_, **__):
-        raise sqlite3.OperationalError("database or disk is full")
-
     with monkeypatch.context() as patch:
-        patch.setattr(connection, "vacuum", fail)
+        patch.setattr(connection.Connection, "shrink", lambda *_, **__: False)
         if ends_as == "interrupted":
             with pytest.raises(KeyboardInterrupt):
                 screen()
         else:
             with caplog.at_level(logging.DEBUG):
                 screen()
-            assert f"{path} was not shrunk: database or disk is full" in caplog.messages
-            assert [one.levelname for one in caplog.records] == ["DEBUG", "WARNING"]
-            assert "bytes of deleted secrets stay" in caplog.messages[1]
+            assert [one.levelname for one in caplog.records] == ["WARNING"]
+            assert "bytes of deleted secrets stay" in caplog.messages[0]
     assert SECRET.encode() in bytes_of(path)
     with LocalStore(path) as reader:
         assert contents(reader) == {"a.md": as_put("[secret]")}
@@ -431,44 +427,26 @@ def test_what_is_screened_now_leaves_the_file_later_if_it_could_not_at_once(
 
 
 @pytest.mark.parametrize("is_due", [False, True])
-def test_a_file_that_another_holds_as_it_is_shrunk_is_let_go_of(path, monkeypatch, is_due):
+def test_a_file_that_another_holds_is_not_shrunk_until_a_later_run(path, monkeypatch, is_due):
     monkeypatch.setattr(connection, "CLOSE_TIMEOUT_S", 0.05)
     a_large_change(path, 1)
     with LocalStore(path, writable=True) as store:
         store.remove([one.id for one in store.documents().values()], for_good=True)
     before = path.stat().st_size
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
-
-        def hold(*arguments, **options):
-            other.execute("begin immediate")
-            sqlite.vacuum(*arguments, **options)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(connection, "vacuum", hold)
-            store = LocalStore(path, writable=True)
-            put(store, "a.md", "new")
-            store._undo.forget()
-            started_s = time.monotonic()
-            assert not store._connection.shrink(is_due=is_due)
-            store._connection.close()
+        store = LocalStore(path, writable=True)
+        put(store, "a.md", "new")
+        store._undo.forget()
+        other.execute("begin immediate")
+        started_s = time.monotonic()
+        assert not store._connection.shrink(is_due=is_due)
+        store._connection.close()
         assert time.monotonic() - started_s < 5
     assert path.stat().st_size >= before
     with LocalStore(path, writable=True) as store:
         put(store, "b.md", "new")
     assert path.stat().st_size < before / 2
     assert_sound(path)
-
-
-def test_the_copy_that_a_killed_writer_leaves_is_removed_by_the_next(path):
-    with LocalStore(path, writable=True) as store:
-        put(store, "a.md", "one")
-    for suffix in ("unfinished", "unfinished-journal"):
-        path.with_name(f"{path.name}.{suffix}").write_bytes(b"whatever")
-    with LocalStore(path) as reader:
-        assert contents(reader) == {"a.md": as_put("one")}
-    assert len(list(path.parent.glob("*unfinished*"))) == 2
-    with LocalStore(path, writable=True):
-        assert not list(path.parent.glob("*unfinished*"))
 
 
 def test_nothing_is_written_where_there_are_no_secrets_to_forget(path):
@@ -526,22 +504,26 @@ def test_a_file_that_is_read_shrinks_another_time(path, monkeypatch):
         assert contents(reader) == {"a.md": as_put("new"), "b.md": as_put("new")}
 
 
-def test_a_file_whose_shrinking_is_broken_off_is_as_it_was_and_shrinks_another_time(path, monkeypatch):
+def test_a_file_whose_shrinking_is_interrupted_is_as_it_was_and_shrinks_another_time(path, monkeypatch):
     a_large_change(path, 1)
     before = path.stat().st_size
     with LocalStore(path, writable=True) as store:
         store.remove([one.id for one in store.documents().values()], for_good=True)
     steps = []
 
-    def stop_late(db, path, **_):
-        sqlite.vacuum(db, path, is_interrupted=lambda: steps.append(1) or len(steps) > 2)
+    def stop_late():
+        steps.append(1)
+        if len(steps) > 2:
+            raise KeyboardInterrupt  # as a signal handler does
 
-    with monkeypatch.context() as patch, LocalStore(path, writable=True) as store:
-        patch.setattr(sqlite, "PAGES_AT_ONCE", 1)
-        patch.setattr(connection, "vacuum", stop_late)
-        put(store, "a.md", "new")
-        store.close()
-    assert len(steps) == 3
+    store = LocalStore(path, writable=True)
+    put(store, "a.md", "new")
+    store._undo.forget()
+    store._connection._db.set_progress_handler(stop_late, 10)
+    with pytest.raises(KeyboardInterrupt):
+        store._connection.shrink()
+    store._connection._db.set_progress_handler(None, 1)
+    store._close(skip_maintenance=True)
     assert path.stat().st_size >= before
     with LocalStore(path) as reader:
         assert contents(reader) == {"a.md": as_put("new")}

@@ -116,7 +116,7 @@ def test_with_everything_removed_nothing_is_found(backend):
     index.set_changes(ids[200:], vectors[200:], ids)
     [hits] = index.search(unit_rows(1, seed=1), k=10)
     assert len(hits) == len(index) == len(index.ids) == 0
-    assert (index.n_base, index.n_delta, index.n_removed) == (200, 100, 300)
+    assert (index.n_base, len(index)) == (200, 0)
 
 
 def test_a_delta_on_an_empty_base_is_searched(backend):
@@ -134,7 +134,7 @@ def test_base_and_delta_are_searched_as_one(backend):
     index.set_changes(ids[400:], vectors[400:], removed)
     live = ~np.isin(ids, removed)
     assert index.ids.tolist() == ids[live].tolist()
-    assert (index.n_base, index.n_delta, index.n_removed, len(index)) == (400, 100, 167, 333)
+    assert (index.n_base, len(index)) == (400, 333)
     for query in unit_rows(10, seed=1):
         assert_same_as_brute_force(index, ids[live], vectors[live], query, k=10)
 
@@ -151,7 +151,7 @@ def test_removing_an_id_that_is_not_there_changes_nothing(backend):
     ids, vectors = some_ids(10), unit_rows(10)
     index = backend.build(ids, vectors)
     index.set_changes(NO_IDS, vectors[:0], np.array([1, 10**12]))
-    assert (len(index), index.n_removed) == (10, 0)
+    assert (index.n_base, len(index)) == (10, 10)
 
 
 def test_with_nine_in_ten_removed_the_search_widens_until_k(backend):
@@ -264,7 +264,7 @@ def test_a_query_that_is_not_finite_is_refused(backend, number):
 
 
 # Of the ten nearest, how many are found.  Brute force misses none.
-RECALL = {"flat": 1.0, "faiss": 1.0, "hnsw": 0.99, "annoy": 0.95}
+RECALL = {"flat": 1.0, "hnsw": 0.99, "annoy": 0.95}
 
 
 @pytest.mark.parametrize("name", ALL_BACKENDS)

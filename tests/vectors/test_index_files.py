@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pytest
 
-from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
+from minisearch.errors import IndexCorrupt, InputError
 from tests.vectors.index_cases import some_ids, unit_rows
 
 IDS = some_ids(500)
@@ -74,11 +74,11 @@ def test_a_faiss_index_of_another_kind_is_refused(tmp_path):
     from minisearch.vectors.faiss import FaissIndex
 
     quantized = faiss.IndexScalarQuantizer(24, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
-    for index in (faiss.IndexFlatL2(24), faiss.IndexHNSWFlat(24, 8), quantized):
+    for index in (faiss.IndexFlatIP(24), faiss.IndexHNSWFlat(24, 8), quantized):
         index.train(VECTORS)
         index.add(VECTORS)
         faiss.write_index(index, str(tmp_path / "base.faiss"))
-        with pytest.raises(IndexCorrupt, match="an inner product index was expected"):
+        with pytest.raises(IndexCorrupt, match="a graph by inner product was expected"):
             FaissIndex.load(tmp_path / "base.faiss", IDS, 24)
 
 
@@ -111,14 +111,11 @@ index.save(Path({str(saved)!r}))
     np.save(saved.with_suffix(".vectors.npy"), VECTORS)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "IndexNotWritable" in done.stderr
-    assert re.search(
-        rf"{re.escape(str(saved))}: the vector index cannot be written .*File too large", done.stderr
-    )
+    assert re.search(r"OSError: .*File too large", done.stderr)
 
 
 def test_a_folder_that_is_not_there_cannot_be_written_to(backend, tmp_path):
-    with pytest.raises(IndexNotWritable, match=r"base: the vector index cannot be written \(.*No such file"):
+    with pytest.raises(OSError, match="No such file"):
         backend.build(IDS, VECTORS).save(tmp_path / "missing" / "base")
 
 

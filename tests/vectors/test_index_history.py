@@ -85,7 +85,7 @@ def as_arrays(rows_by_id):
 def test_an_index_follows_its_history(name):
     class ThisHistory(History):
         backend = index_class(name)
-        is_exact = name in ("flat", "faiss")
+        is_exact = name == "flat"
 
     run_state_machine_as_test(
         ThisHistory, settings=settings(max_examples=40, stateful_step_count=20, deadline=None)

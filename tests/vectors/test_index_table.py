@@ -8,12 +8,13 @@ import sys
 import pytest
 
 from minisearch.errors import BackendUnavailable, InputError
-from minisearch.manifest import DEFAULT_BACKEND
+from minisearch.manifest import BACKENDS, DEFAULT_BACKEND
 from minisearch.vectors import backend_names, load_backend
 
 
 def test_the_default_is_among_the_choices():
     assert DEFAULT_BACKEND in backend_names()
+    assert backend_names() == BACKENDS, "the choices of the command line"
 
 
 @pytest.mark.parametrize("name", backend_names())

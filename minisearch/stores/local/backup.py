@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from minisearch.errors import IndexCorrupt, IndexNotWritable, InputError
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.files import free_space, hold, release, sync
+from minisearch.stores.local.files import create_private, free_space, sync
 from minisearch.stores.local.integrity import check
-from minisearch.stores.local.seal import write_seal
-from minisearch.stores.local.sqlite import making
+from minisearch.stores.local.schema import refuse_foreign_database, refuse_older_backup
+from minisearch.stores.local.seal import seal_path
+from minisearch.stores.local.sqlite import copy_pages, named_errors, open_database
 
 
 def back_up(connection: Connection, path: Path) -> None:
@@ -32,39 +35,38 @@ def restore(backup: Path, path: Path) -> None:
 
     The copy is checked first, which takes about 0.1 ms per passage.  The vector index is not in the
     backup: it is built again from the vectors.  Raises IndexCorrupt for a damaged backup or another file,
-    InputError if there is an index already, StoreError for a backup of an earlier version.
+    InputError if there is an index already.
     """
     if not backup.is_file():
         raise InputError(f"there is no backup at {backup}")
     with _whole_file(path, "index") as temporary:
-        Connection.copy_file(backup, temporary)
+        with named_errors(backup), contextlib.closing(open_database(backup, "mode=ro")) as source:
+            refuse_foreign_database(source, backup)
+            refuse_older_backup(source, backup)
+            with contextlib.closing(sqlite3.connect(temporary)) as target:
+                copy_pages(source, target)
         with contextlib.closing(Connection(temporary, writable=True)) as copy:
             _refuse_damage(copy, backup, deep=True)
-            with copy.transaction():
-                copy.write("delete from bases")
-                copy.write("delete from removed_from_base")
-            state = copy.state
-    hold(path)
-    try:
-        write_seal(path, state)
-    finally:
-        release(path)
+            copy.is_sound = True
+        seal_path(temporary).rename(seal_path(path))
 
 
 def _refuse_damage(connection: Connection, path: Path, *, deep: bool = False) -> None:
-    problems = connection.interruptible(lambda: check(connection, deep=deep, in_place=deep))
+    problems = check(connection, deep=deep)
     if problems:
         raise IndexCorrupt(f"{path} is damaged ({problems[0]}): use another backup, or index again")
 
 
 @contextlib.contextmanager
 def _whole_file(path: Path, what: str) -> Iterator[Path]:
-    """A temporary file that is renamed to the path when it is complete; the path must not exist."""
+    """An empty file, beside the path, that gets this name when it is complete; the path must not exist."""
     _refuse_to_replace(path, what)
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent} for the {what}")
     try:
-        with making(path) as temporary:
+        with tempfile.TemporaryDirectory(prefix=f"{path.name}.unfinished-", dir=path.parent) as folder:
+            temporary = Path(folder) / path.name
+            create_private(temporary)
             yield temporary
             sync(temporary)
             _refuse_to_replace(path, what)  # again, because copying takes a while

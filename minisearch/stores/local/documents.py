@@ -12,7 +12,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,9 +43,6 @@ def row_crc32(path: object, *columns: object) -> int:
     return zlib.crc32("\0".join(map(str, columns)).encode("utf-8", "surrogatepass"), of_path)
 
 
-FieldRow = tuple[bytes, str, bytes | None, bytes | None, float | None]
-
-
 FIELD_COLUMNS = "name, kind, text, folded, number, crc32"  # all of a value but its document's id
 _F_COLUMNS = ", ".join(f"f.{column}" for column in FIELD_COLUMNS.split(", "))
 
@@ -54,9 +51,14 @@ def write_fields(
     connection: Connection, document_id: int, path: bytes, fields: Mapping[str, tuple[Value, ...]]
 ) -> None:
     """Add the fields of the document at this path, inside a transaction."""
+    rows = (
+        (folded(name), kind_of(one), to_bytes(one) if isinstance(one, str) else None, *comparison_key(one))
+        for name, values in fields.items()
+        for one in values
+    )
     connection.write_many(
         f"insert into fields (document_id, {FIELD_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - ours
-        ((document_id, *row, row_crc32(path, *row)) for row in rows_of(fields)),
+        ((document_id, *row, row_crc32(path, *row)) for row in rows),
     )
 
 
@@ -82,14 +84,6 @@ def read_names(connection: Connection) -> list[str]:
     """The names of all documents' fields, as they are compared, in order."""
     rows = connection.rows("select distinct name from fields order by name")
     return [name.decode("utf-8", "surrogatepass") for (name,) in rows]
-
-
-def rows_of(fields: Mapping[str, tuple[Value, ...]]) -> Iterator[FieldRow]:
-    """(name, kind, text, folded, number) of every value, in their order."""
-    for name, values in fields.items():
-        for value in values:
-            text = to_bytes(value) if isinstance(value, str) else None
-            yield folded(name), kind_of(value), text, *comparison_key(value)
 
 
 def value_of(kind: str, text: bytes | None, number: float | None) -> Value:
@@ -174,17 +168,8 @@ def _document(
             connection.path, f"the record of {name!r} is no record"
         )  # its checksum is right: not damage, but a forged row
     return StoredDocument(
-        path=name,
-        format=format_,
-        title=title,
-        stamp=FileStamp(*stamp),
-        sha256=sha256,
-        ingest=ingest,
-        language=language,
-        fields=fields,
-        id=id_,
-        n_characters=n_characters,
-        n_bytes_indexed=n_bytes_indexed,
+        *(name, format_, title, FileStamp(*stamp), sha256, ingest, language, fields, id_, n_characters),
+        n_bytes_indexed,
         keeps_secrets=bool(keeps_secrets),
     )
 
@@ -249,23 +234,20 @@ def text_sha256(text: str) -> bytes:
 
 
 def _places_to_json(chunk: Chunk) -> str:
-    """A chunk's anchors, and the page breaks if there are any, as JSON."""
-    places: object = chunk.anchors
-    if chunk.page_breaks:
-        places = {"anchors": chunk.anchors, "page_breaks": chunk.page_breaks}
-    return json.dumps(places, separators=(",", ":")) if places else ""
+    """A chunk's anchors and page breaks as JSON; "" for none."""
+    places = (chunk.anchors, chunk.page_breaks)
+    return json.dumps(places, separators=(",", ":")) if any(places) else ""
 
 
 def _places_from_json(
     connection: Connection, chunk_id: int, stored: str
 ) -> tuple[tuple[tuple[int, int, int], ...], tuple[int, ...]]:
     try:
-        places = json.loads(stored or "[]")
-        if not isinstance(places, dict):
-            places = {"anchors": places, "page_breaks": ()}
-        anchors = tuple((position, line, column) for position, line, column in places["anchors"])
-        return anchors, tuple(map(int, places["page_breaks"]))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        anchors, page_breaks = json.loads(stored or "[[], []]")
+        return tuple((position, line, column) for position, line, column in anchors), tuple(
+            map(int, page_breaks)
+        )
+    except (ValueError, TypeError, RecursionError) as error:
         raise damaged(connection.path, f"the places in chunk {chunk_id}: {error}") from error
 
 
@@ -277,17 +259,10 @@ _VECTORS_OF_TEXTS = (
 _KEPT_VECTORS_OF_TEXTS = "select text_sha256, id, vector, vector_crc32 from undo_chunks where text_sha256 in"
 
 
-def insert_vector(connection: Connection, chunk_id: int, vector: FloatArray) -> None:
-    """Add a chunk's vector, inside a transaction."""
-    stored = vector.tobytes()
-    insert_vector_row(connection, chunk_id, stored, zlib.crc32(stored))
-
-
-def insert_vector_row(connection: Connection, chunk_id: int, stored: bytes, crc32: int) -> None:
-    """Add a vector by its columns, inside a transaction."""
-    connection.write(
-        "insert into vectors (chunk_id, vector, crc32) values (?, ?, ?)", [chunk_id, stored, crc32]
-    )
+def insert_vector(connection: Connection, chunk_id: int, stored: bytes, crc32: int) -> None:
+    """Add a chunk's vector, as bytes, inside a transaction."""
+    row = [chunk_id, stored, crc32]
+    connection.write("insert into vectors (chunk_id, vector, crc32) values (?, ?, ?)", row)
 
 
 def known_vectors(connection: Connection, texts: Sequence[str], dimension: int) -> dict[str, FloatArray]:

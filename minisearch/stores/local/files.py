@@ -40,16 +40,16 @@ _held: dict[str, _Held] = {}
 def hold(path: Path) -> None:
     """Call this before a connection to a database is opened."""
     with _turn:
-        _held.setdefault(_name(path), _Held()).n_connections += 1
+        _held.setdefault(os.path.realpath(path), _Held()).n_connections += 1
 
 
 def release(path: Path) -> None:
     """Call this after that connection was closed."""
     with _turn:
-        held = _held[_name(path)]
+        held = _held[name := os.path.realpath(path)]
         held.n_connections -= 1
         if not held.n_connections:
-            del _held[_name(path)]
+            del _held[name]
             for descriptor in held.descriptors.values():
                 os.close(descriptor)
 
@@ -57,19 +57,15 @@ def release(path: Path) -> None:
 def descriptor_of(path: Path) -> int:
     """A descriptor for reading a held database; do not close it. OSError if there is no file."""
     with _turn:
-        held = _held[_name(path)]
+        descriptors = _held[os.path.realpath(path)].descriptors
         found = path.lstat()
         key = found.st_dev, found.st_ino
-        if key not in held.descriptors:
+        if key not in descriptors:
             descriptor = open_regular(path)
             found = os.fstat(descriptor)  # another file may be there by now
-            held.descriptors[found.st_dev, found.st_ino] = descriptor
-            return descriptor
-        return held.descriptors[key]
-
-
-def _name(path: Path) -> str:
-    return os.path.realpath(path)
+            key = found.st_dev, found.st_ino
+            descriptors[key] = descriptor
+        return descriptors[key]
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = PRIVATE) -> int:
@@ -89,24 +85,6 @@ def create_private(path: Path) -> None:
             os.fchmod(descriptor, PRIVATE)
         finally:
             os.close(descriptor)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a private file and sync it; on OSError the old file is unchanged."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        temporary.unlink(missing_ok=True)
-        create_private(temporary)
-        descriptor = open_regular(temporary, os.O_WRONLY)
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
-        sync(path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
@@ -134,10 +112,12 @@ _POLL_S = 0.05
 def writer_lock(folder: Path) -> Iterator[None]:
     """Hold the folder's one writer lock; IndexBusy, with the holder's process, after waiting for `WAIT_S`."""
     try:
-        descriptor = _open_lock(folder / "writer.lock")
+        descriptor = open_regular(folder / "writer.lock", os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise _no_lock(folder, error) from error
     try:
+        with contextlib.suppress(PermissionError):  # another user's
+            os.fchmod(descriptor, PRIVATE)
         try:
             _acquire(descriptor, folder)
         except OSError as error:  # a file system without locks
@@ -149,16 +129,9 @@ def writer_lock(folder: Path) -> Iterator[None]:
         os.close(descriptor)  # and with it the lock
 
 
-def _open_lock(path: Path) -> int:
-    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
-    with contextlib.suppress(PermissionError):  # another user's
-        os.fchmod(descriptor, PRIVATE)
-    return descriptor
-
-
 def _acquire(descriptor: int, folder: Path) -> None:
     deadline_s = time.monotonic() + WAIT_S
-    while not is_acquired(descriptor):
+    while not _is_acquired(descriptor):
         if time.monotonic() >= deadline_s:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
             raise IndexBusy(
@@ -168,8 +141,7 @@ def _acquire(descriptor: int, folder: Path) -> None:
         time.sleep(_POLL_S)
 
 
-def is_acquired(descriptor: int) -> bool:
-    """Lock an open file, unless another process has; OSError where the file system has no locks."""
+def _is_acquired(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -122,6 +123,17 @@ class FullText:
         """The number of chunks with each term; inside a transaction."""
         self._refresh(version)
         return [sum(self._n_in(table, as_fts5(term)) for table in self._n_rows) for term in terms]
+
+    def words_with_prefix(self, prefix: str) -> dict[str, int]:
+        """The stems that begin with a prefix, as FTS5 keeps them, each with about its number of chunks."""
+        found: Counter[str] = Counter()
+        for table in ("chunks_fts", "chunks_rewritten"):
+            self._connection.rows(
+                f"create virtual table if not exists temp.{table}_words using fts5vocab(main, {table}, row)"
+            )
+            sql = f"select term, doc from temp.{table}_words where term >= ? and term < ?"  # noqa: S608 - ours
+            found.update(dict(self._connection.rows(sql, [prefix, prefix + chr(0x10FFFF)])))
+        return dict(found)
 
     def search(
         self,

@@ -5,11 +5,11 @@ that continues it are one change.  When a change first touches a path, the docum
 `undo_` tables, in the same transaction.  A rollback restores it and keeps the replaced document, so that a
 second rollback redoes the change.  Restored chunks get new ids: no id is used twice.
 
-When the next change begins, the earlier documents are deleted, and only the vectors of their texts are kept,
-in `former_vectors`.  So switching back to a branch in git embeds nothing again.  The texts are not kept, only
-their SHA-256.  The table has at most as many vectors as the index has chunks, or `MIN_FORMER_VECTORS`; those
-not used for the longest time are deleted first.  Nothing is kept of documents that the user removed, nor of
-documents with secrets once they are screened.
+The vectors of replaced and removed texts are also copied into `former_vectors`, under the SHA-256 of the
+text, and stay there when the next change deletes the earlier documents.  So switching back to a branch in git
+embeds nothing again.  The table has at most as many vectors as the index and its `undo_` tables have chunks,
+or `MIN_FORMER_VECTORS`; the oldest are deleted first.  Nothing is kept of documents that the user removed,
+nor of documents with secrets once they are screened.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from minisearch.stores.local.documents import (
     FIELD_COLUMNS,
     clear_document,
     insert_chunk_row,
-    insert_vector_row,
+    insert_vector,
     put_document_row,
 )
 from minisearch.stores.local.sqlite import damaged
@@ -33,6 +33,7 @@ from minisearch.stores.local.sqlite import damaged
 MIN_FORMER_VECTORS = 10_000  # kept also for a small index: 16 MB with 384 dimensions
 CHANGE = "change"  # the key in `meta` that holds the latest change and its run: "number run"
 _OWN_KEYS = {CHANGE, "generation"}  # a rollback leaves them alone
+REMOVAL = -1  # in place of the number of a run: the user removed documents
 
 _CHUNKS = ", ".join(f"c.{column}" for column in CHUNK_COLUMNS.split(", "))
 _KEEP_DOCUMENT = f"""insert into undo_documents (change, path, {DOCUMENT_COLUMNS})
@@ -54,30 +55,16 @@ _PUT_PARTS_BACK = (
     """insert into notes (document_id, text, crc32)
     select ?, text, crc32 from undo_notes where undo_id = ? order by rowid""",
 )
-_IS_REMOVED_STAYS = """update undo_documents set is_removed = 1 where change = ? and path in (
-    select path from undo_documents where change = ? and is_removed)"""
-_OTHERS = "select id from undo_documents where change <> ?"
-_PART_TABLES = ("undo_chunks", "undo_fields", "undo_notes")  # their rows belong to undo_documents
-
-_PUT_VECTORS = "insert or replace into former_vectors (text_sha256, keeps_secrets, crc32, vector) "
-_KEEP_VECTORS = f"""{_PUT_VECTORS}
+_KEEP_VECTORS = """insert or replace into former_vectors (text_sha256, keeps_secrets, crc32, vector)
     select c.text_sha256, d.keeps_secrets, v.crc32, v.vector
     from chunks c join vectors v on v.chunk_id = c.id join documents d on d.id = c.document_id
-    where d.id = ? order by c.id"""  # noqa: S608 - ours
-# Where a user removes something, its earlier texts are forgotten too: everything that was kept before.
-_KEEP_VECTORS_OF_OTHERS = f"""{_PUT_VECTORS}
-    select i.text_sha256, d.keeps_secrets, i.vector_crc32, i.vector
-    from undo_chunks i join undo_documents d on d.id = i.undo_id
-    where d.change <> :change and d.path not in (select path from undo_documents where is_removed)
-        and :change not in (select change from undo_documents where is_removed)
-        and not exists (select 1 from chunks c where c.text_sha256 = i.text_sha256)
-    order by i.id"""  # noqa: S608 - ours
+    where d.id = ? order by c.id"""
 _FORGET_USED = """delete from former_vectors where text_sha256 in (
     select c.text_sha256 from undo_documents u join documents d on d.path = u.path
     join chunks c on c.document_id = d.id where u.change = ?)"""
 _FORGET_OLDEST = """delete from former_vectors where id in (
-    select id from former_vectors order by id limit max(0,
-        (select count(*) from former_vectors) - max((select n_chunks from counters), ?)))"""
+    select id from former_vectors order by id limit max(0, (select count(*) from former_vectors)
+        - max((select n_chunks from counters) + (select count(*) from undo_chunks), ?)))"""
 
 
 class Undo:
@@ -113,16 +100,12 @@ class Undo:
     def keep_for_rollback_only(self, paths: Sequence[bytes]) -> None:
         """Keep the documents at these paths for a rollback only, and delete all former vectors."""
         if paths:
+            self._run_id = REMOVAL
             self.keep(paths)
-            assert self._own is not None, "kept outside a change"
-            self._connection.write_many(
-                "update undo_documents set is_removed = 1 where change = ? and path = ?",
-                [(self._own[0], path) for path in paths],
-            )
         self._connection.write("delete from former_vectors")
 
     def forget(self) -> None:
-        """Delete the documents that earlier changes replaced; until then their vectors can be reused."""
+        """Delete the documents that earlier changes replaced, and former vectors above the limit."""
         if self._own is None:
             return
         with self._connection.transaction():
@@ -134,8 +117,7 @@ class Undo:
         rows = self._connection.rows("select id, path from undo_documents where keeps_secrets")
         kept = [(undo_id,) for undo_id, path in rows if not keeps(path)]
         if kept:
-            for table, column in [*((one, "undo_id") for one in _PART_TABLES), ("undo_documents", "id")]:
-                self._connection.write_many(f"delete from {table} where {column} = ?", kept)  # noqa: S608 - ours
+            self._connection.write_many("delete from undo_documents where id = ?", kept)
         return self._forget_secret_vectors(are_screened=bool(kept)) or bool(kept)
 
     def _forget_secret_vectors(self, *, are_screened: bool) -> bool:
@@ -149,14 +131,14 @@ class Undo:
 
     def roll_back(self) -> RollbackReport:
         """Undo the latest change, and keep the present documents for a redo; InputError if there is none."""
-        change, _ = self._stored()
+        change, run_id = self._stored()
         kept = self._connection.rows(
             "select id, path, format is not null from undo_documents where change = ? order by id", [change]
         )
         meta = dict(self._connection.rows("select key, value from undo_meta where change = ?", [change]))
         if not kept and not meta:
             raise InputError("there is no earlier generation to go back to: nothing was changed since it")
-        self._run_id = 0
+        self._run_id = min(run_id, 0)  # also when a removal is made again, no vector is kept
         self._begin()
         n_added = n_updated = n_removed = 0
         for undo_id, path, existed in kept:
@@ -168,7 +150,6 @@ class Undo:
             n_added += existed and not exists
             n_updated += existed and exists
             n_removed += exists and not existed
-        self._connection.write(_IS_REMOVED_STAYS, [change + 1, change])
         self._put_meta_back(meta)
         self._forget_others(change + 1)
         return RollbackReport(n_added, n_updated, n_removed)
@@ -190,7 +171,7 @@ class Undo:
 
     def _begin(self) -> None:
         change, run_id = self._stored()
-        if not (self._run_id and run_id and self._is_unfinished(run_id)):
+        if not (self._run_id > 0 and run_id > 0 and self._is_unfinished(run_id)):
             change += 1
         self._own = change, self._run_id
         self._connection.write(
@@ -205,9 +186,12 @@ class Undo:
     # --- the present state -> undo tables ----------------------------------------------------------
 
     def _keep(self, path: bytes) -> bool:
-        """Keep the document at a path, unless this change has already touched it; whether there is one."""
+        """Keep the document at a path, unless this change has already touched it; whether there is one.
+
+        Its vectors are kept in any case, unless the user removes documents.
+        """
         assert self._own is not None, "kept outside a change"
-        change, connection = self._own[0], self._connection
+        (change, run_id), connection = self._own, self._connection
         found = connection.rows("select id from documents where path = ?", [path])
         is_kept = connection.rows(
             "select 1 from undo_documents where change = ? and path = ?", [change, path]
@@ -218,7 +202,7 @@ class Undo:
             undo_id = connection.write(_KEEP_DOCUMENT, [change, found[0][0]])
             for statement in _KEEP_PARTS:
                 connection.write(statement, [undo_id, found[0][0]])
-        elif found:  # a second state within one change: only its vectors
+        if found and run_id != REMOVAL:
             connection.write(_KEEP_VECTORS, [found[0][0]])
         return bool(found)
 
@@ -238,7 +222,7 @@ class Undo:
         clear_document(connection, document_id)
         for crc32, vector, *columns in connection.rows(_KEPT_CHUNKS, [undo_id]):
             chunk_id = insert_chunk_row(connection, document_id, columns)
-            insert_vector_row(connection, chunk_id, vector, crc32)
+            insert_vector(connection, chunk_id, vector, crc32)
         for statement in _PUT_PARTS_BACK:
             connection.write(statement, [document_id, undo_id])
         connection.write("delete from problems where path = ?", [path])
@@ -251,28 +235,9 @@ class Undo:
         )
 
     def _forget_others(self, change: int) -> None:
-        """Delete the documents that other changes replaced; keep their vectors, up to the limit."""
+        """Delete the documents that other changes replaced, and former vectors above the limit."""
         write = self._connection.write
-        write(_KEEP_VECTORS_OF_OTHERS, {"change": change})
-        if self._connection.rows("select 1 from former_vectors limit 1"):
-            write(_FORGET_USED, [change])
-            write(_FORGET_OLDEST, [MIN_FORMER_VECTORS])
-        for table in _PART_TABLES:
-            self._forget_rows(table, change)
         for table in ("undo_documents", "undo_meta"):
             write(f"delete from {table} where change <> ?", [change])  # noqa: S608 - ours
-
-    def _forget_rows(self, table: str, change: int) -> None:
-        write, of_others = self._connection.write, f"undo_id in ({_OTHERS})"
-        ((n, n_others),) = self._connection.rows(
-            f"select count(*), count(*) filter (where {of_others}) from {table}",  # noqa: S608 - ours
-            [change],
-        )
-        if n_others <= n - n_others:
-            write(f"delete from {table} where {of_others}", [change])  # noqa: S608 - ours
-            return
-        # SQLite empties a table in a fraction of the time that it takes to delete the rows one by one.
-        write(f"create table kept as select * from {table} where not {of_others}", [change])  # noqa: S608 - ours
-        write(f"delete from {table}")  # noqa: S608 - ours
-        write(f"insert into {table} select * from kept")  # noqa: S608 - ours
-        write("drop table kept")
+        write(_FORGET_USED, [change])
+        write(_FORGET_OLDEST, [MIN_FORMER_VECTORS])

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 from minisearch.errors import IndexCorrupt
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.documents import DOCUMENT_COLUMNS, FIELD_COLUMNS, row_crc32
+from minisearch.stores.local.sqlite import is_interrupted
 
 MAX_PROBLEMS = 20  # of one kind
 
@@ -25,17 +26,17 @@ _N_REWRITTEN = (
 )
 
 
-def check(connection: Connection, *, deep: bool = False, in_place: bool = False) -> list[str]:
-    """`LocalStore.check`; ``in_place``, for a writer, without a copy."""
+def check(connection: Connection, *, deep: bool = False) -> list[str]:
+    """`LocalStore.check`."""
     problems: list[str] = []
     try:
-        connection.compare_whole_file()
+        connection.compare_with_seal(is_whole=True)
         with connection.transaction():
             problems += _sqlite_problems(connection, deep=deep)
             problems += _reference_problems(connection)
             problems += _checksum_problems(connection)
         if deep and not problems:
-            problems += _own_full_text_problems(connection) if in_place else _full_text_problems(connection)
+            problems += _full_text_problems(connection)
     except IndexCorrupt as error:  # too damaged to read completely
         problems.append(str(error))
     return problems
@@ -55,12 +56,6 @@ def _reference_problems(connection: Connection) -> Iterator[str]:
         "select id from chunks except select chunk_id from vectors limit ?", [MAX_PROBLEMS]
     ):
         yield f"chunk {id_} has no vector"
-    for table in ("undo_chunks", "undo_fields", "undo_notes"):
-        for (id_,) in connection.rows(
-            f"select undo_id from {table} where undo_id not in (select id from undo_documents) limit ?",  # noqa: S608 - ours
-            [MAX_PROBLEMS],
-        ):
-            yield f"a row of {table} belongs to document {id_} of undo_documents, which is not there"
     lengths = connection.rows(
         "select distinct length(vector) from vectors union select length(vector) from undo_chunks "
         "union select length(vector) from former_vectors"
@@ -115,54 +110,34 @@ def _rows_with_checksums(prefix: str, key: str) -> Iterator[tuple[str, str, str]
 
 def _full_text_problems(connection: Connection) -> Iterator[str]:
     # FTS5's check is an insert, though it changes nothing, so it needs a writable database.
-    with connection.copied() as copy:
-        yield from _problems_of_both_tables(copy.execute, copy.execute)
-        yield from _count_problems(*copy.execute(_N_REWRITTEN))
-        copy.rollback()
+    with connection.writable() as db:
+        for table in ("chunks_fts", "chunks_rewritten"):
+            problem = _fts5_problem(db, table) or _missing_words(db, table)
+            if problem:
+                yield f"the full text in {table} is not that of the passages ({problem})"
+        ((n, n_stored),) = db.execute(_N_REWRITTEN)
+        if n != n_stored:
+            yield f"{n} passages have words in chunks_rewritten, which holds {n_stored}"
 
 
-def _own_full_text_problems(connection: Connection) -> list[str]:
-    with connection.transaction():
-        return [
-            *_problems_of_both_tables(connection.write, connection.rows),
-            *_count_problems(*connection.rows(_N_REWRITTEN)),
-        ]
-
-
-def _problems_of_both_tables(
-    run: Callable[[str], object], rows: Callable[[str], Iterable[tuple[str]]]
-) -> Iterator[str]:
-    for table in ("chunks_fts", "chunks_rewritten"):
-        problem = _fts5_problem(run, table) or _missing_words(run, rows, table)
-        if problem:
-            yield f"the full text in {table} is not that of the passages ({problem})"
-
-
-def _count_problems(n: tuple[int, int]) -> Iterator[str]:
-    if n[0] != n[1]:
-        yield f"{n[0]} passages have words in chunks_rewritten, which holds {n[1]}"
-
-
-def _fts5_problem(run: Callable[[str], object], table: str) -> str:
+def _fts5_problem(db: sqlite3.Connection, table: str) -> str:
     try:
-        run(f"insert into {table} ({table}, rank) values ('integrity-check', 1)")  # noqa: S608 - ours
+        db.execute(f"insert into {table} ({table}, rank) values ('integrity-check', 1)")  # noqa: S608 - ours
     except sqlite3.DatabaseError as error:
-        if any(sign in str(error) for sign in ("disk is full", "interrupted")):  # it could not be checked
+        if is_interrupted(error) or "disk is full" in str(error):  # it could not be checked
             raise
         return str(error)
     return ""
 
 
-def _missing_words(
-    run: Callable[[str], object], rows: Callable[[str], Iterable[tuple[str]]], table: str
-) -> str:
+def _missing_words(db: sqlite3.Connection, table: str) -> str:
     """Words that are in the full text but cannot be looked up.
 
     FTS5's own check reads all pages in order.  It does not notice missing rows at the end of the table that
     says on which page a word is.
     """
-    run(f"create virtual table temp.vocabulary using fts5vocab(main, {table}, row)")
+    db.execute(f"create virtual table temp.vocabulary using fts5vocab(main, {table}, row)")
     sql = "select t.term from temp.vocabulary t left join temp.vocabulary found on found.term = t.term "
-    missing = [word for (word,) in rows(f"{sql} where found.doc is not t.doc limit 3")]
-    run("drop table temp.vocabulary")
+    missing = [word for (word,) in db.execute(f"{sql} where found.doc is not t.doc limit 3")]
+    db.execute("drop table temp.vocabulary")
     return f"it does not find {', '.join(map(repr, missing))}" if missing else ""

@@ -79,7 +79,8 @@ class Journal:
         """Delete the records of some paths, then add those of skipped files, with their stamps if given."""
         gone = [(os.fsencode(path),) for path in forget]
         rows = [
-            (os.fsencode(one.path), _reason(one.reason), *_columns(stamps.get(one.path))) for one in skipped
+            (os.fsencode(one.path), os.fsencode(one.reason), *_columns(stamps.get(one.path)))
+            for one in skipped
         ]
         with self._connection.transaction():
             self._connection.write_many("delete from problems where path = ?", gone)
@@ -98,22 +99,13 @@ class Journal:
     def set_left_out(self, forget: Iterable[str], left_out: Iterable[Skipped]) -> None:
         """Delete the records of some paths, then add those of files and folders left out."""
         gone = [(os.fsencode(path),) for path in forget]
-        rows = [(os.fsencode(one.path), _reason(one.reason)) for one in left_out]
+        rows = [(os.fsencode(one.path), os.fsencode(one.reason)) for one in left_out]
         with self._connection.transaction():
             self._connection.write_many("delete from left_out where path = ?", gone)
             self._connection.write_many("insert or replace into left_out (path, reason) values (?, ?)", rows)
 
     def _path(self, stored: object) -> str:
         return path_of(stored, self._connection.path)
-
-
-def _reason(reason: str) -> str | bytes:
-    """A reason as its column takes it; it may quote a path or an ignore file that is not UTF-8."""
-    try:
-        reason.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(reason)
-    return reason
 
 
 def _columns(skip: SkipStamp | None) -> tuple[int | str | None, ...]:

@@ -47,14 +47,13 @@ _NOTE = """
     text text not null, crc32 integer not null"""
 
 # Ids are never used twice (AUTOINCREMENT), so every chunk newer than the vector index has a greater id.
-# Paths are bytes (os.fsencode): a file name need not be valid text.  So are the texts of fields, because a
-# document may hold halves of surrogate pairs, which SQLite does not take as text.
+# Paths are bytes (os.fsencode): a file name need not be valid text.  So are reasons, which quote paths, and
+# the texts of fields: a document may hold halves of surrogate pairs, which SQLite does not take as text.
 _TABLES = [
     """create table meta (
         key text primary key,
         value text not null
     ) without rowid""",
-    "create table state (name text not null, sealed_before text not null, crc32 integer not null)",
     f"""create table documents (
         id integer primary key autoincrement,
         path blob not null unique,
@@ -88,7 +87,7 @@ _TABLES = [
     # The state of a skipped file and what read it; null where that is not known.
     """create table problems (
         path blob primary key,
-        reason text not null,
+        reason blob not null,
         n_bytes integer,
         mtime_ns integer,
         ctime_ns integer,
@@ -98,7 +97,7 @@ _TABLES = [
     ) without rowid""",
     """create table left_out (
         path blob primary key,
-        reason text not null
+        reason blob not null
     ) without rowid""",
     """create table runs (
         id integer primary key autoincrement,
@@ -177,20 +176,18 @@ _COUNTERS = [
 ]
 
 # Every path that a change touched, as it was before, under the number of the change.  A path that held no
-# document has a row without a format.  There are no foreign keys: SQLite empties a table without them in one
-# step, and other tables row by row.  In `former_vectors`, a greater id was in use later.
+# document has a row without a format.  In `former_vectors`, a greater id was in use later.
 _UNDO = [
     f"""create table undo_documents (
         id integer primary key,
         change integer not null,
         path blob not null,
         {_DOCUMENT.replace(" not null", "")},
-        is_removed integer not null default 0,
         unique (change, path)
     )""",
     f"""create table undo_chunks (
         id integer primary key,
-        undo_id integer not null,
+        undo_id integer not null references undo_documents (id) on delete cascade,
         {_CHUNK},
         vector_crc32 integer not null,
         vector blob not null
@@ -198,12 +195,12 @@ _UNDO = [
     "create index undo_chunks_undo_id on undo_chunks (undo_id)",
     "create index undo_chunks_text_sha256 on undo_chunks (text_sha256)",
     f"""create table undo_fields (
-        undo_id integer not null,
+        undo_id integer not null references undo_documents (id) on delete cascade,
         {_FIELD}
     )""",
     "create index undo_fields_undo_id on undo_fields (undo_id)",
     f"""create table undo_notes (
-        undo_id integer not null,
+        undo_id integer not null references undo_documents (id) on delete cascade,
         {_NOTE}
     )""",
     "create index undo_notes_undo_id on undo_notes (undo_id)",

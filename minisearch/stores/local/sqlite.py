@@ -1,9 +1,6 @@
-"""Raw SQLite work: open a database, copy it, rewrite it without free space, and translate errors.
+"""Raw SQLite work: open a database, copy it, and translate errors.
 
 A path or an open `sqlite3` connection goes in.  Transactions and the seal are left to `connection`.
-
-A copy is made in one file beside the database, named ``*.unfinished``, that only its owner can read.  The
-next writer removes a copy that a killed process left behind.
 """
 
 from __future__ import annotations
@@ -13,18 +10,17 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from minisearch.errors import IndexBusy, IndexCorrupt, IndexNotWritable, StoreError
 from minisearch.globs import glob
-from minisearch.stores.local.files import PRIVATE, create_private, free_space, is_acquired, open_regular
+from minisearch.stores.local.files import free_space
 
 BUSY_TIMEOUT_S = 30.0
 SHM_BYTES = 1 << 16  # size of SQLite's smallest -shm file, twice
 PAGES_AT_ONCE = 2_000  # some 10 ms
-_BESIDE = ("-journal", "-wal", "-shm", ".seal", ".seal.tmp")
-_BUSY, _LOCKED = 5, 6  # SQLite's codes, which `sqlite3` names from Python 3.11 on
+STEPS_AT_ONCE = 10_000  # of SQLite's virtual machine: some milliseconds
 
 
 # --- opening ---------------------------------------------------------------------------------------
@@ -38,6 +34,7 @@ def open_database(path: Path, mode: str) -> sqlite3.Connection:
     try:
         for function in (path_matches, path_ends):
             db.create_function(function.__name__, 2, function, deterministic=True)
+        handle_signals(db)
         db.execute("pragma foreign_keys = on")
         db.execute("pragma cell_size_check = on")
         db.execute("pragma trusted_schema = off")  # a database from another source must not run code
@@ -46,6 +43,11 @@ def open_database(path: Path, mode: str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def handle_signals(db: sqlite3.Connection) -> None:
+    """Let Ctrl-C end a statement that takes long: Python handles signals in this function."""
+    db.set_progress_handler(lambda: None, STEPS_AT_ONCE)
 
 
 def open_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
@@ -102,117 +104,30 @@ def stamp_of(path: Path) -> tuple[int, int, int, int] | None:
 
 
 def refuse_links(path: Path) -> None:
-    """Refuse symbolic links, pipes and devices: an index folder may come from elsewhere."""
+    """Refuse symbolic links, folders, pipes and devices: an index folder may come from elsewhere."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         file = path.with_name(path.name + suffix)
-        try:
-            mode = file.lstat().st_mode
-        except OSError:
-            continue
-        if stat.S_ISLNK(mode):
-            raise StoreError(
-                f"{file} is a symbolic link, which an index does not follow: replace it by the file "
-                f"itself, or choose another folder with --index"
-            )
-        if not stat.S_ISREG(mode):
-            raise IndexNotWritable(
-                f"{file} is a folder, a pipe or a device where a file was expected: move it away, or choose "
-                f"another folder with --index"
-            )
+        with contextlib.suppress(OSError):
+            if not stat.S_ISREG(file.lstat().st_mode):
+                raise IndexNotWritable(
+                    f"{file} is a symbolic link, a folder, a pipe or a device where a file was expected: "
+                    f"move it away, or choose another folder with --index"
+                )
 
 
-# --- copying ---------------------------------------------------------------------------------------
-
-
-def copy_pages(
-    source: sqlite3.Connection,
-    target: sqlite3.Connection,
-    *,
-    is_interrupted: Callable[[], bool] = lambda: False,
-) -> None:
-    """Make one database a copy of another as it is at this moment; signals are handled meanwhile.
-
-    Raises sqlite3.Error.
-    """
-
-    def check_progress(status: int, *_: object) -> None:
-        if is_interrupted():
-            raise sqlite3.OperationalError("interrupted")
-        if status in (_BUSY, _LOCKED):  # Python would wait forever
-            raise sqlite3.OperationalError("database is busy")
-
+def copy_pages(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Make one database a copy of another as it is at this moment, in one file; sqlite3.Error."""
     is_snapshot = source.in_transaction
     if not is_snapshot:
         source.execute("begin")
     try:
         source.execute("select count(*) from sqlite_master").fetchone()  # starts the snapshot: a writer
-        source.backup(target, pages=PAGES_AT_ONCE, progress=check_progress)  # would restart the copy
+        # would restart the copy. Between two steps Python handles signals.
+        source.backup(target, pages=PAGES_AT_ONCE, progress=lambda *_: None)
+        target.execute("pragma journal_mode = delete")
     finally:
         if not is_snapshot:
             source.rollback()
-
-
-def unfinished(path: Path) -> Path:
-    """Where the copy that is to replace the database at the path is made."""
-    return path.with_name(f"{path.name}.unfinished")
-
-
-def remove_unfinished(path: Path) -> None:
-    """Remove what a killed process may have left there."""
-    _remove(unfinished(path), "", *_BESIDE)
-
-
-@contextlib.contextmanager
-def making(path: Path) -> Iterator[Path]:
-    """A locked, empty, temporary file to make a database in; it is removed at the end unless it was moved.
-
-    Raises IndexBusy if another process is making it, and OSError.
-    """
-    file = unfinished(path)
-    descriptor = open_regular(file, os.O_RDWR | os.O_CREAT)  # closed after every connection: see files.py
-    try:
-        if not _is_ours(descriptor, file):
-            raise IndexBusy(f"another process is writing to {file}: wait until it has finished")
-        try:
-            os.ftruncate(descriptor, 0)
-            os.fchmod(descriptor, PRIVATE)
-            _remove(file, *_BESIDE)
-            yield file
-        finally:
-            remove_unfinished(path)
-    finally:
-        os.close(descriptor)
-
-
-def _is_ours(descriptor: int, file: Path) -> bool:
-    """Whether only this process has the file, and it has no other name, such as a finished database's."""
-    if not is_acquired(descriptor):
-        return False
-    found = os.fstat(descriptor)
-    return found.st_nlink == 1 and os.path.lexists(file) and os.path.samestat(found, file.lstat())
-
-
-def _remove(file: Path, *suffixes: str) -> None:
-    for suffix in suffixes:
-        with contextlib.suppress(OSError):
-            file.with_name(file.name + suffix).unlink(missing_ok=True)
-
-
-def vacuum(db: sqlite3.Connection, path: Path, *, is_interrupted: Callable[[], bool]) -> None:
-    """Rewrite an open database without free space, or leave it unchanged: sqlite3.Error, OSError.
-
-    SQLite's own VACUUM cannot be interrupted while it copies the result back; this can.
-    """
-    copy = unfinished(path)
-    remove_unfinished(path)
-    try:
-        create_private(copy)
-        db.execute("vacuum into ?", [str(copy)])
-        with contextlib.closing(open_database(copy, "mode=ro")) as vacuumed:
-            remove_unfinished(path)
-            copy_pages(vacuumed, db, is_interrupted=is_interrupted)
-    finally:
-        remove_unfinished(path)
 
 
 # --- errors ----------------------------------------------------------------------------------------
@@ -220,20 +135,27 @@ def vacuum(db: sqlite3.Connection, path: Path, *, is_interrupted: Callable[[], b
 
 @contextlib.contextmanager
 def named_errors(path: Path, *, is_only_read: bool = False) -> Iterator[None]:
-    """Raise SQLite's errors as ours.
+    """Raise SQLite's errors as ours; KeyboardInterrupt for any signal that arrived inside SQLite.
 
-    Where the file ``is_only_read``, "disk is full" is about the temporary folder.  KeyboardInterrupt if any
-    signal arrived inside a Python function that SQLite called.
+    Where the file ``is_only_read``, "disk is full" is about the temporary folder.
     """
     try:
         yield
     except (sqlite3.Error, UnicodeDecodeError) as error:  # damaged text may be undecodable
-        # Our functions raise nothing themselves, and SQLite hides what the signal handler raised.
-        if "user-defined function" in str(error):
+        # SQLite hides what the signal handler raised inside one of our functions, which raise nothing else.
+        if "user-defined function" in str(error) or is_interrupted(error):
             raise KeyboardInterrupt from error
         if is_only_read and "disk is full" in str(error):
-            raise _no_temporary_room(str(error)) from error
+            raise IndexNotWritable(
+                f"no space for the temporary files of SQLite ({error}): free some, or set SQLITE_TMPDIR to "
+                f"another folder"
+            ) from error
         raise _named(error, path) from error
+
+
+def is_interrupted(error: Exception) -> bool:
+    """Whether a signal ended a statement."""
+    return str(error) == "interrupted"
 
 
 @contextlib.contextmanager
@@ -261,18 +183,6 @@ def _named(error: Exception, path: Path) -> StoreError:
         return _not_writable(path, reason)
     # "no such table", "no such column": a database, but not one of ours
     return IndexCorrupt(f"{path} is no minisearch index ({reason}): choose another folder with --index")
-
-
-def _no_temporary_room(reason: str) -> IndexNotWritable:
-    # The folder that SQLite chooses (https://sqlite.org/tempfiles.html, 5), which it does not report.
-    named = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"))
-    folders = [Path(one) for one in (*named, "/var/tmp", "/usr/tmp", "/tmp", ".") if one]  # noqa: S108
-    usable = (one for one in folders if one.is_dir() and os.access(one, os.W_OK | os.X_OK))
-    folder = next(usable, folders[-1])
-    return IndexNotWritable(
-        f"no space for temporary files in {folder} ({reason}; {free_space(folder)}): free some, or set "
-        f"SQLITE_TMPDIR to another folder"
-    )
 
 
 def _not_writable(path: Path, reason: str) -> IndexNotWritable:

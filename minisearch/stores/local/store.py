@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -50,8 +51,9 @@ from minisearch.stores.local.history import Undo
 from minisearch.stores.local.integrity import check
 from minisearch.stores.local.journal import Journal
 from minisearch.stores.local.sqlite import damaged
-from minisearch.stores.local.vector_index import Base, LiveIndex, chunk_ids
+from minisearch.stores.local.vector_index import LiveIndex, chunk_ids, generation
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
+from minisearch.vectors import load_backend
 from minisearch.vectors.base import VectorIndex
 
 _TO_BE_SHRUNK = "to_be_shrunk"  # this key is set while bytes of deleted secrets are still in the file
@@ -69,7 +71,7 @@ class LocalStore:
         self.journal = Journal(self._connection)
         self._undo = Undo(self._connection)
         self._full_text = FullText(self._connection)
-        self._index = LiveIndex(self._connection)
+        self.index = LiveIndex(self._connection)
         self._is_checked = False  # whether the rows that filters compare were read once
 
     def __enter__(self) -> LocalStore:
@@ -86,7 +88,7 @@ class LocalStore:
         """Close the file; with ``skip_maintenance``, as after Ctrl-C, the next writer maintains it."""
         try:
             if self._connection.is_writable and not (skip_maintenance or self._connection.is_closed):
-                self._connection.interruptible(self._maintain)
+                self._maintain()
         finally:
             self._connection.close()
 
@@ -99,15 +101,15 @@ class LocalStore:
     def _check_before_sealing(self) -> None:
         """IndexCorrupt for damage in a file without a seal: after sealing, it would not be checked."""
         if self._connection.is_doubtful:
-            problems = check(self._connection, deep=True, in_place=True)
+            problems = check(self._connection, deep=True)
             if problems:
                 raise damaged(self._connection.path, problems[0])
-            self._connection.mark_as_checked()
+            self._connection.is_sound = True
 
     def _free_space(self) -> None:
         """Shrink the file if much of it is free, or if it contains bytes of deleted secrets."""
         connection = self._connection
-        if not connection.early_rows(_META_VALUE, [_TO_BE_SHRUNK]):
+        if not connection.rows(_META_VALUE, [_TO_BE_SHRUNK]):
             connection.shrink()
             return
         with contextlib.suppress(IndexNotWritable):  # a full disk
@@ -120,7 +122,7 @@ class LocalStore:
                 return
         logger.warning(
             "%s could not be rewritten: bytes of deleted secrets stay in it until a later run; "
-            "is another program using it, or is there too little free space beside it for a copy?",
+            "is another program using it, or is there too little free space for a copy?",
             connection.path,
         )
 
@@ -128,10 +130,10 @@ class LocalStore:
         """Descriptions of what is wrong with the database; an empty list if nothing is.
 
         The file against its seal, SQLite's own check, references between rows, and every checksum.  ``deep``
-        also compares every SQLite index, and the full text with the passages, on a copy in the temporary
-        folder, so that a writer can go on.
+        also compares every SQLite index, and the full text with the passages; a reader does so on a copy in
+        the temporary folder, so that a writer can go on.
         """
-        return self._connection.interruptible(lambda: check(self._connection, deep=deep))
+        return check(self._connection, deep=deep)
 
     def copy_to(self, path: Path) -> None:
         """Copy the whole database as it is at this moment into a new file; this one is only read."""
@@ -159,7 +161,7 @@ class LocalStore:
 
     def meta(self) -> dict[str, str]:
         """The manifest: what the index was built with."""
-        return {row[0]: row[1] for row in self._connection.early_rows("select key, value from meta")}
+        return {row[0]: row[1] for row in self._connection.rows("select key, value from meta")}
 
     def set_meta(self, **values: str) -> None:
         """Set some values of the manifest."""
@@ -173,15 +175,7 @@ class LocalStore:
     @property
     def generation(self) -> int:
         """Grows by one with every change of documents; 0 for an empty store."""
-        return self._number("generation")
-
-    def _number(self, key: str) -> int:
-        """A value of the manifest that is a number; 0 before it is set."""
-        rows = self._connection.rows(_META_VALUE, [key])
-        try:
-            return int(rows[0][0]) if rows else 0
-        except ValueError as error:
-            raise damaged(self._connection.path, f"its {key} is {rows[0][0]!r}") from error
+        return generation(self._connection)
 
     def _content_version(self) -> tuple[int, int]:
         """Differs whenever documents may have changed, also in a transaction that was rolled back."""
@@ -206,11 +200,7 @@ class LocalStore:
         vectors: FloatArray,
         notes: Sequence[str] = (),
     ) -> None:
-        """Add a document, or replace the one of the same path, in one transaction.
-
-        ``vectors`` (len(chunks), dimension) are the chunks' unit vectors, in their order.  ``notes`` say
-        what the reader could not keep.
-        """
+        """Add a document, or replace the one of the same path, in one transaction; as `Store.put`."""
         path, connection = os.fsencode(document.path), self._connection
         with connection.transaction():
             self._undo.keep([path])
@@ -218,7 +208,8 @@ class LocalStore:
             clear_document(connection, document_id)
             chunk_ids = [insert_chunk(connection, document_id, path, document.title, one) for one in chunks]
             for chunk_id, vector in zip(chunk_ids, vectors, strict=True):
-                insert_vector(connection, chunk_id, vector)
+                stored = vector.tobytes()
+                insert_vector(connection, chunk_id, stored, zlib.crc32(stored))
             connection.write_many(
                 "insert into notes (document_id, text, crc32) values (?, ?, ?)",
                 [(document_id, note, row_crc32(path, note)) for note in notes],
@@ -338,6 +329,11 @@ class LocalStore:
         with self._connection.transaction():
             return self._full_text.term_counts(terms, self._content_version())
 
+    def words_with_prefix(self, prefix: str) -> dict[str, int]:
+        """The stems that begin with a prefix, each with about its number of chunks."""
+        with self._connection.transaction():
+            return self._full_text.words_with_prefix(prefix)
+
     def lexical(
         self, query: LexicalQuery, k: int, *, where: Where | None = None, exclude: IntArray | None = None
     ) -> Hits:
@@ -377,8 +373,7 @@ class LocalStore:
     def known_vectors(self, texts: Sequence[str], *, dimension: int = 0) -> dict[str, FloatArray]:
         """The vectors already stored for any of these texts, in any document, of now or before.
 
-        IndexCorrupt for a vector that is damaged or of another ``dimension``, if it is in use or `roll_back`
-        would restore it.  A damaged vector of an earlier text is left out.
+        IndexCorrupt for a vector in use that is damaged or of another ``dimension``.
         """
         return known_vectors(self._connection, texts, dimension)
 
@@ -391,6 +386,10 @@ class LocalStore:
         ids = self.chunk_ids()
         return ids[:: max(1, len(ids) // n)][:n]
 
+    def exact_index(self, dimension: int) -> VectorIndex:
+        """All stored vectors, for exact results: each is compared with every query."""
+        return load_backend("flat").build(*self.all_vectors(dimension))
+
     def all_vectors(self, dimension: int) -> tuple[IntArray, FloatArray]:
         """Ids (n,), ascending, and vectors (n, dimension) of all chunks, each checked."""
         return read_vectors(self._connection, dimension, 0)
@@ -399,33 +398,9 @@ class LocalStore:
 
     def vector_index(self, dimension: int = 0) -> VectorIndex:
         """The vector index over every chunk, inside a snapshot; 0: the dimension of the stored vectors."""
-        return self._index.current(self._content_version(), dimension or self._dimension(1))
+        return self.index.current(self._content_version(), dimension or self._dimension(1))
 
     def _dimension(self, default: int) -> int:
         """The dimension of the stored vectors."""
         rows = self._connection.rows("select length(vector) / 4 from vectors limit 1")
         return int(rows[0][0]) if rows else default
-
-    def index_base(self) -> Base | None:
-        """The vector index file in use, if one was ever published."""
-        return self._index.base()
-
-    def has_index_file(self) -> bool:
-        """Whether the file of the vector index is there, whatever is in it."""
-        return self._index.is_there()
-
-    def is_index_intact(self) -> bool:
-        """Whether the file of the vector index is what was published, or none was ever published."""
-        base = self._index.base()
-        return base is None or self._index.is_intact(base)
-
-    def is_index_due(self, backend: str) -> bool:
-        """Whether to publish a vector index: none yet, another backend, damaged, or too many changes."""
-        return self._index.is_due(backend, self.generation, self.counts()[1])
-
-    def publish_index(self, backend: str, dimension: int) -> None:
-        """Rebuild the vector index from the stored vectors and put it into use; hold the writer's lock.
-
-        Raises BackendUnavailable, and IndexNotWritable when the file cannot be written whole.
-        """
-        self._index.publish(backend, dimension, lambda: self.generation)

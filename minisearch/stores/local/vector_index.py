@@ -20,16 +20,16 @@ import logging
 import re
 import secrets
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from minisearch.errors import IndexCorrupt, IndexNotWritable, StoreError
+from minisearch.errors import IndexCorrupt, IndexNotWritable
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.documents import read_vectors, row_crc32
 from minisearch.stores.local.files import PRIVATE, free_space, open_regular, sync
+from minisearch.stores.local.sqlite import damaged
 from minisearch.types import IntArray
 from minisearch.vectors import load_backend, open_base
 from minisearch.vectors.base import VectorIndex
@@ -125,9 +125,6 @@ class LiveIndex:
             problem = "its checksum is wrong"
         except (OSError, ValueError, IndexCorrupt) as error:  # ValueError: no possible name, no known backend
             problem = str(error)
-        if self._is_replaced():  # by a writer, who then deleted it: the next query has the new one
-            logger.info("the vector index %s was replaced just now: answering from the stored vectors", path)
-            return None
         logger.warning(
             "the vector index %s cannot be used (%s): answering exactly from the stored vectors; "
             "the next 'minisearch index' or 'minisearch rebuild' makes it again",
@@ -135,14 +132,6 @@ class LiveIndex:
             problem,
         )
         return None
-
-    def _is_replaced(self) -> bool:
-        """Whether another base was published since the present snapshot began."""
-        try:
-            with contextlib.closing(Connection(self._connection.path, writable=False)) as now:
-                return LiveIndex(now).base_id() != self.base_id()
-        except StoreError:  # the database is gone too
-            return False
 
     # --- the base in use ---------------------------------------------------------------------------
 
@@ -179,10 +168,11 @@ class LiveIndex:
         base = self.base()
         return base is not None and bool(_FILE_NAME.fullmatch(base.file)) and self._path_of(base).is_file()
 
-    def is_intact(self, base: Base) -> bool:
-        """Whether the file of a base is there, and is what was published."""
+    def is_intact(self) -> bool:
+        """Whether the file of the base is what was published, or none was ever published."""
+        base = self.base()
         try:
-            return self._sha256_of(base) == base.sha256
+            return base is None or self._sha256_of(base) == base.sha256
         except (OSError, ValueError):
             return False
 
@@ -202,39 +192,43 @@ class LiveIndex:
 
     # --- publishing --------------------------------------------------------------------------------
 
-    def is_due(self, backend: str, generation: int, n_chunks: int) -> bool:
+    def is_due(self, backend: str) -> bool:
         """Whether to publish: no base yet, another backend, a damaged file, or too many changes since."""
         base = self.base()
-        if base is None or base.backend != backend:
+        if base is None or base.backend != backend or not self.is_intact():
             return True
-        if base.generation == generation:
-            return not self.is_intact(base)
+        ((n_chunks,),) = self._connection.rows("select n_chunks from counters")
         n_removed = len(self.removed_ids())
         n_added = n_chunks - (len(base.ids) - n_removed)
-        n_changed = n_added + n_removed
-        return n_changed > max(MERGE_ABOVE, MERGE_FRACTION * len(base.ids)) or not self.is_intact(base)
+        return bool(n_added + n_removed > max(MERGE_ABOVE, MERGE_FRACTION * len(base.ids)))
 
-    def publish(self, backend: str, dimension: int, generation: Callable[[], int]) -> None:
+    def publish_if_due(self, backend: str, dimension: int) -> bool:
+        """Publish a new index if one is due; whether it was."""
+        if is_due := self.is_due(backend):
+            self.publish(backend, dimension)
+        return is_due
+
+    def publish(self, backend: str, dimension: int) -> None:
         """Rebuild the index from the stored vectors and put it into use; the writer's lock is held.
 
         Raises BackendUnavailable, and IndexNotWritable when the file cannot be written whole.
         """
-        index_class, folder = load_backend(backend), self._folder
+        backend_class, folder = load_backend(backend), self._folder
         with self._connection.transaction():
-            built_from = generation()
+            built_from = generation(self._connection)
             ids, vectors = read_vectors(self._connection, dimension, 0)
-        index = index_class.build(ids, vectors)
+        index = backend_class.build(ids, vectors)
         temporary = folder / f"vectors-{built_from}-{secrets.token_hex(6)}.tmp"
         try:
             index.save(temporary)
             temporary.chmod(PRIVATE)
             sync(temporary)
             sha256 = _sha256(temporary, ids)
-            path = folder / f"{temporary.stem}{index_class.suffix}"
+            path = folder / f"{temporary.stem}{index.suffix}"
             temporary.replace(path)
             sync(folder)
             found = path.stat()
-        except (OSError, IndexNotWritable) as error:
+        except OSError as error:
             raise IndexNotWritable(
                 f"cannot write the vector index to {folder} ({error}; {free_space(folder)}): the documents "
                 f"are stored and results stay exact; free some space or check the permissions, then run: "
@@ -244,7 +238,7 @@ class LiveIndex:
             with contextlib.suppress(OSError):  # left after a full disk or Ctrl-C
                 temporary.unlink(missing_ok=True)
         base = Base(backend, path.name, built_from, sha256, ids, found.st_size, found.st_mtime_ns)
-        self.use(base, is_current=built_from == generation())
+        self.use(base, is_current=built_from == generation(self._connection))
         for old in folder.iterdir():
             if _FILE_NAME.fullmatch(old.name) and old != path:
                 with contextlib.suppress(OSError):  # the next publish tries again
@@ -268,6 +262,15 @@ class LiveIndex:
                 connection.write_many(
                     "insert into removed_from_base (chunk_id) values (?)", ((id_,) for id_ in removed)
                 )
+
+
+def generation(connection: Connection) -> int:
+    """`LocalStore.generation`."""
+    rows = connection.rows("select value from meta where key = 'generation'")
+    try:
+        return int(rows[0][0]) if rows else 0
+    except ValueError as error:
+        raise damaged(connection.path, f"its generation is {rows[0][0]!r}") from error
 
 
 def chunk_ids(connection: Connection) -> IntArray:

@@ -1,6 +1,6 @@
 """A store in memory: small, exact and simple.
 
-It is for tests, and for documents that a program provides instead of files.  Every query compares all
+It is the reference for the contract suite.  Every query compares all
 chunks.  Scores are those of the local store, to within rounding.  Nothing is written to disk.
 """
 
@@ -11,8 +11,10 @@ import math
 import operator
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -178,7 +180,7 @@ class MemoryStore:
         ids = self._wanted(where, exclude)
         return best_first(ids, self.cosines(vector, ids), k)
 
-    def plan(self, k: int, *, where: Where | None = None) -> str:  # noqa: ARG002 - the protocol's
+    def plan(self, k: int, *, where: Where | None = None) -> str:
         """Every query is a scan."""
         return "scan"
 
@@ -198,6 +200,11 @@ class MemoryStore:
     def term_counts(self, terms: Sequence[Term]) -> list[int]:
         """The number of chunks with each term."""
         return [sum(any(_frequencies(term, one)) for one in self._entries.values()) for term in terms]
+
+    def words_with_prefix(self, prefix: str) -> Mapping[str, int]:
+        """The words that begin with a prefix, each with its number of chunks."""
+        of_chunks = ({*chain.from_iterable(one.words)} for one in self._entries.values())
+        return Counter(word for words in of_chunks for word in words if word.startswith(prefix))
 
     def lexical(
         self, query: LexicalQuery, k: int, *, where: Where | None = None, exclude: IntArray | None = None

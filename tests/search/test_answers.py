@@ -1,0 +1,78 @@
+"""What new users found wrong on a page of results, with the real model: order, relevance, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minisearch import MiniSearch
+from minisearch.minilm import SentenceTransformer
+
+NOTES = {
+    "gtd.md": "# Getting Things Done\n\nA method with lists.",
+    "boiler.md": "# Boiler\n\nThe pressure of the boiler should be between 1.0 and 1.5 bar.",
+    "wifi.md": "# Wireless network\n\nThe router restarts when the small button is held for ten seconds.",
+    "storage.py": "def atomic_write_json(path, value):\n    return replace(path, dumps(value))\n",
+    "write.md": "# Atomic writes\n\nWrite the JSON to a temporary file, then rename it: the write is atomic.",
+    "errors.txt": "ERROR urllib3 HTTPSConnectionPool gave up after the third attempt\n",
+    "conn.md": "# Connection pools\n\nA pool of HTTPS connections is kept open and used again.",
+    "valve.md": "---\nid: SHP-7\n---\n\nThe relief valve of the second tank.",
+    "thai.md": "รถจอดผิดที่ต้องเสียค่าปรับห้าร้อยบาท",
+}
+COPIES = {
+    f"x{n:02}.md": f"# Ferry {n}\n\nTimetable number {n} of the ferry to island {n}." for n in range(30)
+}
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory: pytest.TempPathFactory, minilm: SentenceTransformer) -> Iterator[MiniSearch]:
+    folder = tmp_path_factory.mktemp("notes")
+    for name, text in (NOTES | COPIES).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    with MiniSearch.open(folder, encoder=minilm) as engine:
+        engine.index(folder)
+        yield engine
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("Getting Things Done", "gtd.md"),
+        ("boiler pressure", "boiler.md"),
+        ("restart the router", "wifi.md"),
+    ],
+)
+def test_an_answer_among_near_copies_is_clear(notes: MiniSearch, query: str, name: str) -> None:
+    found = notes.query(query, 3)
+    assert Path(found[0].path).name == name
+    assert found.is_confident and found[0].relevance > 0.6
+    assert found[1].relevance < 0.5
+
+
+@pytest.mark.parametrize("query", ["how do I cook rice", "how tall is Mount Everest", "flask on kubernetes"])
+def test_what_no_document_is_about_has_no_clear_answer(notes: MiniSearch, query: str) -> None:
+    assert notes.query(query).is_confident is False
+
+
+@pytest.mark.parametrize("query", ["糖醋排骨怎么做", "😀", "🦆🦆"])
+def test_a_script_that_the_model_cannot_read_is_near_to_nothing(notes: MiniSearch, query: str) -> None:
+    found = notes.query(query, 1)
+    assert found.is_confident is False and found[0].relevance < 0.1
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("atomic_write_json", "storage.py"),
+        ("HTTPSConnectionPool", "errors.txt"),
+        ("what is HTTPSConnectionPool about", "errors.txt"),
+        ("SHP-7", "valve.md"),
+        ("where is SHP-7?", "valve.md"),
+        ("gtd", "gtd.md"),
+        ("wifi", "wifi.md"),
+    ],
+)
+def test_an_exact_token_or_name_comes_first(notes: MiniSearch, query: str, name: str) -> None:
+    assert Path(notes.query(query, 1)[0].path).name == name

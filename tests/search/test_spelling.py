@@ -1,0 +1,122 @@
+"""Misspelt words of a query are replaced by words of the index; others stay."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minisearch import MiniSearch
+from minisearch.minilm import SentenceTransformer
+from minisearch.search.query import literal_query
+from minisearch.search.spelling import corrected, edits
+from minisearch.stores.base import FileStamp, StoredDocument
+from minisearch.stores.local import LocalStore
+from minisearch.types import Chunk, IntArray
+from tests.stores.memory_store import MemoryStore
+
+TEXTS = [
+    "Passport renewal takes six weeks.",
+    "The organisation renews passports by post.",
+    "Kubernetes was not installed.",
+    "Ein Reisepass aus dem Jahr 1999",
+]
+
+
+class Pieces:
+    """A tokenizer that knows these words whole, and no others."""
+
+    def __init__(self, *known: str) -> None:
+        self._known = known
+
+    def spans(self, texts: list[str]) -> list[IntArray]:
+        return [np.zeros((1 if text in self._known else 3, 2), np.int64) for text in texts]
+
+
+def a_chunk(text: str) -> Chunk:
+    return Chunk(0, len(text), text, 0, len(text), 1, 1, "", 9)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    store = MemoryStore()
+    for n, text in enumerate(TEXTS):
+        row = StoredDocument(f"{n}.md", "markdown", "", FileStamp(0, 0, 0, 0), b"", "")
+        store.put(row, [a_chunk(text)], np.eye(len(TEXTS), dtype=np.float32)[n : n + 1])
+    return store
+
+
+CASES = [
+    ("passprot renewl", "passport renewal"),
+    ("Pasport renewal", "passport renewal"),
+    ("how does the organisaton work?", "how does the organisation work?"),
+    ("passport renewal", "passport renewal"),
+    ("postprot", "postprot"),  # three edits
+    ("rassport", "rassport"),  # another first letter
+    ("renewl.md pass_prot", "renewl.md pass_prot"),  # a file, an identifier
+    ("PASSPROT", "PASSPROT"),
+    ("passprot1", "passprot1"),
+    ("kuberntes", "kubernetes"),
+    ("Reisepas", "reisepass"),
+    ("罚款 passprot", "罚款 passport"),
+]
+
+
+@pytest.mark.parametrize(("typed", "expected"), CASES)
+def test_a_word_that_stands_nowhere_becomes_the_nearest_that_does(
+    store: MemoryStore, typed: str, expected: str
+) -> None:
+    assert corrected(typed, store, Pieces()) == expected
+
+
+def test_a_word_that_the_model_knows_is_not_misspelt(store: MemoryStore) -> None:
+    assert corrected("renewed renewl", store, Pieces("renewl")) == "renewed renewl"
+
+
+def test_without_a_model_only_long_words_are_replaced(store: MemoryStore) -> None:
+    assert corrected("renewl passprot", store, None) == "renewl passport"
+
+
+@cache
+def reference(one: str, other: str) -> int:
+    """Optimal string alignment by its recursive definition."""
+    if not one or not other:
+        return len(one) + len(other)
+    found = min(
+        reference(one[1:], other) + 1,
+        reference(one, other[1:]) + 1,
+        reference(one[1:], other[1:]) + (one[0] != other[0]),
+    )
+    if len(one) > 1 < len(other) and (one[0], one[1]) == (other[1], other[0]):
+        found = min(found, reference(one[2:], other[2:]) + 1)
+    return found
+
+
+@given(st.text("abc", max_size=6), st.text("abc", max_size=6))
+def test_edits_are_those_of_the_definition(one: str, other: str) -> None:
+    assert edits(one, other) == edits(other, one) == reference(one, other)
+
+
+def test_an_index_says_what_it_searched_for_and_literal_text_stays(
+    tmp_path: Path, minilm: SentenceTransformer
+) -> None:
+    for n, text in enumerate(TEXTS):
+        (tmp_path / f"{n}.md").write_text(text)
+    with MiniSearch.open(tmp_path, encoder=minilm) as engine:
+        engine.index(tmp_path)
+        found = engine.query("passprot renewl")
+        assert (found.query.text, found.typed) == ("passport renewal", "passprot renewl")
+        assert found[0].path.endswith("0.md")
+        assert engine.query("passport renewal").typed == ""
+        as_typed = engine.query(literal_query("passprot renewl"))
+        assert (as_typed.query.text, as_typed.typed) == ("passprot renewl", "")
+        assert engine.query('"passprot" renewl').typed == ""
+        lexical = engine.query("passprot", mode="lexical")
+        assert lexical and lexical.query.text == "passport"
+    with LocalStore(tmp_path / ".minisearch" / "minisearch.db") as local, local.snapshot():
+        assert dict(local.words_with_prefix("passp")) == {"passport": 2}
+        assert local.words_with_prefix("%") == {}
