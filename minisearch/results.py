@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, get_args, overload
 
 from minisearch.errors import InputError
@@ -151,6 +152,27 @@ class Place:
     end_line: int
     chunk_id: int
     page: int | None = None
+
+
+# What leads a reader to a passage in formats without lines: the name of a page, or only the headings.
+PAGE_NAMES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet"}
+WITHOUT_LINES = frozenset({".docx", ".epub", ".eml"})
+
+
+def place_name(path: str, line: int, page: int | None = None, *, end_line: int | None = None) -> str:
+    """The place of a passage as it is cited: with its page, its line or lines, or neither.
+
+    >>> place_name("a.md", 3), place_name("a.md", 3, end_line=9), place_name("a.pdf", 3, 12)
+    ('a.md:3', 'a.md:3-9', 'a.pdf p. 12')
+    >>> place_name("a.docx", 3)
+    'a.docx'
+    """
+    suffix = PurePath(path).suffix.lower()
+    if suffix in PAGE_NAMES and page is not None:
+        return f"{path} {PAGE_NAMES[suffix]} {page}"
+    if suffix in WITHOUT_LINES:
+        return path
+    return f"{path}:{line}" + (f"-{end_line}" if end_line is not None and end_line > line else "")
 
 
 @dataclass(frozen=True, slots=True)
