@@ -28,7 +28,7 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.query_options import RERANKERS, QueryCommand, QueryOptions, exists, file_and_line
-from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable
+from minisearch.cli.terminal import Terminal, as_json_line, count, one_line, printable
 from minisearch.errors import IndexBusy, IndexNotWritable, IngestError, InputError, ShrinkRefused
 from minisearch.filters import fields_of, parse_where
 from minisearch.results import BYS, MODES, SearchOptions, SearchResults
@@ -307,7 +307,9 @@ def _fitting(
 
     shortest = len(found) if is_k_given or output.full or output.why else min(FEWEST_RESULTS, len(found))
     for n in range(len(found), shortest - 1, -1):
-        note = remark or (f"({len(found) - n} more: -k {len(found)})" if n < len(found) else "")
+        note = remark or (
+            f"({count(len(found) - n, 'more result')}: -k {len(found)})" if n < len(found) else ""
+        )
         for n_lines in LINES:
             shown = replace(found, results=found[:n])
             text = text_of(shown, n_lines, note)

@@ -229,7 +229,7 @@ class Searcher:
         tokenizer = None
         if options.mode != "lexical":
             model = Manifest.read(store, self._location.folder).model
-            tokenizer = self._encoders.to_query(model, query.text).tokenizer
+            tokenizer = self._encoders.to_add(model, 0).tokenizer
         with store.snapshot():
             return replace(query, text=corrected(query.text, store, tokenizer))
 
