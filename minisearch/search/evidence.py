@@ -67,7 +67,7 @@ def best_sentences(
     the passages.  The choice in one passage does not depend on the others.
     """
     sentences = [
-        kinds_of_sentences(text, heading=heading) or [Sentence(0, len(text), "prose", 0)]
+        kinds_of_sentences(text, heading=heading) or [Sentence(0, min(len(text), MAX_CHARACTERS), "prose", 0)]
         for text, heading in zip(passages, headings or [""] * len(passages), strict=True)
     ]
     texts = [

@@ -396,13 +396,16 @@ def _split(text: str, start: int, end: int, *, is_code: bool) -> list[Span]:
 
 
 def _pieces(text: str, start: int, end: int) -> list[Span]:
-    """The span without white space and quotes around it, in pieces of at most 600 characters."""
-    while start < end and text[start].isspace():
-        start += 1
+    """The span without white space around it and quotes after it, in pieces of at most 600 characters."""
     while end > start and (text[end - 1].isspace() or text.endswith(('"""', "'''"), start, end)):
-        end -= 3 if text[end - 1] in "\"'" else 1
-    if end - start <= MAX_CHARACTERS:
-        return [(start, end)] if start < end else []
-    limit = start + MAX_CHARACTERS
-    cut = next((i for i in range(limit, start + MAX_CHARACTERS // 2, -1) if text[i].isspace()), limit)
-    return [*_pieces(text, start, cut), *_pieces(text, cut, end)]
+        end -= 1 if text[end - 1].isspace() else 3
+    pieces: list[Span] = []
+    while True:
+        while start < end and text[start].isspace():
+            start += 1
+        if end - start <= MAX_CHARACTERS:
+            return [*pieces, (start, end)] if start < end else pieces
+        limit = start + MAX_CHARACTERS
+        cut = next((i for i in range(limit, start + MAX_CHARACTERS // 2, -1) if text[i].isspace()), limit)
+        pieces.append((start, start + len(text[start:cut].rstrip())))
+        start = cut

@@ -156,6 +156,7 @@ def test_the_score_is_the_cosine_of_the_nearest_sentence_in_the_mark() -> None:
 def test_no_passages_and_empty_ones_have_marks_too() -> None:
     assert best_sentences("q", []) == []
     assert best_sentences("", ["  "])[0][:2] == (0, 2)
+    assert best_sentences("q", ['"""' * 1_000])[0][:2] == (0, MAX_CHARACTERS)
 
 
 # --- what is known of a sentence ---------------------------------------------------------------------------

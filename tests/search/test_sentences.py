@@ -311,6 +311,7 @@ def test_a_long_sentence_is_cut_at_a_word() -> None:
     assert all(piece.startswith("word") and piece.endswith("word") for piece in pieces)
     assert [len(piece) for piece in pieces] == [599, 599, 599, 199]
     assert [len(piece) for piece in said("x" * 1300)] == [600, 600, 100]
+    assert len(said("x" * 1_200_000)) == 2_000
 
 
 TEXTS = st.text(st.sampled_from("ab.!? \n\r\t#-=|`:*>1。」_(\u3000")) | st.text()
