@@ -176,6 +176,9 @@ def test_the_results_are_remembered_in_a_private_file_and_the_index_is_not_chang
     assert len(json.loads(file.read_text())) == 10
     run("query", "bread", "--mode", "lexical", "-l", "-k", "2")
     assert len(json.loads(file.read_text())) == 2
+    (folder / "queries.txt").write_text("bread\ntask\n")
+    listed = run("query", "--batch", "queries.txt", "--mode", "lexical", "-l", "-k", "1").stdout
+    assert re.fullmatch(r"== bread\n\ndocs/\d+\.md\n\n== task\n\ndocs/\d+\.md\n\n", listed)
     run(*QUERY, "--json")
     assert len(json.loads(file.read_text())) == 2, "scripts change nothing"
 
