@@ -225,7 +225,7 @@ class MiniSearch:
         match; "document" gives one result per document; "chunk" merges nothing.  ``rerank`` ("auto", "cross",
         "bi" or a `Reranker`) scores the best ``rerank_depth`` candidates again, or as many as fit in
         ``rerank_budget_s`` seconds.  ``diverse`` from 0 to 1 trades relevance for variety.  ``evidence``
-        finds the best sentence of each passage.
+        finds the best sentences of each passage.
 
         Raises InputError for an invalid argument, IndexNotFound if nothing was indexed yet, WeightsNotFound
         if the weights of the model or the reranker are missing.

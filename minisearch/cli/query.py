@@ -93,7 +93,7 @@ query_option, files_option, ranking_option, output_option = map(
 @ranking_option("--diverse", is_flag=True, help="Prefer results that differ from those above them.")
 @output_option("--full", is_flag=True, help="Print whole passages.")
 @output_option("--why", is_flag=True, help="Show the scores of each search step.")
-@output_option("--no-evidence", is_flag=True, help="Do not look for the sentence that matches.")
+@output_option("--no-evidence", is_flag=True, help="Do not look for the sentences that match.")
 @output_option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for scripts.")
 @output_option("-l", "--files", is_flag=True, help="Print only the names of the files.")
 @output_option(
@@ -133,8 +133,8 @@ def query(
     query towards a concept or away from it. A number, such as a telephone number, is searched as a phrase if
     the index contains it. Put -- before a TEXT that begins with a dash.
 
-    A percentage is the relevance: how sure it is that the passage answers. The sentence that matches is bold;
-    without colour, its lines begin with >. minisearch get N prints the section around result N, and
+    A percentage is the relevance: how sure it is that the passage answers. The sentences that match are bold;
+    without colour, their lines begin with >. minisearch get N prints the section around result N, and
     minisearch open N opens it.
 
     --json prints the fields of SearchResult with evidence and merged places, and for the query is_confident,

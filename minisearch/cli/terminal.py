@@ -124,7 +124,7 @@ class Marked:
 
     @property
     def has_evidence(self) -> bool:
-        """Whether any of it belongs to the sentence that matched."""
+        """Whether any of it belongs to the sentences that matched."""
         return EVIDENCE in self.marks or EVIDENCE_WORD in self.marks
 
     def strip(self) -> Marked:
