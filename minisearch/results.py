@@ -47,7 +47,7 @@ class SearchOptions:
     ``k`` is the number of results.  ``where`` restricts the search to the passages that match a filter.
     ``rerank`` scores the best ``rerank_depth`` candidates again, or as many as ``rerank_budget_s`` seconds
     allow.  ``diverse`` from 0 to 1 trades relevance for variety; None leaves the ranking unchanged.
-    ``evidence`` looks for the sentence of each passage that answers the query best.
+    ``evidence`` looks for the sentences of each passage that answer the query best.
 
     Raises InputError for a value that makes no sense.
     """
@@ -124,12 +124,12 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The sentence of a passage that answers the query best, and its place in the file.
+    """The sentences of a passage that answer the query best, one or a few in a row, and their place.
 
     ``start:end`` are characters of the result's ``text``.  ``line`` and ``column`` (in characters, from 1)
     are the place of its first character in the file, ``end_line`` and ``end_column`` the place after its
-    last.  ``page`` is None for files without pages, ``score`` the cosine with the query, None if the query
-    has no vector.
+    last.  ``page`` is None for files without pages.  ``score`` is the cosine of the nearest sentence with the
+    query by word vectors, a rough one that no model computes; None if there are no word vectors.
     """
 
     text: str

@@ -92,9 +92,12 @@ def passage(
 
 
 def whole_text(lines: Sequence[Line], terminal: Terminal) -> Iterator[str]:
-    """All lines of a layout, but blank ones at the ends."""
+    """All lines of a layout, but blank ones at the ends; verbatim ones in one piece, to be copied."""
     for line in _without_blank_ends(lines):
-        for part in _whole(line, terminal.columns - len(INDENT)):
+        whole = line.marked.printable()
+        is_kept = line.is_verbatim or not whole.text.strip()
+        kept = [whole[: len(whole.text.rstrip())]]
+        for part in kept if is_kept else line.wrapped(terminal.columns - len(INDENT)):
             yield _margin(part, terminal) + terminal.shown(part) if part else ""
 
 
@@ -136,15 +139,6 @@ def _margin(line: Marked, terminal: Terminal, *, is_cut: bool = False) -> str:
     """The margin of a line: a mark for evidence where there are no styles, and … where lines were cut."""
     mark = EVIDENCE_MARK if line.has_evidence and not terminal.has_styles else " "
     return f"{mark} {'…' if is_cut else ' '} "
-
-
-def _whole(line: Line, columns: int) -> Iterator[Marked]:
-    """A whole line; verbatim ones stay in one piece, so that they can be copied."""
-    if line.is_verbatim or not line.marked.text.strip():
-        shown = line.marked.printable()
-        yield shown[: len(shown.text.rstrip())]
-    else:
-        yield from line.wrapped(columns)
 
 
 def _without_blank_ends(lines: Sequence[Line]) -> Sequence[Line]:

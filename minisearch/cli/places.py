@@ -11,7 +11,6 @@ import logging
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from itertools import dropwhile
@@ -131,6 +130,8 @@ def open_result(number: int) -> None:
         raise InputError(
             f"{one_line(place.path)} does not exist any more: minisearch index updates the index"
         )
+    import subprocess  # a query does not need it
+
     command = opening_command(place)
     try:
         with ctrl_c_is_the_childs():

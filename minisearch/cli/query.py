@@ -28,7 +28,7 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.query_options import RERANKERS, QueryCommand, QueryOptions, exists, file_and_line
-from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable
+from minisearch.cli.terminal import Terminal, as_json_line, count, one_line, printable
 from minisearch.errors import IndexBusy, IndexNotWritable, IngestError, InputError, ShrinkRefused
 from minisearch.filters import fields_of, parse_where
 from minisearch.results import BYS, MODES, SearchOptions, SearchResults
@@ -266,10 +266,8 @@ def _show(answer: Answer, ms: MiniSearch, options: QueryOptions, output: Output)
     reason = "" if answer.found or answer.error else why_nothing(ms, answer.found, options)
     if output.format == "json":
         _print_json(answer, reason, why=output.why)
-    elif output.format == "files":
-        _print_files(answer.found, output.terminal)
     else:
-        _print_page(answer, _remark(ms), output, is_k_given=options.k is not None)
+        _print_text(answer, _remark(ms), output, is_k_given=options.k is not None)
     if answer.error:
         click.echo(f"Error: {printable(answer.error)}", err=True)
     elif reason:
@@ -277,22 +275,24 @@ def _show(answer: Answer, ms: MiniSearch, options: QueryOptions, output: Output)
         click.echo(f"No results{about}: {reason}", err=True)
 
 
-def _print_page(answer: Answer, remark: str, output: Output, *, is_k_given: bool) -> None:
-    """The page of one query, in a batch below the query itself."""
-    terminal = output.terminal
-    if answer.query is not None:
-        click.echo(terminal.styled(f"== {one_line(answer.query)}", "1"), color=True)
-    if answer.found and answer.query is not None:
-        from minisearch.cli.page import page  # --help need not compile its patterns
+def _print_text(answer: Answer, remark: str, output: Output, *, is_k_given: bool) -> None:
+    """The page of one query, or the files; in a batch below the query itself."""
+    terminal, found, is_batch = output.terminal, answer.found, answer.query is not None
+    if is_batch:
+        heading = terminal.styled(f"== {one_line(answer.query or '')}", "1")
+        click.echo(f"{heading}\n" if found else heading, color=True)
+    if found:
+        from minisearch.cli.places import remember  # --help need not compile its patterns
 
-        click.echo(
-            f"\n{page(answer.found, terminal, whole=output.full, why=output.why, remark=remark)}", color=True
-        )
-    elif answer.found:
-        shown, text = _fitting(answer.found, remark, output, is_k_given=is_k_given)
-        _remember(shown)
-        terminal.show(text, uses_pager=output.uses_pager)
-    if answer.query is not None:
+        if output.format == "files":
+            paths = dict.fromkeys(hit.path for hit in found)
+            text = "\n".join(terminal.linked(one_line(path), path, 1) for path in paths)
+        else:
+            found, text = _fitting(found, remark, output, is_k_given=is_k_given or is_batch)
+        if not is_batch:
+            remember(found)
+        terminal.show(text, uses_pager=output.uses_pager and not is_batch)
+    if is_batch:
         click.echo()
 
 
@@ -311,27 +311,15 @@ def _fitting(
 
     shortest = len(found) if is_k_given or output.full or output.why else min(FEWEST_RESULTS, len(found))
     for n in range(len(found), shortest - 1, -1):
-        note = remark or (f"({len(found) - n} more: -k {len(found)})" if n < len(found) else "")
+        note = remark or (
+            f"({count(len(found) - n, 'more result')}: -k {len(found)})" if n < len(found) else ""
+        )
         for n_lines in LINES:
             shown = replace(found, results=found[:n])
             text = text_of(shown, n_lines, note)
             if output.terminal.fits(text):
                 return shown, text
     return found, text_of(found, LINES[0], remark)
-
-
-def _remember(found: SearchResults) -> None:
-    from minisearch.cli.places import remember
-
-    remember(found)
-
-
-def _print_files(found: SearchResults, terminal: Terminal) -> None:
-    """The files of the results, each once."""
-    for path in dict.fromkeys(hit.path for hit in found):
-        click.echo(terminal.linked(one_line(path), path, 1), color=True)
-    if found:
-        _remember(found)
 
 
 def _print_context(ms: MiniSearch, options: QueryOptions, search: SearchOptions, max_tokens: int) -> None:
