@@ -43,6 +43,7 @@ MAX_TOKENS = 2_000  # as in rag.py, which needs NumPy and is not imported for --
 K, K_ON_SCREEN, K_FOR_CONTEXT = 10, 5, 20
 LINES = (4, 3, 2)  # of each passage: as many as let the page fit on the screen
 FEWEST_RESULTS = 3  # below that, a page is longer than the screen
+GET_RERANKER = "minisearch models download ms-marco-MiniLM-L12-v2"
 HOW_IT_ENDED = {"failed": "failed", "interrupted": "was interrupted"}
 
 query_option, files_option, ranking_option, output_option = map(
@@ -154,6 +155,9 @@ def query(
     output = Output(form, terminal, full=full, why=why, uses_pager=not no_pager)
     with index.open(rerank_model=options.rerank_model) as ms:
         n_failed = int(refresh and not _refresh(ms))
+        if search.rerank == "auto" and options.rerank_model is None and not ms.searcher.has_reranker():
+            click.echo(f"Not reranked: the model is not on this machine; {GET_RERANKER} gets it", err=True)
+            search = replace(search, rerank=None, rerank_depth=None, rerank_budget_s=None)
         if form == "context":
             _print_context(ms, options, search, max_tokens or MAX_TOKENS)
         else:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from minisearch.errors import InputError
+from minisearch.errors import InputError, WeightsNotFound
 from minisearch.manifest import DEFAULT_MODEL, Manifest
 from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
@@ -127,6 +127,14 @@ class Searcher:
         """The number of tokens that the model of the index makes of a text."""
         manifest = self._current(lambda store: Manifest.read(store, self._location.folder))
         return len(self._encoders.to_add(manifest.model, 0).tokenizer.spans([text])[0])
+
+    def has_reranker(self) -> bool:
+        """Whether the weights of a reranker are on this machine; nothing is loaded or downloaded."""
+        try:
+            self._rerankers.kind("auto")
+        except WeightsNotFound:
+            return False
+        return True
 
     def similarity(self, texts: Sequence[str]) -> FloatArray:
         """`MiniSearch.similarity`."""

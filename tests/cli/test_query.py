@@ -63,6 +63,7 @@ class Engine:
     answer: typing.ClassVar[SearchResults]
     stands: typing.ClassVar[IndexStatus]
     fields: typing.ClassVar[list[str]]
+    has_weights: typing.ClassVar[bool] = True
 
     def __init__(self, folder: Path, **options: object) -> None:
         Engine.opened = {"folder": folder, **options}
@@ -82,6 +83,9 @@ class Engine:
         if isinstance(text, str) and "!" in text:
             raise InputError("the query only says what to leave out (x): add what you are looking for")
         return Engine.answer
+
+    def has_reranker(self) -> bool:
+        return Engine.has_weights
 
     def like(self, path: str, line: int | None, options: SearchOptions) -> SearchResults:
         Engine.asked.append((path, line, options))
@@ -172,6 +176,19 @@ PLAIN = SearchOptions(evidence=True)
 )
 def test_options_become_the_search_options_of_the_engine(options: list[str], changed: dict[str, Any]) -> None:
     assert search_options_of(*options) == replace(PLAIN, **changed)
+
+
+def test_without_a_reranker_the_results_come_as_they_are_with_one_line(monkeypatch) -> None:
+    monkeypatch.setattr(Engine, "has_weights", False)
+    result = run("query", "q", "--rerank", "--rerank-budget", "1s")
+    (_, options), *_ = Engine.asked
+    assert (options.rerank, options.rerank_budget_s) == (None, None)
+    assert result.stderr == (
+        "Not reranked: the model is not on this machine; "
+        "minisearch models download ms-marco-MiniLM-L12-v2 gets it\n"
+    )
+    run("query", "q", "--rerank-model", "ms-marco-MiniLM-L6-v2")
+    assert Engine.asked[-1][1].rerank == "auto", "a model that is named is looked for"
 
 
 def test_the_rerankers_model_is_the_engines_to_open() -> None:
