@@ -1,8 +1,8 @@
 """MiniSearch: the class that most users need. Each method is a thin call into another module.
 
-`search` answers queries, `indexing` writes, `maintenance` checks and restores.  An index is a folder,
-``.minisearch`` by default, with the database, one file of the vector index and a lock.  Opening creates
-nothing, searching writes nothing, and only one process writes at a time.
+`search` answers queries, `rag` builds prompts, `indexing` writes, `maintenance` checks and restores.  An
+index is a folder, ``.minisearch`` by default, with the database, one file of the vector index and a lock.
+Opening creates nothing, searching writes nothing, and only one process writes at a time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from minisearch.filters import Filter, as_filter
 from minisearch.manifest import FileChoice, Settings
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
+from minisearch.rag import MAX_TOKENS, Context, Passage, build_context, neighbours_of, section
 from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
 from minisearch.search.rerank import Rerankers
 from minisearch.search.searcher import Searcher, check_model
@@ -224,7 +225,7 @@ class MiniSearch:
         match; "document" gives one result per document; "chunk" merges nothing.  ``rerank`` ("auto", "cross",
         "bi" or a `Reranker`) scores the best ``rerank_depth`` candidates again, or as many as fit in
         ``rerank_budget_s`` seconds.  ``diverse`` from 0 to 1 trades relevance for variety.  ``evidence``
-        finds the best sentence of each passage.
+        finds the best sentences of each passage.
 
         Raises InputError for an invalid argument, IndexNotFound if nothing was indexed yet, WeightsNotFound
         if the weights of the model or the reranker are missing.
@@ -269,6 +270,42 @@ class MiniSearch:
         """
         options = _options(k, mode="dense", where=where, by=by, diverse=diverse, evidence=evidence)
         return self.searcher.like(path, line, options)
+
+    def context(
+        self,
+        text: str | Query,
+        max_tokens: int = MAX_TOKENS,
+        *,
+        k: int = 20,
+        count_tokens: Callable[[str], int] | None = None,
+        **options: Any,  # noqa: ANN401 - those of `query`
+    ) -> Context:
+        """The passages for a prompt: those of the k best results that fit into ``max_tokens``.
+
+        Neighbouring passages are joined, near copies and front matter left out.  ``str(context)`` is the text
+        of the prompt with a citation marker for each passage, ``context.to_messages()`` the messages for a
+        chat model.  ``count_tokens`` counts the tokens of a text; by default the model of the index does.
+
+        >>> print(ms.context("how do I retry a failed task", max_tokens=1_000))  # doctest: +SKIP
+
+        Raises InputError as `query` does, and for too few tokens.
+        """
+        if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
+            raise InputError(f"max_tokens is {max_tokens!r}: expected a number of tokens above 0")
+        found = self.searcher.query(text, _options(k, **options))
+        chunks = self.searcher.chunks([id_ for hit in found for id_ in neighbours_of(hit)])
+        count = count_tokens or self.searcher.count_tokens
+        question = text if isinstance(text, str) else found.query.text
+        return build_context(question, found, chunks, count, max_tokens=max_tokens)
+
+    def get(self, path: str | os.PathLike[str], line: int | None = None) -> Passage:
+        """The section of an indexed file around a line (from 1), or the whole file, as it was indexed.
+
+        Of a long section, a few passages on each side.  Raises InputError for a file that is not indexed, or
+        a line after its last passage.
+        """
+        shown, passages = self.searcher.passages(path)
+        return section(passages, shown, line)
 
     def similarity(self, *texts: str) -> FloatArray:
         """The cosines between n texts, (n, n) float32, with the model of the index."""

@@ -184,7 +184,19 @@ def real_path(path: str | os.PathLike[str], *, must_exist: bool = True) -> Path:
         real = path.resolve(strict=must_exist)
         return path.parent.resolve() / path.name if path.is_symlink() and real.is_file() else real
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links; a name with a NUL
-        raise IngestError(f"cannot index {path}: {getattr(error, 'strerror', None) or error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise IngestError(f"cannot index {path}: {why}{_near_path(path)}") from error
+
+
+def _near_path(path: Path) -> str:
+    """The name in the same folder that is spelt most alike, for a message; empty where there is none."""
+    import difflib  # imported only after a mistake
+
+    with contextlib.suppress(OSError, ValueError):
+        near = difflib.get_close_matches(path.name, sorted(os.listdir(path.parent)), n=1)  # noqa: PTH208 - strings
+        if near and near[0] != path.name:
+            return f"; did you mean {path.with_name(near[0])}?"
+    return ""
 
 
 def is_ours(path: Path) -> bool:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, get_args, overload
 
 from minisearch.errors import InputError
@@ -46,7 +47,7 @@ class SearchOptions:
     ``k`` is the number of results.  ``where`` restricts the search to the passages that match a filter.
     ``rerank`` scores the best ``rerank_depth`` candidates again, or as many as ``rerank_budget_s`` seconds
     allow.  ``diverse`` from 0 to 1 trades relevance for variety; None leaves the ranking unchanged.
-    ``evidence`` looks for the sentence of each passage that answers the query best.
+    ``evidence`` looks for the sentences of each passage that answer the query best.
 
     Raises InputError for a value that makes no sense.
     """
@@ -123,12 +124,12 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The sentence of a passage that answers the query best, and its place in the file.
+    """The sentences of a passage that answer the query best, one or a few in a row, and their place.
 
     ``start:end`` are characters of the result's ``text``.  ``line`` and ``column`` (in characters, from 1)
     are the place of its first character in the file, ``end_line`` and ``end_column`` the place after its
-    last.  ``page`` is None for files without pages, ``score`` the cosine with the query, None if the query
-    has no vector.
+    last.  ``page`` is None for files without pages.  ``score`` is the cosine of the nearest sentence with the
+    query by word vectors, a rough one that no model computes; None if there are no word vectors.
     """
 
     text: str
@@ -151,6 +152,27 @@ class Place:
     end_line: int
     chunk_id: int
     page: int | None = None
+
+
+# What leads a reader to a passage in formats without lines: the name of a page, or only the headings.
+PAGE_NAMES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet"}
+WITHOUT_LINES = frozenset({".docx", ".epub", ".eml"})
+
+
+def place_name(path: str, line: int, page: int | None = None, *, end_line: int | None = None) -> str:
+    """The place of a passage as it is cited: with its page, its line or lines, or neither.
+
+    >>> place_name("a.md", 3), place_name("a.md", 3, end_line=9), place_name("a.pdf", 3, 12)
+    ('a.md:3', 'a.md:3-9', 'a.pdf p. 12')
+    >>> place_name("a.docx", 3)
+    'a.docx'
+    """
+    suffix = PurePath(path).suffix.lower()
+    if suffix in PAGE_NAMES and page is not None:
+        return f"{path} {PAGE_NAMES[suffix]} {page}"
+    if suffix in WITHOUT_LINES:
+        return path
+    return f"{path}:{line}" + (f"-{end_line}" if end_line is not None and end_line > line else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ Now try it on your own files:
   . $BIN/activate
   minisearch index ~/Documents/notes     # makes .minisearch here; later runs embed only what changed
   minisearch query "what did we decide about the roof"
+  minisearch open 1                      # the first result in your editor; get 1 prints its section
   minisearch query "what did we decide about the roof" --json | head -1
   minisearch status
 END

@@ -21,7 +21,7 @@ from minisearch import MiniSearch
 ROUNDS = 4
 SETTINGS: dict[str, dict[str, Any]] = {
     "hybrid": {},
-    "hybrid, with the sentence that matched": {"evidence": True},
+    "hybrid, with the sentences that match": {"evidence": True},
     "dense": {"mode": "dense"},
     "lexical": {"mode": "lexical"},
 }

@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from minisearch.minilm import SentenceTransformer
 from tests.fakes import HashingEncoder
 
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="minisearch-state-")  # not the user's own
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a network
 # oneDNN keeps a kernel of 0.8 MB for each of the last 1,024 shapes; the tests have that many.
 os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "64"

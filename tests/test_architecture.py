@@ -37,10 +37,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "search": BELOW,
     "indexing": BELOW | {"search"},
     "maintenance": BELOW | {"indexing"},
-    "engine": BELOW | VERBS,
+    "rag": WORDS | {"search", "stores"},
+    "engine": BELOW | VERBS | {"rag"},
     "evaluation": BELOW | VERBS | {"engine"},
     # Of the skills only names to list, such as those of checkpoints.
-    "cli": WORDS | VERBS | {"engine", "files", "minilm"},
+    "cli": WORDS | VERBS | {"engine", "rag", "files", "minilm"},
     "__main__": {"cli"},
     "__init__": {"engine", "minilm"} | WORDS,
 }
@@ -112,7 +113,7 @@ def test_the_table_names_every_room() -> None:
 
 
 # Guards against growth; a larger number needs a reason in the message of the commit that raises it.
-MAX_TOP_LEVEL = 23
+MAX_TOP_LEVEL = 24
 MAX_MODULES = {"parsers": 30}  # one module a format
 MAX_MODULES_ELSEWHERE = 14
 MAX_LINES = 450

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,3 +135,39 @@ def test_the_readme_counts_the_formats_as_they_are() -> None:
     assert f"{len(_records('corpus.jsonl'))} documents" in readme
     assert f"{len(_records('queries.jsonl'))} queries" in readme
     assert f"{len(_judgements())} judgements" in readme
+
+
+# --- judged answers ---------------------------------------------------------------------------------------
+
+
+def _answered() -> list[dict[str, Any]]:
+    lines = (DATA / "evidence" / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_every_answer_stands_in_its_passage_and_every_query_has_one() -> None:
+    for one in _answered():
+        assert one["questions"], one["source"]
+        for asked in one["questions"]:
+            assert asked["query"].strip() and asked["answers"], asked
+            assert all(answer.strip() and answer in one["passage"] for answer in asked["answers"]), asked
+
+
+def test_no_document_is_both_fitted_on_and_held_out() -> None:
+    splits: dict[str, set[str]] = {}
+    n_of = Counter[str]()
+    for one in _answered():
+        splits.setdefault(one["source"], set()).add(one["split"])
+        n_of[one["split"]] += len(one["questions"])
+    assert all(len(split) == 1 for split in splits.values())
+    assert n_of == {"fit": 239, "held out": 150}
+
+
+def test_the_readme_names_the_licence_of_every_source() -> None:
+    readme = (DATA / "evidence" / "README.md").read_text(encoding="utf-8")
+    sources = {one["source"] for one in _answered()}
+    for source in sources:
+        assert f"`{source.partition('/')[0]}/`" in readme or f"`{source}`" in readme, source
+    n_queries = sum(len(one["questions"]) for one in _answered())
+    counts = f"{n_queries} queries over {len(_answered())} passages of {len(sources)} documents"
+    assert counts in " ".join(readme.split())

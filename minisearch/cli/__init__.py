@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 import minisearch
-from minisearch.cli.options import EXIT_INTERRUPTED
+from minisearch.cli.options import EXIT_INTERRUPTED, nearest
 from minisearch.cli.terminal import printable
 from minisearch.errors import IndexBusy, MinisearchError
 
@@ -24,7 +24,9 @@ EXIT_BUSY = 75
 # These encode a few texts with NumPy, on one thread: NumPy's threads wait for one another in busy loops, and
 # with the hashing of the weights on the second of two cores, 20 ms of work took 300. NumPy reads the variable
 # when it is imported, so it is set before a command runs.
-NUMPY_COMMANDS = {"query", "why-not", "chunks", "similarity"}
+NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similarity"}
+ALIASES = {"search": "query"}
+FUNCTIONS = {"eval": "evaluate", "open": "open_result", "why-not": "why_not"}  # where the names differ
 NO_MEMORY = "there is not enough memory: finished work is kept; free some memory and run the command again"
 
 
@@ -33,8 +35,10 @@ COMMANDS = {
     "backup": "maintenance",
     "chunks": "status",
     "eval": "evaluate",
+    "get": "places",
     "index": "indexing",
     "models": "models",
+    "open": "places",
     "query": "query",
     "rebuild": "indexing",
     "remove": "indexing",
@@ -45,7 +49,7 @@ COMMANDS = {
     "status": "status",
     "verify": "maintenance",
     "watch": "indexing",
-    "why-not": "query",
+    "why-not": "why_not",
 }
 
 
@@ -56,17 +60,24 @@ class _Group(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        name = ALIASES.get(name, name)
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"minisearch.cli.{COMMANDS[name]}")
-        command: click.Command = getattr(module, {"eval": "evaluate", "why-not": "why_not"}.get(name, name))
+        command: click.Command = getattr(module, FUNCTIONS.get(name, name))
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        given = args[0]
+        if not given.startswith("-") and self.get_command(ctx, given) is None:
+            near = nearest(given, [*COMMANDS, *ALIASES], cutoff=0.6)
+            near = f'query "{given}"' if " " in given and '"' not in given else near
+            hint = f" Did you mean: minisearch {near}" if near else ""
+            raise click.UsageError(printable(f"No such command '{given}'.{hint}"), ctx)
         name, command, rest = super().resolve_command(ctx, args)
-        if name in NUMPY_COMMANDS:
+        if ALIASES.get(given, given) in NUMPY_COMMANDS:
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return name, command, rest
 

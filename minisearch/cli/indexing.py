@@ -10,7 +10,8 @@ import dataclasses
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from minisearch.cli.options import (
     EXIT_INTERRUPTED,
     MODEL_HELP,
     IndexChoice,
-    PathsCommand,
     SectionedCommand,
     json_option,
     model_name,
@@ -32,10 +32,8 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.terminal import (
-    LISTED_FILES,
     Progress,
     as_json_line,
-    by_reason,
     count,
     one_line,
     printable,
@@ -46,10 +44,10 @@ from minisearch.paths import find_index, index_here
 
 if TYPE_CHECKING:
     from minisearch.indexing.plan import Preview
-    from minisearch.types import IndexStatus, IngestReport, Note
+    from minisearch.types import IndexStatus, IngestReport, Note, Skipped
 
+LISTED_FILES = 5
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-INTERRUPTED = "Interrupted: documents indexed so far are kept; run the same command to continue"
 STOPPED = "Stopped watching: the index is up to date as of the last line"
 STOPPED_EARLY = "Stopped before the first run ended: documents indexed so far are kept"
 
@@ -62,11 +60,7 @@ backend_option = run_option(
 )
 
 
-class IndexCommand(PathsCommand, SectionedCommand):
-    """A command that takes paths, with its options in sections."""
-
-
-@click.command(cls=IndexCommand)
+@click.command(cls=SectionedCommand)
 @paths_argument
 @files_option(
     "--include", metavar="GLOB", multiple=True, help="Only these, even if hidden or ignored; repeatable."
@@ -129,12 +123,16 @@ def index(
             )
         except KeyboardInterrupt:
             progress.stop()
-            click.echo(INTERRUPTED, err=True)
+            done, n = progress.n_files_done, progress.n_files
+            click.echo(
+                f"Interrupted. {done:,} of {count(n, 'file')} done; run the same command to continue",
+                err=True,
+            )
             sys.exit(EXIT_INTERRUPTED)
     click.echo(as_json_line(report) if as_json else _report_text(report, index))
 
 
-@click.command(cls=PathsCommand)
+@click.command()
 @paths_argument
 @click.option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
 @offline_option
@@ -185,7 +183,7 @@ def rebuild(index: IndexChoice, backend: str | None) -> None:
     click.echo(f"Rebuilt with {found.backend}: {count(found.n_chunks, 'chunk')}")
 
 
-@click.command(cls=PathsCommand)
+@click.command()
 @click.argument("paths", nargs=-1, required=True, type=A_FILE)
 @with_index
 def remove(index: IndexChoice, paths: tuple[Path, ...]) -> None:
@@ -279,6 +277,21 @@ def problem_lines(found: IngestReport | IndexStatus, *, is_verbose: bool) -> lis
     """The skipped files, and the notes about indexed ones, in lines."""
     rows = (("skipped", found.skipped), ("note", found.notes))
     return [line for label, files in rows for line in by_reason(label, files, is_verbose=is_verbose)]
+
+
+def by_reason(label: str, files: Iterable[Skipped | Note], *, is_verbose: bool) -> list[str]:
+    """Files as a line for each reason or note, the most common first, with some of the paths."""
+    by_text: dict[str, list[str]] = defaultdict(list)
+    for one in files:
+        by_text[one.reason if hasattr(one, "reason") else one.text].append(one.path)
+    lines = []
+    for text, paths in sorted(by_text.items(), key=lambda pair: -len(pair[1])):
+        listed = paths if is_verbose else paths[:LISTED_FILES]
+        n_more = len(paths) - len(listed)
+        more = f" and {n_more:,} more (-v lists all)" if n_more else ""
+        several = f"{count(len(paths), 'file')}: {text}: {', '.join(listed)}{more}"
+        lines.append(one_line(f"{label:<11}{several if len(paths) > 1 else f'{paths[0]}: {text}'}"))
+    return lines
 
 
 def choice_lines(choices: Sequence[Note]) -> list[str]:

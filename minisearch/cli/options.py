@@ -22,7 +22,7 @@ from minisearch.cli.terminal import one_line, printable
 from minisearch.errors import IndexNotFound, InputError, ModelError
 from minisearch.minilm.catalog import find
 from minisearch.minilm.hub import locate
-from minisearch.paths import INDEX_FOLDER, find_index, quoted
+from minisearch.paths import INDEX_FOLDER, find_index
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
@@ -33,6 +33,9 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 offline_option = click.option("--offline", is_flag=True, help="Never open a network connection.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+pager_option = click.option(
+    "--no-pager", is_flag=True, help="Print long pages without a pager (PAGER, or less)."
+)
 A_FILE = click.Path(path_type=Path)
 MODEL_HELP = "Name or folder of a model.  [default: all-MiniLM-L6-v2]"
 
@@ -140,23 +143,6 @@ def model_name(given: str) -> str:
 
 
 # --- commands ----------------------------------------------------------------------------------------
-
-
-class PathsCommand(click.Command):
-    """A command that takes files; explains how to pass a file whose name begins with ``-``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; when an unknown option is the name of a file, say how to write it."""
-        given = list(args)
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            file = next((arg for arg in given if arg.startswith("-") and Path(arg).exists()), None)
-            if file is None:
-                raise
-            raise click.UsageError(
-                f"{error.message} For the file of that name: {quoted(file)}", ctx
-            ) from error
 
 
 class SectionOption(click.Option):

@@ -5,26 +5,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from minisearch.cli.passage import INDENT, LONGEST_QUERY, passage
+from minisearch.cli.passage import INDENT, LONGEST_QUERY, PASSAGE_LINES, passage
 from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, width, wrap
+from minisearch.rag import full_heading
+from minisearch.results import place_name
 
 if TYPE_CHECKING:
     from minisearch.results import Place, Query, SearchResult, SearchResults
 
-# The name of a page in formats without lines; a line number would be one of the extracted text.
-PAGES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet", ".epub": "chapter"}
-PLACES_SHOWN = 4
+PLACES_SHOWN = 6
 LABEL = 10  # columns of the names that --why prints
 
 
 def page(
-    found: SearchResults, terminal: Terminal, *, whole: bool = False, why: bool = False, remark: str = ""
+    found: SearchResults,
+    terminal: Terminal,
+    *,
+    whole: bool = False,
+    why: bool = False,
+    remark: str = "",
+    n_lines: int = PASSAGE_LINES,
 ) -> str:
-    """The results of one query; ``whole`` passages, or the lines around the evidence.
+    """The results of one query: ``whole`` passages, or ``n_lines`` around the evidence.
 
     The ``remark`` is printed below.
     """
@@ -42,7 +49,7 @@ def page(
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(limits, terminal.columns)))
     if why:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _plan(found, terminal)))
-    parts += ["\n".join(_result(hit, found.query, terminal, whole, why)) for hit in found]
+    parts += ["\n".join(_result(hit, found.query, terminal, whole, why, n_lines)) for hit in found]
     if remark:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(remark, terminal.columns)))
     return "\n\n".join(parts)
@@ -59,71 +66,79 @@ def _limits(query: Query) -> str:
     return f"{'; '.join(said)} (--literal treats {them} as text)" if said else ""
 
 
-def _result(hit: SearchResult, query: Query, terminal: Terminal, whole: bool, why: bool) -> Iterator[str]:
+def _result(
+    hit: SearchResult, query: Query, terminal: Terminal, whole: bool, why: bool, n_lines: int
+) -> Iterator[str]:
     rating = f"{hit.score:.3f}" if hit.relevance is None else f"{hit.relevance:>4.0%}"
-    yield f"{hit.rank:>2}  {rating}  {_place(hit, terminal)}"
-    heading = one_line(hit.heading or hit.title)
-    if heading:
+    yield f"{hit.rank:>2}  {rating}  {place(hit, terminal)}"
+    if heading := one_line(full_heading(hit.title, hit.heading)):
         lines = _wrapped(heading, terminal.columns - len(INDENT))
         yield from (INDENT + terminal.styled(line, MAGENTA) for line in lines)
-    yield from passage(hit, query, terminal, whole=whole)
+    yield from passage(hit, query, terminal, whole=whole, n_lines=n_lines)
     yield from _also(hit, terminal)
     if why:
         yield from (INDENT + terminal.styled(line, FAINT) for line in _reasons(hit))
 
 
-def _place(hit: SearchResult, terminal: Terminal) -> str:
+def place(hit: SearchResult, terminal: Terminal) -> str:
     """``path:line:column`` of the evidence, ``path:line`` of the passage, or its page."""
-    line, column, page = _at(hit)
-    text = _named(hit.path, line, page)
-    text += f":{column}" if hit.evidence and not _page_of(hit.path, page) else ""
-    return terminal.linked(terminal.styled(text, CYAN), hit.path, line, column, _page_to_open(hit.path, page))
+    line, column, page = at(hit)
+    name = place_name(hit.path, line, page)
+    text = one_line(name) + (f":{column}" if hit.evidence and name.endswith(f":{line}") else "")
+    return terminal.linked(terminal.styled(text, CYAN), hit.path, line, column, page_to_open(hit.path, page))
 
 
-def _at(hit: SearchResult) -> tuple[int, int, int | None]:
+def at(hit: SearchResult) -> tuple[int, int, int | None]:
     """Line, column and page of the evidence, or of the passage."""
     if hit.evidence:
         return hit.evidence.line, hit.evidence.column, hit.evidence.page or hit.page
     return hit.line, 1, hit.page
 
 
-def _named(path: str, line: int, page: int | None) -> str:
-    return one_line(path) + (_page_of(path, page) or f":{line}")
-
-
-def _page_of(path: str, page: int | None) -> str:
-    """``" p. 12"`` for a format with pages in place of lines, else empty."""
-    name = PAGES.get(_suffix(path))
-    return "" if name is None or page is None else f" {name} {page}"
-
-
-def _page_to_open(path: str, page: int | None) -> int | None:
-    return page if _suffix(path) == ".pdf" else None
-
-
-def _suffix(path: str) -> str:
-    return PurePath(path).suffix.lower()
+def page_to_open(path: str, page: int | None) -> int | None:
+    """The page at which a viewer can open the file."""
+    return page if PurePath(path).suffix.lower() == ".pdf" else None
 
 
 def _also(hit: SearchResult, terminal: Terminal) -> Iterator[str]:
-    """The other places of a merged result, each once, as many in a line as fit."""
-    line_of_hit, _, page_of_hit = _at(hit)
-    places: dict[str, Place] = {}
-    for place in hit.merged:
-        places.setdefault(_named(place.path, place.line, place.page), place)
-    places.pop(_named(hit.path, line_of_hit, page_of_hit), None)
-    if not places:
-        return
+    """The other places of a merged result, each path once, as many in a line as fit."""
+    places = _other_places(hit)
     lead, line, used = INDENT + "also: ", "", 0
-    for text, place in list(places.items())[:PLACES_SHOWN]:
-        if used and len(lead) + used + 2 + width(text) > terminal.columns:
-            yield lead + line + ","
+    for before, text, place in places[:PLACES_SHOWN]:
+        if used and len(lead) + used + len(before) + width(text) > terminal.columns:
+            yield lead + line + before.rstrip()
             lead, line, used = " " * len(lead), "", 0
-        linked = terminal.linked(text, place.path, place.line, page=_page_to_open(place.path, place.page))
-        line += (", " if used else "") + linked
-        used += (2 if used else 0) + width(text)
+        before = before if used else ""
+        page = page_to_open(place.path, place.page)
+        line += before + terminal.linked(text, place.path, place.line, page=page)
+        used += len(before) + width(text)
     n_more = len(places) - PLACES_SHOWN
-    yield lead + line + (f" and {n_more} more" if n_more > 0 else "")
+    if places:
+        yield lead + line + (f" and {n_more} more" if n_more > 0 else "")
+
+
+def _other_places(hit: SearchResult) -> list[tuple[str, str, Place]]:
+    """Each place with its text and what separates it from the one before it; those of its own file first."""
+    line_of_hit, _, page_of_hit = at(hit)
+    names = {place_name(hit.path, line_of_hit, page_of_hit), hit.path}
+    found: list[tuple[str, str, Place]] = []
+    for path in dict.fromkeys([hit.path, *(place.path for place in hit.merged)]):
+        here = [place for place in hit.merged if place.path == path]
+        new = {place_name(path, one.line, one.page): one for one in reversed(here)}
+        new = {
+            name: new[name] for name in sorted(new, key=lambda name: (new[name].page or 0, new[name].line))
+        }
+        for n, name in enumerate(name for name in new if name not in names):
+            within = name.removeprefix(path)  # ":12", " p. 3" or nothing
+            if n:
+                text = re.split(r"[: ]", within)[-1]
+            elif path != hit.path:
+                text = one_line(name)
+            else:
+                is_one = len(new.keys() - names) == 1
+                text = within.replace(":", "line " if is_one else "lines ").strip()
+            found.append((", " if n else "; ", text, new[name]))
+    return found
 
 
 # --- why --------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import dropwhile
+from itertools import dropwhile, pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -36,8 +36,12 @@ if TYPE_CHECKING:
 INDENT = "    "
 EVIDENCE_MARK = ">"  # in the first column: visible without colour, and found by grep '^>'
 PASSAGE_LINES = 4
-WRAPPED_FROM = 60  # a line of so many columns probably continues on the next one
-CONTINUES_AFTER = ",.;:-–—)、。，；：）"  # it may end with these, a letter or a digit
+WRAPPED_FROM = 60  # a line that has no room for the next word in so many columns goes on below
+FEWEST_FILLED = 3  # lines of a paragraph that show the column at which its text was wrapped
+NARROWEST_FILLED = 30  # columns: shorter lines are names and the like
+# A line that begins like this begins something new: a heading, row, quotation, rule, directive or field.
+NOT_WRAPPED_BEFORE = re.compile(r"[#|>]|\.\.(?:\s|$)|:[\w-]+:(?:\s|$)|[A-Z][\w-]*:\s|([^\w\s])\1{2,}\s*$")
+NOT_WRAPPED_AFTER = ("  ", "\\", "|", "{", "}")  # the first two are line breaks in Markdown
 HEADING_MARKS = "#=-~^*+_.:`\"' \t"
 LONGEST_QUERY = 200
 WRAPPED_INDENT = 2  # more columns of indentation for the rest of a wrapped line of code
@@ -52,31 +56,49 @@ PROSE = frozenset(
 )
 FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})[ \t]*(\S*)")
 ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
+# Lines of markup alone: directives, targets and options of reStructuredText, fences, underlines, comments.
+MARKUP = re.compile(
+    r"\s*(?:\.\.(?:\s+[\w:-]+::(?:\s+\S+)?|\s+_.*:.*)?|:(?:caption:.*|[\w-]+:(?:\s+\S+)?)|(?:`{3,}|~{3,})\s*[^`]*|"
+    r"([^\w\s])\1{2,}|<!--.*-->)\s*"
+)
 # A row or a rule of a table; columns separated by three spaces or more.
 TABLE = re.compile(r"\s*(?:\||\+[-=+]{2,}|[-=]{3,}(?:\s+[-=]{3,})+\s*$)|.*\s\|\s|.*\S {3,}\S")
 
 
-def passage(hit: SearchResult, query: Query, terminal: Terminal, *, whole: bool) -> Iterator[str]:
-    """The lines of the passage: all if ``whole``, else those around its evidence, else the first ones."""
+def passage(
+    hit: SearchResult, query: Query, terminal: Terminal, *, whole: bool, n_lines: int = PASSAGE_LINES
+) -> Iterator[str]:
+    """The lines of the passage: all if ``whole``, else ``n_lines`` around its evidence."""
     marked, fields_end = _marked(hit, query), end_of_fields(hit.text)
     if fields_end and not whole and hit.evidence and hit.evidence.start >= fields_end:
         marked, fields_end = marked[fields_end:], 0
-    lines = list(_laid_out(marked, hit.path))
+    lines = laid_out(marked, hit.path)
+    if not whole and _is_prose(hit.path):
+        lines = [line for line in lines if line.marked.has_evidence or not _is_markup(line)] or lines
     if not fields_end:  # the first rule of front matter is not one below a title
-        lines = list(dropwhile(_repeats_title(hit), lines))
-    room = terminal.columns - len(INDENT)
+        lines = list(dropwhile(repeats_title(hit.title, hit.heading), lines))
     if whole:
-        shown = [part for line in _without_blank_ends(lines) for part in _whole(line, room)]
-        yield from (_margin(line, terminal) + terminal.shown(line) if line else "" for line in shown)
+        yield from whole_text(lines, terminal)
         return
+    room = terminal.columns - len(INDENT)
     shown = [part for line in lines for part in line.wrapped(room)]
-    start, end = _window(shown)
+    start, end = _window(shown, n_lines)
     for number, line in enumerate(shown[start:end], start):
         margin = _margin(line, terminal, is_cut=number == start > 0)
         if number == end - 1 and end < len(shown):
             yield margin + terminal.shown(next(wrap(line, room - 2), line)) + " …"
         else:
             yield margin + terminal.shown(line)
+
+
+def whole_text(lines: Sequence[Line], terminal: Terminal) -> Iterator[str]:
+    """All lines of a layout, but blank ones at the ends; verbatim ones in one piece, to be copied."""
+    for line in _without_blank_ends(lines):
+        whole = line.marked.printable()
+        is_kept = line.is_verbatim or not whole.text.strip()
+        kept = [whole[: len(whole.text.rstrip())]]
+        for part in kept if is_kept else line.wrapped(terminal.columns - len(INDENT)):
+            yield _margin(part, terminal) + terminal.shown(part) if part else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +123,9 @@ def _marked(hit: SearchResult, query: Query) -> Marked:
     return highlighted(hit.text, words=words, evidence=span)
 
 
-def _repeats_title(hit: SearchResult) -> Callable[[Line], bool]:
+def repeats_title(title: str, heading: str) -> Callable[[Line], bool]:
     """Whether a line at the top of the passage repeats a heading printed above it, or is a rule or blank."""
-    titles = {"", hit.title, *hit.heading.split(" > ")}
+    titles = {"", title, *heading.split(" > ")}
 
     def repeats(line: Line) -> bool:
         words = line.marked.text.strip(HEADING_MARKS)
@@ -119,49 +141,48 @@ def _margin(line: Marked, terminal: Terminal, *, is_cut: bool = False) -> str:
     return f"{mark} {'…' if is_cut else ' '} "
 
 
-def _whole(line: Line, columns: int) -> Iterator[Marked]:
-    """A whole line; verbatim ones stay in one piece, so that they can be copied."""
-    if line.is_verbatim or not line.marked.text.strip():
-        shown = line.marked.printable()
-        yield shown[: len(shown.text.rstrip())]
-    else:
-        yield from line.wrapped(columns)
-
-
 def _without_blank_ends(lines: Sequence[Line]) -> Sequence[Line]:
     filled = [number for number, line in enumerate(lines) if line.marked.text.strip()] or [-1]
     return lines[filled[0] : filled[-1] + 1]
 
 
-def _window(lines: list[Marked]) -> tuple[int, int]:
+def _is_markup(line: Line) -> bool:
+    return MARKUP.fullmatch(line.marked.text) is not None
+
+
+def _window(lines: list[Marked], n_lines: int) -> tuple[int, int]:
     """The range of lines to show: the evidence, and the line before it where there is room."""
-    if len(lines) <= PASSAGE_LINES:
+    if len(lines) <= n_lines:
         return 0, len(lines)
     marked = [number for number, line in enumerate(lines) if line.has_evidence] or [0]
-    has_room = marked[-1] - marked[0] + 1 < PASSAGE_LINES
+    has_room = marked[-1] - marked[0] + 1 < n_lines
     above = lines[max(0, marked[0] - 1)].text
     start = marked[0] - (has_room and any(map(str.isalnum, above)))
-    start = max(0, min(start, len(lines) - PASSAGE_LINES))
-    return start, start + PASSAGE_LINES
+    start = max(0, min(start, len(lines) - n_lines))
+    return start, start + n_lines
 
 
 # --- which lines go together ------------------------------------------------------------------------
 
 
-def _laid_out(text: Marked, path: str) -> list[Line]:
+def laid_out(text: Marked, path: str) -> list[Line]:
     """The lines of the text, with the wrapped lines of a paragraph joined."""
     rows = list(_rows(text))
-    if PurePath(path).suffix.lower() not in PROSE | {""}:
+    if not _is_prose(path):
         return [Line(row, _indentation(row.text), is_verbatim=True) for row in rows]
-    blocks, lines, previous = _Blocks([row.text for row in rows]), list[Line](), ""
-    for number, row in enumerate(rows):
-        line = Line(row, *blocks.place(number))
-        if lines and _goes_on(lines[-1], previous, line):
-            lines[-1] = replace(lines[-1], marked=_joined(lines[-1].marked, row.strip()))
+    blocks = _Blocks([row.text for row in rows])
+    placed = [Line(row, *blocks.place(number)) for number, row in enumerate(rows)]
+    wrapped_at, lines = _wrapped_at(placed), list[Line]()
+    for above, line in zip([None, *placed], placed, strict=False):
+        if above and _is_one_paragraph(above, line, lines[-1].hang) and _is_full(above, line, wrapped_at):
+            lines[-1] = replace(lines[-1], marked=_joined(lines[-1].marked, line.marked.strip()))
         else:
             lines.append(line)
-        previous = row.text
     return lines
+
+
+def _is_prose(path: str) -> bool:
+    return PurePath(path).suffix.lower() in PROSE | {""}
 
 
 class _Blocks:
@@ -234,20 +255,45 @@ def _code_paragraphs(rows: Sequence[str]) -> list[bool]:
     return is_code
 
 
-def _goes_on(above: Line, previous: str, line: Line) -> bool:
-    """Whether a line continues the paragraph above it, whose last line was ``previous``."""
-    if above.is_verbatim or line.is_verbatim or above.marked.text.startswith("#"):
-        return False
-    if _indentation(line.marked.text) != above.hang:
-        return False
-    was_wrapped = width(previous) >= WRAPPED_FROM and (
-        previous[-1].isalnum() or previous[-1] in CONTINUES_AFTER
+def _is_one_paragraph(above: Line, line: Line, hang: int) -> bool:
+    """Whether two adjacent lines can belong to a paragraph whose lines begin at column ``hang``."""
+    over, text = above.marked.text, line.marked.text
+    return not (
+        above.is_verbatim
+        or line.is_verbatim
+        or _indentation(text) != hang
+        or over.startswith("#")
+        or over.endswith(NOT_WRAPPED_AFTER)
+        or ITEM.match(text)
+        or NOT_WRAPPED_BEFORE.match(text.lstrip())
     )
-    return was_wrapped and line.marked.text.lstrip()[:1].isalpha()
+
+
+def _is_full(above: Line, line: Line, columns: int) -> bool:
+    """Whether the first word of a line had no room on the line above."""
+    if WIDE_CHARACTERS.match(line.marked.text.lstrip()):
+        return width(above.marked.text) + 2 > columns
+    return width(above.marked.text) + 1 + width(line.marked.text.split(None, 1)[0]) > columns
+
+
+def _wrapped_at(lines: Sequence[Line]) -> int:
+    """The column at which the text was wrapped by hand, as its filled paragraphs show it."""
+    found, start = [WRAPPED_FROM], 0
+    for end in range(1, len(lines) + 1):
+        if end < len(lines) and _is_one_paragraph(lines[end - 1], lines[end], lines[start].hang):
+            continue
+        paragraph, start = lines[start:end], end
+        columns = max(width(line.marked.text) for line in paragraph)
+        pairs = pairwise(paragraph)
+        is_long = len(paragraph) >= FEWEST_FILLED and columns >= NARROWEST_FILLED
+        if is_long and all(_is_full(*pair, columns) for pair in pairs):
+            found.append(columns)
+    return min(found)
 
 
 def _joined(above: Marked, below: Marked) -> Marked:
     """Two lines as one, with a space between them unless both are Chinese, Japanese or Korean."""
+    above = above[: len(above.text.rstrip())]
     if WIDE_CHARACTERS.match(above.text[-1]) and WIDE_CHARACTERS.match(below.text[0]):
         return above + below
     mark = above.marks[-1] if above.marks[-1:] == below.marks[:1] else PLAIN

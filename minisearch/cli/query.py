@@ -1,7 +1,7 @@
-"""``minisearch query`` and ``minisearch why-not``: search the index, and explain why a file was not found.
+"""``minisearch query``: search the index, and print the results, or why there are none.
 
-Options come in; one search and one printed page for each query go out.  What an empty result means is
-explained here; how results look is left to `page`.
+Options come in; one search and one page, list or context for each query go out.  How results look is left to
+`page`.
 """
 
 from __future__ import annotations
@@ -9,36 +9,41 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from minisearch.cli.options import (
     IndexChoice,
-    json_option,
     model_name,
     nearest,
     number,
     offline_option,
     one_of,
+    pager_option,
     section,
     with_index,
     wrong_usage,
 )
 from minisearch.cli.query_options import RERANKERS, QueryCommand, QueryOptions, exists, file_and_line
-from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable
+from minisearch.cli.terminal import Terminal, as_json_line, count, one_line, printable
 from minisearch.errors import IndexBusy, IndexNotWritable, IngestError, InputError, ShrinkRefused
 from minisearch.filters import fields_of, parse_where
-from minisearch.results import BYS, MODES, SearchResults
+from minisearch.results import BYS, MODES, SearchOptions, SearchResults
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
-    from minisearch.results import SearchOptions, SearchResult
-    from minisearch.search.why_not import WhyNot
     from minisearch.types import RunRecord
 
 FIELDS_SHOWN = 8
+FORMATS = ("text", "json", "files", "context")
+MAX_TOKENS = 2_000  # as in rag.py, which needs NumPy and is not imported for --help
+K, K_ON_SCREEN, K_FOR_CONTEXT = 10, 5, 20
+LINES = (4, 3, 2)  # of each passage: as many as let the page fit on the screen
+FEWEST_RESULTS = 3  # below that, a page is longer than the screen
+GET_RERANKER = "minisearch models download ms-marco-MiniLM-L12-v2"
 HOW_IT_ENDED = {"failed": "failed", "interrupted": "was interrupted"}
 
 query_option, files_option, ranking_option, output_option = map(
@@ -63,7 +68,9 @@ query_option, files_option, ranking_option, output_option = map(
 @files_option(
     "--where", metavar="EXPR", help='Metadata in the files: \'author = "x" and tags contains "y"\'.'
 )
-@ranking_option("-k", "k", **number(10), help="Number of results.")
+@ranking_option(
+    *("-k", "-n", "--limit", "k"), **number(), help="Number of results.  [default: 10, on a screen 5]"
+)
 @ranking_option(
     "--mode",
     **one_of(MODES, "mode"),
@@ -87,8 +94,17 @@ query_option, files_option, ranking_option, output_option = map(
 @ranking_option("--diverse", is_flag=True, help="Prefer results that differ from those above them.")
 @output_option("--full", is_flag=True, help="Print whole passages.")
 @output_option("--why", is_flag=True, help="Show the scores of each search step.")
-@output_option("--no-evidence", is_flag=True, help="Do not look for the sentence that matches.")
+@output_option("--no-evidence", is_flag=True, help="Do not look for the sentences that match.")
 @output_option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for scripts.")
+@output_option("-l", "--files", is_flag=True, help="Print only the names of the files.")
+@output_option(
+    "--format",
+    "format_",
+    **one_of(FORMATS, "format") | {"metavar": "NAME"},
+    help="text, json, files, or context: numbered passages for a prompt, with citations.",
+)
+@output_option("--max-tokens", **number(), help=f"Size of the context.  [default: {MAX_TOKENS}]")
+@pager_option
 @click.option("--refresh", is_flag=True, help="Index changed files first.")
 @offline_option
 @with_index
@@ -98,6 +114,10 @@ def query(
     full: bool,
     why: bool,
     as_json: bool,
+    files: bool,
+    format_: str | None,
+    max_tokens: int | None,
+    no_pager: bool,
     refresh: bool,
     **given: Any,  # noqa: ANN401 - the fields of `QueryOptions`
 ) -> None:
@@ -114,8 +134,9 @@ def query(
     query towards a concept or away from it. A number, such as a telephone number, is searched as a phrase if
     the index contains it. Put -- before a TEXT that begins with a dash.
 
-    A percentage is the relevance: how sure it is that the passage answers. The sentence that matches is bold;
-    without colour, its lines begin with >.
+    A percentage is the relevance: how sure it is that the passage answers. The sentences that match are bold;
+    without colour, their lines begin with >. minisearch get N prints the section around result N, and
+    minisearch open N opens it.
 
     --json prints the fields of SearchResult with evidence and merged places, and for the query is_confident,
     required and excluded; with --batch also query, with --why also search. A query of a batch without results
@@ -126,14 +147,57 @@ def query(
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     with wrong_usage():
         options = QueryOptions(text=" ".join(text), **given)
-        search = options.search_options()
+        form = _format(options, as_json, files, format_, max_tokens)
+        terminal = Terminal.of_stdout()
+        search = options.search_options(_default_k(form, terminal, options))
+        if form == "files":
+            search = replace(search, by="document", evidence=False)
+    output = Output(form, terminal, full=full, why=why, uses_pager=not no_pager)
     with index.open(rerank_model=options.rerank_model) as ms:
         n_failed = int(refresh and not _refresh(ms))
-        for answer in _answers(ms, options, search):
-            _show(answer, ms, options, full=full, why=why, as_json=as_json)
-            n_failed += bool(answer.error)
+        if search.rerank == "auto" and options.rerank_model is None and not ms.searcher.has_reranker():
+            click.echo(f"Not reranked: the model is not on this machine; {GET_RERANKER} gets it", err=True)
+            search = replace(search, rerank=None, rerank_depth=None, rerank_budget_s=None)
+        if form == "context":
+            _print_context(ms, options, search, max_tokens or MAX_TOKENS)
+        else:
+            for answer in _answers(ms, options, search):
+                _show(answer, ms, options, output)
+                n_failed += bool(answer.error)
     if n_failed:
         sys.exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How results are printed: the format, the terminal, and the options of a page."""
+
+    format: str
+    terminal: Terminal
+    full: bool = False
+    why: bool = False
+    uses_pager: bool = True
+
+
+def _format(
+    options: QueryOptions, as_json: bool, files: bool, given: str | None, max_tokens: int | None
+) -> str:
+    """The format that the options ask for; InputError if they do not agree."""
+    asked = {*["json"] * as_json, *["files"] * files, *([given] if given else [])}
+    if len(asked) > 1:
+        raise InputError(f"{' and '.join(sorted(asked))} are different formats: ask for one of them")
+    form = asked.pop() if asked else FORMATS[0]
+    if form == "context" and not options.text:
+        raise InputError("--format context needs a TEXT: it does not go with --batch and --like")
+    if max_tokens is not None and form != "context":
+        raise InputError("--max-tokens is the size of a context: it needs --format context")
+    return form
+
+
+def _default_k(form: str, terminal: Terminal, options: QueryOptions) -> int:
+    if form == "context":
+        return K_FOR_CONTEXT
+    return K_ON_SCREEN if form == "text" and terminal.rows and options.batch is None else K
 
 
 def _refresh(ms: MiniSearch) -> bool:
@@ -197,15 +261,13 @@ def _batch(file: str) -> Iterator[tuple[int, str]]:
 # --- what is printed ---------------------------------------------------------------------------------
 
 
-def _show(
-    answer: Answer, ms: MiniSearch, options: QueryOptions, *, full: bool, why: bool, as_json: bool
-) -> None:
+def _show(answer: Answer, ms: MiniSearch, options: QueryOptions, output: Output) -> None:
     """Print the answer to one query; on standard error its error, or why nothing was found."""
     reason = "" if answer.found or answer.error else why_nothing(ms, answer.found, options)
-    if as_json:
-        _print_json(answer, reason, why=why)
+    if output.format == "json":
+        _print_json(answer, reason, why=output.why)
     else:
-        _print_page(answer, _remark(ms), full=full, why=why)
+        _print_text(answer, _remark(ms), output, is_k_given=options.k is not None)
     if answer.error:
         click.echo(f"Error: {printable(answer.error)}", err=True)
     elif reason:
@@ -213,17 +275,62 @@ def _show(
         click.echo(f"No results{about}: {reason}", err=True)
 
 
-def _print_page(answer: Answer, remark: str, *, full: bool, why: bool) -> None:
-    """The page of one query, in a batch below the query itself."""
-    terminal = Terminal.of_stdout()
-    parts = [] if answer.query is None else [terminal.styled(f"== {one_line(answer.query)}", "1")]
-    if answer.found:
-        from minisearch.cli.page import page  # --help need not compile its patterns
+def _print_text(answer: Answer, remark: str, output: Output, *, is_k_given: bool) -> None:
+    """The page of one query, or the files; in a batch below the query itself."""
+    terminal, found, is_batch = output.terminal, answer.found, answer.query is not None
+    if is_batch:
+        heading = terminal.styled(f"== {one_line(answer.query or '')}", "1")
+        click.echo(f"{heading}\n" if found else heading, color=True)
+    if found:
+        from minisearch.cli.places import remember  # --help need not compile its patterns
 
-        parts.append(page(answer.found, terminal, whole=full, why=why, remark=remark))
-    if parts:
-        end = "" if answer.query is None else "\n"
-        click.echo("\n\n".join(parts) + end, color=True)  # `Terminal` has decided about styles
+        if output.format == "files":
+            paths = dict.fromkeys(hit.path for hit in found)
+            text = "\n".join(terminal.linked(one_line(path), path, 1) for path in paths)
+        else:
+            found, text = _fitting(found, remark, output, is_k_given=is_k_given or is_batch)
+        if not is_batch:
+            remember(found)
+        terminal.show(text, uses_pager=output.uses_pager and not is_batch)
+    if is_batch:
+        click.echo()
+
+
+def _fitting(
+    found: SearchResults, remark: str, output: Output, *, is_k_given: bool
+) -> tuple[SearchResults, str]:
+    """The results that are shown, and their page: short enough for the screen where that is possible."""
+    from minisearch.cli.page import page  # --help need not compile its patterns
+
+    def text_of(shown: SearchResults, n_lines: int, note: str) -> str:
+        style = partial(page, shown, whole=output.full, why=output.why, n_lines=n_lines, remark=note)
+        text = style(output.terminal)
+        if output.terminal.fits(text) or not output.uses_pager:
+            return text
+        return style(replace(output.terminal, link=""))  # not every pager knows links
+
+    shortest = len(found) if is_k_given or output.full or output.why else min(FEWEST_RESULTS, len(found))
+    for n in range(len(found), shortest - 1, -1):
+        note = remark or (
+            f"({count(len(found) - n, 'more result')}: -k {len(found)})" if n < len(found) else ""
+        )
+        for n_lines in LINES:
+            shown = replace(found, results=found[:n])
+            text = text_of(shown, n_lines, note)
+            if output.terminal.fits(text):
+                return shown, text
+    return found, text_of(found, LINES[0], remark)
+
+
+def _print_context(ms: MiniSearch, options: QueryOptions, search: SearchOptions, max_tokens: int) -> None:
+    """Numbered passages for a prompt; on standard error why there are none."""
+    chosen = {field.name: getattr(search, field.name) for field in fields(search)}
+    del chosen["evidence"]
+    context = ms.context(options.query(options.text), max_tokens, **chosen)
+    if context:
+        click.echo(printable(str(context)))
+    else:
+        click.echo(f"No results: {why_nothing(ms, SearchResults(), options)}", err=True)
 
 
 def _print_json(answer: Answer, reason: str, *, why: bool) -> None:
@@ -270,7 +377,7 @@ def why_nothing(ms: MiniSearch, found: SearchResults, options: QueryOptions) -> 
     operators = [f'the phrase "{one_line(phrase)}"' for phrase in found.query.required]
     operators += [f'not "{one_line(phrase)}"' for phrase in found.query.excluded]
     if limits := [*options.file_limits(), *operators]:
-        hints = [*_folders_elsewhere(options), *_extension_patterns(options), *_unknown_names(ms, options)]
+        hints = [*_folders_elsewhere(options), *_unknown_names(ms, options)]
         hints += ["--literal treats quotes and - in the query as text"] if operators else []
         return "; ".join([f"nothing in the index matches {' and '.join(limits)}", *hints])
     if options.mode == "lexical":
@@ -279,13 +386,12 @@ def why_nothing(ms: MiniSearch, found: SearchResults, options: QueryOptions) -> 
 
 
 def _nothing_indexed(run: RunRecord | None) -> str:
-    roots = "" if run is None else " ".join(map(one_line, run.roots))
     if run is not None and run.outcome == "running":
-        return f"the first indexing run, over {roots}, is still in progress; try again later"
+        return "the first indexing run is still in progress; try again later"
     if run is not None and run.outcome in HOW_IT_ENDED:
-        ended = f"the last indexing run, over {roots}, {HOW_IT_ENDED[run.outcome]}"
-        return f"the index holds no documents: {ended}; run again: minisearch index"
-    return "the index holds no documents; fill it with: minisearch index FOLDER"
+        ended = HOW_IT_ENDED[run.outcome]
+        return f"the index is empty: the last indexing run {ended}; run again: minisearch index"
+    return "the index is empty; fill it with: minisearch index FOLDER"
 
 
 def _folders_elsewhere(options: QueryOptions) -> Iterator[str]:
@@ -295,16 +401,6 @@ def _folders_elsewhere(options: QueryOptions) -> Iterator[str]:
         if rest and not set(first) & set("*?[\\") and first and not exists(first):
             anywhere = shlex.quote(one_line(f"**/{pattern}"))
             yield f"there is no {one_line(first)} in the current folder: --path {anywhere} looks everywhere"
-
-
-def _extension_patterns(options: QueryOptions) -> Iterator[str]:
-    """A hint for each --ext that is a pattern, or a list of extensions."""
-    for suffix in options.extensions:
-        if len(several := suffix.replace(",", " ").split()) > 1:
-            each = " ".join(f"--ext {shlex.quote(one_line(one.lstrip('.')))}" for one in several)
-            yield f"--ext takes one extension: {each}"
-        if set(suffix) & set("*/"):
-            yield "--ext takes an extension, such as md; --path takes patterns"
 
 
 def _unknown_names(ms: MiniSearch, options: QueryOptions) -> Iterator[str]:
@@ -328,64 +424,3 @@ def _instead(name: str, known: Sequence[str]) -> str:
     n_more = len(known) - FIELDS_SHOWN
     more = f" and {n_more:,} more" if n_more > 0 else ""
     return f": there {'are' if len(known) > 1 else 'is'} {one_line(', '.join(known[:FIELDS_SHOWN]))}{more}"
-
-
-# --- why-not -----------------------------------------------------------------------------------------
-
-ONLY_QUERY = {"text", "batch", "like", "no_evidence", "full", "why", "as_json", "refresh"}
-ONLY_QUERY |= {"offline", "index_folder", "verbose"}
-
-
-@click.command(
-    "why-not", cls=QueryCommand, params=[option for option in query.params if option.name not in ONLY_QUERY]
-)
-@click.argument("file", metavar="FILE[:LINE]")
-@click.argument("text", nargs=-1, required=True)
-@offline_option
-@json_option
-@with_index
-def why_not(index: IndexChoice, file: str, text: tuple[str, ...], as_json: bool, **given: Any) -> None:  # noqa: ANN401
-    """Explain why a file was not found.
-
-    The query is TEXT; with a LINE, the passage at that line is meant. The file may not be indexed, not match
-    a filter, or rank below the results that are shown, by meaning, by words or by both. The options are those
-    of query.
-
-    \b
-      minisearch why-not docs/tasks.md "how do I retry a failed task" -k 5
-    """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    with wrong_usage():
-        options = QueryOptions(text=" ".join(text), batch=None, like=None, no_evidence=True, **given)
-        search = options.search_options()
-    if not options.text.strip():
-        raise InputError("the query is empty: say what you are looking for")
-    with index.open(rerank_model=options.rerank_model) as ms:
-        path, line = file_and_line(file)
-        found = ms.searcher.why_not(path, line, options.query(options.text), search)
-    click.echo(as_json_line(found) if as_json else _why_not_text(found, line))
-
-
-def _why_not_text(found: WhyNot, line: int | None) -> str:
-    place = found.path if line is None else f"{found.path}:{line}"
-    lines = [one_line(f"{place}: {found.verdict}: {found.reason}")]
-    if found.verdict != "found":
-        rows = {"last result": found.last, "best passage": found.passage}
-        lines += [_scores(name, result) for name, result in rows.items() if result is not None]
-    return "\n".join(lines)
-
-
-def _scores(name: str, result: SearchResult) -> str:
-    """A result with its rank and score in each search step."""
-    trace = result.trace
-    steps = {
-        "by meaning": (trace.dense_rank, trace.cosine),
-        "by words": (trace.lexical_rank, trace.bm25),
-        "fused": (trace.rank_before_rerank, trace.fused),
-        "reranked": (None, trace.rerank),
-    }
-    shown = [
-        " ".join([step, *([f"{rank:,}"] if rank else []), *([f"({score:.3f})"] if score is not None else [])])
-        for step, (rank, score) in steps.items()
-        if rank is not None or score is not None
-    ]
-    return one_line(f"{name:<18}{result.path}:{result.line}  {', '.join(shown)}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from minisearch.cli.options import SectionedCommand, nearest
+from minisearch.cli.options import SectionedCommand
 from minisearch.cli.terminal import one_line
 from minisearch.errors import InputError, short
 from minisearch.filters import And, Before, Extension, Filter, Language, Or, Since, parse_where
@@ -48,7 +48,7 @@ class QueryOptions:
     since: str | None
     before: str | None
     where: str | None
-    k: int
+    k: int | None
     mode: str
     by: str
     rerank: str | None
@@ -76,10 +76,10 @@ class QueryOptions:
         if self.rerank_budget is not None and self.rerank_depth is not None:
             raise InputError("--rerank-budget and --rerank-depth exclude each other: give one of them")
 
-    def search_options(self) -> SearchOptions:
+    def search_options(self, default_k: int) -> SearchOptions:
         """The options of the search; --like compares by meaning alone."""
         return SearchOptions(
-            k=self.k,
+            k=self.k or default_k,
             mode="dense" if self.like is not None else cast("Mode", self.mode),
             where=self._filter(),
             by=cast("By", self.by),
@@ -115,7 +115,7 @@ class QueryOptions:
         """All conditions on files as one filter, None where there is none."""
         alternatives: list[Sequence[Filter]] = [
             [PathFilter(pattern) for pattern in self.paths],
-            [Extension(suffix) for suffix in self.extensions],
+            [Extension(one) for given in self.extensions for one in re.split(r"[,\s]+", given.lstrip("*"))],
             [Language(name) for name in self.languages],
         ]
         parts = [Or(tuple(any_of)) if len(any_of) > 1 else any_of[0] for any_of in alternatives if any_of]
@@ -148,7 +148,6 @@ class QueryCommand(SectionedCommand):
             following = next(iter(args[place + 1 :]), "")
             if arg == "--rerank" and following not in RERANKERS:
                 args[place] = f"--rerank={AUTO}"
-                _warn_of_typo(following)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -158,16 +157,6 @@ class QueryCommand(SectionedCommand):
             raise click.UsageError(
                 f"{error.message} To exclude passages with a word, quote it with the query: {example}", ctx
             ) from error
-
-
-def _warn_of_typo(word: str) -> None:
-    """Print a note where the word after a bare ``--rerank`` looks like a misspelt reranker."""
-    near = nearest(word, RERANKERS, cutoff=0.8)
-    if near:
-        click.echo(
-            f"Note: '{one_line(word)}' is read as part of the query; if you mean {near}: --rerank={near}",
-            err=True,
-        )
 
 
 # --- files and lines ---------------------------------------------------------------------------------

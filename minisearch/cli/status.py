@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minisearch.cli.indexing import choice_lines, problem_lines
+from minisearch.cli.indexing import by_reason, choice_lines, problem_lines
 from minisearch.cli.options import (
     A_FILE,
     IndexChoice,
@@ -25,7 +25,6 @@ from minisearch.cli.options import (
 from minisearch.cli.terminal import (
     Terminal,
     as_json_line,
-    by_reason,
     count,
     fitting,
     one_line,

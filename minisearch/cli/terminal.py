@@ -1,4 +1,4 @@
-r"""The terminal: safe and wrapped text, counts and sizes in words, JSON lines, and the progress bar.
+r"""The terminal: safe and wrapped text, the pager, counts and sizes, JSON lines, the progress bar.
 
 Texts and numbers come in, lines that fit go out.  File names and passages can hold anything, so what is
 printed goes through `printable`: none of their control characters reaches the terminal.  What results look
@@ -11,11 +11,14 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import shutil
+import signal
 import sys
 import time
-from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -29,9 +32,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from minisearch.types import IndexProgress, Note, Skipped
+    from minisearch.types import IndexProgress
 
 WIDEST, NARROWEST = 110, 24
+ROWS_OF_PROMPT = 2
 TAB = 4
 JOINERS = "\u200c\u200d"  # they shape letters and emoji, and show nothing
 # No line begins with these: closing brackets and full stops of scripts that are written without spaces.
@@ -120,7 +124,7 @@ class Marked:
 
     @property
     def has_evidence(self) -> bool:
-        """Whether any of it belongs to the sentence that matched."""
+        """Whether any of it belongs to the sentences that matched."""
         return EVIDENCE in self.marks or EVIDENCE_WORD in self.marks
 
     def strip(self) -> Marked:
@@ -177,20 +181,40 @@ class Terminal:
     """The width of the output in columns, whether it shows styles, and the format of its links.
 
     ``link`` has the fields {host}, {path}, {line} and {column}; it is empty where links are not shown.
+    ``rows`` is the height of the screen, None where the output is not a terminal.
     """
 
     columns: int = 80
     has_styles: bool = False
     link: str = ""
+    rows: int | None = None
 
     @classmethod
     def of_stdout(cls) -> Terminal:
         """The terminal behind standard output."""
-        columns = max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST))
+        screen = shutil.get_terminal_size()
+        columns = max(NARROWEST, min(screen.columns, WIDEST))
         term = os.environ.get("TERM", "")
-        if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or term == "dumb":
+        if not sys.stdout.isatty():
             return cls(columns)
-        return cls(columns, has_styles=True, link="" if term == "linux" else _link_format())
+        if os.environ.get("NO_COLOR") or term == "dumb":
+            return cls(columns, rows=screen.lines)
+        return cls(columns, True, "" if term == "linux" else _link_format(), screen.lines)
+
+    def fits(self, text: str) -> bool:
+        """Whether a text can be read without scrolling, with the prompt below it."""
+        return self.rows is None or text.count("\n") + ROWS_OF_PROMPT < self.rows
+
+    def show(self, text: str, *, uses_pager: bool = True) -> None:
+        """Print a text; through the user's pager where it is longer than the screen."""
+        if uses_pager and not self.fits(text) and _has_pager():
+            # As git has it: -R passes colours on, -X leaves the text on the screen.
+            flags = os.environ.get("LESS", "FRX")
+            os.environ["LESS"] = flags if "R" in flags.upper() else f"{flags} -R"
+            with ctrl_c_is_the_childs():
+                click.echo_via_pager(text, color=True)
+        else:
+            click.echo(text, color=True)
 
     def styled(self, text: str, style: str) -> str:
         """The text in a style, an SGR number or several."""
@@ -219,6 +243,26 @@ class Terminal:
         return f"\x1b]8;;{target}\x1b\\{text}\x1b]8;;\x1b\\"
 
 
+@contextmanager
+def ctrl_c_is_the_childs() -> Iterator[None]:
+    """Leave Ctrl-C to a pager or an editor, which uses it for its own purposes and goes on."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which the child would inherit
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _has_pager() -> bool:
+    """Whether $PAGER, or less, can be run; an empty PAGER is the wish for none."""
+    try:
+        command = shlex.split(os.environ.get("PAGER", "less"))
+    except ValueError:  # a quotation mark without its partner
+        return False
+    is_asked = sys.stdin.isatty() and os.environ.get("TERM") not in {"dumb", "emacs"}
+    return bool(command) and is_asked and shutil.which(command[0]) is not None
+
+
 def _link_format() -> str:
     """The link format of this terminal, with a line only where that is known to work.
 
@@ -240,8 +284,6 @@ def _quoted(text: str) -> str:
 
 
 # --- numbers, lists and JSON -------------------------------------------------------------------------
-
-LISTED_FILES = 5
 
 
 def count(n: int, noun: str) -> str:
@@ -269,20 +311,6 @@ def size(n_bytes: float) -> str:
 def as_json_line(data: object) -> str:
     """Data, dataclasses too, as one line of JSON, in ASCII so that any file name survives any terminal."""
     return json.dumps(data, default=dataclasses.asdict)
-
-
-def by_reason(label: str, files: Iterable[Skipped | Note], *, is_verbose: bool) -> list[str]:
-    """Files as a line for each reason or note, the most common first, with some of the paths."""
-    by_text: dict[str, list[str]] = defaultdict(list)
-    for one in files:
-        by_text[one.reason if hasattr(one, "reason") else one.text].append(one.path)
-    lines = []
-    for text, paths in sorted(by_text.items(), key=lambda pair: -len(pair[1])):
-        listed = paths if is_verbose else paths[:LISTED_FILES]
-        n_more = len(paths) - len(listed)
-        more = f" and {n_more:,} more (-v lists all)" if n_more else ""
-        lines.append(one_line(f"{label:<11}{count(len(paths), 'file')}: {text}: {', '.join(listed)}{more}"))
-    return lines
 
 
 # --- progress on standard error ----------------------------------------------------------------------
@@ -359,6 +387,7 @@ class Progress:
         self._pace = Pace()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
+        self.n_files_done = self.n_files = 0
 
     def __enter__(self) -> Progress:
         if sys.stderr.isatty():
@@ -385,6 +414,7 @@ class Progress:
 
     def update(self, done: IndexProgress) -> None:
         """Show the progress; the callback of an indexing run."""
+        self.n_files_done, self.n_files = done.n_files_done, done.n_files
         if self._bar is None or self._task is None:
             return
         now_s = time.monotonic()

@@ -405,5 +405,5 @@ def _note(document: Document, found: Sequence[Secret]) -> str:
         for kind, start, _ in found[:LISTED]
     ]
     more = f" and {len(found) - LISTED:,} more" if len(found) > LISTED else ""
-    n = f"{len(found):,} secret{'' if len(found) == 1 else 's'}"
-    return f"{n} blanked: {'; '.join(listed)}{more}"
+    n = f"{len(found):,} possible secret{'' if len(found) == 1 else 's'}"
+    return f"{n} hidden: {'; '.join(listed)}{more} (--keep-secrets indexes them)"

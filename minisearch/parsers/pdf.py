@@ -75,9 +75,9 @@ def _extract_pages(document: PdfDocument, contents: Contents) -> None:
         if n_unread == n_pages:
             raise ExtractionError(f"damaged: none of its pages can be read ({count})")
         if n_scanned:
-            raise ExtractionError(f"no text in it ({count}; scanned? minisearch does no OCR)")
+            raise ExtractionError(f"no text found, probably scanned ({count})")
         raise ExtractionError(f"no text in it ({count})")
-    for n, what in ((n_scanned, "without text (scanned?)"), (n_unread, "that cannot be read")):
+    for n, what in ((n_scanned, "without text, probably scanned"), (n_unread, "that cannot be read")):
         if n:
             contents.notes.append(f"{n:,} of {n_pages:,} pages {what}")
     outline = _outline(document)

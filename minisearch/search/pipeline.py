@@ -21,7 +21,7 @@ from minisearch.filters import And, Contains, Filter, Not
 from minisearch.manifest import ScoreBaseline
 from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults
 from minisearch.search.confidence import CONFIDENT_FROM, relevances
-from minisearch.search.evidence import best_sentences, evidence, likeliest_sentences
+from minisearch.search.evidence import best_sentences, evidence
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.ranking import (
     Ranking,
@@ -40,11 +40,6 @@ MIN_CANDIDATES = 100
 CANDIDATES_PER_RESULT = 5
 MAX_COMPARED = 2_000  # beyond, only equal texts count as copies: the matrix of cosines would be too large
 MAX_HITS = 2**31  # no limit
-
-# For evidence the query's words are weighed by their rarity in the first candidates, whatever k is. Compared
-# with rarity among three results, this changes 12 of 1,572 sentences (see `evidence.WORDS_COUNT`), 4 for the
-# better and 4 for the worse; rarity in the whole index changes 31, 8 for the better and 11 for the worse.
-N_FOUND_FIRST = 5
 
 
 def combined_filter(query: Query, where: Filter | None) -> Filter | None:
@@ -142,8 +137,7 @@ class Pipeline:
         relevance = self._relevances(candidates, query, vector, options.mode)
         results = self._results(groups, ranking, chunks, relevance)
         if options.evidence and results:
-            found_first = [chunks[id_] for id_ in candidates.ids[:N_FOUND_FIRST].tolist()]
-            results = self._with_evidence(results, chunks, query, vector, found_first)
+            results = self._with_evidence(results, chunks, query, vector)
         return SearchResults(
             results=tuple(results),
             query=query,
@@ -251,35 +245,24 @@ class Pipeline:
         chunks: dict[int, StoredChunk],
         query: Query,
         vector: FloatArray | None,
-        found_first: Sequence[StoredChunk],
     ) -> list[SearchResult]:
-        """The same results, each with the sentence that answers the query best."""
-        words = _words(query)
-        texts = [result.text for result in results]
-        headings = [result.heading for result in results]
-        first = [(chunk.text, chunk.heading) for chunk in found_first]
-        spans: Sequence[tuple[int, int, float | None]]
-        if vector is None or self.encoder is None:
-            spans = likeliest_sentences(words, texts, headings=headings, found_first=first)
-        else:
-            spans = best_sentences(
-                words,
-                texts,
-                self.encoder.encode_document,
-                vector,
-                headings=headings,
-                found_first=first,
-                cosines=[result.trace.cosine for result in results],
-                word_vectors=getattr(self.encoder, "word_vectors", None),  # a caller's encoder may lack it
-            )
+        """The same results, each with the sentences that answer the query best."""
+        # A caller's encoder may lack word vectors.
+        word_vectors = None if vector is None else getattr(self.encoder, "word_vectors", None)
+        marks = best_sentences(
+            _words(query),
+            [result.text for result in results],
+            headings=[result.heading for result in results],
+            word_vectors=word_vectors,
+        )
         return [
-            replace(result, evidence=_evidence_at(chunks[result.chunk_id], *span))
-            for result, span in zip(results, spans, strict=True)
+            replace(result, evidence=_evidence_at(chunks[result.chunk_id], *mark))
+            for result, mark in zip(results, marks, strict=True)
         ]
 
 
 def _evidence_at(chunk: StoredChunk, start: int, end: int, score: float | None) -> Evidence:
-    """The sentence at ``start:end`` of a passage, with its place in the file."""
+    """The sentences at ``start:end`` of a passage, with their place in the file."""
     found = evidence(chunk.text, chunk.anchors or [(0, chunk.line, 1)], start, end, score)
     return found if chunk.page is None else replace(found, page=chunk.page + bisect(chunk.page_breaks, start))
 

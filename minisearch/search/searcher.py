@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from minisearch.errors import InputError
+from minisearch.errors import InputError, WeightsNotFound
 from minisearch.manifest import DEFAULT_MODEL, Manifest
 from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
@@ -28,6 +28,7 @@ from minisearch.search.query import checked_query, is_number, parse_query
 from minisearch.search.rerank import Rerankers
 from minisearch.search.spelling import corrected
 from minisearch.stores import open_store
+from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IndexStatus
 
@@ -78,7 +79,7 @@ class Searcher:
         def search(store: LocalStore) -> SearchResults:
             manifest = Manifest.read(store, self._location.folder)
             with store.snapshot():
-                passages = passages_at(store.passages(key), path, line)
+                passages = passages_at(self._passages(store, key, path), path, line)
                 ids = np.array([passage.id for passage in passages], np.int64)
                 encoder = None
                 if options.evidence:
@@ -112,6 +113,28 @@ class Searcher:
                 return why_not(search, store, self._location, key, path, line, options, stored)
 
         return self._current(explain)
+
+    def passages(self, path: str | os.PathLike[str]) -> tuple[str, Sequence[StoredChunk]]:
+        """The path of a document as it is shown, and its passages; InputError if it is not in the index."""
+        key = self._location.key_of(str(real_path(path, must_exist=False)))
+        return self._location.shown(key), self._current(lambda store: self._passages(store, key, path))
+
+    def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
+        """Those of these passages that are still in the index, by id."""
+        return self._current(lambda store: store.chunks(ids))
+
+    def count_tokens(self, text: str) -> int:
+        """The number of tokens that the model of the index makes of a text."""
+        manifest = self._current(lambda store: Manifest.read(store, self._location.folder))
+        return len(self._encoders.to_add(manifest.model, 0).tokenizer.spans([text])[0])
+
+    def has_reranker(self) -> bool:
+        """Whether the weights of a reranker are on this machine; nothing is loaded or downloaded."""
+        try:
+            self._rerankers.kind("auto")
+        except WeightsNotFound:
+            return False
+        return True
 
     def similarity(self, texts: Sequence[str]) -> FloatArray:
         """`MiniSearch.similarity`."""
@@ -165,6 +188,19 @@ class Searcher:
             notes=self._location.all_shown(notes),
         )
 
+    def _passages(self, store: LocalStore, key: str, given: str | os.PathLike[str]) -> Sequence[StoredChunk]:
+        """The passages of a document; InputError, with the nearest name in the index, if there is none."""
+        passages = store.passages(key)
+        if not passages:
+            import difflib  # imported only after a mistake
+
+            name_of = {path: os.path.basename(path) for path in store.documents()}  # noqa: PTH119 - strings
+            near = difflib.get_close_matches(os.path.basename(key), name_of.values(), n=1)  # noqa: PTH119
+            if near:
+                shown = self._location.shown(next(path for path in name_of if name_of[path] == near[0]))
+                raise InputError(f"{os.fspath(given)} is not in the index: did you mean {shown}?")
+        return passages_at(passages, given, None)
+
     def _current(self, read: Callable[[LocalStore], T]) -> T:
         """Call ``read`` with the current index, again if the index was replaced meanwhile."""
         with self._lock:
@@ -201,7 +237,7 @@ class Searcher:
         tokenizer = None
         if options.mode != "lexical":
             model = Manifest.read(store, self._location.folder).model
-            tokenizer = self._encoders.to_query(model, query.text).tokenizer
+            tokenizer = self._encoders.to_add(model, 0).tokenizer
         with store.snapshot():
             return replace(query, text=corrected(query.text, store, tokenizer))
 

@@ -1,9 +1,9 @@
-"""Splits a passage into sentences, without its markup.
+"""Splits a passage into sentences, without its markup, and says of what kind each is.
 
 A passage's text comes in, with the headings above it; spans go out.  Lines that are no prose are recognised
-by their form: front matter, headings, items of lists, rows of tables, code, the directives of
-reStructuredText.  Where a sentence ends within its paragraph is left to `text`, which of them answers a
-query to `evidence`.
+by their form: front matter, headings, items of lists, rows of tables, code, docstrings and comments, the
+directives of reStructuredText, headers and greetings of mail, captions, references.  Where a sentence ends
+within its paragraph is left to `text`, which of them answers a query to `evidence`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Literal, NamedTuple
 
 from minisearch.text import LETTER_OR_DIGIT, UNSPACED, front_matter, sentence_starts
 
-MAX_CHARACTERS = 300  # a longer sentence is no evidence: it fills four lines of a terminal
+MAX_CHARACTERS = 600  # a longer sentence is cut: it would fill eight lines of a terminal
 
 Span = tuple[int, int]
+Kind = Literal["prose", "code", "question", "lead-in", "title", "aside", "heading"]
+
+
+class Sentence(NamedTuple):
+    """A sentence of a passage: its span, its kind, the number of its paragraph.
+
+    A lead-in ends with a colon.  A title is a short line by itself with text below.  An aside is no answer:
+    a caption, a reference, a greeting, the header of a mail or of a table, the name of another place.
+    """
+
+    start: int
+    end: int
+    kind: Kind
+    paragraph: int
+
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
@@ -27,40 +43,34 @@ MIN_WORDS_AT_ADDRESS = 3  # "More information: <address>" says nothing
 
 FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(\S*)")
 UNDERLINE = re.compile(r"([^\w\s])\1{2,}[ \t]*")
+TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{3,}[-:| \t]*")
 ATX_HEADING = re.compile(r" {0,3}#{1,6}[ \t]")
+NUMBERED_HEADING = re.compile(r"[ \t]*\d+(?:\.\d+)+\.?[ \t]+[^\W\d_][^.!?:;]{2,70}")
 NUMBERING = (  # not a German date
     r"\d{1,9}[.)](?![ \t]+(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November"
     r"|Dezember)\b)"
 )
-ITEM_OR_ROW = re.compile(rf"[ \t]*(?:(?:[-*+•>]|{NUMBERING})[ \t]|\|)")
+ITEM_OR_ROW = re.compile(rf"[ \t]*(?:(?:[-*+•]|#\.|[a-z]\)|o(?=[ \t]+[a-z])|{NUMBERING})[ \t]|\|)")
+FIELD_OR_ARGUMENT = re.compile(r"[ \t]*(?::\w[\w \t]*:|\w+[ \t]?\([^()\n]*\):)[ \t]+\S")  # ":param x: y"
+LABEL = re.compile(r"[ \t]*(?:[\w*'-]+[ \t]--?(?=[ \t])|\w+:)[ \t]+\S")  # "tom: y", "x -- y"
+MIN_LABELS = 2
 MARKS = re.compile(  # at the beginning of such a line
-    rf"[ \t]*(?:(?:[-*+•>#]+|{NUMBERING}|//+|\.\.[ \t]+[\w-]+::)[ \t]+|\|[ \t]*)*"
+    rf"[ \t]*(?:(?:[-*+•>#]+|#\.|[a-z]\)|o(?=[ \t]+[a-z])|{NUMBERING}|//+|\.\.[ \t]+[\w-]+::)[ \t]+"
+    r"|[rbf]?(?:\"{3}|'{3})[ \t]*|\|[ \t]*)*"
 )
 DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+([\w:-]+)::(?:[ \t]+\S*)?[ \t]*")  # reStructuredText's
 TARGET_OR_OPTION = re.compile(r"[ \t]*(?:\.\.[ \t]+_.*:.*|:[\w-]+:(?:[ \t]+\S*)?[ \t]*)")
 PROSE_DIRECTIVES = frozenset(
-    [
-        "note",
-        "warning",
-        "tip",
-        "important",
-        "caution",
-        "hint",
-        "seealso",
-        "attention",
-        "danger",
-        "versionadded",
-        "versionchanged",
-        "deprecated",
-        "rst-class",
-        "container",
-        "topic",
-        "only",
-    ]
+    """
+    note warning tip important caution hint seealso attention danger versionadded versionchanged deprecated
+    rst-class container topic only
+    """.split()  # noqa: SIM905 - one per line would be 16 lines
 )
 
 FIELD = re.compile(r"[ \t]+\S|[\w\"'][\w .\"'/-]*[:=]|-(?:[ \t]|$)|[#\[\]{}]|[ \t]*$")
 
+DOCSTRING = re.compile(r"\"{3}|'{3}")
+COMMENT_OF_SCRIPT = re.compile(r"#(?!#)")
 COMMENT = re.compile(r"[ \t]*(?:#(?!!)|//|--[ ]|/?\*+[ ])")
 
 # A line that looks like code: by its end, as a key or an assignment, by its first word.  A paragraph is code
@@ -75,29 +85,50 @@ CODE_LINE = re.compile(
     re.VERBOSE,
 )
 
+MAIL_HEADER = re.compile(
+    r"(?:From|To|Cc|Bcc|Subject|Date|Sent|Reply-To|Message-ID|Von|An|Betreff|Datum|Gesendet): .*"
+)
+MIN_MAIL_HEADERS = 2
+ASIDE = re.compile(
+    r"""(?: (?:Figure|Fig\.|Table|Listing|Abbildung|Abb\.|Tabelle)\s+\d+[.:].*           # captions
+      | \[[\w#]+\]_?\s.* | \[\^[\w-]+\]:.* | [A-Z][\w'-]+,\s(?:[A-Z]\.[ ]?)+.*\(\d{4}\).*     # references
+      | (?:Dear|Hi|Hello|Hallo|Liebe[rs]?|Sehr\s+geehrte\w*)\b[^.!?,]{0,40}[,!]?          # greetings
+      | (?:(?:Best|Kind|Many|Warm)\s)?(?:wishes|regards|Regards|Thanks|Cheers)\b[^.]{0,20}
+      | Mit\s(?:freundlichen|besten)\sGrüßen,? | (?:Viele|Beste|Liebe)\sGrüße,?
+      | On\s.*\swrote: | Am\s.*\sschrieb\s.*:
+      | (?:See|Siehe)\s(?:also|auch)\b.* | (?:More|Further)\s(?:information|reading)\b.*    # pointers
+      | (?:(?:Prev|Previous|Next|Up|Home)\b[\s|]*)+
+      | .*(?:\.[ ]){5,}.* )""",  # a table of contents
+    re.VERBOSE | re.DOTALL,
+)
+MAX_TITLE_WORDS = 10
+MAX_ASIDE_CHARACTERS = 200
+LOWER_START = re.compile(r"(?<=[a-z0-9)]{3}[.!?])\s+(?=[a-z])")
+
 
 def sentences(text: str, *, heading: str = "") -> list[Span]:
     """The spans of a text's sentences, in order, not empty, without overlap.
 
     Each item of a list, row of a table and line of code is a sentence, without its marks; the lines of a
-    wrapped paragraph are joined.  Headings, recognised by their marks or as the last title in ``heading``,
-    are left out unless there is nothing else; so are front matter, bare commands and addresses if there is
-    anything in words.  No sentence is longer than 300 characters.
+    wrapped paragraph are joined.  Headings and asides are left out unless there is nothing else; so are front
+    matter, bare commands and addresses if there is anything in words.
     """
-    return [span for span, _ in sentences_and_code(text, heading=heading)]
+    every = kinds_of_sentences(text, heading=heading)
+    said = [one for one in every if one.kind not in {"heading", "aside"}]
+    return [(one.start, one.end) for one in said or every]
 
 
-def sentences_and_code(text: str, *, heading: str = "") -> list[tuple[Span, bool]]:
-    """The same spans, each with whether it is a line of code and not a comment."""
-    title = heading.rpartition(" > ")[2]
+def kinds_of_sentences(text: str, *, heading: str = "") -> list[Sentence]:
+    """The same sentences with their kinds, and the asides among them; headings if there is nothing else."""
     for start in dict.fromkeys([end_of_fields(text), 0]):
-        units = _Units(text, start, title)
-        found = [(span, is_code) for *unit, is_code in units.prose for span in _split(text, *unit)]
-        worded = [(span, is_code) for span, is_code in found if not _is_bare(text[slice(*span)], is_code)]
-        if any(not is_code for _, is_code in worded):
+        units = _Units(text, start, heading)
+        found = units.sentences()
+        worded = [one for one in found if not _is_bare(text[one.start : one.end], one.kind == "code")]
+        if any(one.kind not in {"code", "aside"} for one in worded):
             return worded
-    found = found or [(span, False) for unit in units.headings for span in _split(text, *unit)]
-    return found or [(span, False) for span in _pieces(text, 0, len(text))[:1]]
+    for start, end in units.headings if not found else ():
+        found += [Sentence(*span, "heading", 0) for span in _split(text, start, end, is_code=False)]
+    return found or [Sentence(*span, "prose", 0) for span in _pieces(text, 0, len(text))[:1]]
 
 
 def _is_bare(sentence: str, is_code: bool) -> bool:
@@ -121,63 +152,117 @@ def end_of_fields(text: str) -> int:
     return len(found[0].rstrip("\r\n"))
 
 
-class _Units:
-    """The spans of a text's paragraphs, list items, table rows and lines of code; its headings apart."""
+class _Unit(NamedTuple):
+    """A paragraph, an item of a list, a row of a table, or a line of code."""
 
-    def __init__(self, text: str, start: int, title: str) -> None:
-        self.prose: list[tuple[int, int, bool]] = []  # start, end, whether it is code
+    start: int
+    end: int
+    is_code: bool
+    is_aside: bool
+    paragraph: int
+
+
+class _Units:
+    """The units of a text in order; its headings apart."""
+
+    def __init__(self, text: str, start: int, heading: str) -> None:
+        self.units: list[_Unit] = []
         self.headings: list[Span] = []
         self._text = text
-        self._title = title
+        self._titles = {_title(part) for part in heading.split(" > ")} - {""}
+        self._paragraph = 0
         self._is_open = False  # whether the next line may continue the last unit
+        self._is_comment = False  # whether the last unit is a comment
         self._is_line_by_line = False  # whether each line of this paragraph is a unit
+        self._is_labelled = False  # whether its lines with labels are
         self._is_fenced = self._begins_fenced(start)
         self._code_margin: int | None = None  # lines of the open literal block are indented more than this
-        for paragraph in _paragraphs(text, start):
+        for paragraph, is_docstring in _paragraphs(text, start):
             lines = [text[start:end] for start, end in paragraph]
-            is_code, self._is_line_by_line = _is_code(lines), _is_line_by_line(lines)
+            is_code = not is_docstring and _is_code(lines)
+            self._is_line_by_line = not is_docstring and _is_line_by_line(lines)
+            self._is_labelled = _n_matching(LABEL, lines) >= MIN_LABELS
+            is_mail = _n_matching(MAIL_HEADER, lines) >= MIN_MAIL_HEADERS
             for (start, end), below in zip(paragraph, [*lines[1:], ""], strict=True):
-                self._add(start, end, below, is_code)
-            self._is_open = False
+                if is_mail and MAIL_HEADER.match(text, start, end):
+                    self._put(start, end, is_aside=True)
+                else:
+                    self._add(start, end, below, is_code)
+            self._is_open = self._is_comment = False
+            self._paragraph += 1
+
+    def sentences(self) -> list[Sentence]:
+        """The units' sentences."""
+        found = []
+        paragraphs = [unit.paragraph for unit in self.units]
+        for unit in self.units:
+            is_alone = paragraphs.count(unit.paragraph) == 1 and unit.paragraph != paragraphs[-1]
+            is_aside = unit.is_aside or _is_aside(self._text, unit)
+            for span in _split(self._text, unit.start, unit.end, is_code=unit.is_code):
+                kind = "aside" if is_aside else _kind(self._text[slice(*span)], unit.is_code)
+                if kind == "prose" and is_alone and span[1] >= unit.end and _is_title(self._text, *span):
+                    kind = "title"
+                found.append(Sentence(*span, kind, unit.paragraph))
+        return found
 
     def _begins_fenced(self, start: int) -> bool:
         """Whether a fence was opened before the passage: an odd number, the first without a language."""
         fences = [found for a, b in _lines(self._text, start) if (found := FENCE.match(self._text, a, b))]
         return len(fences) % 2 == 1 and not fences[0][1]
 
+    def _put(self, start: int, end: int, *, is_code: bool = False, is_aside: bool = False) -> None:
+        self.units.append(_Unit(start, end, is_code, is_aside, self._paragraph))
+
+    def _continue(self, end: int) -> None:
+        self.units[-1] = self.units[-1]._replace(end=end)
+
     def _add(self, start: int, end: int, below: str, is_code: bool) -> None:
         line = self._text[start:end]
         was_open, self._is_open = self._is_open, False
+        was_comment, self._is_comment = self._is_comment, False
         if FENCE.match(line):
             self._is_fenced = not self._is_fenced
         elif not LETTER_OR_DIGIT.search(line):
             if was_open and UNDERLINE.fullmatch(line) and self._is_one_line():
-                self.headings.append(self.prose.pop()[:2])
-        elif self._is_fenced:
-            self.prose.append((start, end, not _is_comment(line)))
-        elif TARGET_OR_OPTION.fullmatch(line):
+                self.headings.append(self.units.pop()[:2])
+        elif TARGET_OR_OPTION.fullmatch(line) and not self._is_fenced:
             return
-        elif self._is_literal(line) or is_code:
-            self.prose.append((start, end, not _is_comment(line)))
-        elif ATX_HEADING.match(line) or line.strip() == self._title or _is_header(line, below):
+        elif self._is_fenced or self._is_literal(line) or is_code:
+            self._is_comment = _is_comment(line, was_comment=was_comment)
+            if was_comment and self._is_comment:
+                self._continue(end)
+            else:
+                self._put(start, end, is_code=not self._is_comment)
+        elif ATX_HEADING.match(line) or _title(line) in self._titles or self._is_heading(line, was_open):
             self.headings.append((start, end))
+        elif _is_header(line, below) or (line.lstrip().startswith("|") and TABLE_RULE.fullmatch(below)):
+            self._put(start, end, is_aside=True)
         elif directive := DIRECTIVE.fullmatch(line):
             self._code_margin = None if directive[1] in PROSE_DIRECTIVES else _indentation(line)
         else:
             self._add_prose(start, end, line, was_open)
 
     def _add_prose(self, start: int, end: int, line: str, was_open: bool) -> None:
-        is_apart = self._is_line_by_line or ITEM_OR_ROW.match(line) or _is_row(line)
+        is_apart = (
+            self._is_line_by_line
+            or ITEM_OR_ROW.match(line)
+            or FIELD_OR_ARGUMENT.match(line)
+            or (self._is_labelled and LABEL.match(line))
+            or _is_row(line)
+        )
         if was_open and not is_apart:
-            self.prose[-1] = (self.prose[-1][0], end, False)
+            self._continue(end)
         else:
-            self.prose.append((start, end, False))
+            self._put(start, end)
         if line.rstrip().endswith("::"):
             self._code_margin = _indentation(line)
         self._is_open = not (line.lstrip().startswith("|") or _is_row(line))  # a row ends with its line
 
+    def _is_heading(self, line: str, was_open: bool) -> bool:
+        return not was_open and NUMBERED_HEADING.fullmatch(line) is not None
+
     def _is_one_line(self) -> bool:
-        return not LINE_END.search(self._text, *self.prose[-1][:2])
+        return not LINE_END.search(self._text, *self.units[-1][:2])
 
     def _is_literal(self, line: str) -> bool:
         """Whether a line belongs to the open literal block."""
@@ -186,21 +271,67 @@ class _Units:
         return self._code_margin is not None
 
 
-def _paragraphs(text: str, position: int) -> Iterator[list[Span]]:
-    """The lines between blank ones, from a position on."""
+def _is_aside(text: str, unit: _Unit) -> bool:
+    """Whether a unit is one, such as a caption of two sentences."""
+    if unit.is_code or unit.end - unit.start > MAX_ASIDE_CHARACTERS:
+        return False
+    marks = MARKS.match(text, unit.start, unit.end)
+    assert marks  # it matches the empty string too
+    return ASIDE.fullmatch(text, marks.end(), unit.end) is not None
+
+
+def _kind(sentence: str, is_code: bool) -> Kind:
+    if is_code:
+        return "code"
+    if ASIDE.fullmatch(sentence):
+        return "aside"
+    if sentence.rstrip("\"')”").endswith(("?", "？")):
+        return "question"
+    return "lead-in" if sentence.endswith((":", "：")) else "prose"
+
+
+def _is_title(text: str, start: int, end: int) -> bool:
+    """Whether it is a short line without a stop."""
+    sentence = text[start:end]
+    return (
+        not LINE_END.search(sentence)
+        and sentence[-1] not in ".!?:;,。！？"
+        and len(sentence.split()) <= MAX_TITLE_WORDS
+        and not _is_row(sentence)
+        and not ITEM_OR_ROW.match(text, text.rfind("\n", 0, start) + 1, end)
+    )
+
+
+def _title(line: str) -> str:
+    """A heading without its marks, as they differ between a file and its path of headings."""
+    return line.strip("#*=¶ \t\r\n")
+
+
+def _paragraphs(text: str, position: int) -> Iterator[tuple[list[Span], bool]]:
+    """The lines between blank ones, from a position on, and whether they belong to a docstring."""
     paragraph: list[Span] = []
+    is_docstring = False
     for start, end in _lines(text, position):
-        if text[start:end].strip():
-            paragraph.append((start, end))
-        elif paragraph:
-            yield paragraph
+        line = text[start:end]
+        n_quotes = len(DOCSTRING.findall(line))
+        is_opening = n_quotes > 0 and not is_docstring and DOCSTRING.match(line.lstrip(" \trbf")) is not None
+        if paragraph and (is_opening or not line.strip()):
+            yield paragraph, is_docstring
             paragraph = []
+        is_docstring = is_docstring or (is_opening and line.strip(" \trbf\"'") != "")
+        if line.strip():
+            paragraph.append((start, end))
+        if is_docstring and n_quotes and (n_quotes % 2 == 0 or not is_opening):
+            yield paragraph, True
+            paragraph, is_docstring = [], False
     if paragraph:
-        yield paragraph
+        yield paragraph, is_docstring
 
 
 def _is_code(lines: Sequence[str]) -> bool:
-    """Whether most lines of a paragraph are code; lines with # do not count, they may be comments."""
+    """Whether most lines of a paragraph are code; lines with # count only if most have just one."""
+    if len(lines) > 1 and 3 * _n_matching(COMMENT_OF_SCRIPT, lines) > 2 * len(lines):
+        return True
     counted = [line for line in lines if LETTER_OR_DIGIT.search(line) and not line.lstrip().startswith("#")]
     return len(lines) > 1 and 2 * sum(CODE_LINE.match(line) is not None for line in counted) > len(counted)
 
@@ -217,6 +348,10 @@ def _is_line_by_line(lines: Sequence[str]) -> bool:
     return len(lines) > 2 or not any(line.rstrip().endswith(tuple(".!?,;:-")) for line in lines)
 
 
+def _n_matching(pattern: re.Pattern[str], lines: Sequence[str]) -> int:
+    return sum(pattern.match(line) is not None for line in lines)
+
+
 def _is_row(line: str) -> bool:
     """Whether it is a row of a table as parsers write it: "Keys; Deposit: 50; Due: March"."""
     cells = line.split("; ")
@@ -229,9 +364,9 @@ def _is_header(line: str, below: str) -> bool:
     return len(names) > 1 and _is_row(below) and all(f"{name}: " in below for name in names[1:])
 
 
-def _is_comment(line: str) -> bool:
-    """Whether a line of code is a comment in words."""
-    return COMMENT.match(line) is not None and len(WORD.findall(line)) > 2
+def _is_comment(line: str, *, was_comment: bool) -> bool:
+    """Whether a line of code is a comment in words, or goes on with one."""
+    return COMMENT.match(line) is not None and (was_comment or len(WORD.findall(line)) > 2)
 
 
 def _lines(text: str, position: int = 0) -> list[Span]:
@@ -245,32 +380,32 @@ def _indentation(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def _split(text: str, start: int, end: int) -> list[Span]:
-    """A unit's sentences, without the marks before it."""
-    marks = MARKS.match(text, start, end)
-    assert marks  # it matches the empty string too
+def _split(text: str, start: int, end: int, *, is_code: bool) -> list[Span]:
+    """A unit's sentences, without the marks before them; a line of code is one."""
     if text[start:end].lstrip().startswith("|"):
         end = start + len(text[start:end].rstrip("| \t"))
-    start = marks.end() if marks.end() < end else start
-    starts = [start, *sentence_starts(text, start, end), end]
-    pieces = [piece for a, b in pairwise(starts) for piece in _pieces(text, a, b)]
+    starts = [] if is_code else sentence_starts(text, start, end)
+    if not is_code and text[start:end].lstrip(" \t#/-*>")[:1].islower():  # notes without capitals
+        starts = sorted({*starts, *(found.end() for found in LOWER_START.finditer(text, start, end))})
+    pieces = []
+    for first, last in pairwise([start, *starts, end]):
+        marks = MARKS.match(text, first, last)
+        assert marks  # it matches the empty string too
+        pieces += _pieces(text, marks.end() if marks.end() < last else first, last)
     return [piece for piece in pieces if LETTER_OR_DIGIT.search(text, *piece)]
 
 
 def _pieces(text: str, start: int, end: int) -> list[Span]:
-    """The span without white space around it, in pieces of at most 300 characters, cut at spaces."""
+    """The span without white space around it and quotes after it, in pieces of at most 600 characters."""
+    while end > start and (text[end - 1].isspace() or text.endswith(('"""', "'''"), start, end)):
+        end -= 1 if text[end - 1].isspace() else 3
     pieces: list[Span] = []
     while True:
         while start < end and text[start].isspace():
             start += 1
-        while end > start and text[end - 1].isspace():
-            end -= 1
         if end - start <= MAX_CHARACTERS:
             return [*pieces, (start, end)] if start < end else pieces
         limit = start + MAX_CHARACTERS
         cut = next((i for i in range(limit, start + MAX_CHARACTERS // 2, -1) if text[i].isspace()), limit)
-        stop = cut
-        while text[stop - 1].isspace():
-            stop -= 1
-        pieces.append((start, stop))
+        pieces.append((start, start + len(text[start:cut].rstrip())))
         start = cut

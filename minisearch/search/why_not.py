@@ -202,14 +202,23 @@ def _outranked(
         return "varied", f"its passage is at rank {best.rank}, and results that differ more were preferred"
     by_meaning = min((one.trace.dense_rank for one in own if one.trace.dense_rank), default=None)
     by_words = min((one.trace.lexical_rank for one in own if one.trace.lexical_rank), default=None)
-    ranks = [f"{rank:,} {how}" for rank, how in ((by_meaning, "by meaning"), (by_words, "by words")) if rank]
-    if not by_words and results.mode != "dense":
-        ranks.append("not by words: it has none of them")
-    margin = f", {min(scores) - best.score:.3f} below the last result" if scores else ""
-    where = f"its best passage, at line {best.line}, is at rank {best.rank:,} of {len(ranked):,}{margin}"
     # In one mode alone another passage of the file may rank higher.
-    of_all = "its passages " if len(own) > 1 else ""
+    ranks = [
+        f"{how} it is {ordinal(n)}" for n, how in ((by_meaning, "by meaning"), (by_words, "by words")) if n
+    ]
+    if not by_words and results.mode != "dense":
+        ranks.append("it has none of the words")
+    where = f"ranked {ordinal(best.rank)} of {len(ranked):,}; the page shows {len(results):,}"
     single = min((rank for rank in (by_meaning, by_words) if rank), default=None)
-    if results.mode == "hybrid" and not results.n_reranked and single is not None and single <= k:
-        return "fused away", f"{where}; alone {of_all or 'it '}would be at rank {' and '.join(ranks)}"
-    return "outranked", f"{where} ({of_all and of_all + 'at best '}{'; '.join(ranks)})"
+    is_lost = results.mode == "hybrid" and not results.n_reranked and single is not None and single <= k
+    return "fused away" if is_lost else "outranked", "; ".join([where, *ranks])
+
+
+def ordinal(n: int) -> str:
+    """A number as a rank.
+
+    >>> [ordinal(n) for n in (1, 2, 3, 4, 11, 1_122)]
+    ['1st', '2nd', '3rd', '4th', '11th', '1,122nd']
+    """
+    ending = "th" if n % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n:,}{ending}"

@@ -108,8 +108,3 @@ def test_another_model_is_named_whole(folder: Path, tmp_path: Path) -> None:
         (model / name).write_text("{}")
     told = run("index", "my", "--index", INDEX, "--model", str(model), code=1).stderr
     assert advised(told, "index") == ["index", "PATH", "--index", "NEW_FOLDER", "--model", str(model)]
-
-
-def test_the_name_of_a_file_that_looks_like_an_option_is_quoted(folder: Path) -> None:
-    (folder / "-a b.md").write_text("text")
-    assert run("index", "-a b.md", code=2).stderr.endswith("For the file of that name: './-a b.md'\n")

@@ -146,6 +146,11 @@ def test_a_document_without_headings_is_shown_with_its_title() -> None:
     assert shown(result(title="About tasks")).splitlines()[1] == f"{INDENT}About tasks"
 
 
+def test_the_title_of_the_document_goes_before_its_headings_once() -> None:
+    assert shown(result(title="Tasks", heading="Retry")).splitlines()[1] == f"{INDENT}Tasks > Retry"
+    assert shown(result(title="Tasks", heading="tasks > Retry")).splitlines()[1] == f"{INDENT}tasks > Retry"
+
+
 @pytest.mark.parametrize(
     ("query", "text", "marked"),
     [
@@ -217,21 +222,32 @@ def test_a_link_opens_the_file_at_the_line_where_the_terminal_can() -> None:
 
 def test_merged_places_are_listed_and_many_of_them_counted() -> None:
     merged = tuple(Place(f"docs/copy{n}.md", n, n, n) for n in range(1, 8))
-    assert shown(result(merged=merged[:2])).splitlines()[-1] == "    also: docs/copy1.md:1, docs/copy2.md:2"
-    lines = shown(result(merged=merged), terminal=Terminal(40)).splitlines()
+    assert shown(result(merged=merged[:2])).splitlines()[-1] == "    also: docs/copy1.md:1; docs/copy2.md:2"
+    lines = shown(result(merged=merged), terminal=Terminal(44)).splitlines()
     assert lines[2:] == [
-        "    also: docs/copy1.md:1,",
-        "          docs/copy2.md:2,",
-        "          docs/copy3.md:3,",
-        "          docs/copy4.md:4 and 3 more",
+        "    also: docs/copy1.md:1; docs/copy2.md:2;",
+        "          docs/copy3.md:3; docs/copy4.md:4;",
+        "          docs/copy5.md:5; docs/copy6.md:6 and 1 more",
     ]
+
+
+def test_a_path_is_named_once_with_its_lines_or_pages() -> None:
+    def also(path: str, *places: tuple[str, int, int | None]) -> str:
+        merged = tuple(Place(name, line, line, n, page) for n, (name, line, page) in enumerate(places))
+        return shown(result(path=path, line=1, merged=merged)).splitlines()[-1].strip()
+
+    assert also("a.md", ("b.md", 9, None), ("a.md", 7, None), ("b.md", 3, None)) == "also: line 7; b.md:3, 9"
+    assert also("a.md", ("a.md", 30, None), ("a.md", 4, None)) == "also: lines 4, 30"
+    assert also("a.pdf", ("a.pdf", 30, 4), ("b.pdf", 4, 2), ("a.pdf", 60, 9)) == "also: p. 4, 9; b.pdf p. 2"
+    assert also("a.md", ("b.docx", 30, None), ("b.docx", 4, None)) == "also: b.docx"
+    assert "also" not in also("a.docx", ("a.docx", 30, None))
 
 
 def test_equal_places_are_listed_once_without_that_of_the_result() -> None:
     merged = [Place("a.xlsx", n, n, n, page) for n, page in [(8, 1), (9, 2), (10, 2), (11, 1)]]
     merged += [Place("a.txt", 1, 1, n) for n in (12, 13)]
     lines = shown(result(path="a.xlsx", page=1, merged=tuple(merged))).splitlines()
-    assert lines[-1] == "    also: a.xlsx sheet 2, a.txt:1"
+    assert lines[-1] == "    also: sheet 2; a.txt:1"
     assert "also" not in shown(result(path="a.txt", line=1, merged=tuple(merged[4:])))
     at_evidence = Place("docs/tasks.md", 7, 7, 14)
     assert "also" not in shown(result("Run.", "Run.", merged=(at_evidence,)))
@@ -257,7 +273,9 @@ def test_a_remark_is_dim_and_last() -> None:
         ("a/paper.pdf", 12, "a/paper.pdf p. 12"),
         ("TALK.PPTX", 3, "TALK.PPTX slide 3"),
         ("sums.xlsx", 1, "sums.xlsx sheet 1"),
-        ("book.epub", 9, "book.epub chapter 9"),
+        ("book.epub", 9, "book.epub"),
+        ("letter.docx", None, "letter.docx"),
+        ("mail.eml", None, "mail.eml"),
         ("book.ipynb", 4, "book.ipynb:7:3"),
         ("paper.pdf", None, "paper.pdf:7:3"),
         ("paper.md", 2, "paper.md:7:3"),

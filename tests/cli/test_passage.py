@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 
 import pytest
 from hypothesis import given, settings
@@ -45,6 +46,54 @@ def written(*lines: str, path: str = "a.md", columns: int = 110) -> list[str]:
 def test_a_paragraph_that_its_author_wrapped_is_put_together() -> None:
     assert written(*WRAPPED) == [JOINED]
     assert written(*WRAPPED, path="LICENSE") == [JOINED]
+
+
+PROSE = (
+    "When you run a playbook, the values of (nested) variables are read, 3 times at most. `Facts` are "
+    'gathered first; "magic" variables are set by Ansible itself and cannot be changed. See :ref:`facts` '
+    "and [the guide](guide.md) for more, or ask in the forum: somebody will know."
+)
+
+
+@pytest.mark.parametrize("path", ["a.md", "notes.txt", "a.rst"])
+@pytest.mark.parametrize("columns", [*range(32, 100, 7)])
+def test_a_paragraph_wrapped_at_any_width_is_put_together(columns: int, path: str) -> None:
+    wrapped = textwrap.wrap(PROSE, columns, break_on_hyphens=False)
+    assert written(*wrapped, path=path, columns=400) == [PROSE]
+    below = ["", *textwrap.wrap("One more paragraph of only two lines that is wrapped.", columns)[:2]]
+    joined = written(*wrapped, *below, path=path, columns=400)
+    assert len(joined) == 3, "a short paragraph beside it is wrapped at the same column"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Ada Lovelace", "12 St James's Square", "London"],
+        ["Roses are red,", "violets are blue,", "sugar is sweet,", "and so are you."],
+        ["Name: Ada Lovelace, the first programmer, from London", "Phone: 12", "Fax: none"],
+        ["Name: " + "a long name " * 6, "Phone: 12", "Fax: none"],
+        ["A line that ends in two spaces is a line break in Markdown, so it stays  ", "and so on."],
+        ["> A quotation of a line that is long enough to be taken for a wrapped one,", "> and its end."],
+    ],
+    ids=lambda lines: lines[0][:12],
+)
+def test_short_lines_and_lines_with_a_meaning_are_kept(lines: list[str]) -> None:
+    assert written(*lines) == [line.rstrip() for line in lines]
+
+
+def test_lines_of_markup_alone_are_left_out_of_an_excerpt_and_kept_in_the_whole() -> None:
+    text = (
+        ".. _loops:\n\nLoops\n=====\n\n.. versionadded:: 1.4\n\nRun it until it ends.\n\n"
+        ".. code-block:: yaml\n   :caption: An example of it\n\n   until: done\n"
+    )
+    hit = result(text, path="a.rst", title="Loops")
+    assert shown(hit, whole=False) == ["    Run it until it ends.", "       until: done"]
+    assert "    .. code-block:: yaml" in shown(hit)
+    assert shown(result("# ---\n=====\nx = 1", path="a.py"), whole=False) == [
+        "    # ---",
+        "    =====",
+        "    x = 1",
+    ]
 
 
 def test_a_script_without_spaces_is_put_together_without_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pty
 import sys
@@ -113,14 +114,14 @@ def test_styles_and_links_are_for_terminals_that_show_them(
 ) -> None:
     for name in ("NO_COLOR", "TERM_PROGRAM", "KITTY_WINDOW_ID"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", **environment}.items():
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", **environment}.items():
         monkeypatch.setenv(name, value)
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as terminal, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", terminal)
         found = Terminal.of_stdout()
     os.close(ours)
-    assert found == expected
+    assert found == dataclasses.replace(expected, rows=24)
 
 
 # --- progress --------------------------------------------------------------------------------------

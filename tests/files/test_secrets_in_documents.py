@@ -36,7 +36,10 @@ def test_no_part_of_a_document_keeps_a_secret() -> None:
     assert KEY not in repr(found).replace(repr(found.origin), "")
     assert [heading.title for heading in found.headings] == ["In " + "█" * len(KEY), "Plain"]
     assert found.fields == {"key": ("█" * len(KEY), 3.0, True, "plain")}
-    assert found.notes == ("odd " + "█" * len(KEY), "1 secret blanked: AWS key, line 1")
+    assert found.notes == (
+        "odd " + "█" * len(KEY),
+        "1 possible secret hidden: AWS key, line 1 (--keep-secrets indexes them)",
+    )
 
 
 def test_what_is_a_secret_in_its_place_is_one_where_it_stands_alone() -> None:
@@ -60,8 +63,8 @@ def test_a_field_that_is_named_by_a_secret_is_left_out(prefix: str) -> None:
 
 def test_many_secrets_are_counted_and_the_first_are_placed() -> None:
     found = screened(document(f"{KEY}\n" * 1_200))
-    assert found.notes[0].startswith("1,200 secrets blanked: AWS key, line 1; AWS key, line 2; ")
-    assert found.notes[0].endswith("AWS key, line 5 and 1,195 more")
+    assert found.notes[0].startswith("1,200 possible secrets hidden: AWS key, line 1; AWS key, line 2; ")
+    assert found.notes[0].endswith("AWS key, line 5 and 1,195 more (--keep-secrets indexes them)")
 
 
 @settings(max_examples=60, deadline=None)

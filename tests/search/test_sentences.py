@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minisearch.search.sentences import MAX_CHARACTERS, sentences, sentences_and_code
+from minisearch.search.sentences import MAX_CHARACTERS, kinds_of_sentences, sentences
 
 
 def said(text: str, *, heading: str = "") -> list[str]:
@@ -37,8 +37,9 @@ def test_anything_else_has_one(text: str) -> None:
         ("3. Mai ist heute. Er kam.", ["3. Mai ist heute.", "Er kam."]),
         ("1. Mai (the cook) boils\n2. Maine lobster", ["1. Mai (the cook) boils", "Maine lobster"]),
         ("Ask Dr.\nWeber. He knows.\n- Mr. Lee\n- Dr.", ["Ask Dr.\nWeber.", "He knows.", "Mr. Lee", "Dr."]),
-        ("> quoted. And\n> more", ["quoted.", "And", "more"]),
-        ("| a | b |\n|---|---|\n| c d | e |", ["a | b", "c d | e"]),
+        ("> quoted. And\n> more", ["quoted.", "And\n> more"]),
+        ("| a | b |\n|---|---|\n| c d | e |", ["c d | e"]),
+        ("| a | b |\n| c d | e |", ["a | b", "c d | e"]),
         ("====  ====\nA     B\n====  ====", ["A     B"]),
     ],
 )
@@ -208,26 +209,109 @@ def test_documents_of_yaml_are_no_front_matter() -> None:
     ]
 
 
+def kinds(text: str, *, heading: str = "") -> list[tuple[str, str]]:
+    return [(text[one.start : one.end], one.kind) for one in kinds_of_sentences(text, heading=heading)]
+
+
 def test_code_is_told_from_words() -> None:
     text = "Pack it:\n\n```sh\n# all but the logs\ntar cf x .\n```\n\n- name: x\n  tags: y\n\nDone now."
-    told = [(text[slice(*span)], is_code) for span, is_code in sentences_and_code(text)]
-    assert told == [
-        ("Pack it:", False),
-        ("all but the logs", False),
-        ("tar cf x .", True),
-        ("name: x", True),
-        ("tags: y", True),
-        ("Done now.", False),
+    assert kinds(text) == [
+        ("Pack it:", "lead-in"),
+        ("all but the logs", "prose"),
+        ("tar cf x .", "code"),
+        ("name: x", "code"),
+        ("tags: y", "code"),
+        ("Done now.", "prose"),
     ]
 
 
+def test_questions_lead_ins_and_titles_are_told_from_answers() -> None:
+    text = "Small troubles\n\nWhat buzzes? Look for:\n\n- a pencil\n\nIt is rarely the piano."
+    assert kinds(text) == [
+        ("Small troubles", "title"),
+        ("What buzzes?", "question"),
+        ("Look for:", "lead-in"),
+        ("a pencil", "prose"),
+        ("It is rarely the piano.", "prose"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "aside",
+    [
+        "Figure 2. The drip tray.",
+        "Dear all,",
+        "Hi Piet,",
+        "Best wishes,\nHannah",
+        "Mit freundlichen Grüßen",
+        "On Mon, 13 Jan 2025, Piet wrote:",
+        "From: Ana <ana@x.example>\nSubject: Pump\nDate: Tue, 14 Jan 2025",
+        "See also: chapter 6",
+        "[3] Knuth, TAOCP.",
+        "Gilmour, D. (1988). The Last Leopard. Quartet.",
+        "Introduction . . . . . . . . . . 3",
+        "Prev  Up  Next",
+        "Item; Price\nItem: Pump; Price: 40",
+    ],
+)
+def test_asides_are_no_evidence_unless_there_is_nothing_else(aside: str) -> None:
+    first = aside.split("\n")[0]
+    assert first not in said(f"{aside}\n\nThe pump is broken.")
+    assert "The pump is broken." in said(f"{aside}\n\nThe pump is broken.")
+    assert said(aside), "nothing else"
+
+
+def test_a_line_with_a_colon_in_a_note_is_no_mail_header() -> None:
+    assert said("Date: the 25th is free.\n\nCome.") == ["Date: the 25th is free.", "Come."]
+
+
+def test_numbered_headings_and_those_of_the_path_are_headings() -> None:
+    text = "2.5. MEMORY MANAGEMENT\n\nIt needs 2300k."
+    assert said(text) == ["It needs 2300k."]
+    text = "Rate limits¶\n\nHosts\n\nIt says 429."
+    assert said(text, heading="Guide¶ > Rate limits¶ > Hosts¶") == ["It says 429."]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            'def f(x):\n    """Adds one.\n\n    It wraps\n    at ten.\n    """\n    return x + 1\n    y = 2',
+            ["def f(x):", "Adds one.", "It wraps\n    at ten.", "return x + 1", "y = 2"],
+        ),
+        ('    """Only this."""\n    x = 1\n    y = 2', ["Only this.", "x = 1", "y = 2"]),
+        (
+            "x = 1\n# It takes about\n# two lines. And\n# more here.\ny = 2\nz = 3",
+            ["x = 1", "It takes about\n# two lines.", "And\n# more here.", "y = 2", "z = 3"],
+        ),
+        (
+            "    :param a: The first\n        one. Or none.\n    :param b: The second.",
+            [":param a: The first\n        one.", "Or none.", ":param b: The second."],
+        ),
+        (
+            "tab (int, optional): Width of\n    a tab.\nwrap (bool): Whether.",
+            ["tab (int, optional): Width of\n    a tab.", "wrap (bool): Whether."],
+        ),
+        ("digits -- all of\n  them\nblank -- none", ["digits -- all of\n  them", "blank -- none"]),
+        ("tom: out sick\nana: it works now. the disk\nwas full", None),
+    ],
+)
+def test_docstrings_comments_and_labels_are_read_as_prose(text: str, expected: list[str] | None) -> None:
+    assert said(text) == (expected or ["tom: out sick", "ana: it works now.", "the disk\nwas full"])
+
+
+def test_one_label_does_not_part_a_wrapped_paragraph() -> None:
+    assert said("He said\nthis: no more\nof it.") == ["He said\nthis: no more\nof it."]
+
+
 def test_a_long_sentence_is_cut_at_a_word() -> None:
-    text = " ".join(["word"] * 200)
+    text = " ".join(["word"] * 400)
     pieces = said(text)
     assert " ".join(pieces) == text
     assert all(piece.startswith("word") and piece.endswith("word") for piece in pieces)
-    assert [len(piece) for piece in pieces] == [299, 299, 299, 99]
-    assert [len(piece) for piece in said("x" * 700)] == [300, 300, 100]
+    assert [len(piece) for piece in pieces] == [599, 599, 599, 199]
+    assert [len(piece) for piece in said("x" * 1300)] == [600, 600, 100]
+    assert len(said("x" * 1_200_000)) == 2_000
 
 
 TEXTS = st.text(st.sampled_from("ab.!? \n\r\t#-=|`:*>1。」_(\u3000")) | st.text()

@@ -1,0 +1,207 @@
+"""``minisearch get`` and ``open``: the section around a place, and the file of a result in an editor.
+
+The results of the last query are remembered in a small file of the user's state folder; the index is not
+changed.  How passages look is left to `page` and `passage`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from itertools import dropwhile
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+import click
+
+from minisearch.cli.options import IndexChoice, json_option, pager_option, with_index
+from minisearch.cli.query_options import exists, file_and_line
+from minisearch.cli.terminal import (
+    CYAN,
+    MAGENTA,
+    Marked,
+    Terminal,
+    as_json_line,
+    count,
+    ctrl_c_is_the_childs,
+    one_line,
+    printable,
+    wrap,
+)
+from minisearch.errors import InputError
+from minisearch.results import PAGE_NAMES, WITHOUT_LINES
+
+if TYPE_CHECKING:
+    from minisearch.rag import Passage
+    from minisearch.results import SearchResults
+
+logger = logging.getLogger(__name__)
+
+# How editors take a line; any other editor gets the file alone.
+PLUS_LINE = {
+    "vi",
+    "vim",
+    "nvim",
+    "gvim",
+    "view",
+    "nano",
+    "emacs",
+    "emacsclient",
+    "micro",
+    "kak",
+    "joe",
+    "mg",
+    "ed",
+}
+COLON_LINE = {"hx", "helix", "subl", "zed"}
+GOTO_LINE = {"code", "codium", "code-insiders", "cursor"}
+VIEWERS = ("open",) if sys.platform == "darwin" else ("xdg-open", "wslview")
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Where a result of the last query is: an absolute path, line, column and page."""
+
+    path: str
+    line: int
+    column: int
+    page: int | None
+
+
+# --- the results of the last query -------------------------------------------------------------------
+
+
+def _state_file() -> Path:
+    folder = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(folder).expanduser() / "minisearch" / "last-results.json"
+
+
+def remember(found: SearchResults) -> None:
+    """Write down where the results of a query are, for `open` and `get`; only logged if that fails."""
+    from minisearch.cli.page import at, page_to_open
+
+    places = []
+    for hit in found:
+        line, column, page = at(hit)
+        places.append([os.path.abspath(hit.path), line, column, page_to_open(hit.path, page)])  # noqa: PTH100 - any name
+    file = _state_file()
+    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:  # noqa: PTH123
+            json.dump(places, out)
+        unfinished.replace(file)
+    except (OSError, RuntimeError) as error:  # no home folder
+        logger.info("the results are not remembered for open and get: %s", error)
+
+
+def remembered(number: int) -> Remembered:
+    """A result of the last query; InputError if there is none of this number."""
+    try:
+        places = json.loads(_state_file().read_text())
+        found = [Remembered(*place) for place in places]
+    except (OSError, ValueError, TypeError, RuntimeError):
+        found = []
+    if not found:
+        raise InputError("no query has been made yet, or it found nothing: run minisearch query first")
+    if not 1 <= number <= len(found):
+        raise InputError(f"there is no result {number}: the last query has {count(len(found), 'result')}")
+    return found[number - 1]
+
+
+# --- open --------------------------------------------------------------------------------------------
+
+
+@click.command("open")
+@click.argument("number", metavar="N", type=int)
+def open_result(number: int) -> None:
+    """Open result N of the last query in your editor.
+
+    The editor is VISUAL or EDITOR, at the line of the result. Without these, and for PDF, Office and EPUB
+    files, it is the viewer of the system, at the page where it can.
+    """
+    place = remembered(number)
+    if not exists(place.path):
+        raise InputError(
+            f"{one_line(place.path)} does not exist any more: minisearch index updates the index"
+        )
+    import subprocess  # a query does not need it
+
+    command = opening_command(place)
+    try:
+        with ctrl_c_is_the_childs():
+            code = subprocess.run(command, check=False).returncode  # noqa: S603 - of the user's own choice
+    except OSError as error:
+        raise InputError(f"cannot run {shlex.join(command[:1])}: {error.strerror}; set EDITOR") from error
+    if code:
+        raise InputError(f"{shlex.join(command[:1])} ended with exit code {code}")
+
+
+def opening_command(place: Remembered) -> list[str]:
+    """The command that opens a result, with its line or page; InputError if there is no program for it."""
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
+    has_lines = PurePath(place.path).suffix.lower() not in {*PAGE_NAMES, *WITHOUT_LINES}
+    if not has_lines or not editor:
+        viewer = next(filter(None, map(shutil.which, VIEWERS)), None)
+        if viewer:
+            at_page = f"{PurePath(place.path).as_uri()}#page={place.page}"
+            return [viewer, place.path if place.page is None else at_page]
+        if not editor:
+            raise InputError(f"there is no program to open {one_line(place.path)} with: set EDITOR")
+    name = PurePath(editor[0]).name
+    if has_lines and name in PLUS_LINE:
+        return [*editor, f"+{place.line}", place.path]
+    if has_lines and name in COLON_LINE | GOTO_LINE:
+        goto = ["--goto"] if name in GOTO_LINE else []
+        return [*editor, *goto, f"{place.path}:{place.line}:{place.column}"]
+    return [*editor, place.path]
+
+
+# --- get ---------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("place", metavar="PATH[:LINE]|N")
+@json_option
+@pager_option
+@with_index
+def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
+    """Print the section around a place in a file.
+
+    N is a result of the last query. The text is that of the index, which Office files, PDF and mail have too.
+    Without LINE the whole file is printed. In a pipe the text is not wrapped.
+
+    \b
+      minisearch get docs/tasks.md:40
+      minisearch get 2
+    """  # noqa: D301 - click reads \b as "leave these lines unchanged"
+    path, line = file_and_line(place)
+    if place.isascii() and place.isdigit() and not exists(place):
+        result = remembered(int(place))
+        path, line = os.path.relpath(result.path), result.line
+    with index.open() as ms:
+        passage = ms.get(path, line)
+    terminal = Terminal.of_stdout()
+    if as_json:
+        click.echo(as_json_line(passage))
+    elif terminal.rows is None:
+        click.echo(printable(str(passage)))
+    else:
+        terminal.show(_section_text(passage, terminal), uses_pager=not no_pager)
+
+
+def _section_text(passage: Passage, terminal: Terminal) -> str:
+    """The place, the headings, and the text without a heading that repeats them."""
+    from minisearch.cli.passage import laid_out, repeats_title, whole_text
+
+    place = terminal.linked(terminal.styled(one_line(passage.place), CYAN), passage.path, passage.line)
+    headings = wrap(Marked.plain(one_line(passage.heading)), terminal.columns)
+    lines = laid_out(Marked.plain(passage.text), passage.path)
+    lines = list(dropwhile(repeats_title(passage.title, passage.heading), lines))
+    styled = [terminal.styled(line.text, MAGENTA) for line in headings]
+    return "\n".join([place, *styled, "", *whole_text(lines, terminal)])

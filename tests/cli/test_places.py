@@ -1,0 +1,281 @@
+"""A page on a screen, and what can be done with its results: a pager, `get` and `open`."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import termios
+from fcntl import ioctl
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from minisearch import minilm
+from minisearch.cli import cli
+from minisearch.cli.places import Remembered, opening_command
+from minisearch.cli.query import Output, _fitting
+from minisearch.cli.terminal import Terminal
+from minisearch.errors import InputError
+from minisearch.results import Query, SearchResult, SearchResults
+from tests.fakes import HashingEncoder
+
+# --- a page fits on the screen -----------------------------------------------------------------------
+
+TEXT = "\n\n".join(f"Line {n} of a passage that is long enough to be shown." for n in range(9))
+HITS = tuple(SearchResult(n, 0.5, f"{n}.md", 1, 9, f"Heading {n}", TEXT, n, n) for n in range(1, 6))
+
+
+def fitted(rows: int | None, *, is_k_given: bool = False) -> tuple[int, int, str]:
+    """How many results are shown on a screen, in how many lines, and the page."""
+    output = Output("text", Terminal(80, rows=rows))
+    shown, text = _fitting(SearchResults(HITS, Query("q")), "", output, is_k_given=is_k_given)
+    return len(shown), text.count("\n") + 1, text
+
+
+@pytest.mark.parametrize("rows", range(18, 45))
+def test_a_page_is_sized_to_the_screen(rows: int) -> None:
+    n, n_lines, text = fitted(rows)
+    assert n_lines + 1 < rows
+    assert 3 <= n <= 5
+    assert ("more result" in text) == (n < 5)
+    assert "Line 1 of" in text, "at least two lines of each passage"
+
+
+def test_a_tall_screen_shows_more_of_each_passage_and_a_pipe_shows_all() -> None:
+    assert fitted(60)[:2] == fitted(None)[:2] == (5, 5 * 6 + 4)
+    assert fitted(32)[:2] == (5, 5 * 5 + 4)
+    assert fitted(26)[:2] == (5, 5 * 4 + 4)
+
+
+def test_as_many_results_as_were_asked_for_are_shown_on_any_screen() -> None:
+    assert fitted(10, is_k_given=True)[:2] == (5, 5 * 6 + 4)
+
+
+# --- in a terminal -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with an index of twelve files, and a state folder."""
+    (tmp_path / "docs").mkdir()
+    for n in range(12):
+        text = f"# Tasks {n}\n\n## Retrying\n\nRun a failed task again, part {n}.\n\n## Other\n\nBread {n}.\n"
+        (tmp_path / "docs" / f"{n}.md").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MINISEARCH_INDEX", raising=False)
+    for name in ("VISUAL", "EDITOR", "PAGER", "LESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(minilm.SentenceTransformer, "from_pretrained", lambda name, **_: HashingEncoder(name))
+    run("index", "docs")
+    return tmp_path
+
+
+def run(*arguments: str, code: int = 0) -> Result:
+    result = CliRunner().invoke(cli, arguments, prog_name="minisearch")
+    assert result.exit_code == code, result.output
+    return result
+
+
+def on_screen(*arguments: str, rows: int = 24, **environment: str) -> str:
+    """What a command writes to a terminal of so many rows; it searches by words, so it needs no model."""
+    parent, child = pty.openpty()
+    ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 80, 0, 0))
+    command = [sys.executable, "-m", "minisearch", *arguments]
+    known = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    known |= {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]), "TERM": "xterm"}
+    process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=known | environment)
+    os.close(child)
+    written = b""
+    while select.select([parent], [], [], 30)[0]:
+        try:
+            read = os.read(parent, 4096)
+        except OSError:
+            break
+        if not read:
+            break
+        written += read
+    assert process.wait(timeout=30) == 0, written
+    os.close(parent)
+    return written.decode().replace("\r\n", "\n")
+
+
+QUERY = ("query", "failed task", "--mode", "lexical")
+
+
+def test_a_screen_gets_five_results_and_a_pipe_ten(folder: Path) -> None:
+    pager = folder / "pager"
+    pager.write_text("#!/bin/sh\necho PAGED\ncat\n")
+    pager.chmod(0o755)
+    assert len(re.findall("docs/\\d+.md:", on_screen(*QUERY, rows=60, PAGER=str(pager)))) == 5
+    assert len(re.findall("docs/\\d+.md:", run(*QUERY).stdout)) == 10
+    short = on_screen(*QUERY, rows=18, PAGER=str(pager))
+    assert "2 more results: -k 5)" in short and "PAGED" not in short
+    paged = on_screen(*QUERY, "-k", "9", PAGER=str(pager))
+    assert paged.startswith("PAGED\n") and len(re.findall("docs/\\d+.md:", paged)) == 9
+    assert "\x1b[36m" in paged and "\x1b]8" not in paged, "colours, and no links"
+    for options, name in [
+        (["--no-pager"], str(pager)),
+        ([], ""),
+        ([], "/no/such/pager"),
+        ([], "'unbalanced"),
+    ]:
+        plain = on_screen(*QUERY, "-k", "9", *options, PAGER=name)
+        assert "PAGED" not in plain and len(re.findall("docs/\\d+.md:", plain)) == 9
+    assert "\x1b" not in on_screen(*QUERY, "-k", "9", "--no-pager", NO_COLOR="1")
+
+
+# --- get ---------------------------------------------------------------------------------------------
+
+
+def test_get_prints_the_section_around_a_line(folder: Path) -> None:
+    long = "".join(
+        f"# Part {n}\n\nThe part {n} is about thing{n}, and it goes on for a while.\n\n" for n in range(9)
+    )
+    (folder / "long.md").write_text(long)
+    run("index", "long.md")
+    printed = run("get", "long.md:7").stdout
+    assert printed == "Part 0 > Part 1 — long.md:5-7\n" + "\n".join(long.splitlines()[4:7]) + "\n"
+    assert run("get", "long.md:7:3").stdout == printed
+    found = json.loads(run("get", "long.md:7", "--json").stdout)
+    assert (found["path"], found["line"], found["end_line"]) == ("long.md", 5, 7)
+    assert "thing8" in run("get", "long.md").stdout
+    assert "its last passage ends at line" in run("get", "long.md:999", code=1).stderr
+    assert (
+        run("get", "lnog.md", code=1).stderr == "Error: lnog.md is not in the index: did you mean long.md?\n"
+    )
+
+
+def test_get_knows_the_results_of_the_last_query(folder: Path) -> None:
+    path = re.search(r"^ 2 .*(docs/\d+\.md)", run(*QUERY).stdout, re.MULTILINE)[1]
+    assert path in run("get", "2").stdout.splitlines()[0]
+    (folder / "2").write_text("a file of that name goes first\n")
+    assert "2 is not in the index" in run("get", "2", code=1).stderr
+
+
+# --- the results of the last query -------------------------------------------------------------------
+
+
+def test_the_results_are_remembered_in_a_private_file_and_the_index_is_not_changed(folder: Path) -> None:
+    files = [path for path in (folder / ".minisearch").iterdir() if path.suffix not in {".db-wal", ".db-shm"}]
+    before = [path.read_bytes() for path in files]
+    run(*QUERY)
+    assert [path.read_bytes() for path in files] == before
+    (file,) = (folder / "state" / "minisearch").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert len(json.loads(file.read_text())) == 10
+    run("query", "bread", "--mode", "lexical", "-l", "-k", "2")
+    assert len(json.loads(file.read_text())) == 2
+    (folder / "queries.txt").write_text("bread\ntask\n")
+    listed = run("query", "--batch", "queries.txt", "--mode", "lexical", "-l", "-k", "1").stdout
+    assert re.fullmatch(r"== bread\n\ndocs/\d+\.md\n\n== task\n\ndocs/\d+\.md\n\n", listed)
+    run(*QUERY, "--json")
+    assert len(json.loads(file.read_text())) == 2, "scripts change nothing"
+
+
+def test_a_query_works_where_nothing_can_be_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    assert "docs/" in run(*QUERY).stdout
+    assert "no query has been made yet, or it found nothing" in run("open", "1", code=1).stderr
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "[[1]]", '{"a": 1}', "\x00"])
+def test_a_broken_memory_is_as_good_as_none(folder: Path, content: str) -> None:
+    run(*QUERY)
+    (file,) = (folder / "state" / "minisearch").iterdir()
+    file.write_text(content)
+    assert "no query has been made yet, or it found nothing" in run("open", "1", code=1).stderr
+    assert "no query has been made yet, or it found nothing" in run("get", "1", code=1).stderr
+
+
+# --- open --------------------------------------------------------------------------------------------
+
+
+def test_open_runs_the_editor_at_the_line_of_a_result(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = folder / "vim"
+    editor.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {folder}/called\nexit $FAILS\n')
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", f"{editor} -n")
+    monkeypatch.setenv("FAILS", "0")
+    first, second = re.findall(r"^ [12] .*(docs/\d+\.md):(\d+)", run(*QUERY).stdout, re.MULTILINE)
+    path, line = second
+    run("open", "2")
+    assert (folder / "called").read_text().splitlines() == ["-n", f"+{line}", str(folder / path)]
+    assert "there is no result 11: the last query has 10 results" in run("open", "11", code=1).stderr
+    assert "there is no result 0" in run("open", "0", code=1).stderr
+    monkeypatch.setenv("FAILS", "3")
+    assert "ended with exit code 3" in run("open", "1", code=1).stderr
+    monkeypatch.setenv("EDITOR", "/no/such/editor")
+    assert (
+        "cannot run /no/such/editor: No such file or directory; set EDITOR" in run("open", "1", code=1).stderr
+    )
+    (folder / first[0]).unlink()
+    assert "does not exist any more" in run("open", "1", code=1).stderr
+
+
+TEXT_FILE = Remembered("/a b/c.md", 7, 3, None)
+
+
+@pytest.mark.parametrize(
+    ("editor", "command"),
+    [
+        ("vim", ["vim", "+7", "/a b/c.md"]),
+        ("/usr/bin/nano -w", ["/usr/bin/nano", "-w", "+7", "/a b/c.md"]),
+        ("code --wait", ["code", "--wait", "--goto", "/a b/c.md:7:3"]),
+        ("hx", ["hx", "/a b/c.md:7:3"]),
+        ("my-editor", ["my-editor", "/a b/c.md"]),
+    ],
+)
+def test_an_editor_gets_the_line_as_it_takes_it(
+    editor: str, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", editor)
+    assert opening_command(TEXT_FILE) == command
+    monkeypatch.setenv("EDITOR", "other")
+    monkeypatch.setenv("VISUAL", editor)
+    assert opening_command(TEXT_FILE) == command
+
+
+def test_files_without_lines_are_opened_by_the_viewer_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("xdg-open", "open"):
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("EDITOR", "vim")
+    monkeypatch.delenv("VISUAL", raising=False)
+    viewer, target = opening_command(Remembered("/a b/c.pdf", 7, 3, 12))
+    assert (Path(viewer).parent, target) == (tmp_path, "file:///a%20b/c.pdf#page=12")
+    assert opening_command(Remembered("/a/c.docx", 7, 3, None))[1:] == ["/a/c.docx"]
+    monkeypatch.delenv("EDITOR")
+    assert opening_command(TEXT_FILE)[1:] == ["/a b/c.md"]
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(InputError, match=r"no program to open /a b/c\.md with: set EDITOR"):
+        opening_command(TEXT_FILE)
+    monkeypatch.setenv("EDITOR", "vim")
+    assert opening_command(Remembered("/a/c.docx", 7, 3, None)) == ["vim", "/a/c.docx"]
+
+
+def test_ctrl_c_belongs_to_the_editor_and_does_not_end_the_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = folder / "editor"
+    editor.write_text(f"#!/bin/sh\ntrap : INT\nkill -INT $PPID\nsleep 0.2\ntouch {folder}/went-on\n")
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor))
+    run(*QUERY)
+    before = signal.getsignal(signal.SIGINT)
+    run("open", "1")
+    assert (folder / "went-on").exists()
+    assert signal.getsignal(signal.SIGINT) is before
