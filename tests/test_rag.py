@@ -11,8 +11,9 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.errors import InputError
 from minisearch.manifest import Settings
+from minisearch.parsers.registry import EXTRACTED
 from minisearch.rag import INSTRUCTIONS, Context, build_context
-from minisearch.results import Place, Query, SearchResult, SearchResults, place_name
+from minisearch.results import PAGE_NAMES, WITHOUT_LINES, Place, Query, SearchResult, SearchResults, place_name
 from minisearch.search.query import literal_query
 from minisearch.stores.base import StoredChunk
 from tests.fakes import HashingEncoder
@@ -159,6 +160,12 @@ def test_each_passage_has_a_marker_a_title_and_a_place() -> None:
 )
 def test_a_place_is_what_a_reader_can_find(arguments: tuple[str, int, int | None], name: str) -> None:
     assert place_name(*arguments, end_line=5) == name
+
+
+@pytest.mark.parametrize("suffix", EXTRACTED)
+def test_no_format_that_is_extracted_is_cited_by_lines(suffix: str) -> None:
+    assert (suffix in PAGE_NAMES) != (suffix in WITHOUT_LINES)
+    assert ":" not in place_name(f"a{suffix}", 3, 2)
 
 
 # --- with an index -----------------------------------------------------------------------------------
