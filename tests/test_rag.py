@@ -13,7 +13,15 @@ from minisearch.errors import InputError
 from minisearch.manifest import Settings
 from minisearch.parsers.registry import EXTRACTED
 from minisearch.rag import INSTRUCTIONS, Context, build_context
-from minisearch.results import PAGE_NAMES, WITHOUT_LINES, Place, Query, SearchResult, SearchResults, place_name
+from minisearch.results import (
+    PAGE_NAMES,
+    WITHOUT_LINES,
+    Place,
+    Query,
+    SearchResult,
+    SearchResults,
+    place_name,
+)
 from minisearch.search.query import literal_query
 from minisearch.stores.base import StoredChunk
 from tests.fakes import HashingEncoder
