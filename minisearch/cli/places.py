@@ -12,7 +12,7 @@ import os
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import dropwhile
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -37,8 +37,9 @@ from minisearch.errors import InputError
 from minisearch.results import PAGE_NAMES, WITHOUT_LINES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from minisearch.rag import Passage
-    from minisearch.results import SearchResults
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +66,13 @@ VIEWERS = ("open",) if sys.platform == "darwin" else ("xdg-open", "wslview")
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Where a result of the last query is: an absolute path, line, column and page."""
+    """Where a result of the last query is: an absolute path, line, column and page, and its index folder."""
 
     path: str
     line: int
     column: int
     page: int | None
+    index: str = ""
 
 
 # --- the results of the last query -------------------------------------------------------------------
@@ -81,20 +83,26 @@ def _state_file() -> Path:
     return Path(folder).expanduser() / "minisearch" / "last-results.json"
 
 
-def remember(found: SearchResults) -> None:
-    """Write down where the results of a query are, for `open` and `get`; only logged if that fails."""
-    from minisearch.cli.page import at, page_to_open
+def remember(index: str, places: Iterable[tuple[str, int, int, int | None]]) -> None:
+    """Write down the results of a query, for `open` and `get`; only logged if that fails.
 
-    places = []
-    for hit in found:
-        line, column, page = at(hit)
-        places.append([os.path.abspath(hit.path), line, column, page_to_open(hit.path, page)])  # noqa: PTH100 - any name
+    ``index`` is the index folder; each place is a path, a line, a column and a page.
+    """
+    from minisearch.cli.page import page_to_open  # --help need not compile its patterns
+
+    last = {
+        "index": os.path.abspath(index),  # noqa: PTH100 - any name
+        "results": [
+            [os.path.abspath(path), line, column, page_to_open(path, page)]  # noqa: PTH100
+            for path, line, column, page in places
+        ],
+    }
     file = _state_file()
     unfinished = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:  # noqa: PTH123
-            json.dump(places, out)
+            json.dump(last, out)
         unfinished.replace(file)
     except (OSError, RuntimeError) as error:  # no home folder
         logger.info("the results are not remembered for open and get: %s", error)
@@ -103,9 +111,9 @@ def remember(found: SearchResults) -> None:
 def remembered(number: int) -> Remembered:
     """A result of the last query; InputError if there is none of this number."""
     try:
-        places = json.loads(_state_file().read_text())
-        found = [Remembered(*place) for place in places]
-    except (OSError, ValueError, TypeError, RuntimeError):
+        last = json.loads(_state_file().read_text())
+        found = [Remembered(*place, index=last["index"]) for place in last["results"]]
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         found = []
     if not found:
         raise InputError("no query has been made yet, or it found nothing: run minisearch query first")
@@ -173,7 +181,7 @@ def opening_command(place: Remembered) -> list[str]:
 def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
     """Print the section around a place in a file.
 
-    N is a result of the last query. The text is that of the index, which Office files, PDF and mail have too.
+    N is a result of the last query, whose index is then used. The text is that of the index, which Office files, PDF and mail have too.
     Without LINE the whole file is printed. In a pipe the text is not wrapped.
 
     \b
@@ -184,6 +192,7 @@ def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
     if place.isascii() and place.isdigit() and not exists(place):
         result = remembered(int(place))
         path, line = os.path.relpath(result.path), result.line
+        index = replace(index, folder=Path(os.path.relpath(result.index)))
     with index.open() as ms:
         passage = ms.get(path, line)
     terminal = Terminal.of_stdout()

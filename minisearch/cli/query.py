@@ -263,7 +263,12 @@ def _batch(file: str) -> Iterator[tuple[int, str]]:
 
 def _show(answer: Answer, ms: MiniSearch, options: QueryOptions, output: Output) -> None:
     """Print the answer to one query; on standard error its error, or why nothing was found."""
+    from minisearch.cli.page import at  # --help need not compile its patterns
+    from minisearch.cli.places import remember
+
     reason = "" if answer.found or answer.error else why_nothing(ms, answer.found, options)
+    if answer.query is None:
+        remember(ms.status().path, [(hit.path, *at(hit)) for hit in answer.found])
     if output.format == "json":
         _print_json(answer, reason, why=output.why)
     else:
@@ -282,15 +287,11 @@ def _print_text(answer: Answer, remark: str, output: Output, *, is_k_given: bool
         heading = terminal.styled(f"== {one_line(answer.query or '')}", "1")
         click.echo(f"{heading}\n" if found else heading, color=True)
     if found:
-        from minisearch.cli.places import remember  # --help need not compile its patterns
-
         if output.format == "files":
             paths = dict.fromkeys(hit.path for hit in found)
             text = "\n".join(terminal.linked(one_line(path), path, 1) for path in paths)
         else:
             found, text = _fitting(found, remark, output, is_k_given=is_k_given or is_batch)
-        if not is_batch:
-            remember(found)
         terminal.show(text, uses_pager=output.uses_pager and not is_batch)
     if is_batch:
         click.echo()
@@ -324,9 +325,12 @@ def _fitting(
 
 def _print_context(ms: MiniSearch, options: QueryOptions, search: SearchOptions, max_tokens: int) -> None:
     """Numbered passages for a prompt; on standard error why there are none."""
+    from minisearch.cli.places import remember
+
     chosen = {field.name: getattr(search, field.name) for field in fields(search)}
     del chosen["evidence"]
     context = ms.context(options.query(options.text), max_tokens, **chosen)
+    remember(ms.status().path, [(one.path, one.line, 1, one.page) for one in context])
     if context:
         click.echo(printable(str(context)))
     else:

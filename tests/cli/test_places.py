@@ -109,6 +109,11 @@ def on_screen(*arguments: str, rows: int = 24, **environment: str) -> str:
     return written.decode().replace("\r\n", "\n")
 
 
+def n_remembered() -> int:
+    (file,) = Path(os.environ["XDG_STATE_HOME"], "minisearch").iterdir()
+    return len(json.loads(file.read_text())["results"])
+
+
 QUERY = ("query", "failed task", "--mode", "lexical")
 
 
@@ -173,14 +178,37 @@ def test_the_results_are_remembered_in_a_private_file_and_the_index_is_not_chang
     (file,) = (folder / "state" / "minisearch").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert len(json.loads(file.read_text())) == 10
+    assert n_remembered() == 10
     run("query", "bread", "--mode", "lexical", "-l", "-k", "2")
-    assert len(json.loads(file.read_text())) == 2
+    assert n_remembered() == 2
     (folder / "queries.txt").write_text("bread\ntask\n")
     listed = run("query", "--batch", "queries.txt", "--mode", "lexical", "-l", "-k", "1").stdout
     assert re.fullmatch(r"== bread\n\ndocs/\d+\.md\n\n== task\n\ndocs/\d+\.md\n\n", listed)
-    run(*QUERY, "--json")
-    assert len(json.loads(file.read_text())) == 2, "scripts change nothing"
+    assert n_remembered() == 2, "the queries of a batch share their numbers"
+
+
+@pytest.mark.parametrize("option", [[], ["--json"], ["-l"], ["--format", "context"]])
+def test_open_and_get_follow_the_last_query_in_every_format(folder: Path, option: list[str]) -> None:
+    run(*QUERY)
+    run("query", "bread", "--mode", "lexical", "-k", "3", *option)
+    assert "Bread" in run("get", "1").stdout
+    assert n_remembered() == 3
+    run("query", "zzzz", "--mode", "lexical", *option)
+    for command in ("get", "open"):
+        refused = run(command, "1", code=1).stderr
+        assert "no query has been made yet, or it found nothing" in refused
+
+
+def test_get_uses_the_index_of_the_last_query(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "b").mkdir()
+    (folder / "b" / "only.md").write_text("Only here is a walnut.")
+    run("index", "b", "--index", "b/.minisearch")
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    run("query", "walnut", "--mode", "lexical", "--index", "../b/.minisearch")
+    assert run("get", "1").stdout == "../b/only.md:1\nOnly here is a walnut.\n"
+    monkeypatch.chdir("/")
+    assert "Only here is a walnut." in run("get", "1").stdout
 
 
 def test_a_query_works_where_nothing_can_be_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +217,7 @@ def test_a_query_works_where_nothing_can_be_remembered(folder: Path, monkeypatch
     assert "no query has been made yet, or it found nothing" in run("open", "1", code=1).stderr
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "[[1]]", '{"a": 1}', "\x00"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "[[1]]", '{"a": 1}', '{"index": "i", "results": 1}', "\x00"])
 def test_a_broken_memory_is_as_good_as_none(folder: Path, content: str) -> None:
     run(*QUERY)
     (file,) = (folder / "state" / "minisearch").iterdir()
