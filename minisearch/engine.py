@@ -294,7 +294,7 @@ class MiniSearch:
             raise InputError(f"max_tokens is {max_tokens!r}: expected a number of tokens above 0")
         found = self.searcher.query(text, _options(k, **options))
         chunks = self.searcher.chunks([id_ for hit in found for id_ in neighbours_of(hit)])
-        count = count_tokens or self.searcher.count_tokens
+        count = count_tokens or self.searcher.token_counter()
         question = text if isinstance(text, str) else found.query.text
         return build_context(question, found, chunks, count, max_tokens=max_tokens)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Collection, Iterable, Sequence, Set
@@ -31,8 +32,11 @@ INDEX_FOLDER = ".minisearch"
 DATABASE = "minisearch.db"
 MAX_PATHS_SHOWN = 8  # in one message
 
-# Names that only an index folder has in it; with any other name, the folder is not ours.
-OWN_NAMES = (DATABASE, "vectors-", "writer.lock", ".gitignore")
+# The names in an index folder; with any other name, the folder is not ours.
+_OWN_NAME = re.compile(
+    rf"{re.escape(DATABASE)}(-wal|-shm|-journal|\.seal|\.unfinished-\w+)?|vectors-\d+-[0-9a-f]{{12}}\.\w+|"
+    r"writer\.lock|\.gitignore"
+)
 
 
 class IndexLocation:
@@ -86,7 +90,7 @@ class IndexLocation:
             names = sorted(path.name for path in self.path.iterdir())
         except OSError as error:
             raise self._unusable(error) from error
-        others = [name for name in names if not name.startswith(OWN_NAMES)]
+        others = [name for name in names if not _OWN_NAME.fullmatch(name)]
         if others:
             raise IndexNotWritable(
                 f"{self.folder} holds other files ({others[0]}): an index needs a folder of its own, such as "

@@ -155,8 +155,12 @@ class Place:
 
 
 # What leads a reader to a passage in formats without lines: the name of a page, or only the headings.
-PAGE_NAMES = {".pdf": "p.", ".pptx": "slide", ".xlsx": "sheet"}
-WITHOUT_LINES = frozenset({".docx", ".epub", ".eml"})
+PAGE_NAMES = {
+    ".pdf": "p.",
+    **dict.fromkeys((".pptx", ".pptm", ".ppsx"), "slide"),
+    **dict.fromkeys((".xlsx", ".xlsm"), "sheet"),
+}
+WITHOUT_LINES = frozenset({".docx", ".docm", ".epub", ".eml"})
 
 
 def place_name(path: str, line: int, page: int | None = None, *, end_line: int | None = None) -> str:

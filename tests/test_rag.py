@@ -11,8 +11,18 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.errors import InputError
 from minisearch.manifest import Settings
+from minisearch.parsers.registry import EXTRACTED
 from minisearch.rag import INSTRUCTIONS, Context, build_context
-from minisearch.results import Place, Query, SearchResult, SearchResults, place_name
+from minisearch.results import (
+    PAGE_NAMES,
+    WITHOUT_LINES,
+    Place,
+    Query,
+    SearchResult,
+    SearchResults,
+    place_name,
+)
+from minisearch.search.query import literal_query
 from minisearch.stores.base import StoredChunk
 from tests.fakes import HashingEncoder
 
@@ -160,6 +170,12 @@ def test_a_place_is_what_a_reader_can_find(arguments: tuple[str, int, int | None
     assert place_name(*arguments, end_line=5) == name
 
 
+@pytest.mark.parametrize("suffix", EXTRACTED)
+def test_no_format_that_is_extracted_is_cited_by_lines(suffix: str) -> None:
+    assert (suffix in PAGE_NAMES) != (suffix in WITHOUT_LINES)
+    assert ":" not in place_name(f"a{suffix}", 3, 2)
+
+
 # --- with an index -----------------------------------------------------------------------------------
 
 SECTIONS = "\n\n".join(
@@ -195,6 +211,31 @@ def test_the_caller_may_count_tokens_and_filter(ms: MiniSearch) -> None:
     limited = ms.context("line here", 300, k=3, count_tokens=len, mode="lexical")
     assert 0 < len(str(limited)) <= 300
     assert {passage.path for passage in limited} == {"long.txt"}
+
+
+def test_a_document_that_changes_between_search_and_context_is_left_out(
+    ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = ms.searcher.query
+
+    def search_and_index_again(*arguments: object) -> SearchResults:
+        found = search(*arguments)
+        Path("long.txt").write_text("Something else.")
+        ms.index("long.txt")
+        return found
+
+    monkeypatch.setattr(ms.searcher, "query", search_and_index_again)
+    assert {passage.path for passage in ms.context("line thing2 part", 500)} <= {"parts.md", "copy.md"}
+
+
+def test_the_model_of_the_index_is_looked_up_once_for_a_context(
+    ms: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    to_add = ms._encoders.to_add
+    monkeypatch.setattr(ms._encoders, "to_add", lambda *given: opened.append(given) or to_add(*given))
+    assert len(ms.context(literal_query("line here"), 500)) > 0
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize("max_tokens", [0, -1, 1.5, True, "9"])

@@ -51,7 +51,7 @@ BLOCK_INDENT = 4  # of a code block in Markdown, beyond the list item that it be
 PROSE = frozenset(
     """
     .md .markdown .mdown .mdx .rst .txt .text .adoc .asciidoc .org .tex .textile .wiki
-    .html .htm .xhtml .pdf .docx .pptx .epub .eml
+    .html .htm .xhtml .pdf .docx .docm .pptx .pptm .ppsx .epub .eml
     """.split()  # noqa: SIM905 - names are read more easily without their quotes
 )
 FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})[ \t]*(\S*)")

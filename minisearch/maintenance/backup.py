@@ -77,6 +77,7 @@ def _no_backup(path: str | os.PathLike[str]) -> Iterator[None]:
 def _nothing_left(location: IndexLocation, *, is_new: bool) -> Iterator[None]:
     """On a failure, remove the files of the index, and a new folder with them; the writer's lock is held."""
     had_index = location.exists()  # another process may have made it just now
+    before = set(location.path.iterdir())
     try:
         yield
     except BaseException:
@@ -84,6 +85,6 @@ def _nothing_left(location: IndexLocation, *, is_new: bool) -> Iterator[None]:
             shutil.rmtree(location.path)
         elif not had_index:
             for pattern in (f"{DATABASE}*", "vectors-*"):
-                for path in location.path.glob(pattern):
+                for path in set(location.path.glob(pattern)) - before:
                     path.unlink()
         raise

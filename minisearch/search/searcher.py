@@ -133,12 +133,13 @@ class Searcher:
 
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
         """Those of these passages that are still in the index, by id."""
-        return self._current(lambda store: store.chunks(ids))
+        return self._current(lambda store: store.chunks(ids, may_be_gone=True))
 
-    def count_tokens(self, text: str) -> int:
-        """The number of tokens that the model of the index makes of a text."""
+    def token_counter(self) -> Callable[[str], int]:
+        """A function that counts the tokens of a text with the tokenizer of the index."""
         manifest = self._current(lambda store: Manifest.read(store, self._location.folder))
-        return len(self._encoders.to_add(manifest.model, 0).tokenizer.spans([text])[0])
+        tokenizer = self._encoders.to_add(manifest.model, 0).tokenizer
+        return lambda text: len(tokenizer.spans([text])[0])
 
     def has_reranker(self) -> bool:
         """Whether the weights of a reranker are on this machine; nothing is loaded or downloaded."""

@@ -144,6 +144,26 @@ def test_a_restore_that_fails_at_its_end_leaves_a_folder_as_it_was(place: Path) 
     assert run("restore", "copy.db", "--index", "empty").exit_code == 0
 
 
+def test_a_restore_into_a_folder_with_files_of_the_user_is_refused_and_deletes_none(place: Path) -> None:
+    (place / "other.db").write_text("no database")
+    (place / "mine").mkdir()
+    for name in ("vectors-2024.csv", "minisearch.db-notes.txt"):
+        (place / "mine" / name).write_text("mine")
+        done = run("restore", "other.db", "--index", "mine")
+        assert done.exit_code == 1 and f"mine holds other files ({name})" in done.output
+        assert (place / "mine" / name).read_text() == "mine"
+        (place / "mine" / name).unlink()
+
+
+def test_a_failed_restore_deletes_only_what_it_made(place: Path) -> None:
+    (place / "other.db").write_text("no database")
+    names = {"vectors-1-0123456789ab.usearch", "minisearch.db.unfinished-x1_y2z3q"}
+    (place / "former" / min(names)).mkdir(parents=True)
+    (place / "former" / max(names)).touch()
+    assert run("restore", "other.db", "--index", "former").exit_code == 1
+    assert {path.name for path in (place / "former").iterdir()} == {*names, ".gitignore", "writer.lock"}
+
+
 def test_a_restore_beside_another_leaves_it_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("backup", "copy.db")
 

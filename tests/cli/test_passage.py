@@ -55,7 +55,7 @@ PROSE = (
 )
 
 
-@pytest.mark.parametrize("path", ["a.md", "notes.txt", "a.rst"])
+@pytest.mark.parametrize("path", ["a.md", "notes.txt", "a.rst", "a.docm", "a.ppsx"])
 @pytest.mark.parametrize("columns", [*range(32, 100, 7)])
 def test_a_paragraph_wrapped_at_any_width_is_put_together(columns: int, path: str) -> None:
     wrapped = textwrap.wrap(PROSE, columns, break_on_hyphens=False)

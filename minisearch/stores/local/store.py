@@ -295,11 +295,15 @@ class LocalStore:
 
     # --- search ------------------------------------------------------------------------------------
 
-    def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
-        """The chunks with these ids, by id."""
+    def chunks(self, ids: Sequence[int], *, may_be_gone: bool = False) -> dict[int, StoredChunk]:
+        """The chunks with these ids, by id.
+
+        With ``may_be_gone``, for ids of an earlier snapshot, those that no longer exist are left out; without
+        it, a missing one raises IndexCorrupt.
+        """
         found = read_chunks(self._connection, ids)
         missing = set(ids) - found.keys()
-        if missing:
+        if missing and not may_be_gone:
             raise damaged(self._connection.path, f"chunk {min(missing)} is of no document")
         return found
 
