@@ -187,9 +187,9 @@ class SearchResult:
     extracted text.  ``page`` is the page, slide, sheet, chapter or cell on which the passage begins, from 1,
     None for files without any.  ``score`` determines the rank: the cosine in dense mode, BM25 in lexical
     mode, their fusion in hybrid mode, or the score of the reranker; ``trace`` has all of them.
-    ``relevance``, from 0 to 1, says how far the score is above the scores of unrelated queries in this
-    index, None where that was not measured.  ``merged`` are the places of near copies and neighbours, and
-    by document those of its other passages.
+    ``relevance``, from 0 to 1, says how sure the result is (see `search.confidence`), None for similar
+    passages and where no baseline was measured.  Neither rises from one result to the next.  ``merged`` are
+    the places of near copies and neighbours, and by document those of its other passages.
     """
 
     rank: int
@@ -213,11 +213,10 @@ class SearchResult:
 class SearchResults(Sequence[SearchResult]):
     """The results of one query, best first; a sequence of `SearchResult`.
 
-    ``is_confident`` is False if no passage is more relevant than for an unrelated query, whatever k is; None
-    if this is unknown.  ``plan`` says how a filter was applied: "scan" of the ``n_matching`` passages, or
-    "widen", a vector search until enough of them are found; "" without a filter.  ``n_reranked`` counts the
-    candidates that the reranker scored.  ``typed`` is the text as it was typed, if the query is another one
-    because words stand nowhere in the index and are near to words that do; "" if not.
+    ``is_confident`` is False if there is no clear answer, whatever k is; None if this is unknown.  ``plan``
+    says how a filter was applied: "scan" of the ``n_matching`` passages, or "widen", a vector search until
+    enough of them are found; "" without a filter.  ``n_reranked`` counts the candidates that the reranker
+    scored.  ``typed`` is the query as it was typed, if its spelling was corrected, else "".
     """
 
     results: tuple[SearchResult, ...] = ()

@@ -37,7 +37,7 @@ from minisearch.manifest import ScoreBaseline
 from minisearch.paths import DATABASE, INDEX_FOLDER
 from minisearch.results import MODES, Mode
 from minisearch.search.confidence import CONFIDENT_FROM, WEIGHTS, measure_baseline, signals
-from minisearch.search.ranking import Ranking, exact_hits, lexical_query, rank_candidates
+from minisearch.search.ranking import Ranking, exact_hits, lexical_query, rank_candidates, with_names_first
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IntArray
 
@@ -175,8 +175,11 @@ def ranked(
     lexical = exact = None
     if mode != "dense":
         lexical = store.lexical(lexical_query(text, store), 2**31, exclude=exclude)
-        exact = exact_hits(text, store, exclude=exclude)
-    return rank_candidates(store, vector, lexical, 100, exact=exact, exclude=exclude)
+        exact = exact_hits(text, store, exclude=exclude) if vector is not None else None
+    found = rank_candidates(store, vector, lexical, 100, exact=exact, exclude=exclude)
+    if lexical is None:
+        return found
+    return with_names_first(found, store.chunks(found.ids.tolist()), text)
 
 
 # --- what is printed ---------------------------------------------------------------------------------------

@@ -99,13 +99,15 @@ def deciding(path: str, chain: Sequence[Rules], *, is_folder: bool) -> Rule | No
 class Verdict:
     """What becomes of a name: ``kind`` is "hidden", "ignored", "excluded" or of `junk`, "" where it is taken.
 
-    ``is_named`` when an include names it; ``is_kept`` when it is taken though git ignores it; ``is_way``
-    when a folder is entered only for what an include names further down.
+    ``is_named`` when an include names it, ``is_wanted`` when a rule of ``.minisearchignore`` does;
+    ``is_kept`` when it is taken though git ignores it; ``is_way`` when a folder is entered only for what an
+    include names further down.
     """
 
     kind: str = ""
     reason: str = ""
     is_named: bool = False
+    is_wanted: bool = False
     is_kept: bool = False
     is_way: bool = False
 
@@ -150,7 +152,7 @@ class Scope:
         if own and own.ignores:
             return Verdict("ignored", f"ignored by {own.words}")
         if own and _may_take(own, name):
-            return Verdict(is_kept=self._is_ignored(path, is_folder=is_folder))
+            return Verdict(is_kept=self._is_ignored(path, is_folder=is_folder), is_wanted=True)
         if name.startswith("."):
             return Verdict("hidden", "hidden")
         rule = deciding(path, self.git, is_folder=is_folder) if self.git else None

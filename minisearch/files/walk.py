@@ -122,7 +122,7 @@ class _Walk:
                     links.append((entry.path, scope))
                 else:
                     found = self._take(entry.path, entry.stat(follow_symlinks=False), scope)
-                    if isinstance(found, FoundFile) and verdict.is_named:
+                    if isinstance(found, FoundFile) and (verdict.is_named or verdict.is_wanted):
                         found = replace(found, is_named=True)
                     yield found
             except OSError as error:

@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from minisearch.chunking.chunker import split_document
 from minisearch.chunking.positions import bytes_under
 from minisearch.errors import CutShort, IngestError, MinisearchError
 from minisearch.files.junk import junk_text_kind
+from minisearch.files.scope import OWN_FILE
 from minisearch.files.secrets import has_only_blanks, screened
 from minisearch.files.walk import FoundFile
 from minisearch.manifest import Settings, fingerprint
@@ -244,8 +246,8 @@ def _document(file: FoundFile, data: bytes) -> Document:
     document = parse(file.path, data)
     if not document.text.strip():  # checked here, before a model is loaded for chunking
         raise IngestError("no text in it")
-    if not file.is_named and (kind := junk_text_kind(document.text, document.language)):
-        raise IngestError(f"{kind}: --include takes it")
+    if not file.is_named and (kind := junk_text_kind(document.text, document.language, document.format)):
+        raise IngestError(f"{kind}: !{Path(file.path).name} in {OWN_FILE} takes it")
     if file.keeps_secrets:
         return document
     document = screened(document)

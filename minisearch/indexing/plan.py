@@ -211,7 +211,8 @@ def find_files(
             key = location.key_of(item.path)
             match item:
                 case FoundFile():
-                    found_files.files[key] = item
+                    earlier = found_files.files.get(key)
+                    found_files.files[key] = earlier if earlier and earlier.is_named else item
                 case LeftOut():
                     found_files.left_out[key] = item
                 case _:

@@ -5,9 +5,9 @@ baseline, measured after indexing, is what unrelated queries score in this index
 of its own documents searched for in all the other documents.
 
 The estimate is a logistic function of four signals: how far the best cosine is above the baseline, the best
-share of the query's words, whether a passage has the query's exact tokens, and how far the candidate's score
-is below the first one's.  It is evidence of relevance, not that an answer exists: a query about a subject
-that the index is full of scores high whether or not any passage answers it.
+share of the query's words, whether the candidate has the query's exact tokens or its name, and how far its
+fused score is below the best one.  It is evidence of relevance, not that an answer exists: a query about a
+subject that the index is full of scores high whether or not any passage answers it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Weights(NamedTuple):
     meaning: float
     words: float
     exact: float
-    below_first: float
+    below_best: float
     constant: float
 
 
@@ -98,8 +98,10 @@ def signals(ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode) -> Flo
     elif mode == "lexical":
         found[:, 1] = [trace.words or 0.0 for trace in ranking.traces]
     else:
-        found[:, :3] = _meaning(ranking.best.cosine, baseline), ranking.best.share, ranking.best.exact
-        found[:, 3] = ranking.scores[0] - ranking.scores
+        fused = np.array([trace.fused or 0.0 for trace in ranking.traces], np.float32)
+        found[:, 0], found[:, 1] = _meaning(ranking.best.cosine, baseline), ranking.best.share
+        found[:, 2] = [trace.exact or 0.0 for trace in ranking.traces]
+        found[:, 3] = fused.max() - fused
     return found
 
 

@@ -113,9 +113,10 @@ class Pipeline:
         if options.mode != "dense":
             words = lexical_query(query.text, self.snapshot)
             lexical = self.snapshot.lexical(words, MAX_HITS, where=allowed_ids, exclude=exclude)
-            exact = exact_hits(query.text, self.snapshot, where=allowed_ids, exclude=exclude)
             if not self.is_readable and len(lexical):
                 vector = None
+            if vector is not None:
+                exact = exact_hits(query.text, self.snapshot, where=allowed_ids, exclude=exclude)
         n = max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * options.k, options.rerank_depth or 0)
         scores: dict[int, float] | None = None
         while True:

@@ -64,30 +64,33 @@ NEAR = 0.3  # if the best cosine is lower, nothing is near in meaning, and words
 # A token that only a machine or its user writes: an identifier, an error code, a version, a file name.
 EXACT_TOKEN = re.compile(
     r"""
-      [^\W\d]\w*(?:(?:\.|::|->|/)[^\W\d]\w+)+         # os.path, std::vector, config.toml
-    | \w*[^\W_]_\w+ | _+[^\W_]\w*                     # snake_case, __init__
-    | [^\W\d_]*[a-z][A-Z]\w* | [A-Z]{2,}[a-z]\w+      # camelCase, HTTPError
-    | (?=.*\d)[^\W\d_]\w*(?:[-/]\w+)*                  # SHP-7, CVE-2021-44228, sha256
-    | 0x[0-9a-fA-F]+ | (?=.*[a-f])(?=.*\d)[0-9a-f]{7,}  # addresses and hashes
-    | v?\d+(?:\.\d+){2,}                               # 4.11.3
+      [^\W\d]\w*(?:(?:\.|::|->)[^\W\d]\w+)+                 # os.path, std::vector, config.toml
+    | \w*[^\W_]_\w+ | _+[^\W_]\w*                          # snake_case, __init__
+    | [A-Z]{2,}[a-z]\w+ | (?:[A-Z][a-z]+){3,}               # HTTPError, FooBarError
+    | (?=.*\d)(?=.*[A-Z])[^\W\d_]\w*(?:-\w+)+              # SHP-7, CVE-2021-44228
+    | [A-Z]{1,4}\d{3,}                                       # KB5034441, E1234
+    | 0x[0-9a-fA-F]+ | (?=.*[a-f])(?=.*\d)[0-9a-f]{7,}       # addresses and hashes
+    | v?\d+(?:\.\d+){2,}                                    # 4.11.3
     """,
     re.VERBOSE,
 )
+# Often names that everyone knows (GitHub, covid-19): exact only in a query of hardly any other words.
+MAYBE_EXACT_TOKEN = re.compile(r"[^\W\d_]*[a-z][A-Z]\w*|(?=.*\d)[^\W\d_]\w*(?:-\w+)*")
+MAX_OTHER_WORDS = 1
 AROUND = ".,;:!?()[]{}<>'\"`“”‘’«»"
-MAX_EXACT = 4  # tokens of one query
+MAX_EXACT, MAX_TOKEN_CHARACTERS = 4, 100
 MAX_NAMED = 3
 
-# A passage with such a token comes before all without it if so few passages have it.
+# A passage with such a token comes before all without any, if so few passages have it.
 FEW_PASSAGES, SHARE_OF_PASSAGES = 3, 0.002
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best cosine of all candidates, share of a match of the query's words, and share of exact tokens."""
+    """The best cosine of all candidates, and the best share of a match of the query's words."""
 
     cosine: float | None = None
     share: float = 0.0
-    exact: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +194,16 @@ def exact_hits(
 
     The scores are shares of the tokens, weighted by their idf: 1 for a chunk with all of them.
     """
-    tokens = dict.fromkeys(token.strip(AROUND) for token in text.split())
+    words = [word for word in normalised_words(text) if word.lower() not in STOP_WORDS]
+    tokens = [token.strip(AROUND) for token in text.split() if len(token) <= MAX_TOKEN_CHARACTERS]
     terms = [
-        Term(words)
-        for token in tokens
-        if EXACT_TOKEN.fullmatch(token) and (words := tuple(normalised_words(token)))
+        Term(parts)
+        for token in dict.fromkeys(tokens)
+        if (parts := tuple(normalised_words(token)))
+        and (
+            EXACT_TOKEN.fullmatch(token)
+            or (MAYBE_EXACT_TOKEN.fullmatch(token) and len(words) - len(parts) <= MAX_OTHER_WORDS)
+        )
     ][:MAX_EXACT]
     _, n_chunks = snapshot.counts()
     limit = max(FEW_PASSAGES, SHARE_OF_PASSAGES * n_chunks)
@@ -261,9 +269,10 @@ def _hybrid_ranking(
     words = _looked_up(lexical.words, lexical, ids)
     fused = fuse(cosines, bm25, ceiling=lexical.ceiling)
     shares = None if exact is None else _looked_up(exact.scores, exact, ids)
-    if shares is not None:
-        fused = ((fused + shares) / 2).astype(np.float32)  # one with all tokens comes before one without any
-    order = _best(fused, ids, n)
+    scores = fused
+    if shares is not None:  # one with any token comes before all without
+        scores = ((fused + np.where(shares > 0, 1 + shares, 0) / 2) / 2).astype(np.float32)
+    order = _best(scores, ids, n)
     dense_ranks, lexical_ranks = _ranks(dense.ids), _ranks(lexical.ids[:n])
     traces = [
         Trace(
@@ -280,9 +289,8 @@ def _hybrid_ranking(
     best = Best(
         float(cosines.max(initial=-1)),
         float(lexical_shares(bm25, lexical.ceiling).max(initial=0)),
-        0.0 if shares is None else float(shares.max(initial=0)),
     )
-    return Ranking(ids[order], fused[order], tuple(traces), len(dense) < n, best)
+    return Ranking(ids[order], scores[order], tuple(traces), len(dense) < n, best)
 
 
 def fuse(cosines: FloatArray, bm25: FloatArray, *, ceiling: float) -> FloatArray:
@@ -330,7 +338,7 @@ def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
     """The ranking with the best candidate of each document that is named just as the query before all others.
 
     A document's names are its title and its file name without suffix.  If more than `MAX_NAMED` documents
-    have the name, it says nothing.
+    have the name, the order stays.
     """
     wanted = _name(text)
     named: dict[int, int] = {}  # the best candidate of each document
@@ -350,8 +358,7 @@ def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
         traces[n] = replace(traces[n], exact=1.0)
     scores = ranking.scores[order]
     scores[: len(first)] = scores.max()
-    best = replace(ranking.best, exact=1.0)
-    return replace(ranking, ids=ranking.ids[order], scores=scores, traces=tuple(traces), best=best)
+    return replace(ranking, ids=ranking.ids[order], scores=scores, traces=tuple(traces))
 
 
 def _name(text: str) -> str:

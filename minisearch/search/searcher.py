@@ -59,18 +59,27 @@ class Searcher:
 
     def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
         """`MiniSearch.query`."""
-        typed = _parsed(query, options)
+        parsed = _parsed(query, options)
 
-        def search(store: LocalStore) -> SearchResults:
-            parsed = self._corrected(store, typed, options) if isinstance(query, str) else typed
+        def search(store: LocalStore, parsed: Query) -> SearchResults:
             encoder, vector = self._encoded(store, parsed, options)
             with store.snapshot():
                 stored = self._with_stored_paths(options)
                 final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
-                found = self._pipeline(store, encoder, options, parsed).search(final, vector, stored)
-            return replace(found, typed=typed.text) if parsed != typed else found
+                return self._pipeline(store, encoder, options, parsed).search(final, vector, stored)
 
-        return self._current(search)
+        def search_as_meant(store: LocalStore) -> SearchResults:
+            """The results; if they hold no clear answer, those of the query with its spelling corrected."""
+            found = search(store, parsed)
+            if found.is_confident or not isinstance(query, str):
+                return found
+            corrected_query = self._corrected(store, parsed, options)
+            if corrected_query == parsed:
+                return found
+            again = search(store, corrected_query)
+            return replace(again, typed=parsed.text) if again.is_confident else found
+
+        return self._current(search_as_meant)
 
     def like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
         """`MiniSearch.like`."""
@@ -103,6 +112,9 @@ class Searcher:
             raise InputError("expected the path of a file, got an empty one")
         key = self._location.key_of(str(real_path(path, must_exist=False)))
         parsed = _parsed(query, options)
+        if self._current(lambda store: self._corrected(store, parsed, options)) != parsed:
+            found = self.query(query, options)
+            parsed = found.query if found.typed else parsed
 
         def explain(store: LocalStore) -> WhyNot:
             encoder, vector = self._encoded(store, parsed, options)
@@ -233,7 +245,7 @@ class Searcher:
 
     def _corrected(self, store: LocalStore, query: Query, options: SearchOptions) -> Query:
         """The query with misspelt words replaced; phrases and concepts stay as they were typed."""
-        if query.required:
+        if query.required or options.mode == "dense":
             return query
         tokenizer = None
         if options.mode != "lexical":

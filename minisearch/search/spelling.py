@@ -1,4 +1,4 @@
-"""Spelling: words of a query that stand nowhere in the index are matched to near ones that do.
+"""Spelling: words of a query that are not in the index are replaced by near ones that are.
 
 A text and a snapshot come in; the text with such words replaced goes out.  A word is replaced if no chunk has
 it, if the model does not know it either, and if a word of the index with the same first letter is one edit
@@ -8,6 +8,7 @@ away, two for a long word.  Edits are an insertion, a deletion, a substitution, 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from minisearch.stores.base import LexicalQuery, Snapshot, Term, TermGroup
 from minisearch.text import normalised_words
@@ -16,6 +17,7 @@ from minisearch.types import Tokenizer
 A_WORD = re.compile(r"(?<![\w./:@-])[^\W\d_]{5,}(?![\w/@]|[.-]\w)")
 LONG = 8  # letters: two edits are allowed; without a model only such words are replaced
 LONGEST_ENDING = 5  # letters that the store may have cut off
+MAX_MISSPELT = 3  # words; a text with more is in another language
 MAX_CANDIDATES = 8
 EXAMPLES = 3  # chunks in which the whole word is looked up
 
@@ -24,12 +26,21 @@ def corrected(text: str, snapshot: Snapshot, tokenizer: Tokenizer | None) -> str
     """The text with misspelt words replaced, or the same text."""
     words = list(dict.fromkeys(found[0] for found in A_WORD.finditer(text) if found[0][1:].islower()))
     counts = snapshot.term_counts([Term((word,)) for word in words])
-    near = {
-        word: _nearest(word.lower(), snapshot)
+    unknown = [
+        word
         for word, count in zip(words, counts, strict=True)
         if not count and not _is_known(word, tokenizer)
-    }
+    ]
+    if not 0 < len(unknown) <= MAX_MISSPELT:
+        return text
+    near = {word: _nearest(_folded(word), snapshot) for word in unknown}
     return A_WORD.sub(lambda found: near.get(found[0]) or found[0], text)
+
+
+def _folded(word: str) -> str:
+    """A word in lower case, without accents, as a store may keep it."""
+    parts = unicodedata.normalize("NFD", word.lower())
+    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 def _is_known(word: str, tokenizer: Tokenizer | None) -> bool:
@@ -49,8 +60,8 @@ def _nearest(word: str, snapshot: Snapshot) -> str | None:
             if n_edits <= limit:
                 candidates.append((n_edits, -n_chunks, stem))
     whole = [
-        (edits(found, word), n_chunks, found)
-        for _, n_chunks, stem in sorted(candidates)[:MAX_CANDIDATES]
+        (edits(_folded(found), word), rank, found)
+        for _, rank, stem in sorted(candidates)[:MAX_CANDIDATES]
         for found in _whole_words(stem, snapshot)
     ]
     n_edits, _, found = min(whole, default=(limit + 1, 0, ""))
@@ -66,7 +77,7 @@ def _whole_words(stem: str, snapshot: Snapshot) -> set[str]:
         word.lower()
         for text in texts
         for word in normalised_words(text)
-        if word.lower().startswith(stem[:-1])
+        if _folded(word).startswith(stem[:-1])
     }
 
 

@@ -43,9 +43,9 @@ baselines = st.builds(ScoreBaseline, pairs, pairs)
 
 def ranking(*scores: float, cosine: float = 0.3, share: float = 0.0, exact: float = 0.0) -> Ranking:
     """A hybrid ranking with these scores, whose best candidate has these signals."""
-    traces = tuple(Trace(cosine=cosine, words=share) for _ in scores)
+    traces = tuple(Trace(cosine=cosine, words=share, fused=score, exact=exact) for score in scores)
     found = np.array(scores, np.float32)
-    return Ranking(np.arange(len(scores)), found, traces, is_complete=True, best=Best(cosine, share, exact))
+    return Ranking(np.arange(len(scores)), found, traces, is_complete=True, best=Best(cosine, share))
 
 
 @given(baselines, cosines, cosines, shares, shares, st.sampled_from(MODES))
@@ -80,12 +80,18 @@ def test_heights_have_bounds_and_near_copies_set_no_scale() -> None:
 
 
 def test_relevance_is_the_logistic_of_the_weighted_signals() -> None:
-    meaning, words, exact, below_first, constant = WEIGHTS["hybrid"]
+    meaning, words, exact, below_best, constant = WEIGHTS["hybrid"]
     first = meaning * (1 - 0.5) + words * 0.25 + exact * 0.5 + constant
     found = relevances(ranking(0.7, 0.6, cosine=0.4, share=0.25, exact=0.5), BASELINE, "hybrid")
-    assert found == pytest.approx(
-        [1 / (1 + math.exp(-first)), 1 / (1 + math.exp(-first - 0.1 * below_first))]
-    )
+    assert found == pytest.approx([1 / (1 + math.exp(-first)), 1 / (1 + math.exp(-first - 0.1 * below_best))])
+
+
+def test_a_name_or_exact_token_lifts_only_the_candidate_that_has_it() -> None:
+    plain = relevances(ranking(0.5, 0.4), BASELINE, "hybrid")
+    traces = (Trace(cosine=0.3, fused=0.3, exact=1.0), Trace(cosine=0.3, fused=0.5, exact=0.0))
+    named = Ranking(np.arange(2), np.array([0.9, 0.25], np.float32), traces, True, Best(0.3))
+    first, second = relevances(named, BASELINE, "hybrid")
+    assert first > plain[0] and second == pytest.approx(min(first, plain[0]))
 
 
 def test_the_same_cosine_says_less_where_unrelated_queries_score_higher() -> None:
