@@ -217,7 +217,9 @@ def test_a_query_works_where_nothing_can_be_remembered(folder: Path, monkeypatch
     assert "no query has been made yet, or it found nothing" in run("open", "1", code=1).stderr
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "[[1]]", '{"a": 1}', '{"index": "i", "results": 1}', "\x00"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "[[1]]", '{"a": 1}', '{"index": "i", "results": 1}', "\x00"]
+)
 def test_a_broken_memory_is_as_good_as_none(folder: Path, content: str) -> None:
     run(*QUERY)
     (file,) = (folder / "state" / "minisearch").iterdir()
