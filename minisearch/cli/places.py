@@ -181,8 +181,8 @@ def opening_command(place: Remembered) -> list[str]:
 def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
     """Print the section around a place in a file.
 
-    N is a result of the last query, whose index is then used. The text is that of the index, which Office files, PDF and mail have too.
-    Without LINE the whole file is printed. In a pipe the text is not wrapped.
+    N is a result of the last query, whose index is then used. The text is that of the index, which Office
+    files, PDF and mail have too. Without LINE the whole file is printed. In a pipe the text is not wrapped.
 
     \b
       minisearch get docs/tasks.md:40
