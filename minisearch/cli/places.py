@@ -112,7 +112,7 @@ def remembered(number: int) -> Remembered:
     """A result of the last query; InputError if there is none of this number."""
     try:
         last = json.loads(_state_file().read_text())
-        found = [Remembered(*place, index=last["index"]) for place in last["results"]]
+        found = [Remembered(*place, last["index"]) for place in last["results"]]
     except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         found = []
     if not found:
@@ -152,7 +152,7 @@ def open_result(number: int) -> None:
 
 def opening_command(place: Remembered) -> list[str]:
     """The command that opens a result, with its line or page; InputError if there is no program for it."""
-    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
+    editor = _editor()
     has_lines = PurePath(place.path).suffix.lower() not in {*PAGE_NAMES, *WITHOUT_LINES}
     if not has_lines or not editor:
         viewer = next(filter(None, map(shutil.which, VIEWERS)), None)
@@ -168,6 +168,19 @@ def opening_command(place: Remembered) -> list[str]:
         goto = ["--goto"] if name in GOTO_LINE else []
         return [*editor, *goto, f"{place.path}:{place.line}:{place.column}"]
     return [*editor, place.path]
+
+
+def _editor() -> list[str]:
+    """The command of VISUAL or EDITOR, empty if neither is set; InputError if it is no command."""
+    name = "VISUAL" if os.environ.get("VISUAL") else "EDITOR"
+    command = os.environ.get(name) or ""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise InputError(
+            f"{name} is {one_line(command)!r}, with a quotation mark that is not closed: set {name} to a command, "
+            f"such as vim"
+        ) from error
 
 
 # --- get ---------------------------------------------------------------------------------------------
