@@ -6,6 +6,7 @@ document.  Searching is left to `search`, and asking a model to the caller.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -65,12 +66,14 @@ class Context(Sequence[Passage]):
 
     Documents are in the order of their best passages, the passages of each in the order of the document.
     ``n_tokens`` is the number of tokens of the text.  ``is_confident`` is that of `SearchResults`.
+    ``searched`` is the text of the query if misspelt words of the question were corrected; "" if not.
     """
 
     question: str
     passages: tuple[Passage, ...] = ()
     n_tokens: int = 0
     is_confident: bool | None = None
+    searched: str = ""
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, self.passages))
@@ -136,28 +139,38 @@ def build_context(
     """The best passages that fit into ``max_tokens``, with the neighbours merged into them if these fit too.
 
     ``chunks`` are the stored passages by id.  A passage that does not fit gives way to smaller ones below it;
-    the best one is shortened instead, at the end of a sentence.
+    the best one is shortened instead, after a sentence, or else a line, if that fits.
 
-    Raises InputError if not even its first sentence fits.
+    Raises InputError if nothing fits.
     """
     chosen: list[int] = []
     text = ""
     path_of: dict[int, str] = {}
+    searched = found.query.text if found.typed else ""
+    too_long: Passage | None = None
     for hit in found:
         path_of[hit.doc_id] = hit.path
         if not chosen and hit.chunk_id in chunks:
             best = _arranged([hit.chunk_id], chunks, path_of)
             if best and count_tokens(str(best[0])) > max_tokens:
-                shorter = _shortened(best[0], count_tokens, max_tokens)
-                return Context(question, (shorter,), count_tokens(str(shorter)), found.is_confident)
+                too_long = too_long or best[0]
+                if shorter := _shortened(best[0], count_tokens, max_tokens):
+                    n_tokens = count_tokens(str(shorter))
+                    return Context(question, (shorter,), n_tokens, found.is_confident, searched)
         for ids in (neighbours_of(hit), [hit.chunk_id]):
             new = [id_ for id_ in ids if id_ in chunks and id_ not in chosen]
             trial = "\n\n".join(map(str, _arranged([*chosen, *new], chunks, path_of)))
-            if new and count_tokens(trial) <= max_tokens:
+            if trial and new and count_tokens(trial) <= max_tokens:
                 chosen, text = [*chosen, *new], trial
                 break
+    if too_long and not chosen:
+        raise InputError(
+            f"max_tokens is {max_tokens:,}, and the best passage has {count_tokens(str(too_long)):,} tokens "
+            f"with its citation: allow more tokens"
+        )
     passages = _arranged(chosen, chunks, path_of)
-    return Context(question, tuple(passages), count_tokens(text) if text else 0, found.is_confident)
+    n_tokens = count_tokens(text) if text else 0
+    return Context(question, tuple(passages), n_tokens, found.is_confident, searched)
 
 
 def _arranged(
@@ -200,17 +213,18 @@ def _overlap(above: str, below: str) -> int:
     return next((n for n in lengths if above.endswith(below[:n])), 0)
 
 
-def _shortened(passage: Passage, count_tokens: Callable[[str], int], max_tokens: int) -> Passage:
+def _shortened(passage: Passage, count_tokens: Callable[[str], int], max_tokens: int) -> Passage | None:
+    """The passage up to the last end of a sentence, or else of a line, that fits; None if none does."""
     text = passage.text
-    for end in reversed(sentence_starts(text, 0, len(text))):
+    lines = [match.end() for match in re.finditer(r"\n+", text)]
+    for end in [*reversed(sentence_starts(text, 0, len(text))), *reversed(lines)]:
         shorter = replace(passage, text=f"{text[:end].rstrip()} …")
-        shorter = replace(shorter, end_line=min(passage.end_line, passage.line + text[:end].count("\n")))
+        shorter = replace(
+            shorter, end_line=min(passage.end_line, passage.line + text[:end].rstrip().count("\n"))
+        )
         if count_tokens(str(shorter)) <= max_tokens:
             return shorter
-    raise InputError(
-        f"max_tokens is {max_tokens:,}, and the best passage has {count_tokens(str(passage)):,} tokens with "
-        f"its citation: allow more tokens"
-    )
+    return None
 
 
 def section(passages: Sequence[StoredChunk], path: str, line: int | None) -> Passage:

@@ -129,6 +129,24 @@ def test_too_few_tokens_for_one_sentence_are_refused_with_the_number_needed() ->
         context_of([chunk(1, "one two three four")], [1], max_tokens=3)
 
 
+def test_code_without_sentences_is_shortened_at_a_line() -> None:
+    code = "def add(a, b):\n    total = a + b\n    return total"
+    (passage,) = context_of([chunk(1, code, line=5)], [1], max_tokens=11)
+    assert (passage.text, passage.line, passage.end_line) == ("def add(a, b):\n    total = a + b …", 5, 6)
+
+
+def test_a_best_passage_that_cannot_be_shortened_gives_way_to_the_next_one() -> None:
+    chunks = [chunk(1, "a " * 50, document=1), chunk(2, "b " * 5, document=2)]
+    assert [passage.path for passage in context_of(chunks, [1, 2], max_tokens=20)] == ["d2.md"]
+
+
+def test_a_long_passage_below_front_matter_is_shortened_too() -> None:
+    front_matter = "---\ntitle: Tasks\ntags: [a]\n---\n"
+    chunks = [chunk(1, front_matter), chunk(2, "It begins here. " + "It goes on. " * 20, document=2)]
+    (passage,) = context_of(chunks, [1, 2], max_tokens=12)
+    assert (passage.path, passage.text[:15]) == ("d2.md", "It begins here.")
+
+
 def test_no_result_is_an_empty_context() -> None:
     context = build_context("why?", SearchResults(), {}, count)
     assert (str(context), len(context), context.citations, context.n_tokens) == ("", 0, (), 0)

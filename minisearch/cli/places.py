@@ -178,8 +178,8 @@ def _editor() -> list[str]:
         return shlex.split(command)
     except ValueError as error:
         raise InputError(
-            f"{name} is {one_line(command)!r}, with a quotation mark that is not closed: set {name} to a command, "
-            f"such as vim"
+            f"{name} is {one_line(command)!r}, with a quotation mark that is not closed: set {name} to a "
+            f"command, such as vim"
         ) from error
 
 

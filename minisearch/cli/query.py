@@ -139,8 +139,9 @@ def query(
     minisearch open N opens it.
 
     --json prints the fields of SearchResult with evidence and merged places, and for the query is_confident,
-    required and excluded; with --batch also query, with --why also search. A query of a batch without results
-    prints one line: rank is null, and no_results or error gives the reason.
+    required and excluded; with --batch also query, with --why also search; if misspelt words were corrected,
+    typed and searched. A query of a batch without results prints one line: rank is null, and no_results or
+    error gives the reason.
 
     An invalid query in a batch is reported on standard error with its line number, and the other queries are
     answered; the exit code is then 1. The same holds if --refresh fails: the existing index is searched.
@@ -272,12 +273,22 @@ def _show(answer: Answer, ms: MiniSearch, options: QueryOptions, output: Output)
     if output.format == "json":
         _print_json(answer, reason, why=output.why)
     else:
+        if output.format == "files":
+            _say_if_corrected(answer.found.query.text if answer.found.typed else "")
         _print_text(answer, _remark(ms), output, is_k_given=options.k is not None)
     if answer.error:
         click.echo(f"Error: {printable(answer.error)}", err=True)
     elif reason:
         about = "" if answer.query is None else f" for {one_line(answer.query)!r}"
         click.echo(f"No results{about}: {reason}", err=True)
+
+
+def _say_if_corrected(searched: str) -> None:
+    """One line on standard error with the corrected query, where standard output has no room for it."""
+    if searched:
+        click.echo(
+            f"Showing results for: {one_line(searched)}; --literal searches for what was typed", err=True
+        )
 
 
 def _print_text(answer: Answer, remark: str, output: Output, *, is_k_given: bool) -> None:
@@ -331,6 +342,7 @@ def _print_context(ms: MiniSearch, options: QueryOptions, search: SearchOptions,
     del chosen["evidence"]
     context = ms.context(options.query(options.text), max_tokens, **chosen)
     remember(ms.status().path, [(one.path, one.line, 1, one.page) for one in context])
+    _say_if_corrected(context.searched)
     if context:
         click.echo(printable(str(context)))
     else:
@@ -346,7 +358,7 @@ def _print_json(answer: Answer, reason: str, *, why: bool) -> None:
         "excluded": found.query.excluded,
     }
     if found.typed:
-        about["typed"] = found.typed
+        about |= {"typed": found.typed, "searched": found.query.text}
     if why:
         names = ("mode", "plan", "n_matching", "n_reranked")
         about["search"] = {"question": found.query} | {name: getattr(found, name) for name in names}

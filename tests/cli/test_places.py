@@ -277,6 +277,16 @@ def test_an_editor_gets_the_line_as_it_takes_it(
     assert opening_command(TEXT_FILE) == command
 
 
+@pytest.mark.parametrize("name", ["VISUAL", "EDITOR"])
+def test_an_editor_with_half_a_quotation_is_refused_by_name(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv(name, "vim '")
+    with pytest.raises(InputError, match=f'^{name} is "vim \'", with a quotation mark that is not closed'):
+        opening_command(TEXT_FILE)
+
+
 def test_files_without_lines_are_opened_by_the_viewer_of_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

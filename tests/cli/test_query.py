@@ -31,6 +31,7 @@ from minisearch.cli.query_options import parse_date, parse_duration
 from minisearch.errors import InputError, short
 from minisearch.filters import And, Before, Extension, Field, Filter, Language, Or, Since
 from minisearch.filters import Path as PathFilter
+from minisearch.rag import Context, Passage
 from minisearch.results import Evidence, Place, Query, SearchOptions, SearchResult, SearchResults, Trace
 from minisearch.search import rerank
 from minisearch.types import IndexStatus, RunRecord
@@ -601,6 +602,23 @@ def test_why_adds_the_search_to_each_line_of_json(engine: type[Engine]) -> None:
         "n_matching": 12,
         "n_reranked": 5,
     }
+
+
+def test_a_corrected_query_is_named_in_every_format(engine: type[Engine], monkeypatch) -> None:
+    engine.answer = SearchResults((HIT,), Query("passport"), typed="passprot")
+    line = "Showing results for: passport; --literal searches for what was typed\n"
+    listed = run("query", "passprot", "-l")
+    assert (listed.stdout, listed.stderr) == ("docs/tasks.md\n", line)
+    context = Context("passprot", (Passage("It is.", "a.md", 1, 1),), 9, searched="passport")
+    monkeypatch.setattr(engine, "context", lambda *_, **__: context, raising=False)
+    prompt = run("query", "passprot", "--format", "context")
+    assert (prompt.stdout, prompt.stderr) == ("a.md:1\nIt is.\n", line)
+    as_json = run("query", "passprot", "--json")
+    row = json.loads(as_json.stdout)
+    assert (row["typed"], row["searched"], as_json.stderr) == ("passprot", "passport", "")
+    assert "typed" in run("query", "--help").stdout
+    engine.answer = SearchResults((HIT,), Query("passport"))
+    assert run("query", "passport", "-l").stderr == ""
 
 
 def test_json_has_numbers_that_numpy_made() -> None:

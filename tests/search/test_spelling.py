@@ -111,6 +111,8 @@ def test_an_index_says_what_it_searched_for_and_literal_text_stays(
         found = engine.query("passprot renewl")
         assert (found.query.text, found.typed) == ("passport renewal", "passprot renewl")
         assert found[0].path.endswith("0.md")
+        context = engine.context("passprot renewl")
+        assert (context.question, context.searched) == ("passprot renewl", "passport renewal")
         assert engine.query("passport renewal").typed == ""
         as_typed = engine.query(literal_query("passprot renewl"))
         assert (as_typed.query.text, as_typed.typed) == ("passprot renewl", "")
