@@ -112,7 +112,10 @@ def remembered(number: int) -> Remembered:
     """A result of the last query; InputError if there is none of this number."""
     try:
         last = json.loads(_state_file().read_text())
-        found = [Remembered(*place, last["index"]) for place in last["results"]]
+        index = last["index"]
+        found = [
+            Remembered(path, line, column, page, index) for path, line, column, page in last["results"]
+        ]
     except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         found = []
     if not found:
