@@ -113,9 +113,7 @@ def remembered(number: int) -> Remembered:
     try:
         last = json.loads(_state_file().read_text())
         index = last["index"]
-        found = [
-            Remembered(path, line, column, page, index) for path, line, column, page in last["results"]
-        ]
+        found = [Remembered(path, line, column, page, index) for path, line, column, page in last["results"]]
     except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         found = []
     if not found:
