@@ -207,14 +207,22 @@ class Terminal:
 
     def show(self, text: str, *, uses_pager: bool = True) -> None:
         """Print a text; through the user's pager where it is longer than the screen."""
-        if uses_pager and not self.fits(text) and _has_pager():
-            # As git has it: -R passes colours on, -X leaves the text on the screen.
-            flags = os.environ.get("LESS", "FRX")
-            os.environ["LESS"] = flags if "R" in flags.upper() else f"{flags} -R"
-            with ctrl_c_is_the_childs():
-                click.echo_via_pager(text, color=True)
-        else:
+        pager = _pager() if uses_pager and not self.fits(text) else []
+        if not pager:
             click.echo(text, color=True)
+            return
+        import subprocess  # a short page does not need it
+
+        # As git has it: -R passes colours on, -X leaves the text on the screen. -R comes first, because the
+        # last option of LESS may be a prompt, which would take it in.
+        flags = os.environ.get("LESS", "FX")
+        with ctrl_c_is_the_childs():
+            subprocess.run(  # noqa: S603 - of the user's own choice
+                pager,
+                input=f"{text}\n".encode(sys.stdout.encoding, "replace"),
+                env=os.environ | {"LESS": f"-R {flags}"},
+                check=False,
+            )
 
     def styled(self, text: str, style: str) -> str:
         """The text in a style, an SGR number or several."""
@@ -253,14 +261,14 @@ def ctrl_c_is_the_childs() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _has_pager() -> bool:
-    """Whether $PAGER, or less, can be run; an empty PAGER is the wish for none."""
+def _pager() -> list[str]:
+    """The command of $PAGER, or less; none where it cannot be run, or PAGER is empty, the wish for none."""
     try:
         command = shlex.split(os.environ.get("PAGER", "less"))
     except ValueError:  # a quotation mark without its partner
-        return False
+        return []
     is_asked = sys.stdin.isatty() and os.environ.get("TERM") not in {"dumb", "emacs"}
-    return bool(command) and is_asked and shutil.which(command[0]) is not None
+    return command if command and is_asked and shutil.which(command[0]) else []
 
 
 def _link_format() -> str:

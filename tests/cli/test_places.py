@@ -139,6 +139,26 @@ def test_a_screen_gets_five_results_and_a_pipe_ten(folder: Path) -> None:
     assert "\x1b" not in on_screen(*QUERY, "-k", "9", "--no-pager", NO_COLOR="1")
 
 
+@pytest.mark.parametrize("flags", [None, "--ignore-case --prompt=x", "-Pprompt", "-r", "FX", ""])
+def test_the_pager_is_asked_for_colours_and_the_environment_is_not_changed(
+    flags: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text(f'#!/bin/sh\necho "$LESS" > {tmp_path}/flags\ncat > {tmp_path}/page\n')
+    pager.chmod(0o755)
+    monkeypatch.setenv("PAGER", str(pager))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("LESS", raising=False)
+    if flags is not None:
+        monkeypatch.setenv("LESS", flags)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    Terminal(80, has_styles=True, rows=3).show("é\n" * 9)
+    expected = "FX" if flags is None else flags
+    assert (tmp_path / "flags").read_text() == f"-R {expected}\n"
+    assert (tmp_path / "page").read_text() == "é\n" * 9 + "\n"
+    assert os.environ.get("LESS") == flags
+
+
 # --- get ---------------------------------------------------------------------------------------------
 
 
