@@ -108,8 +108,9 @@ class IndexLocation:
             if is_new:
                 self.path.chmod(0o700)  # whatever the umask
             ignore = self.path / ".gitignore"
-            with contextlib.suppress(FileExistsError), ignore.open("xb") as file:  # through no link
-                file.write(b"*\n")
+            if not os.path.lexists(ignore):  # a link is not followed
+                with ignore.open("xb") as file:
+                    file.write(b"*\n")
                 ignore.chmod(0o600)
         except OSError as error:
             raise self._unusable(error) from error

@@ -264,7 +264,7 @@ def as_text(where, rng):
 def eager(monkeypatch):
     """Candidates are asked for where a scan would be quicker, so that small corpora try them."""
     monkeypatch.setattr(load_backend("annoy"), "rows_per_candidate", 1)
-    monkeypatch.setattr(load_backend("faiss"), "hnsw_rows_per_candidate", 1)
+    monkeypatch.setattr(load_backend("faiss"), "rows_per_candidate", 1)
 
 
 @pytest.mark.parametrize("backend", ["flat", "faiss", "faiss graph", "annoy"])

@@ -58,6 +58,7 @@ def large(folder: Path, n_bytes: int) -> dict[str, str]:
     (folder / "breaks.md").write_bytes(b"\n" * (n_bytes // 2))
     (folder / "short-lines.rst").write_bytes(b"a\n" * (n_bytes // 20))
     (folder / "nospace.txt").write_bytes(b"ab" * 500_000)
+    (folder / ".minisearchignore").write_bytes(b"!*\n")  # takes data without prose, too
     (folder / "one\u2028token.md").write_bytes("é".encode() * 500_000)
     with (folder / "nul.txt").open("wb") as file:
         file.truncate(n_bytes)
@@ -205,6 +206,7 @@ def nested(folder: Path, n: int) -> dict[str, str]:
             "quote.csv": 'a,b\n"' + "bread\n" * n,
         },
     )
+    (folder / ".minisearchignore").write_bytes(b"!*\n")  # takes data without prose, too
     # A file that makes no sense as what it is called is text all the same.
     names = [path.name for path in folder.iterdir() if path.suffix and path.name not in BYSTANDERS]
     return dict.fromkeys(names, INDEXED) | {"comments.html": "no text in it"}
