@@ -36,8 +36,6 @@ from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IntArray
 
 MODEL = "all-MiniLM-L6-v2"
-FEEDBACKS = (0.1, 0.2)  # weights of pseudo-relevance feedback, which was dropped
-N_FEEDBACK = 3
 HALF_AND_HALF = "half and half, each by the page's best"
 
 Floats = npt.NDArray[np.floating]
@@ -112,17 +110,6 @@ FUSIONS: dict[str, Fusion] = {
         for weight, power in ((1, 1), (0.7, 1), (1.25, 1), (1.5, 1), (1.5, 1.5))
     },
 }
-
-
-def with_feedback(fusion: Fusion, scored: ScoredCollection, weight: float) -> Fusion:
-    """The same after pseudo-relevance feedback: the vectors of the first chunks are added to the query's."""
-
-    def again(cosines: FloatArray, query: ScoredQuery) -> Floats:
-        first = np.argsort(-fusion(cosines, query), kind="stable")[:N_FEEDBACK]
-        vector = query.vector + weight * scored.vectors[first].mean(axis=0)
-        return fusion(scored.vectors @ (vector / np.linalg.norm(vector)), query)
-
-    return again
 
 
 def ndcg(scored: ScoredCollection, fusion: Fusion) -> float:
@@ -231,11 +218,6 @@ def main(arguments: list[str]) -> int:
             print_row(name, [ndcg(one, fusion) for one in found])
         for name in ("lexical alone", HALF_AND_HALF):
             print_row(f"{name}, without pairs", [ndcg(without_pairs(one), FUSIONS[name]) for one in found])
-        for weight in FEEDBACKS:
-            print_row(
-                f"ours, with feedback {weight:g}",
-                [ndcg(one, with_feedback(ours(), one, weight)) for one in found],
-            )
         plain = [without_pairs(one) for one in found]
         print_row("ours, without pairs", [ndcg(one, ours()) for one in plain])
     return 0

@@ -114,7 +114,7 @@ def _meaning(cosine: float | None, baseline: ScoreBaseline | None) -> float:
 
 def relevances(ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode) -> list[float]:
     """The estimate for each candidate, in [0, 1]; none is above the one before it."""
-    logits = signals(ranking, baseline, mode) @ np.array(WEIGHTS[mode], np.float32)
+    logits = (signals(ranking, baseline, mode) * np.array(WEIGHTS[mode], np.float32)).sum(axis=1)
     found: list[float] = np.minimum.accumulate(1 / (1 + np.exp(-logits))).tolist()
     return found
 
