@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import PurePath
@@ -43,7 +44,7 @@ def page(
         )
     if found.is_confident is False and found:
         best = max((hit.relevance for hit in found if hit.relevance is not None), default=None)
-        match = "" if best is None else f" (best match {best:.0%})"
+        match = "" if best is None else f" (best match {percent(best)})"
         parts.append(terminal.styled(f"No clear answer found. Closest passages{match}:", "1"))
     if limits := _limits(found.query) if found else "":
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(limits, terminal.columns)))
@@ -53,6 +54,15 @@ def page(
     if remark:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(remark, terminal.columns)))
     return "\n\n".join(parts)
+
+
+def percent(relevance: float) -> str:
+    """A relevance in whole percent, rounded down so that 39.9% is not shown as the least clear answer.
+
+    >>> percent(0.399), percent(0.29)
+    ('39%', '29%')
+    """
+    return f"{math.floor(100 * relevance + 1e-6)}%"
 
 
 def _limits(query: Query) -> str:
@@ -69,7 +79,7 @@ def _limits(query: Query) -> str:
 def _result(
     hit: SearchResult, query: Query, terminal: Terminal, whole: bool, why: bool, n_lines: int
 ) -> Iterator[str]:
-    rating = f"{hit.score:.3f}" if hit.relevance is None else f"{hit.relevance:>4.0%}"
+    rating = f"{hit.score:.3f}" if hit.relevance is None else f"{percent(hit.relevance):>4}"
     yield f"{hit.rank:>2}  {rating}  {place(hit, terminal)}"
     if heading := one_line(full_heading(hit.title, hit.heading)):
         lines = _wrapped(heading, terminal.columns - len(INDENT))

@@ -71,6 +71,10 @@ WEIGHTS: dict[Mode, Weights] = {
 # the collections of scripts/confidence.py; queries of another collection rarely reach .4.
 CONFIDENT_FROM = 0.4
 
+# A passage with every word of the query once has about this share of a perfect match, or more, and is a clear
+# answer unless its estimate is very low: words of one passage alone, such as names, mean little to the model.
+WORDS_FROM, NEAR_ENOUGH = 0.33, 0.1
+
 
 def heights(cosine: float, baseline: ScoreBaseline) -> tuple[float, float]:
     """How far a cosine is above the baseline, generic and own: 0 at the median, 1 at the 95th percentile.
@@ -115,7 +119,13 @@ def _meaning(cosine: float | None, baseline: ScoreBaseline | None) -> float:
 def relevances(ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode) -> list[float]:
     """The estimate for each candidate, in [0, 1]; none is above the one before it."""
     logits = (signals(ranking, baseline, mode) * np.array(WEIGHTS[mode], np.float32)).sum(axis=1)
-    found: list[float] = np.minimum.accumulate(1 / (1 + np.exp(-logits))).tolist()
+    estimates = 1 / (1 + np.exp(-logits))
+    if mode == "hybrid":
+        words = np.array([trace.words or 0.0 for trace in ranking.traces])
+        by_words = CONFIDENT_FROM + (1 - CONFIDENT_FROM) * (words - WORDS_FROM) / (1 - WORDS_FROM)
+        has_words = (words >= WORDS_FROM) & (estimates >= NEAR_ENOUGH)
+        estimates = np.where(has_words, np.maximum(estimates, by_words), estimates)
+    found: list[float] = np.minimum.accumulate(estimates).tolist()
     return found
 
 

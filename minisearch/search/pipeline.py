@@ -26,6 +26,7 @@ from minisearch.search.grouping import Candidate, Group, by_document, diversify,
 from minisearch.search.ranking import (
     Ranking,
     exact_hits,
+    lacks_exact_token,
     lexical_query,
     rank_candidates,
     reranked,
@@ -40,6 +41,7 @@ MIN_CANDIDATES = 100
 CANDIDATES_PER_RESULT = 5
 MAX_COMPARED = 2_000  # beyond, only equal texts count as copies: the matrix of cosines would be too large
 MAX_HITS = 2**31  # no limit
+BELOW_CONFIDENT = CONFIDENT_FROM - 0.01
 
 
 def combined_filter(query: Query, where: Filter | None) -> Filter | None:
@@ -198,6 +200,10 @@ class Pipeline:
             return []
         used = "lexical" if vector is None else mode
         found = relevances(candidates, self.baseline if self.is_readable else None, used)
+        if used == "hybrid" and lacks_exact_token(query.text, self.snapshot):
+            return [
+                min(one, BELOW_CONFIDENT) for one in found
+            ]  # what is near to an unknown code is another one
         # If the query is just a phrase, any passage with that phrase answers it.
         is_phrase = query.required and query.text == " ".join(query.required)
         return [max(one, CONFIDENT_FROM) for one in found] if is_phrase else found

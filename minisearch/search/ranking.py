@@ -187,6 +187,30 @@ def _terms(text: str) -> tuple[Counter[Term], list[tuple[Term, Term]]]:
     return n_times, [*pairs]
 
 
+def _exact_terms(text: str, *, is_strict: bool) -> list[Term]:
+    """The exact tokens of a text; without ``is_strict`` also those that may be names."""
+    words = [word for word in normalised_words(text) if word.lower() not in STOP_WORDS]
+    tokens = [token.strip(AROUND) for token in text.split() if len(token) <= MAX_TOKEN_CHARACTERS]
+    return [
+        Term(parts)
+        for token in dict.fromkeys(tokens)
+        if (parts := tuple(normalised_words(token)))
+        and (
+            EXACT_TOKEN.fullmatch(token)
+            or (
+                not is_strict
+                and MAYBE_EXACT_TOKEN.fullmatch(token)
+                and len(words) - len(parts) <= MAX_OTHER_WORDS
+            )
+        )
+    ][:MAX_EXACT]
+
+
+def lacks_exact_token(text: str, snapshot: Snapshot) -> bool:
+    """Whether a text has an exact token that no chunk has, such as an unknown error code."""
+    return 0 in snapshot.term_counts(_exact_terms(text, is_strict=True))
+
+
 def exact_hits(
     text: str, snapshot: Snapshot, *, where: Where | None = None, exclude: IntArray | None = None
 ) -> Hits | None:
@@ -194,17 +218,7 @@ def exact_hits(
 
     The scores are shares of the tokens, weighted by their idf: 1 for a chunk with all of them.
     """
-    words = [word for word in normalised_words(text) if word.lower() not in STOP_WORDS]
-    tokens = [token.strip(AROUND) for token in text.split() if len(token) <= MAX_TOKEN_CHARACTERS]
-    terms = [
-        Term(parts)
-        for token in dict.fromkeys(tokens)
-        if (parts := tuple(normalised_words(token)))
-        and (
-            EXACT_TOKEN.fullmatch(token)
-            or (MAYBE_EXACT_TOKEN.fullmatch(token) and len(words) - len(parts) <= MAX_OTHER_WORDS)
-        )
-    ][:MAX_EXACT]
+    terms = _exact_terms(text, is_strict=False)
     _, n_chunks = snapshot.counts()
     limit = max(FEW_PASSAGES, SHARE_OF_PASSAGES * n_chunks)
     rare = {

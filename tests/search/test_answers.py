@@ -51,6 +51,17 @@ def test_an_answer_among_near_copies_is_clear(notes: MiniSearch, query: str, nam
     assert found[1].relevance < 0.5
 
 
+@pytest.mark.parametrize("query", ["what is error SHP-9", "ERR_9921", "atomic_write_yaml"])
+def test_a_code_that_is_nowhere_has_no_clear_answer(notes: MiniSearch, query: str) -> None:
+    found = notes.query(query)
+    assert found.is_confident is False and found[0].relevance < 0.4
+
+
+@pytest.mark.parametrize("query", ["boiler", "timetable", "temporary file"])
+def test_words_that_stand_in_a_passage_are_a_clear_answer(notes: MiniSearch, query: str) -> None:
+    assert notes.query(query).is_confident
+
+
 @pytest.mark.parametrize("query", ["how do I cook rice", "how tall is Mount Everest", "flask on kubernetes"])
 def test_what_no_document_is_about_has_no_clear_answer(notes: MiniSearch, query: str) -> None:
     assert notes.query(query).is_confident is False
