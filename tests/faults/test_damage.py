@@ -15,6 +15,7 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import StoreError
+from minisearch.stores.local.schema import MIGRATION_SET, MIGRATIONS_TABLE
 from tests.fakes import HashingEncoder
 from tests.faults import mutations
 from tests.faults.commands import assert_one_error, minisearch
@@ -195,7 +196,10 @@ def in_words(counts: Counter[str]) -> str:
 
 def test_a_newer_schema_is_refused_by_name(root, unsealed):
     with sqlite3.connect(unsealed / DATABASE) as db:
-        db.execute("pragma user_version = 999")
+        db.execute(
+            f"insert into {MIGRATIONS_TABLE} (migration_set, name, applied_at) values (?, 'm999_later', '')",
+            [MIGRATION_SET],
+        )
     db.close()
     for command in (["query", "w1"], ["status"], ["index", root / "docs"], ["rebuild"]):
         done = minisearch(*command, "--index", unsealed)

@@ -22,12 +22,19 @@ STRACE = shutil.which("strace")
 COMMANDS = [
     *("index docs", "index docs", "index", "index docs --dry-run"),
     *("query river", "query w1 --rerank", "query w1 --mode lexical --refresh", "status"),
-    *("status --coverage", "verify", "chunks docs/d0001.md", "why-not docs/d0001.md w1", "similarity a b"),
+    *(
+        "status --coverage",
+        "verify",
+        "chunks docs/d0001.md",
+        "get docs/d0001.md:1",
+        "why-not docs/d0001.md w1",
+        "similarity a b",
+    ),
     *("selftest", "rebuild --backend flat", "backup copy.db", "remove docs/d0002.md", "rollback", "models"),
     *("restore copy.db --index restored", "--version", "--help"),
 ]
 SOME = ["index docs", "query river"]
-EVERY = {command.split()[0] for command in COMMANDS} | {"watch", "eval"}
+EVERY = {command.split()[0] for command in COMMANDS} | {"watch", "eval", "open"}
 
 
 def test_these_are_all_commands():

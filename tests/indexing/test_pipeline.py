@@ -41,7 +41,7 @@ WORDS = [
 ]
 # These hold the time of day, the random name of a file, and where the index lies.
 APART = (
-    *(f'INSERT INTO "{table}"' for table in ("bases", "runs", "undo_meta")),
+    *(f'INSERT INTO "{table}"' for table in ("_sqlite_migrations", "bases", "runs", "undo_meta")),
     """INSERT INTO "meta" VALUES('manifest',""",
 )
 

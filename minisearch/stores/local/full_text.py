@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from minisearch.stores.base import LexicalQuery, Term, TermGroup, inverse_document_frequency
 from minisearch.stores.local.connection import Connection
+from minisearch.stores.local.sqlite import damaged
 from minisearch.text import (
     CJK_RUN,
     bigrams,
@@ -160,6 +161,8 @@ class FullText:
             ((n_rewritten, self._n_chunks),) = self._connection.rows(
                 "select n_rewritten, n_chunks from counters"
             )
+            if not (isinstance(n_rewritten, int) and isinstance(self._n_chunks, int)):
+                raise damaged(self._connection.path, "its counters are no numbers")
             self._n_rows = {"chunks_fts": self._n_chunks - n_rewritten, "chunks_rewritten": n_rewritten}
             self._n_with.clear()
             self._version = version
