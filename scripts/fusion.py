@@ -31,7 +31,7 @@ from minisearch.evaluation.benchmark import open_benchmark
 from minisearch.evaluation.collection import Collection, read_collection
 from minisearch.evaluation.selftest import masked_copy
 from minisearch.manifest import Manifest
-from minisearch.search.ranking import MAX_SHARE, NEAR, lexical_query
+from minisearch.search.ranking import MAX_LEXICAL_SHARE, NEAR, lexical_query
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IntArray
 
@@ -73,7 +73,7 @@ def ours(weight: float = 1.0, power: float = 1.0) -> Fusion:
     """`minisearch.search.ranking.fuse` with other weights."""
 
     def fused(cosines: FloatArray, query: ScoredQuery) -> Floats:
-        lexical: Floats = np.clip(query.bm25 / query.ceiling, 0, MAX_SHARE) ** power
+        lexical: Floats = np.clip(query.bm25 / query.ceiling, 0, MAX_LEXICAL_SHARE) ** power
         together: Floats = cosines / max(float(cosines.max()), NEAR) + weight * lexical
         return together
 

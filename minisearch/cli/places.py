@@ -45,19 +45,8 @@ logger = logging.getLogger(__name__)
 
 # How editors take a line; any other editor gets the file alone.
 PLUS_LINE = {
-    "vi",
-    "vim",
-    "nvim",
-    "gvim",
-    "view",
-    "nano",
-    "emacs",
-    "emacsclient",
-    "micro",
-    "kak",
-    "joe",
-    "mg",
-    "ed",
+    *("vi", "vim", "nvim", "gvim", "view", "nano", "emacs", "emacsclient"),
+    *("micro", "kak", "joe", "mg", "ed"),
 }
 COLON_LINE = {"hx", "helix", "subl", "zed"}
 GOTO_LINE = {"code", "codium", "code-insiders", "cursor"}

@@ -32,7 +32,7 @@ GENERIC_QUERIES = Path(__file__).parent / "generic_queries.txt"
 FEW_DOCUMENTS = 20
 EVERY_GENERIC_OF_FEW = 4
 N_SENTENCES = 80
-MAX_WORDS = 15
+MAX_SENTENCE_WORDS = 15
 COPIED_WORDS = 8  # a passage that has this many first words of a sentence in a row repeats the sentence
 
 # Passages of the sentence's own document are skipped; if all of these are, the sentence is not counted.
@@ -60,7 +60,7 @@ class Weights(NamedTuple):
     constant: float
 
 
-# Fitted by scripts/confidence.py --fit, each collection being held out in turn.
+# Fitted by scripts/confidence.py --fit, which also measures each collection with the weights of the others.
 WEIGHTS: dict[Mode, Weights] = {
     "hybrid": Weights(0.88, 0.8, 1.88, -7.1, -1.41),
     "dense": Weights(1.1, 0.0, 0.0, 0.0, -1.33),
@@ -181,7 +181,7 @@ def _own_scores(snapshot: Snapshot, encoder: Encoder) -> list[float]:
 def _first_sentence(text: str, heading: str) -> str:
     spans = sentences(text, heading=heading)
     first = text[slice(*spans[0])] if spans else text
-    return " ".join(first.split()[:MAX_WORDS])
+    return " ".join(first.split()[:MAX_SENTENCE_WORDS])
 
 
 def _one_line(text: str) -> str:

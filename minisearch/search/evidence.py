@@ -48,8 +48,8 @@ TABLE = np.array([*WEIGHTS.values()])
 # in .607 (100 characters), up to two in .748, three in .781. Without the limit of 0.6 it is .833, but most of
 # a short passage is marked; with a cost of 0.1 it is .779, with 181 characters.
 MAX_SENTENCES = 4
-MAX_CHARACTERS = 400
-MAX_SHARE = 0.6
+MAX_MARK_CHARACTERS = 400
+MAX_MARK_SHARE = 0.6
 COST_PER_CHARACTER = 0.0006
 
 
@@ -67,7 +67,8 @@ def best_sentences(
     the passages.  The choice in one passage does not depend on the others.
     """
     sentences = [
-        kinds_of_sentences(text, heading=heading) or [Sentence(0, min(len(text), MAX_CHARACTERS), "prose", 0)]
+        kinds_of_sentences(text, heading=heading)
+        or [Sentence(0, min(len(text), MAX_MARK_CHARACTERS), "prose", 0)]
         for text, heading in zip(passages, headings or [""] * len(passages), strict=True)
     ]
     texts = [
@@ -96,11 +97,11 @@ def _best_window(sentences: Sequence[Sentence], scores: FloatArray) -> tuple[int
     """The first and the last of the sentences in a row that most likely hold the answer, for their length."""
     is_answer = [one.kind in {"prose", "code"} for one in sentences]
     can_be_part = [one.kind in {"prose", "code", "question", "lead-in"} for one in sentences]
-    if not any(is_answer):
-        is_answer = can_be_part = [any(can_be_part) <= part for part in can_be_part]
+    if not any(is_answer):  # nothing but questions and lead-ins, or not even those
+        is_answer = can_be_part = can_be_part if any(can_be_part) else [True] * len(sentences)
     odds = np.where(can_be_part, np.exp(scores - scores.max()), 0.0)
     odds = odds / odds.sum()
-    max_characters = min(MAX_CHARACTERS, MAX_SHARE * (sentences[-1].end - sentences[0].start))
+    max_characters = min(MAX_MARK_CHARACTERS, MAX_MARK_SHARE * (sentences[-1].end - sentences[0].start))
     best, highest = (0, 0), -math.inf
     for first in range(len(sentences)):
         probability = 0.0
@@ -195,7 +196,7 @@ WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+")  # numbers such as 4.11.3 stay wh
 HAS_CJK = re.compile(f"[{CJK}]")
 N_STEM_CHARACTERS = 6
 NAME_WEIGHT = 3.0  # a name or a number has no synonyms
-PAIR_WEIGHT = 0.5  # "8 GB" is not in "16 GB; 8 TB"
+ADJACENT_WEIGHT = 0.5  # "8 GB" is not in "16 GB; 8 TB"
 
 Term = str | tuple[str, str]  # a word, or two words in a row
 
@@ -230,7 +231,7 @@ def _weights(query: str, terms: Sequence[set[Term]]) -> dict[Term, float]:
         for stem in sorted(counted)
     }
     pairs = {
-        pair: PAIR_WEIGHT * min(map(weights.__getitem__, pair))
+        pair: ADJACENT_WEIGHT * min(map(weights.__getitem__, pair))
         for pair in pairwise(stems)
         if {*pair} <= counted
     }

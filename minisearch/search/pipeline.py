@@ -201,9 +201,8 @@ class Pipeline:
         used = "lexical" if vector is None else mode
         found = relevances(candidates, self.baseline if self.is_readable else None, used)
         if used == "hybrid" and lacks_exact_token(query.text, self.snapshot):
-            return [
-                min(one, BELOW_CONFIDENT) for one in found
-            ]  # what is near to an unknown code is another one
+            # What is near to an unknown code is another code.
+            return [min(one, BELOW_CONFIDENT) for one in found]
         # If the query is just a phrase, any passage with that phrase answers it.
         is_phrase = query.required and query.text == " ".join(query.required)
         return [max(one, CONFIDENT_FROM) for one in found] if is_phrase else found

@@ -35,7 +35,7 @@ TITLE_WEIGHT, HEADING_WEIGHT, TEXT_WEIGHT = 2.0, 1.0, 1.0
 
 # How much two adjacent words of the query count in a passage that has them side by side, beside what each of
 # them counts.  Metzler and Croft, "A Markov random field model for term dependencies", SIGIR 2005.  It raises
-# nDCG@10 on claims and titles by .02 and changes the other four of scripts/fusion.py by .004 at most.
+# nDCG@10 on claims and titles by .02 to .03 and on Cranfield by .01, and costs functions .005 (fusion.py).
 PAIR_WEIGHT = 0.4
 
 # A word in a larger share of the passages tells nothing apart (FTS5 scores it 0.000001), and takes most time.
@@ -51,13 +51,13 @@ FEW, MORE = 1_000, 50
 
 # A query of so many words is answered by a passage with all of them.  A longer one is answered by a part of
 # them: its words count more than their share.  The words of a shorter one count less beside its meaning.
-# These numbers were chosen together, each collection of scripts/fusion.py being held out in turn.
+# These numbers were chosen together on thirteen collections, among them those of scripts/fusion.py.
 EXPECTED_WORDS = 5
 SHORT_POWER, LONG_POWER = 0.3, 1.3
 
 # BM25 counts as a share of the score of a perfect match of the query's words, so that a result with only
 # common words stays low even if no other result shares more.  At this share it counts no more.
-MAX_SHARE = 1.8
+MAX_LEXICAL_SHARE = 1.8
 
 NEAR = 0.3  # if the best cosine is lower, nothing is near in meaning, and words may decide
 
@@ -77,7 +77,7 @@ EXACT_TOKEN = re.compile(
 # Often names that everyone knows (GitHub, covid-19): exact only in a query of hardly any other words.
 MAYBE_EXACT_TOKEN = re.compile(r"[^\W\d_]*[a-z][A-Z]\w*|(?=.*\d)[^\W\d_]\w*(?:-\w+)*")
 MAX_OTHER_WORDS = 1
-AROUND = ".,;:!?()[]{}<>'\"`“”‘’«»"
+SURROUNDING_SIGNS = ".,;:!?()[]{}<>'\"`“”‘’«»"
 MAX_EXACT, MAX_TOKEN_CHARACTERS = 4, 100
 MAX_NAMED = 3
 
@@ -190,7 +190,7 @@ def _terms(text: str) -> tuple[Counter[Term], list[tuple[Term, Term]]]:
 def _exact_terms(text: str, *, is_strict: bool) -> list[Term]:
     """The exact tokens of a text; without ``is_strict`` also those that may be names."""
     words = [word for word in normalised_words(text) if word.lower() not in STOP_WORDS]
-    tokens = [token.strip(AROUND) for token in text.split() if len(token) <= MAX_TOKEN_CHARACTERS]
+    tokens = [token.strip(SURROUNDING_SIGNS) for token in text.split() if len(token) <= MAX_TOKEN_CHARACTERS]
     return [
         Term(parts)
         for token in dict.fromkeys(tokens)
@@ -227,10 +227,11 @@ def exact_hits(
         if 0 < count <= limit
     }
     scores: dict[int, float] = {}
+    total = sum(rare.values())
     for term, idf in rare.items():
         query = LexicalQuery(text, (TermGroup((term,)),), (1.0, 1.0, 1.0), 1.0, 1.0)
         for id_ in snapshot.lexical(query, n_chunks, where=where, exclude=exclude).ids.tolist():
-            scores[id_] = scores.get(id_, 0.0) + idf / sum(rare.values())
+            scores[id_] = scores.get(id_, 0.0) + idf / total
     if not scores:
         return None
     ids = np.array(sorted(scores), np.int64)
@@ -317,7 +318,7 @@ def fuse(cosines: FloatArray, bm25: FloatArray, *, ceiling: float) -> FloatArray
     if not len(cosines):
         return np.empty(0, np.float32)
     dense = cosines / max(float(cosines.max()), NEAR)
-    fused: FloatArray = ((dense + lexical_shares(bm25, ceiling)) / (1 + MAX_SHARE)).astype(np.float32)
+    fused: FloatArray = ((dense + lexical_shares(bm25, ceiling)) / (1 + MAX_LEXICAL_SHARE)).astype(np.float32)
     return fused
 
 
@@ -325,7 +326,7 @@ def lexical_shares(bm25: FloatArray, ceiling: float) -> FloatArray:
     """BM25 scores as shares of the ceiling, (n,)."""
     if ceiling <= 0:
         return np.zeros(len(bm25), np.float32)
-    shares: FloatArray = np.clip(bm25 / ceiling, 0, MAX_SHARE)
+    shares: FloatArray = np.clip(bm25 / ceiling, 0, MAX_LEXICAL_SHARE)
     return shares
 
 
@@ -355,17 +356,17 @@ def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
     have the name, the order stays.
     """
     wanted = _name(text)
-    named: dict[int, int] = {}  # the best candidate of each document
+    first: list[int] = []  # the best candidate of each document with the name
+    seen: set[int] = set()
     for n, id_ in enumerate(ranking.ids.tolist() if wanted else []):
         chunk = chunks[id_]
-        if chunk.document_id not in named and wanted in {
-            _name(chunk.title),
-            _name(PurePath(chunk.path).stem),
-        }:
-            named[chunk.document_id] = n
-    if not 0 < len(named) <= MAX_NAMED:
+        if chunk.document_id in seen:
+            continue
+        seen.add(chunk.document_id)
+        if wanted in {_name(chunk.title), _name(PurePath(chunk.path).stem)}:
+            first.append(n)
+    if not 0 < len(first) <= MAX_NAMED:
         return ranking
-    first = [*named.values()]
     order = np.array([*first, *(n for n in range(len(ranking.ids)) if n not in first)], np.int64)
     traces = [ranking.traces[n] for n in order.tolist()]
     for n in range(len(first)):

@@ -68,7 +68,7 @@ class Searcher:
                 final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
                 return self._pipeline(store, encoder, options, parsed).search(final, vector, stored)
 
-        def search_as_meant(store: LocalStore) -> SearchResults:
+        def search_and_correct(store: LocalStore) -> SearchResults:
             """The results; if they hold no clear answer, those of the query with its spelling corrected."""
             found = search(store, parsed)
             if found.is_confident or not isinstance(query, str):
@@ -79,7 +79,7 @@ class Searcher:
             again = search(store, corrected_query)
             return replace(again, typed=parsed.text) if again.is_confident else found
 
-        return self._current(search_as_meant)
+        return self._current(search_and_correct)
 
     def like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
         """`MiniSearch.like`."""
@@ -112,7 +112,9 @@ class Searcher:
             raise InputError("expected the path of a file, got an empty one")
         key = self._location.key_of(str(real_path(path, must_exist=False)))
         parsed = _parsed(query, options)
-        if self._current(lambda store: self._corrected(store, parsed, options)) != parsed:
+        if isinstance(query, str) and self._current(
+            lambda store: self._corrected(store, parsed, options) != parsed
+        ):
             found = self.query(query, options)
             parsed = found.query if found.typed else parsed
 

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from minisearch.text import LETTER_OR_DIGIT, UNSPACED, front_matter, sentence_starts
 
-MAX_CHARACTERS = 600  # a longer sentence is cut: it would fill eight lines of a terminal
+MAX_SENTENCE_CHARACTERS = 600  # a longer sentence is cut: it would fill eight lines of a terminal
 
 Span = tuple[int, int]
 Kind = Literal["prose", "code", "question", "lead-in", "title", "aside", "heading"]
@@ -403,9 +403,11 @@ def _pieces(text: str, start: int, end: int) -> list[Span]:
     while True:
         while start < end and text[start].isspace():
             start += 1
-        if end - start <= MAX_CHARACTERS:
+        if end - start <= MAX_SENTENCE_CHARACTERS:
             return [*pieces, (start, end)] if start < end else pieces
-        limit = start + MAX_CHARACTERS
-        cut = next((i for i in range(limit, start + MAX_CHARACTERS // 2, -1) if text[i].isspace()), limit)
+        limit = start + MAX_SENTENCE_CHARACTERS
+        cut = next(
+            (i for i in range(limit, start + MAX_SENTENCE_CHARACTERS // 2, -1) if text[i].isspace()), limit
+        )
         pieces.append((start, start + len(text[start:cut].rstrip())))
         start = cut

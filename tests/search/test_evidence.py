@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from minisearch.results import Evidence
 from minisearch.search.evidence import (
-    MAX_CHARACTERS,
+    ADJACENT_WEIGHT,
+    MAX_MARK_CHARACTERS,
+    MAX_MARK_SHARE,
     MAX_SENTENCES,
-    MAX_SHARE,
     NAME_WEIGHT,
-    PAIR_WEIGHT,
     WEIGHTS,
     Encode,
     best_sentences,
@@ -128,7 +128,7 @@ def test_a_mark_is_a_run_of_few_sentences_and_not_too_long(query: str, texts: li
         assert 0 <= start <= end <= len(text) and score is not None
         inside = [span for span in sentences(text) if start <= span[0] and span[1] <= end]
         assert len(inside) <= MAX_SENTENCES
-        assert len(inside) <= 1 or end - start <= min(MAX_CHARACTERS, MAX_SHARE * len(text))
+        assert len(inside) <= 1 or end - start <= min(MAX_MARK_CHARACTERS, MAX_MARK_SHARE * len(text))
 
 
 @EITHER
@@ -156,7 +156,7 @@ def test_the_score_is_the_cosine_of_the_nearest_sentence_in_the_mark() -> None:
 def test_no_passages_and_empty_ones_have_marks_too() -> None:
     assert best_sentences("q", []) == []
     assert best_sentences("", ["  "])[0][:2] == (0, 2)
-    assert best_sentences("q", ['"""' * 1_000])[0][:2] == (0, MAX_CHARACTERS)
+    assert best_sentences("q", ['"""' * 1_000])[0][:2] == (0, MAX_MARK_CHARACTERS)
 
 
 # --- what is known of a sentence ---------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_nothing_shared_is_nothing(query: str, texts: list[str]) -> None:
 def test_words_count_by_their_rarity_and_those_that_stand_together_once_more() -> None:
     alone, around = shares("the red foxes", ["A red fox.", "The foxes are red.", "Red foxes!", "It is."])
     red, foxes = math.log(1 + 4 / 3) ** 2, math.log(1 + 4 / 2) ** 2  # in 3 and 2 of 4 sentences
-    whole = red + foxes + PAIR_WEIGHT * min(red, foxes)
+    whole = red + foxes + ADJACENT_WEIGHT * min(red, foxes)
     assert alone == pytest.approx([red / whole, (red + foxes) / whole, 1, 0])
     assert around == pytest.approx([(red + foxes) / whole, 1, 1, 1])
 
@@ -224,7 +224,7 @@ def test_words_that_are_nowhere_take_their_part() -> None:
 @pytest.mark.parametrize("name", ["E23", "4.11.3", "2,315.40", "Bonn"])
 def test_names_and_numbers_count_more_and_are_compared_whole(name: str) -> None:
     word = math.log(1 + 2) ** 2
-    whole = word * (1 + NAME_WEIGHT + PAIR_WEIGHT)
+    whole = word * (1 + NAME_WEIGHT + ADJACENT_WEIGHT)
     alone, _ = shares(f"pump {name}", [f"See {name}.", "A pump."])
     assert alone == pytest.approx([word * NAME_WEIGHT / whole, word / whole])
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minisearch.search.sentences import MAX_CHARACTERS, kinds_of_sentences, sentences
+from minisearch.search.sentences import MAX_SENTENCE_CHARACTERS, kinds_of_sentences, sentences
 
 
 def said(text: str, *, heading: str = "") -> list[str]:
@@ -325,7 +325,7 @@ def test_spans_are_in_order_and_say_something(text: str, heading: str) -> None:
     end_before = 0
     for start, end in spans:
         assert end_before <= start < end <= len(text)
-        assert end - start <= MAX_CHARACTERS
+        assert end - start <= MAX_SENTENCE_CHARACTERS
         assert text[start:end] == text[start:end].strip()
         end_before = end
     if len(spans) > 1:
