@@ -49,7 +49,7 @@ COMMANDS = {
     "status": "status",
     "verify": "maintenance",
     "watch": "indexing",
-    "why-not": "why_not",
+    "why-not": "evaluate",
 }
 
 
