@@ -50,7 +50,7 @@ def test_the_readmes_python_runs_as_it_stands(
 
 
 def test_the_readme_gives_every_checkpoint_its_layers_and_parameters() -> None:
-    rows = re.findall(r"^\| `([\w-]+)`[^|]*\| (\d+) \| ([\d,]+) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.-]+)`[^|]*\| (\d+) \| ([\d,]+) \|", README, re.MULTILINE)
     counted = [
         (checkpoint.name, str(checkpoint.config.num_hidden_layers), f"{checkpoint.n_parameters:,}")
         for checkpoint in CATALOG.values()

@@ -18,7 +18,7 @@ from minisearch.cli.terminal import as_json_line, printable
 from minisearch.errors import WeightsNotFound
 from minisearch.minilm.catalog import CATALOG, Checkpoint, find
 from minisearch.minilm.hub import Located, Place, download, locate
-from minisearch.minilm.settings import CheckpointSettings, read_settings
+from minisearch.minilm.settings import CheckpointSettings
 
 if TYPE_CHECKING:
     from minisearch.minilm.loader import LoadReport
@@ -68,7 +68,7 @@ def show_model(name: str, as_json: bool) -> None:
     not used. Nothing is downloaded.
     """
     located = locate(name, offline=True)
-    settings = read_settings(located.folder)
+    settings = located.settings
     kind = minilm.SentenceTransformer if settings.n_labels is None else minilm.CrossEncoder
     report = kind.from_pretrained(name, device="cpu", dtype="float32", offline=True).report
     assert report is not None
