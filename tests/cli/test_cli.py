@@ -251,7 +251,10 @@ def test_a_filter_restricts_the_files_and_an_empty_result_names_it(folder: Path)
 
 def test_an_excluded_word_is_shown_above_the_results(folder: Path) -> None:
     run("index", "docs")
-    assert "Only passages without: rf (--literal treats it as text)" in run("query", "rm -rf task").stdout.splitlines()
+    assert (
+        "Only passages without: rf (--literal treats it as text)"
+        in run("query", "rm -rf task").stdout.splitlines()
+    )
     assert "without" not in run("query", "--literal", "rm -rf task").stdout
 
 

@@ -348,7 +348,10 @@ def test_required_phrases_are_shown() -> None:
         return page(found, PLAIN).partition("\n\n 1 ")[0]
 
     assert said("exit code") == 'Only passages with: "exit code" (--literal treats it as text)'
-    assert said("exit", excluded=("rf",)) == "Only passages with: exit; without: rf (--literal treats them as text)"
+    assert (
+        said("exit", excluded=("rf",))
+        == "Only passages with: exit; without: rf (--literal treats them as text)"
+    )
 
 
 # --- why -------------------------------------------------------------------------------------------
