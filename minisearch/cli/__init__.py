@@ -37,6 +37,7 @@ COMMANDS = {
     "eval": "evaluate",
     "get": "places",
     "index": "indexing",
+    "mcp": "serve",
     "models": "models",
     "open": "places",
     "query": "query",
@@ -49,7 +50,7 @@ COMMANDS = {
     "status": "status",
     "verify": "maintenance",
     "watch": "indexing",
-    "why-not": "why_not",
+    "why-not": "status",
 }
 
 
