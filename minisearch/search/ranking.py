@@ -28,7 +28,7 @@ from minisearch.stores.base import (
     Where,
     inverse_document_frequency,
 )
-from minisearch.text import CJK_RUN, STOP_WORDS, bigrams, normalised_words
+from minisearch.text import STOP_WORDS, bigrams, cjk_parts, normalised_words
 from minisearch.types import FloatArray, Hits, IntArray
 
 # How much a word counts in each column.  A title says in a few words what the whole document is about.
@@ -181,9 +181,7 @@ def _terms(text: str) -> tuple[Counter[Term], list[tuple[Term, Term]]]:
     n_times: Counter[Term] = Counter()
     pairs: dict[tuple[Term, Term], None] = {}
     before: Term | None = None
-    split = (re.split(f"({CJK_RUN.pattern})", word) for word in normalised_words(text))
-    for part in filter(None, chain.from_iterable(split)):
-        is_cjk = CJK_RUN.match(part) is not None
+    for part, is_cjk in chain.from_iterable(map(cjk_parts, normalised_words(text))):
         is_prefix = is_cjk and len(part) == 1  # finds every word that begins with the character
         for word in bigrams(part) if is_cjk else [part]:
             if len(terms) == MAX_WORDS:
@@ -285,9 +283,8 @@ def _lexical_ranking(lexical: Hits, n: int) -> Ranking:
 def _hybrid_ranking(
     snapshot: Snapshot, vector: FloatArray, dense: Hits, lexical: Hits, exact: Hits | None, n: int
 ) -> Ranking:
-    ids = np.union1d(dense.ids, lexical.ids[:n])
-    if exact is not None:
-        ids = np.union1d(ids, exact.ids)
+    found = {*dense.ids.tolist(), *lexical.ids[:n].tolist(), *([] if exact is None else exact.ids.tolist())}
+    ids = np.array(sorted(found), np.int64)
     cosines = snapshot.cosines(vector, ids)
     bm25 = _looked_up(lexical.scores, lexical, ids)
     words = _looked_up(lexical.words, lexical, ids)
