@@ -18,7 +18,7 @@ import numpy as np
 
 from minisearch.results import Evidence
 from minisearch.search.sentences import LINE_END, Sentence, kinds_of_sentences
-from minisearch.text import CJK, STOP_WORDS, bigrams
+from minisearch.text import CJK_RUN, STOP_WORDS, bigrams
 from minisearch.types import FloatArray
 
 Encode = Callable[[Sequence[str]], FloatArray]
@@ -193,7 +193,6 @@ def _defining(wanted: set[str], texts: Sequence[str]) -> list[bool]:
 # --- shared words ------------------------------------------------------------------------------------------
 
 WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+")  # numbers such as 4.11.3 stay whole
-HAS_CJK = re.compile(f"[{CJK}]")
 N_STEM_CHARACTERS = 6
 NAME_WEIGHT = 3.0  # a name or a number has no synonyms
 ADJACENT_WEIGHT = 0.5  # "8 GB" is not in "16 GB; 8 TB"
@@ -254,7 +253,7 @@ def _stems(text: str, *, without: frozenset[str] = frozenset()) -> list[str]:
     for word in WORD.findall(text.casefold()):
         if word in without:
             continue
-        if HAS_CJK.search(word):
+        if CJK_RUN.search(word):
             stems += bigrams(word)
         else:
             stems.append(word if _has_digit(word) else word[:N_STEM_CHARACTERS])

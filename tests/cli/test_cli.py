@@ -251,7 +251,10 @@ def test_a_filter_restricts_the_files_and_an_empty_result_names_it(folder: Path)
 
 def test_an_excluded_word_is_shown_above_the_results(folder: Path) -> None:
     run("index", "docs")
-    assert "without: rf (--literal treats it as text)" in run("query", "rm -rf task").stdout.splitlines()
+    assert (
+        "Only passages without: rf (--literal treats it as text)"
+        in run("query", "rm -rf task").stdout.splitlines()
+    )
     assert "without" not in run("query", "--literal", "rm -rf task").stdout
 
 
@@ -474,6 +477,8 @@ def test_a_context_is_numbered_and_cites_its_passages(folder: Path) -> None:
     assert "max_tokens is 2, and the best passage has" in error_of(
         "query", "a failed task", "--format", "context", "--max-tokens", "2"
     )
+    unclear = run("query", "zebras in Africa", "--format", "context")
+    assert unclear.stdout and unclear.stderr == "No clear answer found: these are the closest passages\n"
     nothing = run("query", "x", "--format", "context", "--ext", "pdf")
     assert (nothing.stdout, nothing.stderr) == ("", "No results: nothing in the index matches --ext pdf\n")
 
