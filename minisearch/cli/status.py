@@ -106,6 +106,8 @@ def _coverage_text(found: Coverage, *, is_verbose: bool) -> str:
         f"not text   {count(found.n_bytes_between, 'byte')} (white space, markup)",
         f"skipped    {count(found.n_bytes_passed_over, 'byte')} of skipped files",
     ]
+    if n_left_out := sum(not one.path.endswith("/") for one in found.left_out):
+        lines.append(f"left out   {count(found.n_bytes_left_out, 'byte')} of {count(n_left_out, 'file')}")
     if found.outcome in UNFINISHED:
         lines.append(f"incomplete {UNFINISHED[found.outcome]}")
     lines += choice_lines(found.choices)

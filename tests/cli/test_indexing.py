@@ -210,6 +210,8 @@ def test_scripts_are_reported_only_for_english_models(folder: Path) -> None:
 
 
 def test_coverage_accounts_for_every_byte(folder: Path) -> None:
+    (folder / "docs" / "yarn.lock").write_bytes(b"x" * 3_000)
+    (folder / "docs" / "photo.jpg").write_bytes(b"x" * 50_000)
     run("index", "docs")
     lines = run("status", "--coverage").stdout.splitlines()
     n_bytes = sum((folder / "docs" / name).stat().st_size for name in ("tasks.md", "bread.md", "stars.txt"))
@@ -218,9 +220,11 @@ def test_coverage_accounts_for_every_byte(folder: Path) -> None:
         lines[1]
         == f"indexed    {n_bytes - 3} bytes ({(n_bytes - 3) / n_bytes:.1%}) in 3 chunks of 3 documents"
     )
-    assert lines[2:4] == [
+    n_bytes_left_out = 53_000 + (folder / "docs" / ".minisearchignore").stat().st_size
+    assert lines[2:5] == [
         "not text   3 bytes (white space, markup)",
         "skipped    0 bytes of skipped files",
+        f"left out   {n_bytes_left_out:,} bytes of 3 files",
     ]
     assert "left out   docs/out/: ignored by .minisearchignore, line 1: out/" in lines
     assert lines[-1] == "A folder that was left out counts once: the files in it were not looked at"
@@ -231,6 +235,18 @@ def test_coverage_accounts_for_every_byte(folder: Path) -> None:
         "complete",
     )
     assert [one["path"] for one in found["skipped"]] == ["docs/empty.md"]
+    assert found["n_bytes_left_out"] == n_bytes_left_out
+    assert {one["path"]: one["n_bytes"] for one in found["left_out"]} == {
+        "docs/.minisearchignore": n_bytes_left_out - 53_000,
+        "docs/out/": 0,
+        "docs/photo.jpg": 50_000,
+        "docs/yarn.lock": 3_000,
+    }
+    (folder / "docs" / "photo.jpg").unlink()
+    assert (
+        json.loads(run("status", "--coverage", "--json").stdout)["n_bytes_left_out"]
+        == n_bytes_left_out - 50_000
+    )
 
 
 def test_why_not_says_why(folder: Path) -> None:
