@@ -299,13 +299,14 @@ class MiniSearch:
         return build_context(question, found, chunks, count, max_tokens=max_tokens)
 
     def get(
-        self, path: str | os.PathLike[str], line: int | None = None, *, page: int | None = None
+        self, path: str | os.PathLike[str], line: int | None = None, *, page: int | str | None = None
     ) -> Passage:
         """The section of an indexed file around a line (from 1), or the whole file, as it was indexed.
 
         Of a long section, a few passages on each side.  In a DOCX the line is a paragraph, in an XLSX a row
-        of the sheet ``page``, or else of the first sheet with that row.  Raises InputError for a file that is
-        not indexed, or a line after its last passage.
+        of the sheet ``page``, its number or name, or else of the first sheet with that row.  Without a line,
+        ``page`` is the page or slide to return.  Raises InputError for a file that is not indexed, or a line
+        after its last passage.
         """
         shown, passages = self.searcher.passages(path)
         return section(passages, shown, line, page=page)

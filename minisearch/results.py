@@ -6,6 +6,7 @@ Frozen data classes for every part of the package.  Importing them does not load
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -195,6 +196,27 @@ def place_name(
     if suffix in WITHOUT_LINES:
         return path
     return f"{path} {lines}" if suffix in LINE_NAMES else f"{path}:{lines}"
+
+
+CITED_PLACE = re.compile(
+    r"(.+\.\w+)(?: (?:p\.|slide) (?P<page>\d{1,9})| paragraphs? (?P<paragraph>\d{1,9})(?:-\d+)?"
+    r"| sheet (?P<sheet>.+), rows? (?P<row>\d{1,9})(?:-\d+)?)"
+)
+
+
+def cited_place(name: str) -> tuple[str, int | None, int | str | None] | None:
+    """Path, line and page of a place in a file without lines, as `place_name` writes it; None for any other.
+
+    >>> cited_place("a.pdf p. 12"), cited_place("a.docx paragraphs 3-9"), cited_place("a.md:3")
+    (('a.pdf', None, 12), ('a.docx', 3, None), None)
+    >>> cited_place("a.xlsx sheet Budget, row 14")
+    ('a.xlsx', 14, 'Budget')
+    """
+    found = CITED_PLACE.fullmatch(name)
+    if found is None:
+        return None
+    line, page = found["paragraph"] or found["row"], found["page"]
+    return found[1], int(line) if line else None, int(page) if page else found["sheet"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from minisearch.cli.terminal import (
     wrap,
 )
 from minisearch.errors import InputError
-from minisearch.results import LINE_NAMES, PAGE_NAMES, WITHOUT_LINES
+from minisearch.results import LINE_NAMES, PAGE_NAMES, WITHOUT_LINES, cited_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -181,15 +181,16 @@ def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
     """Print the section around a place in a file.
 
     N is a result of the last query, whose index is then used. LINE is a paragraph in a DOCX, a row in an
-    XLSX. Without LINE the whole file is printed. The text is that of the index, which Office files, PDF and
-    mail have too. In a pipe it is not wrapped.
+    XLSX; a place as a result shows it ("a.pdf p. 3") is understood too. Without LINE the whole file is
+    printed. The text is that of the index, which Office files, PDF and mail have too. In a pipe it is not
+    wrapped.
 
     \b
       minisearch get docs/tasks.md:40
       minisearch get 2
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    path, line = file_and_line(place)
-    page = None
+    page: int | str | None
+    path, line, page = cited_place(place) or (*file_and_line(place), None)
     if place.isascii() and place.isdigit() and not exists(place):
         result = remembered(int(place))
         path, line, page = os.path.relpath(result.path), result.line, result.page

@@ -17,6 +17,7 @@ from minisearch import MiniSearch
 from minisearch.chunking.chunker import chunk
 from minisearch.errors import IngestError
 from minisearch.parsers.registry import parse
+from minisearch.results import cited_place
 from minisearch.search.evidence import place
 from minisearch.types import Chunk, Document
 from tests.fakes import HashingEncoder, WordTokenizer
@@ -190,6 +191,18 @@ def test_a_result_is_cited_by_the_sheet_and_the_row_of_its_sentence(ms: MiniSear
         assert one.evidence is not None
         (first,) = re.findall(r"thing(\d+)", one.evidence.text)[:1]
         assert one.place == f"costs.xlsx sheet {one.heading}, row {2 * int(first)}"
+
+
+@pytest.mark.parametrize("query", ["soap is sold", "thing17 cost"])
+def test_the_place_of_a_result_leads_back_to_it(ms: MiniSearch, query: str) -> None:
+    for one in ms.query(query, 9, evidence=True):
+        assert one.evidence is not None
+        cited = cited_place(one.place)
+        assert cited is not None
+        path, line, page = cited
+        section = ms.get(path, line, page=page)
+        assert (section.path, section.heading) == (one.path, one.heading or one.title)
+        assert one.evidence.text in section.text
 
 
 def test_get_prints_the_section_around_a_paragraph_or_row(ms: MiniSearch) -> None:
