@@ -107,8 +107,9 @@ class Trace:
 
     Ranks count from 1, and are None where that search did not find the result.  ``cosine`` is present in all
     modes with vectors; ``bm25``, and the share ``words`` of the query's words (0 to 1), where the lexical
-    search found the result.  In hybrid mode ``fused``, in [0, 1], combines both, and ``exact`` is the share
-    of the query's rare identifiers, codes and file names that the passage has, None if the query has none.
+    search found the result.  In hybrid mode ``fused``, in [0, 1], combines both (and is lower for a list of
+    references and its like, see `search.kinds`), and ``exact`` is the share of the query's rare identifiers,
+    codes and file names that the passage has, None if the query has none.
     ``rerank`` is on the scale of the reranker.
     """
 
