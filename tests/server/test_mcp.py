@@ -197,7 +197,10 @@ def served(index: Path) -> Any:
             yield line.split()[2]
         finally:
             process.send_signal(signal.SIGINT)
-            rest = process.communicate()[1]
+            try:
+                rest = process.communicate(timeout=120)[1]
+            finally:
+                process.kill()
     assert (process.returncode, "Traceback" in rest) == (130, False), rest
 
 
