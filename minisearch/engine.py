@@ -298,14 +298,18 @@ class MiniSearch:
         question = text if isinstance(text, str) else found.query.text
         return build_context(question, found, chunks, count, max_tokens=max_tokens)
 
-    def get(self, path: str | os.PathLike[str], line: int | None = None) -> Passage:
+    def get(
+        self, path: str | os.PathLike[str], line: int | None = None, *, page: int | str | None = None
+    ) -> Passage:
         """The section of an indexed file around a line (from 1), or the whole file, as it was indexed.
 
-        Of a long section, a few passages on each side.  Raises InputError for a file that is not indexed, or
-        a line after its last passage.
+        Of a long section, a few passages on each side.  In a DOCX the line is a paragraph, in an XLSX a row
+        of the sheet ``page``, its number or name, or else of the first sheet with that row.  Without a line,
+        ``page`` is the page or slide to return.  Raises InputError for a file that is not indexed, or a line
+        after its last passage.
         """
         shown, passages = self.searcher.passages(path)
-        return section(passages, shown, line)
+        return section(passages, shown, line, page=page)
 
     def similarity(self, *texts: str) -> FloatArray:
         """The cosines between n texts, (n, n) float32, with the model of the index."""

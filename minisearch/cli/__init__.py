@@ -38,7 +38,7 @@ COMMANDS = {
     "get": "places",
     "index": "indexing",
     "mcp": "serve",
-    "models": "models",
+    "models": "maintenance",
     "open": "places",
     "query": "query",
     "rebuild": "indexing",

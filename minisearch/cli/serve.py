@@ -27,7 +27,7 @@ LOOPBACK = "127.0.0.1"
 @offline_option
 @with_index
 def mcp(choice: IndexChoice, port: int | None) -> None:
-    """Serve the index to a language model's client, by the Model Context Protocol.
+    """Serve the index to an assistant (MCP).
 
     \b
     The client starts the command itself. Its configuration needs these lines:

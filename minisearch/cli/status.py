@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,6 +35,7 @@ from minisearch.cli.terminal import (
     size,
 )
 from minisearch.errors import InputError
+from minisearch.results import LINE_NAMES
 
 if TYPE_CHECKING:
     from minisearch.maintenance.chunks import FileChunks
@@ -106,6 +107,8 @@ def _coverage_text(found: Coverage, *, is_verbose: bool) -> str:
         f"not text   {count(found.n_bytes_between, 'byte')} (white space, markup)",
         f"skipped    {count(found.n_bytes_passed_over, 'byte')} of skipped files",
     ]
+    if n_left_out := sum(not one.path.endswith("/") for one in found.left_out):
+        lines.append(f"left out   {count(found.n_bytes_left_out, 'byte')} of {count(n_left_out, 'file')}")
     if found.outcome in UNFINISHED:
         lines.append(f"incomplete {UNFINISHED[found.outcome]}")
     lines += choice_lines(found.choices)
@@ -150,7 +153,12 @@ def _chunk_lines(cut: FileChunks, terminal: Terminal, *, full: bool) -> Iterator
     if cut.title:
         yield one_line(f"title: {cut.title}")
     if cut.is_extract:
-        yield "lines and bytes are those of the text extracted from the file"
+        lines = LINE_NAMES.get(PurePath(cut.path).suffix.lower())
+        yield (
+            f"lines are {lines}s of the file, bytes are those of the text extracted from it"
+            if lines
+            else "lines and bytes are those of the text extracted from the file"
+        )
     for note in cut.notes:
         yield one_line(f"note: {note}")
     for number, chunk in enumerate(cut.chunks, start=1):

@@ -29,7 +29,7 @@ from tests.sockets import BLOCK_SOCKETS
 
 RESULT_FIELDS = ["rank", "score", "path", "line", "end_line", "heading", "text", "doc_id", "chunk_id"]
 RESULT_FIELDS += ["title", "page", "relevance", "evidence", "trace", "merged"]
-RESULT_FIELDS += ["is_confident", "required", "excluded"]
+RESULT_FIELDS += ["place", "is_confident", "required", "excluded"]
 COMMANDS = ["index", "query", "why-not", "similarity", "models", "status", "rebuild", "remove"]
 
 
@@ -539,7 +539,7 @@ def test_ctrl_c_keeps_finished_documents_and_the_next_run_goes_on(tmp_path: Path
     # Where the interrupt came within exec() of a text, as when a dataclass is made, `python -m` ends by the
     # signal itself, whoever caught it. To a shell both are 130; the installed command is not run by -m.
     assert process.returncode in {130, -signal.SIGINT}
-    said = r"Interrupted. (\d+) of 264 files done; run the same command to continue\n"
+    said = r"Interrupted: (\d+) of 264 files indexed; run the same command to continue\n"
     n_said = int(re.fullmatch(said, stderr)[1])
     n_kept = n_documents(tmp_path)
     assert n_kept - 1 <= n_said <= n_kept, "the interrupt may come before a stored document is counted"
