@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from numbers import Integral
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 from minisearch.errors import InputError
 from minisearch.filters import Filter
@@ -263,6 +263,10 @@ class SearchResult:
         line, _, page = self.at
         return place_name(self.path, line, page, heading=self.heading)
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True)
 class SearchResults(Sequence[SearchResult]):
@@ -297,3 +301,7 @@ class SearchResults(Sequence[SearchResult]):
 
     def __getitem__(self, position: int | slice) -> SearchResult | tuple[SearchResult, ...]:
         return self.results[position]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return asdict(self)
