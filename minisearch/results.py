@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 from minisearch.errors import InputError
 from minisearch.filters import Filter
@@ -107,8 +107,9 @@ class Trace:
 
     Ranks count from 1, and are None where that search did not find the result.  ``cosine`` is present in all
     modes with vectors; ``bm25``, and the share ``words`` of the query's words (0 to 1), where the lexical
-    search found the result.  In hybrid mode ``fused``, in [0, 1], combines both, and ``exact`` is the share
-    of the query's rare identifiers, codes and file names that the passage has, None if the query has none.
+    search found the result.  In hybrid mode ``fused``, in [0, 1], combines both (and is lower for a list of
+    references and its like, see `search.kinds`), and ``exact`` is the share of the query's rare identifiers,
+    codes and file names that the passage has, None if the query has none.
     ``rerank`` is on the scale of the reranker.
     """
 
@@ -262,6 +263,10 @@ class SearchResult:
         line, _, page = self.at
         return place_name(self.path, line, page, heading=self.heading)
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON, with its ``place``."""
+        return asdict(self) | {"place": self.place}
+
 
 @dataclass(frozen=True, slots=True)
 class SearchResults(Sequence[SearchResult]):
@@ -296,3 +301,7 @@ class SearchResults(Sequence[SearchResult]):
 
     def __getitem__(self, position: int | slice) -> SearchResult | tuple[SearchResult, ...]:
         return self.results[position]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return asdict(replace(self, results=())) | {"results": [one.to_dict() for one in self.results]}
