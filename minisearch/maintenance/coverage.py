@@ -56,7 +56,6 @@ def coverage(location: IndexLocation, *, outcome: str) -> Coverage:
         _, n_chunks = store.counts()
         skipped, left_out = store.journal.skipped(), store.journal.left_out()
         notes = store.notes()
-    left_out = [replace(one, n_bytes=_size(location, one.path)) for one in left_out]
     n_seen = sum(document.stamp.n_bytes for document in documents.values())
     n_reached = sum(document.n_bytes_indexed for document in documents.values())
     # A skipped file may still be in the index with its earlier text; then it is counted as a document.
@@ -69,7 +68,7 @@ def coverage(location: IndexLocation, *, outcome: str) -> Coverage:
         n_bytes_reached=n_reached,
         n_bytes_between=n_seen - n_reached,
         n_bytes_passed_over=n_skipped,
-        n_bytes_left_out=sum(one.n_bytes for one in left_out),
+        n_bytes_left_out=sum(_size(location, one.path) for one in left_out),
         skipped=location.all_shown(skipped),
         left_out=tuple(
             replace(one, path=location.shown(one.path) + "/" * one.path.endswith("/")) for one in left_out
