@@ -27,7 +27,7 @@ from minisearch.cli.terminal import (
     width,
     wrap,
 )
-from minisearch.search.sentences import CODE_LINE, DIRECTIVE, PROSE_DIRECTIVES, end_of_fields
+from minisearch.search.sentences import CODE_DIRECTIVES, CODE_LINE, DIRECTIVE, end_of_fields
 from minisearch.text import CJK, CJK_RUN, STOP_WORDS, bigrams, stem
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class _Blocks:
         if self._literal is not None and indentation > self._literal:
             return True
         directive = DIRECTIVE.fullmatch(row)
-        is_opening = directive[1] not in PROSE_DIRECTIVES if directive else row.rstrip().endswith("::")
+        is_opening = directive[1] in CODE_DIRECTIVES if directive else row.rstrip().endswith("::")
         self._literal = indentation if is_opening else None
         return False
 

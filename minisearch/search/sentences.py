@@ -22,16 +22,17 @@ Kind = Literal["prose", "code", "question", "lead-in", "title", "aside", "headin
 
 
 class Sentence(NamedTuple):
-    """A sentence of a passage: its span, its kind, the number of its paragraph.
+    """A sentence of a passage: its span, its kind, the number of its block.
 
     A lead-in ends with a colon.  A title is a short line by itself with text below.  An aside is no answer:
     a caption, a reference, a greeting, the header of a mail or of a table, the name of another place.
+    A block is an item of a list, a row of a table, or else the lines between two blank ones.
     """
 
     start: int
     end: int
     kind: Kind
-    paragraph: int
+    block: int
 
 
 LINE_END = re.compile(r"\r\n|\r|\n")
@@ -60,11 +61,11 @@ MARKS = re.compile(  # at the beginning of such a line
 )
 DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+([\w:-]+)::(?:[ \t]+\S*)?[ \t]*")  # reStructuredText's
 TARGET_OR_OPTION = re.compile(r"[ \t]*(?:\.\.[ \t]+_.*:.*|:[\w-]+:(?:[ \t]+\S*)?[ \t]*)")
-PROSE_DIRECTIVES = frozenset(
+CODE_DIRECTIVES = frozenset(  # what is indented below other directives is read as prose
     """
-    note warning tip important caution hint seealso attention danger versionadded versionchanged deprecated
-    rst-class container topic only
-    """.split()  # noqa: SIM905 - one per line would be 16 lines
+    code code-block sourcecode parsed-literal literalinclude highlight prompt ipython testcode testoutput
+    testsetup testcleanup doctest raw math productionlist graphviz digraph mermaid toctree
+    """.split()  # noqa: SIM905 - one per line would be 18 lines
 )
 
 FIELD = re.compile(r"[ \t]+\S|[\w\"'][\w .\"'/-]*[:=]|-(?:[ \t]|$)|[#\[\]{}]|[ \t]*$")
@@ -93,8 +94,9 @@ ASIDE = re.compile(
     r"""(?: (?:Figure|Fig\.|Table|Listing|Abbildung|Abb\.|Tabelle)\s+\d+[.:].*           # captions
       | \[[\w#]+\]_?\s.* | \[\^[\w-]+\]:.* | [A-Z][\w'-]+,\s(?:[A-Z]\.[ ]?)+.*\(\d{4}\).*     # references
       | (?:Dear|Hi|Hello|Hallo|Liebe[rs]?|Sehr\s+geehrte\w*)\b[^.!?,]{0,40}[,!]?          # greetings
-      | (?:(?:Best|Kind|Many|Warm)\s)?(?:wishes|regards|Regards|Thanks|Cheers)\b[^.]{0,20}
-      | Mit\s(?:freundlichen|besten)\sGrüßen,? | (?:Viele|Beste|Liebe)\sGrüße,?
+      | (?:(?:Best|Kind|Many|Warm)\s)?(?:wishes|regards|Regards|Thanks|Cheers)\b[^.\n]{0,20}
+        (?:\n[^.\n]{0,40}){0,3}                                                          # and a signature
+      | (?:Mit\s(?:freundlichen|besten)\sGrüßen|(?:Viele|Beste|Liebe)\sGrüße),?(?:\n[^.\n]{0,40}){0,3}
       | On\s.*\swrote: | Am\s.*\sschrieb\s.*:
       | (?:See|Siehe)\s(?:also|auch)\b.* | (?:More|Further)\s(?:information|reading)\b.*    # pointers
       | (?:(?:Prev|Previous|Next|Up|Home)\b[\s|]*)+
@@ -102,6 +104,7 @@ ASIDE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 MAX_TITLE_WORDS = 10
+NO_TITLE = re.compile(r": |[/\\=_{}$<>|]|\s--?\w")  # "October: added proxies", "borg list /mnt"
 MAX_ASIDE_CHARACTERS = 200
 LOWER_START = re.compile(r"(?<=[a-z0-9)]{3}[.!?])\s+(?=[a-z])")
 
@@ -160,6 +163,7 @@ class _Unit(NamedTuple):
     is_code: bool
     is_aside: bool
     paragraph: int
+    block: int
 
 
 class _Units:
@@ -171,6 +175,7 @@ class _Units:
         self._text = text
         self._titles = {_title(part) for part in heading.split(" > ")} - {""}
         self._paragraph = 0
+        self._block = 0
         self._is_open = False  # whether the next line may continue the last unit
         self._is_comment = False  # whether the last unit is a comment
         self._is_line_by_line = False  # whether each line of this paragraph is a unit
@@ -183,6 +188,7 @@ class _Units:
             self._is_line_by_line = not is_docstring and _is_line_by_line(lines)
             self._is_labelled = _n_matching(LABEL, lines) >= MIN_LABELS
             is_mail = _n_matching(MAIL_HEADER, lines) >= MIN_MAIL_HEADERS
+            n_before = len(self.units) + len(self.headings)
             for (start, end), below in zip(paragraph, [*lines[1:], ""], strict=True):
                 if is_mail and MAIL_HEADER.match(text, start, end):
                     self._put(start, end, is_aside=True)
@@ -190,28 +196,36 @@ class _Units:
                     self._add(start, end, below, is_code)
             self._is_open = self._is_comment = False
             self._paragraph += 1
+            self._block += len(self.units) + len(self.headings) > n_before  # not after a directive alone
 
     def sentences(self) -> list[Sentence]:
         """The units' sentences."""
-        found = []
+        found: list[Sentence] = []
         paragraphs = [unit.paragraph for unit in self.units]
         for unit in self.units:
             is_alone = paragraphs.count(unit.paragraph) == 1 and unit.paragraph != paragraphs[-1]
             is_aside = unit.is_aside or _is_aside(self._text, unit)
             for span in _split(self._text, unit.start, unit.end, is_code=unit.is_code):
                 kind = "aside" if is_aside else _kind(self._text[slice(*span)], unit.is_code)
-                if kind == "prose" and is_alone and span[1] >= unit.end and _is_title(self._text, *span):
+                is_led_to = bool(found) and found[-1].kind == "lead-in"
+                is_short_line = is_alone and not is_led_to and span[1] >= unit.end
+                if kind == "prose" and is_short_line and _is_title(self._text, *span):
                     kind = "title"
-                found.append(Sentence(*span, kind, unit.paragraph))
+                found.append(Sentence(*span, kind, unit.block))
         return found
 
     def _begins_fenced(self, start: int) -> bool:
         """Whether a fence was opened before the passage: an odd number, the first without a language."""
-        fences = [found for a, b in _lines(self._text, start) if (found := FENCE.match(self._text, a, b))]
+        lines = [self._text[a:b] for a, b in _lines(self._text, start)]
+        fences = [
+            found
+            for above, line in pairwise(["", *lines])
+            if (found := FENCE.match(line)) and not is_underline(line, above)
+        ]
         return len(fences) % 2 == 1 and not fences[0][1]
 
     def _put(self, start: int, end: int, *, is_code: bool = False, is_aside: bool = False) -> None:
-        self.units.append(_Unit(start, end, is_code, is_aside, self._paragraph))
+        self.units.append(_Unit(start, end, is_code, is_aside, self._paragraph, self._block))
 
     def _continue(self, end: int) -> None:
         self.units[-1] = self.units[-1]._replace(end=end)
@@ -220,7 +234,7 @@ class _Units:
         line = self._text[start:end]
         was_open, self._is_open = self._is_open, False
         was_comment, self._is_comment = self._is_comment, False
-        if FENCE.match(line):
+        if FENCE.match(line) and not (was_open and is_underline(line, self._last_line())):
             self._is_fenced = not self._is_fenced
         elif not LETTER_OR_DIGIT.search(line):
             if was_open and UNDERLINE.fullmatch(line) and self._is_one_line():
@@ -238,21 +252,22 @@ class _Units:
         elif _is_header(line, below) or (line.lstrip().startswith("|") and TABLE_RULE.fullmatch(below)):
             self._put(start, end, is_aside=True)
         elif directive := DIRECTIVE.fullmatch(line):
-            self._code_margin = None if directive[1] in PROSE_DIRECTIVES else _indentation(line)
+            self._code_margin = _indentation(line) if directive[1] in CODE_DIRECTIVES else None
         else:
             self._add_prose(start, end, line, was_open)
 
     def _add_prose(self, start: int, end: int, line: str, was_open: bool) -> None:
+        is_item_or_row = ITEM_OR_ROW.match(line) is not None or _is_row(line)
         is_apart = (
-            self._is_line_by_line
-            or ITEM_OR_ROW.match(line)
+            is_item_or_row
+            or self._is_line_by_line
             or FIELD_OR_ARGUMENT.match(line)
             or (self._is_labelled and LABEL.match(line))
-            or _is_row(line)
         )
         if was_open and not is_apart:
             self._continue(end)
         else:
+            self._block += is_item_or_row
             self._put(start, end)
         if line.rstrip().endswith("::"):
             self._code_margin = _indentation(line)
@@ -264,11 +279,21 @@ class _Units:
     def _is_one_line(self) -> bool:
         return not LINE_END.search(self._text, *self.units[-1][:2])
 
+    def _last_line(self) -> str:
+        """The last line of the last unit."""
+        return LINE_END.split(self._text[slice(*self.units[-1][:2])])[-1]
+
     def _is_literal(self, line: str) -> bool:
         """Whether a line belongs to the open literal block."""
         if self._code_margin is not None and _indentation(line) <= self._code_margin:
             self._code_margin = None
         return self._code_margin is not None
+
+
+def is_underline(line: str, above: str) -> bool:
+    """Whether a line of one sign underlines the title above it, and does not open a block of code."""
+    n_signs = len(line.rstrip())
+    return UNDERLINE.fullmatch(line) is not None and n_signs > 3 and 0 < len(above.strip()) <= n_signs
 
 
 def _is_aside(text: str, unit: _Unit) -> bool:
@@ -296,6 +321,7 @@ def _is_title(text: str, start: int, end: int) -> bool:
     return (
         not LINE_END.search(sentence)
         and sentence[-1] not in ".!?:;,。！？"
+        and not NO_TITLE.search(sentence)
         and len(sentence.split()) <= MAX_TITLE_WORDS
         and not _is_row(sentence)
         and not ITEM_OR_ROW.match(text, text.rfind("\n", 0, start) + 1, end)
