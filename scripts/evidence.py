@@ -24,7 +24,7 @@ import numpy as np
 from measuring import option_parser, table
 
 from minisearch import SentenceTransformer
-from minisearch.search.evidence import WEIGHTS, best_sentences, features
+from minisearch.search.evidence import WEIGHTS, best_sentences, features, vectors_of
 from minisearch.search.sentences import kinds_of_sentences, sentences
 from minisearch.types import FloatArray
 
@@ -132,7 +132,8 @@ def fit(pairs: Sequence[Pair], encoder: SentenceTransformer) -> dict[str, float]
         right = np.array([is_right(pair, (one.start, one.end)) for one in found])
         usable = np.array([one.kind not in {"title", "aside", "heading"} for one in found])
         if (right & usable).any():
-            known = features(pair.query, found, texts, encoder.word_vectors)
+            vectors = vectors_of(pair.query, texts, encoder.word_vectors)
+            known = features(pair.query, found, texts, vectors)
             samples.append((known[usable], right[usable]))
     scale = np.concatenate([known for known, _ in samples]).std(axis=0)
     weights = np.zeros(len(WEIGHTS))

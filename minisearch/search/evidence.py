@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -21,28 +21,29 @@ from minisearch.text import CJK, STOP_WORDS, bigrams
 from minisearch.types import FloatArray
 
 Encode = Callable[[Sequence[str]], FloatArray]
+Vectors = Mapping[str, FloatArray]
 Anchors = Sequence[tuple[int, int, int]]
 
 # Learnt by `python scripts/evidence.py --fit`. What each number is, `features` says.
 WEIGHTS = {
-    "nearness": 3.26,
-    "words": 2.27,
-    "words around": 2.04,
-    "words before, for a reason": 3.80,
-    "length": 0.51,
+    "nearness": 3.22,
+    "words": 2.44,
+    "words around": 2.00,
+    "words before, for a reason": 3.72,
+    "length": 0.37,
     "is first": -0.98,
-    "is a question": -2.45,
-    "is an example": -1.10,
-    "defines": 2.56,
-    "counts": 1.45,
-    "gives a reason": 2.62,
-    "decides": 0.94,
+    "is a question": -2.11,
+    "is an example": -1.00,
+    "defines": 2.46,
+    "counts": 1.43,
+    "gives a reason": 2.61,
+    "decides": 0.89,
 }
 TABLE = np.array([*WEIGHTS.values()])
 
 MAX_SENTENCES = 4
 MAX_MARK_CHARACTERS = 400
-COST_PER_CHARACTER = 0.0006
+COST_PER_CHARACTER = 0.0008
 
 
 def best_sentences(
@@ -58,17 +59,31 @@ def best_sentences(
     span; without it the words alone decide, and there is no cosine.  ``headings`` are the heading paths of
     the passages.  The choice in one passage does not depend on the others.
     """
+    split = [
+        kinds_of_sentences(text, heading=heading)
+        or [Sentence(0, min(len(text), MAX_MARK_CHARACTERS), "prose", 0)]
+        for text, heading in zip(passages, headings or [""] * len(passages), strict=True)
+    ]
+    texts = [
+        [" ".join(text[one.start : one.end].split()) for one in sentences]
+        for text, sentences in zip(passages, split, strict=True)
+    ]
+    vectors = word_vectors and vectors_of(
+        query, [text for of_text in texts for text in of_text], word_vectors
+    )
     marks = []
-    for text, heading in zip(passages, headings or [""] * len(passages), strict=True):
-        sentences = kinds_of_sentences(text, heading=heading)
-        if not sentences:
-            sentences = [Sentence(0, min(len(text), MAX_MARK_CHARACTERS), "prose", 0)]
-        texts = [" ".join(text[one.start : one.end].split()) for one in sentences]
-        known = features(query, sentences, texts, word_vectors)
-        first, last = _best_window(sentences, texts, known @ TABLE)
-        score = None if word_vectors is None else float(known[first : last + 1, 0].max())
+    for sentences, its_texts in zip(split, texts, strict=True):
+        known = features(query, sentences, its_texts, vectors)
+        first, last = _best_window(sentences, its_texts, known @ TABLE)
+        score = None if vectors is None else float(known[first : last + 1, 0].max())
         marks.append((sentences[first].start, sentences[last].end, score))
     return marks
+
+
+def vectors_of(query: str, texts: Sequence[str], word_vectors: Encode) -> Vectors:
+    """The vector of each word of the query and the texts, by one call."""
+    words = [*dict.fromkeys(word for text in (query, *texts) for word in _words(text))]
+    return dict(zip(words, word_vectors(words), strict=True))
 
 
 def _best_window(sentences: Sequence[Sentence], texts: Sequence[str], scores: FloatArray) -> tuple[int, int]:
@@ -152,15 +167,15 @@ SHORT_CHARACTERS, LONG_CHARACTERS = 80, 300
 
 
 def features(
-    query: str, sentences: Sequence[Sentence], texts: Sequence[str], word_vectors: Encode | None = None
+    query: str, sentences: Sequence[Sentence], texts: Sequence[str], vectors: Vectors | None = None
 ) -> FloatArray:
     """The numbers of each sentence of a passage, (n, the number of weights), in the order of `WEIGHTS`.
 
     ``texts`` are the sentences on one line each.  The first number is the cosine with the query; 0 without
-    ``word_vectors``.
+    ``vectors``.
     """
     n = len(sentences)
-    nearness, has = _nearness(query, texts, word_vectors)
+    nearness, has = compare(query, texts, vectors)
     share, around = shares(has)
     wanted = set(map(_stem, _query_words(query)))
     continues = [0, *(one.block == before.block for before, one in pairwise(sentences))]
@@ -199,34 +214,36 @@ HAS_CJK = re.compile(f"[{CJK}]")
 N_STEM_CHARACTERS = 6
 
 
-def _nearness(query: str, texts: Sequence[str], word_vectors: Encode | None) -> tuple[FloatArray, FloatArray]:
+def compare(
+    query: str, texts: Sequence[str], vectors: Vectors | None = None
+) -> tuple[FloatArray, FloatArray]:
     """The cosine of each text with the query, (n,), and how much it has of the query's words, (n, Q).
 
-    That is 1 if it has a word with the same stem, else the square of the cosine with the nearest of its
-    words.
+    The vector of a text is the sum of those of its words.  It has a word wholly if it has one with the same
+    stem, else as much as the square of the cosine with the nearest of its words.
     """
-    wanted = [*{_stem(word): word for word in reversed(_query_words(query))}.values()]
-    of_texts = [_words(text) or [""] for text in texts]
-    vocabulary = {
-        word: number
-        for number, word in enumerate(dict.fromkeys(word for of_text in of_texts for word in of_text))
-    }
-    stems = [*map(_stem, vocabulary)]
-    likeness = np.array([[stem == _stem(word) for stem in stems] for word in wanted], float)
-    nearness = np.zeros(len(texts))
-    if word_vectors is not None:
-        vectors = word_vectors([query, *texts, *wanted, *vocabulary])
-        of_sentences, of_words = np.split(vectors[1:], [len(texts)])
-        # BLAS would give other bits for other shapes.
-        nearness = np.einsum("nd,d->n", of_sentences, vectors[0]).astype(float)
-        cosines = np.einsum("qd,wd->qw", of_words[: len(wanted)], of_words[len(wanted) :])
-        likeness = np.maximum(likeness, np.maximum(cosines, 0.0) ** 2)
-    has = (
-        [likeness[:, [vocabulary[word] for word in of_text]].max(axis=1) for of_text in of_texts]
-        if wanted
-        else []
-    )
-    return nearness, np.array(has, float).reshape(len(texts), len(wanted))
+    of_texts = [_words(text) for text in texts]
+    words = [*dict.fromkeys(word for of_text in of_texts for word in of_text)]
+    number = {word: i for i, word in enumerate(words)}
+    rows = [[number[word] for word in of_text] for of_text in of_texts]
+    wanted = {_stem(word): word for word in reversed(_query_words(query))}
+    stems = [_stem(word) for word in words]
+    likeness = np.array([[one == stem for one in stems] for stem in wanted], float)
+    likeness = likeness.reshape(len(wanted), len(words))
+    nearness: FloatArray = np.zeros(len(texts), np.float32)
+    if vectors and wanted and words:  # by einsum: BLAS would give other bits for other shapes
+        of_words = np.array([vectors[word] for word in words])
+        of_query = _unit(np.array([vectors[word] for word in _words(query)]).sum(axis=0))
+        sums = np.array([_unit(of_words[of_text].sum(axis=0)) for of_text in rows])
+        nearness = np.einsum("nd,d->n", sums, of_query)
+        of_wanted = np.array([vectors[word] for word in wanted.values()])
+        likeness = np.maximum(likeness, np.maximum(np.einsum("qd,wd->qw", of_wanted, of_words), 0.0) ** 2)
+    has = [likeness[:, of_text].max(axis=1, initial=0.0) for of_text in rows]
+    return nearness, np.array(has).reshape(len(texts), len(wanted))
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    return vector / (np.linalg.norm(vector) or 1.0)
 
 
 def shares(has: FloatArray) -> tuple[FloatArray, FloatArray]:

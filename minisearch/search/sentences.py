@@ -42,7 +42,7 @@ INLINE_CODE = re.compile(r"(?<![:`])(`+)[^`]+\1(?![`_])")  # not the roles and l
 ADDRESS = re.compile(r"<?\bhttps?://[^\s>]+>?")
 MIN_WORDS_AT_ADDRESS = 3  # "More information: <address>" says nothing
 
-FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(\S*)")
+FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})[ \t]*(\S*)")
 UNDERLINE = re.compile(r"([^\w\s])\1{2,}[ \t]*")
 TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{3,}[-:| \t]*")
 ATX_HEADING = re.compile(r" {0,3}#{1,6}[ \t]")
@@ -180,7 +180,7 @@ class _Units:
         self._is_comment = False  # whether the last unit is a comment
         self._is_line_by_line = False  # whether each line of this paragraph is a unit
         self._is_labelled = False  # whether its lines with labels are
-        self._is_fenced = self._begins_fenced(start)
+        self._fence = fence_before([text[a:b] for a, b in _lines(text, start)])
         self._code_margin: int | None = None  # lines of the open literal block are indented more than this
         for paragraph, is_docstring in _paragraphs(text, start):
             lines = [text[start:end] for start, end in paragraph]
@@ -214,16 +214,6 @@ class _Units:
                 found.append(Sentence(*span, kind, unit.block))
         return found
 
-    def _begins_fenced(self, start: int) -> bool:
-        """Whether a fence was opened before the passage: an odd number, the first without a language."""
-        lines = [self._text[a:b] for a, b in _lines(self._text, start)]
-        fences = [
-            found
-            for above, line in pairwise(["", *lines])
-            if (found := FENCE.match(line)) and not is_underline(line, above)
-        ]
-        return len(fences) % 2 == 1 and not fences[0][1]
-
     def _put(self, start: int, end: int, *, is_code: bool = False, is_aside: bool = False) -> None:
         self.units.append(_Unit(start, end, is_code, is_aside, self._paragraph, self._block))
 
@@ -234,14 +224,18 @@ class _Units:
         line = self._text[start:end]
         was_open, self._is_open = self._is_open, False
         was_comment, self._is_comment = self._is_comment, False
-        if FENCE.match(line) and not (was_open and is_underline(line, self._last_line())):
-            self._is_fenced = not self._is_fenced
-        elif not LETTER_OR_DIGIT.search(line):
+        fence, self._fence = (
+            self._fence,
+            fence_after(line, self._fence, self._last_line() if was_open else ""),
+        )
+        if self._fence != fence:
+            return
+        if not LETTER_OR_DIGIT.search(line):
             if was_open and UNDERLINE.fullmatch(line) and self._is_one_line():
                 self.headings.append(self.units.pop()[:2])
-        elif TARGET_OR_OPTION.fullmatch(line) and not self._is_fenced:
+        elif TARGET_OR_OPTION.fullmatch(line) and not self._fence:
             return
-        elif self._is_fenced or self._is_literal(line) or is_code:
+        elif self._fence or self._is_literal(line) or is_code:
             self._is_comment = _is_comment(line, was_comment=was_comment)
             if was_comment and self._is_comment:
                 self._continue(end)
@@ -290,10 +284,28 @@ class _Units:
         return self._code_margin is not None
 
 
-def is_underline(line: str, above: str) -> bool:
-    """Whether a line of one sign underlines the title above it, and does not open a block of code."""
+def fence_before(lines: Sequence[str]) -> str:
+    """The fence opened before the passage: its last fence is open, and its first names no language."""
+    first, fence = None, ""
+    for above, line in pairwise(["", *lines]):
+        before, fence = fence, fence_after(line, fence, above)
+        if fence != before and first is None:
+            first = FENCE.match(line)
+    return first[1] if first and fence and not first[2] else ""
+
+
+def fence_after(line: str, fence: str, above: str) -> str:
+    """The fence that is open after a line, given the one open before it; empty where none is.
+
+    A line of one sign below a title that is no longer opens none: it underlines the title.
+    """
+    found = FENCE.match(line)
     n_signs = len(line.rstrip())
-    return UNDERLINE.fullmatch(line) is not None and n_signs > 3 and 0 < len(above.strip()) <= n_signs
+    if found is None or (not fence and n_signs > 3 and not found[2] and 0 < len(above.strip()) <= n_signs):
+        return fence
+    if not fence:
+        return found[1]
+    return "" if found[1].startswith(fence) and not found[2] else fence
 
 
 def _is_aside(text: str, unit: _Unit) -> bool:
