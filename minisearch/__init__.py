@@ -10,9 +10,7 @@ Importing this is cheap: every name below is imported at its first use.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # typing's; what is imported here delays the handling of Ctrl-C (see `__main__`)
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
     from minisearch.errors import MinisearchError
@@ -53,6 +51,8 @@ def __getattr__(name: str) -> object:
     new_name = _OLD_NAMES.get(name, name)
     if new_name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib  # for the reason above
+
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[new_name]}"), new_name)
 
 

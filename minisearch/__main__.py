@@ -1,15 +1,20 @@
 """The ``minisearch`` command, and ``python -m minisearch``: runs the command line, and ends it on a signal.
 
-Ctrl-C ends a command with exit code 130, SIGTERM with 143.  This module imports next to nothing itself, so
-that a signal is handled while the rest is still being imported.
+Ctrl-C ends a command with exit code 130, SIGTERM with 143.  Until `main` is called, Ctrl-C prints a
+traceback, so this module and the package import nothing that Python has not loaded when it starts.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from types import FrameType
+
+TYPE_CHECKING = False  # typing's, whose import takes 3 ms
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+else:
+    import _signal as signal  # the built-in part: signal itself imports enum, and that re
 
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
 RETRY_S = 0.5  # time for the cleanup before the exception is raised again

@@ -199,10 +199,13 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """The progress of an indexing run, passed to the caller's callback after every step.
+    """The progress of an indexing run, passed to the caller's callback before and after every step.
 
-    ``n_chunks_done`` counts chunks with the same text once.  ``doing`` describes the next step if it may take
-    long ("loading the model").
+    ``n_files_done`` counts the files that were stored, found unchanged or skipped, ``n_files_indexed`` those
+    whose present content is in the index: an interrupt keeps them.  ``n_chunks_done`` counts the chunks that
+    have a vector, ``n_chunks`` all chunks of new and changed files: until the last file is read this is an
+    estimate from the bytes that are left, or None.  ``doing`` describes the next step ("reading", "loading
+    the model", "embedding 80 passages of"), and ``path`` is the one file that it is about, or "".
     """
 
     n_files: int
@@ -211,6 +214,10 @@ class IndexProgress:
     n_bytes_done: int
     n_chunks_done: int
     doing: str = ""
+    path: str = ""
+    n_files_indexed: int = 0
+    n_chunks: int | None = None
+    is_estimate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ COMMANDS = [
     'minisearch search "saving water" -l',
 ]
 LINK = re.compile(r"\x1b\]8;[^\x1b]*\x1b\\")  # rich draws no links that a picture could open
+REMOTE_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # the picture loads nothing from other hosts
 ERASED = re.compile(r"[^\n]*\r\x1b\[K|\x1b\[\?25[lh]|\x1b\[[12]K|\x1b\[1A")  # what a progress bar leaves
 
 
@@ -45,7 +46,8 @@ def main() -> None:
             console.print(Text.from_ansi(f"\x1b[1;32m$\x1b[0m \x1b[1m{command}\x1b[0m"))
             console.print(Text.from_ansi(output_of(command, folder).rstrip("\n")))
             console.print()
-    target.write_text(console.export_svg(title="minisearch", unique_id="session"), encoding="utf-8")
+    picture = console.export_svg(title="minisearch", unique_id="session")
+    target.write_text(REMOTE_FONT.sub("", picture), encoding="utf-8")
 
 
 def output_of(command: str, folder: str) -> str:

@@ -41,7 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": BELOW | VERBS | {"rag"},
     "evaluation": BELOW | VERBS | {"engine"},
     # Of the skills only names to list, such as those of checkpoints.
-    "cli": WORDS | VERBS | {"engine", "rag", "files", "minilm"},
+    "cli": WORDS | VERBS | {"engine", "rag", "files", "minilm", "server"},
+    "server": WORDS | {"engine", "rag", "__version__"},
     "__main__": {"cli"},
     "__init__": {"engine", "minilm"} | WORDS,
 }

@@ -98,8 +98,13 @@ def test_neighbours_under_different_headings_stay_apart() -> None:
 
 def test_what_overlapping_chunks_share_comes_once() -> None:
     shared = "these words are in both of them"
-    chunks = [chunk(1, f"first {shared}"), chunk(2, f"{shared} last", line=1)]
-    assert context_of(chunks, [1, 2])[0].text == f"first {shared} last"
+    second = chunk(2, f"{shared} last", anchors=((0, 1, 7),))
+    assert context_of([chunk(1, f"first {shared}"), second], [1, 2])[0].text == f"first {shared} last"
+
+
+def test_what_a_text_itself_repeats_stays() -> None:
+    chunks = [chunk(1, "ha ha ha ha"), chunk(2, "ha ha ha ha", anchors=((0, 1, 7),))]
+    assert context_of(chunks, [1, 2])[0].text == "ha ha ha ha ha ha"
 
 
 def test_front_matter_is_left_out() -> None:

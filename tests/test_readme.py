@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -50,12 +51,22 @@ def test_the_readmes_python_runs_as_it_stands(
 
 
 def test_the_readme_gives_every_checkpoint_its_layers_and_parameters() -> None:
-    rows = re.findall(r"^\| `([\w-]+)`[^|]*\| (\d+) \| ([\d,]+) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.-]+)`[^|]*\| (\d+) \| ([\d,]+) \|", README, re.MULTILINE)
     counted = [
         (checkpoint.name, str(checkpoint.config.num_hidden_layers), f"{checkpoint.n_parameters:,}")
         for checkpoint in CATALOG.values()
     ]
     assert sorted(rows) == sorted(counted)
+
+
+def test_the_configuration_of_a_client_starts_a_command_that_exists() -> None:
+    (block,) = (block for language, block in BLOCKS if language == "json")
+    (server,) = json.loads(block)["mcpServers"].values()
+    assert server["command"] == "minisearch"
+    name, *arguments = server["args"]
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    command.make_context(name, arguments)
 
 
 def test_nothing_in_the_readme_waits_to_be_filled_in() -> None:

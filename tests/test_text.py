@@ -20,6 +20,7 @@ from minisearch.text import (
     STOP_WORDS,
     UNSPACED,
     bigrams,
+    cjk_parts,
     front_matter,
     is_mostly_latin,
     normalised_words,
@@ -270,3 +271,11 @@ def test_front_matter_that_never_ends_takes_linear_time(newline: str) -> None:
     started = time.process_time()
     assert front_matter(f"---{newline}" + f"a: b{newline}" * 100_000) is None
     assert time.process_time() - started < 1
+
+
+@given(st.text(st.sampled_from("aé 検索カ한국_1\n")))
+def test_parts_are_the_text_and_only_runs_of_cjk_are_marked(text: str) -> None:
+    parts = cjk_parts(text)
+    assert "".join(part for part, _ in parts) == text
+    assert [part for part, is_cjk in parts if is_cjk] == CJK_RUN.findall(text)
+    assert all(part and (is_cjk or not CJK_RUN.search(part)) for part, is_cjk in parts)

@@ -37,7 +37,8 @@ COMMANDS = {
     "eval": "evaluate",
     "get": "places",
     "index": "indexing",
-    "models": "models",
+    "mcp": "serve",
+    "models": "maintenance",
     "open": "places",
     "query": "query",
     "rebuild": "indexing",
@@ -49,7 +50,7 @@ COMMANDS = {
     "status": "status",
     "verify": "maintenance",
     "watch": "indexing",
-    "why-not": "why_not",
+    "why-not": "status",
 }
 
 

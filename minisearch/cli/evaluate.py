@@ -7,7 +7,7 @@ run file.  Progress is shown on standard error.  What the tables look like is le
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -26,14 +26,16 @@ from minisearch.cli.options import (
     with_index,
     wrong_usage,
 )
+from minisearch.cli.progress import Progress, StepCounter
 from minisearch.cli.query_options import RERANKERS
-from minisearch.cli.terminal import Progress, StepCounter, as_json_line, printable
+from minisearch.cli.terminal import as_json_line, printable
 from minisearch.errors import InputError
 from minisearch.manifest import BACKENDS
 from minisearch.paths import find_index
 from minisearch.results import MODES
 
 if TYPE_CHECKING:
+    from minisearch.evaluation.measures import Setting
     from minisearch.results import Mode
     from minisearch.types import Reranker
 
@@ -70,7 +72,12 @@ plot_option = click.option("--plot", metavar="FILE.png", type=A_FILE, help="Draw
     type=A_FILE,
     help="Measure this TREC run file; repeatable.",
 )
-@click.option("--save-run", metavar="FILE", type=A_FILE, help="Write a TREC run file.")
+@click.option(
+    "--save-run",
+    metavar="FILE",
+    type=A_FILE,
+    help="Write a TREC run file; with several settings, one for each.",
+)
 @click.option("--per-query", is_flag=True, help="Print the scores of each query too.")
 @plot_option
 @json_option
@@ -97,19 +104,25 @@ def evaluate(
 
     FOLDER is in BEIR's format: corpus.jsonl, queries.jsonl and qrels/*.tsv. Its documents are indexed, in
     a temporary folder unless --index names one; its queries are searched without operators. Each setting is
-    compared with the first: mean difference, 95 % interval, p of a paired randomisation test.
+    compared with the first: mean difference, 95 % interval, p of a paired randomisation test. Latencies are
+    those of ten passages, with the embedding of the query.
     """
     # Imported here: --help must not import NumPy.
     from minisearch.evaluation.benchmark import open_benchmark
     from minisearch.evaluation.collection import read_collection
     from minisearch.evaluation.measures import Setting, evaluate_settings, load_ir_measures
     from minisearch.evaluation.plots import load_figure, plot_evaluations
-    from minisearch.evaluation.runs import read_run, write_run
+    from minisearch.evaluation.runs import read_run
 
     if not modes and (kinds or not runs):
         modes = MODES[:1]
-    wanted = [(mode, kind) for mode in dict.fromkeys(modes) for kind in dict.fromkeys(("", *kinds))]
-    _check_files(n_settings=len(wanted) + len(runs), save_run=save_run, plot=plot)
+    wanted = [
+        (f"{mode}+{kind}" if kind else mode, mode, kind)
+        for mode in dict.fromkeys(modes)
+        for kind in dict.fromkeys(("", *kinds))
+    ]
+    saved = _run_files(save_run, [name for name, _, _ in wanted] or [path.name for path in runs])
+    _check_files(saved.values(), plot)
     if not kinds:
         _refuse({"--rerank-model": rerank_model, "--rerank-depth": rerank_depth}, "without --rerank")
     if not wanted:
@@ -122,6 +135,7 @@ def evaluate(
     ids = {*collection.queries, *collection.corpus}
     settings = [Setting(path.name, read_run(path, ids=ids)) for path in runs]
     report = None
+    cut_queries: Sequence[str] = ()
     if wanted:
         measured = []
         # With --whole, texts are truncated on purpose: no warning for each batch.
@@ -139,8 +153,7 @@ def evaluate(
             StepCounter() as counter,
         ):
             progress.stop()
-            for mode, kind in wanted:
-                name = f"{mode}+{kind}" if kind else mode
+            for name, mode, kind in wanted:
                 found = benchmark.run(
                     name,
                     mode=cast("Mode", mode),
@@ -151,9 +164,8 @@ def evaluate(
                 )
                 measured.append(found)
         settings = measured + settings
-        report = benchmark.report
-    if save_run:
-        write_run(save_run, settings[0].rankings, settings[0].name)
+        report, cut_queries = benchmark.report, benchmark.cut_queries
+    _write_runs(saved, settings[: len(saved)])
     results = evaluate_settings(settings, collection.judgements)
     if plot:
         plot_evaluations(results, plot, title=f"{collection.name}, {len(collection.queries):,} queries")
@@ -161,9 +173,11 @@ def evaluate(
     from minisearch.cli.evaluation_report import eval_json, eval_lines
 
     if as_json:
-        click.echo(as_json_line(eval_json(collection, report, results, k=k, whole=whole)))
+        shown = eval_json(collection, report, results, cut_queries=cut_queries, k=k, whole=whole)
+        click.echo(as_json_line(shown))
     else:
-        click.echo(printable("\n".join(eval_lines(collection, report, results, per_query=per_query))))
+        lines = eval_lines(collection, report, results, cut_queries=cut_queries, per_query=per_query)
+        click.echo(printable("\n".join(lines)))
 
 
 def _rerankers(kinds: Sequence[str], model: str | None, *, offline: bool) -> dict[str, Reranker]:
@@ -176,24 +190,40 @@ def _rerankers(kinds: Sequence[str], model: str | None, *, offline: bool) -> dic
     return {kind: rerankers.timed(kind).reranker for kind in kinds}
 
 
+def _run_files(save_run: Path | None, names: Sequence[str]) -> dict[str, Path]:
+    """The run file of each setting: the given one, or with several settings one with the name in it."""
+    if save_run is None:
+        return {}
+    if len(names) == 1:
+        return {names[0]: save_run}
+    return {name: save_run.with_stem(f"{save_run.stem}.{name}") for name in names}
+
+
+def _write_runs(files: Mapping[str, Path], settings: Iterable[Setting]) -> None:
+    from minisearch.evaluation.runs import write_run
+
+    for setting in settings:
+        if setting.name in files:
+            write_run(files[setting.name], setting.rankings, setting.name)
+
+
 @wrong_usage()
-def _check_files(*, n_settings: int, save_run: Path | None, plot: Path | None) -> None:
+def _check_files(runs: Iterable[Path], plot: Path | None) -> None:
     """Refuse, before the work, a file that cannot be written; an existing one keeps its content."""
-    if save_run and n_settings != 1:
-        raise InputError(f"--save-run takes one setting, and there are {n_settings}: name one --mode")
     if plot and plot.suffix.lower() != ".png":
         raise InputError(f"--plot writes PNG: expected a file name that ends in .png, got {plot}")
-    for path in (save_run, plot):
-        if path and not path.absolute().parent.is_dir():
+    for path in filter(None, (*runs, plot)):
+        if not path.absolute().parent.is_dir():
             raise InputError(f"cannot write {path}: there is no folder {path.parent}")
-    if save_run:
-        is_new = not save_run.exists()
+        if path == plot:
+            continue
+        is_new = not path.exists()
         try:
-            save_run.open("a").close()
+            path.open("a").close()
         except OSError as error:
-            raise InputError(f"cannot write {save_run}: {error.strerror}") from error
+            raise InputError(f"cannot write {path}: {error.strerror}") from error
         if is_new:
-            save_run.unlink()
+            path.unlink()
 
 
 @wrong_usage()
@@ -242,7 +272,7 @@ def selftest(
     from minisearch.evaluation.plots import load_figure, plot_selftest
     from minisearch.evaluation.selftest import selftest as run
 
-    _check_files(n_settings=1, save_run=None, plot=plot)
+    _check_files([], plot)
     if plot:
         with wrong_usage():
             load_figure()  # a missing library is reported before the work

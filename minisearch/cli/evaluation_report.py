@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from minisearch.cli.terminal import count
+from minisearch.evaluation.benchmark import LATENCY_K
 from minisearch.evaluation.collection import Collection
 from minisearch.evaluation.known_items import Kind, KnownItem, file_type
 from minisearch.evaluation.measures import (
@@ -28,13 +29,19 @@ from minisearch.types import IngestReport
 
 MAIN = "nDCG@10"  # the measure by which settings are compared
 QUERY_CHARACTERS = 60
+LISTED_QUERIES = 20
 
 
 # --- eval --------------------------------------------------------------------------------------------
 
 
 def eval_lines(
-    collection: Collection, report: IngestReport | None, results: Sequence[Evaluation], *, per_query: bool
+    collection: Collection,
+    report: IngestReport | None,
+    results: Sequence[Evaluation],
+    *,
+    cut_queries: Sequence[str],
+    per_query: bool,
 ) -> Iterator[str]:
     """The measures of each setting, their comparison with the first, and with ``per_query`` each query."""
     yield (
@@ -44,6 +51,11 @@ def eval_lines(
     yield from (f"note: {note}" for note in collection.notes)
     if report and report.skipped:
         yield f"note: {count(len(report.skipped), 'document')} without text cannot be found"
+    if cut_queries:
+        listed = ", ".join(cut_queries[:LISTED_QUERIES]) + ", ..." * (len(cut_queries) > LISTED_QUERIES)
+        n = len(cut_queries)
+        verb = "is" if n == 1 else "are"
+        yield f"note: {n:,} of the queries {verb} longer than the model sees, which cuts the end: {listed}"
     yield ""
     yield from _measures(results)
     if len(results) > 1:
@@ -101,9 +113,15 @@ def _by_query(collection: Collection, results: Sequence[Evaluation]) -> Iterator
 
 
 def eval_json(
-    collection: Collection, report: IngestReport | None, results: Sequence[Evaluation], *, k: int, whole: bool
+    collection: Collection,
+    report: IngestReport | None,
+    results: Sequence[Evaluation],
+    *,
+    cut_queries: Sequence[str],
+    k: int,
+    whole: bool,
 ) -> dict[str, Any]:
-    """The same, with all numbers, for JSON."""
+    """The same, with all numbers, for JSON; ``latency_k`` is the number of passages that were timed."""
     return {
         "collection": {
             "name": collection.name,
@@ -112,9 +130,11 @@ def eval_json(
             "n_queries": len(collection.queries),
             "n_judgements": collection.n_judgements,
             "notes": collection.notes,
+            "cut_queries": cut_queries,
         },
         "index": asdict(report) | {"whole": whole} if report else None,
         "k": k,
+        "latency_k": LATENCY_K,
         "settings": [
             {
                 "name": result.name,

@@ -31,8 +31,8 @@ from minisearch.cli.options import (
     with_index,
     wrong_usage,
 )
+from minisearch.cli.progress import Progress
 from minisearch.cli.terminal import (
-    Progress,
     as_json_line,
     count,
     one_line,
@@ -44,15 +44,15 @@ from minisearch.paths import find_index, index_here
 
 if TYPE_CHECKING:
     from minisearch.indexing.plan import Preview
-    from minisearch.types import IndexStatus, IngestReport, Note, Skipped
+    from minisearch.types import IndexProgress, IndexStatus, IngestReport, Note, Skipped
 
 LISTED_FILES = 5
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 STOPPED = "Stopped watching: the index is up to date as of the last line"
-STOPPED_EARLY = "Stopped before the first run ended: documents indexed so far are kept"
 
 files_option, run_option = section("Which files"), section("How")
 paths_argument = click.argument("paths", nargs=-1, type=A_FILE)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 backend_option = run_option(
     "--backend",
     **one_of(BACKENDS, "backend"),
@@ -85,6 +85,7 @@ backend_option = run_option(
 )
 @offline_option
 @json_option
+@quiet_option
 @with_index
 def index(
     index: IndexChoice,
@@ -95,6 +96,7 @@ def index(
     model: str | None,
     dtype: str,
     as_json: bool,
+    quiet: bool,
     **given: Any,  # noqa: ANN401 - the arguments of `_file_choice`
 ) -> None:
     """Bring the index up to date with files and folders.
@@ -111,7 +113,8 @@ def index(
     """
     choice = _file_choice(**given)
     find = _new_index_folder if paths else find_index
-    with index.open(default=find, model=model, dtype=dtype) as ms, Progress() as progress:
+    progress = Progress(is_shown=not quiet, prints_lines=not as_json)
+    with index.open(default=find, model=model, dtype=dtype) as ms, progress:
         roots = list(map(str, paths)) or ms.roots()
         if dry_run:
             preview = ms.preview(*roots, choice=choice, prune=prune)
@@ -121,14 +124,10 @@ def index(
             report = ms.index(
                 *roots, backend=backend, choice=choice, prune=prune, on_progress=progress.update
             )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as error:
             progress.stop()
-            done, n = progress.n_files_done, progress.n_files
-            click.echo(
-                f"Interrupted. {done:,} of {count(n, 'file')} done; run the same command to continue",
-                err=True,
-            )
-            sys.exit(EXIT_INTERRUPTED)
+            click.echo(f"Interrupted: {_kept(progress.done)}", err=True)
+            sys.exit(error.code if isinstance(error, SystemExit) else EXIT_INTERRUPTED)
     click.echo(as_json_line(report) if as_json else _report_text(report, index))
 
 
@@ -137,15 +136,17 @@ def index(
 @click.option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
 @offline_option
 @json_option
+@quiet_option
 @with_index
-def watch(index: IndexChoice, paths: tuple[Path, ...], model: str | None, as_json: bool) -> None:
+def watch(index: IndexChoice, paths: tuple[Path, ...], model: str | None, as_json: bool, quiet: bool) -> None:
     """Keep the index up to date until Ctrl-C.
 
     A saved file can be found two seconds later. Without PATHS, everything that was indexed before is watched.
     Needs minisearch[watch].
     """
     n_runs, find = 0, _new_index_folder if paths else find_index
-    with index.open(default=find, model=model) as ms, Progress() as progress:
+    progress = Progress(is_shown=not quiet, prints_lines=not as_json)
+    with index.open(default=find, model=model) as ms, progress:
 
         def warn(error: MinisearchError) -> None:
             progress.stop()
@@ -163,10 +164,10 @@ def watch(index: IndexChoice, paths: tuple[Path, ...], model: str | None, as_jso
                     n_documents = count(report.added + report.updated + report.unchanged, "document")
                     where = one_line(", ".join(roots))
                     click.echo(f"Watching {n_documents} in {where}; press Ctrl-C to stop", err=True)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as error:
             progress.stop()
-            click.echo(STOPPED if n_runs else STOPPED_EARLY, err=True)
-            sys.exit(EXIT_INTERRUPTED)
+            click.echo(STOPPED if n_runs else f"Stopped: {_kept(progress.done)}", err=True)
+            sys.exit(error.code if isinstance(error, SystemExit) else EXIT_INTERRUPTED)
 
 
 @click.command()
@@ -255,6 +256,16 @@ def parse_size(text: str) -> int:
 
 
 # --- what is printed ---------------------------------------------------------------------------------
+
+
+def _kept(done: IndexProgress | None) -> str:
+    """What an interrupted run has kept, in numbers; ``done`` is its progress, None before it began."""
+    if done is None:
+        return "nothing was changed; run the same command to start again"
+    if not done.n_files_indexed:
+        return "no file is indexed yet; run the same command to start again"
+    files = f"{done.n_files_indexed:,} of {count(done.n_files, 'file')}"
+    return f"{files} indexed; run the same command to continue"
 
 
 def counts(done: IngestReport) -> str:

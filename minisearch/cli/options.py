@@ -107,8 +107,10 @@ def wrong_usage() -> Iterator[None]:
 
 def number(default: int | None = None, *, least: int = 1) -> dict[str, Any]:
     """The attributes of an option that takes a number."""
+    whole_number = click.IntRange(least)
+    whole_number.name = "whole number"  # click says "'many' is not a valid whole number"
     has_default = default is not None
-    return {"type": click.IntRange(least), "default": default, "show_default": has_default, "metavar": "N"}
+    return {"type": whole_number, "default": default, "show_default": has_default, "metavar": "N"}
 
 
 def one_of(choices: Sequence[str], what: str) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _limits(query: Query) -> str:
         quoted = (f'"{phrase}"' if len(phrase.split()) > 1 else phrase for phrase in phrases)
         said += [f"{side}: {_shortened(one_line(', '.join(quoted)))}"] if phrases else []
     them = "it" if sum(map(len, sides.values())) == 1 else "them"
-    return f"{'; '.join(said)} (--literal treats {them} as text)" if said else ""
+    return f"Only passages {'; '.join(said)} (--literal treats {them} as text)" if said else ""
 
 
 def _result(

@@ -34,7 +34,7 @@ from minisearch.search.sentences import (
     fence_after,
     fence_before,
 )
-from minisearch.text import CJK, CJK_RUN, STOP_WORDS, bigrams, stem
+from minisearch.text import STOP_WORDS, bigrams, cjk_parts, stem
 
 if TYPE_CHECKING:
     from minisearch.results import Query, SearchResult
@@ -305,7 +305,7 @@ def _rows(text: Marked) -> Iterator[Marked]:
 
 # Words match whatever their case and common English endings, as in full-text search; Chinese, Japanese and
 # Korean match by pairs of characters. This only guides the eye: it has no part in what is found.
-A_WORD = re.compile(rf"[{CJK}]+|[^\W{CJK}]+")
+A_WORD = re.compile(r"\w+")
 
 Span = tuple[int, int]
 
@@ -333,10 +333,12 @@ def shared(text: str, words: Iterable[str]) -> Iterator[Span]:
 def _keys(text: str) -> Iterator[tuple[int, int, str]]:
     """The start, the end and the normalised form of each word."""
     for match in A_WORD.finditer(text):
-        start, end = match.span()
-        word = match.group().casefold()
-        if not CJK_RUN.match(word):
-            yield start, end, word if word in STOP_WORDS else stem(word)
-        else:
-            for place, key in enumerate(bigrams(word), start):
-                yield place, place + len(key), key
+        start = match.start()
+        for part, is_cjk in cjk_parts(match[0]):
+            word, end = part.casefold(), start + len(part)
+            if not is_cjk:
+                yield start, end, word if word in STOP_WORDS else stem(word)
+            else:
+                for place, key in enumerate(bigrams(word), start):
+                    yield place, place + len(key), key
+            start = end

@@ -344,6 +344,8 @@ def _print_context(ms: MiniSearch, options: QueryOptions, search: SearchOptions,
     remember(ms.status().path, [(one.path, one.line, 1, one.page) for one in context])
     _say_if_corrected(context.searched)
     if context:
+        if context.is_confident is False:
+            click.echo("No clear answer found: these are the closest passages", err=True)
         click.echo(printable(str(context)))
     else:
         click.echo(f"No results: {why_nothing(ms, SearchResults(), options)}", err=True)

@@ -1,4 +1,4 @@
-r"""The terminal: safe and wrapped text, the pager, counts and sizes, JSON lines, the progress bar.
+r"""The terminal: safe and wrapped text, the pager, counts and sizes, JSON lines.
 
 Texts and numbers come in, lines that fit go out.  File names and passages can hold anything, so what is
 printed goes through `printable`: none of their control characters reaches the terminal.  What results look
@@ -15,24 +15,15 @@ import shlex
 import shutil
 import signal
 import sys
-import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
 from unicodedata import category, east_asian_width
 
 import click
 
 from minisearch.text import EAST_ASIAN
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
-
-    from minisearch.types import IndexProgress
 
 WIDEST, NARROWEST = 110, 24
 ROWS_OF_PROMPT = 2
@@ -319,129 +310,3 @@ def size(n_bytes: float) -> str:
 def as_json_line(data: object) -> str:
     """Data, dataclasses too, as one line of JSON, in ASCII so that any file name survives any terminal."""
     return json.dumps(data, default=dataclasses.asdict)
-
-
-# --- progress on standard error ----------------------------------------------------------------------
-
-
-class StepCounter:
-    """The current step of a long command: with a counter on a terminal, else one line a step or none."""
-
-    def __init__(self, *, prints_lines: bool = False) -> None:
-        self._step = ""
-        self._prints_lines = prints_lines
-        self._is_terminal = sys.stderr.isatty()
-
-    def __enter__(self) -> StepCounter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._is_terminal:
-            click.echo("\r\x1b[K", nl=False, err=True)
-
-    def update(self, step: str, n_done: int, n: int) -> None:
-        """Show the progress of a step."""
-        if self._is_terminal:
-            counter = f"  {n_done:,}/{n:,}" if n > 1 else ""
-            click.echo(f"\r\x1b[K{step}{counter}", nl=False, err=True)
-        elif self._prints_lines and step != self._step:
-            click.echo(step, err=True)
-        self._step = step
-
-
-# --- the progress of an indexing run ----------------------------------------------------------------
-
-N_RECENT = 8
-
-
-class Pace:
-    """The recent speed of an indexing run, and the time that is left at that speed.
-
-    Only steps that encoded chunks count: unchanged files, and loading the model, say nothing about the time
-    that is left.  Times are seconds of any one clock.
-    """
-
-    def __init__(self) -> None:
-        self._recent: deque[tuple[float, IndexProgress]] = deque(maxlen=N_RECENT)
-
-    def add(self, done: IndexProgress, now_s: float) -> None:
-        """Add the progress at a time."""
-        if done.n_chunks_done > (self._recent[-1][1].n_chunks_done if self._recent else 0):
-            self._recent.append((now_s, done))
-
-    def chunks_per_s(self) -> float | None:
-        """The speed, None while it is unknown."""
-        if len(self._recent) < 2:
-            return None
-        (first_s, first), (last_s, last) = self._recent[0], self._recent[-1]
-        return (last.n_chunks_done - first.n_chunks_done) / max(last_s - first_s, 1e-3)
-
-    def left_s(self, now_s: float) -> float | None:
-        """Seconds to the end, None while unknown."""
-        if len(self._recent) < 2:
-            return None
-        (first_s, first), (last_s, last) = self._recent[0], self._recent[-1]
-        n_bytes = last.n_bytes_done - first.n_bytes_done
-        if not n_bytes:  # one huge document, so far
-            return None
-        left_s = (last.n_bytes - last.n_bytes_done) * (last_s - first_s) / n_bytes
-        return max(0.0, left_s - (now_s - last_s))
-
-
-class Progress:
-    """A progress bar on standard error, only where that is a terminal; a context manager."""
-
-    def __init__(self) -> None:
-        self._pace = Pace()
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
-        self.n_files_done = self.n_files = 0
-
-    def __enter__(self) -> Progress:
-        if sys.stderr.isatty():
-            # Imported here: `minisearch query` and `minisearch status` draw no bar.
-            from rich.console import Console
-            from rich.progress import BarColumn, TextColumn
-            from rich.progress import Progress as Bar
-
-            # The bar counts bytes: files differ too much in size.
-            columns = (TextColumn("indexing"), BarColumn(), TextColumn("{task.fields[state]}"))
-            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task("", total=None, state="looking for files")
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Remove the bar."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def update(self, done: IndexProgress) -> None:
-        """Show the progress; the callback of an indexing run."""
-        self.n_files_done, self.n_files = done.n_files_done, done.n_files
-        if self._bar is None or self._task is None:
-            return
-        now_s = time.monotonic()
-        self._pace.add(done, now_s)
-        state = [f"{done.n_files_done:,}/{done.n_files:,} files, {done.doing}"]
-        if (rate := self._pace.chunks_per_s()) is not None:
-            state.append(f"{rate:,.0f} chunks/s")
-        if (left_s := self._pace.left_s(now_s)) is not None:
-            state.append(f"{clock(left_s)} left")
-        total, completed = done.n_bytes, done.n_bytes_done
-        self._bar.update(self._task, total=total, completed=completed, state=" ".join(state))
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, hours where there are any.
-
-    >>> clock(65), clock(3_725)
-    ('1:05', '1:02:05')
-    """
-    minutes, whole = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{whole:02}" if hours else f"{minutes}:{whole:02}"

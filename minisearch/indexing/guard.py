@@ -67,7 +67,7 @@ class RemovalGuard:
         sizes = {self.stored[key].stamp.n_bytes for key in self.gone}
         by_content: dict[bytes, list[str]] = {}
         for key, file in self.files.items():
-            if file.size in sizes and _has_changed(file, self.stored.get(key)):
+            if file.size in sizes and has_changed(file, self.stored.get(key)):
                 try:
                     sha256 = hashlib.sha256(read_bytes(file.target or file.path)).digest()
                 except (IngestError, MemoryError):  # the run reports it
@@ -137,6 +137,6 @@ class RemovalGuard:
             path = parent
 
 
-def _has_changed(file: FoundFile, stored: StoredDocument | None) -> bool:
+def has_changed(file: FoundFile, stored: StoredDocument | None) -> bool:
     """Whether a file is new, or its stamp differs from the stored one."""
     return stored is None or not stored.stamp.is_same(FileStamp(file.size, file.mtime_ns, file.ctime_ns, 0))

@@ -3,9 +3,10 @@
     found files -> outcomes -> windows of documents -> vectors -> one transaction per document
 
 A plan and a source of documents go in; stored documents and a report come out.  Changed documents are
-collected into windows, encoded together and stored one by one.  A text whose vector is already stored for any
-document is not encoded again.  If a run is interrupted, only the documents that are not yet stored are lost;
-the next run continues from there.
+collected into windows, encoded together and stored one by one, each in its own transaction; from then on
+queries find them.  A window takes some seconds.  A text whose vector is already stored for any document is
+not encoded again.  If a run is interrupted, only the documents that are not yet stored are lost; the next run
+continues from there.
 """
 
 from __future__ import annotations
@@ -13,27 +14,29 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
 from minisearch.files.walk import FoundFile
-from minisearch.indexing.changes import ChunkedDocument, Outcome, Unchanged
+from minisearch.indexing.changes import ChunkedDocument, Outcome, SkippedFile, Unchanged
+from minisearch.indexing.guard import has_changed
 from minisearch.indexing.plan import Plan, Tally
 from minisearch.stores.local import LocalStore
 from minisearch.text import is_mostly_latin
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport
 
-# Texts are encoded in windows of this many tokens, sorted by length into batches: one of this size takes 5%
-# less time than four of a quarter.  Progress still shows every few seconds.  An interrupt loses at most one
-# window.
+# Texts are encoded in windows of at most this many tokens, sorted by length into batches: one of this size
+# takes 5% less time than four of a quarter.  The first window is small, so that something can be searched
+# within seconds.  Each may have twice the tokens of the one before, as long as it is encoded in `WINDOW_S`;
+# nor does a document wait longer than that for the window to fill.  An interrupt loses at most one window.
 WINDOW_TOKENS = 65_536
+FIRST_WINDOW_TOKENS = 4_096
+WINDOW_S = 4.5
 
 # The sample of a document's text by which its script is detected: at least so many chunks, and so many
 # characters of each.
 N_SAMPLED_CHUNKS, N_SAMPLED_CHARACTERS = 8, 200
-
-Item = TypeVar("Item")
 
 
 class DocumentSource(Protocol):
@@ -70,20 +73,38 @@ class Run:
         self._dimension = dimension
         self._encoder = encoder
         self._on_progress = on_progress
+        self._window: list[ChunkedDocument] = []
+        self._n_window_tokens, self._window_opened_s = 0, 0.0
+        self._max_window_tokens = min(FIRST_WINDOW_TOKENS, WINDOW_TOKENS)
         self._n_bytes = sum(file.size for file in self._files.values())
+        self._up_to_date = {
+            key for key, file in self._files.items() if not has_changed(file, plan.stored.get(key))
+        }
+        self._n_files_indexed = len(self._up_to_date)
+        # The bytes of the files that are probably new or changed, and of those that were read.
+        self._not_to_read = self._up_to_date | plan.skipped_before.keys()
+        self._n_bytes_to_read = sum(
+            file.size for key, file in self._files.items() if key not in self._not_to_read
+        )
+        self._n_files_read = self._n_bytes_read = self._n_chunks_read = self._n_chunks_done = 0
         self._n_files_done = self._n_bytes_done = self._n_removed = 0
-        self._n_chunks = self._n_texts_done = self._n_encoded = self._n_tokens = 0
+        self._n_chunks = self._n_encoded = self._n_tokens = 0
         self._n_in_other_scripts = 0
         self._encoding_s = 0.0
 
     def execute(self) -> None:
         """Add and update documents; each window is stored before the next is encoded."""
-        self._report_progress()
-        changed = self._changed(self._source.outcomes(self._files))
-        for window in _windows(changed, lambda document: document.n_tokens):
-            vectors = self._vectors([chunk for document in window for chunk in document.chunks])
-            for document in window:
-                self._put(document, vectors)
+        self.report_progress()
+        for outcome in self._outcomes():
+            if isinstance(outcome, ChunkedDocument):
+                self._add_to_window(outcome)
+            else:
+                if isinstance(outcome, Unchanged) and outcome.stamp is not None:
+                    self._store.restamp(self._plan.stored[outcome.path].id, outcome.stamp)
+                self._count(outcome)
+            if self._window and time.perf_counter() - self._window_opened_s >= WINDOW_S:
+                self._store_window()
+        self._store_window()
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove documents and count them."""
@@ -111,39 +132,94 @@ class Run:
             encoding_s=self._encoding_s,
         )
 
-    # --- outcomes -> documents -----------------------------------------------------------------------
+    # --- files -> outcomes ---------------------------------------------------------------------------
 
-    def _changed(self, outcomes: Iterable[Outcome]) -> Iterator[ChunkedDocument]:
-        """The changed documents; unchanged and skipped files are recorded at once."""
-        for outcome in outcomes:
+    def _outcomes(self) -> Iterator[Outcome]:
+        """The outcomes of the source; each file is reported before it is read."""
+        outcomes = iter(self._source.outcomes(self._files))
+        n_bytes = 0
+        for key, file in self._files.items():
+            self.report_progress("reading", file.path)
+            outcome = next(outcomes)
+            self._n_files_read += 1
             if isinstance(outcome, ChunkedDocument):
-                yield outcome
-                continue
-            if isinstance(outcome, Unchanged) and outcome.stamp is not None:
-                self._store.restamp(self._plan.stored[outcome.path].id, outcome.stamp)
-            self._count(outcome)
+                self._n_chunks_read += len(outcome.chunks)
+                if key in self._up_to_date:  # other settings: every file is chunked again
+                    self._not_to_read.clear()
+                    self._n_bytes_to_read, self._n_bytes_read = self._n_bytes, n_bytes
+            n_bytes += file.size
+            if key not in self._not_to_read:
+                self._n_bytes_read += file.size
+            yield outcome
 
     # --- chunks -> vectors -> store ----------------------------------------------------------------
 
-    def _vectors(self, chunks: Sequence[Chunk]) -> dict[str, FloatArray]:
+    def _add_to_window(self, document: ChunkedDocument) -> None:
+        n_tokens = document.n_tokens
+        if n_tokens > self._max_window_tokens:
+            self._store_window()  # the others do not wait for a huge document
+        if not self._window:
+            self._window_opened_s = time.perf_counter()
+        self._window.append(document)
+        self._n_window_tokens += n_tokens
+        if self._n_window_tokens >= self._max_window_tokens:
+            self._store_window()
+
+    def _store_window(self) -> None:
+        """Encode the documents of the window together, and store them one by one."""
+        window, self._window, self._n_window_tokens = self._window, [], 0
+        vectors = self._vectors(window) if window else {}
+        for document in window:
+            self._put(document, vectors)
+
+    def _vectors(self, window: Sequence[ChunkedDocument]) -> dict[str, FloatArray]:
         """The vector of each text: the stored one if there is one, otherwise a new one."""
+        chunks = [chunk for document in window for chunk in document.chunks]
         n_tokens = {chunk.embedded: chunk.n_tokens for chunk in chunks}
+        n_chunks = Counter(chunk.embedded for chunk in chunks)
         vectors = self._store.known_vectors(list(n_tokens), dimension=self._dimension)
         unknown = [text for text in n_tokens if text not in vectors]
-        self._n_texts_done += len(n_tokens) - len(unknown)
-        for texts in _windows(unknown, n_tokens.__getitem__):  # a huge document shows progress too
+        self._n_chunks_done += len(chunks) - sum(n_chunks[text] for text in unknown)
+        of = "of" if len(window) == 1 else f"of {len(window):,} files"
+        path = self._files[window[0].path].path if len(window) == 1 else ""
+        for texts in self._batches(unknown, n_tokens):  # a huge document has several
+            n_batch_chunks = sum(n_chunks[text] for text in texts)
+            n_batch_tokens = sum(n_tokens[text] for text in texts)
             started_s = time.perf_counter()
-            n_text_tokens = sum(n_tokens[text] for text in texts)
-            self._report_progress("loading the model")  # immediate if it is loaded already
-            encoder = self._encoder(n_text_tokens)
-            self._report_progress(f"embedding {len(texts):,} chunk{'s' * (len(texts) > 1)}")
+            self.report_progress("loading the model")  # immediate if it is loaded already
+            encoder = self._encoder(n_batch_tokens)
+            loaded_s = time.perf_counter()
+            self.report_progress(
+                f"embedding {n_batch_chunks:,} passage{'s' * (n_batch_chunks > 1)} {of}", path
+            )
             vectors.update(zip(texts, encoder.encode_document(texts), strict=True))
-            self._encoding_s += time.perf_counter() - started_s
+            ended_s = time.perf_counter()
+            self._encoding_s += ended_s - started_s
             self._n_encoded += len(texts)
-            self._n_texts_done += len(texts)
-            self._n_tokens += n_text_tokens
-            self._report_progress()
+            self._n_chunks_done += n_batch_chunks
+            self._n_tokens += n_batch_tokens
+            self._set_max_window_tokens(n_batch_tokens, ended_s - loaded_s)
+            self.report_progress()
         return vectors
+
+    def _batches(self, texts: Iterable[str], n_tokens: Mapping[str, int]) -> Iterator[list[str]]:
+        """The texts in order, in lists of as many tokens as a window may have."""
+        batch: list[str] = []
+        n_in_batch = 0
+        for text in texts:
+            batch.append(text)
+            n_in_batch += n_tokens[text]
+            if n_in_batch >= self._max_window_tokens:
+                yield batch
+                batch, n_in_batch = [], 0
+        if batch:
+            yield batch
+
+    def _set_max_window_tokens(self, n_tokens: int, seconds: float) -> None:
+        """Let the next window have as many tokens as are encoded in `WINDOW_S`, at most twice as many."""
+        if 2 * n_tokens >= self._max_window_tokens:  # the speed of a small batch says little
+            n_in_time = int(n_tokens * WINDOW_S / max(seconds, 1e-3))
+            self._max_window_tokens = max(1, min(WINDOW_TOKENS, 2 * self._max_window_tokens, n_in_time))
 
     def _put(self, document: ChunkedDocument, vectors: dict[str, FloatArray]) -> None:
         chunks = document.chunks
@@ -158,17 +234,29 @@ class Run:
         self.tally.add(outcome)
         self._n_files_done += 1
         self._n_bytes_done += self._files[outcome.path].size
-        self._report_progress()
+        if outcome.path not in self._up_to_date and not isinstance(outcome, SkippedFile):
+            self._n_files_indexed += 1
+        self.report_progress()
 
-    def _report_progress(self, doing: str = "reading") -> None:
+    def report_progress(self, doing: str = "reading", path: str = "") -> None:
+        """Call the caller's callback; ``doing`` describes the next step, ``path`` is its file."""
+        is_estimate = self._n_files_read < len(self._files)
+        n_chunks: int | None = self._n_chunks_read
+        if is_estimate:
+            n_bytes, n_bytes_to_read = self._n_bytes_read, self._n_bytes_to_read
+            n_chunks = round(self._n_chunks_read * n_bytes_to_read / n_bytes) if n_bytes else None
         self._on_progress(
             IndexProgress(
                 n_files=len(self._files),
                 n_files_done=self._n_files_done,
                 n_bytes=self._n_bytes,
                 n_bytes_done=self._n_bytes_done,
-                n_chunks_done=self._n_texts_done,
+                n_chunks_done=self._n_chunks_done,
                 doing=doing,
+                path=path,
+                n_files_indexed=self._n_files_indexed,
+                n_chunks=n_chunks,
+                is_estimate=is_estimate,
             )
         )
 
@@ -177,17 +265,3 @@ def is_in_another_script(chunks: Sequence[Chunk]) -> bool:
     """Whether most letters of a document are not Latin: an English model hardly distinguishes such texts."""
     sampled = chunks[:: max(1, len(chunks) // N_SAMPLED_CHUNKS)]
     return not is_mostly_latin("".join(chunk.text[:N_SAMPLED_CHARACTERS] for chunk in sampled))
-
-
-def _windows(items: Iterable[Item], n_tokens: Callable[[Item], int]) -> Iterator[list[Item]]:
-    """The items in order, in lists of about WINDOW_TOKENS."""
-    window: list[Item] = []
-    n_in_window = 0
-    for item in items:
-        window.append(item)
-        n_in_window += n_tokens(item)
-        if n_in_window >= WINDOW_TOKENS:
-            yield window
-            window, n_in_window = [], 0
-    if window:
-        yield window

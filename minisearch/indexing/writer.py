@@ -96,10 +96,12 @@ class IndexWriter:
         ``found_files`` lists the documents; ``make_source`` creates the source from the stored documents and
         a splitter.
         """
+        started_s = time.perf_counter()
         with self._writer(create=True) as store:
             state = IndexState.of(store, self._location)
             plan = plan_for(found_files, self._location, {"/": "/"}, state, prune=True)
-            return self._execute(store, plan, make_source, backend=None, named=(), on_progress=on_progress)
+            report = self._execute(store, plan, make_source, backend=None, named=(), on_progress=on_progress)
+        return replace(report, elapsed_s=time.perf_counter() - started_s)
 
     def roots(self) -> list[str]:
         """`MiniSearch.roots`."""
@@ -176,7 +178,9 @@ class IndexWriter:
             plan.guard.check_after(run.tally.outdated, run.tally.without_text)
             run.remove([*plan.gone, *run.tally.outdated])
             self._forget_secrets(store, plan)
-            is_new = store.index.publish_if_due(manifest.backend, manifest.dimension)
+            if is_new := store.index.is_due(manifest.backend):
+                run.report_progress("building the vector index")
+                store.index.publish(manifest.backend, manifest.dimension)
             is_outgrown = manifest.is_baseline_outgrown(store.counts()[0])
             if manifest.is_baseline_due or (run.report().n_encoded and (is_new or is_outgrown)):
                 self._measure_baseline(store, manifest)

@@ -7,6 +7,7 @@ certain is left out; `hub` then uses the one that the hub's cache records.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -25,6 +26,8 @@ OPTIONAL_FILES = ["tokenizer_config.json", "config_sentence_transformers.json", 
 L3, L12 = MiniLMConfig(num_hidden_layers=3), MiniLMConfig(num_hidden_layers=12)
 MULTILINGUAL_L12 = replace(L12, vocab_size=250_037)
 
+QUERY_PROMPT = {"query": "Represent this sentence for searching relevant passages: "}
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -34,6 +37,7 @@ class Checkpoint:
     the hash of the file ``weights`` at ``revision``, None if it is not known for certain.  ``former`` is
     the name of the repository before it was renamed.  ``package`` is an installable distribution that
     contains the weights.  ``tokenizer_of`` names the checkpoint whose tokenizer.json this one shares.
+    ``prompts`` are those of the model card; some repositories do not have them in any file.
     """
 
     repository: str
@@ -46,6 +50,7 @@ class Checkpoint:
     former: str | None = None
     package: str | None = None
     tokenizer_of: str | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -114,6 +119,48 @@ CATALOG = {
             about="50 languages, across one another too",
             sha256="eaa086f0ffee582aeb45b36e34cdd1fe2d6de2bef61f8a559a1bbc9bd955917b",
             config=MULTILINGUAL_L12,
+        ),
+        Checkpoint(
+            "thenlper/gte-small",
+            revision="17e1f347d17fe144873b1201da91788898c639cd",
+            kind="embedder",
+            about="English; search; no prompts",
+            sha256="9a1eb90bbac323ea08aa5629b624fe6ae75db121b904799c2266a1e2c2de22d2",
+            config=L12,
+        ),
+        Checkpoint(
+            "BAAI/bge-small-en-v1.5",
+            revision="5c38ec7c405ec4b44b94cc5a9bb96e735b38267a",
+            kind="embedder",
+            about="English; search; a prompt for queries",
+            sha256="3c9f31665447c8911517620762200d2245a2518d6e7208acc78cd9db317e21ad",
+            config=L12,
+            prompts=QUERY_PROMPT,
+        ),
+        Checkpoint(
+            "intfloat/e5-small-v2",
+            revision="ffb93f3bd4047442299a41ebb6fa998a38507c52",
+            kind="embedder",
+            about="English; search; prompts for queries and passages",
+            sha256="45bfa60070649aae2244fbc9d508537779b93b6f353c17b0f95ceccb1c5116c1",
+            config=L12,
+            prompts={"query": "query: ", "passage": "passage: "},
+        ),
+        Checkpoint(
+            "Snowflake/snowflake-arctic-embed-xs",
+            revision="d8c86521100d3556476a063fc2342036d45c106f",
+            kind="embedder",
+            about="English; search; a prompt for queries",
+            sha256="ee789e0b1d6ecbbd5ce37b474af556cc1a1319cee4417d9e3b11f82e90300706",
+            prompts=QUERY_PROMPT,
+        ),
+        Checkpoint(
+            "Snowflake/snowflake-arctic-embed-s",
+            revision="e596f507467533e48a2e17c007f0e1dacc837b33",
+            kind="embedder",
+            about="English; search; a prompt for queries",
+            config=L12,
+            prompts=QUERY_PROMPT,
         ),
         Checkpoint(
             "cross-encoder/ms-marco-MiniLM-L6-v2",

@@ -23,8 +23,8 @@ import importlib.util
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,7 @@ from minisearch.minilm.catalog import (
     Checkpoint,
     find,
 )
+from minisearch.minilm.settings import CheckpointSettings, read_settings
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Located:
 
     ``sha256`` is None if no hash is known; ``vouched_by`` says whether it comes from the catalog or from the
     hub's cache.  ``shared_tokenizer`` is the folder of another checkpoint whose tokenizer this one uses.
+    ``prompts`` are the catalog's.
     """
 
     name: str
@@ -66,6 +68,13 @@ class Located:
     sha256: str | None = None
     vouched_by: Literal["catalog", "hub", ""] = ""
     shared_tokenizer: Path | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> CheckpointSettings:
+        """The settings in the checkpoint's files, with the catalog's prompts if the files have none."""
+        settings = read_settings(self.folder)
+        return settings if settings.prompts else replace(settings, prompts=self.prompts)
 
     @property
     def weights(self) -> Path:
@@ -133,7 +142,14 @@ def _barred(offline: bool) -> str:
 
 def _located(checkpoint: Checkpoint, folder: Path, place: Place, *, barred: str) -> Located:
     """A complete folder, with the hash of its weights and the tokenizer that it shares, if any."""
-    found = Located(checkpoint.name, folder, place, checkpoint.sha256, "catalog" if checkpoint.sha256 else "")
+    found = Located(
+        checkpoint.name,
+        folder,
+        place,
+        checkpoint.sha256,
+        "catalog" if checkpoint.sha256 else "",
+        prompts=checkpoint.prompts,
+    )
     if not checkpoint.sha256 and (published := published_sha256(found.weights)):
         found = replace(found, sha256=published, vouched_by="hub")
     if checkpoint.tokenizer_of and not _has_one(folder, TOKENIZERS):

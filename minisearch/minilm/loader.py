@@ -25,7 +25,7 @@ from minisearch.manifest import Dtype, as_dtype
 from minisearch.minilm.catalog import WEIGHTS
 from minisearch.minilm.hub import Located, locate, verified_sha256
 from minisearch.minilm.inference import Inference, as_device
-from minisearch.minilm.settings import CheckpointSettings, read_settings
+from minisearch.minilm.settings import CheckpointSettings
 from minisearch.minilm.tokenizer import MiniLMTokenizer
 from minisearch.minilm.transformer import MiniLMModel, quantize
 
@@ -114,7 +114,7 @@ class Pretrained(nn.Module):
         """
         dtype, where = as_dtype(dtype), as_device(device)
         located = locate(name_or_path, offline=offline)
-        settings = read_settings(located.folder)
+        settings = located.settings
         if max_length is not None:
             settings = replace(settings, max_length=max_length)
         with torch.device("meta"):  # do not allocate and initialise weights that are replaced below

@@ -31,7 +31,6 @@ from minisearch.minilm.settings import (
     CheckpointSettings,
     MiniLMConfig,
     Pooling,
-    read_settings,
 )
 from minisearch.minilm.tokenizer import checked
 from minisearch.minilm.transformer import MiniLMModel, pool
@@ -255,7 +254,7 @@ def load_pretrained_weights(
     ModelError for a checkpoint of another architecture, with the first difference.
     """
     located = locate(model_name, offline=offline)
-    settings = read_settings(located.folder)
+    settings = located.settings
     ours, theirs = model.model.config, settings.config
     for name in ("num_attention_heads", "layer_norm_eps"):  # not visible in the shape of any tensor
         if getattr(ours, name) != getattr(theirs, name):

@@ -29,7 +29,6 @@ from minisearch.minilm.settings import (
     WORD_EMBEDDINGS,
     CheckpointSettings,
     MiniLMConfig,
-    read_settings,
     shapes,
 )
 from minisearch.minilm.tokenizer import MiniLMTokenizer, checked
@@ -124,11 +123,11 @@ class NumpyEncoder(SentenceEncoder):
     def from_pretrained(cls, name_or_path: str, *, offline: bool = False) -> NumpyEncoder:
         """The named checkpoint, or the one in a folder.
 
-        Raises UnsupportedCheckpoint unless everything is as expected, with weights in float32; ModelError
-        and WeightsNotFound as `SentenceTransformer` does.
+        Raises UnsupportedCheckpoint unless everything is as expected, with weights in float32 or float16;
+        ModelError and WeightsNotFound as `SentenceTransformer` does.
         """
         located = locate(name_or_path, offline=offline)
-        settings = read_settings(located.folder)
+        settings = located.settings
         mapped = map_weights(located.folder / WEIGHTS, settings.config)
         try:
             tokenizer = MiniLMTokenizer.from_folder(located.tokenizer, max_length=settings.max_length)
@@ -271,10 +270,11 @@ def polynomial(x: FloatArray, coefficients: Sequence[float]) -> FloatArray:
 
 # May be in the file too, but sentence vectors do not need them.
 UNUSED = {"__metadata__", "embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}
+DTYPES = [{"F32"}, {"F16"}]  # of all tensors of a file
 
 
 class Mapped(NamedTuple):
-    """Weights by Hugging Face's names, and the mapped file that they are views of.
+    """Weights by Hugging Face's names, and the mapped file that float32 weights are views of.
 
     Hashing the mapped file verifies exactly the bytes that are used.
     """
@@ -284,7 +284,7 @@ class Mapped(NamedTuple):
 
 
 def map_weights(path: Path, config: MiniLMConfig) -> Mapped:
-    """Map the float32 tensors of an embedder's safetensors file, without a copy.
+    """Map the float32 tensors of an embedder's safetensors file, without a copy; copy those in float16.
 
     (safetensors' own NumPy reader copies, which takes 0.1 s; it only validates the file here.)  Raises
     UnsupportedCheckpoint if the file is damaged or does not have exactly the expected tensors.
@@ -296,12 +296,16 @@ def map_weights(path: Path, config: MiniLMConfig) -> Mapped:
         raise UnsupportedCheckpoint(f"{path}: {error}") from error
     start = 8 + int.from_bytes(content[:8].tobytes(), "little")  # the file begins with its header's length
     header = json.loads(content[8:start].tobytes())
-    expected = {name: ("F32", list(shape)) for name, shape in shapes(config).items()}
+    expected = {name: list(shape) for name, shape in shapes(config).items()}
     entries = {name: entry for name, entry in header.items() if name not in UNUSED}
-    if {name: (entry["dtype"], entry["shape"]) for name, entry in entries.items()} != expected:
-        raise UnsupportedCheckpoint(f"{path} does not hold the float32 tensors of an embedder")
+    dtypes = {entry["dtype"] for entry in entries.values()}
+    if {name: entry["shape"] for name, entry in entries.items()} != expected or dtypes not in DTYPES:
+        raise UnsupportedCheckpoint(f"{path} does not hold the float32 or float16 tensors of an embedder")
+    dtype = "<f4" if dtypes == {"F32"} else "<f2"
     weights = {}
     for name, entry in entries.items():
         begin, end = entry["data_offsets"]
-        weights[name] = content[start + begin : start + end].view("<f4").reshape(entry["shape"])
+        weights[name] = (
+            content[start + begin : start + end].view(dtype).reshape(entry["shape"]).astype("<f4", copy=False)
+        )
     return Mapped(weights, content.data)

@@ -17,7 +17,7 @@ import numpy as np
 
 from minisearch.results import Evidence
 from minisearch.search.sentences import LINE_END, Sentence, kinds_of_sentences
-from minisearch.text import CJK, STOP_WORDS, bigrams
+from minisearch.text import STOP_WORDS, bigrams, cjk_parts
 from minisearch.types import FloatArray
 
 Encode = Callable[[Sequence[str]], FloatArray]
@@ -210,7 +210,6 @@ def _defining(wanted: set[str], texts: Sequence[str]) -> list[bool]:
 # --- shared words ------------------------------------------------------------------------------------------
 
 WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+")  # numbers such as 4.11.3 stay whole
-HAS_CJK = re.compile(f"[{CJK}]")
 N_STEM_CHARACTERS = 6
 
 
@@ -270,7 +269,8 @@ def _words(text: str) -> list[str]:
     """The words of a text in lower case; CJK text as pairs of characters."""
     words: list[str] = []
     for word in WORD.findall(text.casefold()):
-        words += bigrams(word) if HAS_CJK.search(word) else [word]
+        for part, is_cjk in cjk_parts(word):
+            words += bigrams(part) if is_cjk else [part]
     return words
 
 

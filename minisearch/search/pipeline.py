@@ -31,6 +31,7 @@ from minisearch.search.ranking import (
     rank_candidates,
     reranked,
     with_names_first,
+    with_prose_first,
 )
 from minisearch.stores.base import Snapshot, StoredChunk
 from minisearch.types import Encoder, FloatArray, IntArray
@@ -127,6 +128,7 @@ class Pipeline:
             )
             chunks = self.snapshot.chunks(candidates.ids.tolist())
             if lexical is not None:
+                candidates = with_prose_first(candidates, chunks, query.text)
                 candidates = with_names_first(candidates, chunks, query.text)
             ranking = candidates
             if self.rerank is not None:

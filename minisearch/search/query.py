@@ -25,7 +25,7 @@ import numpy as np
 
 from minisearch.errors import InputError, short
 from minisearch.results import Query
-from minisearch.text import CJK
+from minisearch.text import CJK, CJK_RUN
 
 MAX_WEIGHT = 10.0  # with it the rest of the query has no effect
 NUMBERS = (int, float, np.integer, np.floating)
@@ -42,7 +42,6 @@ STEP = re.compile(
     """,
     re.VERBOSE,
 )
-ONE_LETTER = re.compile(rf"[^{CJK}]")
 TRAILING = ".,;:!?…。、，．；：！？"  # part of the sentence, not of the word
 WEIGHT = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
@@ -163,7 +162,7 @@ def _operand(step: re.Match[str]) -> str | None:
         quoted: str = step["phrase"] or step["concept"]
         return " ".join(quoted[1:-1].split())
     word: str = step["word"].rstrip(TRAILING)
-    return word if _has_words(word) and not ONE_LETTER.fullmatch(word) else None
+    return word if _has_words(word) and (len(word) > 1 or CJK_RUN.match(word)) else None
 
 
 def _has_words(text: str) -> bool:

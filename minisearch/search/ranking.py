@@ -18,6 +18,7 @@ from pathlib import PurePath
 import numpy as np
 
 from minisearch.results import Trace
+from minisearch.search.kinds import asked_for, kind_of
 from minisearch.stores.base import (
     LexicalQuery,
     Snapshot,
@@ -27,7 +28,7 @@ from minisearch.stores.base import (
     Where,
     inverse_document_frequency,
 )
-from minisearch.text import CJK_RUN, STOP_WORDS, bigrams, normalised_words
+from minisearch.text import STOP_WORDS, bigrams, cjk_parts, normalised_words
 from minisearch.types import FloatArray, Hits, IntArray
 
 # How much a word counts in each column.  A title says in a few words what the whole document is about.
@@ -83,6 +84,14 @@ MAX_NAMED = 3
 
 # A passage with such a token comes before all without any, if so few passages have it.
 FEW_PASSAGES, SHARE_OF_PASSAGES = 3, 0.002
+
+
+# References, tables of contents, lists of links and licences lose this share of their score unless the query
+# asks for them.  For 27 judged queries over manuals, documentation, an encyclopedia article and licences the
+# reciprocal rank of the first right passage rises from .77 to .81, and of the first five results 5 are of
+# these kinds, not 15 (.1: .80 and 8; .3: .82 and 5).
+KIND_PENALTY = 0.2
+LOOKED_AT = 30  # candidates: each takes 0.015 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +181,7 @@ def _terms(text: str) -> tuple[Counter[Term], list[tuple[Term, Term]]]:
     n_times: Counter[Term] = Counter()
     pairs: dict[tuple[Term, Term], None] = {}
     before: Term | None = None
-    split = (re.split(f"({CJK_RUN.pattern})", word) for word in normalised_words(text))
-    for part in filter(None, chain.from_iterable(split)):
-        is_cjk = CJK_RUN.match(part) is not None
+    for part, is_cjk in chain.from_iterable(map(cjk_parts, normalised_words(text))):
         is_prefix = is_cjk and len(part) == 1  # finds every word that begins with the character
         for word in bigrams(part) if is_cjk else [part]:
             if len(terms) == MAX_WORDS:
@@ -276,9 +283,8 @@ def _lexical_ranking(lexical: Hits, n: int) -> Ranking:
 def _hybrid_ranking(
     snapshot: Snapshot, vector: FloatArray, dense: Hits, lexical: Hits, exact: Hits | None, n: int
 ) -> Ranking:
-    ids = np.union1d(dense.ids, lexical.ids[:n])
-    if exact is not None:
-        ids = np.union1d(ids, exact.ids)
+    found = {*dense.ids.tolist(), *lexical.ids[:n].tolist(), *([] if exact is None else exact.ids.tolist())}
+    ids = np.array(sorted(found), np.int64)
     cosines = snapshot.cosines(vector, ids)
     bm25 = _looked_up(lexical.scores, lexical, ids)
     words = _looked_up(lexical.words, lexical, ids)
@@ -346,6 +352,27 @@ def reranked(ranking: Ranking, scores: dict[int, float]) -> Ranking:
         traces[rank] = replace(traces[rank], rank_before_rerank=n + 1, rerank=score)
     return replace(
         ranking, ids=ranking.ids[order], scores=np.minimum.accumulate(new_scores), traces=tuple(traces)
+    )
+
+
+def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
+    """A hybrid ranking with lower scores for passages that rarely answer a query (see `kinds`).
+
+    A passage with an exact token of the query keeps its score.
+    """
+    asked = asked_for(text)
+    traces, scores = [*ranking.traces], ranking.scores.copy()
+    for n, id_ in enumerate(ranking.ids[:LOOKED_AT].tolist()):
+        fused = traces[n].fused
+        if fused is None or traces[n].exact:
+            continue
+        kind = kind_of(chunks[id_].text, chunks[id_].path)
+        if kind is not None and kind not in asked:
+            scores[n] -= KIND_PENALTY * abs(scores[n])
+            traces[n] = replace(traces[n], fused=fused - KIND_PENALTY * abs(fused))
+    order = _best(scores, ranking.ids, len(scores))
+    return replace(
+        ranking, ids=ranking.ids[order], scores=scores[order], traces=tuple(traces[n] for n in order.tolist())
     )
 
 

@@ -9,7 +9,6 @@ weights to `minilm`.
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -108,7 +107,7 @@ class TimedReranker:
         """The measured speed, tokenising included."""
         if self._tokens_per_s is None:
             self._time_sample()  # the first run packs weights and allocates memory
-            seconds = statistics.median(self._time_sample() for _ in range(N_TIMED))
+            seconds = float(np.median([self._time_sample() for _ in range(N_TIMED)]))
             n_tokens = int(self.cost(SAMPLE_QUERY, SAMPLE_TEXTS).sum())
             self._tokens_per_s = n_tokens / max(seconds, 1e-9)
         return self._tokens_per_s

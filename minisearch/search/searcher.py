@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -58,26 +59,21 @@ class Searcher:
             self._store = None
 
     def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
-        """`MiniSearch.query`."""
-        parsed = _parsed(query, options)
+        """`MiniSearch.query`; misspelt words are replaced if the results then are clear and better."""
 
         def search(store: LocalStore, parsed: Query) -> SearchResults:
-            encoder, vector = self._encoded(store, parsed, options)
-            with store.snapshot():
-                stored = self._with_stored_paths(options)
-                final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
-                return self._pipeline(store, encoder, options, parsed).search(final, vector, stored)
+            with self._searching(store, query, parsed, options) as found:
+                return found(self._with_stored_paths(options))
 
         def search_and_correct(store: LocalStore) -> SearchResults:
-            """The results; if they hold no clear answer, those of the query with its spelling corrected."""
+            parsed = _parsed(query, options)
             found = search(store, parsed)
-            if found.is_confident or not isinstance(query, str):
-                return found
-            corrected_query = self._corrected(store, parsed, options)
+            corrected_query = self._corrected(store, parsed, options) if isinstance(query, str) else parsed
             if corrected_query == parsed:
                 return found
             again = search(store, corrected_query)
-            return replace(again, typed=parsed.text) if again.is_confident else found
+            is_better = again.is_confident and _relevance(again) > _relevance(found)
+            return replace(again, typed=parsed.text) if is_better else found
 
         return self._current(search_and_correct)
 
@@ -119,11 +115,8 @@ class Searcher:
             parsed = found.query if found.typed else parsed
 
         def explain(store: LocalStore) -> WhyNot:
-            encoder, vector = self._encoded(store, parsed, options)
-            with store.snapshot():
+            with self._searching(store, query, parsed, options) as search:
                 stored = self._with_stored_paths(options)
-                final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
-                search = partial(self._pipeline(store, encoder, options, parsed).search, final, vector)
                 return why_not(search, store, self._location, key, path, line, options, stored)
 
         return self._current(explain)
@@ -233,6 +226,17 @@ class Searcher:
             self._store = open_store(self._location)
         return self._store
 
+    @contextmanager
+    def _searching(
+        self, store: LocalStore, query: str | Query, parsed: Query, options: SearchOptions
+    ) -> Iterator[Callable[[SearchOptions], SearchResults]]:
+        """One snapshot, and a function that searches it for what was parsed from the query."""
+        encoder, vector = self._encoded(store, parsed, options)
+        with store.snapshot():
+            stored = self._with_stored_paths(options)
+            final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
+            yield partial(self._pipeline(store, encoder, options, parsed).search, final, vector)
+
     def _encoded(
         self, store: LocalStore, query: Query, options: SearchOptions
     ) -> tuple[Encoder | None, FloatArray | None]:
@@ -303,6 +307,10 @@ def _with_number_as_phrase(query: Query, options: SearchOptions, store: LocalSto
     phrase = replace(query, required=(query.text,))
     wanted = combined_filter(phrase, options.where)
     return phrase if wanted is not None and len(store.select(wanted)) else query
+
+
+def _relevance(found: SearchResults) -> float:
+    return found[0].relevance or 0.0 if found else 0.0
 
 
 def _vector(query: Query, encoder: Encoder) -> FloatArray:

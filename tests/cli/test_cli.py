@@ -251,7 +251,10 @@ def test_a_filter_restricts_the_files_and_an_empty_result_names_it(folder: Path)
 
 def test_an_excluded_word_is_shown_above_the_results(folder: Path) -> None:
     run("index", "docs")
-    assert "without: rf (--literal treats it as text)" in run("query", "rm -rf task").stdout.splitlines()
+    assert (
+        "Only passages without: rf (--literal treats it as text)"
+        in run("query", "rm -rf task").stdout.splitlines()
+    )
     assert "without" not in run("query", "--literal", "rm -rf task").stdout
 
 
@@ -474,6 +477,8 @@ def test_a_context_is_numbered_and_cites_its_passages(folder: Path) -> None:
     assert "max_tokens is 2, and the best passage has" in error_of(
         "query", "a failed task", "--format", "context", "--max-tokens", "2"
     )
+    unclear = run("query", "zebras in Africa", "--format", "context")
+    assert unclear.stdout and unclear.stderr == "No clear answer found: these are the closest passages\n"
     nothing = run("query", "x", "--format", "context", "--ext", "pdf")
     assert (nothing.stdout, nothing.stderr) == ("", "No results: nothing in the index matches --ext pdf\n")
 
@@ -534,7 +539,7 @@ def test_ctrl_c_keeps_finished_documents_and_the_next_run_goes_on(tmp_path: Path
     # Where the interrupt came within exec() of a text, as when a dataclass is made, `python -m` ends by the
     # signal itself, whoever caught it. To a shell both are 130; the installed command is not run by -m.
     assert process.returncode in {130, -signal.SIGINT}
-    said = r"Interrupted. (\d+) of 264 files done; run the same command to continue\n"
+    said = r"Interrupted: (\d+) of 264 files indexed; run the same command to continue\n"
     n_said = int(re.fullmatch(said, stderr)[1])
     n_kept = n_documents(tmp_path)
     assert n_kept - 1 <= n_said <= n_kept, "the interrupt may come before a stored document is counted"

@@ -74,7 +74,9 @@ def test_invalid_options_are_reported_before_the_work(folder: Path, monkeypatch:
     assert "unknown reranker 'crss'" in usage_error_of(folder, "--rerank", "crss")
     assert usage_error_of(folder, "-k", "0") == "Invalid value for '-k': 0 is not in the range x>=1."
     two = ("--mode", "dense", "--mode", "lexical")
-    assert "--save-run takes one setting" in usage_error_of(folder, *two, "--save-run", "a.run")
+    assert "cannot write nowhere/a.dense.run: there is no folder" in usage_error_of(
+        folder, *two, "--save-run", "nowhere/a.run"
+    )
     assert "expected a file name that ends in .png, got plot.pdf" in usage_error_of(
         folder, "--plot", "plot.pdf"
     )
@@ -159,8 +161,10 @@ def test_json_has_everything(folder: Path) -> None:
         "n_queries": 8,
         "n_judgements": 8,
         "notes": [],
+        "cut_queries": [],
     }
     assert (found["k"], found["index"]["whole"], found["index"]["n_chunks"]) == (5, True, 8)
+    assert found["index"]["elapsed_s"] > found["index"]["encoding_s"] > 0
     lexical, dense = found["settings"]
     assert lexical["against_first"] is None
     assert set(dense["against_first"]) == set(dense["measures"]) == set(MEASURES)
@@ -252,6 +256,24 @@ def test_missing_weights_are_reported_before_the_work(folder: Path, monkeypatch:
             folder, "--rerank", "cross", "--rerank-model", "ms-marco-MiniLM-L6-v2", "--offline", code=1
         ).stderr
     )
+
+
+def test_several_settings_are_saved_in_a_run_file_each(folder: Path) -> None:
+    found = json_of(folder, "--mode", "dense", "--mode", "lexical", "--save-run", "a.run")["settings"]
+    assert sorted(path.name for path in Path().glob("*.run")) == ["a.dense.run", "a.lexical.run"]
+    for setting in found:
+        rankings = read_run(Path(f"a.{setting['name']}.run"))
+        measured = means(scores_by_query(rankings, read_collection(folder).judgements))
+        assert measured == pytest.approx(setting["measures"])
+
+
+def test_queries_that_are_longer_than_the_model_sees_are_named(folder: Path) -> None:
+    fitting, longer = "bread " * 40, "bread " * 41  # the fake model sees 40 words
+    queries = [{"_id": "q0", "text": fitting.strip()}, {"_id": "q1", "text": longer.strip()}]
+    folder = make_collection(folder / "long", CORPUS, queries, "q0\tbread\t1\nq1\tbread\t1\n")
+    assert json_of(folder)["collection"]["cut_queries"] == ["q1"]
+    note = "note: 1 of the queries is longer than the model sees, which cuts the end: q1"
+    assert note in run(folder).stdout.splitlines()
 
 
 @pytest.mark.parametrize("name", ["/proc/a.run", "."])

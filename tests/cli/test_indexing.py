@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from minisearch import MiniSearch, minilm
 from minisearch.cli import cli
 from minisearch.cli.indexing import parse_size
-from minisearch.cli.terminal import Progress
+from minisearch.cli.progress import Progress
 from minisearch.errors import InputError
-from minisearch.types import IndexProgress
+from minisearch.types import FloatArray, IndexProgress
 from tests.cli.usage import usage_error
 from tests.fakes import HashingEncoder
 
@@ -210,6 +210,8 @@ def test_scripts_are_reported_only_for_english_models(folder: Path) -> None:
 
 
 def test_coverage_accounts_for_every_byte(folder: Path) -> None:
+    (folder / "docs" / "yarn.lock").write_bytes(b"x" * 3_000)
+    (folder / "docs" / "photo.jpg").write_bytes(b"x" * 50_000)
     run("index", "docs")
     lines = run("status", "--coverage").stdout.splitlines()
     n_bytes = sum((folder / "docs" / name).stat().st_size for name in ("tasks.md", "bread.md", "stars.txt"))
@@ -218,9 +220,11 @@ def test_coverage_accounts_for_every_byte(folder: Path) -> None:
         lines[1]
         == f"indexed    {n_bytes - 3} bytes ({(n_bytes - 3) / n_bytes:.1%}) in 3 chunks of 3 documents"
     )
-    assert lines[2:4] == [
+    n_bytes_left_out = 53_000 + (folder / "docs" / ".minisearchignore").stat().st_size
+    assert lines[2:5] == [
         "not text   3 bytes (white space, markup)",
         "skipped    0 bytes of skipped files",
+        f"left out   {n_bytes_left_out:,} bytes of 3 files",
     ]
     assert "left out   docs/out/: ignored by .minisearchignore, line 1: out/" in lines
     assert lines[-1] == "A folder that was left out counts once: the files in it were not looked at"
@@ -231,6 +235,18 @@ def test_coverage_accounts_for_every_byte(folder: Path) -> None:
         "complete",
     )
     assert [one["path"] for one in found["skipped"]] == ["docs/empty.md"]
+    assert found["n_bytes_left_out"] == n_bytes_left_out
+    assert {one["path"]: one["n_bytes"] for one in found["left_out"]} == {
+        "docs/.minisearchignore": n_bytes_left_out - 53_000,
+        "docs/out/": 0,
+        "docs/photo.jpg": 50_000,
+        "docs/yarn.lock": 3_000,
+    }
+    (folder / "docs" / "photo.jpg").unlink()
+    assert (
+        json.loads(run("status", "--coverage", "--json").stdout)["n_bytes_left_out"]
+        == n_bytes_left_out - 50_000
+    )
 
 
 def test_why_not_says_why(folder: Path) -> None:
@@ -333,7 +349,7 @@ def test_ctrl_c_before_the_first_report_of_watch_mentions_no_report(
     watched = run("watch", "docs", code=130)
     assert (watched.stdout, watched.stderr) == (
         "",
-        "Stopped before the first run ended: documents indexed so far are kept\n",
+        "Stopped: nothing was changed; run the same command to start again\n",
     )
 
 
@@ -375,3 +391,54 @@ def test_the_first_run_of_watch_has_a_progress_bar(folder: Path, monkeypatch: py
     run("watch", "docs", code=130)
     assert drawn[0] == "0/4, reading"
     assert drawn.index("4/4, reading") < drawn.index("wiped away")
+
+
+# --- an interrupt ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+@pytest.mark.parametrize("n_windows", [0, 2])
+def test_an_interrupt_says_what_it_kept_and_the_next_run_embeds_the_rest(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, n_windows: int
+) -> None:
+    monkeypatch.setattr("minisearch.indexing.pipeline.WINDOW_TOKENS", 1)  # a document is a window
+    encoders: list[HashingEncoder] = []
+
+    class Interrupted(HashingEncoder):
+        def encode_document(self, texts: Sequence[str]) -> FloatArray:
+            if self.n_encoded == n_windows:
+                raise error
+            return super().encode_document(texts)
+
+    def load(kind: type[HashingEncoder]) -> None:
+        def from_pretrained(name: str, **_: object) -> HashingEncoder:
+            encoders.append(kind(name.split("/")[-1]))
+            return encoders[-1]
+
+        monkeypatch.setattr(minilm.SentenceTransformer, "from_pretrained", from_pretrained)
+
+    load(Interrupted)
+    interrupted = run("index", "docs", code=code)
+    kept = "2 of 4 files indexed; run the same command to continue"
+    none = "no file is indexed yet; run the same command to start again"
+    assert interrupted.stderr == f"Interrupted: {kept if n_windows else none}\n"
+    load(HashingEncoder)
+    report = json.loads(run("index", "docs", "--json").stdout)
+    assert (report["unchanged"], report["added"], report["n_encoded"]) == (
+        n_windows,
+        3 - n_windows,
+        3 - n_windows,
+    )
+
+
+def test_an_interrupt_before_any_file_is_read_claims_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("index", "docs")
+
+    def walk(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minisearch.indexing.plan.walk", walk)
+    interrupted = run("index", "docs", code=130)
+    assert interrupted.stderr == "Interrupted: nothing was changed; run the same command to start again\n"

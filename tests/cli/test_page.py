@@ -311,11 +311,11 @@ def left_out(*excluded: str, terminal: Terminal = PLAIN, is_confident: bool | No
 @pytest.mark.parametrize(
     ("excluded", "said"),
     [
-        (["rf"], "without: rf (--literal treats it as text)"),
-        (["rf", "it"], "without: rf, it (--literal treats them as text)"),
-        (["rf", "spelt flour"], 'without: rf, "spelt flour" (--literal treats them as text)'),
-        (["a\x1b[31m\nb"], r'without: "a\x1b[31m\nb" (--literal treats it as text)'),
-        (["酵母"], "without: 酵母 (--literal treats it as text)"),
+        (["rf"], "Only passages without: rf (--literal treats it as text)"),
+        (["rf", "it"], "Only passages without: rf, it (--literal treats them as text)"),
+        (["rf", "spelt flour"], 'Only passages without: rf, "spelt flour" (--literal treats them as text)'),
+        (["a\x1b[31m\nb"], r'Only passages without: "a\x1b[31m\nb" (--literal treats it as text)'),
+        (["酵母"], "Only passages without: 酵母 (--literal treats it as text)"),
     ],
 )
 def test_excluded_words_are_shown(excluded: list[str], said: str) -> None:
@@ -324,7 +324,7 @@ def test_excluded_words_are_shown(excluded: list[str], said: str) -> None:
 
 def test_excluded_words_are_dim_and_below_the_warning() -> None:
     styled = left_out("rf", terminal=STYLED, is_confident=False).splitlines()
-    assert styled[-1] == "\x1b[2mwithout: rf (--literal treats it as text)\x1b[0m"
+    assert styled[-1] == "\x1b[2mOnly passages without: rf (--literal treats it as text)\x1b[0m"
     assert "No clear answer found" in styled[0]
 
 
@@ -347,8 +347,11 @@ def test_required_phrases_are_shown() -> None:
         found = SearchResults((result(),), Query("rm build", required, excluded))
         return page(found, PLAIN).partition("\n\n 1 ")[0]
 
-    assert said("exit code") == 'with: "exit code" (--literal treats it as text)'
-    assert said("exit", excluded=("rf",)) == "with: exit; without: rf (--literal treats them as text)"
+    assert said("exit code") == 'Only passages with: "exit code" (--literal treats it as text)'
+    assert (
+        said("exit", excluded=("rf",))
+        == "Only passages with: exit; without: rf (--literal treats them as text)"
+    )
 
 
 # --- why -------------------------------------------------------------------------------------------
@@ -360,7 +363,7 @@ def test_why_shows_the_scores_of_each_step() -> None:
     query = Query("stop run", ("stop",), ("rye",), (("oven", -0.5),))
     found = SearchResults((hit,), query, "hybrid", True, "scan", 1234, 30)
     assert page(found, Terminal(80), why=True).splitlines() == [
-        "with: stop; without: rye (--literal treats them as text)",
+        "Only passages with: stop; without: rye (--literal treats them as text)",
         "",
         "searched  hybrid: 'stop run'",
         "steered   -0.5 oven",

@@ -123,6 +123,22 @@ def test_no_more_than_k_documents_are_ranked(encoder: HashingEncoder) -> None:
     assert len(timed.latencies_s) == 3
 
 
+def test_latency_is_that_of_ten_passages(encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    query, asked = MiniSearch.query, []
+
+    def noted(self: MiniSearch, text: str, **options: object) -> object:
+        asked.append((options["k"], options.get("by", "passage")))
+        return query(self, text, **options)
+
+    monkeypatch.setattr(MiniSearch, "query", noted)
+    monkeypatch.setattr("minisearch.evaluation.benchmark.N_TIMED", 2)
+    with open_benchmark(collection(), encoder=encoder) as opened:
+        timed = opened.run(k=100)
+    assert asked[:3] == [(100, "document")] * 3
+    assert set(asked[3:]) == {(10, "passage")}
+    assert len(timed.latencies_s) == 2
+
+
 # --- whole documents ---------------------------------------------------------------------------------
 
 

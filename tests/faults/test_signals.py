@@ -103,6 +103,17 @@ def test_a_signal_ends_indexing_within_two_seconds_and_keeps_what_is_done(
     tell(f"{sent.name} while indexing", f"{often(3, 30)} times, the longest took {longest_s:.2f} s to end")
 
 
+def test_nothing_is_imported_before_signals_are_handled():
+    """Ctrl-C during an import before that prints a traceback; what Python loads to start is not ours."""
+    program = (
+        "import os, sys; before = {*sys.modules}; import minisearch.__main__; print({*sys.modules} - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program], env=environment(), capture_output=True, timeout=60
+    )
+    assert eval(done.stdout) <= {"__future__", "minisearch", "minisearch.__main__"}, done
+
+
 # As Cython's modules do while they register their types, and Python where an object is done with: what is
 # raised meanwhile is lost.
 SWALLOWING = {

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
 import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import IngestError, ModelError
-from minisearch.manifest import Manifest
+from minisearch.manifest import Manifest, Settings
 from minisearch.parsers import read_bytes
 from minisearch.paths import Trusted
 from minisearch.stores.local import LocalStore
+from minisearch.types import IndexProgress
 from tests.fakes import HashingEncoder, WordTokenizer
+from tests.faults.commands import minisearch
 
 WORDS = [
     "bread",
@@ -146,7 +150,7 @@ def test_what_may_take_long_is_told_before_it_is_done(docs: Path, tmp_path: Path
         assert told[0] == "reading", "at once, before the first file is done"
         for place in (number for number, one in enumerate(told) if one.startswith("->")):
             n = told[place].removeprefix("-> ")
-            assert told[place - 2 : place] == ["loading the model", f"embedding {n} chunks"]
+            assert told[place - 2 : place] == ["loading the model", f"embedding {n} passages of {n} files"]
         assert sum(one.startswith("->") for one in told) == 4, "twelve files, three fill a window"
         told.clear()
         ms.index(docs, on_progress=lambda done: told.append(done.doing))
@@ -168,6 +172,149 @@ def test_a_touched_file_is_read_once_and_then_trusted_again(
         read.clear()
         assert [ms.index(docs).unchanged, ms.index(docs).unchanged] == [12, 12]
     assert read == [str(docs / "03.txt")]
+
+
+# --- progress, and what can be found meanwhile -------------------------------------------------------
+
+
+def write_passages(docs: Path, n_words: Sequence[int]) -> None:
+    """Files without a common passage, of so many words."""
+    for path in docs.iterdir():
+        path.unlink()
+    for number, n in enumerate(n_words):
+        lines = [
+            f"in these {n} words the one word that is alone is w{number}x{place}" for place in range(n // 12)
+        ]
+        (docs / f"{number:04}.txt").write_text("\n".join(lines))
+
+
+def test_another_process_finds_what_is_stored_while_the_run_goes_on(docs: Path, tmp_path: Path) -> None:
+    write_passages(docs, [60] * 12)
+    index, found = tmp_path / "index", []
+
+    def ask(done: IndexProgress) -> None:
+        if done.n_files_indexed == 6 and not found:
+            for number in (0, 5, 6, 11):
+                answered = minisearch("query", f"w{number}x1", "--mode=lexical", "--json", "--index", index)
+                assert answered.returncode == 0, answered.stderr
+                found.append([Path(json.loads(line)["path"]).stem for line in answered.stdout.splitlines()])
+
+    with MiniSearch.open(index=index, encoder=HashingEncoder()) as ms:
+        ms.index(docs, on_progress=ask)
+        assert found == [["0000"], ["0005"], [], []]
+        assert ms.rollback().removed == 12, "all windows are one change"
+
+
+@pytest.mark.parametrize(
+    ("tokens_per_s", "reading_s", "first_s"), [(1_000, 0.01, 6.0), (20_000, 0.01, 2.0), (20_000, 2.0, 9.0)]
+)
+def test_something_is_stored_at_least_every_ten_seconds(
+    docs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tokens_per_s: int,
+    reading_s: float,
+    first_s: float,
+) -> None:
+    """With a clock that only reading and encoding move: a slow model, a fast one, and files slow to read."""
+    n_words = [100] * 150 + [5_000] + [100] * 1_000 if reading_s < 1 else [100] * 50
+    write_passages(docs, n_words)
+    monkeypatch.setattr("minisearch.indexing.pipeline.WINDOW_TOKENS", 65_536)
+    now_s, stored_s, windows = 0.0, [0.0], []
+    monkeypatch.setattr("minisearch.indexing.pipeline.time", SimpleNamespace(perf_counter=lambda: now_s))
+
+    class Slow(HashingEncoder):
+        def encode_document(self, texts):
+            nonlocal now_s
+            windows.append(sum(len(text.split()) for text in texts))
+            now_s += windows[-1] / tokens_per_s
+            return np.tile(np.float32(1 / 8), (len(texts), 64))
+
+    def read(path: str) -> bytes:
+        nonlocal now_s
+        now_s += reading_s
+        return read_bytes(path)
+
+    put = LocalStore.put
+
+    def put_and_note(*arguments) -> None:
+        put(*arguments)
+        stored_s.append(now_s)
+
+    monkeypatch.setattr("minisearch.indexing.changes.read_bytes", read)
+    monkeypatch.setattr(LocalStore, "put", put_and_note)
+    with MiniSearch.open(index=tmp_path / "index", encoder=Slow()) as ms:
+        ms.index(docs, backend="flat")
+    assert len(stored_s) == len(n_words) + 1
+    assert stored_s[1] < first_s
+    assert max(later - earlier for earlier, later in itertools.pairwise(stored_s)) < 10.0
+    if tokens_per_s > 1_000 and reading_s < 1:
+        assert max(windows) > 25_000, "a fast model has large windows, which take less time"
+
+
+def test_small_documents_do_not_wait_for_a_huge_one(docs: Path, tmp_path: Path) -> None:
+    write_passages(docs, [24, 24, 5_000])
+
+    class Interrupted(HashingEncoder):
+        def encode_document(self, texts):
+            if any("w2x" in text for text in texts):
+                raise KeyboardInterrupt
+            return super().encode_document(texts)
+
+    with MiniSearch.open(index=tmp_path / "index", encoder=Interrupted()) as ms:
+        with pytest.raises(KeyboardInterrupt):
+            ms.index(docs, backend="flat")
+        assert ms.status().n_documents == 2
+
+
+def test_progress_counts_passages_and_knows_all_once_every_file_is_read(docs: Path, tmp_path: Path) -> None:
+    write_passages(docs, [100, 300, 200, 100, 100, 200, 300, 100])
+    (docs / "0001.txt").write_text((docs / "0000.txt").read_text())  # its passages are embedded once
+    steps: list[IndexProgress] = []
+    with MiniSearch.open(index=tmp_path / "index", encoder=HashingEncoder()) as ms:
+        n_chunks = ms.index(docs, on_progress=steps.append).n_chunks
+        status = ms.status()
+    assert n_chunks == status.n_chunks
+    assert (steps[0].n_chunks, steps[0].is_estimate) == (None, True)
+    assert (steps[-1].n_chunks, steps[-1].is_estimate) == (n_chunks, False)
+    assert steps[-1].n_chunks_done == n_chunks
+    done = [step.n_chunks_done for step in steps]
+    assert done == sorted(done)
+    estimates = [step.n_chunks for step in steps if step.n_chunks is not None and step.n_files_done]
+    assert all(n_chunks / 2 < n < 2 * n_chunks for n in estimates)
+    assert all(step.n_chunks == n_chunks for step in steps if not step.is_estimate)
+    assert [step.path for step in steps if step.doing == "reading" and step.path] == [
+        str(path) for path in sorted(docs.iterdir())
+    ]
+    embedded = [step for step in steps if step.doing.startswith("embedding")]
+    assert all(bool(step.path) != step.doing.endswith("files") for step in embedded)
+
+
+def test_progress_of_a_later_run_is_of_the_files_that_changed(docs: Path, tmp_path: Path) -> None:
+    write_passages(docs, [100] * 8)
+    steps: list[IndexProgress] = []
+    with MiniSearch.open(index=tmp_path / "index", encoder=HashingEncoder()) as ms:
+        ms.index(docs)
+        for name in ("0006.txt", "0007.txt"):
+            (docs / name).write_text((docs / name).read_text() + " more")
+        n_chunks = ms.index(docs, on_progress=steps.append).n_chunks
+    assert [step.n_files_indexed for step in steps if step.n_files_done == 6] == [6] * len(
+        [step for step in steps if step.n_files_done == 6]
+    )
+    assert {step.n_files_indexed for step in steps} == {6, 7, 8}
+    assert {step.n_chunks for step in steps if step.n_chunks} == {n_chunks}, "two files of one size"
+
+
+def test_progress_with_other_settings_is_of_all_files(docs: Path, tmp_path: Path) -> None:
+    write_passages(docs, [100] * 8)
+    steps: list[IndexProgress] = []
+    with MiniSearch.open(index=tmp_path / "index", encoder=HashingEncoder()) as ms:
+        ms.index(docs)
+    settings = Settings(max_tokens=20)
+    with MiniSearch.open(index=tmp_path / "index", encoder=HashingEncoder(), settings=settings) as ms:
+        n_chunks = ms.index(docs, on_progress=steps.append).n_chunks
+    estimates = [step.n_chunks for step in steps if step.n_chunks]
+    assert all(n_chunks / 2 < n < 2 * n_chunks for n in estimates)
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------

@@ -114,6 +114,10 @@ def test_an_index_says_what_it_searched_for_and_literal_text_stays(
         context = engine.context("passprot renewl")
         assert (context.question, context.searched) == ("passprot renewl", "passport renewal")
         assert engine.query("passport renewal").typed == ""
+        clear = engine.query(literal_query("the organisaton renews passports by post"))
+        clearer = engine.query("the organisaton renews passports by post")
+        assert clear.is_confident and clearer.typed
+        assert (clearer[0].relevance or 0) > (clear[0].relevance or 0)
         as_typed = engine.query(literal_query("passprot renewl"))
         assert (as_typed.query.text, as_typed.typed) == ("passprot renewl", "")
         assert engine.query('"passprot" renewl').typed == ""

@@ -28,6 +28,7 @@ from minisearch.stores.local.sqlite import damaged
 from minisearch.text import (
     CJK_RUN,
     bigrams,
+    cjk_parts,
     is_mark,
     normalised_words,
     without_mnemonics,
@@ -35,7 +36,6 @@ from minisearch.text import (
 )
 from minisearch.types import Hits, IntArray
 
-_CJK_END = re.compile(f"({CJK_RUN.pattern})$")
 _SIGN = re.compile(r"[^\w\s]|_")
 
 # --- what FTS5 stores ------------------------------------------------------------------------------
@@ -60,6 +60,8 @@ def rewritten(text: str) -> str:
 
 
 def _cjk_as_pairs(text: str) -> str:
+    if text.isascii():
+        return text
     return CJK_RUN.sub(lambda run: f" {' '.join(run[0][i : i + 2] for i in range(len(run[0])))} ", text)
 
 
@@ -91,10 +93,10 @@ def as_fts5(term: Term) -> str:
 
 def cjk_phrase(text: str) -> str:
     """An FTS5 string that finds a text without signs anywhere; its last run may be longer there."""
-    end = _CJK_END.search(text)
-    if end is None:
+    run, is_cjk = (cjk_parts(text) or [("", False)])[-1]
+    if not is_cjk:
         return f'"{_cjk_as_pairs(text)}"'
-    before, run = _cjk_as_pairs(text[: end.start()]), end[0]
+    before = _cjk_as_pairs(text.removesuffix(run))
     return f'"{before} {run}" *' if len(run) == 1 else f'"{before} {" ".join(bigrams(run))}"'
 
 

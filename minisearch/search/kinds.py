@@ -1,0 +1,177 @@
+"""Kinds of passages that rarely answer a query: references, contents and indexes, lists of links, licences.
+
+A passage's text and the name of its file go in, its kind comes out, None for all others.  The rules are
+strict: a paragraph with a few citations, or about a licence, is no such passage.  `ranking` puts passages of
+a kind lower unless the query asks for the kind.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import Literal
+
+from minisearch.text import normalised_words
+
+Kind = Literal["references", "contents", "links", "licence"]
+
+# A query with one of these words asks for passages of the kind.
+ASKED_BY: dict[Kind, frozenset[str]] = {
+    "references": frozenset(
+        """
+        article articles author authors bibliography book books citation citations cite cited cites citing doi
+        journal journals literature paper papers publication publications published reference references
+        """.split()  # noqa: SIM905 - words are read more easily without their quotes
+    ),
+    "contents": frozenset({"chapter", "chapters", "contents", "index", "outline", "page", "pages", "toc"}),
+    "links": frozenset({"contents", "index", "link", "links", "list", "overview", "toc", "toctree"}),
+    "licence": frozenset(
+        """
+        agpl apache bsd commercial commercially copyleft copyright copyrighted copyrights disclaimer gpl legal
+        lgpl liability licence licences license licensed licenses licensing mit patent patents permission
+        permissions permitted redistribute redistribution rights sublicense terms warranties warranty
+        """.split()  # noqa: SIM905 - words are read more easily without their quotes
+    ),
+}
+
+
+def kind_of(text: str, path: str = "") -> Kind | None:
+    r"""The kind of a passage of the file ``path``.
+
+    >>> kind_of("1 Introduction ....... 1\n2 Methods ....... 7\n3 Results ....... 19\n4 Summary ....... 22")
+    'contents'
+    """
+    if _is_contents(text):
+        return "contents"
+    if _is_references(text):
+        return "references"
+    if _is_licence(text) or LICENCE_FILE.match(PurePath(path).name):
+        return "licence"
+    return "links" if _is_links(text) else None
+
+
+def asked_for(query: str) -> set[Kind]:
+    """The kinds that a query asks for by name."""
+    words = {word.casefold() for word in normalised_words(query)}
+    return {kind for kind, names in ASKED_BY.items() if not words.isdisjoint(names)}
+
+
+def _lines(text: str) -> list[str]:
+    return [line for row in text.splitlines() if (line := row.strip())]
+
+
+# --- tables of contents and indexes ------------------------------------------------------------------------
+
+MIN_ENTRIES = 4  # of a list of entries
+MOST = 0.7  # of the lines
+MAX_ENTRY = 160  # characters, on average
+
+# "Introduction ........ 1", also where lines were joined.
+LED = re.compile(r"(?:(?:\. ?){4,}|…{2,}|·{3,})\s*(?:\d{1,4}|[ivxlc]{1,6})\b")
+DOTS = 0.3  # of the characters: a piece of a table of contents that has few entries
+# "2.1 Methods 7" and "arrays, 12, 45-47": words, and one or more numbers of pages.
+PAGED = re.compile(
+    r"(?!.*: )[^|]*?[^\W\d_]{2}[^|]*?[\s,]\s*(\d{1,4})(?:[-–]\d{1,4})?(?:,\s*\d{1,4}(?:[-–]\d{1,4})?)*"
+)
+MAX_PAGE = 1_500  # a larger number is a year
+
+
+def _is_contents(text: str) -> bool:
+    """Whether most of the text is entries with the numbers of pages, which ascend or stand after commas."""
+    if "...." in text or ". . . ." in text or "……" in text or "···" in text:
+        n_entries = len(LED.findall(text))
+        n_dots = text.count(".") + text.count("…") + text.count("·")
+        if _are_many(n_entries, text) or (n_entries and n_dots > DOTS * (len(text) - text.count(" "))):
+            return True
+    if sum(row[-1:].isdigit() for row in text.split("\n")) < MIN_ENTRIES:
+        return False
+    lines = _lines(text)
+    found = [entry for line in lines if (entry := PAGED.fullmatch(line))]
+    if len(found) < MOST * len(lines) or not _are_many(len(found), text):
+        return False
+    pages = [int(entry[1]) for entry in found]
+    if max(pages) > MAX_PAGE:
+        return False
+    if sum(line.rstrip("0123456789-– ").endswith(",") for line in lines) >= MOST * len(lines):
+        return True
+    is_counted = pages == list(range(pages[0], pages[0] + len(pages)))  # "Room 1", "Room 2", "Room 3"
+    return pages == sorted(pages) and pages[0] < pages[-1] and not is_counted
+
+
+def _are_many(n_entries: int, text: str) -> bool:
+    return n_entries >= MIN_ENTRIES and len(text) <= MAX_ENTRY * n_entries
+
+
+# --- references --------------------------------------------------------------------------------------------
+
+YEAR = re.compile(r"\b(?:1[89]|20)\d\d[a-z]?\b")
+INITIAL = re.compile(r"\b[A-Z]\.(?=[\s,;:&-]|[A-Z]\.)")
+CITED = re.compile(
+    r"""\b(?:et\ al|pp|pages|vol|volume|no|doi|arxiv|proc|proceedings|journal|trans|transactions|conference
+    |symposium|press|isbn|eds?|university|review|technical\ report|thesis)\b""",
+    re.VERBOSE | re.IGNORECASE,
+)
+# Marks to words: a paragraph with many citations has half of it.  One or two references must have more.
+MIN_DENSITY, MIN_DENSITY_OF_FEW = 0.15, 0.25
+FEW_YEARS = 3
+MARKS_PER_YEAR = 1.5  # at least: years alone are a history
+
+
+def _is_references(text: str) -> bool:
+    """Whether years, initials and the words of citations stand as close as in a list of references."""
+    n_years = len(YEAR.findall(text)) if "18" in text or "19" in text or "20" in text else 0
+    if not n_years:
+        return False
+    n_marks = n_years + len(INITIAL.findall(text)) / 2 + len(CITED.findall(text))
+    density = MIN_DENSITY if n_years >= FEW_YEARS else MIN_DENSITY_OF_FEW
+    return n_marks > MARKS_PER_YEAR * n_years and n_marks >= density * (text.count(" ") + 1)
+
+
+# --- licences ----------------------------------------------------------------------------------------------
+
+LICENCE_FILE = re.compile(
+    r"(?:un)?licen[cs]es?(?:[-._ ].*)?$|copying(?:[-._].*)?$|(?:notice|eula)(?:\.\w+)?$", re.I
+)
+LICENCE = re.compile(
+    r"""permission\ is\ hereby\ granted | provided\ [\"“']?as\ is | without\ warrant(?:y|ies) | merchantab
+    | redistributions?\ (?:and\ use|of\ source|in\ binary) | general\ public\ licen[cs]e | licensed\ under
+    | copyright\ (?:notice|holders?|owners?|\(c\)|©) | fitness\ for\ a\ particular | spdx-licen
+    | all\ rights\ reserved | except\ in\ compliance | derivative\ works? | covered\ work | this\ licen[cs]e
+    | the\ terms\ of | liable\ for | (?:consequential|incidental)\ (?:or\ \w+\ )?damages | sublicen[cs]e
+    | licensor | infring | corresponding\ source | object\ code
+    | you\ may\ (?:not\ )?(?:copy|convey|modify|distribute|reproduce)""",
+    re.VERBOSE,
+)
+MIN_PHRASES = 4
+MAX_PER_PHRASE = 200  # characters
+
+
+def _is_licence(text: str) -> bool:
+    """Whether stock phrases of licences follow each other closely."""
+    lower = text.lower()
+    if not ("licen" in lower or "warrant" in lower or "copyright" in lower):
+        return False
+    phrases = LICENCE.findall(" ".join(lower.split()))
+    return len({*phrases}) >= MIN_PHRASES and len(text) <= MAX_PER_PHRASE * len(phrases)
+
+
+# --- links -------------------------------------------------------------------------------------------------
+
+LINK = re.compile(
+    r"(?:[-*+•]\s+|\d+\.\s+)?(?:\[[^\]]+\]\([^)]*\)|:\w+:`[^`]+`|`[^`]+`_{1,2}|<?https?://\S+>?)[\s.,;:|)-]*"
+)
+ENTRY_OF_TREE = re.compile(r"\S+(?:\s*<[^>]+>)?|:\w+:.*")
+
+
+def _is_links(text: str) -> bool:
+    """Whether most of the lines are nothing but a link."""
+    is_tree = "toctree::" in text
+    n_signs = text.count("](") + text.count("://") + text.count(":`") + text.count("`_")
+    if not is_tree and n_signs < MIN_ENTRIES:
+        return False
+    lines = [line for line in _lines(text) if any(map(str.isalnum, line))]
+    n_links = sum(
+        LINK.fullmatch(line) is not None or (is_tree and ENTRY_OF_TREE.fullmatch(line) is not None)
+        for line in lines
+    )
+    return n_links >= max(MIN_ENTRIES, MOST * len(lines))

@@ -1,0 +1,233 @@
+"""The MCP server, asked by the SDK's own client: in one process, over the standard streams, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+pytest.importorskip("mcp")
+from mcp import Client, StdioServerParameters
+from mcp.types import CallToolResult
+
+from minisearch import MiniSearch
+from minisearch.minilm import SentenceTransformer
+from minisearch.server.mcp import MAX_EXCERPT, make_server
+from tests.fakes import HashingEncoder
+
+NOTES = {
+    "bread.md": "# Sourdough\n\n## Baking\n\nBake the loaf at 240 degrees for forty minutes.\n",
+    "router.md": "# Router\n\n## Reset\n\nHold the button for ten seconds. The lamp turns red.\n",
+    "long.md": "# Long\n\n" + "Every sentence of this note is about compost. " * 60,
+}
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    for name, text in NOTES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def engine(notes: Path) -> Any:
+    with MiniSearch.open(notes, encoder=HashingEncoder()) as ms:
+        ms.index(notes)
+        yield ms
+
+
+def asked(server: Any, tool: str, **arguments: Any) -> CallToolResult:
+    """What a client gets from one call of a tool."""
+
+    async def call(client: Client) -> CallToolResult:
+        return await client.call_tool(tool, arguments)
+
+    found: CallToolResult = with_client(server, call)
+    return found
+
+
+def with_client(server: Any, use: Callable[[Client], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        async with Client(server) as client:
+            return await use(client)
+
+    return anyio.run(run)
+
+
+def text_of(answer: CallToolResult) -> str:
+    (block,) = answer.content
+    assert block.type == "text"
+    return block.text
+
+
+def test_a_client_sees_four_tools_that_only_read(engine: MiniSearch) -> None:
+    tools = with_client(make_server(engine), lambda client: client.list_tools()).tools
+    assert [tool.name for tool in tools] == ["search", "get", "context", "status"]
+    for tool in tools:
+        assert tool.description and tool.output_schema
+        assert tool.annotations and tool.annotations.read_only_hint
+    search = tools[0].input_schema
+    assert search["required"] == ["query"]
+    assert all(given.get("description") for given in search["properties"].values())
+
+
+def test_search_gives_places_and_sentences_as_the_engine_does(engine: MiniSearch, notes: Path) -> None:
+    answer = asked(make_server(engine), "search", query="how long to bake the loaf", k=2)
+    expected = engine.query("how long to bake the loaf", 2, evidence=True)
+    structured = answer.structured_content
+    assert structured is not None
+    assert [one["path"] for one in structured["results"]] == [hit.path for hit in expected]
+    first = structured["results"][0]
+    assert first["place"] == f"{notes}/bread.md:5"
+    assert first["heading"] == "Sourdough > Baking"
+    assert first["answer"] == "Bake the loaf at 240 degrees for forty minutes."
+    assert f"[1] {first['relevance']:.0%} {first['place']} — Sourdough > Baking\n" in text_of(answer)
+    assert "forty minutes" in text_of(answer)
+
+
+def test_an_unclear_answer_and_a_filter_without_matches_are_said(engine: MiniSearch) -> None:
+    server = make_server(engine)
+    unclear = asked(server, "search", query="capital of Mongolia")
+    assert unclear.structured_content is not None and unclear.structured_content["is_confident"] is False
+    assert text_of(unclear).startswith("No clear answer found. The closest passages:\n\n[1] ")
+    assert text_of(asked(server, "search", query="bread", where="ext = 'pdf'")) == "No results."
+
+
+def test_a_long_passage_is_shortened_around_its_sentence(engine: MiniSearch) -> None:
+    answer = asked(make_server(engine), "search", query="compost", k=1)
+    assert answer.structured_content is not None
+    (one,) = answer.structured_content["results"]
+    assert 50 < len(one["text"]) <= MAX_EXCERPT + 4
+    assert one["answer"] in one["text"]
+
+
+def test_get_reads_the_section_at_a_place_of_a_result(engine: MiniSearch, notes: Path) -> None:
+    server = make_server(engine)
+    section = asked(server, "get", place=f"{notes}/router.md:5")
+    assert section.structured_content is not None
+    assert "Hold the button for ten seconds." in section.structured_content["text"]
+    assert text_of(section).startswith(f"Router > Reset — {notes}/router.md:")
+    whole = asked(server, "get", place=f"{notes}/long.md")
+    assert whole.structured_content is not None
+    assert whole.structured_content["text"].count("compost") == 60
+
+
+def test_context_is_that_of_the_engine(engine: MiniSearch) -> None:
+    answer = asked(make_server(engine), "context", query="reset the router", max_tokens=60)
+    expected = engine.context("reset the router", 60)
+    assert answer.structured_content is not None
+    assert answer.structured_content["text"] == str(expected)
+    assert answer.structured_content["citations"] == list(expected.citations)
+    assert answer.structured_content["n_tokens"] <= 60
+
+
+def test_status_counts_documents(engine: MiniSearch) -> None:
+    answer = asked(make_server(engine), "status")
+    assert answer.structured_content is not None
+    assert answer.structured_content["n_documents"] == 3
+    assert answer.structured_content["last_run"].startswith("complete, ")
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "message"),
+    [
+        ("search", {"query": "  "}, "the query is empty"),
+        ("search", {"query": "x", "where": "colour = "}, "colour ="),
+        ("search", {"query": "x", "k": 0}, "k"),
+        ("search", {}, "query"),
+        ("get", {"place": "/etc/passwd"}, "is not in the index"),
+        ("get", {"place": "/etc/passwd:1"}, "is not in the index"),
+        ("get", {"place": "bread.md:999999"}, "bread.md"),
+        ("context", {"query": "x", "max_tokens": 10**9}, "max_tokens"),
+    ],
+)
+def test_a_wrong_call_is_an_error_with_its_reason(
+    engine: MiniSearch, notes: Path, monkeypatch: pytest.MonkeyPatch, tool: str, arguments: Any, message: str
+) -> None:
+    monkeypatch.chdir(notes)
+    answer = asked(make_server(engine), tool, **arguments)
+    assert answer.is_error
+    assert message in text_of(answer)
+    assert "Traceback" not in text_of(answer)
+
+
+# --- the command -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def index(notes: Path, minilm: SentenceTransformer) -> Path:
+    with MiniSearch.open(notes, encoder=minilm) as ms:
+        ms.index(notes)
+    return notes / ".minisearch"
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "minisearch", "mcp", *map(str, arguments)]
+
+
+def test_the_command_serves_over_its_standard_streams(index: Path, notes: Path) -> None:
+    program, *arguments = command("--index", index, "--offline")
+    server = StdioServerParameters(command=program, args=arguments, env=dict(os.environ), cwd="/")
+    answer = asked(server, "search", query="how hot is the oven for the loaf", k=1)
+    assert answer.structured_content is not None
+    assert answer.structured_content["results"][0]["path"] == f"{notes}/bread.md"
+
+
+@contextmanager
+def served(index: Path) -> Any:
+    """A server over HTTP on a free port: its address."""
+    with subprocess.Popen(
+        command("--index", index, "--offline", "--port", "0"), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        line = process.stderr.readline()
+        assert line.startswith("Serving on http://127.0.0.1:"), line
+        try:
+            yield line.split()[2]
+        finally:
+            process.send_signal(signal.SIGINT)
+            rest = process.communicate()[1]
+    assert (process.returncode, "Traceback" in rest) == (130, False), rest
+
+
+def test_the_command_serves_over_http_on_this_machine_only(index: Path, notes: Path) -> None:
+    with served(index) as address:
+        answer = asked(address, "get", place=f"{notes}/router.md:5")
+        assert "ten seconds" in text_of(answer)
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode()
+        kinds = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+            request = urllib.request.Request(address, body, kinds | headers)
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request, timeout=60)
+            refused.value.close()
+            assert refused.value.code in {403, 421}
+
+
+def test_a_port_in_use_and_a_missing_index_are_one_line(index: Path, tmp_path: Path) -> None:
+    with served(index) as address:
+        port = address.rsplit(":", 1)[1].split("/")[0]
+        taken = subprocess.run(
+            command("--index", index, "--port", port), capture_output=True, text=True, check=False
+        )
+    assert taken.returncode == 1
+    assert (
+        taken.stderr
+        == f"Error: cannot serve on port {port}: Address already in use; choose another with --port\n"
+    )
+    nowhere = subprocess.run(
+        command("--index", tmp_path / "none"), capture_output=True, text=True, check=False
+    )
+    assert nowhere.returncode == 1
+    assert "there is no index in" in nowhere.stderr and "Traceback" not in nowhere.stderr
