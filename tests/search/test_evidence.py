@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from minisearch.results import Evidence
 from minisearch.search.evidence import (
     MAX_MARK_CHARACTERS,
+    MAX_MARK_SHARE,
     MAX_SENTENCES,
     WEIGHTS,
     Encode,
@@ -130,7 +131,7 @@ def test_a_mark_is_a_run_of_few_sentences_and_not_too_long(query: str, texts: li
         assert 0 <= start <= end <= len(text) and score is not None
         inside = [one for one in kinds_of_sentences(text) if start <= one.start and one.end <= end]
         assert len(inside) <= MAX_SENTENCES or inside[-1].kind == "code"
-        assert len(inside) <= 1 or end - start <= MAX_MARK_CHARACTERS
+        assert len(inside) <= 1 or end - start <= min(MAX_MARK_CHARACTERS, MAX_MARK_SHARE * len(text))
 
 
 PIECES = [
