@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -298,18 +298,38 @@ class MiniSearch:
         question = text if isinstance(text, str) else found.query.text
         return build_context(question, found, chunks, count, max_tokens=max_tokens)
 
-    def get(self, path: str | os.PathLike[str], line: int | None = None) -> Passage:
+    def get(
+        self, path: str | os.PathLike[str], line: int | None = None, *, page: int | str | None = None
+    ) -> Passage:
         """The section of an indexed file around a line (from 1), or the whole file, as it was indexed.
 
-        Of a long section, a few passages on each side.  Raises InputError for a file that is not indexed, or
-        a line after its last passage.
+        Of a long section, a few passages on each side.  In a DOCX the line is a paragraph, in an XLSX a row
+        of the sheet ``page``, its number or name, or else of the first sheet with that row.  Without a line,
+        ``page`` is the page or slide to return.  Raises InputError for a file that is not indexed, or a line
+        after its last passage.
         """
         shown, passages = self.searcher.passages(path)
-        return section(passages, shown, line)
+        return section(passages, shown, line, page=page)
 
     def similarity(self, *texts: str) -> FloatArray:
         """The cosines between n texts, (n, n) float32, with the model of the index."""
-        return self.searcher.similarity(texts)
+        vectors = self.searcher.embed(texts, are_queries=True)  # (n, D)
+        cosines: FloatArray = (vectors @ vectors.T).clip(-1, 1)
+        return cosines
+
+    def embed(self, texts: Sequence[str], *, are_queries: bool = False) -> FloatArray:
+        """The unit vectors of n texts, (n, dimension) float32, with the model of the index.
+
+        Some models treat queries and documents differently.  Raises InputError for an empty text.
+        """
+        return self.searcher.embed(texts, are_queries=are_queries)
+
+    def rerank(self, text: str, texts: Sequence[str], which: str | Reranker = "auto") -> FloatArray:
+        """A reranker's scores of texts for a query, (n,) float32, in their order; higher is better.
+
+        ``which`` is as in `query`.  Raises InputError for an empty query, WeightsNotFound without weights.
+        """
+        return self.searcher.rerank(text, texts, which)
 
     def field_names(self) -> list[str]:
         """The names of the metadata fields of all documents, for filters: lower case, sorted."""

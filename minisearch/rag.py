@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import PurePath
 from typing import overload
 
 from minisearch.errors import InputError
-from minisearch.results import SearchResult, SearchResults, place_name
+from minisearch.results import LINE_NAMES, SearchResult, SearchResults, place_name
 from minisearch.search.evidence import place
 from minisearch.search.pipeline import passages_at
 from minisearch.search.sentences import end_of_fields
@@ -49,7 +50,10 @@ class Passage:
     @property
     def place(self) -> str:
         """``path:line-end_line``, or what leads to the passage in a file without lines."""
-        return place_name(self.path, self.line, self.page, end_line=self.end_line)
+        heading = self.heading
+        if self.title and heading.startswith(f"{self.title} > "):
+            heading = heading.removeprefix(f"{self.title} > ")
+        return place_name(self.path, self.line, self.page, end_line=self.end_line, heading=heading)
 
     @property
     def citation(self) -> str:
@@ -201,7 +205,10 @@ def joined(chunks: Sequence[StoredChunk], path: str) -> Passage:
     line = first.line + first.text[: len(first.text) - len(text.lstrip())].count("\n")
     for above, below in pairwise(chunks):
         n_shared = _overlap(above, below)
-        text += "" if n_shared else "\n" * min(2, below.line - above.end_line) or " "
+        n_lines = below.line - above.end_line
+        if n_lines and PurePath(path).suffix.lower() in LINE_NAMES:  # a blank line is between paragraphs
+            n_lines = 2
+        text += "" if n_shared else "\n" * min(2, n_lines) or " "
         text += below.text[n_shared:]
     heading = full_heading(first.title, first.heading)
     return Passage(text.strip(), path, line, last.end_line, first.title, heading, first.page)
@@ -232,12 +239,22 @@ def _shortened(passage: Passage, count_tokens: Callable[[str], int], max_tokens:
     return None
 
 
-def section(passages: Sequence[StoredChunk], path: str, line: int | None) -> Passage:
+def section(
+    passages: Sequence[StoredChunk], path: str, line: int | None, *, page: int | str | None = None
+) -> Passage:
     """The section around a line of a document, or a few passages of it; without a line all of the document.
 
-    ``passages`` are all those of the document, in order.  Raises InputError as `passages_at`.
+    ``passages`` are all those of the document, in order.  ``page`` is the number of a page, or the number or
+    the name of a sheet, whose rows are meant; by default the first sheet with such a row.  Raises InputError
+    as `passages_at`.
     """
     at = passages_at(passages, path, line)
+    if isinstance(page, str):
+        page = next((one.page for one in at if one.heading.split(" > ")[0] == page), None)
+    if line is not None or page is not None:
+        pages = [one.page or 0 for one in at]
+        nearest = max((one for one in pages if page is not None and one <= page), default=pages[0])
+        at = [one for one in at if (one.page or 0) == nearest]
     if line is None:
         return joined(at, path)
     first, last = (next(n for n, one in enumerate(passages) if one.id == end.id) for end in (at[0], at[-1]))

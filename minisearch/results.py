@@ -6,11 +6,12 @@ Frozen data classes for every part of the package.  Importing them does not load
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from numbers import Integral
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 from minisearch.errors import InputError
 from minisearch.filters import Filter
@@ -106,8 +107,9 @@ class Trace:
 
     Ranks count from 1, and are None where that search did not find the result.  ``cosine`` is present in all
     modes with vectors; ``bm25``, and the share ``words`` of the query's words (0 to 1), where the lexical
-    search found the result.  In hybrid mode ``fused``, in [0, 1], combines both, and ``exact`` is the share
-    of the query's rare identifiers, codes and file names that the passage has, None if the query has none.
+    search found the result.  In hybrid mode ``fused``, in [0, 1], combines both (and is lower for a list of
+    references and its like, see `search.kinds`), and ``exact`` is the share of the query's rare identifiers,
+    codes and file names that the passage has, None if the query has none.
     ``rerank`` is on the scale of the reranker.
     """
 
@@ -145,7 +147,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place of a passage that was merged into a result: a near copy, or a neighbour."""
+    """The place of a passage that was merged into a result: a near copy, or a neighbour.
+
+    ``line`` is where the passage begins; in a search with evidence it is the first line that has most of the
+    query's words.
+    """
 
     path: str
     line: int
@@ -154,42 +160,78 @@ class Place:
     page: int | None = None
 
 
-# What leads a reader to a passage in formats without lines: the name of a page, or only the headings.
+# What leads a reader to a passage in formats without lines: the name of a page or of a line, or the headings.
 PAGE_NAMES = {
     ".pdf": "p.",
     **dict.fromkeys((".pptx", ".pptm", ".ppsx"), "slide"),
     **dict.fromkeys((".xlsx", ".xlsm"), "sheet"),
 }
-WITHOUT_LINES = frozenset({".docx", ".docm", ".epub", ".eml"})
+LINE_NAMES = {
+    **dict.fromkeys((".docx", ".docm"), "paragraph"),
+    **dict.fromkeys((".xlsx", ".xlsm"), "row"),
+}
+WITHOUT_LINES = frozenset({".epub", ".eml"})
 
 
-def place_name(path: str, line: int, page: int | None = None, *, end_line: int | None = None) -> str:
+def place_name(
+    path: str, line: int, page: int | None = None, *, end_line: int | None = None, heading: str = ""
+) -> str:
     """The place of a passage as it is cited: with its page, its line or lines, or neither.
+
+    A sheet is named by the first part of the ``heading``, if it is given.
 
     >>> place_name("a.md", 3), place_name("a.md", 3, end_line=9), place_name("a.pdf", 3, 12)
     ('a.md:3', 'a.md:3-9', 'a.pdf p. 12')
-    >>> place_name("a.docx", 3)
-    'a.docx'
+    >>> place_name("a.docx", 12), place_name("a.xlsx", 14, 1, heading="Budget"), place_name("a.epub", 3)
+    ('a.docx paragraph 12', 'a.xlsx sheet Budget, row 14', 'a.epub')
     """
     suffix = PurePath(path).suffix.lower()
+    is_range = end_line is not None and end_line > line
+    lines = f"{line}-{end_line}" if is_range else f"{line}"
+    if suffix in LINE_NAMES:
+        lines = f"{LINE_NAMES[suffix]}{'s' * is_range} {lines}"
     if suffix in PAGE_NAMES and page is not None:
-        return f"{path} {PAGE_NAMES[suffix]} {page}"
+        name = heading.split(" > ")[0] if suffix in LINE_NAMES else ""
+        at_page = f"{path} {PAGE_NAMES[suffix]} {name or page}"
+        return f"{at_page}, {lines}" if suffix in LINE_NAMES else at_page
     if suffix in WITHOUT_LINES:
         return path
-    return f"{path}:{line}" + (f"-{end_line}" if end_line is not None and end_line > line else "")
+    return f"{path} {lines}" if suffix in LINE_NAMES else f"{path}:{lines}"
+
+
+CITED_PLACE = re.compile(
+    r"(.+\.\w+)(?: (?:p\.|slide) (?P<page>\d{1,9})| paragraphs? (?P<paragraph>\d{1,9})(?:-\d+)?"
+    r"| sheet (?P<sheet>.+), rows? (?P<row>\d{1,9})(?:-\d+)?)"
+)
+
+
+def cited_place(name: str) -> tuple[str, int | None, int | str | None] | None:
+    """Path, line and page of a place in a file without lines, as `place_name` writes it; None for any other.
+
+    >>> cited_place("a.pdf p. 12"), cited_place("a.docx paragraphs 3-9"), cited_place("a.md:3")
+    (('a.pdf', None, 12), ('a.docx', 3, None), None)
+    >>> cited_place("a.xlsx sheet Budget, row 14")
+    ('a.xlsx', 14, 'Budget')
+    """
+    found = CITED_PLACE.fullmatch(name)
+    if found is None:
+        return None
+    line, page = found["paragraph"] or found["row"], found["page"]
+    return found[1], int(line) if line else None, int(page) if page else found["sheet"]
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """One result: a passage, its score and its place.
 
-    ``line`` and ``end_line`` count from 1, both included; for a binary file (a PDF) they count in the
-    extracted text.  ``page`` is the page, slide, sheet, chapter or cell on which the passage begins, from 1,
-    None for files without any.  ``score`` determines the rank: the cosine in dense mode, BM25 in lexical
-    mode, their fusion in hybrid mode, or the score of the reranker; ``trace`` has all of them.
-    ``relevance``, from 0 to 1, says how sure the result is (see `search.confidence`), None for similar
-    passages and where no baseline was measured.  Neither rises from one result to the next.  ``merged`` are
-    the places of near copies and neighbours, and by document those of its other passages.
+    ``line`` and ``end_line`` count from 1, both included: paragraphs in a DOCX, rows of the sheet in an XLSX,
+    lines of the extracted text in any other binary file (a PDF).  ``page`` is the page, slide, sheet, chapter
+    or cell on which the passage begins, from 1, None for files without any.  ``score`` determines the rank:
+    the cosine in dense mode, BM25 in lexical mode, their fusion in hybrid mode, or the score of the reranker;
+    ``trace`` has all of them.  ``relevance``, from 0 to 1, says how sure the result is (see
+    `search.confidence`), None for similar passages and where no baseline was measured.  Neither rises from
+    one result to the next.  ``merged`` are the places of near copies and neighbours, and by document those of
+    its other passages.
     """
 
     rank: int
@@ -207,6 +249,23 @@ class SearchResult:
     evidence: Evidence | None = None
     trace: Trace = Trace()
     merged: tuple[Place, ...] = ()
+
+    @property
+    def at(self) -> tuple[int, int, int | None]:
+        """Line, column and page of the evidence, or of the passage."""
+        if self.evidence:
+            return self.evidence.line, self.evidence.column, self.evidence.page or self.page
+        return self.line, 1, self.page
+
+    @property
+    def place(self) -> str:
+        """The place of the evidence, or of the passage, by what a reader can find: see `place_name`."""
+        line, _, page = self.at
+        return place_name(self.path, line, page, heading=self.heading)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,3 +301,7 @@ class SearchResults(Sequence[SearchResult]):
 
     def __getitem__(self, position: int | slice) -> SearchResult | tuple[SearchResult, ...]:
         return self.results[position]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return asdict(self)

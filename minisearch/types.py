@@ -79,6 +79,8 @@ class Document:
     notebook cells count as pages; it is empty for formats without pages.
     ``blocks`` are ranges of ``text`` (start, end) that belong together, such as a table or a list item, in
     order of start, outer before inner; a block that fits into a chunk is never cut.
+    ``lines`` is given where readers know places by other numbers than lines of text: pairs of a position in
+    ``text`` and the number that counts from there on, a paragraph of a DOCX or a row of a sheet.
     """
 
     path: str
@@ -92,6 +94,7 @@ class Document:
     fields: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)
     pages: tuple[int, ...] = ()
     blocks: tuple[tuple[int, int], ...] = ()
+    lines: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +102,13 @@ class Chunk:
     """A part of a document, short enough for the encoder to see whole.
 
     ``start:end`` are characters of the document's text; ``byte_start:byte_end`` are bytes of the file;
-    ``line`` to ``end_line`` are lines of the file, from 1, both included.  ``heading`` is the path of
-    headings above the chunk, joined with " > ".  ``anchors`` map positions to the file: each is a position in
-    ``text`` with its line and column (characters, from 1), the first for position 0; between two anchors both
-    advance together, but never beyond the next.  ``context`` is the text that precedes the chunk when it is
-    embedded: the document's title.  ``page`` is the page of the first character, from 1, None for documents
-    without pages; a new page begins at each of ``page_breaks``, positions in ``text``.
+    ``line`` to ``end_line`` are lines of the file, from 1, both included, or the numbers of `Document.lines`.
+    ``heading`` is the path of headings above the chunk, joined with " > ".  ``anchors`` map positions to the
+    file: each is a position in ``text`` with its line and column (characters, from 1), the first for position
+    0; between two anchors both advance together, but never beyond the next.  ``context`` is the text that
+    precedes the chunk when it is embedded: the document's title.  ``page`` is the page of the first
+    character, from 1, None for documents without pages; a new page begins at each of ``page_breaks``,
+    positions in ``text``.
     """
 
     start: int

@@ -14,6 +14,7 @@ from minisearch.manifest import Settings
 from minisearch.parsers.registry import EXTRACTED
 from minisearch.rag import INSTRUCTIONS, Context, build_context
 from minisearch.results import (
+    LINE_NAMES,
     PAGE_NAMES,
     WITHOUT_LINES,
     Place,
@@ -182,8 +183,8 @@ def test_each_passage_has_a_marker_a_title_and_a_place() -> None:
         (("a.md", 3, None), "a.md:3-5"),
         (("a.PDF", 3, 2), "a.PDF p. 2"),
         (("a.pdf", 3, None), "a.pdf:3-5"),
-        (("a.xlsx", 3, 1), "a.xlsx sheet 1"),
-        (("a.docx", 3, None), "a.docx"),
+        (("a.xlsx", 3, 1), "a.xlsx sheet 1, rows 3-5"),
+        (("a.docx", 3, None), "a.docx paragraphs 3-5"),
         (("a.epub", 3, 7), "a.epub"),
         (("a.eml", 3, None), "a.eml"),
         (("a.ipynb", 3, 7), "a.ipynb:3-5"),
@@ -195,7 +196,7 @@ def test_a_place_is_what_a_reader_can_find(arguments: tuple[str, int, int | None
 
 @pytest.mark.parametrize("suffix", EXTRACTED)
 def test_no_format_that_is_extracted_is_cited_by_lines(suffix: str) -> None:
-    assert (suffix in PAGE_NAMES) != (suffix in WITHOUT_LINES)
+    assert (suffix in {*PAGE_NAMES, *LINE_NAMES}) != (suffix in WITHOUT_LINES)
     assert ":" not in place_name(f"a{suffix}", 3, 2)
 
 

@@ -175,6 +175,7 @@ def _chunks(document: Document, passages: Sequence[tuple[Passage, int]]) -> list
     in_file = Positions(document)
     offsets, (lines, _) = in_file.byte_offsets(positions), in_file.lines_and_columns(positions)
     edge_offsets, edge_lines = offsets[of_edge].tolist(), lines[of_edge].tolist()
+    anchors = [in_file.anchors(passage.start, passage.end) for passage, _ in passages]
     return [
         Chunk(
             start=passage.start,
@@ -183,10 +184,10 @@ def _chunks(document: Document, passages: Sequence[tuple[Passage, int]]) -> list
             byte_start=edge_offsets[2 * i],
             byte_end=edge_offsets[2 * i + 1],
             line=edge_lines[2 * i],
-            end_line=edge_lines[2 * i + 1],
+            end_line=max(edge_lines[2 * i + 1], *(line for _, line, _ in anchors[i])),
             heading=passage.heading,
             n_tokens=n_tokens,
-            anchors=in_file.anchors(passage.start, passage.end),
+            anchors=anchors[i],
             page=bisect_right(document.pages, passage.start) or None,
             page_breaks=_page_breaks(document, passage),
         )

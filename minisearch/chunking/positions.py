@@ -2,7 +2,8 @@ r"""Map positions in a document's text to its file: bytes, lines and columns.
 
 A document goes in, and positions or spans of its text; bytes, lines and columns of the file come out.  Line
 breaks are found once for each document, and its bytes are counted in one pass, for any number of positions.
-A line ends with ``\n``, ``\r\n`` or a lone ``\r``, as in editors.
+A line ends with ``\n``, ``\r\n`` or a lone ``\r``, as in editors; where the document has numbers of its own,
+such as those of paragraphs, they count instead.
 """
 
 from __future__ import annotations
@@ -56,12 +57,22 @@ class Positions:
         blank line that a reader put between two paragraphs, or the line break that it replaced by a space.
         """
         text_starts = _line_starts(self._document.text)
+        if self._document.lines:
+            text = self._document.text
+            filled = [start for start in text_starts.tolist() if not text.startswith("\n", start)]
+            return np.union1d(self._numbers[0], filled)
         begins_in_source = np.isin(self._in_source(text_starts), self._line_starts)
         nearest = np.searchsorted(self._source_anchors, self._line_starts, side="right") - 1
         in_text = self._text_anchors[nearest] + self._line_starts - self._source_anchors[nearest]
         ends = np.append(self._text_anchors[1:], len(self._document.text))
         only_in_source = np.setdiff1d(in_text[(nearest >= 0) & (in_text < ends[nearest])], text_starts)
         return np.unique(np.concatenate([self._text_anchors, text_starts[~begins_in_source], only_in_source]))
+
+    @cached_property
+    def _numbers(self) -> tuple[IntArray, IntArray]:
+        """Where each of the document's own numbers begins to count, and the number."""
+        starts, numbers = np.array(self._document.lines, np.int64).reshape(-1, 2).T
+        return starts, numbers
 
     def byte_offsets(self, positions: IntArray) -> IntArray:
         """The byte offset of each position, (n,)."""
@@ -78,6 +89,10 @@ class Positions:
 
     def lines_and_columns(self, positions: IntArray) -> tuple[IntArray, IntArray]:
         """The line and the column (characters) of each position, both from 1, (n,) each."""
+        if self._document.lines:
+            starts, numbers = self._numbers
+            last = np.searchsorted(starts, positions, side="right") - 1
+            return numbers[last], positions - starts[last] + 1
         in_source = self._in_source(positions)
         lines = np.searchsorted(self._line_starts, in_source, side="right")
         return lines, in_source - self._line_starts[lines - 1] + 1

@@ -46,6 +46,7 @@ COMMANDS = {
     "restore": "maintenance",
     "rollback": "maintenance",
     "selftest": "evaluate",
+    "serve": "serve",
     "similarity": "status",
     "status": "status",
     "verify": "maintenance",

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -92,17 +91,9 @@ def _result(
 
 def place(hit: SearchResult, terminal: Terminal) -> str:
     """``path:line:column`` of the evidence, ``path:line`` of the passage, or its page."""
-    line, column, page = at(hit)
-    name = place_name(hit.path, line, page)
-    text = one_line(name) + (f":{column}" if hit.evidence and name.endswith(f":{line}") else "")
+    line, column, page = hit.at
+    text = one_line(hit.place) + (f":{column}" if hit.evidence and hit.place.endswith(f":{line}") else "")
     return terminal.linked(terminal.styled(text, CYAN), hit.path, line, column, page_to_open(hit.path, page))
-
-
-def at(hit: SearchResult) -> tuple[int, int, int | None]:
-    """Line, column and page of the evidence, or of the passage."""
-    if hit.evidence:
-        return hit.evidence.line, hit.evidence.column, hit.evidence.page or hit.page
-    return hit.line, 1, hit.page
 
 
 def page_to_open(path: str, page: int | None) -> int | None:
@@ -129,7 +120,7 @@ def _also(hit: SearchResult, terminal: Terminal) -> Iterator[str]:
 
 def _other_places(hit: SearchResult) -> list[tuple[str, str, Place]]:
     """Each place with its text and what separates it from the one before it; those of its own file first."""
-    line_of_hit, _, page_of_hit = at(hit)
+    line_of_hit, _, page_of_hit = hit.at
     names = {place_name(hit.path, line_of_hit, page_of_hit), hit.path}
     found: list[tuple[str, str, Place]] = []
     for path in dict.fromkeys([hit.path, *(place.path for place in hit.merged)]):
@@ -138,16 +129,21 @@ def _other_places(hit: SearchResult) -> list[tuple[str, str, Place]]:
         new = {
             name: new[name] for name in sorted(new, key=lambda name: (new[name].page or 0, new[name].line))
         }
-        for n, name in enumerate(name for name in new if name not in names):
-            within = name.removeprefix(path)  # ":12", " p. 3" or nothing
-            if n:
-                text = re.split(r"[: ]", within)[-1]
+        before = None
+        for name in (name for name in new if name not in names):
+            within = name.removeprefix(path)  # ":12", " p. 3", " sheet 2, row 14" or nothing
+            kind = within.rstrip("0123456789")
+            if kind == before:
+                text = within.removeprefix(kind)
+            elif before is not None:
+                text = within.strip()
             elif path != hit.path:
                 text = one_line(name)
             else:
                 is_one = len(new.keys() - names) == 1
                 text = within.replace(":", "line " if is_one else "lines ").strip()
-            found.append((", " if n else "; ", text, new[name]))
+            found.append((", " if kind == before else "; ", text, new[name]))
+            before = kind
     return found
 
 

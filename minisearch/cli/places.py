@@ -34,7 +34,7 @@ from minisearch.cli.terminal import (
     wrap,
 )
 from minisearch.errors import InputError
-from minisearch.results import PAGE_NAMES, WITHOUT_LINES
+from minisearch.results import LINE_NAMES, PAGE_NAMES, WITHOUT_LINES, cited_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,14 +77,9 @@ def remember(index: str, places: Iterable[tuple[str, int, int, int | None]]) -> 
 
     ``index`` is the index folder; each place is a path, a line, a column and a page.
     """
-    from minisearch.cli.page import page_to_open  # --help need not compile its patterns
-
     last = {
         "index": os.path.abspath(index),  # noqa: PTH100 - any name
-        "results": [
-            [os.path.abspath(path), line, column, page_to_open(path, page)]  # noqa: PTH100
-            for path, line, column, page in places
-        ],
+        "results": [[os.path.abspath(path), *place] for path, *place in places],  # noqa: PTH100
     }
     file = _state_file()
     unfinished = file.with_name(f"{file.name}.{os.getpid()}")
@@ -120,8 +115,8 @@ def remembered(number: int) -> Remembered:
 def open_result(number: int) -> None:
     """Open result N of the last query in your editor.
 
-    The editor is VISUAL or EDITOR, at the line of the result. Without these, and for PDF, Office and EPUB
-    files, it is the viewer of the system, at the page where it can.
+    The editor is VISUAL or EDITOR, at the line of the result. PDF, Office and EPUB files are opened by the
+    viewer of the system, a PDF at its page; without an editor all other files are, too.
     """
     place = remembered(number)
     if not exists(place.path):
@@ -142,19 +137,20 @@ def open_result(number: int) -> None:
 
 def opening_command(place: Remembered) -> list[str]:
     """The command that opens a result, with its line or page; InputError if there is no program for it."""
-    editor = _editor()
-    has_lines = PurePath(place.path).suffix.lower() not in {*PAGE_NAMES, *WITHOUT_LINES}
-    if not has_lines or not editor:
+    suffix = PurePath(place.path).suffix.lower()
+    is_text = suffix not in {*PAGE_NAMES, *LINE_NAMES, *WITHOUT_LINES} - {".eml"}
+    editor = _editor() if is_text else []  # an editor would show the bytes of a ZIP archive
+    if not editor:
         viewer = next(filter(None, map(shutil.which, VIEWERS)), None)
-        if viewer:
-            at_page = f"{PurePath(place.path).as_uri()}#page={place.page}"
-            return [viewer, place.path if place.page is None else at_page]
-        if not editor:
-            raise InputError(f"there is no program to open {one_line(place.path)} with: set EDITOR")
+        if viewer is None:
+            cure = "set EDITOR" if is_text else f"install {VIEWERS[0]}, or print its text with minisearch get"
+            raise InputError(f"there is no program to open {one_line(place.path)} with: {cure}")
+        at_page = f"{PurePath(place.path).as_uri()}#page={place.page}"
+        return [viewer, at_page if suffix == ".pdf" and place.page is not None else place.path]
     name = PurePath(editor[0]).name
-    if has_lines and name in PLUS_LINE:
+    if name in PLUS_LINE:
         return [*editor, f"+{place.line}", place.path]
-    if has_lines and name in COLON_LINE | GOTO_LINE:
+    if name in COLON_LINE | GOTO_LINE:
         goto = ["--goto"] if name in GOTO_LINE else []
         return [*editor, *goto, f"{place.path}:{place.line}:{place.column}"]
     return [*editor, place.path]
@@ -184,20 +180,23 @@ def _editor() -> list[str]:
 def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
     """Print the section around a place in a file.
 
-    N is a result of the last query, whose index is then used. The text is that of the index, which Office
-    files, PDF and mail have too. Without LINE the whole file is printed. In a pipe the text is not wrapped.
+    N is a result of the last query, whose index is then used. LINE is a paragraph in a DOCX, a row in an
+    XLSX; a place as a result shows it ("a.pdf p. 3") is understood too. Without LINE the whole file is
+    printed. The text is that of the index, which Office files, PDF and mail have too. In a pipe it is not
+    wrapped.
 
     \b
       minisearch get docs/tasks.md:40
       minisearch get 2
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    path, line = file_and_line(place)
+    page: int | str | None
+    path, line, page = cited_place(place) or (*file_and_line(place), None)
     if place.isascii() and place.isdigit() and not exists(place):
         result = remembered(int(place))
-        path, line = os.path.relpath(result.path), result.line
+        path, line, page = os.path.relpath(result.path), result.line, result.page
         index = replace(index, folder=Path(os.path.relpath(result.index)))
     with index.open() as ms:
-        passage = ms.get(path, line)
+        passage = ms.get(path, line, page=page)
     terminal = Terminal.of_stdout()
     if as_json:
         click.echo(as_json_line(passage))

@@ -264,12 +264,11 @@ def _batch(file: str) -> Iterator[tuple[int, str]]:
 
 def _show(answer: Answer, ms: MiniSearch, options: QueryOptions, output: Output) -> None:
     """Print the answer to one query; on standard error its error, or why nothing was found."""
-    from minisearch.cli.page import at  # --help need not compile its patterns
     from minisearch.cli.places import remember
 
     reason = "" if answer.found or answer.error else why_nothing(ms, answer.found, options)
     if answer.query is None:
-        remember(ms.status().path, [(hit.path, *at(hit)) for hit in answer.found])
+        remember(ms.status().path, [(hit.path, *hit.at) for hit in answer.found])
     if output.format == "json":
         _print_json(answer, reason, why=output.why)
     else:
@@ -367,7 +366,7 @@ def _print_json(answer: Answer, reason: str, *, why: bool) -> None:
     if answer.query is not None:
         about["query"] = answer.query
     for result in found:
-        click.echo(as_json_line(asdict(result) | about))
+        click.echo(as_json_line(asdict(result) | {"place": result.place} | about))
     if not found and answer.query is not None:
         cause = {"error": answer.error} if answer.error else {"no_results": reason}
         click.echo(as_json_line({"rank": None, **cause, **about}))

@@ -1,10 +1,11 @@
-"""``minisearch mcp``: serve an index to programs until the command is ended.
+"""``minisearch serve`` and ``mcp``: serve an index to programs until the command is ended.
 
 Options come in; a server of `minisearch.server` runs on the standard streams or on a port of this machine.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minisearch.cli.options import IndexChoice, number, offline_option, with_index
+from minisearch.cli.terminal import one_line
 from minisearch.errors import InputError, MinisearchError
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
 LOOPBACK = "127.0.0.1"
 
@@ -25,7 +27,7 @@ LOOPBACK = "127.0.0.1"
 @offline_option
 @with_index
 def mcp(choice: IndexChoice, port: int | None) -> None:
-    """Serve the index to a language model's client, by the Model Context Protocol.
+    """Serve the index to an assistant (MCP).
 
     \b
     The client starts the command itself. Its configuration needs these lines:
@@ -33,39 +35,69 @@ def mcp(choice: IndexChoice, port: int | None) -> None:
 
     With --port the client connects to a server that runs already.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    make_server = _imported("mcp")
+    make_server = _from_server("mcp", "make_server")
     with choice.open() as ms:
         ms.status()  # a missing or damaged index is an error now, not at the first search
         server = make_server(ms)
         if port is None:
             server.run()
         else:
-            run_app(server.streamable_http_app(host=LOOPBACK), port, "/mcp")
+            run_app(server.streamable_http_app(host=LOOPBACK), LOOPBACK, port, "/mcp")
 
 
-def _imported(name: str) -> Any:  # noqa: ANN401 - a function of a module whose libraries may be missing
+@click.command()
+@click.option("--port", **number(8642, least=0), help="The port; 0 takes any free one.")
+@click.option("--host", default=LOOPBACK, show_default=True, help="The address; others need a token.")
+@click.option(
+    "--token",
+    envvar="MINISEARCH_TOKEN",
+    help="Answer only requests with this token.  [env: MINISEARCH_TOKEN]",
+)
+@offline_option
+@with_index
+def serve(choice: IndexChoice, port: int, host: str, token: str | None) -> None:
+    """Serve the index over HTTP, as a JSON API.
+
+    \b
+      curl -s localhost:8642/v1/search --json '{"query": "how do I retry a failed task"}'
+
+    /openapi.json describes it. Only programs on this machine can ask, unless --host is another address; then
+    each request needs the token, as "Authorization: Bearer TOKEN".
+    """  # noqa: D301 - click reads \b as "leave these lines unchanged"
+    if host not in {LOOPBACK, "localhost"} and not token:
+        raise InputError(f"whoever reaches {one_line(host)} could read the index: give a --token as well")
+    make_app = _from_server("http", "make_app", extra="server")
+    with choice.open() as ms:
+        ms.status()
+        run_app(make_app(ms, token=token), host, port)
+
+
+def _from_server(module: str, name: str, *, extra: str = "") -> Any:  # noqa: ANN401 - a function
+    """A function of a server whose libraries may be missing."""
     try:
-        from minisearch.server.mcp import make_server
+        return getattr(importlib.import_module(f"minisearch.server.{module}"), name)
     except ImportError as error:
         raise MinisearchError(
             f"this command needs a library that cannot be imported ({error}); install it with: "
-            f"pip install 'minisearch[{name}]'"
+            f"pip install 'minisearch[{extra or module}]'"
         ) from error
-    return make_server
 
 
-def run_app(app: Starlette, port: int, path: str = "/") -> None:
-    """Serve an application on a port of this machine until Ctrl-C or SIGTERM; port 0 is any free one."""
+def run_app(app: ASGIApp, host: str, port: int, path: str = "/") -> None:
+    """Serve an application until Ctrl-C or SIGTERM; requests that are being answered get ten seconds."""
     import uvicorn
 
-    with socket.socket() as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((LOOPBACK, port))
+            listener.bind((host, port))
+            listener.listen()
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else "ports end at 65535"
-            raise InputError(f"cannot serve on port {port}: {reason}; choose another with --port") from error
+            raise InputError(f"cannot serve on {one_line(host)} port {port}: {reason}") from error
+        shown = f"[{host}]" if family == socket.AF_INET6 else host
+        click.echo(f"Serving on http://{shown}:{listener.getsockname()[1]}{path} (Ctrl-C ends it)", err=True)
+        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=10)
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        address = f"http://{LOOPBACK}:{listener.getsockname()[1]}{path}"
-        click.echo(f"Serving on {address} (Ctrl-C ends it)", err=True)
-        uvicorn.Server(uvicorn.Config(app, log_config=None)).run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=[listener])

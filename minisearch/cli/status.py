@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,6 +35,7 @@ from minisearch.cli.terminal import (
     size,
 )
 from minisearch.errors import InputError
+from minisearch.results import LINE_NAMES
 
 if TYPE_CHECKING:
     from minisearch.maintenance.chunks import FileChunks
@@ -152,7 +153,12 @@ def _chunk_lines(cut: FileChunks, terminal: Terminal, *, full: bool) -> Iterator
     if cut.title:
         yield one_line(f"title: {cut.title}")
     if cut.is_extract:
-        yield "lines and bytes are those of the text extracted from the file"
+        lines = LINE_NAMES.get(PurePath(cut.path).suffix.lower())
+        yield (
+            f"lines are {lines}s of the file, bytes are those of the text extracted from it"
+            if lines
+            else "lines and bytes are those of the text extracted from the file"
+        )
     for note in cut.notes:
         yield one_line(f"note: {note}")
     for number, chunk in enumerate(cut.chunks, start=1):

@@ -135,18 +135,20 @@ class Run:
     # --- files -> outcomes ---------------------------------------------------------------------------
 
     def _outcomes(self) -> Iterator[Outcome]:
-        """The outcomes of the source; each file is reported before it is read."""
+        """The outcomes of the source; a file that may have changed is reported before it is read."""
         outcomes = iter(self._source.outcomes(self._files))
         n_bytes = 0
         for key, file in self._files.items():
-            self.report_progress("reading", file.path)
+            if key not in self._up_to_date:
+                self.report_progress("reading", file.path)
             outcome = next(outcomes)
             self._n_files_read += 1
             if isinstance(outcome, ChunkedDocument):
                 self._n_chunks_read += len(outcome.chunks)
                 if key in self._up_to_date:  # other settings: every file is chunked again
-                    self._not_to_read.clear()
+                    self._up_to_date, self._not_to_read = set(), set()
                     self._n_bytes_to_read, self._n_bytes_read = self._n_bytes, n_bytes
+                    self._n_files_indexed = len(self.tally.unchanged)
             n_bytes += file.size
             if key not in self._not_to_read:
                 self._n_bytes_read += file.size
@@ -156,8 +158,8 @@ class Run:
 
     def _add_to_window(self, document: ChunkedDocument) -> None:
         n_tokens = document.n_tokens
-        if n_tokens > self._max_window_tokens:
-            self._store_window()  # the others do not wait for a huge document
+        if self._n_window_tokens + n_tokens > self._max_window_tokens:
+            self._store_window()  # small documents do not wait for a huge one
         if not self._window:
             self._window_opened_s = time.perf_counter()
         self._window.append(document)

@@ -12,9 +12,10 @@ from typing import Any
 
 MAX_PROPERTY = 2_000  # characters; a title or a list of keywords is never longer
 
-# One of: {"text", "headings"}, with position, level and title of each heading; {"html"}, for the HTML parser;
-# {"rows"}, a table of data; {"group", "kind"}, pieces that belong together: a "table", a "row", an "item", or
-# a "next item" directly below an item.
+# One of: {"text", "headings", "line"}, with position, level and title of each heading; {"html"}, for the HTML
+# parser; {"rows", "lines"}, a table of data; {"group", "kind"}, pieces that belong together: a "table", a
+# "row", an "item", or a "next item" directly below an item.  A line is the number of the paragraph or row by
+# which readers know the place, 0 for that of the piece before; without "lines" all rows have 0.
 Piece = dict[str, Any]
 Pieces = list[Piece]
 Rows = list[list[str]]
@@ -28,9 +29,9 @@ class DamagedPart(ExtractionError):
     """One part of the file cannot be read; other parts may be readable."""
 
 
-def text_piece(text: str, headings: Sequence[tuple[int, int, str]] = ()) -> Piece:
-    """Text with its headings."""
-    return {"text": text, "headings": headings}
+def text_piece(text: str, headings: Sequence[tuple[int, int, str]] = (), line: int = 0) -> Piece:
+    """Text with its headings, and the number of its paragraph or row."""
+    return {"text": text, "headings": headings, "line": line}
 
 
 def heading_piece(title: str) -> Piece:

@@ -1,7 +1,8 @@
 """DOCX: paragraphs, headings, list items and tables in reading order.
 
 A footnote, a comment and a text box follow the paragraph that they belong to.  Headers and footers, which
-repeat on every page, come once.  Tracked changes are read as accepted.
+repeat on every page, come once.  Tracked changes are read as accepted.  Paragraphs of the body are numbered
+as Word counts them: those with text, also in tables, but not in text boxes.
 """
 
 from __future__ import annotations
@@ -85,12 +86,12 @@ class _Flow:
     unfinished: list[Element] = field(default_factory=list)  # paragraphs that the next one continues
     items: list[tuple[int, Pieces]] = field(default_factory=list)  # the open list items by depth
 
-    def end_paragraph(self, level: int = 0, depth: int = -1) -> None:
+    def end_paragraph(self, level: int = 0, depth: int = -1, number: int = 0) -> None:
         """Make the words a paragraph, or a heading of this level, or a list item of this depth, from 0."""
         lines = (SPACE.sub(" ", line).strip(" ") for line in "".join(self.words).split("\n"))
         text = "\n".join(filter(None, lines))
         headings = [(0, level, " ".join(text.split()))] if level else []
-        pieces = [*([text_piece(text, headings)] if text else []), *self.after]
+        pieces = [*([text_piece(text, headings, number)] if text else []), *self.after]
         self.words, self.after = [], []
         if depth < 0:
             self.items.clear()
@@ -119,6 +120,8 @@ class _Reader:
         self._flow = _Flow()
         self._cells: list[list[Pieces | None]] | None = None  # of the current table
         self._is_placeholder = False  # within a form field that only shows what to fill in
+        self._is_counted = asides is not None  # only the paragraphs of the body are
+        self._n_paragraphs = self._n_texts = 0
         self.n_left_out = 0
         self._handlers: dict[str, Callable[[Element], None]] = {
             "p": self._paragraph,
@@ -127,7 +130,7 @@ class _Reader:
             "tbl": self._table,
             "tr": self._row,
             "tc": self._cell,
-            "txbxContent": lambda element: self._flow.after.extend(self.read(element)),
+            "txbxContent": self._text_box,
             "AlternateContent": self._alternatives,
             "docPr": lambda element: self._description(attribute(element, "descr")),
             "shape": self._shape,
@@ -174,12 +177,23 @@ class _Reader:
 
     def _end_paragraph(self, *elements: Element, level: int = 0, depth: int = -1) -> None:
         unfinished, self._flow.unfinished = self._flow.unfinished, []
+        n_texts = self._n_texts
         self._add(*unfinished, *elements)
-        self._flow.end_paragraph(level, depth)
+        has_text = self._n_texts > n_texts  # a picture, a number in a list or a text box does not count
+        self._n_paragraphs += has_text
+        self._flow.end_paragraph(level, depth, self._n_paragraphs if has_text and self._is_counted else 0)
 
     def _words(self, element: Element) -> None:
         if not self._is_placeholder:
-            self._flow.words.append(_one_line(element.text or ""))
+            words = _one_line(element.text or "")
+            self._flow.words.append(words)
+            self._n_texts += bool(words.strip())
+
+    def _text_box(self, element: Element) -> None:
+        outer = self._is_counted, self._n_paragraphs, self._n_texts
+        self._is_counted = False
+        self._flow.after += self.read(element)
+        self._is_counted, self._n_paragraphs, self._n_texts = outer
 
     def _table(self, element: Element) -> None:
         outer, self._cells = self._cells, []
@@ -187,7 +201,8 @@ class _Reader:
         cells, self._cells = self._cells, outer
         self._flow.items.clear()
         rows = _data_rows(cells)
-        self._flow.pieces.append(_laid_out(cells) if rows is None else {"rows": rows})
+        lines = [next(filter(None, map(_first_number, filter(None, row))), 0) for row in cells]
+        self._flow.pieces.append(_laid_out(cells) if rows is None else {"rows": rows, "lines": lines})
 
     def _row(self, element: Element) -> None:
         if child(element, "trPr", "del") is None:
@@ -304,7 +319,14 @@ def _continued(pieces: Pieces, others: Pieces) -> Pieces:
     line = _line(pieces[-1])
     if not (line and _is_paragraph(others[0])):
         return [*pieces, *others]
-    return [*pieces[:-1], text_piece(f"{line} {others[0]['text']}"), *others[1:]]
+    joined = text_piece(f"{line} {others[0]['text']}", line=_first_number(pieces[-1:]))
+    return [*pieces[:-1], joined, *others[1:]]
+
+
+def _first_number(pieces: Pieces) -> int:
+    """The number of the first paragraph that has one."""
+    numbers = (piece.get("line") or _first_number(piece.get("group", [])) for piece in pieces)
+    return next(filter(None, numbers), 0)
 
 
 def _line(piece: Piece) -> str:

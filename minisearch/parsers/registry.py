@@ -130,6 +130,7 @@ def installed_libraries() -> tuple[str, ...]:
 # --- binary formats ----------------------------------------------------------------------------------------
 
 MAX_NOTES = 20
+MAX_LINE = 1 << 31  # more than any file has
 
 
 # One for all threads, because a process for each file would cost more than reading it; starts with the first.
@@ -140,12 +141,14 @@ SANDBOX = Sandbox()
 class Extracted:
     """A binary format: the module that extracts it, and the library that this needs.
 
-    ``has_heading_title`` where the first heading is the title of a document without one.
+    ``has_heading_title`` where the first heading is the title of a document without one, ``has_numbers``
+    where readers know places by the numbers of paragraphs or rows.
     """
 
     name: str
     library: str = ""
     has_heading_title: bool = False
+    has_numbers: bool = False
     sandbox: Sandbox = SANDBOX
 
     def read(self, path: str, data: bytes) -> Document:
@@ -155,7 +158,7 @@ class Extracted:
             raise IngestError(f"{label} needs {self.library}: pip install 'minisearch[{self.name}]'")
         contents = self.sandbox.extract(self.name, label, data)
         try:
-            document = _document(path, self.name, contents)
+            document = _document(path, self.name, contents, has_numbers=self.has_numbers)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise IngestError(NONSENSE) from error
         if document.title or not self.has_heading_title:
@@ -165,14 +168,14 @@ class Extracted:
 
 EXTRACTED = {
     ".pdf": Extracted("pdf", library="pypdfium2"),
-    **dict.fromkeys((".docx", ".docm"), Extracted("docx", has_heading_title=True)),
+    **dict.fromkeys((".docx", ".docm"), Extracted("docx", has_heading_title=True, has_numbers=True)),
     **dict.fromkeys((".pptx", ".pptm", ".ppsx"), Extracted("pptx")),
-    **dict.fromkeys((".xlsx", ".xlsm"), Extracted("xlsx")),
+    **dict.fromkeys((".xlsx", ".xlsm"), Extracted("xlsx", has_numbers=True)),
     ".epub": Extracted("epub", has_heading_title=True),
 }
 
 
-def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
+def _document(path: str, format_: str, contents: dict[str, Any], *, has_numbers: bool) -> Document:
     """The Document with these contents; KeyError, TypeError or ValueError where they make no sense."""
     notes = [_text(note)[:MAX_TITLE] for note in _list(contents["notes"])][:MAX_NOTES]
     builder = _Builder(Source(path, "", Origin(""), tuple(notes)), format_)
@@ -187,7 +190,8 @@ def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
             builder.add_piece(piece)
     document = builder.document()
     pages = document.pages if contents["has_pages"] is True else ()
-    return replace(document, origin=Origin(document.text, is_extract=True), pages=pages)
+    lines = tuple(builder.lines.items()) if has_numbers else ()
+    return replace(document, origin=Origin(document.text, is_extract=True), pages=pages, lines=lines)
 
 
 class _Builder(DocumentBuilder):
@@ -195,10 +199,15 @@ class _Builder(DocumentBuilder):
 
     _gap = ""  # before the next piece
 
+    def __init__(self, source: Source, format_: str) -> None:
+        super().__init__(source, format_)
+        self.lines: dict[int, int] = {}  # where a paragraph or row begins, and its number
+
     def begin_page(self) -> None:
         self.insert("\n\n" if self.pages else "")
         self._gap = ""
         self.pages.append(len(self))
+        self.lines[len(self)] = 1
 
     def add_piece(self, piece: dict[str, Any]) -> None:
         if "group" in piece:
@@ -213,19 +222,24 @@ class _Builder(DocumentBuilder):
             self._add_text(document.text, document.headings, document.blocks)
         elif "rows" in piece:
             rows = [[_text(cell) for cell in _list(row)] for row in _list(piece["rows"])]
-            for row in _row_texts(rows):
-                self._add_text(row, (), [(0, len(row))])
+            lines = _list(piece.get("lines", [0] * len(rows)))
+            for row, line in zip(_row_texts(rows), lines, strict=True):
+                self._add_text(row, (), [(0, len(row))], line=line)
         else:
             text = _text(piece["text"])
-            self._add_text(text, checked_headings(piece["headings"], text))
+            self._add_text(text, checked_headings(piece["headings"], text), line=piece.get("line", 0))
 
     def _add_text(
-        self, text: str, headings: Iterable[Heading], blocks: Iterable[tuple[int, int]] = ()
+        self, text: str, headings: Iterable[Heading], blocks: Iterable[tuple[int, int]] = (), line: int = 0
     ) -> None:
+        if type(line) is not int or not 0 <= line <= MAX_LINE:
+            raise TypeError("not the number of a line")
         if not text:
             return
         self.insert(self._gap)
         base = len(self)
+        if line:
+            self.lines[base] = line
         self.headings += [replace(heading, start=base + heading.start) for heading in headings]
         self.blocks += [(base + start, base + end) for start, end in blocks]
         self.insert(text)
@@ -233,14 +247,14 @@ class _Builder(DocumentBuilder):
 
 
 def _row_texts(rows: list[list[str]]) -> list[str]:
-    """The rows of a table as "header: cell; header: cell".
+    """Each row of a table as "header: cell; header: cell"; "" for one without words.
 
     A form has no header: its rows begin with "Name:", and read "Name: Ada".
     """
     rows = [[" ".join(cell.split()) for cell in row] for row in rows]
     labels = labels_of(header_of(rows[:SAMPLE_ROWS]))
     texts = (row_text(labels if number else [], row) for number, row in enumerate(rows))
-    return [text.replace(":; ", ": ") for text in texts if text]
+    return [text.replace(":; ", ": ") for text in texts]
 
 
 def _list(value: object) -> list[Any]:

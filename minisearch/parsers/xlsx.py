@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sized
+from string import ascii_uppercase
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -67,16 +68,22 @@ class _Workbook:
     def add_sheet(self, page: Pieces, part: str) -> None:
         """Add a sheet's rows, headers and footers, comments, and drawings."""
         rows: list[dict[int, str]] = []
+        numbers: list[int] = []
+        number = 0
         headers: dict[str, None] = {}
         for element in iterate_xml(self._package.archive.read(part), {"row", "headerFooter"}):
             if tag_name(element) == "headerFooter":
                 texts = (" ".join(HEADER_CODE.sub(" ", one.text or "").split()) for one in element)
                 headers |= dict.fromkeys(filter(A_LETTER.search, texts))
-            elif row := self._row(element):
+                continue
+            number = _row_number(element.get("r", "")) or number + 1
+            if row := self._row(element):
                 rows.append(row)
+                numbers.append(number)
         if rows:
             used = sorted(set().union(*rows))  # columns that no row uses would only take room
-            page.append({"rows": [[row.get(column, "") for column in used] for row in rows]})
+            cells = [[row.get(column, "") for column in used] for row in rows]
+            page.append({"rows": cells, "lines": numbers})
         page += map(text_piece, headers)
         self._add_comments(page, part)
         for name, root in self._package.roots(part, "drawing"):
@@ -139,7 +146,8 @@ class _Workbook:
                     elif tag_name(comment) != "comment" or place in threaded:
                         continue
                     if words := _text(comment).strip():
-                        page.append(text_piece(f"Comment on {place}: {words}"))
+                        line = _row_number(place.lstrip(ascii_uppercase))
+                        page.append(text_piece(f"Comment on {place}: {words}", line=line))
 
 
 def _is_index(words: str, values: Sized) -> bool:
@@ -170,6 +178,11 @@ def _formats(styles: Element) -> list[NumberFormat]:
     }
     ids = [attribute(one, "numFmtId", "0") for one in children(styles, "cellXfs", "xf")]
     return [number_format(int(id_) if id_.isdecimal() else 0, own.get(id_, "")) for id_ in ids]
+
+
+def _row_number(words: str) -> int:
+    """The number of a row; 0 for what is none."""
+    return int(words) if words.isdecimal() and len(words) < 8 else 0
 
 
 def _column(place: str) -> int:

@@ -299,7 +299,8 @@ def place(anchors: Anchors, text: str, position: int) -> tuple[int, int]:
     ends = [found.end() for found in LINE_END.finditer(text, anchor, position)]
     found = (line + len(ends), position - ends[-1] + 1) if ends else (line, column + position - anchor)
     following = [(line, column) for start, line, column in anchors if start > position]
-    return min([found, *following[:1]])
+    # The numbers of paragraphs and rows may begin again, at a sheet or a comment.
+    return min([found, *(one for one in following[:1] if one >= (line, column))])
 
 
 def evidence(text: str, anchors: Anchors, start: int, end: int, score: float | None) -> Evidence:

@@ -86,7 +86,10 @@ def _is_contents(text: str) -> bool:
     if sum(row[-1:].isdigit() for row in text.split("\n")) < MIN_ENTRIES:
         return False
     lines = _lines(text)
-    found = [entry for line in lines if (entry := PAGED.fullmatch(line))]
+    ending = [line for line in lines if line[-1].isdigit() and len(line) <= MAX_ENTRY]
+    if len(ending) < MOST * len(lines):
+        return False
+    found = [entry for line in ending if (entry := PAGED.fullmatch(line))]
     if len(found) < MOST * len(lines) or not _are_many(len(found), text):
         return False
     pages = [int(entry[1]) for entry in found]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from minisearch.filters import And, Contains, Filter, Not
 from minisearch.manifest import ScoreBaseline
 from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults
 from minisearch.search.confidence import CONFIDENT_FROM, relevances
-from minisearch.search.evidence import best_sentences, evidence
+from minisearch.search.evidence import best_sentences, evidence, place
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.ranking import (
     Ranking,
@@ -34,6 +35,7 @@ from minisearch.search.ranking import (
     with_prose_first,
 )
 from minisearch.stores.base import Snapshot, StoredChunk
+from minisearch.text import STOP_WORDS, normalised_words, stem
 from minisearch.types import Encoder, FloatArray, IntArray
 
 # How many candidates are ranked for k results: enough that neighbours and copies can be grouped. Grouping
@@ -140,7 +142,8 @@ class Pipeline:
                 break
             n *= 4
         relevance = self._relevances(candidates, query, vector, options.mode)
-        results = self._results(groups, ranking, chunks, relevance)
+        wanted = _pattern_of(_words(query)) if options.evidence else None
+        results = self._results(groups, ranking, chunks, relevance, wanted)
         if options.evidence and results:
             results = self._with_evidence(results, chunks, query, vector)
         return SearchResults(
@@ -215,8 +218,12 @@ class Pipeline:
         ranking: Ranking,
         chunks: dict[int, StoredChunk],
         relevances: Sequence[float],
+        wanted: re.Pattern[str] | None,
     ) -> list[SearchResult]:
-        """The results; a score or a relevance above that of the result before it counts as that one."""
+        """The results; a score or a relevance above that of the result before it counts as that one.
+
+        The words ``wanted`` choose the line of each merged passage.
+        """
         position = {id_: n for n, id_ in enumerate(ranking.ids.tolist())}
         results = []
         score = relevance = math.inf
@@ -239,13 +246,17 @@ class Pipeline:
                     page=chunk.page,
                     relevance=relevance if relevances else None,
                     trace=ranking.traces[n],
-                    merged=tuple(self._place(chunks[member.chunk_id]) for member in group.members[1:]),
+                    merged=tuple(
+                        self._place(chunks[member.chunk_id], wanted) for member in group.members[1:]
+                    ),
                 )
             )
         return results
 
-    def _place(self, chunk: StoredChunk) -> Place:
-        return Place(self.display_path(chunk.path), chunk.line, chunk.end_line, chunk.id, chunk.page)
+    def _place(self, chunk: StoredChunk, wanted: re.Pattern[str] | None) -> Place:
+        position = _best_line(chunk.text, wanted) if wanted else 0
+        line, _ = place(_anchors(chunk), chunk.text, position)
+        return Place(self.display_path(chunk.path), line, chunk.end_line, chunk.id, _page_at(chunk, position))
 
     def _with_evidence(
         self,
@@ -271,8 +282,30 @@ class Pipeline:
 
 def _evidence_at(chunk: StoredChunk, start: int, end: int, score: float | None) -> Evidence:
     """The sentences at ``start:end`` of a passage, with their place in the file."""
-    found = evidence(chunk.text, chunk.anchors or [(0, chunk.line, 1)], start, end, score)
-    return found if chunk.page is None else replace(found, page=chunk.page + bisect(chunk.page_breaks, start))
+    found = evidence(chunk.text, _anchors(chunk), start, end, score)
+    return replace(found, page=_page_at(chunk, start))
+
+
+def _anchors(chunk: StoredChunk) -> Sequence[tuple[int, int, int]]:
+    return chunk.anchors or [(0, chunk.line, 1)]
+
+
+def _page_at(chunk: StoredChunk, position: int) -> int | None:
+    return None if chunk.page is None else chunk.page + bisect(chunk.page_breaks, position)
+
+
+def _pattern_of(text: str) -> re.Pattern[str] | None:
+    """A pattern for the words of a text, whatever their endings; None if it has only stop words."""
+    words = {word.casefold() for word in normalised_words(text)} - STOP_WORDS
+    return re.compile(rf"\b(?:{'|'.join(sorted(map(stem, words)))})", re.IGNORECASE) if words else None
+
+
+def _best_line(text: str, wanted: re.Pattern[str]) -> int:
+    """The start of the first line with most of the wanted words; 0 if none has any."""
+    words_of: dict[int, set[str]] = {}
+    for found in wanted.finditer(text):
+        words_of.setdefault(text.rfind("\n", 0, found.start()) + 1, set()).add(found[0].casefold())
+    return max(words_of, key=lambda start: len(words_of[start]), default=0)
 
 
 def _words(query: Query) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from minisearch.errors import InputError, WeightsNotFound
+from minisearch.errors import IngestError, InputError, WeightsNotFound
 from minisearch.manifest import DEFAULT_MODEL, Manifest
 from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
@@ -25,13 +25,13 @@ from minisearch.paths import IndexLocation, check_model_folder, real_path
 from minisearch.results import Query, SearchOptions, SearchResults
 from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
-from minisearch.search.query import checked_query, is_number, parse_query
+from minisearch.search.query import checked_query, is_number, literal_query, parse_query
 from minisearch.search.rerank import Rerankers
 from minisearch.search.spelling import corrected
 from minisearch.stores import open_store
 from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
-from minisearch.types import Encoder, FloatArray, IndexStatus
+from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker
 
 if TYPE_CHECKING:
     from minisearch.search.why_not import WhyNot
@@ -79,7 +79,7 @@ class Searcher:
 
     def like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
         """`MiniSearch.like`."""
-        key = self._location.key_of(str(real_path(path, must_exist=False)))
+        key = self._key_of(path)
 
         def search(store: LocalStore) -> SearchResults:
             manifest = Manifest.read(store, self._location.folder)
@@ -106,7 +106,7 @@ class Searcher:
 
         if path == "":
             raise InputError("expected the path of a file, got an empty one")
-        key = self._location.key_of(str(real_path(path, must_exist=False)))
+        key = self._key_of(path)
         parsed = _parsed(query, options)
         if isinstance(query, str) and self._current(
             lambda store: self._corrected(store, parsed, options) != parsed
@@ -121,9 +121,16 @@ class Searcher:
 
         return self._current(explain)
 
+    def _key_of(self, path: str | os.PathLike[str]) -> str:
+        """The key of a document by its path; the files beside it are of no concern here."""
+        try:
+            return self._location.key_of(str(real_path(path, must_exist=False)))
+        except IngestError as error:
+            raise InputError(f"{os.fspath(path)} is not in the index") from error
+
     def passages(self, path: str | os.PathLike[str]) -> tuple[str, Sequence[StoredChunk]]:
         """The path of a document as it is shown, and its passages; InputError if it is not in the index."""
-        key = self._location.key_of(str(real_path(path, must_exist=False)))
+        key = self._key_of(path)
         return self._location.shown(key), self._current(lambda store: self._passages(store, key, path))
 
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
@@ -144,19 +151,24 @@ class Searcher:
             return False
         return True
 
-    def similarity(self, texts: Sequence[str]) -> FloatArray:
-        """`MiniSearch.similarity`."""
+    def embed(self, texts: Sequence[str], *, are_queries: bool) -> FloatArray:
+        """`MiniSearch.embed`."""
         for number, text in enumerate(texts, start=1):
             if not isinstance(text, str):
-                raise InputError(f"expected texts to compare, got {type(text).__name__}")
+                raise InputError(f"expected texts, got {type(text).__name__}")
             if not text.strip():
-                raise InputError(f"text {number} is empty: expected something to compare")
+                raise InputError(f"text {number} is empty: expected something to read")
         model = DEFAULT_MODEL
         if self._location.exists():
             model = self._current(lambda store: Manifest.read(store, self._location.folder)).model
-        vectors = self._encoders.to_query(model, " ".join(texts)).encode_query(texts)  # (n, D)
-        cosines: FloatArray = np.clip(vectors @ vectors.T, -1, 1)
-        return cosines
+        encoder = self._encoders.to_query(model, " ".join(texts))
+        return encoder.encode_query(texts) if are_queries else encoder.encode_document(texts)
+
+    def rerank(self, query: str, texts: Sequence[str], which: str | Reranker) -> FloatArray:
+        """`MiniSearch.rerank`."""
+        if not texts:
+            return np.empty(0, np.float32)
+        return self._rerankers.scores(which, literal_query(query).text, texts, depth=len(texts))
 
     def field_names(self) -> list[str]:
         """`MiniSearch.field_names`."""
@@ -166,6 +178,15 @@ class Searcher:
         """`MiniSearch.languages`."""
         documents = self._current(LocalStore.documents).values()
         return sorted({one.language.casefold() for one in documents if one.language})
+
+    def generation(self) -> int:
+        """A number that grows with every change of the index."""
+
+        def read(store: LocalStore) -> int:
+            with store.snapshot():
+                return store.generation
+
+        return self._current(read)
 
     def status(self) -> IndexStatus:
         """`MiniSearch.status`."""

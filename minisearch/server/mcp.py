@@ -22,7 +22,7 @@ import minisearch
 from minisearch.engine import MiniSearch
 from minisearch.errors import MinisearchError
 from minisearch.rag import Passage, full_heading
-from minisearch.results import SearchResult, SearchResults, place_name
+from minisearch.results import SearchResult, SearchResults, cited_place
 
 MAX_RESULTS, MAX_TOKENS = 20, 8_000
 MAX_EXCERPT = 700  # characters of a result: five of them are some 900 tokens
@@ -194,6 +194,9 @@ def _errors() -> Iterator[None]:
 
 
 def _section(engine: MiniSearch, place: str) -> Passage:
+    if cited := cited_place(place):
+        path, line, page = cited
+        return engine.get(path, line, page=page)
     match = PLACE.fullmatch(place)
     if match is None:
         return engine.get(place)
@@ -202,10 +205,9 @@ def _section(engine: MiniSearch, place: str) -> Passage:
 
 def _found(hit: SearchResult) -> Found:
     answer = hit.evidence.text if hit.evidence else ""
-    line = hit.evidence.line if hit.evidence else hit.line
-    page = hit.evidence.page if hit.evidence else hit.page
+    line, _, page = hit.at
     return {
-        "place": place_name(hit.path, line, page),
+        "place": hit.place,
         "path": hit.path,
         "line": line,
         "end_line": hit.end_line,

@@ -29,7 +29,7 @@ from tests.sockets import BLOCK_SOCKETS
 
 RESULT_FIELDS = ["rank", "score", "path", "line", "end_line", "heading", "text", "doc_id", "chunk_id"]
 RESULT_FIELDS += ["title", "page", "relevance", "evidence", "trace", "merged"]
-RESULT_FIELDS += ["is_confident", "required", "excluded"]
+RESULT_FIELDS += ["place", "is_confident", "required", "excluded"]
 COMMANDS = ["index", "query", "why-not", "similarity", "models", "status", "rebuild", "remove"]
 
 

@@ -239,15 +239,17 @@ def test_a_path_is_named_once_with_its_lines_or_pages() -> None:
     assert also("a.md", ("b.md", 9, None), ("a.md", 7, None), ("b.md", 3, None)) == "also: line 7; b.md:3, 9"
     assert also("a.md", ("a.md", 30, None), ("a.md", 4, None)) == "also: lines 4, 30"
     assert also("a.pdf", ("a.pdf", 30, 4), ("b.pdf", 4, 2), ("a.pdf", 60, 9)) == "also: p. 4, 9; b.pdf p. 2"
-    assert also("a.md", ("b.docx", 30, None), ("b.docx", 4, None)) == "also: b.docx"
-    assert "also" not in also("a.docx", ("a.docx", 30, None))
+    assert also("a.md", ("b.docx", 30, None), ("b.docx", 4, None)) == "also: b.docx paragraph 4, 30"
+    assert also("a.docx", ("a.docx", 30, None)) == "also: paragraph 30"
+    assert also("a.md", ("b.epub", 30, None), ("b.epub", 4, None)) == "also: b.epub"
+    assert "also" not in also("a.epub", ("a.epub", 30, None))
 
 
 def test_equal_places_are_listed_once_without_that_of_the_result() -> None:
     merged = [Place("a.xlsx", n, n, n, page) for n, page in [(8, 1), (9, 2), (10, 2), (11, 1)]]
     merged += [Place("a.txt", 1, 1, n) for n in (12, 13)]
     lines = shown(result(path="a.xlsx", page=1, merged=tuple(merged))).splitlines()
-    assert lines[-1] == "    also: sheet 2; a.txt:1"
+    assert lines[-1] == "    also: sheet 1, row 8, 11; sheet 2, row 9, 10; a.txt:1"
     assert "also" not in shown(result(path="a.txt", line=1, merged=tuple(merged[4:])))
     at_evidence = Place("docs/tasks.md", 7, 7, 14)
     assert "also" not in shown(result("Run.", "Run.", merged=(at_evidence,)))
@@ -272,9 +274,9 @@ def test_a_remark_is_dim_and_last() -> None:
     [
         ("a/paper.pdf", 12, "a/paper.pdf p. 12"),
         ("TALK.PPTX", 3, "TALK.PPTX slide 3"),
-        ("sums.xlsx", 1, "sums.xlsx sheet 1"),
+        ("sums.xlsx", 1, "sums.xlsx sheet 1, row 7"),
         ("book.epub", 9, "book.epub"),
-        ("letter.docx", None, "letter.docx"),
+        ("letter.docx", None, "letter.docx paragraph 7"),
         ("mail.eml", None, "mail.eml"),
         ("book.ipynb", 4, "book.ipynb:7:3"),
         ("paper.pdf", None, "paper.pdf:7:3"),

@@ -317,14 +317,18 @@ def test_files_without_lines_are_opened_by_the_viewer_of_the_system(
     monkeypatch.delenv("VISUAL", raising=False)
     viewer, target = opening_command(Remembered("/a b/c.pdf", 7, 3, 12))
     assert (Path(viewer).parent, target) == (tmp_path, "file:///a%20b/c.pdf#page=12")
-    assert opening_command(Remembered("/a/c.docx", 7, 3, None))[1:] == ["/a/c.docx"]
+    for name in ("c.docx", "c.xlsx", "c.epub"):
+        assert opening_command(Remembered(f"/a/{name}", 7, 3, 2))[1:] == [f"/a/{name}"]
     monkeypatch.delenv("EDITOR")
     assert opening_command(TEXT_FILE)[1:] == ["/a b/c.md"]
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(InputError, match=r"no program to open /a b/c\.md with: set EDITOR"):
         opening_command(TEXT_FILE)
     monkeypatch.setenv("EDITOR", "vim")
-    assert opening_command(Remembered("/a/c.docx", 7, 3, None)) == ["vim", "/a/c.docx"]
+    for name in ("c.docx", "c.xlsx", "c.epub", "c.pdf"):
+        with pytest.raises(InputError, match=rf"no program to open /a/{name} with: install .*open, or print"):
+            opening_command(Remembered(f"/a/{name}", 7, 3, 1))
+    assert opening_command(Remembered("/a/c.eml", 7, 3, None)) == ["vim", "+7", "/a/c.eml"]
 
 
 def test_ctrl_c_belongs_to_the_editor_and_does_not_end_the_command(

@@ -315,6 +315,8 @@ def test_progress_with_other_settings_is_of_all_files(docs: Path, tmp_path: Path
         n_chunks = ms.index(docs, on_progress=steps.append).n_chunks
     estimates = [step.n_chunks for step in steps if step.n_chunks]
     assert all(n_chunks / 2 < n < 2 * n_chunks for n in estimates)
+    indexed = [step.n_files_indexed for step in steps if step.n_chunks]
+    assert (indexed[0], indexed[-1], indexed) == (0, 8, sorted(indexed))
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------

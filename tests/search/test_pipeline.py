@@ -288,6 +288,18 @@ def test_copies_share_a_place(ms: MiniSearch) -> None:
     assert {stars.path, *(place.path for place in stars.merged)} == {"docs/sky/stars.md", "docs/sky/copy.md"}
 
 
+def test_with_evidence_a_merged_passage_is_placed_at_its_line_with_most_of_the_words(ms: MiniSearch) -> None:
+    def line_of_copy(query: str, **options: Any) -> int:
+        (stars,) = [one for one in ms.query(query, 3, **options) if one.path.startswith("docs/sky")]
+        (copy,) = stars.merged
+        assert copy.end_line == 3
+        return copy.line
+
+    assert line_of_copy("hydrogen and helium", evidence=True) == 3
+    assert line_of_copy("hydrogen and helium") == 1
+    assert line_of_copy("stars", evidence=True) == 1
+
+
 def test_sections_of_a_file_are_answers_of_their_own(ms: MiniSearch) -> None:
     Path("docs/guide.md").write_text(
         "# Guide\n\n## Kiln\n\nA kiln is hot, and the kiln door is heavy.\n\n"

@@ -25,6 +25,7 @@ from minisearch import MiniSearch
 from minisearch.minilm import SentenceTransformer
 from minisearch.server.mcp import MAX_EXCERPT, make_server
 from tests.fakes import HashingEncoder
+from tests.parsers import made_files as made
 
 NOTES = {
     "bread.md": "# Sourdough\n\n## Baking\n\nBake the loaf at 240 degrees for forty minutes.\n",
@@ -112,6 +113,24 @@ def test_a_long_passage_is_shortened_around_its_sentence(engine: MiniSearch) -> 
     assert one["answer"] in one["text"]
 
 
+def test_get_reads_the_place_of_a_result_in_a_file_without_lines(engine: MiniSearch, notes: Path) -> None:
+    (notes / "slides.pptx").write_bytes(
+        made.pptx([("Bees", "A hive.", ""), ("Wasps", "A nest of paper.", "")])
+    )
+    (notes / "rules.docx").write_bytes(made.docx("Pool rules", "No glass.", "No dogs on the lawn."))
+    engine.index(notes)
+    server = make_server(engine)
+    for query, words in (
+        ("nest of paper wasps", "A nest of paper."),
+        ("dogs on the lawn", "No dogs on the lawn."),
+    ):
+        answer = asked(server, "search", query=query).structured_content
+        assert answer is not None
+        place = next(one["place"] for one in answer["results"] if words in one["text"])
+        section = asked(server, "get", place=place).structured_content
+        assert section is not None and words in section["text"] and "hive" not in section["text"]
+
+
 def test_get_reads_the_section_at_a_place_of_a_result(engine: MiniSearch, notes: Path) -> None:
     server = make_server(engine)
     section = asked(server, "get", place=f"{notes}/router.md:5")
@@ -197,7 +216,10 @@ def served(index: Path) -> Any:
             yield line.split()[2]
         finally:
             process.send_signal(signal.SIGINT)
-            rest = process.communicate()[1]
+            try:
+                rest = process.communicate(timeout=120)[1]
+            finally:
+                process.kill()
     assert (process.returncode, "Traceback" in rest) == (130, False), rest
 
 
@@ -222,10 +244,7 @@ def test_a_port_in_use_and_a_missing_index_are_one_line(index: Path, tmp_path: P
             command("--index", index, "--port", port), capture_output=True, text=True, check=False
         )
     assert taken.returncode == 1
-    assert (
-        taken.stderr
-        == f"Error: cannot serve on port {port}: Address already in use; choose another with --port\n"
-    )
+    assert taken.stderr == f"Error: cannot serve on 127.0.0.1 port {port}: Address already in use\n"
     nowhere = subprocess.run(
         command("--index", tmp_path / "none"), capture_output=True, text=True, check=False
     )

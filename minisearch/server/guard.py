@@ -1,0 +1,90 @@
+"""Who may ask a server: checks of each request before it is read.
+
+A web page that a user has open can send requests to this machine, and with a name that it lets point here
+(DNS rebinding) also read the answers.  So without a token the name in ``Host`` must be one of this machine,
+and so must that of the web page which asks (``Origin``).  An address that others can reach needs a token,
+which no web page knows.  Bodies are limited in either case.
+"""
+
+from __future__ import annotations
+
+import hmac
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MAX_BODY = 4 * 2**20  # bytes
+OPEN_PATHS = {"/health"}  # without a token
+
+
+class Guard:
+    """An ASGI application that refuses what it should, and passes everything else to another."""
+
+    def __init__(self, app: ASGIApp, token: str | None = None) -> None:
+        self._app = app
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if refusal := self._refusal(scope["path"], headers):
+            await _refuse(*refusal, scope, receive, send)
+            return
+        n_bytes = 0
+
+        async def limited() -> Message:
+            nonlocal n_bytes
+            message = await receive()
+            n_bytes += len(message.get("body", b""))
+            if n_bytes > MAX_BODY:
+                raise BodyTooLarge
+            return message
+
+        await self._app(scope, limited, send)
+
+    def _refusal(self, path: str, headers: Headers) -> tuple[int, str] | None:
+        """The status and the message for a request that is refused; None for one that may pass."""
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MAX_BODY:
+            return TOO_LARGE
+        if self._token is not None:
+            kind, _, given = headers.get("authorization", "").partition(" ")
+            is_right = hmac.compare_digest(given.encode(), self._token.encode())
+            if path not in OPEN_PATHS and not (kind.lower() == "bearer" and is_right):
+                return 401, "this server needs its token: send the header Authorization: Bearer TOKEN"
+            return None
+        if _name(f"//{headers.get('host', '')}") not in LOOPBACK:
+            return 421, "the Host of the request is not a name of this machine"
+        origin = headers.get("origin")
+        if origin is not None and _name(origin) not in LOOPBACK:
+            return 403, "requests from web pages of other hosts are refused"
+        return None
+
+
+class BodyTooLarge(Exception):
+    """The body of a request is larger than was allowed; the application answers with `TOO_LARGE`."""
+
+
+TOO_LARGE = (413, f"the body is larger than {MAX_BODY // 2**20} MB")
+
+
+def _name(address: str) -> str:
+    """The host of an address in lower case; "" for a malformed one."""
+    try:
+        return (urlsplit(address).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+async def _refuse(code: int, message: str, scope: Scope, receive: Receive, send: Send) -> None:
+    headers = {"Connection": "close"}
+    if code == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    kind = {"error": {"message": message, "type": "invalid_request_error"}}
+    await JSONResponse(kind, code, headers)(scope, receive, send)
