@@ -273,10 +273,6 @@ class _Units:
     def _is_one_line(self) -> bool:
         return not LINE_END.search(self._text, *self.units[-1][:2])
 
-    def _last_line(self) -> str:
-        """The last line of the last unit."""
-        return LINE_END.split(self._text[slice(*self.units[-1][:2])])[-1]
-
     def _is_literal(self, line: str) -> bool:
         """Whether a line belongs to the open literal block."""
         if self._code_margin is not None and _indentation(line) <= self._code_margin:
