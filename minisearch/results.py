@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
@@ -264,8 +264,8 @@ class SearchResult:
         return place_name(self.path, line, page, heading=self.heading)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, for JSON."""
-        return asdict(self)
+        """All of it as plain values, for JSON, with its ``place``."""
+        return asdict(self) | {"place": self.place}
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,4 +304,4 @@ class SearchResults(Sequence[SearchResult]):
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
-        return asdict(self)
+        return asdict(replace(self, results=())) | {"results": [one.to_dict() for one in self.results]}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -366,7 +366,7 @@ def _print_json(answer: Answer, reason: str, *, why: bool) -> None:
     if answer.query is not None:
         about["query"] = answer.query
     for result in found:
-        click.echo(as_json_line(asdict(result) | {"place": result.place} | about))
+        click.echo(as_json_line(result.to_dict() | about))
     if not found and answer.query is not None:
         cause = {"error": answer.error} if answer.error else {"no_results": reason}
         click.echo(as_json_line({"rank": None, **cause, **about}))

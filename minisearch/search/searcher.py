@@ -157,7 +157,7 @@ class Searcher:
             if not isinstance(text, str):
                 raise InputError(f"expected texts, got {type(text).__name__}")
             if not text.strip():
-                raise InputError(f"text {number} is empty: expected something to read")
+                raise InputError(f"text {number} is empty: expected something to compare")
         model = DEFAULT_MODEL
         if self._location.exists():
             model = self._current(lambda store: Manifest.read(store, self._location.folder)).model

@@ -76,6 +76,7 @@ def test_search_is_that_of_the_engine(app: Any, engine: MiniSearch, options: dic
     expected = engine.query("how long in the oven", evidence=True, **options)
     assert answer.code == 200
     assert answer.json == json.loads(json.dumps(expected.to_dict()))
+    assert [one["place"] for one in answer.json["results"]] == [one.place for one in expected]
     assert answer.json["results"]
 
 
