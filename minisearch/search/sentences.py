@@ -224,10 +224,8 @@ class _Units:
         line = self._text[start:end]
         was_open, self._is_open = self._is_open, False
         was_comment, self._is_comment = self._is_comment, False
-        fence, self._fence = (
-            self._fence,
-            fence_after(line, self._fence, self._last_line() if was_open else ""),
-        )
+        above = LINE_END.split(self._text[slice(*self.units[-1][:2])])[-1] if was_open else ""
+        fence, self._fence = self._fence, fence_after(line, self._fence, above)
         if self._fence != fence:
             return
         if not LETTER_OR_DIGIT.search(line):
