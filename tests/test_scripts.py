@@ -199,19 +199,20 @@ def test_executed_files_are_those_of_the_tree_with_functions_called_apart(tmp_pa
 def test_the_marks_hold_the_answers_as_often_as_is_claimed() -> None:
     script = import_module("evidence")
     pairs = script.read_pairs(script.PAIRS)
-    right = {"fit": [], "held out": []}
+    right = {"fit": [], "held out": [], "fresh": []}
     for pair in pairs:
         # Without word vectors, which need a checkpoint.
         ((start, end, _),) = best_sentences(pair.query, [pair.passage], headings=[pair.heading])
         right[pair.split].append(script.is_right(pair, (start, end)))
-    assert np.mean(right["fit"]) > 0.77
-    assert np.mean(right["held out"]) > 0.77
+    assert np.mean(right["fit"]) > 0.70
+    assert np.mean(right["held out"]) > 0.71
+    assert np.mean(right["fresh"]) > 0.74
 
 
 def test_a_mark_is_right_if_it_holds_a_whole_answer_and_is_not_too_long() -> None:
     script = import_module("evidence")
     passage = "Wait. It takes\nsix days. " + "And so on. " * 40
-    pair = script.Pair("how long", passage, "", "x", "fit", ["takes six days."])
+    pair = script.Pair("how long", passage, "", "x", "fit", ("takes six days.",))
     for start, end, is_right in (
         (6, 24, True),
         (6, 23, True),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import dropwhile, pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -27,7 +26,14 @@ from minisearch.cli.terminal import (
     width,
     wrap,
 )
-from minisearch.search.sentences import CODE_LINE, DIRECTIVE, PROSE_DIRECTIVES, end_of_fields
+from minisearch.search.sentences import (
+    CODE_DIRECTIVES,
+    CODE_LINE,
+    DIRECTIVE,
+    end_of_fields,
+    fence_after,
+    fence_before,
+)
 from minisearch.text import STOP_WORDS, bigrams, cjk_parts, stem
 
 if TYPE_CHECKING:
@@ -54,7 +60,6 @@ PROSE = frozenset(
     .html .htm .xhtml .pdf .docx .docm .pptx .pptm .ppsx .epub .eml
     """.split()  # noqa: SIM905 - names are read more easily without their quotes
 )
-FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})[ \t]*(\S*)")
 ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
 # Lines of markup alone: directives, targets and options of reStructuredText, fences, underlines, comments.
 MARKUP = re.compile(
@@ -190,7 +195,7 @@ class _Blocks:
 
     def __init__(self, rows: Sequence[str]) -> None:
         self._rows = rows
-        self._fence = _fence_before(rows)
+        self._fence = fence_before(rows)
         self._literal: int | None = None  # the lines of a literal block are indented more
         self._items: list[int] = []  # the columns at which the text of the open list items begins
         self._is_code = _code_paragraphs(rows)
@@ -199,7 +204,7 @@ class _Blocks:
         """The column at which the wrapped line continues, and whether it is verbatim."""
         row = self._rows[number]
         indentation = _indentation(row)
-        if self._is_fenced(row) or not row.strip() or self._is_literal(row, indentation):
+        if self._is_fenced(number) or not row.strip() or self._is_literal(row, indentation):
             return indentation, True
         while self._items and indentation < self._items[-1]:
             self._items.pop()
@@ -211,9 +216,10 @@ class _Blocks:
             self._items.append(hang)
         return hang, self._is_code[number] or TABLE.match(row) is not None
 
-    def _is_fenced(self, row: str) -> bool:
+    def _is_fenced(self, number: int) -> bool:
         """Whether a line is in a fenced block, its fences included."""
-        before, self._fence = self._fence, _fence_after(row, self._fence)
+        above = self._rows[number - 1] if number else ""
+        before, self._fence = self._fence, fence_after(self._rows[number], self._fence, above)
         return bool(before or self._fence)
 
     def _is_literal(self, row: str, indentation: int) -> bool:
@@ -221,26 +227,9 @@ class _Blocks:
         if self._literal is not None and indentation > self._literal:
             return True
         directive = DIRECTIVE.fullmatch(row)
-        is_opening = directive[1] not in PROSE_DIRECTIVES if directive else row.rstrip().endswith("::")
+        is_opening = directive[1] in CODE_DIRECTIVES if directive else row.rstrip().endswith("::")
         self._literal = indentation if is_opening else None
         return False
-
-
-def _fence_before(rows: Sequence[str]) -> str:
-    """The fence opened before the passage: its last fence is open, and its first names no language."""
-    fences = [fence for row in rows if (fence := FENCE.match(row))]
-    is_open = reduce(lambda fence, row: _fence_after(row, fence), rows, "")
-    return fences[0][1] if is_open and not fences[0][2] else ""
-
-
-def _fence_after(row: str, fence: str) -> str:
-    """The fence that is open after a line, given the one open before it; empty where none is."""
-    found = FENCE.match(row)
-    if found is None:
-        return fence
-    if not fence:
-        return found[1]
-    return "" if found[1].startswith(fence) and not found[2] else fence
 
 
 def _code_paragraphs(rows: Sequence[str]) -> list[bool]:

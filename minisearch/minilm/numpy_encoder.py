@@ -15,7 +15,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,13 +71,15 @@ class SentenceEncoder:
         of its position in the vocabulary, which grows with its rarity (Zipf's law).  A text without tokens
         has the zero vector.
         """
-        all_ids = self.tokenizer.ids(checked(texts), kind="")
+        all_ids = [of_text[1:-1] for of_text in self.tokenizer.ids(checked(texts), kind="")]
+        n_tokens = np.array([len(of_text) for of_text in all_ids], np.int64)
         vectors = np.zeros((len(all_ids), self.dimension), np.float32)
-        for vector, of_text in zip(vectors, all_ids, strict=True):
-            ids = np.array(of_text[1:-1], np.int64)
-            if ids.size:
-                weights = np.log1p(np.maximum(ids - N_SPECIAL, 1)).astype(np.float32)
-                vector[:] = weights @ self._embedded(ids)  # (T,) @ (T, D)
+        if n_tokens.any():
+            ids, places = np.unique(np.array([*chain(*all_ids)], np.int64), return_inverse=True)
+            weights = np.log1p(np.maximum(ids - N_SPECIAL, 1)).astype(np.float32)
+            weighted = weights[:, None] * self._embedded(ids)  # (U, D) for U different tokens
+            starts = (n_tokens.cumsum() - n_tokens)[n_tokens > 0]
+            vectors[n_tokens > 0] = np.add.reduceat(weighted[places], starts)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         np.divide(vectors, norms, out=vectors, where=norms > 0)
         return vectors

@@ -1,56 +1,54 @@
 """Evidence: the sentences of each result that answer the query best, and their place in the file.
 
 The texts of passages come in, with the query; for each passage one span goes out, of up to four sentences.
-No model is run: each sentence has a few numbers, such as its share of the query's words and the cosine of its
-word vectors, and the weights of these numbers were learnt from judged pairs (`data/evidence`).  Splitting a
-passage into sentences is left to `sentences`.
+No model is run: each sentence has a few numbers, such as its share of the query's words, and the weights of
+these numbers were learnt from judged pairs (`data/evidence`).  Words are compared by their stems and by their
+word vectors.  Splitting a passage into sentences is left to `sentences`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from minisearch.results import Evidence
 from minisearch.search.sentences import LINE_END, Sentence, kinds_of_sentences
-from minisearch.text import CJK_RUN, STOP_WORDS, bigrams
+from minisearch.text import STOP_WORDS, bigrams, cjk_parts
 from minisearch.types import FloatArray
 
 Encode = Callable[[Sequence[str]], FloatArray]
+Vectors = Mapping[str, FloatArray]
 Anchors = Sequence[tuple[int, int, int]]
 
 # Learnt by `python scripts/evidence.py --fit`. What each number is, `features` says.
 WEIGHTS = {
-    "nearness": 3.75,
-    "words": 1.37,
-    "words around": 2.21,
-    "words of the lead-in": 1.90,
-    "length": 0.68,
-    "is first": -0.92,
-    "is code": -1.04,
-    "is a question": -2.60,
-    "is an example": -1.35,
-    "defines": 3.22,
-    "counts": 1.39,
-    "gives a reason": 2.29,
-    "decides": 0.71,
+    "nearness": 3.18,
+    "words": 2.43,
+    "words around": 1.99,
+    "words before, for a reason": 3.70,
+    "length": 0.37,
+    "is first": -0.99,
+    "is a question": -2.11,
+    "is an example": -1.00,
+    "defines": 2.44,
+    "counts": 1.43,
+    "gives a reason": 2.60,
+    "decides": 0.89,
 }
 TABLE = np.array([*WEIGHTS.values()])
 
-# A mark has at most four sentences in a row, 400 characters and 0.6 of its passage, unless it is one
-# sentence, and each further hundred characters must add 0.06 to the probability that it answers. Of 389 pairs
-# (`scripts/evidence.py`) it is then right in .812, with 218 characters in the median. One sentence is right
-# in .607 (100 characters), up to two in .748, three in .781. Without the limit of 0.6 it is .833, but most of
-# a short passage is marked; with a cost of 0.1 it is .779, with 181 characters.
+# A mark has at most four sentences in a row, 400 characters and 0.8 of its passage, unless it is one
+# sentence, and each further hundred characters must add 0.08 to the probability that it answers.  Of 616
+# pairs (`scripts/evidence.py`) it is then right in .797, with 149 characters in the median; at a cost of 0.06
+# in .804 (164 characters).
 MAX_SENTENCES = 4
 MAX_MARK_CHARACTERS = 400
-MAX_MARK_SHARE = 0.6
-COST_PER_CHARACTER = 0.0006
+MAX_MARK_SHARE = 0.8
+COST_PER_CHARACTER = 0.0008
 
 
 def best_sentences(
@@ -66,54 +64,74 @@ def best_sentences(
     span; without it the words alone decide, and there is no cosine.  ``headings`` are the heading paths of
     the passages.  The choice in one passage does not depend on the others.
     """
-    sentences = [
+    split = [
         kinds_of_sentences(text, heading=heading)
         or [Sentence(0, min(len(text), MAX_MARK_CHARACTERS), "prose", 0)]
         for text, heading in zip(passages, headings or [""] * len(passages), strict=True)
     ]
     texts = [
-        [" ".join(text[one.start : one.end].split()) for one in of_text]
-        for text, of_text in zip(passages, sentences, strict=True)
+        [" ".join(text[one.start : one.end].split()) for one in sentences]
+        for text, sentences in zip(passages, split, strict=True)
     ]
-    cosines = iter(_cosines(query, [text for of_text in texts for text in of_text], word_vectors))
+    vectors = word_vectors and vectors_of(
+        query, [text for of_text in texts for text in of_text], word_vectors
+    )
     marks = []
-    for of_text, its_texts in zip(sentences, texts, strict=True):
-        nearness = np.array([next(cosines) for _ in its_texts])
-        first, last = _best_window(of_text, features(query, of_text, its_texts, nearness) @ TABLE)
-        score = None if word_vectors is None else float(nearness[first : last + 1].max())
-        marks.append((of_text[first].start, of_text[last].end, score))
+    for sentences, its_texts in zip(split, texts, strict=True):
+        known = features(query, sentences, its_texts, vectors)
+        first, last = _best_window(sentences, its_texts, known @ TABLE)
+        score = None if vectors is None else float(known[first : last + 1, 0].max())
+        marks.append((sentences[first].start, sentences[last].end, score))
     return marks
 
 
-def _cosines(query: str, texts: Sequence[str], word_vectors: Encode | None) -> list[float]:
-    if word_vectors is None:
-        return [0.0] * len(texts)
-    vectors = word_vectors([query, *texts])
-    cosines: list[float] = np.einsum("nd,d->n", vectors[1:], vectors[0]).tolist()
-    return cosines
+def vectors_of(query: str, texts: Sequence[str], word_vectors: Encode) -> Vectors:
+    """The vector of each word of the query and the texts, by one call."""
+    words = [*dict.fromkeys(word for text in (query, *texts) for word in _words(text))]
+    return dict(zip(words, word_vectors(words), strict=True))
 
 
-def _best_window(sentences: Sequence[Sentence], scores: FloatArray) -> tuple[int, int]:
-    """The first and the last of the sentences in a row that most likely hold the answer, for their length."""
+def _best_window(sentences: Sequence[Sentence], texts: Sequence[str], scores: FloatArray) -> tuple[int, int]:
+    """The first and the last of the sentences in a row that most likely hold the answer, for their length.
+
+    They stand in one block, or the first is a question or a lead-in and the others are in the next block.
+    """
     is_answer = [one.kind in {"prose", "code"} for one in sentences]
     can_be_part = [one.kind in {"prose", "code", "question", "lead-in"} for one in sentences]
     if not any(is_answer):  # nothing but questions and lead-ins, or not even those
         is_answer = can_be_part = can_be_part if any(can_be_part) else [True] * len(sentences)
     odds = np.where(can_be_part, np.exp(scores - scores.max()), 0.0)
     odds = odds / odds.sum()
-    max_characters = min(MAX_MARK_CHARACTERS, MAX_MARK_SHARE * (sentences[-1].end - sentences[0].start))
     best, highest = (0, 0), -math.inf
     for first in range(len(sentences)):
         probability = 0.0
         for last in range(first, min(first + MAX_SENTENCES, len(sentences))):
-            start, end = sentences[first].start, sentences[last].end
-            if not can_be_part[last] or (last > first and end - start > max_characters):
+            if not can_be_part[last] or not _is_one_mark(sentences, first, last):
                 break
             probability += odds[last]
-            merit = probability - COST_PER_CHARACTER * (end - start)
+            merit = probability - COST_PER_CHARACTER * (sentences[last].end - sentences[first].start)
             if is_answer[last] and merit > highest:
                 best, highest = (first, last), merit
-    return best
+    first, last = best
+    if first and REFERS_BACK.match(texts[first]) and can_be_part[first - 1]:
+        is_short = _is_one_mark(sentences, first - 1, last)
+        first -= is_short and sentences[first - 1].block == sentences[first].block
+    if sentences[first].kind == "lead-in" and sentences[last].kind == "code":
+        block = [number for number, one in enumerate(sentences) if one.block == sentences[last].block]
+        last = block[-1] if _is_one_mark(sentences, first, block[-1]) else last
+    return first, last
+
+
+def _is_one_mark(sentences: Sequence[Sentence], first: int, last: int) -> bool:
+    """Whether the sentences are not too long together, and in one block but for what leads into it."""
+    if last == first:
+        return True
+    max_characters = min(MAX_MARK_CHARACTERS, MAX_MARK_SHARE * (sentences[-1].end - sentences[0].start))
+    leads = sentences[first].kind in {"question", "lead-in"}
+    n_borders = sentences[last].block - sentences[first].block
+    n_led_to = sentences[first + 1].block - sentences[first].block
+    is_one_block = n_borders == 0 or (leads and n_borders == n_led_to == 1)
+    return is_one_block and sentences[last].end - sentences[first].start <= max_characters
 
 
 # --- what is known of a sentence ----------------------------------------------------------------------------
@@ -146,29 +164,36 @@ MEANING_QUERY = re.compile(
     r"what (?:is|are|was|does|do)\b(?!.*\b(?:number|size|maximum|default|error)\b)", re.IGNORECASE
 )
 MEANING = re.compile(r"(.{2,60}?)\b(?:is|are|means|was|contains?|returns?|works?|holds?)\b")
+# A sentence that begins so does not stand alone.
+REFERS_BACK = re.compile(
+    r"(?:It|They|This|These|That|Those|He|She|Such|Otherwise|However|But|So|Then|Therefore|Er|Es|Sie|Dies\w*)\b"
+)
 EXAMPLE = _any_of(r"for\sexample for\sinstance e\.g zum\sBeispiel z\.\s?B")
 SHORT_CHARACTERS, LONG_CHARACTERS = 80, 300
 
 
 def features(
-    query: str, sentences: Sequence[Sentence], texts: Sequence[str], nearness: FloatArray
+    query: str, sentences: Sequence[Sentence], texts: Sequence[str], vectors: Vectors | None = None
 ) -> FloatArray:
     """The numbers of each sentence of a passage, (n, the number of weights), in the order of `WEIGHTS`.
 
-    ``texts`` are the sentences on one line each, ``nearness`` their cosines with the query.
+    ``texts`` are the sentences on one line each.  The first number is the cosine with the query; without
+    ``vectors`` it is the share of the query's words.
     """
     n = len(sentences)
-    share, around = shares(query, texts)
-    wanted = set(_stems(query, without=STOP_WORDS))
-    leads = [one.kind in {"question", "lead-in", "title"} for one in sentences]
+    nearness, has = compare(query, texts, vectors)
+    share, around = shares(has)
+    if vectors is None:
+        nearness = share
+    wanted = set(map(_stem, _query_words(query)))
+    continues = [0, *(one.block == before.block for before, one in pairwise(sentences))]
     columns = [
         nearness,
         share / (share.max() or 1.0),
         around,
-        np.concatenate([[0.0], (share * leads)[:-1]]),
+        np.concatenate([[0.0], share[:-1]]) * continues if REASON_QUERY.match(query) else np.zeros(n),
         [math.log(min(len(text), LONG_CHARACTERS) / SHORT_CHARACTERS + 0.1) for text in texts],
         [number == 0 for number in range(n)],
-        [one.kind == "code" for one in sentences],
         [one.kind == "question" for one in sentences],
         _matching(EXAMPLE, texts),
         _defining(wanted, texts) if MEANING_QUERY.match(query) else np.zeros(n),
@@ -187,77 +212,79 @@ def _matching(pattern: re.Pattern[str], texts: Sequence[str]) -> list[bool]:
 def _defining(wanted: set[str], texts: Sequence[str]) -> list[bool]:
     """Whether each says what something is, and names the query's words before."""
     found = map(MEANING.match, texts)
-    return [one is not None and bool(wanted & set(_stems(one[1]))) for one in found]
+    return [one is not None and bool(wanted & set(map(_stem, _words(one[1])))) for one in found]
 
 
 # --- shared words ------------------------------------------------------------------------------------------
 
 WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+")  # numbers such as 4.11.3 stay whole
 N_STEM_CHARACTERS = 6
-NAME_WEIGHT = 3.0  # a name or a number has no synonyms
-ADJACENT_WEIGHT = 0.5  # "8 GB" is not in "16 GB; 8 TB"
-
-Term = str | tuple[str, str]  # a word, or two words in a row
 
 
-def shares(query: str, texts: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-    """The share of the query's words and pairs of words that each sentence has, weighted by their rarity.
+def compare(
+    query: str, texts: Sequence[str], vectors: Vectors | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """The cosine of each text with the query, (n,), and how much it has of the query's words, (n, Q).
 
-    Two arrays (n,): of each sentence, and of each with its two neighbours.  Rarity is that among the
-    sentences, squared, so that words that distinguish them count.  Words in no sentence count as the rarest.
-    Stop words count only if the query has no others.
+    The vector of a text is the sum of those of its words.  It has a word wholly if it has one with the same
+    stem, else as much as the square of the cosine with the nearest of its words.
     """
-    stems = [_stems(text) for text in texts]
-    terms: list[set[Term]] = [{*of_sentence, *pairwise(of_sentence)} for of_sentence in stems]
-    weights = _weights(query, terms)
-    has = np.array([[term in one for one in terms] for term in weights], bool).reshape(
-        len(weights), len(terms)
-    )
+    of_texts = [_words(text) for text in texts]
+    words = [*dict.fromkeys(word for of_text in of_texts for word in of_text)]
+    number = {word: i for i, word in enumerate(words)}
+    rows = [[number[word] for word in of_text] for of_text in of_texts]
+    wanted = {_stem(word): word for word in reversed(_query_words(query))}
+    stems = [_stem(word) for word in words]
+    likeness = np.array([[one == stem for one in stems] for stem in wanted], float)
+    likeness = likeness.reshape(len(wanted), len(words))
+    nearness: FloatArray = np.zeros(len(texts), np.float32)
+    if vectors and wanted and words:  # by einsum: BLAS would give other bits for other shapes
+        of_words = np.array([vectors[word] for word in words])
+        of_query = _unit(np.array([vectors[word] for word in _words(query)]).sum(axis=0))
+        sums = np.array([_unit(of_words[of_text].sum(axis=0)) for of_text in rows])
+        nearness = np.einsum("nd,d->n", sums, of_query)
+        of_wanted = np.array([vectors[word] for word in wanted.values()])
+        likeness = np.maximum(likeness, np.maximum(np.einsum("qd,wd->qw", of_wanted, of_words), 0.0) ** 2)
+    has = [likeness[:, of_text].max(axis=1, initial=0.0) for of_text in rows]
+    return nearness, np.array(has).reshape(len(texts), len(wanted))
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    return vector / (np.linalg.norm(vector) or 1.0)
+
+
+def shares(has: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The share of the query's words that each sentence has, (n,), and that it has with its two neighbours.
+
+    ``has`` says how much each sentence has of each word, (n, Q).  A word counts by the square of the
+    logarithm of its rarity among the sentences; words in no sentence count as the rarest.
+    """
+    weights = np.log1p(len(has) / np.maximum(has.sum(axis=0), 1.0)) ** 2
+    weights /= weights.sum() or 1.0
     around = has.copy()
-    around[:, 1:] |= has[:, :-1]
-    around[:, :-1] |= has[:, 1:]
-    weighed = np.array([*weights.values()], np.float64)
-    weighed /= weighed.sum() or 1.0
-    return weighed @ has, weighed @ around
+    around[1:] = np.maximum(around[1:], has[:-1])
+    around[:-1] = np.maximum(around[:-1], has[1:])
+    return has @ weights, around @ weights
 
 
-def _weights(query: str, terms: Sequence[set[Term]]) -> dict[Term, float]:
-    n_with = Counter(term for of_sentence in terms for term in of_sentence)
-    stems, names = _stems(query), _names(query)
-    counted = set(_stems(query, without=STOP_WORDS)) or set(stems)
-    weights: dict[Term, float] = {
-        stem: math.log(1 + len(terms) / max(1, n_with[stem])) ** 2 * (NAME_WEIGHT if stem in names else 1)
-        for stem in sorted(counted)
-    }
-    pairs = {
-        pair: ADJACENT_WEIGHT * min(map(weights.__getitem__, pair))
-        for pair in pairwise(stems)
-        if {*pair} <= counted
-    }
-    return weights | pairs
+def _query_words(query: str) -> list[str]:
+    """The query's words but for stop words, unless there are no others."""
+    words = _words(query)
+    return [word for word in words if word not in STOP_WORDS] or words
 
 
-def _names(query: str) -> set[str]:
-    words = WORD.findall(query)
-    names = [word for i, word in enumerate(words) if _has_digit(word) or (i and word[0].isupper())]
-    return {stem for word in names for stem in _stems(word, without=STOP_WORDS)}  # "I" is no name
-
-
-def _has_digit(word: str) -> bool:
-    return not word.isalpha() and any(character.isdigit() for character in word)
-
-
-def _stems(text: str, *, without: frozenset[str] = frozenset()) -> list[str]:
-    """The first letters of the words, which stand for their stems; CJK text as pairs of characters."""
-    stems = []
+def _words(text: str) -> list[str]:
+    """The words of a text in lower case; CJK text as pairs of characters."""
+    words: list[str] = []
     for word in WORD.findall(text.casefold()):
-        if word in without:
-            continue
-        if CJK_RUN.search(word):
-            stems += bigrams(word)
-        else:
-            stems.append(word if _has_digit(word) else word[:N_STEM_CHARACTERS])
-    return stems
+        for part, is_cjk in cjk_parts(word):
+            words += bigrams(part) if is_cjk else [part]
+    return words
+
+
+def _stem(word: str) -> str:
+    """The first letters, which stand for the stem; all of a word with a digit."""
+    return word[:N_STEM_CHARACTERS] if word.isalpha() else word
 
 
 # --- places ------------------------------------------------------------------------------------------------

@@ -22,16 +22,17 @@ Kind = Literal["prose", "code", "question", "lead-in", "title", "aside", "headin
 
 
 class Sentence(NamedTuple):
-    """A sentence of a passage: its span, its kind, the number of its paragraph.
+    """A sentence of a passage: its span, its kind, the number of its block.
 
     A lead-in ends with a colon.  A title is a short line by itself with text below.  An aside is no answer:
     a caption, a reference, a greeting, the header of a mail or of a table, the name of another place.
+    A block is an item of a list, a row of a table, or else the lines between two blank ones.
     """
 
     start: int
     end: int
     kind: Kind
-    paragraph: int
+    block: int
 
 
 LINE_END = re.compile(r"\r\n|\r|\n")
@@ -41,7 +42,7 @@ INLINE_CODE = re.compile(r"(?<![:`])(`+)[^`]+\1(?![`_])")  # not the roles and l
 ADDRESS = re.compile(r"<?\bhttps?://[^\s>]+>?")
 MIN_WORDS_AT_ADDRESS = 3  # "More information: <address>" says nothing
 
-FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(\S*)")
+FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})[ \t]*(\S*)")
 UNDERLINE = re.compile(r"([^\w\s])\1{2,}[ \t]*")
 TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{3,}[-:| \t]*")
 ATX_HEADING = re.compile(r" {0,3}#{1,6}[ \t]")
@@ -60,11 +61,11 @@ MARKS = re.compile(  # at the beginning of such a line
 )
 DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+([\w:-]+)::(?:[ \t]+\S*)?[ \t]*")  # reStructuredText's
 TARGET_OR_OPTION = re.compile(r"[ \t]*(?:\.\.[ \t]+_.*:.*|:[\w-]+:(?:[ \t]+\S*)?[ \t]*)")
-PROSE_DIRECTIVES = frozenset(
+CODE_DIRECTIVES = frozenset(  # what is indented below other directives is read as prose
     """
-    note warning tip important caution hint seealso attention danger versionadded versionchanged deprecated
-    rst-class container topic only
-    """.split()  # noqa: SIM905 - one per line would be 16 lines
+    code code-block sourcecode parsed-literal literalinclude highlight prompt ipython testcode testoutput
+    testsetup testcleanup doctest raw math productionlist graphviz digraph mermaid toctree
+    """.split()  # noqa: SIM905 - one per line would be 18 lines
 )
 
 FIELD = re.compile(r"[ \t]+\S|[\w\"'][\w .\"'/-]*[:=]|-(?:[ \t]|$)|[#\[\]{}]|[ \t]*$")
@@ -93,8 +94,9 @@ ASIDE = re.compile(
     r"""(?: (?:Figure|Fig\.|Table|Listing|Abbildung|Abb\.|Tabelle)\s+\d+[.:].*           # captions
       | \[[\w#]+\]_?\s.* | \[\^[\w-]+\]:.* | [A-Z][\w'-]+,\s(?:[A-Z]\.[ ]?)+.*\(\d{4}\).*     # references
       | (?:Dear|Hi|Hello|Hallo|Liebe[rs]?|Sehr\s+geehrte\w*)\b[^.!?,]{0,40}[,!]?          # greetings
-      | (?:(?:Best|Kind|Many|Warm)\s)?(?:wishes|regards|Regards|Thanks|Cheers)\b[^.]{0,20}
-      | Mit\s(?:freundlichen|besten)\sGrüßen,? | (?:Viele|Beste|Liebe)\sGrüße,?
+      | (?:(?:Best|Kind|Many|Warm)\s)?(?:wishes|regards|Regards|Thanks|Cheers)\b[^.\n]{0,20}
+        (?:\n[^.\n]{0,40}){0,3}                                                          # and a signature
+      | (?:Mit\s(?:freundlichen|besten)\sGrüßen|(?:Viele|Beste|Liebe)\sGrüße),?(?:\n[^.\n]{0,40}){0,3}
       | On\s.*\swrote: | Am\s.*\sschrieb\s.*:
       | (?:See|Siehe)\s(?:also|auch)\b.* | (?:More|Further)\s(?:information|reading)\b.*    # pointers
       | (?:(?:Prev|Previous|Next|Up|Home)\b[\s|]*)+
@@ -102,6 +104,7 @@ ASIDE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 MAX_TITLE_WORDS = 10
+NO_TITLE = re.compile(r": |[/\\=_{}$<>|]|\s--?\w")  # "October: added proxies", "borg list /mnt"
 MAX_ASIDE_CHARACTERS = 200
 LOWER_START = re.compile(r"(?<=[a-z0-9)]{3}[.!?])\s+(?=[a-z])")
 
@@ -160,6 +163,7 @@ class _Unit(NamedTuple):
     is_code: bool
     is_aside: bool
     paragraph: int
+    block: int
 
 
 class _Units:
@@ -171,11 +175,12 @@ class _Units:
         self._text = text
         self._titles = {_title(part) for part in heading.split(" > ")} - {""}
         self._paragraph = 0
+        self._block = 0
         self._is_open = False  # whether the next line may continue the last unit
         self._is_comment = False  # whether the last unit is a comment
         self._is_line_by_line = False  # whether each line of this paragraph is a unit
         self._is_labelled = False  # whether its lines with labels are
-        self._is_fenced = self._begins_fenced(start)
+        self._fence = fence_before([text[a:b] for a, b in _lines(text, start)])
         self._code_margin: int | None = None  # lines of the open literal block are indented more than this
         for paragraph, is_docstring in _paragraphs(text, start):
             lines = [text[start:end] for start, end in paragraph]
@@ -183,6 +188,7 @@ class _Units:
             self._is_line_by_line = not is_docstring and _is_line_by_line(lines)
             self._is_labelled = _n_matching(LABEL, lines) >= MIN_LABELS
             is_mail = _n_matching(MAIL_HEADER, lines) >= MIN_MAIL_HEADERS
+            n_before = len(self.units) + len(self.headings)
             for (start, end), below in zip(paragraph, [*lines[1:], ""], strict=True):
                 if is_mail and MAIL_HEADER.match(text, start, end):
                     self._put(start, end, is_aside=True)
@@ -190,28 +196,26 @@ class _Units:
                     self._add(start, end, below, is_code)
             self._is_open = self._is_comment = False
             self._paragraph += 1
+            self._block += len(self.units) + len(self.headings) > n_before  # not after a directive alone
 
     def sentences(self) -> list[Sentence]:
         """The units' sentences."""
-        found = []
+        found: list[Sentence] = []
         paragraphs = [unit.paragraph for unit in self.units]
         for unit in self.units:
             is_alone = paragraphs.count(unit.paragraph) == 1 and unit.paragraph != paragraphs[-1]
             is_aside = unit.is_aside or _is_aside(self._text, unit)
             for span in _split(self._text, unit.start, unit.end, is_code=unit.is_code):
                 kind = "aside" if is_aside else _kind(self._text[slice(*span)], unit.is_code)
-                if kind == "prose" and is_alone and span[1] >= unit.end and _is_title(self._text, *span):
+                is_led_to = bool(found) and found[-1].kind == "lead-in"
+                is_short_line = is_alone and not is_led_to and span[1] >= unit.end
+                if kind == "prose" and is_short_line and _is_title(self._text, *span):
                     kind = "title"
-                found.append(Sentence(*span, kind, unit.paragraph))
+                found.append(Sentence(*span, kind, unit.block))
         return found
 
-    def _begins_fenced(self, start: int) -> bool:
-        """Whether a fence was opened before the passage: an odd number, the first without a language."""
-        fences = [found for a, b in _lines(self._text, start) if (found := FENCE.match(self._text, a, b))]
-        return len(fences) % 2 == 1 and not fences[0][1]
-
     def _put(self, start: int, end: int, *, is_code: bool = False, is_aside: bool = False) -> None:
-        self.units.append(_Unit(start, end, is_code, is_aside, self._paragraph))
+        self.units.append(_Unit(start, end, is_code, is_aside, self._paragraph, self._block))
 
     def _continue(self, end: int) -> None:
         self.units[-1] = self.units[-1]._replace(end=end)
@@ -220,14 +224,16 @@ class _Units:
         line = self._text[start:end]
         was_open, self._is_open = self._is_open, False
         was_comment, self._is_comment = self._is_comment, False
-        if FENCE.match(line):
-            self._is_fenced = not self._is_fenced
-        elif not LETTER_OR_DIGIT.search(line):
+        above = LINE_END.split(self._text[slice(*self.units[-1][:2])])[-1] if was_open else ""
+        fence, self._fence = self._fence, fence_after(line, self._fence, above)
+        if self._fence != fence:
+            return
+        if not LETTER_OR_DIGIT.search(line):
             if was_open and UNDERLINE.fullmatch(line) and self._is_one_line():
                 self.headings.append(self.units.pop()[:2])
-        elif TARGET_OR_OPTION.fullmatch(line) and not self._is_fenced:
+        elif TARGET_OR_OPTION.fullmatch(line) and not self._fence:
             return
-        elif self._is_fenced or self._is_literal(line) or is_code:
+        elif self._fence or self._is_literal(line) or is_code:
             self._is_comment = _is_comment(line, was_comment=was_comment)
             if was_comment and self._is_comment:
                 self._continue(end)
@@ -238,21 +244,22 @@ class _Units:
         elif _is_header(line, below) or (line.lstrip().startswith("|") and TABLE_RULE.fullmatch(below)):
             self._put(start, end, is_aside=True)
         elif directive := DIRECTIVE.fullmatch(line):
-            self._code_margin = None if directive[1] in PROSE_DIRECTIVES else _indentation(line)
+            self._code_margin = _indentation(line) if directive[1] in CODE_DIRECTIVES else None
         else:
             self._add_prose(start, end, line, was_open)
 
     def _add_prose(self, start: int, end: int, line: str, was_open: bool) -> None:
+        is_item_or_row = ITEM_OR_ROW.match(line) is not None or _is_row(line)
         is_apart = (
-            self._is_line_by_line
-            or ITEM_OR_ROW.match(line)
+            is_item_or_row
+            or self._is_line_by_line
             or FIELD_OR_ARGUMENT.match(line)
             or (self._is_labelled and LABEL.match(line))
-            or _is_row(line)
         )
         if was_open and not is_apart:
             self._continue(end)
         else:
+            self._block += is_item_or_row
             self._put(start, end)
         if line.rstrip().endswith("::"):
             self._code_margin = _indentation(line)
@@ -269,6 +276,30 @@ class _Units:
         if self._code_margin is not None and _indentation(line) <= self._code_margin:
             self._code_margin = None
         return self._code_margin is not None
+
+
+def fence_before(lines: Sequence[str]) -> str:
+    """The fence opened before the passage: its last fence is open, and its first names no language."""
+    first, fence = None, ""
+    for above, line in pairwise(["", *lines]):
+        before, fence = fence, fence_after(line, fence, above)
+        if fence != before and first is None:
+            first = FENCE.match(line)
+    return first[1] if first and fence and not first[2] else ""
+
+
+def fence_after(line: str, fence: str, above: str) -> str:
+    """The fence that is open after a line, given the one open before it; empty where none is.
+
+    A line of one sign below a title that is no longer opens none: it underlines the title.
+    """
+    found = FENCE.match(line)
+    n_signs = len(line.rstrip())
+    if found is None or (not fence and n_signs > 3 and not found[2] and 0 < len(above.strip()) <= n_signs):
+        return fence
+    if not fence:
+        return found[1]
+    return "" if found[1].startswith(fence) and not found[2] else fence
 
 
 def _is_aside(text: str, unit: _Unit) -> bool:
@@ -296,6 +327,7 @@ def _is_title(text: str, start: int, end: int) -> bool:
     return (
         not LINE_END.search(sentence)
         and sentence[-1] not in ".!?:;,。！？"
+        and not NO_TITLE.search(sentence)
         and len(sentence.split()) <= MAX_TITLE_WORDS
         and not _is_row(sentence)
         and not ITEM_OR_ROW.match(text, text.rfind("\n", 0, start) + 1, end)

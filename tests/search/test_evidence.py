@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -12,20 +14,21 @@ from hypothesis import strategies as st
 
 from minisearch.results import Evidence
 from minisearch.search.evidence import (
-    ADJACENT_WEIGHT,
     MAX_MARK_CHARACTERS,
     MAX_MARK_SHARE,
     MAX_SENTENCES,
-    NAME_WEIGHT,
     WEIGHTS,
     Encode,
     best_sentences,
+    compare,
     evidence,
     features,
     place,
     shares,
+    vectors_of,
 )
-from minisearch.search.sentences import kinds_of_sentences, sentences
+from minisearch.search.sentences import kinds_of_sentences
+from minisearch.types import FloatArray
 from tests.fakes import HashingEncoder
 
 # --- the best of them ----------------------------------------------------------------------------------
@@ -126,9 +129,51 @@ def test_a_mark_is_a_run_of_few_sentences_and_not_too_long(query: str, texts: li
         texts, best_sentences(query, texts, word_vectors=HashingEncoder().encode), strict=True
     ):
         assert 0 <= start <= end <= len(text) and score is not None
-        inside = [span for span in sentences(text) if start <= span[0] and span[1] <= end]
-        assert len(inside) <= MAX_SENTENCES
+        inside = [one for one in kinds_of_sentences(text) if start <= one.start and one.end <= end]
+        assert len(inside) <= MAX_SENTENCES or inside[-1].kind == "code"
         assert len(inside) <= 1 or end - start <= min(MAX_MARK_CHARACTERS, MAX_MARK_SHARE * len(text))
+
+
+PIECES = [
+    "Red foxes.",
+    "A den is here.",
+    "Why?",
+    "As follows:",
+    "- an item",
+    "2. two",
+    "| a | b |",
+    "\n",
+    "\n\n",
+]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES), min_size=1), st.sampled_from(["red fox", "why is a den", "item b"]))
+def test_a_mark_leaves_its_paragraph_item_or_row_only_after_what_leads_on(
+    pieces: list[str], query: str
+) -> None:
+    found = marked(query, "\n".join(pieces))
+    lines = [line for line in found.split("\n") if line.strip()]
+    borders = [
+        number
+        for number, (above, line) in enumerate(pairwise(lines))
+        if f"{above}\n{line}" not in found or line.lstrip()[:1] in {"-", "2", "|"}
+    ]
+    assert borders in ([], [0])
+    assert not borders or lines[0].endswith((":", "?"))
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "expected"),
+    [
+        ("how to pack", "To pack it, do:\n\n```\ntar c a\ntar r b\n```\n\nDone.", "tar c a\ntar r b"),
+        ("what buzzes", "What buzzes?\n\nA pencil. It lies inside.\n\nSend me the bill.", "A pencil."),
+    ],
+)
+def test_what_leads_on_is_marked_with_what_it_leads_to(query: str, text: str, expected: str) -> None:
+    found = marked(query, text)
+    assert found.startswith(text.split("\n")[0]) and expected in found
+    assert "Done" not in found and "bill" not in found
 
 
 @EITHER
@@ -149,7 +194,9 @@ def test_the_mark_of_a_passage_does_not_depend_on_what_stands_beside_it(word_vec
 def test_the_score_is_the_cosine_of_the_nearest_sentence_in_the_mark() -> None:
     text, encode = "The red fox sleeps in a den.", HashingEncoder().encode
     ((_, _, score),) = best_sentences("red fox", [text], word_vectors=encode)
-    assert score == pytest.approx(float(encode(["red fox"])[0] @ encode([text])[0]), abs=1e-6)
+    of_query, of_text = (encode(words.split()).sum(axis=0) for words in ("red fox", text.lower().rstrip(".")))
+    cosine = of_query @ of_text / np.linalg.norm(of_query) / np.linalg.norm(of_text)
+    assert score == pytest.approx(float(cosine), abs=1e-6)
     assert best_sentences("red fox", [text])[0][2] is None
 
 
@@ -165,7 +212,7 @@ def test_no_passages_and_empty_ones_have_marks_too() -> None:
 def known(query: str, text: str, name: str) -> list[float]:
     found = kinds_of_sentences(text)
     texts = [text[one.start : one.end] for one in found]
-    columns = features(query, found, texts, np.zeros(len(found)))
+    columns = features(query, found, texts)
     assert columns.shape == (len(found), len(WEIGHTS))
     return columns[:, [*WEIGHTS].index(name)].tolist()
 
@@ -174,9 +221,9 @@ def known(query: str, text: str, name: str) -> list[float]:
     ("query", "text", "name", "expected"),
     [
         ("red fox", "Foxes. A red fox. Red.", "words", None),
-        ("red fox", "Is there a red fox? In the den.", "words of the lead-in", [0, 1]),
+        ("why a red fox", "A red fox. It rains.\n\nA den.", "words before, for a reason", [0, 1, 0]),
+        ("who is a red fox", "A red fox. It rains.", "words before, for a reason", [0, 0]),
         ("fox", "One. Two.", "is first", [1, 0]),
-        ("fox", "Do:\n```\nrm -r x\n```", "is code", [0, 1]),
         ("fox", "A fox? Yes.", "is a question", [1, 0]),
         ("fox", "For example, a fox. A den.", "is an example", [1, 0]),
         ("what is a fox", "A fox is red. It is a den.", "defines", [1, 0]),
@@ -194,55 +241,59 @@ def test_each_number_says_what_its_name_says(
     assert found == expected if expected else found[1] == max(found) == 1 > found[2] > 0
 
 
-@pytest.mark.parametrize("query", ["", "  ", "...", "what is it"])
+def share(query: str, texts: list[str]) -> list[float]:
+    return shares(compare(query, texts)[1])[0].tolist()
+
+
+@EITHER
+@pytest.mark.parametrize("query", ["", "  ", "..."])
 @pytest.mark.parametrize("texts", [[], ["", "A fox."]])
-def test_nothing_shared_is_nothing(query: str, texts: list[str]) -> None:
-    for found in shares(query, texts):
+def test_nothing_shared_is_nothing(query: str, texts: list[str], word_vectors: Encode | None) -> None:
+    vectors = word_vectors and vectors_of(query, texts, word_vectors)
+    for found in shares(compare(query, texts, vectors)[1]):
         assert found.tolist() == [0.0] * len(texts)
 
 
-def test_words_count_by_their_rarity_and_those_that_stand_together_once_more() -> None:
-    alone, around = shares("the red foxes", ["A red fox.", "The foxes are red.", "Red foxes!", "It is."])
-    red, foxes = math.log(1 + 4 / 3) ** 2, math.log(1 + 4 / 2) ** 2  # in 3 and 2 of 4 sentences
-    whole = red + foxes + ADJACENT_WEIGHT * min(red, foxes)
-    assert alone == pytest.approx([red / whole, (red + foxes) / whole, 1, 0])
-    assert around == pytest.approx([(red + foxes) / whole, 1, 1, 1])
+def test_words_count_by_their_rarity() -> None:
+    texts = ["A red fox.", "The foxes are red.", "Redfoxes!", "It is."]
+    alone, around = shares(compare("the red fox", texts)[1])
+    red, fox = math.log(1 + 4 / 2) ** 2, math.log(1 + 4) ** 2  # in 2 and 1 of 4 sentences
+    assert alone == pytest.approx([1, red / (red + fox), 0, 0])
+    assert around == pytest.approx([1, 1, red / (red + fox), 0])
 
 
 def test_function_words_count_where_there_are_no_others() -> None:
-    assert shares("what is it", ["It is.", "A fox."])[0][0] > 0
-    assert shares("are dogs allowed", ["Cats are here.", "Dogs."])[0][0] == 0
+    assert share("what is it", ["It is.", "A fox."])[0] > 0
+    assert share("are dogs allowed", ["Cats are here.", "Dogs."])[0] == 0
 
 
 def test_words_that_are_nowhere_take_their_part() -> None:
-    (with_all, *_), (with_some, *_) = (
-        shares(query, ["A red fox."])[0] for query in ("red fox", "red fox gym")
-    )
+    with_all, with_some = (share(query, ["A red fox."])[0] for query in ("red fox", "red fox gym"))
     assert with_all == pytest.approx(1) and 0 < with_some < 0.8
 
 
-@pytest.mark.parametrize("name", ["E23", "4.11.3", "2,315.40", "Bonn"])
-def test_names_and_numbers_count_more_and_are_compared_whole(name: str) -> None:
-    word = math.log(1 + 2) ** 2
-    whole = word * (1 + NAME_WEIGHT + ADJACENT_WEIGHT)
-    alone, _ = shares(f"pump {name}", [f"See {name}.", "A pump."])
-    assert alone == pytest.approx([word * NAME_WEIGHT / whole, word / whole])
-
-
 def test_a_number_is_not_part_of_another() -> None:
-    assert shares("4.11.3", ["Version 4.11.2 and 11.3.", "We have 4.11.3."])[0].tolist() == [0, 1]
-
-
-def test_a_capital_at_the_beginning_makes_no_name() -> None:
-    texts = ["Dogs.", "Ada."]
-    for query, ratio in (("Dogs ada", 1), ("Dogs Ada", NAME_WEIGHT), ("dogs I ada", 1)):
-        alone, _ = shares(query, texts)
-        assert alone[1] == pytest.approx(ratio * alone[0]), query
+    assert share("4.11.3", ["Version 4.11.2 and 11.3.", "We have 4.11.3."]) == [0, 1]
 
 
 def test_endings_are_cut_and_cjk_is_compared_by_pairs() -> None:
-    assert shares("serviced", ["The service."])[0].tolist() == [1]
-    assert shares("昆布", ["昆布を出す。", "水を入れる。"])[0].tolist() == [1, 0]
+    assert share("serviced", ["The service."]) == [1]
+    assert share("昆布", ["昆布を出す。", "水を入れる。"]) == [1, 0]
+
+
+def test_words_of_like_meaning_count_by_the_square_of_their_cosine() -> None:
+    meanings = {"lift": [1.0, 0.0], "elevator": [0.8, 0.6], "garden": [-0.6, 0.8]}
+
+    def word_vectors(texts: Sequence[str]) -> FloatArray:
+        return np.array([meanings.get(text, [0.0, 1.0]) for text in texts])
+
+    texts = ["Elevator.", "Lifts!", "garden"]
+    _, has = compare("lift", texts, vectors_of("lift", texts, word_vectors))
+    assert has == pytest.approx(np.array([[0.64], [0.0], [0.0]]))
+    _, has = compare("lifts", ["Lift", "LIFTS"])
+    assert has.tolist() == [[0.0], [1.0]]
+    nearness, _ = compare("lift", ["elevator", "x"], vectors_of("lift", ["elevator", "x"], word_vectors))
+    assert nearness == pytest.approx([0.8, 0.0])
 
 
 # --- places --------------------------------------------------------------------------------------------

@@ -120,6 +120,9 @@ def test_a_plain_heading_is_known_by_the_path_of_titles() -> None:
             "ls -l|cat x|And\nso on.",
         ),
         (".. versionadded:: 2.4 It can\n   do so.", "2.4 It can\n   do so."),
+        (".. function:: f(x)\n\n   Return x (or\n   more). Or less.", "Return x (or\n   more).|Or less."),
+        ("plain\n`````\n\nNames and\npasswords.\n\nmore\n~~~~\n\nOr\nnot.", "Names and\npasswords.|Or\nnot."),
+        ("````\n}\nls x\n````\nAfter\nit.", "ls x|After\nit."),
         (
             ".. note::\n   It goes\n   on.",
             "It goes\n   on.",
@@ -237,12 +240,48 @@ def test_questions_lead_ins_and_titles_are_told_from_answers() -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    ["October: added proxies", "borg list /mnt/repo", "tar --exclude=logs cf x"],
+)
+def test_labels_and_commands_are_no_titles(line: str) -> None:
+    assert kinds(f"{line}\n\nThe rest follows.")[0] == (line, "prose")
+
+
+def test_what_a_lead_in_leads_to_is_no_title() -> None:
+    assert kinds("Do this:\n\nPack the logs\n\nThen go.")[1] == ("Pack the logs", "prose")
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        ("One. Two\nwrapped. Three.\n\nFour.", ["One.|Two\nwrapped.|Three.", "Four."]),
+        ("As follows:\n- one. More\n- two", ["As follows:", "one.|More", "two"]),
+        ("| a | b |\n| c | d |", ["a | b", "c | d"]),
+        ("Host: a; Disk: 1\nHost: b; Disk: 2", ["Host: a; Disk: 1", "Host: b; Disk: 2"]),
+        ("Run it:\n```\nls a\nls b\n```", ["Run it:|ls a|ls b"]),
+        ("tom: is ill\nana: is here", ["tom: is ill|ana: is here"]),
+    ],
+)
+def test_paragraphs_items_and_rows_are_blocks(text: str, blocks: list[str]) -> None:
+    found: dict[int, list[str]] = {}
+    for one in kinds_of_sentences(text):
+        found.setdefault(one.block, []).append(text[one.start : one.end])
+    assert ["|".join(block) for block in found.values()] == blocks
+
+
+def test_a_directive_does_not_part_code_from_what_leads_to_it() -> None:
+    first, second = kinds_of_sentences("Run it:\n\n.. code-block:: sh\n\n   ls -l\n   ls")[:2]
+    assert (first.kind, second.kind) == ("lead-in", "code") and second.block == first.block + 1
+
+
+@pytest.mark.parametrize(
     "aside",
     [
         "Figure 2. The drip tray.",
         "Dear all,",
         "Hi Piet,",
         "Best wishes,\nHannah",
+        "Kind regards\nVerena Koch\nProperty management",
         "Mit freundlichen Grüßen",
         "On Mon, 13 Jan 2025, Piet wrote:",
         "From: Ana <ana@x.example>\nSubject: Pump\nDate: Tue, 14 Jan 2025",
