@@ -73,7 +73,11 @@ CONFIDENT_FROM = 0.4
 
 # A passage with every word of the query once has about this share of a perfect match, or more, and is a clear
 # answer unless its estimate is very low: words of one passage alone, such as names, mean little to the model.
-WORDS_FROM, NEAR_ENOUGH = 0.33, 0.1
+# In a query of one or two words the estimate says nothing against it.
+WORDS_FROM, NEAR_ENOUGH, FEW_WORDS = 0.33, 0.1, 2
+
+# Until the first indexing run has ended, the baseline is that of a usual index.
+USUAL_BASELINE = ScoreBaseline(generic=(0.24, 0.4), own=(0.6, 0.75), n_documents=0)
 
 
 def heights(cosine: float, baseline: ScoreBaseline) -> tuple[float, float]:
@@ -116,14 +120,19 @@ def _meaning(cosine: float | None, baseline: ScoreBaseline | None) -> float:
     return sum(heights(cosine, baseline))
 
 
-def relevances(ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode) -> list[float]:
-    """The estimate for each candidate, in [0, 1]; none is above the one before it."""
+def relevances(
+    ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode, *, n_words: int = FEW_WORDS + 1
+) -> list[float]:
+    """The estimate for each candidate, in [0, 1]; none is above the one before it.
+
+    ``n_words`` is the number of the query's words without stop words.
+    """
     logits = (signals(ranking, baseline, mode) * np.array(WEIGHTS[mode], np.float32)).sum(axis=1)
     estimates = 1 / (1 + np.exp(-logits))
     if mode == "hybrid":
         words = np.array([trace.words or 0.0 for trace in ranking.traces])
         by_words = CONFIDENT_FROM + (1 - CONFIDENT_FROM) * (words - WORDS_FROM) / (1 - WORDS_FROM)
-        has_words = (words >= WORDS_FROM) & (estimates >= NEAR_ENOUGH)
+        has_words = (words >= WORDS_FROM) & ((estimates >= NEAR_ENOUGH) | (n_words <= FEW_WORDS))
         estimates = np.where(has_words, np.maximum(estimates, by_words), estimates)
     found: list[float] = np.minimum.accumulate(estimates).tolist()
     return found

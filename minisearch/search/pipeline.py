@@ -115,8 +115,10 @@ class Pipeline:
         if allowed_ids is not None and exclude is not None:
             allowed_ids, exclude = np.setdiff1d(allowed_ids, exclude), None
         lexical = exact = None
+        n_words = 0
         if options.mode != "dense":
             words = lexical_query(query.text, self.snapshot)
+            n_words = sum(len(group.terms) for group in words.groups if group.is_content)
             lexical = self.snapshot.lexical(words, MAX_HITS, where=allowed_ids, exclude=exclude)
             if not self.is_readable and len(lexical):
                 vector = None
@@ -141,7 +143,7 @@ class Pipeline:
             if len(groups) >= options.k or ranking.is_complete or has_every_document:
                 break
             n *= 4
-        relevance = self._relevances(candidates, query, vector, options.mode)
+        relevance = self._relevances(candidates, query, vector, options.mode, n_words)
         wanted = _pattern_of(_words(query)) if options.evidence else None
         results = self._results(groups, ranking, chunks, relevance, wanted)
         if options.evidence and results:
@@ -195,7 +197,7 @@ class Pipeline:
     # --- results -------------------------------------------------------------------------------------------
 
     def _relevances(
-        self, candidates: Ranking, query: Query, vector: FloatArray | None, mode: Mode
+        self, candidates: Ranking, query: Query, vector: FloatArray | None, mode: Mode, n_words: int
     ) -> list[float]:
         """The relevance of the first result, of the second, and so on; none without a baseline.
 
@@ -204,7 +206,7 @@ class Pipeline:
         if self.baseline is None:
             return []
         used = "lexical" if vector is None else mode
-        found = relevances(candidates, self.baseline if self.is_readable else None, used)
+        found = relevances(candidates, self.baseline if self.is_readable else None, used, n_words=n_words)
         if used == "hybrid" and lacks_exact_token(query.text, self.snapshot):
             # What is near to an unknown code is another code.
             return [min(one, BELOW_CONFIDENT) for one in found]

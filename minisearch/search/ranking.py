@@ -28,7 +28,7 @@ from minisearch.stores.base import (
     Where,
     inverse_document_frequency,
 )
-from minisearch.text import STOP_WORDS, bigrams, cjk_parts, normalised_words
+from minisearch.text import CJK_RUN, STOP_WORDS, bigrams, cjk_parts, normalised_words
 from minisearch.types import FloatArray, Hits, IntArray
 
 # How much a word counts in each column.  A title says in a few words what the whole document is about.
@@ -70,6 +70,7 @@ EXACT_TOKEN = re.compile(
     | [A-Z]{2,}[a-z]\w+ | (?:[A-Z][a-z]+){3,}               # HTTPError, FooBarError
     | (?=.*\d)(?=.*[A-Z])[^\W\d_]\w*(?:-\w+)+              # SHP-7, CVE-2021-44228
     | [A-Z]{1,4}\d{3,}                                       # KB5034441, E1234
+    | (?=(?:.*\d){2})(?=(?:.*[A-Z]){2})[A-Z\d]{5,}           # 6KQ2VN
     | 0x[0-9a-fA-F]+ | (?=.*[a-f])(?=.*\d)[0-9a-f]{7,}       # addresses and hashes
     | v?\d+(?:\.\d+){2,}                                    # 4.11.3
     """,
@@ -78,6 +79,8 @@ EXACT_TOKEN = re.compile(
 # Often names that everyone knows (GitHub, covid-19): exact only in a query of hardly any other words.
 MAYBE_EXACT_TOKEN = re.compile(r"[^\W\d_]*[a-z][A-Z]\w*|(?=.*\d)[^\W\d_]\w*(?:-\w+)*")
 MAX_OTHER_WORDS = 1
+MAX_WORDS_WITH_NAME = 6  # of a query in which a rare capitalised word may be a name
+NAME_SHARE = 0.1
 SURROUNDING_SIGNS = ".,;:!?()[]{}<>'\"`“”‘’«»"
 MAX_EXACT, MAX_TOKEN_CHARACTERS = 4, 100
 MAX_NAMED = 3
@@ -212,6 +215,17 @@ def _exact_terms(text: str, *, is_strict: bool) -> list[Term]:
     ][:MAX_EXACT]
 
 
+def _names(text: str) -> list[Term]:
+    """A text's only word, or the capitalised words within it: a model splits rare names into pieces."""
+    words = [word for word in normalised_words(text) if word.lower() not in STOP_WORDS]
+    if len(words) == 1:
+        return [Term((words[0],))] if CJK_RUN.search(words[0]) is None else []
+    if len(words) > MAX_WORDS_WITH_NAME:
+        return []
+    inner = normalised_words(text)[1:]
+    return [Term((word,)) for word in words if word in inner and word[0].isupper() and word[1:].islower()]
+
+
 def lacks_exact_token(text: str, snapshot: Snapshot) -> bool:
     """Whether a text has an exact token that no chunk has, such as an unknown error code."""
     return 0 in snapshot.term_counts(_exact_terms(text, is_strict=True))
@@ -222,9 +236,12 @@ def exact_hits(
 ) -> Hits | None:
     """The chunks with a rare exact token of the text; None if it has none.
 
-    The scores are shares of the tokens, weighted by their idf: 1 for a chunk with all of them.
+    The scores are shares of the tokens, weighted by their idf: 1 for a chunk with all of them.  Rare words
+    that may be names count in their place if there are none, with `NAME_SHARE` of the score: they come first
+    too, but are less of an answer.
     """
-    terms = _exact_terms(text, is_strict=False)
+    tokens = _exact_terms(text, is_strict=False)
+    terms = tokens or _names(text)
     _, n_chunks = snapshot.counts()
     limit = max(FEW_PASSAGES, SHARE_OF_PASSAGES * n_chunks)
     rare = {
@@ -233,7 +250,7 @@ def exact_hits(
         if 0 < count <= limit
     }
     scores: dict[int, float] = {}
-    total = sum(rare.values())
+    total = sum(rare.values()) / (1.0 if tokens else NAME_SHARE)
     for term, idf in rare.items():
         query = LexicalQuery(text, (TermGroup((term,)),), (1.0, 1.0, 1.0), 1.0, 1.0)
         for id_ in snapshot.lexical(query, n_chunks, where=where, exclude=exclude).ids.tolist():

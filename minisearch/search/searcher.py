@@ -23,6 +23,7 @@ from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation, check_model_folder, real_path
 from minisearch.results import Query, SearchOptions, SearchResults
+from minisearch.search.confidence import USUAL_BASELINE
 from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
 from minisearch.search.query import checked_query, is_number, literal_query, parse_query
@@ -291,7 +292,7 @@ class Searcher:
         self, store: LocalStore, encoder: Encoder | None, options: SearchOptions, query: Query | None
     ) -> Pipeline:
         """The pipeline over the snapshot that the store is in."""
-        baseline = Manifest.read(store, self._location.folder).baseline
+        baseline = Manifest.read(store, self._location.folder).baseline or USUAL_BASELINE
         uses_vectors = options.mode != "lexical" or options.diverse is not None
         rerank = None
         if options.rerank is not None:

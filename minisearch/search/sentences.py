@@ -51,9 +51,10 @@ NUMBERING = (  # not a German date
     r"\d{1,9}[.)](?![ \t]+(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November"
     r"|Dezember)\b)"
 )
-ITEM_OR_ROW = re.compile(rf"[ \t]*(?:(?:[-*+•]|#\.|[a-z]\)|o(?=[ \t]+[a-z])|{NUMBERING})[ \t]|\|)")
+ITEM_OR_ROW = re.compile(rf"[ \t]*(?:(?:[-*+•]|\[[ xX]\]|#\.|[a-z]\)|o(?=[ \t]+[a-z])|{NUMBERING})[ \t]|\|)")
 FIELD_OR_ARGUMENT = re.compile(r"[ \t]*(?::\w[\w \t]*:|\w+[ \t]?\([^()\n]*\):)[ \t]+\S")  # ":param x: y"
-LABEL = re.compile(r"[ \t]*(?:[\w*'-]+[ \t]--?(?=[ \t])|\w+:)[ \t]+\S")  # "tom: y", "x -- y"
+# "tom: y", "x -- y", and columns such as "bike lock    7-0-3-9"
+LABEL = re.compile(r"[ \t]*(?:[\w*'-]+[ \t]--?(?=[ \t])|\w+:|\w\S*(?:[ ]\S+){0,3}[ ]{2})[ \t]+\S")
 MIN_LABELS = 2
 MARKS = re.compile(  # at the beginning of such a line
     rf"[ \t]*(?:(?:[-*+•>#]+|#\.|[a-z]\)|o(?=[ \t]+[a-z])|{NUMBERING}|//+|\.\.[ \t]+[\w-]+::)[ \t]+"
