@@ -244,11 +244,17 @@ def section(
 ) -> Passage:
     """The section around a line of a document, or a few passages of it; without a line all of the document.
 
-    ``passages`` are all those of the document, in order.  ``page`` is the number of a page, or the number or
-    the name of a sheet, whose rows are meant; by default the first sheet with such a row.  Raises InputError
-    as `passages_at`.
+    ``passages`` are all those of the document, in order.  Without a line, ``page`` is the page or slide to
+    return, with the whole of the passages that are partly on it.  With a line it is the number or the name of
+    a sheet, whose rows are meant; by default the first sheet with such a row.  Raises InputError as
+    `passages_at`, and for a page without text.
     """
     at = passages_at(passages, path, line)
+    if line is None and isinstance(page, int):
+        on_page = [one for one in at if (one.page or 0) <= page <= (one.page or 0) + len(one.page_breaks)]
+        if not on_page:
+            raise InputError(f"{path} has nothing on page {page}: its last passage is on page {at[-1].page}")
+        return replace(joined(on_page, path), page=page)
     if isinstance(page, str):
         page = next((one.page for one in at if one.heading.split(" > ")[0] == page), None)
     if line is not None or page is not None:

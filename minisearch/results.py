@@ -203,6 +203,7 @@ CITED_PLACE = re.compile(
     r"(.+\.\w+)(?: (?:p\.|slide) (?P<page>\d{1,9})| paragraphs? (?P<paragraph>\d{1,9})(?:-\d+)?"
     r"| sheet (?P<sheet>.+), rows? (?P<row>\d{1,9})(?:-\d+)?)"
 )
+NUMBERED_PAGE = re.compile(r"(.+\.(?:pdf|pptx|pptm|ppsx)):(\d{1,9})", re.IGNORECASE)
 
 
 def cited_place(name: str) -> tuple[str, int | None, int | str | None] | None:
@@ -210,9 +211,13 @@ def cited_place(name: str) -> tuple[str, int | None, int | str | None] | None:
 
     >>> cited_place("a.pdf p. 12"), cited_place("a.docx paragraphs 3-9"), cited_place("a.md:3")
     (('a.pdf', None, 12), ('a.docx', 3, None), None)
+    >>> cited_place("a.pdf:12")
+    ('a.pdf', None, 12)
     >>> cited_place("a.xlsx sheet Budget, row 14")
     ('a.xlsx', 14, 'Budget')
     """
+    if numbered := NUMBERED_PAGE.fullmatch(name):
+        return numbered[1], None, int(numbered[2])
     found = CITED_PLACE.fullmatch(name)
     if found is None:
         return None

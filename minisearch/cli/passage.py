@@ -60,6 +60,7 @@ PROSE = frozenset(
     .html .htm .xhtml .pdf .docx .docm .pptx .pptm .ppsx .epub .eml
     """.split()  # noqa: SIM905 - names are read more easily without their quotes
 )
+MARKED_FROM = 0.2  # the relevance of a result whose evidence is marked
 ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
 # Lines of markup alone: directives, targets and options of reStructuredText, fences, underlines, comments.
 MARKUP = re.compile(
@@ -73,7 +74,11 @@ TABLE = re.compile(r"\s*(?:\||\+[-=+]{2,}|[-=]{3,}(?:\s+[-=]{3,})+\s*$)|.*\s\|\s
 def passage(
     hit: SearchResult, query: Query, terminal: Terminal, *, whole: bool, n_lines: int = PASSAGE_LINES
 ) -> Iterator[str]:
-    """The lines of the passage: all if ``whole``, else ``n_lines`` around its evidence."""
+    """The lines of the passage: all if ``whole``, else ``n_lines`` around its evidence.
+
+    The evidence of a result that is hardly relevant decides which lines are shown, but is not marked.
+    """
+    is_marked = hit.relevance is None or hit.relevance >= MARKED_FROM
     marked, fields_end = _marked(hit, query), end_of_fields(hit.text)
     if fields_end and not whole and hit.evidence and hit.evidence.start >= fields_end:
         marked, fields_end = marked[fields_end:], 0
@@ -83,12 +88,15 @@ def passage(
     if not fields_end:  # the first rule of front matter is not one below a title
         lines = list(dropwhile(repeats_title(hit.title, hit.heading), lines))
     if whole:
+        if not is_marked:
+            lines = [replace(line, marked=line.marked.without_evidence()) for line in lines]
         yield from whole_text(lines, terminal)
         return
     room = terminal.columns - len(INDENT)
     shown = [part for line in lines for part in line.wrapped(room)]
     start, end = _window(shown, n_lines)
-    for number, line in enumerate(shown[start:end], start):
+    parts = shown[start:end] if is_marked else [line.without_evidence() for line in shown[start:end]]
+    for number, line in enumerate(parts, start):
         margin = _margin(line, terminal, is_cut=number == start > 0)
         if number == end - 1 and end < len(shown):
             yield margin + terminal.shown(next(wrap(line, room - 2), line)) + " …"

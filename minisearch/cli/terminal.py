@@ -118,6 +118,10 @@ class Marked:
         """Whether any of it belongs to the sentences that matched."""
         return EVIDENCE in self.marks or EVIDENCE_WORD in self.marks
 
+    def without_evidence(self) -> Marked:
+        """The same with the query's words marked alone."""
+        return Marked(self.text, self.marks.replace(EVIDENCE_WORD, WORD).replace(EVIDENCE, PLAIN))
+
     def strip(self) -> Marked:
         """Without white space at both ends."""
         start = len(self.text) - len(self.text.lstrip())

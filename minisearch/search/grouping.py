@@ -89,10 +89,13 @@ def _cosines(vectors: FloatArray) -> FloatArray:
     return cosines
 
 
-def spread(groups: Sequence[Group], k: int, *, per_document: int = 3) -> list[Group]:
-    """The first k groups, at most ``per_document`` of them led by one document.
+N_SPREAD = 10  # results; beyond them a reader wants the next best, wherever it is
 
-    If there are fewer than k of these, the groups held back follow in their order.
+
+def spread(groups: Sequence[Group], k: int, *, per_document: int = 3) -> list[Group]:
+    """The first k groups; of the first `N_SPREAD`, at most ``per_document`` are led by one document.
+
+    The groups held back follow in their order, so a larger k hides none of the results of a smaller one.
     """
     if k < 1 or per_document < 1:
         raise InputError(f"k is {k} and per_document is {per_document}: both must be at least 1")
@@ -100,7 +103,7 @@ def spread(groups: Sequence[Group], k: int, *, per_document: int = 3) -> list[Gr
     shown: list[Group] = []
     held_back: list[Group] = []
     for group in groups:
-        if n_shown[group.best.document_id] < per_document:
+        if len(shown) < N_SPREAD and n_shown[group.best.document_id] < per_document:
             n_shown[group.best.document_id] += 1
             shown.append(group)
         else:

@@ -8,12 +8,12 @@ hybrid mode it adds the dense and the lexical score.  Grouping the candidates an
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import PurePath
 
 import numpy as np
 
@@ -82,6 +82,7 @@ MAX_OTHER_WORDS = 1
 MAX_WORDS_WITH_NAME = 6  # of a query in which a rare capitalised word may be a name
 NAME_SHARE = 0.1
 SURROUNDING_SIGNS = ".,;:!?()[]{}<>'\"`“”‘’«»"
+NUMBER = re.compile(r"(?<![\w.,-])\d{3,}(?![\w.,-]\w)(?!\w)")
 MAX_EXACT, MAX_TOKEN_CHARACTERS = 4, 100
 MAX_NAMED = 3
 
@@ -93,7 +94,7 @@ FEW_PASSAGES, SHARE_OF_PASSAGES = 3, 0.002
 # asks for them.  Chosen by hand on queries over manuals and licences, where .1 left some above prose and .3
 # changed little more; the collections of `scripts/fusion.py` have next to no such passages.
 KIND_PENALTY = 0.2
-LOOKED_AT = 30  # candidates: each takes 0.015 ms
+LOOKED_AT = 30  # candidates whose kind and heading count: each takes 0.015 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +228,9 @@ def _names(text: str) -> list[Term]:
 
 
 def lacks_exact_token(text: str, snapshot: Snapshot) -> bool:
-    """Whether a text has an exact token that no chunk has, such as an unknown error code."""
-    return 0 in snapshot.term_counts(_exact_terms(text, is_strict=True))
+    """Whether a text has an exact token or a number that no chunk has, such as an unknown error code."""
+    numbers = [Term((number,)) for number in NUMBER.findall(text)]
+    return 0 in snapshot.term_counts([*_exact_terms(text, is_strict=True), *numbers])
 
 
 def exact_hits(
@@ -395,28 +397,34 @@ def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
 def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
     """The ranking with the best candidate of each document that is named just as the query before all others.
 
-    A document's names are its title and its file name without suffix.  If more than `MAX_NAMED` documents
-    have the name, the order stays.
+    A document's names are its title and its file name without suffix.  A section, such as a function, has the
+    name of its heading, if it is among the first candidates.  If more than `MAX_NAMED` documents have the name, the order stays.
     """
     wanted = _name(text)
-    first: list[int] = []  # the best candidate of each document with the name
+    first: dict[int, int] = {}  # by document with the name, the position of its best candidate
     seen: set[int] = set()
     for n, id_ in enumerate(ranking.ids.tolist() if wanted else []):
         chunk = chunks[id_]
-        if chunk.document_id in seen:
-            continue
+        names = [chunk.heading.rpartition(" > ")[2]] if n < LOOKED_AT else []
+        if chunk.document_id not in seen:
+            names += [chunk.title, os.path.splitext(os.path.basename(chunk.path))[0]]  # noqa: PTH119, PTH122
         seen.add(chunk.document_id)
-        if wanted in {_name(chunk.title), _name(PurePath(chunk.path).stem)}:
-            first.append(n)
+        if any(_has_name(name, wanted) for name in names):
+            first.setdefault(chunk.document_id, n)
     if not 0 < len(first) <= MAX_NAMED:
         return ranking
-    order = np.array([*first, *(n for n in range(len(ranking.ids)) if n not in first)], np.int64)
+    named = [*first.values()]
+    order = np.array([*named, *(n for n in range(len(ranking.ids)) if n not in named)], np.int64)
     traces = [ranking.traces[n] for n in order.tolist()]
     for n in range(len(first)):
         traces[n] = replace(traces[n], exact=1.0)
     scores = ranking.scores[order]
     scores[: len(first)] = scores.max()
     return replace(ranking, ids=ranking.ids[order], scores=scores, traces=tuple(traces))
+
+
+def _has_name(text: str, wanted: str) -> bool:
+    return len(wanted) <= 2 * len(text) <= 4 * len(wanted) + 20 and _name(text) == wanted  # most are not
 
 
 def _name(text: str) -> str:
