@@ -397,8 +397,9 @@ def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
 def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
     """The ranking with the best candidate of each document that is named just as the query before all others.
 
-    A document's names are its title and its file name without suffix.  A section, such as a function, has the
-    name of its heading, if it is among the first candidates.  If more than `MAX_NAMED` documents have the name, the order stays.
+    A document's names are its title and its file name without suffix.  A section among the first candidates,
+    such as a function, has the name of its heading.  If more than `MAX_NAMED` documents have the name, the
+    order stays.
     """
     wanted = _name(text)
     first: dict[int, int] = {}  # by document with the name, the position of its best candidate
