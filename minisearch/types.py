@@ -208,8 +208,9 @@ class IndexProgress:
     ``n_files_done`` counts the files that were stored, found unchanged or skipped, ``n_files_indexed`` those
     whose present content is in the index: an interrupt keeps them.  ``n_chunks_done`` counts the chunks that
     have a vector, ``n_chunks`` all chunks of new and changed files: until the last file is read this is an
-    estimate from the bytes that are left, or None.  ``doing`` describes the next step ("reading", "loading
-    the model", "embedding 80 passages of"), and ``path`` is the one file that it is about, or "".
+    estimate from the sizes of the files; None if it is unknown.  ``doing`` describes the next step
+    ("reading", "loading the model", "embedding 80 passages of"), and ``path`` is the one file that it is
+    about, or "".
     """
 
     n_files: int

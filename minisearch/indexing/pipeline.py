@@ -11,6 +11,7 @@ continues from there.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -82,12 +83,12 @@ class Run:
             key for key, file in self._files.items() if not has_changed(file, plan.stored.get(key))
         }
         self._n_files_indexed = len(self._up_to_date)
-        # The bytes of the files that are probably new or changed, and of those that were read.
-        self._not_to_read = self._up_to_date | plan.skipped_before.keys()
-        self._n_bytes_to_read = sum(
-            file.size for key, file in self._files.items() if key not in self._not_to_read
+        self._expected = ExpectedChunks(
+            file
+            for key, file in self._files.items()
+            if key not in self._up_to_date and key not in plan.skipped_before
         )
-        self._n_files_read = self._n_bytes_read = self._n_chunks_read = self._n_chunks_done = 0
+        self._n_files_read = self._n_chunks_read = self._n_chunks_done = 0
         self._n_files_done = self._n_bytes_done = self._n_removed = 0
         self._n_chunks = self._n_encoded = self._n_tokens = 0
         self._n_in_other_scripts = 0
@@ -138,21 +139,18 @@ class Run:
     def _outcomes(self) -> Iterator[Outcome]:
         """The outcomes of the source; a file that may have changed is reported before it is read."""
         outcomes = iter(self._source.outcomes(self._files))
-        n_bytes = 0
-        for key, file in self._files.items():
+        for number, (key, file) in enumerate(self._files.items()):
             if key not in self._up_to_date:
                 self.report_progress("reading", file.path)
             outcome = next(outcomes)
             self._n_files_read += 1
-            if isinstance(outcome, ChunkedDocument):
-                self._n_chunks_read += len(outcome.chunks)
-                if key in self._up_to_date:  # other settings: every file is chunked again
-                    self._up_to_date, self._not_to_read = set(), set()
-                    self._n_bytes_to_read, self._n_bytes_read = self._n_bytes, n_bytes
-                    self._n_files_indexed = len(self.tally.unchanged)
-            n_bytes += file.size
-            if key not in self._not_to_read:
-                self._n_bytes_read += file.size
+            n_chunks = len(outcome.chunks) if isinstance(outcome, ChunkedDocument) else 0
+            if n_chunks and key in self._up_to_date:  # other settings: every file is chunked again
+                self._up_to_date = set()
+                self._expected = ExpectedChunks([*self._files.values()][number:])
+                self._n_files_indexed = len(self.tally.unchanged)
+            self._n_chunks_read += n_chunks
+            self._expected.read(file, n_chunks)
             yield outcome
 
     # --- chunks -> vectors -> store ----------------------------------------------------------------
@@ -244,10 +242,6 @@ class Run:
     def report_progress(self, doing: str = "reading", path: str = "") -> None:
         """Call the caller's callback; ``doing`` describes the next step, ``path`` is its file."""
         is_estimate = self._n_files_read < len(self._files)
-        n_chunks: int | None = self._n_chunks_read
-        if is_estimate:
-            n_bytes, n_bytes_to_read = self._n_bytes_read, self._n_bytes_to_read
-            n_chunks = round(self._n_chunks_read * n_bytes_to_read / n_bytes) if n_bytes else None
         self._on_progress(
             IndexProgress(
                 n_files=len(self._files),
@@ -258,10 +252,51 @@ class Run:
                 doing=doing,
                 path=path,
                 n_files_indexed=self._n_files_indexed,
-                n_chunks=n_chunks,
+                n_chunks=self._n_chunks_read + (self._expected.n_chunks() if is_estimate else 0),
                 is_estimate=is_estimate,
             )
         )
+
+
+# The bytes of a file for each of its chunks, before files of its format were read: as usual for text, and for
+# formats that hold pictures, or are compressed.  They weigh as much as this many chunks.
+BYTES_PER_CHUNK = 600
+BYTES_PER_CHUNK_OF = {".pdf": 10_000, ".docx": 4_000, ".pptx": 20_000, ".xlsx": 2_000, ".epub": 1_000}
+BYTES_PER_CHUNK_OF |= {".html": 1_500, ".htm": 1_500, ".ipynb": 3_000}
+N_PRIOR_CHUNKS = 2
+
+
+class ExpectedChunks:
+    """How many chunks files will probably have, by their sizes and the files of their formats read so far."""
+
+    def __init__(self, files: Iterable[FoundFile]) -> None:
+        self._to_read = {file.path: file.size for file in files}
+        self._n_bytes_to_read: Counter[str] = Counter()
+        self._n_bytes_read: Counter[str] = Counter()
+        self._n_chunks_read: Counter[str] = Counter()
+        for path, size in self._to_read.items():
+            self._n_bytes_to_read[_suffix(path)] += size
+
+    def read(self, file: FoundFile, n_chunks: int) -> None:
+        """Take a file out that was read, and has so many chunks."""
+        if size := self._to_read.pop(file.path, 0):
+            suffix = _suffix(file.path)
+            self._n_bytes_to_read[suffix] -= size
+            self._n_bytes_read[suffix] += size
+            self._n_chunks_read[suffix] += n_chunks
+
+    def n_chunks(self) -> int:
+        """The chunks of the files that were not read yet."""
+        expected = 0.0
+        for suffix, n_bytes in self._n_bytes_to_read.items():
+            usual = BYTES_PER_CHUNK_OF.get(suffix, BYTES_PER_CHUNK)
+            n_bytes_seen = self._n_bytes_read[suffix] + N_PRIOR_CHUNKS * usual
+            expected += n_bytes * (self._n_chunks_read[suffix] + N_PRIOR_CHUNKS) / n_bytes_seen
+        return round(expected)
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122 - for every file
 
 
 def is_in_another_script(chunks: Sequence[Chunk]) -> bool:
