@@ -286,13 +286,13 @@ class ExpectedChunks:
             self._n_chunks_read[suffix] += n_chunks
 
     def n_chunks(self) -> int:
-        """The chunks of the files that were not read yet."""
+        """The chunks of the files that were not read yet: at least one for each."""
         expected = 0.0
         for suffix, n_bytes in self._n_bytes_to_read.items():
             usual = BYTES_PER_CHUNK_OF.get(suffix, BYTES_PER_CHUNK)
             n_bytes_seen = self._n_bytes_read[suffix] + N_PRIOR_CHUNKS * usual
             expected += n_bytes * (self._n_chunks_read[suffix] + N_PRIOR_CHUNKS) / n_bytes_seen
-        return round(expected)
+        return max(round(expected), len(self._to_read))
 
 
 def _suffix(path: str) -> str:
