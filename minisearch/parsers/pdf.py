@@ -20,7 +20,7 @@ import pypdfium2.raw as pdfium
 from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
 
 from minisearch.parsers.contents import Contents, ExtractionError, text_piece
-from minisearch.text import EAST_ASIAN
+from minisearch.text import UNSPACED
 
 MAX_HEADINGS = 5_000
 DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
@@ -201,7 +201,8 @@ def _baseline(text_page: PdfTextPage, index: int) -> float:
 HYPHEN = "\ufffe"  # PDFium's character for a hyphen at the end of a line, which it joins with the next line
 SOFT_HYPHEN = "\u00ad"
 ITEM = re.compile(r"[•◦▪‣·–*-][ \t]|\(?\w{1,3}[.)][ \t]")
-IS_WIDE = re.compile(f"[{EAST_ASIAN}]")  # lines of these scripts are joined without a space
+# Lines of scripts without spaces between words, and of their punctuation, are joined without one.
+IS_WIDE = re.compile(f"[{UNSPACED}\u3000-\u303f\uff00-\uffef]")
 HYPHENATED = re.compile(r"[^\W\d_]+-[^\W\d_]+")
 BROKEN = re.compile(rf"([^\W\d_]*)(?:{HYPHEN}|{SOFT_HYPHEN}\n?)([^\W\d_]*)")
 

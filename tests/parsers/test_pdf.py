@@ -96,6 +96,22 @@ def test_lines_without_positions_keep_all_their_words():
     assert paragraphs([]) == ""
 
 
+@pytest.mark.parametrize(
+    ("above", "below", "joined"),
+    [
+        ("유망기술별 보안", "위협과 대응", "유망기술별 보안 위협과 대응"),
+        ("日本語の文は", "続きます。", "日本語の文は続きます。"),
+        ("これは「", "引用」です", "これは「引用」です"),
+        ("one", "two", "one two"),
+    ],
+)
+def test_lines_are_joined_with_a_space_where_the_script_has_spaces(
+    above: str, below: str, joined: str
+) -> None:
+    lines = [TextLine(above, 0, 100, 200, 100, 12), TextLine(below, 0, 86, 120, 86, 12)]
+    assert paragraphs(lines) == joined
+
+
 def with_information(entries: bytes) -> bytes:
     return pdf("text", more=[b"<< %b >>" % entries], trailer=b"/Info 6 0 R")
 
