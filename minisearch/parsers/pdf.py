@@ -20,7 +20,7 @@ import pypdfium2.raw as pdfium
 from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
 
 from minisearch.parsers.contents import Contents, ExtractionError, text_piece
-from minisearch.text import UNSPACED
+from minisearch.text import EAST_ASIAN, HANGUL
 
 MAX_HEADINGS = 5_000
 DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
@@ -202,7 +202,7 @@ HYPHEN = "\ufffe"  # PDFium's character for a hyphen at the end of a line, which
 SOFT_HYPHEN = "\u00ad"
 ITEM = re.compile(r"[•◦▪‣·–*-][ \t]|\(?\w{1,3}[.)][ \t]")
 # Lines of scripts without spaces between words, and of their punctuation, are joined without one.
-IS_WIDE = re.compile(f"[{UNSPACED}\u3000-\u303f\uff00-\uffef]")
+IS_WIDE = re.compile(f"(?![{HANGUL}])[{EAST_ASIAN}]")
 HYPHENATED = re.compile(r"[^\W\d_]+-[^\W\d_]+")
 BROKEN = re.compile(rf"([^\W\d_]*)(?:{HYPHEN}|{SOFT_HYPHEN}\n?)([^\W\d_]*)")
 
