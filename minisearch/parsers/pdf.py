@@ -25,9 +25,11 @@ from minisearch.text import EAST_ASIAN, HANGUL
 MAX_HEADINGS = 5_000
 DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
 WRITER = re.compile(r"^(?:Microsoft (?:Office )?\w+ - )")
-# What programs write as a title when the author gave none: the name of the source file.
+# What programs write as a title when the author gave none: nothing much, or the name of the source file.
 NO_TITLE = re.compile(
-    r"(?:untitled.*|.*\.(?:docx?|pptx?|xlsx?|indd|tex|dvi|ps|pdf|qxd|rtf|odt|fm|html?))$", re.I
+    r"(?:untitled.*|\(?(?:anonymous|unspecified|unknown)\)?"
+    r"|.*\.(?:docx?|pptx?|xlsx?|indd|tex|dvi|ps|pdf|qxd|rtf|odt|fm|html?))$",
+    re.I,
 )
 
 Outline = dict[int, list[tuple[int, str]]]  # headings by page, from 0: level and title

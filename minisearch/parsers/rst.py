@@ -27,8 +27,10 @@ NOT_TITLE = re.compile(
 )
 # Lines that may stand right above a title without a blank line between: one-line markup, indented lines.
 ENDED = re.compile(r"[ \t]|\.\.[ \t]|$")
-# Labels, and page marks like ":orphan:", belong to the title below them.
-LABELS = re.compile(r"(?:^(?:\.\. _[^\n]*:|:\w+:)[ \t]*\n(?:[ \t]*\n)*)+\Z", re.MULTILINE)
+# Labels, page marks like ":orphan:", and Sphinx's directives that name what follows, such as
+# ".. setting:: RETRY_TIMES", belong to the title below them.
+NAMING = r"\.\. (?:index|module|setting|confval|envvar|event|reqmeta|signal)::[ \t]+[^\n]+"
+LABELS = re.compile(rf"(?:^(?:\.\. _[^\n]*:|{NAMING}|:\w+:)[ \t]*\n(?:[ \t]*\n)*)+\Z", re.MULTILINE)
 # ":author: x", with the indented lines below; and what may stand between: blank lines, comments, labels.
 FIELD = re.compile(r":([^:\n]+):(?=\s|\Z)[ \t]*([^\n]*(?:\n[ \t]+[^\s][^\n]*)*)(?:\n|\Z)")
 # "[ \t]" and not "[ \t]+" before "[^\n]*": of two runs that overlap, every split would be tried.

@@ -127,7 +127,7 @@ def test_title_author_and_date_are_fields():
     assert document.fields == fields | {"created": ("1843-08-01",)}
 
 
-@pytest.mark.parametrize("title", [b"Microsoft Word - thesis.doc", b"untitled", b"paper.tex"])
+@pytest.mark.parametrize("title", [b"Microsoft Word - thesis.doc", b"untitled", b"(anonymous)", b"paper.tex"])
 def test_the_name_of_a_file_is_no_title(title):
     assert read(with_information(b"/Title (%b)" % title)).title == ""
 

@@ -37,5 +37,8 @@ def test_an_rst_heading_begins_at_its_labels():
     text = "Words.\n\n.. _one:\n.. _two:\n\n=====\nTitle\n=====\n"
     (heading,) = parse("a.rst", text.encode()).headings
     assert heading.start == text.index(".. _one:")
+    text = "Words.\n\n.. versionadded:: 2.0\n\n.. setting:: RETRY_TIMES\n\nRETRY_TIMES\n-----------\n"
+    (heading,) = parse("a.rst", text.encode()).headings
+    assert heading.start == text.index(".. setting::"), "what was added stands above"
     (heading,) = parse("a.rst", b":orphan:\n\n.. _one:\n\nTitle\n=====\n").headings
     assert heading.start == 0
