@@ -18,6 +18,7 @@ A_WORD = re.compile(r"(?<![\w./:@-])[^\W\d_]{5,}(?![\w/@]|[.-]\w)")
 LONG = 8  # letters: two edits are allowed; without a model only such words are replaced
 LONGEST_ENDING = 5  # letters that the store may have cut off
 MAX_MISSPELT = 3  # words; a text with more is in another language
+N_PER_EDIT = 3  # missing letters that weigh as much as an edit
 MAX_CANDIDATES = 8
 EXAMPLES = 3  # chunks in which the whole word is looked up
 
@@ -58,7 +59,8 @@ def _nearest(word: str, snapshot: Snapshot) -> str | None:
             starts = {word, word[: len(stem) - 1], word[: len(stem)], word[: len(stem) + 1]}
             n_edits = min(edits(stem, start) for start in starts)
             if n_edits <= limit:
-                candidates.append((n_edits, -n_chunks, stem))
+                n_missing = max(0, len(word) - len(stem))  # a short stem is rarely the one
+                candidates.append((n_edits + n_missing / N_PER_EDIT, -n_chunks, stem))
     whole = [
         (edits(_folded(found), word), rank, found)
         for _, rank, stem in sorted(candidates)[:MAX_CANDIDATES]

@@ -24,6 +24,7 @@ TEXTS = [
     "The organisation renews passports by post.",
     "Kubernetes was not installed.",
     "Ein Reisepass aus dem Jahr 1999",
+    "Sora, Sorb, Sorg, Sork, Sorm, Sorn, Sorp, Sort, Sorv and Sorz baked sourdough.",
 ]
 
 
@@ -53,6 +54,7 @@ def store() -> MemoryStore:
 CASES = [
     ("passprot renewl", "passport renewal"),
     ("Pasport renewal", "passport renewal"),
+    ("sordough", "sourdough"),  # not one of the many short words that it begins like
     ("how does the organisaton work?", "how does the organisation work?"),
     ("passport renewal", "passport renewal"),
     ("postprot", "postprot"),  # three edits
