@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 MAX_QUERY = 10_000  # characters
 MAX_K, MAX_TEXTS, MAX_CONTEXT = 1_000, 2_048, 100_000
-N_REMEMBERED = 1_000  # answers of searches, while the index stays the same
+N_REMEMBERED, MAX_K_REMEMBERED = 500, 20  # answers of searches, while the index stays the same: some 25 MB
 
 Schema = Mapping[str, Any]
 
@@ -173,13 +173,15 @@ class _Server:
         text, k = given.pop("query"), given.pop("k")
         generation = await run_in_threadpool(self._engine.searcher.generation)
         key = (generation, json.dumps([text, k, given], sort_keys=True))
-        if key not in self._answers:
-            found = await run_in_threadpool(self._engine.query, text, k, **given)
-            self._answers[key] = found.to_dict()
-            while len(self._answers) > N_REMEMBERED:
-                self._answers.popitem(last=False)
-        self._answers.move_to_end(key)
-        return JSONResponse(self._answers[key])
+        if key in self._answers:
+            self._answers.move_to_end(key)
+            return JSONResponse(self._answers[key])
+        found = (await run_in_threadpool(self._engine.query, text, k, **given)).to_dict()
+        if k <= MAX_K_REMEMBERED:
+            self._answers[key] = found
+        while len(self._answers) > N_REMEMBERED:
+            self._answers.popitem(last=False)
+        return JSONResponse(found)
 
     async def _context(self, query: str, max_tokens: int, **given: Any) -> Response:  # noqa: ANN401
         found = await run_in_threadpool(self._engine.context, query, max_tokens, **given)
