@@ -216,6 +216,8 @@ def joined(chunks: Sequence[StoredChunk], path: str) -> Passage:
 
 def _overlap(above: StoredChunk, below: StoredChunk) -> int:
     """How many characters at the end of one chunk the next one repeats: chunks may overlap."""
+    if below.line > above.end_line:
+        return 0
     end = place(above.anchors or [(0, above.line, 1)], above.text, len(above.text))
     anchors = below.anchors or [(0, below.line, 1)]
     lengths = range(min(len(above.text), len(below.text)), 0, -1)
@@ -256,7 +258,9 @@ def section(
             raise InputError(f"{path} has nothing on page {page}: its last passage is on page {at[-1].page}")
         return replace(joined(on_page, path), page=page)
     if isinstance(page, str):
-        page = next((one.page for one in at if one.heading.split(" > ")[0] == page), None)
+        name, page = page, next((one.page for one in at if one.heading.split(" > ")[0] == page), None)
+        if page is None:
+            raise InputError(f"{path} has no sheet '{name}'" + (f" with a row {line}" if line else ""))
     if line is not None or page is not None:
         pages = [one.page or 0 for one in at]
         nearest = max((one for one in pages if page is not None and one <= page), default=pages[0])

@@ -19,7 +19,7 @@ from minisearch.errors import InputError, MinisearchError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-LOOPBACK = "127.0.0.1"
+DEFAULT_HOST = "127.0.0.1"
 
 
 @click.command()
@@ -42,12 +42,12 @@ def mcp(choice: IndexChoice, port: int | None) -> None:
         if port is None:
             server.run()
         else:
-            run_app(server.streamable_http_app(host=LOOPBACK), LOOPBACK, port, "/mcp")
+            run_app(server.streamable_http_app(host=DEFAULT_HOST), DEFAULT_HOST, port, "/mcp")
 
 
 @click.command()
 @click.option("--port", **number(8642, least=0), help="The port; 0 takes any free one.")
-@click.option("--host", default=LOOPBACK, show_default=True, help="The address; others need a token.")
+@click.option("--host", default=DEFAULT_HOST, show_default=True, help="The address; others need a token.")
 @click.option(
     "--token",
     envvar="MINISEARCH_TOKEN",
@@ -64,7 +64,7 @@ def serve(choice: IndexChoice, port: int, host: str, token: str | None) -> None:
     /openapi.json describes it. Only programs on this machine can ask, unless --host is another address; then
     each request needs the token, as "Authorization: Bearer TOKEN".
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    if host not in {LOOPBACK, "localhost"} and not token:
+    if host not in {DEFAULT_HOST, "localhost", "::1"} and not token:
         raise InputError(f"whoever reaches {one_line(host)} could read the index: give a --token as well")
     make_app = _from_server("http", "make_app", extra="server")
     with choice.open() as ms:

@@ -46,7 +46,7 @@ OWN_ABOVE_GENERIC, MAX_OWN = 0.47, 0.65
 # The distance from the median to the 95th percentile.  A smaller one comes from too few different scores.
 LEAST_SPREAD, LEAST_OWN_SPREAD = 0.1, 0.15
 
-# The heights count within these bounds: beyond them a cosine is as good, or as bad, as it gets.
+# The heights count within these bounds: beyond them they make no further difference.
 GENERIC_RANGE, OWN_RANGE = (-1.0, 2.0), (-1.5, 1.0)
 
 
@@ -109,7 +109,9 @@ def signals(ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode) -> Flo
         fused = np.array([trace.fused or 0.0 for trace in ranking.traces], np.float32)
         found[:, 0], found[:, 1] = _meaning(ranking.best.cosine, baseline), ranking.best.share
         found[:, 2] = [trace.exact or 0.0 for trace in ranking.traces]
-        found[:, 3] = fused.max() - fused
+        found[:, 3] = np.where(
+            found[:, 2] >= 1, 0, fused.max() - fused
+        )  # what is named so is no worse for it
     return found
 
 

@@ -133,7 +133,9 @@ def _is_references(text: str) -> bool:
 # --- licences ----------------------------------------------------------------------------------------------
 
 LICENCE_FILE = re.compile(
-    r"(?:un)?licen[cs]es?(?:[-._ ].*)?$|copying(?:[-._].*)?$|(?:notice|eula)(?:\.\w+)?$", re.I
+    r"(?:(?:un)?licen[cs]es?|copying|notice|eula)(?:[-._](?:apache|mit|bsd|[al]?gpl|mpl)[\w.-]*)?"
+    r"(?:\.(?:txt|md|rst|html))?$",
+    re.IGNORECASE,
 )
 LICENCE = re.compile(
     r"""permission\ is\ hereby\ granted | provided\ [\"“']?as\ is | without\ warrant(?:y|ies) | merchantab

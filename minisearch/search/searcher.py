@@ -162,14 +162,17 @@ class Searcher:
         model = DEFAULT_MODEL
         if self._location.exists():
             model = self._current(lambda store: Manifest.read(store, self._location.folder)).model
-        encoder = self._encoders.to_query(model, " ".join(texts))
-        return encoder.encode_query(texts) if are_queries else encoder.encode_document(texts)
+        with self._lock:
+            tokenizer = self._encoders.to_add(model, 0).tokenizer
+            encoder = self._encoders.to_add(model, sum(map(len, tokenizer.spans(texts))))
+            return encoder.encode_query(texts) if are_queries else encoder.encode_document(texts)
 
     def rerank(self, query: str, texts: Sequence[str], which: str | Reranker) -> FloatArray:
         """`MiniSearch.rerank`."""
         if not texts:
             return np.empty(0, np.float32)
-        return self._rerankers.scores(which, literal_query(query).text, texts, depth=len(texts))
+        with self._lock:
+            return self._rerankers.scores(which, literal_query(query).text, texts, depth=len(texts))
 
     def field_names(self) -> list[str]:
         """`MiniSearch.field_names`."""
@@ -179,15 +182,6 @@ class Searcher:
         """`MiniSearch.languages`."""
         documents = self._current(LocalStore.documents).values()
         return sorted({one.language.casefold() for one in documents if one.language})
-
-    def generation(self) -> int:
-        """A number that grows with every change of the index."""
-
-        def read(store: LocalStore) -> int:
-            with store.snapshot():
-                return store.generation
-
-        return self._current(read)
 
     def status(self) -> IndexStatus:
         """`MiniSearch.status`."""

@@ -21,11 +21,11 @@ OPEN_PATHS = {"/health"}  # without a token
 
 
 class Guard:
-    """An ASGI application that refuses what it should, and passes everything else to another."""
+    """An ASGI application that refuses requests without permission, and passes the others on."""
 
     def __init__(self, app: ASGIApp, token: str | None = None) -> None:
         self._app = app
-        self._token = token
+        self._token = token or None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -55,7 +55,7 @@ class Guard:
             return TOO_LARGE
         if self._token is not None:
             kind, _, given = headers.get("authorization", "").partition(" ")
-            is_right = hmac.compare_digest(given.encode(), self._token.encode())
+            is_right = hmac.compare_digest(given.encode("latin-1"), self._token.encode())
             if path not in OPEN_PATHS and not (kind.lower() == "bearer" and is_right):
                 return 401, "this server needs its token: send the header Authorization: Bearer TOKEN"
             return None

@@ -12,7 +12,7 @@ import base64
 import json
 import logging
 import time
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,12 +28,12 @@ import minisearch
 from minisearch.engine import MiniSearch
 from minisearch.errors import IndexBusy, InputError, MinisearchError, short
 from minisearch.server.guard import TOO_LARGE, BodyTooLarge, Guard
+from minisearch.types import IndexProgress
 
 logger = logging.getLogger(__name__)
 
 MAX_QUERY = 10_000  # characters
 MAX_K, MAX_TEXTS, MAX_CONTEXT = 1_000, 2_048, 100_000
-N_REMEMBERED, MAX_K_REMEMBERED = 500, 20  # answers of searches, while the index stays the same: some 25 MB
 
 Schema = Mapping[str, Any]
 
@@ -148,8 +148,7 @@ class _Server:
         self._engine = engine
         self._n_requests: Counter[tuple[str, int]] = Counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
-        self._answers: OrderedDict[tuple[int, str], dict[str, Any]] = OrderedDict()
-        self._is_refreshing = False
+        self._run: asyncio.Future[None] | None = None
 
     def endpoint(self, name: str) -> Callable[[Request], Any]:
         """The function that Starlette calls: it checks the request, counts, and turns errors into answers."""
@@ -169,27 +168,16 @@ class _Server:
 
         return respond
 
-    async def _search(self, **given: Any) -> Response:  # noqa: ANN401 - as checked
-        text, k = given.pop("query"), given.pop("k")
-        generation = await run_in_threadpool(self._engine.searcher.generation)
-        key = (generation, json.dumps([text, k, given], sort_keys=True))
-        if key in self._answers:
-            self._answers.move_to_end(key)
-            return JSONResponse(self._answers[key])
-        found = (await run_in_threadpool(self._engine.query, text, k, **given)).to_dict()
-        if k <= MAX_K_REMEMBERED:
-            self._answers[key] = found
-        while len(self._answers) > N_REMEMBERED:
-            self._answers.popitem(last=False)
-        return JSONResponse(found)
+    async def _search(self, query: str, k: int, **given: Any) -> Response:  # noqa: ANN401 - as checked
+        return Json((await run_in_threadpool(self._engine.query, query, k, **given)).to_dict())
 
     async def _context(self, query: str, max_tokens: int, **given: Any) -> Response:  # noqa: ANN401
         found = await run_in_threadpool(self._engine.context, query, max_tokens, **given)
-        return JSONResponse({**asdict(found), "text": str(found), "citations": found.citations})
+        return Json({**asdict(found), "text": str(found), "citations": found.citations})
 
     async def _passage(self, path: str, line: int | None = None) -> Response:
         found = await run_in_threadpool(self._engine.get, path, line)
-        return JSONResponse({**asdict(found), "place": found.place})
+        return Json({**asdict(found), "place": found.place})
 
     async def _embeddings(
         self,
@@ -201,10 +189,17 @@ class _Server:
     ) -> Response:
         del user
         texts = [input] if isinstance(input, str) else input
-        name = (await run_in_threadpool(self._engine.status)).model
+        return Json(
+            await run_in_threadpool(
+                self._embedded, texts, encoding_format, model=model, dimensions=dimensions
+            )
+        )
+
+    def _embedded(self, texts: list[str], encoding: str, *, model: str, dimensions: int) -> dict[str, Any]:
+        name = self._engine.status().model
         if model not in {"", name}:
             raise InputError(f"model is '{short(model)}': expected '{name}', the model of the index")
-        vectors = await run_in_threadpool(self._engine.embed, texts)
+        vectors = self._engine.embed(texts)
         if dimensions not in {0, vectors.shape[1]}:
             raise InputError(f"dimensions is {dimensions}: {name} has {vectors.shape[1]}")
         data = [
@@ -212,14 +207,14 @@ class _Server:
                 "object": "embedding",
                 "index": n,
                 "embedding": vector.tolist()
-                if encoding_format == "float"
+                if encoding == "float"
                 else base64.b64encode(vector.astype("<f4").tobytes()).decode(),
             }
             for n, vector in enumerate(vectors)
         ]
-        n_tokens = sum(map(await run_in_threadpool(self._engine.searcher.token_counter), texts))
+        n_tokens = sum(map(self._engine.searcher.token_counter(), texts))
         usage = {"prompt_tokens": n_tokens, "total_tokens": n_tokens}
-        return JSONResponse({"object": "list", "data": data, "model": name, "usage": usage})
+        return {"object": "list", "data": data, "model": name, "usage": usage}
 
     async def _rerank(
         self, query: str, documents: list[str], top_n: int = MAX_TEXTS, model: str = ""
@@ -227,53 +222,43 @@ class _Server:
         del model
         scores = await run_in_threadpool(self._engine.rerank, query, documents)
         best = sorted(enumerate(scores.tolist()), key=lambda one: (-one[1], one[0]))[:top_n]
-        return JSONResponse({"results": [{"index": n, "relevance_score": score} for n, score in best]})
+        return Json({"results": [{"index": n, "relevance_score": score} for n, score in best]})
 
     async def _refresh(self) -> Response:
-        if self._is_refreshing:
+        if self._run is not None and not self._run.done():
             raise IndexBusy("an indexing run is in progress: ask again when it has ended")
-        self._is_refreshing = True
-        return StreamingResponse(self._refreshed(), media_type="text/event-stream")
-
-    async def _refreshed(self) -> AsyncIterator[str]:
-        """The events of an indexing run: progress at most ten times a second, then the report or an error."""
         loop, events = asyncio.get_running_loop(), asyncio.Queue[tuple[str, Any]]()
-        last_s = 0.0
 
         def put(name: str, value: object) -> None:
             loop.call_soon_threadsafe(events.put_nowait, (name, value))
 
-        def on_progress(progress: object) -> None:
-            nonlocal last_s
-            if time.monotonic() - last_s >= 0.1:
-                last_s = time.monotonic()
+        # It goes on if the client leaves.
+        self._run = asyncio.ensure_future(run_in_threadpool(self._index, put))
+        return StreamingResponse(_events(events), media_type="text/event-stream")
+
+    def _index(self, put: Callable[[str, object], None]) -> None:
+        """An indexing run: puts its steps, at most ten a second of one kind, then its report or an error."""
+        last_s, last = 0.0, ""
+
+        def on_progress(progress: IndexProgress) -> None:
+            nonlocal last_s, last
+            if progress.doing != last or time.monotonic() - last_s >= 0.1:
+                last_s, last = time.monotonic(), progress.doing
                 put("progress", progress)
 
-        def run() -> None:
-            try:
-                put("report", self._engine.refresh(on_progress=on_progress))
-            except MinisearchError as error:
-                put("error", {"message": str(error)})
-            except BaseException:
-                logger.exception("an indexing run failed")
-                put("error", {"message": "the indexing run failed: see the log of the server"})
-                raise
-            finally:
-                self._is_refreshing = False
-
-        task = asyncio.ensure_future(run_in_threadpool(run))
-        name = "progress"
-        while name == "progress":
-            name, value = await events.get()
-            plain = value if isinstance(value, dict) else asdict(value)
-            yield f"event: {name}\ndata: {json.dumps(plain)}\n\n"
-        await task
+        try:
+            put("report", self._engine.refresh(on_progress=on_progress))
+        except MinisearchError as error:
+            put("error", {"message": str(error)})
+        except Exception:
+            logger.exception("an indexing run failed")
+            put("error", {"message": "the indexing run failed: see the log of the server"})
 
     async def _status(self) -> Response:
-        return JSONResponse(asdict(await run_in_threadpool(self._engine.status)))
+        return Json(asdict(await run_in_threadpool(self._engine.status)))
 
     async def _health(self) -> Response:
-        return JSONResponse({"status": "ok", "version": minisearch.__version__})
+        return Json({"status": "ok", "version": minisearch.__version__})
 
     async def _metrics(self) -> Response:
         lines = ["# TYPE minisearch_requests_total counter"]
@@ -289,7 +274,24 @@ class _Server:
         return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
     async def _openapi(self) -> Response:
-        return JSONResponse(openapi())
+        return Json(openapi())
+
+
+async def _events(events: asyncio.Queue[tuple[str, Any]]) -> AsyncIterator[str]:
+    """Server-sent events, up to the first that is not progress."""
+    name = "progress"
+    while name == "progress":
+        name, value = await events.get()
+        plain = value if isinstance(value, dict) else asdict(value)
+        yield f"event: {name}\ndata: {json.dumps(plain)}\n\n"
+
+
+class Json(JSONResponse):
+    """JSON in ASCII: a file name may hold bytes that are no UTF-8."""
+
+    def render(self, content: object) -> bytes:
+        """The body."""
+        return json.dumps(content, allow_nan=False).encode()
 
 
 # --- requests ----------------------------------------------------------------------------------------------
@@ -390,7 +392,7 @@ def _failure(error: Exception) -> Response:
 def failure(code: int, message: str) -> Response:
     """An error with its message as JSON."""
     kind = "invalid_request_error" if code < 500 else "server_error"
-    return JSONResponse({"error": {"message": message, "type": kind}}, code)
+    return Json({"error": {"message": message, "type": kind}}, code)
 
 
 async def _no_such(request: Request, _: Exception) -> Response:

@@ -1,8 +1,8 @@
 """An MCP server: the tools with which a language model searches an index.
 
 A `MiniSearch` goes in; an `MCPServer` of the official SDK comes out, for stdio or HTTP.  Each answer is short
-text for the model, and the same as structured output for programs.  Nothing is written, and only indexed
-text is read: no tool takes a path of its own.
+text for the model, and the same as structured output for programs.  Nothing is written.  A path must be that
+of an indexed document.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from minisearch.errors import MinisearchError
 from minisearch.rag import Passage, full_heading
 from minisearch.results import SearchResult, SearchResults, cited_place
 
-MAX_RESULTS, MAX_TOKENS = 20, 8_000
+MAX_QUERY, MAX_RESULTS, MAX_TOKENS = 10_000, 20, 8_000
 MAX_EXCERPT = 700  # characters of a result: five of them are some 900 tokens
 MAX_SECTION = 12_000  # characters that `get` returns
-PLACE = re.compile(r"(?P<path>.+?):(?P<line>\d+)(?:-\d+)?")
+PLACE = re.compile(r"(?P<path>.+?):(?P<line>\d{1,9})(?::\d+|-\d+)?")  # with a column, or a last line
 INSTRUCTIONS = (
     "Search the user's own documents by meaning and by words. Ask in a full sentence or with exact names. "
     "Each result has a place such as notes/a.md:12: cite it, and read on there with get. "
@@ -70,6 +70,7 @@ class Prompt(TypedDict):
     """The answer of `context`: numbered passages; each citation is a marker, headings and a place."""
 
     is_confident: bool | None
+    searched: str
     text: str
     citations: list[str]
     n_tokens: int
@@ -78,7 +79,6 @@ class Prompt(TypedDict):
 class Status(TypedDict):
     """The answer of `status`."""
 
-    index: str
     n_documents: int
     n_passages: int
     n_skipped: int
@@ -101,7 +101,9 @@ def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN4
 
     @tool
     def search(
-        query: Annotated[str, Field(description="A question, or words, names and codes to look for.")],
+        query: Annotated[
+            str, Field(max_length=MAX_QUERY, description="A question, or words, names and codes to look for.")
+        ],
         k: Annotated[int, Field(ge=1, le=MAX_RESULTS, description="How many results.")] = 5,
         where: Annotated[
             str | None,
@@ -142,7 +144,7 @@ def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN4
 
     @tool
     def context(
-        query: Annotated[str, Field(description="The question to answer.")],
+        query: Annotated[str, Field(max_length=MAX_QUERY, description="The question to answer.")],
         max_tokens: Annotated[
             int, Field(ge=50, le=MAX_TOKENS, description="Size of the whole text.")
         ] = 2_000,
@@ -150,11 +152,13 @@ def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN4
         """Collect the passages that answer a question, as numbered text with citations, within a budget."""
         with _errors():
             found = engine.context(query, max_tokens)
-        said = "" if found.is_confident is not False else "No clear answer found. The closest passages:\n\n"
+        said = f"Showing passages for: {found.searched}\n\n" if found.searched else ""
+        said += "" if found.is_confident is not False else "No clear answer found. The closest passages:\n\n"
         return _answer(
             f"{said}{found}" if found else "No results.",
             Prompt(
                 is_confident=found.is_confident,
+                searched=found.searched,
                 text=str(found),
                 citations=list(found.citations),
                 n_tokens=found.n_tokens,
@@ -168,7 +172,6 @@ def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN4
             known = engine.status()
         run = known.last_run
         about = Status(
-            index=known.path,
             n_documents=known.n_documents,
             n_passages=known.n_chunks,
             n_skipped=len(known.skipped),

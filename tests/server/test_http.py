@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import signal
 import subprocess
@@ -220,6 +221,16 @@ def test_addresses_methods_and_types_that_do_not_exist(app: Any) -> None:
     assert form.code == 400 and "expected application/json" in form.message
 
 
+def test_a_name_of_bytes_that_are_no_utf_8_is_answered(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.md")).write_text("The oven is hot.")
+    with MiniSearch.open(tmp_path, encoder=HashingEncoder()) as ms:
+        ms.index(tmp_path)
+        answer = ask(make_app(ms), "/v1/search", {"query": "oven"})
+        assert answer.json["results"][0]["path"].endswith("caf\udce9.md")
+        unknown = ask(make_app(ms), "/v1/search", b'{"query": "x", "\\ud800": 1}')
+    assert (unknown.code, unknown.json["error"]["type"]) == (400, "invalid_request_error")
+
+
 def test_a_damaged_index_is_not_the_clients_fault(
     engine: MiniSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +292,8 @@ def test_a_token_is_asked_for_everywhere_but_health(engine: MiniSearch) -> None:
         refused = ask(app, "/v1/status", headers={"host": "notes.example", **sent})
         assert refused.code == 401
         assert refused.headers["www-authenticate"] == "Bearer"
+    empty = {"host": "notes.example", "authorization": "Bearer "}
+    assert ask(make_app(engine, token=""), "/v1/status", headers=empty).code == 421, "an empty token is none"
     right = {"host": "notes.example", "authorization": "bearer sesame"}
     assert ask(app, "/v1/status", headers=right).code == 200
 
