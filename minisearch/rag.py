@@ -16,7 +16,7 @@ from typing import overload
 from minisearch.errors import InputError
 from minisearch.results import LINE_NAMES, SearchResult, SearchResults, place_name
 from minisearch.search.evidence import place
-from minisearch.search.pipeline import passages_at
+from minisearch.search.pipeline import anchors_of, passages_at
 from minisearch.search.sentences import end_of_fields
 from minisearch.stores.base import StoredChunk
 from minisearch.text import sentence_starts
@@ -218,8 +218,8 @@ def _overlap(above: StoredChunk, below: StoredChunk) -> int:
     """How many characters at the end of one chunk the next one repeats: chunks may overlap."""
     if below.line > above.end_line:
         return 0
-    end = place(above.anchors or [(0, above.line, 1)], above.text, len(above.text))
-    anchors = below.anchors or [(0, below.line, 1)]
+    end = place(anchors_of(above), above.text, len(above.text))
+    anchors = anchors_of(below)
     lengths = range(min(len(above.text), len(below.text)), 0, -1)
     return next(
         (n for n in lengths if above.text.endswith(below.text[:n]) and place(anchors, below.text, n) == end),

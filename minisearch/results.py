@@ -109,7 +109,8 @@ class Trace:
     modes with vectors; ``bm25``, and the share ``words`` of the query's words (0 to 1), where the lexical
     search found the result.  In hybrid mode ``fused``, in [0, 1], combines both (and is lower for a list of
     references and its like, see `search.kinds`), and ``exact`` is the share of the query's rare identifiers,
-    codes and file names that the passage has, None if the query has none.
+    codes and file names that the passage has, None if the query has none; a tenth of it for rare names, and 1
+    for a document or section named as the query.
     ``rerank`` is on the scale of the reranker.
     """
 

@@ -94,6 +94,11 @@ def _wrap() -> re.Pattern[str]:
     return re.compile(rf"(?<=[{UNSPACED}])[ \t]*\r?\n[ \t]*(?=[{UNSPACED}])")
 
 
+def content_words(text: str) -> list[str]:
+    """The normalised words of a text without stop words."""
+    return [word for word in normalised_words(text) if word.lower() not in STOP_WORDS]
+
+
 def words_between_signs(text: str) -> list[str]:
     """The words of a text, its characters unchanged."""
     parted = _SIGN.sub(lambda found: found[0] if is_mark(found[0]) else " ", text)

@@ -42,7 +42,7 @@ def mcp(choice: IndexChoice, port: int | None) -> None:
         if port is None:
             server.run()
         else:
-            run_app(server.streamable_http_app(host=DEFAULT_HOST), DEFAULT_HOST, port, "/mcp")
+            _run_app(server.streamable_http_app(host=DEFAULT_HOST), DEFAULT_HOST, port, "/mcp")
 
 
 @click.command()
@@ -64,16 +64,16 @@ def serve(choice: IndexChoice, port: int, host: str, token: str | None) -> None:
     /openapi.json describes it. Only programs on this machine can ask, unless --host is another address; then
     each request needs the token, as "Authorization: Bearer TOKEN".
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    if host not in {DEFAULT_HOST, "localhost", "::1"} and not token:
+    if host not in _from_server("guard", "LOOPBACK", extra="server") and not token:
         raise InputError(f"whoever reaches {one_line(host)} could read the index: give a --token as well")
     make_app = _from_server("http", "make_app", extra="server")
     with choice.open() as ms:
         ms.status()
-        run_app(make_app(ms, token=token), host, port)
+        _run_app(make_app(ms, token=token), host, port)
 
 
-def _from_server(module: str, name: str, *, extra: str = "") -> Any:  # noqa: ANN401 - a function
-    """A function of a server whose libraries may be missing."""
+def _from_server(module: str, name: str, *, extra: str = "") -> Any:  # noqa: ANN401 - a function or a constant
+    """What a server defines whose libraries may be missing."""
     try:
         return getattr(importlib.import_module(f"minisearch.server.{module}"), name)
     except ImportError as error:
@@ -83,7 +83,7 @@ def _from_server(module: str, name: str, *, extra: str = "") -> Any:  # noqa: AN
         ) from error
 
 
-def run_app(app: ASGIApp, host: str, port: int, path: str = "/") -> None:
+def _run_app(app: ASGIApp, host: str, port: int, path: str = "/") -> None:
     """Serve an application until Ctrl-C or SIGTERM; requests that are being answered get ten seconds."""
     import uvicorn
 

@@ -27,11 +27,10 @@ from minisearch.stores.local import LocalStore
 from minisearch.text import is_mostly_latin
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport
 
-# Texts are encoded in windows of at most this many tokens, sorted by length into batches.  Windows of a
-# quarter take 1% more processor time, of a sixteenth 8%.  The first one is small, so that something can be
-# searched within seconds.  Each may have twice the tokens of the one before, as long as it is encoded in
-# `WINDOW_S`; nor does a document wait longer than that for the window to fill.  An interrupt loses at most
-# one window.
+# Texts are encoded in windows of at most this many tokens, sorted by length into batches; small windows take
+# more time in all.  The first one is small nevertheless, so that something can be searched within seconds.
+# Each may have twice the tokens of the one before, as long as it is encoded in `WINDOW_S`; nor does a
+# document wait longer than that for the window to fill.  An interrupt loses at most one window.
 WINDOW_TOKENS = 65_536
 FIRST_WINDOW_TOKENS = 4_096
 WINDOW_S = 4.5

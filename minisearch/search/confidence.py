@@ -109,9 +109,8 @@ def signals(ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode) -> Flo
         fused = np.array([trace.fused or 0.0 for trace in ranking.traces], np.float32)
         found[:, 0], found[:, 1] = _meaning(ranking.best.cosine, baseline), ranking.best.share
         found[:, 2] = [trace.exact or 0.0 for trace in ranking.traces]
-        found[:, 3] = np.where(
-            found[:, 2] >= 1, 0, fused.max() - fused
-        )  # what is named so is no worse for it
+        # A document that is named as the query may have a low score of its own.
+        found[:, 3] = np.where(found[:, 2] >= 1, 0, fused.max() - fused)
     return found
 
 

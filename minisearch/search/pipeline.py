@@ -257,7 +257,7 @@ class Pipeline:
 
     def _place(self, chunk: StoredChunk, wanted: re.Pattern[str] | None) -> Place:
         position = _best_line(chunk.text, wanted) if wanted else 0
-        line, _ = place(_anchors(chunk), chunk.text, position)
+        line, _ = place(anchors_of(chunk), chunk.text, position)
         return Place(self.display_path(chunk.path), line, chunk.end_line, chunk.id, _page_at(chunk, position))
 
     def _with_evidence(
@@ -284,11 +284,12 @@ class Pipeline:
 
 def _evidence_at(chunk: StoredChunk, start: int, end: int, score: float | None) -> Evidence:
     """The sentences at ``start:end`` of a passage, with their place in the file."""
-    found = evidence(chunk.text, _anchors(chunk), start, end, score)
+    found = evidence(chunk.text, anchors_of(chunk), start, end, score)
     return replace(found, page=_page_at(chunk, start))
 
 
-def _anchors(chunk: StoredChunk) -> Sequence[tuple[int, int, int]]:
+def anchors_of(chunk: StoredChunk) -> Sequence[tuple[int, int, int]]:
+    """The places of positions in a chunk's text; see `Chunk.anchors`."""
     return chunk.anchors or [(0, chunk.line, 1)]
 
 

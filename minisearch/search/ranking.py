@@ -28,7 +28,7 @@ from minisearch.stores.base import (
     Where,
     inverse_document_frequency,
 )
-from minisearch.text import CJK_RUN, STOP_WORDS, bigrams, cjk_parts, normalised_words
+from minisearch.text import CJK_RUN, STOP_WORDS, bigrams, cjk_parts, content_words, normalised_words
 from minisearch.types import FloatArray, Hits, IntArray
 
 # How much a word counts in each column.  A title says in a few words what the whole document is about.
@@ -91,10 +91,9 @@ FEW_PASSAGES, SHARE_OF_PASSAGES = 3, 0.002
 
 
 # References, tables of contents, lists of links and licences lose this share of their score unless the query
-# asks for them.  Chosen by hand on queries over manuals and licences, where .1 left some above prose and .3
-# changed little more; the collections of `scripts/fusion.py` have next to no such passages.
+# asks for them.  Chosen by hand: the collections of `scripts/fusion.py` have next to no such passages.
 KIND_PENALTY = 0.2
-LOOKED_AT = 30  # candidates whose kind and heading count: each takes 0.015 ms
+LOOKED_AT = 30  # candidates whose kind and heading count
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +198,7 @@ def _terms(text: str) -> tuple[Counter[Term], list[tuple[Term, Term]]]:
 
 def _exact_terms(text: str, *, is_strict: bool) -> list[Term]:
     """The exact tokens of a text; without ``is_strict`` also those that may be names."""
-    words = [word for word in normalised_words(text) if word.lower() not in STOP_WORDS]
+    words = content_words(text)
     tokens = [token.strip(SURROUNDING_SIGNS) for token in text.split() if len(token) <= MAX_TOKEN_CHARACTERS]
     return [
         Term(parts)
@@ -218,7 +217,7 @@ def _exact_terms(text: str, *, is_strict: bool) -> list[Term]:
 
 def _names(text: str) -> list[Term]:
     """A text's only word, or the capitalised words within it: a model splits rare names into pieces."""
-    words = [word for word in normalised_words(text) if word.lower() not in STOP_WORDS]
+    words = content_words(text)
     if len(words) == 1:
         return [Term((words[0],))] if CJK_RUN.search(words[0]) is None else []
     if len(words) > MAX_WORDS_WITH_NAME:
@@ -414,8 +413,8 @@ def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
             first.setdefault(chunk.document_id, n)
     if not 0 < len(first) <= MAX_NAMED:
         return ranking
-    named = [*first.values()]
-    order = np.array([*named, *(n for n in range(len(ranking.ids)) if n not in named)], np.int64)
+    others = [n for n in range(len(ranking.ids)) if n not in first.values()]
+    order = np.array([*first.values(), *others], np.int64)
     traces = [ranking.traces[n] for n in order.tolist()]
     for n in range(len(first)):
         traces[n] = replace(traces[n], exact=1.0)
@@ -425,7 +424,8 @@ def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
 
 
 def _has_name(text: str, wanted: str) -> bool:
-    return len(wanted) <= 2 * len(text) <= 4 * len(wanted) + 20 and _name(text) == wanted  # most are not
+    # A text of quite another length need not be normalised.
+    return len(wanted) <= 2 * len(text) <= 4 * len(wanted) + 20 and _name(text) == wanted
 
 
 def _name(text: str) -> str:

@@ -2,7 +2,8 @@
 
 A query with its options goes in, `SearchResults` come out.  Other questions about an index are answered here
 too: similar passages, why a file was not found, its status.  Each search reads one snapshot of the index,
-even while an indexing run changes it, and writes nothing.  The steps of a search are left to `pipeline`.
+even while an indexing run changes it, and writes nothing; a corrected query is a second search.  The steps of
+a search are left to `pipeline`.
 """
 
 from __future__ import annotations
@@ -61,10 +62,11 @@ class Searcher:
 
     def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
         """`MiniSearch.query`; misspelt words are replaced if the results then are clear and better."""
+        stored = self._with_stored_paths(options)
 
         def search(store: LocalStore, parsed: Query) -> SearchResults:
-            with self._searching(store, query, parsed, options) as found:
-                return found(self._with_stored_paths(options))
+            with self._searching(store, query, parsed, stored) as found:
+                return found(stored)
 
         def search_and_correct(store: LocalStore) -> SearchResults:
             parsed = _parsed(query, options)
@@ -116,8 +118,8 @@ class Searcher:
             parsed = found.query if found.typed else parsed
 
         def explain(store: LocalStore) -> WhyNot:
-            with self._searching(store, query, parsed, options) as search:
-                stored = self._with_stored_paths(options)
+            stored = self._with_stored_paths(options)
+            with self._searching(store, query, parsed, stored) as search:
                 return why_not(search, store, self._location, key, path, line, options, stored)
 
         return self._current(explain)
@@ -249,8 +251,7 @@ class Searcher:
         """One snapshot, and a function that searches it for what was parsed from the query."""
         encoder, vector = self._encoded(store, parsed, options)
         with store.snapshot():
-            stored = self._with_stored_paths(options)
-            final = _with_number_as_phrase(parsed, stored, store) if isinstance(query, str) else parsed
+            final = _with_number_as_phrase(parsed, options, store) if isinstance(query, str) else parsed
             yield partial(self._pipeline(store, encoder, options, parsed).search, final, vector)
 
     def _encoded(

@@ -9,10 +9,12 @@ which no web page knows.  Bodies are limited in either case.
 from __future__ import annotations
 
 import hmac
+import json
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -34,7 +36,9 @@ class Guard:
             return
         headers = Headers(scope=scope)
         if refusal := self._refusal(scope["path"], headers):
-            await _refuse(*refusal, scope, receive, send)
+            code, message = refusal
+            more = {"WWW-Authenticate": "Bearer"} if code == 401 else {}
+            await failure(code, message, {"Connection": "close", **more})(scope, receive, send)
             return
         n_bytes = 0
 
@@ -82,9 +86,15 @@ def _name(address: str) -> str:
         return ""
 
 
-async def _refuse(code: int, message: str, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = {"Connection": "close"}
-    if code == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    kind = {"error": {"message": message, "type": "invalid_request_error"}}
-    await JSONResponse(kind, code, headers)(scope, receive, send)
+class Json(JSONResponse):
+    """JSON in ASCII: a file name may hold bytes that are no UTF-8."""
+
+    def render(self, content: object) -> bytes:
+        """The body."""
+        return json.dumps(content, allow_nan=False).encode()
+
+
+def failure(code: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error with its message, in the form of OpenAI's API."""
+    kind = "invalid_request_error" if code < 500 else "server_error"
+    return Json({"error": {"message": message, "type": kind}}, code, headers)

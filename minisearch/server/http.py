@@ -20,14 +20,14 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 import minisearch
 from minisearch.engine import MiniSearch
 from minisearch.errors import IndexBusy, InputError, MinisearchError, short
-from minisearch.server.guard import TOO_LARGE, BodyTooLarge, Guard
+from minisearch.server.guard import TOO_LARGE, BodyTooLarge, Guard, Json, failure
 from minisearch.types import IndexProgress
 
 logger = logging.getLogger(__name__)
@@ -286,14 +286,6 @@ async def _events(events: asyncio.Queue[tuple[str, Any]]) -> AsyncIterator[str]:
         yield f"event: {name}\ndata: {json.dumps(plain)}\n\n"
 
 
-class Json(JSONResponse):
-    """JSON in ASCII: a file name may hold bytes that are no UTF-8."""
-
-    def render(self, content: object) -> bytes:
-        """The body."""
-        return json.dumps(content, allow_nan=False).encode()
-
-
 # --- requests ----------------------------------------------------------------------------------------------
 
 
@@ -387,12 +379,6 @@ def _failure(error: Exception) -> Response:
         return failure(503, str(error))
     logger.error("a request failed", exc_info=error)
     return failure(500, "the server failed: see its log")
-
-
-def failure(code: int, message: str) -> Response:
-    """An error with its message as JSON."""
-    kind = "invalid_request_error" if code < 500 else "server_error"
-    return Json({"error": {"message": message, "type": kind}}, code)
 
 
 async def _no_such(request: Request, _: Exception) -> Response:

@@ -231,26 +231,22 @@ def test_a_name_of_bytes_that_are_no_utf_8_is_answered(tmp_path: Path) -> None:
     assert (unknown.code, unknown.json["error"]["type"]) == (400, "invalid_request_error")
 
 
-def test_a_damaged_index_is_not_the_clients_fault(
-    engine: MiniSearch, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (IndexCorrupt("notes.db is damaged: restore it"), 503, "notes.db is damaged: restore it"),
+        (RuntimeError("secret detail"), 500, "the server failed: see its log"),
+    ],
+)
+def test_a_damaged_index_is_not_the_clients_fault_and_a_fault_of_the_program_shows_no_detail(
+    engine: MiniSearch, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, message: str
 ) -> None:
-    def damaged(*_: object, **__: object) -> None:
-        raise IndexCorrupt("notes.db is damaged: restore it")
+    def failing(*_: object, **__: object) -> None:
+        raise error
 
-    monkeypatch.setattr(engine, "query", damaged)
+    monkeypatch.setattr(engine, "query", failing)
     answer = ask(make_app(engine), "/v1/search", {"query": "x"})
-    assert (answer.code, answer.message) == (503, "notes.db is damaged: restore it")
-
-
-def test_a_fault_of_the_program_shows_no_traceback(
-    engine: MiniSearch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("secret detail")
-
-    monkeypatch.setattr(engine, "query", broken)
-    answer = ask(make_app(engine), "/v1/search", {"query": "x"})
-    assert (answer.code, answer.message) == (500, "the server failed: see its log")
+    assert (answer.code, answer.message) == (code, message)
 
 
 @pytest.mark.parametrize("declares", [True, False])
