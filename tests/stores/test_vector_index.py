@@ -21,8 +21,8 @@ from minisearch.paths import IndexLocation
 from minisearch.stores.local import LocalStore, vector_index
 from minisearch.stores.local.vector_index import LiveIndex
 from minisearch.vectors import backend_names, load_backend
-from tests.stores.store_cases import a_chunk, a_document
 from tests.backends import INSTALLED
+from tests.stores.store_cases import a_chunk, a_document
 from tests.vectors.index_cases import brute_force, index_class, unit_rows
 
 DIMENSION = 8
