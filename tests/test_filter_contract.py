@@ -204,7 +204,7 @@ def a_field(rng, _=None):
     if rng.random() < 0.1:
         return Field(rng.choice(NAMES), rng.choice(["=", "!="]), rng.random() < 0.5)
     names, values = [*NAMES, "AUTHOR", "É", "SS"], [*HOSTILE, *FINITE]
-    return Field(rng.choice(names), rng.choice(OPERATORS), rng.choice(values))
+    return Field(rng.choice(names), rng.choice(OPERATORS), rng.choice(values), is_exact=rng.random() < 0.3)
 
 
 def a_path(rng, corpus):
