@@ -281,8 +281,8 @@ class SearchResults(Sequence[SearchResult]):
     ``is_confident`` is False if there is no clear answer, whatever k is; None if this is unknown.  ``plan``
     says how a filter was applied: "scan" of the ``n_matching`` passages, or "widen", a vector search until
     enough of them are found; "" without a filter.  ``n_reranked`` counts the candidates that the reranker
-    scored.  ``typed`` is the query as it was typed, if its spelling was corrected, else "".  ``unknown_words``
-    are the words of the query that no passage has, unless they are many or the search is dense.
+    scored.  ``typed`` is the query as it was typed, if its spelling was corrected, else "".
+    ``unknown_words`` are words of the query that no passage has, if they are few and the search is not dense.
     """
 
     results: tuple[SearchResult, ...] = ()

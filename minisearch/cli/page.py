@@ -45,9 +45,12 @@ def page(
         best = max((hit.relevance for hit in found if hit.relevance is not None), default=None)
         match = "" if best is None else f" (best match {percent(best)})"
         parts.append(terminal.styled(f"No clear answer found. Closest passages{match}:", "1"))
-    for note in (_limits(found.query), _unknown(found)) if found else ():
-        if note:
-            parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns)))
+    notes = [_limits(found.query), _unknown(found)] if found else []
+    parts += [
+        "\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns))
+        for note in notes
+        if note
+    ]
     if why:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _plan(found, terminal)))
     parts += ["\n".join(_result(hit, found.query, terminal, whole, why, n_lines)) for hit in found]
