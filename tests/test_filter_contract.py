@@ -25,6 +25,7 @@ from minisearch.paths import DATABASE
 from minisearch.stores.base import FileStamp, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.vectors import load_backend
+from tests.backends import INSTALLED
 from tests.conftest import TORTURE_COUNTS
 from tests.fakes import HashingEncoder
 from tests.plain_filters import (
@@ -203,7 +204,7 @@ def a_field(rng, _=None):
     if rng.random() < 0.1:
         return Field(rng.choice(NAMES), rng.choice(["=", "!="]), rng.random() < 0.5)
     names, values = [*NAMES, "AUTHOR", "É", "SS"], [*HOSTILE, *FINITE]
-    return Field(rng.choice(names), rng.choice(OPERATORS), rng.choice(values))
+    return Field(rng.choice(names), rng.choice(OPERATORS), rng.choice(values), is_exact=rng.random() < 0.3)
 
 
 def a_path(rng, corpus):
@@ -263,8 +264,8 @@ def as_text(where, rng):
 @pytest.fixture
 def eager(monkeypatch):
     """Candidates are asked for where a scan would be quicker, so that small corpora try them."""
-    monkeypatch.setattr(load_backend("annoy"), "rows_per_candidate", 1)
-    monkeypatch.setattr(load_backend("faiss"), "rows_per_candidate", 1)
+    for name in set(INSTALLED) - {"flat"}:
+        monkeypatch.setattr(load_backend(name), "rows_per_candidate", 1)
 
 
 @pytest.mark.parametrize("backend", ["flat", "faiss", "faiss graph", "annoy"])

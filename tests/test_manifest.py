@@ -102,9 +102,9 @@ def test_rollback_brings_the_manifest_back_with_the_documents(tmp_path: Path) ->
     outside.mkdir()
     (outside / "o.md").write_text("words of elsewhere")
     with MiniSearch.open(tmp_path, encoder=HashingEncoder(), settings=Settings(max_tokens=40)) as ms:
-        ms.index(tmp_path / "more", outside, backend="annoy", choice=FileChoice(max_bytes=99))
+        ms.index(tmp_path / "more", outside, backend="faiss", choice=FileChoice(max_bytes=99))
         after = manifest()
-        assert (after.backend, after.chunk_tokens, len(after.roots)) == ("annoy", 40, 3)
+        assert (after.backend, after.chunk_tokens, len(after.roots)) == ("faiss", 40, 3)
         ms.rollback()
         back = manifest()
         assert back.trusted == after.trusted != Trusted()

@@ -142,7 +142,7 @@ def watch(index: IndexChoice, paths: tuple[Path, ...], model: str | None, as_jso
     """Keep the index up to date until Ctrl-C.
 
     A saved file can be found two seconds later. Without PATHS, everything that was indexed before is watched.
-    Needs minisearch[watch].
+    Needs the extra watch: pip install 'minisearch-local[watch]'
     """
     n_runs, find = 0, _new_index_folder if paths else find_index
     progress = Progress(is_shown=not quiet, prints_lines=not as_json)

@@ -14,7 +14,7 @@ import click
 
 from minisearch.cli.options import IndexChoice, number, offline_option, with_index
 from minisearch.cli.terminal import one_line
-from minisearch.errors import InputError, MinisearchError
+from minisearch.errors import InputError, MinisearchError, install_line
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -79,7 +79,7 @@ def _from_server(module: str, name: str, *, extra: str = "") -> Any:  # noqa: AN
     except ImportError as error:
         raise MinisearchError(
             f"this command needs a library that cannot be imported ({error}); install it with: "
-            f"pip install 'minisearch[{extra or module}]'"
+            f"{install_line(extra or module)}"
         ) from error
 
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from minisearch.errors import InputError
+from minisearch.errors import InputError, install_line
 from minisearch.evaluation.collection import Judgements
 from minisearch.evaluation.runs import Rankings
 from minisearch.types import FloatArray
@@ -151,7 +151,7 @@ def load_ir_measures() -> ModuleType:
         import ir_measures
     except ImportError as error:
         raise InputError(
-            "measuring needs ir-measures, which is not installed: pip install 'minisearch[eval]'"
+            f"measuring needs ir-measures, which is not installed: {install_line('eval')}"
         ) from error
     return ir_measures
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minisearch.errors import InputError
+from minisearch.errors import InputError, install_line
 from minisearch.evaluation.measures import MRR, Evaluation, bootstrap_interval, percentiles, rank_measures
 from minisearch.evaluation.selftest import EngineResult
 
@@ -34,7 +34,7 @@ def load_figure() -> Any:  # noqa: ANN401 - matplotlib's class
         from matplotlib.figure import Figure
     except ImportError as error:
         raise InputError(
-            "a plot needs matplotlib, which is not installed: pip install 'minisearch[eval]'"
+            f"a plot needs matplotlib, which is not installed: {install_line('eval')}"
         ) from error
     return Figure
 

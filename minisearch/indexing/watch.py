@@ -15,7 +15,14 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from minisearch.errors import IndexBusy, IngestError, InputError, MinisearchError, ShrinkRefused
+from minisearch.errors import (
+    IndexBusy,
+    IngestError,
+    InputError,
+    MinisearchError,
+    ShrinkRefused,
+    install_line,
+)
 from minisearch.paths import IndexLocation, is_below, real_path
 from minisearch.types import IngestReport
 
@@ -90,7 +97,7 @@ def _changes(paths: Sequence[Path], location: IndexLocation, stop: threading.Eve
     try:
         import watchfiles
     except ImportError as error:
-        raise InputError("watching needs watchfiles: pip install 'minisearch[watch]'") from error
+        raise InputError(f"watching needs watchfiles: {install_line('watch')}") from error
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     roots, own = {str(path) for path in paths}, str(location.path)
     watched = partial(

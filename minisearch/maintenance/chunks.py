@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from minisearch.errors import IngestError, InputError
+from minisearch.errors import IngestError, InputError, install_line
 from minisearch.files.walk import FoundFile, walk
 from minisearch.indexing.changes import DocumentSplitter, ReadDocument, Reader, SkippedFile
 from minisearch.indexing.plan import manifest_of
@@ -23,7 +23,7 @@ from minisearch.paths import IndexLocation, real_path
 from minisearch.stores import open_store
 from minisearch.types import Chunk
 
-AT_LINES = "at lines; at functions with: pip install 'minisearch[code]'"
+AT_LINES = f"at lines; at functions with: {install_line('code')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
-from minisearch.errors import IngestError
+from minisearch.errors import IngestError, install_line
 from minisearch.parsers.code import CODE_SUFFIXES, LANGUAGES, is_cut_at_lines, read_code
 from minisearch.parsers.email_ import read_email
 from minisearch.parsers.html import read_html
@@ -165,7 +165,7 @@ class Extracted:
         """The document in these bytes; IngestError with the reason where there is none."""
         label = self.name.upper()
         if self.library and not importlib.util.find_spec(self.library):
-            raise IngestError(f"{label} needs {self.library}: pip install 'minisearch[{self.name}]'")
+            raise IngestError(f"{label} needs {self.library}: {install_line(self.name)}")
         contents = self.sandbox.extract(self.name, label, data)
         try:
             document = _document(path, self.name, contents, has_numbers=self.has_numbers)

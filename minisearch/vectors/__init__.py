@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from minisearch.errors import BackendUnavailable, InputError
+from minisearch.errors import BackendUnavailable, InputError, install_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ class _Backend(NamedTuple):
 
 _BACKENDS = {
     "faiss": _Backend("minisearch.vectors.faiss", "FaissIndex", "pip install faiss-cpu"),
-    "annoy": _Backend("minisearch.vectors.annoy", "AnnoyIndex", 'pip install "minisearch[annoy]"'),
+    "annoy": _Backend("minisearch.vectors.annoy", "AnnoyIndex", install_line("annoy")),
     "flat": _Backend("minisearch.vectors.flat", "FlatIndex", "pip install numpy"),
 }
 

@@ -173,7 +173,7 @@ def test_reports_and_status_as_json(folder: Path) -> None:
 
 def test_rebuild_and_remove_say_what_they_did(folder: Path) -> None:
     run("index", "docs")
-    assert run("rebuild", "--backend", "annoy").stdout == "Rebuilt with annoy: 2 chunks\n"
+    assert run("rebuild", "--backend", "flat").stdout == "Rebuilt with flat: 2 chunks\n"
     assert run("remove", "docs/bread.md").stdout == "Removed 1 document from the index\n"
 
 

@@ -101,7 +101,9 @@ def test_a_library_that_is_missing_is_named_before_any_work(
         "minisearch.evaluation.benchmark.open_benchmark", lambda *_, **__: pytest.fail("the work began")
     )
     monkeypatch.setattr(builtins, "__import__", without)
-    assert error_of(folder, *arguments).endswith("which is not installed: pip install 'minisearch[eval]'")
+    assert error_of(folder, *arguments).endswith(
+        "which is not installed: pip install 'minisearch-local[eval]'"
+    )
 
 
 # --- for people --------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ def run(index: Path, *arguments: str, code: int = 0) -> Result:
     return result
 
 
+@pytest.mark.annoy
 def test_the_page_has_a_row_for_every_setting_kind_and_file_type(index: Path) -> None:
     lines = run(index, "--backend", "flat", "--backend", "annoy").stdout.splitlines()
     assert lines[0].startswith("30 queries from 40 documents: ")

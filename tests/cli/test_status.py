@@ -90,7 +90,7 @@ def test_notes_of_the_parser_are_shown(here, monkeypatch):
     (here / "a.py").write_text("def f():\n    pass\n")
     assert "note" not in run("a.py")
     monkeypatch.setattr(code, "is_installed", lambda grammar: False)
-    assert "note: cut at lines; at functions with: pip install 'minisearch[code]'\n" in run("a.py")
+    assert "note: cut at lines; at functions with: pip install 'minisearch-local[code]'\n" in run("a.py")
 
 
 def test_a_secret_is_blanked_as_in_an_index(here):
@@ -125,7 +125,9 @@ def test_status_shows_how_code_is_split(here, monkeypatch):
     assert "\ncode       cut at functions in c, cpp, go, java, javascript, python, rust, tsx" in status("-v")
     assert "code " not in status()
     monkeypatch.setattr("minisearch.maintenance.chunks.is_installed", lambda grammar: False)
-    assert "\ncode       cut at lines; at functions with: pip install 'minisearch[code]'\n" in status("-v")
+    assert "\ncode       cut at lines; at functions with: pip install 'minisearch-local[code]'\n" in status(
+        "-v"
+    )
 
 
 def test_neither_torch_nor_a_network_is_needed(here):

@@ -210,6 +210,7 @@ def test_ranks_are_those_of_the_queries_documents(index: Path, found: SelfTest) 
     assert len(set(ranks)) > 1
 
 
+@pytest.mark.annoy
 def test_the_vector_index_is_compared_with_an_exact_scan(index: Path) -> None:
     found = selftest(index, n=20, modes=["lexical"], backends=["flat", "annoy"], encoder=an_encoder())
     flat, annoy = found.vector_indexes

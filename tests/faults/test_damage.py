@@ -96,6 +96,7 @@ def test_a_damaged_vector_file_is_never_parsed_never_answers_and_is_mended(
     )
 
 
+@pytest.mark.annoy
 def test_the_crafted_file_would_have_crashed_annoy(root):
     with MiniSearch(root / "index", encoder=HashingEncoder()) as ms:
         ms.rebuild("annoy")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends import INSTALLED
 from tests.faults.invariants import assert_same_as_new, assert_whole, state, write_documents
 from tests.faults.processes import command, environment
 
@@ -77,7 +78,7 @@ def stage(tmp_path) -> Stage:
 
 ACTIONS = {
     "update": lambda stage: ["index", stage.index, stage.folder],
-    "rebuild": lambda stage: ["rebuild", stage.index, "annoy"],
+    "rebuild": lambda stage: ["rebuild", stage.index, "annoy" if "annoy" in INSTALLED else "flat"],
 }
 
 

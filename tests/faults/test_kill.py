@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from minisearch import MiniSearch
+from tests.backends import INSTALLED
 from tests.fakes import HashingEncoder
 from tests.faults.commands import minisearch
 from tests.faults.damaged import answers, difference
@@ -55,7 +56,7 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path, often, faul
         # The first line is "ready"; every document is a line, and publishing comes after the last.
         n_lines = {"index": N_DOCUMENTS, "update": 14, "rebuild": 0}[action]
         arguments = (
-            ("rebuild", index, rng.choice(["flat", "annoy"]))
+            ("rebuild", index, rng.choice(["flat", "annoy" if "annoy" in INSTALLED else "faiss"]))
             if action == "rebuild"
             else ("index", index, folder)
         )

@@ -346,5 +346,5 @@ def test_a_missing_library_names_its_install_line(monkeypatch):
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(IngestError) as caught:
         parse("a.pdf", b"")
-    assert str(caught.value) == "PDF needs pypdfium2: pip install 'minisearch[pdf]'"
+    assert str(caught.value) == "PDF needs pypdfium2: pip install 'minisearch-local[pdf]'"
     assert parse("a.epub", epub("<p>needs none</p>")).text == "needs none"

@@ -34,6 +34,7 @@ from minisearch.stores.base import (
     inverse_document_frequency,
     kind_of,
     nanoseconds,
+    to_bytes,
 )
 from minisearch.text import CJK_RUN, normalised_words, stem
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
@@ -318,9 +319,9 @@ def _holds(phrase: str, entry: _Entry) -> bool:
 def _has_field(where: filters.Field, fields: Mapping[str, tuple[Value, ...]]) -> bool:
     values = [value for name, own in fields.items() if folded(name) == folded(where.name) for value in own]
     compare = _OPERATORS["=" if where.operator == "!=" else where.operator]
-    wanted = _comparable(where.value)
+    form = to_bytes if where.is_exact and isinstance(where.value, str) else _comparable
     is_held = any(
-        kind_of(value) == kind_of(where.value) and compare(_comparable(value), wanted) for value in values
+        kind_of(value) == kind_of(where.value) and compare(form(value), form(where.value)) for value in values
     )
     return is_held != (where.operator == "!=")
 

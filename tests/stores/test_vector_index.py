@@ -21,6 +21,7 @@ from minisearch.paths import IndexLocation
 from minisearch.stores.local import LocalStore, vector_index
 from minisearch.stores.local.vector_index import LiveIndex
 from minisearch.vectors import backend_names, load_backend
+from tests.backends import INSTALLED
 from tests.stores.store_cases import a_chunk, a_document
 from tests.vectors.index_cases import brute_force, index_class, unit_rows
 
@@ -350,7 +351,7 @@ def flip_a_bit(path):
 
 def swap_for_another_base(path):
     """One of as many vectors, which its library would load without a word."""
-    [backend] = [name for name in backend_names() if index_class(name).suffix == path.suffix]
+    [backend] = [name for name in INSTALLED if index_class(name).suffix == path.suffix]
     older = path.with_name("older")
     index_class(backend).build(np.arange(180), POOL[np.arange(180) % 119]).save(older)
     older.replace(path)

@@ -39,7 +39,8 @@ def test_an_unknown_name_lists_the_choices(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "install"), [("annoy", r'pip install "minisearch\[annoy\]"'), ("faiss", "pip install faiss-cpu")]
+    ("name", "install"),
+    [("annoy", r"pip install 'minisearch-local\[annoy\]'"), ("faiss", "pip install faiss-cpu")],
 )
 def test_a_missing_library_names_the_line_that_installs_it(monkeypatch, name, install):
     monkeypatch.setitem(sys.modules, name, None)  # Python's own way of saying: not to be found

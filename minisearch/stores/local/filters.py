@@ -113,13 +113,17 @@ def _field(where: filters.Field) -> Sql:
     kind = kind_of(where.value)
     text, number = comparison_key(where.value)
     column, value = ("folded", text) if kind == TEXT else ("number", number)
+    if where.is_exact and isinstance(where.value, str):
+        column, value = "text", to_bytes(where.value)
     sign = where.operator if where.operator in {"<", "<=", ">", ">="} else "="
-    comparison = f"{column} {sign} ?"
+    comparison, values = f"{column} {sign} ?", [value]
     if where.operator == "contains" and kind == TEXT:
-        comparison = "instr(folded, ?) > 0"
+        comparison = f"instr({column}, ?) > 0"
+    elif column == "text" and sign == "=":
+        comparison, values = "folded = ? and text = ?", [text, value]  # `folded` has an index
     negation = "not " if where.operator == "!=" else ""
     documents = f"select document_id from fields where name = ? and kind = ? and {comparison}"  # noqa: S608 - ours
-    return f"c.document_id {negation}in ({documents})", [folded(where.name), kind, value]
+    return f"c.document_id {negation}in ({documents})", [folded(where.name), kind, *values]
 
 
 def _contains(phrase: str) -> Sql:
