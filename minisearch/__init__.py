@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from minisearch.manifest import Settings
     from minisearch.minilm import SentenceTransformer
     from minisearch.results import Query, SearchResult, SearchResults
-    from minisearch.types import IndexStatus, IngestReport
+    from minisearch.types import IndexStatus, IngestReport, TextDocument
 
 __version__ = "0.1.0"
 
@@ -31,6 +31,7 @@ __all__ = [
     "SearchResults",
     "SentenceTransformer",
     "Settings",
+    "TextDocument",
 ]
 
 _MODULES = {
@@ -43,6 +44,7 @@ _MODULES = {
     "SearchResults": "results",
     "SentenceTransformer": "minilm",
     "Settings": "manifest",
+    "TextDocument": "types",
 }
 _OLD_NAMES = {"Question": "Query"}
 

@@ -19,10 +19,11 @@ from minisearch.filters import Filter, as_filter
 from minisearch.manifest import FileChoice, Settings
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
-from minisearch.rag import MAX_TOKENS, Context, Passage, build_context, neighbours_of, section
+from minisearch.rag import MAX_TOKENS, Context, Passage, search_context, section
 from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
 from minisearch.search.rerank import Rerankers
 from minisearch.search.searcher import Searcher, check_model
+from minisearch.types import IngestReport
 
 if TYPE_CHECKING:
     from minisearch.indexing.plan import Preview
@@ -34,16 +35,16 @@ if TYPE_CHECKING:
     from minisearch.types import (
         Encoder,
         FloatArray,
-        IndexProgress,
         IndexStatus,
-        IngestReport,
+        OnProgress,
         Reranker,
+        TextDocuments,
         Verification,
     )
 
 
 class MiniSearch:
-    """A search index over files.
+    """A search index over files and documents from memory.
 
     >>> ms = MiniSearch.open(".")  # doctest: +SKIP
     >>> ms.index("docs").added  # doctest: +SKIP
@@ -69,12 +70,9 @@ class MiniSearch:
     ) -> None:
         self._settings = settings
         self._location = IndexLocation(Path(index_folder))
+        checks_model = partial(check_model, self._location)
         self._encoders = Encoders(
-            given=encoder,
-            model=model,
-            dtype=dtype,
-            offline=offline,
-            check_model=partial(check_model, self._location),
+            given=encoder, model=model, dtype=dtype, offline=offline, check_model=checks_model
         )
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
         self.searcher = Searcher(self._location, self._encoders, rerankers)
@@ -129,7 +127,7 @@ class MiniSearch:
         backend: str | None = None,
         choice: FileChoice | None = None,
         prune: bool = False,
-        on_progress: Callable[[IndexProgress], None] = lambda _: None,
+        on_progress: OnProgress = None,
     ) -> IngestReport:
         """Bring the index up to date with files and folders: add, update and remove documents.
 
@@ -144,6 +142,31 @@ class MiniSearch:
         return self._writer().index(
             *paths, backend=backend, choice=choice, prune=prune, on_progress=on_progress
         )
+
+    def add(
+        self, documents: TextDocuments, *, keep_secrets: bool = False, on_progress: OnProgress = None
+    ) -> IngestReport:
+        """Add documents from memory, or replace those with the same ids; all others are kept.
+
+        >>> ms.add([{"id": "faq-7", "text": "Hold reset for ten seconds."}]).added  # doctest: +SKIP
+        1
+
+        Each is a `TextDocument`, or a mapping with its keys.  A result has the id as its ``path``; filters,
+        `get`, `like` and `remove` take it as such, and an id comes before a file of the same name.  No run
+        over files changes or removes these documents.  Unchanged documents are not stored again, and
+        unchanged texts not embedded again.  The first call creates the index.
+
+        Keys and tokens are blanked, as in files, unless ``keep_secrets``; a document of nothing else is
+        skipped.  Raises InputError for an invalid document or two with the same id; then nothing is written.
+        """
+        return self._writer().add(documents, keep_secrets=keep_secrets, on_progress=on_progress)
+
+    def update(self, documents: TextDocuments, *, keep_secrets: bool = False) -> IngestReport:
+        """As `add`, but only for documents that were added before.
+
+        Raises InputError for an id that is not in the index; then nothing is written.
+        """
+        return self._writer().add(documents, keep_secrets=keep_secrets, is_update=True)
 
     def preview(
         self, *paths: str | os.PathLike[str], choice: FileChoice | None = None, prune: bool = False
@@ -164,8 +187,9 @@ class MiniSearch:
         return self._writer().roots()
 
     def refresh(self, **options: Any) -> IngestReport:  # noqa: ANN401 - those of `index`
-        """Run `index` on all `roots`."""
-        return self.index(*self.roots(), **options)
+        """Run `index` on all `roots`; without any, as with documents from memory alone, nothing is done."""
+        roots = self.roots()
+        return self.index(*roots, **options) if roots else IngestReport()
 
     def watch(
         self,
@@ -191,7 +215,8 @@ class MiniSearch:
     def remove(self, *paths: str | os.PathLike[str]) -> int:
         """Remove documents, or whole folders of them, from the index, not from the disk; returns how many.
 
-        Raises InputError if the index has no document at or below these paths.
+        A text that is the id of a document from memory names that document, anything else a path.  Raises
+        InputError if the index has no document of these names, nor below these paths.
         """
         return self._writer().remove(*paths)
 
@@ -263,10 +288,11 @@ class MiniSearch:
         diverse: float | None = None,
         evidence: bool = False,
     ) -> SearchResults:
-        """The k passages nearest in meaning to an indexed file, or to its passage at ``line`` (from 1).
+        """The k passages nearest in meaning to a document, or to its passage at ``line`` (from 1).
 
-        Passages of the file itself, or those at the line, are excluded.  A blank line counts to the passage
-        below it.  Raises InputError for a file that is not indexed, or a line after its last passage.
+        ``path`` is that of a file, or the id of a document from memory.  Passages of the document, or those
+        at the line, are excluded.  A blank line counts to the passage below it.  Raises InputError for a
+        document that is not in the index, or a line after its last passage.
         """
         options = _options(k, mode="dense", where=where, by=by, diverse=diverse, evidence=evidence)
         return self.searcher.like(path, line, options)
@@ -290,23 +316,19 @@ class MiniSearch:
 
         Raises InputError as `query` does, and for too few tokens.
         """
-        if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
-            raise InputError(f"max_tokens is {max_tokens!r}: expected a number of tokens above 0")
-        found = self.searcher.query(text, _options(k, **options))
-        chunks = self.searcher.chunks([id_ for hit in found for id_ in neighbours_of(hit)])
-        count = count_tokens or self.searcher.token_counter()
-        question = text if isinstance(text, str) else found.query.text
-        return build_context(question, found, chunks, count, max_tokens=max_tokens)
+        return search_context(
+            self.searcher, text, _options(k, **options), max_tokens=max_tokens, count_tokens=count_tokens
+        )
 
     def get(
         self, path: str | os.PathLike[str], line: int | None = None, *, page: int | str | None = None
     ) -> Passage:
-        """The section of an indexed file around a line (from 1), or the whole file, as it was indexed.
+        """The section of a document around a line (from 1), or the whole document, as it was indexed.
 
-        Of a long section, a few passages on each side.  In a DOCX the line is a paragraph, in an XLSX a row
-        of the sheet ``page``, its number or name, or else of the first sheet with that row.  Without a line,
-        ``page`` is the page or slide to return.  Raises InputError for a file that is not indexed, or a line
-        after its last passage.
+        ``path`` is that of a file, or the id of a document from memory.  Of a long section, a few passages on
+        each side.  In a DOCX the line is a paragraph, in an XLSX a row of the sheet ``page``, its number or
+        name, or else of the first sheet with that row.  Without a line, ``page`` is the page or slide to
+        return.  Raises InputError as `like` does.
         """
         shown, passages = self.searcher.passages(path)
         return section(passages, shown, line, page=page)

@@ -2,7 +2,8 @@
 
 A folder goes in, an `IndexLocation` comes out.  A file below the folder that holds the index folder is stored
 under its path relative to that folder, so that a project can be moved together with its index; any other file
-is stored under its absolute path.  Messages show a path that opens from the current folder.
+is stored under its absolute path.  Messages show a path that opens from the current folder.  A document from
+memory is stored under "//" and its id, and shown by its id.
 
 An index names folders, files and a model, and it may come from anywhere: an archive, a clone, a share.
 Paths that the user names are always opened; paths that only the index names are checked here first.
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 INDEX_FOLDER = ".minisearch"
 DATABASE = "minisearch.db"
 MAX_PATHS_SHOWN = 8  # in one message
+_MEMORY = "//"  # the stored name of a document from memory begins so, that of a file never does
 
 # The names in an index folder; with any other name, the folder is not ours.
 _OWN_NAME = re.compile(
@@ -137,11 +139,16 @@ class IndexLocation:
         return "." if path == self._parent else path.removeprefix(self._holder)
 
     def absolute(self, key: str) -> str:
-        """The absolute path of a file stored under this name."""
-        return str(self.path.parent / key)
+        """The absolute path of a file stored under this name; a document from memory has its name only."""
+        return key if is_from_memory(key) else str(self.path.parent / key)
 
     def shown(self, key: str) -> str:
-        """A path to the file that opens from where the user is; absolute if the index was named so."""
+        """A path to the file that opens from where the user is; absolute if the index was named so.
+
+        A document from memory is shown by its id.
+        """
+        if is_from_memory(key):
+            return key.removeprefix(_MEMORY)
         path = self.absolute(key)
         if self.folder.is_absolute() or os.path.isabs(key):  # noqa: PTH117 - a stored name is a string
             return path
@@ -155,6 +162,16 @@ class IndexLocation:
         return tuple(replace(one, path=self.shown(one.path)) for one in named)
 
 
+def memory_key(id_: str) -> str:
+    """The name under which a document from memory is stored."""
+    return _MEMORY + id_
+
+
+def is_from_memory(key: str) -> bool:
+    """Whether this is the stored name of a document from memory."""
+    return key.startswith(_MEMORY)
+
+
 def quoted(path: str | os.PathLike[str]) -> str:
     """A path quoted for a shell command, for use in messages.
 
@@ -166,7 +183,12 @@ def quoted(path: str | os.PathLike[str]) -> str:
 
 
 def is_below(path: str, folders: Collection[str]) -> bool:
-    """Whether an absolute path is one of these folders or below one of them."""
+    """Whether an absolute path is one of these folders or below one of them.
+
+    No folder contains a document from memory, whatever slashes are in its id.
+    """
+    if is_from_memory(path):
+        return path in folders
     while path not in folders:
         parent = os.path.dirname(path)  # noqa: PTH120 - a hundred thousand strings
         if parent == path:

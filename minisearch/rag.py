@@ -1,7 +1,7 @@
 """Passages for a prompt: the best of a query within a budget of tokens, each with a citation.
 
-`SearchResults` and the stored passages go in, a `Context` comes out.  `section` cuts one section out of a
-document.  Searching is left to `search`, and asking a model to the caller.
+A query goes in, a `Context` comes out.  `section` cuts one section out of a document.  Searching is left to
+`search`, and asking a model to the caller.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import PurePath
 from typing import overload
 
 from minisearch.errors import InputError
-from minisearch.results import LINE_NAMES, SearchResult, SearchResults, place_name
+from minisearch.results import LINE_NAMES, Query, SearchOptions, SearchResult, SearchResults, place_name
 from minisearch.search.evidence import place
 from minisearch.search.pipeline import anchors_of, passages_at
+from minisearch.search.searcher import Searcher
 from minisearch.search.sentences import end_of_fields
 from minisearch.stores.base import StoredChunk
 from minisearch.text import sentence_starts
@@ -130,6 +131,24 @@ def neighbours_of(hit: SearchResult) -> list[int]:
     while last + 1 in ids:
         last += 1
     return list(range(first, last + 1))
+
+
+def search_context(
+    searcher: Searcher,
+    text: str | Query,
+    options: SearchOptions,
+    *,
+    max_tokens: int,
+    count_tokens: Callable[[str], int] | None = None,
+) -> Context:
+    """`MiniSearch.context`."""
+    if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
+        raise InputError(f"max_tokens is {max_tokens!r}: expected a number of tokens above 0")
+    found = searcher.query(text, options)
+    chunks = searcher.chunks([id_ for hit in found for id_ in neighbours_of(hit)])
+    count = count_tokens or searcher.token_counter()
+    question = text if isinstance(text, str) else found.query.text
+    return build_context(question, found, chunks, count, max_tokens=max_tokens)
 
 
 def build_context(

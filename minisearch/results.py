@@ -282,6 +282,7 @@ class SearchResults(Sequence[SearchResult]):
     says how a filter was applied: "scan" of the ``n_matching`` passages, or "widen", a vector search until
     enough of them are found; "" without a filter.  ``n_reranked`` counts the candidates that the reranker
     scored.  ``typed`` is the query as it was typed, if its spelling was corrected, else "".
+    ``unknown_words`` are words of the query that no passage has, if they are few and the search is not dense.
     """
 
     results: tuple[SearchResult, ...] = ()
@@ -292,6 +293,7 @@ class SearchResults(Sequence[SearchResult]):
     n_matching: int | None = None
     n_reranked: int = 0
     typed: str = ""
+    unknown_words: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.results)

@@ -8,18 +8,26 @@ chunk.text`` always.
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import date
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from minisearch.text import without_mnemonics
+from minisearch.errors import InputError, short
+from minisearch.text import storable, without_mnemonics
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+
+TextFormat = Literal["text", "markdown"]
+FieldValue = str | float | bool | date
+MAX_FLOAT = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,77 @@ class Document:
     pages: tuple[int, ...] = ()
     blocks: tuple[tuple[int, int], ...] = ()
     lines: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDocument:
+    """A document from memory, for `MiniSearch.add`; a mapping with the same keys does as well.
+
+    ``id`` is its name: results have it as their ``path``.  ``title`` is embedded with every passage; at most
+    200 characters of it are used.  ``fields`` are values for filters: each a text, a number, true or false, a
+    date, or a list of these; None means no value.  Their names are in lower case in the index.  ``format`` is
+    "text", or "markdown" for a text with headings, and with more fields in its front matter.
+
+    Raises InputError for an empty id or text, an id with control characters, and values of wrong types.
+    """
+
+    id: str
+    text: str
+    title: str = ""
+    fields: Mapping[str, FieldValue | Sequence[FieldValue] | None] = field(default_factory=dict)
+    format: TextFormat = "text"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, str) or not self.id.strip():
+            raise InputError(
+                f"the id of a document is {short(repr(self.id))}: expected a text that is not empty"
+            )
+        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in self.id):
+            raise InputError(f"the id {short(repr(self.id))} has control characters: expected none")
+        for name in ("text", "title"):
+            if not isinstance(getattr(self, name), str):
+                raise self._wrong(f"{name} is {short(repr(getattr(self, name)))}: expected a text")
+        if not self.text.strip():
+            raise self._wrong("its text is empty: expected something to search for")
+        if self.format not in get_args(TextFormat):
+            raise self._wrong(f"format is {self.format!r}: expected one of {', '.join(get_args(TextFormat))}")
+        self.plain_fields()
+
+    def plain_fields(self) -> dict[str, tuple[str | float | bool, ...]]:
+        """The fields as they are stored: names in lower case, each with its values."""
+        if not isinstance(self.fields, Mapping):
+            raise self._wrong(f"fields is {short(repr(self.fields))}: expected names with values")
+        plain: dict[str, tuple[str | float | bool, ...]] = {}
+        for given, value in self.fields.items():
+            name = " ".join(storable(given).lower().split()) if isinstance(given, str) else ""
+            if not name or name in plain:
+                why = "the same name as another, in lower case" if name else "expected a text as the name"
+                raise self._wrong(f"field {short(repr(given))}: {why}")
+            values = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
+            plain[name] = tuple(self._plain_values(name, values))
+        return {name: values for name, values in plain.items() if values}
+
+    def _plain_values(self, name: str, values: Sequence[object]) -> Iterator[str | float | bool]:
+        for value in values:
+            if isinstance(value, bool | np.bool_):
+                yield bool(value)
+            elif isinstance(value, str):
+                yield storable(value)
+            elif isinstance(value, date):  # or a datetime
+                yield value.isoformat()
+            elif isinstance(value, int | float | np.integer | np.floating) and abs(value) <= MAX_FLOAT:
+                yield float(value)
+            elif value is not None:
+                raise self._wrong(
+                    f"field {name!r} is {short(repr(value))}: expected a text, a finite number, true or "
+                    f"false, a date, or a list of these"
+                )
+
+    def _wrong(self, what: str) -> InputError:
+        return InputError(f"document {short(repr(self.id))}: {what}")
+
+
+TextDocuments = Iterable[TextDocument | Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +302,9 @@ class IndexProgress:
     n_files_indexed: int = 0
     n_chunks: int | None = None
     is_estimate: bool = False
+
+
+OnProgress = Callable[[IndexProgress], None] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,10 +144,12 @@ def _fits(names, parts):
 
 
 def is_at(pattern, path):
-    """Whether a pattern of stored names is of this one; "//" in front is of absolute ones, "/" of others."""
-    if pattern.startswith("/") and pattern.startswith("//") != path.startswith("/"):
-        return False
-    pattern = pattern.removeprefix("/") if pattern.startswith("//") else pattern
+    """Whether a pattern is of this stored name: "/" of relative ones, "//" of absolute ones, "///" of ids."""
+    if pattern.startswith("/"):
+        pattern, start = pattern[1:], re.match("/{0,2}", path)[0]
+        if re.match("/{0,2}", pattern)[0] != start:
+            return False
+        pattern = "/" + pattern.removeprefix(start)
     return is_ignored(pattern, path)
 
 

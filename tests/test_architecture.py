@@ -256,6 +256,7 @@ def test_the_public_names_are_these() -> None:
             "SearchResults",
             "SentenceTransformer",
             "Settings",
+            "TextDocument",
         ]
     )
     for name in minisearch.__all__:

@@ -185,12 +185,12 @@ def rebuild(index: IndexChoice, backend: str | None) -> None:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=A_FILE)
+@click.argument("paths", nargs=-1, required=True)
 @with_index
-def remove(index: IndexChoice, paths: tuple[Path, ...]) -> None:
+def remove(index: IndexChoice, paths: tuple[str, ...]) -> None:
     """Remove files or folders from the index.
 
-    The files themselves are kept.
+    The files themselves are kept. A document that a program has added is named by its id.
     """
     with index.open() as ms:
         n_removed = ms.remove(*paths)

@@ -49,8 +49,12 @@ def page(
         best = max((hit.relevance for hit in found if hit.relevance is not None), default=None)
         match = "" if best is None else f" (best match {percent(best)})"
         parts.append(terminal.styled(f"No clear answer found. Closest passages{match}:", "1"))
-    if limits := _limits(found.query) if found else "":
-        parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(limits, terminal.columns)))
+    notes = [_limits(found.query), _unknown(found)] if found else []
+    parts += [
+        "\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns))
+        for note in notes
+        if note
+    ]
     if why:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _plan(found, terminal)))
     parts += ["\n".join(_result(hit, found.query, terminal, whole, why, n_lines)) for hit in found]
@@ -77,6 +81,12 @@ def _limits(query: Query) -> str:
         said += [f"{side}: {_shortened(one_line(', '.join(quoted)))}"] if phrases else []
     them = "it" if sum(map(len, sides.values())) == 1 else "them"
     return f"Only passages {'; '.join(said)} (--literal treats {them} as text)" if said else ""
+
+
+def _unknown(found: SearchResults) -> str:
+    """The words that no passage has: what is near in meaning may be about something else."""
+    words = [_shortened(one_line(word)) for word in found.unknown_words]
+    return f"No passage has the word{'s' * (len(words) > 1)}: {', '.join(words)}" if words else ""
 
 
 def _result(

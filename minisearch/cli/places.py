@@ -55,7 +55,7 @@ VIEWERS = ("open",) if sys.platform == "darwin" else ("xdg-open", "wslview")
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Where a result of the last query is: an absolute path, line, column and page, and its index folder."""
+    """Where a result of the last query is: its absolute path or id, line, column, page and index folder."""
 
     path: str
     line: int
@@ -75,11 +75,15 @@ def _state_file() -> Path:
 def remember(index: str, places: Iterable[tuple[str, int, int, int | None]]) -> None:
     """Write down the results of a query, for `open` and `get`; only logged if that fails.
 
-    ``index`` is the index folder; each place is a path, a line, a column and a page.
+    ``index`` is the index folder; each place is a path, a line, a column and a page.  A path without a file
+    may be the id of a document from memory, and is kept as it is.
     """
     last = {
         "index": os.path.abspath(index),  # noqa: PTH100 - any name
-        "results": [[os.path.abspath(path), *place] for path, *place in places],  # noqa: PTH100
+        "results": [
+            [os.path.abspath(path) if os.path.lexists(path) else path, *place]  # noqa: PTH100
+            for path, *place in places
+        ],
     }
     file = _state_file()
     unfinished = file.with_name(f"{file.name}.{os.getpid()}")
@@ -119,6 +123,10 @@ def open_result(number: int) -> None:
     viewer of the system, a PDF at its page; without an editor all other files are, too.
     """
     place = remembered(number)
+    if not exists(place.path) and not PurePath(place.path).is_absolute():
+        raise InputError(
+            f"{one_line(place.path)} is not a file: minisearch get {number} prints its indexed text"
+        )
     if not exists(place.path):
         raise InputError(
             f"{one_line(place.path)} does not exist any more: minisearch index updates the index"
@@ -193,7 +201,9 @@ def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
     path, line, page = cited_place(place) or (*file_and_line(place), None)
     if place.isascii() and place.isdigit() and not exists(place):
         result = remembered(int(place))
-        path, line, page = os.path.relpath(result.path), result.line, result.page
+        is_path = PurePath(result.path).is_absolute()
+        path = os.path.relpath(result.path) if is_path else result.path
+        line, page = result.line, result.page
         index = replace(index, folder=Path(os.path.relpath(result.index)))
     with index.open() as ms:
         passage = ms.get(path, line, page=page)

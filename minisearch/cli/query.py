@@ -373,6 +373,8 @@ def _print_json(answer: Answer, reason: str, *, why: bool) -> None:
     }
     if found.typed:
         about |= {"typed": found.typed, "searched": found.query.text}
+    if found.unknown_words:
+        about["unknown_words"] = found.unknown_words
     if why:
         names = ("mode", "plan", "n_matching", "n_reranked")
         about["search"] = {"question": found.query} | {name: getattr(found, name) for name in names}

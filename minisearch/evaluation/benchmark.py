@@ -24,7 +24,6 @@ from minisearch.evaluation.measures import Setting, timed
 from minisearch.evaluation.runs import RankedDocuments
 from minisearch.files.walk import FoundFile
 from minisearch.indexing.changes import ChunkedDocument, DocumentSplitter, Outcome, SkippedFile, Unchanged
-from minisearch.indexing.plan import FoundFiles
 from minisearch.indexing.writer import IndexWriter
 from minisearch.manifest import Manifest, fingerprint
 from minisearch.minilm.encoders import Encoders
@@ -34,7 +33,7 @@ from minisearch.search.query import literal_query
 from minisearch.search.searcher import check_model
 from minisearch.stores import open_store, open_to_write
 from minisearch.stores.base import FileStamp, StoredDocument
-from minisearch.types import Chunk, Document, Encoder, IndexProgress, IngestReport, Origin, Reranker
+from minisearch.types import Chunk, Document, Encoder, IngestReport, OnProgress, Origin, Reranker
 
 COLLECTION_KEY = "collection"  # in the index's metadata if it is an index of a collection, not of files
 LATENCY_K = 10
@@ -92,7 +91,7 @@ def open_benchmark(
     model: str | None = None,
     encoder: Encoder | None = None,
     offline: bool = False,
-    on_progress: Callable[[IndexProgress], None] = lambda _: None,
+    on_progress: OnProgress = None,
 ) -> Iterator[Benchmark]:
     """An index over the collection: in a temporary folder, or kept in ``index`` and brought up to date there.
 
@@ -111,7 +110,7 @@ def open_benchmark(
             path: FoundFile(one.id, len(one.title) + len(one.text), 0, 0) for path, one in documents.items()
         }
         report = IndexWriter(location, encoders, settings=None).index_source(
-            FoundFiles(files),
+            files,
             partial(CollectionSource, documents=documents, whole=whole),
             on_progress=on_progress,
         )

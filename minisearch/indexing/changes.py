@@ -113,6 +113,15 @@ class DocumentSplitter:
             document, encoder.tokenizer, settings=self.settings, encoder_max_tokens=encoder.max_tokens
         )
 
+    def chunked(self, read: ReadDocument) -> ChunkedDocument:
+        """The document with its chunks, and the number of the bytes in them."""
+        chunks = self.split(read.document)
+        spans = [(one.start, one.end) for one in chunks]
+        n_bytes_indexed = bytes_under(read.document, spans, read.row.stamp.n_bytes)
+        return ChunkedDocument(
+            replace(read.row, n_bytes_indexed=n_bytes_indexed), chunks, read.document.notes
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
@@ -131,7 +140,7 @@ class Reader:
             outcome = self.read(path, file)
             if isinstance(outcome, ReadDocument):
                 self.splitter.encoder()  # an error of the model is not an error of this file
-                yield self._safely(path, file, "splitting", partial(self._chunked, outcome))
+                yield self._safely(path, file, "splitting", partial(self.splitter.chunked, outcome))
             else:
                 yield outcome
 
@@ -227,14 +236,6 @@ class Reader:
             return SkippedFile(path, reason, is_outdated=True)
         kept = "; its earlier text is kept" if stored is not None else ""
         return SkippedFile(path, reason + kept, is_outdated=False)
-
-    def _chunked(self, read: ReadDocument) -> ChunkedDocument:
-        chunks = self.splitter.split(read.document)
-        spans = [(one.start, one.end) for one in chunks]
-        n_bytes_indexed = bytes_under(read.document, spans, read.row.stamp.n_bytes)
-        return ChunkedDocument(
-            replace(read.row, n_bytes_indexed=n_bytes_indexed), chunks, read.document.notes
-        )
 
 
 class _Screened(IngestError):

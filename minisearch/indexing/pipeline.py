@@ -25,7 +25,7 @@ from minisearch.indexing.guard import has_changed
 from minisearch.indexing.plan import Plan, Tally
 from minisearch.stores.local import LocalStore
 from minisearch.text import is_mostly_latin
-from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport
+from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, OnProgress
 
 # Texts are encoded in windows of at most this many tokens, sorted by length into batches; small windows take
 # more time in all.  The first one is small nevertheless, so that something can be searched within seconds.
@@ -64,7 +64,7 @@ class Run:
         *,
         dimension: int,
         encoder: Callable[[int], Encoder],
-        on_progress: Callable[[IndexProgress], None],
+        on_progress: OnProgress,
     ) -> None:
         self.tally = Tally(plan)
         self._store = store
@@ -239,7 +239,9 @@ class Run:
         self.report_progress()
 
     def report_progress(self, doing: str = "reading", path: str = "") -> None:
-        """Call the caller's callback; ``doing`` describes the next step, ``path`` is its file."""
+        """Call the caller's callback, if any; ``doing`` describes the next step, ``path`` is its file."""
+        if self._on_progress is None:
+            return
         is_estimate = self._n_files_read < len(self._files)
         self._on_progress(
             IndexProgress(

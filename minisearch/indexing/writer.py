@@ -1,4 +1,4 @@
-"""Write to an index: paths go in; documents are added, updated and removed; a report comes out.
+"""Write to an index: paths or documents go in; documents are added, updated, removed; a report comes out.
 
 Only one process at a time writes to an index.  The store records each run and the files that it skipped.
 """
@@ -16,7 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from minisearch.errors import InputError
+from minisearch.files.walk import FoundFile
 from minisearch.indexing.changes import DocumentSplitter, Reader
+from minisearch.indexing.memory import MemorySource, as_files, text_documents
 from minisearch.indexing.pipeline import DocumentSource, Run
 from minisearch.indexing.plan import (
     FoundFiles,
@@ -37,12 +39,21 @@ from minisearch.manifest import (
 )
 from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
-from minisearch.paths import IndexLocation, check_roots, is_below, real_path, with_trusted
+from minisearch.paths import (
+    MAX_PATHS_SHOWN,
+    IndexLocation,
+    check_roots,
+    is_below,
+    is_from_memory,
+    memory_key,
+    real_path,
+    with_trusted,
+)
 from minisearch.search import confidence
 from minisearch.stores import check_backend, open_store, open_to_write
 from minisearch.stores.base import StoredDocument
 from minisearch.stores.local import LocalStore
-from minisearch.types import Encoder, IndexProgress, IngestReport, Note, Skipped
+from minisearch.types import Encoder, IngestReport, Note, OnProgress, Skipped, TextDocuments
 
 MakeSource = Callable[[Mapping[str, StoredDocument], DocumentSplitter], DocumentSource]
 
@@ -62,7 +73,7 @@ class IndexWriter:
         backend: str | None,
         choice: FileChoice | None = None,
         prune: bool = False,
-        on_progress: Callable[[IndexProgress], None],
+        on_progress: OnProgress,
     ) -> IngestReport:
         """`MiniSearch.index`."""
         if backend is not None:
@@ -86,22 +97,48 @@ class IndexWriter:
 
     def index_source(
         self,
-        found_files: FoundFiles,
+        files: dict[str, FoundFile],
         make_source: MakeSource,
         *,
-        on_progress: Callable[[IndexProgress], None],
+        keeps_others: bool = False,
+        is_update: bool = False,
+        on_progress: OnProgress,
     ) -> IngestReport:
-        """Index documents that are not files, and remove all others.
+        """Index documents that are not files, and remove all others unless ``keeps_others``.
 
-        ``found_files`` lists the documents; ``make_source`` creates the source from the stored documents and
-        a splitter.
+        ``files`` lists the documents; ``make_source`` creates the source from the stored documents and a
+        splitter.  Raises InputError for an ``is_update`` of documents that the index does not have.
         """
         started_s = time.perf_counter()
-        with self._writer(create=True) as store:
+        with self._writer(create=not is_update) as store:
             state = IndexState.of(store, self._location)
-            plan = plan_for(found_files, self._location, {"/": "/"}, state, prune=True)
+            if is_update:
+                self._check_known(files, state)
+            choices = state.manifest.choice_paths(self._location) if state.manifest else {}
+            roots = {} if keeps_others else {"/": "/"}
+            plan = plan_for(FoundFiles(files), self._location, roots, state, choices=choices, prune=True)
             report = self._execute(store, plan, make_source, backend=None, named=(), on_progress=on_progress)
         return replace(report, elapsed_s=time.perf_counter() - started_s)
+
+    def add(
+        self,
+        documents: TextDocuments,
+        *,
+        keep_secrets: bool,
+        is_update: bool = False,
+        on_progress: OnProgress = None,
+    ) -> IngestReport:
+        """`MiniSearch.add`, or `MiniSearch.update`."""
+        given = text_documents(documents)
+        if not given:
+            return IngestReport()
+        return self.index_source(
+            as_files(given, keep_secrets=keep_secrets),
+            partial(MemorySource, documents=given),
+            keeps_others=True,
+            is_update=is_update,
+            on_progress=on_progress,
+        )
 
     def roots(self) -> list[str]:
         """`MiniSearch.roots`."""
@@ -120,10 +157,11 @@ class IndexWriter:
 
     def remove(self, *paths: str | os.PathLike[str]) -> int:
         """`MiniSearch.remove`."""
-        below = {str(real_path(path, must_exist=False)) for path in paths}
         with self._writer() as store:
-            manifest = Manifest.read(store, self._location.folder)
-            gone = [document.id for key, document in store.documents().items() if self._is_below(key, below)]
+            manifest, stored = Manifest.read(store, self._location.folder), store.documents()
+            known = {*stored, *(one.path for one in store.journal.skipped())}
+            below = {self._named(path, known) for path in paths}
+            gone = [document.id for key, document in stored.items() if self._is_below(key, below)]
             n_forgotten = self._forget(store, manifest, below)
             if not gone and not n_forgotten:
                 raise InputError(f"nothing in the index is at or below {', '.join(map(str, paths))}")
@@ -151,7 +189,7 @@ class IndexWriter:
         *,
         backend: str | None,
         named: Collection[str],
-        on_progress: Callable[[IndexProgress], None],
+        on_progress: OnProgress,
     ) -> IngestReport:
         """Execute a plan; the paths that the user ``named`` become trusted for later runs."""
         plan.guard.check_before()
@@ -190,7 +228,10 @@ class IndexWriter:
         self, store: LocalStore, run: Run, plan: Plan, manifest: Manifest, before: Mapping[str, set[str]]
     ) -> IngestReport:
         report = run.report()
-        notes = [note for note in store.notes() if self._is_below(note.path, plan.roots)]
+        files = plan.found_files.files
+        notes = [
+            note for note in store.notes() if note.path in files or self._is_below(note.path, plan.roots)
+        ]
         messages = _messages(report.skipped, notes)
         repeated = sorted(path for path, texts in messages.items() if before.get(path) == texts)
         in_force = {
@@ -262,15 +303,17 @@ class IndexWriter:
         left_out = [
             Skipped(key + "/" * one.is_folder, one.reason) for key, one in plan.found_files.left_out.items()
         ]
-        journal.set_skipped(
-            self._paths_below(journal.skipped(), plan.roots), run.tally.skipped.values(), run.tally.stamps
-        )
+        outdated = [*plan.found_files.files, *self._paths_below(journal.skipped(), plan.roots)]
+        journal.set_skipped(outdated, run.tally.skipped.values(), run.tally.stamps)
         journal.set_left_out(self._paths_below(journal.left_out(), plan.roots), left_out)
 
     def _forget_secrets(self, store: LocalStore, plan: Plan) -> None:
         """Delete earlier versions of files that are screened for secrets now, but were not before."""
+        files = plan.found_files.files
 
         def keeps(key: str) -> bool:
+            if is_from_memory(key):
+                return key not in files or files[key].keeps_secrets
             path = self._location.absolute(key)
             return keeps_secrets(plan.choices, path) or not is_below(path, plan.roots)
 
@@ -320,6 +363,18 @@ class IndexWriter:
         encoder = self._encoders.to_index(manifest.model)
         manifest.check(encoder, self._location.folder)
         return encoder
+
+    def _check_known(self, files: Mapping[str, FoundFile], state: IndexState) -> None:
+        """InputError if the index lacks one of these documents."""
+        missing = [repr(file.path) for key, file in files.items() if key not in state.documents]
+        if missing:
+            shown = ", ".join(missing[:MAX_PATHS_SHOWN]) + " ..." * (len(missing) > MAX_PATHS_SHOWN)
+            raise InputError(f"the index has no document {shown}: add new documents with add")
+
+    def _named(self, path: str | os.PathLike[str], known: Collection[str]) -> str:
+        """What a path or an id names: a document from memory, or else an absolute path."""
+        key = memory_key(os.fspath(path)) if isinstance(path, str) else ""
+        return key if key in known else str(real_path(path, must_exist=False))
 
     def _paths_below(self, recorded: Iterable[Skipped], folders: Collection[str]) -> list[str]:
         return [one.path for one in recorded if self._is_below(one.path.rstrip("/"), folders)]

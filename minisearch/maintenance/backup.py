@@ -16,7 +16,7 @@ from pathlib import Path
 
 from minisearch.errors import IndexCorrupt, IndexNotFound, IndexNotWritable
 from minisearch.manifest import Manifest
-from minisearch.paths import DATABASE, IndexLocation
+from minisearch.paths import DATABASE, IndexLocation, is_from_memory
 from minisearch.stores import local as storage
 from minisearch.stores import open_store, open_to_write
 from minisearch.stores.base import RollbackReport
@@ -58,7 +58,8 @@ def restore(location: IndexLocation, path: str | os.PathLike[str]) -> int:
         with open_store(location, writable=True) as store:
             manifest = Manifest.read(store, location.folder)
             store.index.publish_if_due(manifest.backend, manifest.dimension)
-            return sum(not os.path.lexists(location.absolute(key)) for key in store.documents())
+            files = (key for key in store.documents() if not is_from_memory(key))
+            return sum(not os.path.lexists(location.absolute(key)) for key in files)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from minisearch.indexing.changes import ChunkedDocument, DocumentSplitter, Reade
 from minisearch.indexing.plan import find_files
 from minisearch.manifest import Manifest
 from minisearch.minilm.encoders import Encoders
-from minisearch.paths import IndexLocation, may_open, trusted_places
+from minisearch.paths import IndexLocation, is_from_memory, may_open, trusted_places
 from minisearch.stores import open_store
 from minisearch.stores.base import StoredDocument
 from minisearch.stores.local import LocalStore
@@ -68,9 +68,10 @@ class _Check:
             self.problems.append(f"the vector index {base.file} is missing or damaged: minisearch rebuild")
 
     def documents(self, n: int, seed: int) -> None:
-        """Read and split a sample of the documents again."""
+        """Read and split a sample of the documents again; those from memory have no file to read."""
         stored = self.store.documents()
-        keys, places = sorted(stored), trusted_places(self.manifest.trusted, self.location)
+        keys = sorted(key for key in stored if not is_from_memory(key))
+        places = trusted_places(self.manifest.trusted, self.location)
         for key in random.Random(seed).sample(keys, min(n, len(keys))):  # noqa: S311 - no secret
             if may_open(self.location.absolute(key), places):
                 self._document(stored[key])

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from minisearch.parsers.registry import parse, read_bytes
+    from minisearch.parsers.registry import parse, parse_text, read_bytes
 
-__all__ = ["parse", "read_bytes"]
+__all__ = ["parse", "parse_text", "read_bytes"]
 
 
 def __getattr__(name: str) -> object:

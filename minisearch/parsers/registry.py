@@ -40,7 +40,7 @@ from minisearch.parsers.source import (
 )
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
 from minisearch.text import storable
-from minisearch.types import Document, Heading, Origin
+from minisearch.types import Document, Heading, Origin, TextFormat
 
 READERS: dict[str, Callable[[Source], Document]] = {
     **dict.fromkeys(CODE_SUFFIXES, read_code),
@@ -101,9 +101,19 @@ def parse(path: str, data: bytes) -> Document:
         for magic, own, reason in MAGIC:
             if data.startswith(magic) and not (own == suffix and own in READERS):
                 raise IngestError(reason)
-        source = decode(path, data)
-        document = READERS[suffix](source) if suffix in READERS else source.unchanged("text")
+        document = _read(decode(path, data), suffix)
     return replace(document, language=document.language or LANGUAGES.get(suffix, ""))
+
+
+def parse_text(name: str, text: str, format_: TextFormat) -> Document:
+    """The document in a text from memory."""
+    text, suffix = storable(text), ".md" if format_ == "markdown" else ""
+    document = _read(Source(name, text, Origin(text)), suffix)
+    return replace(document, language=LANGUAGES.get(suffix, ""))
+
+
+def _read(source: Source, suffix: str) -> Document:
+    return READERS[suffix](source) if suffix in READERS else source.unchanged("text")
 
 
 def marks_of(path: str) -> list[str]:

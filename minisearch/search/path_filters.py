@@ -17,7 +17,7 @@ from pathlib import Path
 from minisearch import filters
 from minisearch.errors import IngestError
 from minisearch.globs import MAX_PATTERN_CHARACTERS, name_glob
-from minisearch.paths import IndexLocation, real_path
+from minisearch.paths import IndexLocation, memory_key, real_path
 from minisearch.stores.local import check_filter
 
 MAX_NESTED = 30  # deeper than any filter that the store accepts
@@ -51,8 +51,9 @@ def check(where: filters.Filter) -> None:
 def _stored_patterns(pattern: str, location: IndexLocation) -> list[str]:
     """Patterns of stored paths, one of which matches if the user's pattern does.
 
-    They begin with "/" for files below the folder that holds the index, with "//" for all others.  A pattern
-    that matches at any depth is unchanged.
+    They begin with "/" for files below the folder that holds the index, with "//" for all others, and with
+    "///" for documents from memory, whose ids the pattern must match as it is.  A pattern that matches at any
+    depth is unchanged.
     """
     names = pattern.rstrip("/").split("/")
     is_name = len(names) == 1 and names[0] not in {".", ".."}
@@ -69,7 +70,7 @@ def _stored_patterns(pattern: str, location: IndexLocation) -> list[str]:
             below = [absolute]
         found += [f"/{'/'.join(rest)}{end}" for rest in below]
         found.append(f"//{'/'.join(absolute)}{end}")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, memory_key(f"/{pattern}")]))
 
 
 def _absolute_patterns(names: Names, holder: Path | None) -> list[Names]:

@@ -34,6 +34,7 @@ from minisearch.search.ranking import (
     with_names_first,
     with_prose_first,
 )
+from minisearch.search.spelling import unknown_words
 from minisearch.stores.base import Snapshot, StoredChunk
 from minisearch.text import STOP_WORDS, normalised_words, stem
 from minisearch.types import Encoder, FloatArray, IntArray
@@ -156,6 +157,7 @@ class Pipeline:
             plan="" if allowed_ids is None else self._plan(n, options.mode, allowed_ids),
             n_matching=None if allowed_ids is None else len(allowed_ids),
             n_reranked=len(scores or {}),
+            unknown_words=() if lexical is None else unknown_words(query.text, self.snapshot),
         )
 
     def _reranker_scores(

@@ -22,7 +22,7 @@ from minisearch.errors import IngestError, InputError, WeightsNotFound
 from minisearch.manifest import DEFAULT_MODEL, Manifest
 from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
-from minisearch.paths import IndexLocation, check_model_folder, real_path
+from minisearch.paths import IndexLocation, check_model_folder, memory_key, real_path
 from minisearch.results import Query, SearchOptions, SearchResults
 from minisearch.search.confidence import USUAL_BASELINE
 from minisearch.search.path_filters import with_stored_paths
@@ -33,6 +33,7 @@ from minisearch.search.spelling import corrected
 from minisearch.stores import open_store
 from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
+from minisearch.text import storable
 from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker
 
 if TYPE_CHECKING:
@@ -82,12 +83,11 @@ class Searcher:
 
     def like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
         """`MiniSearch.like`."""
-        key = self._key_of(path)
 
         def search(store: LocalStore) -> SearchResults:
             manifest = Manifest.read(store, self._location.folder)
             with store.snapshot():
-                passages = passages_at(self._passages(store, key, path), path, line)
+                passages = passages_at(self._passages(store, path)[1], path, line)
                 ids = np.array([passage.id for passage in passages], np.int64)
                 encoder = None
                 if options.evidence:
@@ -109,7 +109,6 @@ class Searcher:
 
         if path == "":
             raise InputError("expected the path of a file, got an empty one")
-        key = self._key_of(path)
         parsed = _parsed(query, options)
         if isinstance(query, str) and self._current(
             lambda store: self._corrected(store, parsed, options) != parsed
@@ -120,12 +119,15 @@ class Searcher:
         def explain(store: LocalStore) -> WhyNot:
             stored = self._with_stored_paths(options)
             with self._searching(store, query, parsed, stored) as search:
+                key = self._key_of(store, path)
                 return why_not(search, store, self._location, key, path, line, options, stored)
 
         return self._current(explain)
 
-    def _key_of(self, path: str | os.PathLike[str]) -> str:
-        """The key of a document by its path; the files beside it are of no concern here."""
+    def _key_of(self, store: LocalStore, path: str | os.PathLike[str]) -> str:
+        """The key of a document by its id, or else by its path; whether there is a file does not matter."""
+        if isinstance(path, str) and store.passages(key := memory_key(storable(path))):
+            return key
         try:
             return self._location.key_of(str(real_path(path, must_exist=False)))
         except IngestError as error:
@@ -133,8 +135,8 @@ class Searcher:
 
     def passages(self, path: str | os.PathLike[str]) -> tuple[str, Sequence[StoredChunk]]:
         """The path of a document as it is shown, and its passages; InputError if it is not in the index."""
-        key = self._key_of(path)
-        return self._location.shown(key), self._current(lambda store: self._passages(store, key, path))
+        key, passages = self._current(lambda store: self._passages(store, path))
+        return self._location.shown(key), passages
 
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
         """Those of these passages that are still in the index, by id."""
@@ -214,8 +216,11 @@ class Searcher:
             notes=self._location.all_shown(notes),
         )
 
-    def _passages(self, store: LocalStore, key: str, given: str | os.PathLike[str]) -> Sequence[StoredChunk]:
-        """The passages of a document; InputError, with the nearest name in the index, if there is none."""
+    def _passages(
+        self, store: LocalStore, given: str | os.PathLike[str]
+    ) -> tuple[str, Sequence[StoredChunk]]:
+        """A document's key and passages; InputError, with the nearest name, if the index has none."""
+        key = self._key_of(store, given)
         passages = store.passages(key)
         if not passages:
             import difflib  # imported only after a mistake
@@ -225,7 +230,7 @@ class Searcher:
             if near:
                 shown = self._location.shown(next(path for path in name_of if name_of[path] == near[0]))
                 raise InputError(f"{os.fspath(given)} is not in the index: did you mean {shown}?")
-        return passages_at(passages, given, None)
+        return key, passages_at(passages, given, None)
 
     def _current(self, read: Callable[[LocalStore], T]) -> T:
         """Call ``read`` with the current index, again if the index was replaced meanwhile."""

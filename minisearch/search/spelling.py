@@ -1,4 +1,4 @@
-"""Spelling: words of a query that are not in the index are replaced by near ones that are.
+"""Words of a query that are not in the index: which they are, and near ones that are in it.
 
 A text and a snapshot come in; the text with such words replaced goes out.  A word is replaced if no chunk has
 it, if the model does not know it either, and if a word of the index with the same first letter is one edit
@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 from minisearch.stores.base import LexicalQuery, Snapshot, Term, TermGroup
-from minisearch.text import normalised_words
+from minisearch.text import CJK_RUN, content_words, normalised_words
 from minisearch.types import Tokenizer
 
 A_WORD = re.compile(r"(?<![\w./:@-])[^\W\d_]{5,}(?![\w/@]|[.-]\w)")
@@ -21,6 +21,15 @@ MAX_MISSPELT = 3  # words; a text with more is in another language
 N_PER_EDIT = 3  # missing letters that weigh as much as an edit
 MAX_CANDIDATES = 8
 EXAMPLES = 3  # chunks in which the whole word is looked up
+MAX_UNKNOWN = 3  # words that are named; a text with more is in another language, or a paraphrase
+
+
+def unknown_words(text: str, snapshot: Snapshot) -> tuple[str, ...]:
+    """The words that no chunk has, without stop words; none if they are many, or all."""
+    words = [*dict.fromkeys(word for word in content_words(text) if not CJK_RUN.search(word))]
+    counts = snapshot.term_counts([Term((word,)) for word in words])
+    unknown = [word for word, count in zip(words, counts, strict=True) if not count]
+    return tuple(unknown) if len(unknown) <= min(MAX_UNKNOWN, len(words) - 1) else ()
 
 
 def corrected(text: str, snapshot: Snapshot, tokenizer: Tokenizer | None) -> str:

@@ -338,6 +338,13 @@ def test_many_excluded_words_are_shortened() -> None:
     assert " ".join(lines).endswith("… (--literal treats them as text)")
 
 
+def test_words_of_the_query_that_no_passage_has_are_named() -> None:
+    found = SearchResults((result(),), Query("bread in kubernetes"), unknown_words=("kubernetes",))
+    assert page(found, PLAIN).splitlines()[0] == "No passage has the word: kubernetes"
+    several = dataclasses.replace(found, unknown_words=("helm", "a\x1b[31m"))
+    assert page(several, PLAIN).splitlines()[0] == r"No passage has the words: helm, a\x1b[31m"
+
+
 def test_a_query_without_limits_shows_none() -> None:
     query = Query("rm build", (), (), (("crust", -0.5),))
     assert "with" not in page(SearchResults((result(),), query), PLAIN)

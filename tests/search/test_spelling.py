@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from minisearch import MiniSearch
 from minisearch.minilm import SentenceTransformer
 from minisearch.search.query import literal_query
-from minisearch.search.spelling import corrected, edits
+from minisearch.search.spelling import corrected, edits, unknown_words
 from minisearch.stores.base import FileStamp, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, IntArray
@@ -83,6 +83,23 @@ def test_without_a_model_only_long_words_are_replaced(store: MemoryStore) -> Non
     assert corrected("renewl passprot", store, None) == "renewl passport"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("passport renewal in Lisbon", ("Lisbon",)),
+        ("how was kubernetes installed with helm on arm64", ("helm", "arm64")),
+        ("the passport", ()),
+        ("who is Napoleon", ()),  # no word is in the index: there is nothing to tell apart
+        ("passport two three four five", ()),
+        ("passport 罚款", ()),
+    ],
+)
+def test_words_that_no_passage_has_are_named_if_they_are_few(
+    store: MemoryStore, text: str, expected: tuple[str, ...]
+) -> None:
+    assert unknown_words(text, store) == expected
+
+
 @cache
 def reference(one: str, other: str) -> int:
     """Optimal string alignment by its recursive definition."""
@@ -123,6 +140,8 @@ def test_an_index_says_what_it_searched_for_and_literal_text_stays(
         as_typed = engine.query(literal_query("passprot renewl"))
         assert (as_typed.query.text, as_typed.typed) == ("passprot renewl", "")
         assert engine.query('"passprot" renewl').typed == ""
+        assert engine.query("passport renewal in Lisbon").unknown_words == ("Lisbon",)
+        assert engine.query("passport renewal in Lisbon", mode="dense").unknown_words == ()
         lexical = engine.query("passprot", mode="lexical")
         assert lexical and lexical.query.text == "passport"
     with LocalStore(tmp_path / ".minisearch" / "minisearch.db") as local, local.snapshot():

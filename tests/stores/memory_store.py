@@ -279,8 +279,7 @@ def _matches(where: Filter, document: StoredDocument, entry: _Entry) -> bool:  #
         case filters.Not(part):
             return not _matches(part, document, entry)
         case filters.Path(pattern):
-            is_absolute = document.path.startswith("/")
-            is_other = pattern.startswith("/") and pattern.startswith("//") != is_absolute
+            is_other = pattern.startswith("/") and _kind(pattern[1:]) != _kind(document.path)
             return not is_other and glob(pattern)(document.path)
         case filters.Extension(suffix):
             name = document.path.rpartition("/")[2].casefold()
@@ -296,6 +295,11 @@ def _matches(where: Filter, document: StoredDocument, entry: _Entry) -> bool:  #
         case filters.Field():
             return _has_field(where, document.fields)
     raise InputError(f"expected a condition of minisearch.filters, got {type(where).__name__}")
+
+
+def _kind(path: str) -> int:
+    """0 for a relative path, 1 for an absolute one, 2 for a document from memory."""
+    return path.startswith("/") + path.startswith("//")
 
 
 def _holds(phrase: str, entry: _Entry) -> bool:

@@ -67,12 +67,18 @@ def open_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
 def path_matches(pattern: bytes, path: object) -> bool:
     """For SQL: whether a stored path matches a pattern (UTF-8, with lone surrogates).
 
-    A pattern that begins with "//" matches only absolute paths, one that begins with "/" only relative ones.
+    A pattern that begins with "/" matches only relative paths, with "//" only absolute ones, and with "///"
+    only documents from memory.
     """
-    name = _name(path)
-    if pattern.startswith(b"/") and pattern.startswith(b"//") != name.startswith("/"):
+    name, text = _name(path), pattern.decode("utf-8", "surrogatepass")
+    if text.startswith("/") and _kind(text[1:]) != _kind(name):
         return False
-    return glob(pattern.decode("utf-8", "surrogatepass"))(name)
+    return glob(text)(name)
+
+
+def _kind(name: str) -> int:
+    """0 for a relative path, 1 for an absolute one, 2 for a document from memory."""
+    return name.startswith("/") + name.startswith("//")
 
 
 def path_ends(suffix: bytes, path: object) -> bool:
