@@ -258,9 +258,14 @@ def _served(index: IndexChoice, options: QueryOptions, search: SearchOptions) ->
             from minisearch.search.path_filters import with_stored_paths
 
             search = replace(search, where=with_stored_paths(search.where, location))
-        return ask(location, options.query(options.text), search)
+        return ask(location, options.query(options.text), search, meanwhile=_import_page)
     except MinisearchError:
         return None
+
+
+def _import_page() -> None:
+    import minisearch.cli.page
+    import minisearch.cli.places  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True)
