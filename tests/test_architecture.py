@@ -23,6 +23,7 @@ WORDS = {
     "filters",
     "manifest",
     "paths",
+    "threads",
 }
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
 VERBS = {"search", "indexing", "maintenance", "evaluation"}

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from minisearch.cli.passage import INDENT, LONGEST_QUERY, PASSAGE_LINES, passage
 from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, width, wrap
-from minisearch.rag import full_heading
 from minisearch.results import place_name
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def _result(
 ) -> Iterator[str]:
     rating = f"{hit.score:.3f}" if hit.relevance is None else f"{percent(hit.relevance):>4}"
     yield f"{hit.rank:>2}  {rating}  {place(hit, terminal)}"
-    if heading := one_line(full_heading(hit.title, hit.heading)):
+    if heading := one_line(hit.full_heading):
         lines = _wrapped(heading, terminal.columns - len(INDENT))
         yield from (INDENT + terminal.styled(line, MAGENTA) for line in lines)
     yield from passage(hit, query, terminal, whole=whole, n_lines=n_lines)
