@@ -6,7 +6,6 @@ The path of a database goes in.  SQL statements are left to the callers, raw wor
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -130,6 +129,8 @@ class Connection:
             if no_fork.is_kept:
                 db.close()
             else:
+                import ctypes
+
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(db))
 
     # --- the seal ----------------------------------------------------------------------------------
