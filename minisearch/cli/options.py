@@ -27,6 +27,7 @@ from minisearch.paths import INDEX_FOLDER, find_index
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
 
+EXIT_NO_RESULTS, EXIT_QUERY_ERROR = 1, 2  # of query, as grep's
 EXIT_INTERRUPTED = 130  # the code that shells use for Ctrl-C; SIGTERM is handled in minisearch.__main__
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
