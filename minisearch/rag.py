@@ -26,9 +26,9 @@ from minisearch.results import (
     place_name,
 )
 from minisearch.search.evidence import place
+from minisearch.search.lines import end_of_fields
 from minisearch.search.pipeline import anchors_of, passages_at
 from minisearch.search.searcher import Searcher
-from minisearch.search.sentences import end_of_fields
 from minisearch.stores.base import StoredChunk
 from minisearch.text import sentence_starts
 

@@ -14,9 +14,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args, overload
 
 from minisearch.errors import InputError, short
-from minisearch.filters import Filter
 
 if TYPE_CHECKING:
+    from minisearch.filters import Filter
     from minisearch.types import Reranker  # it imports NumPy, which --help must not
 
 Mode = Literal["hybrid", "dense", "lexical"]
