@@ -27,7 +27,7 @@ EXIT_BUSY = 75
 # These encode a few texts with NumPy, on one thread: NumPy's threads wait for one another in busy loops, and
 # with the hashing of the weights on the second of two cores, 20 ms of work took 300. NumPy reads the variable
 # when it is imported, so it is set before a command runs.
-NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similarity"}
+NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similarity", "mcp", "serve"}
 ALIASES = {"search": "query"}
 FUNCTIONS = {"eval": "evaluate", "open": "open_result", "why-not": "why_not"}  # where the names differ
 NO_MEMORY = "there is not enough memory: finished work is kept; free some memory and run the command again"

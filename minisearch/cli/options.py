@@ -22,8 +22,6 @@ import minisearch
 from minisearch.cli import settings
 from minisearch.cli.terminal import one_line, printable
 from minisearch.errors import IndexNotFound, InputError, ModelError
-from minisearch.minilm.catalog import find
-from minisearch.minilm.hub import locate
 from minisearch.paths import DATABASE, INDEX_FOLDER, find_index
 
 if TYPE_CHECKING:
@@ -57,10 +55,14 @@ class IndexChoice:
 
     def open(self, *, default: Callable[[], Path] = find_index, **models: Any) -> MiniSearch:  # noqa: ANN401
         """Open the index: by default the nearest one, from the current folder upwards."""
+        return minisearch.MiniSearch(self.found(default), offline=self.is_offline, **models)
+
+    def found(self, default: Callable[[], Path] = find_index) -> Path:
+        """The index folder: that of --index or -c, or the ``default``."""
         one = self.collection
         if one is not None and default is find_index and not (one.index / DATABASE).exists():
             raise IndexNotFound(f"{one.name} has no index yet: make it with: minisearch index -c {one.name}")
-        return minisearch.MiniSearch(self.folder or default(), offline=self.is_offline, **models)
+        return self.folder or default()
 
     @property
     def argument(self) -> str:
@@ -187,6 +189,10 @@ def nearest(given: str, choices: Sequence[str], *, cutoff: float) -> str | None:
 
 def model_name(given: str) -> str:
     """The type of an option that takes a model: a name of the catalog, or a folder."""
+    # Not at the top: a query that a server answers imports nothing that it does not need.
+    from minisearch.minilm.catalog import find
+    from minisearch.minilm.hub import locate
+
     if find(given) is None:
         try:
             locate(given)  # a folder, and so never a download

@@ -6,18 +6,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from minisearch.cli.passage import INDENT, LONGEST_QUERY, PASSAGE_LINES, passage
 from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, printable, width, wrap
-from minisearch.rag import full_heading
-from minisearch.results import place_name
+from minisearch.results import full_heading, place_name
 
 if TYPE_CHECKING:
     from minisearch.results import Place, Query, SearchResult, SearchResults
@@ -168,6 +164,9 @@ COLUMNS = ("rank", "relevance", "score", "path", "line", "page", "title", "headi
 
 def as_csv(found: SearchResults, *, query: str | None = None, has_header: bool = True) -> str:
     """A row for each result, which begins with the ``query`` in a batch; empty without results."""
+    import csv  # a page needs neither
+    import io
+
     before = [] if query is None else [printable(query)]
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
@@ -183,6 +182,8 @@ def as_csv(found: SearchResults, *, query: str | None = None, has_header: bool =
 
 def as_markdown(found: SearchResults, *, query: str | None = None) -> str:
     """A list of links to the results, each with its evidence, or its passage, as a quotation."""
+    from urllib.parse import quote
+
     blocks = [] if query is None else [f"## {one_line(query)}"]
     if found and found.is_confident is False:
         blocks.append("No clear answer found. Closest passages:")

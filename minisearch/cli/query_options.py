@@ -20,12 +20,11 @@ import click
 from minisearch.cli.options import SectionedCommand, nearest
 from minisearch.cli.terminal import one_line
 from minisearch.errors import InputError, short
-from minisearch.filters import And, Before, Extension, Filter, Language, Or, Since, fields_of, parse_where
-from minisearch.filters import Path as PathFilter
 from minisearch.results import MODES, SearchOptions
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
+    from minisearch.filters import Filter
     from minisearch.results import By, Mode, Query, SearchResults
     from minisearch.types import RunRecord
 
@@ -96,11 +95,20 @@ class QueryOptions:
             evidence=not self.no_evidence,
         )
 
+    def checked_search_options(self, default_k: int) -> SearchOptions:
+        """The same; InputError for a filter that the store would refuse, too.  This imports the storage."""
+        from minisearch.search.path_filters import check
+
+        options = self.search_options(default_k)
+        if options.where is not None:
+            check(options.where)
+        return options
+
     def query(self, text: str) -> str | Query:
         """The text for the engine to parse, or with --literal a query without operators."""
         if not self.literal:
             return text
-        from minisearch.search.query import literal_query  # needs NumPy
+        from minisearch.search.query import literal_query
 
         return literal_query(text)
 
@@ -121,6 +129,12 @@ class QueryOptions:
 
     def _filter(self) -> Filter | None:
         """All conditions on files as one filter, None where there is none."""
+        if not any(values for _, values in self._file_options()):
+            return None
+        # Not at the top, as in `query`: a query that a server answers imports only what it needs.
+        from minisearch.filters import And, Before, Extension, Language, Or, Since, parse_where
+        from minisearch.filters import Path as PathFilter
+
         alternatives: list[Sequence[Filter]] = [
             [PathFilter(re.sub(r"([\\*?\[])", r"\\\1", path)) for path in self.within],
             [PathFilter(pattern) for pattern in self.paths],
@@ -132,13 +146,7 @@ class QueryOptions:
         parts += [condition(parse_date(text)) for condition, text in dates if text is not None]
         if self.where is not None:
             parts.append(parse_where(self.where))
-        if not parts:
-            return None
-        from minisearch.search.path_filters import check  # imports all of the storage
-
-        where = And(tuple(parts)) if len(parts) > 1 else parts[0]
-        check(where)
-        return where
+        return And(tuple(parts)) if len(parts) > 1 else parts[0]
 
     def _rerank(self) -> str | None:
         if self.rerank is not None:
@@ -211,8 +219,12 @@ def _unknown_names(ms: MiniSearch, options: QueryOptions) -> Iterator[str]:
     for name in options.languages:
         if name.casefold() not in known:
             yield f"no document is in {one_line(name)}{_instead(name, known)}"
-    known = ms.field_names() if options.where is not None else []
-    for name in fields_of(parse_where(options.where)) if options.where is not None else []:
+    if options.where is None:
+        return
+    from minisearch.filters import fields_of, parse_where
+
+    known = ms.field_names()
+    for name in fields_of(parse_where(options.where)):
         if name.casefold() not in known:
             yield f"no document has a field {one_line(name)}{_instead(name, known)}"
 

@@ -177,7 +177,7 @@ def doctor(index: IndexChoice, as_json: bool) -> None:
     """
     from minisearch.maintenance.doctor import examine
 
-    checks = list(examine(index.folder or index_or_default(), is_named=index.folder is not None))
+    checks = list(examine(index.found(index_or_default), is_named=index.folder is not None))
     click.echo(as_json_line(checks) if as_json else "\n".join(_check_lines(checks)))
     if any(one.outcome == "problem" for one in checks):
         raise SystemExit(1)
