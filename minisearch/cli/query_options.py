@@ -129,7 +129,7 @@ class QueryOptions:
 
     def _filter(self) -> Filter | None:
         """All conditions on files as one filter, None where there is none."""
-        if not any(values for _, values in self._file_options()):
+        if not self.within and not any(values for _, values in self._file_options()):
             return None
         # Not at the top, as in `query`: a query that a server answers imports only what it needs.
         from minisearch.filters import And, Before, Extension, Language, Or, Since, parse_where
