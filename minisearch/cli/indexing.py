@@ -224,8 +224,8 @@ def _known_roots(ms: MiniSearch, index: IndexChoice) -> list[str]:
     roots = ms.roots()
     if not any(map(os.path.lexists, roots)):
         raise IngestError(
-            f"cannot index {one_line(', '.join(roots))}: no such file or folder. If you have moved the index, move "
-            f"it back beside its files; if you have moved the files, name them: "
+            f"cannot index {one_line(', '.join(roots))}: no such file or folder. If the index was moved, "
+            f"move it back beside its files; if the files were moved, name them: "
             f"minisearch index PATH{index.argument}"
         )
     return roots
