@@ -62,12 +62,15 @@ def write_fields(
     )
 
 
-def read_fields(connection: Connection) -> dict[int, dict[str, tuple[Value, ...]]]:
-    """The fields of every document that has any, by its id."""
-    found: dict[int, dict[str, tuple[Value, ...]]] = {}
+def read_fields(
+    connection: Connection, condition: str = "1", values: Sequence[Any] = ()
+) -> dict[int, dict[str, tuple[FieldValue, ...]]]:
+    """The fields of every document that has any, by its id; only rows ``f`` for which an SQL condition holds."""
+    found: dict[int, dict[str, tuple[FieldValue, ...]]] = {}
     rows = connection.rows(
         f"select f.document_id, d.path, {_F_COLUMNS} from fields f "  # noqa: S608 - ours
-        "join documents d on d.id = f.document_id order by f.rowid"
+        f"join documents d on d.id = f.document_id where {condition} order by f.rowid",
+        values,
     )
     for document_id, path, *row in rows:
         name, kind, text, folded_, number, crc32 = row
