@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast, get_args
@@ -17,9 +17,8 @@ from minisearch.engine import MiniSearch
 from minisearch.errors import IndexNotFound, InputError, short
 from minisearch.filters import And, Field, Filter, Operator, Or, flat_fields
 from minisearch.results import Mode, Query, SearchResult
-from minisearch.types import TextDocument
+from minisearch.types import DATA, TextDocument
 
-SOURCE = "_source"  # the field with the framework's own form of a document
 IDS_AT_ONCE = 200  # a filter has at most 300 conditions
 
 
@@ -46,8 +45,10 @@ class AddedDocuments:
             raise InputError(
                 f"document {short(repr(id_))}: expected metadata as in JSON, got another type: {error}"
             ) from error
-        fields = {**flat_fields(metadata), self.id_field: id_, SOURCE: data}
-        return TextDocument(id=id_, text=text, title=title if isinstance(title, str) else "", fields=fields)
+        fields = {**flat_fields(metadata), self.id_field: id_}
+        return TextDocument(
+            id=id_, text=text, title=title if isinstance(title, str) else "", fields=fields, data=data
+        )
 
     def add(self, documents: Iterable[TextDocument]) -> None:
         """Add or replace documents; of several with one id, the last counts.
@@ -58,7 +59,7 @@ class AddedDocuments:
 
     def sources(self, where: Filter | None = None) -> dict[str, Any]:
         """The own forms of the documents that match, by id, in the order in which they were added."""
-        found = self._fields(SOURCE, where)
+        found = self._fields(DATA, where)
         return {id_: json.loads(cast("bytes", data)) for id_, data in found.items()}
 
     def ids(self, where: Filter | None = None) -> list[str]:
@@ -73,13 +74,17 @@ class AddedDocuments:
             found |= self.sources(self.with_ids(some))
         return {id_: found[id_] for id_ in wanted if id_ in found}
 
+    def known(self, ids: Iterable[str]) -> list[str]:
+        """Those of the ids that documents have."""
+        return [id_ for some in _batches(ids) for id_ in self.ids(self.with_ids(some))]
+
     def with_ids(self, ids: Iterable[str]) -> Filter:
         """The condition that a document has one of these ids."""
         return Or(tuple(Field(self.id_field, "=", id_, is_exact=True) for id_ in ids))
 
     def remove(self, ids: Iterable[str]) -> int:
         """Remove documents; returns how many there were.  Unknown ids are ignored."""
-        there = [id_ for some in _batches(list(ids)) for id_ in self.ids(self.with_ids(some))]
+        there = self.known(ids)
         return self.engine.remove(*there) if there else 0
 
     def search(
@@ -147,7 +152,7 @@ def passage_metadata(hit: SearchResult) -> dict[str, Any]:
     return {name: getattr(hit, name) for name in names}
 
 
-def _batches(ids: Sequence[str]) -> Iterator[list[str]]:
+def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
     waiting = iter(ids)
     while some := list(islice(waiting, IDS_AT_ONCE)):
         yield some

@@ -83,16 +83,18 @@ class MiniSearchDocumentStore:
         """
         if not isinstance(documents, list) or not all(isinstance(one, Document) for one in documents):
             raise InputError(f"expected a list of Haystack documents, got {short(repr(documents))}")
-        written = {one.id: one for one in documents}
-        if policy != DuplicatePolicy.OVERWRITE:
-            known = self._documents.named(written)
-            if known and policy != DuplicatePolicy.SKIP:
-                raise DuplicateDocumentError(
-                    f"the index has a document {next(iter(known))!r}: overwrite or skip it"
-                )
-            written = {id_: one for id_, one in written.items() if id_ not in known}
-        self._documents.add(map(self._given, written.values()))
-        return len(documents) if policy == DuplicatePolicy.OVERWRITE else len(written)
+        is_overwriting = policy == DuplicatePolicy.OVERWRITE
+        known = set() if is_overwriting else set(self._documents.known(one.id for one in documents))
+        written = []
+        for one in documents:
+            if one.id not in known:
+                written.append(one)
+            elif policy != DuplicatePolicy.SKIP:
+                raise DuplicateDocumentError(f"there is a document {one.id!r} already: overwrite or skip it")
+            if not is_overwriting:
+                known.add(one.id)
+        self._documents.add(map(self._given, written))
+        return len(written)
 
     def _given(self, document: Document) -> TextDocument:
         source = replace(document, embedding=None, sparse_embedding=None, score=None).to_dict(flatten=False)

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import run_in_executor
 from langchain_core.vectorstores import VectorStore
 
 from minisearch.engine import MiniSearch
@@ -68,8 +69,16 @@ class MiniSearchRetriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
-        found = self.engine.query(query, k or self.k, mode=self.mode, where=self.where, by=self.by)
+        k = self.k if k is None else k
+        found = self.engine.query(query, k, mode=self.mode, where=self.where, by=self.by)
         return [Document(hit.text, id=passage_id(hit), metadata=passage_metadata(hit)) for hit in found]
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        return await run_in_executor(
+            None, self._get_relevant_documents, query, run_manager=run_manager.get_sync(), k=k
+        )
 
 
 class MiniSearchVectorStore(VectorStore):

@@ -179,8 +179,8 @@ class MiniSearchVectorStore(BasePydanticVectorStore):
     def get_nodes(
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
     ) -> list[BaseNode]:
-        """The nodes with these ids that match the filters, in the order in which they were added."""
-        sources = self._nodes.sources(self._wanted(node_ids, filters))
+        """The nodes with these ids that match the filters."""
+        sources = self._nodes.named(self._matching(node_ids, filters))
         return [metadata_dict_to_node(source) for source in sources.values()]
 
     def delete(self, ref_doc_id: str, **_: Any) -> None:
@@ -195,7 +195,7 @@ class MiniSearchVectorStore(BasePydanticVectorStore):
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None, **_: Any
     ) -> None:
         """Remove the nodes with these ids that match the filters."""
-        self._nodes.remove(self._nodes.ids(self._wanted(node_ids, filters)))
+        self._nodes.remove(self._matching(node_ids, filters))
 
     def clear(self) -> None:
         """Remove all nodes."""
@@ -215,7 +215,9 @@ class MiniSearchVectorStore(BasePydanticVectorStore):
             k = query.hybrid_top_k or k
         elif query.mode not in {VectorStoreQueryMode.DEFAULT, *MODES}:
             raise InputError(f"query mode {query.mode.value}: expected default, hybrid, text_search or mmr")
-        where = self._wanted(query.node_ids or None, query.filters)
+        where = as_filter(query.filters)
+        if query.node_ids:  # LlamaIndex gives an empty list where it means all
+            where = And((where, self._nodes.with_ids(query.node_ids)))
         if query.doc_ids:
             where = And((where, condition("ref_doc_id", "in", query.doc_ids)))
         found = self._nodes.search(query.query_str, k, where=where, **options)
@@ -230,8 +232,14 @@ class MiniSearchVectorStore(BasePydanticVectorStore):
         """As `query`, in a thread."""
         return await asyncio.to_thread(self.query, query, **options)
 
-    def _wanted(self, ids: list[str] | None, filters: MetadataFilters | None) -> Filter:
-        return And(((self._nodes.with_ids(ids) if ids is not None else And(())), as_filter(filters)))
+    def _matching(self, ids: list[str] | None, filters: MetadataFilters | None) -> list[str]:
+        """Of these ids, or all, those of nodes that match the filters."""
+        if ids is None:
+            return self._nodes.ids(as_filter(filters))
+        known = self._nodes.known(ids)
+        return (
+            known if filters is None else [id_ for id_ in self._nodes.ids(as_filter(filters)) if id_ in known]
+        )
 
 
 def as_filter(given: MetadataFilters | None) -> Filter:

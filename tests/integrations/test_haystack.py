@@ -91,6 +91,17 @@ def test_documents_come_back_as_they_were(shared_store: MiniSearchDocumentStore,
     assert {one.id: one for one in shared_store.filter_documents(where)} == documents
 
 
+def test_a_policy_holds_within_one_call(document_store: MiniSearchDocumentStore) -> None:
+    twice = [Document(id="a", content="kelp"), Document(id="a", content="bread")]
+    with pytest.raises(DuplicateDocumentError, match="there is a document 'a' already"):
+        document_store.write_documents(twice)
+    assert document_store.count_documents() == 0
+    assert document_store.write_documents(twice, DuplicatePolicy.SKIP) == 1
+    assert document_store.filter_documents() == twice[:1]
+    assert document_store.write_documents(twice, DuplicatePolicy.OVERWRITE) == 2
+    assert document_store.filter_documents() == twice[1:]
+
+
 def test_the_blob_of_a_document_comes_back_too(document_store: MiniSearchDocumentStore) -> None:
     document = Document(content="kelp", blob=ByteStream(b"\xff\0", meta={"a": 1}, mime_type="image/png"))
     document_store.write_documents([document])
@@ -249,6 +260,7 @@ def test_embedders_give_the_vectors_of_the_index(tmp_path: Path) -> None:
     embedded = embedder.run(given_)["documents"]
     assert [one.embedding for one in embedded] == ms.embed(["Sea\nkelp", "bread"]).tolist()
     assert [one.embedding for one in given_] == [None, None]
+    assert embedder.run([]) == {"documents": []}
     restored = MiniSearchDocumentEmbedder(".", meta_fields_to_embed=["a"], offline=True)
     assert restored.to_dict()["init_parameters"] == {
         "path": ".",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -220,6 +221,18 @@ def test_only_the_embeddings_of_the_index_are_taken(engine: MiniSearch) -> None:
     assert [one.id for one in store.similarity_search("kelp")] == ["a"]
     with pytest.raises(InputError, match="got DeterministicFakeEmbedding: expected MiniSearchEmbeddings"):
         MiniSearchVectorStore.from_texts(["kelp"], DeterministicFakeEmbedding(size=6))
+
+
+def test_the_number_of_passages_can_be_given_to_an_awaited_call(notes: MiniSearch) -> None:
+    retriever = MiniSearchRetriever(engine=notes)
+    assert len(asyncio.run(retriever.ainvoke("how to care for it", k=1))) == 1
+
+
+def test_many_ids_are_found_and_removed(store: MiniSearchVectorStore) -> None:
+    ids = store.add_texts([f"note {n}" for n in range(450)], ids=[f"n{n}" for n in range(450)])
+    assert [one.id for one in store.get_by_ids(ids[::-1])] == ids[::-1]
+    store.delete(ids[1:])
+    assert [one.id for one in store.similarity_search("note", k=9)] == ["n0"]
 
 
 # --- filters, against LangChain's own store --------------------------------------------------------------

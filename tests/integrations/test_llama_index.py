@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 pytest.importorskip("llama_index.core")
 
 from llama_index.core import MockEmbedding, StorageContext, VectorStoreIndex
+from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.schema import (
     BaseNode,
     IndexNode,
@@ -103,6 +104,14 @@ def test_the_nodes_of_a_document_are_removed_together(store: MiniSearchVectorSto
     store.clear()
     assert store.get_nodes() == []
     assert found(store, "kelp") == []
+
+
+def test_ids_and_filters_restrict_nodes_together(store: MiniSearchVectorStore) -> None:
+    store.add([a_node("kelp", "a", lot="x"), a_node("moss", "b", lot="x"), a_node("lava", "c", lot="y")])
+    assert [one.node_id for one in store.get_nodes(["a", "c", "d"], equals(lot="x"))] == ["a"]
+    assert [one.node_id for one in store.get_nodes(filters=equals(lot="x"))] == ["a", "b"]
+    store.delete_nodes(["b", "c"], equals(lot="y"))
+    assert {one.node_id for one in store.get_nodes()} == {"a", "b"}
 
 
 def test_modes_and_node_ids_are_respected(store: MiniSearchVectorStore) -> None:
@@ -218,6 +227,13 @@ def test_all_of_it_can_be_awaited(store: MiniSearchVectorStore) -> None:
         return (await store.aquery(query)).ids or []
 
     assert asyncio.run(run()) == ["b"]
+
+
+def test_an_ingestion_pipeline_fills_it(store: MiniSearchVectorStore) -> None:
+    pipeline = IngestionPipeline(transformations=[MiniSearchEmbedding(store.client)], vector_store=store)
+    for _ in range(2):
+        pipeline.run(nodes=[a_node("kelp", "a"), a_node("bread", "b")])
+    assert {one.node_id for one in store.get_nodes()} == {"a", "b"}
 
 
 # --- passages and embeddings ---------------------------------------------------------------------------
