@@ -60,6 +60,11 @@ class Path(Filter):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPath(Path):
+    """A pattern of the paths in the store, which no longer depends on the current folder."""
+
+
+@dataclass(frozen=True, slots=True)
 class Extension(Filter):
     """Documents whose file name ends with a suffix, given with or without its dot, in any case."""
 

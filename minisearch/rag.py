@@ -14,11 +14,19 @@ from pathlib import PurePath
 from typing import overload
 
 from minisearch.errors import InputError
-from minisearch.results import LINE_NAMES, Query, SearchOptions, SearchResult, SearchResults, place_name
+from minisearch.results import (
+    LINE_NAMES,
+    Query,
+    SearchOptions,
+    SearchResult,
+    SearchResults,
+    full_heading,
+    place_name,
+)
 from minisearch.search.evidence import place
+from minisearch.search.lines import end_of_fields
 from minisearch.search.pipeline import anchors_of, passages_at
 from minisearch.search.searcher import Searcher
-from minisearch.search.sentences import end_of_fields
 from minisearch.stores.base import StoredChunk
 from minisearch.text import sentence_starts
 
@@ -109,17 +117,6 @@ class Context(Sequence[Passage]):
             {"role": "system", "content": INSTRUCTIONS},
             {"role": "user", "content": f"{self}\n\nQuestion: {self.question}".strip()},
         ]
-
-
-def full_heading(title: str, heading: str) -> str:
-    """The headings of a passage, beginning with the title of its document.
-
-    >>> full_heading("Tasks", "Retrying"), full_heading("Tasks", "Tasks > Retrying"), full_heading("", "")
-    ('Tasks > Retrying', 'Tasks > Retrying', '')
-    """
-    if not title or heading.split(" > ")[0].casefold() == title.casefold():
-        return heading
-    return f"{title} > {heading}" if heading else title
 
 
 def neighbours_of(hit: SearchResult) -> list[int]:

@@ -14,9 +14,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 from minisearch.errors import InputError
-from minisearch.filters import Filter
 
 if TYPE_CHECKING:
+    from minisearch.filters import Filter
     from minisearch.types import Reranker  # it imports NumPy, which --help must not
 
 Mode = Literal["hybrid", "dense", "lexical"]
@@ -198,6 +198,17 @@ def place_name(
     if suffix in WITHOUT_LINES:
         return path
     return f"{path} {lines}" if suffix in LINE_NAMES else f"{path}:{lines}"
+
+
+def full_heading(title: str, heading: str) -> str:
+    """The headings of a passage, beginning with the title of its document.
+
+    >>> full_heading("Tasks", "Retrying"), full_heading("Tasks", "Tasks > Retrying"), full_heading("", "")
+    ('Tasks > Retrying', 'Tasks > Retrying', '')
+    """
+    if not title or heading.split(" > ")[0].casefold() == title.casefold():
+        return heading
+    return f"{title} > {heading}" if heading else title
 
 
 CITED_PLACE = re.compile(

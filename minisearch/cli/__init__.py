@@ -2,6 +2,8 @@
 
 Arguments come in; results go to standard output.  Errors are one line on standard error and an exit code: 1,
 2 for a wrong command line, 75 when another process is writing, 130 and 143 when interrupted or terminated.
+``query`` ends as grep does: 0 with results, 1 without, 2 for an error.  A reader of the output that has read
+enough, such as head, is no error: 0.
 Heavy libraries are imported when a command needs them: ``--help`` loads no NumPy, a query no torch or FAISS.
 """
 
@@ -16,7 +18,7 @@ from typing import Any
 import click
 
 import minisearch
-from minisearch.cli.options import EXIT_INTERRUPTED, nearest
+from minisearch.cli.options import EXIT_INTERRUPTED, EXIT_QUERY_ERROR, nearest
 from minisearch.cli.terminal import printable
 from minisearch.errors import IndexBusy, MinisearchError
 
@@ -24,7 +26,7 @@ EXIT_BUSY = 75
 # These encode a few texts with NumPy, on one thread: NumPy's threads wait for one another in busy loops, and
 # with the hashing of the weights on the second of two cores, 20 ms of work took 300. NumPy reads the variable
 # when it is imported, so it is set before a command runs.
-NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similarity"}
+NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similarity", "mcp", "serve"}
 ALIASES = {"search": "query"}
 FUNCTIONS = {"eval": "evaluate", "open": "open_result", "why-not": "why_not"}  # where the names differ
 NO_MEMORY = "there is not enough memory: finished work is kept; free some memory and run the command again"
@@ -90,12 +92,17 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
-        except BrokenPipeError:
-            raise  # click handles it: `| head` has read enough
+        except click.NoSuchOption as error:
+            near = nearest(error.option_name, error.possibilities or [], cutoff=0)  # click sorts them by name
+            raise click.NoSuchOption(error.option_name, error.message, near and [near], error.ctx) from error
+        except BrokenPipeError:  # `| head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still writes when it ends
+            ctx.exit(0)
         except (MinisearchError, MemoryError, OSError) as error:
             message = NO_MEMORY if isinstance(error, MemoryError) else printable(str(error))
             click.echo(f"Error: {message}", err=True)
-            ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else 1)
+            is_query = ALIASES.get(ctx.invoked_subcommand or "", ctx.invoked_subcommand) == "query"
+            ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else EXIT_QUERY_ERROR if is_query else 1)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -20,13 +20,12 @@ import click
 import minisearch
 from minisearch.cli.terminal import one_line, printable
 from minisearch.errors import IndexNotFound, InputError, ModelError
-from minisearch.minilm.catalog import find
-from minisearch.minilm.hub import locate
 from minisearch.paths import INDEX_FOLDER, find_index
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
 
+EXIT_NO_RESULTS, EXIT_QUERY_ERROR = 1, 2  # of query, as grep's
 EXIT_INTERRUPTED = 130  # the code that shells use for Ctrl-C; SIGTERM is handled in minisearch.__main__
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
@@ -53,7 +52,11 @@ class IndexChoice:
 
     def open(self, *, default: Callable[[], Path] = find_index, **models: Any) -> MiniSearch:  # noqa: ANN401
         """Open the index: by default the nearest one, from the current folder upwards."""
-        return minisearch.MiniSearch(self.folder or default(), offline=self.is_offline, **models)
+        return minisearch.MiniSearch(self.found(default), offline=self.is_offline, **models)
+
+    def found(self, default: Callable[[], Path] = find_index) -> Path:
+        """The index folder: that of --index, or the ``default``."""
+        return self.folder or default()
 
     @property
     def argument(self) -> str:
@@ -136,6 +139,10 @@ def nearest(given: str, choices: Sequence[str], *, cutoff: float) -> str | None:
 
 def model_name(given: str) -> str:
     """The type of an option that takes a model: a name of the catalog, or a folder."""
+    # Not at the top: a query that a server answers imports nothing that it does not need.
+    from minisearch.minilm.catalog import find
+    from minisearch.minilm.hub import locate
+
     if find(given) is None:
         try:
             locate(given)  # a folder, and so never a download

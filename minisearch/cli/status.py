@@ -259,7 +259,7 @@ def why_not(index: IndexChoice, file: str, text: tuple[str, ...], as_json: bool,
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     with wrong_usage():
         options = QueryOptions(text=" ".join(text), batch=None, like=None, no_evidence=True, **given)
-        search = options.search_options(K)
+        search = options.checked_search_options(K)
     if not options.text.strip():
         raise InputError("the query is empty: say what you are looking for")
     with index.open(rerank_model=options.rerank_model) as ms:

@@ -21,8 +21,8 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 import minisearch
 from minisearch.engine import MiniSearch
 from minisearch.errors import MinisearchError
-from minisearch.rag import Passage, full_heading
-from minisearch.results import SearchResult, SearchResults, cited_place
+from minisearch.rag import Passage
+from minisearch.results import SearchResult, SearchResults, cited_place, full_heading
 
 MAX_QUERY, MAX_RESULTS, MAX_TOKENS = 10_000, 20, 8_000
 MAX_EXCERPT = 700  # characters of a result: five of them are some 900 tokens

@@ -213,7 +213,7 @@ def test_open_and_get_follow_the_last_query_in_every_format(folder: Path, option
     run("query", "bread", "--mode", "lexical", "-k", "3", *option)
     assert "Bread" in run("get", "1").stdout
     assert n_remembered() == 3
-    run("query", "zzzz", "--mode", "lexical", *option)
+    run("query", "zzzz", "--mode", "lexical", *option, code=1)
     for command in ("get", "open"):
         refused = run(command, "1", code=1).stderr
         assert "no query has been made yet, or it found nothing" in refused
