@@ -199,9 +199,9 @@ class Searcher:
 
         Documents without any of them are left out.
         """
-        stored = with_stored_paths(where, self._location)
+        stored = with_stored_paths(where, self.location)
         found = self._current(lambda store: store.fields(names, stored))
-        return {self._location.shown(key): fields for key, fields in found.items()}
+        return {self.location.shown(key): fields for key, fields in found.items()}
 
     def languages(self) -> list[str]:
         """`MiniSearch.languages`."""
