@@ -112,6 +112,7 @@ def index(
     runs over the same folders use them until others are given.
     """
     choice = _file_choice(**given)
+    paths = paths or index.paths
     find = _new_index_folder if paths else find_index
     progress = Progress(is_shown=not quiet, prints_lines=not as_json)
     with index.open(default=find, model=model, dtype=dtype) as ms, progress:
@@ -144,6 +145,7 @@ def watch(index: IndexChoice, paths: tuple[Path, ...], model: str | None, as_jso
     A saved file can be found two seconds later. Without PATHS, everything that was indexed before is watched.
     Needs the extra watch: pip install 'minisearch-local[watch]'
     """
+    paths = paths or index.paths
     n_runs, find = 0, _new_index_folder if paths else find_index
     progress = Progress(is_shown=not quiet, prints_lines=not as_json)
     with index.open(default=find, model=model) as ms, progress:

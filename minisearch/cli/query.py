@@ -162,7 +162,7 @@ def query(
     results: scripts find that in is_confident.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     with wrong_usage():
-        options = QueryOptions(text=" ".join(text), **given)
+        options = QueryOptions(text=" ".join(text), within=index.within, **given)
         form = _format(options, as_json, files, format_, max_tokens)
         terminal = Terminal.of_stdout()
         default_k = _default_k(form, terminal, options)
