@@ -286,6 +286,12 @@ class IngestReport:
     elapsed_s: float = 0.0
     encoding_s: float = 0.0
 
+    def __repr__(self) -> str:
+        names = ("added", "updated", "unchanged", "removed", "n_chunks", "n_encoded")
+        shown = [f"{name}={getattr(self, name)}" for name in names] + [f"elapsed_s={self.elapsed_s:.2f}"]
+        lists = {"skipped": len(self.skipped), "notes": len(self.notes)}
+        return f"IngestReport({', '.join([*shown, *(f'{n} {name}' for name, n in lists.items() if n)])})"
+
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:

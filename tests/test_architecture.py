@@ -23,6 +23,7 @@ WORDS = {
     "filters",
     "manifest",
     "paths",
+    "threads",
 }
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
 VERBS = {"search", "indexing", "maintenance", "evaluation"}
@@ -115,7 +116,7 @@ def test_the_table_names_every_room() -> None:
 
 
 # Guards against growth; a larger number needs a reason in the message of the commit that raises it.
-MAX_TOP_LEVEL = 25
+MAX_TOP_LEVEL = 26
 MAX_MODULES = {"parsers": 30}  # one module a format
 MAX_MODULES_ELSEWHERE = 14
 MAX_LINES = 450

@@ -382,7 +382,7 @@ def _fitting(
             f"({count(len(found) - n, 'more result')}: -k {len(found)})" if n < len(found) else ""
         )
         for n_lines in LINES:
-            shown = replace(found, results=found[:n])
+            shown = found[:n]
             text = text_of(shown, n_lines, note)
             if output.terminal.fits(text):
                 return shown, text

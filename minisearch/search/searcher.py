@@ -9,7 +9,6 @@ a search are left to `pipeline`.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,6 +34,7 @@ from minisearch.stores import open_store
 from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
 from minisearch.text import storable
+from minisearch.threads import Turn
 from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord, StoredValue
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Searcher:
         self._encoders = encoders
         self._rerankers = rerankers
         self._store: LocalStore | None = None
-        self._lock = threading.RLock()
+        self._lock = Turn()
 
     def of_a_new_process(self) -> Searcher:
         """Another searcher of the index, which finds exactly what a new process would, under stored names."""
