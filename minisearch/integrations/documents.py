@@ -149,7 +149,7 @@ def passage_id(hit: SearchResult) -> str:
 def passage_metadata(hit: SearchResult) -> dict[str, Any]:
     """What is known about a passage: its place and how it was ranked; `SearchResult` explains each."""
     names = ("path", "line", "end_line", "page", "title", "score", "relevance", "place")
-    return {name: getattr(hit, name) for name in names} | {"heading": hit.full_heading}
+    return {"heading": hit.full_heading} | {name: getattr(hit, name) for name in names}
 
 
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
