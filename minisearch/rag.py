@@ -20,7 +20,9 @@ from minisearch.results import (
     SearchOptions,
     SearchResult,
     SearchResults,
+    beginning,
     full_heading,
+    listed,
     place_name,
 )
 from minisearch.search.evidence import place
@@ -72,6 +74,9 @@ class Passage:
     def __str__(self) -> str:
         return f"{self.citation}\n{self.text}"
 
+    def __repr__(self) -> str:
+        return f"Passage({self.place!r}, {beginning(self.text)!r})"
+
 
 @dataclass(frozen=True, slots=True)
 class Context(Sequence[Passage]):
@@ -90,6 +95,11 @@ class Context(Sequence[Passage]):
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, self.passages))
+
+    def __repr__(self) -> str:
+        n = f"{len(self)} passage{'s' * (len(self) != 1)}, {self.n_tokens} tokens"
+        places = listed([one.place for one in self])
+        return f"Context({n}, is_confident={self.is_confident}{places})"
 
     def __len__(self) -> int:
         return len(self.passages)

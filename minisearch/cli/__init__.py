@@ -19,6 +19,7 @@ import click
 
 import minisearch
 from minisearch.cli.options import EXIT_INTERRUPTED, EXIT_QUERY_ERROR, nearest
+from minisearch.cli.settings import default_map, set_variables
 from minisearch.cli.terminal import printable
 from minisearch.errors import IndexBusy, MinisearchError
 
@@ -36,7 +37,10 @@ NO_MEMORY = "there is not enough memory: finished work is kept; free some memory
 COMMANDS = {
     "backup": "maintenance",
     "chunks": "status",
-    "eval": "evaluate",
+    "collection": "setup",
+    "completion": "setup",
+    "doctor": "setup",
+    "eval": "evaluation.commands",
     "get": "places",
     "index": "indexing",
     "mcp": "serve",
@@ -47,7 +51,7 @@ COMMANDS = {
     "remove": "indexing",
     "restore": "maintenance",
     "rollback": "maintenance",
-    "selftest": "evaluate",
+    "selftest": "evaluation.commands",
     "serve": "serve",
     "similarity": "status",
     "status": "status",
@@ -81,6 +85,9 @@ class _Group(click.Group):
             hint = f" Did you mean: minisearch {near}" if near else ""
             raise click.UsageError(printable(f"No such command '{given}'.{hint}"), ctx)
         name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and command.name is not None:
+            set_variables(command.name, command.params)
+            ctx.default_map = {given: default_map(command.name, command.params)}
         if ALIASES.get(given, given) in NUMPY_COMMANDS:
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return name, command, rest
@@ -115,7 +122,7 @@ def cli() -> None:
       minisearch query "how do I retry a failed task"
 
     The index is the folder .minisearch in the current folder, or the one that --index or MINISEARCH_INDEX
-    names. Every command but "index" looks for it in the folders above too.
+    names, or that of a collection (-c). Every command but "index" looks for it in the folders above too.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
 
 

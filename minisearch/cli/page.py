@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from minisearch.cli.passage import INDENT, LONGEST_QUERY, PASSAGE_LINES, passage
 from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, printable, width, wrap
-from minisearch.results import full_heading, place_name
+from minisearch.results import place_name
 
 if TYPE_CHECKING:
     from minisearch.results import Place, Query, SearchResult, SearchResults
@@ -90,7 +90,7 @@ def _result(
 ) -> Iterator[str]:
     rating = f"{hit.score:.3f}" if hit.relevance is None else f"{percent(hit.relevance):>4}"
     yield f"{hit.rank:>2}  {rating}  {place(hit, terminal)}"
-    if heading := one_line(full_heading(hit.title, hit.heading)):
+    if heading := one_line(hit.full_heading):
         lines = _wrapped(heading, terminal.columns - len(INDENT))
         yield from (INDENT + terminal.styled(line, MAGENTA) for line in lines)
     yield from passage(hit, query, terminal, whole=whole, n_lines=n_lines)
@@ -189,7 +189,7 @@ def as_markdown(found: SearchResults, *, query: str | None = None) -> str:
         blocks.append("No clear answer found. Closest passages:")
     for hit in found:
         line, _, page = hit.at
-        heading = one_line(full_heading(hit.title, hit.heading) or PurePath(hit.path).name)
+        heading = one_line(hit.full_heading or PurePath(hit.path).name)
         label = heading.translate({ord(char): f"\\{char}" for char in r"\`*_[]<"})
         at_page = page_to_open(hit.path, page)
         link = f"{quote(hit.path, errors='surrogateescape')}#" + (

@@ -162,7 +162,7 @@ def query(
     results: scripts find that in is_confident.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     with wrong_usage():
-        options = QueryOptions(text=" ".join(text), **given)
+        options = QueryOptions(text=" ".join(text), within=index.within, **given)
         form = _format(options, as_json, files, format_, max_tokens)
         terminal = Terminal.of_stdout()
         default_k = _default_k(form, terminal, options)
@@ -387,7 +387,7 @@ def _fitting(
             f"({count(len(found) - n, 'more result')}: -k {len(found)})" if n < len(found) else ""
         )
         for n_lines in LINES:
-            shown = replace(found, results=found[:n])
+            shown = found[:n]
             text = text_of(shown, n_lines, note)
             if output.terminal.fits(text):
                 return shown, text

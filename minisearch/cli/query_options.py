@@ -59,6 +59,7 @@ class QueryOptions:
     rerank_model: str | None
     diverse: bool
     no_evidence: bool
+    within: tuple[str, ...] = ()  # those of a collection in an index that it shares
 
     def __post_init__(self) -> None:
         n_given = sum([bool(self.text), self.batch is not None, self.like is not None])
@@ -111,6 +112,8 @@ class QueryOptions:
 
     def file_limits(self) -> Iterator[str]:
         """The options that restrict the files, as they were given."""
+        if self.within:
+            yield f"the collection's paths ({one_line(', '.join(self.within))})"
         for option, values in self._file_options():
             if values:
                 yield " or ".join(f"{option} {shlex.quote(one_line(value))}" for value in values)
@@ -124,13 +127,14 @@ class QueryOptions:
 
     def _filter(self) -> Filter | None:
         """All conditions on files as one filter, None where there is none."""
-        if not any(values for _, values in self._file_options()):
+        if not self.within and not any(values for _, values in self._file_options()):
             return None
         # Not at the top, as in `query`: a query that a server answers imports only what it needs.
         from minisearch.filters import And, Before, Extension, Language, Or, Since, parse_where
         from minisearch.filters import Path as PathFilter
 
         alternatives: list[Sequence[Filter]] = [
+            [PathFilter(re.sub(r"([\\*?\[])", r"\\\1", path)) for path in self.within],
             [PathFilter(pattern) for pattern in self.paths],
             [Extension(one) for given in self.extensions for one in re.split(r"[,\s]+", given.lstrip("*"))],
             [Language(name) for name in self.languages],

@@ -7,7 +7,6 @@ loading it takes over a second, mostly for the import of torch.  `NumpyEncoder` 
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from minisearch import minilm
 from minisearch.errors import ModelError
 from minisearch.manifest import as_dtype
 from minisearch.minilm.numpy_encoder import NumpyEncoder, UnsupportedCheckpoint
+from minisearch.threads import Turn
 from minisearch.types import Encoder
 
 # A process encodes with NumPy until that has taken as long as loading torch, so it never takes more than
@@ -52,7 +52,7 @@ class Encoders:
         self._loaded = given
         self._numpy: NumpyEncoder | None = None
         self._n_numpy_tokens = 0
-        self._lock = threading.RLock()
+        self._lock = Turn()
 
     def of_a_new_process(self) -> Encoders:
         """Encoders of the same choice that give a query the vector, to the last bit, of a new process."""

@@ -31,12 +31,12 @@ COMMANDS = [
         "similarity a b",
     ),
     *("selftest", "rebuild --backend flat", "backup copy.db", "remove docs/d0002.md", "rollback", "models"),
-    *("restore copy.db --index restored", "--version", "--help"),
+    *("restore copy.db --index restored", "doctor", "collection list", "--version", "--help"),
 ]
 SOME = ["index docs", "query river"]
 # These two serve on this machine; their tests ask them, and see that others are refused.
 SERVERS = {"mcp", "serve"}
-EVERY = {command.split()[0] for command in COMMANDS} | SERVERS | {"watch", "eval", "open"}
+EVERY = {command.split()[0] for command in COMMANDS} | SERVERS | {"watch", "eval", "open", "completion"}
 
 
 def test_these_are_all_commands():
