@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from minisearch.search.exact import EXACT_TOKEN, SURROUNDING_SIGNS
 from minisearch.stores.base import LexicalQuery, Snapshot, Term, TermGroup
 from minisearch.text import CJK_RUN, content_words, normalised_words
 from minisearch.types import Tokenizer
@@ -20,16 +21,21 @@ LONGEST_ENDING = 5  # letters that the store may have cut off
 MAX_MISSPELT = 3  # words; a text with more is in another language
 N_PER_EDIT = 3  # missing letters that weigh as much as an edit
 MAX_CANDIDATES = 8
-EXAMPLES = 3  # chunks in which the whole word is looked up
+EXAMPLES = 10  # chunks in which the whole word is looked up
 MAX_UNKNOWN = 3  # words that are named; a text with more is in another language, or a paraphrase
 
 
 def unknown_words(text: str, snapshot: Snapshot) -> tuple[str, ...]:
-    """The words that no chunk has, without stop words; none if they are many, or all."""
-    words = [*dict.fromkeys(word for word in content_words(text) if not CJK_RUN.search(word))]
-    counts = snapshot.term_counts([Term((word,)) for word in words])
-    unknown = [word for word, count in zip(words, counts, strict=True) if not count]
-    return tuple(unknown) if len(unknown) <= min(MAX_UNKNOWN, len(words) - 1) else ()
+    """The words and exact tokens that no chunk has, without stop words; none if they are many, or all."""
+    tokens = [token.strip(SURROUNDING_SIGNS) for token in text.split()]
+    parts_of = {token: tuple(normalised_words(token)) for token in tokens if EXACT_TOKEN.fullmatch(token)}
+    in_tokens = {part for parts in parts_of.values() for part in parts}
+    for word in content_words(text):
+        if word not in in_tokens and not CJK_RUN.search(word):
+            parts_of.setdefault(word, (word,))
+    counts = snapshot.term_counts([*map(Term, parts_of.values())])
+    unknown = [word for word, count in zip(parts_of, counts, strict=True) if not count]
+    return tuple(unknown) if len(unknown) <= min(MAX_UNKNOWN, len(parts_of) - 1) else ()
 
 
 def corrected(text: str, snapshot: Snapshot, tokenizer: Tokenizer | None) -> str:
