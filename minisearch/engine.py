@@ -20,27 +20,30 @@ from minisearch.manifest import FileChoice, Settings
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import INDEX_FOLDER, IndexLocation
 from minisearch.rag import MAX_TOKENS, Context, Passage, search_context, section
-from minisearch.results import By, Mode, Query, SearchOptions, SearchResults
+from minisearch.results import By, Mode, Query, QueryOptions, SearchOptions, SearchResults
 from minisearch.search.rerank import Rerankers
 from minisearch.search.searcher import Searcher, check_model
-from minisearch.types import IngestReport
+from minisearch.threads import Turn, in_thread
+from minisearch.types import (
+    Encoder,
+    FloatArray,
+    IndexStatus,
+    IngestReport,
+    OnProgress,
+    Reranker,
+    TextDocuments,
+    Verification,
+)
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from minisearch.indexing.plan import Preview
     from minisearch.indexing.writer import IndexWriter
     from minisearch.maintenance.chunks import FileChunks
     from minisearch.maintenance.coverage import Coverage
     from minisearch.search.why_not import WhyNot
     from minisearch.stores.base import RollbackReport
-    from minisearch.types import (
-        Encoder,
-        FloatArray,
-        IndexStatus,
-        OnProgress,
-        Reranker,
-        TextDocuments,
-        Verification,
-    )
 
 
 class MiniSearch:
@@ -53,8 +56,9 @@ class MiniSearch:
     'docs/playbook_guide/playbooks_loops.rst'
 
     Paths in results are relative to the current folder, or absolute if the index folder was given as an
-    absolute path.  Use it as a context manager, or call `close`.  Several threads may share one object; their
-    calls run one after another.  ``searcher`` takes `SearchOptions` in place of keyword arguments.
+    absolute path.  Use it as a context manager, or call `close`.  Several threads may share one object, and
+    forked processes too; calls of threads run one after another.  A method with an ``a`` in front is to be
+    awaited.  ``searcher`` takes `SearchOptions` in place of keyword arguments.
     """
 
     def __init__(
@@ -77,7 +81,7 @@ class MiniSearch:
         rerankers = Rerankers(model=rerank_model, dtype=dtype, offline=offline)
         self.searcher = Searcher(self._location, self._encoders, rerankers)
         self._index_writer: IndexWriter | None = None
-        self._turn = threading.Lock()
+        self._turn = Turn()
 
     @classmethod
     def open(
@@ -153,8 +157,7 @@ class MiniSearch:
 
         Each is a `TextDocument`, or a mapping with its keys.  A result has the id as its ``path``; filters,
         `get`, `like` and `remove` take it as such, and an id comes before a file of the same name.  No run
-        over files changes or removes these documents.  Unchanged documents are not stored again, and
-        unchanged texts not embedded again.  The first call creates the index.
+        over files touches these documents.  What has not changed is neither stored nor embedded again.
 
         Keys and tokens are blanked, as in files, unless ``keep_secrets``; a document of nothing else is
         skipped.  Raises InputError for an invalid document or two with the same id; then nothing is written.
@@ -162,19 +165,13 @@ class MiniSearch:
         return self._writer().add(documents, keep_secrets=keep_secrets, on_progress=on_progress)
 
     def update(self, documents: TextDocuments, *, keep_secrets: bool = False) -> IngestReport:
-        """As `add`, but only for documents that were added before.
-
-        Raises InputError for an id that is not in the index; then nothing is written.
-        """
+        """As `add`, but InputError for an id that is not in the index; then nothing is written."""
         return self._writer().add(documents, keep_secrets=keep_secrets, is_update=True)
 
     def preview(
         self, *paths: str | os.PathLike[str], choice: FileChoice | None = None, prune: bool = False
     ) -> Preview:
-        """What `index` would do with these paths: new and changed files are read, nothing is written.
-
-        Raises IngestError as `index` does.
-        """
+        """What `index` would do with these paths, or IngestError: files are read, nothing is written."""
         from minisearch.indexing.plan import preview
 
         return preview(self._location, paths, settings=self._settings, choice=choice, prune=prune)
@@ -207,10 +204,8 @@ class MiniSearch:
         """
         from minisearch.indexing.watch import watch
 
-        index = partial(self.index, **options)
-        return watch(
-            self._location, index, paths, warm_up=self._writer().warm_up, stop=stop, on_problem=on_problem
-        )
+        index, warm_up = partial(self.index, **options), self._writer().warm_up
+        return watch(self._location, index, paths, warm_up=warm_up, stop=stop, on_problem=on_problem)
 
     def remove(self, *paths: str | os.PathLike[str]) -> int:
         """Remove documents, or whole folders of them, from the index, not from the disk; returns how many.
@@ -268,7 +263,9 @@ class MiniSearch:
         )
         return self.searcher.query(text, options)
 
-    def query_many(self, texts: Iterable[str | Query], k: int = 10, **options: Any) -> list[SearchResults]:  # noqa: ANN401 - those of `query`
+    def query_many(
+        self, texts: Iterable[str | Query], k: int = 10, **options: Unpack[QueryOptions]
+    ) -> list[SearchResults]:
         """The results of `query` for each text, with the same options."""
         if isinstance(texts, str | Query) or not isinstance(texts, Iterable):
             raise InputError(
@@ -304,7 +301,7 @@ class MiniSearch:
         *,
         k: int = 20,
         count_tokens: Callable[[str], int] | None = None,
-        **options: Any,  # noqa: ANN401 - those of `query`
+        **options: Unpack[QueryOptions],
     ) -> Context:
         """The passages for a prompt: those of the k best results that fit into ``max_tokens``.
 
@@ -316,9 +313,8 @@ class MiniSearch:
 
         Raises InputError as `query` does, and for too few tokens.
         """
-        return search_context(
-            self.searcher, text, _options(k, **options), max_tokens=max_tokens, count_tokens=count_tokens
-        )
+        search = _options(k, **options)
+        return search_context(self.searcher, text, search, max_tokens=max_tokens, count_tokens=count_tokens)
 
     def get(
         self, path: str | os.PathLike[str], line: int | None = None, *, page: int | str | None = None
@@ -366,7 +362,6 @@ class MiniSearch:
 
         Problems are returned, not raised, but a database that cannot be read raises IndexCorrupt.
         """
-        # Imported here, as below: a query must not import all parsers.
         from minisearch.maintenance.verify import verify
 
         return verify(self._location, self._encoders, n=n, seed=seed)
@@ -426,7 +421,7 @@ class MiniSearch:
         k: int = 10,
         *,
         line: int | None = None,
-        **options: Any,  # noqa: ANN401 - those of `query`
+        **options: Unpack[QueryOptions],
     ) -> WhyNot:
         """Why a file, or its passage at ``line``, is not among the k results of a query with these options.
 
@@ -434,8 +429,15 @@ class MiniSearch:
         """
         return self.searcher.why_not(path, line, text, _options(k, **options))
 
+    # A call that has begun runs to its end, also if it is cancelled: what it writes is whole.
+    aindex, aadd = in_thread(index), in_thread(add)
+    aupdate, aremove = in_thread(update), in_thread(remove)
+    aquery, aquery_many = in_thread(query), in_thread(query_many)
+    acontext, aget = in_thread(context), in_thread(get)
+    alike, aembed = in_thread(like), in_thread(embed)
+
     def _writer(self) -> IndexWriter:
-        # Imported here: a query must not import all parsers.
+        # Imported here, as above: a query must not import all parsers.
         from minisearch.indexing.writer import IndexWriter
 
         with self._turn:

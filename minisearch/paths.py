@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 
 INDEX_FOLDER = ".minisearch"
 DATABASE = "minisearch.db"
+SOCKET = "query.sock"  # on which a server answers `minisearch query`
 MAX_PATHS_SHOWN = 8  # in one message
 _MEMORY = "//"  # the stored name of a document from memory begins so, that of a file never does
 
 # The names in an index folder; with any other name, the folder is not ours.
 _OWN_NAME = re.compile(
     rf"{re.escape(DATABASE)}(-wal|-shm|-journal|\.seal|\.unfinished-\w+)?|vectors-\d+-[0-9a-f]{{12}}\.\w+|"
-    r"writer\.lock|\.gitignore"
+    r"writer\.lock|\.gitignore|query\.sock(-\d+)?"
 )
 
 
@@ -58,6 +59,11 @@ class IndexLocation:
     def database(self) -> Path:
         """The database file."""
         return self.path / DATABASE
+
+    @property
+    def socket(self) -> Path:
+        """The socket of a running server."""
+        return self.path / SOCKET
 
     @property
     def option(self) -> str:
@@ -170,6 +176,14 @@ def memory_key(id_: str) -> str:
 def is_from_memory(key: str) -> bool:
     """Whether this is the stored name of a document from memory."""
     return key.startswith(_MEMORY)
+
+
+class StoredNames(IndexLocation):
+    """A location that shows stored names, for results that another process shows under its own paths."""
+
+    def shown(self, key: str) -> str:
+        """The stored name."""
+        return key
 
 
 def quoted(path: str | os.PathLike[str]) -> str:

@@ -14,11 +14,21 @@ from pathlib import PurePath
 from typing import overload
 
 from minisearch.errors import InputError
-from minisearch.results import LINE_NAMES, Query, SearchOptions, SearchResult, SearchResults, place_name
+from minisearch.results import (
+    LINE_NAMES,
+    Query,
+    SearchOptions,
+    SearchResult,
+    SearchResults,
+    beginning,
+    full_heading,
+    listed,
+    place_name,
+)
 from minisearch.search.evidence import place
+from minisearch.search.lines import end_of_fields
 from minisearch.search.pipeline import anchors_of, passages_at
 from minisearch.search.searcher import Searcher
-from minisearch.search.sentences import end_of_fields
 from minisearch.stores.base import StoredChunk
 from minisearch.text import sentence_starts
 
@@ -64,6 +74,9 @@ class Passage:
     def __str__(self) -> str:
         return f"{self.citation}\n{self.text}"
 
+    def __repr__(self) -> str:
+        return f"Passage({self.place!r}, {beginning(self.text)!r})"
+
 
 @dataclass(frozen=True, slots=True)
 class Context(Sequence[Passage]):
@@ -82,6 +95,11 @@ class Context(Sequence[Passage]):
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, self.passages))
+
+    def __repr__(self) -> str:
+        n = f"{len(self)} passage{'s' * (len(self) != 1)}, {self.n_tokens} tokens"
+        places = listed([one.place for one in self])
+        return f"Context({n}, is_confident={self.is_confident}{places})"
 
     def __len__(self) -> int:
         return len(self.passages)
@@ -109,17 +127,6 @@ class Context(Sequence[Passage]):
             {"role": "system", "content": INSTRUCTIONS},
             {"role": "user", "content": f"{self}\n\nQuestion: {self.question}".strip()},
         ]
-
-
-def full_heading(title: str, heading: str) -> str:
-    """The headings of a passage, beginning with the title of its document.
-
-    >>> full_heading("Tasks", "Retrying"), full_heading("Tasks", "Tasks > Retrying"), full_heading("", "")
-    ('Tasks > Retrying', 'Tasks > Retrying', '')
-    """
-    if not title or heading.split(" > ")[0].casefold() == title.casefold():
-        return heading
-    return f"{title} > {heading}" if heading else title
 
 
 def neighbours_of(hit: SearchResult) -> list[int]:

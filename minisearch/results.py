@@ -11,17 +11,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args, overload
 
-from minisearch.errors import InputError
-from minisearch.filters import Filter
+from minisearch.errors import InputError, short
 
 if TYPE_CHECKING:
+    from minisearch.filters import Filter
     from minisearch.types import Reranker  # it imports NumPy, which --help must not
 
 Mode = Literal["hybrid", "dense", "lexical"]
 By = Literal["passage", "document", "chunk"]
 
+MAX_LISTED = 3
 MODES: tuple[Mode, ...] = get_args(Mode)
 BYS: tuple[By, ...] = get_args(By)
 
@@ -39,6 +40,19 @@ class Query:
     required: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     steers: tuple[tuple[str, float], ...] = ()
+
+
+class QueryOptions(TypedDict, total=False):
+    """The keyword arguments of `MiniSearch.query`, for the methods that pass them on."""
+
+    mode: Mode
+    where: Filter | str | None
+    by: By
+    rerank: str | Reranker | None
+    rerank_depth: int | None
+    rerank_budget_s: float | None
+    diverse: float | None
+    evidence: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +240,27 @@ def cited_place(name: str) -> tuple[str, int | None, int | str | None] | None:
     return found[1], int(line) if line else None, int(page) if page else found["sheet"]
 
 
+def full_heading(title: str, heading: str) -> str:
+    """The headings of a passage, beginning with the title of its document.
+
+    >>> full_heading("Tasks", "Retrying"), full_heading("Tasks", "Tasks > Retrying"), full_heading("", "")
+    ('Tasks > Retrying', 'Tasks > Retrying', '')
+    """
+    if not title or heading.split(" > ")[0].casefold() == title.casefold():
+        return heading
+    return f"{title} > {heading}" if heading else title
+
+
+def beginning(text: str) -> str:
+    """The first words of a text, on one line."""
+    return short(" ".join(text.split()))
+
+
+def listed(places: Sequence[str]) -> str:
+    """Some places, for a ``repr``: ": a.md:3, b.md:7, ..."; "" for none."""
+    return ": " * bool(places) + ", ".join([*places[:MAX_LISTED], *["..."] * (len(places) > MAX_LISTED)])
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """One result: a passage, its score and its place.
@@ -256,6 +291,18 @@ class SearchResult:
     trace: Trace = Trace()
     merged: tuple[Place, ...] = ()
 
+    def __repr__(self) -> str:
+        relevance = "" if self.relevance is None else f", relevance={self.relevance:.2f}"
+        return f"SearchResult({self.rank}, {self.place!r}{relevance}, {beginning(self.text)!r})"
+
+    @property
+    def full_heading(self) -> str:
+        """The title of the document and the headings above the passage, the same way in every format.
+
+        ``heading`` begins with the title in those formats where the title is a heading.
+        """
+        return full_heading(self.title, self.heading)
+
     @property
     def at(self) -> tuple[int, int, int | None]:
         """Line, column and page of the evidence, or of the passage."""
@@ -276,7 +323,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class SearchResults(Sequence[SearchResult]):
-    """The results of one query, best first; a sequence of `SearchResult`.
+    """The results of one query, best first; a sequence of `SearchResult`, whose slices are `SearchResults`.
 
     ``is_confident`` is False if there is no clear answer, whatever k is; None if this is unknown.  ``plan``
     says how a filter was applied: "scan" of the ``n_matching`` passages, or "widen", a vector search until
@@ -305,10 +352,17 @@ class SearchResults(Sequence[SearchResult]):
     def __getitem__(self, position: int) -> SearchResult: ...
 
     @overload
-    def __getitem__(self, position: slice) -> tuple[SearchResult, ...]: ...
+    def __getitem__(self, position: slice) -> SearchResults: ...
 
-    def __getitem__(self, position: int | slice) -> SearchResult | tuple[SearchResult, ...]:
+    def __getitem__(self, position: int | slice) -> SearchResult | SearchResults:
+        if isinstance(position, slice):
+            return replace(self, results=self.results[position])
         return self.results[position]
+
+    def __repr__(self) -> str:
+        n = f"{len(self)} result{'s' * (len(self) != 1)} for {beginning(self.query.text)!r}"
+        places = listed([one.place for one in self])
+        return f"SearchResults({n}, is_confident={self.is_confident}{places})"
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""

@@ -37,6 +37,16 @@ LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 _A_LETTER_NOT_LATIN = re.compile(rf"[^\W\d_{LATIN}]")
 
 
+@cache
+def _east_asian() -> re.Pattern[str]:
+    return re.compile(f"[{EAST_ASIAN}]")  # which takes 2 ms
+
+
+def begins_wide(text: str) -> bool:
+    """Whether a text begins with a character that East Asian scripts print in a square."""
+    return not text[:1].isascii() and _east_asian().match(text) is not None
+
+
 def is_mostly_latin(text: str) -> bool:
     """Whether at least half of the letters are Latin; True where there are none."""
     return text.isascii() or 2 * len(_A_LETTER_NOT_LATIN.findall(text)) <= len(A_LETTER.findall(text))

@@ -4,7 +4,9 @@
     python scripts/cold_query.py --sizes 1000 10000 100000
 
 The first form runs `minisearch query` and `python -c "import torch"` in turn; the ratio is the median of the
-rounds' own.  The import of minisearch is timed inside the process.
+rounds' own.  The import of minisearch is timed inside the process.  Then it runs the same query while
+`minisearch serve` serves the index, in turn with `python -c pass` and `python -c "import click"`, which no
+command can be faster than.
 
 The second form compares indexes of several sizes.  Their passages are synthetic: a line of data/docs, and
 random words by Zipf's law.  Their vectors are random.  Both are put into the store directly.  The queries
@@ -20,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from measuring import machine, option_parser, timed_s
 
 from minisearch import MiniSearch, SentenceTransformer
 from minisearch.manifest import DEFAULT_MODEL
+from minisearch.paths import IndexLocation
 from minisearch.stores.base import FileStamp, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk
@@ -61,6 +65,7 @@ def measure(index: Path, n_rounds: int) -> dict[str, str]:
         sys.exit(f"{index} has no answer to {QUERY!r}: give an index that has")
     pairs = [(seconds(*query), seconds("-c", "import torch")) for _ in range(n_rounds + 1)][1:]
     imports = [float(output("-c", TIMED_IMPORT)) for _ in range(n_rounds)]
+    warm = warm_seconds(index, query, n_rounds)
     query_s, torch_s = (statistics.median(taken) for taken in zip(*pairs, strict=True))
     share = statistics.median(query_s / torch_s for query_s, torch_s in pairs)
     return {
@@ -68,7 +73,26 @@ def measure(index: Path, n_rounds: int) -> dict[str, str]:
         '`python -c "import torch"`': f"{torch_s:.3f} s",
         "query ÷ import of torch": f"{share:.2f}",
         "`import minisearch`": f"{statistics.median(imports):.3f} s",
+        "`minisearch query` with a server": f"{warm[0]:.3f} s",
+        '`python -c "import click"`': f"{warm[1]:.3f} s",
+        "`python -c pass`": f"{warm[2]:.3f} s",
     }
+
+
+def warm_seconds(index: Path, query: Sequence[str | Path], n_rounds: int) -> list[float]:
+    """Median seconds of a query that a server answers, of an import of click, and of an empty program."""
+    command = [sys.executable, "-m", "minisearch", "serve", "--port", "0", "--offline", "--index", str(index)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+        try:
+            while not IndexLocation(index).socket.exists():
+                if server.poll() is not None:
+                    sys.exit("the server has ended")
+                time.sleep(0.1)
+            programs = (query, ("-c", "import click"), ("-c", "pass"))
+            rounds = [[seconds(*program) for program in programs] for _ in range(2 * n_rounds + 1)][1:]
+        finally:
+            server.terminate()
+    return [statistics.median(taken) for taken in zip(*rounds, strict=True)]
 
 
 def build(folder: Path, n_passages: int) -> None:

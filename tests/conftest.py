@@ -20,7 +20,8 @@ from minisearch.minilm import SentenceTransformer
 from tests.backends import INSTALLED
 from tests.fakes import HashingEncoder
 
-os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="minisearch-state-")  # not the user's own
+for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+    os.environ[variable] = tempfile.mkdtemp(prefix="minisearch-")  # not the user's own
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a network
 # oneDNN keeps a kernel of 0.8 MB for each of the last 1,024 shapes; the tests have that many.
 os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "64"

@@ -2,6 +2,8 @@
 
 Arguments come in; results go to standard output.  Errors are one line on standard error and an exit code: 1,
 2 for a wrong command line, 75 when another process is writing, 130 and 143 when interrupted or terminated.
+``query`` ends as grep does: 0 with results, 1 without, 2 for an error.  A reader of the output that has read
+enough, such as head, is no error: 0.
 Heavy libraries are imported when a command needs them: ``--help`` loads no NumPy, a query no torch or FAISS.
 """
 
@@ -16,7 +18,8 @@ from typing import Any
 import click
 
 import minisearch
-from minisearch.cli.options import EXIT_INTERRUPTED, nearest
+from minisearch.cli.options import EXIT_INTERRUPTED, EXIT_QUERY_ERROR, nearest
+from minisearch.cli.settings import default_map, set_variables
 from minisearch.cli.terminal import printable
 from minisearch.errors import IndexBusy, MinisearchError
 
@@ -24,7 +27,7 @@ EXIT_BUSY = 75
 # These encode a few texts with NumPy, on one thread: NumPy's threads wait for one another in busy loops, and
 # with the hashing of the weights on the second of two cores, 20 ms of work took 300. NumPy reads the variable
 # when it is imported, so it is set before a command runs.
-NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similarity"}
+NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similarity", "mcp", "serve"}
 ALIASES = {"search": "query"}
 FUNCTIONS = {"eval": "evaluate", "open": "open_result", "why-not": "why_not"}  # where the names differ
 NO_MEMORY = "there is not enough memory: finished work is kept; free some memory and run the command again"
@@ -34,7 +37,10 @@ NO_MEMORY = "there is not enough memory: finished work is kept; free some memory
 COMMANDS = {
     "backup": "maintenance",
     "chunks": "status",
-    "eval": "evaluate",
+    "collection": "setup",
+    "completion": "setup",
+    "doctor": "setup",
+    "eval": "evaluation.commands",
     "get": "places",
     "index": "indexing",
     "mcp": "serve",
@@ -45,7 +51,7 @@ COMMANDS = {
     "remove": "indexing",
     "restore": "maintenance",
     "rollback": "maintenance",
-    "selftest": "evaluate",
+    "selftest": "evaluation.commands",
     "serve": "serve",
     "similarity": "status",
     "status": "status",
@@ -79,6 +85,9 @@ class _Group(click.Group):
             hint = f" Did you mean: minisearch {near}" if near else ""
             raise click.UsageError(printable(f"No such command '{given}'.{hint}"), ctx)
         name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and command.name is not None:
+            set_variables(command.name, command.params)
+            ctx.default_map = {given: default_map(command.name, command.params)}
         if ALIASES.get(given, given) in NUMPY_COMMANDS:
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return name, command, rest
@@ -90,12 +99,17 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
-        except BrokenPipeError:
-            raise  # click handles it: `| head` has read enough
+        except click.NoSuchOption as error:
+            near = nearest(error.option_name, error.possibilities or [], cutoff=0)  # click sorts them by name
+            raise click.NoSuchOption(error.option_name, error.message, near and [near], error.ctx) from error
+        except BrokenPipeError:  # `| head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still writes when it ends
+            ctx.exit(0)
         except (MinisearchError, MemoryError, OSError) as error:
             message = NO_MEMORY if isinstance(error, MemoryError) else printable(str(error))
             click.echo(f"Error: {message}", err=True)
-            ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else 1)
+            is_query = ALIASES.get(ctx.invoked_subcommand or "", ctx.invoked_subcommand) == "query"
+            ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else EXIT_QUERY_ERROR if is_query else 1)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -108,7 +122,7 @@ def cli() -> None:
       minisearch query "how do I retry a failed task"
 
     The index is the folder .minisearch in the current folder, or the one that --index or MINISEARCH_INDEX
-    names. Every command but "index" looks for it in the folders above too.
+    names, or that of a collection (-c). Every command but "index" looks for it in the folders above too.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
 
 

@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 import minisearch
+from minisearch.cli import settings
 from minisearch.cli.terminal import one_line, printable
 from minisearch.errors import IndexNotFound, InputError, ModelError
-from minisearch.minilm.catalog import find
-from minisearch.minilm.hub import locate
-from minisearch.paths import INDEX_FOLDER, find_index
+from minisearch.paths import DATABASE, INDEX_FOLDER, find_index
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
 
+EXIT_NO_RESULTS, EXIT_QUERY_ERROR = 1, 2  # of query, as grep's
 EXIT_INTERRUPTED = 130  # the code that shells use for Ctrl-C; SIGTERM is handled in minisearch.__main__
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
@@ -45,20 +46,40 @@ MODEL_HELP = "Name or folder of a model.  [default: all-MiniLM-L6-v2]"
 
 @dataclass(frozen=True, slots=True)
 class IndexChoice:
-    """The index that a command line asks for: ``folder`` is that of --index, None without it."""
+    """The index that a command line asks for: ``folder`` is that of --index or -c, None without them."""
 
     folder: Path | None
     is_offline: bool
     is_verbose: bool
+    collection: settings.Collection | None = None
 
     def open(self, *, default: Callable[[], Path] = find_index, **models: Any) -> MiniSearch:  # noqa: ANN401
         """Open the index: by default the nearest one, from the current folder upwards."""
-        return minisearch.MiniSearch(self.folder or default(), offline=self.is_offline, **models)
+        return minisearch.MiniSearch(self.found(default), offline=self.is_offline, **models)
+
+    def found(self, default: Callable[[], Path] = find_index) -> Path:
+        """The index folder: that of --index or -c, or the ``default``."""
+        one = self.collection
+        if one is not None and default is find_index and not (one.index / DATABASE).exists():
+            raise IndexNotFound(f"{one.name} has no index yet: make it with: minisearch index -c {one.name}")
+        return self.folder or default()
 
     @property
     def argument(self) -> str:
-        """The --index argument that a suggested command needs, with a space before it; often empty."""
+        """The --index or -c argument that a suggested command needs, with a space before; often empty."""
+        if self.collection is not None:
+            return f" -c {self.collection.name}"
         return "" if self.folder is None else f" --index {shlex.quote(one_line(str(self.folder)))}"
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The folders and files of the collection; empty without one."""
+        return tuple(map(Path, self.collection.paths)) if self.collection else ()
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        """The paths to which a search is limited: those of a collection in an index that it shares."""
+        return self.collection.paths if self.collection and not self.collection.has_own_index else ()
 
 
 def index_or_default() -> Path:
@@ -70,19 +91,38 @@ def index_or_default() -> Path:
 
 
 def with_index(command: AnyFunction) -> Callable[..., Any]:
-    """A decorator for commands that use an index: adds --index and -v, sets up logging.
+    """A decorator for commands that use an index: adds --index, -c and -v, sets up logging.
 
     The command gets an `IndexChoice` as its first argument, which takes in the option --offline too.
     """
 
     @functools.wraps(command)
-    def run(*, index_folder: Path | None, verbose: bool, offline: bool = False, **options: Any) -> None:  # noqa: ANN401
+    def run(
+        *,
+        index_folder: Path | None,
+        collection: str | None,
+        verbose: bool,
+        offline: bool = False,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
         logging.basicConfig(format="minisearch: %(message)s", level=logging.WARNING)
         if verbose:
             logging.getLogger("minisearch").setLevel(logging.INFO)
-        command(IndexChoice(index_folder, offline, verbose), **options)
+        if index_folder is not None and collection is not None:
+            index_folder, collection = _first_given(index_folder, collection)
+        one = None if collection is None else settings.read().collection(collection)
+        command(IndexChoice(one.index if one else index_folder, offline, verbose, one), **options)
 
     run = click.option("-v", "--verbose", is_flag=True, help="Print each step.")(run)
+    run = click.option(
+        *("-c", "--collection"),
+        metavar="NAME",
+        envvar="MINISEARCH_COLLECTION",
+        shell_complete=lambda _ctx, _parameter, typed: [
+            one for one in settings.read().collections if one.startswith(typed)
+        ],
+        help="The index of a collection.  [env: MINISEARCH_COLLECTION]",
+    )(run)
     return click.option(
         "--index",
         "index_folder",
@@ -91,6 +131,16 @@ def with_index(command: AnyFunction) -> Callable[..., Any]:
         type=A_FILE,
         help="The index folder.  [default: .minisearch; env: MINISEARCH_INDEX]",
     )(run)
+
+
+def _first_given(folder: Path, name: str) -> tuple[Path | None, str | None]:
+    """The one of --index and -c that was given in the more important place."""
+    order = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP]
+    sources = map(click.get_current_context().get_parameter_source, ("index_folder", "collection"))
+    of_folder, of_name = (order.index(source) if source in order else len(order) for source in sources)
+    if of_folder == of_name:
+        raise click.UsageError("--index and --collection exclude each other: give one of them")
+    return (folder, None) if of_folder < of_name else (None, name)
 
 
 # --- values ------------------------------------------------------------------------------------------
@@ -124,7 +174,10 @@ def one_of(choices: Sequence[str], what: str) -> dict[str, Any]:
             raise click.BadParameter(printable(f"unknown {what} '{given}': {expected}{suggestion}"))
         return given
 
-    return {"type": convert, "metavar": "|".join(choices)}
+    def complete(_ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(typed)]
+
+    return {"type": convert, "metavar": "|".join(choices), "shell_complete": complete}
 
 
 def nearest(given: str, choices: Sequence[str], *, cutoff: float) -> str | None:
@@ -136,6 +189,10 @@ def nearest(given: str, choices: Sequence[str], *, cutoff: float) -> str | None:
 
 def model_name(given: str) -> str:
     """The type of an option that takes a model: a name of the catalog, or a folder."""
+    # Not at the top: a query that a server answers imports nothing that it does not need.
+    from minisearch.minilm.catalog import find
+    from minisearch.minilm.hub import locate
+
     if find(given) is None:
         try:
             locate(given)  # a folder, and so never a download

@@ -1,6 +1,7 @@
-"""Results as text for people: place, heading, the passage around the evidence, and with --why the scores.
+"""Results as text: a page for people, with place, heading, evidence and scores; CSV; Markdown.
 
-`SearchResults` come in, the text for a `Terminal` goes out.  What an empty result means is left to `query`.
+`SearchResults` come in, the text for a `Terminal` or a file goes out.  What an empty result means is left to
+`query_options`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from minisearch.cli.passage import INDENT, LONGEST_QUERY, PASSAGE_LINES, passage
-from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, width, wrap
-from minisearch.rag import full_heading
+from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, printable, width, wrap
 from minisearch.results import place_name
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _result(
 ) -> Iterator[str]:
     rating = f"{hit.score:.3f}" if hit.relevance is None else f"{percent(hit.relevance):>4}"
     yield f"{hit.rank:>2}  {rating}  {place(hit, terminal)}"
-    if heading := one_line(full_heading(hit.title, hit.heading)):
+    if heading := one_line(hit.full_heading):
         lines = _wrapped(heading, terminal.columns - len(INDENT))
         yield from (INDENT + terminal.styled(line, MAGENTA) for line in lines)
     yield from passage(hit, query, terminal, whole=whole, n_lines=n_lines)
@@ -155,6 +155,51 @@ def _other_places(hit: SearchResult) -> list[tuple[str, str, Place]]:
             found.append((", " if kind == before else "; ", text, new[name]))
             before = kind
     return found
+
+
+# --- CSV and Markdown -------------------------------------------------------------------------------
+
+COLUMNS = ("rank", "relevance", "score", "path", "line", "page", "title", "heading", "text")
+
+
+def as_csv(found: SearchResults, *, query: str | None = None, has_header: bool = True) -> str:
+    """A row for each result, which begins with the ``query`` in a batch; empty without results."""
+    import csv  # a page needs neither
+    import io
+
+    before = [] if query is None else [printable(query)]
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    if has_header and found:
+        rows.writerow(["query"] * len(before) + [*COLUMNS])
+    for hit in found:
+        line, _, page = hit.at
+        values = {**hit.to_dict(), "line": line, "page": page}
+        cells = (values[name] for name in COLUMNS)
+        rows.writerow(before + [printable(cell) if isinstance(cell, str) else cell for cell in cells])
+    return out.getvalue()
+
+
+def as_markdown(found: SearchResults, *, query: str | None = None) -> str:
+    """A list of links to the results, each with its evidence, or its passage, as a quotation."""
+    from urllib.parse import quote
+
+    blocks = [] if query is None else [f"## {one_line(query)}"]
+    if found and found.is_confident is False:
+        blocks.append("No clear answer found. Closest passages:")
+    for hit in found:
+        line, _, page = hit.at
+        heading = one_line(hit.full_heading or PurePath(hit.path).name)
+        label = heading.translate({ord(char): f"\\{char}" for char in r"\`*_[]<"})
+        at_page = page_to_open(hit.path, page)
+        link = f"{quote(hit.path, errors='surrogateescape')}#" + (
+            f"page={at_page}" if at_page else f"L{line}"
+        )
+        rating = "" if hit.relevance is None else f", {percent(hit.relevance)}"
+        blocks.append(f"{hit.rank}. [{label}]({link}) {one_line(hit.place)}{rating}")
+        text = printable(hit.evidence.text if hit.evidence else hit.text).strip()
+        blocks.append("\n".join(f"   > {line}".rstrip() for line in text.splitlines()))
+    return "\n\n".join(blocks) + "\n" * bool(blocks)
 
 
 # --- why --------------------------------------------------------------------------------------------

@@ -19,14 +19,13 @@ from minisearch.cli.terminal import (
     EVIDENCE_WORD,
     PLAIN,
     TAB,
-    WIDE_CHARACTERS,
     WORD,
     Marked,
     Terminal,
     width,
     wrap,
 )
-from minisearch.search.sentences import (
+from minisearch.search.lines import (
     CODE_DIRECTIVES,
     CODE_LINE,
     DIRECTIVE,
@@ -34,7 +33,7 @@ from minisearch.search.sentences import (
     fence_after,
     fence_before,
 )
-from minisearch.text import STOP_WORDS, bigrams, cjk_parts, stem
+from minisearch.text import STOP_WORDS, begins_wide, bigrams, cjk_parts, stem
 
 if TYPE_CHECKING:
     from minisearch.results import Query, SearchResult
@@ -268,7 +267,7 @@ def _is_one_paragraph(above: Line, line: Line, hang: int) -> bool:
 
 def _is_full(above: Line, line: Line, columns: int) -> bool:
     """Whether the first word of a line had no room on the line above."""
-    if WIDE_CHARACTERS.match(line.marked.text.lstrip()):
+    if begins_wide(line.marked.text.lstrip()):
         return width(above.marked.text) + 2 > columns
     return width(above.marked.text) + 1 + width(line.marked.text.split(None, 1)[0]) > columns
 
@@ -291,7 +290,7 @@ def _wrapped_at(lines: Sequence[Line]) -> int:
 def _joined(above: Marked, below: Marked) -> Marked:
     """Two lines as one, with a space between them unless both are Chinese, Japanese or Korean."""
     above = above[: len(above.text.rstrip())]
-    if WIDE_CHARACTERS.match(above.text[-1]) and WIDE_CHARACTERS.match(below.text[0]):
+    if begins_wide(above.text[-1]) and begins_wide(below.text[0]):
         return above + below
     mark = above.marks[-1] if above.marks[-1:] == below.marks[:1] else PLAIN
     return above + Marked(" ", mark) + below

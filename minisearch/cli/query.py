@@ -6,9 +6,8 @@ Options come in; one search and one page, list or context for each query go out.
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minisearch.cli.options import (
+    EXIT_NO_RESULTS,
+    EXIT_QUERY_ERROR,
     IndexChoice,
     model_name,
-    nearest,
     number,
     offline_option,
     one_of,
@@ -27,24 +27,36 @@ from minisearch.cli.options import (
     with_index,
     wrong_usage,
 )
-from minisearch.cli.query_options import RERANKERS, QueryCommand, QueryOptions, exists, file_and_line
+from minisearch.cli.query_options import (
+    HOW_IT_ENDED,
+    RERANKERS,
+    QueryCommand,
+    QueryOptions,
+    file_and_line,
+    why_nothing,
+)
 from minisearch.cli.terminal import Terminal, as_json_line, count, one_line, printable
-from minisearch.errors import IndexBusy, IndexNotWritable, IngestError, InputError, ShrinkRefused
-from minisearch.filters import fields_of, parse_where
+from minisearch.errors import (
+    IndexBusy,
+    IndexNotWritable,
+    IngestError,
+    InputError,
+    MinisearchError,
+    ShrinkRefused,
+)
+from minisearch.paths import IndexLocation
 from minisearch.results import BYS, MODES, SearchOptions, SearchResults
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
-    from minisearch.types import RunRecord
+    from minisearch.server.client import Answer as Served
 
-FIELDS_SHOWN = 8
-FORMATS = ("text", "json", "files", "context")
+FORMATS = ("text", "jsonl", "json", "csv", "md", "files", "context")  # json is jsonl
 MAX_TOKENS = 2_000  # as in rag.py, which needs NumPy and is not imported for --help
 K, K_ON_SCREEN, K_FOR_CONTEXT = 10, 5, 20
 LINES = (4, 3, 2)  # of each passage: as many as let the page fit on the screen
 FEWEST_RESULTS = 3  # below that, a page is longer than the screen
 GET_RERANKER = "minisearch models download ms-marco-MiniLM-L12-v2"
-HOW_IT_ENDED = {"failed": "failed", "interrupted": "was interrupted"}
 
 query_option, files_option, ranking_option, output_option = map(
     section, ["What to search for", "Which files", "How to rank", "What to print"]
@@ -101,7 +113,7 @@ query_option, files_option, ranking_option, output_option = map(
     "--format",
     "format_",
     **one_of(FORMATS, "format") | {"metavar": "NAME"},
-    help="text, json, files, or context: numbered passages for a prompt, with citations.",
+    help="text, json (or jsonl), csv, md (Markdown), files, or context (for a prompt).",
 )
 @output_option("--max-tokens", **number(), help=f"Size of the context.  [default: {MAX_TOKENS}]")
 @pager_option
@@ -144,29 +156,42 @@ def query(
     error gives the reason.
 
     An invalid query in a batch is reported on standard error with its line number, and the other queries are
-    answered; the exit code is then 1. The same holds if --refresh fails: the existing index is searched.
+    answered; the exit code is then 2. The same holds if --refresh fails: the existing index is searched.
+
+    The exit code is 0 with results, 1 without any, 2 after an error. Results without a clear answer are
+    results: scripts find that in is_confident.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     with wrong_usage():
-        options = QueryOptions(text=" ".join(text), **given)
+        options = QueryOptions(text=" ".join(text), within=index.within, **given)
         form = _format(options, as_json, files, format_, max_tokens)
         terminal = Terminal.of_stdout()
-        search = options.search_options(_default_k(form, terminal, options))
+        default_k = _default_k(form, terminal, options)
+        search = options.search_options(default_k)
         if form == "files":
             search = replace(search, by="document", evidence=False)
-    output = Output(form, terminal, full=full, why=why, uses_pager=not no_pager)
+    output = Output(form, terminal, full, why, uses_pager=not no_pager, is_k_given=options.k is not None)
+    if form != "context" and not refresh and (served := _served(index, options, search)):
+        _show(Answer(None, served.found, remark=_remark(served.outcome)), output, index)
+        return
+    with wrong_usage():
+        options.checked_search_options(default_k)
     with index.open(rerank_model=options.rerank_model) as ms:
-        n_failed = int(refresh and not _refresh(ms))
+        n_found, n_failed = 0, int(refresh and not _refresh(ms))
         if search.rerank == "auto" and options.rerank_model is None and not ms.searcher.has_reranker():
             click.echo(f"Not reranked: the model is not on this machine; {GET_RERANKER} gets it", err=True)
             search = replace(search, rerank=None, rerank_depth=None, rerank_budget_s=None)
         if form == "context":
-            _print_context(ms, options, search, max_tokens or MAX_TOKENS)
+            n_found = _print_context(ms, index, options, search, max_tokens or MAX_TOKENS)
         else:
             for answer in _answers(ms, options, search):
-                _show(answer, ms, options, output)
+                run = ms.status().last_run if form == "text" else None
+                reason = "" if answer.found or answer.error else why_nothing(ms, answer.found, options)
+                remark = _remark(run.outcome if run else "")
+                _show(replace(answer, reason=reason, remark=remark), output, index, is_first=not n_found)
+                n_found += len(answer.found)
                 n_failed += bool(answer.error)
-    if n_failed:
-        sys.exit(1)
+    if n_failed or not n_found:
+        sys.exit(EXIT_QUERY_ERROR if n_failed else EXIT_NO_RESULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +203,14 @@ class Output:
     full: bool = False
     why: bool = False
     uses_pager: bool = True
+    is_k_given: bool = False
 
 
 def _format(
     options: QueryOptions, as_json: bool, files: bool, given: str | None, max_tokens: int | None
 ) -> str:
     """The format that the options ask for; InputError if they do not agree."""
-    asked = {*["json"] * as_json, *["files"] * files, *([given] if given else [])}
+    asked = {*["json"] * as_json, *["files"] * files, *([given.replace("jsonl", "json")] if given else [])}
     if len(asked) > 1:
         raise InputError(f"{' and '.join(sorted(asked))} are different formats: ask for one of them")
     form = asked.pop() if asked else FORMATS[0]
@@ -216,13 +242,39 @@ def _refresh(ms: MiniSearch) -> bool:
     return True
 
 
+def _served(index: IndexChoice, options: QueryOptions, search: SearchOptions) -> Served | None:
+    """The answer of a running server of the index; None without one, or if only this process can answer.
+
+    Errors too are left to this process.
+    """
+    is_model_needed = options.rerank_model is not None or (index.is_offline and search.rerank is not None)
+    if not options.text or index.is_verbose or is_model_needed:
+        return None
+    from minisearch.server.client import ask
+
+    try:
+        location = IndexLocation(index.found())
+        if search.where is not None:
+            from minisearch.search.path_filters import with_stored_paths
+
+            search = replace(search, where=with_stored_paths(search.where, location))
+        return ask(location, options.query(options.text), search)
+    except MinisearchError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The results of one query, or the error that makes it invalid; ``query`` is None outside of a batch."""
+    """The results of one query, or the error that makes it invalid; ``query`` is None outside of a batch.
+
+    ``reason`` says why there are no results, ``remark`` what a reader has to know about the index.
+    """
 
     query: str | None
     found: SearchResults
     error: str = ""
+    reason: str = ""
+    remark: str = ""
 
 
 def _answers(ms: MiniSearch, options: QueryOptions, search: SearchOptions) -> Iterator[Answer]:
@@ -262,24 +314,28 @@ def _batch(file: str) -> Iterator[tuple[int, str]]:
 # --- what is printed ---------------------------------------------------------------------------------
 
 
-def _show(answer: Answer, ms: MiniSearch, options: QueryOptions, output: Output) -> None:
-    """Print the answer to one query; on standard error its error, or why nothing was found."""
+def _show(answer: Answer, output: Output, index: IndexChoice, *, is_first: bool = True) -> None:
+    """Print the answer to one query; on standard error its error, or the reason why nothing was found."""
+    from minisearch.cli.page import as_csv, as_markdown  # --help need not compile its patterns
     from minisearch.cli.places import remember
 
-    reason = "" if answer.found or answer.error else why_nothing(ms, answer.found, options)
     if answer.query is None:
-        remember(ms.status().path, [(hit.path, *hit.at) for hit in answer.found])
+        remember(str(index.found()), [(hit.path, *hit.at) for hit in answer.found])
     if output.format == "json":
-        _print_json(answer, reason, why=output.why)
+        _print_json(answer, why=output.why)
+    elif output.format == "csv":
+        click.echo(as_csv(answer.found, query=answer.query, has_header=is_first), nl=False)
+    elif output.format == "md":
+        click.echo(as_markdown(answer.found, query=answer.query), nl=False)
     else:
         if output.format == "files":
             _say_if_corrected(answer.found.query.text if answer.found.typed else "")
-        _print_text(answer, _remark(ms), output, is_k_given=options.k is not None)
+        _print_text(answer, output)
     if answer.error:
         click.echo(f"Error: {printable(answer.error)}", err=True)
-    elif reason:
+    elif answer.reason:
         about = "" if answer.query is None else f" for {one_line(answer.query)!r}"
-        click.echo(f"No results{about}: {reason}", err=True)
+        click.echo(f"No results{about}: {answer.reason}", err=True)
 
 
 def _say_if_corrected(searched: str) -> None:
@@ -290,7 +346,7 @@ def _say_if_corrected(searched: str) -> None:
         )
 
 
-def _print_text(answer: Answer, remark: str, output: Output, *, is_k_given: bool) -> None:
+def _print_text(answer: Answer, output: Output) -> None:
     """The page of one query, or the files; in a batch below the query itself."""
     terminal, found, is_batch = output.terminal, answer.found, answer.query is not None
     if is_batch:
@@ -301,7 +357,7 @@ def _print_text(answer: Answer, remark: str, output: Output, *, is_k_given: bool
             paths = dict.fromkeys(hit.path for hit in found)
             text = "\n".join(terminal.linked(one_line(path), path, 1) for path in paths)
         else:
-            found, text = _fitting(found, remark, output, is_k_given=is_k_given or is_batch)
+            found, text = _fitting(found, answer.remark, output, is_k_given=output.is_k_given or is_batch)
         terminal.show(text, uses_pager=output.uses_pager and not is_batch)
     if is_batch:
         click.echo()
@@ -326,21 +382,23 @@ def _fitting(
             f"({count(len(found) - n, 'more result')}: -k {len(found)})" if n < len(found) else ""
         )
         for n_lines in LINES:
-            shown = replace(found, results=found[:n])
+            shown = found[:n]
             text = text_of(shown, n_lines, note)
             if output.terminal.fits(text):
                 return shown, text
     return found, text_of(found, LINES[0], remark)
 
 
-def _print_context(ms: MiniSearch, options: QueryOptions, search: SearchOptions, max_tokens: int) -> None:
-    """Numbered passages for a prompt; on standard error why there are none."""
+def _print_context(
+    ms: MiniSearch, index: IndexChoice, options: QueryOptions, search: SearchOptions, max_tokens: int
+) -> int:
+    """Numbered passages for a prompt, and how many; on standard error why there are none."""
     from minisearch.cli.places import remember
 
     chosen = {field.name: getattr(search, field.name) for field in fields(search)}
     del chosen["evidence"]
     context = ms.context(options.query(options.text), max_tokens, **chosen)
-    remember(ms.status().path, [(one.path, one.line, 1, one.page) for one in context])
+    remember(str(index.found()), [(one.path, one.line, 1, one.page) for one in context])
     _say_if_corrected(context.searched)
     if context:
         if context.is_confident is False:
@@ -348,9 +406,10 @@ def _print_context(ms: MiniSearch, options: QueryOptions, search: SearchOptions,
         click.echo(printable(str(context)))
     else:
         click.echo(f"No results: {why_nothing(ms, SearchResults(), options)}", err=True)
+    return len(context)
 
 
-def _print_json(answer: Answer, reason: str, *, why: bool) -> None:
+def _print_json(answer: Answer, *, why: bool) -> None:
     """A line for each result; for a query of a batch without results, one line with the reason."""
     found = answer.found
     about: dict[str, Any] = {
@@ -370,76 +429,14 @@ def _print_json(answer: Answer, reason: str, *, why: bool) -> None:
     for result in found:
         click.echo(as_json_line(result.to_dict() | about))
     if not found and answer.query is not None:
-        cause = {"error": answer.error} if answer.error else {"no_results": reason}
+        cause = {"error": answer.error} if answer.error else {"no_results": answer.reason}
         click.echo(as_json_line({"rank": None, **cause, **about}))
 
 
-def _remark(ms: MiniSearch) -> str:
-    """What a reader of the results has to know about the index: that it is incomplete."""
-    status = ms.status()
-    run = status.last_run
-    if run and run.outcome not in {"complete", "rolled back"}:
-        is_over = run.outcome in HOW_IT_ENDED
-        state = f"the last indexing run {HOW_IT_ENDED[run.outcome]}" if is_over else "indexing is in progress"
-        return f"({state}: the index may be incomplete)"
-    return ""
-
-
-# --- why nothing was found ---------------------------------------------------------------------------
-
-
-def why_nothing(ms: MiniSearch, found: SearchResults, options: QueryOptions) -> str:
-    """Why there is no result, and what to change."""
-    status = ms.status()
-    if not status.n_chunks:
-        return _nothing_indexed(status.last_run)
-    operators = [f'the phrase "{one_line(phrase)}"' for phrase in found.query.required]
-    operators += [f'not "{one_line(phrase)}"' for phrase in found.query.excluded]
-    if limits := [*options.file_limits(), *operators]:
-        hints = [*_folders_elsewhere(options), *_unknown_names(ms, options)]
-        hints += ["--literal treats quotes and - in the query as text"] if operators else []
-        return "; ".join([f"nothing in the index matches {' and '.join(limits)}", *hints])
-    if options.mode == "lexical":
-        return "no passage contains any of these words; --mode hybrid searches by meaning too"
-    return "nothing in the index is similar to that"
-
-
-def _nothing_indexed(run: RunRecord | None) -> str:
-    if run is not None and run.outcome == "running":
-        return "the first indexing run is still in progress; try again later"
-    if run is not None and run.outcome in HOW_IT_ENDED:
-        ended = HOW_IT_ENDED[run.outcome]
-        return f"the index is empty: the last indexing run {ended}; run again: minisearch index"
-    return "the index is empty; fill it with: minisearch index FOLDER"
-
-
-def _folders_elsewhere(options: QueryOptions) -> Iterator[str]:
-    """A hint for each --path whose first folder is not in the current folder."""
-    for pattern in options.paths:
-        first, _, rest = pattern.partition("/")
-        if rest and not set(first) & set("*?[\\") and first and not exists(first):
-            anywhere = shlex.quote(one_line(f"**/{pattern}"))
-            yield f"there is no {one_line(first)} in the current folder: --path {anywhere} looks everywhere"
-
-
-def _unknown_names(ms: MiniSearch, options: QueryOptions) -> Iterator[str]:
-    """A hint for each language and field that no document has."""
-    known = ms.languages() if options.languages else []
-    for name in options.languages:
-        if name.casefold() not in known:
-            yield f"no document is in {one_line(name)}{_instead(name, known)}"
-    known = ms.field_names() if options.where is not None else []
-    for name in fields_of(parse_where(options.where)) if options.where is not None else []:
-        if name.casefold() not in known:
-            yield f"no document has a field {one_line(name)}{_instead(name, known)}"
-
-
-def _instead(name: str, known: Sequence[str]) -> str:
-    """The known name with the most similar spelling, or else the first known names."""
-    if near := nearest(name, known, cutoff=0.6):
-        return f": did you mean {one_line(near)}?"
-    if not known:
-        return ", or any other"
-    n_more = len(known) - FIELDS_SHOWN
-    more = f" and {n_more:,} more" if n_more > 0 else ""
-    return f": there {'are' if len(known) > 1 else 'is'} {one_line(', '.join(known[:FIELDS_SHOWN]))}{more}"
+def _remark(outcome: str) -> str:
+    """What a reader of the results has to know about the last indexing run: the index is incomplete."""
+    if outcome in {"", "complete", "rolled back"}:
+        return ""
+    is_over = outcome in HOW_IT_ENDED
+    state = f"the last indexing run {HOW_IT_ENDED[outcome]}" if is_over else "indexing is in progress"
+    return f"({state}: the index may be incomplete)"

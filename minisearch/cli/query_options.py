@@ -1,7 +1,8 @@
 """The options of ``query`` and ``why-not``: how they are read, and what they mean to the search.
 
-The command line comes in; `QueryOptions` go out, and from them the `SearchOptions` of the engine.  Raises
-InputError for options that make no sense together.  Searching and printing is left to `query`.
+The command line comes in; `QueryOptions` go out, and from them the `SearchOptions` of the engine, or why they
+match nothing.  Raises InputError for options that make no sense together.  Searching and printing is left to
+`query`.
 """
 
 from __future__ import annotations
@@ -16,20 +17,23 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from minisearch.cli.options import SectionedCommand
+from minisearch.cli.options import SectionedCommand, nearest
 from minisearch.cli.terminal import one_line
 from minisearch.errors import InputError, short
-from minisearch.filters import And, Before, Extension, Filter, Language, Or, Since, parse_where
-from minisearch.filters import Path as PathFilter
 from minisearch.results import MODES, SearchOptions
 
 if TYPE_CHECKING:
-    from minisearch.results import By, Mode, Query
+    from minisearch.engine import MiniSearch
+    from minisearch.filters import Filter
+    from minisearch.results import By, Mode, Query, SearchResults
+    from minisearch.types import RunRecord
 
 # As in search/rerank.py, which needs NumPy and is not imported for --help.
 AUTO = "auto"  # the better of those that are on this machine
 RERANKERS = ("cross", "bi", AUTO)
 DIVERSE = 0.5
+FIELDS_SHOWN = 8
+HOW_IT_ENDED = {"failed": "failed", "interrupted": "was interrupted"}
 PLACE = re.compile(r"(?s)(.+):([0-9]+)")
 MAX_LINE_DIGITS = 18  # Python itself refuses to read numbers of thousands of digits
 
@@ -57,6 +61,7 @@ class QueryOptions:
     rerank_model: str | None
     diverse: bool
     no_evidence: bool
+    within: tuple[str, ...] = ()  # those of a collection in an index that it shares
 
     def __post_init__(self) -> None:
         n_given = sum([bool(self.text), self.batch is not None, self.like is not None])
@@ -90,16 +95,27 @@ class QueryOptions:
             evidence=not self.no_evidence,
         )
 
+    def checked_search_options(self, default_k: int) -> SearchOptions:
+        """The same; InputError for a filter that the store would refuse, too.  This imports the storage."""
+        from minisearch.search.path_filters import check
+
+        options = self.search_options(default_k)
+        if options.where is not None:
+            check(options.where)
+        return options
+
     def query(self, text: str) -> str | Query:
         """The text for the engine to parse, or with --literal a query without operators."""
         if not self.literal:
             return text
-        from minisearch.search.query import literal_query  # needs NumPy
+        from minisearch.search.query import literal_query
 
         return literal_query(text)
 
     def file_limits(self) -> Iterator[str]:
         """The options that restrict the files, as they were given."""
+        if self.within:
+            yield f"the collection's paths ({one_line(', '.join(self.within))})"
         for option, values in self._file_options():
             if values:
                 yield " or ".join(f"{option} {shlex.quote(one_line(value))}" for value in values)
@@ -113,7 +129,14 @@ class QueryOptions:
 
     def _filter(self) -> Filter | None:
         """All conditions on files as one filter, None where there is none."""
+        if not self.within and not any(values for _, values in self._file_options()):
+            return None
+        # Not at the top, as in `query`: a query that a server answers imports only what it needs.
+        from minisearch.filters import And, Before, Extension, Language, Or, Since, parse_where
+        from minisearch.filters import Path as PathFilter
+
         alternatives: list[Sequence[Filter]] = [
+            [PathFilter(re.sub(r"([\\*?\[])", r"\\\1", path)) for path in self.within],
             [PathFilter(pattern) for pattern in self.paths],
             [Extension(one) for given in self.extensions for one in re.split(r"[,\s]+", given.lstrip("*"))],
             [Language(name) for name in self.languages],
@@ -123,13 +146,7 @@ class QueryOptions:
         parts += [condition(parse_date(text)) for condition, text in dates if text is not None]
         if self.where is not None:
             parts.append(parse_where(self.where))
-        if not parts:
-            return None
-        from minisearch.search.path_filters import check  # imports all of the storage
-
-        where = And(tuple(parts)) if len(parts) > 1 else parts[0]
-        check(where)
-        return where
+        return And(tuple(parts)) if len(parts) > 1 else parts[0]
 
     def _rerank(self) -> str | None:
         if self.rerank is not None:
@@ -157,6 +174,70 @@ class QueryCommand(SectionedCommand):
             raise click.UsageError(
                 f"{error.message} To exclude passages with a word, quote it with the query: {example}", ctx
             ) from error
+
+
+# --- why nothing was found ---------------------------------------------------------------------------
+
+
+def why_nothing(ms: MiniSearch, found: SearchResults, options: QueryOptions) -> str:
+    """Why there is no result, and what to change."""
+    status = ms.status()
+    if not status.n_chunks:
+        return _nothing_indexed(status.last_run)
+    operators = [f'the phrase "{one_line(phrase)}"' for phrase in found.query.required]
+    operators += [f'not "{one_line(phrase)}"' for phrase in found.query.excluded]
+    if limits := [*options.file_limits(), *operators]:
+        hints = [*_folders_elsewhere(options), *_unknown_names(ms, options)]
+        hints += ["--literal treats quotes and - in the query as text"] if operators else []
+        return "; ".join([f"nothing in the index matches {' and '.join(limits)}", *hints])
+    if options.mode == "lexical":
+        return "no passage contains any of these words; --mode hybrid searches by meaning too"
+    return "nothing in the index is similar to that"
+
+
+def _nothing_indexed(run: RunRecord | None) -> str:
+    if run is not None and run.outcome == "running":
+        return "the first indexing run is still in progress; try again later"
+    if run is not None and run.outcome in HOW_IT_ENDED:
+        ended = HOW_IT_ENDED[run.outcome]
+        return f"the index is empty: the last indexing run {ended}; run again: minisearch index"
+    return "the index is empty; fill it with: minisearch index FOLDER"
+
+
+def _folders_elsewhere(options: QueryOptions) -> Iterator[str]:
+    """A hint for each --path whose first folder is not in the current folder."""
+    for pattern in options.paths:
+        first, _, rest = pattern.partition("/")
+        if rest and not set(first) & set("*?[\\") and first and not exists(first):
+            anywhere = shlex.quote(one_line(f"**/{pattern}"))
+            yield f"there is no {one_line(first)} in the current folder: --path {anywhere} looks everywhere"
+
+
+def _unknown_names(ms: MiniSearch, options: QueryOptions) -> Iterator[str]:
+    """A hint for each language and field that no document has."""
+    known = ms.languages() if options.languages else []
+    for name in options.languages:
+        if name.casefold() not in known:
+            yield f"no document is in {one_line(name)}{_instead(name, known)}"
+    if options.where is None:
+        return
+    from minisearch.filters import fields_of, parse_where
+
+    known = ms.field_names()
+    for name in fields_of(parse_where(options.where)):
+        if name.casefold() not in known:
+            yield f"no document has a field {one_line(name)}{_instead(name, known)}"
+
+
+def _instead(name: str, known: Sequence[str]) -> str:
+    """The known name with the most similar spelling, or else the first known names."""
+    if near := nearest(name, known, cutoff=0.6):
+        return f": did you mean {one_line(near)}?"
+    if not known:
+        return ", or any other"
+    n_more = len(known) - FIELDS_SHOWN
+    more = f" and {n_more:,} more" if n_more > 0 else ""
+    return f": there {'are' if len(known) > 1 else 'is'} {one_line(', '.join(known[:FIELDS_SHOWN]))}{more}"
 
 
 # --- files and lines ---------------------------------------------------------------------------------

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minisearch.cli.options import IndexChoice, number, offline_option, with_index
-from minisearch.cli.terminal import one_line
+from minisearch.cli.terminal import one_line, printable
 from minisearch.errors import InputError, MinisearchError, install_line
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 DEFAULT_HOST = "127.0.0.1"
+BACKLOG = 1_024  # connections that wait to be accepted
 
 
 @click.command()
@@ -35,14 +36,17 @@ def mcp(choice: IndexChoice, port: int | None) -> None:
 
     With --port the client connects to a server that runs already.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
+    from minisearch.server.listener import listening
+
     make_server = _from_server("mcp", "make_server")
     with choice.open() as ms:
         ms.status()  # a missing or damaged index is an error now, not at the first search
         server = make_server(ms)
-        if port is None:
-            server.run()
-        else:
-            _run_app(server.streamable_http_app(host=DEFAULT_HOST), DEFAULT_HOST, port, "/mcp")
+        with listening(ms):
+            if port is None:
+                server.run()
+            else:
+                _run_app(server.streamable_http_app(host=DEFAULT_HOST), DEFAULT_HOST, port, "/mcp")
 
 
 @click.command()
@@ -66,10 +70,17 @@ def serve(choice: IndexChoice, port: int, host: str, token: str | None) -> None:
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     if host not in _from_server("guard", "LOOPBACK", extra="server") and not token:
         raise InputError(f"whoever reaches {one_line(host)} could read the index: give a --token as well")
+    from minisearch.server.listener import listening
+
     make_app = _from_server("http", "make_app", extra="server")
     with choice.open() as ms:
         ms.status()
-        _run_app(make_app(ms, token=token), host, port)
+        try:
+            ms.searcher.warm_up()
+        except MinisearchError as error:  # words can be searched without the model
+            click.echo(f"The model cannot be loaded: {printable(str(error))}", err=True)
+        with listening(ms):
+            _run_app(make_app(ms, token=token), host, port)
 
 
 def _from_server(module: str, name: str, *, extra: str = "") -> Any:  # noqa: ANN401 - a function or a constant
@@ -92,12 +103,13 @@ def _run_app(app: ASGIApp, host: str, port: int, path: str = "/") -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
-            listener.listen()
+            listener.listen(BACKLOG)
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else "ports end at 65535"
             raise InputError(f"cannot serve on {one_line(host)} port {port}: {reason}") from error
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         click.echo(f"Serving on http://{shown}:{listener.getsockname()[1]}{path} (Ctrl-C ends it)", err=True)
-        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=10)
+        # h11 limits the size of headers, which httptools does not; there are no websockets.
+        config = uvicorn.Config(app, http="h11", ws="none", log_config=None, timeout_graceful_shutdown=10)
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         uvicorn.Server(config).run(sockets=[listener])

@@ -236,7 +236,7 @@ def _similarity_table(
 
 ONLY_QUERY = {"text", "batch", "like", "no_evidence", "full", "why", "as_json", "refresh"}
 ONLY_QUERY |= {"files", "format_", "max_tokens", "no_pager"}
-ONLY_QUERY |= {"offline", "index_folder", "verbose"}
+ONLY_QUERY |= {"offline", "index_folder", "collection", "verbose"}
 
 
 @click.command(
@@ -258,8 +258,10 @@ def why_not(index: IndexChoice, file: str, text: tuple[str, ...], as_json: bool,
       minisearch why-not docs/tasks.md "how do I retry a failed task" -k 5
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     with wrong_usage():
-        options = QueryOptions(text=" ".join(text), batch=None, like=None, no_evidence=True, **given)
-        search = options.search_options(K)
+        options = QueryOptions(
+            text=" ".join(text), batch=None, like=None, no_evidence=True, within=index.within, **given
+        )
+        search = options.checked_search_options(K)
     if not options.text.strip():
         raise InputError("the query is empty: say what you are looking for")
     with index.open(rerank_model=options.rerank_model) as ms:

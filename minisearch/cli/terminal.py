@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -23,7 +22,7 @@ from unicodedata import category, east_asian_width
 
 import click
 
-from minisearch.text import EAST_ASIAN
+from minisearch.text import begins_wide
 
 WIDEST, NARROWEST = 110, 24
 ROWS_OF_PROMPT = 2
@@ -31,7 +30,6 @@ TAB = 4
 JOINERS = "\u200c\u200d"  # they shape letters and emoji, and show nothing
 # No line begins with these: closing brackets and full stops of scripts that are written without spaces.
 CLOSING = "、。，．：；！？）」』】〕〉》”’…ー々"
-WIDE_CHARACTERS = re.compile(f"[{EAST_ASIAN}]")
 
 PAGE_LINK = "file://{host}{path}#page={page}"  # RFC 8118; where nothing knows it, the file opens all the same
 
@@ -165,7 +163,7 @@ def _break_before(text: str, n: int) -> int:
     for place in range(n, margin, -1):
         if text[place] == " " or text[place - 1] == " ":
             return place
-        is_between = WIDE_CHARACTERS.match(text[place - 1]) or WIDE_CHARACTERS.match(text[place])
+        is_between = begins_wide(text[place - 1]) or begins_wide(text[place])
         if is_between and text[place] not in CLOSING and _char_width(text[place]):
             return place
     return n

@@ -6,7 +6,6 @@ Only one process at a time writes to an index.  The store records each run and t
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -53,6 +52,7 @@ from minisearch.search import confidence
 from minisearch.stores import check_backend, open_store, open_to_write
 from minisearch.stores.base import StoredDocument
 from minisearch.stores.local import LocalStore
+from minisearch.threads import Turn
 from minisearch.types import Encoder, IngestReport, Note, OnProgress, Skipped, TextDocuments
 
 MakeSource = Callable[[Mapping[str, StoredDocument], DocumentSplitter], DocumentSource]
@@ -65,7 +65,7 @@ class IndexWriter:
         self._location = location
         self._encoders = encoders
         self._settings = settings
-        self._turn = threading.RLock()
+        self._turn = Turn()
 
     def index(
         self,

@@ -7,7 +7,6 @@ loading it takes over a second, mostly for the import of torch.  `NumpyEncoder` 
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from minisearch import minilm
 from minisearch.errors import ModelError
 from minisearch.manifest import as_dtype
 from minisearch.minilm.numpy_encoder import NumpyEncoder, UnsupportedCheckpoint
+from minisearch.threads import Turn
 from minisearch.types import Encoder
 
 # A process encodes with NumPy until that has taken as long as loading torch, so it never takes more than
@@ -29,7 +29,8 @@ class Encoders:
 
     ``given`` replaces any checkpoint.  ``model`` is the checkpoint that the caller chose, None for the one
     of the index; ``check_model`` is called with the latter before it is loaded, and may refuse it.
-    ``dtype`` is that of `SentenceTransformer`; InputError for an unknown one.
+    ``dtype`` is that of `SentenceTransformer`; InputError for an unknown one.  If ``is_numpy_kept``, the
+    encoder without torch is used for any number of queries.
     """
 
     def __init__(
@@ -40,16 +41,29 @@ class Encoders:
         dtype: str = "auto",
         offline: bool = False,
         check_model: Callable[[str], None] = lambda _: None,
+        is_numpy_kept: bool = False,
     ) -> None:
         self.model = model
         self._check_model = check_model
         self._given = given
         self._dtype = as_dtype(dtype)
         self._is_offline = offline
+        self._is_numpy_kept = is_numpy_kept
         self._loaded = given
         self._numpy: NumpyEncoder | None = None
         self._n_numpy_tokens = 0
-        self._lock = threading.RLock()
+        self._lock = Turn()
+
+    def of_a_new_process(self) -> Encoders:
+        """Encoders of the same choice that give a query the vector, to the last bit, of a new process."""
+        return Encoders(
+            given=self._given,
+            model=self.model,
+            dtype=self._dtype,
+            offline=self._is_offline,
+            check_model=self._check_model,
+            is_numpy_kept=True,
+        )
 
     def is_chosen(self, model: str) -> bool:
         """Whether the caller chose an encoder that may differ from this checkpoint's."""
@@ -78,14 +92,16 @@ class Encoders:
         """The encoder that encodes ``n_tokens`` in all soonest; with 0, the one that loads soonest."""
         with self._lock:
             encoder = self._numpy_encoder(model)
-            if encoder is None or self._n_numpy_tokens + n_tokens > NUMPY_TOKENS:
+            is_enough = self._n_numpy_tokens + n_tokens > NUMPY_TOKENS and not self._is_numpy_kept
+            if encoder is None or is_enough:
                 return self.to_index(model)
             self._n_numpy_tokens += n_tokens
             return encoder
 
     def _numpy_encoder(self, model: str) -> NumpyEncoder | None:
         """The encoder without torch; None if it is not possible, or if torch is loaded already."""
-        if self._loaded is not None or "torch" in sys.modules or self._dtype not in {"auto", "float32"}:
+        has_torch = "torch" in sys.modules and not self._is_numpy_kept
+        if self._loaded is not None or has_torch or self._dtype not in {"auto", "float32"}:
             return None
         try:
             self._numpy = self._numpy or NumpyEncoder.from_pretrained(

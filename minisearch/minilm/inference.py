@@ -8,9 +8,11 @@ computed by all threads together.  `packed` computes one batch; pooling is left 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -24,6 +26,9 @@ from minisearch.minilm.transformer import MiniLMModel
 # cores evenly loaded to the end. A GPU needs large batches.
 BATCH_TOKENS = {"cpu": 1_024, "cuda": 65_536, "mps": 16_384}
 MIN_BATCH_TOKENS = 256  # a smaller batch does not keep one core busy
+
+# A forked child would wait for ever for the threads of GNU's OpenMP, which only the parent has.
+os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 def best_device() -> str:

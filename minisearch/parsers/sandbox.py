@@ -23,6 +23,7 @@ from typing import Any
 
 import minisearch
 from minisearch.errors import CutShort, IngestError, TookTooLong
+from minisearch.threads import Turn
 
 BOOT = """
 import json, sys
@@ -55,7 +56,7 @@ class Sandbox:
         # Ends the process, at the latest with its owner.
         self._ended: weakref.finalize[..., Any] = weakref.finalize(self, int)
         self._parent_pid = 0
-        self._lock = threading.Lock()
+        self._lock = Turn()
 
     def extract(self, format_: str, label: str, data: bytes) -> dict[str, Any]:
         """The contents of a file, from the ``extract`` of the module ``format_``; messages call it ``label``.

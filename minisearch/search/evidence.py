@@ -16,7 +16,8 @@ from itertools import pairwise
 import numpy as np
 
 from minisearch.results import Evidence
-from minisearch.search.sentences import LINE_END, Sentence, kinds_of_sentences
+from minisearch.search.lines import LINE_END
+from minisearch.search.sentences import Sentence, kinds_of_sentences
 from minisearch.text import STOP_WORDS, bigrams, cjk_parts
 from minisearch.types import FloatArray, Tokenizer
 

@@ -18,7 +18,6 @@ from minisearch import filters
 from minisearch.errors import IngestError
 from minisearch.globs import MAX_PATTERN_CHARACTERS, name_glob
 from minisearch.paths import IndexLocation, memory_key, real_path
-from minisearch.stores.local import check_filter
 
 MAX_NESTED = 30  # deeper than any filter that the store accepts
 
@@ -30,8 +29,10 @@ def with_stored_paths(where: filters.Filter, location: IndexLocation, depth: int
     if depth > MAX_NESTED:  # the store refuses it with a message
         return where
     match where:
+        case filters.StoredPath():
+            return where
         case filters.Path(pattern):
-            conditions = tuple(map(filters.Path, _stored_patterns(pattern, location)))
+            conditions = tuple(map(filters.StoredPath, _stored_patterns(pattern, location)))
             return conditions[0] if len(conditions) == 1 else filters.Or(conditions)
         case filters.And() | filters.Or():
             parts = (with_stored_paths(part, location, depth + 1) for part in filters.flat(where))
@@ -45,6 +46,8 @@ def with_stored_paths(where: filters.Filter, location: IndexLocation, depth: int
 
 def check(where: filters.Filter) -> None:
     """InputError for a filter that the store would refuse."""
+    from minisearch.stores.local import check_filter  # all of the storage
+
     check_filter(where)
 
 

@@ -20,15 +20,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-
-import numpy as np
+from numbers import Real
 
 from minisearch.errors import InputError, short
 from minisearch.results import Query
 from minisearch.text import CJK, CJK_RUN
 
 MAX_WEIGHT = 10.0  # with it the rest of the query has no effect
-NUMBERS = (int, float, np.integer, np.floating)
 
 # No alternative reaches past another opening mark, so a text full of them takes linear time.
 QUOTED = r'"[^"]*"|＂[^＂]*＂|“[^“”]*”|„[^„“”]*[“”]|«[^«»]*»|»[^«»]*«'
@@ -130,7 +128,7 @@ def _steer(given: object) -> tuple[str, float]:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise InputError(f"the query's steers holds {given!r:.60}: expected a concept and its weight")
     concept, weight = given
-    if not isinstance(weight, NUMBERS) or weight == 0 or not -MAX_WEIGHT <= weight <= MAX_WEIGHT:
+    if not isinstance(weight, Real) or weight == 0 or weight < -MAX_WEIGHT or not weight <= MAX_WEIGHT:
         raise InputError(
             f"{concept!r:.60} in the query's steers: expected a weight from {-MAX_WEIGHT:g} to "
             f"{MAX_WEIGHT:g}, not 0, got {weight!r:.60}"

@@ -9,7 +9,6 @@ weights to `minilm`.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
@@ -21,6 +20,7 @@ from minisearch.errors import InputError, ModelError, WeightsNotFound
 from minisearch.manifest import as_dtype
 from minisearch.minilm.hub import locate
 from minisearch.minilm.settings import read_settings
+from minisearch.threads import Turn
 from minisearch.types import Encoder, FloatArray, IntArray, Reranker, Tokenizer
 
 Kind = Literal["cross", "bi"]
@@ -138,7 +138,7 @@ class Rerankers:
         self._is_offline = offline
         self._loaded: dict[Kind, TimedReranker] = {}
         self._given: TimedReranker | None = None
-        self._lock = threading.RLock()
+        self._lock = Turn()
 
     def scores(
         self,

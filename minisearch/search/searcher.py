@@ -9,7 +9,6 @@ a search are left to `pipeline`.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,10 +18,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from minisearch.errors import IngestError, InputError, WeightsNotFound
+from minisearch.filters import Filter
 from minisearch.manifest import DEFAULT_MODEL, Manifest
 from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
-from minisearch.paths import IndexLocation, check_model_folder, memory_key, real_path
+from minisearch.paths import IndexLocation, StoredNames, check_model_folder, memory_key, real_path
 from minisearch.results import Query, SearchOptions, SearchResults
 from minisearch.search.confidence import USUAL_BASELINE
 from minisearch.search.path_filters import with_stored_paths
@@ -34,7 +34,8 @@ from minisearch.stores import open_store
 from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
 from minisearch.text import storable
-from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker
+from minisearch.threads import Turn
+from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord, StoredValue
 
 if TYPE_CHECKING:
     from minisearch.search.why_not import WhyNot
@@ -48,11 +49,16 @@ class Searcher:
     """Searches the index in one folder.  The index is opened when it is first needed.  Threads take turns."""
 
     def __init__(self, location: IndexLocation, encoders: Encoders, rerankers: Rerankers) -> None:
-        self._location = location
+        self.location = location
         self._encoders = encoders
         self._rerankers = rerankers
         self._store: LocalStore | None = None
-        self._lock = threading.RLock()
+        self._lock = Turn()
+
+    def of_a_new_process(self) -> Searcher:
+        """Another searcher of the index, which finds exactly what a new process would, under stored names."""
+        location = StoredNames(self.location.path)
+        return Searcher(location, self._encoders.of_a_new_process(), self._rerankers)
 
     def close(self) -> None:
         """Close the database, if it is open."""
@@ -85,14 +91,14 @@ class Searcher:
         """`MiniSearch.like`."""
 
         def search(store: LocalStore) -> SearchResults:
-            manifest = Manifest.read(store, self._location.folder)
+            manifest = Manifest.read(store, self.location.folder)
             with store.snapshot():
                 passages = passages_at(self._passages(store, path)[1], path, line)
                 ids = np.array([passage.id for passage in passages], np.int64)
                 encoder = None
                 if options.evidence:
                     encoder = self._encoders.to_query(manifest.model, passages[0].text)
-                    manifest.check(encoder, self._location.folder)
+                    manifest.check(encoder, self.location.folder)
                 # The baseline is about queries, not passages.
                 pipeline = replace(self._pipeline(store, encoder, options, None), baseline=None)
                 vector = _unit(store.vectors(ids).mean(axis=0))
@@ -120,7 +126,7 @@ class Searcher:
             stored = self._with_stored_paths(options)
             with self._searching(store, query, parsed, stored) as search:
                 key = self._key_of(store, path)
-                return why_not(search, store, self._location, key, path, line, options, stored)
+                return why_not(search, store, self.location, key, path, line, options, stored)
 
         return self._current(explain)
 
@@ -129,14 +135,14 @@ class Searcher:
         if isinstance(path, str) and store.passages(key := memory_key(storable(path))):
             return key
         try:
-            return self._location.key_of(str(real_path(path, must_exist=False)))
+            return self.location.key_of(str(real_path(path, must_exist=False)))
         except IngestError as error:
             raise InputError(f"{os.fspath(path)} is not in the index") from error
 
     def passages(self, path: str | os.PathLike[str]) -> tuple[str, Sequence[StoredChunk]]:
         """The path of a document as it is shown, and its passages; InputError if it is not in the index."""
         key, passages = self._current(lambda store: self._passages(store, path))
-        return self._location.shown(key), passages
+        return self.location.shown(key), passages
 
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
         """Those of these passages that are still in the index, by id."""
@@ -144,9 +150,15 @@ class Searcher:
 
     def token_counter(self) -> Callable[[str], int]:
         """A function that counts the tokens of a text with the tokenizer of the index."""
-        manifest = self._current(lambda store: Manifest.read(store, self._location.folder))
+        manifest = self._current(lambda store: Manifest.read(store, self.location.folder))
         tokenizer = self._encoders.to_add(manifest.model, 0).tokenizer
         return lambda text: len(tokenizer.spans([text])[0])
+
+    def warm_up(self) -> None:
+        """Load the model for many queries, one of which would otherwise wait for it."""
+        if self.location.exists():
+            model = self._current(lambda store: Manifest.read(store, self.location.folder)).model
+            self._encoders.to_index(model)
 
     def has_reranker(self) -> bool:
         """Whether the weights of a reranker are on this machine; nothing is loaded or downloaded."""
@@ -164,8 +176,8 @@ class Searcher:
             if not text.strip():
                 raise InputError(f"text {number} is empty: expected something to compare")
         model = DEFAULT_MODEL
-        if self._location.exists():
-            model = self._current(lambda store: Manifest.read(store, self._location.folder)).model
+        if self.location.exists():
+            model = self._current(lambda store: Manifest.read(store, self.location.folder)).model
         with self._lock:
             tokenizer = self._encoders.to_add(model, 0).tokenizer
             encoder = self._encoders.to_add(model, sum(map(len, tokenizer.spans(texts))))
@@ -182,38 +194,55 @@ class Searcher:
         """`MiniSearch.field_names`."""
         return self._current(LocalStore.field_names)
 
+    def fields(self, names: Sequence[str], where: Filter) -> dict[str, dict[str, tuple[StoredValue, ...]]]:
+        """The fields of these names, by path, of documents that match a filter, in the order of their ids.
+
+        Documents without any of them are left out.
+        """
+        stored = with_stored_paths(where, self.location)
+        found = self._current(lambda store: store.fields(names, stored))
+        return {self.location.shown(key): fields for key, fields in found.items()}
+
     def languages(self) -> list[str]:
         """`MiniSearch.languages`."""
         documents = self._current(LocalStore.documents).values()
         return sorted({one.language.casefold() for one in documents if one.language})
+
+    def last_run(self) -> RunRecord | None:
+        """The last indexing run; "interrupted" if its process has ended before it."""
+        with self._lock:
+            return self._last_run(self._opened())
+
+    def _last_run(self, store: LocalStore) -> RunRecord | None:
+        run = store.journal.last_run()
+        if run is None:
+            return None
+        is_dead = run.outcome == "running" and not _is_alive(run.pid)
+        roots = tuple(self.location.shown(root) for root in run.roots)
+        return replace(run, outcome="interrupted" if is_dead else run.outcome, roots=roots)
 
     def status(self) -> IndexStatus:
         """`MiniSearch.status`."""
         with self._lock:
             store = self._opened()
             with store.snapshot():
-                manifest = Manifest.read(store, self._location.folder)
-                is_index_ready, last_run = store.index.is_there(), store.journal.last_run()
+                manifest = Manifest.read(store, self.location.folder)
+                is_index_ready, last_run = store.index.is_there(), self._last_run(store)
                 n_documents, n_chunks = store.counts()
                 skipped, notes = store.journal.skipped(), store.notes()
                 generation = store.generation
-        if last_run:
-            is_dead = last_run.outcome == "running" and not _is_alive(last_run.pid)
-            outcome = "interrupted" if is_dead else last_run.outcome
-            roots = tuple(self._location.shown(root) for root in last_run.roots)
-            last_run = replace(last_run, outcome=outcome, roots=roots)
         return IndexStatus(
-            path=str(self._location.folder),
+            path=str(self.location.folder),
             n_documents=n_documents,
             n_chunks=n_chunks,
             model=manifest.model,
             backend=manifest.backend,
             is_index_ready=is_index_ready,
             generation=generation,
-            n_bytes=self._location.n_bytes(),
+            n_bytes=self.location.n_bytes(),
             last_run=last_run,
-            skipped=self._location.all_shown(skipped),
-            notes=self._location.all_shown(notes),
+            skipped=self.location.all_shown(skipped),
+            notes=self.location.all_shown(notes),
         )
 
     def _passages(
@@ -228,7 +257,7 @@ class Searcher:
             name_of = {path: os.path.basename(path) for path in store.documents()}  # noqa: PTH119 - strings
             near = difflib.get_close_matches(os.path.basename(key), name_of.values(), n=1)  # noqa: PTH119
             if near:
-                shown = self._location.shown(next(path for path in name_of if name_of[path] == near[0]))
+                shown = self.location.shown(next(path for path in name_of if name_of[path] == near[0]))
                 raise InputError(f"{os.fspath(given)} is not in the index: did you mean {shown}?")
         return key, passages_at(passages, given, None)
 
@@ -245,8 +274,8 @@ class Searcher:
         if self._store is not None and self._store.is_outdated():
             self.close()
         if self._store is None:
-            self._location.must_exist()
-            self._store = open_store(self._location)
+            self.location.must_exist()
+            self._store = open_store(self.location)
         return self._store
 
     @contextmanager
@@ -263,12 +292,12 @@ class Searcher:
         self, store: LocalStore, query: Query, options: SearchOptions
     ) -> tuple[Encoder | None, FloatArray | None]:
         """The encoder and the query's vector, (D,); none in lexical mode."""
-        manifest = Manifest.read(store, self._location.folder)
+        manifest = Manifest.read(store, self.location.folder)
         if options.mode == "lexical":
             return None, None
         encoder = self._encoders.to_query(manifest.model, query.text)
         vector = _vector(query, encoder)
-        manifest.check(encoder, self._location.folder)
+        manifest.check(encoder, self.location.folder)
         return encoder, vector
 
     def _corrected(self, store: LocalStore, query: Query, options: SearchOptions) -> Query:
@@ -277,7 +306,7 @@ class Searcher:
             return query
         tokenizer = None
         if options.mode != "lexical":
-            model = Manifest.read(store, self._location.folder).model
+            model = Manifest.read(store, self.location.folder).model
             tokenizer = self._encoders.to_add(model, 0).tokenizer
         with store.snapshot():
             return replace(query, text=corrected(query.text, store, tokenizer))
@@ -286,13 +315,13 @@ class Searcher:
         """The options with path patterns of stored paths in the filter."""
         if options.where is None:
             return options
-        return replace(options, where=with_stored_paths(options.where, self._location))
+        return replace(options, where=with_stored_paths(options.where, self.location))
 
     def _pipeline(
         self, store: LocalStore, encoder: Encoder | None, options: SearchOptions, query: Query | None
     ) -> Pipeline:
         """The pipeline over the snapshot that the store is in."""
-        baseline = Manifest.read(store, self._location.folder).baseline or USUAL_BASELINE
+        baseline = Manifest.read(store, self.location.folder).baseline or USUAL_BASELINE
         uses_vectors = options.mode != "lexical" or options.diverse is not None
         rerank = None
         if options.rerank is not None:
@@ -303,7 +332,7 @@ class Searcher:
                 budget_s=options.rerank_budget_s,
             )
         is_readable = query is None or encoder is None or _can_read(encoder, query.text)
-        return Pipeline(store, uses_vectors, encoder, rerank, baseline, self._location.shown, is_readable)
+        return Pipeline(store, uses_vectors, encoder, rerank, baseline, self.location.shown, is_readable)
 
 
 def check_model(location: IndexLocation, model: str) -> None:

@@ -13,7 +13,16 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from minisearch.text import LETTER_OR_DIGIT, UNSPACED, front_matter, sentence_starts
+from minisearch.search.lines import (
+    CODE_DIRECTIVES,
+    CODE_LINE,
+    DIRECTIVE,
+    LINE_END,
+    end_of_fields,
+    fence_after,
+    fence_before,
+)
+from minisearch.text import LETTER_OR_DIGIT, UNSPACED, sentence_starts
 
 MAX_SENTENCE_CHARACTERS = 600  # a longer sentence is cut: it would fill eight lines of a terminal
 
@@ -35,14 +44,12 @@ class Sentence(NamedTuple):
     block: int
 
 
-LINE_END = re.compile(r"\r\n|\r|\n")
 WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
 INLINE_CODE = re.compile(r"(?<![:`])(`+)[^`]+\1(?![`_])")  # not the roles and links of reStructuredText
 ADDRESS = re.compile(r"<?\bhttps?://[^\s>]+>?")
 MIN_WORDS_AT_ADDRESS = 3  # "More information: <address>" says nothing
 
-FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})[ \t]*(\S*)")
 UNDERLINE = re.compile(r"([^\w\s])\1{2,}[ \t]*")
 TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{3,}[-:| \t]*")
 ATX_HEADING = re.compile(r" {0,3}#{1,6}[ \t]")
@@ -60,32 +67,13 @@ MARKS = re.compile(  # at the beginning of such a line
     rf"[ \t]*(?:(?:[-*+•>#]+|#\.|[a-z]\)|o(?=[ \t]+[a-z])|{NUMBERING}|//+|\.\.[ \t]+[\w-]+::)[ \t]+"
     r"|[rbf]?(?:\"{3}|'{3})[ \t]*|\|[ \t]*)*"
 )
-DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+([\w:-]+)::(?:[ \t]+\S*)?[ \t]*")  # reStructuredText's
 TARGET_OR_OPTION = re.compile(r"[ \t]*(?:\.\.[ \t]+_.*:.*|:[\w-]+:(?:[ \t]+\S*)?[ \t]*)")
-CODE_DIRECTIVES = frozenset(  # what is indented below other directives is read as prose
-    """
-    code code-block sourcecode parsed-literal literalinclude highlight prompt ipython testcode testoutput
-    testsetup testcleanup doctest raw math productionlist graphviz digraph mermaid toctree
-    """.split()  # noqa: SIM905 - one per line would be 18 lines
-)
 
-FIELD = re.compile(r"[ \t]+\S|[\w\"'][\w .\"'/-]*[:=]|-(?:[ \t]|$)|[#\[\]{}]|[ \t]*$")
 
 DOCSTRING = re.compile(r"\"{3}|'{3}")
 COMMENT_OF_SCRIPT = re.compile(r"#(?!#)")
 COMMENT = re.compile(r"[ \t]*(?:#(?!!)|//|--[ ]|/?\*+[ ])")
 
-# A line that looks like code: by its end, as a key or an assignment, by its first word.  A paragraph is code
-# only if most of its lines are, so that prose wrapped at "for" or at a bracket is not split into lines.
-CODE_LINE = re.compile(
-    r"""\s*(?: .*[{};\\(\[]\s*$ | .*\):?\s*$
-      | (?:-[ ])?[\w."'$\[\]-]+ (?: :(?:[ ]+\S+)? | \s*[-+*/|&:]?=\s.* ) \s*$
-      | (?:def|class|return|import|from\s\S+\simport|raise|const|let|var|function|func|fn|pub|public|private
-          |static|void|int|struct|sudo|export|SELECT|FROM|WHERE|INSERT|CREATE)\b
-      | (?:if|elif|else|for|while|try|except|with)\b.*:\s*$
-      | [@$]\s?\w | >>> | //|/\*|--\s )""",
-    re.VERBOSE,
-)
 
 MAIL_HEADER = re.compile(
     r"(?:From|To|Cc|Bcc|Subject|Date|Sent|Reply-To|Message-ID|Von|An|Betreff|Datum|Gesendet): .*"
@@ -143,17 +131,6 @@ def _is_bare(sentence: str, is_code: bool) -> bool:
     without_addresses = ADDRESS.sub(" ", without_code)
     n_least = 1 if without_addresses == without_code else MIN_WORDS_AT_ADDRESS
     return without_addresses != sentence and len(WORD.findall(without_addresses)) < n_least
-
-
-def end_of_fields(text: str) -> int:
-    """Where the front matter ends that a passage begins with; 0 where it begins with none.
-
-    Between two rules inside a document anything may stand, so each line must look like a field.
-    """
-    found = front_matter(text)
-    if found is None or not all(map(FIELD.match, LINE_END.split(found["body"]))):
-        return 0
-    return len(found[0].rstrip("\r\n"))
 
 
 class _Unit(NamedTuple):
@@ -277,30 +254,6 @@ class _Units:
         if self._code_margin is not None and _indentation(line) <= self._code_margin:
             self._code_margin = None
         return self._code_margin is not None
-
-
-def fence_before(lines: Sequence[str]) -> str:
-    """The fence opened before the passage: its last fence is open, and its first names no language."""
-    first, fence = None, ""
-    for above, line in pairwise(["", *lines]):
-        before, fence = fence, fence_after(line, fence, above)
-        if fence != before and first is None:
-            first = FENCE.match(line)
-    return first[1] if first and fence and not first[2] else ""
-
-
-def fence_after(line: str, fence: str, above: str) -> str:
-    """The fence that is open after a line, given the one open before it; empty where none is.
-
-    A line of one sign below a title that is no longer opens none: it underlines the title.
-    """
-    found = FENCE.match(line)
-    n_signs = len(line.rstrip())
-    if found is None or (not fence and n_signs > 3 and not found[2] and 0 < len(above.strip()) <= n_signs):
-        return fence
-    if not fence:
-        return found[1]
-    return "" if found[1].startswith(fence) and not found[2] else fence
 
 
 def _is_aside(text: str, unit: _Unit) -> bool:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+NAME = r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?"
+HOST, ORIGIN = re.compile(NAME, re.IGNORECASE), re.compile(f"https?://{NAME}", re.IGNORECASE)
 MAX_BODY = 4 * 2**20  # bytes
+MAX_DIGITS = 12  # of the length of a body: Python refuses to read numbers of thousands of digits
 OPEN_PATHS = {"/health"}  # without a token
 
 
@@ -55,7 +58,9 @@ class Guard:
     def _refusal(self, path: str, headers: Headers) -> tuple[int, str] | None:
         """The status and the message for a request that is refused; None for one that may pass."""
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_BODY:
+        if "transfer-encoding" in headers and "content-length" in headers:  # a proxy may believe the other
+            return 400, "the length of the body is given twice: expected Content-Length or Transfer-Encoding"
+        if not length.isdecimal() or len(length) > MAX_DIGITS or int(length) > MAX_BODY:
             return TOO_LARGE
         if self._token is not None:
             kind, _, given = headers.get("authorization", "").partition(" ")
@@ -63,10 +68,9 @@ class Guard:
             if path not in OPEN_PATHS and not (kind.lower() == "bearer" and is_right):
                 return 401, "this server needs its token: send the header Authorization: Bearer TOKEN"
             return None
-        if _name(f"//{headers.get('host', '')}") not in LOOPBACK:
+        if not HOST.fullmatch(headers.get("host", "")):
             return 421, "the Host of the request is not a name of this machine"
-        origin = headers.get("origin")
-        if origin is not None and _name(origin) not in LOOPBACK:
+        if not all(map(ORIGIN.fullmatch, headers.getlist("origin"))):
             return 403, "requests from web pages of other hosts are refused"
         return None
 
@@ -76,14 +80,6 @@ class BodyTooLarge(Exception):
 
 
 TOO_LARGE = (413, f"the body is larger than {MAX_BODY // 2**20} MB")
-
-
-def _name(address: str) -> str:
-    """The host of an address in lower case; "" for a malformed one."""
-    try:
-        return (urlsplit(address).hostname or "").lower()
-    except ValueError:
-        return ""
 
 
 class Json(JSONResponse):

@@ -15,11 +15,12 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 MAX_QUERY = 10_000  # characters
 MAX_K, MAX_TEXTS, MAX_CONTEXT = 1_000, 2_048, 100_000
+N_AT_ONCE = 2  # the engine answers one query at a time, and of threads that wait for it any may be the next
+
+T = TypeVar("T")
 
 Schema = Mapping[str, Any]
 
@@ -149,6 +153,7 @@ class _Server:
         self._n_requests: Counter[tuple[str, int]] = Counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._run: asyncio.Future[None] | None = None
+        self._limiter = CapacityLimiter(N_AT_ONCE)
 
     def endpoint(self, name: str) -> Callable[[Request], Any]:
         """The function that Starlette calls: it checks the request, counts, and turns errors into answers."""
@@ -168,15 +173,19 @@ class _Server:
 
         return respond
 
+    async def _turn(self, call: Callable[..., T], *arguments: Any, **named: Any) -> T:  # noqa: ANN401
+        """What a call returns, in a thread; calls are served in the order of the requests."""
+        return await to_thread.run_sync(partial(call, *arguments, **named), limiter=self._limiter)
+
     async def _search(self, query: str, k: int, **given: Any) -> Response:  # noqa: ANN401 - as checked
-        return Json((await run_in_threadpool(self._engine.query, query, k, **given)).to_dict())
+        return Json((await self._turn(self._engine.query, query, k, **given)).to_dict())
 
     async def _context(self, query: str, max_tokens: int, **given: Any) -> Response:  # noqa: ANN401
-        found = await run_in_threadpool(self._engine.context, query, max_tokens, **given)
+        found = await self._turn(self._engine.context, query, max_tokens, **given)
         return Json({**asdict(found), "text": str(found), "citations": found.citations})
 
     async def _passage(self, path: str, line: int | None = None) -> Response:
-        found = await run_in_threadpool(self._engine.get, path, line)
+        found = await self._turn(self._engine.get, path, line)
         return Json({**asdict(found), "place": found.place})
 
     async def _embeddings(
@@ -190,9 +199,7 @@ class _Server:
         del user
         texts = [input] if isinstance(input, str) else input
         return Json(
-            await run_in_threadpool(
-                self._embedded, texts, encoding_format, model=model, dimensions=dimensions
-            )
+            await self._turn(self._embedded, texts, encoding_format, model=model, dimensions=dimensions)
         )
 
     def _embedded(self, texts: list[str], encoding: str, *, model: str, dimensions: int) -> dict[str, Any]:
@@ -220,7 +227,7 @@ class _Server:
         self, query: str, documents: list[str], top_n: int = MAX_TEXTS, model: str = ""
     ) -> Response:
         del model
-        scores = await run_in_threadpool(self._engine.rerank, query, documents)
+        scores = await self._turn(self._engine.rerank, query, documents)
         best = sorted(enumerate(scores.tolist()), key=lambda one: (-one[1], one[0]))[:top_n]
         return Json({"results": [{"index": n, "relevance_score": score} for n, score in best]})
 
@@ -233,7 +240,7 @@ class _Server:
             loop.call_soon_threadsafe(events.put_nowait, (name, value))
 
         # It goes on if the client leaves.
-        self._run = asyncio.ensure_future(run_in_threadpool(self._index, put))
+        self._run = asyncio.ensure_future(to_thread.run_sync(self._index, put))
         return StreamingResponse(_events(events), media_type="text/event-stream")
 
     def _index(self, put: Callable[[str, object], None]) -> None:
@@ -255,7 +262,7 @@ class _Server:
             put("error", {"message": "the indexing run failed: see the log of the server"})
 
     async def _status(self) -> Response:
-        return Json(asdict(await run_in_threadpool(self._engine.status)))
+        return Json(asdict(await self._turn(self._engine.status)))
 
     async def _health(self) -> Response:
         return Json({"status": "ok", "version": minisearch.__version__})
@@ -373,6 +380,8 @@ def _failure(error: Exception) -> Response:
     """An error in the form of OpenAI's API: 400 for a wrong request, 503 for the state of index or model."""
     if isinstance(error, BodyTooLarge):
         return failure(*TOO_LARGE)
+    if isinstance(error, ClientDisconnect):  # nobody reads the answer
+        return failure(400, "the connection was closed before the end of the body")
     if isinstance(error, InputError):
         return failure(400, str(error))
     if isinstance(error, MinisearchError):

@@ -21,7 +21,7 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 import minisearch
 from minisearch.engine import MiniSearch
 from minisearch.errors import MinisearchError
-from minisearch.rag import Passage, full_heading
+from minisearch.rag import Passage
 from minisearch.results import SearchResult, SearchResults, cited_place
 
 MAX_QUERY, MAX_RESULTS, MAX_TOKENS = 10_000, 20, 8_000
@@ -215,7 +215,7 @@ def _found(hit: SearchResult) -> Found:
         "line": line,
         "end_line": hit.end_line,
         "page": page,
-        "heading": full_heading(hit.title, hit.heading),
+        "heading": hit.full_heading,
         "relevance": None if hit.relevance is None else round(hit.relevance, 3),
         "answer": " ".join(answer.split()),
         "text": _excerpt(hit),

@@ -69,9 +69,9 @@ def indexed(indexed_once: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def error_of(*arguments: str | Path, code: int = 1) -> str:
+def error_of(*arguments: str | Path, code: int | None = None) -> str:
     """The one line a mistake is answered with."""
-    result = run(*arguments, code=code)
+    result = run(*arguments, code=code or (2 if arguments[0] == "query" else 1))
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1, result.stderr
     assert result.stderr.startswith("Error: ")
@@ -217,7 +217,7 @@ def test_the_help_shows_its_examples_a_line_each() -> None:
 def test_an_index_without_documents_says_so(folder: Path) -> None:
     run("index", "docs")
     run("remove", "docs")
-    result = run("query", "anything")
+    result = run("query", "anything", code=1)
     assert (result.stdout, result.stderr.startswith("No results: the index is empty")) == ("", True)
 
 
@@ -227,23 +227,23 @@ def test_an_index_that_a_first_run_is_still_filling_says_so(folder: Path) -> Non
     (folder / ".minisearch" / "minisearch.db.seal").unlink(missing_ok=True)  # another's hand writes
     with contextlib.closing(sqlite3.connect(folder / ".minisearch" / "minisearch.db")) as database, database:
         database.execute("update runs set outcome = 'running', finished_at = null, pid = ?", [os.getpid()])
-    result = run("query", "anything")
+    result = run("query", "anything", code=1)
     assert result.stdout == ""
     assert result.stderr.startswith(
         "No results: the first indexing run is still in progress; try again later"
     )
-    assert "the first indexing run" in run("query", "anything", "--ext", "md", "--json").stderr
+    assert "the first indexing run" in run("query", "anything", "--ext", "md", "--json", code=1).stderr
 
 
 def test_a_filter_restricts_the_files_and_an_empty_result_names_it(folder: Path) -> None:
     run("index", "docs")
     assert re.findall(r"docs/\w+\.md", run("query", "task", "--path", "bread.md").stdout) == ["docs/bread.md"]
-    assert run("query", "task", "--path", "nowhere/**", "--lang", "go").stderr == (
+    assert run("query", "task", "--path", "nowhere/**", "--lang", "go", code=1).stderr == (
         "No results: nothing in the index matches --path 'nowhere/**' and --lang go; there is no "
         "nowhere in the current folder: --path '**/nowhere/**' looks everywhere; "
         "no document is in go: there is markdown\n"
     )
-    assert run("query", '"failed task" -again').stderr == (
+    assert run("query", '"failed task" -again', code=1).stderr == (
         'No results: nothing in the index matches the phrase "failed task" and not "again"'
         "; --literal treats quotes and - in the query as text\n"
     )
@@ -267,7 +267,19 @@ def test_a_second_index_below_a_first_gets_a_note(folder: Path, monkeypatch: pyt
     assert run("index", "docs").stderr == ""
     assert run("index", "docs").stderr == ""
     monkeypatch.chdir(folder / "docs")
+    Path("empty").mkdir()
+    for nothing in ("empty", "nowhere"):
+        assert "making another" not in error_of("index", nothing)
     assert "there is an index in ../.minisearch; making another one here" in run("index", ".").stderr
+
+
+def test_a_moved_index_folder_says_what_to_do(folder: Path) -> None:
+    run("index", "docs")
+    (folder / "elsewhere").mkdir()
+    (folder / ".minisearch").rename(folder / "elsewhere" / ".minisearch")
+    message = error_of("index", "--index", "elsewhere/.minisearch")
+    assert f"cannot index {folder}/elsewhere/docs: no such file or folder. If the index was moved" in message
+    assert message.endswith("name them: minisearch index PATH --index elsewhere/.minisearch\n")
 
 
 def test_the_version_is_the_packages() -> None:
@@ -425,7 +437,7 @@ def test_a_model_that_is_neither_known_nor_a_folder_is_a_wrong_value(
 
 def test_a_misspelt_option_or_command_is_named(folder: Path) -> None:
     assert "No such option '--bakend'" in run("index", "docs", "--bakend", "flat", code=2).stderr
-    assert "Did you mean one of: '--limit'" in run("query", "x", "--limt", "3", code=2).stderr.replace(
+    assert "Did you mean '--limit'?" in run("query", "x", "--limt", "3", code=2).stderr.replace(
         "'--like', ", ""
     )
     wrong = usage_error(run("serach", "x", code=2))
@@ -479,7 +491,7 @@ def test_a_context_is_numbered_and_cites_its_passages(folder: Path) -> None:
     )
     unclear = run("query", "zebras in Africa", "--format", "context")
     assert unclear.stdout and unclear.stderr == "No clear answer found: these are the closest passages\n"
-    nothing = run("query", "x", "--format", "context", "--ext", "pdf")
+    nothing = run("query", "x", "--format", "context", "--ext", "pdf", code=1)
     assert (nothing.stdout, nothing.stderr) == ("", "No results: nothing in the index matches --ext pdf\n")
 
 

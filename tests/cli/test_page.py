@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import os
 import re
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minisearch.cli.page import page
+from minisearch.cli.page import as_csv, as_markdown, page
 from minisearch.cli.passage import INDENT, PASSAGE_LINES, highlighted, shared
 from minisearch.cli.terminal import Terminal, width
 from minisearch.results import Evidence, Place, Query, SearchResult, SearchResults, Trace
@@ -407,3 +408,41 @@ def test_results_without_a_clear_answer_begin_with_a_warning() -> None:
     assert lines[:2] == ["No clear answer found. Closest passages (best match 42%):", ""]
     for is_confident in (True, None):
         assert "clear answer" not in page(SearchResults(hits, is_confident=is_confident), Terminal(80))
+
+
+# --- CSV and Markdown ------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.text(alphabet=st.characters(exclude_categories=["C"]), max_size=40), st.text("a,\"'\n;= ", max_size=20)
+)
+def test_a_csv_reader_gives_the_cells_back(name: str, text: str) -> None:
+    found = SearchResults((result(text, path=name, title=text), result(rank=2, page=3, relevance=0.5)))
+    rows = list(csv.DictReader(as_csv(found, query=text).splitlines(keepends=True)))
+    assert [(row["query"], row["path"], row["text"], row["title"]) for row in rows] == [
+        (text, name, text, text),
+        (text, "docs/tasks.md", "Run a failed task again.", ""),
+    ]
+    assert [(row["rank"], row["line"], row["page"], row["relevance"]) for row in rows] == [
+        ("1", "5", "", ""),
+        ("2", "5", "3", "0.5"),
+    ]
+    assert as_csv(found, has_header=False) == as_csv(found).partition("\n")[2]
+    assert as_csv(SearchResults()) == ""
+
+
+def test_markdown_has_links_and_quotations() -> None:
+    text = "Run it again.\nThen wait."
+    hits = (
+        result(text, text, path="my docs/ü.md", title="Tasks [1]", heading="A*b", relevance=0.61),
+        result(text, rank=2, path="a.pdf", page=3),
+    )
+    assert as_markdown(SearchResults(hits, is_confident=False), query="again") == (
+        "## again\n\n"
+        "No clear answer found. Closest passages:\n\n"
+        r"1. [Tasks \[1\] > A\*b](my%20docs/%C3%BC.md#L7) my docs/ü.md:7, 61%"
+        "\n\n   > Run it again.\n   > Then wait.\n\n"
+        "2. [a.pdf](a.pdf#page=3) a.pdf p. 3\n\n   > Run it again.\n   > Then wait.\n"
+    )
+    assert as_markdown(SearchResults()) == ""

@@ -213,7 +213,7 @@ def test_open_and_get_follow_the_last_query_in_every_format(folder: Path, option
     run("query", "bread", "--mode", "lexical", "-k", "3", *option)
     assert "Bread" in run("get", "1").stdout
     assert n_remembered() == 3
-    run("query", "zzzz", "--mode", "lexical", *option)
+    run("query", "zzzz", "--mode", "lexical", *option, code=1)
     for command in ("get", "open"):
         refused = run(command, "1", code=1).stderr
         assert "no query has been made yet, or it found nothing" in refused
@@ -329,6 +329,21 @@ def test_files_without_lines_are_opened_by_the_viewer_of_the_system(
         with pytest.raises(InputError, match=rf"no program to open /a/{name} with: install .*open, or print"):
             opening_command(Remembered(f"/a/{name}", 7, 3, 1))
     assert opening_command(Remembered("/a/c.eml", 7, 3, None)) == ["vim", "+7", "/a/c.eml"]
+
+
+def test_what_a_viewer_prints_is_not_shown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(*QUERY)
+    for name in ("xdg-open", "open"):
+        (folder / name).write_text("#!/bin/sh\necho no browser >&2\nexit 3\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    for name in ("EDITOR", "VISUAL"):
+        monkeypatch.delenv(name, raising=False)
+    message = run("open", "1", code=1).stderr
+    assert message.endswith("ended with exit code 3; set EDITOR, or print its text with: minisearch get 1\n")
+    assert "no browser" not in capfd.readouterr().err
 
 
 def test_ctrl_c_belongs_to_the_editor_and_does_not_end_the_command(

@@ -128,8 +128,8 @@ def run(*arguments: str, code: int = 0, given: str | bytes | None = None) -> Res
     return result
 
 
-def error_of(*arguments: str, code: int = 1) -> str:
-    result = run(*arguments, code=code)
+def error_of(*arguments: str, code: int | None = None) -> str:
+    result = run(*arguments, code=code or (2 if arguments[0] == "query" else 1))
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1, result.stderr
     assert result.stderr.startswith("Error: ")
@@ -385,7 +385,10 @@ FILE_OPTIONS = ["path", "ext", "lang", "since", "before", "where"]
         (["q", "-l", "--json"], "files and json are different formats: ask for one of them"),
         (["--like", "a.md", "--format", "context"], "--format context needs a TEXT"),
         (["q", "--max-tokens", "9"], "--max-tokens is the size of a context: it needs --format context"),
-        (["q", "--format", "contex"], "expected text, json, files or context; did you mean context?"),
+        (
+            ["q", "--format", "contex"],
+            "expected text, jsonl, json, csv, md, files or context; did you mean context?",
+        ),
         (["--like", ""], "--like is empty: expected a file that was indexed, or FILE:LINE"),
         (["q", "-k", "0"], "Invalid value for '-k' / '-n' / '--limit': 0 is not in the range x>=1."),
         (["q", "--rerank-depth", "-3"], "Invalid value for '--rerank-depth': -3 is not in the range x>=1."),
@@ -456,13 +459,13 @@ def test_undecodable_bytes_spoil_no_other_query() -> None:
 
 def test_a_batch_without_queries_says_so() -> None:
     assert (
-        "no queries in -: expected one per line" in run("query", "--batch", "-", given="\n \n", code=1).stderr
+        "no queries in -: expected one per line" in run("query", "--batch", "-", given="\n \n", code=2).stderr
     )
 
 
 def test_a_query_that_is_refused_is_named_by_its_line_and_the_others_are_answered(tmp_path: Path) -> None:
     (tmp_path / "q.txt").write_text("a\n\n-x!\nb\n-\x1b[31m!\n")
-    result = run("query", "--batch", "q.txt", code=1)
+    result = run("query", "--batch", "q.txt", code=2)
     heads = [line for line in result.stdout.splitlines() if line.startswith(("==", " 1"))]
     hit = " 1  0.500  docs/tasks.md:3:19"
     assert heads == ["== a", hit, "== -x!", "== b", hit, r"== -\x1b[31m!"]
@@ -474,7 +477,7 @@ def test_a_query_that_is_refused_is_named_by_its_line_and_the_others_are_answere
 def test_every_query_of_a_batch_has_a_line_of_json(engine: type[Engine], tmp_path: Path) -> None:
     engine.answer = SearchResults((), Query("a", (), ("rye",)))
     (tmp_path / "q.txt").write_text("a\n-x!\nb\n")
-    result = run("query", "--batch", "q.txt", "--json", code=1)
+    result = run("query", "--batch", "q.txt", "--json", code=2)
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert [(row["query"], row["rank"]) for row in rows] == [("a", None), ("-x!", None), ("b", None)]
     assert rows[0] == rows[2] | {"query": "a"}
@@ -489,8 +492,8 @@ def test_every_query_of_a_batch_has_a_line_of_json(engine: type[Engine], tmp_pat
 
 def test_a_single_query_without_results_prints_no_json(engine: type[Engine]) -> None:
     engine.answer = SearchResults((), Query("a"))
-    assert run("query", "a", "--json").stdout == ""
-    assert run("query", "a!", "--json", code=1).stdout == ""
+    assert run("query", "a", "--json", code=1).stdout == ""
+    assert run("query", "a!", "--json", code=2).stdout == ""
 
 
 def test_invalid_options_end_a_batch_before_its_first_line() -> None:
@@ -501,7 +504,7 @@ def test_invalid_options_end_a_batch_before_its_first_line() -> None:
 
 def test_a_query_of_a_batch_without_results_is_named(engine: type[Engine]) -> None:
     engine.answer = SearchResults((), Query("a"))
-    result = run("query", "--batch", "-", given="a\nb\n")
+    result = run("query", "--batch", "-", given="a\nb\n", code=1)
     assert result.stdout.split() == ["==", "a", "==", "b"]
     assert [line.split(":")[0] for line in result.stderr.splitlines()] == [
         "No results for 'a'",
@@ -634,7 +637,7 @@ def test_json_has_numbers_that_numpy_made() -> None:
 def nothing(*options: str, query: Query = Query("q"), **status: object) -> str:  # noqa: B008
     Engine.answer = SearchResults((), query)
     Engine.stands = replace(STATUS, **status)
-    result = run("query", "q", *options)
+    result = run("query", "q", *options, code=1)
     assert result.stdout == ""
     return result.stderr.strip()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.faults.commands import minisearch
+from tests.faults.processes import CHECKOUT, environment
 
 CLOSED = ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"]
 
@@ -57,3 +60,40 @@ def test_no_file_of_the_index_takes_the_place_of_a_closed_stream(
     monkeypatch.setenv("TOLD", str(told))
     run("<&- >&- 2>&-", "index", index.parent / "docs", "--index", index, first=TELL_OF_STREAMS)
     assert told.read_text().split() == ["/dev/null"] * 3
+
+
+@pytest.mark.parametrize("format_", ["text", "jsonl", "csv", "md", "files", "context"])
+def test_a_query_ends_quietly_when_its_reader_has_gone(index: Path, format_: str) -> None:
+    run("", "index", index.parent / "docs", "--index", index)
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = ["-m", "tests.faults.commands", "query", "bread", "--index", str(index), "--format", format_]
+    done = subprocess.run(
+        [sys.executable, *command],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        cwd=CHECKOUT,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["bread"], 0),
+        (["wheels of a train", "--mode", "lexical"], 1),
+        (["bread", "--ext", "pdf", "--json"], 1),
+        (["bread", "--ext", "pdf", "-l"], 1),
+        (["-bread"], 2),
+        (["bread", "--mode", "none"], 2),
+        (["bread", "--index", "/nowhere"], 2),
+    ],
+)
+def test_the_exit_codes_of_a_query_are_those_of_grep(index: Path, arguments: list[str], code: int) -> None:
+    run("", "index", index.parent / "docs", "--index", index)
+    done = run("", "query", "--index", index, *arguments)
+    assert done.returncode == code, done.stderr
+    assert bool(done.stdout) == (code == 0)

@@ -204,7 +204,7 @@ def test_a_newer_schema_is_refused_by_name(root, unsealed):
     db.close()
     for command in (["query", "w1"], ["status"], ["index", root / "docs"], ["rebuild"]):
         done = minisearch(*command, "--index", unsealed)
-        assert_one_error(done, "newer minisearch", "pip install --upgrade minisearch")
+        assert_one_error(done, "newer minisearch", "pip install --upgrade minisearch-local")
 
 
 @pytest.mark.parametrize("command", [["query", "w1 w2"], ["status"], ["rebuild"]])

@@ -138,7 +138,9 @@ def test_a_schema_from_the_future_is_refused_and_left_as_it_is(filled, writable)
     )
     sql(filled, "pragma wal_checkpoint(truncate)")
     before = filled.read_bytes()
-    with pytest.raises(StoreError, match=named(filled, r"m999_telepathy.*pip install --upgrade minisearch")):
+    with pytest.raises(
+        StoreError, match=named(filled, r"m999_telepathy.*pip install --upgrade minisearch-local")
+    ):
         LocalStore(filled, writable=writable)
     assert filled.read_bytes() == before
 

@@ -34,6 +34,7 @@ from minisearch.stores.local.sqlite import (
     refuse_links,
     stamp_of,
 )
+from minisearch.threads import after_fork, no_fork
 
 CLOSE_TIMEOUT_S = 1.0  # long enough for a reader in the middle of a query
 SHRUNK_FROM = 256  # pages, a megabyte: in a smaller file there is little to free
@@ -55,9 +56,10 @@ class Connection:
         self.is_closed = False
         self._is_immutable = False
         self._has_written = False
+        after_fork(self, Connection._close_in_child)
         hold(path)
         try:
-            with named_errors(path):
+            with no_fork, named_errors(path):
                 self._connect()
         except BaseException:
             release(path)
@@ -115,6 +117,22 @@ class Connection:
         self._begin_to_write()
         migrate(self._db)
 
+    def _close_in_child(self) -> None:
+        """In a forked child: close the copy of the parent's connection.
+
+        SQLite's record of locks is of the process, and a connection of the child would rely on locks that
+        only the parent has (https://sqlite.org/howtocorrupt.html, 2.6).  A copy inside a call of SQLite could
+        not be closed; it is kept for ever.
+        """
+        self.is_closed = True
+        if db := getattr(self, "_db", None):
+            if no_fork.is_kept:
+                db.close()
+            else:
+                import ctypes
+
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(db))
+
     # --- the seal ----------------------------------------------------------------------------------
 
     def compare_with_seal(self, *, is_whole: bool) -> None:
@@ -142,7 +160,9 @@ class Connection:
         return self._db.total_changes
 
     def is_outdated(self) -> bool:
-        """Whether another file is at the path now, or the file has changed without SQLite noticing."""
+        """Whether to open the file again: it was replaced or changed without SQLite noticing, or closed."""
+        if self.is_closed:
+            return True
         now = stamp_of(self.path)
         if now is None or self._stamp is None or now[:2] != self._stamp[:2]:
             return True
@@ -158,17 +178,18 @@ class Connection:
             if self._db.in_transaction:
                 yield
                 return
-            self._db.execute("begin")
-            try:
-                yield
-                self._db.commit()
-            except BaseException:
-                self._db.rollback()
-                raise
+            with no_fork:
+                self._db.execute("begin")
+                try:
+                    yield
+                    self._db.commit()
+                except BaseException:
+                    self._db.rollback()
+                    raise
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Every row of a query."""
-        with self._named_errors():
+        with no_fork, self._named_errors():
             return self._db.execute(sql, values).fetchall()
 
     def rows_in(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -180,7 +201,7 @@ class Connection:
         return rows
 
     def cursor(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """The rows one by one, for results that are too large for a list."""
+        """The rows one by one, in a transaction, for results that are too large for a list."""
         with self._named_errors():
             return self._db.execute(sql, values)
 
@@ -200,7 +221,7 @@ class Connection:
 
     def copy_to(self, path: Path) -> None:
         """Copy the whole database as it is at this moment into a new file; this one is only read."""
-        with contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
+        with no_fork, contextlib.closing(sqlite3.connect(path)) as copy, named_errors(path):
             copy_pages(self._db, copy)
 
     @contextlib.contextmanager
@@ -211,7 +232,8 @@ class Connection:
                 yield self._db
             return
         with contextlib.closing(sqlite3.connect("")) as copy, named_errors(self.path, is_only_read=True):
-            copy_pages(self._db, copy)
+            with no_fork:
+                copy_pages(self._db, copy)
             copy.execute("pragma trusted_schema = off")
             handle_signals(copy)
             yield copy
@@ -222,8 +244,9 @@ class Connection:
             return
         self.is_closed = True
         try:
-            is_at_rest = self.is_writable and self._move_log()
-            self._db.close()
+            with no_fork:
+                is_at_rest = self.is_writable and self._move_log()
+                self._db.close()
             if is_at_rest and self._has_written and self.is_sound:
                 write_seal(self.path)
         finally:
@@ -243,8 +266,9 @@ class Connection:
         if not self._move_log() and not is_due:
             return False
         try:
-            self._db.execute("pragma temp_store = file")  # the copy may be larger than the memory
-            self._db.execute("vacuum")
+            with no_fork:
+                self._db.execute("pragma temp_store = file")  # the copy may be larger than the memory
+                self._db.execute("vacuum")
         except sqlite3.Error as error:
             if is_interrupted(error):
                 raise KeyboardInterrupt from error
@@ -254,7 +278,7 @@ class Connection:
 
     def _move_log(self) -> bool:
         """Whether all of the log is in the database now, and on the disk."""
-        with contextlib.suppress(sqlite3.Error):  # a reader uses the log: the next close moves it
+        with no_fork, contextlib.suppress(sqlite3.Error):  # a reader uses the log: the next close moves it
             self._db.execute(f"pragma busy_timeout = {CLOSE_TIMEOUT_S * 1000:.0f}")
             return bool(self._db.execute("pragma wal_checkpoint(truncate)").fetchone() == (0, 0, 0))
         return False

@@ -15,13 +15,13 @@ import fcntl
 import os
 import shutil
 import stat
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from minisearch.errors import IndexBusy, IndexNotWritable
+from minisearch.threads import Turn
 
 PRIVATE = 0o600
 
@@ -33,8 +33,20 @@ class _Held:
 
 
 # Shared by the whole process, like the locks.
-_turn = threading.Lock()
+_turn = Turn()
 _held: dict[str, _Held] = {}
+_locks: set[int] = set()  # descriptors of writer locks
+
+
+def _forget() -> None:
+    """In a forked child: close the copies of descriptors, which keeps the locks of the parent."""
+    for descriptor in (*_locks, *(one for held in _held.values() for one in held.descriptors.values())):
+        os.close(descriptor)
+    _locks.clear()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def hold(path: Path) -> None:
@@ -115,6 +127,7 @@ def writer_lock(folder: Path) -> Iterator[None]:
         descriptor = open_regular(folder / "writer.lock", os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise _no_lock(folder, error) from error
+    _locks.add(descriptor)
     try:
         with contextlib.suppress(PermissionError):  # another user's
             os.fchmod(descriptor, PRIVATE)
@@ -126,7 +139,9 @@ def writer_lock(folder: Path) -> Iterator[None]:
             os.pwrite(descriptor, f"{os.getpid():>10}\n".encode(), 0)
         yield
     finally:
-        os.close(descriptor)  # and with it the lock
+        if descriptor in _locks:  # not in a child that was forked here
+            _locks.remove(descriptor)
+            os.close(descriptor)  # and with it the lock
 
 
 def _acquire(descriptor: int, folder: Path) -> None:

@@ -255,7 +255,7 @@ def needs_migration(db: sqlite3.Connection, path: Path) -> bool:
     if newer:
         raise StoreError(
             f"{path} was made by a newer minisearch (its schema has {newer[-1]}): "
-            f"upgrade with: pip install --upgrade minisearch"
+            f"upgrade with: pip install --upgrade minisearch-local"
         )
     return not set(known) <= set(applied)
 

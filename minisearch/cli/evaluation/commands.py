@@ -1,7 +1,7 @@
 """``minisearch eval`` and ``selftest``: measure the ranking, with and without relevance judgements.
 
 A collection, or the index itself, and settings come in; tables, or JSON, go out, and optionally a plot and a
-run file.  Progress is shown on standard error.  What the tables look like is left to `evaluation_report`.
+run file.  Progress is shown on standard error.  What the tables look like is left to `report`.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def evaluate(
     if plot:
         plot_evaluations(results, plot, title=f"{collection.name}, {len(collection.queries):,} queries")
 
-    from minisearch.cli.evaluation_report import eval_json, eval_lines
+    from minisearch.cli.evaluation.report import eval_json, eval_lines
 
     if as_json:
         shown = eval_json(collection, report, results, cut_queries=cut_queries, k=k, whole=whole)
@@ -287,7 +287,7 @@ def selftest(
             on_progress=counter.update,
         )
 
-    from minisearch.cli.evaluation_report import selftest_headline, selftest_json, selftest_lines
+    from minisearch.cli.evaluation.report import selftest_headline, selftest_json, selftest_lines
 
     if plot:
         plot_selftest(found.engine, plot, title=selftest_headline(found))

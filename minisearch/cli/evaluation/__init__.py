@@ -1,0 +1,1 @@
+"""``minisearch eval`` and ``selftest``: measure how well an index ranks."""

@@ -1,0 +1,71 @@
+"""Lines of a passage that are no prose: code by its form, fences and directives of markup, front matter.
+
+Lines or a text come in; what they are comes out.  Used to find sentences and to print passages, so that both
+agree.  Importing this is cheap: a query that a server answers prints passages too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from minisearch.text import front_matter
+
+LINE_END = re.compile(r"\r\n|\r|\n")
+FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})[ \t]*(\S*)")
+DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+([\w:-]+)::(?:[ \t]+\S*)?[ \t]*")  # reStructuredText's
+CODE_DIRECTIVES = frozenset(  # what is indented below other directives is read as prose
+    """
+    code code-block sourcecode parsed-literal literalinclude highlight prompt ipython testcode testoutput
+    testsetup testcleanup doctest raw math productionlist graphviz digraph mermaid toctree
+    """.split()  # noqa: SIM905 - one per line would be 18 lines
+)
+FIELD = re.compile(r"[ \t]+\S|[\w\"'][\w .\"'/-]*[:=]|-(?:[ \t]|$)|[#\[\]{}]|[ \t]*$")
+
+# A line that looks like code: by its end, as a key or an assignment, by its first word.  A paragraph is code
+# only if most of its lines are, so that prose wrapped at "for" or at a bracket is not split into lines.
+CODE_LINE = re.compile(
+    r"""\s*(?: .*[{};\\(\[]\s*$ | .*\):?\s*$
+      | (?:-[ ])?[\w."'$\[\]-]+ (?: :(?:[ ]+\S+)? | \s*[-+*/|&:]?=\s.* ) \s*$
+      | (?:def|class|return|import|from\s\S+\simport|raise|const|let|var|function|func|fn|pub|public|private
+          |static|void|int|struct|sudo|export|SELECT|FROM|WHERE|INSERT|CREATE)\b
+      | (?:if|elif|else|for|while|try|except|with)\b.*:\s*$
+      | [@$]\s?\w | >>> | //|/\*|--\s )""",
+    re.VERBOSE,
+)
+
+
+def end_of_fields(text: str) -> int:
+    """Where the front matter ends that a passage begins with; 0 where it begins with none.
+
+    Between two rules inside a document anything may stand, so each line must look like a field.
+    """
+    found = front_matter(text)
+    if found is None or not all(map(FIELD.match, LINE_END.split(found["body"]))):
+        return 0
+    return len(found[0].rstrip("\r\n"))
+
+
+def fence_before(lines: Sequence[str]) -> str:
+    """The fence opened before the passage: its last fence is open, and its first names no language."""
+    first, fence = None, ""
+    for above, line in pairwise(["", *lines]):
+        before, fence = fence, fence_after(line, fence, above)
+        if fence != before and first is None:
+            first = FENCE.match(line)
+    return first[1] if first and fence and not first[2] else ""
+
+
+def fence_after(line: str, fence: str, above: str) -> str:
+    """The fence that is open after a line, given the one open before it; empty where none is.
+
+    A line of one sign below a title that is no longer opens none: it underlines the title.
+    """
+    found = FENCE.match(line)
+    n_signs = len(line.rstrip())
+    if found is None or (not fence and n_signs > 3 and not found[2] and 0 < len(above.strip()) <= n_signs):
+        return fence
+    if not fence:
+        return found[1]
+    return "" if found[1].startswith(fence) and not found[2] else fence

@@ -1,0 +1,126 @@
+"""Threads and forked processes: locks that are free after a fork, and methods that a coroutine can await.
+
+A forked child has a copy of all memory and one thread.  A lock that another thread held stays locked in it
+for ever, and connections and descriptors belong to the parent.  So what must be new in a child is registered
+here: `Turn` for locks, `after_fork` for anything else.  `no_fork` is for what a fork must not interrupt.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FORK_WAIT_S = 10.0  # a fork does not wait longer for a block to end
+
+_renewals: list[tuple[weakref.ref[Any], Callable[[Any], None]]] = []
+
+
+def after_fork(owner: T, renew: Callable[[T], None]) -> None:
+    """Call ``renew(owner)`` in every child that is forked while ``owner`` lives."""
+    _renewals[:] = [one for one in _renewals if one[0]() is not None]
+    _renewals.append((weakref.ref(owner), renew))
+
+
+class NoFork:
+    """``with no_fork:`` lets a fork in another thread wait until the block ends.
+
+    Then no call of SQLite is interrupted in the child, and the child can close the connections of its parent.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._n_inside: Counter[int] = Counter()  # by thread
+        self._n_forking = 0
+        self.is_kept = True  # False in a child whose parent did not wait for all blocks
+
+    def __enter__(self) -> None:
+        thread = threading.get_ident()
+        with self._changed:
+            while self._n_forking and not self._n_inside[thread]:
+                self._changed.wait()
+            self._n_inside[thread] += 1
+
+    def __exit__(self, *_: object) -> None:
+        thread = threading.get_ident()
+        with self._changed:
+            self._n_inside[thread] -= 1
+            if not self._n_inside[thread]:
+                del self._n_inside[thread]
+                self._changed.notify_all()
+
+    def before_fork(self) -> None:
+        """Keep other threads out, and wait for those inside."""
+        thread = threading.get_ident()
+        with self._changed:
+            self._n_forking += 1
+            self.is_kept = self._changed.wait_for(lambda: not self._n_inside.keys() - {thread}, FORK_WAIT_S)
+
+    def in_parent(self) -> None:
+        """Let other threads in again."""
+        with self._changed:
+            self._n_forking -= 1
+            self._changed.notify_all()
+
+    def in_child(self) -> None:
+        """Forget the threads that only the parent has."""
+        self._changed, self._n_forking = threading.Condition(), 0
+        for thread in self._n_inside.keys() - {threading.get_ident()}:
+            del self._n_inside[thread]
+
+
+no_fork = NoFork()
+
+
+def _in_child() -> None:
+    no_fork.in_child()
+    for reference, renew in _renewals:
+        owner = reference()
+        if owner is not None:
+            renew(owner)
+
+
+os.register_at_fork(before=no_fork.before_fork, after_in_parent=no_fork.in_parent, after_in_child=_in_child)
+
+
+class Turn:
+    """A reentrant lock for threads that take turns; free in a forked child."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        after_fork(self, Turn._renew)
+
+    def _renew(self) -> None:
+        if self._lock.acquire(blocking=False):  # it is free, or the thread that forked holds it
+            self._lock.release()
+        else:
+            self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def in_thread(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """The method as a coroutine: it runs in a thread, while the event loop goes on.
+
+    If the coroutine is cancelled, a call that has begun still runs to its end, and its result is dropped.
+    """
+
+    @functools.wraps(method)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        import asyncio  # only a program with an event loop needs it
+
+        return await asyncio.to_thread(method, *args, **kwargs)
+
+    call.__doc__ = f"`{method.__name__}`, to be awaited: it runs in a thread, while the event loop goes on."
+    return call
