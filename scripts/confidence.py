@@ -37,8 +37,8 @@ from minisearch.manifest import ScoreBaseline
 from minisearch.paths import DATABASE, INDEX_FOLDER
 from minisearch.results import MODES, Mode
 from minisearch.search.confidence import CONFIDENT_FROM, WEIGHTS, least_by_words, measure_baseline, signals
-from minisearch.search.exact import exact_hits, with_names_first
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates
+from minisearch.search.words import exact_hits, with_names_first
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IntArray
 

@@ -23,10 +23,9 @@ from minisearch.manifest import ScoreBaseline
 from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults
 from minisearch.search.confidence import CONFIDENT_FROM, relevances
 from minisearch.search.evidence import best_sentences, evidence, place
-from minisearch.search.exact import exact_hits, lacks_exact_token, with_names_first
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked, with_prose_first
-from minisearch.search.spelling import unknown_words
+from minisearch.search.words import exact_hits, lacks_exact_token, unknown_words, with_names_first
 from minisearch.stores.base import Snapshot, StoredChunk
 from minisearch.text import STOP_WORDS, normalised_words, stem
 from minisearch.types import Encoder, FloatArray, IntArray

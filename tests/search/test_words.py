@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from minisearch import MiniSearch
 from minisearch.minilm import SentenceTransformer
 from minisearch.search.query import literal_query
-from minisearch.search.spelling import corrected, edits, unknown_words
+from minisearch.search.words import corrected, edits, unknown_words
 from minisearch.stores.base import FileStamp, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, IntArray
