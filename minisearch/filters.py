@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NoReturn, cast, get_args
 
 from minisearch.errors import MAX_SHOWN, InputError, short
+from minisearch.text import storable
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
 Value = str | float | bool
@@ -205,6 +206,43 @@ def flat(where: And | Or) -> Iterator[Filter]:
             waiting.extend(reversed(part.parts))
         else:
             yield part
+
+
+# --- what fields are compared with -------------------------------------------------------------------------
+
+MAX_NUMBER = 1e300  # JSON allows larger numbers, databases do not
+
+
+def flat_fields(values: Mapping[str, object], prefix: str = "") -> dict[str, tuple[Value, ...]]:
+    """The fields of metadata as in JSON: names in lower case, those of inner objects joined with a dot.
+
+    Lists give several values.  What no condition compares, such as None, is left out.
+
+    >>> flat_fields({"Tags": ["a", "b"], "author": {"name": "Ada"}, "none": None})
+    {'tags': ('a', 'b'), 'author.name': ('Ada',)}
+    """
+    flat: dict[str, tuple[Value, ...]] = {}
+    for given, value in values.items():
+        name = prefix + " ".join(storable(str(given)).lower().split())
+        if isinstance(value, Mapping):
+            found = flat_fields(value, f"{name}.")
+        else:
+            plain = map(_plain, value if isinstance(value, list | tuple) else [value])
+            found = {name: tuple(one for one in plain if one is not None)}
+        for inner, ones in found.items():
+            if ones and inner:
+                flat[inner] = (*flat.get(inner, ()), *ones)
+    return flat
+
+
+def _plain(value: object) -> Value | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, int | float) and abs(value) < MAX_NUMBER:  # false for nan
+        return float(value)
+    return None
 
 
 # --- the text form -----------------------------------------------------------------------------------------

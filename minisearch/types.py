@@ -27,7 +27,9 @@ IntArray = npt.NDArray[np.int64]
 
 TextFormat = Literal["text", "markdown"]
 FieldValue = str | float | bool | date
+StoredValue = str | float | bool | bytes
 MAX_FLOAT = sys.float_info.max
+DATA = ""  # no field of a file has this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ class Document:
     ``format`` names the parser ("markdown", "html" ...).  ``notes`` are messages for the user about content
     that the parser could not keep, such as undecodable bytes.  ``title`` is empty if the file has none.
     ``language`` is the programming or markup language ("python", "markdown"), "" for plain text.  ``fields``
-    are the document's metadata (front matter): names in lower case, each with its values.
+    are the document's metadata (front matter): names in lower case, each with its values; ``DATA`` names the
+    data of the caller's own, as bytes, which are kept and never compared.
     ``pages`` are the positions in ``text`` where pages begin, ascending, the first at 0; slides, sheets and
     notebook cells count as pages; it is empty for formats without pages.
     ``blocks`` are ranges of ``text`` (start, end) that belong together, such as a table or a list item, in
@@ -99,7 +102,7 @@ class Document:
     headings: tuple[Heading, ...] = ()
     notes: tuple[str, ...] = ()
     language: str = ""
-    fields: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)
+    fields: Mapping[str, tuple[StoredValue, ...]] = field(default_factory=dict)
     pages: tuple[int, ...] = ()
     blocks: tuple[tuple[int, int], ...] = ()
     lines: tuple[tuple[int, int], ...] = ()
@@ -112,7 +115,8 @@ class TextDocument:
     ``id`` is its name: results have it as their ``path``.  ``title`` is embedded with every passage; at most
     200 characters of it are used.  ``fields`` are values for filters: each a text, a number, true or false, a
     date, or a list of these; None means no value.  Their names are in lower case in the index.  ``format`` is
-    "text", or "markdown" for a text with headings, and with more fields in its front matter.
+    "text", or "markdown" for a text with headings, and with more fields in its front matter.  ``data`` is the
+    caller's own: kept as it is, also keys and tokens in it, and not searched.
 
     Raises InputError for an empty id or text, an id with control characters, and values of wrong types.
     """
@@ -122,6 +126,7 @@ class TextDocument:
     title: str = ""
     fields: Mapping[str, FieldValue | Sequence[FieldValue] | None] = field(default_factory=dict)
     format: TextFormat = "text"
+    data: bytes = b""
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or not self.id.strip():
@@ -137,6 +142,8 @@ class TextDocument:
             raise self._wrong("its text is empty: expected something to search for")
         if self.format not in get_args(TextFormat):
             raise self._wrong(f"format is {self.format!r}: expected one of {', '.join(get_args(TextFormat))}")
+        if not isinstance(self.data, bytes):
+            raise self._wrong(f"data is {short(repr(self.data))}: expected bytes")
         self.plain_fields()
 
     def plain_fields(self) -> dict[str, tuple[str | float | bool, ...]]:

@@ -11,7 +11,7 @@ import pytest
 
 from minisearch import MiniSearch, TextDocument, filters
 from minisearch.errors import IndexNotFound, InputError
-from minisearch.types import IngestReport
+from minisearch.types import DATA, IngestReport
 from tests.fakes import HashingEncoder
 
 FAQ = {
@@ -244,6 +244,25 @@ def test_a_document_of_nothing_but_secrets_is_skipped_until_it_has_more(ms: Mini
     assert not ms.status().skipped
 
 
+def test_data_are_kept_as_they_are_and_not_searched(ms: MiniSearch) -> None:
+    notes = [
+        {"id": f"note-{n}", "text": "Kelp.", "fields": {"n": n}, "data": bytes([n, 255, 0])} for n in (2, 1)
+    ]
+    ms.add(notes)
+    of_two, everything = filters.Field("n", "=", 2.0), filters.And(())
+    assert ms.searcher.fields([DATA, "N"], of_two) == {"note-2": {DATA: (b"\2\xff\0",), "n": (2.0,)}}
+    assert list(ms.searcher.fields([DATA], everything)) == ["note-2", "note-1"]
+    assert ms.searcher.fields(["other"], everything) == {}
+    assert DATA not in ms.field_names()
+    assert ms.searcher.fields(["n"], filters.Field(DATA, ">=", "")) == {}
+    assert counts(ms.add(notes)) == (0, 0, 2, 0)
+    assert counts(ms.add([notes[0] | {"data": b"new"}])) == (0, 1, 0, 0)
+    assert ms.searcher.fields([DATA], of_two) == {"note-2": {DATA: (b"new",)}}
+    ms.rollback()
+    assert ms.searcher.fields([DATA], of_two) == {"note-2": {DATA: (b"\2\xff\0",)}}
+    assert not ms.verify().problems
+
+
 # --- wrong documents -------------------------------------------------------------------------------
 
 
@@ -265,6 +284,7 @@ def test_a_document_of_nothing_but_secrets_is_skipped_until_it_has_more(ms: Mini
         ({"id": "x", "text": "a", "fields": ["b"]}, r"fields is \['b'\]: expected names with values"),
         ({"id": "x", "text": "a", "fields": {"b": {}}}, "document 'x': field 'b' is {}: expected a text, a"),
         ({"id": "x", "text": "a", "fields": {"b": [b""]}}, "field 'b' is b''"),
+        ({"id": "x", "text": "a", "data": "b"}, "document 'x': data is 'b': expected bytes"),
         ({"id": "x", "text": "a", "fields": {"b": float("nan")}}, "field 'b' is nan"),
         ({"id": "x", "text": "a", "fields": {"b": 10**400}}, "field 'b' is 1000"),
         ({"id": "x", "text": "a", "fields": {5: 1}}, "field 5: expected a text as the name"),

@@ -134,13 +134,17 @@ def open_result(number: int) -> None:
     import subprocess  # a query does not need it
 
     command = opening_command(place)
+    is_viewer = PurePath(command[0]).name in VIEWERS
     try:
         with ctrl_c_is_the_childs():
-            code = subprocess.run(command, check=False).returncode  # noqa: S603 - of the user's own choice
+            # A viewer prints its own troubles, such as each browser that it has not found.
+            errors = subprocess.DEVNULL if is_viewer else None
+            code = subprocess.run(command, stderr=errors, check=False).returncode  # noqa: S603 - the user's choice
     except OSError as error:
         raise InputError(f"cannot run {shlex.join(command[:1])}: {error.strerror}; set EDITOR") from error
     if code:
-        raise InputError(f"{shlex.join(command[:1])} ended with exit code {code}")
+        cure = f"; set EDITOR, or print its text with: minisearch get {number}" if is_viewer else ""
+        raise InputError(f"{shlex.join(command[:1])} ended with exit code {code}{cure}")
 
 
 def opening_command(place: Remembered) -> list[str]:

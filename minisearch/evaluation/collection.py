@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minisearch.errors import InputError
+from minisearch.filters import Value, flat_fields
 
 DEFAULT_SPLIT = "test"
 HEADER = ("query-id", "corpus-id", "score")
-MAX_NUMBER = 1e300  # JSON allows larger numbers, databases do not: such a value is left out
 
 Judgements = dict[str, dict[str, int]]
-Value = str | float | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,29 +150,7 @@ def _encodable(text: str) -> str:
 def _document(place: str, values: dict[str, object]) -> CollectionDocument:
     others = {name: value for name, value in values.items() if name not in {"_id", "title", "text"}}
     id_, title, text = (_text(place, values, *field) for field in (("_id",), ("title", ""), ("text",)))
-    return CollectionDocument(id_, title, text, dict(_fields(others)))
-
-
-def _fields(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, tuple[Value, ...]]]:
-    """Flat fields: names in lower case, those of inner objects joined with a dot."""
-    for name, value in values.items():
-        name = prefix + name.lower()
-        if isinstance(value, dict):
-            yield from _fields(value, f"{name}.")
-            continue
-        flat = map(_value, value if isinstance(value, list) else [value])
-        if kept := tuple(item for item in flat if item is not None):
-            yield name, kept
-
-
-def _value(item: object) -> Value | None:
-    if isinstance(item, bool):
-        return item
-    if isinstance(item, str):
-        return _encodable(item)
-    if isinstance(item, int | float) and abs(item) < MAX_NUMBER:  # false for nan
-        return float(item)
-    return None
+    return CollectionDocument(id_, title, text, flat_fields(others))
 
 
 def _judgements(path: Path) -> Judgements:

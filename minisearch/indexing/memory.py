@@ -27,7 +27,7 @@ from minisearch.parsers import parse_text
 from minisearch.parsers.source import MAX_TITLE
 from minisearch.paths import memory_key
 from minisearch.stores.base import FileStamp, StoredDocument
-from minisearch.types import Document, TextDocument, TextDocuments
+from minisearch.types import DATA, Document, TextDocument, TextDocuments
 
 KEYS = tuple(one.name for one in fields(TextDocument))
 
@@ -86,6 +86,7 @@ class MemorySource:
         given, stored = self.documents[key], self.stored.get(key)
         ingest = fingerprint(self.splitter.ingest, *["with secrets"] * file.keeps_secrets)
         content = [given.title, given.text, given.plain_fields(), given.format]
+        content += [given.data.hex()] if given.data else []
         sha256 = hashlib.sha256(json.dumps(content).encode()).digest()
         if stored and (stored.ingest, stored.sha256) == (ingest, sha256):
             return Unchanged(key)
@@ -115,4 +116,5 @@ def parsed(key: str, given: TextDocument) -> Document:
     """The document as a parser returns it; the given title and fields replace those in the text."""
     document = parse_text(key, given.text, given.format)
     title = " ".join(given.title.split())[:MAX_TITLE] or document.title
-    return replace(document, title=title, fields={**document.fields, **given.plain_fields()})
+    data = {DATA: (given.data,)} if given.data else {}
+    return replace(document, title=title, fields={**document.fields, **given.plain_fields(), **data})

@@ -181,7 +181,9 @@ def _opened(location: IndexLocation) -> tuple[str, list[Check]]:
             Check("last run", "note", run.outcome, f"to complete it: minisearch index{location.option}")
         )
     for root in (root for root in roots if not os.path.lexists(root)):
-        cure = f"put it back, or take it out: minisearch remove {quoted(root)}{location.option}"
+        cure = (
+            f"move it, or the index, back; or take it out: minisearch remove {quoted(root)}{location.option}"
+        )
         checks.append(Check("files", "problem", f"{root} was indexed and does not exist", cure))
     return manifest.model, [*checks, *_permissions(location)]
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from minisearch.errors import IngestError, InputError, WeightsNotFound
+from minisearch.filters import Filter
 from minisearch.manifest import DEFAULT_MODEL, Manifest
 from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
@@ -34,7 +35,7 @@ from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
 from minisearch.text import storable
 from minisearch.threads import Turn
-from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord
+from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord, StoredValue
 
 if TYPE_CHECKING:
     from minisearch.search.why_not import WhyNot
@@ -192,6 +193,15 @@ class Searcher:
     def field_names(self) -> list[str]:
         """`MiniSearch.field_names`."""
         return self._current(LocalStore.field_names)
+
+    def fields(self, names: Sequence[str], where: Filter) -> dict[str, dict[str, tuple[StoredValue, ...]]]:
+        """The fields of these names, by path, of documents that match a filter, in the order of their ids.
+
+        Documents without any of them are left out.
+        """
+        stored = with_stored_paths(where, self.location)
+        found = self._current(lambda store: store.fields(names, stored))
+        return {self.location.shown(key): fields for key, fields in found.items()}
 
     def languages(self) -> list[str]:
         """`MiniSearch.languages`."""

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
-from minisearch.filters import Filter, Value
-from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
+from minisearch.filters import Filter
+from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note, StoredValue
 
 # --- records ---------------------------------------------------------------------------------------
 
@@ -57,7 +57,7 @@ class StoredDocument:
     sha256: bytes
     ingest: str
     language: str = ""
-    fields: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)
+    fields: Mapping[str, tuple[StoredValue, ...]] = field(default_factory=dict)
     id: int = 0
     n_characters: int = 0
     n_bytes_indexed: int = 0
@@ -101,20 +101,22 @@ class RollbackReport:
 
 # --- what filters compare --------------------------------------------------------------------------
 
-TEXT, NUMBER, BOOLEAN = "text", "number", "truth"  # as stored
+TEXT, NUMBER, BOOLEAN, BYTES = "text", "number", "truth", "bytes"  # as stored
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def kind_of(value: Value) -> str:
-    """The kind of a value; only values of one kind compare."""
-    if isinstance(value, str):
-        return TEXT
+def kind_of(value: StoredValue) -> str:
+    """The kind of a value; only values of one kind compare, and bytes not at all."""
+    if isinstance(value, str | bytes):
+        return TEXT if isinstance(value, str) else BYTES
     return BOOLEAN if isinstance(value, bool) else NUMBER
 
 
-def comparison_key(value: Value) -> tuple[bytes | None, float | None]:
-    """A value as (folded text, number); exactly one is set, except NaN, where both are None."""
+def comparison_key(value: StoredValue) -> tuple[bytes | None, float | None]:
+    """A value as (folded text, number); exactly one is set, except for NaN and bytes: there both are None."""
+    if isinstance(value, bytes):
+        return None, None
     if isinstance(value, str):
         return folded(value), None
     try:

@@ -286,7 +286,7 @@ def test_each_problem_has_its_cure(home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert found["torch"]["cure"] == "pip install --force-reinstall --no-deps torch"
     assert found["extra watch"]["cure"] == "to install it: pip install 'minisearch-local[watch]'"
     assert found["files"]["cure"] == (
-        f"put it back, or take it out: minisearch remove {home}/notes --index index"
+        f"move it, or the index, back; or take it out: minisearch remove {home}/notes --index index"
     )
     assert found["permissions"]["cure"] == "chmod 700 index"
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from minisearch.errors import IndexCorrupt
-from minisearch.filters import Value
 from minisearch.stores.base import (
     BOOLEAN,
+    BYTES,
     TEXT,
     FileStamp,
     StoredChunk,
@@ -34,7 +34,7 @@ from minisearch.stores.base import (
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.full_text import is_plain, rewritten
 from minisearch.stores.local.sqlite import damaged, path_of
-from minisearch.types import Chunk, FloatArray, IntArray
+from minisearch.types import Chunk, FloatArray, IntArray, StoredValue
 
 
 def row_crc32(path: object, *columns: object) -> int:
@@ -48,11 +48,11 @@ _F_COLUMNS = ", ".join(f"f.{column}" for column in FIELD_COLUMNS.split(", "))
 
 
 def write_fields(
-    connection: Connection, document_id: int, path: bytes, fields: Mapping[str, tuple[Value, ...]]
+    connection: Connection, document_id: int, path: bytes, fields: Mapping[str, tuple[StoredValue, ...]]
 ) -> None:
     """Add the fields of the document at this path, inside a transaction."""
     rows = (
-        (folded(name), kind_of(one), to_bytes(one) if isinstance(one, str) else None, *comparison_key(one))
+        (folded(name), kind_of(one), _as_bytes(one), *comparison_key(one))
         for name, values in fields.items()
         for one in values
     )
@@ -62,12 +62,19 @@ def write_fields(
     )
 
 
-def read_fields(connection: Connection) -> dict[int, dict[str, tuple[Value, ...]]]:
-    """The fields of every document that has any, by its id."""
-    found: dict[int, dict[str, tuple[Value, ...]]] = {}
+def _as_bytes(value: StoredValue) -> bytes | None:
+    return to_bytes(value) if isinstance(value, str) else value if isinstance(value, bytes) else None
+
+
+def read_fields(
+    connection: Connection, condition: str = "1", values: Sequence[Any] = ()
+) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
+    """The fields of every document, by its id: those rows ``f`` for which an SQL condition holds."""
+    found: dict[int, dict[str, tuple[StoredValue, ...]]] = {}
     rows = connection.rows(
         f"select f.document_id, d.path, {_F_COLUMNS} from fields f "  # noqa: S608 - ours
-        "join documents d on d.id = f.document_id order by f.rowid"
+        f"join documents d on d.id = f.document_id where {condition} order by f.document_id, f.rowid",
+        values,
     )
     for document_id, path, *row in rows:
         name, kind, text, folded_, number, crc32 = row
@@ -82,12 +89,14 @@ def read_fields(connection: Connection) -> dict[int, dict[str, tuple[Value, ...]
 
 def read_names(connection: Connection) -> list[str]:
     """The names of all documents' fields, as they are compared, in order."""
-    rows = connection.rows("select distinct name from fields order by name")
+    rows = connection.rows(f"select distinct name from fields where kind != '{BYTES}' order by name")  # noqa: S608 - ours
     return [name.decode("utf-8", "surrogatepass") for (name,) in rows]
 
 
-def value_of(kind: str, text: bytes | None, number: float | None) -> Value:
+def value_of(kind: str, text: bytes | None, number: float | None) -> StoredValue:
     """The value from its columns."""
+    if kind == BYTES:
+        return text or b""
     if kind == TEXT:
         return (text or b"").decode("utf-8", "surrogatepass")
     if kind == BOOLEAN:
@@ -139,7 +148,7 @@ def clear_document(connection: Connection, document_id: int) -> None:
 
 
 def read_documents(
-    connection: Connection, fields: Mapping[int, Mapping[str, tuple[Value, ...]]]
+    connection: Connection, fields: Mapping[int, Mapping[str, tuple[StoredValue, ...]]]
 ) -> dict[str, StoredDocument]:
     """Every document by its path, with its fields from ``fields``, by document id."""
     documents = {}
@@ -156,7 +165,7 @@ def _document_rows(
 
 
 def _document(
-    connection: Connection, stored: tuple[Any, ...], fields: Mapping[str, tuple[Value, ...]]
+    connection: Connection, stored: tuple[Any, ...], fields: Mapping[str, tuple[StoredValue, ...]]
 ) -> StoredDocument:
     id_, path, *row, crc32 = stored
     name = path_of(path, connection.path)

@@ -122,8 +122,8 @@ def _field(where: filters.Field) -> Sql:
     elif column == "text" and sign == "=":
         comparison, values = "folded = ? and text = ?", [text, value]  # `folded` has an index
     negation = "not " if where.operator == "!=" else ""
-    documents = f"select document_id from fields where name = ? and kind = ? and {comparison}"  # noqa: S608 - ours
-    return f"c.document_id {negation}in ({documents})", [folded(where.name), kind, *values]
+    documents = f"select document_id from fields where name = ? and kind = '{kind}' and {comparison}"  # noqa: S608 - ours
+    return f"c.document_id {negation}in ({documents})", [folded(where.name), *values]
 
 
 def _contains(phrase: str) -> Sql:

@@ -26,6 +26,7 @@ from minisearch.stores.base import (
     StoredDocument,
     Term,
     Where,
+    folded,
 )
 from minisearch.stores.local.backup import back_up
 from minisearch.stores.local.connection import Connection
@@ -45,20 +46,21 @@ from minisearch.stores.local.documents import (
     row_crc32,
     write_fields,
 )
-from minisearch.stores.local.filters import select
+from minisearch.stores.local.filters import select, sql_condition
 from minisearch.stores.local.full_text import FullText
 from minisearch.stores.local.history import Undo
 from minisearch.stores.local.integrity import check
 from minisearch.stores.local.journal import Journal
 from minisearch.stores.local.sqlite import damaged
 from minisearch.stores.local.vector_index import LiveIndex, chunk_ids, generation
-from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
+from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note, StoredValue
 from minisearch.vectors import load_backend
 from minisearch.vectors.base import VectorIndex
 
 _TO_BE_SHRUNK = "to_be_shrunk"  # this key is set while bytes of deleted secrets are still in the file
 _META_VALUE = "select value from meta where key = ?"
 _PATHS = "select path from documents where id in"
+_IDS_AND_PATHS = "select id, path from documents where id in"
 
 logger = logging.getLogger(__name__)
 
@@ -217,6 +219,21 @@ class LocalStore:
             write_fields(connection, document_id, path, document.fields)
             self._raise_generation()
 
+    def fields(self, names: Sequence[str], where: Filter) -> dict[str, dict[str, tuple[StoredValue, ...]]]:
+        """The fields of these names of documents that match a filter, by path, in the order of their ids.
+
+        Documents without any are left out.
+        """
+        sql, values = sql_condition(where)
+        matching = f"select c.document_id from chunks c where {sql}"  # noqa: S608 - ours
+        condition = f"f.name in ({', '.join('?' * len(names))}) and f.document_id in ({matching})"
+        with self._connection.transaction():
+            self._check_compared_rows()
+            found = read_fields(self._connection, condition, [*map(folded, names), *values])
+            rows = self._connection.rows_in(_IDS_AND_PATHS, list(found))
+        path_of = {id_: os.fsdecode(path) for id_, path in rows}
+        return {path_of[id_]: fields for id_, fields in found.items()}
+
     def field_names(self) -> list[str]:
         """The names of all fields of documents, as filters compare them, in order."""
         return read_names(self._connection)
@@ -320,10 +337,14 @@ class LocalStore:
 
     def select(self, where: Filter) -> IntArray:
         """Ids (n,), ascending, of the chunks that match a filter; InputError for an invalid filter."""
-        if not (self._is_checked or self._connection.is_sealed):
-            self.documents(with_fields=True)  # without a seal, compare the checksums of these rows once
-            self._is_checked = True
+        self._check_compared_rows()
         return select(self._connection, where)
+
+    def _check_compared_rows(self) -> None:
+        """Without a seal, compare the checksums of the rows that filters compare, once."""
+        if not (self._is_checked or self._connection.is_sealed):
+            self.documents(with_fields=True)
+            self._is_checked = True
 
     def _resolved(self, where: Where | None) -> IntArray | None:
         return where if where is None or isinstance(where, np.ndarray) else self.select(where)

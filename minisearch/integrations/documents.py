@@ -1,0 +1,158 @@
+"""The documents that a framework has added to an index: what the stores of all frameworks have in common.
+
+A framework's document goes in as an id, a text, metadata and its own form as JSON; the JSON comes back as it
+was.  Metadata become fields for filters.  The form of documents and filters is left to the adapters.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, cast, get_args
+
+from minisearch.engine import MiniSearch
+from minisearch.errors import IndexNotFound, InputError, short
+from minisearch.filters import And, Field, Filter, Operator, Or, flat_fields
+from minisearch.results import Mode, Query, SearchResult
+from minisearch.types import DATA, TextDocument
+
+IDS_AT_ONCE = 200  # a filter has at most 300 conditions
+
+
+@dataclass(frozen=True, slots=True)
+class AddedDocuments:
+    """The documents of one framework in an index; files, and documents added otherwise, are not among them.
+
+    ``id_field`` is the name of the field that has the id of each; no other documents have it.
+    """
+
+    engine: MiniSearch
+    id_field: str
+
+    def document(
+        self, id_: str, text: str, metadata: Mapping[str, Any], source: Any, *, title: object = ""
+    ) -> TextDocument:
+        """A document to `add`; ``source`` is its own form, and comes back as JSON would give it back.
+
+        Raises InputError for an empty text, an id with control characters, or a source that is no JSON.
+        """
+        try:
+            data = json.dumps(source).encode()
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"document {short(repr(id_))}: expected metadata as in JSON, got another type: {error}"
+            ) from error
+        fields = {**flat_fields(metadata), self.id_field: id_}
+        return TextDocument(
+            id=id_, text=text, title=title if isinstance(title, str) else "", fields=fields, data=data
+        )
+
+    def add(self, documents: Iterable[TextDocument]) -> None:
+        """Add or replace documents; of several with one id, the last counts.
+
+        They are kept as they are given: keys and tokens in them are not blanked.
+        """
+        self.engine.add(list({one.id: one for one in documents}.values()), keep_secrets=True)
+
+    def sources(self, where: Filter | None = None) -> dict[str, Any]:
+        """The own forms of the documents that match, by id, in the order in which they were added."""
+        found = self._fields(DATA, where)
+        return {id_: json.loads(cast("bytes", data)) for id_, data in found.items()}
+
+    def ids(self, where: Filter | None = None) -> list[str]:
+        """The ids of the documents that match, in the order in which they were added."""
+        return list(self._fields(self.id_field, where))
+
+    def named(self, ids: Iterable[str]) -> dict[str, Any]:
+        """The own forms of documents by id, in the order of the ids; unknown ids are left out."""
+        wanted = list(dict.fromkeys(ids))
+        found: dict[str, Any] = {}
+        for some in _batches(wanted):
+            found |= self.sources(self.with_ids(some))
+        return {id_: found[id_] for id_ in wanted if id_ in found}
+
+    def known(self, ids: Iterable[str]) -> list[str]:
+        """Those of the ids that documents have."""
+        return [id_ for some in _batches(ids) for id_ in self.ids(self.with_ids(some))]
+
+    def with_ids(self, ids: Iterable[str]) -> Filter:
+        """The condition that a document has one of these ids."""
+        return Or(tuple(Field(self.id_field, "=", id_, is_exact=True) for id_ in ids))
+
+    def remove(self, ids: Iterable[str]) -> int:
+        """Remove documents; returns how many there were.  Unknown ids are ignored."""
+        there = self.known(ids)
+        return self.engine.remove(*there) if there else 0
+
+    def search(
+        self, text: str, k: int, *, where: Filter | None = None, mode: Mode = "hybrid", **options: Any
+    ) -> list[tuple[Any, SearchResult]]:
+        """The own forms of the k best documents, each with the result that has its best passage.
+
+        Operators in the text, such as quotation marks, are not read.
+        """
+        own = self._own(where)
+        try:
+            found = self.engine.query(Query(text), k, by="document", where=own, mode=mode, **options)
+        except IndexNotFound:
+            return []
+        sources = self.named(hit.path for hit in found)
+        return [(sources[hit.path], hit) for hit in found if hit.path in sources]
+
+    def _own(self, where: Filter | None) -> Filter:
+        has_id = Field(self.id_field, ">=", "")
+        return And((has_id, where)) if where else has_id
+
+    def _fields(self, name: str, where: Filter | None) -> dict[str, object]:
+        """One value of a field of each document that matches, by id."""
+        try:
+            found = self.engine.searcher.fields([name], self._own(where))
+        except IndexNotFound:
+            return {}
+        return {id_: fields[name][0] for id_, fields in found.items()}
+
+
+def exists(name: str) -> Filter:
+    """The condition that a field has a value."""
+    any_text_or_number = Field(name, ">=", "") | Field(name, ">=", -sys.float_info.max)
+    return any_text_or_number | Field(name, "=", True) | Field(name, "=", False)
+
+
+def condition(name: str, operator: str, value: Any) -> Filter:
+    """A comparison as frameworks write it: ==, !=, <, <=, >, >=, in, not in, contains; texts exactly.
+
+    ``== None`` means that there is no value.  Of a list of values, one must match.  Raises InputError for an
+    unknown operator, or a value that it does not compare.
+    """
+    name = " ".join(name.split())
+    if operator in {"in", "not in"}:
+        if not isinstance(value, list):
+            raise InputError(f"{name} {operator} {short(repr(value))}: expected a list of values")
+        one_of = Or(tuple(condition(name, "==", one) for one in value))
+        return one_of if operator == "in" else ~one_of
+    if value is None and operator in {"==", "!="}:
+        return exists(name) if operator == "!=" else ~exists(name)
+    ours = "=" if operator == "==" else operator
+    if ours not in get_args(Operator):
+        raise InputError(f"unknown operator {operator!r} for {name}: expected one such as ==, < or in")
+    return Field(name, cast("Operator", ours), value, is_exact=True)
+
+
+def passage_id(hit: SearchResult) -> str:
+    """A name for a passage that stays the same until its document changes."""
+    return f"{hit.path}#{hit.chunk_id}"
+
+
+def passage_metadata(hit: SearchResult) -> dict[str, Any]:
+    """What is known about a passage: its place and how it was ranked; `SearchResult` explains each."""
+    names = ("path", "line", "end_line", "page", "title", "score", "relevance", "place")
+    return {"heading": hit.full_heading} | {name: getattr(hit, name) for name in names}
+
+
+def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
+    waiting = iter(ids)
+    while some := list(islice(waiting, IDS_AT_ONCE)):
+        yield some
