@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -162,6 +163,14 @@ def test_index_and_collection_follow_the_same_order(
     assert "--index and --collection exclude each other" in told
     monkeypatch.setenv("MINISEARCH_COLLECTION", "notes")
     assert "exclude each other" in run("query", "roof", code=2).stderr
+
+
+def test_the_settings_in_the_documentation_are_understood(configure: Callable[[object], None]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```json\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    configure(block)
+    for name in json.loads(block)["options"]:
+        run(name, "--help")
 
 
 @pytest.mark.parametrize(
