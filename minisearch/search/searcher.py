@@ -29,7 +29,7 @@ from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
 from minisearch.search.query import checked_query, is_number, literal_query, parse_query
 from minisearch.search.rerank import Rerankers
-from minisearch.search.spelling import corrected
+from minisearch.search.words import corrected
 from minisearch.stores import open_store
 from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
