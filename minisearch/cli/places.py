@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minisearch.cli.options import IndexChoice, json_option, pager_option, with_index
-from minisearch.cli.query_options import exists, file_and_line
+from minisearch.cli.query_options import exists
 from minisearch.cli.terminal import (
     CYAN,
     MAGENTA,
@@ -34,7 +34,7 @@ from minisearch.cli.terminal import (
     wrap,
 )
 from minisearch.errors import InputError
-from minisearch.results import LINE_NAMES, PAGE_NAMES, WITHOUT_LINES, cited_place
+from minisearch.results import LINE_NAMES, PAGE_NAMES, WITHOUT_LINES, cited_place, path_and_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -202,7 +202,7 @@ def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
       minisearch get 2
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     page: int | str | None
-    path, line, page = cited_place(place) or (*file_and_line(place), None)
+    path, line, page = cited_place(place) or (*path_and_line(place, exists), None)
     if place.isascii() and place.isdigit() and not exists(place):
         result = remembered(int(place))
         is_path = PurePath(result.path).is_absolute()
