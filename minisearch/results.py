@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral
 from pathlib import PurePath
@@ -238,6 +238,29 @@ def cited_place(name: str) -> tuple[str, int | None, int | str | None] | None:
         return None
     line, page = found["paragraph"] or found["row"], found["page"]
     return found[1], int(line) if line else None, int(page) if page else found["sheet"]
+
+
+PLACE = re.compile(r"(?s)(.+):([0-9]+)(?:-[0-9]+)?")
+MAX_LINE_DIGITS = 18  # Python itself refuses to read numbers of thousands of digits
+
+
+def path_and_line(name: str, is_path: Callable[[str], bool] = lambda _: False) -> tuple[str, int | None]:
+    """Path and line of a place with a line, and maybe a column or a last line; else the name itself.
+
+    >>> path_and_line("a.md:3"), path_and_line("a.md:3-9"), path_and_line("a.md:3:7"), path_and_line("a.md")
+    (('a.md', 3), ('a.md', 3), ('a.md', 3), ('a.md', None))
+
+    A name that ``is_path`` is not taken apart.
+    """
+    found = PLACE.fullmatch(name)
+    if found is None or is_path(name):
+        return name, None
+    if not is_path(found[1]):
+        found = PLACE.fullmatch(found[1]) or found  # the last number is a column
+    path, line = found[1], found[2]
+    if len(line) > MAX_LINE_DIGITS:
+        raise InputError(f"{short(path)} has no line {line[:10]}...: expected one in the file")
+    return path, int(line)
 
 
 def full_heading(title: str, heading: str) -> str:

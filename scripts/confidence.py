@@ -36,8 +36,9 @@ from minisearch.evaluation.selftest import masked_copy
 from minisearch.manifest import ScoreBaseline
 from minisearch.paths import DATABASE, INDEX_FOLDER
 from minisearch.results import MODES, Mode
-from minisearch.search.confidence import CONFIDENT_FROM, WEIGHTS, measure_baseline, signals
-from minisearch.search.ranking import Ranking, exact_hits, lexical_query, rank_candidates, with_names_first
+from minisearch.search.confidence import CONFIDENT_FROM, WEIGHTS, least_by_words, measure_baseline, signals
+from minisearch.search.ranking import Ranking, lexical_query, rank_candidates
+from minisearch.search.words import exact_hits, with_names_first
 from minisearch.stores.local import LocalStore
 from minisearch.types import Encoder, FloatArray, IntArray
 
@@ -73,10 +74,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Sample:
-    """The first results of a source's queries in one mode: signals (n, 5), ranks, labels and weights (n,)."""
+    """The first results of a source's queries in one mode: signals (n, 5), all others (n,).
+
+    ``least`` is the least relevance, for the words that a result has.
+    """
 
     source: Source
     x: Floats
+    least: Floats
     rank: npt.NDArray[np.int64]
     kind: npt.NDArray[np.str_]
     label: Floats
@@ -144,20 +149,20 @@ def samples(sources: Sequence[Source], encoder: Encoder) -> dict[Mode, list[Samp
                 for text, vector in zip(texts, encoder.encode_query(texts), strict=True)
                 for row in results(source, text, vector, mode, kind)
             ]
-            x, rank, label, kinds = map(np.array, zip(*rows, strict=True))
+            x, least, rank, label, kinds = map(np.array, zip(*rows, strict=True))
             kind = np.where((kinds == "answered") & (label == 0), "unjudged", kinds)
             weight = RANK_WEIGHTS[rank]
             shares = {"answered": ANSWERED, "unjudged": UNJUDGED, "near": NEAR, "far": FAR}
             for name, share in shares.items():
                 weight[kind == name] *= share / max(weight[kind == name].sum(), 1e-9)
-            found[mode].append(Sample(source, x, rank, kinds, label, weight))
+            found[mode].append(Sample(source, x, least, rank, kinds, label, weight))
     return found
 
 
 def results(
     source: Source, text: str, vector: FloatArray, mode: Mode, kind: str
-) -> Iterator[tuple[Floats, int, int]]:
-    """Signals, rank from 0 and label of the first results, of which near queries have no right one."""
+) -> Iterator[tuple[Floats, float, int, int]]:
+    """Signals, least relevance, rank and label of the first results; near queries have no right one."""
     right = source.queries[text] if kind != "far" else set()
     exclude = source.ids[np.isin(source.documents, list(right))] if kind == "near" else None
     found = ranked(source.store, text, None if mode == "lexical" else vector, mode, exclude)
@@ -165,7 +170,8 @@ def results(
     chunks = source.store.chunks(found.ids[:N_RESULTS].tolist())
     for rank, id_ in enumerate(found.ids[:N_RESULTS].tolist()):
         is_right = kind == "answered" and chunks[id_].document_id in right
-        yield x[rank].astype(np.float64), rank, int(is_right)
+        words = np.array([(found.traces[rank].words or 0.0) * (mode == "hybrid")], np.float32)
+        yield x[rank].astype(np.float64), float(least_by_words(words)[0]), rank, int(is_right)
 
 
 def ranked(
@@ -185,9 +191,9 @@ def ranked(
 # --- what is printed ---------------------------------------------------------------------------------------
 
 
-def estimates(x: Floats, weights: Sequence[float]) -> Floats:
-    """The estimates (n,)."""
-    found: Floats = 1 / (1 + np.exp(-x @ np.array(weights)))
+def estimates(of: Sample, weights: Sequence[float]) -> Floats:
+    """The relevance of each result, (n,)."""
+    found: Floats = np.maximum(1 / (1 + np.exp(-of.x @ np.array(weights))), of.least)
     return found
 
 
@@ -197,7 +203,7 @@ def refusals(found: Sequence[Sample], weights: Sequence[Sequence[float]]) -> Ite
     yield "| --- | ---: | ---: | ---: | ---: | ---: |"
     table = []
     for one, of_one in zip(found, weights, strict=True):
-        p, first = estimates(one.x, of_one), one.rank == 0
+        p, first = estimates(one, of_one), one.rank == 0
         is_clear = p >= CONFIDENT_FROM
         own, near, far = (first & (one.kind == kind) for kind in ("answered", "near", "far"))
         shares = [
@@ -214,7 +220,7 @@ def refusals(found: Sequence[Sample], weights: Sequence[Sequence[float]]) -> Ite
 
 def reliability(found: Sequence[Sample], weights: Sequence[Sequence[float]]) -> Iterator[str]:
     """Of the results with a relevance in each tenth, the mean relevance and the share that is right."""
-    p = np.concatenate([estimates(one.x, of_one) for one, of_one in zip(found, weights, strict=True)])
+    p = np.concatenate([estimates(one, of_one) for one, of_one in zip(found, weights, strict=True)])
     label, weight = (np.concatenate([getattr(one, name) for one in found]) for name in ("label", "weight"))
     yield "| relevance | results | mean | judged relevant |"
     yield "| --- | ---: | ---: | ---: |"

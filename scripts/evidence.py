@@ -24,7 +24,7 @@ import numpy as np
 from measuring import option_parser, table
 
 from minisearch import SentenceTransformer
-from minisearch.search.evidence import WEIGHTS, best_sentences, features, vectors_of
+from minisearch.search.evidence import WEIGHTS, best_sentences, features, rare_words, vectors_of
 from minisearch.search.sentences import kinds_of_sentences, sentences
 from minisearch.types import FloatArray
 
@@ -68,7 +68,13 @@ def main(arguments: list[str]) -> int:
 
     def marked(pair: Pair, *, with_vectors: bool = True) -> Span:
         word_vectors = encoder.word_vectors if with_vectors else None
-        found = best_sentences(pair.query, [pair.passage], headings=[pair.heading], word_vectors=word_vectors)
+        found = best_sentences(
+            pair.query,
+            [pair.passage],
+            headings=[pair.heading],
+            word_vectors=word_vectors,
+            tokenizer=encoder.tokenizer,
+        )
         return found[0][:2]
 
     @cache
@@ -134,7 +140,8 @@ def fit(pairs: Sequence[Pair], encoder: SentenceTransformer) -> dict[str, float]
         usable = np.array([one.kind not in {"title", "aside", "heading"} for one in found])
         if (right & usable).any():
             vectors = vectors_of(pair.query, texts, encoder.word_vectors)
-            known = features(pair.query, found, texts, vectors)
+            rare = rare_words(pair.query, encoder.tokenizer)
+            known = features(pair.query, found, texts, vectors, rare)
             samples.append((known[usable], right[usable]))
     scale = np.concatenate([known for known, _ in samples]).std(axis=0)
     weights = np.zeros(len(WEIGHTS))

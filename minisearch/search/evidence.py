@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +19,7 @@ from minisearch.results import Evidence
 from minisearch.search.lines import LINE_END
 from minisearch.search.sentences import Sentence, kinds_of_sentences
 from minisearch.text import STOP_WORDS, bigrams, cjk_parts
-from minisearch.types import FloatArray
+from minisearch.types import FloatArray, Tokenizer
 
 Encode = Callable[[Sequence[str]], FloatArray]
 Vectors = Mapping[str, FloatArray]
@@ -27,18 +27,18 @@ Anchors = Sequence[tuple[int, int, int]]
 
 # Learnt by `python scripts/evidence.py --fit`. What each number is, `features` says.
 WEIGHTS = {
-    "nearness": 3.18,
-    "words": 2.43,
-    "words around": 1.99,
-    "words before, for a reason": 3.70,
-    "length": 0.37,
-    "is first": -0.99,
-    "is a question": -2.11,
-    "is an example": -1.00,
-    "defines": 2.44,
-    "counts": 1.43,
-    "gives a reason": 2.60,
-    "decides": 0.89,
+    "nearness": 3.20,
+    "words": 2.37,
+    "words around": 1.97,
+    "words before, for a reason": 3.63,
+    "length": 0.35,
+    "is first": -1.00,
+    "is a question": -2.13,
+    "is an example": -0.96,
+    "defines": 2.43,
+    "counts": 1.46,
+    "gives a reason": 2.62,
+    "decides": 0.91,
 }
 TABLE = np.array([*WEIGHTS.values()])
 
@@ -49,7 +49,7 @@ TABLE = np.array([*WEIGHTS.values()])
 MAX_SENTENCES = 4
 MAX_MARK_CHARACTERS = 400
 MAX_MARK_SHARE = 0.8
-COST_PER_CHARACTER = 0.0008
+COST_PER_CHARACTER = 0.0004
 
 
 def best_sentences(
@@ -58,12 +58,14 @@ def best_sentences(
     *,
     headings: Sequence[str] = (),
     word_vectors: Encode | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> list[tuple[int, int, float | None]]:
     """For each passage the span that answers best, the first of equals, and its cosine.
 
     ``word_vectors`` gives cheap unit vectors (n, any), and the cosine is that of the nearest sentence in the
     span; without it the words alone decide, and there is no cosine.  ``headings`` are the heading paths of
-    the passages.  The choice in one passage does not depend on the others.
+    the passages.  ``tokenizer`` tells rare words from others.  The choice in one passage does not depend on
+    the others.
     """
     split = [
         kinds_of_sentences(text, heading=heading)
@@ -77,9 +79,10 @@ def best_sentences(
     vectors = word_vectors and vectors_of(
         query, [text for of_text in texts for text in of_text], word_vectors
     )
+    rare = rare_words(query, tokenizer)
     marks = []
     for sentences, its_texts in zip(split, texts, strict=True):
-        known = features(query, sentences, its_texts, vectors)
+        known = features(query, sentences, its_texts, vectors, rare)
         first, last = _best_window(sentences, its_texts, known @ TABLE)
         score = None if vectors is None else float(known[first : last + 1, 0].max())
         marks.append((sentences[first].start, sentences[last].end, score))
@@ -174,7 +177,11 @@ SHORT_CHARACTERS, LONG_CHARACTERS = 80, 300
 
 
 def features(
-    query: str, sentences: Sequence[Sentence], texts: Sequence[str], vectors: Vectors | None = None
+    query: str,
+    sentences: Sequence[Sentence],
+    texts: Sequence[str],
+    vectors: Vectors | None = None,
+    rare: Collection[str] = (),
 ) -> FloatArray:
     """The numbers of each sentence of a passage, (n, the number of weights), in the order of `WEIGHTS`.
 
@@ -182,7 +189,7 @@ def features(
     ``vectors`` it is the share of the query's words.
     """
     n = len(sentences)
-    nearness, has = compare(query, texts, vectors)
+    nearness, has = compare(query, texts, vectors, rare)
     share, around = shares(has)
     if vectors is None:
         nearness = share
@@ -220,15 +227,24 @@ def _defining(wanted: set[str], texts: Sequence[str]) -> list[bool]:
 
 WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+")  # numbers such as 4.11.3 stay whole
 N_STEM_CHARACTERS = 6
+RARE_TOKENS = 3  # of the model in one word
+
+
+def rare_words(query: str, tokenizer: Tokenizer | None) -> set[str]:
+    """The query's words with a digit, and those that the model splits: their vectors tell little apart."""
+    words = _query_words(query)
+    n_tokens = [1] * len(words) if tokenizer is None else [len(spans) for spans in tokenizer.spans(words)]
+    return {word for word, n in zip(words, n_tokens, strict=True) if n >= RARE_TOKENS or not word.isalpha()}
 
 
 def compare(
-    query: str, texts: Sequence[str], vectors: Vectors | None = None
+    query: str, texts: Sequence[str], vectors: Vectors | None = None, rare: Collection[str] = ()
 ) -> tuple[FloatArray, FloatArray]:
     """The cosine of each text with the query, (n,), and how much it has of the query's words, (n, Q).
 
     The vector of a text is the sum of those of its words.  It has a word wholly if it has one with the same
-    stem, else as much as the square of the cosine with the nearest of its words.
+    stem, else as much as the square of the cosine with the nearest of its words; not at all of a ``rare``
+    word that another text has: E07 is no E31.
     """
     of_texts = [_words(text) for text in texts]
     words = [*dict.fromkeys(word for of_text in of_texts for word in of_text)]
@@ -245,7 +261,10 @@ def compare(
         sums = np.array([_unit(of_words[of_text].sum(axis=0)) for of_text in rows])
         nearness = np.einsum("nd,d->n", sums, of_query)
         of_wanted = np.array([vectors[word] for word in wanted.values()])
-        likeness = np.maximum(likeness, np.maximum(np.einsum("qd,wd->qw", of_wanted, of_words), 0.0) ** 2)
+        alike = np.maximum(np.einsum("qd,wd->qw", of_wanted, of_words), 0.0) ** 2
+        is_rare = np.array([word in rare for word in wanted.values()])
+        alike[likeness.any(axis=1) & is_rare] = 0.0
+        likeness = np.maximum(likeness, alike)
     has = [likeness[:, of_text].max(axis=1, initial=0.0) for of_text in rows]
     return nearness, np.array(has).reshape(len(texts), len(wanted))
 

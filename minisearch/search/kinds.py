@@ -1,4 +1,4 @@
-"""Kinds of passages that rarely answer a query: references, contents and indexes, lists of links, licences.
+"""Kinds of passages that rarely answer a query: references, contents, lists of links, licences, tests.
 
 A passage's text and the name of its file go in, its kind comes out, None for all others.  The rules are
 strict: a paragraph with a few citations, or about a licence, is no such passage.  `ranking` puts passages of
@@ -13,7 +13,7 @@ from typing import Literal
 
 from minisearch.text import normalised_words
 
-Kind = Literal["references", "contents", "links", "licence"]
+Kind = Literal["references", "contents", "links", "licence", "test"]
 
 # A query with one of these words asks for passages of the kind.
 ASKED_BY: dict[Kind, frozenset[str]] = {
@@ -32,6 +32,12 @@ ASKED_BY: dict[Kind, frozenset[str]] = {
         permissions permitted redistribute redistribution rights sublicense terms warranties warranty
         """.split()  # noqa: SIM905 - words are read more easily without their quotes
     ),
+    "test": frozenset(
+        """
+        assert asserts benchmark fake fixture fixtures mock mocks pytest spec specs test tested testing tests
+        unittest
+        """.split()  # noqa: SIM905 - words are read more easily without their quotes
+    ),
 }
 
 
@@ -41,6 +47,8 @@ def kind_of(text: str, path: str = "") -> Kind | None:
     >>> kind_of("1 Introduction ....... 1\n2 Methods ....... 7\n3 Results ....... 19\n4 Summary ....... 22")
     'contents'
     """
+    if TEST_FILE.search(path):
+        return "test"
     if _is_contents(text):
         return "contents"
     if _is_references(text):
@@ -59,6 +67,16 @@ def asked_for(query: str) -> set[Kind]:
 def _lines(text: str) -> list[str]:
     return [line for row in text.splitlines() if (line := row.strip())]
 
+
+# --- tests -------------------------------------------------------------------------------------------------
+
+# Source code in a folder of tests, or with the name of a test.
+TEST_FILE = re.compile(
+    r"""(?: (?:^|/)(?:tests?|specs?|__tests__|testing)/(?:.*/)?[^/]+ | (?:^|/)(?:test_[^/]*|conftest)
+      | [^/]*(?:[_.-](?:tests?|spec)|Tests?|Spec) )
+    \.(?:c|cc|cpp|cs|cxx|go|h|hpp|java|jsx?|kt|mjs|php|pyi?|rb|rs|scala|swift|tsx?)$""",
+    re.VERBOSE,
+)
 
 # --- tables of contents and indexes ------------------------------------------------------------------------
 

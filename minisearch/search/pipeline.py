@@ -24,17 +24,8 @@ from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, Sear
 from minisearch.search.confidence import CONFIDENT_FROM, relevances
 from minisearch.search.evidence import best_sentences, evidence, place
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
-from minisearch.search.ranking import (
-    Ranking,
-    exact_hits,
-    lacks_exact_token,
-    lexical_query,
-    rank_candidates,
-    reranked,
-    with_names_first,
-    with_prose_first,
-)
-from minisearch.search.spelling import unknown_words
+from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked, with_prose_first
+from minisearch.search.words import exact_hits, lacks_exact_token, unknown_words, with_names_first
 from minisearch.stores.base import Snapshot, StoredChunk
 from minisearch.text import STOP_WORDS, normalised_words, stem
 from minisearch.types import Encoder, FloatArray, IntArray
@@ -116,10 +107,8 @@ class Pipeline:
         if allowed_ids is not None and exclude is not None:
             allowed_ids, exclude = np.setdiff1d(allowed_ids, exclude), None
         lexical = exact = None
-        n_words = 0
         if options.mode != "dense":
             words = lexical_query(query.text, self.snapshot)
-            n_words = sum(len(group.terms) for group in words.groups if group.is_content)
             lexical = self.snapshot.lexical(words, MAX_HITS, where=allowed_ids, exclude=exclude)
             if not self.is_readable and len(lexical):
                 vector = None
@@ -144,7 +133,7 @@ class Pipeline:
             if len(groups) >= options.k or ranking.is_complete or has_every_document:
                 break
             n *= 4
-        relevance = self._relevances(candidates, query, vector, options.mode, n_words)
+        relevance = self._relevances(candidates, query, vector, options.mode)
         wanted = _pattern_of(_words(query)) if options.evidence else None
         results = self._results(groups, ranking, chunks, relevance, wanted)
         if options.evidence and results:
@@ -157,8 +146,14 @@ class Pipeline:
             plan="" if allowed_ids is None else self._plan(n, options.mode, allowed_ids),
             n_matching=None if allowed_ids is None else len(allowed_ids),
             n_reranked=len(scores or {}),
-            unknown_words=() if lexical is None else unknown_words(query.text, self.snapshot),
+            unknown_words=() if lexical is None else self._unknown_words(query, results),
         )
+
+    def _unknown_words(self, query: Query, results: Sequence[SearchResult]) -> tuple[str, ...]:
+        """Words that no passage has, and no name of a file that was found."""
+        names = "\n".join(result.path for result in results).casefold()
+        unknown = unknown_words(query.text, self.snapshot)
+        return tuple(word for word in unknown if word.casefold() not in names)
 
     def _reranker_scores(
         self, ranking: Ranking, chunks: dict[int, StoredChunk], query: Query
@@ -199,7 +194,7 @@ class Pipeline:
     # --- results -------------------------------------------------------------------------------------------
 
     def _relevances(
-        self, candidates: Ranking, query: Query, vector: FloatArray | None, mode: Mode, n_words: int
+        self, candidates: Ranking, query: Query, vector: FloatArray | None, mode: Mode
     ) -> list[float]:
         """The relevance of the first result, of the second, and so on; none without a baseline.
 
@@ -208,8 +203,9 @@ class Pipeline:
         if self.baseline is None:
             return []
         used = "lexical" if vector is None else mode
-        found = relevances(candidates, self.baseline if self.is_readable else None, used, n_words=n_words)
-        if used == "hybrid" and lacks_exact_token(query.text, self.snapshot):
+        found = relevances(candidates, self.baseline if self.is_readable else None, used)
+        has_all = bool(candidates.traces) and candidates.traces[0].exact == 1
+        if used == "hybrid" and not has_all and lacks_exact_token(query.text, self.snapshot):
             # What is near to an unknown code is another code.
             return [min(one, BELOW_CONFIDENT) for one in found]
         # If the query is just a phrase, any passage with that phrase answers it.
@@ -277,6 +273,7 @@ class Pipeline:
             [result.text for result in results],
             headings=[result.heading for result in results],
             word_vectors=word_vectors,
+            tokenizer=getattr(self.encoder, "tokenizer", None),
         )
         return [
             replace(result, evidence=_evidence_at(chunks[result.chunk_id], *mark))

@@ -29,7 +29,7 @@ from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
 from minisearch.search.query import checked_query, is_number, literal_query, parse_query
 from minisearch.search.rerank import Rerankers
-from minisearch.search.spelling import corrected
+from minisearch.search.words import corrected
 from minisearch.stores import open_store
 from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
@@ -148,17 +148,19 @@ class Searcher:
         """Those of these passages that are still in the index, by id."""
         return self._current(lambda store: store.chunks(ids, may_be_gone=True))
 
+    def model(self) -> str:
+        """The name of the model of the index."""
+        return self._current(lambda store: Manifest.read(store, self.location.folder)).model
+
     def token_counter(self) -> Callable[[str], int]:
         """A function that counts the tokens of a text with the tokenizer of the index."""
-        manifest = self._current(lambda store: Manifest.read(store, self.location.folder))
-        tokenizer = self._encoders.to_add(manifest.model, 0).tokenizer
+        tokenizer = self._encoders.to_add(self.model(), 0).tokenizer
         return lambda text: len(tokenizer.spans([text])[0])
 
     def warm_up(self) -> None:
         """Load the model for many queries, one of which would otherwise wait for it."""
         if self.location.exists():
-            model = self._current(lambda store: Manifest.read(store, self.location.folder)).model
-            self._encoders.to_index(model)
+            self._encoders.to_index(self.model())
 
     def has_reranker(self) -> bool:
         """Whether the weights of a reranker are on this machine; nothing is loaded or downloaded."""
@@ -175,9 +177,7 @@ class Searcher:
                 raise InputError(f"expected texts, got {type(text).__name__}")
             if not text.strip():
                 raise InputError(f"text {number} is empty: expected something to compare")
-        model = DEFAULT_MODEL
-        if self.location.exists():
-            model = self._current(lambda store: Manifest.read(store, self.location.folder)).model
+        model = self.model() if self.location.exists() else DEFAULT_MODEL
         with self._lock:
             tokenizer = self._encoders.to_add(model, 0).tokenizer
             encoder = self._encoders.to_add(model, sum(map(len, tokenizer.spans(texts))))

@@ -12,6 +12,7 @@ import os
 import socket
 import stat
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +38,17 @@ class Answer:
     outcome: str
 
 
-def ask(location: IndexLocation, query: str | Query, options: SearchOptions) -> Answer | None:
+def ask(
+    location: IndexLocation,
+    query: str | Query,
+    options: SearchOptions,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Answer | None:
     """The answer of a server of this index; None without one, or if it has no results or takes too long.
 
     Path patterns in the filter must be those of stored paths.  The paths of the results are shown as those of
-    a search in this process.
+    a search in this process.  ``meanwhile`` is called while the server searches.
     """
     try:
         request = json.dumps(
@@ -53,14 +60,16 @@ def ask(location: IndexLocation, query: str | Query, options: SearchOptions) -> 
             }
         )
         patience_s = PATIENCE_S if options.rerank is None else PATIENCE_RERANK_S
-        answer = json.loads(_exchanged(location, request.encode(), patience_s))
+        answer = json.loads(_exchanged(location, request.encode(), patience_s, meanwhile))
         return Answer(_results(answer["found"], location), answer["outcome"]) if answer["found"] else None
     except Exception as error:  # whatever is wrong with a server, the caller can do without it
         logger.info("no server was asked: %s", error)
         return None
 
 
-def _exchanged(location: IndexLocation, request: bytes, patience_s: float) -> bytes:
+def _exchanged(
+    location: IndexLocation, request: bytes, patience_s: float, meanwhile: Callable[[], None]
+) -> bytes:
     """The line that a server sends back; OSError if there is none, or if the socket is not our own."""
     about = location.socket.lstat()
     if not stat.S_ISSOCK(about.st_mode) or about.st_uid != os.geteuid():
@@ -71,6 +80,7 @@ def _exchanged(location: IndexLocation, request: bytes, patience_s: float) -> by
         if not is_of_this_user(connection):
             raise OSError("the server is another user's")
         connection.sendall(request + b"\n")
+        meanwhile()
         with connection.makefile("rb") as stream:
             return stream.readline(MAX_ANSWER)
 

@@ -203,7 +203,7 @@ class _Server:
         )
 
     def _embedded(self, texts: list[str], encoding: str, *, model: str, dimensions: int) -> dict[str, Any]:
-        name = self._engine.status().model
+        name = self._engine.searcher.model()
         if model not in {"", name}:
             raise InputError(f"model is '{short(model)}': expected '{name}', the model of the index")
         vectors = self._engine.embed(texts)

@@ -7,7 +7,6 @@ of an indexed document.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
@@ -22,12 +21,11 @@ import minisearch
 from minisearch.engine import MiniSearch
 from minisearch.errors import MinisearchError
 from minisearch.rag import Passage
-from minisearch.results import SearchResult, SearchResults, cited_place
+from minisearch.results import SearchResult, SearchResults, cited_place, path_and_line
 
 MAX_QUERY, MAX_RESULTS, MAX_TOKENS = 10_000, 20, 8_000
 MAX_EXCERPT = 700  # characters of a result: five of them are some 900 tokens
 MAX_SECTION = 12_000  # characters that `get` returns
-PLACE = re.compile(r"(?P<path>.+?):(?P<line>\d{1,9})(?::\d+|-\d+)?")  # with a column, or a last line
 INSTRUCTIONS = (
     "Search the user's own documents by meaning and by words. Ask in a full sentence or with exact names. "
     "Each result has a place such as notes/a.md:12: cite it, and read on there with get. "
@@ -200,10 +198,7 @@ def _section(engine: MiniSearch, place: str) -> Passage:
     if cited := cited_place(place):
         path, line, page = cited
         return engine.get(path, line, page=page)
-    match = PLACE.fullmatch(place)
-    if match is None:
-        return engine.get(place)
-    return engine.get(match["path"], int(match["line"]))
+    return engine.get(*path_and_line(place))
 
 
 def _found(hit: SearchResult) -> Found:

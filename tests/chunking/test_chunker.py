@@ -261,6 +261,11 @@ def test_front_matter_leads_the_first_section():
     assert only.text == front + "\n# A"
 
 
+def test_a_rule_before_the_first_heading_is_no_passage_by_itself():
+    first, second = cut("---\n\n# A\n\ntext\n\n# B\n\nmore\n", max_tokens=40)
+    assert (first.text, first.heading, second.text) == ("---\n\n# A\n\ntext", "A", "# B\n\nmore")
+
+
 def test_front_matter_too_long_to_lead_stands_alone():
     front = "---\ntags: [" + ", ".join(f"t{i}" for i in range(12)) + "]\n---"  # 33 tokens
     first, second = cut(front + "\n# A\n\ntext", max_tokens=65)

@@ -267,7 +267,19 @@ def test_a_second_index_below_a_first_gets_a_note(folder: Path, monkeypatch: pyt
     assert run("index", "docs").stderr == ""
     assert run("index", "docs").stderr == ""
     monkeypatch.chdir(folder / "docs")
+    Path("empty").mkdir()
+    for nothing in ("empty", "nowhere"):
+        assert "making another" not in error_of("index", nothing)
     assert "there is an index in ../.minisearch; making another one here" in run("index", ".").stderr
+
+
+def test_a_moved_index_folder_says_what_to_do(folder: Path) -> None:
+    run("index", "docs")
+    (folder / "elsewhere").mkdir()
+    (folder / ".minisearch").rename(folder / "elsewhere" / ".minisearch")
+    message = error_of("index", "--index", "elsewhere/.minisearch")
+    assert f"cannot index {folder}/elsewhere/docs: no such file or folder. If the index was moved" in message
+    assert message.endswith("name them: minisearch index PATH --index elsewhere/.minisearch\n")
 
 
 def test_the_version_is_the_packages() -> None:

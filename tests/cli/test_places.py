@@ -331,6 +331,21 @@ def test_files_without_lines_are_opened_by_the_viewer_of_the_system(
     assert opening_command(Remembered("/a/c.eml", 7, 3, None)) == ["vim", "+7", "/a/c.eml"]
 
 
+def test_what_a_viewer_prints_is_not_shown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(*QUERY)
+    for name in ("xdg-open", "open"):
+        (folder / name).write_text("#!/bin/sh\necho no browser >&2\nexit 3\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    for name in ("EDITOR", "VISUAL"):
+        monkeypatch.delenv(name, raising=False)
+    message = run("open", "1", code=1).stderr
+    assert message.endswith("ended with exit code 3; set EDITOR, or print its text with: minisearch get 1\n")
+    assert "no browser" not in capfd.readouterr().err
+
+
 def test_ctrl_c_belongs_to_the_editor_and_does_not_end_the_command(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

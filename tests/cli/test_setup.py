@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -164,6 +165,14 @@ def test_index_and_collection_follow_the_same_order(
     assert "exclude each other" in run("query", "roof", code=2).stderr
 
 
+def test_the_settings_in_the_documentation_are_understood(configure: Callable[[object], None]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```json\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    configure(block)
+    for name in json.loads(block)["options"]:
+        run(name, "--help")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -286,7 +295,7 @@ def test_each_problem_has_its_cure(home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert found["torch"]["cure"] == "pip install --force-reinstall --no-deps torch"
     assert found["extra watch"]["cure"] == "to install it: pip install 'minisearch-local[watch]'"
     assert found["files"]["cure"] == (
-        f"put it back, or take it out: minisearch remove {home}/notes --index index"
+        f"move it, or the index, back; or take it out: minisearch remove {home}/notes --index index"
     )
     assert found["permissions"]["cure"] == "chmod 700 index"
 
@@ -306,5 +315,13 @@ def test_a_missing_or_damaged_index_is_a_problem_where_it_is_named(home: Path) -
 def test_missing_weights_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "DEFAULT_MODEL", "bge-small-en-v1.5")
     found = checks(code=1)["model"]
-    assert found["outcome"] == "problem"
-    assert found["cure"] == "minisearch models download bge-small-en-v1.5"
+    assert found == {
+        "subject": "model",
+        "outcome": "note",  # the first run of index downloads them
+        "text": "bge-small-en-v1.5 is not on this machine",
+        "cure": found["cure"],
+    }
+    assert found["cure"].startswith("minisearch models download bge-small-en-v1.5")
+    Path(".minisearch").mkdir()
+    Path(".minisearch", "minisearch.db").touch()
+    assert checks(code=1)["model"]["outcome"] == "problem"

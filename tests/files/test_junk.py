@@ -73,6 +73,7 @@ def a_tree(folder: Path) -> Path:
         "web/vendor/jquery.js": "function jquery() {}",
         "web/node_modules/left-pad/index.js": "module.exports = pad",
         "web/app.min.js": "a()",
+        "web/app.egg-info/SOURCES.txt": "setup.py",
         "letters/vendor/acme.md": "A letter from a vendor.",
         "python/pyvenv.cfg": "home = /usr",
         "env/pyvenv.cfg": "home = /usr",
@@ -104,6 +105,7 @@ def test_junk_is_left_out_of_a_walk_and_vendor_only_beside_code(tmp_path: Path) 
         "web/vendor": "vendored folder",
         "web/node_modules": "vendored folder",
         "web/app.min.js": "minified file",
+        "web/app.egg-info": "generated file",
         "env": "vendored folder",
         "python": "vendored folder",
     }
@@ -123,6 +125,7 @@ def test_a_run_counts_junk_by_kind_and_include_brings_it_back(tmp_path: Path) ->
         report = engine.index(tmp_path)
         assert dict(report.n_junk) == {
             "drawing": 1,
+            "generated file": 1,
             "media file": 1,
             "minified file": 1,
             "vendored folder": 4,

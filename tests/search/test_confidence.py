@@ -266,7 +266,8 @@ def sample(script: ModuleType, seed: int = 0, n: int = 200) -> object:
     label = (random_.uniform(0, 1, n) < p).astype(float)
     source = script.Source("mine", "mine", None, BASELINE, np.arange(0), np.arange(0), {})
     kind = np.where(np.arange(n) % 3 == 0, "far", "answered")
-    return script.Sample(source, x, np.zeros(n, np.int64), kind, label, random_.uniform(0, 1, n))
+    least, rank = np.zeros(n), np.zeros(n, np.int64)
+    return script.Sample(source, x, least, rank, kind, label, random_.uniform(0, 1, n))
 
 
 def test_the_fit_is_where_the_weighted_loss_is_least(script: ModuleType) -> None:
@@ -276,7 +277,7 @@ def test_the_fit_is_where_the_weighted_loss_is_least(script: ModuleType) -> None
     weight = one.weight / one.weight.sum()
 
     def loss(beta: np.ndarray) -> float:
-        p = script.estimates(one.x, beta)
+        p = script.estimates(one, beta)
         log_likelihood = (weight * np.log(np.where(one.label == 1, p, 1 - p))).sum()
         return float(script.RIDGE / 2 * beta @ beta - log_likelihood)
 
@@ -288,7 +289,7 @@ def test_the_tables_count_refusals_and_right_results(script: ModuleType) -> None
     kind = np.array(["answered", "answered", "near", "far"])
     one = script.Sample(
         script.Source("mine", "mine", None, BASELINE, np.arange(0), np.arange(0), {}),
-        *(x, np.zeros(4, np.int64), kind, np.array([1.0, 1.0, 0.0, 0.0]), np.ones(4)),
+        *(x, np.zeros(4), np.zeros(4, np.int64), kind, np.array([1.0, 1.0, 0.0, 0.0]), np.ones(4)),
     )
     weights = [[1.0, 0.0, 0.0, 0.0, 0.0]]
     assert list(script.refusals([one], weights))[2] == "| mine | 0.500 | 0.500 | 1.000 | 0.000 | 0.455 |"

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minisearch.minilm import SentenceTransformer
 from minisearch.results import Evidence
 from minisearch.search.evidence import (
     MAX_MARK_CHARACTERS,
@@ -24,11 +25,12 @@ from minisearch.search.evidence import (
     evidence,
     features,
     place,
+    rare_words,
     shares,
     vectors_of,
 )
 from minisearch.search.sentences import kinds_of_sentences
-from minisearch.types import FloatArray
+from minisearch.types import FloatArray, IntArray
 from tests.fakes import HashingEncoder
 
 # --- the best of them ----------------------------------------------------------------------------------
@@ -252,6 +254,26 @@ def test_nothing_shared_is_nothing(query: str, texts: list[str], word_vectors: E
     vectors = word_vectors and vectors_of(query, texts, word_vectors)
     for found in shares(compare(query, texts, vectors)[1]):
         assert found.tolist() == [0.0] * len(texts)
+
+
+def test_another_code_is_not_the_code_of_the_query(minilm: SentenceTransformer) -> None:
+    text = "E07 on the desk: the desk needs a new battery.\n\nE31: two lamps have one address."
+    query = "E31 on the desk"
+    rare = rare_words(query, None)
+    assert rare == {"e31"}
+    texts = text.split("\n\n")
+    vectors = vectors_of(query, texts, minilm.word_vectors)
+    of_code = compare(query, texts, vectors, rare)[1][:, -1].tolist()
+    assert of_code == [0, 1]
+    assert compare(query, texts[:1], vectors, rare)[1][0, -1] > 0  # no text has the code itself
+
+
+def test_a_word_of_many_tokens_is_rare() -> None:
+    class Letters:
+        def spans(self, texts: list[str]) -> list[IntArray]:
+            return [np.zeros((len(text), 2), np.int64) for text in texts]
+
+    assert rare_words("an ox eats maxsurrogate", Letters()) == {"eats", "maxsurrogate"}
 
 
 def test_words_count_by_their_rarity() -> None:

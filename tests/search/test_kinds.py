@@ -147,6 +147,29 @@ def test_a_passage_is_of_its_kind(kind: str, text: str) -> None:
     assert kind_of(text) == kind
 
 
+@pytest.mark.parametrize(
+    ("path", "is_test"),
+    [
+        ("tests/test_a.py", True),
+        ("src/test_a.py", True),
+        ("/x/pkg/tests/unit/helpers.py", True),
+        ("a/conftest.py", True),
+        ("web/page.test.tsx", True),
+        ("net/http_test.go", True),
+        ("src/main/OrderServiceTest.java", True),
+        ("spec/models/user_spec.rb", True),
+        ("src/latest.py", False),
+        ("src/contest.py", False),
+        ("src/protest/march.py", False),
+        ("src/greatest.java", False),
+        ("tests/blood.md", False),  # notes
+        ("test results.txt", False),
+    ],
+)
+def test_code_of_tests_is_known_by_its_path(path: str, is_test: bool) -> None:
+    assert kind_of("x = 1", path) == ("test" if is_test else None)
+
+
 @pytest.mark.parametrize("text", PROSE)
 def test_prose_tables_and_code_are_of_no_kind(text: str) -> None:
     assert kind_of(text) is None
@@ -161,6 +184,7 @@ def test_prose_tables_and_code_are_of_no_kind(text: str) -> None:
         ("References on tidal mixing", {"references"}),
         ("who cites Lindqvist 2009, which journal", {"references"}),
         ("table of contents", {"contents", "links"}),
+        ("how is the clock mocked in tests", {"test"}),
     ],
 )
 def test_a_query_asks_for_a_kind_by_its_name(query: str, kinds: set[str]) -> None:

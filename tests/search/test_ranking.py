@@ -7,16 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minisearch.filters import Path
 from minisearch.results import Trace
-from minisearch.search.ranking import (
-    EXACT_TOKEN,
-    Ranking,
-    exact_hits,
-    fuse,
-    lexical_query,
-    reranked,
-    with_names_first,
-)
+from minisearch.search.ranking import Ranking, fuse, lexical_query, reranked
+from minisearch.search.words import EXACT_TOKEN, exact_hits, with_names_first
 from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument
 from minisearch.types import Chunk
 from tests.stores.memory_store import MemoryStore
@@ -187,6 +181,30 @@ def test_a_token_that_many_chunks_have_is_not_exact(store: MemoryStore) -> None:
         row = StoredDocument(f"more{n}.md", "markdown", "", STAMP, b"", "")
         store.put(row, [chunk], np.eye(1, 34, dtype=np.float32))
     assert exact_hits("SHP-7", store) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("timer2.py", ["src/timer2.py", "tests/timer2.py"]),
+        ("src/timer2.py", ["src/timer2.py"]),
+        ("rc/timer2.py", None),
+        ("timer2", None),
+        ("the file timer2.py", None),
+        ("timer*.py", None),
+    ],
+)
+def test_a_query_that_is_the_name_of_a_file_finds_its_passages(text: str, expected: list[str] | None) -> None:
+    store = MemoryStore()
+    paths = ["src/timer2.py", "tests/timer2.py", "src/other.py"]
+    for n, path in enumerate(paths):
+        row = StoredDocument(path, "code", "", STAMP, b"", "")
+        store.put(row, [Chunk(0, 5, f"line{n}", 0, 5, 1, 1, "", 9)], np.eye(3, dtype=np.float32)[n : n + 1])
+    hits = exact_hits(text, store)
+    found = hits and [chunk.path for chunk in store.chunks(hits.ids.tolist()).values()]
+    assert found == expected
+    only = exact_hits("timer2.py", store, where=Path("src/**"))
+    assert only is not None and only.scores.tolist() == [1.0]
 
 
 def test_a_document_named_as_the_query_comes_first() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from minisearch import MiniSearch
 from minisearch.minilm import SentenceTransformer
 from minisearch.search.query import literal_query
-from minisearch.search.spelling import corrected, edits, unknown_words
+from minisearch.search.words import corrected, edits, unknown_words
 from minisearch.stores.base import FileStamp, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, IntArray
@@ -88,6 +88,7 @@ def test_without_a_model_only_long_words_are_replaced(store: MemoryStore) -> Non
     [
         ("passport renewal in Lisbon", ("Lisbon",)),
         ("how was kubernetes installed with helm on arm64", ("helm", "arm64")),
+        ("passport TX-40917-C", ("TX-40917-C",)),
         ("the passport", ()),
         ("who is Napoleon", ()),  # no word is in the index: there is nothing to tell apart
         ("passport two three four five", ()),
@@ -142,6 +143,7 @@ def test_an_index_says_what_it_searched_for_and_literal_text_stays(
         assert engine.query('"passprot" renewl').typed == ""
         assert engine.query("passport renewal in Lisbon").unknown_words == ("Lisbon",)
         assert engine.query("passport renewal in Lisbon", mode="dense").unknown_words == ()
+        assert engine.query("passport renewal 0.md").unknown_words == ()  # the name of a file that was found
         lexical = engine.query("passprot", mode="lexical")
         assert lexical and lexical.query.text == "passport"
     with LocalStore(tmp_path / ".minisearch" / "minisearch.db") as local, local.snapshot():

@@ -1,0 +1,288 @@
+"""Words of a query, looked up in the index: exact tokens and names, words that are not in it, misspelt ones.
+
+A text and a snapshot come in.  `exact_hits` returns the chunks with the text's identifiers, codes and file
+names, for `ranking` to put first; `with_names_first` does so with documents and sections that are named as
+the query.  `unknown_words` are those that no chunk has, and `corrected` replaces them: a word is replaced if
+the model does not know it either, and if a word of the index with the same first letter is one edit away, two
+for a long word.  Edits are an insertion, a deletion, a substitution, or two letters swapped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from minisearch.filters import Path
+from minisearch.search.ranking import LOOKED_AT, Ranking
+from minisearch.stores.base import (
+    LexicalQuery,
+    Snapshot,
+    StoredChunk,
+    Term,
+    TermGroup,
+    Where,
+    inverse_document_frequency,
+)
+from minisearch.text import CJK_RUN, content_words, normalised_words
+from minisearch.types import Hits, IntArray, Tokenizer
+
+# A token that only a machine or its user writes: an identifier, an error code, a version, a file name.
+EXACT_TOKEN = re.compile(
+    r"""
+      [^\W\d]\w*(?:(?:\.|::|->)[^\W\d]\w+)+                 # os.path, std::vector, config.toml
+    | \w*[^\W_]_\w+ | _+[^\W_]\w*                          # snake_case, __init__
+    | [A-Z]{2,}[a-z]\w+ | (?:[A-Z][a-z]+){3,}               # HTTPError, FooBarError
+    | (?=.*\d)(?=.*[A-Z])[^\W\d_]\w*(?:-\w+)+              # SHP-7, CVE-2021-44228
+    | [A-Z]{1,4}\d{3,}                                       # KB5034441, E1234
+    | (?=(?:.*\d){2})(?=(?:.*[A-Z]){2})[A-Z\d]{5,}           # 6KQ2VN
+    | 0x[0-9a-fA-F]+ | (?=.*[a-f])(?=.*\d)[0-9a-f]{7,}       # addresses and hashes
+    | v?\d+(?:\.\d+){2,}                                    # 4.11.3
+    """,
+    re.VERBOSE,
+)
+# Often names that everyone knows (GitHub, covid-19): exact only in a query of hardly any other words.
+MAYBE_EXACT_TOKEN = re.compile(r"[^\W\d_]*[a-z][A-Z]\w*|(?=.*\d)[^\W\d_]\w*(?:-\w+)*")
+MAX_OTHER_WORDS = 1
+MAX_WORDS_WITH_NAME = 6  # of a query in which a rare capitalised word may be a name
+NAME_SHARE = 0.1
+SURROUNDING_SIGNS = ".,;:!?()[]{}<>'\"`“”‘’«»"
+NUMBER = re.compile(r"(?<![\w.,-])\d{3,}(?![\w.,-]\w)(?!\w)")
+MAX_EXACT, MAX_TOKEN_CHARACTERS = 4, 100
+MAX_NAMED = 3
+
+# A query that is nothing but the name of a file, or the end of its path.
+FILE_NAME = re.compile(r"(?:[\w.+@-]+/)*[\w+@-][\w.+@-]*\.[A-Za-z]\w{0,9}")
+MAX_IN_FILES = 300  # passages of the files with the name; a name of more files says little
+
+# A passage with such a token comes before all without any, if so few passages have it.
+FEW_PASSAGES, SHARE_OF_PASSAGES = 3, 0.002
+
+
+def _exact_terms(text: str, *, is_strict: bool) -> list[Term]:
+    """The exact tokens of a text; without ``is_strict`` also those that may be names."""
+    words = content_words(text)
+    tokens = [token.strip(SURROUNDING_SIGNS) for token in text.split() if len(token) <= MAX_TOKEN_CHARACTERS]
+    return [
+        Term(parts)
+        for token in dict.fromkeys(tokens)
+        if (parts := tuple(normalised_words(token)))
+        and (
+            EXACT_TOKEN.fullmatch(token)
+            or (
+                not is_strict
+                and MAYBE_EXACT_TOKEN.fullmatch(token)
+                and len(words) - len(parts) <= MAX_OTHER_WORDS
+            )
+        )
+    ][:MAX_EXACT]
+
+
+def _rare_names(text: str) -> list[Term]:
+    """A text's only word, or the capitalised words within it: a model splits rare names into pieces."""
+    words = content_words(text)
+    if len(words) == 1:
+        return [Term((words[0],))] if CJK_RUN.search(words[0]) is None else []
+    if len(words) > MAX_WORDS_WITH_NAME:
+        return []
+    inner = normalised_words(text)[1:]
+    return [Term((word,)) for word in words if word in inner and word[0].isupper() and word[1:].islower()]
+
+
+def lacks_exact_token(text: str, snapshot: Snapshot) -> bool:
+    """Whether a text has an exact token or a number that no chunk has, such as an unknown error code."""
+    numbers = [Term((number,)) for number in NUMBER.findall(text)]
+    return 0 in snapshot.term_counts([*_exact_terms(text, is_strict=True), *numbers])
+
+
+def exact_hits(
+    text: str, snapshot: Snapshot, *, where: Where | None = None, exclude: IntArray | None = None
+) -> Hits | None:
+    """The chunks with a rare exact token of the text; None if it has none.
+
+    The scores are shares of the tokens, weighted by their idf: 1 for a chunk with all of them, and for those
+    of a file whose name is the text.  Rare words that may be names count in their place if there are none,
+    with `NAME_SHARE` of the score: they come first too, but are less of an answer.
+    """
+    in_files = _ids_in_files(text, snapshot, where, exclude)
+    if len(in_files):
+        return Hits(in_files, np.ones(len(in_files), np.float32))
+    tokens = _exact_terms(text, is_strict=False)
+    terms = tokens or _rare_names(text)
+    _, n_chunks = snapshot.counts()
+    limit = max(FEW_PASSAGES, SHARE_OF_PASSAGES * n_chunks)
+    rare = {
+        term: inverse_document_frequency(count, n_chunks)
+        for term, count in zip(terms, snapshot.term_counts(terms), strict=True)
+        if 0 < count <= limit
+    }
+    scores: dict[int, float] = {}
+    total = sum(rare.values()) / (1.0 if tokens else NAME_SHARE)
+    for term, idf in rare.items():
+        query = LexicalQuery(text, (TermGroup((term,)),), (1.0, 1.0, 1.0), 1.0, 1.0)
+        for id_ in snapshot.lexical(query, n_chunks, where=where, exclude=exclude).ids.tolist():
+            scores[id_] = scores.get(id_, 0.0) + idf / total
+    if not scores:
+        return None
+    ids = np.array(sorted(scores), np.int64)
+    return Hits(ids, np.array([scores[id_] for id_ in ids.tolist()], np.float32))
+
+
+def _ids_in_files(text: str, snapshot: Snapshot, where: Where | None, exclude: IntArray | None) -> IntArray:
+    """The ids (n,) of the chunks in files of this name; none if it is no such name, or that of many files."""
+    if not FILE_NAME.fullmatch(text.strip()):
+        return np.empty(0, np.int64)
+    named = Path(f"**/{text.strip()}")
+    if isinstance(where, np.ndarray):
+        ids = np.intersect1d(snapshot.select(named), where)
+    else:
+        ids = snapshot.select(named if where is None else where & named)
+    ids = ids if exclude is None else np.setdiff1d(ids, exclude)
+    return ids if len(ids) <= MAX_IN_FILES else ids[:0]
+
+
+def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
+    """Move the best candidate of each document whose name equals the query to the top.
+
+    A document's names are its title and its file name without suffix.  A section among the first candidates,
+    such as a function, has the name of its heading.  If more than `MAX_NAMED` documents have the name, the
+    order stays.
+    """
+    wanted = _plain(text)
+    first: dict[int, int] = {}  # by document with the name, the position of its best candidate
+    seen: set[int] = set()
+    for n, id_ in enumerate(ranking.ids.tolist() if wanted else []):
+        chunk = chunks[id_]
+        names = [chunk.heading.rpartition(" > ")[2]] if n < LOOKED_AT else []
+        if chunk.document_id not in seen:
+            names += [chunk.title, os.path.splitext(os.path.basename(chunk.path))[0]]  # noqa: PTH119, PTH122
+        seen.add(chunk.document_id)
+        if any(_has_name(name, wanted) for name in names):
+            first.setdefault(chunk.document_id, n)
+    if not 0 < len(first) <= MAX_NAMED:
+        return ranking
+    others = [n for n in range(len(ranking.ids)) if n not in first.values()]
+    order = np.array([*first.values(), *others], np.int64)
+    traces = [ranking.traces[n] for n in order.tolist()]
+    for n in range(len(first)):
+        traces[n] = replace(traces[n], exact=1.0)
+    scores = ranking.scores[order]
+    scores[: len(first)] = scores.max()
+    return replace(ranking, ids=ranking.ids[order], scores=scores, traces=tuple(traces))
+
+
+def _has_name(text: str, wanted: str) -> bool:
+    # A text of quite another length need not be normalised.
+    return len(wanted) <= 2 * len(text) <= 4 * len(wanted) + 20 and _plain(text) == wanted
+
+
+def _plain(text: str) -> str:
+    return " ".join(normalised_words(text)).casefold()
+
+
+# --- spelling -----------------------------------------------------------------------------------------------
+
+A_WORD = re.compile(r"(?<![\w./:@-])[^\W\d_]{5,}(?![\w/@]|[.-]\w)")
+LONG = 8  # letters: two edits are allowed; without a model only such words are replaced
+LONGEST_ENDING = 5  # letters that the store may have cut off
+MAX_MISSPELT = 3  # words; a text with more is in another language
+N_PER_EDIT = 3  # missing letters that weigh as much as an edit
+MAX_CANDIDATES = 8
+EXAMPLES = 10  # chunks in which the whole word is looked up
+MAX_UNKNOWN = 3  # words that are named; a text with more is in another language, or a paraphrase
+
+
+def unknown_words(text: str, snapshot: Snapshot) -> tuple[str, ...]:
+    """The words and exact tokens that no chunk has, without stop words; none if they are many, or all."""
+    tokens = [token.strip(SURROUNDING_SIGNS) for token in text.split()]
+    parts_of = {token: tuple(normalised_words(token)) for token in tokens if EXACT_TOKEN.fullmatch(token)}
+    in_tokens = {part for parts in parts_of.values() for part in parts}
+    for word in content_words(text):
+        if word not in in_tokens and not CJK_RUN.search(word):
+            parts_of.setdefault(word, (word,))
+    counts = snapshot.term_counts([*map(Term, parts_of.values())])
+    unknown = [word for word, count in zip(parts_of, counts, strict=True) if not count]
+    return tuple(unknown) if len(unknown) <= min(MAX_UNKNOWN, len(parts_of) - 1) else ()
+
+
+def corrected(text: str, snapshot: Snapshot, tokenizer: Tokenizer | None) -> str:
+    """The text with misspelt words replaced, or the same text."""
+    words = list(dict.fromkeys(found[0] for found in A_WORD.finditer(text) if found[0][1:].islower()))
+    counts = snapshot.term_counts([Term((word,)) for word in words])
+    unknown = [
+        word
+        for word, count in zip(words, counts, strict=True)
+        if not count and not _is_known(word, tokenizer)
+    ]
+    if not 0 < len(unknown) <= MAX_MISSPELT:
+        return text
+    near = {word: _nearest(_folded(word), snapshot) for word in unknown}
+    return A_WORD.sub(lambda found: near.get(found[0]) or found[0], text)
+
+
+def _folded(word: str) -> str:
+    """A word in lower case, without accents, as a store may keep it."""
+    parts = unicodedata.normalize("NFD", word.lower())
+    return "".join(part for part in parts if not unicodedata.combining(part))
+
+
+def _is_known(word: str, tokenizer: Tokenizer | None) -> bool:
+    """Whether a word is one token of the model; without a model, whether it is short."""
+    return len(word) < LONG if tokenizer is None else len(tokenizer.spans([word])[0]) == 1
+
+
+def _nearest(word: str, snapshot: Snapshot) -> str | None:
+    """The word of the index nearest to one that it does not have; the most frequent of several."""
+    limit = 2 if len(word) >= LONG else 1
+    letters = set(word)
+    candidates = []
+    for stem, n_chunks in snapshot.words_with_prefix(word[0]).items():
+        if len(word) - LONGEST_ENDING <= len(stem) <= len(word) + limit and len({*stem} - letters) <= limit:
+            starts = {word, word[: len(stem) - 1], word[: len(stem)], word[: len(stem) + 1]}
+            n_edits = min(edits(stem, start) for start in starts)
+            if n_edits <= limit:
+                n_missing = max(0, len(word) - len(stem))  # a short stem is rarely the one
+                candidates.append((n_edits + n_missing / N_PER_EDIT, -n_chunks, stem))
+    whole = [
+        (edits(_folded(found), word), rank, found)
+        for _, rank, stem in sorted(candidates)[:MAX_CANDIDATES]
+        for found in _whole_words(stem, snapshot)
+    ]
+    n_edits, _, found = min(whole, default=(limit + 1, 0, ""))
+    return found if n_edits <= limit else None
+
+
+def _whole_words(stem: str, snapshot: Snapshot) -> set[str]:
+    """Words with this beginning in some chunks of the index, in lower case."""
+    query = LexicalQuery(stem, (TermGroup((Term((stem,), is_prefix=True),)),), (1.0, 1.0, 1.0), 1.0, 1.0)
+    chunks = snapshot.chunks(snapshot.lexical(query, EXAMPLES).ids.tolist()).values()
+    texts = (f"{chunk.title} {chunk.heading} {chunk.text}" for chunk in chunks)
+    return {
+        word.lower()
+        for text in texts
+        for word in normalised_words(text)
+        if _folded(word).startswith(stem[:-1])
+    }
+
+
+def edits(one: str, other: str) -> int:
+    """The number of edits between two words: optimal string alignment.
+
+    >>> edits("passport", "passprot"), edits("renewal", "renewl"), edits("cat", "dog")
+    (1, 1, 3)
+    """
+    before: list[int] = []
+    above = list(range(len(other) + 1))
+    for i, a in enumerate(one, start=1):
+        row = [i]
+        for j, b in enumerate(other, start=1):
+            cost = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        before, above = above, row
+    return above[-1]
