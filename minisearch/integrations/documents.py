@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast, get_args
@@ -17,7 +17,7 @@ from minisearch.engine import MiniSearch
 from minisearch.errors import IndexNotFound, InputError, short
 from minisearch.filters import And, Field, Filter, Operator, Or, flat_fields
 from minisearch.results import Mode, Query, SearchResult
-from minisearch.types import DATA, TextDocument
+from minisearch.types import DATA, StoredValue, TextDocument
 
 IDS_AT_ONCE = 200  # a filter has at most 300 conditions
 
@@ -59,24 +59,23 @@ class AddedDocuments:
 
     def sources(self, where: Filter | None = None) -> dict[str, Any]:
         """The own forms of the documents that match, by id, in the order in which they were added."""
-        found = self._fields(DATA, where)
-        return {id_: json.loads(cast("bytes", data)) for id_, data in found.items()}
+        return dict(self._added(self._all_with(where)).values())
 
     def ids(self, where: Filter | None = None) -> list[str]:
         """The ids of the documents that match, in the order in which they were added."""
-        return list(self._fields(self.id_field, where))
+        return self._ids(self._all_with(where))
 
     def named(self, ids: Iterable[str]) -> dict[str, Any]:
         """The own forms of documents by id, in the order of the ids; unknown ids are left out."""
         wanted = list(dict.fromkeys(ids))
         found: dict[str, Any] = {}
         for some in _batches(wanted):
-            found |= self.sources(self.with_ids(some))
+            found |= dict(self._added(self.with_ids(some)).values())
         return {id_: found[id_] for id_ in wanted if id_ in found}
 
     def known(self, ids: Iterable[str]) -> list[str]:
         """Those of the ids that documents have."""
-        return [id_ for some in _batches(ids) for id_ in self.ids(self.with_ids(some))]
+        return [id_ for some in _batches(ids) for id_ in self._ids(self.with_ids(some))]
 
     def with_ids(self, ids: Iterable[str]) -> Filter:
         """The condition that a document has one of these ids."""
@@ -94,25 +93,47 @@ class AddedDocuments:
 
         Operators in the text, such as quotation marks, are not read.
         """
-        own = self._own(where)
-        try:
-            found = self.engine.query(Query(text), k, by="document", where=own, mode=mode, **options)
-        except IndexNotFound:
-            return []
-        sources = self.named(hit.path for hit in found)
-        return [(sources[hit.path], hit) for hit in found if hit.path in sources]
+        found: list[tuple[Any, SearchResult]] = []
+        # To select all documents of a framework in a large index takes longer than to search it, so that
+        # condition is added only where the best results of the whole index are not theirs.
+        for condition_ in (where, self._all_with(where)):
+            try:
+                hits = self.engine.query(
+                    Query(text), k, by="document", where=condition_, mode=mode, **options
+                )
+            except IndexNotFound:
+                return []
+            added: dict[int, tuple[str, Any]] = {}
+            for some in _batches(hit.path for hit in hits):
+                added |= self._added(self.with_ids(some))
+            found = [(added[hit.doc_id][1], hit) for hit in hits if hit.doc_id in added]
+            if len(found) == len(hits):
+                break
+        return found
 
-    def _own(self, where: Filter | None) -> Filter:
+    def _all_with(self, where: Filter | None) -> Filter:
+        """The condition that a document is one of these, and matches."""
         has_id = Field(self.id_field, ">=", "")
         return And((has_id, where)) if where else has_id
 
-    def _fields(self, name: str, where: Filter | None) -> dict[str, object]:
-        """One value of a field of each document that matches, by id."""
+    def _added(self, where: Filter) -> dict[int, tuple[str, Any]]:
+        """The ids and own forms of documents, by `SearchResult.doc_id`."""
+        found = self._fields((self.id_field, DATA), where)
+        return {
+            doc_id: (str(fields[self.id_field][0]), json.loads(cast("bytes", fields[DATA][0])))
+            for doc_id, fields in found.items()
+        }
+
+    def _ids(self, where: Filter) -> list[str]:
+        return [str(fields[self.id_field][0]) for fields in self._fields((self.id_field,), where).values()]
+
+    def _fields(
+        self, names: Sequence[str], where: Filter
+    ) -> Mapping[int, Mapping[str, Sequence[StoredValue]]]:
         try:
-            found = self.engine.searcher.fields([name], self._own(where))
+            return self.engine.searcher.fields(names, where)
         except IndexNotFound:
             return {}
-        return {id_: fields[name][0] for id_, fields in found.items()}
 
 
 def exists(name: str) -> Filter:

@@ -194,14 +194,13 @@ class Searcher:
         """`MiniSearch.field_names`."""
         return self._current(LocalStore.field_names)
 
-    def fields(self, names: Sequence[str], where: Filter) -> dict[str, dict[str, tuple[StoredValue, ...]]]:
-        """The fields of these names, by path, of documents that match a filter, in the order of their ids.
+    def fields(self, names: Sequence[str], where: Filter) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
+        """The fields of these names of documents that match a filter, by `SearchResult.doc_id`, ascending.
 
         Documents without any of them are left out.
         """
         stored = with_stored_paths(where, self.location)
-        found = self._current(lambda store: store.fields(names, stored))
-        return {self.location.shown(key): fields for key, fields in found.items()}
+        return self._current(lambda store: store.fields(names, stored))
 
     def languages(self) -> list[str]:
         """`MiniSearch.languages`."""

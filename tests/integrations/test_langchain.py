@@ -168,6 +168,16 @@ def test_files_and_documents_of_others_are_not_in_the_store(tmp_path: Path, engi
     }
 
 
+def test_a_file_is_not_taken_for_a_document_of_its_name(tmp_path: Path, engine: MiniSearch) -> None:
+    (tmp_path / "bread.md").write_text("# Bread\n\nBake the bread.\n")
+    engine.index(tmp_path)
+    store = MiniSearchVectorStore(engine)
+    name = str(tmp_path / "bread.md")
+    store.add_texts(["Moss", "Bake the pie"], ids=[name, "pie"])
+    assert [one.page_content for one in store.similarity_search("bake the bread", k=1)] == ["Bake the pie"]
+    assert len(store.similarity_search("bake the bread", k=5)) == 2
+
+
 # --- LangChain's index() ---------------------------------------------------------------------------------
 
 
