@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from minisearch import minilm
+from minisearch import MiniSearch, minilm
 from minisearch.cli import cli
 from minisearch.cli.places import Remembered, opening_command
 from minisearch.cli.query import Output, _fitting
@@ -358,3 +358,23 @@ def test_ctrl_c_belongs_to_the_editor_and_does_not_end_the_command(
     run("open", "1")
     assert (folder / "went-on").exists()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+# --- documents from memory ---------------------------------------------------------------------------
+
+
+def test_a_result_from_memory_is_read_from_anywhere_and_removed_by_its_id(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = "https://example.com/giraffe"
+    with MiniSearch.open(".") as ms:
+        ms.add([{"id": id_, "text": "A giraffe sleeps standing."}])
+    assert f"  {id_}:1:1\n" in run("query", "giraffe", "-k", "1", "--mode", "lexical").output
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert run("get", "1").output == f"{id_}:1\nA giraffe sleeps standing.\n"
+    refused = run("open", "1", code=1).stderr
+    assert f"{id_} is not a file: minisearch get 1 prints its indexed text" in refused
+    monkeypatch.chdir(folder)
+    assert run("get", id_).output.endswith("A giraffe sleeps standing.\n")
+    assert run("remove", id_).output == "Removed 1 document from the index\n"
+    assert "giraffe" not in run("query", "giraffe", "--mode", "lexical", code=1).stdout
