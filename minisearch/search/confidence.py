@@ -1,4 +1,4 @@
-"""Confidence: how sure a result is, as one number that falls down the page.
+"""Confidence: how sure a result is, as one number that never rises from one result to the next.
 
 A `Ranking` and the index's `ScoreBaseline` come in; for each candidate an estimate from 0 to 1 goes out.  The
 baseline, measured after indexing, is what unrelated queries score in this index: everyday ones, and sentences
