@@ -4,8 +4,8 @@ Ignore files, ``--include``, ``--exclude`` and ``--path`` all use it.  Which of 
 left to the callers.  git compares bytes: a caller that needs its exact verdict on names beyond ASCII passes
 patterns and paths decoded as Latin-1.
 
-Matching takes time that grows with the path, whatever the pattern: between two stars the first place that
-fits is final, because the second star can match all that another choice would have left.
+Matching takes time that grows with the path, whatever the pattern: between two stars the first match is taken
+without backtracking, because the second star can match all that another choice would have left.
 """
 
 from __future__ import annotations

@@ -36,7 +36,14 @@ from minisearch.evaluation.selftest import masked_copy
 from minisearch.manifest import ScoreBaseline
 from minisearch.paths import DATABASE, INDEX_FOLDER
 from minisearch.results import MODES, Mode
-from minisearch.search.confidence import CONFIDENT_FROM, WEIGHTS, least_by_words, measure_baseline, signals
+from minisearch.search.confidence import (
+    CONFIDENT_FROM,
+    WEIGHTS,
+    least_by_words,
+    measure_baseline,
+    signals,
+    with_rarer_words,
+)
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates
 from minisearch.search.words import exact_hits, with_names_first
 from minisearch.stores.local import LocalStore
@@ -147,7 +154,7 @@ def samples(sources: Sequence[Source], encoder: Encoder) -> dict[Mode, list[Samp
                 (*row, kind)
                 for kind, texts in (("answered", own), ("near", own), ("far", far))
                 for text, vector in zip(texts, encoder.encode_query(texts), strict=True)
-                for row in results(source, text, vector, mode, kind)
+                for row in results(source, text, vector, mode, kind, encoder)
             ]
             x, least, rank, label, kinds = map(np.array, zip(*rows, strict=True))
             kind = np.where((kinds == "answered") & (label == 0), "unjudged", kinds)
@@ -160,12 +167,14 @@ def samples(sources: Sequence[Source], encoder: Encoder) -> dict[Mode, list[Samp
 
 
 def results(
-    source: Source, text: str, vector: FloatArray, mode: Mode, kind: str
+    source: Source, text: str, vector: FloatArray, mode: Mode, kind: str, encoder: Encoder
 ) -> Iterator[tuple[Floats, float, int, int]]:
     """Signals, least relevance, rank and label of the first results; near queries have no right one."""
     right = source.queries[text] if kind != "far" else set()
     exclude = source.ids[np.isin(source.documents, list(right))] if kind == "near" else None
     found = ranked(source.store, text, None if mode == "lexical" else vector, mode, exclude)
+    if mode == "hybrid":
+        found = with_rarer_words(found, text, source.store, encoder)
     x = signals(found, source.baseline, mode)
     chunks = source.store.chunks(found.ids[:N_RESULTS].tolist())
     for rank, id_ in enumerate(found.ids[:N_RESULTS].tolist()):

@@ -349,8 +349,8 @@ PARTS = re.compile(r"[^\s\"'`,;:=<>()\[\]{}]+")
 def screened(document: Document) -> Document:
     """The document without the secrets in its text, title, headings, notes, and fields.
 
-    What is a secret in the text is one in the rest too, where less of what stands around it may be left.  A
-    field that is named by a secret is left out.
+    A secret found in the text is also blanked in all others, where the words around it may be missing.  A
+    field whose name is a secret is left out.
     """
     text, found = redact(document.text)
     parts = {

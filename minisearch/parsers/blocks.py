@@ -92,7 +92,7 @@ def _lines(flat: str, regions: Iterable[Block]) -> Iterator[tuple[int, int, int,
 
 
 # --- tables drawn with characters --------------------------------------------------------------------------
-# A header is a block with the rule below it, and another one with the first row: names alone say nothing.
+# A header is a block with the rule below it, and another one with the first row: alone it says little.
 
 # Drawn with + - | around the cells; with a rule below the header; with borders above and below.
 DRAWN = re.compile(r"(?:^[ \t]*(?:\+[-=]+\+|\|)[^\n]*(?:\n|\Z))+", re.MULTILINE)

@@ -54,7 +54,8 @@ READERS: dict[str, Callable[[Source], Document]] = {
     ".eml": read_email,
 }
 
-# What is no text, whatever its name; the suffix is that of a text format that begins so.
+# The first bytes of formats that are refused as text, the suffix whose reader takes them if there is one, and
+# the reason.
 MAGIC = (
     (b"%PDF-", "", "a PDF by another name: call it .pdf"),
     (b"PK\x03\x04", "", "a ZIP archive: a document needs the suffix of its format (.docx, .epub)"),

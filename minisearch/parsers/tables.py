@@ -160,9 +160,9 @@ def header_of(sample: Sequence[Sequence[str]]) -> Sequence[str]:
     """The names of the columns: the first row if it is a header, else nothing.
 
     Most tables have one, so the first row is a header unless something speaks against it.  A number, a date,
-    an address or a sentence is no name (a year may be one, above figures).  What ends with a colon names the
-    cell beside it.  Where no column below consists of such values, a name may not appear again in its column,
-    nor twice in the row.
+    an address or a sentence is no name (a year may be one, above figures).  A row with a cell that ends with
+    a colon is no header: the cell names the one beside it.  If no column holds numbers or dates, a name that
+    appears again in its column, or twice in the row, means that there is no header.
     """
     if len(sample) < 2:
         return []

@@ -1,4 +1,4 @@
-"""Confidence: how sure a result is, as one number that falls down the page.
+"""Confidence: how sure a result is, as one number that never rises from one result to the next.
 
 A `Ranking` and the index's `ScoreBaseline` come in; for each candidate an estimate from 0 to 1 goes out.  The
 baseline, measured after indexing, is what unrelated queries score in this index: everyday ones, and sentences
@@ -7,12 +7,14 @@ of its own documents searched for in all the other documents.
 The estimate is a logistic function of four signals: how far the best cosine is above the baseline, the best
 share of the query's words, whether the candidate has the query's exact tokens or its name, and how far its
 fused score is below the best one.  It is evidence of relevance, not that an answer exists: a query about a
-subject that the index is full of scores high whether or not any passage answers it.
+subject that the index is full of may score high whether or not any passage answers it, although the words
+that most passages share, such as the name of a project, do not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,7 @@ from minisearch.manifest import ScoreBaseline
 from minisearch.results import Mode
 from minisearch.search.ranking import Ranking
 from minisearch.search.sentences import sentences
+from minisearch.search.words import without_common_words
 from minisearch.stores.base import Snapshot
 from minisearch.types import Encoder, FloatArray
 
@@ -78,6 +81,19 @@ WORDS_FROM, LEAST_BY_WORDS, MOST_BY_WORDS = 0.3, 0.45, 0.8
 
 # Until the first indexing run has ended, the baseline is that of a usual index.
 USUAL_BASELINE = ScoreBaseline(generic=(0.24, 0.4), own=(0.6, 0.75), n_documents=0)
+
+
+def with_rarer_words(ranking: Ranking, text: str, snapshot: Snapshot, encoder: Encoder) -> Ranking:
+    """The ranking with the best cosine of the query without its common words, if that is lower.
+
+    The name of a project is near to everything in its documentation, and so is "celery on a games console".
+    """
+    rest = without_common_words(text, snapshot)
+    if rest == text or ranking.best.cosine is None or not len(ranking.ids):
+        return ranking
+    (vector,) = encoder.encode_query([rest])
+    cosine = float(snapshot.cosines(vector, ranking.ids).max())
+    return replace(ranking, best=replace(ranking.best, cosine=min(cosine, ranking.best.cosine)))
 
 
 def heights(cosine: float, baseline: ScoreBaseline) -> tuple[float, float]:

@@ -60,7 +60,7 @@ def fence_before(lines: Sequence[str]) -> str:
 def fence_after(line: str, fence: str, above: str) -> str:
     """The fence that is open after a line, given the one open before it; empty where none is.
 
-    A line of one sign below a title that is no longer opens none: it underlines the title.
+    A line of one repeated sign below a title of at most its length is an underline, and opens none.
     """
     found = FENCE.match(line)
     n_signs = len(line.rstrip())

@@ -21,7 +21,7 @@ from minisearch.errors import InputError
 from minisearch.filters import And, Contains, Filter, Not
 from minisearch.manifest import ScoreBaseline
 from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults
-from minisearch.search.confidence import CONFIDENT_FROM, relevances
+from minisearch.search.confidence import CONFIDENT_FROM, relevances, with_rarer_words
 from minisearch.search.evidence import best_sentences, evidence, place
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked, with_prose_first
@@ -203,6 +203,8 @@ class Pipeline:
         if self.baseline is None:
             return []
         used = "lexical" if vector is None else mode
+        if used == "hybrid" and self.encoder is not None and not query.steers:
+            candidates = with_rarer_words(candidates, query.text, self.snapshot, self.encoder)
         found = relevances(candidates, self.baseline if self.is_readable else None, used)
         has_all = bool(candidates.traces) and candidates.traces[0].exact == 1
         if used == "hybrid" and not has_all and lacks_exact_token(query.text, self.snapshot):

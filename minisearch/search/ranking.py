@@ -44,8 +44,8 @@ MAX_WORDS = 200  # of a longer text the first, and as many pairs: each takes abo
 
 MAX_TERM_SCORE = 2.2  # times the idf: the limit of BM25 with k1 = 1.2 for a word that is often repeated
 
-# With few passages the idf of a stop word is a guess: it is computed as if there were so many more, half of
-# them with the word.  A name in one of 20 then counts five times as much as "where" and "does", not the same.
+# With fewer passages than `FEW` the idf of a stop word is a guess: it is computed as if there were `MORE`
+# passages more, half of them with the word, so that it counts less than a rare name.
 FEW, MORE = 1_000, 50
 
 # A query of so many words is answered by a passage with all of them.  A longer one is answered by a part of

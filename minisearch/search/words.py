@@ -145,6 +145,21 @@ def _ids_in_files(text: str, snapshot: Snapshot, where: Where | None, exclude: I
     return ids if len(ids) <= MAX_IN_FILES else ids[:0]
 
 
+# A word in so many of the chunks is common, such as the name of a project in its documentation.
+COMMON_SHARE, MIN_COMMON = 0.2, 50
+
+
+def without_common_words(text: str, snapshot: Snapshot) -> str:
+    """The text without words that a fifth of the chunks have; the same text if no other content is left."""
+    words = content_words(text)
+    counts = snapshot.term_counts([Term((word,)) for word in words])
+    least = max(MIN_COMMON, COMMON_SHARE * snapshot.counts()[1])
+    common = {word for word, count in zip(words, counts, strict=True) if count >= least}
+    if not common or common.issuperset(words):
+        return text
+    return " ".join(token for token in text.split() if not {*normalised_words(token)} & common)
+
+
 def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
     """Move the best candidate of each document whose name equals the query to the top.
 

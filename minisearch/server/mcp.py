@@ -105,9 +105,7 @@ def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN4
         k: Annotated[int, Field(ge=1, le=MAX_RESULTS, description="How many results.")] = 5,
         where: Annotated[
             str | None,
-            Field(
-                description="A filter, such as: path = 'notes/**' and ext = 'md' and modified >= 2024-01-01"
-            ),
+            Field(description="A filter on metadata fields, such as: author = 'ada' and tags contains 'k8s'"),
         ] = None,
         mode: Annotated[
             Literal["hybrid", "dense", "lexical"],

@@ -27,11 +27,14 @@ from minisearch.search.confidence import (
     heights,
     measure_baseline,
     relevances,
+    with_rarer_words,
 )
 from minisearch.search.ranking import Best, Ranking
+from minisearch.stores.base import FileStamp, StoredDocument
 from minisearch.stores.local import LocalStore
-from minisearch.types import Encoder
+from minisearch.types import Chunk, Encoder
 from tests.fakes import HashingEncoder
+from tests.stores.memory_store import MemoryStore
 
 BASELINE = ScoreBaseline(generic=(0.2, 0.4), own=(0.5, 0.7))
 
@@ -98,6 +101,27 @@ def test_the_same_cosine_says_less_where_unrelated_queries_score_higher() -> Non
     loud = ScoreBaseline(generic=(0.3, 0.5), own=(0.6, 0.8))
     (quiet,), (noisy,) = (relevances(ranking(1, cosine=0.45), one, "dense") for one in (BASELINE, loud))
     assert noisy < quiet - 0.1
+
+
+def test_a_word_that_most_passages_have_brings_no_passage_nearer(encoder: HashingEncoder) -> None:
+    texts = [f"celery {word}" for word in ("proxies", "cookies", "logs")] * 20
+    store = MemoryStore()
+    vectors = encoder.encode_document(texts)
+    for n, (text, vector) in enumerate(zip(texts, vectors, strict=True)):
+        row = StoredDocument(f"{n}.md", "markdown", "", FileStamp(0, 0, 0, 0), b"", "")
+        store.put(row, [Chunk(0, len(text), text, 0, len(text), 1, 1, "", 2)], vector[None])
+    ids = store.sample_ids(60)
+
+    def best(text: str, cosine: float) -> float | None:
+        before = Ranking(ids, np.ones(60, np.float32), (Trace(),) * 60, True, Best(cosine))
+        return with_rarer_words(before, text, store, encoder).best.cosine
+
+    expected = float((vectors @ encoder.encode_query(["on a console"])[0]).max())
+    assert best("celery on a console", 0.9) == pytest.approx(expected, abs=1e-6)
+    assert expected < 0.9
+    assert best("celery logs", 0.1) == 0.1  # never higher
+    assert best("on a console", 0.9) == 0.9
+    assert best("celery", 0.9) == 0.9
 
 
 def test_without_a_baseline_only_words_count() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from minisearch import MiniSearch
 from minisearch.minilm import SentenceTransformer
 from minisearch.search.query import literal_query
-from minisearch.search.words import corrected, edits, unknown_words
+from minisearch.search.words import corrected, edits, unknown_words, without_common_words
 from minisearch.stores.base import FileStamp, StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.types import Chunk, IntArray
@@ -99,6 +99,17 @@ def test_words_that_no_passage_has_are_named_if_they_are_few(
     store: MemoryStore, text: str, expected: tuple[str, ...]
 ) -> None:
     assert unknown_words(text, store) == expected
+
+
+def test_words_that_a_fifth_of_the_chunks_have_are_common() -> None:
+    store = MemoryStore()
+    texts = ["Celery retries tasks."] * 60 + ["Redis keeps the queue."] * 49 + ["A note."] * 91
+    for n, text in enumerate(texts):
+        row = StoredDocument(f"{n}.md", "markdown", "", FileStamp(0, 0, 0, 0), b"", "")
+        store.put(row, [a_chunk(text)], np.eye(2, dtype=np.float32)[:1])
+    assert without_common_words("does Celery run on a console?", store) == "does run on a console?"
+    assert without_common_words("how are Celery's tasks retried", store) == "how are Celery's tasks retried"
+    assert without_common_words("redis on a console", store) == "redis on a console"  # 49 are too few
 
 
 @cache

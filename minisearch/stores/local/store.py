@@ -253,8 +253,8 @@ class LocalStore:
     def remove(self, document_ids: Iterable[int], *, for_good: bool = False) -> None:
         """Remove documents with their chunks, vectors, fields and notes, in one transaction.
 
-        Their vectors can still be reused, because a file may come back.  With ``for_good``, only until the
-        next change, and all vectors of earlier texts are deleted.
+        Their vectors can still be reused, because a file may come back.  With ``for_good`` they are kept for
+        one rollback only, and all vectors of earlier texts are deleted.
         """
         ids = list(document_ids)
         if not (ids or for_good):
