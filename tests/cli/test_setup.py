@@ -1,4 +1,4 @@
-"""Collections, settings, completion and the doctor."""
+"""Collections, settings and completion."""
 
 from __future__ import annotations
 
@@ -15,36 +15,14 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from minisearch.cli import cli, settings, setup
 from minisearch.errors import InputError
-from minisearch.maintenance import doctor
-from minisearch.minilm.encoders import Encoders
-from tests.fakes import HashingEncoder
+from tests.cli.usage import run
 
+pytestmark = pytest.mark.usefixtures("home")
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two folders of notes, in a home folder without settings."""
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "MINISEARCH_INDEX", "ZDOTDIR"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("to_index", "to_query", "to_add"):
-        monkeypatch.setattr(Encoders, name, lambda *_: HashingEncoder())
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for folder, text in (("notes", "The roof leaks."), ("wo[r]k", "The roof is paid."), ("else", "")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.md").write_text(text)
-    monkeypatch.chdir(tmp_path / "else")
-    return tmp_path
-
-
-def run(*arguments: str, code: int = 0) -> Result:
-    result = CliRunner().invoke(cli, arguments, prog_name="minisearch")
-    assert result.exit_code == code, result.output
-    return result
 
 
 def error_of(*arguments: str, code: int = 1) -> str:
@@ -412,82 +390,3 @@ def test_completion_prints_no_error(configure: Callable[[object], None]) -> None
     configure("{")
     assert completed("minisearch query --form") == {"--format"}
     assert completed("minisearch query -c no") == {""}
-
-
-# --- doctor ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Imports that fail or succeed at once, since real ones take seconds."""
-
-    def importing(name: str) -> subprocess.Popen[str]:
-        module = {"torch": "no_such_torch", "watchfiles": "no_such_watchfiles"}.get(name, "sys")
-        return subprocess.Popen(
-            [sys.executable, "-Sc", f"import {module}"], stderr=subprocess.PIPE, text=True
-        )
-
-    monkeypatch.setattr(doctor, "_importing", importing)
-    monkeypatch.setattr(doctor, "verified_sha256", lambda _: "")
-
-
-def checks(*arguments: str, code: int) -> dict[str, dict[str, str]]:
-    found = json.loads(run("doctor", "--json", *arguments, code=code).stdout)
-    return {one["subject"]: one for one in found}
-
-
-def test_a_sound_installation_has_no_problem(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = doctor.locate("all-MiniLM-L6-v2", offline=True)
-    monkeypatch.setattr(doctor, "locate", lambda *_, **__: real)  # the index has another encoder
-    run("collection", "add", "notes", "../notes")
-    run("index", "-c", "notes")
-    found = checks("-c", "notes", code=0)
-    assert {one["outcome"] for name, one in found.items() if not name.startswith("extra")} == {"ok"}
-    assert found["index"]["text"].endswith(".minisearch: 1 document, 1 chunk")
-    assert run("doctor").stdout.endswith("No problem found\n")
-
-
-@pytest.mark.usefixtures("quick", "weights")
-def test_each_problem_has_its_cure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run("index", "../notes", "--index", "index")
-    shutil.rmtree(home / "notes")
-    os.chmod("index", 0o755)
-    monkeypatch.setattr(doctor, "LITTLE_SPACE", 10**18)
-    found = checks("--index", "index", code=1)
-    assert {name for name, one in found.items() if one["outcome"] == "problem"} == {
-        *("torch", "files", "disk"),
-        "model",  # that of the test
-    }
-    assert found["torch"]["cure"] == "pip install --force-reinstall --no-deps torch"
-    assert found["extra watch"]["cure"] == "to install it: pip install 'minisearch-local[watch]'"
-    assert found["files"]["cure"] == (
-        f"move it, or the index, back; or take it out: minisearch remove {home}/notes --index index"
-    )
-    assert found["permissions"]["cure"] == "chmod 700 index"
-
-
-@pytest.mark.usefixtures("quick", "weights")
-def test_a_missing_or_damaged_index_is_a_problem_where_it_is_named(home: Path) -> None:
-    assert checks(code=1)["index"]["outcome"] == "note"
-    assert checks("--index", "nowhere", code=1)["index"]["outcome"] == "problem"
-    run("index", "../notes", "--index", "index")
-    database = Path("index", "minisearch.db")
-    database.write_bytes(database.read_bytes()[:5_000])
-    found = checks("--index", "index", code=1)["index"]
-    assert found["outcome"] == "problem" and "damaged" in found["text"]
-
-
-@pytest.mark.usefixtures("quick")
-def test_missing_weights_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "DEFAULT_MODEL", "bge-small-en-v1.5")
-    found = checks(code=1)["model"]
-    assert found == {
-        "subject": "model",
-        "outcome": "note",  # the first run of index downloads them
-        "text": "bge-small-en-v1.5 is not on this machine",
-        "cure": found["cure"],
-    }
-    assert found["cure"].startswith("minisearch models download bge-small-en-v1.5")
-    Path(".minisearch").mkdir()
-    Path(".minisearch", "minisearch.db").touch()
-    assert checks(code=1)["model"]["outcome"] == "problem"
