@@ -194,9 +194,10 @@ class MiniSearchRetriever:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> MiniSearchRetriever:
         """The retriever with these options."""
-        options = data["init_parameters"]
-        options["filter_policy"] = FilterPolicy.from_str(options["filter_policy"])
-        retriever: MiniSearchRetriever = default_from_dict(cls, data)
+        options = dict(data["init_parameters"])
+        if "filter_policy" in options:
+            options["filter_policy"] = FilterPolicy.from_str(options["filter_policy"])
+        retriever: MiniSearchRetriever = default_from_dict(cls, {**data, "init_parameters": options})
         return retriever
 
     @component.output_types(documents=list[Document])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,20 @@ def test_a_pipeline_writes_and_another_retrieves_after_a_round_trip(tmp_path: Pa
         (best,) = pipeline.run({"retriever": {"query": "where does kelp grow?"}})["retriever"]["documents"]
         assert replace(best, score=None) == documents[0]
         assert 0 <= best.score <= 1
+
+
+def test_a_retriever_is_made_from_a_dict_with_its_store_alone(tmp_path: Path) -> None:
+    pipeline, modules = Pipeline(), ["minisearch.integrations.haystack"]
+    store = MiniSearchDocumentStore(str(tmp_path))
+    pipeline.add_component("retriever", MiniSearchRetriever(store, filter_policy=FilterPolicy.MERGE))
+    saved = pipeline.to_dict()
+    before = deepcopy(saved)
+    again = Pipeline.from_dict(saved, allowed_modules=modules)
+    assert again.get_component("retriever").filter_policy == FilterPolicy.MERGE
+    assert saved == before
+    saved["components"]["retriever"]["init_parameters"] = {"document_store": store.to_dict()}
+    again = Pipeline.from_dict(saved, allowed_modules=modules)
+    assert again.get_component("retriever").filter_policy == FilterPolicy.REPLACE
 
 
 def test_passages_of_files_are_retrieved(document_store: MiniSearchDocumentStore, tmp_path: Path) -> None:
