@@ -31,6 +31,7 @@ from haystack.testing.document_store_async import (
 
 from minisearch import MiniSearch
 from minisearch.errors import InputError
+from minisearch.integrations.documents import AddedDocuments
 from minisearch.integrations.haystack import (
     MiniSearchDocumentEmbedder,
     MiniSearchDocumentStore,
@@ -101,6 +102,20 @@ def test_a_policy_holds_within_one_call(document_store: MiniSearchDocumentStore)
     assert document_store.filter_documents() == twice[:1]
     assert document_store.write_documents(twice, DuplicatePolicy.OVERWRITE) == 2
     assert document_store.filter_documents() == twice[1:]
+
+
+def test_another_framework_may_have_the_same_ids(document_store: MiniSearchDocumentStore) -> None:
+    langchain = AddedDocuments(document_store.engine, "langchain")
+    langchain.add([langchain.document("1", "moss", {}, {"own": 1})])
+    document_store.engine.add([{"id": "1", "text": "lava"}])
+    document = Document(id="1", content="kelp")
+    assert document_store.write_documents([document]) == 1
+    with pytest.raises(DuplicateDocumentError, match="there is a document '1' already"):
+        document_store.write_documents([document])
+    assert document_store.filter_documents() == [document]
+    document_store.delete_all_documents()
+    assert langchain.sources() == {"1": {"own": 1}}
+    assert document_store.engine.get("1").text == "lava"
 
 
 def test_the_blob_of_a_document_comes_back_too(document_store: MiniSearchDocumentStore) -> None:
