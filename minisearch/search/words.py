@@ -214,7 +214,11 @@ MAX_UNKNOWN = 3  # words that are named; a text with more is in another language
 def unknown_words(text: str, snapshot: Snapshot) -> tuple[str, ...]:
     """The words and exact tokens that no chunk has, without stop words; none if they are many, or all."""
     tokens = [token.strip(SURROUNDING_SIGNS) for token in text.split()]
-    parts_of = {token: tuple(normalised_words(token)) for token in tokens if EXACT_TOKEN.fullmatch(token)}
+    parts_of = {
+        token: tuple(normalised_words(token))
+        for token in tokens
+        if len(token) <= MAX_TOKEN_CHARACTERS and EXACT_TOKEN.fullmatch(token)
+    }
     in_tokens = {part for parts in parts_of.values() for part in parts}
     for word in content_words(text):
         if word not in in_tokens and not CJK_RUN.search(word):

@@ -14,6 +14,7 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -142,7 +143,8 @@ def make_app(engine: MiniSearch, *, token: str | None = None) -> ASGIApp:
     """The application of an index.  With a ``token`` each request but that of /health needs it."""
     server = _Server(engine)
     routes = [Route(one.path, server.endpoint(name), methods=[one.method]) for name, one in ENDPOINTS.items()]
-    return Guard(Starlette(routes=routes, exception_handlers={404: _no_such, 405: _no_such}), token)
+    handlers = {404: _no_such, 405: _no_such}
+    return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=server.lifespan), token)
 
 
 class _Server:
@@ -153,7 +155,14 @@ class _Server:
         self._n_requests: Counter[tuple[str, int]] = Counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._run: asyncio.Future[None] | None = None
+        self._is_over = False
         self._limiter = CapacityLimiter(N_AT_ONCE)
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Starlette | None) -> AsyncIterator[None]:
+        """Ends an indexing run with the server, at its next step: what is stored is kept."""
+        yield
+        self._is_over = True
 
     def endpoint(self, name: str) -> Callable[[Request], Any]:
         """The function that Starlette calls: it checks the request, counts, and turns errors into answers."""
@@ -249,12 +258,16 @@ class _Server:
 
         def on_progress(progress: IndexProgress) -> None:
             nonlocal last_s, last
+            if self._is_over:
+                raise SystemExit  # recorded as an interrupted run
             if progress.doing != last or time.monotonic() - last_s >= 0.1:
                 last_s, last = time.monotonic(), progress.doing
                 put("progress", progress)
 
         try:
             put("report", self._engine.refresh(on_progress=on_progress))
+        except SystemExit:
+            logger.info("an indexing run ended with the server")
         except MinisearchError as error:
             put("error", {"message": str(error)})
         except Exception:

@@ -58,7 +58,7 @@ class _Listener:
             self._searcher.query("anything", SearchOptions(k=1, evidence=True))
             if not self._is_over.is_set():
                 self._listen()
-        except (MinisearchError, OSError) as error:
+        except Exception as error:  # the server itself goes on; whoever asks here searches without it
             logger.info("minisearch query is not answered by this server: %s", error)
         finally:
             self._searcher.close()

@@ -152,12 +152,15 @@ def test_a_passage_is_of_its_kind(kind: str, text: str) -> None:
     [
         ("tests/test_a.py", True),
         ("src/test_a.py", True),
-        ("/x/pkg/tests/unit/helpers.py", True),
+        ("pkg/tests/unit/helpers.py", True),
         ("a/conftest.py", True),
         ("web/page.test.tsx", True),
         ("net/http_test.go", True),
         ("src/main/OrderServiceTest.java", True),
         ("spec/models/user_spec.rb", True),
+        ("/srv/test/shop/src/pay.py", False),
+        ("/home/me/tests/helpers.py", True),
+        ("src/spec/handlers.go", False),
         ("src/latest.py", False),
         ("src/contest.py", False),
         ("src/protest/march.py", False),
@@ -168,6 +171,11 @@ def test_a_passage_is_of_its_kind(kind: str, text: str) -> None:
 )
 def test_code_of_tests_is_known_by_its_path(path: str, is_test: bool) -> None:
     assert kind_of("x = 1", path) == ("test" if is_test else None)
+
+
+def test_a_file_with_the_name_of_a_licence_is_one_if_it_speaks_of_rights() -> None:
+    assert kind_of("Copyright 2020 the authors", "NOTICE") == "licence"
+    assert kind_of("The office is closed on Friday.", "hr/notice.md") is None
 
 
 @pytest.mark.parametrize("text", PROSE)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,6 +26,7 @@ pytest.importorskip("starlette")
 from minisearch import MiniSearch
 from minisearch.errors import IndexCorrupt
 from minisearch.minilm import SentenceTransformer
+from minisearch.server import http
 from minisearch.server.guard import MAX_BODY
 from minisearch.server.http import ENDPOINTS, checked, make_app, openapi
 from tests.fakes import HashingEncoder
@@ -153,6 +155,26 @@ def test_a_refresh_streams_its_progress_and_ends_with_the_report(tmp_path: Path)
         )[-1]
         assert name == "error"
         assert "no files to index" in json.loads(value)["message"]
+
+
+def test_a_refresh_ends_with_the_server_at_its_next_step(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("The oven is cold.")
+    with MiniSearch.open(tmp_path, encoder=HashingEncoder()) as ms:
+        ms.index(tmp_path)
+        server = http._Server(ms)
+
+        async def start_and_stop() -> None:
+            async with server.lifespan(None):
+                pass
+
+        anyio.run(start_and_stop)
+        (tmp_path / "b.md").write_text("The oven is hot.")
+        events: list[str] = []
+        server._index(lambda name, _: events.append(name))
+        assert events == []
+        last_run = ms.status().last_run
+        assert last_run is not None and last_run.outcome == "interrupted"
+        assert ms.refresh().added == 1
 
 
 def test_metrics_count_requests_by_their_outcome(engine: MiniSearch) -> None:
