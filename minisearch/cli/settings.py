@@ -162,7 +162,8 @@ def replace_file(file: Path, content: bytes) -> None:
             with open(descriptor, "wb") as out:  # noqa: PTH123
                 with suppress(FileNotFoundError):
                     before = real.stat()
-                    os.fchown(descriptor, before.st_uid, before.st_gid)
+                    with suppress(PermissionError):  # another user's file in a folder of ours
+                        os.fchown(descriptor, before.st_uid, before.st_gid)
                     os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
                 out.write(content)
                 out.flush()
