@@ -86,7 +86,9 @@ def _python() -> Check:
 
 def _importing(name: str) -> subprocess.Popen[str]:
     # Without the current folder, whose files may be anybody's; -I would leave out the user's own packages.
-    code = f"import sys; sys.path[:] = [path for path in sys.path if path]; import {name}"
+    code = "import sys; sys.path[:] = [path for path in sys.path if path]; "
+    # urllib3, which frameworks import, opens a socket to see whether this machine has IPv6.
+    code += f"import socket; socket.has_ipv6 = False; import {name}"
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", code],
         stdout=subprocess.DEVNULL,

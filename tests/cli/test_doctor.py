@@ -43,12 +43,16 @@ def checks(*arguments: str, code: int) -> dict[str, dict[str, str]]:
     return {one["subject"]: one for one in found}
 
 
-def test_a_sound_installation_has_no_problem(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sound_installation_has_no_problem(
+    home: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = doctor.locate("all-MiniLM-L6-v2", offline=True)
     monkeypatch.setattr(doctor, "locate", lambda *_, **__: real)  # the index has another encoder
     run("collection", "add", "notes", "../notes")
     run("index", "-c", "notes")
+    before = set(os.listdir(home))
     found = checks("-c", "notes", code=0)
+    assert set(os.listdir(home)) == before, "no library writes in the home folder"
     assert {one["outcome"] for name, one in found.items() if not name.startswith("extra")} == {"ok"}
     assert found["index"]["text"].endswith(".minisearch: 1 document, 1 chunk")
     monkeypatch.setattr(doctor, "NEEDED", ("click",))
@@ -111,6 +115,14 @@ def test_a_file_in_the_current_folder_is_not_run(home: Path) -> None:
         Path(f"{name}.py").write_text(f"open('{home}/ran', 'w').close()\nraise ImportError('of the user')")
     assert [doctor._failure(doctor._importing(name)) for name in ("annoy", "yaml", "rich")] == ["", "", ""]
     assert not (home / "ran").exists()
+
+
+def test_an_import_opens_no_socket(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("urllib3")
+    hook = "lambda event, _: event == 'socket.__new__' and os._exit(3)"
+    (home / "watched.py").write_text(f"import os, sys\nsys.addaudithook({hook})\nimport urllib3")
+    monkeypatch.setenv("PYTHONPATH", str(home))
+    assert doctor._failure(doctor._importing("watched")) == ""
 
 
 def test_every_module_of_an_extra_is_examined() -> None:
