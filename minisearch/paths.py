@@ -226,7 +226,8 @@ def real_path(path: str | os.PathLike[str], *, must_exist: bool = True) -> Path:
         return path.parent.resolve() / path.name if path.is_symlink() and real.is_file() else real
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links; a name with a NUL
         why = getattr(error, "strerror", None) or error
-        raise IngestError(f"cannot index {path}: {why}{_near_path(path)}") from error
+        verb = "index" if must_exist else "read"
+        raise IngestError(f"cannot {verb} {path}: {why}{_near_path(path)}") from error
 
 
 def _near_path(path: Path) -> str:

@@ -215,12 +215,19 @@ def a_path(rng, corpus):
     return Path(pattern)
 
 
+def a_list(rng, _=None):
+    """One of several values of a field."""
+    name, is_exact, values = rng.choice(NAMES), rng.random() < 0.3, [*HOSTILE, *FINITE, True, False]
+    return Or(tuple(Field(name, "=", one, is_exact) for one in rng.choices(values, k=rng.randint(1, 20))))
+
+
 LEAVES = [
     a_path,
     a_path,
     a_field,
     a_field,
     a_field,
+    a_list,
     lambda rng, _: Extension(rng.choice(["md", ".md", "MD", "tar.gz", "gz", "'", "é", "\ud800", "\0"])),
     lambda rng, _: Language(rng.choice([*LANGUAGES, "Python", "\ud800", "\0"])),
     lambda rng, _: Since(rng.choice(MOMENTS)),

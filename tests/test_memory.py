@@ -104,6 +104,9 @@ def test_remove_takes_an_id_and_only_that_one(ms: MiniSearch) -> None:
     ms.add([{"id": "faq", "text": "above"}, {"id": "faq/reset/more", "text": "below"}])
     assert ms.remove("faq", PAGE.id) == 2
     assert ids(ms) == {"faq/reset", "faq/reset/more"}
+    ms.add([{"id": "//faq/reset", "text": "an id that looks like a stored name"}])
+    assert ms.remove("//faq/reset", "//faq/reset/more") == 2
+    assert ids(ms) == {"faq/reset"}
     with pytest.raises(InputError, match=r"at or below faq$"):
         ms.remove("faq")
 

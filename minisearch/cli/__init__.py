@@ -21,7 +21,7 @@ import minisearch
 from minisearch.cli.options import EXIT_INTERRUPTED, EXIT_QUERY_ERROR, nearest
 from minisearch.cli.settings import default_map, set_variables
 from minisearch.cli.terminal import printable
-from minisearch.errors import IndexBusy, MinisearchError
+from minisearch.errors import IndexBusy, InputError, MinisearchError
 
 EXIT_BUSY = 75
 # These encode a few texts with NumPy, on one thread: NumPy's threads wait for one another in busy loops, and
@@ -79,15 +79,20 @@ class _Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         given = args[0]
-        if not given.startswith("-") and self.get_command(ctx, given) is None:
+        if not ctx.resilient_parsing and not given.startswith("-") and self.get_command(ctx, given) is None:
             near = nearest(given, [*COMMANDS, *ALIASES], cutoff=0.6)
             near = f'query "{given}"' if " " in given and '"' not in given else near
             hint = f" Did you mean: minisearch {near}" if near else ""
             raise click.UsageError(printable(f"No such command '{given}'.{hint}"), ctx)
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and command.name is not None:
+            ctx.invoked_subcommand = given  # for the exit code, should the settings be wrong
             set_variables(command.name, command.params)
-            ctx.default_map = {given: default_map(command.name, command.params)}
+            try:
+                ctx.default_map = {given: default_map(ctx, command)}
+            except InputError:
+                if not ctx.resilient_parsing:  # a completion prints no error
+                    raise
         if ALIASES.get(given, given) in NUMPY_COMMANDS:
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return name, command, rest

@@ -10,7 +10,7 @@ import functools
 import logging
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -118,9 +118,7 @@ def with_index(command: AnyFunction) -> Callable[..., Any]:
         *("-c", "--collection"),
         metavar="NAME",
         envvar="MINISEARCH_COLLECTION",
-        shell_complete=lambda _ctx, _parameter, typed: [
-            one for one in settings.read().collections if one.startswith(typed)
-        ],
+        shell_complete=_collections,
         help="The index of a collection.  [env: MINISEARCH_COLLECTION]",
     )(run)
     return click.option(
@@ -131,6 +129,12 @@ def with_index(command: AnyFunction) -> Callable[..., Any]:
         type=A_FILE,
         help="The index folder.  [default: .minisearch; env: MINISEARCH_INDEX]",
     )(run)
+
+
+def _collections(_ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    with suppress(InputError):  # a completion prints no error
+        return [one for one in settings.read().collections if one.startswith(typed)]
+    return []
 
 
 def _first_given(folder: Path, name: str) -> tuple[Path | None, str | None]:

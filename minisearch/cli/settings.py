@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 import click
 
 from minisearch.cli.terminal import one_line
-from minisearch.errors import InputError
+from minisearch.errors import InputError, short
 from minisearch.paths import INDEX_FOLDER
 
 NAME = re.compile(r"[^\W_][\w.-]{0,63}")
@@ -38,7 +40,7 @@ class Collection:
     @property
     def has_own_index(self) -> bool:
         """Whether the index is where a collection of these paths has it by default."""
-        return self.index in {Path(self.paths[0]) / INDEX_FOLDER, own_folder(self.name)}
+        return self.index == Path(self.paths[0]) / INDEX_FOLDER or self.index == own_folder(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,15 @@ def settings_file() -> Path:
 
 
 def _folder(variable: str, default: str) -> Path:
-    return Path(os.environ.get(variable) or Path("~").expanduser() / default) / "minisearch"
+    return Path(os.environ.get(variable) or home_folder(variable) / default) / "minisearch"
+
+
+def home_folder(instead: str = "HOME") -> Path:
+    """The user's home folder; InputError, which says to set the variable ``instead``, if there is none."""
+    try:
+        return Path("~").expanduser()
+    except RuntimeError as error:
+        raise InputError(f"the home folder of this user is not known: set {instead} to a folder") from error
 
 
 def data_folder() -> Path:
@@ -80,7 +90,10 @@ def own_folder(name: str) -> Path:
 
 def read() -> Settings:
     """The settings, empty if there is no file; InputError for a file that is not as expected."""
-    file = settings_file()
+    try:
+        file = settings_file()
+    except InputError:  # no home folder
+        return Settings()
     try:
         text = file.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
@@ -98,7 +111,7 @@ def read() -> Settings:
             raise ValueError(
                 f"expected options and collections, got {', '.join(found) or 'a path that is no text'}"
             )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{file} is not a settings file ({one_line(str(error))}): correct it or delete it"
         ) from error
@@ -106,22 +119,66 @@ def read() -> Settings:
     return Settings(options, collections)
 
 
-def write(settings: Settings) -> None:
-    """Write the settings beside the file, and rename; InputError if that fails."""
+def update(change: Callable[[Settings], Settings]) -> None:
+    """Read the settings, change them and write them; another process that does so waits.
+
+    InputError if they cannot be read or written.
+    """
+    import fcntl  # only where something is written
+
     file = settings_file()
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
-    collections = {
-        one.name: {"index": str(one.index), "paths": one.paths} for one in settings.collections.values()
-    }
+    folder = Path(os.path.realpath(file)).parent
+    with _writing(file):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        text = json.dumps(
-            {"options": settings.options, "collections": collections}, indent=2, ensure_ascii=False
-        )
-        unfinished.write_text(f"{text}\n", encoding="utf-8")
-        unfinished.replace(file)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        new = change(read())
+        collections = {
+            one.name: {"index": str(one.index), "paths": one.paths} for one in new.collections.values()
+        }
+        text = json.dumps({"options": new.options, "collections": collections}, indent=2)
+        replace_file(file, f"{text}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Write a new file beside this one, with its mode and owner, and rename; InputError if that fails.
+
+    The old content stays until the new one is complete.  A symbolic link stays, and its target is replaced.
+    """
+    import tempfile  # only where something is written
+
+    real = Path(os.path.realpath(file))
+    with _writing(file):
+        if real.exists() and not real.is_file():  # such as /dev/null
+            raise InputError(f"cannot write {one_line(str(file))}: it is not a regular file")
+        real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=real.parent, prefix=f"{real.name}.")
+        unfinished = Path(name)
+        try:
+            with open(descriptor, "wb") as out:  # noqa: PTH123
+                with suppress(FileNotFoundError):
+                    before = real.stat()
+                    with suppress(PermissionError):  # another user's file in a folder of ours
+                        os.fchown(descriptor, before.st_uid, before.st_gid)
+                    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+                out.write(content)
+                out.flush()
+                os.fsync(descriptor)
+            unfinished.replace(real)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise InputError(f"cannot write the settings in {file}: {error.strerror}") from error
+        raise InputError(f"cannot write {one_line(str(file))}: {error.strerror}") from error
 
 
 def new_collection(name: str, paths: tuple[Path, ...], index: Path | None) -> Collection:
@@ -131,27 +188,56 @@ def new_collection(name: str, paths: tuple[Path, ...], index: Path | None) -> Co
     """
     if not NAME.fullmatch(name):
         raise InputError(f"{one_line(name)!r} is no name: expected letters, digits, - and _, at most 64")
-    real = [path.expanduser().resolve() for path in paths]
+    real = [_real(path) for path in paths]
     for given, path in zip(paths, real, strict=True):
         if not path.exists():
             raise InputError(f"{one_line(str(given))} does not exist: name folders or files to search")
     is_beside = len(real) == 1 and real[0].is_dir() and os.access(real[0], os.W_OK)
     folder = index or (real[0] / INDEX_FOLDER if is_beside else own_folder(name))
-    return Collection(name, folder.expanduser().resolve(), tuple(map(str, real)))
+    return Collection(name, _real(folder), tuple(map(str, real)))
 
 
-def default_map(command: str, parameters: list[click.Parameter]) -> dict[str, Any]:
-    """The values of a command's options in the settings, by the names of its parameters."""
-    options = {long_name(one): one for one in parameters if isinstance(one, click.Option)}
+def _real(path: Path) -> Path:
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # an unknown user; a loop of links
+        raise InputError(f"cannot find {one_line(str(path))}: {error}") from error
+
+
+def default_map(ctx: click.Context, command: click.Command) -> dict[str, Any]:
+    """The values of a command's options in the settings, by the names of its parameters.
+
+    InputError for an option that the command does not have, or a value that the option does not accept.
+    """
+    options = {long_name(one): one for one in command.params if isinstance(one, click.Option)}
     found: dict[str, Any] = {}
-    for name, value in read().options.get(command, {}).items():
+    for name, value in read().options.get(command.name or "", {}).items():
         if name not in options:
             raise InputError(
-                f"{settings_file()} sets {one_line(name)!r} of {command}, which it has not: expected the "
-                f"name of an option without its dashes, as in minisearch {command} --help"
+                f"{settings_file()} sets {one_line(name)!r} of {command.name}, which it has not: expected "
+                f"the name of an option without its dashes, as in minisearch {command.name} --help"
             )
-        found[options[name].name or ""] = value
+        try:
+            found[options[name].name or ""] = _value(ctx, options[name], value)
+        except click.BadParameter as error:
+            raise InputError(
+                f"{settings_file()} sets {name!r} of {command.name} to a wrong value: "
+                f"{one_line(error.message)}"
+            ) from error
     return found
+
+
+def _value(ctx: click.Context, option: click.Option, value: object) -> Any:  # noqa: ANN401 - click's own
+    """What the option gets for a value of the settings; BadParameter if it does not accept it."""
+    several = value if isinstance(value, list) else [value]
+    is_one_too_many = isinstance(value, list) and not option.multiple
+    if is_one_too_many or not all(isinstance(one, str | int | float) for one in several):
+        expected = "a text, a number, true or false" + ", or a list of them" * option.multiple
+        raise click.BadParameter(f"expected {expected}, got {short(json.dumps(value))}")
+    texts = [one if isinstance(one, bool) and option.is_flag else str(one) for one in several]
+    given = texts if option.multiple else texts[0]
+    option.type_cast_value(ctx, given)
+    return given
 
 
 def long_name(option: click.Option) -> str:

@@ -53,13 +53,16 @@ def add(name: str, paths: tuple[Path, ...], index: Path | None) -> None:
 
     Nothing is indexed yet.
     """
-    current = settings.read()
-    if name in current.collections:
-        raise InputError(
-            f"there is a collection {name} already; to name others: minisearch collection remove {name}"
-        )
     new = settings.new_collection(name, paths, index)
-    settings.write(replace(current, collections={**current.collections, name: new}))
+
+    def added(current: settings.Settings) -> settings.Settings:
+        if name in current.collections:
+            raise InputError(
+                f"there is a collection {name} already; to name others: minisearch collection remove {name}"
+            )
+        return replace(current, collections={**current.collections, name: new})
+
+    settings.update(added)
     then = f"query -c {name} TEXT" if (new.index / DATABASE).exists() else f"index -c {name}"
     click.echo(f"Added {name}: {one_line(', '.join(new.paths))}. Next: minisearch {then}")
 
@@ -89,10 +92,13 @@ def remove(name: str) -> None:
 
     Its files and its index stay.
     """
-    current = settings.read()
-    index = current.collection(name).index
-    others = {other: one for other, one in current.collections.items() if other != name}
-    settings.write(replace(current, collections=others))
+    index = settings.read().collection(name).index
+
+    def removed(current: settings.Settings) -> settings.Settings:
+        others = {other: one for other, one in current.collections.items() if other != name}
+        return replace(current, collections=others)
+
+    settings.update(removed)
     click.echo(f"Forgot {name}. Its index stays in {one_line(str(index))}")
 
 
@@ -118,13 +124,12 @@ def completion(shell: str | None, remove: bool) -> None:
         raise InputError(f"no completion for the shell {one_line(shell)!r}: expected {', '.join(SHELLS)}")
     script, start = _places(shell)
     try:
+        if not remove:  # before the line that reads it
+            settings.replace_file(script, (BEFORE.get(shell, "") + _script(shell)).encode())
         if start is not None:
-            _set_line(start, "" if remove else f". {quoted(script)} {MARK}\n")
+            _set_line(start, "" if remove else f"[ -r {quoted(script)} ] && . {quoted(script)} {MARK}\n")
         if remove:
             script.unlink(missing_ok=True)
-        else:
-            script.parent.mkdir(parents=True, exist_ok=True)
-            script.write_text(BEFORE.get(shell, "") + _script(shell), encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {error.filename}: {error.strerror}") from error
     where = f"{script}" + (f" and a line in {start}" if start else "")
@@ -137,11 +142,13 @@ def completion(shell: str | None, remove: bool) -> None:
 
 def _places(shell: str) -> tuple[Path, Path | None]:
     """The file with the completion script, and the shell's own file that has to read it; fish finds it."""
-    home = Path("~").expanduser()
     if shell == "fish":
-        config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+        config = Path(
+            os.environ.get("XDG_CONFIG_HOME") or settings.home_folder("XDG_CONFIG_HOME") / ".config"
+        )
         return config / "fish" / "completions" / "minisearch.fish", None
-    start = home / ".bashrc" if shell == "bash" else Path(os.environ.get("ZDOTDIR") or home) / ".zshrc"
+    folder = os.environ.get("ZDOTDIR") if shell == "zsh" else None
+    start = Path(folder or settings.home_folder()) / f".{shell}rc"
     return settings.data_folder() / f"completion.{shell}", start
 
 
@@ -156,11 +163,11 @@ def _script(shell: str) -> str:
 
 def _set_line(file: Path, line: str) -> None:
     """Replace our line in a shell's own file, or add it at the end; an empty line removes it."""
-    text = file.read_text(encoding="utf-8", errors="surrogateescape") if file.exists() else ""
-    rest = re.sub(rf"^.*{re.escape(MARK)}\n?", "", text, flags=re.MULTILINE)
-    rest += "\n" * bool(line and rest and not rest.endswith("\n"))
-    if rest + line != text:
-        file.write_text(rest + line, encoding="utf-8", errors="surrogateescape")
+    text = file.read_bytes() if file.exists() else b""
+    rest = re.sub(rb"^.*%s\r?\n?" % re.escape(MARK.encode()), b"", text, flags=re.MULTILINE)
+    rest += b"\n" * bool(line and rest and not rest.endswith(b"\n"))
+    if rest + os.fsencode(line) != text:
+        settings.replace_file(file, rest + os.fsencode(line))
 
 
 # --- doctor ------------------------------------------------------------------------------------------

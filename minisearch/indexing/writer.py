@@ -372,9 +372,13 @@ class IndexWriter:
             raise InputError(f"the index has no document {shown}: add new documents with add")
 
     def _named(self, path: str | os.PathLike[str], known: Collection[str]) -> str:
-        """What a path or an id names: a document from memory, or else an absolute path."""
-        key = memory_key(os.fspath(path)) if isinstance(path, str) else ""
-        return key if key in known else str(real_path(path, must_exist=False))
+        """The stored name of a document, given by it or by its id; of anything else the absolute path."""
+        if isinstance(path, str):
+            if (key := memory_key(path)) in known:
+                return key
+            if is_from_memory(path):
+                return path
+        return str(real_path(path, must_exist=False))
 
     def _paths_below(self, recorded: Iterable[Skipped], folders: Collection[str]) -> list[str]:
         return [one.path for one in recorded if self._is_below(one.path.rstrip("/"), folders)]

@@ -8,29 +8,33 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from minisearch.engine import MiniSearch
 from minisearch.errors import IndexNotFound, InputError, short
-from minisearch.filters import And, Field, Filter, Operator, Or, flat_fields
+from minisearch.filters import And, Field, Filter, Operator, Or, StoredPath, flat_fields
+from minisearch.paths import memory_key
 from minisearch.results import Mode, Query, SearchResult
-from minisearch.types import DATA, StoredValue, TextDocument
-
-IDS_AT_ONCE = 200  # a filter has at most 300 conditions
+from minisearch.types import DATA, TextDocument
 
 
 @dataclass(frozen=True, slots=True)
 class AddedDocuments:
     """The documents of one framework in an index; files, and documents added otherwise, are not among them.
 
-    ``id_field`` is the name of the field that has the id of each; no other documents have it.
+    A document is stored under the name of its framework and its own id, such as "langchain/faq-7".  So
+    frameworks, and programs that call `MiniSearch.add`, may use the same ids.
     """
 
     engine: MiniSearch
-    id_field: str
+    framework: str
+
+    @property
+    def id_field(self) -> str:
+        """The name of the field that has the own id of each, for filters; a file may have one as well."""
+        return f"{self.framework}_id"
 
     def document(
         self, id_: str, text: str, metadata: Mapping[str, Any], source: Any, *, title: object = ""
@@ -46,9 +50,10 @@ class AddedDocuments:
                 f"document {short(repr(id_))}: expected metadata as in JSON, got another type: {error}"
             ) from error
         fields = {**flat_fields(metadata), self.id_field: id_}
-        return TextDocument(
+        given = TextDocument(
             id=id_, text=text, title=title if isinstance(title, str) else "", fields=fields, data=data
         )
+        return replace(given, id=self._stored_id(id_))  # messages about what was given have the own id
 
     def add(self, documents: Iterable[TextDocument]) -> None:
         """Add or replace documents; of several with one id, the last counts.
@@ -59,23 +64,21 @@ class AddedDocuments:
 
     def sources(self, where: Filter | None = None) -> dict[str, Any]:
         """The own forms of the documents that match, by id, in the order in which they were added."""
-        return dict(self._added(self._all_with(where)).values())
+        return self._sources(self._all_with(where))
 
     def ids(self, where: Filter | None = None) -> list[str]:
         """The ids of the documents that match, in the order in which they were added."""
-        return self._ids(self._all_with(where))
+        return [id_ for id_, _ in self._added(self._all_with(where)).values()]
 
     def named(self, ids: Iterable[str]) -> dict[str, Any]:
         """The own forms of documents by id, in the order of the ids; unknown ids are left out."""
         wanted = list(dict.fromkeys(ids))
-        found: dict[str, Any] = {}
-        for some in _batches(wanted):
-            found |= dict(self._added(self.with_ids(some)).values())
+        found = self._sources(self.with_ids(wanted))
         return {id_: found[id_] for id_ in wanted if id_ in found}
 
     def known(self, ids: Iterable[str]) -> list[str]:
         """Those of the ids that documents have."""
-        return [id_ for some in _batches(ids) for id_ in self._ids(self.with_ids(some))]
+        return [id_ for id_, _ in self._added(self.with_ids(ids)).values()]
 
     def with_ids(self, ids: Iterable[str]) -> Filter:
         """The condition that a document has one of these ids."""
@@ -84,7 +87,7 @@ class AddedDocuments:
     def remove(self, ids: Iterable[str]) -> int:
         """Remove documents; returns how many there were.  Unknown ids are ignored."""
         there = self.known(ids)
-        return self.engine.remove(*there) if there else 0
+        return self.engine.remove(*(memory_key(self._stored_id(id_)) for id_ in there)) if there else 0
 
     def search(
         self, text: str, k: int, *, where: Filter | None = None, mode: Mode = "hybrid", **options: Any
@@ -95,18 +98,20 @@ class AddedDocuments:
         """
         found: list[tuple[Any, SearchResult]] = []
         # To select all documents of a framework in a large index takes longer than to search it, so that
-        # condition is added only where the best results of the whole index are not theirs.
-        for condition_ in (where, self._all_with(where)):
+        # condition is added only where the best results of the whole index are not theirs.  Other documents
+        # that have the field are left out only where they are among the best: that takes longer still.
+        has_id = self._all_with(where)
+        is_own = And((StoredPath(memory_key(f"/{self.framework}/**")), has_id))
+        for condition_ in (where, has_id, is_own):
             try:
                 hits = self.engine.query(
                     Query(text), k, by="document", where=condition_, mode=mode, **options
                 )
             except IndexNotFound:
                 return []
-            added: dict[int, tuple[str, Any]] = {}
-            for some in _batches(hit.path for hit in hits):
-                added |= self._added(self.with_ids(some))
-            found = [(added[hit.doc_id][1], hit) for hit in hits if hit.doc_id in added]
+            own_ids = (hit.path.removeprefix(self._stored_id("")) for hit in hits)
+            added = self._added(self.with_ids(own_ids))
+            found = [(json.loads(added[hit.doc_id][1]), hit) for hit in hits if hit.doc_id in added]
             if len(found) == len(hits):
                 break
         return found
@@ -116,24 +121,29 @@ class AddedDocuments:
         has_id = Field(self.id_field, ">=", "")
         return And((has_id, where)) if where else has_id
 
-    def _added(self, where: Filter) -> dict[int, tuple[str, Any]]:
-        """The ids and own forms of documents, by `SearchResult.doc_id`."""
-        found = self._fields((self.id_field, DATA), where)
-        return {
-            doc_id: (str(fields[self.id_field][0]), json.loads(cast("bytes", fields[DATA][0])))
-            for doc_id, fields in found.items()
-        }
+    def _sources(self, where: Filter) -> dict[str, Any]:
+        return {id_: json.loads(data) for id_, data in self._added(where).values()}
 
-    def _ids(self, where: Filter) -> list[str]:
-        return [str(fields[self.id_field][0]) for fields in self._fields((self.id_field,), where).values()]
+    def _added(self, where: Filter) -> dict[int, tuple[str, bytes]]:
+        """The ids and own forms, as JSON, of documents that match, by `SearchResult.doc_id`.
 
-    def _fields(
-        self, names: Sequence[str], where: Filter
-    ) -> Mapping[int, Mapping[str, Sequence[StoredValue]]]:
+        ``where`` matches only documents with the field.  Those of others that have it are left out: they are
+        not stored under its value.
+        """
         try:
-            return self.engine.searcher.fields(names, where)
+            found = self.engine.searcher.fields((self.id_field, DATA), where)
+            keys = self.engine.searcher.keys(found)
         except IndexNotFound:
             return {}
+        added = {}
+        for doc_id, fields in found.items():
+            id_ = str(fields[self.id_field][0])
+            if DATA in fields and keys.get(doc_id) == memory_key(self._stored_id(id_)):
+                added[doc_id] = id_, cast("bytes", fields[DATA][0])
+        return added
+
+    def _stored_id(self, id_: str) -> str:
+        return f"{self.framework}/{id_}"
 
 
 def exists(name: str) -> Filter:
@@ -171,9 +181,3 @@ def passage_metadata(hit: SearchResult) -> dict[str, Any]:
     """What is known about a passage: its place and how it was ranked; `SearchResult` explains each."""
     names = ("path", "line", "end_line", "page", "title", "score", "relevance", "place")
     return {"heading": hit.full_heading} | {name: getattr(hit, name) for name in names}
-
-
-def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
-    waiting = iter(ids)
-    while some := list(islice(waiting, IDS_AT_ONCE)):
-        yield some

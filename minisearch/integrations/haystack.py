@@ -45,15 +45,16 @@ class MiniSearchDocumentStore:
     filtered by, those of inner dicts as "meta.outer.inner".  A text "title" in ``meta`` is the title of the
     document.  A document without text is refused.  Keys and tokens in a text are not blanked.
 
-    Texts are compared exactly, dates as ISO texts; of a list one value must match.  Files of the same index
-    are not in the store.
+    Texts are compared exactly, dates as ISO texts; of a list one value must match.  Files and documents of
+    other frameworks in the same index are not in the store.  A passage of document
+    1 has the ``path`` "haystack/1".
     """
 
     def __init__(self, path: str = ".", **options: Any) -> None:
         self.path = path
         self.options = options
         self.engine = MiniSearch.open(path, **options)
-        self._documents = AddedDocuments(self.engine, "haystack_id")
+        self._documents = AddedDocuments(self.engine, "haystack")
 
     def to_dict(self) -> dict[str, Any]:
         """The path and the options, for a pipeline in a file."""
@@ -194,9 +195,10 @@ class MiniSearchRetriever:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> MiniSearchRetriever:
         """The retriever with these options."""
-        options = data["init_parameters"]
-        options["filter_policy"] = FilterPolicy.from_str(options["filter_policy"])
-        retriever: MiniSearchRetriever = default_from_dict(cls, data)
+        options = dict(data["init_parameters"])
+        if "filter_policy" in options:
+            options["filter_policy"] = FilterPolicy.from_str(options["filter_policy"])
+        retriever: MiniSearchRetriever = default_from_dict(cls, {**data, "init_parameters": options})
         return retriever
 
     @component.output_types(documents=list[Document])

@@ -91,7 +91,8 @@ class MiniSearchVectorStore(VectorStore):
     A document comes back whole, as it was added, whichever of its passages was found; `MiniSearchRetriever`
     finds the passages themselves.  Metadata are what JSON can hold.  Values that are texts, numbers, true or
     false, and lists of these, can be filtered by, those of inner dicts as "outer.inner".  A text "title" is
-    the title of the document.  Files of the same index are not in the store.
+    the title of the document.  Files and documents of other frameworks in the same index are not in the
+    store.  A passage has the ``path`` "langchain/faq-7".
 
     The index embeds each passage with its own model, so there is no search by a vector.  ``mode`` is that of
     `MiniSearch.query`.  Scores are relevances, from 0 to 1.  Keys and tokens in a text are not blanked.
@@ -100,7 +101,7 @@ class MiniSearchVectorStore(VectorStore):
     def __init__(self, engine: MiniSearch, *, mode: Mode = "hybrid") -> None:
         self.engine = engine
         self.mode: Mode = mode
-        self._documents = AddedDocuments(engine, "langchain_id")
+        self._documents = AddedDocuments(engine, "langchain")
 
     @property
     def embeddings(self) -> MiniSearchEmbeddings:
@@ -120,7 +121,7 @@ class MiniSearchVectorStore(VectorStore):
                 id_,
                 one.page_content,
                 one.metadata,
-                {"text": one.page_content, "metadata": one.metadata},
+                {"id": id_, "text": one.page_content, "metadata": one.metadata},
                 title=one.metadata.get("title"),
             )
             for id_, one in zip(names, documents, strict=True)
@@ -129,7 +130,7 @@ class MiniSearchVectorStore(VectorStore):
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """The documents with these ids, in their order; unknown ids are left out."""
-        return [_document(id_, source) for id_, source in self._documents.named(ids).items()]
+        return list(map(_document, self._documents.named(ids).values()))
 
     def delete(self, ids: list[str] | None = None, **_: Any) -> bool:
         """Remove the documents with these ids, or all without ``ids``; unknown ids are ignored."""
@@ -148,7 +149,7 @@ class MiniSearchVectorStore(VectorStore):
         """As `similarity_search`, with the relevance of each, from 0 to 1."""
         options.setdefault("mode", self.mode)
         found = self._documents.search(query, k, where=as_filter(filter), **options)
-        return [(_document(hit.path, source), hit.relevance or 0.0) for source, hit in found]
+        return [(_document(source), hit.relevance or 0.0) for source, hit in found]
 
     def _similarity_search_with_relevance_scores(
         self, query: str, k: int = 4, **options: Any
@@ -225,5 +226,5 @@ def _comparison(name: str, operator: str, value: Any) -> Filter:
     return condition(name, OPERATORS[operator], value)
 
 
-def _document(id_: str, source: Mapping[str, Any]) -> Document:
-    return Document(source["text"], id=id_, metadata=source["metadata"])
+def _document(source: Mapping[str, Any]) -> Document:
+    return Document(source["text"], id=source["id"], metadata=source["metadata"])

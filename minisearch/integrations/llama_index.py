@@ -133,7 +133,8 @@ class MiniSearchVectorStore(BasePydanticVectorStore):
 
     A node comes back as it was added, whole, whichever of its passages was found.  What is searched is its
     text with the metadata that it shows to embedding models.  Values of its metadata that are texts, numbers,
-    true or false, and lists of these, can be filtered by.  Files of the same index are not in the store.
+    true or false, and lists of these, can be filtered by.  Files and documents of other frameworks in the
+    same index are not in the store.  A passage of node 1 has the ``path`` "llama_index/1".
 
     The index embeds each passage with its own model.  So embeddings of nodes and queries are not used: they
     may be of another model, and a passage may be shorter than a node.  A query needs ``query_str``, which
@@ -149,7 +150,7 @@ class MiniSearchVectorStore(BasePydanticVectorStore):
     def __init__(self, engine: MiniSearch, *, mode: Mode = "hybrid") -> None:
         super().__init__(stores_text=True, is_embedding_query=False)
         self.mode = mode
-        self._nodes = AddedDocuments(engine, "llama_index_id")
+        self._nodes = AddedDocuments(engine, "llama_index")
 
     @classmethod
     def class_name(cls) -> str:
@@ -234,12 +235,8 @@ class MiniSearchVectorStore(BasePydanticVectorStore):
 
     def _matching(self, ids: list[str] | None, filters: MetadataFilters | None) -> list[str]:
         """Of these ids, or all, those of nodes that match the filters."""
-        if ids is None:
-            return self._nodes.ids(as_filter(filters))
-        known = self._nodes.known(ids)
-        return (
-            known if filters is None else [id_ for id_ in self._nodes.ids(as_filter(filters)) if id_ in known]
-        )
+        where = as_filter(filters)
+        return self._nodes.ids(where if ids is None else And((where, self._nodes.with_ids(ids))))
 
 
 def as_filter(given: MetadataFilters | None) -> Filter:

@@ -7,7 +7,9 @@ found.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -22,6 +24,7 @@ from minisearch.errors import MinisearchError, ModelError, WeightsNotFound, inst
 from minisearch.manifest import DEFAULT_MODEL, Manifest
 from minisearch.minilm.catalog import find
 from minisearch.minilm.hub import locate, verified_sha256
+from minisearch.parsers.grammars import MODULES as GRAMMARS
 from minisearch.paths import IndexLocation, is_ours, quoted
 
 NEEDED = (
@@ -38,14 +41,18 @@ NEEDED = (
 )
 OPTIONAL = {  # the extra, by the module that it is for
     "annoy": "annoy",
-    "tree_sitter": "code",
+    **dict.fromkeys(["tree_sitter", *GRAMMARS.values()], "code"),
     "ir_measures": "eval",
+    "haystack": "haystack",
+    "langchain_core": "langchain",
+    "llama_index.core": "llama-index",
     "mcp": "mcp",
     "pypdfium2": "pdf",
     "starlette": "server",
+    "uvicorn": "server",
     "watchfiles": "watch",
 }
-DISTRIBUTIONS = {"faiss": "faiss-cpu", "yaml": "pyyaml"}  # of modules with another name
+DISTRIBUTIONS = {"faiss": "faiss-cpu", "haystack": "haystack-ai", "yaml": "pyyaml"}  # with other names
 IMPORT_S = 120  # a library that takes longer is broken
 LITTLE_SPACE = 500 * 10**6  # bytes
 
@@ -66,11 +73,10 @@ def examine(folder: Path, *, is_named: bool) -> Iterator[Check]:
     yield _python()
     yield from _libraries(importing)
     yield _sqlite()
-    location = IndexLocation(folder)
-    model, found = _index(location, is_named=is_named)
-    yield _weights(model, is_needed=location.exists())
+    model, has_index, found = _index(folder, is_named=is_named)
+    yield _weights(model, is_needed=has_index)
     yield from found
-    yield _disk(location)
+    yield _disk(folder)
 
 
 def _python() -> Check:
@@ -79,29 +85,44 @@ def _python() -> Check:
 
 
 def _importing(name: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", f"import {name}"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    # Without the current folder, whose files may be anybody's; -I would leave out the user's own packages.
+    code = f"import sys; sys.path[:] = [path for path in sys.path if path]; import {name}"
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", code],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "HAYSTACK_TELEMETRY_ENABLED": "False"},  # which writes in the home folder
+    )
 
 
 def _libraries(importing: dict[str, subprocess.Popen[str]]) -> Iterator[Check]:
-    """One check for all that import, and one for each that does not."""
+    """One check for all that import, one for each that does not, one for each extra that is missing."""
     good: list[str] = []
     bad: list[Check] = []
+    missing: dict[str, list[str]] = {}
     for name, process in importing.items():
-        reason = _failure(process)
-        distribution = DISTRIBUTIONS.get(name, name.replace("_", "-"))
+        reason, distribution = _failure(process), _distribution(name)
         if not reason:
             good.append(f"{distribution} {_version(distribution)}".strip())
-        elif name in OPTIONAL and reason.startswith("ModuleNotFoundError"):
-            extra = OPTIONAL[name]
-            bad.append(
-                Check(f"extra {extra}", "note", "not installed", f"to install it: {install_line(extra)}")
-            )
-        else:
-            again = f"pip install --force-reinstall --no-deps {distribution}"
-            bad.append(Check(name, "problem", f"cannot be imported: {reason}", again))
+            continue
+        absent = re.fullmatch(r"ModuleNotFoundError: No module named '(.*)'", reason)
+        is_itself = absent is not None and f"{name}.".startswith(f"{absent[1]}.")
+        if name in OPTIONAL and is_itself:
+            missing.setdefault(OPTIONAL[name], []).append(distribution)
+        else:  # if another library is missing, pip installs it with the plain command
+            option = "--force-reinstall --no-deps " if is_itself or absent is None else ""
+            cure = f"pip install {option}{distribution}"
+            bad.append(Check(name, "problem", f"cannot be imported: {reason}", cure))
     yield Check("libraries", "ok", ", ".join(good))
     yield from bad
+    for extra, names in missing.items():
+        text = f"not installed: {', '.join(names)}"
+        yield Check(f"extra {extra}", "note", text, f"to install it: {install_line(extra)}")
+
+
+def _distribution(module: str) -> str:
+    return DISTRIBUTIONS.get(module, re.sub("[._]", "-", module))
 
 
 def _failure(process: subprocess.Popen[str]) -> str:
@@ -154,20 +175,35 @@ def _weights(model: str, *, is_needed: bool) -> Check:
     return Check("model", "ok", f"{model}, {found.place}, {checked}")
 
 
-def _index(location: IndexLocation, *, is_named: bool) -> tuple[str, list[Check]]:
-    """The name of the index's model, or of the default one, and the checks of the index and its folder."""
-    if not location.exists():
-        how = f"minisearch index FOLDER{location.option}"
-        outcome: Literal["note", "problem"] = "problem" if is_named else "note"
-        return DEFAULT_MODEL, [
-            Check("index", outcome, f"there is none in {location.folder}", f"to make one: {how}")
-        ]
+def _index(folder: Path, *, is_named: bool) -> tuple[str, bool, list[Check]]:
+    """The name of the index's model, or of the default one; whether there is an index; checks of it."""
+    has_index = False
     try:
-        return _opened(location)
+        location = IndexLocation(folder)
+        has_index = location.exists()
+        if has_index:
+            model, checks = _opened(location)
+            return model, has_index, checks
+        how = f"to make one: minisearch index FOLDER{location.option}"
+        found = Check("index", "problem" if is_named else "note", f"there is none in {folder}", how)
     except ImportError as error:
-        return DEFAULT_MODEL, [Check("index", "problem", f"cannot be opened without a library: {error}")]
+        found = Check("index", "problem", f"cannot be opened without a library: {error}")
     except (MinisearchError, OSError) as error:
-        return DEFAULT_MODEL, [Check("index", "problem", str(error))]
+        if isinstance(error, PermissionError) or isinstance(error.__cause__, PermissionError):
+            found = Check("permissions", "problem", str(error), f"chmod u+rwx {quoted(_closed(folder))}")
+        else:
+            found = Check("index", "problem", str(error))
+    return DEFAULT_MODEL, has_index, [found]
+
+
+def _closed(folder: Path) -> Path:
+    """The outermost folder on the way to an index that may not be entered."""
+    path = _absolute(folder)
+    return next((one for one in [*reversed(path.parents), path] if not os.access(one, os.X_OK)), path)
+
+
+def _absolute(folder: Path) -> Path:
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - without a look at the disk, which may be refused
 
 
 def _opened(location: IndexLocation) -> tuple[str, list[Check]]:
@@ -217,10 +253,14 @@ def _permissions(location: IndexLocation) -> Iterator[Check]:
         yield Check("permissions", "ok", f"only you can read {folder}")
 
 
-def _disk(location: IndexLocation) -> Check:
+def _disk(folder: Path) -> Check:
     """The free space: a rebuild writes the vectors again, and a large update some of the database."""
-    there = next(path for path in [location.path, *location.path.parents] if path.exists())
-    n_free, n_used = shutil.disk_usage(there).free, location.n_bytes() if location.exists() else 0
+    path, n_used = _absolute(folder), 0
+    there = next(one for one in [path, *path.parents] if os.path.exists(one))  # noqa: PTH110 - never an error
+    with contextlib.suppress(MinisearchError, OSError):  # another check says so
+        location = IndexLocation(folder)
+        n_used = location.n_bytes() if location.exists() else 0
+    n_free = shutil.disk_usage(there).free
     text = f"{n_free / 1e9:,.1f} GB free in {there}"
     if n_free < max(LITTLE_SPACE, n_used):
         return Check(

@@ -324,7 +324,8 @@ def cache_folder() -> Path:
     home = os.environ.get("XDG_CACHE_HOME", "~/.cache") + "/huggingface"
     home = os.environ.get("HF_HOME", home)
     cache = os.environ.get("HUGGINGFACE_HUB_CACHE", home + "/hub")
-    return Path(os.path.expandvars(os.environ.get("HF_HUB_CACHE", cache))).expanduser()
+    # Not Path.expanduser, which fails where there is no home folder.
+    return Path(os.path.expanduser(os.path.expandvars(os.environ.get("HF_HUB_CACHE", cache))))  # noqa: PTH111
 
 
 def snapshots(repository: str, revision: str) -> list[Path]:

@@ -9,7 +9,7 @@ a search are left to `pipeline`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -201,6 +201,10 @@ class Searcher:
         """
         stored = with_stored_paths(where, self.location)
         return self._current(lambda store: store.fields(names, stored))
+
+    def keys(self, doc_ids: Iterable[int]) -> dict[int, str]:
+        """The names under which documents are stored, by `SearchResult.doc_id`; unknown ids are left out."""
+        return self._current(lambda store: store.paths(list(doc_ids)))
 
     def languages(self) -> list[str]:
         """`MiniSearch.languages`."""

@@ -1,7 +1,9 @@
-"""Collections, settings, completion and the doctor."""
+"""Collections, settings and completion."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import re
@@ -10,35 +12,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
-from minisearch.cli import cli
-from minisearch.maintenance import doctor
-from minisearch.minilm.encoders import Encoders
-from tests.fakes import HashingEncoder
+from minisearch.cli import cli, settings, setup
+from minisearch.errors import InputError
+from tests.cli.usage import run
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two folders of notes, in a home folder without settings."""
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "MINISEARCH_INDEX", "ZDOTDIR"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("to_index", "to_query", "to_add"):
-        monkeypatch.setattr(Encoders, name, lambda *_: HashingEncoder())
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for folder, text in (("notes", "The roof leaks."), ("wo[r]k", "The roof is paid."), ("else", "")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.md").write_text(text)
-    monkeypatch.chdir(tmp_path / "else")
-    return tmp_path
-
-
-def run(*arguments: str, code: int = 0) -> Result:
-    result = CliRunner().invoke(cli, arguments, prog_name="minisearch")
-    assert result.exit_code == code, result.output
-    return result
+pytestmark = pytest.mark.usefixtures("home")
+ROOT = Path(__file__).parents[2]
 
 
 def error_of(*arguments: str, code: int = 1) -> str:
@@ -124,6 +108,87 @@ def test_a_wrong_collection_is_one_error(home: Path, arguments: list[str], messa
     assert done.exit_code in {1, 2} and message in done.stderr
 
 
+def test_a_folder_whose_name_is_not_utf_8_is_a_collection(home: Path) -> None:
+    folder = Path(os.fsdecode(bytes(home) + b"/caf\xe9"))
+    folder.mkdir()
+    (folder / "a.md").write_text("The roof is new.")
+    run("collection", "add", "odd", "../" + folder.name)
+    run("index", "-c", "odd")
+    assert run("query", "-c", "odd", "roof", "--format", "json").stdout.count("The roof is new.") >= 1
+    assert os.listdir(home / ".config" / "minisearch") == ["config.json"]
+
+
+def test_a_failed_write_leaves_the_settings_and_nothing_else(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run("collection", "add", "notes", "../notes")
+    monkeypatch.setattr(Path, "replace", full)
+    told = error_of("collection", "add", "other", ".")
+    assert told == f"Error: cannot write {home}/.config/minisearch/config.json: No space left on device"
+    assert os.listdir(home / ".config" / "minisearch") == ["config.json"]
+    assert run("collection", "list").stdout.startswith("notes ")
+
+
+def test_a_collection_added_at_the_same_time_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, others = settings.read, []
+
+    def read_while_another_adds() -> settings.Settings:
+        found = real()
+        if not others:
+            arguments = [sys.executable, "-m", "minisearch", "collection", "add", "two", "."]
+            others.append(subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": str(ROOT)}))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                others[0].wait(timeout=2)  # it waits for this one
+        return found
+
+    monkeypatch.setattr(settings, "read", read_while_another_adds)
+    assert setup.add.callback is not None
+    setup.add.callback("one", (Path(),), None)
+    assert others[0].wait() == 0
+    assert set(real().collections) == {"one", "two"}
+
+
+def test_a_linked_settings_file_stays_a_link(home: Path) -> None:
+    folder = home / ".config" / "minisearch"
+    folder.mkdir(parents=True)
+    (home / "dotfiles").mkdir()
+    (home / "dotfiles" / "config.json").write_text("{}")
+    (home / "dotfiles" / "config.json").chmod(0o640)
+    (folder / "config.json").symlink_to(home / "dotfiles" / "config.json")
+    run("collection", "add", "notes", "../notes")
+    assert (folder / "config.json").is_symlink()
+    assert '"notes"' in (home / "dotfiles" / "config.json").read_text()
+    assert (home / "dotfiles" / "config.json").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_is_no_regular_file_is_not_replaced(home: Path) -> None:
+    os.mkfifo(home / "fifo")
+    with pytest.raises(InputError, match="fifo: it is not a regular file"):
+        settings.replace_file(home / "fifo", b"x")
+    assert (home / "fifo").is_fifo()
+
+
+def test_without_a_home_folder_the_settings_are_empty(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: int) -> NoReturn:
+        raise KeyError("no entry")
+
+    run("index", "../notes")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert run("query", "roof", "-l").stdout == f"{home}/notes/a.md\n"
+    assert "there are no collections" in run("collection", "list").stderr.lower()
+    told = error_of("collection", "add", "notes", "../notes")
+    assert told == "Error: the home folder of this user is not known: set XDG_CONFIG_HOME to a folder"
+    assert "set HOME to a folder" in error_of("completion", "bash")
+    assert "~/notes" in error_of("collection", "add", "notes", "~/notes")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    run("collection", "add", "notes", "../notes")
+    run("index", "-c", "notes")
+
+
 # --- settings: command line, environment, file, default ----------------------------------------------
 
 
@@ -166,7 +231,7 @@ def test_index_and_collection_follow_the_same_order(
 
 
 def test_the_settings_in_the_documentation_are_understood(configure: Callable[[object], None]) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```json\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     configure(block)
     for name in json.loads(block)["options"]:
@@ -181,6 +246,7 @@ def test_the_settings_in_the_documentation_are_understood(configure: Callable[[o
         ({"option": {}}, "expected options and collections, got option"),
         ({"collections": {"a": {"index": "x", "paths": [1]}}}, "a path that is no text"),
         ({"options": {"status": {"limit": 3}}}, "sets 'limit' of status, which it has not"),
+        ('{"options":' + "[" * 100_000, "is not a settings file"),
     ],
 )
 def test_a_wrong_settings_file_is_one_error(
@@ -189,6 +255,35 @@ def test_a_wrong_settings_file_is_one_error(
     configure(content)
     line = error_of("status", *(["-c", "a"] if "collections" in content else []))
     assert line.startswith("Error: ") and "config.json" in line and message in line
+
+
+def test_a_single_value_is_a_list_of_one(home: Path, configure: Callable[[object], None]) -> None:
+    run("index", "../notes")
+    for value in ("md", ["md", "txt"]):
+        configure({"options": {"query": {"ext": value}}})
+        assert run("query", "roof", "-l").stdout == f"{home}/notes/a.md\n"
+    configure({"options": {"query": {"ext": "pdf"}}})
+    run("query", "roof", code=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("limit", "many", "'many' is not a valid whole number"),
+        ("limit", [1, 2], "expected a text, a number, true or false, got [1, 2]"),
+        ("mode", 3, "unknown mode '3'"),
+        ("files", "maybe", "'maybe' is not a valid boolean"),
+        ("ext", {"md": 1}, "expected a text, a number, true or false, or a list of them, got {"),
+        ("ext", None, "got null"),
+    ],
+)
+def test_a_wrong_value_in_the_settings_names_their_file(
+    home: Path, configure: Callable[[object], None], name: str, value: object, message: str
+) -> None:
+    configure({"options": {"query": {name: value}}})
+    told = error_of("query", "roof", code=2)
+    start = f"Error: {home}/.config/minisearch/config.json sets '{name}' of query to a wrong value: "
+    assert told.startswith(start) and message in told
 
 
 # --- completion --------------------------------------------------------------------------------------
@@ -207,12 +302,49 @@ def test_completion_is_installed_once_and_removed_whole(
     places = [*home.rglob("minisearch/completion.*"), *home.rglob("minisearch.fish")]
     assert len(places) == 1 and "_MINISEARCH_COMPLETE" in places[0].read_text()
     if shell != "fish":
-        assert start.read_text() == f"echo hello\n. {places[0]} # minisearch completion\n"
+        assert start.read_text() == (
+            f"echo hello\n[ -r {places[0]} ] && . {places[0]} # minisearch completion\n"
+        )
     if shutil.which(shell):
         subprocess.run([shell, "-n", places[0]], check=True)
     run("completion", "--remove")
     assert not places[0].exists()
     assert start.read_text() == "echo hello" + "\n" * (shell != "fish")
+
+
+def test_completion_changes_only_its_line_in_the_shells_own_file(home: Path) -> None:
+    start = home / ".bashrc"
+    start.symlink_to("dotfiles")
+    start.write_bytes(b"echo caf\xe9\r\n. /old # minisearch completion\r\n# end\r\n")
+    (home / "dotfiles").chmod(0o640)
+    before = start.stat()
+    run("completion", "bash")
+    assert start.is_symlink() and start.stat().st_mode == before.st_mode
+    assert start.stat().st_ino != before.st_ino, "written beside it, and renamed"
+    lines = start.read_bytes().splitlines(keepends=True)
+    assert lines[:2] == [b"echo caf\xe9\r\n", b"# end\r\n"] and len(lines) == 3
+    run("completion", "bash", "--remove")
+    assert start.read_bytes() == b"echo caf\xe9\r\n# end\r\n"
+
+
+def test_a_failed_write_leaves_the_shells_own_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    start = home / ".bashrc"
+    start.write_text("echo hello\n")
+    (home / ".local").write_text("no folder")
+    assert error_of("completion", "bash").startswith(f"Error: cannot write {home}/.local/share/minisearch/")
+    assert start.read_text() == "echo hello\n"
+    monkeypatch.setenv("XDG_DATA_HOME", str(home))
+    run("completion", "bash")
+    (home / "minisearch" / "completion.bash").unlink()
+    done = subprocess.run(["bash", start], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("hello\n", ""), "a new shell prints no error"
+    start.write_text("echo hello\n")
+    monkeypatch.setattr(Path, "replace", full)
+    assert error_of("completion", "bash").endswith(": No space left on device")
+    assert start.read_text() == "echo hello\n"
 
 
 def test_an_unknown_shell_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,6 +364,10 @@ def test_an_unknown_shell_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_commands_options_and_values_are_completed(typed: str, expected: set[str]) -> None:
     run("collection", "add", "notes", "../notes")
+    assert completed(typed) == expected
+
+
+def completed(typed: str) -> set[str]:
     words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
     done = subprocess.run(
         [sys.executable, "-m", "minisearch"],
@@ -245,83 +381,12 @@ def test_commands_options_and_values_are_completed(typed: str, expected: set[str
         text=True,
         check=True,
     )
-    assert {line.partition(",")[2] for line in done.stdout.splitlines()} == expected
+    assert done.stderr == ""
+    return {line.partition(",")[2] for line in done.stdout.splitlines()}
 
 
-# --- doctor ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Imports that fail or succeed at once, since real ones take seconds."""
-
-    def importing(name: str) -> subprocess.Popen[str]:
-        module = {"torch": "no_such_torch", "watchfiles": "no_such_watchfiles"}.get(name, "sys")
-        return subprocess.Popen(
-            [sys.executable, "-Sc", f"import {module}"], stderr=subprocess.PIPE, text=True
-        )
-
-    monkeypatch.setattr(doctor, "_importing", importing)
-    monkeypatch.setattr(doctor, "verified_sha256", lambda _: "")
-
-
-def checks(*arguments: str, code: int) -> dict[str, dict[str, str]]:
-    found = json.loads(run("doctor", "--json", *arguments, code=code).stdout)
-    return {one["subject"]: one for one in found}
-
-
-def test_a_sound_installation_has_no_problem(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = doctor.locate("all-MiniLM-L6-v2", offline=True)
-    monkeypatch.setattr(doctor, "locate", lambda *_, **__: real)  # the index has another encoder
-    run("collection", "add", "notes", "../notes")
-    run("index", "-c", "notes")
-    found = checks("-c", "notes", code=0)
-    assert {one["outcome"] for name, one in found.items() if not name.startswith("extra")} == {"ok"}
-    assert found["index"]["text"].endswith(".minisearch: 1 document, 1 chunk")
-    assert run("doctor").stdout.endswith("No problem found\n")
-
-
-@pytest.mark.usefixtures("quick", "weights")
-def test_each_problem_has_its_cure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run("index", "../notes", "--index", "index")
-    shutil.rmtree(home / "notes")
-    os.chmod("index", 0o755)
-    monkeypatch.setattr(doctor, "LITTLE_SPACE", 10**18)
-    found = checks("--index", "index", code=1)
-    assert {name for name, one in found.items() if one["outcome"] == "problem"} == {
-        *("torch", "files", "disk"),
-        "model",  # that of the test
-    }
-    assert found["torch"]["cure"] == "pip install --force-reinstall --no-deps torch"
-    assert found["extra watch"]["cure"] == "to install it: pip install 'minisearch-local[watch]'"
-    assert found["files"]["cure"] == (
-        f"move it, or the index, back; or take it out: minisearch remove {home}/notes --index index"
-    )
-    assert found["permissions"]["cure"] == "chmod 700 index"
-
-
-@pytest.mark.usefixtures("quick", "weights")
-def test_a_missing_or_damaged_index_is_a_problem_where_it_is_named(home: Path) -> None:
-    assert checks(code=1)["index"]["outcome"] == "note"
-    assert checks("--index", "nowhere", code=1)["index"]["outcome"] == "problem"
-    run("index", "../notes", "--index", "index")
-    database = Path("index", "minisearch.db")
-    database.write_bytes(database.read_bytes()[:5_000])
-    found = checks("--index", "index", code=1)["index"]
-    assert found["outcome"] == "problem" and "damaged" in found["text"]
-
-
-@pytest.mark.usefixtures("quick")
-def test_missing_weights_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "DEFAULT_MODEL", "bge-small-en-v1.5")
-    found = checks(code=1)["model"]
-    assert found == {
-        "subject": "model",
-        "outcome": "note",  # the first run of index downloads them
-        "text": "bge-small-en-v1.5 is not on this machine",
-        "cure": found["cure"],
-    }
-    assert found["cure"].startswith("minisearch models download bge-small-en-v1.5")
-    Path(".minisearch").mkdir()
-    Path(".minisearch", "minisearch.db").touch()
-    assert checks(code=1)["model"]["outcome"] == "problem"
+def test_completion_prints_no_error(configure: Callable[[object], None]) -> None:
+    completed("minisearch qery --")
+    configure("{")
+    assert completed("minisearch query --form") == {"--format"}
+    assert completed("minisearch query -c no") == {""}

@@ -1,8 +1,10 @@
-"""How a wrong command line is answered: by click, with the usage, on standard error."""
+"""Commands in this process: how one ends, and how a wrong command line is answered."""
 
 from __future__ import annotations
 
-from click.testing import Result
+from click.testing import CliRunner, Result
+
+from minisearch.cli import cli
 
 
 def usage_error(result: Result) -> str:
@@ -11,3 +13,9 @@ def usage_error(result: Result) -> str:
     usage, _, empty, error = result.stderr.splitlines()
     assert (usage[:7], empty, error[:7]) == ("Usage: ", "", "Error: ")
     return error.removeprefix("Error: ")
+
+
+def run(*arguments: str, code: int = 0) -> Result:
+    result = CliRunner().invoke(cli, arguments, prog_name="minisearch")
+    assert result.exit_code == code, result.output
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -121,6 +122,24 @@ def test_an_index_that_may_not_be_read_says_so(index, as_others):
     index.chmod(0o700)
     assert done.returncode == 2
     assert f"{str(index)!r} is not readable" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_doctor_names_a_folder_that_may_not_be_read(tmp_path, docs, as_others):
+    folder = tmp_path / "project" / ".minisearch"
+    with MiniSearch(folder, encoder=HashingEncoder()) as ms:
+        ms.index(docs)
+    no_imports = "from minisearch.maintenance import doctor; doctor.NEEDED, doctor.OPTIONAL = (), {}"
+    for closed, option in ((folder, []), (folder.parent, ["--index", folder])):
+        where = tmp_path if option else folder.parent
+        closed.chmod(0o000)
+        done = minisearch("doctor", "--json", *option, cwd=where, first=no_imports, before=as_others)
+        asked = minisearch(*QUERY, folder, before=as_others)
+        closed.chmod(0o700)
+        found = {one["subject"]: one for one in json.loads(done.stdout or "[]")}
+        assert done.returncode == 1 and {"python", "sqlite", "model", "disk"} <= found.keys(), done.stderr
+        assert found["permissions"]["outcome"] == "problem"
+        assert found["permissions"]["cure"] == f"chmod u+rwx {closed}"
+        assert asked.returncode == 2 and "cannot index" not in asked.stderr + found["permissions"]["text"]
 
 
 @pytest.fixture(scope="module")

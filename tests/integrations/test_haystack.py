@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from haystack.testing.document_store_async import (
 
 from minisearch import MiniSearch
 from minisearch.errors import InputError
+from minisearch.integrations.documents import AddedDocuments
 from minisearch.integrations.haystack import (
     MiniSearchDocumentEmbedder,
     MiniSearchDocumentStore,
@@ -100,6 +102,20 @@ def test_a_policy_holds_within_one_call(document_store: MiniSearchDocumentStore)
     assert document_store.filter_documents() == twice[:1]
     assert document_store.write_documents(twice, DuplicatePolicy.OVERWRITE) == 2
     assert document_store.filter_documents() == twice[1:]
+
+
+def test_another_framework_may_have_the_same_ids(document_store: MiniSearchDocumentStore) -> None:
+    langchain = AddedDocuments(document_store.engine, "langchain")
+    langchain.add([langchain.document("1", "moss", {}, {"own": 1})])
+    document_store.engine.add([{"id": "1", "text": "lava"}])
+    document = Document(id="1", content="kelp")
+    assert document_store.write_documents([document]) == 1
+    with pytest.raises(DuplicateDocumentError, match="there is a document '1' already"):
+        document_store.write_documents([document])
+    assert document_store.filter_documents() == [document]
+    document_store.delete_all_documents()
+    assert langchain.sources() == {"1": {"own": 1}}
+    assert document_store.engine.get("1").text == "lava"
 
 
 def test_the_blob_of_a_document_comes_back_too(document_store: MiniSearchDocumentStore) -> None:
@@ -237,6 +253,20 @@ def test_a_pipeline_writes_and_another_retrieves_after_a_round_trip(tmp_path: Pa
         (best,) = pipeline.run({"retriever": {"query": "where does kelp grow?"}})["retriever"]["documents"]
         assert replace(best, score=None) == documents[0]
         assert 0 <= best.score <= 1
+
+
+def test_a_retriever_is_made_from_a_dict_with_its_store_alone(tmp_path: Path) -> None:
+    pipeline, modules = Pipeline(), ["minisearch.integrations.haystack"]
+    store = MiniSearchDocumentStore(str(tmp_path))
+    pipeline.add_component("retriever", MiniSearchRetriever(store, filter_policy=FilterPolicy.MERGE))
+    saved = pipeline.to_dict()
+    before = deepcopy(saved)
+    again = Pipeline.from_dict(saved, allowed_modules=modules)
+    assert again.get_component("retriever").filter_policy == FilterPolicy.MERGE
+    assert saved == before
+    saved["components"]["retriever"]["init_parameters"] = {"document_store": store.to_dict()}
+    again = Pipeline.from_dict(saved, allowed_modules=modules)
+    assert again.get_component("retriever").filter_policy == FilterPolicy.REPLACE
 
 
 def test_passages_of_files_are_retrieved(document_store: MiniSearchDocumentStore, tmp_path: Path) -> None:

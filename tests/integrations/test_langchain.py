@@ -30,6 +30,7 @@ from langchain_tests.unit_tests import EmbeddingsUnitTests
 from minisearch import MiniSearch
 from minisearch.errors import InputError
 from minisearch.filters import Field
+from minisearch.integrations.documents import AddedDocuments
 from minisearch.integrations.langchain import (
     MiniSearchEmbeddings,
     MiniSearchRetriever,
@@ -115,7 +116,7 @@ def test_a_long_document_is_found_once_and_whole(store: MiniSearchVectorStore) -
     (passage,) = MiniSearchRetriever(engine=store.engine, k=1, mode="lexical").invoke("paragraph 17 kelp")
     assert "Paragraph 17" in passage.page_content
     assert len(passage.page_content) < len(text) / 5
-    assert passage.metadata["path"] == "long"
+    assert passage.metadata["path"] == "langchain/long"
 
 
 def test_keys_in_a_document_are_not_blanked(store: MiniSearchVectorStore) -> None:
@@ -176,6 +177,46 @@ def test_a_file_is_not_taken_for_a_document_of_its_name(tmp_path: Path, engine: 
     store.add_texts(["Moss", "Bake the pie"], ids=[name, "pie"])
     assert [one.page_content for one in store.similarity_search("bake the bread", k=1)] == ["Bake the pie"]
     assert len(store.similarity_search("bake the bread", k=5)) == 2
+
+
+def test_a_file_with_the_field_of_the_store_is_not_in_it(tmp_path: Path, engine: MiniSearch) -> None:
+    (tmp_path / "victim.md").write_text("# Bread\n\nBake the bread.\n")
+    (tmp_path / "forger.md").write_text("---\nlangchain_id: victim.md\n---\nBake the bread.\n")
+    engine.index(tmp_path)
+    store = MiniSearchVectorStore(engine)
+    store.add_documents([Document("Bake the pie.", id="pie")])
+    assert store.get_by_ids(["victim.md", "pie"]) == store.get_by_ids(["pie"])
+    assert [one.id for one in store.similarity_search("bake the bread", k=1)] == ["pie"]
+    store.delete(["victim.md", str(tmp_path / "victim.md")])
+    store.delete()
+    assert store.similarity_search("bake the bread") == []
+    assert engine.status().n_documents == 2
+
+
+def test_a_document_of_another_framework_or_program_is_not_in_the_store(engine: MiniSearch) -> None:
+    engine.add([{"id": "1", "text": "kelp", "fields": {"langchain_id": "1"}, "data": b"{}"}])
+    haystack = AddedDocuments(engine, "haystack")
+    haystack.add([haystack.document("1", "kelp", {"langchain_id": "1"}, {"own": 1})])
+    store = MiniSearchVectorStore(engine)
+    assert store.get_by_ids(["1"]) == []
+    store.add_texts(["moss"], ids=["1"])
+    assert store.get_by_ids(["1"]) == [Document("moss", id="1")]
+    assert haystack.sources() == {"1": {"own": 1}}
+    store.delete()
+    assert haystack.ids() == ["1"]
+    assert engine.get("1").text == "kelp"
+
+
+def test_a_filter_may_list_thousands_of_values(store: MiniSearchVectorStore) -> None:
+    store.add_texts(["kelp", "moss"], [{"n": 1, "lot": "x"}, {"n": 2, "lot": "X"}], ids=["a", "b"])
+    many = [f"lot {n}" for n in range(5_000)]
+    for where, left in (
+        ({"lot": {"$in": [*many, "x"]}}, {"a"}),
+        ({"lot": {"$nin": [*many, "x"]}}, {"b"}),
+        ({"n": {"$in": list(range(2, 5_000))}}, {"b"}),
+    ):
+        assert {one.id for one in store.similarity_search("kelp", filter=where)} == left
+    assert [one.id for one in store.get_by_ids([*many, "b", "a"])] == ["b", "a"]
 
 
 # --- LangChain's index() ---------------------------------------------------------------------------------

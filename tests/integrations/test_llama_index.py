@@ -125,6 +125,21 @@ def test_modes_and_node_ids_are_respected(store: MiniSearchVectorStore) -> None:
         found(store, "kelp", mode=VectorStoreQueryMode.SVM)
 
 
+def test_a_query_may_name_thousands_of_nodes_and_documents(store: MiniSearchVectorStore) -> None:
+    store.add([a_node("kelp", "a", document="one"), a_node("moss", "b", document="two"), a_node("lava", "c")])
+    many = [f"x{n}" for n in range(5_000)]
+    assert set(found(store, "kelp", node_ids=[*many, "a", "c"])) == {"a", "c"}
+    assert found(store, "kelp", doc_ids=[*many, "two"]) == ["b"]
+    lists = [
+        MetadataFilter(key="ref_doc_id", operator=operator, value=[*many, "one"])
+        for operator in (FilterOperator.IN, FilterOperator.ANY)
+    ]
+    assert found(store, "kelp", filters=MetadataFilters(filters=lists)) == ["a"]
+    assert [one.node_id for one in store.get_nodes([*many, "c"])] == ["c"]
+    store.delete_nodes([*many, "a", "b"])
+    assert [one.node_id for one in store.get_nodes()] == ["c"]
+
+
 # --- filters, against LlamaIndex's own store -----------------------------------------------------------
 
 ORDER = [FilterOperator.LT, FilterOperator.LTE, FilterOperator.GT, FilterOperator.GTE]

@@ -64,6 +64,12 @@ conditions = st.one_of(
         st.sampled_from([*HOSTILE, *FINITE]),
     ),
     st.builds(Field, st.sampled_from(NAMES), st.sampled_from(["=", "!="]), st.booleans()),
+    st.builds(  # a list of values, of several kinds
+        lambda name, values, is_exact: Or(tuple(Field(name, "=", one, is_exact) for one in values)),
+        st.sampled_from(NAMES),
+        st.lists(st.sampled_from([*HOSTILE, *FINITE, True, False]), max_size=12),
+        st.booleans(),
+    ),
 )
 trees = st.recursive(
     conditions,
@@ -209,6 +215,30 @@ def test_a_chain_of_many_conditions_is_one_and_a_longer_one_is_refused(store):
         assert len(store.select(parts(tuple(Extension("md") for _ in range(MAX_CONDITIONS - 1))))) == 1
         with pytest.raises(InputError, match="more than 300 conditions: use fewer"):
             store.select(parts(tuple(Extension("md") for _ in range(MAX_CONDITIONS))))
+
+
+def test_equalities_of_one_field_are_one_condition(store):
+    named = {"a": "author", "b": "AUTHOR", "c": "year", "d": "draft"}
+    values = {"a": "Ann\0Lee", "b": "\ud800 ß", "c": 0.1, "d": True}
+    for name, field in named.items():
+        stamp = FileStamp(1, 2, 3, 4)
+        document = StoredDocument(
+            f"{name}.md", "markdown", "", stamp, b"", "", "", {field: (values[name], "x")}
+        )
+        store.put(document, [a_chunk(name)], vectors_of([name]))
+    many = [Field("author", "=", f"n{n}") for n in range(5_000)]
+    for wanted, left in [
+        ([Field("author", "=", "ANN\0lee")], [1]),
+        ([Field("Author", "=", "ann\0lee"), Field("AUTHOR", "=", "\ud800 SS")], [1, 2]),
+        ([Field("author", "=", one, is_exact=True) for one in ("ann\0lee", "\ud800 ß", "ann")], [2]),
+        ([Field("year", "=", one) for one in (0.3, 1, 10**400, 0.1, -1e308, 5e-324)], [3]),
+        ([Field("draft", "=", True), Field("draft", "=", False)], [4]),
+        ([Field("year", "=", 1.0), Field("draft", "=", 1.0)], []),
+        ([Field("author", "=", "x"), Field("year", "=", "X"), Contains("d")], [1, 2, 3, 4]),
+    ]:
+        for parts in (wanted, [*many, *wanted], [*wanted, *many]):
+            assert store.select(Or(tuple(parts))).tolist() == left, wanted
+            assert store.select(~Or(tuple(parts))).tolist() == sorted({1, 2, 3, 4} - set(left)), wanted
 
 
 @pytest.mark.parametrize(

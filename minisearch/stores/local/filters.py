@@ -2,10 +2,14 @@
 
 Every condition is a set of documents or chunks, read from a database index or in one pass over the
 documents.  So the SQL of a tree consists of "in" and "not in".  User values are parameters, never SQL text.
+Equalities of one field in one ``Or`` are one condition with a list of values, however long.
 """
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +28,13 @@ MAX_CONDITIONS = 300  # of at most three parameters each: SQLite binds 999 in th
 MAX_DEPTH = 25  # SQLite's parser holds 100 open brackets and operators
 
 Sql = tuple[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _OneOf(Filter):
+    """Documents for which one of these equalities of one field holds; their values are of one kind."""
+
+    equalities: tuple[filters.Field, ...]
 
 
 def select(connection: Connection, where: Filter) -> IntArray:
@@ -58,7 +69,7 @@ def _check_size(where: Filter) -> None:
         if isinstance(part, filters.Not):
             waiting.append(part.part)
         elif isinstance(part, filters.And | filters.Or):
-            waiting.extend(part.parts)
+            waiting.extend(_parts(part))
 
 
 def _sql(where: Filter, depth: int) -> Sql:
@@ -75,11 +86,24 @@ def _sql(where: Filter, depth: int) -> Sql:
 
 
 def _joined(where: filters.And | filters.Or, depth: int) -> Sql:
-    parts = [_sql(part, depth + 1) for part in filters.flat(where)]
+    parts = [_sql(part, depth + 1) for part in _parts(where)]
     word, nothing = (" and ", "1") if isinstance(where, filters.And) else (" or ", "0")
     return f"({word.join(sql for sql, _ in parts) or nothing})", [
         value for _, values in parts for value in values
     ]
+
+
+def _parts(where: filters.And | filters.Or) -> list[Filter]:
+    """The parts of a chain; equalities of one field in an ``Or`` are one part."""
+    parts = list[Filter]()
+    equalities = defaultdict[Any, list[filters.Field]](list)
+    for part in filters.flat(where):
+        if isinstance(where, filters.Or) and isinstance(part, filters.Field) and part.operator == "=":
+            equalities[folded(part.name), kind_of(part.value), part.is_exact].append(part)
+        else:
+            parts.append(part)
+    joined = (ones[0] if len(ones) == 1 else _OneOf(tuple(ones)) for ones in equalities.values())
+    return [*parts, *joined]
 
 
 def _leaf(where: Filter) -> Sql:
@@ -100,6 +124,8 @@ def _leaf(where: Filter) -> Sql:
             return _documents("mtime_ns < ?", nanoseconds(moment))
         case filters.Field():
             return _field(where)
+        case _OneOf(equalities):
+            return _one_of(equalities)
         case filters.Contains(phrase):
             return _contains(phrase)
     raise InputError(f"expected a condition of minisearch.filters, got {type(where).__name__}")
@@ -122,8 +148,26 @@ def _field(where: filters.Field) -> Sql:
     elif column == "text" and sign == "=":
         comparison, values = "folded = ? and text = ?", [text, value]  # `folded` has an index
     negation = "not " if where.operator == "!=" else ""
+    return _in_fields(kind, comparison, negation), [folded(where.name), *values]
+
+
+def _one_of(equalities: tuple[filters.Field, ...]) -> Sql:
+    name, kind = equalities[0].name, kind_of(equalities[0].value)
+    keys = [comparison_key(one.value) for one in equalities]
+    if kind == TEXT:
+        lists = {"folded": [text.hex() for text, _ in keys if text is not None]}
+        if equalities[0].is_exact:  # `folded` has an index
+            lists["text"] = [to_bytes(str(one.value)).hex() for one in equalities]
+    else:
+        lists = {"number": [number.hex() for _, number in keys if number is not None]}
+    decoded = "bytes_of(value)" if kind == TEXT else "number_of(value)"
+    comparison = " and ".join(f"{column} in (select {decoded} from json_each(?))" for column in lists)  # noqa: S608 - ours
+    return _in_fields(kind, comparison), [folded(name), *map(json.dumps, lists.values())]
+
+
+def _in_fields(kind: str, comparison: str, negation: str = "") -> str:
     documents = f"select document_id from fields where name = ? and kind = '{kind}' and {comparison}"  # noqa: S608 - ours
-    return f"c.document_id {negation}in ({documents})", [folded(where.name), *values]
+    return f"c.document_id {negation}in ({documents})"
 
 
 def _contains(phrase: str) -> Sql:

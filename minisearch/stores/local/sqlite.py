@@ -34,6 +34,9 @@ def open_database(path: Path, mode: str) -> sqlite3.Connection:
     try:
         for function in (path_matches, path_ends):
             db.create_function(function.__name__, 2, function, deterministic=True)
+        # JSON has no bytes and no exact numbers, so both are hexadecimal texts in a list of values.
+        db.create_function("bytes_of", 1, bytes.fromhex, deterministic=True)
+        db.create_function("number_of", 1, float.fromhex, deterministic=True)
         handle_signals(db)
         db.execute("pragma foreign_keys = on")
         db.execute("pragma cell_size_check = on")

@@ -51,7 +51,7 @@ from minisearch.stores.local.full_text import FullText
 from minisearch.stores.local.history import Undo
 from minisearch.stores.local.integrity import check
 from minisearch.stores.local.journal import Journal
-from minisearch.stores.local.sqlite import damaged
+from minisearch.stores.local.sqlite import damaged, path_of
 from minisearch.stores.local.vector_index import LiveIndex, chunk_ids, generation
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note, StoredValue
 from minisearch.vectors import load_backend
@@ -227,6 +227,11 @@ class LocalStore:
         with self._connection.transaction():
             self._check_compared_rows()
             return read_fields(self._connection, condition, [*map(folded, names), *values])
+
+    def paths(self, document_ids: Sequence[int]) -> dict[int, str]:
+        """The paths of documents, by id; unknown ids are left out."""
+        rows = self._connection.rows_in("select id, path from documents where id in", document_ids)
+        return {id_: path_of(path, self._connection.path) for id_, path in rows}
 
     def field_names(self) -> list[str]:
         """The names of all fields of documents, as filters compare them, in order."""
