@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +50,7 @@ MAYBE_EXACT_TOKEN = re.compile(r"[^\W\d_]*[a-z][A-Z]\w*|(?=.*\d)[^\W\d_]\w*(?:-\
 MAX_OTHER_WORDS = 1
 MAX_WORDS_WITH_NAME = 6  # of a query in which a rare capitalised word may be a name
 NAME_SHARE = 0.1
+MAX_WORDS_TOGETHER = 3  # of a text that is found by passages with all its words
 SURROUNDING_SIGNS = ".,;:!?()[]{}<>'\"`“”‘’«»"
 NUMBER = re.compile(r"(?<![\w.,-])\d{3,}(?![\w.,-]\w)(?!\w)")
 MAX_EXACT, MAX_TOKEN_CHARACTERS = 4, 100
@@ -83,14 +84,16 @@ def _exact_terms(text: str, *, is_strict: bool) -> list[Term]:
 
 
 def _rare_names(text: str) -> list[Term]:
-    """A text's only word, or the capitalised words within it: a model splits rare names into pieces."""
+    """A text's only word, or its numbers and the capitalised words within it: a model splits rare names."""
     words = content_words(text)
     if len(words) == 1:
         return [Term((words[0],))] if CJK_RUN.search(words[0]) is None else []
-    if len(words) > MAX_WORDS_WITH_NAME:
-        return []
-    inner = normalised_words(text)[1:]
-    return [Term((word,)) for word in words if word in inner and word[0].isupper() and word[1:].islower()]
+    found = [Term((number,)) for number in NUMBER.findall(text)][:MAX_EXACT]
+    if len(words) <= MAX_WORDS_WITH_NAME:
+        inner = normalised_words(text)[1:]
+        names = [word for word in words if word in inner and word[0].isupper() and word[1:].islower()]
+        found += [Term((name,)) for name in names]
+    return found
 
 
 def lacks_exact_token(text: str, snapshot: Snapshot) -> bool:
@@ -106,7 +109,8 @@ def exact_hits(
 
     The scores are shares of the tokens, weighted by their idf: 1 for a chunk with all of them, and for those
     of a file whose name is the text.  Rare words that may be names count in their place if there are none,
-    with `NAME_SHARE` of the score: they come first too, but are less of an answer.
+    and so do all words of a short text together, with `NAME_SHARE` of the score: they come first too, but are
+    less of an answer.
     """
     in_files = _ids_in_files(text, snapshot, where, exclude)
     if len(in_files):
@@ -120,16 +124,41 @@ def exact_hits(
         for term, count in zip(terms, snapshot.term_counts(terms), strict=True)
         if 0 < count <= limit
     }
+
+    def ids_with(term: Term) -> list[int]:
+        query = LexicalQuery(text, (TermGroup((term,)),), (1.0, 1.0, 1.0), 1.0, 1.0)
+        found: list[int] = snapshot.lexical(query, n_chunks, where=where, exclude=exclude).ids.tolist()
+        return found
+
     scores: dict[int, float] = {}
     total = sum(rare.values()) / (1.0 if tokens else NAME_SHARE)
     for term, idf in rare.items():
-        query = LexicalQuery(text, (TermGroup((term,)),), (1.0, 1.0, 1.0), 1.0, 1.0)
-        for id_ in snapshot.lexical(query, n_chunks, where=where, exclude=exclude).ids.tolist():
+        for id_ in ids_with(term):
             scores[id_] = scores.get(id_, 0.0) + idf / total
+    if not tokens:
+        with_all = _with_all_words(text, ids_with)
+        if len(with_all) <= limit:
+            scores |= dict.fromkeys(with_all, NAME_SHARE)
     if not scores:
         return None
     ids = np.array(sorted(scores), np.int64)
     return Hits(ids, np.array([scores[id_] for id_ in ids.tolist()], np.float32))
+
+
+def _with_all_words(text: str, ids_with: Callable[[Term], list[int]]) -> set[int]:
+    """The chunks with the two or three words of a short text, side by side if there are such; else none.
+
+    In a text with stop words, a sentence, they must be side by side.
+    """
+    words, every = content_words(text), normalised_words(text)
+    if not 2 <= len(words) <= MAX_WORDS_TOGETHER or CJK_RUN.search(text):
+        return set()
+    with_all = set.intersection(*(set(ids_with(Term((word,)))) for word in words))
+    if with_all and f" {' '.join(words)} " in f" {' '.join(every)} ":
+        side_by_side = with_all & set(ids_with(Term(tuple(words))))
+    else:
+        side_by_side = set()
+    return side_by_side or (with_all if len(words) == len(every) else set())
 
 
 def _ids_in_files(text: str, snapshot: Snapshot, where: Where | None, exclude: IntArray | None) -> IntArray:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from minisearch.filters import Path
 from minisearch.results import Trace
 from minisearch.search.ranking import Ranking, fuse, lexical_query, reranked
-from minisearch.search.words import EXACT_TOKEN, exact_hits, with_names_first
+from minisearch.search.words import EXACT_TOKEN, NAME_SHARE, exact_hits, with_names_first
 from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument
 from minisearch.types import Chunk
 from tests.stores.memory_store import MemoryStore
@@ -205,6 +205,40 @@ def test_a_query_that_is_the_name_of_a_file_finds_its_passages(text: str, expect
     assert found == expected
     only = exact_hits("timer2.py", store, where=Path("src/**"))
     assert only is not None and only.scores.tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("gate code", [1]),  # side by side
+        ("what is the gate code", [1]),
+        ("code gate", [0, 1]),  # all words, in a text without any other
+        ("what code does the gate have", None),
+        ("gate code fence", None),
+        ("status 451", [3]),
+        ("which error has the status 451", [3]),
+    ],
+)
+def test_the_words_of_a_short_text_together_and_rare_numbers_come_first(
+    text: str, expected: list[int] | None
+) -> None:
+    store = MemoryStore()
+    texts = [
+        "The code of the gate.",
+        "A new gate code.",
+        "The gate is green.",
+        "Status 451 is legal.",
+        "A code.",
+    ]
+    texts += [f"Status of item {letter}" for letter in "abcdefgh"]
+    for n, one in enumerate(texts):
+        row = StoredDocument(f"{n}.md", "markdown", "", STAMP, b"", "")
+        vectors = np.eye(len(texts), dtype=np.float32)[n : n + 1]
+        store.put(row, [Chunk(0, len(one), one, 0, len(one), 1, 1, "", 9)], vectors)
+    hits = exact_hits(text, store)
+    found = hits and [int(chunk.path[:-3]) for chunk in store.chunks(hits.ids.tolist()).values()]
+    assert found == expected
+    assert hits is None or max(hits.scores) <= NAME_SHARE + 1e-6
 
 
 def test_a_document_named_as_the_query_comes_first() -> None:
