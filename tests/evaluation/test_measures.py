@@ -103,7 +103,7 @@ def test_without_ir_measures_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) 
         return original(name, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InputError, match=r"pip install 'minisearch\[eval\]'"):
+    with pytest.raises(InputError, match=r"pip install 'minisearch-local\[eval\]'"):
         scores_by_query({}, {})
 
 

@@ -46,5 +46,5 @@ def test_without_matplotlib_the_cure_is_named(
         return original(name, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InputError, match=r"pip install 'minisearch\[eval\]'"):
+    with pytest.raises(InputError, match=r"pip install 'minisearch-local\[eval\]'"):
         plot_evaluations(evaluations, tmp_path / "a.png", title="")

@@ -198,7 +198,7 @@ def test_another_process_finds_what_is_stored_while_the_run_goes_on(docs: Path, 
         if done.n_files_indexed == 6 and not found:
             for number in (0, 5, 6, 11):
                 answered = minisearch("query", f"w{number}x1", "--mode=lexical", "--json", "--index", index)
-                assert answered.returncode == 0, answered.stderr
+                assert answered.returncode in {0, 1}, answered.stderr  # 1 without results
                 found.append([Path(json.loads(line)["path"]).stem for line in answered.stdout.splitlines()])
 
     with MiniSearch.open(index=index, encoder=HashingEncoder()) as ms:
