@@ -192,7 +192,7 @@ def doctor(index: IndexChoice, as_json: bool) -> None:
 
 def _check_lines(checks: list[Check]) -> Iterator[str]:
     for one in checks:
-        yield one_line(f"{one.outcome:<9}{one.subject:<14}{one.text}")
+        yield one_line(f"{one.outcome:<9}{one.subject:<18}{one.text}")
         if one.cure:
             yield one_line(f"{'':<23}{one.cure}")
     n_problems = sum(one.outcome == "problem" for one in checks)
