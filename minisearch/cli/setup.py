@@ -194,6 +194,6 @@ def _check_lines(checks: list[Check]) -> Iterator[str]:
     for one in checks:
         yield one_line(f"{one.outcome:<9}{one.subject:<18}{one.text}")
         if one.cure:
-            yield one_line(f"{'':<23}{one.cure}")
+            yield one_line(f"{'':<27}{one.cure}")
     n_problems = sum(one.outcome == "problem" for one in checks)
     yield f"{count(n_problems, 'problem')} found" if n_problems else "No problem found"

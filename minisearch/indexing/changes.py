@@ -190,19 +190,7 @@ class Reader:
             if isinstance(error, CutShort):
                 reason, skip = self._cut_short(path, reason, skip)
             return SkippedFile(path, reason, stored is not None, skip)
-        row = StoredDocument(
-            path=path,
-            format=document.format,
-            title=document.title,
-            stamp=stamp,
-            sha256=sha256,
-            ingest=ingest,
-            language=document.language,
-            fields=document.fields,
-            n_characters=len(document.text),
-            keeps_secrets=file.keeps_secrets,
-        )
-        return ReadDocument(row, document)
+        return read_document(path, document, file, stamp=stamp, sha256=sha256, ingest=ingest)
 
     def _ingest_of(self, file: FoundFile) -> str:
         """The fingerprint of the settings for this file, and of how a file of its name is read."""
@@ -236,6 +224,25 @@ class Reader:
             return SkippedFile(path, reason, is_outdated=True)
         kept = "; its earlier text is kept" if stored is not None else ""
         return SkippedFile(path, reason + kept, is_outdated=False)
+
+
+def read_document(
+    path: str, document: Document, file: FoundFile, *, stamp: FileStamp, sha256: bytes, ingest: str
+) -> ReadDocument:
+    """A document with the record that the store keeps of it."""
+    row = StoredDocument(
+        path=path,
+        format=document.format,
+        title=document.title,
+        stamp=stamp,
+        sha256=sha256,
+        ingest=ingest,
+        language=document.language,
+        fields=document.fields,
+        n_characters=len(document.text),
+        keeps_secrets=file.keeps_secrets,
+    )
+    return ReadDocument(row, document)
 
 
 class _Screened(IngestError):

@@ -21,6 +21,7 @@ from minisearch.indexing.changes import (
     ReadDocument,
     SkippedFile,
     Unchanged,
+    read_document,
 )
 from minisearch.manifest import fingerprint
 from minisearch.parsers import parse_text
@@ -97,19 +98,8 @@ class MemorySource:
                 reason = "screened: there is nothing but secrets in it (keep_secrets=True takes it)"
                 return SkippedFile(key, reason, is_outdated=stored is not None)
         now_ns = time.time_ns()
-        row = StoredDocument(
-            path=key,
-            format=document.format,
-            title=document.title,
-            stamp=FileStamp(file.size, now_ns, now_ns, now_ns),  # when it was added or changed
-            sha256=sha256,
-            ingest=ingest,
-            language=document.language,
-            fields=document.fields,
-            n_characters=len(document.text),
-            keeps_secrets=file.keeps_secrets,
-        )
-        return ReadDocument(row, document)
+        stamp = FileStamp(file.size, now_ns, now_ns, now_ns)  # when it was added or changed
+        return read_document(key, document, file, stamp=stamp, sha256=sha256, ingest=ingest)
 
 
 def parsed(key: str, given: TextDocument) -> Document:

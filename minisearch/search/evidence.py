@@ -43,9 +43,8 @@ WEIGHTS = {
 TABLE = np.array([*WEIGHTS.values()])
 
 # A mark has at most four sentences in a row, 400 characters and 0.8 of its passage, unless it is one
-# sentence, and each further hundred characters must add 0.08 to the probability that it answers.  Of 616
-# pairs (`scripts/evidence.py`) it is then right in .804, with 176 characters in the median; a cost of 0.08
-# marks more for little gain.
+# sentence, and each further hundred characters must add 0.04 to the probability that it answers.  Of 616
+# pairs (`scripts/evidence.py`) it is then right in .804, with 176 characters in the median.
 MAX_SENTENCES = 4
 MAX_MARK_CHARACTERS = 400
 MAX_MARK_SHARE = 0.8

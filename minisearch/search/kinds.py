@@ -72,8 +72,8 @@ def _lines(text: str) -> list[str]:
 
 # --- tests -------------------------------------------------------------------------------------------------
 
-# Source code in a folder of tests, or with the name of a test.  Of an absolute path, that of a file that is
-# not below the folder of the index, only the last folder counts: those above its project say nothing.
+# Source code in a folder of tests, or with the name of a test.  A file outside the folder of the index has an
+# absolute path: only its last folder counts, since those above its project say nothing.
 N_PARTS_OF_ABSOLUTE = 2
 TEST_FILE = re.compile(
     r"""(?: (?:^|/)(?:tests?|__tests__)/(?:.*/)?[^/]+ | (?:^|/)(?:test_[^/]*|conftest)

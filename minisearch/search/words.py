@@ -196,7 +196,7 @@ def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
     such as a function, has the name of its heading.  If more than `MAX_NAMED` documents have the name, the
     order stays.
     """
-    wanted = _plain(text)
+    wanted = _normalised_name(text)
     first: dict[int, int] = {}  # by document with the name, the position of its best candidate
     seen: set[int] = set()
     for n, id_ in enumerate(ranking.ids.tolist() if wanted else []):
@@ -221,10 +221,10 @@ def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
 
 def _has_name(text: str, wanted: str) -> bool:
     # A text of quite another length need not be normalised.
-    return len(wanted) <= 2 * len(text) <= 4 * len(wanted) + 20 and _plain(text) == wanted
+    return len(wanted) <= 2 * len(text) <= 4 * len(wanted) + 20 and _normalised_name(text) == wanted
 
 
-def _plain(text: str) -> str:
+def _normalised_name(text: str) -> str:
     return " ".join(normalised_words(text)).casefold()
 
 
