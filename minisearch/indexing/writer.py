@@ -53,7 +53,7 @@ from minisearch.stores import check_backend, open_store, open_to_write
 from minisearch.stores.base import StoredDocument
 from minisearch.stores.local import LocalStore
 from minisearch.threads import Turn
-from minisearch.types import Encoder, IngestReport, Note, OnProgress, Skipped, TextDocuments
+from minisearch.types import Encoder, IngestReport, Note, OnProgress, RunOutcome, Skipped, TextDocuments
 
 MakeSource = Callable[[Mapping[str, StoredDocument], DocumentSplitter], DocumentSource]
 
@@ -283,7 +283,7 @@ class IndexWriter:
         """Record the start and the end of a run, also when it fails."""
         run_id = store.journal.start_run(list(map(self._location.key_of, plan.roots)))
         store.begin_change(run_id)
-        outcome = "failed"
+        outcome: RunOutcome = "failed"
         try:
             yield
             outcome = "complete"

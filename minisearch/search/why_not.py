@@ -22,9 +22,6 @@ from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import passages_at
 from minisearch.stores.local import LocalStore
 
-ROLLED_BACK = "rolled back"
-FINISHED = {"complete", ROLLED_BACK}  # outcomes of a run that has seen all its files
-
 Verdict = Literal[
     "not indexed", "filtered", "no match", "outranked", "fused away", "reranked", "varied", "found"
 ]
@@ -115,15 +112,14 @@ def _not_indexed(store: LocalStore, location: IndexLocation, key: str, given: st
     if Path(location.absolute(key)).is_dir():
         return "it is a folder: expected a file"
     last = store.journal.last_run()
-    outcome = last.outcome if last else "never"
     last_roots = {location.absolute(root) for root in last.roots} if last else set()
-    if outcome not in FINISHED and is_below(location.absolute(key), last_roots):
+    if last and not last.is_finished and is_below(location.absolute(key), last_roots):
         return "the last run ended before it reached the file: run minisearch index again"
     roots = Manifest.read(store, location.folder).root_paths(location)
     if is_below(location.absolute(key), last_roots.union(roots)):
         since = (
             "was not yet in the index that the rollback restored"
-            if outcome == ROLLED_BACK
+            if last and last.outcome == "rolled back"
             else "is newer than the last run"
         )
         return f"it {since}: run minisearch index again"
