@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from minisearch.cli.passage import INDENT, LONGEST_QUERY, PASSAGE_LINES, passage
 from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, printable, width, wrap
+from minisearch.formats import format_of
 from minisearch.results import place_name
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def place(hit: SearchResult, terminal: Terminal) -> str:
 
 def page_to_open(path: str, page: int | None) -> int | None:
     """The page at which a viewer can open the file."""
-    return page if PurePath(path).suffix.lower() == ".pdf" else None
+    return page if format_of(path).name == "pdf" else None
 
 
 def _also(hit: SearchResult, terminal: Terminal) -> Iterator[str]:
