@@ -20,6 +20,10 @@ from typing import Any, Generic, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# Threads that search one index at the same time.  Each has a connection, with its own copy of the vectors
+# that were added since the vector index was built.
+N_AT_ONCE = max(2, min(8, os.cpu_count() or 1))
+
 FORK_WAIT_S = 10.0  # a fork does not wait longer for a block to end
 
 _renewals: list[tuple[weakref.ref[Any], Callable[[Any], None]]] = []

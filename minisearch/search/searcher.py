@@ -34,7 +34,7 @@ from minisearch.stores import open_store
 from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
 from minisearch.text import storable
-from minisearch.threads import Pool
+from minisearch.threads import N_AT_ONCE, Pool
 from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord, StoredValue
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Each connection keeps its own copy of what was added since the base of the vector index was built.
-MAX_READERS = max(2, min(8, os.cpu_count() or 1))
 MAX_UNKNOWN = 0.5  # of a query's tokens: a model that knows fewer finds all texts in the same script alike
 
 
@@ -57,7 +55,7 @@ class Searcher:
         self.location = location
         self._encoders = encoders
         self._rerankers = rerankers
-        self._stores = Pool(MAX_READERS, self._current_store, LocalStore.close)
+        self._stores = Pool(N_AT_ONCE, self._current_store, LocalStore.close)
 
     def of_a_new_process(self) -> Searcher:
         """Another searcher of the index, which finds exactly what a new process would, under stored names."""

@@ -29,8 +29,8 @@ from starlette.types import ASGIApp
 import minisearch
 from minisearch.engine import MiniSearch
 from minisearch.errors import IndexBusy, InputError, MinisearchError, short
-from minisearch.search.searcher import MAX_READERS
 from minisearch.server.guard import TOO_LARGE, BodyTooLarge, Guard, Json, failure
+from minisearch.threads import N_AT_ONCE
 from minisearch.types import IndexProgress
 
 logger = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ class _Server:
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._run: asyncio.Future[None] | None = None
         self._is_over = False
-        self._limiter = CapacityLimiter(MAX_READERS)
+        self._limiter = CapacityLimiter(N_AT_ONCE)
 
     @asynccontextmanager
     async def lifespan(self, _app: Starlette | None) -> AsyncIterator[None]:
