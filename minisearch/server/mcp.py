@@ -86,7 +86,7 @@ class Status(TypedDict):
 
 
 def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN401 - those of MCPServer
-    """The MCP server of an index; calls of its tools take turns."""
+    """The MCP server of an index; its tools only read."""
     server = MCPServer(
         "minisearch",
         instructions=INSTRUCTIONS,
