@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 
 Mode = Literal["hybrid", "dense", "lexical"]
 By = Literal["passage", "document", "chunk"]
+FileState = Literal["unchanged", "changed", "deleted"]
 
 MAX_LISTED = 3
 MODES: tuple[Mode, ...] = get_args(Mode)
 BYS: tuple[By, ...] = get_args(By)
+# The states of a file that a reader has to know.
+OUTDATED: dict[FileState | None, str] = {
+    "changed": "changed since it was indexed",
+    "deleted": "no longer exists",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +289,8 @@ class SearchResult:
     ``trace`` has all of them.  ``relevance``, from 0 to 1, says how sure the result is (see
     `search.confidence`), None for similar passages and where no baseline was measured.  Neither rises from
     one result to the next.  ``merged`` are the places of near copies and neighbours, and by document those of
-    its other passages.
+    its other passages.  ``file_state`` says whether the file still has the size and time of change with which
+    it was indexed; None for a document from memory, and for a file that the index may not open.
     """
 
     rank: int
@@ -301,6 +308,7 @@ class SearchResult:
     evidence: Evidence | None = None
     trace: Trace = Trace()
     merged: tuple[Place, ...] = ()
+    file_state: FileState | None = None
 
     def __repr__(self) -> str:
         relevance = "" if self.relevance is None else f", relevance={self.relevance:.2f}"

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from minisearch.filters import Filter
+from minisearch.results import FileState
 from minisearch.types import (
     Chunk,
     FloatArray,
@@ -328,6 +329,12 @@ class Snapshot(Protocol):
 
     def passages(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in order; none if there is no such document."""
+
+    def file_states(self, document_ids: Collection[int]) -> Mapping[int, FileState]:
+        """Whether the files of these documents are as they were indexed, by id.
+
+        Documents from memory are left out, and files that the index may not open.
+        """
 
 
 class VectorCache(Protocol):

@@ -13,7 +13,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import chain
@@ -25,6 +25,7 @@ from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter, Value
 from minisearch.globs import glob
+from minisearch.results import FileState
 from minisearch.stores.base import (
     FileStamp,
     LexicalQuery,
@@ -285,6 +286,10 @@ class MemoryStore:
     def passages(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in order; none if there is no such document."""
         return [one.chunk for one in self._entries.values() if one.chunk.path == path]
+
+    def file_states(self, document_ids: Collection[int]) -> dict[int, FileState]:
+        """It knows no files."""
+        return {}
 
     def sample_ids(self, n: int) -> IntArray:
         """About n ids of chunks, evenly spread; the same ones at every call."""
