@@ -35,7 +35,7 @@ from minisearch.cli.query_options import (
     exists,
     why_nothing,
 )
-from minisearch.cli.terminal import Terminal, as_json_line, count, one_line, printable
+from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable
 from minisearch.errors import (
     IndexBusy,
     IndexNotWritable,
@@ -46,6 +46,7 @@ from minisearch.errors import (
 )
 from minisearch.paths import IndexLocation
 from minisearch.results import BYS, MODES, SearchOptions, SearchResults, path_and_line
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
