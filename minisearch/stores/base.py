@@ -256,6 +256,9 @@ class Snapshot(Protocol):
     def passages(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in order; none if there is no such document."""
 
+    def field_names(self) -> list[str]:
+        """The names of all fields of documents, `folded` as filters compare them, in order."""
+
 
 class Store(Protocol):
     """An index in storage.  Every method may raise StoreError."""

@@ -148,6 +148,11 @@ class MemoryStore:
         """The chunks of the document at a path, in order; none if there is no such document."""
         return [one.chunk for one in self._entries.values() if one.chunk.path == path]
 
+    def field_names(self) -> list[str]:
+        """The names of all fields of documents, folded, in order."""
+        names = {folded(name) for one in self._documents.values() for name in one.fields}
+        return [name.decode("utf-8", "surrogatepass") for name in sorted(names)]
+
     def sample_ids(self, n: int) -> IntArray:
         """About n ids of chunks, evenly spread; the same ones at every call."""
         ids = np.array([*self._entries], np.int64)
