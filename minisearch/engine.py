@@ -57,8 +57,8 @@ class MiniSearch:
 
     Paths in results are relative to the current folder, or absolute if the index folder was given as an
     absolute path.  Use it as a context manager, or call `close`.  Several threads may share one object, and
-    forked processes too; calls of threads run one after another.  A method with an ``a`` in front is to be
-    awaited.  ``searcher`` takes `SearchOptions` in place of keyword arguments.
+    forked processes too: they search at the same time, and write one after another.  A method with an ``a``
+    in front is to be awaited.  ``searcher`` takes `SearchOptions` in place of keyword arguments.
     """
 
     def __init__(

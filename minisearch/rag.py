@@ -10,12 +10,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import PurePath
 from typing import overload
 
 from minisearch.errors import InputError
+from minisearch.formats import format_of
 from minisearch.results import (
-    LINE_NAMES,
     Query,
     SearchOptions,
     SearchResult,
@@ -232,7 +231,7 @@ def joined(chunks: Sequence[StoredChunk], path: str) -> Passage:
     for above, below in pairwise(chunks):
         n_shared = _overlap(above, below)
         n_lines = below.line - above.end_line
-        if n_lines and PurePath(path).suffix.lower() in LINE_NAMES:  # a blank line is between paragraphs
+        if n_lines and format_of(path).line:  # a blank line is between paragraphs
             n_lines = 2
         text += "" if n_shared else "\n" * min(2, n_lines) or " "
         text += below.text[n_shared:]

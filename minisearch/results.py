@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args, overload
 
 from minisearch.errors import InputError, short
+from minisearch.formats import format_of
 
 if TYPE_CHECKING:
     from minisearch.filters import Filter
@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 
 Mode = Literal["hybrid", "dense", "lexical"]
 By = Literal["passage", "document", "chunk"]
+FileState = Literal["unchanged", "changed", "deleted"]
 
 MAX_LISTED = 3
 MODES: tuple[Mode, ...] = get_args(Mode)
 BYS: tuple[By, ...] = get_args(By)
+# The states of a file that a reader has to know.
+OUTDATED: dict[FileState | None, str] = {
+    "changed": "changed since it was indexed",
+    "deleted": "no longer exists",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,19 +181,6 @@ class Place:
     page: int | None = None
 
 
-# What leads a reader to a passage in formats without lines: the name of a page or of a line, or the headings.
-PAGE_NAMES = {
-    ".pdf": "p.",
-    **dict.fromkeys((".pptx", ".pptm", ".ppsx"), "slide"),
-    **dict.fromkeys((".xlsx", ".xlsm"), "sheet"),
-}
-LINE_NAMES = {
-    **dict.fromkeys((".docx", ".docm"), "paragraph"),
-    **dict.fromkeys((".xlsx", ".xlsm"), "row"),
-}
-WITHOUT_LINES = frozenset({".epub", ".eml"})
-
-
 def place_name(
     path: str, line: int, page: int | None = None, *, end_line: int | None = None, heading: str = ""
 ) -> str:
@@ -200,25 +193,25 @@ def place_name(
     >>> place_name("a.docx", 12), place_name("a.xlsx", 14, 1, heading="Budget"), place_name("a.epub", 3)
     ('a.docx paragraph 12', 'a.xlsx sheet Budget, row 14', 'a.epub')
     """
-    suffix = PurePath(path).suffix.lower()
+    format_ = format_of(path)
     is_range = end_line is not None and end_line > line
     lines = f"{line}-{end_line}" if is_range else f"{line}"
-    if suffix in LINE_NAMES:
-        lines = f"{LINE_NAMES[suffix]}{'s' * is_range} {lines}"
-    if suffix in PAGE_NAMES and page is not None:
-        name = heading.split(" > ")[0] if suffix in LINE_NAMES else ""
-        at_page = f"{path} {PAGE_NAMES[suffix]} {name or page}"
-        return f"{at_page}, {lines}" if suffix in LINE_NAMES else at_page
-    if suffix in WITHOUT_LINES:
+    if format_.line:
+        lines = f"{format_.line}{'s' * is_range} {lines}"
+    if format_.page and page is not None:
+        name = heading.split(" > ")[0] if format_.line else ""
+        at_page = f"{path} {format_.page} {name or page}"
+        return f"{at_page}, {lines}" if format_.line else at_page
+    if not format_.has_lines:
         return path
-    return f"{path} {lines}" if suffix in LINE_NAMES else f"{path}:{lines}"
+    return f"{path} {lines}" if format_.line else f"{path}:{lines}"
 
 
 CITED_PLACE = re.compile(
     r"(.+\.\w+)(?: (?:p\.|slide) (?P<page>\d{1,9})| paragraphs? (?P<paragraph>\d{1,9})(?:-\d+)?"
     r"| sheet (?P<sheet>.+), rows? (?P<row>\d{1,9})(?:-\d+)?)"
 )
-NUMBERED_PAGE = re.compile(r"(.+\.(?:pdf|pptx|pptm|ppsx)):(\d{1,9})", re.IGNORECASE)
+NUMBERED_PAGE = re.compile(r"(.+\.\w+):(\d{1,9})")
 
 
 def cited_place(name: str) -> tuple[str, int | None, int | str | None] | None:
@@ -231,7 +224,8 @@ def cited_place(name: str) -> tuple[str, int | None, int | str | None] | None:
     >>> cited_place("a.xlsx sheet Budget, row 14")
     ('a.xlsx', 14, 'Budget')
     """
-    if numbered := NUMBERED_PAGE.fullmatch(name):
+    numbered = NUMBERED_PAGE.fullmatch(name)
+    if numbered and (format_ := format_of(numbered[1])).page and not format_.line:
         return numbered[1], None, int(numbered[2])
     found = CITED_PLACE.fullmatch(name)
     if found is None:
@@ -295,7 +289,8 @@ class SearchResult:
     ``trace`` has all of them.  ``relevance``, from 0 to 1, says how sure the result is (see
     `search.confidence`), None for similar passages and where no baseline was measured.  Neither rises from
     one result to the next.  ``merged`` are the places of near copies and neighbours, and by document those of
-    its other passages.
+    its other passages.  ``file_state`` says whether the file still has the size and time of change with which
+    it was indexed; None for a document from memory, and for a file that the index may not open.
     """
 
     rank: int
@@ -313,6 +308,7 @@ class SearchResult:
     evidence: Evidence | None = None
     trace: Trace = Trace()
     merged: tuple[Place, ...] = ()
+    file_state: FileState | None = None
 
     def __repr__(self) -> str:
         relevance = "" if self.relevance is None else f", relevance={self.relevance:.2f}"

@@ -2,7 +2,8 @@
 
 A forked child has a copy of all memory and one thread.  A lock that another thread held stays locked in it
 for ever, and connections and descriptors belong to the parent.  So what must be new in a child is registered
-here: `Turn` for locks, `after_fork` for anything else.  `no_fork` is for what a fork must not interrupt.
+here: `Turn` for locks, `Pool` for objects that threads share, `after_fork` for anything else.  `no_fork` is
+for what a fork must not interrupt.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import os
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# Threads that search one index at the same time.  Each has a connection, with its own copy of the vectors
+# that were added since the vector index was built.
+N_AT_ONCE = max(2, min(8, os.cpu_count() or 1))
 
 FORK_WAIT_S = 10.0  # a fork does not wait longer for a block to end
 
@@ -112,6 +118,54 @@ class Turn:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+
+class Pool(Generic[T]):
+    """Up to ``size`` objects, each used by one thread at a time; all are free in a forked child.
+
+    ``renewed`` is called with a free object, or with None if there is none, and returns the one to use.
+    """
+
+    def __init__(self, size: int, renewed: Callable[[T | None], T], close: Callable[[T], None]) -> None:
+        self._size, self._renewed, self._close = size, renewed, close
+        self._free: list[T] = []
+        self._set_free()
+        after_fork(self, Pool._set_free)
+
+    def _set_free(self) -> None:
+        self._changed = threading.Condition()
+        self._n_used, self._is_closing = 0, False
+
+    @contextmanager
+    def one(self) -> Iterator[T]:
+        """An object for this thread, as soon as there is one; it may not ask for another meanwhile."""
+        changed = self._changed
+        with changed:
+            changed.wait_for(lambda: self._n_used < self._size and not self._is_closing)
+            self._n_used += 1
+            found = self._free.pop() if self._free else None
+        try:
+            found = self._renewed(found)
+            yield found
+        finally:
+            if changed is self._changed:  # not in a child that was forked meanwhile
+                with changed:
+                    self._n_used -= 1
+                    if found is not None:
+                        self._free.append(found)
+                    changed.notify_all()
+
+    def close(self) -> None:
+        """Close all objects, as soon as no thread uses any; later calls of `one` make new ones."""
+        with self._changed:
+            self._is_closing = True
+            try:
+                self._changed.wait_for(lambda: not self._n_used)
+                while self._free:
+                    self._close(self._free.pop())
+            finally:
+                self._is_closing = False
+                self._changed.notify_all()
 
 
 def in_thread(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:

@@ -384,7 +384,7 @@ class Tokenizer(Protocol):
 
 
 class Encoder(Protocol):
-    """Encodes texts as unit vectors.
+    """Encodes texts as unit vectors.  Several threads may call it at the same time.
 
     ``fingerprint`` covers weights, pooling and vocabulary: encoders with equal fingerprints give the same
     vectors. ``max_tokens`` is the length of the longest text that the model sees whole, without special
@@ -416,7 +416,7 @@ class Encoder(Protocol):
 
 
 class Reranker(Protocol):
-    """Scores a few passages for a query more precisely; `CrossEncoder` is one."""
+    """Scores a few passages for a query more precisely; `CrossEncoder` is one.  Threads may share it."""
 
     @property
     def name(self) -> str: ...

@@ -15,6 +15,7 @@ from minisearch import MiniSearch, SentenceTransformer
 PACKAGE = Path(__file__).parents[1] / "minisearch"
 
 WORDS = {
+    "formats",
     "types",
     "results",
     "errors",
@@ -116,7 +117,7 @@ def test_the_table_names_every_room() -> None:
 
 
 # Guards against growth; a larger number needs a reason in the message of the commit that raises it.
-MAX_TOP_LEVEL = 26
+MAX_TOP_LEVEL = 27
 MAX_MODULES = {"parsers": 30}  # one module a format
 MAX_MODULES_ELSEWHERE = 14
 MAX_LINES = 450

@@ -10,13 +10,10 @@ import pytest
 
 from minisearch import MiniSearch
 from minisearch.errors import InputError
+from minisearch.formats import BY_SUFFIX
 from minisearch.manifest import Settings
-from minisearch.parsers.registry import EXTRACTED
 from minisearch.rag import INSTRUCTIONS, Context, build_context
 from minisearch.results import (
-    LINE_NAMES,
-    PAGE_NAMES,
-    WITHOUT_LINES,
     Place,
     Query,
     SearchResult,
@@ -194,9 +191,8 @@ def test_a_place_is_what_a_reader_can_find(arguments: tuple[str, int, int | None
     assert place_name(*arguments, end_line=5) == name
 
 
-@pytest.mark.parametrize("suffix", EXTRACTED)
+@pytest.mark.parametrize("suffix", [suffix for suffix, one in BY_SUFFIX.items() if one.is_binary])
 def test_no_format_that_is_extracted_is_cited_by_lines(suffix: str) -> None:
-    assert (suffix in {*PAGE_NAMES, *LINE_NAMES}) != (suffix in WITHOUT_LINES)
     assert ":" not in place_name(f"a{suffix}", 3, 2)
 
 

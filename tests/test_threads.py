@@ -15,7 +15,7 @@ from minisearch import MiniSearch
 from minisearch.errors import InputError
 from minisearch.parsers.sandbox import Sandbox
 from minisearch.stores.local.files import writer_lock
-from minisearch.threads import NoFork, Turn
+from minisearch.threads import NoFork, Pool, Turn
 from tests.fakes import HashingEncoder
 
 DOCUMENTS = [{"id": f"d{n}", "text": f"word{n} and word{n + 1} about the sea"} for n in range(20)]
@@ -82,6 +82,62 @@ def pause(ms: MiniSearch, encoder: PausedEncoder) -> threading.Thread:
     thread.start()
     encoder.is_inside.wait()
     return thread
+
+
+def test_a_query_does_not_wait_for_another_thread_and_close_waits_for_both(ms: MiniSearch) -> None:
+    encoder = ms.searcher._encoders.to_index("")
+    asking = pause(ms, encoder)
+    ask_all(ms)
+    closing = threading.Thread(target=ms.close)
+    closing.start()
+    encoder.goes_on.set()
+    asking.join()
+    closing.join()
+    ask_all(ms)
+
+
+def test_a_pool_makes_no_more_than_its_size_and_uses_each_again() -> None:
+    made: list[list[int]] = []
+    in_use, most, lock = 0, 0, threading.Lock()
+
+    def renewed(found: list[int] | None) -> list[int]:
+        if found is None:
+            made.append(found := [])
+        return found
+
+    pool = Pool(3, renewed, list.clear)
+
+    def use() -> None:
+        nonlocal in_use, most
+        for _ in range(50):
+            with pool.one() as one:
+                with lock:
+                    in_use += 1
+                    most = max(most, in_use)
+                one.append(1)
+                with lock:
+                    in_use -= 1
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most <= 3, len(made) <= 3, sum(map(len, made))) == (True, True, 400)
+    pool.close()
+    assert sum(map(len, made)) == 0
+
+
+def test_a_pool_is_whole_after_an_error() -> None:
+    pool = Pool(1, lambda found: found or [1], list.clear)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="an error"), pool.one():
+            raise ValueError("an error")
+    failing = Pool(1, lambda _: 1 // 0, print)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), failing.one():
+            pass
+    failing.close()
 
 
 # --- fork ------------------------------------------------------------------------------------------
@@ -245,10 +301,9 @@ def test_the_event_loop_goes_on_while_a_query_runs(ms: MiniSearch) -> None:
         asked = asyncio.create_task(asyncio.to_thread(start))
         while not encoder.is_inside.is_set():
             await asyncio.sleep(0)
-        waiting = asyncio.create_task(ms.aquery("word5 word6 sea", k=1))  # for its turn
-        await asyncio.sleep(0)
+        assert (await ms.aquery("word5 word6 sea", k=1))[0].path == "d5"
         encoder.goes_on.set()
-        assert (await asked, (await waiting)[0].path) == ("d3", "d5")
+        assert await asked == "d3"
 
     asyncio.run(both())
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from minisearch.cli.passage import INDENT, LONGEST_QUERY, PASSAGE_LINES, passage
 from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, printable, width, wrap
-from minisearch.results import place_name
+from minisearch.formats import format_of
+from minisearch.results import OUTDATED, place_name
 
 if TYPE_CHECKING:
     from minisearch.results import Place, Query, SearchResult, SearchResults
@@ -46,17 +47,16 @@ def page(
         match = "" if best is None else f" (best match {percent(best)})"
         parts.append(terminal.styled(f"No clear answer found. Closest passages{match}:", "1"))
     notes = [_limits(found.query), _unknown(found)] if found else []
-    parts += [
-        "\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns))
-        for note in notes
-        if note
-    ]
+    parts += [_faint(note, terminal) for note in notes if note]
     if why:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _plan(found, terminal)))
     parts += ["\n".join(_result(hit, found.query, terminal, whole, why, n_lines)) for hit in found]
-    if remark:
-        parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(remark, terminal.columns)))
+    parts += [_faint(note, terminal) for note in (_outdated(found), remark) if note]
     return "\n\n".join(parts)
+
+
+def _faint(note: str, terminal: Terminal) -> str:
+    return "\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns))
 
 
 def percent(relevance: float) -> str:
@@ -85,11 +85,20 @@ def _unknown(found: SearchResults) -> str:
     return f"No passage has the word{'s' * (len(words) > 1)}: {', '.join(words)}" if words else ""
 
 
+def _outdated(found: SearchResults) -> str:
+    """What to do about files that are no longer as they were indexed."""
+    if all(hit.file_state not in OUTDATED for hit in found):
+        return ""
+    return "(files have changed: minisearch index updates the index, query --refresh does so first)"
+
+
 def _result(
     hit: SearchResult, query: Query, terminal: Terminal, whole: bool, why: bool, n_lines: int
 ) -> Iterator[str]:
     rating = f"{hit.score:.3f}" if hit.relevance is None else f"{percent(hit.relevance):>4}"
     yield f"{hit.rank:>2}  {rating}  {place(hit, terminal)}"
+    if hit.file_state in OUTDATED:
+        yield INDENT + terminal.styled(OUTDATED[hit.file_state], FAINT)
     if heading := one_line(hit.full_heading):
         lines = _wrapped(heading, terminal.columns - len(INDENT))
         yield from (INDENT + terminal.styled(line, MAGENTA) for line in lines)
@@ -108,7 +117,7 @@ def place(hit: SearchResult, terminal: Terminal) -> str:
 
 def page_to_open(path: str, page: int | None) -> int | None:
     """The page at which a viewer can open the file."""
-    return page if PurePath(path).suffix.lower() == ".pdf" else None
+    return page if format_of(path).name == "pdf" else None
 
 
 def _also(hit: SearchResult, terminal: Terminal) -> Iterator[str]:

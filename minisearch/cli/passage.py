@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import dropwhile, pairwise
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from minisearch.cli.terminal import (
@@ -25,6 +24,7 @@ from minisearch.cli.terminal import (
     width,
     wrap,
 )
+from minisearch.formats import format_of, suffix_of
 from minisearch.search.lines import (
     CODE_DIRECTIVES,
     CODE_LINE,
@@ -52,13 +52,6 @@ LONGEST_QUERY = 200
 WRAPPED_INDENT = 2  # more columns of indentation for the rest of a wrapped line of code
 BLOCK_INDENT = 4  # of a code block in Markdown, beyond the list item that it belongs to
 
-# The extensions of prose; all other files are code or data, whose lines are kept.
-PROSE = frozenset(
-    """
-    .md .markdown .mdown .mdx .rst .txt .text .adoc .asciidoc .org .tex .textile .wiki
-    .html .htm .xhtml .pdf .docx .docm .pptx .pptm .ppsx .epub .eml
-    """.split()  # noqa: SIM905 - names are read more easily without their quotes
-)
 MARKED_FROM = 0.2  # the relevance of a result whose evidence is marked
 ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
 # Lines of markup alone: directives, targets and options of reStructuredText, fences, underlines, comments.
@@ -194,7 +187,8 @@ def laid_out(text: Marked, path: str) -> list[Line]:
 
 
 def _is_prose(path: str) -> bool:
-    return PurePath(path).suffix.lower() in PROSE | {""}
+    """Whether a file is no code or data, whose lines are kept."""
+    return format_of(path).is_prose or not suffix_of(path)
 
 
 class _Blocks:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minisearch.cli.options import IndexChoice, json_option, pager_option, with_index
+from minisearch.cli.page import page_to_open
 from minisearch.cli.query_options import exists
 from minisearch.cli.terminal import (
     CYAN,
@@ -34,7 +35,8 @@ from minisearch.cli.terminal import (
     wrap,
 )
 from minisearch.errors import InputError
-from minisearch.results import LINE_NAMES, PAGE_NAMES, WITHOUT_LINES, cited_place, path_and_line
+from minisearch.formats import format_of
+from minisearch.results import cited_place, path_and_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -149,16 +151,15 @@ def open_result(number: int) -> None:
 
 def opening_command(place: Remembered) -> list[str]:
     """The command that opens a result, with its line or page; InputError if there is no program for it."""
-    suffix = PurePath(place.path).suffix.lower()
-    is_text = suffix not in {*PAGE_NAMES, *LINE_NAMES, *WITHOUT_LINES} - {".eml"}
+    is_text = not format_of(place.path).is_binary
     editor = _editor() if is_text else []  # an editor would show the bytes of a ZIP archive
     if not editor:
         viewer = next(filter(None, map(shutil.which, VIEWERS)), None)
         if viewer is None:
             cure = "set EDITOR" if is_text else f"install {VIEWERS[0]}, or print its text with minisearch get"
             raise InputError(f"there is no program to open {one_line(place.path)} with: {cure}")
-        at_page = f"{PurePath(place.path).as_uri()}#page={place.page}"
-        return [viewer, at_page if suffix == ".pdf" and place.page is not None else place.path]
+        page = page_to_open(place.path, place.page)
+        return [viewer, place.path if page is None else f"{PurePath(place.path).as_uri()}#page={page}"]
     name = PurePath(editor[0]).name
     if name in PLUS_LINE:
         return [*editor, f"+{place.line}", place.path]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,7 +35,8 @@ from minisearch.cli.terminal import (
     size,
 )
 from minisearch.errors import InputError
-from minisearch.results import LINE_NAMES, path_and_line
+from minisearch.formats import format_of
+from minisearch.results import path_and_line
 
 if TYPE_CHECKING:
     from minisearch.maintenance.chunks import FileChunks
@@ -153,7 +154,7 @@ def _chunk_lines(cut: FileChunks, terminal: Terminal, *, full: bool) -> Iterator
     if cut.title:
         yield one_line(f"title: {cut.title}")
     if cut.is_extract:
-        lines = LINE_NAMES.get(PurePath(cut.path).suffix.lower())
+        lines = format_of(cut.path).line
         yield (
             f"lines are {lines}s of the file, bytes are those of the text extracted from it"
             if lines

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 
+from minisearch.formats import PROSE_LANGUAGES
+
 LOCK, MINIFIED, GENERATED, SOURCE_MAP = "lock file", "minified file", "generated file", "source map"
 DRAWING, MEDIA, VENDORED, DATA = "drawing", "media file", "vendored folder", "data without prose"
 
@@ -113,6 +115,6 @@ def junk_text_kind(text: str, language: str, format_: str) -> str:
         n_in_words = sum(map(len, A_WORD.findall(sample))) + len(NOT_LATIN.findall(sample))
         if format_ in DATA_FORMATS and n_in_words < LEAST_PROSE * len("".join(sample.split())):
             return DATA
-    is_code = language not in {"", "markdown", "rst", "html"}
+    is_code = language not in PROSE_LANGUAGES
     first = "\n".join(sample.splitlines()[:N_MARKED_LINES])
     return GENERATED if is_code and GENERATED_MARK.search(first) else ""

@@ -11,7 +11,6 @@ continues from there.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from minisearch.files.walk import FoundFile
+from minisearch.formats import BY_SUFFIX, PLAIN, suffix_of
 from minisearch.indexing.changes import ChunkedDocument, Outcome, SkippedFile, Unchanged
 from minisearch.indexing.guard import has_changed
 from minisearch.indexing.plan import Plan, Tally
@@ -259,12 +259,7 @@ class Run:
         )
 
 
-# The bytes of a file for each of its chunks, before files of its format were read: as usual for text, and for
-# formats that hold pictures, or are compressed.  They weigh as much as this many chunks.
-BYTES_PER_CHUNK = 600
-BYTES_PER_CHUNK_OF = {".pdf": 10_000, ".docx": 4_000, ".pptx": 20_000, ".xlsx": 2_000, ".epub": 1_000}
-BYTES_PER_CHUNK_OF |= {".html": 1_500, ".htm": 1_500, ".ipynb": 3_000}
-N_PRIOR_CHUNKS = 2
+N_PRIOR_CHUNKS = 2  # the usual size of a format counts as much as this many chunks that were read
 
 
 class ExpectedChunks:
@@ -276,12 +271,12 @@ class ExpectedChunks:
         self._n_bytes_read: Counter[str] = Counter()
         self._n_chunks_read: Counter[str] = Counter()
         for path, size in self._to_read.items():
-            self._n_bytes_to_read[_suffix(path)] += size
+            self._n_bytes_to_read[suffix_of(path)] += size
 
     def read(self, file: FoundFile, n_chunks: int) -> None:
         """Take a file out that was read, and has so many chunks."""
         if size := self._to_read.pop(file.path, 0):
-            suffix = _suffix(file.path)
+            suffix = suffix_of(file.path)
             self._n_bytes_to_read[suffix] -= size
             self._n_bytes_read[suffix] += size
             self._n_chunks_read[suffix] += n_chunks
@@ -290,14 +285,10 @@ class ExpectedChunks:
         """The chunks of the files that were not read yet: at least one for each."""
         expected = 0.0
         for suffix, n_bytes in self._n_bytes_to_read.items():
-            usual = BYTES_PER_CHUNK_OF.get(suffix, BYTES_PER_CHUNK)
+            usual = BY_SUFFIX.get(suffix, PLAIN).bytes_per_chunk
             n_bytes_seen = self._n_bytes_read[suffix] + N_PRIOR_CHUNKS * usual
             expected += n_bytes * (self._n_chunks_read[suffix] + N_PRIOR_CHUNKS) / n_bytes_seen
         return max(round(expected), len(self._to_read))
-
-
-def _suffix(path: str) -> str:
-    return os.path.splitext(path)[1].lower()  # noqa: PTH122 - for every file
 
 
 def is_in_another_script(chunks: Sequence[Chunk]) -> bool:

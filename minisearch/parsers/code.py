@@ -1,4 +1,4 @@
-"""Source code: its language by suffix, its text unchanged, its classes and functions as headings.
+"""Source code: its text unchanged, its classes and functions as headings.
 
 A tree-sitter grammar finds the definitions, in the sandbox process: it is native code, and a source file may
 be made to crash it or to keep it busy for hours.  Where the grammar is not installed or fails, there are no
@@ -8,60 +8,15 @@ headings, and the chunker cuts at lines.
 from __future__ import annotations
 
 import importlib.util
-import os
 from dataclasses import replace
 from functools import cache
 
 from minisearch.errors import IngestError
+from minisearch.formats import format_of
 from minisearch.parsers.grammars import MODULES
 from minisearch.parsers.sandbox import NONSENSE, Limits, Sandbox
 from minisearch.parsers.source import Source, checked_headings
 from minisearch.types import Document
-
-# Every language a file may be written in: of programming, of data, or of markup. Others are plain text.
-_SUFFIXES = {
-    "c": ".c .h",
-    "cpp": ".cc .cpp .cxx .hh .hpp",
-    "csharp": ".cs",
-    "css": ".css",
-    "go": ".go",
-    "html": ".htm .html .xhtml",
-    "ini": ".cfg .conf .ini",
-    "java": ".java",
-    "javascript": ".cjs .js .jsx .mjs",
-    "json": ".json .jsonl .ndjson",
-    "kotlin": ".kt",
-    "lua": ".lua",
-    "markdown": ".markdown .md .mdx",
-    "perl": ".pl",
-    "php": ".php",
-    "powershell": ".ps1",
-    "python": ".py .pyi",
-    "r": ".r",
-    "rst": ".rst",
-    "ruby": ".rb",
-    "rust": ".rs",
-    "scala": ".scala",
-    "shell": ".bash .sh .zsh",
-    "sql": ".sql",
-    "swift": ".swift",
-    "terraform": ".tf",
-    "toml": ".toml",
-    "typescript": ".cts .mts .ts .tsx",
-    "xml": ".xml",
-    "yaml": ".yaml .yml",
-}
-_MARKUP = {"html", "markdown", "rst"}
-
-# A suffix in lower case, with its dot, to the language's name.
-LANGUAGES = {suffix: language for language, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
-
-# Where a line break is structure.
-CODE_SUFFIXES = tuple(suffix for suffix, language in LANGUAGES.items() if language not in _MARKUP)
-
-# Suffixes whose grammar is not named after the language. C++ headers have no suffix of their own, and C
-# parses well enough as C++.
-GRAMMAR_OF = {".h": "cpp", ".tsx": "tsx"}
 
 # A megabyte of ordinary source takes half a second and 50 MB.
 SANDBOX = Sandbox(Limits(wall_s=60, cpu_s=5))
@@ -84,8 +39,8 @@ def read_code(source: Source, sandbox: Sandbox = SANDBOX) -> Document:
 
 def grammar_of(path: str) -> str:
     """The grammar for a file of this name, installed or not; "" where there is none."""
-    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - as in `parse`
-    name = GRAMMAR_OF.get(suffix, LANGUAGES.get(suffix, ""))
+    format_ = format_of(path)
+    name = format_.grammar or format_.language
     return name if name in MODULES else ""
 
 

@@ -1,9 +1,9 @@
 """The parser for each file format: a path or its bytes go in, a `Document` comes out.
 
-A format is one row: a suffix with the parser that reads it.  Parsers of text formats (``READERS``) get a
-decoded `Source` and find title, headings and fields.  Binary formats (``EXTRACTED``) are taken apart in the
-sandbox process; a file may have taken that process over, so every value of its answer is checked here.  Any
-other file is plain text, unless its first bytes say that it is not.
+The suffix names the format (see `formats`), and a format has its parser here.  Parsers of text formats
+(``READERS``) get a decoded `Source` and find title, headings and fields.  Binary formats (``EXTRACTED``) are
+taken apart in the sandbox process; a file may have taken that process over, so every value of its answer is
+checked here.  Any other file is plain text, unless its first bytes say that it is not.
 
 Whether a file is wanted or has changed is left to others.  The message of an IngestError is only the reason
 ("binary file"): the caller knows the path.
@@ -22,7 +22,8 @@ from importlib import metadata
 from typing import Any
 
 from minisearch.errors import IngestError, install_line
-from minisearch.parsers.code import CODE_SUFFIXES, LANGUAGES, is_cut_at_lines, read_code
+from minisearch.formats import format_of, suffix_of
+from minisearch.parsers.code import is_cut_at_lines, read_code
 from minisearch.parsers.email_ import read_email
 from minisearch.parsers.html import read_html
 from minisearch.parsers.json_ import read_json, read_jsonl
@@ -43,24 +44,25 @@ from minisearch.text import storable
 from minisearch.types import Document, Heading, Origin, TextFormat
 
 READERS: dict[str, Callable[[Source], Document]] = {
-    **dict.fromkeys(CODE_SUFFIXES, read_code),
-    **dict.fromkeys((".md", ".markdown", ".mdx"), read_markdown),
-    ".rst": read_rst,
-    **dict.fromkeys((".html", ".htm", ".xhtml"), read_html),
-    **dict.fromkeys((".csv", ".tsv"), read_table),
-    ".json": read_json,
-    **dict.fromkeys((".jsonl", ".ndjson"), read_jsonl),
-    ".ipynb": read_notebook,
-    ".eml": read_email,
+    "text": lambda source: source.unchanged("text"),
+    "code": read_code,
+    "markdown": read_markdown,
+    "rst": read_rst,
+    "html": read_html,
+    "table": read_table,
+    "json": read_json,
+    "jsonl": read_jsonl,
+    "notebook": read_notebook,
+    "email": read_email,
 }
 
-# The first bytes of formats that are refused as text, the suffix whose reader takes them if there is one, and
+# The first bytes of formats that are refused as text, the format whose parser takes them if there is one, and
 # the reason.
 MAGIC = (
     (b"%PDF-", "", "a PDF by another name: call it .pdf"),
     (b"PK\x03\x04", "", "a ZIP archive: a document needs the suffix of its format (.docx, .epub)"),
     (b"\xd0\xcf\x11\xe0", "", "an old or encrypted Office document: save it as .docx, .pptx, .xlsx or .pdf"),
-    (b"{\\rtf", ".rtf", "RTF is not read: save it as .docx or .pdf"),
+    (b"{\\rtf", "rtf", "RTF is not read: save it as .docx or .pdf"),
     (b"\x89PNG", "", "binary file (PNG image)"),
     (b"\xff\xd8\xff", "", "binary file (JPEG image)"),
     (b"GIF8", "", "binary file (GIF image)"),
@@ -95,37 +97,28 @@ def parse(path: str, data: bytes) -> Document:
 
     Raises IngestError when they are binary, or not in the encoding that their byte-order mark names.
     """
-    suffix = _suffix(path)
-    if extracted := EXTRACTED.get(suffix):
+    format_ = format_of(path)
+    if extracted := EXTRACTED.get(format_.name):
         document = extracted.read(path, data)
     else:
         for magic, own, reason in MAGIC:
-            if data.startswith(magic) and not (own == suffix and own in READERS):
+            if data.startswith(magic) and own != format_.name:
                 raise IngestError(reason)
-        document = _read(decode(path, data), suffix)
-    return replace(document, language=document.language or LANGUAGES.get(suffix, ""))
+        document = READERS[format_.name](decode(path, data))
+    return replace(document, language=document.language or format_.language)
 
 
 def parse_text(name: str, text: str, format_: TextFormat) -> Document:
     """The document in a text from memory."""
-    text, suffix = storable(text), ".md" if format_ == "markdown" else ""
-    document = _read(Source(name, text, Origin(text)), suffix)
-    return replace(document, language=LANGUAGES.get(suffix, ""))
-
-
-def _read(source: Source, suffix: str) -> Document:
-    return READERS[suffix](source) if suffix in READERS else source.unchanged("text")
+    text = storable(text)
+    document = READERS[format_](Source(name, text, Origin(text)))
+    return replace(document, language="markdown" if format_ == "markdown" else "")
 
 
 def marks_of(path: str) -> list[str]:
-    """What decides how a file of this name is read: its registered suffix, and a missing grammar."""
-    suffix = _suffix(path)
-    is_registered = suffix in READERS or suffix in EXTRACTED
-    return [suffix] * is_registered + ["at lines"] * is_cut_at_lines(path)
-
-
-def _suffix(path: str) -> str:
-    return os.path.splitext(path)[1].lower()  # noqa: PTH122 - a plain string; pathlib would cost 5 µs per file
+    """What decides how a file of this name is read: its suffix, unless plain text, and a missing grammar."""
+    is_plain = format_of(path).name == "text"
+    return [suffix_of(path)] * (not is_plain) + ["at lines"] * is_cut_at_lines(path)
 
 
 @lru_cache(maxsize=1)
@@ -152,14 +145,12 @@ SANDBOX = Sandbox()
 class Extracted:
     """A binary format: the module that extracts it, and the library that this needs.
 
-    ``has_heading_title`` where the first heading is the title of a document without one, ``has_numbers``
-    where readers know places by the numbers of paragraphs or rows.
+    ``has_heading_title`` where the first heading is the title of a document without one.
     """
 
     name: str
     library: str = ""
     has_heading_title: bool = False
-    has_numbers: bool = False
     sandbox: Sandbox = SANDBOX
 
     def read(self, path: str, data: bytes) -> Document:
@@ -169,7 +160,7 @@ class Extracted:
             raise IngestError(f"{label} needs {self.library}: {install_line(self.name)}")
         contents = self.sandbox.extract(self.name, label, data)
         try:
-            document = _document(path, self.name, contents, has_numbers=self.has_numbers)
+            document = _document(path, self.name, contents)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise IngestError(NONSENSE) from error
         if document.title or not self.has_heading_title:
@@ -178,15 +169,15 @@ class Extracted:
 
 
 EXTRACTED = {
-    ".pdf": Extracted("pdf", library="pypdfium2"),
-    **dict.fromkeys((".docx", ".docm"), Extracted("docx", has_heading_title=True, has_numbers=True)),
-    **dict.fromkeys((".pptx", ".pptm", ".ppsx"), Extracted("pptx")),
-    **dict.fromkeys((".xlsx", ".xlsm"), Extracted("xlsx", has_numbers=True)),
-    ".epub": Extracted("epub", has_heading_title=True),
+    "pdf": Extracted("pdf", library="pypdfium2"),
+    "docx": Extracted("docx", has_heading_title=True),
+    "pptx": Extracted("pptx"),
+    "xlsx": Extracted("xlsx"),
+    "epub": Extracted("epub", has_heading_title=True),
 }
 
 
-def _document(path: str, format_: str, contents: dict[str, Any], *, has_numbers: bool) -> Document:
+def _document(path: str, format_: str, contents: dict[str, Any]) -> Document:
     """The Document with these contents; KeyError, TypeError or ValueError where they make no sense."""
     notes = [_text(note)[:MAX_TITLE] for note in _list(contents["notes"])][:MAX_NOTES]
     builder = _Builder(Source(path, "", Origin(""), tuple(notes)), format_)
@@ -201,7 +192,7 @@ def _document(path: str, format_: str, contents: dict[str, Any], *, has_numbers:
             builder.add_piece(piece)
     document = builder.document()
     pages = document.pages if contents["has_pages"] is True else ()
-    lines = tuple(builder.lines.items()) if has_numbers else ()
+    lines = tuple(builder.lines.items()) if format_of(path).line else ()
     return replace(document, origin=Origin(document.text, is_extract=True), pages=pages, lines=lines)
 
 

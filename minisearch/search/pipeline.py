@@ -237,6 +237,7 @@ class Pipeline:
         """
         position = {id_: n for n, id_ in enumerate(ranking.ids.tolist())}
         results = []
+        states = self.snapshot.file_states({chunks[group.best.chunk_id].document_id for group in groups})
         score = relevance = math.inf
         for rank, group in enumerate(groups, start=1):
             chunk, n = chunks[group.best.chunk_id], position[group.best.chunk_id]
@@ -260,6 +261,7 @@ class Pipeline:
                     merged=tuple(
                         self._place(chunks[member.chunk_id], wanted) for member in group.members[1:]
                     ),
+                    file_state=states.get(chunk.document_id),
                 )
             )
         return results

@@ -34,7 +34,7 @@ from minisearch.stores import open_store
 from minisearch.stores.base import StoredChunk
 from minisearch.stores.local import LocalStore
 from minisearch.text import storable
-from minisearch.threads import Turn
+from minisearch.threads import N_AT_ONCE, Pool
 from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord, StoredValue
 
 if TYPE_CHECKING:
@@ -46,14 +46,16 @@ MAX_UNKNOWN = 0.5  # of a query's tokens: a model that knows fewer finds all tex
 
 
 class Searcher:
-    """Searches the index in one folder.  The index is opened when it is first needed.  Threads take turns."""
+    """Searches the index in one folder, which is opened when it is first needed.
+
+    Threads search at the same time, each with a database connection of its own.
+    """
 
     def __init__(self, location: IndexLocation, encoders: Encoders, rerankers: Rerankers) -> None:
         self.location = location
         self._encoders = encoders
         self._rerankers = rerankers
-        self._store: LocalStore | None = None
-        self._lock = Turn()
+        self._stores = Pool(N_AT_ONCE, self._current_store, LocalStore.close)
 
     def of_a_new_process(self) -> Searcher:
         """Another searcher of the index, which finds exactly what a new process would, under stored names."""
@@ -61,11 +63,8 @@ class Searcher:
         return Searcher(location, self._encoders.of_a_new_process(), self._rerankers)
 
     def close(self) -> None:
-        """Close the database, if it is open."""
-        with self._lock:
-            if self._store is not None:
-                self._store.close()
-            self._store = None
+        """Close the database, if it is open, when the searches that have begun are over."""
+        self._stores.close()
 
     def query(self, query: str | Query, options: SearchOptions) -> SearchResults:
         """`MiniSearch.query`; misspelt words are replaced if the results then are clear and better."""
@@ -180,17 +179,15 @@ class Searcher:
             if not text.strip():
                 raise InputError(f"text {number} is empty: expected something to compare")
         model = self.model() if self.location.exists() else DEFAULT_MODEL
-        with self._lock:
-            tokenizer = self._encoders.to_add(model, 0).tokenizer
-            encoder = self._encoders.to_add(model, sum(map(len, tokenizer.spans(texts))))
-            return encoder.encode_query(texts) if are_queries else encoder.encode_document(texts)
+        tokenizer = self._encoders.to_add(model, 0).tokenizer
+        encoder = self._encoders.to_add(model, sum(map(len, tokenizer.spans(texts))))
+        return encoder.encode_query(texts) if are_queries else encoder.encode_document(texts)
 
     def rerank(self, query: str, texts: Sequence[str], which: str | Reranker) -> FloatArray:
         """`MiniSearch.rerank`."""
         if not texts:
             return np.empty(0, np.float32)
-        with self._lock:
-            return self._rerankers.scores(which, literal_query(query).text, texts, depth=len(texts))
+        return self._rerankers.scores(which, literal_query(query).text, texts, depth=len(texts))
 
     def field_names(self) -> list[str]:
         """`MiniSearch.field_names`."""
@@ -215,8 +212,7 @@ class Searcher:
 
     def last_run(self) -> RunRecord | None:
         """The last indexing run; "interrupted" if its process has ended before it."""
-        with self._lock:
-            return self._last_run(self._opened())
+        return self._current(self._last_run)
 
     def _last_run(self, store: LocalStore) -> RunRecord | None:
         run = store.journal.last_run()
@@ -228,27 +224,25 @@ class Searcher:
 
     def status(self) -> IndexStatus:
         """`MiniSearch.status`."""
-        with self._lock:
-            store = self._opened()
-            with store.snapshot():
-                manifest = Manifest.read(store, self.location.folder)
-                is_index_ready, last_run = store.index.is_there(), self._last_run(store)
-                n_documents, n_chunks = store.counts()
-                skipped, notes = store.journal.skipped(), store.notes()
-                generation = store.generation
-        return IndexStatus(
-            path=str(self.location.folder),
-            n_documents=n_documents,
-            n_chunks=n_chunks,
-            model=manifest.model,
-            backend=manifest.backend,
-            is_index_ready=is_index_ready,
-            generation=generation,
-            n_bytes=self.location.n_bytes(),
-            last_run=last_run,
-            skipped=self.location.all_shown(skipped),
-            notes=self.location.all_shown(notes),
-        )
+        return self._current(self._status)
+
+    def _status(self, store: LocalStore) -> IndexStatus:
+        with store.snapshot():
+            manifest = Manifest.read(store, self.location.folder)
+            n_documents, n_chunks = store.counts()
+            return IndexStatus(
+                path=str(self.location.folder),
+                n_documents=n_documents,
+                n_chunks=n_chunks,
+                model=manifest.model,
+                backend=manifest.backend,
+                is_index_ready=store.index.is_there(),
+                generation=store.generation,
+                n_bytes=self.location.n_bytes(),
+                last_run=self._last_run(store),
+                skipped=self.location.all_shown(store.journal.skipped()),
+                notes=self.location.all_shown(store.notes()),
+            )
 
     def _passages(
         self, store: LocalStore, given: str | os.PathLike[str]
@@ -268,20 +262,20 @@ class Searcher:
 
     def _current(self, read: Callable[[LocalStore], T]) -> T:
         """Call ``read`` with the current index, again if the index was replaced meanwhile."""
-        with self._lock:
-            while True:
-                store = self._opened()
+        while True:
+            with self._stores.one() as store:
                 found = read(store)
                 if not store.is_outdated():
                     return found
 
-    def _opened(self) -> LocalStore:
-        if self._store is not None and self._store.is_outdated():
-            self.close()
-        if self._store is None:
-            self.location.must_exist()
-            self._store = open_store(self.location)
-        return self._store
+    def _current_store(self, store: LocalStore | None) -> LocalStore:
+        """The same store, or another one if it is outdated or None."""
+        if store is not None and not store.is_outdated():
+            return store
+        if store is not None:
+            store.close()
+        self.location.must_exist()
+        return open_store(self.location)
 
     @contextmanager
     def _searching(

@@ -31,13 +31,13 @@ from minisearch.engine import MiniSearch
 from minisearch.errors import IndexBusy, InputError, MinisearchError, short
 from minisearch.filters import WHERE_HELP
 from minisearch.server.guard import TOO_LARGE, BodyTooLarge, Guard, Json, failure
+from minisearch.threads import N_AT_ONCE
 from minisearch.types import IndexProgress
 
 logger = logging.getLogger(__name__)
 
 MAX_QUERY = 10_000  # characters
 MAX_K, MAX_TEXTS, MAX_CONTEXT = 1_000, 2_048, 100_000
-N_AT_ONCE = 2  # the engine answers one query at a time, and of threads that wait for it any may be the next
 
 T = TypeVar("T")
 
@@ -183,19 +183,19 @@ class _Server:
 
         return respond
 
-    async def _turn(self, call: Callable[..., T], *arguments: Any, **named: Any) -> T:  # noqa: ANN401
-        """What a call returns, in a thread; calls are served in the order of the requests."""
+    async def _in_thread(self, call: Callable[..., T], *arguments: Any, **named: Any) -> T:  # noqa: ANN401
+        """What a call returns, in a thread; calls begin in the order of the requests."""
         return await to_thread.run_sync(partial(call, *arguments, **named), limiter=self._limiter)
 
     async def _search(self, query: str, k: int, **given: Any) -> Response:  # noqa: ANN401 - as checked
-        return Json((await self._turn(self._engine.query, query, k, **given)).to_dict())
+        return Json((await self._in_thread(self._engine.query, query, k, **given)).to_dict())
 
     async def _context(self, query: str, max_tokens: int, **given: Any) -> Response:  # noqa: ANN401
-        found = await self._turn(self._engine.context, query, max_tokens, **given)
+        found = await self._in_thread(self._engine.context, query, max_tokens, **given)
         return Json({**asdict(found), "text": str(found), "citations": found.citations})
 
     async def _passage(self, path: str, line: int | None = None) -> Response:
-        found = await self._turn(self._engine.get, path, line)
+        found = await self._in_thread(self._engine.get, path, line)
         return Json({**asdict(found), "place": found.place})
 
     async def _embeddings(
@@ -209,7 +209,7 @@ class _Server:
         del user
         texts = [input] if isinstance(input, str) else input
         return Json(
-            await self._turn(self._embedded, texts, encoding_format, model=model, dimensions=dimensions)
+            await self._in_thread(self._embedded, texts, encoding_format, model=model, dimensions=dimensions)
         )
 
     def _embedded(self, texts: list[str], encoding: str, *, model: str, dimensions: int) -> dict[str, Any]:
@@ -237,7 +237,7 @@ class _Server:
         self, query: str, documents: list[str], top_n: int = MAX_TEXTS, model: str = ""
     ) -> Response:
         del model
-        scores = await self._turn(self._engine.rerank, query, documents)
+        scores = await self._in_thread(self._engine.rerank, query, documents)
         best = sorted(enumerate(scores.tolist()), key=lambda one: (-one[1], one[0]))[:top_n]
         return Json({"results": [{"index": n, "relevance_score": score} for n, score in best]})
 
@@ -276,7 +276,7 @@ class _Server:
             put("error", {"message": "the indexing run failed: see the log of the server"})
 
     async def _status(self) -> Response:
-        return Json(asdict(await self._turn(self._engine.status)))
+        return Json(asdict(await self._in_thread(self._engine.status)))
 
     async def _health(self) -> Response:
         return Json({"status": "ok", "version": minisearch.__version__})

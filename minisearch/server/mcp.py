@@ -22,7 +22,7 @@ from minisearch.engine import MiniSearch
 from minisearch.errors import MinisearchError
 from minisearch.filters import WHERE_HELP
 from minisearch.rag import Passage
-from minisearch.results import SearchResult, SearchResults, cited_place, path_and_line
+from minisearch.results import OUTDATED, FileState, SearchResult, SearchResults, cited_place, path_and_line
 
 MAX_QUERY, MAX_RESULTS, MAX_TOKENS = 10_000, 20, 8_000
 MAX_EXCERPT = 700  # characters of a result: five of them are some 900 tokens
@@ -45,6 +45,7 @@ class Found(TypedDict):
     page: int | None
     heading: str
     relevance: float | None
+    file_state: FileState | None
     answer: str
     text: str
 
@@ -86,7 +87,7 @@ class Status(TypedDict):
 
 
 def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN401 - those of MCPServer
-    """The MCP server of an index; calls of its tools take turns."""
+    """The MCP server of an index; its tools only read."""
     server = MCPServer(
         "minisearch",
         instructions=INSTRUCTIONS,
@@ -208,6 +209,7 @@ def _found(hit: SearchResult) -> Found:
         "page": page,
         "heading": hit.full_heading,
         "relevance": None if hit.relevance is None else round(hit.relevance, 3),
+        "file_state": hit.file_state,
         "answer": " ".join(answer.split()),
         "text": _excerpt(hit),
     }
@@ -234,4 +236,5 @@ def _lines(found: SearchResults, results: Results) -> Iterator[str]:
         yield "No clear answer found. The closest passages:"
     for number, one in enumerate(results["results"], start=1):
         sure = "" if one["relevance"] is None else f" {one['relevance']:.0%}"
-        yield f"[{number}]{sure} {one['place']} — {one['heading']}\n{one['text']}"
+        state = f" ({OUTDATED[one['file_state']]})" if one["file_state"] in OUTDATED else ""
+        yield f"[{number}]{sure} {one['place']}{state} — {one['heading']}\n{one['text']}"

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from minisearch.filters import Filter
+from minisearch.results import FileState
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note, StoredValue
 
 # --- records ---------------------------------------------------------------------------------------
@@ -258,6 +259,12 @@ class Snapshot(Protocol):
 
     def field_names(self) -> list[str]:
         """The names of all fields of documents, `folded` as filters compare them, in order."""
+
+    def file_states(self, document_ids: Collection[int]) -> Mapping[int, FileState]:
+        """Whether the files of these documents are as they were indexed, by id.
+
+        Documents from memory are left out, and files that the index may not open.
+        """
 
 
 class Store(Protocol):

@@ -50,6 +50,21 @@ def underlined(text: str) -> list[str]:
     return re.findall("\x1b\\[(?:1;)?4m(.*?)\x1b\\[0m", text)
 
 
+def test_a_file_that_has_changed_or_is_gone_is_named_with_the_cure_below_the_page() -> None:
+    changed, gone = result(file_state="changed"), result(file_state="deleted", path="b.md")
+    lines = shown(changed, gone, result(file_state="unchanged"), remark="(note)").splitlines()
+    assert lines[:2] == [" 1  0.432  docs/tasks.md:5", "    changed since it was indexed"]
+    assert lines[4:6] == [" 1  0.432  b.md:5", "    no longer exists"]
+    assert lines[8:10] == [" 1  0.432  docs/tasks.md:5", "    Run a failed task again."]
+    assert lines[11:] == [
+        "(files have changed: minisearch index updates the index, query --refresh does so",
+        "first)",
+        "",
+        "(note)",
+    ]
+    assert "changed" not in shown(result(file_state="unchanged"), result())
+
+
 # --- hostile texts ---------------------------------------------------------------------------------
 
 

@@ -576,6 +576,7 @@ def test_a_line_of_json_has_the_result_its_spans_and_whether_the_page_is_confide
             "exact": None,
         },
         "merged": [{"path": "docs/copy.md", "line": 2, "end_line": 6, "chunk_id": 10, "page": None}],
+        "file_state": None,
         "place": "docs/tasks.md:3",
         "is_confident": True,
         "required": [],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from minisearch import MiniSearch
+from minisearch import MiniSearch, formats
 from minisearch.errors import IngestError
 from minisearch.indexing import changes as reading
 from minisearch.manifest import FileChoice, Settings
@@ -81,8 +81,9 @@ def test_a_file_is_read_again_when_its_suffix_gets_a_parser(
     first = ms.index("docs")
     assert [one.reason for one in first.skipped] == ["RTF is not read: save it as .docx or .pdf"]
     read.clear()
-    for suffix in (".org", ".rtf"):
-        monkeypatch.setitem(registry.READERS, suffix, lambda source: source.unchanged("new"))
+    for name in ("org", "rtf"):
+        monkeypatch.setitem(formats.BY_SUFFIX, f".{name}", formats.Format(name))
+        monkeypatch.setitem(registry.READERS, name, lambda source: source.unchanged("new"))
     second = ms.index("docs")
     assert (read, second.added, second.updated, second.skipped) == (["b.org", "c.rtf"], 1, 1, ())
 

@@ -9,13 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minisearch.errors import IngestError
+from minisearch.formats import FORMATS
 from minisearch.parsers import parse, read_bytes
+from minisearch.parsers.registry import EXTRACTED, READERS
 
 
 def test_the_format_follows_the_suffix_in_any_case_and_is_text_otherwise():
     formats = {"a.md": "markdown", "A.MARKDOWN": "markdown", "a.rst": "rst", "a.HTM": "html", "a.py": "code"}
     formats |= {"a.txt": "text", "Makefile": "text", "LICENSE": "text", "a.unheard-of": "text", ".md": "text"}
     assert {path: parse(path, b"words").format for path in formats} == formats
+
+
+def test_every_format_has_one_parser_and_no_suffix_has_two_formats():
+    assert {one.name for one in FORMATS if one.is_binary} == EXTRACTED.keys()
+    assert {one.name for one in FORMATS if not one.is_binary} == READERS.keys()
+    suffixes = [suffix for one in FORMATS for suffix in one.suffixes.split()]
+    assert len(suffixes) == len(set(suffixes)) > 70
 
 
 def test_an_empty_file_is_an_empty_document():

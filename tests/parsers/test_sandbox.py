@@ -180,7 +180,7 @@ def test_the_process_ends_with_its_parent(ending):
     code = (
         "import os, sys; from minisearch.parsers.registry import SANDBOX, EXTRACTED\n"
         "from tests.parsers.made_files import pdf\n"
-        f"EXTRACTED['.pdf'].read('a', pdf('words')); print(SANDBOX.pid, flush=True); {ending}"
+        f"EXTRACTED['pdf'].read('a', pdf('words')); print(SANDBOX.pid, flush=True); {ending}"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     wait_until(lambda: not is_running(int(done.stdout)))

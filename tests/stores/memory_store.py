@@ -12,7 +12,7 @@ import operator
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -23,6 +23,7 @@ from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter, Value
 from minisearch.globs import glob
+from minisearch.results import FileState
 from minisearch.stores.base import (
     LexicalQuery,
     StoredChunk,
@@ -152,6 +153,10 @@ class MemoryStore:
         """The names of all fields of documents, folded, in order."""
         names = {folded(name) for one in self._documents.values() for name in one.fields}
         return [name.decode("utf-8", "surrogatepass") for name in sorted(names)]
+
+    def file_states(self, document_ids: Collection[int]) -> dict[int, FileState]:
+        """It knows no files."""
+        return {}
 
     def sample_ids(self, n: int) -> IntArray:
         """About n ids of chunks, evenly spread; the same ones at every call."""
