@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -50,6 +50,7 @@ from minisearch.results import BYS, MODES, SearchOptions, SearchResults, path_an
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
     from minisearch.server.client import Answer as Served
+    from minisearch.types import RunOutcome
 
 FORMATS = ("text", "jsonl", "json", "csv", "md", "files", "context")  # json is jsonl
 MAX_TOKENS = 2_000  # as in rag.py, which needs NumPy and is not imported for --help
@@ -440,10 +441,10 @@ def _print_json(answer: Answer, *, why: bool) -> None:
         click.echo(as_json_line({"rank": None, **cause, **about}))
 
 
-def _remark(outcome: str) -> str:
+def _remark(outcome: RunOutcome | Literal[""]) -> str:
     """What a reader of the results has to know about the last indexing run: the index is incomplete."""
-    if outcome in {"", "complete", "rolled back"}:
-        return ""
-    is_over = outcome in HOW_IT_ENDED
-    state = f"the last indexing run {HOW_IT_ENDED[outcome]}" if is_over else "indexing is in progress"
-    return f"({state}: the index may be incomplete)"
+    if outcome == "running":
+        return "(indexing is in progress: the index may be incomplete)"
+    if outcome in HOW_IT_ENDED:
+        return f"(the last indexing run {HOW_IT_ENDED[outcome]}: the index may be incomplete)"
+    return ""

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
     from minisearch.filters import Filter
     from minisearch.results import By, Mode, Query, SearchResults
-    from minisearch.types import RunRecord
+    from minisearch.types import RunOutcome, RunRecord
 
 # As in search/rerank.py, which needs NumPy and is not imported for --help.
 AUTO = "auto"  # the better of those that are on this machine
 RERANKERS = ("cross", "bi", AUTO)
 DIVERSE = 0.5
-HOW_IT_ENDED = {"failed": "failed", "interrupted": "was interrupted"}
+HOW_IT_ENDED: dict[RunOutcome, str] = {"failed": "failed", "interrupted": "was interrupted"}
 
 
 @dataclass(frozen=True, slots=True)
