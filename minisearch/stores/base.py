@@ -330,9 +330,6 @@ class Snapshot(Protocol):
     def passages(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in order; none if there is no such document."""
 
-    def field_names(self) -> list[str]:
-        """The names of all fields of documents, `folded` as filters compare them, in order."""
-
     def file_states(self, document_ids: Collection[int]) -> Mapping[int, FileState]:
         """Whether the files of these documents are as they were indexed, by id.
 

@@ -246,7 +246,8 @@ class MemoryStore:
 
     def field_names(self) -> list[str]:
         """The names of all fields of documents, as filters compare them, in order."""
-        return sorted({name for one in self._documents.values() for name in one.fields})
+        names = {folded(name) for one in self._documents.values() for name in one.fields}
+        return [name.decode("utf-8", "surrogatepass") for name in sorted(names)]
 
     def fields(self, names: Sequence[str], where: Filter) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
         """The fields of these names of documents that match a filter, by document id, ascending."""
@@ -286,11 +287,6 @@ class MemoryStore:
     def passages(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in order; none if there is no such document."""
         return [one.chunk for one in self._entries.values() if one.chunk.path == path]
-
-    def field_names(self) -> list[str]:
-        """The names of all fields of documents, folded, in order."""
-        names = {folded(name) for one in self._documents.values() for name in one.fields}
-        return [name.decode("utf-8", "surrogatepass") for name in sorted(names)]
 
     def file_states(self, document_ids: Collection[int]) -> dict[int, FileState]:
         """It knows no files."""
