@@ -194,9 +194,13 @@ class ScoreBaseline:
 
 
 class HasMeta(Protocol):
-    """The part of a store that a manifest needs: texts by name."""
+    """The part of a snapshot that a manifest is read from: texts by name."""
 
-    def meta(self) -> Mapping[str, str]: ...  # noqa: D102 - as `Store`
+    def meta(self) -> Mapping[str, str]: ...  # noqa: D102 - as `Snapshot`
+
+
+class SetsMeta(HasMeta, Protocol):
+    """The part of a store that a manifest is written to."""
 
     def set_meta(self, **values: str) -> None: ...  # noqa: D102 - as `Store`
 
@@ -250,7 +254,7 @@ class Manifest:
                 f"delete {DATABASE}* and vectors-* in {folder} and index again"
             ) from error
 
-    def write(self, store: HasMeta) -> None:
+    def write(self, store: SetsMeta) -> None:
         """Write it to a store, unless it is there already."""
         text = self.to_json()
         if store.meta().get(KEY) != text:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -50,6 +50,7 @@ from minisearch.results import BYS, MODES, SearchOptions, SearchResults, path_an
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
     from minisearch.server.client import Answer as Served
+    from minisearch.types import RunOutcome
 
 FORMATS = ("text", "jsonl", "json", "csv", "md", "files", "context")  # json is jsonl
 MAX_TOKENS = 2_000  # as in rag.py, which needs NumPy and is not imported for --help
@@ -78,7 +79,9 @@ query_option, files_option, ranking_option, output_option = map(
 @files_option("--since", metavar="WHEN", help="Changed since: 2024-01-31, 7d, '2 weeks', yesterday.")
 @files_option("--before", metavar="WHEN", help="Changed before: the same forms.")
 @files_option(
-    "--where", metavar="EXPR", help='Metadata in the files: \'author = "x" and tags contains "y"\'.'
+    "--where",
+    metavar="EXPR",
+    help='Metadata in the files: \'author = "x" and tags contains "y"\', see docs/filters.md.',
 )
 @ranking_option(
     *("-k", "-n", "--limit", "k"), **number(), help="Number of results.  [default: 10, on a screen 5]"
@@ -286,7 +289,7 @@ def _answers(ms: MiniSearch, options: QueryOptions, search: SearchOptions) -> It
     """The answer to each query, as soon as it is found."""
     if options.like is not None:
         path, line = path_and_line(options.like, exists)
-        yield Answer(None, ms.searcher.like(path, line, search))
+        yield Answer(None, ms.searcher.similar(path, line, search))
     elif options.batch is None:
         yield Answer(None, ms.searcher.query(options.query(options.text), search))
     else:
@@ -438,10 +441,10 @@ def _print_json(answer: Answer, *, why: bool) -> None:
         click.echo(as_json_line({"rank": None, **cause, **about}))
 
 
-def _remark(outcome: str) -> str:
+def _remark(outcome: RunOutcome | Literal[""]) -> str:
     """What a reader of the results has to know about the last indexing run: the index is incomplete."""
-    if outcome in {"", "complete", "rolled back"}:
-        return ""
-    is_over = outcome in HOW_IT_ENDED
-    state = f"the last indexing run {HOW_IT_ENDED[outcome]}" if is_over else "indexing is in progress"
-    return f"({state}: the index may be incomplete)"
+    if outcome == "running":
+        return "(indexing is in progress: the index may be incomplete)"
+    if outcome in HOW_IT_ENDED:
+        return f"(the last indexing run {HOW_IT_ENDED[outcome]}: the index may be incomplete)"
+    return ""

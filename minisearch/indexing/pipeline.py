@@ -23,7 +23,7 @@ from minisearch.formats import BY_SUFFIX, PLAIN, suffix_of
 from minisearch.indexing.changes import ChunkedDocument, Outcome, SkippedFile, Unchanged
 from minisearch.indexing.guard import has_changed
 from minisearch.indexing.plan import Plan, Tally
-from minisearch.stores.local import LocalStore
+from minisearch.stores.base import Store
 from minisearch.text import is_mostly_latin
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, OnProgress
 
@@ -58,7 +58,7 @@ class Run:
 
     def __init__(
         self,
-        store: LocalStore,
+        store: Store,
         plan: Plan,
         source: DocumentSource,
         *,

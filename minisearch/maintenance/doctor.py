@@ -221,7 +221,7 @@ def _opened(location: IndexLocation) -> tuple[str, list[Check]]:
     checks = [Check("index", "problem", problem, restore) for problem in problems] or [
         Check("index", "ok", text)
     ]
-    if run is not None and run.outcome not in {"complete", "rolled back"}:
+    if run is not None and not run.is_finished:
         checks.append(
             Check("last run", "note", run.outcome, f"to complete it: minisearch index{location.option}")
         )
