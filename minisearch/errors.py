@@ -23,6 +23,8 @@ Every message names the thing, what was expected, what was found, and how to fix
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class MinisearchError(Exception):
     """The base class of all errors of this library; the message is meant for the user."""
@@ -102,3 +104,19 @@ MAX_SHOWN = 60  # characters of a value quoted in a message
 def short(given: str) -> str:
     """The beginning of a value, to quote it in a message."""
     return given if len(given) <= MAX_SHOWN else f"{given[: MAX_SHOWN - 3]}..."
+
+
+NAMES_SHOWN = 8  # in one message
+
+
+def nearest_of(name: str, known: Sequence[str]) -> str:
+    """The end of a message about an unknown name: the known one with the most similar spelling, or some."""
+    import difflib  # imported only after a mistake
+
+    if near := difflib.get_close_matches(name.casefold(), known, n=1):
+        return f": did you mean {near[0]}?"
+    if not known:
+        return ", or any other"
+    n_more = len(known) - NAMES_SHOWN
+    more = f" and {n_more:,} more" if n_more > 0 else ""
+    return f": there {'are' if len(known) > 1 else 'is'} {', '.join(known[:NAMES_SHOWN])}{more}"

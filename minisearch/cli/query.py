@@ -80,7 +80,9 @@ query_option, files_option, ranking_option, output_option = map(
 @files_option("--since", metavar="WHEN", help="Changed since: 2024-01-31, 7d, '2 weeks', yesterday.")
 @files_option("--before", metavar="WHEN", help="Changed before: the same forms.")
 @files_option(
-    "--where", metavar="EXPR", help='Metadata in the files: \'author = "x" and tags contains "y"\'.'
+    "--where",
+    metavar="EXPR",
+    help='Metadata in the files: \'author = "x" and tags contains "y"\', see docs/filters.md.',
 )
 @ranking_option(
     *("-k", "-n", "--limit", "k"), **number(), help="Number of results.  [default: 10, on a screen 5]"
@@ -288,7 +290,7 @@ def _answers(ms: MiniSearch, options: QueryOptions, search: SearchOptions) -> It
     """The answer to each query, as soon as it is found."""
     if options.like is not None:
         path, line = path_and_line(options.like, exists)
-        yield Answer(None, ms.searcher.like(path, line, search))
+        yield Answer(None, ms.searcher.similar(path, line, search))
     elif options.batch is None:
         yield Answer(None, ms.searcher.query(options.query(options.text), search))
     else:

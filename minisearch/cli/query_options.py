@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from minisearch.cli.options import SectionedCommand, nearest
+from minisearch.cli.options import SectionedCommand
 from minisearch.cli.terminal import one_line
-from minisearch.errors import InputError, short
+from minisearch.errors import InputError, nearest_of, short
 from minisearch.results import MODES, SearchOptions
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 AUTO = "auto"  # the better of those that are on this machine
 RERANKERS = ("cross", "bi", AUTO)
 DIVERSE = 0.5
-FIELDS_SHOWN = 8
 HOW_IT_ENDED: dict[RunOutcome, str] = {"failed": "failed", "interrupted": "was interrupted"}
 
 
@@ -185,7 +184,7 @@ def why_nothing(ms: MiniSearch, found: SearchResults, options: QueryOptions) -> 
     operators = [f'the phrase "{one_line(phrase)}"' for phrase in found.query.required]
     operators += [f'not "{one_line(phrase)}"' for phrase in found.query.excluded]
     if limits := [*options.file_limits(), *operators]:
-        hints = [*_folders_elsewhere(options), *_unknown_names(ms, options)]
+        hints = [*_folders_elsewhere(options), *_unknown_languages(ms, options)]
         hints += ["--literal treats quotes and - in the query as text"] if operators else []
         return "; ".join([f"nothing in the index matches {' and '.join(limits)}", *hints])
     if options.mode == "lexical":
@@ -211,31 +210,12 @@ def _folders_elsewhere(options: QueryOptions) -> Iterator[str]:
             yield f"there is no {one_line(first)} in the current folder: --path {anywhere} looks everywhere"
 
 
-def _unknown_names(ms: MiniSearch, options: QueryOptions) -> Iterator[str]:
-    """A hint for each language and field that no document has."""
+def _unknown_languages(ms: MiniSearch, options: QueryOptions) -> Iterator[str]:
+    """A hint for each language that no document has."""
     known = ms.languages() if options.languages else []
     for name in options.languages:
         if name.casefold() not in known:
-            yield f"no document is in {one_line(name)}{_instead(name, known)}"
-    if options.where is None:
-        return
-    from minisearch.filters import fields_of, parse_where
-
-    known = ms.field_names()
-    for name in fields_of(parse_where(options.where)):
-        if name.casefold() not in known:
-            yield f"no document has a field {one_line(name)}{_instead(name, known)}"
-
-
-def _instead(name: str, known: Sequence[str]) -> str:
-    """The known name with the most similar spelling, or else the first known names."""
-    if near := nearest(name, known, cutoff=0.6):
-        return f": did you mean {one_line(near)}?"
-    if not known:
-        return ", or any other"
-    n_more = len(known) - FIELDS_SHOWN
-    more = f" and {n_more:,} more" if n_more > 0 else ""
-    return f": there {'are' if len(known) > 1 else 'is'} {one_line(', '.join(known[:FIELDS_SHOWN]))}{more}"
+            yield one_line(f"no document is in {name}{nearest_of(name, known)}")
 
 
 # --- files and lines ---------------------------------------------------------------------------------

@@ -85,8 +85,10 @@ class Searcher:
 
         return self._current(search_and_correct)
 
-    def like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
-        """`MiniSearch.like`."""
+    def similar(
+        self, path: str | os.PathLike[str], line: int | None, options: SearchOptions
+    ) -> SearchResults:
+        """`MiniSearch.similar`."""
 
         def search(store: Store) -> SearchResults:
             manifest = Manifest.read(store, self.location.folder)

@@ -20,6 +20,7 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 import minisearch
 from minisearch.engine import MiniSearch
 from minisearch.errors import MinisearchError
+from minisearch.filters import WHERE_HELP
 from minisearch.rag import Passage
 from minisearch.results import OUTDATED, FileState, SearchResult, SearchResults, cited_place, path_and_line
 
@@ -104,10 +105,7 @@ def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN4
             str, Field(max_length=MAX_QUERY, description="A question, or words, names and codes to look for.")
         ],
         k: Annotated[int, Field(ge=1, le=MAX_RESULTS, description="How many results.")] = 5,
-        where: Annotated[
-            str | None,
-            Field(description="A filter on metadata fields, such as: author = 'ada' and tags contains 'k8s'"),
-        ] = None,
+        where: Annotated[str | None, Field(description=WHERE_HELP)] = None,
         mode: Annotated[
             Literal["hybrid", "dense", "lexical"],
             Field(description="By meaning and words, by meaning (dense), or by words (lexical)."),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -88,7 +87,7 @@ class Engine:
     def has_reranker(self) -> bool:
         return Engine.has_weights
 
-    def like(self, path: str, line: int | None, options: SearchOptions) -> SearchResults:
+    def similar(self, path: str, line: int | None, options: SearchOptions) -> SearchResults:
         Engine.asked.append((path, line, options))
         return Engine.answer
 
@@ -652,35 +651,6 @@ def test_nothing_found_names_all_that_an_answer_had_to_be() -> None:
         " and --where 'x = '\"'\"'y'\"'\"'' and the phrase \"sour dough\""
         ' and the phrase "x\\ny" and not "rye"; --literal treats quotes and - in the query as text'
     )
-
-
-@pytest.mark.parametrize(
-    ("where", "cure"),
-    [
-        ('autor = "y"', "no document has a field autor: did you mean author?"),
-        ("AUTHOR = y", ""),
-        ("not drafts = true or Draft = true", "no document has a field drafts: did you mean draft?"),
-        ("zzz = 1", "no document has a field zzz: there are author, draft, x"),
-        (
-            "zzz = 1 and autor = 1 and zzz = 2",
-            "no document has a field zzz: there are author, draft, x; "
-            "no document has a field autor: did you mean author?",
-        ),
-    ],
-)
-def test_nothing_found_by_a_field_that_no_document_has_names_the_nearest(where: str, cure: str) -> None:
-    said = nothing("--where", where)
-    assert said.startswith(f"No results: nothing in the index matches --where {shlex.quote(where)}")
-    assert said.partition(shlex.quote(where))[2].removeprefix("; ") == cure
-
-
-def test_the_fields_there_are_are_named_a_few_of_them() -> None:
-    Engine.fields = [f"a{number}" for number in range(12)]
-    assert nothing("--where", "zzz = 1").endswith(": there are a0, a1, a2, a3, a4, a5, a6, a7 and 4 more")
-    Engine.fields = ["a\x1b"]
-    assert nothing("--where", "zzz = 1").endswith(r": there is a\x1b")
-    Engine.fields = []
-    assert nothing("--where", "zzz = 1").endswith("no document has a field zzz, or any other")
 
 
 def test_the_names_of_fields_are_those_that_documents_have(tmp_path: Path) -> None:

@@ -287,7 +287,7 @@ def test_what_makes_no_sense_is_refused(docs: Path, ms: MiniSearch) -> None:
     with pytest.raises(InputError, match="n is 'x': ask for at least 1 document"):
         ms.verify("x")
     with pytest.raises(InputError, match="an empty path is not in the index"):
-        ms.like("")
+        ms.similar("")
 
 
 def test_a_filter_as_text_is_the_filter(docs: Path, ms: MiniSearch) -> None:
@@ -295,7 +295,7 @@ def test_a_filter_as_text_is_the_filter(docs: Path, ms: MiniSearch) -> None:
     ms.index("docs")
     found = ms.why_not("docs/tea.md", "coffee", where="author = 'ada'")
     assert (found.verdict, found.filters) == ("filtered", ("of a file with author = 'ada'",))
-    assert [hit.path for hit in ms.like("docs/tea.md", where="author = 'ada'")] == ["docs/ada.md"]
+    assert [hit.path for hit in ms.similar("docs/tea.md", where="author = 'ada'")] == ["docs/ada.md"]
     (page,) = ms.query_many(["coffee"], where="author = 'ada'")
     assert [hit.path for hit in page] == ["docs/ada.md"]
 

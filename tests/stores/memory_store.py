@@ -246,7 +246,8 @@ class MemoryStore:
 
     def field_names(self) -> list[str]:
         """The names of all fields of documents, as filters compare them, in order."""
-        return sorted({name for one in self._documents.values() for name in one.fields})
+        names = {folded(name) for one in self._documents.values() for name in one.fields}
+        return [name.decode("utf-8", "surrogatepass") for name in sorted(names)]
 
     def fields(self, names: Sequence[str], where: Filter) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
         """The fields of these names of documents that match a filter, by document id, ascending."""

@@ -77,6 +77,15 @@ def test_the_manifest_keeps_what_was_set(store):
     assert {key: store.meta()[key] for key in ("model", "backend")} == {"model": "b", "backend": "flat"}
 
 
+def test_the_names_of_fields_are_each_given_once_as_they_are_compared(store):
+    with store.snapshot() as snapshot:
+        assert snapshot.field_names() == []
+    put(store, "a.md", "kelp", fields={"Author": ("Ada",), "E\u0301tat": ("x", True), "n": (1.0,)})
+    put(store, "b.md", "lava", fields={"author": ("Bob",), "": ("x",)})
+    with store.snapshot() as snapshot:
+        assert snapshot.field_names() == ["", "author", "n", "état"]
+
+
 def test_documents_come_back_with_their_ids(filled):
     documents = filled.documents()
     assert documents.keys() == TEXTS.keys()

@@ -88,9 +88,18 @@ def read_fields(
     return found
 
 
+# One step in the index from each name to the next: "select distinct" would read all fields.
+NAMES = f"""with recursive names (name) as (
+    select min(name) from fields
+    union all select (select min(name) from fields where name > names.name) from names where name is not null
+)
+select name from names
+where name is not null and exists (select 1 from fields where name = names.name and kind != '{BYTES}')"""  # noqa: S608 - ours
+
+
 def read_names(connection: Connection) -> list[str]:
     """The names of all documents' fields, as they are compared, in order."""
-    rows = connection.rows(f"select distinct name from fields where kind != '{BYTES}' order by name")  # noqa: S608 - ours
+    rows = connection.rows(NAMES)
     return [name.decode("utf-8", "surrogatepass") for (name,) in rows]
 
 
