@@ -349,7 +349,8 @@ class SearchResults(Sequence[SearchResult]):
     `MiniSearch.like`.  ``plan`` says how a filter was applied: "scan" of the ``n_matching`` passages, or
     "widen", a vector search until enough of them are found; "" without a filter.  ``n_reranked`` counts the
     candidates that the reranker scored.  ``typed`` is the query as it was typed, if its spelling was
-    corrected, else "".  ``unknown_words`` are words of the query that no passage has, if they are few and the search is not dense.
+    corrected, else "".  ``unknown_words`` are words of the query that no passage has, if they are few and
+    the search is not dense.
     """
 
     results: tuple[SearchResult, ...] = ()
