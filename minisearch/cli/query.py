@@ -28,8 +28,8 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.query_options import (
-    HOW_IT_ENDED,
     RERANKERS,
+    UNFINISHED,
     QueryCommand,
     QueryOptions,
     exists,
@@ -444,8 +444,4 @@ def _print_json(answer: Answer, *, why: bool) -> None:
 
 def _remark(outcome: RunOutcome | Literal[""]) -> str:
     """What a reader of the results has to know about the last indexing run: the index is incomplete."""
-    if outcome == "running":
-        return "(indexing is in progress: the index may be incomplete)"
-    if outcome in HOW_IT_ENDED:
-        return f"(the last indexing run {HOW_IT_ENDED[outcome]}: the index may be incomplete)"
-    return ""
+    return f"({UNFINISHED[outcome]}: the index may be incomplete)" if outcome in UNFINISHED else ""
