@@ -490,7 +490,7 @@ def test_a_context_is_numbered_and_cites_its_passages(folder: Path) -> None:
         "query", "a failed task", "--format", "context", "--max-tokens", "2"
     )
     unclear = run("query", "zebras in Africa", "--format", "context")
-    assert unclear.stdout and unclear.stderr == "No clear answer found: these are the closest passages\n"
+    assert unclear.stdout and unclear.stderr == "No clear answer found. Closest passages:\n"
     nothing = run("query", "x", "--format", "context", "--ext", "pdf", code=1)
     assert (nothing.stdout, nothing.stderr) == ("", "No results: nothing in the index matches --ext pdf\n")
 
