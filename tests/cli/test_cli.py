@@ -28,7 +28,7 @@ from tests.fakes import HashingEncoder
 from tests.sockets import BLOCK_SOCKETS
 
 RESULT_FIELDS = ["rank", "score", "path", "line", "end_line", "heading", "text", "doc_id", "chunk_id"]
-RESULT_FIELDS += ["title", "page", "relevance", "evidence", "trace", "merged"]
+RESULT_FIELDS += ["title", "page", "relevance", "evidence", "trace", "merged", "file_state"]
 RESULT_FIELDS += ["place", "is_confident", "required", "excluded"]
 COMMANDS = ["index", "query", "why-not", "similarity", "models", "status", "rebuild", "remove"]
 
