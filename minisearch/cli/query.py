@@ -28,15 +28,15 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.query_options import (
-    HOW_IT_ENDED,
     RERANKERS,
+    UNFINISHED,
     QueryCommand,
     QueryOptions,
     exists,
     read_batch,
     why_nothing,
 )
-from minisearch.cli.terminal import Terminal, as_json_line, count, one_line, printable
+from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable
 from minisearch.errors import (
     IndexBusy,
     IndexNotWritable,
@@ -47,6 +47,7 @@ from minisearch.errors import (
 )
 from minisearch.paths import IndexLocation
 from minisearch.results import BYS, MODES, SearchOptions, SearchResults, path_and_line
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
@@ -431,8 +432,4 @@ def _print_json(answer: Answer, *, why: bool) -> None:
 
 def _remark(outcome: RunOutcome | Literal[""]) -> str:
     """What a reader of the results has to know about the last indexing run: the index is incomplete."""
-    if outcome == "running":
-        return "(indexing is in progress: the index may be incomplete)"
-    if outcome in HOW_IT_ENDED:
-        return f"(the last indexing run {HOW_IT_ENDED[outcome]}: the index may be incomplete)"
-    return ""
+    return f"({UNFINISHED[outcome]}: the index may be incomplete)" if outcome in UNFINISHED else ""

@@ -16,9 +16,8 @@ from itertools import pairwise
 import numpy as np
 
 from minisearch.results import Evidence
-from minisearch.search.lines import LINE_END
 from minisearch.search.sentences import Sentence, kinds_of_sentences
-from minisearch.text import STOP_WORDS, bigrams, cjk_parts
+from minisearch.text import LINE_BREAK, STOP_WORDS, bigrams, cjk_parts
 from minisearch.types import FloatArray, Tokenizer
 
 Encode = Callable[[Sequence[str]], FloatArray]
@@ -315,7 +314,7 @@ def place(anchors: Anchors, text: str, position: int) -> tuple[int, int]:
     Between an anchor and the position a line ends with ``\n``, ``\r\n`` or a lone ``\r``.
     """
     anchor, line, column = max((a for a in anchors if a[0] <= position), default=(0, 1, 1))
-    ends = [found.end() for found in LINE_END.finditer(text, anchor, position)]
+    ends = [found.end() for found in LINE_BREAK.finditer(text, anchor, position)]
     found = (line + len(ends), position - ends[-1] + 1) if ends else (line, column + position - anchor)
     following = [(line, column) for start, line, column in anchors if start > position]
     # The numbers of paragraphs and rows may begin again, at a sheet or a comment.
