@@ -156,7 +156,7 @@ class MiniSearch:
         1
 
         Each is a `TextDocument`, or a mapping with its keys.  A result has the id as its ``path``; filters,
-        `get`, `like` and `remove` take it as such, and an id comes before a file of the same name.  No run
+        `get`, `similar` and `remove` take it as such, and an id comes before a file of the same name.  No run
         over files touches these documents.  What has not changed is neither stored nor embedded again.
 
         Keys and tokens are blanked, as in files, unless ``keep_secrets``; a document of nothing else is
@@ -268,13 +268,11 @@ class MiniSearch:
     ) -> list[SearchResults]:
         """The results of `query` for each text, with the same options."""
         if isinstance(texts, str | Query) or not isinstance(texts, Iterable):
-            raise InputError(
-                "query_many takes several texts: expected a list of them; for one text use query"
-            )
+            raise InputError("query_many takes texts: expected a list of them; for one text use query")
         search_options = _options(k, **options)
         return [self.searcher.query(text, search_options) for text in texts]
 
-    def like(
+    def similar(
         self,
         path: str | os.PathLike[str],
         line: int | None = None,
@@ -292,7 +290,7 @@ class MiniSearch:
         document that is not in the index, or a line after its last passage.
         """
         options = _options(k, mode="dense", where=where, by=by, diverse=diverse, evidence=evidence)
-        return self.searcher.like(path, line, options)
+        return self.searcher.similar(path, line, options)
 
     def context(
         self,
@@ -324,7 +322,7 @@ class MiniSearch:
         ``path`` is that of a file, or the id of a document from memory.  Of a long section, a few passages on
         each side.  In a DOCX the line is a paragraph, in an XLSX a row of the sheet ``page``, its number or
         name, or else of the first sheet with that row.  Without a line, ``page`` is the page or slide to
-        return.  Raises InputError as `like` does.
+        return.  Raises InputError as `similar` does.
         """
         shown, passages = self.searcher.passages(path)
         return section(passages, shown, line, page=page)
@@ -434,7 +432,8 @@ class MiniSearch:
     aupdate, aremove = in_thread(update), in_thread(remove)
     aquery, aquery_many = in_thread(query), in_thread(query_many)
     acontext, aget = in_thread(context), in_thread(get)
-    alike, aembed = in_thread(like), in_thread(embed)
+    asimilar, aembed = in_thread(similar), in_thread(embed)
+    like, alike = similar, asimilar  # their earlier names
 
     def _writer(self) -> IndexWriter:
         # Imported here, as above: a query must not import all parsers.

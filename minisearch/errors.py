@@ -15,13 +15,15 @@
     │   ├── IndexNotWritable     no permission, a read-only or a full disk
     │   ├── IndexBusy            another process is writing to it
     │   ├── ShrinkRefused        a run would remove many of its documents
-    │   └── FingerprintMismatch  the index was made with another model or version
+    │   └── FingerprintMismatch  the index was made with another model
     └── BackendUnavailable       the library behind a vector index is not installed
 
 Every message names the thing, what was expected, what was found, and how to fix it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class MinisearchError(Exception):
@@ -77,7 +79,7 @@ class ShrinkRefused(StoreError):
 
 
 class FingerprintMismatch(StoreError):
-    """The index was made with another model, or by another version of minisearch."""
+    """The index was made with another model than the one given, or with other weights of it."""
 
 
 class BackendUnavailable(MinisearchError):
@@ -102,3 +104,19 @@ MAX_SHOWN = 60  # characters of a value quoted in a message
 def short(given: str) -> str:
     """The beginning of a value, to quote it in a message."""
     return given if len(given) <= MAX_SHOWN else f"{given[: MAX_SHOWN - 3]}..."
+
+
+NAMES_SHOWN = 8  # in one message
+
+
+def nearest_of(name: str, known: Sequence[str]) -> str:
+    """The end of a message about an unknown name: the known one with the most similar spelling, or some."""
+    import difflib  # imported only after a mistake
+
+    if near := difflib.get_close_matches(name.casefold(), known, n=1):
+        return f": did you mean {near[0]}?"
+    if not known:
+        return ", or any other"
+    n_more = len(known) - NAMES_SHOWN
+    more = f" and {n_more:,} more" if n_more > 0 else ""
+    return f": there {'are' if len(known) > 1 else 'is'} {', '.join(known[:NAMES_SHOWN])}{more}"

@@ -13,18 +13,24 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NoReturn, cast, get_args
 
-from minisearch.errors import MAX_SHOWN, InputError, short
+from minisearch.errors import MAX_SHOWN, InputError, nearest_of, short
 from minisearch.text import storable
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
 Value = str | float | bool
 
 A_MOMENT = "a datetime such as datetime(2024, 1, 31)"
+
+
+WHERE_HELP = (
+    "Conditions on metadata, such as: author = 'ada' and (year >= 2020 or not tags contains 'k8s'). "
+    f"Operators: {', '.join(get_args(Operator))}; and, or, not. docs/filters.md explains them."
+)
 
 
 class Filter:
@@ -111,13 +117,15 @@ class Field(Filter):
     The case of names and texts does not matter.  Numbers compare with numbers only, true and false with each
     other only; ISO dates compare as texts.  ``contains`` matches if one value of a list equals it, or a text
     contains it.  ``!=`` is the opposite of ``=``, so it also matches documents without the field.  With
-    ``is_exact`` texts compare character by character, so their case matters.
+    ``is_exact`` texts compare character by character, so their case matters.  A search refuses a field that
+    no document has, see `check_fields`, unless ``is_optional``.
     """
 
     name: str
     operator: Operator
     value: Value
     is_exact: bool = False
+    is_optional: bool = False
 
     def __post_init__(self) -> None:
         _must_be(self, self.name, str, "the name of a field, a text")
@@ -251,7 +259,8 @@ def _plain(value: object) -> Value | None:
 #     not draft = true and (year >= 2020 or year < 1990)
 #
 # A condition is a field name, an operator and a value: a quoted text, in which a backslash escapes the next
-# character; a number; true or false; or a bare word.  "not" binds closer than "and", "and" closer than "or".
+# character; a number; true or false; or a bare word.  A name of other signs than letters, digits, "_", "."
+# and "-" is quoted too.  "not" binds closer than "and", "and" closer than "or".  See docs/filters.md.
 
 _MAX_DEPTH = 20  # of parentheses and nots
 
@@ -296,22 +305,37 @@ def as_filter(where: Filter | str | None) -> Filter | None:
     )
 
 
-def fields_of(where: Filter) -> list[str]:
-    """The names of the fields in a filter, each once, in order.
+def check_fields(where: Filter, known: Sequence[str]) -> None:
+    """InputError, with the nearest of the ``known`` names, for a condition on a field that no document has.
 
-    >>> fields_of(parse_where("not year < 2020 and (author = x or year = 2024)"))
-    ['year', 'author']
+    >>> check_fields(parse_where("autor = ada and not draft = true"), ["author", "year"])
+    Traceback (most recent call last):
+    minisearch.errors.InputError: no document has a field autor: did you mean author?
+
+    Documents without the field meet ``!=`` and a condition after ``not``, so there it is no error.
     """
-    waiting, names = [where], list[str]()
+    unknown = (name for name in _needed_fields(where) if _folded(name) not in known)
+    if hints := [f"no document has a field {short(name)}{nearest_of(name, known)}" for name in unknown]:
+        raise InputError("; ".join(hints))
+
+
+def _needed_fields(where: Filter) -> list[str]:
+    """The names in conditions that only a document with the field meets, each once, in order."""
+    waiting, names = [(where, False)], list[str]()
     while waiting:
-        part = waiting.pop()
+        part, is_negated = waiting.pop()
         if isinstance(part, Field):
-            names.append(part.name)
+            if not part.is_optional and (part.operator == "!=") == is_negated:
+                names.append(part.name)
         elif isinstance(part, Not):
-            waiting.append(part.part)
+            waiting.append((part.part, not is_negated))
         elif isinstance(part, And | Or):
-            waiting.extend(reversed(part.parts))
+            waiting.extend((one, is_negated) for one in reversed(part.parts))
     return list(dict.fromkeys(names))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 class _Parser:
@@ -356,7 +380,7 @@ class _Parser:
         return found
 
     def _condition(self) -> Field:
-        name = None if _KEYWORD.match(self._text, self._position) else self._take(_NAME)
+        name = self._quoted() or self._word(_NAME)
         if name is None:
             self._fail("the name of a field, as in: author = x")
         found = self._take(_OPERATOR)
@@ -371,12 +395,9 @@ class _Parser:
         return Field(name, operator, value)
 
     def _value(self, operator: str) -> Value:
-        if quoted := _QUOTED.match(self._text, self._position):
-            self._take(_QUOTED)
-            return _ESCAPED.sub(r"\1", quoted[1] if quoted[1] is not None else quoted[2])
-        if self._text.startswith(('"', "'"), self._position):
-            self._fail("a second quotation mark that ends the text from here")
-        word = None if _KEYWORD.match(self._text, self._position) else self._take(_BARE)
+        if (text := self._quoted()) is not None:
+            return text
+        word = self._word(_BARE)
         if word is None:
             self._fail(f"a value after {operator}: a word, a number, true, false, or a text in quotes")
         if word.lower() in {"true", "false"}:
@@ -384,6 +405,17 @@ class _Parser:
         if _NUMBER.fullmatch(word) and math.isfinite(float(word)):
             return float(word)
         return word
+
+    def _quoted(self) -> str | None:
+        """The text in quotes that begins here, if one does, without its quotes and backslashes."""
+        if quoted := self._take(_QUOTED):
+            return _ESCAPED.sub(r"\1", quoted[1:-1])
+        if self._text.startswith(('"', "'"), self._position):
+            self._fail("a second quotation mark that ends the text from here")
+        return None
+
+    def _word(self, pattern: re.Pattern[str]) -> str | None:
+        return None if _KEYWORD.match(self._text, self._position) else self._take(pattern)
 
     def _take(self, pattern: re.Pattern[str]) -> str | None:
         """Read a match of the pattern here, if there is one, and the white space after it."""

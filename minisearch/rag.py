@@ -29,7 +29,7 @@ from minisearch.search.lines import end_of_fields
 from minisearch.search.pipeline import anchors_of, passages_at
 from minisearch.search.searcher import Searcher
 from minisearch.stores.base import StoredChunk
-from minisearch.text import sentence_starts
+from minisearch.text import count, sentence_starts
 
 MAX_TOKENS = 2_000
 N_AROUND = 4  # passages of a section on each side of a place: a file without headings is one section
@@ -96,7 +96,7 @@ class Context(Sequence[Passage]):
         return "\n\n".join(map(str, self.passages))
 
     def __repr__(self) -> str:
-        n = f"{len(self)} passage{'s' * (len(self) != 1)}, {self.n_tokens} tokens"
+        n = f"{count(len(self), 'passage')}, {self.n_tokens} tokens"
         places = listed([one.place for one in self])
         return f"Context({n}, is_confident={self.is_confident}{places})"
 
@@ -152,9 +152,9 @@ def search_context(
         raise InputError(f"max_tokens is {max_tokens!r}: expected a number of tokens above 0")
     found = searcher.query(text, options)
     chunks = searcher.chunks([id_ for hit in found for id_ in neighbours_of(hit)])
-    count = count_tokens or searcher.token_counter()
+    count_tokens = count_tokens or searcher.token_counter()
     question = text if isinstance(text, str) else found.query.text
-    return build_context(question, found, chunks, count, max_tokens=max_tokens)
+    return build_context(question, found, chunks, count_tokens, max_tokens=max_tokens)
 
 
 def build_context(

@@ -320,20 +320,25 @@ class IndexProgress:
 OnProgress = Callable[[IndexProgress], None] | None
 
 
+RunOutcome = Literal["running", "complete", "interrupted", "failed", "rolled back"]
+"""How an indexing run ended, if it has; "rolled back" is the outcome of `MiniSearch.rollback` itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """The store's record of one indexing run.
-
-    ``outcome`` is "running", "complete", "interrupted", "failed", or "rolled back" (by
-    `MiniSearch.rollback`).
-    """
+    """The store's record of one indexing run."""
 
     started_at: str
     finished_at: str | None
-    outcome: str
+    outcome: RunOutcome
     roots: tuple[str, ...]
     pid: int
     counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has seen all its files."""
+        return self.outcome in {"complete", "rolled back"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,27 @@ def test_a_deleted_file_disappears_from_answers(folder: Path, ms: MiniSearch) ->
     assert ms.status().n_documents == len(TEXTS) - 1
 
 
+def test_a_result_says_whether_its_file_is_as_it_was_indexed(folder: Path, ms: MiniSearch) -> None:
+    ms.index("docs")
+    ms.add([{"id": "docs/bread.md", "text": "Sourdough from memory."}])
+    (folder / "docs/stars.rst").unlink()
+    (folder / "docs/bread.md").write_text(TEXTS["bread.md"].upper())  # as long as before
+    os.utime(folder / "docs/page.html")
+    shutil.rmtree(folder / "docs/code")
+    (folder / "docs/code").touch()
+    states = {(hit.title, hit.file_state) for hit in ms.query("sourdough star moon task coffee")}
+    assert states == {
+        ("", None),
+        ("Sourdough", "changed"),
+        ("Insomnia", "unchanged"),
+        ("Stars", "deleted"),
+        ("Tides", "changed"),
+        ("", "deleted"),
+    }
+    ms.index("docs", prune=True)
+    assert {hit.file_state for hit in ms.query("sourdough star moon")} == {None, "unchanged"}
+
+
 def test_a_renamed_file_keeps_its_vectors(folder: Path, ms: MiniSearch) -> None:
     ms.index("docs")
     (folder / "docs" / "bread.md").rename(folder / "docs" / "loaf.md")

@@ -25,7 +25,7 @@ from minisearch.filters import (
     Or,
     Path,
     Since,
-    fields_of,
+    check_fields,
     parse_where,
 )
 
@@ -155,6 +155,8 @@ A, B, C = (Field(name, "=", 1.0) for name in "abc")
     ("draft < true", r"expected a text or a number after < \(true and false take only = and !=\)", 8),
     ("draft contains FALSE", "a text or a number after contains", 15),
     ("b;drop", "contains after b, got ';drop'", 1),
+    ("'' = 1", "expected the name of a field.*got '='", 3),
+    ("'a = 1", "a second quotation mark", 0),
 ])  # fmt: skip
 def test_an_error_says_what_was_expected_and_points_at_the_place(text, expected, caret_at):
     with pytest.raises(InputError, match=f"cannot read the condition: .*{expected}") as caught:
@@ -219,6 +221,12 @@ def test_names_keep_dots_dashes_and_case():
         assert parse_where(f"{name}=1") == Field(name, "=", 1.0)
 
 
+def test_a_name_with_spaces_or_of_a_keyword_is_quoted():
+    for name in ("created at", "and", "dc:title", "ति", 'the "best"'):
+        quoted = name.replace('"', r"\"")
+        assert parse_where(f'"{quoted}"=1') == Field(name, "=", 1.0)
+
+
 def test_not_binds_closer_than_and_and_that_closer_than_or():
     assert parse_where("a=1 or b=1 and c=1") == Or((A, And((B, C))))
     assert parse_where("not a=1 and b=1 or c=1") == Or((And((Not(A), B)), C))
@@ -236,9 +244,7 @@ def test_the_example_of_the_help():
 
 # --- any tree, any text ------------------------------------------------------------------------------
 
-names = st.from_regex(r"[\w.-]{1,8}", fullmatch=True).filter(
-    lambda name: name.lower() not in {"and", "or", "not", "contains"}
-)
+names = st.text(min_size=1, max_size=8)
 comparable = st.text(max_size=8) | st.floats(allow_nan=False, allow_infinity=False)
 conditions = st.builds(
     Field, names, st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "contains"]), comparable
@@ -257,10 +263,9 @@ def show(tree: Filter) -> str:
     """The tree in words, with parentheses around all that has parts."""
     match tree:
         case Field(name, operator, value):
-            if isinstance(value, str):
-                escaped = re.sub(r"([\\\"])", r"\\\1", value)
-                return f'{name} {operator} "{escaped}"'
-            return f"{name} {operator} {str(value).lower()}"
+            shown = quoted(value) if isinstance(value, str) else str(value).lower()
+            is_plain = re.fullmatch(r"[\w.-]+", name) and name.lower() not in {"and", "or", "not", "contains"}
+            return f"{name if is_plain else quoted(name)} {operator} {shown}"
         case Not(part):
             return f"not ({show(part)})"
         case And(parts):
@@ -268,6 +273,10 @@ def show(tree: Filter) -> str:
         case Or(parts):
             return " or ".join(f"({show(part)})" for part in parts)
     raise AssertionError(tree)
+
+
+def quoted(text: str) -> str:
+    return '"' + re.sub(r"([\\\"])", r"\\\1", text) + '"'
 
 
 def depth(tree: Filter) -> int:
@@ -296,23 +305,51 @@ def test_any_text_is_a_tree_or_a_clear_error(text):
         assert len(str(error).split("\n")) == 3
 
 
+# --- fields that no document has ---------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
-    ("text", "names"),
+    ("text", "message"),
     [
-        ("a = 1", ["a"]),
-        ("not (b = 1 or not a != 2) and b contains x", ["b", "a"]),
-        ("A = 1 and a = 1", ["A", "a"]),
+        ("autor = y", "no document has a field autor: did you mean author?"),
+        ("not autor != y", "no document has a field autor: did you mean author?"),
+        ("draft = true or drafts = true", "no document has a field drafts: did you mean draft?"),
+        ("zzz contains 1", "no document has a field zzz: there are author, draft, état"),
+        (
+            "zzz = 1 and (autor = 1 or zzz < 2)",
+            "no document has a field zzz: there are author, draft, état; "
+            "no document has a field autor: did you mean author?",
+        ),
+        ('AUTHOR = y and "E\u0301TAT" = 1', None),
+        ("zzz != 1 and not (zzz = 1 or zzz < 2)", None),
     ],
 )
-def test_the_fields_that_a_filter_asks_about_are_named_once_in_their_order(
-    text: str, names: list[str]
-) -> None:
-    assert fields_of(parse_where(text)) == names
+def test_a_field_that_no_document_has_is_refused_where_only_documents_with_it_match(text, message):
+    if message is None:
+        check_fields(parse_where(text), ["author", "draft", "état"])
+        return
+    with pytest.raises(InputError) as error:
+        check_fields(parse_where(text), ["author", "draft", "état"])
+    assert str(error.value) == message
 
 
-def test_conditions_on_files_ask_about_no_field_and_a_long_chain_is_no_trouble() -> None:
-    assert fields_of(Extension("md") | Not(Contains("x"))) == []
+@pytest.mark.parametrize(
+    ("known", "end"),
+    [
+        ([f"a{number}" for number in range(12)], ": there are a0, a1, a2, a3, a4, a5, a6, a7 and 4 more"),
+        (["a"], ": there is a"),
+        ([], ", or any other"),
+    ],
+)
+def test_a_few_of_the_known_fields_are_named(known, end):
+    with pytest.raises(InputError, match=f"no document has a field zzz{end}$"):
+        check_fields(Field("zzz", "=", 1), known)
+
+
+def test_conditions_on_files_and_optional_fields_are_never_refused_and_a_long_chain_is_no_trouble():
+    check_fields(Extension("md") | Not(Contains("x")) | Field("zzz", "=", 1, is_optional=True), [])
     chain: Filter = Field("a", "=", 1)
     for _ in range(5_000):
         chain = ~chain & Field("b", "=", 2)
-    assert fields_of(chain) == ["a", "b"]
+    with pytest.raises(InputError, match=r"^no document has a field a, or any other; .* field b, or any oth"):
+        check_fields(chain, [])

@@ -58,7 +58,7 @@ def test_a_document_from_memory_is_found_and_cited_by_its_id(ms: MiniSearch) -> 
     assert (best.path, best.title, best.place) == ("faq/reset", "Factory reset", "faq/reset:1")
     assert ms.get("faq/reset").text == FAQ["text"]
     assert ms.context("hold the button", k=1).citations == ("[1] Factory reset — faq/reset:1",)
-    assert {one.path for one in ms.like("faq/reset")} == {PAGE.id}
+    assert {one.path for one in ms.similar("faq/reset")} == {PAGE.id}
 
 
 def test_markdown_has_headings_and_front_matter_and_plain_text_has_neither(ms: MiniSearch) -> None:

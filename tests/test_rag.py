@@ -287,6 +287,6 @@ def test_a_name_that_is_nearly_right_is_corrected(ms: MiniSearch) -> None:
     with pytest.raises(InputError, match=r"prats\.md is not in the index: did you mean parts\.md\?"):
         ms.get("prats.md")
     with pytest.raises(InputError, match=r"docs/long\.txt is not in the index: did you mean long\.txt\?"):
-        ms.like("docs/long.txt")
+        ms.similar("docs/long.txt")
     with pytest.raises(InputError, match="zzzz is not in the index: expected a file that was indexed"):
         ms.get("zzzz")

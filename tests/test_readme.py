@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
+from minisearch import MiniSearch, filters
 from minisearch.cli import COMMANDS as CLI_COMMANDS
 from minisearch.cli import cli
+from minisearch.cli.query_options import QueryOptions
+from minisearch.errors import InputError
 from minisearch.minilm.catalog import CATALOG
+from tests.fakes import HashingEncoder
 from tests.server.asgi import Answer, ask
 
 ROOT = Path(__file__).parents[1]
@@ -131,6 +138,73 @@ def test_every_recipe_is_run() -> None:
     titles = re.findall(r"^## (.+)", (ROOT / "docs" / "recipes.md").read_text(), re.MULTILINE)
     assert len(titles) == 4
     assert all(f'run_recipe("{title}"' in Path(__file__).read_text() for title in titles)
+
+
+# --- filters -----------------------------------------------------------------------------------------
+
+FILTERS = (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")
+
+
+def test_the_page_about_filters_is_named_where_a_filter_is_given() -> None:
+    query = cli.get_command(click.Context(cli), "query")
+    assert query is not None
+    assert "docs/filters.md" in query.get_help(click.Context(query))
+    assert "(docs/filters.md)" in README
+
+
+def rows_of(title: str) -> list[list[str]]:
+    """The rows of the tables below a heading of docs/filters.md, without code marks in the first cell."""
+    section = FILTERS.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in re.findall(r"^\|.*", section, re.M)
+    ]
+    return [[row[0].strip("`"), *row[1:]] for row in rows if row[0].startswith("`")]
+
+
+@pytest.fixture
+def filtered(tmp_path: Path) -> Iterator[MiniSearch]:
+    """An index of the documents that the page about filters shows, and their program."""
+    with MiniSearch.open(tmp_path, encoder=HashingEncoder()) as ms:
+        names: dict[str, Any] = {"ms": ms}
+        documents, program = (block for language, block in BLOCK.findall(FILTERS) if language == "python")
+        exec(compile(documents, "docs/filters.md", "exec", dont_inherit=True), names)
+        ms.add(names["documents"])
+        exec(compile(program, "docs/filters.md", "exec", dont_inherit=True), names)
+        yield ms
+
+
+def test_every_filter_in_the_documentation_finds_what_it_says(filtered: MiniSearch) -> None:
+    rows = rows_of("Conditions")
+    assert len(rows) == 20
+    for where, expected, *_ in rows:
+        found = {hit.path for hit in filtered.query("x", where=where, by="document")}
+        assert found == set(expected.split(", ")), where
+
+
+def test_every_wrong_filter_in_the_documentation_is_that_error(filtered: MiniSearch) -> None:
+    rows = rows_of("Mistakes")
+    assert len(rows) == 4
+    for where, message in rows:
+        with pytest.raises(InputError) as error:
+            filtered.query("x", where=where)
+        assert str(error.value).split("\n")[0].removeprefix("cannot read the condition: ") == message
+
+
+def test_every_option_in_the_documentation_of_filters_is_that_condition() -> None:
+    rows = rows_of("Path, extension, language and time")
+    assert len(rows) == 6
+    command = cli.get_command(click.Context(cli), "query")
+    assert command is not None
+    for option, condition, _ in rows:
+        context = command.make_context("query", ["x", *shlex.split(option)])
+        names = {field.name for field in dataclasses.fields(QueryOptions)}
+        given = {name: value for name, value in context.params.items() if name in names}
+        found = QueryOptions(**given | {"text": "x"}).search_options(1).where
+        expected = eval(condition.strip("`"), {**vars(filters), "datetime": datetime})
+        assert type(found) is type(expected) and (found == expected or isinstance(found, filters.Since)), (
+            option
+        )
 
 
 # -----------------------------------------------------------------------------------------------------

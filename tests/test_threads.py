@@ -316,7 +316,7 @@ def test_every_awaited_method_does_as_its_namesake(ms: MiniSearch, tmp_path: Pat
         assert await ms.aquery_many(["word3", "sea"], k=2) == ms.query_many(["word3", "sea"], k=2)
         assert await ms.acontext("word3 word4") == ms.context("word3 word4")
         assert await ms.aget("d3") == ms.get("d3")
-        assert await ms.alike("d3", k=2) == ms.like("d3", k=2)
+        assert await ms.asimilar("d3", k=2) == ms.similar("d3", k=2)
         assert (await ms.aembed(["sea"])).tolist() == ms.embed(["sea"]).tolist()
         assert (await ms.aindex(tmp_path)).added == 1
         assert (await ms.aadd([{"id": "new", "text": "a zebra"}])).added == 1

@@ -323,6 +323,17 @@ def test_going_back_keeps_what_the_user_has_named_since(project: Project) -> Non
 # --- verify ----------------------------------------------------------------------------------------
 
 
+def test_a_query_looks_at_no_file_outside_of_a_copy(project: Project) -> None:
+    def states(place: Project) -> dict[str, str | None]:
+        with place.open() as ms:
+            return {Path(hit.path).name: hit.file_state for hit in ms.query("a word of bread")}
+
+    project.made_of(project.docs, project.outside)
+    (project.outside / "x.md").unlink()
+    assert states(project) == {"a.md": "unchanged", "x.md": "deleted"}
+    assert states(project.copied()) == {"a.md": "changed", "x.md": None}
+
+
 def test_verify_opens_no_document_outside_of_a_copy_and_says_so(project: Project) -> None:
     project.made_of(project.docs, project.outside)
     with project.open() as ms:
@@ -334,7 +345,7 @@ def test_verify_opens_no_document_outside_of_a_copy_and_says_so(project: Project
 
 
 @pytest.mark.parametrize("key", [*LEADS_OUT[1:2], LEADS_OUT[3], LEADS_OUT[5]])
-def test_verify_opens_no_document_by_a_name_that_leads_out(
+def test_no_document_is_looked_at_by_a_name_that_leads_out(
     project: Project, key: Callable[[Project], str]
 ) -> None:
     project.made_of(project.docs)
@@ -344,6 +355,7 @@ def test_verify_opens_no_document_by_a_name_that_leads_out(
         ((*row, _),) = store._connection.rows(f"select {DOCUMENT_COLUMNS} from documents")
         path = os.fsencode(name)
         store._connection.write("update documents set path = ?, crc32 = ?", [path, row_crc32(path, *row)])
+        assert store.file_states([1]) == {}
     with project.open() as ms:
         assert (ms.verify().n_read, ms.verify().n_closed) == (0, 1)
 

@@ -23,7 +23,7 @@ import numpy as np
 from minisearch.chunking.positions import Positions
 from minisearch.chunking.sections import Passage, sections, skip_space, stripped
 from minisearch.manifest import Settings
-from minisearch.text import newlines, sentence_starts
+from minisearch.text import LIST_MARKER, newlines, sentence_starts
 from minisearch.types import Chunk, Document, IntArray, Tokenizer
 
 # A megabyte without a space is one unknown token to WordPiece, so characters are bounded too.
@@ -52,7 +52,7 @@ def _sentences(text: str, start: int, end: int) -> Iterable[int]:
 
 PARAGRAPHS_AT_MARGIN = _ends_of(r"\n[ \t]*\n(?=\S)")  # indented text stays with the line that introduces it
 PARAGRAPHS = _ends_of(r"\n[ \t]*\n")
-ITEMS = _ends_of(r"\n(?=[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t])")
+ITEMS = _ends_of(rf"\n(?=[ \t]*{LIST_MARKER}[ \t])")
 LINES = _ends_of(r"\n")
 WORDS = _ends_of(r"\s+")
 

@@ -15,12 +15,13 @@ import click
 
 from minisearch import minilm
 from minisearch.cli.options import A_FILE, IndexChoice, json_option, number, offline_option, with_index
-from minisearch.cli.terminal import as_json_line, count, one_line, printable, size
+from minisearch.cli.terminal import as_json_line, one_line, printable, size
 from minisearch.errors import WeightsNotFound
 from minisearch.minilm.catalog import CATALOG, Checkpoint, find
 from minisearch.minilm.hub import Located, Place, download, locate
 from minisearch.minilm.settings import CheckpointSettings
 from minisearch.paths import index_here
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.minilm.loader import LoadReport

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from minisearch.cli.passage import INDENT, LONGEST_QUERY, PASSAGE_LINES, passage
 from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, printable, width, wrap
 from minisearch.formats import format_of
-from minisearch.results import place_name
+from minisearch.results import OUTDATED, SearchResult, place_name
 
 if TYPE_CHECKING:
-    from minisearch.results import Place, Query, SearchResult, SearchResults
+    from minisearch.rag import Context
+    from minisearch.results import Place, Query, SearchResults
 
 PLACES_SHOWN = 6
 LABEL = 10  # columns of the names that --why prints
@@ -42,22 +43,28 @@ def page(
             f"Showing results for: {one_line(found.query.text)}\n"
             f"(--literal searches for: {one_line(found.typed)})"
         )
-    if found.is_confident is False and found:
-        best = max((hit.relevance for hit in found if hit.relevance is not None), default=None)
-        match = "" if best is None else f" (best match {percent(best)})"
-        parts.append(terminal.styled(f"No clear answer found. Closest passages{match}:", "1"))
+    if said := unclear(found):
+        parts.append(terminal.styled(said, "1"))
     notes = [_limits(found.query), _unknown(found)] if found else []
-    parts += [
-        "\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns))
-        for note in notes
-        if note
-    ]
+    parts += [_faint(note, terminal) for note in notes if note]
     if why:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _plan(found, terminal)))
     parts += ["\n".join(_result(hit, found.query, terminal, whole, why, n_lines)) for hit in found]
-    if remark:
-        parts.append("\n".join(terminal.styled(line, FAINT) for line in _wrapped(remark, terminal.columns)))
+    parts += [_faint(note, terminal) for note in (_outdated(found), remark) if note]
     return "\n\n".join(parts)
+
+
+def _faint(note: str, terminal: Terminal) -> str:
+    return "\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns))
+
+
+def unclear(found: SearchResults | Context) -> str:
+    """What is said above results without a clear answer; "" for others."""
+    if found.is_confident is not False or not found:
+        return ""
+    known = [one.relevance for one in found if isinstance(one, SearchResult) and one.relevance is not None]
+    match = f" (best match {percent(max(known))})" if known else ""
+    return f"No clear answer found. Closest passages{match}:"
 
 
 def percent(relevance: float) -> str:
@@ -86,11 +93,20 @@ def _unknown(found: SearchResults) -> str:
     return f"No passage has the word{'s' * (len(words) > 1)}: {', '.join(words)}" if words else ""
 
 
+def _outdated(found: SearchResults) -> str:
+    """What to do about files that are no longer as they were indexed."""
+    if all(hit.file_state not in OUTDATED for hit in found):
+        return ""
+    return "(files have changed: minisearch index updates the index, query --refresh does so first)"
+
+
 def _result(
     hit: SearchResult, query: Query, terminal: Terminal, whole: bool, why: bool, n_lines: int
 ) -> Iterator[str]:
     rating = f"{hit.score:.3f}" if hit.relevance is None else f"{percent(hit.relevance):>4}"
     yield f"{hit.rank:>2}  {rating}  {place(hit, terminal)}"
+    if hit.file_state in OUTDATED:
+        yield INDENT + terminal.styled(OUTDATED[hit.file_state], FAINT)
     if heading := one_line(hit.full_heading):
         lines = _wrapped(heading, terminal.columns - len(INDENT))
         yield from (INDENT + terminal.styled(line, MAGENTA) for line in lines)
@@ -160,7 +176,7 @@ def _other_places(hit: SearchResult) -> list[tuple[str, str, Place]]:
 
 # --- CSV and Markdown -------------------------------------------------------------------------------
 
-COLUMNS = ("rank", "relevance", "score", "path", "line", "page", "title", "heading", "text")
+COLUMNS = ("rank", "relevance", "score", "path", "line", "page", "title", "heading", "text", "place")
 
 
 def as_csv(found: SearchResults, *, query: str | None = None, has_header: bool = True) -> str:
@@ -174,8 +190,7 @@ def as_csv(found: SearchResults, *, query: str | None = None, has_header: bool =
     if has_header and found:
         rows.writerow(["query"] * len(before) + [*COLUMNS])
     for hit in found:
-        line, _, page = hit.at
-        values = {**hit.to_dict(), "line": line, "page": page}
+        values = hit.to_dict()
         cells = (values[name] for name in COLUMNS)
         rows.writerow(before + [printable(cell) if isinstance(cell, str) else cell for cell in cells])
     return out.getvalue()
@@ -186,8 +201,8 @@ def as_markdown(found: SearchResults, *, query: str | None = None) -> str:
     from urllib.parse import quote
 
     blocks = [] if query is None else [f"## {one_line(query)}"]
-    if found and found.is_confident is False:
-        blocks.append("No clear answer found. Closest passages:")
+    if said := unclear(found):
+        blocks.append(said)
     for hit in found:
         line, _, page = hit.at
         heading = one_line(hit.full_heading or PurePath(hit.path).name)

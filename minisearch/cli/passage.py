@@ -33,7 +33,7 @@ from minisearch.search.lines import (
     fence_after,
     fence_before,
 )
-from minisearch.text import STOP_WORDS, begins_wide, bigrams, cjk_parts, stem
+from minisearch.text import LIST_MARKER, STOP_WORDS, begins_wide, bigrams, cjk_parts, stem
 
 if TYPE_CHECKING:
     from minisearch.results import Query, SearchResult
@@ -53,7 +53,7 @@ WRAPPED_INDENT = 2  # more columns of indentation for the rest of a wrapped line
 BLOCK_INDENT = 4  # of a code block in Markdown, beyond the list item that it belongs to
 
 MARKED_FROM = 0.2  # the relevance of a result whose evidence is marked
-ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
+ITEM = re.compile(rf"\s*{LIST_MARKER}\s+")
 # Lines of markup alone: directives, targets and options of reStructuredText, fences, underlines, comments.
 MARKUP = re.compile(
     r"\s*(?:\.\.(?:\s+[\w:-]+::(?:\s+\S+)?|\s+_.*:.*)?|:(?:caption:.*|[\w-]+:(?:\s+\S+)?)|(?:`{3,}|~{3,})\s*[^`]*|"

@@ -17,23 +17,26 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from minisearch.cli.options import SectionedCommand, nearest
+from minisearch.cli.options import SectionedCommand
 from minisearch.cli.terminal import one_line
-from minisearch.errors import InputError, short
+from minisearch.errors import InputError, nearest_of, short
 from minisearch.results import MODES, SearchOptions
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
     from minisearch.filters import Filter
     from minisearch.results import By, Mode, Query, SearchResults
-    from minisearch.types import RunRecord
+    from minisearch.types import RunOutcome, RunRecord
 
 # As in search/rerank.py, which needs NumPy and is not imported for --help.
 AUTO = "auto"  # the better of those that are on this machine
 RERANKERS = ("cross", "bi", AUTO)
 DIVERSE = 0.5
-FIELDS_SHOWN = 8
-HOW_IT_ENDED = {"failed": "failed", "interrupted": "was interrupted"}
+UNFINISHED: dict[RunOutcome, str] = {
+    "running": "indexing is in progress",
+    "failed": "the last indexing run failed",
+    "interrupted": "the last indexing run was interrupted",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ def why_nothing(ms: MiniSearch, found: SearchResults, options: QueryOptions) -> 
     operators = [f'the phrase "{one_line(phrase)}"' for phrase in found.query.required]
     operators += [f'not "{one_line(phrase)}"' for phrase in found.query.excluded]
     if limits := [*options.file_limits(), *operators]:
-        hints = [*_folders_elsewhere(options), *_unknown_names(ms, options)]
+        hints = [*_folders_elsewhere(options), *_unknown_languages(ms, options)]
         hints += ["--literal treats quotes and - in the query as text"] if operators else []
         return "; ".join([f"nothing in the index matches {' and '.join(limits)}", *hints])
     if options.mode == "lexical":
@@ -196,9 +199,8 @@ def why_nothing(ms: MiniSearch, found: SearchResults, options: QueryOptions) -> 
 def _nothing_indexed(run: RunRecord | None) -> str:
     if run is not None and run.outcome == "running":
         return "the first indexing run is still in progress; try again later"
-    if run is not None and run.outcome in HOW_IT_ENDED:
-        ended = HOW_IT_ENDED[run.outcome]
-        return f"the index is empty: the last indexing run {ended}; run again: minisearch index"
+    if run is not None and run.outcome in UNFINISHED:
+        return f"the index is empty: {UNFINISHED[run.outcome]}; run again: minisearch index"
     return "the index is empty; fill it with: minisearch index FOLDER"
 
 
@@ -211,31 +213,12 @@ def _folders_elsewhere(options: QueryOptions) -> Iterator[str]:
             yield f"there is no {one_line(first)} in the current folder: --path {anywhere} looks everywhere"
 
 
-def _unknown_names(ms: MiniSearch, options: QueryOptions) -> Iterator[str]:
-    """A hint for each language and field that no document has."""
+def _unknown_languages(ms: MiniSearch, options: QueryOptions) -> Iterator[str]:
+    """A hint for each language that no document has."""
     known = ms.languages() if options.languages else []
     for name in options.languages:
         if name.casefold() not in known:
-            yield f"no document is in {one_line(name)}{_instead(name, known)}"
-    if options.where is None:
-        return
-    from minisearch.filters import fields_of, parse_where
-
-    known = ms.field_names()
-    for name in fields_of(parse_where(options.where)):
-        if name.casefold() not in known:
-            yield f"no document has a field {one_line(name)}{_instead(name, known)}"
-
-
-def _instead(name: str, known: Sequence[str]) -> str:
-    """The known name with the most similar spelling, or else the first known names."""
-    if near := nearest(name, known, cutoff=0.6):
-        return f": did you mean {one_line(near)}?"
-    if not known:
-        return ", or any other"
-    n_more = len(known) - FIELDS_SHOWN
-    more = f" and {n_more:,} more" if n_more > 0 else ""
-    return f": there {'are' if len(known) > 1 else 'is'} {one_line(', '.join(known[:FIELDS_SHOWN]))}{more}"
+            yield one_line(f"no document is in {name}{nearest_of(name, known)}")
 
 
 # --- files and lines ---------------------------------------------------------------------------------
@@ -247,6 +230,21 @@ def exists(name: str) -> bool:
         return Path(name).exists()
     except OSError:  # not a name that a file could have
         return False
+
+
+def read_batch(file: str) -> Iterator[tuple[int, str]]:
+    """The lines of a file that are not blank, with their numbers; - is standard input, read as it arrives."""
+    is_empty = True
+    try:
+        with click.open_file(file, encoding="utf-8-sig", errors="replace") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    is_empty = False
+                    yield number, line.strip()
+    except OSError as error:
+        raise InputError(f"cannot read queries from {file}: {error.strerror}") from error
+    if is_empty:
+        raise InputError(f"no queries in {file}: expected one per line")
 
 
 # --- dates -------------------------------------------------------------------------------------------

@@ -16,9 +16,10 @@ import click
 
 from minisearch.cli import settings
 from minisearch.cli.options import A_FILE, IndexChoice, index_or_default, json_option, one_of, with_index
-from minisearch.cli.terminal import as_json_line, count, one_line, printable
+from minisearch.cli.terminal import as_json_line, one_line, printable
 from minisearch.errors import InputError
 from minisearch.paths import DATABASE, quoted
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.maintenance.doctor import Check

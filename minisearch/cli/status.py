@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -28,7 +28,6 @@ from minisearch.cli.query_options import QueryCommand, QueryOptions, exists
 from minisearch.cli.terminal import (
     Terminal,
     as_json_line,
-    count,
     fitting,
     one_line,
     printable,
@@ -37,16 +36,17 @@ from minisearch.cli.terminal import (
 from minisearch.errors import InputError
 from minisearch.formats import format_of
 from minisearch.results import path_and_line
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.maintenance.chunks import FileChunks
     from minisearch.maintenance.coverage import Coverage
     from minisearch.results import SearchResult
     from minisearch.search.why_not import WhyNot
-    from minisearch.types import Chunk, IndexStatus
+    from minisearch.types import Chunk, IndexStatus, RunOutcome
 
 INDENT = "      "
-UNFINISHED = {
+UNFINISHED: dict[RunOutcome | Literal["never"], str] = {
     "running": "a run is in progress: files that it has not reached are not counted",
     "interrupted": "the last run was interrupted: files that it did not reach are not counted",
     "failed": "the last run failed: files that it did not reach are not counted",

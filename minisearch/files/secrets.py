@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from urllib.parse import unquote
 
-from minisearch.text import line_number
+from minisearch.text import count, line_number
 from minisearch.types import Document
 
 BLANK = "█"
@@ -405,5 +405,5 @@ def _note(document: Document, found: Sequence[Secret]) -> str:
         for kind, start, _ in found[:LISTED]
     ]
     more = f" and {len(found) - LISTED:,} more" if len(found) > LISTED else ""
-    n = f"{len(found):,} possible secret{'' if len(found) == 1 else 's'}"
+    n = count(len(found), "possible secret")
     return f"{n} hidden: {'; '.join(listed)}{more} (--keep-secrets indexes them)"

@@ -18,7 +18,7 @@ from typing import TypeVar
 from minisearch.chunking.chunker import split_document
 from minisearch.chunking.positions import bytes_under
 from minisearch.errors import CutShort, IngestError, MinisearchError
-from minisearch.files.junk import junk_text_kind
+from minisearch.files.junk import junk_text_kind, without_base64
 from minisearch.files.scope import OWN_FILE
 from minisearch.files.secrets import has_only_blanks, screened
 from minisearch.files.walk import FoundFile
@@ -182,7 +182,7 @@ class Reader:
         try:
             document = _document(file, data)
         except MinisearchError as error:
-            if stored and stored.sha256 == sha256 and not isinstance(error, _Screened):
+            if stored and stored.sha256 == sha256 and not isinstance(error, _Refused):
                 return self._unreadable_now(
                     path, file, str(error)
                 )  # the stored text is still right, only chunked with earlier settings
@@ -245,7 +245,7 @@ def read_document(
     return ReadDocument(row, document)
 
 
-class _Screened(IngestError):
+class _Refused(IngestError):
     """The file has text, but it must not be stored."""
 
 
@@ -255,12 +255,13 @@ def _document(file: FoundFile, data: bytes) -> Document:
     if not document.text.strip():  # checked here, before a model is loaded for chunking
         raise IngestError("no text in it")
     if not file.is_named and (kind := junk_text_kind(document.text, document.language, document.format)):
-        raise IngestError(f"{kind}: !{Path(file.path).name} in {OWN_FILE} takes it")
-    if file.keeps_secrets:
-        return document
-    document = screened(document)
+        raise _Refused(f"{kind}: !{Path(file.path).name} in {OWN_FILE} takes it")
+    if not file.keeps_secrets:
+        document = screened(document)
+    if not file.is_named:
+        document = without_base64(document)
     if has_only_blanks(document.text):
-        raise _Screened("screened: there is nothing but secrets in it (--keep-secrets takes it)")
+        raise _Refused("screened: there is nothing but secrets in it (--keep-secrets takes it)")
     return document
 
 

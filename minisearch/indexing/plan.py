@@ -23,11 +23,10 @@ from minisearch.indexing.changes import (
     Unchanged,
 )
 from minisearch.indexing.guard import RemovalGuard, vanished
-from minisearch.manifest import Choices, FileChoice, Manifest, Settings, with_choice
+from minisearch.manifest import Choices, FileChoice, HasMeta, Manifest, Settings, with_choice
 from minisearch.paths import IndexLocation, is_below, quoted, real_path
 from minisearch.stores import open_store
-from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
-from minisearch.stores.local import LocalStore
+from minisearch.stores.base import FileStamp, SkipStamp, Snapshot, StoredDocument
 from minisearch.types import Encoder, Note, Skipped
 
 
@@ -53,14 +52,14 @@ class IndexState:
     skipped: Mapping[str, SkippedFile] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, store: LocalStore, location: IndexLocation) -> IndexState:
-        """The state of the index in a store."""
-        stamps = store.journal.skip_stamps()
+    def of(cls, snapshot: Snapshot, location: IndexLocation) -> IndexState:
+        """The state of the index."""
+        stamps = snapshot.journal.skip_stamps()
         skipped = {
             one.path: SkippedFile(one.path, one.reason, is_outdated=False, stamp=stamps.get(one.path))
-            for one in store.journal.skipped()
+            for one in snapshot.journal.skipped()
         }
-        return cls(manifest_of(store, location), store.documents(), skipped)
+        return cls(manifest_of(snapshot, location), snapshot.documents(), skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +119,10 @@ def plan_for(
     return Plan(roots, choices or {}, found_files, stored, state.skipped, gone, guard)
 
 
-def manifest_of(store: LocalStore, location: IndexLocation) -> Manifest | None:
+def manifest_of(snapshot: HasMeta, location: IndexLocation) -> Manifest | None:
     """The manifest of an index; None if its first run has not written it yet."""
     try:
-        return Manifest.read(store, location.folder)
+        return Manifest.read(snapshot, location.folder)
     except IndexNotFound:
         return None
 
@@ -192,7 +191,7 @@ def find_files(
     found_files = FoundFiles()
     own = str(location.path)
     for root, given in roots.items():
-        items = [item for item in walk(Path(root), choices=choices) if not is_at_or_below(item.path, own)]
+        items = [item for item in walk(Path(root), choices=choices) if not is_below(item.path, {own})]
         if not any(isinstance(item, FoundFile) for item in items):
             problem = next((item for item in items if isinstance(item, Skipped | Unreadable)), None)
             why = f"; {problem.path}: {problem.reason}" if problem else ""
@@ -238,17 +237,10 @@ def _resolve_overlaps(found_files: FoundFiles, roots: Sequence[str]) -> None:
     for key in found_files.files:
         found_files.skipped.pop(key, None)
     named = [
-        key
-        for key, one in found_files.left_out.items()
-        if any(is_at_or_below(root, one.path) for root in roots)
+        key for key, one in found_files.left_out.items() if any(is_below(root, {one.path}) for root in roots)
     ]
     for key in named:
         del found_files.left_out[key]
-
-
-def is_at_or_below(path: str, folder: str) -> bool:
-    """Whether an absolute path is this folder or a path below it."""
-    return path.startswith(folder) and (len(path) == len(folder) or path[len(folder)] == "/" or folder == "/")
 
 
 # --- preview -------------------------------------------------------------------------------------------
@@ -283,10 +275,10 @@ def preview(
     location.must_be_free()
     state, ingest = IndexState(), ""
     if location.exists():
-        with open_store(location) as store, store.snapshot():
-            manifest = Manifest.read(store, location.folder)
+        with open_store(location) as store, store.snapshot() as snapshot:
+            manifest = Manifest.read(snapshot, location.folder)
             ingest = (manifest if settings is None else manifest.with_settings(settings)).ingest
-            state = IndexState.of(store, location)
+            state = IndexState.of(snapshot, location)
     plan = make_plan(location, paths, state, choice=choice, prune=prune)
     splitter = DocumentSplitter(_no_encoder, Settings(), ingest)  # it splits nothing
     reader, tally = Reader(plan.stored, splitter, plan.skipped_before), Tally(plan)

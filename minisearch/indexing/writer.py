@@ -50,10 +50,9 @@ from minisearch.paths import (
 )
 from minisearch.search import confidence
 from minisearch.stores import check_backend, open_store, open_to_write
-from minisearch.stores.base import StoredDocument
-from minisearch.stores.local import LocalStore
+from minisearch.stores.base import Store, StoredDocument
 from minisearch.threads import Turn
-from minisearch.types import Encoder, IngestReport, Note, OnProgress, Skipped, TextDocuments
+from minisearch.types import Encoder, IngestReport, Note, OnProgress, RunOutcome, Skipped, TextDocuments
 
 MakeSource = Callable[[Mapping[str, StoredDocument], DocumentSplitter], DocumentSource]
 
@@ -183,7 +182,7 @@ class IndexWriter:
 
     def _execute(
         self,
-        store: LocalStore,
+        store: Store,
         plan: Plan,
         make_source: MakeSource,
         *,
@@ -225,7 +224,7 @@ class IndexWriter:
         return self._report(store, run, plan, manifest, before)
 
     def _report(
-        self, store: LocalStore, run: Run, plan: Plan, manifest: Manifest, before: Mapping[str, set[str]]
+        self, store: Store, run: Run, plan: Plan, manifest: Manifest, before: Mapping[str, set[str]]
     ) -> IngestReport:
         report = run.report()
         files = plan.found_files.files
@@ -250,7 +249,7 @@ class IndexWriter:
         )
 
     def _updated_manifest(
-        self, store: LocalStore, plan: Plan, backend: str | None, named: Collection[str]
+        self, store: Store, plan: Plan, backend: str | None, named: Collection[str]
     ) -> Manifest:
         """Write and return the manifest: that of the index, with the options of this run."""
         manifest = manifest_of(store, self._location)
@@ -279,11 +278,11 @@ class IndexWriter:
         return [] if model is None or find(model) else [Path(model).expanduser()]
 
     @contextmanager
-    def _recorded(self, store: LocalStore, run: Run, plan: Plan) -> Iterator[None]:
+    def _recorded(self, store: Store, run: Run, plan: Plan) -> Iterator[None]:
         """Record the start and the end of a run, also when it fails."""
         run_id = store.journal.start_run(list(map(self._location.key_of, plan.roots)))
         store.begin_change(run_id)
-        outcome = "failed"
+        outcome: RunOutcome = "failed"
         try:
             yield
             outcome = "complete"
@@ -297,7 +296,7 @@ class IndexWriter:
             counts = {name: getattr(report, name) for name in ("added", "updated", "unchanged", "removed")}
             store.journal.finish_run(run_id, outcome, counts | {"skipped": len(report.skipped)})
 
-    def _record_files(self, store: LocalStore, run: Run, plan: Plan) -> None:
+    def _record_files(self, store: Store, run: Run, plan: Plan) -> None:
         """Record the files that the run skipped and left out, in place of earlier records below its roots."""
         journal = store.journal
         left_out = [
@@ -307,7 +306,7 @@ class IndexWriter:
         journal.set_skipped(outdated, run.tally.skipped.values(), run.tally.stamps)
         journal.set_left_out(self._paths_below(journal.left_out(), plan.roots), left_out)
 
-    def _forget_secrets(self, store: LocalStore, plan: Plan) -> None:
+    def _forget_secrets(self, store: Store, plan: Plan) -> None:
         """Delete earlier versions of files that are screened for secrets now, but were not before."""
         files = plan.found_files.files
 
@@ -319,16 +318,16 @@ class IndexWriter:
 
         store.forget_secrets(keeps)
 
-    def _measure_baseline(self, store: LocalStore, manifest: Manifest) -> None:
+    def _measure_baseline(self, store: Store, manifest: Manifest) -> None:
         """Measure the score baseline; the model is already loaded."""
-        with store.snapshot():
-            baseline = confidence.measure_baseline(store, self._encoder_of(manifest))
+        with store.snapshot() as snapshot:
+            baseline = confidence.measure_baseline(snapshot, self._encoder_of(manifest))
         manifest.with_baseline(baseline).write(store)
 
     # --- parts of several methods ------------------------------------------------------------------
 
     @contextmanager
-    def _writer(self, *, create: bool = False) -> Iterator[LocalStore]:
+    def _writer(self, *, create: bool = False) -> Iterator[Store]:
         """The store, open for writing; a missing index is created if there is a model for it."""
         with self._turn:
             if not create:
@@ -344,7 +343,7 @@ class IndexWriter:
         with open_store(self._location) as store:
             return manifest_of(store, self._location)
 
-    def _forget(self, store: LocalStore, manifest: Manifest, below: Collection[str]) -> int:
+    def _forget(self, store: Store, manifest: Manifest, below: Collection[str]) -> int:
         """Delete the records, choices and roots at or below these paths; returns their number."""
         journal = store.journal
         skipped = self._paths_below(journal.skipped(), below)
@@ -397,7 +396,7 @@ def _messages(skipped: Iterable[Skipped], notes: Iterable[Note]) -> dict[str, se
     return texts
 
 
-def _previous_messages(store: LocalStore) -> dict[str, set[str]]:
+def _previous_messages(store: Store) -> dict[str, set[str]]:
     """The messages of the last run; none if it was interrupted, because it did not show them."""
     last = store.journal.last_run()
     if last is None or last.outcome != "complete":

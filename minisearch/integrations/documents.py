@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast, get_args
 
 from minisearch.engine import MiniSearch
@@ -82,7 +83,7 @@ class AddedDocuments:
 
     def with_ids(self, ids: Iterable[str]) -> Filter:
         """The condition that a document has one of these ids."""
-        return Or(tuple(Field(self.id_field, "=", id_, is_exact=True) for id_ in ids))
+        return Or(tuple(Field(self.id_field, "=", id_, is_exact=True, is_optional=True) for id_ in ids))
 
     def remove(self, ids: Iterable[str]) -> int:
         """Remove documents; returns how many there were.  Unknown ids are ignored."""
@@ -118,7 +119,7 @@ class AddedDocuments:
 
     def _all_with(self, where: Filter | None) -> Filter:
         """The condition that a document is one of these, and matches."""
-        has_id = Field(self.id_field, ">=", "")
+        has_id = Field(self.id_field, ">=", "", is_optional=True)
         return And((has_id, where)) if where else has_id
 
     def _sources(self, where: Filter) -> dict[str, Any]:
@@ -148,14 +149,16 @@ class AddedDocuments:
 
 def exists(name: str) -> Filter:
     """The condition that a field has a value."""
-    any_text_or_number = Field(name, ">=", "") | Field(name, ">=", -sys.float_info.max)
-    return any_text_or_number | Field(name, "=", True) | Field(name, "=", False)
+    field = partial(Field, name, is_optional=True)
+    any_text_or_number = field(">=", "") | field(">=", -sys.float_info.max)
+    return any_text_or_number | field("=", True) | field("=", False)
 
 
 def condition(name: str, operator: str, value: Any) -> Filter:
     """A comparison as frameworks write it: ==, !=, <, <=, >, >=, in, not in, contains; texts exactly.
 
-    ``== None`` means that there is no value.  Of a list of values, one must match.  Raises InputError for an
+    ``== None`` means that there is no value.  Of a list of values, one must match.  It is no error that no
+    document has the field.  Raises InputError for an
     unknown operator, or a value that it does not compare.
     """
     name = " ".join(name.split())
@@ -169,7 +172,7 @@ def condition(name: str, operator: str, value: Any) -> Filter:
     ours = "=" if operator == "==" else operator
     if ours not in get_args(Operator):
         raise InputError(f"unknown operator {operator!r} for {name}: expected one such as ==, < or in")
-    return Field(name, cast("Operator", ours), value, is_exact=True)
+    return Field(name, cast("Operator", ours), value, is_exact=True, is_optional=True)
 
 
 def passage_id(hit: SearchResult) -> str:

@@ -255,7 +255,7 @@ def as_filter(given: MetadataFilters | None) -> Filter:
 def _part(given: MetadataFilter) -> Filter:
     name, operator, value = given.key, given.operator, given.value
     if operator == FilterOperator.IS_EMPTY:
-        return Not(exists(name)) | Field(name, "=", "")
+        return Not(exists(name)) | condition(name, "==", "")
     if value is None:
         raise InputError(f"{name} {operator.value} None: expected a value, or the operator is_empty")
     if operator in {FilterOperator.ANY, FilterOperator.ALL}:
@@ -268,5 +268,5 @@ def _part(given: MetadataFilter) -> Filter:
     if operator == FilterOperator.TEXT_MATCH:
         return condition(name, "contains", value)
     if operator == FilterOperator.TEXT_MATCH_INSENSITIVE:
-        return Field(name, "contains", cast("str", value))
+        return Field(name, "contains", cast("str", value), is_optional=True)
     return condition(name, "not in" if operator == FilterOperator.NIN else operator.value, value)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from minisearch.indexing.plan import choice_notes
 from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation
 from minisearch.stores import open_store
-from minisearch.types import Note, Skipped
+from minisearch.types import Note, RunOutcome, Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,10 @@ class Coverage:
     left_out: tuple[Skipped, ...]
     notes: tuple[Note, ...]
     choices: tuple[Note, ...]
-    outcome: str
+    outcome: RunOutcome | Literal["never"]
 
 
-def coverage(location: IndexLocation, *, outcome: str) -> Coverage:
+def coverage(location: IndexLocation, *, outcome: RunOutcome | Literal["never"]) -> Coverage:
     """`MiniSearch.coverage`; ``outcome`` is that of the last run."""
     location.must_exist()
     with open_store(location) as store, store.snapshot():

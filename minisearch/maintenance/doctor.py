@@ -26,6 +26,7 @@ from minisearch.minilm.catalog import find
 from minisearch.minilm.hub import locate, verified_sha256
 from minisearch.parsers.grammars import MODULES as GRAMMARS
 from minisearch.paths import IndexLocation, is_ours, quoted
+from minisearch.text import count
 
 NEEDED = (
     "click",
@@ -216,12 +217,12 @@ def _opened(location: IndexLocation) -> tuple[str, list[Check]]:
         problems, (n_documents, n_chunks) = store.check(), store.counts()
         run = store.journal.last_run()
         roots = [location.absolute(root) for root in manifest.roots]
-    text = f"{location.folder}: {_count(n_documents, 'document')}, {_count(n_chunks, 'chunk')}"
+    text = f"{location.folder}: {count(n_documents, 'document')}, {count(n_chunks, 'chunk')}"
     restore = "restore it from a backup, or delete the folder and index again"
     checks = [Check("index", "problem", problem, restore) for problem in problems] or [
         Check("index", "ok", text)
     ]
-    if run is not None and run.outcome not in {"complete", "rolled back"}:
+    if run is not None and not run.is_finished:
         checks.append(
             Check("last run", "note", run.outcome, f"to complete it: minisearch index{location.option}")
         )
@@ -231,10 +232,6 @@ def _opened(location: IndexLocation) -> tuple[str, list[Check]]:
         )
         checks.append(Check("files", "problem", f"{root} was indexed and does not exist", cure))
     return manifest.model, [*checks, *_permissions(location)]
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" + "s" * (n != 1)
 
 
 def _permissions(location: IndexLocation) -> Iterator[Check]:

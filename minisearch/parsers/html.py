@@ -11,7 +11,7 @@ import html
 import re
 
 from minisearch.parsers.blocks import Block
-from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, first_title
+from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, top_title
 from minisearch.parsers.tables import Cell, Row, labels_by_place
 from minisearch.text import A_LETTER
 from minisearch.types import Document, Heading
@@ -56,7 +56,7 @@ def read_html(source: Source) -> Document:
     page.read()
     if page.title:
         page.fields.add("title", page.title)
-    page.title = page.title or first_title(page.headings)
+    page.title = page.title or top_title(page.headings)
     page.elements.close_all(len(page))
     page.blocks = page.elements.blocks
     return page.document()

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from minisearch.parsers.blocks import Block, blocks
-from minisearch.parsers.source import MAX_NAME, MAX_TITLE, Fields, Source, first_title
+from minisearch.parsers.source import MAX_NAME, MAX_TITLE, Fields, Source, top_title
 from minisearch.text import front_matter, newlines
 from minisearch.types import Document, Heading
 
@@ -41,7 +41,7 @@ CONTAINER = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])")
 
 
 def read_markdown(source: Source) -> Document:
-    """The document, titled by its front matter or its first level-1 heading."""
+    """The document, titled by its front matter or its one level-1 heading."""
     flat = newlines(source.text)
     fields, note, front_end = Fields(), "", 0
     if front := front_matter(flat):
@@ -58,7 +58,7 @@ def read_markdown(source: Source) -> Document:
         title = found[1].strip().strip("\"'")
     return replace(
         source.unchanged("markdown", *fields.notes(), *filter(None, [note])),
-        title=title[:MAX_TITLE] or first_title(headings),
+        title=title[:MAX_TITLE] or top_title(headings),
         headings=headings,
         fields=fields.found(),
         blocks=blocks(flat, regions, is_lazy=True),

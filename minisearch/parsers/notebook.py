@@ -19,7 +19,7 @@ from minisearch.parsers.source import (
     DocumentBuilder,
     Source,
     TextBuilder,
-    first_title,
+    top_title,
 )
 from minisearch.types import Document
 
@@ -35,7 +35,7 @@ Strings = list[Token]
 
 
 def read_notebook(source: Source) -> Document:
-    """The notebook, titled by its metadata or first level-1 heading; JSON without cells is read as JSON."""
+    """The notebook, titled by its metadata or its one level-1 heading; JSON without cells is read as JSON."""
     try:
         root = tree(source.text)
     except NotJson:
@@ -51,7 +51,7 @@ def read_notebook(source: Source) -> Document:
     language = notebook.value(_inner(metadata, "language_info").get("name"))
     language = (language or notebook.value(_inner(metadata, "kernelspec").get("language"))).lower()
     notebook.language = LANGUAGES.get(language, language)
-    notebook.title = notebook.value(metadata.get("title")).strip() or first_title(notebook.headings)
+    notebook.title = notebook.value(metadata.get("title")).strip() or top_title(notebook.headings)
     return notebook.document()
 
 

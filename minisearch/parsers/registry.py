@@ -37,7 +37,7 @@ from minisearch.parsers.source import (
     Source,
     checked_headings,
     decode,
-    first_title,
+    top_title,
 )
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
 from minisearch.text import storable
@@ -145,7 +145,7 @@ SANDBOX = Sandbox()
 class Extracted:
     """A binary format: the module that extracts it, and the library that this needs.
 
-    ``has_heading_title`` where the first heading is the title of a document without one.
+    ``has_heading_title`` where the one outermost heading is the title of a document without one.
     """
 
     name: str
@@ -165,7 +165,7 @@ class Extracted:
             raise IngestError(NONSENSE) from error
         if document.title or not self.has_heading_title:
             return document
-        return replace(document, title=first_title(document.headings))
+        return replace(document, title=top_title(document.headings))
 
 
 EXTRACTED = {

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from minisearch.parsers.blocks import blocks
-from minisearch.parsers.source import MAX_TITLE, Fields, Source, first_title
+from minisearch.parsers.source import MAX_TITLE, Fields, Source, top_title
 from minisearch.text import newlines
 from minisearch.types import Document, Heading
 
@@ -39,14 +39,14 @@ MAX_LABELS = 1000  # characters above a title in which labels are looked for
 
 
 def read_rst(source: Source) -> Document:
-    """The document, titled by its first section; a heading begins at the labels right above its title."""
+    """The document, titled by its one outermost section; a heading begins at the labels above its title."""
     flat = newlines(source.text)
     sections = list(_headings(flat))
     headings = tuple(heading for heading, _ in sections)
     fields = _fields(flat, sections)
     return replace(
         source.unchanged("rst", *fields.notes()),
-        title=first_title(headings),
+        title=top_title(headings),
         headings=headings,
         fields=fields.found(),
         blocks=blocks(flat),

@@ -97,9 +97,13 @@ MAX_LEVEL = 9  # of a heading
 MAX_TITLE = 200  # a title is repeated in the heading of every chunk below it: a 5 MB "heading" must not be
 
 
-def first_title(headings: Iterable[Heading]) -> str:
-    """The words of the first level-1 heading, "" where there is none."""
-    return next((heading.title for heading in headings if heading.level == 1), "")
+def top_title(headings: Iterable[Heading]) -> str:
+    """The words of the one level-1 heading, as in docutils; "" where there is none.
+
+    Several are sections of a document without a title, such as the versions of a changelog.
+    """
+    titles = [heading.title for heading in headings if heading.level == 1 and heading.title]
+    return titles[0] if len(titles) == 1 else ""
 
 
 def checked_headings(found: Iterable[tuple[int, int, str]], text: str) -> list[Heading]:

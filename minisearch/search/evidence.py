@@ -16,9 +16,8 @@ from itertools import pairwise
 import numpy as np
 
 from minisearch.results import Evidence
-from minisearch.search.lines import LINE_END
 from minisearch.search.sentences import Sentence, kinds_of_sentences
-from minisearch.text import STOP_WORDS, bigrams, cjk_parts
+from minisearch.text import LINE_BREAK, STOP_WORDS, bigrams, cjk_parts
 from minisearch.types import FloatArray, Tokenizer
 
 Encode = Callable[[Sequence[str]], FloatArray]
@@ -144,9 +143,9 @@ def _is_one_mark(sentences: Sequence[Sentence], first: int, last: int) -> bool:
     """Whether the sentences are not too long together, and in one block but for what leads into it."""
     if last == first:
         return True
-    max_characters, length = MAX_MARK_CHARACTERS, sentences[-1].end - sentences[0].start
-    if length > SHORT_TEXT:
-        max_characters = min(max_characters, MAX_MARK_SHARE * length)
+    length = sentences[-1].end - sentences[0].start
+    share = 1.0 if length <= SHORT_TEXT else MAX_MARK_SHARE
+    max_characters = min(MAX_MARK_CHARACTERS, share * length)
     leads = sentences[first].kind in {"question", "lead-in"}
     n_borders = sentences[last].block - sentences[first].block
     n_led_to = sentences[first + 1].block - sentences[first].block
@@ -332,7 +331,7 @@ def place(anchors: Anchors, text: str, position: int) -> tuple[int, int]:
     Between an anchor and the position a line ends with ``\n``, ``\r\n`` or a lone ``\r``.
     """
     anchor, line, column = max((a for a in anchors if a[0] <= position), default=(0, 1, 1))
-    ends = [found.end() for found in LINE_END.finditer(text, anchor, position)]
+    ends = [found.end() for found in LINE_BREAK.finditer(text, anchor, position)]
     found = (line + len(ends), position - ends[-1] + 1) if ends else (line, column + position - anchor)
     following = [(line, column) for start, line, column in anchors if start > position]
     # The numbers of paragraphs and rows may begin again, at a sheet or a comment.

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minisearch.errors import InputError
-from minisearch.filters import And, Contains, Filter, Not
+from minisearch.filters import And, Contains, Filter, Not, check_fields
 from minisearch.manifest import ScoreBaseline
 from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults
 from minisearch.search.confidence import CONFIDENT_FROM, relevances, with_rarer_words
@@ -101,9 +101,11 @@ class Pipeline:
         *,
         exclude: IntArray | None = None,
     ) -> SearchResults:
-        """The results without the chunks ``exclude``; ``vector`` (d,) is None in lexical mode."""
-        where = combined_filter(query, options.where)
-        allowed_ids = None if where is None else self.snapshot.select(where)
+        """The results without the chunks ``exclude``; ``vector`` (d,) is None in lexical mode.
+
+        Raises InputError for a filter on a field that no document has.
+        """
+        allowed_ids = self._matching(query, options.where)
         if allowed_ids is not None and exclude is not None:
             allowed_ids, exclude = np.setdiff1d(allowed_ids, exclude), None
         lexical = exact = None
@@ -148,6 +150,13 @@ class Pipeline:
             n_reranked=len(scores or {}),
             unknown_words=() if lexical is None else self._unknown_words(query, results),
         )
+
+    def _matching(self, query: Query, where: Filter | None) -> IntArray | None:
+        """The ids of the chunks that may be results; None for all."""
+        if where is not None and self.snapshot.counts()[0]:
+            check_fields(where, self.snapshot.field_names())
+        combined = combined_filter(query, where)
+        return None if combined is None else self.snapshot.select(combined)
 
     def _unknown_words(self, query: Query, results: Sequence[SearchResult]) -> tuple[str, ...]:
         """Words that no passage has, and no name of a file that was found."""
@@ -228,6 +237,7 @@ class Pipeline:
         """
         position = {id_: n for n, id_ in enumerate(ranking.ids.tolist())}
         results = []
+        states = self.snapshot.file_states({chunks[group.best.chunk_id].document_id for group in groups})
         score = relevance = math.inf
         for rank, group in enumerate(groups, start=1):
             chunk, n = chunks[group.best.chunk_id], position[group.best.chunk_id]
@@ -251,6 +261,7 @@ class Pipeline:
                     merged=tuple(
                         self._place(chunks[member.chunk_id], wanted) for member in group.members[1:]
                     ),
+                    file_state=states.get(chunk.document_id),
                 )
             )
         return results

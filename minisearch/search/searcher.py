@@ -31,8 +31,7 @@ from minisearch.search.query import checked_query, is_number, literal_query, par
 from minisearch.search.rerank import Rerankers
 from minisearch.search.words import corrected
 from minisearch.stores import open_store
-from minisearch.stores.base import StoredChunk
-from minisearch.stores.local import LocalStore
+from minisearch.stores.base import Snapshot, Store, StoredChunk
 from minisearch.text import storable
 from minisearch.threads import N_AT_ONCE, Pool
 from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord, StoredValue
@@ -55,7 +54,7 @@ class Searcher:
         self.location = location
         self._encoders = encoders
         self._rerankers = rerankers
-        self._stores = Pool(N_AT_ONCE, self._current_store, LocalStore.close)
+        self._stores = Pool(N_AT_ONCE, self._current_store, lambda store: store.close())
 
     def of_a_new_process(self) -> Searcher:
         """Another searcher of the index, which finds exactly what a new process would, under stored names."""
@@ -70,11 +69,11 @@ class Searcher:
         """`MiniSearch.query`; misspelt words are replaced if the results then are clear and better."""
         stored = self._with_stored_paths(options)
 
-        def search(store: LocalStore, parsed: Query) -> SearchResults:
-            with self._searching(store, query, parsed, stored) as found:
+        def search(store: Store, parsed: Query) -> SearchResults:
+            with self._searching(store, query, parsed, stored) as (_, found):
                 return found(stored)
 
-        def search_and_correct(store: LocalStore) -> SearchResults:
+        def search_and_correct(store: Store) -> SearchResults:
             parsed = _parsed(query, options)
             found = search(store, parsed)
             corrected_query = self._corrected(store, parsed, options) if isinstance(query, str) else parsed
@@ -86,21 +85,23 @@ class Searcher:
 
         return self._current(search_and_correct)
 
-    def like(self, path: str | os.PathLike[str], line: int | None, options: SearchOptions) -> SearchResults:
-        """`MiniSearch.like`."""
+    def similar(
+        self, path: str | os.PathLike[str], line: int | None, options: SearchOptions
+    ) -> SearchResults:
+        """`MiniSearch.similar`."""
 
-        def search(store: LocalStore) -> SearchResults:
+        def search(store: Store) -> SearchResults:
             manifest = Manifest.read(store, self.location.folder)
-            with store.snapshot():
-                passages = passages_at(self._passages(store, path)[1], path, line)
+            with store.snapshot() as snapshot:
+                passages = passages_at(self._passages(snapshot, path)[1], path, line)
                 ids = np.array([passage.id for passage in passages], np.int64)
                 encoder = None
                 if options.evidence:
                     encoder = self._encoders.to_query(manifest.model, passages[0].text)
                     manifest.check(encoder, self.location.folder)
                 # The baseline is about queries, not passages.
-                pipeline = replace(self._pipeline(store, encoder, options, None), baseline=None)
-                vector = _unit(store.vectors(ids).mean(axis=0))
+                pipeline = replace(self._pipeline(snapshot, encoder, options, None), baseline=None)
+                vector = _unit(snapshot.vectors(ids).mean(axis=0))
                 query = Query(passages[0].text if line is not None else passages[0].title or os.fspath(path))
                 return pipeline.search(query, vector, self._with_stored_paths(options), exclude=ids)
 
@@ -121,17 +122,17 @@ class Searcher:
             found = self.query(query, options)
             parsed = found.query if found.typed else parsed
 
-        def explain(store: LocalStore) -> WhyNot:
+        def explain(store: Store) -> WhyNot:
             stored = self._with_stored_paths(options)
-            with self._searching(store, query, parsed, stored) as search:
-                key = self._key_of(store, path)
-                return why_not(search, store, self.location, key, path, line, options, stored)
+            with self._searching(store, query, parsed, stored) as (snapshot, search):
+                key = self._key_of(snapshot, path)
+                return why_not(search, snapshot, self.location, key, path, line, options, stored)
 
         return self._current(explain)
 
-    def _key_of(self, store: LocalStore, path: str | os.PathLike[str]) -> str:
+    def _key_of(self, snapshot: Snapshot, path: str | os.PathLike[str]) -> str:
         """The key of a document by its id, or else by its path; whether there is a file does not matter."""
-        if isinstance(path, str) and store.passages(key := memory_key(storable(path))):
+        if isinstance(path, str) and snapshot.passages(key := memory_key(storable(path))):
             return key
         try:
             return self.location.key_of(str(real_path(path, must_exist=False)))
@@ -189,7 +190,7 @@ class Searcher:
 
     def field_names(self) -> list[str]:
         """`MiniSearch.field_names`."""
-        return self._current(LocalStore.field_names)
+        return self._current(lambda store: store.field_names())
 
     def fields(self, names: Sequence[str], where: Filter) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
         """The fields of these names of documents that match a filter, by `SearchResult.doc_id`, ascending.
@@ -205,15 +206,15 @@ class Searcher:
 
     def languages(self) -> list[str]:
         """`MiniSearch.languages`."""
-        documents = self._current(LocalStore.documents).values()
+        documents = self._current(lambda store: store.documents()).values()
         return sorted({one.language.casefold() for one in documents if one.language})
 
     def last_run(self) -> RunRecord | None:
         """The last indexing run; "interrupted" if its process has ended before it."""
         return self._current(self._last_run)
 
-    def _last_run(self, store: LocalStore) -> RunRecord | None:
-        run = store.journal.last_run()
+    def _last_run(self, snapshot: Snapshot) -> RunRecord | None:
+        run = snapshot.journal.last_run()
         if run is None:
             return None
         is_dead = run.outcome == "running" and not _is_alive(run.pid)
@@ -224,10 +225,10 @@ class Searcher:
         """`MiniSearch.status`."""
         return self._current(self._status)
 
-    def _status(self, store: LocalStore) -> IndexStatus:
-        with store.snapshot():
-            manifest = Manifest.read(store, self.location.folder)
-            n_documents, n_chunks = store.counts()
+    def _status(self, store: Store) -> IndexStatus:
+        with store.snapshot() as snapshot:
+            manifest = Manifest.read(snapshot, self.location.folder)
+            n_documents, n_chunks = snapshot.counts()
             return IndexStatus(
                 path=str(self.location.folder),
                 n_documents=n_documents,
@@ -235,30 +236,30 @@ class Searcher:
                 model=manifest.model,
                 backend=manifest.backend,
                 is_index_ready=store.index.is_there(),
-                generation=store.generation,
+                generation=snapshot.generation,
                 n_bytes=self.location.n_bytes(),
-                last_run=self._last_run(store),
-                skipped=self.location.all_shown(store.journal.skipped()),
-                notes=self.location.all_shown(store.notes()),
+                last_run=self._last_run(snapshot),
+                skipped=self.location.all_shown(snapshot.journal.skipped()),
+                notes=self.location.all_shown(snapshot.notes()),
             )
 
     def _passages(
-        self, store: LocalStore, given: str | os.PathLike[str]
+        self, snapshot: Snapshot, given: str | os.PathLike[str]
     ) -> tuple[str, Sequence[StoredChunk]]:
         """A document's key and passages; InputError, with the nearest name, if the index has none."""
-        key = self._key_of(store, given)
-        passages = store.passages(key)
+        key = self._key_of(snapshot, given)
+        passages = snapshot.passages(key)
         if not passages:
             import difflib  # imported only after a mistake
 
-            name_of = {path: os.path.basename(path) for path in store.documents()}  # noqa: PTH119 - strings
+            name_of = {path: os.path.basename(path) for path in snapshot.documents()}  # noqa: PTH119 - strings
             near = difflib.get_close_matches(os.path.basename(key), name_of.values(), n=1)  # noqa: PTH119
             if near:
                 shown = self.location.shown(next(path for path in name_of if name_of[path] == near[0]))
                 raise InputError(f"{os.fspath(given)} is not in the index: did you mean {shown}?")
         return key, passages_at(passages, given, None)
 
-    def _current(self, read: Callable[[LocalStore], T]) -> T:
+    def _current(self, read: Callable[[Store], T]) -> T:
         """Call ``read`` with the current index, again if the index was replaced meanwhile."""
         while True:
             with self._stores.one() as store:
@@ -266,7 +267,7 @@ class Searcher:
                 if not store.is_outdated():
                     return found
 
-    def _current_store(self, store: LocalStore | None) -> LocalStore:
+    def _current_store(self, store: Store | None) -> Store:
         """The same store, or another one if it is outdated or None."""
         if store is not None and not store.is_outdated():
             return store
@@ -277,16 +278,16 @@ class Searcher:
 
     @contextmanager
     def _searching(
-        self, store: LocalStore, query: str | Query, parsed: Query, options: SearchOptions
-    ) -> Iterator[Callable[[SearchOptions], SearchResults]]:
+        self, store: Store, query: str | Query, parsed: Query, options: SearchOptions
+    ) -> Iterator[tuple[Snapshot, Callable[[SearchOptions], SearchResults]]]:
         """One snapshot, and a function that searches it for what was parsed from the query."""
         encoder, vector = self._encoded(store, parsed, options)
-        with store.snapshot():
-            final = _with_number_as_phrase(parsed, options, store) if isinstance(query, str) else parsed
-            yield partial(self._pipeline(store, encoder, options, parsed).search, final, vector)
+        with store.snapshot() as snapshot:
+            final = _with_number_as_phrase(parsed, options, snapshot) if isinstance(query, str) else parsed
+            yield snapshot, partial(self._pipeline(snapshot, encoder, options, parsed).search, final, vector)
 
     def _encoded(
-        self, store: LocalStore, query: Query, options: SearchOptions
+        self, store: Store, query: Query, options: SearchOptions
     ) -> tuple[Encoder | None, FloatArray | None]:
         """The encoder and the query's vector, (D,); none in lexical mode."""
         manifest = Manifest.read(store, self.location.folder)
@@ -297,7 +298,7 @@ class Searcher:
         manifest.check(encoder, self.location.folder)
         return encoder, vector
 
-    def _corrected(self, store: LocalStore, query: Query, options: SearchOptions) -> Query:
+    def _corrected(self, store: Store, query: Query, options: SearchOptions) -> Query:
         """The query with misspelt words replaced; phrases and concepts stay as they were typed."""
         if query.required or options.mode == "dense":
             return query
@@ -305,8 +306,8 @@ class Searcher:
         if options.mode != "lexical":
             model = Manifest.read(store, self.location.folder).model
             tokenizer = self._encoders.to_add(model, 0).tokenizer
-        with store.snapshot():
-            return replace(query, text=corrected(query.text, store, tokenizer))
+        with store.snapshot() as snapshot:
+            return replace(query, text=corrected(query.text, snapshot, tokenizer))
 
     def _with_stored_paths(self, options: SearchOptions) -> SearchOptions:
         """The options with path patterns of stored paths in the filter."""
@@ -315,10 +316,10 @@ class Searcher:
         return replace(options, where=with_stored_paths(options.where, self.location))
 
     def _pipeline(
-        self, store: LocalStore, encoder: Encoder | None, options: SearchOptions, query: Query | None
+        self, snapshot: Snapshot, encoder: Encoder | None, options: SearchOptions, query: Query | None
     ) -> Pipeline:
-        """The pipeline over the snapshot that the store is in."""
-        baseline = Manifest.read(store, self.location.folder).baseline or USUAL_BASELINE
+        """The pipeline over a snapshot."""
+        baseline = Manifest.read(snapshot, self.location.folder).baseline or USUAL_BASELINE
         uses_vectors = options.mode != "lexical" or options.diverse is not None
         rerank = None
         if options.rerank is not None:
@@ -329,7 +330,7 @@ class Searcher:
                 budget_s=options.rerank_budget_s,
             )
         is_readable = query is None or encoder is None or _can_read(encoder, query.text)
-        return Pipeline(store, uses_vectors, encoder, rerank, baseline, self.location.shown, is_readable)
+        return Pipeline(snapshot, uses_vectors, encoder, rerank, baseline, self.location.shown, is_readable)
 
 
 def check_model(location: IndexLocation, model: str) -> None:
@@ -348,13 +349,13 @@ def _parsed(query: str | Query, options: SearchOptions) -> Query:
     return parsed
 
 
-def _with_number_as_phrase(query: Query, options: SearchOptions, store: LocalStore) -> Query:
+def _with_number_as_phrase(query: Query, options: SearchOptions, snapshot: Snapshot) -> Query:
     """The query, as a phrase if it is a number that some passage has."""
     if options.mode == "dense" or query.required or not is_number(query.text):
         return query
     phrase = replace(query, required=(query.text,))
     wanted = combined_filter(phrase, options.where)
-    return phrase if wanted is not None and len(store.select(wanted)) else query
+    return phrase if wanted is not None and len(snapshot.select(wanted)) else query
 
 
 def _relevance(found: SearchResults) -> float:

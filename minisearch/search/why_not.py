@@ -2,7 +2,7 @@
 
 A search over one snapshot, and a file or a line of it, go in; one verdict with its numbers comes out.  The
 search runs twice, with the user's options and over every passage; the reasons for files that are not indexed
-are read from the store.
+are read from the snapshot.
 """
 
 from __future__ import annotations
@@ -20,10 +20,7 @@ from minisearch.paths import IndexLocation, is_below, quoted
 from minisearch.results import Place, SearchOptions, SearchResult, SearchResults
 from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import passages_at
-from minisearch.stores.local import LocalStore
-
-ROLLED_BACK = "rolled back"
-FINISHED = {"complete", ROLLED_BACK}  # outcomes of a run that has seen all its files
+from minisearch.stores.base import Snapshot
 
 Verdict = Literal[
     "not indexed", "filtered", "no match", "outranked", "fused away", "reranked", "varied", "found"
@@ -51,7 +48,7 @@ class WhyNot:
 
 def why_not(
     search: Callable[[SearchOptions], SearchResults],
-    store: LocalStore,
+    snapshot: Snapshot,
     location: IndexLocation,
     key: str,
     given: str | os.PathLike[str],
@@ -61,15 +58,15 @@ def why_not(
 ) -> WhyNot:
     """`MiniSearch.why_not` for the file stored as ``key``, which the user wrote as ``given``.
 
-    ``search`` searches the snapshot that ``store`` is in.  ``options`` are the user's, ``stored`` the same
+    ``search`` searches the snapshot.  ``options`` are the user's, ``stored`` the same
     with stored paths in the filter.
     """
     results = search(stored)
-    passages = store.passages(key)
-    _, n_chunks = store.counts()
+    passages = snapshot.passages(key)
+    _, n_chunks = snapshot.counts()
     name = location.shown(key)
     if not passages:
-        return WhyNot(name, "not indexed", _not_indexed(store, location, key, given))
+        return WhyNot(name, "not indexed", _not_indexed(snapshot, location, key, given))
     ids = {passage.id for passage in passages_at(passages, given, line)}
     ranked = search(replace(stored, k=n_chunks, by="chunk", diverse=None, evidence=False))
     own = [result for result in ranked if result.chunk_id in ids]
@@ -78,7 +75,7 @@ def why_not(
     if own:
         verdict, reason = _outranked(own, results, ranked, options.k)
         return WhyNot(name, verdict, reason, *_about(own, results, ranked))
-    if failed := _failed(store, location, ids, results, options.where):
+    if failed := _failed(snapshot, location, ids, results, options.where):
         reason = f"none of its passages is {' and '.join(failed)}"
         return WhyNot(name, "filtered", reason, filters=failed)
     return WhyNot(name, "no match", f"none of its {len(ids):,} passages has any of the query's words")
@@ -100,12 +97,12 @@ def _rank_in(results: SearchResults, ids: set[int]) -> int | None:
 # --- not indexed -------------------------------------------------------------------------------------------
 
 
-def _not_indexed(store: LocalStore, location: IndexLocation, key: str, given: str | os.PathLike[str]) -> str:
+def _not_indexed(snapshot: Snapshot, location: IndexLocation, key: str, given: str | os.PathLike[str]) -> str:
     """Why the index has no document of this name."""
-    skipped = {one.path: one.reason for one in store.journal.skipped()}
+    skipped = {one.path: one.reason for one in snapshot.journal.skipped()}
     if key in skipped:
         return f"it was skipped: {skipped[key]}"
-    for one in store.journal.left_out():
+    for one in snapshot.journal.left_out():
         above = one.path.rstrip("/")
         if is_below(location.absolute(key), {location.absolute(above)}):
             place = "it was" if above == key else f"its folder {location.shown(above)} was"
@@ -114,16 +111,15 @@ def _not_indexed(store: LocalStore, location: IndexLocation, key: str, given: st
         return "there is no such file"
     if Path(location.absolute(key)).is_dir():
         return "it is a folder: expected a file"
-    last = store.journal.last_run()
-    outcome = last.outcome if last else "never"
+    last = snapshot.journal.last_run()
     last_roots = {location.absolute(root) for root in last.roots} if last else set()
-    if outcome not in FINISHED and is_below(location.absolute(key), last_roots):
+    if last and not last.is_finished and is_below(location.absolute(key), last_roots):
         return "the last run ended before it reached the file: run minisearch index again"
-    roots = Manifest.read(store, location.folder).root_paths(location)
+    roots = Manifest.read(snapshot, location.folder).root_paths(location)
     if is_below(location.absolute(key), last_roots.union(roots)):
         since = (
             "was not yet in the index that the rollback restored"
-            if outcome == ROLLED_BACK
+            if last and last.outcome == "rolled back"
             else "is newer than the last run"
         )
         return f"it {since}: run minisearch index again"
@@ -134,7 +130,7 @@ def _not_indexed(store: LocalStore, location: IndexLocation, key: str, given: st
 
 
 def _failed(
-    store: LocalStore, location: IndexLocation, ids: set[int], results: SearchResults, where: Filter | None
+    snapshot: Snapshot, location: IndexLocation, ids: set[int], results: SearchResults, where: Filter | None
 ) -> tuple[str, ...]:
     """Descriptions of the conditions that none of the passages meets.
 
@@ -144,15 +140,15 @@ def _failed(
     parts = list(filters.flat(where)) if isinstance(where, filters.And) else [] if where is None else [where]
     parts += [filters.Contains(phrase) for phrase in query.required]
     parts += [filters.Not(filters.Contains(phrase)) for phrase in query.excluded]
-    failed = [part for part in parts if not _matching(part, store, location) & ids]
-    if not failed and not _matching(filters.And(tuple(parts)), store, location) & ids:
+    failed = [part for part in parts if not _matching(part, snapshot, location) & ids]
+    if not failed and not _matching(filters.And(tuple(parts)), snapshot, location) & ids:
         failed = parts
     return tuple(map(_words, failed))
 
 
-def _matching(where: Filter, store: LocalStore, location: IndexLocation) -> set[int]:
+def _matching(where: Filter, snapshot: Snapshot, location: IndexLocation) -> set[int]:
     """The passages that meet a condition."""
-    return set(store.select(with_stored_paths(where, location)).tolist())
+    return set(snapshot.select(with_stored_paths(where, location)).tolist())
 
 
 def _words(where: Filter) -> str:

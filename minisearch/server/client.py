@@ -14,7 +14,7 @@ import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import minisearch
 from minisearch.paths import IndexLocation
@@ -22,6 +22,7 @@ from minisearch.results import Evidence, Place, Query, SearchOptions, SearchResu
 
 if TYPE_CHECKING:
     from minisearch.filters import Filter
+    from minisearch.types import RunOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Answer:
     """The results of a query, and how the last indexing run ended ("" without one)."""
 
     found: SearchResults
-    outcome: str
+    outcome: RunOutcome | Literal[""]
 
 
 def ask(

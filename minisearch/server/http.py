@@ -29,6 +29,7 @@ from starlette.types import ASGIApp
 import minisearch
 from minisearch.engine import MiniSearch
 from minisearch.errors import IndexBusy, InputError, MinisearchError, short
+from minisearch.filters import WHERE_HELP
 from minisearch.server.guard import TOO_LARGE, BodyTooLarge, Guard, Json, failure
 from minisearch.threads import N_AT_ONCE
 from minisearch.types import IndexProgress
@@ -54,7 +55,7 @@ def _whole(least: int, most: int, default: int, what: str) -> Schema:
 
 
 QUERY: Schema = {"type": "string", "maxLength": MAX_QUERY, "description": "What to look for."}
-WHERE: Schema = {"type": "string", "maxLength": MAX_QUERY, "description": 'A filter, as author = "ada".'}
+WHERE: Schema = {"type": "string", "maxLength": MAX_QUERY, "description": WHERE_HELP}
 MODE: Schema = {"type": "string", "enum": ["hybrid", "dense", "lexical"], "default": "hybrid"}
 BY: Schema = {"type": "string", "enum": ["passage", "document", "chunk"], "default": "passage"}
 TEXTS: Schema = {"type": "array", "items": {"type": "string"}, "maxItems": MAX_TEXTS}

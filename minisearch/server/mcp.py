@@ -20,8 +20,9 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 import minisearch
 from minisearch.engine import MiniSearch
 from minisearch.errors import MinisearchError
+from minisearch.filters import WHERE_HELP
 from minisearch.rag import Passage
-from minisearch.results import SearchResult, SearchResults, cited_place, path_and_line
+from minisearch.results import OUTDATED, FileState, SearchResult, SearchResults, cited_place, path_and_line
 
 MAX_QUERY, MAX_RESULTS, MAX_TOKENS = 10_000, 20, 8_000
 MAX_EXCERPT = 700  # characters of a result: five of them are some 900 tokens
@@ -44,6 +45,7 @@ class Found(TypedDict):
     page: int | None
     heading: str
     relevance: float | None
+    file_state: FileState | None
     answer: str
     text: str
 
@@ -103,10 +105,7 @@ def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN4
             str, Field(max_length=MAX_QUERY, description="A question, or words, names and codes to look for.")
         ],
         k: Annotated[int, Field(ge=1, le=MAX_RESULTS, description="How many results.")] = 5,
-        where: Annotated[
-            str | None,
-            Field(description="A filter on metadata fields, such as: author = 'ada' and tags contains 'k8s'"),
-        ] = None,
+        where: Annotated[str | None, Field(description=WHERE_HELP)] = None,
         mode: Annotated[
             Literal["hybrid", "dense", "lexical"],
             Field(description="By meaning and words, by meaning (dense), or by words (lexical)."),
@@ -210,6 +209,7 @@ def _found(hit: SearchResult) -> Found:
         "page": page,
         "heading": hit.full_heading,
         "relevance": None if hit.relevance is None else round(hit.relevance, 3),
+        "file_state": hit.file_state,
         "answer": " ".join(answer.split()),
         "text": _excerpt(hit),
     }
@@ -236,4 +236,5 @@ def _lines(found: SearchResults, results: Results) -> Iterator[str]:
         yield "No clear answer found. The closest passages:"
     for number, one in enumerate(results["results"], start=1):
         sure = "" if one["relevance"] is None else f" {one['relevance']:.0%}"
-        yield f"[{number}]{sure} {one['place']} — {one['heading']}\n{one['text']}"
+        state = f" ({OUTDATED[one['file_state']]})" if one["file_state"] in OUTDATED else ""
+        yield f"[{number}]{sure} {one['place']}{state} — {one['heading']}\n{one['text']}"

@@ -1,23 +1,35 @@
 """The storage interface: protocols and the records passed through them.
 
-A store keeps documents with their chunks, vectors and full text.  `Store` is for writers, `Snapshot` for
-queries.  An engine on another machine can implement both: they need no local files, no SQL and no vector
-library.  BM25 scores follow SQLite's FTS5.  Ranking is left to `search.ranking`, which builds the
-`LexicalQuery` for a store.
+A store keeps documents with their chunks, vectors and full text.  `Snapshot` is all that a query asks,
+`Store` all that indexing and search ask; its parts are `Journal` and `VectorCache`.  An engine on another
+machine can implement them: they need no local files, no SQL and no vector library.  BM25 scores follow
+SQLite's FTS5.  Ranking is left to `search.ranking`, which builds the `LexicalQuery` for a store.  Backups,
+rollback and the check of all that is stored are left to each store.
 """
 
 from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from minisearch.filters import Filter
-from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note, StoredValue
+from minisearch.results import FileState
+from minisearch.types import (
+    Chunk,
+    FloatArray,
+    Hits,
+    IntArray,
+    Note,
+    RunOutcome,
+    RunRecord,
+    Skipped,
+    StoredValue,
+)
 
 # --- records ---------------------------------------------------------------------------------------
 
@@ -206,6 +218,39 @@ def inverse_document_frequency(n_with: float, n: float) -> float:
 Where = Filter | IntArray
 
 
+class Journal(Protocol):
+    """The runs of an index, and the files that are not in it."""
+
+    def start_run(self, roots: Sequence[str]) -> int:
+        """Record the start of a run and return its number."""
+
+    def finish_run(self, run_id: int, outcome: RunOutcome, counts: dict[str, int]) -> None:
+        """Record how a run ended."""
+
+    def last_run(self) -> RunRecord | None:
+        """The latest run, if there was any."""
+
+    def skipped(self) -> list[Skipped]:
+        """The skipped files, by path."""
+
+    def skip_stamps(self) -> dict[str, SkipStamp]:
+        """The recorded state of skipped files, by path; files without one are left out."""
+
+    def set_skipped(
+        self, forget: Iterable[str], skipped: Iterable[Skipped], stamps: Mapping[str, SkipStamp] = ...
+    ) -> None:
+        """Delete the records of some paths, then add those of skipped files, with their stamps if given.
+
+        The size of a skipped file is that of its stamp; it is unknown without one.
+        """
+
+    def left_out(self) -> list[Skipped]:
+        """The files and folders left out on purpose, by path."""
+
+    def set_left_out(self, forget: Iterable[str], left_out: Iterable[Skipped]) -> None:
+        """Delete the records of some paths, then add those of files and folders left out."""
+
+
 class Snapshot(Protocol):
     """One generation of an index, for a query.
 
@@ -213,8 +258,37 @@ class Snapshot(Protocol):
     out.  Both are applied during the search, so k results are returned if that many match.
     """
 
+    @property
+    def journal(self) -> Journal:
+        """The runs, and the files that are not in the index."""
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change of documents; 0 for an empty store."""
+
+    def meta(self) -> Mapping[str, str]:
+        """The manifest: what the index was built with."""
+
     def counts(self) -> tuple[int, int]:
         """How many documents and how many chunks."""
+
+    def documents(self, *, with_fields: bool = False) -> Mapping[str, StoredDocument]:
+        """Every document by its path."""
+
+    def paths(self, document_ids: Sequence[int]) -> dict[int, str]:
+        """The paths of documents, by id; unknown ids are left out."""
+
+    def notes(self) -> list[Note]:
+        """The content that the parsers could not keep, ordered by path."""
+
+    def field_names(self) -> list[str]:
+        """The names of all fields of documents, as filters compare them, in order."""
+
+    def fields(self, names: Sequence[str], where: Filter) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
+        """The fields of these names of documents that match a filter, by document id, ascending.
+
+        Documents without any of them are left out.
+        """
 
     def sample_ids(self, n: int) -> IntArray:
         """About n ids of chunks, evenly spread; the same ones at every call."""
@@ -250,27 +324,50 @@ class Snapshot(Protocol):
     def vectors(self, ids: IntArray) -> FloatArray:
         """The vectors (n, d) of these chunks."""
 
-    def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
-        """These chunks, by id."""
+    def chunks(self, ids: Sequence[int], *, may_be_gone: bool = False) -> dict[int, StoredChunk]:
+        """These chunks, by id; with ``may_be_gone``, those that no longer exist are left out."""
 
     def passages(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in order; none if there is no such document."""
 
+    def file_states(self, document_ids: Collection[int]) -> Mapping[int, FileState]:
+        """Whether the files of these documents are as they were indexed, by id.
 
-class Store(Protocol):
-    """An index in storage.  Every method may raise StoreError."""
+        Documents from memory are left out, and files that the index may not open.
+        """
 
-    def meta(self) -> dict[str, str]:
-        """The manifest: what the index was built with."""
+
+class VectorCache(Protocol):
+    """The vector index of a store, which only makes `Snapshot.dense` faster.
+
+    A store that has no such cache, or keeps it current itself, is never due, and does nothing here.
+    """
+
+    def is_there(self) -> bool:
+        """Whether the cache exists."""
+
+    def is_due(self, backend: str) -> bool:
+        """Whether to publish: no cache yet, another backend, or too many changes since."""
+
+    def publish(self, backend: str, dimension: int) -> None:
+        """Rebuild the cache from the stored vectors and use it; BackendUnavailable, IndexNotWritable."""
+
+    def publish_if_due(self, backend: str, dimension: int) -> bool:
+        """Publish a new cache if one is due; whether it was."""
+
+
+class Store(Snapshot, Protocol):
+    """An index in storage.  Every method may raise StoreError.
+
+    Read outside `snapshot`, each call sees the latest generation.
+    """
+
+    @property
+    def index(self) -> VectorCache:
+        """The vector index."""
 
     def set_meta(self, **values: str) -> None:
         """Set some values of the manifest."""
-
-    def documents(self, *, with_fields: bool = False) -> Mapping[str, StoredDocument]:
-        """Every document by its path."""
-
-    def notes(self) -> list[Note]:
-        """The content that the parsers could not keep, ordered by path."""
 
     def put(
         self,
@@ -285,11 +382,30 @@ class Store(Protocol):
         the parser could not keep.
         """
 
-    def remove(self, document_ids: Iterable[int]) -> None:
-        """Remove documents with their chunks, vectors, full text and notes."""
+    def restamp(self, document_id: int, stamp: FileStamp) -> None:
+        """Record that a file was read again and has the same bytes."""
+
+    def remove(self, document_ids: Iterable[int], *, for_good: bool = False) -> None:
+        """Remove documents with their chunks, vectors, full text and notes.
+
+        Their vectors stay known, because a file may come back; with ``for_good``, only those of texts that
+        other documents have.
+        """
+
+    def begin_change(self, run_id: int) -> None:
+        """Begin the change of a run: what it puts and removes is undone as a whole, in a store that can."""
+
+    def forget_secrets(self, keeps: Callable[[str], bool]) -> None:
+        """Delete earlier versions of documents whose path no longer ``keeps`` secrets, if there are any."""
 
     def known_vectors(self, texts: Sequence[str], *, dimension: int = 0) -> dict[str, FloatArray]:
         """The vectors already stored for these texts; dimension 0 accepts any."""
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """A context in which all reads see one generation."""
+
+    def is_outdated(self) -> bool:
+        """Whether another store may be in this place now: then open it again."""
+
+    def close(self) -> None:
+        """Release what the store holds open."""

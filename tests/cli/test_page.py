@@ -50,6 +50,21 @@ def underlined(text: str) -> list[str]:
     return re.findall("\x1b\\[(?:1;)?4m(.*?)\x1b\\[0m", text)
 
 
+def test_a_file_that_has_changed_or_is_gone_is_named_with_the_cure_below_the_page() -> None:
+    changed, gone = result(file_state="changed"), result(file_state="deleted", path="b.md")
+    lines = shown(changed, gone, result(file_state="unchanged"), remark="(note)").splitlines()
+    assert lines[:2] == [" 1  0.432  docs/tasks.md:5", "    changed since it was indexed"]
+    assert lines[4:6] == [" 1  0.432  b.md:5", "    no longer exists"]
+    assert lines[8:10] == [" 1  0.432  docs/tasks.md:5", "    Run a failed task again."]
+    assert lines[11:] == [
+        "(files have changed: minisearch index updates the index, query --refresh does so",
+        "first)",
+        "",
+        "(note)",
+    ]
+    assert "changed" not in shown(result(file_state="unchanged"), result())
+
+
 # --- hostile texts ---------------------------------------------------------------------------------
 
 
@@ -429,6 +444,14 @@ def test_a_csv_reader_gives_the_cells_back(name: str, text: str) -> None:
         ("2", "5", "3", "0.5"),
     ]
     assert as_csv(found, has_header=False) == as_csv(found).partition("\n")[2]
+    at_evidence = SearchResults((result("Run it again.", "Run it again."),))
+    (row,) = csv.DictReader(as_csv(at_evidence).splitlines())
+    in_json = at_evidence[0].to_dict()
+    assert {name: str(in_json[name]) for name in ("line", "place")} == {
+        "line": row["line"],
+        "place": row["place"],
+    }
+    assert row["place"] != f"{row['path']}:{row['line']}", "the place is that of the evidence"
     assert as_csv(SearchResults()) == ""
 
 
@@ -440,7 +463,7 @@ def test_markdown_has_links_and_quotations() -> None:
     )
     assert as_markdown(SearchResults(hits, is_confident=False), query="again") == (
         "## again\n\n"
-        "No clear answer found. Closest passages:\n\n"
+        "No clear answer found. Closest passages (best match 61%):\n\n"
         r"1. [Tasks \[1\] > A\*b](my%20docs/%C3%BC.md#L7) my docs/ü.md:7, 61%"
         "\n\n   > Run it again.\n   > Then wait.\n\n"
         "2. [a.pdf](a.pdf#page=3) a.pdf p. 3\n\n   > Run it again.\n   > Then wait.\n"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -88,7 +87,7 @@ class Engine:
     def has_reranker(self) -> bool:
         return Engine.has_weights
 
-    def like(self, path: str, line: int | None, options: SearchOptions) -> SearchResults:
+    def similar(self, path: str, line: int | None, options: SearchOptions) -> SearchResults:
         Engine.asked.append((path, line, options))
         return Engine.answer
 
@@ -577,6 +576,7 @@ def test_a_line_of_json_has_the_result_its_spans_and_whether_the_page_is_confide
             "exact": None,
         },
         "merged": [{"path": "docs/copy.md", "line": 2, "end_line": 6, "chunk_id": 10, "page": None}],
+        "file_state": None,
         "place": "docs/tasks.md:3",
         "is_confident": True,
         "required": [],
@@ -608,11 +608,27 @@ def test_why_adds_the_search_to_each_line_of_json(engine: type[Engine]) -> None:
     }
 
 
+@pytest.mark.parametrize("format_", ["csv", "files"])
+def test_no_clear_answer_is_said_beside_a_table_or_a_list_in_the_words_of_the_page(
+    engine: type[Engine], format_: str
+) -> None:
+    engine.answer = SearchResults((replace(HIT, relevance=0.184),), Query("q"), is_confident=False)
+    said = "No clear answer found. Closest passages (best match 18%):\n"
+    assert run("query", "q").stdout.startswith(said)
+    done = run("query", "q", "--format", format_)
+    assert (done.stderr, said in done.stdout) == (said, False)
+    Path("queries.txt").write_text("q\n")
+    assert run("query", "--batch", "queries.txt", "--format", format_).stderr == f"'q': {said}"
+    engine.answer = replace(engine.answer, is_confident=True)
+    assert run("query", "q", "--format", format_).stderr == ""
+
+
 def test_a_corrected_query_is_named_in_every_format(engine: type[Engine], monkeypatch) -> None:
     engine.answer = SearchResults((HIT,), Query("passport"), typed="passprot")
     line = "Showing results for: passport; --literal searches for what was typed\n"
     listed = run("query", "passprot", "-l")
     assert (listed.stdout, listed.stderr) == ("docs/tasks.md\n", line)
+    assert {run("query", "passprot", "--format", one).stderr for one in ("csv", "md")} == {line}
     context = Context("passprot", (Passage("It is.", "a.md", 1, 1),), 9, searched="passport")
     monkeypatch.setattr(engine, "context", lambda *_, **__: context, raising=False)
     prompt = run("query", "passprot", "--format", "context")
@@ -651,35 +667,6 @@ def test_nothing_found_names_all_that_an_answer_had_to_be() -> None:
         " and --where 'x = '\"'\"'y'\"'\"'' and the phrase \"sour dough\""
         ' and the phrase "x\\ny" and not "rye"; --literal treats quotes and - in the query as text'
     )
-
-
-@pytest.mark.parametrize(
-    ("where", "cure"),
-    [
-        ('autor = "y"', "no document has a field autor: did you mean author?"),
-        ("AUTHOR = y", ""),
-        ("not drafts = true or Draft = true", "no document has a field drafts: did you mean draft?"),
-        ("zzz = 1", "no document has a field zzz: there are author, draft, x"),
-        (
-            "zzz = 1 and autor = 1 and zzz = 2",
-            "no document has a field zzz: there are author, draft, x; "
-            "no document has a field autor: did you mean author?",
-        ),
-    ],
-)
-def test_nothing_found_by_a_field_that_no_document_has_names_the_nearest(where: str, cure: str) -> None:
-    said = nothing("--where", where)
-    assert said.startswith(f"No results: nothing in the index matches --where {shlex.quote(where)}")
-    assert said.partition(shlex.quote(where))[2].removeprefix("; ") == cure
-
-
-def test_the_fields_there_are_are_named_a_few_of_them() -> None:
-    Engine.fields = [f"a{number}" for number in range(12)]
-    assert nothing("--where", "zzz = 1").endswith(": there are a0, a1, a2, a3, a4, a5, a6, a7 and 4 more")
-    Engine.fields = ["a\x1b"]
-    assert nothing("--where", "zzz = 1").endswith(r": there is a\x1b")
-    Engine.fields = []
-    assert nothing("--where", "zzz = 1").endswith("no document has a field zzz, or any other")
 
 
 def test_the_names_of_fields_are_those_that_documents_have(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def test_a_query_ends_quietly_when_its_reader_has_gone(index: Path, format_: str
         (["bread", "--ext", "pdf", "-l"], 1),
         (["-bread"], 2),
         (["bread", "--mode", "none"], 2),
+        (["bread", "--where", "autor = ada"], 2),
         (["bread", "--index", "/nowhere"], 2),
     ],
 )

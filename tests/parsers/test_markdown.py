@@ -41,7 +41,7 @@ def test_front_matter_gives_the_title_and_no_headings():
     document = parse("a.md", b'---\ntitle: "On loops"\n# comment\ntags: x\n---\n# First\n')
     assert document.title == "On loops"
     assert outline(document) == [(1, "First")]
-    assert parse("a.md", b"---\nlayout: x\n---\n## Sub\n# First\n# Second").title == "First"
+    assert parse("a.md", b"---\nlayout: x\n---\n## Sub\n# First\n## Second").title == "First"
     assert parse("a.md", b"## only a subtitle").title == ""
 
 

@@ -14,6 +14,22 @@ from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.registry import EXTRACTED, READERS
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "title"),
+    [
+        ("a.md", "# 2.1.0\n\nFaster.\n\n# 2.0.0\n\nSlower.\n", ""),
+        ("a.md", "# Changes\n\n## Unreleased\n\nFaster.\n\n## 2.0.0\n\nSlower.\n", "Changes"),
+        ("a.md", "Unreleased\n===\n\nFaster.\n\n2024-01-31\n===\n\nSlower.\n", ""),
+        ("a.rst", "2.1.0\n=====\n\nFaster.\n\n2.0.0\n=====\n\nSlower.\n", ""),
+        ("a.rst", "Changes\n=======\n\n2.1.0\n-----\n\nFaster.\n\n2.0.0\n-----\n\nSlower.\n", "Changes"),
+        ("a.html", "<h1>2.1.0</h1><p>Faster.<h1>2.0.0</h1><p>Slower.", ""),
+        ("a.html", "<title>Changes</title><h1>2.1.0</h1><p>Faster.<h1>2.0.0</h1><p>Slower.", "Changes"),
+    ],
+)
+def test_a_title_stands_above_all_other_headings(name: str, text: str, title: str) -> None:
+    assert parse(name, text.encode()).title == title
+
+
 def test_the_format_follows_the_suffix_in_any_case_and_is_text_otherwise():
     formats = {"a.md": "markdown", "A.MARKDOWN": "markdown", "a.rst": "rst", "a.HTM": "html", "a.py": "code"}
     formats |= {"a.txt": "text", "Makefile": "text", "LICENSE": "text", "a.unheard-of": "text", ".md": "text"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.chunking.chunker import chunk
 from minisearch.errors import InputError
-from minisearch.filters import Contains, Extension, Or
+from minisearch.filters import Contains, Extension, Field, Filter, Or
 from minisearch.filters import Path as AtPath
 from minisearch.paths import IndexLocation
 from minisearch.results import Mode, Query, SearchResults
@@ -146,6 +146,31 @@ def test_a_filter_leaves_k_results_or_every_match(ms: MiniSearch, mode: Mode) ->
         assert results.plan in {"scan", "widen"}
 
 
+def test_a_field_that_no_document_has_is_one_error_in_every_kind_of_search(ms: MiniSearch) -> None:
+    ms.add([{"id": "faq", "text": "Feed the oven.", "fields": {"author": "ada"}}])
+    searches: list[Callable[[str | Filter], object]] = [
+        lambda where: ms.query("oven", where=where),
+        lambda where: ms.query("oven", where=where, mode="lexical"),
+        lambda where: ms.query_many(["oven"], where=where),
+        lambda where: ms.context("oven", where=where),
+        lambda where: ms.similar("docs/notes.txt", where=where),
+        lambda where: ms.why_not("docs/notes.txt", "oven", where=where),
+    ]
+    for search in searches:
+        for where in ("autor = ada", Extension("md") | Field("autor", "=", "ada")):
+            with pytest.raises(InputError, match="no document has a field autor: did you mean author"):
+                search(where)
+    assert paths(ms.query("oven", where="AUTHOR = ada")) == ["faq"]
+    assert len(ms.query("oven", where="not autor = ada", by="document")) == len(TEXTS) + 1
+    assert not ms.query("oven", where=Field("autor", "=", "ada", is_optional=True))
+    ms.remove("docs", "faq")
+    assert not ms.query("oven", where="autor = ada"), "an empty index has no fields to choose from"
+
+
+def test_the_earlier_names_of_similar_still_work(ms: MiniSearch) -> None:
+    assert ms.like("docs/notes.txt", k=2) == ms.similar("docs/notes.txt", k=2)
+
+
 def test_without_a_filter_there_is_no_plan(ms: MiniSearch) -> None:
     results = ms.query("oven")
     assert (results.plan, results.n_matching) == ("", None)
@@ -228,10 +253,10 @@ def test_a_search_that_was_outrun_by_a_writer_is_done_again_as_it_was_asked(
 ) -> None:
     monkeypatch.chdir("docs")
     where = AtPath("./sky/*")
-    expected = ms.query("oven", where=where), ms.like("notes.txt", where=where)
+    expected = ms.query("oven", where=where), ms.similar("notes.txt", where=where)
     outdated = iter([False, True, True, False] * 2)  # before and after the search, and once more
     monkeypatch.setattr(LocalStore, "is_outdated", lambda _: next(outdated))
-    assert (ms.query("oven", where=where), ms.like("notes.txt", where=where)) == expected
+    assert (ms.query("oven", where=where), ms.similar("notes.txt", where=where)) == expected
     assert expected[0] and expected[1]
 
 
@@ -447,24 +472,24 @@ def test_without_being_asked_for_there_is_no_evidence(ms: MiniSearch) -> None:
 
 
 def test_more_like_a_file_leaves_the_file_out(ms: MiniSearch) -> None:
-    results = ms.like("docs/sky/stars.md", k=20, by="chunk")
+    results = ms.similar("docs/sky/stars.md", k=20, by="chunk")
     assert paths(results)[0] == "sky/copy.md"
     assert "sky/stars.md" not in paths(results)
 
 
 def test_more_like_a_line_leaves_that_passage_out(ms: MiniSearch) -> None:
-    results = ms.like("docs/bread/sourdough.md", 7, k=20, by="chunk")
+    results = ms.similar("docs/bread/sourdough.md", 7, k=20, by="chunk")
     assert all("hot oven" not in result.text for result in results)
     assert "bread/sourdough.md" in paths(results)  # its other passage may be like it
 
 
 def test_more_like_what_is_not_there_is_said(ms: MiniSearch) -> None:
     with pytest.raises(InputError, match="is not in the index"):
-        ms.like("docs/nothing.md")
+        ms.similar("docs/nothing.md")
     with pytest.raises(InputError, match="no passage at line 99"):
-        ms.like("docs/notes.txt", 99)
+        ms.similar("docs/notes.txt", 99)
     with pytest.raises(InputError, match="line is '3'"):
-        ms.like("docs/notes.txt", "3")  # type: ignore[arg-type]
+        ms.similar("docs/notes.txt", "3")  # type: ignore[arg-type]
 
 
 # --- the rest
@@ -523,10 +548,10 @@ def test_more_like_a_blank_line_is_more_like_what_follows_it(tmp_path: Path) -> 
     (tmp_path / "b.md").write_text("bread1 bread2 bread3")
     with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
         ms.index(tmp_path)
-        assert ms.like(tmp_path / "a.md", 2, 1) == ms.like(tmp_path / "a.md", 3, 1)
+        assert ms.similar(tmp_path / "a.md", 2, 1) == ms.similar(tmp_path / "a.md", 3, 1)
         for line in (0, -1, 6):
             with pytest.raises(InputError, match=f"no passage at line {line}"):
-                ms.like(tmp_path / "a.md", line, 1)
+                ms.similar(tmp_path / "a.md", line, 1)
 
 
 def test_evidence_is_on_its_own_page_though_the_passage_begins_on_another(tmp_path: Path) -> None:
@@ -557,7 +582,7 @@ def test_a_page_is_as_confident_however_few_are_shown(tmp_path: Path) -> None:
             reranked = ms.query(query, 1, rerank=Backwards(), rerank_depth=31)
             assert reranked.is_confident == expected
         # What an index scores for unrelated queries is no measure for passages.
-        alike = ms.like(tmp_path / "3.md", k=40)
+        alike = ms.similar(tmp_path / "3.md", k=40)
         assert alike and {hit.relevance for hit in alike} == {alike.is_confident} == {None}
 
 

@@ -191,6 +191,8 @@ def test_metrics_count_requests_by_their_outcome(engine: MiniSearch) -> None:
 def test_the_description_has_every_address(app: Any) -> None:
     described = ask(app, "/openapi.json").json
     assert described == openapi()
+    body = described["paths"]["/v1/search"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert "docs/filters.md" in body["properties"]["where"]["description"]
     assert {(path, *verbs) for path, verbs in described["paths"].items()} == {
         (one.path, one.method.lower()) for one in ENDPOINTS.values()
     }
@@ -216,6 +218,12 @@ def test_the_description_has_every_address(app: Any) -> None:
         ("/v1/search", {"query": "x", "diverse": float("nan")}, "diverse is NaN: expected a number from 0"),
         ("/v1/search", {"query": "x", "model": "/etc"}, "unknown value 'model': expected query, k, mode"),
         ("/v1/search", {"query": "x", "where": "a = "}, "a ="),
+        (
+            "/v1/search",
+            {"query": "x", "where": "autor = ada"},
+            "no document has a field autor: did you mean author?",
+        ),
+        ("/v1/context", {"query": "x", "where": "zzz = 1"}, "no document has a field zzz: there is author"),
         ("/v1/passage", {"path": "/etc/passwd"}, "is not in the index"),
         ("/v1/passage", {"path": "../../etc/passwd", "line": 1}, "is not in the index"),
         ("/v1/passage", {"path": "/etc/passw\0"}, "is not in the index"),

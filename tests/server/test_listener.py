@@ -248,6 +248,11 @@ def test_an_answer_is_that_of_the_engine_and_of_the_newest_generation(place: Ind
         answer = ask(place, "cold oven", OPTIONS)
         assert answer is not None
         assert [hit.path for hit in answer.found][:1] == [f"{place.path.parent}/b.md"]
+        assert {hit.file_state for hit in answer.found} == {"unchanged"}
+        (place.path.parent / "b.md").unlink()
+        answer = ask(place, "cold oven", OPTIONS)
+        assert answer is not None
+        assert answer.found[0].file_state == "deleted"
         assert ask(place, "", OPTIONS) is None, "the process of the query says what is wrong"
     assert not place.socket.exists()
     assert ask(place, "hot oven", OPTIONS) is None

@@ -30,7 +30,7 @@ from tests.parsers import made_files as made
 NOTES = {
     "bread.md": "# Sourdough\n\n## Baking\n\nBake the loaf at 240 degrees for forty minutes.\n",
     "router.md": "# Router\n\n## Reset\n\nHold the button for ten seconds. The lamp turns red.\n",
-    "long.md": "# Long\n\n" + "Every sentence of this note is about compost. " * 60,
+    "long.md": "---\nlamp: red\n---\n\n# Long\n\n" + "Every sentence of this note is about compost. " * 60,
 }
 
 
@@ -81,6 +81,7 @@ def test_a_client_sees_four_tools_that_only_read(engine: MiniSearch) -> None:
     search = tools[0].input_schema
     assert search["required"] == ["query"]
     assert all(given.get("description") for given in search["properties"].values())
+    assert "docs/filters.md" in search["properties"]["where"]["description"]
 
 
 def test_search_gives_places_and_sentences_as_the_engine_does(engine: MiniSearch, notes: Path) -> None:
@@ -102,7 +103,7 @@ def test_an_unclear_answer_and_a_filter_without_matches_are_said(engine: MiniSea
     unclear = asked(server, "search", query="capital of Mongolia")
     assert unclear.structured_content is not None and unclear.structured_content["is_confident"] is False
     assert text_of(unclear).startswith("No clear answer found. The closest passages:\n\n[1] ")
-    assert text_of(asked(server, "search", query="bread", where="ext = 'pdf'")) == "No results."
+    assert text_of(asked(server, "search", query="bread", where="lamp = 'green'")) == "No results."
 
 
 def test_a_long_passage_is_shortened_around_its_sentence(engine: MiniSearch) -> None:
@@ -163,6 +164,7 @@ def test_status_counts_documents(engine: MiniSearch) -> None:
     [
         ("search", {"query": "  "}, "the query is empty"),
         ("search", {"query": "x", "where": "colour = "}, "colour ="),
+        ("search", {"query": "x", "where": "lamb = red"}, "no document has a field lamb: did you mean lamp?"),
         ("search", {"query": "x", "k": 0}, "k"),
         ("search", {}, "query"),
         ("get", {"place": "/etc/passwd"}, "is not in the index"),

@@ -1,7 +1,7 @@
 """A store in memory: small, exact and simple.
 
-It is the reference for the contract suite.  Every query compares all
-chunks.  Scores are those of the local store, to within rounding.  Nothing is written to disk.
+It is written from `stores.base` alone, and the contract suite compares the local store with it.  Every query
+compares all chunks.  Scores are those of the local store, to within rounding.  Nothing is written to disk.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
+import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from itertools import chain
 from typing import Any
 
@@ -23,8 +25,11 @@ from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter, Value
 from minisearch.globs import glob
+from minisearch.results import FileState
 from minisearch.stores.base import (
+    FileStamp,
     LexicalQuery,
+    SkipStamp,
     StoredChunk,
     StoredDocument,
     Term,
@@ -37,7 +42,17 @@ from minisearch.stores.base import (
     to_bytes,
 )
 from minisearch.text import CJK_RUN, normalised_words, stem
-from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note
+from minisearch.types import (
+    Chunk,
+    FloatArray,
+    Hits,
+    IntArray,
+    Note,
+    RunOutcome,
+    RunRecord,
+    Skipped,
+    StoredValue,
+)
 from minisearch.vectors.base import best_first, score_rows
 
 K1, B = 1.2, 0.75  # of BM25, as FTS5 has them
@@ -54,9 +69,91 @@ class _Entry:
 
 
 @dataclass
+class MemoryJournal:
+    """`stores.base.Journal` over dictionaries."""
+
+    _runs: list[RunRecord] = field(default_factory=list)
+    _skipped: dict[str, Skipped] = field(default_factory=dict)
+    _stamps: dict[str, SkipStamp] = field(default_factory=dict)
+    _left_out: dict[str, Skipped] = field(default_factory=dict)
+
+    def start_run(self, roots: Sequence[str]) -> int:
+        """Record the start of a run and return its number."""
+        self._runs.append(RunRecord(_now(), None, "running", tuple(roots), os.getpid()))
+        return len(self._runs)
+
+    def finish_run(self, run_id: int, outcome: RunOutcome, counts: dict[str, int]) -> None:
+        """Record how a run ended."""
+        run = self._runs[run_id - 1]
+        self._runs[run_id - 1] = replace(run, finished_at=_now(), outcome=outcome, counts=counts)
+
+    def last_run(self) -> RunRecord | None:
+        """The latest run, if there was any."""
+        return self._runs[-1] if self._runs else None
+
+    def skipped(self) -> list[Skipped]:
+        """The skipped files, by path."""
+        return [self._skipped[path] for path in sorted(self._skipped)]
+
+    def skip_stamps(self) -> dict[str, SkipStamp]:
+        """The recorded state of skipped files, by path; files without one are left out."""
+        return dict(self._stamps)
+
+    def set_skipped(
+        self, forget: Iterable[str], skipped: Iterable[Skipped], stamps: Mapping[str, SkipStamp] | None = None
+    ) -> None:
+        """Delete the records of some paths, then add those of skipped files, with their stamps if given."""
+        given = stamps or {}
+        new = {one.path: one for one in skipped}
+        for path in [*forget, *new]:
+            self._skipped.pop(path, None)
+            self._stamps.pop(path, None)
+        self._stamps |= {path: stamp for path, stamp in given.items() if path in new}
+        for path, one in new.items():
+            n_bytes = given[path].stamp.n_bytes if path in given else 0
+            self._skipped[path] = replace(one, n_bytes=n_bytes)
+
+    def left_out(self) -> list[Skipped]:
+        """The files and folders left out on purpose, by path."""
+        return [self._left_out[path] for path in sorted(self._left_out)]
+
+    def set_left_out(self, forget: Iterable[str], left_out: Iterable[Skipped]) -> None:
+        """Delete the records of some paths, then add those of files and folders left out."""
+        for path in forget:
+            self._left_out.pop(path, None)
+        self._left_out |= {one.path: one for one in left_out}
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+class NoCache:
+    """`stores.base.VectorCache` of a store that compares all vectors anyway."""
+
+    def is_there(self) -> bool:
+        """There is none."""
+        return False
+
+    def is_due(self, backend: str) -> bool:
+        """Never."""
+        return False
+
+    def publish(self, backend: str, dimension: int) -> None:
+        """Nothing to do."""
+
+    def publish_if_due(self, backend: str, dimension: int) -> bool:
+        """Nothing to do."""
+        return False
+
+
+@dataclass
 class MemoryStore:
     """`stores.base.Store` and its own `Snapshot`, over dictionaries."""
 
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    index: NoCache = field(default_factory=NoCache)
+    generation: int = 0
     _meta: dict[str, str] = field(default_factory=dict)
     _documents: dict[str, StoredDocument] = field(default_factory=dict)
     _notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -93,6 +190,7 @@ class MemoryStore:
         notes: Sequence[str] = (),
     ) -> None:
         """Add a document, or replace the one of the same path."""
+        self.generation += 1
         known = self._documents.get(document.path)
         if known is None:
             self._last_document_id += 1
@@ -113,12 +211,54 @@ class MemoryStore:
             self._entries[stored.id] = _Entry(stored, chunk.embedded, vector, (words[0], words[1], words[2]))
             self._known[chunk.embedded] = vector
 
-    def remove(self, document_ids: Iterable[int]) -> None:
+    def restamp(self, document_id: int, stamp: FileStamp) -> None:
+        """Record that a file was read again and has the same bytes."""
+        for path, one in self._documents.items():
+            if one.id == document_id:
+                self._documents[path] = replace(one, stamp=stamp)
+
+    def remove(self, document_ids: Iterable[int], *, for_good: bool = False) -> None:
         """Remove documents with their chunks, vectors and notes; their vectors stay known."""
         gone = set(document_ids)
+        self.generation += bool(gone)
         for path in [path for path, one in self._documents.items() if one.id in gone]:
             self._remove_chunks(self._documents[path].id)
             del self._documents[path], self._notes[path]
+        if for_good:
+            self._known = {one.embedded: one.vector for one in self._entries.values()}
+
+    def begin_change(self, run_id: int) -> None:
+        """Nothing can be undone here."""
+
+    def forget_secrets(self, keeps: Callable[[str], bool]) -> None:
+        """No earlier version of a document is kept here."""
+
+    def is_outdated(self) -> bool:
+        """No other store takes its place."""
+        return False
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def paths(self, document_ids: Sequence[int]) -> dict[int, str]:
+        """The paths of documents, by id; unknown ids are left out."""
+        return {one.id: path for path, one in self._documents.items() if one.id in document_ids}
+
+    def field_names(self) -> list[str]:
+        """The names of all fields of documents, as filters compare them, in order."""
+        names = {folded(name) for one in self._documents.values() for name in one.fields}
+        return [name.decode("utf-8", "surrogatepass") for name in sorted(names)]
+
+    def fields(self, names: Sequence[str], where: Filter) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
+        """The fields of these names of documents that match a filter, by document id, ascending."""
+        matching = {self._entries[id_].chunk.document_id for id_ in self.select(where).tolist()}
+        wanted = set(map(folded, names))
+        found = {
+            one.id: {name: values for name, values in one.fields.items() if folded(name) in wanted}
+            for one in self._documents.values()
+            if one.id in matching
+        }
+        return {id_: found[id_] for id_ in sorted(found) if found[id_]}
 
     def _remove_chunks(self, document_id: int) -> None:
         for id_ in [id_ for id_, one in self._entries.items() if one.chunk.document_id == document_id]:
@@ -140,13 +280,17 @@ class MemoryStore:
         """How many documents and how many chunks."""
         return len(self._documents), len(self._entries)
 
-    def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
+    def chunks(self, ids: Sequence[int], *, may_be_gone: bool = False) -> dict[int, StoredChunk]:
         """These chunks, by id."""
-        return {id_: self._entries[id_].chunk for id_ in ids}
+        return {id_: self._entries[id_].chunk for id_ in ids if id_ in self._entries or not may_be_gone}
 
     def passages(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in order; none if there is no such document."""
         return [one.chunk for one in self._entries.values() if one.chunk.path == path]
+
+    def file_states(self, document_ids: Collection[int]) -> dict[int, FileState]:
+        """It knows no files."""
+        return {}
 
     def sample_ids(self, n: int) -> IntArray:
         """About n ids of chunks, evenly spread; the same ones at every call."""

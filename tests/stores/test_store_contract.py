@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 
 import numpy as np
 import pytest
 
+from minisearch import MiniSearch
 from minisearch.filters import Before, Contains, Extension, Field, Language, Not, Path, Since
+from minisearch.indexing import writer
+from minisearch.paths import DATABASE
+from minisearch.search import searcher
 from minisearch.search.ranking import lexical_query
-from minisearch.stores.base import Snapshot, Store, Term
+from minisearch.stores.base import SkipStamp, Snapshot, Store, Term
 from minisearch.stores.local import LocalStore
-from minisearch.types import Note
+from minisearch.types import Note, Skipped
+from tests.fakes import HashingEncoder
 from tests.stores.memory_store import MemoryStore
-from tests.stores.store_cases import a_chunk, a_document, lexical, vectors_of
+from tests.stores.store_cases import DIMENSION, STAMP, a_chunk, a_document, lexical, vectors_of
 
 TEXTS = {
     "guides/kelp.md": ["kelp forests grow fast", "a forest of kelp", "naïve lava"],
@@ -69,6 +75,15 @@ def test_the_manifest_keeps_what_was_set(store):
     store.set_meta(model="a", backend="flat")
     store.set_meta(model="b")
     assert {key: store.meta()[key] for key in ("model", "backend")} == {"model": "b", "backend": "flat"}
+
+
+def test_the_names_of_fields_are_each_given_once_as_they_are_compared(store):
+    with store.snapshot() as snapshot:
+        assert snapshot.field_names() == []
+    put(store, "a.md", "kelp", fields={"Author": ("Ada",), "E\u0301tat": ("x", True), "n": (1.0,)})
+    put(store, "b.md", "lava", fields={"author": ("Bob",), "": ("x",)})
+    with store.snapshot() as snapshot:
+        assert snapshot.field_names() == ["", "author", "n", "état"]
 
 
 def test_documents_come_back_with_their_ids(filled):
@@ -130,6 +145,145 @@ def test_a_sample_of_ids_is_spread_and_always_the_same(filled):
             == all_ids(filled)[::2][:3].tolist()
         )
         assert snapshot.sample_ids(99).tolist() == all_ids(filled).tolist()
+
+
+def test_the_generation_grows_with_every_change_of_documents(store):
+    generations = [store.generation]
+    put(store, "a.md", "kelp")
+    generations.append(store.generation)
+    store.remove([store.documents()["a.md"].id])
+    generations.append(store.generation)
+    store.remove([])
+    store.set_meta(model="a")
+    assert generations == sorted(set(generations)) and generations[0] == 0
+    assert store.generation == generations[-1]
+
+
+def test_a_document_takes_the_stamp_of_the_latest_reading(filled):
+    before, stamp = filled.documents(), replace(STAMP, mtime_ns=7, read_at_ns=8)
+    filled.restamp(before["notes.txt"].id, stamp)
+    assert filled.documents() == before | {"notes.txt": replace(before["notes.txt"], stamp=stamp)}
+
+
+def test_what_is_removed_for_good_is_known_only_where_another_document_has_it(filled):
+    put(filled, "copy.md", "moth")
+    documents = filled.documents()
+    filled.remove([documents["guides/lava.MD"].id])
+    filled.remove([documents["notes.txt"].id], for_good=True)
+    assert filled.known_vectors(["lava is hot", "moth", "kelp kelp kelp"]).keys() == {"moth"}
+
+
+def test_fields_are_those_of_documents_that_match(store):
+    put(store, "a.md", "kelp", fields={"year": (2024.0,), "tag": ("sea", "food")})
+    put(store, "b.md", "lava", fields={"year": (1999.0,)})
+    put(store, "c.txt", "moth", fields={"tag": ("air",)})
+    ids = {path: one.id for path, one in store.documents().items()}
+    with store.snapshot() as snapshot:
+        assert snapshot.field_names() == ["tag", "year"]
+        assert snapshot.fields(["YEAR", "none"], Extension("md")) == {
+            ids["a.md"]: {"year": (2024.0,)},
+            ids["b.md"]: {"year": (1999.0,)},
+        }
+        assert snapshot.fields(["tag"], Extension("txt")) == {ids["c.txt"]: {"tag": ("air",)}}
+        assert snapshot.paths([ids["b.md"], 999]) == {ids["b.md"]: "b.md"}
+
+
+def test_chunks_that_no_longer_exist_are_left_out_on_request(filled):
+    ids = all_ids(filled).tolist()
+    with filled.snapshot() as snapshot:
+        assert snapshot.chunks([*ids, 999], may_be_gone=True) == snapshot.chunks(ids)
+
+
+# --- the journal, and changes ----------------------------------------------------------------------
+
+
+def test_the_last_run_is_the_one_that_started_last(store):
+    assert store.journal.last_run() is None
+    first, second = store.journal.start_run(["a"]), store.journal.start_run(["b", "c"])
+    store.journal.finish_run(first, "failed", {})
+    run = store.journal.last_run()
+    assert (run.roots, run.outcome, run.finished_at, run.is_finished) == (("b", "c"), "running", None, False)
+    store.journal.finish_run(second, "complete", {"added": 2})
+    run = store.journal.last_run()
+    assert (run.outcome, run.counts, run.is_finished) == ("complete", {"added": 2}, True)
+    assert run.finished_at >= run.started_at
+
+
+def test_records_of_skipped_files_are_replaced_and_forgotten(store):
+    stamp = SkipStamp(STAMP, "ingest-1", n_crashes=2)
+    b, a = Skipped("b", "too large", STAMP.n_bytes), Skipped("a", "binary file")
+    store.journal.set_skipped([], [b, a], {"b": stamp})
+    assert (store.journal.skipped(), store.journal.skip_stamps()) == ([a, b], {"b": stamp})
+    store.journal.set_skipped(["a", "none"], [replace(b, reason="empty")])
+    of_unknown_size = Skipped("b", "empty")
+    assert (store.journal.skipped(), store.journal.skip_stamps()) == ([of_unknown_size], {})
+
+
+def test_records_of_what_was_left_out_are_replaced_and_forgotten(store):
+    kept, gone = Skipped("a/", "hidden"), Skipped("b", "ignored")
+    store.journal.set_left_out([], [gone, kept])
+    assert store.journal.left_out() == [kept, gone]
+    store.journal.set_left_out(["b"], [replace(kept, reason="excluded")])
+    assert store.journal.left_out() == [replace(kept, reason="excluded")]
+
+
+def test_a_run_is_one_change_and_forgetting_secrets_leaves_what_is_stored(filled):
+    before = filled.documents()
+    filled.begin_change(filled.journal.start_run(["notes.txt"]))
+    put(filled, "notes.txt", "new", keeps_secrets=True)
+    filled.forget_secrets(lambda path: False)
+    assert filled.documents().keys() == before.keys()
+    assert texts_of(filled, all_ids(filled))[-1] == "new"
+    assert not filled.is_outdated()
+
+
+def test_the_vector_cache_changes_no_hit_and_is_not_due_once_published(filled):
+    (query,) = vectors_of(["moth"])
+    with filled.snapshot() as snapshot:
+        before = snapshot.dense(query, 9)
+    filled.index.publish("flat", DIMENSION)
+    assert not filled.index.is_due("flat") and not filled.index.publish_if_due("flat", DIMENSION)
+    with filled.snapshot() as snapshot:
+        after = snapshot.dense(query, 9)
+    assert (before.ids.tolist(), before.scores.tobytes()) == (after.ids.tolist(), after.scores.tobytes())
+
+
+# --- with a folder ---------------------------------------------------------------------------------
+
+
+def test_indexing_and_search_ask_nothing_else_of_a_store(tmp_path, monkeypatch):
+    (tmp_path / "docs").mkdir()
+    for name, words in (
+        ("kelp.md", "kelp forests grow fast"),
+        ("lava.md", "lava is hot"),
+        ("moth.txt", "a moth"),
+    ):
+        (tmp_path / "docs" / name).write_text(words)
+    found = []
+    for store in (None, MemoryStore()):
+        folder = tmp_path / f"index-{store is None}"
+        if store is not None:
+            folder.mkdir()
+            (folder / DATABASE).touch()
+            monkeypatch.setattr(writer, "open_to_write", lambda _: nullcontext(store))  # noqa: B023
+            monkeypatch.setattr(searcher, "open_store", lambda _: store)  # noqa: B023
+        with MiniSearch(folder, encoder=HashingEncoder()) as ms:
+            first = ms.index(tmp_path / "docs", backend="flat")
+            (tmp_path / "docs" / "moth.txt").write_text("no moth")
+            again = ms.index(tmp_path / "docs")
+            (tmp_path / "docs" / "moth.txt").write_text("a moth")
+            assert (first.added, again.updated, again.unchanged) == (3, 1, 2)
+            results = [
+                (one.path, one.text, round(one.score, 4))
+                for mode in ("hybrid", "dense", "lexical")
+                for one in ms.query("hot lava", mode=mode, where=Extension("md"))
+            ]
+            like = [one.text for one in ms.like(tmp_path / "docs" / "kelp.md")]
+            missing = ms.why_not(tmp_path / "docs" / "none.md", "lava").verdict
+            status = ms.status()
+            found.append((results, like, missing, status.n_chunks, status.last_run.outcome, status.skipped))
+    assert found[0] == found[1]
+    assert found[0][0] and found[0][1:3] == (["lava is hot", "no moth"], "not indexed")
 
 
 # --- dense search ----------------------------------------------------------------------------------

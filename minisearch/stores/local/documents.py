@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from minisearch.errors import IndexCorrupt
+from minisearch.results import FileState
 from minisearch.stores.base import (
     BOOLEAN,
     BYTES,
@@ -87,9 +88,18 @@ def read_fields(
     return found
 
 
+# One step in the index from each name to the next: "select distinct" would read all fields.
+NAMES = f"""with recursive names (name) as (
+    select min(name) from fields
+    union all select (select min(name) from fields where name > names.name) from names where name is not null
+)
+select name from names
+where name is not null and exists (select 1 from fields where name = names.name and kind != '{BYTES}')"""  # noqa: S608 - ours
+
+
 def read_names(connection: Connection) -> list[str]:
     """The names of all documents' fields, as they are compared, in order."""
-    rows = connection.rows(f"select distinct name from fields where kind != '{BYTES}' order by name")  # noqa: S608 - ours
+    rows = connection.rows(NAMES)
     return [name.decode("utf-8", "surrogatepass") for (name,) in rows]
 
 
@@ -156,6 +166,25 @@ def read_documents(
         document = _document(connection, row, fields.get(row[0], {}))
         documents[document.path] = document
     return documents
+
+
+def read_stamps(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, FileStamp]]:
+    """The path of each of these documents, and the state of its file when it was read, by id."""
+    rows = connection.rows_in(f"select id, path, {DOCUMENT_COLUMNS} from documents where id in", ids)  # noqa: S608 - ours
+    documents = (_document(connection, row, {}) for row in rows)
+    return {one.id: (one.path, one.stamp) for one in documents}
+
+
+def file_state(path: str, stamp: FileStamp) -> FileState | None:
+    """Whether a file still has its size and time of change; None if the system does not say."""
+    try:
+        now = os.stat(path)  # noqa: PTH116 - for each result of a query
+    except (FileNotFoundError, NotADirectoryError):
+        return "deleted"
+    except OSError:
+        return None
+    is_same = (now.st_size, now.st_mtime_ns) == (stamp.n_bytes, stamp.mtime_ns)
+    return "unchanged" if is_same else "changed"
 
 
 def _document_rows(

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from minisearch.stores.base import FileStamp, SkipStamp
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.sqlite import damaged, path_of
-from minisearch.types import RunRecord, Skipped
+from minisearch.types import RunOutcome, RunRecord, Skipped
 
 MOST_RUNS = 100  # that are listed: a watcher makes thousands
 
@@ -32,7 +32,7 @@ class Journal:
             self._connection.write("delete from runs where id <= ?", [run_id - MOST_RUNS])
             return run_id
 
-    def finish_run(self, run_id: int, outcome: str, counts: dict[str, int]) -> None:
+    def finish_run(self, run_id: int, outcome: RunOutcome, counts: dict[str, int]) -> None:
         """Record how a run ended."""
         with self._connection.transaction():
             self._connection.write(

@@ -11,13 +11,16 @@ import contextlib
 import logging
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from minisearch.errors import IndexNotWritable
 from minisearch.filters import Filter
+from minisearch.manifest import Manifest
+from minisearch.paths import IndexLocation, is_from_memory, may_open, trusted_places
+from minisearch.results import FileState
 from minisearch.stores.base import (
     FileStamp,
     LexicalQuery,
@@ -33,6 +36,7 @@ from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.documents import (
     clear_document,
     columns_of,
+    file_state,
     insert_chunk,
     insert_vector,
     known_vectors,
@@ -41,6 +45,7 @@ from minisearch.stores.local.documents import (
     read_documents,
     read_fields,
     read_names,
+    read_stamps,
     read_vectors,
     restamp,
     row_crc32,
@@ -333,6 +338,19 @@ class LocalStore:
         ids = [row[0] for row in rows]
         found = self.chunks(ids)
         return [found[id_] for id_ in ids]
+
+    def file_states(self, document_ids: Collection[int]) -> dict[int, FileState]:
+        """Whether the files of these documents are as they were indexed, by id: one ``stat`` for each."""
+        location = IndexLocation(self._connection.path.parent)
+        places = trusted_places(Manifest.read(self, location.folder).trusted, location)
+        found: dict[int, FileState] = {}
+        for id_, (key, stamp) in read_stamps(self._connection, list(document_ids)).items():
+            path = location.absolute(key)
+            if is_from_memory(key) or not may_open(path, places):
+                continue
+            if state := file_state(path, stamp):
+                found[id_] = state
+        return found
 
     def select(self, where: Filter) -> IntArray:
         """Ids (n,), ascending, of the chunks that match a filter; InputError for an invalid filter."""
