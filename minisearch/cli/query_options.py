@@ -232,6 +232,21 @@ def exists(name: str) -> bool:
         return False
 
 
+def read_batch(file: str) -> Iterator[tuple[int, str]]:
+    """The lines of a file that are not blank, with their numbers; - is standard input, read as it arrives."""
+    is_empty = True
+    try:
+        with click.open_file(file, encoding="utf-8-sig", errors="replace") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    is_empty = False
+                    yield number, line.strip()
+    except OSError as error:
+        raise InputError(f"cannot read queries from {file}: {error.strerror}") from error
+    if is_empty:
+        raise InputError(f"no queries in {file}: expected one per line")
+
+
 # --- dates -------------------------------------------------------------------------------------------
 
 # A month is 30 days and a year 365: over such times, a day more or less does not matter.
