@@ -22,13 +22,14 @@ def read_documents(paths: Iterable[Path], encoder: Encoder) -> Iterator[ChunkedD
     """
     files: dict[str, FoundFile] = {}
     for path in paths:
-        n_before = len(files)
+        is_empty = True
         for item in walk(real_path(path)):
             if isinstance(item, FoundFile):
+                is_empty = False
                 files.setdefault(item.path, item)
             elif not isinstance(item, LeftOut):
                 yield SkippedFile(item.path, item.reason, is_outdated=False)
-        if len(files) == n_before:
+        if is_empty:
             raise IngestError(f"no files to read in {path} (hidden and ignored ones do not count)")
     reader = Reader({}, DocumentSplitter(lambda: encoder, Settings(), ""))
     for number, outcome in enumerate(reader.outcomes(files)):
