@@ -15,7 +15,6 @@ from pathlib import Path
 
 from minisearch.errors import InputError
 from minisearch.filters import Value, flat_fields
-from minisearch.text import storable
 
 DEFAULT_SPLIT = "test"
 HEADER = ("query-id", "corpus-id", "score")
@@ -140,7 +139,12 @@ def _text(place: str, values: Mapping[str, object], name: str, default: str | No
     if not isinstance(value, str):
         came = f"got {json.dumps(value)[:40]}" if name in values else "it has none"
         raise InputError(f'{place}: expected a text as "{name}", {came}')
-    return storable(value)
+    return _encodable(value)
+
+
+def _encodable(text: str) -> str:
+    r"""The text with lone surrogates replaced: JSON can contain them (\ud800), files and databases cannot."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _document(place: str, values: dict[str, object]) -> CollectionDocument:

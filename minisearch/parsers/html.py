@@ -241,7 +241,7 @@ class _Page(DocumentBuilder):
         self.copy(words, *piece.span())
 
     def _track(self, words: str) -> None:
-        """Keep the words of an open heading and the position of the last line break, before they are added."""
+        """Keep the words of an open heading and the position of the last line break before adding them."""
         if "\n" in words:
             self.last_break = len(self)
         if self.heading_start is not None:

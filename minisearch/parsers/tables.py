@@ -4,8 +4,8 @@ The delimiter follows from counts, the header from what its cells look like.  No
 reader: that gives no positions, and its Sniffer takes letters for delimiters.  Rows, cells and quotes are as
 that reader has them wherever the quotes are balanced.
 
-Other formats use the same header rules: `header_of` and `row_text` for rows of plain cells, `labels_by_position`
-for tables in HTML, whose cells may span columns and rows.
+Other formats use the same header rules: `header_of` and `row_text` for rows of plain cells,
+`labels_by_position` for tables in HTML, whose cells may span columns and rows.
 """
 
 from __future__ import annotations
