@@ -26,7 +26,7 @@ from minisearch.results import (
 )
 from minisearch.search.evidence import place
 from minisearch.search.lines import end_of_fields
-from minisearch.search.pipeline import anchors_of, passages_at
+from minisearch.search.pipeline import anchors_of, chunks_at
 from minisearch.search.searcher import Searcher
 from minisearch.stores.base import StoredChunk
 from minisearch.text import count, sentence_starts
@@ -279,9 +279,9 @@ def section(
     ``passages`` are all those of the document, in order.  Without a line, ``page`` is the page or slide to
     return, with the whole of the passages that are partly on it.  With a line it is the number or the name of
     a sheet, whose rows are meant; by default the first sheet with such a row.  Raises InputError as
-    `passages_at`, and for a page without text.
+    `chunks_at`, and for a page without text.
     """
-    at = passages_at(passages, path, line)
+    at = chunks_at(passages, path, line)
     if line is None and isinstance(page, int):
         on_page = [one for one in at if (one.page or 0) <= page <= (one.page or 0) + len(one.page_breaks)]
         if not on_page:

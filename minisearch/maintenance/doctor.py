@@ -175,7 +175,7 @@ def _weights(model: str, *, is_needed: bool) -> Check:
     except ModelError as error:
         return Check("model", "problem", f"{model}: {error}")
     checked = "SHA-256 as expected" if found.vouched_by else "no hash is known"
-    return Check("model", "ok", f"{model}, {found.place}, {checked}")
+    return Check("model", "ok", f"{model}, {found.found_in}, {checked}")
 
 
 def _index(folder: Path, *, is_named: bool) -> tuple[str, bool, list[Check]]:

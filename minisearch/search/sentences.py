@@ -62,6 +62,7 @@ FIELD_OR_ARGUMENT = re.compile(r"[ \t]*(?::\w[\w \t]*:|\w+[ \t]?\([^()\n]*\):)[ 
 # "tom: y", "x -- y", and columns such as "bike lock    7-0-3-9"
 LABEL = re.compile(r"[ \t]*(?:[\w*'-]+[ \t]--?(?=[ \t])|\w+:|\w\S*(?:[ ]\S+){0,3}[ ]{2})[ \t]+\S")
 MIN_LABELS = 2
+REST_OF_ROW = re.compile(r"[ \t]*\|[ \t]+\|")  # its first cell is in a line above
 MARKS = re.compile(  # at the beginning of such a line
     rf"[ \t]*(?:(?:[-*+•>#]+|#\.|[a-z]\)|o(?=[ \t]+[a-z])|{NUMBERING}|//+|\.\.[ \t]+[\w-]+::)[ \t]+"
     r"|[rbf]?(?:\"{3}|'{3})[ \t]*|\|[ \t]*)*"
@@ -87,6 +88,7 @@ ASIDE = re.compile(
       | (?:Mit\s(?:freundlichen|besten)\sGrüßen|(?:Viele|Beste|Liebe)\sGrüße),?(?:\n[^.\n]{0,40}){0,3}
       | On\s.*\swrote: | Am\s.*\sschrieb\s.*:
       | (?:See|Siehe)\s(?:also|auch)\b.* | (?:More|Further)\s(?:information|reading)\b.*    # pointers
+      | For\s(?:(?:more|further|additional)\s)?(?:details|information)\b.*
       | (?:(?:Prev|Previous|Next|Up|Home)\b[\s|]*)+
       | .*(?:\.[ ]){5,}.* )""",  # a table of contents
     re.VERBOSE | re.DOTALL,
@@ -233,7 +235,10 @@ class _Units:
             or FIELD_OR_ARGUMENT.match(line)
             or (self._is_labelled and LABEL.match(line))
         )
-        if was_open and not is_apart:
+        is_rest = (
+            self.units and REST_OF_ROW.match(line) and not self._text[self.units[-1].end : start].strip()
+        )
+        if is_rest or (was_open and not is_apart):
             self._continue(end)
         else:
             self._block += is_item_or_row
