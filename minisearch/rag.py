@@ -93,6 +93,11 @@ class Context(Sequence[Passage]):
     searched: str = ""
 
     def __str__(self) -> str:
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """The text of the prompt."""
         return "\n\n".join(map(str, self.passages))
 
     def __repr__(self) -> str:
