@@ -324,7 +324,7 @@ class MiniSearch:
         name, or else of the first sheet with that row.  Without a line, ``page`` is the page or slide to
         return.  Raises InputError as `similar` does.
         """
-        shown, passages = self.searcher.passages(path)
+        shown, passages = self.searcher.chunks_of(path)
         return section(passages, shown, line, page=page)
 
     def similarity(self, *texts: str) -> FloatArray:

@@ -15,7 +15,7 @@
     │   ├── IndexNotWritable     no permission, a read-only or a full disk
     │   ├── IndexBusy            another process is writing to it
     │   ├── ShrinkRefused        a run would remove many of its documents
-    │   └── FingerprintMismatch  the index was made with another model or version
+    │   └── FingerprintMismatch  the index was made with another model
     └── BackendUnavailable       the library behind a vector index is not installed
 
 Every message names the thing, what was expected, what was found, and how to fix it.
@@ -79,7 +79,7 @@ class ShrinkRefused(StoreError):
 
 
 class FingerprintMismatch(StoreError):
-    """The index was made with another model, or by another version of minisearch."""
+    """The index was made with another model than the one given, or with other weights of it."""
 
 
 class BackendUnavailable(MinisearchError):

@@ -209,15 +209,15 @@ class SetsMeta(HasMeta, Protocol):
 class Manifest:
     """The model, settings, roots and choices of one index.
 
-    ``max_tokens`` is what the encoder sees, ``chunk_tokens`` the limit of a chunk.  ``roots`` are the
-    folders and files that are indexed, ``choices`` the choices for them, by stored paths.
+    ``encoder_max_tokens`` is what the encoder sees, ``chunk_tokens`` the limit of a chunk.  ``roots`` are
+    the folders and files that are indexed, ``choices`` the choices for them, by stored paths.
     ``baseline`` is None where the index is empty, or where it was not measured: then its version differs.
     """
 
     model: str
     model_fingerprint: str
     dimension: int
-    max_tokens: int
+    encoder_max_tokens: int
     chunk_tokens: int
     overlap_tokens: int
     backend: str
@@ -234,7 +234,7 @@ class Manifest:
             model=encoder.name,
             model_fingerprint=encoder.fingerprint,
             dimension=encoder.dimension,
-            max_tokens=encoder.max_tokens,
+            encoder_max_tokens=encoder.max_tokens,
             chunk_tokens=settings.chunk_tokens(encoder.max_tokens),
             overlap_tokens=settings.overlap_tokens,
             backend=backend,
@@ -262,7 +262,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """The JSON that `from_json` reads."""
-        return json.dumps(asdict(self))
+        return json.dumps({_STORED_AS.get(name, name): value for name, value in asdict(self).items()})
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -273,12 +273,12 @@ class Manifest:
             raise ValueError("it is nested too deep") from error
         if not isinstance(held, dict):
             raise ValueError("expected a JSON object")
-        names = [one.name for one in fields(cls)]
-        if held.keys() != set(names):
+        names = {one.name: _STORED_AS.get(one.name, one.name) for one in fields(cls)}
+        if held.keys() != set(names.values()):
             raise ValueError(f"its fields are {short(', '.join(map(str, held)))}")
         if held["baseline_version"] != BASELINE_VERSION:
             held["baseline"] = None  # measured by another version
-        return cls(**{name: _checked(name, held[name]) for name in names})
+        return cls(**{name: _checked(stored, held[stored]) for name, stored in names.items()})
 
     @property
     def settings(self) -> Settings:
@@ -287,13 +287,13 @@ class Manifest:
 
     def with_settings(self, settings: Settings) -> Manifest:
         """The same with other settings."""
-        chunk_tokens = settings.chunk_tokens(self.max_tokens)
+        chunk_tokens = settings.chunk_tokens(self.encoder_max_tokens)
         return replace(self, chunk_tokens=chunk_tokens, overlap_tokens=settings.overlap_tokens)
 
     @property
     def ingest(self) -> str:
         """The fingerprint of everything that determines the chunks of a file."""
-        chunk_tokens = self.settings.chunk_tokens(self.max_tokens)
+        chunk_tokens = self.settings.chunk_tokens(self.encoder_max_tokens)
         return fingerprint(INGEST_VERSION, chunk_tokens, self.overlap_tokens)
 
     @property
@@ -394,6 +394,7 @@ def _pair(value: Any) -> tuple[float, float]:  # noqa: ANN401
     return median, high
 
 
+_STORED_AS = {"encoder_max_tokens": "max_tokens"}  # names of fields, where the JSON has another one
 _FIELDS: Mapping[str, Callable[[Any], object]] = {
     "model": _text,
     "model_fingerprint": _text,

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from minisearch.errors import IndexNotFound, IndexNotWritable, IngestError, InputError, short
+from minisearch.errors import IndexNotFound, IndexNotWritable, IngestError, InputError, ModelError, short
 
 if TYPE_CHECKING:
     from minisearch.types import Note, Skipped
@@ -293,7 +293,7 @@ class Trusted:
     paths: tuple[str, ...] = ()
 
 
-def trusted_places(trusted: Trusted, location: IndexLocation) -> frozenset[str]:
+def trusted_paths(trusted: Trusted, location: IndexLocation) -> frozenset[str]:
     """The real paths that the index may open, including everything below them.
 
     The user named them for the index at its present place.  The folder that contains a ``.minisearch`` folder
@@ -309,10 +309,10 @@ def trusted_places(trusted: Trusted, location: IndexLocation) -> frozenset[str]:
     return _beside(location) | frozenset(named)
 
 
-def may_open(path: str, places: Set[str]) -> bool:
-    """Whether the real path, with links and ``..`` resolved, is in one of these places."""
+def may_open(path: str, trusted: Set[str]) -> bool:
+    """Whether the real path, with links and ``..`` resolved, is one of these paths or below one."""
     try:
-        return is_below(os.path.realpath(path), places)
+        return is_below(os.path.realpath(path), trusted)
     except ValueError:  # a name with a NUL
         return False
 
@@ -321,15 +321,15 @@ def with_trusted(
     trusted: Trusted, location: IndexLocation, paths: Iterable[str | os.PathLike[str]]
 ) -> Trusted:
     """The record with additional paths, which the user has named."""
-    places = trusted_places(trusted, location)
-    new = {os.path.realpath(path) for path in paths if not may_open(os.fspath(path), places)}
-    return Trusted(*_here(location), tuple(sorted((places | new) - _beside(location))))
+    known = trusted_paths(trusted, location)
+    new = {os.path.realpath(path) for path in paths if not may_open(os.fspath(path), known)}
+    return Trusted(*_here(location), tuple(sorted((known | new) - _beside(location))))
 
 
 def check_roots(trusted: Trusted, location: IndexLocation, roots: Sequence[str]) -> None:
     """InputError if the index is not trusted to open all of these roots (absolute paths)."""
-    places = trusted_places(trusted, location)
-    closed = [root for root in roots if not may_open(root, places)]
+    known = trusted_paths(trusted, location)
+    closed = [root for root in roots if not may_open(root, known)]
     if closed:
         shown = shlex.join(closed[:MAX_PATHS_SHOWN]) + " ..." * (len(closed) > MAX_PATHS_SHOWN)
         raise InputError(
@@ -341,9 +341,9 @@ def check_roots(trusted: Trusted, location: IndexLocation, roots: Sequence[str])
 
 
 def check_model_folder(trusted: Trusted, location: IndexLocation, model: str) -> None:
-    """InputError if the index is not trusted to open the model folder that it names."""
-    if not may_open(os.path.expanduser(model), trusted_places(trusted, location)):  # noqa: PTH111 - as the catalog does
-        raise InputError(
+    """ModelError if the index is not trusted to open the model folder that it names."""
+    if not may_open(os.path.expanduser(model), trusted_paths(trusted, location)):  # noqa: PTH111 - as the catalog does
+        raise ModelError(
             f"the index in {location.folder} was made with the model in {model}, which you have not named "
             f"for it here: it may come from another user, or be copied or moved. To open that model, "
             f"name it {_how_often(location)}: minisearch index PATH --model {quoted(model)}{location.option}"

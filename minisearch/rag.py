@@ -26,10 +26,10 @@ from minisearch.results import (
 )
 from minisearch.search.evidence import place
 from minisearch.search.lines import end_of_fields
-from minisearch.search.pipeline import anchors_of, passages_at
+from minisearch.search.pipeline import anchors_of, chunks_at
 from minisearch.search.searcher import Searcher
 from minisearch.stores.base import StoredChunk
-from minisearch.text import sentence_starts
+from minisearch.text import count, sentence_starts
 
 MAX_TOKENS = 2_000
 N_AROUND = 4  # passages of a section on each side of a place: a file without headings is one section
@@ -93,10 +93,15 @@ class Context(Sequence[Passage]):
     searched: str = ""
 
     def __str__(self) -> str:
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """The text of the prompt."""
         return "\n\n".join(map(str, self.passages))
 
     def __repr__(self) -> str:
-        n = f"{len(self)} passage{'s' * (len(self) != 1)}, {self.n_tokens} tokens"
+        n = f"{count(len(self), 'passage')}, {self.n_tokens} tokens"
         places = listed([one.place for one in self])
         return f"Context({n}, is_confident={self.is_confident}{places})"
 
@@ -152,9 +157,9 @@ def search_context(
         raise InputError(f"max_tokens is {max_tokens!r}: expected a number of tokens above 0")
     found = searcher.query(text, options)
     chunks = searcher.chunks([id_ for hit in found for id_ in neighbours_of(hit)])
-    count = count_tokens or searcher.token_counter()
+    count_tokens = count_tokens or searcher.token_counter()
     question = text if isinstance(text, str) else found.query.text
-    return build_context(question, found, chunks, count, max_tokens=max_tokens)
+    return build_context(question, found, chunks, count_tokens, max_tokens=max_tokens)
 
 
 def build_context(
@@ -274,9 +279,9 @@ def section(
     ``passages`` are all those of the document, in order.  Without a line, ``page`` is the page or slide to
     return, with the whole of the passages that are partly on it.  With a line it is the number or the name of
     a sheet, whose rows are meant; by default the first sheet with such a row.  Raises InputError as
-    `passages_at`, and for a page without text.
+    `chunks_at`, and for a page without text.
     """
-    at = passages_at(passages, path, line)
+    at = chunks_at(passages, path, line)
     if line is None and isinstance(page, int):
         on_page = [one for one in at if (one.page or 0) <= page <= (one.page or 0) + len(one.page_breaks)]
         if not on_page:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args, overload
 
 from minisearch.errors import InputError, short
 from minisearch.formats import format_of
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.filters import Filter
@@ -287,9 +288,9 @@ class SearchResult:
     or cell on which the passage begins, from 1, None for files without any.  ``score`` determines the rank:
     the cosine in dense mode, BM25 in lexical mode, their fusion in hybrid mode, or the score of the reranker;
     ``trace`` has all of them.  ``relevance``, from 0 to 1, says how sure the result is (see
-    `search.confidence`), None for similar passages and where no baseline was measured.  Neither rises from
-    one result to the next.  ``merged`` are the places of near copies and neighbours, and by document those of
-    its other passages.  ``file_state`` says whether the file still has the size and time of change with which
+    `search.confidence`), None for results of `MiniSearch.like`.  Neither rises from one result to the next.
+    ``merged`` are the places of near copies and neighbours, and by document those of its other passages.
+    ``file_state`` says whether the file still has the size and time of change with which
     it was indexed; None for a document from memory, and for a file that the index may not open.
     """
 
@@ -344,11 +345,12 @@ class SearchResult:
 class SearchResults(Sequence[SearchResult]):
     """The results of one query, best first; a sequence of `SearchResult`, whose slices are `SearchResults`.
 
-    ``is_confident`` is False if there is no clear answer, whatever k is; None if this is unknown.  ``plan``
-    says how a filter was applied: "scan" of the ``n_matching`` passages, or "widen", a vector search until
-    enough of them are found; "" without a filter.  ``n_reranked`` counts the candidates that the reranker
-    scored.  ``typed`` is the query as it was typed, if its spelling was corrected, else "".
-    ``unknown_words`` are words of the query that no passage has, if they are few and the search is not dense.
+    ``is_confident`` is False if there is no clear answer, whatever k is; None for results of
+    `MiniSearch.like`.  ``plan`` says how a filter was applied: "scan" of the ``n_matching`` passages, or
+    "widen", a vector search until enough of them are found; "" without a filter.  ``n_reranked`` counts the
+    candidates that the reranker scored.  ``typed`` is the query as it was typed, if its spelling was
+    corrected, else "".  ``unknown_words`` are words of the query that no passage has, if they are few and
+    the search is not dense.
     """
 
     results: tuple[SearchResult, ...] = ()
@@ -379,7 +381,7 @@ class SearchResults(Sequence[SearchResult]):
         return self.results[position]
 
     def __repr__(self) -> str:
-        n = f"{len(self)} result{'s' * (len(self) != 1)} for {beginning(self.query.text)!r}"
+        n = f"{count(len(self), 'result')} for {beginning(self.query.text)!r}"
         places = listed([one.place for one in self])
         return f"SearchResults({n}, is_confident={self.is_confident}{places})"
 

@@ -312,6 +312,18 @@ def line_number(text: str, position: int) -> int:
     return len(LINE_BREAK.findall(text, 0, position)) + 1
 
 
+LIST_MARKER = r"(?:[-*+•]|\d{1,9}[.)])"  # a bullet or a number, as a part of other patterns
+
+
+def count(n: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "file"), count(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 # --- characters --------------------------------------------------------------------------------------------
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # SQLite and tokenizers accept neither NUL nor lone surrogates

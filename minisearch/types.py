@@ -421,7 +421,7 @@ class Encoder(Protocol):
 
 
 class Reranker(Protocol):
-    """Scores a few passages for a query more precisely; `CrossEncoder` is one.  Threads may share it."""
+    """Scores a few texts for a query more precisely; `CrossEncoder` is one.  Threads may share it."""
 
     @property
     def name(self) -> str: ...

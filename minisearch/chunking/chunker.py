@@ -1,9 +1,9 @@
 """Cut a document into chunks that the encoder sees whole.
 
-A document and a tokenizer go in, chunks come out, none with more tokens than the encoder accepts.  A passage
+A document and a tokenizer go in, chunks come out, none with more tokens than the encoder accepts.  A span
 that fits is a chunk; a longer one is cut by its own tokens, and its parts are tokenised again, each by
 itself, until all fit: so every count is exact, whatever the tokenizer does at the edges of a text.  The first
-passages come from `sections`; `positions` maps them to the file.
+spans come from `sections`; `positions` maps them to the file.
 
 Cuts between paragraphs are better than cuts within one, those at a list item better than those at a sentence.
 A block (``Document.blocks``: a table, a list item, fenced code) is cut only where it is longer than a chunk.
@@ -21,19 +21,19 @@ from itertools import pairwise
 import numpy as np
 
 from minisearch.chunking.positions import Positions
-from minisearch.chunking.sections import Passage, sections, skip_space, stripped
+from minisearch.chunking.sections import Span, sections, skip_space, stripped
 from minisearch.manifest import Settings
-from minisearch.text import newlines, sentence_starts
+from minisearch.text import LIST_MARKER, newlines, sentence_starts
 from minisearch.types import Chunk, Document, IntArray, Tokenizer
 
 # A megabyte without a space is one unknown token to WordPiece, so characters are bounded too.
 MAX_CHARACTERS_PER_TOKEN = 12
 
-# The encoder sees the title before every passage: nDCG@10 by dense search, passages of 230 tokens, went
+# The encoder sees the title before every chunk: nDCG@10 by dense search, chunks of 230 tokens, went
 # from .312 to .378 on Cranfield's abstracts, from .940 to .953 on data/. Headings between gain nothing more.
 MAX_CONTEXT_TOKENS = 48
 
-PIECE = 50_000  # characters tokenised in one call, of one long passage or of many short ones
+PIECE = 50_000  # characters tokenised in one call, of one long span or of many short ones
 
 # Finds the places between two positions of a text where the next part may begin.
 Finder = Callable[[str, int, int], Iterable[int]]
@@ -52,7 +52,7 @@ def _sentences(text: str, start: int, end: int) -> Iterable[int]:
 
 PARAGRAPHS_AT_MARGIN = _ends_of(r"\n[ \t]*\n(?=\S)")  # indented text stays with the line that introduces it
 PARAGRAPHS = _ends_of(r"\n[ \t]*\n")
-ITEMS = _ends_of(r"\n(?=[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t])")
+ITEMS = _ends_of(rf"\n(?=[ \t]*{LIST_MARKER}[ \t])")
 LINES = _ends_of(r"\n")
 WORDS = _ends_of(r"\s+")
 
@@ -102,60 +102,56 @@ def chunk(document: Document, tokenizer: Tokenizer, *, max_tokens: int, overlap_
         document, max_tokens=max_tokens, max_characters=max_characters, overlap_tokens=overlap_tokens
     )
 
-    def count(passages: Sequence[Passage]) -> list[int]:
-        return [len(tokens) for _, tokens in _tokenised(passages, document.text, tokenizer)]
+    def count(spans: Sequence[Span]) -> list[int]:
+        return [len(tokens) for _, tokens in _tokenised(spans, document.text, tokenizer)]
 
-    fitting: list[tuple[Passage, int]] = []
+    fitting: list[tuple[Span, int]] = []
     waiting = sections(document, count, max_tokens=max_tokens, max_characters=max_characters)
     while waiting:
-        too_long: list[Passage] = []
-        for passage, tokens in _tokenised(waiting, document.text, tokenizer):
-            n_characters = passage.end - passage.start
+        too_long: list[Span] = []
+        for span, tokens in _tokenised(waiting, document.text, tokenizer):
+            n_characters = span.end - span.start
             if (len(tokens) <= max_tokens and n_characters <= max_characters) or n_characters == 1:
-                fitting.append((passage, len(tokens)))
+                fitting.append((span, len(tokens)))
             else:
-                too_long += cutter.cut(passage, tokens)
+                too_long += cutter.cut(span, tokens)
         waiting = too_long
     return _chunks(document, _in_order(fitting))
 
 
-def _in_order(fitting: list[tuple[Passage, int]]) -> list[tuple[Passage, int]]:
-    """The passages by position, without those inside another."""
-    ordered: list[tuple[Passage, int]] = []
-    for passage, n_tokens in sorted(fitting, key=lambda fit: (fit[0].start, -fit[0].end)):
-        if not ordered or passage.end > ordered[-1][0].end:
-            ordered.append((passage, n_tokens))
+def _in_order(fitting: list[tuple[Span, int]]) -> list[tuple[Span, int]]:
+    """The spans by position, without those inside another."""
+    ordered: list[tuple[Span, int]] = []
+    for span, n_tokens in sorted(fitting, key=lambda fit: (fit[0].start, -fit[0].end)):
+        if not ordered or span.end > ordered[-1][0].end:
+            ordered.append((span, n_tokens))
     return ordered
 
 
-def _tokenised(
-    passages: Sequence[Passage], text: str, tokenizer: Tokenizer
-) -> Iterator[tuple[Passage, IntArray]]:
-    """Each passage with the first characters of its tokens (positions in the document)."""
-    batch: list[Passage] = []
+def _tokenised(spans: Sequence[Span], text: str, tokenizer: Tokenizer) -> Iterator[tuple[Span, IntArray]]:
+    """Each span with the first characters of its tokens (positions in the document)."""
+    batch: list[Span] = []
     n_characters = 0
-    for passage in passages:
-        length = passage.end - passage.start
+    for span in spans:
+        length = span.end - span.start
         if batch and n_characters + length > PIECE:
             yield from _token_starts(batch, text, tokenizer)
             batch, n_characters = [], 0
-        batch.append(passage)
+        batch.append(span)
         n_characters += length
     if batch:
         yield from _token_starts(batch, text, tokenizer)
 
 
-def _token_starts(
-    passages: Sequence[Passage], text: str, tokenizer: Tokenizer
-) -> Iterator[tuple[Passage, IntArray]]:
-    if len(passages) == 1:
-        bounds = list(_pieces(text, passages[0].start, passages[0].end))
+def _token_starts(spans: Sequence[Span], text: str, tokenizer: Tokenizer) -> Iterator[tuple[Span, IntArray]]:
+    if len(spans) == 1:
+        bounds = list(_pieces(text, spans[0].start, spans[0].end))
         starts = [tokenizer.spans([text[a:b]])[0][:, 0] + a for a, b in pairwise(bounds)]
-        yield passages[0], np.concatenate(starts)
+        yield spans[0], np.concatenate(starts)
         return
-    spans = tokenizer.spans([text[passage.start : passage.end] for passage in passages])
-    for passage, of_passage in zip(passages, spans, strict=True):
-        yield passage, of_passage[:, 0] + passage.start
+    token_spans = tokenizer.spans([text[span.start : span.end] for span in spans])
+    for span, of_span in zip(spans, token_spans, strict=True):
+        yield span, of_span[:, 0] + span.start
 
 
 def _pieces(text: str, start: int, end: int) -> Iterator[int]:
@@ -168,44 +164,44 @@ def _pieces(text: str, start: int, end: int) -> Iterator[int]:
     yield end
 
 
-def _chunks(document: Document, passages: Sequence[tuple[Passage, int]]) -> list[Chunk]:
+def _chunks(document: Document, spans: Sequence[tuple[Span, int]]) -> list[Chunk]:
     """Chunks with their positions in the file."""
-    edges = np.array([(passage.start, passage.end) for passage, _ in passages], np.int64).reshape(-1)
+    edges = np.array([(span.start, span.end) for span, _ in spans], np.int64).reshape(-1)
     positions, of_edge = np.unique(edges, return_inverse=True)
     in_file = Positions(document)
     offsets, (lines, _) = in_file.byte_offsets(positions), in_file.lines_and_columns(positions)
     edge_offsets, edge_lines = offsets[of_edge].tolist(), lines[of_edge].tolist()
-    anchors = [in_file.anchors(passage.start, passage.end) for passage, _ in passages]
+    anchors = [in_file.anchors(span.start, span.end) for span, _ in spans]
     return [
         Chunk(
-            start=passage.start,
-            end=passage.end,
-            text=document.text[passage.start : passage.end],
+            start=span.start,
+            end=span.end,
+            text=document.text[span.start : span.end],
             byte_start=edge_offsets[2 * i],
             byte_end=edge_offsets[2 * i + 1],
             line=edge_lines[2 * i],
             end_line=max(edge_lines[2 * i + 1], *(line for _, line, _ in anchors[i])),
-            heading=passage.heading,
+            heading=span.heading,
             n_tokens=n_tokens,
             anchors=anchors[i],
-            page=bisect_right(document.pages, passage.start) or None,
-            page_breaks=_page_breaks(document, passage),
+            page=bisect_right(document.pages, span.start) or None,
+            page_breaks=_page_breaks(document, span),
         )
-        for i, (passage, n_tokens) in enumerate(passages)
+        for i, (span, n_tokens) in enumerate(spans)
     ]
 
 
-def _page_breaks(document: Document, passage: Passage) -> tuple[int, ...]:
-    """The positions in the passage where a page begins; an empty page begins where the next one does."""
-    first, last = (bisect_right(document.pages, place) for place in (passage.start, passage.end - 1))
-    return tuple(page - passage.start for page in document.pages[first:last])
+def _page_breaks(document: Document, span: Span) -> tuple[int, ...]:
+    """The positions in the span where a page begins; an empty page begins where the next one does."""
+    first, last = (bisect_right(document.pages, position) for position in (span.start, span.end - 1))
+    return tuple(page - span.start for page in document.pages[first:last])
 
 
 # --- cutting what is too long ------------------------------------------------------------------------------
 
 
 class _Cutter:
-    """Cuts the passages of one document."""
+    """Cuts the spans of one document."""
 
     def __init__(
         self, document: Document, *, max_tokens: int, max_characters: int, overlap_tokens: int
@@ -219,20 +215,20 @@ class _Cutter:
         self.cuts = CODE_CUTS if self.is_code else PROSE_CUTS
         self.blocks = np.array(document.blocks, np.int64).reshape(-1, 2)
 
-    def cut(self, passage: Passage, tokens: IntArray) -> Iterator[Passage]:
-        """The parts of a passage that is too long, each within the bounds by this count of tokens.
+    def cut(self, span: Span, tokens: IntArray) -> Iterator[Span]:
+        """The parts of a span that is too long, each within the bounds by this count of tokens.
 
-        ``tokens`` (n,) are the first characters of the passage's tokens, as positions in the document.
+        ``tokens`` (n,) are the first characters of the span's tokens, as positions in the document.
         """
-        whole, long = self._blocks_in(passage, tokens)
-        start = passage.start
-        reached = skip_space(self.text, start, passage.end)  # everything before is in a part, or white space
+        whole, long = self._blocks_in(span, tokens)
+        start = span.start
+        reached = skip_space(self.text, start, span.end)  # everything before is in a part, or white space
         while True:
             if self._limit(tokens, start) <= reached:  # white space wider than a part
                 start = reached
             limit = max(self._limit(tokens, start), reached + 1)
-            if limit >= passage.end:
-                yield from self._part(passage, start, passage.end)
+            if limit >= span.end:
+                yield from self._part(span, start, span.end)
                 return
             block_start = whole.start_around(limit)
             if block_start is not None and block_start <= reached and start < reached:
@@ -242,20 +238,20 @@ class _Cutter:
                 limit = block_start
             fair = self._fair(tokens, start, limit)
             cut = self._best_cut(max((start + limit) // 2, reached), fair, limit, whole, long)
-            yield from self._part(passage, start, cut)
-            reached = skip_space(self.text, cut, passage.end)
+            yield from self._part(span, start, cut)
+            reached = skip_space(self.text, cut, span.end)
             start = self._next_start(tokens, start, cut, whole)
 
-    def _part(self, passage: Passage, start: int, end: int) -> Iterator[Passage]:
-        return stripped(self.text, start, end, passage.heading, is_code=self.is_code)
+    def _part(self, span: Span, start: int, end: int) -> Iterator[Span]:
+        return stripped(self.text, start, end, span.heading, is_code=self.is_code)
 
-    def _blocks_in(self, passage: Passage, tokens: IntArray) -> tuple[_Spans, _Spans]:
+    def _blocks_in(self, span: Span, tokens: IntArray) -> tuple[_Blocks, _Blocks]:
         """The largest blocks that fit into a part, and the largest of those that do not."""
-        first, last = np.searchsorted(self.blocks[:, 0], (passage.start, passage.end))
+        first, last = np.searchsorted(self.blocks[:, 0], (span.start, span.end))
         starts, ends = self.blocks[first:last].T
         n_tokens = np.subtract(*np.searchsorted(tokens, (ends, starts)))
         do_fit = (n_tokens <= self.max_tokens) & (ends - starts <= self.max_characters)
-        return _Spans(starts[do_fit], ends[do_fit]), _Spans(starts[~do_fit], ends[~do_fit])
+        return _Blocks(starts[do_fit], ends[do_fit]), _Blocks(starts[~do_fit], ends[~do_fit])
 
     def _fair(self, tokens: IntArray, start: int, limit: int) -> int:
         """Where the part would end if it and all that follow had the same length."""
@@ -271,25 +267,25 @@ class _Cutter:
         in_tokens = int(tokens[last]) if last < len(tokens) else len(self.text)
         return min(in_tokens, start + self.max_characters)
 
-    def _best_cut(self, floor: int, fair: int, limit: int, whole: _Spans, long: _Spans) -> int:
-        """Of the places of the best kind after ``floor``, up to ``limit``, the nearest to ``fair``.
+    def _best_cut(self, floor: int, fair: int, limit: int, whole: _Blocks, long: _Blocks) -> int:
+        """Of the positions of the best kind after ``floor``, up to ``limit``, the nearest to ``fair``.
 
         If parts were filled to the limit, the last would have a line or two, found for its title alone:
         nDCG@10 of dense search would be .370 and not .379 on Cranfield, .954 and not .958 on data/.
         """
         for find in self.cuts:
             open_ = [
-                place
-                for place in find(self.flat, floor, limit + 1)
-                if floor < place <= limit
-                and whole.start_around(place) is None
-                and not (find is PARAGRAPHS_AT_MARGIN and long.start_around(place) is not None)
+                position
+                for position in find(self.flat, floor, limit + 1)
+                if floor < position <= limit
+                and whole.start_around(position) is None
+                and not (find is PARAGRAPHS_AT_MARGIN and long.start_around(position) is not None)
             ]
             if open_:
-                return min(open_, key=lambda place: abs(place - fair))
+                return min(open_, key=lambda position: abs(position - fair))
         return limit
 
-    def _next_start(self, tokens: IntArray, start: int, cut: int, whole: _Spans) -> int:
+    def _next_start(self, tokens: IntArray, start: int, cut: int, whole: _Blocks) -> int:
         """Where the part after ``cut`` begins: at the first sentence, else line, that fits into the overlap.
 
         Never in the first half of the part before, so that each part adds something, and never in a block.
@@ -299,14 +295,14 @@ class _Cutter:
         first = int(np.searchsorted(tokens, cut)) - self.overlap_tokens
         earliest = max(int(tokens[max(first, 0)]), (start + cut) // 2 + 1)
         for find in (LINES,) if self.is_code else (_sentences, LINES):
-            for place in find(self.flat, start, cut):
-                if earliest <= place < cut and whole.start_around(place) is None:
-                    return place
+            for position in find(self.flat, start, cut):
+                if earliest <= position < cut and whole.start_around(position) is None:
+                    return position
         return cut
 
 
-class _Spans:
-    """The outermost of some spans, which do not overlap; ``starts`` (n,) ascend, ``ends`` (n,)."""
+class _Blocks:
+    """The outermost of some blocks, which do not overlap; ``starts`` (n,) ascend, ``ends`` (n,)."""
 
     def __init__(self, starts: IntArray, ends: IntArray) -> None:
         reached = np.maximum.accumulate(np.concatenate([[-1], ends]))[:-1]
@@ -315,6 +311,6 @@ class _Spans:
         self._ends: list[int] = ends[is_outermost].tolist()
 
     def start_around(self, position: int) -> int | None:
-        """The start of the span that this position lies inside of, not at its edges; else None."""
+        """The start of the block that this position lies inside of, not at its edges; else None."""
         i = bisect_left(self._starts, position) - 1
         return self._starts[i] if i >= 0 and position < self._ends[i] else None

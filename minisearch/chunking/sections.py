@@ -1,8 +1,8 @@
-"""Divide a document into passages along its headings; they may still be too long for a chunk.
+"""Divide a document into spans along its headings; they may still be too long for a chunk.
 
-In prose each heading begins a passage, but headings with nothing between them stay with what follows.  In
-code a class or function that fits into a chunk is one passage with everything in it, else each of its parts
-is one; small neighbours share a passage, since a line or two say too little alone.  Cutting passages that are
+In prose each heading begins a span, but headings with nothing between them stay with what follows.  In
+code a class or function that fits into a chunk is one span with everything in it, else each of its parts
+is one; small neighbours share a span, since a line or two say too little alone.  Cutting spans that are
 too long is left to `chunker`.
 """
 
@@ -19,7 +19,7 @@ from minisearch.types import Document, Heading
 SPACE = re.compile(r"\s*")
 BLANK_LINES = re.compile(r"\s*(?:[\r\n]|\Z)")
 
-# A passage of code smaller than this is joined with its neighbour. For queries that are the first sentence of
+# A span of code smaller than this is joined with its neighbour. For queries that are the first sentence of
 # a function's docstring, which is removed from the source, MRR@10 of dense search is .403 with 0, .406 with
 # 16, .419 with 32, .389 with 64 and .382 with 128, in sqlite-utils and our own modules; it is .356 where
 # source is cut at lines (scripts/code_chunks.py).
@@ -27,7 +27,7 @@ SMALL_TOKENS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class Span:
     """A span of the document that is one chunk or will be cut into several.
 
     It has no white space at either end, but the first line of code keeps its indentation.
@@ -38,17 +38,17 @@ class Passage:
     heading: str
 
 
-Counter = Callable[[Sequence[Passage]], list[int]]
+Counter = Callable[[Sequence[Span]], list[int]]
 
 
-def sections(document: Document, count: Counter, *, max_tokens: int, max_characters: int) -> list[Passage]:
-    """The passages of a document, in order; ``count`` returns the number of tokens of each passage.
+def sections(document: Document, count: Counter, *, max_tokens: int, max_characters: int) -> list[Span]:
+    """The spans of a document, in order; ``count`` returns the number of tokens of each span.
 
-    Passages may be longer than the bounds, which only say what fits into a chunk.
+    Spans may be longer than the bounds, which only say what fits into a chunk.
     """
     if document.format == "code":
         parts = list(_parts(document))
-        sizes = count([part.passage for part in parts])
+        sizes = count([part.span for part in parts])
         return list(_packed(parts, sizes, max_tokens, max_characters))
     leads = document.format == "markdown" and _front_matter_leads(document, count, max_tokens)
     return list(_sections(document, leads=leads))
@@ -57,8 +57,8 @@ def sections(document: Document, count: Counter, *, max_tokens: int, max_charact
 # --- prose -----------------------------------------------------------------------------------------
 
 
-def _sections(document: Document, *, leads: bool) -> Iterator[Passage]:
-    """One passage for each section; headings without a text of their own lead the next section with one.
+def _sections(document: Document, *, leads: bool) -> Iterator[Span]:
+    """One span for each section; headings without a text of their own lead the next section with one.
 
     If it ``leads``, or is nothing but signs such as ``---``, the text before the first heading does too.
     """
@@ -66,7 +66,7 @@ def _sections(document: Document, *, leads: bool) -> Iterator[Passage]:
     path: list[Heading] = []
     starts = [heading.start for heading in document.headings] + [len(text)]
     leads = leads or (len(starts) > 1 and not LETTER_OR_DIGIT.search(text, 0, starts[0]))
-    leading = 0 if leads else None  # where the passage under way began, if it has no text yet
+    leading = 0 if leads else None  # where the span under way began, if it has no text yet
     if leading is None:
         yield from stripped(text, 0, starts[0], "")
     for heading, end in zip(document.headings, starts[1:], strict=True):
@@ -89,7 +89,7 @@ def _front_matter_leads(document: Document, count: Counter, max_tokens: int) -> 
     front = front_matter(document.text)
     if not front or document.text[front.end() : document.headings[0].start].strip():
         return False
-    (n_tokens,) = count([Passage(0, front.end(), "")])
+    (n_tokens,) = count([Span(0, front.end(), "")])
     return n_tokens <= max_tokens // 2
 
 
@@ -121,10 +121,10 @@ def _joined(path: Sequence[Heading]) -> str:
 class _Part:
     """A definition without those inside it, or the text between definitions.
 
-    ``inside`` is the path of the definition around it; its passage's heading adds its own name, if any.
+    ``inside`` is the path of the definition around it; its span's heading adds its own name, if any.
     """
 
-    passage: Passage
+    span: Span
     level: int
     inside: str
 
@@ -138,13 +138,13 @@ def _parts(document: Document) -> Iterator[_Part]:
     ends = [heading.start for heading in headings[1:]] + [len(text)]
     for heading, end in zip(headings, ends, strict=True):
         _descend(path, heading)
-        for passage in stripped(text, heading.start, end, _joined(path), is_code=True):
-            yield _Part(passage, heading.level, _joined(path[:-1]))
+        for span in stripped(text, heading.start, end, _joined(path), is_code=True):
+            yield _Part(span, heading.level, _joined(path[:-1]))
 
 
 @dataclass(slots=True)
 class _Unit:
-    """Adjacent parts that make one passage; a unit may join it if it lies ``inside`` the same definition."""
+    """Adjacent parts that make one span; a unit may join it if it lies ``inside`` the same definition."""
 
     first: int
     after: int
@@ -154,12 +154,12 @@ class _Unit:
 
 def _packed(
     parts: Sequence[_Part], sizes: Sequence[int], max_tokens: int, max_characters: int
-) -> Iterator[Passage]:
+) -> Iterator[Span]:
     """Whole definitions where they fit, small neighbours together."""
     total = [0, *accumulate(sizes)]
 
     def fits(first: int, after: int) -> bool:
-        n_characters = parts[after - 1].passage.end - parts[first].passage.start
+        n_characters = parts[after - 1].span.end - parts[first].span.start
         return total[after] - total[first] <= max_tokens and n_characters <= max_characters
 
     units: list[_Unit] = []
@@ -172,7 +172,7 @@ def _packed(
                 continue
         units.append(unit)
     for unit in units:
-        yield Passage(parts[unit.first].passage.start, parts[unit.after - 1].passage.end, unit.heading)
+        yield Span(parts[unit.first].span.start, parts[unit.after - 1].span.end, unit.heading)
 
 
 def _units(parts: Sequence[_Part], fits: Callable[[int, int], bool]) -> Iterator[_Unit]:
@@ -184,7 +184,7 @@ def _units(parts: Sequence[_Part], fits: Callable[[int, int], bool]) -> Iterator
         is_opened = after > first + 1 and not fits(first, after)
         if is_opened:
             after = first + 1
-        heading = part.passage.heading
+        heading = part.span.heading
         yield _Unit(first, after, heading, heading if is_opened else part.inside)
         first = after
 
@@ -203,8 +203,8 @@ def _after_whole(parts: Sequence[_Part]) -> list[int]:
 # --- both ------------------------------------------------------------------------------------------
 
 
-def stripped(text: str, start: int, end: int, heading: str, *, is_code: bool = False) -> Iterator[Passage]:
-    """The passage at ``start:end`` without the white space around it; none where nothing is left."""
+def stripped(text: str, start: int, end: int, heading: str, *, is_code: bool = False) -> Iterator[Span]:
+    """The span at ``start:end`` without the white space around it; none where nothing is left."""
     if is_code:
         blank_lines = BLANK_LINES.match(text, start, end)
         start = blank_lines.end() if blank_lines else start
@@ -213,7 +213,7 @@ def stripped(text: str, start: int, end: int, heading: str, *, is_code: bool = F
     while end > start and text[end - 1].isspace():
         end -= 1
     if start < end:
-        yield Passage(start, end, heading)
+        yield Span(start, end, heading)
 
 
 def skip_space(text: str, start: int, end: int) -> int:

@@ -36,13 +36,13 @@ from minisearch.cli.options import (
 from minisearch.cli.progress import Progress
 from minisearch.cli.terminal import (
     as_json_line,
-    count,
     one_line,
     printable,
 )
 from minisearch.errors import IndexNotFound, IngestError, InputError, MinisearchError, short
 from minisearch.manifest import BACKENDS, DEFAULT_CHOICE, DTYPES, FileChoice
 from minisearch.paths import find_index, index_here
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch

@@ -15,12 +15,13 @@ import click
 
 from minisearch import minilm
 from minisearch.cli.options import A_FILE, IndexChoice, json_option, number, offline_option, with_index
-from minisearch.cli.terminal import as_json_line, count, one_line, printable, size
+from minisearch.cli.terminal import as_json_line, one_line, printable, size
 from minisearch.errors import WeightsNotFound
 from minisearch.minilm.catalog import CATALOG, Checkpoint, find
-from minisearch.minilm.hub import Located, Place, download, locate
+from minisearch.minilm.hub import FoundIn, Located, download, locate
 from minisearch.minilm.settings import CheckpointSettings
 from minisearch.paths import index_here
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.minilm.loader import LoadReport
@@ -31,7 +32,7 @@ HEADINGS = {
     "cross-encoder": "cross-encoders: a query and a passage to a score",
     "encoder": "encoders: to be trained",
 }
-PLACES: dict[Place, str] = {
+FOUND_IN: dict[FoundIn, str] = {
     "folder here": "folder",
     "$LLM_MODELS_PATH": "models path",
     "installed package": "package",
@@ -181,7 +182,7 @@ def show_model(name: str, as_json: bool) -> None:
     report = kind.from_pretrained(name, device="cpu", dtype="float32", offline=True).report
     assert report is not None
     if as_json:
-        found = {"name": located.name, "place": located.place, "settings": settings, "report": report}
+        found = {"name": located.name, "place": located.found_in, "settings": settings, "report": report}
         click.echo(as_json_line(found))
     else:
         for label, value in _facts(located, settings, report):
@@ -207,10 +208,10 @@ def download_model(name: str, offline: bool, as_json: bool) -> None:
     click.echo(f"SHA-256 {VOUCHED[located.vouched_by]}")
 
 
-def _place(checkpoint: Checkpoint) -> Place | None:
+def _found_in(checkpoint: Checkpoint) -> FoundIn | None:
     """Where a checkpoint is on this machine, None where it is absent."""
     try:
-        return locate(checkpoint.name, offline=True).place
+        return locate(checkpoint.name, offline=True).found_in
     except WeightsNotFound:
         return None
 
@@ -220,7 +221,7 @@ def _row(checkpoint: Checkpoint) -> dict[str, Any]:
     return {name: getattr(checkpoint, name) for name in names} | {
         "n_layers": checkpoint.config.num_hidden_layers,
         "n_parameters": checkpoint.n_parameters,
-        "place": _place(checkpoint),
+        "place": _found_in(checkpoint),
     }
 
 
@@ -236,10 +237,10 @@ def _table() -> Iterator[str]:
             if checkpoint.kind == kind:
                 about = f"  {checkpoint.about}" if is_wide else ""
                 n, n_layers = checkpoint.n_parameters, checkpoint.config.num_hidden_layers
-                place = _place(checkpoint)
+                found_in = _found_in(checkpoint)
                 yield (
                     f"  {checkpoint.name:<{width}}  {n_layers:>6}  {n / 1e6:>9.1f}M"
-                    f"  {_megabytes(4 * n):>6}  {PLACES[place] if place else NOT_HERE:<15}{about}"
+                    f"  {_megabytes(4 * n):>6}  {FOUND_IN[found_in] if found_in else NOT_HERE:<15}{about}"
                 ).rstrip()
 
 
@@ -265,7 +266,7 @@ def _facts(located: Located, settings: CheckpointSettings, report: LoadReport) -
     yield "parameters", f"{report.n_parameters:,} in {report.n_tensors} tensors, {', '.join(report.dtypes)}"
     yield "weights", f"{_megabytes(report.n_bytes)}, {report.format}"
     yield "source", report.source
-    yield "place", located.place
+    yield "place", located.found_in
     yield "SHA-256", report.sha256
     yield "", VOUCHED[report.vouched_by]
     for name, why in report.ignored.items():

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from minisearch.cli.passage import INDENT, LONGEST_QUERY, PASSAGE_LINES, passage
 from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, printable, width, wrap
 from minisearch.formats import format_of
-from minisearch.results import OUTDATED, place_name
+from minisearch.results import OUTDATED, SearchResult, place_name
 
 if TYPE_CHECKING:
-    from minisearch.results import Place, Query, SearchResult, SearchResults
+    from minisearch.rag import Context
+    from minisearch.results import Place, Query, SearchResults
 
 PLACES_SHOWN = 6
 LABEL = 10  # columns of the names that --why prints
@@ -42,10 +43,8 @@ def page(
             f"Showing results for: {one_line(found.query.text)}\n"
             f"(--literal searches for: {one_line(found.typed)})"
         )
-    if found.is_confident is False and found:
-        best = max((hit.relevance for hit in found if hit.relevance is not None), default=None)
-        match = "" if best is None else f" (best match {percent(best)})"
-        parts.append(terminal.styled(f"No clear answer found. Closest passages{match}:", "1"))
+    if said := unclear(found):
+        parts.append(terminal.styled(said, "1"))
     notes = [_limits(found.query), _unknown(found)] if found else []
     parts += [_faint(note, terminal) for note in notes if note]
     if why:
@@ -57,6 +56,15 @@ def page(
 
 def _faint(note: str, terminal: Terminal) -> str:
     return "\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns))
+
+
+def unclear(found: SearchResults | Context) -> str:
+    """What is said above results without a clear answer; "" for others."""
+    if found.is_confident is not False or not found:
+        return ""
+    known = [one.relevance for one in found if isinstance(one, SearchResult) and one.relevance is not None]
+    match = f" (best match {percent(max(known))})" if known else ""
+    return f"No clear answer found. Closest passages{match}:"
 
 
 def percent(relevance: float) -> str:
@@ -168,7 +176,7 @@ def _other_places(hit: SearchResult) -> list[tuple[str, str, Place]]:
 
 # --- CSV and Markdown -------------------------------------------------------------------------------
 
-COLUMNS = ("rank", "relevance", "score", "path", "line", "page", "title", "heading", "text")
+COLUMNS = ("rank", "relevance", "score", "path", "line", "page", "title", "heading", "text", "place")
 
 
 def as_csv(found: SearchResults, *, query: str | None = None, has_header: bool = True) -> str:
@@ -182,8 +190,7 @@ def as_csv(found: SearchResults, *, query: str | None = None, has_header: bool =
     if has_header and found:
         rows.writerow(["query"] * len(before) + [*COLUMNS])
     for hit in found:
-        line, _, page = hit.at
-        values = {**hit.to_dict(), "line": line, "page": page}
+        values = hit.to_dict()
         cells = (values[name] for name in COLUMNS)
         rows.writerow(before + [printable(cell) if isinstance(cell, str) else cell for cell in cells])
     return out.getvalue()
@@ -194,8 +201,8 @@ def as_markdown(found: SearchResults, *, query: str | None = None) -> str:
     from urllib.parse import quote
 
     blocks = [] if query is None else [f"## {one_line(query)}"]
-    if found and found.is_confident is False:
-        blocks.append("No clear answer found. Closest passages:")
+    if said := unclear(found):
+        blocks.append(said)
     for hit in found:
         line, _, page = hit.at
         heading = one_line(hit.full_heading or PurePath(hit.path).name)

@@ -33,7 +33,7 @@ from minisearch.search.lines import (
     fence_after,
     fence_before,
 )
-from minisearch.text import STOP_WORDS, begins_wide, bigrams, cjk_parts, stem
+from minisearch.text import LIST_MARKER, STOP_WORDS, begins_wide, bigrams, cjk_parts, stem
 
 if TYPE_CHECKING:
     from minisearch.results import Query, SearchResult
@@ -53,7 +53,7 @@ WRAPPED_INDENT = 2  # more columns of indentation for the rest of a wrapped line
 BLOCK_INDENT = 4  # of a code block in Markdown, beyond the list item that it belongs to
 
 MARKED_FROM = 0.2  # the relevance of a result whose evidence is marked
-ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
+ITEM = re.compile(rf"\s*{LIST_MARKER}\s+")
 # Lines of markup alone: directives, targets and options of reStructuredText, fences, underlines, comments.
 MARKUP = re.compile(
     r"\s*(?:\.\.(?:\s+[\w:-]+::(?:\s+\S+)?|\s+_.*:.*)?|:(?:caption:.*|[\w-]+:(?:\s+\S+)?)|(?:`{3,}|~{3,})\s*[^`]*|"
@@ -176,9 +176,9 @@ def laid_out(text: Marked, path: str) -> list[Line]:
     if not _is_prose(path):
         return [Line(row, _indentation(row.text), is_verbatim=True) for row in rows]
     blocks = _Blocks([row.text for row in rows])
-    placed = [Line(row, *blocks.place(number)) for number, row in enumerate(rows)]
-    wrapped_at, lines = _wrapped_at(placed), list[Line]()
-    for above, line in zip([None, *placed], placed, strict=False):
+    laid_out_rows = [Line(row, *blocks.hang_of(number)) for number, row in enumerate(rows)]
+    wrapped_at, lines = _wrapped_at(laid_out_rows), list[Line]()
+    for above, line in zip([None, *laid_out_rows], laid_out_rows, strict=False):
         if above and _is_one_paragraph(above, line, lines[-1].hang) and _is_full(above, line, wrapped_at):
             lines[-1] = replace(lines[-1], marked=_joined(lines[-1].marked, line.marked.strip()))
         else:
@@ -192,7 +192,7 @@ def _is_prose(path: str) -> bool:
 
 
 class _Blocks:
-    """The blocks around each line of a text; `place` is called for the lines in order."""
+    """The blocks around each line of a text; `hang_of` is called for the lines in order."""
 
     def __init__(self, rows: Sequence[str]) -> None:
         self._rows = rows
@@ -201,7 +201,7 @@ class _Blocks:
         self._items: list[int] = []  # the columns at which the text of the open list items begins
         self._is_code = _code_paragraphs(rows)
 
-    def place(self, number: int) -> tuple[int, bool]:
+    def hang_of(self, number: int) -> tuple[int, bool]:
         """The column at which the wrapped line continues, and whether it is verbatim."""
         row = self._rows[number]
         indentation = _indentation(row)
@@ -318,8 +318,8 @@ def highlighted(text: str, *, words: Iterable[str], evidence: Span | None) -> Ma
         start, end = evidence
         marks[start:end] = [EVIDENCE] * len(marks[start:end])
     for start, end in shared(text, words):
-        for place in range(start, end):
-            marks[place] = WORD if marks[place] in {PLAIN, WORD} else EVIDENCE_WORD
+        for position in range(start, end):
+            marks[position] = WORD if marks[position] in {PLAIN, WORD} else EVIDENCE_WORD
     return Marked(text, "".join(marks))
 
 
@@ -340,6 +340,6 @@ def _keys(text: str) -> Iterator[tuple[int, int, str]]:
             if not is_cjk:
                 yield start, end, word if word in STOP_WORDS else stem(word)
             else:
-                for place, key in enumerate(bigrams(word), start):
-                    yield place, place + len(key), key
+                for position, key in enumerate(bigrams(word), start):
+                    yield position, position + len(key), key
             start = end

@@ -22,13 +22,13 @@ import click
 from minisearch.cli.options import IndexChoice, json_option, pager_option, with_index
 from minisearch.cli.page import page_to_open
 from minisearch.cli.query_options import exists
+from minisearch.cli.settings import replace_file
 from minisearch.cli.terminal import (
     CYAN,
     MAGENTA,
     Marked,
     Terminal,
     as_json_line,
-    count,
     ctrl_c_is_the_childs,
     one_line,
     printable,
@@ -37,6 +37,7 @@ from minisearch.cli.terminal import (
 from minisearch.errors import InputError
 from minisearch.formats import format_of
 from minisearch.results import cited_place, path_and_line
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,14 +88,9 @@ def remember(index: str, places: Iterable[tuple[str, int, int, int | None]]) -> 
             for path, *place in places
         ],
     }
-    file = _state_file()
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:  # noqa: PTH123
-            json.dump(last, out)
-        unfinished.replace(file)
-    except (OSError, RuntimeError) as error:  # no home folder
+        replace_file(_state_file(), json.dumps(last).encode(), must_last=False)
+    except (InputError, RuntimeError) as error:  # no home folder
         logger.info("the results are not remembered for open and get: %s", error)
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minisearch.cli.terminal import count, fitting, one_line, width
+from minisearch.cli.terminal import fitting, one_line, width
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions

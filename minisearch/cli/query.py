@@ -28,14 +28,15 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.query_options import (
-    HOW_IT_ENDED,
     RERANKERS,
+    UNFINISHED,
     QueryCommand,
     QueryOptions,
     exists,
+    read_batch,
     why_nothing,
 )
-from minisearch.cli.terminal import Terminal, as_json_line, count, one_line, printable
+from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable
 from minisearch.errors import (
     IndexBusy,
     IndexNotWritable,
@@ -46,6 +47,7 @@ from minisearch.errors import (
 )
 from minisearch.paths import IndexLocation
 from minisearch.results import BYS, MODES, SearchOptions, SearchResults, path_and_line
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
@@ -294,7 +296,7 @@ def _answers(ms: MiniSearch, options: QueryOptions, search: SearchOptions) -> It
         yield Answer(None, ms.searcher.query(options.query(options.text), search))
     else:
         has_failed = False
-        for number, text in _batch(options.batch):
+        for number, text in read_batch(options.batch):
             try:
                 yield Answer(text, ms.searcher.query(options.query(text), search))
             except InputError as error:  # noqa: PERF203 - a search costs more
@@ -304,31 +306,19 @@ def _answers(ms: MiniSearch, options: QueryOptions, search: SearchOptions) -> It
                 yield Answer(text, SearchResults(), f"{options.batch}, line {number}: {error}")
 
 
-def _batch(file: str) -> Iterator[tuple[int, str]]:
-    """The lines of a file that are not blank, with their numbers; - is standard input, read as it arrives."""
-    is_empty = True
-    try:
-        with click.open_file(file, encoding="utf-8-sig", errors="replace") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    is_empty = False
-                    yield number, line.strip()
-    except OSError as error:
-        raise InputError(f"cannot read queries from {file}: {error.strerror}") from error
-    if is_empty:
-        raise InputError(f"no queries in {file}: expected one per line")
-
-
 # --- what is printed ---------------------------------------------------------------------------------
 
 
 def _show(answer: Answer, output: Output, index: IndexChoice, *, is_first: bool = True) -> None:
     """Print the answer to one query; on standard error its error, or the reason why nothing was found."""
-    from minisearch.cli.page import as_csv, as_markdown  # --help need not compile its patterns
+    from minisearch.cli.page import as_csv, as_markdown, unclear  # --help need not compile its patterns
     from minisearch.cli.places import remember
 
     if answer.query is None:
         remember(str(index.found()), [(hit.path, *hit.at) for hit in answer.found])
+    if output.format in {"csv", "files", "md"}:
+        said = "" if output.format == "md" else unclear(answer.found)  # Markdown has it in the text
+        _say_first(answer.found.query.text if answer.found.typed else "", said, answer.query)
     if output.format == "json":
         _print_json(answer, why=output.why)
     elif output.format == "csv":
@@ -336,8 +326,6 @@ def _show(answer: Answer, output: Output, index: IndexChoice, *, is_first: bool 
     elif output.format == "md":
         click.echo(as_markdown(answer.found, query=answer.query), nl=False)
     else:
-        if output.format == "files":
-            _say_if_corrected(answer.found.query.text if answer.found.typed else "")
         _print_text(answer, output)
     if answer.error:
         click.echo(f"Error: {printable(answer.error)}", err=True)
@@ -346,12 +334,14 @@ def _show(answer: Answer, output: Output, index: IndexChoice, *, is_first: bool 
         click.echo(f"No results{about}: {answer.reason}", err=True)
 
 
-def _say_if_corrected(searched: str) -> None:
-    """One line on standard error with the corrected query, where standard output has no room for it."""
+def _say_first(searched: str, unclear: str, query: str | None = None) -> None:
+    """On standard error what a page says above the results: the corrected query, and no clear answer."""
+    about = "" if query is None else f"{one_line(query)!r}: "
     if searched:
-        click.echo(
-            f"Showing results for: {one_line(searched)}; --literal searches for what was typed", err=True
-        )
+        corrected = f"Showing results for: {one_line(searched)}; --literal searches for what was typed"
+        click.echo(about + corrected, err=True)
+    if unclear:
+        click.echo(about + unclear, err=True)
 
 
 def _print_text(answer: Answer, output: Output) -> None:
@@ -401,16 +391,15 @@ def _print_context(
     ms: MiniSearch, index: IndexChoice, options: QueryOptions, search: SearchOptions, max_tokens: int
 ) -> int:
     """Numbered passages for a prompt, and how many; on standard error why there are none."""
+    from minisearch.cli.page import unclear
     from minisearch.cli.places import remember
 
     chosen = {field.name: getattr(search, field.name) for field in fields(search)}
     del chosen["evidence"]
     context = ms.context(options.query(options.text), max_tokens, **chosen)
     remember(str(index.found()), [(one.path, one.line, 1, one.page) for one in context])
-    _say_if_corrected(context.searched)
+    _say_first(context.searched, unclear(context))
     if context:
-        if context.is_confident is False:
-            click.echo("No clear answer found: these are the closest passages", err=True)
         click.echo(printable(str(context)))
     else:
         click.echo(f"No results: {why_nothing(ms, SearchResults(), options)}", err=True)
@@ -443,8 +432,4 @@ def _print_json(answer: Answer, *, why: bool) -> None:
 
 def _remark(outcome: RunOutcome | Literal[""]) -> str:
     """What a reader of the results has to know about the last indexing run: the index is incomplete."""
-    if outcome == "running":
-        return "(indexing is in progress: the index may be incomplete)"
-    if outcome in HOW_IT_ENDED:
-        return f"(the last indexing run {HOW_IT_ENDED[outcome]}: the index may be incomplete)"
-    return ""
+    return f"({UNFINISHED[outcome]}: the index may be incomplete)" if outcome in UNFINISHED else ""

@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 AUTO = "auto"  # the better of those that are on this machine
 RERANKERS = ("cross", "bi", AUTO)
 DIVERSE = 0.5
-HOW_IT_ENDED: dict[RunOutcome, str] = {"failed": "failed", "interrupted": "was interrupted"}
+UNFINISHED: dict[RunOutcome, str] = {
+    "running": "indexing is in progress",
+    "failed": "the last indexing run failed",
+    "interrupted": "the last indexing run was interrupted",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +199,8 @@ def why_nothing(ms: MiniSearch, found: SearchResults, options: QueryOptions) -> 
 def _nothing_indexed(run: RunRecord | None) -> str:
     if run is not None and run.outcome == "running":
         return "the first indexing run is still in progress; try again later"
-    if run is not None and run.outcome in HOW_IT_ENDED:
-        ended = HOW_IT_ENDED[run.outcome]
-        return f"the index is empty: the last indexing run {ended}; run again: minisearch index"
+    if run is not None and run.outcome in UNFINISHED:
+        return f"the index is empty: {UNFINISHED[run.outcome]}; run again: minisearch index"
     return "the index is empty; fill it with: minisearch index FOLDER"
 
 
@@ -227,6 +230,21 @@ def exists(name: str) -> bool:
         return Path(name).exists()
     except OSError:  # not a name that a file could have
         return False
+
+
+def read_batch(file: str) -> Iterator[tuple[int, str]]:
+    """The lines of a file that are not blank, with their numbers; - is standard input, read as it arrives."""
+    is_empty = True
+    try:
+        with click.open_file(file, encoding="utf-8-sig", errors="replace") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    is_empty = False
+                    yield number, line.strip()
+    except OSError as error:
+        raise InputError(f"cannot read queries from {file}: {error.strerror}") from error
+    if is_empty:
+        raise InputError(f"no queries in {file}: expected one per line")
 
 
 # --- dates -------------------------------------------------------------------------------------------

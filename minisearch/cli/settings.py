@@ -144,20 +144,20 @@ def update(change: Callable[[Settings], Settings]) -> None:
         os.close(descriptor)
 
 
-def replace_file(file: Path, content: bytes) -> None:
+def replace_file(file: Path, content: bytes, *, must_last: bool = True) -> None:
     """Write a new file beside this one, with its mode and owner, and rename; InputError if that fails.
 
     The old content stays until the new one is complete.  A symbolic link stays, and its target is replaced.
+    Without ``must_last``, a power cut may lose both.
     """
-    import tempfile  # only where something is written
-
     real = Path(os.path.realpath(file))
     with _writing(file):
         if real.exists() and not real.is_file():  # such as /dev/null
             raise InputError(f"cannot write {one_line(str(file))}: it is not a regular file")
         real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=real.parent, prefix=f"{real.name}.")
-        unfinished = Path(name)
+        unfinished = real.with_name(f"{real.name}.{os.getpid()}")
+        unfinished.unlink(missing_ok=True)  # of an earlier process of this number
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(descriptor, "wb") as out:  # noqa: PTH123
                 with suppress(FileNotFoundError):
@@ -167,7 +167,8 @@ def replace_file(file: Path, content: bytes) -> None:
                     os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
                 out.write(content)
                 out.flush()
-                os.fsync(descriptor)
+                if must_last:
+                    os.fsync(descriptor)
             unfinished.replace(real)
         finally:
             unfinished.unlink(missing_ok=True)

@@ -16,9 +16,10 @@ import click
 
 from minisearch.cli import settings
 from minisearch.cli.options import A_FILE, IndexChoice, index_or_default, json_option, one_of, with_index
-from minisearch.cli.terminal import as_json_line, count, one_line, printable
+from minisearch.cli.terminal import as_json_line, one_line, printable
 from minisearch.errors import InputError
 from minisearch.paths import DATABASE, quoted
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.maintenance.doctor import Check
@@ -122,7 +123,7 @@ def completion(shell: str | None, remove: bool) -> None:
     shell = shell or PurePath(os.environ.get("SHELL", "")).name
     if shell not in SHELLS:
         raise InputError(f"no completion for the shell {one_line(shell)!r}: expected {', '.join(SHELLS)}")
-    script, start = _places(shell)
+    script, start = _completion_files(shell)
     try:
         if not remove:  # before the line that reads it
             settings.replace_file(script, (BEFORE.get(shell, "") + _script(shell)).encode())
@@ -140,7 +141,7 @@ def completion(shell: str | None, remove: bool) -> None:
         click.echo(f"To undo it: minisearch completion {shell} --remove")
 
 
-def _places(shell: str) -> tuple[Path, Path | None]:
+def _completion_files(shell: str) -> tuple[Path, Path | None]:
     """The file with the completion script, and the shell's own file that has to read it; fish finds it."""
     if shell == "fish":
         config = Path(

@@ -28,7 +28,6 @@ from minisearch.cli.query_options import QueryCommand, QueryOptions, exists
 from minisearch.cli.terminal import (
     Terminal,
     as_json_line,
-    count,
     fitting,
     one_line,
     printable,
@@ -37,6 +36,7 @@ from minisearch.cli.terminal import (
 from minisearch.errors import InputError
 from minisearch.formats import format_of
 from minisearch.results import path_and_line
+from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.maintenance.chunks import FileChunks

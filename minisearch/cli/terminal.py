@@ -287,15 +287,6 @@ def _quoted(text: str) -> str:
 # --- numbers, lists and JSON -------------------------------------------------------------------------
 
 
-def count(n: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> count(1, "file"), count(1200, "file")
-    ('1 file', '1,200 files')
-    """
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def size(n_bytes: float) -> str:
     """A number of bytes in the unit that suits it.
 

@@ -66,7 +66,7 @@ class Benchmark:
     ) -> Setting:
         """The k best documents for every query; queries are taken literally, without operators.
 
-        Latencies are measured in a second pass, over the `LATENCY_K` best passages of up to `N_TIMED`
+        Latencies are measured in a second pass, over the `LATENCY_K` best chunks of up to `N_TIMED`
         queries, as a user asks for them.  They include the embedding of the query.
         """
         queries = {id_: literal_query(text) for id_, text in self.collection.queries.items()}

@@ -24,7 +24,7 @@ from minisearch.files.secrets import has_only_blanks, screened
 from minisearch.files.walk import FoundFile
 from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes
-from minisearch.parsers.registry import installed_libraries, marks_of
+from minisearch.parsers.registry import installed_libraries, reading_key
 from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
 from minisearch.types import Chunk, Document, Encoder
 
@@ -194,8 +194,8 @@ class Reader:
 
     def _ingest_of(self, file: FoundFile) -> str:
         """The fingerprint of the settings for this file, and of how a file of its name is read."""
-        marks = [*marks_of(file.path), *["with secrets"] * file.keeps_secrets]
-        return fingerprint(self.splitter.ingest, *marks) if marks else self.splitter.ingest
+        key = [*reading_key(file.path), *["with secrets"] * file.keeps_secrets]
+        return fingerprint(self.splitter.ingest, *key) if key else self.splitter.ingest
 
     def _still_skipped(self, path: str, stamp: FileStamp, reader_fingerprint: str) -> SkippedFile | None:
         """The outcome of an earlier run, if reading the file again would give the same."""

@@ -24,7 +24,7 @@ from minisearch.indexing.changes import ChunkedDocument, Outcome, SkippedFile, U
 from minisearch.indexing.guard import has_changed
 from minisearch.indexing.plan import Plan, Tally
 from minisearch.stores.base import Store
-from minisearch.text import is_mostly_latin
+from minisearch.text import count, is_mostly_latin
 from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, OnProgress
 
 # Texts are encoded in windows of at most this many tokens, sorted by length into batches; small windows take
@@ -189,9 +189,7 @@ class Run:
             self.report_progress("loading the model")  # immediate if it is loaded already
             encoder = self._encoder(n_batch_tokens)
             loaded_s = time.perf_counter()
-            self.report_progress(
-                f"embedding {n_batch_chunks:,} passage{'s' * (n_batch_chunks > 1)} {of}", path
-            )
+            self.report_progress(f"embedding {count(n_batch_chunks, 'passage')} {of}", path)
             vectors.update(zip(texts, encoder.encode_document(texts), strict=True))
             ended_s = time.perf_counter()
             self._encoding_s += ended_s - started_s

@@ -191,7 +191,7 @@ def find_files(
     found_files = FoundFiles()
     own = str(location.path)
     for root, given in roots.items():
-        items = [item for item in walk(Path(root), choices=choices) if not is_at_or_below(item.path, own)]
+        items = [item for item in walk(Path(root), choices=choices) if not is_below(item.path, {own})]
         if not any(isinstance(item, FoundFile) for item in items):
             problem = next((item for item in items if isinstance(item, Skipped | Unreadable)), None)
             why = f"; {problem.path}: {problem.reason}" if problem else ""
@@ -237,17 +237,10 @@ def _resolve_overlaps(found_files: FoundFiles, roots: Sequence[str]) -> None:
     for key in found_files.files:
         found_files.skipped.pop(key, None)
     named = [
-        key
-        for key, one in found_files.left_out.items()
-        if any(is_at_or_below(root, one.path) for root in roots)
+        key for key, one in found_files.left_out.items() if any(is_below(root, {one.path}) for root in roots)
     ]
     for key in named:
         del found_files.left_out[key]
-
-
-def is_at_or_below(path: str, folder: str) -> bool:
-    """Whether an absolute path is this folder or a path below it."""
-    return path.startswith(folder) and (len(path) == len(folder) or path[len(folder)] == "/" or folder == "/")
 
 
 # --- preview -------------------------------------------------------------------------------------------

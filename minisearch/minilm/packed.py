@@ -248,23 +248,23 @@ def _attend_by_length(qkv: Tensor, batch: Batch, n_heads: int, scratch: Scratch)
         scores = scratch.empty("scores", G, n_heads, R, S, like=qkv, dtype=dtype)
         context = scratch.empty("group", G, n_heads, R, d, like=qkv, dtype=dtype)
         q, k, v = packed.flatten(1, 2)  # (G · H, S, d)
-        places = list(_places(block, start))
-        for texts, tokens, (n, T) in places:  # noqa: N806
+        slices = list(_slices(block, start))
+        for texts, tokens, (n, T) in slices:  # noqa: N806
             packed[:, texts, :, :T] = qkv[tokens].view(n, T, 3, n_heads, d).permute(2, 0, 3, 1, 4)
             packed[2, texts, :, T:] = 0  # its weight is 0, but 0 · NaN would be NaN
         torch.bmm(q[:, :R], k.transpose(1, 2), out=scores.flatten(0, 1))
-        for texts, _, (_, T) in places:  # noqa: N806
+        for texts, _, (_, T) in slices:  # noqa: N806
             scores[texts, :, :, T:] = -torch.inf
         torch.softmax(scores, -1, out=scores)
         torch.bmm(scores.flatten(0, 1), v, out=context.flatten(0, 1))
-        for texts, tokens, (n, T) in places:  # noqa: N806
+        for texts, tokens, (n, T) in slices:  # noqa: N806
             out[tokens].view(n, T, n_heads, d).copy_(context[texts, :, :T].transpose(1, 2))
             start = tokens.stop
     out[start:] = 0  # padding, but it passes through the next layers
     return out.view(len(out), -1)
 
 
-def _places(block: Sequence[Run], start: int) -> Iterator[tuple[slice, slice, Run]]:
+def _slices(block: Sequence[Run], start: int) -> Iterator[tuple[slice, slice, Run]]:
     """The slices of each run's texts in the block and tokens in the batch; the block begins at start."""
     n_before = 0
     for run in block:

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from minisearch.text import LIST_MARKER
+
 Block = tuple[int, int]
 
 LINE = re.compile(r"([ \t]*)([^\n]*)(?:\n|\Z)")
-ITEM = re.compile(r"(?:[-*+•]|\d{1,9}[.)]|#\.)(?:[ \t]|$)|\.\.(?:[ \t]|$)")
+ITEM = re.compile(rf"(?:{LIST_MARKER}|#\.)(?:[ \t]|$)|\.\.(?:[ \t]|$)")
 # A line that continues the paragraph above it, though it is indented less, starts with none of these.
 OPENING = re.compile(r"#{1,6}(?:[ \t]|$)|`{3}|~{3}|[|<>]|(?:=+|-+|\*+)[ \t]*$")
 TAB_WIDTH = 4

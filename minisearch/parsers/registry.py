@@ -116,7 +116,7 @@ def parse_text(name: str, text: str, format_: TextFormat) -> Document:
     return replace(document, language="markdown" if format_ == "markdown" else "")
 
 
-def marks_of(path: str) -> list[str]:
+def reading_key(path: str) -> list[str]:
     """What decides how a file of this name is read: its suffix, unless plain text, and a missing grammar."""
     is_plain = format_of(path).name == "text"
     return [suffix_of(path)] * (not is_plain) + ["at lines"] * is_cut_at_lines(path)

@@ -7,8 +7,8 @@ of its own documents searched for in all the other documents.
 The estimate is a logistic function of four signals: how far the best cosine is above the baseline, the best
 share of the query's words, whether the candidate has the query's exact tokens or its name, and how far its
 fused score is below the best one.  It is evidence of relevance, not that an answer exists: a query about a
-subject that the index is full of may score high whether or not any passage answers it, although the words
-that most passages share, such as the name of a project, do not count.
+subject that the index is full of may score high whether or not any chunk answers it, although the words
+that most chunks share, such as the name of a project, do not count.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ FEW_DOCUMENTS = 20
 EVERY_GENERIC_OF_FEW = 4
 N_SENTENCES = 80
 MAX_SENTENCE_WORDS = 15
-COPIED_WORDS = 8  # a passage that has this many first words of a sentence in a row repeats the sentence
+COPIED_WORDS = 8  # a chunk that has this many first words of a sentence in a row repeats the sentence
 
-# Passages of the sentence's own document are skipped; if all of these are, the sentence is not counted.
+# Chunks of the sentence's own document are skipped; if all of these are, the sentence is not counted.
 N_NEIGHBOURS = 20
 
 # Own sentences score .6 on average of the collections of scripts/confidence.py, where everyday queries score
@@ -74,8 +74,8 @@ WEIGHTS: dict[Mode, Weights] = {
 # the collections of scripts/confidence.py; queries of another collection rarely reach .4.
 CONFIDENT_FROM = 0.4
 
-# A passage with every word of the query once has .45 of a perfect match, and is a clear answer however low
-# its estimate is: words of one passage alone, such as names, mean little to the model.  Of the first results
+# A chunk with every word of the query once has .45 of a perfect match, and is a clear answer however low
+# its estimate is: words of one chunk alone, such as names, mean little to the model.  Of the first results
 # with such a share, three of four are right on the collections of scripts/confidence.py.
 WORDS_FROM, LEAST_BY_WORDS, MOST_BY_WORDS = 0.3, 0.45, 0.8
 
@@ -149,7 +149,7 @@ def relevances(ranking: Ranking, baseline: ScoreBaseline | None, mode: Mode) -> 
 
 
 def least_by_words(words: FloatArray) -> FloatArray:
-    """The least relevance of passages with these shares of the query's words, (n,); 0 if they are few."""
+    """The least relevance of chunks with these shares of the query's words, (n,); 0 if they are few."""
     least = np.minimum(LEAST_BY_WORDS + words - WORDS_FROM, MOST_BY_WORDS)
     return np.where(words >= WORDS_FROM, least, 0.0)
 

@@ -17,14 +17,14 @@ from minisearch.errors import InputError
 from minisearch.types import FloatArray
 
 COPY_COSINE = 0.97
-"""Two passages with at least this cosine count as copies."""
+"""Two chunks with at least this cosine count as copies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A ranked passage.
+    """A ranked chunk.
 
-    The passages of one document have consecutive ``chunk_id`` in their order.  A higher ``score`` is better.
+    The chunks of one document have consecutive ``chunk_id`` in their order.  A higher ``score`` is better.
     ``text_key`` is equal for equal texts (the text itself, or its hash).  ``heading`` is the path of headings
     above it.
     """
@@ -57,12 +57,12 @@ def merge(ranked: Sequence[Candidate], vectors: FloatArray | None = None) -> lis
     """
     # A neighbour under another heading may be the right section.  If such neighbours are grouped, the right
     # section is among the first five results for 65% of 132 known items in data/ and 67% of 236 in Ansible's
-    # documentation; if they are not, for 69% and 69%; if they are, and the passage with the nearest sentence
+    # documentation; if they are not, for 69% and 69%; if they are, and the chunk with the nearest sentence
     # is shown, for 62% and 64%.
     members: list[list[Candidate]] = []
     leaders: list[int] = []  # the position of each group's best
     of_text: dict[str | bytes, int] = {}  # the first group whose best has this text
-    beside: dict[tuple[int, str, int], int] = {}  # the first group whose best is next to this passage
+    beside: dict[tuple[int, str, int], int] = {}  # the first group whose best is next to this chunk
     is_alike = None if vectors is None else _cosines(vectors) >= COPY_COSINE  # (n, n)
     for position, candidate in enumerate(ranked):
         section, chunk_id = (candidate.document_id, candidate.heading), candidate.chunk_id
@@ -146,8 +146,8 @@ def diversify(
 
 
 def by_document(ranked: Sequence[Candidate]) -> list[Group]:
-    """One group for each document, in the order of their best passages."""
-    passages: dict[int, list[Candidate]] = {}
+    """One group for each document, in the order of their best chunks."""
+    chunks: dict[int, list[Candidate]] = {}
     for candidate in ranked:
-        passages.setdefault(candidate.document_id, []).append(candidate)
-    return [Group(tuple(members)) for members in passages.values()]
+        chunks.setdefault(candidate.document_id, []).append(candidate)
+    return [Group(tuple(members)) for members in chunks.values()]

@@ -1,7 +1,7 @@
-"""Kinds of passages that rarely answer a query: references, contents, lists of links, licences, tests.
+"""Kinds of chunks that rarely answer a query: references, contents, lists of links, licences, tests.
 
-A passage's text and the name of its file go in, its kind comes out, None for all others.  The rules are
-strict: a paragraph with a few citations, or about a licence, is no such passage.  `ranking` puts passages of
+A chunk's text and the name of its file go in, its kind comes out, None for all others.  The rules are
+strict: a paragraph with a few citations, or about a licence, is no such chunk.  `ranking` puts chunks of
 a kind lower unless the query asks for the kind.
 """
 
@@ -15,7 +15,7 @@ from minisearch.text import normalised_words
 
 Kind = Literal["references", "contents", "links", "licence", "test"]
 
-# A query with one of these words asks for passages of the kind.
+# A query with one of these words asks for chunks of the kind.
 ASKED_BY: dict[Kind, frozenset[str]] = {
     "references": frozenset(
         """
@@ -42,7 +42,7 @@ ASKED_BY: dict[Kind, frozenset[str]] = {
 
 
 def kind_of(text: str, path: str = "") -> Kind | None:
-    r"""The kind of a passage of the file ``path``.
+    r"""The kind of a chunk of the file ``path``.
 
     >>> kind_of("1 Introduction ....... 1\n2 Methods ....... 7\n3 Results ....... 19\n4 Summary ....... 22")
     'contents'

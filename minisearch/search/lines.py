@@ -10,9 +10,8 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from minisearch.text import front_matter
+from minisearch.text import LINE_BREAK, front_matter
 
-LINE_END = re.compile(r"\r\n|\r|\n")
 FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})[ \t]*(\S*)")
 DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+([\w:-]+)::(?:[ \t]+\S*)?[ \t]*")  # reStructuredText's
 CODE_DIRECTIVES = frozenset(  # what is indented below other directives is read as prose
@@ -42,7 +41,7 @@ def end_of_fields(text: str) -> int:
     Between two rules inside a document anything may stand, so each line must look like a field.
     """
     found = front_matter(text)
-    if found is None or not all(map(FIELD.match, LINE_END.split(found["body"]))):
+    if found is None or not all(map(FIELD.match, LINE_BREAK.split(found["body"]))):
         return 0
     return len(found[0].rstrip("\r\n"))
 

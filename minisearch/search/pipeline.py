@@ -49,27 +49,27 @@ def combined_filter(query: Query, where: Filter | None) -> Filter | None:
     return And(parts) if parts else None
 
 
-def passages_at(
-    passages: Sequence[StoredChunk], path: str | os.PathLike[str], line: int | None
+def chunks_at(
+    chunks: Sequence[StoredChunk], path: str | os.PathLike[str], line: int | None
 ) -> Sequence[StoredChunk]:
-    """The passages of a document that contain a line, or all if line is None; InputError if there are none.
+    """The chunks of a document that contain a line, or all if line is None; InputError if there are none.
 
-    A blank line between two passages counts as part of the one after it.
+    A blank line between two chunks counts as part of the one after it.
     """
     if line is not None and (isinstance(line, bool) or not isinstance(line, int)):
         raise InputError(f"line is {line!r}: expected the number of a line, from 1")
-    if not passages:
+    if not chunks:
         raise InputError(
             f"{os.fspath(path) or 'an empty path'} is not in the index: expected a file that was indexed"
         )
     if line is None:
-        return passages
-    containing = [passage for passage in passages if passage.line <= line <= passage.end_line]
-    following = [passage for passage in passages if 0 < line < passage.line]
+        return chunks
+    containing = [chunk for chunk in chunks if chunk.line <= line <= chunk.end_line]
+    following = [chunk for chunk in chunks if 0 < line < chunk.line]
     if not containing and not following:
         raise InputError(
             f"{os.fspath(path)} has no passage at line {line}: "
-            f"its last passage ends at line {passages[-1].end_line}"
+            f"its last passage ends at line {chunks[-1].end_line}"
         )
     return containing or following[:1]
 
@@ -219,7 +219,7 @@ class Pipeline:
         if used == "hybrid" and not has_all and lacks_exact_token(query.text, self.snapshot):
             # What is near to an unknown code is another code.
             return [min(one, BELOW_CONFIDENT) for one in found]
-        # If the query is just a phrase, any passage with that phrase answers it.
+        # If the query is just a phrase, any chunk with that phrase answers it.
         is_phrase = query.required and query.text == " ".join(query.required)
         return [max(one, CONFIDENT_FROM) for one in found] if is_phrase else found
 
@@ -233,7 +233,7 @@ class Pipeline:
     ) -> list[SearchResult]:
         """The results; a score or a relevance above that of the result before it counts as that one.
 
-        The words ``wanted`` choose the line of each merged passage.
+        The words ``wanted`` choose the line of each merged chunk.
         """
         position = {id_: n for n, id_ in enumerate(ranking.ids.tolist())}
         results = []
@@ -295,7 +295,7 @@ class Pipeline:
 
 
 def _evidence_at(chunk: StoredChunk, start: int, end: int, score: float | None) -> Evidence:
-    """The sentences at ``start:end`` of a passage, with their place in the file."""
+    """The sentences at ``start:end`` of a chunk, with their place in the file."""
     found = evidence(chunk.text, anchors_of(chunk), start, end, score)
     return replace(found, page=_page_at(chunk, start))
 

@@ -32,23 +32,23 @@ from minisearch.types import FloatArray, Hits, IntArray
 # How much a word counts in each column.  A title says in a few words what the whole document is about.
 TITLE_WEIGHT, HEADING_WEIGHT, TEXT_WEIGHT = 2.0, 1.0, 1.0
 
-# How much two adjacent words of the query count in a passage that has them side by side, beside what each of
+# How much two adjacent words of the query count in a chunk that has them side by side, beside what each of
 # them counts.  Metzler and Croft, "A Markov random field model for term dependencies", SIGIR 2005.  It raises
 # nDCG@10 on claims and titles by .02 to .03 and on Cranfield by .01, and costs functions .005 (fusion.py).
 PAIR_WEIGHT = 0.4
 
-# A word in a larger share of the passages tells nothing apart (FTS5 scores it 0.000001), and takes most time.
+# A word in a larger share of the chunks tells nothing apart (FTS5 scores it 0.000001), and takes most time.
 COMMON = 0.5
 
 MAX_WORDS = 200  # of a longer text the first, and as many pairs: each takes about half a millisecond
 
 MAX_TERM_SCORE = 2.2  # times the idf: the limit of BM25 with k1 = 1.2 for a word that is often repeated
 
-# With fewer passages than `FEW` the idf of a stop word is a guess: it is computed as if there were `MORE`
-# passages more, half of them with the word, so that it counts less than a rare name.
+# With fewer chunks than `FEW` the idf of a stop word is a guess: it is computed as if there were `MORE`
+# chunks more, half of them with the word, so that it counts less than a rare name.
 FEW, MORE = 1_000, 50
 
-# A query of so many words is answered by a passage with all of them.  A longer one is answered by a part of
+# A query of so many words is answered by a chunk with all of them.  A longer one is answered by a part of
 # them: its words count more than their share.  The words of a shorter one count less beside its meaning.
 # These numbers were chosen together on thirteen collections, among them those of scripts/fusion.py.
 EXPECTED_WORDS = 5
@@ -61,7 +61,7 @@ MAX_LEXICAL_SHARE = 1.8
 NEAR = 0.3  # if the best cosine is lower, nothing is near in meaning, and words may decide
 
 # References, tables of contents, lists of links, licences and tests lose this share of their score unless the
-# query asks for them.  Chosen by hand: the collections of `scripts/fusion.py` have next to no such passages.
+# query asks for them.  Chosen by hand: the collections of `scripts/fusion.py` have next to no such chunks.
 KIND_PENALTY = 0.2
 LOOKED_AT = 30  # candidates whose kind and heading count
 
@@ -115,7 +115,7 @@ def lexical_query(text: str, snapshot: Snapshot) -> LexicalQuery:
         and not {one, other}.isdisjoint(rare)
         and not (_is_stop_word(one) and _is_stop_word(other))  # "what to" says as little as "what"
     )
-    # Words that no passage holds count too: a passage that lacks them answers only a part of the query.
+    # Words that no chunk holds count too: a chunk that lacks them answers only a part of the query.
     content_ceiling = MAX_TERM_SCORE * sum(
         n_times[term] * idf(term) for term in terms if not _is_stop_word(term)
     )
@@ -277,7 +277,7 @@ def reranked(ranking: Ranking, scores: dict[int, float]) -> Ranking:
 
 
 def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
-    """A hybrid ranking with lower scores for passages that rarely answer a query (see `kinds`).
+    """A hybrid ranking with lower scores for chunks that rarely answer a query (see `kinds`).
 
     Those with an exact token of the query still come before all without any.
     """

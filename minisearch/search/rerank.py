@@ -27,12 +27,12 @@ Kind = Literal["cross", "bi"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MODELS: dict[Kind, str] = {"cross": "ms-marco-MiniLM-L12-v2", "bi": "all-MiniLM-L12-v2"}
 
-# To stay within 300 ms on two cores, with 12 layers and passages of 128 tokens. An estimate: processor time
+# To stay within 300 ms on two cores, with 12 layers and chunks of 128 tokens. An estimate: processor time
 # on a busy machine, 46 ms a candidate for 10 to 15 of them, halved. `python scripts/rerank.py` measures it.
 DEFAULT_DEPTH = 12
 MAX_DEPTH = 100
 
-# Scoring the sample costs as much as a few passages: enough to fill two cores, little to wait for.
+# Scoring the sample costs as much as a few chunks: enough to fill two cores, little to wait for.
 SAMPLE_QUERY = "how do I run a failed task again"
 SAMPLE_TEXTS = ["the scheduler clears a failed task and runs it again with what it depends on " * 8] * 4
 N_TIMED = 3

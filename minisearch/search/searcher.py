@@ -26,7 +26,7 @@ from minisearch.paths import IndexLocation, StoredNames, check_model_folder, mem
 from minisearch.results import Query, SearchOptions, SearchResults
 from minisearch.search.confidence import USUAL_BASELINE
 from minisearch.search.path_filters import with_stored_paths
-from minisearch.search.pipeline import Pipeline, combined_filter, passages_at
+from minisearch.search.pipeline import Pipeline, chunks_at, combined_filter
 from minisearch.search.query import checked_query, is_number, literal_query, parse_query
 from minisearch.search.rerank import Rerankers
 from minisearch.search.words import corrected
@@ -93,16 +93,16 @@ class Searcher:
         def search(store: Store) -> SearchResults:
             manifest = Manifest.read(store, self.location.folder)
             with store.snapshot() as snapshot:
-                passages = passages_at(self._passages(snapshot, path)[1], path, line)
-                ids = np.array([passage.id for passage in passages], np.int64)
+                chunks = chunks_at(self._chunks_of(snapshot, path)[1], path, line)
+                ids = np.array([chunk.id for chunk in chunks], np.int64)
                 encoder = None
                 if options.evidence:
-                    encoder = self._encoders.to_query(manifest.model, passages[0].text)
+                    encoder = self._encoders.to_query(manifest.model, chunks[0].text)
                     manifest.check(encoder, self.location.folder)
-                # The baseline is about queries, not passages.
+                # The baseline is about queries, not chunks.
                 pipeline = replace(self._pipeline(snapshot, encoder, options, None), baseline=None)
                 vector = _unit(snapshot.vectors(ids).mean(axis=0))
-                query = Query(passages[0].text if line is not None else passages[0].title or os.fspath(path))
+                query = Query(chunks[0].text if line is not None else chunks[0].title or os.fspath(path))
                 return pipeline.search(query, vector, self._with_stored_paths(options), exclude=ids)
 
         return self._current(search)
@@ -132,20 +132,20 @@ class Searcher:
 
     def _key_of(self, snapshot: Snapshot, path: str | os.PathLike[str]) -> str:
         """The key of a document by its id, or else by its path; whether there is a file does not matter."""
-        if isinstance(path, str) and snapshot.passages(key := memory_key(storable(path))):
+        if isinstance(path, str) and snapshot.chunks_of(key := memory_key(storable(path))):
             return key
         try:
             return self.location.key_of(str(real_path(path, must_exist=False)))
         except IngestError as error:
             raise InputError(f"{os.fspath(path)} is not in the index") from error
 
-    def passages(self, path: str | os.PathLike[str]) -> tuple[str, Sequence[StoredChunk]]:
-        """The path of a document as it is shown, and its passages; InputError if it is not in the index."""
-        key, passages = self._current(lambda store: self._passages(store, path))
-        return self.location.shown(key), passages
+    def chunks_of(self, path: str | os.PathLike[str]) -> tuple[str, Sequence[StoredChunk]]:
+        """The path of a document as it is shown, and its chunks; InputError if it is not in the index."""
+        key, chunks = self._current(lambda store: self._chunks_of(store, path))
+        return self.location.shown(key), chunks
 
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
-        """Those of these passages that are still in the index, by id."""
+        """Those of these chunks that are still in the index, by id."""
         return self._current(lambda store: store.chunks(ids, may_be_gone=True))
 
     def model(self) -> str:
@@ -243,13 +243,13 @@ class Searcher:
                 notes=self.location.all_shown(snapshot.notes()),
             )
 
-    def _passages(
+    def _chunks_of(
         self, snapshot: Snapshot, given: str | os.PathLike[str]
     ) -> tuple[str, Sequence[StoredChunk]]:
-        """A document's key and passages; InputError, with the nearest name, if the index has none."""
+        """A document's key and chunks; InputError, with the nearest name, if the index has none."""
         key = self._key_of(snapshot, given)
-        passages = snapshot.passages(key)
-        if not passages:
+        chunks = snapshot.chunks_of(key)
+        if not chunks:
             import difflib  # imported only after a mistake
 
             name_of = {path: os.path.basename(path) for path in snapshot.documents()}  # noqa: PTH119 - strings
@@ -257,7 +257,7 @@ class Searcher:
             if near:
                 shown = self.location.shown(next(path for path in name_of if name_of[path] == near[0]))
                 raise InputError(f"{os.fspath(given)} is not in the index: did you mean {shown}?")
-        return key, passages_at(passages, given, None)
+        return key, chunks_at(chunks, given, None)
 
     def _current(self, read: Callable[[Store], T]) -> T:
         """Call ``read`` with the current index, again if the index was replaced meanwhile."""
@@ -334,7 +334,7 @@ class Searcher:
 
 
 def check_model(location: IndexLocation, model: str) -> None:
-    """InputError if the index names a model folder that it is not trusted to open."""
+    """ModelError if the index names a model folder that it is not trusted to open."""
     if find(model) is not None or not location.exists():  # a name means the same everywhere
         return
     with open_store(location) as store:
@@ -350,7 +350,7 @@ def _parsed(query: str | Query, options: SearchOptions) -> Query:
 
 
 def _with_number_as_phrase(query: Query, options: SearchOptions, snapshot: Snapshot) -> Query:
-    """The query, as a phrase if it is a number that some passage has."""
+    """The query, as a phrase if it is a number that some chunk has."""
     if options.mode == "dense" or query.required or not is_number(query.text):
         return query
     phrase = replace(query, required=(query.text,))

@@ -17,12 +17,11 @@ from minisearch.search.lines import (
     CODE_DIRECTIVES,
     CODE_LINE,
     DIRECTIVE,
-    LINE_END,
     end_of_fields,
     fence_after,
     fence_before,
 )
-from minisearch.text import LETTER_OR_DIGIT, UNSPACED, sentence_starts
+from minisearch.text import LETTER_OR_DIGIT, LINE_BREAK, UNSPACED, sentence_starts
 
 MAX_SENTENCE_CHARACTERS = 600  # a longer sentence is cut: it would fill eight lines of a terminal
 
@@ -63,6 +62,7 @@ FIELD_OR_ARGUMENT = re.compile(r"[ \t]*(?::\w[\w \t]*:|\w+[ \t]?\([^()\n]*\):)[ 
 # "tom: y", "x -- y", and columns such as "bike lock    7-0-3-9"
 LABEL = re.compile(r"[ \t]*(?:[\w*'-]+[ \t]--?(?=[ \t])|\w+:|\w\S*(?:[ ]\S+){0,3}[ ]{2})[ \t]+\S")
 MIN_LABELS = 2
+REST_OF_ROW = re.compile(r"[ \t]*\|[ \t]+\|")  # its first cell is in a line above
 MARKS = re.compile(  # at the beginning of such a line
     rf"[ \t]*(?:(?:[-*+•>#]+|#\.|[a-z]\)|o(?=[ \t]+[a-z])|{NUMBERING}|//+|\.\.[ \t]+[\w-]+::)[ \t]+"
     r"|[rbf]?(?:\"{3}|'{3})[ \t]*|\|[ \t]*)*"
@@ -88,6 +88,7 @@ ASIDE = re.compile(
       | (?:Mit\s(?:freundlichen|besten)\sGrüßen|(?:Viele|Beste|Liebe)\sGrüße),?(?:\n[^.\n]{0,40}){0,3}
       | On\s.*\swrote: | Am\s.*\sschrieb\s.*:
       | (?:See|Siehe)\s(?:also|auch)\b.* | (?:More|Further)\s(?:information|reading)\b.*    # pointers
+      | For\s(?:(?:more|further|additional)\s)?(?:details|information)\b.*
       | (?:(?:Prev|Previous|Next|Up|Home)\b[\s|]*)+
       | .*(?:\.[ ]){5,}.* )""",  # a table of contents
     re.VERBOSE | re.DOTALL,
@@ -202,7 +203,7 @@ class _Units:
         line = self._text[start:end]
         was_open, self._is_open = self._is_open, False
         was_comment, self._is_comment = self._is_comment, False
-        above = LINE_END.split(self._text[slice(*self.units[-1][:2])])[-1] if was_open else ""
+        above = LINE_BREAK.split(self._text[slice(*self.units[-1][:2])])[-1] if was_open else ""
         fence, self._fence = self._fence, fence_after(line, self._fence, above)
         if self._fence != fence:
             return
@@ -234,7 +235,10 @@ class _Units:
             or FIELD_OR_ARGUMENT.match(line)
             or (self._is_labelled and LABEL.match(line))
         )
-        if was_open and not is_apart:
+        is_rest = (
+            self.units and REST_OF_ROW.match(line) and not self._text[self.units[-1].end : start].strip()
+        )
+        if is_rest or (was_open and not is_apart):
             self._continue(end)
         else:
             self._block += is_item_or_row
@@ -247,7 +251,7 @@ class _Units:
         return not was_open and NUMBERED_HEADING.fullmatch(line) is not None
 
     def _is_one_line(self) -> bool:
-        return not LINE_END.search(self._text, *self.units[-1][:2])
+        return not LINE_BREAK.search(self._text, *self.units[-1][:2])
 
     def _is_literal(self, line: str) -> bool:
         """Whether a line belongs to the open literal block."""
@@ -279,7 +283,7 @@ def _is_title(text: str, start: int, end: int) -> bool:
     """Whether it is a short line without a stop."""
     sentence = text[start:end]
     return (
-        not LINE_END.search(sentence)
+        not LINE_BREAK.search(sentence)
         and sentence[-1] not in ".!?:;,。！？"
         and not NO_TITLE.search(sentence)
         and len(sentence.split()) <= MAX_TITLE_WORDS
@@ -357,7 +361,7 @@ def _is_comment(line: str, *, was_comment: bool) -> bool:
 
 def _lines(text: str, position: int = 0) -> list[Span]:
     """The spans of the lines from a position on, without line breaks."""
-    ends = [found.span() for found in LINE_END.finditer(text, position)]
+    ends = [found.span() for found in LINE_BREAK.finditer(text, position)]
     starts = [position, *(end for _, end in ends)]
     return list(zip(starts, [*(start for start, _ in ends), len(text)], strict=True))
 

@@ -19,7 +19,7 @@ from minisearch.manifest import Manifest
 from minisearch.paths import IndexLocation, is_below, quoted
 from minisearch.results import Place, SearchOptions, SearchResult, SearchResults
 from minisearch.search.path_filters import with_stored_paths
-from minisearch.search.pipeline import passages_at
+from minisearch.search.pipeline import chunks_at
 from minisearch.stores.base import Snapshot
 
 Verdict = Literal[
@@ -62,12 +62,12 @@ def why_not(
     with stored paths in the filter.
     """
     results = search(stored)
-    passages = snapshot.passages(key)
+    chunks = snapshot.chunks_of(key)
     _, n_chunks = snapshot.counts()
     name = location.shown(key)
-    if not passages:
+    if not chunks:
         return WhyNot(name, "not indexed", _not_indexed(snapshot, location, key, given))
-    ids = {passage.id for passage in passages_at(passages, given, line)}
+    ids = {chunk.id for chunk in chunks_at(chunks, given, line)}
     ranked = search(replace(stored, k=n_chunks, by="chunk", diverse=None, evidence=False))
     own = [result for result in ranked if result.chunk_id in ids]
     if (rank := _rank_in(results, ids)) is not None:
@@ -86,7 +86,7 @@ def _about(own: list[SearchResult], results: SearchResults, ranked: SearchResult
 
 
 def _rank_in(results: SearchResults, ids: set[int]) -> int | None:
-    """The rank of the result that is, or was merged with, one of these passages."""
+    """The rank of the result that is, or was merged with, one of these chunks."""
     for result in results:
         merged: tuple[Place, ...] = result.merged
         if result.chunk_id in ids or any(place.chunk_id in ids for place in merged):
@@ -147,7 +147,7 @@ def _failed(
 
 
 def _matching(where: Filter, snapshot: Snapshot, location: IndexLocation) -> set[int]:
-    """The passages that meet a condition."""
+    """The chunks that meet a condition."""
     return set(snapshot.select(with_stored_paths(where, location)).tolist())
 
 
@@ -198,7 +198,7 @@ def _outranked(
         return "varied", f"its passage is at rank {best.rank}, and results that differ more were preferred"
     by_meaning = min((one.trace.dense_rank for one in own if one.trace.dense_rank), default=None)
     by_words = min((one.trace.lexical_rank for one in own if one.trace.lexical_rank), default=None)
-    # In one mode alone another passage of the file may rank higher.
+    # In one mode alone another chunk of the file may rank higher.
     ranks = [
         f"{how} it is {ordinal(n)}" for n, how in ((by_meaning, "by meaning"), (by_words, "by words")) if n
     ]

@@ -50,7 +50,7 @@ MAYBE_EXACT_TOKEN = re.compile(r"[^\W\d_]*[a-z][A-Z]\w*|(?=.*\d)[^\W\d_]\w*(?:-\
 MAX_OTHER_WORDS = 1
 MAX_WORDS_WITH_NAME = 6  # of a query in which a rare capitalised word may be a name
 NAME_SHARE = 0.1
-MAX_WORDS_TOGETHER = 3  # of a text that is found by passages with all its words
+MAX_WORDS_TOGETHER = 3  # of a text that is found by chunks with all its words
 SURROUNDING_SIGNS = ".,;:!?()[]{}<>'\"`“”‘’«»"
 NUMBER = re.compile(r"(?<![\w.,-])\d{3,}(?![\w.,-]\w)(?!\w)")
 MAX_EXACT, MAX_TOKEN_CHARACTERS = 4, 100
@@ -58,9 +58,9 @@ MAX_NAMED = 3
 
 # A query that is nothing but the name of a file, or the end of its path.
 FILE_NAME = re.compile(r"(?:[\w.+@-]+/)*[\w+@-][\w.+@-]*\.[A-Za-z]\w{0,9}")
-MAX_IN_FILES = 300  # passages of the files with the name; a name of more files says little
+MAX_IN_FILES = 300  # chunks of the files with the name; a name of more files says little
 
-# A passage with such a token comes before all without any, if so few passages have it.
+# A chunk with such a token comes before all without any, if so few chunks have it.
 FEW_PASSAGES, SHARE_OF_PASSAGES = 3, 0.002
 
 

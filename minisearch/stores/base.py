@@ -327,7 +327,7 @@ class Snapshot(Protocol):
     def chunks(self, ids: Sequence[int], *, may_be_gone: bool = False) -> dict[int, StoredChunk]:
         """These chunks, by id; with ``may_be_gone``, those that no longer exist are left out."""
 
-    def passages(self, path: str) -> list[StoredChunk]:
+    def chunks_of(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in order; none if there is no such document."""
 
     def file_states(self, document_ids: Collection[int]) -> Mapping[int, FileState]:

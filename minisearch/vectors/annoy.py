@@ -25,7 +25,7 @@ class AnnoyIndex(VectorIndex):
 
     # recall@10 against the scan, one thread, at search_k 5,000 / 10,000 / 20,000, with 20 and with 50 trees:
     #   Cranfield's 1,400 abstracts, all-MiniLM-L6-v2    .996 / 1.000 / 1.000    .992 / .997 / 1.000   0.6 ms
-    #   6,358 passages of manuals, the same model        .971 /  .989 /  .999    .971 / .985 /  .995   0.9 ms
+    #   6,358 chunks of manuals, the same model        .971 /  .989 /  .999    .971 / .985 /  .995   0.9 ms
     #   50,000 synthetic vectors                         .853 /  .941 /  .980    .904 / .966 /  .994   3.4 ms
     n_trees: ClassVar[int] = 50
     min_search_k: ClassVar[int] = 20_000

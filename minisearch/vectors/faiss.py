@@ -34,7 +34,7 @@ class FaissIndex(VectorIndex):
     # A scan takes 7.9 ms per query at 100,000 vectors and 66 ms at a million; the graph stays below 1 ms.
     hnsw_from: ClassVar[int] = 100_000
     # recall@10 against the scan, one thread, efSearch 64 / 128 (0.1 ms) on Cranfield's 1,400 abstracts and
-    # on 6,358 passages of technical manuals, all-MiniLM-L6-v2; and on 50,000 synthetic vectors (0.6 ms):
+    # on 6,358 chunks of technical manuals, all-MiniLM-L6-v2; and on 50,000 synthetic vectors (0.6 ms):
     #   efConstruction  40:  1.000 / 1.000   .996 / .999   .993 / .999   built in 11 s
     #   efConstruction 100:   .999 / 1.000   .996 / .999   .997 / 1.000           24 s
     #   efConstruction 200:   .999 / 1.000   .997 / .999   .999 / 1.000           57 s

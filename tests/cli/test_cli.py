@@ -28,7 +28,7 @@ from tests.fakes import HashingEncoder
 from tests.sockets import BLOCK_SOCKETS
 
 RESULT_FIELDS = ["rank", "score", "path", "line", "end_line", "heading", "text", "doc_id", "chunk_id"]
-RESULT_FIELDS += ["title", "page", "relevance", "evidence", "trace", "merged"]
+RESULT_FIELDS += ["title", "page", "relevance", "evidence", "trace", "merged", "file_state"]
 RESULT_FIELDS += ["place", "is_confident", "required", "excluded"]
 COMMANDS = ["index", "query", "why-not", "similarity", "models", "status", "rebuild", "remove"]
 
@@ -490,7 +490,7 @@ def test_a_context_is_numbered_and_cites_its_passages(folder: Path) -> None:
         "query", "a failed task", "--format", "context", "--max-tokens", "2"
     )
     unclear = run("query", "zebras in Africa", "--format", "context")
-    assert unclear.stdout and unclear.stderr == "No clear answer found: these are the closest passages\n"
+    assert unclear.stdout and unclear.stderr == "No clear answer found. Closest passages:\n"
     nothing = run("query", "x", "--format", "context", "--ext", "pdf", code=1)
     assert (nothing.stdout, nothing.stderr) == ("", "No results: nothing in the index matches --ext pdf\n")
 

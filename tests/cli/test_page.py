@@ -444,6 +444,14 @@ def test_a_csv_reader_gives_the_cells_back(name: str, text: str) -> None:
         ("2", "5", "3", "0.5"),
     ]
     assert as_csv(found, has_header=False) == as_csv(found).partition("\n")[2]
+    at_evidence = SearchResults((result("Run it again.", "Run it again."),))
+    (row,) = csv.DictReader(as_csv(at_evidence).splitlines())
+    in_json = at_evidence[0].to_dict()
+    assert {name: str(in_json[name]) for name in ("line", "place")} == {
+        "line": row["line"],
+        "place": row["place"],
+    }
+    assert row["place"] != f"{row['path']}:{row['line']}", "the place is that of the evidence"
     assert as_csv(SearchResults()) == ""
 
 
@@ -455,7 +463,7 @@ def test_markdown_has_links_and_quotations() -> None:
     )
     assert as_markdown(SearchResults(hits, is_confident=False), query="again") == (
         "## again\n\n"
-        "No clear answer found. Closest passages:\n\n"
+        "No clear answer found. Closest passages (best match 61%):\n\n"
         r"1. [Tasks \[1\] > A\*b](my%20docs/%C3%BC.md#L7) my docs/ü.md:7, 61%"
         "\n\n   > Run it again.\n   > Then wait.\n\n"
         "2. [a.pdf](a.pdf#page=3) a.pdf p. 3\n\n   > Run it again.\n   > Then wait.\n"

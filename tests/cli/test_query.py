@@ -608,11 +608,27 @@ def test_why_adds_the_search_to_each_line_of_json(engine: type[Engine]) -> None:
     }
 
 
+@pytest.mark.parametrize("format_", ["csv", "files"])
+def test_no_clear_answer_is_said_beside_a_table_or_a_list_in_the_words_of_the_page(
+    engine: type[Engine], format_: str
+) -> None:
+    engine.answer = SearchResults((replace(HIT, relevance=0.184),), Query("q"), is_confident=False)
+    said = "No clear answer found. Closest passages (best match 18%):\n"
+    assert run("query", "q").stdout.startswith(said)
+    done = run("query", "q", "--format", format_)
+    assert (done.stderr, said in done.stdout) == (said, False)
+    Path("queries.txt").write_text("q\n")
+    assert run("query", "--batch", "queries.txt", "--format", format_).stderr == f"'q': {said}"
+    engine.answer = replace(engine.answer, is_confident=True)
+    assert run("query", "q", "--format", format_).stderr == ""
+
+
 def test_a_corrected_query_is_named_in_every_format(engine: type[Engine], monkeypatch) -> None:
     engine.answer = SearchResults((HIT,), Query("passport"), typed="passprot")
     line = "Showing results for: passport; --literal searches for what was typed\n"
     listed = run("query", "passprot", "-l")
     assert (listed.stdout, listed.stderr) == ("docs/tasks.md\n", line)
+    assert {run("query", "passprot", "--format", one).stderr for one in ("csv", "md")} == {line}
     context = Context("passprot", (Passage("It is.", "a.md", 1, 1),), 9, searched="passport")
     monkeypatch.setattr(engine, "context", lambda *_, **__: context, raising=False)
     prompt = run("query", "passprot", "--format", "context")

@@ -71,7 +71,7 @@ def answers(index: Path) -> Answers:
         found["fields"] = ms.field_names()
     with LocalStore(index / DATABASE) as store, store.snapshot():
         for path in store.documents():
-            found[path] = [(one.line, one.text, one.heading) for one in store.passages(path)]
+            found[path] = [(one.line, one.text, one.heading) for one in store.chunks_of(path)]
     return found
 
 

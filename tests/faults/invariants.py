@@ -21,7 +21,7 @@ def state(index: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Every document by its path: the hash of its file, and its passages."""
     with LocalStore(index / "minisearch.db") as store, store.snapshot():
         return {
-            path: (document.sha256.hex(), tuple(passage.text for passage in store.passages(path)))
+            path: (document.sha256.hex(), tuple(passage.text for passage in store.chunks_of(path)))
             for path, document in store.documents().items()
         }
 

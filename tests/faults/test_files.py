@@ -429,7 +429,7 @@ def wrongly_stored(index: Path, paths: list[Path]) -> list[str]:
             elif has_text and documents[path].sha256 != hashlib.sha256(data).digest():
                 wrong.append(f"{path.name} has an old hash")
             elif has_text:
-                kept = "".join(passage.text for passage in store.passages(documents[path].path))
+                kept = "".join(passage.text for passage in store.chunks_of(documents[path].path))
                 words = set(data.decode("utf-8", "replace").split())
                 wrong += [
                     f"{path.name} has {word!r}"

@@ -49,7 +49,7 @@ def put_into_cache(root: Path, revision: str = ROW.revision) -> Path:
 
 def test_the_places_are_asked_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
     cached = put_into_cache(nowhere)
-    assert (locate(NAME).folder, locate(NAME).place) == (cached, "Hugging Face cache")
+    assert (locate(NAME).folder, locate(NAME).found_in) == (cached, "Hugging Face cache")
     package = put_checkpoint(nowhere / "package" / "model")
     spec = type("Spec", (), {"origin": str(package.parent / "__init__.py")})
     monkeypatch.setattr(hub.importlib.util, "find_spec", lambda name: spec if "minilm" in name else None)
@@ -80,8 +80,8 @@ def test_a_place_without_one_of_the_files_is_passed_over_and_named(
 def test_an_incomplete_folder_of_that_name_here_does_not_stand_for_the_checkpoint(nowhere: Path) -> None:
     (put_checkpoint(nowhere / NAME) / "sentence_bert_config.json").unlink()
     put_into_cache(nowhere)
-    assert locate(NAME).place == "Hugging Face cache"
-    assert locate(f"./{NAME}").place == "path"
+    assert locate(NAME).found_in == "Hugging Face cache"
+    assert locate(f"./{NAME}").found_in == "path"
 
 
 def test_of_two_cached_revisions_the_whole_one_is_taken(nowhere: Path) -> None:
@@ -99,8 +99,8 @@ def test_weights_asked_for_by_name_must_have_the_catalogs_hash_and_those_of_a_fo
     put_into_cache(nowhere)
     assert locate(NAME).sha256 == ROW.sha256
     put_checkpoint(nowhere / NAME)
-    assert (locate(NAME).place, locate(NAME).sha256) == ("folder here", ROW.sha256)
-    assert (locate(f"./{NAME}").place, locate(f"./{NAME}").sha256) == ("path", None)
+    assert (locate(NAME).found_in, locate(NAME).sha256) == ("folder here", ROW.sha256)
+    assert (locate(f"./{NAME}").found_in, locate(f"./{NAME}").sha256) == ("path", None)
     assert locate(str(put_checkpoint(nowhere / "mine"))).sha256 is None
 
 
@@ -358,7 +358,7 @@ def test_the_hub_vouches_for_nothing_outside_its_cache(
     folder = forge(nowhere / "models" / PLAIN)
     monkeypatch.setenv("LLM_MODELS_PATH", str(folder.parent))
     located = locate(PLAIN, offline=True)
-    assert (located.place, located.sha256, located.vouched_by) == ("$LLM_MODELS_PATH", None, "")
+    assert (located.found_in, located.sha256, located.vouched_by) == ("$LLM_MODELS_PATH", None, "")
     verified_sha256(located)
     assert caplog.messages == [
         f"weights: no hash of {PLAIN} is known: {located.weights} is used without verification"
@@ -377,7 +377,7 @@ def test_a_folder_here_does_not_stand_for_a_checkpoint_of_which_no_hash_is_known
     with pytest.raises(WeightsNotFound, match=rf"folder here: .* no hash .* \./{PLAIN} means that folder"):
         locate(PLAIN, offline=True)
     located = locate(f"./{PLAIN}", offline=True)
-    assert (located.place, located.weights) == ("path", Path(PLAIN, "pytorch_model.bin"))
+    assert (located.found_in, located.weights) == ("path", Path(PLAIN, "pytorch_model.bin"))
 
 
 def test_a_folder_given_by_its_path_needs_nobody_to_vouch_for_it(
@@ -471,7 +471,7 @@ def test_a_damaged_copy_that_a_download_would_not_replace_is_named_with_its_own_
     with pytest.raises(ModelError, match=rf"Remove {here} .*give {here} as the model"):
         download(NAME)
     assert asked == []
-    assert locate(str(here)).place == "path", "the cure works"
+    assert locate(str(here)).found_in == "path", "the cure works"
 
 
 def test_a_damaged_copy_in_the_cache_stays_while_offline_and_a_download_is_the_cure(nowhere: Path) -> None:

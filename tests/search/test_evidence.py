@@ -18,6 +18,7 @@ from minisearch.search.evidence import (
     MAX_MARK_CHARACTERS,
     MAX_MARK_SHARE,
     MAX_SENTENCES,
+    SHORT_TEXT,
     WEIGHTS,
     Encode,
     best_sentences,
@@ -116,6 +117,32 @@ def test_where_there_is_nothing_else_they_are_marked(text: str) -> None:
     assert marked("fox", text) == text.lstrip("# ")
 
 
+@pytest.mark.parametrize(
+    ("query", "text", "expected"),
+    [
+        (
+            "E31 on the desk",
+            f"{RAIN}\n\nE31 means that the fan has stopped. Switch off within ten minutes.\n\n{RAIN}",
+            "E31 means that the fan has stopped. Switch off within ten minutes.",
+        ),
+        (
+            "getting the smell out of cloth",
+            "Spray it with vodka and hang it up. It kills the smell without wetting the cloth.",
+            "Spray it with vodka and hang it up. It kills the smell without wetting the cloth.",
+        ),
+        (
+            "how many entries does callbacks_cache hold",
+            "import cache\n\ncallbacks_cache: Cache[Any] = (\n    Cache(limit=128)\n)\nanother_name = 3 * 4",
+            "callbacks_cache: Cache[Any] = (\n    Cache(limit=128)",
+        ),
+    ],
+)
+def test_a_short_paragraph_is_marked_whole_and_a_line_with_the_bracket_it_opens(
+    query: str, text: str, expected: str
+) -> None:
+    assert expected in marked(query, text)
+
+
 def test_a_sentence_that_does_not_stand_alone_is_marked_with_the_one_before() -> None:
     text = f"{RAIN} The old cache was slow. It is removed now. {RAIN}"
     assert "The old cache was slow. It is removed now." in marked("is the old cache removed", text)
@@ -132,8 +159,10 @@ def test_a_mark_is_a_run_of_few_sentences_and_not_too_long(query: str, texts: li
     ):
         assert 0 <= start <= end <= len(text) and score is not None
         inside = [one for one in kinds_of_sentences(text) if start <= one.start and one.end <= end]
-        assert len(inside) <= MAX_SENTENCES or inside[-1].kind == "code"
-        assert len(inside) <= 1 or end - start <= min(MAX_MARK_CHARACTERS, MAX_MARK_SHARE * len(text))
+        is_short = end - start <= SHORT_TEXT
+        assert len(inside) <= MAX_SENTENCES or is_short or inside[-1].kind == "code"
+        longest = min(MAX_MARK_CHARACTERS, MAX_MARK_SHARE * len(text))
+        assert len(inside) <= 1 or is_short or end - start <= longest
 
 
 PIECES = [

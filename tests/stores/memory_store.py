@@ -284,7 +284,7 @@ class MemoryStore:
         """These chunks, by id."""
         return {id_: self._entries[id_].chunk for id_ in ids if id_ in self._entries or not may_be_gone}
 
-    def passages(self, path: str) -> list[StoredChunk]:
+    def chunks_of(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in order; none if there is no such document."""
         return [one.chunk for one in self._entries.values() if one.chunk.path == path]
 

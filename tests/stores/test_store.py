@@ -196,7 +196,7 @@ def test_what_is_known_of_a_document_and_its_passages_comes_back(store):
     chunk = replace(a_chunk("kelp"), page=3, anchors=((0, 2, 1), (2, 3, 9)), line=2, end_line=3)
     store.put(document, [chunk, a_chunk("lava")], vectors_of(["kelp", "lava"]))
     assert store.documents()["a.md"] == replace(document, id=1)
-    kelp, lava = store.passages("a.md")
+    kelp, lava = store.chunks_of("a.md")
     assert (kelp.page, kelp.anchors, kelp.line, kelp.end_line) == (3, chunk.anchors, 2, 3)
     assert lava.page is None
 

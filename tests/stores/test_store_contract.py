@@ -118,7 +118,7 @@ def test_removed_documents_are_in_no_result(filled):
     filled.remove([filled.documents()["notes.txt"].id])
     with filled.snapshot() as snapshot:
         assert snapshot.counts() == (2, 5)
-        assert snapshot.passages("notes.txt") == []
+        assert snapshot.chunks_of("notes.txt") == []
         assert len(snapshot.dense(vectors_of(["moth"])[0], 9)) == 5
         assert snapshot.term_counts([Term(("moth",))]) == [0]
     assert "moth" not in texts_of(filled, lexical(filled, "moth kelp", 9).ids)
@@ -134,7 +134,7 @@ def test_vectors_of_known_texts_are_known_also_after_they_left(filled):
 def test_passages_come_in_the_order_of_the_document(filled):
     with filled.snapshot() as snapshot:
         for path, texts in TEXTS.items():
-            assert [one.text for one in snapshot.passages(path)] == texts
+            assert [one.text for one in snapshot.chunks_of(path)] == texts
 
 
 def test_a_sample_of_ids_is_spread_and_always_the_same(filled):

@@ -43,12 +43,12 @@ def everything(store):
     return {
         path: (
             replace(document, id=0),
-            [(replace(c, id=0, document_id=0), of_id[c.id]) for c in store.passages(path)],
+            [(replace(c, id=0, document_id=0), of_id[c.id]) for c in store.chunks_of(path)],
             [note.text for note in store.notes() if note.path == path],
             sorted(
                 word
                 for word in ("kelp", "moth", "co2", "東京")
-                for c in store.passages(path)
+                for c in store.chunks_of(path)
                 if c.id in lexical(store, word, 100).ids
             ),
         )

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from minisearch.cli.terminal import count
 from minisearch.evaluation.benchmark import LATENCY_K
 from minisearch.evaluation.collection import Collection
 from minisearch.evaluation.known_items import Kind, KnownItem, file_type
@@ -25,6 +24,7 @@ from minisearch.evaluation.measures import (
     reciprocal_ranks,
 )
 from minisearch.evaluation.selftest import EngineResult, SelfTest
+from minisearch.text import count
 from minisearch.types import IngestReport
 
 MAIN = "nDCG@10"  # the measure by which settings are compared

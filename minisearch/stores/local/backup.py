@@ -33,7 +33,7 @@ def back_up(connection: Connection, path: Path) -> None:
 def restore(backup: Path, path: Path) -> None:
     """Copy a backup to a path where there is no database.
 
-    The copy is checked first, which takes about 0.1 ms per passage.  The vector index is not in the
+    The copy is checked first, which takes about 0.1 ms per chunk.  The vector index is not in the
     backup: it is built again from the vectors.  Raises IndexCorrupt for a damaged backup or another file,
     InputError if there is an index already.
     """

@@ -97,7 +97,7 @@ class Connection:
         db = self._db
         db.execute("pragma trusted_schema = on")  # the full-text triggers need it
         db.execute("pragma recursive_triggers = on")  # a replaced row is removed from the full text too
-        # Debian's SQLite overwrites all freed pages: 7 s instead of 0.3 to delete 100,000 passages.
+        # Debian's SQLite overwrites all freed pages: 7 s instead of 0.3 to delete 100,000 chunks.
         db.execute("pragma secure_delete = fast")
         if db.execute("pragma journal_mode").fetchone() != ("wal",):
             self._begin_to_write()
@@ -256,7 +256,7 @@ class Connection:
         """Rewrite the file without free space, if that is over half of it or ``is_due``; whether it was done.
 
         It is not done while a reader holds the log, or on a full disk.  It takes some 4 s for each 100,000
-        passages that stay.
+        chunks that stay.
         """
         if not self._has_written:
             return False

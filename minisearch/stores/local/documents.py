@@ -226,7 +226,7 @@ def insert_chunk(connection: Connection, document_id: int, path: bytes, title: s
     """Add a chunk of a document with this path and title, inside a transaction; its id."""
     texts = [title, chunk.heading, chunk.text]
     is_rewritten = not all(map(is_plain, texts))
-    anchors = _places_to_json(chunk)
+    anchors = _anchors_to_json(chunk)
     places = [chunk.line, chunk.end_line, chunk.page]
     crc32 = row_crc32(path, *places, chunk.heading, chunk.text, title, anchors)
     row: list[Any] = [chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, *places, chunk.n_tokens]
@@ -259,7 +259,7 @@ def read_chunks(connection: Connection, ids: Sequence[int]) -> dict[int, StoredC
         if row_crc32(*shown) != crc32:
             raise damaged(connection.path, f"the text of chunk {id_} is not what was stored")
         path, line, end_line, page, heading, text, title, anchors = shown
-        anchors, breaks = _places_from_json(connection, id_, anchors)
+        anchors, breaks = _anchors_from_json(connection, id_, anchors)
         chunks[id_] = StoredChunk(
             id_, document_id, os.fsdecode(path), line, end_line, heading, text, title, anchors, page, breaks
         )
@@ -271,13 +271,13 @@ def text_sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _places_to_json(chunk: Chunk) -> str:
+def _anchors_to_json(chunk: Chunk) -> str:
     """A chunk's anchors and page breaks as JSON; "" for none."""
-    places = (chunk.anchors, chunk.page_breaks)
-    return json.dumps(places, separators=(",", ":")) if any(places) else ""
+    both = (chunk.anchors, chunk.page_breaks)
+    return json.dumps(both, separators=(",", ":")) if any(both) else ""
 
 
-def _places_from_json(
+def _anchors_from_json(
     connection: Connection, chunk_id: int, stored: str
 ) -> tuple[tuple[tuple[int, int, int], ...], tuple[int, ...]]:
     try:

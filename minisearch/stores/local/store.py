@@ -19,7 +19,7 @@ import numpy as np
 from minisearch.errors import IndexNotWritable
 from minisearch.filters import Filter
 from minisearch.manifest import Manifest
-from minisearch.paths import IndexLocation, is_from_memory, may_open, trusted_places
+from minisearch.paths import IndexLocation, is_from_memory, may_open, trusted_paths
 from minisearch.results import FileState
 from minisearch.stores.base import (
     FileStamp,
@@ -136,7 +136,7 @@ class LocalStore:
         """Descriptions of what is wrong with the database; an empty list if nothing is.
 
         The file against its seal, SQLite's own check, references between rows, and every checksum.  ``deep``
-        also compares every SQLite index, and the full text with the passages; a reader does so on a copy in
+        also compares every SQLite index, and the full text with the chunks; a reader does so on a copy in
         the temporary folder, so that a writer can go on.
         """
         return check(self._connection, deep=deep)
@@ -328,7 +328,7 @@ class LocalStore:
             raise damaged(self._connection.path, f"chunk {min(missing)} is of no document")
         return found
 
-    def passages(self, path: str) -> list[StoredChunk]:
+    def chunks_of(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in order; none if there is no such document."""
         rows = self._connection.rows(
             "select c.id from chunks c join documents d on d.id = c.document_id where d.path = ? "
@@ -342,11 +342,11 @@ class LocalStore:
     def file_states(self, document_ids: Collection[int]) -> dict[int, FileState]:
         """Whether the files of these documents are as they were indexed, by id: one ``stat`` for each."""
         location = IndexLocation(self._connection.path.parent)
-        places = trusted_places(Manifest.read(self, location.folder).trusted, location)
+        trusted = trusted_paths(Manifest.read(self, location.folder).trusted, location)
         found: dict[int, FileState] = {}
         for id_, (key, stamp) in read_stamps(self._connection, list(document_ids)).items():
             path = location.absolute(key)
-            if is_from_memory(key) or not may_open(path, places):
+            if is_from_memory(key) or not may_open(path, trusted):
                 continue
             if state := file_state(path, stamp):
                 found[id_] = state
