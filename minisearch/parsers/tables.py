@@ -165,7 +165,10 @@ def header_of(sample: Sequence[Sequence[str]]) -> tuple[int, Sequence[str]]:
     n_filled = [sum(bool(cell.strip()) for cell in row) for row in sample]
     for number, row in enumerate(sample[:-1]):
         below = sorted(filter(None, n_filled[number + 1 :])) or [0]
-        if n_filled[number] and n_filled[number] + (not "".join(row[:1]).strip()) >= below[(len(below) - 1) // 2]:
+        if (
+            n_filled[number]
+            and n_filled[number] + (not "".join(row[:1]).strip()) >= below[(len(below) - 1) // 2]
+        ):
             names = _names(row, sample[number + 1 :])
             return (number, names) if names else (0, [])
     return 0, []
