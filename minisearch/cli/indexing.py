@@ -59,7 +59,7 @@ paths_argument = click.argument("paths", nargs=-1, type=A_FILE)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 backend_option = run_option(
     "--backend",
-    **one_of(BACKENDS, "backend"),
+    **one_of(tuple(BACKENDS), "backend"),
     help="The kind of vector index.  [default: faiss]",
 )
 

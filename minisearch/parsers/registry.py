@@ -37,6 +37,7 @@ from minisearch.parsers.source import (
     Source,
     checked_headings,
     decode,
+    read_text,
     top_title,
 )
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
@@ -44,7 +45,7 @@ from minisearch.text import storable
 from minisearch.types import Document, Heading, Origin, TextFormat
 
 READERS: dict[str, Callable[[Source], Document]] = {
-    "text": lambda source: source.unchanged("text"),
+    "text": read_text,
     "code": read_code,
     "markdown": read_markdown,
     "rst": read_rst,

@@ -4,8 +4,8 @@ The delimiter follows from counts, the header from what its cells look like.  No
 reader: that gives no positions, and its Sniffer takes letters for delimiters.  Rows, cells and quotes are as
 that reader has them wherever the quotes are balanced.
 
-Other formats use the same header rules: `header_of` and `row_text` for rows of plain cells, `labels_by_place`
-for tables in HTML, whose cells may span columns and rows.
+Other formats use the same header rules: `header_of` and `row_text` for rows of plain cells,
+`labels_by_position` for tables in HTML, whose cells may span columns and rows.
 """
 
 from __future__ import annotations
@@ -220,10 +220,10 @@ MAX_REPEATED = 8
 class Cell:
     """A cell: the position of its tag, its words, the columns and rows it spans (0: all of its section).
 
-    `labels_by_place` finds its columns, ``start:end``, and the number of the first row below it.
+    `labels_by_position` finds its columns, ``start:end``, and the number of the first row below it.
     """
 
-    place: int
+    position: int
     words: str
     is_header: bool
     n_columns: int = 1
@@ -241,34 +241,34 @@ class Row:
     cells: list[Cell] = field(default_factory=list)
 
 
-def labels_by_place(rows: Sequence[Row]) -> dict[int, str]:
-    """What to write before the words of each cell, by its place; nothing where there is no header.
+def labels_by_position(rows: Sequence[Row]) -> dict[int, str]:
+    """What to write before the words of each cell, by its position; nothing where there is no header.
 
     A cell that spans columns has the names of all of them, but none where it spans the whole table.  One that
     spans rows is repeated in each, before the row's own cells.
     """
-    placed = list(_placed(rows))
-    n_columns = max((cell.end for cells, _ in placed for cell in cells), default=0)
+    in_columns = list(_in_columns(rows))
+    n_columns = max((cell.end for cells, _ in in_columns for cell in cells), default=0)
     room = MAX_REPEATED * sum(len(cell.words) for row in rows for cell in row.cells)
     labels: dict[int, str] = {}
     names: list[list[str]] = []
     is_named = is_below = False  # whether a row used these names; whether it is below the first row of cells
-    for cells, above in placed:
+    for cells, above in in_columns:
         filled = [cell for cell in cells if cell.words]
         if _is_header(filled, is_first=not is_below):
             names = _named([] if is_named else names, cells, n_columns)
             is_named = False
-            labels |= {cell.place: "" for cell in cells}
+            labels |= {cell.position: "" for cell in cells}
             continue
         is_named = is_below = is_below or len(filled) > 1
-        labels |= {cell.place: _label(names, cell, n_columns) for cell in cells}
+        labels |= {cell.position: _label(names, cell, n_columns) for cell in cells}
         if filled and room > 0 and (repeated := _repeated(names, above, n_columns)):
             room -= len(repeated)
-            labels[filled[0].place] = repeated + labels[filled[0].place]
+            labels[filled[0].position] = repeated + labels[filled[0].position]
     return labels if any(labels.values()) else {}
 
 
-def _placed(rows: Sequence[Row]) -> Iterator[tuple[list[Cell], list[Cell]]]:
+def _in_columns(rows: Sequence[Row]) -> Iterator[tuple[list[Cell], list[Cell]]]:
     """The cells of each row with their columns, and those that continue from above."""
     above: list[Cell] = []
     section = -1

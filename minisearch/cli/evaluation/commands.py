@@ -242,7 +242,7 @@ def _refuse(unused: Mapping[str, object], why: str) -> None:
 @click.option(
     "--backend",
     "backends",
-    **one_of(BACKENDS, "backend"),
+    **one_of(tuple(BACKENDS), "backend"),
     multiple=True,
     help="The kind of vector index; repeatable.  [default: the index's own]",
 )
