@@ -275,9 +275,8 @@ def on_page(passages: Sequence[StoredChunk], path: str, page: int) -> list[Store
     """Those passages of a document that are wholly or partly on a page; InputError if there are none."""
     found = [one for one in passages if (one.page or 0) <= page <= (one.page or 0) + len(one.page_breaks)]
     if not found:
-        raise InputError(
-            f"{path} has nothing on page {page}: its last passage is on page {passages[-1].page}"
-        )
+        last = (passages[-1].page or 0) + len(passages[-1].page_breaks)
+        raise InputError(f"{path} has nothing on page {page}: its last passage is on page {last}")
     return found
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minisearch.cli.options import IndexChoice, json_option, pager_option, with_index
+from minisearch.cli.options import IndexChoice, complete_file, json_option, pager_option, with_index
 from minisearch.cli.page import page_to_open
 from minisearch.cli.query_options import exists
 from minisearch.cli.settings import replace_file
@@ -182,7 +182,7 @@ def _editor() -> list[str]:
 
 
 @click.command()
-@click.argument("place", metavar="PATH[:LINE]|N")
+@click.argument("place", metavar="PATH[:LINE]|N", shell_complete=complete_file)
 @json_option
 @pager_option
 @with_index

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from minisearch.cli.options import (
+    A_MODEL,
     EXIT_NO_RESULTS,
     EXIT_QUERY_ERROR,
     IndexChoice,
-    model_name,
+    complete_file,
     number,
     offline_option,
     one_of,
@@ -69,9 +70,17 @@ query_option, files_option, ranking_option, output_option = map(
 
 @click.command(cls=QueryCommand)
 @click.argument("text", nargs=-1)
-@query_option("--batch", metavar="FILE", help="Search for each line of FILE; - is standard input.")
 @query_option(
-    "--like", metavar="FILE[:LINE]", help="Find more like this file, or the passage at this line or page."
+    "--batch",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="Search for each line of FILE; - is standard input.",
+)
+@query_option(
+    "--like",
+    metavar="FILE[:LINE]",
+    shell_complete=complete_file,
+    help="Find more like this file, or the passage at this line or page.",
 )
 @query_option("--literal", is_flag=True, help="Treat quotes, - and + in the query as plain text.")
 @files_option("--path", "paths", metavar="GLOB", multiple=True, help="Paths like 'guides/**'; repeatable.")
@@ -110,7 +119,7 @@ query_option, files_option, ranking_option, output_option = map(
 )
 @ranking_option("--rerank-budget", metavar="TIME", help="Rerank as many as fit in this time, such as 300ms.")
 @ranking_option("--rerank-depth", **number(), help="Rerank this many.")
-@ranking_option("--rerank-model", type=model_name, metavar="NAME", help="Name or folder of the larger model.")
+@ranking_option("--rerank-model", **A_MODEL, help="Name or folder of the larger model.")
 @ranking_option("--diverse", is_flag=True, help="Prefer results that differ from those above them.")
 @output_option("--full", is_flag=True, help="Print whole passages.")
 @output_option("--why", is_flag=True, help="Show the scores of each search step.")

@@ -17,10 +17,11 @@ import click
 from minisearch.cli.indexing import by_reason, choice_lines, problem_lines
 from minisearch.cli.options import (
     A_FILE,
+    A_MODEL,
     IndexChoice,
+    complete_file,
     index_or_default,
     json_option,
-    model_name,
     offline_option,
     with_index,
     wrong_usage,
@@ -128,9 +129,7 @@ def _coverage_text(found: Coverage, *, is_verbose: bool) -> str:
 @click.command()
 @click.argument("file", type=A_FILE)
 @click.option("--full", is_flag=True, help="Print whole chunks, not only their first words.")
-@click.option(
-    "--model", type=model_name, metavar="NAME", help="Name or folder of a model.  [default: the index's]"
-)
+@click.option("--model", **A_MODEL, help="Name or folder of a model.  [default: the index's]")
 @offline_option
 @json_option
 @with_index
@@ -245,7 +244,7 @@ ONLY_QUERY |= {"offline", "index_folder", "collection", "verbose"}
 @click.command(
     "why-not", cls=QueryCommand, params=[option for option in query.params if option.name not in ONLY_QUERY]
 )
-@click.argument("file", metavar="FILE[:LINE]")
+@click.argument("file", metavar="FILE[:LINE]", shell_complete=complete_file)
 @click.argument("text", nargs=-1, required=True)
 @offline_option
 @json_option
