@@ -58,13 +58,6 @@ class Pattern:
     is_name: bool
     is_folder: bool
 
-    def matches(self, path: str, *, is_folder: bool) -> bool:
-        """Whether the pattern matches this very path; a folder above it is not considered."""
-        if self.is_folder and not is_folder:
-            return False
-        name = path.rpartition("/")[2] if self.is_name else path
-        return self.regex.fullmatch(name) is not None
-
 
 def parse_pattern(line: str) -> Pattern | None:
     """The pattern in one line of an ignore file; None for a comment and for what can match nothing."""

@@ -15,15 +15,23 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
-from minisearch.errors import FingerprintMismatch, IndexCorrupt, IndexNotFound, InputError, short
+from minisearch.errors import (
+    FingerprintMismatch,
+    IndexCorrupt,
+    IndexNotFound,
+    InputError,
+    install_line,
+    short,
+)
 from minisearch.paths import DATABASE, IndexLocation, Trusted, is_below, quoted
 
 if TYPE_CHECKING:
     from minisearch.types import Encoder
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
-BACKENDS = ("faiss", "annoy", "flat")  # of the vector index
-DEFAULT_BACKEND = BACKENDS[0]
+# Of the vector index, each with the command that installs its library.
+BACKENDS = {"faiss": "pip install faiss-cpu", "annoy": install_line("annoy"), "flat": "pip install numpy"}
+DEFAULT_BACKEND = "faiss"
 
 # What the model computes in. Vectors of one model fit together whichever it was.
 Dtype = Literal["auto", "float32", "bfloat16", "int8"]

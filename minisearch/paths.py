@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from minisearch.errors import IndexNotFound, IndexNotWritable, IngestError, InputError, short
+from minisearch.errors import IndexNotFound, IndexNotWritable, IngestError, InputError, ModelError, short
 
 if TYPE_CHECKING:
     from minisearch.types import Note, Skipped
@@ -341,9 +341,9 @@ def check_roots(trusted: Trusted, location: IndexLocation, roots: Sequence[str])
 
 
 def check_model_folder(trusted: Trusted, location: IndexLocation, model: str) -> None:
-    """InputError if the index is not trusted to open the model folder that it names."""
+    """ModelError if the index is not trusted to open the model folder that it names."""
     if not may_open(os.path.expanduser(model), trusted_paths(trusted, location)):  # noqa: PTH111 - as the catalog does
-        raise InputError(
+        raise ModelError(
             f"the index in {location.folder} was made with the model in {model}, which you have not named "
             f"for it here: it may come from another user, or be copied or moved. To open that model, "
             f"name it {_how_often(location)}: minisearch index PATH --model {quoted(model)}{location.option}"

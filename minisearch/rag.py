@@ -93,6 +93,11 @@ class Context(Sequence[Passage]):
     searched: str = ""
 
     def __str__(self) -> str:
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """The text of the prompt."""
         return "\n\n".join(map(str, self.passages))
 
     def __repr__(self) -> str:
@@ -266,6 +271,15 @@ def _shortened(passage: Passage, count_tokens: Callable[[str], int], max_tokens:
     return None
 
 
+def on_page(passages: Sequence[StoredChunk], path: str, page: int) -> list[StoredChunk]:
+    """Those passages of a document that are wholly or partly on a page; InputError if there are none."""
+    found = [one for one in passages if (one.page or 0) <= page <= (one.page or 0) + len(one.page_breaks)]
+    if not found:
+        last = (passages[-1].page or 0) + len(passages[-1].page_breaks)
+        raise InputError(f"{path} has nothing on page {page}: its last passage is on page {last}")
+    return found
+
+
 def section(
     passages: Sequence[StoredChunk], path: str, line: int | None, *, page: int | str | None = None
 ) -> Passage:
@@ -278,10 +292,7 @@ def section(
     """
     at = chunks_at(passages, path, line)
     if line is None and isinstance(page, int):
-        on_page = [one for one in at if (one.page or 0) <= page <= (one.page or 0) + len(one.page_breaks)]
-        if not on_page:
-            raise InputError(f"{path} has nothing on page {page}: its last passage is on page {at[-1].page}")
-        return replace(joined(on_page, path), page=page)
+        return replace(joined(on_page(at, path, page), path), page=page)
     if isinstance(page, str):
         name, page = page, next((one.page for one in at if one.heading.split(" > ")[0] == page), None)
         if page is None:

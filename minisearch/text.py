@@ -281,6 +281,23 @@ def front_matter(text: str) -> re.Match[str] | None:
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
+# The dots between a title and its page number in a table of contents; tried once for each run of them.
+LEADER = re.compile(
+    r"(?<![ \t.…·])[ \t]*(?:(?:\.[ \t]?){5,}|…{2,}|·{5,})[ \t]*(?=(?:\d{1,4}|[ivxlc]{1,6})\b)"
+)
+SHORT_LEADER = " .... "
+
+
+def short_leaders(text: str) -> str:
+    """The text with four dots before the page numbers of a table of contents.
+
+    >>> short_leaders("2.1 Herons . . . . . . . . . . 12")
+    '2.1 Herons .... 12'
+    """
+    has_some = "...." in text or ". . . ." in text or "……" in text or "····" in text
+    return LEADER.sub(SHORT_LEADER, text) if has_some else text
+
+
 def newlines(text: str) -> str:
     r"""The text with every line break written ``\n``; every character keeps its position.
 

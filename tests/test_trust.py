@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from minisearch import MiniSearch
 from minisearch.cli import cli
-from minisearch.errors import IndexCorrupt, InputError, ModelError
+from minisearch.errors import IndexCorrupt, InputError, MinisearchError, ModelError
 from minisearch.manifest import FileChoice
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import IndexLocation
@@ -67,8 +67,8 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def refused(use: Callable[[], object], *names: object) -> None:
-    with pytest.raises(InputError, match="you have not named") as error:
+def refused(use: Callable[[], object], *names: object, kind: type[MinisearchError] = InputError) -> None:
+    with pytest.raises(kind, match="you have not named") as error:
         use()
     for name in names:
         assert str(name) in str(error.value)
@@ -410,7 +410,7 @@ def test_a_copy_opens_no_model_folder_that_only_it_names(project: Project, loade
     (copy.docs / "b.md").write_text("A new one.")
     for ask in asks:
         with MiniSearch(copy.index) as ms:
-            refused(lambda ask=ask, ms=ms: ask(ms), f"--model {model} --index {copy.index}")
+            refused(lambda ask=ask, ms=ms: ask(ms), f"--model {model} --index {copy.index}", kind=ModelError)
     with MiniSearch(copy.index) as ms:
         assert ms.query("bread", mode="lexical") and ms.status().n_documents == 1
     assert loaded == []
@@ -433,7 +433,7 @@ def test_a_model_by_a_relative_path_is_not_opened_where_the_user_happens_to_be(
     monkeypatch.chdir(project.root / "here")
     project.made_of(project.docs)
     encoders = encoders_of(project)
-    refused(lambda: encoders.to_index(model))
+    refused(lambda: encoders.to_index(model), kind=ModelError)
     assert loaded == []
 
 

@@ -21,12 +21,13 @@ import click
 
 from minisearch.cli.options import (
     A_FILE,
+    A_MODEL,
     EXIT_INTERRUPTED,
     MODEL_HELP,
     IndexChoice,
     SectionedCommand,
+    complete_file,
     json_option,
-    model_name,
     offline_option,
     one_of,
     section,
@@ -58,7 +59,7 @@ paths_argument = click.argument("paths", nargs=-1, type=A_FILE)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 backend_option = run_option(
     "--backend",
-    **one_of(BACKENDS, "backend"),
+    **one_of(tuple(BACKENDS), "backend"),
     help="The kind of vector index.  [default: faiss]",
 )
 
@@ -79,7 +80,7 @@ backend_option = run_option(
 @run_option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
 @run_option("--prune", is_flag=True, help="Allow a run to remove more than a fifth of all documents.")
 @backend_option
-@run_option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
+@run_option("--model", **A_MODEL, help=MODEL_HELP)
 @run_option(
     "--dtype",
     **one_of(DTYPES, "dtype"),
@@ -137,7 +138,7 @@ def index(
 
 @click.command()
 @paths_argument
-@click.option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
+@click.option("--model", **A_MODEL, help=MODEL_HELP)
 @offline_option
 @json_option
 @quiet_option
@@ -190,7 +191,7 @@ def rebuild(index: IndexChoice, backend: str | None) -> None:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True)
+@click.argument("paths", nargs=-1, required=True, shell_complete=complete_file)
 @with_index
 def remove(index: IndexChoice, paths: tuple[str, ...]) -> None:
     """Remove files or folders from the index.

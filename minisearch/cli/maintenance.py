@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minisearch import minilm
-from minisearch.cli.options import A_FILE, IndexChoice, json_option, number, offline_option, with_index
+from minisearch.cli.options import (
+    A_FILE,
+    IndexChoice,
+    complete_model,
+    json_option,
+    number,
+    offline_option,
+    with_index,
+)
 from minisearch.cli.terminal import as_json_line, one_line, printable, size
 from minisearch.errors import WeightsNotFound
 from minisearch.minilm.catalog import CATALOG, Checkpoint, find
@@ -168,7 +176,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
 
 
 @models.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_model)
 @json_option
 def show_model(name: str, as_json: bool) -> None:
     """Load a model and show its settings and weights.
@@ -190,7 +198,7 @@ def show_model(name: str, as_json: bool) -> None:
 
 
 @models.command("download")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_model)
 @click.option("--offline", is_flag=True, help="Never open a network connection: only verify.")
 @json_option
 def download_model(name: str, offline: bool, as_json: bool) -> None:

@@ -25,6 +25,8 @@ from minisearch.errors import IndexNotFound, InputError, ModelError
 from minisearch.paths import DATABASE, INDEX_FOLDER, find_index
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from minisearch.engine import MiniSearch
 
 EXIT_NO_RESULTS, EXIT_QUERY_ERROR = 1, 2  # of query, as grep's
@@ -118,7 +120,7 @@ def with_index(command: AnyFunction) -> Callable[..., Any]:
         *("-c", "--collection"),
         metavar="NAME",
         envvar="MINISEARCH_COLLECTION",
-        shell_complete=_collections,
+        shell_complete=complete_collection,
         help="The index of a collection.  [env: MINISEARCH_COLLECTION]",
     )(run)
     return click.option(
@@ -131,7 +133,8 @@ def with_index(command: AnyFunction) -> Callable[..., Any]:
     )(run)
 
 
-def _collections(_ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+def complete_collection(_ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """The names of collections that begin so."""
     with suppress(InputError):  # a completion prints no error
         return [one for one in settings.read().collections if one.startswith(typed)]
     return []
@@ -203,6 +206,26 @@ def model_name(given: str) -> str:
         except ModelError as error:
             raise click.BadParameter(printable(str(error))) from error
     return given
+
+
+def complete_model(_ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """The names of models that begin so, or else a folder."""
+    from click.shell_completion import CompletionItem
+
+    from minisearch.minilm.catalog import CATALOG
+
+    names = [CompletionItem(name) for name in CATALOG if name.startswith(typed)]
+    return names or [CompletionItem(typed, type="dir")]
+
+
+def complete_file(_ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """The completion of a value that begins with the name of a file."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(typed, type="file")]
+
+
+A_MODEL: dict[str, Any] = {"type": model_name, "metavar": "NAME", "shell_complete": complete_model}
 
 
 # --- commands ----------------------------------------------------------------------------------------

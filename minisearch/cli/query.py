@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from minisearch.cli.options import (
+    A_MODEL,
     EXIT_NO_RESULTS,
     EXIT_QUERY_ERROR,
     IndexChoice,
-    model_name,
+    complete_file,
     number,
     offline_option,
     one_of,
@@ -33,6 +34,7 @@ from minisearch.cli.query_options import (
     QueryCommand,
     QueryOptions,
     exists,
+    lines_on,
     read_batch,
     why_nothing,
 )
@@ -46,7 +48,7 @@ from minisearch.errors import (
     ShrinkRefused,
 )
 from minisearch.paths import IndexLocation
-from minisearch.results import BYS, MODES, SearchOptions, SearchResults, path_and_line
+from minisearch.results import BYS, MODES, SearchOptions, SearchResults, place_of
 from minisearch.text import count
 
 if TYPE_CHECKING:
@@ -68,8 +70,18 @@ query_option, files_option, ranking_option, output_option = map(
 
 @click.command(cls=QueryCommand)
 @click.argument("text", nargs=-1)
-@query_option("--batch", metavar="FILE", help="Search for each line of FILE; - is standard input.")
-@query_option("--like", metavar="FILE[:LINE]", help="Find more like this file, or the passage at this line.")
+@query_option(
+    "--batch",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="Search for each line of FILE; - is standard input.",
+)
+@query_option(
+    "--like",
+    metavar="FILE[:LINE]",
+    shell_complete=complete_file,
+    help="Find more like this file, or the passage at this line or page.",
+)
 @query_option("--literal", is_flag=True, help="Treat quotes, - and + in the query as plain text.")
 @files_option("--path", "paths", metavar="GLOB", multiple=True, help="Paths like 'guides/**'; repeatable.")
 @files_option(
@@ -107,7 +119,7 @@ query_option, files_option, ranking_option, output_option = map(
 )
 @ranking_option("--rerank-budget", metavar="TIME", help="Rerank as many as fit in this time, such as 300ms.")
 @ranking_option("--rerank-depth", **number(), help="Rerank this many.")
-@ranking_option("--rerank-model", type=model_name, metavar="NAME", help="Name or folder of the larger model.")
+@ranking_option("--rerank-model", **A_MODEL, help="Name or folder of the larger model.")
 @ranking_option("--diverse", is_flag=True, help="Prefer results that differ from those above them.")
 @output_option("--full", is_flag=True, help="Print whole passages.")
 @output_option("--why", is_flag=True, help="Show the scores of each search step.")
@@ -290,7 +302,9 @@ class Answer:
 def _answers(ms: MiniSearch, options: QueryOptions, search: SearchOptions) -> Iterator[Answer]:
     """The answer to each query, as soon as it is found."""
     if options.like is not None:
-        path, line = path_and_line(options.like, exists)
+        path, line, page = place_of(options.like, exists)
+        if isinstance(page, int):
+            line = lines_on(ms, path, page)[0]
         yield Answer(None, ms.searcher.similar(path, line, search))
     elif options.batch is None:
         yield Answer(None, ms.searcher.query(options.query(options.text), search))

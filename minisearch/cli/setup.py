@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 import click
 
 from minisearch.cli import settings
-from minisearch.cli.options import A_FILE, IndexChoice, index_or_default, json_option, one_of, with_index
+from minisearch.cli.options import (
+    A_FILE,
+    IndexChoice,
+    complete_collection,
+    index_or_default,
+    json_option,
+    one_of,
+    with_index,
+)
 from minisearch.cli.terminal import as_json_line, one_line, printable
 from minisearch.errors import InputError
 from minisearch.paths import DATABASE, quoted
@@ -87,7 +95,7 @@ def list_collections(as_json: bool) -> None:
 
 
 @collection.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_collection)
 def remove(name: str) -> None:
     """Forget a collection.
 
@@ -159,7 +167,9 @@ def _script(shell: str) -> str:
 
     made_by = get_completion_class(shell)
     assert made_by is not None
-    return made_by(click.Command("minisearch"), {}, "minisearch", "_MINISEARCH_COMPLETE").source()
+    script = made_by(click.Command("minisearch"), {}, "minisearch", "_MINISEARCH_COMPLETE").source()
+    # In fish, click cuts a value and its explanation at each comma.
+    return script.replace('string split "," $completion', 'string split --max 1 "," $completion')
 
 
 def _set_line(file: Path, line: str) -> None:

@@ -76,18 +76,13 @@ class Evaluation:
     against_first: Mapping[str, Comparison] | None
 
 
-def evaluate_settings(
-    settings: Sequence[Setting], judgements: Judgements, *, seed: int = 0
-) -> list[Evaluation]:
+def evaluate_settings(settings: Sequence[Setting], judgements: Judgements) -> list[Evaluation]:
     """One evaluation a setting, in the settings' order."""
     evaluations: list[Evaluation] = []
     for setting in settings:
         scores = scores_by_query(setting.rankings, judgements)
         first = evaluations[0].scores if evaluations else {}
-        compared = {
-            name: compare(list(first[name].values()), list(scores[name].values()), seed=seed)
-            for name in first
-        }
+        compared = {name: compare(list(first[name].values()), list(scores[name].values())) for name in first}
         latency_ms = percentiles(setting.latencies_s) if setting.latencies_s else None
         evaluations.append(Evaluation(setting.name, means(scores), scores, latency_ms, compared or None))
     return evaluations

@@ -2,10 +2,12 @@
 
 A document goes in; the same document comes out, with each character of a secret replaced by a block, so that
 all positions stay, and with a note of what was found where.  Which files are secret by their name is also
-decided here; nothing is read or written.  Only what can hardly be
-anything else counts: private keys, tokens with a vendor's prefix, random values of names like ``api_key``,
-and passwords, assigned or in an address.  Documentation is full of ``password: changeme``, which stays, and
-so does any secret that is made of words.  That reduces accidents; it does not make a text fit to publish.
+decided here; nothing is read or written.
+
+Only what can hardly be anything else counts: private keys, tokens with a vendor's prefix, random values of
+names like ``api_key``, and passwords, assigned or in an address.  Documentation is full of
+``password: changeme``, which stays, and so does any secret that is made of words.  That reduces accidents; it
+does not make a text fit to publish.
 """
 
 from __future__ import annotations
@@ -172,12 +174,12 @@ MAKERS = (
     ("SendGrid key", "SG.", rf"SG\.{W}{{22}}\.{W}{{43}}(?!{W})"),
     ("JWT", "eyJ", rf"eyJ{W}{{8,4000}}\.eyJ{W}{{8,8000}}\.{W}{{20,2000}}"),
 )
-# Each mark is searched as plain text, and its pattern is tried only there: no pattern is tried at every
+# Each prefix is searched as plain text, and its pattern is tried only there: no pattern is tried at every
 # character, none looks far, and none begins inside a word that another one has looked through.
 PATTERNS = [
-    (mark, kind, re.compile(rf"(?<!{W})(?P<secret>{pattern})"))
-    for kind, marks, pattern in MAKERS
-    for mark in marks.split()
+    (prefix, kind, re.compile(rf"(?<!{W})(?P<secret>{pattern})"))
+    for kind, prefixes, pattern in MAKERS
+    for prefix in prefixes.split()
 ]
 
 PASSWORDS = (
@@ -261,8 +263,8 @@ def redact(text: str) -> tuple[str, list[Secret]]:
 
 def _secrets(text: str) -> Iterator[Secret]:
     yield from _private_keys(text)
-    for mark, kind, pattern in PATTERNS:
-        for position in _positions(text, mark):
+    for prefix, kind, pattern in PATTERNS:
+        for position in _positions(text, prefix):
             token = pattern.match(text, position)
             if token and not PLACEHOLDER.search(token["secret"]):
                 yield kind, token.start("secret"), token.end("secret")
@@ -274,11 +276,11 @@ def _secrets(text: str) -> Iterator[Secret]:
                 yield kind, value.start("secret"), value.end("secret")
 
 
-def _positions(text: str, mark: str) -> Iterator[int]:
-    position = text.find(mark)
+def _positions(text: str, prefix: str) -> Iterator[int]:
+    position = text.find(prefix)
     while position >= 0:
         yield position
-        position = text.find(mark, position + len(mark))
+        position = text.find(prefix, position + len(prefix))
 
 
 def _private_keys(text: str) -> Iterator[Secret]:

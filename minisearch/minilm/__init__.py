@@ -3,8 +3,8 @@
 >>> from minisearch.minilm import SentenceTransformer  # doctest: +SKIP
 >>> SentenceTransformer.from_pretrained("all-MiniLM-L6-v2").encode(["hello world"])  # doctest: +SKIP
 
-It uses no other room of minisearch.  Names are imported on first use, so that counting tokens does not import
-torch.
+It imports only the modules that all parts of minisearch share.  Names are imported on first use, so that
+counting tokens does not import torch.
 """
 
 from __future__ import annotations

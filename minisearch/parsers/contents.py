@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from minisearch.text import short_leaders
+
 MAX_PROPERTY = 2_000  # characters; a title or a list of keywords is never longer
 
 # One of: {"text", "headings", "line"}, with position, level and title of each heading; {"html"}, for the HTML
@@ -31,7 +33,7 @@ class DamagedPart(ExtractionError):
 
 def text_piece(text: str, headings: Sequence[tuple[int, int, str]] = (), line: int = 0) -> Piece:
     """Text with its headings, and the number of its paragraph or row."""
-    return {"text": text, "headings": headings, "line": line}
+    return {"text": text if headings else short_leaders(text), "headings": headings, "line": line}
 
 
 def heading_piece(title: str) -> Piece:

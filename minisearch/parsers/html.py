@@ -12,7 +12,7 @@ import re
 
 from minisearch.parsers.blocks import Block
 from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, top_title
-from minisearch.parsers.tables import Cell, Row, labels_by_place
+from minisearch.parsers.tables import Cell, Row, labels_by_position
 from minisearch.text import A_LETTER
 from minisearch.types import Document, Heading
 
@@ -188,7 +188,7 @@ class _Page(DocumentBuilder):
         if not self.elements.n_open["table"] and (end is None or end[0][1] == "/"):
             table = _Table(Source.of_text(self.html[start : end.start() if end else len(self.html)]))
             table.read()
-            self.labels = {start + place: label for place, label in table.labels_of_cells().items()}
+            self.labels = {start + position: label for position, label in table.labels_of_cells().items()}
 
     def _open_cell(self, start: int) -> None:
         """A cell of one paragraph shares a line with the cell before it, one of several does not."""
@@ -241,7 +241,7 @@ class _Page(DocumentBuilder):
         self.copy(words, *piece.span())
 
     def _track(self, words: str) -> None:
-        """Keep the words of an open heading and the place of the last line break, before they are added."""
+        """Keep the words of an open heading and the position of the last line break before adding them."""
         if "\n" in words:
             self.last_break = len(self)
         if self.heading_start is not None:
@@ -285,7 +285,7 @@ class _Table(_Page):
         ends = (*(start for _, start in self.cells[1:]), len(text))
         for (cell, start), end in zip(self.cells, ends, strict=False):
             cell.words = " ".join(text[start:end].split())
-        return {} if self.has_headings else labels_by_place(self.rows)
+        return {} if self.has_headings else labels_by_position(self.rows)
 
 
 class _Elements:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import re
+import unicodedata
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +23,7 @@ import pypdfium2.raw as pdfium
 from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
 
 from minisearch.parsers.contents import Contents, ExtractionError, text_piece
-from minisearch.text import EAST_ASIAN, HANGUL
+from minisearch.text import EAST_ASIAN, HANGUL, LEADER, short_leaders
 
 MAX_HEADINGS = 5_000
 DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
@@ -68,6 +71,8 @@ def _extract_pages(document: PdfDocument, contents: Contents) -> None:
         pages.append(page_lines)
         remarks.append(page_remarks)
         n_scanned += is_scanned
+    with_ligatures = _ligatures([line.text for lines in pages for line in lines])
+    pages = [[replace(line, text=with_ligatures(line.text)) for line in lines] for lines in pages]
     # The words with a hyphen inside a line: there the hyphen belongs to the word.
     all_words = HYPHENATED.findall("\n".join(line.text for lines in pages for line in lines))
     hyphenated = frozenset(word.lower() for word in all_words)
@@ -126,16 +131,52 @@ def _placed(text: str, headings: list[tuple[int, str]]) -> list[tuple[int, int, 
     """Headings with their positions in a page's text: the line with their words, else the last position."""
     placed: list[tuple[int, int, str]] = []
     position = 0
+    letters, places = _letters(text) if headings else ("", [])
     for level, title in headings:
-        title = " ".join(title.split())
-        if not title:
-            continue
-        words = r"\s+".join(map(re.escape, title.split()[:30]))
-        found = re.compile(words, re.IGNORECASE).search(text, position)
-        if found:
-            position = text.rfind("\n", 0, found.start()) + 1
-        placed.append((position, level, title))
+        if title := " ".join(title.split()):
+            position = _line_of(title, text, letters, places, position)
+            placed.append((position, level, title))
     return placed
+
+
+MAX_FOUND = 50  # places of a title on its page that are compared
+MAX_NUMBER = 12  # characters before a title on its line, such as "Chapter 3: "
+
+
+def _line_of(title: str, text: str, letters: str, places: list[int], position: int) -> int:
+    """Where the line with a title begins, from a position on; that position if there is none.
+
+    A line of nothing else is better than one that begins with the title, and that than any other.
+    """
+    wanted, _ = _letters(title)
+    best = (3, position)
+    found = bisect_left(places, position) - 1
+    for _ in range(MAX_FOUND * bool(wanted)):
+        found = letters.find(wanted, found + 1)
+        if found < 0 or best[0] == 0:
+            break
+        start, end = places[found], places[found + len(wanted) - 1] + 1
+        line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+        is_last = not any(map(str.isalnum, text[end : line_end if line_end >= 0 else len(text)]))
+        if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()):
+            is_first = start - line_start <= MAX_NUMBER
+            best = min(best, (2 - is_first - (is_first and is_last), line_start))
+    return best[1]
+
+
+def _letters(text: str) -> tuple[str, list[int]]:
+    """The letters and digits of a text, without case, accents and ligatures, and the place of each.
+
+    Bookmarks and pages often differ in all other characters: apostrophes, dashes, white space.
+    """
+    letters: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        known = character if character.isascii() else unicodedata.normalize("NFKD", character)
+        plain = [one for one in known.casefold() if one.isalnum()]
+        letters += plain
+        places += [place] * len(plain)
+    return "".join(letters), places
 
 
 # --- a page ----------------------------------------------------------------------------------------------
@@ -198,6 +239,26 @@ def _baseline(text_page: PdfTextPage, index: int) -> float:
     return y.value if index >= 0 and pdfium.FPDFText_GetCharOrigin(text_page, index, x, y) else 0.0
 
 
+# --- ligatures -------------------------------------------------------------------------------------------
+
+# Fonts of TeX without names for their characters leave the codes of ligatures in the text: those of the
+# encoding OT1, or those of T1. The codes of T1 are letters such as "ø" in OT1.
+LIGATURES = ("ff", "fi", "fl", "ffi", "ffl")
+OT1 = dict(zip("\x0b\x0c\x0d\x0e\x0f", LIGATURES, strict=True))
+T1 = dict(zip("\x1b\x1c\x1d\x1e\x1f", LIGATURES, strict=True))
+A_LATIN = "[A-Za-z\u00c0-\u024f]"
+
+
+def _ligatures(texts: Sequence[str]) -> Callable[[str], str]:
+    """Puts ligatures in place of their codes, in a document that has such a code between letters."""
+    for codes in (OT1, T1):
+        code = f"[{''.join(codes)}]"
+        if any(map(re.compile(f"{A_LATIN}{code}{A_LATIN}").search, texts)):
+            beside = re.compile(f"(?<={A_LATIN}){code}|{code}(?={A_LATIN})")
+            return partial(beside.sub, lambda found: codes[found[0]])  # noqa: B023 - of the same loop
+    return str
+
+
 # --- lines to paragraphs ---------------------------------------------------------------------------------
 
 HYPHEN = "\ufffe"  # PDFium's character for a hyphen at the end of a line, which it joins with the next line
@@ -205,6 +266,8 @@ SOFT_HYPHEN = "\u00ad"
 ITEM = re.compile(r"[•◦▪‣·–*-][ \t]|\(?\w{1,3}[.)][ \t]")
 # Lines of scripts without spaces between words, and of their punctuation, are joined without one.
 IS_WIDE = re.compile(f"(?![{HANGUL}])[{EAST_ASIAN}]")
+MAX_ENTRY = 300  # characters
+ENTRY = re.compile(rf"{LEADER.pattern}\w{{1,6}}$")  # of a table of contents: dots, and a page number
 HYPHENATED = re.compile(r"[^\W\d_]+-[^\W\d_]+")
 BROKEN = re.compile(rf"([^\W\d_]*)(?:{HYPHEN}|{SOFT_HYPHEN}\n?)([^\W\d_]*)")
 
@@ -252,19 +315,19 @@ def _blocks(lines: Sequence[TextLine]) -> Iterator[list[TextLine]]:
 def _joined(block: Sequence[TextLine]) -> str:
     """A block's text, with lines joined that were broken only because the column ended."""
     margin = max(line.right for line in block)
-    parts = [block[0].text.strip()]
+    lines = [block[0].text.strip()]
     for above, below in pairwise(block):
         word = below.text.strip()
         if not word:
             continue
         if abs(above.bottom - below.top) < above.size / 4:
-            parts.append(" ")
-        elif _continues(above, below, margin):
-            parts.append("" if IS_WIDE.match(word[0]) and IS_WIDE.match(parts[-1][-1:] or " ") else " ")
+            lines[-1] += f" {word}"
+        elif _continues(above, below, margin) and not ENTRY.search(lines[-1][-MAX_ENTRY:]):
+            is_wide = IS_WIDE.match(word[0]) and IS_WIDE.match(lines[-1][-1:])
+            lines[-1] += word if is_wide else f" {word}"
         else:
-            parts.append("\n")
-        parts.append(word)
-    return "".join(parts)
+            lines.append(word)
+    return short_leaders("\n".join(lines))
 
 
 def _continues(above: TextLine, below: TextLine, margin: float) -> bool:

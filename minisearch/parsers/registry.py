@@ -37,6 +37,7 @@ from minisearch.parsers.source import (
     Source,
     checked_headings,
     decode,
+    read_text,
     top_title,
 )
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
@@ -44,7 +45,7 @@ from minisearch.text import storable
 from minisearch.types import Document, Heading, Origin, TextFormat
 
 READERS: dict[str, Callable[[Source], Document]] = {
-    "text": lambda source: source.unchanged("text"),
+    "text": read_text,
     "code": read_code,
     "markdown": read_markdown,
     "rst": read_rst,
@@ -254,8 +255,9 @@ def _row_texts(rows: list[list[str]]) -> list[str]:
     A form has no header: its rows begin with "Name:", and read "Name: Ada".
     """
     rows = [[" ".join(cell.split()) for cell in row] for row in rows]
-    labels = labels_of(header_of(rows[:SAMPLE_ROWS]))
-    texts = (row_text(labels if number else [], row) for number, row in enumerate(rows))
+    n_above, header = header_of(rows[:SAMPLE_ROWS])
+    labels = labels_of(header)
+    texts = (row_text(labels if number > n_above else [], row) for number, row in enumerate(rows))
     return [text.replace(":; ", ": ") for text in texts]
 
 

@@ -22,7 +22,7 @@ from datetime import date, datetime, time
 
 from minisearch.errors import IngestError
 from minisearch.parsers.blocks import Block, outermost_first
-from minisearch.text import UNSTORABLE, storable
+from minisearch.text import LEADER, SHORT_LEADER, UNSTORABLE, short_leaders, storable
 from minisearch.types import Anchors, Document, Heading, Origin
 
 SNIFF_BYTES = 8192
@@ -196,6 +196,21 @@ class TextBuilder:
         elif place - self._source_anchors[-1] != position - self._text_anchors[-1]:
             self._text_anchors.append(position)
             self._source_anchors.append(place)
+
+
+def read_text(source: Source) -> Document:
+    """Plain text as it is, but for the dots in a table of contents."""
+    document, text = source.unchanged("text"), source.text
+    if short_leaders(text) == text:
+        return document
+    builder, position = TextBuilder(), 0
+    for leader in LEADER.finditer(text):
+        builder.copy(text[position : leader.start()], position, leader.start())
+        builder.insert(SHORT_LEADER)
+        position = leader.end()
+    builder.copy(text[position:], position, len(text))
+    built = builder.build()
+    return replace(document, text=built.text, origin=replace(source.origin, anchors=built.anchors))
 
 
 # --- metadata ----------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ The delimiter follows from counts, the header from what its cells look like.  No
 reader: that gives no positions, and its Sniffer takes letters for delimiters.  Rows, cells and quotes are as
 that reader has them wherever the quotes are balanced.
 
-Other formats use the same header rules: `header_of` and `row_text` for rows of plain cells, `labels_by_place`
-for tables in HTML, whose cells may span columns and rows.
+Other formats use the same header rules: `header_of` and `row_text` for rows of plain cells,
+`labels_by_position` for tables in HTML, whose cells may span columns and rows.
 """
 
 from __future__ import annotations
@@ -60,10 +60,11 @@ def read_table(source: Source) -> Document:
     start = named.end() if named else 0
     delimiter = named[1] if named else delimiter_of(text, is_tsv=source.path.lower().endswith(".tsv"))
     sample = islice(rows(text, delimiter, start), SAMPLE_ROWS)
-    labels = labels_of(header_of([[cell.value(text) for cell in row] for row in sample]))
+    n_above, header = header_of([[cell.value(text) for cell in row] for row in sample])
+    labels = labels_of(header)
     builder = DocumentBuilder(source, "table")
     for number, row in enumerate(rows(text, delimiter, start)):
-        _add_row(builder, text, row, labels if number else [])
+        _add_row(builder, text, row, labels if number > n_above else [])
     return builder.document()
 
 
@@ -156,17 +157,31 @@ def _evenness(text: str, delimiter: str) -> tuple[float, int]:
 # --- the header ----------------------------------------------------------------------------------------
 
 
-def header_of(sample: Sequence[Sequence[str]]) -> Sequence[str]:
-    """The names of the columns: the first row if it is a header, else nothing.
+def header_of(sample: Sequence[Sequence[str]]) -> tuple[int, Sequence[str]]:
+    """How many rows stand above the header, such as a title, and the names of the columns; (0, []) without.
 
-    Most tables have one, so the first row is a header unless something speaks against it.  A number, a date,
-    an address or a sentence is no name (a year may be one, above figures).  A row with a cell that ends with
-    a colon is no header: the cell names the one beside it.  If no column holds numbers or dates, a name that
+    The header is the first row that is filled as widely as most rows below it; its first cell may be empty.
+    """
+    n_filled = [sum(bool(cell.strip()) for cell in row) for row in sample]
+    for number, row in enumerate(sample[:-1]):
+        below = sorted(filter(None, n_filled[number + 1 :])) or [0]
+        if (
+            n_filled[number]
+            and n_filled[number] + (not "".join(row[:1]).strip()) >= below[(len(below) - 1) // 2]
+        ):
+            names = _names(row, sample[number + 1 :])
+            return (number, names) if names else (0, [])
+    return 0, []
+
+
+def _names(header: Sequence[str], body: Sequence[Sequence[str]]) -> Sequence[str]:
+    """The names of the columns, if a row is a header of the rows below it, else nothing.
+
+    Most tables have one, so the row is a header unless something speaks against it.  A number, a date, an
+    address or a sentence is no name (a year may be one, above figures).  A row with a cell that ends with a
+    colon is no header: the cell names the one beside it.  If no column holds numbers or dates, a name that
     appears again in its column, or twice in the row, means that there is no header.
     """
-    if len(sample) < 2:
-        return []
-    header, *body = sample
     names = [name.strip() for name in header]
     if not any(names) or any(_is_sentence(name) or name.endswith(":") for name in names):
         return []
@@ -220,10 +235,10 @@ MAX_REPEATED = 8
 class Cell:
     """A cell: the position of its tag, its words, the columns and rows it spans (0: all of its section).
 
-    `labels_by_place` finds its columns, ``start:end``, and the number of the first row below it.
+    `labels_by_position` finds its columns, ``start:end``, and the number of the first row below it.
     """
 
-    place: int
+    position: int
     words: str
     is_header: bool
     n_columns: int = 1
@@ -241,34 +256,34 @@ class Row:
     cells: list[Cell] = field(default_factory=list)
 
 
-def labels_by_place(rows: Sequence[Row]) -> dict[int, str]:
-    """What to write before the words of each cell, by its place; nothing where there is no header.
+def labels_by_position(rows: Sequence[Row]) -> dict[int, str]:
+    """What to write before the words of each cell, by its position; nothing where there is no header.
 
     A cell that spans columns has the names of all of them, but none where it spans the whole table.  One that
     spans rows is repeated in each, before the row's own cells.
     """
-    placed = list(_placed(rows))
-    n_columns = max((cell.end for cells, _ in placed for cell in cells), default=0)
+    in_columns = list(_in_columns(rows))
+    n_columns = max((cell.end for cells, _ in in_columns for cell in cells), default=0)
     room = MAX_REPEATED * sum(len(cell.words) for row in rows for cell in row.cells)
     labels: dict[int, str] = {}
     names: list[list[str]] = []
     is_named = is_below = False  # whether a row used these names; whether it is below the first row of cells
-    for cells, above in placed:
+    for cells, above in in_columns:
         filled = [cell for cell in cells if cell.words]
         if _is_header(filled, is_first=not is_below):
             names = _named([] if is_named else names, cells, n_columns)
             is_named = False
-            labels |= {cell.place: "" for cell in cells}
+            labels |= {cell.position: "" for cell in cells}
             continue
         is_named = is_below = is_below or len(filled) > 1
-        labels |= {cell.place: _label(names, cell, n_columns) for cell in cells}
+        labels |= {cell.position: _label(names, cell, n_columns) for cell in cells}
         if filled and room > 0 and (repeated := _repeated(names, above, n_columns)):
             room -= len(repeated)
-            labels[filled[0].place] = repeated + labels[filled[0].place]
+            labels[filled[0].position] = repeated + labels[filled[0].position]
     return labels if any(labels.values()) else {}
 
 
-def _placed(rows: Sequence[Row]) -> Iterator[tuple[list[Cell], list[Cell]]]:
+def _in_columns(rows: Sequence[Row]) -> Iterator[tuple[list[Cell], list[Cell]]]:
     """The cells of each row with their columns, and those that continue from above."""
     above: list[Cell] = []
     section = -1

@@ -102,6 +102,9 @@ def _is_contents(text: str) -> bool:
     """Whether most of the text is entries with the numbers of pages, which ascend or stand after commas."""
     if "...." in text or ". . . ." in text or "……" in text or "···" in text:
         n_entries = len(LED.findall(text))
+        n_lines = sum(LED.search(line) is not None for line in _lines(text))
+        if n_lines and n_lines >= MOST * len(_lines(text)):
+            return True
         n_dots = text.count(".") + text.count("…") + text.count("·")
         if _are_many(n_entries, text) or (n_entries and n_dots > DOTS * (len(text) - text.count(" "))):
             return True

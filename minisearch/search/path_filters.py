@@ -46,7 +46,7 @@ def with_stored_paths(where: filters.Filter, location: IndexLocation, depth: int
 
 def check(where: filters.Filter) -> None:
     """InputError for a filter that the store would refuse."""
-    from minisearch.stores.local import check_filter  # all of the storage
+    from minisearch.stores import check_filter  # all of the storage
 
     check_filter(where)
 

@@ -334,7 +334,7 @@ class Searcher:
 
 
 def check_model(location: IndexLocation, model: str) -> None:
-    """InputError if the index names a model folder that it is not trusted to open."""
+    """ModelError if the index names a model folder that it is not trusted to open."""
     if find(model) is not None or not location.exists():  # a name means the same everywhere
         return
     with open_store(location) as store:

@@ -12,10 +12,13 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from minisearch.server.endpoints import Failure
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 NAME = r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?"
@@ -92,5 +95,7 @@ class Json(JSONResponse):
 
 def failure(code: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """An error with its message, in the form of OpenAI's API."""
+    kind: Literal["invalid_request_error", "server_error"]
     kind = "invalid_request_error" if code < 500 else "server_error"
-    return Json({"error": {"message": message, "type": kind}}, code, headers)
+    found: Failure = {"error": {"message": message, "type": kind}}
+    return Json(found, code, headers)

@@ -11,6 +11,7 @@ import logging
 import os
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -120,6 +121,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def __init__(self, path: str, answer: Callable[[bytes], bytes]) -> None:
         self.answer = answer
         super().__init__(path, _Handler)
+
+    def get_request(self) -> Any:  # noqa: ANN401 - a socket and an address
+        """The next connection; if none can be accepted (no free descriptors), OSError after a while."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(self.timeout)  # the connection still waits, and `handle_request` returns at once
+            raise
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002
         """Whether this user asks."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import Field
+from pydantic import Field, ValidationError
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 import minisearch
@@ -22,7 +22,8 @@ from minisearch.engine import MiniSearch
 from minisearch.errors import MinisearchError
 from minisearch.filters import WHERE_HELP
 from minisearch.rag import Passage
-from minisearch.results import OUTDATED, FileState, SearchResult, SearchResults, cited_place, path_and_line
+from minisearch.results import OUTDATED, FileState, SearchResult, SearchResults, place_of
+from minisearch.server.endpoints import missing, wrong
 
 MAX_QUERY, MAX_RESULTS, MAX_TOKENS = 10_000, 20, 8_000
 MAX_EXCERPT = 700  # characters of a result: five of them are some 900 tokens
@@ -88,7 +89,7 @@ class Status(TypedDict):
 
 def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN401 - those of MCPServer
     """The MCP server of an index; its tools only read."""
-    server = MCPServer(
+    server = _Server(
         "minisearch",
         instructions=INSTRUCTIONS,
         version=minisearch.__version__,
@@ -178,6 +179,25 @@ def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN4
     return server
 
 
+class _Server(MCPServer):
+    """Says in our words what is wrong with a call; the SDK's are those of pydantic, on several lines."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:  # noqa: ANN401
+        """The answer of a tool, or ToolError with the message for the model."""
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            first = error.__cause__.errors()[0]
+            schemas = {tool.name: tool.input_schema for tool in await self.list_tools()}
+            place = str(first["loc"][0])
+            schema = schemas[name]["properties"][place]
+            is_missing = first["type"] == "missing"
+            said = missing(place, schema) if is_missing else wrong(place, arguments[place], schema)
+            raise ToolError(said) from error
+
+
 def _answer(text: str, structured: Any) -> CallToolResult:  # noqa: ANN401 - one of the classes above
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=dict(structured))
 
@@ -192,10 +212,8 @@ def _errors() -> Iterator[None]:
 
 
 def _section(engine: MiniSearch, place: str) -> Passage:
-    if cited := cited_place(place):
-        path, line, page = cited
-        return engine.get(path, line, page=page)
-    return engine.get(*path_and_line(place))
+    path, line, page = place_of(place)
+    return engine.get(path, line, page=page)
 
 
 def _found(hit: SearchResult) -> Found:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from minisearch.paths import IndexLocation
-from minisearch.stores.local import LocalStore
+from minisearch.stores.local import LocalStore, check_filter
 from minisearch.stores.local.files import writer_lock
 from minisearch.vectors import load_backend
+
+__all__ = ["check_backend", "check_filter", "open_store", "open_to_write"]
 
 
 def open_store(location: IndexLocation, *, writable: bool = False) -> LocalStore:

@@ -1,15 +1,16 @@
-"""Vector indexes: one contract, several libraries, one row for each in the table of backends.
+"""Vector indexes: one contract, several libraries.
 
-`backend_names` imports nothing, `load_backend` imports the library.  To add a backend, add a module beside
-these, a row in the table and a name in `manifest.BACKENDS`.
+To add a backend, add a module of its name beside these, with the class ``NameIndex``, and a row in
+`manifest.BACKENDS`.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from minisearch.errors import BackendUnavailable, InputError, install_line
+from minisearch.errors import BackendUnavailable, InputError
+from minisearch.manifest import BACKENDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,44 +18,25 @@ if TYPE_CHECKING:
     from minisearch.types import IntArray
     from minisearch.vectors.base import VectorIndex
 
-__all__ = ["backend_names", "load_backend", "open_base"]
-
-
-class _Backend(NamedTuple):
-    module: str
-    class_name: str
-    install: str
-
-
-_BACKENDS = {
-    "faiss": _Backend("minisearch.vectors.faiss", "FaissIndex", "pip install faiss-cpu"),
-    "annoy": _Backend("minisearch.vectors.annoy", "AnnoyIndex", install_line("annoy")),
-    "flat": _Backend("minisearch.vectors.flat", "FlatIndex", "pip install numpy"),
-}
-
-
-def backend_names() -> tuple[str, ...]:
-    """Every backend by name, installed or not."""
-    return tuple(_BACKENDS)
+__all__ = ["load_backend", "open_base"]
 
 
 def load_backend(name: str) -> type[VectorIndex]:
-    """The index class called ``name``.
+    """The index class of a backend; this imports its library.
 
-    Raises InputError for a name that is not in ``backend_names()``, BackendUnavailable when the
-    library behind it does not import.
+    Raises InputError for a name that is not in `manifest.BACKENDS`, BackendUnavailable when the library
+    cannot be imported.
     """
-    if name not in _BACKENDS:
-        raise InputError(f"there is no vector index called {name!r}; choose from {', '.join(_BACKENDS)}")
-    backend = _BACKENDS[name]
+    if name not in BACKENDS:
+        raise InputError(f"there is no vector index called {name!r}; choose from {', '.join(BACKENDS)}")
     try:
-        module = import_module(backend.module)
+        module = import_module(f"minisearch.vectors.{name}")
     except ImportError as error:
         raise BackendUnavailable(
             f"the {name} index needs a library that cannot be imported ({error}); install it with: "
-            f"{backend.install}"
+            f"{BACKENDS[name]}"
         ) from error
-    index_class: type[VectorIndex] = getattr(module, backend.class_name)
+    index_class: type[VectorIndex] = getattr(module, f"{name.capitalize()}Index")
     return index_class
 
 

@@ -7,10 +7,13 @@ import errno
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -365,6 +368,96 @@ def test_an_unknown_shell_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_commands_options_and_values_are_completed(typed: str, expected: set[str]) -> None:
     run("collection", "add", "notes", "../notes")
     assert completed(typed) == expected
+
+
+PROMPTS = {
+    "bash": (".bashrc", "PS1='REA''DY> '"),
+    "zsh": (".zshrc", "PROMPT='REA''DY> '"),
+    "fish": (".config/fish/config.fish", "function fish_prompt; echo -n 'REA''DY> '; end"),
+}
+# Writes down how it was called; completions are those of the real command.
+COMMAND = """#!/bin/sh
+if [ -z "$_MINISEARCH_COMPLETE" ]; then
+    printf '%s\\n' "$*" >> "$HOME/calls"
+else
+    "{python}" -m minisearch "$@"
+    echo completed >> "$HOME/completions"
+fi
+"""
+
+
+@contextmanager
+def typing_in(shell: str) -> Iterator[Callable[[str, Callable[[str], bool]], None]]:
+    """A shell on a terminal, and a function that types and then waits for what is on the screen."""
+    command = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", shell, "-i"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+
+        def type_and_wait(keys: str, is_there: Callable[[str], bool]) -> None:
+            assert process.stdin and process.stdout
+            process.stdin.write(keys.encode())
+            process.stdin.flush()
+            screen, deadline_s = "", time.monotonic() + 120
+            while not is_there(screen):
+                assert time.monotonic() < deadline_s, screen
+                if select.select([process.stdout], [], [], 0.05)[0]:
+                    screen += os.read(process.stdout.fileno(), 65_536).decode(errors="replace")
+
+        try:
+            yield type_and_wait
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_works_in_the_shell_itself(
+    home: Path, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    name, prompt = PROMPTS[shell]
+    (home / name).parent.mkdir(parents=True, exist_ok=True)
+    (home / name).write_text(f"{prompt}\n")
+    (home / "bin").mkdir()
+    (home / "bin" / "minisearch").write_text(COMMAND.format(python=sys.executable))
+    (home / "bin" / "minisearch").chmod(0o755)
+    (home / "else" / "queries.txt").write_text("oven")
+    monkeypatch.setenv("PATH", f"{home}/bin:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TERM", "xterm")
+    run("completion", shell)
+    cases = {
+        "que": "query",
+        "query --format m": "query --format md",
+        "query --batch qu": "query --batch queries.txt",
+        "models show snowflake-arctic-embed-x": "models show snowflake-arctic-embed-xs",
+    }
+    calls, completions = home / "calls", home / "completions"
+
+    def n_lines(file: Path) -> int:
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+    with typing_in(shell) as type_and_wait:
+        type_and_wait("", lambda screen: "READY> " in screen)
+        for n, typed in enumerate(cases, start=1):
+            type_and_wait(f"minisearch {typed}\t", lambda _, n=n: n_lines(completions) >= n)
+            type_and_wait("\r", lambda screen, n=n: n_lines(calls) >= n and "READY> " in screen)
+    assert [line.strip() for line in calls.read_text().splitlines()] == list(cases.values())
+
+
+def test_an_explanation_with_a_comma_is_whole_in_fish(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not shutil.which("fish"):
+        pytest.skip("fish is not installed")
+    (home / "bin").mkdir()
+    (home / "bin" / "minisearch").write_text(COMMAND.format(python=sys.executable))
+    (home / "bin" / "minisearch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{home}/bin:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    run("completion", "fish")
+    done = subprocess.run(
+        ["fish", "-c", "complete -C 'minisearch collection a'"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "add\tName folders, or files, and their index.\n"
 
 
 def completed(typed: str) -> set[str]:

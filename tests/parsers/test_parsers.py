@@ -12,6 +12,9 @@ from minisearch.errors import IngestError
 from minisearch.formats import FORMATS
 from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.registry import EXTRACTED, READERS
+from minisearch.text import short_leaders
+from minisearch.types import Anchors
+from tests.parsers.anchors import check_anchors
 
 
 @pytest.mark.parametrize(
@@ -156,3 +159,25 @@ def test_a_line_of_five_megabytes_is_no_title_of_five_megabytes():
     }.items():
         (heading,) = parse(path, data).headings
         assert len(heading.title) <= 200
+
+
+def test_the_dots_of_a_table_of_contents_are_shortened_and_positions_lead_back() -> None:
+    source = (
+        "Contents\r\n1 Herons ........................ 3\r\n2 Owls . . . . . . . . . . . xii\r\n"
+        "Wait......\r\ntests/a.py .............. [ 50%]\r\n3 Gulls ······ 20\r\n"
+    )
+    document = parse("a.txt", source.encode())
+    assert document.text == (
+        "Contents\r\n1 Herons .... 3\r\n2 Owls .... xii\r\n"
+        "Wait......\r\ntests/a.py .............. [ 50%]\r\n3 Gulls .... 20\r\n"
+    )
+    for word in ("Contents", "Herons", "3\r", "Owls", "xii", "Wait", "[ 50%]", "Gulls", "20"):
+        place = document.origin.anchors.source_position(document.text.index(word))
+        assert source[place:].startswith(word)
+    check_anchors(document)
+    assert parse("b.txt", b"a ...... b").origin.anchors == Anchors()
+
+
+def test_runs_of_dots_and_spaces_take_linear_time() -> None:
+    for run in (". " * 200_000, "." * 400_000, " " * 400_000, ".... " * 80_000):
+        assert short_leaders(f"....{run}Z") == f"....{run}Z"

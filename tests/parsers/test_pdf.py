@@ -11,7 +11,7 @@ import pytest
 from minisearch.chunking.chunker import chunk
 from minisearch.errors import IngestError
 from minisearch.parsers import parse
-from minisearch.parsers.pdf import TextLine, paragraphs
+from minisearch.parsers.pdf import TextLine, _ligatures, _placed, paragraphs
 from minisearch.parsers.registry import SANDBOX
 from minisearch.types import Document
 from tests.fakes import HashingEncoder
@@ -154,6 +154,62 @@ def test_the_outline_gives_headings_where_its_words_stand():
     found = [document.text[heading.start :].split("\n")[0].lower() for heading in document.headings[:3]]
     assert [words[:11] for words in found] == ["chapter one", "its section", "chapter two"]
     assert document.headings[3].start == document.headings[2].start
+
+
+@pytest.mark.parametrize(
+    ("title", "line"),
+    [
+        ("It won't start", "It won’t start"),
+        ('The "best" one', "2.1 The “best” one"),
+        ("Yes - or no?", "Yes – or no?"),
+        ("Offices and flaws", "Oﬃces and ﬂaws"),
+        ("Caf\u00e9 au lait", "Cafe\u0301 au lait"),
+        ("One\u00a0two\u2003three", "One two three"),
+        ("seeking-assistance", "Seeking assistance"),
+        ("Column", "Chapter 3: Column"),
+    ],
+)
+def test_a_title_is_found_however_the_page_writes_it(title: str, line: str) -> None:
+    text = f"Columns: It won’t starts; see {line} below.\n\n{line}\n\nWords."
+    assert _placed(text, [(1, title)]) == [(text.index(f"\n{line}") + 1, 1, " ".join(title.split()))]
+
+
+# --- characters without names --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("codes", "texts", "read_as"),
+    [
+        (
+            "T1",
+            ["di\x1berent coe\x1ecients", "the \x1crst o\x1b \x1d 3"],
+            ["different coefficients", "the first off \x1d 3"],
+        ),
+        (
+            "OT1",
+            ["di\x0berent coe\x0ecients", "re\rect \x0crst sm\x1crrebr\x1cd"],
+            ["different coefficients", "reflect first sm\x1crrebr\x1cd"],
+        ),
+        ("none", ["x \x1c y", "\x0c"], ["x \x1c y", "\x0c"]),
+        ("Hangul", ["젊\x0e기"], ["젊\x0e기"]),
+    ],
+)
+def test_the_codes_of_ligatures_are_read_where_one_stands_between_letters(
+    codes: str, texts: list[str], read_as: list[str]
+) -> None:
+    assert list(map(_ligatures(texts), texts)) == read_as, codes
+
+
+# --- tables of contents --------------------------------------------------------------------------------
+
+
+def test_entries_of_a_table_of_contents_stay_lines_with_short_leaders() -> None:
+    entries = [("1 Herons", "3"), ("1.1 Where they live", "7"), ("2 Owls", "12")]
+    lines = []
+    for n, (title, number) in enumerate(entries):
+        dots = " ." * (40 - len(title) // 2)
+        lines.append(TextLine(f"{title}{dots} {number}", 0, 100 - 14 * n, 300, 100 - 14 * n, 12))
+    assert paragraphs(lines) == "1 Herons .... 3\n1.1 Where they live .... 7\n2 Owls .... 12"
 
 
 # --- what is refused -----------------------------------------------------------------------------------

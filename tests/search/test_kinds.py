@@ -10,6 +10,7 @@ import pytest
 from minisearch import MiniSearch
 from minisearch.results import Mode, SearchResults
 from minisearch.search.kinds import asked_for, kind_of
+from minisearch.text import short_leaders
 from tests.fakes import HashingEncoder
 
 NUMBERED = """\
@@ -111,12 +112,20 @@ HEADER = """\
 
 OF_A_KIND = {
     "references": [NUMBERED, AUTHOR_YEAR, FULL_NAMES, RST],
-    "contents": [LEADERS, JOINED_LEADERS, PLAIN_CONTENTS, INDEX],
+    "contents": [
+        LEADERS,
+        short_leaders(LEADERS),
+        "A.4 Moving day .... 24",
+        JOINED_LEADERS,
+        PLAIN_CONTENTS,
+        INDEX,
+    ],
     "links": [TREE, REFS, MARKDOWN_LINKS],
     "licence": [MIT, BSD, HEADER],
 }
 
 PROSE = [
+    "Moving day .... 24 people came.\nThey carried the box.\nIt was late.",
     "",
     "7",
     "Tidal mixing was first measured by Lindqvist and Okoro (2009), and Farrugia et al. (2014) give a budget "

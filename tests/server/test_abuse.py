@@ -22,8 +22,9 @@ import pytest
 pytest.importorskip("starlette")
 
 from minisearch import MiniSearch
+from minisearch.server.endpoints import ENDPOINTS
 from minisearch.server.guard import MAX_BODY
-from minisearch.server.http import ENDPOINTS, make_app
+from minisearch.server.http import make_app
 from tests.fakes import HashingEncoder
 from tests.faults.processes import CHECKOUT, environment
 from tests.server.asgi import ask

@@ -27,10 +27,11 @@ from minisearch import MiniSearch
 from minisearch.errors import IndexCorrupt
 from minisearch.minilm import SentenceTransformer
 from minisearch.server import http
+from minisearch.server.endpoints import ENDPOINTS, EVENTS, checked
 from minisearch.server.guard import MAX_BODY
-from minisearch.server.http import ENDPOINTS, checked, make_app, openapi
+from minisearch.server.http import make_app, openapi
 from tests.fakes import HashingEncoder
-from tests.server.asgi import ask
+from tests.server.asgi import Answer, ask
 
 NOTES = {
     "bread.md": "# Sourdough\n\n## Baking\n\nBake the loaf at 240 degrees for forty minutes.\n",
@@ -66,6 +67,27 @@ def engine(notes: Path) -> Any:
 @pytest.fixture(scope="module")
 def app(engine: MiniSearch) -> Any:
     return make_app(engine)
+
+
+DESCRIBED = openapi()
+
+
+def check_described(answer: Answer, path: str, method: str = "POST") -> None:
+    """The JSON of an answer is as the description says, and has no values that it does not name."""
+    jsonschema = pytest.importorskip("jsonschema")
+    paths = DESCRIBED["paths"]
+    responses = paths.get(path, {}).get(method.lower(), paths["/health"]["get"])["responses"]
+    content = responses.get(str(answer.code), responses["default"])["content"]
+    jsonschema.validate(answer.json, closed(content["application/json"]["schema"]))
+
+
+def closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema that allows only the values that it names."""
+    components = {
+        name: {**one, "additionalProperties": False}
+        for name, one in DESCRIBED["components"]["schemas"].items()
+    }
+    return {**schema, "components": {"schemas": components}}
 
 
 # --- answers -----------------------------------------------------------------------------------------------
@@ -196,6 +218,71 @@ def test_the_description_has_every_address(app: Any) -> None:
     assert {(path, *verbs) for path, verbs in described["paths"].items()} == {
         (one.path, one.method.lower()) for one in ENDPOINTS.values()
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/search", {"query": "how long in the ovne", "k": 2}),
+        ("/v1/search", {"query": '"button for" -loaf', "by": "document", "diverse": 0.5}),
+        ("/v1/search", {"query": "oven", "mode": "lexical", "where": "author = ada", "evidence": False}),
+        ("/v1/search", {"query": "oven", "mode": "dense", "by": "chunk"}),
+        ("/v1/search", {"query": "oven", "k": 0}),
+        ("/v1/context", {"query": "reset the router", "max_tokens": 50}),
+        ("/v1/context", {"query": "zebras"}),
+        ("/v1/passage", {"path": "/etc/passwd"}),
+        ("/v1/embeddings", {"input": ["hot oven", "router"]}),
+        ("/v1/embeddings", {"input": "hot oven", "encoding_format": "base64"}),
+        ("/v1/rerank", {"query": "oven", "documents": ["a", "oven"]}),
+        ("/v1/refresh", {"path": "/etc"}),
+        ("/v1/status", None),
+        ("/health", None),
+        ("/openapi.json", None),
+    ],
+)
+def test_every_answer_is_as_the_description_says(
+    notes: Path, app: Any, engine: MiniSearch, monkeypatch: pytest.MonkeyPatch, path: str, body: Any
+) -> None:
+    monkeypatch.setattr(engine, "rerank", lambda query, documents: Swapped().score(query, documents))
+    answer = ask(app, path, body)
+    check_described(answer, path, "GET" if body is None else "POST")
+    refused = ask(make_app(engine, token="sesame"), path, body)
+    if path != "/health":
+        assert refused.code == 401
+        check_described(refused, path, "GET" if body is None else "POST")
+
+
+def test_a_section_the_state_of_the_index_and_a_refresh_are_as_the_description_says(tmp_path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    (tmp_path / "a.md").write_text("The oven is cold.")
+    (tmp_path / "b.md").write_text("")
+    (tmp_path / "c.md").write_text("---\na: b: c\n---\n\nThe front matter is wrong.")
+    with MiniSearch.open(tmp_path, encoder=HashingEncoder()) as ms:
+        ms.index(tmp_path)
+        app = make_app(ms)
+        status = ask(app, "/v1/status")
+        assert status.json["skipped"] and status.json["notes"] and status.json["last_run"], status.json
+        check_described(status, "/v1/status", "GET")
+        check_described(ask(app, "/v1/passage", {"path": f"{tmp_path}/a.md", "line": 1}), "/v1/passage")
+        bodies = [ask(app, "/v1/refresh", {}).body.decode()]
+        for name in "abc":
+            (tmp_path / f"{name}.md").unlink()
+        bodies.append(ask(app, "/v1/refresh", {}).body.decode())
+    (content,) = DESCRIBED["paths"]["/v1/refresh"]["post"]["responses"]["200"]["content"].values()
+    assert content["x-events"].keys() == EVENTS.keys()
+    seen = re.findall(r"event: (\w+)\ndata: (.*)\n\n", "".join(bodies))
+    assert {name for name, _ in seen} == EVENTS.keys()
+    for name, value in seen:
+        jsonschema.validate(json.loads(value), closed(content["x-events"][name]))
+
+
+def test_every_schema_of_the_description_is_one(app: Any) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schemas = ask(app, "/openapi.json").json["components"]["schemas"]
+    assert {"SearchResults", "Context", "Passage", "IndexStatus", "Embeddings", "Failure"} <= schemas.keys()
+    for one in schemas.values():
+        jsonschema.Draft202012Validator.check_schema(one)
+        assert one["description"] and one["required"] == list(one["properties"])
 
 
 # --- wrong requests ----------------------------------------------------------------------------------------
@@ -344,6 +431,8 @@ def test_no_request_makes_the_server_fail(app: Any, path: str, body: Any, method
     answer = ask(app, path, body, method=method)
     assert answer.code in {200, 400, 404, 405, 503}, answer.body
     assert b"Traceback" not in answer.body
+    if answer.headers["content-type"] == "application/json" and method != "HEAD":
+        check_described(answer, path, method)
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=5))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import signal
 import socket
+import socketserver
 import stat
 import subprocess
 import sys
@@ -26,7 +28,7 @@ from minisearch import MiniSearch, filters
 from minisearch.minilm import SentenceTransformer
 from minisearch.paths import IndexLocation
 from minisearch.results import Query, SearchOptions
-from minisearch.server import client
+from minisearch.server import client, listener
 from minisearch.server.client import ask, filter_of, options_of, plain, query_of
 from minisearch.server.listener import listening
 from tests.fakes import HashingEncoder
@@ -378,6 +380,23 @@ def test_a_folder_whose_path_is_too_long_has_no_socket(tmp_path: Path) -> None:
             assert ask(IndexLocation(folder / ".minisearch"), "oven", OPTIONS) is None
             assert len(ms.query("oven")) == 1
     assert not list((folder / ".minisearch").glob("query.sock*"))
+
+
+def test_without_free_descriptors_the_server_waits_before_it_accepts_again(
+    place: IndexLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    waits: list[float] = []
+    with listener._Server(str(place.socket), lambda line: line) as server:
+        monkeypatch.setattr(socketserver.UnixStreamServer, "get_request", full)
+        monkeypatch.setattr(listener.time, "sleep", waits.append)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(place.socket))
+            server.handle_request()
+            server.handle_request()
+    assert waits == [server.timeout] * 2
 
 
 def test_a_wrong_request_does_not_end_the_server(

@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minisearch.errors import BackendUnavailable, IndexNotWritable, InputError
+from minisearch.manifest import BACKENDS
 from minisearch.paths import IndexLocation
 from minisearch.stores.local import LocalStore, vector_index
 from minisearch.stores.local.vector_index import LiveIndex
-from minisearch.vectors import backend_names, load_backend
+from minisearch.vectors import load_backend
 from tests.backends import INSTALLED
 from tests.stores.store_cases import a_chunk, a_document
 from tests.vectors.index_cases import brute_force, index_class, unit_rows
@@ -31,7 +32,7 @@ QUERIES = unit_rows(4, DIMENSION, seed=1)
 N_DOCUMENTS = 60  # of three chunks: enough for a backend to be asked before the rows are scanned
 
 
-@pytest.fixture(scope="module", params=backend_names())
+@pytest.fixture(scope="module", params=BACKENDS)
 def backend(request):
     loaded = index_class(request.param)  # skips where its library is missing
     with pytest.MonkeyPatch.context() as patch:
@@ -330,7 +331,7 @@ def test_a_merge_is_due_past_a_tenth_of_a_large_base(backend, store, folder, mon
 
 
 def test_another_backend_is_due_at_once(backend, store, folder):
-    others = [name for name in backend_names() if name != backend]
+    others = [name for name in BACKENDS if name != backend]
     assert [store.index.is_due(name) for name in (backend, *others)] == [False, True, True]
 
 

@@ -16,10 +16,10 @@ import click
 
 from minisearch.cli.options import (
     A_FILE,
+    A_MODEL,
     MODEL_HELP,
     IndexChoice,
     json_option,
-    model_name,
     number,
     offline_option,
     one_of,
@@ -55,14 +55,12 @@ plot_option = click.option("--plot", metavar="FILE.png", type=A_FILE, help="Draw
     multiple=True,
     help="Measure each mode with this reranker too; repeatable.",
 )
-@click.option(
-    "--rerank-model", type=model_name, metavar="NAME", help="Name or folder of the reranker's model."
-)
+@click.option("--rerank-model", **A_MODEL, help="Name or folder of the reranker's model.")
 @click.option("--rerank-depth", **number(), help="Number of candidates to rerank.")
 @click.option("-k", "k", **number(100), help="Documents to rank for each query; Recall@100 needs 100.")
 @click.option("--split", metavar="NAME", help="The qrels/NAME.tsv to use.  [default: test, or the only one]")
 @click.option("--whole", is_flag=True, help="One vector for each document, as in published figures.")
-@click.option("--model", type=model_name, metavar="NAME", help=MODEL_HELP)
+@click.option("--model", **A_MODEL, help=MODEL_HELP)
 @click.option("--index", "index_folder", metavar="DIR", type=A_FILE, help="Keep the index in this folder.")
 @click.option(
     "--run",
@@ -244,7 +242,7 @@ def _refuse(unused: Mapping[str, object], why: str) -> None:
 @click.option(
     "--backend",
     "backends",
-    **one_of(BACKENDS, "backend"),
+    **one_of(tuple(BACKENDS), "backend"),
     multiple=True,
     help="The kind of vector index; repeatable.  [default: the index's own]",
 )

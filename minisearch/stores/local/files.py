@@ -80,9 +80,9 @@ def descriptor_of(path: Path) -> int:
         return descriptors[key]
 
 
-def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = PRIVATE) -> int:
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
     """A descriptor of a regular file; OSError for a link, a pipe or a device."""
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, PRIVATE)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(f"{path} is not a file")

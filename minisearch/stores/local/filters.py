@@ -21,7 +21,7 @@ from minisearch.globs import glob
 from minisearch.stores.base import TEXT, comparison_key, folded, kind_of, nanoseconds, to_bytes
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.full_text import cjk_phrase
-from minisearch.text import CJK_RUN, normalised_words
+from minisearch.text import CJK_RUN, normalised_words, storable
 from minisearch.types import IntArray
 
 MAX_CONDITIONS = 300  # of at most three parameters each: SQLite binds 999 in the oldest builds still in use
@@ -117,7 +117,7 @@ def _leaf(where: Filter) -> Sql:
                 raise InputError(f"{suffix!r} is no extension of a file name: expected one such as 'md'")
             return _documents("path_ends(?, path)", to_bytes(f".{name}"))
         case filters.Language(name):
-            return _documents("language = ?", _bindable(name.lower()))
+            return _documents("language = ?", storable(name.lower()))
         case filters.Since(moment):
             return _documents("mtime_ns >= ?", nanoseconds(moment))
         case filters.Before(moment):
@@ -177,8 +177,3 @@ def _contains(phrase: str) -> Sql:
     if CJK_RUN.search(phrase):
         return pairs, [cjk_phrase(phrase)]
     return f"({plain} or {pairs})", [f'"{phrase}"'] * 2
-
-
-def _bindable(text: str) -> str:
-    """A text without lone surrogates, which SQLite does not take."""
-    return text.encode("utf-8", "replace").decode()

@@ -1,8 +1,8 @@
 """The vector index of a store: the published base file, brought up to date from the stored vectors.
 
 The vectors in the store are authoritative, and the index is a cache.  A base that is out of date gets a delta
-and tombstones from the store.  A base that is missing, damaged or from another
-index is not opened; until a new one is published, queries compare all stored vectors.
+and tombstones from the store.  A base that is missing, damaged or from another index is not opened; until a
+new one is published, queries compare all stored vectors.
 
 A base of the size and modification time that it was published with is opened without reading it; otherwise
 its SHA-256 is compared first.  `verify` and writers always compare it.  So damage below the file system,
