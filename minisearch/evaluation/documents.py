@@ -1,4 +1,4 @@
-"""Files and folders in; their documents, split as an index would, out.  Nothing is stored, no vector computed."""
+"""Files and folders in; their documents, split as an index would, out; nothing is stored or embedded."""
 
 from __future__ import annotations
 
