@@ -55,6 +55,7 @@ COMMANDS = {
     "serve": "serve",
     "similarity": "status",
     "status": "status",
+    "train": "training.commands",
     "verify": "maintenance",
     "watch": "indexing",
     "why-not": "status",

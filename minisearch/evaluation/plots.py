@@ -1,10 +1,10 @@
-"""Measured settings in, a PNG out; matplotlib is loaded only here, to draw a plot."""
+"""Measured settings or losses in, a PNG out; matplotlib is loaded only here, to draw a plot."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -57,6 +57,27 @@ def plot_selftest(results: Sequence[EngineResult], path: Path, *, title: str) ->
         latency_ms = percentiles(one.latencies_s)["p50"]
         points.append(Point(one.name, latency_ms, mrr.value, mrr.low, mrr.high))
     _plot(points, path, title=title, measure=MRR)
+
+
+def plot_losses(losses: Mapping[str, Sequence[float]], file: IO[bytes], *, title: str) -> None:
+    """Draw each loss against the steps: its values, and their mean over the last twentieth of the run."""
+    figure = load_figure()(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, values) in enumerate(losses.items()):
+        colour, window = COLOURS[i % len(COLOURS)], max(1, len(values) // 20)
+        sums = np.cumsum([0.0, *values])
+        steps = np.arange(1, len(values) + 1)
+        starts = np.maximum(steps - window, 0)
+        axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.5)
+        axes.plot(steps, (sums[steps] - sums[starts]) / (steps - starts), color=colour, label=_literal(name))
+    axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    figure.legend(frameon=False, loc="outside right center")
+    figure.suptitle(_literal(title), fontsize=10)
+    figure.savefig(file, format="png", dpi=150)
 
 
 def _plot(points: Sequence[Point], path: Path, *, title: str, measure: str) -> None:

@@ -37,7 +37,8 @@ class Checkpoint:
     the hash of the file ``weights`` at ``revision``, None if it is not known for certain.  ``former`` is
     the name of the repository before it was renamed.  ``package`` is an installable distribution that
     contains the weights.  ``tokenizer_of`` names the checkpoint whose tokenizer.json this one shares.
-    ``prompts`` are those of the model card; some repositories do not have them in any file.
+    ``prompts`` are those of the model card; some repositories do not have them in any file.  ``license`` is
+    the licence's name on the hub.
     """
 
     repository: str
@@ -51,6 +52,7 @@ class Checkpoint:
     package: str | None = None
     tokenizer_of: str | None = None
     prompts: Mapping[str, str] = field(default_factory=dict)
+    license: str = "apache-2.0"
 
     @property
     def name(self) -> str:
@@ -127,6 +129,7 @@ CATALOG = {
             about="English; search; no prompts",
             sha256="9a1eb90bbac323ea08aa5629b624fe6ae75db121b904799c2266a1e2c2de22d2",
             config=L12,
+            license="mit",
         ),
         Checkpoint(
             "BAAI/bge-small-en-v1.5",
@@ -136,6 +139,7 @@ CATALOG = {
             sha256="3c9f31665447c8911517620762200d2245a2518d6e7208acc78cd9db317e21ad",
             config=L12,
             prompts=QUERY_PROMPT,
+            license="mit",
         ),
         Checkpoint(
             "intfloat/e5-small-v2",
@@ -145,6 +149,7 @@ CATALOG = {
             sha256="45bfa60070649aae2244fbc9d508537779b93b6f353c17b0f95ceccb1c5116c1",
             config=L12,
             prompts={"query": "query: ", "passage": "passage: "},
+            license="mit",
         ),
         Checkpoint(
             "Snowflake/snowflake-arctic-embed-xs",
@@ -185,6 +190,7 @@ CATALOG = {
             about="English; to be trained",
             config=L12,
             weights=PICKLED_WEIGHTS,
+            license="mit",
         ),
         Checkpoint(
             "microsoft/Multilingual-MiniLM-L12-H384",
@@ -194,6 +200,7 @@ CATALOG = {
             config=MULTILINGUAL_L12,
             weights=PICKLED_WEIGHTS,
             tokenizer_of="paraphrase-multilingual-MiniLM-L12-v2",
+            license="mit",
         ),
     ]
 }

@@ -172,7 +172,7 @@ def measure_baseline(snapshot: Snapshot, encoder: Encoder) -> ScoreBaseline | No
     )
     scores = [] if is_small else _own_scores(snapshot, encoder)
     median = generic[0] + OWN_ABOVE_GENERIC * (1 - generic[0])
-    own = _median_and_high(scores) if scores else (median, median + LEAST_OWN_SPREAD)
+    own = _median_and_high(scores) if scores else (median, min(median + LEAST_OWN_SPREAD, 1.0))
     return ScoreBaseline(generic, own, n_documents)
 
 

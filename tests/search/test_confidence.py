@@ -219,6 +219,21 @@ def test_copies_of_documents_do_not_raise_the_baseline(tmp_path: Path, encoder: 
     assert twice.own[0] == pytest.approx(once.own[0], abs=0.1)
 
 
+class NarrowEncoder(HashingEncoder):
+    """Any two texts have a cosine of at least .9, as with some models."""
+
+    def encode(self, texts):
+        vectors = super().encode(texts) + 4 * np.eye(self.dimension, dtype=np.float32)[0]
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_a_small_index_of_a_model_whose_texts_are_all_alike_opens_again(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("The roof leaks.")
+    with MiniSearch.open(tmp_path, encoder=NarrowEncoder()) as ms:
+        ms.index(tmp_path / "a.md")
+        assert ms.query("the roof")
+
+
 def test_the_same_index_gives_the_same_baseline(tmp_path: Path, encoder: HashingEncoder) -> None:
     with index_of(tmp_path, sentences_of_words(150), encoder) as store:
         assert measured(store, encoder) == measured(store, encoder)

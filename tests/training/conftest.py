@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from minisearch.minilm import MiniLMConfig, SentenceTransformer
+from minisearch.minilm.saving import save_pretrained
 from minisearch.minilm.tokenizer import MiniLMTokenizer
 
 SIZES = {"hidden_size": 24, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 48}
@@ -43,3 +45,10 @@ def some_texts(n: int) -> list[str]:
     """Different texts of different lengths."""
     words = ["the", "roof", "leaks", "when", "rain", "falls", "from", "west", "and", "nobody", "mends", "it"]
     return [" ".join([f"note {i}", *words[: 1 + i % len(words)]]) for i in range(n)]
+
+
+@pytest.fixture
+def teacher_folder(teacher: SentenceTransformer, tmp_path: Path) -> Path:
+    """The teacher as a checkpoint."""
+    save_pretrained(teacher, tmp_path / "teacher")
+    return tmp_path / "teacher"

@@ -1,0 +1,203 @@
+"""What a student is worth, beside its teacher: quality on the user's own documents, speed, a model card.
+
+Quality is measured with known-item queries: made from headings, titles and sentences of the corpus, whose
+words are then removed from their document.  The documents are also training texts, without any labels.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from minisearch.evaluation.known_items import (
+    ChunkedDocument,
+    candidates,
+    choose,
+    found_elsewhere,
+    masked,
+    sample,
+)
+from minisearch.evaluation.measures import Estimate, rank_measures
+from minisearch.minilm.catalog import find
+from minisearch.minilm.hub import locate
+from minisearch.minilm.models import SentenceTransformer
+from minisearch.minilm.settings import n_parameters
+
+N_QUERIES = 100
+MIN_QUERIES = 20  # with fewer the intervals are so wide that they say nothing
+DOCUMENTS_A_QUERY = 3
+N_SPEED_TEXTS = 200
+N_ROUNDS = 3
+HOW_MEASURED = (
+    "Recall and MRR are of dense search, with queries made from headings, titles and sentences of the "
+    "corpus, whose words are removed from their document. The model was trained on the same documents, "
+    "without labels."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownItemTest:
+    """Queries, the passages (P) among which they are searched, and the document of each passage and query."""
+
+    queries: tuple[str, ...]
+    answers: tuple[int, ...]
+    passages: tuple[str, ...]
+    documents: np.ndarray  # (P,)
+
+    def measured(self, model: SentenceTransformer) -> dict[str, Estimate]:
+        """Recall at 1, 5 and 10 and MRR@10 of exact dense search, a document by its best passage."""
+        passages = model.encode_document(self.passages)  # (P, D)
+        cosines = model.encode_query(self.queries) @ passages.T  # (Q, P)
+        ids, places = np.unique(self.documents, return_inverse=True)
+        best = np.full((len(self.queries), len(ids)), -np.inf, np.float32)
+        for place, of_passage in zip(places.tolist(), cosines.T, strict=True):
+            np.maximum(best[:, place], of_passage, out=best[:, place])
+        own = best[np.arange(len(best)), np.searchsorted(ids, self.answers)]
+        return rank_measures((1 + (best > own[:, None]).sum(1)).tolist())
+
+
+def known_item_test(documents: Sequence[ChunkedDocument], *, seed: int = 0) -> KnownItemTest | None:
+    """A test on at most 100 queries, each with a document of its own, among three times as many documents.
+
+    None if the documents give too few queries.
+    """
+    by_path = {document.path: document for document in documents}
+    sampled = [by_path[path] for path in sample(list(by_path), DOCUMENTS_A_QUERY * N_QUERIES, seed=seed)]
+    items = [item for document in sampled for item in candidates(document, seed=seed)]
+    ambiguous = found_elsewhere(items, documents)
+    chosen = choose([item for item in items if item not in ambiguous], N_QUERIES, seed=seed)
+    if len(chosen) < MIN_QUERIES:
+        return None
+    item_of = {item.document_id: item for item in chosen}
+    passages, owners = list[str](), list[int]()
+    for document in sampled:
+        title, chunks = document.title, tuple(document.chunks)
+        if document.id in item_of:
+            title, left = masked(document, item_of[document.id])
+            chunks = tuple(chunk for chunk in left if chunk is not None)
+        passages += [f"{title} {chunk.text}".strip() for chunk in chunks]
+        owners += [document.id] * len(chunks)
+    return KnownItemTest(
+        tuple(item.text for item in chosen),
+        tuple(item.document_id for item in chosen),
+        tuple(passages),
+        np.array(owners, np.int64),
+    )
+
+
+def tokens_per_s(models: Sequence[SentenceTransformer], texts: Sequence[str]) -> list[float]:
+    """How many tokens a second each model encodes: the medians of some rounds, in which they take turns."""
+    n_tokens = [sum(map(len, model.tokenizer.ids(list(texts), kind=""))) for model in models]
+    seconds: list[list[float]] = [[] for _ in models]
+    for number in range(1 + N_ROUNDS):
+        for model, of_model in zip(models, seconds, strict=True):
+            started_s = time.perf_counter()
+            model.encode(texts)
+            if number:  # the first round packs the weights
+                of_model.append(time.perf_counter() - started_s)
+    return [n / float(np.median(of_model)) for n, of_model in zip(n_tokens, seconds, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One model of a comparison; ``quality`` is empty if the corpus gives too few queries."""
+
+    name: str
+    n_layers: int
+    width: int
+    n_parameters: int
+    tokens_per_s: float | None
+    quality: Mapping[str, Estimate]
+
+
+def compare(
+    teacher: SentenceTransformer,
+    student: SentenceTransformer,
+    test: KnownItemTest | None,
+    texts: Sequence[str],
+    *,
+    before: Mapping[str, Estimate],
+    on_step: Callable[[str], object] = lambda _: None,
+) -> list[Measured]:
+    """Teacher, student before training with the given quality, and student, in one paired run."""
+    on_step("measuring speed")
+    speeds = tokens_per_s([teacher, student], texts[:N_SPEED_TEXTS])
+    on_step("measuring quality")
+    rows = [
+        ("teacher", teacher, speeds[0], test.measured(teacher) if test else {}),
+        ("student before", student, None, before),
+        ("student", student, speeds[1], test.measured(student) if test else {}),
+    ]
+    return [
+        Measured(
+            name,
+            model.settings.config.num_hidden_layers,
+            model.dimension,
+            n_parameters(model.settings.config),
+            speed,
+            quality,
+        )
+        for name, model, speed, quality in rows
+    ]
+
+
+def table(rows: Sequence[Measured]) -> list[list[str]]:
+    """The comparison as rows of cells, the header first."""
+    measures = list(rows[0].quality)
+    header = ["", "layers", "width", "parameters", "tokens/s", *measures]
+    cells = [header]
+    for row in rows:
+        speed = "" if row.tokens_per_s is None else f"{row.tokens_per_s:,.0f}"
+        quality = [f"{row.quality[name].value:.3f}" for name in measures]
+        size = [str(row.n_layers), str(row.width), f"{row.n_parameters / 1e6:.1f}M"]
+        cells.append([row.name, *size, speed, *quality])
+    return cells
+
+
+# --- the model card -------------------------------------------------------------------------------------
+
+
+def license_of(teacher: str) -> str:
+    """The licence of a checkpoint: of the catalog, else of its own model card, else "unknown"."""
+    if checkpoint := find(teacher):
+        return checkpoint.license
+    card = locate(teacher).folder / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace") if card.exists() else ""
+    found = re.search(r"\A---\n(?:.*\n)*?license:[ \t]*(\S+)", text)
+    return found[1] if found else "unknown"
+
+
+def model_card(
+    name: str, teacher: str, rows: Sequence[Measured], facts: Mapping[str, str], *, has_plot: bool
+) -> str:
+    """README.md of a student: what it was made from, how, and what was measured."""
+    checkpoint, student = find(teacher), rows[-1]
+    of_teacher = checkpoint.repository if checkpoint else Path(teacher).name
+    header, *others = table(rows)
+    lines = [
+        "---",
+        "library_name: sentence-transformers",
+        f"license: {license_of(teacher)}",
+        *([f"base_model: {of_teacher}"] if checkpoint else []),
+        "---",
+        f"# {name}",
+        "",
+        f"A sentence embedder with {student.n_layers} layers of width {student.width}, distilled from "
+        f"{of_teacher} by `minisearch train distill`.",
+        "",
+        f"| {' | '.join(header)} |",
+        f"|{'---|' * len(header)}",
+        *(f"| {' | '.join(cells)} |" for cells in others),
+        "",
+        HOW_MEASURED if rows[0].quality else "The corpus gave too few queries to measure quality.",
+        "",
+        *(f"- {label}: {value}" for label, value in facts.items()),
+        f"- licence of the teacher: {license_of(teacher)}",
+        *(["", "![Losses](loss.png)"] if has_plot else []),
+    ]
+    return "\n".join(lines) + "\n"
