@@ -4,8 +4,8 @@ python scripts/distill.py OUT --corpus DOCS --collection CRANFIELD --sts stsb-en
 
 The student is made as by `minisearch train distill`, from the corpus alone.  Then teacher and student are
 compared: dense nDCG@10 on a collection in BEIR's format, Spearman's correlation on a file of the STS
-benchmark (two sentences and a score in each line), and tokens a second in one paired run.  If OUT is there already, it
-is only measured.
+benchmark (two sentences and a score in each line), and tokens a second in one paired run.  If OUT is there
+already, it is only measured.
 """
 
 from __future__ import annotations

@@ -257,3 +257,12 @@ def test_under_load_every_answer_counts_and_one_that_is_not_200_is_an_error() ->
             assert rate > 0
         server.shutdown()
         thread.join()
+
+
+def test_the_rank_correlation_is_that_of_scipy() -> None:
+    from scipy.stats import spearmanr
+
+    generator = np.random.default_rng(0)
+    for _ in range(5):
+        a, b = generator.integers(0, 6, (2, 40)).tolist()  # with many ties
+        assert import_module("distill").spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)

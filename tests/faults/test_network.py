@@ -31,6 +31,7 @@ COMMANDS = [
         "similarity a b",
     ),
     *("selftest", "rebuild --backend flat", "backup copy.db", "remove docs/d0002.md", "rollback", "models"),
+    "train distill --layers 1 --steps 1 --batch-size 2 --corpus docs --out student",
     *("restore copy.db --index restored", "doctor", "collection list", "--version", "--help"),
 ]
 SOME = ["index docs", "query river"]

@@ -159,7 +159,7 @@ def distill(
     for path, reason in report.skipped:
         click.echo(printable(f"not read   {one_line(path)}: {reason}"), err=True)
     if not report.has_plot:
-        click.echo(f"Note: no plot of the losses: {install_line('train')}", err=True)
+        click.echo(f"Note: no plot of the losses: {install_line('eval')}", err=True)
     cells = table(report.rows)
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
