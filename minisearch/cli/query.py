@@ -37,7 +37,7 @@ from minisearch.cli.query_options import (
     read_batch,
     why_nothing,
 )
-from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable
+from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable, shortened
 from minisearch.errors import (
     IndexBusy,
     IndexNotWritable,
@@ -297,6 +297,11 @@ class Answer:
     reason: str = ""
     remark: str = ""
 
+    @property
+    def label(self) -> str:
+        """The query, as a heading or a message names it."""
+        return shortened(one_line(self.query or ""))
+
 
 def _answers(ms: MiniSearch, options: QueryOptions, search: SearchOptions) -> Iterator[Answer]:
     """The answer to each query, as soon as it is found."""
@@ -329,7 +334,7 @@ def _show(answer: Answer, output: Output, index: IndexChoice, *, is_first: bool 
         remember(str(index.found()), [(hit.path, *hit.at) for hit in answer.found])
     if output.format in {"csv", "files", "md"}:
         said = "" if output.format == "md" else unclear(answer.found)  # Markdown has it in the text
-        _say_first(answer.found.query.text if answer.found.typed else "", said, answer.query)
+        _say_first(answer.found.query.text if answer.found.typed else "", said, answer.label)
     if output.format == "json":
         _print_json(answer, why=output.why)
     elif output.format == "csv":
@@ -341,25 +346,23 @@ def _show(answer: Answer, output: Output, index: IndexChoice, *, is_first: bool 
     if answer.error:
         click.echo(f"Error: {printable(answer.error)}", err=True)
     elif answer.reason:
-        about = "" if answer.query is None else f" for {one_line(answer.query)!r}"
+        about = "" if answer.query is None else f" for {answer.label!r}"
         click.echo(f"No results{about}: {answer.reason}", err=True)
 
 
-def _say_first(searched: str, unclear: str, query: str | None = None) -> None:
+def _say_first(searched: str, unclear: str, label: str = "") -> None:
     """On standard error what a page says above the results: the corrected query, and no clear answer."""
-    about = "" if query is None else f"{one_line(query)!r}: "
-    if searched:
-        corrected = f"Showing results for: {one_line(searched)}; --literal searches for what was typed"
-        click.echo(about + corrected, err=True)
-    if unclear:
-        click.echo(about + unclear, err=True)
+    about = f"{label!r}: " if label else ""
+    corrected = f"Showing results for: {one_line(searched)}; --literal searches for what was typed"
+    for said in [*[corrected] * bool(searched), *[unclear] * bool(unclear)]:
+        click.echo(about + said, err=True)
 
 
 def _print_text(answer: Answer, output: Output) -> None:
     """The page of one query, or the files; in a batch below the query itself."""
     terminal, found, is_batch = output.terminal, answer.found, answer.query is not None
     if is_batch:
-        heading = terminal.styled(f"== {one_line(answer.query or '')}", "1")
+        heading = terminal.styled(f"== {answer.label}", "1")
         click.echo(f"{heading}\n" if found else heading, color=True)
     if found:
         if output.format == "files":
