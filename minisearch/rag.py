@@ -24,7 +24,7 @@ from minisearch.results import (
     listed,
     place_name,
 )
-from minisearch.search.evidence import place
+from minisearch.search.evidence import line_and_column
 from minisearch.search.lines import end_of_fields
 from minisearch.search.pipeline import anchors_of, chunks_at
 from minisearch.search.searcher import Searcher
@@ -248,11 +248,15 @@ def _overlap(above: StoredChunk, below: StoredChunk) -> int:
     """How many characters at the end of one chunk the next one repeats: chunks may overlap."""
     if below.line > above.end_line:
         return 0
-    end = place(anchors_of(above), above.text, len(above.text))
+    end = line_and_column(anchors_of(above), above.text, len(above.text))
     anchors = anchors_of(below)
     lengths = range(min(len(above.text), len(below.text)), 0, -1)
     return next(
-        (n for n in lengths if above.text.endswith(below.text[:n]) and place(anchors, below.text, n) == end),
+        (
+            n
+            for n in lengths
+            if above.text.endswith(below.text[:n]) and line_and_column(anchors, below.text, n) == end
+        ),
         0,
     )
 
@@ -271,6 +275,15 @@ def _shortened(passage: Passage, count_tokens: Callable[[str], int], max_tokens:
     return None
 
 
+def on_page(passages: Sequence[StoredChunk], path: str, page: int) -> list[StoredChunk]:
+    """Those passages of a document that are wholly or partly on a page; InputError if there are none."""
+    found = [one for one in passages if (one.page or 0) <= page <= (one.page or 0) + len(one.page_breaks)]
+    if not found:
+        last = (passages[-1].page or 0) + len(passages[-1].page_breaks)
+        raise InputError(f"{path} has nothing on page {page}: its last passage is on page {last}")
+    return found
+
+
 def section(
     passages: Sequence[StoredChunk], path: str, line: int | None, *, page: int | str | None = None
 ) -> Passage:
@@ -283,10 +296,7 @@ def section(
     """
     at = chunks_at(passages, path, line)
     if line is None and isinstance(page, int):
-        on_page = [one for one in at if (one.page or 0) <= page <= (one.page or 0) + len(one.page_breaks)]
-        if not on_page:
-            raise InputError(f"{path} has nothing on page {page}: its last passage is on page {at[-1].page}")
-        return replace(joined(on_page, path), page=page)
+        return replace(joined(on_page(at, path, page), path), page=page)
     if isinstance(page, str):
         name, page = page, next((one.page for one in at if one.heading.split(" > ")[0] == page), None)
         if page is None:

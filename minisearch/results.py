@@ -258,6 +258,18 @@ def path_and_line(name: str, is_path: Callable[[str], bool] = lambda _: False) -
     return path, int(line)
 
 
+def place_of(
+    name: str, is_path: Callable[[str], bool] = lambda _: False
+) -> tuple[str, int | None, int | str | None]:
+    """Path, line and page of a place, however it is written: the last number after a PDF is a page.
+
+    >>> place_of("a.md:3"), place_of("a.pdf:3"), place_of("a.pdf p. 3"), place_of("a.docx paragraph 3")
+    (('a.md', 3, None), ('a.pdf', None, 3), ('a.pdf', None, 3), ('a.docx', 3, None))
+    """
+    cited = None if is_path(name) else cited_place(name)
+    return cited or (*path_and_line(name, is_path), None)
+
+
 def full_heading(title: str, heading: str) -> str:
     """The headings of a passage, beginning with the title of its document.
 

@@ -36,7 +36,7 @@ from minisearch.cli.terminal import (
 )
 from minisearch.errors import InputError
 from minisearch.formats import format_of
-from minisearch.results import cited_place, path_and_line
+from minisearch.results import place_of
 from minisearch.text import count
 
 if TYPE_CHECKING:
@@ -198,8 +198,7 @@ def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
       minisearch get docs/tasks.md:40
       minisearch get 2
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    page: int | str | None
-    path, line, page = cited_place(place) or (*path_and_line(place, exists), None)
+    path, line, page = place_of(place, exists)
     if place.isascii() and place.isdigit() and not exists(place):
         result = remembered(int(place))
         is_path = PurePath(result.path).is_absolute()

@@ -34,6 +34,7 @@ from minisearch.cli.query_options import (
     QueryCommand,
     QueryOptions,
     exists,
+    lines_on,
     read_batch,
     why_nothing,
 )
@@ -47,7 +48,7 @@ from minisearch.errors import (
     ShrinkRefused,
 )
 from minisearch.paths import IndexLocation
-from minisearch.results import BYS, MODES, SearchOptions, SearchResults, path_and_line
+from minisearch.results import BYS, MODES, SearchOptions, SearchResults, place_of
 from minisearch.text import count
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ query_option, files_option, ranking_option, output_option = map(
     "--like",
     metavar="FILE[:LINE]",
     shell_complete=complete_file,
-    help="Find more like this file, or the passage at this line.",
+    help="Find more like this file, or the passage at this line or page.",
 )
 @query_option("--literal", is_flag=True, help="Treat quotes, - and + in the query as plain text.")
 @files_option("--path", "paths", metavar="GLOB", multiple=True, help="Paths like 'guides/**'; repeatable.")
@@ -306,7 +307,9 @@ class Answer:
 def _answers(ms: MiniSearch, options: QueryOptions, search: SearchOptions) -> Iterator[Answer]:
     """The answer to each query, as soon as it is found."""
     if options.like is not None:
-        path, line = path_and_line(options.like, exists)
+        path, line, page = place_of(options.like, exists)
+        if isinstance(page, int):
+            line = lines_on(ms, path, page)[0]
         yield Answer(None, ms.searcher.similar(path, line, search))
     elif options.batch is None:
         yield Answer(None, ms.searcher.query(options.query(options.text), search))

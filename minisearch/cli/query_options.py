@@ -224,6 +224,13 @@ def _unknown_languages(ms: MiniSearch, options: QueryOptions) -> Iterator[str]:
 # --- files and lines ---------------------------------------------------------------------------------
 
 
+def lines_on(ms: MiniSearch, path: str, page: int) -> list[int]:
+    """The first line of each passage on a page of a document; InputError if there are none."""
+    from minisearch.rag import on_page
+
+    return [one.line for one in on_page(ms.searcher.chunks_of(path)[1], path, page)]
+
+
 def exists(name: str) -> bool:
     """Whether there is a file or folder of this name."""
     try:

@@ -5,8 +5,11 @@ Nothing is written: one call of `MiniSearch` goes out, and what it found is prin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +28,7 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.query import K, query
-from minisearch.cli.query_options import QueryCommand, QueryOptions, exists
+from minisearch.cli.query_options import QueryCommand, QueryOptions, exists, lines_on
 from minisearch.cli.terminal import (
     Terminal,
     as_json_line,
@@ -36,7 +39,7 @@ from minisearch.cli.terminal import (
 )
 from minisearch.errors import InputError
 from minisearch.formats import format_of
-from minisearch.results import path_and_line
+from minisearch.results import place_name, place_of
 from minisearch.text import count
 
 if TYPE_CHECKING:
@@ -239,8 +242,8 @@ ONLY_QUERY |= {"files", "format_", "max_tokens", "no_pager"}
 ONLY_QUERY |= {"offline", "index_folder", "collection", "verbose"}
 
 
-@click.command(
-    "why-not", cls=QueryCommand, params=[option for option in query.params if option.name not in ONLY_QUERY]
+@click.command(  # with options of its own, because each has the variable of its command
+    "why-not", cls=QueryCommand, params=[copy(one) for one in query.params if one.name not in ONLY_QUERY]
 )
 @click.argument("file", metavar="FILE[:LINE]", shell_complete=complete_file)
 @click.argument("text", nargs=-1, required=True)
@@ -250,9 +253,9 @@ ONLY_QUERY |= {"offline", "index_folder", "collection", "verbose"}
 def why_not(index: IndexChoice, file: str, text: tuple[str, ...], as_json: bool, **given: Any) -> None:  # noqa: ANN401
     """Explain why a file was not found.
 
-    The query is TEXT; with a LINE, the passage at that line is meant. The file may not be indexed, not match
-    a filter, or rank below the results that are shown, by meaning, by words or by both. The options are those
-    of query.
+    The query is TEXT; with a LINE, the passage at that line is meant. In a PDF and in slides it is a page, as
+    for get. The file may not be indexed, not match a filter, or rank below the results that are shown, by
+    meaning, by words or by both. The options are those of query.
 
     \b
       minisearch why-not docs/tasks.md "how do I retry a failed task" -k 5
@@ -265,13 +268,18 @@ def why_not(index: IndexChoice, file: str, text: tuple[str, ...], as_json: bool,
     if not options.text.strip():
         raise InputError("the query is empty: say what you are looking for")
     with index.open(rerank_model=options.rerank_model) as ms:
-        path, line = path_and_line(file, exists)
-        found = ms.searcher.why_not(path, line, options.query(options.text), search)
-    click.echo(as_json_line(found) if as_json else _why_not_text(found, line))
+        path, line, page = place_of(file, exists)
+        explain = partial(ms.searcher.why_not, path, query=options.query(options.text), options=search)
+        found = explain(line=line)
+        if isinstance(page, int) and found.verdict != "not indexed":
+            on_page = (explain(line=one) for one in lines_on(ms, path, page))
+            found = min(on_page, key=lambda one: one.passage.rank if one.passage else math.inf)
+    click.echo(as_json_line(found) if as_json else _why_not_text(found, line, page))
 
 
-def _why_not_text(found: WhyNot, line: int | None) -> str:
-    place = found.path if line is None else f"{found.path}:{line}"
+def _why_not_text(found: WhyNot, line: int | None, page: int | str | None) -> str:
+    number = page if isinstance(page, int) else None
+    place = found.path if line is None and number is None else place_name(found.path, line or 1, number)
     lines = [one_line(f"{place}: {found.verdict}: {found.reason}")]
     if found.verdict != "found":
         rows = {"last result": found.last, "best passage": found.passage}

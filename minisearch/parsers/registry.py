@@ -255,8 +255,9 @@ def _row_texts(rows: list[list[str]]) -> list[str]:
     A form has no header: its rows begin with "Name:", and read "Name: Ada".
     """
     rows = [[" ".join(cell.split()) for cell in row] for row in rows]
-    labels = labels_of(header_of(rows[:SAMPLE_ROWS]))
-    texts = (row_text(labels if number else [], row) for number, row in enumerate(rows))
+    n_above, header = header_of(rows[:SAMPLE_ROWS])
+    labels = labels_of(header)
+    texts = (row_text(labels if number > n_above else [], row) for number, row in enumerate(rows))
     return [text.replace(":; ", ": ") for text in texts]
 
 

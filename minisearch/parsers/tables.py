@@ -60,10 +60,11 @@ def read_table(source: Source) -> Document:
     start = named.end() if named else 0
     delimiter = named[1] if named else delimiter_of(text, is_tsv=source.path.lower().endswith(".tsv"))
     sample = islice(rows(text, delimiter, start), SAMPLE_ROWS)
-    labels = labels_of(header_of([[cell.value(text) for cell in row] for row in sample]))
+    n_above, header = header_of([[cell.value(text) for cell in row] for row in sample])
+    labels = labels_of(header)
     builder = DocumentBuilder(source, "table")
     for number, row in enumerate(rows(text, delimiter, start)):
-        _add_row(builder, text, row, labels if number else [])
+        _add_row(builder, text, row, labels if number > n_above else [])
     return builder.document()
 
 
@@ -156,17 +157,31 @@ def _evenness(text: str, delimiter: str) -> tuple[float, int]:
 # --- the header ----------------------------------------------------------------------------------------
 
 
-def header_of(sample: Sequence[Sequence[str]]) -> Sequence[str]:
-    """The names of the columns: the first row if it is a header, else nothing.
+def header_of(sample: Sequence[Sequence[str]]) -> tuple[int, Sequence[str]]:
+    """How many rows stand above the header, such as a title, and the names of the columns; (0, []) without.
 
-    Most tables have one, so the first row is a header unless something speaks against it.  A number, a date,
-    an address or a sentence is no name (a year may be one, above figures).  A row with a cell that ends with
-    a colon is no header: the cell names the one beside it.  If no column holds numbers or dates, a name that
+    The header is the first row that is filled as widely as most rows below it; its first cell may be empty.
+    """
+    n_filled = [sum(bool(cell.strip()) for cell in row) for row in sample]
+    for number, row in enumerate(sample[:-1]):
+        below = sorted(filter(None, n_filled[number + 1 :])) or [0]
+        if (
+            n_filled[number]
+            and n_filled[number] + (not "".join(row[:1]).strip()) >= below[(len(below) - 1) // 2]
+        ):
+            names = _names(row, sample[number + 1 :])
+            return (number, names) if names else (0, [])
+    return 0, []
+
+
+def _names(header: Sequence[str], body: Sequence[Sequence[str]]) -> Sequence[str]:
+    """The names of the columns, if a row is a header of the rows below it, else nothing.
+
+    Most tables have one, so the row is a header unless something speaks against it.  A number, a date, an
+    address or a sentence is no name (a year may be one, above figures).  A row with a cell that ends with a
+    colon is no header: the cell names the one beside it.  If no column holds numbers or dates, a name that
     appears again in its column, or twice in the row, means that there is no header.
     """
-    if len(sample) < 2:
-        return []
-    header, *body = sample
     names = [name.strip() for name in header]
     if not any(names) or any(_is_sentence(name) or name.endswith(":") for name in names):
         return []

@@ -22,7 +22,7 @@ from minisearch.engine import MiniSearch
 from minisearch.errors import MinisearchError
 from minisearch.filters import WHERE_HELP
 from minisearch.rag import Passage
-from minisearch.results import OUTDATED, FileState, SearchResult, SearchResults, cited_place, path_and_line
+from minisearch.results import OUTDATED, FileState, SearchResult, SearchResults, place_of
 from minisearch.server.endpoints import missing, wrong
 
 MAX_QUERY, MAX_RESULTS, MAX_TOKENS = 10_000, 20, 8_000
@@ -212,10 +212,8 @@ def _errors() -> Iterator[None]:
 
 
 def _section(engine: MiniSearch, place: str) -> Passage:
-    if cited := cited_place(place):
-        path, line, page = cited
-        return engine.get(path, line, page=page)
-    return engine.get(*path_and_line(place))
+    path, line, page = place_of(place)
+    return engine.get(path, line, page=page)
 
 
 def _found(hit: SearchResult) -> Found:

@@ -17,6 +17,7 @@ from minisearch.errors import InputError
 from minisearch.types import FloatArray, IndexProgress
 from tests.cli.usage import usage_error
 from tests.fakes import HashingEncoder
+from tests.parsers.made_files import pdf
 
 
 @pytest.fixture
@@ -266,6 +267,22 @@ def test_why_not_says_why(folder: Path) -> None:
     found = json.loads(run("why-not", "docs/bread.md", "failed task", "-k", "1", "--json").stdout)
     assert (found["verdict"], found["n_ranked"]) == ("outranked", 3)
     assert found["passage"]["trace"]["dense_rank"] == found["passage"]["rank"]
+
+
+def test_a_number_after_a_pdf_is_a_page_in_every_command(folder: Path) -> None:
+    pages = ["Herons nest early.\n\nThey fish.", "Owls hunt at night.", "Gulls follow ships."]
+    (folder / "docs/birds.pdf").write_bytes(pdf(*pages))
+    run("index", "docs")
+    for place in ("docs/birds.pdf:2", "docs/birds.pdf p. 2"):
+        assert "Owls" in run("get", place).stdout
+        assert run("why-not", place, "owls at night").stdout == "docs/birds.pdf p. 2: found: it is result 1\n"
+        assert "Owls" not in run("query", "--like", place, "--full").stdout
+    error = "docs/birds.pdf has nothing on page 9: its last passage is on page 3"
+    nine = "docs/birds.pdf:9"
+    assert error in run("get", nine, code=1).stderr
+    assert error in run("why-not", nine, "owls", code=1).stderr
+    assert error in run("query", "--like", nine, code=2).stderr
+    assert "not indexed" in run("why-not", "docs/none.pdf:2", "owls").stdout
 
 
 def test_what_makes_no_sense_is_answered_with_the_usage(folder: Path) -> None:

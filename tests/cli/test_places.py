@@ -169,7 +169,7 @@ def test_get_prints_the_section_around_a_line(folder: Path) -> None:
     (folder / "long.md").write_text(long)
     run("index", "long.md")
     printed = run("get", "long.md:7").stdout
-    assert printed == "Part 0 > Part 1 — long.md:5-7\n" + "\n".join(long.splitlines()[4:7]) + "\n"
+    assert printed == "Part 1 — long.md:5-7\n" + "\n".join(long.splitlines()[4:7]) + "\n"
     assert run("get", "long.md:7:3").stdout == printed
     found = json.loads(run("get", "long.md:7", "--json").stdout)
     assert (found["path"], found["line"], found["end_line"]) == ("long.md", 5, 7)

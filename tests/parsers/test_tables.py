@@ -104,11 +104,24 @@ def test_a_tab_is_the_delimiter_of_tsv_and_sep_names_it():
     ("2024-01-02,open\n2024-01-03,closed", False), ("only,one", False),
 ])  # fmt: skip
 def test_the_first_row_is_a_header_unless_it_speaks_against_it(text, has_header):
-    assert bool(header_of(values(text, ","))) is has_header
+    assert bool(header_of(values(text, ","))[1]) is has_header
 
 
 def test_a_table_without_header_keeps_its_rows_as_they_are():
     assert paragraphs("Ada,36\nAlan,41\n") == ["Ada; 36", "Alan; 41"]
+    assert paragraphs("People,\nAda,36\nAlan,41\n") == ["People", "Ada; 36", "Alan; 41"]
+
+
+@pytest.mark.parametrize(
+    "above", ["Prices,,\n", "Prices 2026\n\nValid from March,,\n,,\n", "Author,Ada,\nDate,2026,\n"]
+)
+def test_titles_and_empty_rows_may_stand_above_the_header(above):
+    table_rows = "Article,Unit,Price\nHive,piece,148\nWax,kg,24.5\nSmoker,,31\n"
+    expected = ["Article; Unit; Price", "Article: Hive; Unit: piece; Price: 148"]
+    expected += ["Article: Wax; Unit: kg; Price: 24.5", "Article: Smoker; Price: 31"]
+    found = [one for one in paragraphs(above + table_rows) if one]
+    assert found[-4:] == expected
+    assert not any("Prices: " in one or "Author: " in one for one in found)
 
 
 # --- against the standard library, and in the large ------------------------------------------------

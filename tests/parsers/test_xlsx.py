@@ -15,7 +15,7 @@ from openpyxl.comments import Comment
 
 from minisearch.parsers import parse
 from minisearch.parsers.office import format_number, number_format
-from tests.parsers.made_files import OFFICE, RELATIONSHIPS, zipped
+from tests.parsers.made_files import OFFICE, RELATIONSHIPS, xlsx, zipped
 from tests.parsers.test_office import entries_of, reason
 
 
@@ -254,3 +254,13 @@ def test_a_cell_without_a_place_takes_the_next_column():
     start, end = sheet.index("<sheetData>") + 11, sheet.index("</sheetData>")
     document = parse("a.xlsx", zipped(entries | {name: f"{sheet[:start]}{rows}{sheet[end:]}".encode()}))
     assert document.text.split("\n\n")[1:] == ["Name; City; Cups", "Name: Ann; Cups: 3", "Name: Bo; Cups: 4"]
+
+
+def test_a_title_above_the_header_is_a_text_of_its_own():
+    rows = [["Prices 2026"], [], ["Article", "Unit", "Price"], ["Hive", "piece", 148], ["Wax", "kg", 24.5]]
+    assert parse("a.xlsx", xlsx({"Sheet": rows})).text.split("\n\n")[1:] == [
+        "Prices 2026",
+        "Article; Unit; Price",
+        "Article: Hive; Unit: piece; Price: 148",
+        "Article: Wax; Unit: kg; Price: 24.5",
+    ]
