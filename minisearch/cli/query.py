@@ -29,12 +29,14 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.query_options import (
+    FORMATS,
     RERANKERS,
     UNFINISHED,
     QueryCommand,
     QueryOptions,
     exists,
     lines_on,
+    output_format,
     read_batch,
     why_nothing,
 )
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
     from minisearch.server.client import Answer as Served
     from minisearch.types import RunOutcome
 
-FORMATS = ("text", "jsonl", "json", "csv", "md", "files", "context")  # json is jsonl
 MAX_TOKENS = 2_000  # as in rag.py, which needs NumPy and is not imported for --help
 K, K_ON_SCREEN, K_FOR_CONTEXT = 10, 5, 20
 LINES = (4, 3, 2)  # of each passage: as many as let the page fit on the screen
@@ -180,7 +181,7 @@ def query(
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     with wrong_usage():
         options = QueryOptions(text=" ".join(text), within=index.within, **given)
-        form = _format(options, as_json, files, format_, max_tokens)
+        form = output_format(options, as_json, files, format_, max_tokens)
         terminal = Terminal.of_stdout()
         default_k = _default_k(form, terminal, options)
         search = options.search_options(default_k)
@@ -221,21 +222,6 @@ class Output:
     why: bool = False
     uses_pager: bool = True
     is_k_given: bool = False
-
-
-def _format(
-    options: QueryOptions, as_json: bool, files: bool, given: str | None, max_tokens: int | None
-) -> str:
-    """The format that the options ask for; InputError if they do not agree."""
-    asked = {*["json"] * as_json, *["files"] * files, *([given.replace("jsonl", "json")] if given else [])}
-    if len(asked) > 1:
-        raise InputError(f"{' and '.join(sorted(asked))} are different formats: ask for one of them")
-    form = asked.pop() if asked else FORMATS[0]
-    if form == "context" and not options.text:
-        raise InputError("--format context needs a TEXT: it does not go with --batch and --like")
-    if max_tokens is not None and form != "context":
-        raise InputError("--max-tokens is the size of a context: it needs --format context")
-    return form
 
 
 def _default_k(form: str, terminal: Terminal, options: QueryOptions) -> int:
