@@ -9,6 +9,7 @@
     │       └── TookTooLong      its parser exceeded the time limit
     ├── ModelError               weights or tokenizer missing, damaged or of another kind
     │   └── WeightsNotFound      no weights found; the message lists the places searched
+    ├── TrainingError            a training run that cannot go on
     ├── StoreError               an index that cannot be used
     │   ├── IndexNotFound        there is no index here
     │   ├── IndexCorrupt         the file is damaged
@@ -52,6 +53,10 @@ class ModelError(MinisearchError):
 
 class WeightsNotFound(ModelError):
     """No weights in any of the places that were searched."""
+
+
+class TrainingError(MinisearchError):
+    """A training run that cannot go on: its loss is not a number, or its checkpoint cannot be written."""
 
 
 class StoreError(MinisearchError):

@@ -42,8 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rag": WORDS | {"search", "stores"},
     "engine": BELOW | VERBS | {"rag"},
     "evaluation": BELOW | VERBS | {"engine"},
+    "training": WORDS | {"minilm", "evaluation"},
     # Of the skills only names to list, such as those of checkpoints.
-    "cli": WORDS | VERBS | {"engine", "rag", "files", "minilm", "server"},
+    "cli": WORDS | VERBS | {"engine", "rag", "files", "minilm", "server", "training"},
     "server": WORDS | {"engine", "rag", "__version__"},
     "integrations": WORDS | {"engine"},
     "__main__": {"cli"},
@@ -117,7 +118,7 @@ def test_the_table_names_every_room() -> None:
 
 
 # Guards against growth; a larger number needs a reason in the message of the commit that raises it.
-MAX_TOP_LEVEL = 27
+MAX_TOP_LEVEL = 28
 MAX_MODULES = {"parsers": 30}  # one module a format
 MAX_MODULES_ELSEWHERE = 14
 MAX_LINES = 450

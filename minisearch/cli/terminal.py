@@ -35,6 +35,7 @@ PAGE_LINK = "file://{host}{path}#page={page}"  # RFC 8118; where nothing knows i
 # How a stretch of a passage is shown: the evidence bold, a word of the query underlined, or both.
 PLAIN, EVIDENCE, WORD, EVIDENCE_WORD = " eWB"
 STYLES = {EVIDENCE: "1", WORD: "4", EVIDENCE_WORD: "1;4"}
+LONGEST_GIVEN = 200  # characters
 CYAN, MAGENTA, FAINT = "36", "35", "2"  # readable on dark and on light
 
 
@@ -56,6 +57,11 @@ def one_line(text: str) -> str:
     a\nb.md
     """
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that was given, for a heading or a message."""
+    return text if len(text) <= LONGEST_GIVEN else text[:LONGEST_GIVEN] + "…"
 
 
 def _is_safe(char: str) -> bool:

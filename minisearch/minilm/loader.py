@@ -165,11 +165,11 @@ def load_weights(model: nn.Module, located: Located) -> LoadReport:
     path = located.weights
     digest = verified_sha256(located)
     stored = _read_safetensors(path) if path.name == WEIGHTS else _read_pickled(path)
-    expected = {_bare(to_hugging_face(name)): tensor for name, tensor in model.state_dict().items()}
+    expected = {in_bare_encoder(to_hugging_face(name)): tensor for name, tensor in model.state_dict().items()}
     ignored: dict[str, str] = {}
     weights: dict[str, Tensor] = {}
     for stored_name, tensor in stored.items():
-        name = _bare(stored_name)
+        name = in_bare_encoder(stored_name)
         reason = next((why for start, why in IGNORED.items() if name.startswith(start)), "")
         if name not in expected and reason:
             ignored[stored_name] = reason
@@ -182,7 +182,10 @@ def load_weights(model: nn.Module, located: Located) -> LoadReport:
     _check(weights, expected, path)
     is_empty = all(parameter.is_meta for parameter in model.parameters())  # else an optimiser may hold them
     model.load_state_dict(
-        {name: weights[_bare(to_hugging_face(name))].float().contiguous() for name in model.state_dict()},
+        {
+            name: weights[in_bare_encoder(to_hugging_face(name))].float().contiguous()
+            for name in model.state_dict()
+        },
         assign=is_empty,
     )
     logger.info("weights: %d tensors, SHA-256 %s", len(weights), digest)
@@ -240,7 +243,7 @@ def to_hugging_face(name: str) -> str:
     return name
 
 
-def _bare(name: str) -> str:
+def in_bare_encoder(name: str) -> str:
     """Hugging Face's name in a bare encoder; checkpoints converted from TensorFlow use gamma and beta."""
     name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
     return name.removeprefix("bert.")

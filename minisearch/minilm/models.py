@@ -204,6 +204,16 @@ class SentenceTransformer(SentenceEncoder, Pretrained):
         units = [v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12) for v in (a, b)]
         return (units[0] @ units[1].T).astype(np.float32)
 
+    def with_architecture(self, config: MiniLMConfig) -> SentenceTransformer:
+        """A model of another architecture: random weights; tokenizer, pooling, prompts, length of this one.
+
+        It has no checkpoint, hence no fingerprint, until it is saved and loaded.
+        """
+        model = SentenceTransformer(config, max_length=self.max_length, pooling=self.pooling)
+        model._tokenizer = self.tokenizer
+        model.settings = replace(self.settings, config=config)
+        return model.eval()
+
     @property
     def pooling(self) -> Pooling:
         """How token vectors become one vector."""

@@ -74,6 +74,25 @@ class MiniLMTokenizer:
         if max_length <= self.n_special_tokens:
             raise InputError(f"max_length is {max_length}, expected at least {self.n_special_tokens + 1}")
 
+    def save(self, folder: Path) -> None:
+        """Write tokenizer.json and tokenizer_config.json, as `transformers` reads them; OSError if it cannot.
+
+        An index of the saved model has another fingerprint: the files are not those it was read from.
+        """
+        tokens = self._tokenizer.encode("").tokens  # only special ones
+        vocabulary = self._tokenizer.get_vocab()
+        special = {
+            "cls_token": tokens[0],
+            "sep_token": tokens[-1],
+            "pad_token": self._tokenizer.id_to_token(self.pad_id),
+            "unk_token": next((token for token in sorted(UNKNOWN_TOKENS) if token in vocabulary), None),
+            "mask_token": next((token for token in ("[MASK]", "<mask>") if token in vocabulary), None),
+        }
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": self.max_length}
+        settings |= {name: token for name, token in special.items() if token is not None}
+        (folder / "tokenizer.json").write_text(self._tokenizer.to_str(), encoding="utf-8")
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+
     def room_after(self, prompt: str) -> int:
         """The number of tokens that a text may have if this prompt precedes it."""
         prompt_ids = self._tokenizer.encode(prompt, add_special_tokens=False).ids if prompt else []

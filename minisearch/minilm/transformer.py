@@ -9,6 +9,8 @@ Shapes: B texts, T tokens, H heads, D hidden width, d = D / H the width of a hea
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
@@ -39,6 +41,14 @@ class Embeddings(nn.Module):
         return self.dropout(self.norm(x))
 
 
+class Projections(NamedTuple):
+    """Queries, keys and values of one layer by head, (B, H, T, d) each."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention: softmax(Q Kᵀ / √d) V, heads concatenated (Vaswani et al. 2017, section 3.2)."""
 
@@ -51,7 +61,7 @@ class SelfAttention(nn.Module):
         self.dropout_prob = config.attention_probs_dropout_prob
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:  # (B, T, D), (B, T) bool -> (B, T, D)
-        q, k, v = (self._heads(project(x)) for project in (self.query, self.key, self.value))  # (B, H, T, d)
+        q, k, v = self.projections(x)  # (B, H, T, d)
         context = F.scaled_dot_product_attention(
             q,
             k,
@@ -60,6 +70,10 @@ class SelfAttention(nn.Module):
             dropout_p=self.dropout_prob if self.training else 0.0,
         )  # (B, H, T, d)
         return context.transpose(1, 2).flatten(2)
+
+    def projections(self, x: Tensor) -> Projections:
+        """Queries, keys and values (B, H, T, d) of token vectors (B, T, D)."""
+        return Projections(*(self._heads(project(x)) for project in (self.query, self.key, self.value)))
 
     def _heads(self, x: Tensor) -> Tensor:  # (B, T, D) -> (B, H, T, d)
         return x.view(*x.shape[:2], self.n_heads, -1).transpose(1, 2)

@@ -1,0 +1,138 @@
+"""Save an embedder: a model goes in, a folder in the format of sentence-transformers comes out.
+
+`minisearch --model FOLDER` and ``sentence_transformers.SentenceTransformer(FOLDER)`` load it, with the same
+vectors.  The folder is written beside and then renamed, so that it is either complete or as it was before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as as_safetensors
+from torch import Tensor
+
+from minisearch.errors import InputError, ModelError
+from minisearch.minilm.catalog import WEIGHTS
+from minisearch.minilm.loader import in_bare_encoder, to_hugging_face
+from minisearch.minilm.models import SentenceTransformer
+from minisearch.minilm.settings import CONFIG, LIBRARY_CONFIG, POOLINGS, SENTENCE_CONFIG, CheckpointSettings
+
+MODULES = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+POOLING_FLAGS = {
+    "mean": "pooling_mode_mean_tokens",
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+}
+
+
+def save_pretrained(
+    model: SentenceTransformer, folder: str | os.PathLike[str], *, files: Mapping[str, bytes] | None = None
+) -> None:
+    """Write the model, and other ``files`` by name, to a folder; an earlier model there is replaced.
+
+    Raises InputError if the folder holds anything but a model, ModelError if it cannot be written: an earlier
+    model is then still there.
+    """
+    target = Path(os.path.realpath(folder))
+    check_target(target)
+    new, former = (
+        target.with_name(f"{target.name}.{word}-{os.getpid()}") for word in ("unfinished", "former")
+    )
+    try:
+        new.mkdir(parents=True)
+        _write(model, new)
+        for name, content in (files or {}).items():
+            (new / name).write_bytes(content)
+        _sync(new)
+        if target.exists() and any(target.iterdir()):
+            target.rename(former)
+        new.rename(target)
+    except OSError as error:
+        if former.exists() and not target.exists():
+            former.rename(target)
+        raise ModelError(
+            f"cannot write the model to {folder}: {error.strerror}; nothing was changed"
+        ) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def check_target(folder: Path, *, is_new: bool = False) -> None:
+    """InputError unless a model may be saved in this folder: absent, empty or, unless ``is_new``, a model."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: name a folder for the model")
+    is_used = folder.exists() and any(folder.iterdir())
+    if is_used and (is_new or not (folder / "modules.json").exists()):
+        raise InputError(f"the folder {folder} is not empty: name a new folder for the model")
+
+
+def _write(model: SentenceTransformer, folder: Path) -> None:
+    settings = model.settings
+    (folder / WEIGHTS).write_bytes(as_safetensors(_tensors(model), metadata={"format": "pt"}))
+    model.tokenizer.save(folder)
+    _write_json(
+        folder / CONFIG,
+        {"model_type": "bert", "architectures": ["BertModel"], "hidden_act": "gelu"}
+        | {"position_embedding_type": "absolute", "pad_token_id": model.tokenizer.pad_id}
+        | asdict(settings.config),
+    )
+    _write_json(folder / SENTENCE_CONFIG, {"max_seq_length": settings.max_length, "do_lower_case": False})
+    _write_json(folder / LIBRARY_CONFIG, _library_settings(settings))
+    rows = [
+        {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{name}"}
+        for number, (name, path) in enumerate(MODULES.items())
+    ]
+    _write_json(folder / "modules.json", rows)
+    for path in filter(None, MODULES.values()):
+        (folder / path).mkdir()
+    pooling = {POOLING_FLAGS[name]: name == settings.pooling for name in POOLINGS}
+    _write_json(
+        folder / MODULES["Pooling"] / "config.json",
+        {"word_embedding_dimension": settings.config.hidden_size, **pooling},
+    )
+    _write_json(folder / MODULES["Normalize"] / "config.json", {})
+
+
+def _library_settings(settings: CheckpointSettings) -> dict[str, Any]:
+    default = next((name for name, text in settings.prompts.items() if text == settings.default_prompt), None)
+    return {
+        "prompts": dict(settings.prompts),
+        "default_prompt_name": default if settings.default_prompt else None,
+        "similarity_fn_name": "cosine",
+    }
+
+
+def _tensors(model: SentenceTransformer) -> dict[str, Tensor]:
+    """The weights in float32 by Hugging Face's names."""
+    weights = {
+        in_bare_encoder(to_hugging_face(name)): tensor.detach().float().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    if any(name.endswith(".scale") for name in weights):
+        raise InputError("a model with 8-bit weights cannot be saved: load it with dtype='float32'")
+    # Sentence vectors do not use BERT's pooler, but transformers warns at length where it is missing.
+    width = model.settings.config.hidden_size
+    return weights | {
+        "pooler.dense.weight": torch.zeros(width, width),
+        "pooler.dense.bias": torch.zeros(width),
+    }
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _sync(folder: Path) -> None:
+    """Have the system write the files to the disk now: a full one may otherwise say so after the rename."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())

@@ -1,0 +1,142 @@
+"""Texts in; the batches of each training step out.
+
+A step takes the next texts of a random order, which is another one each time all texts were seen, and cuts
+them into batches of similar length that memory holds.  The batches of a step depend only on the texts, the
+settings and the number of the step, so that a run can go on from any step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minisearch.errors import InputError
+from minisearch.evaluation.known_items import ChunkedDocument
+from minisearch.minilm.inference import batches
+from minisearch.minilm.tokenizer import MiniLMTokenizer
+from minisearch.text import sentence_starts
+
+BATCH_TOKENS = {"cpu": 8_192, "cuda": 65_536, "mps": 16_384}  # padding included; bounds the memory of a batch
+TEXTS_A_CALL = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class TextBatch:
+    """Token ids (B, T) and their mask (B, T), True for tokens and False for padding."""
+
+    ids: Tensor
+    mask: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def n_tokens(self) -> int:
+        """The tokens, without padding."""
+        return int(self.mask.sum())
+
+    def to(self, device: torch.device) -> TextBatch:
+        """The same on a device."""
+        return TextBatch(self.ids.to(device), self.mask.to(device))
+
+
+class TextData:
+    """The batches of texts for each step.
+
+    ``batch_size`` is the number of texts in a step, ``batch_tokens`` the most tokens in a batch, with
+    padding.  InputError for fewer different texts than a step takes.
+    """
+
+    def __init__(
+        self,
+        texts: Iterable[str],
+        tokenizer: MiniLMTokenizer,
+        *,
+        batch_size: int,
+        batch_tokens: int = BATCH_TOKENS["cpu"],
+        seed: int = 0,
+    ) -> None:
+        self.batch_size, self._batch_tokens, self._seed = batch_size, batch_tokens, seed
+        self._pad_id = tokenizer.pad_id
+        self._ids, lengths = _tokenised(texts, tokenizer)
+        self._ends = np.cumsum(lengths)  # (N,)
+        self._starts = self._ends - lengths
+        if len(self) < batch_size:
+            raise InputError(
+                f"the corpus is too small: it has {len(self):,} different texts (passages, headings and "
+                f"sentences), expected at least {batch_size:,}, the batch size"
+            )
+        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))  # the last one used, with its epoch
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @property
+    def n_tokens(self) -> int:
+        """The tokens of all texts."""
+        return len(self._ids)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash that differs whenever the batches would."""
+        digest = hashlib.sha256(self._ids.tobytes() + self._ends.tobytes())
+        digest.update(repr((self.batch_size, self._batch_tokens, self._seed)).encode())
+        return digest.hexdigest()
+
+    def batches(self, step: int) -> list[TextBatch]:
+        """The batches of a step, the first of which is 0."""
+        start = step * self.batch_size
+        rows = [self._row(number) for number in range(start, start + self.batch_size)]
+        lengths = [int(self._ends[row] - self._starts[row]) for row in rows]
+        groups = batches(lengths, self._batch_tokens, is_padded=True)
+        return [self._batch([rows[place] for place in group]) for group in groups]
+
+    def _row(self, number: int) -> int:
+        """The text with this number in the stream of all epochs."""
+        epoch, place = divmod(number, len(self))
+        if self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([self._seed, epoch]).permutation(len(self))
+        return int(self._order[1][place])
+
+    def _batch(self, rows: Sequence[int]) -> TextBatch:
+        texts = [torch.from_numpy(self._ids[self._starts[row] : self._ends[row]]).long() for row in rows]
+        lengths = torch.tensor([len(text) for text in texts])
+        ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=self._pad_id)
+        return TextBatch(ids, torch.arange(ids.shape[1]) < lengths[:, None])
+
+
+def _tokenised(texts: Iterable[str], tokenizer: MiniLMTokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of all texts, joined, and their lengths; each text once."""
+    seen: set[bytes] = set()
+    parts, lengths = [np.empty(0, np.int32)], []
+    stream = iter(texts)
+    while some := list(islice(stream, TEXTS_A_CALL)):
+        for one in tokenizer.ids(some, kind=""):
+            ids = np.array(one, np.int32)
+            key = hashlib.blake2b(ids.tobytes(), digest_size=16).digest()
+            if key not in seen and len(ids) > tokenizer.n_special_tokens:
+                seen.add(key)
+                parts.append(ids)
+                lengths.append(len(ids))
+    return np.concatenate(parts), np.array(lengths, np.int64)
+
+
+def texts_of(documents: Iterable[ChunkedDocument]) -> Iterator[str]:
+    """What an index of the documents would embed, and shorter texts, since queries are short.
+
+    Titles, headings, chunks with the title before them, and the sentences of each chunk.
+    """
+    for document in documents:
+        yield document.title
+        for chunk in document.chunks:
+            yield chunk.heading.split(" > ")[-1]
+            yield f"{document.title} {chunk.text}".strip()
+            starts = [0, *sentence_starts(chunk.text, 0, len(chunk.text)), len(chunk.text)]
+            for start, end in pairwise(starts):
+                yield chunk.text[start:end].strip()

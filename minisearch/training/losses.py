@@ -1,0 +1,124 @@
+"""The losses of distillation: projections or vectors of student and teacher come in, one number comes out.
+
+Deep self-attention distillation (MiniLM: Wang et al. 2020, arXiv 2002.10957) compares the last layers'
+self-attention: `attention_loss` is section 3.1, `value_loss` section 3.2.  `relation_loss` is its
+generalisation to any number of heads (MiniLMv2: Wang et al. 2021, arXiv 2012.15828).  `cosine_loss` and
+`similarity_loss` compare vectors of texts.  The student's gradients flow, the teacher's are left to the
+caller.
+
+Shapes: B texts, T tokens, H heads, d width of a head, D hidden width.  Masks (B, T) are True for tokens and
+False for padding, which counts neither as a key nor as a position.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the usual name
+
+from minisearch.errors import InputError
+from minisearch.minilm.transformer import Projections
+
+# The score of a key that does not count: its probability is exactly 0, and unlike with -inf the difference of
+# two such logarithms is a number.
+EXCLUDED = -1e9
+
+
+def attention_loss(student: Projections, teacher: Projections, mask: Tensor) -> Tensor:
+    """KL(teacher ‖ student) of the self-attention distributions softmax(Q Kᵀ / √d).
+
+    For each text the sum over heads and positions divided by H times its length; the mean over the texts.
+    InputError if the numbers of heads differ.
+    """
+    _check_heads(student, teacher)
+    return _divergence(
+        _log_relations(student.query, student.key, mask),
+        _log_relations(teacher.query, teacher.key, mask),
+        mask,
+    )
+
+
+def value_loss(student: Projections, teacher: Projections, mask: Tensor) -> Tensor:
+    """KL(teacher ‖ student) of the value relations softmax(V Vᵀ / √d), averaged as in `attention_loss`."""
+    _check_heads(student, teacher)
+    return _divergence(
+        _log_relations(student.value, student.value, mask),
+        _log_relations(teacher.value, teacher.value, mask),
+        mask,
+    )
+
+
+def relation_loss(
+    student: Projections, teacher: Projections, mask: Tensor, *, n_relation_heads: int
+) -> Tensor:
+    """The sum of KL(teacher ‖ student) over the relations Q-Q, K-K and V-V, averaged as in `attention_loss`.
+
+    All heads of a layer are joined and split again into ``n_relation_heads``, so that student and teacher
+    may have different numbers of heads.  InputError if a hidden width is not divisible by it.
+    """
+    total = mask.new_zeros((), dtype=student.query.dtype)
+    for of_student, of_teacher in zip(student, teacher, strict=True):
+        ours, theirs = _split(of_student, n_relation_heads), _split(of_teacher, n_relation_heads)
+        total = total + _divergence(
+            _log_relations(ours, ours, mask), _log_relations(theirs, theirs, mask), mask
+        )
+    return total
+
+
+def cosine_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """The mean of 1 - cosine of the vectors (B, D) of the same texts; InputError for different widths."""
+    if student.shape[1] != teacher.shape[1]:
+        raise InputError(
+            f"the student's vectors are {student.shape[1]} wide, expected the teacher's width, "
+            f"{teacher.shape[1]}"
+        )
+    return (1 - F.cosine_similarity(student, teacher, dim=1)).mean()
+
+
+def similarity_loss(student: Tensor, teacher: Tensor, *, temperature: float = 0.05) -> Tensor:
+    """KL(teacher ‖ student) of each text's similarities to the other texts of the batch, the mean over texts.
+
+    ``student`` (B, D) and ``teacher`` (B, D') are unit vectors of the same texts, of any widths.  The
+    similarities of a text are softmax(cosines / temperature) over the others.
+    """
+    of_student, of_teacher = (
+        (vectors @ vectors.T / temperature).fill_diagonal_(EXCLUDED).log_softmax(-1)
+        for vectors in (student, teacher)
+    )  # (B, B)
+    return _kl(of_student, of_teacher).mean()
+
+
+def _log_relations(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:  # 2 x (B, H, T, d) -> (B, H, T, T)
+    """The logarithms of softmax(A Bᵀ / √d)."""
+    scores = a @ b.transpose(-1, -2) / math.sqrt(a.shape[-1])
+    return scores.masked_fill(~mask[:, None, None, :], EXCLUDED).log_softmax(-1)
+
+
+def _divergence(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:  # 2 x (B, H, T, T) -> ()
+    """The mean over texts of their mean divergence of a head's position."""
+    of_positions = _kl(student, teacher) * mask[:, None, :]  # (B, H, T)
+    return (of_positions.sum((1, 2)) / (student.shape[1] * mask.sum(1))).mean()
+
+
+def _kl(student: Tensor, teacher: Tensor) -> Tensor:  # logarithms 2 x (..., T) -> (...)
+    return (teacher.exp() * (teacher - student)).sum(-1)
+
+
+def _split(heads: Tensor, n_relation_heads: int) -> Tensor:  # (B, H, T, d) -> (B, R, T, D / R)
+    joined = heads.transpose(1, 2).flatten(2)  # (B, T, D)
+    if joined.shape[2] % n_relation_heads:
+        raise InputError(
+            f"the number of relation heads is {n_relation_heads}, expected a divisor of both hidden widths, "
+            f"and one is {joined.shape[2]}"
+        )
+    return joined.view(*joined.shape[:2], n_relation_heads, -1).transpose(1, 2)
+
+
+def _check_heads(student: Projections, teacher: Projections) -> None:
+    ours, theirs = student.query.shape[1], teacher.query.shape[1]
+    if ours != theirs:
+        raise InputError(
+            f"the student has {ours} heads and the teacher {theirs}: comparing their attention needs equal "
+            f"numbers; the loss 'relations' works with any"
+        )

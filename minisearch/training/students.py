@@ -1,0 +1,101 @@
+"""Students: a teacher and the wanted size come in, a model that is ready to be trained comes out.
+
+A student of the teacher's width begins with alternate layers of the teacher; one of another width begins with
+random weights, as BERT does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from minisearch.errors import InputError
+from minisearch.minilm.models import SentenceTransformer
+
+INITIAL_STD = 0.02  # of BERT's random weights (Devlin et al. 2018)
+
+
+def student_of(
+    teacher: SentenceTransformer,
+    *,
+    layers: int | None = None,
+    hidden: int | None = None,
+    heads: int | None = None,
+    dropout: float = 0.1,
+    seed: int = 0,
+) -> SentenceTransformer:
+    """A student with the teacher's tokenizer, pooling, prompts and length; sizes not given are the teacher's.
+
+    Raises InputError if ``hidden`` is not a multiple of ``heads``, ModelError for a size out of range.
+    """
+    theirs = teacher.settings.config
+    width, n_heads = hidden or theirs.hidden_size, heads or theirs.num_attention_heads
+    if width % n_heads:
+        raise InputError(
+            f"the student's width is {width}, expected a multiple of {n_heads}, its number of heads"
+            + ("" if heads else ", which is the teacher's")
+        )
+    config = replace(
+        theirs,
+        num_hidden_layers=layers or theirs.num_hidden_layers,
+        hidden_size=width,
+        num_attention_heads=n_heads,
+        intermediate_size=max(1, theirs.intermediate_size * width // theirs.hidden_size),
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )
+    student = teacher.with_architecture(config)
+    _initialise(student, seed)
+    if width == theirs.hidden_size:
+        copy_layers(teacher, student)
+    return student
+
+
+def needs_assistant(student: SentenceTransformer, teacher: SentenceTransformer) -> bool:
+    """Whether the student is both at most half as deep and at most half as wide (section 3.3 of MiniLM)."""
+    ours, theirs = student.settings.config, teacher.settings.config
+    return (
+        2 * ours.num_hidden_layers <= theirs.num_hidden_layers and 2 * ours.hidden_size <= theirs.hidden_size
+    )
+
+
+def assistant_of(
+    teacher: SentenceTransformer, student: SentenceTransformer, *, seed: int = 0
+) -> SentenceTransformer:
+    """The teacher assistant: as deep as the teacher and as wide as the student (section 3.3 of MiniLM)."""
+    ours = student.settings.config
+    return student_of(
+        teacher,
+        hidden=ours.hidden_size,
+        heads=ours.num_attention_heads,
+        dropout=ours.hidden_dropout_prob,
+        seed=seed,
+    )
+
+
+def alternate_layers(n_teacher: int, n_student: int) -> list[int]:
+    """The teacher's layers that a student begins with: evenly spaced, the last one included.
+
+    >>> alternate_layers(6, 3), alternate_layers(12, 4)
+    ([1, 3, 5], [2, 5, 8, 11])
+    """
+    return [max(0, (number + 1) * n_teacher // n_student - 1) for number in range(n_student)]
+
+
+def _initialise(student: SentenceTransformer, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for module in student.modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=INITIAL_STD, generator=generator)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
+
+def copy_layers(teacher: SentenceTransformer, student: SentenceTransformer) -> None:
+    """Give a student of the teacher's width the teacher's embeddings and alternate layers."""
+    student.model.embeddings.load_state_dict(teacher.model.embeddings.state_dict())
+    theirs, ours = teacher.model.encoder.layers, student.model.encoder.layers
+    for layer, number in zip(ours, alternate_layers(len(theirs), len(ours)), strict=True):
+        layer.load_state_dict(theirs[number].state_dict())

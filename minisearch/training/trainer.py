@@ -1,0 +1,319 @@
+"""The training loop of every recipe: a model, its data and a recipe come in, the model comes out trained.
+
+A recipe is a function from a batch to named losses, which are added.  The loop is that of BERT and MiniLM:
+AdamW with linear warm-up and decay, weight decay except for norms and biases, and clipped gradients.  A
+checkpoint holds everything that the following steps depend on: a run that goes on from it ends, on a CPU with
+one thread, with the same bits as one that was not interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from minisearch.errors import InputError, TrainingError
+from minisearch.minilm.settings import MiniLMConfig
+
+WARMUP_STEPS = 4_000  # of MiniLM, for 400,000 steps
+MAX_WARMUP = 0.1  # the share of a run that the warm-up takes at most
+RECENT_STEPS = 20  # for the speed
+
+
+class Batch(Protocol):
+    """Some examples that are computed together; the length is their number."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def n_tokens(self) -> int:
+        """The tokens, without padding."""
+
+
+B = TypeVar("B", bound=Batch)
+B_co = TypeVar("B_co", bound=Batch, covariant=True)
+
+Recipe = Callable[[B], Mapping[str, Tensor]]
+
+
+class Data(Protocol[B_co]):
+    """The batches of each step; ``fingerprint`` differs whenever they would."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the examples and their order."""
+
+    def batches(self, step: int) -> Sequence[B_co]:
+        """The batches of a step: always the same for the same number."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """The numbers of a run, of which exactly one of ``steps`` and ``minutes`` limits the length.
+
+    ``learning_rate`` is the highest, at the end of the warm-up.  The warm-up takes ``warmup_steps``, but at
+    most a tenth of the run; with ``minutes`` always a tenth.  InputError for both limits or none.
+    """
+
+    learning_rate: float = 3e-4
+    steps: int | None = None
+    minutes: float | None = None
+    warmup_steps: int = WARMUP_STEPS
+    weight_decay: float = 0.01
+    max_norm: float = 1.0
+    checkpoint_minutes: float = 10.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise InputError("give either the number of steps or the minutes of training")
+
+    def learning_rate_at(self, done: float) -> float:
+        """The learning rate when this share of the run is done, from 0 to 1: linear warm-up and decay."""
+        warmup = MAX_WARMUP if self.steps is None else min(self.warmup_steps / self.steps, MAX_WARMUP)
+        return self.learning_rate * (done / warmup if done < warmup else (1 - done) / (1 - warmup))
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The learning rate and the number of texts in a step that a paper gives for a size of student."""
+
+    learning_rate: float
+    batch_size: int
+
+
+def preset_of(config: MiniLMConfig) -> Preset:
+    """The preset of MiniLM (section 4.1) for a student of this size."""
+    if (config.num_hidden_layers, config.hidden_size) == (6, 768):
+        return Preset(learning_rate=5e-4, batch_size=1_024)
+    return Preset(learning_rate=3e-4, batch_size=256)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """The state of a run after a step; ``steps`` is None and ``left_s`` an estimate if minutes limit it."""
+
+    step: int
+    steps: int | None
+    losses: Mapping[str, float]
+    tokens_per_s: float
+    elapsed_s: float
+    left_s: float
+
+    @property
+    def loss(self) -> float:
+        """The sum of the losses."""
+        return sum(self.losses.values())
+
+
+@dataclass(slots=True)
+class Trained:
+    """What a run did: its steps, seconds and tokens, and the losses by name, one value a step."""
+
+    steps: int = 0
+    elapsed_s: float = 0.0
+    n_tokens: int = 0
+    losses: dict[str, list[float]] = field(default_factory=dict)
+
+
+def train(
+    model: nn.Module,
+    data: Data[B],
+    recipe: Recipe[B],
+    settings: TrainingSettings,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    on_progress: Callable[[TrainingProgress], object] = lambda _: None,
+) -> Trained:
+    """Train a model in place; it is in eval mode afterwards.
+
+    ``checkpoint`` is a file that is replaced every few minutes and at the end; with ``resume`` the run goes
+    on from it, if it exists.  Raises TrainingError if a loss is not a number, InputError for a checkpoint of
+    another model or other data.
+    """
+    device = next(model.parameters()).device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(settings.seed)
+        trainer = _Trainer(model, data, recipe, settings, checkpoint)
+        if resume and checkpoint is not None and checkpoint.exists():
+            trainer.load(checkpoint)
+        model.train()
+        try:
+            trainer.run(on_progress)
+        finally:
+            model.eval()
+    return trainer.done
+
+
+class _Trainer:
+    """One run and its state; its public methods are called by `train` only."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Data[B],
+        recipe: Recipe[B],
+        settings: TrainingSettings,
+        checkpoint: Path | None,
+    ) -> None:
+        self._model, self._data, self._settings = model, data, settings
+        self._recipe: Recipe[Any] = recipe
+        self._checkpoint = checkpoint
+        self._device = next(model.parameters()).device
+        self._optimizer = torch.optim.AdamW(
+            _parameter_groups(model, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.999)
+        )
+        self.done = Trained()
+
+    def run(self, on_progress: Callable[[TrainingProgress], object]) -> None:
+        saved_s = started_s = time.monotonic() - self.done.elapsed_s
+        saved_s += self.done.elapsed_s
+        recent = [(self.done.elapsed_s, self.done.n_tokens)]
+        while self._share() < 1:
+            losses = self._step()
+            now_s = time.monotonic()
+            self.done.elapsed_s = now_s - started_s
+            recent = [*recent[-RECENT_STEPS:], (self.done.elapsed_s, self.done.n_tokens)]
+            if self._checkpoint and now_s - saved_s >= 60 * self._settings.checkpoint_minutes:
+                self.save(self._checkpoint)
+                saved_s = now_s
+            on_progress(self._progress(losses, recent))
+        if self._checkpoint:
+            self.save(self._checkpoint)
+
+    def _share(self) -> float:
+        """The share of the run that is done."""
+        if self._settings.steps is not None:
+            return self.done.steps / self._settings.steps
+        assert self._settings.minutes is not None, "checked by the settings"
+        return self.done.elapsed_s / (60 * self._settings.minutes)
+
+    def _step(self) -> dict[str, float]:
+        """One step of the optimiser; the mean of each loss over the texts."""
+        batches = self._data.batches(self.done.steps)
+        n = sum(map(len, batches))
+        self._optimizer.zero_grad()
+        means: dict[str, float] = defaultdict(float)
+        for batch in batches:
+            with self._autocast():
+                losses = self._recipe(batch)
+            share = len(batch) / n
+            torch.autograd.backward(torch.stack([*losses.values()]).sum() * share)
+            for name, loss in losses.items():
+                means[name] += share * loss.item()
+        norm = float(nn.utils.clip_grad_norm_(self._model.parameters(), self._settings.max_norm))
+        if not math.isfinite(sum(means.values()) + norm):
+            raise TrainingError(self._not_a_number(means))
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        self._optimizer.step()
+        self.done.steps += 1
+        self.done.n_tokens += sum(batch.n_tokens for batch in batches)
+        for name, mean in means.items():
+            self.done.losses.setdefault(name, []).append(mean)
+        return dict(means)
+
+    def _learning_rate(self) -> float:
+        steps = self._settings.steps
+        return self._settings.learning_rate_at(
+            # Not 0 at the first step nor at the last, which would change nothing.
+            min(self._share(), 1.0) if steps is None else (self.done.steps + 1) / (steps + 1)
+        )
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self._device.type == "cuda":
+            return torch.autocast("cuda", torch.bfloat16)
+        return nullcontext()
+
+    def _not_a_number(self, means: Mapping[str, float]) -> str:
+        found = ", ".join(f"{name} {mean:g}" for name, mean in means.items())
+        kept = "there is no checkpoint yet"
+        if self._checkpoint and self._checkpoint.exists():
+            kept = f"the last checkpoint is kept in {self._checkpoint}"
+        return (
+            f"the loss or its gradient is not a number at step {self.done.steps + 1} ({found}), so training "
+            f"stopped; {kept}. Try a lower learning rate"
+        )
+
+    def _progress(self, losses: Mapping[str, float], recent: Sequence[tuple[float, int]]) -> TrainingProgress:
+        done, share = self.done, self._share()
+        (first_s, first), (last_s, last) = recent[0], recent[-1]
+        return TrainingProgress(
+            step=done.steps,
+            steps=self._settings.steps,
+            losses=losses,
+            tokens_per_s=(last - first) / max(last_s - first_s, 1e-9),
+            elapsed_s=done.elapsed_s,
+            left_s=max(0.0, done.elapsed_s * (1 - share) / share) if share else math.inf,
+        )
+
+    # --- checkpoints ---------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint beside and rename; TrainingError if that fails, and the earlier one is kept."""
+        done = self.done
+        state = {
+            "data": self._data.fingerprint,
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "done": [done.steps, done.elapsed_s, done.n_tokens, done.losses],
+        }
+        if self._device.type == "cuda":
+            state["cuda random"] = torch.cuda.get_rng_state(self._device)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+        try:
+            with unfinished.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except (OSError, RuntimeError) as error:  # the latter from torch's writer
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            kept = "; the earlier checkpoint is kept" if path.exists() else ""
+            raise TrainingError(f"cannot write the checkpoint {path}: {reason}{kept}") from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def load(self, path: Path) -> None:
+        """Take over the state in a checkpoint."""
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            steps, elapsed_s, n_tokens, losses = state["done"]
+        except Exception as error:  # torch raises many classes for damaged files
+            raise InputError(f"{path} is damaged or no checkpoint: remove it to begin again") from error
+        if state["data"] != self._data.fingerprint:
+            raise InputError(
+                f"{path} is of another run: the texts, the batch size or the seed were others; give the same "
+                f"as before, or remove it to begin again"
+            )
+        try:
+            self._model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise InputError(
+                f"{path} is of a model of another size: give the same sizes as before"
+            ) from error
+        self._optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda random"], self._device)
+        self.done = Trained(steps, elapsed_s, n_tokens, losses)
+
+
+def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters with weight decay (matrices), and those without (norms and biases)."""
+    parameters = [one for one in model.parameters() if one.requires_grad]
+    return [
+        {"params": [one for one in parameters if one.ndim > 1], "weight_decay": weight_decay},
+        {"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0},
+    ]

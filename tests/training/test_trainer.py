@@ -1,0 +1,288 @@
+"""The training loop: what it changes, how it goes on, and when it stops."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from minisearch.errors import InputError, TrainingError
+from minisearch.minilm import MiniLMConfig, SentenceTransformer
+from minisearch.training.data import TextBatch, TextData
+from minisearch.training.distillation import Distillation, distil, phases
+from minisearch.training.students import student_of
+from minisearch.training.trainer import TrainingProgress, TrainingSettings, preset_of, train
+from tests.training.conftest import some_texts
+
+ALL = ("attention", "values", "embedding")
+
+
+class Stopped(Exception):
+    pass
+
+
+def data_of(model: SentenceTransformer, **options: int) -> TextData:
+    return TextData(some_texts(60), model.tokenizer, **({"batch_size": 12, "batch_tokens": 96} | options))
+
+
+def recipe_of(teacher: SentenceTransformer, student: SentenceTransformer, losses=ALL) -> Distillation:
+    return Distillation(teacher, student, losses, 4)
+
+
+# --- data ------------------------------------------------------------------------------------------------
+
+
+def test_every_text_is_used_once_an_epoch_in_batches_within_the_budget(teacher: SentenceTransformer) -> None:
+    data = data_of(teacher)
+    assert len(data) == 60
+    seen = []
+    for step in range(5):
+        for batch in data.batches(step):
+            assert batch.ids.numel() <= 96
+            seen += [tuple(ids[mask].tolist()) for ids, mask in zip(batch.ids, batch.mask, strict=True)]
+    assert sorted(seen) == sorted(map(tuple, teacher.tokenizer.ids(some_texts(60))))
+
+
+def test_another_epoch_has_another_order(teacher: SentenceTransformer) -> None:
+    data = data_of(teacher)
+    first, again, later = (
+        sorted(tuple(row) for batch in data.batches(step) for row in batch.ids.tolist()) for step in (0, 0, 5)
+    )
+    assert first == again != later
+
+
+def test_equal_and_empty_texts_do_not_count(teacher: SentenceTransformer) -> None:
+    texts = ["", "The roof leaks.", "the roof leaks.", "It rains."]
+    with pytest.raises(InputError, match=r"too small: it has 2 different texts .* expected at least 3"):
+        TextData(texts, teacher.tokenizer, batch_size=3)
+
+
+# --- the recipe ------------------------------------------------------------------------------------------
+
+
+def test_a_student_with_the_teachers_weights_has_no_loss(teacher: SentenceTransformer) -> None:
+    recipe = recipe_of(teacher, student_of(teacher), ("attention", "values", "relations", "embedding"))
+    for batch in data_of(teacher).batches(0):
+        losses = {name: loss.item() for name, loss in recipe(batch).items()}
+        assert losses == pytest.approx(dict.fromkeys(losses, 0.0), abs=1e-6)
+        assert list(losses) == ["attention", "values", "relations", "cosine", "similarity"]
+
+
+def test_the_recipes_vectors_are_those_of_the_model(teacher: SentenceTransformer) -> None:
+    (batch,) = data_of(teacher, batch_tokens=10_000).batches(0)
+    with torch.no_grad():
+        _, vectors = recipe_of(teacher, teacher)._computed(teacher, batch)
+        assert torch.allclose(vectors, teacher(batch.ids, batch.mask), atol=1e-6)
+
+
+@pytest.mark.parametrize("hidden", [24, 12])
+def test_gradients_reach_every_parameter(teacher: SentenceTransformer, hidden: int) -> None:
+    student = student_of(teacher, layers=2, hidden=hidden).train()
+    (batch,) = data_of(teacher, batch_tokens=10_000).batches(0)
+    sum(recipe_of(teacher, student)(batch).values()).backward()
+    # A constant added to all keys changes no softmax, hence gets no gradient but rounding errors.
+    for name, parameter in student.named_parameters():
+        assert parameter.grad is not None, name
+        if not name.endswith("key.bias"):
+            assert parameter.grad.abs().max() > 1e-7, name
+    assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+def test_self_attention_losses_train_the_last_layer_up_to_its_projections(
+    teacher: SentenceTransformer,
+) -> None:
+    student = student_of(teacher, layers=2).train()
+    (batch,) = data_of(teacher, batch_tokens=10_000).batches(0)
+    sum(recipe_of(teacher, student, ("attention", "values"))(batch).values()).backward()
+    without = {name for name, parameter in student.named_parameters() if parameter.grad is None}
+    last = student.model.encoder.layers[1]
+    after = {name for name, _ in last.named_parameters() if not name.startswith("attention.")}
+    assert without == {f"model.encoder.layers.1.{name}" for name in after}
+
+
+def test_differing_heads_are_refused_before_any_work(teacher: SentenceTransformer) -> None:
+    student = student_of(teacher, heads=3)
+    with pytest.raises(InputError, match="the student has 3 heads and the teacher 4"):
+        phases(teacher, student, losses=["attention"])
+    (phase,) = phases(teacher, student)
+    assert phase.recipe.losses == ("relations", "embedding")
+    with pytest.raises(
+        InputError, match="relation heads is 7, expected a divisor of the teacher's width, 24"
+    ):
+        phases(teacher, student, n_relation_heads=7)
+
+
+# --- the loop --------------------------------------------------------------------------------------------
+
+
+def test_training_brings_the_student_nearer_to_the_teacher(teacher: SentenceTransformer) -> None:
+    student = student_of(teacher, layers=1, dropout=0.0)
+    settings = TrainingSettings(steps=40, learning_rate=1e-2)
+    done = train(student, data_of(teacher, batch_tokens=10_000), recipe_of(teacher, student), settings)
+    assert (done.steps, set(done.losses)) == (40, {"attention", "values", "cosine", "similarity"})
+    for name, values in done.losses.items():
+        assert len(values) == 40
+        assert sum(values[-5:]) < 0.95 * sum(values[:5]), name
+    assert not student.training
+
+
+def test_small_batches_that_are_added_give_the_gradient_of_a_large_one(teacher: SentenceTransformer) -> None:
+    students = [student_of(teacher, layers=1, dropout=0.0) for _ in range(2)]
+    for student, batch_tokens in zip(students, (64, 10_000), strict=True):
+        recipe = recipe_of(teacher, student, ("attention", "values"))
+        train(student, data_of(teacher, batch_tokens=batch_tokens), recipe, TrainingSettings(steps=2))
+    for (name, one), other in zip(students[0].named_parameters(), students[1].parameters(), strict=True):
+        if not name.endswith("key.bias"):  # its gradient is rounding errors, which AdamW makes large
+            assert torch.allclose(one, other, atol=1e-5), name
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_resumed_run_ends_with_the_same_bits(teacher: SentenceTransformer, tmp_path: Path) -> None:
+    settings = TrainingSettings(steps=10, learning_rate=1e-3, checkpoint_minutes=0)
+    whole, halves = student_of(teacher, layers=2), student_of(teacher, layers=2)
+    train(whole, data_of(teacher), recipe_of(teacher, whole), settings)
+
+    def stop(progress: TrainingProgress) -> None:
+        if progress.step == 5:
+            raise Stopped
+
+    file = tmp_path / "checkpoint"
+    with pytest.raises(Stopped):
+        train(
+            halves, data_of(teacher), recipe_of(teacher, halves), settings, checkpoint=file, on_progress=stop
+        )
+    again = student_of(teacher, layers=2, seed=7)  # as in a new process
+    steps = []
+    train(
+        again,
+        data_of(teacher),
+        recipe_of(teacher, again),
+        settings,
+        checkpoint=file,
+        resume=True,
+        on_progress=lambda progress: steps.append(progress.step),
+    )
+    assert steps == [6, 7, 8, 9, 10]
+    for (name, one), other in zip(whole.named_parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_the_callers_random_numbers_are_not_touched(teacher: SentenceTransformer) -> None:
+    student = student_of(teacher, layers=1)
+    before = torch.get_rng_state()
+    train(student, data_of(teacher), recipe_of(teacher, student), TrainingSettings(steps=1))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(
+    teacher: SentenceTransformer, tmp_path: Path
+) -> None:
+    student, file = student_of(teacher, layers=1), tmp_path / "checkpoint"
+    recipe = recipe_of(teacher, student)
+    n_calls = 0
+
+    def broken(batch: TextBatch) -> dict[str, Tensor]:
+        nonlocal n_calls
+        n_calls += 1
+        losses = recipe(batch)
+        return losses | {"cosine": losses["cosine"] * (torch.nan if n_calls == 4 else 1)}
+
+    settings = TrainingSettings(steps=9, checkpoint_minutes=0)
+    data = data_of(teacher, batch_tokens=10_000)
+    with pytest.raises(TrainingError, match=r"not a number at step 4 .*cosine nan.*checkpoint is kept in"):
+        train(student, data, broken, settings, checkpoint=file)
+    assert all(parameter.isfinite().all() for parameter in student.parameters())
+    again = student_of(teacher, layers=1)
+    done = train(again, data, recipe, TrainingSettings(steps=3), checkpoint=file, resume=True)
+    assert done.steps == 3, "--steps 3 keeps the model of that step"
+    for one, other in zip(student.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint(
+    teacher: SentenceTransformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student, file = student_of(teacher, layers=1), tmp_path / "checkpoint"
+    recipe = recipe_of(teacher, student)
+    train(student, data_of(teacher), recipe, TrainingSettings(steps=1), checkpoint=file)
+    before = file.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TrainingError, match="No space left on device; the earlier checkpoint is kept"):
+        train(student, data_of(teacher), recipe, TrainingSettings(steps=1), checkpoint=file)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_checkpoint_of_another_run_is_refused(teacher: SentenceTransformer, tmp_path: Path) -> None:
+    student, file = student_of(teacher, layers=1), tmp_path / "checkpoint"
+    settings = TrainingSettings(steps=1)
+    train(student, data_of(teacher), recipe_of(teacher, student), settings, checkpoint=file)
+    for data, other, why in (
+        (data_of(teacher, seed=1), student, "is of another run: the texts, the batch size or the seed"),
+        (data_of(teacher), student_of(teacher, layers=2), "is of a model of another size"),
+    ):
+        with pytest.raises(InputError, match=why):
+            train(other, data, recipe_of(teacher, other), settings, checkpoint=file, resume=True)
+    file.write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="is damaged or no checkpoint: remove it"):
+        train(student, data_of(teacher), recipe_of(teacher, student), settings, checkpoint=file, resume=True)
+
+
+def test_an_assistant_is_distilled_first(teacher: SentenceTransformer, tmp_path: Path) -> None:
+    student = student_of(teacher, layers=2, hidden=12)
+    planned = phases(teacher, student)
+    assert [phase.name for phase in planned] == ["assistant", "student"]
+    assert planned[1].recipe.teacher is planned[0].recipe.student
+    seen = []
+    distil(
+        planned,
+        data_of(teacher),
+        TrainingSettings(steps=2),
+        checkpoints=[tmp_path / "a", tmp_path / "b"],
+        on_progress=lambda name, progress: seen.append((name, progress.step)),
+    )
+    assert seen == [("assistant", 1), ("assistant", 2), ("student", 1), ("student", 2)]
+
+
+def test_the_learning_rate_rises_and_falls_in_lines() -> None:
+    settings = TrainingSettings(learning_rate=1.0, steps=400_000)
+    rates = [settings.learning_rate_at(step / 400_000) for step in (2_000, 4_000, 202_000, 400_000)]
+    assert rates == pytest.approx([0.5, 1, 0.5, 0])
+    assert TrainingSettings(learning_rate=1.0, steps=100).learning_rate_at(0.05) == pytest.approx(0.5)
+
+
+def test_weight_decay_leaves_norms_and_biases_alone(teacher: SentenceTransformer) -> None:
+    student = student_of(teacher, layers=1, dropout=0.0)
+
+    def nothing(_: TextBatch) -> dict[str, Tensor]:
+        return {"nothing": sum(parameter.sum() * 0 for parameter in student.parameters())}
+
+    before = {name: parameter.clone() for name, parameter in student.named_parameters()}
+    train(student, data_of(teacher), nothing, TrainingSettings(steps=1, learning_rate=0.1, weight_decay=0.5))
+    changed = {name for name, one in student.named_parameters() if not torch.equal(one, before[name])}
+    assert changed == {name for name, one in before.items() if one.ndim > 1}
+
+
+def test_one_limit_is_needed_and_the_presets_are_the_papers() -> None:
+    for limits in ({}, {"steps": 1, "minutes": 1.0}):
+        with pytest.raises(InputError, match="either the number of steps or the minutes"):
+            TrainingSettings(**limits)
+    wide = preset_of(MiniLMConfig(hidden_size=768, intermediate_size=3_072))
+    assert (wide.learning_rate, wide.batch_size) == (5e-4, 1_024)
+    assert preset_of(MiniLMConfig()) == preset_of(MiniLMConfig(num_hidden_layers=3))
+    assert (preset_of(MiniLMConfig()).learning_rate, preset_of(MiniLMConfig()).batch_size) == (3e-4, 256)
+
+
+def test_minutes_end_a_run(teacher: SentenceTransformer) -> None:
+    student = student_of(teacher, layers=1)
+    done = train(student, data_of(teacher), recipe_of(teacher, student), TrainingSettings(minutes=1e-3))
+    assert done.steps >= 1
+    assert done.elapsed_s >= 0.06
