@@ -74,7 +74,7 @@ def status(index: IndexChoice, coverage: bool, as_json: bool) -> None:
         else:
             found = ms.status()
             text = as_json_line(found) if as_json else _status_text(found, is_verbose=index.is_verbose)
-    click.echo(text)
+    click.echo(text if as_json else Terminal.of_stdout().wrapped(text))
 
 
 def _status_text(found: IndexStatus, *, is_verbose: bool) -> str:

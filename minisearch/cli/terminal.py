@@ -24,6 +24,7 @@ import click
 
 WIDEST, NARROWEST = 110, 24
 ROWS_OF_PROMPT = 2
+HANG = 11  # columns of the labels of a report
 TAB = 4
 JOINERS = "\u200c\u200d"  # they shape letters and emoji, and show nothing
 # No line begins with these: closing brackets and full stops of scripts that are written without spaces.
@@ -222,6 +223,13 @@ class Terminal:
                 env=os.environ | {"LESS": f"-R {flags}"},
                 check=False,
             )
+
+    def wrapped(self, text: str) -> str:
+        """Lines of a report, with long ones broken between words, below the label; unchanged in a pipe."""
+        if self.rows is None:
+            return text
+        lines = (list(wrap(Marked.plain(line), self.columns, hang=HANG)) for line in text.split("\n"))
+        return "\n".join("\n".join(part.text for part in parts) for parts in lines)
 
     def styled(self, text: str, style: str) -> str:
         """The text in a style, an SGR number or several."""
