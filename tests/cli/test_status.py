@@ -68,7 +68,7 @@ def test_json_has_all_fields_of_each_chunk(here):
     (here / "a.md").write_bytes(data)
     found = json.loads(run("a.md", "--json"))
     assert {name: found[name] for name in ("path", "format", "language", "title", "notes", "is_extract")} == {
-        "path": "a.md", "format": "markdown", "language": "markdown", "title": "", "notes": [],
+        "path": "a.md", "format": "markdown", "language": "markdown", "title": "Ü", "notes": [],
         "is_extract": False,
     }  # fmt: skip
     first, second = found["chunks"]
