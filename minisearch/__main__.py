@@ -42,8 +42,12 @@ def main() -> None:
         sys.exit(handler.code or error.code)
     finally:
         handler.is_over = True
-        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, signal.SIG_IGN)
+        import atexit
+
+        # After a signal the timer ends the process if a thread, for which Python waits now, does not end.
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
 
 
 class _SignalHandler:

@@ -24,7 +24,7 @@ from minisearch.results import (
     listed,
     place_name,
 )
-from minisearch.search.evidence import place
+from minisearch.search.evidence import line_and_column
 from minisearch.search.lines import end_of_fields
 from minisearch.search.pipeline import anchors_of, chunks_at
 from minisearch.search.searcher import Searcher
@@ -248,11 +248,15 @@ def _overlap(above: StoredChunk, below: StoredChunk) -> int:
     """How many characters at the end of one chunk the next one repeats: chunks may overlap."""
     if below.line > above.end_line:
         return 0
-    end = place(anchors_of(above), above.text, len(above.text))
+    end = line_and_column(anchors_of(above), above.text, len(above.text))
     anchors = anchors_of(below)
     lengths = range(min(len(above.text), len(below.text)), 0, -1)
     return next(
-        (n for n in lengths if above.text.endswith(below.text[:n]) and place(anchors, below.text, n) == end),
+        (
+            n
+            for n in lengths
+            if above.text.endswith(below.text[:n]) and line_and_column(anchors, below.text, n) == end
+        ),
         0,
     )
 

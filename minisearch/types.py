@@ -293,6 +293,9 @@ class IngestReport:
         return f"IngestReport({', '.join([*shown, *(f'{n} {name}' for name, n in lists.items() if n)])})"
 
 
+LOADING = "loading the model"  # what a run does before it embeds for the first time
+
+
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
     """The progress of an indexing run, passed to the caller's callback before and after every step.
@@ -315,6 +318,11 @@ class IndexProgress:
     n_files_indexed: int = 0
     n_chunks: int | None = None
     is_estimate: bool = False
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the next step is to load the model, which says nothing about the speed."""
+        return self.doing == LOADING
 
 
 OnProgress = Callable[[IndexProgress], None] | None

@@ -35,11 +35,7 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.progress import Progress
-from minisearch.cli.terminal import (
-    as_json_line,
-    one_line,
-    printable,
-)
+from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable
 from minisearch.errors import IndexNotFound, IngestError, InputError, MinisearchError, short
 from minisearch.manifest import BACKENDS, DEFAULT_CHOICE, DTYPES, FileChoice
 from minisearch.paths import find_index, index_here
@@ -123,7 +119,11 @@ def index(
         roots = list(map(str, paths)) or _known_roots(ms, index)
         if dry_run:
             preview = ms.preview(*roots, choice=choice, prune=prune)
-            click.echo(as_json_line(preview) if as_json else _preview_text(preview, index))
+            click.echo(
+                as_json_line(preview)
+                if as_json
+                else Terminal.of_stdout().wrapped(_preview_text(preview, index))
+            )
             return
         try:
             report = ms.index(
@@ -133,7 +133,7 @@ def index(
             progress.stop()
             click.echo(f"Interrupted: {_kept(progress.done)}", err=True)
             sys.exit(error.code if isinstance(error, SystemExit) else EXIT_INTERRUPTED)
-    click.echo(as_json_line(report) if as_json else _report_text(report, index))
+    click.echo(as_json_line(report) if as_json else Terminal.of_stdout().wrapped(_report_text(report, index)))
 
 
 @click.command()

@@ -11,8 +11,19 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from minisearch.cli.passage import INDENT, LONGEST_QUERY, PASSAGE_LINES, passage
-from minisearch.cli.terminal import CYAN, FAINT, MAGENTA, Marked, Terminal, one_line, printable, width, wrap
+from minisearch.cli.passage import INDENT, PASSAGE_LINES, passage
+from minisearch.cli.terminal import (
+    CYAN,
+    FAINT,
+    MAGENTA,
+    Marked,
+    Terminal,
+    one_line,
+    printable,
+    shortened,
+    width,
+    wrap,
+)
 from minisearch.formats import format_of
 from minisearch.results import OUTDATED, SearchResult, place_name
 
@@ -82,14 +93,14 @@ def _limits(query: Query) -> str:
     said = []
     for side, phrases in sides.items():
         quoted = (f'"{phrase}"' if len(phrase.split()) > 1 else phrase for phrase in phrases)
-        said += [f"{side}: {_shortened(one_line(', '.join(quoted)))}"] if phrases else []
+        said += [f"{side}: {shortened(one_line(', '.join(quoted)))}"] if phrases else []
     them = "it" if sum(map(len, sides.values())) == 1 else "them"
     return f"Only passages {'; '.join(said)} (--literal treats {them} as text)" if said else ""
 
 
 def _unknown(found: SearchResults) -> str:
     """The words that no passage has: what is near in meaning may be about something else."""
-    words = [_shortened(one_line(word)) for word in found.unknown_words]
+    words = [shortened(one_line(word)) for word in found.unknown_words]
     return f"No passage has the word{'s' * (len(words) > 1)}: {', '.join(words)}" if words else ""
 
 
@@ -224,7 +235,7 @@ def as_markdown(found: SearchResults, *, query: str | None = None) -> str:
 def _plan(found: SearchResults, terminal: Terminal) -> Iterator[str]:
     """How the search was done, in lines."""
     query = found.query
-    rows = [("searched", f"{found.mode}: {_shortened(query.text)!r}")]
+    rows = [("searched", f"{found.mode}: {shortened(query.text)!r}")]
     rows += [("steered", f"{weight:+g} {concept}") for concept, weight in query.steers]
     n = "" if found.n_matching is None else f" of the {found.n_matching:,} passages it leaves"
     if found.plan == "scan":
@@ -265,10 +276,6 @@ def _reasons(hit: SearchResult) -> Iterator[str]:
 
 def _rank(rank: int | None) -> str:
     return "not among the first" if rank is None else f"rank {rank}"
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_QUERY else text[:LONGEST_QUERY] + "…"
 
 
 def _wrapped(text: str, columns: int) -> list[str]:

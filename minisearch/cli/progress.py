@@ -61,15 +61,23 @@ class Pace:
     """The recent speed of an indexing run, and the time that is left at that speed.
 
     Only steps that encoded chunks count: unchanged files, and loading the model, say nothing about the time
-    that is left.  Times are seconds of any one clock.
+    that is left.  Times are seconds of any one clock, which stands while the model is loaded.
     """
 
     def __init__(self) -> None:
         self._recent: deque[tuple[float, IndexProgress]] = deque()
+        self._loading_s = 0.0  # so far
+        self._loading_since_s: float | None = None
+
+    def _working_s(self, now_s: float) -> float:
+        return (now_s if self._loading_since_s is None else self._loading_since_s) - self._loading_s
 
     def add(self, done: IndexProgress, now_s: float) -> None:
         """Add the progress at a time."""
-        recent = self._recent
+        if self._loading_since_s is not None:
+            self._loading_s += now_s - self._loading_since_s
+        self._loading_since_s = now_s if done.is_loading else None
+        now_s, recent = self._working_s(now_s), self._recent
         if done.n_chunks_done > (recent[-1][1].n_chunks_done if recent else 0):
             recent.append((now_s, done))
             while len(recent) > 2 and recent[1][0] < now_s - RECENT_S:
@@ -88,7 +96,8 @@ class Pace:
         if chunks_per_s is None or done.n_chunks is None:
             return None
         last_s, last = self._recent[-1]
-        return max(0.0, (done.n_chunks - last.n_chunks_done) / chunks_per_s - (now_s - last_s))
+        left_s = (done.n_chunks - last.n_chunks_done) / chunks_per_s
+        return max(0.0, left_s - (self._working_s(now_s) - last_s))
 
 
 class Progress:

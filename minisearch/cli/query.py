@@ -29,16 +29,18 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.query_options import (
+    FORMATS,
     RERANKERS,
     UNFINISHED,
     QueryCommand,
     QueryOptions,
     exists,
     lines_on,
+    output_format,
     read_batch,
     why_nothing,
 )
-from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable
+from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable, shortened
 from minisearch.errors import (
     IndexBusy,
     IndexNotWritable,
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
     from minisearch.server.client import Answer as Served
     from minisearch.types import RunOutcome
 
-FORMATS = ("text", "jsonl", "json", "csv", "md", "files", "context")  # json is jsonl
 MAX_TOKENS = 2_000  # as in rag.py, which needs NumPy and is not imported for --help
 K, K_ON_SCREEN, K_FOR_CONTEXT = 10, 5, 20
 LINES = (4, 3, 2)  # of each passage: as many as let the page fit on the screen
@@ -180,7 +181,7 @@ def query(
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     with wrong_usage():
         options = QueryOptions(text=" ".join(text), within=index.within, **given)
-        form = _format(options, as_json, files, format_, max_tokens)
+        form = output_format(options, as_json, files, format_, max_tokens)
         terminal = Terminal.of_stdout()
         default_k = _default_k(form, terminal, options)
         search = options.search_options(default_k)
@@ -221,21 +222,6 @@ class Output:
     why: bool = False
     uses_pager: bool = True
     is_k_given: bool = False
-
-
-def _format(
-    options: QueryOptions, as_json: bool, files: bool, given: str | None, max_tokens: int | None
-) -> str:
-    """The format that the options ask for; InputError if they do not agree."""
-    asked = {*["json"] * as_json, *["files"] * files, *([given.replace("jsonl", "json")] if given else [])}
-    if len(asked) > 1:
-        raise InputError(f"{' and '.join(sorted(asked))} are different formats: ask for one of them")
-    form = asked.pop() if asked else FORMATS[0]
-    if form == "context" and not options.text:
-        raise InputError("--format context needs a TEXT: it does not go with --batch and --like")
-    if max_tokens is not None and form != "context":
-        raise InputError("--max-tokens is the size of a context: it needs --format context")
-    return form
 
 
 def _default_k(form: str, terminal: Terminal, options: QueryOptions) -> int:
@@ -298,6 +284,11 @@ class Answer:
     reason: str = ""
     remark: str = ""
 
+    @property
+    def label(self) -> str:
+        """The query, as a heading or a message names it."""
+        return shortened(one_line(self.query or ""))
+
 
 def _answers(ms: MiniSearch, options: QueryOptions, search: SearchOptions) -> Iterator[Answer]:
     """The answer to each query, as soon as it is found."""
@@ -332,7 +323,7 @@ def _show(answer: Answer, output: Output, index: IndexChoice, *, is_first: bool 
         remember(str(index.found()), [(hit.path, *hit.at) for hit in answer.found])
     if output.format in {"csv", "files", "md"}:
         said = "" if output.format == "md" else unclear(answer.found)  # Markdown has it in the text
-        _say_first(answer.found.query.text if answer.found.typed else "", said, answer.query)
+        _say_first(answer.found.query.text if answer.found.typed else "", said, answer.label)
     if output.format == "json":
         _print_json(answer, why=output.why)
     elif output.format == "csv":
@@ -344,25 +335,23 @@ def _show(answer: Answer, output: Output, index: IndexChoice, *, is_first: bool 
     if answer.error:
         click.echo(f"Error: {printable(answer.error)}", err=True)
     elif answer.reason:
-        about = "" if answer.query is None else f" for {one_line(answer.query)!r}"
+        about = "" if answer.query is None else f" for {answer.label!r}"
         click.echo(f"No results{about}: {answer.reason}", err=True)
 
 
-def _say_first(searched: str, unclear: str, query: str | None = None) -> None:
+def _say_first(searched: str, unclear: str, label: str = "") -> None:
     """On standard error what a page says above the results: the corrected query, and no clear answer."""
-    about = "" if query is None else f"{one_line(query)!r}: "
-    if searched:
-        corrected = f"Showing results for: {one_line(searched)}; --literal searches for what was typed"
-        click.echo(about + corrected, err=True)
-    if unclear:
-        click.echo(about + unclear, err=True)
+    about = f"{label!r}: " if label else ""
+    corrected = f"Showing results for: {one_line(searched)}; --literal searches for what was typed"
+    for said in [*[corrected] * bool(searched), *[unclear] * bool(unclear)]:
+        click.echo(about + said, err=True)
 
 
 def _print_text(answer: Answer, output: Output) -> None:
     """The page of one query, or the files; in a batch below the query itself."""
     terminal, found, is_batch = output.terminal, answer.found, answer.query is not None
     if is_batch:
-        heading = terminal.styled(f"== {one_line(answer.query or '')}", "1")
+        heading = terminal.styled(f"== {answer.label}", "1")
         click.echo(f"{heading}\n" if found else heading, color=True)
     if found:
         if output.format == "files":

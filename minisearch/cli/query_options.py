@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 AUTO = "auto"  # the better of those that are on this machine
 RERANKERS = ("cross", "bi", AUTO)
 DIVERSE = 0.5
+FORMATS = ("text", "jsonl", "json", "csv", "md", "files", "context")  # json is jsonl
 UNFINISHED: dict[RunOutcome, str] = {
     "running": "indexing is in progress",
     "failed": "the last indexing run failed",
@@ -154,6 +155,21 @@ class QueryOptions:
             return self.rerank
         is_meant = (self.rerank_budget, self.rerank_depth, self.rerank_model) != (None, None, None)
         return AUTO if is_meant else None
+
+
+def output_format(
+    options: QueryOptions, as_json: bool, files: bool, given: str | None, max_tokens: int | None
+) -> str:
+    """The format that the options ask for; InputError if they do not agree."""
+    asked = {*["json"] * as_json, *["files"] * files, *([given.replace("jsonl", "json")] if given else [])}
+    if len(asked) > 1:
+        raise InputError(f"{' and '.join(sorted(asked))} are different formats: ask for one of them")
+    form = asked.pop() if asked else FORMATS[0]
+    if form == "context" and not options.text:
+        raise InputError("--format context needs a TEXT: it does not go with --batch and --like")
+    if max_tokens is not None and form != "context":
+        raise InputError("--max-tokens is the size of a context: it needs --format context")
+    return form
 
 
 class QueryCommand(SectionedCommand):

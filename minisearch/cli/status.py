@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,7 @@ def status(index: IndexChoice, coverage: bool, as_json: bool) -> None:
         else:
             found = ms.status()
             text = as_json_line(found) if as_json else _status_text(found, is_verbose=index.is_verbose)
-    click.echo(text)
+    click.echo(text if as_json else Terminal.of_stdout().wrapped(text))
 
 
 def _status_text(found: IndexStatus, *, is_verbose: bool) -> str:
@@ -241,8 +242,8 @@ ONLY_QUERY |= {"files", "format_", "max_tokens", "no_pager"}
 ONLY_QUERY |= {"offline", "index_folder", "collection", "verbose"}
 
 
-@click.command(
-    "why-not", cls=QueryCommand, params=[option for option in query.params if option.name not in ONLY_QUERY]
+@click.command(  # with options of its own, because each has the variable of its command
+    "why-not", cls=QueryCommand, params=[copy(one) for one in query.params if one.name not in ONLY_QUERY]
 )
 @click.argument("file", metavar="FILE[:LINE]", shell_complete=complete_file)
 @click.argument("text", nargs=-1, required=True)

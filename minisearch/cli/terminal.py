@@ -24,6 +24,7 @@ import click
 
 WIDEST, NARROWEST = 110, 24
 ROWS_OF_PROMPT = 2
+HANG = 11  # columns of the labels of a report
 TAB = 4
 JOINERS = "\u200c\u200d"  # they shape letters and emoji, and show nothing
 # No line begins with these: closing brackets and full stops of scripts that are written without spaces.
@@ -34,6 +35,7 @@ PAGE_LINK = "file://{host}{path}#page={page}"  # RFC 8118; where nothing knows i
 # How a stretch of a passage is shown: the evidence bold, a word of the query underlined, or both.
 PLAIN, EVIDENCE, WORD, EVIDENCE_WORD = " eWB"
 STYLES = {EVIDENCE: "1", WORD: "4", EVIDENCE_WORD: "1;4"}
+LONGEST_GIVEN = 200  # characters
 CYAN, MAGENTA, FAINT = "36", "35", "2"  # readable on dark and on light
 
 
@@ -55,6 +57,11 @@ def one_line(text: str) -> str:
     a\nb.md
     """
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that was given, for a heading or a message."""
+    return text if len(text) <= LONGEST_GIVEN else text[:LONGEST_GIVEN] + "…"
 
 
 def _is_safe(char: str) -> bool:
@@ -216,6 +223,13 @@ class Terminal:
                 env=os.environ | {"LESS": f"-R {flags}"},
                 check=False,
             )
+
+    def wrapped(self, text: str) -> str:
+        """Lines of a report, with long ones broken between words, below the label; unchanged in a pipe."""
+        if self.rows is None:
+            return text
+        lines = (list(wrap(Marked.plain(line), self.columns, hang=HANG)) for line in text.split("\n"))
+        return "\n".join("\n".join(part.text for part in parts) for parts in lines)
 
     def styled(self, text: str, style: str) -> str:
         """The text in a style, an SGR number or several."""

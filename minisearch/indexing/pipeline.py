@@ -25,7 +25,7 @@ from minisearch.indexing.guard import has_changed
 from minisearch.indexing.plan import Plan, Tally
 from minisearch.stores.base import Store
 from minisearch.text import count, is_mostly_latin
-from minisearch.types import Chunk, Encoder, FloatArray, IndexProgress, IngestReport, OnProgress
+from minisearch.types import LOADING, Chunk, Encoder, FloatArray, IndexProgress, IngestReport, OnProgress
 
 # Texts are encoded in windows of at most this many tokens, sorted by length into batches; small windows take
 # more time in all.  The first one is small nevertheless, so that something can be searched within seconds.
@@ -89,7 +89,7 @@ class Run:
         )
         self._n_files_read = self._n_chunks_read = self._n_chunks_done = 0
         self._n_files_done = self._n_bytes_done = self._n_removed = 0
-        self._n_chunks = self._n_encoded = self._n_tokens = 0
+        self._n_chunks = self._n_encoded = self._n_tokens = self._n_tokens_expected = 0
         self._n_in_other_scripts = 0
         self._encoding_s = 0.0
 
@@ -186,8 +186,8 @@ class Run:
             n_batch_chunks = sum(n_chunks[text] for text in texts)
             n_batch_tokens = sum(n_tokens[text] for text in texts)
             started_s = time.perf_counter()
-            self.report_progress("loading the model")  # immediate if it is loaded already
-            encoder = self._encoder(n_batch_tokens)
+            self.report_progress(LOADING)  # immediate if it is loaded already
+            encoder = self._encoder_for(n_batch_tokens, n_batch_chunks)
             loaded_s = time.perf_counter()
             self.report_progress(f"embedding {count(n_batch_chunks, 'passage')} {of}", path)
             vectors.update(zip(texts, encoder.encode_document(texts), strict=True))
@@ -199,6 +199,14 @@ class Run:
             self._set_max_window_tokens(n_batch_tokens, ended_s - loaded_s)
             self.report_progress()
         return vectors
+
+    def _encoder_for(self, n_batch_tokens: int, n_batch_chunks: int) -> Encoder:
+        """The encoder for a batch; it is chosen by the tokens that the whole run will probably encode."""
+        n_left = max(n_batch_chunks, self._n_chunks_read + self._expected.n_chunks() - self._n_chunks_done)
+        n_expected = self._n_tokens + n_batch_tokens * n_left // n_batch_chunks
+        n_more = max(0, n_expected - self._n_tokens_expected)
+        self._n_tokens_expected += n_more
+        return self._encoder(n_more)
 
     def _batches(self, texts: Iterable[str], n_tokens: Mapping[str, int]) -> Iterator[list[str]]:
         """The texts in order, in lists of as many tokens as a window may have."""

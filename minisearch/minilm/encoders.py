@@ -118,7 +118,7 @@ class Encoders:
         if Path(model).is_absolute() and not Path(model).is_dir():
             raise ModelError(
                 f"this index was made with the model in {model}, and that folder does not exist any more: "
-                f"restore it, or give its present path with --model FOLDER"
+                f"restore it, or give its present path: minisearch index PATH --model FOLDER"
             )
         self._check_model(model)
         return model

@@ -72,6 +72,10 @@ MAGIC = (
 )
 
 
+# In the first entry of a ZIP archive, with the kind of the document after it.
+OPEN_DOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument."
+
+
 def read_bytes(path: str) -> bytes:
     """All bytes of a regular file.
 
@@ -102,6 +106,8 @@ def parse(path: str, data: bytes) -> Document:
     if extracted := EXTRACTED.get(format_.name):
         document = extracted.read(path, data)
     else:
+        if OPEN_DOCUMENT in data[:128]:
+            raise IngestError("OpenDocument is not read: save it as .docx, .xlsx, .pptx or .pdf")
         for magic, own, reason in MAGIC:
             if data.startswith(magic) and own != format_.name:
                 raise IngestError(reason)

@@ -325,7 +325,7 @@ def _stem(word: str) -> str:
 # --- places ------------------------------------------------------------------------------------------------
 
 
-def place(anchors: Anchors, text: str, position: int) -> tuple[int, int]:
+def line_and_column(anchors: Anchors, text: str, position: int) -> tuple[int, int]:
     r"""Line and column (from 1) in the file of a position in a passage's text; see `Chunk.anchors`.
 
     Between an anchor and the position a line ends with ``\n``, ``\r\n`` or a lone ``\r``.
@@ -340,6 +340,6 @@ def place(anchors: Anchors, text: str, position: int) -> tuple[int, int]:
 
 def evidence(text: str, anchors: Anchors, start: int, end: int, score: float | None) -> Evidence:
     """The sentences at ``start:end`` of a passage, with their place in the file."""
-    line, column = place(anchors, text, start)
-    end_line, end_column = place(anchors, text, end)
+    line, column = line_and_column(anchors, text, start)
+    end_line, end_column = line_and_column(anchors, text, end)
     return Evidence(text[start:end], start, end, line, column, end_line, end_column, score)

@@ -22,7 +22,7 @@ from minisearch.filters import And, Contains, Filter, Not, check_fields
 from minisearch.manifest import ScoreBaseline
 from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults
 from minisearch.search.confidence import CONFIDENT_FROM, relevances, with_rarer_words
-from minisearch.search.evidence import best_sentences, evidence, place
+from minisearch.search.evidence import best_sentences, evidence, line_and_column
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked, with_prose_first
 from minisearch.search.words import exact_hits, lacks_exact_token, unknown_words, with_names_first
@@ -268,7 +268,7 @@ class Pipeline:
 
     def _place(self, chunk: StoredChunk, wanted: re.Pattern[str] | None) -> Place:
         position = _best_line(chunk.text, wanted) if wanted else 0
-        line, _ = place(anchors_of(chunk), chunk.text, position)
+        line, _ = line_and_column(anchors_of(chunk), chunk.text, position)
         return Place(self.display_path(chunk.path), line, chunk.end_line, chunk.id, _page_at(chunk, position))
 
     def _with_evidence(

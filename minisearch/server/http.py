@@ -91,7 +91,7 @@ class _Server:
                 given = checked(await _body(request), asked) if asked.method == "POST" else {}
                 found = await answer(**given)
                 response = found if isinstance(found, Response) else Json(plain(found))
-            except Exception as error:  # a client gets no traceback, the log does
+            except (Exception, asyncio.CancelledError) as error:  # a client gets no traceback, the log does
                 response = _failure(error)
             self._n_requests[name, response.status_code] += 1
             self._seconds[name] += time.perf_counter() - started_s
@@ -244,10 +244,12 @@ async def _body(request: Request) -> object:
 # --- errors ------------------------------------------------------------------------------------------------
 
 
-def _failure(error: Exception) -> Response:
+def _failure(error: BaseException) -> Response:
     """An error in the form of OpenAI's API: 400 for a wrong request, 503 for the state of index or model."""
     if isinstance(error, BodyTooLarge):
         return failure(*TOO_LARGE)
+    if isinstance(error, asyncio.CancelledError):  # it waits no longer for requests that are being answered
+        return failure(503, "the server has ended before it could answer")
     if isinstance(error, ClientDisconnect):  # nobody reads the answer
         return failure(400, "the connection was closed before the end of the body")
     if isinstance(error, InputError):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import Field, ValidationError
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
@@ -186,9 +186,11 @@ class _Server(MCPServer):
         """The answer of a tool, or ToolError with the message for the model."""
         try:
             return await super().call_tool(name, arguments, context)
+        except UnexpectedToolError:  # the SDK hides what it says
+            raise
         except ToolError as error:
             if not isinstance(error.__cause__, ValidationError):
-                raise
+                raise ToolError(str(error).removeprefix(f"Error executing tool {name}: ")) from error
             first = error.__cause__.errors()[0]
             schemas = {tool.name: tool.input_schema for tool in await self.list_tools()}
             place = str(first["loc"][0])

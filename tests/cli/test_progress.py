@@ -17,7 +17,7 @@ from rich.console import Console
 
 from minisearch.cli.progress import Pace, Progress, clock
 from minisearch.cli.terminal import printable
-from minisearch.types import IndexProgress
+from minisearch.types import LOADING, IndexProgress
 
 
 def progress(n_files_done: int, n_chunks_done: int, **changes: Any) -> IndexProgress:
@@ -44,6 +44,17 @@ def test_the_time_left_is_that_of_the_passages_that_need_the_model() -> None:
     assert pace.left_s(progress(70, 30), 37.5) == pytest.approx(0.5), "it counts down between two windows"
     assert pace.left_s(progress(70, 30), 60.0) == 0.0
     assert pace.left_s(progress(70, 30, n_chunks=None), 36.0) is None
+
+
+def test_loading_the_model_is_no_part_of_the_speed() -> None:
+    pace = Pace()
+    pace.add(progress(0, 10), 2.0)
+    pace.add(progress(0, 10, doing=LOADING), 2.0)
+    pace.add(progress(0, 10, doing="embedding"), 7.0)
+    pace.add(progress(0, 20), 9.0)
+    assert pace.chunks_per_s() == pytest.approx(5.0)
+    pace.add(progress(0, 20, doing=LOADING), 9.0)
+    assert pace.left_s(progress(0, 20), 30.0) == pytest.approx(4.0), "it stands while the model is loaded"
 
 
 def test_the_speed_is_the_mean_of_the_last_half_minute() -> None:

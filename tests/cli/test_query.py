@@ -623,6 +623,16 @@ def test_no_clear_answer_is_said_beside_a_table_or_a_list_in_the_words_of_the_pa
     assert run("query", "q", "--format", format_).stderr == ""
 
 
+def test_a_huge_query_of_a_batch_is_named_by_its_beginning(engine: type[Engine]) -> None:
+    Path("queries.txt").write_text("oven " * 200_000)
+    printed = run("query", "--batch", "queries.txt").stdout
+    assert printed.startswith("== oven oven ") and "…" in printed.splitlines()[0]
+    engine.answer = SearchResults()
+    done = run("query", "--batch", "queries.txt", code=1)
+    assert "No results for 'oven oven " in done.stderr
+    assert max(map(len, [*printed.splitlines(), *done.stderr.splitlines()])) < 400
+
+
 def test_a_corrected_query_is_named_in_every_format(engine: type[Engine], monkeypatch) -> None:
     engine.answer = SearchResults((HIT,), Query("passport"), typed="passprot")
     line = "Showing results for: passport; --literal searches for what was typed\n"

@@ -209,6 +209,7 @@ def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
     configure: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("index", "../notes", "../wo[r]k")
+    run("why-not", "../notes/a.md", "roof")  # an option of two commands has a variable for each
     assert len(run("search", "roof", "-l").stdout.splitlines()) == 2, "the default"
     configure({"options": {"query": {"limit": 1, "files": True}}})
     assert len(run("query", "roof").stdout.splitlines()) == 1

@@ -64,7 +64,7 @@ def test_it_works_without_an_index_and_makes_none(here):
 
 
 def test_json_has_all_fields_of_each_chunk(here):
-    data = b"\xef\xbb\xbf# \xc3\x9c\r\n\r\nwords\r\n\r\n# B\r\n\r\nmore"
+    data = b"\xef\xbb\xbf# \xc3\x9c\r\n\r\nwords\r\n\r\n## B\r\n\r\nmore"
     (here / "a.md").write_bytes(data)
     found = json.loads(run("a.md", "--json"))
     assert {name: found[name] for name in ("path", "format", "language", "title", "notes", "is_extract")} == {
@@ -73,7 +73,7 @@ def test_json_has_all_fields_of_each_chunk(here):
     }  # fmt: skip
     first, second = found["chunks"]
     assert (first["number"], first["heading"], first["line"], first["end_line"]) == (1, "Ü", 1, 3)
-    assert data[second["byte_start"] : second["byte_end"]].decode() == second["text"] == "# B\r\n\r\nmore"
+    assert data[second["byte_start"] : second["byte_end"]].decode() == second["text"] == "## B\r\n\r\nmore"
     assert second["page"] is None
 
 

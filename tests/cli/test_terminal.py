@@ -89,6 +89,16 @@ def test_deep_indentation_leaves_half_the_line_to_the_words() -> None:
     assert lines == [" " * 10 + "return", " " * 10 + "value"]
 
 
+def test_lines_of_a_report_are_broken_between_words_on_a_terminal_alone() -> None:
+    report = "note       docs/a.txt: not UTF-8; read as Windows-1252\nskipped    docs/b.txt: empty"
+    assert Terminal(40).wrapped(report) == report
+    assert Terminal(40, rows=24).wrapped(report).split("\n") == [
+        "note       docs/a.txt: not UTF-8; read",
+        "           as Windows-1252",
+        "skipped    docs/b.txt: empty",
+    ]
+
+
 # --- styles and links --------------------------------------------------------------------------------
 
 

@@ -224,6 +224,31 @@ program.main()
 """
 
 
+@pytest.mark.parametrize(("sent", "code"), SIGNALS)
+def test_a_thread_that_does_not_end_does_not_keep_an_interrupted_command(sent, code):
+    script = """
+import threading, time
+from minisearch.__main__ import main
+import minisearch.cli
+def run():
+    threading.Thread(target=time.sleep, args=[3600]).start()
+    print("ready", flush=True)
+    time.sleep(3600)
+minisearch.cli.main = run
+main()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout and process.stdout.readline() == "ready\n"
+            process.send_signal(sent)
+            errors = process.communicate(timeout=20)[1]
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (code, "Interrupted\n" if sent == signal.SIGINT else "")
+
+
 @pytest.mark.parametrize("command", ["work", "cleanup", "work_without_memory"])
 @pytest.mark.parametrize(("sent", "code"), SIGNALS)
 def test_a_signal_ends_a_command_that_swallows_every_exception(sent, code, command):

@@ -24,6 +24,7 @@ from minisearch.errors import IngestError, ModelError
 from minisearch.files.walk import FoundFile
 from minisearch.indexing.pipeline import ExpectedChunks
 from minisearch.manifest import Manifest, Settings
+from minisearch.minilm.encoders import Encoders
 from minisearch.parsers import read_bytes
 from minisearch.paths import Trusted
 from minisearch.stores.local import LocalStore
@@ -137,6 +138,23 @@ def test_two_runs_over_the_same_files_leave_and_tell_the_same(
         later_ns = time.time_ns() + 10**10  # so that no file counts as changed a moment ago
         unreadable = {f"{dice.randrange(30):02}.txt" for _ in range(3)}
         assert run("one") == run("other")
+
+
+def test_the_encoder_is_chosen_by_the_tokens_of_the_whole_run(
+    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def to_add(_: Encoders, __: str, n_tokens: int) -> HashingEncoder:
+        asked.append(n_tokens)
+        return HashingEncoder()
+
+    monkeypatch.setattr(Encoders, "to_add", to_add)
+    with MiniSearch.open(index=tmp_path / "index", encoder=HashingEncoder()) as ms:
+        report = ms.index(docs)
+    first, *others = [n for n in asked if n]
+    assert first > report.n_tokens / 2, "the first window has a quarter of them"
+    assert first + sum(others) >= report.n_tokens
 
 
 def test_what_may_take_long_is_told_before_it_is_done(docs: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 from minisearch.chunking.chunker import chunk
-from minisearch.search.evidence import place
+from minisearch.search.evidence import line_and_column
 from minisearch.types import Document
 from tests.fakes import WordTokenizer
 
@@ -47,7 +47,7 @@ def check_anchors(document: Document) -> None:
                 continue  # nothing begins or ends between
             start = max(start for start in line_starts if start <= places[piece.start + i])
             expected = line_starts.index(start) + 1, places[piece.start + i] - start + 1
-            assert place(piece.anchors, piece.text, i) == expected
+            assert line_and_column(piece.anchors, piece.text, i) == expected
 
 
 def in_source(document: Document, words: str) -> str:

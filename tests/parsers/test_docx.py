@@ -46,6 +46,10 @@ def test_headers_and_footers_come_once_around_the_body():
     assert document.text == "Letterhead\n\nFirst page\n\nbody\n\nConfidential"
 
 
+def test_the_dots_of_a_table_of_contents_are_shortened():
+    assert read(paragraph("Herons .................... 3")).text == "Herons .... 3"
+
+
 def test_notes_and_comments_follow_their_paragraph():
     body = (
         '<w:p><w:r><w:t>Engines</w:t></w:r><w:r><w:footnoteReference w:id="2"/></w:r>'

@@ -18,7 +18,7 @@ from minisearch.chunking.chunker import chunk
 from minisearch.errors import IngestError
 from minisearch.parsers.registry import parse
 from minisearch.results import cited_place
-from minisearch.search.evidence import place
+from minisearch.search.evidence import line_and_column
 from minisearch.types import Chunk, Document
 from tests.fakes import HashingEncoder, WordTokenizer
 from tests.parsers import made_files as made
@@ -127,7 +127,7 @@ def chunk_with(document: Document, words: str) -> tuple[Chunk, tuple[int, int]]:
     """The chunk with these words, and their line and column."""
     chunks = chunk(document, WordTokenizer(), max_tokens=200, overlap_tokens=0)
     one = next(one for one in chunks if words in one.text)
-    return one, place(one.anchors, one.text, one.text.index(words))
+    return one, line_and_column(one.anchors, one.text, one.text.index(words))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import re
 import time
+import zipfile
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from minisearch.parsers.registry import EXTRACTED, READERS
 from minisearch.text import short_leaders
 from minisearch.types import Anchors
 from tests.parsers.anchors import check_anchors
+from tests.parsers.made_files import zipped
 
 
 @pytest.mark.parametrize(
@@ -181,3 +183,11 @@ def test_the_dots_of_a_table_of_contents_are_shortened_and_positions_lead_back()
 def test_runs_of_dots_and_spaces_take_linear_time() -> None:
     for run in (". " * 200_000, "." * 400_000, " " * 400_000, ".... " * 80_000):
         assert short_leaders(f"....{run}Z") == f"....{run}Z"
+
+
+@pytest.mark.parametrize("kind", ["text", "spreadsheet", "presentation"])
+def test_a_message_about_open_document_says_what_to_do(kind: str) -> None:
+    data = zipped({"mimetype": f"application/vnd.oasis.opendocument.{kind}"}, method=zipfile.ZIP_STORED)
+    for path in ("a.odt", "a.ods", "a.odp", "a"):
+        with pytest.raises(IngestError, match=r"OpenDocument is not read: save it as \.docx, .* or \.pdf"):
+            parse(path, data)

@@ -25,7 +25,7 @@ from minisearch.search.evidence import (
     compare,
     evidence,
     features,
-    place,
+    line_and_column,
     rare_words,
     shares,
     vectors_of,
@@ -365,13 +365,13 @@ def test_places_in_a_verbatim_text_are_counted_as_editors_do(before: str, text: 
     anchors = ((0, *counted(len(before))),)
     for position in range(len(text) + 1):
         if text[position - 1 : position + 1] != "\r\n":
-            assert place(anchors, text, position) == counted(len(before) + position)
+            assert line_and_column(anchors, text, position) == counted(len(before) + position)
 
 
 def test_each_place_is_counted_from_the_last_anchor_before_it() -> None:
     anchors = ((0, 10, 5), (6, 12, 1), (12, 12, 30))
     text = "Hello\nthere world"
-    assert [place(anchors, text, i) for i in (0, 4, 6, 11, 12, 16)] == [
+    assert [line_and_column(anchors, text, i) for i in (0, 4, 6, 11, 12, 16)] == [
         (10, 5),
         (10, 9),
         (12, 1),

@@ -422,7 +422,7 @@ def test_the_evidence_stands_in_the_file_where_it_says(ms: MiniSearch, mode: Mod
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_evidence_is_the_same_whatever_else_is_on_the_page(ms: MiniSearch, mode: Mode) -> None:
-    Path("docs/pets.md").write_text("Cats are allowed. Dogs are forbidden.\n")
+    Path("docs/pets.md").write_text("Cats are allowed.\n\nDogs are forbidden.\n")
     for number, word in enumerate(["Barbecues", "Bicycles", "Guests", "Pianos"]):
         Path(f"docs/{number}.md").write_text(f"{word} are allowed. Ask the owner first.\n")
     ms.index("docs")
@@ -449,7 +449,7 @@ def test_front_matter_finds_a_note_and_is_not_its_evidence(ms: MiniSearch, mode:
     (first,) = ms.query("zither strings key", 1, mode=mode, evidence=True)
     assert first.path == "docs/zither.md" and first.text.startswith("---")
     assert first.evidence is not None
-    assert first.evidence.text == "Tune each of them with a key."
+    assert first.evidence.text == "Tune each of them with a key. Then wait."
     assert (first.evidence.line, first.evidence.column) == (5, 1)
 
 
@@ -555,10 +555,10 @@ def test_more_like_a_blank_line_is_more_like_what_follows_it(tmp_path: Path) -> 
 
 
 def test_evidence_is_on_its_own_page_though_the_passage_begins_on_another(tmp_path: Path) -> None:
-    text = "Bats hunt at night. They sleep by day. Moths eat wool in a wardrobe."
+    text = f"{'Bats hunt at night. They sleep by day. ' * 7}Moths eat wool in a wardrobe."
     document = Document("a.pdf", text, "pdf", Origin(text), pages=(0, text.index("Moths")))
     encoder = HashingEncoder()
-    (passage,) = chunk(document, encoder.tokenizer, max_tokens=40, overlap_tokens=0)
+    (passage,) = chunk(document, encoder.tokenizer, max_tokens=90, overlap_tokens=0)
     row = StoredDocument("a.pdf", "pdf", "", FileStamp(1, 1, 1, 1), b"", "")
     with MiniSearch(tmp_path / ".minisearch", encoder=encoder) as ms:
         (tmp_path / "b.md").write_text("Something else.")

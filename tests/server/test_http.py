@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("starlette")
+from starlette.requests import Request
 
 from minisearch import MiniSearch
 from minisearch.errors import IndexCorrupt
@@ -197,6 +200,33 @@ def test_a_refresh_ends_with_the_server_at_its_next_step(tmp_path: Path) -> None
         last_run = ms.status().last_run
         assert last_run is not None and last_run.outcome == "interrupted"
         assert ms.refresh().added == 1
+
+
+def test_a_request_that_an_ending_server_cancels_is_one_error(
+    engine: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_begun, is_over = threading.Event(), threading.Event()
+
+    def endless(*_: object, **__: object) -> None:
+        has_begun.set()
+        is_over.wait(120)
+
+    async def body() -> dict[str, object]:
+        return {"type": "http.request", "body": b'{"query": "oven"}', "more_body": False}
+
+    async def cancelled() -> Any:
+        about = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
+        answering = asyncio.ensure_future(http._Server(engine).endpoint("search")(Request(about, body)))
+        await asyncio.to_thread(has_begun.wait, 120)
+        answering.cancel()
+        try:
+            return await answering
+        finally:
+            is_over.set()
+
+    monkeypatch.setattr(engine, "query", endless)
+    response = asyncio.run(cancelled())
+    assert (response.status_code, b"the server has ended" in response.body) == (503, True)
 
 
 def test_metrics_count_requests_by_their_outcome(engine: MiniSearch) -> None:

@@ -190,8 +190,20 @@ def test_a_wrong_call_is_an_error_with_its_reason(
     answer = asked(make_server(engine), tool, **arguments)
     assert answer.is_error
     assert message in text_of(answer)
+    assert not text_of(answer).startswith("Error executing")
     assert "Traceback" not in text_of(answer) and "pydantic" not in text_of(answer)
     assert "\n" not in text_of(answer) or "where" in arguments, "a wrong filter shows the place below"
+
+
+def test_a_fault_of_the_program_shows_no_detail(
+    engine: MiniSearch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(engine, "query", failing)
+    answer = asked(make_server(engine), "search", query="x")
+    assert (answer.is_error, "secret" in text_of(answer)) == (True, False)
 
 
 # --- the command -------------------------------------------------------------------------------------------
