@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from minisearch.errors import InputError
-from minisearch.evaluation.known_items import ChunkedDocument
+from minisearch.evaluation.known_items import HEADING_SEPARATOR, ChunkedDocument
 from minisearch.minilm.inference import batches
+from minisearch.minilm.settings import CheckpointSettings
 from minisearch.minilm.tokenizer import MiniLMTokenizer
 from minisearch.text import sentence_starts
 
@@ -127,16 +128,17 @@ def _tokenised(texts: Iterable[str], tokenizer: MiniLMTokenizer) -> tuple[np.nda
     return np.concatenate(parts), np.array(lengths, np.int64)
 
 
-def texts_of(documents: Iterable[ChunkedDocument]) -> Iterator[str]:
+def texts_of(documents: Iterable[ChunkedDocument], settings: CheckpointSettings) -> Iterator[str]:
     """What an index of the documents would embed, and shorter texts, since queries are short.
 
-    Titles, headings, chunks with the title before them, and the sentences of each chunk.
+    Each chunk with the title before it gets the model's prompt for documents; titles, headings and the
+    sentences of each chunk get that for queries.
     """
     for document in documents:
-        yield document.title
+        short = [document.title]
         for chunk in document.chunks:
-            yield chunk.heading.split(" > ")[-1]
-            yield f"{document.title} {chunk.text}".strip()
+            yield settings.document_prompt + f"{document.title} {chunk.text}".strip()
             starts = [0, *sentence_starts(chunk.text, 0, len(chunk.text)), len(chunk.text)]
-            for start, end in pairwise(starts):
-                yield chunk.text[start:end].strip()
+            short += [chunk.heading.split(HEADING_SEPARATOR)[-1]]
+            short += [chunk.text[start:end] for start, end in pairwise(starts)]
+        yield from (settings.query_prompt + text.strip() for text in short if text.strip())

@@ -91,7 +91,7 @@ def run(
     on_step("reading the corpus")
     documents, skipped = _documents(job, teacher)
     data = TextData(
-        texts_of(documents),
+        texts_of(documents, teacher.settings),
         teacher.tokenizer,
         batch_size=job.batch_size or preset.batch_size,
         batch_tokens=BATCH_TOKENS[best_device()],

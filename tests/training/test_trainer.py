@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ import torch
 from torch import Tensor
 
 from minisearch.errors import InputError, TrainingError
+from minisearch.evaluation.known_items import ChunkedDocument, ChunkText
 from minisearch.minilm import MiniLMConfig, SentenceTransformer
-from minisearch.training.data import TextBatch, TextData
+from minisearch.training.data import TextBatch, TextData, texts_of
 from minisearch.training.distillation import Distillation, distil, phases
 from minisearch.training.students import student_of
 from minisearch.training.trainer import TrainingProgress, TrainingSettings, preset_of, train
@@ -59,6 +61,19 @@ def test_equal_and_empty_texts_do_not_count(teacher: SentenceTransformer) -> Non
     texts = ["", "The roof leaks.", "the roof leaks.", "It rains."]
     with pytest.raises(InputError, match=r"too small: it has 2 different texts .* expected at least 3"):
         TextData(texts, teacher.tokenizer, batch_size=3)
+
+
+def test_the_texts_are_passages_and_the_short_ones_in_them_each_with_its_prompt(
+    teacher: SentenceTransformer,
+) -> None:
+    chunks = (ChunkText("The roof leaks. It rains.", "House > Roof"), ChunkText("Call Ann.", "House"))
+    settings = replace(teacher.settings, prompts={"query": "q: ", "passage": "p: "})
+    assert list(texts_of([ChunkedDocument(1, "a.md", "Notes", chunks)], settings)) == [
+        "p: Notes The roof leaks. It rains.",
+        "p: Notes Call Ann.",
+        *("q: Notes", "q: Roof", "q: The roof leaks.", "q: It rains.", "q: House", "q: Call Ann."),
+    ]
+    assert next(texts_of([ChunkedDocument(1, "a.md", "", chunks)], teacher.settings))[:8] == "The roof"
 
 
 # --- the recipe ------------------------------------------------------------------------------------------
