@@ -145,6 +145,18 @@ def test_training_brings_the_student_nearer_to_the_teacher(teacher: SentenceTran
     assert not student.training
 
 
+def test_a_student_that_was_used_before_encodes_with_its_new_weights(teacher: SentenceTransformer) -> None:
+    student = student_of(teacher, layers=1)
+    before = student.encode(["the roof leaks"])
+    train(
+        student, data_of(teacher), recipe_of(teacher, student), TrainingSettings(steps=2, learning_rate=1e-2)
+    )
+    with torch.no_grad():
+        expected = student(torch.tensor(student.tokenizer.ids(["the roof leaks"]))).numpy()
+    found = student.encode(["the roof leaks"])
+    assert (found * expected).sum() > 0.999 > (found * before).sum()
+
+
 def test_small_batches_that_are_added_give_the_gradient_of_a_large_one(teacher: SentenceTransformer) -> None:
     students = [student_of(teacher, layers=1, dropout=0.0) for _ in range(2)]
     for student, batch_tokens in zip(students, (64, 10_000), strict=True):
