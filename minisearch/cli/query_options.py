@@ -20,7 +20,7 @@ import click
 from minisearch.cli.options import SectionedCommand
 from minisearch.cli.terminal import one_line
 from minisearch.errors import InputError, nearest_of, short
-from minisearch.results import MODES, SearchOptions
+from minisearch.results import MODES, SearchOptions, place_of
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
@@ -238,6 +238,11 @@ def _unknown_languages(ms: MiniSearch, options: QueryOptions) -> Iterator[str]:
 
 
 # --- files and lines ---------------------------------------------------------------------------------
+
+
+def place_in(ms: MiniSearch, name: str) -> tuple[str, int | None, int | str | None]:
+    """Path, line and page of a place; the name of a file or a document is not taken apart."""
+    return place_of(name, lambda path: exists(path) or ms.searcher.has(path))
 
 
 def lines_on(ms: MiniSearch, path: str, page: int) -> list[int]:

@@ -84,6 +84,9 @@ class Engine:
             raise InputError("the query only says what to leave out (x): add what you are looking for")
         return Engine.answer
 
+    def has(self, path: str) -> bool:
+        return False
+
     def has_reranker(self) -> bool:
         return Engine.has_weights
 

@@ -132,6 +132,31 @@ def test_get_reads_the_place_of_a_result_in_a_file_without_lines(engine: MiniSea
         assert section is not None and words in section["text"] and "hive" not in section["text"]
 
 
+@pytest.mark.parametrize("id_", ["faq:7", "inv.pdf:12", "a p. 3", "x:1:2"])
+def test_get_reads_a_document_whose_id_ends_like_a_place(engine: MiniSearch, id_: str) -> None:
+    others = [{"id": id_.partition(":")[0], "text": "A zebra."}] if ":" in id_ else []
+    engine.add([{"id": id_, "text": "A giraffe by the sea."}, *others])
+    server = make_server(engine)
+    answer = asked(server, "search", query="giraffe", k=1).structured_content
+    assert answer is not None
+    (found,) = answer["results"]
+    for place in (found["place"], found["path"]):
+        section = asked(server, "get", place=place).structured_content
+        assert section is not None and section["text"] == "A giraffe by the sea."
+
+
+def test_get_looks_at_no_path_but_that_of_an_indexed_document(
+    engine: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+    call = os.lstat
+    monkeypatch.setattr(
+        os, "lstat", lambda path, **named: (looked_at.append(str(path)), call(path, **named))[1]
+    )
+    assert asked(make_server(engine), "get", place="/net/host/a.md:3").is_error
+    assert not [path for path in looked_at if path.startswith("/net")]
+
+
 def test_get_reads_the_section_at_a_place_of_a_result(engine: MiniSearch, notes: Path) -> None:
     server = make_server(engine)
     section = asked(server, "get", place=f"{notes}/router.md:5")
