@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
@@ -25,6 +26,8 @@ T = TypeVar("T")
 N_AT_ONCE = max(2, min(8, os.cpu_count() or 1))
 
 FORK_WAIT_S = 10.0  # a fork does not wait longer for a block to end
+CLOSE_WAIT_S = 60.0  # `Pool.close` does not wait longer for other threads
+IDLE_S = 60.0  # a free object is closed after this time: it may hold files that have been replaced
 
 _renewals: list[tuple[weakref.ref[Any], Callable[[Any], None]]] = []
 _renewals_lock = threading.RLock()  # a registration may be interrupted by a destructor that registers too
@@ -123,49 +126,69 @@ class Turn:
 class Pool(Generic[T]):
     """Up to ``size`` objects, each used by one thread at a time; all are free in a forked child.
 
-    ``renewed`` is called with a free object, or with None if there is none, and returns the one to use.
+    ``renewed`` is called with a free object, or with None if there is none, and returns the one to use.  A
+    thread that already has an object gets another one at once, beyond ``size`` if need be.
     """
 
     def __init__(self, size: int, renewed: Callable[[T | None], T], close: Callable[[T], None]) -> None:
         self._size, self._renewed, self._close = size, renewed, close
-        self._free: list[T] = []
+        self._free: list[tuple[float, T]] = []  # with the time since which each is free
         self._set_free()
         after_fork(self, Pool._set_free)
 
     def _set_free(self) -> None:
         self._changed = threading.Condition()
-        self._n_used, self._is_closing = 0, False
+        self._users: Counter[int] = Counter()  # how many objects each thread has
+        self._is_closing = False
 
     @contextmanager
     def one(self) -> Iterator[T]:
-        """An object for this thread, as soon as there is one; it may not ask for another meanwhile."""
-        changed = self._changed
+        """An object for this thread, as soon as there is one."""
+        changed, thread = self._changed, threading.get_ident()
         with changed:
-            changed.wait_for(lambda: self._n_used < self._size and not self._is_closing)
-            self._n_used += 1
-            found = self._free.pop() if self._free else None
+            changed.wait_for(lambda: self._users[thread] or self._has_room())
+            self._users[thread] += 1
+            found = self._free.pop()[1] if self._free else None
         try:
             found = self._renewed(found)
             yield found
         finally:
             if changed is self._changed:  # not in a child that was forked meanwhile
-                with changed:
-                    self._n_used -= 1
-                    if found is not None:
-                        self._free.append(found)
-                    changed.notify_all()
+                self._take_back(found, thread)
+
+    def _has_room(self) -> bool:
+        return len(self._users) < self._size and not self._is_closing
+
+    def _take_back(self, found: T | None, thread: int) -> None:
+        now_s = time.monotonic()
+        with self._changed:
+            self._users[thread] -= 1
+            if not self._users[thread]:
+                del self._users[thread]
+            idle = [one for since_s, one in self._free if now_s - since_s > IDLE_S]
+            self._free = [free for free in self._free if now_s - free[0] <= IDLE_S]
+            if found is not None:
+                self._free.append((now_s, found))
+            self._changed.notify_all()
+        for one in idle:
+            self._close(one)
 
     def close(self) -> None:
-        """Close all objects, as soon as no thread uses any; later calls of `one` make new ones."""
+        """Close all objects, as soon as no other thread uses any; later calls of `one` make new ones."""
         with self._changed:
             self._is_closing = True
             try:
-                self._changed.wait_for(lambda: not self._n_used)
+                self._changed.wait_for(self._is_unused, CLOSE_WAIT_S)
                 while self._free:
-                    self._close(self._free.pop())
+                    self._close(self._free.pop()[1])
             finally:
                 self._is_closing = False
                 self._changed.notify_all()
+
+    def _is_unused(self) -> bool:
+        """Whether no other thread uses an object; the caller may be a signal handler inside `one`."""
+        others = self._users.keys() - {threading.get_ident()}
+        return others.isdisjoint(thread.ident for thread in threading.enumerate())
 
 
 def in_thread(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:

@@ -90,6 +90,8 @@ def test_a_query_does_not_wait_for_another_thread_and_close_waits_for_both(ms: M
     ask_all(ms)
     closing = threading.Thread(target=ms.close)
     closing.start()
+    closing.join(0.2)
+    assert closing.is_alive()
     encoder.goes_on.set()
     asking.join()
     closing.join()
@@ -126,6 +128,41 @@ def test_a_pool_makes_no_more_than_its_size_and_uses_each_again() -> None:
     assert (most <= 3, len(made) <= 3, sum(map(len, made))) == (True, True, 400)
     pool.close()
     assert sum(map(len, made)) == 0
+
+
+def test_threads_that_have_all_objects_of_a_pool_get_more() -> None:
+    pool = Pool(2, lambda found: found or [1], list.clear)
+    together = threading.Barrier(2)
+
+    def use() -> None:
+        with pool.one() as first:
+            together.wait()
+            with pool.one() as second:
+                assert first is not second
+                together.wait()
+
+    threads = [threading.Thread(target=use) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with pool.one():
+        pool.close()  # as a signal handler may: it does not wait for its own thread
+
+
+def test_an_object_that_was_long_free_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [0.0]
+    monkeypatch.setattr("minisearch.threads.time.monotonic", lambda: now_s[0])
+    closed: list[int] = []
+    numbers = iter(range(10))
+    pool = Pool(2, lambda found: next(numbers) if found is None else found, closed.append)
+    with pool.one(), pool.one():
+        pass
+    for _ in range(3):
+        now_s[0] += 50
+        with pool.one() as used:
+            assert used == 0
+    assert closed == [1]
 
 
 def test_a_pool_is_whole_after_an_error() -> None:

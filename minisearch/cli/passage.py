@@ -7,6 +7,7 @@ rest of a result is left to `page`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ INDENT = "    "
 EVIDENCE_MARK = ">"  # in the first column: visible without colour, and found by grep '^>'
 PASSAGE_LINES = 4
 WRAPPED_FROM = 60  # a line that has no room for the next word in so many columns goes on below
+WRAPPED_TO = 120  # columns: text with longer lines was not wrapped by hand, and its line breaks are kept
+LONG_WORD = 30  # characters
 FEWEST_FILLED = 3  # lines of a paragraph that show the column at which its text was wrapped
 NARROWEST_FILLED = 30  # columns: shorter lines are names and the like
 # A line that begins like this begins something new: a heading, row, quotation, rule, directive or field.
@@ -177,9 +180,11 @@ def laid_out(text: Marked, path: str) -> list[Line]:
         return [Line(row, _indentation(row.text), is_verbatim=True) for row in rows]
     blocks = _Blocks([row.text for row in rows])
     laid_out_rows = [Line(row, *blocks.hang_of(number)) for number, row in enumerate(rows)]
-    wrapped_at, lines = _wrapped_at(laid_out_rows), list[Line]()
-    for above, line in zip([None, *laid_out_rows], laid_out_rows, strict=False):
-        if above and _is_one_paragraph(above, line, lines[-1].hang) and _is_full(above, line, wrapped_at):
+    columns, lines = _wrapped_at(laid_out_rows), list[Line]()
+    for number, line in enumerate(laid_out_rows):
+        above = laid_out_rows[number - 1] if number else None
+        is_below = above and _is_one_paragraph(above, line, lines[-1].hang)
+        if above and is_below and _is_full(above, line, columns[number]):
             lines[-1] = replace(lines[-1], marked=_joined(lines[-1].marked, line.marked.strip()))
         else:
             lines.append(line)
@@ -259,26 +264,47 @@ def _is_one_paragraph(above: Line, line: Line, hang: int) -> bool:
     )
 
 
-def _is_full(above: Line, line: Line, columns: int) -> bool:
+def _is_full(above: Line, line: Line, columns: float) -> bool:
     """Whether the first word of a line had no room on the line above."""
     if begins_wide(line.marked.text.lstrip()):
         return width(above.marked.text) + 2 > columns
     return width(above.marked.text) + 1 + width(line.marked.text.split(None, 1)[0]) > columns
 
 
-def _wrapped_at(lines: Sequence[Line]) -> int:
-    """The column at which the text was wrapped by hand, as its filled paragraphs show it."""
-    found, start = [WRAPPED_FROM], 0
-    for end in range(1, len(lines) + 1):
-        if end < len(lines) and _is_one_paragraph(lines[end - 1], lines[end], lines[start].hang):
-            continue
-        paragraph, start = lines[start:end], end
-        columns = max(width(line.marked.text) for line in paragraph)
-        pairs = pairwise(paragraph)
+def _wrapped_at(lines: Sequence[Line]) -> list[float]:
+    """For each line the column at which its paragraph was wrapped by hand; infinity if it was not.
+
+    Filled paragraphs show the least column of the text.  No paragraph was wrapped before the end of its
+    longest line, but for a line with a long word such as an address.
+    """
+    paragraphs, least = list[list[Line]](), [WRAPPED_FROM]
+    for number, line in enumerate(lines):
+        if number and _is_one_paragraph(lines[number - 1], line, paragraphs[-1][0].hang):
+            paragraphs[-1].append(line)
+        else:
+            paragraphs.append([line])
+    longest = [max((width(one.marked.text) for one in lines), default=0) for lines in paragraphs]
+    for paragraph, columns in zip(paragraphs, longest, strict=True):
         is_long = len(paragraph) >= FEWEST_FILLED and columns >= NARROWEST_FILLED
-        if is_long and all(_is_full(*pair, columns) for pair in pairs):
-            found.append(columns)
-    return min(found)
+        if is_long and all(_is_full(*pair, columns) for pair in pairwise(paragraph)):
+            least.append(columns)
+    found = list[float]()
+    for paragraph in paragraphs:
+        found += [_own_column(paragraph, min(least))] * len(paragraph)
+    return found
+
+
+def _own_column(paragraph: Sequence[Line], least: int) -> float:
+    """The column at which a paragraph was wrapped: infinity if most of its lines end before it."""
+    words = (width(line.marked.text) for line in paragraph if not _has_long_word(line))
+    columns = max(least, max(words, default=0))
+    n_full = sum(_is_full(*pair, columns) for pair in pairwise(paragraph))
+    is_wrapped = columns <= WRAPPED_TO and 2 * n_full >= len(paragraph) - 1
+    return columns if is_wrapped else math.inf
+
+
+def _has_long_word(line: Line) -> bool:
+    return any(len(word) >= LONG_WORD for word in line.marked.text.split())
 
 
 def _joined(above: Marked, below: Marked) -> Marked:

@@ -1,9 +1,9 @@
 """Evidence: the sentences of each result that answer the query best, and their place in the file.
 
-The texts of passages come in, with the query; for each passage one span goes out, of up to four sentences.
-No model is run: each sentence has a few numbers, such as its share of the query's words, and the weights of
-these numbers were learnt from judged pairs (`data/evidence`).  Words are compared by their stems and by their
-word vectors.  Splitting a passage into sentences is left to `sentences`.
+The texts of passages come in, with the query; for each passage one span goes out: up to four sentences, or a
+short paragraph.  No model is run: each sentence has a few numbers, such as its share of the query's words,
+and the weights of these numbers were learnt from judged pairs (`data/evidence`).  Words are compared by their
+stems and by their word vectors.  Splitting a passage into sentences is left to `sentences`.
 """
 
 from __future__ import annotations
@@ -26,25 +26,26 @@ Anchors = Sequence[tuple[int, int, int]]
 
 # Learnt by `python scripts/evidence.py --fit`. What each number is, `features` says.
 WEIGHTS = {
-    "nearness": 3.20,
-    "words": 2.37,
-    "words around": 1.97,
-    "words before, for a reason": 3.63,
-    "length": 0.35,
-    "is first": -1.00,
-    "is a question": -2.13,
-    "is an example": -0.96,
-    "defines": 2.43,
+    "nearness": 3.06,
+    "words": 2.35,
+    "words around": 2.04,
+    "words before, for a reason": 3.56,
+    "length": 0.30,
+    "is first": -1.03,
+    "is a question": -2.11,
+    "is code": -0.36,
+    "is an example": -0.70,
+    "defines": 2.45,
     "counts": 1.46,
-    "gives a reason": 2.62,
-    "decides": 0.91,
+    "gives a reason": 2.60,
+    "decides": 0.90,
 }
 TABLE = np.array([*WEIGHTS.values()])
 
-# A mark has at most four sentences in a row, 400 characters and 0.8 of its passage, unless it is one sentence
-# or the passage is short, and each further hundred characters must add 0.04 to the probability that it
-# answers.  A short paragraph is marked whole.  Of 616 pairs (`scripts/evidence.py`) it is then right in .812,
-# with 187 characters in the median.
+# Each further hundred characters of a mark must add 0.04 to the probability that it answers.  A mark has at
+# most four sentences in a row, 400 characters and, in a passage that is not short, 0.8 of it, unless it is
+# one sentence.  Then a short paragraph around it is marked whole.  Of 616 pairs (`scripts/evidence.py`) it
+# is then right in .817, with 186 characters in the median.
 MAX_SENTENCES = 4
 MAX_MARK_CHARACTERS = 400
 MAX_MARK_SHARE = 0.8
@@ -218,6 +219,7 @@ def features(
         [math.log(min(len(text), LONG_CHARACTERS) / SHORT_CHARACTERS + 0.1) for text in texts],
         [number == 0 for number in range(n)],
         [one.kind == "question" for one in sentences],
+        [one.kind == "code" for one in sentences],
         _matching(EXAMPLE, texts),
         _defining(wanted, texts) if MEANING_QUERY.match(query) else np.zeros(n),
         _matching(QUANTITY, texts) if QUANTITY_QUERY.search(query) else np.zeros(n),

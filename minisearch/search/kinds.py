@@ -27,9 +27,9 @@ ASKED_BY: dict[Kind, frozenset[str]] = {
     "links": frozenset({"contents", "index", "link", "links", "list", "overview", "toc", "toctree"}),
     "licence": frozenset(
         """
-        agpl apache bsd commercial commercially copyleft copyright copyrighted copyrights disclaimer gpl legal
-        lgpl liability licence licences license licensed licenses licensing mit patent patents permission
-        permissions permitted redistribute redistribution rights sublicense terms warranties warranty
+        agpl apache bsd commercial commercially copyleft copyright copyrighted copyrights disclaimer gpl lgpl
+        liability licence licences license licensed licenses licensing mit patent patents redistribute
+        redistribution sublicense warranties warranty
         """.split()  # noqa: SIM905 - words are read more easily without their quotes
     ),
     "test": frozenset(

@@ -38,7 +38,7 @@ EXACT_TOKEN = re.compile(
     | \w*[^\W_]_\w+ | _+[^\W_]\w*                          # snake_case, __init__
     | [A-Z]{2,}[a-z]\w+ | (?:[A-Z][a-z]+){3,}               # HTTPError, FooBarError
     | (?=.*\d)(?=.*[A-Z])[^\W\d_]\w*(?:-\w+)+              # SHP-7, CVE-2021-44228
-    | [A-Z]{1,4}\d{3,}                                       # KB5034441, E1234
+    | [A-Z]{1,4}\d{2,}                                       # KB5034441, E1234, F22
     | (?=(?:.*\d){2})(?=(?:.*[A-Z]){2})[A-Z\d]{5,}           # 6KQ2VN
     | 0x[0-9a-fA-F]+ | (?=.*[a-f])(?=.*\d)[0-9a-f]{7,}       # addresses and hashes
     | v?\d+(?:\.\d+){2,}                                    # 4.11.3
@@ -225,7 +225,8 @@ def _has_name(text: str, wanted: str) -> bool:
 
 
 def _normalised_name(text: str) -> str:
-    return " ".join(normalised_words(text)).casefold()
+    """Without spaces, so that "capacity limiter" is the name CapacityLimiter."""
+    return "".join(normalised_words(text)).casefold()
 
 
 # --- spelling -----------------------------------------------------------------------------------------------
@@ -241,7 +242,7 @@ MAX_UNKNOWN = 3  # words that are named; a text with more is in another language
 
 
 def unknown_words(text: str, snapshot: Snapshot) -> tuple[str, ...]:
-    """The words and exact tokens that no chunk has, without stop words; none if they are many, or all."""
+    """The words and exact tokens that no chunk has, without stop words; none if they are many."""
     tokens = [token.strip(SURROUNDING_SIGNS) for token in text.split()]
     parts_of = {
         token: tuple(normalised_words(token))
@@ -254,7 +255,7 @@ def unknown_words(text: str, snapshot: Snapshot) -> tuple[str, ...]:
             parts_of.setdefault(word, (word,))
     counts = snapshot.term_counts([*map(Term, parts_of.values())])
     unknown = [word for word, count in zip(parts_of, counts, strict=True) if not count]
-    return tuple(unknown) if len(unknown) <= min(MAX_UNKNOWN, len(parts_of) - 1) else ()
+    return tuple(unknown) if len(unknown) <= MAX_UNKNOWN else ()
 
 
 def corrected(text: str, snapshot: Snapshot, tokenizer: Tokenizer | None) -> str:

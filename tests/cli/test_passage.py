@@ -81,6 +81,32 @@ def test_short_lines_and_lines_with_a_meaning_are_kept(lines: list[str]) -> None
     assert written(*lines) == [line.rstrip() for line in lines]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [
+            "so: nobody worked past midnight, and there was a checklist on paper, and pizza",
+            "so: " + "x " * 70,
+        ],
+        ["a thought that is rather long, and that nobody has ever wrapped by hand " + "so " * 20, "the next"],
+        [
+            "a short thought of only fifty columns, or of some more",
+            "the next one " * 9,
+            "and one more thought",
+            "the last",
+        ],
+    ],
+)
+def test_lines_of_a_note_that_nobody_wrapped_are_kept(lines: list[str]) -> None:
+    assert written(*lines, path="note.txt", columns=400) == [line.rstrip() for line in lines]
+
+
+def test_an_address_does_not_part_a_wrapped_paragraph() -> None:
+    lines = ["Nobody has ever measured how long it takes to walk all the", f"way to https://{'x' * 80} on"]
+    lines += ["foot, since the road is closed in winter and in the summer", "it is too hot."]
+    assert written(*lines, path="note.md", columns=400) == [" ".join(lines)]
+
+
 def test_lines_of_markup_alone_are_left_out_of_an_excerpt_and_kept_in_the_whole() -> None:
     text = (
         ".. _loops:\n\nLoops\n=====\n\n.. versionadded:: 1.4\n\nRun it until it ends.\n\n"

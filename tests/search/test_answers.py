@@ -51,7 +51,9 @@ def test_an_answer_among_near_copies_is_clear(notes: MiniSearch, query: str, nam
     assert found[1].relevance < 0.5
 
 
-@pytest.mark.parametrize("query", ["what is error SHP-9", "ERR_9921", "atomic_write_yaml"])
+@pytest.mark.parametrize(
+    "query", ["what is error SHP-9", "ERR_9921", "atomic_write_yaml", "the boiler shows F99"]
+)
 def test_a_code_that_is_nowhere_has_no_clear_answer(notes: MiniSearch, query: str) -> None:
     found = notes.query(query)
     assert found.is_confident is False and found[0].relevance < 0.4

@@ -256,6 +256,7 @@ def known(query: str, text: str, name: str) -> list[float]:
         ("who is a red fox", "A red fox. It rains.", "words before, for a reason", [0, 0]),
         ("fox", "One. Two.", "is first", [1, 0]),
         ("fox", "A fox? Yes.", "is a question", [1, 0]),
+        ("fox", "A fox is here.\n\n```\nfox = den(1)\n```", "is code", [0, 1]),
         ("fox", "For example, a fox. A den.", "is an example", [1, 0]),
         ("what is a fox", "A fox is red. It is a den.", "defines", [1, 0]),
         ("where is a fox", "A fox is red. It is a den.", "defines", [0, 0]),

@@ -198,6 +198,7 @@ def test_prose_tables_and_code_are_of_no_kind(text: str) -> None:
         ("how do bees choose a nest", set()),
         ("which licence is it under?", {"licence"}),
         ("MIT License", {"licence"}),
+        ("who has commit rights and file permissions", set()),
         ("References on tidal mixing", {"references"}),
         ("who cites Lindqvist 2009, which journal", {"references"}),
         ("table of contents", {"contents", "links"}),
