@@ -79,14 +79,16 @@ def remember(index: str, places: Iterable[tuple[str, int, int, int | None]]) -> 
     """Write down the results of a query, for `open` and `get`; only logged if that fails.
 
     ``index`` is the index folder; each place is a path, a line, a column and a page.  A path without a file
-    may be the id of a document from memory, and is kept as it is.
+    may be the id of a document from memory, and is kept as it is.  An absolute path, which may be one that
+    the index is not trusted for, is not looked at.
     """
+
+    def absolute(path: str) -> str:
+        return os.path.abspath(path) if not os.path.isabs(path) and os.path.lexists(path) else path  # noqa: PTH100, PTH117
+
     last = {
         "index": os.path.abspath(index),  # noqa: PTH100 - any name
-        "results": [
-            [os.path.abspath(path) if os.path.lexists(path) else path, *place]  # noqa: PTH100
-            for path, *place in places
-        ],
+        "results": [[absolute(path), *place] for path, *place in places],
     }
     try:
         replace_file(_state_file(), json.dumps(last).encode(), must_last=False)

@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 
 from minisearch import MiniSearch, minilm
 from minisearch.cli import cli
-from minisearch.cli.places import Remembered, opening_command
+from minisearch.cli.places import Remembered, opening_command, remember, remembered
 from minisearch.cli.query import Output, _fitting
 from minisearch.cli.terminal import Terminal
 from minisearch.errors import InputError
@@ -231,6 +231,20 @@ def test_get_says_on_standard_error_that_a_file_has_changed_or_is_gone(folder: P
     file.unlink()
     after = run("get", "1")
     assert (after.stdout, after.stderr) == (before.stdout, f"{file}: no longer exists\n")
+
+
+def test_remembering_looks_at_no_absolute_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+    lstat = os.lstat
+    monkeypatch.setattr(
+        os, "lstat", lambda path, **named: (looked_at.append(str(path)), lstat(path, **named))[1]
+    )
+    remember(
+        ".minisearch", [("/net/host/a.md", 3, 1, None), ("docs/1.md", 5, 1, None), ("an id", 1, 1, None)]
+    )
+    paths = [remembered(number).path for number in (1, 2, 3)]
+    assert paths == ["/net/host/a.md", str(folder / "docs" / "1.md"), "an id"]
+    assert "docs/1.md" in looked_at and "/net/host/a.md" not in looked_at
 
 
 def test_get_uses_the_index_of_the_last_query(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
