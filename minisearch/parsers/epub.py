@@ -69,14 +69,18 @@ def _extract_properties(package: Element, contents: Contents) -> None:
 
 
 def _chapters(package: Element) -> list[str]:
-    """The hrefs of the spine, in reading order; "" for what is no text or not in the book."""
+    """The hrefs of the spine, each once, in reading order; "" for what is no text or not in the book.
+
+    A table of contents may refer to several places of a chapter.
+    """
     hrefs = {
-        element.get("id"): element.get("href", "")
+        element.get("id"): element.get("href", "").partition("#")[0]
         for element in package.iter()
         if tag_name(element) == "item" and TEXT.search(element.get("media-type", ""))
     }
     spine = [element.get("idref") for element in package.iter() if tag_name(element) == "itemref"]
-    return [hrefs.get(idref, "") for idref in spine]
+    found = dict.fromkeys(hrefs.get(idref) or f"#{idref}" for idref in spine)
+    return ["" if href.startswith("#") else href for href in found]
 
 
 def _encrypted(archive: Archive) -> set[str]:

@@ -24,6 +24,7 @@ PIECE = re.compile(r"(?P<words>[^ \t\n\r\f&]+(?: [^ \t\n\r\f&]+)*)|(?P<reference
 PIECE_IN_PRE = re.compile(r"(?P<words>[^&]+)|(?P<reference>&#?\w*;?)")
 ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 ALT = re.compile(r"""\salt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+PICTURE_NAME = re.compile(r"[^\s<>]+\.(?:svg|png|jpe?g|gif|webp|bmp|tiff?)", re.IGNORECASE)
 SPAN = re.compile(r"""\s(colspan|rowspan)\s*=\s*["']?\s*([0-9]{1,9})""", re.IGNORECASE)
 TABLE = re.compile("</?table", re.IGNORECASE)
 MAX_META = 10_000  # characters of a tag
@@ -149,9 +150,11 @@ class _Page(DocumentBuilder):
             self.fields.add(name, content)
 
     def _alternative(self, start: int, end: int) -> None:
-        """Add the alternative text of an image."""
+        """Add the alternative text of an image, unless it is the name of its file."""
         words = ALT.search(self.html, start, end)
-        if words and words.lastindex and A_LETTER.search(words[words.lastindex]):
+        if not words or not words.lastindex or PICTURE_NAME.fullmatch(words[words.lastindex]):
+            return
+        if A_LETTER.search(words[words.lastindex]):
             self._widen_gap(" ")
             self._text(*words.span(words.lastindex))
             self._widen_gap(" ")

@@ -40,6 +40,16 @@ def test_chapter_names_are_unquoted_and_missing_chapters_are_counted():
     assert document.notes == ("missing chapters: 1",)
 
 
+def test_a_chapter_with_several_places_in_the_spine_is_read_once() -> None:
+    entries = epub_entries({"a.xhtml": "<p>first</p>", "b.xhtml": "<p>second</p>"})
+    package = str(entries["OEBPS/book.opf"])
+    item = '<item id="place" href="a.xhtml#o8" media-type="application/xhtml+xml"/></manifest>'
+    package = package.replace("</manifest>", item).replace("</spine>", '<itemref idref="place"/></spine>')
+    entries["OEBPS/book.opf"] = package
+    document = parse("a.epub", zipped(entries))
+    assert (document.text, document.notes) == ("first\n\nsecond", ())
+
+
 def with_a_bit_flipped(book: bytes, words: bytes) -> bytes:
     """A stored book whose chapter with these words no longer agrees with its checksum."""
     at = book.index(words)

@@ -52,6 +52,7 @@ def test_a_picture_in_html_says_what_its_author_wrote_of_it():
     source = (
         '<p>see<img src="a.png" alt="a &quot;steam&quot;  engine">here<img alt=""><img alt="7">'
         "<IMG SRC='data:x,%s' ALT='turned > off'/><noscript><img alt='no'></noscript>"
+        "<img alt='_images/lemon-cell.svg'>"
         "<img title='x' alt=plain><img data-alt='no'><img alt></p>" % ("A" * 100_000)
     )
     document = page(source)
