@@ -130,7 +130,7 @@ def test_titles_and_empty_rows_may_stand_above_the_header(above):
         ("name,city\nAda,London,first programmer\nBob,Paris,second\nEve,Rome,third\n", ["name", "city"]),
         ("name,city,\nAda,London,first programmer\nBob,Paris,second\n", ["name", "city", ""]),
         ("name,,city,,land\nAda,x,Rome,y,Italy\nBob,z,Oslo,v,Norway\n", ["name", "", "city", "", "land"]),
-        (",,city,land,colour\na,x,Paris,France,red\nb,y,Rome,Italy,green\n", ["", "", "city", "land", "colour"]),
+        (",,city,land,hue\na,x,Paris,France,red\nb,y,Rome,Italy,green\n", ["", "", "city", "land", "hue"]),
         (",,city\na,x,Paris\nb,y,Rome\n", ["", "", "city"]),
         (",,city,people\na,x,Paris,2.1\nb,y,Rome,2.8\n", ["", "", "city", "people"]),
         ("Sales\n\nname,city\nAda,London,first\nBob,Paris,second\n", ["name", "city"]),
