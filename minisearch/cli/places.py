@@ -21,7 +21,7 @@ import click
 
 from minisearch.cli.options import IndexChoice, complete_file, json_option, pager_option, with_index
 from minisearch.cli.page import page_to_open
-from minisearch.cli.query_options import exists
+from minisearch.cli.query_options import exists, place_in
 from minisearch.cli.settings import replace_file
 from minisearch.cli.terminal import (
     CYAN,
@@ -36,7 +36,6 @@ from minisearch.cli.terminal import (
 )
 from minisearch.errors import InputError
 from minisearch.formats import format_of
-from minisearch.results import place_of
 from minisearch.text import count
 
 if TYPE_CHECKING:
@@ -198,14 +197,17 @@ def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
       minisearch get docs/tasks.md:40
       minisearch get 2
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    path, line, page = place_of(place, exists)
+    result = None
     if place.isascii() and place.isdigit() and not exists(place):
         result = remembered(int(place))
-        is_path = PurePath(result.path).is_absolute()
-        path = os.path.relpath(result.path) if is_path else result.path
-        line, page = result.line, result.page
         index = replace(index, folder=Path(os.path.relpath(result.index)))
     with index.open() as ms:
+        if result is None:
+            path, line, page = place_in(ms, place)
+        else:
+            is_path = PurePath(result.path).is_absolute()
+            path = os.path.relpath(result.path) if is_path else result.path
+            line, page = result.line, result.page
         passage = ms.get(path, line, page=page)
     terminal = Terminal.of_stdout()
     if as_json:

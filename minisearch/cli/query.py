@@ -34,9 +34,9 @@ from minisearch.cli.query_options import (
     UNFINISHED,
     QueryCommand,
     QueryOptions,
-    exists,
     lines_on,
     output_format,
+    place_in,
     read_batch,
     why_nothing,
 )
@@ -50,7 +50,7 @@ from minisearch.errors import (
     ShrinkRefused,
 )
 from minisearch.paths import IndexLocation
-from minisearch.results import BYS, MODES, SearchOptions, SearchResults, place_of
+from minisearch.results import BYS, MODES, SearchOptions, SearchResults
 from minisearch.text import count
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ class Answer:
 def _answers(ms: MiniSearch, options: QueryOptions, search: SearchOptions) -> Iterator[Answer]:
     """The answer to each query, as soon as it is found."""
     if options.like is not None:
-        path, line, page = place_of(options.like, exists)
+        path, line, page = place_in(ms, options.like)
         if isinstance(page, int):
             line = lines_on(ms, path, page)[0]
         yield Answer(None, ms.searcher.similar(path, line, search))

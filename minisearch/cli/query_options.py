@@ -20,7 +20,7 @@ import click
 from minisearch.cli.options import SectionedCommand
 from minisearch.cli.terminal import one_line
 from minisearch.errors import InputError, nearest_of, short
-from minisearch.results import MODES, SearchOptions
+from minisearch.results import MODES, SearchOptions, place_of
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
@@ -245,6 +245,11 @@ def lines_on(ms: MiniSearch, path: str, page: int) -> list[int]:
     from minisearch.rag import on_page
 
     return [one.line for one in on_page(ms.searcher.chunks_of(path)[1], path, page)]
+
+
+def place_in(ms: MiniSearch, name: str) -> tuple[str, int | None, int | str | None]:
+    """Path, line and page of a place, as `results.place_of`; a file or a document may have any name."""
+    return place_of(name, lambda path: exists(path) or ms.searcher.has(path))
 
 
 def exists(name: str) -> bool:

@@ -28,7 +28,7 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.query import K, query
-from minisearch.cli.query_options import QueryCommand, QueryOptions, exists, lines_on
+from minisearch.cli.query_options import QueryCommand, QueryOptions, lines_on, place_in
 from minisearch.cli.terminal import (
     Terminal,
     as_json_line,
@@ -39,7 +39,7 @@ from minisearch.cli.terminal import (
 )
 from minisearch.errors import InputError
 from minisearch.formats import format_of
-from minisearch.results import place_name, place_of
+from minisearch.results import place_name
 from minisearch.text import count
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def why_not(index: IndexChoice, file: str, text: tuple[str, ...], as_json: bool,
     if not options.text.strip():
         raise InputError("the query is empty: say what you are looking for")
     with index.open(rerank_model=options.rerank_model) as ms:
-        path, line, page = place_of(file, exists)
+        path, line, page = place_in(ms, file)
         explain = partial(ms.searcher.why_not, path, query=options.query(options.text), options=search)
         found = explain(line=line)
         if isinstance(page, int) and found.verdict != "not indexed":

@@ -144,6 +144,13 @@ class Searcher:
         key, chunks = self._current(lambda store: self._chunks_of(store, path))
         return self.location.shown(key), chunks
 
+    def has(self, path: str) -> bool:
+        """Whether the index has a document with this path or id."""
+        try:
+            return bool(self._current(lambda store: store.chunks_of(self._key_of(store, path))))
+        except InputError:
+            return False
+
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
         """Those of these chunks that are still in the index, by id."""
         return self._current(lambda store: store.chunks(ids, may_be_gone=True))

@@ -214,7 +214,7 @@ def _errors() -> Iterator[None]:
 
 
 def _section(engine: MiniSearch, place: str) -> Passage:
-    path, line, page = place_of(place)
+    path, line, page = place_of(place, engine.searcher.has)
     return engine.get(path, line, page=page)
 
 

@@ -378,3 +378,12 @@ def test_a_result_from_memory_is_read_from_anywhere_and_removed_by_its_id(
     assert run("get", id_).output.endswith("A giraffe sleeps standing.\n")
     assert run("remove", id_).output == "Removed 1 document from the index\n"
     assert "giraffe" not in run("query", "giraffe", "--mode", "lexical", code=1).stdout
+
+
+def test_a_document_whose_id_ends_like_a_place_is_found_by_its_id_and_its_place(folder: Path) -> None:
+    with MiniSearch.open(".") as ms:
+        ms.add([{"id": "faq", "text": "A zebra."}, {"id": "faq:7", "text": "A giraffe sleeps standing."}])
+    for place in ("faq:7", "faq:7:1"):
+        assert "A giraffe sleeps standing." in run("get", place).stdout
+        assert run("query", "--like", place, "-k", "1").exit_code == 0
+        assert "found" in run("why-not", place, "giraffe", "--mode", "lexical").stdout

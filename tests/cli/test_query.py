@@ -87,6 +87,9 @@ class Engine:
     def has_reranker(self) -> bool:
         return Engine.has_weights
 
+    def has(self, path: str) -> bool:
+        return False
+
     def similar(self, path: str, line: int | None, options: SearchOptions) -> SearchResults:
         Engine.asked.append((path, line, options))
         return Engine.answer

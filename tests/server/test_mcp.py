@@ -132,6 +132,18 @@ def test_get_reads_the_place_of_a_result_in_a_file_without_lines(engine: MiniSea
         assert section is not None and words in section["text"] and "hive" not in section["text"]
 
 
+@pytest.mark.parametrize("id_", ["faq:7", "faq:7:1", "bill.pdf p. 7", "bill.pdf:12", "faq"])
+def test_get_reads_a_document_from_memory_whatever_its_id(engine: MiniSearch, id_: str) -> None:
+    engine.add([{"id": "faq", "text": "A zebra."}, {"id": "bill.pdf", "text": "A gnu."}])
+    engine.add([{"id": id_, "text": "A giraffe by the sea."}])
+    server = make_server(engine)
+    found = asked(server, "search", query="giraffe", k=1).structured_content
+    assert found is not None
+    for place in (found["results"][0]["place"], found["results"][0]["path"]):
+        section = asked(server, "get", place=place).structured_content
+        assert section is not None and section["text"] == "A giraffe by the sea."
+
+
 def test_get_reads_the_section_at_a_place_of_a_result(engine: MiniSearch, notes: Path) -> None:
     server = make_server(engine)
     section = asked(server, "get", place=f"{notes}/router.md:5")
