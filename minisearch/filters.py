@@ -19,11 +19,12 @@ from datetime import datetime
 from typing import Literal, NoReturn, cast, get_args
 
 from minisearch.errors import MAX_SHOWN, InputError, nearest_of, short
-from minisearch.text import storable
+from minisearch.text import folded, storable
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
 Value = str | float | bool
 
+MAX_UNKNOWN = 2  # fields that one message names: each is compared with all known ones
 A_MOMENT = "a datetime such as datetime(2024, 1, 31)"
 
 
@@ -314,12 +315,17 @@ def check_fields(where: Filter, known: Sequence[str]) -> None:
 
     Documents without the field meet ``!=`` and a condition after ``not``, so there it is no error.
     """
-    unknown = (name for name in _needed_fields(where) if _folded(name) not in known)
-    if hints := [f"no document has a field {short(name)}{nearest_of(name, known)}" for name in unknown]:
+    names = set(known)
+    unknown = [name for name in needed_fields(where) if folded(name) not in names]
+    named = unknown[:MAX_UNKNOWN]
+    hints = [f"no document has a field {short(name)}{nearest_of(name, known)}" for name in named]
+    if n_more := len(unknown) - len(named):
+        hints.append(f"{n_more:,} more fields of the filter are unknown")
+    if hints:
         raise InputError("; ".join(hints))
 
 
-def _needed_fields(where: Filter) -> list[str]:
+def needed_fields(where: Filter) -> list[str]:
     """The names in conditions that only a document with the field meets, each once, in order."""
     waiting, names = [(where, False)], list[str]()
     while waiting:
@@ -332,10 +338,6 @@ def _needed_fields(where: Filter) -> list[str]:
         elif isinstance(part, And | Or):
             waiting.extend((one, is_negated) for one in reversed(part.parts))
     return list(dict.fromkeys(names))
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name.casefold())
 
 
 class _Parser:

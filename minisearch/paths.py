@@ -286,7 +286,7 @@ def _ours(folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """The real paths that users named for an index, and the inode and path of its folder at that time."""
+    """The paths that users named for an index, and their real paths; inode and path of its folder then."""
 
     inode: int = 0
     folder: str = ""
@@ -294,7 +294,7 @@ class Trusted:
 
 
 def trusted_paths(trusted: Trusted, location: IndexLocation) -> frozenset[str]:
-    """The real paths that the index may open, including everything below them.
+    """The paths that the index may open, including everything below them.
 
     The user named them for the index at its present place.  The folder that contains a ``.minisearch`` folder
     is always trusted.
@@ -310,9 +310,12 @@ def trusted_paths(trusted: Trusted, location: IndexLocation) -> frozenset[str]:
 
 
 def may_open(path: str, trusted: Set[str]) -> bool:
-    """Whether the real path, with links and ``..`` resolved, is one of these paths or below one."""
+    """Whether a path and its real path, with links resolved, are each one of these paths or below one.
+
+    A path that is not below one is not looked at: on an automounter, that alone can open a connection.
+    """
     try:
-        return is_below(os.path.realpath(path), trusted)
+        return is_below(os.path.abspath(path), trusted) and is_below(os.path.realpath(path), trusted)  # noqa: PTH100 - any name
     except ValueError:  # a name with a NUL
         return False
 
@@ -320,9 +323,10 @@ def may_open(path: str, trusted: Set[str]) -> bool:
 def with_trusted(
     trusted: Trusted, location: IndexLocation, paths: Iterable[str | os.PathLike[str]]
 ) -> Trusted:
-    """The record with additional paths, which the user has named."""
+    """The record with additional paths, which the user has named, under these names and their real paths."""
     known = trusted_paths(trusted, location)
-    new = {os.path.realpath(path) for path in paths if not may_open(os.fspath(path), known)}
+    named = [path for path in paths if not may_open(os.fspath(path), known)]
+    new = {name(path) for path in named for name in (os.path.abspath, os.path.realpath)}
     return Trusted(*_here(location), tuple(sorted((known | new) - _beside(location))))
 
 

@@ -330,6 +330,16 @@ def count(n: int, noun: str) -> str:
 
 # --- characters --------------------------------------------------------------------------------------------
 
+
+def folded(text: str) -> str:
+    """A text with case removed, for comparison.
+
+    >>> folded("STRASSE") == folded("Stra\u00dfe"), folded("E\u0301") == folded("\u00e9")
+    (True, True)
+    """
+    return unicodedata.normalize("NFC", text.casefold())
+
+
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # SQLite and tokenizers accept neither NUL nor lone surrogates
 
 

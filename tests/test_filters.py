@@ -333,6 +333,15 @@ def test_a_field_that_no_document_has_is_refused_where_only_documents_with_it_ma
     assert str(error.value) == message
 
 
+def test_of_many_unknown_fields_two_are_named():
+    with pytest.raises(InputError) as error:
+        check_fields(parse_where(" and ".join(f"q{number} = 1" for number in range(200))), ["a"])
+    assert str(error.value) == (
+        "no document has a field q0: there is a; no document has a field q1: there is a; "
+        "198 more fields of the filter are unknown"
+    )
+
+
 @pytest.mark.parametrize(
     ("known", "end"),
     [

@@ -16,9 +16,10 @@ from click.testing import CliRunner, Result
 from minisearch import MiniSearch
 from minisearch.cli import cli
 from minisearch.errors import IndexCorrupt, InputError, MinisearchError, ModelError
-from minisearch.manifest import FileChoice
+from minisearch.manifest import FileChoice, Manifest
 from minisearch.minilm.encoders import Encoders
-from minisearch.paths import IndexLocation
+from minisearch.paths import IndexLocation, Trusted, check_model_folder, trusted_paths, with_trusted
+from minisearch.search.pipeline import file_state
 from minisearch.search.searcher import check_model
 from minisearch.stores.local import LocalStore
 from minisearch.stores.local.documents import DOCUMENT_COLUMNS, row_crc32
@@ -323,7 +324,32 @@ def test_going_back_keeps_what_the_user_has_named_since(project: Project) -> Non
 # --- verify ----------------------------------------------------------------------------------------
 
 
-def test_a_query_looks_at_no_file_outside_of_a_copy(project: Project) -> None:
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The calls of the system that look at a path: the name of the call, and the path."""
+    calls: list[tuple[str, str]] = []
+
+    def recorded(name: str) -> Callable[..., object]:
+        call = getattr(os, name)
+
+        def look(path: object, *arguments: object, **named: object) -> object:
+            calls.append((name, str(path)))
+            return call(path, *arguments, **named)
+
+        return look
+
+    for name in ("stat", "lstat", "readlink"):
+        monkeypatch.setattr(os, name, recorded(name))
+    return calls
+
+
+def outside_of(project: Project, looked_at: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, path) for name, path in looked_at if path.startswith(str(project.outside))]
+
+
+def test_a_query_looks_at_no_file_outside_of_a_copy(
+    project: Project, looked_at: list[tuple[str, str]]
+) -> None:
     def states(place: Project) -> dict[str, str | None]:
         with place.open() as ms:
             return {Path(hit.path).name: hit.file_state for hit in ms.query("a word of bread")}
@@ -331,7 +357,11 @@ def test_a_query_looks_at_no_file_outside_of_a_copy(project: Project) -> None:
     project.made_of(project.docs, project.outside)
     (project.outside / "x.md").unlink()
     assert states(project) == {"a.md": "unchanged", "x.md": "deleted"}
-    assert states(project.copied()) == {"a.md": "changed", "x.md": None}
+    assert outside_of(project, looked_at)
+    copy = project.copied()
+    looked_at.clear()
+    assert states(copy) == {"a.md": "changed", "x.md": None}
+    assert not outside_of(project, looked_at)
 
 
 def test_verify_opens_no_document_outside_of_a_copy_and_says_so(project: Project) -> None:
@@ -346,7 +376,7 @@ def test_verify_opens_no_document_outside_of_a_copy_and_says_so(project: Project
 
 @pytest.mark.parametrize("key", [*LEADS_OUT[1:2], LEADS_OUT[3], LEADS_OUT[5]])
 def test_no_document_is_looked_at_by_a_name_that_leads_out(
-    project: Project, key: Callable[[Project], str]
+    project: Project, key: Callable[[Project], str], looked_at: list[tuple[str, str]]
 ) -> None:
     project.made_of(project.docs)
     name = key(project)
@@ -355,9 +385,26 @@ def test_no_document_is_looked_at_by_a_name_that_leads_out(
         ((*row, _),) = store._connection.rows(f"select {DOCUMENT_COLUMNS} from documents")
         path = os.fsencode(name)
         store._connection.write("update documents set path = ?, crc32 = ?", [path, row_crc32(path, *row)])
-        assert store.file_states([1]) == {}
+        stamp, location = store.stamps([1])[1], IndexLocation(project.index)
+        trusted = trusted_paths(Manifest.read(store, location.folder).trusted, location)
+    is_link = (project.folder / name).is_symlink()  # its target is looked at, to see where it leads
+    looked_at.clear()
+    assert file_state(location, trusted, name, stamp) is None
     with project.open() as ms:
         assert (ms.verify().n_read, ms.verify().n_closed) == (0, 1)
+    assert not [call for call in outside_of(project, looked_at) if call[0] == "stat" or not is_link]
+
+
+def test_a_linked_folder_of_models_is_opened_by_the_name_that_the_user_gave(project: Project) -> None:
+    (project.root / "models").mkdir()
+    (project.root / "link").symlink_to(project.root / "models")
+    location = IndexLocation(project.made_of(project.docs).index)
+    named = with_trusted(Trusted(), location, [project.root / "link" / "mini"])
+    check_model_folder(named, location, str(project.root / "link" / "mini"))
+    check_model_folder(named, location, str(project.root / "models" / "mini"))
+    refused(
+        lambda: check_model_folder(named, location, str(project.root / "link" / "other")), kind=ModelError
+    )
 
 
 # --- the model -------------------------------------------------------------------------------------

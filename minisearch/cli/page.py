@@ -191,7 +191,10 @@ COLUMNS = ("rank", "relevance", "score", "path", "line", "page", "title", "headi
 
 
 def as_csv(found: SearchResults, *, query: str | None = None, has_header: bool = True) -> str:
-    """A row for each result, which begins with the ``query`` in a batch; empty without results."""
+    """A row for each result, which begins with the ``query`` in a batch; empty without results.
+
+    ``line`` and ``page`` are those where the passage begins, ``place`` is that of the sentences that answer.
+    """
     import csv  # a page needs neither
     import io
 

@@ -240,16 +240,16 @@ def _unknown_languages(ms: MiniSearch, options: QueryOptions) -> Iterator[str]:
 # --- files and lines ---------------------------------------------------------------------------------
 
 
+def place_in(ms: MiniSearch, name: str) -> tuple[str, int | None, int | str | None]:
+    """Path, line and page of a place; the name of a file or a document is not taken apart."""
+    return place_of(name, lambda path: exists(path) or ms.searcher.has(path))
+
+
 def lines_on(ms: MiniSearch, path: str, page: int) -> list[int]:
     """The first line of each passage on a page of a document; InputError if there are none."""
     from minisearch.rag import on_page
 
     return [one.line for one in on_page(ms.searcher.chunks_of(path)[1], path, page)]
-
-
-def place_in(ms: MiniSearch, name: str) -> tuple[str, int | None, int | str | None]:
-    """Path, line and page of a place, as `results.place_of`; a file or a document may have any name."""
-    return place_of(name, lambda path: exists(path) or ms.searcher.has(path))
 
 
 def exists(name: str) -> bool:

@@ -12,22 +12,32 @@ import math
 import os
 import re
 from bisect import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minisearch.errors import InputError
-from minisearch.filters import And, Contains, Filter, Not, check_fields
+from minisearch.filters import And, Contains, Filter, Not, check_fields, needed_fields
 from minisearch.manifest import ScoreBaseline
-from minisearch.results import Evidence, Mode, Place, Query, SearchOptions, SearchResult, SearchResults
+from minisearch.paths import IndexLocation, is_from_memory, may_open
+from minisearch.results import (
+    Evidence,
+    FileState,
+    Mode,
+    Place,
+    Query,
+    SearchOptions,
+    SearchResult,
+    SearchResults,
+)
 from minisearch.search.confidence import CONFIDENT_FROM, relevances, with_rarer_words
 from minisearch.search.evidence import best_sentences, evidence, line_and_column
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked, with_prose_first
 from minisearch.search.words import exact_hits, lacks_exact_token, unknown_words, with_names_first
-from minisearch.stores.base import Snapshot, StoredChunk
-from minisearch.text import STOP_WORDS, normalised_words, stem
+from minisearch.stores.base import FileStamp, Snapshot, StoredChunk
+from minisearch.text import STOP_WORDS, folded, normalised_words, stem
 from minisearch.types import Encoder, FloatArray, IntArray
 
 # How many candidates are ranked for k results: enough that neighbours and copies can be grouped. Grouping
@@ -74,6 +84,24 @@ def chunks_at(
     return containing or following[:1]
 
 
+def file_state(location: IndexLocation, trusted: Set[str], key: str, stamp: FileStamp) -> FileState | None:
+    """Whether a document's file still has its size and time of change.
+
+    None for a document from memory, and for a file that the index may not open or the system cannot look at.
+    """
+    path = location.absolute(key)
+    if is_from_memory(key) or not may_open(path, trusted):
+        return None
+    try:
+        now = os.stat(path)  # noqa: PTH116 - for each result of a query
+    except (FileNotFoundError, NotADirectoryError):
+        return "deleted"
+    except OSError:
+        return None
+    is_same = (now.st_size, now.st_mtime_ns) == (stamp.n_bytes, stamp.mtime_ns)
+    return "unchanged" if is_same else "changed"
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """One snapshot of an index and the models to search it with.
@@ -82,7 +110,7 @@ class Pipeline:
     scores texts for a query, and may score only the first ones.  ``baseline`` holds the scores of unrelated
     queries; without it results have no relevance.  ``is_readable`` is False if the model does not know most
     of the query: then its vector says nothing, and words decide.  ``display_path`` converts a stored path
-    for display.
+    for display; ``file_state`` compares a file, by its stored path, with its state when it was indexed.
     """
 
     snapshot: Snapshot
@@ -91,6 +119,7 @@ class Pipeline:
     rerank: Callable[[str, Sequence[str]], FloatArray] | None
     baseline: ScoreBaseline | None
     display_path: Callable[[str], str]
+    file_state: Callable[[str, FileStamp], FileState | None] = lambda *_: None
     is_readable: bool = True
 
     def search(
@@ -154,7 +183,9 @@ class Pipeline:
     def _matching(self, query: Query, where: Filter | None) -> IntArray | None:
         """The ids of the chunks that may be results; None for all."""
         if where is not None and self.snapshot.counts()[0]:
-            check_fields(where, self.snapshot.field_names())
+            needed = needed_fields(where)
+            if needed and len(self.snapshot.field_names(needed)) < len({folded(name) for name in needed}):
+                check_fields(where, self.snapshot.field_names())
         combined = combined_filter(query, where)
         return None if combined is None else self.snapshot.select(combined)
 
@@ -237,7 +268,7 @@ class Pipeline:
         """
         position = {id_: n for n, id_ in enumerate(ranking.ids.tolist())}
         results = []
-        states = self.snapshot.file_states({chunks[group.best.chunk_id].document_id for group in groups})
+        stamps = self.snapshot.stamps(list({chunks[group.best.chunk_id].document_id for group in groups}))
         score = relevance = math.inf
         for rank, group in enumerate(groups, start=1):
             chunk, n = chunks[group.best.chunk_id], position[group.best.chunk_id]
@@ -261,7 +292,7 @@ class Pipeline:
                     merged=tuple(
                         self._place(chunks[member.chunk_id], wanted) for member in group.members[1:]
                     ),
-                    file_state=states.get(chunk.document_id),
+                    file_state=self.file_state(chunk.path, stamps[chunk.document_id]),
                 )
             )
         return results

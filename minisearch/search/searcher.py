@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import numpy as np
 
@@ -22,11 +22,19 @@ from minisearch.filters import Filter
 from minisearch.manifest import DEFAULT_MODEL, Manifest
 from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
-from minisearch.paths import IndexLocation, StoredNames, check_model_folder, memory_key, real_path
+from minisearch.paths import (
+    IndexLocation,
+    StoredNames,
+    check_model_folder,
+    is_from_memory,
+    memory_key,
+    real_path,
+    trusted_paths,
+)
 from minisearch.results import Query, SearchOptions, SearchResults
 from minisearch.search.confidence import USUAL_BASELINE
 from minisearch.search.path_filters import with_stored_paths
-from minisearch.search.pipeline import Pipeline, chunks_at, combined_filter
+from minisearch.search.pipeline import Pipeline, chunks_at, combined_filter, file_state
 from minisearch.search.query import checked_query, is_number, literal_query, parse_query
 from minisearch.search.rerank import Rerankers
 from minisearch.search.words import corrected
@@ -41,7 +49,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_UNKNOWN = 0.5  # of a query's tokens: below that, all texts of the script look alike to the model
+MAX_UNKNOWN = 0.5  # of a query's tokens: above that, all texts of the script look alike to the model
 
 
 class Searcher:
@@ -132,24 +140,38 @@ class Searcher:
 
     def _key_of(self, snapshot: Snapshot, path: str | os.PathLike[str]) -> str:
         """The key of a document by its id, or else by its path; whether there is a file does not matter."""
-        if isinstance(path, str) and snapshot.chunks_of(key := memory_key(storable(path))):
+        if key := self._known_key(snapshot, path):
             return key
         try:
             return self.location.key_of(str(real_path(path, must_exist=False)))
         except IngestError as error:
             raise InputError(f"{os.fspath(path)} is not in the index") from error
 
+    def _known_key(self, snapshot: Snapshot, path: str | os.PathLike[str]) -> str | None:
+        """The key of the document with this id or path, if there is one; nothing on the disk is looked at."""
+        keys = [memory_key(storable(path))] if isinstance(path, str) else []
+        with suppress(TypeError, OSError, ValueError):  # no path; no current folder; no name of a file
+            key = self.location.key_of(os.path.abspath(os.fsdecode(os.fsencode(path))))  # noqa: PTH100 - any name
+            keys += [] if is_from_memory(key) else [key]
+        return next((key for key in keys if snapshot.chunks_of(key)), None)
+
+    def has(self, path: str | os.PathLike[str]) -> bool:
+        """Whether there is a document with this id or path; links are not followed."""
+        return self._current(lambda store: self._known_key(store, path)) is not None
+
+    def must_have(self, path: str) -> None:
+        """InputError, with the nearest name, unless `has`: for a path that the user has not named."""
+
+        def check(store: Store) -> None:
+            if self._known_key(store, path) is None:
+                self._refuse(store, path)
+
+        self._current(check)
+
     def chunks_of(self, path: str | os.PathLike[str]) -> tuple[str, Sequence[StoredChunk]]:
         """The path of a document as it is shown, and its chunks; InputError if it is not in the index."""
         key, chunks = self._current(lambda store: self._chunks_of(store, path))
         return self.location.shown(key), chunks
-
-    def has(self, path: str) -> bool:
-        """Whether the index has a document with this path or id."""
-        try:
-            return bool(self._current(lambda store: store.chunks_of(self._key_of(store, path))))
-        except InputError:
-            return False
 
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
         """Those of these chunks that are still in the index, by id."""
@@ -257,14 +279,20 @@ class Searcher:
         key = self._key_of(snapshot, given)
         chunks = snapshot.chunks_of(key)
         if not chunks:
-            import difflib  # imported only after a mistake
+            self._refuse(snapshot, given)
+        return key, chunks
 
-            name_of = {path: os.path.basename(path) for path in snapshot.documents()}  # noqa: PTH119 - strings
-            near = difflib.get_close_matches(os.path.basename(key), name_of.values(), n=1)  # noqa: PTH119
-            if near:
-                shown = self.location.shown(next(path for path in name_of if name_of[path] == near[0]))
-                raise InputError(f"{os.fspath(given)} is not in the index: did you mean {shown}?")
-        return key, chunks_at(chunks, given, None)
+    def _refuse(self, snapshot: Snapshot, given: str | os.PathLike[str]) -> NoReturn:
+        """InputError for a path that is not in the index, with the nearest name."""
+        import difflib  # imported only after a mistake
+
+        name_of = {path: os.path.basename(path) for path in snapshot.documents()}  # noqa: PTH119 - strings
+        near = difflib.get_close_matches(os.path.basename(os.path.normpath(given)), name_of.values(), n=1)  # noqa: PTH119
+        cure = "expected a file that was indexed"
+        if near:
+            shown = self.location.shown(next(path for path in name_of if name_of[path] == near[0]))
+            cure = f"did you mean {shown}?"
+        raise InputError(f"{os.fspath(given) or 'an empty path'} is not in the index: {cure}")
 
     def _current(self, read: Callable[[Store], T]) -> T:
         """Call ``read`` with the current index, again if the index was replaced meanwhile."""
@@ -326,7 +354,8 @@ class Searcher:
         self, snapshot: Snapshot, encoder: Encoder | None, options: SearchOptions, query: Query | None
     ) -> Pipeline:
         """The pipeline over a snapshot."""
-        baseline = Manifest.read(snapshot, self.location.folder).baseline or USUAL_BASELINE
+        manifest = Manifest.read(snapshot, self.location.folder)
+        baseline = manifest.baseline or USUAL_BASELINE
         uses_vectors = options.mode != "lexical" or options.diverse is not None
         rerank = None
         if options.rerank is not None:
@@ -337,7 +366,11 @@ class Searcher:
                 budget_s=options.rerank_budget_s,
             )
         is_readable = query is None or encoder is None or _can_read(encoder, query.text)
-        return Pipeline(snapshot, uses_vectors, encoder, rerank, baseline, self.location.shown, is_readable)
+        return Pipeline(
+            *(snapshot, uses_vectors, encoder, rerank, baseline, self.location.shown),
+            file_state=partial(file_state, self.location, trusted_paths(manifest.trusted, self.location)),
+            is_readable=is_readable,
+        )
 
 
 def check_model(location: IndexLocation, model: str) -> None:

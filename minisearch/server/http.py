@@ -110,7 +110,11 @@ class _Server:
         return await self._in_thread(self._engine.context, query, max_tokens, **given)
 
     async def _passage(self, path: str, line: int | None = None) -> Passage:
-        return await self._in_thread(self._engine.get, path, line)
+        def read() -> Passage:
+            self._engine.searcher.must_have(path)  # no other path is looked at
+            return self._engine.get(path, line)
+
+        return await self._in_thread(read)
 
     async def _embeddings(
         self,

@@ -215,6 +215,7 @@ def _errors() -> Iterator[None]:
 
 def _section(engine: MiniSearch, place: str) -> Passage:
     path, line, page = place_of(place, engine.searcher.has)
+    engine.searcher.must_have(path)  # no other path is looked at
     return engine.get(path, line, page=page)
 
 

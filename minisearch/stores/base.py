@@ -10,15 +10,14 @@ rollback and the check of all that is stored are left to each store.
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from minisearch.filters import Filter
-from minisearch.results import FileState
+from minisearch.text import folded
 from minisearch.types import (
     Chunk,
     FloatArray,
@@ -130,17 +129,12 @@ def comparison_key(value: StoredValue) -> tuple[bytes | None, float | None]:
     if isinstance(value, bytes):
         return None, None
     if isinstance(value, str):
-        return folded(value), None
+        return to_bytes(folded(value)), None
     try:
         # As a database returns it: 0 for -0, and null for NaN.
         return None, None if math.isnan(value) else float(value) + 0.0
     except OverflowError:  # a whole number beyond 1e308
         return None, math.inf if value > 0 else -math.inf
-
-
-def folded(text: str) -> bytes:
-    """A text with case removed, for comparison."""
-    return to_bytes(unicodedata.normalize("NFC", text.casefold()))
 
 
 def to_bytes(text: str) -> bytes:
@@ -281,8 +275,11 @@ class Snapshot(Protocol):
     def notes(self) -> list[Note]:
         """The content that the parsers could not keep, ordered by path."""
 
-    def field_names(self) -> list[str]:
-        """The names of all fields of documents, as filters compare them, in order."""
+    def field_names(self, among: Sequence[str] | None = None) -> list[str]:
+        """The names of all fields of documents, as filters compare them, in order.
+
+        With ``among``, those of these names that a document has a field of, in a time for these names alone.
+        """
 
     def fields(self, names: Sequence[str], where: Filter) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
         """The fields of these names of documents that match a filter, by document id, ascending.
@@ -330,11 +327,8 @@ class Snapshot(Protocol):
     def chunks_of(self, path: str) -> list[StoredChunk]:
         """The chunks of the document at a path, in order; none if there is no such document."""
 
-    def file_states(self, document_ids: Collection[int]) -> Mapping[int, FileState]:
-        """Whether the files of these documents are as they were indexed, by id.
-
-        Documents from memory are left out, and files that the index may not open.
-        """
+    def stamps(self, document_ids: Sequence[int]) -> Mapping[int, FileStamp]:
+        """The states of the files of these documents when they were read, by id; unknown ids are left out."""
 
 
 class VectorCache(Protocol):

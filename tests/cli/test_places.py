@@ -380,10 +380,13 @@ def test_a_result_from_memory_is_read_from_anywhere_and_removed_by_its_id(
     assert "giraffe" not in run("query", "giraffe", "--mode", "lexical", code=1).stdout
 
 
-def test_a_document_whose_id_ends_like_a_place_is_found_by_its_id_and_its_place(folder: Path) -> None:
+@pytest.mark.parametrize("id_", ["faq:7", "inv.pdf:12", "a p. 3"])
+def test_a_document_whose_id_ends_like_a_place_is_found_by_it(folder: Path, id_: str) -> None:
     with MiniSearch.open(".") as ms:
-        ms.add([{"id": "faq", "text": "A zebra."}, {"id": "faq:7", "text": "A giraffe sleeps standing."}])
-    for place in ("faq:7", "faq:7:1"):
-        assert "A giraffe sleeps standing." in run("get", place).stdout
-        assert run("query", "--like", place, "-k", "1").exit_code == 0
-        assert "found" in run("why-not", place, "giraffe", "--mode", "lexical").stdout
+        others = [{"id": id_.partition(":")[0], "text": "A zebra."}] if ":" in id_ else []
+        ms.add([{"id": id_, "text": "A giraffe sleeps standing."}, *others])
+    place = json.loads(run("query", "giraffe", "-k", "1", "--json").output)["place"]
+    for name in (id_, place):
+        assert run("get", name).output.endswith("\nA giraffe sleeps standing.\n")
+        assert run("query", "--like", name, "-k", "1").output
+        assert run("why-not", name, "giraffe").output.startswith(f"{id_}")

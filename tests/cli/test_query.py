@@ -84,11 +84,11 @@ class Engine:
             raise InputError("the query only says what to leave out (x): add what you are looking for")
         return Engine.answer
 
-    def has_reranker(self) -> bool:
-        return Engine.has_weights
-
     def has(self, path: str) -> bool:
         return False
+
+    def has_reranker(self) -> bool:
+        return Engine.has_weights
 
     def similar(self, path: str, line: int | None, options: SearchOptions) -> SearchResults:
         Engine.asked.append((path, line, options))

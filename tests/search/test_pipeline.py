@@ -55,6 +55,28 @@ def paths(results: SearchResults) -> list[str]:
     return [result.path.removeprefix("docs/") for result in results]
 
 
+def test_a_filter_on_known_fields_does_not_read_the_names_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str] | None] = []
+    field_names = LocalStore.field_names
+
+    def recorded(store: LocalStore, among: list[str] | None = None) -> list[str]:
+        asked.append(among)
+        return field_names(store, among)
+
+    monkeypatch.setattr(LocalStore, "field_names", recorded)
+    with MiniSearch.open(tmp_path, encoder=HashingEncoder()) as ms:
+        ms.add([{"id": "a", "text": "The sea.", "fields": {"Author": "Ada", "year": 1843, "x": 1}}])
+        for where in ("author = ada and YEAR > 1800", "not none = 1", "none != 1"):
+            assert len(ms.query("sea", where=where, mode="lexical")) == 1
+        ms.query("sea", where=Field("none", "=", 1, is_optional=True), mode="lexical")
+        assert None not in asked
+        with pytest.raises(InputError, match="no document has a field autor: did you mean author"):
+            ms.query("sea", where="autor = ada", mode="lexical")
+    assert asked[-1] is None
+
+
 # --- modes and operators
 
 

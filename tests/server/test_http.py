@@ -132,6 +132,21 @@ def test_context_passage_and_status_are_those_of_the_engine(
     assert ask(app, "/health").json["status"] == "ok"
 
 
+def test_no_path_but_that_of_an_indexed_document_is_looked_at(
+    app: Any, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+    lstat = os.lstat
+    monkeypatch.setattr(
+        os, "lstat", lambda path, **named: (looked_at.append(str(path)), lstat(path, **named))[1]
+    )
+    for path in ("/net/host/router.md", "../net/host", f"{notes}/../net/host"):
+        answer = ask(app, "/v1/passage", {"path": path})
+        assert (answer.code, [one for one in looked_at if "net" in one]) == (400, [])
+    assert "did you mean" in ask(app, "/v1/passage", {"path": "/net/host/routr.md"}).message
+    assert ask(app, "/v1/passage", {"path": os.path.relpath(notes / "router.md")}).code == 200
+
+
 @pytest.mark.parametrize("encoding", ["float", "base64"])
 def test_embeddings_are_in_the_form_of_openai(app: Any, engine: MiniSearch, encoding: str) -> None:
     texts = ["hot oven", "router"]

@@ -132,16 +132,29 @@ def test_get_reads_the_place_of_a_result_in_a_file_without_lines(engine: MiniSea
         assert section is not None and words in section["text"] and "hive" not in section["text"]
 
 
-@pytest.mark.parametrize("id_", ["faq:7", "faq:7:1", "bill.pdf p. 7", "bill.pdf:12", "faq"])
-def test_get_reads_a_document_from_memory_whatever_its_id(engine: MiniSearch, id_: str) -> None:
-    engine.add([{"id": "faq", "text": "A zebra."}, {"id": "bill.pdf", "text": "A gnu."}])
-    engine.add([{"id": id_, "text": "A giraffe by the sea."}])
+@pytest.mark.parametrize("id_", ["faq:7", "inv.pdf:12", "a p. 3", "x:1:2"])
+def test_get_reads_a_document_whose_id_ends_like_a_place(engine: MiniSearch, id_: str) -> None:
+    others = [{"id": id_.partition(":")[0], "text": "A zebra."}] if ":" in id_ else []
+    engine.add([{"id": id_, "text": "A giraffe by the sea."}, *others])
     server = make_server(engine)
-    found = asked(server, "search", query="giraffe", k=1).structured_content
-    assert found is not None
-    for place in (found["results"][0]["place"], found["results"][0]["path"]):
+    answer = asked(server, "search", query="giraffe", k=1).structured_content
+    assert answer is not None
+    (found,) = answer["results"]
+    for place in (found["place"], found["path"]):
         section = asked(server, "get", place=place).structured_content
         assert section is not None and section["text"] == "A giraffe by the sea."
+
+
+def test_get_looks_at_no_path_but_that_of_an_indexed_document(
+    engine: MiniSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+    call = os.lstat
+    monkeypatch.setattr(
+        os, "lstat", lambda path, **named: (looked_at.append(str(path)), call(path, **named))[1]
+    )
+    assert asked(make_server(engine), "get", place="/net/host/a.md:3").is_error
+    assert not [path for path in looked_at if path.startswith("/net")]
 
 
 def test_get_reads_the_section_at_a_place_of_a_result(engine: MiniSearch, notes: Path) -> None:

@@ -13,7 +13,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import chain
@@ -25,7 +25,6 @@ from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter, Value
 from minisearch.globs import glob
-from minisearch.results import FileState
 from minisearch.stores.base import (
     FileStamp,
     LexicalQuery,
@@ -35,13 +34,12 @@ from minisearch.stores.base import (
     Term,
     Where,
     comparison_key,
-    folded,
     inverse_document_frequency,
     kind_of,
     nanoseconds,
     to_bytes,
 )
-from minisearch.text import CJK_RUN, normalised_words, stem
+from minisearch.text import CJK_RUN, folded, normalised_words, stem
 from minisearch.types import (
     Chunk,
     FloatArray,
@@ -244,10 +242,10 @@ class MemoryStore:
         """The paths of documents, by id; unknown ids are left out."""
         return {one.id: path for path, one in self._documents.items() if one.id in document_ids}
 
-    def field_names(self) -> list[str]:
-        """The names of all fields of documents, as filters compare them, in order."""
+    def field_names(self, among: Sequence[str] | None = None) -> list[str]:
+        """The names of all fields of documents, as filters compare them, in order; or those among some."""
         names = {folded(name) for one in self._documents.values() for name in one.fields}
-        return [name.decode("utf-8", "surrogatepass") for name in sorted(names)]
+        return sorted(names if among is None else names & set(map(folded, among)), key=to_bytes)
 
     def fields(self, names: Sequence[str], where: Filter) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
         """The fields of these names of documents that match a filter, by document id, ascending."""
@@ -288,9 +286,9 @@ class MemoryStore:
         """The chunks of the document at a path, in order; none if there is no such document."""
         return [one.chunk for one in self._entries.values() if one.chunk.path == path]
 
-    def file_states(self, document_ids: Collection[int]) -> dict[int, FileState]:
-        """It knows no files."""
-        return {}
+    def stamps(self, document_ids: Sequence[int]) -> dict[int, FileStamp]:
+        """The states of the files of these documents when they were read, by id."""
+        return {one.id: one.stamp for one in self._documents.values() if one.id in document_ids}
 
     def sample_ids(self, n: int) -> IntArray:
         """About n ids of chunks, evenly spread; the same ones at every call."""

@@ -307,6 +307,9 @@ def test_a_filter_never_answers_from_a_damaged_field(path, damage, message):
         reader.select(where)
     with LocalStore(path) as reader, pytest.raises(IndexCorrupt, match=message):
         reader.documents(with_fields=True)
+    for among in (None, ["author"]):
+        with LocalStore(path) as reader, pytest.raises(IndexCorrupt, match=message):
+            reader.field_names(among)
 
 
 def test_a_damaged_note_is_not_shown(path):

@@ -84,6 +84,8 @@ def test_the_names_of_fields_are_each_given_once_as_they_are_compared(store):
     put(store, "b.md", "lava", fields={"author": ("Bob",), "": ("x",)})
     with store.snapshot() as snapshot:
         assert snapshot.field_names() == ["", "author", "n", "état"]
+        assert snapshot.field_names(["ÉTAT", "none", "Author", "author"]) == ["author", "état"]
+        assert snapshot.field_names([]) == []
 
 
 def test_documents_come_back_with_their_ids(filled):
@@ -93,6 +95,14 @@ def test_documents_come_back_with_their_ids(filled):
     assert documents["notes.txt"] == replace(
         a_document("notes.txt", title="Title of notes.txt"), id=documents["notes.txt"].id
     )
+
+
+def test_stamps_are_the_states_of_the_files_when_they_were_read(filled):
+    documents = filled.documents().values()
+    with filled.snapshot() as snapshot:
+        assert snapshot.stamps([*(one.id for one in documents), 999]) == {
+            one.id: one.stamp for one in documents
+        }
 
 
 def test_fields_come_back_on_request(store):

@@ -12,14 +12,13 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minisearch.errors import IndexCorrupt
-from minisearch.results import FileState
 from minisearch.stores.base import (
     BOOLEAN,
     BYTES,
@@ -28,13 +27,13 @@ from minisearch.stores.base import (
     StoredChunk,
     StoredDocument,
     comparison_key,
-    folded,
     kind_of,
     to_bytes,
 )
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.full_text import is_plain, rewritten
 from minisearch.stores.local.sqlite import damaged, path_of
+from minisearch.text import folded
 from minisearch.types import Chunk, FloatArray, IntArray, StoredValue
 
 
@@ -53,7 +52,7 @@ def write_fields(
 ) -> None:
     """Add the fields of the document at this path, inside a transaction."""
     rows = (
-        (folded(name), kind_of(one), _as_bytes(one), *comparison_key(one))
+        (to_bytes(folded(name)), kind_of(one), _as_bytes(one), *comparison_key(one))
         for name, values in fields.items()
         for one in values
     )
@@ -98,9 +97,16 @@ where name is not null and exists (select 1 from fields where name = names.name 
 
 
 def read_names(connection: Connection) -> list[str]:
-    """The names of all documents' fields, as they are compared, in order."""
+    """The names of all documents' fields, as they are compared, in order; checksums are left to callers."""
     rows = connection.rows(NAMES)
     return [name.decode("utf-8", "surrogatepass") for (name,) in rows]
+
+
+def known_names(connection: Connection, names: Iterable[str]) -> list[str]:
+    """Those of these names that a field has, as `read_names` returns them."""
+    sql = f"select 1 from fields where name = ? and kind != '{BYTES}' limit 1"  # noqa: S608 - ours
+    wanted = sorted({to_bytes(folded(name)) for name in names})
+    return [name.decode("utf-8", "surrogatepass") for name in wanted if connection.rows(sql, [name])]
 
 
 def value_of(kind: str, text: bytes | None, number: float | None) -> StoredValue:
@@ -168,23 +174,10 @@ def read_documents(
     return documents
 
 
-def read_stamps(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, FileStamp]]:
-    """The path of each of these documents, and the state of its file when it was read, by id."""
+def read_stamps(connection: Connection, ids: Sequence[int]) -> dict[int, FileStamp]:
+    """The states of the files of these documents when they were read, by id."""
     rows = connection.rows_in(f"select id, path, {DOCUMENT_COLUMNS} from documents where id in", ids)  # noqa: S608 - ours
-    documents = (_document(connection, row, {}) for row in rows)
-    return {one.id: (one.path, one.stamp) for one in documents}
-
-
-def file_state(path: str, stamp: FileStamp) -> FileState | None:
-    """Whether a file still has its size and time of change; None if the system does not say."""
-    try:
-        now = os.stat(path)  # noqa: PTH116 - for each result of a query
-    except (FileNotFoundError, NotADirectoryError):
-        return "deleted"
-    except OSError:
-        return None
-    is_same = (now.st_size, now.st_mtime_ns) == (stamp.n_bytes, stamp.mtime_ns)
-    return "unchanged" if is_same else "changed"
+    return {row[0]: _document(connection, row, {}).stamp for row in rows}
 
 
 def _document_rows(

@@ -18,10 +18,10 @@ from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter
 from minisearch.globs import glob
-from minisearch.stores.base import TEXT, comparison_key, folded, kind_of, nanoseconds, to_bytes
+from minisearch.stores.base import TEXT, comparison_key, kind_of, nanoseconds, to_bytes
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.full_text import cjk_phrase
-from minisearch.text import CJK_RUN, normalised_words, storable
+from minisearch.text import CJK_RUN, folded, normalised_words, storable
 from minisearch.types import IntArray
 
 MAX_CONDITIONS = 300  # of at most three parameters each: SQLite binds 999 in the oldest builds still in use
@@ -148,7 +148,7 @@ def _field(where: filters.Field) -> Sql:
     elif column == "text" and sign == "=":
         comparison, values = "folded = ? and text = ?", [text, value]  # `folded` has an index
     negation = "not " if where.operator == "!=" else ""
-    return _in_fields(kind, comparison, negation), [folded(where.name), *values]
+    return _in_fields(kind, comparison, negation), [to_bytes(folded(where.name)), *values]
 
 
 def _one_of(equalities: tuple[filters.Field, ...]) -> Sql:
@@ -162,7 +162,7 @@ def _one_of(equalities: tuple[filters.Field, ...]) -> Sql:
         lists = {"number": [number.hex() for _, number in keys if number is not None]}
     decoded = "bytes_of(value)" if kind == TEXT else "number_of(value)"
     comparison = " and ".join(f"{column} in (select {decoded} from json_each(?))" for column in lists)  # noqa: S608 - ours
-    return _in_fields(kind, comparison), [folded(name), *map(json.dumps, lists.values())]
+    return _in_fields(kind, comparison), [to_bytes(folded(name)), *map(json.dumps, lists.values())]
 
 
 def _in_fields(kind: str, comparison: str, negation: str = "") -> str:

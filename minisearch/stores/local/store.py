@@ -11,16 +11,13 @@ import contextlib
 import logging
 import os
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from minisearch.errors import IndexNotWritable
 from minisearch.filters import Filter
-from minisearch.manifest import Manifest
-from minisearch.paths import IndexLocation, is_from_memory, may_open, trusted_paths
-from minisearch.results import FileState
 from minisearch.stores.base import (
     FileStamp,
     LexicalQuery,
@@ -29,16 +26,16 @@ from minisearch.stores.base import (
     StoredDocument,
     Term,
     Where,
-    folded,
+    to_bytes,
 )
 from minisearch.stores.local.backup import back_up
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.documents import (
     clear_document,
     columns_of,
-    file_state,
     insert_chunk,
     insert_vector,
+    known_names,
     known_vectors,
     put_document_row,
     read_chunks,
@@ -58,6 +55,7 @@ from minisearch.stores.local.integrity import check
 from minisearch.stores.local.journal import Journal
 from minisearch.stores.local.sqlite import damaged, path_of
 from minisearch.stores.local.vector_index import LiveIndex, chunk_ids, generation
+from minisearch.text import folded
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note, StoredValue
 from minisearch.vectors import load_backend
 from minisearch.vectors.base import VectorIndex
@@ -231,16 +229,22 @@ class LocalStore:
         condition = f"+f.name in ({', '.join('?' * len(names))}) and f.document_id in ({matching})"
         with self._connection.transaction():
             self._check_compared_rows()
-            return read_fields(self._connection, condition, [*map(folded, names), *values])
+            return read_fields(
+                self._connection, condition, [*(to_bytes(folded(name)) for name in names), *values]
+            )
 
     def paths(self, document_ids: Sequence[int]) -> dict[int, str]:
         """The paths of documents, by id; unknown ids are left out."""
         rows = self._connection.rows_in("select id, path from documents where id in", document_ids)
         return {id_: path_of(path, self._connection.path) for id_, path in rows}
 
-    def field_names(self) -> list[str]:
-        """The names of all fields of documents, as filters compare them, in order."""
-        return read_names(self._connection)
+    def field_names(self, among: Sequence[str] | None = None) -> list[str]:
+        """The names of all fields of documents, as filters compare them, in order; or those among some."""
+        with self._connection.transaction():
+            self._check_compared_rows()
+            if among is None:
+                return read_names(self._connection)
+            return known_names(self._connection, among)
 
     def restamp(self, document_id: int, stamp: FileStamp) -> None:
         """Record that a file was read again and has the same bytes."""
@@ -339,18 +343,9 @@ class LocalStore:
         found = self.chunks(ids)
         return [found[id_] for id_ in ids]
 
-    def file_states(self, document_ids: Collection[int]) -> dict[int, FileState]:
-        """Whether the files of these documents are as they were indexed, by id: one ``stat`` for each."""
-        location = IndexLocation(self._connection.path.parent)
-        trusted = trusted_paths(Manifest.read(self, location.folder).trusted, location)
-        found: dict[int, FileState] = {}
-        for id_, (key, stamp) in read_stamps(self._connection, list(document_ids)).items():
-            path = location.absolute(key)
-            if is_from_memory(key) or not may_open(path, trusted):
-                continue
-            if state := file_state(path, stamp):
-                found[id_] = state
-        return found
+    def stamps(self, document_ids: Sequence[int]) -> dict[int, FileStamp]:
+        """The states of the files of these documents when they were read, by id."""
+        return read_stamps(self._connection, document_ids)
 
     def select(self, where: Filter) -> IntArray:
         """Ids (n,), ascending, of the chunks that match a filter; InputError for an invalid filter."""
