@@ -344,7 +344,8 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 
 def outside_of(project: Project, looked_at: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, path) for name, path in looked_at if path.startswith(str(project.outside))]
+    outside = str(project.outside)
+    return [(name, path) for name, path in looked_at if os.path.normpath(path).startswith(outside)]
 
 
 def test_a_query_looks_at_no_file_outside_of_a_copy(

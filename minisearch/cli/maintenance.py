@@ -93,7 +93,13 @@ def _verification_text(found: Verification) -> str:
             f"{count(found.n_embedded, 'passage')} embedded again, cosine {found.least_cosine:.4f} or more"
         )
         lines.append(f"vectors    {embedded}; the index finds {found.recall:.1%} of the exact ten nearest")
-    return "\n".join([*lines, "Problems found: see above" if found.problems else "All checks passed"])
+    if found.problems:
+        last = "Problems found: see above"
+    elif found.n_read or not (found.n_changed or found.n_closed):
+        last = "All checks passed"
+    else:
+        last = "All other checks passed, but no file could be compared with the index: see above"
+    return "\n".join([*lines, last])
 
 
 @click.command()

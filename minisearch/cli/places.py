@@ -36,6 +36,7 @@ from minisearch.cli.terminal import (
 )
 from minisearch.errors import InputError
 from minisearch.formats import format_of
+from minisearch.results import OUTDATED
 from minisearch.text import count
 
 if TYPE_CHECKING:
@@ -190,8 +191,8 @@ def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
 
     N is a result of the last query, whose index is then used. LINE is a paragraph in a DOCX, a row in an
     XLSX; a place as a result shows it ("a.pdf p. 3") is understood too. Without LINE the whole file is
-    printed. The text is that of the index, which Office files, PDF and mail have too. In a pipe it is not
-    wrapped.
+    printed. The text is that of the index, which Office files, PDF and mail have too; standard error says if
+    the file has changed since. In a pipe the text is not wrapped.
 
     \b
       minisearch get docs/tasks.md:40
@@ -209,6 +210,8 @@ def get(index: IndexChoice, place: str, as_json: bool, no_pager: bool) -> None:
             path = os.path.relpath(result.path) if is_path else result.path
             line, page = result.line, result.page
         passage = ms.get(path, line, page=page)
+        if outdated := OUTDATED.get(ms.searcher.file_state(path)):
+            click.echo(f"{one_line(passage.path)}: {outdated}", err=True)
     terminal = Terminal.of_stdout()
     if as_json:
         click.echo(as_json_line(passage))

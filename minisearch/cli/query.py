@@ -170,7 +170,8 @@ def query(
 
     --json prints the fields of SearchResult with evidence and merged places, and for the query is_confident,
     required and excluded; with --batch also query, with --why also search; if misspelt words were corrected,
-    typed and searched. A query of a batch without results prints one line: rank is null, and no_results or
+    typed and searched. In JSON and CSV, line is where the passage begins, and place where the sentences that
+    match are. A query of a batch without results prints one line: rank is null, and no_results or
     error gives the reason.
 
     An invalid query in a batch is reported on standard error with its line number, and the other queries are

@@ -31,7 +31,7 @@ from minisearch.paths import (
     real_path,
     trusted_paths,
 )
-from minisearch.results import Query, SearchOptions, SearchResults
+from minisearch.results import FileState, Query, SearchOptions, SearchResults
 from minisearch.search.confidence import USUAL_BASELINE
 from minisearch.search.path_filters import with_stored_paths
 from minisearch.search.pipeline import Pipeline, chunks_at, combined_filter, file_state
@@ -172,6 +172,18 @@ class Searcher:
         """The path of a document as it is shown, and its chunks; InputError if it is not in the index."""
         key, chunks = self._current(lambda store: self._chunks_of(store, path))
         return self.location.shown(key), chunks
+
+    def file_state(self, path: str | os.PathLike[str]) -> FileState | None:
+        """Whether the file of a document is as it was indexed; None if that cannot be said."""
+
+        def compare(store: Store) -> FileState | None:
+            trusted = trusted_paths(Manifest.read(store, self.location.folder).trusted, self.location)
+            with store.snapshot() as snapshot:
+                key, chunks = self._chunks_of(snapshot, path)
+                (stamp,) = snapshot.stamps([chunks[0].document_id]).values()
+            return file_state(self.location, trusted, key, stamp)
+
+        return self._current(compare)
 
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
         """Those of these chunks that are still in the index, by id."""

@@ -52,6 +52,14 @@ def test_a_file_changed_since_is_counted_and_not_a_problem(place: Path) -> None:
     assert done.exit_code == 0 and "1 not compared, changed or deleted since" in done.output
 
 
+def test_an_index_none_of_whose_files_can_be_compared_says_so_last(place: Path) -> None:
+    for path in (place / "docs").iterdir():
+        path.write_text("Another text.")
+    done = run("verify")
+    last = "All other checks passed, but no file could be compared with the index: see above"
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, last)
+
+
 def test_a_vector_of_another_text_is_found(place: Path) -> None:
     wrong = HashingEncoder().encode(["quite another text"]).tobytes()
     with LocalStore(place / ".minisearch" / "minisearch.db", writable=True) as store:

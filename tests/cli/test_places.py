@@ -219,6 +219,20 @@ def test_open_and_get_follow_the_last_query_in_every_format(folder: Path, option
         assert "no query has been made yet, or it found nothing" in refused
 
 
+def test_get_says_on_standard_error_that_a_file_has_changed_or_is_gone(folder: Path) -> None:
+    run(*QUERY, "-k", "3")
+    (first, *_) = json.loads(Path("state/minisearch/last-results.json").read_text())["results"]
+    file = Path(os.path.relpath(first[0]))
+    before = run("get", "1")
+    assert before.stderr == ""
+    file.write_text("Another text.")
+    for place in ("1", str(file), f"{file}:5"):
+        assert run("get", place).stderr == f"{file}: changed since it was indexed\n"
+    file.unlink()
+    after = run("get", "1")
+    assert (after.stdout, after.stderr) == (before.stdout, f"{file}: no longer exists\n")
+
+
 def test_get_uses_the_index_of_the_last_query(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "b").mkdir()
     (folder / "b" / "only.md").write_text("Only here is a walnut.")

@@ -264,6 +264,13 @@ def test_a_literal_query_has_no_operators() -> None:
     assert Engine.asked[1][0] == 'a "b c" -d', "the engine takes it apart"
 
 
+def test_the_help_says_which_line_is_in_line_and_in_place() -> None:
+    said = " ".join(run("query", "--help").output.split())
+    assert (
+        "In JSON and CSV, line is where the passage begins, and place where the sentences that match" in said
+    )
+
+
 def test_more_like_a_file_or_like_a_passage_of_it(tmp_path: Path) -> None:
     (tmp_path / "odd:12").touch()
     for given, expected in {
