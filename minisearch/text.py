@@ -283,7 +283,7 @@ LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 # The dots between a title and its page number in a table of contents; tried once for each run of them.
 LEADER = re.compile(
-    r"(?<![ \t.…·])[ \t]*(?:(?:\.[ \t]?){5,}|…{2,}|·{5,})[ \t]*(?=(?:\d{1,4}|[ivxlc]{1,6})\b)"
+    r"(?<![ \t.…·])[ \t]*(?:(?:\.[ \t]?){4,}|…{2,}|·{4,})[ \t]*(?=(?:\d{1,4}|[ivxlc]{1,6})\b)"
 )
 SHORT_LEADER = " .... "
 
@@ -294,8 +294,12 @@ def short_leaders(text: str) -> str:
     >>> short_leaders("2.1 Herons . . . . . . . . . . 12")
     '2.1 Herons .... 12'
     """
-    has_some = "...." in text or ". . . ." in text or "……" in text or "····" in text
-    return LEADER.sub(SHORT_LEADER, text) if has_some else text
+    return LEADER.sub(SHORT_LEADER, text) if has_dots(text) else text
+
+
+def has_dots(text: str) -> bool:
+    """Whether a text may have a `LEADER`."""
+    return "...." in text or ". . . ." in text or "……" in text or "····" in text
 
 
 def newlines(text: str) -> str:

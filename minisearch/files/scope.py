@@ -159,7 +159,7 @@ class Scope:
         if rule and rule.ignores:
             return Verdict("ignored", f"ignored by {rule.words}")
         kind = junk_kind(path, name, is_folder=is_folder)
-        return Verdict(kind, f"{kind}: !{name} in {OWN_FILE} takes it") if kind else TAKEN
+        return Verdict(kind, f"{kind}: to index it, add !{name} to {OWN_FILE}") if kind else TAKEN
 
     def _is_ignored(self, path: str, *, is_folder: bool) -> bool:
         rule = deciding(path, self.git, is_folder=is_folder) if self.git else None

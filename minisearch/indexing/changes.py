@@ -255,7 +255,7 @@ def _document(file: FoundFile, data: bytes) -> Document:
     if not document.text.strip():  # checked here, before a model is loaded for chunking
         raise IngestError("no text in it")
     if not file.is_named and (kind := junk_text_kind(document.text, document.language, document.format)):
-        raise _Refused(f"{kind}: !{Path(file.path).name} in {OWN_FILE} takes it")
+        raise _Refused(f"{kind}: to index it, add !{Path(file.path).name} to {OWN_FILE}")
     if not file.keeps_secrets:
         document = screened(document)
     if not file.is_named:

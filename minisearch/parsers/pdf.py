@@ -128,13 +128,21 @@ def _outline(document: PdfDocument) -> Outline:
 
 
 def _placed(text: str, headings: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
-    """Headings with their positions in a page's text: the line with their words, else the last position."""
+    """Headings with their positions in a page's text: the line with their words, else the last position.
+
+    A title that comes again is on a later line.
+    """
     placed: list[tuple[int, int, str]] = []
     position = 0
+    end_by_title: dict[str, int] = {}  # of the line on which a title was last found
     letters, places = _letters(text) if headings else ("", [])
     for level, title in headings:
         if title := " ".join(title.split()):
-            position = _line_of(title, text, letters, places, position)
+            wanted, _ = _letters(title)
+            start = max(position, end_by_title.get(wanted, 0))
+            if (found := _line_of(wanted, text, letters, places, start)) is not None:
+                position = found
+                end_by_title[wanted] = found + len(text[found:].split("\n", 1)[0])
             placed.append((position, level, title))
     return placed
 
@@ -143,13 +151,12 @@ MAX_FOUND = 50  # places of a title on its page that are compared
 MAX_NUMBER = 12  # characters before a title on its line, such as "Chapter 3: "
 
 
-def _line_of(title: str, text: str, letters: str, places: list[int], position: int) -> int:
-    """Where the line with a title begins, from a position on; that position if there is none.
+def _line_of(wanted: str, text: str, letters: str, places: list[int], position: int) -> int | None:
+    """Where the line with the letters of a title begins, from a position on; None if there is none.
 
     A line of nothing else is better than one that begins with the title, and that than any other.
     """
-    wanted, _ = _letters(title)
-    best = (3, position)
+    best = (3, -1)
     found = bisect_left(places, position) - 1
     for _ in range(MAX_FOUND * bool(wanted)):
         found = letters.find(wanted, found + 1)
@@ -161,7 +168,7 @@ def _line_of(title: str, text: str, letters: str, places: list[int], position: i
         if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()):
             is_first = start - line_start <= MAX_NUMBER
             best = min(best, (2 - is_first - (is_first and is_last), line_start))
-    return best[1]
+    return best[1] if best[0] < 3 else None
 
 
 def _letters(text: str) -> tuple[str, list[int]]:

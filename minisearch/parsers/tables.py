@@ -161,17 +161,25 @@ def header_of(sample: Sequence[Sequence[str]]) -> tuple[int, Sequence[str]]:
     """How many rows stand above the header, such as a title, and the names of the columns; (0, []) without.
 
     The header is the first row that is filled as widely as most rows below it; its first cell may be empty.
+    Rows above it that are at most half as full are titles.  A fuller row above it may itself be the header of
+    a table with unnamed columns: it is, if it is the only one, unless a column below the wider row holds
+    numbers or dates.
     """
     n_filled = [sum(bool(cell.strip()) for cell in row) for row in sample]
+    narrow: list[int] = []
     for number, row in enumerate(sample[:-1]):
         below = sorted(filter(None, n_filled[number + 1 :])) or [0]
-        if (
-            n_filled[number]
-            and n_filled[number] + (not "".join(row[:1]).strip()) >= below[(len(below) - 1) // 2]
-        ):
+        n_most = below[(len(below) - 1) // 2]
+        n_first_empty = next((i for i, cell in enumerate(row) if cell.strip()), 0)
+        if n_filled[number] and n_filled[number] + min(n_first_empty, 1) >= n_most:
             names = _names(row, sample[number + 1 :])
-            return (number, names) if names else (0, [])
-    return 0, []
+            if not narrow or (names and any(map(_is_of_values, _columns(row, sample[number + 1 :])))):
+                return (number, names) if names else (0, [])
+            break
+        if n_filled[number] and (2 * n_filled[number] > n_most or n_first_empty + n_filled[number] >= n_most):
+            narrow.append(number)
+    names = _names(sample[narrow[0]], sample[narrow[0] + 1 :]) if len(narrow) == 1 else []
+    return (narrow[0], names) if names else (0, [])
 
 
 def _names(header: Sequence[str], body: Sequence[Sequence[str]]) -> Sequence[str]:
@@ -185,7 +193,7 @@ def _names(header: Sequence[str], body: Sequence[Sequence[str]]) -> Sequence[str
     names = [name.strip() for name in header]
     if not any(names) or any(_is_sentence(name) or name.endswith(":") for name in names):
         return []
-    columns = [[row[i].strip() for row in body if i < len(row)] for i in range(len(names))]
+    columns = _columns(header, body)
     of_values = [_is_of_values(column) for column in columns]
     for name, column in zip(names, columns, strict=True):
         if VALUE.fullmatch(name) and not (YEAR.fullmatch(name) and not all(map(YEAR.fullmatch, column))):
@@ -197,6 +205,11 @@ def _names(header: Sequence[str], body: Sequence[Sequence[str]]) -> Sequence[str
     filled = [name for name in names if name]
     comes_again = any(name and name in column for name, column in zip(names, columns, strict=True))
     return [] if comes_again or len(set(filled)) < len(filled) else header
+
+
+def _columns(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The cells below each cell of a row."""
+    return [[row[i].strip() for row in body if i < len(row)] for i in range(len(header))]
 
 
 def _is_of_values(column: Sequence[str]) -> bool:

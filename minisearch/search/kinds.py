@@ -11,7 +11,7 @@ import re
 from pathlib import PurePath
 from typing import Literal
 
-from minisearch.text import normalised_words
+from minisearch.text import LEADER, has_dots, normalised_words
 
 Kind = Literal["references", "contents", "links", "licence", "test"]
 
@@ -88,8 +88,6 @@ MIN_ENTRIES = 4  # of a list of entries
 MOST = 0.7  # of the lines
 MAX_ENTRY = 160  # characters, on average
 
-# "Introduction ........ 1", also where lines were joined.
-LED = re.compile(r"(?:(?:\. ?){4,}|…{2,}|·{3,})\s*(?:\d{1,4}|[ivxlc]{1,6})\b")
 DOTS = 0.3  # of the characters: a piece of a table of contents that has few entries
 # "2.1 Methods 7" and "arrays, 12, 45-47": words, and one or more numbers of pages.
 PAGED = re.compile(
@@ -100,13 +98,12 @@ MAX_PAGE = 1_500  # a larger number is a year
 
 def _is_contents(text: str) -> bool:
     """Whether most of the text is entries with the numbers of pages, which ascend or stand after commas."""
-    if "...." in text or ". . . ." in text or "……" in text or "···" in text:
-        n_entries = len(LED.findall(text))
-        n_lines = sum(LED.search(line) is not None for line in _lines(text))
-        if n_lines and n_lines >= MOST * len(_lines(text)):
+    if has_dots(text) and (n_entries := len(LEADER.findall(text))):
+        lines = _lines(text)
+        if sum(LEADER.search(line) is not None for line in lines) >= MOST * len(lines):
             return True
         n_dots = text.count(".") + text.count("…") + text.count("·")
-        if _are_many(n_entries, text) or (n_entries and n_dots > DOTS * (len(text) - text.count(" "))):
+        if _are_many(n_entries, text) or n_dots > DOTS * (len(text) - text.count(" ")):
             return True
     if sum(row[-1:].isdigit() for row in text.split("\n")) < MIN_ENTRIES:
         return False

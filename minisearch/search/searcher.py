@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_UNKNOWN = 0.5  # of a query's tokens: a model that knows fewer finds all texts in the same script alike
+MAX_UNKNOWN = 0.5  # of a query's tokens: above that, all texts of the script look alike to the model
 
 
 class Searcher:

@@ -174,6 +174,14 @@ def test_a_title_is_found_however_the_page_writes_it(title: str, line: str) -> N
     assert _placed(text, [(1, title)]) == [(text.index(f"\n{line}") + 1, 1, " ".join(title.split()))]
 
 
+def test_a_title_that_comes_again_is_on_the_next_line_with_it() -> None:
+    text = "GET\n\n1 Example\n\nfirst\n\nExample\n\nsecond"
+    headings = [(1, "GET"), (2, "Example"), (3, "nowhere"), (2, "Example"), (2, "Example")]
+    first, second = text.index("1 Example"), text.rindex("Example")
+    assert [position for position, _, _ in _placed(text, headings)] == [0, first, first, second, second]
+    assert [position for position, _, _ in _placed("1 Start", [(1, "1"), (2, "Start")])] == [0, 0]
+
+
 # --- characters without names --------------------------------------------------------------------------
 
 

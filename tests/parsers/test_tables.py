@@ -124,6 +124,26 @@ def test_titles_and_empty_rows_may_stand_above_the_header(above):
     assert not any("Prices: " in one or "Author: " in one for one in found)
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("name,city\nAda,London,first programmer\nBob,Paris,second\nEve,Rome,third\n", ["name", "city"]),
+        ("name,city,\nAda,London,first programmer\nBob,Paris,second\n", ["name", "city", ""]),
+        ("name,,city,,land\nAda,x,Rome,y,Italy\nBob,z,Oslo,v,Norway\n", ["name", "", "city", "", "land"]),
+        (",,city,land,hue\na,x,Paris,France,red\nb,y,Rome,Italy,green\n", ["", "", "city", "land", "hue"]),
+        (",,city\na,x,Paris\nb,y,Rome\n", ["", "", "city"]),
+        (",,city,people\na,x,Paris,2.1\nb,y,Rome,2.8\n", ["", "", "city", "people"]),
+        ("Sales\n\nname,city\nAda,London,first\nBob,Paris,second\n", ["name", "city"]),
+        (",,Sales,,\na,b,c,d,e\nx,y,z,v,w\n", ["a", "b", "c", "d", "e"]),
+        (",,,Secret\nkind,unit,price,tax\nwax,kg,24.5,2\npot,one,3.1,1\n", ["kind", "unit", "price", "tax"]),
+        ("Made by,Bob\nkind,unit,price\nwax,kg,24.5\npot,one,3.1\n", ["kind", "unit", "price"]),
+        ("Report,Owls\nMade by,Bob\nAda,London,UK\nBob,Rome,IT\n", []),  # which row is it? None, to be safe
+    ],
+)  # fmt: skip
+def test_a_header_with_unnamed_columns_is_not_taken_for_a_title(text: str, names: list[str]) -> None:
+    assert header_of(values(text, ","))[1] == names
+
+
 # --- against the standard library, and in the large ------------------------------------------------
 
 cell_texts = st.text(st.sampled_from('ab,;\t|"\n\ré😀 '), max_size=8).map(str.strip)

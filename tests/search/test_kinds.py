@@ -187,6 +187,11 @@ def test_a_file_with_the_name_of_a_licence_is_one_if_it_speaks_of_rights() -> No
     assert kind_of("The office is closed on Friday.", "hr/notice.md") is None
 
 
+@pytest.mark.parametrize("run", ["." * 200_000, ". " * 100_000, "…" * 100_000, "a....b" * 20_000])
+def test_runs_of_dots_take_time_that_grows_with_their_length(run: str) -> None:
+    assert kind_of(f"Name {run}\nplease sign here") is None
+
+
 @pytest.mark.parametrize("text", PROSE)
 def test_prose_tables_and_code_are_of_no_kind(text: str) -> None:
     assert kind_of(text) is None
