@@ -17,6 +17,10 @@ from minisearch.text import LETTER_OR_DIGIT, front_matter
 from minisearch.types import Document, Heading
 
 SPACE = re.compile(r"\s*")
+# A line that only names the place below it, in MyST, reStructuredText and HTML.
+LABEL = re.compile(
+    r"^[ \t]*(?:\([\w.:-]+\)=|\.\. _[^:\n]+:|<a (?:id|name)=[^<>]*>(?:</a>)?)[ \t]*$", re.MULTILINE
+)
 BLANK_LINES = re.compile(r"\s*(?:[\r\n]|\Z)")
 
 # A span of code smaller than this is joined with its neighbour. For queries that are the first sentence of
@@ -60,23 +64,27 @@ def sections(document: Document, count: Counter, *, max_tokens: int, max_charact
 def _sections(document: Document, *, leads: bool) -> Iterator[Span]:
     """One span for each section; headings without a text of their own lead the next section with one.
 
-    If it ``leads``, or is nothing but signs such as ``---``, the text before the first heading does too.
+    If it ``leads``, or is only labels and signs such as ``---``, the text before the first heading does too.
     """
     text = document.text
     path: list[Heading] = []
     starts = [heading.start for heading in document.headings] + [len(text)]
-    leads = leads or (len(starts) > 1 and not LETTER_OR_DIGIT.search(text, 0, starts[0]))
+    leads = leads or (len(starts) > 1 and not _has_words(text[: starts[0]]))
     leading = 0 if leads else None  # where the span under way began, if it has no text yet
     if leading is None:
         yield from stripped(text, 0, starts[0], "")
     for heading, end in zip(document.headings, starts[1:], strict=True):
         _descend(path, heading)
         start = heading.start if leading is None else leading
-        if end < len(text) and not LETTER_OR_DIGIT.search(text, _body_start(text, heading, end), end):
+        if end < len(text) and not _has_words(text[_body_start(text, heading, end) : end]):
             leading = start
             continue
         leading = None
         yield from stripped(text, start, end, _joined(path))
+
+
+def _has_words(text: str) -> bool:
+    return LETTER_OR_DIGIT.search(LABEL.sub("", text)) is not None
 
 
 def _front_matter_leads(document: Document, count: Counter, max_tokens: int) -> bool:

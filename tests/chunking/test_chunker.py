@@ -266,6 +266,13 @@ def test_a_rule_before_the_first_heading_is_no_passage_by_itself():
     assert (first.text, first.heading, second.text) == ("---\n\n# A\n\ntext", "A", "# B\n\nmore")
 
 
+@pytest.mark.parametrize("label", ["(intro)=", ".. _intro:", '<a id="intro"></a>', "(a)=\n(b)="])
+def test_a_label_alone_is_no_chunk(label: str) -> None:
+    first, second = cut(f"{label}\n\n# A\n\n{label}\n\n## B\n\nmore\n\n# C\n\ntext", max_tokens=40)
+    assert (first.text, first.heading) == (f"{label}\n\n# A\n\n{label}\n\n## B\n\nmore", "A > B")
+    assert second.text == "# C\n\ntext"
+
+
 def test_front_matter_too_long_to_lead_stands_alone():
     front = "---\ntags: [" + ", ".join(f"t{i}" for i in range(12)) + "]\n---"  # 33 tokens
     first, second = cut(front + "\n# A\n\ntext", max_tokens=65)

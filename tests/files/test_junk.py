@@ -20,6 +20,7 @@ KINDS = [
     ("Cargo.lock", "lock file"),
     ("Pipfile.lock", "lock file"),
     ("go.sum", "lock file"),
+    ("~$budget.xlsx", "lock file"),
     ("jquery.min.js", "minified file"),
     ("app-min.css", "minified file"),
     ("bundle.js.map", "source map"),
