@@ -29,7 +29,7 @@ LOCK_FILES = frozenset(
     ]
 )
 MINIFIED_NAME = re.compile(r"[.-]min\.(?:m?js|css)\Z", re.IGNORECASE)
-OWNER_FILE = "~$"  # the beginning of a name: Office writes such a file beside each one that is open
+OWNER_FILE = re.compile(r"~\$.*\.(?:doc|dot|xls|ppt)\w?\Z")  # Office writes one beside a file that is open
 GENERATED_NAME = re.compile(
     r"(?:_pb2(?:_grpc)?\.pyi?|\.pb\.(?:go|cc|h)|\.(?:designer|g|g\.i)\.cs|\.(?:freezed|g)\.dart|_generated\.go)\Z",
     re.IGNORECASE,
@@ -70,7 +70,7 @@ def junk_kind(path: str, name: str, *, is_folder: bool) -> str:
     suffix = os.path.splitext(lower)[1]  # noqa: PTH122 - for each file of a walk
     if suffix in MEDIA_SUFFIXES:
         return MEDIA
-    if lower in LOCK_FILES or name.startswith(OWNER_FILE):
+    if lower in LOCK_FILES or OWNER_FILE.match(lower):
         return LOCK
     if lower.endswith(DRAWING_SUFFIXES):
         return DRAWING

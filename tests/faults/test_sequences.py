@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 )
 
 from minisearch import MiniSearch
+from minisearch.manifest import BACKENDS
 from minisearch.stores.local import LocalStore
-from minisearch.vectors import backend_names
 from tests.fakes import HashingEncoder
 
 WORDS = ("river", "stone", "bread", "salt", "window", "cloud", "paper", "garden")
@@ -239,7 +239,7 @@ def test_a_branch_that_comes_back_after_an_edit_is_not_embedded_again():
         state.teardown()
 
 
-@pytest.mark.parametrize("backend", backend_names())
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_every_sequence_of_operations_answers_as_a_dict_would(backend, often, tell, fault_seed):
     machine = type(f"Index_{backend}", (Index,), {"backend": backend, "n_steps": 0})
     n = often(20, 10_000)

@@ -37,6 +37,7 @@ PROSE = [
     *(
         "notes.md",
         "lock.md",
+        "~$budget.md",
         "deadlock.txt",
         "minutes.min.md",
         "map.txt",
