@@ -300,10 +300,10 @@ class SearchResult:
     or cell on which the passage begins, from 1, None for files without any.  ``score`` determines the rank:
     the cosine in dense mode, BM25 in lexical mode, their fusion in hybrid mode, or the score of the reranker;
     ``trace`` has all of them.  ``relevance``, from 0 to 1, says how sure the result is (see
-    `search.confidence`), None for results of `MiniSearch.like`.  Neither rises from one result to the next.
-    ``merged`` are the places of near copies and neighbours, and by document those of its other passages.
-    ``file_state`` says whether the file still has the size and time of change with which
-    it was indexed; None for a document from memory, and for a file that the index may not open.
+    `search.confidence`), None for results of `MiniSearch.similar`.  Neither rises from one result to the
+    next.  ``merged`` are the places of near copies and neighbours, and by document those of its other
+    passages.  ``file_state`` says whether the file still has the size and time of change with which it was
+    indexed; None for a document from memory, and for a file that the index may not open.
     """
 
     rank: int
@@ -358,7 +358,7 @@ class SearchResults(Sequence[SearchResult]):
     """The results of one query, best first; a sequence of `SearchResult`, whose slices are `SearchResults`.
 
     ``is_confident`` is False if there is no clear answer, whatever k is; None for results of
-    `MiniSearch.like`.  ``plan`` says how a filter was applied: "scan" of the ``n_matching`` passages, or
+    `MiniSearch.similar`.  ``plan`` says how a filter was applied: "scan" of the ``n_matching`` passages, or
     "widen", a vector search until enough of them are found; "" without a filter.  ``n_reranked`` counts the
     candidates that the reranker scored.  ``typed`` is the query as it was typed, if its spelling was
     corrected, else "".  ``unknown_words`` are words of the query that no passage has, if they are few and

@@ -73,7 +73,9 @@ def serve(choice: IndexChoice, port: int, host: str, token: str | None) -> None:
     "Authorization: Bearer TOKEN".
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     if host not in _from_server("guard", "LOOPBACK", extra="server") and not token:
-        raise InputError(f"whoever reaches {one_line(host)} could read the index: give a --token as well")
+        raise InputError(
+            f"anyone who can reach {one_line(host)} could read the index: give a --token as well"
+        )
     from minisearch.server.listener import listening
 
     make_app = _from_server("http", "make_app", extra="server")

@@ -73,7 +73,8 @@ class TextData:
         if len(self) < batch_size:
             raise InputError(
                 f"the corpus is too small: it has {len(self):,} different texts (passages, headings and "
-                f"sentences), expected at least {batch_size:,}, the batch size"
+                f"sentences), expected at least {batch_size:,}, the batch size: give more documents, or a "
+                f"smaller batch size"
             )
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))  # the last one used, with its epoch
 

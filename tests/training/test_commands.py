@@ -11,15 +11,20 @@ import pytest
 from sentence_transformers import SentenceTransformer as Original
 
 from minisearch import MiniSearch
+from minisearch.cli.training import commands
 from minisearch.evaluation.known_items import ChunkedDocument, ChunkText
 from minisearch.minilm import SentenceTransformer
-from minisearch.training import trainer
+from minisearch.training import distillation, trainer
 from minisearch.training.report import KnownItemTest, known_item_test, license_of, tokens_per_s
 from tests.cli.usage import run
 from tests.fakes import HashingEncoder
 
 DOCS = Path(__file__).parents[2] / "data" / "docs"
 SMALL = ("--corpus", str(DOCS / "programming"), "--batch-size", "8", "--offline")
+
+
+def test_the_command_knows_every_loss() -> None:
+    assert commands.LOSSES == distillation.LOSSES
 
 
 @pytest.fixture

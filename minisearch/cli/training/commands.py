@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from minisearch.training.distillation import Loss
     from minisearch.training.trainer import TrainingProgress
 
+# As in training.distillation, which --help must not import: it needs torch.
 LOSSES = ("attention", "values", "relations", "embedding")
 size = section("Size of the student (as the teacher by default)")
 length = section("Length (one of them)")
