@@ -1,4 +1,4 @@
-"""Finetune an embedder on pairs of query and passage: the batches of each step, and the recipe.
+"""Finetune an embedder on pairs of query and passage: batches, recipe, and `minisearch train finetune`.
 
 Multiple negatives ranking: among all passages of a step, the query's own is to be nearest.  A step is one
 batch, because every passage of the step is a negative of every other query.
@@ -7,8 +7,9 @@ batch, because every passage of the step is a negative of every other query.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,11 +18,19 @@ from torch import Tensor
 from minisearch.errors import InputError
 from minisearch.minilm.inference import batches
 from minisearch.minilm.models import SentenceTransformer
+from minisearch.text import count
 from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
+from minisearch.training.job import Report, training_facts
 from minisearch.training.losses import ranking_loss
-from minisearch.training.pairs import Pair, sources_of
+from minisearch.training.pairs import Pair, PairsJob, examples_of, finish, mine, sources_of
+from minisearch.training.report import measured, source_of
+from minisearch.training.trainer import TrainingProgress, train
 
 SCALE = 20.0  # of the cosines, as in sentence-transformers
+BATCH_SIZE = 32
+N_NEGATIVES = 1
+MAX_TOKENS = 128
+LEARNING_RATE = 5e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +149,51 @@ class Contrast:
         queries, passages = vectors[: len(batch)], vectors[len(batch) :]
         right = torch.arange(len(batch), device=device)
         return {"ranking": ranking_loss(SCALE * queries @ passages.T, right, batch.is_excluded.to(device))}
+
+
+def run(
+    job: PairsJob,
+    *,
+    on_step: Callable[[str], object] = lambda _: None,
+    on_progress: Callable[[str, TrainingProgress], object] = lambda *_: None,
+) -> Report:
+    """Finetune, measure and save.
+
+    Raises InputError for pairs, a corpus or a folder that do not fit, ModelError for a model that cannot be
+    loaded, TrainingError as `train` does.
+    """
+    on_step("loading the model")
+    model = job.base()
+    (checkpoint,) = job.checkpoints(["finetuned"])
+    settings = job.settings(LEARNING_RATE)
+    on_step("making pairs")
+    examples = examples_of(job, model)
+    batch_size = job.batch_size or BATCH_SIZE
+    check_pairs(examples.pairs, batch_size)
+    on_step(f"looking for negatives of {count(len(examples.pairs), 'pair')}")
+    data = PairData(
+        mine(examples.pairs, model, seed=job.seed),
+        model,
+        batch_size=batch_size,
+        n_negatives=N_NEGATIVES,
+        max_tokens=min(MAX_TOKENS, model.max_length),
+        seed=job.seed,
+    )
+    on_step("measuring the model before")
+    before = measured("before", model, examples.test.measured(model) if examples.test else {})
+    on_step("training")
+    trained = train(
+        model,
+        data,
+        Contrast(model),
+        settings,
+        checkpoint=checkpoint,
+        resume=job.is_resumed,
+        identity=job.identity(model.fingerprint),
+        on_progress=partial(on_progress, "finetuned"),
+    )
+    on_step("measuring the model after")
+    after = measured("finetuned", model, examples.test.measured(model) if examples.test else {})
+    what = f"A sentence embedder, finetuned from {source_of(job.model)} by `minisearch train finetune`."
+    facts = training_facts(settings, trained, batch_size=batch_size)
+    return finish(job, model, examples, (before, after), facts, trained, what=what, checkpoint=checkpoint)

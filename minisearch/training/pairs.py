@@ -3,7 +3,7 @@
 From documents: the title, headings and first sentences are queries, and the passage is what follows them,
 mostly without the query's words, so that the answer is no copy (the inverse cloze task: Lee et al. 2019,
 arXiv 1906.00300).  From a file: one JSON object a line.  `mine` finds negatives, passages that resemble the
-answer and are none.
+answer and are none.  `examples_of` splits what a job gives into pairs to train on and a test.
 """
 
 from __future__ import annotations
@@ -25,6 +25,21 @@ from minisearch.evaluation.known_items import (
     found_elsewhere,
     masked,
 )
+from minisearch.manifest import DEFAULT_MODEL
+from minisearch.minilm.hub import locate
+from minisearch.minilm.models import CrossEncoder, SentenceTransformer
+from minisearch.minilm.saving import save_pretrained
+from minisearch.training.job import Job, Report, extra_files, loss_plot, read_corpus
+from minisearch.training.report import (
+    DOCUMENTS_A_QUERY,
+    MIN_QUERIES,
+    N_QUERIES,
+    KnownItemTest,
+    Measured,
+    known_item_test,
+    model_card,
+)
+from minisearch.training.trainer import Trained
 from minisearch.types import Encoder
 
 KEYS = ("query", "passage", "negatives")
@@ -33,6 +48,16 @@ N_MINED = 20  # negatives of a pair
 # Moreira et al. 2024, arXiv 2407.15831, who chose it among six such rules).
 MOST_OF_ANSWER = 0.95
 QUERIES_A_BLOCK = 512
+TEST_SHARE = 0.2  # of the documents, or of the sources in a file
+
+HOW_DOCUMENTS_MEASURED = (
+    "Recall and MRR are of queries made from headings, titles and sentences of some documents of the corpus, "
+    "whose words are removed from their document. No pair of these documents was trained on."
+)
+HOW_PAIRS_MEASURED = (
+    "Recall and MRR are of some pairs of the file that were not trained on, nor were others with the same "
+    "query or passage."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +250,109 @@ def _others(
     """The passages at these places that are of other sources."""
     texts = (passages[place] for place in places.tolist())
     return [text for text in texts if pair.source not in by_passage[text]]
+
+
+# --- for a job ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairsJob(Job):
+    """The options of the commands that train on pairs: made from the corpus, or in a file."""
+
+    model: str
+    pairs: Path | None = None
+
+    def base(self) -> SentenceTransformer:
+        """The embedder to begin with; InputError for a cross-encoder."""
+        if locate(self.model, offline=self.is_offline).settings.n_labels is not None:
+            raise InputError(
+                f"{self.model} is a cross-encoder: expected an embedder to begin with, like {DEFAULT_MODEL}"
+            )
+        return SentenceTransformer.from_pretrained(self.model, offline=self.is_offline)
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Pairs to train on, a test on others (None if there are too few), and where they are from."""
+
+    pairs: tuple[Pair, ...]
+    test: KnownItemTest | None
+    origin: str
+    n_documents: int
+    skipped: tuple[tuple[str, str], ...]
+    how_tested: str
+
+
+def examples_of(
+    job: PairsJob, encoder: SentenceTransformer, *, masked_share: float = 1.0, has_titles: bool = True
+) -> Examples:
+    """The pairs of a job, without those of the test: a fifth of the documents, or pairs, at most 100.
+
+    InputError unless exactly one of corpus and file is given.
+    """
+    if bool(job.corpus) == (job.pairs is not None):
+        raise InputError("give either a corpus or a file of pairs")
+    if job.pairs is not None:
+        pairs = read_pairs(job.pairs)
+        rest, test = _split(pairs, seed=job.seed)
+        origin = f"{len(rest):,} pairs of {job.pairs.name}"
+        return Examples(tuple(rest), test, origin, len(pairs), (), HOW_PAIRS_MEASURED)
+    corpus = read_corpus(job.corpus, encoder)
+    test = known_item_test(
+        corpus.documents,
+        n=min(N_QUERIES, int(TEST_SHARE * len(corpus.documents))),
+        has_titles=has_titles,
+        seed=job.seed,
+    )
+    made = pairs_of(
+        corpus.documents,
+        left_out=set(test.answers) if test else (),
+        masked_share=masked_share,
+        has_titles=has_titles,
+        seed=job.seed,
+    )
+    origin = f"{len(made):,} pairs made from {len(corpus.documents):,} documents"
+    return Examples(tuple(made), test, origin, len(corpus.documents), corpus.skipped, HOW_DOCUMENTS_MEASURED)
+
+
+def _split(pairs: Sequence[Pair], *, seed: int) -> tuple[list[Pair], KnownItemTest | None]:
+    """The pairs to train on, and a test with one query of each of some other sources."""
+    sources = sorted({pair.source for pair in pairs})
+    n = min(N_QUERIES, int(TEST_SHARE * len(sources)))
+    if n < MIN_QUERIES:
+        return list(pairs), None
+    order = np.random.default_rng(seed).permutation(sources).tolist()
+    tested, shown = set(order[:n]), set(order[: DOCUMENTS_A_QUERY * n])
+    queries = {pair.source: pair.query for pair in pairs if pair.source in tested}
+    passages = {pair.passage: pair.source for pair in pairs if pair.source in shown}
+    test = KnownItemTest(
+        tuple(queries.values()), tuple(queries), tuple(passages), np.array([*passages.values()], np.int64)
+    )
+    return [pair for pair in pairs if pair.source not in tested], test
+
+
+def finish(
+    job: PairsJob,
+    model: SentenceTransformer | CrossEncoder,
+    examples: Examples,
+    rows: tuple[Measured, ...],
+    facts: Mapping[str, str],
+    trained: Trained,
+    *,
+    what: str,
+    checkpoint: Path,
+) -> Report:
+    """Save a trained model with its card and plot; the checkpoint is removed."""
+    plot = loss_plot(f"{job.out.name}: trained from {Path(job.model).name}", trained.losses)
+    card = model_card(
+        job.out.name,
+        what,
+        job.model,
+        rows,
+        {"data": examples.origin, **facts},
+        has_plot=bool(plot),
+        how_measured=examples.how_tested,
+    )
+    save_pretrained(model, job.out, files=extra_files(card, plot))
+    checkpoint.unlink(missing_ok=True)
+    return Report(rows, examples.n_documents, examples.skipped, bool(plot))

@@ -1,4 +1,4 @@
-"""Train a reranker on pairs of query and passage: the model from an embedder, the batches, and the recipe.
+"""Train a reranker on pairs of query and passage: model, batches, recipe, and `minisearch train rerank`.
 
 A list is a query with its passage and some that do not answer it; the passage is to score highest.  The loss
 is the softmax over the list, because only the order within it matters: a loss for each passage alone (binary
@@ -7,20 +7,32 @@ cross-entropy) also asks for scores that mean the same for every query.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle, islice
 
 import torch
 from torch import Tensor, nn
 
-from minisearch.minilm.inference import batches
+from minisearch.minilm.inference import batches, best_device
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
+from minisearch.text import count
 from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
 from minisearch.training.finetuning import check_pairs, fingerprint_of, some_negatives
+from minisearch.training.job import Report, training_facts
 from minisearch.training.losses import ranking_loss
-from minisearch.training.pairs import Pair
+from minisearch.training.pairs import Pair, PairsJob, examples_of, finish, mine
+from minisearch.training.report import RERANKED, measured, source_of
 from minisearch.training.students import INITIAL_STD
+from minisearch.training.trainer import TrainingProgress, train
+
+BATCH_SIZE = 16
+N_NEGATIVES = 4
+MAX_TOKENS = 160
+LEARNING_RATE = 5e-5
+# Half of the passages keep the words of their query: else the model learns that these do not matter.
+MASKED_SHARE = 0.5
 
 
 def reranker_of(encoder: SentenceTransformer, *, dropout: float = 0.1, seed: int = 0) -> CrossEncoder:
@@ -117,3 +129,54 @@ class ListRanking:
         of_lists = scores.float().view(len(batch), batch.n_passages)
         right = torch.zeros(len(batch), dtype=torch.long, device=scores.device)
         return {"ranking": ranking_loss(of_lists, right)}
+
+
+def run(
+    job: PairsJob,
+    *,
+    on_step: Callable[[str], object] = lambda _: None,
+    on_progress: Callable[[str, TrainingProgress], object] = lambda *_: None,
+) -> Report:
+    """Train a reranker from an embedder, measure and save; errors as `finetuning.run`."""
+    on_step("loading the model")
+    encoder = job.base()
+    (checkpoint,) = job.checkpoints(["reranker"])
+    settings = job.settings(LEARNING_RATE)
+    on_step("making pairs")
+    examples = examples_of(job, encoder, masked_share=MASKED_SHARE, has_titles=False)
+    batch_size = job.batch_size or BATCH_SIZE
+    check_pairs(examples.pairs, batch_size)
+    on_step(f"looking for negatives of {count(len(examples.pairs), 'pair')}")
+    model = reranker_of(encoder, seed=job.seed)
+    data = ListData(
+        mine(examples.pairs, encoder, seed=job.seed),
+        model,
+        batch_size=batch_size,
+        n_negatives=N_NEGATIVES,
+        max_tokens=min(MAX_TOKENS, model.max_length),
+        batch_tokens=BATCH_TOKENS[best_device()],
+        seed=job.seed,
+    )
+    on_step("measuring the order of the embedder")
+    test = examples.test
+    before = measured("embedder", encoder, test.measured(encoder) if test else {})
+    on_step("training")
+    trained = train(
+        model,
+        data,
+        ListRanking(model),
+        settings,
+        checkpoint=checkpoint,
+        resume=job.is_resumed,
+        identity=job.identity(encoder.fingerprint),
+        on_progress=partial(on_progress, "reranker"),
+    )
+    on_step("measuring the order of the reranker")
+    after = measured("reranker", model, test.reranked(encoder, model) if test else {})
+    what = (
+        f"A cross-encoder that scores how well a passage answers a query, trained from "
+        f"{source_of(job.model)} by `minisearch train rerank`. In the table it puts the {RERANKED} best "
+        f"passages of the embedder in order."
+    )
+    facts = training_facts(settings, trained, batch_size=batch_size)
+    return finish(job, model, examples, (before, after), facts, trained, what=what, checkpoint=checkpoint)
