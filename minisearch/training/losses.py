@@ -2,9 +2,10 @@
 
 Deep self-attention distillation (MiniLM: Wang et al. 2020, arXiv 2002.10957) compares the last layers'
 self-attention: `attention_loss` is section 3.1, `value_loss` section 3.2.  `relation_loss` is its
-generalisation to any number of heads (MiniLMv2: Wang et al. 2021, arXiv 2012.15828).  `cosine_loss` and
-`similarity_loss` compare vectors of texts.  The student's gradients flow, the teacher's are left to the
-caller.  `ranking_loss` needs no teacher: it compares scores of right and wrong passages.
+generalisation to any number of heads (MiniLMv2: Wang et al. 2021, arXiv 2012.15828).  `hidden_loss` compares
+token vectors, `cosine_loss` and `similarity_loss` vectors of texts.  The student's gradients flow, the
+teacher's are left to the caller.  `ranking_loss` needs no teacher: it compares scores of right and wrong
+passages.
 
 Shapes: B texts, T tokens, H heads, d width of a head, D hidden width.  Masks (B, T) are True for tokens and
 False for padding, which counts neither as a key nor as a position.
@@ -66,13 +67,20 @@ def relation_loss(
     return total
 
 
+def hidden_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """The mean squared difference of the last layers' token vectors (B, T, D); InputError for other widths.
+
+    For each text the mean over its tokens and dimensions; the mean over the texts.  It is what TinyBERT (Jiao
+    et al. 2020, arXiv 1909.10351) compares of each layer.
+    """
+    _check_widths(student, teacher)
+    of_tokens = (student - teacher).square().mean(-1) * mask  # (B, T)
+    return (of_tokens.sum(1) / mask.sum(1)).mean()
+
+
 def cosine_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """The mean of 1 - cosine of the vectors (B, D) of the same texts; InputError for different widths."""
-    if student.shape[1] != teacher.shape[1]:
-        raise InputError(
-            f"the student's vectors are {student.shape[1]} wide, expected the teacher's width, "
-            f"{teacher.shape[1]}"
-        )
+    _check_widths(student, teacher)
     return (1 - F.cosine_similarity(student, teacher, dim=1)).mean()
 
 
@@ -125,6 +133,14 @@ def _split(heads: Tensor, n_relation_heads: int) -> Tensor:  # (B, H, T, d) -> (
             f"and one is {joined.shape[2]}"
         )
     return joined.view(*joined.shape[:2], n_relation_heads, -1).transpose(1, 2)
+
+
+def _check_widths(student: Tensor, teacher: Tensor) -> None:
+    if student.shape[-1] != teacher.shape[-1]:
+        raise InputError(
+            f"the student's vectors are {student.shape[-1]} wide, expected the teacher's width, "
+            f"{teacher.shape[-1]}"
+        )
 
 
 def _check_heads(student: Projections, teacher: Projections) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from minisearch.training.pairs import PairsJob
 
 # As in training.distillation, which --help must not import: it needs torch.
-LOSSES = ("attention", "values", "relations", "embedding")
+LOSSES = ("attention", "values", "relations", "hidden", "embedding")
 size = section("Size of the student (as the teacher by default)")
 
 
