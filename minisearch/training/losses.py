@@ -4,7 +4,8 @@ Deep self-attention distillation (MiniLM: Wang et al. 2020, arXiv 2002.10957) co
 self-attention: `attention_loss` is section 3.1, `value_loss` section 3.2.  `relation_loss` is its
 generalisation to any number of heads (MiniLMv2: Wang et al. 2021, arXiv 2012.15828).  `hidden_loss` compares
 token vectors, `cosine_loss` and `similarity_loss` vectors of texts.  The student's gradients flow, the
-teacher's are left to the caller.
+teacher's are left to the caller.  `ranking_loss` needs no teacher: it compares scores of right and wrong
+passages.
 
 Shapes: B texts, T tokens, H heads, d width of a head, D hidden width.  Masks (B, T) are True for tokens and
 False for padding, which counts neither as a key nor as a position.
@@ -94,6 +95,18 @@ def similarity_loss(student: Tensor, teacher: Tensor, *, temperature: float = 0.
         for vectors in (student, teacher)
     )  # (B, B)
     return _kl(of_student, of_teacher).mean()
+
+
+def ranking_loss(scores: Tensor, right: Tensor, is_excluded: Tensor | None = None) -> Tensor:
+    """The mean over queries of -log softmax(scores) of the right passage.
+
+    ``scores`` (B, P) are those of P passages for each of B queries, ``right`` (B,) the places of the right
+    ones; where ``is_excluded`` (B, P) is True, a passage does not count for a query.  With cosines times 20
+    this is multiple negatives ranking (Henderson et al. 2017, arXiv 1705.00652), also called InfoNCE.
+    """
+    if is_excluded is not None:
+        scores = scores.masked_fill(is_excluded, EXCLUDED)
+    return F.cross_entropy(scores, right)
 
 
 def _log_relations(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:  # 2 x (B, H, T, d) -> (B, H, T, T)
