@@ -1,7 +1,9 @@
-"""Save an embedder: a model goes in, a folder in the format of sentence-transformers comes out.
+"""Save a model: an embedder or reranker goes in, a folder in the format of sentence-transformers comes out.
 
-`minisearch --model FOLDER` and ``sentence_transformers.SentenceTransformer(FOLDER)`` load it, with the same
-vectors.  The folder is written beside and then renamed, so that it is either complete or as it was before.
+`minisearch --model FOLDER` and ``sentence_transformers.SentenceTransformer(FOLDER)`` load an embedder, with
+the same vectors; `minisearch query --rerank-model FOLDER` and ``sentence_transformers.CrossEncoder(FOLDER)``
+a reranker, with the same scores.  The folder is written beside and then renamed, so that it is either
+complete or as it was before.
 """
 
 from __future__ import annotations
@@ -21,8 +23,15 @@ from torch import Tensor
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm.catalog import WEIGHTS
 from minisearch.minilm.loader import in_bare_encoder, to_hugging_face
-from minisearch.minilm.models import SentenceTransformer
-from minisearch.minilm.settings import CONFIG, LIBRARY_CONFIG, POOLINGS, SENTENCE_CONFIG, CheckpointSettings
+from minisearch.minilm.models import CrossEncoder, SentenceTransformer
+from minisearch.minilm.settings import (
+    CLASSIFIER,
+    CONFIG,
+    LIBRARY_CONFIG,
+    POOLINGS,
+    SENTENCE_CONFIG,
+    CheckpointSettings,
+)
 
 MODULES = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
 POOLING_FLAGS = {
@@ -33,7 +42,10 @@ POOLING_FLAGS = {
 
 
 def save_pretrained(
-    model: SentenceTransformer, folder: str | os.PathLike[str], *, files: Mapping[str, bytes] | None = None
+    model: SentenceTransformer | CrossEncoder,
+    folder: str | os.PathLike[str],
+    *,
+    files: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write the model, and other ``files`` by name, to a folder; an earlier model there is replaced.
 
@@ -70,20 +82,43 @@ def check_target(folder: Path, *, is_new: bool = False) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: name a folder for the model")
     is_used = folder.exists() and any(folder.iterdir())
-    if is_used and (is_new or not (folder / "modules.json").exists()):
+    if is_used and (is_new or not (folder / WEIGHTS).exists()):
         raise InputError(f"the folder {folder} is not empty: name a new folder for the model")
 
 
-def _write(model: SentenceTransformer, folder: Path) -> None:
-    settings = model.settings
+def _write(model: SentenceTransformer | CrossEncoder, folder: Path) -> None:
     (folder / WEIGHTS).write_bytes(as_safetensors(_tensors(model), metadata={"format": "pt"}))
     model.tokenizer.save(folder)
+    if isinstance(model, CrossEncoder):
+        _write_config(model, folder, CLASSIFIER, _classifier_settings(model))
+    else:
+        _write_config(model, folder, "BertModel", {})
+        _write_modules(model.settings, folder)
+
+
+def _write_config(
+    model: SentenceTransformer | CrossEncoder, folder: Path, architecture: str, more: Mapping[str, object]
+) -> None:
     _write_json(
         folder / CONFIG,
-        {"model_type": "bert", "architectures": ["BertModel"], "hidden_act": "gelu"}
+        {"model_type": "bert", "architectures": [architecture], "hidden_act": "gelu"}
         | {"position_embedding_type": "absolute", "pad_token_id": model.tokenizer.pad_id}
-        | asdict(settings.config),
+        | asdict(model.model.config)
+        | dict(more),
     )
+
+
+def _classifier_settings(model: CrossEncoder) -> dict[str, object]:
+    function = {"identity": "linear.Identity", "sigmoid": "activation.Sigmoid"}[model.activation]
+    return {
+        "id2label": {str(number): f"LABEL_{number}" for number in range(model.n_labels)},
+        "label2id": {f"LABEL_{number}": number for number in range(model.n_labels)},
+        "sentence_transformers": {"activation_fn": f"torch.nn.modules.{function}"},
+    }
+
+
+def _write_modules(settings: CheckpointSettings, folder: Path) -> None:
+    """What sentence-transformers reads beside the encoder: length, prompts, pooling, normalisation."""
     _write_json(folder / SENTENCE_CONFIG, {"max_seq_length": settings.max_length, "do_lower_case": False})
     _write_json(folder / LIBRARY_CONFIG, _library_settings(settings))
     rows = [
@@ -110,14 +145,17 @@ def _library_settings(settings: CheckpointSettings) -> dict[str, Any]:
     }
 
 
-def _tensors(model: SentenceTransformer) -> dict[str, Tensor]:
+def _tensors(model: SentenceTransformer | CrossEncoder) -> dict[str, Tensor]:
     """The weights in float32 by Hugging Face's names."""
     weights = {
-        in_bare_encoder(to_hugging_face(name)): tensor.detach().float().cpu().contiguous()
+        to_hugging_face(name): tensor.detach().float().cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
     if any(name.endswith(".scale") for name in weights):
         raise InputError("a model with 8-bit weights cannot be saved: load it with dtype='float32'")
+    if isinstance(model, CrossEncoder):
+        return weights
+    weights = {in_bare_encoder(name): tensor for name, tensor in weights.items()}
     # Sentence vectors do not use BERT's pooler, but transformers warns at length where it is missing.
     width = model.settings.config.hidden_size
     return weights | {

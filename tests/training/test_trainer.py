@@ -18,7 +18,7 @@ from minisearch.evaluation.known_items import ChunkedDocument, ChunkText
 from minisearch.minilm import MiniLMConfig, SentenceTransformer, TransformerLayer
 from minisearch.training import trainer
 from minisearch.training.data import TextBatch, TextData, texts_of
-from minisearch.training.distillation import Distillation, distil, phases
+from minisearch.training.distillation import LOSSES, Distillation, distil, phases
 from minisearch.training.students import student_of
 from minisearch.training.trainer import TrainingProgress, TrainingSettings, preset_of, train
 from tests.training.conftest import some_texts
@@ -83,18 +83,18 @@ def test_the_texts_are_passages_and_the_short_ones_in_them_each_with_its_prompt(
 
 
 def test_a_student_with_the_teachers_weights_has_no_loss(teacher: SentenceTransformer) -> None:
-    recipe = recipe_of(teacher, student_of(teacher), ("attention", "values", "relations", "embedding"))
+    recipe = recipe_of(teacher, student_of(teacher), LOSSES)
     for batch in data_of(teacher).batches(0):
         losses = {name: loss.item() for name, loss in recipe(batch).items()}
         assert losses == pytest.approx(dict.fromkeys(losses, 0.0), abs=1e-6)
-        assert list(losses) == ["attention", "values", "relations", "cosine", "similarity"]
+        assert list(losses) == ["attention", "values", "relations", "hidden", "cosine", "similarity"]
 
 
-def test_the_recipes_vectors_are_those_of_the_model(teacher: SentenceTransformer) -> None:
+def test_the_recipes_token_vectors_are_those_of_the_model(teacher: SentenceTransformer) -> None:
     (batch,) = data_of(teacher, batch_tokens=10_000).batches(0)
     with torch.no_grad():
-        _, vectors = recipe_of(teacher, teacher)._computed(teacher, batch)
-        assert torch.allclose(vectors, teacher(batch.ids, batch.mask), atol=1e-6)
+        _, tokens = recipe_of(teacher, teacher)._computed(teacher, batch)
+        assert torch.allclose(tokens, teacher.model(batch.ids, batch.mask), atol=1e-6)
 
 
 @pytest.mark.parametrize("hidden", [24, 12])
@@ -226,7 +226,7 @@ def test_bfloat16_changes_losses_and_gradients_a_little(teacher: SentenceTransfo
     for is_bfloat16 in (False, True):
         student = student_of(teacher, layers=2, dropout=0.0).train()
         with torch.autocast("cpu", torch.bfloat16, enabled=is_bfloat16):
-            found = recipe_of(teacher, student, ("attention", "values", "relations", "embedding"))(batch)
+            found = recipe_of(teacher, student, LOSSES)(batch)
         assert {loss.dtype for loss in found.values()} == {torch.float32}
         sum(found.values()).backward()
         losses.append({name: loss.item() for name, loss in found.items()})
