@@ -21,7 +21,7 @@ from minisearch.minilm.models import SentenceTransformer
 from minisearch.text import count
 from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
 from minisearch.training.job import Report, training_facts
-from minisearch.training.losses import ranking_loss
+from minisearch.training.losses import products, ranking_loss
 from minisearch.training.pairs import Pair, PairsJob, examples_of, finish, mine, sources_of
 from minisearch.training.report import measured, source_of
 from minisearch.training.trainer import TrainingProgress, train
@@ -148,7 +148,8 @@ class Contrast:
         vectors = vectors[batch.order.to(device)].float()  # (B + B + N, D)
         queries, passages = vectors[: len(batch)], vectors[len(batch) :]
         right = torch.arange(len(batch), device=device)
-        return {"ranking": ranking_loss(SCALE * queries @ passages.T, right, batch.is_excluded.to(device))}
+        scores = SCALE * products(queries, passages)
+        return {"ranking": ranking_loss(scores, right, batch.is_excluded.to(device))}
 
 
 def run(

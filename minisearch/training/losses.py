@@ -5,7 +5,7 @@ self-attention: `attention_loss` is section 3.1, `value_loss` section 3.2.  `rel
 generalisation to any number of heads (MiniLMv2: Wang et al. 2021, arXiv 2012.15828).  `hidden_loss` compares
 token vectors, `cosine_loss` and `similarity_loss` vectors of texts.  The student's gradients flow, the
 teacher's are left to the caller.  `ranking_loss` needs no teacher: it compares scores of right and wrong
-passages.
+passages.  All are computed in float32, also within autocast: see `products`.
 
 Shapes: B texts, T tokens, H heads, d width of a head, D hidden width.  Masks (B, T) are True for tokens and
 False for padding, which counts neither as a key nor as a position.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
@@ -58,13 +59,13 @@ def relation_loss(
     All heads of a layer are joined and split again into ``n_relation_heads``, so that student and teacher
     may have different numbers of heads.  InputError if a hidden width is not divisible by it.
     """
-    total = mask.new_zeros((), dtype=student.query.dtype)
+    parts = []
     for of_student, of_teacher in zip(student, teacher, strict=True):
         ours, theirs = _split(of_student, n_relation_heads), _split(of_teacher, n_relation_heads)
-        total = total + _divergence(
-            _log_relations(ours, ours, mask), _log_relations(theirs, theirs, mask), mask
+        parts.append(
+            _divergence(_log_relations(ours, ours, mask), _log_relations(theirs, theirs, mask), mask)
         )
-    return total
+    return torch.stack(parts).sum()
 
 
 def hidden_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
@@ -91,10 +92,19 @@ def similarity_loss(student: Tensor, teacher: Tensor, *, temperature: float = 0.
     similarities of a text are softmax(cosines / temperature) over the others.
     """
     of_student, of_teacher = (
-        (vectors @ vectors.T / temperature).fill_diagonal_(EXCLUDED).log_softmax(-1)
+        (products(vectors, vectors) / temperature).fill_diagonal_(EXCLUDED).log_softmax(-1)
         for vectors in (student, teacher)
     )  # (B, B)
     return _kl(of_student, of_teacher).mean()
+
+
+def products(a: Tensor, b: Tensor) -> Tensor:  # (..., M, d), (..., N, d) -> (..., M, N)
+    """A Bᵀ in float32, also within autocast.
+
+    Autocast would compute it in bfloat16, and on a CPU the softmax after it too.
+    """
+    with torch.autocast(a.device.type, enabled=False):
+        return a.float() @ b.float().transpose(-1, -2)
 
 
 def ranking_loss(scores: Tensor, right: Tensor, is_excluded: Tensor | None = None) -> Tensor:
@@ -111,7 +121,7 @@ def ranking_loss(scores: Tensor, right: Tensor, is_excluded: Tensor | None = Non
 
 def _log_relations(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:  # 2 x (B, H, T, d) -> (B, H, T, T)
     """The logarithms of softmax(A Bᵀ / √d)."""
-    scores = a @ b.transpose(-1, -2) / math.sqrt(a.shape[-1])
+    scores = products(a, b) / math.sqrt(a.shape[-1])
     return scores.masked_fill(~mask[:, None, None, :], EXCLUDED).log_softmax(-1)
 
 
