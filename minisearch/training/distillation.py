@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,8 +19,17 @@ from minisearch.minilm.inference import best_device
 from minisearch.minilm.models import SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
 from minisearch.minilm.transformer import Projections, TransformerLayer, pool
+from minisearch.training import processes
 from minisearch.training.data import BATCH_TOKENS, TextBatch, TextData, texts_of
-from minisearch.training.job import Job, Report, extra_files, loss_plot, read_corpus, training_facts
+from minisearch.training.job import (
+    EMPTY_REPORT,
+    Job,
+    Report,
+    extra_files,
+    loss_plot,
+    read_corpus,
+    training_facts,
+)
 from minisearch.training.losses import (
     attention_loss,
     cosine_loss,
@@ -29,7 +38,7 @@ from minisearch.training.losses import (
     similarity_loss,
     value_loss,
 )
-from minisearch.training.report import compare, known_item_test, model_card, source_of
+from minisearch.training.report import compare, evaluation_of, known_item_test, model_card, source_of
 from minisearch.training.students import assistant_of, copy_layers, needs_assistant, student_of
 from minisearch.training.trainer import Trained, TrainingProgress, TrainingSettings, preset_of, train
 
@@ -153,12 +162,13 @@ def distil(
     checkpoints: Sequence[Path] = (),
     resume: bool = False,
     identity: str = "",
+    evaluate: Callable[[], Mapping[str, float]] | None = None,
     on_progress: Callable[[str, TrainingProgress], object] = lambda *_: None,
 ) -> Trained:
     """Train the students of all phases, one after the other; what the last one did comes out.
 
-    ``settings`` are those of each phase.  ``checkpoints`` are the files of the phases, in their order;
-    ``identity`` as in `train`.
+    ``settings`` are those of each phase.  ``checkpoints`` are the files of the phases, in their order.
+    ``identity`` and ``evaluate`` are as in `train`; only the last phase is evaluated.
     """
     trained = Trained()
     for number, phase in enumerate(planned):
@@ -176,6 +186,7 @@ def distil(
             checkpoint=checkpoints[number] if checkpoints else None,
             resume=resume,
             identity=identity,
+            evaluate=evaluate if phase is planned[-1] else None,
             on_progress=report,
         )
     return trained
@@ -226,9 +237,7 @@ def run(
         batch_tokens=BATCH_TOKENS[best_device()],
         seed=job.seed,
     )
-    on_step("measuring the student before")
     test = known_item_test(corpus.documents, seed=job.seed)
-    before = test.measured(student) if test else {}
     on_step("training")
     trained = distil(
         planned,
@@ -237,10 +246,12 @@ def run(
         checkpoints=checkpoints,
         resume=job.is_resumed,
         identity=job.identity(teacher.fingerprint),
+        evaluate=evaluation_of(test, lambda test: test.measured(student), on_step),
         on_progress=on_progress,
     )
-    first, last = compare({"teacher": teacher, "student": student}, test, corpus.passages, on_step=on_step)
-    rows = [first, replace(last, name="student before", tokens_per_s=None, quality=before), last]
+    if processes.rank() > 0:
+        return EMPTY_REPORT
+    rows = compare(teacher, student, trained, test, corpus.passages, on_step=on_step)
     facts = {
         "data": f"{len(corpus.documents):,} documents, cut into {len(data):,} texts of {data.n_tokens:,} "
         f"tokens in all"
@@ -248,10 +259,11 @@ def run(
     if len(planned) > 1:
         facts["training"] += "; before, a teacher assistant was distilled with the same limit"
     title = f"{job.out.name}: distilled from {Path(job.teacher).name}"
-    plot = loss_plot(title, trained.losses)
+    plot = loss_plot(title, trained, rows)
+    config = student.settings.config
     what = (
-        f"A sentence embedder with {last.n_layers} layers of width {last.width}, distilled from "
-        f"{source_of(job.teacher)} by `minisearch train distill`."
+        f"A sentence embedder with {config.num_hidden_layers} layers of width {config.hidden_size}, "
+        f"distilled from {source_of(job.teacher)} by `minisearch train distill`."
     )
     card = model_card(job.out.name, what, job.teacher, rows, facts, has_plot=bool(plot))
     save_pretrained(student, job.out, files=extra_files(card, plot))

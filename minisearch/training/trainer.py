@@ -148,6 +148,16 @@ class Trained:
     losses: dict[str, list[float]] = field(default_factory=dict)
     evaluations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
 
+    @property
+    def before(self) -> Mapping[str, float]:
+        """The measures before the first step, empty without an evaluation."""
+        return self.evaluations[0][1] if self.evaluations else {}
+
+    @property
+    def after(self) -> Mapping[str, float]:
+        """The measures of the last evaluation, empty without one."""
+        return self.evaluations[-1][1] if self.evaluations else {}
+
 
 def train(
     model: nn.Module,
@@ -352,7 +362,7 @@ class _Trainer:
             step=done.steps,
             steps=self._settings.steps,
             losses=losses,
-            measures=done.evaluations[-1][1] if done.evaluations else {},
+            measures=done.after,
             tokens_per_s=(last - first) / max(last_s - first_s, 1e-9),
             elapsed_s=done.elapsed_s,
             left_s=max(0.0, done.elapsed_s * (1 - share) / share) if share else math.inf,

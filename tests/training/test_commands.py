@@ -42,6 +42,7 @@ def distill(*arguments: str, code: int = 0):
 def test_a_student_is_made_measured_and_loads_everywhere(here: Path) -> None:
     result = distill("--corpus", str(DOCS), "--layers", "2", "--steps", "3", "--out", "my-model")
     header, teacher, before, student, speed, saved = result.stdout.splitlines()
+    assert "MRR@10 0." in result.stderr
     assert header.split() == [
         "layers",
         "width",
@@ -70,6 +71,7 @@ def test_a_student_is_made_measured_and_loads_everywhere(here: Path) -> None:
     for said in (
         "distilled from teacher",
         "2 layers of width 24",
+        "MRR@10 during training: 0.",
         "3 steps of 8 examples",
         "| teacher | 4 | 24 |",
     ):
