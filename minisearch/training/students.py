@@ -7,6 +7,7 @@ random weights, as BERT does.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -88,6 +89,19 @@ def alternate_layers(n_teacher: int, n_student: int) -> list[int]:
         return [n_teacher - 1]
     between = n_student - 1
     return [(2 * number * (n_teacher - 1) + between) // (2 * between) for number in range(n_student)]
+
+
+def imitated_layers(n_teacher: int, n_student: int) -> list[int]:
+    """The teacher's layers whose outputs a student's layers imitate.
+
+    Each layer stands also for the teacher's layers that were left out after it: its output should be what the
+    next one of `alternate_layers` gets in the teacher.
+
+    >>> imitated_layers(6, 3), imitated_layers(12, 4)
+    ([2, 4, 5], [3, 6, 10, 11])
+    """
+    layers = alternate_layers(n_teacher, n_student)
+    return [max(own, after - 1) for own, after in pairwise(layers)] + [n_teacher - 1]
 
 
 def _initialise(student: SentenceTransformer, seed: int) -> None:

@@ -7,7 +7,13 @@ import torch
 
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm import SentenceTransformer
-from minisearch.training.students import alternate_layers, assistant_of, needs_assistant, student_of
+from minisearch.training.students import (
+    alternate_layers,
+    assistant_of,
+    imitated_layers,
+    needs_assistant,
+    student_of,
+)
 
 
 def test_a_student_of_the_teachers_width_begins_with_alternate_layers(teacher: SentenceTransformer) -> None:
@@ -26,6 +32,10 @@ def test_the_layers_are_spread_from_the_first_to_the_last(n_teacher: int, n_stud
     assert layers == sorted(layers)
     assert layers[-1] == n_teacher - 1
     assert n_student == 1 or layers[0] == 0
+    imitated = imitated_layers(n_teacher, n_student)
+    assert imitated[-1] == n_teacher - 1
+    assert all(own <= other for own, other in zip(layers, imitated, strict=True))
+    assert n_student != n_teacher or imitated == layers
 
 
 def test_a_student_of_another_width_begins_with_the_random_weights_of_its_seed(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from minisearch.training.pairs import PairsJob
 
 # As in training.distillation, which --help must not import: it needs torch.
-LOSSES = ("attention", "values", "relations", "hidden", "embedding")
+LOSSES = ("attention", "values", "relations", "hidden", "cosine", "similarity")
 size = section("Size of the student (as the teacher by default)")
 
 
@@ -61,9 +61,17 @@ def train() -> None:
     "losses",
     **one_of(LOSSES, "loss"),
     multiple=True,
-    help="Use this loss; repeatable.  [default: all that fit]",
+    help="Use this loss; repeatable.  [default: hidden and cosine, or those that fit]",
 )
 @how("--relation-heads", **number(), help="Heads of the loss 'relations'.  [default: the teacher's]")
+@how(
+    "--word-noise",
+    type=click.FloatRange(0, 1),
+    default=0.8,
+    show_default=True,
+    metavar="X",
+    help="Replace up to this share of a text's words by random ones.",
+)
 @how(
     "--dropout",
     type=click.FloatRange(0, 1, max_open=True),
@@ -81,6 +89,7 @@ def distill(
     heads: int | None,
     losses: tuple[str, ...],
     relation_heads: int | None,
+    word_noise: float,
     dropout: float,
 ) -> None:
     """Make a smaller, faster model that imitates a larger one on your texts.
@@ -104,6 +113,7 @@ def distill(
         heads=heads,
         losses=cast("tuple[Loss, ...]", losses),
         n_relation_heads=relation_heads,
+        word_noise=word_noise,
         dropout=dropout,
     )
     report = run_and_show(run, job)
