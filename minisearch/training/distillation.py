@@ -40,13 +40,16 @@ from minisearch.training.losses import (
 )
 from minisearch.training.report import compare, evaluation_of, known_item_test, model_card, source_of
 from minisearch.training.students import (
+    Preset,
+    PresetName,
     assistant_of,
     copy_layers,
     imitated_layers,
     needs_assistant,
+    preset_of,
     student_of,
 )
-from minisearch.training.trainer import Trained, TrainingProgress, TrainingSettings, preset_of, train
+from minisearch.training.trainer import Trained, TrainingProgress, TrainingSettings, train
 
 Loss = Literal["attention", "values", "relations", "hidden", "cosine", "similarity"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
@@ -213,7 +216,8 @@ def distil(
 class DistillationJob(Job):
     """The options of `minisearch train distill`; sizes that are None are the teacher's.
 
-    The limit is that of each phase if there is an assistant, but minutes are shared.
+    The ``preset`` gives learning rate, batch size and dropout where they are None.  The limit is that of each
+    phase if there is an assistant, but minutes are shared.
     """
 
     teacher: str
@@ -222,7 +226,8 @@ class DistillationJob(Job):
     heads: int | None = None
     losses: tuple[Loss, ...] = ()
     n_relation_heads: int | None = None
-    dropout: float = 0.1
+    preset: PresetName | None = None
+    dropout: float | None = None
     word_noise: float = 0.8
 
 
@@ -239,10 +244,10 @@ def run(
     """
     on_step("loading the teacher")
     teacher = SentenceTransformer.from_pretrained(job.teacher, offline=job.is_offline)
-    planned = _planned(job, teacher)
+    preset = _preset(job, teacher)
+    planned = _planned(job, teacher, preset)
     checkpoints = job.checkpoints([phase.name for phase in planned])
     student = planned[-1].recipe.student
-    preset = preset_of(student.settings.config)
     settings = job.settings(preset.learning_rate)
     if settings.minutes is not None:
         settings = replace(settings, minutes=settings.minutes / len(planned))
@@ -291,13 +296,24 @@ def run(
     return Report(tuple(rows), len(corpus.documents), corpus.skipped, bool(plot))
 
 
-def _planned(job: DistillationJob, teacher: SentenceTransformer) -> list[Phase]:
+def _preset(job: DistillationJob, teacher: SentenceTransformer) -> Preset:
+    theirs = teacher.settings.config
+    hidden = job.hidden or theirs.hidden_size
+    return preset_of(
+        job.preset,
+        layers=job.layers or theirs.num_hidden_layers,
+        hidden=hidden,
+        is_copied=hidden == theirs.hidden_size,
+    )
+
+
+def _planned(job: DistillationJob, teacher: SentenceTransformer, preset: Preset) -> list[Phase]:
     student = student_of(
         teacher,
         layers=job.layers,
         hidden=job.hidden,
         heads=job.heads,
-        dropout=job.dropout,
+        dropout=preset.dropout if job.dropout is None else job.dropout,
         seed=job.seed,
     )
     planned = phases(

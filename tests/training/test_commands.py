@@ -18,6 +18,7 @@ from minisearch.minilm import SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
 from minisearch.training import distillation, trainer
 from minisearch.training.report import KnownItemTest, known_item_test, license_of, tokens_per_s
+from minisearch.training.students import PRESETS
 from tests.cli.usage import run
 from tests.fakes import HashingEncoder
 
@@ -25,8 +26,9 @@ DOCS = Path(__file__).parents[2] / "data" / "docs"
 SMALL = ("--corpus", str(DOCS / "programming"), "--batch-size", "8", "--offline")
 
 
-def test_the_command_knows_every_loss() -> None:
+def test_the_command_knows_every_loss_and_preset() -> None:
     assert commands.LOSSES == distillation.LOSSES
+    assert commands.PRESETS == PRESETS
 
 
 @pytest.fixture

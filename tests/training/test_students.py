@@ -8,10 +8,12 @@ import torch
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm import SentenceTransformer
 from minisearch.training.students import (
+    Preset,
     alternate_layers,
     assistant_of,
     imitated_layers,
     needs_assistant,
+    preset_of,
     student_of,
 )
 
@@ -69,3 +71,12 @@ def test_impossible_sizes_are_errors(teacher: SentenceTransformer) -> None:
         student_of(teacher, hidden=10)
     with pytest.raises(ModelError, match="num_hidden_layers is -1"):
         student_of(teacher, layers=-1)
+
+
+def test_the_presets_are_the_papers_except_for_copied_layers() -> None:
+    paper = Preset(learning_rate=3e-4, batch_size=256, dropout=0.1)
+    assert preset_of(None, layers=3, hidden=384, is_copied=False) == paper
+    assert preset_of("paper", layers=6, hidden=384, is_copied=True) == paper
+    assert preset_of(None, layers=6, hidden=768, is_copied=False) == Preset(5e-4, 1_024, 0.1)
+    copied = preset_of(None, layers=3, hidden=384, is_copied=True)
+    assert copied == preset_of("copied", layers=6, hidden=768, is_copied=False) != paper

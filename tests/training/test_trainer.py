@@ -16,12 +16,12 @@ from torch import Tensor
 
 from minisearch.errors import InputError, TrainingError
 from minisearch.evaluation.known_items import ChunkedDocument, ChunkText
-from minisearch.minilm import MiniLMConfig, SentenceTransformer, TransformerLayer
+from minisearch.minilm import SentenceTransformer, TransformerLayer
 from minisearch.training import trainer
 from minisearch.training.data import TextBatch, TextData, texts_of
 from minisearch.training.distillation import LOSSES, Distillation, Loss, distil, phases
 from minisearch.training.students import student_of
-from minisearch.training.trainer import TrainingProgress, TrainingSettings, preset_of, train
+from minisearch.training.trainer import TrainingProgress, TrainingSettings, train
 from tests.training.conftest import some_texts
 
 ALL: tuple[Loss, ...] = ("attention", "values", "cosine", "similarity")
@@ -515,14 +515,10 @@ def test_weight_decay_leaves_norms_and_biases_alone(teacher: SentenceTransformer
     assert changed == {name for name, one in before.items() if one.ndim > 1}
 
 
-def test_one_limit_is_needed_and_the_presets_are_the_papers() -> None:
+def test_exactly_one_limit_is_needed() -> None:
     for limits in ({}, {"steps": 1, "minutes": 1.0}):
         with pytest.raises(InputError, match="either the number of steps or the minutes"):
             TrainingSettings(**limits)
-    wide = preset_of(MiniLMConfig(hidden_size=768, intermediate_size=3_072))
-    assert (wide.learning_rate, wide.batch_size) == (5e-4, 1_024)
-    assert preset_of(MiniLMConfig()) == preset_of(MiniLMConfig(num_hidden_layers=3))
-    assert (preset_of(MiniLMConfig()).learning_rate, preset_of(MiniLMConfig()).batch_size) == (3e-4, 256)
 
 
 def test_minutes_end_a_run(teacher: SentenceTransformer) -> None:
