@@ -26,7 +26,6 @@ from torch.autograd.graph import increment_version
 
 from minisearch.errors import InputError, TrainingError
 from minisearch.minilm.inference import compute_dtype
-from minisearch.minilm.settings import MiniLMConfig
 from minisearch.minilm.transformer import TransformerLayer
 from minisearch.training import processes
 
@@ -97,21 +96,6 @@ class TrainingSettings:
         """The learning rate when this share of the run is done, from 0 to 1: linear warm-up and decay."""
         warmup = MAX_WARMUP if self.steps is None else min(self.warmup_steps / self.steps, MAX_WARMUP)
         return self.learning_rate * (done / warmup if done < warmup else (1 - done) / (1 - warmup))
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """The learning rate and the number of texts in a step that a paper gives for a size of student."""
-
-    learning_rate: float
-    batch_size: int
-
-
-def preset_of(config: MiniLMConfig) -> Preset:
-    """The preset of MiniLM (section 4.1) for a student of this size."""
-    if (config.num_hidden_layers, config.hidden_size) == (6, 768):
-        return Preset(learning_rate=5e-4, batch_size=1_024)
-    return Preset(learning_rate=3e-4, batch_size=256)
 
 
 @dataclass(frozen=True, slots=True)

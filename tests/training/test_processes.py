@@ -29,7 +29,7 @@ STEPS = TrainingSettings(steps=4, dtype="float32", checkpoint_minutes=0)
 def trained(teacher: SentenceTransformer, settings: TrainingSettings, folder: Path) -> Trained:
     """Train with dropout; the weights are in FOLDER/checkpoint."""
     student = student_of(teacher, layers=2)
-    recipe = Distillation(teacher, student, ("attention", "values", "embedding"), 4)
+    recipe = Distillation(teacher, student, ("attention", "values", "cosine", "similarity"), 4)
     folder.mkdir(exist_ok=True)
     return train(
         student,
