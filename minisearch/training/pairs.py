@@ -26,11 +26,9 @@ from minisearch.evaluation.known_items import (
     found_elsewhere,
     masked,
 )
-from minisearch.manifest import DEFAULT_MODEL
-from minisearch.minilm.hub import locate
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
-from minisearch.training.job import Job, Report, extra_files, loss_plot, read_corpus
+from minisearch.training.job import Job, Report, extra_files, load_embedder, loss_plot, read_corpus
 from minisearch.training.report import (
     DOCUMENTS_A_QUERY,
     MIN_QUERIES,
@@ -266,12 +264,8 @@ class PairsJob(Job):
     pairs: Path | None = None
 
     def base(self) -> SentenceTransformer:
-        """The embedder to begin with; InputError for a cross-encoder."""
-        if locate(self.model, offline=self.is_offline).settings.n_labels is not None:
-            raise InputError(
-                f"{self.model} is a cross-encoder: expected an embedder to begin with, like {DEFAULT_MODEL}"
-            )
-        return SentenceTransformer.from_pretrained(self.model, offline=self.is_offline)
+        """The embedder to begin with."""
+        return load_embedder(self.model, offline=self.is_offline)
 
 
 @dataclass(frozen=True, slots=True)
