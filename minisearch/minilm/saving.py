@@ -1,7 +1,8 @@
 """Save an embedder: a model goes in, a folder in the format of sentence-transformers comes out.
 
 `minisearch --model FOLDER` and ``sentence_transformers.SentenceTransformer(FOLDER)`` load it, with the same
-vectors.  The folder is written beside and then renamed, so that it is either complete or as it was before.
+vectors; ``model2vec.StaticModel.from_pretrained(FOLDER)`` loads a static model.  The folder is written beside
+and then renamed, so that it is either complete or as it was before.
 """
 
 from __future__ import annotations
@@ -22,9 +23,18 @@ from minisearch.errors import InputError, ModelError
 from minisearch.minilm.catalog import WEIGHTS
 from minisearch.minilm.loader import in_bare_encoder, to_hugging_face
 from minisearch.minilm.models import SentenceTransformer
-from minisearch.minilm.settings import CONFIG, LIBRARY_CONFIG, POOLINGS, SENTENCE_CONFIG, CheckpointSettings
+from minisearch.minilm.settings import (
+    CONFIG,
+    LIBRARY_CONFIG,
+    MODULES,
+    POOLINGS,
+    SENTENCE_CONFIG,
+    CheckpointSettings,
+)
+from minisearch.minilm.static import TABLE_WITHOUT_UNKNOWN, StaticEncoder
 
-MODULES = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+OF_ENCODERS = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+OF_STATIC_MODELS = {"StaticEmbedding": "", "Normalize": "1_Normalize"}
 POOLING_FLAGS = {
     "mean": "pooling_mode_mean_tokens",
     "cls": "pooling_mode_cls_token",
@@ -33,7 +43,10 @@ POOLING_FLAGS = {
 
 
 def save_pretrained(
-    model: SentenceTransformer, folder: str | os.PathLike[str], *, files: Mapping[str, bytes] | None = None
+    model: SentenceTransformer | StaticEncoder,
+    folder: str | os.PathLike[str],
+    *,
+    files: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write the model, and other ``files`` by name, to a folder; an earlier model there is replaced.
 
@@ -47,7 +60,7 @@ def save_pretrained(
     )
     try:
         new.mkdir(parents=True)
-        _write(model, new)
+        _write_static(model, new) if isinstance(model, StaticEncoder) else _write(model, new)
         for name, content in (files or {}).items():
             (new / name).write_bytes(content)
         _sync(new)
@@ -70,7 +83,7 @@ def check_target(folder: Path, *, is_new: bool = False) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: name a folder for the model")
     is_used = folder.exists() and any(folder.iterdir())
-    if is_used and (is_new or not (folder / "modules.json").exists()):
+    if is_used and (is_new or not (folder / MODULES).exists()):
         raise InputError(f"the folder {folder} is not empty: name a new folder for the model")
 
 
@@ -86,19 +99,34 @@ def _write(model: SentenceTransformer, folder: Path) -> None:
     )
     _write_json(folder / SENTENCE_CONFIG, {"max_seq_length": settings.max_length, "do_lower_case": False})
     _write_json(folder / LIBRARY_CONFIG, _library_settings(settings))
-    rows = [
-        {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{name}"}
-        for number, (name, path) in enumerate(MODULES.items())
-    ]
-    _write_json(folder / "modules.json", rows)
-    for path in filter(None, MODULES.values()):
-        (folder / path).mkdir()
+    _write_modules(folder, OF_ENCODERS)
     pooling = {POOLING_FLAGS[name]: name == settings.pooling for name in POOLINGS}
     _write_json(
-        folder / MODULES["Pooling"] / "config.json",
+        folder / OF_ENCODERS["Pooling"] / "config.json",
         {"word_embedding_dimension": settings.config.hidden_size, **pooling},
     )
-    _write_json(folder / MODULES["Normalize"] / "config.json", {})
+
+
+def _write_static(model: StaticEncoder, folder: Path) -> None:
+    tensors = {TABLE_WITHOUT_UNKNOWN: torch.from_numpy(model.table)}
+    (folder / WEIGHTS).write_bytes(as_safetensors(tensors, metadata={"format": "pt"}))
+    model.tokenizer.save(folder)
+    # Without a length, or model2vec would cut texts at 512 tokens, which sentence-transformers does not.
+    config = {"model_type": "model2vec", "architectures": ["StaticModel"], "max_length": None}
+    _write_json(folder / CONFIG, {**config, "hidden_dim": model.dimension, "normalize": True})
+    _write_modules(folder, OF_STATIC_MODELS)
+
+
+def _write_modules(folder: Path, modules: Mapping[str, str]) -> None:
+    """List the modules, and make a folder for each that is not in the model's own."""
+    rows = [
+        {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{name}"}
+        for number, (name, path) in enumerate(modules.items())
+    ]
+    _write_json(folder / MODULES, rows)
+    for path in filter(None, modules.values()):
+        (folder / path).mkdir()
+        _write_json(folder / path / "config.json", {})
 
 
 def _library_settings(settings: CheckpointSettings) -> dict[str, Any]:
