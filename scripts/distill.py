@@ -23,8 +23,7 @@ from minisearch.evaluation.benchmark import open_benchmark
 from minisearch.evaluation.collection import read_collection
 from minisearch.evaluation.measures import means, scores_by_query
 from minisearch.minilm import SentenceTransformer
-from minisearch.training.distillation import LOSSES
-from minisearch.training.job import Job, run
+from minisearch.training.distillation import LOSSES, DistillationJob, run
 from minisearch.training.report import tokens_per_s
 from minisearch.training.trainer import TrainingProgress
 
@@ -70,8 +69,8 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def _job(given: argparse.Namespace) -> Job:
-    return Job(
+def _job(given: argparse.Namespace) -> DistillationJob:
+    return DistillationJob(
         teacher=given.teacher,
         corpus=tuple(given.corpus),
         out=given.out,

@@ -1,9 +1,12 @@
-"""Distil a student from a teacher: the recipe, and the whole run with a teacher assistant where one helps."""
+"""Distil a student from a teacher: the recipe, a teacher assistant where one helps, and the whole command.
+
+`run` is all of `minisearch train distill`: a teacher and a corpus in, a finished model folder out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -12,9 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from minisearch.errors import InputError
+from minisearch.minilm.inference import best_device
 from minisearch.minilm.models import SentenceTransformer
+from minisearch.minilm.saving import save_pretrained
 from minisearch.minilm.transformer import Projections, TransformerLayer, pool
-from minisearch.training.data import TextBatch, TextData
+from minisearch.training.data import BATCH_TOKENS, TextBatch, TextData, texts_of
+from minisearch.training.job import Job, Report, extra_files, loss_plot, read_corpus, training_facts
 from minisearch.training.losses import (
     attention_loss,
     cosine_loss,
@@ -22,8 +28,9 @@ from minisearch.training.losses import (
     similarity_loss,
     value_loss,
 )
-from minisearch.training.students import assistant_of, copy_layers, needs_assistant
-from minisearch.training.trainer import Trained, TrainingProgress, TrainingSettings, train
+from minisearch.training.report import compare, known_item_test, model_card, source_of
+from minisearch.training.students import assistant_of, copy_layers, needs_assistant, student_of
+from minisearch.training.trainer import Trained, TrainingProgress, TrainingSettings, preset_of, train
 
 Loss = Literal["attention", "values", "relations", "embedding"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
@@ -135,11 +142,13 @@ def distil(
     *,
     checkpoints: Sequence[Path] = (),
     resume: bool = False,
+    identity: str = "",
     on_progress: Callable[[str, TrainingProgress], object] = lambda *_: None,
 ) -> Trained:
     """Train the students of all phases, one after the other; what the last one did comes out.
 
-    ``settings`` are those of each phase.  ``checkpoints`` are the files of the phases, in their order.
+    ``settings`` are those of each phase.  ``checkpoints`` are the files of the phases, in their order;
+    ``identity`` as in `train`.
     """
     trained = Trained()
     for number, phase in enumerate(planned):
@@ -156,6 +165,103 @@ def distil(
             settings,
             checkpoint=checkpoints[number] if checkpoints else None,
             resume=resume,
+            identity=identity,
             on_progress=report,
         )
     return trained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistillationJob(Job):
+    """The options of `minisearch train distill`; sizes that are None are the teacher's.
+
+    The limit is that of each phase if there is an assistant, but minutes are shared.
+    """
+
+    teacher: str
+    layers: int | None = None
+    hidden: int | None = None
+    heads: int | None = None
+    losses: tuple[Loss, ...] = ()
+    n_relation_heads: int | None = None
+    dropout: float = 0.1
+
+
+def run(
+    job: DistillationJob,
+    *,
+    on_step: Callable[[str], object] = lambda _: None,
+    on_progress: Callable[[str, TrainingProgress], object] = lambda *_: None,
+) -> Report:
+    """Distil, measure and save.
+
+    Raises InputError for sizes, losses, a corpus or a folder that do not fit, ModelError for a teacher that
+    cannot be loaded, TrainingError as `train` does.
+    """
+    on_step("loading the teacher")
+    teacher = SentenceTransformer.from_pretrained(job.teacher, offline=job.is_offline)
+    planned = _planned(job, teacher)
+    checkpoints = job.checkpoints([phase.name for phase in planned])
+    student = planned[-1].recipe.student
+    preset = preset_of(student.settings.config)
+    settings = job.settings(preset.learning_rate)
+    if settings.minutes is not None:
+        settings = replace(settings, minutes=settings.minutes / len(planned))
+    on_step("reading the corpus")
+    corpus = read_corpus(job.corpus, teacher)
+    data = TextData(
+        texts_of(corpus.documents, teacher.settings),
+        teacher.tokenizer,
+        batch_size=job.batch_size or preset.batch_size,
+        batch_tokens=BATCH_TOKENS[best_device()],
+        seed=job.seed,
+    )
+    on_step("measuring the student before")
+    test = known_item_test(corpus.documents, seed=job.seed)
+    before = test.measured(student) if test else {}
+    on_step("training")
+    trained = distil(
+        planned,
+        data,
+        settings,
+        checkpoints=checkpoints,
+        resume=job.is_resumed,
+        identity=job.identity(teacher.fingerprint),
+        on_progress=on_progress,
+    )
+    first, last = compare({"teacher": teacher, "student": student}, test, corpus.passages, on_step=on_step)
+    rows = [first, replace(last, name="student before", tokens_per_s=None, quality=before), last]
+    facts = {
+        "data": f"{len(corpus.documents):,} documents, cut into {len(data):,} texts of {data.n_tokens:,} "
+        f"tokens in all"
+    } | training_facts(settings, trained, batch_size=data.batch_size)
+    if len(planned) > 1:
+        facts["training"] += "; before, a teacher assistant was distilled with the same limit"
+    title = f"{job.out.name}: distilled from {Path(job.teacher).name}"
+    plot = loss_plot(title, trained.losses)
+    what = (
+        f"A sentence embedder with {last.n_layers} layers of width {last.width}, distilled from "
+        f"{source_of(job.teacher)} by `minisearch train distill`."
+    )
+    card = model_card(job.out.name, what, job.teacher, rows, facts, has_plot=bool(plot))
+    save_pretrained(student, job.out, files=extra_files(card, plot))
+    for checkpoint in checkpoints:
+        checkpoint.unlink(missing_ok=True)
+    return Report(tuple(rows), len(corpus.documents), corpus.skipped, bool(plot))
+
+
+def _planned(job: DistillationJob, teacher: SentenceTransformer) -> list[Phase]:
+    student = student_of(
+        teacher,
+        layers=job.layers,
+        hidden=job.hidden,
+        heads=job.heads,
+        dropout=job.dropout,
+        seed=job.seed,
+    )
+    planned = phases(
+        teacher, student, losses=job.losses, n_relation_heads=job.n_relation_heads, seed=job.seed
+    )
+    for phase in planned:
+        phase.recipe.student.to(teacher.model.device)
+    return planned

@@ -1,4 +1,4 @@
-"""What a student is worth, beside its teacher: quality on the user's own documents, speed, a model card.
+"""What a trained model is worth: quality on the user's own documents, speed, a model card.
 
 Quality is measured with known-item queries: made from headings, titles and sentences of the corpus, whose
 words are then removed from their document.  The documents are also training texts, without any labels.
@@ -116,23 +116,16 @@ class Measured:
 
 
 def compare(
-    teacher: SentenceTransformer,
-    student: SentenceTransformer,
+    models: Mapping[str, SentenceTransformer],
     test: KnownItemTest | None,
     texts: Sequence[str],
     *,
-    before: Mapping[str, Estimate],
     on_step: Callable[[str], object] = lambda _: None,
 ) -> list[Measured]:
-    """Teacher, student before training with the given quality, and student, in one paired run."""
+    """The models by name, measured in one paired run."""
     on_step("measuring speed")
-    speeds = tokens_per_s([teacher, student], texts[:N_SPEED_TEXTS])
+    speeds = tokens_per_s(list(models.values()), texts[:N_SPEED_TEXTS])
     on_step("measuring quality")
-    rows = [
-        ("teacher", teacher, speeds[0], test.measured(teacher) if test else {}),
-        ("student before", student, None, before),
-        ("student", student, speeds[1], test.measured(student) if test else {}),
-    ]
     return [
         Measured(
             name,
@@ -140,9 +133,9 @@ def compare(
             model.dimension,
             n_parameters(model.settings.config),
             speed,
-            quality,
+            test.measured(model) if test else {},
         )
-        for name, model, speed, quality in rows
+        for (name, model), speed in zip(models.items(), speeds, strict=True)
     ]
 
 
@@ -172,23 +165,26 @@ def license_of(teacher: str) -> str:
     return found[1] if found else "unknown"
 
 
+def source_of(base: str) -> str:
+    """The repository of a checkpoint of the catalog, else the name of its folder."""
+    checkpoint = find(base)
+    return checkpoint.repository if checkpoint else Path(base).name
+
+
 def model_card(
-    name: str, teacher: str, rows: Sequence[Measured], facts: Mapping[str, str], *, has_plot: bool
+    name: str, what: str, base: str, rows: Sequence[Measured], facts: Mapping[str, str], *, has_plot: bool
 ) -> str:
-    """README.md of a student: what it was made from, how, and what was measured."""
-    checkpoint, student = find(teacher), rows[-1]
-    of_teacher = checkpoint.repository if checkpoint else Path(teacher).name
+    """README.md of a model: ``what`` it is and how it was made from a ``base``, and what was measured."""
     header, *others = table(rows)
     lines = [
         "---",
         "library_name: sentence-transformers",
-        f"license: {license_of(teacher)}",
-        *([f"base_model: {of_teacher}"] if checkpoint else []),
+        f"license: {license_of(base)}",
+        *([f"base_model: {source_of(base)}"] if find(base) else []),
         "---",
         f"# {name}",
         "",
-        f"A sentence embedder with {student.n_layers} layers of width {student.width}, distilled from "
-        f"{of_teacher} by `minisearch train distill`.",
+        what,
         "",
         f"| {' | '.join(header)} |",
         f"|{'---|' * len(header)}",
@@ -197,7 +193,7 @@ def model_card(
         HOW_MEASURED if rows[0].quality else "The corpus gave too few queries to measure quality.",
         "",
         *(f"- {label}: {value}" for label, value in facts.items()),
-        f"- licence of the teacher: {license_of(teacher)}",
+        f"- licence of {source_of(base)}: {license_of(base)}",
         *(["", "![Losses](loss.png)"] if has_plot else []),
     ]
     return "\n".join(lines) + "\n"

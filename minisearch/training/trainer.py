@@ -134,18 +134,20 @@ def train(
     *,
     checkpoint: Path | None = None,
     resume: bool = False,
+    identity: str = "",
     on_progress: Callable[[TrainingProgress], object] = lambda _: None,
 ) -> Trained:
     """Train a model in place; it is in eval mode afterwards.
 
     ``checkpoint`` is a file that is replaced every few minutes and at the end; with ``resume`` the run goes
-    on from it, if it exists.  Raises TrainingError if a loss is not a number, InputError for a checkpoint of
-    another model or other data.
+    on from it, if it exists.  ``identity`` stands for what else the run depends on, such as the teacher.
+    Raises TrainingError if a loss is not a number, InputError for a checkpoint of another model, identity or
+    other data.
     """
     device = next(model.parameters()).device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        trainer = _Trainer(model, data, recipe, settings, checkpoint)
+        trainer = _Trainer(model, data, recipe, settings, checkpoint, identity)
         if resume and checkpoint is not None and checkpoint.exists():
             trainer.load(checkpoint)
         model.train()
@@ -166,10 +168,11 @@ class _Trainer:
         recipe: Recipe[B],
         settings: TrainingSettings,
         checkpoint: Path | None,
+        identity: str,
     ) -> None:
         self._model, self._data, self._settings = model, data, settings
         self._recipe: Recipe[Any] = recipe
-        self._checkpoint = checkpoint
+        self._checkpoint, self._identity = checkpoint, identity
         self._device = next(model.parameters()).device
         self._optimizer = torch.optim.AdamW(
             _parameter_groups(model, settings.weight_decay),
@@ -270,6 +273,7 @@ class _Trainer:
         """Write a checkpoint beside and rename; TrainingError if that fails, and the earlier one is kept."""
         done = self.done
         state = {
+            "identity": self._identity,
             "data": self._data.fingerprint,
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -296,13 +300,19 @@ class _Trainer:
         """Take over the state in a checkpoint."""
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
+            identity = state["identity"]
             steps, elapsed_s, n_tokens, losses = state["done"]
         except Exception as error:  # torch raises many classes for damaged files
             raise InputError(f"{path} is damaged or no checkpoint: remove it to begin again") from error
-        if state["data"] != self._data.fingerprint:
+        if (identity, state["data"]) != (self._identity, self._data.fingerprint):
+            what = (
+                "the texts, the batch size or the seed"
+                if identity == self._identity
+                else "the model or the options"
+            )
             raise InputError(
-                f"{path} is of another run: the texts, the batch size or the seed were others; give the same "
-                f"as before, or remove it to begin again"
+                f"{path} is of another run: {what} were others; give the same as before, or remove it to "
+                f"begin again"
             )
         try:
             self._model.load_state_dict(state["model"])

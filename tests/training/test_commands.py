@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer as Original
 
 from minisearch import MiniSearch
 from minisearch.cli.training import commands
 from minisearch.evaluation.known_items import ChunkedDocument, ChunkText
 from minisearch.minilm import SentenceTransformer
+from minisearch.minilm.saving import save_pretrained
 from minisearch.training import distillation, trainer
 from minisearch.training.report import KnownItemTest, known_item_test, license_of, tokens_per_s
 from tests.cli.usage import run
@@ -68,7 +70,7 @@ def test_a_student_is_made_measured_and_loads_everywhere(here: Path) -> None:
     for said in (
         "distilled from teacher",
         "2 layers of width 24",
-        "3 steps of 8 texts",
+        "3 steps of 8 examples",
         "| teacher | 4 | 24 |",
     ):
         assert said in card
@@ -198,3 +200,21 @@ def test_the_licence_is_the_teachers(here: Path) -> None:
     (here / "teacher" / "README.md").write_text("---\ntags: [a]\nlicense: mit\n---\n# A card\n")
     assert license_of("./teacher") == "mit"
     shutil.rmtree(here / "teacher")
+
+
+def test_a_run_is_not_resumed_with_another_teacher(
+    here: Path, teacher: SentenceTransformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("--layers", "1", "--steps", "2", "--out", "my-model", "--checkpoint-minutes", "0")
+    monkeypatch.setattr(distillation, "compare", interrupted)
+    distill(*arguments, code=130)
+    with torch.no_grad():
+        teacher.model.embeddings.token.weight.add_(0.1)
+    save_pretrained(teacher, here / "teacher")
+    for other in ((), ("--loss", "values")):
+        error = distill(*arguments, *other, "--resume", code=1).stderr.splitlines()[-1]
+        assert "is of another run: the model or the options were others" in error
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt

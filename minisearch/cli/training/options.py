@@ -1,0 +1,181 @@
+"""What the training commands share: options, progress on standard error, and the table at the end."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from minisearch.cli.options import (
+    A_FILE,
+    AnyFunction,
+    number,
+    offline_option,
+    section,
+    wrong_usage,
+)
+from minisearch.cli.progress import FIRST_LINE_S, LINE_S, clock
+from minisearch.cli.terminal import fitting, one_line, printable
+from minisearch.errors import InputError, install_line
+
+if TYPE_CHECKING:
+    from minisearch.training.job import Job, Report
+    from minisearch.training.trainer import TrainingProgress
+
+length = section("Length (one of them)")
+how = section("How to train")
+
+corpus_option = click.option(
+    "--corpus", metavar="PATH", type=A_FILE, multiple=True, required=True, help="Texts; repeatable."
+)
+
+
+def training_options(*, batch_size: str, learning_rate: str) -> Callable[[AnyFunction], Callable[..., Any]]:
+    """A decorator for training commands: adds the options of `training.job.Job`, except the corpus.
+
+    The command gets them as ``common``, a dict by the names of `Job`.  The arguments are the defaults, for
+    the help.
+    """
+
+    def decorate(command: AnyFunction) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def run(
+            *,
+            out: Path,
+            resume: bool,
+            offline: bool,
+            steps: int | None,
+            minutes: float | None,
+            batch_size: int | None,
+            learning_rate: float | None,
+            checkpoint_minutes: float,
+            seed: int,
+            **options: Any,  # noqa: ANN401
+        ) -> None:
+            with wrong_usage():
+                if (steps is None) == (minutes is None):
+                    raise InputError("give either --steps or --minutes")
+            common = {
+                "out": out,
+                "is_resumed": resume,
+                "is_offline": offline,
+                "steps": steps,
+                "minutes": minutes,
+                "batch_size": batch_size,
+                "learning_rate": learning_rate,
+                "checkpoint_minutes": checkpoint_minutes,
+                "seed": seed,
+            }
+            command(common, **options)
+
+        for option in reversed(
+            [
+                click.option(
+                    "--out", metavar="FOLDER", type=A_FILE, required=True, help="A new folder for the model."
+                ),
+                click.option(
+                    "--resume", is_flag=True, help="Go on with an unfinished run of the same command."
+                ),
+                offline_option,
+                length("--steps", **number(), help="Steps of the optimiser."),
+                length(
+                    "--minutes",
+                    type=click.FloatRange(0, min_open=True),
+                    metavar="M",
+                    help="Minutes of training.",
+                ),
+                how("--batch-size", **number(), help=f"Examples in a step.  [default: {batch_size}]"),
+                how(
+                    "--learning-rate",
+                    type=click.FloatRange(0, 1, min_open=True),
+                    metavar="X",
+                    help=f"Highest learning rate.  [default: {learning_rate}]",
+                ),
+                how(
+                    "--checkpoint-minutes",
+                    type=click.FloatRange(0),
+                    default=10,
+                    show_default=True,
+                    metavar="M",
+                    help="Time between two checkpoints.",
+                ),
+                how("--seed", **number(0, least=0), help="Seed of weights, order and dropout."),
+            ]
+        ):
+            run = option(run)
+        return run
+
+    return decorate
+
+
+AnyJob = TypeVar("AnyJob", bound="Job")
+
+
+def run_and_show(run: Callable[..., Report], job: AnyJob) -> Report:
+    """Run a job, its progress on standard error; print what was not read and the comparison of the models."""
+    counter = _Counter()
+    try:
+        report = run(job, on_step=counter.step, on_progress=counter.update)
+    finally:
+        counter.close()
+    for path, reason in report.skipped:
+        click.echo(printable(f"not read   {one_line(path)}: {reason}"), err=True)
+    if not report.has_plot:
+        click.echo(f"Note: no plot of the losses: {install_line('eval')}", err=True)
+    # Imported here: --help must not import torch.
+    from minisearch.training.report import table
+
+    cells = table(report.rows)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        first, *others = (f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join([f"{row[0]:<{len(first)}}", *others]).rstrip())
+    return report
+
+
+def as_model(folder: Path) -> str:
+    """The folder as --model takes it: a bare name could be one of the catalog."""
+    return str(folder) if folder.is_absolute() or str(folder).startswith("..") else f"./{folder}"
+
+
+class _Counter:
+    """Steps and losses on standard error: one line that changes on a terminal, else now and then a line."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._next_line_s = time.monotonic() + FIRST_LINE_S
+
+    def step(self, name: str) -> None:
+        """Show what begins."""
+        self._show(name)
+
+    def update(self, phase: str, done: TrainingProgress) -> None:
+        """Show the state of the training."""
+        now_s = time.monotonic()
+        if not self._is_terminal and now_s < self._next_line_s and done.step != done.steps:
+            return
+        self._next_line_s = now_s + LINE_S
+        of = "" if done.steps is None else f"/{done.steps:,}"
+        losses = ", ".join(f"{name} {loss:.3f}" for name, loss in done.losses.items())
+        self._show(
+            f"{phase}: step {done.step:,}{of}, loss {done.loss:.3f} ({losses}), "
+            f"{done.tokens_per_s:,.0f} tokens/s, {clock(done.left_s)} left"
+        )
+
+    def close(self) -> None:
+        """Remove the line."""
+        if self._is_terminal:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def _show(self, line: str) -> None:
+        if self._is_terminal:
+            line = line[: fitting(line, shutil.get_terminal_size().columns - 1)]
+            click.echo(f"\r\x1b[K{line}", nl=False, err=True)
+        else:
+            click.echo(line, err=True)
