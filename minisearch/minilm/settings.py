@@ -215,7 +215,7 @@ def check_static(folder: Path) -> None:
     prompts, _ = _prompts(path, content)
     if any(prompts.values()):  # the same vector would be added to all texts
         raise ModelError(
-            f"{path}: prompts is {prompts!r}, expected none: a static model makes no use of them"
+            f"{path}: prompts is {prompts!r}, expected none for a static model"
         )
 
 
