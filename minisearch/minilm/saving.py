@@ -1,8 +1,10 @@
-"""Save an embedder: a model goes in, a folder in the format of sentence-transformers comes out.
+"""Save a model: an embedder or reranker goes in, a folder in the format of sentence-transformers comes out.
 
-`minisearch --model FOLDER` and ``sentence_transformers.SentenceTransformer(FOLDER)`` load it, with the same
-vectors; ``model2vec.StaticModel.from_pretrained(FOLDER)`` loads a static model.  The folder is written beside
-and then renamed, so that it is either complete or as it was before.
+`minisearch --model FOLDER` and ``sentence_transformers.SentenceTransformer(FOLDER)`` load an embedder, with
+the same vectors, and ``model2vec.StaticModel.from_pretrained(FOLDER)`` one that is static; `minisearch query
+--rerank-model FOLDER` and ``sentence_transformers.CrossEncoder(FOLDER)`` load a reranker, with the same
+scores.  The folder is written beside and then renamed, so that it is either
+complete or as it was before.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from torch import Tensor
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm.catalog import WEIGHTS
 from minisearch.minilm.loader import in_bare_encoder, to_hugging_face
-from minisearch.minilm.models import SentenceTransformer
+from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.minilm.settings import (
+    CLASSIFIER,
     CONFIG,
     LIBRARY_CONFIG,
     MODULES,
@@ -33,7 +36,7 @@ from minisearch.minilm.settings import (
 )
 from minisearch.minilm.static import TABLE_WITHOUT_UNKNOWN, StaticEncoder
 
-OF_ENCODERS = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+OF_EMBEDDERS = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
 OF_STATIC_MODELS = {"StaticEmbedding": "", "Normalize": "1_Normalize"}
 POOLING_FLAGS = {
     "mean": "pooling_mode_mean_tokens",
@@ -43,7 +46,7 @@ POOLING_FLAGS = {
 
 
 def save_pretrained(
-    model: SentenceTransformer | StaticEncoder,
+    model: SentenceTransformer | CrossEncoder | StaticEncoder,
     folder: str | os.PathLike[str],
     *,
     files: Mapping[str, bytes] | None = None,
@@ -83,26 +86,49 @@ def check_target(folder: Path, *, is_new: bool = False) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: name a folder for the model")
     is_used = folder.exists() and any(folder.iterdir())
-    if is_used and (is_new or not (folder / MODULES).exists()):
+    if is_used and (is_new or not (folder / WEIGHTS).exists()):
         raise InputError(f"the folder {folder} is not empty: name a new folder for the model")
 
 
-def _write(model: SentenceTransformer, folder: Path) -> None:
-    settings = model.settings
+def _write(model: SentenceTransformer | CrossEncoder, folder: Path) -> None:
     (folder / WEIGHTS).write_bytes(as_safetensors(_tensors(model), metadata={"format": "pt"}))
     model.tokenizer.save(folder)
+    if isinstance(model, CrossEncoder):
+        _write_config(model, folder, CLASSIFIER, _classifier_settings(model))
+    else:
+        _write_config(model, folder, "BertModel", {})
+        _write_settings(model.settings, folder)
+
+
+def _write_config(
+    model: SentenceTransformer | CrossEncoder, folder: Path, architecture: str, more: Mapping[str, object]
+) -> None:
     _write_json(
         folder / CONFIG,
-        {"model_type": "bert", "architectures": ["BertModel"], "hidden_act": "gelu"}
+        {"model_type": "bert", "architectures": [architecture], "hidden_act": "gelu"}
         | {"position_embedding_type": "absolute", "pad_token_id": model.tokenizer.pad_id}
-        | asdict(settings.config),
+        | asdict(model.model.config)
+        | dict(more),
     )
+
+
+def _classifier_settings(model: CrossEncoder) -> dict[str, object]:
+    function = {"identity": "linear.Identity", "sigmoid": "activation.Sigmoid"}[model.activation]
+    return {
+        "id2label": {str(number): f"LABEL_{number}" for number in range(model.n_labels)},
+        "label2id": {f"LABEL_{number}": number for number in range(model.n_labels)},
+        "sentence_transformers": {"activation_fn": f"torch.nn.modules.{function}"},
+    }
+
+
+def _write_settings(settings: CheckpointSettings, folder: Path) -> None:
+    """What sentence-transformers reads beside the encoder: length, prompts, pooling, normalisation."""
     _write_json(folder / SENTENCE_CONFIG, {"max_seq_length": settings.max_length, "do_lower_case": False})
     _write_json(folder / LIBRARY_CONFIG, _library_settings(settings))
-    _write_modules(folder, OF_ENCODERS)
+    _write_modules(OF_EMBEDDERS, folder)
     pooling = {POOLING_FLAGS[name]: name == settings.pooling for name in POOLINGS}
     _write_json(
-        folder / OF_ENCODERS["Pooling"] / "config.json",
+        folder / OF_EMBEDDERS["Pooling"] / "config.json",
         {"word_embedding_dimension": settings.config.hidden_size, **pooling},
     )
 
@@ -114,10 +140,10 @@ def _write_static(model: StaticEncoder, folder: Path) -> None:
     # Without a length, or model2vec would cut texts at 512 tokens, which sentence-transformers does not.
     config = {"model_type": "model2vec", "architectures": ["StaticModel"], "max_length": None}
     _write_json(folder / CONFIG, {**config, "hidden_dim": model.dimension, "normalize": True})
-    _write_modules(folder, OF_STATIC_MODELS)
+    _write_modules(OF_STATIC_MODELS, folder)
 
 
-def _write_modules(folder: Path, modules: Mapping[str, str]) -> None:
+def _write_modules(modules: Mapping[str, str], folder: Path) -> None:
     """List the modules, and make a folder for each that is not in the model's own."""
     rows = [
         {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{name}"}
@@ -138,14 +164,17 @@ def _library_settings(settings: CheckpointSettings) -> dict[str, Any]:
     }
 
 
-def _tensors(model: SentenceTransformer) -> dict[str, Tensor]:
+def _tensors(model: SentenceTransformer | CrossEncoder) -> dict[str, Tensor]:
     """The weights in float32 by Hugging Face's names."""
     weights = {
-        in_bare_encoder(to_hugging_face(name)): tensor.detach().float().cpu().contiguous()
+        to_hugging_face(name): tensor.detach().float().cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
     if any(name.endswith(".scale") for name in weights):
         raise InputError("a model with 8-bit weights cannot be saved: load it with dtype='float32'")
+    if isinstance(model, CrossEncoder):
+        return weights
+    weights = {in_bare_encoder(name): tensor for name, tensor in weights.items()}
     # Sentence vectors do not use BERT's pooler, but transformers warns at length where it is missing.
     width = model.settings.config.hidden_size
     return weights | {

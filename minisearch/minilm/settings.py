@@ -214,9 +214,7 @@ def check_static(folder: Path) -> None:
         raise ModelError(f"{path}: truncate_dim is {content['truncate_dim']!r}, expected None")
     prompts, _ = _prompts(path, content)
     if any(prompts.values()):  # the same vector would be added to all texts
-        raise ModelError(
-            f"{path}: prompts is {prompts!r}, expected none for a static model"
-        )
+        raise ModelError(f"{path}: prompts is {prompts!r}, expected none for a static model")
 
 
 def _architecture(path: Path, content: dict[str, Any]) -> MiniLMConfig:

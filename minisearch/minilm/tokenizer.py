@@ -7,6 +7,7 @@ vocab.txt; their tokenizer is built from that.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -127,6 +128,12 @@ class MiniLMTokenizer(LoadedTokenizer):
         if max_length <= self.n_special_tokens:
             raise InputError(f"max_length is {max_length}, expected at least {self.n_special_tokens + 1}")
 
+    def cut_at(self, max_length: int) -> MiniLMTokenizer:
+        """The same tokenizer with another ``max_length``."""
+        other = copy.copy(self)
+        other.max_length = max_length
+        return other
+
     def save(self, folder: Path) -> None:
         """Write tokenizer.json and tokenizer_config.json, as `transformers` reads them; OSError if it cannot.
 
@@ -141,7 +148,9 @@ class MiniLMTokenizer(LoadedTokenizer):
             "unk_token": next((token for token in sorted(UNKNOWN_TOKENS) if token in vocabulary), None),
             "mask_token": next((token for token in ("[MASK]", "<mask>") if token in vocabulary), None),
         }
-        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": self.max_length}
+        inputs = ["input_ids", "token_type_ids", "attention_mask"]  # types tell the texts of a pair apart
+        settings: dict[str, object] = {"tokenizer_class": "PreTrainedTokenizerFast"}
+        settings |= {"model_max_length": self.max_length, "model_input_names": inputs}
         settings |= {name: token for name, token in special.items() if token is not None}
         super().save(folder)
         (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
@@ -168,11 +177,13 @@ class MiniLMTokenizer(LoadedTokenizer):
         self._warn(n_cut, len(ids), kind)
         return ids
 
-    def pair_ids(self, query: str, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+    def pair_ids(
+        self, query: str, texts: Sequence[str], *, kind: str = "pairs"
+    ) -> list[tuple[list[int], list[int]]]:
         """Ids and segments (0 query, 1 text) of the query with each text, for a cross-encoder.
 
         A pair beyond ``max_length`` loses tokens of its longer part first, as with "longest_first" of
-        transformers.  A warning says how many pairs were cut.
+        transformers.  A warning says how many pairs were cut, as in `ids`.
         """
         room = self.max_length - self._tokenizer.num_special_tokens_to_add(is_pair=True)
         if room < 2:
@@ -189,7 +200,7 @@ class MiniLMTokenizer(LoadedTokenizer):
             second.truncate(n_second)
             pair = self._tokenizer.post_process(first, second)
             pairs.append((pair.ids, pair.type_ids))
-        self._warn(n_cut, len(pairs), "pairs")
+        self._warn(n_cut, len(pairs), kind)
         return pairs
 
     def encode(self, texts: Sequence[str]) -> dict[str, Tensor]:

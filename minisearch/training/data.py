@@ -14,6 +14,7 @@ from itertools import islice, pairwise
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from minisearch.errors import InputError
@@ -76,7 +77,7 @@ class TextData:
                 f"sentences), expected at least {batch_size:,}, the batch size: give more documents, or a "
                 f"smaller batch size"
             )
-        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))  # the last one used, with its epoch
+        self._order = EpochOrder(len(self), seed)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -95,24 +96,39 @@ class TextData:
 
     def batches(self, step: int) -> list[TextBatch]:
         """The batches of a step, the first of which is 0."""
-        start = step * self.batch_size
-        rows = [self._row(number) for number in range(start, start + self.batch_size)]
+        rows = self._order.rows(step, self.batch_size)
         lengths = [int(self._ends[row] - self._starts[row]) for row in rows]
         groups = batches(lengths, self._batch_tokens, is_padded=True)
         return [self._batch([rows[place] for place in group]) for group in groups]
 
-    def _row(self, number: int) -> int:
-        """The text with this number in the stream of all epochs."""
-        epoch, place = divmod(number, len(self))
-        if self._order[0] != epoch:
-            self._order = epoch, np.random.default_rng([self._seed, epoch]).permutation(len(self))
-        return int(self._order[1][place])
-
     def _batch(self, rows: Sequence[int]) -> TextBatch:
-        texts = [torch.from_numpy(self._ids[self._starts[row] : self._ends[row]]).long() for row in rows]
-        lengths = torch.tensor([len(text) for text in texts])
-        ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=self._pad_id)
-        return TextBatch(ids, torch.arange(ids.shape[1]) < lengths[:, None])
+        return text_batch([self._ids[self._starts[row] : self._ends[row]] for row in rows], self._pad_id)
+
+
+class EpochOrder:
+    """The examples of each step: all of them in a random order, then again in another one."""
+
+    def __init__(self, n: int, seed: int) -> None:
+        self._n, self._seed = n, seed
+        self._last: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))  # an epoch and its order
+
+    def rows(self, step: int, batch_size: int) -> list[int]:
+        """The examples of a step, the first of which is 0."""
+        return [self._row(number) for number in range(step * batch_size, (step + 1) * batch_size)]
+
+    def _row(self, number: int) -> int:
+        epoch, place = divmod(number, self._n)
+        if self._last[0] != epoch:
+            self._last = epoch, np.random.default_rng([self._seed, epoch]).permutation(self._n)
+        return int(self._last[1][place])
+
+
+def text_batch(texts: Sequence[ArrayLike], pad_id: int) -> TextBatch:
+    """The ids of some texts, padded to the longest."""
+    rows = [torch.as_tensor(np.asarray(text)).long() for text in texts]
+    lengths = torch.tensor([len(row) for row in rows])
+    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad_id)
+    return TextBatch(ids, torch.arange(ids.shape[1]) < lengths[:, None])
 
 
 def _tokenised(texts: Iterable[str], tokenizer: MiniLMTokenizer) -> tuple[np.ndarray, np.ndarray]:

@@ -24,6 +24,7 @@ from minisearch.training.job import Job, Report, extra_files, loss_plot, read_co
 from minisearch.training.losses import (
     attention_loss,
     cosine_loss,
+    hidden_loss,
     relation_loss,
     similarity_loss,
     value_loss,
@@ -32,7 +33,7 @@ from minisearch.training.report import compare, known_item_test, model_card, sou
 from minisearch.training.students import assistant_of, copy_layers, needs_assistant, student_of
 from minisearch.training.trainer import Trained, TrainingProgress, TrainingSettings, preset_of, train
 
-Loss = Literal["attention", "values", "relations", "embedding"]
+Loss = Literal["attention", "values", "relations", "hidden", "embedding"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 
 
@@ -41,9 +42,10 @@ class Distillation:
     """The recipe: a batch of texts to the losses between a student and a teacher.
 
     ``losses`` are any of `LOSSES`.  "attention" and "values" are those of MiniLM, and need equal numbers of
-    heads; "relations" is that of MiniLMv2, with ``n_relation_heads``.  "embedding" compares the vectors of
-    the texts ("cosine", only if they are equally wide) and their similarities within the batch
-    ("similarity").  Only "embedding" trains what follows the attention of the student's last layer.
+    heads; "relations" is that of MiniLMv2, with ``n_relation_heads``.  "hidden" compares the token vectors of
+    the last layers, which must be equally wide.  "embedding" compares the vectors of the texts ("cosine",
+    only if they are equally wide) and their similarities within the batch ("similarity").  Only "hidden" and
+    "embedding" train what follows the attention of the student's last layer.
     """
 
     teacher: SentenceTransformer
@@ -56,8 +58,8 @@ class Distillation:
         batch = batch.to(self.student.model.device)
         found: dict[str, Tensor] = {}
         with torch.no_grad():
-            theirs, their_vectors = self._computed(self.teacher, batch)
-        ours, our_vectors = self._computed(self.student, batch)
+            theirs, their_tokens = self._computed(self.teacher, batch)
+        ours, our_tokens = self._computed(self.student, batch)
         for name in self.losses:
             if name == "attention":
                 found[name] = attention_loss(ours, theirs, batch.mask)
@@ -65,24 +67,27 @@ class Distillation:
                 found[name] = value_loss(ours, theirs, batch.mask)
             elif name == "relations":
                 found[name] = relation_loss(ours, theirs, batch.mask, n_relation_heads=self.n_relation_heads)
+            elif name == "hidden":
+                found[name] = hidden_loss(our_tokens, their_tokens, batch.mask)
             else:
+                our_vectors, their_vectors = (
+                    F.normalize(pool(tokens, batch.mask, self.teacher.pooling), dim=1)  # (B, D)
+                    for tokens in (our_tokens, their_tokens)
+                )
                 if self.teacher.dimension == self.student.dimension:
                     found["cosine"] = cosine_loss(our_vectors, their_vectors)
                 found["similarity"] = similarity_loss(our_vectors, their_vectors)
         return found
 
     def _computed(self, model: SentenceTransformer, batch: TextBatch) -> tuple[Projections, Tensor]:
-        """The projections of the last layer, and the unit vectors (B, D), which only "embedding" uses."""
+        """Of the last layer, the projections, and the token vectors (B, T, D) if a loss compares them."""
         x = model.model.embeddings(batch.ids)  # (B, T, D)
         *others, last = model.model.encoder.layers
         for layer in others:
             x = layer(x, batch.mask)
         assert isinstance(last, TransformerLayer), "weights that are trained are not of 8 bits"
-        projections = last.attention.projections(x)
-        if "embedding" not in self.losses:
-            return projections, x[:, 0]
-        tokens = last(x, batch.mask)  # (B, T, D)
-        return projections, F.normalize(pool(tokens, batch.mask, model.pooling), dim=1)
+        are_tokens_compared = bool({"hidden", "embedding"} & {*self.losses})
+        return last.attention.projections(x), last(x, batch.mask) if are_tokens_compared else x
 
 
 def default_losses(teacher: SentenceTransformer, student: SentenceTransformer) -> tuple[Loss, ...]:
@@ -120,6 +125,11 @@ def phases(
             f"need equal numbers; 'relations' and 'embedding' work with any"
         )
     n = n_relation_heads or theirs
+    if "hidden" in wanted and student.dimension != teacher.dimension:
+        raise InputError(
+            f"the student is {student.dimension} wide and the teacher {teacher.dimension}: the loss 'hidden' "
+            f"needs equal widths; 'relations' and 'embedding' work with any"
+        )
     for model, who in ((teacher, "teacher"), (student, "student")):
         if "relations" in wanted and model.dimension % n:
             raise InputError(

@@ -2,9 +2,10 @@
 
 Deep self-attention distillation (MiniLM: Wang et al. 2020, arXiv 2002.10957) compares the last layers'
 self-attention: `attention_loss` is section 3.1, `value_loss` section 3.2.  `relation_loss` is its
-generalisation to any number of heads (MiniLMv2: Wang et al. 2021, arXiv 2012.15828).  `cosine_loss` and
-`similarity_loss` compare vectors of texts.  The student's gradients flow, the teacher's are left to the
-caller.
+generalisation to any number of heads (MiniLMv2: Wang et al. 2021, arXiv 2012.15828).  `hidden_loss` compares
+token vectors, `cosine_loss` and `similarity_loss` vectors of texts.  The student's gradients flow, the
+teacher's are left to the caller.  `ranking_loss` needs no teacher: it compares scores of right and wrong
+passages.  All are computed in float32, also within autocast: see `products`.
 
 Shapes: B texts, T tokens, H heads, d width of a head, D hidden width.  Masks (B, T) are True for tokens and
 False for padding, which counts neither as a key nor as a position.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
@@ -57,22 +59,29 @@ def relation_loss(
     All heads of a layer are joined and split again into ``n_relation_heads``, so that student and teacher
     may have different numbers of heads.  InputError if a hidden width is not divisible by it.
     """
-    total = mask.new_zeros((), dtype=student.query.dtype)
+    parts = []
     for of_student, of_teacher in zip(student, teacher, strict=True):
         ours, theirs = _split(of_student, n_relation_heads), _split(of_teacher, n_relation_heads)
-        total = total + _divergence(
-            _log_relations(ours, ours, mask), _log_relations(theirs, theirs, mask), mask
+        parts.append(
+            _divergence(_log_relations(ours, ours, mask), _log_relations(theirs, theirs, mask), mask)
         )
-    return total
+    return torch.stack(parts).sum()
+
+
+def hidden_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """The mean squared difference of the last layers' token vectors (B, T, D); InputError for other widths.
+
+    For each text the mean over its tokens and dimensions; the mean over the texts.  It is what TinyBERT (Jiao
+    et al. 2020, arXiv 1909.10351) compares of each layer.
+    """
+    _check_widths(student, teacher)
+    of_tokens = (student - teacher).square().mean(-1) * mask  # (B, T)
+    return (of_tokens.sum(1) / mask.sum(1)).mean()
 
 
 def cosine_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """The mean of 1 - cosine of the vectors (B, D) of the same texts; InputError for different widths."""
-    if student.shape[1] != teacher.shape[1]:
-        raise InputError(
-            f"the student's vectors are {student.shape[1]} wide, expected the teacher's width, "
-            f"{teacher.shape[1]}"
-        )
+    _check_widths(student, teacher)
     return (1 - F.cosine_similarity(student, teacher, dim=1)).mean()
 
 
@@ -83,15 +92,36 @@ def similarity_loss(student: Tensor, teacher: Tensor, *, temperature: float = 0.
     similarities of a text are softmax(cosines / temperature) over the others.
     """
     of_student, of_teacher = (
-        (vectors @ vectors.T / temperature).fill_diagonal_(EXCLUDED).log_softmax(-1)
+        (products(vectors, vectors) / temperature).fill_diagonal_(EXCLUDED).log_softmax(-1)
         for vectors in (student, teacher)
     )  # (B, B)
     return _kl(of_student, of_teacher).mean()
 
 
+def products(a: Tensor, b: Tensor) -> Tensor:  # (..., M, d), (..., N, d) -> (..., M, N)
+    """A Bᵀ in float32, also within autocast.
+
+    Autocast would compute it in bfloat16, and on a CPU the softmax after it too.
+    """
+    with torch.autocast(a.device.type, enabled=False):
+        return a.float() @ b.float().transpose(-1, -2)
+
+
+def ranking_loss(scores: Tensor, right: Tensor, is_excluded: Tensor | None = None) -> Tensor:
+    """The mean over queries of -log softmax(scores) of the right passage.
+
+    ``scores`` (B, P) are those of P passages for each of B queries, ``right`` (B,) the places of the right
+    ones; where ``is_excluded`` (B, P) is True, a passage does not count for a query.  With cosines times 20
+    this is multiple negatives ranking (Henderson et al. 2017, arXiv 1705.00652), also called InfoNCE.
+    """
+    if is_excluded is not None:
+        scores = scores.masked_fill(is_excluded, EXCLUDED)
+    return F.cross_entropy(scores, right)
+
+
 def _log_relations(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:  # 2 x (B, H, T, d) -> (B, H, T, T)
     """The logarithms of softmax(A Bᵀ / √d)."""
-    scores = a @ b.transpose(-1, -2) / math.sqrt(a.shape[-1])
+    scores = products(a, b) / math.sqrt(a.shape[-1])
     return scores.masked_fill(~mask[:, None, None, :], EXCLUDED).log_softmax(-1)
 
 
@@ -113,6 +143,14 @@ def _split(heads: Tensor, n_relation_heads: int) -> Tensor:  # (B, H, T, d) -> (
             f"and one is {joined.shape[2]}"
         )
     return joined.view(*joined.shape[:2], n_relation_heads, -1).transpose(1, 2)
+
+
+def _check_widths(student: Tensor, teacher: Tensor) -> None:
+    if student.shape[-1] != teacher.shape[-1]:
+        raise InputError(
+            f"the student's vectors are {student.shape[-1]} wide, expected the teacher's width, "
+            f"{teacher.shape[-1]}"
+        )
 
 
 def _check_heads(student: Projections, teacher: Projections) -> None:

@@ -25,12 +25,14 @@ from minisearch.evaluation.known_items import (
 from minisearch.evaluation.measures import Estimate, rank_measures
 from minisearch.minilm.catalog import find
 from minisearch.minilm.hub import locate
-from minisearch.minilm.models import SentenceTransformer
+from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.minilm.settings import n_parameters
+from minisearch.types import FloatArray, Reranker
 
 N_QUERIES = 100
 MIN_QUERIES = 20  # with fewer the intervals are so wide that they say nothing
 DOCUMENTS_A_QUERY = 3
+RERANKED = 30  # passages of a query that a reranker puts in order
 N_SPEED_TEXTS = 200
 N_ROUNDS = 3
 HOW_MEASURED = (
@@ -51,26 +53,47 @@ class KnownItemTest:
 
     def measured(self, model: SentenceTransformer) -> dict[str, Estimate]:
         """Recall at 1, 5 and 10 and MRR@10 of exact dense search, a document by its best passage."""
+        return self._of(self._cosines(model))
+
+    def reranked(
+        self, model: SentenceTransformer, reranker: Reranker, *, depth: int = RERANKED
+    ) -> dict[str, Estimate]:
+        """The same after the ``depth`` best passages of each query were put in the reranker's order."""
+        scores = self._cosines(model)  # (Q, P)
+        for query, of_query in zip(self.queries, scores, strict=True):
+            best = np.argsort(-of_query, kind="stable")[:depth]
+            order = np.argsort(reranker.score(query, [self.passages[place] for place in best.tolist()]))
+            of_query[best[order]] = 2 + np.arange(len(best))  # above every cosine
+        return self._of(scores)
+
+    def _cosines(self, model: SentenceTransformer) -> FloatArray:  # (Q, P)
         passages = model.encode_document(self.passages)  # (P, D)
-        cosines = model.encode_query(self.queries) @ passages.T  # (Q, P)
+        cosines: FloatArray = model.encode_query(self.queries) @ passages.T
+        return cosines
+
+    def _of(self, scores: FloatArray) -> dict[str, Estimate]:
+        """The measures of scores (Q, P)."""
         ids, places = np.unique(self.documents, return_inverse=True)
         best = np.full((len(self.queries), len(ids)), -np.inf, np.float32)
-        for place, of_passage in zip(places.tolist(), cosines.T, strict=True):
+        for place, of_passage in zip(places.tolist(), scores.T, strict=True):
             np.maximum(best[:, place], of_passage, out=best[:, place])
         own = best[np.arange(len(best)), np.searchsorted(ids, self.answers)]
         return rank_measures((1 + (best > own[:, None]).sum(1)).tolist())
 
 
-def known_item_test(documents: Sequence[ChunkedDocument], *, seed: int = 0) -> KnownItemTest | None:
-    """A test on at most 100 queries, each with a document of its own, among three times as many documents.
+def known_item_test(
+    documents: Sequence[ChunkedDocument], *, n: int = N_QUERIES, has_titles: bool = True, seed: int = 0
+) -> KnownItemTest | None:
+    """A test on at most ``n`` queries, each with a document of its own, among three times as many documents.
 
-    None if the documents give too few queries.
+    With ``has_titles``, passages begin with the title of their document.  None if the documents give fewer
+    than `MIN_QUERIES` queries.
     """
     by_path = {document.path: document for document in documents}
-    sampled = [by_path[path] for path in sample(list(by_path), DOCUMENTS_A_QUERY * N_QUERIES, seed=seed)]
+    sampled = [by_path[path] for path in sample(list(by_path), DOCUMENTS_A_QUERY * n, seed=seed)]
     items = [item for document in sampled for item in candidates(document, seed=seed)]
     ambiguous = found_elsewhere(items, documents)
-    chosen = choose([item for item in items if item not in ambiguous], N_QUERIES, seed=seed)
+    chosen = choose([item for item in items if item not in ambiguous], n, seed=seed)
     if len(chosen) < MIN_QUERIES:
         return None
     item_of = {item.document_id: item for item in chosen}
@@ -80,7 +103,7 @@ def known_item_test(documents: Sequence[ChunkedDocument], *, seed: int = 0) -> K
         if document.id in item_of:
             title, left = masked(document, item_of[document.id])
             chunks = tuple(chunk for chunk in left if chunk is not None)
-        passages += [f"{title} {chunk.text}".strip() for chunk in chunks]
+        passages += [f"{title * has_titles} {chunk.text}".strip() for chunk in chunks]
         owners += [document.id] * len(chunks)
     return KnownItemTest(
         tuple(item.text for item in chosen),
@@ -127,28 +150,41 @@ def compare(
     speeds = tokens_per_s(list(models.values()), texts[:N_SPEED_TEXTS])
     on_step("measuring quality")
     return [
-        Measured(
-            name,
-            model.settings.config.num_hidden_layers,
-            model.dimension,
-            n_parameters(model.settings.config),
-            speed,
-            test.measured(model) if test else {},
-        )
+        measured(name, model, test.measured(model) if test else {}, tokens_per_s=speed)
         for (name, model), speed in zip(models.items(), speeds, strict=True)
     ]
 
 
+def measured(
+    name: str,
+    model: SentenceTransformer | CrossEncoder,
+    quality: Mapping[str, Estimate],
+    *,
+    tokens_per_s: float | None = None,
+) -> Measured:
+    """The row of a model."""
+    config = model.model.config
+    n_labels = model.n_labels if isinstance(model, CrossEncoder) else None
+    return Measured(
+        name,
+        config.num_hidden_layers,
+        config.hidden_size,
+        n_parameters(config, n_labels=n_labels),
+        tokens_per_s,
+        quality,
+    )
+
+
 def table(rows: Sequence[Measured]) -> list[list[str]]:
-    """The comparison as rows of cells, the header first."""
+    """The comparison as rows of cells, the header first; speed only if it was measured."""
     measures = list(rows[0].quality)
-    header = ["", "layers", "width", "parameters", "tokens/s", *measures]
-    cells = [header]
+    speed = ["tokens/s"] if any(row.tokens_per_s for row in rows) else []
+    cells = [["", "layers", "width", "parameters", *speed, *measures]]
     for row in rows:
-        speed = "" if row.tokens_per_s is None else f"{row.tokens_per_s:,.0f}"
         quality = [f"{row.quality[name].value:.3f}" for name in measures]
         size = [str(row.n_layers), str(row.width), f"{row.n_parameters / 1e6:.1f}M"]
-        cells.append([row.name, *size, speed, *quality])
+        of_speed = "" if row.tokens_per_s is None else f"{row.tokens_per_s:,.0f}"
+        cells.append([row.name, *size, *([of_speed] if speed else []), *quality])
     return cells
 
 
@@ -172,7 +208,14 @@ def source_of(base: str) -> str:
 
 
 def model_card(
-    name: str, what: str, base: str, rows: Sequence[Measured], facts: Mapping[str, str], *, has_plot: bool
+    name: str,
+    what: str,
+    base: str,
+    rows: Sequence[Measured],
+    facts: Mapping[str, str],
+    *,
+    has_plot: bool,
+    how_measured: str = HOW_MEASURED,
 ) -> str:
     """README.md of a model: ``what`` it is and how it was made from a ``base``, and what was measured."""
     header, *others = table(rows)
@@ -190,7 +233,7 @@ def model_card(
         f"|{'---|' * len(header)}",
         *(f"| {' | '.join(cells)} |" for cells in others),
         "",
-        HOW_MEASURED if rows[0].quality else "The corpus gave too few queries to measure quality.",
+        how_measured if rows[0].quality else "The corpus gave too few queries to measure quality.",
         "",
         *(f"- {label}: {value}" for label, value in facts.items()),
         f"- licence of {source_of(base)}: {license_of(base)}",

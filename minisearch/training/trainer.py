@@ -3,31 +3,41 @@
 A recipe is a function from a batch to named losses, which are added.  The loop is that of BERT and MiniLM:
 AdamW with linear warm-up and decay, weight decay except for norms and biases, and clipped gradients.  A
 checkpoint holds everything that the following steps depend on: a run that goes on from it ends, on a CPU with
-one thread, with the same bits as one that was not interrupted.
+one thread, with the same bits as one that was not interrupted.  Several processes may share the work: see
+`processes`.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
 from minisearch.errors import InputError, TrainingError
+from minisearch.minilm.inference import compute_dtype
 from minisearch.minilm.settings import MiniLMConfig
+from minisearch.minilm.transformer import TransformerLayer
+from minisearch.training import processes
 
+logger = logging.getLogger(__name__)
+
+TrainingDtype = Literal["auto", "float32", "bfloat16"]
+TRAINING_DTYPES: tuple[TrainingDtype, ...] = get_args(TrainingDtype)
 WARMUP_STEPS = 4_000  # of MiniLM, for 400,000 steps
 MAX_WARMUP = 0.1  # the share of a run that the warm-up takes at most
 RECENT_STEPS = 20  # for the speed
+COMPILED_DEVICES = {"cuda"}  # of which torch.compile makes layers faster
 
 
 class Batch(Protocol):
@@ -62,7 +72,9 @@ class TrainingSettings:
     """The numbers of a run, of which exactly one of ``steps`` and ``minutes`` limits the length.
 
     ``learning_rate`` is the highest, at the end of the warm-up.  The warm-up takes ``warmup_steps``, but at
-    most a tenth of the run; with ``minutes`` always a tenth.  InputError for both limits or none.
+    most a tenth of the run; with ``minutes`` always a tenth.  Weights, optimiser and losses are in float32
+    with every ``dtype``; "auto" computes the layers in bfloat16 (autocast) if the hardware supports it.
+    InputError for both limits or none, or another dtype.
     """
 
     learning_rate: float = 3e-4
@@ -73,8 +85,11 @@ class TrainingSettings:
     max_norm: float = 1.0
     checkpoint_minutes: float = 10.0
     seed: int = 0
+    dtype: TrainingDtype = "auto"
 
     def __post_init__(self) -> None:
+        if self.dtype not in TRAINING_DTYPES:
+            raise InputError(f"unknown dtype {self.dtype!r}: expected one of {', '.join(TRAINING_DTYPES)}")
         if (self.steps is None) == (self.minutes is None):
             raise InputError("give either the number of steps or the minutes of training")
 
@@ -101,11 +116,15 @@ def preset_of(config: MiniLMConfig) -> Preset:
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """The state of a run after a step; ``steps`` is None and ``left_s`` an estimate if minutes limit it."""
+    """The state of a run after a step; ``steps`` is None and ``left_s`` an estimate if minutes limit it.
+
+    ``measures`` are those of the last evaluation, empty without one.
+    """
 
     step: int
     steps: int | None
     losses: Mapping[str, float]
+    measures: Mapping[str, float]
     tokens_per_s: float
     elapsed_s: float
     left_s: float
@@ -118,12 +137,16 @@ class TrainingProgress:
 
 @dataclass(slots=True)
 class Trained:
-    """What a run did: its steps, seconds and tokens, and the losses by name, one value a step."""
+    """What a run did: its steps, seconds and tokens, and the losses by name, one value a step.
+
+    ``evaluations`` are the numbers of steps after which the model was evaluated, and the measures by name.
+    """
 
     steps: int = 0
     elapsed_s: float = 0.0
     n_tokens: int = 0
     losses: dict[str, list[float]] = field(default_factory=dict)
+    evaluations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
 
 
 def train(
@@ -135,25 +158,28 @@ def train(
     checkpoint: Path | None = None,
     resume: bool = False,
     identity: str = "",
+    evaluate: Callable[[], Mapping[str, float]] | None = None,
     on_progress: Callable[[TrainingProgress], object] = lambda _: None,
 ) -> Trained:
     """Train a model in place; it is in eval mode afterwards.
 
     ``checkpoint`` is a file that is replaced every few minutes and at the end; with ``resume`` the run goes
     on from it, if it exists.  ``identity`` stands for what else the run depends on, such as the teacher.
-    Raises TrainingError if a loss is not a number, InputError for a checkpoint of another model, identity or
-    other data.
+    ``evaluate`` measures the model, in eval mode, before the first step, at the time of each checkpoint and
+    at the end; its time is no training time.  Raises TrainingError if a loss is not a number, InputError for
+    a checkpoint of another model, identity or other data.
     """
     device = next(model.parameters()).device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        trainer = _Trainer(model, data, recipe, settings, checkpoint, identity)
+        trainer = _Trainer(model, data, recipe, settings, checkpoint, identity, evaluate)
         if resume and checkpoint is not None and checkpoint.exists():
             trainer.load(checkpoint)
         model.train()
         try:
             trainer.run(on_progress)
         finally:
+            trainer.close()
             model.eval()
     return trainer.done
 
@@ -169,11 +195,13 @@ class _Trainer:
         settings: TrainingSettings,
         checkpoint: Path | None,
         identity: str,
+        evaluate: Callable[[], Mapping[str, float]] | None,
     ) -> None:
         self._model, self._data, self._settings = model, data, settings
         self._recipe: Recipe[Any] = recipe
-        self._checkpoint, self._identity = checkpoint, identity
+        self._checkpoint, self._identity, self._evaluate = checkpoint, identity, evaluate
         self._device = next(model.parameters()).device
+        self._dtype = compute_dtype(settings.dtype, self._device)
         self._optimizer = torch.optim.AdamW(
             _parameter_groups(model, settings.weight_decay),
             lr=settings.learning_rate,
@@ -181,23 +209,36 @@ class _Trainer:
             # A tenth of the time: 0.01 instead of 0.11 s of a step of 1 s (1,300 tokens, one core).
             fused=self._device.type in {"cpu", "cuda"},
         )
+        self._compiled: list[nn.Module] = []
+        self._started_s = 0.0
         self.done = Trained()
 
     def run(self, on_progress: Callable[[TrainingProgress], object]) -> None:
+        steps = processes.gathered(self.done.steps)
+        if len({*steps}) > 1:
+            raise InputError(
+                f"the processes begin after different numbers of steps, {steps}, expected all to read the "
+                f"same checkpoint: use a folder that all machines share"
+            )
+        is_first = processes.rank() == 0
+        if is_first:
+            self._add_evaluation()
+        if self._device.type in COMPILED_DEVICES and self._share() < 1:
+            self._compile()
         saved_s = time.monotonic()
-        started_s = saved_s - self.done.elapsed_s  # the time of earlier runs counts too
+        self._started_s = saved_s - self.done.elapsed_s  # the time of earlier runs counts too
         recent = [(self.done.elapsed_s, self.done.n_tokens)]
         while self._share() < 1:
             losses = self._step()
-            now_s = time.monotonic()
-            self.done.elapsed_s = now_s - started_s
+            if not is_first:
+                continue
             recent = [*recent[-RECENT_STEPS:], (self.done.elapsed_s, self.done.n_tokens)]
-            if self._checkpoint and now_s - saved_s >= 60 * self._settings.checkpoint_minutes:
-                self.save(self._checkpoint)
-                saved_s = now_s
+            if time.monotonic() - saved_s >= 60 * self._settings.checkpoint_minutes:
+                self._keep()
+                saved_s = time.monotonic()
             on_progress(self._progress(losses, recent))
-        if self._checkpoint:
-            self.save(self._checkpoint)
+        if is_first:
+            self._keep()
 
     def _share(self) -> float:
         """The share of the run that is done."""
@@ -206,20 +247,43 @@ class _Trainer:
         assert self._settings.minutes is not None, "checked by the settings"
         return self.done.elapsed_s / (60 * self._settings.minutes)
 
+    def _keep(self) -> None:
+        """Evaluate the model and write a checkpoint."""
+        self._add_evaluation()
+        if self._checkpoint:
+            self.save(self._checkpoint)
+
+    def _add_evaluation(self) -> None:
+        """Evaluate the model, unless that was done after the same step."""
+        if self._evaluate is None or [self.done.steps] == [step for step, _ in self.done.evaluations[-1:]]:
+            return
+        begun_s = time.monotonic()
+        self._model.eval()
+        self.done.evaluations.append((self.done.steps, dict(self._evaluate())))
+        self._model.train()
+        self._started_s += time.monotonic() - begun_s
+
     def _step(self) -> dict[str, float]:
-        """One step of the optimiser; the mean of each loss over the texts."""
+        """One step of the optimiser; the mean of each loss over the texts.
+
+        Of several processes each computes its share of the batches, and all do the same with their sum.
+        """
         batches = self._data.batches(self.done.steps)
         n = sum(map(len, batches))
         self._optimizer.zero_grad()
-        means: dict[str, float] = defaultdict(float)
-        for batch in batches:
-            with self._autocast():
-                losses = self._recipe(batch)
-            share = len(batch) / n
-            torch.autograd.backward(torch.stack([*losses.values()]).sum() * share)
-            for name, loss in losses.items():
-                means[name] += share * loss.item()
+        own: dict[str, float] = defaultdict(float)
+        for number in range(processes.rank(), len(batches), processes.n_processes()):
+            self._seed(number)
+            share = len(batches[number]) / n
+            for name, loss in self._backward(batches[number], share).items():
+                own[name] += share * loss
+        processes.add_gradients(self._model.parameters())
         norm = float(nn.utils.clip_grad_norm_(self._model.parameters(), self._settings.max_norm))
+        # The clock of the first process counts, so that all stop after the same step.
+        everyones = processes.gathered((dict(own), time.monotonic() - self._started_s))
+        means: dict[str, float] = defaultdict(float)
+        for name, mean in (item for found, _ in everyones for item in found.items()):
+            means[name] += mean
         if not math.isfinite(sum(means.values()) + norm):
             raise TrainingError(self._not_a_number(means))
         for group in self._optimizer.param_groups:
@@ -228,10 +292,41 @@ class _Trainer:
         for parameter in self._model.parameters():  # the fused step does not say that it changes them
             increment_version(parameter)
         self.done.steps += 1
+        self.done.elapsed_s = everyones[0][1]
         self.done.n_tokens += sum(batch.n_tokens for batch in batches)
         for name, mean in means.items():
             self.done.losses.setdefault(name, []).append(mean)
         return dict(means)
+
+    def _backward(self, batch: Batch, share: float) -> dict[str, float]:
+        """Add the gradients of a batch, multiplied by its share of the step; the losses."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16):
+            losses = self._recipe(batch)
+        torch.autograd.backward(torch.stack([*losses.values()]).sum() * share)
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def _seed(self, number: int) -> None:
+        """Let dropout depend only on seed, step and batch, not on the process or on what ran before."""
+        sequence = np.random.SeedSequence([self._settings.seed, self.done.steps, number])
+        torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+
+    def _compile(self) -> None:
+        """Compile the layers, if that works: a failure shows only when something is computed."""
+        self._compiled = [one for one in self._model.modules() if isinstance(one, TransformerLayer)]
+        for layer in self._compiled:
+            layer.compile(dynamic=True)
+        try:
+            self._backward(self._data.batches(self.done.steps)[0], 1.0)
+        except Exception as error:  # Dynamo, Inductor and Triton raise many classes
+            self.close()
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            logger.warning("torch.compile does not work here, so layers are not compiled: %s", reason)
+        self._optimizer.zero_grad()
+
+    def close(self) -> None:
+        """Leave the layers as they were before `_compile`."""
+        for layer in self._compiled:
+            layer._compiled_call_impl = None
 
     def _learning_rate(self) -> float:
         steps = self._settings.steps
@@ -239,11 +334,6 @@ class _Trainer:
             # Not 0 at the first step nor at the last, which would change nothing.
             min(self._share(), 1.0) if steps is None else (self.done.steps + 1) / (steps + 1)
         )
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self._device.type == "cuda":
-            return torch.autocast("cuda", torch.bfloat16)
-        return nullcontext()
 
     def _not_a_number(self, means: Mapping[str, float]) -> str:
         found = ", ".join(f"{name} {mean:g}" for name, mean in means.items())
@@ -262,6 +352,7 @@ class _Trainer:
             step=done.steps,
             steps=self._settings.steps,
             losses=losses,
+            measures=done.evaluations[-1][1] if done.evaluations else {},
             tokens_per_s=(last - first) / max(last_s - first_s, 1e-9),
             elapsed_s=done.elapsed_s,
             left_s=max(0.0, done.elapsed_s * (1 - share) / share) if share else math.inf,
@@ -277,11 +368,8 @@ class _Trainer:
             "data": self._data.fingerprint,
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "random": torch.get_rng_state(),
-            "done": [done.steps, done.elapsed_s, done.n_tokens, done.losses],
+            "done": [done.steps, done.elapsed_s, done.n_tokens, done.losses, done.evaluations],
         }
-        if self._device.type == "cuda":
-            state["cuda random"] = torch.cuda.get_rng_state(self._device)
         unfinished = path.with_name(f"{path.name}.{os.getpid()}")
         try:
             with unfinished.open("wb") as file:
@@ -300,8 +388,7 @@ class _Trainer:
         """Take over the state in a checkpoint."""
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-            identity = state["identity"]
-            steps, elapsed_s, n_tokens, losses = state["done"]
+            done, identity = Trained(*state["done"]), state["identity"]
         except Exception as error:  # torch raises many classes for damaged files
             raise InputError(f"{path} is damaged or no checkpoint: remove it to begin again") from error
         if (identity, state["data"]) != (self._identity, self._data.fingerprint):
@@ -321,10 +408,7 @@ class _Trainer:
                 f"{path} is of a model of another size: give the same sizes as before"
             ) from error
         self._optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"])
-        if self._device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda random"], self._device)
-        self.done = Trained(steps, elapsed_s, n_tokens, losses)
+        self.done = done
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import CrossEncoder as OriginalCross
 from sentence_transformers import SentenceTransformer as Original
 
 from minisearch.errors import InputError, ModelError
-from minisearch.minilm import MiniLMConfig, SentenceTransformer, saving
+from minisearch.minilm import CrossEncoder, MiniLMConfig, SentenceTransformer, saving
 from minisearch.minilm.encoders import NumpyEncoder
 from minisearch.minilm.saving import save_pretrained
+from minisearch.minilm.settings import Activation
 from tests.minilm.checkpoints import save, sentencepiece, wordpiece
 from tests.minilm.texts import varied_texts
 
@@ -43,6 +45,27 @@ def test_a_saved_model_has_equal_vectors_here_and_in_sentence_transformers(
 ) -> None:
     assert_loads_everywhere(minilm, tmp_path / "whole", varied_texts()[::4])
     assert_loads_everywhere(smaller(minilm), tmp_path / "small", varied_texts())
+
+
+@pytest.mark.parametrize("activation", ["identity", "sigmoid"])
+def test_a_saved_reranker_has_equal_scores_here_and_in_sentence_transformers(
+    minilm: SentenceTransformer, tmp_path: Path, activation: Activation
+) -> None:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 48}
+    model = CrossEncoder(MiniLMConfig(**sizes), activation=activation, max_length=64).eval()
+    model._tokenizer = minilm.tokenizer.cut_at(64)
+    model._compute_in("float32")
+    pairs = [("retry the task", text) for text in varied_texts()[::4]]
+    expected = model.score_pairs(pairs)
+    for _ in range(2):  # an earlier reranker is replaced
+        save_pretrained(model, tmp_path / "model")
+    ours = CrossEncoder.from_pretrained(str(tmp_path / "model"), device="cpu", dtype="float32")
+    assert ours.max_length == 64
+    assert np.abs(ours.score_pairs(pairs) - expected).max() <= 1e-6
+    theirs = OriginalCross(str(tmp_path / "model"), device="cpu", local_files_only=True)
+    assert np.abs(theirs.predict(pairs) - expected).max() <= 1e-5
+    assert np.ptp(expected) > 0.01
 
 
 @pytest.mark.parametrize("kind", ["vocab.txt", "sentencepiece"])

@@ -33,8 +33,9 @@ def teacher(tokenizer: MiniLMTokenizer) -> SentenceTransformer:
     return model.eval()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
+    """Threads that share small batches of a busy machine wait for one another most of the time."""
     n = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

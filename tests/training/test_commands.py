@@ -114,6 +114,7 @@ def test_a_narrow_and_shallow_student_has_an_assistant(here: Path) -> None:
     ("arguments", "message"),
     [
         (["--heads", "3", "--loss", "values"], "the student has 3 heads and the teacher 4"),
+        (["--hidden", "12", "--loss", "hidden"], "the student is 12 wide and the teacher 24"),
         (["--hidden", "10"], "the student's width is 10, expected a multiple of 4"),
         (["--batch-size", "5000"], "the corpus is too small: it has"),
         (["--corpus", "nothing"], "nothing"),

@@ -13,6 +13,7 @@ from minisearch.minilm.transformer import Projections
 from minisearch.training.losses import (
     attention_loss,
     cosine_loss,
+    hidden_loss,
     relation_loss,
     similarity_loss,
     value_loss,
@@ -133,6 +134,19 @@ def test_the_similarity_loss_compares_each_text_with_the_others_of_the_batch() -
         wanted.append(divergence([theirs], [ours]))
     assert similarity_loss(student, teacher).item() == pytest.approx(np.mean(wanted), abs=1e-6)
     assert similarity_loss(student[:1], teacher[:1]).item() == 0, "one text has no others"
+
+
+def test_the_hidden_loss_is_the_mean_squared_difference_without_padding() -> None:
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(3, max(LENGTHS), 4, generator=generator) for _ in range(2))
+    wanted = [
+        np.square((student - teacher)[text, :length].double().numpy()).mean()
+        for text, length in enumerate(LENGTHS)
+    ]
+    assert hidden_loss(student, teacher, MASK).item() == pytest.approx(np.mean(wanted), abs=1e-6)
+    assert hidden_loss(teacher, teacher, MASK).item() == 0
+    with pytest.raises(InputError, match="3 wide, expected the teacher's width, 4"):
+        hidden_loss(student[..., :3], teacher, MASK)
 
 
 def test_the_cosine_loss_is_the_mean_distance() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +15,10 @@ from torch import Tensor
 
 from minisearch.errors import InputError, TrainingError
 from minisearch.evaluation.known_items import ChunkedDocument, ChunkText
-from minisearch.minilm import MiniLMConfig, SentenceTransformer
+from minisearch.minilm import MiniLMConfig, SentenceTransformer, TransformerLayer
+from minisearch.training import trainer
 from minisearch.training.data import TextBatch, TextData, texts_of
-from minisearch.training.distillation import Distillation, distil, phases
+from minisearch.training.distillation import LOSSES, Distillation, distil, phases
 from minisearch.training.students import student_of
 from minisearch.training.trainer import TrainingProgress, TrainingSettings, preset_of, train
 from tests.training.conftest import some_texts
@@ -80,18 +83,18 @@ def test_the_texts_are_passages_and_the_short_ones_in_them_each_with_its_prompt(
 
 
 def test_a_student_with_the_teachers_weights_has_no_loss(teacher: SentenceTransformer) -> None:
-    recipe = recipe_of(teacher, student_of(teacher), ("attention", "values", "relations", "embedding"))
+    recipe = recipe_of(teacher, student_of(teacher), LOSSES)
     for batch in data_of(teacher).batches(0):
         losses = {name: loss.item() for name, loss in recipe(batch).items()}
         assert losses == pytest.approx(dict.fromkeys(losses, 0.0), abs=1e-6)
-        assert list(losses) == ["attention", "values", "relations", "cosine", "similarity"]
+        assert list(losses) == ["attention", "values", "relations", "hidden", "cosine", "similarity"]
 
 
-def test_the_recipes_vectors_are_those_of_the_model(teacher: SentenceTransformer) -> None:
+def test_the_recipes_token_vectors_are_those_of_the_model(teacher: SentenceTransformer) -> None:
     (batch,) = data_of(teacher, batch_tokens=10_000).batches(0)
     with torch.no_grad():
-        _, vectors = recipe_of(teacher, teacher)._computed(teacher, batch)
-        assert torch.allclose(vectors, teacher(batch.ids, batch.mask), atol=1e-6)
+        _, tokens = recipe_of(teacher, teacher)._computed(teacher, batch)
+        assert torch.allclose(tokens, teacher.model(batch.ids, batch.mask), atol=1e-6)
 
 
 @pytest.mark.parametrize("hidden", [24, 12])
@@ -159,17 +162,36 @@ def test_a_student_that_was_used_before_encodes_with_its_new_weights(teacher: Se
 
 def test_small_batches_that_are_added_give_the_gradient_of_a_large_one(teacher: SentenceTransformer) -> None:
     students = [student_of(teacher, layers=1, dropout=0.0) for _ in range(2)]
+    settings = TrainingSettings(steps=2, dtype="float32")
     for student, batch_tokens in zip(students, (64, 10_000), strict=True):
-        recipe = recipe_of(teacher, student, ("attention", "values"))
-        train(student, data_of(teacher, batch_tokens=batch_tokens), recipe, TrainingSettings(steps=2))
+        every = recipe_of(teacher, student, ("attention", "values", "relations", "embedding"))
+
+        def recipe(batch: TextBatch, every: Distillation = every) -> dict[str, Tensor]:
+            # Similarities are to the other texts of a batch, so they depend on its size.
+            return {name: loss for name, loss in every(batch).items() if name != "similarity"}
+
+        train(student, data_of(teacher, batch_tokens=batch_tokens), recipe, settings)
     for (name, one), other in zip(students[0].named_parameters(), students[1].parameters(), strict=True):
         if not name.endswith("key.bias"):  # its gradient is rounding errors, which AdamW makes large
             assert torch.allclose(one, other, atol=1e-5), name
 
 
-@pytest.mark.usefixtures("one_thread")
-def test_a_resumed_run_ends_with_the_same_bits(teacher: SentenceTransformer, tmp_path: Path) -> None:
-    settings = TrainingSettings(steps=10, learning_rate=1e-3, checkpoint_minutes=0)
+def test_the_losses_of_a_step_are_means_over_its_texts(teacher: SentenceTransformer) -> None:
+    student = student_of(teacher, layers=1, dropout=0.0)
+    data, recipe = data_of(teacher, batch_tokens=120), recipe_of(teacher, student)
+    batches = data.batches(0)
+    assert len({*map(len, batches)}) > 1, "batches of different size"
+    with torch.no_grad():
+        expected = sum(len(batch) * recipe(batch)["similarity"].item() for batch in batches) / 12
+    done = train(student, data, recipe, TrainingSettings(steps=1, dtype="float32"))
+    assert done.losses["similarity"] == [pytest.approx(expected, rel=1e-5)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_resumed_run_ends_with_the_same_bits(
+    teacher: SentenceTransformer, tmp_path: Path, dtype: trainer.TrainingDtype
+) -> None:
+    settings = TrainingSettings(steps=10, learning_rate=1e-3, checkpoint_minutes=0, dtype=dtype)
     whole, halves = student_of(teacher, layers=2), student_of(teacher, layers=2)
     train(whole, data_of(teacher), recipe_of(teacher, whole), settings)
 
@@ -196,6 +218,160 @@ def test_a_resumed_run_ends_with_the_same_bits(teacher: SentenceTransformer, tmp
     assert steps == [6, 7, 8, 9, 10]
     for (name, one), other in zip(whole.named_parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other), name
+
+
+def test_bfloat16_changes_losses_and_gradients_a_little(teacher: SentenceTransformer) -> None:
+    (batch,) = data_of(teacher, batch_tokens=10_000).batches(0)
+    losses, gradients = [], []
+    for is_bfloat16 in (False, True):
+        student = student_of(teacher, layers=2, dropout=0.0).train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_bfloat16):
+            found = recipe_of(teacher, student, LOSSES)(batch)
+        assert {loss.dtype for loss in found.values()} == {torch.float32}
+        sum(found.values()).backward()
+        losses.append({name: loss.item() for name, loss in found.items()})
+        gradients.append(
+            torch.cat([one.grad.flatten() for one in student.parameters() if one.grad is not None])
+        )
+    assert losses[1] == pytest.approx(losses[0], rel=0.03)
+    assert losses[1] != losses[0]
+    assert (gradients[1] - gradients[0]).norm() < 0.03 * gradients[0].norm()
+
+
+def test_an_unknown_dtype_is_refused() -> None:
+    with pytest.raises(InputError, match="unknown dtype 'int8': expected one of auto, float32, bfloat16"):
+        TrainingSettings(steps=1, dtype="int8")
+
+
+# --- evaluation ------------------------------------------------------------------------------------------
+
+
+def evaluation_of(student: SentenceTransformer, seen: list[bool]) -> Callable[[], dict[str, float]]:
+    def evaluate() -> dict[str, float]:
+        seen.append(student.training)
+        return {"calls": float(len(seen))}
+
+    return evaluate
+
+
+def test_the_model_is_evaluated_before_and_after_and_at_each_checkpoint(
+    teacher: SentenceTransformer, tmp_path: Path
+) -> None:
+    student, seen, shown = student_of(teacher, layers=1), [], []
+    done = train(
+        student,
+        data_of(teacher),
+        recipe_of(teacher, student),
+        TrainingSettings(steps=3, checkpoint_minutes=0),
+        evaluate=evaluation_of(student, seen),
+        on_progress=lambda progress: shown.append(dict(progress.measures)),
+    )
+    assert done.evaluations == [(step, {"calls": step + 1.0}) for step in range(4)]
+    assert shown == [{"calls": 2.0}, {"calls": 3.0}, {"calls": 4.0}]
+    assert seen == [False] * 4, "in eval mode"
+    rare = train(
+        student,
+        data_of(teacher),
+        recipe_of(teacher, student),
+        TrainingSettings(steps=3, checkpoint_minutes=60),
+        evaluate=evaluation_of(student, seen),
+    )
+    assert [step for step, _ in rare.evaluations] == [0, 3]
+
+
+def test_a_resumed_run_keeps_its_evaluations(teacher: SentenceTransformer, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint"
+    for n_steps in (2, 4):
+        student = student_of(teacher, layers=1)
+        done = train(
+            student,
+            data_of(teacher),
+            recipe_of(teacher, student),
+            TrainingSettings(steps=n_steps),
+            checkpoint=file,
+            resume=True,
+            evaluate=evaluation_of(student, []),
+        )
+    assert done.evaluations == [(0, {"calls": 1.0}), (2, {"calls": 2.0}), (4, {"calls": 1.0})]
+
+
+def test_evaluation_is_no_training_time(
+    teacher: SentenceTransformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr(trainer.time, "monotonic", lambda: now_s)
+    student = student_of(teacher, layers=1)
+    recipe = recipe_of(teacher, student)
+
+    def slow(batch: TextBatch) -> dict[str, Tensor]:
+        nonlocal now_s
+        now_s += 1
+        return recipe(batch)
+
+    def evaluate() -> dict[str, float]:
+        nonlocal now_s
+        now_s += 600
+        return {}
+
+    settings = TrainingSettings(minutes=0.1, checkpoint_minutes=0)
+    data = data_of(teacher, batch_tokens=10_000)
+    done = train(student, data, slow, settings, evaluate=evaluate)
+    assert (done.steps, done.elapsed_s, len(done.evaluations)) == (6, 6.0, 7)
+
+
+# --- torch.compile ---------------------------------------------------------------------------------------
+
+
+def compiled_with(backend: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compile on the CPU, with a backend that needs no compiler."""
+    monkeypatch.setattr(trainer, "COMPILED_DEVICES", {"cpu"})
+    monkeypatch.setattr(
+        TransformerLayer,
+        "compile",
+        lambda layer, **options: torch.nn.Module.compile(layer, backend=backend, **options),
+    )
+
+
+def trained_weights(teacher: SentenceTransformer) -> list[Tensor]:
+    student = student_of(teacher, layers=2)
+    train(student, data_of(teacher), recipe_of(teacher, student), TrainingSettings(steps=2, dtype="float32"))
+    assert all(layer._compiled_call_impl is None for layer in student.model.encoder.layers)
+    return [one for name, one in student.named_parameters() if not name.endswith("key.bias")]
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # from inside Dynamo
+def test_compiled_layers_train_as_others_do(
+    teacher: SentenceTransformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, n_graphs = trained_weights(teacher), 0
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        nonlocal n_graphs
+        n_graphs += 1
+        return graph.forward
+
+    compiled_with(backend, monkeypatch)
+    for one, other in zip(trained_weights(teacher), expected, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+    assert n_graphs > 0
+
+
+def test_layers_that_cannot_be_compiled_are_trained_as_they_are(
+    teacher: SentenceTransformer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = trained_weights(teacher)
+
+    def backend(*_: object) -> None:
+        raise RuntimeError("no compiler was found")
+
+    compiled_with(backend, monkeypatch)
+    with caplog.at_level(logging.WARNING):
+        found = trained_weights(teacher)
+    assert "torch.compile does not work here" in caplog.text
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+# --- errors ----------------------------------------------------------------------------------------------
 
 
 def test_the_callers_random_numbers_are_not_touched(teacher: SentenceTransformer) -> None:

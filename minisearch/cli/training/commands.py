@@ -11,17 +11,27 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from minisearch.cli.options import SectionedCommand, model_name, number, one_of, section
+from minisearch.cli.options import (
+    A_FILE,
+    SectionedCommand,
+    model_name,
+    number,
+    one_of,
+    section,
+    wrong_usage,
+)
 from minisearch.cli.terminal import printable
 from minisearch.cli.training.options import as_model, corpus_option, how, run_and_show, training_options
+from minisearch.errors import InputError
 from minisearch.manifest import DEFAULT_MODEL
 from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.training.distillation import Loss
+    from minisearch.training.pairs import PairsJob
 
 # As in training.distillation, which --help must not import: it needs torch.
-LOSSES = ("attention", "values", "relations", "embedding")
+LOSSES = ("attention", "values", "relations", "hidden", "embedding")
 size = section("Size of the student (as the teacher by default)")
 
 
@@ -31,7 +41,7 @@ def train() -> None:
 
 
 @train.command(cls=SectionedCommand)
-@corpus_option
+@corpus_option(required=True)
 @click.option(
     "--teacher",
     type=model_name,
@@ -104,3 +114,75 @@ def distill(
             f"Trained on {count(report.n_documents, 'document')}; {ratio:.2f} times as fast as the teacher"
         )
     click.echo(printable(f"Saved in {job.out}. Next: minisearch index --model {as_model(job.out)} PATH"))
+
+
+model_option = click.option(
+    "--model",
+    type=model_name,
+    metavar="NAME",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    help="Embedder to begin with: name or folder.",
+)
+pairs_option = click.option(
+    "--pairs",
+    metavar="FILE",
+    type=A_FILE,
+    help='JSON lines: {"query": ..., "passage": ..., "negatives": [...]}.',
+)
+
+
+def _pairs_job(common: dict[str, Any], **options: Any) -> PairsJob:  # noqa: ANN401
+    with wrong_usage():
+        if bool(options["corpus"]) == (options["pairs"] is not None):
+            raise InputError("give either --corpus or --pairs")
+    # Imported here: --help must not import torch.
+    from minisearch.training.pairs import PairsJob
+
+    return PairsJob(**common, **options)
+
+
+@train.command(cls=SectionedCommand)
+@model_option
+@corpus_option(required=False)
+@pairs_option
+@training_options(batch_size="32", learning_rate="5e-5")
+def finetune(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: Path | None) -> None:
+    """Adapt an embedder to your documents, or to pairs of query and passage.
+
+    \b
+      minisearch train finetune --minutes 15 --corpus docs --out my-model
+      minisearch index --model ./my-model docs
+
+    Without labels: titles, headings and sentences of the corpus are the queries, and the passages are what
+    follows them. The model is compared with what it was before on documents that are left out.
+    """  # noqa: D301 - click reads \b as "leave these lines unchanged"
+    job = _pairs_job(common, model=model, corpus=corpus, pairs=pairs)
+    from minisearch.training.finetuning import run
+
+    run_and_show(run, job)
+    click.echo(printable(f"Saved in {job.out}. Next: minisearch index --model {as_model(job.out)} PATH"))
+
+
+@train.command(cls=SectionedCommand)
+@model_option
+@corpus_option(required=False)
+@pairs_option
+@training_options(batch_size="16", learning_rate="5e-5")
+def rerank(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: Path | None) -> None:
+    """Make a reranker, a cross-encoder, from an embedder.
+
+    \b
+      minisearch train rerank --minutes 30 --corpus docs --out my-reranker
+      minisearch query --rerank-model ./my-reranker "how do I retry a failed task"
+
+    The pairs of query and passage are as for finetune. The order of the reranker is compared with that of the
+    embedder on documents that are left out.
+    """  # noqa: D301 - click reads \b as "leave these lines unchanged"
+    job = _pairs_job(common, model=model, corpus=corpus, pairs=pairs)
+    from minisearch.training.reranking import run
+
+    run_and_show(run, job)
+    click.echo(
+        printable(f"Saved in {job.out}. Next: minisearch query --rerank-model {as_model(job.out)} TEXT")
+    )

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 length = section("Length (one of them)")
 how = section("How to train")
 
-corpus_option = click.option(
-    "--corpus", metavar="PATH", type=A_FILE, multiple=True, required=True, help="Texts; repeatable."
+corpus_option = functools.partial(
+    click.option, "--corpus", metavar="PATH", type=A_FILE, multiple=True, help="Texts; repeatable."
 )
 
 

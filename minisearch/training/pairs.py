@@ -1,0 +1,358 @@
+"""Pairs of a query and a passage that answers it, made from documents without labels or read from a file.
+
+From documents: the title, headings and first sentences are queries, and the passage is what follows them,
+mostly without the query's words, so that the answer is no copy (the inverse cloze task: Lee et al. 2019,
+arXiv 1906.00300).  From a file: one JSON object a line.  `mine` finds negatives, passages that resemble the
+answer and are none.  `examples_of` splits what a job gives into pairs to train on and a test.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from minisearch.errors import InputError
+from minisearch.evaluation.collection import lines_of
+from minisearch.evaluation.known_items import (
+    ChunkedDocument,
+    ChunkText,
+    KnownItem,
+    candidates,
+    found_elsewhere,
+    masked,
+)
+from minisearch.manifest import DEFAULT_MODEL
+from minisearch.minilm.hub import locate
+from minisearch.minilm.models import CrossEncoder, SentenceTransformer
+from minisearch.minilm.saving import save_pretrained
+from minisearch.training.job import Job, Report, extra_files, loss_plot, read_corpus
+from minisearch.training.report import (
+    DOCUMENTS_A_QUERY,
+    MIN_QUERIES,
+    N_QUERIES,
+    KnownItemTest,
+    Measured,
+    known_item_test,
+    model_card,
+)
+from minisearch.training.trainer import Trained
+from minisearch.types import Encoder
+
+KEYS = ("query", "passage", "negatives")
+N_MINED = 20  # negatives of a pair
+# A passage that scores more than this share of the answer's score may be an answer itself (NV-Retriever:
+# Moreira et al. 2024, arXiv 2407.15831, who chose it among six such rules).
+MOST_OF_ANSWER = 0.95
+QUERIES_A_BLOCK = 512
+TEST_SHARE = 0.2  # of the documents, or of the sources in a file
+
+HOW_DOCUMENTS_MEASURED = (
+    "Recall and MRR are of queries made from headings, titles and sentences of some documents of the corpus, "
+    "whose words are removed from their document. No pair of these documents was trained on."
+)
+HOW_PAIRS_MEASURED = (
+    "Recall and MRR are of some pairs of the file that were not trained on, nor were others with the same "
+    "query or passage."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A query and a passage that answers it; ``whole`` is the passage with the words of the query in it.
+
+    Passages of pairs with the same ``source`` are not negatives of each other's queries: the source is a
+    document, or all pairs of a file that share a query or a passage.  ``negatives`` are passages that do not
+    answer the query.
+    """
+
+    query: str
+    passage: str
+    whole: str
+    source: int
+    negatives: tuple[str, ...] = ()
+
+
+# --- from documents -----------------------------------------------------------------------------------
+
+
+def pairs_of(
+    documents: Sequence[ChunkedDocument],
+    *,
+    left_out: Collection[int] = (),
+    masked_share: float = 1.0,
+    has_titles: bool = True,
+    seed: int = 0,
+) -> list[Pair]:
+    """The pairs of all documents except those with the ids ``left_out``.
+
+    A query whose words are in several documents gives none.  ``masked_share`` of the passages lose the
+    words of their query; with ``has_titles``, they begin with the title of their document, as in an index.
+    """
+    made = [
+        (item, part)
+        for document in documents
+        if document.id not in left_out
+        for part in _parts(document)
+        for item in candidates(part, seed=seed)
+        if item.kind != "title" or part.chunks[0] is document.chunks[0]
+    ]
+    ambiguous = found_elsewhere((item for item, _ in made), documents)
+    generator = np.random.default_rng(seed)
+    pairs: dict[tuple[str, str], Pair] = {}
+    for item, part in made:
+        is_masked = generator.random() < masked_share
+        if item not in ambiguous:
+            pair = _pair(item, part, is_masked=is_masked, has_title=has_titles)
+            pairs.setdefault((pair.query, pair.passage), pair)
+    return [*pairs.values()]
+
+
+def _parts(document: ChunkedDocument) -> Iterator[ChunkedDocument]:
+    """Each chunk as a document of its own, with the title of the whole."""
+    for chunk in document.chunks:
+        yield replace(document, chunks=(chunk,))
+
+
+def _pair(item: KnownItem, part: ChunkedDocument, *, is_masked: bool, has_title: bool) -> Pair:
+    (chunk,) = part.chunks
+    title, (left,) = masked(part, item)
+    assert left is not None, "a candidate leaves words in its chunk"
+    whole = _embedded(part.title, chunk, has_title)
+    passage = _embedded(title, left, has_title) if is_masked else whole
+    return Pair(item.text, passage, whole, part.id)
+
+
+def _embedded(title: str, chunk: ChunkText, has_title: bool) -> str:
+    return f"{title} {chunk.text}".strip() if has_title else chunk.text.strip()
+
+
+# --- from a file --------------------------------------------------------------------------------------
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """The pairs in a file, one object with "query", "passage" and perhaps "negatives" a line.
+
+    InputError with the number of the line for anything else.
+    """
+    rows = [_row(f"{path}, line {number}", line) for number, line in lines_of(path)]
+    if not rows:
+        raise InputError(f"{path} is empty: expected a JSON object per line, {_EXPECTED}")
+    sources = _sources([(query, passage) for query, passage, _ in rows])
+    return [
+        Pair(query, passage, passage, source, negatives)
+        for (query, passage, negatives), source in zip(rows, sources, strict=True)
+    ]
+
+
+_EXPECTED = '{"query": TEXT, "passage": TEXT} and perhaps "negatives": [TEXT, ...]'
+
+
+def _row(place: str, line: str) -> tuple[str, str, tuple[str, ...]]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{place}: expected a JSON object, {_EXPECTED}: {error}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{place}: expected a JSON object, {_EXPECTED}, got {line[:40]}")
+    if unknown := [key for key in values if key not in KEYS]:
+        raise InputError(f"{place}: unknown key {unknown[0][:40]!r}: expected {_EXPECTED}")
+    query, passage = (_text(place, values, key) for key in KEYS[:2])
+    negatives = values.get("negatives", [])
+    if not isinstance(negatives, list) or not all(isinstance(one, str) and one.strip() for one in negatives):
+        raise InputError(
+            f'{place}: expected a list of texts as "negatives", got {json.dumps(negatives)[:40]}'
+        )
+    return query, passage, tuple(negatives)
+
+
+def _text(place: str, values: Mapping[str, object], key: str) -> str:
+    value = values.get(key)
+    if not isinstance(value, str) or not value.strip():
+        came = f"got {json.dumps(value)[:40]}" if key in values else "it has none"
+        raise InputError(f'{place}: expected a text that is not empty as "{key}", {came}')
+    return value
+
+
+def _sources(pairs: Sequence[tuple[str, str]]) -> list[int]:
+    """A number for each pair, the same for pairs that share a query or a passage, directly or by others."""
+    parents = list(range(len(pairs)))
+
+    def root(number: int) -> int:
+        while parents[number] != number:
+            parents[number] = number = parents[parents[number]]
+        return number
+
+    firsts: dict[tuple[str, str], int] = {}
+    for number, texts in enumerate(pairs):
+        for kind_and_text in zip(KEYS[:2], texts, strict=True):
+            parents[root(number)] = root(firsts.setdefault(kind_and_text, number))
+    return [root(number) for number in range(len(pairs))]
+
+
+# --- negatives ----------------------------------------------------------------------------------------
+
+
+def sources_of(pairs: Sequence[Pair]) -> dict[str, set[int]]:
+    """The sources of each whole passage; copies have several."""
+    sources: dict[str, set[int]] = {}
+    for pair in pairs:
+        sources.setdefault(pair.whole, set()).add(pair.source)
+    return sources
+
+
+def mine(pairs: Sequence[Pair], encoder: Encoder, *, n: int = N_MINED, seed: int = 0) -> list[Pair]:
+    """The pairs with ``n`` negatives each where they have none: the nearest passages of other sources.
+
+    A passage that scores above `MOST_OF_ANSWER` of the cosine of the answer, with all of its words, is
+    none: it may be a copy, or an answer too.  If nothing is left, passages of other sources by chance.
+    InputError if all pairs are of one source.
+    """
+    if len({pair.source for pair in pairs}) < 2:
+        raise InputError(
+            "all pairs are of one document, or share a query or a passage, so there is nothing to tell the "
+            "answer from: expected pairs of at least two"
+        )
+    by_passage = sources_of(pairs)
+    passages = [*by_passage]
+    places = {passage: place for place, passage in enumerate(passages)}
+    vectors = encoder.encode_document(passages)  # (P, D)
+    generator = np.random.default_rng(seed)
+    mined: list[Pair] = []
+    for start in range(0, len(pairs), QUERIES_A_BLOCK):
+        block = pairs[start : start + QUERIES_A_BLOCK]
+        cosines = encoder.encode_query([pair.query for pair in block]) @ vectors.T  # (B, P)
+        for pair, of_pair in zip(block, cosines, strict=True):
+            if pair.negatives:
+                mined.append(pair)
+                continue
+            answer = of_pair[places[pair.whole]]
+            of_pair[of_pair > answer - (1 - MOST_OF_ANSWER) * abs(answer)] = -np.inf
+            found = _others(pair, _nearest(of_pair, 4 * n), passages, by_passage)
+            found = found or _others(pair, generator.permutation(len(passages)), passages, by_passage)
+            mined.append(replace(pair, negatives=tuple(found[:n])))
+    return mined
+
+
+def _nearest(cosines: np.ndarray, n: int) -> np.ndarray:
+    """The places of the ``n`` highest of cosines (P,), in order, without those that do not count."""
+    places = np.argpartition(-cosines, n - 1)[:n] if n < len(cosines) else np.arange(len(cosines))
+    places = places[np.lexsort((places, -cosines[places]))]
+    return places[cosines[places] > -np.inf]
+
+
+def _others(
+    pair: Pair, places: np.ndarray, passages: Sequence[str], by_passage: Mapping[str, set[int]]
+) -> list[str]:
+    """The passages at these places that are of other sources."""
+    texts = (passages[place] for place in places.tolist())
+    return [text for text in texts if pair.source not in by_passage[text]]
+
+
+# --- for a job ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairsJob(Job):
+    """The options of the commands that train on pairs: made from the corpus, or in a file."""
+
+    model: str
+    pairs: Path | None = None
+
+    def base(self) -> SentenceTransformer:
+        """The embedder to begin with; InputError for a cross-encoder."""
+        if locate(self.model, offline=self.is_offline).settings.n_labels is not None:
+            raise InputError(
+                f"{self.model} is a cross-encoder: expected an embedder to begin with, like {DEFAULT_MODEL}"
+            )
+        return SentenceTransformer.from_pretrained(self.model, offline=self.is_offline)
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Pairs to train on, a test on others (None if there are too few), and where they are from."""
+
+    pairs: tuple[Pair, ...]
+    test: KnownItemTest | None
+    origin: str
+    n_documents: int
+    skipped: tuple[tuple[str, str], ...]
+    how_tested: str
+
+
+def examples_of(
+    job: PairsJob, encoder: SentenceTransformer, *, masked_share: float = 1.0, has_titles: bool = True
+) -> Examples:
+    """The pairs of a job, without those of the test: a fifth of the documents, or pairs, at most 100.
+
+    InputError unless exactly one of corpus and file is given.
+    """
+    if bool(job.corpus) == (job.pairs is not None):
+        raise InputError("give either a corpus or a file of pairs")
+    if job.pairs is not None:
+        pairs = read_pairs(job.pairs)
+        rest, test = _split(pairs, seed=job.seed)
+        origin = f"{len(rest):,} pairs of {job.pairs.name}"
+        return Examples(tuple(rest), test, origin, len(pairs), (), HOW_PAIRS_MEASURED)
+    corpus = read_corpus(job.corpus, encoder)
+    test = known_item_test(
+        corpus.documents,
+        n=min(N_QUERIES, int(TEST_SHARE * len(corpus.documents))),
+        has_titles=has_titles,
+        seed=job.seed,
+    )
+    made = pairs_of(
+        corpus.documents,
+        left_out=set(test.answers) if test else (),
+        masked_share=masked_share,
+        has_titles=has_titles,
+        seed=job.seed,
+    )
+    origin = f"{len(made):,} pairs made from {len(corpus.documents):,} documents"
+    return Examples(tuple(made), test, origin, len(corpus.documents), corpus.skipped, HOW_DOCUMENTS_MEASURED)
+
+
+def _split(pairs: Sequence[Pair], *, seed: int) -> tuple[list[Pair], KnownItemTest | None]:
+    """The pairs to train on, and a test with one query of each of some other sources."""
+    sources = sorted({pair.source for pair in pairs})
+    n = min(N_QUERIES, int(TEST_SHARE * len(sources)))
+    if n < MIN_QUERIES:
+        return list(pairs), None
+    order = np.random.default_rng(seed).permutation(sources).tolist()
+    tested, shown = set(order[:n]), set(order[: DOCUMENTS_A_QUERY * n])
+    queries = {pair.source: pair.query for pair in pairs if pair.source in tested}
+    passages = {pair.passage: pair.source for pair in pairs if pair.source in shown}
+    test = KnownItemTest(
+        tuple(queries.values()), tuple(queries), tuple(passages), np.array([*passages.values()], np.int64)
+    )
+    return [pair for pair in pairs if pair.source not in tested], test
+
+
+def finish(
+    job: PairsJob,
+    model: SentenceTransformer | CrossEncoder,
+    examples: Examples,
+    rows: tuple[Measured, ...],
+    facts: Mapping[str, str],
+    trained: Trained,
+    *,
+    what: str,
+    checkpoint: Path,
+) -> Report:
+    """Save a trained model with its card and plot; the checkpoint is removed."""
+    plot = loss_plot(f"{job.out.name}: trained from {Path(job.model).name}", trained.losses)
+    card = model_card(
+        job.out.name,
+        what,
+        job.model,
+        rows,
+        {"data": examples.origin, **facts},
+        has_plot=bool(plot),
+        how_measured=examples.how_tested,
+    )
+    save_pretrained(model, job.out, files=extra_files(card, plot))
+    checkpoint.unlink(missing_ok=True)
+    return Report(rows, examples.n_documents, examples.skipped, bool(plot))

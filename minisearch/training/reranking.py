@@ -1,0 +1,182 @@
+"""Train a reranker on pairs of query and passage: model, batches, recipe, and `minisearch train rerank`.
+
+A list is a query with its passage and some that do not answer it; the passage is to score highest.  The loss
+is the softmax over the list, because only the order within it matters: a loss for each passage alone (binary
+cross-entropy) also asks for scores that mean the same for every query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import cycle, islice
+
+import torch
+from torch import Tensor, nn
+
+from minisearch.minilm.inference import batches, best_device
+from minisearch.minilm.models import CrossEncoder, SentenceTransformer
+from minisearch.text import count
+from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
+from minisearch.training.finetuning import check_pairs, fingerprint_of, some_negatives
+from minisearch.training.job import Report, training_facts
+from minisearch.training.losses import ranking_loss
+from minisearch.training.pairs import Pair, PairsJob, examples_of, finish, mine
+from minisearch.training.report import RERANKED, measured, source_of
+from minisearch.training.students import INITIAL_STD
+from minisearch.training.trainer import TrainingProgress, train
+
+BATCH_SIZE = 16
+N_NEGATIVES = 4
+MAX_TOKENS = 160
+LEARNING_RATE = 5e-5
+# Half of the passages keep the words of their query: else the model learns that these do not matter.
+MASKED_SHARE = 0.5
+
+
+def reranker_of(encoder: SentenceTransformer, *, dropout: float = 0.1, seed: int = 0) -> CrossEncoder:
+    """A cross-encoder with the encoder's layers and tokenizer; pooler and classifier are random."""
+    config = replace(
+        encoder.settings.config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout
+    )
+    model = CrossEncoder(config, activation="identity", max_length=config.max_position_embeddings)
+    model.model.load_state_dict(encoder.model.state_dict())
+    model._tokenizer = encoder.tokenizer.cut_at(model.max_length)
+    generator = torch.Generator().manual_seed(seed)
+    for head in (model.pooler, model.classifier):
+        nn.init.normal_(head.weight, std=INITIAL_STD, generator=generator)
+        nn.init.zeros_(head.bias)
+    return model.eval().to(encoder.model.device)
+
+
+@dataclass(frozen=True, slots=True)
+class ListBatch:
+    """B lists of P passages as pairs with their queries, B x P rows; the first row of each list is right."""
+
+    pairs: TextBatch
+    segments: Tensor  # (B * P, T), 0 for the query and 1 for the passage
+    n_passages: int
+
+    def __len__(self) -> int:
+        return len(self.pairs) // self.n_passages
+
+    @property
+    def n_tokens(self) -> int:
+        """The tokens, without padding."""
+        return self.pairs.n_tokens
+
+
+class ListData:
+    """The batches of each step: ``batch_size`` lists of a passage and ``n_negatives`` others."""
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        model: CrossEncoder,
+        *,
+        batch_size: int,
+        n_negatives: int,
+        max_tokens: int,
+        batch_tokens: int = BATCH_TOKENS["cpu"],
+        seed: int = 0,
+    ) -> None:
+        check_pairs(pairs, batch_size)
+        self.batch_size, self._n_negatives, self._seed = batch_size, n_negatives, seed
+        self._pairs, self._max_tokens, self._batch_tokens = pairs, max_tokens, batch_tokens
+        self._tokenizer = model.tokenizer.cut_at(max_tokens)
+        self._order = EpochOrder(len(pairs), seed)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash that differs whenever the batches would."""
+        numbers = self.batch_size, self._n_negatives, self._max_tokens, self._batch_tokens, self._seed
+        return fingerprint_of(self._pairs, *numbers)
+
+    def batches(self, step: int) -> list[ListBatch]:
+        """The batches of a step, the first of which is 0."""
+        chosen = [self._pairs[row] for row in self._order.rows(step, self.batch_size)]
+        negatives = some_negatives(chosen, self._n_negatives, seed=(self._seed, step))
+        lists = [
+            self._tokenizer.pair_ids(
+                pair.query, [pair.passage, *islice(cycle(some), self._n_negatives)], kind=""
+            )
+            for pair, some in zip(chosen, negatives, strict=True)
+        ]
+        lengths = [sum(len(ids) for ids, _ in rows) for rows in lists]
+        groups = batches(lengths, self._batch_tokens, is_padded=True)
+        return [self._batch([row for place in group for row in lists[place]]) for group in groups]
+
+    def _batch(self, rows: Sequence[tuple[list[int], list[int]]]) -> ListBatch:
+        pairs = text_batch([ids for ids, _ in rows], self._tokenizer.pad_id)
+        segments = text_batch([segments for _, segments in rows], 0).ids
+        return ListBatch(pairs, segments, 1 + self._n_negatives)
+
+
+@dataclass(frozen=True, slots=True)
+class ListRanking:
+    """The recipe: a batch of lists to the loss "ranking" of the reranker that is trained."""
+
+    model: CrossEncoder
+
+    def __call__(self, batch: ListBatch) -> dict[str, Tensor]:
+        """The losses by name."""
+        pairs = batch.pairs.to(self.model.model.device)
+        scores = self.model(pairs.ids, pairs.mask, batch.segments.to(pairs.ids.device))  # (B * P, 1)
+        of_lists = scores.float().view(len(batch), batch.n_passages)
+        right = torch.zeros(len(batch), dtype=torch.long, device=scores.device)
+        return {"ranking": ranking_loss(of_lists, right)}
+
+
+def run(
+    job: PairsJob,
+    *,
+    on_step: Callable[[str], object] = lambda _: None,
+    on_progress: Callable[[str, TrainingProgress], object] = lambda *_: None,
+) -> Report:
+    """Train a reranker from an embedder, measure and save; errors as `finetuning.run`."""
+    on_step("loading the model")
+    encoder = job.base()
+    (checkpoint,) = job.checkpoints(["reranker"])
+    settings = job.settings(LEARNING_RATE)
+    on_step("making pairs")
+    examples = examples_of(job, encoder, masked_share=MASKED_SHARE, has_titles=False)
+    batch_size = job.batch_size or BATCH_SIZE
+    check_pairs(examples.pairs, batch_size)
+    on_step(f"looking for negatives of {count(len(examples.pairs), 'pair')}")
+    model = reranker_of(encoder, seed=job.seed)
+    data = ListData(
+        mine(examples.pairs, encoder, seed=job.seed),
+        model,
+        batch_size=batch_size,
+        n_negatives=N_NEGATIVES,
+        max_tokens=min(MAX_TOKENS, model.max_length),
+        batch_tokens=BATCH_TOKENS[best_device()],
+        seed=job.seed,
+    )
+    on_step("measuring the order of the embedder")
+    test = examples.test
+    before = measured("embedder", encoder, test.measured(encoder) if test else {})
+    on_step("training")
+    trained = train(
+        model,
+        data,
+        ListRanking(model),
+        settings,
+        checkpoint=checkpoint,
+        resume=job.is_resumed,
+        identity=job.identity(encoder.fingerprint),
+        on_progress=partial(on_progress, "reranker"),
+    )
+    on_step("measuring the order of the reranker")
+    after = measured("reranker", model, test.reranked(encoder, model) if test else {})
+    what = (
+        f"A cross-encoder that scores how well a passage answers a query, trained from "
+        f"{source_of(job.model)} by `minisearch train rerank`. In the table it puts the {RERANKED} best "
+        f"passages of the embedder in order."
+    )
+    facts = training_facts(settings, trained, batch_size=batch_size)
+    return finish(job, model, examples, (before, after), facts, trained, what=what, checkpoint=checkpoint)
