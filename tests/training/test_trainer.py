@@ -60,6 +60,14 @@ def test_another_epoch_has_another_order(teacher: SentenceTransformer) -> None:
     assert first == again != later
 
 
+def test_the_texts_of_a_batch_are_of_similar_length(teacher: SentenceTransformer) -> None:
+    texts = [" ".join(["rain"] * (1 + i % 30)) + f" {i}" for i in range(600)]
+    data = TextData(texts, teacher.tokenizer, batch_size=16)
+    batches = [batch for step in range(30) for batch in data.batches(step)]
+    assert sum(batch.ids.numel() for batch in batches) < 1.1 * sum(batch.n_tokens for batch in batches)
+    assert len({batch.ids.shape[1] for batch in batches[:4]}) > 1, "a step has short and long texts"
+
+
 def test_equal_and_empty_texts_do_not_count(teacher: SentenceTransformer) -> None:
     texts = ["", "The roof leaks.", "the roof leaks.", "It rains."]
     with pytest.raises(InputError, match=r"too small: it has 2 different texts .* expected at least 3"):
@@ -91,7 +99,7 @@ def test_a_student_with_the_teachers_weights_has_no_loss(teacher: SentenceTransf
 
 
 def test_the_recipes_token_vectors_are_those_of_the_model(teacher: SentenceTransformer) -> None:
-    (batch,) = data_of(teacher, batch_tokens=10_000).batches(0)
+    batch = data_of(teacher).batches(0)[0]
     with torch.no_grad():
         _, tokens = recipe_of(teacher, teacher)._computed(teacher, batch)
         assert torch.allclose(tokens, teacher.model(batch.ids, batch.mask), atol=1e-6)
@@ -100,7 +108,7 @@ def test_the_recipes_token_vectors_are_those_of_the_model(teacher: SentenceTrans
 @pytest.mark.parametrize("hidden", [24, 12])
 def test_gradients_reach_every_parameter(teacher: SentenceTransformer, hidden: int) -> None:
     student = student_of(teacher, layers=2, hidden=hidden).train()
-    (batch,) = data_of(teacher, batch_tokens=10_000).batches(0)
+    batch = data_of(teacher).batches(0)[0]
     sum(recipe_of(teacher, student)(batch).values()).backward()
     # A constant added to all keys changes no softmax, hence gets no gradient but rounding errors.
     for name, parameter in student.named_parameters():
@@ -114,7 +122,7 @@ def test_self_attention_losses_train_the_last_layer_up_to_its_projections(
     teacher: SentenceTransformer,
 ) -> None:
     student = student_of(teacher, layers=2).train()
-    (batch,) = data_of(teacher, batch_tokens=10_000).batches(0)
+    batch = data_of(teacher).batches(0)[0]
     sum(recipe_of(teacher, student, ("attention", "values"))(batch).values()).backward()
     without = {name for name, parameter in student.named_parameters() if parameter.grad is None}
     last = student.model.encoder.layers[1]
@@ -140,7 +148,8 @@ def test_differing_heads_are_refused_before_any_work(teacher: SentenceTransforme
 def test_training_brings_the_student_nearer_to_the_teacher(teacher: SentenceTransformer) -> None:
     student = student_of(teacher, layers=1, dropout=0.0)
     settings = TrainingSettings(steps=40, learning_rate=1e-2)
-    done = train(student, data_of(teacher, batch_tokens=10_000), recipe_of(teacher, student), settings)
+    data = data_of(teacher, batch_size=48, batch_tokens=10_000)
+    done = train(student, data, recipe_of(teacher, student), settings)
     assert (done.steps, set(done.losses)) == (40, {"attention", "values", "cosine", "similarity"})
     for name, values in done.losses.items():
         assert len(values) == 40
@@ -386,13 +395,13 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(
 ) -> None:
     student, file = student_of(teacher, layers=1), tmp_path / "checkpoint"
     recipe = recipe_of(teacher, student)
-    n_calls = 0
+    n_calls = 0  # 4 in each step
 
     def broken(batch: TextBatch) -> dict[str, Tensor]:
         nonlocal n_calls
         n_calls += 1
         losses = recipe(batch)
-        return losses | {"cosine": losses["cosine"] * (torch.nan if n_calls == 4 else 1)}
+        return losses | {"cosine": losses["cosine"] * (torch.nan if n_calls > 12 else 1)}
 
     settings = TrainingSettings(steps=9, checkpoint_minutes=0)
     data = data_of(teacher, batch_tokens=10_000)
