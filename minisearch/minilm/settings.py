@@ -12,6 +12,7 @@ import logging
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -194,14 +195,18 @@ def read_settings(folder: Path) -> CheckpointSettings:
 def static_folder(folder: Path) -> Path | None:
     """Where a static model's weights and tokenizer are; None if the model in a folder is no static one.
 
-    Its first module is sentence-transformers' StaticEmbedding, or it was saved by model2vec.
+    Its first module is sentence-transformers' StaticEmbedding, or it was saved by model2vec.  Damaged files
+    are left to those who need them.
     """
-    if (folder / MODULES).exists():
-        name, path = (_listed_modules(folder / MODULES) or [("", folder)])[0]
-        return path if name == "StaticEmbedding" else None
-    content = _read(folder / CONFIG) if (folder / CONFIG).exists() else None
-    is_static = isinstance(content, dict) and content.get("model_type") == "model2vec"
-    return folder if is_static else None
+    with suppress(ModelError):
+        if (folder / MODULES).exists():
+            name, path = (_listed_modules(folder / MODULES) or [("", folder)])[0]
+            return path if name == "StaticEmbedding" else None
+    with suppress(ModelError):
+        content = _read(folder / CONFIG) if (folder / CONFIG).exists() else None
+        if isinstance(content, dict) and content.get("model_type") == "model2vec":
+            return folder
+    return None
 
 
 def check_static(folder: Path) -> None:

@@ -177,6 +177,12 @@ class MiniLMTokenizer(LoadedTokenizer):
         self._warn(n_cut, len(ids), kind)
         return ids
 
+    def one_token_ids(self, prompt: str = "") -> list[list[int]]:
+        """The ids of a text of one token, for each of the vocabulary, with prompt and special tokens."""
+        ids = self.ids([prompt], kind="")[0]
+        end = len(ids) - self._n_closing
+        return [[*ids[:end], token, *ids[end:]] for token in range(self.vocab_size)]
+
     def pair_ids(
         self, query: str, texts: Sequence[str], *, kind: str = "pairs"
     ) -> list[tuple[list[int], list[int]]]:

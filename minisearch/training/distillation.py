@@ -19,7 +19,7 @@ from minisearch.minilm.inference import best_device
 from minisearch.minilm.models import SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
 from minisearch.minilm.transformer import Projections, TransformerLayer, pool
-from minisearch.training.data import BATCH_TOKENS, TextBatch, TextData, texts_of
+from minisearch.training.data import BATCH_TOKENS, TextBatch, TextData, data_fact, texts_of
 from minisearch.training.job import Job, Report, extra_files, loss_plot, read_corpus, training_facts
 from minisearch.training.losses import (
     attention_loss,
@@ -241,10 +241,8 @@ def run(
     )
     first, last = compare({"teacher": teacher, "student": student}, test, corpus.passages, on_step=on_step)
     rows = [first, replace(last, name="student before", tokens_per_s=None, quality=before), last]
-    facts = {
-        "data": f"{len(corpus.documents):,} documents, cut into {len(data):,} texts of {data.n_tokens:,} "
-        f"tokens in all"
-    } | training_facts(settings, trained, batch_size=data.batch_size)
+    facts = data_fact(len(corpus.documents), len(data), data.n_tokens)
+    facts |= training_facts(settings, trained, batch_size=data.batch_size)
     if len(planned) > 1:
         facts["training"] += "; before, a teacher assistant was distilled with the same limit"
     title = f"{job.out.name}: distilled from {Path(job.teacher).name}"

@@ -285,6 +285,7 @@ NOT_FINITE = np.where(TABLE == 5, np.nan, TABLE).astype(np.float32)
         (with_tensors(embeddings=TABLE, mapping=np.arange(9)), r"mapping does not name rows of embeddings"),
         (with_tensors(embeddings=NOT_FINITE), r"embeddings holds values that are no numbers"),
         (with_modules("StaticEmbedding", "Dense"), r"its modules are \['StaticEmbedding', 'Dense'\]"),
+        (lambda folder: (folder / "modules.json").write_text("{"), r"cannot read .*modules.json"),
         (with_prompts, r"prompts is .*expected none for a static model"),
     ],
 )
