@@ -68,8 +68,6 @@ class StaticStudent(nn.Module):
     ) -> None:
         super().__init__()
         n_tokens, width = alone.shape
-        if dimension > width:
-            raise InputError(f"the dimension is {dimension}, expected at most the teacher's width, {width}")
         weight = frequency_weights(counts)
         weight[list(unknown)] = 0.0  # model2vec leaves them out, so they must add nothing
         centred = alone - alone.mean(0)
@@ -272,11 +270,16 @@ def run(
     settings = job.settings(LEARNING_RATE)
     on_step("loading the teacher")
     teacher = SentenceTransformer.from_pretrained(job.teacher, offline=job.is_offline)
+    dimension = job.dimension or min(DIMENSION, teacher.dimension)
+    if dimension > teacher.dimension:
+        raise InputError(
+            f"the dimension is {dimension}, expected at most the teacher's width, {teacher.dimension}"
+        )
     (checkpoint,) = job.checkpoints(["student"])
     on_step("reading the corpus")
     corpus = read_corpus(job.corpus, teacher)
     data = TaughtData(corpus.documents, teacher, batch_size=job.batch_size or BATCH_SIZE, seed=job.seed)
-    student = student_of(teacher, data, job.dimension)
+    student = student_of(teacher, data, dimension)
     on_step(f"encoding {count(len(data), 'text')} with the teacher")
     data.encode(lambda n_done: on_step(f"encoding with the teacher: {n_done:,}/{len(data):,} texts"))
     on_step("measuring the student before")
@@ -309,14 +312,10 @@ def run(
     return Report(tuple(rows), len(corpus.documents), corpus.skipped, bool(plot))
 
 
-def student_of(teacher: SentenceTransformer, data: TaughtData, dimension: int | None) -> StaticStudent:
-    """The student before training; its width is at most `DIMENSION` if None is given."""
-    return StaticStudent(
-        tokens_alone(teacher),
-        data.counts,
-        dimension=dimension or min(DIMENSION, teacher.dimension),
-        unknown=teacher.tokenizer.unknown_ids,
-    )
+def student_of(teacher: SentenceTransformer, data: TaughtData, dimension: int) -> StaticStudent:
+    """The student before training."""
+    unknown = teacher.tokenizer.unknown_ids
+    return StaticStudent(tokens_alone(teacher), data.counts, dimension=dimension, unknown=unknown)
 
 
 def encoder_of(student: StaticStudent, teacher: SentenceTransformer) -> StaticEncoder:
