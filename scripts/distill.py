@@ -32,7 +32,7 @@ def main() -> None:
     """Distil and measure."""
     given = _options().parse_args()
     if not given.out.exists():
-        run(_job(given), on_step=_say, on_progress=_print)
+        run(_job(given), on_step=show_step, on_progress=show_progress)
     models = {
         name: SentenceTransformer.from_pretrained(place, offline=True)
         for name, place in (("teacher", given.teacher), ("student", str(given.out)))
@@ -114,14 +114,18 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float:
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
-def _say(line: str) -> None:
+def show_step(line: str) -> None:
+    """Print a line at once."""
     print(line, file=sys.stderr, flush=True)
 
 
-def _print(phase: str, done: TrainingProgress) -> None:
+def show_progress(phase: str, done: TrainingProgress) -> None:
+    """Print the state of a run after every 50th step."""
     if done.step % 50 == 1:
         losses = " ".join(f"{name} {loss:.3f}" for name, loss in done.losses.items())
-        _say(f"{phase} {done.step}: {losses}, {done.tokens_per_s:,.0f} tokens/s, {done.left_s:,.0f} s left")
+        show_step(
+            f"{phase} {done.step}: {losses}, {done.tokens_per_s:,.0f} tokens/s, {done.left_s:,.0f} s left"
+        )
 
 
 if __name__ == "__main__":
