@@ -165,7 +165,10 @@ class TaughtData:
         seed: int = 0,
     ) -> None:
         self.batch_size, self._teacher, self._seed = batch_size, teacher, seed
-        texts = sorted(set(passages_and_parts(documents)))
+        kinds: dict[str, bool] = {}
+        for text, is_short in passages_and_parts(documents):
+            kinds.setdefault(text, is_short)
+        texts = sorted(kinds.items())
         order = np.random.default_rng(seed).permutation(len(texts))[:MAX_TEXTS]
         texts = [texts[place] for place in order.tolist()]
         ids = [np.array(one, np.int32) for one in WordIds(teacher.tokenizer)([text for text, _ in texts])]
