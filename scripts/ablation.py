@@ -38,9 +38,9 @@ SETS: tuple[tuple[Loss, ...], ...] = (
     ("values",),
     ("attention", "values"),
     ("hidden",),
-    ("embedding",),
-    ("attention", "values", "embedding"),
-    ("hidden", "embedding"),
+    ("cosine", "similarity"),
+    ("hidden", "cosine"),
+    ("attention", "values", "hidden", "cosine"),
 )
 N_TEXTS = 300  # whose vectors are compared
 
@@ -96,7 +96,9 @@ def _student(
     """A student after its training, saved and loaded as users do."""
     student = student_of(teacher, layers=given.layers, dropout=0.0, seed=seed)
     if losses:
-        data = TextData(texts, teacher.tokenizer, batch_size=given.batch_size, seed=seed)
+        data = TextData(
+            texts, teacher.tokenizer, batch_size=given.batch_size, word_noise=given.word_noise, seed=seed
+        )
         settings = TrainingSettings(learning_rate=given.learning_rate, steps=given.steps, seed=seed)
         distil(phases(teacher, student, losses=losses, seed=seed), data, settings)
     with tempfile.TemporaryDirectory() as folder:
@@ -118,6 +120,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
+    parser.add_argument("--word-noise", type=float, default=0.8)
     parser.add_argument("--seeds", type=int, default=3)
     return parser
 

@@ -76,9 +76,8 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--loss", action="append", default=[], choices=LOSSES)
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--learning-rate", type=float, default=3e-4)
-    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--resume", action="store_true")
     return parser
 
@@ -93,7 +92,6 @@ def _job(given: argparse.Namespace) -> DistillationJob:
         minutes=given.minutes,
         learning_rate=given.learning_rate,
         batch_size=given.batch_size,
-        dropout=given.dropout,
         is_resumed=given.resume,
         is_offline=True,
     )

@@ -59,10 +59,44 @@ def plot_selftest(results: Sequence[EngineResult], path: Path, *, title: str) ->
     _plot(points, path, title=title, measure=MRR)
 
 
-def plot_losses(losses: Mapping[str, Sequence[float]], file: IO[bytes], *, title: str) -> None:
-    """Draw each loss against the steps: its values, and their mean over the last twentieth of the run."""
-    figure = load_figure()(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
+def plot_training(
+    losses: Mapping[str, Sequence[float]],
+    file: IO[bytes],
+    *,
+    title: str,
+    measure: str = "",
+    curve: Sequence[tuple[int, float]] = (),
+    points: Sequence[tuple[str, float, float]] = (),
+) -> None:
+    """Draw a training run: losses and a measure against the steps, and models by speed and that measure.
+
+    ``curve`` are steps and values of the measure, ``points`` the name, tokens a second and value of models.
+    """
+    figure = load_figure()(figsize=(12 if points else 7, 4.5), layout="constrained")
+    left, *others = figure.subplots(1, 2 if points else 1, squeeze=False)[0]
+    _plot_losses(losses, left)
+    if curve:
+        right = left.twinx()
+        right.plot(*zip(*curve, strict=True), color="black", marker="o", label=f"{measure} (right)")
+        right.set_ylim(0, 1)
+        right.spines["top"].set_visible(False)
+    for axes in others:
+        for i, (name, tokens_per_s, value) in enumerate(points):
+            axes.plot(tokens_per_s, value, MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)])
+            axes.annotate(_literal(name), (tokens_per_s, value), xytext=(6, 6), textcoords="offset points")
+        axes.set_xlim(0, 1.3 * max(speed for _, speed, _ in points))
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("tokens a second")
+        axes.set_ylabel(measure)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+    figure.legend(frameon=False, loc="outside lower center", ncols=3)
+    figure.suptitle(_literal(title), fontsize=10)
+    figure.savefig(file, format="png", dpi=150)
+
+
+def _plot_losses(losses: Mapping[str, Sequence[float]], axes: Any) -> None:  # noqa: ANN401
+    """Each loss against the steps: its values, and their mean over the last twentieth of the run."""
     for i, (name, values) in enumerate(losses.items()):
         colour, window = COLOURS[i % len(COLOURS)], max(1, len(values) // 20)
         sums = np.cumsum([0.0, *values])
@@ -73,11 +107,8 @@ def plot_losses(losses: Mapping[str, Sequence[float]], file: IO[bytes], *, title
     axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines["top"].set_visible(False)
     axes.grid(alpha=0.25)
-    figure.legend(frameon=False, loc="outside right center")
-    figure.suptitle(_literal(title), fontsize=10)
-    figure.savefig(file, format="png", dpi=150)
 
 
 def _plot(points: Sequence[Point], path: Path, *, title: str, measure: str) -> None:

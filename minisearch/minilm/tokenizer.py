@@ -221,6 +221,13 @@ class MiniLMTokenizer(LoadedTokenizer):
             mask[row, : len(text_ids)] = 1
         return {"input_ids": input_ids, "attention_mask": mask}
 
+    @property
+    def vocabulary(self) -> list[str]:
+        """The tokens by id."""
+        return [
+            self._tokenizer.id_to_token(number) or "" for number in range(self._tokenizer.get_vocab_size())
+        ]
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of the ids, without special tokens; in lower case if the vocabulary is."""
         return str(self._tokenizer.decode(list(ids)))

@@ -57,7 +57,9 @@ class TextData:
     """The batches of texts for each step.
 
     ``batch_size`` is the number of texts in a step, ``batch_tokens`` the most tokens in a batch, with
-    padding.  InputError for fewer different texts than a step takes.
+    padding.  Of the tokens of each text a random share, at most ``word_noise``, is replaced by random tokens
+    of the vocabulary: a teacher has a vector for these texts too, and a student learns words that the corpus
+    does not have.  InputError for fewer different texts than a step takes.
     """
 
     def __init__(
@@ -67,9 +69,11 @@ class TextData:
         *,
         batch_size: int,
         batch_tokens: int = BATCH_TOKENS["cpu"],
+        word_noise: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.batch_size, self._batch_tokens, self._seed = batch_size, batch_tokens, seed
+        self._word_noise, self._words = word_noise, _words_of(tokenizer)
         self._pad_id = tokenizer.pad_id
         self._ids, self._lengths = _tokenised(texts, tokenizer)  # of N texts
         self._ends = np.cumsum(self._lengths)  # (N,)
@@ -90,7 +94,7 @@ class TextData:
     def fingerprint(self) -> str:
         """A hash that differs whenever the batches would."""
         digest = hashlib.sha256(self._ids.tobytes() + self._ends.tobytes())
-        digest.update(repr((self.batch_size, self._batch_tokens, self._seed)).encode())
+        digest.update(repr((self.batch_size, self._batch_tokens, self._word_noise, self._seed)).encode())
         return digest.hexdigest()
 
     def batches(self, step: int) -> list[TextBatch]:
@@ -100,10 +104,10 @@ class TextData:
         window, place = divmod(step, n_steps)
         if self._window[0] != window:
             self._window = window, self._groups(window, n_steps * self.batch_size, n_steps * n_groups)
-        found = list[TextBatch]()
+        found, generator = list[TextBatch](), np.random.default_rng([self._seed, 2, step])
         for group in self._window[1][place * n_groups : (place + 1) * n_groups]:
             cut = batches(self._lengths[group].tolist(), self._batch_tokens, is_padded=True)
-            found += [self._batch(group[places].tolist()) for places in cut]
+            found += [self._batch(group[places].tolist(), generator) for places in cut]
         return found
 
     def _groups(self, window: int, n_texts: int, n_groups: int) -> list[np.ndarray]:
@@ -113,8 +117,19 @@ class TextData:
         order = np.random.default_rng([self._seed, 1, window]).permutation(n_groups)
         return [groups[number] for number in order]
 
-    def _batch(self, rows: Sequence[int]) -> TextBatch:
-        return text_batch([self._ids[self._starts[row] : self._ends[row]] for row in rows], self._pad_id)
+    def _batch(self, rows: Sequence[int], generator: np.random.Generator) -> TextBatch:
+        texts = [self._ids[self._starts[row] : self._ends[row]] for row in rows]
+        if self._word_noise:
+            texts = [self._with_noise(text, generator) for text in texts]
+        return text_batch(texts, self._pad_id)
+
+    def _with_noise(self, text: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """The same ids, some of them replaced, not the first and the last: [CLS] and [SEP]."""
+        is_replaced = generator.random(len(text)) < self._word_noise * generator.random()
+        is_replaced[[0, -1]] = False
+        # The vocabulary begins with the most frequent words: half of the random ones are of its first eighth.
+        places = len(self._words) * generator.random(len(text)) ** 3
+        return np.where(is_replaced, self._words[places.astype(np.int64)], text)
 
 
 class EpochOrder:
@@ -143,6 +158,16 @@ def text_batch(texts: Sequence[ArrayLike], pad_id: int) -> TextBatch:
     return TextBatch(ids, torch.arange(ids.shape[1]) < lengths[:, None])
 
 
+def _words_of(tokenizer: MiniLMTokenizer) -> np.ndarray:
+    """The ids of words and pieces of words, without special tokens and single characters."""
+    ids = [
+        number
+        for number, token in enumerate(tokenizer.vocabulary)
+        if len(token.removeprefix("##")) > 1 and not (token.startswith("[") and token.endswith("]"))
+    ]
+    return np.array(ids, np.int32)
+
+
 def _tokenised(texts: Iterable[str], tokenizer: MiniLMTokenizer) -> tuple[np.ndarray, np.ndarray]:
     """The ids of all texts, joined, and their lengths; each text once."""
     seen: set[bytes] = set()
@@ -167,11 +192,6 @@ def check_corpus(n_texts: int, batch_size: int) -> None:
             f"sentences), expected at least {batch_size:,}, the batch size: give more documents, or a "
             f"smaller batch size"
         )
-
-
-def data_fact(n_documents: int, n_texts: int, n_tokens: int) -> dict[str, str]:
-    """What a model card says about the data, by label."""
-    return {"data": f"{n_documents:,} documents, cut into {n_texts:,} texts of {n_tokens:,} tokens in all"}
 
 
 def texts_of(documents: Iterable[ChunkedDocument], settings: CheckpointSettings) -> Iterator[str]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,8 +19,17 @@ from minisearch.minilm.inference import best_device
 from minisearch.minilm.models import SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
 from minisearch.minilm.transformer import Projections, TransformerLayer, pool
-from minisearch.training.data import BATCH_TOKENS, TextBatch, TextData, data_fact, texts_of
-from minisearch.training.job import Job, Report, extra_files, loss_plot, read_corpus, training_facts
+from minisearch.training import processes
+from minisearch.training.data import BATCH_TOKENS, TextBatch, TextData, texts_of
+from minisearch.training.job import (
+    EMPTY_REPORT,
+    Job,
+    Report,
+    extra_files,
+    loss_plot,
+    read_corpus,
+    training_facts,
+)
 from minisearch.training.losses import (
     attention_loss,
     cosine_loss,
@@ -29,11 +38,20 @@ from minisearch.training.losses import (
     similarity_loss,
     value_loss,
 )
-from minisearch.training.report import compare, known_item_test, model_card, source_of
-from minisearch.training.students import assistant_of, copy_layers, needs_assistant, student_of
-from minisearch.training.trainer import Trained, TrainingProgress, TrainingSettings, preset_of, train
+from minisearch.training.report import compare, evaluation_of, known_item_test, model_card, source_of
+from minisearch.training.students import (
+    Preset,
+    PresetName,
+    assistant_of,
+    copy_layers,
+    imitated_layers,
+    needs_assistant,
+    preset_of,
+    student_of,
+)
+from minisearch.training.trainer import Trained, TrainingProgress, TrainingSettings, train
 
-Loss = Literal["attention", "values", "relations", "hidden", "embedding"]
+Loss = Literal["attention", "values", "relations", "hidden", "cosine", "similarity"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 
 
@@ -42,10 +60,10 @@ class Distillation:
     """The recipe: a batch of texts to the losses between a student and a teacher.
 
     ``losses`` are any of `LOSSES`.  "attention" and "values" are those of MiniLM, and need equal numbers of
-    heads; "relations" is that of MiniLMv2, with ``n_relation_heads``.  "hidden" compares the token vectors of
-    the last layers, which must be equally wide.  "embedding" compares the vectors of the texts ("cosine",
-    only if they are equally wide) and their similarities within the batch ("similarity").  Only "hidden" and
-    "embedding" train what follows the attention of the student's last layer.
+    heads; "relations" is that of MiniLMv2, with ``n_relation_heads``.  "hidden" compares the token vectors
+    after each layer with those of the teacher's layer that it imitates, "cosine" the vectors of the texts;
+    both need equal widths.  "similarity" compares the similarities of a text to the others of the batch.
+    Only the last three train what follows the attention of the student's last layer.
     """
 
     teacher: SentenceTransformer
@@ -58,8 +76,8 @@ class Distillation:
         batch = batch.to(self.student.model.device)
         found: dict[str, Tensor] = {}
         with torch.no_grad():
-            theirs, their_tokens = self._computed(self.teacher, batch)
-        ours, our_tokens = self._computed(self.student, batch)
+            theirs, their_layers = self._computed(self.teacher, batch)
+        ours, our_layers = self._computed(self.student, batch)
         for name in self.losses:
             if name == "attention":
                 found[name] = attention_loss(ours, theirs, batch.mask)
@@ -68,32 +86,43 @@ class Distillation:
             elif name == "relations":
                 found[name] = relation_loss(ours, theirs, batch.mask, n_relation_heads=self.n_relation_heads)
             elif name == "hidden":
-                found[name] = hidden_loss(our_tokens, their_tokens, batch.mask)
+                imitated = imitated_layers(len(their_layers), len(our_layers))
+                of_layers = [
+                    hidden_loss(tokens, their_layers[number], batch.mask)
+                    for tokens, number in zip(our_layers, imitated, strict=True)
+                ]
+                found[name] = torch.stack(of_layers).sum()
             else:
-                our_vectors, their_vectors = (
-                    F.normalize(pool(tokens, batch.mask, self.teacher.pooling), dim=1)  # (B, D)
-                    for tokens in (our_tokens, their_tokens)
+                ours_of_texts, theirs_of_texts = (
+                    F.normalize(pool(layers[-1], batch.mask, self.teacher.pooling), dim=1)  # (B, D)
+                    for layers in (our_layers, their_layers)
                 )
-                if self.teacher.dimension == self.student.dimension:
-                    found["cosine"] = cosine_loss(our_vectors, their_vectors)
-                found["similarity"] = similarity_loss(our_vectors, their_vectors)
+                compare_vectors = cosine_loss if name == "cosine" else similarity_loss
+                found[name] = compare_vectors(ours_of_texts, theirs_of_texts)
         return found
 
-    def _computed(self, model: SentenceTransformer, batch: TextBatch) -> tuple[Projections, Tensor]:
-        """Of the last layer, the projections, and the token vectors (B, T, D) if a loss compares them."""
-        x = model.model.embeddings(batch.ids)  # (B, T, D)
+    def _computed(self, model: SentenceTransformer, batch: TextBatch) -> tuple[Projections, list[Tensor]]:
+        """The projections of the last layer, and the token vectors (B, T, D) after each layer.
+
+        Without the latter of the last layer if no loss compares them.
+        """
+        states = [model.model.embeddings(batch.ids)]  # (B, T, D)
         *others, last = model.model.encoder.layers
         for layer in others:
-            x = layer(x, batch.mask)
+            states.append(layer(states[-1], batch.mask))
         assert isinstance(last, TransformerLayer), "weights that are trained are not of 8 bits"
-        are_tokens_compared = bool({"hidden", "embedding"} & {*self.losses})
-        return last.attention.projections(x), last(x, batch.mask) if are_tokens_compared else x
+        projections = last.attention.projections(states[-1])
+        if {"hidden", "cosine", "similarity"} & {*self.losses}:
+            states.append(last(states[-1], batch.mask))
+        return projections, states[1:]
 
 
 def default_losses(teacher: SentenceTransformer, student: SentenceTransformer) -> tuple[Loss, ...]:
-    """All losses that this pair allows, those of MiniLM before those of MiniLMv2."""
+    """Those that work best for a pair of models (`scripts/ablation.py` measures them for equal widths)."""
+    if teacher.dimension == student.dimension:
+        return ("hidden", "cosine")
     heads = [one.settings.config.num_attention_heads for one in (teacher, student)]
-    return ("attention", "values", "embedding") if heads[0] == heads[1] else ("relations", "embedding")
+    return ("attention", "values", "similarity") if heads[0] == heads[1] else ("relations", "similarity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +144,20 @@ def phases(
     """The distillations that lead to the student: one, or two with a teacher assistant.
 
     Without ``losses`` those of `default_losses`; without ``n_relation_heads`` the teacher's number of heads.
-    Raises InputError if "attention" or "values" is wanted and the numbers of heads differ.
+    Raises InputError for losses that need equal numbers of heads or equal widths, where they differ.
     """
     ours, theirs = (one.settings.config.num_attention_heads for one in (student, teacher))
     wanted = tuple(dict.fromkeys(losses)) or default_losses(teacher, student)
+    n = n_relation_heads or theirs
     if ours != theirs and {"attention", "values"} & {*wanted}:
         raise InputError(
             f"the student has {ours} heads and the teacher {theirs}: the losses 'attention' and 'values' "
-            f"need equal numbers; 'relations' and 'embedding' work with any"
+            f"need equal numbers; 'relations' and 'similarity' work with any"
         )
-    n = n_relation_heads or theirs
-    if "hidden" in wanted and student.dimension != teacher.dimension:
+    if student.dimension != teacher.dimension and {"hidden", "cosine"} & {*wanted}:
         raise InputError(
-            f"the student is {student.dimension} wide and the teacher {teacher.dimension}: the loss 'hidden' "
-            f"needs equal widths; 'relations' and 'embedding' work with any"
+            f"the student is {student.dimension} wide and the teacher {teacher.dimension}: the losses "
+            f"'hidden' and 'cosine' need equal widths; 'relations' and 'similarity' work with any"
         )
     for model, who in ((teacher, "teacher"), (student, "student")):
         if "relations" in wanted and model.dimension % n:
@@ -153,12 +182,13 @@ def distil(
     checkpoints: Sequence[Path] = (),
     resume: bool = False,
     identity: str = "",
+    evaluate: Callable[[], Mapping[str, float]] | None = None,
     on_progress: Callable[[str, TrainingProgress], object] = lambda *_: None,
 ) -> Trained:
     """Train the students of all phases, one after the other; what the last one did comes out.
 
-    ``settings`` are those of each phase.  ``checkpoints`` are the files of the phases, in their order;
-    ``identity`` as in `train`.
+    ``settings`` are those of each phase.  ``checkpoints`` are the files of the phases, in their order.
+    ``identity`` and ``evaluate`` are as in `train`; only the last phase is evaluated.
     """
     trained = Trained()
     for number, phase in enumerate(planned):
@@ -176,6 +206,7 @@ def distil(
             checkpoint=checkpoints[number] if checkpoints else None,
             resume=resume,
             identity=identity,
+            evaluate=evaluate if phase is planned[-1] else None,
             on_progress=report,
         )
     return trained
@@ -185,7 +216,8 @@ def distil(
 class DistillationJob(Job):
     """The options of `minisearch train distill`; sizes that are None are the teacher's.
 
-    The limit is that of each phase if there is an assistant, but minutes are shared.
+    The ``preset`` gives learning rate, batch size and dropout where they are None.  The limit is that of each
+    phase if there is an assistant, but minutes are shared.
     """
 
     teacher: str
@@ -194,7 +226,9 @@ class DistillationJob(Job):
     heads: int | None = None
     losses: tuple[Loss, ...] = ()
     n_relation_heads: int | None = None
-    dropout: float = 0.1
+    preset: PresetName | None = None
+    dropout: float | None = None
+    word_noise: float = 0.8
 
 
 def run(
@@ -210,10 +244,10 @@ def run(
     """
     on_step("loading the teacher")
     teacher = SentenceTransformer.from_pretrained(job.teacher, offline=job.is_offline)
-    planned = _planned(job, teacher)
+    preset = _preset(job, teacher)
+    planned = _planned(job, teacher, preset)
     checkpoints = job.checkpoints([phase.name for phase in planned])
     student = planned[-1].recipe.student
-    preset = preset_of(student.settings.config)
     settings = job.settings(preset.learning_rate)
     if settings.minutes is not None:
         settings = replace(settings, minutes=settings.minutes / len(planned))
@@ -224,11 +258,10 @@ def run(
         teacher.tokenizer,
         batch_size=job.batch_size or preset.batch_size,
         batch_tokens=BATCH_TOKENS[best_device()],
+        word_noise=job.word_noise,
         seed=job.seed,
     )
-    on_step("measuring the student before")
     test = known_item_test(corpus.documents, seed=job.seed)
-    before = test.measured(student) if test else {}
     on_step("training")
     trained = distil(
         planned,
@@ -237,19 +270,24 @@ def run(
         checkpoints=checkpoints,
         resume=job.is_resumed,
         identity=job.identity(teacher.fingerprint),
+        evaluate=evaluation_of(test, lambda test: test.measured(student), on_step),
         on_progress=on_progress,
     )
-    first, last = compare({"teacher": teacher, "student": student}, test, corpus.passages, on_step=on_step)
-    rows = [first, replace(last, name="student before", tokens_per_s=None, quality=before), last]
-    facts = data_fact(len(corpus.documents), len(data), data.n_tokens)
-    facts |= training_facts(settings, trained, batch_size=data.batch_size)
+    if processes.rank() > 0:
+        return EMPTY_REPORT
+    rows = compare(teacher, student, trained, test, corpus.passages, on_step=on_step)
+    facts = {
+        "data": f"{len(corpus.documents):,} documents, cut into {len(data):,} texts of {data.n_tokens:,} "
+        f"tokens in all; up to {job.word_noise:.0%} of the words of a text were replaced by random ones"
+    } | training_facts(settings, trained, batch_size=data.batch_size)
     if len(planned) > 1:
         facts["training"] += "; before, a teacher assistant was distilled with the same limit"
     title = f"{job.out.name}: distilled from {Path(job.teacher).name}"
-    plot = loss_plot(title, trained.losses)
+    plot = loss_plot(title, trained, rows)
+    config = student.settings.config
     what = (
-        f"A sentence embedder with {last.n_layers} layers of width {last.width}, distilled from "
-        f"{source_of(job.teacher)} by `minisearch train distill`."
+        f"A sentence embedder with {config.num_hidden_layers} layers of width {config.hidden_size}, "
+        f"distilled from {source_of(job.teacher)} by `minisearch train distill`."
     )
     card = model_card(job.out.name, what, job.teacher, rows, facts, has_plot=bool(plot))
     save_pretrained(student, job.out, files=extra_files(card, plot))
@@ -258,13 +296,24 @@ def run(
     return Report(tuple(rows), len(corpus.documents), corpus.skipped, bool(plot))
 
 
-def _planned(job: DistillationJob, teacher: SentenceTransformer) -> list[Phase]:
+def _preset(job: DistillationJob, teacher: SentenceTransformer) -> Preset:
+    theirs = teacher.settings.config
+    hidden = job.hidden or theirs.hidden_size
+    return preset_of(
+        job.preset,
+        layers=job.layers or theirs.num_hidden_layers,
+        hidden=hidden,
+        is_copied=hidden == theirs.hidden_size,
+    )
+
+
+def _planned(job: DistillationJob, teacher: SentenceTransformer, preset: Preset) -> list[Phase]:
     student = student_of(
         teacher,
         layers=job.layers,
         hidden=job.hidden,
         heads=job.heads,
-        dropout=job.dropout,
+        dropout=preset.dropout if job.dropout is None else job.dropout,
         seed=job.seed,
     )
     planned = phases(

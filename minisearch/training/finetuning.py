@@ -19,11 +19,12 @@ from minisearch.errors import InputError
 from minisearch.minilm.inference import batches
 from minisearch.minilm.models import SentenceTransformer
 from minisearch.text import count
+from minisearch.training import processes
 from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
-from minisearch.training.job import Report, training_facts
+from minisearch.training.job import EMPTY_REPORT, Report, training_facts
 from minisearch.training.losses import products, ranking_loss
 from minisearch.training.pairs import Pair, PairsJob, examples_of, finish, mine, sources_of
-from minisearch.training.report import measured, source_of
+from minisearch.training.report import evaluation_of, measured, source_of
 from minisearch.training.trainer import TrainingProgress, train
 
 SCALE = 20.0  # of the cosines, as in sentence-transformers
@@ -180,8 +181,6 @@ def run(
         max_tokens=min(MAX_TOKENS, model.max_length),
         seed=job.seed,
     )
-    on_step("measuring the model before")
-    before = measured("before", model, examples.test.measured(model) if examples.test else {})
     on_step("training")
     trained = train(
         model,
@@ -191,10 +190,12 @@ def run(
         checkpoint=checkpoint,
         resume=job.is_resumed,
         identity=job.identity(model.fingerprint),
+        evaluate=evaluation_of(examples.test, lambda test: test.measured(model), on_step),
         on_progress=partial(on_progress, "finetuned"),
     )
-    on_step("measuring the model after")
-    after = measured("finetuned", model, examples.test.measured(model) if examples.test else {})
+    if processes.rank() > 0:
+        return EMPTY_REPORT
+    rows = measured("before", model, trained.before), measured("finetuned", model, trained.after)
     what = f"A sentence embedder, finetuned from {source_of(job.model)} by `minisearch train finetune`."
     facts = training_facts(settings, trained, batch_size=batch_size)
-    return finish(job, model, examples, (before, after), facts, trained, what=what, checkpoint=checkpoint)
+    return finish(job, model, examples, rows, facts, trained, what=what, checkpoint=checkpoint)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import mean
@@ -15,15 +15,24 @@ from statistics import mean
 from minisearch.errors import InputError
 from minisearch.evaluation.documents import read_documents
 from minisearch.evaluation.known_items import ChunkedDocument
-from minisearch.evaluation.plots import load_figure, plot_losses
+from minisearch.evaluation.plots import load_figure, plot_training
 from minisearch.minilm.models import SentenceTransformer
 from minisearch.minilm.saving import check_target
 from minisearch.training.report import Measured
-from minisearch.training.trainer import Trained, TrainingSettings
+from minisearch.training.trainer import Trained, TrainingDtype, TrainingSettings
 
 SHOWN_STEPS = 50  # whose mean loss the model card gives
 # Options that may differ when a run is resumed.
-FREE_OPTIONS = {"out", "steps", "minutes", "learning_rate", "checkpoint_minutes", "is_resumed", "is_offline"}
+FREE_OPTIONS = {
+    "out",
+    "steps",
+    "minutes",
+    "learning_rate",
+    "checkpoint_minutes",
+    "dtype",
+    "is_resumed",
+    "is_offline",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +51,7 @@ class Job:
     batch_size: int | None = None
     seed: int = 0
     checkpoint_minutes: float = 10.0
+    dtype: TrainingDtype = "auto"
     is_resumed: bool = False
     is_offline: bool = False
 
@@ -53,6 +63,7 @@ class Job:
             minutes=self.minutes,
             seed=self.seed,
             checkpoint_minutes=self.checkpoint_minutes,
+            dtype=self.dtype,
         )
 
     def identity(self, base: str) -> str:
@@ -111,7 +122,8 @@ def read_corpus(paths: Sequence[Path], encoder: SentenceTransformer) -> Corpus:
 class Report:
     """What a job made: the models that were compared, and the files that could not be read.
 
-    ``has_plot`` is False where matplotlib is not installed.
+    ``has_plot`` is False where matplotlib is not installed.  Of several processes, only the first makes one;
+    that of the others is `EMPTY_REPORT`.
     """
 
     rows: tuple[Measured, ...]
@@ -120,29 +132,47 @@ class Report:
     has_plot: bool
 
 
+EMPTY_REPORT = Report((), 0, (), has_plot=False)
+
+
 def training_facts(settings: TrainingSettings, trained: Trained, *, batch_size: int) -> dict[str, str]:
     """What every model card says about the training, by label."""
     losses = [
         f"{name} {mean(values[:SHOWN_STEPS]):.3f} to {mean(values[-SHOWN_STEPS:]):.3f}"
         for name, values in trained.losses.items()
     ]
+    of_main = [
+        f"{value:.3f} after {step:,} steps"
+        for step, found in trained.evaluations
+        for value in list(found.values())[-1:]
+    ]
+    during = {f"{[*trained.after][-1]} during training": ", ".join(of_main)} if of_main else {}
     return {
         "training": f"{trained.steps:,} steps of {batch_size:,} examples, {trained.n_tokens:,} tokens, "
         f"{trained.elapsed_s / 60:.1f} minutes",
         "optimiser": f"AdamW (0.9, 0.999), learning rate {settings.learning_rate:g}, "
         f"weight decay {settings.weight_decay:g}",
         f"losses, the means of the first and of the last {SHOWN_STEPS} steps": ", ".join(losses),
+        **during,
     }
 
 
-def loss_plot(title: str, losses: Mapping[str, Sequence[float]]) -> bytes:
-    """The PNG of the losses of each step; empty where matplotlib is not installed."""
+def loss_plot(title: str, trained: Trained, rows: Sequence[Measured]) -> bytes:
+    """The PNG of losses and quality during the training, and of quality against speed where that is measured.
+
+    Empty where matplotlib is not installed.
+    """
     try:
         load_figure()
     except InputError:
         return b""
     file = io.BytesIO()
-    plot_losses(losses, file, title=title)
+    main = list(trained.after)[-1:]  # the last measure is the most important one
+    curve = [(step, found[name]) for step, found in trained.evaluations for name in main]
+    points = [
+        (row.name, row.tokens_per_s, row.quality[name]) for row in rows for name in main if row.tokens_per_s
+    ]
+    plot_training(trained.losses, file, title=title, measure="".join(main), curve=curve, points=points)
     return file.getvalue()
 
 

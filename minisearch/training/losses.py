@@ -69,14 +69,17 @@ def relation_loss(
 
 
 def hidden_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
-    """The mean squared difference of the last layers' token vectors (B, T, D); InputError for other widths.
+    """The squared difference of token vectors (B, T, D) by the teacher's squares; the mean over the texts.
 
-    For each text the mean over its tokens and dimensions; the mean over the texts.  It is what TinyBERT (Jiao
-    et al. 2020, arXiv 1909.10351) compares of each layer.
+    TinyBERT (Jiao et al. 2020, arXiv 1909.10351) compares the token vectors of each layer so, without the
+    division, which makes layers of different scale count the same.  InputError for other widths.
     """
     _check_widths(student, teacher)
-    of_tokens = (student - teacher).square().mean(-1) * mask  # (B, T)
-    return (of_tokens.sum(1) / mask.sum(1)).mean()
+    of_differences, of_teacher = (
+        (one.square().sum(-1) * mask).sum(1)
+        for one in (student - teacher, teacher)  # (B,)
+    )
+    return (of_differences / of_teacher).mean()
 
 
 def cosine_loss(student: Tensor, teacher: Tensor) -> Tensor:

@@ -343,7 +343,7 @@ def finish(
     checkpoint: Path,
 ) -> Report:
     """Save a trained model with its card and plot; the checkpoint is removed."""
-    plot = loss_plot(f"{job.out.name}: trained from {Path(job.model).name}", trained.losses)
+    plot = loss_plot(f"{job.out.name}: trained from {Path(job.model).name}", trained, rows)
     card = model_card(
         job.out.name,
         what,

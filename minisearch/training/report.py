@@ -28,6 +28,7 @@ from minisearch.minilm.hub import locate
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.minilm.settings import n_parameters
 from minisearch.minilm.static import StaticEncoder
+from minisearch.training.trainer import Trained
 from minisearch.types import Encoder, FloatArray, Reranker
 
 Embedder = SentenceTransformer | StaticEncoder
@@ -142,30 +143,49 @@ class Measured:
     width: int
     n_parameters: int
     tokens_per_s: float | None
-    quality: Mapping[str, Estimate]
+    quality: Mapping[str, float]
+
+
+def evaluation_of(
+    test: KnownItemTest | None,
+    measure: Callable[[KnownItemTest], Mapping[str, Estimate]],
+    on_step: Callable[[str], object],
+) -> Callable[[], dict[str, float]] | None:
+    """What `train` calls to evaluate a model; None without a test."""
+    if test is None:
+        return None
+
+    def evaluate() -> dict[str, float]:
+        on_step("measuring quality")
+        return {name: estimate.value for name, estimate in measure(test).items()}
+
+    return evaluate
 
 
 def compare(
-    models: Mapping[str, Embedder],
+    teacher: SentenceTransformer,
+    student: Embedder,
+    trained: Trained,
     test: KnownItemTest | None,
     texts: Sequence[str],
     *,
     on_step: Callable[[str], object] = lambda _: None,
 ) -> list[Measured]:
-    """The models by name, measured in one paired run."""
+    """Teacher, student before and student: their speed in one paired run, and their quality."""
     on_step("measuring speed")
-    speeds = tokens_per_s(list(models.values()), texts[:N_SPEED_TEXTS])
-    on_step("measuring quality")
+    of_teacher, of_student = tokens_per_s([teacher, student], texts[:N_SPEED_TEXTS])
+    evaluate = evaluation_of(test, lambda test: test.measured(teacher), on_step)
     return [
-        measured(name, model, test.measured(model) if test else {}, tokens_per_s=speed)
-        for (name, model), speed in zip(models.items(), speeds, strict=True)
+        measured("teacher", teacher, evaluate() if evaluate else {}, tokens_per_s=of_teacher),
+        measured("student before", student, trained.before, tokens_per_s=of_student),
+        measured("student", student, trained.after, tokens_per_s=of_student),
     ]
 
 
 def measured(
     name: str,
     model: Embedder | CrossEncoder,
-    quality: Mapping[str, Estimate],
+    quality: Mapping[str, float],
     *,
     tokens_per_s: float | None = None,
 ) -> Measured:
@@ -190,7 +210,7 @@ def table(rows: Sequence[Measured]) -> list[list[str]]:
     speed = ["tokens/s"] if any(row.tokens_per_s for row in rows) else []
     cells = [["", "layers", "width", "parameters", *speed, *measures]]
     for row in rows:
-        quality = [f"{row.quality[name].value:.3f}" for name in measures]
+        quality = [f"{row.quality[name]:.3f}" for name in measures]
         size = [str(row.n_layers), str(row.width), f"{row.n_parameters / 1e6:.1f}M"]
         of_speed = "" if row.tokens_per_s is None else f"{row.tokens_per_s:,.0f}"
         cells.append([row.name, *size, *([of_speed] if speed else []), *quality])
@@ -246,6 +266,6 @@ def model_card(
         "",
         *(f"- {label}: {value}" for label, value in facts.items()),
         f"- licence of {source_of(base)}: {license_of(base)}",
-        *(["", "![Losses](loss.png)"] if has_plot else []),
+        *(["", "![Losses, and quality during and after training](loss.png)"] if has_plot else []),
     ]
     return "\n".join(lines) + "\n"

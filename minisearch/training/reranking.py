@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from minisearch.minilm.inference import batches, best_device
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.text import count
+from minisearch.training import processes
 from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
 from minisearch.training.finetuning import check_pairs, fingerprint_of, some_negatives
-from minisearch.training.job import Report, training_facts
+from minisearch.training.job import EMPTY_REPORT, Report, training_facts
 from minisearch.training.losses import ranking_loss
 from minisearch.training.pairs import Pair, PairsJob, examples_of, finish, mine
-from minisearch.training.report import RERANKED, measured, source_of
+from minisearch.training.report import RERANKED, evaluation_of, measured, source_of
 from minisearch.training.students import INITIAL_STD
 from minisearch.training.trainer import TrainingProgress, train
 
@@ -159,7 +160,8 @@ def run(
     )
     on_step("measuring the order of the embedder")
     test = examples.test
-    before = measured("embedder", encoder, test.measured(encoder) if test else {})
+    of_encoder = evaluation_of(test, lambda test: test.measured(encoder), lambda _: None)
+    before = measured("embedder", encoder, of_encoder() if of_encoder else {})
     on_step("training")
     trained = train(
         model,
@@ -169,14 +171,16 @@ def run(
         checkpoint=checkpoint,
         resume=job.is_resumed,
         identity=job.identity(encoder.fingerprint),
+        evaluate=evaluation_of(test, lambda test: test.reranked(encoder, model), on_step),
         on_progress=partial(on_progress, "reranker"),
     )
-    on_step("measuring the order of the reranker")
-    after = measured("reranker", model, test.reranked(encoder, model) if test else {})
+    if processes.rank() > 0:
+        return EMPTY_REPORT
+    rows = before, measured("reranker", model, trained.after)
     what = (
         f"A cross-encoder that scores how well a passage answers a query, trained from "
         f"{source_of(job.model)} by `minisearch train rerank`. In the table it puts the {RERANKED} best "
         f"passages of the embedder in order."
     )
     facts = training_facts(settings, trained, batch_size=batch_size)
-    return finish(job, model, examples, (before, after), facts, trained, what=what, checkpoint=checkpoint)
+    return finish(job, model, examples, rows, facts, trained, what=what, checkpoint=checkpoint)

@@ -27,10 +27,19 @@ from minisearch.minilm.saving import save_pretrained
 from minisearch.minilm.static import StaticEncoder, WordIds
 from minisearch.minilm.transformer import pool
 from minisearch.text import count
-from minisearch.training.data import EpochOrder, check_corpus, data_fact, passages_and_parts
-from minisearch.training.job import Job, Report, extra_files, loss_plot, read_corpus, training_facts
+from minisearch.training import processes
+from minisearch.training.data import EpochOrder, check_corpus, passages_and_parts
+from minisearch.training.job import (
+    EMPTY_REPORT,
+    Job,
+    Report,
+    extra_files,
+    loss_plot,
+    read_corpus,
+    training_facts,
+)
 from minisearch.training.losses import cosine_loss, similarity_loss
-from minisearch.training.report import compare, known_item_test, model_card, source_of
+from minisearch.training.report import compare, evaluation_of, known_item_test, model_card, source_of
 from minisearch.training.trainer import TrainingProgress, train
 from minisearch.types import FloatArray, IntArray
 
@@ -103,7 +112,7 @@ class StaticStudent(nn.Module):
 def frequency_weights(counts: IntArray) -> FloatArray:
     """Smooth inverse frequency (V,) float32 of tokens that a corpus has so often, frequent tokens first.
 
-    >>> frequency_weights(np.array([0, 0])).round(4).tolist()
+    >>> [round(float(weight), 4) for weight in frequency_weights(np.array([0, 0]))]
     [0.0017, 0.0025]
     """
     zipf = 1 / np.arange(2, len(counts) + 2)
@@ -270,7 +279,8 @@ def run(
     Raises InputError for a dimension, a corpus or a folder that do not fit, ModelError for a teacher that
     cannot be loaded, TrainingError as `train` does.
     """
-    settings = job.settings(LEARNING_RATE)
+    # A matrix product and two sums of rows: bfloat16 would save no time.
+    settings = replace(job.settings(LEARNING_RATE), dtype="float32")
     on_step("loading the teacher")
     teacher = SentenceTransformer.from_pretrained(job.teacher, offline=job.is_offline)
     dimension = job.dimension or min(DIMENSION, teacher.dimension)
@@ -285,9 +295,7 @@ def run(
     student = student_of(teacher, data, dimension)
     on_step(f"encoding {count(len(data), 'text')} with the teacher")
     data.encode(lambda n_done: on_step(f"encoding with the teacher: {n_done:,}/{len(data):,} texts"))
-    on_step("measuring the student before")
     test = known_item_test(corpus.documents, seed=job.seed)
-    before = test.measured(encoder_of(student, teacher)) if test else {}
     on_step("training")
     trained = train(
         student,
@@ -297,14 +305,18 @@ def run(
         checkpoint=checkpoint,
         resume=job.is_resumed,
         identity=job.identity(teacher.fingerprint),
+        evaluate=evaluation_of(test, lambda test: test.measured(encoder_of(student, teacher)), on_step),
         on_progress=partial(on_progress, "student"),
     )
+    if processes.rank() > 0:
+        return EMPTY_REPORT
     encoder = encoder_of(student, teacher)
-    first, last = compare({"teacher": teacher, "student": encoder}, test, corpus.passages, on_step=on_step)
-    rows = [first, replace(last, name="student before", tokens_per_s=None, quality=before), last]
-    facts = data_fact(len(corpus.documents), len(data), data.n_tokens)
-    facts |= training_facts(settings, trained, batch_size=data.batch_size)
-    plot = loss_plot(f"{job.out.name}: static, from {source_of(job.teacher)}", trained.losses)
+    rows = compare(teacher, encoder, trained, test, corpus.passages, on_step=on_step)
+    facts = {
+        "data": f"{len(corpus.documents):,} documents, cut into {len(data):,} texts of {data.n_tokens:,} "
+        f"tokens in all"
+    } | training_facts(settings, trained, batch_size=data.batch_size)
+    plot = loss_plot(f"{job.out.name}: static, from {source_of(job.teacher)}", trained, rows)
     what = (
         f"A static sentence embedder, one vector of width {encoder.dimension} for each token, made from "
         f"{source_of(job.teacher)} by `minisearch train static`."

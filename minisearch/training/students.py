@@ -6,7 +6,9 @@ random weights, as BERT does.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal, get_args
 
 import torch
 from torch import nn
@@ -15,6 +17,32 @@ from minisearch.errors import InputError
 from minisearch.minilm.models import SentenceTransformer
 
 INITIAL_STD = 0.02  # of BERT's random weights (Devlin et al. 2018)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The highest learning rate, the number of texts in a step, and the student's dropout."""
+
+    learning_rate: float
+    batch_size: int
+    dropout: float
+
+
+PresetName = Literal["copied", "paper"]
+PRESETS: tuple[PresetName, ...] = get_args(PresetName)
+
+
+def preset_of(name: PresetName | None, *, layers: int, hidden: int, is_copied: bool) -> Preset:
+    """The preset of this name for a student of a size; None means "copied" for a copied one, else "paper".
+
+    "paper" is for students that begin with random weights and see millions of texts: section 4.1 of MiniLM.
+    "copied" is for those that begin with the teacher's layers, in runs of minutes.
+    """
+    if name == "copied" or (name is None and is_copied):
+        return Preset(learning_rate=5e-4, batch_size=32, dropout=0.0)
+    if (layers, hidden) == (6, 768):
+        return Preset(learning_rate=5e-4, batch_size=1_024, dropout=0.1)
+    return Preset(learning_rate=3e-4, batch_size=256, dropout=0.1)
 
 
 def student_of(
@@ -88,6 +116,19 @@ def alternate_layers(n_teacher: int, n_student: int) -> list[int]:
         return [n_teacher - 1]
     between = n_student - 1
     return [(2 * number * (n_teacher - 1) + between) // (2 * between) for number in range(n_student)]
+
+
+def imitated_layers(n_teacher: int, n_student: int) -> list[int]:
+    """The teacher's layers whose outputs a student's layers imitate.
+
+    Each layer stands also for the teacher's layers that were left out after it: its output should be what the
+    next one of `alternate_layers` gets in the teacher.
+
+    >>> imitated_layers(6, 3), imitated_layers(12, 4)
+    ([2, 4, 5], [3, 6, 10, 11])
+    """
+    layers = alternate_layers(n_teacher, n_student)
+    return [max(own, after - 1) for own, after in pairwise(layers)] + [n_teacher - 1]
 
 
 def _initialise(student: SentenceTransformer, seed: int) -> None:

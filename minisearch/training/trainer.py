@@ -26,7 +26,6 @@ from torch.autograd.graph import increment_version
 
 from minisearch.errors import InputError, TrainingError
 from minisearch.minilm.inference import compute_dtype
-from minisearch.minilm.settings import MiniLMConfig
 from minisearch.minilm.transformer import TransformerLayer
 from minisearch.training import processes
 
@@ -100,21 +99,6 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Preset:
-    """The learning rate and the number of texts in a step that a paper gives for a size of student."""
-
-    learning_rate: float
-    batch_size: int
-
-
-def preset_of(config: MiniLMConfig) -> Preset:
-    """The preset of MiniLM (section 4.1) for a student of this size."""
-    if (config.num_hidden_layers, config.hidden_size) == (6, 768):
-        return Preset(learning_rate=5e-4, batch_size=1_024)
-    return Preset(learning_rate=3e-4, batch_size=256)
-
-
-@dataclass(frozen=True, slots=True)
 class TrainingProgress:
     """The state of a run after a step; ``steps`` is None and ``left_s`` an estimate if minutes limit it.
 
@@ -147,6 +131,16 @@ class Trained:
     n_tokens: int = 0
     losses: dict[str, list[float]] = field(default_factory=dict)
     evaluations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+
+    @property
+    def before(self) -> Mapping[str, float]:
+        """The measures before the first step, empty without an evaluation."""
+        return self.evaluations[0][1] if self.evaluations else {}
+
+    @property
+    def after(self) -> Mapping[str, float]:
+        """The measures of the last evaluation, empty without one."""
+        return self.evaluations[-1][1] if self.evaluations else {}
 
 
 def train(
@@ -352,7 +346,7 @@ class _Trainer:
             step=done.steps,
             steps=self._settings.steps,
             losses=losses,
-            measures=done.evaluations[-1][1] if done.evaluations else {},
+            measures=done.after,
             tokens_per_s=(last - first) / max(last_s - first_s, 1e-9),
             elapsed_s=done.elapsed_s,
             left_s=max(0.0, done.elapsed_s * (1 - share) / share) if share else math.inf,

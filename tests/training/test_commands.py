@@ -18,6 +18,7 @@ from minisearch.minilm import SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
 from minisearch.training import distillation, trainer
 from minisearch.training.report import KnownItemTest, known_item_test, license_of, tokens_per_s
+from minisearch.training.students import PRESETS
 from tests.cli.usage import run
 from tests.fakes import HashingEncoder
 
@@ -25,8 +26,9 @@ DOCS = Path(__file__).parents[2] / "data" / "docs"
 SMALL = ("--corpus", str(DOCS / "programming"), "--batch-size", "8", "--offline")
 
 
-def test_the_command_knows_every_loss() -> None:
+def test_the_command_knows_every_loss_and_preset() -> None:
     assert commands.LOSSES == distillation.LOSSES
+    assert commands.PRESETS == PRESETS
 
 
 @pytest.fixture
@@ -42,6 +44,7 @@ def distill(*arguments: str, code: int = 0):
 def test_a_student_is_made_measured_and_loads_everywhere(here: Path) -> None:
     result = distill("--corpus", str(DOCS), "--layers", "2", "--steps", "3", "--out", "my-model")
     header, teacher, before, student, speed, saved = result.stdout.splitlines()
+    assert "MRR@10 0." in result.stderr
     assert header.split() == [
         "layers",
         "width",
@@ -70,6 +73,7 @@ def test_a_student_is_made_measured_and_loads_everywhere(here: Path) -> None:
     for said in (
         "distilled from teacher",
         "2 layers of width 24",
+        "MRR@10 during training: 0.",
         "3 steps of 8 examples",
         "| teacher | 4 | 24 |",
     ):
@@ -114,7 +118,10 @@ def test_a_narrow_and_shallow_student_has_an_assistant(here: Path) -> None:
     ("arguments", "message"),
     [
         (["--heads", "3", "--loss", "values"], "the student has 3 heads and the teacher 4"),
-        (["--hidden", "12", "--loss", "hidden"], "the student is 12 wide and the teacher 24"),
+        (
+            ["--hidden", "12", "--loss", "hidden"],
+            "the student is 12 wide and the teacher 24: the losses",
+        ),
         (["--hidden", "10"], "the student's width is 10, expected a multiple of 4"),
         (["--batch-size", "5000"], "the corpus is too small: it has"),
         (["--corpus", "nothing"], "nothing"),

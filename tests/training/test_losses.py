@@ -136,13 +136,13 @@ def test_the_similarity_loss_compares_each_text_with_the_others_of_the_batch() -
     assert similarity_loss(student[:1], teacher[:1]).item() == 0, "one text has no others"
 
 
-def test_the_hidden_loss_is_the_mean_squared_difference_without_padding() -> None:
+def test_the_hidden_loss_is_the_squared_difference_by_the_teachers_squares() -> None:
     generator = torch.Generator().manual_seed(0)
     student, teacher = (torch.randn(3, max(LENGTHS), 4, generator=generator) for _ in range(2))
-    wanted = [
-        np.square((student - teacher)[text, :length].double().numpy()).mean()
-        for text, length in enumerate(LENGTHS)
-    ]
+    wanted = []
+    for text, length in enumerate(LENGTHS):
+        ours, theirs = (one[text, :length].double().numpy() for one in (student, teacher))
+        wanted.append(np.square(ours - theirs).sum() / np.square(theirs).sum())
     assert hidden_loss(student, teacher, MASK).item() == pytest.approx(np.mean(wanted), abs=1e-6)
     assert hidden_loss(teacher, teacher, MASK).item() == 0
     with pytest.raises(InputError, match="3 wide, expected the teacher's width, 4"):

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from minisearch.errors import TrainingError
 from minisearch.minilm import SentenceTransformer
 from minisearch.training import processes, trainer
-from minisearch.training.data import TextData
+from minisearch.training.data import TextBatch, TextData
 from minisearch.training.distillation import Distillation
 from minisearch.training.students import student_of
 from minisearch.training.trainer import Trained, TrainingSettings, train
+from tests.cli.usage import run
 from tests.training.conftest import some_texts
 
 ROOT = Path(__file__).parents[2]
@@ -26,12 +29,21 @@ STEPS = TrainingSettings(steps=4, dtype="float32", checkpoint_minutes=0)
 def trained(teacher: SentenceTransformer, settings: TrainingSettings, folder: Path) -> Trained:
     """Train with dropout; the weights are in FOLDER/checkpoint."""
     student = student_of(teacher, layers=2)
-    # Steps of one to four batches: the second process has sometimes none.
-    data = TextData(some_texts(30), teacher.tokenizer, batch_size=6, batch_tokens=70)
-    recipe = Distillation(teacher, student, ("attention", "values", "embedding"), 4)
+    recipe = Distillation(teacher, student, ("attention", "values", "cosine", "similarity"), 4)
+    folder.mkdir(exist_ok=True)
     return train(
-        student, data, recipe, settings, checkpoint=folder / "checkpoint", evaluate=lambda: {"one": 1.0}
+        student,
+        data_of(teacher),
+        recipe,
+        settings,
+        checkpoint=folder / "checkpoint",
+        evaluate=lambda: {"one": 1.0},
     )
+
+
+def data_of(teacher: SentenceTransformer) -> TextData:
+    """Steps of three batches of different size."""
+    return TextData(some_texts(30), teacher.tokenizer, batch_size=7, batch_tokens=60)
 
 
 def in_two_processes(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
@@ -54,14 +66,34 @@ def worker(what: str, folder: Path) -> None:
     torch.set_num_threads(1)
     with processes.joined():
         teacher = SentenceTransformer.from_pretrained(str(folder / "teacher"), device="cpu", offline=True)
-        done = trained(teacher, STEPS, folder)
-        if processes.rank() == 1:  # by its own clock, it would never stop
-            trainer.time.monotonic = lambda: 0.0
-        minutes = trained(teacher, TrainingSettings(minutes=2e-3), folder / "teacher")
-        report = [done.evaluations, done.losses, minutes.steps]
-        (folder / f"report.{processes.rank()}").write_text(json.dumps(report))
+        work = {"train": together, "fail": failing}[what]
+        (folder / f"report.{processes.rank()}").write_text(json.dumps(work(teacher, folder)))
         assert what == "train" or processes.rank() == 0, "this process has failed"
         trained(teacher, STEPS, folder)
+
+
+def together(teacher: SentenceTransformer, folder: Path) -> object:
+    done = trained(teacher, STEPS, folder)
+    if processes.rank() == 1:  # by its own clock, it would never stop
+        trainer.time.monotonic = lambda: 0.0
+    return done.evaluations, done.losses, trained(teacher, TrainingSettings(minutes=2e-3), folder / "b").steps
+
+
+def failing(teacher: SentenceTransformer, folder: Path) -> object:
+    """A loss of the second process is not a number at step 3."""
+    student = student_of(teacher, layers=1)
+    data, steps = data_of(teacher), []
+    batches = data.batches
+    data.batches = lambda step: steps.append(step) or batches(step)
+
+    def broken(batch: TextBatch) -> dict[str, torch.Tensor]:
+        loss = student(batch.ids, batch.mask).square().mean()
+        is_broken = processes.rank() == 1 and steps[-1] == 2
+        return {"square": loss * (torch.nan if is_broken else 1)}
+
+    with pytest.raises(TrainingError) as found:
+        train(student, data, broken, STEPS, checkpoint=folder / "broken")
+    return str(found.value)
 
 
 @pytest.mark.slow
@@ -91,6 +123,30 @@ def test_an_error_in_one_process_ends_both(teacher_folder: Path, tmp_path: Path)
     both = in_two_processes(__file__, "fail", str(tmp_path))
     assert both.returncode == 1
     assert "this process has failed" in both.stderr
+    first, second = (json.loads((tmp_path / f"report.{rank}").read_text()) for rank in (0, 1))
+    assert first == second
+    assert "not a number at step 3 (square nan)" in first
+    assert "the last checkpoint is kept in" in first
+    assert torch.load(tmp_path / "broken", weights_only=True)["done"][0] == 2
+
+
+@pytest.mark.slow
+def test_the_command_makes_the_same_student_in_two_processes_as_in_one(
+    teacher_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpus = str(ROOT / "data" / "docs" / "programming")
+    command = ["train", "distill", "--teacher", str(teacher_folder), "--corpus", corpus, "--layers", "2"]
+    command += ["--steps", "2", "--batch-size", "8", "--dtype", "float32", "--offline"]
+    both = in_two_processes("-m", "minisearch", *command, "--out", str(tmp_path / "both"))
+    assert both.returncode == 0, both.stderr
+    assert both.stdout.count("Saved in") == 1
+    assert both.stderr.count("step 2/2") == 1
+    run(*command, "--out", "one")
+    ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("both", "one"))
+    for name, one in theirs.items():
+        if not name.endswith("key.bias"):
+            assert torch.allclose(ours[name], one, atol=1e-5), name
 
 
 def test_alone_nothing_is_exchanged() -> None:

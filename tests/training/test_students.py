@@ -7,7 +7,15 @@ import torch
 
 from minisearch.errors import InputError, ModelError
 from minisearch.minilm import SentenceTransformer
-from minisearch.training.students import alternate_layers, assistant_of, needs_assistant, student_of
+from minisearch.training.students import (
+    Preset,
+    alternate_layers,
+    assistant_of,
+    imitated_layers,
+    needs_assistant,
+    preset_of,
+    student_of,
+)
 
 
 def test_a_student_of_the_teachers_width_begins_with_alternate_layers(teacher: SentenceTransformer) -> None:
@@ -26,6 +34,10 @@ def test_the_layers_are_spread_from_the_first_to_the_last(n_teacher: int, n_stud
     assert layers == sorted(layers)
     assert layers[-1] == n_teacher - 1
     assert n_student == 1 or layers[0] == 0
+    imitated = imitated_layers(n_teacher, n_student)
+    assert imitated[-1] == n_teacher - 1
+    assert all(own <= other for own, other in zip(layers, imitated, strict=True))
+    assert n_student != n_teacher or imitated == layers
 
 
 def test_a_student_of_another_width_begins_with_the_random_weights_of_its_seed(
@@ -59,3 +71,12 @@ def test_impossible_sizes_are_errors(teacher: SentenceTransformer) -> None:
         student_of(teacher, hidden=10)
     with pytest.raises(ModelError, match="num_hidden_layers is -1"):
         student_of(teacher, layers=-1)
+
+
+def test_the_presets_are_the_papers_except_for_copied_layers() -> None:
+    paper = Preset(learning_rate=3e-4, batch_size=256, dropout=0.1)
+    assert preset_of(None, layers=3, hidden=384, is_copied=False) == paper
+    assert preset_of("paper", layers=6, hidden=384, is_copied=True) == paper
+    assert preset_of(None, layers=6, hidden=768, is_copied=False) == Preset(5e-4, 1_024, 0.1)
+    copied = preset_of(None, layers=3, hidden=384, is_copied=True)
+    assert copied == preset_of("copied", layers=6, hidden=768, is_copied=False) != paper

@@ -9,21 +9,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from minisearch.errors import InputError, TrainingError
 from minisearch.evaluation.known_items import ChunkedDocument, ChunkText
-from minisearch.minilm import MiniLMConfig, SentenceTransformer, TransformerLayer
+from minisearch.minilm import SentenceTransformer, TransformerLayer
 from minisearch.training import trainer
 from minisearch.training.data import TextBatch, TextData, texts_of
-from minisearch.training.distillation import LOSSES, Distillation, distil, phases
+from minisearch.training.distillation import LOSSES, Distillation, Loss, distil, phases
 from minisearch.training.students import student_of
-from minisearch.training.trainer import TrainingProgress, TrainingSettings, preset_of, train
+from minisearch.training.trainer import TrainingProgress, TrainingSettings, train
 from tests.training.conftest import some_texts
 
-ALL = ("attention", "values", "embedding")
+ALL: tuple[Loss, ...] = ("attention", "values", "cosine", "similarity")
 
 
 class Stopped(Exception):
@@ -68,6 +69,29 @@ def test_the_texts_of_a_batch_are_of_similar_length(teacher: SentenceTransformer
     assert len({batch.ids.shape[1] for batch in batches[:4]}) > 1, "a step has short and long texts"
 
 
+def test_word_noise_replaces_a_share_of_the_words_and_keeps_the_rest(teacher: SentenceTransformer) -> None:
+    texts = ["rain " * (20 + i % 5) + str(i) for i in range(400)]
+    plain, noisy, again = (
+        TextData(texts, teacher.tokenizer, batch_size=16, word_noise=noise) for noise in (0.0, 0.6, 0.6)
+    )
+    shares = []
+    for step in range(25):
+        pairs = zip(plain.batches(step), noisy.batches(step), strict=True)
+        for (one, other), same in zip(pairs, again.batches(step), strict=True):
+            assert torch.equal(other.ids, same.ids), "the same in each run"
+            assert torch.equal(one.mask, other.mask)
+            is_kept = one.ids == other.ids
+            assert is_kept[:, 0].all()
+            assert is_kept[torch.arange(len(one)), one.mask.sum(1) - 1].all(), "[CLS] and [SEP]"
+            shares += (1 - (is_kept & one.mask).sum(1) / one.mask.sum(1)).tolist()
+    assert 0 <= min(shares) < 0.1
+    assert 0.5 < max(shares) < 0.9
+    assert np.mean(shares) == pytest.approx(0.3, abs=0.05)
+    special = {teacher.tokenizer.pad_id, *teacher.tokenizer.ids(["rain"])[0][::2]}
+    assert not special & {*noisy._words.tolist()}
+    assert plain.fingerprint != noisy.fingerprint == again.fingerprint
+
+
 def test_equal_and_empty_texts_do_not_count(teacher: SentenceTransformer) -> None:
     texts = ["", "The roof leaks.", "the roof leaks.", "It rains."]
     with pytest.raises(InputError, match=r"too small: it has 2 different texts .* expected at least 3"):
@@ -101,15 +125,16 @@ def test_a_student_with_the_teachers_weights_has_no_loss(teacher: SentenceTransf
 def test_the_recipes_token_vectors_are_those_of_the_model(teacher: SentenceTransformer) -> None:
     batch = data_of(teacher).batches(0)[0]
     with torch.no_grad():
-        _, tokens = recipe_of(teacher, teacher)._computed(teacher, batch)
-        assert torch.allclose(tokens, teacher.model(batch.ids, batch.mask), atol=1e-6)
+        _, layers = recipe_of(teacher, teacher)._computed(teacher, batch)
+        assert torch.allclose(layers[-1], teacher.model(batch.ids, batch.mask), atol=1e-6)
 
 
 @pytest.mark.parametrize("hidden", [24, 12])
 def test_gradients_reach_every_parameter(teacher: SentenceTransformer, hidden: int) -> None:
     student = student_of(teacher, layers=2, hidden=hidden).train()
     batch = data_of(teacher).batches(0)[0]
-    sum(recipe_of(teacher, student)(batch).values()).backward()
+    losses = ALL if hidden == 24 else ("attention", "values", "similarity")
+    sum(recipe_of(teacher, student, losses)(batch).values()).backward()
     # A constant added to all keys changes no softmax, hence gets no gradient but rounding errors.
     for name, parameter in student.named_parameters():
         assert parameter.grad is not None, name
@@ -135,11 +160,17 @@ def test_differing_heads_are_refused_before_any_work(teacher: SentenceTransforme
     with pytest.raises(InputError, match="the student has 3 heads and the teacher 4"):
         phases(teacher, student, losses=["attention"])
     (phase,) = phases(teacher, student)
-    assert phase.recipe.losses == ("relations", "embedding")
+    assert phase.recipe.losses == ("hidden", "cosine")
     with pytest.raises(
         InputError, match="relation heads is 7, expected a divisor of the teacher's width, 24"
     ):
-        phases(teacher, student, n_relation_heads=7)
+        phases(teacher, student, losses=["relations"], n_relation_heads=7)
+    narrow = student_of(teacher, hidden=12)
+    for model, losses in (
+        (narrow, ("attention", "values", "similarity")),
+        (student_of(teacher, hidden=12, heads=3), ("relations", "similarity")),
+    ):
+        assert phases(teacher, model)[-1].recipe.losses == losses
 
 
 # --- the loop --------------------------------------------------------------------------------------------
@@ -173,7 +204,7 @@ def test_small_batches_that_are_added_give_the_gradient_of_a_large_one(teacher: 
     students = [student_of(teacher, layers=1, dropout=0.0) for _ in range(2)]
     settings = TrainingSettings(steps=2, dtype="float32")
     for student, batch_tokens in zip(students, (64, 10_000), strict=True):
-        every = recipe_of(teacher, student, ("attention", "values", "relations", "embedding"))
+        every = recipe_of(teacher, student, ("attention", "values", "relations", "similarity"))
 
         def recipe(batch: TextBatch, every: Distillation = every) -> dict[str, Tensor]:
             # Similarities are to the other texts of a batch, so they depend on its size.
@@ -187,11 +218,12 @@ def test_small_batches_that_are_added_give_the_gradient_of_a_large_one(teacher: 
 
 def test_the_losses_of_a_step_are_means_over_its_texts(teacher: SentenceTransformer) -> None:
     student = student_of(teacher, layers=1, dropout=0.0)
-    data, recipe = data_of(teacher, batch_tokens=120), recipe_of(teacher, student)
+    data = data_of(teacher, batch_size=48, batch_tokens=120)
+    recipe = recipe_of(teacher, student)
     batches = data.batches(0)
     assert len({*map(len, batches)}) > 1, "batches of different size"
     with torch.no_grad():
-        expected = sum(len(batch) * recipe(batch)["similarity"].item() for batch in batches) / 12
+        expected = sum(len(batch) * recipe(batch)["similarity"].item() for batch in batches) / 48
     done = train(student, data, recipe, TrainingSettings(steps=1, dtype="float32"))
     assert done.losses["similarity"] == [pytest.approx(expected, rel=1e-5)]
 
@@ -230,7 +262,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
 
 
 def test_bfloat16_changes_losses_and_gradients_a_little(teacher: SentenceTransformer) -> None:
-    (batch,) = data_of(teacher, batch_tokens=10_000).batches(0)
+    batch = data_of(teacher, batch_size=48, batch_tokens=10_000).batches(0)[0]
     losses, gradients = [], []
     for is_bfloat16 in (False, True):
         student = student_of(teacher, layers=2, dropout=0.0).train()
@@ -242,9 +274,9 @@ def test_bfloat16_changes_losses_and_gradients_a_little(teacher: SentenceTransfo
         gradients.append(
             torch.cat([one.grad.flatten() for one in student.parameters() if one.grad is not None])
         )
-    assert losses[1] == pytest.approx(losses[0], rel=0.03)
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
     assert losses[1] != losses[0]
-    assert (gradients[1] - gradients[0]).norm() < 0.03 * gradients[0].norm()
+    assert (gradients[1] - gradients[0]).norm() < 0.05 * gradients[0].norm()
 
 
 def test_an_unknown_dtype_is_refused() -> None:
@@ -314,7 +346,7 @@ def test_evaluation_is_no_training_time(
 
     def slow(batch: TextBatch) -> dict[str, Tensor]:
         nonlocal now_s
-        now_s += 1
+        now_s += 0.25  # 4 batches a step
         return recipe(batch)
 
     def evaluate() -> dict[str, float]:
@@ -483,14 +515,10 @@ def test_weight_decay_leaves_norms_and_biases_alone(teacher: SentenceTransformer
     assert changed == {name for name, one in before.items() if one.ndim > 1}
 
 
-def test_one_limit_is_needed_and_the_presets_are_the_papers() -> None:
+def test_exactly_one_limit_is_needed() -> None:
     for limits in ({}, {"steps": 1, "minutes": 1.0}):
         with pytest.raises(InputError, match="either the number of steps or the minutes"):
             TrainingSettings(**limits)
-    wide = preset_of(MiniLMConfig(hidden_size=768, intermediate_size=3_072))
-    assert (wide.learning_rate, wide.batch_size) == (5e-4, 1_024)
-    assert preset_of(MiniLMConfig()) == preset_of(MiniLMConfig(num_hidden_layers=3))
-    assert (preset_of(MiniLMConfig()).learning_rate, preset_of(MiniLMConfig()).batch_size) == (3e-4, 256)
 
 
 def test_minutes_end_a_run(teacher: SentenceTransformer) -> None:

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from minisearch.training.distillation import Loss
     from minisearch.training.job import Report
     from minisearch.training.pairs import PairsJob
+    from minisearch.training.students import PresetName
 
-# As in training.distillation, which --help must not import: it needs torch.
-LOSSES = ("attention", "values", "relations", "hidden", "embedding")
+# As in training.distillation and students, which --help must not import: they need torch.
+PRESETS = ("copied", "paper")
+LOSSES = ("attention", "values", "relations", "hidden", "cosine", "similarity")
 teacher_option = click.option(
     "--teacher",
     type=model_name,
@@ -52,9 +54,7 @@ def train() -> None:
 @train.command(cls=SectionedCommand)
 @corpus_option(required=True)
 @teacher_option
-@training_options(
-    batch_size="256, or 1024 for 6 layers of 768", learning_rate="3e-4, or 5e-4 for 6 layers of 768"
-)
+@training_options(batch_size="the preset's", learning_rate="the preset's")
 @size("--layers", **number(), help="Number of layers.")
 @size("--hidden", **number(), help="Width of the vectors.")
 @size("--heads", **number(), help="Number of attention heads.")
@@ -63,16 +63,28 @@ def train() -> None:
     "losses",
     **one_of(LOSSES, "loss"),
     multiple=True,
-    help="Use this loss; repeatable.  [default: all that fit]",
+    help="Use this loss; repeatable.  [default: hidden and cosine, or those that fit]",
 )
 @how("--relation-heads", **number(), help="Heads of the loss 'relations'.  [default: the teacher's]")
 @how(
-    "--dropout",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.1,
+    "--word-noise",
+    type=click.FloatRange(0, 1),
+    default=0.8,
     show_default=True,
     metavar="X",
-    help="Dropout of the student.",
+    help="Replace up to this share of a text's words by random ones.",
+)
+@how(
+    "--preset",
+    **one_of(PRESETS, "preset"),
+    help="copied: 32 texts, 5e-4, no dropout. paper: 256, 3e-4, 0.1 (1024, 5e-4 for 6 layers of 768).  "
+    "[default: copied for the teacher's width, else paper]",
+)
+@how(
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="X",
+    help="Dropout of the student.  [default: the preset's]",
 )
 def distill(
     common: dict[str, Any],
@@ -83,7 +95,9 @@ def distill(
     heads: int | None,
     losses: tuple[str, ...],
     relation_heads: int | None,
-    dropout: float,
+    word_noise: float,
+    preset: str | None,
+    dropout: float | None,
 ) -> None:
     """Make a smaller, faster model that imitates a larger one on your texts.
 
@@ -106,6 +120,8 @@ def distill(
         heads=heads,
         losses=cast("tuple[Loss, ...]", losses),
         n_relation_heads=relation_heads,
+        word_noise=word_noise,
+        preset=cast("PresetName | None", preset),
         dropout=dropout,
     )
     _show_student(run_and_show(run, job), job.out)

@@ -17,6 +17,7 @@ from minisearch.cli.options import (
     AnyFunction,
     number,
     offline_option,
+    one_of,
     section,
     wrong_usage,
 )
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from minisearch.training.job import Job, Report
     from minisearch.training.trainer import TrainingProgress
 
+# As in training.trainer, which --help must not import: it needs torch.
+DTYPES = ("auto", "float32", "bfloat16")
 length = section("Length (one of them)")
 how = section("How to train")
 
@@ -55,6 +58,7 @@ def training_options(*, batch_size: str, learning_rate: str) -> Callable[[AnyFun
             batch_size: int | None,
             learning_rate: float | None,
             checkpoint_minutes: float,
+            dtype: str,
             seed: int,
             **options: Any,  # noqa: ANN401
         ) -> None:
@@ -70,6 +74,7 @@ def training_options(*, batch_size: str, learning_rate: str) -> Callable[[AnyFun
                 "batch_size": batch_size,
                 "learning_rate": learning_rate,
                 "checkpoint_minutes": checkpoint_minutes,
+                "dtype": dtype,
                 "seed": seed,
             }
             command(common, **options)
@@ -105,6 +110,12 @@ def training_options(*, batch_size: str, learning_rate: str) -> Callable[[AnyFun
                     metavar="M",
                     help="Time between two checkpoints.",
                 ),
+                how(
+                    "--dtype",
+                    **one_of(DTYPES, "dtype"),
+                    default="auto",
+                    help="What layers compute in. auto: bfloat16 if the hardware has it, else float32.",
+                ),
                 how("--seed", **number(0, least=0), help="Seed of weights, order and dropout."),
             ]
         ):
@@ -119,18 +130,23 @@ AnyJob = TypeVar("AnyJob", bound="Job")
 
 def run_and_show(run: Callable[..., Report], job: AnyJob) -> Report:
     """Run a job, its progress on standard error; print what was not read and the comparison of the models."""
-    counter = _Counter()
-    try:
-        report = run(job, on_step=counter.step, on_progress=counter.update)
-    finally:
-        counter.close()
+    # Imported here: --help must not import torch.
+    from minisearch.training import processes
+    from minisearch.training.report import table
+
+    with processes.joined():
+        is_first = processes.rank() == 0  # of several processes, which shows what happens
+        counter = _Counter()
+        try:
+            report = run(job, on_step=counter.step, on_progress=counter.update) if is_first else run(job)
+        finally:
+            counter.close()
+    if not is_first:
+        click.get_current_context().exit()
     for path, reason in report.skipped:
         click.echo(printable(f"not read   {one_line(path)}: {reason}"), err=True)
     if not report.has_plot:
         click.echo(f"Note: no plot of the losses: {install_line('eval')}", err=True)
-    # Imported here: --help must not import torch.
-    from minisearch.training.report import table
-
     cells = table(report.rows)
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
@@ -163,8 +179,9 @@ class _Counter:
         self._next_line_s = now_s + LINE_S
         of = "" if done.steps is None else f"/{done.steps:,}"
         losses = ", ".join(f"{name} {loss:.3f}" for name, loss in done.losses.items())
+        measure = "".join(f"{name} {value:.3f}, " for name, value in list(done.measures.items())[-1:])
         self._show(
-            f"{phase}: step {done.step:,}{of}, loss {done.loss:.3f} ({losses}), "
+            f"{phase}: step {done.step:,}{of}, loss {done.loss:.3f} ({losses}), {measure}"
             f"{done.tokens_per_s:,.0f} tokens/s, {clock(done.left_s)} left"
         )
 
