@@ -72,7 +72,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--sts", type=Path, required=True)
     parser.add_argument("--teacher", default="all-MiniLM-L6-v2")
     parser.add_argument("--static", action="store_true", help="make a static student")
-    parser.add_argument("--steps", type=int, help="of a static student", default=2_000)
+    parser.add_argument("--steps", type=int, help="of a static student", default=1_000)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--loss", action="append", default=[], choices=LOSSES)

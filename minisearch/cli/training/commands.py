@@ -133,10 +133,10 @@ def distill(
 @training_options(batch_size="256", learning_rate="3e-3")
 @how("--dimension", **number(), help="Width of the vectors.  [default: 256]")
 def static(common: dict[str, Any], corpus: tuple[Path, ...], teacher: str, dimension: int | None) -> None:
-    """Make a static model from a teacher: one vector for each token, a hundred times as fast.
+    """Make a static model from a teacher: one vector for each token, over fifty times as fast.
 
     \b
-      minisearch train static --steps 2000 --corpus docs --out my-static
+      minisearch train static --steps 1000 --corpus docs --out my-static
       minisearch index --model ./my-static docs
 
     It knows no context, so it finds less; words are searched as well as before. No labels are needed. The
