@@ -115,8 +115,8 @@ def _write_config(
 def _classifier_settings(model: CrossEncoder) -> dict[str, object]:
     function = {"identity": "linear.Identity", "sigmoid": "activation.Sigmoid"}[model.activation]
     return {
-        "id2label": {str(number): f"LABEL_{number}" for number in range(model.n_labels)},
-        "label2id": {f"LABEL_{number}": number for number in range(model.n_labels)},
+        "id2label": {str(number): label for number, label in enumerate(model.labels)},
+        "label2id": {label: number for number, label in enumerate(model.labels)},
         "sentence_transformers": {"activation_fn": f"torch.nn.modules.{function}"},
     }
 

@@ -110,7 +110,8 @@ class CheckpointSettings:
 
     ``prompts`` maps names to prefixes for texts; ``default_prompt`` is the prefix if no name is given, ""
     for none.  ``normalize`` is True if the checkpoint itself normalises its vectors.  ``n_labels`` is the
-    number of outputs of a cross-encoder, None for any other checkpoint; ``activation`` is applied to them.
+    number of outputs of a cross-encoder, None for any other checkpoint, ``labels`` their names, if the
+    checkpoint has them; ``activation`` is applied to them.
     """
 
     config: MiniLMConfig
@@ -120,6 +121,7 @@ class CheckpointSettings:
     default_prompt: str = ""
     normalize: bool = False
     n_labels: int | None = None
+    labels: tuple[str, ...] = ()
     activation: Activation = "identity"
 
     @property
@@ -175,7 +177,10 @@ def read_settings(folder: Path) -> CheckpointSettings:
         n_labels = _n_labels(folder, content)
         activation = _activation(folder, content, library, n_labels)
         length = _max_length(folder, sentence, config)
-        return CheckpointSettings(config, "cls", length, n_labels=n_labels, activation=activation)
+        labels = _labels(content, n_labels)
+        return CheckpointSettings(
+            config, "cls", length, n_labels=n_labels, labels=labels, activation=activation
+        )
     if not (folder / MODULES).exists():
         length = _max_length(folder, {}, config)
         logger.info("model: no modules.json in %s: mean pooling of at most %d tokens", folder, length)
@@ -239,6 +244,14 @@ def _n_labels(folder: Path, content: dict[str, Any]) -> int:
             f"{folder / CONFIG}: num_labels is {n_labels!r}, expected a whole number from 1 to {MAX_SIZE}"
         )
     return n_labels
+
+
+def _labels(content: dict[str, Any], n_labels: int) -> tuple[str, ...]:
+    """The names of the outputs; none unless there is one for each."""
+    names = content.get("id2label")
+    found = [names.get(str(number)) for number in range(n_labels)] if isinstance(names, dict) else []
+    texts = [name for name in found if isinstance(name, str)]
+    return tuple(texts) if len(texts) == n_labels else ()
 
 
 def _activation(folder: Path, content: dict[str, Any], library: dict[str, Any], n_labels: int) -> Activation:

@@ -355,7 +355,7 @@ def test_evaluation_is_no_training_time(
         return {}
 
     settings = TrainingSettings(minutes=0.1, checkpoint_minutes=0)
-    data = data_of(teacher, batch_tokens=10_000)
+    data = data_of(teacher, batch_size=13, batch_tokens=10_000)  # one batch a step
     done = train(student, data, slow, settings, evaluate=evaluate)
     assert (done.steps, done.elapsed_s, len(done.evaluations)) == (6, 6.0, 7)
 

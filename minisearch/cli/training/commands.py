@@ -21,7 +21,14 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.terminal import printable
-from minisearch.cli.training.options import as_model, corpus_option, how, run_and_show, training_options
+from minisearch.cli.training.options import (
+    as_model,
+    corpus_option,
+    how,
+    run_and_show,
+    show_table,
+    training_options,
+)
 from minisearch.errors import InputError
 from minisearch.manifest import DEFAULT_MODEL
 from minisearch.text import count
@@ -230,3 +237,48 @@ def rerank(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: 
     click.echo(
         printable(f"Saved in {job.out}. Next: minisearch query --rerank-model {as_model(job.out)} TEXT")
     )
+
+
+table_columns = section("Columns (a name in the header, or a number from 1)")
+
+
+@train.command(cls=SectionedCommand)
+@click.option(
+    "--train", "train_file", metavar="FILE", type=A_FILE, required=True, help="Examples: a table with tabs."
+)
+@click.option(
+    "--dev", metavar="FILE", type=A_FILE, help="Examples to measure with.  [default: a tenth of the others]"
+)
+@model_option
+@training_options(batch_size="32", learning_rate="5e-5")
+@table_columns("--text", metavar="COLUMN", default="sentence", show_default=True, help="The text.")
+@table_columns("--second", metavar="COLUMN", help="A second text, for pairs.")
+@table_columns("--label", metavar="COLUMN", default="label", show_default=True, help="The label.")
+def classify(
+    common: dict[str, Any],
+    train_file: Path,
+    dev: Path | None,
+    model: str,
+    text: str,
+    second: str | None,
+    label: str,
+) -> None:
+    """Make a classifier of texts, or of pairs, from an embedder.
+
+    \b
+      minisearch train classify --train train.tsv --dev dev.tsv --steps 500 --out my-classifier
+      minisearch train classify --train mrpc.tsv --text 4 --second 5 --label 1 --steps 500 --out my-classifier
+
+    A file has a header, then an example in each line, its columns separated by tabs, as the files of GLUE.
+    """  # noqa: D301 - click reads \b as "leave these lines unchanged"
+    # Imported here: --help must not import torch.
+    from minisearch.training.classification import ClassificationJob, run
+
+    job = ClassificationJob(
+        **common, model=model, train=train_file, dev=dev, text=text, second=second, label=label
+    )
+    report = run_and_show(run, job)
+    click.echo("\nLabels of the examples (rows), and those that they got (columns):")
+    rows = zip(report.labels, report.counts, strict=True)
+    show_table([["", *report.labels], *([one, *map(str, counts)] for one, counts in rows)])
+    click.echo(printable(f"Saved in {job.out}"))
