@@ -358,5 +358,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 def _read(path: Path) -> Any:  # noqa: ANN401 - JSON is anything
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path.parent} is no complete model folder: there is no {path.name}") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot read {path}: {error}") from error

@@ -20,11 +20,11 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 from minisearch.errors import InputError
 from minisearch.manifest import fingerprint
 from minisearch.minilm.inference import batches, best_device
-from minisearch.minilm.models import CrossEncoder, SentenceTransformer
+from minisearch.minilm.models import CrossEncoder
 from minisearch.minilm.saving import save_pretrained
 from minisearch.training import processes
 from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
-from minisearch.training.job import Job, Report, extra_files, loss_plot, training_facts
+from minisearch.training.job import Job, Report, extra_files, load_embedder, loss_plot, training_facts
 from minisearch.training.report import measured, model_card, source_of
 from minisearch.training.reranking import cross_encoder_of
 from minisearch.training.trainer import TrainingProgress, train
@@ -228,7 +228,7 @@ def run(
     """Train, measure and save; errors as `finetuning.run`, and InputError for tables that do not fit."""
     examples, test = _examples(job)
     on_step("loading the model")
-    encoder = SentenceTransformer.from_pretrained(job.model, offline=job.is_offline)
+    encoder = load_embedder(job.model, offline=job.is_offline)
     (checkpoint,) = job.checkpoints(["classifier"])
     settings = job.settings(LEARNING_RATE)
     model = cross_encoder_of(encoder, labels=sorted({one.label for one in examples}), seed=job.seed)

@@ -465,6 +465,22 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_checkpoint_that_finds_no_space_leaves_the_earlier_one(
+    teacher: SentenceTransformer, tmp_path: Path, small_files: Callable[[], None]
+) -> None:
+    student, file = student_of(teacher, layers=1), tmp_path / "checkpoint"
+    recipe = recipe_of(teacher, student)
+    train(student, data_of(teacher), recipe, TrainingSettings(steps=1), checkpoint=file)
+    before = file.read_bytes()
+    small_files()
+    with pytest.raises(
+        TrainingError, match=r"cannot write the checkpoint .*; the earlier checkpoint is kept"
+    ):
+        train(student, data_of(teacher), recipe, TrainingSettings(steps=1), checkpoint=file)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_a_checkpoint_of_another_run_is_refused(teacher: SentenceTransformer, tmp_path: Path) -> None:
     student, file = student_of(teacher, layers=1), tmp_path / "checkpoint"
     settings = TrainingSettings(steps=1)
