@@ -71,7 +71,7 @@ class SentenceTransformer(SentenceEncoder, Pretrained):
     @classmethod
     def _of(cls, name: str, settings: CheckpointSettings) -> SentenceTransformer:
         if settings.n_labels is not None:
-            raise ModelError(f"{name} is a cross-encoder: use CrossEncoder.from_pretrained")
+            raise ModelError(f"{name} is a cross-encoder: use CrossEncoder.from_pretrained, or an embedder")
         return cls(settings.config, max_length=settings.max_length, pooling=settings.pooling)
 
     def _compute_in(self, dtype: Dtype) -> None:
