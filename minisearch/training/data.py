@@ -78,12 +78,7 @@ class TextData:
         self._ids, self._lengths = _tokenised(texts, tokenizer)  # of N texts
         self._ends = np.cumsum(self._lengths)  # (N,)
         self._starts = self._ends - self._lengths
-        if len(self) < batch_size:
-            raise InputError(
-                f"the corpus is too small: it has {len(self):,} different texts (passages, headings and "
-                f"sentences), expected at least {batch_size:,}, the batch size: give more documents, or a "
-                f"smaller batch size"
-            )
+        check_corpus(len(self), batch_size)
         self._order = EpochOrder(len(self), seed)
         self._window: tuple[int, list[np.ndarray]] = (-1, [])  # the groups of the last one used
 
@@ -189,17 +184,33 @@ def _tokenised(texts: Iterable[str], tokenizer: MiniLMTokenizer) -> tuple[np.nda
     return np.concatenate(parts), np.array(lengths, np.int64)
 
 
+def check_corpus(n_texts: int, batch_size: int) -> None:
+    """InputError for fewer different texts than a step takes."""
+    if n_texts < batch_size:
+        raise InputError(
+            f"the corpus is too small: it has {n_texts:,} different texts (passages, headings and "
+            f"sentences), expected at least {batch_size:,}, the batch size: give more documents, or a "
+            f"smaller batch size"
+        )
+
+
 def texts_of(documents: Iterable[ChunkedDocument], settings: CheckpointSettings) -> Iterator[str]:
+    """The texts of the documents with the model's prompts: short ones get that for queries."""
+    for text, is_short in passages_and_parts(documents):
+        yield (settings.query_prompt if is_short else settings.document_prompt) + text
+
+
+def passages_and_parts(documents: Iterable[ChunkedDocument]) -> Iterator[tuple[str, bool]]:
     """What an index of the documents would embed, and shorter texts, since queries are short.
 
-    Each chunk with the title before it gets the model's prompt for documents; titles, headings and the
-    sentences of each chunk get that for queries.
+    Each chunk with the title before it comes with False; titles, headings and the sentences of each chunk
+    come with True.
     """
     for document in documents:
         short = [document.title]
         for chunk in document.chunks:
-            yield settings.document_prompt + f"{document.title} {chunk.text}".strip()
+            yield f"{document.title} {chunk.text}".strip(), False
             starts = [0, *sentence_starts(chunk.text, 0, len(chunk.text)), len(chunk.text)]
             short += [chunk.heading.split(HEADING_SEPARATOR)[-1]]
             short += [chunk.text[start:end] for start, end in pairwise(starts)]
-        yield from (settings.query_prompt + text.strip() for text in short if text.strip())
+        yield from ((text.strip(), True) for text in short if text.strip())

@@ -36,12 +36,23 @@ LEARNING_RATE = 5e-5
 MASKED_SHARE = 0.5
 
 
-def reranker_of(encoder: SentenceTransformer, *, dropout: float = 0.1, seed: int = 0) -> CrossEncoder:
-    """A cross-encoder with the encoder's layers and tokenizer; pooler and classifier are random."""
+def cross_encoder_of(
+    encoder: SentenceTransformer, *, labels: Sequence[str] = (), dropout: float = 0.1, seed: int = 0
+) -> CrossEncoder:
+    """A cross-encoder with the encoder's layers and tokenizer; pooler and classifier are random.
+
+    It has one output for each of the ``labels``, or a single one for scores.
+    """
     config = replace(
         encoder.settings.config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout
     )
-    model = CrossEncoder(config, activation="identity", max_length=config.max_position_embeddings)
+    model = CrossEncoder(
+        config,
+        n_labels=len(labels) or 1,
+        labels=labels,
+        activation="identity",
+        max_length=config.max_position_embeddings,
+    )
     model.model.load_state_dict(encoder.model.state_dict())
     model._tokenizer = encoder.tokenizer.cut_at(model.max_length)
     generator = torch.Generator().manual_seed(seed)
@@ -148,7 +159,7 @@ def run(
     batch_size = job.batch_size or BATCH_SIZE
     check_pairs(examples.pairs, batch_size)
     on_step(f"looking for negatives of {count(len(examples.pairs), 'pair')}")
-    model = reranker_of(encoder, seed=job.seed)
+    model = cross_encoder_of(encoder, seed=job.seed)
     data = ListData(
         mine(examples.pairs, encoder, seed=job.seed),
         model,

@@ -140,6 +140,11 @@ def test_negatives_are_the_nearest_of_other_sources_that_do_not_score_as_the_ans
             assert pair.source not in {number // 2 for number in found}
 
 
+def test_a_negative_lacks_the_words_of_its_own_query_as_the_answer_does() -> None:
+    pairs = [Pair("roof", "leaks", "roof leaks", 0), Pair("bread", "rises", "bread rises", 1)]
+    assert [pair.negatives for pair in mine(pairs, HashingEncoder())] == [("rises",), ("leaks",)]
+
+
 def test_given_negatives_are_kept() -> None:
     pairs = [Pair("a", "b", "b", 0, ("c",)), Pair("d", "e", "e", 1)]
     assert [pair.negatives for pair in mine(pairs, HashingEncoder())] == [("c",), ("b",)]

@@ -355,7 +355,7 @@ def test_evaluation_is_no_training_time(
         return {}
 
     settings = TrainingSettings(minutes=0.1, checkpoint_minutes=0)
-    data = data_of(teacher, batch_tokens=10_000)
+    data = data_of(teacher, batch_size=13, batch_tokens=10_000)  # one batch a step
     done = train(student, data, slow, settings, evaluate=evaluate)
     assert (done.steps, done.elapsed_s, len(done.evaluations)) == (6, 6.0, 7)
 
@@ -460,6 +460,22 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TrainingError, match="No space left on device; the earlier checkpoint is kept"):
+        train(student, data_of(teacher), recipe, TrainingSettings(steps=1), checkpoint=file)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_checkpoint_that_finds_no_space_leaves_the_earlier_one(
+    teacher: SentenceTransformer, tmp_path: Path, small_files: Callable[[], None]
+) -> None:
+    student, file = student_of(teacher, layers=1), tmp_path / "checkpoint"
+    recipe = recipe_of(teacher, student)
+    train(student, data_of(teacher), recipe, TrainingSettings(steps=1), checkpoint=file)
+    before = file.read_bytes()
+    small_files()
+    with pytest.raises(
+        TrainingError, match=r"cannot write the checkpoint .*; the earlier checkpoint is kept"
+    ):
         train(student, data_of(teacher), recipe, TrainingSettings(steps=1), checkpoint=file)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
