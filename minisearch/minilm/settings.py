@@ -217,7 +217,10 @@ def static_folder(folder: Path) -> Path | None:
 def check_static(folder: Path) -> None:
     """ModelError, with file, key and value, if a static model needs something that is not supported."""
     if (folder / MODULES).exists():
-        _supported_modules(folder, ["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
+        modules = _supported_modules(folder, ["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
+        name, place = modules[0]
+        if place != folder and (place.parent != folder or place.name == ".."):
+            raise ModelError(f"{folder / MODULES}: {name} is in {place}, expected in {folder}")
     path = folder / LIBRARY_CONFIG
     content = _read_object(path) if path.exists() else {}
     if content.get("truncate_dim") is not None:

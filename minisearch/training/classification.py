@@ -141,7 +141,8 @@ class LabelledData:
     def batches_of(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], LabelledBatch]]:
         """These examples in batches of similar length, with their places."""
         rows = [self._ids(example) for example in examples]
-        for places in batches([len(ids) for ids, _ in rows], self._batch_tokens, is_padded=True):
+        most = -(-len(rows) // processes.n_processes())  # so that each process has a batch
+        for places in batches([len(ids) for ids, _ in rows], self._batch_tokens, most, is_padded=True):
             texts = text_batch([rows[place][0] for place in places], self._tokenizer.pad_id)
             segments = text_batch([rows[place][1] for place in places], 0).ids
             labels = torch.tensor([self._labels[examples[place].label] for place in places])

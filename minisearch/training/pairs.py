@@ -210,13 +210,8 @@ def mine(pairs: Sequence[Pair], encoder: Encoder, *, n: int = N_MINED, seed: int
     Whole passages are compared.  One that scores above `MOST_OF_ANSWER` of the cosine of the answer is no
     negative: it may be a copy, or an answer too.  If nothing is left, passages of other sources by chance.
     What is used of a passage is as in its own pair: if only right passages lacked words, a model could learn
-    to recognise the gaps.  InputError if all pairs are of one source.
+    to recognise the gaps.  InputError if a pair has no passage of another source.
     """
-    if len({pair.source for pair in pairs}) < 2:
-        raise InputError(
-            "all pairs are of one document, or share a query or a passage, so there is nothing to tell the "
-            "answer from: expected pairs of at least two"
-        )
     sources = sources_of(pairs)
     used: dict[str, str] = {}
     for pair in pairs:
@@ -242,6 +237,11 @@ def mine(pairs: Sequence[Pair], encoder: Encoder, *, n: int = N_MINED, seed: int
             of_pair[of_pair > answer - (1 - MOST_OF_ANSWER) * abs(answer)] = -np.inf
             near = others(pair, _nearest(of_pair, 4 * n))  # more, because some are of the same source
             found = near or others(pair, generator.permutation(len(wholes)))
+            if not found:
+                raise InputError(
+                    f"all passages are of one document, or share a query or a passage, so none is wrong for "
+                    f"the query {pair.query[:40]!r}: expected pairs of at least two documents"
+                )
             mined.append(replace(pair, negatives=found))
     return mined
 

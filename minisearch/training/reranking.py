@@ -119,7 +119,8 @@ class ListData:
             for pair, some in zip(chosen, negatives, strict=True)
         ]
         lengths = [sum(len(ids) for ids, _ in rows) for rows in lists]
-        groups = batches(lengths, self._batch_tokens, is_padded=True)
+        most = -(-len(lists) // processes.n_processes())  # so that each process has a batch
+        groups = batches(lengths, self._batch_tokens, most, is_padded=True)
         return [self._batch([row for place in group for row in lists[place]]) for group in groups]
 
     def _batch(self, rows: Sequence[tuple[list[int], list[int]]]) -> ListBatch:

@@ -261,6 +261,12 @@ def with_modules(*names: str) -> Callable[[Path], None]:
     return lambda folder: (folder / "modules.json").write_text(json.dumps(rows)) and None
 
 
+def elsewhere(folder: Path) -> None:
+    (folder / "modules.json").write_text('[{"type": "StaticEmbedding", "path": ".."}]')
+    for name in ("model.safetensors", "tokenizer.json"):
+        (folder / name).rename(folder.parent / name)
+
+
 def with_prompts(folder: Path) -> None:
     (folder / "config_sentence_transformers.json").write_text('{"prompts": {"query": "query: "}}')
 
@@ -286,6 +292,7 @@ NOT_FINITE = np.where(TABLE == 5, np.nan, TABLE).astype(np.float32)
         (with_tensors(embeddings=NOT_FINITE), r"embeddings holds values that are no numbers"),
         (with_modules("StaticEmbedding", "Dense"), r"its modules are \['StaticEmbedding', 'Dense'\]"),
         (lambda folder: (folder / "modules.json").write_text("{"), r"cannot read .*modules.json"),
+        (elsewhere, r"StaticEmbedding is in .*small/\.\., expected in .*small"),
         (with_prompts, r"prompts is .*expected none for a static model"),
     ],
 )
