@@ -21,7 +21,7 @@ from statistics import mean, stdev
 
 import measuring
 import numpy as np
-from distill import dense_ndcg, sts_spearman
+from distill import ndcg, sts_spearman
 
 from minisearch.evaluation.collection import read_collection
 from minisearch.minilm import SentenceTransformer
@@ -56,7 +56,11 @@ class Tests:
     def measured(self, model: SentenceTransformer, teacher: SentenceTransformer) -> tuple[float, ...]:
         """The nDCG@10, the correlation and the mean cosine of a model."""
         cosines = (model.encode(self.texts) * teacher.encode(self.texts)).sum(1)
-        return dense_ndcg(model, self.collection), sts_spearman(model, self.sts), float(np.mean(cosines))
+        return (
+            ndcg(model, self.collection, ["dense"])[0],
+            sts_spearman(model, self.sts),
+            float(np.mean(cosines)),
+        )
 
 
 def main() -> None:

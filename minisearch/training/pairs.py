@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,9 @@ from minisearch.evaluation.known_items import (
     found_elsewhere,
     masked,
 )
-from minisearch.manifest import DEFAULT_MODEL
-from minisearch.minilm.hub import locate
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
-from minisearch.training.job import Job, Report, extra_files, loss_plot, read_corpus
+from minisearch.training.job import Job, Report, extra_files, load_embedder, loss_plot, read_corpus
 from minisearch.training.report import (
     DOCUMENTS_A_QUERY,
     MIN_QUERIES,
@@ -197,30 +196,35 @@ def _sources(pairs: Sequence[tuple[str, str]]) -> list[int]:
 
 
 def sources_of(pairs: Sequence[Pair]) -> dict[str, set[int]]:
-    """The sources of each whole passage; copies have several."""
+    """The sources of each passage, whole or not; copies have several."""
     sources: dict[str, set[int]] = {}
     for pair in pairs:
-        sources.setdefault(pair.whole, set()).add(pair.source)
+        for text in (pair.passage, pair.whole):
+            sources.setdefault(text, set()).add(pair.source)
     return sources
 
 
 def mine(pairs: Sequence[Pair], encoder: Encoder, *, n: int = N_MINED, seed: int = 0) -> list[Pair]:
     """The pairs with ``n`` negatives each where they have none: the nearest passages of other sources.
 
-    A passage that scores above `MOST_OF_ANSWER` of the cosine of the answer, with all of its words, is
-    none: it may be a copy, or an answer too.  If nothing is left, passages of other sources by chance.
-    InputError if all pairs are of one source.
+    Whole passages are compared.  One that scores above `MOST_OF_ANSWER` of the cosine of the answer is no
+    negative: it may be a copy, or an answer too.  If nothing is left, passages of other sources by chance.
+    What is used of a passage is as in its own pair: if only right passages lacked words, a model could learn
+    to recognise the gaps.  InputError if a pair has no passage of another source.
     """
-    if len({pair.source for pair in pairs}) < 2:
-        raise InputError(
-            "all pairs are of one document, or share a query or a passage, so there is nothing to tell the "
-            "answer from: expected pairs of at least two"
-        )
-    by_passage = sources_of(pairs)
-    passages = [*by_passage]
-    places = {passage: place for place, passage in enumerate(passages)}
-    vectors = encoder.encode_document(passages)  # (P, D)
+    sources = sources_of(pairs)
+    used: dict[str, str] = {}
+    for pair in pairs:
+        used.setdefault(pair.whole, pair.passage)
+    wholes = [*used]
+    places = {whole: place for place, whole in enumerate(wholes)}
+    vectors = encoder.encode_document(wholes)  # (P, D)
     generator = np.random.default_rng(seed)
+
+    def others(pair: Pair, near: np.ndarray) -> tuple[str, ...]:
+        texts = (wholes[place] for place in near.tolist())
+        return tuple(islice((used[text] for text in texts if pair.source not in sources[text]), n))
+
     mined: list[Pair] = []
     for start in range(0, len(pairs), QUERIES_A_BLOCK):
         block = pairs[start : start + QUERIES_A_BLOCK]
@@ -231,9 +235,14 @@ def mine(pairs: Sequence[Pair], encoder: Encoder, *, n: int = N_MINED, seed: int
                 continue
             answer = of_pair[places[pair.whole]]
             of_pair[of_pair > answer - (1 - MOST_OF_ANSWER) * abs(answer)] = -np.inf
-            found = _others(pair, _nearest(of_pair, 4 * n), passages, by_passage)
-            found = found or _others(pair, generator.permutation(len(passages)), passages, by_passage)
-            mined.append(replace(pair, negatives=tuple(found[:n])))
+            near = others(pair, _nearest(of_pair, 4 * n))  # more, because some are of the same source
+            found = near or others(pair, generator.permutation(len(wholes)))
+            if not found:
+                raise InputError(
+                    f"all passages are of one document, or share a query or a passage, so none is wrong for "
+                    f"the query {pair.query[:40]!r}: expected pairs of at least two documents"
+                )
+            mined.append(replace(pair, negatives=found))
     return mined
 
 
@@ -242,14 +251,6 @@ def _nearest(cosines: np.ndarray, n: int) -> np.ndarray:
     places = np.argpartition(-cosines, n - 1)[:n] if n < len(cosines) else np.arange(len(cosines))
     places = places[np.lexsort((places, -cosines[places]))]
     return places[cosines[places] > -np.inf]
-
-
-def _others(
-    pair: Pair, places: np.ndarray, passages: Sequence[str], by_passage: Mapping[str, set[int]]
-) -> list[str]:
-    """The passages at these places that are of other sources."""
-    texts = (passages[place] for place in places.tolist())
-    return [text for text in texts if pair.source not in by_passage[text]]
 
 
 # --- for a job ----------------------------------------------------------------------------------------
@@ -263,12 +264,8 @@ class PairsJob(Job):
     pairs: Path | None = None
 
     def base(self) -> SentenceTransformer:
-        """The embedder to begin with; InputError for a cross-encoder."""
-        if locate(self.model, offline=self.is_offline).settings.n_labels is not None:
-            raise InputError(
-                f"{self.model} is a cross-encoder: expected an embedder to begin with, like {DEFAULT_MODEL}"
-            )
-        return SentenceTransformer.from_pretrained(self.model, offline=self.is_offline)
+        """The embedder to begin with."""
+        return load_embedder(self.model, offline=self.is_offline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,14 +140,21 @@ def test_negatives_are_the_nearest_of_other_sources_that_do_not_score_as_the_ans
             assert pair.source not in {number // 2 for number in found}
 
 
+def test_a_negative_lacks_the_words_of_its_own_query_as_the_answer_does() -> None:
+    pairs = [Pair("roof", "leaks", "roof leaks", 0), Pair("bread", "rises", "bread rises", 1)]
+    assert [pair.negatives for pair in mine(pairs, HashingEncoder())] == [("rises",), ("leaks",)]
+
+
 def test_given_negatives_are_kept() -> None:
     pairs = [Pair("a", "b", "b", 0, ("c",)), Pair("d", "e", "e", 1)]
     assert [pair.negatives for pair in mine(pairs, HashingEncoder())] == [("c",), ("b",)]
 
 
-def test_pairs_of_one_source_have_no_negatives() -> None:
-    with pytest.raises(InputError, match="all pairs are of one document, or share a query or a passage"):
-        mine([Pair("a", "b", "b", 0), Pair("c", "d", "d", 0)], HashingEncoder())
+@pytest.mark.parametrize("passages", [("b", 0, "d", 0), ("b", 0, "b", 1)])
+def test_pairs_of_one_document_or_of_copies_have_no_negatives(passages: tuple[str, int, str, int]) -> None:
+    first, source, second, other = passages
+    with pytest.raises(InputError, match=r"all passages are of one document.*wrong for the query 'a'"):
+        mine([Pair("a", first, first, source), Pair("c", second, second, other)], HashingEncoder())
 
 
 def test_a_copy_of_the_answer_in_another_document_is_no_negative() -> None:
