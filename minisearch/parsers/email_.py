@@ -20,7 +20,7 @@ from minisearch.parsers.cards import read_cards
 from minisearch.parsers.html import read_html
 from minisearch.parsers.source import MAX_TITLE, AnchoredText, DocumentBuilder, Source
 from minisearch.parsers.transfer import UNENCODED, charset_of, decoded, unflowed
-from minisearch.text import LINE_BREAK, storable
+from minisearch.text import CJK, LINE_BREAK, storable
 from minisearch.types import Document, Heading
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ MAX_NAME = 80
 
 # Of a text: what only the plain form of a mail has, such as the addresses of links; words; blank lines.
 PLAIN_ONLY = re.compile(r"https?://\S+|mailto:\S+|\[(?:image|cid):[^\]\r\n]*\]|^[ \t]*\d+[.)] ", re.MULTILINE)
-WORD = re.compile(r"[\u3040-\u9fff]|[^\W_\u3040-\u9fff]+")
+WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+")
 BLANK_LINES = re.compile(r"(?:\r\n|\r|\n)[ \t]*(?:\r\n|\r|\n)\s*")
 
 
