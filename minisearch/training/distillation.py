@@ -260,6 +260,7 @@ def run(
         batch_size=job.batch_size or preset.batch_size,
         batch_tokens=BATCH_TOKENS[best_device()],
         word_noise=job.word_noise,
+        prompts=(teacher.settings.document_prompt, teacher.settings.query_prompt),
         seed=job.seed,
     )
     test = known_item_test(corpus.documents, seed=job.seed)

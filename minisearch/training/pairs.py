@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +164,8 @@ def _row(place: str, line: str) -> tuple[str, str, tuple[str, ...]]:
         raise InputError(
             f'{place}: expected a list of texts as "negatives", got {json.dumps(negatives)[:40]}'
         )
+    if passage in negatives:
+        raise InputError(f'{place}: the passage is also one of the "negatives": expected only wrong passages')
     return query, passage, tuple(negatives)
 
 
@@ -212,19 +213,17 @@ def mine(pairs: Sequence[Pair], encoder: Encoder, *, n: int = N_MINED, seed: int
     What is used of a passage is as in its own pair: if only right passages lacked words, a model could learn
     to recognise the gaps.  InputError if a pair has no passage of another source.
     """
-    sources = sources_of(pairs)
     used: dict[str, str] = {}
     for pair in pairs:
         used.setdefault(pair.whole, pair.passage)
     wholes = [*used]
     places = {whole: place for place, whole in enumerate(wholes)}
+    sources, of_source = sources_of(pairs), dict[int, list[int]]()
+    for whole, place in places.items():
+        for source in sources[whole]:
+            of_source.setdefault(source, []).append(place)
     vectors = encoder.encode_document(wholes)  # (P, D)
     generator = np.random.default_rng(seed)
-
-    def others(pair: Pair, near: np.ndarray) -> tuple[str, ...]:
-        texts = (wholes[place] for place in near.tolist())
-        return tuple(islice((used[text] for text in texts if pair.source not in sources[text]), n))
-
     mined: list[Pair] = []
     for start in range(0, len(pairs), QUERIES_A_BLOCK):
         block = pairs[start : start + QUERIES_A_BLOCK]
@@ -234,15 +233,18 @@ def mine(pairs: Sequence[Pair], encoder: Encoder, *, n: int = N_MINED, seed: int
                 mined.append(pair)
                 continue
             answer = of_pair[places[pair.whole]]
-            of_pair[of_pair > answer - (1 - MOST_OF_ANSWER) * abs(answer)] = -np.inf
-            near = others(pair, _nearest(of_pair, 4 * n))  # more, because some are of the same source
-            found = near or others(pair, generator.permutation(len(wholes)))
-            if not found:
+            of_pair[of_source[pair.source]] = -np.inf
+            others = np.flatnonzero(of_pair > -np.inf)
+            if not len(others):
                 raise InputError(
                     f"all passages are of one document, or share a query or a passage, so none is wrong for "
                     f"the query {pair.query[:40]!r}: expected pairs of at least two documents"
                 )
-            mined.append(replace(pair, negatives=found))
+            of_pair[of_pair > answer - (1 - MOST_OF_ANSWER) * abs(answer)] = -np.inf
+            found = _nearest(of_pair, n)
+            if not len(found):
+                found = generator.permutation(others)[:n]
+            mined.append(replace(pair, negatives=tuple(used[wholes[place]] for place in found.tolist())))
     return mined
 
 
@@ -325,7 +327,10 @@ def _split(pairs: Sequence[Pair], *, seed: int) -> tuple[list[Pair], KnownItemTe
     test = KnownItemTest(
         tuple(queries.values()), tuple(queries), tuple(passages), np.array([*passages.values()], np.int64)
     )
-    return [pair for pair in pairs if pair.source not in tested], test
+    rest = [pair for pair in pairs if pair.source not in tested]
+    hidden = {pair.passage for pair in pairs if pair.source in tested}
+    negatives = (tuple(text for text in pair.negatives if text not in hidden) for pair in rest)
+    return [replace(pair, negatives=some) for pair, some in zip(rest, negatives, strict=True)], test
 
 
 def finish(

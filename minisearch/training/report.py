@@ -82,7 +82,8 @@ class KnownItemTest:
         for place, of_passage in zip(places.tolist(), scores.T, strict=True):
             np.maximum(best[:, place], of_passage, out=best[:, place])
         own = best[np.arange(len(best)), np.searchsorted(ids, self.answers)]
-        return rank_measures((1 + (best > own[:, None]).sum(1)).tolist())
+        # A document that scores as much counts as better, and so does all beside NaN.
+        return rank_measures((~(best < own[:, None])).sum(1).tolist())
 
 
 def known_item_test(

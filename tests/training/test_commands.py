@@ -230,6 +230,20 @@ def test_the_rank_of_a_query_is_that_of_its_document_by_its_best_passage() -> No
     assert measured["MRR@10"].value == pytest.approx((1 + 1 / 3) / 2, abs=0.1)
 
 
+def test_a_model_with_equal_vectors_or_none_finds_nothing() -> None:
+    numbers = np.arange(30)
+    test = KnownItemTest(("roof", "bread"), (7, 3), ("roof leaks",) * 30, numbers)
+    for value in (1.0, np.nan):
+
+        class Constant(HashingEncoder):
+            def encode_query(self, texts, value=value):
+                return np.full((len(texts), 4), value, np.float32)
+
+            encode_document = encode_query
+
+        assert test.measured(Constant())["MRR@10"].value == 0
+
+
 def test_a_query_has_no_words_of_its_own_document() -> None:
     numbers = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     documents = []

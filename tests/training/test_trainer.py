@@ -92,6 +92,16 @@ def test_word_noise_replaces_a_share_of_the_words_and_keeps_the_rest(teacher: Se
     assert plain.fingerprint != noisy.fingerprint == again.fingerprint
 
 
+def test_word_noise_keeps_the_prompt(teacher: SentenceTransformer) -> None:
+    prompts = ("search for: ", "")
+    texts = [prompts[i % 2] + "rain falls on the roof " + str(i) for i in range(100)]
+    data = TextData(texts, teacher.tokenizer, batch_size=20, word_noise=1.0, prompts=prompts)
+    rows = [row.tolist() for step in range(5) for batch in data.batches(step) for row in batch.ids]
+    start, _ = teacher.tokenizer.ids([*prompts])
+    n = sum(row[: len(start) - 1] == start[:-1] for row in rows)
+    assert n == 50
+
+
 def test_equal_and_empty_texts_do_not_count(teacher: SentenceTransformer) -> None:
     texts = ["", "The roof leaks.", "the roof leaks.", "It rains."]
     with pytest.raises(InputError, match=r"too small: it has 2 different texts .* expected at least 3"):
@@ -427,13 +437,13 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(
 ) -> None:
     student, file = student_of(teacher, layers=1), tmp_path / "checkpoint"
     recipe = recipe_of(teacher, student)
-    n_calls = 0  # 4 in each step
+    n_calls = 0
 
     def broken(batch: TextBatch) -> dict[str, Tensor]:
         nonlocal n_calls
         n_calls += 1
         losses = recipe(batch)
-        return losses | {"cosine": losses["cosine"] * (torch.nan if n_calls > 12 else 1)}
+        return losses | {"cosine": losses["cosine"] * (torch.nan if n_calls == 4 else 1)}
 
     settings = TrainingSettings(steps=9, checkpoint_minutes=0)
     data = data_of(teacher, batch_tokens=10_000)

@@ -219,7 +219,7 @@ def finetune(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs
 @model_option
 @corpus_option(required=False)
 @pairs_option
-@training_options(batch_size="16", learning_rate="5e-5")
+@training_options(batch_size="16", learning_rate="1e-4")
 def rerank(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: Path | None) -> None:
     """Make a reranker, a cross-encoder, from an embedder.
 
