@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -168,6 +169,17 @@ def number(default: int | None = None, *, least: int = 1) -> dict[str, Any]:
     whole_number.name = "whole number"  # click says "'many' is not a valid whole number"
     has_default = default is not None
     return {"type": whole_number, "default": default, "show_default": has_default, "metavar": "N"}
+
+
+class Quantity(click.FloatRange):
+    """A number in a range; nan, which is in every range of click, and inf are refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """The number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
+        return number
 
 
 def one_of(choices: Sequence[str], what: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ output a label, whose folder names the labels.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,12 +34,15 @@ from minisearch.types import IntArray
 BATCH_SIZE = 32
 LEARNING_RATE = 5e-5
 MAX_TOKENS = 128
-TEST_SHARE = 0.1  # of the examples, where no others are given
+TEST_INTERVAL = 10  # every tenth text is measured with, where no others are given
 MIN_EXAMPLES = 20
 HOW_MEASURED = (
     "Accuracy and macro F1 are of examples that the model was not trained on. The majority class is the "
     "accuracy of always answering with their most frequent label."
 )
+
+
+Texts = tuple[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,11 @@ class Example:
     first: str
     second: str | None
     label: str
+
+    @property
+    def texts(self) -> Texts:
+        """Both texts."""
+        return self.first, self.second
 
 
 def read_examples(path: Path, *, text: str, second: str | None, label: str) -> list[Example]:
@@ -125,7 +134,7 @@ class LabelledData:
             )
         self.batch_size, self._batch_tokens, self._seed = batch_size, batch_tokens, seed
         self._examples, self._labels = examples, {label: place for place, label in enumerate(model.labels)}
-        self._tokenizer = model.tokenizer.cut_at(min(MAX_TOKENS, model.max_length))
+        self._tokenizer = model.tokenizer
         self._order = EpochOrder(len(examples), seed)
 
     @property
@@ -232,7 +241,8 @@ def run(
     encoder = load_embedder(job.model, offline=job.is_offline)
     (checkpoint,) = job.checkpoints(["classifier"])
     settings = job.settings(LEARNING_RATE)
-    model = cross_encoder_of(encoder, labels=sorted({one.label for one in examples}), seed=job.seed)
+    labels = sorted({one.label for one in examples})
+    model = cross_encoder_of(encoder, labels=labels, max_length=MAX_TOKENS, seed=job.seed)
     data = LabelledData(
         examples,
         model,
@@ -260,7 +270,10 @@ def run(
         f"A classifier of {'pairs of texts' if job.second else 'texts'}, with the labels "
         f"{', '.join(model.labels)}, trained from {source_of(job.model)} by `minisearch train classify`."
     )
-    origin = f"{len(examples):,} examples to train on, {len(test):,} others to measure"
+    origin = (
+        f"{len(examples):,} examples to train on, {len(test):,} others to measure; texts are cut at "
+        f"{model.max_length} tokens"
+    )
     facts = {"data": origin, **training_facts(settings, trained, batch_size=data.batch_size)}
     plot = loss_plot(f"{job.out.name}: trained from {Path(job.model).name}", trained, rows)
     card = model_card(
@@ -274,25 +287,42 @@ def run(
 
 
 def _examples(job: ClassificationJob) -> tuple[list[Example], list[Example]]:
-    """To train on and to measure with: those of the second file, or else a tenth."""
+    """To train on, and to measure with: those of the second file, or else a tenth; no text is in both."""
     read = partial(read_examples, text=job.text, second=job.second, label=job.label)
     examples = read(job.train)
     if len(examples) < MIN_EXAMPLES:
         raise InputError(f"{job.train} has {len(examples)} examples, expected at least {MIN_EXAMPLES}")
     if job.dev is not None:
         test = read(job.dev)
+        tested = {one.texts for one in test}
     else:
-        order = np.random.default_rng(job.seed).permutation(len(examples)).tolist()
-        n_test = max(1, int(TEST_SHARE * len(examples)))
-        test = [examples[place] for place in order[:n_test]]
-        examples = [examples[place] for place in sorted(order[n_test:])]
-    known = {one.label for one in examples}
-    if len(known) < 2:
-        raise InputError(f"{job.train} has only the label {known.pop()!r}, expected at least two")
+        tested = _tested(examples, seed=job.seed)
+        test = [one for one in examples if one.texts in tested]
     if not test:
-        raise InputError(f"{job.dev} has no examples")
-    if unknown := sorted({one.label for one in test} - known):
+        cure = "give examples to measure with by --dev" if job.dev is None else "give another file"
+        raise InputError(f"{job.dev or job.train} has too few different texts to measure with: {cure}")
+    examples = [one for one in examples if one.texts not in tested]
+    known = sorted({one.label for one in examples})
+    if len(known) < 2:
+        which = f"{job.train}, without the texts of {job.dev}," if job.dev else job.train
+        found = f"only the label {known[0]!r}" if known else "no label"
+        raise InputError(f"{which} has {found}, expected at least two")
+    if unknown := sorted({one.label for one in test}.difference(known)):
         raise InputError(
-            f"the label {unknown[0]!r} is among the examples to measure with, but not among those to train on"
+            f"the label {unknown[0]!r} is among the examples to measure with, but not among those to train "
+            f"on: give other examples to measure with by --dev"
         )
     return examples, test
+
+
+def _tested(examples: Sequence[Example], *, seed: int) -> set[Texts]:
+    """A tenth of the different texts, taken by their labels; one of each label at least is not taken."""
+    labels: dict[Texts, set[str]] = defaultdict(set)  # a text may have several
+    for one in examples:
+        labels[one.texts].add(one.label)
+    kinds = {texts: sorted(found) for texts, found in labels.items()}
+    n_of_kind = Counter(map(tuple, kinds.values()))
+    taken = [texts for texts, kind in kinds.items() if n_of_kind[tuple(kind)] > 1]
+    order = np.random.default_rng(seed).permutation(len(taken)).tolist()
+    by_label = sorted((taken[place] for place in order), key=kinds.__getitem__)
+    return {*by_label[TEST_INTERVAL - 1 :: TEST_INTERVAL]}

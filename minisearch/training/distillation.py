@@ -189,7 +189,8 @@ def distil(
     """Train the students of all phases, one after the other; what the last one did comes out.
 
     ``settings`` are those of each phase.  ``checkpoints`` are the files of the phases, in their order.
-    ``identity`` and ``evaluate`` are as in `train`; only the last phase is evaluated.
+    ``identity`` and ``evaluate`` are as in `train`; only the last phase is evaluated.  A phase is not trained
+    further when the next one has begun: its student would have two teachers.
     """
     trained = Trained()
     for number, phase in enumerate(planned):
@@ -199,11 +200,19 @@ def distil(
         def report(progress: TrainingProgress, name: str = phase.name) -> None:
             on_progress(name, progress)
 
+        limits = settings
+        if resume and any(file.exists() for file in checkpoints[number + 1 :]):
+            if not checkpoints[number].exists():
+                raise InputError(
+                    f"{checkpoints[number]} is missing, from which {checkpoints[-1]} was begun: remove the "
+                    f"latter to begin again"
+                )
+            limits = replace(settings, steps=1, minutes=None)  # the checkpoint has as many or more
         trained = train(
             phase.recipe.student,
             data,
             phase.recipe,
-            settings,
+            limits,
             checkpoint=checkpoints[number] if checkpoints else None,
             resume=resume,
             identity=identity,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -78,12 +79,22 @@ class Job:
     def checkpoints(self, names: Sequence[str]) -> list[Path]:
         """The files of the parts of a run.
 
-        InputError if one exists and the job is new, if none does and it is resumed, or if the folder cannot
-        be made.
+        InputError if one exists and the job is new, if none does and it is resumed, or if they or the folder
+        cannot be written.
         """
-        check_target(self.out, is_new=True)
+        if self.out.resolve() == Path.cwd():
+            raise InputError(f"{self.out} is the current folder: name a new folder, like ./my-model")
+        if not self.out.absolute().parent.is_dir():
+            raise InputError(f"cannot write {self.out}: there is no folder {self.out.parent}")
         files = [self.out.with_name(f"{self.out.name}.{name}.checkpoint") for name in names]
-        found = [file for file in files if file.exists()]
+        try:
+            check_target(self.out, is_new=True)
+            found = [file for file in files if file.exists()]
+            attempt = files[0].with_name(f"{files[0].name}.{os.getpid()}")  # named as an unfinished one
+            attempt.touch()
+            attempt.unlink()
+        except OSError as error:
+            raise InputError(f"cannot write {self.out}: {error.strerror}") from error
         if found and not self.is_resumed:
             raise InputError(
                 f"{found[0]} is the state of an unfinished run: --resume goes on with it; "
@@ -91,8 +102,6 @@ class Job:
             )
         if self.is_resumed and not found:
             raise InputError(f"there is no unfinished run to resume: expected {files[0]}; leave out --resume")
-        if not self.out.absolute().parent.is_dir():
-            raise InputError(f"cannot write {self.out}: there is no folder {self.out.parent}")
         return files
 
 

@@ -227,7 +227,7 @@ def license_of(teacher: str) -> str:
         return checkpoint.license
     card = locate(teacher).folder / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace") if card.exists() else ""
-    found = re.search(r"\A---\n(?:.*\n)*?license:[ \t]*(\S+)", text)
+    found = re.search(r"\A---\n(?:(?!---).*\n)*?license:[ \t]*(\S+)", text)
     return found[1] if found else "unknown"
 
 

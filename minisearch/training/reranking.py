@@ -37,11 +37,17 @@ MASKED_SHARE = 0.5
 
 
 def cross_encoder_of(
-    encoder: SentenceTransformer, *, labels: Sequence[str] = (), dropout: float = 0.1, seed: int = 0
+    encoder: SentenceTransformer,
+    *,
+    labels: Sequence[str] = (),
+    max_length: int | None = None,
+    dropout: float = 0.1,
+    seed: int = 0,
 ) -> CrossEncoder:
     """A cross-encoder with the encoder's layers and tokenizer; pooler and classifier are random.
 
-    It has one output for each of the ``labels``, or a single one for scores.
+    It has one output for each of the ``labels``, or a single one for scores.  ``max_length``, in tokens, is
+    at most, and by default, what the encoder has positions for.
     """
     config = replace(
         encoder.settings.config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout
@@ -51,7 +57,7 @@ def cross_encoder_of(
         n_labels=len(labels) or 1,
         labels=labels,
         activation="identity",
-        max_length=config.max_position_embeddings,
+        max_length=min(max_length or config.max_position_embeddings, config.max_position_embeddings),
     )
     model.model.load_state_dict(encoder.model.state_dict())
     model._tokenizer = encoder.tokenizer.cut_at(model.max_length)

@@ -281,7 +281,7 @@ class _Trainer:
         if not math.isfinite(sum(means.values()) + norm):
             raise TrainingError(self._not_a_number(means))
         for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+            group["lr"] = self._learning_rate(everyones[0][1])
         self._optimizer.step()
         for parameter in self._model.parameters():  # the fused step does not say that it changes them
             increment_version(parameter)
@@ -322,12 +322,13 @@ class _Trainer:
         for layer in self._compiled:
             layer._compiled_call_impl = None
 
-    def _learning_rate(self) -> float:
-        steps = self._settings.steps
-        return self._settings.learning_rate_at(
-            # Not 0 at the first step nor at the last, which would change nothing.
-            min(self._share(), 1.0) if steps is None else (self.done.steps + 1) / (steps + 1)
-        )
+    def _learning_rate(self, ends_s: float) -> float:
+        """That of the step that ends at this time: not 0 at the first nor at the last, which change then."""
+        if self._settings.steps is not None:
+            return self._settings.learning_rate_at((self.done.steps + 1) / (self._settings.steps + 1))
+        assert self._settings.minutes is not None, "checked by the settings"
+        middle = (self._share() + min(ends_s / (60 * self._settings.minutes), 1.0)) / 2
+        return self._settings.learning_rate_at(middle)
 
     def _not_a_number(self, means: Mapping[str, float]) -> str:
         found = ", ".join(f"{name} {mean:g}" for name, mean in means.items())
@@ -360,6 +361,7 @@ class _Trainer:
         state = {
             "identity": self._identity,
             "data": self._data.fingerprint,
+            "device": self._device.type,
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "done": [done.steps, done.elapsed_s, done.n_tokens, done.losses, done.evaluations],
@@ -386,14 +388,13 @@ class _Trainer:
         except Exception as error:  # torch raises many classes for damaged files
             raise InputError(f"{path} is damaged or no checkpoint: remove it to begin again") from error
         if (identity, state["data"]) != (self._identity, self._data.fingerprint):
-            what = (
-                "the texts, the batch size or the seed"
-                if identity == self._identity
-                else "the model or the options"
-            )
+            what = "the texts, the batch size or the seed were others"
+            if identity != self._identity:
+                what = "the model or the options were others"
+            elif state.get("device", self._device.type) != self._device.type:
+                what = f"its device was {state['device']}, this one is {self._device.type}"
             raise InputError(
-                f"{path} is of another run: {what} were others; give the same as before, or remove it to "
-                f"begin again"
+                f"{path} is of another run: {what}; give the same as before, or remove it to begin again"
             )
         try:
             self._model.load_state_dict(state["model"])

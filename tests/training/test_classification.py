@@ -16,8 +16,10 @@ from minisearch.errors import InputError
 from minisearch.minilm import CrossEncoder, SentenceTransformer
 from minisearch.training.classification import (
     Classification,
+    ClassificationJob,
     Example,
     LabelledData,
+    _examples,
     confusion,
     measures,
     read_examples,
@@ -33,16 +35,16 @@ TOPICS = {
 
 
 def sentences(n: int) -> list[Example]:
-    """Sentences of words of their topic, half of them in the garden."""
+    """Different sentences of words of their topic, half of them in the garden."""
     generator = np.random.default_rng(0)
-    made = []
-    for number in range(n):
-        topic = "garden" if number % 2 else ["kitchen", "weather"][number // 2 % 2]
+    made = dict[Example, None]()
+    while len(made) < n:
+        topic = "garden" if len(made) % 2 else ["kitchen", "weather"][len(made) // 2 % 2]
         words = generator.choice(TOPICS[topic], 3, replace=False)
-        made.append(
-            Example(f"Yesterday it was about {words[0]} and {words[1]}, then {words[2]}", None, topic)
+        made[Example(f"Yesterday it was about {words[0]} and {words[1]}, then {words[2]}", None, topic)] = (
+            None
         )
-    return made
+    return list(made)
 
 
 def table(path: Path, examples: list[Example]) -> Path:
@@ -144,10 +146,13 @@ def test_a_classifier_beats_the_majority_class_and_loads_everywhere(here: Path) 
     assert saved == "Saved in topics"
     assert "with the labels garden, kitchen, weather" in (here / "topics" / "README.md").read_text()
 
+    assert "texts are cut at 128 tokens" in (here / "topics" / "README.md").read_text()
+
     config = json.loads((here / "topics" / "config.json").read_text())
     assert config["id2label"] == {"0": "garden", "1": "kitchen", "2": "weather"}
     ours = CrossEncoder.from_pretrained("./topics", device="cpu", dtype="float32")
     assert ours.labels == ("garden", "kitchen", "weather")
+    assert ours.max_length == 128, "as it was trained and measured"
     texts = ["Bread with salt", "The storm brings rain"]
     tokens = AutoTokenizer.from_pretrained("./topics")(texts, padding=True, return_tensors="pt")
     theirs = AutoModelForSequenceClassification.from_pretrained("./topics").eval()
@@ -164,8 +169,10 @@ def test_a_classifier_beats_the_majority_class_and_loads_everywhere(here: Path) 
 
 
 def test_pairs_are_measured_with_a_file_of_their_own(here: Path) -> None:
-    for name, n in (("train.tsv", 40), ("dev.tsv", 12)):
-        rows = [f"{one.first}\t{one.label}\t{number % 2}" for number, one in enumerate(sentences(n))]
+    made = sentences(52)
+    # Two examples of the other file are in this one too.
+    for name, some in (("train.tsv", made[:42]), ("dev.tsv", made[40:])):
+        rows = [f"{one.first}\t{one.label}\t{number % 2}" for number, one in enumerate(some)]
         (here / name).write_text("\n".join(["a\tb\tsame", *rows]))
     arguments = ["--train", "train.tsv", "--dev", "dev.tsv", "--text", "a", "--second", "2"]
     result = classify(*arguments, "--label", "same", "--steps", "2", "--batch-size", "8", "--out", "pairs")
@@ -183,7 +190,8 @@ def test_pairs_are_measured_with_a_file_of_their_own(here: Path) -> None:
         (
             30,
             ["--label", "1", "--dev", "dev.tsv"],
-            "the label 'x' is among the examples to measure with, but",
+            "the label 'x' is among the examples to measure with, but not among those to train on: give "
+            "other examples to measure with by --dev",
         ),
     ],
 )
@@ -193,6 +201,36 @@ def test_each_mistake_is_one_line(here: Path, n: int, arguments: list[str], mess
     error = classify("--train", "train.tsv", "--steps", "1", "--out", "out", *arguments, code=1).stderr
     assert message in error.splitlines()[-1]
     assert not (here / "out").exists()
+
+
+def job_of(here: Path, examples: list[Example], **options: object) -> ClassificationJob:
+    file = table(here / "train.tsv", examples)
+    return ClassificationJob(out=here / "out", model="none", train=file, steps=1, **options)
+
+
+def test_no_text_is_both_trained_on_and_measured_with(here: Path) -> None:
+    twice = [one for one in sentences(40) for _ in range(2)]
+    examples, test = _examples(job_of(here, twice))
+    assert len(examples) + len(test) == 80
+    assert len(test) == 8, "both rows of a tenth of the texts"
+    assert not {one.first for one in examples} & {one.first for one in test}
+    dev = table(here / "dev.tsv", sentences(5))
+    examples, test = _examples(job_of(here, sentences(40), dev=dev))
+    assert (len(examples), len(test)) == (35, 5)
+    with pytest.raises(InputError, match=r"without the texts of .*, has no label, expected at least two"):
+        _examples(job_of(here, sentences(40), dev=here / "train.tsv"))
+    same = [Example("rain", None, label) for label in ("a", "b") for _ in range(10)]
+    with pytest.raises(InputError, match=r"too few different texts to measure with: give examples .* --dev"):
+        _examples(job_of(here, same))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rare_label_is_trained_on_whatever_the_seed(here: Path, seed: int) -> None:
+    rare = [Example("once", None, "rare"), Example("one", None, "pair"), Example("other", None, "pair")]
+    examples, test = _examples(job_of(here, [*sentences(40), *rare], seed=seed))
+    assert {one.label for one in examples} == {"garden", "kitchen", "weather", "rare", "pair"}
+    assert len(test) == 4
+    assert sum(one.label == "garden" for one in test) in {1, 2}, "by label"
 
 
 def test_a_single_label_is_refused(here: Path) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from sentence_transformers import SentenceTransformer as Original
 
 from minisearch import MiniSearch
+from minisearch.cli import cli
 from minisearch.cli.training import commands
 from minisearch.evaluation.known_items import ChunkedDocument, ChunkText
 from minisearch.minilm import SentenceTransformer
@@ -22,7 +24,7 @@ from minisearch.training import distillation, report, trainer
 from minisearch.training.report import KnownItemTest, known_item_test, license_of, tokens_per_s
 from minisearch.training.reranking import cross_encoder_of
 from minisearch.training.students import PRESETS
-from tests.cli.usage import run
+from tests.cli.usage import run, usage_error
 from tests.fakes import HashingEncoder
 
 DOCS = Path(__file__).parents[2] / "data" / "docs"
@@ -131,6 +133,8 @@ def test_a_narrow_and_shallow_student_has_an_assistant(here: Path) -> None:
         (["--out", "used"], "the folder used is not empty: name a new folder"),
         (["--resume"], "there is no unfinished run to resume: expected my-model.student.checkpoint"),
         (["--out", "a/b/c"], "cannot write a/b/c: there is no folder a/b"),
+        (["--out", "."], ". is the current folder: name a new folder, like ./my-model"),
+        (["--out", "a" * 240], "File name too long"),
         (
             ["--relation-heads", "7", "--loss", "relations"],
             "the number of relation heads is 7, expected a divisor",
@@ -201,13 +205,26 @@ def test_a_disk_that_is_full_when_the_model_is_saved_leaves_the_checkpoint(
 
 
 def test_exactly_one_limit_is_needed(here: Path) -> None:
-    from click.testing import CliRunner
-
-    from minisearch.cli import cli
-
     for limits in ([], ["--steps", "1", "--minutes", "1"]):
         arguments = ["train", "distill", *SMALL, "--out", "my-model", *limits]
         assert usage_error_of(CliRunner().invoke(cli, arguments)) == "give either --steps or --minutes"
+
+
+@pytest.mark.parametrize(
+    "option", ["--minutes", "--learning-rate", "--checkpoint-minutes", "--word-noise", "--dropout"]
+)
+def test_a_number_that_is_not_finite_is_refused(option: str) -> None:
+    for given in ("nan", "inf"):
+        error = usage_error(
+            CliRunner().invoke(cli, ["train", "distill", *SMALL, "--out", "my-model", option, given])
+        )
+        assert option in error
+        assert "nan is not a finite number" in error or given == "inf"
+
+
+def test_a_static_model_has_no_dtype_to_choose() -> None:
+    assert "--dtype" in run("train", "distill", "--help").stdout
+    assert "--dtype" not in run("train", "static", "--help").stdout
 
 
 def usage_error_of(result) -> str:
@@ -270,6 +287,8 @@ def test_the_licence_is_the_teachers(here: Path) -> None:
     assert license_of("./teacher") == "unknown"
     (here / "teacher" / "README.md").write_text("---\ntags: [a]\nlicense: mit\n---\n# A card\n")
     assert license_of("./teacher") == "mit"
+    (here / "teacher" / "README.md").write_text("---\ntags: [a]\n---\n# A card\n\nlicense: mit\n---\n")
+    assert license_of("./teacher") == "unknown", "only what is above the second line of dashes"
     shutil.rmtree(here / "teacher")
 
 

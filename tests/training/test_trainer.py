@@ -522,6 +522,73 @@ def test_an_assistant_is_distilled_first(teacher: SentenceTransformer, tmp_path:
     assert seen == [("assistant", 1), ("assistant", 2), ("student", 1), ("student", 2)]
 
 
+@pytest.mark.parametrize("has_first", [True, False])
+def test_an_assistant_is_not_trained_further_when_its_student_has_begun(
+    teacher: SentenceTransformer, tmp_path: Path, *, has_first: bool
+) -> None:
+    seen, files = [], [tmp_path / "assistant", tmp_path / "student"]
+
+    def run(n_steps: int) -> None:
+        distil(
+            phases(teacher, student_of(teacher, layers=2, hidden=12)),
+            data_of(teacher),
+            TrainingSettings(steps=n_steps),
+            checkpoints=files,
+            resume=True,
+            on_progress=lambda name, progress: seen.append((name, progress.step)),
+        )
+
+    run(2)
+    seen.clear()
+    before = torch.load(files[0], weights_only=True)["model"]
+    if has_first:
+        run(4)
+        assert seen == [("student", 3), ("student", 4)]
+        after = torch.load(files[0], weights_only=True)["model"]
+        assert all(torch.equal(after[name], one) for name, one in before.items())
+    else:
+        files[0].unlink()
+        with pytest.raises(InputError, match=r"assistant is missing, from which .*student was begun: remove"):
+            run(4)
+
+
+def test_every_step_of_a_run_in_minutes_has_a_learning_rate(
+    teacher: SentenceTransformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, rates = 0.0, []
+    monkeypatch.setattr(trainer.time, "monotonic", lambda: now_s)
+    student = student_of(teacher, layers=1)
+    step = torch.optim.AdamW.step
+
+    def slow(batch: TextBatch) -> dict[str, Tensor]:
+        nonlocal now_s
+        now_s += 4
+        return {"square": student(batch.ids, batch.mask).square().mean()}
+
+    def seen(optimizer: torch.optim.AdamW) -> object:
+        rates.append(optimizer.param_groups[0]["lr"])
+        return step(optimizer)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", seen)
+    data = data_of(teacher, batch_size=13, batch_tokens=10_000)  # one batch a step
+    train(student, data, slow, TrainingSettings(minutes=0.5, learning_rate=1.0))
+    # Steps of 4 s of 30 s: the middles of the first, the second and the last, which is cut off.
+    assert len(rates) == 8
+    assert [rates[0], rates[1], rates[-1]] == pytest.approx([2 / 3, 0.8 / 0.9, (1 / 30) / 0.9])
+
+
+def test_a_checkpoint_of_another_device_names_it(teacher: SentenceTransformer, tmp_path: Path) -> None:
+    student, file = student_of(teacher, layers=1), tmp_path / "checkpoint"
+    recipe = recipe_of(teacher, student)
+    train(student, data_of(teacher), recipe, TrainingSettings(steps=1), checkpoint=file)
+    state = torch.load(file, weights_only=True)
+    assert state["device"] == "cpu"
+    torch.save(state | {"device": "cuda"}, file)
+    other = data_of(teacher, batch_tokens=64)
+    with pytest.raises(InputError, match="is of another run: its device was cuda, this one is cpu; give"):
+        train(student, other, recipe, TrainingSettings(steps=1), checkpoint=file, resume=True)
+
+
 def test_the_learning_rate_rises_and_falls_in_lines() -> None:
     settings = TrainingSettings(learning_rate=1.0, steps=400_000)
     rates = [settings.learning_rate_at(step / 400_000) for step in (2_000, 4_000, 202_000, 400_000)]

@@ -13,6 +13,7 @@ import click
 
 from minisearch.cli.options import (
     A_FILE,
+    Quantity,
     SectionedCommand,
     model_name,
     number,
@@ -75,7 +76,7 @@ def train() -> None:
 @how("--relation-heads", **number(), help="Heads of the loss 'relations'.  [default: the teacher's]")
 @how(
     "--word-noise",
-    type=click.FloatRange(0, 1),
+    type=Quantity(0, 1),
     default=0.8,
     show_default=True,
     metavar="X",
@@ -89,7 +90,7 @@ def train() -> None:
 )
 @how(
     "--dropout",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=Quantity(0, 1, max_open=True),
     metavar="X",
     help="Dropout of the student.  [default: the preset's]",
 )
@@ -137,7 +138,7 @@ def distill(
 @train.command(cls=SectionedCommand)
 @corpus_option(required=True)
 @teacher_option
-@training_options(batch_size="256", learning_rate="3e-3")
+@training_options(batch_size="256", learning_rate="3e-3", has_dtype=False)
 @how("--dimension", **number(), help="Width of the vectors.  [default: 256]")
 def static(common: dict[str, Any], corpus: tuple[Path, ...], teacher: str, dimension: int | None) -> None:
     """Make a static model from a teacher: one vector for each token, over fifty times as fast.

@@ -15,6 +15,7 @@ import click
 from minisearch.cli.options import (
     A_FILE,
     AnyFunction,
+    Quantity,
     number,
     offline_option,
     one_of,
@@ -34,16 +35,24 @@ DTYPES = ("auto", "float32", "bfloat16")
 length = section("Length (one of them)")
 how = section("How to train")
 
+dtype_option = how(
+    "--dtype",
+    **one_of(DTYPES, "dtype"),
+    default="auto",
+    help="What layers compute in. auto: bfloat16 if the hardware has it, else float32.",
+)
 corpus_option = functools.partial(
     click.option, "--corpus", metavar="PATH", type=A_FILE, multiple=True, help="Texts; repeatable."
 )
 
 
-def training_options(*, batch_size: str, learning_rate: str) -> Callable[[AnyFunction], Callable[..., Any]]:
+def training_options(
+    *, batch_size: str, learning_rate: str, has_dtype: bool = True
+) -> Callable[[AnyFunction], Callable[..., Any]]:
     """A decorator for training commands: adds the options of `training.job.Job`, except the corpus.
 
     The command gets them as ``common``, a dict by the names of `Job`.  The arguments are the defaults, for
-    the help.
+    the help; a model without layers needs no dtype.
     """
 
     def decorate(command: AnyFunction) -> Callable[..., Any]:
@@ -58,8 +67,8 @@ def training_options(*, batch_size: str, learning_rate: str) -> Callable[[AnyFun
             batch_size: int | None,
             learning_rate: float | None,
             checkpoint_minutes: float,
-            dtype: str,
             seed: int,
+            dtype: str = "auto",
             **options: Any,  # noqa: ANN401
         ) -> None:
             with wrong_usage():
@@ -91,31 +100,26 @@ def training_options(*, batch_size: str, learning_rate: str) -> Callable[[AnyFun
                 length("--steps", **number(), help="Steps of the optimiser."),
                 length(
                     "--minutes",
-                    type=click.FloatRange(0, min_open=True),
+                    type=Quantity(0, min_open=True),
                     metavar="M",
                     help="Minutes of training.",
                 ),
                 how("--batch-size", **number(), help=f"Examples in a step.  [default: {batch_size}]"),
                 how(
                     "--learning-rate",
-                    type=click.FloatRange(0, 1, min_open=True),
+                    type=Quantity(0, 1, min_open=True),
                     metavar="X",
                     help=f"Highest learning rate.  [default: {learning_rate}]",
                 ),
                 how(
                     "--checkpoint-minutes",
-                    type=click.FloatRange(0),
+                    type=Quantity(0),
                     default=10,
                     show_default=True,
                     metavar="M",
                     help="Time between two checkpoints.",
                 ),
-                how(
-                    "--dtype",
-                    **one_of(DTYPES, "dtype"),
-                    default="auto",
-                    help="What layers compute in. auto: bfloat16 if the hardware has it, else float32.",
-                ),
+                *([dtype_option] if has_dtype else []),
                 how("--seed", **number(0, least=0), help="Seed of weights, order and dropout."),
             ]
         ):
