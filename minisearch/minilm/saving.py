@@ -54,14 +54,14 @@ def save_pretrained(
     """Write the model, and other ``files`` by name, to a folder; an earlier model there is replaced.
 
     Raises InputError if the folder holds anything but a model, ModelError if it cannot be written: an earlier
-    model is then still there.
+    model is then still there, or the error names where it is.
     """
     target = Path(os.path.realpath(folder))
-    check_target(target)
     new, former = (
         target.with_name(f"{target.name}.{word}-{os.getpid()}") for word in ("unfinished", "former")
     )
     try:
+        check_target(target)
         new.mkdir(parents=True)
         _write_static(model, new) if isinstance(model, StaticEncoder) else _write(model, new)
         for name, content in (files or {}).items():
@@ -70,15 +70,26 @@ def save_pretrained(
         if target.exists() and any(target.iterdir()):
             target.rename(former)
         new.rename(target)
-    except OSError as error:
-        if former.exists() and not target.exists():
-            former.rename(target)
-        raise ModelError(
-            f"cannot write the model to {folder}: {error.strerror}; nothing was changed"
-        ) from error
+    except BaseException as error:
+        outcome = _restore(former, target)
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise ModelError(f"cannot write the model to {folder}: {reason}; {outcome}") from error
+        raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(former, ignore_errors=True)
+
+
+def _restore(former: Path, target: Path) -> str:
+    """Rename an earlier model back, if it was renamed; what an error says of it."""
+    try:
+        if former.exists() and not target.exists():
+            former.rename(target)
+    except OSError:
+        return f"the earlier model is in {former}: rename it to {target.name}"
+    return "nothing was changed"
 
 
 def check_target(folder: Path, *, is_new: bool = False) -> None:

@@ -23,7 +23,7 @@ from minisearch.minilm.inference import batches, best_device
 from minisearch.minilm.models import CrossEncoder
 from minisearch.minilm.saving import save_pretrained
 from minisearch.training import processes
-from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
+from minisearch.training.data import BATCH_TOKENS, GROUPS, EpochOrder, TextBatch, text_batch
 from minisearch.training.job import Job, Report, extra_files, load_embedder, loss_plot, training_facts
 from minisearch.training.report import measured, model_card, source_of
 from minisearch.training.reranking import cross_encoder_of
@@ -141,7 +141,7 @@ class LabelledData:
     def batches_of(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], LabelledBatch]]:
         """These examples in batches of similar length, with their places."""
         rows = [self._ids(example) for example in examples]
-        most = -(-len(rows) // processes.n_processes())  # so that each process has a batch
+        most = -(-len(rows) // GROUPS)  # not by the processes: dropout depends on the number of a batch
         for places in batches([len(ids) for ids, _ in rows], self._batch_tokens, most, is_padded=True):
             texts = text_batch([rows[place][0] for place in places], self._tokenizer.pad_id)
             segments = text_batch([rows[place][1] for place in places], 0).ids

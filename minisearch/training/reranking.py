@@ -19,7 +19,7 @@ from minisearch.minilm.inference import batches, best_device
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.text import count
 from minisearch.training import processes
-from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
+from minisearch.training.data import BATCH_TOKENS, GROUPS, EpochOrder, TextBatch, text_batch
 from minisearch.training.finetuning import check_pairs, fingerprint_of, some_negatives
 from minisearch.training.job import EMPTY_REPORT, Report, training_facts
 from minisearch.training.losses import ranking_loss
@@ -119,7 +119,7 @@ class ListData:
             for pair, some in zip(chosen, negatives, strict=True)
         ]
         lengths = [sum(len(ids) for ids, _ in rows) for rows in lists]
-        most = -(-len(lists) // processes.n_processes())  # so that each process has a batch
+        most = -(-len(lists) // GROUPS)  # not by the processes: dropout depends on the number of a batch
         groups = batches(lengths, self._batch_tokens, most, is_padded=True)
         return [self._batch([row for place in group for row in lists[place]]) for group in groups]
 
