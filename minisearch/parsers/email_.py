@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from minisearch.parsers.encodings import SHIFTING, charset_of, detect, shown
 from minisearch.parsers.html import read_html
 from minisearch.parsers.source import AnchoredText, DocumentBuilder, Source, TextBuilder
 from minisearch.text import LINE_BREAK, storable
@@ -131,11 +132,23 @@ class _Mail(DocumentBuilder):
         encoding = part.encoding
         if encoding not in (*UNENCODED, "quoted-printable", "base64"):
             self.notes.append(f"{encoding[:MAX_NAME]}, an unknown encoding: read unchanged")
-        named = part.parameter("charset") or "utf-8"
-        charset = charset_of(named)
+        named = part.parameter("charset")
+        charset = charset_of(named) if named else self.source.origin.encoding
         if charset is None:
             self.notes.append(f"{named[:MAX_NAME]}, an unknown character set: read as UTF-8")
-        return decoded(self.source, part.start, part.end, encoding=encoding, charset=charset or "utf-8")
+        text = self._in_charset(part, charset or "utf-8")
+        if "\ufffd" in text.text and charset in (None, "utf-8"):
+            data = self._in_charset(part, "latin-1").text.encode("latin-1", "replace")
+            if found := detect(data):
+                charset, text = found.encoding, self._in_charset(part, found.encoding)
+                note = f"not UTF-8; read as {shown(charset)}{'' if found.is_sure else ', a guess'}"
+                self.notes += [note] * (note not in self.source.notes)
+        if n_lost := text.text.count("\ufffd"):
+            self.notes.append(f"{n_lost} not valid {shown(charset or 'utf-8')}")
+        return text
+
+    def _in_charset(self, part: Part, charset: str) -> AnchoredText:
+        return decoded(self.source, part.start, part.end, encoding=part.encoding, charset=charset)
 
 
 # --- the parts of a mail -----------------------------------------------------------------------------------
@@ -229,16 +242,6 @@ def _between(text: str, start: int, end: int, boundary: str) -> Iterator[tuple[i
 
 # --- transfer encodings and character sets -----------------------------------------------------------------
 
-# Only character sets: Python has other codecs with names (zip, punycode, unicode_escape ...).
-CHARSET_NAME = re.compile(r"[A-Za-z0-9][\w.:+-]{0,39}", re.ASCII)
-CHARSETS = re.compile(
-    r"ascii|utf-(?:7|8|16|32)(?:-[lb]e|-sig)?|iso8859-\d+|iso2022_\w+|cp\d+|koi8-[rtu]|gb\w+|hz|big5\w*|euc_\w+"
-    r"|shift_jis\w*|johab|mac-\w+|tis-620|ptcp154|kz1048|hp-roman8"
-)
-# What programs that write the first name mean; Python refuses UTF-16 without a byte-order mark.
-WIDER = {"ascii": "utf-8", "iso8859-1": "cp1252", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
-SHIFTING = re.compile(r"utf-7|iso2022_\w+|hz")  # other letters, written as ASCII
-
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 QUOTED = re.compile(
     r"(?P<bytes>(?:=[0-9A-Fa-f]{2})+)|(?P<soft>=[ \t]{0,80}(?:\r\n|\r|\n|\Z))|(?P<plain>[^=\r\n]+|.)",
@@ -248,24 +251,13 @@ NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
 Piece = tuple[bytes, int, int]
 
 
-def charset_of(name: str) -> str | None:
-    """Python's name of a character set; None where it does not know it."""
-    if not CHARSET_NAME.fullmatch(name):
-        return None
-    try:
-        found = codecs.lookup(name).name
-    except LookupError:
-        return None
-    return WIDER.get(found, found) if CHARSETS.fullmatch(found) else None
-
-
 def decoded(source: Source, start: int, end: int, *, encoding: str, charset: str) -> AnchoredText:
     """The decoded text at ``start:end``, mapped to the file; ``charset`` is a name from `charset_of`."""
     if encoding == "quoted-printable":
         return _from_bytes(_quoted_printable(source, start, end), charset)
     if encoding == "base64":
         return _from_bytes(_base64(source, start, end), charset)
-    is_decoded = charset in ("utf-8", source.origin.encoding) or source.origin.n_bom_bytes
+    is_decoded = charset == source.origin.encoding or source.origin.n_bom_bytes
     if is_decoded or (source.text[start:end].isascii() and not SHIFTING.fullmatch(charset)):
         return AnchoredText(source.text[start:end], Anchors((0,), (start,)))
     lines = (line.span() for line in LINE.finditer(source.text, start, end))
