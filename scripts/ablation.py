@@ -3,10 +3,11 @@
 python scripts/ablation.py --corpus DOCS --collection CRANFIELD --sts stsb-en-test.csv
 
 For each set of losses and each seed a student of the teacher's width is trained on the same texts, for the
-same number of steps, from alternate layers of the teacher.  The table has, of each set, the mean and the
-standard deviation over the seeds of three measures, as shares of the teacher's: dense nDCG@10 on a collection
-in BEIR's format, Spearman's correlation on a file of the STS benchmark, and the mean cosine between the
-vectors of student and teacher for the documents of the collection.
+same number of steps, from alternate layers of the teacher; with the last set also without random words.  The
+table has, of each set, the mean and the standard deviation over the seeds of three measures: Spearman's
+correlation on a file of the STS benchmark, as a share of the teacher's; and for documents of a collection in
+BEIR's format, the mean cosine between the vectors of student and teacher, and the share of the teacher's ten
+nearest documents that are also among the student's ten nearest.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from statistics import mean, stdev
 
 import measuring
 import numpy as np
-from distill import dense_ndcg, sts_spearman
+from distill import sts_spearman
 
 from minisearch.evaluation.collection import read_collection
 from minisearch.minilm import SentenceTransformer
@@ -37,55 +38,72 @@ SETS: tuple[tuple[Loss, ...], ...] = (
     ("attention",),
     ("values",),
     ("attention", "values"),
-    ("hidden",),
     ("cosine", "similarity"),
-    ("hidden", "cosine"),
+    ("hidden",),
     ("attention", "values", "hidden", "cosine"),
+    ("hidden", "cosine"),
 )
-N_TEXTS = 300  # whose vectors are compared
+N_TEXTS = 400  # documents of the collection
+N_NEAREST = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """What students are measured with."""
+    """What students are measured with: ``vectors`` (N, D) are the teacher's of N texts."""
 
-    collection: Path
     sts: Path
     texts: tuple[str, ...]
+    vectors: np.ndarray
+    correlation: float
 
-    def measured(self, model: SentenceTransformer, teacher: SentenceTransformer) -> tuple[float, ...]:
-        """The nDCG@10, the correlation and the mean cosine of a model."""
-        cosines = (model.encode(self.texts) * teacher.encode(self.texts)).sum(1)
-        return dense_ndcg(model, self.collection), sts_spearman(model, self.sts), float(np.mean(cosines))
+    @classmethod
+    def of(cls, teacher: SentenceTransformer, collection: Path, sts: Path) -> Tests:
+        """The tests, with the teacher's results."""
+        texts = tuple(document.text for document in read_collection(collection).corpus.values())[:N_TEXTS]
+        return cls(sts, texts, teacher.encode(texts), sts_spearman(teacher, sts))
+
+    def measured(self, model: SentenceTransformer) -> tuple[float, float, float]:
+        """The share of the correlation, the mean cosine, and the share of the nearest."""
+        vectors = model.encode(self.texts)
+        ours, theirs = _nearest(vectors), _nearest(self.vectors)
+        shares = [len({*a} & {*b}) / N_NEAREST for a, b in zip(ours.tolist(), theirs.tolist(), strict=True)]
+        cosine = float((vectors * self.vectors).sum(1).mean())
+        return sts_spearman(model, self.sts) / self.correlation, cosine, mean(shares)
+
+
+def _nearest(vectors: np.ndarray) -> np.ndarray:  # (N, D) -> (N, N_NEAREST)
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -1)
+    return np.argsort(-cosines, axis=1)[:, :N_NEAREST]
 
 
 def main() -> None:
     """Train and measure all students."""
     given = _options().parse_args()
     teacher = SentenceTransformer.from_pretrained(given.teacher, offline=True)
-    documents = read_collection(given.collection).corpus.values()
-    tests = Tests(given.collection, given.sts, tuple(document.text for document in documents)[:N_TEXTS])
+    tests = Tests.of(teacher, given.collection, given.sts)
     texts = list(texts_of(read_corpus(given.corpus, teacher).documents, teacher.settings))
-    of_teacher = tests.measured(teacher, teacher)
+    chosen = np.random.default_rng(0).permutation(len(texts))[: 2 * given.steps * given.batch_size]
+    texts = [texts[place] for place in chosen]  # no more than are used
     rows = []
-    for losses in SETS:
-        name = " + ".join(losses) or "not trained"
+    for losses, word_noise in [*((losses, given.word_noise) for losses in SETS), (SETS[-1], 0.0)]:
+        name = (" + ".join(losses) or "not trained") + ("" if word_noise else ", without random words")
         shares = []
         for seed in range(given.seeds if losses else 1):
-            student = _student(teacher, texts, losses, seed, given)
-            measured = tests.measured(student, teacher)
-            shares.append([ours / theirs for ours, theirs in zip(measured, of_teacher, strict=True)])
+            student = _student(teacher, texts, losses, word_noise, seed, given)
+            shares.append(tests.measured(student))
             print(name, seed, *(f"{share:.3f}" for share in shares[-1]), file=sys.stderr, flush=True)
         rows.append([name, *map(_spread, zip(*shares, strict=True))])
     print(measuring.machine())
     print(f"{given.layers} layers, {given.steps} steps of {given.batch_size} texts, {given.seeds} seeds")
-    print(measuring.table(["losses", "nDCG@10", "STS, Spearman", "cosine"], rows))
+    print(measuring.table(["losses", "STS, Spearman", "cosine", "nearest"], rows))
 
 
 def _student(
     teacher: SentenceTransformer,
     texts: Sequence[str],
     losses: tuple[Loss, ...],
+    word_noise: float,
     seed: int,
     given: argparse.Namespace,
 ) -> SentenceTransformer:
@@ -93,7 +111,7 @@ def _student(
     student = student_of(teacher, layers=given.layers, dropout=0.0, seed=seed)
     if losses:
         data = TextData(
-            texts, teacher.tokenizer, batch_size=given.batch_size, word_noise=given.word_noise, seed=seed
+            texts, teacher.tokenizer, batch_size=given.batch_size, word_noise=word_noise, seed=seed
         )
         settings = TrainingSettings(learning_rate=given.learning_rate, steps=given.steps, seed=seed)
         distil(phases(teacher, student, losses=losses, seed=seed), data, settings)

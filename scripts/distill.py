@@ -1,11 +1,11 @@
 """Distil a student on a CPU, and measure what it keeps of its teacher on texts that it never saw.
 
-python scripts/distill.py OUT --corpus DOCS --collection CRANFIELD --sts stsb-en-test.csv
+python scripts/distill.py OUT --corpus DOCS --collection CRANFIELD --sts stsb-en-test.csv [--static]
 
-The student is made as by `minisearch train distill`, from the corpus alone.  Then teacher and student are
-compared: dense nDCG@10 on a collection in BEIR's format, Spearman's correlation on a file of the STS
-benchmark (two sentences and a score in each line), and tokens a second in one paired run.  If OUT is there
-already, it is only measured.
+The student is made as by `minisearch train distill`, or `train static`, from the corpus alone.  Then teacher
+and student are compared: nDCG@10 of dense and of hybrid search on a collection in BEIR's format, Spearman's
+correlation on a file of the STS benchmark (two sentences and a score in each line), and tokens a second in
+one paired run.  If OUT is there already, it is only measured.
 """
 
 from __future__ import annotations
@@ -22,25 +22,37 @@ import numpy as np
 from minisearch.evaluation.benchmark import open_benchmark
 from minisearch.evaluation.collection import read_collection
 from minisearch.evaluation.measures import means, scores_by_query
-from minisearch.minilm import SentenceTransformer
-from minisearch.training.distillation import LOSSES, DistillationJob, run
-from minisearch.training.report import tokens_per_s
+from minisearch.minilm import SentenceTransformer, StaticEncoder
+from minisearch.results import Mode
+from minisearch.training import distillation, static
+from minisearch.training.distillation import LOSSES, DistillationJob
+from minisearch.training.report import Embedder, tokens_per_s
+from minisearch.training.static import StaticJob
 from minisearch.training.trainer import TrainingProgress
+
+N_SPEED_TEXTS = 1_200
+MODES: tuple[Mode, ...] = ("dense", "hybrid")
 
 
 def main() -> None:
     """Distil and measure."""
     given = _options().parse_args()
     if not given.out.exists():
-        run(_job(given), on_step=show_step, on_progress=show_progress)
-    models = {
-        name: SentenceTransformer.from_pretrained(place, offline=True)
-        for name, place in (("teacher", given.teacher), ("student", str(given.out)))
+        if given.static:
+            static.run(_static_job(given), on_step=show_step, on_progress=show_progress)
+        else:
+            distillation.run(_job(given), on_step=show_step, on_progress=show_progress)
+    kind = StaticEncoder if given.static else SentenceTransformer
+    models: dict[str, Embedder] = {
+        "teacher": SentenceTransformer.from_pretrained(given.teacher, offline=True),
+        "student": kind.from_pretrained(str(given.out)),
     }
-    texts = [document.text for document in read_collection(given.collection).corpus.values()][:300]
-    speeds = tokens_per_s(list(models.values()), [text[:800] for text in texts])
+    texts = [document.text[:800] for document in read_collection(given.collection).corpus.values()]
+    speeds = tokens_per_s(list(models.values()), texts[:N_SPEED_TEXTS])
+    dense, hybrid = zip(*(ndcg(model, given.collection, MODES) for model in models.values()), strict=True)
     rows = [
-        ("dense nDCG@10", [dense_ndcg(model, given.collection) for model in models.values()]),
+        ("dense nDCG@10", dense),
+        ("hybrid nDCG@10", hybrid),
         ("STS, Spearman", [sts_spearman(model, given.sts) for model in models.values()]),
         ("tokens/s", speeds),
     ]
@@ -59,6 +71,8 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--collection", type=Path, required=True)
     parser.add_argument("--sts", type=Path, required=True)
     parser.add_argument("--teacher", default="all-MiniLM-L6-v2")
+    parser.add_argument("--static", action="store_true", help="make a static student")
+    parser.add_argument("--steps", type=int, help="of a static student", default=1_000)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--loss", action="append", default=[], choices=LOSSES)
@@ -83,15 +97,26 @@ def _job(given: argparse.Namespace) -> DistillationJob:
     )
 
 
-def dense_ndcg(model: SentenceTransformer, collection: Path) -> float:
-    """The mean nDCG@10 of dense search over documents that are cut as files are."""
+def _static_job(given: argparse.Namespace) -> StaticJob:
+    return StaticJob(
+        teacher=given.teacher,
+        corpus=tuple(given.corpus),
+        out=given.out,
+        steps=given.steps,
+        is_resumed=given.resume,
+        is_offline=True,
+    )
+
+
+def ndcg(model: Embedder, collection: Path, modes: Sequence[Mode]) -> list[float]:
+    """The mean nDCG@10 of searches over documents that are cut as files are."""
     read = read_collection(collection)
     with open_benchmark(read, encoder=model, offline=True) as benchmark:
-        rankings = benchmark.run(mode="dense", k=100).rankings
-    return means(scores_by_query(rankings, read.judgements))["nDCG@10"]
+        rankings = [benchmark.run(mode=mode, k=100).rankings for mode in modes]
+    return [means(scores_by_query(one, read.judgements))["nDCG@10"] for one in rankings]
 
 
-def sts_spearman(model: SentenceTransformer, file: Path) -> float:
+def sts_spearman(model: Embedder, file: Path) -> float:
     """Spearman's correlation of the cosines with the judged similarities."""
     with file.open(encoding="utf-8", newline="") as lines:
         first, second, judged = zip(*csv.reader(lines), strict=True)

@@ -27,7 +27,7 @@ from minisearch.cli.terminal import as_json_line, one_line, printable, size
 from minisearch.errors import WeightsNotFound
 from minisearch.minilm.catalog import CATALOG, Checkpoint, find
 from minisearch.minilm.hub import FoundIn, Located, download, locate
-from minisearch.minilm.settings import CheckpointSettings
+from minisearch.minilm.settings import CheckpointSettings, static_folder
 from minisearch.paths import index_here
 from minisearch.text import count
 
@@ -191,6 +191,9 @@ def show_model(name: str, as_json: bool) -> None:
     not used. Nothing is downloaded.
     """
     located = locate(name, offline=True)
+    if static_folder(located.folder):
+        _show_static(located, as_json=as_json)
+        return
     settings = located.settings
     kind = minilm.SentenceTransformer if settings.n_labels is None else minilm.CrossEncoder
     report = kind.from_pretrained(name, device="cpu", dtype="float32", offline=True).report
@@ -285,6 +288,33 @@ def _facts(located: Located, settings: CheckpointSettings, report: LoadReport) -
     yield "", VOUCHED[report.vouched_by]
     for name, why in report.ignored.items():
         yield "left out", f"{name}: {why}"
+
+
+def _show_static(located: Located, *, as_json: bool) -> None:
+    model = minilm.StaticEncoder.from_pretrained(str(located.folder))
+    size, dimension = model.table.shape
+    if as_json:
+        found = {
+            "name": model.name,
+            "place": located.found_in,
+            "settings": {"kind": "static", "vocab_size": size, "dimension": dimension},
+            "report": {
+                "source": str(located.weights),
+                "sha256": model.weights_sha256,
+                "n_parameters": model.table.size,
+            },
+        }
+        click.echo(as_json_line(found))
+        return
+    for label, value in [
+        ("name", model.name),
+        ("layers", f"none: a static model, {dimension} wide"),
+        ("vocabulary", f"{size:,} tokens"),
+        ("parameters", f"{model.table.size:,}"),
+        ("source", str(located.weights)),
+        ("SHA-256", model.weights_sha256),
+    ]:
+        click.echo(printable(f"{label:<12}{value}"))
 
 
 def _megabytes(n_bytes: int) -> str:

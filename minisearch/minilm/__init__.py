@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minisearch.minilm.loader import LoadReport
     from minisearch.minilm.models import CrossEncoder, SentenceTransformer, load_pretrained_weights
     from minisearch.minilm.settings import MiniLMConfig
+    from minisearch.minilm.static import StaticEncoder
     from minisearch.minilm.tokenizer import MiniLMTokenizer
     from minisearch.minilm.transformer import (
         AttentionOutput,
@@ -36,6 +37,7 @@ __all__ = [
     "MiniLMTokenizer",
     "SelfAttention",
     "SentenceTransformer",
+    "StaticEncoder",
     "TransformerEncoder",
     "TransformerLayer",
     "load_pretrained_weights",
@@ -47,6 +49,7 @@ _MODULES = dict.fromkeys(__all__, "transformer") | {
     "MiniLMConfig": "settings",
     "MiniLMTokenizer": "tokenizer",
     "SentenceTransformer": "models",
+    "StaticEncoder": "static",
     "load_pretrained_weights": "models",
 }
 

@@ -1,7 +1,8 @@
 """Choose the encoder of an index: the caller's own, or a checkpoint's, with or without torch.
 
 Both encoders of a checkpoint give vectors with the same fingerprint.  `SentenceTransformer` is fast, but
-loading it takes over a second, mostly for the import of torch.  `NumpyEncoder` is ready at once.
+loading it takes over a second, mostly for the import of torch.  `NumpyEncoder` is ready at once.  A static
+model has one encoder, which is both.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from pathlib import Path
 from minisearch import minilm
 from minisearch.errors import ModelError
 from minisearch.manifest import as_dtype
+from minisearch.minilm.catalog import find
 from minisearch.minilm.numpy_encoder import NumpyEncoder, UnsupportedCheckpoint
+from minisearch.minilm.settings import static_folder
+from minisearch.minilm.static import StaticEncoder
 from minisearch.threads import Turn
 from minisearch.types import Encoder
 
@@ -73,9 +77,13 @@ class Encoders:
         """The encoder for many texts: the given one, the chosen checkpoint's, or else that of ``model``."""
         with self._lock:
             if self._loaded is None:
-                self._loaded = minilm.SentenceTransformer.from_pretrained(
-                    self._checkpoint(model), dtype=self._dtype, offline=self._is_offline
-                )
+                name = self._checkpoint(model)
+                if _is_static(name):
+                    self._loaded = StaticEncoder.from_pretrained(name)
+                else:
+                    self._loaded = minilm.SentenceTransformer.from_pretrained(
+                        name, dtype=self._dtype, offline=self._is_offline
+                    )
                 self._numpy = None
             return self._loaded
 
@@ -103,12 +111,14 @@ class Encoders:
         has_torch = "torch" in sys.modules and not self._is_numpy_kept
         if self._loaded is not None or has_torch or self._dtype not in {"auto", "float32"}:
             return None
-        try:
-            self._numpy = self._numpy or NumpyEncoder.from_pretrained(
-                self._checkpoint(model), offline=self._is_offline
-            )
-        except UnsupportedCheckpoint:
-            return None
+        if self._numpy is None:
+            name = self._checkpoint(model)
+            if _is_static(name):
+                return None
+            try:
+                self._numpy = NumpyEncoder.from_pretrained(name, offline=self._is_offline)
+            except UnsupportedCheckpoint:
+                return None
         return self._numpy
 
     def _checkpoint(self, model: str) -> str:
@@ -122,3 +132,8 @@ class Encoders:
             )
         self._check_model(model)
         return model
+
+
+def _is_static(name: str) -> bool:
+    """Whether a checkpoint is a static model: none of the catalog is."""
+    return find(name) is None and static_folder(Path(name).expanduser()) is not None

@@ -38,7 +38,7 @@ from minisearch.minilm.catalog import (
     Checkpoint,
     find,
 )
-from minisearch.minilm.settings import CheckpointSettings, read_settings
+from minisearch.minilm.settings import CheckpointSettings, read_settings, static_folder
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +79,13 @@ class Located:
     @property
     def weights(self) -> Path:
         """The file with the weights; safetensors if both formats are there."""
-        return self.folder / (WEIGHTS if (self.folder / WEIGHTS).exists() else PICKLED_WEIGHTS)
+        folder = static_folder(self.folder) or self.folder
+        return folder / (WEIGHTS if (folder / WEIGHTS).exists() else PICKLED_WEIGHTS)
 
     @property
     def tokenizer(self) -> Path:
         """The folder with the tokenizer's files."""
-        return self.shared_tokenizer or self.folder
+        return self.shared_tokenizer or static_folder(self.folder) or self.folder
 
 
 def locate(name_or_path: str, *, offline: bool = False, may_download: bool = True) -> Located:
@@ -238,7 +239,7 @@ def _searched(checkpoint: Checkpoint, files: list[str], *, barred: str) -> Itera
 
 def _given_folder(name_or_path: str) -> Located:
     path = Path(name_or_path).expanduser()
-    if _has_one(path, [WEIGHTS, PICKLED_WEIGHTS]):
+    if _has_one(static_folder(path) or path, [WEIGHTS, PICKLED_WEIGHTS]):
         logger.info("weights: using the folder %s", path)
         return Located(str(path.resolve()), path, "path")
     if path.is_dir():

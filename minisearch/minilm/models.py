@@ -71,7 +71,7 @@ class SentenceTransformer(SentenceEncoder, Pretrained):
     @classmethod
     def _of(cls, name: str, settings: CheckpointSettings) -> SentenceTransformer:
         if settings.n_labels is not None:
-            raise ModelError(f"{name} is a cross-encoder: use CrossEncoder.from_pretrained")
+            raise ModelError(f"{name} is a cross-encoder: use CrossEncoder.from_pretrained, or an embedder")
         return cls(settings.config, max_length=settings.max_length, pooling=settings.pooling)
 
     def _compute_in(self, dtype: Dtype) -> None:
@@ -284,7 +284,8 @@ class CrossEncoder(Pretrained):
     >>> model.score("how do I retry a failed task", texts).argsort()[::-1]  # doctest: +SKIP
     array([0, 1])
 
-    ``activation`` is "identity" (any number) or "sigmoid" (0 to 1).  ``max_length`` counts the tokens of
+    ``activation`` is "identity" (any number) or "sigmoid" (0 to 1).  ``labels`` are the names of the outputs,
+    as transformers' ``id2label`` has them.  ``max_length`` counts the tokens of
     query and text together, including special ones; the longer of the two is cut first, with a logged
     warning.  Nothing can be computed before the query is known, so use it for tens of texts, not millions.
     """
@@ -294,6 +295,7 @@ class CrossEncoder(Pretrained):
         config: MiniLMConfig | None = None,
         *,
         n_labels: int = 1,
+        labels: Sequence[str] = (),
         activation: Activation = "sigmoid",
         max_length: int = 512,
     ) -> None:
@@ -306,6 +308,7 @@ class CrossEncoder(Pretrained):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, n_labels)
         self.n_labels = n_labels
+        self.labels = tuple(labels) or tuple(f"LABEL_{number}" for number in range(n_labels))
         self.activation: Activation = activation
         self.max_length = max_length
         self._compute_in("auto")
@@ -320,6 +323,7 @@ class CrossEncoder(Pretrained):
         return cls(
             settings.config,
             n_labels=settings.n_labels,
+            labels=settings.labels,
             activation=settings.activation,
             max_length=settings.max_length,
         )

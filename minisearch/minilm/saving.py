@@ -1,8 +1,9 @@
 """Save a model: an embedder or reranker goes in, a folder in the format of sentence-transformers comes out.
 
 `minisearch --model FOLDER` and ``sentence_transformers.SentenceTransformer(FOLDER)`` load an embedder, with
-the same vectors; `minisearch query --rerank-model FOLDER` and ``sentence_transformers.CrossEncoder(FOLDER)``
-a reranker, with the same scores.  The folder is written beside and then renamed, so that it is either
+the same vectors, and ``model2vec.StaticModel.from_pretrained(FOLDER)`` one that is static; `minisearch query
+--rerank-model FOLDER` and ``sentence_transformers.CrossEncoder(FOLDER)`` load a reranker, with the same
+scores.  The folder is written beside and then renamed, so that it is either
 complete or as it was before.
 """
 
@@ -28,12 +29,15 @@ from minisearch.minilm.settings import (
     CLASSIFIER,
     CONFIG,
     LIBRARY_CONFIG,
+    MODULES,
     POOLINGS,
     SENTENCE_CONFIG,
     CheckpointSettings,
 )
+from minisearch.minilm.static import TABLE_WITHOUT_UNKNOWN, StaticEncoder
 
-MODULES = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+OF_EMBEDDERS = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+OF_STATIC_MODELS = {"StaticEmbedding": "", "Normalize": "1_Normalize"}
 POOLING_FLAGS = {
     "mean": "pooling_mode_mean_tokens",
     "cls": "pooling_mode_cls_token",
@@ -42,7 +46,7 @@ POOLING_FLAGS = {
 
 
 def save_pretrained(
-    model: SentenceTransformer | CrossEncoder,
+    model: SentenceTransformer | CrossEncoder | StaticEncoder,
     folder: str | os.PathLike[str],
     *,
     files: Mapping[str, bytes] | None = None,
@@ -50,31 +54,42 @@ def save_pretrained(
     """Write the model, and other ``files`` by name, to a folder; an earlier model there is replaced.
 
     Raises InputError if the folder holds anything but a model, ModelError if it cannot be written: an earlier
-    model is then still there.
+    model is then still there, or the error names where it is.
     """
     target = Path(os.path.realpath(folder))
-    check_target(target)
     new, former = (
         target.with_name(f"{target.name}.{word}-{os.getpid()}") for word in ("unfinished", "former")
     )
     try:
+        check_target(target)
         new.mkdir(parents=True)
-        _write(model, new)
+        _write_static(model, new) if isinstance(model, StaticEncoder) else _write(model, new)
         for name, content in (files or {}).items():
             (new / name).write_bytes(content)
         _sync(new)
         if target.exists() and any(target.iterdir()):
             target.rename(former)
         new.rename(target)
-    except OSError as error:
-        if former.exists() and not target.exists():
-            former.rename(target)
-        raise ModelError(
-            f"cannot write the model to {folder}: {error.strerror}; nothing was changed"
-        ) from error
+    except BaseException as error:
+        outcome = _restore(former, target)
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise ModelError(f"cannot write the model to {folder}: {reason}; {outcome}") from error
+        raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(former, ignore_errors=True)
+
+
+def _restore(former: Path, target: Path) -> str:
+    """Rename an earlier model back, if it was renamed; what an error says of it."""
+    try:
+        if former.exists() and not target.exists():
+            former.rename(target)
+    except OSError:
+        return f"the earlier model is in {former}: rename it to {target.name}"
+    return "nothing was changed"
 
 
 def check_target(folder: Path, *, is_new: bool = False) -> None:
@@ -93,7 +108,7 @@ def _write(model: SentenceTransformer | CrossEncoder, folder: Path) -> None:
         _write_config(model, folder, CLASSIFIER, _classifier_settings(model))
     else:
         _write_config(model, folder, "BertModel", {})
-        _write_modules(model.settings, folder)
+        _write_settings(model.settings, folder)
 
 
 def _write_config(
@@ -111,29 +126,44 @@ def _write_config(
 def _classifier_settings(model: CrossEncoder) -> dict[str, object]:
     function = {"identity": "linear.Identity", "sigmoid": "activation.Sigmoid"}[model.activation]
     return {
-        "id2label": {str(number): f"LABEL_{number}" for number in range(model.n_labels)},
-        "label2id": {f"LABEL_{number}": number for number in range(model.n_labels)},
+        "id2label": {str(number): label for number, label in enumerate(model.labels)},
+        "label2id": {label: number for number, label in enumerate(model.labels)},
         "sentence_transformers": {"activation_fn": f"torch.nn.modules.{function}"},
     }
 
 
-def _write_modules(settings: CheckpointSettings, folder: Path) -> None:
+def _write_settings(settings: CheckpointSettings, folder: Path) -> None:
     """What sentence-transformers reads beside the encoder: length, prompts, pooling, normalisation."""
     _write_json(folder / SENTENCE_CONFIG, {"max_seq_length": settings.max_length, "do_lower_case": False})
     _write_json(folder / LIBRARY_CONFIG, _library_settings(settings))
-    rows = [
-        {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{name}"}
-        for number, (name, path) in enumerate(MODULES.items())
-    ]
-    _write_json(folder / "modules.json", rows)
-    for path in filter(None, MODULES.values()):
-        (folder / path).mkdir()
+    _write_modules(OF_EMBEDDERS, folder)
     pooling = {POOLING_FLAGS[name]: name == settings.pooling for name in POOLINGS}
     _write_json(
-        folder / MODULES["Pooling"] / "config.json",
+        folder / OF_EMBEDDERS["Pooling"] / "config.json",
         {"word_embedding_dimension": settings.config.hidden_size, **pooling},
     )
-    _write_json(folder / MODULES["Normalize"] / "config.json", {})
+
+
+def _write_static(model: StaticEncoder, folder: Path) -> None:
+    tensors = {TABLE_WITHOUT_UNKNOWN: torch.from_numpy(model.table)}
+    (folder / WEIGHTS).write_bytes(as_safetensors(tensors, metadata={"format": "pt"}))
+    model.tokenizer.save(folder)
+    # Without a length, or model2vec would cut texts at 512 tokens, which sentence-transformers does not.
+    config = {"model_type": "model2vec", "architectures": ["StaticModel"], "max_length": None}
+    _write_json(folder / CONFIG, {**config, "hidden_dim": model.dimension, "normalize": True})
+    _write_modules(OF_STATIC_MODELS, folder)
+
+
+def _write_modules(modules: Mapping[str, str], folder: Path) -> None:
+    """List the modules, and make a folder for each that is not in the model's own."""
+    rows = [
+        {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{name}"}
+        for number, (name, path) in enumerate(modules.items())
+    ]
+    _write_json(folder / MODULES, rows)
+    for path in filter(None, modules.values()):
+        (folder / path).mkdir()
+        _write_json(folder / path / "config.json", {})
 
 
 def _library_settings(settings: CheckpointSettings) -> dict[str, Any]:

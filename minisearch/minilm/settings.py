@@ -12,6 +12,7 @@ import logging
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -29,7 +30,7 @@ Activation = Literal["identity", "sigmoid"]
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
 CLASSIFIER = "BertForSequenceClassification"
-CONFIG, SENTENCE_CONFIG = "config.json", "sentence_bert_config.json"
+CONFIG, SENTENCE_CONFIG, MODULES = "config.json", "sentence_bert_config.json", "modules.json"
 LIBRARY_CONFIG = "config_sentence_transformers.json"
 WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
 TASKS = ("feature-extraction", "sequence-classification")
@@ -109,7 +110,8 @@ class CheckpointSettings:
 
     ``prompts`` maps names to prefixes for texts; ``default_prompt`` is the prefix if no name is given, ""
     for none.  ``normalize`` is True if the checkpoint itself normalises its vectors.  ``n_labels`` is the
-    number of outputs of a cross-encoder, None for any other checkpoint; ``activation`` is applied to them.
+    number of outputs of a cross-encoder, None for any other checkpoint, ``labels`` their names, if the
+    checkpoint has them; ``activation`` is applied to them.
     """
 
     config: MiniLMConfig
@@ -119,6 +121,7 @@ class CheckpointSettings:
     default_prompt: str = ""
     normalize: bool = False
     n_labels: int | None = None
+    labels: tuple[str, ...] = ()
     activation: Activation = "identity"
 
     @property
@@ -146,6 +149,11 @@ def read_settings(folder: Path) -> CheckpointSettings:
     A folder without modules.json holds a bare encoder: mean pooling, and the length of its tokenizer.
     Raises ModelError, with file, key and value, for anything that is not supported.
     """
+    if static_folder(folder):
+        raise ModelError(
+            f"{folder} holds a static model, one vector for each token: expected a BERT model; search and "
+            f"StaticEncoder.from_pretrained take it"
+        )
     content = _read_object(folder / CONFIG)
     sentence, library = _read_optional(folder / SENTENCE_CONFIG), _read_optional(folder / LIBRARY_CONFIG)
     architectures = content.get("architectures") or []
@@ -164,13 +172,16 @@ def read_settings(folder: Path) -> CheckpointSettings:
             raise ModelError(f"{folder / name}: {key} is {found[key]!r}, expected {value!r}")
     config = _architecture(folder / CONFIG, content)
     if is_classifier:
-        if (folder / "modules.json").exists():
+        if (folder / MODULES).exists():
             _modules(folder, ["Transformer"])
         n_labels = _n_labels(folder, content)
         activation = _activation(folder, content, library, n_labels)
         length = _max_length(folder, sentence, config)
-        return CheckpointSettings(config, "cls", length, n_labels=n_labels, activation=activation)
-    if not (folder / "modules.json").exists():
+        labels = _labels(content, n_labels)
+        return CheckpointSettings(
+            config, "cls", length, n_labels=n_labels, labels=labels, activation=activation
+        )
+    if not (folder / MODULES).exists():
         length = _max_length(folder, {}, config)
         logger.info("model: no modules.json in %s: mean pooling of at most %d tokens", folder, length)
         return CheckpointSettings(config, "mean", length)
@@ -184,6 +195,39 @@ def read_settings(folder: Path) -> CheckpointSettings:
         default_prompt=default_prompt,
         normalize="Normalize" in modules,
     )
+
+
+def static_folder(folder: Path) -> Path | None:
+    """Where a static model's weights and tokenizer are; None if the model in a folder is no static one.
+
+    Its first module is sentence-transformers' StaticEmbedding, or it was saved by model2vec.  Damaged files
+    are left to those who need them.
+    """
+    with suppress(ModelError):
+        if (folder / MODULES).exists():
+            name, path = (_listed_modules(folder / MODULES) or [("", folder)])[0]
+            return path if name == "StaticEmbedding" else None
+    with suppress(ModelError):
+        content = _read(folder / CONFIG) if (folder / CONFIG).exists() else None
+        if isinstance(content, dict) and content.get("model_type") == "model2vec":
+            return folder
+    return None
+
+
+def check_static(folder: Path) -> None:
+    """ModelError, with file, key and value, if a static model needs something that is not supported."""
+    if (folder / MODULES).exists():
+        modules = _supported_modules(folder, ["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
+        name, place = modules[0]
+        if place != folder and (place.parent != folder or place.name == ".."):
+            raise ModelError(f"{folder / MODULES}: {name} is in {place}, expected in {folder}")
+    path = folder / LIBRARY_CONFIG
+    content = _read_object(path) if path.exists() else {}
+    if content.get("truncate_dim") is not None:
+        raise ModelError(f"{path}: truncate_dim is {content['truncate_dim']!r}, expected None")
+    prompts, _ = _prompts(path, content)
+    if any(prompts.values()):  # the same vector would be added to all texts
+        raise ModelError(f"{path}: prompts is {prompts!r}, expected none for a static model")
 
 
 def _architecture(path: Path, content: dict[str, Any]) -> MiniLMConfig:
@@ -205,6 +249,14 @@ def _n_labels(folder: Path, content: dict[str, Any]) -> int:
     return n_labels
 
 
+def _labels(content: dict[str, Any], n_labels: int) -> tuple[str, ...]:
+    """The names of the outputs; none unless there is one for each."""
+    names = content.get("id2label")
+    found = [names.get(str(number)) for number in range(n_labels)] if isinstance(names, dict) else []
+    texts = [name for name in found if isinstance(name, str)]
+    return tuple(texts) if len(texts) == n_labels else ()
+
+
 def _activation(folder: Path, content: dict[str, Any], library: dict[str, Any], n_labels: int) -> Activation:
     """The activation of the scores; checkpoints of different ages have it in different places."""
     inner = content.get("sentence_transformers")
@@ -224,18 +276,27 @@ def _activation(folder: Path, content: dict[str, Any], library: dict[str, Any], 
 
 def _modules(folder: Path, *supported: list[str]) -> dict[str, Path]:
     """The folder of each module by name; ModelError unless the list of names is a supported one."""
-    path = folder / "modules.json"
-    try:
-        modules = [(str(row["type"]).rpartition(".")[2], Path(folder, row["path"])) for row in _read(path)]
-    except (TypeError, KeyError) as error:
-        raise ModelError(f"{path}: expected a list of objects with type and path") from error
+    modules = _supported_modules(folder, *supported)
+    if modules[0][1] != folder:
+        raise ModelError(f"{folder / MODULES}: {modules[0][0]} is in {modules[0][1]}, expected in {folder}")
+    return dict(modules)
+
+
+def _supported_modules(folder: Path, *supported: list[str]) -> list[tuple[str, Path]]:
+    modules = _listed_modules(folder / MODULES)
     names = [name for name, _ in modules]
     if names not in supported:
         expected = " or ".join(", ".join(one) for one in supported)
-        raise ModelError(f"{path}: its modules are {names}, expected {expected}")
-    if modules[0][1] != folder:
-        raise ModelError(f"{path}: Transformer is in {modules[0][1]}, expected in {folder}")
-    return dict(modules)
+        raise ModelError(f"{folder / MODULES}: its modules are {names}, expected {expected}")
+    return modules
+
+
+def _listed_modules(path: Path) -> list[tuple[str, Path]]:
+    """The names of the modules, and their folders."""
+    try:
+        return [(str(row["type"]).rpartition(".")[2], path.parent / row["path"]) for row in _read(path)]
+    except (TypeError, KeyError) as error:
+        raise ModelError(f"{path}: expected a list of objects with type and path") from error
 
 
 def _prompts(path: Path, content: dict[str, Any]) -> tuple[dict[str, str], str]:
@@ -300,5 +361,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 def _read(path: Path) -> Any:  # noqa: ANN401 - JSON is anything
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path.parent} is no complete model folder: there is no {path.name}") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot read {path}: {error}") from error

@@ -31,12 +31,70 @@ logger = logging.getLogger(__name__)
 
 UNKNOWN_TOKENS = {"[UNK]", "<unk>"}
 PADDING_TOKENS = ("[PAD]", "<pad>")  # of BERT and of XLM-R
+# Steps that split texts at spaces and, as normalizers, never look beyond a space.
+SPLITTING = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
+BY_CHARACTER = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
 # Texts in one call of the library, which needs about 20 KB for each long text until the call returns.
 MAX_TEXTS_PER_CALL = 1_024
 
 
-class MiniLMTokenizer:
-    """A checkpoint's tokenizer.
+class LoadedTokenizer:
+    """The tokenizer in a checkpoint's folder, which never cuts or pads; ModelError if it is not usable."""
+
+    def __init__(self, folder: Path) -> None:
+        tokenizer, self.sha256 = _read(folder)
+        self.pad_id = _padding_id(tokenizer)
+        tokenizer.no_padding()  # the published file pads and cuts at 128 without a message
+        tokenizer.no_truncation()
+        self._tokenizer = tokenizer
+        self.vocab_size = tokenizer.get_vocab_size()
+
+    def save(self, folder: Path) -> None:
+        """Write tokenizer.json; OSError if it cannot."""
+        (folder / "tokenizer.json").write_text(self._tokenizer.to_str(), encoding="utf-8")
+
+    def plain_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, without special tokens, of any length."""
+        encodings = self._encodings(checked(texts), add_special_tokens=False, only_ids=True)
+        return [encoding.ids for encoding in encodings]
+
+    @property
+    def unknown_ids(self) -> list[int]:
+        """The ids of tokens that stand for what the vocabulary does not have."""
+        names = UNKNOWN_TOKENS | {getattr(self._tokenizer.model, "unk_token", None) or ""}
+        ids = (self._tokenizer.token_to_id(name) for name in sorted(names))
+        return [number for number in ids if number is not None]
+
+    @property
+    def splits_at_spaces(self) -> bool:
+        """Whether the ids of a text are those of its parts between spaces, one after the other."""
+        tokenizer = self._tokenizer
+        first, *_ = _steps(tokenizer.pre_tokenizer) or [""]
+        has_space = any(" " in token.content for token in tokenizer.get_added_tokens_decoder().values())
+        is_by_character = set(_steps(tokenizer.normalizer)) <= BY_CHARACTER
+        return first in SPLITTING and is_by_character and not has_space
+
+    def unknown_share(self, text: str) -> float:
+        """The share of a text's tokens that the vocabulary does not have; 1 for a text without tokens."""
+        tokens = self._tokenizer.encode(text, add_special_tokens=False).tokens
+        return sum(token in UNKNOWN_TOKENS for token in tokens) / len(tokens) if tokens else 1.0
+
+    def spans(self, texts: Sequence[str]) -> list[IntArray]:
+        """The start and end characters of each text's tokens: arrays (n_tokens, 2), no special tokens."""
+        encodings = self._encodings(checked(texts), add_special_tokens=False)
+        return [np.array(encoding.offsets, np.int64).reshape(-1, 2) for encoding in encodings]
+
+    def _encodings(
+        self, texts: list[str], *, add_special_tokens: bool, only_ids: bool = False
+    ) -> Iterator[tokenizers.Encoding]:
+        encode = self._tokenizer.encode_batch_fast if only_ids else self._tokenizer.encode_batch
+        for start in range(0, len(texts), MAX_TEXTS_PER_CALL):
+            some = texts[start : start + MAX_TEXTS_PER_CALL]
+            yield from encode(some, add_special_tokens=add_special_tokens)
+
+
+class MiniLMTokenizer(LoadedTokenizer):
+    """The tokenizer of a checkpoint with special tokens.
 
     >>> tokenizer = MiniLMTokenizer("all-MiniLM-L6-v2", max_length=64)  # doctest: +SKIP
     >>> tokenizer.encode(["hello world"])["input_ids"]  # doctest: +SKIP
@@ -59,14 +117,9 @@ class MiniLMTokenizer:
         return tokenizer
 
     def _load(self, folder: Path, max_length: int) -> None:
-        tokenizer, self.sha256 = _read(folder)
-        self.pad_id = _padding_id(tokenizer)
-        tokenizer.no_padding()  # the published file pads and cuts at 128 without a message
-        tokenizer.no_truncation()
-        self._tokenizer = tokenizer
+        super().__init__(folder)
         self.max_length = max_length
-        self.vocab_size = tokenizer.get_vocab_size()
-        is_special = tokenizer.encode("a").special_tokens_mask  # [1, 0, 1] for [CLS] a [SEP]
+        is_special = self._tokenizer.encode("a").special_tokens_mask  # [1, 0, 1] for [CLS] a [SEP]
         n_before = is_special.index(0) if 0 in is_special else len(is_special)
         self.n_special_tokens = sum(is_special)
         self._n_closing = self.n_special_tokens - n_before
@@ -99,7 +152,7 @@ class MiniLMTokenizer:
         settings: dict[str, object] = {"tokenizer_class": "PreTrainedTokenizerFast"}
         settings |= {"model_max_length": self.max_length, "model_input_names": inputs}
         settings |= {name: token for name, token in special.items() if token is not None}
-        (folder / "tokenizer.json").write_text(self._tokenizer.to_str(), encoding="utf-8")
+        super().save(folder)
         (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
 
     def room_after(self, prompt: str) -> int:
@@ -124,10 +177,11 @@ class MiniLMTokenizer:
         self._warn(n_cut, len(ids), kind)
         return ids
 
-    def unknown_share(self, text: str) -> float:
-        """The share of a text's tokens that the vocabulary does not have; 1 for a text without tokens."""
-        tokens = self._tokenizer.encode(text, add_special_tokens=False).tokens
-        return sum(token in UNKNOWN_TOKENS for token in tokens) / len(tokens) if tokens else 1.0
+    def one_token_ids(self, prompt: str = "") -> list[list[int]]:
+        """The ids of a text of one token, for each of the vocabulary, with prompt and special tokens."""
+        ids = self.ids([prompt], kind="")[0]
+        end = len(ids) - self._n_closing
+        return [[*ids[:end], token, *ids[end:]] for token in range(self.vocab_size)]
 
     def pair_ids(
         self, query: str, texts: Sequence[str], *, kind: str = "pairs"
@@ -181,19 +235,6 @@ class MiniLMTokenizer:
     def decode_batch(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each list of ids, as from `decode`."""
         return list(self._tokenizer.decode_batch([list(one) for one in ids]))
-
-    def spans(self, texts: Sequence[str]) -> list[IntArray]:
-        """The start and end characters of each text's tokens: arrays (n_tokens, 2), no special tokens."""
-        encodings = self._encodings(checked(texts), add_special_tokens=False)
-        return [np.array(encoding.offsets, np.int64).reshape(-1, 2) for encoding in encodings]
-
-    def _encodings(
-        self, texts: list[str], *, add_special_tokens: bool, only_ids: bool = False
-    ) -> Iterator[tokenizers.Encoding]:
-        encode = self._tokenizer.encode_batch_fast if only_ids else self._tokenizer.encode_batch
-        for start in range(0, len(texts), MAX_TEXTS_PER_CALL):
-            some = texts[start : start + MAX_TEXTS_PER_CALL]
-            yield from encode(some, add_special_tokens=add_special_tokens)
 
     def _warn(self, n_cut: int, n: int, kind: str) -> None:
         if n_cut and kind:
@@ -270,6 +311,13 @@ def _padding_id(tokenizer: tokenizers.Tokenizer) -> int:
         return int(tokenizer.padding["pad_id"])
     ids = (tokenizer.token_to_id(token) for token in PADDING_TOKENS)
     return next((number for number in ids if number is not None), 0)
+
+
+def _steps(part: object) -> list[str]:
+    """The kinds of steps of a normalizer or a pre-tokenizer, in order."""
+    content = json.loads(part.__getstate__()) if part is not None else {}  # type: ignore[attr-defined]
+    parts = content.get("normalizers") or content.get("pretokenizers") or [content]
+    return [one["type"] for one in parts if one]
 
 
 def _settings(path: Path) -> dict[str, Any]:

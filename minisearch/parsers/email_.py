@@ -1,7 +1,8 @@
 """Mail: headers as fields, the body and attached texts as text, mapped to the lines of the file.
 
-Of a body in several forms the plain text is taken, else the HTML, through its reader.  Attached texts and
-mails follow the body; other attachments are named in a note.
+Of a body in several forms the one with the most words is taken, and of the others the paragraphs with a word
+that it lacks.  Attached texts and mails follow the body; other attachments are named in a note.  The mails of
+an mbox and the parts of a mail are positions in the file, of which no copy is made.
 
 The standard library reads the headers of a part, bounded in length.  It does not divide a mail into parts: it
 keeps no positions, calls itself for nested parts, and compares each line with all boundaries around it.
@@ -9,36 +10,53 @@ keeps no positions, calls itself for nested parts, and compares each line with a
 
 from __future__ import annotations
 
-import binascii
-import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from minisearch.parsers.encodings import SHIFTING, charset_of, detect, shown
+from minisearch.parsers.cards import read_cards
+from minisearch.parsers.encodings import charset_of, detect, shown
 from minisearch.parsers.html import read_html
-from minisearch.parsers.source import AnchoredText, DocumentBuilder, Source, TextBuilder
-from minisearch.text import LINE_BREAK, storable
-from minisearch.types import Anchors, Document
+from minisearch.parsers.source import MAX_TITLE, AnchoredText, DocumentBuilder, Source
+from minisearch.parsers.transfer import UNENCODED, decoded, unflowed
+from minisearch.text import CJK, LINE_BREAK, storable
+from minisearch.types import Document, Heading
 
 if TYPE_CHECKING:
     from email.message import Message
 
 SHOWN = ("subject", "from", "to", "cc", "date")
 ADDRESSES = ("from", "to", "cc")
-UNENCODED = ("", "7bit", "8bit", "binary")
+HEADING = ("subject", "from", "date")  # of a mail in an mbox
+MAILS = ("message/rfc822", "message/global", "text/rfc822-headers")
+READERS = {"text/html": read_html, "text/x-amp-html": read_html, "text/calendar": read_cards}
+READERS |= dict.fromkeys(("text/vcard", "text/x-vcard", "text/directory"), read_cards)
 MAX_DEPTH = 20
 MAX_NAMED = 5  # attachments in a note
 MAX_NAME = 80
 
+# Of a text: what only the plain form of a mail has, such as the addresses of links; words; blank lines.
+PLAIN_ONLY = re.compile(r"https?://\S+|mailto:\S+|\[(?:image|cid):[^\]\r\n]*\]|^[ \t]*\d+[.)] ", re.MULTILINE)
+WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+")
+BLANK_LINES = re.compile(r"(?:\r\n|\r|\n)[ \t]*(?:\r\n|\r|\n)\s*")
+
 
 def read_email(source: Source) -> Document:
-    """The mail, titled by its subject; a text without mail headers is read as plain text."""
+    """The mail, titled by its subject, or the mails of an mbox, each under its subject, sender and date.
+
+    A text without mail headers is read as plain text.
+    """
+    starts = list(_envelopes(source.text))
+    mail = _Mail(source, is_mbox=bool(starts))
+    if len(starts) > 1:
+        for start, end in pairwise([*starts, len(source.text)]):
+            mail.add_message(part_of(source.text, start, end))
+        return mail.document()
     part = part_of(source.text, 0, len(source.text))
     if not part.spans:
         return source.unchanged("text", *["no mail header: read as plain text"] * bool(source.text.strip()))
-    mail = _Mail(source)
     mail.add_mail(part)
     mail.add_fields(part)
     return mail.document()
@@ -47,8 +65,9 @@ def read_email(source: Source) -> Document:
 class _Mail(DocumentBuilder):
     """A mail read so far."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, is_mbox: bool = False) -> None:
         super().__init__(source, "email")
+        self._is_mbox = is_mbox
         self._left_out: list[str] = []
 
     def add_fields(self, part: Part) -> None:
@@ -69,6 +88,13 @@ class _Mail(DocumentBuilder):
                     self.fields.add(name, value)
             except (ValueError, TypeError, IndexError, OverflowError, RecursionError):  # each of them happens
                 self.fields.add(name, value)
+
+    def add_message(self, part: Part) -> None:
+        """Add a mail of an mbox with its heading."""
+        begin = len(self)
+        self.add_mail(part)
+        if title := ", ".join(filter(None, map(part.value, HEADING)))[:MAX_TITLE]:
+            self.headings.append(Heading(begin + 2 * bool(begin), 1, title))
 
     def add_mail(self, part: Part, depth: int = 0) -> None:
         """Add a mail: the headers that people read, and its body."""
@@ -97,30 +123,55 @@ class _Mail(DocumentBuilder):
             self.notes.append(f"parts nested deeper than {MAX_DEPTH} are left out")
         elif kind.startswith("multipart/") and (parts := part.parts()):
             if kind == "multipart/alternative":
-                parts = [self._best(parts)]
+                self._add_alternatives(parts, depth, is_body=is_body)
+                return
             for number, inner in enumerate(parts):
+                if kind == "multipart/digest":
+                    inner.headers.set_default_type("message/rfc822")
                 self._add_part(inner, depth + 1, is_body=is_body and not number)
-        elif kind == "message/rfc822" and part.encoding in UNENCODED:
+        elif kind in MAILS and part.encoding in UNENCODED:
             self.add_mail(part_of(part.text, part.start, part.end), depth + 1)
-        elif kind.startswith(("text/", "multipart/")):
+        elif kind in MAILS:
+            text = self._decoded(part)
+            mail = _Mail(Source.of_text(text.text))
+            mail.add_mail(part_of(text.text, 0, len(text.text)), depth + 1)
+            self._add_version(mail, mail.build().mapped_through(text))
+        elif kind.startswith(("text/", "multipart/", "message/")):
             self._add_text(part, kind, "" if is_body else part.file_name)
         else:
             self._left_out.append(f"{part.file_name or 'unnamed'} ({kind[:MAX_NAME]})")
 
-    def _best(self, parts: list[Part]) -> Part:
-        """Of alternatives the plain text, else the HTML, else the last, which is the richest."""
-        for kind in ("text/plain", "text/html"):
-            for part in parts:
-                if part.content_type == kind and self._decoded(part).text.strip():
-                    return part
-        return parts[-1]
+    def _add_alternatives(self, parts: list[Part], depth: int, *, is_body: bool) -> None:
+        """Add the form with the most words, and of the others the paragraphs with a word that it lacks."""
+        versions = [_Mail(self.source, is_mbox=self._is_mbox) for _ in parts]
+        for version, part in zip(versions, parts, strict=True):
+            version._add_part(part, depth + 1, is_body=is_body)
+        words = [_words(version.build().text) for version in versions]
+        fullest = max(range(len(parts)), key=lambda number: len(words[number]))
+        for number, version in enumerate(versions):
+            text = version.build()
+            if number != fullest:
+                version.headings, version.blocks = [], []
+                text = text.without(_paragraphs_within(text.text, words[fullest]))
+            self._add_version(version, text)
+
+    def _add_version(self, mail: _Mail, text: AnchoredText) -> None:
+        """Add what was read of another mail, or of a form of this one, as this text."""
+        self.notes += mail.notes
+        self._left_out += mail._left_out
+        if text.text.strip():
+            self.begin_paragraph()
+            self.add_part(text, mail)
 
     def _add_text(self, part: Part, kind: str, name: str) -> None:
         text = self._decoded(part)
         page = None
-        if kind == "text/html":
-            page = read_html(Source.of_text(text.text))
+        if kind in READERS:
+            page = READERS[kind](Source.of_text(text.text))
+            self.notes += page.notes
             text = AnchoredText(page.text, page.origin.anchors).mapped_through(text)
+        elif kind == "text/plain" and part.parameter("format").lower() == "flowed":
+            text = unflowed(text, deletes_space=part.parameter("delsp").lower() == "yes")
         if not text.text.strip():
             return
         self.begin_paragraph()
@@ -145,10 +196,25 @@ class _Mail(DocumentBuilder):
                 self.notes += [note] * (note not in self.source.notes)
         if n_lost := text.text.count("\ufffd"):
             self.notes.append(f"{n_lost} not valid {shown(charset or 'utf-8')}")
-        return text
+        is_escaped = self._is_mbox and encoding != "base64"
+        return (
+            text.without(found.span() for found in ESCAPED_FROM.finditer(text.text)) if is_escaped else text
+        )
 
     def _in_charset(self, part: Part, charset: str) -> AnchoredText:
         return decoded(self.source, part.start, part.end, encoding=part.encoding, charset=charset)
+
+
+def _words(text: str) -> set[str]:
+    return set(WORD.findall(PLAIN_ONLY.sub(" ", text).casefold()))
+
+
+def _paragraphs_within(text: str, words: set[str]) -> Iterator[tuple[int, int]]:
+    """Where the paragraphs stand all of whose words are among these."""
+    ends = [found.end() for found in BLANK_LINES.finditer(text)]
+    return (
+        (start, end) for start, end in pairwise([0, *ends, len(text)]) if _words(text[start:end]) <= words
+    )
 
 
 # --- the parts of a mail -----------------------------------------------------------------------------------
@@ -158,6 +224,13 @@ HEADER = re.compile(
     r"(?:\r\n|\r|\n|\Z)"
 )
 ENVELOPE = re.compile(r"From [^\r\n]*(?:\r\n|\r|\n)")  # of an mbox
+# The same line with the date that programs write there, and a header below it: "From" begins sentences, too.
+BETWEEN_MAILS = re.compile(
+    r"From (?:\S{1,300}@\S{1,300}[ \t]{0,20}"
+    r"|[^\r\n]{0,300}?\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?[ \t]+[^\r\n]{0,40}\d:\d\d[^\r\n]{0,100})"
+    r"(?:\r\n|\r|\n)(?=[!-9;-~]{1,100}:)"
+)
+ESCAPED_FROM = re.compile(r"^>(?=>*From )", re.MULTILINE)
 BOUNDARY_ENDS = re.compile(r"(--)?[ \t]{0,80}(?:\r\n|\r|\n|\Z)")
 MAX_HEADER = 10_000  # characters of a value that are looked at
 
@@ -223,6 +296,16 @@ def part_of(text: str, start: int, end: int) -> Part:
     return Part(text, headers, tuple(spans), blank.end() if blank else position, end)
 
 
+def _envelopes(text: str) -> Iterator[int]:
+    """Where the mails of an mbox begin; nothing for other texts."""
+    at = len(text[:MAX_HEADER]) - len(text[:MAX_HEADER].lstrip())
+    is_mbox = BETWEEN_MAILS.match(text, at)
+    while is_mbox and at >= 0:
+        if BETWEEN_MAILS.match(text, at):
+            yield at
+        at = text.find("\nFrom ", at) + 1 or -1
+
+
 def _between(text: str, start: int, end: int, boundary: str) -> Iterator[tuple[int, int]]:
     mark = f"--{boundary}"
     open_at: int | None = None
@@ -238,74 +321,6 @@ def _between(text: str, start: int, end: int, boundary: str) -> Iterator[tuple[i
         at = text.find(mark, at + len(mark), end)
     if open_at is not None and open_at < end:
         yield open_at, end  # the file is cut off
-
-
-# --- transfer encodings and character sets -----------------------------------------------------------------
-
-LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
-QUOTED = re.compile(
-    r"(?P<bytes>(?:=[0-9A-Fa-f]{2})+)|(?P<soft>=[ \t]{0,80}(?:\r\n|\r|\n|\Z))|(?P<plain>[^=\r\n]+|.)",
-    re.DOTALL,
-)
-NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
-Piece = tuple[bytes, int, int]
-
-
-def decoded(source: Source, start: int, end: int, *, encoding: str, charset: str) -> AnchoredText:
-    """The decoded text at ``start:end``, mapped to the file; ``charset`` is a name from `charset_of`."""
-    if encoding == "quoted-printable":
-        return _from_bytes(_quoted_printable(source, start, end), charset)
-    if encoding == "base64":
-        return _from_bytes(_base64(source, start, end), charset)
-    is_decoded = charset == source.origin.encoding or source.origin.n_bom_bytes
-    if is_decoded or (source.text[start:end].isascii() and not SHIFTING.fullmatch(charset)):
-        return AnchoredText(source.text[start:end], Anchors((0,), (start,)))
-    lines = (line.span() for line in LINE.finditer(source.text, start, end))
-    return _from_bytes(((_raw(source, a, b), a, b) for a, b in lines), charset)
-
-
-def _from_bytes(pieces: Iterator[Piece], charset: str) -> AnchoredText:
-    """The text of pieces of bytes, each with the place in the file that it was decoded from."""
-    builder = TextBuilder()
-    decoder = codecs.getincrementaldecoder(charset)("replace")
-    reached = 0
-    for data, start, end in pieces:
-        words = storable(decoder.decode(data).replace("\ufeff", ""))
-        n_early = max(len(words) - (end - start), 0)  # an incomplete character of the piece before
-        builder.copy(words[:n_early], reached or start, start)
-        builder.copy(words[n_early:], start, end)
-        reached = end
-    builder.copy(storable(decoder.decode(b"", final=True).replace("\ufeff", "")), reached, reached)
-    return builder.build()
-
-
-def _raw(source: Source, start: int, end: int) -> bytes:
-    return source.origin.source[start:end].encode(source.origin.encoding, "surrogateescape")
-
-
-def _quoted_printable(source: Source, start: int, end: int) -> Iterator[Piece]:
-    for piece in QUOTED.finditer(source.text, start, end):
-        if piece["bytes"]:
-            yield bytes.fromhex(piece["bytes"].replace("=", "")), *piece.span()
-        elif piece["plain"]:
-            yield _raw(source, *piece.span()), *piece.span()
-
-
-def _base64(source: Source, start: int, end: int) -> Iterator[Piece]:
-    """The bytes of each line; letters that do not make a whole byte wait for the next line."""
-    pending = ""
-    for line in LINE.finditer(source.text, start, end):
-        letters = pending + NOT_BASE64.sub("", line[0])
-        whole = len(letters) if "=" in line[0] else len(letters) // 4 * 4
-        pending = letters[whole:]
-        yield _bytes(letters[:whole]), *line.span()
-    yield _bytes(pending), end, end
-
-
-def _bytes(letters: str) -> bytes:
-    if len(letters) % 4 == 1:  # six bits are less than a byte
-        letters = letters[:-1]
-    return binascii.a2b_base64(letters + "=" * (-len(letters) % 4))
 
 
 def header_words(value: str) -> str:

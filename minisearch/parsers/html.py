@@ -11,6 +11,7 @@ import html
 import re
 
 from minisearch.parsers.blocks import Block
+from minisearch.parsers.hidden import ATTRIBUTE, UNSEEN, Hiding
 from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, top_title
 from minisearch.parsers.tables import Cell, Row, labels_by_position
 from minisearch.text import A_LETTER
@@ -22,7 +23,6 @@ TAG_REST = re.compile(r"""[^"'>]*(?:(?:"[^"]*"|'[^']*')[^"'>]*)*>""")
 # Words with single spaces between them, which are copied; a character reference; other white space.
 PIECE = re.compile(r"(?P<words>[^ \t\n\r\f&]+(?: [^ \t\n\r\f&]+)*)|(?P<reference>&#?\w*;?)|[ \t\n\r\f]+")
 PIECE_IN_PRE = re.compile(r"(?P<words>[^&]+)|(?P<reference>&#?\w*;?)")
-ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 ALT = re.compile(r"""\salt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 PICTURE_NAME = re.compile(r"[^\s<>]+\.(?:svg|png|jpe?g|gif|webp|bmp|tiff?)", re.IGNORECASE)
 SPAN = re.compile(r"""\s(colspan|rowspan)\s*=\s*["']?\s*([0-9]{1,9})""", re.IGNORECASE)
@@ -31,7 +31,6 @@ MAX_META = 10_000  # characters of a tag
 
 # Elements without tags inside, by what ends them.
 RAW = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "title")}
-HIDDEN = {"template", "noscript"}
 HEADINGS = {f"h{level}" for level in range(1, 7)}
 CELLS = {"td", "th"}
 TABLE_SECTIONS = {"thead", "tbody", "tfoot"}
@@ -44,6 +43,7 @@ PARAGRAPHS = """
     header hr main nav ol p pre section table ul
 """
 LINES = "br caption dd div dt figcaption legend li option summary thead tbody tfoot tr"
+ENDS_PARAGRAPH = {*PARAGRAPHS.split(), *CELLS, "dd", "div", "dt", "figcaption", "li", "tr"}
 GAP_AROUND = {
     **dict.fromkeys(PARAGRAPHS.split(), "\n\n"),
     **dict.fromkeys(LINES.split(), "\n"),
@@ -73,7 +73,7 @@ class _Page(DocumentBuilder):
         self.gap = ""  # pending white space, written before the next word
         self.last_break = -1  # where the last piece with a line break begins
         self.n_pre = 0  # open elements
-        self.n_hidden = 0
+        self.hiding = Hiding()
         self.level = 0  # of the open heading
         self.heading_start: int | None = None
         self.heading_parts: list[str] = []
@@ -110,14 +110,14 @@ class _Page(DocumentBuilder):
         name = opening[2].lower()
         if opening[1]:
             self._close(name)
-        elif source[end - 2] != "/" or name not in RAW.keys() | HIDDEN:
+        elif source[end - 2] != "/" or name not in RAW.keys() | UNSEEN:
             self._open(name, start, end)
             if name == "meta" and end - start <= MAX_META:
                 self._meta(start, end)
-            elif name == "img":
+            elif name == "img" and not self.hiding.state(name, source[start:end]):
                 self._alternative(start, end)
             if name in RAW:
-                return self._raw(name, end)
+                return self._raw(name, start, end)
         return end
 
     def _tag_end(self, start: int) -> int:
@@ -130,9 +130,11 @@ class _Page(DocumentBuilder):
             self.are_quotes_closed = False  # search for a closing quote to the end of the file only once
         return source.find(">", start) + 1 if start <= self.last_bracket else 0
 
-    def _raw(self, name: str, start: int) -> int:
+    def _raw(self, name: str, tag: int, start: int) -> int:
         end_tag = RAW[name].search(self.html, start)
         end = end_tag.start() if end_tag else len(self.html)
+        if name == "style" and "media" not in self.html[tag:start].lower():
+            self.hiding.add_rules(self.html[start:end])
         if name == "title" and not self.title:
             self.title = " ".join(html.unescape(self.html[start:end]).split())[:MAX_TITLE]
         return end
@@ -166,7 +168,7 @@ class _Page(DocumentBuilder):
         elif name == "table" and not self.level:
             self._look_at_table(end)
         self._gap_around(name)
-        self.n_hidden += name in HIDDEN
+        self.hiding.open(name, self.html[start:end], is_block=name in ENDS_PARAGRAPH)
         self.n_pre += name == "pre"
         if name in NESTING:
             self.elements.open(name, len(self))
@@ -175,7 +177,7 @@ class _Page(DocumentBuilder):
 
     def _close(self, name: str) -> None:
         self._gap_around(name)
-        self.n_hidden = max(self.n_hidden - (name in HIDDEN), 0)
+        self.hiding.close(name)
         self.n_pre = max(self.n_pre - (name == "pre"), 0)
         if name in NESTING:
             self.elements.close(name, len(self))
@@ -190,6 +192,7 @@ class _Page(DocumentBuilder):
         end = TABLE.search(self.html, start)
         if not self.elements.n_open["table"] and (end is None or end[0][1] == "/"):
             table = _Table(Source.of_text(self.html[start : end.start() if end else len(self.html)]))
+            table.hiding.rules = self.hiding.rules
             table.read()
             self.labels = {start + position: label for position, label in table.labels_of_cells().items()}
 
@@ -213,7 +216,7 @@ class _Page(DocumentBuilder):
     # --- text
 
     def _text(self, start: int, end: int) -> None:
-        if self.n_hidden:
+        if self.hiding.is_hidden:
             return
         for piece in (PIECE_IN_PRE if self.n_pre else PIECE).finditer(self.html, start, end):
             if piece["words"]:

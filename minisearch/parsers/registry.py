@@ -23,6 +23,7 @@ from typing import Any
 
 from minisearch.errors import IngestError, install_line
 from minisearch.formats import format_of, suffix_of
+from minisearch.parsers.cards import read_cards
 from minisearch.parsers.code import is_cut_at_lines, read_code
 from minisearch.parsers.email_ import read_email
 from minisearch.parsers.html import read_html
@@ -55,6 +56,7 @@ READERS: dict[str, Callable[[Source], Document]] = {
     "jsonl": read_jsonl,
     "notebook": read_notebook,
     "email": read_email,
+    "cards": read_cards,
 }
 
 # The first bytes of formats that are refused as text, the format whose parser takes them if there is one, and

@@ -145,6 +145,17 @@ class AnchoredText:
             ]
         return AnchoredText(self.text, Anchors(*zip(*pairs, strict=True)))
 
+    def without(self, spans: Iterable[tuple[int, int]]) -> AnchoredText:
+        """The text without these spans, which ascend."""
+        builder, position = TextBuilder(), 0
+        for start, end in spans:
+            builder.copy(self.text[position:start], position, start)
+            position = end
+        if not position:
+            return self
+        builder.copy(self.text[position:], position, len(self.text))
+        return builder.build().mapped_through(self)
+
 
 class TextBuilder:
     """Assembles a text from pieces of a source and inserted words; source positions must never decrease."""
@@ -309,7 +320,7 @@ class DocumentBuilder(TextBuilder):
         self.blocks: list[Block] = []
         self.notes: list[str] = []
 
-    def add_part(self, part: AnchoredText, parsed: Document | None = None) -> None:
+    def add_part(self, part: AnchoredText, parsed: Document | DocumentBuilder | None = None) -> None:
         """Add a whole text that maps to the same source, with the headings and blocks found in it."""
         start = len(self)
         self.add(part)

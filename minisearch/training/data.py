@@ -9,7 +9,7 @@ the settings and the number of the step, so that a run can go on from any step.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
@@ -30,6 +30,7 @@ BATCH_TOKENS = {"cpu": 2_048, "cuda": 16_384, "mps": 8_192}
 WINDOW_STEPS = 32
 # Of a step. With padding, 64 passages and sentences are 1.01 times as many tokens in 4 groups, twice in one.
 GROUPS = 4
+MIN_GROUP = 8  # with which a text is compared by the loss "similarity"
 TEXTS_A_CALL = 10_000
 
 
@@ -59,7 +60,8 @@ class TextData:
     ``batch_size`` is the number of texts in a step, ``batch_tokens`` the most tokens in a batch, with
     padding.  Of the tokens of each text a random share, at most ``word_noise``, is replaced by random tokens
     of the vocabulary: a teacher has a vector for these texts too, and a student learns words that the corpus
-    does not have.  InputError for fewer different texts than a step takes.
+    does not have.  Those of ``prompts`` at the beginning are kept.  InputError for fewer different texts than
+    a step takes.
     """
 
     def __init__(
@@ -70,20 +72,17 @@ class TextData:
         batch_size: int,
         batch_tokens: int = BATCH_TOKENS["cpu"],
         word_noise: float = 0.0,
+        prompts: Collection[str] = (),
         seed: int = 0,
     ) -> None:
         self.batch_size, self._batch_tokens, self._seed = batch_size, batch_tokens, seed
         self._word_noise, self._words = word_noise, _words_of(tokenizer)
+        self._prompts = [np.array(ids[:-1]) for ids in tokenizer.ids(["", *prompts], kind="")]
         self._pad_id = tokenizer.pad_id
         self._ids, self._lengths = _tokenised(texts, tokenizer)  # of N texts
         self._ends = np.cumsum(self._lengths)  # (N,)
         self._starts = self._ends - self._lengths
-        if len(self) < batch_size:
-            raise InputError(
-                f"the corpus is too small: it has {len(self):,} different texts (passages, headings and "
-                f"sentences), expected at least {batch_size:,}, the batch size: give more documents, or a "
-                f"smaller batch size"
-            )
+        check_corpus(len(self), batch_size)
         self._order = EpochOrder(len(self), seed)
         self._window: tuple[int, list[np.ndarray]] = (-1, [])  # the groups of the last one used
 
@@ -105,7 +104,8 @@ class TextData:
     def batches(self, step: int) -> list[TextBatch]:
         """The batches of a step, the first of which is 0."""
         n_steps = max(1, min(WINDOW_STEPS, len(self) // self.batch_size))
-        n_groups = next(n for n in range(GROUPS, 0, -1) if self.batch_size % n == 0)
+        n_groups = max(1, min(GROUPS, self.batch_size // MIN_GROUP))
+        n_groups = next(n for n in range(n_groups, 0, -1) if self.batch_size % n == 0)
         window, place = divmod(step, n_steps)
         if self._window[0] != window:
             self._window = window, self._groups(window, n_steps * self.batch_size, n_steps * n_groups)
@@ -129,9 +129,10 @@ class TextData:
         return text_batch(texts, self._pad_id)
 
     def _with_noise(self, text: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """The same ids, some of them replaced, not the first and the last: [CLS] and [SEP]."""
+        """The same ids, some of them replaced, but not [CLS], a prompt and [SEP]."""
         is_replaced = generator.random(len(text)) < self._word_noise * generator.random()
-        is_replaced[[0, -1]] = False
+        n_kept = max(len(one) for one in self._prompts if np.array_equal(text[: len(one)], one))
+        is_replaced[:n_kept] = is_replaced[-1] = False
         # The vocabulary begins with the most frequent words: half of the random ones are of its first eighth.
         places = len(self._words) * generator.random(len(text)) ** 3
         return np.where(is_replaced, self._words[places.astype(np.int64)], text)
@@ -168,7 +169,7 @@ def _words_of(tokenizer: MiniLMTokenizer) -> np.ndarray:
     ids = [
         number
         for number, token in enumerate(tokenizer.vocabulary)
-        if len(token.removeprefix("##")) > 1 and not (token.startswith("[") and token.endswith("]"))
+        if len(token.removeprefix("##")) > 1 and (token[0], token[-1]) not in {("[", "]"), ("<", ">")}
     ]
     return np.array(ids, np.int32)
 
@@ -189,17 +190,33 @@ def _tokenised(texts: Iterable[str], tokenizer: MiniLMTokenizer) -> tuple[np.nda
     return np.concatenate(parts), np.array(lengths, np.int64)
 
 
+def check_corpus(n_texts: int, batch_size: int) -> None:
+    """InputError for fewer different texts than a step takes."""
+    if n_texts < batch_size:
+        raise InputError(
+            f"the corpus is too small: it has {n_texts:,} different texts (passages, headings and "
+            f"sentences), expected at least {batch_size:,}, the batch size: give more documents, or a "
+            f"smaller batch size"
+        )
+
+
 def texts_of(documents: Iterable[ChunkedDocument], settings: CheckpointSettings) -> Iterator[str]:
+    """The texts of the documents with the model's prompts: short ones get that for queries."""
+    for text, is_short in passages_and_parts(documents):
+        yield (settings.query_prompt if is_short else settings.document_prompt) + text
+
+
+def passages_and_parts(documents: Iterable[ChunkedDocument]) -> Iterator[tuple[str, bool]]:
     """What an index of the documents would embed, and shorter texts, since queries are short.
 
-    Each chunk with the title before it gets the model's prompt for documents; titles, headings and the
-    sentences of each chunk get that for queries.
+    Each chunk with the title before it comes with False; titles, headings and the sentences of each chunk
+    come with True.
     """
     for document in documents:
         short = [document.title]
         for chunk in document.chunks:
-            yield settings.document_prompt + f"{document.title} {chunk.text}".strip()
+            yield f"{document.title} {chunk.text}".strip(), False
             starts = [0, *sentence_starts(chunk.text, 0, len(chunk.text)), len(chunk.text)]
             short += [chunk.heading.split(HEADING_SEPARATOR)[-1]]
             short += [chunk.text[start:end] for start, end in pairwise(starts)]
-        yield from (settings.query_prompt + text.strip() for text in short if text.strip())
+        yield from ((text.strip(), True) for text in short if text.strip())

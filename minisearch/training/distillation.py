@@ -26,6 +26,7 @@ from minisearch.training.job import (
     Job,
     Report,
     extra_files,
+    load_embedder,
     loss_plot,
     read_corpus,
     training_facts,
@@ -243,7 +244,7 @@ def run(
     cannot be loaded, TrainingError as `train` does.
     """
     on_step("loading the teacher")
-    teacher = SentenceTransformer.from_pretrained(job.teacher, offline=job.is_offline)
+    teacher = load_embedder(job.teacher, offline=job.is_offline)
     preset = _preset(job, teacher)
     planned = _planned(job, teacher, preset)
     checkpoints = job.checkpoints([phase.name for phase in planned])
@@ -259,6 +260,7 @@ def run(
         batch_size=job.batch_size or preset.batch_size,
         batch_tokens=BATCH_TOKENS[best_device()],
         word_noise=job.word_noise,
+        prompts=(teacher.settings.document_prompt, teacher.settings.query_prompt),
         seed=job.seed,
     )
     test = known_item_test(corpus.documents, seed=job.seed)

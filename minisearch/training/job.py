@@ -16,6 +16,8 @@ from minisearch.errors import InputError
 from minisearch.evaluation.documents import read_documents
 from minisearch.evaluation.known_items import ChunkedDocument
 from minisearch.evaluation.plots import load_figure, plot_training
+from minisearch.manifest import DEFAULT_MODEL
+from minisearch.minilm.hub import locate
 from minisearch.minilm.models import SentenceTransformer
 from minisearch.minilm.saving import check_target
 from minisearch.training.report import Measured
@@ -92,6 +94,15 @@ class Job:
         if not self.out.absolute().parent.is_dir():
             raise InputError(f"cannot write {self.out}: there is no folder {self.out.parent}")
         return files
+
+
+def load_embedder(name: str, *, offline: bool) -> SentenceTransformer:
+    """The model to begin with; InputError for a cross-encoder."""
+    if locate(name, offline=offline).settings.n_labels is not None:
+        raise InputError(
+            f"{name} is a cross-encoder: expected an embedder to begin with, like {DEFAULT_MODEL}"
+        )
+    return SentenceTransformer.from_pretrained(name, offline=offline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,9 @@ from minisearch.evaluation.known_items import (
     found_elsewhere,
     masked,
 )
-from minisearch.manifest import DEFAULT_MODEL
-from minisearch.minilm.hub import locate
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
-from minisearch.training.job import Job, Report, extra_files, loss_plot, read_corpus
+from minisearch.training.job import Job, Report, extra_files, load_embedder, loss_plot, read_corpus
 from minisearch.training.report import (
     DOCUMENTS_A_QUERY,
     MIN_QUERIES,
@@ -166,6 +164,8 @@ def _row(place: str, line: str) -> tuple[str, str, tuple[str, ...]]:
         raise InputError(
             f'{place}: expected a list of texts as "negatives", got {json.dumps(negatives)[:40]}'
         )
+    if passage in negatives:
+        raise InputError(f'{place}: the passage is also one of the "negatives": expected only wrong passages')
     return query, passage, tuple(negatives)
 
 
@@ -197,29 +197,32 @@ def _sources(pairs: Sequence[tuple[str, str]]) -> list[int]:
 
 
 def sources_of(pairs: Sequence[Pair]) -> dict[str, set[int]]:
-    """The sources of each whole passage; copies have several."""
+    """The sources of each passage, whole or not; copies have several."""
     sources: dict[str, set[int]] = {}
     for pair in pairs:
-        sources.setdefault(pair.whole, set()).add(pair.source)
+        for text in (pair.passage, pair.whole):
+            sources.setdefault(text, set()).add(pair.source)
     return sources
 
 
 def mine(pairs: Sequence[Pair], encoder: Encoder, *, n: int = N_MINED, seed: int = 0) -> list[Pair]:
     """The pairs with ``n`` negatives each where they have none: the nearest passages of other sources.
 
-    A passage that scores above `MOST_OF_ANSWER` of the cosine of the answer, with all of its words, is
-    none: it may be a copy, or an answer too.  If nothing is left, passages of other sources by chance.
-    InputError if all pairs are of one source.
+    Whole passages are compared.  One that scores above `MOST_OF_ANSWER` of the cosine of the answer is no
+    negative: it may be a copy, or an answer too.  If nothing is left, passages of other sources by chance.
+    What is used of a passage is as in its own pair: if only right passages lacked words, a model could learn
+    to recognise the gaps.  InputError if a pair has no passage of another source.
     """
-    if len({pair.source for pair in pairs}) < 2:
-        raise InputError(
-            "all pairs are of one document, or share a query or a passage, so there is nothing to tell the "
-            "answer from: expected pairs of at least two"
-        )
-    by_passage = sources_of(pairs)
-    passages = [*by_passage]
-    places = {passage: place for place, passage in enumerate(passages)}
-    vectors = encoder.encode_document(passages)  # (P, D)
+    used: dict[str, str] = {}
+    for pair in pairs:
+        used.setdefault(pair.whole, pair.passage)
+    wholes = [*used]
+    places = {whole: place for place, whole in enumerate(wholes)}
+    sources, of_source = sources_of(pairs), dict[int, list[int]]()
+    for whole, place in places.items():
+        for source in sources[whole]:
+            of_source.setdefault(source, []).append(place)
+    vectors = encoder.encode_document(wholes)  # (P, D)
     generator = np.random.default_rng(seed)
     mined: list[Pair] = []
     for start in range(0, len(pairs), QUERIES_A_BLOCK):
@@ -230,10 +233,18 @@ def mine(pairs: Sequence[Pair], encoder: Encoder, *, n: int = N_MINED, seed: int
                 mined.append(pair)
                 continue
             answer = of_pair[places[pair.whole]]
+            of_pair[of_source[pair.source]] = -np.inf
+            others = np.flatnonzero(of_pair > -np.inf)
+            if not len(others):
+                raise InputError(
+                    f"all passages are of one document, or share a query or a passage, so none is wrong for "
+                    f"the query {pair.query[:40]!r}: expected pairs of at least two documents"
+                )
             of_pair[of_pair > answer - (1 - MOST_OF_ANSWER) * abs(answer)] = -np.inf
-            found = _others(pair, _nearest(of_pair, 4 * n), passages, by_passage)
-            found = found or _others(pair, generator.permutation(len(passages)), passages, by_passage)
-            mined.append(replace(pair, negatives=tuple(found[:n])))
+            found = _nearest(of_pair, n)
+            if not len(found):
+                found = generator.permutation(others)[:n]
+            mined.append(replace(pair, negatives=tuple(used[wholes[place]] for place in found.tolist())))
     return mined
 
 
@@ -242,14 +253,6 @@ def _nearest(cosines: np.ndarray, n: int) -> np.ndarray:
     places = np.argpartition(-cosines, n - 1)[:n] if n < len(cosines) else np.arange(len(cosines))
     places = places[np.lexsort((places, -cosines[places]))]
     return places[cosines[places] > -np.inf]
-
-
-def _others(
-    pair: Pair, places: np.ndarray, passages: Sequence[str], by_passage: Mapping[str, set[int]]
-) -> list[str]:
-    """The passages at these places that are of other sources."""
-    texts = (passages[place] for place in places.tolist())
-    return [text for text in texts if pair.source not in by_passage[text]]
 
 
 # --- for a job ----------------------------------------------------------------------------------------
@@ -263,12 +266,8 @@ class PairsJob(Job):
     pairs: Path | None = None
 
     def base(self) -> SentenceTransformer:
-        """The embedder to begin with; InputError for a cross-encoder."""
-        if locate(self.model, offline=self.is_offline).settings.n_labels is not None:
-            raise InputError(
-                f"{self.model} is a cross-encoder: expected an embedder to begin with, like {DEFAULT_MODEL}"
-            )
-        return SentenceTransformer.from_pretrained(self.model, offline=self.is_offline)
+        """The embedder to begin with."""
+        return load_embedder(self.model, offline=self.is_offline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +327,10 @@ def _split(pairs: Sequence[Pair], *, seed: int) -> tuple[list[Pair], KnownItemTe
     test = KnownItemTest(
         tuple(queries.values()), tuple(queries), tuple(passages), np.array([*passages.values()], np.int64)
     )
-    return [pair for pair in pairs if pair.source not in tested], test
+    rest = [pair for pair in pairs if pair.source not in tested]
+    hidden = {pair.passage for pair in pairs if pair.source in tested}
+    negatives = (tuple(text for text in pair.negatives if text not in hidden) for pair in rest)
+    return [replace(pair, negatives=some) for pair, some in zip(rest, negatives, strict=True)], test
 
 
 def finish(

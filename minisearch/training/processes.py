@@ -7,6 +7,7 @@ its layers, and processes may have different numbers of batches.  A single proce
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,6 +20,8 @@ from minisearch.errors import TrainingError
 
 T = TypeVar("T")
 TIMEOUT = timedelta(days=1)  # while the first process evaluates, the others wait
+# What gloo and NCCL say of a process that has ended; their errors are plain RuntimeErrors.
+LOST = re.compile(r"(closed|reset) by peer|broken pipe|timed out|ncclRemoteError", re.IGNORECASE)
 
 
 @contextmanager
@@ -30,7 +33,8 @@ def joined() -> Iterator[None]:
     has_cuda = torch.cuda.is_available()
     if has_cuda:
         torch.cuda.set_device(distributed.get_node_local_rank())
-    distributed.init_process_group("nccl" if has_cuda else "gloo", timeout=TIMEOUT)
+    # A static student is on the CPU, also where there are GPUs.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if has_cuda else "gloo", timeout=TIMEOUT)
     yield
     distributed.destroy_process_group()  # not after an error: it would wait for the others
 
@@ -80,6 +84,8 @@ def _connected() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if not LOST.search(str(error)):
+            raise
         raise TrainingError(
             "another process of this training run has ended, so this one stopped too: see its message"
         ) from error

@@ -19,7 +19,7 @@ from minisearch.minilm.inference import batches, best_device
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.text import count
 from minisearch.training import processes
-from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
+from minisearch.training.data import BATCH_TOKENS, GROUPS, EpochOrder, TextBatch, text_batch
 from minisearch.training.finetuning import check_pairs, fingerprint_of, some_negatives
 from minisearch.training.job import EMPTY_REPORT, Report, training_facts
 from minisearch.training.losses import ranking_loss
@@ -31,17 +31,28 @@ from minisearch.training.trainer import TrainingProgress, train
 BATCH_SIZE = 16
 N_NEGATIVES = 4
 MAX_TOKENS = 160
-LEARNING_RATE = 5e-5
+LEARNING_RATE = 1e-4  # on Ansible's documentation the loss fell from 1.39 to 1.10 in 40 steps of 8 lists of 4
 # Half of the passages keep the words of their query: else the model learns that these do not matter.
 MASKED_SHARE = 0.5
 
 
-def reranker_of(encoder: SentenceTransformer, *, dropout: float = 0.1, seed: int = 0) -> CrossEncoder:
-    """A cross-encoder with the encoder's layers and tokenizer; pooler and classifier are random."""
+def cross_encoder_of(
+    encoder: SentenceTransformer, *, labels: Sequence[str] = (), dropout: float = 0.1, seed: int = 0
+) -> CrossEncoder:
+    """A cross-encoder with the encoder's layers and tokenizer; pooler and classifier are random.
+
+    It has one output for each of the ``labels``, or a single one for scores.
+    """
     config = replace(
         encoder.settings.config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout
     )
-    model = CrossEncoder(config, activation="identity", max_length=config.max_position_embeddings)
+    model = CrossEncoder(
+        config,
+        n_labels=len(labels) or 1,
+        labels=labels,
+        activation="identity",
+        max_length=config.max_position_embeddings,
+    )
     model.model.load_state_dict(encoder.model.state_dict())
     model._tokenizer = encoder.tokenizer.cut_at(model.max_length)
     generator = torch.Generator().manual_seed(seed)
@@ -108,7 +119,8 @@ class ListData:
             for pair, some in zip(chosen, negatives, strict=True)
         ]
         lengths = [sum(len(ids) for ids, _ in rows) for rows in lists]
-        groups = batches(lengths, self._batch_tokens, is_padded=True)
+        most = -(-len(lists) // GROUPS)  # not by the processes: dropout depends on the number of a batch
+        groups = batches(lengths, self._batch_tokens, most, is_padded=True)
         return [self._batch([row for place in group for row in lists[place]]) for group in groups]
 
     def _batch(self, rows: Sequence[tuple[list[int], list[int]]]) -> ListBatch:
@@ -148,7 +160,7 @@ def run(
     batch_size = job.batch_size or BATCH_SIZE
     check_pairs(examples.pairs, batch_size)
     on_step(f"looking for negatives of {count(len(examples.pairs), 'pair')}")
-    model = reranker_of(encoder, seed=job.seed)
+    model = cross_encoder_of(encoder, seed=job.seed)
     data = ListData(
         mine(examples.pairs, encoder, seed=job.seed),
         model,

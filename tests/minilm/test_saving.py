@@ -104,6 +104,53 @@ def test_a_full_disk_leaves_the_earlier_model(
     assert not (tmp_path / "model" / "README.md").exists(), "it is replaced as a whole"
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.EIO, os.strerror(errno.EIO))])
+@pytest.mark.parametrize("n_done", [0, 1])
+def test_a_save_that_stops_at_any_rename_leaves_the_earlier_model(
+    minilm: SentenceTransformer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    n_done: int,
+) -> None:
+    model = smaller(minilm)
+    save_pretrained(model, tmp_path / "model", files={"README.md": b"earlier"})
+    rename, calls = Path.rename, list[Path]()
+
+    def failing(path: Path, target: Path) -> Path:
+        calls.append(path)
+        if len(calls) == 1 + n_done:
+            raise error
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises((KeyboardInterrupt, ModelError)) as found:
+        save_pretrained(model, tmp_path / "model")
+    if isinstance(error, OSError):
+        assert str(found.value).endswith("Input/output error; nothing was changed")
+    assert (tmp_path / "model" / "README.md").read_bytes() == b"earlier"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_earlier_model_that_cannot_be_renamed_back_is_kept_and_named(
+    minilm: SentenceTransformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = smaller(minilm)
+    save_pretrained(model, tmp_path / "model", files={"README.md": b"earlier"})
+    rename = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        if path.name != "model":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(ModelError, match=r"Input/output error; the earlier model is in .*: rename it to"):
+        save_pretrained(model, tmp_path / "model")
+    (former,) = tmp_path.iterdir()
+    assert (former / "README.md").read_bytes() == b"earlier"
+
+
 def test_a_folder_of_other_things_is_never_replaced(minilm: SentenceTransformer, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.md").write_text("The roof leaks.")

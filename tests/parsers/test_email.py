@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisearch.parsers import parse
-from minisearch.parsers.email_ import charset_of, header_words
+from minisearch.parsers.email_ import header_words
+from minisearch.parsers.encodings import charset_of
 from minisearch.types import Document
 from tests.parsers.anchors import check_anchors, in_source, line_of
 
@@ -88,7 +89,7 @@ def test_html_is_read_where_there_is_no_plain_text():
     assert in_source(document, "ößer").startswith("=C3=B6=C3=9Fer")
     check_anchors(document)
     mail = message("Plain words.\n")
-    mail.add_alternative("<p>Marked words.</p>", subtype="html")
+    mail.add_alternative("<p>Plain <b>words</b>.</p>", subtype="html")
     assert body_of(read(mail.as_bytes())).strip() == "Plain words."
     mail = message(" \n")
     mail.add_alternative("<p>Marked words.</p>", subtype="html")

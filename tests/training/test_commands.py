@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +18,9 @@ from minisearch.cli.training import commands
 from minisearch.evaluation.known_items import ChunkedDocument, ChunkText
 from minisearch.minilm import SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
-from minisearch.training import distillation, trainer
+from minisearch.training import distillation, report, trainer
 from minisearch.training.report import KnownItemTest, known_item_test, license_of, tokens_per_s
+from minisearch.training.reranking import cross_encoder_of
 from minisearch.training.students import PRESETS
 from tests.cli.usage import run
 from tests.fakes import HashingEncoder
@@ -144,11 +147,57 @@ def test_each_mistake_is_one_line(here: Path, arguments: list[str], message: str
     assert sorted(path.name for path in here.iterdir()) == ["teacher", "used"]
 
 
-def test_a_teacher_that_is_no_bert_is_refused(here: Path) -> None:
+@pytest.mark.parametrize("kind", ["t5", "distilbert", "roberta"])
+def test_a_teacher_that_is_no_bert_is_refused(here: Path, kind: str) -> None:
     config = json.loads((here / "teacher" / "config.json").read_text())
-    (here / "teacher" / "config.json").write_text(json.dumps(config | {"model_type": "t5"}))
+    (here / "teacher" / "config.json").write_text(json.dumps(config | {"model_type": kind}))
     error = distill("--steps", "1", "--out", "my-model", code=1).stderr.splitlines()[-1]
-    assert error == "Error: teacher/config.json: model_type is 't5', expected 'bert'"
+    assert error == f"Error: teacher/config.json: model_type is '{kind}', expected 'bert'"
+
+
+@pytest.mark.parametrize(
+    ("kept", "code", "message"),
+    [
+        ((), 2, "Invalid value for '--teacher': no model.safetensors in teacher: a model folder holds"),
+        (("model.safetensors",), 1, "Error: teacher is no complete model folder: there is no config.json"),
+        (("model.safetensors", "config.json"), 1, "Error: no usable tokenizer at teacher/tokenizer.json"),
+    ],
+)
+def test_a_teacher_that_is_not_complete_is_refused(
+    here: Path, kept: tuple[str, ...], code: int, message: str
+) -> None:
+    for path in (here / "teacher").iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in kept:
+            path.unlink()
+    error = distill("--steps", "1", "--out", "my-model", code=code).stderr.splitlines()[-1]
+    assert message in error
+    assert not (here / "my-model").exists()
+
+
+def test_a_cross_encoder_is_no_teacher(here: Path, teacher: SentenceTransformer) -> None:
+    save_pretrained(cross_encoder_of(teacher), here / "teacher")
+    error = distill("--steps", "1", "--out", "my-model", code=1).stderr.splitlines()[-1]
+    assert error == (
+        "Error: ./teacher is a cross-encoder: expected an embedder to begin with, like all-MiniLM-L6-v2"
+    )
+
+
+def test_a_disk_that_is_full_when_the_model_is_saved_leaves_the_checkpoint(
+    here: Path, small_files: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("--layers", "1", "--steps", "2", "--out", "my-model")
+
+    def compare(*given: Any, **options: Any) -> object:
+        small_files()
+        return report.compare(*given, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(distillation, "compare", compare)
+        error = distill(*arguments, code=1).stderr.splitlines()[-1]
+    assert error == "Error: cannot write the model to my-model: File too large; nothing was changed"
+    assert sorted(path.name for path in here.iterdir()) == ["my-model.student.checkpoint", "teacher"]
 
 
 def test_exactly_one_limit_is_needed(here: Path) -> None:
@@ -179,6 +228,20 @@ def test_the_rank_of_a_query_is_that_of_its_document_by_its_best_passage() -> No
     measured = test.measured(HashingEncoder())
     assert measured["recall@1"].value == 0.5
     assert measured["MRR@10"].value == pytest.approx((1 + 1 / 3) / 2, abs=0.1)
+
+
+def test_a_model_with_equal_vectors_or_none_finds_nothing() -> None:
+    numbers = np.arange(30)
+    test = KnownItemTest(("roof", "bread"), (7, 3), ("roof leaks",) * 30, numbers)
+    for value in (1.0, np.nan):
+
+        class Constant(HashingEncoder):
+            def encode_query(self, texts, value=value):
+                return np.full((len(texts), 4), value, np.float32)
+
+            encode_document = encode_query
+
+        assert test.measured(Constant())["MRR@10"].value == 0
 
 
 def test_a_query_has_no_words_of_its_own_document() -> None:

@@ -14,7 +14,7 @@ from minisearch import MiniSearch
 from minisearch.minilm import CrossEncoder, SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
 from minisearch.training import trainer
-from minisearch.training.reranking import reranker_of
+from minisearch.training.reranking import cross_encoder_of
 from tests.cli.usage import run
 from tests.training.conftest import some_texts
 
@@ -138,7 +138,7 @@ def test_each_mistake_is_one_line(
 ) -> None:
     (here / "wrong.jsonl").write_text('{"anchor": "a", "positive": "b"}')
     (here / "empty").mkdir()
-    save_pretrained(reranker_of(teacher), here / "cross")
+    save_pretrained(cross_encoder_of(teacher), here / "cross")
     error = train(command, *arguments, code=1).stderr.splitlines()[-1]
     assert error.startswith("Error: ")
     assert message in error

@@ -9,7 +9,7 @@ import pytest
 
 from minisearch.errors import InputError
 from minisearch.evaluation.known_items import ChunkedDocument, ChunkText, contains, words
-from minisearch.training.pairs import MOST_OF_ANSWER, Pair, mine, pairs_of, read_pairs
+from minisearch.training.pairs import MOST_OF_ANSWER, Pair, _split, mine, pairs_of, read_pairs
 from tests.fakes import HashingEncoder
 
 LEFT = "Then " + " ".join(f"word{number}" for number in range(30))
@@ -102,6 +102,7 @@ def test_pairs_that_share_a_text_have_one_source(tmp_path: Path) -> None:
         ('{"query": " ", "passage": "b"}', 'line 2: expected a text that is not empty as "query", got " "'),
         ('{"query": 1, "passage": "b"}', 'as "query", got 1'),
         ('{"query": "a", "passage": "b", "negative": []}', "line 2: unknown key 'negative': expected"),
+        ('{"query": "a", "passage": "b", "negatives": ["b"]}', 'the passage is also one of the "negatives"'),
         ('{"query": "a", "passage": "b", "negatives": "c"}', 'a list of texts as "negatives", got "c"'),
         ('{"query": "a", "passage": "b", "negatives": [""]}', r'a list of texts as "negatives", got \[""\]'),
     ],
@@ -140,14 +141,40 @@ def test_negatives_are_the_nearest_of_other_sources_that_do_not_score_as_the_ans
             assert pair.source not in {number // 2 for number in found}
 
 
+def test_a_negative_lacks_the_words_of_its_own_query_as_the_answer_does() -> None:
+    pairs = [Pair("roof", "leaks", "roof leaks", 0), Pair("bread", "rises", "bread rises", 1)]
+    assert [pair.negatives for pair in mine(pairs, HashingEncoder())] == [("rises",), ("leaks",)]
+
+
+def test_a_large_document_of_ones_own_does_not_hide_the_near_passages_of_others() -> None:
+    own = [Pair("roof leaks", f"roof leaks {i}", f"roof leaks {i}", 0) for i in range(100)]
+    near = [Pair(f"note {i}", f"roof leak notes {i}", f"roof leak notes {i}", 1) for i in range(5)]
+    far = [Pair(f"bread {i}", f"bread dough {i}", f"bread dough {i}", 2 + i) for i in range(100)]
+    first, *_ = mine([*own, *near, *far], HashingEncoder(), n=5)
+    assert {*first.negatives} == {pair.passage for pair in near}
+
+
+def test_answers_of_the_test_are_no_negatives_of_the_training() -> None:
+    pairs = [
+        Pair(f"query {i}", f"answer {i}", f"answer {i}", i, (f"answer {(i + 1) % 200}",)) for i in range(200)
+    ]
+    rest, test = _split(pairs, seed=0)
+    assert test is not None
+    hidden = {f"answer {i}" for i in test.answers}
+    assert len(hidden) == 40
+    assert not hidden & {text for pair in rest for text in (pair.passage, *pair.negatives)}
+
+
 def test_given_negatives_are_kept() -> None:
     pairs = [Pair("a", "b", "b", 0, ("c",)), Pair("d", "e", "e", 1)]
     assert [pair.negatives for pair in mine(pairs, HashingEncoder())] == [("c",), ("b",)]
 
 
-def test_pairs_of_one_source_have_no_negatives() -> None:
-    with pytest.raises(InputError, match="all pairs are of one document, or share a query or a passage"):
-        mine([Pair("a", "b", "b", 0), Pair("c", "d", "d", 0)], HashingEncoder())
+@pytest.mark.parametrize("passages", [("b", 0, "d", 0), ("b", 0, "b", 1)])
+def test_pairs_of_one_document_or_of_copies_have_no_negatives(passages: tuple[str, int, str, int]) -> None:
+    first, source, second, other = passages
+    with pytest.raises(InputError, match=r"all passages are of one document.*wrong for the query 'a'"):
+        mine([Pair("a", first, first, source), Pair("c", second, second, other)], HashingEncoder())
 
 
 def test_a_copy_of_the_answer_in_another_document_is_no_negative() -> None:

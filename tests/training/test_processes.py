@@ -46,7 +46,9 @@ def data_of(teacher: SentenceTransformer) -> TextData:
     return TextData(some_texts(30), teacher.tokenizer, batch_size=7, batch_tokens=60)
 
 
-def in_two_processes(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+def in_two_processes(
+    *arguments: str, folder: Path = ROOT, timeout_s: float = 120
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
@@ -54,7 +56,7 @@ def in_two_processes(*arguments: str, timeout_s: float = 120) -> subprocess.Comp
             *arguments,
         ],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        cwd=ROOT,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=timeout_s,
@@ -131,22 +133,54 @@ def test_an_error_in_one_process_ends_both(teacher_folder: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_the_command_makes_the_same_student_in_two_processes_as_in_one(
-    teacher_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "options",
+    [
+        "distill --teacher teacher --corpus docs --layers 2 --dropout 0.1",
+        "rerank --model teacher --pairs pairs.jsonl",
+        "classify --model teacher --train table.tsv",
+    ],
+)
+def test_a_command_makes_the_same_model_in_two_processes_as_in_one(
+    teacher_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    corpus = str(ROOT / "data" / "docs" / "programming")
-    command = ["train", "distill", "--teacher", str(teacher_folder), "--corpus", corpus, "--layers", "2"]
-    command += ["--steps", "2", "--batch-size", "8", "--dtype", "float32", "--offline"]
-    both = in_two_processes("-m", "minisearch", *command, "--out", str(tmp_path / "both"))
+    (tmp_path / "docs").symlink_to(ROOT / "data" / "docs" / "programming")
+    texts = some_texts(80)
+    pairs = [{"query": texts[number], "passage": texts[40 + number]} for number in range(40)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    rows = [f"{text}\t{number % 3}" for number, text in enumerate(texts)]
+    (tmp_path / "table.tsv").write_text("\n".join(["sentence\tlabel", *rows]))
+    command = ["train", *options.split(), "--steps", "2", "--batch-size", "8"]
+    command += ["--dtype", "float32", "--offline", "--out"]
+    both = in_two_processes("-m", "minisearch", *command, "both", folder=tmp_path)
     assert both.returncode == 0, both.stderr
     assert both.stdout.count("Saved in") == 1
     assert both.stderr.count("step 2/2") == 1
-    run(*command, "--out", "one")
+    run(*command, "one")
     ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("both", "one"))
     for name, one in theirs.items():
         if not name.endswith("key.bias"):
             assert torch.allclose(ours[name], one, atol=1e-5), name
+
+
+def test_only_the_end_of_another_process_is_said_to_be_one() -> None:
+    with pytest.raises(TrainingError, match="another process of this"), processes._connected():
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:1")
+    with pytest.raises(RuntimeError, match="No backend type"), processes._connected():
+        raise RuntimeError("No backend type associated with device type cpu")
+
+
+def test_processes_with_gpus_also_exchange_what_is_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    monkeypatch.setattr(processes.distributed, "is_torchelastic_launched", lambda: True)
+    monkeypatch.setattr(processes.distributed, "get_node_local_rank", lambda: 0)
+    monkeypatch.setattr(processes.distributed, "init_process_group", lambda name, **_: given.append(name))
+    monkeypatch.setattr(processes.distributed, "destroy_process_group", lambda: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    with processes.joined():
+        assert given == ["cpu:gloo,cuda:nccl"]
 
 
 def test_alone_nothing_is_exchanged() -> None:

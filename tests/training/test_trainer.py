@@ -92,6 +92,16 @@ def test_word_noise_replaces_a_share_of_the_words_and_keeps_the_rest(teacher: Se
     assert plain.fingerprint != noisy.fingerprint == again.fingerprint
 
 
+def test_word_noise_keeps_the_prompt(teacher: SentenceTransformer) -> None:
+    prompts = ("search for: ", "")
+    texts = [prompts[i % 2] + "rain falls on the roof " + str(i) for i in range(100)]
+    data = TextData(texts, teacher.tokenizer, batch_size=20, word_noise=1.0, prompts=prompts)
+    rows = [row.tolist() for step in range(5) for batch in data.batches(step) for row in batch.ids]
+    start, _ = teacher.tokenizer.ids([*prompts])
+    n = sum(row[: len(start) - 1] == start[:-1] for row in rows)
+    assert n == 50
+
+
 def test_equal_and_empty_texts_do_not_count(teacher: SentenceTransformer) -> None:
     texts = ["", "The roof leaks.", "the roof leaks.", "It rains."]
     with pytest.raises(InputError, match=r"too small: it has 2 different texts .* expected at least 3"):
@@ -346,7 +356,7 @@ def test_evaluation_is_no_training_time(
 
     def slow(batch: TextBatch) -> dict[str, Tensor]:
         nonlocal now_s
-        now_s += 0.25  # 4 batches a step
+        now_s += 1
         return recipe(batch)
 
     def evaluate() -> dict[str, float]:
@@ -355,7 +365,7 @@ def test_evaluation_is_no_training_time(
         return {}
 
     settings = TrainingSettings(minutes=0.1, checkpoint_minutes=0)
-    data = data_of(teacher, batch_tokens=10_000)
+    data = data_of(teacher, batch_size=13, batch_tokens=10_000)  # one batch a step
     done = train(student, data, slow, settings, evaluate=evaluate)
     assert (done.steps, done.elapsed_s, len(done.evaluations)) == (6, 6.0, 7)
 
@@ -427,13 +437,13 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(
 ) -> None:
     student, file = student_of(teacher, layers=1), tmp_path / "checkpoint"
     recipe = recipe_of(teacher, student)
-    n_calls = 0  # 4 in each step
+    n_calls = 0
 
     def broken(batch: TextBatch) -> dict[str, Tensor]:
         nonlocal n_calls
         n_calls += 1
         losses = recipe(batch)
-        return losses | {"cosine": losses["cosine"] * (torch.nan if n_calls > 12 else 1)}
+        return losses | {"cosine": losses["cosine"] * (torch.nan if n_calls == 4 else 1)}
 
     settings = TrainingSettings(steps=9, checkpoint_minutes=0)
     data = data_of(teacher, batch_tokens=10_000)
@@ -460,6 +470,22 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TrainingError, match="No space left on device; the earlier checkpoint is kept"):
+        train(student, data_of(teacher), recipe, TrainingSettings(steps=1), checkpoint=file)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_checkpoint_that_finds_no_space_leaves_the_earlier_one(
+    teacher: SentenceTransformer, tmp_path: Path, small_files: Callable[[], None]
+) -> None:
+    student, file = student_of(teacher, layers=1), tmp_path / "checkpoint"
+    recipe = recipe_of(teacher, student)
+    train(student, data_of(teacher), recipe, TrainingSettings(steps=1), checkpoint=file)
+    before = file.read_bytes()
+    small_files()
+    with pytest.raises(
+        TrainingError, match=r"cannot write the checkpoint .*; the earlier checkpoint is kept"
+    ):
         train(student, data_of(teacher), recipe, TrainingSettings(steps=1), checkpoint=file)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]

@@ -21,19 +21,35 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.terminal import printable
-from minisearch.cli.training.options import as_model, corpus_option, how, run_and_show, training_options
+from minisearch.cli.training.options import (
+    as_model,
+    corpus_option,
+    how,
+    run_and_show,
+    show_table,
+    training_options,
+)
 from minisearch.errors import InputError
 from minisearch.manifest import DEFAULT_MODEL
 from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.training.distillation import Loss
+    from minisearch.training.job import Report
     from minisearch.training.pairs import PairsJob
     from minisearch.training.students import PresetName
 
 # As in training.distillation and students, which --help must not import: they need torch.
 PRESETS = ("copied", "paper")
 LOSSES = ("attention", "values", "relations", "hidden", "cosine", "similarity")
+teacher_option = click.option(
+    "--teacher",
+    type=model_name,
+    metavar="NAME",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    help="Name or folder.",
+)
 size = section("Size of the student (as the teacher by default)")
 
 
@@ -44,14 +60,7 @@ def train() -> None:
 
 @train.command(cls=SectionedCommand)
 @corpus_option(required=True)
-@click.option(
-    "--teacher",
-    type=model_name,
-    metavar="NAME",
-    default=DEFAULT_MODEL,
-    show_default=True,
-    help="Name or folder.",
-)
+@teacher_option
 @training_options(batch_size="the preset's", learning_rate="the preset's")
 @size("--layers", **number(), help="Number of layers.")
 @size("--hidden", **number(), help="Width of the vectors.")
@@ -122,14 +131,40 @@ def distill(
         preset=cast("PresetName | None", preset),
         dropout=dropout,
     )
-    report = run_and_show(run, job)
+    _show_student(run_and_show(run, job), job.out)
+
+
+@train.command(cls=SectionedCommand)
+@corpus_option(required=True)
+@teacher_option
+@training_options(batch_size="256", learning_rate="3e-3")
+@how("--dimension", **number(), help="Width of the vectors.  [default: 256]")
+def static(common: dict[str, Any], corpus: tuple[Path, ...], teacher: str, dimension: int | None) -> None:
+    """Make a static model from a teacher: one vector for each token, over fifty times as fast.
+
+    \b
+      minisearch train static --steps 1000 --corpus docs --out my-static
+      minisearch index --model ./my-static docs
+
+    It knows no context, so it finds less; words are searched as well as before. No labels are needed. The
+    folder can also be loaded by model2vec and sentence-transformers.
+    """  # noqa: D301 - click reads \b as "leave these lines unchanged"
+    # Imported here: --help must not import torch.
+    from minisearch.training.static import StaticJob, run
+
+    job = StaticJob(**common, corpus=corpus, teacher=teacher, dimension=dimension)
+    _show_student(run_and_show(run, job), job.out)
+
+
+def _show_student(report: Report, out: Path) -> None:
     teacher_row, *_, student_row = report.rows
     if teacher_row.tokens_per_s and student_row.tokens_per_s:
         ratio = student_row.tokens_per_s / teacher_row.tokens_per_s
+        times = f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}"
         click.echo(
-            f"Trained on {count(report.n_documents, 'document')}; {ratio:.2f} times as fast as the teacher"
+            f"Trained on {count(report.n_documents, 'document')}; {times} times as fast as the teacher"
         )
-    click.echo(printable(f"Saved in {job.out}. Next: minisearch index --model {as_model(job.out)} PATH"))
+    click.echo(printable(f"Saved in {out}. Next: minisearch index --model {as_model(out)} PATH"))
 
 
 model_option = click.option(
@@ -184,7 +219,7 @@ def finetune(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs
 @model_option
 @corpus_option(required=False)
 @pairs_option
-@training_options(batch_size="16", learning_rate="5e-5")
+@training_options(batch_size="16", learning_rate="1e-4")
 def rerank(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: Path | None) -> None:
     """Make a reranker, a cross-encoder, from an embedder.
 
@@ -202,3 +237,48 @@ def rerank(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: 
     click.echo(
         printable(f"Saved in {job.out}. Next: minisearch query --rerank-model {as_model(job.out)} TEXT")
     )
+
+
+table_columns = section("Columns (a name in the header, or a number from 1)")
+
+
+@train.command(cls=SectionedCommand)
+@click.option(
+    "--train", "train_file", metavar="FILE", type=A_FILE, required=True, help="Examples: a table with tabs."
+)
+@click.option(
+    "--dev", metavar="FILE", type=A_FILE, help="Examples to measure with.  [default: a tenth of the others]"
+)
+@model_option
+@training_options(batch_size="32", learning_rate="5e-5")
+@table_columns("--text", metavar="COLUMN", default="sentence", show_default=True, help="The text.")
+@table_columns("--second", metavar="COLUMN", help="A second text, for pairs.")
+@table_columns("--label", metavar="COLUMN", default="label", show_default=True, help="The label.")
+def classify(
+    common: dict[str, Any],
+    train_file: Path,
+    dev: Path | None,
+    model: str,
+    text: str,
+    second: str | None,
+    label: str,
+) -> None:
+    """Make a classifier of texts, or of pairs, from an embedder.
+
+    \b
+      minisearch train classify --train train.tsv --dev dev.tsv --steps 500 --out my-classifier
+      minisearch train classify --train mrpc.tsv --text 4 --second 5 --label 1 --steps 500 --out my-classifier
+
+    A file has a header, then an example in each line, its columns separated by tabs, as the files of GLUE.
+    """  # noqa: D301 - click reads \b as "leave these lines unchanged"
+    # Imported here: --help must not import torch.
+    from minisearch.training.classification import ClassificationJob, run
+
+    job = ClassificationJob(
+        **common, model=model, train=train_file, dev=dev, text=text, second=second, label=label
+    )
+    report = run_and_show(run, job)
+    click.echo("\nLabels of the examples (rows), and those that they got (columns):")
+    rows = zip(report.labels, report.counts, strict=True)
+    show_table([["", *report.labels], *([one, *map(str, counts)] for one, counts in rows)])
+    click.echo(printable(f"Saved in {job.out}"))

@@ -6,7 +6,7 @@ import functools
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -125,10 +125,10 @@ def training_options(*, batch_size: str, learning_rate: str) -> Callable[[AnyFun
     return decorate
 
 
-AnyJob = TypeVar("AnyJob", bound="Job")
+AnyReport = TypeVar("AnyReport", bound="Report")
 
 
-def run_and_show(run: Callable[..., Report], job: AnyJob) -> Report:
+def run_and_show(run: Callable[..., AnyReport], job: Job) -> AnyReport:
     """Run a job, its progress on standard error; print what was not read and the comparison of the models."""
     # Imported here: --help must not import torch.
     from minisearch.training import processes
@@ -147,12 +147,16 @@ def run_and_show(run: Callable[..., Report], job: AnyJob) -> Report:
         click.echo(printable(f"not read   {one_line(path)}: {reason}"), err=True)
     if not report.has_plot:
         click.echo(f"Note: no plot of the losses: {install_line('eval')}", err=True)
-    cells = table(report.rows)
+    show_table(table(report.rows))
+    return report
+
+
+def show_table(cells: Sequence[Sequence[str]]) -> None:
+    """Print rows of cells: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         first, *others = (f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join([f"{row[0]:<{len(first)}}", *others]).rstrip())
-    return report
+        click.echo(printable("  ".join([f"{row[0]:<{len(first)}}", *others]).rstrip()))
 
 
 def as_model(folder: Path) -> str:
