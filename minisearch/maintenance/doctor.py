@@ -29,6 +29,7 @@ from minisearch.paths import IndexLocation, is_ours, quoted
 from minisearch.text import count
 
 NEEDED = (
+    "charset_normalizer",
     "click",
     "faiss",
     "huggingface_hub",

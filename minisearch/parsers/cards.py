@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from minisearch.parsers.encodings import charset_of
 from minisearch.parsers.source import MAX_TITLE, AnchoredText, DocumentBuilder, Source, TextBuilder
-from minisearch.parsers.transfer import charset_of, decoded
+from minisearch.parsers.transfer import decoded
 from minisearch.types import Anchors, Document, Heading, Origin
 
 LABELS = {"DTSTART": "Start", "DTEND": "End", "RRULE": "Repeats", "EXDATE": "Except", "RDATE": "Also"}

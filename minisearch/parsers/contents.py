@@ -36,6 +36,18 @@ def text_piece(text: str, headings: Sequence[tuple[int, int, str]] = (), line: i
     return {"text": text if headings else short_leaders(text), "headings": headings, "line": line}
 
 
+def filled_down(rows: Sequence[Sequence[str | None]]) -> Rows:
+    """The rows with the words of a cell over several rows in each; None is a cell that continues from above.
+
+    They are not repeated below the first row, which may be half of a header of two rows.
+    """
+    filled: Rows = []
+    for number, row in enumerate(rows):
+        above = [*filled[-1], *[""] * len(row)] if number > 1 else [""] * len(row)
+        filled.append([above[column] if words is None else words for column, words in enumerate(row)])
+    return filled
+
+
 def heading_piece(title: str) -> Piece:
     """A heading of level 1."""
     return text_piece(title, [(0, 1, title)])

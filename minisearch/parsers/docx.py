@@ -19,6 +19,7 @@ from minisearch.parsers.contents import (
     Piece,
     Pieces,
     Rows,
+    filled_down,
     text_piece,
 )
 from minisearch.parsers.docx_styles import Styles
@@ -289,16 +290,9 @@ def _data_rows(cells: Sequence[Sequence[Pieces | None]]) -> Rows | None:
     is_layout = any(_has_structure(cell) or len(_text(cell)) > MAX_CELL for cell in filled)
     if is_layout or max(map(len, cells), default=0) < 2:
         return None
-    rows: Rows = []
-    for number, row in enumerate(cells):
-        above = [*rows[-1], *[""] * len(row)] if number > 1 else [""] * len(row)
-        rows.append(
-            [
-                above[column] if cell is None else " ".join(_text(cell).split())
-                for column, cell in enumerate(row)
-            ]
-        )
-    return rows
+    return filled_down(
+        [[None if cell is None else " ".join(_text(cell).split()) for cell in row] for row in cells]
+    )
 
 
 def _laid_out(cells: Sequence[Sequence[Pieces | None]]) -> Piece:

@@ -17,9 +17,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from minisearch.parsers.cards import read_cards
+from minisearch.parsers.encodings import charset_of, detect, shown
 from minisearch.parsers.html import read_html
 from minisearch.parsers.source import MAX_TITLE, AnchoredText, DocumentBuilder, Source
-from minisearch.parsers.transfer import UNENCODED, charset_of, decoded, unflowed
+from minisearch.parsers.transfer import UNENCODED, decoded, unflowed
 from minisearch.text import CJK, LINE_BREAK, storable
 from minisearch.types import Document, Heading
 
@@ -182,15 +183,26 @@ class _Mail(DocumentBuilder):
         encoding = part.encoding
         if encoding not in (*UNENCODED, "quoted-printable", "base64"):
             self.notes.append(f"{encoding[:MAX_NAME]}, an unknown encoding: read unchanged")
-        named = part.parameter("charset") or "utf-8"
-        charset = charset_of(named)
+        named = part.parameter("charset")
+        charset = charset_of(named) if named else self.source.origin.encoding
         if charset is None:
             self.notes.append(f"{named[:MAX_NAME]}, an unknown character set: read as UTF-8")
-        text = decoded(self.source, part.start, part.end, encoding=encoding, charset=charset or "utf-8")
+        text = self._in_charset(part, charset or "utf-8")
+        if "\ufffd" in text.text and charset in (None, "utf-8"):
+            data = self._in_charset(part, "latin-1").text.encode("latin-1", "replace")
+            if found := detect(data):
+                charset, text = found.encoding, self._in_charset(part, found.encoding)
+                note = f"not UTF-8; read as {shown(charset)}{'' if found.is_sure else ', a guess'}"
+                self.notes += [note] * (note not in self.source.notes)
+        if n_lost := text.text.count("\ufffd"):
+            self.notes.append(f"{n_lost} not valid {shown(charset or 'utf-8')}")
         is_escaped = self._is_mbox and encoding != "base64"
         return (
             text.without(found.span() for found in ESCAPED_FROM.finditer(text.text)) if is_escaped else text
         )
+
+    def _in_charset(self, part: Part, charset: str) -> AnchoredText:
+        return decoded(self.source, part.start, part.end, encoding=part.encoding, charset=charset)
 
 
 def _words(text: str) -> set[str]:

@@ -22,6 +22,7 @@ from minisearch.parsers.contents import (
     ExtractionError,
     Pieces,
     Rows,
+    filled_down,
     text_piece,
 )
 
@@ -223,7 +224,7 @@ FILE_NAME = re.compile(r"\S*\.\w{3,4}")  # what programs write where the author 
 SHAPES = {"sp", "pic", "graphicFrame", "cxnSp"}
 
 
-def shapes(tree: Element) -> Iterator[Element]:
+def shapes(tree: Iterable[Element]) -> Iterator[Element]:
     """Every shape in order, also within groups; of alternatives the first that has shapes."""
     for element in tree:
         name = tag_name(element)
@@ -244,10 +245,16 @@ def add_shape(page: Pieces, package: Package, part: str, shape: Element) -> None
             page.append(text_piece(text))
     for element in (inner for data in children(shape, "graphic", "graphicData") for inner in data):
         if tag_name(element) == "tbl":
-            rows = [[text_of(cell) for cell in children(row, "tc")] for row in children(element, "tr")]
-            page.append({"rows": rows})
+            rows = [list(map(_cell, children(row, "tc"))) for row in children(element, "tr")]
+            page.append({"rows": filled_down(rows)})
         else:
             page += figure_pieces(package, part, element)
+
+
+def _cell(cell: Element) -> str | None:
+    """The words of a cell; None where it is merged with the one above it."""
+    text = text_of(cell)
+    return None if attribute(cell, "vMerge") in {"1", "true"} and not text else text
 
 
 def figure_pieces(package: Package, part: str, element: Element) -> Pieces:

@@ -1,7 +1,11 @@
-"""PPTX: each slide is a page with its title as heading, then its shapes, speaker's notes and comments."""
+"""PPTX: each slide is a page with its title as heading, then its shapes, speaker's notes and comments.
+
+Shapes come in the order in which they are seen: rows from top to bottom, each from left to right.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -12,6 +16,9 @@ from minisearch.parsers.office import Package, add_shape, attribute, child, chil
 
 TITLES = {"title", "ctrTitle"}
 FOOTERS = {"ftr", "hdr", "dt"}
+
+
+Box = tuple[int, int, int]  # top, left and height, in the units of the file
 
 
 def extract(data: bytes) -> dict[str, Any]:
@@ -26,7 +33,7 @@ def extract(data: bytes) -> dict[str, Any]:
 
 
 def _add_slide(page: Pieces, package: Package, part: str, footers: set[str]) -> None:
-    found = _shapes(package.root(part))
+    found = list(_in_order(package, part, package.root(part)))
     title = next((shape for shape in found if _placeholder(shape) in TITLES), None)
     words = "" if title is None else " ".join(_text(title).split())
     if words:
@@ -49,6 +56,56 @@ def _shapes(slide: Element) -> list[Element]:
     return [shape for tree in children(slide, "cSld", "spTree") for shape in shapes(tree)]
 
 
+def _in_order(package: Package, part: str, slide: Element) -> Iterator[Element]:
+    """The shapes as they are seen; a group comes as a whole, its shapes in their order."""
+    layouts = list(package.parts(part, "slideLayout"))
+    masters = [name for layout in layouts for name in package.parts(layout, "slideMaster")]
+    outer = [shape for name in (*layouts, *masters) for shape in _shapes(package.optional(name))]
+    for tree in children(slide, "cSld", "spTree"):
+        yield from _sorted(tree, outer)
+
+
+def _sorted(tree: Element, outer: list[Element]) -> Iterator[Element]:
+    boxes: list[tuple[Box, Element]] = []
+    for element in tree:
+        box = _box(element) or _inherited(element, outer) or (boxes[-1][0] if boxes else (0, 0, 0))
+        boxes.append((box, element))
+    boxes.sort(key=lambda one: one[0][0])
+    while boxes:
+        top, _, height = boxes[0][0]
+        n_beside = next(
+            (i for i, (box, _) in enumerate(boxes) if 2 * (box[0] - top) > min(height, box[2])), len(boxes)
+        )
+        for _, element in sorted(boxes[:n_beside], key=lambda one: one[0][1]):
+            if tag_name(element) == "grpSp":
+                yield from _sorted(element, outer)
+            else:
+                yield from shapes([element])
+        del boxes[:n_beside]
+
+
+def _box(shape: Element) -> Box | None:
+    """Where a shape or group stands; None where it does not say."""
+    frames = [*children(shape, "xfrm"), *(one for part in shape for one in children(part, "xfrm"))]
+    for frame in frames:
+        numbers = [
+            attribute(child(frame, name), key) for name, key in (("off", "y"), ("off", "x"), ("ext", "cy"))
+        ]
+        if all(re.fullmatch(r"-?\d{1,15}", number) for number in numbers):
+            return int(numbers[0]), int(numbers[1]), int(numbers[2])
+    return None
+
+
+def _inherited(shape: Element, outer: list[Element]) -> Box | None:
+    """Where the layout or the master has the placeholder that a shape fills."""
+    kind, index = _placeholder(shape), _placeholder(shape, "idx")
+    for other in outer if kind or index else []:
+        is_same = _placeholder(other, "idx") == index if index else _placeholder(other) == kind
+        if is_same and (box := _box(other)):
+            return box
+    return None
+
+
 def _comments(root: Element) -> Iterator[str]:
     """The words of comments, in the old and in the new format."""
     for element in root.iter():
@@ -62,11 +119,11 @@ def _add_remarks(page: Pieces, label: str, remarks: Iterable[str]) -> None:
     page += (text_piece(f"{label}: {remark}") for remark in filter(None, map(str.strip, remarks)))
 
 
-def _placeholder(shape: Element) -> str:
+def _placeholder(shape: Element, name: str = "type") -> str:
     """The kind of placeholder that a shape is: title, body, slide number; "" for none."""
     for element in shape:
         if tag_name(element).startswith("nv") and (place := child(element, "nvPr", "ph")) is not None:
-            return attribute(place, "type")
+            return attribute(place, name)
     return ""
 
 

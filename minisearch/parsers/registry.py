@@ -113,7 +113,8 @@ def parse(path: str, data: bytes) -> Document:
         for magic, own, reason in MAGIC:
             if data.startswith(magic) and own != format_.name:
                 raise IngestError(reason)
-        document = READERS[format_.name](decode(path, data))
+        source = decode(path, data, format_.name)
+        document = source.in_file(READERS[format_.name](source))
     return replace(document, language=document.language or format_.language)
 
 

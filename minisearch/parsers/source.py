@@ -5,48 +5,38 @@ copies pieces of the source and inserts words in between (the name of a column, 
 `TextBuilder` records how the text maps to the source, `Fields` collects metadata within bounds, and a
 `DocumentBuilder` the rest of a `Document` too.  What the pieces are is left to the reader of each format.
 
-A byte-order mark decides the encoding.  Without one the file is UTF-8 where it is valid, or where any two
-bytes of it form a UTF-8 character; else Windows-1252.  An invalid byte becomes one U+FFFD in the text, while
-``Origin.source`` keeps the byte.
+`encodings` finds the encoding.  An invalid byte becomes one U+FFFD in the text, while ``Origin.source`` keeps
+the byte.
 """
 
 from __future__ import annotations
 
 import codecs
 import math
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 
-from minisearch.errors import IngestError
 from minisearch.parsers.blocks import Block, outermost_first
+from minisearch.parsers.encodings import SHIFTING, origin_of, shown
 from minisearch.text import LEADER, SHORT_LEADER, UNSTORABLE, short_leaders, storable
 from minisearch.types import Anchors, Document, Heading, Origin
-
-SNIFF_BYTES = 8192
-
-# Longest first: the mark of UTF-32 begins with the mark of UTF-16.
-BOMS = (
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-
-NOT_ASCII = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A decoded file: ``text`` is ``origin.source`` with U+FFFD for each character that cannot be stored."""
+    """A decoded file: ``text`` is ``origin.source`` with U+FFFD for each character that cannot be stored.
+
+    ``file`` is given where ``origin`` cannot give back the bytes: the origin that can, and the anchors that
+    map the text to it.
+    """
 
     path: str
     text: str
     origin: Origin
     notes: tuple[str, ...] = ()
+    file: tuple[Origin, Anchors] | None = None
 
     @classmethod
     def of_text(cls, text: str) -> Source:
@@ -57,38 +47,50 @@ class Source:
         """The file as a document without structure, with more notes."""
         return Document(self.path, self.text, format_, self.origin, notes=(*self.notes, *notes))
 
+    def in_file(self, document: Document) -> Document:
+        """A document that was read from this source, mapped to the bytes of the file."""
+        if not self.file:
+            return document
+        origin, anchors = self.file
+        read = AnchoredText(document.text, document.origin.anchors)
+        mapped = read.mapped_through(AnchoredText(self.text, anchors))
+        return replace(document, origin=replace(origin, anchors=mapped.anchors))
 
-def decode(path: str, data: bytes) -> Source:
-    """The characters of a file.
+
+def decode(path: str, data: bytes, format_: str = "text") -> Source:
+    """The characters of a file, whose encoding may be declared in the way of its format.
 
     Raises IngestError when it is binary, or is not in the encoding that its byte-order mark names.
     """
-    origin = _origin(data)
-    notes = []
+    origin, found = origin_of(data, format_)
+    notes, encoding = list(found), origin.encoding
+    is_exact = (
+        encoding == "utf-8"
+        or origin.n_bom_bytes
+        or not (SHIFTING.fullmatch(encoding) or origin.source.encode(encoding, "surrogateescape") != data)
+    )
+    if format_ == "email" and not is_exact:  # its parts are decoded from their bytes
+        origin, is_exact = Origin(data.decode("utf-8", "surrogateescape")), True
     n_undecodable = sum("\udc80" <= character <= "\udcff" for character in UNSTORABLE.findall(origin.source))
-    if origin.encoding == "cp1252":
-        notes.append("not UTF-8; read as Windows-1252")
-    if n_undecodable:
+    if n_undecodable and format_ != "email":  # whose parts have encodings of their own
         n_bytes = "1 byte is" if n_undecodable == 1 else f"{n_undecodable} bytes are"
-        notes.append(f"{n_bytes} not valid {'UTF-8' if origin.encoding == 'utf-8' else 'Windows-1252'}")
-    return Source(path, storable(origin.source), origin, tuple(notes))
+        notes.append(f"{n_bytes} not valid {shown(encoding)}")
+    source = Source(path, storable(origin.source), origin, tuple(notes))
+    return source if is_exact else _by_bytes(source, data)
 
 
-def _origin(data: bytes) -> Origin:
-    for bom, encoding in BOMS:
-        if data.startswith(bom):
-            # A byte in a surrogate can be encoded back into UTF-8, but not into units of two or four bytes.
-            errors = "surrogateescape" if encoding == "utf-8" else "strict"
-            try:
-                return Origin(data[len(bom) :].decode(encoding, errors), encoding, len(bom))
-            except UnicodeDecodeError as error:
-                raise IngestError(f"marked as {encoding.upper()}, but is not: {error.reason}") from error
-    if b"\0" in data[:SNIFF_BYTES]:
-        raise IngestError("binary file")
-    source = data.decode("utf-8", "surrogateescape")
-    if UNSTORABLE.search(source.replace("\0", "")) and not NOT_ASCII.search(source):
-        return Origin(data.decode("cp1252", "surrogateescape"), "cp1252")
-    return Origin(source)
+def _by_bytes(source: Source, data: bytes) -> Source:
+    """The source of a file in which a character is written in several ways, or after a shift."""
+    decoder = codecs.getincrementaldecoder(source.origin.encoding)("surrogateescape")
+    builder, start = TextBuilder(), 0
+    for end in range(1, len(data) + 1):
+        if words := decoder.decode(data[end - 1 : end]):
+            builder.copy(storable(words), start, end)
+            start = end
+    builder.copy(storable(decoder.decode(b"", final=True)), start, len(data))
+    built = builder.build()
+    file = Origin(data.decode("ascii", "surrogateescape"), "ascii"), built.anchors
+    return replace(source, text=built.text, origin=Origin(built.text), file=file)
 
 
 # --- building a text ---------------------------------------------------------------------------------------

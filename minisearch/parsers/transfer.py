@@ -10,21 +10,12 @@ import codecs
 import re
 from collections.abc import Iterator
 
+from minisearch.parsers.encodings import SHIFTING
 from minisearch.parsers.source import AnchoredText, Source, TextBuilder
 from minisearch.text import storable
 from minisearch.types import Anchors
 
 UNENCODED = ("", "7bit", "8bit", "binary")
-
-# Only character sets: Python has other codecs with names (zip, punycode, unicode_escape ...).
-CHARSET_NAME = re.compile(r"[A-Za-z0-9][\w.:+-]{0,39}", re.ASCII)
-CHARSETS = re.compile(
-    r"ascii|utf-(?:7|8|16|32)(?:-[lb]e|-sig)?|iso8859-\d+|iso2022_\w+|cp\d+|koi8-[rtu]|gb\w+|hz|big5\w*|euc_\w+"
-    r"|shift_jis\w*|johab|mac-\w+|tis-620|ptcp154|kz1048|hp-roman8"
-)
-# What programs that write the first name mean; Python refuses UTF-16 without a byte-order mark.
-WIDER = {"ascii": "utf-8", "iso8859-1": "cp1252", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
-SHIFTING = re.compile(r"utf-7|iso2022_\w+|hz")  # other letters, written as ASCII
 
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 QUOTED = re.compile(
@@ -35,24 +26,13 @@ NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
 Piece = tuple[bytes, int, int]
 
 
-def charset_of(name: str) -> str | None:
-    """Python's name of a character set; None where it does not know it."""
-    if not CHARSET_NAME.fullmatch(name):
-        return None
-    try:
-        found = codecs.lookup(name).name
-    except LookupError:
-        return None
-    return WIDER.get(found, found) if CHARSETS.fullmatch(found) else None
-
-
 def decoded(source: Source, start: int, end: int, *, encoding: str, charset: str) -> AnchoredText:
     """The decoded text at ``start:end``, mapped to the file; ``charset`` is a name from `charset_of`."""
     if encoding == "quoted-printable":
         return _from_bytes(_quoted_printable(source, start, end), charset)
     if encoding == "base64":
         return _from_bytes(_base64(source, start, end), charset)
-    is_decoded = charset in ("utf-8", source.origin.encoding) or source.origin.n_bom_bytes
+    is_decoded = charset == source.origin.encoding or source.origin.n_bom_bytes
     if is_decoded or (source.text[start:end].isascii() and not SHIFTING.fullmatch(charset)):
         return AnchoredText(source.text[start:end], Anchors((0,), (start,)))
     lines = (line.span() for line in LINE.finditer(source.text, start, end))

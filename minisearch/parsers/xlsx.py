@@ -6,6 +6,7 @@ Rows are read as a stream, so that no more than one row is held as XML: a millio
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sized
 from string import ascii_uppercase
 from typing import Any
@@ -71,7 +72,11 @@ class _Workbook:
         numbers: list[int] = []
         number = 0
         headers: dict[str, None] = {}
-        for element in iterate_xml(self._package.archive.read(part), {"row", "headerFooter"}):
+        merged: list[tuple[int, int, int]] = []  # column, first and last row
+        for element in iterate_xml(self._package.archive.read(part), {"row", "headerFooter", "mergeCell"}):
+            if tag_name(element) == "mergeCell":
+                merged += _merged(element.get("ref", ""))
+                continue
             if tag_name(element) == "headerFooter":
                 texts = (" ".join(HEADER_CODE.sub(" ", one.text or "").split()) for one in element)
                 headers |= dict.fromkeys(filter(A_LETTER.search, texts))
@@ -80,6 +85,7 @@ class _Workbook:
             if row := self._row(element):
                 rows.append(row)
                 numbers.append(number)
+        _fill_down(rows, numbers, merged)
         if rows:
             used = sorted(set().union(*rows))  # columns that no row uses would only take room
             cells = [[row.get(column, "") for column in used] for row in rows]
@@ -178,6 +184,27 @@ def _formats(styles: Element) -> list[NumberFormat]:
     }
     ids = [attribute(one, "numFmtId", "0") for one in children(styles, "cellXfs", "xf")]
     return [number_format(int(id_) if id_.isdecimal() else 0, own.get(id_, "")) for id_ in ids]
+
+
+def _merged(reference: str) -> list[tuple[int, int, int]]:
+    """The column, first and last row of a merged cell that is one column wide, such as "A3:A5"."""
+    first, _, last = reference.partition(":")
+    rows = [_row_number(place.lstrip(ascii_uppercase)) for place in (first, last)]
+    is_tall = _column(first) == _column(last) >= 0 and 0 < rows[0] < rows[1]
+    return [(_column(first), rows[0], rows[1])] if is_tall else []
+
+
+def _fill_down(rows: list[dict[int, str]], numbers: list[int], merged: list[tuple[int, int, int]]) -> None:
+    """Repeat a cell over several rows in each that has other cells; see `filled_down` for the first row."""
+    column_before = reached = -1
+    for column, first, last in sorted(merged):
+        if column == column_before and first <= reached:  # merged cells never overlap
+            continue
+        column_before, reached = column, last
+        start = bisect_left(numbers, first)
+        words = rows[start].get(column, "") if 0 < start < len(rows) and numbers[start] == first else ""
+        for row in rows[start + 1 : bisect_right(numbers, last)] if words else ():
+            row.setdefault(column, words)
 
 
 def _row_number(words: str) -> int:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minisearch.parsers import parse
 from minisearch.parsers.email_ import header_words
-from minisearch.parsers.transfer import charset_of
+from minisearch.parsers.encodings import charset_of
 from minisearch.types import Document
 from tests.parsers.anchors import check_anchors, in_source, line_of
 

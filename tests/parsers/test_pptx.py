@@ -9,6 +9,7 @@ import io
 from pptx import Presentation
 from pptx.chart.data import BubbleChartData, CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
+from pptx.util import Cm
 
 from minisearch.parsers import parse
 from tests.parsers.made_files import OFFICE, pptx, zipped
@@ -166,3 +167,41 @@ def test_a_slide_that_is_missing_is_counted():
     del entries["ppt/slides/slide2.xml"]
     document = parse("a.pptx", zipped(entries))
     assert (document.text.strip(), document.notes) == ("One\n\na", ("missing slides: 1",))
+
+
+def test_shapes_come_as_they_are_seen_with_the_title_first_and_groups_as_a_whole():
+    deck = Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[1])  # its placeholders stand where the layout says
+
+    def add(words, left, top, shapes=slide.shapes):
+        shapes.add_textbox(Cm(left), Cm(top), Cm(8), Cm(2)).text_frame.text = words
+
+    add("footnote", 1, 17)
+    add("right", 12, 15)
+    add("left", 1, 15.3)
+    group = slide.shapes.add_group_shape()
+    add("grouped below", 1, 14, group.shapes)
+    add("grouped above", 1, 0, group.shapes)
+    slide.placeholders[1].text_frame.text = "body"
+    slide.shapes.title.text = "Title"
+    add("over the title", 0, 0)
+    out = io.BytesIO()
+    deck.save(out)
+    assert parse("a.pptx", out.getvalue()).text.split("\n\n") == [
+        *("Title", "over the title", "grouped above", "grouped below", "body", "left", "right", "footnote")
+    ]
+
+
+def test_a_cell_over_several_rows_counts_for_each():
+    deck = Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[6])
+    table = slide.shapes.add_table(4, 2, 0, 0, Cm(9), Cm(9)).table
+    for row, words in enumerate([("Item", "Price"), ("Bolt", "3"), ("", "2"), ("Nut", "1")]):
+        for column, word in enumerate(words):
+            table.cell(row, column).text = word
+    table.cell(1, 0).merge(table.cell(2, 0))
+    out = io.BytesIO()
+    deck.save(out)
+    assert parse("a.pptx", out.getvalue()).text.split("\n\n") == [
+        *("Item; Price", "Item: Bolt; Price: 3", "Item: Bolt; Price: 2", "Item: Nut; Price: 1")
+    ]

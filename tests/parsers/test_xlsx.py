@@ -264,3 +264,31 @@ def test_a_title_above_the_header_is_a_text_of_its_own():
         "Article: Hive; Unit: piece; Price: 148",
         "Article: Wax; Unit: kg; Price: 24.5",
     ]
+
+
+def test_a_cell_over_several_rows_counts_for_each_that_has_other_cells():
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    for row in [["Budget 2026"], ["Dept", "Q1", "Q2"], ["Kitchen", 5, 6], [None, 7, 8], [], ["Hall", 1, 2]]:
+        sheet.append(row)
+    sheet.merge_cells("A1:C1")
+    sheet.merge_cells("A3:A5")
+    assert parse("a.xlsx", saved(workbook)).text.split("\n\n")[1:] == [
+        "Budget 2026",
+        "Dept; Q1; Q2",
+        "Dept: Kitchen; Q1: 5; Q2: 6",
+        "Dept: Kitchen; Q1: 7; Q2: 8",
+        "Dept: Hall; Q1: 1; Q2: 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    "reference", ["", "A", "A1:", "A2:A1", "B1:C9", "A0:A9", "A1:A99999999", "a1:a5", "A1:A1048576"]
+)
+def test_strange_merged_cells_do_no_harm(reference):
+    entries = entries_of(xlsx({"Sheet": [["a", "b"], ["c", "d"]]}))
+    name = "xl/worksheets/sheet1.xml"
+    end = b"</sheetData>"
+    merge = f'<mergeCells><mergeCell ref="{reference}"/></mergeCells>'.encode()
+    document = parse("a.xlsx", zipped(entries | {name: entries[name].replace(end, end + merge)}))
+    assert document.text.split("\n\n")[-1].replace("a: ", "").replace("b: ", "") == "c; d"
