@@ -21,10 +21,11 @@ from minisearch.manifest import DEFAULT_MODEL
 from minisearch.minilm.hub import locate
 from minisearch.minilm.models import SentenceTransformer
 from minisearch.minilm.saving import check_target
+from minisearch.text import count
 from minisearch.training.report import Measured
 from minisearch.training.trainer import Trained, TrainingDtype, TrainingSettings
 
-SHOWN_STEPS = 50  # whose mean loss the model card gives
+SHOWN_STEPS = 50  # the most whose mean loss the model card gives
 # Options that may differ when a run is resumed.
 FREE_OPTIONS = {
     "out",
@@ -157,9 +158,9 @@ EMPTY_REPORT = Report((), 0, (), has_plot=False)
 
 def training_facts(settings: TrainingSettings, trained: Trained, *, batch_size: int) -> dict[str, str]:
     """What every model card says about the training, by label."""
+    n = max(1, min(SHOWN_STEPS, trained.steps // 10))
     losses = [
-        f"{name} {mean(values[:SHOWN_STEPS]):.3f} to {mean(values[-SHOWN_STEPS:]):.3f}"
-        for name, values in trained.losses.items()
+        f"{name} {mean(values[:n]):.3f} to {mean(values[-n:]):.3f}" for name, values in trained.losses.items()
     ]
     of_main = [
         f"{value:.3f} after {step:,} steps"
@@ -168,11 +169,11 @@ def training_facts(settings: TrainingSettings, trained: Trained, *, batch_size: 
     ]
     during = {f"{[*trained.after][-1]} during training": ", ".join(of_main)} if of_main else {}
     return {
-        "training": f"{trained.steps:,} steps of {batch_size:,} examples, {trained.n_tokens:,} tokens, "
-        f"{trained.elapsed_s / 60:.1f} minutes",
+        "training": f"{count(trained.steps, 'step')} of {count(batch_size, 'example')}, "
+        f"{trained.n_tokens:,} tokens, {trained.elapsed_s / 60:.1f} minutes",
         "optimiser": f"AdamW (0.9, 0.999), learning rate {settings.learning_rate:g}, "
         f"weight decay {settings.weight_decay:g}",
-        f"losses, the means of the first and of the last {SHOWN_STEPS} steps": ", ".join(losses),
+        f"losses, the means of the first and of the last {count(n, 'step')}": ", ".join(losses),
         **during,
     }
 

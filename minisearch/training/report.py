@@ -39,6 +39,7 @@ DOCUMENTS_A_QUERY = 3
 RERANKED = 30  # passages of a query that a reranker puts in order
 N_SPEED_TEXTS = 600
 N_ROUNDS = 3
+NOT_MEASURED = "Quality was not measured: too few queries could be left out of the training."
 HOW_MEASURED = (
     "Recall and MRR are of dense search, with queries made from headings, titles and sentences of the "
     "corpus, whose words are removed from their document. The model was trained on the same documents, "
@@ -263,7 +264,7 @@ def model_card(
         f"|{'---|' * len(header)}",
         *(f"| {' | '.join(cells)} |" for cells in others),
         "",
-        how_measured if rows[0].quality else "The corpus gave too few queries to measure quality.",
+        how_measured if rows[0].quality else NOT_MEASURED,
         "",
         *(f"- {label}: {value}" for label, value in facts.items()),
         f"- licence of {source_of(base)}: {license_of(base)}",

@@ -205,6 +205,7 @@ class _Trainer:
         )
         self._compiled: list[nn.Module] = []
         self._started_s = 0.0
+        self._is_updating = False  # an interrupted update leaves a state of no step
         self.done = Trained()
 
     def run(self, on_progress: Callable[[TrainingProgress], object]) -> None:
@@ -222,15 +223,20 @@ class _Trainer:
         saved_s = time.monotonic()
         self._started_s = saved_s - self.done.elapsed_s  # the time of earlier runs counts too
         recent = [(self.done.elapsed_s, self.done.n_tokens)]
-        while self._share() < 1:
-            losses = self._step()
-            if not is_first:
-                continue
-            recent = [*recent[-RECENT_STEPS:], (self.done.elapsed_s, self.done.n_tokens)]
-            if time.monotonic() - saved_s >= 60 * self._settings.checkpoint_minutes:
-                self._keep()
-                saved_s = time.monotonic()
-            on_progress(self._progress(losses, recent))
+        try:
+            while self._share() < 1:
+                losses = self._step()
+                if not is_first:
+                    continue
+                recent = [*recent[-RECENT_STEPS:], (self.done.elapsed_s, self.done.n_tokens)]
+                if time.monotonic() - saved_s >= 60 * self._settings.checkpoint_minutes:
+                    self._keep()
+                    saved_s = time.monotonic()
+                on_progress(self._progress(losses, recent))
+        except KeyboardInterrupt:
+            if is_first and self._checkpoint and not self._is_updating:
+                self.save(self._checkpoint)
+            raise
         if is_first:
             self._keep()
 
@@ -242,20 +248,23 @@ class _Trainer:
         return self.done.elapsed_s / (60 * self._settings.minutes)
 
     def _keep(self) -> None:
-        """Evaluate the model and write a checkpoint."""
-        self._add_evaluation()
-        if self._checkpoint:
-            self.save(self._checkpoint)
+        """Write a checkpoint, evaluate the model, which may take long, and write it with the result."""
+        for _ in range(2):
+            if self._checkpoint:
+                self.save(self._checkpoint)
+            if not self._add_evaluation():
+                return
 
-    def _add_evaluation(self) -> None:
-        """Evaluate the model, unless that was done after the same step."""
+    def _add_evaluation(self) -> bool:
+        """Evaluate the model, unless that was done after the same step; whether it was evaluated."""
         if self._evaluate is None or [self.done.steps] == [step for step, _ in self.done.evaluations[-1:]]:
-            return
+            return False
         begun_s = time.monotonic()
         self._model.eval()
         self.done.evaluations.append((self.done.steps, dict(self._evaluate())))
         self._model.train()
         self._started_s += time.monotonic() - begun_s
+        return True
 
     def _step(self) -> dict[str, float]:
         """One step of the optimiser; the mean of each loss over the texts.
@@ -282,6 +291,7 @@ class _Trainer:
             raise TrainingError(self._not_a_number(means))
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate(everyones[0][1])
+        self._is_updating = True
         self._optimizer.step()
         for parameter in self._model.parameters():  # the fused step does not say that it changes them
             increment_version(parameter)
@@ -290,6 +300,7 @@ class _Trainer:
         self.done.n_tokens += sum(batch.n_tokens for batch in batches)
         for name, mean in means.items():
             self.done.losses.setdefault(name, []).append(mean)
+        self._is_updating = False
         return dict(means)
 
     def _backward(self, batch: Batch, share: float) -> dict[str, float]:
@@ -374,6 +385,8 @@ class _Trainer:
                 os.fsync(file.fileno())
             unfinished.replace(path)
         except (OSError, RuntimeError) as error:  # the latter from torch's writer
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             kept = "; the earlier checkpoint is kept" if path.exists() else ""
             raise TrainingError(f"cannot write the checkpoint {path}: {reason}{kept}") from error

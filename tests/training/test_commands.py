@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer as Original
 
 from minisearch import MiniSearch
@@ -111,6 +112,28 @@ def test_a_run_that_stopped_goes_on(here: Path, monkeypatch: pytest.MonkeyPatch)
     assert "4 steps" in (here / "my-model" / "README.md").read_text()
 
 
+def test_ctrl_c_keeps_the_state_of_the_last_whole_step(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    step = trainer._Trainer._backward
+
+    def interrupted(self, batch, share):
+        calls.append(self.done.steps)
+        if self.done.steps == 2:
+            raise KeyboardInterrupt
+        return step(self, batch, share)
+
+    arguments = ("--layers", "1", "--steps", "4", "--out", "my-model")
+    monkeypatch.setattr(trainer._Trainer, "_backward", interrupted)
+    result = distill(*arguments, code=130)
+    assert "The state is kept: the same command with --resume goes on from it." in result.stderr
+    monkeypatch.setattr(trainer._Trainer, "_backward", step)
+    distill(*arguments, "--resume")
+    resumed = load_file(here / "my-model" / "model.safetensors")
+    distill(*arguments[:-1], "whole")
+    whole = load_file(here / "whole" / "model.safetensors")
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+
+
 def test_a_narrow_and_shallow_student_has_an_assistant(here: Path) -> None:
     result = distill("--layers", "2", "--hidden", "12", "--steps", "2", "--out", "my-model")
     assert ["assistant" in result.stderr, "student: step 2/2" in result.stderr] == [True, True]
@@ -205,9 +228,12 @@ def test_a_disk_that_is_full_when_the_model_is_saved_leaves_the_checkpoint(
 
 
 def test_exactly_one_limit_is_needed(here: Path) -> None:
-    for limits in ([], ["--steps", "1", "--minutes", "1"]):
+    for limits, error in (
+        ([], "give --steps or --minutes"),
+        (["--steps", "1", "--minutes", "1"], "give only one of --steps and --minutes"),
+    ):
         arguments = ["train", "distill", *SMALL, "--out", "my-model", *limits]
-        assert usage_error_of(CliRunner().invoke(cli, arguments)) == "give either --steps or --minutes"
+        assert usage_error_of(CliRunner().invoke(cli, arguments)) == error
 
 
 @pytest.mark.parametrize(

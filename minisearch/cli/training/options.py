@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import shutil
 import sys
 import time
@@ -73,7 +74,8 @@ def training_options(
         ) -> None:
             with wrong_usage():
                 if (steps is None) == (minutes is None):
-                    raise InputError("give either --steps or --minutes")
+                    which = "only one of --steps and --minutes" if steps else "--steps or --minutes"
+                    raise InputError(f"give {which}")
             common = {
                 "out": out,
                 "is_resumed": resume,
@@ -136,13 +138,18 @@ def run_and_show(run: Callable[..., AnyReport], job: Job) -> AnyReport:
     """Run a job, its progress on standard error; print what was not read and the comparison of the models."""
     # Imported here: --help must not import torch.
     from minisearch.training import processes
-    from minisearch.training.report import table
+    from minisearch.training.report import NOT_MEASURED, table
 
     with processes.joined():
         is_first = processes.rank() == 0  # of several processes, which shows what happens
         counter = _Counter()
         try:
             report = run(job, on_step=counter.step, on_progress=counter.update) if is_first else run(job)
+        except KeyboardInterrupt:
+            counter.close()
+            if is_first and any(job.out.absolute().parent.glob(f"{glob.escape(job.out.name)}.*.checkpoint")):
+                click.echo("The state is kept: the same command with --resume goes on from it.", err=True)
+            raise
         finally:
             counter.close()
     if not is_first:
@@ -151,6 +158,8 @@ def run_and_show(run: Callable[..., AnyReport], job: Job) -> AnyReport:
         click.echo(printable(f"not read   {one_line(path)}: {reason}"), err=True)
     if not report.has_plot:
         click.echo(f"Note: no plot of the losses: {install_line('eval')}", err=True)
+    if report.rows and not report.rows[0].quality:
+        click.echo(f"Note: {NOT_MEASURED}", err=True)
     show_table(table(report.rows))
     return report
 
