@@ -79,11 +79,12 @@ def plot_training(
         right = left.twinx()
         right.plot(*zip(*curve, strict=True), color="black", marker="o", label=f"{measure} (right)")
         right.set_ylim(0, 1)
+        right.set_ylabel(measure)
         right.spines["top"].set_visible(False)
     for axes in others:
         for i, (name, tokens_per_s, value) in enumerate(points):
-            axes.plot(tokens_per_s, value, MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)])
-            axes.annotate(_literal(name), (tokens_per_s, value), xytext=(6, 6), textcoords="offset points")
+            form = {"marker": MARKERS[i % len(MARKERS)], "color": COLOURS[i % len(COLOURS)]}
+            axes.plot(tokens_per_s, value, linestyle="none", label=_literal(name), **form)
         axes.set_xlim(0, 1.3 * max(speed for _, speed, _ in points))
         axes.set_ylim(0, 1)
         axes.set_xlabel("tokens a second")
@@ -104,9 +105,10 @@ def _plot_losses(losses: Mapping[str, Sequence[float]], axes: Any) -> None:  # n
         starts = np.maximum(steps - window, 0)
         axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.5)
         axes.plot(steps, (sums[steps] - sums[starts]) / (steps - starts), color=colour, label=_literal(name))
-    axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
+    axes.set_ylim(bottom=0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.spines["top"].set_visible(False)
     axes.grid(alpha=0.25)
 

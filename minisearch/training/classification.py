@@ -237,9 +237,9 @@ def run(
 ) -> ClassificationReport:
     """Train, measure and save; errors as `finetuning.run`, and InputError for tables that do not fit."""
     examples, test = _examples(job)
+    (checkpoint,) = job.checkpoints(["classifier"])
     on_step("loading the model")
     encoder = load_embedder(job.model, offline=job.is_offline)
-    (checkpoint,) = job.checkpoints(["classifier"])
     settings = job.settings(LEARNING_RATE)
     labels = sorted({one.label for one in examples})
     model = cross_encoder_of(encoder, labels=labels, max_length=MAX_TOKENS, seed=job.seed)

@@ -252,6 +252,7 @@ def run(
     Raises InputError for sizes, losses, a corpus or a folder that do not fit, ModelError for a teacher that
     cannot be loaded, TrainingError as `train` does.
     """
+    job.check()
     on_step("loading the teacher")
     teacher = load_embedder(job.teacher, offline=job.is_offline)
     preset = _preset(job, teacher)

@@ -164,9 +164,9 @@ def run(
     Raises InputError for pairs, a corpus or a folder that do not fit, ModelError for a model that cannot be
     loaded, TrainingError as `train` does.
     """
+    (checkpoint,) = job.checkpoints(["finetuned"])
     on_step("loading the model")
     model = job.base()
-    (checkpoint,) = job.checkpoints(["finetuned"])
     settings = job.settings(LEARNING_RATE)
     on_step("making pairs")
     examples = examples_of(job, model)

@@ -77,25 +77,28 @@ class Job:
         ]
         return hashlib.sha256(repr((base, options)).encode()).hexdigest()
 
-    def checkpoints(self, names: Sequence[str]) -> list[Path]:
-        """The files of the parts of a run.
-
-        InputError if one exists and the job is new, if none does and it is resumed, or if they or the folder
-        cannot be written.
-        """
+    def check(self) -> None:
+        """InputError if a model cannot be written to ``out``."""
         if self.out.resolve() == Path.cwd():
             raise InputError(f"{self.out} is the current folder: name a new folder, like ./my-model")
         if not self.out.absolute().parent.is_dir():
             raise InputError(f"cannot write {self.out}: there is no folder {self.out.parent}")
-        files = [self.out.with_name(f"{self.out.name}.{name}.checkpoint") for name in names]
         try:
             check_target(self.out, is_new=True)
-            found = [file for file in files if file.exists()]
-            attempt = files[0].with_name(f"{files[0].name}.{os.getpid()}")  # named as an unfinished one
+            attempt = self._checkpoint(f"attempt-{os.getpid()}")
             attempt.touch()
             attempt.unlink()
         except OSError as error:
             raise InputError(f"cannot write {self.out}: {error.strerror}") from error
+
+    def checkpoints(self, names: Sequence[str]) -> list[Path]:
+        """The files of the parts of a run.
+
+        InputError as `check`, and if one exists and the job is new, or if none does and it is resumed.
+        """
+        self.check()
+        files = [self._checkpoint(name) for name in names]
+        found = [file for file in files if file.exists()]
         if found and not self.is_resumed:
             raise InputError(
                 f"{found[0]} is the state of an unfinished run: --resume goes on with it; "
@@ -104,6 +107,9 @@ class Job:
         if self.is_resumed and not found:
             raise InputError(f"there is no unfinished run to resume: expected {files[0]}; leave out --resume")
         return files
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.out.with_name(f"{self.out.name}.{name}.checkpoint")
 
 
 def load_embedder(name: str, *, offline: bool) -> SentenceTransformer:

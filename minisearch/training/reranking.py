@@ -157,9 +157,9 @@ def run(
     on_progress: Callable[[str, TrainingProgress], object] = lambda *_: None,
 ) -> Report:
     """Train a reranker from an embedder, measure and save; errors as `finetuning.run`."""
+    (checkpoint,) = job.checkpoints(["reranker"])
     on_step("loading the model")
     encoder = job.base()
-    (checkpoint,) = job.checkpoints(["reranker"])
     settings = job.settings(LEARNING_RATE)
     on_step("making pairs")
     examples = examples_of(job, encoder, masked_share=MASKED_SHARE, has_titles=False)

@@ -281,6 +281,7 @@ def run(
     """
     # A matrix product and two sums of rows: bfloat16 would save no time.
     settings = replace(job.settings(LEARNING_RATE), dtype="float32")
+    (checkpoint,) = job.checkpoints(["student"])
     on_step("loading the teacher")
     teacher = SentenceTransformer.from_pretrained(job.teacher, offline=job.is_offline)
     dimension = job.dimension or min(DIMENSION, teacher.dimension)
@@ -288,7 +289,6 @@ def run(
         raise InputError(
             f"the dimension is {dimension}, expected at most the teacher's width, {teacher.dimension}"
         )
-    (checkpoint,) = job.checkpoints(["student"])
     on_step("reading the corpus")
     corpus = read_corpus(job.corpus, teacher)
     data = TaughtData(corpus.documents, teacher, batch_size=job.batch_size or BATCH_SIZE, seed=job.seed)

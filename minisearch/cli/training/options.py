@@ -196,7 +196,7 @@ class _Counter:
         self._next_line_s = now_s + LINE_S
         of = "" if done.steps is None else f"/{done.steps:,}"
         losses = ", ".join(f"{name} {loss:.3f}" for name, loss in done.losses.items())
-        measure = "".join(f"{name} {value:.3f}, " for name, value in list(done.measures.items())[-1:])
+        measure = "".join(f"last {name} {value:.3f}, " for name, value in list(done.measures.items())[-1:])
         self._show(
             f"{phase}: step {done.step:,}{of}, loss {done.loss:.3f} ({losses}), {measure}"
             f"{done.tokens_per_s:,.0f} tokens/s, {clock(done.left_s)} left"
