@@ -22,11 +22,10 @@ from minisearch.errors import InputError
 from minisearch.manifest import fingerprint
 from minisearch.minilm.inference import batches, best_device
 from minisearch.minilm.models import CrossEncoder
-from minisearch.minilm.saving import save_pretrained
 from minisearch.training import processes
 from minisearch.training.data import BATCH_TOKENS, GROUPS, EpochOrder, TextBatch, text_batch
-from minisearch.training.job import Job, Report, extra_files, load_embedder, loss_plot, training_facts
-from minisearch.training.report import measured, model_card, source_of
+from minisearch.training.job import Job, Report, finish, load_embedder
+from minisearch.training.report import measured, source_of
 from minisearch.training.reranking import cross_encoder_of
 from minisearch.training.trainer import TrainingProgress, train
 from minisearch.types import IntArray
@@ -266,24 +265,25 @@ def run(
     if processes.rank() > 0:
         return ClassificationReport((), 0, (), has_plot=False)
     rows = measured("before", model, trained.before), measured("classifier", model, trained.after)
-    what = (
-        f"A classifier of {'pairs of texts' if job.second else 'texts'}, with the labels "
-        f"{', '.join(model.labels)}, trained from {source_of(job.model)} by `minisearch train classify`."
-    )
-    origin = (
-        f"{len(examples):,} examples to train on, {len(test):,} others to measure; texts are cut at "
-        f"{model.max_length} tokens"
-    )
-    facts = {"data": origin, **training_facts(settings, trained, batch_size=data.batch_size)}
-    plot = loss_plot(f"{job.out.name}: trained from {Path(job.model).name}", trained, rows)
-    card = model_card(
-        job.out.name, what, job.model, rows, facts, has_plot=bool(plot), how_measured=HOW_MEASURED
+    has_plot = finish(
+        job,
+        model,
+        trained,
+        rows,
+        base=job.model,
+        what=f"A classifier of {'pairs of texts' if job.second else 'texts'}, with the labels "
+        f"{', '.join(model.labels)}, trained from {source_of(job.model)} by `minisearch train classify`.",
+        use='transformers.pipeline("text-classification", "./FOLDER")',
+        data=f"{len(examples):,} examples to train on, {len(test):,} others to measure; texts are cut at "
+        f"{model.max_length} tokens",
+        settings=settings,
+        batch_size=data.batch_size,
+        checkpoints=[checkpoint],
+        how_measured=HOW_MEASURED,
     )
     counts = confusion(model, data, test)
-    save_pretrained(model, job.out, files=extra_files(card, plot))
-    checkpoint.unlink(missing_ok=True)
     table = tuple(tuple(map(int, row)) for row in counts)
-    return ClassificationReport(rows, len(examples), (), bool(plot), model.labels, table)
+    return ClassificationReport(rows, len(examples), (), has_plot, model.labels, table)
 
 
 def _examples(job: ClassificationJob) -> tuple[list[Example], list[Example]]:

@@ -17,19 +17,17 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 from minisearch.errors import InputError
 from minisearch.minilm.inference import best_device
 from minisearch.minilm.models import SentenceTransformer
-from minisearch.minilm.saving import save_pretrained
 from minisearch.minilm.transformer import Projections, TransformerLayer, pool
 from minisearch.training import processes
 from minisearch.training.data import BATCH_TOKENS, TextBatch, TextData, texts_of
 from minisearch.training.job import (
     EMPTY_REPORT,
+    USE_OF_EMBEDDER,
     Job,
     Report,
-    extra_files,
+    finish,
     load_embedder,
-    loss_plot,
     read_corpus,
-    training_facts,
 )
 from minisearch.training.losses import (
     attention_loss,
@@ -39,7 +37,7 @@ from minisearch.training.losses import (
     similarity_loss,
     value_loss,
 )
-from minisearch.training.report import compare, evaluation_of, known_item_test, model_card, source_of
+from minisearch.training.report import compare, evaluation_of, known_item_test, source_of
 from minisearch.training.students import (
     Preset,
     PresetName,
@@ -288,24 +286,28 @@ def run(
     if processes.rank() > 0:
         return EMPTY_REPORT
     rows = compare(teacher, student, trained, test, corpus.passages, on_step=on_step)
-    facts = {
-        "data": f"{len(corpus.documents):,} documents, cut into {len(data):,} texts of {data.n_tokens:,} "
-        f"tokens in all; up to {job.word_noise:.0%} of the words of a text were replaced by random ones"
-    } | training_facts(settings, trained, batch_size=data.batch_size)
-    if len(planned) > 1:
-        facts["training"] += "; before, a teacher assistant was distilled with the same limit"
-    title = f"{job.out.name}: distilled from {Path(job.teacher).name}"
-    plot = loss_plot(title, trained, rows)
     config = student.settings.config
-    what = (
-        f"A sentence embedder with {config.num_hidden_layers} layers of width {config.hidden_size}, "
-        f"distilled from {source_of(job.teacher)} by `minisearch train distill`."
+    data_used = (
+        f"{len(corpus.documents):,} documents, cut into {len(data):,} texts of {data.n_tokens:,} tokens in "
+        f"all; up to {job.word_noise:.0%} of the words of a text were replaced by random ones"
     )
-    card = model_card(job.out.name, what, job.teacher, rows, facts, has_plot=bool(plot))
-    save_pretrained(student, job.out, files=extra_files(card, plot))
-    for checkpoint in checkpoints:
-        checkpoint.unlink(missing_ok=True)
-    return Report(tuple(rows), len(corpus.documents), corpus.skipped, bool(plot))
+    if len(planned) > 1:
+        data_used += "; before, a teacher assistant was distilled with the same limit"
+    has_plot = finish(
+        job,
+        student,
+        trained,
+        rows,
+        base=job.teacher,
+        what=f"A sentence embedder with {config.num_hidden_layers} layers of width {config.hidden_size}, "
+        f"distilled from {source_of(job.teacher)} by `minisearch train distill`.",
+        use=USE_OF_EMBEDDER,
+        data=data_used,
+        settings=settings,
+        batch_size=data.batch_size,
+        checkpoints=checkpoints,
+    )
+    return Report(tuple(rows), len(corpus.documents), corpus.skipped, has_plot)
 
 
 def _preset(job: DistillationJob, teacher: SentenceTransformer) -> Preset:

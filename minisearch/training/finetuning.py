@@ -21,9 +21,9 @@ from minisearch.minilm.models import SentenceTransformer
 from minisearch.text import count
 from minisearch.training import processes
 from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
-from minisearch.training.job import EMPTY_REPORT, Report, training_facts
+from minisearch.training.job import EMPTY_REPORT, USE_OF_EMBEDDER, Report, finish
 from minisearch.training.losses import products, ranking_loss
-from minisearch.training.pairs import Pair, PairsJob, examples_of, finish, mine, sources_of
+from minisearch.training.pairs import Pair, PairsJob, examples_of, mine, sources_of
 from minisearch.training.report import evaluation_of, measured, source_of
 from minisearch.training.trainer import TrainingProgress, train
 
@@ -196,6 +196,18 @@ def run(
     if processes.rank() > 0:
         return EMPTY_REPORT
     rows = measured("before", model, trained.before), measured("finetuned", model, trained.after)
-    what = f"A sentence embedder, finetuned from {source_of(job.model)} by `minisearch train finetune`."
-    facts = training_facts(settings, trained, batch_size=batch_size)
-    return finish(job, model, examples, rows, facts, trained, what=what, checkpoint=checkpoint)
+    has_plot = finish(
+        job,
+        model,
+        trained,
+        rows,
+        base=job.model,
+        what=f"A sentence embedder, finetuned from {source_of(job.model)} by `minisearch train finetune`.",
+        use=USE_OF_EMBEDDER,
+        data=examples.origin,
+        settings=settings,
+        batch_size=batch_size,
+        checkpoints=[checkpoint],
+        how_measured=examples.how_tested,
+    )
+    return Report(rows, examples.n_documents, examples.skipped, has_plot)

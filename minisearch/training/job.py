@@ -19,13 +19,17 @@ from minisearch.evaluation.known_items import ChunkedDocument
 from minisearch.evaluation.plots import load_figure, plot_training
 from minisearch.manifest import DEFAULT_MODEL
 from minisearch.minilm.hub import locate
-from minisearch.minilm.models import SentenceTransformer
-from minisearch.minilm.saving import check_target
+from minisearch.minilm.models import CrossEncoder, SentenceTransformer
+from minisearch.minilm.saving import check_target, save_pretrained
+from minisearch.minilm.static import StaticEncoder
 from minisearch.text import count
-from minisearch.training.report import Measured
+from minisearch.training.report import HOW_MEASURED, Measured, model_card, source_of
 from minisearch.training.trainer import Trained, TrainingDtype, TrainingSettings
 
 SHOWN_STEPS = 50  # the most whose mean loss the model card gives
+USE_OF_EMBEDDER = (
+    'minisearch index --model ./FOLDER PATH\nsentence_transformers.SentenceTransformer("./FOLDER")'
+)
 # Options that may differ when a run is resumed.
 FREE_OPTIONS = {
     "out",
@@ -162,7 +166,38 @@ class Report:
 EMPTY_REPORT = Report((), 0, (), has_plot=False)
 
 
-def training_facts(settings: TrainingSettings, trained: Trained, *, batch_size: int) -> dict[str, str]:
+def finish(
+    job: Job,
+    model: SentenceTransformer | CrossEncoder | StaticEncoder,
+    trained: Trained,
+    rows: Sequence[Measured],
+    *,
+    base: str,
+    what: str,
+    use: str,
+    data: str,
+    settings: TrainingSettings,
+    batch_size: int,
+    checkpoints: Sequence[Path],
+    how_measured: str = HOW_MEASURED,
+) -> bool:
+    """Save a model made from a ``base`` and remove the checkpoints; whether there is a plot of its training.
+
+    The card says ``what`` it is, shows code to ``use`` it, and describes the ``data``.
+    """
+    plot = _plot(f"{job.out.name}, from {source_of(base)}", trained, rows)
+    facts = {"data": data, **_facts(settings, trained, batch_size)}
+    card = model_card(
+        job.out.name, what, base, rows, facts, use=use, has_plot=bool(plot), how_measured=how_measured
+    )
+    files = {"README.md": card.encode()} | ({"loss.png": plot} if plot else {})
+    save_pretrained(model, job.out, files=files)
+    for checkpoint in checkpoints:
+        checkpoint.unlink(missing_ok=True)
+    return bool(plot)
+
+
+def _facts(settings: TrainingSettings, trained: Trained, batch_size: int) -> dict[str, str]:
     """What every model card says about the training, by label."""
     n = max(1, min(SHOWN_STEPS, trained.steps // 10))
     losses = [
@@ -184,7 +219,7 @@ def training_facts(settings: TrainingSettings, trained: Trained, *, batch_size: 
     }
 
 
-def loss_plot(title: str, trained: Trained, rows: Sequence[Measured]) -> bytes:
+def _plot(title: str, trained: Trained, rows: Sequence[Measured]) -> bytes:
     """The PNG of losses and quality during the training, and of quality against speed where that is measured.
 
     Empty where matplotlib is not installed.
@@ -201,8 +236,3 @@ def loss_plot(title: str, trained: Trained, rows: Sequence[Measured]) -> bytes:
     ]
     plot_training(trained.losses, file, title=title, measure="".join(main), curve=curve, points=points)
     return file.getvalue()
-
-
-def extra_files(card: str, plot: bytes) -> dict[str, bytes]:
-    """The files beside the weights: the model card and, if there is one, the plot."""
-    return {"README.md": card.encode()} | ({"loss.png": plot} if plot else {})

@@ -25,19 +25,15 @@ from minisearch.evaluation.known_items import (
     found_elsewhere,
     masked,
 )
-from minisearch.minilm.models import CrossEncoder, SentenceTransformer
-from minisearch.minilm.saving import save_pretrained
-from minisearch.training.job import Job, Report, extra_files, load_embedder, loss_plot, read_corpus
+from minisearch.minilm.models import SentenceTransformer
+from minisearch.training.job import Job, load_embedder, read_corpus
 from minisearch.training.report import (
     DOCUMENTS_A_QUERY,
     MIN_QUERIES,
     N_QUERIES,
     KnownItemTest,
-    Measured,
     known_item_test,
-    model_card,
 )
-from minisearch.training.trainer import Trained
 from minisearch.types import Encoder
 
 KEYS = ("query", "passage", "negatives")
@@ -331,30 +327,3 @@ def _split(pairs: Sequence[Pair], *, seed: int) -> tuple[list[Pair], KnownItemTe
     hidden = {pair.passage for pair in pairs if pair.source in tested}
     negatives = (tuple(text for text in pair.negatives if text not in hidden) for pair in rest)
     return [replace(pair, negatives=some) for pair, some in zip(rest, negatives, strict=True)], test
-
-
-def finish(
-    job: PairsJob,
-    model: SentenceTransformer | CrossEncoder,
-    examples: Examples,
-    rows: tuple[Measured, ...],
-    facts: Mapping[str, str],
-    trained: Trained,
-    *,
-    what: str,
-    checkpoint: Path,
-) -> Report:
-    """Save a trained model with its card and plot; the checkpoint is removed."""
-    plot = loss_plot(f"{job.out.name}: trained from {Path(job.model).name}", trained, rows)
-    card = model_card(
-        job.out.name,
-        what,
-        job.model,
-        rows,
-        {"data": examples.origin, **facts},
-        has_plot=bool(plot),
-        how_measured=examples.how_tested,
-    )
-    save_pretrained(model, job.out, files=extra_files(card, plot))
-    checkpoint.unlink(missing_ok=True)
-    return Report(rows, examples.n_documents, examples.skipped, bool(plot))

@@ -245,10 +245,14 @@ def model_card(
     rows: Sequence[Measured],
     facts: Mapping[str, str],
     *,
+    use: str,
     has_plot: bool,
-    how_measured: str = HOW_MEASURED,
+    how_measured: str,
 ) -> str:
-    """README.md of a model: ``what`` it is and how it was made from a ``base``, and what was measured."""
+    """README.md of a model: ``what`` it is and how it was made from a ``base``, and what was measured.
+
+    ``use`` is code that uses it, in which FOLDER stands for its name.
+    """
     header, *others = table(rows)
     lines = [
         "---",
@@ -259,6 +263,10 @@ def model_card(
         f"# {name}",
         "",
         what,
+        "",
+        "```",
+        use.replace("FOLDER", name),
+        "```",
         "",
         f"| {' | '.join(header)} |",
         f"|{'---|' * len(header)}",

@@ -21,9 +21,9 @@ from minisearch.text import count
 from minisearch.training import processes
 from minisearch.training.data import BATCH_TOKENS, GROUPS, EpochOrder, TextBatch, text_batch
 from minisearch.training.finetuning import check_pairs, fingerprint_of, some_negatives
-from minisearch.training.job import EMPTY_REPORT, Report, training_facts
+from minisearch.training.job import EMPTY_REPORT, Report, finish
 from minisearch.training.losses import ranking_loss
-from minisearch.training.pairs import Pair, PairsJob, examples_of, finish, mine
+from minisearch.training.pairs import Pair, PairsJob, examples_of, mine
 from minisearch.training.report import RERANKED, evaluation_of, measured, source_of
 from minisearch.training.students import INITIAL_STD
 from minisearch.training.trainer import TrainingProgress, train
@@ -195,10 +195,21 @@ def run(
     if processes.rank() > 0:
         return EMPTY_REPORT
     rows = before, measured("reranker", model, trained.after)
-    what = (
-        f"A cross-encoder that scores how well a passage answers a query, trained from "
+    has_plot = finish(
+        job,
+        model,
+        trained,
+        rows,
+        base=job.model,
+        what=f"A cross-encoder that scores how well a passage answers a query, trained from "
         f"{source_of(job.model)} by `minisearch train rerank`. In the table it puts the {RERANKED} best "
-        f"passages of the embedder in order."
+        f"passages of the embedder in order.",
+        use='minisearch query --rerank-model ./FOLDER "a query"\n'
+        'sentence_transformers.CrossEncoder("./FOLDER")',
+        data=examples.origin,
+        settings=settings,
+        batch_size=batch_size,
+        checkpoints=[checkpoint],
+        how_measured=examples.how_tested,
     )
-    facts = training_facts(settings, trained, batch_size=batch_size)
-    return finish(job, model, examples, rows, facts, trained, what=what, checkpoint=checkpoint)
+    return Report(rows, examples.n_documents, examples.skipped, has_plot)

@@ -23,7 +23,6 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 from minisearch.errors import InputError
 from minisearch.evaluation.known_items import ChunkedDocument
 from minisearch.minilm.models import SentenceTransformer
-from minisearch.minilm.saving import save_pretrained
 from minisearch.minilm.static import StaticEncoder, WordIds
 from minisearch.minilm.transformer import pool
 from minisearch.text import count
@@ -31,15 +30,15 @@ from minisearch.training import processes
 from minisearch.training.data import EpochOrder, check_corpus, passages_and_parts
 from minisearch.training.job import (
     EMPTY_REPORT,
+    USE_OF_EMBEDDER,
     Job,
     Report,
-    extra_files,
-    loss_plot,
+    finish,
+    load_embedder,
     read_corpus,
-    training_facts,
 )
 from minisearch.training.losses import cosine_loss, similarity_loss
-from minisearch.training.report import compare, evaluation_of, known_item_test, model_card, source_of
+from minisearch.training.report import compare, evaluation_of, known_item_test, source_of
 from minisearch.training.trainer import TrainingProgress, train
 from minisearch.types import FloatArray, IntArray
 
@@ -283,7 +282,7 @@ def run(
     settings = replace(job.settings(LEARNING_RATE), dtype="float32")
     (checkpoint,) = job.checkpoints(["student"])
     on_step("loading the teacher")
-    teacher = SentenceTransformer.from_pretrained(job.teacher, offline=job.is_offline)
+    teacher = load_embedder(job.teacher, offline=job.is_offline)
     dimension = job.dimension or min(DIMENSION, teacher.dimension)
     if dimension > teacher.dimension:
         raise InputError(
@@ -312,19 +311,22 @@ def run(
         return EMPTY_REPORT
     encoder = encoder_of(student, teacher)
     rows = compare(teacher, encoder, trained, test, corpus.passages, on_step=on_step)
-    facts = {
-        "data": f"{len(corpus.documents):,} documents, cut into {len(data):,} texts of {data.n_tokens:,} "
-        f"tokens in all"
-    } | training_facts(settings, trained, batch_size=data.batch_size)
-    plot = loss_plot(f"{job.out.name}: static, from {source_of(job.teacher)}", trained, rows)
-    what = (
-        f"A static sentence embedder, one vector of width {encoder.dimension} for each token, made from "
-        f"{source_of(job.teacher)} by `minisearch train static`."
+    has_plot = finish(
+        job,
+        encoder,
+        trained,
+        rows,
+        base=job.teacher,
+        what=f"A static sentence embedder, one vector of width {encoder.dimension} for each token, made from "
+        f"{source_of(job.teacher)} by `minisearch train static`.",
+        use=USE_OF_EMBEDDER,
+        data=f"{len(corpus.documents):,} documents, cut into {len(data):,} texts of {data.n_tokens:,} tokens "
+        f"in all",
+        settings=settings,
+        batch_size=data.batch_size,
+        checkpoints=[checkpoint],
     )
-    card = model_card(job.out.name, what, job.teacher, rows, facts, has_plot=bool(plot))
-    save_pretrained(encoder, job.out, files=extra_files(card, plot))
-    checkpoint.unlink(missing_ok=True)
-    return Report(tuple(rows), len(corpus.documents), corpus.skipped, bool(plot))
+    return Report(tuple(rows), len(corpus.documents), corpus.skipped, has_plot)
 
 
 def student_of(teacher: SentenceTransformer, data: TaughtData, dimension: int) -> StaticStudent:

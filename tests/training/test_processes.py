@@ -159,8 +159,10 @@ def test_a_command_makes_the_same_model_in_two_processes_as_in_one(
     assert both.stderr.count("step 2/2") == 1
     run(*command, "one")
     ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("both", "one"))
+    # What is added to all keys of a text, or to all scores of a list, has no gradient but rounding errors.
+    untrained = ("key.bias", "classifier.bias") if options.startswith("rerank") else ("key.bias",)
     for name, one in theirs.items():
-        if not name.endswith("key.bias"):
+        if not name.endswith(untrained):
             assert torch.allclose(ours[name], one, atol=1e-5), name
 
 

@@ -239,7 +239,7 @@ def test_without_a_dimension_it_is_the_teachers_if_that_is_small(here: Path) -> 
         ),
         (
             ["--teacher", "./cross"],
-            "cross is a cross-encoder: use CrossEncoder.from_pretrained, or an emb",
+            "cross is a cross-encoder: expected an embedder",
         ),
     ],
 )
