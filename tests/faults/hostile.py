@@ -308,7 +308,7 @@ def contents(folder: Path) -> dict[str, str]:
             "utf16be.txt": "\ufeffbread and water".encode("utf-16-be"),
             "utf32.csv": "\ufeffbread,water\n1,2\n".encode("utf-32-le"),
             "utf16-half.md": b"\xff\xfeb\x00r",
-            "utf16-without.txt": "bread and water".encode("utf-16-le"),
+            "utf16-without.txt": "bread without a mark, and water".encode("utf-16-le"),
             "late-nul.md": b"bread " * 3_000 + b"\0\0\0" + b" water",
             "nul.md": b"bread\0water",
             "invalid.md": b"# Br\xffead\n\nwa\xc0\xafter \xed\xa0\x80 \xf4\x90\x80\x80 r\xc3\xadver",
@@ -325,7 +325,7 @@ def contents(folder: Path) -> dict[str, str]:
     return {
         "garbage.md": "binary file", "picture.txt": "PNG", "program.py": "ELF", "utf16.md": INDEXED,
         "utf16be.txt": INDEXED, "utf32.csv": INDEXED, "utf16-half.md": "UTF-16-LE",
-        "utf16-without.txt": "binary",
+        "utf16-without.txt": INDEXED,
         "late-nul.md": INDEXED, "nul.md": "binary file", "invalid.md": INDEXED, "latin.txt": INDEXED,
         "empty.md": "no text", "blank.md": "no text", "bom.md": "no text", "escapes.txt": INDEXED,
         "bidi.py": INDEXED, "returns.md": INDEXED,
