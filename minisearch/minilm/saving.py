@@ -3,8 +3,7 @@
 `minisearch --model FOLDER` and ``sentence_transformers.SentenceTransformer(FOLDER)`` load an embedder, with
 the same vectors, and ``model2vec.StaticModel.from_pretrained(FOLDER)`` one that is static; `minisearch query
 --rerank-model FOLDER` and ``sentence_transformers.CrossEncoder(FOLDER)`` load a reranker, with the same
-scores.  The folder is written beside and then renamed, so that it is either
-complete or as it was before.
+scores.  The folder is written beside and then renamed, so that it is either complete or as it was before.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class StaticEncoder:
     (1, 256)
 
     A text is never cut.  One without any known token gets the last axis as its vector: it must have a
-    direction too, and the last one tells least if the axes are principal components.
+    direction too, and the last axis has the smallest variance if the axes are principal components.
     """
 
     max_tokens = MAX_TOKENS

@@ -1,8 +1,8 @@
 """Train a classifier of texts, or of pairs of texts: `minisearch train classify`.
 
 A table comes in, as the tasks of GLUE (Wang et al. 2018, arXiv 1804.07461) are published: a header, then a
-text, perhaps a second one, and a label in each line, separated by tabs.  Out comes a cross-encoder with one
-output a label, whose folder names the labels.
+text, perhaps a second one, and a label in each line, separated by tabs.  A cross-encoder with one output for
+each label comes out; its folder names the labels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minisearch.manifest import fingerprint
 from minisearch.minilm.inference import batches, best_device
 from minisearch.minilm.models import CrossEncoder
 from minisearch.training import processes
-from minisearch.training.data import BATCH_TOKENS, GROUPS, EpochOrder, TextBatch, text_batch
+from minisearch.training.data import BATCH_TOKENS, GROUPS, EpochOrder, TextBatch, check_enough, pair_batch
 from minisearch.training.job import Job, Report, finish, load_embedder
 from minisearch.training.report import measured, source_of
 from minisearch.training.reranking import cross_encoder_of
@@ -99,10 +99,9 @@ def _place(path: Path, names: Sequence[str], column: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LabelledBatch:
-    """B texts or pairs, their segments (B, T) and the numbers of their labels (B,)."""
+    """B texts or pairs, and the numbers of their labels (B,)."""
 
     texts: TextBatch
-    segments: Tensor
     labels: Tensor
 
     def __len__(self) -> int:
@@ -126,11 +125,7 @@ class LabelledData:
         batch_tokens: int = BATCH_TOKENS["cpu"],
         seed: int = 0,
     ) -> None:
-        if len(examples) < batch_size:
-            raise InputError(
-                f"there are too few examples: {len(examples):,}, expected at least {batch_size:,}, the batch "
-                f"size: give more, or a smaller batch size"
-            )
+        check_enough("examples", len(examples), batch_size)
         self.batch_size, self._batch_tokens, self._seed = batch_size, batch_tokens, seed
         self._examples, self._labels = examples, {label: place for place, label in enumerate(model.labels)}
         self._tokenizer = model.tokenizer
@@ -151,10 +146,9 @@ class LabelledData:
         rows = [self._ids(example) for example in examples]
         most = -(-len(rows) // GROUPS)  # not by the processes: dropout depends on the number of a batch
         for places in batches([len(ids) for ids, _ in rows], self._batch_tokens, most, is_padded=True):
-            texts = text_batch([rows[place][0] for place in places], self._tokenizer.pad_id)
-            segments = text_batch([rows[place][1] for place in places], 0).ids
+            texts = pair_batch([rows[place] for place in places], self._tokenizer.pad_id)
             labels = torch.tensor([self._labels[examples[place].label] for place in places])
-            yield places, LabelledBatch(texts, segments, labels)
+            yield places, LabelledBatch(texts, labels)
 
     def _ids(self, example: Example) -> tuple[list[int], list[int]]:
         """Token ids and segments."""
@@ -179,7 +173,7 @@ class Classification:
     def logits(self, batch: LabelledBatch) -> Tensor:
         """(B, L) in float32, for L labels."""
         texts = batch.texts.to(self.model.model.device)
-        logits: Tensor = self.model(texts.ids, texts.mask, batch.segments.to(texts.ids.device))
+        logits: Tensor = self.model(texts.ids, texts.mask, texts.segments)
         return logits.float()
 
 

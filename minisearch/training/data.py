@@ -1,7 +1,7 @@
 """Texts in; the batches of each training step out.
 
-The texts come in a random order, which is another one each time all texts were seen.  Those of some steps
-together, a window, are sorted by length and cut into groups; each step takes some groups of the window at
+The texts come in a random order, which is another one each time all texts were seen.  The texts of some
+steps, a window, are sorted by length and cut into groups; each step takes some groups of the window at
 random, so that the texts of a batch are of similar length.  The batches of a step depend only on the texts,
 the settings and the number of the step, so that a run can go on from any step.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
 import numpy as np
@@ -36,10 +36,14 @@ TEXTS_A_CALL = 10_000
 
 @dataclass(frozen=True, slots=True)
 class TextBatch:
-    """Token ids (B, T) and their mask (B, T), True for tokens and False for padding."""
+    """Token ids (B, T) and their mask (B, T), True for tokens and False for padding.
+
+    ``segments`` (B, T) are 0 for the first text of a pair and 1 for the second; None without pairs.
+    """
 
     ids: Tensor
     mask: Tensor
+    segments: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -51,7 +55,8 @@ class TextBatch:
 
     def to(self, device: torch.device) -> TextBatch:
         """The same on a device."""
-        return TextBatch(self.ids.to(device), self.mask.to(device))
+        segments = None if self.segments is None else self.segments.to(device)
+        return TextBatch(self.ids.to(device), self.mask.to(device), segments)
 
 
 class TextData:
@@ -188,6 +193,21 @@ def _tokenised(texts: Iterable[str], tokenizer: MiniLMTokenizer) -> tuple[np.nda
                 parts.append(ids)
                 lengths.append(len(ids))
     return np.concatenate(parts), np.array(lengths, np.int64)
+
+
+def pair_batch(pairs: Sequence[tuple[list[int], list[int]]], pad_id: int) -> TextBatch:
+    """The ids and segments of some pairs, or of single texts, padded to the longest."""
+    texts = text_batch([ids for ids, _ in pairs], pad_id)
+    return replace(texts, segments=text_batch([segments for _, segments in pairs], 0).ids)
+
+
+def check_enough(what: str, n: int, batch_size: int) -> None:
+    """InputError for fewer examples than a step takes."""
+    if n < batch_size:
+        raise InputError(
+            f"there are too few {what}: {n:,}, expected at least {batch_size:,}, the batch size: give more, "
+            f"or a smaller batch size"
+        )
 
 
 def check_corpus(n_texts: int, batch_size: int) -> None:

@@ -184,7 +184,7 @@ def distil(
     evaluate: Callable[[], Mapping[str, float]] | None = None,
     on_progress: Callable[[str, TrainingProgress], object] = lambda *_: None,
 ) -> Trained:
-    """Train the students of all phases, one after the other; what the last one did comes out.
+    """Train the students of all phases, one after the other; the result of the last one.
 
     ``settings`` are those of each phase.  ``checkpoints`` are the files of the phases, in their order.
     ``identity`` and ``evaluate`` are as in `train`; only the last phase is evaluated.  A phase is not trained

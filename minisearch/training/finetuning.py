@@ -6,7 +6,6 @@ batch, because every passage of the step is a negative of every other query.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,18 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minisearch.errors import InputError
+from minisearch.manifest import fingerprint
 from minisearch.minilm.inference import batches
 from minisearch.minilm.models import SentenceTransformer
 from minisearch.text import count
 from minisearch.training import processes
-from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, text_batch
+from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, check_enough, text_batch
 from minisearch.training.job import EMPTY_REPORT, USE_OF_EMBEDDER, Report, finish
 from minisearch.training.losses import products, ranking_loss
 from minisearch.training.pairs import Pair, PairsJob, examples_of, mine, sources_of
 from minisearch.training.report import evaluation_of, measured, source_of
 from minisearch.training.trainer import TrainingProgress, train
 
+PAIRS = "pairs of query and passage"  # in messages
 SCALE = 20.0  # of the cosines, as in sentence-transformers
 BATCH_SIZE = 32
 N_NEGATIVES = 1
@@ -55,23 +55,6 @@ class PairBatch:
         return sum(group.n_tokens for group in self.groups)
 
 
-def check_pairs(pairs: Sequence[Pair], batch_size: int) -> None:
-    """InputError for fewer pairs than a step takes."""
-    if len(pairs) < batch_size:
-        raise InputError(
-            f"there are too few pairs of query and passage: {len(pairs):,}, expected at least "
-            f"{batch_size:,}, the batch size: give more, or a smaller batch size"
-        )
-
-
-def fingerprint_of(pairs: Sequence[Pair], *settings: object) -> str:
-    """A hash of the pairs and of what else decides the batches."""
-    digest = hashlib.sha256(repr(settings).encode())
-    for pair in pairs:
-        digest.update(repr((pair.query, pair.passage, pair.source, pair.negatives)).encode())
-    return digest.hexdigest()
-
-
 class PairData:
     """The batch of each step: ``batch_size`` pairs, each with ``n_negatives`` of its negatives."""
 
@@ -85,7 +68,7 @@ class PairData:
         max_tokens: int,
         seed: int = 0,
     ) -> None:
-        check_pairs(pairs, batch_size)
+        check_enough(PAIRS, len(pairs), batch_size)
         self.batch_size, self._n_negatives, self._seed = batch_size, n_negatives, seed
         self._pairs, self._max_tokens = pairs, max_tokens
         self._tokenizer, self._settings = model.tokenizer.cut_at(max_tokens), model.settings
@@ -98,7 +81,7 @@ class PairData:
     @property
     def fingerprint(self) -> str:
         """A hash that differs whenever the batches would."""
-        return fingerprint_of(self._pairs, self.batch_size, self._n_negatives, self._max_tokens, self._seed)
+        return fingerprint(self._pairs, self.batch_size, self._n_negatives, self._max_tokens, self._seed)
 
     def batches(self, step: int) -> list[PairBatch]:
         """The batch of a step, the first of which is 0."""
@@ -127,7 +110,7 @@ class PairData:
 
 
 def some_negatives(pairs: Sequence[Pair], n: int, *, seed: Sequence[int]) -> list[list[str]]:
-    """At most ``n`` negatives of each pair, by chance."""
+    """At most ``n`` negatives of each pair, chosen at random."""
     generator = np.random.default_rng(seed)
     return [
         [pair.negatives[place] for place in generator.permutation(len(pair.negatives))[:n].tolist()]
@@ -136,7 +119,7 @@ def some_negatives(pairs: Sequence[Pair], n: int, *, seed: Sequence[int]) -> lis
 
 
 @dataclass(frozen=True, slots=True)
-class Contrast:
+class PairRanking:
     """The recipe: a batch of pairs to the loss "ranking" of the model that is trained."""
 
     model: SentenceTransformer
@@ -171,7 +154,7 @@ def run(
     on_step("making pairs")
     examples = examples_of(job, model)
     batch_size = job.batch_size or BATCH_SIZE
-    check_pairs(examples.pairs, batch_size)
+    check_enough(PAIRS, len(examples.pairs), batch_size)
     on_step(f"looking for negatives of {count(len(examples.pairs), 'pair')}")
     data = PairData(
         mine(examples.pairs, model, seed=job.seed),
@@ -185,7 +168,7 @@ def run(
     trained = train(
         model,
         data,
-        Contrast(model),
+        PairRanking(model),
         settings,
         checkpoint=checkpoint,
         resume=job.is_resumed,

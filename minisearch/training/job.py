@@ -5,7 +5,6 @@ The folder appears when it is complete.  Until then the state is in files beside
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from minisearch.errors import InputError
 from minisearch.evaluation.documents import read_documents
 from minisearch.evaluation.known_items import ChunkedDocument
 from minisearch.evaluation.plots import load_figure, plot_training
-from minisearch.manifest import DEFAULT_MODEL
+from minisearch.manifest import DEFAULT_MODEL, fingerprint
 from minisearch.minilm.hub import locate
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.minilm.saving import check_target, save_pretrained
@@ -79,7 +78,7 @@ class Job:
         options = [
             (one.name, getattr(self, one.name)) for one in fields(self) if one.name not in FREE_OPTIONS
         ]
-        return hashlib.sha256(repr((base, options)).encode()).hexdigest()
+        return fingerprint(base, options)
 
     def check(self) -> None:
         """InputError if a model cannot be written to ``out``."""

@@ -205,7 +205,7 @@ def mine(pairs: Sequence[Pair], encoder: Encoder, *, n: int = N_MINED, seed: int
     """The pairs with ``n`` negatives each where they have none: the nearest passages of other sources.
 
     Whole passages are compared.  One that scores above `MOST_OF_ANSWER` of the cosine of the answer is no
-    negative: it may be a copy, or an answer too.  If nothing is left, passages of other sources by chance.
+    negative: it may be a copy, or an answer too.  If nothing is left, passages of other sources at random.
     What is used of a passage is as in its own pair: if only right passages lacked words, a model could learn
     to recognise the gaps.  InputError if a pair has no passage of another source.
     """

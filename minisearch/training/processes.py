@@ -50,7 +50,7 @@ def rank() -> int:
 
 
 def add_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace each gradient by its sum over the processes; one that no process has stays None."""
+    """Replace each gradient by its sum over the processes; None if no process has one."""
     if n_processes() == 1:
         return
     trained = [one for one in parameters if one.requires_grad]

@@ -1,4 +1,4 @@
-"""What a trained model is worth: quality on the user's own documents, speed, a model card.
+"""Measure a trained model, quality on the user's own documents and speed, and write its model card.
 
 Quality is measured with known-item queries: made from headings, titles and sentences of the corpus, whose
 words are then removed from their document.  The documents are also training texts, without any labels.

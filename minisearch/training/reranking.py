@@ -15,12 +15,13 @@ from itertools import cycle, islice
 import torch
 from torch import Tensor, nn
 
+from minisearch.manifest import fingerprint
 from minisearch.minilm.inference import batches, best_device
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.text import count
 from minisearch.training import processes
-from minisearch.training.data import BATCH_TOKENS, GROUPS, EpochOrder, TextBatch, text_batch
-from minisearch.training.finetuning import check_pairs, fingerprint_of, some_negatives
+from minisearch.training.data import BATCH_TOKENS, GROUPS, EpochOrder, TextBatch, check_enough, pair_batch
+from minisearch.training.finetuning import PAIRS, some_negatives
 from minisearch.training.job import EMPTY_REPORT, Report, finish
 from minisearch.training.losses import ranking_loss
 from minisearch.training.pairs import Pair, PairsJob, examples_of, mine
@@ -73,7 +74,6 @@ class ListBatch:
     """B lists of P passages as pairs with their queries, B x P rows; the first row of each list is right."""
 
     pairs: TextBatch
-    segments: Tensor  # (B * P, T), 0 for the query and 1 for the passage
     n_passages: int
 
     def __len__(self) -> int:
@@ -99,7 +99,7 @@ class ListData:
         batch_tokens: int = BATCH_TOKENS["cpu"],
         seed: int = 0,
     ) -> None:
-        check_pairs(pairs, batch_size)
+        check_enough(PAIRS, len(pairs), batch_size)
         self.batch_size, self._n_negatives, self._seed = batch_size, n_negatives, seed
         self._pairs, self._max_tokens, self._batch_tokens = pairs, max_tokens, batch_tokens
         self._tokenizer = model.tokenizer.cut_at(max_tokens)
@@ -112,7 +112,7 @@ class ListData:
     def fingerprint(self) -> str:
         """A hash that differs whenever the batches would."""
         numbers = self.batch_size, self._n_negatives, self._max_tokens, self._batch_tokens, self._seed
-        return fingerprint_of(self._pairs, *numbers)
+        return fingerprint(self._pairs, *numbers)
 
     def batches(self, step: int) -> list[ListBatch]:
         """The batches of a step, the first of which is 0."""
@@ -130,9 +130,7 @@ class ListData:
         return [self._batch([row for place in group for row in lists[place]]) for group in groups]
 
     def _batch(self, rows: Sequence[tuple[list[int], list[int]]]) -> ListBatch:
-        pairs = text_batch([ids for ids, _ in rows], self._tokenizer.pad_id)
-        segments = text_batch([segments for _, segments in rows], 0).ids
-        return ListBatch(pairs, segments, 1 + self._n_negatives)
+        return ListBatch(pair_batch(rows, self._tokenizer.pad_id), 1 + self._n_negatives)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +142,7 @@ class ListRanking:
     def __call__(self, batch: ListBatch) -> dict[str, Tensor]:
         """The losses by name."""
         pairs = batch.pairs.to(self.model.model.device)
-        scores = self.model(pairs.ids, pairs.mask, batch.segments.to(pairs.ids.device))  # (B * P, 1)
+        scores = self.model(pairs.ids, pairs.mask, pairs.segments)  # (B * P, 1)
         of_lists = scores.float().view(len(batch), batch.n_passages)
         right = torch.zeros(len(batch), dtype=torch.long, device=scores.device)
         return {"ranking": ranking_loss(of_lists, right)}
@@ -164,7 +162,7 @@ def run(
     on_step("making pairs")
     examples = examples_of(job, encoder, masked_share=MASKED_SHARE, has_titles=False)
     batch_size = job.batch_size or BATCH_SIZE
-    check_pairs(examples.pairs, batch_size)
+    check_enough(PAIRS, len(examples.pairs), batch_size)
     on_step(f"looking for negatives of {count(len(examples.pairs), 'pair')}")
     model = cross_encoder_of(encoder, seed=job.seed)
     data = ListData(

@@ -126,7 +126,7 @@ def principal_axes(centred: FloatArray, n: int) -> FloatArray:
     return np.ascontiguousarray(axes[:, ::-1][:, :n].astype(np.float32))
 
 
-# --- what the teacher says -----------------------------------------------------------------------------
+# --- the teacher's vectors -----------------------------------------------------------------------------
 
 
 def tokens_alone(teacher: SentenceTransformer) -> FloatArray:
@@ -142,7 +142,7 @@ def tokens_alone(teacher: SentenceTransformer) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
-class TaughtBatch:
+class StaticBatch:
     """Texts, their ids (T,) joined with the offsets (B,), and the teacher's vectors (B, H) of them."""
 
     ids: Tensor
@@ -158,7 +158,7 @@ class TaughtBatch:
         return len(self.ids)
 
 
-class TaughtData:
+class StaticData:
     """The batch of each step: ``batch_size`` texts and the teacher's vectors of them.
 
     At most `MAX_TEXTS` different texts are used, chosen at random.  InputError for fewer than a step takes.
@@ -227,18 +227,18 @@ class TaughtData:
                 n_done += len(some)
                 on_done(n_done)
 
-    def batches(self, step: int) -> list[TaughtBatch]:
+    def batches(self, step: int) -> list[StaticBatch]:
         """The batch of a step, the first of which is 0; the texts must be encoded."""
         rows = self._order.rows(step, self.batch_size)
         ids = [self._ids[row] for row in rows]
         lengths = np.array([len(of_text) for of_text in ids])
         offsets = torch.from_numpy(lengths.cumsum() - lengths)
         joined = torch.from_numpy(np.concatenate(ids)).long()
-        return [TaughtBatch(joined, offsets, torch.from_numpy(self._vectors[rows]).float())]
+        return [StaticBatch(joined, offsets, torch.from_numpy(self._vectors[rows]).float())]
 
 
 @dataclass(frozen=True, slots=True)
-class Teaching:
+class StaticDistillation:
     """The recipe: a batch to the losses between the student's vectors and the teacher's.
 
     "cosine" compares the vectors, the teacher's on the student's first axes; "similarity" the similarities of
@@ -247,7 +247,7 @@ class Teaching:
 
     student: StaticStudent
 
-    def __call__(self, batch: TaughtBatch) -> dict[str, Tensor]:
+    def __call__(self, batch: StaticBatch) -> dict[str, Tensor]:
         """The losses by name."""
         ours = self.student(batch.ids, batch.offsets)  # (B, D)
         return {
@@ -290,8 +290,8 @@ def run(
         )
     on_step("reading the corpus")
     corpus = read_corpus(job.corpus, teacher)
-    data = TaughtData(corpus.documents, teacher, batch_size=job.batch_size or BATCH_SIZE, seed=job.seed)
-    student = student_of(teacher, data, dimension)
+    data = StaticData(corpus.documents, teacher, batch_size=job.batch_size or BATCH_SIZE, seed=job.seed)
+    student = initial_student(teacher, data, dimension)
     on_step(f"encoding {count(len(data), 'text')} with the teacher")
     data.encode(lambda n_done: on_step(f"encoding with the teacher: {n_done:,}/{len(data):,} texts"))
     test = known_item_test(corpus.documents, seed=job.seed)
@@ -299,7 +299,7 @@ def run(
     trained = train(
         student,
         data,
-        Teaching(student),
+        StaticDistillation(student),
         settings,
         checkpoint=checkpoint,
         resume=job.is_resumed,
@@ -329,7 +329,7 @@ def run(
     return Report(tuple(rows), len(corpus.documents), corpus.skipped, has_plot)
 
 
-def student_of(teacher: SentenceTransformer, data: TaughtData, dimension: int) -> StaticStudent:
+def initial_student(teacher: SentenceTransformer, data: StaticData, dimension: int) -> StaticStudent:
     """The student before training."""
     unknown = teacher.tokenizer.unknown_ids
     return StaticStudent(tokens_alone(teacher), data.counts, dimension=dimension, unknown=unknown)

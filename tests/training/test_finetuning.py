@@ -11,7 +11,7 @@ from torch import Tensor
 
 from minisearch.errors import InputError
 from minisearch.minilm import SentenceTransformer
-from minisearch.training.finetuning import Contrast, PairData
+from minisearch.training.finetuning import PairData, PairRanking
 from minisearch.training.losses import ranking_loss
 from minisearch.training.pairs import Pair
 from minisearch.training.trainer import TrainingSettings, train
@@ -87,7 +87,7 @@ def test_the_recipe_compares_each_query_with_every_passage_of_the_step(teacher: 
     teacher._compute_in("float32")
     vectors = torch.from_numpy(teacher.encode(texts)).double()
     scores = 20 * vectors[:4] @ vectors[4:].T
-    loss = Contrast(teacher)(batch)["ranking"].item()
+    loss = PairRanking(teacher)(batch)["ranking"].item()
     assert loss == pytest.approx(literal(scores, [0, 1, 2, 3], excluded), abs=1e-4)
 
 
@@ -121,6 +121,6 @@ def test_too_few_pairs_are_an_error(teacher: SentenceTransformer) -> None:
 
 def test_training_raises_the_rank_of_the_right_passage(teacher: SentenceTransformer) -> None:
     data = data_of(teacher, 8, batch_size=8)
-    trained = train(teacher, data, Contrast(teacher), TrainingSettings(learning_rate=3e-3, steps=30))
+    trained = train(teacher, data, PairRanking(teacher), TrainingSettings(learning_rate=3e-3, steps=30))
     losses = trained.losses["ranking"]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])

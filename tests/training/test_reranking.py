@@ -44,7 +44,7 @@ def test_a_list_is_a_query_with_its_passage_and_some_negatives(teacher: Sentence
         for number in range(0, len(rows), 4):
             right, *wrong = rows[number : number + 4]
             segments, negatives = expected[right]
-            assert batch.segments[number][: len(right)].tolist() == segments
+            assert batch.pairs.segments[number][: len(right)].tolist() == segments
             assert set(wrong) == negatives, "two negatives fill three places"
 
 

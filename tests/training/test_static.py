@@ -17,12 +17,12 @@ from minisearch.minilm import CrossEncoder, MiniLMConfig, SentenceTransformer, S
 from minisearch.minilm.saving import save_pretrained
 from minisearch.training import static, trainer
 from minisearch.training.static import (
+    StaticData,
+    StaticDistillation,
     StaticStudent,
-    TaughtData,
-    Teaching,
     frequency_weights,
+    initial_student,
     principal_axes,
-    student_of,
     tokens_alone,
 )
 from minisearch.training.trainer import TrainingSettings, train
@@ -45,8 +45,8 @@ def exact_teacher(teacher: SentenceTransformer) -> SentenceTransformer:
 
 
 @pytest.fixture
-def data(exact_teacher: SentenceTransformer) -> TaughtData:
-    made = TaughtData(documents(some_texts(24)), exact_teacher, batch_size=8)
+def data(exact_teacher: SentenceTransformer) -> StaticData:
+    made = StaticData(documents(some_texts(24)), exact_teacher, batch_size=8)
     made.encode()
     return made
 
@@ -110,7 +110,7 @@ def test_the_student_gives_the_vectors_of_its_table(tokenizer, is_training: bool
 
 
 def test_a_batch_has_the_teachers_vectors_of_its_texts(
-    data: TaughtData, teacher: SentenceTransformer
+    data: StaticData, teacher: SentenceTransformer
 ) -> None:
     (batch,) = data.batches(2)
     texts = [teacher.tokenizer.decode(part.tolist()) for part in batch.ids.tensor_split(batch.offsets[1:])]
@@ -128,7 +128,7 @@ def test_short_texts_are_queries_for_the_teacher(exact_teacher: SentenceTransfor
     teacher = exact_teacher
     teacher.settings = replace(teacher.settings, prompts={"query": "what: ", "passage": "text: "})
     text = "The roof leaks. Rain falls from the west."
-    data = TaughtData([ChunkedDocument(0, "a.md", "Roof", (ChunkText(text, ""),))], teacher, batch_size=4)
+    data = StaticData([ChunkedDocument(0, "a.md", "Roof", (ChunkText(text, ""),))], teacher, batch_size=4)
     data.encode()
     expected = teacher.encode_document([f"Roof {text}"]), teacher.encode_query(["The roof leaks."])
     of_texts = dict(zip((text for text, _ in data._texts), data._vectors, strict=True))
@@ -137,11 +137,13 @@ def test_short_texts_are_queries_for_the_teacher(exact_teacher: SentenceTransfor
 
 
 def test_words_that_the_corpus_never_has_move_with_the_others_only(
-    teacher: SentenceTransformer, data: TaughtData
+    teacher: SentenceTransformer, data: StaticData
 ) -> None:
-    student = student_of(teacher, data, 8)
+    student = initial_student(teacher, data, 8)
     before = student.table()
-    trained = train(student, data, Teaching(student), TrainingSettings(learning_rate=3e-2, steps=40))
+    trained = train(
+        student, data, StaticDistillation(student), TrainingSettings(learning_rate=3e-2, steps=40)
+    )
     losses = [sum(values) for values in zip(*trained.losses.values(), strict=True)]
     assert np.mean(losses[-5:]) < 0.8 * losses[0]
     unseen = data.counts == 0
@@ -261,7 +263,7 @@ def test_each_mistake_is_one_line(here: Path, tokenizer, arguments: list[str], m
 def test_a_wrong_dimension_is_found_before_the_corpus_is_encoded(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TaughtData, "encode", lambda *_: pytest.fail("encoded"))
+    monkeypatch.setattr(StaticData, "encode", lambda *_: pytest.fail("encoded"))
     with pytest.raises(InputError, match="the dimension is 99"):
         static.run(
             static.StaticJob(out=here / "a", corpus=(DOCS,), teacher="./teacher", dimension=99, steps=1)
