@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minisearch.errors import IngestError
-from minisearch.files.scope import GIT_FILE, OWN_FILE, Scope, scope_above
+from minisearch.files.scope import GIT_FILE, OWN_FILE, REPOSITORY, Scope, scope_above
 from minisearch.files.secrets import is_secret_file
 from minisearch.manifest import Choices
 from minisearch.types import Skipped
@@ -136,7 +136,8 @@ class _Walk:
         names = [
             entry.name
             for entry in entries
-            if entry.name in (GIT_FILE, OWN_FILE) and entry.is_file(follow_symlinks=False)
+            if entry.name == REPOSITORY
+            or (entry.name in (GIT_FILE, OWN_FILE) and entry.is_file(follow_symlinks=False))
         ]  # as git: no links, no pipes
         if names or place in self.choices:
             shown = place[len(self.real_root) :].lstrip("/")
