@@ -127,6 +127,7 @@ class Scope:
     ways: Rules | None = None  # the folders on the way to what ``include`` names
     max_bytes: int = MAX_BYTES
     keeps_secrets: bool = False
+    uses_ocr: bool = False
     is_included: bool = False  # a folder above was named by an include
     left_out: Verdict | None = None  # what holds for all names here that no include names
 
@@ -218,6 +219,8 @@ class Scope:
             scope = replace(scope, max_bytes=choice.max_bytes)
         if choice.keep_secrets is not None:
             scope = replace(scope, keeps_secrets=choice.keep_secrets)
+        if choice.ocr is not None:
+            scope = replace(scope, uses_ocr=choice.ocr)
         return scope
 
 

@@ -197,7 +197,7 @@ class Reader:
 
     def _ingest_of(self, file: FoundFile) -> str:
         """The fingerprint of the settings for this file, and of how a file of its name is read."""
-        key = [*reading_key(file.path), *["with secrets"] * file.keeps_secrets]
+        key = [*reading_key(file.path, uses_ocr=file.uses_ocr), *["with secrets"] * file.keeps_secrets]
         return fingerprint(self.splitter.ingest, *key) if key else self.splitter.ingest
 
     def _still_skipped(self, path: str, stamp: FileStamp, reader_fingerprint: str) -> SkippedFile | None:
@@ -254,7 +254,7 @@ class _Refused(IngestError):
 
 def _document(file: FoundFile, data: bytes) -> Document:
     """The document in a file's bytes, with secrets blanked; IngestError if it has no text."""
-    document = parse(file.path, data)
+    document = parse(file.path, data, uses_ocr=file.uses_ocr)
     if not document.text.strip():  # checked here, before a model is loaded for chunking
         raise IngestError("no text in it")
     embedded = embedded_data(document.text)
