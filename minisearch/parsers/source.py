@@ -15,7 +15,7 @@ import codecs
 import math
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from itertools import accumulate
@@ -157,6 +157,28 @@ class AnchoredText:
             return self
         builder.copy(self.text[position:], position, len(self.text))
         return builder.build().mapped_through(self)
+
+
+def without(document: Document, spans: Sequence[tuple[int, int]]) -> Document:
+    """The document without these spans of its text, which ascend, mapped to the same source."""
+    text = AnchoredText(document.text, document.origin.anchors).without(spans)
+    starts = [start for start, _ in spans]
+    n_before = [0, *accumulate(end - start for start, end in spans)]
+
+    def moved(position: int) -> int:
+        i = bisect_right(starts, position) - 1
+        return position if i < 0 else position - n_before[i] - min(position, spans[i][1]) + starts[i]
+
+    blocks = [(moved(start), moved(end)) for start, end in document.blocks]
+    return replace(
+        document,
+        text=text.text,
+        origin=replace(document.origin, anchors=text.anchors),
+        headings=tuple(replace(one, start=moved(one.start)) for one in document.headings),
+        pages=tuple(map(moved, document.pages)),
+        blocks=outermost_first(block for block in blocks if block[0] < block[1]),
+        lines=tuple({moved(start): number for start, number in document.lines}.items()),
+    )
 
 
 class TextBuilder:
