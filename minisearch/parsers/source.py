@@ -252,7 +252,8 @@ def read_text(source: Source) -> Document:
 
 # Escape sequences of terminals: colours and the cursor, titles of windows, character sets.
 TERMINAL_CODE = re.compile(
-    r"\x1b(?:\[[0-?]{0,50}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)|[#%()*+][0-9A-Z]|[78=>@-Z\\^_c])"
+    r"\x1b(?:\[[0-?]{0,50}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)"
+    r"|[#%()*+][0-9A-Z]|[78=>@-Z\\^_c])"
 )
 
 
