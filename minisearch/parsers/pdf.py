@@ -75,7 +75,7 @@ def _extract_pages(document: PdfDocument, contents: Contents) -> None:
         all_lines = [[replace(line, text=with_ligatures(line.text)) for line in lines] for lines in all_lines]
     all_blocks = whole_words([blocks(reading_order(lines)) for lines in all_lines])
     _note_pages(pages, contents, is_empty=not any(all_blocks) and not any(remarks))
-    contents.count("lines at the head or foot of pages that are repeated, left out", n_running)
+    contents.count("repeated lines at the head or foot of pages left out", n_running)
     headings = _outline(document) or headings_by_size(all_blocks)
     for index, page_blocks in enumerate(all_blocks):
         text = "\n\n".join(block.text for block in page_blocks)

@@ -13,7 +13,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from statistics import median
 
 import pypdfium2.raw as pdfium
@@ -66,11 +65,11 @@ class PageText:
 
 def read_page(page: PdfPage, text_page: PdfTextPage) -> PageText:
     """The lines of a page; PdfiumError where it cannot be read."""
-    text = text_page.get_text_range()
-    characters = _Characters(text_page, text)
-    text = _without_unknown(text, characters)
+    characters = _Characters(text_page)
+    text = characters.text
     is_garbled = len(IS_STRANGE.findall(text)) > max(2, MIN_GARBLED * len(text))
     found = PageText(is_garbled=is_garbled)
+    text = text.replace("\x03", " ")  # the number of the space in most fonts
     text = _without_hidden(_with_accents(text, characters), characters, page)
     found.n_hidden = text.count(HIDDEN)
     turned, visible = _turned(page), page.get_bbox()
@@ -124,14 +123,8 @@ def _turned(page: PdfPage) -> Callable[[TextLine], TextLine]:
 
 MAX_SEEN = 20  # lines of the same words that are compared
 MIN_GARBLED = 0.02  # of the characters are none that anyone writes: control characters, or of private use
+MARK = re.compile("[\x00\x02\ufffe]")  # a hyphen, or a glyph without text
 IS_STRANGE = re.compile(f"[\x03-\x08\x0e-\x1f\x7f-\x9f\ue000-\uefff\uf100-\uf8ff{UNKNOWN}]")
-
-
-def _without_unknown(text: str, characters: _Characters) -> str:
-    """The text with U+FFFD for each glyph without text; PDFium writes the same character for a hyphen."""
-    if HYPHEN not in text:
-        return text
-    return re.sub(HYPHEN, lambda found: HYPHEN if characters.is_hyphen(found.start()) else UNKNOWN, text)
 
 
 # --- accents ---------------------------------------------------------------------------------------------
@@ -240,7 +233,8 @@ class _Colour:
     def is_white(self, item: object) -> bool:
         """Whether an object is filled with white."""
         found = pdfium.FPDFPageObj_GetFillColor(item, *self._parts)
-        return bool(found) and all(part.value >= WHITE for part in self._parts[:3])
+        red, green, blue, _ = self._parts
+        return bool(found) and red.value >= WHITE and green.value >= WHITE and blue.value >= WHITE
 
 
 def _painted_width(path: object) -> float:
@@ -258,31 +252,29 @@ def _bounds(item: object) -> Box:
 
 
 class _Characters:
-    """The places of a page's characters, by their positions in its text."""
+    """The text of a page in UTF-16 units, as PDFium counts, and the places of its characters.
 
-    def __init__(self, text_page: PdfTextPage, text: str) -> None:
+    `HYPHEN` is a hyphen at the end of a line, `UNKNOWN` a glyph without text.
+    """
+
+    def __init__(self, text_page: PdfTextPage) -> None:
         self.raw = text_page.raw
-        self.units: list[int] = []  # where each character begins, in UTF-16 units, as PDFium counts
-        n_units = len(text.encode("utf-16-le")) // 2
-        if n_units != len(text):
-            self.units = list(accumulate((1 + (character > "\uffff") for character in text), initial=0))
-        self.is_mapped = n_units != pdfium.FPDFText_CountChars(self.raw)
         self._rect = pdfium.FS_RECTF()
         self._edges = [ctypes.c_double() for _ in range(4)]
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
+        text = text_page.get_text_range()
+        n_units = pdfium.FPDFText_CountChars(self.raw)
+        if len(text) != n_units:  # some have no text, or are beyond 16 bits
+            text = "".join(chr(pdfium.FPDFText_GetUnicode(self.raw, place)) for place in range(n_units))
+        self.text = MARK.sub(self._marked, text)
 
-    def index(self, position: int) -> int:
-        """PDFium's index of the character."""
-        if self.units:
-            position = self.units[position]
-        if self.is_mapped:
-            return int(pdfium.FPDFText_GetCharIndexFromTextIndex(self.raw, position))
-        return position
+    def _marked(self, mark: re.Match[str]) -> str:
+        return HYPHEN if pdfium.FPDFText_IsHyphen(self.raw, mark.start()) == 1 else UNKNOWN
 
     def box(self, position: int) -> Box:
         """The cell of a character; zeros where it has none."""
         rect = self._rect
-        if pdfium.FPDFText_GetLooseCharBox(self.raw, self.index(position), rect):
+        if pdfium.FPDFText_GetLooseCharBox(self.raw, position, rect):
             return rect.left, rect.bottom, rect.right, rect.top
         return 0.0, 0.0, 0.0, 0.0
 
@@ -293,8 +285,7 @@ class _Characters:
 
     def spread(self, start: int, end: int) -> tuple[float, float]:
         """The widest gap between two objects of a line, and the room of a character, in heights of one."""
-        first = self.index(start)
-        n_objects = pdfium.FPDFText_CountRects(self.raw, first, self.index(end - 1) + 1 - first)
+        n_objects = pdfium.FPDFText_CountRects(self.raw, start, end - start)
         left, top, right, bottom = self._edges
         line_left, before, widest, height = float("inf"), float("inf"), 0.0, 1.0
         for number in range(n_objects):
@@ -306,15 +297,12 @@ class _Characters:
 
     def baseline(self, position: int) -> float:
         """The height of a character's baseline; where its cell ends depends on its font."""
-        found = pdfium.FPDFText_GetCharOrigin(self.raw, self.index(position), self._x, self._y)
+        found = pdfium.FPDFText_GetCharOrigin(self.raw, position, self._x, self._y)
         return self._y.value if found else 0.0
-
-    def is_hyphen(self, position: int) -> bool:
-        return bool(pdfium.FPDFText_IsHyphen(self.raw, self.index(position)) == 1)
 
     def object(self, position: int) -> int:
         """The address of the text object that draws a character; 0 where none does."""
-        return _address(pdfium.FPDFText_GetTextObject(self.raw, self.index(position)))
+        return _address(pdfium.FPDFText_GetTextObject(self.raw, position))
 
 
 def _address(pointer: object) -> int:
@@ -338,13 +326,12 @@ def _lines(text: str, characters: _Characters) -> Iterator[TextLine]:
     spreads = [characters.spread(*span) for span in spans]
     max_advance = MAX_SPREAD * min(median(advance for _, advance in spreads), USUAL_ADVANCE) if spans else 0.0
     for (start, end), (gap, advance) in zip(spans, spreads, strict=True):
-        first = start
         if gap > MAX_GAP or advance > max_advance:
             for space in SPACES.finditer(text, start, end):
                 if characters.gap(space.start() - 1, space.end()) > MAX_GAP:
-                    yield _line(text, first, space.start(), characters)
-                    first = space.end()
-        yield _line(text, first, end, characters)
+                    yield _line(text, start, space.start(), characters)
+                    start = space.end()
+        yield _line(text, start, end, characters)
 
 
 def _line(text: str, start: int, end: int, characters: _Characters) -> TextLine:
@@ -352,4 +339,6 @@ def _line(text: str, start: int, end: int, characters: _Characters) -> TextLine:
     _, end_bottom, right, end_top = characters.box(end - 1)
     size = max(top - bottom, end_top - end_bottom, 1.0)  # a word in another font may be lower
     words = text[start:end].replace(NOTHING, "")
+    if not words.isascii():
+        words = words.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return TextLine(words, left, characters.baseline(start), right, characters.baseline(end - 1), size)
