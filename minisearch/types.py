@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minisearch.errors import InputError, short
-from minisearch.text import storable, without_mnemonics
+from minisearch.text import storable, visible, without_mnemonics
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -214,7 +214,7 @@ class Chunk:
     @property
     def embedded(self) -> str:
         """The text to embed: a chunk alone often does not name its subject, so the context precedes it."""
-        text = without_mnemonics(self.text)
+        text = visible(without_mnemonics(self.text))
         return f"{self.context} {text}" if self.context else text
 
 

@@ -70,6 +70,7 @@ backend_option = run_option(
 @files_option(
     "--keep-secrets/--blank-secrets", default=None, help="Index keys and tokens, and files of them."
 )
+@files_option("--ocr/--no-ocr", default=None, help="Read scanned pages of PDFs with Tesseract; slow.")
 @files_option(
     "--forget-choices", is_flag=True, help="Forget the file options of earlier runs for these folders."
 )
@@ -245,6 +246,7 @@ def _file_choice(
     exclude: tuple[str, ...],
     max_bytes: str | None,
     keep_secrets: bool | None,
+    ocr: bool | None,
     forget_choices: bool,
 ) -> FileChoice | None:
     """The file options, None where none was given."""
@@ -253,6 +255,7 @@ def _file_choice(
         exclude=exclude or None,
         max_bytes=None if max_bytes is None else parse_size(max_bytes),
         keep_secrets=keep_secrets,
+        ocr=ocr,
     )
     if choice.include or choice.exclude:
         from minisearch.indexing.plan import check_choice  # imports all that reads files

@@ -61,7 +61,7 @@ def extract(data: bytes) -> dict[str, Any]:
 def _extract_pages(document: PdfDocument, contents: Contents) -> None:
     pages: list[list[TextLine]] = []
     remarks: list[list[str]] = []
-    n_pages, n_unread, n_scanned = len(document), 0, 0
+    n_pages, n_unread = len(document), 0
     for index in range(n_pages):
         try:
             page_lines, page_remarks, is_scanned = _read_page(document, index)
@@ -70,23 +70,20 @@ def _extract_pages(document: PdfDocument, contents: Contents) -> None:
             n_unread += 1
         pages.append(page_lines)
         remarks.append(page_remarks)
-        n_scanned += is_scanned
+        contents.scanned += [index] * is_scanned
     with_ligatures = _ligatures([line.text for lines in pages for line in lines])
     pages = [[replace(line, text=with_ligatures(line.text)) for line in lines] for lines in pages]
     # The words with a hyphen inside a line: there the hyphen belongs to the word.
     all_words = HYPHENATED.findall("\n".join(line.text for lines in pages for line in lines))
     hyphenated = frozenset(word.lower() for word in all_words)
     texts = [paragraphs(lines, hyphenated) for lines in pages]
-    if not any(map(str.strip, texts)) and not any(remarks):
+    if not (contents.scanned or any(map(str.strip, texts)) or any(remarks)):
         count = f"pages: {n_pages:,}"
         if n_unread == n_pages:
             raise ExtractionError(f"damaged: none of its pages can be read ({count})")
-        if n_scanned:
-            raise ExtractionError(f"no text found, probably scanned ({count})")
         raise ExtractionError(f"no text in it ({count})")
-    for n, what in ((n_scanned, "without text, probably scanned"), (n_unread, "that cannot be read")):
-        if n:
-            contents.notes.append(f"{n:,} of {n_pages:,} pages {what}")
+    if n_unread:
+        contents.notes.append(f"{n_unread:,} of {n_pages:,} pages that cannot be read")
     outline = _outline(document)
     for index, (text, page_remarks) in enumerate(zip(texts, remarks, strict=True)):
         page = text_piece(text, _placed(text, outline.get(index, [])))

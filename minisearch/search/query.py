@@ -24,7 +24,7 @@ from numbers import Real
 
 from minisearch.errors import InputError, short
 from minisearch.results import Query
-from minisearch.text import CJK, CJK_RUN
+from minisearch.text import CJK, CJK_RUN, visible
 
 MAX_WEIGHT = 10.0  # with it the rest of the query has no effect
 
@@ -151,7 +151,7 @@ def _part(name: str, given: object) -> str:
 def _checked(text: str) -> str:
     if not isinstance(text, str):
         raise InputError(f"expected a query, a text, got {type(text).__name__}")
-    return text.encode("utf-8", "replace").decode()  # a terminal can pass lone surrogates
+    return visible(text.encode("utf-8", "replace").decode())  # a terminal can pass lone surrogates
 
 
 def _operand(step: re.Match[str]) -> str | None:
