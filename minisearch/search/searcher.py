@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import numpy as np
 
 from minisearch.errors import IngestError, InputError, WeightsNotFound
-from minisearch.filters import MAX_PHRASE, Filter
+from minisearch.filters import Filter
 from minisearch.manifest import DEFAULT_MODEL, Manifest
 from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
@@ -406,9 +406,7 @@ def _parsed(query: str | Query, options: SearchOptions) -> Query:
 
 def _with_number_as_phrase(query: Query, options: SearchOptions, snapshot: Snapshot) -> Query:
     """The query, as a phrase if it is a number that some chunk has."""
-    if options.mode == "dense" or query.required or len(query.text) > MAX_PHRASE:
-        return query
-    if not is_number(query.text):
+    if options.mode == "dense" or query.required or not is_number(query.text):
         return query
     phrase = replace(query, required=(query.text,))
     wanted = combined_filter(phrase, options.where)
