@@ -38,7 +38,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "int8"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
 # Raise when the same file would be parsed or split otherwise than before: it is then read again.
-INGEST_VERSION = 12
+INGEST_VERSION = 13
 
 # Raise when the score baseline is measured otherwise than before: it is then measured again.
 BASELINE_VERSION = 2
@@ -103,12 +103,14 @@ class FileChoice:
     ``include`` and ``exclude`` are patterns as in a ``.gitignore`` of that folder.  With ``include``, only
     matching files are indexed, hidden and ignored ones too; ``exclude`` always wins.  A file of more than
     ``max_bytes`` is skipped.  With ``keep_secrets``, keys, tokens and files with them are indexed unchanged.
+    With ``ocr``, the words of scanned pages are recognised.
     """
 
     include: Sequence[str] | None = None
     exclude: Sequence[str] | None = None
     max_bytes: int | None = None
     keep_secrets: bool | None = None
+    ocr: bool | None = None
 
     def __post_init__(self) -> None:
         for name in ("include", "exclude"):
@@ -121,8 +123,9 @@ class FileChoice:
         n = self.max_bytes
         if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
             raise InputError(f"max_bytes is {n!r}: expected at least 1 byte")
-        if self.keep_secrets not in (None, True, False):
-            raise InputError(f"keep_secrets is {self.keep_secrets!r}: expected True or False")
+        for name in ("keep_secrets", "ocr"):
+            if getattr(self, name) not in (None, True, False):
+                raise InputError(f"{name} is {getattr(self, name)!r}: expected True or False")
 
     def over(self, earlier: FileChoice) -> FileChoice:
         """The choice, with None replaced by the earlier choice; a default value becomes None."""
@@ -143,6 +146,8 @@ class FileChoice:
         options += [] if self.max_bytes == default.max_bytes else [f"--max-bytes {self.max_bytes}"]
         if self.keep_secrets != default.keep_secrets:
             options.append("--keep-secrets" if self.keep_secrets else "--blank-secrets")
+        if self.ocr != default.ocr:
+            options.append("--ocr" if self.ocr else "--no-ocr")
         return "".join(f" {one}" for one in options)
 
     def __str__(self) -> str:
@@ -160,7 +165,7 @@ def _check_patterns(name: str, patterns: Sequence[str]) -> None:
             )
 
 
-DEFAULT_CHOICE = FileChoice((), (), MAX_BYTES, False)
+DEFAULT_CHOICE = FileChoice((), (), MAX_BYTES, keep_secrets=False, ocr=False)
 """All defaults, which reset every earlier choice."""
 
 Choices = Mapping[str, FileChoice]

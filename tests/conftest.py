@@ -22,6 +22,7 @@ from tests.fakes import HashingEncoder
 
 for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
     os.environ[variable] = tempfile.mkdtemp(prefix="minisearch-")  # not the user's own
+os.environ["GIT_CONFIG_GLOBAL"] = os.devnull  # the user may ignore names that tests use
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a network
 # oneDNN keeps a kernel of 0.8 MB for each of the last 1,024 shapes; the tests have that many.
 os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "64"

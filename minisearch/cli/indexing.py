@@ -70,6 +70,7 @@ backend_option = run_option(
 @files_option(
     "--keep-secrets/--blank-secrets", default=None, help="Index keys and tokens, and files of them."
 )
+@files_option("--ocr/--no-ocr", default=None, help="Read scanned pages of PDFs with Tesseract; slow.")
 @files_option(
     "--forget-choices", is_flag=True, help="Forget the file options of earlier runs for these folders."
 )
@@ -134,6 +135,8 @@ def index(
             click.echo(f"Interrupted: {_kept(progress.done)}", err=True)
             sys.exit(error.code if isinstance(error, SystemExit) else EXIT_INTERRUPTED)
     click.echo(as_json_line(report) if as_json else Terminal.of_stdout().wrapped(_report_text(report, index)))
+    if report.n_failed:
+        sys.exit(1)
 
 
 @click.command()
@@ -243,6 +246,7 @@ def _file_choice(
     exclude: tuple[str, ...],
     max_bytes: str | None,
     keep_secrets: bool | None,
+    ocr: bool | None,
     forget_choices: bool,
 ) -> FileChoice | None:
     """The file options, None where none was given."""
@@ -251,6 +255,7 @@ def _file_choice(
         exclude=exclude or None,
         max_bytes=None if max_bytes is None else parse_size(max_bytes),
         keep_secrets=keep_secrets,
+        ocr=ocr,
     )
     if choice.include or choice.exclude:
         from minisearch.indexing.plan import check_choice  # imports all that reads files

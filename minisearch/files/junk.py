@@ -2,19 +2,18 @@
 
 A path or a text goes in, its kind comes out: a lock file, a minified or generated file, a source map, a
 drawing, media, a folder of other people's code, or data without prose.  The rules are those of GitHub's
-linguist (lib/linguist/generated.rb, vendor.yml), where they leave no doubt.  Base64 within a document is
-blanked.
+linguist (lib/linguist/generated.rb, vendor.yml), where they leave no doubt.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Sequence
 
+from minisearch.files.embedded import Range, without_ranges
 from minisearch.formats import PROSE_LANGUAGES
-from minisearch.types import Document
+from minisearch.text import A_LETTER
 
 LOCK, MINIFIED, GENERATED, SOURCE_MAP = "lock file", "minified file", "generated file", "source map"
 DRAWING, MEDIA, VENDORED, DATA = "drawing", "media file", "vendored folder", "data without prose"
@@ -118,20 +117,32 @@ LEAST_SIZE = 2_000
 A_WORD = re.compile(r"(?<![^\W_])[A-Za-z]{2,20}(?![^\W_])")
 NOT_LATIN = re.compile(r"[^\W\d_A-Za-z]")
 
+# A text with a larger share of embedded data is a certificate or similar, unless the rest has sentences.
+MOST_EMBEDDED = 0.5
+NO_PROSE_FORMATS = DATA_FORMATS | {"json", "table"}
+LEAST_IN_SENTENCES, LEAST_SENTENCES = 100, 0.2  # letters in words without capitals; their share of the rest
+IN_SENTENCES = re.compile(r"(?<![^\W_])[^\W\d_A-Z]{3,}(?![^\W_])")
+SENTENCE = re.compile(r"\w(?:[^\W\d_]* [^\W\d_A-Z]+){2,}[.!?:]|[^\W\d_A-Za-z]{5,}")
 
-def junk_text_kind(text: str, language: str, format_: str) -> str:
-    """The kind of a text that stays out, "" for any other; language and format as in `Document`."""
+
+def junk_text_kind(text: str, embedded: Sequence[Range], language: str, format_: str) -> str:
+    """The kind of a text that stays out, "" for any other; language and format as in `Document`.
+
+    ``embedded`` are the ranges that `embedded_data` finds in the text.
+    """
     sample = text[:N_SAMPLED]
-    rest, n_blanked = _blanked(sample)
-    if n_blanked > MOST_BASE64 * len(sample) and not _has_sentences(rest):
+    lines = [line for line in sample.splitlines() if line.strip()]
+    is_long = len(sample) >= LEAST_SIZE
+    if is_long and language in MINIFIED_LANGUAGES and sum(map(len, lines)) > MINIFIED_LINE * len(lines):
+        return MINIFIED
+    rest = without_ranges(text, embedded)
+    is_data = len(rest) < (1 - MOST_EMBEDDED) * len(text)
+    rest = rest[:N_SAMPLED]
+    if is_data and not (_has_sentences(rest) if format_ in NO_PROSE_FORMATS else A_LETTER.search(rest)):
         return DATA
-    if len(sample) >= LEAST_SIZE:
-        lines = [line for line in sample.splitlines() if line.strip()]
-        if language in MINIFIED_LANGUAGES and sum(map(len, lines)) > MINIFIED_LINE * len(lines):
-            return MINIFIED
-        n_in_words = sum(map(len, A_WORD.findall(rest))) + len(NOT_LATIN.findall(rest))
-        if format_ in DATA_FORMATS and n_in_words < LEAST_PROSE * len("".join(rest.split())):
-            return DATA
+    n_in_words = sum(map(len, A_WORD.findall(rest))) + len(NOT_LATIN.findall(rest))
+    if is_long and format_ in DATA_FORMATS and n_in_words < LEAST_PROSE * len("".join(rest.split())):
+        return DATA
     is_code = language not in PROSE_LANGUAGES
     return GENERATED if is_code and any(map(_is_mark, sample.splitlines()[:N_MARKED_LINES])) else ""
 
@@ -144,55 +155,8 @@ def _is_mark(line: str) -> bool:
     return GENERATED_MARK.match(comment.string, comment.end()) is not None
 
 
-# --- base64 ------------------------------------------------------------------------------------------------
-
-MOST_BASE64 = 0.5  # of a text: one with more is a certificate or similar, unless the rest has sentences
-LEAST_IN_SENTENCES, LEAST_SENTENCES = 100, 0.2  # letters in words without capitals; their share of the rest
-IN_SENTENCES = re.compile(r"(?<![^\W_])[^\W\d_A-Z]{3,}(?![^\W_])")
-# Lines of base64, between the marks of a certificate or not, and long runs, as in the address of a picture.
-BASE64 = re.compile(
-    r"""(?:-----BEGIN\ [A-Z0-9 ]{1,40}-----\s+(?:[A-Z][\w-]{1,20}:.*\n\s*){0,9})?
-    (?: ^[ \t>\#"']{0,20}[A-Za-z0-9+/]{40,}={0,2}[ \t\r"',]{0,9}\n ){3,}
-    (?: [ \t>\#"']{0,20}[A-Za-z0-9+/]+
-        (?: ={1,2}(?=[\s"',]|\Z) | (?=\s+=\S{4}(?:\s|\Z) | \s*-----END\ ) ) (?:\s+=\S{4}(?=\s|\Z))? )?
-    (?: \s*-----END\ [A-Z0-9 ]{1,40}----- )?
-    | (?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{200,}={0,2}""",
-    re.VERBOSE | re.MULTILINE,
-)
-A_CHANGE = re.compile(r"[a-z](?=[A-Z0-9])|[A-Z](?=[a-z0-9])|[0-9](?=[A-Za-z])")
-LEAST_CHANGES = 0.3  # from one case to another, or to a digit, for each character; 0.6 where it is random
-SUM = re.compile(r"[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}", re.IGNORECASE)
-NOT_BREAK = re.compile(r"[^\r\n]")
-
-
-def without_base64(document: Document) -> Document:
-    """The document with spaces in place of long blocks of base64, so that all positions stay, and a note."""
-    text, n_blanked = _blanked(document.text)
-    if not n_blanked:
-        return document
-    note = f"{n_blanked:,} characters of base64 left out"
-    return replace(document, text=text, notes=(*document.notes, note))
-
-
-def _blanked(text: str) -> tuple[str, int]:
-    """The text with spaces in place of base64, and the number of characters blanked."""
-    parts: list[str] = []
-    reached = n_blanked = 0
-    for start, end in _base64(text):
-        parts += text[reached:start], NOT_BREAK.sub(" ", text[start:end])
-        reached, n_blanked = end, n_blanked + end - start
-    return "".join([*parts, text[reached:]]), n_blanked
-
-
 def _has_sentences(text: str) -> bool:
     """Whether much of the text is words without capitals; the lines beside certificates are names."""
     n_letters = sum(map(len, IN_SENTENCES.findall(text)))
-    return n_letters >= max(LEAST_IN_SENTENCES, LEAST_SENTENCES * len("".join(text.split())))
-
-
-def _base64(text: str) -> Iterator[tuple[int, int]]:
-    """Where blocks of base64 begin and end, in order; a list of checksums, one a line, is none."""
-    for found in BASE64.finditer(text):
-        is_random = len(A_CHANGE.findall(found[0])) > LEAST_CHANGES * len(found[0])
-        if is_random and not all(map(SUM.fullmatch, re.findall(r"[\w+/=-]+", found[0]))):
-            yield found.span()
+    is_much = n_letters >= LEAST_SENTENCES * len("".join(text.split()))
+    return is_much and (n_letters >= LEAST_IN_SENTENCES or SENTENCE.search(text) is not None)

@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minisearch.errors import InputError
+from minisearch.files.git import pattern_files
 from minisearch.files.junk import junk_kind
 from minisearch.globs import Pattern, parse_pattern
 from minisearch.manifest import MAX_BYTES, Choices, FileChoice
+from minisearch.text import visible
 
-GIT_FILE, OWN_FILE = ".gitignore", ".minisearchignore"
+GIT_FILE, OWN_FILE, REPOSITORY = ".gitignore", ".minisearchignore", ".git"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,14 @@ class Rules:
     @classmethod
     def given(cls, patterns: Sequence[str], base: str, option: str) -> Rules:
         """The rules of an option of this name; an invalid pattern matches nothing."""
-        rules = [_rule(pattern, f"{option} {pattern}") for pattern in patterns]
+        rules = [_rule(visible(pattern), f"{option} {pattern}") for pattern in patterns]
         return cls([rule for rule in rules if rule], base, is_by_bytes=False)
 
     def deciding(self, path: str, *, is_folder: bool) -> Rule | None:
         """The last rule that matches this very path, None when there is none."""
         relative = path[self._n_base :]
-        if self._is_by_bytes and not relative.isascii():
-            relative = os.fsencode(relative).decode("latin-1")
+        if not relative.isascii():
+            relative = os.fsencode(relative).decode("latin-1") if self._is_by_bytes else visible(relative)
         name = relative.rpartition("/")[2]
         for rule in self._last_first:
             pattern = rule.pattern
@@ -126,6 +128,7 @@ class Scope:
     ways: Rules | None = None  # the folders on the way to what ``include`` names
     max_bytes: int = MAX_BYTES
     keeps_secrets: bool = False
+    uses_ocr: bool = False
     is_included: bool = False  # a folder above was named by an include
     left_out: Verdict | None = None  # what holds for all names here that no include names
 
@@ -182,11 +185,15 @@ class Scope:
         return scope
 
     def inside(self, folder: str, names: Sequence[str], choices: Choices, *, shown: str) -> Scope:
-        """The scope inside a folder with these files; ``shown`` is how reasons call the folder.
+        """The scope inside a folder with these names; ``shown`` is how reasons call the folder.
 
-        Raises OSError when an ignore file cannot be read.
+        In a repository only git's rules of that repository count.  Raises OSError when an ignore file cannot
+        be read.
         """
         scope, base = self, _base(folder)
+        if REPOSITORY in names:
+            files = pattern_files(folder)
+            scope = replace(scope, git=tuple(Rules.read(file, base, file) for file in files))
         if GIT_FILE in names:
             rules = Rules.read(f"{base}{GIT_FILE}", base, f"{shown}{GIT_FILE}")
             scope = replace(scope, git=(*scope.git, rules))
@@ -213,6 +220,8 @@ class Scope:
             scope = replace(scope, max_bytes=choice.max_bytes)
         if choice.keep_secrets is not None:
             scope = replace(scope, keeps_secrets=choice.keep_secrets)
+        if choice.ocr is not None:
+            scope = replace(scope, uses_ocr=choice.ocr)
         return scope
 
 
@@ -222,18 +231,14 @@ def scope_above(folder: str, choices: Choices) -> Scope:
     ``.gitignore`` counts from the top of a repository downwards, and nowhere else; ``.minisearchignore`` and
     choices count from every folder above.  Raises OSError when an ignore file cannot be read.
     """
-    parents = [str(parent) for parent in reversed(Path(folder).parents)]
-    top = next((above for above in (folder, *reversed(parents)) if _is_repository(above)), None)
-    scope = Scope()
-    if top is not None:
-        exclude = f"{_base(top)}.git/info/exclude"
-        if _is_file(exclude):
-            scope = replace(scope, git=(Rules.read(exclude, _base(top), exclude),))
-    for parent in parents:
-        is_in_repository = top is not None and (_base(parent)).startswith(_base(top))
-        names = [GIT_FILE] if is_in_repository and _is_file(_base(parent) + GIT_FILE) else []
-        names += [OWN_FILE] if _is_file(_base(parent) + OWN_FILE) else []
-        scope = scope.inside(parent, names, choices, shown=_base(parent))
+    scope, is_in_repository = Scope(), False
+    for parent in map(str, reversed(Path(folder).parents)):
+        base = _base(parent)
+        is_top = os.path.exists(base + REPOSITORY)  # noqa: PTH110 - False where it may not look
+        is_in_repository = is_in_repository or is_top
+        files = [GIT_FILE, OWN_FILE] if is_in_repository else [OWN_FILE]
+        names = [name for name in files if os.path.isfile(base + name)]  # noqa: PTH113 - as above
+        scope = scope.inside(parent, [REPOSITORY] * is_top + names, choices, shown=base)
     return scope
 
 
@@ -266,14 +271,6 @@ def _patterns(option: str, patterns: Sequence[str]) -> list[str]:
         if parse_pattern(line) is None:
             raise InputError(f"--{option} {line} is no pattern: expected one such as '*.md' or 'drafts/'")
     return lines
-
-
-def _is_repository(folder: str) -> bool:
-    return os.path.exists(_base(folder) + ".git")  # noqa: PTH110 - False where it may not look
-
-
-def _is_file(path: str) -> bool:
-    return os.path.isfile(path)  # noqa: PTH113 - False where it may not look
 
 
 def _base(folder: str) -> str:

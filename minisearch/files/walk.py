@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minisearch.errors import IngestError
-from minisearch.files.scope import GIT_FILE, OWN_FILE, Scope, scope_above
+from minisearch.files.scope import GIT_FILE, OWN_FILE, REPOSITORY, Scope, scope_above
 from minisearch.files.secrets import is_secret_file
 from minisearch.manifest import Choices
 from minisearch.types import Skipped
@@ -28,7 +28,7 @@ class FoundFile:
     """A file to read: its path, which begins with the given root, and its ``stat`` values.
 
     ``target`` is the target of a symbolic link, "" otherwise.  ``is_named`` if the user named it, by its path
-    or by a pattern to include: then it is read whatever it holds.
+    or by a pattern to include: then it is read whatever it holds.  ``uses_ocr`` if scans in it are read.
     """
 
     path: str
@@ -38,6 +38,7 @@ class FoundFile:
     target: str = ""
     keeps_secrets: bool = False
     is_named: bool = False
+    uses_ocr: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,8 @@ class _Walk:
         names = [
             entry.name
             for entry in entries
-            if entry.name in (GIT_FILE, OWN_FILE) and entry.is_file(follow_symlinks=False)
+            if entry.name == REPOSITORY
+            or (entry.name in (GIT_FILE, OWN_FILE) and entry.is_file(follow_symlinks=False))
         ]  # as git: no links, no pipes
         if names or place in self.choices:
             shown = place[len(self.real_root) :].lstrip("/")
@@ -193,7 +195,13 @@ def _judged(path: str, status: os.stat_result, scope: Scope, *, target: str) -> 
         )
         return Skipped(path, reason, status.st_size)
     return FoundFile(
-        path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, target, scope.keeps_secrets
+        path,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        target,
+        keeps_secrets=scope.keeps_secrets,
+        uses_ocr=scope.uses_ocr,
     )
 
 

@@ -18,14 +18,17 @@ from typing import TypeVar
 from minisearch.chunking.chunker import split_document
 from minisearch.chunking.positions import bytes_under
 from minisearch.errors import CutShort, IngestError, MinisearchError
-from minisearch.files.junk import junk_text_kind, without_base64
+from minisearch.files.embedded import embedded_data, without_ranges
+from minisearch.files.junk import junk_text_kind
 from minisearch.files.scope import OWN_FILE
 from minisearch.files.secrets import has_only_blanks, screened
 from minisearch.files.walk import FoundFile
 from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.registry import installed_libraries, reading_key
+from minisearch.parsers.source import without
 from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
+from minisearch.text import A_LETTER
 from minisearch.types import Chunk, Document, Encoder
 
 # A file that was changed this shortly before it was read may have changed again afterwards, with the same
@@ -51,12 +54,14 @@ class SkippedFile:
     """A file without usable text; ``is_outdated`` means that its stored document must be removed.
 
     With a ``stamp`` the next run skips the unchanged file without reading it; with None it reads it again.
+    ``is_failure`` if an unexpected exception is the reason.
     """
 
     path: str
     reason: str
     is_outdated: bool
     stamp: SkipStamp | None = None
+    is_failure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +162,7 @@ class Reader:
         except MemoryError:
             return self._unreadable_now(path, file, "it takes more memory to read than there is")
         except Exception as error:
-            reason = f"{what} it failed ({type(error).__name__}: {error}), which should not happen"
-            return SkippedFile(path, f"{reason}: please report it", is_outdated=False)
+            return failure(path, what, error)
 
     def _read(self, path: str, file: FoundFile) -> Unchanged | SkippedFile | ReadDocument:
         stored = self.stored.get(path)
@@ -194,7 +198,7 @@ class Reader:
 
     def _ingest_of(self, file: FoundFile) -> str:
         """The fingerprint of the settings for this file, and of how a file of its name is read."""
-        key = [*reading_key(file.path), *["with secrets"] * file.keeps_secrets]
+        key = [*reading_key(file.path, uses_ocr=file.uses_ocr), *["with secrets"] * file.keeps_secrets]
         return fingerprint(self.splitter.ingest, *key) if key else self.splitter.ingest
 
     def _still_skipped(self, path: str, stamp: FileStamp, reader_fingerprint: str) -> SkippedFile | None:
@@ -226,6 +230,12 @@ class Reader:
         return SkippedFile(path, reason + kept, is_outdated=False)
 
 
+def failure(path: str, what: str, error: Exception) -> SkippedFile:
+    """The outcome of a file that an unexpected exception kept from the index; the next run tries it again."""
+    reason = f"{what} it failed ({type(error).__name__}: {error}), which should not happen: please report it"
+    return SkippedFile(path, reason, is_outdated=False, is_failure=True)
+
+
 def read_document(
     path: str, document: Document, file: FoundFile, *, stamp: FileStamp, sha256: bytes, ingest: str
 ) -> ReadDocument:
@@ -251,18 +261,36 @@ class _Refused(IngestError):
 
 def _document(file: FoundFile, data: bytes) -> Document:
     """The document in a file's bytes, with secrets blanked; IngestError if it has no text."""
-    document = parse(file.path, data)
+    document = parse(file.path, data, uses_ocr=file.uses_ocr)
     if not document.text.strip():  # checked here, before a model is loaded for chunking
         raise IngestError("no text in it")
-    if not file.is_named and (kind := junk_text_kind(document.text, document.language, document.format)):
+    embedded = embedded_data(document.text)
+    kind = junk_text_kind(document.text, embedded, document.language, document.format)
+    if kind and not file.is_named:
         raise _Refused(f"{kind}: to index it, add !{Path(file.path).name} to {OWN_FILE}")
     if not file.keeps_secrets:
         document = screened(document)
-    if not file.is_named:
-        document = without_base64(document)
+    if embedded and not kind:
+        document = without_embedded(document)
     if has_only_blanks(document.text):
         raise _Refused("screened: there is nothing but secrets in it (--keep-secrets takes it)")
     return document
+
+
+def without_embedded(document: Document) -> Document:
+    """The document without embedded data, and a note; as it is if it has nothing else."""
+    embedded = embedded_data(document.text)
+    clean = without(document, embedded)
+    if not embedded or not A_LETTER.search(clean.text):
+        return document
+    note = f"{sum(end - start for start, end in embedded):,} characters of embedded data left out"
+    titles = [without_ranges(one.title, embedded_data(one.title)) for one in clean.headings]
+    return replace(
+        clean,
+        title=without_ranges(clean.title, embedded_data(clean.title)),
+        headings=tuple(map(lambda one, title: replace(one, title=title), clean.headings, titles)),
+        notes=(*clean.notes, note),
+    )
 
 
 def _read_unchanging(file: FoundFile, stamp: FileStamp) -> tuple[bytes, FileStamp]:

@@ -22,6 +22,7 @@ from minisearch.indexing.changes import (
     SkippedFile,
     Unchanged,
     read_document,
+    without_embedded,
 )
 from minisearch.manifest import fingerprint
 from minisearch.parsers import parse_text
@@ -97,6 +98,7 @@ class MemorySource:
             if has_only_blanks(document.text):
                 reason = "screened: there is nothing but secrets in it (keep_secrets=True takes it)"
                 return SkippedFile(key, reason, is_outdated=stored is not None)
+        document = without_embedded(document)
         now_ns = time.time_ns()
         stamp = FileStamp(file.size, now_ns, now_ns, now_ns)  # when it was added or changed
         return read_document(key, document, file, stamp=stamp, sha256=sha256, ingest=ingest)

@@ -24,6 +24,7 @@ from minisearch.indexing.changes import (
 )
 from minisearch.indexing.guard import RemovalGuard, vanished
 from minisearch.manifest import Choices, FileChoice, HasMeta, Manifest, Settings, with_choice
+from minisearch.parsers.scans import ocr_problem
 from minisearch.paths import IndexLocation, is_below, quoted, real_path
 from minisearch.stores import open_store
 from minisearch.stores.base import FileStamp, SkipStamp, Snapshot, StoredDocument
@@ -89,12 +90,15 @@ def make_plan(
 ) -> Plan:
     """The plan of a run over these paths.
 
-    Raises InputError without a path, IngestError for a path that does not exist or has no files.
+    Raises InputError without a path, or without what ``choice.ocr`` needs; IngestError for a path that does
+    not exist or has no files.
     """
     if not paths:
         raise InputError("nothing to index: name at least one file or folder")
     roots = {str(real_path(path)): os.fspath(path) for path in paths}
     manifest = state.manifest
+    if choice and choice.ocr and (problem := ocr_problem()):
+        raise InputError(problem)
     choices = with_choice(manifest.choice_paths(location) if manifest else {}, roots, choice)
     found_files = find_files(
         roots, location, choices, indexed_roots=manifest.root_paths(location) if manifest else ()
@@ -148,6 +152,7 @@ class Tally:
         self.unchanged: list[str] = []
         self.outdated: list[str] = []
         self.without_text: set[str] = set()
+        self.n_failed = 0
         self.skipped = dict(plan.found_files.skipped)
         # Only the size is stored: the next walk will report these files again.
         self.stamps = {key: _size_stamp(one.n_bytes) for key, one in plan.found_files.skipped.items()}
@@ -160,6 +165,7 @@ class Tally:
             self.skipped[path] = Skipped(path, outcome.reason, size)
             self.stamps[path] = outcome.stamp or _size_stamp(size)
             self.without_text.add(path)
+            self.n_failed += outcome.is_failure
             if outcome.is_outdated:
                 self.outdated.append(path)
         elif isinstance(outcome, Unchanged):

@@ -55,13 +55,18 @@ def heading_piece(title: str) -> Piece:
 
 @dataclass(slots=True)
 class Contents:
-    """Everything extracted from one file; ``has_pages`` is true where readers know its pages by number."""
+    """Everything extracted from one file.
+
+    ``has_pages`` is true where readers know its pages by number.  ``scanned`` are the places of pages that
+    show pictures but hold no text.
+    """
 
     has_pages: bool
     pages: list[Pieces] = field(default_factory=list)
     title: str = ""
     properties: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    scanned: list[int] = field(default_factory=list)
 
     def add_property(self, name: str, value: object) -> None:
         """Add a property of the file, unless it is empty; the first title is the document's."""

@@ -93,24 +93,16 @@ def _read_page(document: PdfDocument, index: int) -> tuple[PageText | None, list
 
 
 def _note_pages(pages: Sequence[PageText | None], contents: Contents, *, is_empty: bool) -> None:
-    """Note pages without text, or with doubtful or hidden text; ExtractionError where no page has text."""
+    """Note pages without text, or with doubtful or hidden text; ExtractionError where no page has any."""
     n_pages, n_unread = len(pages), pages.count(None)
     read = [page for page in pages if page]
-    n_scanned = sum(page.is_scanned for page in read)
-    n_garbled = sum(page.is_garbled for page in read)
-    if is_empty:
-        count = f"pages: {n_pages:,}"
-        if n_unread == n_pages:
-            raise ExtractionError(f"damaged: none of its pages can be read ({count})")
-        if n_scanned:
-            raise ExtractionError(f"no text found, probably scanned ({count})")
-        if n_garbled:
-            raise ExtractionError(f"no text found, its fonts do not name their characters ({count})")
-        raise ExtractionError(f"no text in it ({count})")
+    contents.scanned += [index for index, page in enumerate(pages) if page and page.is_scanned]
+    if is_empty and not contents.scanned:
+        reason = "damaged: none of its pages can be read" if n_unread == n_pages else "no text in it"
+        raise ExtractionError(f"{reason} (pages: {n_pages:,})")
     for n, what in (
-        (n_scanned, "without text, probably scanned"),
         (n_unread, "that cannot be read"),
-        (n_garbled, "with fonts that do not name their characters: their text may be missing or wrong"),
+        (sum(page.is_garbled for page in read), "with glyphs without text: words may be wrong or missing"),
     ):
         if n:
             contents.notes.append(f"{n:,} of {n_pages:,} pages {what}")

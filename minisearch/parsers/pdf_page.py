@@ -59,8 +59,8 @@ class PageText:
     bottom: float = 0.0
     top: float = 0.0
     n_hidden: int = 0  # characters left out
-    is_garbled: bool = False  # the fonts do not say which characters they draw
-    is_scanned: bool = False  # it shows pictures but no text
+    is_garbled: bool = False  # it has glyphs of which the font does not say what they are
+    is_scanned: bool = False  # it shows pictures or glyphs but has no text
 
 
 def read_page(page: PdfPage, text_page: PdfTextPage) -> PageText:
@@ -83,8 +83,9 @@ def read_page(page: PdfPage, text_page: PdfTextPage) -> PageText:
             found.lines.append(turned(line))
     if not found.lines:
         kinds = {item.type for item in page.get_objects(max_depth=3)}
-        found.is_scanned = pdfium.FPDF_PAGEOBJ_IMAGE in kinds
-        found.is_garbled = pdfium.FPDF_PAGEOBJ_TEXT in kinds and not found.n_hidden
+        found.is_scanned = pdfium.FPDF_PAGEOBJ_IMAGE in kinds or (
+            pdfium.FPDF_PAGEOBJ_TEXT in kinds and not found.n_hidden
+        )
     return found
 
 

@@ -25,6 +25,7 @@ from minisearch.errors import IngestError, install_line
 from minisearch.formats import format_of, suffix_of
 from minisearch.parsers.cards import read_cards
 from minisearch.parsers.code import is_cut_at_lines, read_code
+from minisearch.parsers.contents import text_piece
 from minisearch.parsers.email_ import read_email
 from minisearch.parsers.html import read_html
 from minisearch.parsers.json_ import read_json, read_jsonl
@@ -32,6 +33,7 @@ from minisearch.parsers.markdown import read_markdown
 from minisearch.parsers.notebook import read_notebook
 from minisearch.parsers.rst import read_rst
 from minisearch.parsers.sandbox import NONSENSE, Sandbox
+from minisearch.parsers.scans import ocr_problem, texts_of_scans
 from minisearch.parsers.source import (
     MAX_TITLE,
     DocumentBuilder,
@@ -40,9 +42,10 @@ from minisearch.parsers.source import (
     decode,
     read_text,
     top_title,
+    without_terminal_codes,
 )
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
-from minisearch.text import storable
+from minisearch.text import count, storable
 from minisearch.types import Document, Heading, Origin, TextFormat
 
 READERS: dict[str, Callable[[Source], Document]] = {
@@ -99,14 +102,15 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
-def parse(path: str, data: bytes) -> Document:
+def parse(path: str, data: bytes, *, uses_ocr: bool = False) -> Document:
     """The document in these bytes; the suffix of the path chooses the reader.
 
+    With ``uses_ocr`` the words of scanned pages are recognised, which takes seconds a page.
     Raises IngestError when they are binary, or not in the encoding that their byte-order mark names.
     """
     format_ = format_of(path)
     if extracted := EXTRACTED.get(format_.name):
-        document = extracted.read(path, data)
+        document = extracted.read(path, data, uses_ocr=uses_ocr)
     else:
         if OPEN_DOCUMENT in data[:128]:
             raise IngestError("OpenDocument is not read: save it as .docx, .xlsx, .pptx or .pdf")
@@ -115,20 +119,21 @@ def parse(path: str, data: bytes) -> Document:
                 raise IngestError(reason)
         source = decode(path, data, format_.name)
         document = source.in_file(READERS[format_.name](source))
-    return replace(document, language=document.language or format_.language)
+    return without_terminal_codes(replace(document, language=document.language or format_.language))
 
 
 def parse_text(name: str, text: str, format_: TextFormat) -> Document:
     """The document in a text from memory."""
     text = storable(text)
     document = READERS[format_](Source(name, text, Origin(text)))
-    return replace(document, language="markdown" if format_ == "markdown" else "")
+    return without_terminal_codes(replace(document, language="markdown" if format_ == "markdown" else ""))
 
 
-def reading_key(path: str) -> list[str]:
-    """What decides how a file of this name is read: its suffix, unless plain text, and a missing grammar."""
-    is_plain = format_of(path).name == "text"
-    return [suffix_of(path)] * (not is_plain) + ["at lines"] * is_cut_at_lines(path)
+def reading_key(path: str, *, uses_ocr: bool) -> list[str]:
+    """What decides how a file of this name is read: its suffix, unless plain text, a missing grammar, OCR."""
+    name = format_of(path).name
+    key = [suffix_of(path)] * (name != "text") + ["at lines"] * is_cut_at_lines(path)
+    return key + ["with OCR"] * (uses_ocr and name == "pdf")
 
 
 @lru_cache(maxsize=1)
@@ -163,19 +168,38 @@ class Extracted:
     has_heading_title: bool = False
     sandbox: Sandbox = SANDBOX
 
-    def read(self, path: str, data: bytes) -> Document:
+    def read(self, path: str, data: bytes, *, uses_ocr: bool = False) -> Document:
         """The document in these bytes; IngestError with the reason where there is none."""
         label = self.name.upper()
         if self.library and not importlib.util.find_spec(self.library):
             raise IngestError(f"{label} needs {self.library}: {install_line(self.name)}")
         contents = self.sandbox.extract(self.name, label, data)
         try:
+            if scanned := _list(contents.get("scanned", [])):
+                self._read_scans(contents, scanned, data, uses_ocr=uses_ocr)
             document = _document(path, self.name, contents)
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise IngestError(NONSENSE) from error
         if document.title or not self.has_heading_title:
             return document
         return replace(document, title=top_title(document.headings))
+
+    def _read_scans(
+        self, contents: dict[str, Any], scanned: list[int], data: bytes, *, uses_ocr: bool
+    ) -> None:
+        """Add the words of scanned pages, and notes; IngestError where no page has any."""
+        pages = _list(contents["pages"])
+        problem = ocr_problem() if uses_ocr else "--ocr reads them"
+        texts = [""] * len(scanned) if problem else [*texts_of_scans(data, scanned, self.sandbox)]
+        for place, text in zip(scanned, texts, strict=True):
+            pages[place].insert(0, text_piece(text))
+        n_read = sum(map(bool, texts))
+        why = f"without text, probably scanned: {problem or 'no words were recognised'}"
+        if not any(_text(piece["text"]) for page in pages for piece in page):
+            raise IngestError(f"{count(len(pages), 'page')} {why}")
+        for n, what in ((n_read, "read by OCR"), (len(scanned) - n_read, why)):
+            if n:
+                contents["notes"].append(f"{n:,} of {count(len(pages), 'page')} {what}")
 
 
 EXTRACTED = {

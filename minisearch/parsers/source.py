@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import codecs
 import math
+import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
+from itertools import accumulate
 
 from minisearch.parsers.blocks import Block, outermost_first
 from minisearch.parsers.encodings import SHIFTING, origin_of, shown
@@ -157,6 +159,28 @@ class AnchoredText:
         return builder.build().mapped_through(self)
 
 
+def without(document: Document, spans: Sequence[tuple[int, int]]) -> Document:
+    """The document without these spans of its text, which ascend, mapped to the same source."""
+    text = AnchoredText(document.text, document.origin.anchors).without(spans)
+    starts = [start for start, _ in spans]
+    n_before = [0, *accumulate(end - start for start, end in spans)]
+
+    def moved(position: int) -> int:
+        i = bisect_right(starts, position) - 1
+        return position if i < 0 else position - n_before[i] - min(position, spans[i][1]) + starts[i]
+
+    blocks = [(moved(start), moved(end)) for start, end in document.blocks]
+    return replace(
+        document,
+        text=text.text,
+        origin=replace(document.origin, anchors=text.anchors),
+        headings=tuple(replace(one, start=moved(one.start)) for one in document.headings),
+        pages=tuple(map(moved, document.pages)),
+        blocks=outermost_first(block for block in blocks if block[0] < block[1]),
+        lines=tuple({moved(start): number for start, number in document.lines}.items()),
+    )
+
+
 class TextBuilder:
     """Assembles a text from pieces of a source and inserted words; source positions must never decrease."""
 
@@ -224,6 +248,42 @@ def read_text(source: Source) -> Document:
     builder.copy(text[position:], position, len(text))
     built = builder.build()
     return replace(document, text=built.text, origin=replace(source.origin, anchors=built.anchors))
+
+
+# Escape sequences of terminals: colours and the cursor, titles of windows, character sets.
+TERMINAL_CODE = re.compile(
+    r"\x1b(?:\[[0-?]{0,50}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)"
+    r"|[#%()*+][0-9A-Z]|[78=>@-Z\\^_c])"
+)
+
+
+def without_terminal_codes(document: Document) -> Document:
+    """The document without the codes that colour text and move the cursor on a terminal."""
+    codes = [code.span() for code in TERMINAL_CODE.finditer(document.text)]
+    if not codes:
+        return document
+    starts, n_before = [start for start, _ in codes], [0, *accumulate(end - start for start, end in codes)]
+
+    def moved(position: int) -> int:
+        n = bisect_left(starts, position)  # codes that begin before it
+        return max(position, codes[n - 1][1]) - n_before[n] if n else position
+
+    plain = AnchoredText(document.text, document.origin.anchors).without(codes)
+    return replace(
+        document,
+        text=plain.text,
+        origin=replace(document.origin, anchors=plain.anchors),
+        title=TERMINAL_CODE.sub("", document.title),
+        headings=tuple(
+            replace(one, start=moved(one.start), title=TERMINAL_CODE.sub("", one.title))
+            for one in document.headings
+        ),
+        pages=tuple(map(moved, document.pages)),
+        blocks=tuple(
+            (moved(start), moved(end)) for start, end in document.blocks if moved(start) < moved(end)
+        ),
+        lines=tuple((moved(position), line) for position, line in document.lines),
+    )
 
 
 # --- metadata ----------------------------------------------------------------------------------------------

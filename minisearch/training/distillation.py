@@ -280,7 +280,7 @@ def run(
         checkpoints=checkpoints,
         resume=job.is_resumed,
         identity=job.identity(teacher.fingerprint),
-        evaluate=evaluation_of(test, lambda test: test.measured(student), on_step),
+        evaluate=evaluation_of("student", test, lambda test: test.measured(student), on_step),
         on_progress=on_progress,
     )
     if processes.rank() > 0:

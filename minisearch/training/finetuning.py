@@ -173,7 +173,7 @@ def run(
         checkpoint=checkpoint,
         resume=job.is_resumed,
         identity=job.identity(model.fingerprint),
-        evaluate=evaluation_of(examples.test, lambda test: test.measured(model), on_step),
+        evaluate=evaluation_of("model", examples.test, lambda test: test.measured(model), on_step),
         on_progress=partial(on_progress, "finetuned"),
     )
     if processes.rank() > 0:

@@ -138,13 +138,18 @@ class Corpus:
 
 
 def read_corpus(paths: Sequence[Path], encoder: SentenceTransformer) -> Corpus:
-    """The documents of files and folders, chunked for this encoder; InputError for a path that is missing."""
+    """The documents of files and folders, chunked for this encoder; InputError if there are none."""
     documents, skipped = list[ChunkedDocument](), list[tuple[str, str]]()
     for one in read_documents(paths, encoder):
         if isinstance(one, ChunkedDocument):
             documents.append(one)
         else:
             skipped.append((one.path, one.reason))
+    if not documents:
+        (path, reason), *_ = skipped
+        raise InputError(
+            f"no document of the corpus could be read, of {count(len(skipped), 'file')}: {path}: {reason}"
+        )
     return Corpus(tuple(documents), tuple(skipped))
 
 

@@ -149,16 +149,17 @@ class Measured:
 
 
 def evaluation_of(
+    who: str,
     test: KnownItemTest | None,
     measure: Callable[[KnownItemTest], Mapping[str, Estimate]],
     on_step: Callable[[str], object],
 ) -> Callable[[], dict[str, float]] | None:
-    """What `train` calls to evaluate a model; None without a test."""
+    """What `train` calls to evaluate the model that messages call ``who``; None without a test."""
     if test is None:
         return None
 
     def evaluate() -> dict[str, float]:
-        on_step("measuring quality")
+        on_step(f"measuring the quality of the {who}")
         return {name: estimate.value for name, estimate in measure(test).items()}
 
     return evaluate
@@ -176,7 +177,7 @@ def compare(
     """Teacher, student before and student: their speed in one paired run, and their quality."""
     on_step("measuring speed")
     of_teacher, of_student = tokens_per_s([teacher, student], texts[:N_SPEED_TEXTS])
-    evaluate = evaluation_of(test, lambda test: test.measured(teacher), on_step)
+    evaluate = evaluation_of("teacher", test, lambda test: test.measured(teacher), on_step)
     return [
         measured("teacher", teacher, evaluate() if evaluate else {}, tokens_per_s=of_teacher),
         measured("student before", student, trained.before, tokens_per_s=of_student),

@@ -174,9 +174,8 @@ def run(
         batch_tokens=BATCH_TOKENS[best_device()],
         seed=job.seed,
     )
-    on_step("measuring the order of the embedder")
     test = examples.test
-    of_encoder = evaluation_of(test, lambda test: test.measured(encoder), lambda _: None)
+    of_encoder = evaluation_of("embedder", test, lambda test: test.measured(encoder), on_step)
     before = measured("embedder", encoder, of_encoder() if of_encoder else {})
     on_step("training")
     trained = train(
@@ -187,7 +186,7 @@ def run(
         checkpoint=checkpoint,
         resume=job.is_resumed,
         identity=job.identity(encoder.fingerprint),
-        evaluate=evaluation_of(test, lambda test: test.reranked(encoder, model), on_step),
+        evaluate=evaluation_of("reranker", test, lambda test: test.reranked(encoder, model), on_step),
         on_progress=partial(on_progress, "reranker"),
     )
     if processes.rank() > 0:

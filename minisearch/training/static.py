@@ -304,7 +304,9 @@ def run(
         checkpoint=checkpoint,
         resume=job.is_resumed,
         identity=job.identity(teacher.fingerprint),
-        evaluate=evaluation_of(test, lambda test: test.measured(encoder_of(student, teacher)), on_step),
+        evaluate=evaluation_of(
+            "student", test, lambda test: test.measured(encoder_of(student, teacher)), on_step
+        ),
         on_progress=partial(on_progress, "student"),
     )
     if processes.rank() > 0:

@@ -56,9 +56,15 @@ def student_of(
 ) -> SentenceTransformer:
     """A student with the teacher's tokenizer, pooling, prompts and length; sizes not given are the teacher's.
 
-    Raises InputError if ``hidden`` is not a multiple of ``heads``, ModelError for a size out of range.
+    Raises InputError if ``hidden`` is not a multiple of ``heads`` or the student has more layers than the
+    teacher, ModelError for a size out of range.
     """
     theirs = teacher.settings.config
+    if layers and layers > theirs.num_hidden_layers:
+        raise InputError(
+            f"the student has {layers} layers and the teacher {theirs.num_hidden_layers}: expected at most "
+            f"as many"
+        )
     width, n_heads = hidden or theirs.hidden_size, heads or theirs.num_attention_heads
     if width % n_heads:
         raise InputError(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from pathlib import Path
 
 import pytest
 
 from minisearch import MiniSearch
-from minisearch.files.junk import junk_kind, junk_text_kind, without_base64
+from minisearch.files.embedded import embedded_data
+from minisearch.files.junk import junk_kind, junk_text_kind
 from minisearch.files.walk import FoundFile, LeftOut, walk
 from minisearch.manifest import FileChoice
-from minisearch.types import Document, Origin
 from tests.fakes import HashingEncoder
 
 KINDS = [
@@ -209,11 +207,11 @@ LETTER = "Dear Lena, the herons are back in the marsh, three of them.\n" * 60
     ],
 )
 def test_a_text_is_junk_if_its_content_leaves_no_doubt(text: str, language: str, kind: str) -> None:
-    assert junk_text_kind(text, language, "code" if language else "text") == kind
+    assert junk_text_kind(text, embedded_data(text), language, "code" if language else "text") == kind
 
 
 def test_a_table_of_numbers_is_no_junk() -> None:
-    assert junk_text_kind("Date;Amount\n" + NUMBERS, "", "csv") == ""
+    assert junk_text_kind("Date;Amount\n" + NUMBERS, [], "", "csv") == ""
 
 
 def test_an_ignore_file_takes_junk_by_content_back(tmp_path: Path) -> None:
@@ -241,63 +239,17 @@ def test_junk_by_content_is_skipped_with_its_kind_unless_it_is_named(tmp_path: P
         assert engine.status().n_documents == 2
 
 
-# --- base64 ------------------------------------------------------------------------------------------------
-
-
-def spaces(text: str) -> str:
-    return re.sub(r"\S", " ", text)
-
-
-@pytest.mark.parametrize(
-    ("before", "block", "after"),
-    [
-        ("The root:\n", CERTIFICATE.rstrip(), "\nTrust it.\n"),
-        ("The root:\r\n", CERTIFICATE.rstrip().replace("\n", "\r\n"), "\r\nTrust it.\n"),
-        ("![a heron](data:image/png;base64,", BASE64.replace("\n", "")[:900], ")\nA heron.\n"),
-        ('{"heron": "', BASE64.replace("\n", "")[:300] + "==", '", "n": 3}'),
-        ("The keys:\n", BASE64[:276], "Rotation\n========\nOnce a year.\n"),
-        ("The keys:\n", BASE64[:276], "Owners\n- Ada\n"),
-        ("The keys:\n", BASE64[:276], "owner=Ada\n"),
-        ("The keys:\n", "\n".join([*BASE64.splitlines()[:4], "aGVy", "=aB3d"]), "\nOwners\n"),
-        ("The keys:\n", "\n".join([*BASE64.splitlines()[:4], "aGVybw=="]), "\nOwners\n"),
-        ("> It came so:\n", "".join(f"> {line}\n" for line in BASE64.splitlines()[:5]), "> Three herons.\n"),
-    ],
-)
-def test_base64_in_a_text_is_blanked_and_every_position_stays(before: str, block: str, after: str) -> None:
-    text = f"{LETTER}{before}{block}{after}"
-    clean = without_base64(Document("a.md", text, "text", Origin(text)))
-    assert clean.text == f"{LETTER}{before}{spaces(block)}{after}"
-    assert clean.notes == (f"{len(block):,} characters of base64 left out",)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        LETTER,
-        "/home/ada/projects/Herons2024/Data/Winter/North/" * 3 + "\n",
-        "ACGTTGCAACGT" * 90,
-        "0123456789abcdef" * 4 + "\n" + "d41d8cd98f00b204e9800998ecf8427e\n" * 9,
-        "".join(f"{hashlib.sha256(bytes([n])).hexdigest()}\n" for n in range(4)),
-        "".join(f"> {hashlib.sha1(bytes([n])).hexdigest()}\n" for n in range(9)),
-        "https://example.org/" + "a-long-name-of-a-page-" * 20,
-        "snake_case_names_that_go_on_and_on_" * 9,
-    ],
-)
-def test_what_is_no_base64_stays(text: str) -> None:
-    assert without_base64(Document("a.md", text, "text", Origin(text))).text == text
-
-
 def test_a_certificate_that_an_earlier_version_indexed_leaves_the_index(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "ca.crt").write_text(CERTIFICATE)
     (tmp_path / "notes.md").write_text(f"Herons.\n\n{CERTIFICATE}\nOwls.\n" + LETTER)
     with MiniSearch.open(tmp_path, encoder=HashingEncoder()) as engine:
         with monkeypatch.context() as earlier:
             earlier.setattr("minisearch.indexing.changes.junk_text_kind", lambda *_: "")
-            earlier.setattr("minisearch.indexing.changes.without_base64", lambda document: document)
+            earlier.setattr("minisearch.indexing.changes.without_embedded", lambda document: document)
             earlier.setattr("minisearch.manifest.INGEST_VERSION", 1)
             assert engine.index(tmp_path).added == 2
         report = engine.index(tmp_path, prune=True)
         assert (report.removed, report.updated) == (1, 1)
         (note,) = report.notes
-        assert note.text == f"{len(CERTIFICATE) - 1:,} characters of base64 left out"
+        assert note.text == f"{len(CERTIFICATE) - 1:,} characters of embedded data left out"
         assert not [hit for hit in engine.query("heron") if "MarSh" in hit.text or "aGVyb25z" in hit.text]

@@ -47,8 +47,12 @@ def paths_of(ms: MiniSearch) -> set[str]:
             " --exclude k --max-bytes 1 --keep-secrets",
         ),
         (FileChoice(max_bytes=50_000_000, keep_secrets=False), " --max-bytes 50000000 --blank-secrets"),
+        (FileChoice(max_bytes=1, ocr=True), " --max-bytes 1 --ocr"),
         (DEFAULT_CHOICE, " --forget-choices"),
-        (FileChoice((), ("k",), 1, False), " --forget-choices --exclude k --max-bytes 1"),
+        (
+            FileChoice((), ("k",), 1, keep_secrets=False, ocr=False),
+            " --forget-choices --exclude k --max-bytes 1",
+        ),
     ],
 )
 def test_the_options_that_say_the_same_again(choice: FileChoice, said: str) -> None:

@@ -238,11 +238,13 @@ PICTURE = b"q 100 0 0 100 72 600 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"
 
 
 def test_scanned_pages_and_blank_pages_have_different_reasons():
-    assert reason(pdf_of_streams([stream(PICTURE)] * 3)) == ("no text found, probably scanned (pages: 3)")
+    assert reason(pdf_of_streams([stream(PICTURE)] * 3)) == (
+        "3 pages without text, probably scanned: --ocr reads them"
+    )
     assert reason(pdf_of_streams([stream(b"")])) == "no text in it (pages: 1)"
     words = stream(drawing([(72, 700, 12, "words")]))
     assert read(pdf_of_streams([words, stream(PICTURE), stream(b"")])).notes == (
-        "1 of 3 pages without text, probably scanned",
+        "1 of 3 pages without text, probably scanned: --ocr reads them",
     )
 
 

@@ -241,9 +241,7 @@ def drawn_with_codes(codes: bytes) -> Document:
 def test_a_glyph_without_text_is_no_hyphen_and_the_page_is_noted():
     document = drawn_with_codes(b"0003 0001 0002 0001 0003 0002 0002 0001")
     assert document.text == "de\ufffded\ufffd\ufffde"
-    assert document.notes == (
-        "1 of 1 pages with fonts that do not name their characters: their text may be missing or wrong",
-    )
+    assert document.notes == ("1 of 1 pages with glyphs without text: words may be wrong or missing",)
     assert not drawn_with_codes(b"0003 0001" * 20).notes
 
 
@@ -295,8 +293,8 @@ def test_a_line_drawn_twice_is_read_once():
     assert read([twice]).text.split() == ["Bold", "words", "plain"]
 
 
-def test_glyphs_without_any_text_are_named_in_the_reason():
-    with pytest.raises(IngestError, match="its fonts do not name their characters"):
+def test_a_page_of_glyphs_without_any_text_is_read_as_a_scan_is():
+    with pytest.raises(IngestError, match="1 page without text, probably scanned: --ocr reads them"):
         drawn_with_codes(b"0009 000A")
 
 

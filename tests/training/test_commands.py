@@ -151,6 +151,7 @@ def test_a_narrow_and_shallow_student_has_an_assistant(here: Path) -> None:
             "the student is 12 wide and the teacher 24: the losses",
         ),
         (["--hidden", "10"], "the student's width is 10, expected a multiple of 4"),
+        (["--layers", "5"], "the student has 5 layers and the teacher 4: expected at most as many"),
         (["--batch-size", "5000"], "the corpus is too small: it has"),
         (["--corpus", "nothing"], "nothing"),
         (["--out", "used"], "the folder used is not empty: name a new folder"),
@@ -172,6 +173,15 @@ def test_each_mistake_is_one_line(here: Path, arguments: list[str], message: str
     assert error.startswith("Error: ")
     assert message in error
     assert sorted(path.name for path in here.iterdir()) == ["teacher", "used"]
+
+
+def test_a_corpus_without_a_readable_document_is_an_error_with_the_reason(here: Path) -> None:
+    (here / "files").mkdir()
+    (here / "files" / "a.md").write_bytes(b"\0\1binary\0")
+    options = ("--teacher", "./teacher", "--corpus", "files", "--steps", "1", "--out", "my-model")
+    error = run("train", "distill", *options, "--offline", code=1).stderr.splitlines()[-1]
+    assert error.startswith("Error: no document of the corpus could be read, of 1 file: ")
+    assert error.endswith("files/a.md: binary file")
 
 
 @pytest.mark.parametrize("kind", ["t5", "distilbert", "roberta"])
