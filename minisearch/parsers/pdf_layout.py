@@ -206,7 +206,10 @@ def _whole_rows(lines: Lines) -> list[TextLine]:
         last = rows[-1] if rows else None
         if last and abs(last.bottom - line.top) < last.size / 4 and not last.text.endswith(HYPHEN):
             n_cells, size = last.n_cells + line.n_cells, max(last.size, line.size)
-            is_word = last.left < last.right and abs(line.left - last.right) < SAME_WORD * size
+            is_word = (
+                last.left < last.right
+                and abs(complex(line.left - last.right, line.top - last.bottom)) < SAME_WORD * size
+            )
             text = f"{last.text}{'' if is_word else ' '}{line.text}"
             rows[-1] = replace(line, text=text, left=last.left, top=last.top, size=size, n_cells=n_cells)
         else:
