@@ -40,6 +40,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,7 @@ def read_pdf(path: Path) -> str:
 
 def read_docx(path: Path) -> str:
     """Paragraphs and tables by python-docx."""
-    import docx  # type: ignore[import-not-found]
-
-    return "\n".join(_docx_texts(docx.Document(str(path))))
+    return "\n".join(_docx_texts(import_module("docx").Document(str(path))))
 
 
 def _docx_texts(container: Any) -> Iterator[str]:  # noqa: ANN401 - a document or a cell
@@ -146,9 +145,7 @@ def _docx_texts(container: Any) -> Iterator[str]:  # noqa: ANN401 - a document o
 
 def read_pptx(path: Path) -> str:
     """Shapes, tables and notes by python-pptx."""
-    import pptx
-
-    slides = pptx.Presentation(str(path)).slides
+    slides = import_module("pptx").Presentation(str(path)).slides
     shapes = "\n".join(text for slide in slides for text in _pptx_texts(slide.shapes))
     notes = [slide.notes_slide.notes_text_frame for slide in slides if slide.has_notes_slide]
     return "\n".join([shapes, *(frame.text for frame in notes if frame)])
@@ -166,9 +163,7 @@ def _pptx_texts(shapes: Iterable[Any]) -> Iterator[str]:
 
 def read_xlsx(path: Path) -> str:
     """Cells by openpyxl."""
-    import openpyxl  # type: ignore[import-untyped]
-
-    sheets = openpyxl.load_workbook(path, data_only=True).worksheets
+    sheets = import_module("openpyxl").load_workbook(path, data_only=True).worksheets
     rows = (row for sheet in sheets for row in sheet.iter_rows(values_only=True))
     return "\n".join(" ".join(str(cell) for cell in row if cell is not None) for row in rows)
 
@@ -186,9 +181,7 @@ IN_A_LINE = {
 
 
 def _html_text(data: bytes | str) -> str:
-    from bs4 import BeautifulSoup  # type: ignore[import-not-found]
-
-    soup = BeautifulSoup(data, "html.parser")
+    soup = import_module("bs4").BeautifulSoup(data, "html.parser")
     for element in soup(["script", "style", "template", "noscript"]):
         element.extract()
     for element in soup.select('[hidden], [style*="display:none"], [style*="display: none"]'):
