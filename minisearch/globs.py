@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import count
 
 from minisearch.errors import InputError
+from minisearch.text import visible
 
 MAX_PATTERN_CHARACTERS = 5_000  # no path that Linux opens is longer
 
@@ -81,7 +82,8 @@ def parse_pattern(line: str) -> Pattern | None:
 def glob(pattern: str) -> Callable[[str], bool]:
     """A test of file paths: whether the pattern matches a path, or a folder above it.
 
-    Slashes around the path do not count.  Raises InputError for a pattern that is too long, negated or empty.
+    Slashes around the path do not count, nor do normal forms of Unicode.  Raises InputError for a pattern
+    that is too long, negated or empty.
 
     >>> is_guide = glob("guides/*.md")
     >>> is_guide("guides/a.md"), is_guide("old/guides/a.md")
@@ -102,19 +104,19 @@ def glob(pattern: str) -> Callable[[str], bool]:
         )
     is_folder = pattern.endswith("/")
     start = "/" if pattern.startswith("/") else ""
-    pattern = start + pattern.strip("/")
+    pattern = start + visible(pattern).strip("/")
     body = _expression(pattern) or NO_MATCH
     above = "(?:.*/)?" if _is_name(pattern) else ""
     below = "/.*" if is_folder else "(?:/.*)?"
     regex = re.compile(f"{above}{body}{below}", re.DOTALL)
-    return lambda path: regex.fullmatch(path.strip("/")) is not None
+    return lambda path: regex.fullmatch(visible(path).strip("/")) is not None
 
 
 @lru_cache(maxsize=256)
 def name_glob(pattern: str) -> Callable[[str], bool]:
-    """A test of single names, for a pattern without a slash."""
-    regex = re.compile(_expression(pattern) or NO_MATCH, re.DOTALL)
-    return lambda name: regex.fullmatch(name) is not None
+    """A test of single names, for a pattern without a slash; normal forms of Unicode do not count."""
+    regex = re.compile(_expression(visible(pattern)) or NO_MATCH, re.DOTALL)
+    return lambda name: regex.fullmatch(visible(name)) is not None
 
 
 def _without_trailing_spaces(line: str) -> str:

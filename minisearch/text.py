@@ -22,6 +22,12 @@ UNSPACED = (
 HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3\ud7b0-\ud7fb"
 CJK = UNSPACED + HANGUL
 
+# Thai, Lao, Burmese and Khmer, without their digits: scripts without spaces, too, whose vowels may be marks.
+SOUTH_EAST_ASIAN = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ecf\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u109a-\u109d"
+    "\ua9e0-\ua9ef\ua9fa-\ua9fe\uaa60-\uaa7f\u1780-\u17d3\u17d7\u17dc\u17dd"
+)
+
 # Everything that East Asian scripts print in a square: letters, punctuation, full-width forms.
 EAST_ASIAN = (
     "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uffef\U00020000-\U0003ffff"
@@ -30,7 +36,8 @@ EAST_ASIAN = (
 # With accents, ligatures, full-width forms and the International Phonetic Alphabet.
 LATIN = "A-Za-z\u00aa-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua722-\ua7ff\ufb00-\ufb06\uff21-\uff5a"
 
-CJK_RUN = re.compile(f"[{CJK}]+")
+# What is written here and elsewhere of CJK text, which is searched by pairs of characters, holds for both.
+CJK_RUN = re.compile(f"[{CJK}{SOUTH_EAST_ASIAN}]+")
 
 A_LETTER = re.compile(r"[^\W\d_]")
 LETTER_OR_DIGIT = re.compile(r"[^\W_]")
@@ -55,9 +62,6 @@ def is_mostly_latin(text: str) -> bool:
 # --- words -------------------------------------------------------------------------------------------------
 
 _SIGN = re.compile(r"[^\w\s]|_")  # also combining marks, which belong to the letter before them
-_VARIATION_SELECTOR = re.compile(
-    "[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
-)  # they choose a glyph, not a character
 _MNEMONIC = re.compile(r"\[([A-Za-z])\](?=[a-z])")
 _ENDINGS = re.compile("(?:ing|ed|es|s)$"), re.compile("[eiy]$")
 _SHORTEST_STEM = 3
@@ -84,17 +88,16 @@ STOP_WORDS = frozenset(
 def normalised_words(text: str) -> list[str]:
     """The words of a text in order, in NFKC (CO₂ becomes CO2): letters and digits with their marks.
 
-    Punctuation and symbols separate words; case and endings stay.
+    Punctuation and symbols separate words, characters that are not shown do not; case and endings stay.
 
-    >>> normalised_words("Ｐｙｔｈｏｎ's co-routines")
+    >>> normalised_words("Ｐｙｔｈｏｎ's co-rou\u00adtines")
     ['Python', 's', 'co', 'routines']
     """
     text = without_mnemonics(text)
     if text.isascii():
         return words_between_signs(text)
     # A sign separates words even where NFKC makes letters of it: Python™ is two words, and so is 20℃.
-    plain = _VARIATION_SELECTOR.sub("", text)
-    apart = _SIGN.sub(lambda found: found[0] if is_mark(found[0]) else f" {found[0]} ", plain)
+    apart = _SIGN.sub(lambda found: found[0] if is_mark(found[0]) else f" {found[0]} ", visible(text))
     return words_between_signs(_wrap().sub("", unicodedata.normalize("NFKC", apart)))
 
 
@@ -330,6 +333,53 @@ def count(n: int, noun: str) -> str:
 
 # --- characters --------------------------------------------------------------------------------------------
 
+# Characters that are not shown, such as soft hyphens, zero-width spaces, joiners, and selectors of a glyph:
+# Unicode's default ignorable code points.
+IGNORABLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_IGNORABLE = re.compile(rf"\u00ad[ \t]*\r?\n[ \t]*|[{IGNORABLE}]+")  # a soft hyphen joins two lines
+
+# Accents, the points of Hebrew and Arabic, and the line that stretches Arabic words: most people leave them
+# out.  The breve and dots of Cyrillic letters stay, since й and ї are letters of their own, and so do marks
+# of other scripts, which are vowels.
+ACCENTS = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f"
+    "\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+)
+_ACCENT = re.compile(f"(?![\u0306\u0308])[{ACCENTS}]|(?<![\u0400-\u052f])[\u0306\u0308]")
+
+# Lower-case letters that no normal form of Unicode takes apart, and how they are typed without them; in the
+# last row, letters of Persian and Arabic that are typed for each other.
+_SPELT = str.maketrans(
+    {
+        "ł": "l",
+        "ø": "o",
+        "đ": "d",
+        "ð": "d",
+        "ħ": "h",
+        "ŧ": "t",
+        "ı": "i",
+        "þ": "th",
+        "æ": "ae",
+        "œ": "oe",
+        "ё": "е",
+        "ی": "ي",
+        "ى": "ي",
+        "ک": "ك",
+    }
+)
+
+
+def visible(text: str) -> str:
+    """The text in NFC, without characters that are not shown.
+
+    >>> visible("Do\u00adnau\u200b"), visible("Ma\u0308rz")
+    ('Donau', 'März')
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", _IGNORABLE.sub("", text))
+
 
 def folded(text: str) -> str:
     """A text with case removed, for comparison.
@@ -337,7 +387,20 @@ def folded(text: str) -> str:
     >>> folded("STRASSE") == folded("Stra\u00dfe"), folded("E\u0301") == folded("\u00e9")
     (True, True)
     """
-    return unicodedata.normalize("NFC", text.casefold())
+    return unicodedata.normalize("NFC", visible(text).casefold())
+
+
+def folded_letters(text: str) -> str:
+    """A text in lower case, without accents, each letter in one spelling: words are compared so.
+
+    >>> folded_letters("Straße, ŁÓDŹ, Ｆøﬁ, ığdır, ΟΔΥΣΣΕΎΣ, отчёт, май")
+    'strasse, lodz, fofi, igdir, οδυσσευσ, отчет, май'
+    """
+    if text.isascii():
+        return text.lower()
+    plain = unicodedata.normalize("NFKC", visible(text)).casefold()
+    apart = unicodedata.normalize("NFD", unicodedata.normalize("NFC", plain).translate(_SPELT))
+    return unicodedata.normalize("NFC", _ACCENT.sub("", apart))
 
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # SQLite and tokenizers accept neither NUL nor lone surrogates

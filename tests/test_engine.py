@@ -6,11 +6,12 @@ import os
 import shutil
 import stat
 import threading
+import unicodedata
 from pathlib import Path
 
 import pytest
 
-from minisearch import MiniSearch
+from minisearch import MiniSearch, filters
 from minisearch.errors import (
     FingerprintMismatch,
     IndexBusy,
@@ -60,6 +61,16 @@ def ms(folder: Path, encoder: HashingEncoder) -> MiniSearch:
 
 def paths_of(ms: MiniSearch) -> set[str]:
     return {result.path for result in ms.query("anything", k=1_000)}
+
+
+def test_a_document_is_named_in_any_normal_form(folder: Path, ms: MiniSearch) -> None:
+    name = unicodedata.normalize("NFD", "März.md")
+    (folder / "docs" / name).write_text("Flour for the cellar.")
+    ms.index("docs")
+    for form in ("NFC", "NFD"):
+        typed = unicodedata.normalize(form, "docs/März.md")
+        assert [result.path for result in ms.query("cellar", where=filters.Path(typed))] == [f"docs/{name}"]
+        assert ms.similar(typed, k=1)[0].path != f"docs/{name}"
 
 
 # --- index and query -------------------------------------------------------------------------------

@@ -7,11 +7,12 @@ import re
 import shutil
 import subprocess
 import time
+import unicodedata
 
 import pytest
 
 from minisearch.errors import InputError
-from minisearch.globs import glob
+from minisearch.globs import glob, name_glob
 from minisearch.stores.local.sqlite import path_ends, path_matches
 
 PATHS = ["a", "b", "a.md", "a/b", "a/b.md", "b/a", "a/b/c", "a/b/c.md", "b/a/b/c", "docs/a/x/b/c.md", "a/*/b"]
@@ -44,6 +45,16 @@ PATHS = ["a", "b", "a.md", "a/b", "a/b.md", "b/a", "a/b/c", "a/b/c.md", "b/a/b/c
 def test_a_pattern_names_what_one_expects(pattern, matched):
     paths = ["a.md", "guides/a.md", "guides/deep/b.md", "old/guides/c.rst"]
     assert [path for path in paths if glob(pattern)(path)] == matched.split()
+
+
+def test_a_name_and_a_pattern_match_in_any_normal_form():
+    for form, other in (("NFC", "NFD"), ("NFD", "NFC")):
+        path, pattern = (
+            unicodedata.normalize(form, "Übersicht/März.md"),
+            unicodedata.normalize(other, "*März*"),
+        )
+        assert glob(pattern)(path) and name_glob(pattern)(path.rpartition("/")[2])
+        assert glob(unicodedata.normalize(other, "Übersicht/M?rz.md"))(path)
 
 
 def test_absolute_paths_are_matched_from_the_root():

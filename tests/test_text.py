@@ -207,6 +207,8 @@ def test_text_in_another_script_is_not_mostly_latin(text: str) -> None:
         ("cafe\u0301", ["caf\u00e9"]),
         ("検\n索", ["検索"]),
         ("नमस्ते", ["नमस्ते"]),
+        ("inter\u00adnational \ufeffFoo\u200bBar", ["international", "FooBar"]),
+        ("tri\u00ad \n  bunal", ["tribunal"]),
     ],
 )
 def test_words_have_one_form_and_no_signs(text: str, words: list[str]) -> None:

@@ -34,7 +34,18 @@ from minisearch.search.lines import (
     fence_after,
     fence_before,
 )
-from minisearch.text import LIST_MARKER, STOP_WORDS, begins_wide, bigrams, cjk_parts, stem
+from minisearch.text import (
+    ACCENTS,
+    IGNORABLE,
+    LIST_MARKER,
+    SOUTH_EAST_ASIAN,
+    STOP_WORDS,
+    begins_wide,
+    bigrams,
+    cjk_parts,
+    folded_letters,
+    stem,
+)
 
 if TYPE_CHECKING:
     from minisearch.results import Query, SearchResult
@@ -332,7 +343,7 @@ def _rows(text: Marked) -> Iterator[Marked]:
 
 # Words match whatever their case and common English endings, as in full-text search; Chinese, Japanese and
 # Korean match by pairs of characters. This only guides the eye: it has no part in what is found.
-A_WORD = re.compile(r"\w+")
+A_WORD = re.compile(rf"\w[\w{IGNORABLE}{ACCENTS}{SOUTH_EAST_ASIAN}]*")
 
 Span = tuple[int, int]
 
@@ -362,7 +373,7 @@ def _keys(text: str) -> Iterator[tuple[int, int, str]]:
     for match in A_WORD.finditer(text):
         start = match.start()
         for part, is_cjk in cjk_parts(match[0]):
-            word, end = part.casefold(), start + len(part)
+            word, end = part.casefold() if is_cjk else folded_letters(part), start + len(part)
             if not is_cjk:
                 yield start, end, word if word in STOP_WORDS else stem(word)
             else:

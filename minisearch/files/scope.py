@@ -19,6 +19,7 @@ from minisearch.files.git import pattern_files
 from minisearch.files.junk import junk_kind
 from minisearch.globs import Pattern, parse_pattern
 from minisearch.manifest import MAX_BYTES, Choices, FileChoice
+from minisearch.text import visible
 
 GIT_FILE, OWN_FILE, REPOSITORY = ".gitignore", ".minisearchignore", ".git"
 
@@ -61,14 +62,14 @@ class Rules:
     @classmethod
     def given(cls, patterns: Sequence[str], base: str, option: str) -> Rules:
         """The rules of an option of this name; an invalid pattern matches nothing."""
-        rules = [_rule(pattern, f"{option} {pattern}") for pattern in patterns]
+        rules = [_rule(visible(pattern), f"{option} {pattern}") for pattern in patterns]
         return cls([rule for rule in rules if rule], base, is_by_bytes=False)
 
     def deciding(self, path: str, *, is_folder: bool) -> Rule | None:
         """The last rule that matches this very path, None when there is none."""
         relative = path[self._n_base :]
-        if self._is_by_bytes and not relative.isascii():
-            relative = os.fsencode(relative).decode("latin-1")
+        if not relative.isascii():
+            relative = os.fsencode(relative).decode("latin-1") if self._is_by_bytes else visible(relative)
         name = relative.rpartition("/")[2]
         for rule in self._last_first:
             pattern = rule.pattern

@@ -54,12 +54,14 @@ class SkippedFile:
     """A file without usable text; ``is_outdated`` means that its stored document must be removed.
 
     With a ``stamp`` the next run skips the unchanged file without reading it; with None it reads it again.
+    ``is_failure`` if an unexpected exception is the reason.
     """
 
     path: str
     reason: str
     is_outdated: bool
     stamp: SkipStamp | None = None
+    is_failure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,7 @@ class Reader:
         except MemoryError:
             return self._unreadable_now(path, file, "it takes more memory to read than there is")
         except Exception as error:
-            reason = f"{what} it failed ({type(error).__name__}: {error}), which should not happen"
-            return SkippedFile(path, f"{reason}: please report it", is_outdated=False)
+            return failure(path, what, error)
 
     def _read(self, path: str, file: FoundFile) -> Unchanged | SkippedFile | ReadDocument:
         stored = self.stored.get(path)
@@ -227,6 +228,12 @@ class Reader:
             return SkippedFile(path, reason, is_outdated=True)
         kept = "; its earlier text is kept" if stored is not None else ""
         return SkippedFile(path, reason + kept, is_outdated=False)
+
+
+def failure(path: str, what: str, error: Exception) -> SkippedFile:
+    """The outcome of a file that an unexpected exception kept from the index; the next run tries it again."""
+    reason = f"{what} it failed ({type(error).__name__}: {error}), which should not happen: please report it"
+    return SkippedFile(path, reason, is_outdated=False, is_failure=True)
 
 
 def read_document(

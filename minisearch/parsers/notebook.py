@@ -7,7 +7,6 @@ text are left out with a note; terminal colours are left out without one.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,7 +27,6 @@ TEXT_FORMS = ("text/plain", "text/markdown", "text/latex", "text")  # the last i
 ALTERNATIVES = {*TEXT_FORMS, "text/html"}  # of the form that is taken: they say nothing more
 MAX_FORMS = 5  # named in a note
 
-ANSI = re.compile(r"\x1b(?:\[[0-?]{0,50}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)|[@-Z\\^_])")
 LANGUAGES = dict.fromkeys(("c++", "c++11", "c++14", "c++17"), "cpp") | {"c#": "csharp", "ipython": "python"}
 
 Strings = list[Token]
@@ -134,7 +132,7 @@ class _Notebook(DocumentBuilder):
             else:
                 self.insert("Output:\n", strings[0].start)
             start = len(self)
-            self.add(_without_colours(self._decoded(strings)))
+            self.add(self._decoded(strings))
             self.blocks.append((start, len(self)))
 
     def _add_source(self, cell: dict[str, Node], strings: Strings) -> None:
@@ -153,17 +151,6 @@ class _Notebook(DocumentBuilder):
         for token in strings:
             copy_string(decoded, self._text, token)
         return decoded.build()
-
-
-def _without_colours(text: AnchoredText) -> AnchoredText:
-    if "\x1b" not in text.text:
-        return text
-    plain, position = TextBuilder(), 0
-    for code in ANSI.finditer(text.text):
-        plain.copy(text.text[position : code.start()], position, code.start())
-        position = code.end()
-    plain.copy(text.text[position:], position, len(text.text))
-    return plain.build().mapped_through(text)
 
 
 def _inner(node: dict[str, Node], name: str) -> dict[str, Node]:

@@ -42,6 +42,7 @@ from minisearch.parsers.source import (
     decode,
     read_text,
     top_title,
+    without_terminal_codes,
 )
 from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
 from minisearch.text import count, storable
@@ -118,14 +119,14 @@ def parse(path: str, data: bytes, *, uses_ocr: bool = False) -> Document:
                 raise IngestError(reason)
         source = decode(path, data, format_.name)
         document = source.in_file(READERS[format_.name](source))
-    return replace(document, language=document.language or format_.language)
+    return without_terminal_codes(replace(document, language=document.language or format_.language))
 
 
 def parse_text(name: str, text: str, format_: TextFormat) -> Document:
     """The document in a text from memory."""
     text = storable(text)
     document = READERS[format_](Source(name, text, Origin(text)))
-    return replace(document, language="markdown" if format_ == "markdown" else "")
+    return without_terminal_codes(replace(document, language="markdown" if format_ == "markdown" else ""))
 
 
 def reading_key(path: str, *, uses_ocr: bool) -> list[str]:
@@ -202,7 +203,7 @@ class Extracted:
 
 
 EXTRACTED = {
-    "pdf": Extracted("pdf", library="pypdfium2"),
+    "pdf": Extracted("pdf", library="pypdfium2", has_heading_title=True),
     "docx": Extracted("docx", has_heading_title=True),
     "pptx": Extracted("pptx"),
     "xlsx": Extracted("xlsx"),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -261,6 +262,42 @@ def read_text(source: Source) -> Document:
     builder.copy(text[position:], position, len(text))
     built = builder.build()
     return replace(document, text=built.text, origin=replace(source.origin, anchors=built.anchors))
+
+
+# Escape sequences of terminals: colours and the cursor, titles of windows, character sets.
+TERMINAL_CODE = re.compile(
+    r"\x1b(?:\[[0-?]{0,50}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)"
+    r"|[#%()*+][0-9A-Z]|[78=>@-Z\\^_c])"
+)
+
+
+def without_terminal_codes(document: Document) -> Document:
+    """The document without the codes that colour text and move the cursor on a terminal."""
+    codes = [code.span() for code in TERMINAL_CODE.finditer(document.text)]
+    if not codes:
+        return document
+    starts, n_before = [start for start, _ in codes], [0, *accumulate(end - start for start, end in codes)]
+
+    def moved(position: int) -> int:
+        n = bisect_left(starts, position)  # codes that begin before it
+        return max(position, codes[n - 1][1]) - n_before[n] if n else position
+
+    plain = AnchoredText(document.text, document.origin.anchors).without(codes)
+    return replace(
+        document,
+        text=plain.text,
+        origin=replace(document.origin, anchors=plain.anchors),
+        title=TERMINAL_CODE.sub("", document.title),
+        headings=tuple(
+            replace(one, start=moved(one.start), title=TERMINAL_CODE.sub("", one.title))
+            for one in document.headings
+        ),
+        pages=tuple(map(moved, document.pages)),
+        blocks=tuple(
+            (moved(start), moved(end)) for start, end in document.blocks if moved(start) < moved(end)
+        ),
+        lines=tuple((moved(position), line) for position, line in document.lines),
+    )
 
 
 # --- metadata ----------------------------------------------------------------------------------------------

@@ -183,7 +183,7 @@ def _formats(styles: Element) -> list[NumberFormat]:
         for one in children(styles, "numFmts", "numFmt")
     }
     ids = [attribute(one, "numFmtId", "0") for one in children(styles, "cellXfs", "xf")]
-    return [number_format(int(id_) if id_.isdecimal() else 0, own.get(id_, "")) for id_ in ids]
+    return [number_format(int(id_[:9]) if id_.isdecimal() else 0, own.get(id_, "")) for id_ in ids]
 
 
 def _merged(reference: str) -> list[tuple[int, int, int]]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from minisearch.results import Evidence
 from minisearch.search.sentences import Sentence, kinds_of_sentences
-from minisearch.text import LINE_BREAK, STOP_WORDS, bigrams, cjk_parts
+from minisearch.text import LINE_BREAK, STOP_WORDS, bigrams, cjk_parts, folded_letters, visible
 from minisearch.types import FloatArray, Tokenizer
 
 Encode = Callable[[Sequence[str]], FloatArray]
@@ -313,7 +313,7 @@ def _query_words(query: str) -> list[str]:
 def _words(text: str) -> list[str]:
     """The words of a text in lower case; CJK text as pairs of characters."""
     words: list[str] = []
-    for word in WORD.findall(text.casefold()):
+    for word in WORD.findall(visible(text).casefold()):
         for part, is_cjk in cjk_parts(word):
             words += bigrams(part) if is_cjk else [part]
     return words
@@ -321,6 +321,7 @@ def _words(text: str) -> list[str]:
 
 def _stem(word: str) -> str:
     """The first letters, which stand for the stem; all of a word with a digit."""
+    word = folded_letters(word)
     return word[:N_STEM_CHARACTERS] if word.isalpha() else word
 
 

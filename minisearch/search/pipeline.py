@@ -37,7 +37,7 @@ from minisearch.search.grouping import Candidate, Group, by_document, diversify,
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked, with_prose_first
 from minisearch.search.words import exact_hits, lacks_exact_token, unknown_words, with_names_first
 from minisearch.stores.base import FileStamp, Snapshot, StoredChunk
-from minisearch.text import STOP_WORDS, folded, normalised_words, stem
+from minisearch.text import STOP_WORDS, folded, folded_letters, normalised_words, stem
 from minisearch.types import Encoder, FloatArray, IntArray
 
 # How many candidates are ranked for k results: enough that neighbours and copies can be grouped. Grouping
@@ -98,7 +98,7 @@ def file_state(location: IndexLocation, trusted: Set[str], key: str, stamp: File
         return "deleted"
     except OSError:
         return None
-    is_same = (now.st_size, now.st_mtime_ns) == (stamp.n_bytes, stamp.mtime_ns)
+    is_same = stamp.is_same(FileStamp(now.st_size, now.st_mtime_ns, stamp.ctime_ns, 0))
     return "unchanged" if is_same else "changed"
 
 
@@ -191,9 +191,9 @@ class Pipeline:
 
     def _unknown_words(self, query: Query, results: Sequence[SearchResult]) -> tuple[str, ...]:
         """Words that no passage has, and no name of a file that was found."""
-        names = "\n".join(result.path for result in results).casefold()
+        names = folded_letters("\n".join(result.path for result in results))
         unknown = unknown_words(query.text, self.snapshot)
-        return tuple(word for word in unknown if word.casefold() not in names)
+        return tuple(word for word in unknown if folded_letters(word) not in names)
 
     def _reranker_scores(
         self, ranking: Ranking, chunks: dict[int, StoredChunk], query: Query

@@ -26,7 +26,7 @@ from minisearch.stores.base import (
     Where,
     inverse_document_frequency,
 )
-from minisearch.text import STOP_WORDS, bigrams, cjk_parts, normalised_words
+from minisearch.text import STOP_WORDS, bigrams, cjk_parts, folded_letters, normalised_words
 from minisearch.types import FloatArray, Hits, IntArray
 
 # How much a word counts in each column.  A title says in a few words what the whole document is about.
@@ -158,7 +158,7 @@ def _terms(text: str) -> tuple[Counter[Term], list[tuple[Term, Term]]]:
         for word in bigrams(part) if is_cjk else [part]:
             if len(terms) == MAX_WORDS:
                 return n_times, [*pairs]
-            term = terms.setdefault((word.lower(), is_prefix), Term((word,), is_prefix))
+            term = terms.setdefault((folded_letters(word), is_prefix), Term((word,), is_prefix))
             n_times[term] += 1
         if before and not is_cjk and len(pairs) < MAX_WORDS:
             pairs[before, term] = None

@@ -40,7 +40,7 @@ from minisearch.search.rerank import Rerankers
 from minisearch.search.words import corrected
 from minisearch.stores import open_store
 from minisearch.stores.base import Snapshot, Store, StoredChunk
-from minisearch.text import storable
+from minisearch.text import storable, visible
 from minisearch.threads import N_AT_ONCE, Pool
 from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord, StoredValue
 
@@ -153,7 +153,10 @@ class Searcher:
         with suppress(TypeError, OSError, ValueError):  # no path; no current folder; no name of a file
             key = self.location.key_of(os.path.abspath(os.fsdecode(os.fsencode(path))))  # noqa: PTH100 - any name
             keys += [] if is_from_memory(key) else [key]
-        return next((key for key in keys if snapshot.chunks_of(key)), None)
+        if found := next((key for key in keys if snapshot.chunks_of(key)), None):
+            return found
+        others = {visible(key) for key in keys if not key.isascii()}  # a name in another normal form
+        return next((key for key in snapshot.documents() if visible(key) in others), None) if others else None
 
     def has(self, path: str | os.PathLike[str]) -> bool:
         """Whether there is a document with this id or path; links are not followed."""

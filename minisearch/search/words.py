@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -28,7 +27,7 @@ from minisearch.stores.base import (
     Where,
     inverse_document_frequency,
 )
-from minisearch.text import CJK_RUN, content_words, normalised_words
+from minisearch.text import CJK_RUN, content_words, folded_letters, normalised_words
 from minisearch.types import Hits, IntArray, Tokenizer
 
 # A token that only a machine or its user writes: an identifier, an error code, a version, a file name.
@@ -226,7 +225,7 @@ def _has_name(text: str, wanted: str) -> bool:
 
 def _normalised_name(text: str) -> str:
     """Without spaces, so that "capacity limiter" is the name CapacityLimiter."""
-    return "".join(normalised_words(text)).casefold()
+    return folded_letters("".join(normalised_words(text)))
 
 
 # --- spelling -----------------------------------------------------------------------------------------------
@@ -269,14 +268,8 @@ def corrected(text: str, snapshot: Snapshot, tokenizer: Tokenizer | None) -> str
     ]
     if not 0 < len(unknown) <= MAX_MISSPELT:
         return text
-    near = {word: _nearest(_folded(word), snapshot) for word in unknown}
+    near = {word: _nearest(folded_letters(word), snapshot) for word in unknown}
     return A_WORD.sub(lambda found: near.get(found[0]) or found[0], text)
-
-
-def _folded(word: str) -> str:
-    """A word in lower case, without accents, as a store may keep it."""
-    parts = unicodedata.normalize("NFD", word.lower())
-    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 def _is_known(word: str, tokenizer: Tokenizer | None) -> bool:
@@ -297,7 +290,7 @@ def _nearest(word: str, snapshot: Snapshot) -> str | None:
                 n_missing = max(0, len(word) - len(stem))  # a short stem is rarely the one
                 candidates.append((n_edits + n_missing / N_PER_EDIT, -n_chunks, stem))
     whole = [
-        (edits(_folded(found), word), rank, found)
+        (edits(folded_letters(found), word), rank, found)
         for _, rank, stem in sorted(candidates)[:MAX_CANDIDATES]
         for found in _whole_words(stem, snapshot)
     ]
@@ -314,7 +307,7 @@ def _whole_words(stem: str, snapshot: Snapshot) -> set[str]:
         word.lower()
         for text in texts
         for word in normalised_words(text)
-        if _folded(word).startswith(stem[:-1])
+        if folded_letters(word).startswith(stem[:-1])
     }
 
 

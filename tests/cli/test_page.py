@@ -178,6 +178,9 @@ def test_the_title_of_the_document_goes_before_its_headings_once() -> None:
         ("検索エンジン", "全文検索", ["検索"]),
         ("味", "味、深", ["味"]),
         ("naïve C3", "A naïve c3 C32", ["naïve", "c3"]),
+        ("Lodz cafe", "In Łó\u00addź, a cafe\u0301.", ["Łó\u00addź", "cafe\u0301"]),
+        ("отчет", "Отчёт готов", ["Отчёт"]),
+        ("ประชุม", "การประชุมใหญ่", ["ปร", "ระ", "ะช", "ชุ", "ุม"]),
         ("", "nothing", []),
     ],
 )

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -342,6 +343,12 @@ def test_with_include_only_what_it_names_is_taken(tmp_path):
     assert found(tmp_path, include=["*.md", "/lib/"]) == ["a.md", "lib/e.py", "lib/sub/f.txt", "sub/c.md"]
     assert left_out(tmp_path, include=["*.md"])["b.py"] == "not named by any --include"
     assert found(tmp_path, include=["*.md"], exclude=["sub"]) == ["a.md"]
+
+
+def test_an_include_names_a_file_in_any_normal_form(tmp_path):
+    name = unicodedata.normalize("NFD", "März.md")
+    grow(tmp_path, name, "b.md")
+    assert found(tmp_path, include=["M\u00e4rz*"]) == [name]
 
 
 def test_an_include_takes_hidden_and_ignored_names_in(tmp_path):

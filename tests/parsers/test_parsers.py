@@ -1,5 +1,6 @@
 """Files are decoded without loss, binary files are refused, and no file takes more than linear time."""
 
+import json
 import os
 import re
 import time
@@ -15,7 +16,7 @@ from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.registry import EXTRACTED, READERS
 from minisearch.text import short_leaders
 from minisearch.types import Anchors
-from tests.parsers.anchors import check_anchors
+from tests.parsers.anchors import check_anchors, in_source
 from tests.parsers.made_files import zipped
 
 
@@ -178,6 +179,30 @@ def test_the_dots_of_a_table_of_contents_are_shortened_and_positions_lead_back()
         assert source[place:].startswith(word)
     check_anchors(document)
     assert parse("b.txt", b"a ...... b").origin.anchors == Anchors()
+
+
+COLOURED = "\x1b]0;make\x07\x1b[1m# O\x1b[32mKWORD\x1b[0m\n\n"
+COLOURED += "- \x1b[31mERROR\x1b[m\x1b(B at 3\n- \x1b[2J\n\nend \x1b[K\n"
+
+
+def test_terminal_codes_are_no_part_of_a_text_and_positions_lead_back() -> None:
+    for path in ("run.log", "run.md"):
+        document = parse(path, COLOURED.encode())
+        assert document.text == "# OKWORD\n\n- ERROR at 3\n- \n\nend \n"
+        check_anchors(document)
+        assert in_source(document, "ERROR").startswith("ERROR\x1b[m")
+    lines = json.dumps({"log": COLOURED, "level": "info"}) + "\n"
+    document = parse("log.jsonl", (lines * 2).encode())
+    assert "OKWORD" in document.text and "\x1b" not in document.text
+    check_anchors(document)
+
+
+def test_only_whole_terminal_codes_are_left_out() -> None:
+    text = "\x1b[31mred\x1b"
+    document = parse("a.txt", text.encode())
+    assert document.text == "red\x1b"
+    long = parse("a.txt", b"\x1b[1ma\x1b[0m" * 20_000)
+    assert long.text == "a" * 20_000
 
 
 def test_runs_of_dots_and_spaces_take_linear_time() -> None:

@@ -11,7 +11,6 @@ import math
 import operator
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,7 +38,7 @@ from minisearch.stores.base import (
     nanoseconds,
     to_bytes,
 )
-from minisearch.text import CJK_RUN, folded, normalised_words, stem
+from minisearch.text import CJK_RUN, folded, folded_letters, normalised_words, stem
 from minisearch.types import (
     Chunk,
     FloatArray,
@@ -393,8 +392,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _folded_word(word: str) -> str:
-    letters = unicodedata.normalize("NFD", word.lower())
-    return stem("".join(letter for letter in letters if not unicodedata.combining(letter)))
+    return stem(folded_letters(word))
 
 
 def _frequencies(term: Term, entry: _Entry) -> list[int]:

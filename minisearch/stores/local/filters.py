@@ -20,8 +20,8 @@ from minisearch.filters import Filter
 from minisearch.globs import glob
 from minisearch.stores.base import TEXT, comparison_key, kind_of, nanoseconds, to_bytes
 from minisearch.stores.local.connection import Connection
-from minisearch.stores.local.full_text import cjk_phrase
-from minisearch.text import CJK_RUN, folded, normalised_words, storable
+from minisearch.stores.local.full_text import phrase_as_fts5
+from minisearch.text import folded, normalised_words, storable
 from minisearch.types import IntArray
 
 MAX_CONDITIONS = 300  # of at most three parameters each: SQLite binds 999 in the oldest builds still in use
@@ -171,9 +171,6 @@ def _in_fields(kind: str, comparison: str, negation: str = "") -> str:
 
 
 def _contains(phrase: str) -> Sql:
-    phrase = " ".join(normalised_words(phrase))
     plain = "c.id in (select rowid from chunks_fts where chunks_fts match ?)"
-    pairs = "c.id in (select rowid from chunks_rewritten where chunks_rewritten match ?)"
-    if CJK_RUN.search(phrase):
-        return pairs, [cjk_phrase(phrase)]
-    return f"({plain} or {pairs})", [f'"{phrase}"'] * 2
+    rewritten = "c.id in (select rowid from chunks_rewritten where chunks_rewritten match ?)"
+    return f"({plain} or {rewritten})", [phrase_as_fts5(normalised_words(phrase))] * 2

@@ -4,11 +4,11 @@ A chunk is in one of two FTS5 tables: with its text unchanged, or rewritten as n
 the rows of each table; the scores are combined here, with the idf of a word among all chunks.  The words of a
 query are extracted and quoted, so no character of the query is an FTS5 operator.
 
-Chinese, Japanese and Korean text has no reliable spaces between words, and FTS5 would treat a whole sentence
-as one word.  A run of such characters is stored as overlapping pairs and a last single character, so that any
-part of it can be found, and no phrase matches across two runs:
+Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese text has no reliable spaces between words, and FTS5
+would treat a whole sentence as one word.  A run of such characters is stored as overlapping pairs and a last
+single character, so that any part of it can be found, and no phrase matches across two runs:
 
-    "Pythonの入門"  ->  "Python の入 入門 門"
+    "Pythonの入門"  ->  "python の入 入門 門"
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from minisearch.text import (
     CJK_RUN,
     bigrams,
     cjk_parts,
+    folded_letters,
     is_mark,
     normalised_words,
+    visible,
     without_mnemonics,
     words_between_signs,
 )
@@ -48,15 +50,15 @@ def is_plain(text: str) -> bool:
     characters = set(text)
     if all(map(_stands_for_itself, characters)):  # most texts: 11 µs for 950 characters, not 420
         return True
-    if any(map(_is_glued, characters)):
+    if any(_is_glued(one) or is_mark(one) or not _is_folded_alike(one) for one in characters if visible(one)):
         return False
     found = normalised_words(text)
     return found == words_between_signs(text) and CJK_RUN.search(" ".join(found)) is None
 
 
 def rewritten(text: str) -> str:
-    """The normalised words of a text, CJK runs as pairs, separated by spaces."""
-    return _cjk_as_pairs(" ".join(normalised_words(text)))
+    """The normalised words of a text, letters folded, CJK runs as pairs, separated by spaces."""
+    return marks_as_letters(_cjk_as_pairs(folded_letters(" ".join(normalised_words(text)))))
 
 
 def _cjk_as_pairs(text: str) -> str:
@@ -70,10 +72,34 @@ def _stands_for_itself(character: str) -> bool:
     """Whether `normalised_words` and FTS5 read a character alike, whatever is beside it."""
     return character.isascii() or not (
         is_mark(character)
+        or not visible(character)
+        or not _is_folded_alike(character)
         or _is_glued(character)
         or CJK_RUN.match(character)
         or normalised_words(character) != words_between_signs(character)
     )
+
+
+def _is_folded_alike(character: str) -> bool:
+    """Whether FTS5 folds a character as `folded_letters` does: it takes accents from A to Z only."""
+    if not character.isalnum():
+        return True
+    first, *marks = list(unicodedata.normalize("NFD", character))
+    is_accented = bool(marks) and first.isascii() and all("\u0300" <= mark <= "\u036f" for mark in marks)
+    return folded_letters(character) == (first if is_accented else character).lower()
+
+
+# FTS5 takes marks, such as the vowels of Hindi and Thai, for separators, and private characters for letters.
+_MARKS = re.compile(r"[^\w\s]")
+_PRIVATE, _N_PRIVATE = 0xE000, 0x1900
+_LETTERS_FOR_MARKS = re.compile("[\ue000-\uf8ff]")
+
+
+def marks_as_letters(words: str) -> str:
+    """Words with a private character in place of each mark."""
+    if words.isascii():
+        return words
+    return _MARKS.sub(lambda mark: chr(_PRIVATE + ord(mark[0]) % _N_PRIVATE), words)
 
 
 def _is_glued(character: str) -> bool:
@@ -87,17 +113,18 @@ def _is_glued(character: str) -> bool:
 
 def as_fts5(term: Term) -> str:
     """A term as an FTS5 string: its words quoted, so that no character is an operator."""
-    quoted = " + ".join(f'"{word}"' for word in term.words)
+    quoted = " + ".join(f'"{marks_as_letters(folded_letters(word))}"' for word in term.words)
     return f"{quoted} *" if term.is_prefix else quoted
 
 
-def cjk_phrase(text: str) -> str:
-    """An FTS5 string that finds a text without signs anywhere; its last run may be longer there."""
+def phrase_as_fts5(words: Sequence[str]) -> str:
+    """An FTS5 string that finds normalised words in this order; a CJK run at the end may be longer there."""
+    text = folded_letters(" ".join(words))
     run, is_cjk = (cjk_parts(text) or [("", False)])[-1]
-    if not is_cjk:
-        return f'"{_cjk_as_pairs(text)}"'
-    before = _cjk_as_pairs(text.removesuffix(run))
-    return f'"{before} {run}" *' if len(run) == 1 else f'"{before} {" ".join(bigrams(run))}"'
+    last = bigrams(run) if is_cjk else []
+    before = _cjk_as_pairs(text.removesuffix(run) if is_cjk else text)
+    end = " *" if is_cjk and len(run) == 1 else ""
+    return f'"{marks_as_letters(" ".join([before, *last]))}"{end}'
 
 
 # --- how results are scored ------------------------------------------------------------------------
@@ -135,8 +162,12 @@ class FullText:
                 f"create virtual table if not exists temp.{table}_words using fts5vocab(main, {table}, row)"
             )
             sql = f"select term, doc from temp.{table}_words where term >= ? and term < ?"  # noqa: S608 - ours
+            prefix = marks_as_letters(prefix)
             found.update(dict(self._connection.rows(sql, [prefix, prefix + chr(0x10FFFF)])))
-        return dict(found)
+        return {
+            _LETTERS_FOR_MARKS.sub(lambda one: chr(ord(one[0]) - _PRIVATE), word): n
+            for word, n in found.items()
+        }
 
     def search(
         self,
