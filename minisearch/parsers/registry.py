@@ -203,7 +203,7 @@ class Extracted:
 
 
 EXTRACTED = {
-    "pdf": Extracted("pdf", library="pypdfium2"),
+    "pdf": Extracted("pdf", library="pypdfium2", has_heading_title=True),
     "docx": Extracted("docx", has_heading_title=True),
     "pptx": Extracted("pptx"),
     "xlsx": Extracted("xlsx"),

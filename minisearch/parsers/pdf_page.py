@@ -1,0 +1,345 @@
+"""A page of a PDF, as PDFium sees it: lines of characters with their places, and whether they can be trusted.
+
+PDFium joins what stands on one baseline, and the two lines of a word with a hyphen.  Here such lines are cut
+at wide gaps, so that `pdf_layout` can tell columns.  Accents that are drawn as characters of their own are
+put on their letters.  Text that no reader sees is left out: invisible without a picture below it, in the
+colour of the paper, tiny, or outside the page.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+import pypdfium2.raw as pdfium
+from pypdfium2 import PdfPage, PdfTextPage
+
+HYPHEN = "\ufffe"  # PDFium's character for a hyphen at the end of a line; here only for that
+UNKNOWN = "\ufffd"  # a glyph that has no text
+NOTHING = "\x01"  # stands where a character was taken out, so that all others keep their places
+HIDDEN = "\x02"  # stands for each hidden character
+
+PIECE = re.compile(f"[^\r\n{HIDDEN}{HYPHEN}]+{HYPHEN}?|{HYPHEN}")
+SPACES = re.compile(r"(?<=\S)[ \t\u00a0]+(?=\S)")
+
+MAX_GAP = 1.0  # between the words of a line, in heights of a character
+USUAL_ADVANCE = 0.6  # from one character to the next
+MAX_SPREAD = 1.1  # of the usual advance: beyond it there may be a gap between words of one object
+MIN_SIZE = 1.5  # points; smaller text is tiny
+
+Box = tuple[float, float, float, float]  # left, bottom, right, top
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """A line's text and its place, in points from the lower left.
+
+    ``left`` and ``top`` are where it begins, ``right`` and ``bottom`` where it ends, both on the baseline;
+    ``size`` is the height of its characters.  ``n_cells`` is the number of parts between wide gaps.
+    """
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    size: float
+    n_cells: int = 1
+
+
+@dataclass(slots=True)
+class PageText:
+    """The lines of a page, in the order in which they were drawn, and what is said about it."""
+
+    lines: list[TextLine] = field(default_factory=list)
+    bottom: float = 0.0
+    top: float = 0.0
+    n_hidden: int = 0  # characters left out
+    is_garbled: bool = False  # it has glyphs of which the font does not say what they are
+    is_scanned: bool = False  # it shows pictures or glyphs but has no text
+
+
+def read_page(page: PdfPage, text_page: PdfTextPage) -> PageText:
+    """The lines of a page; PdfiumError where it cannot be read."""
+    characters = _Characters(text_page)
+    text = characters.text
+    is_garbled = len(IS_STRANGE.findall(text)) > max(2, MIN_GARBLED * len(text))
+    found = PageText(is_garbled=is_garbled)
+    text = text.replace("\x03", " ")  # the number of the space in most fonts
+    text = _without_hidden(_with_accents(text, characters), characters, page)
+    found.n_hidden = text.count(HIDDEN)
+    turned, visible = _turned(page), page.get_bbox()
+    edges = turned(TextLine("", visible[0], visible[1], visible[2], visible[3], 0))
+    found.bottom, found.top = sorted((edges.top, edges.bottom))
+    seen: dict[str, list[tuple[float, float]]] = {}
+    for line in _lines(text, characters):
+        if line.size < MIN_SIZE or not _is_inside(line, visible):
+            found.n_hidden += len(line.text)
+        elif not _is_again(line, seen):
+            found.lines.append(turned(line))
+    if not found.lines:
+        kinds = {item.type for item in page.get_objects(max_depth=3)}
+        found.is_scanned = pdfium.FPDF_PAGEOBJ_IMAGE in kinds or (
+            pdfium.FPDF_PAGEOBJ_TEXT in kinds and not found.n_hidden
+        )
+    return found
+
+
+def _is_inside(line: TextLine, box: Box) -> bool:
+    """Whether some of the line is on the visible part of the page."""
+    left, right = min(line.left, line.right), max(line.left, line.right)
+    low, high = min(line.top, line.bottom), max(line.top, line.bottom)
+    return left < box[2] and right > box[0] and low < box[3] and high + line.size > box[1]
+
+
+def _is_again(line: TextLine, seen: dict[str, list[tuple[float, float]]]) -> bool:
+    """Whether the line was drawn before at nearly the same place, as in fake bold and shadows."""
+    places = seen.setdefault(line.text, [])
+    near = line.size / 5
+    is_again = any(abs(line.left - x) < near and abs(line.top - y) < near for x, y in places[-MAX_SEEN:])
+    places.append((line.left, line.top))
+    return is_again and line.left != line.right
+
+
+def _turned(page: PdfPage) -> Callable[[TextLine], TextLine]:
+    """Turns a line as the page is turned for its readers."""
+    rotation = page.get_rotation()
+
+    def turn(x: float, y: float) -> tuple[float, float]:
+        return {90: (y, -x), 180: (-x, -y), 270: (-y, x)}.get(rotation, (x, y))
+
+    def turned(line: TextLine) -> TextLine:
+        left, top = turn(line.left, line.top)
+        right, bottom = turn(line.right, line.bottom)
+        return replace(line, left=left, top=top, right=right, bottom=bottom)
+
+    return turned if rotation else lambda line: line
+
+
+# --- characters ------------------------------------------------------------------------------------------
+
+MAX_SEEN = 20  # lines of the same words that are compared
+MIN_GARBLED = 0.02  # of the characters are none that anyone writes: control characters, or of private use
+MARK = re.compile("[\x00\x02\ufffe]")  # a hyphen, or a glyph without text
+IS_STRANGE = re.compile(f"[\x03-\x08\x0e-\x1f\x7f-\x9f\ue000-\uefff\uf100-\uf8ff{UNKNOWN}]")
+
+
+# --- accents ---------------------------------------------------------------------------------------------
+
+# Fonts of TeX without letters with accents (OT1) draw the accent and the letter one on the other.
+SPACING = "`´¨^ˆ~˜¯˘˙˚˝ˇ¸˛"
+COMBINING = "\u0300\u0301\u0308\u0302\u0302\u0303\u0303\u0304\u0306\u0307\u030a\u030b\u030c\u0327\u0328"
+MARKS = dict(zip(SPACING, COMBINING, strict=True))
+ACCENT = re.compile(f"[{SPACING}{COMBINING}]")
+DOTLESS = {"ı": "i", "ȷ": "j"}
+BLANKS = f" \r\n{NOTHING}"
+SAME_WORD = 0.15  # of the size: a gap below it is none between words
+
+
+def _with_accents(text: str, characters: _Characters) -> str:
+    """The text with each accent on the letter that it is drawn above or below, before it or after."""
+    if not ACCENT.search(text):
+        return text
+    changed = list(text)
+    for found in ACCENT.finditer(text):
+        place = found.start()
+        left, _, right, _ = characters.box(place)
+        after, before = place + 1, place - 1
+        while after < len(text) and text[after] in BLANKS:
+            after += 1
+        while before >= 0 and text[before] in BLANKS:
+            before -= 1
+        for letter, other in ((after, before), (before, after)):
+            if not 0 <= letter < len(text):
+                continue
+            box = characters.box(letter)
+            plain = DOTLESS.get(changed[letter], changed[letter]) + MARKS.get(found[0], found[0])
+            whole = unicodedata.normalize("NFC", plain)
+            if len(whole) == 1 and box[0] < (left + right) / 2 < box[2]:
+                first, last = min(place, letter), max(place, letter)
+                if 0 <= other < len(text) and _is_one_word(characters, *sorted((letter, other))):
+                    first, last = min(first, other + 1), max(last, other - 1)
+                changed[first : last + 1] = NOTHING * (last + 1 - first)
+                changed[letter] = whole
+                break
+    return "".join(changed)
+
+
+def _is_one_word(characters: _Characters, before: int, after: int) -> bool:
+    """Whether there is no room for a space between two characters."""
+    return characters.gap(before, after) < SAME_WORD
+
+
+# --- hidden text -----------------------------------------------------------------------------------------
+
+WHITE = 250  # of 255, in each colour
+MAX_OBJECTS = 20_000
+PICTURES = {pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_SHADING, pdfium.FPDF_PAGEOBJ_FORM}
+
+
+def _without_hidden(text: str, characters: _Characters, page: PdfPage) -> str:
+    """The text with `HIDDEN` for each character that is drawn in white, or not at all, over nothing."""
+    hidden = _hidden_objects(page)
+    if not hidden:
+        return text
+    return "".join(
+        HIDDEN if characters.object(place) in hidden else character for place, character in enumerate(text)
+    )
+
+
+def _hidden_objects(page: PdfPage) -> set[int]:
+    """The addresses of the text objects that no reader sees."""
+    others: list[object] = []  # what else is drawn
+    doubtful: list[tuple[object, int]] = []  # text objects, and how many others may lie below
+    colour = _Colour()
+    for index in range(min(pdfium.FPDFPage_CountObjects(page), MAX_OBJECTS)):
+        item = pdfium.FPDFPage_GetObject(page, index)
+        if pdfium.FPDFPageObj_GetType(item) != pdfium.FPDF_PAGEOBJ_TEXT:
+            others.append(item)
+        elif _is_invisible(item) or colour.is_white(item):
+            doubtful.append((item, len(others)))
+    return {_address(item) for item, n_below in doubtful if not _is_seen(item, others, n_below, colour)}
+
+
+def _is_seen(item: object, others: Sequence[object], n_below: int, colour: _Colour) -> bool:
+    """Whether a doubtful text lies over a colour, or is that of a scan: anywhere on a picture."""
+    is_invisible = _is_invisible(item)
+    left, bottom, right, top = _bounds(item)
+    x, y, height = (left + right) / 2, (bottom + top) / 2, top - bottom
+    for other in reversed(others if is_invisible else others[:n_below]):
+        left, bottom, right, top = _bounds(other)
+        if not (left <= x <= right and bottom <= y <= top):
+            continue
+        if pdfium.FPDFPageObj_GetType(other) in PICTURES:
+            return True
+        if not is_invisible and (width := _painted_width(other)) > height / 2:
+            return width < float("inf") or not colour.is_white(other)
+    return False
+
+
+def _is_invisible(item: object) -> bool:
+    return bool(pdfium.FPDFTextObj_GetTextRenderMode(item) == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE)
+
+
+class _Colour:
+    """The colour with which an object is filled."""
+
+    def __init__(self) -> None:
+        self._parts = tuple(ctypes.c_uint() for _ in range(4))  # red, green, blue, alpha
+
+    def is_white(self, item: object) -> bool:
+        """Whether an object is filled with white."""
+        found = pdfium.FPDFPageObj_GetFillColor(item, *self._parts)
+        red, green, blue, _ = self._parts
+        return bool(found) and red.value >= WHITE and green.value >= WHITE and blue.value >= WHITE
+
+
+def _painted_width(path: object) -> float:
+    """The width of a path's line; infinite where it is filled."""
+    mode, is_stroked, width = ctypes.c_int(), ctypes.c_int(), ctypes.c_float()
+    pdfium.FPDFPath_GetDrawMode(path, mode, is_stroked)
+    pdfium.FPDFPageObj_GetStrokeWidth(path, width)
+    return float("inf") if mode.value else width.value * is_stroked.value
+
+
+def _bounds(item: object) -> Box:
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    pdfium.FPDFPageObj_GetBounds(item, left, bottom, right, top)
+    return left.value, bottom.value, right.value, top.value
+
+
+class _Characters:
+    """The text of a page in UTF-16 units, as PDFium counts, and the places of its characters.
+
+    `HYPHEN` is a hyphen at the end of a line, `UNKNOWN` a glyph without text.
+    """
+
+    def __init__(self, text_page: PdfTextPage) -> None:
+        self.raw = text_page.raw
+        self._rect = pdfium.FS_RECTF()
+        self._edges = [ctypes.c_double() for _ in range(4)]
+        self._x, self._y = ctypes.c_double(), ctypes.c_double()
+        text = text_page.get_text_range()
+        n_units = pdfium.FPDFText_CountChars(self.raw)
+        if len(text) != n_units:  # some have no text, or are beyond 16 bits
+            text = "".join(chr(pdfium.FPDFText_GetUnicode(self.raw, place)) for place in range(n_units))
+        self.text = MARK.sub(self._marked, text)
+
+    def _marked(self, mark: re.Match[str]) -> str:
+        return HYPHEN if pdfium.FPDFText_IsHyphen(self.raw, mark.start()) == 1 else UNKNOWN
+
+    def box(self, position: int) -> Box:
+        """The cell of a character; zeros where it has none."""
+        rect = self._rect
+        if pdfium.FPDFText_GetLooseCharBox(self.raw, position, rect):
+            return rect.left, rect.bottom, rect.right, rect.top
+        return 0.0, 0.0, 0.0, 0.0
+
+    def gap(self, before: int, after: int) -> float:
+        """The room between two characters, in heights of the first."""
+        left, bottom, right, top = self.box(before)
+        return (self.box(after)[0] - right) / max(top - bottom, 1.0) if left < right else 0.0
+
+    def spread(self, start: int, end: int) -> tuple[float, float]:
+        """The widest gap between two objects of a line, and the room of a character, in heights of one."""
+        n_objects = pdfium.FPDFText_CountRects(self.raw, start, end - start)
+        left, top, right, bottom = self._edges
+        line_left, before, widest, height = float("inf"), float("inf"), 0.0, 1.0
+        for number in range(n_objects):
+            pdfium.FPDFText_GetRect(self.raw, number, left, top, right, bottom)
+            widest = max(widest, left.value - before)
+            line_left, before = min(line_left, left.value), right.value
+            height = max(height, top.value - bottom.value)
+        return widest / height, (before - line_left) / height / (end - start)
+
+    def baseline(self, position: int) -> float:
+        """The height of a character's baseline; where its cell ends depends on its font."""
+        found = pdfium.FPDFText_GetCharOrigin(self.raw, position, self._x, self._y)
+        return self._y.value if found else 0.0
+
+    def object(self, position: int) -> int:
+        """The address of the text object that draws a character; 0 where none does."""
+        return _address(pdfium.FPDFText_GetTextObject(self.raw, position))
+
+
+def _address(pointer: object) -> int:
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
+
+
+# --- lines -----------------------------------------------------------------------------------------------
+
+
+def _lines(text: str, characters: _Characters) -> Iterator[TextLine]:
+    """The lines of a page's text, cut at hyphens that PDFium joined, and at wide gaps."""
+    spans = []
+    for piece in PIECE.finditer(text):
+        start, end = piece.span()
+        while start < end and (text[start].isspace() or text[start] == NOTHING):
+            start += 1
+        while start < end and (text[end - 1].isspace() or text[end - 1] == NOTHING):
+            end -= 1
+        if start < end:
+            spans.append((start, end))
+    spreads = [characters.spread(*span) for span in spans]
+    max_advance = MAX_SPREAD * min(median(advance for _, advance in spreads), USUAL_ADVANCE) if spans else 0.0
+    for (start, end), (gap, advance) in zip(spans, spreads, strict=True):
+        if gap > MAX_GAP or advance > max_advance:
+            for space in SPACES.finditer(text, start, end):
+                if characters.gap(space.start() - 1, space.end()) > MAX_GAP:
+                    yield _line(text, start, space.start(), characters)
+                    start = space.end()
+        yield _line(text, start, end, characters)
+
+
+def _line(text: str, start: int, end: int, characters: _Characters) -> TextLine:
+    left, bottom, _, top = characters.box(start)
+    _, end_bottom, right, end_top = characters.box(end - 1)
+    size = max(top - bottom, end_top - end_bottom, 1.0)  # a word in another font may be lower
+    words = text[start:end].replace(NOTHING, "")
+    if not words.isascii():
+        words = words.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return TextLine(words, left, characters.baseline(start), right, characters.baseline(end - 1), size)
