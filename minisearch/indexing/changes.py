@@ -26,7 +26,7 @@ from minisearch.files.walk import FoundFile
 from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.registry import installed_libraries, reading_key
-from minisearch.parsers.source import without
+from minisearch.parsers.source import edited
 from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
 from minisearch.text import A_LETTER
 from minisearch.types import Chunk, Document, Encoder
@@ -280,7 +280,7 @@ def _document(file: FoundFile, data: bytes) -> Document:
 def without_embedded(document: Document) -> Document:
     """The document without embedded data, and a note; as it is if it has nothing else."""
     embedded = embedded_data(document.text)
-    clean = without(document, embedded)
+    clean = edited(document, [(start, end, "") for start, end in embedded])
     if not embedded or not A_LETTER.search(clean.text):
         return document
     note = f"{sum(end - start for start, end in embedded):,} characters of embedded data left out"

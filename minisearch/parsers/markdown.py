@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from minisearch.parsers.blocks import Block, blocks
-from minisearch.parsers.source import MAX_NAME, MAX_TITLE, Fields, Source, top_title
+from minisearch.parsers.blocks import Block, blocks, drawn_tables
+from minisearch.parsers.source import MAX_NAME, MAX_TITLE, Fields, Source, edited, top_title
+from minisearch.parsers.tables import row_edits
 from minisearch.text import front_matter, newlines
 from minisearch.types import Document, Heading
 
@@ -56,13 +57,15 @@ def read_markdown(source: Source) -> Document:
     title = " ".join(fields.text("title").split())
     if not title and (found := FRONT_TITLE.search(flat, 0, front_end)):
         title = found[1].strip().strip("\"'")
-    return replace(
+    tables = drawn_tables(flat, regions)
+    document = replace(
         source.unchanged("markdown", *fields.notes(), *filter(None, [note])),
         title=title[:MAX_TITLE] or top_title(headings),
         headings=headings,
         fields=fields.found(),
-        blocks=blocks(flat, regions, is_lazy=True),
+        blocks=blocks(flat, tables, regions, is_lazy=True),
     )
+    return edited(document, list(row_edits(flat, tables)))
 
 
 def _closed_regions(flat: str) -> list[Block]:

@@ -13,8 +13,9 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 
-from minisearch.parsers.blocks import blocks
-from minisearch.parsers.source import MAX_TITLE, Fields, Source, top_title
+from minisearch.parsers.blocks import blocks, drawn_tables
+from minisearch.parsers.source import MAX_TITLE, Fields, Source, edited, top_title
+from minisearch.parsers.tables import row_edits
 from minisearch.text import newlines
 from minisearch.types import Document, Heading
 
@@ -44,13 +45,15 @@ def read_rst(source: Source) -> Document:
     sections = list(_headings(flat))
     headings = tuple(heading for heading, _ in sections)
     fields = _fields(flat, sections)
-    return replace(
+    tables = drawn_tables(flat)
+    document = replace(
         source.unchanged("rst", *fields.notes()),
         title=top_title(headings),
         headings=headings,
         fields=fields.found(),
-        blocks=blocks(flat),
+        blocks=blocks(flat, tables),
     )
+    return edited(document, list(row_edits(flat, tables)))
 
 
 def _fields(flat: str, sections: list[tuple[Heading, int]]) -> Fields:
