@@ -148,7 +148,7 @@ MARKS_PER_YEAR = 1.5  # at least: years alone are a history
 
 
 def _is_references(text: str, heading: str) -> bool:
-    """Whether a text is a list of references, by its heading, or by years, initials and words of citations."""
+    """Whether it is a list of references: by its heading, or years, initials and words of citations."""
     n_years = len(YEAR.findall(text)) if "18" in text or "19" in text or "20" in text else 0
     if not n_years:
         return False
