@@ -4,24 +4,22 @@ The delimiter follows from counts, the header from what its cells look like.  No
 reader: that gives no positions, and its Sniffer takes letters for delimiters.  Rows, cells and quotes are as
 that reader has them wherever the quotes are balanced.
 
-Other formats use the same header rules: `header_of` and `row_text` for rows of plain cells,
-`labels_by_position` for tables in HTML, whose cells may span columns and rows, and `row_edits` for those that
-are drawn with characters.
+Other formats use the same header rules: `row_texts` for rows of plain cells, `labels_by_position` for tables
+whose cells may span columns and rows, in HTML or drawn with characters (see `blocks`).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice, pairwise, zip_longest
 from typing import NamedTuple
 
-from minisearch.parsers.blocks import Block, DrawnTable, filled_lines
 from minisearch.parsers.contents import LEFT
-from minisearch.parsers.source import DocumentBuilder, Edit, Source
+from minisearch.parsers.source import DocumentBuilder, Source
 from minisearch.types import Document
 
 DELIMITERS = "\t;|,"
@@ -410,85 +408,3 @@ def _label(names: Sequence[Sequence[str]], cell: Cell, n_columns: int) -> str:
         return ""
     of_columns = dict.fromkeys(" ".join(names[column]) for column in range(cell.start, cell.end))
     return labels_of([", ".join(filter(None, of_columns))])[0]
-
-
-# --- tables drawn with characters ------------------------------------------------------------------------
-
-BAR = re.compile(r"(?<!\\)\|")
-MARKS = re.compile(r"[*`]+")  # of emphasis and code in a name
-NO_WORDS = re.compile(r"[-=+|:\s]*")  # a rule, or an edge
-INDENTATION = re.compile("[ \t]*")
-
-
-def row_edits(flat: str, tables: Iterable[DrawnTable]) -> Iterator[Edit]:
-    """Edits of a text that write the rows of its tables as `read_table` does.
-
-    A table without a header stays as it is drawn.
-    """
-    reached = 0
-    for table in tables:
-        if table.header and table.start >= reached:
-            reached = table.end
-            yield from _edits(flat, table, [table.header, *table.rows])
-
-
-def _edits(flat: str, table: DrawnTable, ranges: Sequence[Block]) -> Iterator[Edit]:
-    rows = [Row(0) for _ in ranges]
-    lines_of: list[list[Block]] = []  # of each cell, by its position
-    for n, (row, (start, end)) in enumerate(zip(rows, ranges, strict=True)):
-        for width, lines in _cells(flat, start, end, table):
-            words = " ".join(flat[first:last] for first, last in lines)
-            row.cells.append(Cell(len(lines_of), words if n else MARKS.sub("", words), n == 0, width))
-            lines_of.append(lines)
-    labels = labels_by_position(rows)
-    position = table.start
-    for (start, _), row in zip(ranges if labels else [], rows, strict=False):
-        filled = [
-            (labels.get(cell.position, ""), lines_of[cell.position]) for cell in row.cells if cell.words
-        ]
-        if filled and position > table.start:
-            yield position, start, "\n"
-            position = start
-        indentation = INDENTATION.match(flat, start)
-        before = indentation[0] if indentation else ""
-        if any(len(lines) > 1 for _, lines in filled):  # which stand beside one another
-            last = max(last for _, lines in filled for _, last in lines)
-            texts = [" ".join(flat[first:end] for first, end in lines) for _, lines in filled]
-            words = row_text([label for label, _ in filled], texts)
-            yield position, last, before + words
-            position = last
-        else:
-            for label, ((first, last),) in filled:
-                yield position, first, before + label
-                position, before = last, "; "
-    if position > table.start:
-        yield position, table.end, ""
-
-
-def _cells(flat: str, start: int, end: int, table: DrawnTable) -> list[tuple[int, list[Block]]]:
-    """How many columns each cell of a row spans, and where the words of its lines stand."""
-    cells: dict[int, tuple[int, list[Block]]] = {}
-    for first, last in filled_lines(flat, start, end):
-        if NO_WORDS.fullmatch(flat, first, last):
-            continue
-        edges = _edges(flat, first, first + len(flat[first:last].rstrip()), table)
-        for (column, left), (after, right) in pairwise(edges):
-            words = flat[left + 1 : right].strip()
-            _, lines = cells.setdefault(column, (after - column, []))
-            if words and (len(words) == 1 or not NO_WORDS.fullmatch(words)):
-                place = flat.index(words, left + 1)
-                lines.append((place, place + len(words)))
-    return [cells[column] for column in sorted(cells)]
-
-
-def _edges(flat: str, first: int, last: int, table: DrawnTable) -> list[tuple[int, int]]:
-    """The edges of the cells in a line: how many columns are left of each, and where it stands."""
-    bars = [bar.start() for bar in BAR.finditer(flat, first, last)]
-    end = last - (flat[last - 1] == "|")
-    if not table.edges or ("|" in table.mark and len(bars) == len(table.edges)):  # wide letters shift bars
-        begin = [] if flat[first:last].lstrip().startswith("|") else [first - 1]
-        return list(enumerate([*begin, *bars, *([last] if end == last else [])]))
-    places = [first + offset for offset in table.edges]
-    inner = [(i, min(place, last)) for i, place in enumerate(places[1:-1], start=1)]
-    inner = [(i, place) for i, place in inner if place == last or flat[place] in table.mark]
-    return [(0, places[0]), *inner, (len(places) - 1, end)]
