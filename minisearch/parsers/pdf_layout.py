@@ -13,7 +13,7 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import inf
 from statistics import median
 
@@ -94,25 +94,27 @@ def reading_order(lines: Lines, depth: int = 0) -> list[TextLine]:
 def _columns(lines: Lines) -> tuple[Lines, ...] | None:
     """What stands above two columns, the left one, the right one, and what stands below; None without any."""
     edges = Counter(round(line.left / SAME_EDGE) for line in lines)
-    best: tuple[Lines, ...] | None = None
+    downward = sorted(lines, key=lambda line: -line.top)
+    best: tuple[Lines, Lines] | None = None
     n_best = MIN_LINES - 1
-    leftmost = min(edges, default=0)
     for edge, n_lines in edges.most_common(N_EDGES):
-        if n_lines <= n_best:
-            break
-        if edge == leftmost:
+        if n_lines <= n_best or edge == min(edges):
             continue
         x = (edge - 0.5) * SAME_EDGE - 1
-        crossing = sorted((line.top for line in lines if line.left < x < line.right), reverse=True)
-        for top, bottom in pairwise([inf, *crossing, -inf]):
-            within = [line for line in lines if bottom < line.top < top]
-            left = [line for line in within if line.left < x]
-            right = [line for line in within if line.left >= x]
-            if min(len(left), len(right)) > n_best and _are_columns(left, right):
+        for is_free, group in groupby(downward, key=lambda line: not line.left < x < line.right):
+            beside = list(group)
+            left = [line for line in beside if line.left < x]
+            right = [line for line in beside if line.left >= x]
+            if is_free and min(len(left), len(right)) > n_best and _are_columns(left, right):
                 n_best = min(len(left), len(right))
-                above = [line for line in lines if line.top >= top]
-                best = above, left, right, [line for line in lines if line.top <= bottom]
-    return best
+                best = left, right
+    if best is None:
+        return None
+    sides = [{id(line) for line in side} for side in best]
+    top = max(line.top for side in best for line in side)
+    rest = [line for line in lines if id(line) not in sides[0] | sides[1]]
+    left, right = ([line for line in lines if id(line) in side] for side in sides)
+    return [line for line in rest if line.top >= top], left, right, [line for line in rest if line.top < top]
 
 
 def _are_columns(*columns: Lines) -> bool:
@@ -199,17 +201,27 @@ def blocks(lines: Lines) -> list[Block]:
 
 def _whole_rows(lines: Lines) -> list[TextLine]:
     """The lines, with those that follow each other on one baseline as one."""
-    rows: list[TextLine] = []
+    rows: list[list[TextLine]] = []
     for line in lines:
-        last = rows[-1] if rows else None
+        last = rows[-1][-1] if rows else None
         if last and abs(last.bottom - line.top) < last.size / 4 and not last.text.endswith(HYPHEN):
-            n_cells, size = last.n_cells + line.n_cells, max(last.size, line.size)
-            is_word = last.left < last.right and abs(line.left - last.right) < SAME_WORD * size
-            text = f"{last.text}{'' if is_word else ' '}{line.text}"
-            rows[-1] = replace(line, text=text, left=last.left, top=last.top, size=size, n_cells=n_cells)
+            rows[-1].append(line)
         else:
-            rows.append(line)
-    return rows
+            rows.append([line])
+    return [_whole(row) if len(row) > 1 else row[0] for row in rows]
+
+
+def _whole(row: Lines) -> TextLine:
+    """The parts of a row as one line, with spaces between words."""
+    size = max(part.size for part in row)
+    gaps = [abs(complex(part.left - last.right, part.top - last.bottom)) for last, part in pairwise(row)]
+    spaces = [
+        "" if last.left < last.right and gap < SAME_WORD * size else " "
+        for last, gap in zip(row[:-1], gaps, strict=True)
+    ]
+    text = row[0].text + "".join(space + part.text for space, part in zip(spaces, row[1:], strict=True))
+    n_cells = 1 + spaces.count(" ")
+    return replace(row[-1], text=text, left=row[0].left, top=row[0].top, size=size, n_cells=n_cells)
 
 
 def _blocks(lines: Lines) -> Iterator[list[TextLine]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
@@ -23,7 +23,8 @@ UNKNOWN = "\ufffd"  # a glyph that has no text
 NOTHING = "\x01"  # stands where a character was taken out, so that all others keep their places
 HIDDEN = "\x02"  # stands for each hidden character
 
-PIECE = re.compile(f"[^\r\n{HIDDEN}{HYPHEN}]+{HYPHEN}?|{HYPHEN}")
+BLANK = f"\\s{NOTHING}{HIDDEN}"
+PIECE = re.compile(f"[^{BLANK}{HYPHEN}](?:[^\r\n{HIDDEN}{HYPHEN}]*[^{BLANK}{HYPHEN}])?{HYPHEN}?|{HYPHEN}")
 SPACES = re.compile(r"(?<=\S)[ \t\u00a0]+(?=\S)")
 
 MAX_GAP = 1.0  # between the words of a line, in heights of a character
@@ -67,57 +68,33 @@ def read_page(page: PdfPage, text_page: PdfTextPage) -> PageText:
     """The lines of a page; PdfiumError where it cannot be read."""
     characters = _Characters(text_page)
     text = characters.text
-    is_garbled = len(IS_STRANGE.findall(text)) > max(2, MIN_GARBLED * len(text))
-    found = PageText(is_garbled=is_garbled)
-    text = text.replace("\x03", " ")  # the number of the space in most fonts
+    found = PageText(is_garbled=len(IS_STRANGE.findall(text)) > max(2, MIN_GARBLED * len(text)))
     text = _without_hidden(_with_accents(text, characters), characters, page)
     found.n_hidden = text.count(HIDDEN)
-    turned, visible = _turned(page), page.get_bbox()
-    edges = turned(TextLine("", visible[0], visible[1], visible[2], visible[3], 0))
-    found.bottom, found.top = sorted((edges.top, edges.bottom))
-    seen: dict[str, list[tuple[float, float]]] = {}
+    turn, (left, bottom, right, top) = (-1j) ** (page.get_rotation() // 90), page.get_bbox()
+    found.bottom, found.top = sorted((complex(x, y) * turn).imag for x, y in ((left, bottom), (right, top)))
+    seen: dict[str, list[complex]] = {}  # where a text stands
     for line in _lines(text, characters):
-        if line.size < MIN_SIZE or not _is_inside(line, visible):
+        start, end = complex(line.left, line.top), complex(line.right, line.bottom)
+        is_tiny = line.size < MIN_SIZE and 0 < abs(end - start) < MIN_SIZE * len(line.text)
+        is_outside = max(line.left, line.right) <= left or min(line.left, line.right) >= right
+        if is_tiny or is_outside or max(line.top, line.bottom) + line.size <= bottom or line.top >= top:
             found.n_hidden += len(line.text)
-        elif not _is_again(line, seen):
-            found.lines.append(turned(line))
+            continue
+        places = seen.setdefault(line.text, [])  # fake bold and shadows are drawn beside themselves
+        if start == end or all(abs(start - place) > line.size / 5 for place in places[-MAX_SEEN:]):
+            places.append(start)
+            start, end = start * turn, end * turn
+            found.lines.append(
+                replace(line, left=start.real, top=start.imag, right=end.real, bottom=end.imag)
+                if turn != 1
+                else line
+            )
     if not found.lines:
         kinds = {item.type for item in page.get_objects(max_depth=3)}
-        found.is_scanned = pdfium.FPDF_PAGEOBJ_IMAGE in kinds or (
-            pdfium.FPDF_PAGEOBJ_TEXT in kinds and not found.n_hidden
-        )
+        has_glyphs = pdfium.FPDF_PAGEOBJ_TEXT in kinds and not found.n_hidden
+        found.is_scanned = has_glyphs or pdfium.FPDF_PAGEOBJ_IMAGE in kinds
     return found
-
-
-def _is_inside(line: TextLine, box: Box) -> bool:
-    """Whether some of the line is on the visible part of the page."""
-    left, right = min(line.left, line.right), max(line.left, line.right)
-    low, high = min(line.top, line.bottom), max(line.top, line.bottom)
-    return left < box[2] and right > box[0] and low < box[3] and high + line.size > box[1]
-
-
-def _is_again(line: TextLine, seen: dict[str, list[tuple[float, float]]]) -> bool:
-    """Whether the line was drawn before at nearly the same place, as in fake bold and shadows."""
-    places = seen.setdefault(line.text, [])
-    near = line.size / 5
-    is_again = any(abs(line.left - x) < near and abs(line.top - y) < near for x, y in places[-MAX_SEEN:])
-    places.append((line.left, line.top))
-    return is_again and line.left != line.right
-
-
-def _turned(page: PdfPage) -> Callable[[TextLine], TextLine]:
-    """Turns a line as the page is turned for its readers."""
-    rotation = page.get_rotation()
-
-    def turn(x: float, y: float) -> tuple[float, float]:
-        return {90: (y, -x), 180: (-x, -y), 270: (-y, x)}.get(rotation, (x, y))
-
-    def turned(line: TextLine) -> TextLine:
-        left, top = turn(line.left, line.top)
-        right, bottom = turn(line.right, line.bottom)
-        return replace(line, left=left, top=top, right=right, bottom=bottom)
-
-    return turned if rotation else lambda line: line
 
 
 # --- characters ------------------------------------------------------------------------------------------
@@ -125,7 +102,7 @@ def _turned(page: PdfPage) -> Callable[[TextLine], TextLine]:
 MAX_SEEN = 20  # lines of the same words that are compared
 MIN_GARBLED = 0.02  # of the characters are none that anyone writes: control characters, or of private use
 MARK = re.compile("[\x00\x02\ufffe]")  # a hyphen, or a glyph without text
-IS_STRANGE = re.compile(f"[\x03-\x08\x0e-\x1f\x7f-\x9f\ue000-\uefff\uf100-\uf8ff{UNKNOWN}]")
+IS_STRANGE = re.compile(f"[\x04-\x08\x0e-\x1f\x7f-\x9f\ue000-\uefff\uf100-\uf8ff{UNKNOWN}]")
 
 
 # --- accents ---------------------------------------------------------------------------------------------
@@ -178,78 +155,73 @@ def _is_one_word(characters: _Characters, before: int, after: int) -> bool:
 
 WHITE = 250  # of 255, in each colour
 MAX_OBJECTS = 20_000
+MAX_BELOW = 200  # objects that are looked at, whether they lie below a text
 PICTURES = {pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_SHADING, pdfium.FPDF_PAGEOBJ_FORM}
+_Colour = tuple[ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint]
 
 
 def _without_hidden(text: str, characters: _Characters, page: PdfPage) -> str:
     """The text with `HIDDEN` for each character that is drawn in white, or not at all, over nothing."""
-    hidden = _hidden_objects(page)
-    if not hidden:
-        return text
-    return "".join(
-        HIDDEN if characters.object(place) in hidden else character for place, character in enumerate(text)
-    )
-
-
-def _hidden_objects(page: PdfPage) -> set[int]:
-    """The addresses of the text objects that no reader sees."""
     others: list[object] = []  # what else is drawn
-    doubtful: list[tuple[object, int]] = []  # text objects, and how many others may lie below
-    colour = _Colour()
+    doubtful: list[tuple[object, bool, int]] = []  # text objects, and how many others may lie below
+    colour = ctypes.c_uint(), ctypes.c_uint(), ctypes.c_uint(), ctypes.c_uint()
     for index in range(min(pdfium.FPDFPage_CountObjects(page), MAX_OBJECTS)):
         item = pdfium.FPDFPage_GetObject(page, index)
         if pdfium.FPDFPageObj_GetType(item) != pdfium.FPDF_PAGEOBJ_TEXT:
             others.append(item)
-        elif _is_invisible(item) or colour.is_white(item):
-            doubtful.append((item, len(others)))
-    return {_address(item) for item, n_below in doubtful if not _is_seen(item, others, n_below, colour)}
+        elif pdfium.FPDFTextObj_GetTextRenderMode(item) == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE:
+            doubtful.append((item, True, len(others)))
+        elif _is_white(item, colour):
+            doubtful.append((item, False, len(others)))
+    boxes = [(other, _bounds(other)) for other in others if doubtful]
+    hidden = {
+        _address(item)
+        for item, is_invisible, n_below in doubtful
+        if not _is_seen(item, boxes if is_invisible else boxes[:n_below], colour, is_invisible=is_invisible)
+    }
+    if not hidden:
+        return text
+    drawn = (_address(pdfium.FPDFText_GetTextObject(characters.raw, place)) for place in range(len(text)))
+    return "".join(HIDDEN if item in hidden else one for one, item in zip(text, drawn, strict=True))
 
 
-def _is_seen(item: object, others: Sequence[object], n_below: int, colour: _Colour) -> bool:
+def _is_seen(
+    item: object, others: Sequence[tuple[object, Box]], colour: _Colour, *, is_invisible: bool
+) -> bool:
     """Whether a doubtful text lies over a colour, or is that of a scan: anywhere on a picture."""
-    is_invisible = _is_invisible(item)
     left, bottom, right, top = _bounds(item)
     x, y, height = (left + right) / 2, (bottom + top) / 2, top - bottom
-    for other in reversed(others if is_invisible else others[:n_below]):
-        left, bottom, right, top = _bounds(other)
+    mode, is_stroked, width = ctypes.c_int(), ctypes.c_int(), ctypes.c_float()
+    for other, (left, bottom, right, top) in others[: -MAX_BELOW - 1 : -1]:
         if not (left <= x <= right and bottom <= y <= top):
             continue
         if pdfium.FPDFPageObj_GetType(other) in PICTURES:
             return True
-        if not is_invisible and (width := _painted_width(other)) > height / 2:
-            return width < float("inf") or not colour.is_white(other)
-    return False
+        pdfium.FPDFPath_GetDrawMode(other, mode, is_stroked)
+        pdfium.FPDFPageObj_GetStrokeWidth(other, width)
+        if not is_invisible and (mode.value or (is_stroked.value and width.value > height / 2)):
+            return not (mode.value and _is_white(other, colour))
+    return len(others) > MAX_BELOW
 
 
-def _is_invisible(item: object) -> bool:
-    return bool(pdfium.FPDFTextObj_GetTextRenderMode(item) == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE)
-
-
-class _Colour:
-    """The colour with which an object is filled."""
-
-    def __init__(self) -> None:
-        self._parts = tuple(ctypes.c_uint() for _ in range(4))  # red, green, blue, alpha
-
-    def is_white(self, item: object) -> bool:
-        """Whether an object is filled with white."""
-        found = pdfium.FPDFPageObj_GetFillColor(item, *self._parts)
-        red, green, blue, _ = self._parts
-        return bool(found) and red.value >= WHITE and green.value >= WHITE and blue.value >= WHITE
-
-
-def _painted_width(path: object) -> float:
-    """The width of a path's line; infinite where it is filled."""
-    mode, is_stroked, width = ctypes.c_int(), ctypes.c_int(), ctypes.c_float()
-    pdfium.FPDFPath_GetDrawMode(path, mode, is_stroked)
-    pdfium.FPDFPageObj_GetStrokeWidth(path, width)
-    return float("inf") if mode.value else width.value * is_stroked.value
+def _is_white(item: object, colour: _Colour) -> bool:
+    """Whether an object is filled with white; `colour` is room for the answer."""
+    red, green, blue, _ = colour
+    found = pdfium.FPDFPageObj_GetFillColor(item, *colour)
+    return bool(found) and red.value >= WHITE and green.value >= WHITE and blue.value >= WHITE
 
 
 def _bounds(item: object) -> Box:
-    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    left, bottom, right, top = ctypes.c_float(), ctypes.c_float(), ctypes.c_float(), ctypes.c_float()
     pdfium.FPDFPageObj_GetBounds(item, left, bottom, right, top)
     return left.value, bottom.value, right.value, top.value
+
+
+def _address(pointer: object) -> int:
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
+
+
+# --- lines -----------------------------------------------------------------------------------------------
 
 
 class _Characters:
@@ -267,7 +239,8 @@ class _Characters:
         n_units = pdfium.FPDFText_CountChars(self.raw)
         if len(text) != n_units:  # some have no text, or are beyond 16 bits
             text = "".join(chr(pdfium.FPDFText_GetUnicode(self.raw, place)) for place in range(n_units))
-        self.text = MARK.sub(self._marked, text)
+        # Number 3 is the space in most fonts that do not say so.
+        self.text = MARK.sub(self._marked, text).replace("\x03", " ")
 
     def _marked(self, mark: re.Match[str]) -> str:
         return HYPHEN if pdfium.FPDFText_IsHyphen(self.raw, mark.start()) == 1 else UNKNOWN
@@ -301,29 +274,10 @@ class _Characters:
         found = pdfium.FPDFText_GetCharOrigin(self.raw, position, self._x, self._y)
         return self._y.value if found else 0.0
 
-    def object(self, position: int) -> int:
-        """The address of the text object that draws a character; 0 where none does."""
-        return _address(pdfium.FPDFText_GetTextObject(self.raw, position))
-
-
-def _address(pointer: object) -> int:
-    return ctypes.cast(pointer, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
-
-
-# --- lines -----------------------------------------------------------------------------------------------
-
 
 def _lines(text: str, characters: _Characters) -> Iterator[TextLine]:
     """The lines of a page's text, cut at hyphens that PDFium joined, and at wide gaps."""
-    spans = []
-    for piece in PIECE.finditer(text):
-        start, end = piece.span()
-        while start < end and (text[start].isspace() or text[start] == NOTHING):
-            start += 1
-        while start < end and (text[end - 1].isspace() or text[end - 1] == NOTHING):
-            end -= 1
-        if start < end:
-            spans.append((start, end))
+    spans = [piece.span() for piece in PIECE.finditer(text)]
     spreads = [characters.spread(*span) for span in spans]
     max_advance = MAX_SPREAD * min(median(advance for _, advance in spreads), USUAL_ADVANCE) if spans else 0.0
     for (start, end), (gap, advance) in zip(spans, spreads, strict=True):
