@@ -56,6 +56,19 @@ def heading_piece(title: str) -> Piece:
     return text_piece(title, [(0, 1, title)])
 
 
+def words_of(pieces: Pieces) -> str:
+    """All words of the pieces."""
+    lines = (
+        piece["text"]
+        if "text" in piece
+        else "\n".join(map(" ".join, piece["rows"]))
+        if "rows" in piece
+        else words_of(piece["group"])
+        for piece in pieces
+    )
+    return "\n".join(lines)
+
+
 @dataclass(slots=True)
 class Contents:
     """Everything extracted from one file.

@@ -22,6 +22,7 @@ from minisearch.parsers.contents import (
     Rows,
     filled_down,
     text_piece,
+    words_of,
 )
 from minisearch.parsers.docx_styles import Styles
 from minisearch.parsers.office import Package, attribute, child, children, figure_pieces, is_description
@@ -62,7 +63,7 @@ def _once(package: Package, main: str, styles: Styles, kind: str) -> Pieces:
     found: dict[str, Pieces] = {}
     for name, root in package.roots(main, kind):
         pieces = _Reader(package, name, styles).read(root)
-        found.setdefault(_text(pieces), pieces)
+        found.setdefault(words_of(pieces), pieces)
     return [piece for text, pieces in found.items() if A_LETTER.search(text) for piece in pieces]
 
 
@@ -291,11 +292,14 @@ def _data_rows(cells: Sequence[Sequence[Pieces | None]]) -> Rows | None:
     repeated in each, but not below a header of several rows.
     """
     filled = [cell for row in cells for cell in row if cell]
-    is_layout = any(_has_structure(cell) or len(_text(cell)) > MAX_CELL for cell in filled)
+    is_layout = any(_has_structure(cell) or len(words_of(cell)) > MAX_CELL for cell in filled)
     if is_layout or max(map(len, cells), default=0) < 2:
         return None
     words = [
-        [None if cell is None else LEFT if cell is COVERED else " ".join(_text(cell).split()) for cell in row]
+        [
+            None if cell is None else LEFT if cell is COVERED else " ".join(words_of(cell).split())
+            for cell in row
+        ]
         for row in cells
     ]
     return filled_down(words)
@@ -354,19 +358,6 @@ def _has_structure(pieces: Pieces) -> bool:
         or _has_structure(piece.get("group", []))
         for piece in pieces
     )
-
-
-def _text(pieces: Pieces) -> str:
-    """All words of the pieces."""
-    lines = (
-        piece["text"]
-        if "text" in piece
-        else "\n".join(map(" ".join, piece["rows"]))
-        if "rows" in piece
-        else _text(piece["group"])
-        for piece in pieces
-    )
-    return "\n".join(lines)
 
 
 def _span(element: Element, *path: str, otherwise: int = 1) -> int:

@@ -201,20 +201,27 @@ def blocks(lines: Lines) -> list[Block]:
 
 def _whole_rows(lines: Lines) -> list[TextLine]:
     """The lines, with those that follow each other on one baseline as one."""
-    rows: list[TextLine] = []
+    rows: list[list[TextLine]] = []
     for line in lines:
-        last = rows[-1] if rows else None
+        last = rows[-1][-1] if rows else None
         if last and abs(last.bottom - line.top) < last.size / 4 and not last.text.endswith(HYPHEN):
-            n_cells, size = last.n_cells + line.n_cells, max(last.size, line.size)
-            is_word = (
-                last.left < last.right
-                and abs(complex(line.left - last.right, line.top - last.bottom)) < SAME_WORD * size
-            )
-            text = f"{last.text}{'' if is_word else ' '}{line.text}"
-            rows[-1] = replace(line, text=text, left=last.left, top=last.top, size=size, n_cells=n_cells)
+            rows[-1].append(line)
         else:
-            rows.append(line)
-    return rows
+            rows.append([line])
+    return [_whole(row) if len(row) > 1 else row[0] for row in rows]
+
+
+def _whole(row: Lines) -> TextLine:
+    """The parts of a row as one line, with spaces between words."""
+    size = max(part.size for part in row)
+    gaps = [abs(complex(part.left - last.right, part.top - last.bottom)) for last, part in pairwise(row)]
+    spaces = [
+        "" if last.left < last.right and gap < SAME_WORD * size else " "
+        for last, gap in zip(row[:-1], gaps, strict=True)
+    ]
+    text = row[0].text + "".join(space + part.text for space, part in zip(spaces, row[1:], strict=True))
+    n_cells = 1 + spaces.count(" ")
+    return replace(row[-1], text=text, left=row[0].left, top=row[0].top, size=size, n_cells=n_cells)
 
 
 def _blocks(lines: Lines) -> Iterator[list[TextLine]]:

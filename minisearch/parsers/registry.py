@@ -113,7 +113,7 @@ def parse(path: str, data: bytes, *, uses_ocr: bool = False) -> Document:
         document = extracted.read(path, data, uses_ocr=uses_ocr)
     else:
         if OPEN_DOCUMENT in data[:128]:
-            raise IngestError("OpenDocument is not read: save it as .docx, .xlsx, .pptx or .pdf")
+            raise IngestError("an OpenDocument file by another name: call it .odt, .ods or .odp")
         for magic, own, reason in MAGIC:
             if data.startswith(magic) and own != format_.name:
                 raise IngestError(reason)
@@ -208,6 +208,7 @@ EXTRACTED = {
     "pptx": Extracted("pptx"),
     "xlsx": Extracted("xlsx"),
     "epub": Extracted("epub", has_heading_title=True),
+    "odf": Extracted("odf", has_heading_title=True),
 }
 
 
