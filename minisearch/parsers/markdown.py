@@ -12,9 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from minisearch.parsers.blocks import Block, blocks, drawn_tables
-from minisearch.parsers.source import MAX_NAME, MAX_TITLE, Fields, Source, edited, top_title
-from minisearch.parsers.tables import row_edits
+from minisearch.parsers.blocks import blocks, drawn_tables, row_edits
+from minisearch.parsers.source import MAX_NAME, MAX_TITLE, Block, Fields, Source, edited, top_title
 from minisearch.text import front_matter, newlines
 from minisearch.types import Document, Heading
 

@@ -13,9 +13,8 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 
-from minisearch.parsers.blocks import blocks, drawn_tables
+from minisearch.parsers.blocks import blocks, drawn_tables, row_edits
 from minisearch.parsers.source import MAX_TITLE, Fields, Source, edited, top_title
-from minisearch.parsers.tables import row_edits
 from minisearch.text import newlines
 from minisearch.types import Document, Heading
 
