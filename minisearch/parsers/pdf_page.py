@@ -188,19 +188,24 @@ def _without_hidden(text: str, characters: _Characters, page: PdfPage) -> str:
 def _is_seen(
     item: object, others: Sequence[tuple[object, Box]], colour: _Colour, *, is_invisible: bool
 ) -> bool:
-    """Whether a doubtful text lies over a colour, or is that of a scan: anywhere on a picture."""
+    """Whether a doubtful text lies over a colour, or is that of a scan or of outlines, over or below them."""
     left, bottom, right, top = _bounds(item)
     x, y, height = (left + right) / 2, (bottom + top) / 2, top - bottom
     mode, is_stroked, width = ctypes.c_int(), ctypes.c_int(), ctypes.c_float()
-    for other, (left, bottom, right, top) in others[: -MAX_BELOW - 1 : -1]:
-        if not (left <= x <= right and bottom <= y <= top):
-            continue
+    for other, box in others[: -MAX_BELOW - 1 : -1]:
+        is_below = box[0] <= x <= box[2] and box[1] <= y <= box[3]
         if pdfium.FPDFPageObj_GetType(other) in PICTURES:
-            return True
-        pdfium.FPDFPath_GetDrawMode(other, mode, is_stroked)
-        pdfium.FPDFPageObj_GetStrokeWidth(other, width)
-        if not is_invisible and (mode.value or (is_stroked.value and width.value > height / 2)):
-            return not (mode.value and _is_white(other, colour))
+            if is_below:
+                return True
+        elif is_invisible:
+            is_beside = box[0] < right and box[2] > left and box[1] < top and box[3] > bottom
+            if is_beside and box[3] - box[1] < 2 * height:  # the outline of a letter
+                return True
+        elif is_below:
+            pdfium.FPDFPath_GetDrawMode(other, mode, is_stroked)
+            pdfium.FPDFPageObj_GetStrokeWidth(other, width)
+            if mode.value or (is_stroked.value and width.value > height / 2):
+                return not (mode.value and _is_white(other, colour))
     return len(others) > MAX_BELOW
 
 

@@ -287,12 +287,13 @@ def test_text_that_nobody_sees_is_left_out_with_a_note(content):
     [
         SCAN + b"BT 3 Tr /F1 12 Tf 60 680 Td (secret words) Tj ET",
         b"BT 3 Tr /F1 12 Tf 60 680 Td (secret words) Tj ET " + SCAN,
+        b"BT 3 Tr /F1 12 Tf 60 680 Td (secret words) Tj ET 62 680 m 66 690 l 70 680 l f",
         b"0 g 50 670 200 40 re f BT 1 g /F1 12 Tf 60 680 Td (secret words) Tj ET",
         b"30 w 0 G 50 684 m 250 684 l S BT 1 g /F1 12 Tf 60 680 Td (secret words) Tj ET",
     ],
-    ids=["scan", "scan drawn later", "white on black", "white on a thick line"],
+    ids=["scan", "scan drawn later", "outlines", "white on black", "white on a thick line"],
 )
-def test_text_of_a_scan_and_white_text_on_a_colour_are_read(content):
+def test_text_of_scans_and_outlines_and_white_text_on_a_colour_are_read(content):
     document = read_stream(content)
     assert document.text == "secret words"
     assert not document.notes
