@@ -110,15 +110,15 @@ def test_a_page_is_read_from_its_top_in_whatever_order_it_is_drawn():
     assert document.text.split() == ["first", "middle", "last"]
 
 
-def test_a_turned_page_is_read_as_it_is_seen():
-    turned = b"".join(
-        b"0 1 -1 0 %d 72 Tm (%b) Tj " % (100 + 14 * n, line.encode()) for n, line in enumerate(BANKS)
+@pytest.mark.parametrize("turns", [b"/Rotate 90", b""], ids=["the page", "the text"])
+def test_turned_text_is_read_as_upright_text_is(turns):
+    drawn = b"".join(
+        b"0 1 -1 0 %g %g Tm (%b) Tj " % (612 - y, x, words.encode())
+        for x, y, _, words in across([BANKS, BOATS])
     )
-    page = pdf_of_streams([stream(b"BT /F1 12 Tf " + turned + b"ET")])
-    document = parse(
-        "a.pdf", page.replace(b"/MediaBox [0 0 612 792] ", b"/MediaBox [0 0 612 792]/Rotate 90 ")
-    )
-    assert document.text == " ".join(BANKS)
+    data = pdf_of_streams([stream(b"BT /F1 12 Tf " + drawn + b"ET")])
+    document = parse("a.pdf", data.replace(b"[0 0 612 792] ", b"[0 0 612 792]" + turns + b" "))
+    assert document.text.split("\n\n") == [" ".join(BANKS), " ".join(BOATS)]
 
 
 @pytest.mark.parametrize("place", [(138, 705), (293, 705)], ids=["inside a line", "at its end"])
