@@ -203,12 +203,19 @@ def _whole_rows(lines: Lines) -> list[TextLine]:
     """The lines, with those that follow each other on one baseline as one."""
     rows: list[list[TextLine]] = []
     for line in lines:
-        last = rows[-1][-1] if rows else None
-        if last and abs(last.bottom - line.top) < last.size / 4 and not last.text.endswith(HYPHEN):
+        if rows and not rows[-1][-1].text.endswith(HYPHEN) and _is_beside(line, rows[-1]):
             rows[-1].append(line)
         else:
             rows.append([line])
     return [_whole(row) if len(row) > 1 else row[0] for row in rows]
+
+
+def _is_beside(line: TextLine, row: Lines) -> bool:
+    """Whether a line stands on the baseline of a row, or right after it as a number of a footnote does."""
+    last = row[-1]
+    rise = min(abs(row[0].top - line.top), abs(last.bottom - line.top))
+    is_note = line.size < last.size and abs(line.left - last.right) < last.size / 2
+    return rise < last.size / (2 if is_note else 4)
 
 
 def _whole(row: Lines) -> TextLine:
@@ -221,7 +228,7 @@ def _whole(row: Lines) -> TextLine:
     ]
     text = row[0].text + "".join(space + part.text for space, part in zip(spaces, row[1:], strict=True))
     n_cells = 1 + spaces.count(" ")
-    return replace(row[-1], text=text, left=row[0].left, top=row[0].top, size=size, n_cells=n_cells)
+    return replace(row[0], text=text, right=row[-1].right, size=size, n_cells=n_cells)
 
 
 def _blocks(lines: Lines) -> Iterator[list[TextLine]]:
@@ -283,7 +290,9 @@ WORD = re.compile(r"[^\W\d_]+")
 HYPHENATED = re.compile(r"[^\W\d_]+-[^\W\d_]+")
 BROKEN = re.compile(rf"(?<![^\W\d_])([^\W\d_]*)(?:{HYPHEN}|{SOFT_HYPHEN}\n?)([^\W\d_]*)")
 # English: where neither half nor the whole stands elsewhere, such halves are none of words with a hyphen.
-PREFIX = re.compile("(?:com|con|contra|counter|dis|inter|intro|mis|par|per|pre|pro|sub|super|sur|trans)$")
+PREFIX = re.compile(
+    "(?:col|com|con|contra|cor|counter|dif|dis|inter|intro|mis|par|per|pre|pro|sub|super|sur|trans)$"
+)
 SUFFIX = re.compile(
     r"[aeiou]?[cst]?(?:i?al|ally|ance|ancy|ant|ary|ate|ated|able|ence|ency|ent|ery|est|ful|ial|ian|ible|ical"
     r"|ing|ion|ism|ist|ity|ive|i[sz]e|i[sz]ed|less|ly|ment|ness|ory|ous|ship|ual|ure)s?\w{0,4}$"

@@ -28,7 +28,7 @@ PIECE = re.compile(f"[^{BLANK}{HYPHEN}](?:[^\r\n{HIDDEN}{HYPHEN}]*[^{BLANK}{HYPH
 SPACES = re.compile(r"(?<=\S)[ \t\u00a0]+(?=\S)")
 
 MAX_GAP = 1.0  # between the words of a line, in heights of a character
-USUAL_ADVANCE = 0.6  # from one character to the next
+USUAL_ADVANCE = 0.5  # from one character to the next
 MAX_SPREAD = 1.1  # of the usual advance: beyond it there may be a gap between words of one object
 MIN_SIZE = 1.5  # points; smaller text is tiny
 
@@ -293,7 +293,10 @@ def _line(text: str, start: int, end: int, characters: _Characters) -> TextLine:
     left, bottom, _, top = characters.box(start)
     _, end_bottom, right, end_top = characters.box(end - 1)
     size = max(top - bottom, end_top - end_bottom, 1.0)  # a word in another font may be lower
+    first, last = characters.baseline(start), characters.baseline(end - 1)
+    if abs(first - last) < size / 2:  # a number of a footnote or an index is higher or lower than its line
+        first = last = min(first, last)
     words = text[start:end].replace(NOTHING, "")
     if not words.isascii():
         words = words.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return TextLine(words, left, characters.baseline(start), right, characters.baseline(end - 1), size)
+    return TextLine(words, left, first, right, last, size)

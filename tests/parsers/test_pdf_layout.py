@@ -121,6 +121,16 @@ def test_a_turned_page_is_read_as_it_is_seen():
     assert document.text == " ".join(BANKS)
 
 
+@pytest.mark.parametrize("place", [(138, 705), (293, 705)], ids=["inside a line", "at its end"])
+def test_the_number_of_a_footnote_does_not_end_a_paragraph(place):
+    words = [(60, 700, 12, "The grey heron"), (144, 700, 12, "is a bird that lives by water")]
+    below = [(60, 686, 12, "where it waits for fish, and builds nests"), (60, 672, 12, "among trees.")]
+    first = [words[0], (*place, 7, "1"), words[1]] if place[0] < 144 else [*words, (*place, 7, "1")]
+    text = read([[*first, *below]]).text
+    assert "\n" not in text
+    assert text.replace("1", "").split() == " ".join(line[3] for line in words + below).split()
+
+
 # --- running heads ----------------------------------------------------------------------------------------
 
 
