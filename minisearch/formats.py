@@ -37,7 +37,7 @@ PLAIN = Format("text")
 
 FORMATS = (
     Format("text", ".adoc .asciidoc .mdown .org .tex .text .textile .txt .wiki", is_prose=True),
-    Format("markdown", ".markdown .md .mdx", "markdown", is_prose=True),
+    Format("markdown", ".markdown .md .mdx .qmd .rmd", "markdown", is_prose=True),
     Format("rst", ".rst", "rst", is_prose=True),
     Format("html", ".htm .html .xhtml", "html", is_prose=True, bytes_per_chunk=1_500),
     Format("email", ".eml .mbox .mht .mhtml", is_prose=True, has_lines=False),

@@ -110,7 +110,7 @@ GAP = re.compile(r"[ \t]+")
 MAX_LINE = 1 << 30  # characters
 
 
-def _blanked(flat: str, regions: Sequence[Block]) -> str:
+def blanked(flat: str, regions: Sequence[Block]) -> str:
     """The text with spaces in place of everything in the regions but line breaks."""
     parts: list[str] = []
     position = 0
@@ -149,10 +149,9 @@ class DrawnTable:
         yield from self.rows
 
 
-def drawn_tables(flat: str, regions: Sequence[Block] = ()) -> list[DrawnTable]:
-    """The tables of a text, in order of start; nothing is looked for in ``regions``."""
-    blanked = _blanked(flat, regions)
-    found = (*_drawn(blanked), *_ruled(blanked), *_bordered(blanked))
+def drawn_tables(flat: str) -> list[DrawnTable]:
+    """The tables of a text, in order of start."""
+    found = (*_drawn(flat), *_ruled(flat), *_bordered(flat))
     return sorted(found, key=lambda table: (table.start, table.header is None))
 
 
