@@ -119,16 +119,11 @@ def _columns(lines: Lines) -> tuple[Lines, ...] | None:
 
 def _are_columns(*columns: Lines) -> bool:
     """Whether lines side by side are those of running text, and not the cells of a table."""
-    top = min(max(line.top for line in lines) for lines in columns)
-    bottom = max(min(line.top for line in lines) for lines in columns)
     for lines in columns:
         wide = [IS_WIDE.match(line.text) is not None for line in lines]
         lengths = [len(line.text) * (1 + is_wide) for line, is_wide in zip(lines, wide, strict=True)]
         n_inside = sum(line.text[0].islower() for line in lines) + sum(wide)
-        n_beside = sum(bottom <= line.top <= top for line in lines)
-        if min(len(lines), n_beside + 1) < MIN_LINES or median(lengths) < MIN_COLUMN:
-            return False
-        if n_inside < MIN_INSIDE * len(lines):
+        if median(lengths) < MIN_COLUMN or n_inside < MIN_INSIDE * len(lines):
             return False
     return True
 
@@ -313,7 +308,7 @@ def whole_words(pages: Sequence[Sequence[Block]]) -> list[list[Block]]:
             end, *rest = following.split(maxsplit=1)
             texts[page][place] = f"{start[:-1]}{HYPHEN}{end}"
             texts[next_page][next_place] = "".join(rest)
-    if any(mark in text for found in texts for text in found for mark in (HYPHEN, SOFT_HYPHEN)):
+    if any(_has_broken(text) for found in texts for text in found):
         unbroken = _Vocabulary(text for found in texts for text in found).unbroken
         texts = [list(map(unbroken, found)) for found in texts]
     return [
@@ -322,13 +317,17 @@ def whole_words(pages: Sequence[Sequence[Block]]) -> list[list[Block]]:
     ]
 
 
+def _has_broken(text: str) -> bool:
+    return HYPHEN in text or SOFT_HYPHEN in text
+
+
 class _Vocabulary:
     """The words of a document, by which it is decided whether a hyphen belongs to a word."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        text = "\n".join(texts).lower()
+        text = "\n".join(BROKEN.sub(" ", text) if _has_broken(text) else text for text in texts).lower()
         self.hyphenated = set(HYPHENATED.findall(text))
-        found = WORD.findall(BROKEN.sub(" ", text))
+        found = WORD.findall(text)
         self.words = set(found)
         self.stems = {stem(word) for word in self.words}
         self.is_english = sum(word in STOP_WORDS for word in found) > MIN_ENGLISH * len(found)
@@ -336,7 +335,7 @@ class _Vocabulary:
 
     def unbroken(self, text: str) -> str:
         """The text with each broken word whole, with or without its hyphen."""
-        return BROKEN.sub(self._joined, text) if HYPHEN in text or SOFT_HYPHEN in text else text
+        return BROKEN.sub(self._joined, text) if _has_broken(text) else text
 
     def _joined(self, broken: re.Match[str]) -> str:
         before, after, text = broken[1], broken[2], broken.string

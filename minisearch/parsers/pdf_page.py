@@ -276,7 +276,9 @@ class _Characters:
         line_left, before, widest, height = inf, inf, 0.0, 1.0
         for number in range(pdfium.FPDFText_CountRects(self.raw, start, end - start)):
             pdfium.FPDFText_GetRect(self.raw, number, left, top, right, bottom)
-            box = self.turned((left.value, bottom.value, right.value, top.value))
+            box = left.value, bottom.value, right.value, top.value
+            if self.n_turns:
+                box = self.turned(box)
             widest = max(widest, box[0] - before)
             line_left, before = min(line_left, box[0]), box[2]
             height = max(height, box[3] - box[1])
@@ -286,7 +288,8 @@ class _Characters:
         """The height of a character's baseline; where its cell ends depends on its font."""
         if not pdfium.FPDFText_GetCharOrigin(self.raw, position, self._x, self._y):
             return 0.0
-        return self.turned((self._x.value, self._y.value, self._x.value, self._y.value))[1]
+        x, y = self._x.value, self._y.value
+        return self.turned((x, y, x, y))[1] if self.n_turns else y
 
 
 def _lines(text: str, characters: _Characters) -> Iterator[TextLine]:
@@ -307,7 +310,8 @@ def _line(text: str, start: int, end: int, characters: _Characters) -> TextLine:
     left, bottom, _, top = characters.box(start)
     _, end_bottom, right, end_top = characters.box(end - 1)
     size = max(top - bottom, end_top - end_bottom, 1.0)  # a word in another font may be lower
-    first, last = characters.baseline(start), characters.baseline(end - 1)
+    first = characters.baseline(start)
+    last = first if (bottom, top) == (end_bottom, end_top) else characters.baseline(end - 1)
     if abs(first - last) < size / 2:  # a number of a footnote or an index is higher or lower than its line
         first = last = min(first, last)
     words = text[start:end].replace(NOTHING, "")
