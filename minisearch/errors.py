@@ -25,10 +25,17 @@ Every message names the thing, what was expected, what was found, and how to fix
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unicodedata import category
 
 
 class MinisearchError(Exception):
-    """The base class of all errors of this library; the message is meant for the user."""
+    r"""The base class of all errors of this library; the message is meant for the user.
+
+    Control characters of what it quotes are written out, as in ``\\x1b``; line breaks are kept.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(MinisearchError, ValueError):
@@ -101,6 +108,24 @@ def install_line(extra: str) -> str:
     "pip install 'minisearch-local[pdf]'"
     """
     return f"pip install '{DISTRIBUTION}[{extra}]'"
+
+
+JOINERS = "\u200c\u200d"  # they shape letters and emoji, and show nothing
+
+
+def printable(text: str) -> str:
+    r"""The text with every control character but line breaks and tabs written out.
+
+    >>> print(printable("red \x1b[31m"))
+    red \x1b[31m
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if _is_safe(char) else char.encode("unicode_escape").decode() for char in text)
+
+
+def _is_safe(char: str) -> bool:
+    return char.isprintable() or char in "\n\t" or char in JOINERS or category(char) == "Zs"
 
 
 MAX_SHOWN = 60  # characters of a value quoted in a message

@@ -26,7 +26,7 @@ Value = str | float | bool
 
 MAX_UNKNOWN = 2  # fields that one message names: each is compared with all known ones
 A_MOMENT = "a datetime such as datetime(2024, 1, 31)"
-
+MAX_PHRASE = 2_000  # characters, more than a passage has; SQLite cannot be interrupted while it compares them
 
 WHERE_HELP = (
     "Conditions on metadata, such as: author = 'ada' and (year >= 2020 or not tags contains 'k8s'). "
@@ -147,6 +147,11 @@ class Contains(Filter):
 
     def __post_init__(self) -> None:
         _must_be(self, self.phrase, str, "a text")
+        if len(self.phrase) > MAX_PHRASE:
+            raise InputError(
+                f"a phrase of {len(self.phrase):,} characters, where at most {MAX_PHRASE:,} were expected: "
+                f"quote a shorter part of {short(repr(self.phrase))}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

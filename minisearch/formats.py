@@ -37,10 +37,10 @@ PLAIN = Format("text")
 
 FORMATS = (
     Format("text", ".adoc .asciidoc .mdown .org .tex .text .textile .txt .wiki", is_prose=True),
-    Format("markdown", ".markdown .md .mdx", "markdown", is_prose=True),
+    Format("markdown", ".markdown .md .mdx .qmd .rmd", "markdown", is_prose=True),
     Format("rst", ".rst", "rst", is_prose=True),
     Format("html", ".htm .html .xhtml", "html", is_prose=True, bytes_per_chunk=1_500),
-    Format("email", ".eml .mbox", is_prose=True, has_lines=False),
+    Format("email", ".eml .mbox .mht .mhtml", is_prose=True, has_lines=False),
     Format("cards", ".ics .vcf"),
     Format("table", ".csv .tsv"),
     Format("json", ".json", "json"),
@@ -52,6 +52,9 @@ FORMATS = (
     Format("pptx", ".pptx .pptm .ppsx", is_prose=True, is_binary=True, page="slide", bytes_per_chunk=20_000),
     Format("xlsx", ".xlsx .xlsm", is_binary=True, page="sheet", line="row", bytes_per_chunk=2_000),
     Format("epub", ".epub", is_prose=True, is_binary=True, has_lines=False, bytes_per_chunk=1_000),
+    Format("odf", ".odt .ott", is_prose=True, is_binary=True, line="paragraph", bytes_per_chunk=4_000),
+    Format("odf", ".odp .otp", is_prose=True, is_binary=True, page="slide", bytes_per_chunk=20_000),
+    Format("odf", ".ods .ots", is_binary=True, page="sheet", line="row", bytes_per_chunk=2_000),
     # --- programming languages and data ---
     Format("code", ".c", "c"),
     Format("code", ".h", "c", grammar="cpp"),  # also of C++, as which C parses well enough

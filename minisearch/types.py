@@ -263,8 +263,9 @@ class IngestReport:
     wrote to be read, such as lock files.  ``choices`` are the user's patterns and limits for each folder, of
     this run or an earlier one.  ``notes`` are about indexed files of which some content is missing.
     ``as_before`` are the paths in ``skipped`` and ``notes`` that the previous run reported with the same
-    message.  ``n_in_other_scripts`` counts the added documents that are mostly not in Latin letters, if the
-    model knows only English.
+    message.  ``n_failed`` counts the skipped files that an unexpected exception kept from the index: an error
+    of this program.  ``n_in_other_scripts`` counts the added documents that are mostly not in Latin letters,
+    if the model knows only English.
     """
 
     added: int = 0
@@ -280,6 +281,7 @@ class IngestReport:
     choices: tuple[Note, ...] = ()
     as_before: tuple[str, ...] = ()
     n_in_other_scripts: int = 0
+    n_failed: int = 0
     n_chunks: int = 0
     n_encoded: int = 0
     n_tokens: int = 0

@@ -131,6 +131,7 @@ def test_the_processes_that_start_others_load_no_model() -> None:
         "code_chunks.py",
         "cold_query.py",
         "embedding.py",
+        "fidelity.py",
         "figures.py",
         "fusion.py",
         "house.py",
@@ -266,3 +267,37 @@ def test_the_rank_correlation_is_that_of_scipy() -> None:
     for _ in range(5):
         a, b = generator.integers(0, 6, (2, 40)).tolist()  # with many ties
         assert import_module("distill").spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
+
+
+def test_words_lost_and_invented_are_counted_by_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fidelity = import_module("fidelity")
+    (tmp_path / "a.csv").write_text("Name,Colour\nAda,red\nBen,blue\n")
+    (tmp_path / "b.md").write_text("One two, two three.")
+    (tmp_path / "c.epub").write_bytes(b"no book")
+    monkeypatch.setitem(fidelity.READERS, ".md", lambda _: "One two four, one-five")
+    assert fidelity.main([str(tmp_path), "--files"]) == 0
+    printed = capsys.readouterr().out
+    assert "| CSV | 1 | 6 | 0.00% | 0.00% |  |" in printed
+    assert "| MD | 1 | 4 | 50.00% | 25.00% | b.md (2) |" in printed
+    assert "b.md: 2 of 4 words lost (four onefive), 1 invented (three)" in printed
+    assert "not read by its reader (BadZipFile)" in printed
+
+
+def test_a_format_without_its_reader_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fidelity = import_module("fidelity")
+    (tmp_path / "a.docx").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "docx", None)
+    assert fidelity.main([str(tmp_path)]) == 0
+    assert "DOCX is not compared: docx is not installed" in capsys.readouterr().out
+
+
+def test_a_file_with_other_letters_is_garbled_unless_it_has_a_note() -> None:
+    difference = import_module("fidelity").difference
+    path, right, wrong = Path("a.txt"), "Größe und Länge", "Gr\ufffd\ufffde und L\ufffdnge"
+    assert difference(path, right, wrong).remark == "garbled without a note"
+    assert not difference(path, right, wrong, has_note=True).remark
+    assert not difference(path, right, "und Größe, Länge").remark

@@ -33,6 +33,7 @@ class Positions:
         self._text_anchors = np.array(document.origin.anchors.text)
         self._source_anchors = np.array(document.origin.anchors.source)
         self._limits = np.append(self._source_anchors[1:], len(document.origin.source))
+        self._text_ends = np.append(self._text_anchors[1:], len(document.text))
 
     @cached_property
     def _line_starts(self) -> IntArray:
@@ -64,8 +65,8 @@ class Positions:
         begins_in_source = np.isin(self._in_source(text_starts), self._line_starts)
         nearest = np.searchsorted(self._source_anchors, self._line_starts, side="right") - 1
         in_text = self._text_anchors[nearest] + self._line_starts - self._source_anchors[nearest]
-        ends = np.append(self._text_anchors[1:], len(self._document.text))
-        only_in_source = np.setdiff1d(in_text[(nearest >= 0) & (in_text < ends[nearest])], text_starts)
+        is_before_end = (nearest >= 0) & (in_text < self._text_ends[nearest])
+        only_in_source = np.setdiff1d(in_text[is_before_end], text_starts)
         return np.unique(np.concatenate([self._text_anchors, text_starts[~begins_in_source], only_in_source]))
 
     @cached_property
@@ -115,7 +116,7 @@ class Positions:
         lengths = np.diff(edges)
         ends = np.minimum(begins + lengths, limits)
         nearest = np.searchsorted(self._text_anchors, edges[:-1], side="right") - 1
-        is_ended = edges[1:] == np.append(self._text_anchors[1:], -1)[nearest]
+        is_ended = (edges[1:] == self._text_ends[nearest]) & (nearest + 1 < len(self._text_ends))
         is_escape = is_ended & (lengths <= MAX_ESCAPED) & (limits - begins <= MAX_ESCAPE)
         for i in np.flatnonzero(is_escape).tolist():
             if not self._document.text[edges[i + 1] - 1].isspace():

@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
+import resource
 import sys
 from typing import Any
 
@@ -30,6 +32,18 @@ EXIT_BUSY = 75
 NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similarity", "mcp", "serve"}
 ALIASES = {"search": "query"}
 FUNCTIONS = {"eval": "evaluate", "open": "open_result", "why-not": "why_not"}  # where the names differ
+NOT_LOADED = re.compile("failed to map segment|annot allocate memory")  # a library, for lack of memory
+LEAST_BYTES = 400_000_000  # of address space; with less, libraries end the process while they are loaded
+MODEL_COMMANDS = NUMPY_COMMANDS | {
+    "eval",
+    "index",
+    "rebuild",
+    "restore",
+    "selftest",
+    "train",
+    "verify",
+    "watch",
+}
 NO_MEMORY = "there is not enough memory: finished work is kept; free some memory and run the command again"
 
 
@@ -94,6 +108,8 @@ class _Group(click.Group):
             except InputError:
                 if not ctx.resilient_parsing:  # a completion prints no error
                     raise
+        if ALIASES.get(given, given) in MODEL_COMMANDS:
+            _check_address_space()
         if ALIASES.get(given, given) in NUMPY_COMMANDS:
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return name, command, rest
@@ -111,8 +127,13 @@ class _Group(click.Group):
         except BrokenPipeError:  # `| head` has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still writes when it ends
             ctx.exit(0)
-        except (MinisearchError, MemoryError, OSError) as error:
-            message = NO_MEMORY if isinstance(error, MemoryError) else printable(str(error))
+        except (MinisearchError, MemoryError, OSError, ImportError) as error:
+            if isinstance(error, ImportError) and NOT_LOADED.search(str(error)) is None:
+                raise
+            is_memory = isinstance(error, MemoryError | ImportError)
+            message = NO_MEMORY if is_memory else printable(str(error))
+            if isinstance(error, FileNotFoundError) and error.filename is None:
+                message = "the current folder was deleted: change to another one, or name all paths in full"
             click.echo(f"Error: {message}", err=True)
             is_query = ALIASES.get(ctx.invoked_subcommand or "", ctx.invoked_subcommand) == "query"
             ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else EXIT_QUERY_ERROR if is_query else 1)
@@ -141,6 +162,16 @@ def main() -> None:
                 errors="backslashreplace"
             )  # a terminal that cannot show a character still shows its number
     cli(prog_name="minisearch")
+
+
+def _check_address_space() -> None:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    is_loaded = "numpy" in sys.modules  # by a program that calls `cli` itself
+    if limit != resource.RLIM_INFINITY and limit < LEAST_BYTES and not is_loaded:
+        raise InputError(
+            f"the address space of this process is limited to {limit // 1_000_000:,} MB, and loading a model "
+            f"takes about 1,000 MB: raise the limit (ulimit -v unlimited)"
+        )
 
 
 def _open_closed_streams() -> None:

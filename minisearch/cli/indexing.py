@@ -135,6 +135,8 @@ def index(
             click.echo(f"Interrupted: {_kept(progress.done)}", err=True)
             sys.exit(error.code if isinstance(error, SystemExit) else EXIT_INTERRUPTED)
     click.echo(as_json_line(report) if as_json else Terminal.of_stdout().wrapped(_report_text(report, index)))
+    if report.n_failed:
+        sys.exit(1)
 
 
 @click.command()

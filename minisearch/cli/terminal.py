@@ -22,11 +22,12 @@ from unicodedata import category, east_asian_width
 
 import click
 
+from minisearch.errors import printable as printable  # the commands import it from here
+
 WIDEST, NARROWEST = 110, 24
 ROWS_OF_PROMPT = 2
 HANG = 11  # columns of the labels of a report
 TAB = 4
-JOINERS = "\u200c\u200d"  # they shape letters and emoji, and show nothing
 # No line begins with these: closing brackets and full stops of scripts that are written without spaces.
 CLOSING = "、。，．：；！？）」』】〕〉》”’…ー々"
 
@@ -37,17 +38,6 @@ PLAIN, EVIDENCE, WORD, EVIDENCE_WORD = " eWB"
 STYLES = {EVIDENCE: "1", WORD: "4", EVIDENCE_WORD: "1;4"}
 LONGEST_GIVEN = 200  # characters
 CYAN, MAGENTA, FAINT = "36", "35", "2"  # readable on dark and on light
-
-
-def printable(text: str) -> str:
-    r"""The text with every control character but line breaks and tabs written out.
-
-    >>> print(printable("red \x1b[31m"))
-    red \x1b[31m
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if _is_safe(char) else char.encode("unicode_escape").decode() for char in text)
 
 
 def one_line(text: str) -> str:
@@ -62,10 +52,6 @@ def one_line(text: str) -> str:
 def shortened(text: str) -> str:
     """The beginning of a text that was given, for a heading or a message."""
     return text if len(text) <= LONGEST_GIVEN else text[:LONGEST_GIVEN] + "…"
-
-
-def _is_safe(char: str) -> bool:
-    return char.isprintable() or char in "\n\t" or char in JOINERS or category(char) == "Zs"
 
 
 def width(text: str) -> int:

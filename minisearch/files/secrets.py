@@ -12,140 +12,27 @@ does not make a text fit to publish.
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from itertools import pairwise
-from urllib.parse import unquote
 
+from minisearch.files.secret_values import (
+    LEAST,
+    PLACEHOLDER,
+    has_password,
+    is_base64,
+    is_password,
+    is_password_in_address,
+    is_random,
+    is_token,
+)
 from minisearch.text import count, line_number
 from minisearch.types import Document
 
 BLANK = "█"
 
 Secret = tuple[str, int, int]  # kind, start, end
-
-# --- what a value looks like ------------------------------------------------------------------------
-
-PLACEHOLDER = re.compile(
-    r"example|sample|change|placeholder|dummy|your|redacted|x{4}|1234567|abcdef|qwerty|0{4}|\*{3}",
-    re.IGNORECASE,
-)
-LEET = str.maketrans("013457@$!", "oieastasi")  # "P4$$w0rd" is a word too
-COMMON = re.compile(r"pass|pw|secret|admin|welcome|hunter|letmein|login|user|test|root|guest|foo|abc")
-NO_PASSWORD = re.compile(r"[$%{<\[!&*~./-]")  # a variable, a template, a tag, an option or a path
-TEMPLATE = re.compile(r"[$%{\[]|[^{]*\{[^}]*\}|[\w.]+\(")  # so is a call, in an address
-DOTTED = re.compile(r"\w+(?:[./]\w+)+")
-PLAIN = re.compile(r"\w+")
-NUMBER_IN_WORD = re.compile("[0-9][a-z]")
-PART = re.compile(r"[-_./ +]+")
-PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
-VOWEL = re.compile("[aeiouy]", re.IGNORECASE)
-CONSONANTS = re.compile("[b-df-hj-np-tv-xz]{5}", re.IGNORECASE)
-MAX_DIGITS = 5  # of a number in a name: X509, Rsa2048, Ed25519
-WORDS = re.compile(r"[A-Z][a-z]{3,}|[a-z]{4,}|[A-Z]{5,}")
-NUMBERS = re.compile(r"(?<=[A-Za-z])[0-9]+|[0-9]+(?=[A-Za-z])")
-MAX_PASSWORD = 24  # characters
-LONG = 16  # characters, of a generated value
-LEAST_ENTROPY = 3.0  # bits a character; sixteen random hexadecimal digits have 3.2
-LEAST_TURNS = 0.25  # of letters to digits, of small to capital, per character; 0.47 among hexadecimal digits
-
-
-def is_password(value: str) -> bool:
-    """Whether the value after the name of a password looks like a real one, random or chosen."""
-    return is_random(value) or (len(value) <= MAX_PASSWORD and _is_strong(value.rstrip(".")))
-
-
-def is_password_in_address(value: str) -> bool:
-    """Whether the password in an address is a real one: no word, template or common value."""
-    if is_random(value):
-        return True
-    if TEMPLATE.match(value) or not value.isascii() or _is_common(value):
-        return False
-    plain = unquote(value)
-    is_like_words = PLAIN.fullmatch(PART.sub("", plain)) and not NUMBER_IN_WORD.search(plain)
-    return not is_like_words or _share_of_words(plain, least=3) < 0.75
-
-
-def is_random(value: str) -> bool:
-    """Whether the value looks generated: letters and digits alternate often, and make no words."""
-    if len(value) < LONG or PLACEHOLDER.search(value) or sum(map(str.isdigit, value)) < 2:
-        return False
-    n_in_words = sum(map(len, WORDS.findall(value)))
-    is_strewn = len(NUMBERS.findall(value)) >= max(4, len(value) / 8)  # with digits, as no words are
-    if (n_in_words > len(value) / 2 and not is_strewn) or _is_dotted_name(value):
-        return False
-    kinds = "".join(map(_kind, value))
-    turns = sum(a != b for a, b in pairwise(kinds) if "-" not in (a, b))
-    return (is_strewn or turns >= LEAST_TURNS * len(value)) and _entropy(value) >= LEAST_ENTROPY
-
-
-def _is_strong(value: str) -> bool:
-    """Whether a short value is a password: no word, no name in code and no placeholder.
-
-    Letters and digits alternate three times, or it has three kinds of characters and few words, or all four.
-    """
-    if NO_PASSWORD.match(value) or _is_common(value) or _is_name(value):
-        return False
-    kinds = {*map(_kind, value)} - {"-"}
-    is_mixed = len(kinds) >= 3 and "1" in kinds and _share_of_words(value, least=4) < 0.5
-    return len(NUMBERS.findall(value)) >= 3 or is_mixed or len(kinds) == 4
-
-
-def _is_common(value: str) -> bool:
-    """Whether it is a placeholder, or a good part of it is what many passwords are."""
-    n_common = sum(map(len, COMMON.findall(value.lower().translate(LEET))))
-    return bool(PLACEHOLDER.search(value)) or n_common >= len(value) / 4
-
-
-def _is_name(value: str) -> bool:
-    """Whether it may be a name in code: Base64String, X509Cert2, self.p2p.V1x."""
-    is_one = PLAIN.fullmatch(value) and len(NUMBERS.findall(value)) < 3
-    return bool(is_one or DOTTED.fullmatch(value)) and _share_of_words(value, least=4) >= 0.5
-
-
-def _is_dotted_name(value: str) -> bool:
-    """Whether it may be a name in code of several parts: ed25519.Ed25519PrivateKey."""
-    return bool(DOTTED.fullmatch(value)) and _share_of_words(value, least=3) >= 0.6
-
-
-def _share_of_words(value: str, *, least: int) -> float:
-    """The share of the letters in pronounceable words of at least so many letters; 0 with a long number."""
-    n_letters = n_in_words = 0
-    for part in PART.split(value):
-        pieces = PIECE.findall(part)
-        words = [piece for piece in pieces if piece.isalpha()]
-        if any(len(piece) > MAX_DIGITS for piece in pieces if piece.isdigit()):
-            return 0
-        n_letters += sum(map(len, words))
-        # Capitals among other letters are an abbreviation.
-        words = [word for word in words if len(words) == 1 or not word.isupper()]
-        n_in_words += sum(len(word) for word in words if len(word) >= least and _is_pronounceable(word))
-    return n_in_words / n_letters if n_letters else 1
-
-
-def _is_pronounceable(word: str) -> bool:
-    return bool(VOWEL.search(word)) and not CONSONANTS.search(word)
-
-
-def _kind(character: str) -> str:
-    if character in "_-./:":
-        return "-"  # separators say nothing
-    if character.isdigit():
-        return "1"
-    if character.isalpha():
-        return "A" if character.isupper() else "a"
-    return "!"
-
-
-def _entropy(value: str) -> float:
-    """Bits a character, by how often each occurs in the value."""
-    counts = Counter(value).values()
-    return -sum(n / len(value) * math.log2(n / len(value)) for n in counts)
-
 
 # --- secrets in a text -----------------------------------------------------------------------------
 
@@ -172,6 +59,12 @@ MAKERS = (
     ("npm token", "npm_", rf"npm_[A-Za-z0-9]{{36}}(?!{W})"),
     ("PyPI token", "pypi-AgEI", rf"pypi-AgEI{W}{{50,500}}"),
     ("SendGrid key", "SG.", rf"SG\.{W}{{22}}\.{W}{{43}}(?!{W})"),
+    ("Twilio key", "SK", r"SK[0-9a-f]{32}(?![A-Za-z0-9])"),
+    (
+        "Discord token",  # it begins with the base64 of a number
+        "MD MT Mj Mz ND NT Nj Nz OD OT",
+        rf"[MNO]{W}{{23,27}}\.{W}{{6}}\.{W}{{27,40}}(?!{W})",
+    ),
     ("JWT", "eyJ", rf"eyJ{W}{{8,4000}}\.eyJ{W}{{8,8000}}\.{W}{{20,2000}}"),
 )
 # Each prefix is searched as plain text, and its pattern is tried only there: no pattern is tried at every
@@ -182,12 +75,29 @@ PATTERNS = [
     for prefix in prefixes.split()
 ]
 
+# What begins the tokens of other makers; the rest must look generated.
+BEGINNINGS = """
+    AGE-SECRET-KEY-1 ATATT3x CCIPAT_ CLOJARS_ LTAI NRAK- PMAK- bkua_ dapi dckr_pat_ django-insecure-
+    doo_v1_ dop_v1_ dp.pt. figd_ glc_ glsa_ gsk_ hvb. hvs. lin_api_ nfp_ ntn_ pplx- pscale_pw_
+    pscale_tkn_ pul- r8_ rubygems_ sb_secret_ sbp_ shpat_ shpca_ shppa_ shpss_ sk-or-v1- sk.eyJ sntrys_
+    sntryu_ sq0atp- sq0csp- tskey-api- tskey-auth- tskey-client- whsec_ xai-
+"""
 PASSWORDS = (
     *("password", "passwd", "pwd", "passphrase", "passwort", "kennwort", "wachtwoord"),
     *("contraseña", "contrasena", "mot de passe", "senha", "пароль"),
 )
 NAMES = (
-    *("secret", "token", "api_key", "apikey", "api-key", "access_key", "accesskey"),
+    *(
+        "account_key",
+        "accountKey",
+        "secret",
+        "token",
+        "api_key",
+        "apikey",
+        "api-key",
+        "access_key",
+        "accesskey",
+    ),
     *("auth_key", "private_key", "apiKey", "accessKey", "authKey", "privateKey"),
 )
 # A name ends where a word does, in the case that it has: TOKEN_2, tokenValue, secretkey, but not TOKENIZER,
@@ -199,7 +109,7 @@ WORD_ENDS = (
 # What stands between a name and its value: in code, in Markdown ("**Password:** ..."), in XML, in a sentence.
 SPACE = "[ \\t\xa0\u202f]{0,8}"
 SIGN = r"(?::=|=>|==?|[:：]|>|is:?(?=[ \t]))(?:\*\*)?"
-ASSIGNED = rf"""{WORD_ENDS}[\w.-]{{0,50}}["'`\]*]{{0,2}}{SPACE}{SIGN}{SPACE}"""
+ASSIGNED = rf"""(?!_?[Ii][Dd]\b){WORD_ENDS}[\w.-]{{0,50}}["'`\]*]{{0,2}}{SPACE}{SIGN}{SPACE}"""
 QUOTE = r"""(?:[bBrRuU]?\\?["'`])"""
 CHARACTER = "[A-Za-z0-9+/=_.~!@#%^&*?$-]"
 ENDS = r"(?![^\s\"'`,;)\]}<>\\])"
@@ -210,6 +120,21 @@ AFTER_PASSWORD = re.compile(f"{ASSIGNED}{QUOTE}?{SHORT_VALUE}")
 AFTER_PASS = re.compile(f"(?![A-Za-z]){ASSIGNED}{QUOTE}?{SHORT_VALUE}")
 # Only quoted: "Pass: C01X00T47" is a passport's.
 AFTER_PASS_QUOTED = re.compile(f"(?![A-Za-z]){ASSIGNED}{QUOTE}{SHORT_VALUE}")
+AFTER_BEGINNING = r"(?P<secret>[^\s\"'`,;<>]{16,200})"
+# The value of an option, in quotes or not, and what follows the name of a user.
+AFTER_OPTION = re.compile(rf"[ \t]{{1,4}}{QUOTE}?{SHORT_VALUE}")
+AFTER_QUOTE = re.compile(rf"[ \t]{{1,4}}{QUOTE}{SHORT_VALUE}")
+AFTER_LOGIN = re.compile(rf"[ \t]{{1,8}}\S{{1,100}}\s{{1,20}}password[ \t]{{1,8}}{SHORT_VALUE}")
+AFTER_PORT = re.compile(rf"[^\s:]{{1,64}}:[^\s:]{{1,64}}:{SHORT_VALUE}")
+BEFORE_OPTION = r"[^\n|;&]{0,200}?[ \t]"
+AFTER_CURL = re.compile(rf"{BEFORE_OPTION}(?:-u|--user)[ \t=]?{QUOTE}?[^\s:\"']{{1,64}}:{SHORT_VALUE}")
+AFTER_MYSQL = re.compile(rf"{BEFORE_OPTION}-p{QUOTE}?{SHORT_VALUE}")
+AFTER_PROGRAM = re.compile(rf"{BEFORE_OPTION}-[pa][ \t]{{0,4}}{QUOTE}?{SHORT_VALUE}")
+BASE64 = "(?P<secret>[A-Za-z0-9+/=_-]"
+AFTER_AUTH = re.compile(rf"{SPACE}:{SPACE}\"{BASE64}{{8,500}})")
+AFTER_BASIC = re.compile(rf"{BASE64}{{8,500}})")
+AFTER_KEY_DATA = re.compile(rf"[\"']?{SPACE}:{SPACE}[\"']?{BASE64}{{64,20000}})")
+AFTER_AUTHORIZATION = re.compile(rf"[\"']?{SPACE}[:=]{SPACE}{QUOTE}?(?![bB]asic)\w{{1,20}}[ \t]{VALUE}")
 AFTER_BEARER = re.compile(rf"[ \t]{{1,4}}{VALUE}")
 AFTER_SCHEME = re.compile(r"://[^\s:/@\"'<>]{0,64}:(?P<secret>[^\s:/@\"'<>]{8,200})@(?!sha256:)")
 Judge = Callable[[str], bool]
@@ -218,14 +143,38 @@ NAMED: tuple[tuple[tuple[str, ...], str, re.Pattern[str], Judge], ...] = (
     (("_pass",), "password", AFTER_PASS, is_password),
     (("pass",), "password", AFTER_PASS_QUOTED, is_password),
     (NAMES, "secret value", AFTER_NAME, is_random),
+    (("Q~",), "access token", re.compile(rf"(?<=[0-9]Q~)(?P<secret>{W}{{31,34}})(?!{W})"), is_token),
+    ((":AA",), "access token", re.compile(rf"(?<=[0-9]:AA)(?P<secret>{W}{{33}})(?!{W})"), is_token),
     (("bearer",), "bearer token", AFTER_BEARER, is_random),
+    (("authorization",), "secret value", AFTER_AUTHORIZATION, is_random),
+    (("basic ",), "password", AFTER_BASIC, has_password),
+    (('"auth"',), "password", AFTER_AUTH, has_password),
+    (("client-key-data", "tls.key"), "private key", AFTER_KEY_DATA, is_base64),
+    (("login",), "password", AFTER_LOGIN, is_password_in_address),
+    (
+        tuple(f"--{name}" for name in ("password", "passwd", "pass", "passphrase")),
+        "password",
+        AFTER_OPTION,
+        is_password,
+    ),
+    (("--token", "--secret", "--api-key", "--secret-key"), "secret value", AFTER_OPTION, is_random),
+    (("password", "identified by"), "password", AFTER_QUOTE, is_password),
+    ((":5432:", ":5433:", ":*:"), "password", AFTER_PORT, is_password_in_address),
+    (("curl", "wget"), "password", AFTER_CURL, is_password_in_address),
+    (("mysql", "mysqldump", "mariadb"), "password", AFTER_MYSQL, is_password_in_address),
+    (("sshpass", "mongosh", "mongodump", "redis-cli"), "password", AFTER_PROGRAM, is_password_in_address),
     (("://",), "password in an address", AFTER_SCHEME, is_password_in_address),
 )
 BY_NAME = [
     (spelling, kind, pattern, is_secret)
     for names, kind, pattern, is_secret in NAMED
     for name in names
-    for spelling in sorted({name, name.upper(), name.capitalize()} if name.islower() else {name})
+    for spelling in sorted(
+        {name, name.upper(), name.capitalize()} if name.islower() else {name, name[0].upper() + name[1:]}
+    )
+] + [
+    (beginning, "access token", re.compile(rf"(?<![\w-]{re.escape(beginning)}){AFTER_BEGINNING}"), is_token)
+    for beginning in BEGINNINGS.split()
 ]
 
 KEY_BEGINS = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
@@ -246,7 +195,10 @@ def redact(text: str) -> tuple[str, list[Secret]]:
     found: list[Secret] = []
     parts: list[str] = []
     reached = 0
-    for kind, start, end in sorted(_secrets(text), key=lambda secret: (secret[1], -secret[2])):
+    first = list(_secrets(text))
+    for kind, start, end in sorted(
+        [*first, *_again(text, first)], key=lambda secret: (secret[1], -secret[2])
+    ):
         if end <= reached:
             continue
         if start >= reached:
@@ -276,6 +228,21 @@ def _secrets(text: str) -> Iterator[Secret]:
                 yield kind, value.start("secret"), value.end("secret")
 
 
+def _again(text: str, found: Sequence[Secret]) -> Iterator[Secret]:
+    """Where else parts of the secrets found in a text stand, whatever is before them."""
+    kinds = {
+        part: kind
+        for kind, start, end in found
+        for part in (text[start:end], *PARTS.findall(text[start:end]))
+        if len(part) >= LEAST
+    }
+    for pattern in (PARTS, FINER_PARTS) if kinds else ():
+        for part in pattern.finditer(text):
+            for word in (part[0], part[0].rstrip(".!?")):
+                if word in kinds:
+                    yield kinds[word], part.start(), part.start() + len(word)
+
+
 def _positions(text: str, prefix: str) -> Iterator[int]:
     position = text.find(prefix)
     while position >= 0:
@@ -298,6 +265,9 @@ def _private_keys(text: str) -> Iterator[Secret]:
         if in_lines >= LEAST_KEY and in_lines > sum(runs) / 2:
             yield "private key", begin.end(), end
 
+
+PARTS = re.compile(r"[^\s\"'`,;:=<>()\[\]{}]+")
+FINER_PARTS = re.compile(r"[^\s\"'`,;:=<>()\[\]{}@/&?#|\\]+")
 
 # --- files by name -------------------------------------------------------------------------------------
 
@@ -344,8 +314,6 @@ def is_secret_file(name: str) -> str | None:
 # --- documents ----------------------------------------------------------------------------------------
 
 LISTED = 5
-LEAST = 8  # characters; a shorter part of a secret may be a common word
-PARTS = re.compile(r"[^\s\"'`,;:=<>()\[\]{}]+")
 
 
 def screened(document: Document) -> Document:

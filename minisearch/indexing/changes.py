@@ -26,7 +26,7 @@ from minisearch.files.walk import FoundFile
 from minisearch.manifest import Settings, fingerprint
 from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.registry import installed_libraries, reading_key
-from minisearch.parsers.source import without
+from minisearch.parsers.source import edited
 from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
 from minisearch.text import A_LETTER, title_of_name
 from minisearch.types import Chunk, Document, Encoder
@@ -54,12 +54,14 @@ class SkippedFile:
     """A file without usable text; ``is_outdated`` means that its stored document must be removed.
 
     With a ``stamp`` the next run skips the unchanged file without reading it; with None it reads it again.
+    ``is_failure`` if an unexpected exception is the reason.
     """
 
     path: str
     reason: str
     is_outdated: bool
     stamp: SkipStamp | None = None
+    is_failure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,7 @@ class Reader:
         except MemoryError:
             return self._unreadable_now(path, file, "it takes more memory to read than there is")
         except Exception as error:
-            reason = f"{what} it failed ({type(error).__name__}: {error}), which should not happen"
-            return SkippedFile(path, f"{reason}: please report it", is_outdated=False)
+            return failure(path, what, error)
 
     def _read(self, path: str, file: FoundFile) -> Unchanged | SkippedFile | ReadDocument:
         stored = self.stored.get(path)
@@ -229,6 +230,12 @@ class Reader:
         return SkippedFile(path, reason + kept, is_outdated=False)
 
 
+def failure(path: str, what: str, error: Exception) -> SkippedFile:
+    """The outcome of a file that an unexpected exception kept from the index; the next run tries it again."""
+    reason = f"{what} it failed ({type(error).__name__}: {error}), which should not happen: please report it"
+    return SkippedFile(path, reason, is_outdated=False, is_failure=True)
+
+
 def read_document(
     path: str, document: Document, file: FoundFile, *, stamp: FileStamp, sha256: bytes, ingest: str
 ) -> ReadDocument:
@@ -274,7 +281,7 @@ def _document(file: FoundFile, data: bytes) -> Document:
 def without_embedded(document: Document) -> Document:
     """The document without embedded data, and a note; as it is if it has nothing else."""
     embedded = embedded_data(document.text)
-    clean = without(document, embedded)
+    clean = edited(document, [(start, end, "") for start, end in embedded])
     if not embedded or not A_LETTER.search(clean.text):
         return document
     note = f"{sum(end - start for start, end in embedded):,} characters of embedded data left out"

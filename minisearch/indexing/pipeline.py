@@ -18,9 +18,10 @@ from typing import Protocol
 
 import numpy as np
 
+from minisearch.errors import MinisearchError
 from minisearch.files.walk import FoundFile
 from minisearch.formats import BY_SUFFIX, PLAIN, suffix_of
-from minisearch.indexing.changes import ChunkedDocument, Outcome, SkippedFile, Unchanged
+from minisearch.indexing.changes import ChunkedDocument, Outcome, SkippedFile, Unchanged, failure
 from minisearch.indexing.guard import has_changed
 from minisearch.indexing.plan import Plan, Tally
 from minisearch.stores.base import Store
@@ -122,6 +123,7 @@ class Run:
             unchanged=len(tally.unchanged),
             removed=self._n_removed,
             skipped=tuple(tally.all_skipped()),
+            n_failed=tally.n_failed,
             n_hidden=n["hidden"],
             n_ignored=n["ignored"],
             n_excluded=n["excluded"],
@@ -230,7 +232,13 @@ class Run:
     def _put(self, document: ChunkedDocument, vectors: dict[str, FloatArray]) -> None:
         chunks = document.chunks
         chunk_vectors = np.stack([vectors[chunk.embedded] for chunk in chunks])
-        self._store.put(document.row, chunks, chunk_vectors, document.notes)
+        try:
+            self._store.put(document.row, chunks, chunk_vectors, document.notes)
+        except (MinisearchError, MemoryError, OSError):  # of the store, not of this document
+            raise
+        except Exception as error:
+            self._count(failure(document.path, "storing", error))
+            return
         self._n_chunks += len(chunks)
         if document.path not in self._plan.stored:
             self._n_in_other_scripts += is_in_another_script(chunks)

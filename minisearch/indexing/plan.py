@@ -152,6 +152,7 @@ class Tally:
         self.unchanged: list[str] = []
         self.outdated: list[str] = []
         self.without_text: set[str] = set()
+        self.n_failed = 0
         self.skipped = dict(plan.found_files.skipped)
         # Only the size is stored: the next walk will report these files again.
         self.stamps = {key: _size_stamp(one.n_bytes) for key, one in plan.found_files.skipped.items()}
@@ -164,6 +165,7 @@ class Tally:
             self.skipped[path] = Skipped(path, outcome.reason, size)
             self.stamps[path] = outcome.stamp or _size_stamp(size)
             self.without_text.add(path)
+            self.n_failed += outcome.is_failure
             if outcome.is_outdated:
                 self.outdated.append(path)
         elif isinstance(outcome, Unchanged):

@@ -7,6 +7,7 @@ write.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from minisearch.stores import local as storage
 from minisearch.stores import open_store, open_to_write
 from minisearch.stores.base import RollbackReport
 from minisearch.stores.local.files import writer_lock
+
+logger = logging.getLogger(__name__)
 
 
 def roll_back(location: IndexLocation) -> RollbackReport:
@@ -57,7 +60,10 @@ def restore(location: IndexLocation, path: str | os.PathLike[str]) -> int:
         storage.restore(Path(path), location.database)
         with open_store(location, writable=True) as store:
             manifest = Manifest.read(store, location.folder)
-            store.index.publish_if_due(manifest.backend, manifest.dimension)
+            try:
+                store.index.publish_if_due(manifest.backend, manifest.dimension)
+            except IndexNotWritable as error:  # it is a cache: all documents are restored
+                logger.warning("%s", error)
             files = (key for key in store.documents() if not is_from_memory(key))
             return sum(not os.path.lexists(location.absolute(key)) for key in files)
 

@@ -38,9 +38,9 @@ def verify(location: IndexLocation, encoders: Encoders, *, n: int, seed: int) ->
     with open_store(location) as store, store.snapshot():
         manifest = Manifest.read(store, location.folder)
         check = _Check(location, encoders, store, manifest)
-        check.database()
-        check.documents(n, seed)
-        check.rankings()
+        if check.is_database_sound():
+            check.documents(n, seed)
+            check.rankings()
         return check.verdict()
 
 
@@ -60,12 +60,15 @@ class _Check:
     least_cosine: float = 1.0
     recall: float = 1.0
 
-    def database(self) -> None:
-        """Check the database, and whether the vector index file is the published one."""
+    def is_database_sound(self) -> bool:
+        """Check the database, and if it is sound, whether the vector index file is the published one."""
         self.problems += self.store.check(deep=True)
+        if self.problems:  # what its rows say cannot be compared with anything
+            return False
         base = self.store.index.base()
         if base is not None and not self.store.index.is_intact():
             self.problems.append(f"the vector index {base.file} is missing or damaged: minisearch rebuild")
+        return True
 
     def documents(self, n: int, seed: int) -> None:
         """Read and split a sample of the documents again; those from memory have no file to read."""

@@ -3,6 +3,9 @@
 A text comes in, spans come out, each from the start of its first line to the end of its last.  A list item or
 a directive includes everything indented below it, in Markdown and reStructuredText alike.  A reader passes
 spans that it knows already (fenced code, say); nothing is looked for inside them.
+
+For a table with a header there are edits, too, that write its rows as those of all other formats: "name: Ada;
+born: 1815".
 """
 
 from __future__ import annotations
@@ -12,9 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from minisearch.parsers.source import Block, Edit, outermost_first
+from minisearch.parsers.tables import Cell, Row, labels_by_position, row_text
 from minisearch.text import LIST_MARKER
-
-Block = tuple[int, int]
 
 LINE = re.compile(r"([ \t]*)([^\n]*)(?:\n|\Z)")
 ITEM = re.compile(rf"(?:{LIST_MARKER}|#\.)(?:[ \t]|$)|\.\.(?:[ \t]|$)")
@@ -23,19 +26,16 @@ OPENING = re.compile(r"#{1,6}(?:[ \t]|$)|`{3}|~{3}|[|<>]|(?:=+|-+|\*+)[ \t]*$")
 TAB_WIDTH = 4
 
 
-def blocks(flat: str, regions: Sequence[Block] = (), *, is_lazy: bool = False) -> tuple[Block, ...]:
-    r"""The blocks of a text whose line breaks are ``\n``; nothing is looked for in ``regions`` (ascending).
+def blocks(
+    flat: str, tables: Iterable[DrawnTable], regions: Sequence[Block] = (), *, is_lazy: bool = False
+) -> tuple[Block, ...]:
+    r"""The blocks of a text whose line breaks are ``\n``, with those of its tables.
 
-    ``is_lazy`` where a line without indentation may continue the paragraph of an item, as in Markdown.
+    Nothing is looked for in ``regions`` (ascending).  ``is_lazy`` where a line without indentation may
+    continue the paragraph of an item, as in Markdown.
     """
-    blanked = _blanked(flat, regions)
-    tables = (*_drawn(blanked), *_ruled(blanked), *_bordered(blanked))
-    return outermost_first([*_indented(flat, regions, is_lazy), *tables])
-
-
-def outermost_first(found: Iterable[Block]) -> tuple[Block, ...]:
-    """Blocks as `Document` has them: each once, by start, the outer before the inner."""
-    return tuple(sorted(set(found), key=lambda block: (block[0], -block[1])))
+    of_tables = (block for table in tables for block in table.blocks())
+    return outermost_first([*_indented(flat, regions, is_lazy), *of_tables])
 
 
 # --- items and indented text -------------------------------------------------------------------------------
@@ -106,9 +106,11 @@ BORDER = re.compile(r"^[ \t]*=+(?:[ \t]+=+)+[ \t]*$", re.MULTILINE)
 BLANK_BELOW = re.compile(r"\n[ \t]*(?:\n|\Z)|\Z")
 FILLED_LINE = re.compile(r"^([ \t]*)[^ \t\n][^\n]*", re.MULTILINE)
 NO_BREAK = re.compile(r"[^\n]+")
+GAP = re.compile(r"[ \t]+")
+MAX_LINE = 1 << 30  # characters
 
 
-def _blanked(flat: str, regions: Sequence[Block]) -> str:
+def blanked(flat: str, regions: Sequence[Block]) -> str:
     """The text with spaces in place of everything in the regions but line breaks."""
     parts: list[str] = []
     position = 0
@@ -118,31 +120,56 @@ def _blanked(flat: str, regions: Sequence[Block]) -> str:
     return "".join([*parts, flat[position:]])
 
 
-def _filled_lines(flat: str, start: int, end: int) -> list[Block]:
+def filled_lines(flat: str, start: int, end: int) -> list[Block]:
+    """The lines that are not blank, each from its first character, a space perhaps, to its last."""
     return [line.span() for line in FILLED_LINE.finditer(flat, start, end)]
 
 
-def _header_and_rows(start: int, end: int, rows: Sequence[Block]) -> Iterator[Block]:
-    """A header with its rule, the same with the first row, and the rows."""
-    yield start, end
-    yield from ((start, row_end) for _, row_end in rows[:1])
-    yield from rows
+@dataclass(frozen=True, slots=True)
+class DrawnTable:
+    """A table: its header with the rule below, if any, and its rows with the edges below.
+
+    ``edges`` are the offsets in a line of what separates columns, where ``mark`` stands; without any, cells
+    are separated by bars anywhere.
+    """
+
+    start: int
+    end: int
+    header: Block | None
+    rows: Sequence[Block]
+    mark: str = "|"
+    edges: Sequence[int] = ()
+
+    def blocks(self) -> Iterator[Block]:
+        """The table, its header with its rule, the same with the first row, and the rows."""
+        yield self.start, self.end
+        if self.header:
+            yield self.header
+            yield from ((self.header[0], end) for _, end in self.rows[:1])
+        yield from self.rows
 
 
-def _drawn(flat: str) -> Iterator[Block]:
+def drawn_tables(flat: str) -> list[DrawnTable]:
+    """The tables of a text, in order of start."""
+    found = (*_drawn(flat), *_ruled(flat), *_bordered(flat))
+    return sorted(found, key=lambda table: (table.start, table.header is None))
+
+
+def _drawn(flat: str) -> Iterator[DrawnTable]:
     """Grids, whose rows may have several lines, and everything else drawn with bars, one row per line."""
     for drawn in DRAWN.finditer(flat):
         start, end = drawn.start(), drawn.end() - drawn[0].endswith("\n")
-        yield start, end
-        yield from _filled_lines(flat, start, end)
-        edges = list(EDGE.finditer(flat, start, end))
-        if len(edges) > 1 and edges[0].start() == start:
-            bounds = [start, *(edge.end() + 1 for edge in edges[1:])]
+        yield DrawnTable(start, end, None, filled_lines(flat, start, end))
+        borders = list(EDGE.finditer(flat, start, end))
+        if len(borders) > 1 and borders[0].start() == start:
+            bounds = [start, *(border.end() + 1 for border in borders[1:])]
             rows = [(first, after - 1) for first, after in pairwise(bounds)]
-            yield from _header_and_rows(*rows[0], rows[1:]) if "=" in edges[1][0] else rows
+            edges = sorted({i for border in borders for i, sign in enumerate(border[0]) if sign == "+"})
+            n_header = "=" in borders[1][0]
+            yield DrawnTable(start, end, rows[0] if n_header else None, rows[n_header:], "|+", edges)
 
 
-def _ruled(flat: str) -> Iterator[Block]:
+def _ruled(flat: str) -> Iterator[DrawnTable]:
     """Markdown tables, whose lines need not begin with a bar."""
     reached = 0
     for rule in RULE.finditer(flat):
@@ -150,31 +177,112 @@ def _ruled(flat: str) -> Iterator[Block]:
         if rule.start() > reached and "|" in rule[0] and "|" in flat[header : rule.start()]:
             rows = ROWS.match(flat, rule.end())
             reached = rows.end() if rows else rule.end()
-            yield header, reached
-            yield from _header_and_rows(header, rule.end(), _filled_lines(flat, rule.end(), reached))
+            below = filled_lines(flat, rule.end(), reached)
+            yield DrawnTable(header, reached, (header, rule.end()), below)
 
 
-def _bordered(flat: str) -> Iterator[Block]:
+def _bordered(flat: str) -> Iterator[DrawnTable]:
     """Simple tables of reStructuredText; the border above a blank line is the last."""
-    borders: list[Block] = []
+    borders: list[re.Match[str]] = []
     for border in BORDER.finditer(flat):
         is_last = BLANK_BELOW.match(flat, border.end()) is not None
         if borders or not is_last:
-            borders.append(border.span())
+            borders.append(border)
         if is_last and borders:
-            yield borders[0][0], border.end()
-            yield from _between(flat, borders)
+            yield _simple(flat, borders)
             borders = []
 
 
-def _between(flat: str, borders: Sequence[Block]) -> Iterator[Block]:
-    """The rows: each begins at a line with words in the first column, the last includes the border below."""
-    (start, top), (last, end) = borders[0], borders[-1]
+def _simple(flat: str, borders: Sequence[re.Match[str]]) -> DrawnTable:
+    """The table: a row begins where the first column has words, and the last includes the border below."""
+    start, last, end = borders[0].start(), borders[-1].start(), borders[-1].end()
     indent = flat.index("=", start) - start
-    header_end = borders[1][1] if len(borders) > 2 else top
-    rows: list[Block] = []
-    for line in FILLED_LINE.finditer(flat, header_end, end):
-        begins = len(line[1]) <= indent and line.start() != last
+    gaps = [gap.span() for gap in GAP.finditer(borders[0][0].rstrip(), indent)]
+    header = (start, borders[1].end()) if len(borders) > 2 else None
+    rows: list[Block] = [] if header else [(start, start)]
+    for line in FILLED_LINE.finditer(flat, header[1] if header else borders[0].end(), end):
+        begins = len(line[1]) < gaps[0][0] and line.start() != last
         first = line.start() if begins or not rows else rows.pop()[0]
         rows.append((first, line.end()))
-    yield from _header_and_rows(start, header_end, rows)
+    return DrawnTable(
+        start, end, header, rows, " ", [indent - 1, *(after - 1 for _, after in gaps), MAX_LINE]
+    )
+
+
+# --- rows with the names of their columns ------------------------------------------------------------------
+
+BAR = re.compile(r"(?<!\\)\|")
+MARKS = re.compile(r"[*`]+")  # of emphasis and code in a name
+NO_WORDS = re.compile(r"[-=+|:\s]*")  # a rule, or an edge
+INDENTATION = re.compile("[ \t]*")
+
+
+def row_edits(flat: str, tables: Iterable[DrawnTable]) -> Iterator[Edit]:
+    """The edits for all tables, in order; a table inside another is a part of it."""
+    reached = 0
+    for table in tables:
+        if table.header and table.start >= reached:
+            reached = table.end
+            yield from _edits(flat, table, [table.header, *table.rows])
+
+
+def _edits(flat: str, table: DrawnTable, ranges: Sequence[Block]) -> Iterator[Edit]:
+    rows = [Row(0) for _ in ranges]
+    lines_of: list[list[Block]] = []  # of each cell, by its position
+    for n, (row, (start, end)) in enumerate(zip(rows, ranges, strict=True)):
+        for width, lines in _cells(flat, start, end, table):
+            words = " ".join(flat[first:last] for first, last in lines)
+            row.cells.append(Cell(len(lines_of), words if n else MARKS.sub("", words), n == 0, width))
+            lines_of.append(lines)
+    labels = labels_by_position(rows)
+    position = table.start
+    for (start, _), row in zip(ranges if labels else [], rows, strict=False):
+        filled = [
+            (labels.get(cell.position, ""), lines_of[cell.position]) for cell in row.cells if cell.words
+        ]
+        if filled and position > table.start:
+            yield position, start, "\n"
+            position = start
+        indentation = INDENTATION.match(flat, start)
+        before = indentation[0] if indentation else ""
+        if any(len(lines) > 1 for _, lines in filled):  # which stand beside one another
+            last = max(last for _, lines in filled for _, last in lines)
+            texts = [" ".join(flat[first:end] for first, end in lines) for _, lines in filled]
+            words = row_text([label for label, _ in filled], texts)
+            yield position, last, before + words
+            position = last
+        else:
+            for label, ((first, last),) in filled:
+                yield position, first, before + label
+                position, before = last, "; "
+    if position > table.start:
+        yield position, table.end, ""
+
+
+def _cells(flat: str, start: int, end: int, table: DrawnTable) -> list[tuple[int, list[Block]]]:
+    """How many columns each cell of a row spans, and where the words of its lines stand."""
+    cells: dict[int, tuple[int, list[Block]]] = {}
+    for first, last in filled_lines(flat, start, end):
+        if NO_WORDS.fullmatch(flat, first, last):
+            continue
+        edges = _edges(flat, first, first + len(flat[first:last].rstrip()), table)
+        for (column, left), (after, right) in pairwise(edges):
+            words = flat[left + 1 : right].strip()
+            _, lines = cells.setdefault(column, (after - column, []))
+            if words and (len(words) == 1 or not NO_WORDS.fullmatch(words)):
+                place = flat.index(words, left + 1)
+                lines.append((place, place + len(words)))
+    return [cells[column] for column in sorted(cells)]
+
+
+def _edges(flat: str, first: int, last: int, table: DrawnTable) -> list[tuple[int, int]]:
+    """The edges of the cells in a line: how many columns are left of each, and where it stands."""
+    bars = [bar.start() for bar in BAR.finditer(flat, first, last)]
+    end = last - (flat[last - 1] == "|")
+    if not table.edges or ("|" in table.mark and len(bars) == len(table.edges)):  # wide letters shift bars
+        begin = [] if flat[first:last].lstrip().startswith("|") else [first - 1]
+        return list(enumerate([*begin, *bars, *([last] if end == last else [])]))
+    places = [first + offset for offset in table.edges]
+    inner = [(i, min(place, last)) for i, place in enumerate(places[1:-1], start=1)]
+    inner = [(i, place) for i, place in inner if place == last or flat[place] in table.mark]
+    return [(0, places[0]), *inner, (len(places) - 1, end)]

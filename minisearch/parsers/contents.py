@@ -36,6 +36,9 @@ def text_piece(text: str, headings: Sequence[tuple[int, int, str]] = (), line: i
     return {"text": text if headings else short_leaders(text), "headings": headings, "line": line}
 
 
+LEFT = "\x1f"  # the words of a cell that the one on its left covers; XML has no such character
+
+
 def filled_down(rows: Sequence[Sequence[str | None]]) -> Rows:
     """The rows with the words of a cell over several rows in each; None is a cell that continues from above.
 
@@ -51,6 +54,19 @@ def filled_down(rows: Sequence[Sequence[str | None]]) -> Rows:
 def heading_piece(title: str) -> Piece:
     """A heading of level 1."""
     return text_piece(title, [(0, 1, title)])
+
+
+def words_of(pieces: Pieces) -> str:
+    """All words of the pieces."""
+    lines = (
+        piece["text"]
+        if "text" in piece
+        else "\n".join(map(" ".join, piece["rows"]))
+        if "rows" in piece
+        else words_of(piece["group"])
+        for piece in pieces
+    )
+    return "\n".join(lines)
 
 
 @dataclass(slots=True)

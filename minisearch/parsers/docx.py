@@ -15,12 +15,14 @@ from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
 from minisearch.parsers.contents import (
+    LEFT,
     Contents,
     Piece,
     Pieces,
     Rows,
     filled_down,
     text_piece,
+    words_of,
 )
 from minisearch.parsers.docx_styles import Styles
 from minisearch.parsers.office import Package, attribute, child, children, figure_pieces, is_description
@@ -61,7 +63,7 @@ def _once(package: Package, main: str, styles: Styles, kind: str) -> Pieces:
     found: dict[str, Pieces] = {}
     for name, root in package.roots(main, kind):
         pieces = _Reader(package, name, styles).read(root)
-        found.setdefault(_text(pieces), pieces)
+        found.setdefault(words_of(pieces), pieces)
     return [piece for text, pieces in found.items() if A_LETTER.search(text) for piece in pieces]
 
 
@@ -219,7 +221,7 @@ class _Reader:
         merged = child(element, "tcPr", "vMerge")
         continues = merged is not None and attribute(merged, "val") != "restart" and not pieces
         self._cells[-1].append(None if continues else pieces)
-        self._cells[-1] += [[] for _ in range(_span(element, "tcPr", "gridSpan") - 1)]
+        self._cells[-1] += [COVERED] * (_span(element, "tcPr", "gridSpan") - 1)
 
     def _form_field(self, element: Element) -> None:
         outer = self._is_placeholder
@@ -280,6 +282,9 @@ class _Reader:
 # --- tables ----------------------------------------------------------------------------------------------
 
 
+COVERED: Pieces = []  # in place of a cell that the one on its left covers
+
+
 def _data_rows(cells: Sequence[Sequence[Pieces | None]]) -> Rows | None:
     """The words of each cell; None for a table that lays out a page.
 
@@ -287,12 +292,17 @@ def _data_rows(cells: Sequence[Sequence[Pieces | None]]) -> Rows | None:
     repeated in each, but not below a header of several rows.
     """
     filled = [cell for row in cells for cell in row if cell]
-    is_layout = any(_has_structure(cell) or len(_text(cell)) > MAX_CELL for cell in filled)
+    is_layout = any(_has_structure(cell) or len(words_of(cell)) > MAX_CELL for cell in filled)
     if is_layout or max(map(len, cells), default=0) < 2:
         return None
-    return filled_down(
-        [[None if cell is None else " ".join(_text(cell).split()) for cell in row] for row in cells]
-    )
+    words = [
+        [
+            None if cell is None else LEFT if cell is COVERED else " ".join(words_of(cell).split())
+            for cell in row
+        ]
+        for row in cells
+    ]
+    return filled_down(words)
 
 
 def _laid_out(cells: Sequence[Sequence[Pieces | None]]) -> Piece:
@@ -348,19 +358,6 @@ def _has_structure(pieces: Pieces) -> bool:
         or _has_structure(piece.get("group", []))
         for piece in pieces
     )
-
-
-def _text(pieces: Pieces) -> str:
-    """All words of the pieces."""
-    lines = (
-        piece["text"]
-        if "text" in piece
-        else "\n".join(map(" ".join, piece["rows"]))
-        if "rows" in piece
-        else _text(piece["group"])
-        for piece in pieces
-    )
-    return "\n".join(lines)
 
 
 def _span(element: Element, *path: str, otherwise: int = 1) -> int:

@@ -39,7 +39,8 @@ class Styles:
                 child(element, "pPr", "outlineLvl"), "val"
             )
             if outline.isdecimal():
-                return int(outline) + 1 if int(outline) < MAX_LEVEL else 0
+                level_below = int(outline[:9])  # Python refuses numbers of thousands of digits
+                return level_below + 1 if level_below < MAX_LEVEL else 0
         return 0
 
     def list_item(self, properties: Element | None) -> tuple[str, int]:

@@ -33,6 +33,7 @@ HEADING = ("subject", "from", "date")  # of a mail in an mbox
 MAILS = ("message/rfc822", "message/global", "text/rfc822-headers")
 READERS = {"text/html": read_html, "text/x-amp-html": read_html, "text/calendar": read_cards}
 READERS |= dict.fromkeys(("text/vcard", "text/x-vcard", "text/directory"), read_cards)
+NO_TEXT = {"text/css", "text/javascript", "text/ecmascript"}  # of a page that a browser saved as one file
 MAX_DEPTH = 20
 MAX_NAMED = 5  # attachments in a note
 MAX_NAME = 80
@@ -136,7 +137,7 @@ class _Mail(DocumentBuilder):
             mail = _Mail(Source.of_text(text.text))
             mail.add_mail(part_of(text.text, 0, len(text.text)), depth + 1)
             self._add_version(mail, mail.build().mapped_through(text))
-        elif kind.startswith(("text/", "multipart/", "message/")):
+        elif kind.startswith(("text/", "multipart/", "message/")) and kind not in NO_TEXT:
             self._add_text(part, kind, "" if is_body else part.file_name)
         else:
             self._left_out.append(f"{part.file_name or 'unnamed'} ({kind[:MAX_NAME]})")

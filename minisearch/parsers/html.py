@@ -10,9 +10,8 @@ from __future__ import annotations
 import html
 import re
 
-from minisearch.parsers.blocks import Block
 from minisearch.parsers.hidden import ATTRIBUTE, UNSEEN, Hiding
-from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, top_title
+from minisearch.parsers.source import MAX_TITLE, Block, DocumentBuilder, Source, top_title
 from minisearch.parsers.tables import Cell, Row, labels_by_position
 from minisearch.text import A_LETTER
 from minisearch.types import Document, Heading
@@ -27,6 +26,7 @@ ALT = re.compile(r"""\salt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNO
 PICTURE_NAME = re.compile(r"[^\s<>]+\.(?:svg|png|jpe?g|gif|webp|bmp|tiff?)", re.IGNORECASE)
 SPAN = re.compile(r"""\s(colspan|rowspan)\s*=\s*["']?\s*([0-9]{1,9})""", re.IGNORECASE)
 TABLE = re.compile("</?table", re.IGNORECASE)
+LONG_NUMBER = re.compile("&#(?:[0-9]{10,}|[xX][0-9a-fA-F]{10,});?")
 MAX_META = 10_000  # characters of a tag
 
 # Elements without tags inside, by what ends them.
@@ -136,13 +136,13 @@ class _Page(DocumentBuilder):
         if name == "style" and "media" not in self.html[tag:start].lower():
             self.hiding.add_rules(self.html[start:end])
         if name == "title" and not self.title:
-            self.title = " ".join(html.unescape(self.html[start:end]).split())[:MAX_TITLE]
+            self.title = " ".join(_unescaped(self.html[start:end]).split())[:MAX_TITLE]
         return end
 
     def _meta(self, start: int, end: int) -> None:
         """Add ``<meta name=... content=...>`` as a field; keywords are a list, separated by commas."""
         attributes = {
-            found[1].lower(): html.unescape(found[2] or found[3] or found[4] or "")
+            found[1].lower(): _unescaped(found[2] or found[3] or found[4] or "")
             for found in ATTRIBUTE.finditer(self.html, start, end)
         }
         name, content = attributes.get("name", ""), attributes.get("content", "")
@@ -222,7 +222,7 @@ class _Page(DocumentBuilder):
             if piece["words"]:
                 self._put(piece["words"], piece)
             elif piece["reference"]:
-                self._put(html.unescape(piece["reference"]), piece)
+                self._put(_unescaped(piece["reference"]), piece)
             else:
                 self._widen_gap(" ")
 
@@ -331,6 +331,11 @@ class _Elements:
         """The page ends."""
         while self._open:
             self.close(self._open[-1][0], position)
+
+
+def _unescaped(text: str) -> str:
+    """The text with its character references decoded; Python refuses numbers of thousands of digits."""
+    return html.unescape(LONG_NUMBER.sub("\ufffd", text))
 
 
 def _after(source: str, mark: str, start: int) -> int:

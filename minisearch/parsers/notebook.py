@@ -139,8 +139,11 @@ class _Notebook(DocumentBuilder):
         start = len(self)
         source = self._decoded(strings)
         kind = self.value(cell.get("cell_type"))
-        self.add_part(source, read_markdown(Source.of_text(source.text)) if kind == "markdown" else None)
-        if kind != "markdown":
+        if kind == "markdown":
+            read = read_markdown(Source.of_text(source.text))
+            self.add_part(AnchoredText(read.text, read.origin.anchors).mapped_through(source), read)
+        else:
+            self.add(source)
             self.blocks.append((start, len(self)))
 
     def _decoded(self, strings: Strings) -> AnchoredText:

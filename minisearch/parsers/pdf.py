@@ -1,8 +1,7 @@
 """PDF by PDFium: each page's text in paragraphs, its form fields and annotations; bookmarks as headings.
 
-A PDF knows no paragraphs, only characters with positions.  Lines at one distance and in one size form a
-block.  Within a block, a line that was broken because the column ended continues in the next; any other line
-keeps its end, as in lists, poems and code.
+`pdf_page` reads the lines of a page, `pdf_layout` makes paragraphs of them.  A document without bookmarks
+has the headings that its larger characters show.
 """
 
 from __future__ import annotations
@@ -13,17 +12,24 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
-from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
+from pypdfium2 import PdfDocument, PdfPage
 
 from minisearch.parsers.contents import Contents, ExtractionError, text_piece
-from minisearch.text import EAST_ASIAN, HANGUL, LEADER, short_leaders
+from minisearch.parsers.pdf_layout import (
+    Headings,
+    blocks,
+    headings_by_size,
+    reading_order,
+    whole_words,
+    without_running_heads,
+)
+from minisearch.parsers.pdf_page import PageText, read_page
 
 MAX_HEADINGS = 5_000
 DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
@@ -34,8 +40,6 @@ NO_TITLE = re.compile(
     r"|.*\.(?:docx?|pptx?|xlsx?|indd|tex|dvi|ps|pdf|qxd|rtf|odt|fm|html?))$",
     re.I,
 )
-
-Outline = dict[int, list[tuple[int, str]]]  # headings by page, from 0: level and title
 
 
 def extract(data: bytes) -> dict[str, Any]:
@@ -59,35 +63,50 @@ def extract(data: bytes) -> dict[str, Any]:
 
 
 def _extract_pages(document: PdfDocument, contents: Contents) -> None:
-    pages: list[list[TextLine]] = []
+    pages: list[PageText | None] = []
     remarks: list[list[str]] = []
-    n_pages, n_unread = len(document), 0
-    for index in range(n_pages):
-        try:
-            page_lines, page_remarks, is_scanned = _read_page(document, index)
-        except pypdfium2.PdfiumError:
-            page_lines, page_remarks, is_scanned = [], [], False
-            n_unread += 1
-        pages.append(page_lines)
+    for index in range(len(document)):
+        page_text, page_remarks = _read_page(document, index)
+        pages.append(page_text)
         remarks.append(page_remarks)
-        contents.scanned += [index] * is_scanned
-    with_ligatures = _ligatures([line.text for lines in pages for line in lines])
-    pages = [[replace(line, text=with_ligatures(line.text)) for line in lines] for lines in pages]
-    # The words with a hyphen inside a line: there the hyphen belongs to the word.
-    all_words = HYPHENATED.findall("\n".join(line.text for lines in pages for line in lines))
-    hyphenated = frozenset(word.lower() for word in all_words)
-    texts = [paragraphs(lines, hyphenated) for lines in pages]
-    if not (contents.scanned or any(map(str.strip, texts)) or any(remarks)):
-        count = f"pages: {n_pages:,}"
-        if n_unread == n_pages:
-            raise ExtractionError(f"damaged: none of its pages can be read ({count})")
-        raise ExtractionError(f"no text in it ({count})")
-    if n_unread:
-        contents.notes.append(f"{n_unread:,} of {n_pages:,} pages that cannot be read")
-    outline = _outline(document)
-    for index, (text, page_remarks) in enumerate(zip(texts, remarks, strict=True)):
-        page = text_piece(text, _placed(text, outline.get(index, [])))
-        contents.pages.append([page, *map(text_piece, page_remarks)])
+    all_lines, n_running = without_running_heads([page or PageText() for page in pages])
+    with_ligatures = _ligatures([line.text for lines in all_lines for line in lines])
+    if with_ligatures is not str:
+        all_lines = [[replace(line, text=with_ligatures(line.text)) for line in lines] for lines in all_lines]
+    all_blocks = whole_words([blocks(reading_order(lines)) for lines in all_lines])
+    _note_pages(pages, contents, is_empty=not any(all_blocks) and not any(remarks))
+    contents.count("repeated lines at the head or foot of pages left out", n_running)
+    headings = _outline(document) or headings_by_size(all_blocks)
+    for index, page_blocks in enumerate(all_blocks):
+        text = "\n\n".join(block.text for block in page_blocks)
+        page = text_piece(text, _placed(text, headings.get(index, [])))
+        contents.pages.append([page, *map(text_piece, remarks[index])])
+
+
+def _read_page(document: PdfDocument, index: int) -> tuple[PageText | None, list[str]]:
+    """A page's lines, None where they cannot be read, and its remarks."""
+    try:
+        with closing(document[index]) as page, closing(page.get_textpage()) as text_page:
+            return read_page(page, text_page), _remarks(page)
+    except pypdfium2.PdfiumError:
+        return None, []
+
+
+def _note_pages(pages: Sequence[PageText | None], contents: Contents, *, is_empty: bool) -> None:
+    """Note pages without text, or with doubtful or hidden text; ExtractionError where no page has any."""
+    n_pages, n_unread = len(pages), pages.count(None)
+    read = [page for page in pages if page]
+    contents.scanned += [index for index, page in enumerate(pages) if page and page.is_scanned]
+    if is_empty and not contents.scanned:
+        reason = "damaged: none of its pages can be read" if n_unread == n_pages else "no text in it"
+        raise ExtractionError(f"{reason} (pages: {n_pages:,})")
+    for n, what in (
+        (n_unread, "that cannot be read"),
+        (sum(page.is_garbled for page in read), "with glyphs without text: words may be wrong or missing"),
+    ):
+        if n:
+            contents.notes.append(f"{n:,} of {n_pages:,} pages {what}")
+    contents.count("characters of hidden text left out", sum(page.n_hidden for page in read))
 
 
 def _note_left_out(document: PdfDocument, contents: Contents) -> None:
@@ -110,9 +129,9 @@ def _extract_properties(properties: dict[str, Any], contents: Contents) -> None:
             contents.add_property(field, "-".join(filter(None, date.groups())))
 
 
-def _outline(document: PdfDocument) -> Outline:
+def _outline(document: PdfDocument) -> Headings:
     """The bookmarks of the document."""
-    outline: Outline = {}
+    outline: Headings = {}
     with suppress(pypdfium2.PdfiumError, RecursionError):
         for n_headings, bookmark in enumerate(document.get_toc(max_depth=9)):
             if n_headings == MAX_HEADINGS:
@@ -144,6 +163,7 @@ def _placed(text: str, headings: list[tuple[int, str]]) -> list[tuple[int, int, 
     return placed
 
 
+WORD = re.compile(r"[^\W_]+")
 MAX_FOUND = 50  # places of a title on its page that are compared
 MAX_NUMBER = 12  # characters before a title on its line, such as "Chapter 3: "
 
@@ -175,72 +195,16 @@ def _letters(text: str) -> tuple[str, list[int]]:
     """
     letters: list[str] = []
     places: list[int] = []
-    for place, character in enumerate(text):
-        known = character if character.isascii() else unicodedata.normalize("NFKD", character)
-        plain = [one for one in known.casefold() if one.isalnum()]
-        letters += plain
-        places += [place] * len(plain)
+    for word in WORD.finditer(text):
+        if word[0].isascii():
+            letters.append(word[0].lower())
+            places += range(*word.span())
+            continue
+        for place, character in enumerate(word[0], word.start()):
+            plain = [one for one in unicodedata.normalize("NFKD", character).casefold() if one.isalnum()]
+            letters += plain
+            places += [place] * len(plain)
     return "".join(letters), places
-
-
-# --- a page ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class TextLine:
-    """A line's text and its place, in points from the lower left; where a hyphen joined two lines, of both.
-
-    ``left`` and ``top`` are where it begins, ``right`` and ``bottom`` where it ends, both on the baseline;
-    ``size`` is the height of its characters.
-    """
-
-    text: str
-    left: float
-    top: float
-    right: float
-    bottom: float
-    size: float
-
-
-def _read_page(document: PdfDocument, index: int) -> tuple[list[TextLine], list[str], bool]:
-    """A page's lines, its remarks, and whether it shows pictures but holds no text."""
-    with closing(document[index]) as page:
-        with closing(page.get_textpage()) as text_page:
-            lines = list(_lines(text_page))
-        is_scanned = not any(line.text.strip() for line in lines) and any(
-            page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3)
-        )
-        return lines, _remarks(page), is_scanned
-
-
-def _lines(text_page: PdfTextPage) -> Iterator[TextLine]:
-    text = text_page.get_text_range()
-    position = 0  # in UTF-16 units, as PDFium counts
-    for line in text.split("\r\n"):
-        n_units = len(line) + sum(character > "\uffff" for character in line)
-        if line.strip():
-            first = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, position)
-            last = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, position + n_units - 1)
-            left, bottom, _, top = _box(text_page, first)
-            _, end_bottom, right, end_top = _box(text_page, last)
-            size = max(top - bottom, end_top - end_bottom, 1.0)  # a word in another font may be lower
-            yield TextLine(line, left, _baseline(text_page, first), right, _baseline(text_page, last), size)
-        position += n_units + 2
-
-
-def _box(text_page: PdfTextPage, index: int) -> tuple[float, float, float, float]:
-    """Left, bottom, right and top of a character's cell; zeros where it has none."""
-    if index >= 0:
-        with suppress(pypdfium2.PdfiumError):
-            left, bottom, right, top = text_page.get_charbox(index, loose=True)
-            return left, bottom, right, top
-    return 0.0, 0.0, 0.0, 0.0
-
-
-def _baseline(text_page: PdfTextPage, index: int) -> float:
-    """The height of a character's baseline; where its cell ends depends on its font."""
-    x, y = ctypes.c_double(), ctypes.c_double()
-    return y.value if index >= 0 and pdfium.FPDFText_GetCharOrigin(text_page, index, x, y) else 0.0
 
 
 # --- ligatures -------------------------------------------------------------------------------------------
@@ -255,93 +219,15 @@ A_LATIN = "[A-Za-z\u00c0-\u024f]"
 
 def _ligatures(texts: Sequence[str]) -> Callable[[str], str]:
     """Puts ligatures in place of their codes, in a document that has such a code between letters."""
+    characters: set[str] = set().union(*texts)
     for codes in (OT1, T1):
+        if characters.isdisjoint(codes):
+            continue
         code = f"[{''.join(codes)}]"
         if any(map(re.compile(f"{A_LATIN}{code}{A_LATIN}").search, texts)):
             beside = re.compile(f"(?<={A_LATIN}){code}|{code}(?={A_LATIN})")
             return partial(beside.sub, lambda found: codes[found[0]])  # noqa: B023 - of the same loop
     return str
-
-
-# --- lines to paragraphs ---------------------------------------------------------------------------------
-
-HYPHEN = "\ufffe"  # PDFium's character for a hyphen at the end of a line, which it joins with the next line
-SOFT_HYPHEN = "\u00ad"
-ITEM = re.compile(r"[•◦▪‣·–*-][ \t]|\(?\w{1,3}[.)][ \t]")
-# Lines of scripts without spaces between words, and of their punctuation, are joined without one.
-IS_WIDE = re.compile(f"(?![{HANGUL}])[{EAST_ASIAN}]")
-MAX_ENTRY = 300  # characters
-ENTRY = re.compile(rf"{LEADER.pattern}\w{{1,6}}$")  # of a table of contents: dots, and a page number
-HYPHENATED = re.compile(r"[^\W\d_]+-[^\W\d_]+")
-BROKEN = re.compile(rf"([^\W\d_]*)(?:{HYPHEN}|{SOFT_HYPHEN}\n?)([^\W\d_]*)")
-
-MAX_DISTANCE = 1.35  # of the usual distance between lines; beyond it a paragraph begins
-MAX_SIZE_RATIO = 1.25  # between the sizes of two lines; beyond it a paragraph begins
-
-
-def paragraphs(lines: Sequence[TextLine], hyphenated: frozenset[str] = frozenset()) -> str:
-    """The text of a page, with a blank line between paragraphs.
-
-    ``hyphenated`` are words (in lower case) known to keep their hyphen.
-    """
-    text = "\n\n".join(_joined(block) for block in _blocks(lines))
-    return BROKEN.sub(lambda broken: _unbroken(broken, hyphenated), text)
-
-
-def _unbroken(broken: re.Match[str], hyphenated: frozenset[str]) -> str:
-    before, after = broken[1], broken[2]
-    belongs = not after[:1].islower() or f"{before}-{after}".lower() in hyphenated
-    return f"{before}-{after}" if belongs and HYPHEN in broken[0] else before + after
-
-
-def _blocks(lines: Sequence[TextLine]) -> Iterator[list[TextLine]]:
-    """Lines that belong together, by their distance and size."""
-    distances = [above.bottom - below.top for above, below in pairwise(lines)]
-    by_size: dict[int, list[float]] = {}
-    for above, distance in zip(lines, distances, strict=False):
-        if above.size / 2 < distance < 3 * above.size:
-            by_size.setdefault(round(above.size), []).append(distance)
-    # The lower quartile: a page may hold more headings than text.
-    usual = {size: sorted(found)[len(found) // 4] for size, found in by_size.items()}
-    block: list[TextLine] = list(lines[:1])
-    for (above, below), distance in zip(pairwise(lines), distances, strict=True):
-        is_far = distance > MAX_DISTANCE * usual.get(round(above.size), 0)
-        is_like = above.size < MAX_SIZE_RATIO * below.size and below.size < MAX_SIZE_RATIO * above.size
-        is_same_line = abs(distance) < above.size / 4  # cells of a table
-        if not is_same_line and (is_far or distance < 0 or not is_like):
-            yield block
-            block = []
-        block.append(below)
-    if block:
-        yield block
-
-
-def _joined(block: Sequence[TextLine]) -> str:
-    """A block's text, with lines joined that were broken only because the column ended."""
-    margin = max(line.right for line in block)
-    lines = [block[0].text.strip()]
-    for above, below in pairwise(block):
-        word = below.text.strip()
-        if not word:
-            continue
-        if abs(above.bottom - below.top) < above.size / 4:
-            lines[-1] += f" {word}"
-        elif _continues(above, below, margin) and not ENTRY.search(lines[-1][-MAX_ENTRY:]):
-            is_wide = IS_WIDE.match(word[0]) and IS_WIDE.match(lines[-1][-1:])
-            lines[-1] += word if is_wide else f" {word}"
-        else:
-            lines.append(word)
-    return short_leaders("\n".join(lines))
-
-
-def _continues(above: TextLine, below: TextLine, margin: float) -> bool:
-    """Whether the line below continues the sentence of the line above."""
-    if ITEM.match(below.text.lstrip()):
-        return False
-    is_indented = below.left > above.left + 0.8 * above.size and not ITEM.match(above.text.lstrip())
-    first_word = len(below.text.split(None, 1)[0]) if below.text.strip() else 0
-    had_room = above.right + first_word * 0.5 * above.size < margin  # a letter is about half its size wide
-    return not is_indented and not had_room
 
 
 # --- form fields and annotations -------------------------------------------------------------------------

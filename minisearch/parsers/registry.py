@@ -44,7 +44,7 @@ from minisearch.parsers.source import (
     top_title,
     without_terminal_codes,
 )
-from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
+from minisearch.parsers.tables import read_table, row_texts
 from minisearch.text import count, storable
 from minisearch.types import Document, Heading, Origin, TextFormat
 
@@ -113,7 +113,7 @@ def parse(path: str, data: bytes, *, uses_ocr: bool = False) -> Document:
         document = extracted.read(path, data, uses_ocr=uses_ocr)
     else:
         if OPEN_DOCUMENT in data[:128]:
-            raise IngestError("OpenDocument is not read: save it as .docx, .xlsx, .pptx or .pdf")
+            raise IngestError("an OpenDocument file by another name: call it .odt, .ods or .odp")
         for magic, own, reason in MAGIC:
             if data.startswith(magic) and own != format_.name:
                 raise IngestError(reason)
@@ -203,11 +203,12 @@ class Extracted:
 
 
 EXTRACTED = {
-    "pdf": Extracted("pdf", library="pypdfium2"),
+    "pdf": Extracted("pdf", library="pypdfium2", has_heading_title=True),
     "docx": Extracted("docx", has_heading_title=True),
     "pptx": Extracted("pptx"),
     "xlsx": Extracted("xlsx"),
     "epub": Extracted("epub", has_heading_title=True),
+    "odf": Extracted("odf", has_heading_title=True),
 }
 
 
@@ -259,7 +260,7 @@ class _Builder(DocumentBuilder):
         elif "rows" in piece:
             rows = [[_text(cell) for cell in _list(row)] for row in _list(piece["rows"])]
             lines = _list(piece.get("lines", [0] * len(rows)))
-            for row, line in zip(_row_texts(rows), lines, strict=True):
+            for row, line in zip(row_texts(rows), lines, strict=True):
                 self._add_text(row, (), [(0, len(row))], line=line)
         else:
             text = _text(piece["text"])
@@ -280,18 +281,6 @@ class _Builder(DocumentBuilder):
         self.blocks += [(base + start, base + end) for start, end in blocks]
         self.insert(text)
         self._gap = "\n\n"
-
-
-def _row_texts(rows: list[list[str]]) -> list[str]:
-    """Each row of a table as "header: cell; header: cell"; "" for one without words.
-
-    A form has no header: its rows begin with "Name:", and read "Name: Ada".
-    """
-    rows = [[" ".join(cell.split()) for cell in row] for row in rows]
-    n_above, header = header_of(rows[:SAMPLE_ROWS])
-    labels = labels_of(header)
-    texts = (row_text(labels if number > n_above else [], row) for number, row in enumerate(rows))
-    return [text.replace(":; ", ": ") for text in texts]
 
 
 def _list(value: object) -> list[Any]:

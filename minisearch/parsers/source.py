@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from itertools import accumulate
 
-from minisearch.parsers.blocks import Block, outermost_first
 from minisearch.parsers.encodings import SHIFTING, origin_of, shown
 from minisearch.text import LEADER, SHORT_LEADER, UNSTORABLE, short_leaders, storable
 from minisearch.types import Anchors, Document, Heading, Origin
@@ -149,27 +148,42 @@ class AnchoredText:
 
     def without(self, spans: Iterable[tuple[int, int]]) -> AnchoredText:
         """The text without these spans, which ascend."""
-        builder, position = TextBuilder(), 0
-        for start, end in spans:
-            builder.copy(self.text[position:start], position, start)
+        return self.edited((start, end, "") for start, end in spans)
+
+    def edited(self, edits: Iterable[Edit]) -> AnchoredText:
+        """The text with other words in place of these ranges, which ascend."""
+        builder, position = TextBuilder(), -1
+        for start, end, words in edits:
+            builder.copy(self.text[max(position, 0) : start], max(position, 0), start)
+            builder.insert(words, start)
             position = end
-        if not position:
+        if position < 0:
             return self
         builder.copy(self.text[position:], position, len(self.text))
         return builder.build().mapped_through(self)
 
 
-def without(document: Document, spans: Sequence[tuple[int, int]]) -> Document:
-    """The document without these spans of its text, which ascend, mapped to the same source."""
-    text = AnchoredText(document.text, document.origin.anchors).without(spans)
-    starts = [start for start, _ in spans]
-    n_before = [0, *accumulate(end - start for start, end in spans)]
+Block = tuple[int, int]
+Edit = tuple[int, int, str]  # start and end in a text, and the words that replace it
 
-    def moved(position: int) -> int:
-        i = bisect_right(starts, position) - 1
-        return position if i < 0 else position - n_before[i] - min(position, spans[i][1]) + starts[i]
 
-    blocks = [(moved(start), moved(end)) for start, end in document.blocks]
+def edited(document: Document, edits: Sequence[Edit]) -> Document:
+    """The document with other words in place of these ranges of its text, which ascend.
+
+    What begins inside a range begins behind its words, and what ends inside ends before them.
+    """
+    text = AnchoredText(document.text, document.origin.anchors).edited(edits)
+    starts = [start for start, _, _ in edits]
+    shifts = [0, *accumulate(len(words) - (end - start) for start, end, words in edits)]
+
+    def moved(position: int, *, is_end: bool = False) -> int:
+        i = (bisect_left if is_end else bisect_right)(starts, position)
+        if not i or (not is_end and position == starts[i - 1]):
+            return position + shifts[max(i - 1, 0)]
+        start, end, _ = edits[i - 1]
+        return start + shifts[i - 1] if is_end and position < end else max(position, end) + shifts[i]
+
+    blocks = [(moved(start), moved(end, is_end=True)) for start, end in document.blocks]
     return replace(
         document,
         text=text.text,
@@ -179,6 +193,11 @@ def without(document: Document, spans: Sequence[tuple[int, int]]) -> Document:
         blocks=outermost_first(block for block in blocks if block[0] < block[1]),
         lines=tuple({moved(start): number for start, number in document.lines}.items()),
     )
+
+
+def outermost_first(found: Iterable[Block]) -> tuple[Block, ...]:
+    """Blocks as `Document` has them: each once, by start, the outer before the inner."""
+    return tuple(sorted(set(found), key=lambda block: (block[0], -block[1])))
 
 
 class TextBuilder:

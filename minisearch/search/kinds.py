@@ -41,8 +41,8 @@ ASKED_BY: dict[Kind, frozenset[str]] = {
 }
 
 
-def kind_of(text: str, path: str = "") -> Kind | None:
-    r"""The kind of a chunk of the file ``path``.
+def kind_of(text: str, path: str = "", heading: str = "") -> Kind | None:
+    r"""The kind of a chunk of the file ``path`` under the path of headings ``heading``.
 
     >>> kind_of("1 Introduction ....... 1\n2 Methods ....... 7\n3 Results ....... 19\n4 Summary ....... 22")
     'contents'
@@ -53,7 +53,7 @@ def kind_of(text: str, path: str = "") -> Kind | None:
         return "test"
     if _is_contents(text):
         return "contents"
-    if _is_references(text):
+    if _is_references(text, heading):
         return "references"
     if _is_licence(text) or (LICENCE_FILE.match(PurePath(path).name) and LICENCE_WORD.search(text)):
         return "licence"
@@ -136,17 +136,24 @@ CITED = re.compile(
     |symposium|press|isbn|eds?|university|review|technical\ report|thesis)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
+BIBLIOGRAPHY = re.compile(  # the last heading of a path
+    r"(?:^|> )[\W\d]*(?:references|bibliograph(?:y|ie)|bibliograf[ií]a|works cited|literature cited|literatur"
+    r"(?:verzeichnis)?|r[ée]f[ée]rences bibliographiques)\W*$",
+    re.IGNORECASE,
+)
 # Marks to words: a paragraph with many citations has half of it.  One or two references must have more.
 MIN_DENSITY, MIN_DENSITY_OF_FEW = 0.15, 0.25
 FEW_YEARS = 3
 MARKS_PER_YEAR = 1.5  # at least: years alone are a history
 
 
-def _is_references(text: str) -> bool:
-    """Whether years, initials and the words of citations stand as close as in a list of references."""
+def _is_references(text: str, heading: str) -> bool:
+    """Whether it is a list of references: by its heading, or years, initials and words of citations."""
     n_years = len(YEAR.findall(text)) if "18" in text or "19" in text or "20" in text else 0
     if not n_years:
         return False
+    if BIBLIOGRAPHY.search(heading) or BIBLIOGRAPHY.search(text.split("\n", 1)[0]):
+        return True
     n_marks = n_years + len(INITIAL.findall(text)) / 2 + len(CITED.findall(text))
     density = MIN_DENSITY if n_years >= FEW_YEARS else MIN_DENSITY_OF_FEW
     return n_marks > MARKS_PER_YEAR * n_years and n_marks >= density * (text.count(" ") + 1)

@@ -104,7 +104,7 @@ def file_state(location: IndexLocation, trusted: Set[str], key: str, stamp: File
         return "deleted"
     except OSError:
         return None
-    is_same = (now.st_size, now.st_mtime_ns) == (stamp.n_bytes, stamp.mtime_ns)
+    is_same = stamp.is_same(FileStamp(now.st_size, now.st_mtime_ns, stamp.ctime_ns, 0))
     return "unchanged" if is_same else "changed"
 
 

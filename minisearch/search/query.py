@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from numbers import Real
 
 from minisearch.errors import InputError, short
+from minisearch.filters import MAX_PHRASE
 from minisearch.results import Query
 from minisearch.text import CJK, CJK_RUN, visible
 
@@ -89,13 +90,13 @@ def literal_query(text: str) -> Query:
 
 
 def is_number(text: str) -> bool:
-    """Whether each word of a text is at least half digits, as in telephone and invoice numbers.
+    """Whether a text may be a phrase of which each word is at least half digits, such as a telephone number.
 
     >>> is_number("DE89 3704 0044"), is_number("INV-2024-0031"), is_number("python3"), is_number("5 apples")
     (True, True, False, False)
     """
     shares = [_share_of_digits(word) for word in text.split() if _has_words(word)]
-    return bool(shares) and min(shares) >= 0.5
+    return bool(shares) and min(shares) >= 0.5 and len(text) <= MAX_PHRASE
 
 
 def _share_of_digits(word: str) -> float:

@@ -285,7 +285,7 @@ def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
     traces, scores = [*ranking.traces], ranking.scores.copy()
     for n, id_ in enumerate(ranking.ids[:LOOKED_AT].tolist()):
         fused = traces[n].fused
-        kind = kind_of(chunks[id_].text, chunks[id_].path)
+        kind = kind_of(chunks[id_].text, chunks[id_].path, chunks[id_].heading)
         if fused is not None and kind is not None and kind not in asked:
             lost = KIND_PENALTY * abs(fused)
             scores[n] -= (

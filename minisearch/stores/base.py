@@ -37,13 +37,18 @@ from minisearch.types import (
 class FileStamp:
     """The state of a file when it was read; a run does not read a file with an equal stamp again.
 
-    ``read_at_ns`` is the time just before reading: a change at or after it may have gone unseen.
+    ``read_at_ns`` is the time just before reading: a change at or after it may have gone unseen.  Times have
+    63 bits and a sign, as in a database; those after 2262 count as the last one.
     """
 
     n_bytes: int
     mtime_ns: int
     ctime_ns: int
     read_at_ns: int
+
+    def __post_init__(self) -> None:
+        for name in ("mtime_ns", "ctime_ns"):
+            object.__setattr__(self, name, max(-(2**63), min(getattr(self, name), 2**63 - 1)))
 
     def is_same(self, other: FileStamp) -> bool:
         """Whether size and times are equal, whenever the file was read."""

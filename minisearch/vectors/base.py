@@ -163,7 +163,8 @@ class VectorIndex(ABC):
         vectors[is_in_base] = self._base_vectors[positions[is_in_base]]
         positions, is_in_delta = _find(ids, self._changes.ids)
         vectors[is_in_delta] = self._changes.vectors[positions[is_in_delta]]
-        assert (is_in_base | is_in_delta).all(), "every id has a vector"
+        if missing := ids[~(is_in_base | is_in_delta)].tolist():
+            raise IndexCorrupt(f"no vector of chunk {missing[0]} is stored: restore a backup, or index again")
         return vectors
 
     @final

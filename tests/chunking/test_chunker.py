@@ -14,7 +14,7 @@ from minisearch.chunking.chunker import chunk
 from minisearch.errors import IngestError
 from minisearch.minilm.tokenizer import MiniLMTokenizer
 from minisearch.parsers import parse
-from minisearch.types import Chunk, Document, Origin
+from minisearch.types import Anchors, Chunk, Document, Origin
 from tests.fakes import WordTokenizer
 
 
@@ -417,7 +417,11 @@ def test_real_documentation_is_cut_in_good_shape(shared, real_tokenizer):
         document = parse(str(path), data)
         chunks = chunk(document, real_tokenizer, max_tokens=254, overlap_tokens=32)
         check(document, chunks, tokenizer=real_tokenizer, max_tokens=254)
-        check_places(data, document, chunks)
+        if document.origin.anchors == Anchors():
+            check_places(data, document, chunks)
+        for piece in chunks:  # with tables, whose rows have the names of columns
+            in_file = data[piece.byte_start : piece.byte_end].decode()
+            assert set(re.findall(r"\w+", in_file)) <= set(re.findall(r"\w+", piece.text))
 
 
 def test_a_passage_over_several_pages_knows_where_each_begins() -> None:

@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 
 from tests.parsers import made_files as made
+from tests.parsers.test_odf import odf
 
 INDEXED = ""
 BYSTANDERS = ("0.md", "m/middle.md", "~.md")
@@ -83,6 +84,8 @@ def archives(folder: Path) -> dict[str, str]:
     xlsx = made.xlsx({"Sheet": [["bread", 1]]})
     epub = made.epub_entries({"one.xhtml": "<p>Bread and water</p>"})
     outside = {"../../../../tmp/minisearch-was-here": "x", "/tmp/minisearch-was-here": "x"}
+    odf_cell = '<table:table-cell table:number-columns-repeated="16384"><text:p>x</text:p></table:table-cell>'
+    odf_row = f'<table:table-row table:number-rows-repeated="999999">{odf_cell}</table:table-row>'
     laughing = LAUGHS + "<worksheet><sheetData>&l11;</sheetData></worksheet>"
     write(
         folder,
@@ -99,6 +102,10 @@ def archives(folder: Path) -> dict[str, str]:
             "outside.docx": made.zipped({**docx, **outside}),
             "outside.epub": made.zipped({**epub, **outside}),
             "link.docx": _with_link(docx),
+            "bomb.odt": odf("text", f"<text:p>{bomb}</text:p>"),
+            "rows.ods": odf("spreadsheet", f"<table:table>{odf_row * 200}</table:table>"),
+            "laughs.odt": made.zipped({"content.xml": LAUGHS + "<a>&l11;</a>"}),
+            "deep.odt": odf("text", "<text:list><text:list-item>" * 3_000),
             "many.docx": made.zipped({**docx, **{f"word/{n}.xml": "" for n in range(10_001)}}),
             "text.docx": "Bread and water.",
             "archive.md": made.zipped({"a.txt": "Bread and water"}),
@@ -107,6 +114,8 @@ def archives(folder: Path) -> dict[str, str]:
     unsafe = "refused as unsafe"
     return {
         "bomb.docx": unsafe, "bomb.xlsx": unsafe, "bomb.epub": unsafe, "bomb.pptx": unsafe,
+        "bomb.odt": unsafe, "rows.ods": "of text in it|memory", "laughs.odt": unsafe,
+        "deep.odt": "damaged|deep",
         "laughs.docx": unsafe, "laughs.xlsx": unsafe, "laughs.epub": unsafe,
         "laughs.xml": INDEXED, "overlap.docx": "damaged", "outside.docx": INDEXED, "outside.epub": INDEXED,
         "link.docx": INDEXED, "many.docx": unsafe, "text.docx": "not a ZIP archive",

@@ -293,6 +293,9 @@ def test_the_text_keeps_its_length_and_all_that_is_not_blanked(text):
     "bearer ", "token.", "password is ", "password is: ", "_pass_PASS=", "://u:a%20", "://u:{a}(@",
     "mot de passe : ", "://u:" + "aB" * 98 + "@", "password=" + "aB" * 90 + " ",
     "tokens", "TOKENS", "secretkey", "a" * 100, "Private-Lines: 1\n", "a1B2c3", "github_pat_a",
+    "login a password ", "mysql ", "curl -u a:", "basic a", ":5432:a:b:", '"auth": "a', "client-key-data: a",
+    "authorization: ", "MT", "whsec_", "1Q~a", "1:AA", "--password ", "identified by 'a", "dapi1a", "dapi1a ",
+    "password: aB3dE5gH7jK9mN1p aB3dE5gH7jK9mN1p.", "sshpass -p ", "r8_a1b2c3d4e5f6g7h8i9 ", "-MT",
 ])  # fmt: skip
 def test_time_is_linear_in_hostile_texts(unit):
     text = unit * (300_000 // len(unit))

@@ -13,11 +13,13 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer as Original
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the usual name
 from torch.nn.functional import normalize
 from transformers import BertModel
 
-from minisearch.minilm import SentenceTransformer
+from minisearch.minilm import MiniLMConfig, SentenceTransformer
 from minisearch.minilm.loader import to_hugging_face
+from minisearch.minilm.transformer import SelfAttention, plain_attention
 from tests.minilm import checkpoints
 from tests.minilm.texts import ODD, SCRIPTS
 
@@ -133,3 +135,30 @@ def test_texts_give_the_vectors_that_they_give_sentence_transformers(variant: Va
     expected = original.encode(TEXTS, normalize_embeddings=True, batch_size=4)
     assert variant.ours.max_length == original.max_seq_length
     assert np.abs(variant.ours.encode(TEXTS) - expected).max() <= 2e-6
+
+
+@pytest.mark.parametrize("is_masked", [True, False])
+def test_attention_step_by_step_equals_torchs_own_forwards_and_backwards(is_masked: bool) -> None:
+    mask = torch.arange(7) < torch.tensor([[7], [3]])  # (B, T)
+    results = []
+    for attend in (plain_attention, F.scaled_dot_product_attention):
+        torch.manual_seed(0)
+        q, k, v = (torch.randn(2, 3, 7, 4, dtype=torch.float64, requires_grad=True) for _ in range(3))
+        found = attend(q, k, v, attn_mask=mask[:, None, None, :] if is_masked else None, dropout_p=0.0)
+        (found * torch.randn(2, 3, 7, 4, dtype=torch.float64)).sum().backward()
+        results.append([found, q.grad, k.grad, v.grad])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_attention_has_nearly_the_same_gradients_in_bfloat16() -> None:
+    torch.manual_seed(0)
+    attention = SelfAttention(MiniLMConfig(hidden_size=24, num_attention_heads=4)).eval()
+    x, mask = torch.randn(2, 9, 24), torch.arange(9) < torch.tensor([[9], [5]])
+    gradients = []
+    for is_half in (False, True):
+        attention.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_half):
+            attention(x, mask).float().square().mean().backward()
+        gradients.append(torch.cat([one.grad.flatten() for one in attention.parameters()]))
+    assert F.cosine_similarity(*gradients, dim=0) > 0.999

@@ -11,6 +11,7 @@ from minisearch.parsers import parse
 from minisearch.parsers.registry import Extracted
 from minisearch.parsers.sandbox import Sandbox
 from tests.fakes import WordTokenizer
+from tests.parsers.anchors import check_anchors, in_source
 
 
 def blocks(text: str, path: str = "a.md") -> list[str]:
@@ -29,7 +30,7 @@ def test_plain_words_are_no_block(text, path):
 
 def test_nothing_ends_a_block_but_the_end_of_the_text():
     assert blocks("- item\n\n  ```\n  never closed\n\n- still code")[0].endswith("still code")
-    assert blocks("| a | b |\n|---|---|\n| 1 | 2")[0] == "| a | b |\n|---|---|\n| 1 | 2"
+    assert blocks("| a | b |\n|---|---|\n| 1 | 2")[0] == "a; b\na: 1; b: 2"
     assert blocks("===== ====\nno     end\n", "a.rst") == []
     assert blocks("<table><tr><td>a<ul><li>b<pre>c", "a.html") == ["a\n\nb\n\nc", "b\n\nc", "c"]
 
@@ -97,41 +98,70 @@ def test_fences_comments_and_pre_are_blocks_and_nothing_in_them_is():
 
 
 def test_tables_are_blocks_however_they_are_drawn():
-    bars = "| a | b |\n|---|:-:|\n| 1 | 2 |"
+    bars = "| a | b |\n|---|:-:|\n| 1 | 2 |\n| 3 | 4 |"
     bare = "a | b\n--|--\n1 | 2\n3 | 4"
-    grid = "+---+---+\n| a | b |\n+===+===+\n| 1 | 2 |\n+---+---+"
+    grid = "+---+---+\n| a | b |\n+===+===+\n| 1 | 2 |\n+---+---+\n| 3 | 4 |\n+---+---+"
     simple = "===  ===\n a    b\n===  ===\n 1    2\n\n 3    4\n===  ==="
-    for table in (bars, bare, grid):
-        assert table in blocks(f"Words.\n\n{table}\n\nWords.")
-    for table in (grid, simple):
-        assert table in blocks(f"Words.\n\n{table}\n\nWords.", "a.rst")
+    rows = ["a; b", "a: 1; b: 2", "a: 3; b: 4"]
+    for table, path in ((bars, "a.md"), (bare, "a.md"), (grid, "a.md"), (grid, "a.rst"), (simple, "a.rst")):
+        found = [" ".join(block.split()) for block in blocks(f"Words.\n\n{table}\n\nWords.", path)]
+        assert found[0] == " ".join(rows)
+        assert {" ".join(rows[:2]), *rows} <= set(found)  # the header also with the first row
+        text = parse(path, f"Words.\n\n{table}\n\nWords.".encode()).text
+        assert [line.strip() for line in text.split("\n")] == ["Words.", "", *rows, "", "Words."]
+    indented = f"- Words.\n\n  {bars}\n\nWords.".replace("\n|", "\n  |")
+    assert blocks(indented)[0] == "- Words.\n\n  " + "\n  ".join(rows)
 
 
-def test_each_row_is_a_block_and_the_header_one_with_its_rule_and_the_first_row():
-    header, first, second = "| a | b |\n|---|:-:|", "| 1 | 2. Three |", "| 3 | 4 |"
-    for text in (f"{header}\n{first}\n{second}", f"{header}\n{first}\n{second}".replace("\n|", "\n  |")):
-        found = blocks(f"Words.\n\n{text}\n\nWords.")
-        lines = text.split("\n")
-        assert found[0] == text
-        for row in ("\n".join(lines[:2]), "\n".join(lines[:3]), *lines[2:]):
-            assert row in found
-    assert {"a | b\n--|--", "a | b\n--|--\n1 | 2", "1 | 2", "3 | 4"} <= set(
-        blocks("a | b\n--|--\n1 | 2\n3 | 4\nwords")
-    )
-    assert "a | b\n--|--" in blocks("a | b\n--|--\n\nwords")
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("+---+---+\n| a | b |\n+---+---+\n| 1 | 2 |\n+---+---+", "a.rst"),
+        ("===  ===\n 1    2\n 3    4\n===  ===", "a.rst"),
+        ("| line of a poem\n| another", "a.rst"),
+        ("|   |   |\n|---|---|\n| 1 | 2 |", "a.md"),
+        ("| a |\n|---|\n| 1 |", "a.md"),  # one column has no need of a name
+    ],
+)
+def test_a_table_without_names_of_columns_stays_as_it_is_drawn(text, path):
+    document = parse(path, f"Words.\n\n{text}\n\nWords.".encode())
+    assert document.text == f"Words.\n\n{text}\n\nWords."
+    assert text in [document.text[start:end] for start, end in document.blocks]
 
 
 def test_a_row_drawn_in_several_lines_is_one_block():
-    header = "+---+---+\n| a | b |\n+===+===+"
-    first = "| 1 | 2 |\n|   | 3 |\n+---+---+"
-    second = "| 4 | 5 |\n+---+   |\n| 6 |   |\n+---+---+"  # the second cell goes through both
+    header = "+---+---+---+\n| a | b | c |\n+===+===+===+"
+    first = "| 1 | 2 | x |\n|   | 3 |   |\n+---+---+---+"
+    second = "| 4 | 5 and |\n+---+       |\n| 6 | 7     |\n+---+---+---+"  # a cell through both lines
     found = blocks(f"{header}\n{first}\n{second}\n", "a.rst")
-    assert {header, f"{header}\n{first}", first, second} <= set(found)
+    rows = ["a; b; c", "a: 1; b: 2 3; c: x", "a: 4 6; b, c: 5 and 7"]
+    assert found == ["\n".join(rows), "\n".join(rows[:2]), *rows]
 
-    header = "===  ===\n a    b\n===  ==="
-    rows = ["1    2\n\n     3", "4    5\n     6", "\\    7"]
-    found = blocks(f"{header}\n" + "\n\n".join(rows) + "\n===  ===\n\nWords.", "a.rst")
-    assert {header, f"{header}\n{rows[0]}", *rows[:2], f"{rows[2]}\n===  ==="} <= set(found)
+    simple = "===  ====\n a    b\n===  ====\n1    2\n\n     3 is\n4    5\n     6\n\\    7\n===  ===="
+    text = parse("a.rst", f"{simple}\n\nWords.".encode()).text
+    assert text == "a; b\na: 1; b: 2 3 is\na: 4; b: 5 6\na: \\; b: 7\n\nWords."
+
+
+def test_cells_of_markdown_have_bars_and_marks_of_their_own():
+    text = "Name | **What** it does | \n:--|:-:|--\n`a\\|b` | one or *two* | more\n | - | \nc | +\n"
+    assert parse("a.md", text.encode()).text == (
+        "Name; **What** it does\nName: `a\\|b`; What it does: one or *two*; more\nName: c; What it does: +\n"
+    )
+
+
+def test_places_in_rows_are_those_of_the_file():
+    text = "Ö\n\n| Item | Price |\n|---|---|\n| Été | 2 |\n\nEnd of it."
+    document = parse("a.md", text.encode())
+    check_anchors(document)
+    for words in ("Ö", "Item", "Price", "Été", "2 |".rstrip(" |"), "End"):
+        assert in_source(document, words).startswith(words)
+
+
+def test_directives_and_literal_blocks_of_rst_are_blocks():
+    note = ".. note::\n\n   One.\n\n   Two."
+    literal = "    a = 1\n\n    b = 2"
+    found = blocks(f"{note}\n\nSo it is::\n\n{literal}\n\nEnd.", "a.rst")
+    assert note in found and literal in found
 
 
 @pytest.mark.parametrize(
@@ -141,14 +171,7 @@ def test_no_table_is_looked_for_in_code_and_comments(opening, closing):
     region = f"{opening}\n| a | b |\n|---|---|\n| 1 | 2 |\n{closing}"
     assert blocks(f"Words.\n\n{region}\n\nWords.") == [region]
     table = "| a | b |\n|---|---|\n| 1 | 2 |"
-    assert table in blocks(f"{region}\n{table}\n{region}")
-
-
-def test_directives_and_literal_blocks_of_rst_are_blocks():
-    note = ".. note::\n\n   One.\n\n   Two."
-    literal = "    a = 1\n\n    b = 2"
-    found = blocks(f"{note}\n\nSo it is::\n\n{literal}\n\nEnd.", "a.rst")
-    assert note in found and literal in found
+    assert "a; b\na: 1; b: 2" in blocks(f"{region}\n{table}\n{region}")
 
 
 def test_cells_that_are_a_paragraph_each_stand_in_one_line():
@@ -202,12 +225,16 @@ paragraphs = lines.map("\n".join).map(lambda text: (text, None))
 
 
 def kept(texts):
+    """Texts, each with what it becomes in a document."""
     return texts.map(lambda text: (text, text))
 
 
 fences = kept(lines.map(lambda rows: "\n".join(["```", *rows, "", "last", "```"])))
-pipes = kept(
-    lines.map(lambda rows: "\n".join(["| a | b |", "|---|---|", *(f"| {row} | c |" for row in rows)]))
+pipes = lines.map(
+    lambda rows: (
+        "\n".join(["| a | b |", "|---|---|", *(f"| {row} | c |" for row in rows)]),
+        "\n".join(["a; b", *(f"a: {row}; b: c" for row in rows)]),
+    )
 )
 grids = kept(lines.map(lambda rows: "\n".join(["+--+", *(f"| {row} |" for row in rows), "+--+"])))
 items = kept(lines.map(lambda rows: "- " + "\n\n  ".join(rows)))
@@ -225,6 +252,7 @@ def check_kept(path: str, parts: list[tuple[str, str | None]], max_tokens: int, 
     assert max(one.n_tokens for one in chunks) <= max_tokens
     position = 0
     for part, whole in parts:
+        part = whole or part
         if whole and len(WordTokenizer().spans([whole])[0]) <= max_tokens and len(whole) <= 12 * max_tokens:
             inside = [one for one in chunks if one.start <= position and position + len(part) <= one.end]
             assert inside, (part, [one.text for one in chunks])
@@ -250,26 +278,31 @@ cells = st.tuples(sentences.map(" ".join), sentences.map(" ".join))
 
 
 def bars(pairs):
-    return "| K | V |\n|---|---|", [f"| {a} | {b} |" for a, b in pairs]
+    return "\n".join(["| K | V |\n|---|---|", *(f"| {a} | {b} |" for a, b in pairs)])
 
 
 def in_an_item(pairs):
-    header, rows = bars(pairs)
-    return "  " + header.replace("\n", "\n  "), [f"  {row}" for row in rows]
+    return "  " + bars(pairs).replace("\n", "\n  ")
 
 
 def bare(pairs):
-    return "K | V\n--|--", [f"{a} | {b}" for a, b in pairs]
+    return "\n".join(["K | V\n--|--", *(f"{a} | {b}" for a, b in pairs)])
 
 
 def grid(pairs):
-    border, lines = "+--+--+", [f"| {a} | {b} |\n| {b} | {a} |" for a, b in pairs]
-    return f"{border}\n| K | V |\n+==+==+", [f"{row}\n{border}" for row in lines]
+    width, line = (
+        max(len(a) for a, _ in pairs),
+        "+{:->{width}}+----+".format("", width=max(len(a) for a, _ in pairs) + 2),
+    )
+    return f"{line}\n| {'K':<{width}} | V |\n{line.replace('-', '=')}\n" + "\n".join(
+        f"| {a:<{width}} | {b} |\n{line}" for a, b in pairs
+    )
 
 
 def simple(pairs):
-    border, rows = "==== ===", [f"{a} .\n     {b} ." for a, b in pairs]
-    return f"{border}\nK    V\n{border}", [*rows[:-1], f"{rows[-1]}\n{border}"]
+    border = "=" * max(len(a) for a, _ in pairs) + " ===="
+    rows = (f"{a:<{len(border) - 5}} {b}" for a, b in pairs)
+    return "\n".join([border, f"{'K':<{len(border) - 5}} V", border, *rows, border])
 
 
 @pytest.mark.parametrize(
@@ -291,36 +324,35 @@ def simple(pairs):
     before=sentences,
 )
 def test_a_table_is_cut_between_rows_alone(path, drawn, pairs, max_tokens, overlap_tokens, before):
-    header, rows = drawn([(f"{number} {key}", value) for number, (key, value) in enumerate(pairs)])
-    table = "\n".join([header, *rows])
+    pairs = [(f"{number} {key}", value) for number, (key, value) in enumerate(pairs)]
     item = "- " if drawn is in_an_item else ""
-    text = "\n\n".join([f"{item}Words. " + " ".join(before), table, "Last words."])
-    chunks = chunk(
-        parse(path, text.encode()), WordTokenizer(), max_tokens=max_tokens, overlap_tokens=overlap_tokens
-    )
+    data = "\n\n".join([f"{item}Words. " + " ".join(before), drawn(pairs), "Last words."]).encode()
+    document = parse(path, data)
+    chunks = chunk(document, WordTokenizer(), max_tokens=max_tokens, overlap_tokens=overlap_tokens)
 
     def fits(part):
         return len(WordTokenizer().spans([part])[0]) <= max_tokens and len(part) <= 12 * max_tokens
 
     def check_whole(part):
-        start, end = text.index(part) + len(part) - len(part.lstrip()), text.index(part) + len(part)
+        start = document.text.index(part)
+        end = start + len(part)
         assert any(one.start <= start and end <= one.end for one in chunks), part
         assert not any(start < one.start < end or start < one.end < end for one in chunks), part
 
-    rows = [f"\n{row}" for row in rows]
-    for part in (header + rows[0], *rows):
+    rows = [f"K: {a}; V: {b}" for a, b in pairs]
+    for part in (f"K; V\n{'  ' * bool(item)}{rows[0]}", *rows):
         if fits(part):
             check_whole(part)
 
 
 def test_a_row_longer_than_a_chunk_is_cut_at_its_sentences_and_its_neighbours_stay_whole():
-    long = "| 2 | " + " ".join(f"Sentence {i} has words." for i in range(6)) + " |"
-    text = f"| K | V |\n|---|---|\n| 1 | So. It is. |\n{long}\n| 3 | So. It was. |"
-    chunks = chunk(parse("a.md", text.encode()), WordTokenizer(), max_tokens=24, overlap_tokens=0)
+    long = "| 2 | " + " ".join(f"Sentence {i} has words." for i in range(9)) + " |"
+    text = f"| K | V |\n|---|---|\n| 1 | So. It is. So it is. |\n{long}\n| 3 | So. It was. |"
+    chunks = chunk(parse("a.md", text.encode()), WordTokenizer(), max_tokens=28, overlap_tokens=0)
     found = [one.text for one in chunks]
-    assert found[0] == "\n".join(text.split("\n")[:3])
-    assert all(part.endswith((".", "|")) for part in found)
-    assert found[-1].endswith("| 3 | So. It was. |")
+    assert found[0].startswith("K; V\nK: 1; V: So. It is. So it is.")
+    assert all(part.endswith(".") for part in found)
+    assert found[-1].endswith("\nK: 3; V: So. It was.")
 
 
 @settings(max_examples=100, deadline=None)
@@ -355,16 +387,27 @@ def test_what_does_not_fit_is_cut_within_and_what_it_holds_stays_whole():
 
 
 def test_a_table_is_not_begun_by_an_overlap_that_leaves_it_no_room():
-    table = "| a | b |\n|---|---|\n" + "\n".join(f"| row {i} | c |" for i in range(4))
+    drawn = "| a | b |\n|---|---|\n" + "\n".join(f"| row {i} | c |" for i in range(4))
+    table = "\n".join(["a; b", *(f"a: row {i}; b: c" for i in range(4))])
     prose = " ".join(f"Sentence {i} has words." for i in range(6))
     n_tokens = len(WordTokenizer().spans([table])[0])
     chunks = chunk(
-        parse("a.md", f"{prose}\n\n{table}\n\n{prose}".encode()),
+        parse("a.md", f"{prose}\n\n{drawn}\n\n{prose}".encode()),
         WordTokenizer(),
         max_tokens=n_tokens,
         overlap_tokens=10,
     )
     assert table in [one.text for one in chunks]
+
+
+def test_every_chunk_of_a_table_says_what_its_columns_are():
+    rows = [(f"part {n}", f"{n}.50") for n in range(60)]
+    for path, drawn in (("a.md", bars), ("a.md", bare), ("a.rst", grid), ("a.rst", simple)):
+        document = parse(path, f"Prices.\n\n{drawn(rows)}\n\nThat is all.".encode())
+        chunks = chunk(document, WordTokenizer(), max_tokens=60, overlap_tokens=10)
+        assert len(chunks) > 5
+        for a, b in rows:
+            assert any(f"K: {a}; V: {b}" in one.text for one in chunks)
 
 
 @pytest.mark.parametrize("unit", ["<a", "</a", '<a="', "&#"])

@@ -295,3 +295,37 @@ def test_a_large_mailbox_is_not_copied_for_each_mail():
 def test_hostile_mailboxes_end(head, unit):
     check = read(head + unit * (100_000 // len(unit)), "a.mbox")
     assert check.format == "email"
+
+
+def test_a_page_saved_as_one_file_is_its_text_without_style_sheets():
+    data = b"""From: <Saved by Blink>
+Snapshot-Content-Location: https://bread.local/rye
+Subject: Rye bread
+MIME-Version: 1.0
+Content-Type: multipart/related; type="text/html"; boundary="B"
+
+--B
+Content-Type: text/html
+Content-Transfer-Encoding: quoted-printable
+
+<html><head><title>Rye</title><style>p {color: red}</style></head><body><h1>Rye</h1>
+<p>Dark caf=C3=A9 bread =E2=80=93 with caraway.</p></body></html>
+--B
+Content-Type: text/css
+Content-Transfer-Encoding: quoted-printable
+
+@charset "utf-8"; .bread { color: brown }
+--B
+Content-Type: image/png
+Content-Transfer-Encoding: base64
+
+iVBORw0KGgo=
+--B--
+"""
+    for name in ("a.mht", "a.mhtml"):
+        document = parse(name, data.replace(b"\n", b"\r\n"))
+        assert document.title == "Rye bread"
+        assert "Dark caf\u00e9 bread \u2013 with caraway." in document.text
+        assert "color" not in document.text
+        assert [one.title for one in document.headings] == ["Rye"]
+        assert "attachments left out: unnamed (text/css), unnamed (image/png)" in document.notes

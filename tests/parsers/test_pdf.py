@@ -11,7 +11,9 @@ import pytest
 from minisearch.chunking.chunker import chunk
 from minisearch.errors import IngestError
 from minisearch.parsers import parse
-from minisearch.parsers.pdf import TextLine, _ligatures, _placed, paragraphs
+from minisearch.parsers.pdf import _ligatures, _placed
+from minisearch.parsers.pdf_layout import blocks
+from minisearch.parsers.pdf_page import TextLine
 from minisearch.parsers.registry import SANDBOX
 from minisearch.types import Document
 from tests.fakes import HashingEncoder
@@ -28,6 +30,10 @@ from tests.parsers.made_files import (
 
 def read(data: bytes) -> Document:
     return parse("a.pdf", data)
+
+
+def text_of(lines: list[TextLine]) -> str:
+    return "\n\n".join(block.text for block in blocks(lines))
 
 
 def reason(data: bytes) -> str:
@@ -92,8 +98,8 @@ def test_a_hyphen_that_belongs_to_the_word_stays():
 
 def test_lines_without_positions_keep_all_their_words():
     lines = [TextLine(words, 0, 0, 0, 0, 1) for words in ("one", "two", "three")]
-    assert paragraphs(lines).split() == ["one", "two", "three"]
-    assert paragraphs([]) == ""
+    assert text_of(lines).split() == ["one", "two", "three"]
+    assert text_of([]) == ""
 
 
 @pytest.mark.parametrize(
@@ -109,7 +115,7 @@ def test_lines_are_joined_with_a_space_where_the_script_has_spaces(
     above: str, below: str, joined: str
 ) -> None:
     lines = [TextLine(above, 0, 100, 200, 100, 12), TextLine(below, 0, 86, 120, 86, 12)]
-    assert paragraphs(lines) == joined
+    assert text_of(lines) == joined
 
 
 def with_information(entries: bytes) -> bytes:
@@ -217,7 +223,7 @@ def test_entries_of_a_table_of_contents_stay_lines_with_short_leaders() -> None:
     for n, (title, number) in enumerate(entries):
         dots = " ." * (40 - len(title) // 2)
         lines.append(TextLine(f"{title}{dots} {number}", 0, 100 - 14 * n, 300, 100 - 14 * n, 12))
-    assert paragraphs(lines) == "1 Herons .... 3\n1.1 Where they live .... 7\n2 Owls .... 12"
+    assert text_of(lines) == "1 Herons .... 3\n1.1 Where they live .... 7\n2 Owls .... 12"
 
 
 # --- what is refused -----------------------------------------------------------------------------------

@@ -265,3 +265,19 @@ def test_a_reference_list_comes_first_where_the_query_asks_for_it_or_has_its_exa
 ) -> None:
     assert first(ms.query("references on tidal mixing in narrow straits", by="chunk")) != "paper.txt"
     assert first(ms.query("spring tide LQ-77", by="chunk")) == "marked.txt"
+
+
+ONE_REFERENCE = "[17] A. Lindqvist et al. Mixing in narrow straits. Ocean Letters, 2017."
+
+
+@pytest.mark.parametrize(
+    "heading", ["References", "Tides > 7. References", "Gezeiten > Literaturverzeichnis"]
+)
+def test_text_below_a_heading_of_references_is_references(heading: str) -> None:
+    assert kind_of(ONE_REFERENCE, "paper.pdf", heading) == "references"
+    assert kind_of(f"{heading.split('> ')[-1]}\n{ONE_REFERENCE}") == "references"
+
+
+@pytest.mark.parametrize("heading", ["Tides > Mixing", "References > get()", "Preferences", "API reference"])
+def test_text_below_other_headings_is_not(heading: str) -> None:
+    assert kind_of(ONE_REFERENCE, "paper.pdf", heading) is None

@@ -43,7 +43,7 @@ def restore(backup: Path, path: Path) -> None:
         with named_errors(backup), contextlib.closing(open_database(backup, "mode=ro")) as source:
             refuse_foreign_database(source, backup)
             refuse_older_backup(source, backup)
-            with contextlib.closing(sqlite3.connect(temporary)) as target:
+            with contextlib.closing(sqlite3.connect(temporary)) as target, named_errors(path):
                 copy_pages(source, target)
         with contextlib.closing(Connection(temporary, writable=True)) as copy:
             _refuse_damage(copy, backup, deep=True)

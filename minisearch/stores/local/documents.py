@@ -14,6 +14,7 @@ import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,10 @@ def put_document_row(connection: Connection, path: bytes, row: list[Any]) -> int
 
 def restamp(connection: Connection, document_id: int, stamp: FileStamp) -> None:
     """`LocalStore.restamp`, inside a transaction."""
-    document = _document(connection, _document_rows(connection, "where id = ?", [document_id])[0], {})
+    rows = _document_rows(connection, "where id = ?", [document_id])
+    if not rows:
+        raise damaged(connection.path, f"document {document_id} is not found by its id")
+    document = _document(connection, rows[0], {})
     connection.write(_UPDATE_DOCUMENT, [*columns_of(replace(document, stamp=stamp)), document_id])
 
 
@@ -306,10 +310,12 @@ def known_vectors(connection: Connection, texts: Sequence[str], dimension: int) 
     for query in (_VECTORS_OF_TEXTS, _KEPT_VECTORS_OF_TEXTS):
         unknown = [hash_ for hash_, text in by_hash.items() if text not in known]
         for hash_, id_, stored, crc32 in connection.rows_in(query, unknown):
+            if hash_ not in by_hash:
+                raise damaged(connection.path, f"the text of chunk {id_} is found under a wrong hash")
             known[by_hash[hash_]] = _vector(connection, id_, stored, crc32, dimension)
     unknown = [hash_ for hash_, text in by_hash.items() if text not in known]
     for hash_, id_, stored, crc32 in connection.rows_in(_FORMER_VECTORS_OF_TEXTS, unknown):
-        with contextlib.suppress(IndexCorrupt):  # it is computed again
+        with contextlib.suppress(IndexCorrupt, KeyError):  # damaged: it is computed again
             known[by_hash[hash_]] = _vector(connection, id_, stored, crc32, dimension)
     return known
 
@@ -322,9 +328,12 @@ def read_vectors(connection: Connection, dimension: int, after: int) -> tuple[In
         rows = connection.cursor(
             "select chunk_id, vector, crc32 from vectors where chunk_id > ? order by chunk_id", [after]
         )
-        for position, (chunk_id, stored, crc32) in enumerate(rows):
-            ids[position] = chunk_id
-            vectors[position] = _vector(connection, chunk_id, stored, crc32, dimension)
+        n_read = 0
+        for n_read, (chunk_id, stored, crc32) in enumerate(islice(rows, n), 1):
+            ids[n_read - 1] = chunk_id
+            vectors[n_read - 1] = _vector(connection, chunk_id, stored, crc32, dimension)
+        if n_read < n or next(rows, None) or (np.diff(ids, prepend=after) <= 0).any():
+            raise damaged(connection.path, "the ids of its vectors do not ascend, or some are missing")
     return ids, vectors
 
 

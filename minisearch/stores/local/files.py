@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -108,12 +107,18 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+FEW_INODES = 20  # a run needs some at the same time
+
+
 def free_space(folder: Path) -> str:
-    """The free space, in words for a message."""
+    """The free space, in words for a message; a disk without inodes takes no more files either."""
     try:
-        return f"{shutil.disk_usage(folder).free:,} bytes free"
+        found = os.statvfs(folder)
     except OSError:
         return "free space unknown"
+    free = f"{found.f_bavail * found.f_frsize:,} bytes free"
+    is_short = found.f_files and found.f_favail < FEW_INODES  # some file systems do not count them
+    return f"{free}, but inodes for only {found.f_favail} more files" if is_short else free
 
 
 WAIT_S = 3.0  # enough for a short run of a watcher; a long run is not waited for

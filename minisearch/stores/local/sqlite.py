@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from minisearch.stores.local.files import free_space
 BUSY_TIMEOUT_S = 30.0
 SHM_BYTES = 1 << 16  # size of SQLite's smallest -shm file, twice
 PAGES_AT_ONCE = 2_000  # some 10 ms
+MAX_VALUE_BYTES = 256_000_000  # the ids of 32 million chunks
 STEPS_AT_ONCE = 10_000  # of SQLite's virtual machine: some milliseconds
 
 
@@ -32,6 +34,8 @@ def open_database(path: Path, mode: str) -> sqlite3.Connection:
         f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
     )
     try:
+        if sys.version_info >= (3, 11):  # no row of ours is longer; a longer one would take minutes to read
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
         for function in (path_matches, path_ends):
             db.create_function(function.__name__, 2, function, deterministic=True)
         # JSON has no bytes and no exact numbers, so both are hexadecimal texts in a list of values.
@@ -184,7 +188,7 @@ def _named(error: Exception, path: Path) -> StoreError:
     reason = str(error)
     if getattr(error, "sqlite_errorname", "") in _WITHOUT_MEMORY:
         reason += ": there was no memory for it"
-    if any(sign in reason for sign in ("not a database", "malformed", "corrupt", "decode")):
+    if any(sign in reason for sign in ("not a database", "malformed", "corrupt", "decode", "too big")):
         return damaged(path, reason)
     if "locked" in reason or "busy" in reason:
         return IndexBusy(f"{path} is in use by another process ({reason}): try again in a moment")

@@ -1,0 +1,223 @@
+"""OpenDocument: texts, spreadsheets and presentations, as LibreOffice writes them.
+
+The paragraphs of a text are numbered, and a footnote or comment follows its paragraph.  Each sheet is a page
+with its rows as they are shown, each slide one with its notes.  Deleted text is left out.
+https://docs.oasis-open.org/office/OpenDocument/v1.3/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from minisearch.parsers.archive import Archive, iterate_xml, parse_xml, tag_name
+from minisearch.parsers.contents import (
+    Contents,
+    ExtractionError,
+    Pieces,
+    filled_down,
+    heading_piece,
+    text_piece,
+    words_of,
+)
+from minisearch.parsers.office import attribute, child, children, is_description
+
+AUTHOR = "initial-creator"  # "creator" is who changed it last
+PROPERTIES = {"creator": "author", AUTHOR: "author", "creation-date": "created", "date": "modified"}
+PROPERTIES |= {name: name for name in ("title", "subject", "description", "language")}
+SKIPPED = {
+    *("tracked-changes", "forms", "sequence-decls", "variable-decls", "user-field-decls", "ruby-text"),
+    *("note-citation", "binary-data", "event-listeners", "page-number", "page-count", "creator", "date"),
+}
+SIGNS = {"tab": " ", "line-break": "\n", "s": " "}
+ASIDES = {"note": "Footnote", "annotation": "Comment"}
+VALUES = ("date-value", "time-value", "boolean-value", "value")
+MAX_REPEATED = 1_000  # times that a filled row or cell counts; empty ones may fill a sheet
+
+Cells = list[str | None]
+
+
+def extract(data: bytes) -> dict[str, Any]:
+    """The body of the document; its kind is that of the element in it."""
+    archive = Archive(data)
+    manifest = "META-INF/manifest.xml"
+    if manifest in archive.names and b"encryption-data" in archive.read(manifest):
+        raise ExtractionError("encrypted")
+    content = archive.read("content.xml")
+    is_sheet = b"<office:spreadsheet" in content
+    contents = Contents(has_pages=is_sheet or b"<office:presentation" in content)
+    for element in children(_optional(archive, contents, "meta.xml"), "meta"):
+        for one in element:
+            if tag_name(one) == "keyword":
+                contents.add_keywords(one.text)
+            elif tag_name(one) in PROPERTIES and (
+                tag_name(one) != "creator" or child(element, AUTHOR) is None
+            ):
+                contents.add_property(PROPERTIES[tag_name(one)], one.text)
+    if contents.has_pages and is_sheet:
+        contents.pages += _sheets(content)
+    elif contents.has_pages:
+        contents.pages += map(_slide, children(parse_xml(content), "body", "presentation", "page"))
+    else:
+        text = _Reader().read(children(parse_xml(content), "body", "text"))
+        masters = children(_optional(archive, contents, "styles.xml"), "master-styles", "master-page")
+        above, below = (_once(masters, name) for name in ("header", "footer"))
+        contents.pages.append([*above, *text, *below])
+    objects = {name.partition("/")[0] for name in archive.names if name.startswith("Object ")}
+    contents.count("embedded objects left out", len(objects))
+    return contents.as_json()
+
+
+def _optional(archive: Archive, contents: Contents, name: str) -> Element:
+    try:
+        return parse_xml(archive.read(name)) if name in archive.names else Element("")
+    except ExtractionError:
+        contents.note_unreadable(name)
+        return Element("")
+
+
+def _once(masters: list[Element], name: str) -> Pieces:
+    found = dict.fromkeys(_words(one) for master in masters for one in children(master, name))
+    return [text_piece(words) for words in found if words]
+
+
+class _Reader:
+    """Reads elements in order; the words of a paragraph are collected until it ends."""
+
+    def __init__(self) -> None:
+        self._pieces: Pieces = []
+        self._after: Pieces = []  # what follows the current paragraph
+        self._parts: list[str] = []
+        self._n_paragraphs = 0
+        self._is_in_item = False
+
+    def read(self, elements: Iterable[Element]) -> Pieces:
+        """The pieces of some elements, or of those in an element."""
+        outer = self._pieces, self._after, self._parts
+        self._pieces, self._after, self._parts = [], [], []
+        for one in elements:
+            self._add(one)
+        self._end_paragraph()
+        pieces = self._pieces
+        self._pieces, self._after, self._parts = outer
+        return pieces
+
+    def _add(self, element: Element) -> None:
+        name = tag_name(element)
+        if name in {"p", "h"}:
+            self._end_paragraph()
+            self._add_inner(element)
+            level = attribute(element, "outline-level", "1")
+            self._end_paragraph(_number(level) if name == "h" else 0)
+        elif name == "table":
+            self._end_paragraph()
+            tall: dict[int, int] = {}
+            rows = [_row(self, row, tall) for row in _rows(element)]
+            self._pieces.append({"rows": filled_down(rows)})
+        elif name == "list-item":
+            self._end_paragraph()
+            is_next = self._pieces and ("group" in self._pieces[-1] or self._is_in_item)
+            outer, self._is_in_item = self._is_in_item, True
+            item = {"group": self.read(element), "kind": "next item" if is_next else "item"}
+            self._pieces.append(item)
+            self._is_in_item = outer
+        elif name == "text-box":
+            self._after += self.read(element)
+        elif name in ASIDES:
+            creator = child(element, "creator")
+            who = "" if creator is None else "".join(creator.itertext())
+            words = _words(element)
+            label = f"{ASIDES[name]} by {who}" if who else ASIDES[name]
+            self._after += [text_piece(f"{label}: {words}")] * bool(words)
+        elif name in {"title", "desc"} and "svg" in element.tag:
+            words = (element.text or "").strip()
+            self._parts.append(f" {words} " if is_description(words) else "")
+        elif name not in SKIPPED:
+            self._parts.append(SIGNS.get(name, ""))
+            self._add_inner(element)
+
+    def _add_inner(self, element: Element) -> None:
+        self._parts.append((element.text or "").replace("\n", " "))
+        for one in element:
+            self._add(one)
+            self._parts.append((one.tail or "").replace("\n", " "))
+
+    def _end_paragraph(self, level: int = 0) -> None:
+        lines = (" ".join(line.split()) for line in "".join(self._parts).split("\n"))
+        text = "\n".join(filter(None, lines))
+        after, self._parts, self._after = self._after, [], []
+        if text:
+            self._n_paragraphs += 1
+            headings = [(0, level, " ".join(text.split()))] if level else []
+            self._pieces.append(text_piece(text, headings, self._n_paragraphs))
+        self._pieces += after
+
+
+def _words(elements: Iterable[Element]) -> str:
+    return " ".join(words_of(_Reader().read(elements)).split())
+
+
+def _slide(slide: Element) -> Pieces:
+    """A slide: its title as heading, its shapes in the order of the file, its comments and notes."""
+    title = next((one for one in slide if attribute(one, "class") == "title"), None)
+    words = "" if title is None else _words([title])
+    shapes = [one for one in slide if one is not title and tag_name(one) != "notes"]
+    notes = " ".join(_words([one]) for one in children(slide, "notes", "frame"))
+    pieces = [*([heading_piece(words)] if words else []), *_Reader().read(shapes)]
+    pieces += [text_piece(f"Notes: {notes}")] * bool(notes.strip())
+    return [piece | {"line": 0} if "line" in piece else piece for piece in pieces]
+
+
+def _sheets(content: bytes) -> Iterator[Pieces]:
+    """A page for each sheet; one row is held as XML at a time."""
+    rows: list[Cells] = []
+    lines: list[int] = []
+    number, tall = 1, dict[int, int]()
+    for element in iterate_xml(content, {"table-row", "table"}):
+        if tag_name(element) == "table":
+            name = attribute(element, "name")
+            page = [heading_piece(name)] if name else []
+            yield [*page, *([{"rows": filled_down(rows), "lines": lines}] if rows else [])]
+            rows, lines, number, tall = [], [], 1, {}
+            continue
+        row = _row(_Reader(), element, tall)
+        while row and not row[-1]:
+            row.pop()
+        n_rows = _number(attribute(element, "number-rows-repeated", "1"))
+        if row:
+            rows += [row] * min(n_rows, MAX_REPEATED)
+            lines += range(number, number + min(n_rows, MAX_REPEATED))
+        number += n_rows
+
+
+def _rows(element: Element) -> Iterator[Element]:
+    """The rows of a table, also within its header or a group."""
+    for one in element:
+        if tag_name(one) == "table-row":
+            yield one
+        else:
+            yield from _rows(one)
+
+
+def _row(reader: _Reader, row: Element, tall: dict[int, int]) -> Cells:
+    """What each cell shows, or its value; None where one continues from above.
+
+    ``tall`` has the number of rows that the cell of each column still covers.
+    """
+    cells: Cells = []
+    for cell in row:
+        words = " ".join(words_of(reader.read(cell)).split())
+        words = words or next(filter(None, (attribute(cell, name) for name in VALUES)), "")
+        n_rows = _number(attribute(cell, "number-rows-spanned", "1"))
+        for _ in range(min(_number(attribute(cell, "number-columns-repeated", "1")), MAX_REPEATED)):
+            n_covered = tall.get(len(cells), 0)
+            is_continued = tag_name(cell) == "covered-table-cell" and n_covered > 0 and not words
+            tall[len(cells)] = max(n_rows, n_covered) - 1
+            cells.append(None if is_continued else words)
+    return cells
+
+
+def _number(value: str) -> int:
+    """A number of rows, columns or levels; 1 for what is none."""
+    return int(value) if value.isdecimal() and len(value) < 8 else 1
