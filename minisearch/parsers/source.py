@@ -278,10 +278,10 @@ TERMINAL_CODE = re.compile(
 
 def without_terminal_codes(document: Document) -> Document:
     """The document without the codes that colour text and move the cursor on a terminal."""
-    codes = [code.span() for code in TERMINAL_CODE.finditer(document.text)]
+    codes = [(*code.span(), "") for code in TERMINAL_CODE.finditer(document.text)]
     if not codes:
         return document
-    document = without(document, codes)
+    document = edited(document, codes)
     headings = (replace(one, title=TERMINAL_CODE.sub("", one.title)) for one in document.headings)
     return replace(document, title=TERMINAL_CODE.sub("", document.title), headings=tuple(headings))
 
