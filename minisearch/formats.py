@@ -37,7 +37,7 @@ PLAIN = Format("text")
 
 FORMATS = (
     Format("text", ".mdown .text .textile .txt .wiki", is_prose=True),
-    Format("markdown", ".markdown .md .mdx", "markdown", is_prose=True),
+    Format("markdown", ".markdown .md .mdx .qmd .rmd", "markdown", is_prose=True),
     Format("rst", ".rst", "rst", is_prose=True),
     Format("markup", ".adoc .asciidoc", "asciidoc", is_prose=True),
     Format("markup", ".org", "org", is_prose=True),

@@ -3,6 +3,9 @@
 A text comes in, spans come out, each from the start of its first line to the end of its last.  A list item or
 a directive includes everything indented below it, in Markdown and reStructuredText alike.  A reader passes
 spans that it knows already (fenced code, say); nothing is looked for inside them.
+
+For a table with a header there are edits, too, that write its rows as those of all other formats: "name: Ada;
+born: 1815".
 """
 
 from __future__ import annotations
@@ -12,9 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from minisearch.parsers.source import Block, Edit, outermost_first
+from minisearch.parsers.tables import Cell, Row, labels_by_position, row_text
 from minisearch.text import LIST_MARKER
-
-Block = tuple[int, int]
 
 LINE = re.compile(r"([ \t]*)([^\n]*)(?:\n|\Z)")
 ITEM = re.compile(rf"(?:{LIST_MARKER}|#\.)(?:[ \t]|$)|\.\.(?:[ \t]|$)")
@@ -33,11 +36,6 @@ def blocks(
     """
     of_tables = (block for table in tables for block in table.blocks())
     return outermost_first([*_indented(flat, regions, is_lazy), *of_tables])
-
-
-def outermost_first(found: Iterable[Block]) -> tuple[Block, ...]:
-    """Blocks as `Document` has them: each once, by start, the outer before the inner."""
-    return tuple(sorted(set(found), key=lambda block: (block[0], -block[1])))
 
 
 # --- items and indented text -------------------------------------------------------------------------------
@@ -112,7 +110,7 @@ GAP = re.compile(r"[ \t]+")
 MAX_LINE = 1 << 30  # characters
 
 
-def _blanked(flat: str, regions: Sequence[Block]) -> str:
+def blanked(flat: str, regions: Sequence[Block]) -> str:
     """The text with spaces in place of everything in the regions but line breaks."""
     parts: list[str] = []
     position = 0
@@ -151,10 +149,9 @@ class DrawnTable:
         yield from self.rows
 
 
-def drawn_tables(flat: str, regions: Sequence[Block] = ()) -> list[DrawnTable]:
-    """The tables of a text, in order of start; nothing is looked for in ``regions``."""
-    blanked = _blanked(flat, regions)
-    found = (*_drawn(blanked), *_ruled(blanked), *_bordered(blanked))
+def drawn_tables(flat: str) -> list[DrawnTable]:
+    """The tables of a text, in order of start."""
+    found = (*_drawn(flat), *_ruled(flat), *_bordered(flat))
     return sorted(found, key=lambda table: (table.start, table.header is None))
 
 
@@ -210,3 +207,82 @@ def _simple(flat: str, borders: Sequence[re.Match[str]]) -> DrawnTable:
     return DrawnTable(
         start, end, header, rows, " ", [indent - 1, *(after - 1 for _, after in gaps), MAX_LINE]
     )
+
+
+# --- rows with the names of their columns ------------------------------------------------------------------
+
+BAR = re.compile(r"(?<!\\)\|")
+MARKS = re.compile(r"[*`]+")  # of emphasis and code in a name
+NO_WORDS = re.compile(r"[-=+|:\s]*")  # a rule, or an edge
+INDENTATION = re.compile("[ \t]*")
+
+
+def row_edits(flat: str, tables: Iterable[DrawnTable]) -> Iterator[Edit]:
+    """The edits for all tables, in order; a table inside another is a part of it."""
+    reached = 0
+    for table in tables:
+        if table.header and table.start >= reached:
+            reached = table.end
+            yield from _edits(flat, table, [table.header, *table.rows])
+
+
+def _edits(flat: str, table: DrawnTable, ranges: Sequence[Block]) -> Iterator[Edit]:
+    rows = [Row(0) for _ in ranges]
+    lines_of: list[list[Block]] = []  # of each cell, by its position
+    for n, (row, (start, end)) in enumerate(zip(rows, ranges, strict=True)):
+        for width, lines in _cells(flat, start, end, table):
+            words = " ".join(flat[first:last] for first, last in lines)
+            row.cells.append(Cell(len(lines_of), words if n else MARKS.sub("", words), n == 0, width))
+            lines_of.append(lines)
+    labels = labels_by_position(rows)
+    position = table.start
+    for (start, _), row in zip(ranges if labels else [], rows, strict=False):
+        filled = [
+            (labels.get(cell.position, ""), lines_of[cell.position]) for cell in row.cells if cell.words
+        ]
+        if filled and position > table.start:
+            yield position, start, "\n"
+            position = start
+        indentation = INDENTATION.match(flat, start)
+        before = indentation[0] if indentation else ""
+        if any(len(lines) > 1 for _, lines in filled):  # which stand beside one another
+            last = max(last for _, lines in filled for _, last in lines)
+            texts = [" ".join(flat[first:end] for first, end in lines) for _, lines in filled]
+            words = row_text([label for label, _ in filled], texts)
+            yield position, last, before + words
+            position = last
+        else:
+            for label, ((first, last),) in filled:
+                yield position, first, before + label
+                position, before = last, "; "
+    if position > table.start:
+        yield position, table.end, ""
+
+
+def _cells(flat: str, start: int, end: int, table: DrawnTable) -> list[tuple[int, list[Block]]]:
+    """How many columns each cell of a row spans, and where the words of its lines stand."""
+    cells: dict[int, tuple[int, list[Block]]] = {}
+    for first, last in filled_lines(flat, start, end):
+        if NO_WORDS.fullmatch(flat, first, last):
+            continue
+        edges = _edges(flat, first, first + len(flat[first:last].rstrip()), table)
+        for (column, left), (after, right) in pairwise(edges):
+            words = flat[left + 1 : right].strip()
+            _, lines = cells.setdefault(column, (after - column, []))
+            if words and (len(words) == 1 or not NO_WORDS.fullmatch(words)):
+                place = flat.index(words, left + 1)
+                lines.append((place, place + len(words)))
+    return [cells[column] for column in sorted(cells)]
+
+
+def _edges(flat: str, first: int, last: int, table: DrawnTable) -> list[tuple[int, int]]:
+    """The edges of the cells in a line: how many columns are left of each, and where it stands."""
+    bars = [bar.start() for bar in BAR.finditer(flat, first, last)]
+    end = last - (flat[last - 1] == "|")
+    if not table.edges or ("|" in table.mark and len(bars) == len(table.edges)):  # wide letters shift bars
+        begin = [] if flat[first:last].lstrip().startswith("|") else [first - 1]
+        return list(enumerate([*begin, *bars, *([last] if end == last else [])]))
+    places = [first + offset for offset in table.edges]
+    inner = [(i, min(place, last)) for i, place in enumerate(places[1:-1], start=1)]
+    inner = [(i, place) for i, place in inner if place == last or flat[place] in table.mark]
+    return [(0, places[0]), *inner, (len(places) - 1, end)]

@@ -36,6 +36,9 @@ def text_piece(text: str, headings: Sequence[tuple[int, int, str]] = (), line: i
     return {"text": text if headings else short_leaders(text), "headings": headings, "line": line}
 
 
+LEFT = "\x1f"  # the words of a cell that the one on its left covers; XML has no such character
+
+
 def filled_down(rows: Sequence[Sequence[str | None]]) -> Rows:
     """The rows with the words of a cell over several rows in each; None is a cell that continues from above.
 

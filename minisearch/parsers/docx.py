@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
 from minisearch.parsers.contents import (
+    LEFT,
     Contents,
     Piece,
     Pieces,
@@ -220,7 +221,7 @@ class _Reader:
         merged = child(element, "tcPr", "vMerge")
         continues = merged is not None and attribute(merged, "val") != "restart" and not pieces
         self._cells[-1].append(None if continues else pieces)
-        self._cells[-1] += [[] for _ in range(_span(element, "tcPr", "gridSpan") - 1)]
+        self._cells[-1] += [COVERED] * (_span(element, "tcPr", "gridSpan") - 1)
 
     def _form_field(self, element: Element) -> None:
         outer = self._is_placeholder
@@ -281,6 +282,9 @@ class _Reader:
 # --- tables ----------------------------------------------------------------------------------------------
 
 
+COVERED: Pieces = []  # in place of a cell that the one on its left covers
+
+
 def _data_rows(cells: Sequence[Sequence[Pieces | None]]) -> Rows | None:
     """The words of each cell; None for a table that lays out a page.
 
@@ -291,9 +295,14 @@ def _data_rows(cells: Sequence[Sequence[Pieces | None]]) -> Rows | None:
     is_layout = any(_has_structure(cell) or len(words_of(cell)) > MAX_CELL for cell in filled)
     if is_layout or max(map(len, cells), default=0) < 2:
         return None
-    return filled_down(
-        [[None if cell is None else " ".join(words_of(cell).split()) for cell in row] for row in cells]
-    )
+    words = [
+        [
+            None if cell is None else LEFT if cell is COVERED else " ".join(words_of(cell).split())
+            for cell in row
+        ]
+        for row in cells
+    ]
+    return filled_down(words)
 
 
 def _laid_out(cells: Sequence[Sequence[Pieces | None]]) -> Piece:

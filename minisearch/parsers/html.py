@@ -10,9 +10,8 @@ from __future__ import annotations
 import html
 import re
 
-from minisearch.parsers.blocks import Block
 from minisearch.parsers.hidden import ATTRIBUTE, UNSEEN, Hiding
-from minisearch.parsers.source import MAX_TITLE, DocumentBuilder, Source, top_title
+from minisearch.parsers.source import MAX_TITLE, Block, DocumentBuilder, Source, top_title
 from minisearch.parsers.tables import Cell, Row, labels_by_position
 from minisearch.text import A_LETTER
 from minisearch.types import Document, Heading

@@ -1,4 +1,6 @@
-"""Markdown: the text unchanged, its headings, its blocks, and its front matter as fields.
+"""Markdown: its text, headings and blocks, and its front matter as fields.
+
+The text is that of the file, but for rows of tables, links such as ``[[page|words]]``, and callouts.
 
 Headings are lines that begin with ``#`` and paragraphs underlined with ``=`` or ``-``, as in CommonMark, but
 not those in fenced code, comments, ``<pre>`` and front matter.
@@ -12,9 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from minisearch.parsers.blocks import Block, blocks, drawn_tables
-from minisearch.parsers.source import MAX_NAME, MAX_TITLE, Fields, Source, edited, top_title
-from minisearch.parsers.tables import row_edits
+from minisearch.parsers.blocks import blanked, blocks, drawn_tables, row_edits
+from minisearch.parsers.source import MAX_NAME, MAX_TITLE, Block, Edit, Fields, Source, edited, top_title
 from minisearch.text import front_matter, newlines
 from minisearch.types import Document, Heading
 
@@ -40,6 +41,20 @@ HEADING = re.compile(
 INTERRUPTION = re.compile(r"[ \t]*$| {4}|\t| {0,3}(?:#{1,6}(?:[ \t]|$)|`{3}|~{3}|\||<|(?:=+|-+)[ \t]*$)")
 CONTAINER = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])")
 
+# As in Obsidian and wikis; a bar is escaped in a table.
+LINK = re.compile(
+    r"(?<![\w\]`])!?\[\[(?![\s\[])(?P<page>[^\[\]|\n]{1,300}?)(?:\\?\|(?P<words>[^\[\]\n]{1,300}))?\]\](?![(\[`])"
+)
+# "> [!note] Title", and ":::note Title" with variants of Docusaurus, MyST and Quarto; ":::" alone closes it.
+QUOTED_CALLOUT = re.compile(
+    r"^[ \t]*(?:>[ \t]*)+(?P<mark>\[!(?P<kind>[A-Za-z][\w-]*)\][-+]?[ \t]*)", re.MULTILINE
+)
+FENCED_CALLOUT = re.compile(
+    r"^[ \t>]*(?P<mark>:{3,}[ \t]*(?P<class>\{\.)?\{?(?P<kind>[A-Za-z][\w-]*)?(?P<rest>[^\n]*))$",
+    re.MULTILINE,
+)
+CALLOUT_TITLE = re.compile(r"title=\"([^\"\n]*)\"|^\[([^\]\n]*)\]|^\}?[ \t]+([^{}\n]*)$")
+
 
 def read_markdown(source: Source) -> Document:
     """The document, titled by its front matter or its one level-1 heading."""
@@ -57,7 +72,8 @@ def read_markdown(source: Source) -> Document:
     title = " ".join(fields.text("title").split())
     if not title and (found := FRONT_TITLE.search(flat, 0, front_end)):
         title = found[1].strip().strip("\"'")
-    tables = drawn_tables(flat, regions)
+    visible = blanked(flat, [(0, front_end), *regions] if front_end else regions)
+    tables = drawn_tables(visible)
     document = replace(
         source.unchanged("markdown", *fields.notes(), *filter(None, [note])),
         title=title[:MAX_TITLE] or top_title(headings),
@@ -65,7 +81,35 @@ def read_markdown(source: Source) -> Document:
         fields=fields.found(),
         blocks=blocks(flat, tables, regions, is_lazy=True),
     )
-    return edited(document, list(row_edits(flat, tables)))
+    edits: list[Edit] = []
+    for edit in sorted([*row_edits(flat, tables), *_links(visible), *_callouts(visible)]):
+        if not edits or edit[0] >= edits[-1][1]:
+            edits.append(edit)
+    return edited(document, edits)
+
+
+def _links(visible: str) -> Iterator[Edit]:
+    """Edits that leave the words of a link such as ``[[page|words]]``, or the page where it has none."""
+    for link in LINK.finditer(visible):
+        first, last = link.span("words" if link["words"] else "page")
+        yield link.start(), first, ""
+        yield last, link.end(), ""
+
+
+def _callouts(visible: str) -> Iterator[Edit]:
+    """Edits that make "Note: Title" of the first lines of callouts."""
+    for callout in QUOTED_CALLOUT.finditer(visible):
+        yield *callout.span("mark"), f"{callout['kind'].capitalize()}: "
+    for callout in FENCED_CALLOUT.finditer(visible):
+        kind = callout["kind"] or ""
+        if callout["class"]:  # others are about the layout, such as "column"
+            kind = kind.removeprefix("callout-") if kind.startswith("callout-") else ""
+        title = CALLOUT_TITLE.search(callout["rest"]) if kind else None
+        words = title[title.lastindex] if title and title.lastindex else ""
+        yield (
+            *callout.span("mark"),
+            f"{kind.capitalize()}: {words}".strip(": ") + ":" * (kind != "" and not words),
+        )
 
 
 def _closed_regions(flat: str) -> list[Block]:

@@ -12,12 +12,13 @@ import datetime
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import Archive, local_name, parse_xml, tag_name
 from minisearch.parsers.contents import (
+    LEFT,
     Contents,
     ExtractionError,
     Pieces,
@@ -149,40 +150,100 @@ ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 MAX_DAYS = 2_958_466  # the first day of the year 10000
 
 
-# What a number in a cell or a chart stands for; formats that only set the digits to show are plain numbers.
-NumberFormat = Literal["number", "date", "elapsed", "percent"]
-BUILT_IN: dict[int, NumberFormat] = {9: "percent", 10: "percent", 46: "elapsed"}
+# How a number is shown: as "date", as "elapsed" time, by a code such as "#,##0.00", or "", as it is stored.
+BUILT_IN = {1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 46: "elapsed"}
+BUILT_IN |= dict.fromkeys((5, 6, 37, 38, 41, 42), "#,##0") | dict.fromkeys((7, 8, 39, 40, 43, 44), "#,##0.00")
 BUILT_IN |= dict.fromkeys((*range(14, 23), *range(27, 37), 45, 47, *range(50, 59)), "date")
 
+MAX_SHOWN = 1e15  # Office keeps 15 digits
+TOKEN = re.compile(
+    r"""(?P<literal>"[^"]*"?|\\.)|\[\$(?P<currency>[^\]-]*)[^\]]*\]|\[[^\]]*\]|_.|\*.
+    |(?P<general>General|@)|(?P<exponent>E[-+]0*)|(?P<sign>[0\#?.,%])|(?P<other>.)""",
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
 
-def number_format(format_id: int, code: str = "") -> NumberFormat:
-    """What the built-in format with this id, or the workbook's own format with this code, stands for."""
+
+def number_format(format_id: int, code: str = "") -> str:
+    """How the built-in format with this id, or the workbook's own format with this code, shows a number."""
     if not code:
-        return BUILT_IN.get(format_id, "number")
+        return BUILT_IN.get(format_id, "")
     positive = LITERAL.sub("", code.split(";")[0])
     if ELAPSED.search(positive):
         return "elapsed"
-    if re.search("[dmhys]", positive, re.IGNORECASE) and "general" not in positive.lower():
-        return "date"
-    return "percent" if "%" in positive else "number"
+    is_date = re.search("[dmhys]", positive, re.IGNORECASE) and "general" not in positive.lower()
+    return "date" if is_date else code
 
 
-def format_number(value: str, format_: NumberFormat, *, is_1904: bool = False) -> str:
-    """A number in words: as a date 45351 is 2024-02-29, as a percentage 0.125 is 12.5%.
+def format_number(value: str, format_: str, *, is_1904: bool = False) -> str:
+    """A number as it is shown: 1234 by "00000" is 01234, 45351 as a date 2024-02-29.
 
     Dates are days since 1899-12-30, or since 1904-01-01 where ``is_1904``.
     """
-    if format_ == "number":
-        return _plain_number(value)
     try:
         amount = float(value)
     except ValueError:
         return value
-    if format_ == "percent":
-        return f"{100 * amount:.15g}%"
-    if not 0 <= amount < MAX_DAYS:
+    if format_ in {"date", "elapsed"} and 0 <= amount < MAX_DAYS:
+        return _elapsed(amount) if format_ == "elapsed" else _date(amount, is_1904)
+    if format_ in {"", "date", "elapsed"} or not abs(amount) < MAX_SHOWN:
         return _plain_number(value)
-    return _elapsed(amount) if format_ == "elapsed" else _date(amount, is_1904)
+    return _by_code(Decimal(f"{amount:.15g}"), format_) or _plain_number(value)
+
+
+def _by_code(amount: Decimal, code: str) -> str:
+    """The number by the section of a code for its sign; "" where it has none, or is for a fraction."""
+    sections: list[list[re.Match[str]]] = [[]]
+    for token in TOKEN.finditer(code):
+        if token["other"] == ";":
+            sections.append([])
+        else:
+            sections[-1].append(token)
+    number = 1 if amount < 0 else 2 if amount == 0 else 0
+    tokens = sections[number] if number < len(sections) else sections[0]
+    signs = "".join(token["sign"] or "" for token in tokens)
+    if any(token["exponent"] for token in tokens):
+        return f"{float(amount):.{len(signs.partition('.')[2])}E}"
+    if any(token["other"] == "/" for token in tokens):
+        return ""
+    try:
+        digits = _digits(abs(amount), signs)
+    except InvalidOperation:  # more digits than 28
+        return ""
+    words = "-" if amount < 0 and tokens is sections[0] else ""
+    for token in tokens:
+        literal = (token["literal"] or "").strip('"').removeprefix("\\")
+        general = f"{abs(amount):f}" if token["general"] else ""
+        words += (
+            next(digits) if token["sign"] else literal or token["currency"] or general or token["other"] or ""
+        )
+    return " ".join(words.split())
+
+
+def _digits(amount: Decimal, signs: str) -> Iterator[str]:
+    """What stands in place of each sign of a code: digits, a point, nothing."""
+    bare = signs.replace("%", "")
+    whole, _, part = bare.rstrip(",").partition(".")
+    amount = amount * 100 ** signs.count("%") / 1000 ** (len(bare) - len(bare.rstrip(",")))
+    rounded = amount.quantize(Decimal(1).scaleb(-len(part)), ROUND_HALF_UP)
+    digits, _, decimals = f"{rounded:f}".partition(".")
+    decimals = decimals.rstrip("0").ljust(part.rfind("0") + 1, "0")
+    digits = digits.lstrip("0").rjust(whole.count("0"), "0")
+    n_left = len(whole.replace(",", ""))
+    if "," in whole and digits:
+        digits, n_left = f"{int(digits):,}", 1
+    pieces = []
+    for sign in signs:
+        if sign == ".":
+            n_left = 0
+            pieces.append(f".{decimals}" if decimals else "")
+        elif sign in "0#?" and n_left:
+            n_left -= 1
+            n_here = max(len(digits) - n_left, 0)
+            pieces.append(digits[:n_here])
+            digits = digits[n_here:]
+        else:
+            pieces.append("%" if sign == "%" else "")
+    return iter(pieces)
 
 
 def _plain_number(value: str) -> str:
@@ -252,9 +313,12 @@ def add_shape(page: Pieces, package: Package, part: str, shape: Element) -> None
 
 
 def _cell(cell: Element) -> str | None:
-    """The words of a cell; None where it is merged with the one above it."""
-    text = text_of(cell)
-    return None if attribute(cell, "vMerge") in {"1", "true"} and not text else text
+    """The words of a cell; None where the one above it covers it, LEFT where the one on its left does."""
+    if text := text_of(cell):
+        return text
+    if attribute(cell, "vMerge") in {"1", "true"} and attribute(cell, "hMerge") not in {"1", "true"}:
+        return None
+    return LEFT if attribute(cell, "hMerge") in {"1", "true"} else ""
 
 
 def figure_pieces(package: Package, part: str, element: Element) -> Pieces:
@@ -354,7 +418,7 @@ def _points(series: Element, is_1904: bool, *names: str) -> Points:
             tag_name(one) in {"numCache", "numLit"} for one in inner
         )
         code = next((one.text or "" for one in inner if tag_name(one) == "formatCode"), "")
-        format_ = number_format(0, code) if code else "number"
+        format_ = number_format(0, code)
         for point in (one for one in inner if tag_name(one) == "pt"):
             index = attribute(point, "idx")
             if index.isdecimal() and len(index) < 10:

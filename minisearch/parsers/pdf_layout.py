@@ -119,16 +119,11 @@ def _columns(lines: Lines) -> tuple[Lines, ...] | None:
 
 def _are_columns(*columns: Lines) -> bool:
     """Whether lines side by side are those of running text, and not the cells of a table."""
-    top = min(max(line.top for line in lines) for lines in columns)
-    bottom = max(min(line.top for line in lines) for lines in columns)
     for lines in columns:
         wide = [IS_WIDE.match(line.text) is not None for line in lines]
         lengths = [len(line.text) * (1 + is_wide) for line, is_wide in zip(lines, wide, strict=True)]
         n_inside = sum(line.text[0].islower() for line in lines) + sum(wide)
-        n_beside = sum(bottom <= line.top <= top for line in lines)
-        if min(len(lines), n_beside + 1) < MIN_LINES or median(lengths) < MIN_COLUMN:
-            return False
-        if n_inside < MIN_INSIDE * len(lines):
+        if median(lengths) < MIN_COLUMN or n_inside < MIN_INSIDE * len(lines):
             return False
     return True
 
@@ -203,12 +198,19 @@ def _whole_rows(lines: Lines) -> list[TextLine]:
     """The lines, with those that follow each other on one baseline as one."""
     rows: list[list[TextLine]] = []
     for line in lines:
-        last = rows[-1][-1] if rows else None
-        if last and abs(last.bottom - line.top) < last.size / 4 and not last.text.endswith(HYPHEN):
+        if rows and not rows[-1][-1].text.endswith(HYPHEN) and _is_beside(line, rows[-1]):
             rows[-1].append(line)
         else:
             rows.append([line])
     return [_whole(row) if len(row) > 1 else row[0] for row in rows]
+
+
+def _is_beside(line: TextLine, row: Lines) -> bool:
+    """Whether a line stands on the baseline of a row, or right after it as a number of a footnote does."""
+    last = row[-1]
+    rise = min(abs(row[0].top - line.top), abs(last.bottom - line.top))
+    is_note = line.size < last.size and abs(line.left - last.right) < last.size / 2
+    return rise < last.size / (2 if is_note else 4)
 
 
 def _whole(row: Lines) -> TextLine:
@@ -221,7 +223,7 @@ def _whole(row: Lines) -> TextLine:
     ]
     text = row[0].text + "".join(space + part.text for space, part in zip(spaces, row[1:], strict=True))
     n_cells = 1 + spaces.count(" ")
-    return replace(row[-1], text=text, left=row[0].left, top=row[0].top, size=size, n_cells=n_cells)
+    return replace(row[0], text=text, right=row[-1].right, size=size, n_cells=n_cells)
 
 
 def _blocks(lines: Lines) -> Iterator[list[TextLine]]:
@@ -283,7 +285,9 @@ WORD = re.compile(r"[^\W\d_]+")
 HYPHENATED = re.compile(r"[^\W\d_]+-[^\W\d_]+")
 BROKEN = re.compile(rf"(?<![^\W\d_])([^\W\d_]*)(?:{HYPHEN}|{SOFT_HYPHEN}\n?)([^\W\d_]*)")
 # English: where neither half nor the whole stands elsewhere, such halves are none of words with a hyphen.
-PREFIX = re.compile("(?:com|con|contra|counter|dis|inter|intro|mis|par|per|pre|pro|sub|super|sur|trans)$")
+PREFIX = re.compile(
+    "(?:col|com|con|contra|cor|counter|dif|dis|inter|intro|mis|par|per|pre|pro|sub|super|sur|trans)$"
+)
 SUFFIX = re.compile(
     r"[aeiou]?[cst]?(?:i?al|ally|ance|ancy|ant|ary|ate|ated|able|ence|ency|ent|ery|est|ful|ial|ian|ible|ical"
     r"|ing|ion|ism|ist|ity|ive|i[sz]e|i[sz]ed|less|ly|ment|ness|ory|ous|ship|ual|ure)s?\w{0,4}$"
@@ -304,7 +308,7 @@ def whole_words(pages: Sequence[Sequence[Block]]) -> list[list[Block]]:
             end, *rest = following.split(maxsplit=1)
             texts[page][place] = f"{start[:-1]}{HYPHEN}{end}"
             texts[next_page][next_place] = "".join(rest)
-    if any(mark in text for found in texts for text in found for mark in (HYPHEN, SOFT_HYPHEN)):
+    if any(_has_broken(text) for found in texts for text in found):
         unbroken = _Vocabulary(text for found in texts for text in found).unbroken
         texts = [list(map(unbroken, found)) for found in texts]
     return [
@@ -313,13 +317,17 @@ def whole_words(pages: Sequence[Sequence[Block]]) -> list[list[Block]]:
     ]
 
 
+def _has_broken(text: str) -> bool:
+    return HYPHEN in text or SOFT_HYPHEN in text
+
+
 class _Vocabulary:
     """The words of a document, by which it is decided whether a hyphen belongs to a word."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        text = "\n".join(texts).lower()
+        text = "\n".join(BROKEN.sub(" ", text) if _has_broken(text) else text for text in texts).lower()
         self.hyphenated = set(HYPHENATED.findall(text))
-        found = WORD.findall(BROKEN.sub(" ", text))
+        found = WORD.findall(text)
         self.words = set(found)
         self.stems = {stem(word) for word in self.words}
         self.is_english = sum(word in STOP_WORDS for word in found) > MIN_ENGLISH * len(found)
@@ -327,7 +335,7 @@ class _Vocabulary:
 
     def unbroken(self, text: str) -> str:
         """The text with each broken word whole, with or without its hyphen."""
-        return BROKEN.sub(self._joined, text) if HYPHEN in text or SOFT_HYPHEN in text else text
+        return BROKEN.sub(self._joined, text) if _has_broken(text) else text
 
     def _joined(self, broken: re.Match[str]) -> str:
         before, after, text = broken[1], broken[2], broken.string

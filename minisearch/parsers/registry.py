@@ -45,7 +45,7 @@ from minisearch.parsers.source import (
     top_title,
     without_terminal_codes,
 )
-from minisearch.parsers.tables import SAMPLE_ROWS, header_of, labels_of, read_table, row_text
+from minisearch.parsers.tables import read_table, row_texts
 from minisearch.text import count, storable
 from minisearch.types import Document, Heading, Origin, TextFormat
 
@@ -263,7 +263,7 @@ class _Builder(DocumentBuilder):
         elif "rows" in piece:
             rows = [[_text(cell) for cell in _list(row)] for row in _list(piece["rows"])]
             lines = _list(piece.get("lines", [0] * len(rows)))
-            for row, line in zip(_row_texts(rows), lines, strict=True):
+            for row, line in zip(row_texts(rows), lines, strict=True):
                 self._add_text(row, (), [(0, len(row))], line=line)
         else:
             text = _text(piece["text"])
@@ -284,18 +284,6 @@ class _Builder(DocumentBuilder):
         self.blocks += [(base + start, base + end) for start, end in blocks]
         self.insert(text)
         self._gap = "\n\n"
-
-
-def _row_texts(rows: list[list[str]]) -> list[str]:
-    """Each row of a table as "header: cell; header: cell"; "" for one without words.
-
-    A form has no header: its rows begin with "Name:", and read "Name: Ada".
-    """
-    rows = [[" ".join(cell.split()) for cell in row] for row in rows]
-    n_above, header = header_of(rows[:SAMPLE_ROWS])
-    labels = labels_of(header)
-    texts = (row_text(labels if number > n_above else [], row) for number, row in enumerate(rows))
-    return [text.replace(":; ", ": ") for text in texts]
 
 
 def _list(value: object) -> list[Any]:

@@ -1,8 +1,9 @@
-"""reStructuredText: the text unchanged, its section titles, its blocks, and the fields at its top.
+"""reStructuredText: its text, section titles and described objects, its blocks, and the fields at its top.
 
 A title is a line at the margin, underlined and perhaps overlined with one repeated punctuation mark.  Each
 style is one level; the levels follow the order in which the styles first appear.  Directives, literal blocks
-and block quotes are indented, so they contain no title; neither do tables, whose rules have gaps.
+and block quotes are indented, so they contain no title; neither do tables, whose rules have gaps.  The
+directive of an object, such as a function or an option, is the heading of what is indented below it.
 https://docutils.sourceforge.io/docs/ref/rst/restructuredtext.html#sections
 """
 
@@ -10,12 +11,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from minisearch.parsers.blocks import blocks, drawn_tables
+from minisearch.parsers.blocks import blocks, drawn_tables, row_edits
 from minisearch.parsers.source import MAX_TITLE, Fields, Source, edited, top_title
-from minisearch.parsers.tables import row_edits
 from minisearch.text import newlines
 from minisearch.types import Document, Heading
 
@@ -32,6 +33,15 @@ ENDED = re.compile(r"[ \t]|\.\.[ \t]|$")
 # ".. setting:: RETRY_TIMES", belong to the title below them.
 NAMING = r"\.\. (?:index|module|setting|confval|envvar|event|reqmeta|signal)::[ \t]+[^\n]+"
 LABELS = re.compile(rf"(?:^(?:\.\. _[^\n]*:|{NAMING}|:\w+:)[ \t]*\n(?:[ \t]*\n)*)+\Z", re.MULTILINE)
+# The signature of an object and what is indented below, of which the first line indents objects within.
+OBJECT = re.compile(
+    r"""^(?P<indent>[ \t]*)\.\.\ (?:[a-z]+:[\w-]+ | attribute | c(?:lass|lassmethod|onfval|mdoption) | data
+    | d(?:ecorator|escribe|irective) | e(?:nvvar|xception) | function | m(?:acro|ember|ethod) | object
+    | option | property | role | setting | staticmethod | type | var)::[ \t]+(?P<signature>\S[^\n]*)
+    (?P<body> \n(?:[ \t]*\n)* (?P<within>(?P=indent)[ \t]+)\S[^\n]*
+    (?:\n(?:[ \t]*\n)*(?P=indent)[ \t]+\S[^\n]*)* )""",
+    re.MULTILINE | re.VERBOSE,
+)
 # ":author: x", with the indented lines below; and what may stand between: blank lines, comments, labels.
 FIELD = re.compile(r":([^:\n]+):(?=\s|\Z)[ \t]*([^\n]*(?:\n[ \t]+[^\s][^\n]*)*)(?:\n|\Z)")
 # "[ \t]" and not "[ \t]+" before "[^\n]*": of two runs that overlap, every split would be tried.
@@ -43,7 +53,7 @@ def read_rst(source: Source) -> Document:
     """The document, titled by its one outermost section; a heading begins at the labels above its title."""
     flat = newlines(source.text)
     sections = list(_headings(flat))
-    headings = tuple(heading for heading, _ in sections)
+    headings = tuple(_with_objects(flat, [heading for heading, _ in sections]))
     fields = _fields(flat, sections)
     tables = drawn_tables(flat)
     document = replace(
@@ -54,6 +64,35 @@ def read_rst(source: Source) -> Document:
         blocks=blocks(flat, tables),
     )
     return edited(document, list(row_edits(flat, tables)))
+
+
+def _with_objects(flat: str, sections: Sequence[Heading]) -> list[Heading]:
+    """The sections and the objects in them; what follows an object has a heading without a title."""
+    starts = [section.start for section in sections]
+    headings = list(sections)
+    ends: list[tuple[int, int, int]] = []  # of objects: their ends, those of objects around them, levels
+    around: list[tuple[int, str]] = []  # where the objects around end, and the indentation of those within
+    position = 0
+    while found := OBJECT.search(flat, position):
+        position = found.start("body")
+        while around and around[-1][0] <= found.start():
+            around.pop()
+        if found["indent"] != (around[-1][1] if around else ""):
+            continue
+        labels = LABELS.search(flat, max(found.start() - MAX_LABELS, 0), found.start())
+        section = bisect_right(starts, found.start())
+        level = (sections[section - 1].level if section else 0) + 1 + len(around)
+        start = labels.start() if labels else found.start()
+        headings.append(Heading(start, level, found["signature"].strip()[:MAX_TITLE]))
+        ends.append((found.end(), around[-1][0] if around else len(flat), level))
+        around.append((found.end(), found["within"]))
+    starts = sorted(heading.start for heading in headings)
+    for end, outer_end, level in ends:
+        following = bisect_left(starts, end)
+        until = min([outer_end, *starts[following : following + 1]])
+        if flat[end:until].strip():
+            headings.append(Heading(end, level, ""))
+    return sorted(headings, key=lambda heading: heading.start)
 
 
 def _fields(flat: str, sections: list[tuple[Heading, int]]) -> Fields:

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from itertools import accumulate
 
-from minisearch.parsers.blocks import Block, outermost_first
 from minisearch.parsers.encodings import SHIFTING, origin_of, shown
 from minisearch.text import LEADER, SHORT_LEADER, UNSTORABLE, short_leaders, storable
 from minisearch.types import Anchors, Document, Heading, Origin
@@ -164,6 +163,7 @@ class AnchoredText:
         return builder.build().mapped_through(self)
 
 
+Block = tuple[int, int]
 Edit = tuple[int, int, str]  # start and end in a text, and the words that replace it
 
 
@@ -193,6 +193,11 @@ def edited(document: Document, edits: Sequence[Edit]) -> Document:
         blocks=outermost_first(block for block in blocks if block[0] < block[1]),
         lines=tuple({moved(start): number for start, number in document.lines}.items()),
     )
+
+
+def outermost_first(found: Iterable[Block]) -> tuple[Block, ...]:
+    """Blocks as `Document` has them: each once, by start, the outer before the inner."""
+    return tuple(sorted(set(found), key=lambda block: (block[0], -block[1])))
 
 
 class TextBuilder:

@@ -4,23 +4,22 @@ The delimiter follows from counts, the header from what its cells look like.  No
 reader: that gives no positions, and its Sniffer takes letters for delimiters.  Rows, cells and quotes are as
 that reader has them wherever the quotes are balanced.
 
-Other formats use the same header rules: `header_of` and `row_text` for rows of plain cells,
-`labels_by_position` for tables in HTML, whose cells may span columns and rows, and `row_edits` for those that
-are drawn with characters.
+Other formats use the same header rules: `row_texts` for rows of plain cells, `labels_by_position` for tables
+whose cells may span columns and rows, in HTML or drawn with characters (see `blocks`).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice, pairwise, zip_longest
 from typing import NamedTuple
 
-from minisearch.parsers.blocks import Block, DrawnTable, filled_lines
-from minisearch.parsers.source import DocumentBuilder, Edit, Source
+from minisearch.parsers.contents import LEFT
+from minisearch.parsers.source import DocumentBuilder, Source
 from minisearch.types import Document
 
 DELIMITERS = "\t;|,"
@@ -160,12 +159,13 @@ def _evenness(text: str, delimiter: str) -> tuple[float, int]:
 
 
 def header_of(sample: Sequence[Sequence[str]]) -> tuple[int, Sequence[str]]:
-    """How many rows stand above the header, such as a title, and the names of the columns; (0, []) without.
+    """The number of the row that is the header, and the names of the columns; (0, []) without.
 
     The header is the first row that is filled as widely as most rows below it; its first cell may be empty.
     Rows above it that are at most half as full are titles.  A fuller row above it may itself be the header of
     a table with unnamed columns: it is, if it is the only one, unless a column below the wider row holds
-    numbers or dates.
+    numbers or dates.  A row as wide as the table may be a title as well, such as a line of words with commas.
+    A name over several columns is joined with those in the row below.
     """
     n_filled = [sum(bool(cell.strip()) for cell in row) for row in sample]
     narrow: list[int] = []
@@ -175,13 +175,31 @@ def header_of(sample: Sequence[Sequence[str]]) -> tuple[int, Sequence[str]]:
         n_first_empty = next((i for i, cell in enumerate(row) if cell.strip()), 0)
         if n_filled[number] and n_filled[number] + min(n_first_empty, 1) >= n_most:
             names = _names(row, sample[number + 1 :])
-            if not narrow or (names and any(map(_is_of_values, _columns(row, sample[number + 1 :])))):
+            second = _names(sample[number + 1], sample[number + 2 :]) if sample[number + 2 :] else []
+            if second and any(one and one == beside for one, beside in pairwise(row)):
+                pairs = zip_longest(row, second, fillvalue="")
+                return number + 1, [" ".join(dict.fromkeys(filter(None, pair))) for pair in pairs]
+            wide = next((i for i in range(number + 1, len(sample) - 1) if n_filled[i] >= n_most), number)
+            if wide > number and _is_like_title(row) and len(set(sample[wide])) == len(sample[wide]):
+                second = _names(sample[wide], sample[wide + 1 :])
+                if second and _is_above_values(second, sample[wide + 1 :]):
+                    return wide, second
+            if not narrow or (names and _is_above_values(row, sample[number + 1 :])):
                 return (number, names) if names else (0, [])
             break
         if n_filled[number] and (2 * n_filled[number] > n_most or n_first_empty + n_filled[number] >= n_most):
             narrow.append(number)
     names = _names(sample[narrow[0]], sample[narrow[0] + 1 :]) if len(narrow) == 1 else []
     return (narrow[0], names) if names else (0, [])
+
+
+def _is_like_title(row: Sequence[str]) -> bool:
+    """Whether a row may be a line of words with commas: a comment, "Report: x", or with a year."""
+    return row[0].startswith("#") or any(": " in cell or YEAR.fullmatch(cell.strip()) for cell in row)
+
+
+def _is_above_values(row: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    return any(map(_is_of_values, _columns(row, body)))
 
 
 def _names(header: Sequence[str], body: Sequence[Sequence[str]]) -> Sequence[str]:
@@ -236,6 +254,39 @@ def row_text(labels: Sequence[str], values: Sequence[str]) -> str:
     """A row as text, as in `read_table`: "name: Ada; born: 1815"; empty cells are left out."""
     filled = [(labels[i] if i < len(labels) else "") + value for i, value in enumerate(values) if value]
     return "; ".join(filled)
+
+
+def row_texts(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Each row of a table as in `row_text`; "" for one without words.
+
+    A cell over several columns, which is followed by LEFT in each of the others, has the names of all of them
+    unless it is alone in its row.  A form has no header: its rows begin with "Name:", and read "Name: Ada".
+    """
+    rows = [[cell if cell == LEFT else " ".join(cell.split()) for cell in row] for row in rows]
+    last, names = header_of([_spread(row) for row in rows[:SAMPLE_ROWS]])
+    return [
+        row_text(*_labelled(row, names if number > last else [])).replace(":; ", ": ")
+        for number, row in enumerate(rows)
+    ]
+
+
+def _spread(row: Sequence[str]) -> list[str]:
+    """The row with a cell of several columns in each of them, unless it is the only one."""
+    spread: list[str] = []
+    has_others = sum(cell not in ("", LEFT) for cell in row) > 1
+    for cell in row:
+        spread.append(cell if cell != LEFT else spread[-1] if spread and has_others else "")
+    return spread
+
+
+def _labelled(row: Sequence[str], names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The labels and the words of the cells of a row."""
+    starts = [i for i, cell in enumerate(row) if cell != LEFT]
+    names = names if len(starts) > 1 or len(row) == 1 else []
+    of_cells = [[*filter(None, names[start:end])] for start, end in pairwise([*starts, len(row)])]
+    return labels_of([", ".join(dict.fromkeys(of_cell)) for of_cell in of_cells]), [
+        row[start] for start in starts
+    ]
 
 
 # --- tables in HTML --------------------------------------------------------------------------------------
@@ -357,85 +408,3 @@ def _label(names: Sequence[Sequence[str]], cell: Cell, n_columns: int) -> str:
         return ""
     of_columns = dict.fromkeys(" ".join(names[column]) for column in range(cell.start, cell.end))
     return labels_of([", ".join(filter(None, of_columns))])[0]
-
-
-# --- tables drawn with characters ------------------------------------------------------------------------
-
-BAR = re.compile(r"(?<!\\)\|")
-MARKS = re.compile(r"[*`]+")  # of emphasis and code in a name
-NO_WORDS = re.compile(r"[-=+|:\s]*")  # a rule, or an edge
-INDENTATION = re.compile("[ \t]*")
-
-
-def row_edits(flat: str, tables: Iterable[DrawnTable]) -> Iterator[Edit]:
-    """Edits of a text that write the rows of its tables as `read_table` does.
-
-    A table without a header stays as it is drawn.
-    """
-    reached = 0
-    for table in tables:
-        if table.header and table.start >= reached:
-            reached = table.end
-            yield from _edits(flat, table, [table.header, *table.rows])
-
-
-def _edits(flat: str, table: DrawnTable, ranges: Sequence[Block]) -> Iterator[Edit]:
-    rows = [Row(0) for _ in ranges]
-    lines_of: list[list[Block]] = []  # of each cell, by its position
-    for n, (row, (start, end)) in enumerate(zip(rows, ranges, strict=True)):
-        for width, lines in _cells(flat, start, end, table):
-            words = " ".join(flat[first:last] for first, last in lines)
-            row.cells.append(Cell(len(lines_of), words if n else MARKS.sub("", words), n == 0, width))
-            lines_of.append(lines)
-    labels = labels_by_position(rows)
-    position = table.start
-    for (start, _), row in zip(ranges if labels else [], rows, strict=False):
-        filled = [
-            (labels.get(cell.position, ""), lines_of[cell.position]) for cell in row.cells if cell.words
-        ]
-        if filled and position > table.start:
-            yield position, start, "\n"
-            position = start
-        indentation = INDENTATION.match(flat, start)
-        before = indentation[0] if indentation else ""
-        if any(len(lines) > 1 for _, lines in filled):  # which stand beside one another
-            last = max(last for _, lines in filled for _, last in lines)
-            texts = [" ".join(flat[first:end] for first, end in lines) for _, lines in filled]
-            words = row_text([label for label, _ in filled], texts)
-            yield position, last, before + words
-            position = last
-        else:
-            for label, ((first, last),) in filled:
-                yield position, first, before + label
-                position, before = last, "; "
-    if position > table.start:
-        yield position, table.end, ""
-
-
-def _cells(flat: str, start: int, end: int, table: DrawnTable) -> list[tuple[int, list[Block]]]:
-    """How many columns each cell of a row spans, and where the words of its lines stand."""
-    cells: dict[int, tuple[int, list[Block]]] = {}
-    for first, last in filled_lines(flat, start, end):
-        if NO_WORDS.fullmatch(flat, first, last):
-            continue
-        edges = _edges(flat, first, first + len(flat[first:last].rstrip()), table)
-        for (column, left), (after, right) in pairwise(edges):
-            words = flat[left + 1 : right].strip()
-            _, lines = cells.setdefault(column, (after - column, []))
-            if words and (len(words) == 1 or not NO_WORDS.fullmatch(words)):
-                place = flat.index(words, left + 1)
-                lines.append((place, place + len(words)))
-    return [cells[column] for column in sorted(cells)]
-
-
-def _edges(flat: str, first: int, last: int, table: DrawnTable) -> list[tuple[int, int]]:
-    """The edges of the cells in a line: how many columns are left of each, and where it stands."""
-    bars = [bar.start() for bar in BAR.finditer(flat, first, last)]
-    end = last - (flat[last - 1] == "|")
-    if not table.edges or ("|" in table.mark and len(bars) == len(table.edges)):  # wide letters shift bars
-        begin = [] if flat[first:last].lstrip().startswith("|") else [first - 1]
-        return list(enumerate([*begin, *bars, *([last] if end == last else [])]))
-    places = [first + offset for offset in table.edges]
-    inner = [(i, min(place, last)) for i, place in enumerate(places[1:-1], start=1)]
-    inner = [(i, place) for i, place in inner if place == last or flat[place] in table.mark]
-    return [(0, places[0]), *inner, (len(places) - 1, end)]

@@ -13,9 +13,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import iterate_xml, tag_name
-from minisearch.parsers.contents import Contents, DamagedPart, Pieces, text_piece
+from minisearch.parsers.contents import LEFT, Contents, DamagedPart, Pieces, text_piece
 from minisearch.parsers.office import (
-    NumberFormat,
     Package,
     add_shape,
     attribute,
@@ -32,6 +31,9 @@ ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")  # a character that XML cannot hold
 COLUMN = re.compile("[A-Z]{1,3}")
 # Codes in headers and footers: alignment, font, and fields such as the page number.
 HEADER_CODE = re.compile(r'&(?:"[^"]*"|[0-9]+|K[0-9A-Fa-f]{6}|.)')
+
+
+Area = tuple[int, int, int, int]  # first and last row, first and last column
 
 
 def extract(data: bytes) -> dict[str, Any]:
@@ -53,7 +55,7 @@ class _Workbook:
     def __init__(self, package: Package, main: str, *, is_1904: bool) -> None:
         self._package, self._is_1904 = package, is_1904
         self._strings: list[str] = []
-        self._formats: list[NumberFormat] = []
+        self._formats: list[str] = []
         self.n_uncalculated = self.n_lost = 0
         for name in package.parts(main, "sharedStrings"):
             self._add_strings(name)
@@ -72,7 +74,7 @@ class _Workbook:
         numbers: list[int] = []
         number = 0
         headers: dict[str, None] = {}
-        merged: list[tuple[int, int, int]] = []  # column, first and last row
+        merged: list[Area] = []
         for element in iterate_xml(self._package.archive.read(part), {"row", "headerFooter", "mergeCell"}):
             if tag_name(element) == "mergeCell":
                 merged += _merged(element.get("ref", ""))
@@ -85,9 +87,9 @@ class _Workbook:
             if row := self._row(element):
                 rows.append(row)
                 numbers.append(number)
-        _fill_down(rows, numbers, merged)
+        used = sorted(set().union(*rows))  # columns that no row uses would only take room
+        _fill(rows, numbers, used, merged)
         if rows:
-            used = sorted(set().union(*rows))  # columns that no row uses would only take room
             cells = [[row.get(column, "") for column in used] for row in rows]
             page.append({"rows": cells, "lines": numbers})
         page += map(text_piece, headers)
@@ -126,7 +128,7 @@ class _Workbook:
             return ""
         if kind == "n":
             style = cell.get("s", "0")
-            format_ = self._formats[int(style)] if _is_index(style, self._formats) else "number"
+            format_ = self._formats[int(style)] if _is_index(style, self._formats) else ""
             return format_number(value, format_, is_1904=self._is_1904)
         if kind == "s":
             return self._shared_string(value)
@@ -176,7 +178,7 @@ def _unescaped(text: str) -> str:
     return ESCAPED.sub(lambda code: chr(int(code[1], 16)), text) if "_x" in text else text
 
 
-def _formats(styles: Element) -> list[NumberFormat]:
+def _formats(styles: Element) -> list[str]:
     """The number format of each cell style, by its index."""
     own = {
         attribute(one, "numFmtId"): attribute(one, "formatCode")
@@ -186,25 +188,33 @@ def _formats(styles: Element) -> list[NumberFormat]:
     return [number_format(int(id_[:9]) if id_.isdecimal() else 0, own.get(id_, "")) for id_ in ids]
 
 
-def _merged(reference: str) -> list[tuple[int, int, int]]:
-    """The column, first and last row of a merged cell that is one column wide, such as "A3:A5"."""
+def _merged(reference: str) -> list[Area]:
+    """The area of a merged cell, such as "A3:B5"; nothing for what is none."""
     first, _, last = reference.partition(":")
-    rows = [_row_number(place.lstrip(ascii_uppercase)) for place in (first, last)]
-    is_tall = _column(first) == _column(last) >= 0 and 0 < rows[0] < rows[1]
-    return [(_column(first), rows[0], rows[1])] if is_tall else []
+    top, bottom = (_row_number(place.lstrip(ascii_uppercase)) for place in (first, last))
+    left, right = _column(first), _column(last)
+    return [(top, bottom, left, right)] if 0 < top <= bottom and 0 <= left <= right else []
 
 
-def _fill_down(rows: list[dict[int, str]], numbers: list[int], merged: list[tuple[int, int, int]]) -> None:
-    """Repeat a cell over several rows in each that has other cells; see `filled_down` for the first row."""
-    column_before = reached = -1
-    for column, first, last in sorted(merged):
-        if column == column_before and first <= reached:  # merged cells never overlap
-            continue
-        column_before, reached = column, last
-        start = bisect_left(numbers, first)
-        words = rows[start].get(column, "") if 0 < start < len(rows) and numbers[start] == first else ""
-        for row in rows[start + 1 : bisect_right(numbers, last)] if words else ():
-            row.setdefault(column, words)
+def _fill(rows: list[dict[int, str]], numbers: list[int], used: list[int], merged: list[Area]) -> None:
+    """Repeat a merged cell in each of its rows that has other cells, and mark the columns that it covers.
+
+    See `filled_down` for the first row.
+    """
+    room = len(rows) * len(used)  # merged cells never overlap
+    for top, bottom, left, right in sorted(merged):
+        start, after = bisect_left(numbers, top), bisect_right(numbers, bottom)
+        columns = used[bisect_left(used, left) : bisect_right(used, right)]
+        words = rows[start].get(left, "") if start < after and numbers[start] == top else ""
+        room -= (after - start) * len(columns)
+        if room < 0:
+            return
+        for number in range(start, after) if words else ():
+            if start == 0 < number:
+                break
+            rows[number].setdefault(left, words)
+            for column in columns[1:]:
+                rows[number].setdefault(column, LEFT)
 
 
 def _row_number(words: str) -> int:

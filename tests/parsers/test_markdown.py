@@ -4,6 +4,7 @@ import pytest
 
 from minisearch.parsers import parse
 from minisearch.types import Document
+from tests.parsers.anchors import check_anchors, in_source
 
 
 def outline(document: Document) -> list[tuple[int, str]]:
@@ -49,3 +50,36 @@ def test_a_heading_begins_where_its_line_begins():
     text = "intro\n\n  # One\n\nTwo\n---\n"
     starts = [heading.start for heading in parse("a.md", text.encode()).headings]
     assert starts == [text.index("  # One"), text.index("Two")]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("See [[herons|the birds]] and [[Marsh]].", "See the birds and Marsh."),
+        ("![[map.png]] is here: [[notes/2024#May]]!", "map.png is here: notes/2024#May!"),
+        ("| a | b |\n|---|---|\n| [[x\\|y]] | [[z]] |", "a; b\na: y; b: z"),
+        ("`[[x|y]]`, [[1]](a.md), [[ -f x ]], a[[1]], [[1, 2], [3]]", None),
+        ("```\n[[x|y]]\n:::note\n> [!tip]\n```", None),
+        ("> [!note] Mind the gap\n> It is wide.", "> Note: Mind the gap\n> It is wide."),
+        ("> [!WARNING]-\n> It is wide.", "> Warning: \n> It is wide."),
+        (":::tip Mind it\nIt is wide.\n:::", "Tip: Mind it\nIt is wide.\n"),
+        (":::danger[Mind *it*]\nx\n:::", "Danger: Mind *it*\nx\n"),
+        ('::: {.callout-note title="Mind it" collapse=true}\nx\n:::', "Note: Mind it\nx\n"),
+        (":::{note} Mind it\nx\n:::", "Note: Mind it\nx\n"),
+        ("::: warning\nx\n:::", "Warning:\nx\n"),
+        (':::: {.columns}\n::: {.column width="50%"}\nx\n:::\n::::', "\n\nx\n\n"),
+        ("a ::: b, and C::D.\n>> quoted", None),
+    ],
+)
+def test_links_and_callouts_are_read_as_text(written: str, read: str | None) -> None:
+    document = parse("a.md", f"# Ö\n\n{written}\n\nEnd.\n".encode())
+    assert document.text == f"# Ö\n\n{read or written}\n\nEnd.\n"
+    check_anchors(document)
+    assert in_source(document, "End").startswith("End.")
+
+
+def test_quarto_and_r_markdown_are_markdown() -> None:
+    for name in ("a.qmd", "a.Rmd"):
+        document = parse(name, b"---\ntitle: Herons\n---\n\n## Marsh\n\n```{r}\n# no heading\n```\n")
+        assert (document.format, document.title) == ("markdown", "Herons")
+        assert [heading.title for heading in document.headings] == ["Marsh"]

@@ -98,7 +98,7 @@ def test_dates_and_percentages_in_charts_are_formatted():
     presentation.save(out)
     assert parse("a.pptx", out.getvalue()).text.split("\n\n") == [
         "share",
-        "2024-02-29; share: 12.5%",
+        "2024-02-29; share: 13%",
         "2024-03-01; share: 100%",
     ]
 
@@ -192,16 +192,20 @@ def test_shapes_come_as_they_are_seen_with_the_title_first_and_groups_as_a_whole
     ]
 
 
-def test_a_cell_over_several_rows_counts_for_each():
+def test_a_cell_over_several_rows_or_columns_counts_for_each():
     deck = Presentation()
     slide = deck.slides.add_slide(deck.slide_layouts[6])
-    table = slide.shapes.add_table(4, 2, 0, 0, Cm(9), Cm(9)).table
-    for row, words in enumerate([("Item", "Price"), ("Bolt", "3"), ("", "2"), ("Nut", "1")]):
+    table = slide.shapes.add_table(4, 3, 0, 0, Cm(9), Cm(9)).table
+    for row, words in enumerate(
+        [("Item", "Price", "Cost"), ("Bolt", "3", "2"), ("", "2", "1"), ("Nut", "1", "")]
+    ):
         for column, word in enumerate(words):
             table.cell(row, column).text = word
     table.cell(1, 0).merge(table.cell(2, 0))
+    table.cell(3, 1).merge(table.cell(3, 2))
     out = io.BytesIO()
     deck.save(out)
     assert parse("a.pptx", out.getvalue()).text.split("\n\n") == [
-        *("Item; Price", "Item: Bolt; Price: 3", "Item: Bolt; Price: 2", "Item: Nut; Price: 1")
+        *("Item; Price; Cost", "Item: Bolt; Price: 3; Cost: 2", "Item: Bolt; Price: 2; Cost: 1"),
+        "Item: Nut; Price, Cost: 1",
     ]

@@ -1,8 +1,12 @@
 """reStructuredText: section titles as in docutils, and where they begin."""
 
+import time
+
 import pytest
 
+from minisearch.chunking.chunker import chunk
 from minisearch.parsers import parse
+from tests.fakes import WordTokenizer
 
 
 def rst(text: str) -> list[tuple[int, str]]:
@@ -42,3 +46,83 @@ def test_an_rst_heading_begins_at_its_labels():
     assert heading.start == text.index(".. setting::"), "what was added stands above"
     (heading,) = parse("a.rst", b":orphan:\n\n.. _one:\n\nTitle\n=====\n").headings
     assert heading.start == 0
+
+
+OBJECTS = """\
+Module
+======
+
+Intro.
+
+.. py:class:: Path(x)
+
+   A path.
+
+   .. method:: join(*parts)
+
+      Join them::
+
+         .. function:: no_object(x)
+
+            No.
+
+   More of the path.
+
+.. _sep:
+.. data:: sep
+
+   The separator.
+
+Prose at the margin.
+
+.. setting:: RETRY
+
+Retry
+-----
+
+.. option:: --retries N
+            -r N
+
+   How often.
+
+.. function:: without_words()
+
+.. note:: No object
+
+   A note.
+"""
+
+
+def test_a_directive_for_an_object_is_the_heading_of_what_is_indented_below_it():
+    document = parse("a.rst", OBJECTS.encode())
+    found = [(one.level, one.title) for one in document.headings]
+    assert found == [
+        (1, "Module"), (2, "Path(x)"), (3, "join(*parts)"), (3, ""), (2, "sep"), (2, ""), (2, "Retry"),
+        (3, "--retries N"), (3, ""),
+    ]  # fmt: skip
+    assert document.title == "Module"
+    chunks = chunk(document, WordTokenizer(), max_tokens=60, overlap_tokens=0)
+    assert [(one.heading, one.text.split()[-1]) for one in chunks] == [
+        ("Module", "Intro."),
+        ("Module > Path(x)", "path."),
+        ("Module > Path(x) > join(*parts)", "No."),
+        ("Module > Path(x)", "path."),
+        ("Module > sep", "separator."),
+        ("Module", "margin."),
+        ("Module > Retry > --retries N", "often."),
+        ("Module > Retry", "note."),
+    ]
+    assert chunks[4].text.startswith(".. _sep:")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [".. data:: x\n  a\n", ".. data:: x\n\n", ".. data:: x\n \n", "  .. data:: x\n   a\n", ".. a:b:: "],
+)
+def test_objects_are_found_in_time_that_grows_with_the_text(unit):
+    def seconds(n):
+        start = time.process_time()
+        parse("a.rst", (unit * n).encode())
+        return time.process_time() - start
+
+    assert seconds(8_000) < 10 * max(seconds(2_000), 0.02)  # 16 times, if it grew with the square

@@ -137,6 +137,13 @@ def test_titles_and_empty_rows_may_stand_above_the_header(above):
         (",,Sales,,\na,b,c,d,e\nx,y,z,v,w\n", ["a", "b", "c", "d", "e"]),
         (",,,Secret\nkind,unit,price,tax\nwax,kg,24.5,2\npot,one,3.1,1\n", ["kind", "unit", "price", "tax"]),
         ("Made by,Bob\nkind,unit,price\nwax,kg,24.5\npot,one,3.1\n", ["kind", "unit", "price"]),
+        ("Report: Sales, by area, 2025\nOf: ERP\nat,n,sum\nNorth,12,1.5\nSouth,3,2\n", ["at", "n", "sum"]),
+        ("# counted, by hand, twice\n# x\nid,name,qty\n1,bolt,3\n2,nut,4\n", ["id", "name", "qty"]),
+        ("Statement of May,2025\ndate,sum\n2025-05-02,3.5\n2025-05-03,4.5\n", ["date", "sum"]),
+        ("#chrom,pos,id\nchr1,12,a\nchr2,14,b\n", ["#chrom", "pos", "id"]),
+        ("name,2024,2025\nAda,n/a,n/a\nBob,3,4\nEve,5,6\n", ["name", "2024", "2025"]),
+        ("name,score\nAda,absent\nBob,3\nEve,5\nJim,6\nKim,7\nLee,8\n", ["name", "score"]),
+        ("dept,plan,plan\n,a,b\nkitchen,5,6\nhall,7,8\n", ["dept", "plan a", "plan b"]),
         ("Report,Owls\nMade by,Bob\nAda,London,UK\nBob,Rome,IT\n", []),  # which row is it? None, to be safe
     ],
 )  # fmt: skip

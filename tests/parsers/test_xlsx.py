@@ -28,10 +28,18 @@ def saved(workbook: openpyxl.Workbook) -> bytes:
 @pytest.mark.parametrize(
     "spelt, value, words",
     [
-        ("", "45351", "45351"), ("0.00%", "0.125", "12.5%"), ('0"%"', "12", "12"), ("0\\%", "12", "12"),
+        ("", "45351", "45351"), ("0.00%", "0.125", "12.50%"), ('0"%"', "12", "12%"), ("0\\%", "12", "12%"),
         ("yyyy-mm-dd", "45351", "2024-02-29"), ("[$-409]mmm d", "45351.25", "2024-02-29 06:00:00"),
         ("hh:mm", "0.75", "18:00:00"), ("[h]:mm", "1.5", "36:00:00"), ("mm:ss.0", "0.5", "12:00:00"),
-        ("[Red]#,##0.00", "-1234.5", "-1234.5"), ('0 "days"', "3", "3"), ("General", "0.30000000000000004", "0.3"),
+        ("[Red]#,##0.00", "-1234.5", "-1,234.50"), ('0 "days"', "3", "3 days"),
+        ("General", "0.30000000000000004", "0.3"), ('General "kg"', "7", "7 kg"), ("@", "7", "7"), (";;;", "7", "7"),
+        ("00000", "1234", "01234"), ('"$"#,##0.00', "1234.5", "$1,234.50"), ("#,##0.00 [$€-407]", "99.5", "99.50 €"),
+        ("#,##0", "1234567", "1,234,567"), ("#,##0.00_);(#,##0.00)", "-1234.5", "(1,234.50)"),
+        ('_(* #,##0.00_);_(* (#,##0.00);_(* "-"??_);_(@_)', "0", "-"), ("(000) 000-0000", "5551234567", "(555) 123-4567"),
+        ("000-00-0000", "12345678", "012-34-5678"), ('0.0,,"M"', "12345678", "12.3M"), ("0.0#", "0.1", "0.1"),
+        ("0%", "0.125", "13%"), ("0.00", "1.005", "1.01"), ("0.00E+00", "0.00012", "1.20E-04"), ("# ?/?", "0.5", "0.5"),
+        ("[$CHF] #,##0", "-1200", "-CHF 1,200"), ("0" * 40, "1", "0" * 39 + "1"), ("0." + "0" * 40, "1", "1"),
+        ("%" * 40 + "0", "1", "1"), ('"', "1", "1"), ("0.00", "1e300", "1e+300"),
         ("yyyy", "-5", "-5"), ("yyyy", "1e300", "1e+300"), ("yyyy", "2958465", "9999-12-31"), ("yyyy", "x", "x"),
         ("yyyy", "nan", "nan"), ("yyyy", "1", "1900-01-01"), ("yyyy", "61", "1900-03-01"),
     ],
@@ -64,10 +72,11 @@ def test_dates_and_percentages_equal_those_of_openpyxl():
     for cell, words in zip(cells, read, strict=True):
         if not cell.is_date:
             share = cell.number_format == "0%"
-            assert float(words.rstrip("%")) == pytest.approx(cell.value * (100 if share else 1)), (
-                cell.number_format
-            )
+            shown = float(words.rstrip("%").replace(",", ""))
+            step = {"0%": 1, "#,##0.00": 0.01}.get(cell.number_format, 1e-9 * abs(cell.value))
+            assert abs(shown - cell.value * (100 if share else 1)) <= 0.5001 * step, cell.number_format
             assert words.endswith("%") == share
+            assert ("," in words) == (cell.number_format == "#,##0.00" and shown >= 1000)
         elif isinstance(cell.value, datetime.datetime):
             assert abs(datetime.datetime.fromisoformat(words) - cell.value) <= datetime.timedelta(seconds=1)
         else:
@@ -282,8 +291,46 @@ def test_a_cell_over_several_rows_counts_for_each_that_has_other_cells():
     ]
 
 
+def test_a_cell_over_several_columns_counts_for_each_that_it_covers():
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    for row in [
+        ["Budget"],
+        ["Dept", 2025, None, 2026],
+        [None, "Plan", "Spent", "Plan"],
+        ["Kitchen", 5, 6, 7],
+        ["Hall", "closed", None, 2],
+        ["All in thousands"],
+    ]:
+        sheet.append(row)
+    for area in ("A1:D1", "B2:C2", "A2:A3", "B5:C5", "A6:D6"):
+        sheet.merge_cells(area)
+    assert parse("a.xlsx", saved(workbook)).text.split("\n\n")[1:] == [
+        "Budget",
+        "Dept; 2025; 2026",
+        "Dept; Plan; Spent; Plan",
+        "Dept: Kitchen; 2025 Plan: 5; 2025 Spent: 6; 2026 Plan: 7",
+        "Dept: Hall; 2025 Plan, 2025 Spent: closed; 2026 Plan: 2",
+        "All in thousands",
+    ]
+
+
 @pytest.mark.parametrize(
-    "reference", ["", "A", "A1:", "A2:A1", "B1:C9", "A0:A9", "A1:A99999999", "a1:a5", "A1:A1048576"]
+    "reference",
+    [
+        "A1:XFD1",
+        "A1:B2",
+        "A1:XFD1048576",
+        "",
+        "A",
+        "A1:",
+        "A2:A1",
+        "B1:C9",
+        "A0:A9",
+        "A1:A99999999",
+        "a1:a5",
+        "A1:A1048576",
+    ],
 )
 def test_strange_merged_cells_do_no_harm(reference):
     entries = entries_of(xlsx({"Sheet": [["a", "b"], ["c", "d"]]}))
