@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from minisearch.formats import suffix_of
-from minisearch.parsers.blocks import blocks, drawn_tables
+from minisearch.parsers.blocks import blocks, drawn_tables, row_edits
 from minisearch.parsers.source import MAX_TITLE, Edit, Fields, Source, edited, top_title
-from minisearch.parsers.tables import row_edits
 from minisearch.text import newlines
 from minisearch.types import Document, Heading
 

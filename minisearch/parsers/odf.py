@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import Archive, iterate_xml, parse_xml, tag_name
 from minisearch.parsers.contents import (
+    LEFT,
     Contents,
     ExtractionError,
     Pieces,
@@ -217,9 +218,9 @@ def _row(reader: _Reader, row: Element, tall: dict[int, int]) -> Cells:
         n_rows = _number(attribute(cell, "number-rows-spanned", "1"))
         for _ in range(min(_number(attribute(cell, "number-columns-repeated", "1")), MAX_REPEATED)):
             n_covered = tall.get(len(cells), 0)
-            is_continued = tag_name(cell) == "covered-table-cell" and n_covered > 0 and not words
+            is_covered = tag_name(cell) == "covered-table-cell" and not words
             tall[len(cells)] = max(n_rows, n_covered) - 1
-            cells.append(None if is_continued else words)
+            cells.append(words if not is_covered else None if n_covered > 0 else LEFT)
     return cells
 
 
