@@ -77,6 +77,7 @@ def _running(text: str, index: int) -> Iterator[str]:
 MIN_LINES = 3  # of a column
 MIN_COLUMN = 14  # characters of a column's lines, at the median; those of a cell of a table are fewer
 MIN_INSIDE = 0.25  # of a column's lines begin in the middle of a sentence
+MAX_CELL = 40  # characters of a cell, at the median of a column
 # Lines of scripts without spaces between words, and of their punctuation, are joined without one.
 IS_WIDE = re.compile(f"(?![{HANGUL}])[{EAST_ASIAN}]")
 N_EDGES = 12  # left edges that are tried as those of a column
@@ -119,16 +120,11 @@ def _columns(lines: Lines) -> tuple[Lines, ...] | None:
 
 def _are_columns(*columns: Lines) -> bool:
     """Whether lines side by side are those of running text, and not the cells of a table."""
-    top = min(max(line.top for line in lines) for lines in columns)
-    bottom = max(min(line.top for line in lines) for lines in columns)
     for lines in columns:
         wide = [IS_WIDE.match(line.text) is not None for line in lines]
         lengths = [len(line.text) * (1 + is_wide) for line, is_wide in zip(lines, wide, strict=True)]
         n_inside = sum(line.text[0].islower() for line in lines) + sum(wide)
-        n_beside = sum(bottom <= line.top <= top for line in lines)
-        if min(len(lines), n_beside + 1) < MIN_LINES or median(lengths) < MIN_COLUMN:
-            return False
-        if n_inside < MIN_INSIDE * len(lines):
+        if median(lengths) < MIN_COLUMN or n_inside < MIN_INSIDE * len(lines):
             return False
     return True
 
@@ -166,6 +162,8 @@ def _with_rows(runs: Sequence[Lines]) -> list[TextLine]:
     is_number = any(2 * sum(line.text[0].isdigit() for line in run) > len(run) for run in cells)
     if min(map(len, cells)) < MIN_LINES or n_alone > len(heights) / 5 or len(runs) + is_number < 3:
         return lines
+    if max(median(len(line.text) for line in run) for run in cells) > MAX_CELL:  # text with numbered lines
+        return lines
     rows = sorted((line for run in cells for line in run), key=lambda line: (-round(line.top), line.left))
     above = [line for line in lines if line.top >= top]
     return [*above, *rows, *(line for line in lines if line.top <= bottom)]
@@ -181,7 +179,8 @@ ENTRY = re.compile(rf"{LEADER.pattern}\w{{1,6}}$")  # of a table of contents: do
 ENDS_IN_HYPHEN = re.compile(r"[^\W_][-\u2010]$")
 
 MAX_DISTANCE = 1.35  # of the usual distance between lines; beyond it a paragraph begins
-MAX_SIZE_RATIO = 1.25  # between the sizes of two lines; beyond it a paragraph begins
+MAX_SIZE_RATIO = 1.18  # between the sizes of two lines; beyond it a paragraph begins
+MAX_SIZE_RATIO_WITHIN = 1.25  # where the line below begins in small letters: a word in another font is larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +242,8 @@ def _blocks(lines: Lines) -> Iterator[list[TextLine]]:
     block: list[TextLine] = list(lines[:1])
     for (above, below), distance in zip(pairwise(lines), distances, strict=True):
         is_far = distance > MAX_DISTANCE * usual.get(round(above.size), 0)
-        is_like = above.size < MAX_SIZE_RATIO * below.size and below.size < MAX_SIZE_RATIO * above.size
+        max_ratio = MAX_SIZE_RATIO_WITHIN if below.text[0].islower() else MAX_SIZE_RATIO
+        is_like = above.size < max_ratio * below.size and below.size < max_ratio * above.size
         if is_far or distance < 0 or not is_like:
             yield block
             block = []
@@ -313,7 +313,7 @@ def whole_words(pages: Sequence[Sequence[Block]]) -> list[list[Block]]:
             end, *rest = following.split(maxsplit=1)
             texts[page][place] = f"{start[:-1]}{HYPHEN}{end}"
             texts[next_page][next_place] = "".join(rest)
-    if any(mark in text for found in texts for text in found for mark in (HYPHEN, SOFT_HYPHEN)):
+    if any(_has_broken(text) for found in texts for text in found):
         unbroken = _Vocabulary(text for found in texts for text in found).unbroken
         texts = [list(map(unbroken, found)) for found in texts]
     return [
@@ -322,13 +322,17 @@ def whole_words(pages: Sequence[Sequence[Block]]) -> list[list[Block]]:
     ]
 
 
+def _has_broken(text: str) -> bool:
+    return HYPHEN in text or SOFT_HYPHEN in text
+
+
 class _Vocabulary:
     """The words of a document, by which it is decided whether a hyphen belongs to a word."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        text = "\n".join(texts).lower()
+        text = "\n".join(BROKEN.sub(" ", text) if _has_broken(text) else text for text in texts).lower()
         self.hyphenated = set(HYPHENATED.findall(text))
-        found = WORD.findall(BROKEN.sub(" ", text))
+        found = WORD.findall(text)
         self.words = set(found)
         self.stems = {stem(word) for word in self.words}
         self.is_english = sum(word in STOP_WORDS for word in found) > MIN_ENGLISH * len(found)
@@ -336,7 +340,7 @@ class _Vocabulary:
 
     def unbroken(self, text: str) -> str:
         """The text with each broken word whole, with or without its hyphen."""
-        return BROKEN.sub(self._joined, text) if HYPHEN in text or SOFT_HYPHEN in text else text
+        return BROKEN.sub(self._joined, text) if _has_broken(text) else text
 
     def _joined(self, broken: re.Match[str]) -> str:
         before, after, text = broken[1], broken[2], broken.string

@@ -12,8 +12,9 @@ import ctypes
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from statistics import median
+from dataclasses import dataclass, field
+from math import inf, pi
+from statistics import median, median_low
 
 import pypdfium2.raw as pdfium
 from pypdfium2 import PdfPage, PdfTextPage
@@ -71,25 +72,23 @@ def read_page(page: PdfPage, text_page: PdfTextPage) -> PageText:
     found = PageText(is_garbled=len(IS_STRANGE.findall(text)) > max(2, MIN_GARBLED * len(text)))
     text = _without_hidden(_with_accents(text, characters), characters, page)
     found.n_hidden = text.count(HIDDEN)
-    turn, (left, bottom, right, top) = (-1j) ** (page.get_rotation() // 90), page.get_bbox()
-    found.bottom, found.top = sorted((complex(x, y) * turn).imag for x, y in ((left, bottom), (right, top)))
+    left, found.bottom, right, found.top = characters.turned(page.get_bbox())
     seen: dict[str, list[complex]] = {}  # where a text stands
     for line in _lines(text, characters):
-        start, end = complex(line.left, line.top), complex(line.right, line.bottom)
-        is_tiny = line.size < MIN_SIZE and 0 < abs(end - start) < MIN_SIZE * len(line.text)
+        start, length = (
+            complex(line.left, line.top),
+            abs(complex(line.right - line.left, line.bottom - line.top)),
+        )
+        is_tiny = line.size < MIN_SIZE and 0 < length < MIN_SIZE * len(line.text)
         is_outside = max(line.left, line.right) <= left or min(line.left, line.right) >= right
-        if is_tiny or is_outside or max(line.top, line.bottom) + line.size <= bottom or line.top >= top:
+        low, high = min(line.top, line.bottom), max(line.top, line.bottom) + line.size
+        if is_tiny or is_outside or high <= found.bottom or low >= found.top:
             found.n_hidden += len(line.text)
             continue
         places = seen.setdefault(line.text, [])  # fake bold and shadows are drawn beside themselves
-        if start == end or all(abs(start - place) > line.size / 5 for place in places[-MAX_SEEN:]):
+        if not length or all(abs(start - place) > line.size / 5 for place in places[-MAX_SEEN:]):
             places.append(start)
-            start, end = start * turn, end * turn
-            found.lines.append(
-                replace(line, left=start.real, top=start.imag, right=end.real, bottom=end.imag)
-                if turn != 1
-                else line
-            )
+            found.lines.append(line)
     if not found.lines:
         kinds = {item.type for item in page.get_objects(max_depth=3)}
         has_glyphs = pdfium.FPDF_PAGEOBJ_TEXT in kinds and not found.n_hidden
@@ -101,6 +100,7 @@ def read_page(page: PdfPage, text_page: PdfTextPage) -> PageText:
 
 MAX_SEEN = 20  # lines of the same words that are compared
 MIN_GARBLED = 0.02  # of the characters are none that anyone writes: control characters, or of private use
+N_SAMPLES = 30  # characters of a page whose angle is looked at
 MARK = re.compile("[\x00\x02\ufffe]")  # a hyphen, or a glyph without text
 IS_STRANGE = re.compile(f"[\x04-\x08\x0e-\x1f\x7f-\x9f\ue000-\uefff\uf100-\uf8ff{UNKNOWN}]")
 
@@ -138,17 +138,12 @@ def _with_accents(text: str, characters: _Characters) -> str:
             whole = unicodedata.normalize("NFC", plain)
             if len(whole) == 1 and box[0] < (left + right) / 2 < box[2]:
                 first, last = min(place, letter), max(place, letter)
-                if 0 <= other < len(text) and _is_one_word(characters, *sorted((letter, other))):
+                if 0 <= other < len(text) and characters.gap(*sorted((letter, other))) < SAME_WORD:
                     first, last = min(first, other + 1), max(last, other - 1)
                 changed[first : last + 1] = NOTHING * (last + 1 - first)
                 changed[letter] = whole
                 break
     return "".join(changed)
-
-
-def _is_one_word(characters: _Characters, before: int, after: int) -> bool:
-    """Whether there is no room for a space between two characters."""
-    return characters.gap(before, after) < SAME_WORD
 
 
 # --- hidden text -----------------------------------------------------------------------------------------
@@ -188,19 +183,24 @@ def _without_hidden(text: str, characters: _Characters, page: PdfPage) -> str:
 def _is_seen(
     item: object, others: Sequence[tuple[object, Box]], colour: _Colour, *, is_invisible: bool
 ) -> bool:
-    """Whether a doubtful text lies over a colour, or is that of a scan: anywhere on a picture."""
+    """Whether a doubtful text lies over a colour, or is that of a scan or of outlines, over or below them."""
     left, bottom, right, top = _bounds(item)
     x, y, height = (left + right) / 2, (bottom + top) / 2, top - bottom
     mode, is_stroked, width = ctypes.c_int(), ctypes.c_int(), ctypes.c_float()
-    for other, (left, bottom, right, top) in others[: -MAX_BELOW - 1 : -1]:
-        if not (left <= x <= right and bottom <= y <= top):
-            continue
+    for other, box in others[: -MAX_BELOW - 1 : -1]:
+        is_below = box[0] <= x <= box[2] and box[1] <= y <= box[3]
         if pdfium.FPDFPageObj_GetType(other) in PICTURES:
-            return True
-        pdfium.FPDFPath_GetDrawMode(other, mode, is_stroked)
-        pdfium.FPDFPageObj_GetStrokeWidth(other, width)
-        if not is_invisible and (mode.value or (is_stroked.value and width.value > height / 2)):
-            return not (mode.value and _is_white(other, colour))
+            if is_below:
+                return True
+        elif is_invisible:
+            is_beside = box[0] < right and box[2] > left and box[1] < top and box[3] > bottom
+            if is_beside and box[3] - box[1] < 2 * height:  # the outline of a letter
+                return True
+        elif is_below:
+            pdfium.FPDFPath_GetDrawMode(other, mode, is_stroked)
+            pdfium.FPDFPageObj_GetStrokeWidth(other, width)
+            if mode.value or (is_stroked.value and width.value > height / 2):
+                return not (mode.value and _is_white(other, colour))
     return len(others) > MAX_BELOW
 
 
@@ -225,9 +225,10 @@ def _address(pointer: object) -> int:
 
 
 class _Characters:
-    """The text of a page in UTF-16 units, as PDFium counts, and the places of its characters.
+    """The text of a page in UTF-16 units, as PDFium counts, and where its characters are seen.
 
-    `HYPHEN` is a hyphen at the end of a line, `UNKNOWN` a glyph without text.
+    `HYPHEN` is a hyphen at the end of a line, `UNKNOWN` a glyph without text.  The page is turned so that
+    most of its text is upright.
     """
 
     def __init__(self, text_page: PdfTextPage) -> None:
@@ -239,17 +240,29 @@ class _Characters:
         n_units = pdfium.FPDFText_CountChars(self.raw)
         if len(text) != n_units:  # some have no text, or are beyond 16 bits
             text = "".join(chr(pdfium.FPDFText_GetUnicode(self.raw, place)) for place in range(n_units))
+        sample = range(0, n_units, n_units // N_SAMPLES + 1)
+        angles = [
+            pdfium.FPDFText_GetCharAngle(self.raw, place) for place in sample if not text[place].isspace()
+        ]
+        self.n_turns = round(-2 * median_low(angles) / pi) % 4 if angles else 0  # by a right angle each
         # Number 3 is the space in most fonts that do not say so.
         self.text = MARK.sub(self._marked, text).replace("\x03", " ")
 
     def _marked(self, mark: re.Match[str]) -> str:
         return HYPHEN if pdfium.FPDFText_IsHyphen(self.raw, mark.start()) == 1 else UNKNOWN
 
+    def turned(self, box: Box) -> Box:
+        """A box on the page as it is seen."""
+        for _ in range(self.n_turns):
+            box = box[1], -box[2], box[3], -box[0]
+        return box
+
     def box(self, position: int) -> Box:
         """The cell of a character; zeros where it has none."""
         rect = self._rect
         if pdfium.FPDFText_GetLooseCharBox(self.raw, position, rect):
-            return rect.left, rect.bottom, rect.right, rect.top
+            box = rect.left, rect.bottom, rect.right, rect.top
+            return self.turned(box) if self.n_turns else box
         return 0.0, 0.0, 0.0, 0.0
 
     def gap(self, before: int, after: int) -> float:
@@ -259,20 +272,24 @@ class _Characters:
 
     def spread(self, start: int, end: int) -> tuple[float, float]:
         """The widest gap between two objects of a line, and the room of a character, in heights of one."""
-        n_objects = pdfium.FPDFText_CountRects(self.raw, start, end - start)
         left, top, right, bottom = self._edges
-        line_left, before, widest, height = float("inf"), float("inf"), 0.0, 1.0
-        for number in range(n_objects):
+        line_left, before, widest, height = inf, inf, 0.0, 1.0
+        for number in range(pdfium.FPDFText_CountRects(self.raw, start, end - start)):
             pdfium.FPDFText_GetRect(self.raw, number, left, top, right, bottom)
-            widest = max(widest, left.value - before)
-            line_left, before = min(line_left, left.value), right.value
-            height = max(height, top.value - bottom.value)
+            box = left.value, bottom.value, right.value, top.value
+            if self.n_turns:
+                box = self.turned(box)
+            widest = max(widest, box[0] - before)
+            line_left, before = min(line_left, box[0]), box[2]
+            height = max(height, box[3] - box[1])
         return widest / height, (before - line_left) / height / (end - start)
 
     def baseline(self, position: int) -> float:
         """The height of a character's baseline; where its cell ends depends on its font."""
-        found = pdfium.FPDFText_GetCharOrigin(self.raw, position, self._x, self._y)
-        return self._y.value if found else 0.0
+        if not pdfium.FPDFText_GetCharOrigin(self.raw, position, self._x, self._y):
+            return 0.0
+        x, y = self._x.value, self._y.value
+        return self.turned((x, y, x, y))[1] if self.n_turns else y
 
 
 def _lines(text: str, characters: _Characters) -> Iterator[TextLine]:
@@ -293,7 +310,8 @@ def _line(text: str, start: int, end: int, characters: _Characters) -> TextLine:
     left, bottom, _, top = characters.box(start)
     _, end_bottom, right, end_top = characters.box(end - 1)
     size = max(top - bottom, end_top - end_bottom, 1.0)  # a word in another font may be lower
-    first, last = characters.baseline(start), characters.baseline(end - 1)
+    first = characters.baseline(start)
+    last = first if (bottom, top) == (end_bottom, end_top) else characters.baseline(end - 1)
     if abs(first - last) < size / 2:  # a number of a footnote or an index is higher or lower than its line
         first = last = min(first, last)
     words = text[start:end].replace(NOTHING, "")

@@ -278,31 +278,12 @@ TERMINAL_CODE = re.compile(
 
 def without_terminal_codes(document: Document) -> Document:
     """The document without the codes that colour text and move the cursor on a terminal."""
-    codes = [code.span() for code in TERMINAL_CODE.finditer(document.text)]
+    codes = [(*code.span(), "") for code in TERMINAL_CODE.finditer(document.text)]
     if not codes:
         return document
-    starts, n_before = [start for start, _ in codes], [0, *accumulate(end - start for start, end in codes)]
-
-    def moved(position: int) -> int:
-        n = bisect_left(starts, position)  # codes that begin before it
-        return max(position, codes[n - 1][1]) - n_before[n] if n else position
-
-    plain = AnchoredText(document.text, document.origin.anchors).without(codes)
-    return replace(
-        document,
-        text=plain.text,
-        origin=replace(document.origin, anchors=plain.anchors),
-        title=TERMINAL_CODE.sub("", document.title),
-        headings=tuple(
-            replace(one, start=moved(one.start), title=TERMINAL_CODE.sub("", one.title))
-            for one in document.headings
-        ),
-        pages=tuple(map(moved, document.pages)),
-        blocks=tuple(
-            (moved(start), moved(end)) for start, end in document.blocks if moved(start) < moved(end)
-        ),
-        lines=tuple((moved(position), line) for position, line in document.lines),
-    )
+    document = edited(document, codes)
+    headings = (replace(one, title=TERMINAL_CODE.sub("", one.title)) for one in document.headings)
+    return replace(document, title=TERMINAL_CODE.sub("", document.title), headings=tuple(headings))
 
 
 # --- metadata ----------------------------------------------------------------------------------------------

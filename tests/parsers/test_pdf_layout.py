@@ -110,15 +110,15 @@ def test_a_page_is_read_from_its_top_in_whatever_order_it_is_drawn():
     assert document.text.split() == ["first", "middle", "last"]
 
 
-def test_a_turned_page_is_read_as_it_is_seen():
-    turned = b"".join(
-        b"0 1 -1 0 %d 72 Tm (%b) Tj " % (100 + 14 * n, line.encode()) for n, line in enumerate(BANKS)
+@pytest.mark.parametrize("turns", [b"/Rotate 90", b""], ids=["the page", "the text"])
+def test_turned_text_is_read_as_upright_text_is(turns):
+    drawn = b"".join(
+        b"0 1 -1 0 %g %g Tm (%b) Tj " % (612 - y, x, words.encode())
+        for x, y, _, words in across([BANKS, BOATS])
     )
-    page = pdf_of_streams([stream(b"BT /F1 12 Tf " + turned + b"ET")])
-    document = parse(
-        "a.pdf", page.replace(b"/MediaBox [0 0 612 792] ", b"/MediaBox [0 0 612 792]/Rotate 90 ")
-    )
-    assert document.text == " ".join(BANKS)
+    data = pdf_of_streams([stream(b"BT /F1 12 Tf " + drawn + b"ET")])
+    document = parse("a.pdf", data.replace(b"[0 0 612 792] ", b"[0 0 612 792]" + turns + b" "))
+    assert document.text.split("\n\n") == [" ".join(BANKS), " ".join(BOATS)]
 
 
 @pytest.mark.parametrize("place", [(138, 705), (293, 705)], ids=["inside a line", "at its end"])
@@ -287,12 +287,13 @@ def test_text_that_nobody_sees_is_left_out_with_a_note(content):
     [
         SCAN + b"BT 3 Tr /F1 12 Tf 60 680 Td (secret words) Tj ET",
         b"BT 3 Tr /F1 12 Tf 60 680 Td (secret words) Tj ET " + SCAN,
+        b"BT 3 Tr /F1 12 Tf 60 680 Td (secret words) Tj ET 62 680 m 66 690 l 70 680 l f",
         b"0 g 50 670 200 40 re f BT 1 g /F1 12 Tf 60 680 Td (secret words) Tj ET",
         b"30 w 0 G 50 684 m 250 684 l S BT 1 g /F1 12 Tf 60 680 Td (secret words) Tj ET",
     ],
-    ids=["scan", "scan drawn later", "white on black", "white on a thick line"],
+    ids=["scan", "scan drawn later", "outlines", "white on black", "white on a thick line"],
 )
-def test_text_of_a_scan_and_white_text_on_a_colour_are_read(content):
+def test_text_of_scans_and_outlines_and_white_text_on_a_colour_are_read(content):
     document = read_stream(content)
     assert document.text == "secret words"
     assert not document.notes
@@ -318,4 +319,11 @@ def test_larger_characters_are_headings_and_the_title():
     found = [(heading.level, heading.title) for heading in document.headings]
     assert found == [(1, "On Herons"), (2, "Where they live"), (2, "What they eat")]
     assert document.title == "On Herons"
+
+
+def test_a_heading_slightly_larger_than_the_text_is_no_part_of_it():
+    text = [(60, 600 - 14 * n, 10, "Words of the text that follow one after the other.") for n in range(8)]
+    document = read([[(60, 614, 12, "2 Methods"), *text]])
+    assert [heading.title for heading in document.headings] == ["2 Methods"]
+    assert document.text.startswith("2 Methods\n\nWords")
     assert not read([text]).headings
