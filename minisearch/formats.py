@@ -36,9 +36,12 @@ class Format:
 PLAIN = Format("text")
 
 FORMATS = (
-    Format("text", ".adoc .asciidoc .mdown .org .tex .text .textile .txt .wiki", is_prose=True),
+    Format("text", ".mdown .text .textile .txt .wiki", is_prose=True),
     Format("markdown", ".markdown .md .mdx .qmd .rmd", "markdown", is_prose=True),
     Format("rst", ".rst", "rst", is_prose=True),
+    Format("markup", ".adoc .asciidoc", "asciidoc", is_prose=True),
+    Format("markup", ".org", "org", is_prose=True),
+    Format("markup", ".tex", "latex", is_prose=True),
     Format("html", ".htm .html .xhtml", "html", is_prose=True, bytes_per_chunk=1_500),
     Format("email", ".eml .mbox .mht .mhtml", is_prose=True, has_lines=False),
     Format("cards", ".ics .vcf"),
@@ -55,6 +58,7 @@ FORMATS = (
     Format("odf", ".odt .ott", is_prose=True, is_binary=True, line="paragraph", bytes_per_chunk=4_000),
     Format("odf", ".odp .otp", is_prose=True, is_binary=True, page="slide", bytes_per_chunk=20_000),
     Format("odf", ".ods .ots", is_binary=True, page="sheet", line="row", bytes_per_chunk=2_000),
+    Format("rtf", ".rtf", is_prose=True, is_binary=True, line="paragraph", bytes_per_chunk=3_000),
     # --- programming languages and data ---
     Format("code", ".c", "c"),
     Format("code", ".h", "c", grammar="cpp"),  # also of C++, as which C parses well enough

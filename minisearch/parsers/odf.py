@@ -7,12 +7,14 @@ https://docs.oasis-open.org/office/OpenDocument/v1.3/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import Archive, iterate_xml, parse_xml, tag_name
 from minisearch.parsers.contents import (
+    LEFT,
     Contents,
     ExtractionError,
     Pieces,
@@ -31,6 +33,7 @@ SKIPPED = {
     *("note-citation", "binary-data", "event-listeners", "page-number", "page-count", "creator", "date"),
 }
 SIGNS = {"tab": " ", "line-break": "\n", "s": " "}
+KIND = re.compile(rb"<[\w-]{1,20}:(spreadsheet|presentation)[\s/>]")
 ASIDES = {"note": "Footnote", "annotation": "Comment"}
 VALUES = ("date-value", "time-value", "boolean-value", "value")
 MAX_REPEATED = 1_000  # times that a filled row or cell counts; empty ones may fill a sheet
@@ -45,8 +48,8 @@ def extract(data: bytes) -> dict[str, Any]:
     if manifest in archive.names and b"encryption-data" in archive.read(manifest):
         raise ExtractionError("encrypted")
     content = archive.read("content.xml")
-    is_sheet = b"<office:spreadsheet" in content
-    contents = Contents(has_pages=is_sheet or b"<office:presentation" in content)
+    kind = KIND.search(content)
+    contents = Contents(has_pages=kind is not None)
     for element in children(_optional(archive, contents, "meta.xml"), "meta"):
         for one in element:
             if tag_name(one) == "keyword":
@@ -55,9 +58,9 @@ def extract(data: bytes) -> dict[str, Any]:
                 tag_name(one) != "creator" or child(element, AUTHOR) is None
             ):
                 contents.add_property(PROPERTIES[tag_name(one)], one.text)
-    if contents.has_pages and is_sheet:
+    if kind and kind[1] == b"spreadsheet":
         contents.pages += _sheets(content)
-    elif contents.has_pages:
+    elif kind:
         contents.pages += map(_slide, children(parse_xml(content), "body", "presentation", "page"))
     else:
         text = _Reader().read(children(parse_xml(content), "body", "text"))
@@ -113,8 +116,11 @@ class _Reader:
         elif name == "table":
             self._end_paragraph()
             tall: dict[int, int] = {}
-            rows = [_row(self, row, tall) for row in _rows(element)]
-            self._pieces.append({"rows": filled_down(rows)})
+            rows, lines = list[Cells](), list[int]()
+            for row in _rows(element):
+                lines.append(self._n_paragraphs + 1)
+                rows.append(_row(self, row, tall))
+            self._pieces.append({"rows": filled_down(rows), "lines": lines})
         elif name == "list-item":
             self._end_paragraph()
             is_next = self._pieces and ("group" in self._pieces[-1] or self._is_in_item)
@@ -212,9 +218,9 @@ def _row(reader: _Reader, row: Element, tall: dict[int, int]) -> Cells:
         n_rows = _number(attribute(cell, "number-rows-spanned", "1"))
         for _ in range(min(_number(attribute(cell, "number-columns-repeated", "1")), MAX_REPEATED)):
             n_covered = tall.get(len(cells), 0)
-            is_continued = tag_name(cell) == "covered-table-cell" and n_covered > 0 and not words
+            is_covered = tag_name(cell) == "covered-table-cell" and not words
             tall[len(cells)] = max(n_rows, n_covered) - 1
-            cells.append(None if is_continued else words)
+            cells.append(words if not is_covered else None if n_covered > 0 else LEFT)
     return cells
 
 

@@ -77,6 +77,7 @@ def _running(text: str, index: int) -> Iterator[str]:
 MIN_LINES = 3  # of a column
 MIN_COLUMN = 14  # characters of a column's lines, at the median; those of a cell of a table are fewer
 MIN_INSIDE = 0.25  # of a column's lines begin in the middle of a sentence
+MAX_CELL = 40  # characters of a cell, at the median of a column
 # Lines of scripts without spaces between words, and of their punctuation, are joined without one.
 IS_WIDE = re.compile(f"(?![{HANGUL}])[{EAST_ASIAN}]")
 N_EDGES = 12  # left edges that are tried as those of a column
@@ -161,6 +162,8 @@ def _with_rows(runs: Sequence[Lines]) -> list[TextLine]:
     is_number = any(2 * sum(line.text[0].isdigit() for line in run) > len(run) for run in cells)
     if min(map(len, cells)) < MIN_LINES or n_alone > len(heights) / 5 or len(runs) + is_number < 3:
         return lines
+    if max(median(len(line.text) for line in run) for run in cells) > MAX_CELL:  # text with numbered lines
+        return lines
     rows = sorted((line for run in cells for line in run), key=lambda line: (-round(line.top), line.left))
     above = [line for line in lines if line.top >= top]
     return [*above, *rows, *(line for line in lines if line.top <= bottom)]
@@ -176,7 +179,8 @@ ENTRY = re.compile(rf"{LEADER.pattern}\w{{1,6}}$")  # of a table of contents: do
 ENDS_IN_HYPHEN = re.compile(r"[^\W_][-\u2010]$")
 
 MAX_DISTANCE = 1.35  # of the usual distance between lines; beyond it a paragraph begins
-MAX_SIZE_RATIO = 1.25  # between the sizes of two lines; beyond it a paragraph begins
+MAX_SIZE_RATIO = 1.18  # between the sizes of two lines; beyond it a paragraph begins
+MAX_SIZE_RATIO_WITHIN = 1.25  # where the line below begins in small letters: a word in another font is larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +242,8 @@ def _blocks(lines: Lines) -> Iterator[list[TextLine]]:
     block: list[TextLine] = list(lines[:1])
     for (above, below), distance in zip(pairwise(lines), distances, strict=True):
         is_far = distance > MAX_DISTANCE * usual.get(round(above.size), 0)
-        is_like = above.size < MAX_SIZE_RATIO * below.size and below.size < MAX_SIZE_RATIO * above.size
+        max_ratio = MAX_SIZE_RATIO_WITHIN if below.text[0].islower() else MAX_SIZE_RATIO
+        is_like = above.size < max_ratio * below.size and below.size < max_ratio * above.size
         if is_far or distance < 0 or not is_like:
             yield block
             block = []

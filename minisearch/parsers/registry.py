@@ -30,6 +30,7 @@ from minisearch.parsers.email_ import read_email
 from minisearch.parsers.html import read_html
 from minisearch.parsers.json_ import read_json, read_jsonl
 from minisearch.parsers.markdown import read_markdown
+from minisearch.parsers.markup import read_markup
 from minisearch.parsers.notebook import read_notebook
 from minisearch.parsers.rst import read_rst
 from minisearch.parsers.sandbox import NONSENSE, Sandbox
@@ -53,6 +54,7 @@ READERS: dict[str, Callable[[Source], Document]] = {
     "code": read_code,
     "markdown": read_markdown,
     "rst": read_rst,
+    "markup": read_markup,
     "html": read_html,
     "table": read_table,
     "json": read_json,
@@ -68,7 +70,7 @@ MAGIC = (
     (b"%PDF-", "", "a PDF by another name: call it .pdf"),
     (b"PK\x03\x04", "", "a ZIP archive: a document needs the suffix of its format (.docx, .epub)"),
     (b"\xd0\xcf\x11\xe0", "", "an old or encrypted Office document: save it as .docx, .pptx, .xlsx or .pdf"),
-    (b"{\\rtf", "rtf", "RTF is not read: save it as .docx or .pdf"),
+    (b"{\\rtf", "rtf", "an RTF file by another name: call it .rtf"),
     (b"\x89PNG", "", "binary file (PNG image)"),
     (b"\xff\xd8\xff", "", "binary file (JPEG image)"),
     (b"GIF8", "", "binary file (GIF image)"),
@@ -209,6 +211,7 @@ EXTRACTED = {
     "xlsx": Extracted("xlsx"),
     "epub": Extracted("epub", has_heading_title=True),
     "odf": Extracted("odf", has_heading_title=True),
+    "rtf": Extracted("rtf", has_heading_title=True),
 }
 
 

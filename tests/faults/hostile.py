@@ -106,6 +106,9 @@ def archives(folder: Path) -> dict[str, str]:
             "rows.ods": odf("spreadsheet", f"<table:table>{odf_row * 200}</table:table>"),
             "laughs.odt": made.zipped({"content.xml": LAUGHS + "<a>&l11;</a>"}),
             "deep.odt": odf("text", "<text:list><text:list-item>" * 3_000),
+            "deep.rtf": rb"{\rtf1 " + b"{" * 1_000_000,
+            "words.rtf": rb"{\rtf1 " + rb"\u65?" * 1_000_000 + rb"\cell" * 100_000,
+            "binary.rtf": rb"{\rtf1 {\pict\bin9999999999 " + bytes(range(256)) * 1_000,
             "many.docx": made.zipped({**docx, **{f"word/{n}.xml": "" for n in range(10_001)}}),
             "text.docx": "Bread and water.",
             "archive.md": made.zipped({"a.txt": "Bread and water"}),
@@ -115,7 +118,7 @@ def archives(folder: Path) -> dict[str, str]:
     return {
         "bomb.docx": unsafe, "bomb.xlsx": unsafe, "bomb.epub": unsafe, "bomb.pptx": unsafe,
         "bomb.odt": unsafe, "rows.ods": "of text in it|memory", "laughs.odt": unsafe,
-        "deep.odt": "damaged|deep",
+        "deep.odt": "damaged|deep", "deep.rtf": "deep", "words.rtf": INDEXED, "binary.rtf": "no text",
         "laughs.docx": unsafe, "laughs.xlsx": unsafe, "laughs.epub": unsafe,
         "laughs.xml": INDEXED, "overlap.docx": "damaged", "outside.docx": INDEXED, "outside.epub": INDEXED,
         "link.docx": INDEXED, "many.docx": unsafe, "text.docx": "not a ZIP archive",

@@ -76,16 +76,17 @@ def test_a_file_is_read_again_when_its_suffix_gets_a_parser(
     docs: Path, ms: MiniSearch, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (docs / "a.md").write_text("text")
-    (docs / "b.org").write_text("* bread")
+    monkeypatch.delitem(formats.BY_SUFFIX, ".rtf")
+    (docs / "b.wiki").write_text("* bread")
     (docs / "c.rtf").write_text("{\\rtf1 salt}")
     first = ms.index("docs")
-    assert [one.reason for one in first.skipped] == ["RTF is not read: save it as .docx or .pdf"]
+    assert [one.reason for one in first.skipped] == ["an RTF file by another name: call it .rtf"]
     read.clear()
-    for name in ("org", "rtf"):
+    for name in ("wiki", "rtf"):
         monkeypatch.setitem(formats.BY_SUFFIX, f".{name}", formats.Format(name))
         monkeypatch.setitem(registry.READERS, name, lambda source: source.unchanged("new"))
     second = ms.index("docs")
-    assert (read, second.added, second.updated, second.skipped) == (["b.org", "c.rtf"], 1, 1, ())
+    assert (read, second.added, second.updated, second.skipped) == (["b.wiki", "c.rtf"], 1, 1, ())
 
 
 def test_a_file_that_could_not_be_opened_is_tried_again(

@@ -107,7 +107,7 @@ def test_a_table_names_its_columns_and_a_tall_cell_counts_in_each_row():
         "Item; Kind; Price",
         "Item: Rye; Kind: dark; Price: 3",
         "Item: Rye; Kind: light; Price: 4",
-        "Item: Wide; Price: 5",
+        "Item, Kind: Wide; Price: 5",
     ]
 
 

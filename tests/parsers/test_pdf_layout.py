@@ -319,4 +319,11 @@ def test_larger_characters_are_headings_and_the_title():
     found = [(heading.level, heading.title) for heading in document.headings]
     assert found == [(1, "On Herons"), (2, "Where they live"), (2, "What they eat")]
     assert document.title == "On Herons"
+
+
+def test_a_heading_slightly_larger_than_the_text_is_no_part_of_it():
+    text = [(60, 600 - 14 * n, 10, "Words of the text that follow one after the other.") for n in range(8)]
+    document = read([[(60, 614, 12, "2 Methods"), *text]])
+    assert [heading.title for heading in document.headings] == ["2 Methods"]
+    assert document.text.startswith("2 Methods\n\nWords")
     assert not read([text]).headings

@@ -1,0 +1,162 @@
+r"""AsciiDoc, Org and LaTeX: the text without its markup, with its headings, lists, tables, and fields.
+
+For each language a pattern finds headings, one finds the lines between which code stands unchanged, and one
+finds markup: of a match only its last group is kept.  Markup that no pattern knows is kept as it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from minisearch.formats import suffix_of
+from minisearch.parsers.blocks import blocks, drawn_tables, row_edits
+from minisearch.parsers.source import MAX_TITLE, Edit, Fields, Source, edited, top_title
+from minisearch.text import newlines
+from minisearch.types import Document, Heading
+
+
+@dataclass(frozen=True, slots=True)
+class _Language:
+    """How a language marks headings (groups: marks and title), code, markup, and fields (name and value)."""
+
+    heading: re.Pattern[str]
+    fence: re.Pattern[str]
+    markup: re.Pattern[str]
+    field: re.Pattern[str]
+
+
+def _pattern(*parts: str) -> re.Pattern[str]:
+    return re.compile("|".join(parts), re.MULTILINE)
+
+
+INNER = r"((?:[^{}]|\{[^{}]{0,200}\}){0,300})"  # braces in braces, as in \section{On \emph{rye}}
+ARGUMENTS = r"\*?(?:\[[^]\n]{0,200}\])*"
+DROPPED = (
+    r"label|cite[a-z]*|(?:eq|page|auto|c)?ref|[vh]space|includegraphics|bibliography(?:style)?|usepackage|input"
+    r"|include|title|author|date"
+)
+ASCIIDOC = _Language(
+    heading=_pattern(r"^(={1,6})[ \t]+(\S[^\n]*)$"),
+    fence=_pattern(r"^(?:-{4,}|\.{4,})[ \t]*(?:\n|\Z)"),
+    markup=_pattern(
+        r"^={1,6}[ \t]+(?=\S)",
+        r"^(?:[=*_+/]{4,}|--|\+|\|={3,}|//[^\n]*|\[[^]\n]{0,300}\]|:[\w-]+!?:[^\n]*)[ \t]*(?:\n|\Z)",
+        r"^(?:include|ifn?def|endif|toc)::[^\n]*(?:\n|\Z)|\[\[[^]\n]{0,300}\]\]",
+        r"\b(?:https?://|mailto:|link:|xref:|image:|kbd:|btn:|footnote:)[^\s\[]{0,300}\[([^]\n]{1,300})\]",
+        r"<<[^,>\n]{0,200},([^>\n]{1,300})>>",
+        r"(?<![\w*])\*(\S[^*\n]*)\*(?!\w)",
+        r"(?<!\w)_(\S[^_\n]*)_(?!\w)",
+        r"`([^`\n]+)`",
+    ),
+    field=_pattern(r"^:([a-z][\w-]*):[ \t]+(\S[^\n]*)$"),
+)
+ORG = _Language(
+    heading=_pattern(
+        r"^(\*+)[ \t]+(?:(?:TODO|DONE)[ \t]+)?(?:\[#.\][ \t]+)?(\S[^\n]*?)(?:[ \t]+:[\w@:]+:)?[ \t]*$"
+    ),
+    fence=_pattern(r"^[ \t]*#\+(?i:begin|end)_(?i:src|example|export)\b[^\n]*(?:\n|\Z)"),
+    markup=_pattern(
+        r"^\*+[ \t]+(?:(?:TODO|DONE)[ \t]+)?(?:\[#.\][ \t]+)?(?=\S)|[ \t]+:[\w@:]+:[ \t]*$",
+        r"^[ \t]*:(?:PROPERTIES|LOGBOOK):[ \t]*\n(?:[^\n]*\n){0,100}?[ \t]*:END:[ \t]*(?:\n|\Z)",
+        r"(?P<rule>^[ \t]*\|-[-+]{0,500}\|[ \t]*$)",
+        r"^[ \t]*#\+(?i:caption):[ \t]*([^\n]*)",
+        r"^[ \t]*#(?:\+[^\n]*|[ \t][^\n]*)?(?:\n|\Z)",
+        r"\[\[[^]\n]{0,300}\]\[([^]\n]{1,300})\]\]|\[\[([^]\n]{1,300})\]\]",
+        r"(?<![\w*])\*(\S[^*\n]*)\*(?!\w)",
+        r"(?<![\w/])/(\S[^/\n]*)/(?!\w)",
+        r"(?<!\w)=(\S[^=\n]*)=(?!\w)|(?<!\w)~(\S[^~\n]*)~(?!\w)",
+    ),
+    field=_pattern(r"^#\+((?i:title|author|date|keywords|filetags|language)):[ \t]*(\S[^\n]*)$"),
+)
+LATEX = _Language(
+    heading=_pattern(
+        rf"\\(part|chapter|section|subsection|subsubsection|paragraph)(?![a-z]){ARGUMENTS}\{{{INNER}\}}"
+    ),
+    fence=_pattern(r"\\(?:begin|end)\{(?:verbatim|lstlisting|minted|alltt)\*?\}[^\n]*(?:\n|\Z)"),
+    markup=_pattern(
+        r"(?<!\\)%[^\n]*(?:\n|\Z)|^[ \t]*\\(?!item\b)[a-zA-Z]+[ \t]*(?:\n|\Z)|\\\\[ \t]*$",
+        r"(?P<item>\\item(?![a-zA-Z])\s*)",
+        rf"\\(?:begin|end)\{{[^}}\n]{{0,100}}\}}{ARGUMENTS}",
+        r"\\(?:maketitle|tableofcontents|(?:new|clear)page|centering|noindent|[sl]arge|hline)(?![a-zA-Z])",
+        rf"\\(?:{DROPPED})(?![a-zA-Z]){ARGUMENTS}\{{{INNER[:-1][1:]}\}}",
+        r"(\$[^$\n]{1,500}\$)",  # a formula is kept as it is
+        rf"\\(?!begin|end)[a-zA-Z]+{ARGUMENTS}\{{|(?<!\\)[{{}}]",
+        r"\\([%&_#${}])",
+    ),
+    field=_pattern(rf"\\(title|author|date)(?![a-z])\{{{INNER}\}}"),
+)
+BODY = r"\begin{document}"
+LANGUAGES = {".org": ORG, ".tex": LATEX}
+LEVELS = {"part": 0, "chapter": 1, "section": 2, "subsection": 3, "subsubsection": 4, "paragraph": 5}
+
+
+def read_markup(source: Source) -> Document:
+    """The document in the language of its suffix, titled by a field or by its one outermost heading."""
+    language, flat = LANGUAGES.get(suffix_of(source.path), ASCIIDOC), newlines(source.text)
+    fields, begin = Fields(), flat.find(BODY) + len(BODY) if language is LATEX and BODY in flat else 0
+    for found in language.field.finditer(flat):
+        fields.add(found[1].lower(), _plain(language, found[2]) or None)
+    spans = list(_outside_code(language, flat, begin))
+    headings = [one for start, end in spans for one in _headings(language, flat, start, end)]
+    lowest = min((one.level for one in headings), default=1)
+    document = replace(
+        source.unchanged("markup", *fields.notes()),
+        title=fields.text("title")[:MAX_TITLE],
+        headings=tuple(replace(one, level=one.level - lowest + 1) for one in headings),
+        fields=fields.found(),
+    )
+    document = edited(document, list(_edits(language, flat, spans)))
+    flat = newlines(document.text)
+    tables = drawn_tables(flat)
+    title = document.title or top_title(document.headings)
+    document = replace(document, blocks=blocks(flat, tables), title=title)
+    return edited(document, list(row_edits(flat, tables)))
+
+
+def _outside_code(language: _Language, flat: str, start: int) -> Iterator[tuple[int, int]]:
+    """The spans around code, in order; a fence ends code that a fence of its kind begins."""
+    closing = ""
+    for fence in language.fence.finditer(flat, start):
+        words = fence[0].strip().lower()
+        if not closing:
+            yield start, fence.start()
+            closing = re.split(r"[\s\[]", words)[0].replace("begin", "end")
+        elif words.startswith(closing):
+            start, closing = fence.end(), ""
+    yield (len(flat) if closing else start), len(flat)
+
+
+def _headings(language: _Language, flat: str, start: int, end: int) -> Iterator[Heading]:
+    for found in language.heading.finditer(flat, start, end):
+        level = LEVELS.get(found[1], len(found[1]))
+        yield Heading(found.start(), level, _plain(language, found[2])[:MAX_TITLE])
+
+
+def _edits(language: _Language, flat: str, spans: list[tuple[int, int]]) -> Iterator[Edit]:
+    """Without what stands before the text, the fences of code, and markup outside of it."""
+    reached = 0
+    for start, end in spans:
+        if fences := list(language.fence.finditer(flat, reached, start)):
+            yield (*fences[0].span(), "")
+            yield from [(*fence.span(), "") for fence in fences[1:][-1:]]
+        elif reached < start:
+            yield reached, start, ""
+        for found in language.markup.finditer(flat, start, end):
+            first, last = found.span(found.lastindex or 0)
+            if found.lastgroup or not found.lastindex:
+                words = {"item": "- ", "rule": found[0].replace("+", "|")}.get(found.lastgroup or "", "")
+                yield *found.span(), words
+                continue
+            if found.start() < first:
+                yield found.start(), first, ""
+            if last < found.end():
+                yield last, found.end(), ""
+        reached = end
+
+
+def _plain(language: _Language, words: str) -> str:
+    """A title without markup."""
+    kept = language.markup.sub(lambda found: found[found.lastindex] if found.lastindex else "", words)
+    return " ".join(kept.split())

@@ -1,0 +1,160 @@
+"""AsciiDoc, Org and LaTeX: what their own tools show is what is read."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from minisearch.parsers import parse
+from tests.parsers.anchors import check_anchors
+
+ORG = """\
+#+TITLE: The /book/ of bread
+#+AUTHOR: Ada
+#+FILETAGS: :rye:
+# a comment
+* TODO [#A] Rye bread :dark:
+:PROPERTIES:
+:ID: 42
+:END:
+Flour *and* =water=, see [[https://x.org][the mill]] and [[file:a.org]]. Path /usr/bin/x, 2*3*4 a_b.
+** Steps
+- mix
+  - slowly
+- bake
+
+#+BEGIN_SRC python
+x = "*not bold*"  # [[kept][as is]]
+* no heading
+#+END_SRC
+#+CAPTION: Prices
+| Item | Price |
+|------+-------|
+| Rye  | 3.20  |
+* Oats
+A grain.
+"""
+ADOC = """\
+= The _book_ of bread
+Ada Lovelace <ada@example.org>
+:author: Ada
+:toc:
+
+// a comment
+== Rye bread
+
+[NOTE]
+====
+Flour *and* `water`, see https://x.org[the mill] and <<oats,Oats>>.
+====
+
+.Prices
+[cols="1,1"]
+|===
+|Item |Price
+|Rye |3.20
+|===
+
+[source,python]
+----
+x = "*not bold*"
+== no heading
+----
+
+[[oats]]
+=== Oats
+include::other.adoc[]
+A grain.
+"""
+TEX = r"""% a comment
+\documentclass{article}
+\title{The \emph{book} of bread}
+\author{Ada}
+\date{}
+\newcommand{\x}{lost}
+\begin{document}
+\maketitle
+\section{Rye \emph{bread}}\label{sec:rye}
+Flour \textbf{and} water, 100\% of it~\cite{mill}. % hidden
+\begin{itemize}
+  \item mix
+  \item bake $\alpha + \beta$
+\end{itemize}
+\begin{verbatim}
+\section{no heading} % kept
+\end{verbatim}
+\subsection*{Oats}
+A grain.\footnote{Of grass.}
+\end{document}
+"""
+
+
+def test_org():
+    document = parse("a.org", ORG.encode())
+    assert document.title == "The book of bread"
+    assert (document.format, document.language) == ("markup", "org")
+    assert document.fields == {"title": ("The book of bread",), "author": ("Ada",), "filetags": (":rye:",)}
+    assert [(one.level, one.title) for one in document.headings] == [
+        (1, "Rye bread"), (2, "Steps"), (1, "Oats")
+    ]  # fmt: skip
+    assert (
+        "Rye bread\nFlour and water, see the mill and file:a.org. Path /usr/bin/x, 2*3*4 a_b.\n"
+        in document.text
+    )
+    assert 'x = "*not bold*"  # [[kept][as is]]\n* no heading\nPrices\n' in document.text
+    assert "Item: Rye; Price: 3.20" in document.text
+    for markup in ("#+", ":PROPERTIES:", "comment", "TODO", ":dark:"):
+        assert markup not in document.text
+
+
+def test_asciidoc():
+    document = parse("a.adoc", ADOC.encode())
+    assert (document.title, document.language) == ("The book of bread", "asciidoc")
+    assert [(one.level, one.title) for one in document.headings] == [
+        (1, "The book of bread"), (2, "Rye bread"), (3, "Oats")
+    ]  # fmt: skip
+    assert "Flour and water, see the mill and Oats." in document.text
+    assert 'x = "*not bold*"\n== no heading\n' in document.text
+    for markup in ("comment", "[NOTE]", "====", "|===", "----", ":toc:", "include::", "[[oats]]", "[source"):
+        assert markup not in document.text
+
+
+def test_latex():
+    document = parse("a.tex", TEX.encode())
+    assert (document.title, document.language) == ("The book of bread", "latex")
+    assert document.fields == {"title": ("The book of bread",), "author": ("Ada",)}
+    assert [(one.level, one.title) for one in document.headings] == [(1, "Rye bread"), (2, "Oats")]
+    assert "Flour and water, 100% of it~. " in document.text
+    assert "- mix\n" in document.text and r"- bake $\alpha + \beta$" in document.text
+    assert "\\section{no heading} % kept\n" in document.text
+    assert "A grain.Of grass." in document.text
+    for markup in ("lost", "hidden", "\\begin", "documentclass", "sec:rye", "itemize"):
+        assert markup not in document.text
+
+
+@pytest.mark.parametrize("name, text", [("a.org", ORG), ("a.adoc", ADOC), ("a.tex", TEX)])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_positions_lead_back_to_the_file(name, text, line_break):
+    data = text.replace("\n", line_break).encode()
+    document = parse(name, data)
+    check_anchors(document)
+    for heading in document.headings:
+        assert document.text[heading.start :].lstrip().startswith(heading.title.split()[0])
+
+
+@pytest.mark.parametrize("name, unit", [
+    ("a.org", "*a"), ("a.org", ":PROPERTIES:\n"), ("a.org", "[[a]["), ("a.org", "#+begin_src\n"),
+    ("a.org", "/a"), ("a.org", "|-"), ("a.org", "* a :b"), ("a.org", "\n:b: "),
+    ("a.adoc", "<<a,"), ("a.adoc", "link:a["), ("a.adoc", "----\n"), ("a.adoc", "_a *b `"), ("a.adoc", "[[a"),
+    ("a.tex", "\\section{"), ("a.tex", "\\emph{"), ("a.tex", "\\begin{verbatim}\n"), ("a.tex", "\\item "),
+    ("a.tex", "\\title{{}"), ("a.tex", "\\cite["), ("a.tex", "%"), ("a.tex", "\\\\"),
+])  # fmt: skip
+def test_time_is_linear_in_hostile_texts(name, unit):
+    def cpu_s(n: int) -> float:
+        started_s = time.process_time()
+        parse(name, (unit * (n // len(unit))).encode())
+        return time.process_time() - started_s
+
+    cpu_s(1_000)
+    assert cpu_s(80_000) < 10 * max(cpu_s(20_000), 0.05)
