@@ -118,7 +118,7 @@ class Marked:
         return self[start : max(start, len(self.text.rstrip()))]
 
     def printable(self) -> Marked:
-        """The same with tabs as spaces, without `DIVIDERS`, and control characters written out; marks are kept."""
+        """Tabs as spaces, control characters written out, without `DIVIDERS`; marks are kept."""
         if self.text.isprintable():
             return self
         column, texts, marks = 0, [], []
