@@ -17,7 +17,7 @@ from itertools import groupby, pairwise
 from math import inf
 from statistics import median
 
-from minisearch.parsers.pdf_page import HYPHEN, MAX_GAP, SAME_WORD, PageText, TextLine
+from minisearch.parsers.pdf.page import HYPHEN, MAX_GAP, SAME_WORD, PageText, TextLine
 from minisearch.text import EAST_ASIAN, HANGUL, LEADER, STOP_WORDS, has_dots, short_leaders, stem
 
 Lines = Sequence[TextLine]
