@@ -1,4 +1,4 @@
-"""Natural language: scripts, words, stop words, stems, sentences, front matter, lines.
+"""Natural language: scripts, words, names, stop words, stems, sentences, front matter, lines.
 
 Text comes in; words, or places in the text, come out.  Each of these is defined here and nowhere else, so
 that the chunker, the full text, the search and the command line agree on them.  What a file format means
@@ -168,6 +168,24 @@ def stem(word: str) -> str:
         shorter = ending.sub("", word)
         word = shorter if len(shorter) >= _SHORTEST_STEM else word
     return word
+
+
+# --- names -------------------------------------------------------------------------------------------------
+
+_SUFFIX = re.compile(r"\.[A-Za-z]\w{0,9}\Z")
+_BETWEEN_WORDS = re.compile(  # also underscores; hyphens and dots stay in dates and versions
+    r"[\s_]+|(?<!\d)[-.]+|[-.]+(?!\d)|(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][^\W\d_A-Z]{2})"
+)
+
+
+def title_of_name(path: str) -> str:
+    """A title for a file without one, from its name.
+
+    >>> title_of_name("bills/acme_invoice-2025-03-04.txt"), title_of_name("HTTPServer.java")
+    ('acme invoice 2025-03-04', 'HTTP Server')
+    """
+    name = _SUFFIX.sub("", storable(path).rpartition("/")[2])
+    return " ".join(_BETWEEN_WORDS.sub(" ", visible(name)).split())
 
 
 # --- sentences ---------------------------------------------------------------------------------------------
@@ -350,26 +368,9 @@ ACCENTS = (
 )
 _ACCENT = re.compile(f"(?![\u0306\u0308])[{ACCENTS}]|(?<![\u0400-\u052f])[\u0306\u0308]")
 
-# Lower-case letters that no normal form of Unicode takes apart, and how they are typed without them; in the
-# last row, letters of Persian and Arabic that are typed for each other.
-_SPELT = str.maketrans(
-    {
-        "ł": "l",
-        "ø": "o",
-        "đ": "d",
-        "ð": "d",
-        "ħ": "h",
-        "ŧ": "t",
-        "ı": "i",
-        "þ": "th",
-        "æ": "ae",
-        "œ": "oe",
-        "ё": "е",
-        "ی": "ي",
-        "ى": "ي",
-        "ک": "ك",
-    }
-)
+# Lower-case letters that no normal form of Unicode takes apart, and how they are typed; those of Persian are
+# typed for those of Arabic.
+_SPELT = str.maketrans("łøđðħŧıёیىک", "loddhtiеييك") | str.maketrans({"þ": "th", "æ": "ae", "œ": "oe"})
 
 
 def visible(text: str) -> str:

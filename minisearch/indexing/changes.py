@@ -28,7 +28,7 @@ from minisearch.parsers import parse, read_bytes
 from minisearch.parsers.registry import installed_libraries, reading_key
 from minisearch.parsers.source import edited
 from minisearch.stores.base import FileStamp, SkipStamp, StoredDocument
-from minisearch.text import A_LETTER
+from minisearch.text import A_LETTER, title_of_name
 from minisearch.types import Chunk, Document, Encoder
 
 # A file that was changed this shortly before it was read may have changed again afterwards, with the same
@@ -262,6 +262,7 @@ class _Refused(IngestError):
 def _document(file: FoundFile, data: bytes) -> Document:
     """The document in a file's bytes, with secrets blanked; IngestError if it has no text."""
     document = parse(file.path, data, uses_ocr=file.uses_ocr)
+    document = replace(document, title=document.title or title_of_name(file.path))
     if not document.text.strip():  # checked here, before a model is loaded for chunking
         raise IngestError("no text in it")
     embedded = embedded_data(document.text)

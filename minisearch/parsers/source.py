@@ -152,13 +152,11 @@ class AnchoredText:
 
     def edited(self, edits: Iterable[Edit]) -> AnchoredText:
         """The text with other words in place of these ranges, which ascend."""
-        builder, position = TextBuilder(), -1
+        builder, position = TextBuilder(), 0
         for start, end, words in edits:
-            builder.copy(self.text[max(position, 0) : start], max(position, 0), start)
+            builder.copy(self.text[position:start], position, start)
             builder.insert(words, start)
             position = end
-        if position < 0:
-            return self
         builder.copy(self.text[position:], position, len(self.text))
         return builder.build().mapped_through(self)
 
@@ -172,6 +170,8 @@ def edited(document: Document, edits: Sequence[Edit]) -> Document:
 
     What begins inside a range begins behind its words, and what ends inside ends before them.
     """
+    if not edits:
+        return document
     text = AnchoredText(document.text, document.origin.anchors).edited(edits)
     starts = [start for start, _, _ in edits]
     shifts = [0, *accumulate(len(words) - (end - start) for start, end, words in edits)]
@@ -278,31 +278,12 @@ TERMINAL_CODE = re.compile(
 
 def without_terminal_codes(document: Document) -> Document:
     """The document without the codes that colour text and move the cursor on a terminal."""
-    codes = [code.span() for code in TERMINAL_CODE.finditer(document.text)]
+    codes = [(*code.span(), "") for code in TERMINAL_CODE.finditer(document.text)]
     if not codes:
         return document
-    starts, n_before = [start for start, _ in codes], [0, *accumulate(end - start for start, end in codes)]
-
-    def moved(position: int) -> int:
-        n = bisect_left(starts, position)  # codes that begin before it
-        return max(position, codes[n - 1][1]) - n_before[n] if n else position
-
-    plain = AnchoredText(document.text, document.origin.anchors).without(codes)
-    return replace(
-        document,
-        text=plain.text,
-        origin=replace(document.origin, anchors=plain.anchors),
-        title=TERMINAL_CODE.sub("", document.title),
-        headings=tuple(
-            replace(one, start=moved(one.start), title=TERMINAL_CODE.sub("", one.title))
-            for one in document.headings
-        ),
-        pages=tuple(map(moved, document.pages)),
-        blocks=tuple(
-            (moved(start), moved(end)) for start, end in document.blocks if moved(start) < moved(end)
-        ),
-        lines=tuple((moved(position), line) for position, line in document.lines),
-    )
+    document = edited(document, codes)
+    headings = (replace(one, title=TERMINAL_CODE.sub("", one.title)) for one in document.headings)
+    return replace(document, title=TERMINAL_CODE.sub("", document.title), headings=tuple(headings))
 
 
 # --- metadata ----------------------------------------------------------------------------------------------

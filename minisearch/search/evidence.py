@@ -17,6 +17,7 @@ import numpy as np
 
 from minisearch.results import Evidence
 from minisearch.search.sentences import Sentence, kinds_of_sentences
+from minisearch.stores.terms import numbers_in
 from minisearch.text import LINE_BREAK, STOP_WORDS, bigrams, cjk_parts, folded_letters, visible
 from minisearch.types import FloatArray, Tokenizer
 
@@ -316,7 +317,7 @@ def _words(text: str) -> list[str]:
     for word in WORD.findall(visible(text).casefold()):
         for part, is_cjk in cjk_parts(word):
             words += bigrams(part) if is_cjk else [part]
-    return words
+    return words + [form.casefold() for _, forms in numbers_in(text) for form in forms]
 
 
 def _stem(word: str) -> str:

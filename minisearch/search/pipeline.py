@@ -35,7 +35,13 @@ from minisearch.search.confidence import CONFIDENT_FROM, relevances, with_rarer_
 from minisearch.search.evidence import best_sentences, evidence, line_and_column
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked, with_prose_first
-from minisearch.search.words import exact_hits, lacks_exact_token, unknown_words, with_names_first
+from minisearch.search.words import (
+    exact_hits,
+    lacks_exact_token,
+    unknown_words,
+    with_known_numbers,
+    with_names_first,
+)
 from minisearch.stores.base import FileStamp, Snapshot, StoredChunk
 from minisearch.text import STOP_WORDS, folded, folded_letters, normalised_words, stem
 from minisearch.types import Encoder, FloatArray, IntArray
@@ -139,7 +145,7 @@ class Pipeline:
             allowed_ids, exclude = np.setdiff1d(allowed_ids, exclude), None
         lexical = exact = None
         if options.mode != "dense":
-            words = lexical_query(query.text, self.snapshot)
+            words = lexical_query(with_known_numbers(query.text, self.snapshot), self.snapshot)
             lexical = self.snapshot.lexical(words, MAX_HITS, where=allowed_ids, exclude=exclude)
             if not self.is_readable and len(lexical):
                 vector = None

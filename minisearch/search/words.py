@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from minisearch.stores.base import (
     Where,
     inverse_document_frequency,
 )
+from minisearch.stores.terms import numbers_in, words_of_name
 from minisearch.text import CJK_RUN, content_words, folded_letters, normalised_words
 from minisearch.types import Hits, IntArray, Tokenizer
 
@@ -95,8 +97,19 @@ def _rare_names(text: str) -> list[Term]:
     return found
 
 
+def with_known_numbers(text: str, snapshot: Snapshot) -> str:
+    """The text with another form of each long number that no chunk has in the form that is given."""
+    for number, forms in numbers_in(text):
+        terms = [Term(tuple(normalised_words(number))), *(Term((form,)) for form in forms)]
+        counts = snapshot.term_counts(terms)
+        if not counts[0] and any(counts):
+            text = text.replace(number, next(form for form, n in zip(forms, counts[1:], strict=True) if n))
+    return text
+
+
 def lacks_exact_token(text: str, snapshot: Snapshot) -> bool:
     """Whether a text has an exact token or a number that no chunk has, such as an unknown error code."""
+    text = with_known_numbers(text, snapshot)
     numbers = [Term((number,)) for number in NUMBER.findall(text)]
     return 0 in snapshot.term_counts([*_exact_terms(text, is_strict=True), *numbers])
 
@@ -114,6 +127,7 @@ def exact_hits(
     in_files = _ids_in_files(text, snapshot, where, exclude)
     if len(in_files):
         return Hits(in_files, np.ones(len(in_files), np.float32))
+    text = with_known_numbers(text, snapshot)
     tokens = _exact_terms(text, is_strict=False)
     terms = tokens or _rare_names(text)
     _, n_chunks = snapshot.counts()
@@ -191,21 +205,27 @@ def without_common_words(text: str, snapshot: Snapshot) -> str:
 def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
     """Move the best candidate of each document whose name equals the query to the top.
 
-    A document's names are its title and its file name without suffix.  A section among the first candidates,
-    such as a function, has the name of its heading.  If more than `MAX_NAMED` documents have the name, the
-    order stays.
+    A document's names are its title and its file name, with and without suffix.  A section among the first
+    candidates, such as a function, has the name of its heading.  If no document has the name, those count
+    whose file name holds the query.  If more than `MAX_NAMED` do, the order stays.
     """
     wanted = _normalised_name(text)
+    within = f" {folded_letters(' '.join(normalised_words(text)))} " if content_words(text) else "\0"
     first: dict[int, int] = {}  # by document with the name, the position of its best candidate
+    others_named: dict[int, int] = {}
     seen: set[int] = set()
     for n, id_ in enumerate(ranking.ids.tolist() if wanted else []):
         chunk = chunks[id_]
         names = [chunk.heading.rpartition(" > ")[2]] if n < LOOKED_AT else []
         if chunk.document_id not in seen:
-            names += [chunk.title, os.path.splitext(os.path.basename(chunk.path))[0]]  # noqa: PTH119, PTH122
+            file_name = os.path.basename(chunk.path)  # noqa: PTH119
+            names += [chunk.title, os.path.splitext(file_name)[0], file_name]  # noqa: PTH122
+            if within in _words_within(file_name):
+                others_named[chunk.document_id] = n
         seen.add(chunk.document_id)
         if any(_has_name(name, wanted) for name in names):
             first.setdefault(chunk.document_id, n)
+    first = first or others_named
     if not 0 < len(first) <= MAX_NAMED:
         return ranking
     others = [n for n in range(len(ranking.ids)) if n not in first.values()]
@@ -221,6 +241,12 @@ def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
 def _has_name(text: str, wanted: str) -> bool:
     # A text of quite another length need not be normalised.
     return len(wanted) <= 2 * len(text) <= 4 * len(wanted) + 20 and _normalised_name(text) == wanted
+
+
+@lru_cache(maxsize=10_000)
+def _words_within(file_name: str) -> str:
+    """The words of a file's name as they are compared, with a space around each."""
+    return f" {folded_letters(words_of_name(file_name))} "
 
 
 def _normalised_name(text: str) -> str:
@@ -242,6 +268,7 @@ MAX_UNKNOWN = 3  # words that are named; a text with more is in another language
 
 def unknown_words(text: str, snapshot: Snapshot) -> tuple[str, ...]:
     """The words and exact tokens that no chunk has, without stop words; none if they are many."""
+    text = with_known_numbers(text, snapshot)
     tokens = [token.strip(SURROUNDING_SIGNS) for token in text.split()]
     parts_of = {
         token: tuple(normalised_words(token))

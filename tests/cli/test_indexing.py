@@ -170,11 +170,12 @@ def test_an_interrupted_run_has_reported_nothing(folder: Path, monkeypatch: pyte
 
 
 def test_texts_that_were_embedded_before_are_counted_as_known(folder: Path) -> None:
-    for name in ("copy", "again"):
-        (folder / "docs" / f"{name}.md").write_text("Flour, water, salt.\n")
+    for name in ("copy", "again"):  # of the same name, which is embedded as their title
+        (folder / "docs" / name).mkdir()
+        (folder / "docs" / name / "bread.md").write_text("Flour, water, salt.\n")
     first = run("index", "docs").stdout.splitlines()[1]
     assert first.startswith("3 chunks embedded (") and "), 2 more were known; " in first
-    (folder / "docs" / "third.md").write_text("Flour, water, salt.\n")
+    (folder / "docs" / "copy" / "bread.txt").write_text("Flour, water, salt.\n")
     later = run("index", "docs").stdout.splitlines()[1]
     assert later.startswith("0 chunks embedded, 1 more were known; ")
 

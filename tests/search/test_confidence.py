@@ -166,11 +166,11 @@ def test_the_baseline_is_that_of_brute_force(tmp_path: Path, encoder: HashingEnc
     texts = sentences_of_words(30)
     with index_of(tmp_path, texts, encoder) as store:
         baseline = measured(store, encoder)
-    vectors = encoder.encode(list(texts.values()))  # (30, d)
+    sentences = encoder.encode(list(texts.values()))  # (30, d)
+    vectors = encoder.encode([f"{name.removesuffix('.txt')} {text}" for name, text in texts.items()])
     generic = (encoder.encode(generic_queries()) @ vectors.T).max(axis=1)
-    others = vectors @ vectors.T - 9 * np.eye(
-        len(vectors)
-    )  # a sentence is not searched for in its own document
+    # A sentence is not searched for in its own document.
+    others = sentences @ vectors.T - 9 * np.eye(len(vectors))
     assert baseline is not None and baseline.n_documents == 30
     assert baseline.generic == pytest.approx(np.percentile(generic, [50, 95]), abs=1e-4)
     assert baseline.own == pytest.approx(np.percentile(others.max(axis=1), [50, 95]), abs=1e-4)
@@ -184,7 +184,8 @@ def test_a_small_index_is_measured_with_a_quarter_of_the_everyday_queries(
         before = encoder.n_encoded
         baseline = measured(store, encoder)
     assert encoder.n_encoded - before == len(generic_queries()[::4])
-    generic = (encoder.encode(generic_queries()[::4]) @ encoder.encode(list(texts.values())).T).max(axis=1)
+    vectors = encoder.encode([f"{name.removesuffix('.txt')} {text}" for name, text in texts.items()])
+    generic = (encoder.encode(generic_queries()[::4]) @ vectors.T).max(axis=1)
     assert baseline is not None
     assert baseline.generic == pytest.approx(np.percentile(generic, [50, 95]), abs=1e-4)
     assert baseline.own[0] == pytest.approx(baseline.generic[0] + 0.47 * (1 - baseline.generic[0]))

@@ -24,6 +24,7 @@ from minisearch import filters
 from minisearch.errors import InputError
 from minisearch.filters import Filter, Value
 from minisearch.globs import glob
+from minisearch.paths import is_from_memory
 from minisearch.stores.base import (
     FileStamp,
     LexicalQuery,
@@ -38,6 +39,7 @@ from minisearch.stores.base import (
     nanoseconds,
     to_bytes,
 )
+from minisearch.stores.terms import further_words, numbers_in, words_of_name
 from minisearch.text import CJK_RUN, folded, folded_letters, normalised_words, stem
 from minisearch.types import (
     Chunk,
@@ -204,7 +206,9 @@ class MemoryStore:
                 chunk.page,
                 tuple(chunk.page_breaks),
             )
-            words = tuple(map(_words, (document.title, chunk.heading, chunk.text)))
+            name = "" if is_from_memory(document.path) else words_of_name(document.path)
+            text = f"{chunk.text}\n{further_words(f'{chunk.heading} {chunk.text}')}"
+            words = tuple(map(_words, (f"{document.title}\n{name}", chunk.heading, text)))
             self._entries[stored.id] = _Entry(stored, chunk.embedded, vector, (words[0], words[1], words[2]))
             self._known[chunk.embedded] = vector
 
@@ -443,6 +447,11 @@ def _kind(path: str) -> int:
 
 
 def _holds(phrase: str, entry: _Entry) -> bool:
+    spellings = [phrase, *(form for _, forms in numbers_in(phrase) for form in forms)]
+    return any(_holds_as_written(one, entry) for one in spellings)
+
+
+def _holds_as_written(phrase: str, entry: _Entry) -> bool:
     wanted = _words(phrase)
     *first, last = wanted or ("",)
     if len(last) == 1 and CJK_RUN.match(last):  # the end of a run, which may be longer there

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from minisearch.filters import And, Contains, Extension, Not, Or, Path
 from minisearch.search import ranking
+from minisearch.search.words import unknown_words, with_known_numbers
 from minisearch.stores.local import LocalStore, full_text
 from minisearch.types import Hits
 from tests.stores.store_cases import a_chunk, a_document, assert_sound, lexical, put, sql, vectors_of
@@ -35,8 +36,8 @@ def texts_found(store, query, k=10):
 
 
 def fill_up(store, n=9):
-    """Passages about something else, so that a word elsewhere is rare."""
-    put(store, "other.md", *(f"filler number{i}" for i in range(n)))
+    """Passages from memory about something else, so that a word elsewhere is rare, and no name counts."""
+    put(store, "//other", *(f"filler number{i}" for i in range(n)))
 
 
 # --- what is found ---------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, sha
         if random_.random() < share:
             words.insert(random_.randint(0, len(words)), "".join(random_.choices("天地人日月山川", k=4)))
         texts.append(" ".join(words))
-    put(store, "a.md", *texts)
+    put(store, "//a", *texts)
     ids = store.chunk_ids().tolist()
     is_cjk = [not text.isascii() for text in texts]
     passages = [as_words(text) for text in texts]
@@ -278,7 +279,7 @@ def test_in_many_passages_function_words_are_as_rare_as_they_are(store):
 
 def test_two_words_side_by_side_count_more_than_apart_and_in_their_order_alone(store):
     fill_up(store, 30)
-    put(store, "a.md", "kelp lava moth", "lava kelp moth", "kelp moth lava")
+    put(store, "//a", "kelp lava moth", "lava kelp moth", "kelp moth lava")
     assert texts_found(store, "kelp lava")[0] == "kelp lava moth"
     together, apart, turned = lexical(store, "kelp lava", 9).scores
     assert turned == apart < together
@@ -300,7 +301,7 @@ def test_what_a_passage_has_of_the_words_leaves_function_words_and_pairs_out(sto
     monkeypatch.setattr(full_text, "MANY", few)
     monkeypatch.setattr(ranking, "FEW", few)
     fill_up(store, 30)
-    put(store, "a.md", "what is it", "kelp and lava", "what is kelp " * 30)
+    put(store, "//a", "what is it", "kelp and lava", "what is kelp " * 30)
     both, many, none = (lexical(store, text, 9) for text in ("kelp lava", "what is kelp", "what is it"))
     own, average = 3, (30 * 2 + 3 + 3 + 90) / 33
     once = 1 / (1 + 1.2 * (0.25 + 0.75 * own / average))  # of what a word comes to that is repeated for ever
@@ -474,6 +475,59 @@ def words_of(text):
     for word in {*text.split(), *between_signs.split()}:
         if any(c.isalnum() for c in unicodedata.normalize("NFKC", NO_LETTERS.sub("", word))):
             yield word
+
+
+# --- names and numbers in a text -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "queries"),
+    [
+        ("HTTPSConnectionPool fails", ["HTTPSConnectionPool", "connection pool", "https"]),
+        ("call getUserById now", ["getuserbyid", "get_user_by_id", "user by id"]),
+        ("see max_retry_count, SHP-7", ["max_retry_count", "retry count", "SHP-7", "shp 7"]),
+        ("fixed in v1.2.3 by KB5034441", ["v1.2.3", "1.2.3", "KB5034441", "5034441"]),
+        ("call +44 20 7946 0018.", ["+44 20 7946 0018", "02079460018", "(020) 7946-0018", "7946"]),
+        ("or 030/1234567,", ["+49 30 123 45 67", "0301234567"]),
+        ("IBAN DE89 3704 0044 0532 0130 00", ["DE89370400440532013000", "DE89 3704 0044 0532 0130 00"]),
+        ("ISBN 9783161484100", ["978-3-16-148410-0", "9783161484100"]),
+        ("Łódź: 1 234 567 zł", ["1234567", "1,234,567"]),
+    ],
+)
+def test_identifiers_and_numbers_are_found_whole_in_parts_and_in_any_spacing(store, path, text, queries):
+    fill_up(store)
+    put(store, "//a", text)
+    for query in queries:
+        known = with_known_numbers(query, store)
+        assert texts_found(store, known) == [text], query
+        assert len(store.select(Contains(query))) == 1, query
+        assert unknown_words(query, store) == ()
+    assert_sound(path)
+
+
+# --- names of files --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query", ["acme", "invoice", "2025-03-04", "AcmeInvoice", "bills", "txt", "facture", "Übersicht"]
+)
+def test_a_word_of_the_name_of_a_file_or_its_folders_finds_each_passage(store, path, query):
+    fill_up(store)
+    name = unicodedata.normalize("NFD", "home/bills/AcmeInvoice_2025-03-04-\u00fcbersicht+facture.txt")
+    put(store, name, "kelp", "Ωmega")
+    assert texts_found(store, query) == ["kelp", "Ωmega"]
+    assert_sound(path)
+    put(store, name)
+    assert texts_found(store, query) == []
+    assert_sound(path)
+
+
+def test_a_name_counts_like_a_title_and_folders_far_above_do_not_count(store):
+    put(store, "//other", *(f"filler number{i}" for i in range(20)))
+    put(store, "far/near/by/in/kelp.md", "moth lava")
+    put_one(store, "//b", "moth lava in by near kelp md md md md")
+    assert texts_found(store, "kelp") == ["moth lava", "moth lava in by near kelp md md md md"]
+    assert (len(texts_found(store, "near")), len(texts_found(store, "far"))) == (2, 0)
 
 
 # --- filters and hostile strings -------------------------------------------------------------------

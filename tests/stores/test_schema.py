@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shlex
+import sqlite3
 
 import pytest
 
 from minisearch.errors import StoreError
 from minisearch.stores.local import LocalStore, schema
-from tests.stores.store_cases import make_earlier_database, put, sql
+from minisearch.stores.local.documents import CHUNK_COLUMNS, DOCUMENT_COLUMNS, columns_of
+from tests.stores.store_cases import a_document, assert_sound, lexical, make_earlier_database, put, sql
 
 TABLES = {
     *("meta", "documents", "chunks", "vectors", "fields", "notes", "problems", "left_out", "runs"),
@@ -41,7 +44,7 @@ OTHERS = {
 
 # Of every statement of ours in sqlite_master. If this fails, a migration was changed. After the first
 # release, add a new one instead.
-M001_SHA256 = "ff9e04a75f0a667001c30740b5a78318e02bdb495dfc9870bf5a62fc346c11ba"
+SCHEMA_SHA256 = "90406663b0fd28d8ce81f0d28856ba874d7599bfeb67cdf6a9468bb45342e975"
 
 
 def test_a_fresh_database_has_exactly_this_schema(path):
@@ -53,7 +56,7 @@ def test_a_fresh_database_has_exactly_this_schema(path):
     ours = [text for _, name, text in found if "sqlite_" not in name and name not in shadow]
     assert (
         hashlib.sha256("\n".join(sorted(" ".join(text.split()) for text in ours)).encode()).hexdigest()
-        == M001_SHA256
+        == SCHEMA_SHA256
     )
     applied = sql(path, "select migration_set, name from _sqlite_migrations")
     assert applied == [("minisearch", step.__name__) for step in schema.MIGRATIONS]
@@ -73,6 +76,28 @@ def test_a_new_migration_is_applied_once(path, monkeypatch):
         with LocalStore(path, writable=True) as store:
             assert store.counts() == (1, 1)
     assert len(sql(path, "select colour from notes")) == 0
+
+
+def test_an_index_of_before_names_were_searched_is_migrated_and_stays_sound(path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", [schema.m001_initial])
+        LocalStore(path, writable=True).close()
+    path.with_name(f"{path.name}.seal").unlink(missing_ok=True)
+    row = columns_of(a_document("a.md"))
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        marks = ", ".join("?" * len(row))
+        db.execute(f"insert into documents (path, {DOCUMENT_COLUMNS}) values (?, {marks})", [b"a.md", *row])
+        columns = CHUNK_COLUMNS.removesuffix(", names, parts")
+        values = [0, 4, 0, 4, 1, 1, None, 1, b"", 0, 0, "Kelp", "", "lava", ""]
+        db.execute(f"insert into chunks (document_id, {columns}) values (1{', ?' * len(values)})", values)
+    with pytest.raises(StoreError, match="an earlier version: run minisearch index again"):
+        LocalStore(path)
+    with LocalStore(path, writable=True) as store:
+        put(store, "//other", "moth", "hail", "onyx")
+        assert [len(lexical(store, word, 9)) for word in ("kelp", "lava", "md")] == [1, 1, 0]
+        put(store, "a.md", "fern")
+        assert [len(lexical(store, word, 9)) for word in ("kelp", "fern", "md")] == [0, 1, 1]
+    assert_sound(path)
 
 
 def test_a_migration_that_fails_leaves_the_database_unchanged(path, monkeypatch):

@@ -34,6 +34,7 @@ from minisearch.stores.base import (
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.full_text import is_plain, rewritten
 from minisearch.stores.local.sqlite import damaged, path_of
+from minisearch.stores.terms import further_words
 from minisearch.text import folded
 from minisearch.types import Chunk, FloatArray, IntArray, StoredValue
 
@@ -212,33 +213,35 @@ def _document(
 # All of a chunk but its id and its document's.
 CHUNK_COLUMNS = (
     "start_char, end_char, start_byte, end_byte, line, end_line, page, n_tokens, text_sha256, crc32, "
-    "is_rewritten, title, heading, text, anchors"
+    "is_rewritten, title, heading, text, anchors, names, parts"
 )
 _INSERT_CHUNK = (
     f"insert into chunks (document_id, {CHUNK_COLUMNS}) values (?{', ?' * len(CHUNK_COLUMNS.split(','))})"  # noqa: S608 - ours
 )
 
 
-def insert_chunk(connection: Connection, document_id: int, path: bytes, title: str, chunk: Chunk) -> int:
-    """Add a chunk of a document with this path and title, inside a transaction; its id."""
-    texts = [title, chunk.heading, chunk.text]
-    is_rewritten = not all(map(is_plain, texts))
+def insert_chunk(
+    connection: Connection, document_id: int, path: bytes, title: str, names: str, chunk: Chunk
+) -> int:
+    """Add a chunk of a document with this path, title and words of its name, in a transaction; its id."""
+    texts, parts = [title, chunk.heading, chunk.text], further_words(f"{chunk.heading}\n{chunk.text}")
+    is_rewritten = not all(map(is_plain, [*texts, names, parts]))
     anchors = _anchors_to_json(chunk)
     places = [chunk.line, chunk.end_line, chunk.page]
     crc32 = row_crc32(path, *places, chunk.heading, chunk.text, title, anchors)
     row: list[Any] = [chunk.start, chunk.end, chunk.byte_start, chunk.byte_end, *places, chunk.n_tokens]
-    row += [text_sha256(chunk.embedded), crc32, is_rewritten, *texts, anchors]
+    row += [text_sha256(chunk.embedded), crc32, is_rewritten, *texts, anchors, names, parts]
     return insert_chunk_row(connection, document_id, row)
 
 
 def insert_chunk_row(connection: Connection, document_id: int, row: Sequence[Any]) -> int:
     """Add a chunk by its columns, in the order of `CHUNK_COLUMNS`, inside a transaction; its id."""
     chunk_id = connection.write(_INSERT_CHUNK, [document_id, *row])
-    *_, is_rewritten, title, heading, text, _ = row
+    *_, is_rewritten, title, heading, text, _, names, parts = row
     if is_rewritten:  # the others come into the full text by a trigger
         connection.write(
             "insert into chunks_rewritten (rowid, title, heading, text) values (?, ?, ?, ?)",
-            [chunk_id, *map(rewritten, (title, heading, text))],
+            [chunk_id, *map(rewritten, (f"{title}\n{names}", heading, f"{text}\n{parts}"))],
         )
     return chunk_id
 

@@ -21,6 +21,7 @@ from minisearch.globs import glob
 from minisearch.stores.base import TEXT, comparison_key, kind_of, nanoseconds, to_bytes
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.full_text import phrase_as_fts5
+from minisearch.stores.terms import numbers_in
 from minisearch.text import folded, normalised_words, storable
 from minisearch.types import IntArray
 
@@ -173,4 +174,6 @@ def _in_fields(kind: str, comparison: str, negation: str = "") -> str:
 def _contains(phrase: str) -> Sql:
     plain = "c.id in (select rowid from chunks_fts where chunks_fts match ?)"
     rewritten = "c.id in (select rowid from chunks_rewritten where chunks_rewritten match ?)"
-    return f"({plain} or {rewritten})", [phrase_as_fts5(normalised_words(phrase))] * 2
+    spellings = [phrase, *(form for _, forms in numbers_in(phrase) for form in forms)]
+    found = " OR ".join(phrase_as_fts5(normalised_words(one)) for one in spellings)
+    return f"({plain} or {rewritten})", [found] * 2

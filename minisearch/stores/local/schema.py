@@ -27,7 +27,13 @@ def m001_initial(db: Database) -> None:
         db.execute(statement)
 
 
-MIGRATIONS = [m001_initial]
+def m002_names(db: Database) -> None:
+    """Words of file names, which are found like titles, and parts of words, which are found like the text."""
+    for statement in _NAMES:
+        db.execute(statement)
+
+
+MIGRATIONS = [m001_initial, m002_names]
 
 # Columns that a table and its undo table share.
 _DOCUMENT = """
@@ -146,6 +152,26 @@ _FULL_TEXT = [
     end""",
     """create trigger chunks_rewritten_deleted after delete on chunks when old.is_rewritten begin
         delete from chunks_rewritten where rowid = old.id;
+    end""",
+]
+
+_NAMES = [
+    *(
+        f"alter table {table} add column {column} text not null default ''"
+        for table in ("chunks", "undo_chunks")
+        for column in ("names", "parts")
+    ),
+    *("drop trigger chunks_plain_inserted", "drop trigger chunks_plain_deleted", "drop view chunks_plain"),
+    """create view chunks_plain as select
+        id, title || char(10) || names as title, heading, text || char(10) || parts as text
+        from chunks where not is_rewritten""",
+    """create trigger chunks_plain_inserted after insert on chunks when not new.is_rewritten begin
+        insert into chunks_fts (rowid, title, heading, text) values
+            (new.id, new.title || char(10) || new.names, new.heading, new.text || char(10) || new.parts);
+    end""",
+    """create trigger chunks_plain_deleted after delete on chunks when not old.is_rewritten begin
+        insert into chunks_fts (chunks_fts, rowid, title, heading, text) values ('delete',
+            old.id, old.title || char(10) || old.names, old.heading, old.text || char(10) || old.parts);
     end""",
 ]
 
@@ -298,7 +324,7 @@ def refuse_foreign_database(db: sqlite3.Connection, path: Path) -> None:
         )
     if _is_before_first_release(applied):
         return  # refused by `needs_migration` before anything is written
-    ours = {_normalised(statement) for statement in _FULL_TEXT + _COUNTERS}
+    ours = {_normalised(statement) for statement in _FULL_TEXT + _NAMES + _COUNTERS}
     rows = db.execute(
         "select type, name, coalesce(sql, '') from sqlite_master where type in ('trigger', 'view')"
     )

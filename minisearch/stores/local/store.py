@@ -18,6 +18,7 @@ import numpy as np
 
 from minisearch.errors import IndexNotWritable
 from minisearch.filters import Filter
+from minisearch.paths import is_from_memory
 from minisearch.stores.base import (
     FileStamp,
     LexicalQuery,
@@ -55,6 +56,7 @@ from minisearch.stores.local.integrity import check
 from minisearch.stores.local.journal import Journal
 from minisearch.stores.local.sqlite import damaged, path_of
 from minisearch.stores.local.vector_index import LiveIndex, chunk_ids, generation
+from minisearch.stores.terms import words_of_name
 from minisearch.text import folded
 from minisearch.types import Chunk, FloatArray, Hits, IntArray, Note, StoredValue
 from minisearch.vectors import load_backend
@@ -210,7 +212,10 @@ class LocalStore:
             self._undo.keep([path])
             document_id = put_document_row(connection, path, columns_of(document))
             clear_document(connection, document_id)
-            chunk_ids = [insert_chunk(connection, document_id, path, document.title, one) for one in chunks]
+            names = "" if is_from_memory(document.path) else words_of_name(document.path)
+            chunk_ids = [
+                insert_chunk(connection, document_id, path, document.title, names, one) for one in chunks
+            ]
             for chunk_id, vector in zip(chunk_ids, vectors, strict=True):
                 stored = vector.tobytes()
                 insert_vector(connection, chunk_id, stored, zlib.crc32(stored))
