@@ -119,7 +119,7 @@ def test_the_table_names_every_room() -> None:
 
 # Guards against growth; a larger number needs a reason in the message of the commit that raises it.
 MAX_TOP_LEVEL = 28
-MAX_MODULES = {"parsers": 33}  # one module a format
+MAX_MODULES = {"parsers": 30}  # one module a format
 MAX_MODULES_ELSEWHERE = 14
 MAX_LINES = 450
 

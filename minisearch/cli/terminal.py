@@ -28,6 +28,7 @@ WIDEST, NARROWEST = 110, 24
 ROWS_OF_PROMPT = 2
 HANG = 11  # columns of the labels of a report
 TAB = 4
+DIVIDERS = "\u00ad\u200b\u2060\ufeff"  # where a word may be divided, or not; they are not shown
 # No line begins with these: closing brackets and full stops of scripts that are written without spaces.
 CLOSING = "、。，．：；！？）」』】〕〉》”’…ー々"
 
@@ -117,12 +118,13 @@ class Marked:
         return self[start : max(start, len(self.text.rstrip()))]
 
     def printable(self) -> Marked:
-        """The same with tabs as spaces and control characters written out; marks are kept."""
+        """Tabs as spaces, control characters written out, without `DIVIDERS`; marks are kept."""
         if self.text.isprintable():
             return self
         column, texts, marks = 0, [], []
         for char, mark in zip(self.text, self.marks, strict=True):
-            shown = " " * (TAB - column % TAB) if char == "\t" else printable(char)
+            spaces = " " * (TAB - column % TAB)
+            shown = spaces if char == "\t" else "" if char in DIVIDERS else printable(char)
             column += width(shown)
             texts.append(shown)
             marks.append(mark * len(shown))

@@ -41,9 +41,10 @@ HEADING = re.compile(
 INTERRUPTION = re.compile(r"[ \t]*$| {4}|\t| {0,3}(?:#{1,6}(?:[ \t]|$)|`{3}|~{3}|\||<|(?:=+|-+)[ \t]*$)")
 CONTAINER = re.compile(r" {0,3}(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])")
 
-# As in Obsidian and wikis; a bar is escaped in a table.
+# Code; or a link as in Obsidian and wikis, whose bar is escaped in a table.
 LINK = re.compile(
-    r"(?<![\w\]`])!?\[\[(?![\s\[])(?P<page>[^\[\]|\n]{1,300}?)(?:\\?\|(?P<words>[^\[\]\n]{1,300}))?\]\](?![(\[`])"
+    r"`[^`\n]+`|(?<![\w\]])!?\[\[(?![\s\[])(?P<page>[^\[\]|\n]{1,300}?)"
+    r"(?:\\?\|(?P<words>[^\[\]\n]{1,300}))?\]\](?![(\[])"
 )
 # "> [!note] Title", and ":::note Title" with variants of Docusaurus, MyST and Quarto; ":::" alone closes it.
 QUOTED_CALLOUT = re.compile(
@@ -91,9 +92,10 @@ def read_markdown(source: Source) -> Document:
 def _links(visible: str) -> Iterator[Edit]:
     """Edits that leave the words of a link such as ``[[page|words]]``, or the page where it has none."""
     for link in LINK.finditer(visible):
-        first, last = link.span("words" if link["words"] else "page")
-        yield link.start(), first, ""
-        yield last, link.end(), ""
+        if link["page"]:  # else it is code
+            first, last = link.span("words" if link["words"] else "page")
+            yield link.start(), first, ""
+            yield last, link.end(), ""
 
 
 def _callouts(visible: str) -> Iterator[Edit]:

@@ -31,11 +31,12 @@ def _pattern(*parts: str) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.MULTILINE)
 
 
-INNER = r"((?:[^{}]|\{[^{}]{0,200}\}){0,300})"  # braces in braces, as in \section{On \emph{rye}}
+# Braces in braces, as in \section{On \emph{rye}}.
+INNER = r"((?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,300}\}){0,1000})"
 ARGUMENTS = r"\*?(?:\[[^]\n]{0,200}\])*"
 DROPPED = (
     r"label|cite[a-z]*|(?:eq|page|auto|c)?ref|[vh]space|includegraphics|bibliography(?:style)?|usepackage|input"
-    r"|include|title|author|date"
+    r"|include|title|author|date|href|textcolor|hypertarget"
 )
 ASCIIDOC = _Language(
     heading=_pattern(r"^(={1,6})[ \t]+(\S[^\n]*)$"),
@@ -78,6 +79,7 @@ LATEX = _Language(
     markup=_pattern(
         r"(?<!\\)%[^\n]*(?:\n|\Z)|^[ \t]*\\(?!item\b)[a-zA-Z]+[ \t]*(?:\n|\Z)|\\\\[ \t]*$",
         r"(?P<item>\\item(?![a-zA-Z])\s*)",
+        rf"\\begin\{{(?:tabularx?|longtable|array)\*?\}}{ARGUMENTS}\{{{INNER[:-1][1:]}\}}",
         rf"\\(?:begin|end)\{{[^}}\n]{{0,100}}\}}{ARGUMENTS}",
         r"\\(?:maketitle|tableofcontents|(?:new|clear)page|centering|noindent|[sl]arge|hline)(?![a-zA-Z])",
         rf"\\(?:{DROPPED})(?![a-zA-Z]){ARGUMENTS}\{{{INNER[:-1][1:]}\}}",

@@ -33,15 +33,14 @@ ENDED = re.compile(r"[ \t]|\.\.[ \t]|$")
 # ".. setting:: RETRY_TIMES", belong to the title below them.
 NAMING = r"\.\. (?:index|module|setting|confval|envvar|event|reqmeta|signal)::[ \t]+[^\n]+"
 LABELS = re.compile(rf"(?:^(?:\.\. _[^\n]*:|{NAMING}|:\w+:)[ \t]*\n(?:[ \t]*\n)*)+\Z", re.MULTILINE)
-# The signature of an object and what is indented below, of which the first line indents objects within.
+# An object's signature, and what is indented further below; the first line of that indents objects within.
 OBJECT = re.compile(
-    r"""^(?P<indent>[ \t]*)\.\.\ (?:[a-z]+:[\w-]+ | attribute | c(?:lass|lassmethod|onfval|mdoption) | data
-    | d(?:ecorator|escribe|irective) | e(?:nvvar|xception) | function | m(?:acro|ember|ethod) | object
-    | option | property | role | setting | staticmethod | type | var)::[ \t]+(?P<signature>\S[^\n]*)
-    (?P<body> \n(?:[ \t]*\n)* (?P<within>(?P=indent)[ \t]+)\S[^\n]*
-    (?:\n(?:[ \t]*\n)*(?P=indent)[ \t]+\S[^\n]*)* )""",
-    re.MULTILINE | re.VERBOSE,
+    r"""\.\.\ (?:[a-z]+:[\w-]+ | attribute | c(?:lass|lassmethod|onfval|mdoption) | d(?:ata|ecorator|escribe)
+    | directive | e(?:nvvar|xception) | function | m(?:acro|ember|ethod) | object | option | property | role
+    | setting | staticmethod | type | var)::[ \t]+(?P<signature>\S[^\n]*)""",
+    re.VERBOSE,
 )
+BODY = r"\n(?:[ \t]*\n)*({0}[ \t]+)\S[^\n]*(?:\n(?:[ \t]*\n)*{0}[ \t]+\S[^\n]*)*"
 # ":author: x", with the indented lines below; and what may stand between: blank lines, comments, labels.
 FIELD = re.compile(r":([^:\n]+):(?=\s|\Z)[ \t]*([^\n]*(?:\n[ \t]+[^\s][^\n]*)*)(?:\n|\Z)")
 # "[ \t]" and not "[ \t]+" before "[^\n]*": of two runs that overlap, every split would be tried.
@@ -72,20 +71,22 @@ def _with_objects(flat: str, sections: Sequence[Heading]) -> list[Heading]:
     headings = list(sections)
     ends: list[tuple[int, int, int]] = []  # of objects: their ends, those of objects around them, levels
     around: list[tuple[int, str]] = []  # where the objects around end, and the indentation of those within
-    position = 0
-    while found := OBJECT.search(flat, position):
-        position = found.start("body")
-        while around and around[-1][0] <= found.start():
+    for found in OBJECT.finditer(flat):
+        line = flat.rfind("\n", 0, found.start()) + 1
+        indent = flat[line : found.start()]
+        while around and around[-1][0] <= line:
             around.pop()
-        if found["indent"] != (around[-1][1] if around else ""):
+        if indent != (around[-1][1] if around else "") or not (
+            body := re.compile(BODY.format(indent)).match(flat, found.end())
+        ):
             continue
-        labels = LABELS.search(flat, max(found.start() - MAX_LABELS, 0), found.start())
-        section = bisect_right(starts, found.start())
+        labels = LABELS.search(flat, max(line - MAX_LABELS, 0), line)
+        section = bisect_right(starts, line)
         level = (sections[section - 1].level if section else 0) + 1 + len(around)
-        start = labels.start() if labels else found.start()
+        start = labels.start() if labels else line
         headings.append(Heading(start, level, found["signature"].strip()[:MAX_TITLE]))
-        ends.append((found.end(), around[-1][0] if around else len(flat), level))
-        around.append((found.end(), found["within"]))
+        ends.append((body.end(), around[-1][0] if around else len(flat), level))
+        around.append((body.end(), body[1]))
     starts = sorted(heading.start for heading in headings)
     for end, outer_end, level in ends:
         following = bisect_left(starts, end)

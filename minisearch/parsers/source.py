@@ -152,13 +152,11 @@ class AnchoredText:
 
     def edited(self, edits: Iterable[Edit]) -> AnchoredText:
         """The text with other words in place of these ranges, which ascend."""
-        builder, position = TextBuilder(), -1
+        builder, position = TextBuilder(), 0
         for start, end, words in edits:
-            builder.copy(self.text[max(position, 0) : start], max(position, 0), start)
+            builder.copy(self.text[position:start], position, start)
             builder.insert(words, start)
             position = end
-        if position < 0:
-            return self
         builder.copy(self.text[position:], position, len(self.text))
         return builder.build().mapped_through(self)
 
@@ -172,6 +170,8 @@ def edited(document: Document, edits: Sequence[Edit]) -> Document:
 
     What begins inside a range begins behind its words, and what ends inside ends before them.
     """
+    if not edits:
+        return document
     text = AnchoredText(document.text, document.origin.anchors).edited(edits)
     starts = [start for start, _, _ in edits]
     shifts = [0, *accumulate(len(words) - (end - start) for start, end, words in edits)]

@@ -72,6 +72,12 @@ def test_wrapping_loses_nothing_but_spaces_and_keeps_each_mark_with_its_letter(
     assert found == expected
 
 
+def test_soft_hyphens_and_zero_width_spaces_are_not_shown() -> None:
+    line = Marked.plain("inter\xadna\u200btional \x1bday").printable()
+    assert line.text == "international \\x1bday"
+    assert len(line.marks) == len(line.text)
+
+
 @pytest.mark.parametrize("columns", range(10, 60))
 def test_japanese_breaks_anywhere_but_before_a_full_stop(columns: int) -> None:
     lines = [line.text for line in wrap(Marked.plain(JAPANESE), columns)]

@@ -59,6 +59,7 @@ def test_a_heading_begins_where_its_line_begins():
         ("![[map.png]] is here: [[notes/2024#May]]!", "map.png is here: notes/2024#May!"),
         ("| a | b |\n|---|---|\n| [[x\\|y]] | [[z]] |", "a; b\na: y; b: z"),
         ("`[[x|y]]`, [[1]](a.md), [[ -f x ]], a[[1]], [[1, 2], [3]]", None),
+        ("`egrep [[{:alnum:|:alpha:}]] file`", None),
         ("```\n[[x|y]]\n:::note\n> [!tip]\n```", None),
         ("> [!note] Mind the gap\n> It is wide.", "> Note: Mind the gap\n> It is wide."),
         ("> [!WARNING]-\n> It is wide.", "> Warning: \n> It is wide."),

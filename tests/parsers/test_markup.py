@@ -76,7 +76,7 @@ TEX = r"""% a comment
 \begin{document}
 \maketitle
 \section{Rye \emph{bread}}\label{sec:rye}
-Flour \textbf{and} water, 100\% of it~\cite{mill}. % hidden
+Flour \textbf{and} water, 100\% of it~\cite{mill} at \href{http://x.org}{the mill}. % hidden
 \begin{itemize}
   \item mix
   \item bake $\alpha + \beta$
@@ -125,7 +125,7 @@ def test_latex():
     assert (document.title, document.language) == ("The book of bread", "latex")
     assert document.fields == {"title": ("The book of bread",), "author": ("Ada",)}
     assert [(one.level, one.title) for one in document.headings] == [(1, "Rye bread"), (2, "Oats")]
-    assert "Flour and water, 100% of it~. " in document.text
+    assert "Flour and water, 100% of it~ at the mill. " in document.text
     assert "- mix\n" in document.text and r"- bake $\alpha + \beta$" in document.text
     assert "\\section{no heading} % kept\n" in document.text
     assert "A grain.Of grass." in document.text

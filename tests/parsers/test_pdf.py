@@ -11,9 +11,9 @@ import pytest
 from minisearch.chunking.chunker import chunk
 from minisearch.errors import IngestError
 from minisearch.parsers import parse
-from minisearch.parsers.pdf import _ligatures, _placed
-from minisearch.parsers.pdf_layout import blocks
-from minisearch.parsers.pdf_page import TextLine
+from minisearch.parsers.pdf.document import _ligatures, _placed
+from minisearch.parsers.pdf.layout import blocks
+from minisearch.parsers.pdf.page import TextLine
 from minisearch.parsers.registry import SANDBOX
 from minisearch.types import Document
 from tests.fakes import HashingEncoder

@@ -167,7 +167,7 @@ def test_the_process_loads_no_more_than_it_needs():
         [sys.executable, "-c", code.format(", ".join(formats))], cwd=ROOT, capture_output=True, text=True
     )
     loaded = set(done.stdout.split())
-    names = ("archive", "contents", "docx_styles", "office", "pdf_layout", "pdf_page")
+    names = ("archive", "contents", "docx_styles", "office", "pdf.document", "pdf.layout", "pdf.page")
     helpers = {f"minisearch.parsers.{name}" for name in names}
     modules = {f"minisearch.parsers.{name}" for name in (*formats, "sandbox_child")}
     assert {name for name in loaded if name.startswith("minisearch")} == {

@@ -11,9 +11,11 @@ from sentence_transformers import CrossEncoder as OriginalCross
 from sentence_transformers import SentenceTransformer as Original
 
 from minisearch import MiniSearch
+from minisearch.evaluation.measures import rank_measures
 from minisearch.minilm import CrossEncoder, SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
 from minisearch.training import trainer
+from minisearch.training.report import KnownItemTest
 from minisearch.training.reranking import cross_encoder_of
 from tests.cli.usage import run
 from tests.training.conftest import some_texts
@@ -71,6 +73,8 @@ def test_a_reranker_is_measured_and_loads_everywhere(here: Path) -> None:
     assert before.split()[:3] == ["embedder", "4", "24"]
     assert after.split()[:3] == ["reranker", "4", "24"]
     assert saved == "Saved in my-model. Next: minisearch query --rerank-model ./my-model TEXT"
+    is_worse = float(after.split()[-1]) < float(before.split()[-1])
+    assert ("Not useful yet" in result.stderr) == is_worse
 
     ours = CrossEncoder.from_pretrained("./my-model", device="cpu", dtype="float32")
     theirs = OriginalCross("./my-model", device="cpu", local_files_only=True)
@@ -83,6 +87,15 @@ def test_a_reranker_is_measured_and_loads_everywhere(here: Path) -> None:
     )
     assert "radiator" in found.stdout
     assert "trained from teacher" in (here / "my-model" / "README.md").read_text()
+
+
+def test_a_reranker_that_is_worse_than_the_embedder_says_so(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none_found = rank_measures([100])
+    monkeypatch.setattr(KnownItemTest, "reranked", lambda *_: none_found)
+    result = train("rerank", "--corpus", "docs")
+    assert "Not useful yet: its MRR@10 is below the embedder's; train longer" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["finetune", "rerank"])

@@ -229,12 +229,17 @@ def rerank(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: 
       minisearch query --rerank-model ./my-reranker "how do I retry a failed task"
 
     The pairs of query and passage are as for finetune. The order of the reranker is compared with that of the
-    embedder on documents that are left out.
+    embedder on documents that are left out. It takes many pairs and hours to make a useful one.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     job = _pairs_job(common, model=model, corpus=corpus, pairs=pairs)
     from minisearch.training.reranking import run
 
-    run_and_show(run, job)
+    of_embedder, of_reranker = (list(row.quality.items())[-1:] for row in run_and_show(run, job).rows)
+    for (name, before), (_, after) in zip(of_embedder, of_reranker, strict=True):
+        if after < before:
+            click.echo(
+                f"Not useful yet: its {name} is below the embedder's; train longer, on more pairs", err=True
+            )
     click.echo(
         printable(f"Saved in {job.out}. Next: minisearch query --rerank-model {as_model(job.out)} TEXT")
     )

@@ -1,6 +1,6 @@
 """PDF by PDFium: each page's text in paragraphs, its form fields and annotations; bookmarks as headings.
 
-`pdf_page` reads the lines of a page, `pdf_layout` makes paragraphs of them.  A document without bookmarks
+`page` reads the lines of a page, `layout` makes paragraphs of them.  A document without bookmarks
 has the headings that its larger characters show.
 """
 
@@ -21,7 +21,7 @@ import pypdfium2.raw as pdfium
 from pypdfium2 import PdfDocument, PdfPage
 
 from minisearch.parsers.contents import Contents, ExtractionError, text_piece
-from minisearch.parsers.pdf_layout import (
+from minisearch.parsers.pdf.layout import (
     Headings,
     blocks,
     headings_by_size,
@@ -29,7 +29,7 @@ from minisearch.parsers.pdf_layout import (
     whole_words,
     without_running_heads,
 )
-from minisearch.parsers.pdf_page import PageText, read_page
+from minisearch.parsers.pdf.page import PageText, read_page
 
 MAX_HEADINGS = 5_000
 DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")

@@ -17,7 +17,7 @@ from itertools import groupby, pairwise
 from math import inf
 from statistics import median
 
-from minisearch.parsers.pdf_page import HYPHEN, SAME_WORD, PageText, TextLine
+from minisearch.parsers.pdf.page import HYPHEN, MAX_GAP, SAME_WORD, PageText, TextLine
 from minisearch.text import EAST_ASIAN, HANGUL, LEADER, STOP_WORDS, has_dots, short_leaders, stem
 
 Lines = Sequence[TextLine]
@@ -219,15 +219,13 @@ def _is_beside(line: TextLine, row: Lines) -> bool:
 
 def _whole(row: Lines) -> TextLine:
     """The parts of a row as one line, with spaces between words."""
-    size = max(part.size for part in row)
-    gaps = [abs(complex(part.left - last.right, part.top - last.bottom)) for last, part in pairwise(row)]
-    spaces = [
-        "" if last.left < last.right and gap < SAME_WORD * size else " "
-        for last, gap in zip(row[:-1], gaps, strict=True)
-    ]
-    text = row[0].text + "".join(space + part.text for space, part in zip(spaces, row[1:], strict=True))
-    n_cells = 1 + spaces.count(" ")
-    return replace(row[0], text=text, right=row[-1].right, size=size, n_cells=n_cells)
+    size, text, n_cells = max(part.size for part in row), [row[0].text], 1
+    for last, part in pairwise(row):
+        gap = abs(complex(part.left - last.right, part.top - last.bottom))
+        is_word = last.left < last.right and gap + abs(part.size - last.size) < SAME_WORD * size
+        text.append(part.text if is_word else f" {part.text}")
+        n_cells += gap > MAX_GAP * size
+    return replace(row[0], text="".join(text), right=row[-1].right, size=size, n_cells=n_cells)
 
 
 def _blocks(lines: Lines) -> Iterator[list[TextLine]]:

@@ -1,7 +1,7 @@
 """A page of a PDF, as PDFium sees it: lines of characters with their places, and whether they can be trusted.
 
 PDFium joins what stands on one baseline, and the two lines of a word with a hyphen.  Here such lines are cut
-at wide gaps, so that `pdf_layout` can tell columns.  Accents that are drawn as characters of their own are
+at wide gaps, so that `layout` can tell columns.  Accents that are drawn as characters of their own are
 put on their letters.  Text that no reader sees is left out: invisible without a picture below it, in the
 colour of the paper, tiny, or outside the page.
 """
