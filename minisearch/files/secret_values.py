@@ -78,8 +78,8 @@ def is_token(value: str) -> bool:
     )
 
 
-def is_base64(value: str) -> bool:
-    """Whether a long value is no placeholder."""
+def is_no_placeholder(value: str) -> bool:
+    """Whether the value of a shape that only secrets have is none of a manual."""
     return not PLACEHOLDER.search(value)
 
 
