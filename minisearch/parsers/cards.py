@@ -22,19 +22,8 @@ LABELS = {"DTSTART": "Start", "DTEND": "End", "RRULE": "Repeats", "EXDATE": "Exc
 LABELS |= {"FN": "Name", "N": "Full name", "ORG": "Organisation", "TITLE": "Job title", "TEL": "Phone"}
 LABELS |= {"ADR": "Address", "BDAY": "Birthday", "URL": "Web", "IMPP": "Messages", "": ""}
 TITLES = ("SUMMARY", "FN", "N", "ORG", "EMAIL")
-UNREAD = {
-    "VERSION",
-    "PRODID",
-    "CALSCALE",
-    "METHOD",
-    "TRANSP",
-    "CLASS",
-    "UID",
-    "DTSTAMP",
-    "SEQUENCE",
-    "CREATED",
-}
-UNREAD |= {"LAST-MODIFIED", "REV"}
+UNREAD = {"VERSION", "PRODID", "CALSCALE", "METHOD", "TRANSP", "CLASS", "UID", "DTSTAMP", "SEQUENCE"}
+UNREAD |= {"CREATED", "LAST-MODIFIED", "REV"}
 PICTURES = {"PHOTO", "LOGO", "SOUND", "KEY"}
 LISTS = {"N", "ADR", "ORG", "RRULE"}  # with parts between semicolons
 DATES = {"DTSTART", "DTEND", "DUE", "EXDATE", "RDATE", "RECURRENCE-ID", "COMPLETED", "BDAY", "ANNIVERSARY"}
