@@ -332,11 +332,13 @@ def is_description(words: str) -> bool:
 
 
 def _description(shape: Element) -> str:
-    for element in shape:
-        if tag_name(element).startswith("nv"):
-            words = attribute(child(element, "cNvPr"), "descr").strip()
-            return words if is_description(words) else ""
-    return ""
+    words = attribute(child(non_visual(shape), "cNvPr"), "descr").strip()
+    return words if is_description(words) else ""
+
+
+def non_visual(shape: Element) -> Element | None:
+    """What a shape has beside its drawing: its alternative text, and the placeholder that it fills."""
+    return next((element for element in shape if tag_name(element).startswith("nv")), None)
 
 
 def text_of(frame: Element) -> str:
@@ -373,12 +375,8 @@ def _chart(root: Element) -> tuple[list[str], list[Rows]]:
         return [*titles, *values], []
     is_1904 = attribute(child(root, "date1904"), "val", "0") in {"1", "true"}
     series = [one for element in elements for one in _series(element, is_1904)]
-    shared: Points = {}
-    for categories, _, _ in series:
-        shared = categories | shared
-    is_shared = all(
-        shared[index] == words for categories, _, _ in series for index, words in categories.items()
-    )
+    named = {point for categories, _, _ in series for point in categories.items()}
+    is_shared = len(named) == len({index for index, _ in named})
     return titles, [_table(series)] if is_shared else [_table([one]) for one in series]
 
 
@@ -407,9 +405,8 @@ def _points(series: Element, is_1904: bool, *names: str) -> Points:
     points: Points = {}
     for element in (one for one in series if tag_name(one) in names):
         inner = list(element.iter())
-        are_numbers = tag_name(element) != "cat" or any(
-            tag_name(one) in {"numCache", "numLit"} for one in inner
-        )
+        has_numbers = not {"numCache", "numLit"}.isdisjoint(map(tag_name, inner))
+        are_numbers = has_numbers or tag_name(element) != "cat"
         code = next((one.text or "" for one in inner if tag_name(one) == "formatCode"), "")
         format_ = number_format(0, code)
         for point in (one for one in inner if tag_name(one) == "pt"):

@@ -12,7 +12,16 @@ from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
 from minisearch.parsers.contents import Contents, Pieces, paragraph, text_piece
-from minisearch.parsers.office import Package, add_shape, attribute, child, children, shapes, text_of
+from minisearch.parsers.office import (
+    Package,
+    add_shape,
+    attribute,
+    child,
+    children,
+    non_visual,
+    shapes,
+    text_of,
+)
 
 TITLES = {"title", "ctrTitle"}
 FOOTERS = {"ftr", "hdr", "dt"}
@@ -113,10 +122,7 @@ def _comments(root: Element) -> Iterator[str]:
 
 def _placeholder(shape: Element, name: str = "type") -> str:
     """The kind of placeholder that a shape is: title, body, slide number; "" for none."""
-    for element in shape:
-        if tag_name(element).startswith("nv") and (place := child(element, "nvPr", "ph")) is not None:
-            return attribute(place, name)
-    return ""
+    return attribute(child(non_visual(shape), "nvPr", "ph"), name)
 
 
 def _text(shape: Element) -> str:

@@ -104,16 +104,13 @@ def _fields(flat: str, sections: list[tuple[Heading, int]]) -> Fields:
 
 def _add_fields(fields: Fields, flat: str, position: int) -> int:
     """Add the fields that stand at this position; returns where they end."""
-    position = _skip(flat, position)
-    while found := FIELD.match(flat, position):
+    while True:
+        between = BLANK_OR_MARKUP.match(flat, position)
+        position = between.end() if between else position
+        if not (found := FIELD.match(flat, position)):
+            return position
         fields.add(found[1], " ".join(found[2].split()))
-        position = _skip(flat, found.end())
-    return position
-
-
-def _skip(flat: str, position: int) -> int:
-    found = BLANK_OR_MARKUP.match(flat, position)
-    return found.end() if found else position
+        position = found.end()
 
 
 def _headings(flat: str) -> Iterator[tuple[Heading, int]]:

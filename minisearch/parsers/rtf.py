@@ -21,7 +21,7 @@ TOKEN = re.compile(
     re.DOTALL,
 )
 SIGNS = {"tab": "\t", "line": "\n", "emdash": "—", "endash": "–", "bullet": "•", "emspace": " "}
-SIGNS |= {"lquote": "‘", "rquote": "’", "ldblquote": "“", "rdblquote": "”", "~": "\xa0", "_": "\u2011"}
+SIGNS |= {"lquote": "‘", "rquote": "’", "ldblquote": "“", "rdblquote": "”", "~": " ", "_": "\u2011"}
 SIGNS |= {sign: sign for sign in "\\{}"}
 PROPERTIES = {"title", "author", "subject", "keywords"}
 MARGINS = {"header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf"}
