@@ -27,7 +27,7 @@ from minisearch.indexing.changes import ChunkedDocument, DocumentSplitter, Outco
 from minisearch.indexing.writer import IndexWriter
 from minisearch.manifest import Manifest, fingerprint
 from minisearch.minilm.encoders import Encoders
-from minisearch.paths import INDEX_FOLDER, IndexLocation
+from minisearch.paths import INDEX_FOLDER, IndexLocation, memory_key
 from minisearch.results import Mode
 from minisearch.search.query import literal_query
 from minisearch.search.searcher import check_model
@@ -137,8 +137,8 @@ def _claim(location: IndexLocation) -> None:
 
 
 def path_of(document_id: str) -> str:
-    """The path under which a document of the collection is stored: its id, percent-encoded."""
-    return quote(document_id, errors="surrogatepass")
+    """The key of a document of the collection, as of one from memory: its id is no name to search for."""
+    return memory_key(quote(document_id, errors="surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)

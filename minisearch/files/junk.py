@@ -35,20 +35,15 @@ GENERATED_NAME = re.compile(
 )
 SOURCE_MAP_SUFFIXES = (".js.map", ".mjs.map", ".css.map", ".ts.map")
 DRAWING_SUFFIXES = (".svg", ".drawio", ".excalidraw", ".eps", ".ai", ".dxf", ".vsdx", ".fig", ".sketch")
-IMAGE_SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ico", ".heic"),
-    *(".heif", ".avif", ".psd", ".xcf", ".raw", ".cr2", ".nef", ".jp2"),
+MEDIA_SUFFIXES = frozenset(  # images, sound, video and fonts
+    [
+        *(".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ico", ".heic"),
+        *(".heif", ".avif", ".psd", ".xcf", ".raw", ".cr2", ".nef", ".jp2"),
+        *(".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma", ".aiff", ".mid", ".midi"),
+        *(".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".wmv", ".mpg", ".mpeg", ".flv", ".3gp"),
+        *(".ttf", ".otf", ".woff", ".woff2", ".eot"),
+    ]
 )
-SOUND_SUFFIXES = (
-    *(".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus"),
-    *(".m4a", ".aac", ".wma", ".aiff", ".mid", ".midi"),
-)
-VIDEO_SUFFIXES = (
-    *(".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi"),
-    *(".wmv", ".mpg", ".mpeg", ".flv", ".3gp"),
-)
-FONT_SUFFIXES = (".ttf", ".otf", ".woff", ".woff2", ".eot")
-MEDIA_SUFFIXES = frozenset(IMAGE_SUFFIXES + SOUND_SUFFIXES + VIDEO_SUFFIXES + FONT_SUFFIXES)
 
 VENDOR_FOLDERS = frozenset(
     ["node_modules", "bower_components", "jspm_packages", "site-packages", "dist-packages", "__pycache__"]

@@ -26,8 +26,7 @@ PLAIN = re.compile(r"\w+")
 NUMBER_IN_WORD = re.compile("[0-9][a-z]")
 PART = re.compile(r"[-_./ +]+")
 PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
-VOWEL = re.compile("[aeiouy]", re.IGNORECASE)
-CONSONANTS = re.compile("[b-df-hj-np-tv-xz]{5}", re.IGNORECASE)
+PRONOUNCEABLE = re.compile("(?=.*[aeiouy])(?!.*[b-df-hj-np-tv-xz]{5})", re.IGNORECASE)
 MAX_DIGITS = 5  # of a number in a name: X509, Rsa2048, Ed25519
 WORDS = re.compile(r"[A-Z][a-z]{3,}|[a-z]{4,}|[A-Z]{5,}")
 NUMBERS = re.compile(r"(?<=[A-Za-z])[0-9]+|[0-9]+(?=[A-Za-z])")
@@ -59,7 +58,8 @@ def is_random(value: str) -> bool:
         return False
     n_in_words = sum(map(len, WORDS.findall(value)))
     is_strewn = len(NUMBERS.findall(value)) >= max(4, len(value) / 8)  # with digits, as no words are
-    if (n_in_words > len(value) / 2 and not is_strewn) or _is_dotted_name(value):
+    is_name = DOTTED.fullmatch(value) and _share_of_words(value, least=3) >= 0.6  # ed25519.PrivateKey
+    if is_name or (n_in_words > len(value) / 2 and not is_strewn):
         return False
     kinds = "".join(map(_kind, value))
     turns = sum(a != b for a, b in pairwise(kinds) if "-" not in (a, b))
@@ -78,8 +78,8 @@ def is_token(value: str) -> bool:
     )
 
 
-def is_base64(value: str) -> bool:
-    """Whether a long value is no placeholder."""
+def is_no_placeholder(value: str) -> bool:
+    """Whether the value of a shape that only secrets have is none of a manual."""
     return not PLACEHOLDER.search(value)
 
 
@@ -119,11 +119,6 @@ def _is_name(value: str) -> bool:
     return bool(is_one or DOTTED.fullmatch(value)) and _share_of_words(value, least=4) >= 0.5
 
 
-def _is_dotted_name(value: str) -> bool:
-    """Whether it may be a name in code of several parts: ed25519.Ed25519PrivateKey."""
-    return bool(DOTTED.fullmatch(value)) and _share_of_words(value, least=3) >= 0.6
-
-
 def _share_of_words(value: str, *, least: int) -> float:
     """The share of the letters in pronounceable words of at least so many letters; 0 with a long number."""
     n_letters = n_in_words = 0
@@ -135,12 +130,8 @@ def _share_of_words(value: str, *, least: int) -> float:
         n_letters += sum(map(len, words))
         # Capitals among other letters are an abbreviation.
         words = [word for word in words if len(words) == 1 or not word.isupper()]
-        n_in_words += sum(len(word) for word in words if len(word) >= least and _is_pronounceable(word))
+        n_in_words += sum(len(word) for word in words if len(word) >= least and PRONOUNCEABLE.match(word))
     return n_in_words / n_letters if n_letters else 1
-
-
-def _is_pronounceable(word: str) -> bool:
-    return bool(VOWEL.search(word)) and not CONSONANTS.search(word)
 
 
 def _kind(character: str) -> str:

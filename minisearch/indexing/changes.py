@@ -284,14 +284,13 @@ def without_embedded(document: Document) -> Document:
     clean = edited(document, [(start, end, "") for start, end in embedded])
     if not embedded or not A_LETTER.search(clean.text):
         return document
-    note = f"{sum(end - start for start, end in embedded):,} characters of embedded data left out"
-    titles = [without_ranges(one.title, embedded_data(one.title)) for one in clean.headings]
-    return replace(
-        clean,
-        title=without_ranges(clean.title, embedded_data(clean.title)),
-        headings=tuple(map(lambda one, title: replace(one, title=title), clean.headings, titles)),
-        notes=(*clean.notes, note),
-    )
+
+    def rest(title: str) -> str:
+        return without_ranges(title, embedded_data(title))
+
+    note = f"{len(document.text) - len(clean.text):,} characters of embedded data left out"
+    headings = tuple(replace(one, title=rest(one.title)) for one in clean.headings)
+    return replace(clean, title=rest(clean.title), headings=headings, notes=(*clean.notes, note))
 
 
 def _read_unchanging(file: FoundFile, stamp: FileStamp) -> tuple[bytes, FileStamp]:

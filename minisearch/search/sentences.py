@@ -94,6 +94,7 @@ ASIDE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 MAX_TITLE_WORDS = 10
+MAX_TITLE_DIGITS = 8  # a date
 NO_TITLE = re.compile(r": |[/\\=_{}$<>|]|\s--?\w")  # "October: added proxies", "borg list /mnt"
 MAX_ASIDE_CHARACTERS = 200
 LOWER_START = re.compile(r"(?<=[a-z0-9)]{3}[.!?])\s+(?=[a-z])")
@@ -280,13 +281,14 @@ def _kind(sentence: str, is_code: bool) -> Kind:
 
 
 def _is_title(text: str, start: int, end: int) -> bool:
-    """Whether it is a short line without a stop."""
+    """Whether it is a short line without a stop or a long number, such as that of a telephone."""
     sentence = text[start:end]
     return (
         not LINE_BREAK.search(sentence)
         and sentence[-1] not in ".!?:;,。！？"
         and not NO_TITLE.search(sentence)
         and len(sentence.split()) <= MAX_TITLE_WORDS
+        and sum(map(str.isdigit, sentence)) <= MAX_TITLE_DIGITS
         and not _is_row(sentence)
         and not ITEM_OR_ROW.match(text, text.rfind("\n", 0, start) + 1, end)
     )

@@ -16,6 +16,7 @@ from minisearch.evaluation.collection import Collection, CollectionDocument, rea
 from minisearch.evaluation.measures import means, scores_by_query
 from minisearch.filters import Field
 from minisearch.stores.local import LocalStore
+from minisearch.text import title_of_name
 from tests.fakes import HashingEncoder
 
 LONG = "\n\n".join(f"Paragraph {i} tells of number {i} and of nothing else at all." for i in range(12))
@@ -73,14 +74,14 @@ def test_queries_are_taken_as_they_stand(encoder: HashingEncoder) -> None:
 
 
 def test_documents_are_cut_as_files_with_the_same_text_are(encoder: HashingEncoder, tmp_path: Path) -> None:
-    untitled = [replace(entry, title="") for entry in ENTRIES]
+    named = [replace(entry, title=title_of_name(f"{entry.id}.txt")) for entry in ENTRIES]  # as files are
     (tmp_path / "docs").mkdir()
-    for entry in untitled:
+    for entry in named:
         (tmp_path / "docs" / f"{entry.id}.txt").write_text(entry.text)
     with MiniSearch.open(tmp_path, encoder=encoder) as ms:
         ms.index(tmp_path / "docs")
         expected = [(result.text, result.score) for result in ms.query("zebra", 99, mode="dense", by="chunk")]
-    with open_benchmark(collection(*untitled), encoder=encoder) as opened:
+    with open_benchmark(collection(*named), encoder=encoder) as opened:
         results = opened.engine.query("zebra", 99, mode="dense", by="chunk")
         assert opened.report.n_chunks == len(expected) > len(ENTRIES)
     assert sorted((result.text, result.score) for result in results) == sorted(expected)

@@ -196,3 +196,16 @@ def test_settings_that_include_one_another_or_are_no_settings_end(home: Path) ->
     )
     assert pattern_files(str(root)) == [f"{root}/.git/info/exclude"]
     assert found(root) == ["a.md"]
+
+
+def test_without_git_or_an_answer_from_it_the_default_counts(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = repository(home / "notes", "a.md", "b.md")
+    write(home / ".config/git/ignore", "b.md\n")
+    os.mkfifo(home / "pipe")
+    git(root, "config", "include.path", home / "pipe")
+    monkeypatch.setattr("minisearch.files.git.TIMEOUT_S", 0.1)
+    assert found(root) == ["a.md"]
+    monkeypatch.setenv("PATH", "")
+    assert found(root) == ["a.md"]

@@ -241,9 +241,9 @@ def test_questions_lead_ins_and_titles_are_told_from_answers() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["October: added proxies", "borg list /mnt/repo", "tar --exclude=logs cf x"],
+    ["October: added proxies", "borg list /mnt/repo", "tar --exclude=logs cf x", "IBAN DE89 3704 0044 0532"],
 )
-def test_labels_and_commands_are_no_titles(line: str) -> None:
+def test_labels_commands_and_numbers_are_no_titles(line: str) -> None:
     assert kinds(f"{line}\n\nThe rest follows.")[0] == (line, "prose")
 
 

@@ -122,7 +122,7 @@ def _extract_properties(properties: dict[str, Any], contents: Contents) -> None:
         contents.add_property("title", title)
     contents.add_property("author", properties.get("Author"))
     contents.add_property("subject", properties.get("Subject"))
-    contents.add_keywords(properties.get("Keywords"))
+    contents.add_property("keywords", properties.get("Keywords"))
     for name, field in (("CreationDate", "created"), ("ModDate", "modified")):
         date = DATE.match(str(properties.get(name) or ""))
         if date:
